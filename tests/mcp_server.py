@@ -217,6 +217,8 @@ def answer(message):
     elif method == "completion/complete":
         result = {"completion": {"values": [json.dumps(params["ref"])]}}
     elif method == "logging/setLevel":
+        if fault == "deaf":
+            return
         result = {}
         note("notifications/message", {"level": "info", "data": "level " + params["level"]})
     else:
@@ -231,7 +233,7 @@ def flood():
 
 
 # Faults: exits, hangs, forks (a child that leaves the session), junk (lines that are no messages), huge (an answer of
-# 100 MB), never (no call is answered), silent (no ping is), floods (notifications without end), lies (definitions that
+# 100 MB), never (no call is answered), silent (no ping is), deaf (no log level is), floods (notifications without end), lies (definitions that
 # no client takes), orders (a suspicious definition).
 for line in sys.stdin:
     if fault == "junk":

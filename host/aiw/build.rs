@@ -21,7 +21,7 @@ fn main() {
         println!("cargo::rerun-if-changed={}", path.display());
         if !path.is_file() {
             println!(
-                "cargo::error=the bundled components are not built: run `cargo xtask setup`, then build again; what is compiled stays"
+                "cargo::error=the components that are part of aiw are not built yet: run `cargo xtask setup`, then this build again, which goes on where it stopped"
             );
             return;
         }

@@ -1,8 +1,12 @@
 //! Third-party components: what they may do, what is pinned, and a marketplace of a kind that aiw does not know.
 
-use std::fs;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use aiw_tests::{
     Answer, Environment, Market, Run, Server, commit_all, component, components_dir, git, git_backend, not_run,
@@ -908,6 +912,57 @@ fn a_component_is_compiled_once_for_its_author_and_its_user() {
     assert_eq!(compiled(&env), first);
 }
 
+/// The test holds the turn, as a process that compiles does.
+#[test]
+fn of_two_processes_one_compiles_and_the_other_uses_the_result() {
+    let env = Environment::cold();
+    let path = component("acme-index").display().to_string();
+    let call = ["extension", "call", path.as_str(), "describe"];
+    let said = env.run(&call).ok().stdout;
+    let [(file, _)] = compiled(&env).try_into().unwrap();
+    let code = fs::read(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    let lock = File::create(file.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    // One waits, and shows it.
+    let mut terminal = Terminal::start(&env, &call);
+    terminal.wait_for("compiling acme-index: 2 s…");
+    assert!(!file.exists());
+    // Once the code is there, it is used.
+    fs::write(&file, &code).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let made = compiled(&env).into_iter().find(|(path, _)| *path == file);
+    drop(lock);
+    terminal.ends();
+    assert_eq!(compiled(&env), Vec::from_iter(made), "it is compiled once more, or the turn stays");
+
+    // Several begin at once: one of them compiles.
+    fs::remove_file(&file).unwrap();
+    let lock = File::create(file.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    let all: Vec<_> = (0..3).map(|_| env.start(&call)).collect();
+    std::thread::sleep(Duration::from_millis(500));
+    let over = AtomicBool::new(false);
+    let written = std::thread::scope(|scope| {
+        let seen = scope.spawn(|| {
+            let mut seen = BTreeSet::new();
+            while !over.load(Ordering::Relaxed) {
+                seen.extend(compiled(&env).into_iter().filter(|(path, _)| *path == file).map(|(_, inode)| inode));
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            seen
+        });
+        drop(lock);
+        for child in all {
+            let output = child.wait_with_output().unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), said);
+        }
+        over.store(true, Ordering::Relaxed);
+        seen.join().unwrap()
+    });
+    assert_eq!(written.len(), 1);
+}
+
 #[test]
 fn a_terminal_shows_what_compiles_for_longer_than_a_second() {
     let name = "acme-index-js";
@@ -923,24 +978,20 @@ fn a_terminal_shows_what_compiles_for_longer_than_a_second() {
     terminal.ends();
 }
 
-#[test]
-fn a_new_project_in_javascript_builds_tests_and_adds_by_the_commands_that_it_prints() {
+/// Makes, builds, tests and adds a project in JavaScript by the commands that it prints.
+fn javascript(kind: &str, passing: &[&str]) -> Option<Environment> {
     // As npm installed them for the example, whose lock file the project has.
     let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/acme-index-js/node_modules");
     if !modules.is_dir() {
-        return not_run("the example in JavaScript is not built (node and npm build it)");
+        not_run("the example in JavaScript is not built (node and npm build it)");
+        return None;
     }
     let mut env = Environment::cold();
     let (binary, _) = env.parts();
     env.set("AIW", binary.display().to_string());
-    let made = env.run(&["extension", "new", "my-js", "--kind", "market-source", "--lang", "js"]).ok();
-    insta::assert_snapshot!(made.stdout, @"
-    Wrote my-js; next:
-      cd my-js
-      npm ci
-      npm test
-      aiw extension add dist/my-js.wasm
-    ");
+    let made = env.run(&["extension", "new", "my-js", "--kind", kind, "--lang", "js"]).ok();
+    let said = "Wrote my-js; next:\n  cd my-js\n  npm ci\n  npm test\n  aiw extension add dist/my-js.wasm\n";
+    assert_eq!(made.stdout, said);
     let project = env.path("my-js");
     std::os::unix::fs::symlink(modules.canonicalize().unwrap(), project.join("node_modules")).unwrap();
     // npm refuses a lock file that does not match the package.
@@ -952,7 +1003,7 @@ fn a_new_project_in_javascript_builds_tests_and_adds_by_the_commands_that_it_pri
     let run = npm(&["test"]);
     assert_eq!(run.code, 0, "{}", run.whole());
     // Of the pure functions, and of the component in aiw.
-    for test in ["names are claimed", "the component fetches a marketplace"] {
+    for test in passing {
         assert!(run.stdout.contains(test), "{}", run.whole());
     }
     let first = compiled(&env);
@@ -961,8 +1012,20 @@ fn a_new_project_in_javascript_builds_tests_and_adds_by_the_commands_that_it_pri
         env.command(&["extension", "add", "dist/my-js.wasm", "--yes"]).current_dir(&project).output().unwrap().into();
     assert_eq!(add.code, 0, "{}", add.whole());
     assert_eq!(compiled(&env), first);
-    insta::assert_snapshot!(env.run(&["extension", "new", "llm", "--kind", "provider", "--lang", "js"]).stderr, @"
-    error: there is no template for a provider in JavaScript
-    hint: leave out `--lang js`, or choose `--kind market-source`
-    ");
+    Some(env)
+}
+
+#[test]
+fn a_new_market_source_in_javascript_builds_tests_and_adds() {
+    javascript("market-source", &["names are claimed", "the component fetches a marketplace"]);
+}
+
+#[test]
+fn a_new_provider_in_javascript_builds_tests_and_adds() {
+    let passing =
+        ["a key is named in the request", "the component gives a CLI the key", "the component lists the models"];
+    let Some(env) = javascript("provider", &passing) else { return };
+    // It is there as a provider is.
+    let presets = env.run(&["provider", "presets"]).ok().stdout;
+    assert!(presets.contains("my-js"), "{presets}");
 }

@@ -268,6 +268,41 @@ fn an_mcp_server_that_a_person_starts_says_what_it_is() {
     assert_eq!(env.run(&["mcp", "serve"]).stderr, "");
 }
 
+/// Whoever says no made no mistake.
+#[test]
+fn a_question_that_is_declined_is_no_error() {
+    let (env, _) = fake();
+    let entry = |name: &str| json!({name: {"command": name}});
+    let market = Market::new(env.path("m"), "m").plugin("a", "1.0.0", entry("a")).plugin("b", "1.0.0", entry("b"));
+    env.add(market.root()).ok();
+    let other = Market::new(env.path("other"), "claude-plugins-offical");
+    let other = other.root().display().to_string();
+    fs::create_dir_all(env.path("project")).unwrap();
+    let project = env.path("project").display().to_string();
+    fs::write(env.path("project/.mcp.json"), json!({"mcpServers": {"x": {"command": "x"}}}).to_string()).unwrap();
+    let extension = aiw_tests::component("acme-index").display().to_string();
+    let asked: [(&[&str], &[&str], &str); 7] = [
+        (&["plugin", "install", "a"], &["Install a@m? [y/N]"], "nothing was done"),
+        (&["plugin", "install", "a", "b"], &["Install a@m? [y/N]", "Install b@m? [y/N]"], "b: nothing was done"),
+        (&["plugin", "marketplace", "add", &other], &["Add it anyway? [y/N]"], "nothing was done"),
+        (&["setup", "gemini"], &["Write these changes? [y/N]"], "nothing was written"),
+        (&["hooks", "install"], &["? [y/N]"], "nothing was written"),
+        (&["trust", "add", &project], &["? [y/N]"], "nothing was trusted"),
+        (&["extension", "add", &extension], &["Add acme-index? [y/N]"], "nothing was done"),
+    ];
+    for (arguments, questions, said) in asked {
+        let mut terminal = Terminal::start(&env, arguments);
+        for question in questions {
+            terminal.wait_for(question);
+            terminal.press("n\r");
+        }
+        assert_eq!(terminal.ends().exit_code(), 2, "{}", terminal.shown());
+        terminal.wait_for(said);
+        assert!(!terminal.shown().contains("error"), "{}", terminal.shown());
+    }
+    assert_eq!(env.mcp(), json!(null));
+}
+
 #[test]
 fn a_name_that_looks_like_a_reserved_one_is_asked_for_on_a_terminal() {
     let env = Environment::new();

@@ -23,6 +23,32 @@ fn is_anywhere(directory: &Path, key: &str) -> bool {
 }
 
 #[test]
+fn a_word_that_its_name_says_is_a_key_goes_to_the_vault_and_a_harmless_one_stays() {
+    for (arguments, secret) in [
+        (&["server", "--password", "my horse 9"][..], "my horse 9"),
+        (&["sh", "-c", "DB_PASSWORD=horse9 exec server"], "horse9"),
+        (&["server", r#"{"name": "x", "apiKey": "horse9"}"#], "horse9"),
+        (&["server", "/token:horse9"], "horse9"),
+    ] {
+        let env = Environment::cold();
+        let run = env.run(&[&["mcp", "add", "srv", "--no-check", "--"], arguments].concat()).ok();
+        assert!(
+            run.stdout.contains("is in the vault: ${secret:srv") && !run.whole().contains(secret),
+            "{}",
+            run.whole()
+        );
+        assert!(!is_anywhere(&env.home(), secret), "{}", env.read("mcp.json"));
+    }
+    let commit = format!("COMMIT={}", "0f9a8b7c6d".repeat(4));
+    for arguments in [&["x", "--max-tokens", "4096"][..], &["x", "--auth", "oauth2"], &["docker", "-e", &commit]] {
+        let env = Environment::cold();
+        env.run(&[&["mcp", "add", "srv", "--no-check", "--"], arguments].concat()).ok();
+        assert_eq!(env.json(&["secret", "list"])["secrets"], json!([]));
+        assert_eq!(env.mcp()["mcpServers"]["srv"]["args"], json!(arguments[1..]));
+    }
+}
+
+#[test]
 fn a_key_that_is_added_in_clear_goes_to_the_vault() {
     let bearer = format!("Authorization: Bearer {KEY}");
     let (env_pair, header, argument) =

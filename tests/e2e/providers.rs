@@ -357,6 +357,14 @@ fn an_unknown_or_unfit_provider_stops_before_anything_starts() {
     hint: these work with `claude`: a; `-p` is the provider; a prompt needs no flag: aiw claude 'nope hello'
     ------- exit code 2 -------
     ");
+    for (line, prompt) in [
+        (&["claude", "fix", "-p", "nope", "it"][..], "'fix nope it'"),
+        (&["claude", "x", "-pnope"], "'x nope'"),
+        (&["claude", "--provider=nope", "x"], "'nope x'"),
+    ] {
+        let said = env.run(line).stderr;
+        assert!(said.trim_end().ends_with(&format!("aiw claude {prompt}")), "{said}");
+    }
     insta::assert_snapshot!(env.run(&["codex", "-p", "g", "hello"]).whole(), @"
     ------- stderr -------
     error: provider `g` does not work with `codex`: it does not speak the API of `codex` (openai)

@@ -272,13 +272,25 @@ fn a_file_that_can_not_be_used_does_not_keep_the_rest_from_being_trusted() {
         let status = within(&env, &project, &["mcp", "status", "--json"]).json();
         assert_eq!(status["servers"], json!([]));
     }
-    within(&env, &project, &["trust", "remove"]).ok();
-    let said = within(&env, &project, &["trust", "add", "--yes"]).ok();
-    assert!(
-        said.stdout.contains(".mcp.json is left out: it") && said.stdout.contains("profiles few"),
-        "{}",
-        said.whole()
-    );
+    let file = project.join(".mcp.json");
+    for (make, problem) in [
+        (None, "it "),
+        (Some("truncate -s 5M"), "it is larger than 4 MiB"),
+        (Some("mkfifo"), "it is not a plain file"),
+        (Some("mkdir"), "it is not a plain file"),
+    ] {
+        if let Some(make) = make {
+            fs::remove_file(&file).unwrap();
+            let run = env.program(Path::new("sh")).args(["-c", &format!("{make} \"$0\"")]).arg(&file).status();
+            assert!(run.unwrap().success(), "{make}");
+        }
+        within(&env, &project, &["trust", "remove"]).ok();
+        let said = within(&env, &project, &["trust", "add", "--yes"]).ok();
+        let left_out = format!(".mcp.json is left out: {problem}");
+        assert!(said.stdout.contains(&left_out) && said.stdout.contains("profiles few"), "{}", said.whole());
+        let again = within(&env, &project, &["trust", "add", "--yes", "--json"]).ok();
+        assert!(again.stderr.contains(".mcp.json` is left out: it "), "{}", again.whole());
+    }
 }
 
 #[test]

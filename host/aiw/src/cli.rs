@@ -423,7 +423,7 @@ pub enum Kind {
 pub enum Lang {
     /// Rust, with aiw's SDK
     Rust,
-    /// JavaScript, for a market source; needs node and npm
+    /// JavaScript; needs node and npm
     Js,
 }
 

@@ -92,6 +92,27 @@ pub fn shell_word(word: &str) -> Cow<'_, str> {
     }
 }
 
+/// The same in one line, for a line that people see and copy: with a control character, in the form `$'…'` of bash, zsh
+/// and ksh. Programs that run a line in `sh` need [`shell_word`].
+pub fn shell_word_in_line(word: &str) -> Cow<'_, str> {
+    if !word.contains(char::is_control) {
+        return shell_word(word);
+    }
+    let mut quoted = String::from("$'");
+    for c in word.chars().filter(|c| *c != '\0') {
+        match c {
+            '\'' | '\\' => quoted.extend(['\\', c]),
+            '\n' => quoted.push_str("\\n"),
+            // Three digits end an octal number, whatever follows.
+            c if c.is_ascii_control() => quoted.push_str(&format!("\\{:03o}", u32::from(c))),
+            c if c.is_control() => c.to_string().bytes().for_each(|byte| quoted.push_str(&format!("\\{byte:03o}"))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('\'');
+    Cow::Owned(quoted)
+}
+
 /// Text as a basic string of TOML, with its quotes. <https://toml.io/en/v1.0.0#string>
 pub fn toml_string(text: &str) -> String {
     let mut quoted = String::from('"');
@@ -153,6 +174,18 @@ mod tests {
         {
             assert_eq!(shell_word(word), quoted);
         }
+    }
+
+    #[test]
+    fn a_word_in_a_line_is_one_line_and_a_shell_reads_it_back() {
+        assert_eq!(shell_word_in_line("a b"), "'a b'");
+        let words = ["/a\nb", "\u{1b}[31mx\t7", "it's \\n\r\n", "\u{85}é\u{7f}0"];
+        let line = words.map(shell_word_in_line).join(" ");
+        assert!(!line.contains(char::is_control), "{line}");
+        let Ok(read) = std::process::Command::new("bash").args(["-c", &format!("printf '%s|' {line}")]).output() else {
+            return;
+        };
+        assert_eq!(String::from_utf8(read.stdout).unwrap(), words.map(|word| format!("{word}|")).concat());
     }
 
     #[test]

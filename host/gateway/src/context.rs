@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aiw_app::ClientSession;
 use aiw_home::Home;
 use aiw_mcp::Answer;
-use aiw_routing::{DynamicToolRegistry, Finder, Meaning, Pool};
+use aiw_routing::{CurrentMeaning, DynamicToolRegistry, Finder, Pool};
 use serde::Serialize;
 use tokio::sync::{Notify, Semaphore};
 
@@ -22,8 +22,8 @@ pub(crate) struct Context {
     pub(crate) pool: Arc<Pool>,
     pub(crate) kept: Kept,
     pub(crate) finder: Finder,
-    /// The model, if one is in use.
-    pub(crate) meaning: Option<Arc<Meaning>>,
+    /// The model in use.
+    pub(crate) meaning: Arc<CurrentMeaning>,
     pub(crate) registry: DynamicToolRegistry,
     /// The client has asked for the list of tools.
     pub(crate) listed: Notify,
@@ -34,7 +34,7 @@ impl Context {
         client: Arc<ClientSession>,
         pool: Arc<Pool>,
         registry: DynamicToolRegistry,
-        meaning: Option<Arc<Meaning>>,
+        meaning: Arc<CurrentMeaning>,
     ) -> Self {
         let home = client.home().clone();
         let finder = Finder::new(&home, meaning.clone());

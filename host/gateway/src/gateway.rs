@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use aiw_app::ClientSession;
 use aiw_mcp::{About, Answer, Arguments, Call, Caller, Offer, RpcError, Tool};
-use aiw_routing::{DynamicToolRegistry, Meaning};
+use aiw_routing::{CurrentMeaning, DynamicToolRegistry};
 use async_trait::async_trait;
 use serde_json::Value;
 
@@ -24,8 +24,8 @@ pub struct Gateway {
 pub struct Setting {
     /// The client: where it is, whose tasks it sees, and which tools it may see.
     pub client: Arc<ClientSession>,
-    /// What tools mean, if a model is in use.
-    pub meaning: Option<Arc<Meaning>>,
+    /// What tools mean to the model in use.
+    pub meaning: Arc<CurrentMeaning>,
     /// Which of aiw's own tools it offers.
     pub toolsets: Vec<Toolset>,
 }

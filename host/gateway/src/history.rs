@@ -177,7 +177,8 @@ fn search(context: &Context, asked: &SearchHistory, mut room: usize) -> Result<F
         role: asked.role.as_deref().and_then(|role| role.parse().ok()),
         ..Query::default()
     };
-    let embedder = || Ok::<_, CallError>(context.meaning.as_ref().and_then(|meaning| meaning.embedder()));
+    let meaning = context.meaning.now();
+    let embedder = || Ok::<_, CallError>(meaning.as_ref().and_then(|meaning| meaning.embedder()));
     let Searched { hits, waiting, nothing, .. } = queries::search(&context.home, &query, embedder)?;
     let resumes = Resumes::new(&context.home);
     let mut sessions: Vec<FoundSession> = Vec::new();

@@ -30,16 +30,23 @@ impl Turn {
     pub fn acquire(path: &Path) -> Result<Self, HomeError> {
         Ok(Self { _lock: Lock::acquire(path)? })
     }
+
+    /// The same with a patience of your own. `None` if somebody else still has the turn.
+    pub fn within(path: &Path, patience: Duration) -> Result<Option<Self>, HomeError> {
+        Ok(Lock::within(path, patience)?.map(|lock| Self { _lock: lock }))
+    }
 }
 
 impl Lock {
     pub(crate) fn acquire(path: &Path) -> Result<Self, HomeError> {
+        let busy = || HomeError::Busy { path: path.to_owned(), seconds: PATIENCE.as_secs() };
+        Self::within(path, PATIENCE)?.ok_or_else(busy)
+    }
+
+    fn within(path: &Path, patience: Duration) -> Result<Option<Self>, HomeError> {
         let file = files::open_lock(path).map_err(|e| HomeError::io("open", path, e))?;
-        match lock_within(file, PATIENCE) {
-            Ok(Some(file)) => Ok(Self { _file: file }),
-            Ok(None) => Err(HomeError::Busy { path: path.to_owned(), seconds: PATIENCE.as_secs() }),
-            Err(e) => Err(HomeError::io("lock", path, e)),
-        }
+        let locked = lock_within(file, patience).map_err(|e| HomeError::io("lock", path, e))?;
+        Ok(locked.map(|file| Self { _file: file }))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use aiw_core::shell_word;
+use aiw_core::shell_word_in_line;
 use aiw_home::{HISTORY_VARIABLE, now_millis, rfc3339};
 use aiw_tasks::{Outcome, Stream, Task};
 use schemars::JsonSchema;
@@ -217,5 +217,5 @@ pub fn resume_words(task: &Task) -> Option<Vec<String>> {
 
 /// The line that goes on with the CLI's own session.
 pub fn resume(task: &Task) -> Option<String> {
-    Some(format!("cd {} && {}", shell_word(&task.cwd.to_string_lossy()), joined(&resume_words(task)?)))
+    Some(format!("cd {} && {}", shell_word_in_line(&task.cwd.to_string_lossy()), joined(&resume_words(task)?)))
 }

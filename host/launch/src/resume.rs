@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use aiw_core::{CliKind, ProviderName, shell_word};
+use aiw_core::{CliKind, ProviderName, shell_word_in_line};
 use aiw_home::{Home, OWN, ProvidersFile};
 
 use crate::clis;
@@ -70,12 +70,12 @@ impl Resumes {
 }
 
 impl Resume {
-    /// Returns the line for a shell.
+    /// Returns the line for a shell: one line, whatever the directory is called.
     pub fn line(&self) -> String {
         let line = joined(&self.words);
         match self.directory.as_str() {
             "" => line,
-            directory => format!("cd {} && {line}", shell_word(directory)),
+            directory => format!("cd {} && {line}", shell_word_in_line(directory)),
         }
     }
 
@@ -117,5 +117,5 @@ pub(crate) fn aiw_words(
 
 /// Joins words to a line for a shell.
 pub(crate) fn joined(words: &[String]) -> String {
-    words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
+    words.iter().map(|word| shell_word_in_line(word)).collect::<Vec<_>>().join(" ")
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aiw_routing::{Definition, Finder, Meaning, Record};
+use aiw_routing::{CurrentMeaning, Definition, Finder, Record};
 use aiw_vectors::ModelFiles;
 use serde_json::{Value, json};
 
@@ -25,11 +25,12 @@ fn main() {
     let home = tempfile::tempdir().unwrap();
     let home = aiw_home::Home::at(home.path());
     let mut modes = serde_json::Map::new();
-    modes.insert("lexical".into(), set.measure(&Finder::new(&home, None)));
+    modes.insert("lexical".into(), set.measure(&Finder::new(&home, Arc::new(CurrentMeaning::none(&home)))));
     match std::env::var_os("AIW_TEST_MODEL").map(PathBuf::from) {
         Some(dir) => {
             let files = ModelFiles::new(dir.join("all-MiniLM-L6-v2"), dir.join("libonnxruntime.so"));
-            modes.insert("model".into(), set.measure(&Finder::new(&home, Some(Arc::new(Meaning::new(&home, files))))));
+            let chosen = CurrentMeaning::new(&home, Box::new(move || Some(files.clone())));
+            modes.insert("model".into(), set.measure(&Finder::new(&home, Arc::new(chosen))));
         }
         None => eprintln!("without a model: AIW_TEST_MODEL names no directory with one"),
     }

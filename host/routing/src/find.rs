@@ -2,6 +2,7 @@
 //! meaning where a model is there.
 
 mod choose;
+mod current;
 mod finder;
 mod indexed;
 mod meaning;
@@ -11,6 +12,7 @@ mod segment;
 mod texts;
 mod vectors;
 
+pub use current::{CurrentMeaning, ModelSource};
 pub use finder::{Finder, Found};
 pub use indexed::{Allows, KnownServer, Match};
 pub use meaning::Meaning;

@@ -28,7 +28,7 @@ pub use access::forget_logins;
 pub use account::{Account, LoginWishes};
 pub use definition::{Definition, Difference};
 pub use error::PoolError;
-pub use find::{Allows, Finder, Found, KnownServer, Match, Meaning};
+pub use find::{Allows, CurrentMeaning, Finder, Found, KnownServer, Match, Meaning, ModelSource};
 pub use found::{Configured, MAX_FILE, Places};
 pub use names::proxied;
 pub use pool::{Offered, Pool, Shared, Status, suspicions};

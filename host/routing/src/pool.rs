@@ -35,9 +35,6 @@ const AT_ONCE: usize = 8;
 /// How many servers with withheld tools a model is told of.
 const MOST_SENTENCES: usize = 5;
 
-/// How long a client waits until its servers know the level of messages that it wants.
-const TOLD: Duration = Duration::from_millis(100);
-
 /// Servers that several sessions of one process share: `mcp.servers.KEY.shared`.
 #[derive(Clone, Default)]
 pub struct Shared(Arc<Mutex<BTreeMap<String, Arc<Slot>>>>);
@@ -439,9 +436,7 @@ impl Pool {
     /// The client wants log messages from this level on, from every server.
     pub async fn set_log_level(&self, level: &str) {
         let slots = self.inner.slots();
-        let told = futures::future::join_all(slots.iter().map(|slot| slot.set_log_level(level)));
-        // One that does not answer makes nobody wait.
-        let _ = tokio::time::timeout(TOLD, told).await;
+        futures::future::join_all(slots.iter().map(|slot| slot.set_log_level(level))).await;
     }
 
     /// Starts a server and reads what it offers.

@@ -87,10 +87,10 @@ impl Relay {
         let server = quoted(&self.server);
         let text = |field: &str| params.get(field).and_then(Value::as_str).unwrap_or_default();
         match method {
-            "elicitation/create" if params.is_object() => {
+            "elicitation/create" => {
                 params["message"] = format!("The MCP server {server} asks: {}", text("message")).into();
             }
-            "sampling/createMessage" if params.is_object() => {
+            "sampling/createMessage" => {
                 let own = text("systemPrompt");
                 let prompt = format!("This request is from the MCP server {server}.\n\n{own}");
                 params["systemPrompt"] = prompt.trim_end().into();
@@ -175,7 +175,12 @@ impl Events for Relay {
             "roots/list" => "roots",
             _ => return Err(RpcError::no_method(method)),
         };
-        let params = params.map(|params| self.as_its_question(method, params));
+        // What is no object could not be marked as the server's.
+        let params = match params {
+            Some(params) if params.is_object() => Some(self.as_its_question(method, params)),
+            None if kind == "roots" => None,
+            _ => return Err(RpcError::invalid(&format!("the parameters of `{method}` are no object"))),
+        };
         let asker = self.asker().filter(|caller| caller.capabilities().get(kind).is_some());
         let Some(asker) = asker else { return Err(RpcError::no_method(method)) };
         asker.ask(method, params, PATIENCE).await.map_err(|e| match e {

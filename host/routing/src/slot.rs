@@ -37,6 +37,9 @@ const LIST: Duration = Duration::from_secs(30);
 const QUIET: Duration = Duration::from_secs(30);
 const PING: Duration = Duration::from_secs(10);
 
+/// How long a client waits until a server knows the level of messages that it wants.
+const TOLD: Duration = Duration::from_millis(100);
+
 /// How long a server has for further changes before its lists are read again.
 const SETTLE: Duration = Duration::from_millis(50);
 
@@ -538,7 +541,10 @@ impl Slot {
         // One that starts is told after its start.
         let connection = self.connection.try_lock().ok().and_then(|held| held.clone());
         if let Some(connection) = connection.filter(|c| c.client.server()["capabilities"]["logging"].is_object()) {
-            let _ = connection.client.request("logging/setLevel", Some(json!({"level": level})), PING).await;
+            let params = json!({"level": level});
+            let told = async move { drop(connection.client.request("logging/setLevel", Some(params), PING).await) };
+            // One that does not answer makes nobody wait; one that is far away is told all the same.
+            let _ = tokio::time::timeout(TOLD, tokio::spawn(told)).await;
         }
     }
 

@@ -102,7 +102,7 @@ impl Hiding<'_, '_> {
                 *text = self.pieces(&format!("{group}.{key}"), text)?;
                 continue;
             }
-            if !(is_named || is_secret_value(text)) || is_setting(key, text) {
+            if !(is_named || is_secret_value(text)) || is_setting(key, text) || is_revision(key, text) {
                 continue;
             }
             // `Bearer`, `Basic`
@@ -123,7 +123,7 @@ impl Hiding<'_, '_> {
         for value in arguments {
             let Value::String(text) = value else { continue };
             let before = std::mem::take(&mut flag);
-            // `--token VALUE`, `--token=VALUE`, `TOKEN=VALUE` as of `docker run -e`, or the value alone.
+            // `--token VALUE`, `--token=VALUE`, `/token:VALUE`, `TOKEN=VALUE` as of `docker run -e`, or the value alone.
             // The end of a key in base64 is no value, and a key is no name.
             let is_name = |name: &str| {
                 (name.starts_with('-') || EnvName::from_str(name).is_ok())
@@ -132,6 +132,7 @@ impl Hiding<'_, '_> {
             let is_pair = |(name, value): &(&str, &str)| is_name(name) && !value.trim_matches('=').is_empty();
             let (key, start, secret) = match text.split_once('=').filter(is_pair) {
                 Some((name, secret)) => (name, format!("{name}="), secret),
+                None if let Some((name, secret)) = with_colon(text) => (name, format!("{name}:"), secret),
                 None if text.starts_with('-')
                     && !text.contains(char::is_whitespace)
                     && !is_secret_value(text.trim_start_matches('-')) =>
@@ -145,15 +146,22 @@ impl Hiding<'_, '_> {
                 *text = self.pieces("argument", text)?;
                 continue;
             }
-            let key = key.trim_start_matches('-');
+            let is_flag = start.is_empty() || start.starts_with(['-', '/']) || is_variable(&before);
+            let key = key.trim_start_matches(['-', '/']);
+            if is_revision(key, secret) {
+                continue;
+            }
             // A file with a secret, and an image by its digest, are no secrets.
-            if !is_secret(key, secret) || secret.starts_with(['/', '.', '~']) || secret.contains("sha256:") {
+            let is_harmless =
+                secret.starts_with(['/', '.', '~']) || secret.contains("sha256:") || is_setting(key, secret);
+            if !is_secret(key, secret) || is_harmless {
                 *text = self.pieces(if key.is_empty() { "argument" } else { key }, text)?;
                 continue;
             }
             let key = if key.is_empty() { "argument" } else { key };
-            // A script has more than the key.
-            if secret.contains(char::is_whitespace) {
+            // A script, and a text around a key, have more than the key. A flag of a password has all of it.
+            let is_whole = is_flag && is_secret_name(key) && named_values(secret).is_empty();
+            if secret.contains(char::is_whitespace) && !is_whole {
                 *text = self.pieces(key, text)?;
                 continue;
             }
@@ -190,12 +198,27 @@ impl Hiding<'_, '_> {
         Ok(())
     }
 
-    /// A text with references in place of the pieces that look like keys: a command line, a path, a script.
+    /// A text with references in place of the values that a name in it says are keys, and of the pieces that look like
+    /// keys: a command line, a path, a script, JSON.
     fn pieces(&mut self, field: &str, text: &str) -> Result<String, String> {
         // No declaration that can be used has more.
         if text.len() > MAX_DECLARATION {
             return Err(format!("has a `{}` of more than {} KiB", one_line(field, 60), MAX_DECLARATION >> 10));
         }
+        let (mut result, mut from) = (String::with_capacity(text.len()), 0);
+        for (name, value) in named_values(text) {
+            let Some((reference, secret)) = self.reference(name, &text[value.clone()])? else { continue };
+            self.hidden.push((one_line(field, 60), secret));
+            let before = self.unnamed(field, &text[from..value.start])?;
+            result.extend([before, reference]);
+            from = value.end;
+        }
+        result.push_str(&self.unnamed(field, &text[from..])?);
+        Ok(result)
+    }
+
+    /// The same for what has no name.
+    fn unnamed(&mut self, field: &str, text: &str) -> Result<String, String> {
         let whole = placeholders(text);
         if let Some((name, _)) = defaults(text).iter().find(|(_, default)| is_secret_value(default)) {
             return Err(default_problem(name));
@@ -209,7 +232,7 @@ impl Hiding<'_, '_> {
             let (sign, piece) = piece.split_at(piece.len() - piece.trim_start_matches(['-', '.', '_']).len());
             result.push_str(sign);
             // In a path, and after the name of a digest, a long piece is a digest.
-            let is_secret = match is_path || is_digest(&text[..from]) {
+            let is_secret = match is_path || is_digest(&text[..from], piece) {
                 true => is_key(piece),
                 false => piece.len() >= 12 && is_secret_value(piece),
             };
@@ -313,13 +336,124 @@ fn default_problem(name: &str) -> String {
     format!("has a key as the default of `{name}`: `aiw secret set` keeps it in the vault")
 }
 
-/// Whether a value only belongs to a secret: `TOKENIZERS_PARALLELISM=false`, `TOKEN_LIMIT=1000`, `PASSWORD_FILE=/x`.
+/// Whether a value only belongs to a secret: `TOKENIZERS_PARALLELISM=false`, `TOKEN_LIMIT=1000`, `PASSWORD_FILE=/x`,
+/// `--max-tokens 4096`, `--auth oauth2`.
 fn is_setting(name: &str, value: &str) -> bool {
-    const PARTS: [&str; 12] =
-        ["FILE", "PATH", "DIR", "NAME", "LIMIT", "MODE", "TYPE", "PARALLELISM", "TTL", "TIMEOUT", "URL", "ENABLED"];
-    let last = name.rsplit(['_', '-']).next().unwrap_or_default().to_ascii_uppercase();
+    const PARTS: [&str; 15] = [
+        "FILE",
+        "PATH",
+        "DIR",
+        "NAME",
+        "LIMIT",
+        "MODE",
+        "TYPE",
+        "PARALLELISM",
+        "TTL",
+        "TIMEOUT",
+        "URL",
+        "ENABLED",
+        "COMMAND",
+        "CMD",
+        "HELPER",
+    ];
+    /// Ways to authenticate.
+    const WAYS: [&str; 12] = [
+        "apikey", "api-key", "api_key", "basic", "bearer", "digest", "kerberos", "none", "ntlm", "oauth", "oauth2",
+        "oidc",
+    ];
+    let last = last_word(name);
     let is_word = matches!(value, "true" | "false" | "yes" | "no" | "on" | "off");
-    !is_secret_value(value) && (is_word || value.starts_with(['/', '~', '.']) || PARTS.contains(&last.as_str()))
+    let is_way = last == "AUTH" && WAYS.contains(&value.to_ascii_lowercase().as_str());
+    let is_count = last == "TOKENS" && value.bytes().all(|b| b.is_ascii_digit());
+    let is_named = PARTS.contains(&last.as_str());
+    !is_secret_value(value) && (is_word || is_way || is_count || is_named || value.starts_with(['/', '~', '.']))
+}
+
+/// The last word of a name, in capitals: of `GITHUB_TOKEN` and `--github-token` `TOKEN`.
+fn last_word(name: &str) -> String {
+    name.rsplit(['_', '-']).next().unwrap_or_default().to_ascii_uppercase()
+}
+
+/// Whether a value is the digest of something public, which its name says: `COMMIT=<40 digits>`.
+fn is_revision(name: &str, value: &str) -> bool {
+    const NAMES: [&str; 8] = ["CHECKSUM", "COMMIT", "DIGEST", "REF", "REV", "REVISION", "SHA", "SHA256"];
+    let is_digest = matches!(value.len(), 40 | 64) && value.bytes().all(|b| b.is_ascii_hexdigit());
+    is_digest && !is_secret_name(name) && NAMES.contains(&last_word(name).as_str())
+}
+
+/// Whether a variable for another program follows: `docker run -e NAME=VALUE`.
+fn is_variable(flag: &str) -> bool {
+    matches!(flag, "-e" | "--env")
+}
+
+/// The name, with its sign, and the value of `/token:VALUE`, as programs of Windows have it.
+fn with_colon(text: &str) -> Option<(&str, &str)> {
+    let (name, value) = text.split_once(':')?;
+    let bare = name.strip_prefix('/').or_else(|| name.strip_prefix('-'))?.trim_start_matches('-');
+    let is_name = !bare.is_empty() && bare.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    (is_name && is_secret_name(bare) && !value.is_empty()).then_some((name, value))
+}
+
+/// The values in a text that a name before them says are keys, with these names: `DB_PASSWORD=VALUE` in a script or in
+/// the query of an address, `"token": "VALUE"` in JSON. What is shorter than four characters is none.
+fn named_values(text: &str) -> Vec<(&str, std::ops::Range<usize>)> {
+    const SHORTEST: usize = 4;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let whole = placeholders(text);
+    let mut found: Vec<(&str, std::ops::Range<usize>)> = Vec::new();
+    for (at, sign) in text.match_indices(['=', ':']) {
+        if found.last().is_some_and(|(_, value)| at < value.end) {
+            continue;
+        }
+        let (before, after) = (&text[..at], &text[at + 1..]);
+        // In JSON, which may stand in a script, names and values have quotes.
+        let quoted = before.trim_end().strip_suffix('"');
+        let before = match (sign, quoted) {
+            ("=", _) => before,
+            (_, Some(before)) => before.strip_suffix('\\').unwrap_or(before),
+            _ => continue,
+        };
+        let name = &before[before.trim_end_matches(is_name).len()..];
+        if !is_secret_name(name) {
+            continue;
+        }
+        let blanks = if sign == ":" { after.len() - after.trim_start().len() } else { 0 };
+        let start = at + 1 + blanks;
+        let rest = &text[start..];
+        let quote = ["\\\"", "\"", "'"].into_iter().find(|quote| rest.starts_with(quote));
+        let value = match quote {
+            Some(quote) => {
+                let start = start + quote.len();
+                let Some(length) = quoted_length(&text[start..], quote) else { continue };
+                start..start + length
+            }
+            None if sign == ":" => continue,
+            None => {
+                let ends = |c: char| c.is_whitespace() || ";&|<>()#,'\"`".contains(c);
+                start..start + rest.find(ends).unwrap_or(rest.len())
+            }
+        };
+        let secret = &text[value.clone()];
+        let is_clear = !whole.iter().any(|place| place.start < value.end && value.start < place.end);
+        // What begins with `$` is a variable of the shell.
+        if is_clear && secret.len() >= SHORTEST && !secret.starts_with(['$', '`']) && !is_setting(name, secret) {
+            found.push((name, value));
+        }
+    }
+    found
+}
+
+/// How long a text is up to a quote that nothing takes its meaning from.
+fn quoted_length(text: &str, quote: &str) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let at = from + text[from..].find(quote)?;
+        let escapes = text[..at].bytes().rev().take_while(|b| *b == b'\\').count();
+        if quote != "\"" || escapes % 2 == 0 {
+            return Some(at);
+        }
+        from = at + quote.len();
+    }
 }
 
 /// Whether a character ends a piece of a text.
@@ -335,10 +469,12 @@ fn is_path(text: &str) -> bool {
         || (word.contains("://") && !is_secret_value(word))
 }
 
-/// Whether a digest follows a text: `sha256:`, `sha512-`.
-fn is_digest(before: &str) -> bool {
-    let name = before.strip_suffix(':').unwrap_or_default();
-    name.trim_end_matches(|c: char| c.is_ascii_digit()).ends_with("sha")
+/// Whether a piece is a digest by the text before it: `sha256:`, `sha512-`, `COMMIT=`.
+fn is_digest(before: &str, piece: &str) -> bool {
+    let Some(name) = before.strip_suffix([':', '=']) else { return false };
+    let start = name.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-').len();
+    let is_named = before.ends_with(':') && name.trim_end_matches(|c: char| c.is_ascii_digit()).ends_with("sha");
+    is_named || is_revision(&name[start..], piece)
 }
 
 /// Whether a word is a key by its beginning: `ghp_…`, not `sk-learn`.
@@ -423,6 +559,39 @@ mod tests {
     }
 
     #[test]
+    fn what_a_name_says_is_a_key_goes_to_the_vault_whole() {
+        for (arguments, secret, after) in [
+            (json!(["--password", "my horse 9"]), "my horse 9", json!(["--password", "${secret:srv-password}"])),
+            (json!(["--password=my horse 9"]), "my horse 9", json!(["--password=${secret:srv-password}"])),
+            (json!(["-e", "DB_PASSWORD=my horse"]), "my horse", json!(["-e", "DB_PASSWORD=${secret:srv-db-password}"])),
+            (
+                json!(["-c", "DB_PASSWORD=horse9 cmd"]),
+                "horse9",
+                json!(["-c", "DB_PASSWORD=${secret:srv-db-password} cmd"]),
+            ),
+            (
+                json!(["-c", "cd /x && DB_PASSWORD='my horse' exec cmd --max-tokens=4096"]),
+                "my horse",
+                json!(["-c", "cd /x && DB_PASSWORD='${secret:srv-db-password}' exec cmd --max-tokens=4096"]),
+            ),
+            (
+                json!(["--config", r#"{"url": "http://h:80", "apiKey": "horse\"9", "n": 1}"#]),
+                r#"horse\"9"#,
+                json!(["--config", r#"{"url": "http://h:80", "apiKey": "${secret:srv-apikey}", "n": 1}"#]),
+            ),
+            (json!(["/token:horse9"]), "horse9", json!(["/token:${secret:srv-token}"])),
+        ] {
+            let (declaration, new) = hidden(&json!({"command": "x", "args": arguments}));
+            assert_eq!((&declaration["args"], new), (&after, vec![secret.to_owned()]));
+        }
+        // Two of them, and a key by its form between them.
+        let script = format!("A_TOKEN=horse9 x --y {KEY} B_TOKEN=cow77");
+        let (declaration, new) = hidden(&json!({"command": "sh", "args": ["-c", script]}));
+        assert_eq!(new.len(), 3, "{declaration}");
+        assert!(!["horse9", "cow77", KEY].iter().any(|key| declaration.to_string().contains(key)), "{declaration}");
+    }
+
+    #[test]
     fn a_key_that_no_reference_can_stand_for_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path());
@@ -483,6 +652,11 @@ mod tests {
             json!({"command": "x", "env": {"PYTHONPATH": "${HOME}/venvs/0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c/lib"}}),
             json!({"command": "sh", "args": ["-c", "PATH=/nix/store/0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c-x/bin:$PATH exec x"]}),
             json!({"command": "uvx", "args": ["--from", "git+https://github.com/o/r@0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c0f9a8b7c", "x"]}),
+            json!({"command": "x", "args": ["--max-tokens", "4096", "--max-tokens=4096", "--auth", "oauth2", "--auth=none"]}),
+            json!({"command": "x", "args": ["COMMIT=0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c0f9a8b7c", "--rev", "0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c0f9a8b7c"]}),
+            json!({"command": "x", "env": {"GIT_COMMIT": "0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c0f9a8b7c", "MAX_TOKENS": "4096"}}),
+            json!({"command": "sh", "args": ["-c", "COMMIT=0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c0f9a8b7c TOKEN=$TOKEN KEY=2 exec x --token-file=/run/t"]}),
+            json!({"command": "x", "args": ["--token-command", "pass show mail", "/path:x", "/nologo"]}),
         ] {
             assert_eq!(hidden(&declaration), (declaration, Vec::new()));
         }

@@ -65,7 +65,7 @@ fn text_of(text: &str, style: Style) -> Result<String, String> {
         out.push_str(&rest[..at]);
         let (whole, inner) = (&rest[at..=end], &rest[at + open.len()..end]);
         match inner.strip_prefix(inside) {
-            Some(name) if is_name(name) => out.push_str(&format!("${{{name}}}")),
+            Some(name) if is_name(name) && !aiw_core::is_secret_value(name) => out.push_str(&format!("${{{name}}}")),
             Some(name) if inside.is_empty() && name.split_once(":-").is_some_and(|(name, _)| is_name(name)) => {
                 out.push_str(whole);
             }
@@ -78,23 +78,26 @@ fn text_of(text: &str, style: Style) -> Result<String, String> {
         rest = &rest[end + 1..];
     }
     out.push_str(rest);
-    Ok(if style == Style::BareShell { with_braces(&out) } else { out })
+    if style == Style::BareShell { with_braces(&out) } else { Ok(out) }
 }
 
-/// `$VAR` as `${VAR}`.
-fn with_braces(text: &str) -> String {
+/// `$VAR` as `${VAR}`. A key behind the name of a variable is no part of the name: names are shown, and stand in files.
+fn with_braces(text: &str) -> Result<String, String> {
     let (mut out, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(at) = rest.find('$') {
         let after = &rest[at + 1..];
         let length = after.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
         out.push_str(&rest[..at]);
         match &after[..length] {
+            name if is_name(name) && aiw_core::is_secret_value(name) => {
+                return Err("contains a `$` before what looks like a key, which is no name of a variable".to_owned());
+            }
             name if is_name(name) => out.push_str(&format!("${{{name}}}")),
             other => out.push_str(&format!("${other}")),
         }
         rest = &after[length..];
     }
-    out + rest
+    Ok(out + rest)
 }
 
 #[cfg(test)]
@@ -120,6 +123,8 @@ mod tests {
             ("${B}", Style::Plain),
             ("${secret:x}", Style::Shell),
             ("${a b}", Style::Shell),
+            ("$Xghp_0123456789abcdefABCDEF0123456789abcd", Style::BareShell),
+            ("${Xghp_0123456789abcdefABCDEF0123456789abcd}", Style::Shell),
         ] {
             assert_eq!(to(text, style), None, "{text}");
         }

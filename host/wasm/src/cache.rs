@@ -9,8 +9,9 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use aiw_home::Turn;
 use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 
@@ -70,13 +71,24 @@ impl CompiledCache {
         component
     }
 
+    /// Waits until no other process compiles this code, for as long as that may take; it may be in the cache then.
+    /// `None` without a cache, or if the wait was in vain: who compiles twice only loses time.
+    pub(crate) fn turn(&self, key: &str, patience: Duration) -> Option<CompileTurn> {
+        let dir = self.private_dir()?;
+        let path = dir.join(format!("{key}.lock"));
+        Turn::within(&path, patience).ok().flatten().map(|turn| CompileTurn { path, _turn: turn })
+    }
+
+    /// The directory, made private if it is not there.
+    fn private_dir(&self) -> Option<&Path> {
+        let dir = self.dir.as_ref()?;
+        let _ = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        is_ours(dir, true).then_some(dir)
+    }
+
     /// Stores compiled code. A failure is not an error: the next process compiles again.
     pub(crate) fn store(&self, key: &str, code: &[u8]) {
-        let (Some(dir), Some(path)) = (&self.dir, self.file(key)) else { return };
-        let _ = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-        if !is_ours(dir, true) {
-            return;
-        }
+        let (Some(dir), Some(path)) = (self.private_dir(), self.file(key)) else { return };
         make_room(dir, (code.len() + HEADER) as u64);
         let write = || -> std::io::Result<()> {
             let mut builder = tempfile::Builder::new();
@@ -91,6 +103,20 @@ impl CompiledCache {
             Ok(())
         };
         let _ = write();
+    }
+}
+
+/// The right to compile certain code while others wait for the result.
+#[derive(Debug)]
+pub(crate) struct CompileTurn {
+    path: PathBuf,
+    _turn: Turn,
+}
+
+impl Drop for CompileTurn {
+    /// Whoever waits has the file open. Somebody who comes later finds the result, and makes a new one if there is none.
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
     }
 }
 

@@ -43,20 +43,28 @@ pub(crate) async fn component(
     let fail = |id: &str, reason: String| LoadError::Compile { id: id.to_owned(), reason };
     let name = id.clone();
     let on_compile = engine.on_compile.clone();
-    let mut compiled = tokio::task::spawn_blocking(move || match (origin, &engine.compiler) {
-        (Origin::Foreign, Some(program)) => {
-            let code = in_child(program, &bytes).map_err(|reason| fail(&id, reason))?;
-            engine.cache.store(&key, &code);
-            // Our own compiler made this code a moment ago for this engine.
-            crate::cache::deserialize(&engine.inner, &code)
-                .ok_or_else(|| fail(&id, "the compiled code does not load".into()))
+    let mut compiled = tokio::task::spawn_blocking(move || {
+        // Another process may be at it: a component in JavaScript takes all processors for a minute.
+        let patience = CompileLimits::of(bytes.len() as u64).time * BUSY;
+        let _turn = engine.cache.turn(&key, patience);
+        if let Some(component) = engine.cache.load(&engine.inner, &key) {
+            return Ok(component);
         }
-        _ => {
-            let component = Component::new(&engine.inner, &bytes).map_err(|e| fail(&id, one_line(&e)))?;
-            if let Ok(code) = component.serialize() {
+        match (origin, &engine.compiler) {
+            (Origin::Foreign, Some(program)) => {
+                let code = in_child(program, &bytes).map_err(|reason| fail(&id, reason))?;
                 engine.cache.store(&key, &code);
+                // Our own compiler made this code a moment ago for this engine.
+                crate::cache::deserialize(&engine.inner, &code)
+                    .ok_or_else(|| fail(&id, "the compiled code does not load".into()))
             }
-            Ok(component)
+            _ => {
+                let component = Component::new(&engine.inner, &bytes).map_err(|e| fail(&id, one_line(&e)))?;
+                if let Ok(code) = component.serialize() {
+                    engine.cache.store(&key, &code);
+                }
+                Ok(component)
+            }
         }
     });
     let start = Instant::now();

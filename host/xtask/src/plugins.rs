@@ -26,8 +26,13 @@ pub fn setup() -> Result<()> {
             println!("installed: {}", missing.join(", "));
         } else {
             bail!(
-                "Rust's targets {} are needed: install them as Rust itself was, or Rust by rustup",
-                missing.join(" and ")
+                "Rust's {} missing, and rustup did not install {}: get rustup from https://rustup.rs, or install {1} as you \
+                 installed Rust",
+                match &missing[..] {
+                    [one] => format!("target {one} is"),
+                    all => format!("targets {} are", all.join(" and ")),
+                },
+                if missing.len() == 1 { "it" } else { "them" },
             );
         }
     }

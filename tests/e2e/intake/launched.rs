@@ -51,6 +51,24 @@ fn resume(env: &Environment, word: &str) -> (Value, String) {
 }
 
 #[test]
+fn a_directory_with_an_odd_name_takes_one_line() {
+    let (env, _) = with_provider();
+    let project = env.path("two\nlines it's");
+    fs::create_dir_all(&project).unwrap();
+    let told = line("s-odd", "o1", "user", "an ostrich").replace("\"/srv/p\"", &json!(project).to_string());
+    add(&env, "s-odd", &told);
+    env.run(&["history", "import", "--all"]).ok();
+    let (_, resume) = resume(&env, "ostrich");
+    assert!(resume.lines().count() == 1 && resume.contains("$'"), "{resume}");
+    let shown = env.run(&["history", "search", "ostrich"]).ok().stdout;
+    assert!(shown.contains(&format!("resume: {resume}\n")), "{shown}");
+    // A shell goes there.
+    let cd = resume.split(" && ").next().unwrap();
+    let there = env.program(Path::new("bash")).args(["-c", &format!("{cd} && printf %s \"$PWD\"")]).output();
+    assert_eq!(String::from_utf8(there.unwrap().stdout).unwrap(), project.display().to_string());
+}
+
+#[test]
 fn a_session_goes_on_under_the_provider_that_it_had() {
     let (env, clis) = with_provider();
     let home = env.user().display().to_string();

@@ -51,6 +51,30 @@ fn a_model_finds_what_shares_no_word_and_takes_part_as_it_arrives() {
     });
 }
 
+/// A running server follows what its user chooses: no client has to be started again.
+#[test]
+fn a_session_notices_at_once_that_the_model_is_switched_off_and_on_or_exchanged() {
+    let Some(servers) = with_model() else { return };
+    let mut client = Client::initialized(&servers.env);
+    let mut finds = || {
+        let routed = client.good("intelligent_route", json!({"user_request": REQUEST}));
+        routed["tools"][0]["tool"] == "look"
+    };
+    until(&mut finds);
+    let run = |args: &[&str]| drop(servers.env.run(args).ok());
+    run(&["model", "off"]);
+    assert!(!finds(), "the model is off");
+    run(&["model", "on"]);
+    until(&mut finds);
+    run(&["model", "remove", "tiny-model"]);
+    assert!(!finds(), "the model is removed");
+    // One that comes from another place while the server runs.
+    let other = servers.env.path("other-model");
+    tiny_model(&other);
+    run(&["model", "use", other.to_str().unwrap()]);
+    until(&mut finds);
+}
+
 #[test]
 fn a_damaged_collection_is_made_again() {
     let Some(servers) = with_model() else { return };

@@ -215,6 +215,12 @@ fn the_parameters_of_tools_are_shown_whole() {
         let called = env.run(&[&["mcp", "call"], words, &["time=12:00"]].concat()).ok().stdout;
         assert_eq!(called, "called convert_time with {\"time\": \"12:00\"}\n");
     }
+    // What is left of `time/TOOL`.
+    assert_eq!(env.run(&["mcp", "tools", "time/"]).ok().stdout, env.run(&["mcp", "tools", "time"]).ok().stdout);
+    let twice = env.run(&["mcp", "call", "time/convert_time", "time=1", "zones=[]", "time=2"]);
+    assert!(twice.code == 64 && twice.stderr.contains("`time` is given twice"), "{}", twice.whole());
+    let refused = env.run(&["mcp", "call", "time/"]);
+    assert!(refused.code == 64 && refused.stderr.contains("name its tool too"), "{}", refused.whole());
     let refused = env.run(&["mcp", "call", "time"]);
     assert!(refused.code == 64 && refused.stderr.contains("name its tool too"), "{}", refused.whole());
 }

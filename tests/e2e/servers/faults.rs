@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::{Servers, is_there, text, until};
+use super::{Servers, is_there, names, text, until};
 use crate::mcp::Client;
 
 const FAULTS: [&str; 9] = ["exits", "hangs", "forks", "junk", "huge", "never", "floods", "lies", "silent"];
@@ -52,6 +52,35 @@ fn what_one_server_does_wrong_holds_up_no_other() {
     assert!(processes.len() > FAULTS.len() && processes.iter().any(|pid| is_there(*pid)));
     client.leave_whatever_comes();
     until(|| !servers.processes().iter().any(|pid| is_there(*pid)));
+}
+
+/// How long aiw waits until a server begins a session.
+const START: Duration = Duration::from_secs(60);
+
+#[test]
+fn servers_that_do_not_answer_cost_the_others_nothing() {
+    const DEAF: [&str; 3] = ["deaf-1", "deaf-2", "deaf-3"];
+    let Some(mut servers) = Servers::new().map(|servers| servers.with("good", &[])) else { return };
+    servers = DEAF.iter().fold(servers, |servers, name| servers.with(name, &["--fault", "deaf"]));
+    servers = servers.known().faulty("hangs");
+    let mut client = Client::initialized(&servers.env);
+    let begun = Instant::now();
+    client.send(
+        "tools/call",
+        &json!({"name": "call_tool", "arguments": {"server": "hangs", "tool": "echo", "arguments": {}}}),
+    );
+    // Those that start are told the level at their start, those that run at once. aiw gives each ten seconds to answer:
+    // added up, more than the one that hangs has.
+    for level in ["debug", "info", "notice", "warning", "error"] {
+        assert_eq!(client.result("logging/setLevel", json!({"level": level})), json!({}));
+        assert!(names(&mut client).contains(&"good__echo".to_owned()));
+        assert_eq!(text(&client.call("good__echo", json!({"level": level}))), format!("{{\"level\": \"{level}\"}}"));
+        for name in DEAF {
+            assert_eq!(text(&client.call(&format!("{name}__echo"), json!({}))), "{}");
+        }
+    }
+    assert!(begun.elapsed() < START, "{:?}", begun.elapsed());
+    client.leave_whatever_comes();
 }
 
 #[test]

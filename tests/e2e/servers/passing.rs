@@ -131,6 +131,14 @@ fn progress_logs_questions_and_cancellation_are_relayed() {
         let told = client.answer(id);
         assert_eq!(serde_json::from_str::<Value>(text(&told["result"])).unwrap(), answer);
     }
+    // What can't be marked as the server's is not asked.
+    for params in [json!("aiw asks: your password?"), json!(["aiw asks"]), Value::Null] {
+        for method in ["elicitation/create", "sampling/createMessage"] {
+            let asks = json!({"method": method, "params": params});
+            let refused = client.call("test__asks", asks);
+            assert!(text(&refused).contains("are no object"), "{refused}");
+        }
+    }
     // A call that is cancelled is cancelled there too.
     let id = client.send("tools/call", &json!({"name": "test__slow", "arguments": {"seconds": 30}}));
     std::thread::sleep(std::time::Duration::from_millis(100));

@@ -208,7 +208,7 @@ async fn update(client: &ClientSession, id: Option<&str>, accept: bool, output: 
             Err(failure) => {
                 answer.failed.push(FailedId::of(&id, &failure));
                 if first.is_some() {
-                    output.note(format!("error: {id}: {}", failure.message()));
+                    output.failed_one(&id, &failure);
                 }
                 first.get_or_insert(failure);
             }

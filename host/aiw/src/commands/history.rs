@@ -349,7 +349,7 @@ async fn forget(
     if would.messages > 0 {
         let question = format!("Forget {}?", amount(&would));
         if !terminal::confirm(&question, "--yes", yes).await? {
-            return Err(Failure::interrupted(130));
+            return Err(Failure::declined("nothing was forgotten"));
         }
     }
     let forgot = store.forget(&forget)?;

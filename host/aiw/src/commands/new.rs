@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use aiw_core::ExtensionId;
+use aiw_extensions::World;
 
 use crate::answers::NewProject;
 use crate::cli::{Kind, Lang};
@@ -52,6 +53,21 @@ const MARKET_SOURCE_JS: Template = &files![
     "index.test.mjs" <- "sdk/templates/market-source-js/index.test.mjs.tmpl",
     "component.test.mjs" <- "sdk/templates/market-source-js/component.test.mjs.tmpl",
     "tests/http.json" <- "sdk/templates/market-source/http.json.tmpl",
+];
+
+/// As for [`MARKET_SOURCE_JS`].
+const PROVIDER_JS: Template = &files![
+    "package.json" <- "sdk/templates/market-source-js/package.json.tmpl",
+    "package-lock.json" <- "examples/acme-index-js/package-lock.json",
+    "manifest.json" <- "sdk/templates/provider/manifest.json.tmpl",
+    "README.md" <- "sdk/templates/provider-js/README.md.tmpl",
+    ".gitignore" <- "examples/acme-index-js/.gitignore",
+    "build.mjs" <- "examples/acme-index-js/build.mjs",
+    "source.mjs" <- "sdk/templates/provider-js/source.mjs.tmpl",
+    "index.mjs" <- "sdk/templates/provider-js/index.mjs.tmpl",
+    "index.test.mjs" <- "sdk/templates/provider-js/index.test.mjs.tmpl",
+    "component.test.mjs" <- "sdk/templates/provider-js/component.test.mjs.tmpl",
+    "tests/http.json" <- "sdk/templates/provider/http.json.tmpl",
 ];
 
 /// The place of the contract in the example and in a project in JavaScript.
@@ -108,10 +124,7 @@ pub fn run(name: &ExtensionId, kind: Kind, lang: Lang, output: &Output) -> Resul
         (Kind::MarketSource, Lang::Rust) => (MARKET_SOURCE, "Source", &SDK[..], "sdk/"),
         (Kind::Provider, Lang::Rust) => (PROVIDER, "Provider", &SDK[..], "sdk/"),
         (Kind::MarketSource, Lang::Js) => (MARKET_SOURCE_JS, "", &[][..], ""),
-        (Kind::Provider, Lang::Js) => {
-            return Err(Failure::user("there is no template for a provider in JavaScript")
-                .with_hint("leave out `--lang js`, or choose `--kind market-source`"));
-        }
+        (Kind::Provider, Lang::Js) => (PROVIDER_JS, "", &[][..], ""),
     };
     let root = Path::new(name.as_str());
     if root.exists() {
@@ -119,6 +132,10 @@ pub fn run(name: &ExtensionId, kind: Kind, lang: Lang, output: &Output) -> Resul
             Failure::user(format!("`{name}` already exists")).with_hint("choose another name, or another directory")
         );
     }
+    let world = match kind {
+        Kind::MarketSource => World::MarketSource,
+        Kind::Provider => World::Provider,
+    };
     let snake = name.as_str().replace('-', "_");
     let mut type_name: String = name.as_str().split('-').map(capital).collect();
     if TAKEN.contains(&type_name.as_str()) {
@@ -126,7 +143,9 @@ pub fn run(name: &ExtensionId, kind: Kind, lang: Lang, output: &Output) -> Resul
     }
     let fill = |text: &str| {
         let text = text.replace("{{name}}", name.as_str()).replace("{{snake}}", &snake).replace("{{Type}}", &type_name);
-        text.replace("acme-index-js", name.as_str()).replace(CONTRACT.0, CONTRACT.1)
+        let text = text.replace("acme-index-js", name.as_str()).replace(CONTRACT.0, CONTRACT.1);
+        // What the example says of its world.
+        text.replace("worldName: \"market-source\"", &format!("worldName: \"{}\"", world.as_str()))
     };
     // Beside its place first: a directory that is there is a whole one.
     let io = |e: std::io::Error| Failure::new(aiw_core::ErrorKind::Unavailable, format!("cannot write `{name}`: {e}"));

@@ -72,14 +72,39 @@ async fn add(home: &Home, directory: Option<PathBuf>, yes: bool, output: &Output
     output.line(format!("{word}: `{}`", directory.display()));
     let found = servers.iter().filter_map(|servers| servers.found.as_ref().ok()).flatten();
     let names: Vec<&String> = found.map(|found| &found.key).collect();
+    // Otherwise it stands above the question.
+    let is_told = (is_new || is_changed) && !output.is_json();
+    if let Some((file, problem)) = left_out(servers.as_ref()).filter(|_| !is_told) {
+        output.note(format!("note: `{}` is left out: it {problem}", visible(&file.to_string_lossy())));
+    }
     output.answer(json!({"trusted": directory.to_string_lossy(), "new": is_new, "servers": names}));
     Ok(())
+}
+
+/// The file that is left out, and why.
+fn left_out(servers: Option<&Servers>) -> Option<(&Path, &str)> {
+    let servers = servers?;
+    Some((&servers.file, servers.found.as_ref().err()?))
 }
 
 /// The servers of a directory's `.mcp.json`.
 fn servers(directory: &Path) -> Result<Option<Servers>, Failure> {
     let file = directory.join(PROJECT_FILE);
-    let Some(bytes) = read_unlinked(&file, MAX_FILE)? else { return Ok(None) };
+    let bytes = match read_unlinked(&file, MAX_FILE) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Ok(None),
+        // Whoever may write a link chooses what is trusted.
+        Err(e) if fs::symlink_metadata(&file).is_ok_and(|meta| meta.is_symlink()) => return Err(e.into()),
+        // The rest of the directory can be trusted all the same.
+        Err(HomeError::Invalid { problem, .. }) => {
+            return Ok(Some(Servers { file, bytes: Vec::new(), found: Err(problem) }));
+        }
+        Err(HomeError::Io { source, .. }) => {
+            let found = Err(format!("can't be read: {source}"));
+            return Ok(Some(Servers { file, bytes: Vec::new(), found }));
+        }
+        Err(e) => return Err(e.into()),
+    };
     let found = match in_file(&bytes) {
         Ok(declared) if declared.len() > MOST_SERVERS => {
             Err(format!("declares {} servers, more than {MOST_SERVERS}", declared.len()))

@@ -32,6 +32,9 @@ pub(super) const MARKS: &[&str] = &[
     "mhccaqee",
 ];
 
+/// The longest key.
+const LONGEST: usize = 32 << 10;
+
 /// Private keys: from their first line, whole or torn, to their last one, or before a last line alone.
 pub(super) fn private(text: &str, _: &[Span]) -> Vec<Span> {
     static EDGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -39,22 +42,31 @@ pub(super) fn private(text: &str, _: &[Span]) -> Vec<Span> {
     });
     let mut spans: Vec<Span> = Vec::new();
     let edges: Vec<_> = EDGE.iter().flat_map(|edge| edge.captures_iter(text)).collect();
+    // No key has a first or a last line within. What is looked at twice would be looked at again for each of many.
+    let mut limit = text.len();
+    let mut limits = vec![limit; edges.len()];
+    for (number, found) in edges.iter().enumerate().rev() {
+        limits[number] = limit;
+        limit = found.get(1).and(found.get(0)).map_or(limit, |edge| edge.start());
+    }
+    let mut last_edge = 0;
     for (number, found) in edges.iter().enumerate() {
         let Some(whole) = found.get(0) else { continue };
         if spans.last().is_some_and(|last| whole.start() < last.1) {
             continue;
         }
+        let part = |from: usize| &text[from..text.floor_char_boundary(limits[number].min(from + LONGEST))];
         let span = match found.get(1).map(|edge| edge.as_str()) {
             Some("BEGIN") => {
                 let end = edges.get(number + 1).filter(|next| next.get(1).is_some_and(|edge| edge.as_str() == "END"));
-                let end = end.and_then(|next| next.get(0)).filter(|end| end.start() - whole.end() < 32 << 10);
+                let end = end.and_then(|next| next.get(0)).filter(|end| end.start() - whole.end() < LONGEST);
                 match end {
                     Some(end) => Some((whole.start(), end.end())),
-                    None => body(&text[whole.end()..]).map(|length| (whole.start(), whole.end() + length)),
+                    None => body(part(whole.end())).map(|length| (whole.start(), whole.end() + length)),
                 }
             }
             Some(_) => {
-                let from = spans.last().map_or(0, |last| last.1);
+                let from = spans.last().map_or(0, |last| last.1).max(last_edge);
                 Some((body_before(text, from, whole.start()), whole.end())).filter(|(start, _)| *start < whole.start())
             }
             None => {
@@ -66,12 +78,13 @@ pub(super) fn private(text: &str, _: &[Span]) -> Vec<Span> {
                 }
                 let is_known =
                     BODIES.iter().any(|start| whole.as_str().starts_with(start)) || whole.as_str() == "MHcCAQEEI";
-                body(&text[whole.start()..])
+                body(part(whole.start()))
                     .filter(|length| is_known && *length >= 40)
                     .map(|length| (whole.start(), whole.start() + length))
             }
         };
         spans.extend(span);
+        last_edge = found.get(1).map_or(last_edge, |_| whole.end());
     }
     spans
 }
@@ -145,7 +158,7 @@ fn body(text: &str) -> Option<usize> {
 
 /// Where the part of a key begins that ends at a place.
 fn body_before(text: &str, from: usize, to: usize) -> usize {
-    let mut from = from.max(to.saturating_sub(32 << 10));
+    let mut from = from.max(to.saturating_sub(LONGEST));
     while !text.is_char_boundary(from) {
         from += 1;
     }

@@ -616,6 +616,23 @@ proptest! {
     }
 }
 
+/// For each of these, the whole rest of the text was looked through: three minutes for one text.
+#[test]
+fn a_long_text_of_first_and_last_lines_of_keys_takes_time_by_its_length() {
+    let redactor = Redactor::new(&[]).unwrap();
+    let start = std::time::Instant::now();
+    for mark in ["-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----\n", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC,"] {
+        redactor.redact(&mark.repeat(MAX_LOOKED / mark.len()));
+        assert!(start.elapsed() < std::time::Duration::from_secs(40), "{mark}: {:?}", start.elapsed());
+    }
+    // A key is still one, wherever other lines stand.
+    let body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj";
+    let key = format!("-----BEGIN PRIVATE KEY-----\n{body}\n{body}\n");
+    let text = format!("{key}and\n{key}-----END PRIVATE KEY-----\nthen -----END PRIVATE KEY----- and {body}");
+    let redacted = redactor.redact(&text);
+    assert!(!redacted.contains("MIIEvQ"), "{redacted}");
+}
+
 /// Marks without an end between them once took time by the square of their number: minutes for one message.
 #[test]
 fn a_text_of_nothing_but_marks_takes_no_time() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aiw_home::{Cache, Home};
 
+use super::current::CurrentMeaning;
 use super::indexed::{Allows, Indexed, KnownServer, Match};
 use super::meaning::Meaning;
 use super::request::Request;
@@ -15,8 +16,15 @@ const QUOTA: u64 = 64 << 20;
 /// Finds tools by what they do.
 pub struct Finder {
     cache: Cache,
+    current: Arc<CurrentMeaning>,
+    last: Mutex<Last>,
+}
+
+/// The last index, and that whose vectors it gets.
+#[derive(Default)]
+struct Last {
+    indexed: Arc<Indexed>,
     meaning: Option<Arc<Meaning>>,
-    indexed: Mutex<Arc<Indexed>>,
 }
 
 /// What a request found.
@@ -33,22 +41,22 @@ pub struct Found {
 }
 
 impl Finder {
-    /// One that keeps what it learns about servers in a home's cache. With a model, it knows what tools mean as soon
-    /// as the model is loaded.
-    pub fn new(home: &Home, meaning: Option<Arc<Meaning>>) -> Self {
-        Self { cache: home.byte_cache("tools", QUOTA), meaning, indexed: Mutex::default() }
+    /// One that keeps what it learns about servers in a home's cache. With a model in use, it knows what tools mean
+    /// as soon as the model is loaded.
+    pub fn new(home: &Home, current: Arc<CurrentMeaning>) -> Self {
+        Self { cache: home.byte_cache("tools", QUOTA), current, last: Mutex::default() }
     }
 
     /// The tools of these servers that fit a request best, at most `most`. Blocks while the index is made: the first
     /// time, and after a change.
     pub fn find(&self, servers: &[KnownServer], allows: Allows<'_>, request: &str, most: usize) -> Found {
-        let indexed = self.indexed(servers, allows);
+        let (indexed, meaning) = self.indexed(servers, allows);
         let request = Request::new(request);
         let found = Found { says_something: request.says_something(), tools: indexed.tools.len(), ..Found::default() };
         if most == 0 || !found.says_something {
             return found;
         }
-        let meaning = self.meaning.as_ref().map(|meaning| meaning.near(&indexed.vectors, &request.texts));
+        let meaning = meaning.map(|meaning| meaning.near(&indexed.vectors, &request.texts));
         let scored = indexed.score(&request, &meaning.unwrap_or_default());
         Found { matches: indexed.matches(&request, &scored, most), ..found }
     }
@@ -56,8 +64,8 @@ impl Finder {
     /// Makes the index of these servers, and waits until the model has seen all their tools, or for so long. Returns how
     /// many it has not seen.
     pub fn prepare(&self, servers: &[KnownServer], allows: Allows<'_>, most: Duration) -> usize {
-        let indexed = self.indexed(servers, allows);
-        if self.meaning.is_none() {
+        let (indexed, meaning) = self.indexed(servers, allows);
+        if meaning.is_none() {
             return 0;
         }
         indexed.vectors.wait(most);
@@ -66,27 +74,34 @@ impl Finder {
 
     /// Stops what goes on in the background, before the process ends.
     pub fn end(self) {
-        drop(self.indexed);
-        if let Some(meaning) = self.meaning {
+        let last = self.last.into_inner().unwrap_or_else(PoisonError::into_inner);
+        drop(last.indexed);
+        if let Some(meaning) = last.meaning {
             meaning.rest();
         }
     }
 
     /// Why the model can't be used, in one sentence.
     pub fn problem(&self) -> Option<String> {
-        self.meaning.as_ref()?.problem()
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).meaning.as_ref()?.problem()
     }
 
-    /// The index of these servers: the last one, if they are the same.
-    fn indexed(&self, servers: &[KnownServer], allows: Allows<'_>) -> Arc<Indexed> {
-        let mut last = self.indexed.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The index of these servers, and the model in use: the last ones, if they are the same.
+    fn indexed(&self, servers: &[KnownServer], allows: Allows<'_>) -> (Arc<Indexed>, Option<Arc<Meaning>>) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let meaning = self.current.now();
         let is_same = |(one, two): (&KnownServer, &KnownServer)| one.0 == two.0 && Arc::ptr_eq(&one.1, &two.1);
-        if last.servers.len() != servers.len() || !last.servers.iter().zip(servers).all(is_same) {
-            *last = Arc::new(Indexed::new(servers, allows, &self.cache));
-            if let Some(meaning) = &self.meaning {
-                meaning.follow(&last);
+        let known = &last.indexed.servers;
+        let same_servers = known.len() == servers.len() && known.iter().zip(servers).all(is_same);
+        // An index has the vectors of one model. Without the old index, nobody makes vectors for it any more.
+        let same_model = last.meaning.as_ref().map(Arc::as_ptr) == meaning.as_ref().map(Arc::as_ptr);
+        if !same_servers || !same_model {
+            last.indexed = Arc::new(Indexed::new(servers, allows, &self.cache));
+            if let Some(meaning) = &meaning {
+                meaning.follow(&last.indexed);
             }
+            last.meaning = meaning;
         }
-        last.clone()
+        (last.indexed.clone(), last.meaning.clone())
     }
 }

@@ -13,7 +13,7 @@ use super::vectors::Vectors;
 /// The most parts of a request whose meaning counts: each takes some milliseconds.
 const MAX_PARTS: usize = 8;
 
-/// A model, and what it makes of tools. The sessions of a process share it.
+/// A model, and what it makes of tools.
 pub struct Meaning {
     files: ModelFiles,
     directory: PathBuf,
@@ -26,9 +26,14 @@ pub struct Meaning {
 
 impl Meaning {
     /// That of a model. It is loaded when it is first needed, in the background.
-    pub fn new(home: &Home, files: ModelFiles) -> Self {
+    pub(super) fn new(home: &Home, files: ModelFiles) -> Self {
         let directory = home.cache("vectors");
         Self { files, directory, embedder: OnceLock::new(), loading: Mutex::default(), working: RwLock::default() }
+    }
+
+    /// The model.
+    pub(super) fn files(&self) -> &ModelFiles {
+        &self.files
     }
 
     /// Makes the vectors of an index in a thread of its own, until there are all or the index is gone.

@@ -106,7 +106,11 @@ fn arguments(given: &[String], schema: &Value) -> Result<Arguments, Failure> {
             })?,
             None => serde_json::from_str(value).or_else(|_| text())?,
         };
-        arguments.0.retain(|(known, _)| known != name);
+        if arguments.0.iter().any(|(known, _)| known == name) {
+            let name = one_line(name, 60);
+            let failure = usage(format!("the argument `{name}` is given twice"));
+            return Err(failure.with_hint(format!("`{name}=[…]` gives a list, as JSON")));
+        }
         arguments.0.push((name.to_owned(), value));
     }
     let written = to_raw_value(&arguments).map_err(|e| usage(e.to_string()))?;

@@ -23,8 +23,9 @@ pub(super) fn named(word: &str, pool: &Pool) -> Result<Named, PoolError> {
 pub fn find(word: &str, servers: &[(&str, Option<&Record>)]) -> Option<Named> {
     let is_server = |name: &str| servers.iter().any(|(server, _)| *server == name);
     let of = |server: &str, tool: &str| Named { server: server.to_owned(), tool: Some(tool.to_owned()) };
-    if is_server(word) {
-        return Some(Named { server: word.to_owned(), tool: None });
+    // `time/` is what is left of `time/TOOL`.
+    if let Some(server) = [word, word.trim_end_matches('/')].into_iter().find(|name| is_server(name)) {
+        return Some(Named { server: server.to_owned(), tool: None });
     }
     let split =
         |mark: &'static str| word.match_indices(mark).map(move |(at, mark)| (&word[..at], &word[at + mark.len()..]));

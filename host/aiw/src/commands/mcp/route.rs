@@ -1,5 +1,6 @@
 //! `aiw mcp route`
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_core::{counted, one_line};
@@ -24,7 +25,7 @@ pub async fn route(args: McpRouteArgs, output: &Output) -> Result<(), Failure> {
     let pool = pool_with(profiles::chosen(args.profile.as_deref(), &home, &directory()?)?, output)?;
     let names: Vec<String> = pool.status().into_iter().map(|status| status.name).collect();
     look::learn(&pool, &names, output).await;
-    let finder = Finder::new(&home, serve::meaning(&home, output));
+    let finder = Finder::new(&home, Arc::new(serve::meaning(&home, output)));
     let request = args.request.join(" ");
     let most = usize::from(args.limit);
     let here = pool.clone();

@@ -10,7 +10,7 @@ use aiw_core::ErrorKind;
 use aiw_gateway::{Gateway, Setting, Toolset, UnknownToolset};
 use aiw_home::Home;
 use aiw_markets::Quiet;
-use aiw_routing::{Meaning, Profile, ProfileSource};
+use aiw_routing::{CurrentMeaning, Profile, ProfileSource};
 
 use super::{http, profiles};
 use crate::cli::mcp::{McpServeArgs, REGISTER};
@@ -34,7 +34,7 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
     // For all clients the same.
     let (session, shared) = (aiw_launch::session(), aiw_routing::Shared::default());
     let app = app(Arc::new(Quiet))?;
-    let meaning = meaning(&home, output);
+    let meaning = Arc::new(meaning(&home, output));
     let (at, name) = (home.clone(), args.profile);
     let builder = ClientSession::builder(app, cwd.clone())?.session(session).sharing(shared);
     let gateway = move || {
@@ -69,15 +69,14 @@ fn followed(name: Option<String>, home: Home, cwd: PathBuf) -> ProfileSource {
     })
 }
 
-/// What tools mean, if a model is in use. One that can't be used is a note, and tools are found by words alone.
-pub(super) fn meaning(home: &Home, output: &Output) -> Option<Arc<Meaning>> {
-    match Models::at(home.clone()).chosen() {
-        Ok(chosen) => chosen.map(|files| Arc::new(Meaning::new(home, files))),
-        Err(e) => {
-            output.note(format!("note: tools are found by words alone: {e}"));
-            None
-        }
+/// What tools mean to the model in use, which may be another one from request to request: what names it is one small
+/// file. If that can't be read, tools are found by words alone, and a note says so once.
+pub(super) fn meaning(home: &Home, output: &Output) -> CurrentMeaning {
+    let models = Models::at(home.clone());
+    if let Err(e) = models.chosen() {
+        output.note(format!("note: tools are found by words alone: {e}"));
     }
+    CurrentMeaning::new(home, Box::new(move || models.chosen().ok().flatten()))
 }
 
 /// What was asked for, else the setting, else everything.

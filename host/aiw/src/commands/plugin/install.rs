@@ -66,7 +66,7 @@ impl Failures {
     fn add(&mut self, name: &str, failure: Failure, output: &Output) {
         self.failed.push(FailedId::of(name, &failure));
         if self.first.is_some() {
-            output.note(format!("error: {name}: {}", failure.message()));
+            output.failed_one(name, &failure);
         }
         self.first.get_or_insert(failure);
     }

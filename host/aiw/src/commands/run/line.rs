@@ -178,6 +178,29 @@ fn p_is_provider(cli: CliKind, said: &str) -> String {
     format!("`-p` is the provider; a prompt needs no flag: aiw {cli} {}", shell_word(&one_line(said, 60)))
 }
 
+/// The words of a prompt and the name that `-p` took for a provider's, as they were typed.
+fn in_order(typed: impl Iterator<Item = String>, prompt: &[String], name: &str) -> Vec<String> {
+    let (mut said, mut left) = (Vec::new(), prompt.iter().peekable());
+    let (mut is_name, mut is_said) = (false, false);
+    for word in typed {
+        let attached =
+            word.strip_prefix("--provider=").or_else(|| word.strip_prefix("-p").filter(|rest| !rest.is_empty()));
+        if !is_said && (is_name || attached.is_some_and(|rest| rest.trim_start_matches('=') == name)) {
+            said.push(name.to_owned());
+            (is_name, is_said) = (false, true);
+        } else if matches!(word.as_str(), "-p" | "--provider") {
+            is_name = true;
+        } else if left.peek().is_some_and(|next| **next == word) {
+            said.extend(left.next().cloned());
+        }
+    }
+    if !is_said {
+        said.insert(0, name.to_owned());
+    }
+    said.extend(left.cloned());
+    said
+}
+
 /// A run that can't be, where `-p` may have been meant as the print flag: what follows it is the
 /// beginning of the prompt then.
 pub fn misused_p(cli: CliKind, args: &RunArgs, error: LaunchError) -> Failure {
@@ -190,10 +213,9 @@ pub fn misused_p(cli: CliKind, args: &RunArgs, error: LaunchError) -> Failure {
         return failure.with_hint(format!("{hint}`--no-check` starts the CLI anyway"));
     }
     let Some(name) = named else { return failure };
-    let said: Vec<String> = std::iter::once(name.to_owned())
-        .chain(args.prompt.iter().map(|word| word.to_string_lossy().into_owned()))
-        .collect();
-    let hint = p_is_provider(cli, &said.join(" "));
+    let typed = std::env::args_os().skip(2).map(|word| word.to_string_lossy().into_owned());
+    let prompt: Vec<String> = args.prompt.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let hint = p_is_provider(cli, &in_order(typed, &prompt, name).join(" "));
     match failure.hint().filter(|_| !name.contains(' ') && !args.prompt.is_empty()) {
         Some(fits) => {
             let hint = format!("{fits}; {hint}");

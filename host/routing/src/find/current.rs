@@ -1,0 +1,41 @@
+//! The model in use at the moment: whoever switches it off sees the end at the next request.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aiw_home::Home;
+use aiw_vectors::ModelFiles;
+
+use super::meaning::Meaning;
+
+/// Names the model in use, if there is one. Asked at every request, so it must be cheap.
+pub type ModelSource = Box<dyn Fn() -> Option<ModelFiles> + Send + Sync>;
+
+/// What tools mean to the model in use. The sessions of a process share it.
+pub struct CurrentMeaning {
+    home: Home,
+    source: ModelSource,
+    last: Mutex<Option<Arc<Meaning>>>,
+}
+
+impl CurrentMeaning {
+    /// That of the model which `source` names from time to time. Nothing is loaded yet.
+    pub fn new(home: &Home, source: ModelSource) -> Self {
+        Self { home: home.clone(), source, last: Mutex::default() }
+    }
+
+    /// That of no model.
+    pub fn none(home: &Home) -> Self {
+        Self::new(home, Box::new(|| None))
+    }
+
+    /// Returns that of the model in use now: the same as before, unless another model was chosen. What a model took
+    /// in memory goes once nobody uses it.
+    pub fn now(&self) -> Option<Arc<Meaning>> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = (self.source)();
+        if last.as_ref().map(|meaning| meaning.files()) != files.as_ref() {
+            *last = files.map(|files| Arc::new(Meaning::new(&self.home, files)));
+        }
+        last.clone()
+    }
+}
