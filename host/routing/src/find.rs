@@ -5,9 +5,11 @@ mod choose;
 mod finder;
 mod indexed;
 mod meaning;
+mod names;
 mod related;
 mod request;
 mod segment;
+mod shapes;
 mod texts;
 mod vectors;
 

@@ -90,3 +90,45 @@ impl Finder {
         last.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::Definition;
+    use crate::record::Record;
+    use serde_json::json;
+
+    /// The names of what is found among tools of one server, each a name and a description.
+    fn found(tools: &[(&str, &str)], request: &str) -> Vec<String> {
+        let mut record = Record::default();
+        for (name, description) in tools {
+            let definition = Definition::new(&json!({"name": name, "description": description}));
+            record.pins.insert((*name).into(), definition.clone());
+            record.tools.push(definition);
+        }
+        let servers = [("server".to_owned(), Arc::new(record))];
+        let home = tempfile::tempdir().unwrap();
+        let finder = Finder::new(&Home::at(home.path()), None);
+        let found = finder.find(&servers, &|_, _| true, request, 5);
+        found.matches.into_iter().map(|found| found.tool).collect()
+    }
+
+    #[test]
+    fn a_name_that_is_said_wholly_comes_first() {
+        let tools =
+            [("price_history_of_days", "The price, each day a price"), ("price", "What one thing is worth today")];
+        assert_eq!(found(&tools, "the price, please")[0], "price");
+    }
+
+    #[test]
+    fn words_that_stand_together_count_together() {
+        let tools = [("one", "The cloud of each word there"), ("two", "The word cloud of each there")];
+        assert_eq!(found(&tools, "a word cloud")[0], "two");
+    }
+
+    #[test]
+    fn a_file_is_found_by_its_address() {
+        let tools = [("one", "Sends sales to somebody"), ("two", "Writes a file")];
+        assert_eq!(found(&tools, "put it into /srv/sales.bin")[0], "two");
+    }
+}
