@@ -98,18 +98,22 @@ mod tests {
     use crate::record::Record;
     use serde_json::json;
 
-    /// The names of what is found among tools of one server, each a name and a description.
-    fn found(tools: &[(&str, &str)], request: &str) -> Vec<String> {
+    /// One server with tools, each a name and a description.
+    fn servers(tools: &[(&str, &str)]) -> Vec<KnownServer> {
         let mut record = Record::default();
         for (name, description) in tools {
             let definition = Definition::new(&json!({"name": name, "description": description}));
             record.pins.insert((*name).into(), definition.clone());
             record.tools.push(definition);
         }
-        let servers = [("server".to_owned(), Arc::new(record))];
+        vec![("server".to_owned(), Arc::new(record))]
+    }
+
+    /// The names of what is found, best first.
+    fn found(tools: &[(&str, &str)], request: &str) -> Vec<String> {
         let home = tempfile::tempdir().unwrap();
         let finder = Finder::new(&Home::at(home.path()), None);
-        let found = finder.find(&servers, &|_, _| true, request, 5);
+        let found = finder.find(&servers(tools), &|_, _| true, request, 5);
         found.matches.into_iter().map(|found| found.tool).collect()
     }
 
@@ -118,6 +122,21 @@ mod tests {
         let tools =
             [("price_history_of_days", "The price, each day a price"), ("price", "What one thing is worth today")];
         assert_eq!(found(&tools, "the price, please")[0], "price");
+    }
+
+    #[test]
+    fn a_name_that_is_said_counts_less_beside_its_meaning() {
+        let tools =
+            servers(&[("price_history", "The price, each day a price"), ("price", "What a thing is worth today")]);
+        let home = tempfile::tempdir().unwrap();
+        let cache = Home::at(home.path()).byte_cache("tools", QUOTA);
+        let indexed = Indexed::new(&tools, &|_, _| true, &cache);
+        let lead = |meaning: &[Vec<Option<f32>>]| {
+            let words = indexed.score(&Request::new("the price"), meaning).words;
+            words[1] / words[0]
+        };
+        let (alone, beside) = (lead(&[]), lead(&[vec![Some(0.5), Some(0.5)]]));
+        assert!(beside < alone, "{beside} {alone}");
     }
 
     #[test]

@@ -19,8 +19,9 @@ use crate::record::Record;
 /// How many of the best are looked at for variants.
 const CANDIDATES: usize = 60;
 
-/// How much more a tool counts whose whole name is said.
+/// How much more a tool counts whose whole name is said; and beside its meaning, which is made from its name too.
 const NAME: f32 = 1.0;
+const NAME_BESIDE_MEANING: f32 = 0.25;
 
 /// How much the average of the clauses counts beside the request as a whole.
 const CLAUSES: f32 = 0.5;
@@ -31,7 +32,7 @@ const PEAK: f32 = 0.4;
 const PEAK_POWER: i32 = 8;
 
 /// How much the meaning counts, where it is known, beside the words.
-const MEANING: f32 = 0.6;
+const MEANING: f32 = 0.65;
 
 /// A clause whose best tool fits it less than this, compared with the clause that a tool fits most, asks for no tool.
 const ENOUGH: f32 = 0.4;
@@ -130,11 +131,12 @@ impl Indexed {
         let mut firsts: Vec<(usize, f32)> = Vec::new();
         let mut scores = Scores::new();
         let clauses = (request.parts.len() - 1).max(1) as f32;
+        let name = if meaning.is_empty() { NAME } else { NAME_BESIDE_MEANING };
         for (number, part) in request.parts.iter().enumerate() {
             let terms = part.terms(&self.index);
             self.index.score(terms.iter().copied(), &mut scores);
             let said = self.names.said(terms);
-            scores.iter_mut().zip(said).for_each(|(score, said)| *score *= 1.0 + NAME * said);
+            scores.iter_mut().zip(said).for_each(|(score, said)| *score *= 1.0 + name * said);
             let strength = scores.iter().copied().fold(0.0, f32::max);
             scores.iter_mut().for_each(|score| *score /= strength.max(f32::MIN_POSITIVE));
             if number == 0 {
