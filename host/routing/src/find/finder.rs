@@ -131,12 +131,13 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let cache = Home::at(home.path()).byte_cache("tools", QUOTA);
         let indexed = Indexed::new(&tools, &|_, _| true, &cache);
-        let lead = |meaning: &[Vec<Option<f32>>]| {
-            let words = indexed.score(&Request::new("the price"), meaning).words;
-            words[1] / words[0]
+        let other = |meaning: &[Vec<Option<f32>>]| {
+            let request = Request::new("the price");
+            let found = indexed.matches(&request, &indexed.score(&request, meaning), 5);
+            found.iter().find(|found| found.tool == "price_history").unwrap().words
         };
-        let (alone, beside) = (lead(&[]), lead(&[vec![Some(0.5), Some(0.5)]]));
-        assert!(beside < alone, "{beside} {alone}");
+        let (alone, beside) = (other(&[]), other(&[vec![Some(0.5), Some(0.5)]]));
+        assert!(beside > alone, "{beside} {alone}");
     }
 
     #[test]
