@@ -6,9 +6,11 @@ mod current;
 mod finder;
 mod indexed;
 mod meaning;
+mod names;
 mod related;
 mod request;
 mod segment;
+mod shapes;
 mod texts;
 mod vectors;
 

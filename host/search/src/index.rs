@@ -2,7 +2,8 @@
 //!
 //! Robertson, Zaragoza, Taylor: "Simple BM25 extension to multiple weighted fields" (2004).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 
 /// How a field counts.
 #[derive(Debug, Clone, Copy)]
@@ -16,13 +17,16 @@ pub struct Field {
 /// How quickly more of the same word stops to count.
 const SATURATION: f32 = 1.6;
 
+/// The beginning that two words have in common at least, if one is to stand for the other.
+const HEAD: usize = 4;
+
 /// Records that there could be: in a handful, a word that most of them have still tells of them.
 const OTHERS: usize = 20;
 
 /// Records by the words in their fields.
 #[derive(Debug, Default)]
 pub struct Index {
-    terms: HashMap<Box<str>, u32>,
+    terms: BTreeMap<Box<str>, u32>,
     /// For each term the records that have it, and how much it counts there.
     postings: Vec<Vec<(u32, f32)>>,
     records: usize,
@@ -73,6 +77,18 @@ impl Index {
         number
     }
 
+    /// The terms that may be this one in another form: abbreviations (`admin` for `administr`), and those that begin alike
+    /// and have another ending (`recogn` and `recognit`).
+    pub fn alike<'a>(&'a self, term: &'a str) -> impl Iterator<Item = &'a str> {
+        let is_word = |word: &str| word.bytes().all(|b| b.is_ascii_alphabetic());
+        let head = term.get(..HEAD).filter(|_| is_word(term));
+        let from = |head: &'a str| self.terms.range::<str, _>((Bound::Included(head), Bound::Unbounded));
+        let near = head
+            .into_iter()
+            .flat_map(move |head| from(head).map(|(word, _)| &**word).take_while(move |word| word.starts_with(head)));
+        near.filter(move |word| *word != term && is_word(word) && is_alike(term, word))
+    }
+
     /// How much a term tells of a record that has it: the fewer have it, the more.
     pub fn rarity(&self, term: &str) -> f32 {
         let having = self.terms.get(term).map_or(0, |number| self.postings[*number as usize].len());
@@ -93,6 +109,14 @@ impl Index {
         }
         scores.iter().copied().fold(0.0, f32::max)
     }
+}
+
+fn is_alike(term: &str, word: &str) -> bool {
+    let common = term.bytes().zip(word.bytes()).take_while(|(one, two)| one == two).count();
+    let (short, long) = (term.len().min(word.len()), term.len().max(word.len()));
+    // Two letters may differ at the end of the shorter one, and three may follow.
+    let has_another_ending = common > HEAD && 4 * common >= 3 * long && long - common <= 3 && short - common <= 2;
+    common == word.len() || has_another_ending
 }
 
 fn rarity(records: usize, having: usize) -> f32 {
@@ -122,6 +146,24 @@ mod tests {
         let long = [(1, "mail"), (1, "a"), (1, "b"), (1, "c"), (1, "d")];
         let scores = ranked(&[&long, &[(1, "mail")]], &["mail"]);
         assert!(scores[1] > scores[0], "{scores:?}");
+    }
+
+    #[test]
+    fn words_that_begin_alike_stand_for_each_other() {
+        let words =
+            ["admin", "recognit", "recogn", "administr", "recommend", "add", "recogn proxi", "2023", "psychologi"];
+        let fields = [Field { weight: 1.0, length: 0.0 }];
+        let index = Index::new(fields, [words.map(|word| (0, word))]);
+        let alike = |term| index.alike(term).collect::<Vec<_>>();
+        assert_eq!(alike("administr"), ["admin"]);
+        assert_eq!(alike("recogn"), ["recognit"]);
+        assert_eq!(alike("recognit"), ["recogn"]);
+        // A short word is no abbreviation, and what is abbreviated is no form of its abbreviation.
+        assert_eq!(alike("additional"), [""; 0]);
+        assert_eq!(alike("admin"), [""; 0]);
+        assert_eq!(alike("20230"), [""; 0]);
+        assert_eq!(alike("psychiatri"), [""; 0]);
+        assert_eq!(alike("größe"), [""; 0]);
     }
 
     #[test]

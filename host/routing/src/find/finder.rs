@@ -105,3 +105,65 @@ impl Finder {
         (last.indexed.clone(), last.meaning.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::Definition;
+    use crate::record::Record;
+    use serde_json::json;
+
+    /// One server with tools, each a name and a description.
+    fn servers(tools: &[(&str, &str)]) -> Vec<KnownServer> {
+        let mut record = Record::default();
+        for (name, description) in tools {
+            let definition = Definition::new(&json!({"name": name, "description": description}));
+            record.pins.insert((*name).into(), definition.clone());
+            record.tools.push(definition);
+        }
+        vec![("server".to_owned(), Arc::new(record))]
+    }
+
+    /// The names of what is found, best first.
+    fn found(tools: &[(&str, &str)], request: &str) -> Vec<String> {
+        let home = tempfile::tempdir().unwrap();
+        let finder = Finder::new(&Home::at(home.path()), None);
+        let found = finder.find(&servers(tools), &|_, _| true, request, 5);
+        found.matches.into_iter().map(|found| found.tool).collect()
+    }
+
+    #[test]
+    fn a_name_that_is_said_wholly_comes_first() {
+        let tools =
+            [("price_history_of_days", "The price, each day a price"), ("price", "What one thing is worth today")];
+        assert_eq!(found(&tools, "the price, please")[0], "price");
+    }
+
+    #[test]
+    fn a_name_that_is_said_counts_less_beside_its_meaning() {
+        let tools =
+            servers(&[("price_history", "The price, each day a price"), ("price", "What a thing is worth today")]);
+        let home = tempfile::tempdir().unwrap();
+        let cache = Home::at(home.path()).byte_cache("tools", QUOTA);
+        let indexed = Indexed::new(&tools, &|_, _| true, &cache);
+        let other = |meaning: &[Vec<Option<f32>>]| {
+            let request = Request::new("the price");
+            let found = indexed.matches(&request, &indexed.score(&request, meaning), 5);
+            found.iter().find(|found| found.tool == "price_history").unwrap().words
+        };
+        let (alone, beside) = (other(&[]), other(&[vec![Some(0.5), Some(0.5)]]));
+        assert!(beside > alone, "{beside} {alone}");
+    }
+
+    #[test]
+    fn words_that_stand_together_count_together() {
+        let tools = [("one", "The cloud of each word there"), ("two", "The word cloud of each there")];
+        assert_eq!(found(&tools, "a word cloud")[0], "two");
+    }
+
+    #[test]
+    fn a_file_is_found_by_its_address() {
+        let tools = [("one", "Sends sales to somebody"), ("two", "Writes a file")];
+        assert_eq!(found(&tools, "put it into /srv/sales.bin")[0], "two");
+    }
+}

@@ -8,16 +8,20 @@ use aiw_home::Cache;
 use aiw_search::{Index, Scores};
 
 use super::choose::{Candidate, Choice, Weights, choose};
-use super::related::{RELATED, related};
+use super::names::Names;
 use super::request::Request;
 use super::segment::{Segment, ToolTerms};
-use super::texts::{FIELDS, passages};
+use super::texts::{FIELDS, Part, passages};
 use super::vectors::Vectors;
 use crate::definition::Definition;
 use crate::record::Record;
 
 /// How many of the best are looked at for variants.
 const CANDIDATES: usize = 60;
+
+/// How much more a tool counts whose whole name is said; and beside its meaning, which is made from its name too.
+const NAME: f32 = 1.0;
+const NAME_BESIDE_MEANING: f32 = 0.25;
 
 /// How much the average of the clauses counts beside the request as a whole.
 const CLAUSES: f32 = 0.5;
@@ -28,7 +32,7 @@ const PEAK: f32 = 0.4;
 const PEAK_POWER: i32 = 8;
 
 /// How much the meaning counts, where it is known, beside the words.
-const MEANING: f32 = 0.6;
+const MEANING: f32 = 0.65;
 
 /// A clause whose best tool fits it less than this, compared with the clause that a tool fits most, asks for no tool.
 const ENOUGH: f32 = 0.4;
@@ -69,6 +73,7 @@ pub(super) struct Indexed {
     /// For each tool its segment and its place there.
     pub(super) tools: Vec<(u32, u32)>,
     index: Index,
+    names: Names,
     pub(super) vectors: Vectors,
 }
 
@@ -80,17 +85,6 @@ pub(super) struct Scored {
     meaning: Vec<Option<f32>>,
     /// The best tool for each clause that says enough.
     best: Vec<usize>,
-}
-
-/// The terms of a part of a request, and what is related to them: each once.
-fn weighted(part: &[String]) -> impl Iterator<Item = (&str, f32)> {
-    let mut seen: HashSet<&str> = part.iter().map(String::as_str).collect();
-    let mut terms: Vec<(&str, f32)> = part.iter().map(|term| (term.as_str(), 1.0)).collect();
-    for term in part {
-        let new = related(term).iter().map(String::as_str).filter(|term| seen.insert(*term));
-        terms.extend(new.map(|term| (term, RELATED)));
-    }
-    terms.into_iter()
 }
 
 impl Indexed {
@@ -107,8 +101,13 @@ impl Indexed {
             segment.terms(&segment.tools[*tool as usize])
         };
         let index = Index::new(FIELDS, tools.iter().map(terms));
+        let name = |(segment, tool): &(u32, u32)| {
+            let segment = &segments[*segment as usize];
+            segment.terms_of(&segment.tools[*tool as usize], &[Part::Name])
+        };
+        let names = Names::new(&index, tools.iter().map(name));
         let vectors = Vectors::of(tools.len());
-        Self { servers: servers.to_vec(), segments, tools, index, vectors }
+        Self { servers: servers.to_vec(), segments, tools, index, names, vectors }
     }
 
     /// What a model is told of a tool.
@@ -132,8 +131,13 @@ impl Indexed {
         let mut firsts: Vec<(usize, f32)> = Vec::new();
         let mut scores = Scores::new();
         let clauses = (request.parts.len() - 1).max(1) as f32;
+        let name = if meaning.is_empty() { NAME } else { NAME_BESIDE_MEANING };
         for (number, part) in request.parts.iter().enumerate() {
-            let strength = self.index.score(weighted(part), &mut scores);
+            let terms = part.terms(&self.index);
+            self.index.score(terms.iter().copied(), &mut scores);
+            let said = self.names.said(terms);
+            scores.iter_mut().zip(said).for_each(|(score, said)| *score *= 1.0 + name * said);
+            let strength = scores.iter().copied().fold(0.0, f32::max);
             scores.iter_mut().for_each(|score| *score /= strength.max(f32::MIN_POSITIVE));
             if number == 0 {
                 scored.words.clone_from(&scores);
@@ -228,7 +232,11 @@ impl Indexed {
         let (segment, tool) = self.terms(tool);
         // A number only tells variants apart.
         let is_word = |term: &&str| !term.bytes().all(|b| b.is_ascii_digit());
-        segment.own_terms(tool).filter(is_word).map(|term| (term, self.index.rarity(term))).collect()
+        segment
+            .terms_of(tool, &[Part::Name, Part::Description])
+            .filter(is_word)
+            .map(|term| (term, self.index.rarity(term)))
+            .collect()
     }
 
     fn matched(&self, request: &Request<'_>, tool: usize) -> Vec<String> {

@@ -9,9 +9,9 @@ use std::sync::OnceLock;
 use aiw_search::words;
 
 /// How much a related word counts beside one that the request has.
-pub(super) const RELATED: f32 = 0.4;
+pub(super) const RELATED: f32 = 0.7;
 
-/// What people say, and what tools say for it.
+/// What people say, and what tools say for it; and what the endings of files stand for.
 const WORDS: &[(&str, &str)] = &[
     ("find locate look lookup discover", "search find lookup query list"),
     ("search", "find query lookup"),
@@ -20,7 +20,7 @@ const WORDS: &[(&str, &str)] = &[
     ("page", "url browser web"),
     ("remember memorize recall", "memory store save entity observation note knowledge graph"),
     ("forget", "delete memory remove"),
-    ("tell inform notify message text ping", "send message post notify notification"),
+    ("tell notify message text ping", "send message post notify notification"),
     ("announce post publish share", "post send publish message create share"),
     ("email mail", "email mail message gmail inbox send"),
     ("reply answer respond", "reply send message comment"),
@@ -97,6 +97,39 @@ const WORDS: &[(&str, &str)] = &[
     ("spreadsheet sheet excel", "sheet cell workbook excel range"),
     ("slide presentation powerpoint", "slide presentation"),
     ("word docx", "document paragraph word"),
+    ("pdf", "pdf document"),
+    ("xlsx xls csv workbook", "excel spreadsheet sheet table"),
+    ("pptx ppt deck slideshow", "presentation slide powerpoint"),
+    ("odt rtf", "word document"),
+    ("png jpg jpeg gif svg webp", "image picture"),
+    ("mp3 wav flac ogg", "audio music"),
+    ("mp4 mov avi mkv", "video"),
+    ("html htm", "html page web"),
+    ("md", "markdown note"),
+    ("txt", "text file"),
+    ("py js ts sh script", "code script execute"),
+    ("zip tar gz", "archive compress"),
+    ("dollar euro yen pound yuan", "currency exchange money"),
+    ("bitcoin ethereum coin", "crypto cryptocurrency price"),
+    ("gold silver oil", "asset commodity price"),
+    ("multiply divide subtract plus minus arithmetic", "calculate calculator math"),
+    ("vulnerability exploit", "security vulnerability"),
+    ("long length", "duration length"),
+    ("big large size", "size"),
+    ("hotel stay lodging accommodation rent apartment", "hotel accommodation listing booking"),
+    ("eat cook meal dinner food dish", "recipe food meal restaurant"),
+    ("train flight bus plane", "ticket flight train travel"),
+    ("popular hot trend", "trending popular top rank"),
+    ("library dependency module", "package library dependency"),
+    ("crawl scrape", "extract fetch crawl page"),
+    ("coordinate latitude longitude", "geocode coordinates location"),
+    ("subtitle caption", "transcript subtitle"),
+    ("report essay letter article", "document paragraph write"),
+    ("pick choose select", "choose select random"),
+    ("know", "search information read"),
+    ("browser", "navigate page browser"),
+    ("bug fault error problem", "issue error log"),
+    ("login sign", "authenticate login account"),
 ];
 
 /// The related terms of a term, as an index has them.
@@ -129,7 +162,12 @@ mod tests {
             let said = &words(said)[0];
             assert!(related(said).contains(&words(meant)[0]), "{said}: {:?}", related(said));
         }
+        for (ending, kind) in [("xlsx", "spreadsheet"), ("pptx", "presentation"), ("png", "image"), ("py", "script")] {
+            assert!(related(&words(ending)[0]).contains(&words(kind)[0]), "{ending}");
+        }
         assert!(related("zebra").is_empty());
+        // Two words of one stem are one word here: who asks for information tells nobody anything.
+        assert!(!related(&words("information")[0]).contains(&words("send")[0]));
         assert!(WORDS.iter().all(|(said, meant)| !words(said).is_empty() && !words(meant).is_empty()));
     }
 }

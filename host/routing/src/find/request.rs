@@ -1,36 +1,63 @@
 //! A request: the terms that it is looked for by, as a whole and clause by clause.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use aiw_search::{clauses, words};
+use aiw_search::{Index, clauses, words};
 
-use super::texts::cut;
+use super::related::{RELATED, related};
+use super::shapes::address;
+use super::texts::{cut, pairs};
 
 /// The most bytes of a request that count.
 const MAX: usize = 16 << 10;
 
+/// How much a word of the tools counts that may be one of the request's in another form.
+const ALIKE: f32 = 0.4;
+
+/// How much two neighbouring words count beside each of them.
+const PAIR: f32 = 0.3;
+
+/// How much it counts that two neighbouring words are one word of the tools: `screen shot`.
+const JOINED: f32 = 0.5;
+
+/// The shortest words that make one together.
+const MIN_JOINED: usize = 3;
+
 pub(super) struct Request<'a> {
     /// The whole first, then its clauses, if there are several.
-    pub(super) parts: Vec<Vec<String>>,
+    pub(super) parts: Vec<Part>,
     pub(super) texts: Vec<&'a str>,
+    /// The terms that are written in it.
+    written: HashSet<String>,
+}
+
+/// A part of a request: its terms with what each counts, in their order, each once.
+pub(super) struct Part {
+    words: Vec<(String, f32)>,
+    pairs: Vec<String>,
+    joined: Vec<String>,
 }
 
 impl<'a> Request<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         let text = cut(text, MAX);
         let texts: Vec<&str> = std::iter::once(text).chain(clauses(text)).collect();
-        Self { parts: texts.iter().map(|text| distinct(text)).collect(), texts }
+        Self {
+            parts: texts.iter().map(|text| Part::new(text)).collect(),
+            texts,
+            written: words(text).into_iter().collect(),
+        }
     }
 
     /// Whether it has a word that says something.
     pub(super) fn says_something(&self) -> bool {
-        !self.parts[0].is_empty()
+        !self.written.is_empty()
     }
 
     /// Whether it names a server: it has all words of the server's key.
     pub(super) fn names(&self, server: &str) -> bool {
         let key = words(server);
-        !key.is_empty() && key.iter().all(|word| self.parts[0].contains(word))
+        !key.is_empty() && key.iter().all(|word| self.written.contains(word))
     }
 
     /// Its words as they are written that stand for one of these terms, each once.
@@ -42,7 +69,76 @@ impl<'a> Request<'a> {
     }
 }
 
-fn distinct(text: &str) -> Vec<String> {
-    let mut seen = HashSet::new();
-    words(text).into_iter().filter(|term| seen.insert(term.clone())).collect()
+impl Part {
+    fn new(text: &str) -> Self {
+        let mut known: HashMap<String, usize> = HashMap::new();
+        let mut all: Vec<(String, f32)> = Vec::new();
+        for token in text.split_whitespace() {
+            let terms = address(token).unwrap_or_else(|| words(token).into_iter().map(|word| (word, 1.0)).collect());
+            for (term, counts) in terms {
+                let place = *known.entry(term.clone()).or_insert(all.len());
+                match all.get_mut(place) {
+                    Some((_, most)) => *most = counts.max(*most),
+                    None => all.push((term, counts)),
+                }
+            }
+        }
+        let written: Vec<&str> = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+        let are_long = |pair: &&[&str]| pair.iter().all(|word| word.len() >= MIN_JOINED);
+        let joined =
+            written.windows(2).filter(are_long).flat_map(|pair| words(&pair.concat().to_lowercase())).collect();
+        Self { words: all, pairs: pairs(&words(text)).collect(), joined }
+    }
+
+    /// What an index is asked for: the words, those that mean the same or may be the same in another form, and what two
+    /// neighbours are together; each with what it counts, and each once.
+    pub(super) fn terms<'s>(&'s self, index: &'s Index) -> Vec<(&'s str, f32)> {
+        let mut terms: Vec<(&str, f32)> = self.words.iter().map(|(term, counts)| (term.as_str(), *counts)).collect();
+        let mut seen: HashSet<&str> = terms.iter().map(|(term, _)| *term).collect();
+        for (term, counts) in &self.words {
+            let meant = related(term).iter().map(|meant| (meant.as_str(), RELATED));
+            let others = meant.chain(index.alike(term).map(|alike| (alike, ALIKE)));
+            terms.extend(others.filter(|(other, _)| seen.insert(other)).map(|(other, less)| (other, counts * less)));
+        }
+        let pairs = self.pairs.iter().map(|pair| (pair.as_str(), PAIR));
+        let together = pairs.chain(self.joined.iter().map(|joined| (joined.as_str(), JOINED)));
+        terms.extend(together.filter(|(term, _)| seen.insert(term)));
+        terms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aiw_search::Field;
+
+    /// What a term counts in a request, with these terms in the index.
+    fn counts(text: &str, known: &[&str], term: &str) -> f32 {
+        let records = [known.iter().map(|term| (0, *term)).collect::<Vec<_>>()];
+        let index = Index::new([Field { weight: 1.0, length: 0.0 }], records);
+        let request = Request::new(text);
+        let terms = request.parts[0].terms(&index);
+        let counts: Vec<f32> = terms.iter().filter(|(known, _)| *known == term).map(|(_, counts)| *counts).collect();
+        assert!(counts.len() < 2, "{terms:?}");
+        counts.first().copied().unwrap_or_default()
+    }
+
+    #[test]
+    fn words_count_and_what_stands_for_them_counts_less() {
+        assert_eq!(counts("the forecasts", &[], "forecast"), 1.0);
+        assert_eq!(counts("open it", &[], "navig"), RELATED);
+        assert_eq!(counts("administration", &["admin"], "admin"), ALIKE);
+        assert_eq!(counts("administration, admin", &["admin"], "admin"), 1.0);
+        assert_eq!(counts("a word cloud", &[], "word cloud"), PAIR);
+        assert_eq!(counts("take a screen shot", &[], "screenshot"), JOINED);
+        assert_eq!(counts("go to it", &[], "goto"), 0.0);
+    }
+
+    #[test]
+    fn a_word_in_a_path_counts_less() {
+        assert!(counts("/srv/sales", &[], "sale") < counts("sales in /srv/sales", &[], "sale"));
+        assert!(counts("save it as sales.csv", &[], "file") > 0.0);
+        let request = Request::new("save it as sales.csv");
+        assert!(request.names("sales") && !request.names("file"));
+    }
 }

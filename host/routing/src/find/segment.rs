@@ -12,7 +12,7 @@ use crate::definition::Definition;
 use crate::record::Record;
 
 /// Part of each key: another way to take texts apart makes other segments.
-const VERSION: &str = "tools 1";
+const VERSION: &str = "tools 2";
 
 const KEEP: Duration = Duration::from_secs(60 * 24 * 3600);
 
@@ -81,10 +81,10 @@ impl Segment {
         })
     }
 
-    /// The terms of a tool's name and description.
-    pub(super) fn own_terms<'a>(&'a self, tool: &'a ToolTerms) -> impl Iterator<Item = &'a str> {
-        let own = [Part::Name as usize, Part::Description as usize];
-        self.terms(tool).filter(move |(field, _)| own.contains(field)).map(|(_, term)| term)
+    /// The terms of some of a tool's fields.
+    pub(super) fn terms_of<'a>(&'a self, tool: &'a ToolTerms, parts: &'a [Part]) -> impl Iterator<Item = &'a str> {
+        let is_of = |field: usize| parts.iter().any(|part| *part as usize == field);
+        self.terms(tool).filter(move |(field, _)| is_of(*field)).map(|(_, term)| term)
     }
 }
 

@@ -15,22 +15,27 @@ pub(super) enum Part {
     ParameterTexts,
     Server,
     ServerTexts,
+    NamePairs,
+    DescriptionPairs,
 }
 
 /// How the fields count: measured on sets of real MCP servers (`cargo xtask bench routing`). A server is found through
 /// its tools: its own texts count for each of them.
-pub(super) const FIELDS: [Field; 6] = [
+pub(super) const FIELDS: [Field; 8] = [
     Field { weight: 2.0, length: 0.5 },
     Field { weight: 1.0, length: 0.6 },
     Field { weight: 0.8, length: 0.6 },
     Field { weight: 0.5, length: 0.6 },
     Field { weight: 1.0, length: 0.6 },
     Field { weight: 0.5, length: 0.6 },
+    // A pair is rare enough in a field of any length.
+    Field { weight: 1.0, length: 0.0 },
+    Field { weight: 0.7, length: 0.0 },
 ];
 
 /// The most words of a field that count. A definition says first what it is for; one that names every word there is
 /// gains nothing.
-const MAX_WORDS: usize = 32;
+const MAX_WORDS: usize = 24;
 
 /// The most bytes of a text that are looked at for them.
 const MAX_TEXT: usize = 4096;
@@ -59,6 +64,16 @@ impl Words {
         words.add(text);
         words
     }
+
+    fn pairs(&self) -> Self {
+        Self(pairs(&self.0).collect())
+    }
+}
+
+/// Each two neighbouring words, as a term of their own: of all that has "word" and "cloud", a word cloud has them in this
+/// order.
+pub(super) fn pairs(words: &[String]) -> impl Iterator<Item = String> {
+    words.windows(2).map(|pair| pair.join(" "))
 }
 
 /// The beginning of a text, at most so many bytes.
@@ -67,15 +82,18 @@ pub(super) fn cut(text: &str, most: usize) -> &str {
 }
 
 /// The words of a tool's own fields.
-pub(super) fn tool_words(definition: &Value) -> [(Part, Words); 4] {
+pub(super) fn tool_words(definition: &Value) -> [(Part, Words); 6] {
     let (mut names, mut texts) = (Words::default(), Words::default());
     parameters(&definition["inputSchema"], 0, &mut |name, text| {
         names.add(name);
         texts.add(text);
     });
+    let (name, description) = (Words::of(name(definition)), Words::of(&description(definition)));
     [
-        (Part::Name, Words::of(name(definition))),
-        (Part::Description, Words::of(&description(definition))),
+        (Part::NamePairs, name.pairs()),
+        (Part::DescriptionPairs, description.pairs()),
+        (Part::Name, name),
+        (Part::Description, description),
         (Part::Parameters, names),
         (Part::ParameterTexts, texts),
     ]
