@@ -9,7 +9,7 @@
 //!
 //! [`oauth`] logs in to a server that asks for it; who keeps the tokens gives them to a connection as a [`Bearer`].
 //!
-//! Not for what the tools do: `aiw-gateway` knows that.
+//! Not for what the tools do: `aiw-offer` knows that.
 //!
 //! ```no_run
 //! # async fn f(offer: std::sync::Arc<dyn aiw_mcp::Offer>) {

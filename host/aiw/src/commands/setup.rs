@@ -101,7 +101,7 @@ pub fn ours(home: &Home) -> Result<Ours, Failure> {
     if user_home().map(|user| user.join(".aiw")).as_deref() != Some(home.root()) {
         env.insert("AIW_HOME".to_owned(), text(home.root())?);
     }
-    Ok(Ours { command, env, read_only: aiw_gateway::read_only_tools() })
+    Ok(Ours { command, env, read_only: aiw_offer::read_only_tools() })
 }
 
 fn text(path: &Path) -> Result<String, Failure> {

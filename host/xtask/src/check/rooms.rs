@@ -16,13 +16,13 @@ const ROOMS: [(&str, &[&str]); 26] = [
             "aiw-app",
             "aiw-core",
             "aiw-extensions",
-            "aiw-gateway",
             "aiw-history",
             "aiw-home",
             "aiw-launch",
             "aiw-listen",
             "aiw-markets",
             "aiw-mcp",
+            "aiw-offer",
             "aiw-providers",
             "aiw-routing",
             "aiw-servers",
@@ -35,7 +35,7 @@ const ROOMS: [(&str, &[&str]); 26] = [
     // Views. The content of a screen comes through a trait.
     ("aiw-tui", &["aiw-core"]),
     (
-        "aiw-gateway",
+        "aiw-offer",
         &[
             "aiw-app",
             "aiw-core",

@@ -139,7 +139,7 @@ async fn tools(output: &Output) -> Result<Vec<Tool>, Failure> {
         tools.extend(known.map(|tool| (status.name.clone(), tool.name().to_owned(), tool.only_reads())));
     }
     pool.end().await;
-    tools.extend(aiw_gateway::own_tools().into_iter().map(|(name, reads)| (super::edit::OWN.to_owned(), name, reads)));
+    tools.extend(aiw_offer::own_tools().into_iter().map(|(name, reads)| (super::edit::OWN.to_owned(), name, reads)));
     Ok(tools)
 }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use aiw_app::ClientSession;
 use aiw_app::models::Models;
 use aiw_core::ErrorKind;
-use aiw_gateway::{Gateway, Setting, Toolset, UnknownToolset};
 use aiw_home::Home;
 use aiw_markets::Quiet;
+use aiw_offer::{ClientOffer, Setting, Toolset, UnknownToolset};
 use aiw_routing::{CurrentMeaning, Profile, ProfileSource};
 
 use super::{http, profiles};
@@ -37,13 +37,13 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
     let meaning = Arc::new(meaning(&home, output));
     let (at, name) = (home.clone(), args.profile);
     let builder = ClientSession::builder(app, cwd.clone())?.session(session).sharing(shared);
-    let gateway = move || {
+    let offer = move || {
         let profile = followed(name.clone(), at.clone(), cwd.clone());
         let client = builder.clone().profile(profile).build();
-        Gateway::new(Setting { client, meaning: meaning.clone(), toolsets: toolsets.clone() })
+        ClientOffer::new(Setting { client, meaning: meaning.clone(), toolsets: toolsets.clone() })
     };
     if let Some(address) = args.http {
-        return http::serve(output, home, address, move || Arc::new(gateway())).await;
+        return http::serve(output, home, address, move || Arc::new(offer())).await;
     }
     if std::io::stdin().is_terminal() {
         output.note(
@@ -52,7 +52,7 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
         REGISTER.lines().for_each(|line| output.note(format!("  {line}")));
         output.note("It waits for messages now; Ctrl-C ends it.");
     }
-    aiw_mcp::serve_stdio(Arc::new(gateway())).await;
+    aiw_mcp::serve_stdio(Arc::new(offer())).await;
     Ok(())
 }
 

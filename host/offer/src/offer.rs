@@ -16,7 +16,7 @@ use crate::table::{ToolEntry, instructions, table};
 use crate::toolset::Toolset;
 
 /// What one client session is offered.
-pub struct Gateway {
+pub struct ClientOffer {
     shared: Arc<Shared>,
 }
 
@@ -30,7 +30,7 @@ pub struct Setting {
     pub toolsets: Vec<Toolset>,
 }
 
-impl Gateway {
+impl ClientOffer {
     /// Returns the offer for a new client. Nothing is started.
     pub fn new(setting: Setting) -> Self {
         let pool = setting.client.pool().clone();
@@ -52,7 +52,7 @@ impl Gateway {
 }
 
 #[async_trait]
-impl Offer for Gateway {
+impl Offer for ClientOffer {
     fn about(&self) -> About {
         let withheld = self.shared.context.pool.withheld();
         let has_servers = self.shared.context.pool.has_servers();

@@ -4,8 +4,8 @@
 //! command line.
 //!
 //! ```no_run
-//! # fn f(setting: aiw_gateway::Setting) {
-//! let offer: std::sync::Arc<dyn aiw_mcp::Offer> = std::sync::Arc::new(aiw_gateway::Gateway::new(setting));
+//! # fn f(setting: aiw_offer::Setting) {
+//! let offer: std::sync::Arc<dyn aiw_mcp::Offer> = std::sync::Arc::new(aiw_offer::ClientOffer::new(setting));
 //! # }
 //! ```
 
@@ -14,10 +14,10 @@ mod bounds;
 mod context;
 mod error;
 mod find;
-mod gateway;
 mod history;
 mod input;
 mod kept;
+mod offer;
 mod providers;
 mod route;
 mod servers;
@@ -28,6 +28,6 @@ mod tasks;
 mod toolset;
 mod watch;
 
-pub use gateway::{Gateway, Setting};
+pub use offer::{ClientOffer, Setting};
 pub use table::{own_tools, read_only_tools};
 pub use toolset::{Toolset, UnknownToolset};
