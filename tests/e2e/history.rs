@@ -282,6 +282,13 @@ fn what_is_forgotten_is_gone_from_the_disk() {
     hint: answer with `--yes`
     ------- exit code 2 -------
     ");
+    // Whoever says no has not interrupted it.
+    let mut terminal = Terminal::start(&env, &["history", "forget", "a1-first"]);
+    terminal.wait_for("? [y/N]");
+    terminal.press("n\r");
+    assert_eq!(terminal.ends().exit_code(), 2);
+    terminal.wait_for("nothing was forgotten");
+    assert!(!terminal.shown().contains("error"), "{}", terminal.shown());
     assert_eq!(env.json(&["history", "forget", "a1-first", "--yes"]), json!({"sessions": 1, "messages": 4}));
     assert_eq!(uuids(&env.json(&["history", "search", "handshake"])), [""; 0]);
     for entry in fs::read_dir(env.home().join("history")).unwrap() {

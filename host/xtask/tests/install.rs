@@ -1,5 +1,7 @@
 //! What somebody meets who builds aiw for the first time. Building it takes minutes, so only what comes before that.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
