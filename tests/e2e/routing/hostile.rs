@@ -79,8 +79,9 @@ fn a_server_with_many_tools_leaves_a_place_to_the_one_that_fits() {
         let stands_for = |tool: &Value| tool["similar"].to_string().contains(&format!("\"honest/{name}\""));
         assert!(tools.iter().any(|tool| is_it(tool) || stands_for(tool)), "{request}: {routed:#}");
     }
-    // A server that the request names may have all places.
-    let routed = client.good("intelligent_route", json!({"user_request": "With flood, send an email to a person."}));
+    // A server that the request names may have all places, where its tools fit better.
+    let request = "With flood, send the best number by email to a person.";
+    let routed = client.good("intelligent_route", json!({"user_request": request}));
     assert!(routed["tools"].as_array().unwrap().iter().all(|tool| tool["server"] == "flood"), "{routed:#}");
 }
 
