@@ -79,10 +79,10 @@ fn a_server_with_many_tools_leaves_a_place_to_the_one_that_fits() {
         let stands_for = |tool: &Value| tool["similar"].to_string().contains(&format!("\"honest/{name}\""));
         assert!(tools.iter().any(|tool| is_it(tool) || stands_for(tool)), "{request}: {routed:#}");
     }
-    // A server that the request names may have all places, where its tools fit better.
-    let request = "With flood, send the best number by email to a person.";
-    let routed = client.good("intelligent_route", json!({"user_request": request}));
-    assert!(routed["tools"].as_array().unwrap().iter().all(|tool| tool["server"] == "flood"), "{routed:#}");
+    // A server that the request names may have all places, and has them where nothing fits better.
+    let routed = client.good("intelligent_route", json!({"user_request": "With flood, send an email to a person."}));
+    let others: Vec<_> = routed["tools"].as_array().unwrap().iter().filter(|tool| tool["server"] != "flood").collect();
+    assert!(others.iter().all(|tool| tool["tool"] == "send_mail") && others.len() <= 1, "{routed:#}");
 }
 
 #[test]

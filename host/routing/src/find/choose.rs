@@ -78,3 +78,25 @@ fn similarity(one: &Weights<'_>, two: &Weights<'_>) -> f32 {
     let shared: f32 = one.iter().filter_map(|(term, weight)| Some(weight * two.get(term)?)).sum();
     shared / (length(one) * length(two)).max(f32::MIN_POSITIVE)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_has_all_places_only_if_the_request_names_it() {
+        // Six tools of one server fit better than the one of another.
+        let terms: Vec<String> = (0..7).map(|n| format!("term{n}")).collect();
+        let chosen = |is_named: bool| {
+            let candidate = |(n, term)| Candidate {
+                weights: Weights::from([(term, 1.0)]),
+                server: u32::from(n == 6),
+                is_named: is_named && n != 6,
+            };
+            let candidates: Vec<_> = terms.iter().map(String::as_str).enumerate().map(candidate).collect();
+            choose(&candidates, &[], 5).iter().map(|choice| choice.candidate).collect::<Vec<_>>()
+        };
+        assert_eq!(chosen(false), [0, 1, 2, 3, 6]);
+        assert_eq!(chosen(true), [0, 1, 2, 3, 4]);
+    }
+}

@@ -127,7 +127,8 @@ mod tests {
     /// The names of what is found, best first.
     fn found(tools: &[(&str, &str)], request: &str) -> Vec<String> {
         let home = tempfile::tempdir().unwrap();
-        let finder = Finder::new(&Home::at(home.path()), None);
+        let at = Home::at(home.path());
+        let finder = Finder::new(&at, Arc::new(CurrentMeaning::none(&at)));
         let found = finder.find(&servers(tools), &|_, _| true, request, 5);
         found.matches.into_iter().map(|found| found.tool).collect()
     }
