@@ -17,8 +17,7 @@ pub fn corpus(name: &str) -> Option<Corpus> {
     if directory.is_dir() {
         return Some(Corpus { directory });
     }
-    let line = format!("not run: the corpus `{name}` is absent (AIW_CORPORA names its folder)\n");
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
+    crate::not_run(&format!("the corpus `{name}` is absent (AIW_CORPORA names its folder)"));
     None
 }
 

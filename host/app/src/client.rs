@@ -18,6 +18,11 @@ use crate::components::{LibraryAdapters, SessionMcp, SessionTasks};
 use crate::reach::Reach;
 use crate::{AppError, own_executable, providers, runs};
 
+/// Returns the current directory.
+pub fn current_dir() -> Result<PathBuf, AppError> {
+    std::env::current_dir().map_err(|source| AppError::Directory { source })
+}
+
 /// One client of the application: a command in a terminal, a screen, or a client of the MCP server. It has a directory,
 /// the session that its tasks belong to, and a profile of the servers and tools that it may use. Components that it
 /// calls reach what it may reach, and no more.
@@ -89,8 +94,7 @@ impl Builder {
 impl ClientSession {
     /// Returns the client that started this process, in the current directory. It may use every server and tool.
     pub fn here(app: Arc<App>) -> Result<Arc<Self>, AppError> {
-        let cwd = std::env::current_dir().map_err(|source| AppError::Directory { source })?;
-        Ok(Self::builder(app, cwd)?.build())
+        Ok(Self::builder(app, current_dir()?)?.build())
     }
 
     /// Describes a client in a directory. Without more, it may use every server and tool.

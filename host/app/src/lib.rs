@@ -28,7 +28,7 @@ pub mod runs;
 
 pub use aiw_components::Bundled;
 pub use app::{App, compile_progress};
-pub use client::{Builder, ClientSession};
+pub use client::{Builder, ClientSession, current_dir};
 pub use downloads::Downloads;
 pub use error::AppError;
 pub use executable::{NoExecutable, own_executable, own_path};

@@ -35,7 +35,11 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Chore {
     /// Install what the build needs (Rust's wasm targets), then build the components
-    Setup,
+    Setup {
+        /// Install also what tests use: AI CLIs, MCP servers, a sentence model
+        #[arg(long)]
+        tests: bool,
+    },
     /// Set up, then build aiw and install it with `cargo install`
     Install,
     /// Build the components that are part of the binary
@@ -108,7 +112,12 @@ fn main() -> ExitCode {
 /// Runs a chore. Returns whether all is well.
 fn run(chore: Chore) -> Result<bool> {
     match chore {
-        Chore::Setup => plugins::setup()?,
+        Chore::Setup { tests } => {
+            plugins::setup()?;
+            if tests {
+                test::install_tools()?;
+            }
+        }
         Chore::Install => plugins::install()?,
         Chore::Plugins => plugins::build()?,
         Chore::Guests => guests::build()?,

@@ -1,6 +1,8 @@
 //! `cargo xtask test`: builds everything that tests need, runs all tests, and prints one line.
 
-use std::fs::OpenOptions;
+use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -12,10 +14,21 @@ use crate::{command, guests, plugins};
 /// Workspaces besides the host's, whose tests also run on this machine.
 const GUESTS: [&str; 4] = ["plugins", "sdk/rust", "examples/acme-index", "examples/acme-spread"];
 
+/// Where tests say that they were not run, one line each: the test, a tab, and why.
+const NOT_RUN: &str = "target/not-run.txt";
+
+/// Why tests may not be run under CI: a beginning of the reason in each line, and after ` # ` why that is all right.
+const MAY_BE_MISSING: &str = "tests/may-be-missing.txt";
+
 #[derive(Default)]
 struct Count {
     passed: u64,
     failed: u64,
+}
+
+/// Installs what tests use beside the build's own tools.
+pub fn install_tools() -> Result<()> {
+    command::run(Command::new("bash").arg(command::root().join("tests/tools")))
 }
 
 /// Builds what tests need and runs them. Returns whether all passed.
@@ -24,14 +37,65 @@ pub fn run() -> Result<bool> {
     guests::build()?;
 
     let mut count = Count::default();
+    let said = command::root().join(NOT_RUN);
+    fs::create_dir_all(command::root().join("target"))?;
+    fs::write(&said, "")?;
     let mut host = command::host_cargo();
-    test("the host", host.args(["test", "--workspace", "--locked", "--no-fail-fast"]), &mut count)?;
+    host.args(["test", "--workspace", "--locked", "--no-fail-fast"]).env("AIW_NOT_RUN", &said);
+    test("the host", &mut host, &mut count)?;
     for workspace in GUESTS {
         let mut guest = command::cargo(workspace);
         test(workspace, guest.args(["test", "--locked", "--no-fail-fast"]), &mut count)?;
     }
-    println!("{} passed, {} failed", count.passed, count.failed);
-    Ok(count.failed == 0)
+    let not_run = NotRun::read(&fs::read_to_string(&said)?);
+    let passed = count.passed.saturating_sub(not_run.tests);
+    println!("{passed} passed, {} failed, {} not run", count.failed, not_run.tests);
+    for (why, tests) in &not_run.reasons {
+        println!("  not run: {why} ({tests})");
+    }
+    if not_run.tests > 0 {
+        println!("`cargo xtask setup --tests` installs what they need");
+    }
+    let listed = fs::read_to_string(command::root().join(MAY_BE_MISSING))?;
+    let unlisted = not_run.unlisted(&listed);
+    // A machine that is made for tests has what they need.
+    let is_ci = env::var_os("CI").is_some();
+    if is_ci && !unlisted.is_empty() {
+        println!("failed: not run, and not listed in {MAY_BE_MISSING}: {}", unlisted.join("; "));
+    }
+    Ok(count.failed == 0 && (!is_ci || unlisted.is_empty()))
+}
+
+/// The tests that were not run.
+#[derive(Default)]
+struct NotRun {
+    tests: u64,
+    /// Why, each with how many tests.
+    reasons: BTreeMap<String, usize>,
+}
+
+impl NotRun {
+    /// Reads what tests have said. A test may say it several times.
+    fn read(said: &str) -> Self {
+        let lines: BTreeSet<(&str, &str)> = said.lines().filter_map(|line| line.split_once('\t')).collect();
+        let tests: BTreeSet<&str> = lines.iter().map(|(test, _)| *test).collect();
+        let mut reasons = BTreeMap::new();
+        for (_, why) in &lines {
+            *reasons.entry((*why).to_owned()).or_default() += 1;
+        }
+        Self { tests: tests.len() as u64, reasons }
+    }
+
+    /// Returns the reasons that a list does not have.
+    fn unlisted(&self, listed: &str) -> Vec<&str> {
+        let listed: Vec<&str> = listed
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| Some(line.split_once(" # ")?.0.trim()))
+            .collect();
+        let is_unlisted = |why: &&str| !listed.iter().any(|start| why.starts_with(start));
+        self.reasons.keys().map(String::as_str).filter(is_unlisted).collect()
+    }
 }
 
 /// Runs the tests that kill processes, with many rounds, those with many calls at once, and then property tests for
@@ -112,6 +176,15 @@ fn result(line: &str) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_not_run_is_counted_once_a_test_and_held_to_the_list() {
+        let not_run = NotRun::read("a::one\tpython3 is absent\na::one\tpython3 is absent\nb\tfish is not installed\n");
+        assert_eq!((not_run.tests, not_run.reasons.len()), (2, 2));
+        let listed = "# why\nfish is not # no shell of ours\n";
+        assert_eq!(not_run.unlisted(listed), ["python3 is absent"]);
+        assert!(NotRun::read("").unlisted(listed).is_empty());
+    }
 
     #[test]
     fn the_results_of_cargo_test_are_counted() {

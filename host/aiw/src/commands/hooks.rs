@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use aiw_core::{ErrorKind, shell_word};
+use aiw_core::shell_word;
 use aiw_history::{Handled, Hook, Indexer, Report};
 use aiw_home::{Home, HomeError};
 use aiw_setup::{HookPlan, HookScope, Hooks, Places};
@@ -14,7 +14,7 @@ use crate::cli::hooks::{HooksArgs, HooksCommand, SettingsScope};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
-use aiw_app::own_executable;
+use aiw_app::{current_dir, own_executable};
 
 pub async fn run(command: HooksCommand, output: &Output) -> Result<(), Failure> {
     match command {
@@ -38,14 +38,10 @@ pub fn hooks() -> Result<Hooks, Failure> {
 }
 
 fn scope(scope: SettingsScope) -> Result<HookScope, Failure> {
-    let here = || {
-        std::env::current_dir()
-            .map_err(|e| Failure::new(ErrorKind::Unavailable, format!("the current directory is gone: {e}")))
-    };
     Ok(match scope {
         SettingsScope::User => HookScope::User,
-        SettingsScope::Project => HookScope::Project(here()?),
-        SettingsScope::Local => HookScope::Local(here()?),
+        SettingsScope::Project => HookScope::Project(current_dir()?),
+        SettingsScope::Local => HookScope::Local(current_dir()?),
     })
 }
 

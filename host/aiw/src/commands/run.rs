@@ -10,8 +10,8 @@ use std::io::{IsTerminal, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use aiw_app::own_path;
 use aiw_app::runs::{self, Attendance, Problem, Stopping};
+use aiw_app::{current_dir, own_path};
 use aiw_core::{CliKind, ErrorKind, shell_word};
 use aiw_launch::{MAX_PROMPT_BYTES, OwnServer, Place, Prepared, RunRequest, TaskDetails, Text};
 use aiw_providers::Decision;
@@ -121,8 +121,7 @@ fn request(cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -> Result<RunR
     let cwd = match &args.cwd {
         Some(dir) if dir.is_absolute() => dir.clone(),
         dir => {
-            let here = std::env::current_dir()
-                .map_err(|e| Failure::new(ErrorKind::Unavailable, format!("the current directory is gone: {e}")))?;
+            let here = current_dir()?;
             dir.as_deref().map_or(here.clone(), |dir| here.join(dir))
         }
     };

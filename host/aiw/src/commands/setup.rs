@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use aiw_core::ErrorKind;
 use aiw_home::{Home, HomeError, user_home};
 use aiw_launch::Search;
 use aiw_setup::{Client, ClientSummary, Options, Ours, Places, Plan, Scope, Setup, SetupError};
@@ -13,7 +12,7 @@ use crate::cli::setup::SetupArgs;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
-use aiw_app::own_path;
+use aiw_app::{current_dir, own_path};
 
 pub async fn run(args: SetupArgs, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
@@ -113,9 +112,7 @@ fn scope(args: &SetupArgs) -> Result<Scope, Failure> {
     if !args.project {
         return Ok(Scope::User);
     }
-    let here = std::env::current_dir()
-        .map_err(|e| Failure::new(ErrorKind::Unavailable, format!("the current directory is gone: {e}")))?;
-    Ok(Scope::Project(here))
+    Ok(Scope::Project(current_dir()?))
 }
 
 /// The clients that are on this machine.

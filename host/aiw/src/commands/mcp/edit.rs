@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use aiw_app::current_dir;
 use aiw_core::{ErrorKind, Secret, SecretName, one_line, shell_word};
 use aiw_home::Home;
 use aiw_routing::{Places, PoolError, Records, check_remote, forget_logins};
@@ -182,7 +183,7 @@ fn absolute(command: &str) -> Result<String, Failure> {
     if !command.contains('/') || path.is_absolute() || !placeholders(command).is_empty() {
         return Ok(command.to_owned());
     }
-    let whole: PathBuf = super::directory()?.join(path).components().collect();
+    let whole: PathBuf = current_dir()?.join(path).components().collect();
     let text = whole.to_str().map(str::to_owned);
     text.ok_or_else(|| Failure::user(format!("`{}` is not UTF-8, so mcp.json can't hold it", whole.display())))
 }
@@ -270,7 +271,7 @@ pub fn forget(home: &Home, name: &str) -> Result<(), Failure> {
 
 /// Why there is no such server in `mcp.json`.
 fn unknown(home: &Home, file: &McpFile, name: &str) -> Failure {
-    let configured = super::directory().ok().and_then(|here| Places::of(home.clone(), &here).read().ok());
+    let configured = current_dir().ok().and_then(|here| Places::of(home.clone(), &here).read().ok());
     let servers = configured.into_iter().flat_map(|(servers, _)| servers);
     if let Some(found) = servers.into_iter().find(|server| server.key == name && server.scope == Scope::Project) {
         let path = found.directory.join(PROJECT_FILE);
@@ -331,7 +332,7 @@ pub fn switch(names: &[String], enabled: bool, output: &Output) -> Result<(), Fa
     let home = Home::find()?;
     let lock = home.lock()?;
     let (file, mut settings) = (McpFile::load(&home)?, home.settings()?);
-    let (configured, _) = Places::of(home.clone(), &super::directory()?).read()?;
+    let (configured, _) = Places::of(home.clone(), &current_dir()?).read()?;
     for name in names {
         if !configured.iter().any(|server| server.key == *name) {
             return Err(unknown(&home, &file, name));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aiw_app::current_dir;
 use aiw_core::{ErrorKind, quoted};
 use aiw_history::Redactor;
 use aiw_home::Home;
@@ -11,7 +12,7 @@ use aiw_servers::{PROJECT_FILE, Scope, Transport, visible, visible_json};
 use serde_json::{Value, json};
 
 use super::named::{Named, named};
-use super::{chosen, directory, pool, pool_with, profiles};
+use super::{chosen, pool, pool_with, profiles};
 use crate::answers::{ServerCheck, ServerEntry, ServerStatus, ServerTool, ShownServer};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -25,7 +26,7 @@ const SLOW: Duration = Duration::from_secs(10);
 
 pub fn list(output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
-    let (servers, problems) = Places::of(home.clone(), &directory()?).read()?;
+    let (servers, problems) = Places::of(home.clone(), &current_dir()?).read()?;
     problems.iter().for_each(|problem| output.note(format!("note: {problem}")));
     let (plugins, records) = (home.plugins()?, aiw_routing::Records::new(home.clone()));
     // What somebody wrote there in clear.
@@ -79,7 +80,7 @@ fn count(number: usize, thing: &str) -> String {
 /// Shows a server's entry as it is written, and what is known about it.
 pub fn show(name: &str, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
-    let (servers, problems) = Places::of(home.clone(), &directory()?).read()?;
+    let (servers, problems) = Places::of(home.clone(), &current_dir()?).read()?;
     problems.iter().for_each(|problem| output.note(format!("note: {problem}")));
     let known = || servers.iter().map(|server| server.key.clone()).collect();
     let found = servers.iter().find(|server| server.key == name);
@@ -207,7 +208,7 @@ pub async fn status(names: &[String], output: &Output) -> Result<(), Failure> {
 
 /// Lists tools. Those of named servers, and named tools, are shown whole.
 pub async fn tools(names: &[String], profile: Option<&str>, output: &Output) -> Result<(), Failure> {
-    let profile = profiles::chosen(profile, &Home::find()?, &directory()?)?;
+    let profile = profiles::chosen(profile, &Home::find()?, &current_dir()?)?;
     let pool = pool_with(profile.clone(), output)?;
     let wanted = names.iter().map(|name| named(name, &pool)).collect::<Result<Vec<_>, _>>()?;
     let known: Vec<String> = pool.status().into_iter().map(|status| status.name).collect();

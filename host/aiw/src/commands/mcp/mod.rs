@@ -12,11 +12,9 @@ mod profiles;
 mod route;
 mod serve;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use aiw_app::ClientSession;
-use aiw_core::ErrorKind;
+use aiw_app::{ClientSession, current_dir};
 use aiw_routing::{Pool, PoolError, Profile};
 
 pub use self::edit::forget;
@@ -50,11 +48,6 @@ pub async fn run(command: McpCommand, output: &Output) -> Result<(), Failure> {
     }
 }
 
-fn directory() -> Result<PathBuf, Failure> {
-    std::env::current_dir()
-        .map_err(|e| Failure::new(ErrorKind::Unavailable, format!("the current directory is gone: {e}")))
-}
-
 /// The servers of this directory, for one command.
 fn pool(output: &Output) -> Result<Arc<Pool>, Failure> {
     pool_with(Profile::everything(), output)
@@ -63,7 +56,7 @@ fn pool(output: &Output) -> Result<Arc<Pool>, Failure> {
 /// The servers of this directory, as a profile allows them.
 fn pool_with(profile: Profile, output: &Output) -> Result<Arc<Pool>, Failure> {
     let app = app(output.observer())?;
-    let client = ClientSession::builder(app, directory()?)?.profile(Arc::new(move || profile.clone())).build();
+    let client = ClientSession::builder(app, current_dir()?)?.profile(Arc::new(move || profile.clone())).build();
     let pool = client.pool();
     pool.problems().iter().for_each(|problem| output.note(format!("note: {problem}")));
     Ok(pool.clone())

@@ -1,12 +1,13 @@
 //! `aiw mcp profile …`
 
+use aiw_app::current_dir;
 use aiw_core::{ErrorKind, one_line, quoted, shell_word};
 use aiw_home::{Home, ProfileSettings};
 use aiw_routing::Pattern;
 use serde_json::json;
 
 use super::profiles::{Known, find, profiles};
-use super::{directory, look, pool};
+use super::{look, pool};
 use crate::answers::ShownProfile;
 use crate::cli::mcp::{McpPatterns, McpProfileCommand};
 use crate::failure::Failure;
@@ -21,7 +22,7 @@ pub async fn run(command: McpProfileCommand, output: &Output) -> Result<(), Fail
         McpProfileCommand::Show { name } => show(&name, output).await,
         McpProfileCommand::Add { name, patterns } => {
             check_name(&name)?;
-            if profiles(&Home::find()?, &directory()?)?.iter().any(|known| known.name == name && known.is_users()) {
+            if profiles(&Home::find()?, &current_dir()?)?.iter().any(|known| known.name == name && known.is_users()) {
                 let failure = Failure::user(format!("there is a profile `{name}` already"));
                 return Err(failure.with_hint(format!("`aiw mcp profile edit {}` changes it", shell_word(&name))));
             }
@@ -52,7 +53,7 @@ pub async fn run(command: McpProfileCommand, output: &Output) -> Result<(), Fail
 }
 
 fn known(name: &str) -> Result<Known, Failure> {
-    find(name, &Home::find()?, &directory()?, ErrorKind::User)
+    find(name, &Home::find()?, &current_dir()?, ErrorKind::User)
 }
 
 fn of_project(name: &str) -> Failure {
@@ -162,7 +163,7 @@ fn shown(known: &Known, tools: &[Tool]) -> ShownProfile {
 }
 
 async fn list(output: &Output) -> Result<(), Failure> {
-    let all = profiles(&Home::find()?, &directory()?)?;
+    let all = profiles(&Home::find()?, &current_dir()?)?;
     let tools = if all.is_empty() { Vec::new() } else { tools(output).await? };
     let all: Vec<ShownProfile> = all.iter().map(|known| shown(known, &tools)).collect();
     let list = |patterns: &[String]| patterns.iter().map(|p| one_line(p, 60)).collect::<Vec<_>>().join(" ");

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aiw_app::current_dir;
 use aiw_core::{counted, one_line};
 use aiw_home::Home;
 use aiw_routing::{Definition, Finder, Match, Status, proxied};
 use aiw_servers::visible;
 use serde_json::{Value, json};
 
-use super::{directory, look, pool_with, profiles, serve};
+use super::{look, pool_with, profiles, serve};
 use crate::answers::FoundTool;
 use crate::cli::mcp::McpRouteArgs;
 use crate::failure::Failure;
@@ -22,7 +23,7 @@ const MODEL: Duration = Duration::from_millis(300);
 /// Shows what `intelligent_route` gives a model.
 pub async fn route(args: McpRouteArgs, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
-    let pool = pool_with(profiles::chosen(args.profile.as_deref(), &home, &directory()?)?, output)?;
+    let pool = pool_with(profiles::chosen(args.profile.as_deref(), &home, &current_dir()?)?, output)?;
     let names: Vec<String> = pool.status().into_iter().map(|status| status.name).collect();
     look::learn(&pool, &names, output).await;
     let finder = Finder::new(&home, Arc::new(serve::meaning(&home, output)));

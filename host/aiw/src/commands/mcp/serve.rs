@@ -4,8 +4,8 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use aiw_app::ClientSession;
 use aiw_app::models::Models;
+use aiw_app::{ClientSession, current_dir};
 use aiw_core::ErrorKind;
 use aiw_home::Home;
 use aiw_markets::Quiet;
@@ -25,8 +25,7 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
         let failure = Failure::new(ErrorKind::Usage, "`--json` can't be used here: the protocol uses standard output");
         return Err(failure.with_hint("aiw mcp serve"));
     }
-    let cwd = std::env::current_dir()
-        .map_err(|e| Failure::new(ErrorKind::Unavailable, format!("the current directory is gone: {e}")))?;
+    let cwd = current_dir()?;
     let home = Home::find()?;
     let toolsets = toolsets(args.toolsets, &home)?;
     // What is wrong with it is said at once. One that can't be read any more allows nothing.
