@@ -92,9 +92,10 @@ impl Builder {
 }
 
 impl ClientSession {
-    /// Returns the client that started this process, in the current directory. It may use every server and tool.
+    /// Returns the client that started this process, in the current directory. It may use every server and tool. Most
+    /// commands need no directory, so that one that is gone is no error yet.
     pub fn here(app: Arc<App>) -> Result<Arc<Self>, AppError> {
-        Ok(Self::builder(app, current_dir()?)?.build())
+        Ok(Self::builder(app, current_dir().unwrap_or_else(|_| "/".into()))?.build())
     }
 
     /// Describes a client in a directory. Without more, it may use every server and tool.

@@ -25,7 +25,8 @@ pub fn run(query: Option<String>, all: bool, no_color: bool, json: bool) -> Resu
         return Err(Failure::user("browsing needs a terminal").with_hint("`aiw plugin search` prints a list"));
     }
     let latest = Arc::new(Latest::default());
-    let markets = ClientSession::here(app(latest.clone())?)?.markets()?;
+    let client = ClientSession::here(app(latest.clone())?)?;
+    let markets = client.markets()?;
     let runtime = runtime::blocking()?;
     // What could not be carried out is said by every other command.
     runtime.block_on(markets.reconcile())?;
@@ -35,7 +36,8 @@ pub fn run(query: Option<String>, all: bool, no_color: bool, json: bool) -> Resu
             terminal::tell(&format!("{market} is not fetched: {e}"));
         }
     }
-    let backend = Arc::new(Domain { markets, latest, runtime: Mutex::new(runtime), plan: Mutex::new(None) });
+    let backend =
+        Arc::new(Domain { _client: client, markets, latest, runtime: Mutex::new(runtime), plan: Mutex::new(None) });
     let color = !no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     match aiw_tui::browse(backend, Options { color, query: query.unwrap_or_default(), all }) {
         Ok(()) => Ok(()),
@@ -60,6 +62,8 @@ impl Observer for Latest {
 }
 
 struct Domain {
+    /// What components reach ends with it.
+    _client: Arc<ClientSession>,
     markets: Markets,
     latest: Arc<Latest>,
     runtime: Mutex<tokio::runtime::Runtime>,
