@@ -32,8 +32,9 @@ fn is_private(request: &RunRequest, home: &Home, above: Option<TaskId>) -> bool 
         return true;
     }
     // A CLI may not pass its variables on.
-    let above = above.and_then(|id| Tasks::open(home, Scope::All).ok()?.get(id).ok());
-    above.is_some_and(|task| task.about.private)
+    let Some(above) = above else { return false };
+    // A task that can't be read may be private.
+    Tasks::open(home, Scope::All).and_then(|tasks| tasks.get(above)).map_or(true, |task| task.about.private)
 }
 
 /// Starts a prepared run as a task of a session. If the limit of running tasks is reached, it waits for its turn, or
@@ -66,9 +67,9 @@ pub fn interact(home: &Home, prepared: Prepared) -> Result<i32, LaunchError> {
     }
     for session in &sessions {
         let (what, noted) = if private {
-            ("that a session is private", keep_private(home, session))
+            ("that a session is private", keep_private(home, session, begun))
         } else {
-            ("the provider of a session", note_launch(home, session, &launch))
+            ("the provider of a session", note_launch(home, session, &launch).map_err(Into::into))
         };
         if let Err(e) = noted {
             log(home, &format!("{what} can't be noted: {e}"));
@@ -77,12 +78,12 @@ pub fn interact(home: &Home, prepared: Prepared) -> Result<i32, LaunchError> {
     Ok(code)
 }
 
-/// Notes a private session as soon as its CLI names it: nothing of it is indexed later, whatever becomes of the task.
-/// This runs in the shim.
-pub fn named_session(task: &aiw_tasks::About, session: &str) {
+/// Notes a private session as soon as its CLI names it: nothing of it is indexed later, whatever becomes of the task. What
+/// an indexer has read of it since the CLI began is taken out. This runs in the shim.
+pub fn named_session(task: &aiw_tasks::About, session: &str, since: SystemTime) {
     let Ok(home) = Home::find() else { return };
     if task.private
-        && let Err(e) = keep_private(&home, session)
+        && let Err(e) = keep_private(&home, session, since)
     {
         log(&home, &format!("that a session is private can't be noted: {e}"));
     }

@@ -60,6 +60,7 @@ fn list(context: &Context, runtime: &Handle) -> Result<ProviderList, CallError> 
         default: provider.default,
         ready: provider.secret == SecretState::Set || provider.needs_none,
     });
+    problems.splice(0..0, context.client.notes());
     problems.truncate(20);
     let (providers, left_out) = bounds::first_that_fit(providers.collect());
     Ok(ProviderList { providers, left_out, problems })

@@ -103,6 +103,10 @@ impl Hiding<'_, '_> {
                 continue;
             }
             if !(is_named || is_secret_value(text)) || is_setting(key, text) || is_revision(key, text) {
+                // Options and JSON may name a key within.
+                if !named_values(text).is_empty() {
+                    *text = self.pieces(&format!("{group}.{key}"), text)?;
+                }
                 continue;
             }
             // `Bearer`, `Basic`
@@ -123,6 +127,13 @@ impl Hiding<'_, '_> {
         for value in arguments {
             let Value::String(text) = value else { continue };
             let before = std::mem::take(&mut flag);
+            if let Some((name, start, secret)) = header(text)
+                && let Some((reference, stored)) = self.reference(name, secret)?
+            {
+                self.hidden.push((format!("args.{}", one_line(name, 60)), stored));
+                *value = Value::String(format!("{start}{reference}"));
+                continue;
+            }
             // `--token VALUE`, `--token=VALUE`, `/token:VALUE`, `TOKEN=VALUE` as of `docker run -e`, or the value alone.
             // The end of a key in base64 is no value, and a key is no name.
             let is_name = |name: &str| {
@@ -325,6 +336,19 @@ impl Hiding<'_, '_> {
     }
 }
 
+/// The name of a header that has a key, what stands before the key, and the key: `X-Api-Key: KEY`,
+/// `Authorization: Bearer KEY`.
+fn header(text: &str) -> Option<(&str, &str, &str)> {
+    let (name, rest) = text.split_once(':')?;
+    let is_name = name.len() > 1 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let is_secret = is_secret_name(name) || name.eq_ignore_ascii_case("authorization");
+    let rest = rest.trim();
+    let secret = rest.split_once(' ').map_or(rest, |(_, secret)| secret.trim_start());
+    let is_word = !secret.is_empty() && !secret.contains(char::is_whitespace) && placeholders(secret).is_empty();
+    let start = text.rfind(secret)?;
+    (is_name && is_secret && is_word && !is_setting(name, secret)).then(|| (name, &text[..start], secret))
+}
+
 /// The defaults of a text's placeholders, with the variables' names.
 fn defaults(text: &str) -> Vec<(&str, &str)> {
     let inner = |place: std::ops::Range<usize>| text[place.start + 2..place.end - 1].split_once(":-");
@@ -521,6 +545,28 @@ mod tests {
         keys.hide("srv", &mut fields).unwrap();
         let new = keys.into_new().into_iter().map(|(_, secret)| secret.expose().to_owned()).collect();
         (Value::Object(fields), new)
+    }
+
+    #[test]
+    fn a_header_in_an_argument_and_a_key_within_a_variable_go_to_the_vault() {
+        const ID: &str = "3f2504e0-4f89-11d3-9a0c-0305e82c3301";
+        for (declaration, key) in [
+            (json!({"command": "mcp-remote", "args": ["https://h/mcp", "--header", format!("X-API-Key: {ID}")]}), ID),
+            (json!({"command": "mcp-remote", "args": ["-H", format!("Authorization: Bearer {ID}")]}), ID),
+            (json!({"command": "x", "env": {"CONFIG": "{\"password\":\"hunter22hunter\"}"}}), "hunter22hunter"),
+            (json!({"command": "x", "env": {"OPTS": "--password=hunter22hunter -v"}}), "hunter22hunter"),
+        ] {
+            let (shown, new) = hidden(&declaration);
+            assert_eq!(new, [key], "{shown}");
+            assert!(!shown.to_string().contains(key) && shown.to_string().contains("${secret:"), "{shown}");
+        }
+        for declaration in [
+            json!({"command": "x", "args": ["--header", "X-Team: blue", "-e", "http://127.0.0.1:9/token"]}),
+            json!({"command": "x", "args": ["--header", "Authorization: Bearer ${TOKEN}"]}),
+            json!({"command": "x", "env": {"OPTS": "--verbose --level=3"}}),
+        ] {
+            assert_eq!(hidden(&declaration), (declaration.clone(), Vec::<String>::new()));
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use aiw_core::TaskId;
+use zeroize::Zeroize;
 
 use crate::error::{ShimProblem, SupervisorError};
 use crate::files::random;
@@ -140,8 +141,7 @@ impl Attached {
     fn tell(&mut self, attachment: Attachment) -> Result<(), SupervisorError> {
         let mut bytes = attachment.encode();
         let told = self.control.get_ref().write_all(&bytes);
-        bytes.fill(0);
-        std::hint::black_box(&bytes);
+        bytes.zeroize();
         told.map_err(|e| SupervisorError::Shim { source: ShimProblem::NotTold(e) })
     }
 

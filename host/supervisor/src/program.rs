@@ -46,6 +46,9 @@ impl Program {
     /// Overwrites everything that may be secret before its memory is freed.
     pub(crate) fn wipe(&mut self) {
         use std::os::unix::ffi::OsStringExt;
+
+        use zeroize::Zeroize;
+
         let arguments = self.arguments.drain(..);
         let environment = self.environment.drain(..).map(|(_, value)| value);
         let files = self.files.drain(..).map(|file| file.bytes);
@@ -53,9 +56,7 @@ impl Program {
         let stdin = std::iter::once(std::mem::take(&mut self.stdin));
         let texts = arguments.chain(environment).map(OsString::into_vec).chain(self.secrets.drain(..));
         for mut bytes in texts.chain(files).chain(named_files).chain(stdin) {
-            bytes.fill(0);
-            // Otherwise the compiler may leave out writes that nobody reads.
-            std::hint::black_box(&bytes);
+            bytes.zeroize();
         }
     }
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
 
 use crate::error::SupervisorError;
 use crate::names::Names;
@@ -242,8 +243,7 @@ fn read<T>(mut from: impl Read, parse: impl FnOnce(&mut Body<'_>) -> Option<T>) 
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     let request = parse(&mut Body(&body));
-    body.fill(0);
-    std::hint::black_box(&body);
+    body.zeroize();
     request.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the request makes no sense"))
 }
 

@@ -1,5 +1,7 @@
 //! The facts in the structured stream of a CLI, and which of them become part of the task.
 
+use std::time::SystemTime;
+
 use aiw_core::{CliKind, one_line};
 use aiw_supervisor::{Findings, Labels, Stream};
 use serde_json::{Value, json};
@@ -64,8 +66,10 @@ struct Labelled {
     about: About,
     interpreter: Box<dyn Interpreter>,
     /// Called once, when the CLI names its session.
-    on_session: fn(&About, &str),
+    on_session: fn(&About, &str, SystemTime),
     has_session: bool,
+    /// When the CLI began.
+    since: SystemTime,
 }
 
 impl aiw_supervisor::Interpreter for Labelled {
@@ -76,7 +80,7 @@ impl aiw_supervisor::Interpreter for Labelled {
         }
         if let Some(session) = self.interpreter.facts().session {
             self.has_session = true;
-            (self.on_session)(&self.about, &session);
+            (self.on_session)(&self.about, &session, self.since);
         }
     }
 
@@ -109,12 +113,18 @@ fn cut(mut text: String, limit: usize) -> String {
 }
 
 /// Returns the interpreter for a process with these labels, if it is a task. `make` interprets the stream of a CLI, and
-/// `on_session` is called once, when the CLI names its session.
+/// `on_session` is called once, when the CLI names its session, with when the CLI began.
 pub fn interpreter(
     labels: &Labels,
     make: fn(CliKind) -> Box<dyn Interpreter>,
-    on_session: fn(&About, &str),
+    on_session: fn(&About, &str, SystemTime),
 ) -> Option<Box<dyn aiw_supervisor::Interpreter>> {
     let about = About::of(labels).ok()?;
-    Some(Box::new(Labelled { interpreter: make(about.cli), about, on_session, has_session: false }))
+    Some(Box::new(Labelled {
+        interpreter: make(about.cli),
+        about,
+        on_session,
+        has_session: false,
+        since: SystemTime::now(),
+    }))
 }

@@ -21,7 +21,11 @@ fn with_provider() -> (Environment, FakeClis) {
 
 /// A session of Codex, with the id of its provider if it has one.
 pub fn codex(env: &Environment, session: &str, provider: Option<&str>, text: &str) {
-    let time = "2026-03-01T10:00:00.000Z";
+    codex_at(env, session, provider, text, "2026-03-01T10:00:00.000Z");
+}
+
+/// The same at another time.
+pub fn codex_at(env: &Environment, session: &str, provider: Option<&str>, text: &str, time: &str) {
     let meta = json!({"timestamp": time, "type": "session_meta",
         "payload": {"id": session, "cwd": env.user(), "model_provider": provider}});
     let said = json!({"timestamp": time, "type": "response_item",

@@ -6,7 +6,7 @@ use std::fs;
 use aiw_tests::{Environment, FakeClis};
 use serde_json::{Value, json};
 
-use super::launched::codex;
+use super::launched::{codex, codex_at};
 use super::real::Client as RealClient;
 use super::{add, hits, line};
 use crate::mcp::Client;
@@ -35,6 +35,12 @@ fn newest(env: &Environment) -> String {
     let newest =
         tasks["tasks"].as_array().unwrap().iter().max_by_key(|task| task["started"].as_str().unwrap().to_owned());
     newest.unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+/// The end of this second.
+fn now() -> String {
+    let date = std::process::Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%S.999Z"]).output().unwrap();
+    String::from_utf8(date.stdout).unwrap().trim().to_owned()
 }
 
 const OFF: [&str; 2] = ["--env", "AIW_HISTORY=off"];
@@ -147,6 +153,44 @@ fn private_tasks_of_the_real_clis_are_in_no_history() {
 }
 
 #[test]
+fn what_was_read_before_a_cli_named_its_session_is_taken_out_again() {
+    let (env, _) = FakeClis::environment();
+    let home = env.user().display().to_string();
+    codex(&env, "thread-late", None, "a heron");
+    let transcript = env
+        .user()
+        .join(".codex/sessions/2026/03/01/rollout-2026-03-01T10-00-00-thread-late.jsonl")
+        .display()
+        .to_string();
+    env.run(&["history", "import", "--all"]).ok();
+    // It goes on with a session, and names it when it is told to.
+    let said = json!({"timestamp": "TIME", "type": "response_item",
+        "payload": {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "an egret"}]}});
+    let said = said.to_string().replace("TIME", "'$(date -u +%Y-%m-%dT%H:%M:%S.999Z)'");
+    let script = format!(
+        "#!/bin/sh\n\
+        if [ \"$1\" = --version ]; then echo 'codex-cli 0.144.1'; exit 0; fi\n\
+        cat > /dev/null\n\
+        echo '{said}' >> {transcript}\n\
+        while ! [ -e {home}/go ]; do sleep 0.05; done\n\
+        echo '{{\"type\":\"thread.started\",\"thread_id\":\"thread-late\"}}'\n\
+        echo '{{\"type\":\"turn.completed\",\"usage\":{{\"input_tokens\":1,\"output_tokens\":1}}}}'\n"
+    );
+    fs::write(env.path("fake-bin/codex"), script).unwrap();
+    env.run(&["codex", "--env", "AIW_HISTORY=off", "--cwd", &home, "--detach", "x"]).ok();
+    until(|| {
+        env.run(&["history", "import", "--all"]).ok();
+        hits(&env, "egret").len() == 1
+    });
+    fs::write(env.user().join("go"), "").unwrap();
+    env.run(&["wait"]).ok();
+    // What was said in it before the private run stays.
+    assert_eq!((hits(&env, "heron").len(), hits(&env, "egret").len()), (1, 0));
+    env.run(&["history", "import", "--all"]).ok();
+    assert_eq!((hits(&env, "heron").len(), hits(&env, "egret").len()), (1, 0));
+}
+
+#[test]
 fn a_private_session_on_a_terminal_is_noted_at_its_end_although_its_cli_does_not_name_it() {
     let (env, _) = FakeClis::environment();
     let home = env.user().display().to_string();
@@ -158,7 +202,7 @@ fn a_private_session_on_a_terminal_is_noted_at_its_end_although_its_cli_does_not
     fs::write(env.path("fake-bin/codex"), script).unwrap();
     let mut terminal = Terminal::start(&env, &["codex", "--env", "AIW_HISTORY=off", "--cwd", &home]);
     terminal.wait_for("interactive");
-    codex(&env, "thread-private", None, "an egret");
+    codex_at(&env, "thread-private", None, "an egret", &now());
     // Somebody takes it in before it has ended.
     env.run(&["history", "import", "--all"]).ok();
     assert_eq!(hits(&env, "egret").len(), 1);

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::time::SystemTime;
 
 use aiw_home::{HISTORY_VARIABLE, Home, HomeError, Project, user_home};
 
 use super::elsewhere;
-use crate::readers;
+use crate::store::PRIVATE;
+use crate::{HistoryError, Store, readers};
 
 /// Whether history is switched off for this process: `AIW_HISTORY=off`.
 pub fn is_off() -> bool {
@@ -16,15 +18,19 @@ pub fn is_off() -> bool {
 
 /// Whether `AIW_HISTORY` with this value switches the history off.
 pub fn is_word_for_off(value: &str) -> bool {
-    ["off", "0", "false", "no"].iter().any(|word| value.eq_ignore_ascii_case(word))
+    ["off", "0", "false", "no"].iter().any(|word| value.trim().eq_ignore_ascii_case(word))
 }
 
-/// Keeps a session out of the history, whatever asks for it later. It may be running.
-pub fn keep_private(home: &Home, session: &str) -> Result<(), HomeError> {
-    match readers::session_id(session) {
-        Some(session) => Exclusions::make_private(home, session),
-        None => Ok(()),
+/// Keeps a session out of the history, whatever asks for it later. It may be running. What was said in it since a time,
+/// and was read before this, is taken out again.
+pub fn keep_private(home: &Home, session: &str, since: SystemTime) -> Result<(), HistoryError> {
+    let Some(session) = readers::session_id(session) else { return Ok(()) };
+    Exclusions::make_private(home, session)?;
+    if let Some(store) = Store::open_existing(&home.history())? {
+        let since = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+        store.drop_since(session, i64::try_from(since).unwrap_or(i64::MAX))?;
     }
+    Ok(())
 }
 
 /// The projects that are not indexed: by `history.exclude` in settings.json, by `"history": false` in `.aiw.json`.
@@ -115,9 +121,6 @@ impl Exclusions {
         *self.known.entry(key).or_insert_with(is_marked)
     }
 }
-
-/// The directory of the sessions that ran in private mode.
-pub(super) const PRIVATE: &str = "private";
 
 fn private(home: &Home) -> Vec<PathBuf> {
     std::iter::once(home.history().join(PRIVATE)).chain(elsewhere::elsewhere(home, PRIVATE)).collect()

@@ -5,6 +5,9 @@ use std::io::{self, ErrorKind, Read};
 /// How much is read at once.
 const CHUNK: usize = 256 << 10;
 
+/// The longest line that is parsed.
+pub(crate) const MAX_LINE: usize = 16 << 20;
+
 /// What comes next in a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Line<'a> {

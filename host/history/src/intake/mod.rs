@@ -5,6 +5,7 @@ mod elsewhere;
 mod exclude;
 mod files;
 pub(crate) mod findings;
+mod head;
 mod hook;
 mod import;
 mod indexer;

@@ -9,15 +9,14 @@ use std::time::SystemTime;
 
 use aiw_home::Home;
 
-use super::exclude::Exclusions;
+use super::exclude::{Exclusions, keep_private};
 use super::files::{open_beneath, read_small, walk};
-use super::lines::{Line, Lines};
+use super::head::read_head;
+use super::lines::{Line, Lines, MAX_LINE};
 use crate::readers::{self, Places, Sessions, Transcript};
 use crate::redact::Redactor;
-use crate::{Cli, Forget, HistoryError, Message, Store};
+use crate::{Cli, HistoryError, Message};
 
-/// The longest line that is parsed.
-const MAX_LINE: usize = 16 << 20;
 /// The largest document that is read as a whole.
 const MAX_DOCUMENT: u64 = 64 << 20;
 /// A text of so many bytes is a copy by itself; a shorter one may be said by anybody.
@@ -148,33 +147,28 @@ fn each_message(
     }
 }
 
-/// Keeps the sessions of a CLI out of the history that were written to since a time, in a directory. Not every CLI says
-/// which session it is in, so those that others had there at that time are among them.
+/// Keeps the sessions of a CLI out of the history in which something was said since a time, in a directory. Not every CLI
+/// says which session it is in, so those that others had there at that time are among them.
 pub fn keep_private_since(home: &Home, cli: Cli, directory: &Path, since: SystemTime) -> Result<(), HistoryError> {
     let Some(places) = Places::from_environment() else { return Ok(()) };
     let (sessions, redactor) = (readers::of(cli), Arc::new(Redactor::new(&[])?));
-    let since = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+    let begun = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+    let is_since = |time: i64| u128::try_from(time).is_ok_and(|time| time >= begun);
     let mut found = BTreeSet::new();
     for root in readers::roots(&places, home, cli) {
         let new = walk(&root, sessions.directories()).into_iter().filter(|entry| sessions.is_transcript(&entry.path));
-        for entry in new.filter(|entry| u128::try_from(entry.modified).is_ok_and(|modified| modified >= since)) {
+        for entry in new.filter(|entry| is_since(entry.modified)) {
+            let head = open_beneath(&root, &entry.path).ok().and_then(|opened| read_head(&opened.file).ok());
+            let own = head.and_then(|head| head.directory).unwrap_or_default();
             each_message(sessions, &root, &entry.path, &redactor, &Arc::from([]), &mut |message| {
-                if message.project.is_empty() || Path::new(&message.project) == directory {
+                let project = if message.project.is_empty() { &own } else { &message.project };
+                if Path::new(project) == directory && message.time.is_none_or(is_since) {
                     found.insert(message.session.clone());
                 }
             });
         }
     }
-    let store = Store::open_existing(&home.history())?;
-    for session in found.iter().filter_map(|session| readers::session_id(session)) {
-        Exclusions::make_private(home, session)?;
-        // Another process may have read it meanwhile.
-        match store.as_ref().map(|store| store.forget(&Forget::Session(session))) {
-            Some(Err(e)) if !matches!(e, HistoryError::NoSession { .. }) => return Err(e),
-            _ => {}
-        }
-    }
-    Ok(())
+    found.iter().try_for_each(|session| keep_private(home, session, since))
 }
 
 /// What a copy of a message has in common with it: its id, its time and text, its text.

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::elsewhere;
-use super::exclude::PRIVATE;
 use crate::Cli;
+use crate::store::PRIVATE;
 
 /// The longest request.
 const MAX_REQUEST: u64 = 64 << 10;

@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -13,15 +12,14 @@ use aiw_home::Home;
 use super::exclude::Exclusions;
 use super::files::{Opened, Refusal, open_beneath, read_small};
 use super::findings::{Findings, Junk};
-use super::lines::{Line, Lines};
+use super::head::{Head, read_head};
+use super::lines::{Line, Lines, MAX_LINE};
 use super::private::{PrivateTalk, since};
 use super::scan::string_at;
 use crate::readers::{self, Launch, Places, Reader, Sessions, Transcript};
 use crate::redact::Redactor;
 use crate::{Cli, HistoryError, Message, Progress, Store};
 
-/// The longest line that is parsed.
-const MAX_LINE: usize = 16 << 20;
 /// The largest document that is read as a whole.
 const MAX_DOCUMENT: u64 = 64 << 20;
 /// How much before the place at which reading goes on is looked at again.
@@ -306,51 +304,8 @@ impl<'a> Intake<'a> {
     }
 }
 
-/// How far into a transcript its directory is looked for.
-const MAX_HEAD: u64 = 64 << 20;
-
 /// How the ids begin that aiw gives to providers.
 const PROVIDER_IDS: &str = "aiw-";
-
-/// What the first lines of a transcript say of its session.
-#[derive(Default)]
-struct Head {
-    directory: Option<String>,
-    /// The provider's id in Codex's configuration.
-    provider: Option<String>,
-}
-
-/// Reads a transcript up to the first line that names a directory.
-fn read_head(file: &File) -> io::Result<Head> {
-    let mut head = Head::default();
-    let mut file = file;
-    file.seek(SeekFrom::Start(0))?;
-    let mut lines = Lines::new(file.take(MAX_HEAD), 0, MAX_LINE);
-    while let Some(line) = lines.next()? {
-        let (Line::Whole { bytes, .. } | Line::Torn { bytes, .. }) = line else { continue };
-        if let Some(directory) = string_at(bytes, "cwd").and_then(unquoted).filter(|directory| !directory.is_empty()) {
-            head.directory = Some(directory);
-            return Ok(head);
-        }
-        // Codex has it a level deeper.
-        let is_head = matches!(string_at(bytes, "type"), Some(b"session_meta" | b"turn_context"));
-        let parsed = is_head.then(|| readers::parse::<serde_json::Value>(bytes).ok()).flatten();
-        let inner = |key: &str| parsed.as_ref()?["payload"][key].as_str().filter(|inner| !inner.is_empty());
-        // A fork has the head of what it was forked from after its own.
-        head.provider = head.provider.or_else(|| inner("model_provider").map(str::to_owned));
-        if let Some(directory) = inner("cwd") {
-            head.directory = Some(directory[..directory.floor_char_boundary(4096)].to_owned());
-            return Ok(head);
-        }
-    }
-    Ok(head)
-}
-
-/// A string of JSON, without its quotes, decoded.
-fn unquoted(text: &[u8]) -> Option<String> {
-    let text = serde_json::from_slice::<String>(&[b"\"", text, b"\""].concat()).ok()?;
-    Some(text[..text.floor_char_boundary(4096)].to_owned())
-}
 
 /// What stands before a place, from the beginning of a line on.
 fn before(opened: &Opened, start: u64) -> io::Result<Vec<u8>> {

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::exclude::Exclusions;
 use super::files::{Entry, open_beneath, walk};
-use super::lines::{Line, Lines};
+use super::lines::{Line, Lines, MAX_LINE};
 use super::scan::string_at;
 use crate::readers::{self, Places};
 use crate::redact::Redactor;
@@ -41,9 +41,6 @@ pub struct Todos {
 
 /// The most todos of a session.
 const MAX_TODOS: usize = 1000;
-
-/// The longest line that is parsed.
-const MAX_LINE: usize = 16 << 20;
 
 /// What a session of Claude Code planned to do; without an id, the session that last wrote something. Sessions that the
 /// history must not have are not there.

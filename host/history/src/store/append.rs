@@ -9,7 +9,7 @@ use super::facts::{Fact, Writer, length_code, minutes};
 use super::forgotten::Forgotten;
 use super::packed::{Key, Packed, Text};
 use super::vectors::drop_vectors;
-use super::{Progress, Store, database, role_of, terms};
+use super::{PRIVATE, Progress, Store, database, role_of, terms};
 use crate::{Cli, HistoryError, MAX_TEXT, Message, Role};
 
 /// The most bytes of a title.
@@ -56,13 +56,19 @@ impl Store {
         messages: &[Message],
         progress: &Progress,
     ) -> Result<Appended, HistoryError> {
+        // Looked at within the transaction: whoever forgets or marks meanwhile takes it out again afterwards.
+        let transaction = self.begin()?;
         let forgotten = Forgotten::load(self.directory())?;
-        let append = |transaction: Transaction<'_>| -> rusqlite::Result<Appended> {
+        let is_marked = |session: &str| std::fs::symlink_metadata(self.directory().join(PRIVATE).join(session)).is_ok();
+        let mut private: HashMap<&str, bool> = HashMap::new();
+        let mut append = |transaction: Transaction<'_>| -> rusqlite::Result<Appended> {
             let file = file_number(&transaction, cli, path)?;
             let mut writing = Writing::new(&transaction, cli, path, file);
             let mut appended = Appended::default();
             for message in messages {
-                if forgotten.covers(message) {
+                let session = message.session.as_str();
+                let is_private = *private.entry(session).or_insert_with(|| is_marked(session));
+                if is_private || forgotten.covers(message) {
                     appended.forgotten += 1;
                 } else if writing.put(message)? {
                     appended.stored += 1;
@@ -75,7 +81,7 @@ impl Store {
             transaction.commit()?;
             Ok(appended)
         };
-        append(self.begin()?).map_err(|e| self.failed(e))
+        append(transaction).map_err(|e| self.failed(e))
     }
 
     /// Forgets what came from a transcript that was rewritten, shortened or removed, so that it can be read from the

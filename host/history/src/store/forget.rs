@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::Transaction;
+use rusqlite::{Transaction, params};
 
 use super::append::drop_messages;
 use super::forgotten::Forgotten;
@@ -59,6 +59,21 @@ impl Store {
         forget(self.begin()?).map_err(|e| self.failed(e))?;
         database::remove_aside(self.directory())?;
         Ok(forgot)
+    }
+
+    /// Takes out what was said in a session since a time, in milliseconds since 1970, or at no known time. It comes back
+    /// when its transcript is read again, unless the session is private by then.
+    pub(crate) fn drop_since(&self, session: &str, since: i64) -> Result<(), HistoryError> {
+        let drop_since = |transaction: Transaction<'_>| -> rusqlite::Result<()> {
+            let which = "SELECT id FROM messages WHERE session = (SELECT id FROM sessions WHERE name = ?1) \
+                         AND (time IS NULL OR time >= ?2)";
+            if transaction.query_row(&format!("SELECT EXISTS ({which})"), params![session, since], |row| row.get(0))? {
+                drop_messages(&transaction, which, params![session, since])?;
+                self.erase(transaction)?;
+            }
+            Ok(())
+        };
+        drop_since(self.begin()?).map_err(|e| self.failed(e))
     }
 
     /// The projects that a predicate takes, of which there are sessions.

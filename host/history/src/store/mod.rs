@@ -30,6 +30,9 @@ pub(crate) use packed::{Text, Uuid};
 pub(crate) use terms::{names, terms, words};
 pub use view::{Part, Range, Session, Sessions, Stats, Stored};
 
+/// The directory of the sessions that ran in private mode, one empty file each.
+pub(crate) const PRIVATE: &str = "private";
+
 /// How far a transcript was read, and what it looked like then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {

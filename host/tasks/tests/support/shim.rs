@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     match std::env::args_os().nth(1).as_deref().and_then(|word| word.to_str()) {
         Some("shim") => aiw_tasks::shim_main(
             std::env::args_os(),
-            |labels| aiw_tasks::interpreter(labels, |_| Box::new(words::Words::default()), |_, _| {}),
+            |labels| aiw_tasks::interpreter(labels, |_| Box::new(words::Words::default()), |_, _, _| {}),
             || {},
         ),
         Some("start") => start::start(),
