@@ -1,6 +1,5 @@
 //! The binary `aiw`: command line → domain calls → output. It owns no logic.
 
-mod answers;
 mod cli;
 mod commands;
 mod complete;

@@ -4,10 +4,12 @@ use std::borrow::Borrow;
 use std::path::{Path, PathBuf};
 
 use aiw_core::{CliKind, counted};
-use aiw_history::{DAMAGED, HistoryError, Hit, Indexer, Launch, Query, Store};
-use aiw_home::Home;
+use aiw_history::{DAMAGED, HistoryError, Hit, Indexer, Launch, Query, Session, Store};
+use aiw_home::{Home, rfc3339_of};
 use aiw_launch::{Past, Resume, Resumes};
 use aiw_vectors::Embedder;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::own_executable;
 
@@ -87,4 +89,100 @@ pub fn directory(cwd: &Path, path: &Path) -> PathBuf {
 pub fn resume(resumes: &Resumes, cli: CliKind, session: &str, directory: &str, launch: &Launch) -> Resume {
     let Launch { provider, isolated } = launch;
     resumes.of(Past { cli, session, directory, provider: provider.as_deref(), isolated: *isolated })
+}
+
+/// A hit of `aiw history search`
+#[derive(Serialize, JsonSchema)]
+pub struct HistoryHit {
+    /// The session's id, as its CLI has it
+    pub session: String,
+    /// `claude`, `codex` or `gemini`
+    pub cli: &'static str,
+    /// The session's directory; empty if unknown
+    pub project: String,
+    /// When it was said; null if unknown
+    pub time: Option<String>,
+    /// `user`, `assistant` or `tool`
+    pub role: &'static str,
+    /// The part of the message that answers best
+    pub snippet: String,
+    /// The greater, the better; to be compared within one answer only
+    pub score: f64,
+    /// The provider under which aiw ran the CLI; null if aiw did not, or nothing tells
+    pub provider: Option<String>,
+    /// The command line that goes on with the session, under the provider that it had
+    pub resume: String,
+    /// Why that line fails, and what to do instead
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// The transcript
+    pub path: String,
+    /// The message's id in the transcript
+    pub uuid: String,
+}
+
+impl HistoryHit {
+    /// A message that a search found.
+    pub fn of(hit: &Hit, resumes: &Resumes) -> Self {
+        let resume = resume(resumes, hit.cli, &hit.session, &hit.project, &hit.launch);
+        Self {
+            session: hit.session.clone(),
+            cli: hit.cli.as_str(),
+            project: hit.project.clone(),
+            time: hit.time.and_then(rfc3339_of),
+            role: hit.role.as_str(),
+            snippet: hit.snippet.text.clone(),
+            score: (f64::from(hit.score) * 1000.0).round() / 1000.0,
+            provider: hit.launch.provider.clone(),
+            resume: resume.line(),
+            problem: resume.problem,
+            path: hit.path.to_string_lossy().into_owned(),
+            uuid: hit.uuid.clone(),
+        }
+    }
+}
+
+/// A session in `aiw history sessions`
+#[derive(Serialize, JsonSchema)]
+pub struct HistorySession {
+    /// Its id, as its CLI has it
+    pub session: String,
+    /// `claude`, `codex` or `gemini`
+    pub cli: &'static str,
+    /// Its directory; empty if unknown
+    pub project: String,
+    /// How the first thing that was asked begins
+    pub title: String,
+    /// When its first message was said; null if unknown
+    pub first: Option<String>,
+    /// When its last message was said; null if unknown
+    pub last: Option<String>,
+    /// How many messages it has
+    pub messages: u64,
+    /// The provider under which aiw ran the CLI; null if aiw did not, or nothing tells
+    pub provider: Option<String>,
+    /// The command line that goes on with it, under the provider that it had
+    pub resume: String,
+    /// Why that line fails, and what to do instead
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+impl HistorySession {
+    /// A session in a list.
+    pub fn of(session: &Session, resumes: &Resumes) -> Self {
+        let resume = resume(resumes, session.cli, &session.id, &session.project, &session.launch);
+        Self {
+            session: session.id.clone(),
+            cli: session.cli.as_str(),
+            project: session.project.clone(),
+            title: session.title.clone(),
+            first: session.first.and_then(rfc3339_of),
+            last: session.last.and_then(rfc3339_of),
+            messages: session.messages,
+            provider: session.launch.provider.clone(),
+            resume: resume.line(),
+            problem: resume.problem,
+        }
+    }
 }

@@ -22,6 +22,7 @@ mod readers;
 mod redact;
 mod search;
 mod store;
+mod summary;
 
 pub use aiw_core::CliKind as Cli;
 pub use error::HistoryError;
@@ -39,6 +40,7 @@ pub use store::vectors::bench;
 pub use store::{
     Appended, Forget, Forgot, Part, Problem, Progress, Range, Session, Sessions, Stats, Store, Stored, markdown,
 };
+pub use summary::HistoryMessage;
 
 /// The number of the rules about secrets, which is another one in a version with other rules.
 pub(crate) const RULES: i64 = include!(concat!(env!("OUT_DIR"), "/rules.rs"));

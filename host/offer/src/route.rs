@@ -236,7 +236,7 @@ impl RoutedTool {
             input_schema: part("inputSchema"),
             output_schema: part("outputSchema"),
             read_only: offered.as_ref().is_some_and(|offered| offered.definition.only_reads()),
-            similar: found.variants.iter().map(|(server, tool)| format!("{server}/{tool}")).collect(),
+            similar: found.similar(),
             name: offered.map(|offered| offered.proxied),
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use aiw_core::quoted;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -163,13 +164,13 @@ pub(crate) fn differences(kind: Kind, before: &Value, now: &Value) -> Vec<Differ
 }
 
 /// A changed field of a definition.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Difference {
-    /// The field.
+    /// Its name
     pub field: String,
-    /// What it was.
+    /// What it was; empty if it was not there, or is not known any more
     pub before: String,
-    /// What it is now.
+    /// What it is now
     pub now: String,
 }
 

@@ -22,6 +22,7 @@ mod shape;
 mod signs;
 mod slot;
 mod start;
+mod summary;
 mod uris;
 
 pub use access::forget_logins;
@@ -38,3 +39,4 @@ pub use registry::{DynamicToolRegistry, MOST, SWEEP, TTL};
 pub use signs::signs;
 pub use slot::State;
 pub use start::{Ground, check_remote};
+pub use summary::{FoundTool, ServerEntry, ServerStatus, ServerTool};

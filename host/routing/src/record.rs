@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 
 use aiw_core::quoted;
 use aiw_home::{Home, HomeError, Mode, make_private_dir, read_capped, replace};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -296,17 +297,19 @@ fn change(kind: Kind, before: Option<&Value>, now: &Value, signs: &Signs) -> Cha
 }
 
 /// A definition that the user is asked about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Change {
-    /// The word for its kind.
+    /// `tool`, `prompt`, `resource` or `resource template`
     pub kind: &'static str,
-    /// Its name, or its URI.
+    /// Its name, or its URI
     pub name: String,
-    /// It was not seen before, and is suspicious.
+    /// Whether it was not seen before, and is suspicious.
+    #[serde(skip)]
     pub is_new: bool,
-    /// What is suspicious in it: the end of a sentence each.
+    /// What is suspicious in it
+    #[serde(rename = "suspicions")]
     pub signs: Vec<String>,
-    /// What is not as it was.
+    /// The fields that changed; all of them for one that was not seen before
     pub fields: Vec<Difference>,
 }
 

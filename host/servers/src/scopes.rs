@@ -13,6 +13,16 @@ pub enum Scope {
     Project,
 }
 
+impl Scope {
+    /// Returns the word for it in JSON and lists.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Aiw => "aiw",
+            Self::Project => "project",
+        }
+    }
+}
+
 /// A declaration and where it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {

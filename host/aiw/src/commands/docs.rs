@@ -5,26 +5,37 @@ use std::path::Path;
 
 use aiw_app::extensions::{ExtensionSummary, UpdatedExtension, VerifiedExtension};
 use aiw_app::models::{ModelStatus, ModelSummary};
+use aiw_app::queries::{HistoryHit, HistorySession};
 use aiw_core::ErrorKind;
-use aiw_history::{Stats, Todo, Todos};
+use aiw_history::{HistoryMessage, Stats, Todo, Todos};
 use aiw_launch::{CliDetails, Explanation, LogLine, RoleDetails, TaskDetails, WaitedTask};
 use aiw_markets::{
     Hidden, InstalledSummary, MarketSummary, PluginDetails, PluginSummary, RemovedMarket, RemovedPlugin, ServerDetails,
     SwitchedPlugin, UpdatedMarket, UpdatedSummary, Validation,
 };
 use aiw_providers::{PresetSummary, ProviderDetails, RemovedProvider, RenamedProvider, TestSummary};
+use aiw_routing::{Change, FoundTool, ServerEntry, ServerStatus, ServerTool};
 use aiw_setup::{ClientChange, ClientSummary, HookStatus};
 use clap::{Command, CommandFactory};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use crate::answers::{
-    ChangedTool, ExtensionDetails, ExtensionRemove, FailedId, FoundTool, HistoryDoctor, HistoryForget, HistoryHit,
-    HistoryImport, HistoryMessage, HistorySearch, HistorySession, HistorySessions, HistoryShow, HistorySkipped,
-    HooksAnswer, HooksStatus, Listening, McpLogin, McpLogout, McpToken, ModelPull, ModelRemove, NewProject, Reference,
-    SecretRemove, ServerCheck, ServerEntry, ServerStatus, ServerTool, SetupAnswer, Status, TaskLog, Version, Wait,
-};
+use super::doctor::{HistoryDoctor, HistorySkipped};
+use super::each::FailedId;
+use super::extension::{ExtensionDetails, ExtensionRemove, Reference};
+use super::general::Version;
+use super::history::{HistoryForget, HistorySearch, HistorySessions, HistoryShow};
+use super::hooks::{HooksAnswer, HooksStatus};
+use super::intake::HistoryImport;
+use super::mcp::http::{Listening, McpToken};
+use super::mcp::login::{McpLogin, McpLogout};
+use super::mcp::look::ServerCheck;
+use super::model::{ModelPull, ModelRemove};
+use super::new::NewProject;
+use super::secret::SecretRemove;
+use super::setup::SetupAnswer;
+use super::task::{Status, TaskLog, Wait};
 use crate::cli::Cli;
 use crate::failure::Failure;
 
@@ -58,7 +69,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         ($($shape:ident)*) => { vec![$((stringify!($shape), of::<$shape>())),*] };
     }
     named![
-        ChangedTool
+        Change
         ClientChange
         ClientSummary
         CliDetails

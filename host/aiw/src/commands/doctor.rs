@@ -2,15 +2,55 @@
 
 use std::collections::HashSet;
 
-use aiw_history::{Forgot, Found, Import, Queue, Store, is_off, unreadable_secrets};
+use aiw_history::{Forgot, Found, Import, Meaning, Queue, Store, is_off, unreadable_secrets};
 use aiw_home::{Home, rfc3339};
+use aiw_setup::HookStatus;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::history::amount;
 use super::hooks::{hooks, scopes};
 use super::intake::places;
-use crate::answers::{HistoryDoctor, HistorySkipped};
 use crate::failure::Failure;
 use crate::output::Output;
+
+/// `aiw history doctor`
+#[derive(Serialize, JsonSchema)]
+pub struct HistoryDoctor {
+    /// Whether Claude Code tells aiw of its sessions, in any of its settings
+    pub hooks_installed: bool,
+    /// Each settings file of Claude Code's
+    pub hooks: Vec<HookStatus>,
+    /// Whether `AIW_HISTORY` switches the history off here
+    pub off: bool,
+    /// The requests of hooks that were not carried out yet
+    pub queued: usize,
+    /// How far the messages have vectors of the model in use
+    pub meaning: Option<Meaning>,
+    /// The messages that are there although their projects are excluded now
+    pub excluded: usize,
+    /// The transcripts that there are
+    pub transcripts: usize,
+    /// Those of them of which nothing was read yet
+    pub unread: usize,
+    /// Where transcripts, or lines of them, were left out, the latest first
+    pub skipped: Vec<HistorySkipped>,
+    /// Why secrets of the vault can't be read: their values are not taken out of sessions
+    pub unreadable_secrets: Vec<String>,
+}
+
+/// A transcript in `aiw history doctor`
+#[derive(Serialize, JsonSchema)]
+pub struct HistorySkipped {
+    /// The transcript
+    pub path: String,
+    /// What is wrong with it
+    pub reason: String,
+    /// How often that was seen
+    pub count: u64,
+    /// When it was last seen
+    pub time: String,
+}
 
 pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
     let hooks = hooks()?;

@@ -1,28 +1,87 @@
-//! A command over several names.
+//! Commands over several names, which go on after a failure.
 
-use crate::answers::FailedName;
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// Removes one after the other, and goes on after a failure. Returns what was removed, what was not, and the failure that
-/// the command ends with; the others are said at once.
+/// One of several things for which a command failed.
+#[derive(Serialize, JsonSchema)]
+pub struct FailedId {
+    /// Its id, as you wrote it
+    pub id: String,
+    /// What went wrong
+    pub error: String,
+    /// What to do about it
+    pub hint: Option<String>,
+}
+
+/// One of several things for which a command failed, by name.
+#[derive(Serialize, JsonSchema)]
+pub struct FailedName {
+    /// Its name
+    pub name: String,
+    /// What went wrong
+    pub error: String,
+    /// What to do about it
+    pub hint: Option<String>,
+}
+
+/// A failure about one of several things, as JSON shows it.
+pub trait Failed {
+    fn new(name: String, error: String, hint: Option<String>) -> Self;
+}
+
+impl Failed for FailedId {
+    fn new(id: String, error: String, hint: Option<String>) -> Self {
+        Self { id, error, hint }
+    }
+}
+
+impl Failed for FailedName {
+    fn new(name: String, error: String, hint: Option<String>) -> Self {
+        Self { name, error, hint }
+    }
+}
+
+/// The failures of a command over several things. The command ends with the first; the others are printed at once.
+pub struct Failures<F> {
+    pub failed: Vec<F>,
+    pub first: Option<Failure>,
+}
+
+impl<F> Default for Failures<F> {
+    fn default() -> Self {
+        Self { failed: Vec::new(), first: None }
+    }
+}
+
+impl<F: Failed> Failures<F> {
+    /// Adds the failure about one thing. `shown` is its name for people, if the message lacks it.
+    pub fn add(&mut self, name: &str, shown: Option<&str>, failure: impl Into<Failure>, output: &Output) {
+        let failure = failure.into();
+        self.failed.push(F::new(name.to_owned(), failure.message().to_owned(), failure.hint().map(str::to_owned)));
+        match (&self.first, shown) {
+            (None, _) => self.first = Some(failure),
+            (Some(_), Some(shown)) => output.failed_one(shown, &failure),
+            (Some(_), None) => output.note(format!("error: {}", failure.message())),
+        }
+    }
+}
+
+/// Removes one after the other. Returns what was removed, and the failures.
 pub fn remove_each<T>(
     names: &[String],
     output: &Output,
     remove: impl Fn(&str) -> Result<T, Failure>,
-) -> (Vec<T>, Vec<FailedName>, Option<Failure>) {
-    let (mut removed, mut failed, mut first) = (Vec::new(), Vec::new(), None::<Failure>);
+) -> (Vec<T>, Failures<FailedName>) {
+    let (mut removed, mut failures) = (Vec::new(), Failures::default());
     for name in names {
         match remove(name) {
             Ok(gone) => removed.push(gone),
-            Err(failure) => {
-                failed.push(FailedName::of(name, &failure));
-                if first.is_some() {
-                    output.note(format!("error: {}", failure.message()));
-                }
-                first.get_or_insert(failure);
-            }
+            Err(failure) => failures.add(name, None, failure, output),
         }
     }
-    (removed, failed, first)
+    (removed, failures)
 }

@@ -6,15 +6,69 @@ use aiw_app::extensions::{
 };
 use aiw_extensions::{About, Capability, CapabilityKind, Grants, World};
 use aiw_home::LockedExtension;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
-use crate::answers::{ExtensionDetails, ExtensionRemove, ExtensionUpdate, ExtensionVerify, FailedId, Reference};
+use super::each::{FailedId, Failures};
 use crate::cli::ExtensionCommand;
 use crate::commands::{call, new};
 use crate::components::session;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
+
+/// `aiw extension update`
+#[derive(Default, Serialize, JsonSchema)]
+pub struct ExtensionUpdate {
+    /// The extensions that were updated
+    pub updated: Vec<UpdatedExtension>,
+    /// The ids of those that were not
+    pub unchanged: Vec<String>,
+    /// Those that could not be updated
+    pub failed: Vec<FailedId>,
+}
+
+/// `aiw extension verify`
+#[derive(Serialize, JsonSchema)]
+pub struct ExtensionVerify {
+    /// The extensions
+    pub extensions: Vec<VerifiedExtension>,
+}
+
+/// `aiw extension info`
+#[derive(Serialize, JsonSchema)]
+pub struct ExtensionDetails {
+    /// What lists show of it
+    #[serde(flatten)]
+    pub summary: ExtensionSummary,
+    /// The forms of references to marketplaces that it reads
+    pub references: Vec<Reference>,
+    /// The forms of plugin sources that only it understands
+    pub entry_forms: Vec<String>,
+    /// The presets of providers that it adds
+    pub presets: Vec<String>,
+}
+
+/// A form of reference to a marketplace.
+#[derive(Serialize, JsonSchema)]
+pub struct Reference {
+    /// The form: `owner/repo[@ref]`
+    pub form: String,
+    /// An example of it
+    pub example: String,
+}
+
+/// `aiw extension remove`
+#[derive(Serialize, JsonSchema)]
+pub struct ExtensionRemove {
+    /// Its id
+    pub removed: String,
+    /// The marketplaces that only it can read
+    pub marketplaces: Vec<String>,
+    /// The providers that need it
+    pub providers: Vec<String>,
+}
 
 pub async fn run(command: ExtensionCommand, output: &Output) -> Result<(), Failure> {
     // Only some of these need the components.
@@ -194,30 +248,24 @@ async fn update(client: &ClientSession, id: Option<&str>, accept: bool, output: 
             client.library()?.list()?.into_iter().filter(|k| k.locked.is_some()).map(|k| k.id.to_string()).collect()
         }
     };
-    let (mut answer, mut first) = (ExtensionUpdate::default(), None);
+    let (mut updated, mut unchanged, mut failures) = (Vec::new(), Vec::new(), Failures::default());
     for id in ids {
         match update_one(client, &id, accept, output).await {
             Ok(Some(locked)) => {
                 output.line(format!("Updated {id} to {} (sha256 {})", locked.version, &locked.sha256[..12]));
-                answer.updated.push(UpdatedExtension { id, version: locked.version, sha256: locked.sha256 });
+                updated.push(UpdatedExtension { id, version: locked.version, sha256: locked.sha256 });
             }
             Ok(None) => {
                 output.line(format!("{id} is up to date"));
-                answer.unchanged.push(id);
+                unchanged.push(id);
             }
-            Err(failure) => {
-                answer.failed.push(FailedId::of(&id, &failure));
-                if first.is_some() {
-                    output.failed_one(&id, &failure);
-                }
-                first.get_or_insert(failure);
-            }
+            Err(failure) => failures.add(&id, Some(&id), failure, output),
         }
     }
-    match first {
+    match failures.first {
         // Of one that was named, the error alone.
         Some(failure) if id.is_some() => Err(failure),
-        first => output.conclude(answer, first),
+        first => output.conclude(ExtensionUpdate { updated, unchanged, failed: failures.failed }, first),
     }
 }
 

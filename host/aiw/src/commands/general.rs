@@ -7,11 +7,19 @@ use aiw_core::{ErrorKind, one_line, shell_word};
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
 use clap_complete::env::{CompleteEnv, Shells};
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use crate::answers::Version;
 use crate::cli::{Cli, Shell};
 use crate::failure::Failure;
 use crate::output::{self, Output};
+
+/// `aiw version`
+#[derive(Serialize, JsonSchema)]
+pub struct Version {
+    /// The version
+    pub version: &'static str,
+}
 
 /// The same as `aiw COMMAND --help`.
 pub fn help(command: &[String], output: &Output) -> ExitCode {

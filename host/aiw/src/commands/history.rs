@@ -8,20 +8,59 @@ use std::time::Instant;
 
 use aiw_app::models::{Embedder, Models};
 use aiw_app::own_executable;
-use aiw_app::queries::{self, Searched, resume};
+use aiw_app::queries::{self, HistoryHit, HistorySession, Searched, resume};
 use aiw_core::{ErrorKind, counted, one_line};
-use aiw_history::{Forget, Forgot, HistoryError, Hit, Query, Range, Sessions, Stats, Store};
+use aiw_history::{Forget, Forgot, HistoryError, HistoryMessage, Hit, Query, Range, Sessions, Stats, Store};
 use aiw_home::{Home, rfc3339_of};
 use aiw_launch::Resumes;
 use aiw_tui::ScreenError;
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use crate::answers::{
-    HistoryForget, HistoryHit, HistoryMessage, HistorySearch, HistorySession, HistorySessions, HistoryShow,
-};
 use crate::cli::history::{ExportFormat, FilterArgs, HistoryCommand, SearchArgs};
 use crate::failure::Failure;
 use crate::output::{Output, cut};
 use crate::terminal;
+
+/// `aiw history search`
+#[derive(Serialize, JsonSchema)]
+pub struct HistorySearch {
+    /// What was found, the best first
+    pub hits: Vec<HistoryHit>,
+    /// The sessions that have ended and are not searched yet, because they are still being read
+    pub waiting: usize,
+    /// How long it took, in milliseconds
+    pub took_ms: f64,
+}
+
+/// `aiw history sessions`
+#[derive(Serialize, JsonSchema)]
+pub struct HistorySessions {
+    /// The sessions, the latest first
+    pub sessions: Vec<HistorySession>,
+}
+
+/// `aiw history show`, `aiw history export --format json`
+#[derive(Serialize, JsonSchema)]
+pub struct HistoryShow {
+    /// The session
+    pub session: HistorySession,
+    /// Its messages, in their order
+    pub messages: Vec<HistoryMessage>,
+    /// How many come before them
+    pub earlier: usize,
+    /// How many come after them
+    pub later: usize,
+}
+
+/// `aiw history forget`
+#[derive(Serialize, JsonSchema)]
+pub struct HistoryForget {
+    /// How many sessions have messages less
+    pub sessions: usize,
+    /// How many messages are gone
+    pub messages: usize,
+}
 
 pub async fn run(command: HistoryCommand, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
@@ -110,7 +149,7 @@ pub fn search(args: &SearchArgs, output: &Output) -> Result<(), Failure> {
     }
     let took_ms = begun.elapsed().as_secs_f64() * 1000.0;
     let resumes = Resumes::new(&home);
-    let answers: Vec<HistoryHit> = hits.iter().map(|hit| answer(hit, &resumes)).collect();
+    let answers: Vec<HistoryHit> = hits.iter().map(|hit| HistoryHit::of(hit, &resumes)).collect();
     show_hits(&hits, &answers, output);
     if let Some(nothing) = nothing {
         output.line(nothing.sentence("`aiw history import --all` takes in the sessions that there are"));
@@ -179,24 +218,6 @@ fn preview(directory: &Path, hit: &Hit) -> Result<Vec<String>, HistoryError> {
         lines.extend(message.text.lines().map(str::to_owned));
     }
     Ok(lines)
-}
-
-fn answer(hit: &Hit, resumes: &Resumes) -> HistoryHit {
-    let resume = resume(resumes, hit.cli, &hit.session, &hit.project, &hit.launch);
-    HistoryHit {
-        session: hit.session.clone(),
-        cli: hit.cli.as_str(),
-        project: hit.project.clone(),
-        time: hit.time.and_then(rfc3339_of),
-        role: hit.role.as_str(),
-        snippet: hit.snippet.text.clone(),
-        score: (f64::from(hit.score) * 1000.0).round() / 1000.0,
-        provider: hit.launch.provider.clone(),
-        resume: resume.line(),
-        problem: resume.problem,
-        path: hit.path.to_string_lossy().into_owned(),
-        uuid: hit.uuid.clone(),
-    }
 }
 
 /// The hits by their sessions, the session of the best hit first, each session with the line that goes on with it.

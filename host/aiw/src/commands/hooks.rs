@@ -5,16 +5,36 @@ use std::process::ExitCode;
 use aiw_core::shell_word;
 use aiw_history::{Handled, Hook, Indexer, Report};
 use aiw_home::{Home, HomeError};
-use aiw_setup::{HookPlan, HookScope, Hooks, Places};
+use aiw_setup::{HookPlan, HookScope, HookStatus, HookSummary, Hooks, Places};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::intake::said;
 use super::setup::ours;
-use crate::answers::{HooksAnswer, HooksStatus};
 use crate::cli::hooks::{HooksArgs, HooksCommand, SettingsScope};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
 use aiw_app::{current_dir, own_executable};
+
+/// `aiw hooks install`, `aiw hooks uninstall`
+#[derive(Serialize, JsonSchema)]
+pub struct HooksAnswer {
+    /// The settings, and what changes in them
+    #[serde(flatten)]
+    pub settings: HookSummary,
+    /// Whether nothing was written because of `--dry-run`
+    pub dry_run: bool,
+}
+
+/// `aiw hooks status`
+#[derive(Serialize, JsonSchema)]
+pub struct HooksStatus {
+    /// Whether they are installed anywhere
+    pub installed: bool,
+    /// Each settings file of Claude Code's
+    pub settings: Vec<HookStatus>,
+}
 
 pub async fn run(command: HooksCommand, output: &Output) -> Result<(), Failure> {
     match command {

@@ -10,13 +10,33 @@ use aiw_history::{
 };
 use aiw_home::{Home, HomeError};
 use aiw_tasks::{About, Scope, Task, Tasks};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::history::amount;
-use crate::answers::HistoryImport;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
 use aiw_app::own_executable;
+
+/// `aiw history import`, `aiw history watch --once`
+#[derive(Serialize, JsonSchema)]
+pub struct HistoryImport {
+    /// The transcripts that were looked at
+    pub transcripts: usize,
+    /// The messages that are new
+    pub messages: usize,
+    /// The bytes that were read
+    pub bytes: u64,
+    /// The transcripts in which something could not be read; `aiw history doctor` names them
+    pub with_problems: usize,
+    /// The messages that were there, and that new rules about secrets have changed
+    pub cleaned: usize,
+    /// The messages that were taken out, because their projects are excluded now
+    pub taken_out: usize,
+    /// How long it took, in milliseconds
+    pub took_ms: u64,
+}
 
 pub fn places() -> Result<Places, Failure> {
     Ok(Places::from_environment().ok_or(HomeError::NoHome)?)

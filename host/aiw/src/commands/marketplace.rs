@@ -1,14 +1,34 @@
 //! `aiw plugin marketplace …`
 
 use aiw_home::MarketSettings;
-use aiw_markets::{AddOptions, MarketError, MarketStatus, MarketSummary, Markets};
+use aiw_markets::{AddOptions, MarketError, MarketStatus, MarketSummary, Markets, UpdatedMarket};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
-use crate::answers::{FailedName, MarketAdd, MarketUpdate};
+use super::each::{Failed, FailedName};
 use crate::cli::{AddArgs, MarketplaceCommand};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
+
+/// `aiw plugin marketplace add`
+#[derive(Serialize, JsonSchema)]
+pub struct MarketAdd {
+    /// The marketplace
+    pub marketplaces: Vec<MarketSummary>,
+    /// What you should know, a sentence each
+    pub notes: Vec<String>,
+}
+
+/// `aiw plugin marketplace update`
+#[derive(Default, Serialize, JsonSchema)]
+pub struct MarketUpdate {
+    /// The marketplaces that were fetched
+    pub marketplaces: Vec<UpdatedMarket>,
+    /// Those that could not be
+    pub failed: Vec<FailedName>,
+}
 
 pub async fn run(markets: &Markets, command: MarketplaceCommand, output: &Output) -> Result<(), Failure> {
     match command {
@@ -127,7 +147,11 @@ async fn update(markets: &Markets, name: Option<&str>, inspect: bool, output: &O
             }
             Err(e) => {
                 let failure = Failure::from(e);
-                answer.failed.push(FailedName::of(&market, &failure));
+                answer.failed.push(FailedName::new(
+                    market.clone(),
+                    failure.message().to_owned(),
+                    failure.hint().map(str::to_owned),
+                ));
                 // Of one that was named, the error alone.
                 if name.is_some() {
                     return Err(failure);

@@ -1,17 +1,38 @@
 //! `aiw model …`
 
 use aiw_app::Downloads;
-use aiw_app::models::{DEFAULT_MODEL, ModelSummary, Models, RUNTIME, StateName, remove_collected};
+use aiw_app::models::{DEFAULT_MODEL, ModelStatus, ModelSummary, Models, RUNTIME, StateName, remove_collected};
 use aiw_history::{Indexer, Store, meaning};
 use aiw_home::Home;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
-use super::each::remove_each;
-use crate::answers::{ModelPull, ModelRemove};
+use super::each::{FailedName, remove_each};
 use crate::cli::model::{ModelCommand, PullArgs};
 use crate::failure::Failure;
 use crate::output::Output;
 use aiw_app::own_executable;
+
+/// `aiw model pull`
+#[derive(Default, Serialize, JsonSchema)]
+pub struct ModelPull {
+    /// What was fetched
+    pub pulled: Vec<String>,
+    /// What was there already
+    pub unchanged: Vec<String>,
+    /// Whether there is a model to use now
+    pub model: Option<ModelStatus>,
+}
+
+/// `aiw model remove`
+#[derive(Serialize, JsonSchema)]
+pub struct ModelRemove {
+    /// The names of the models that were removed
+    pub removed: Vec<String>,
+    /// Those that could not be removed
+    pub failed: Vec<FailedName>,
+}
 
 pub async fn run(command: ModelCommand, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
@@ -133,10 +154,10 @@ fn status(home: &Home, models: &Models, output: &Output) -> Result<(), Failure> 
 }
 
 fn remove(models: &Models, names: &[String], output: &Output) -> Result<(), Failure> {
-    let (removed, failed, first) = remove_each(names, output, |name| {
+    let (removed, failures) = remove_each(names, output, |name| {
         models.remove(name)?;
         output.line(format!("Removed {name}"));
         Ok(name.to_owned())
     });
-    output.conclude(ModelRemove { removed, failed }, first)
+    output.conclude(ModelRemove { removed, failed: failures.failed }, failures.first)
 }

@@ -5,11 +5,21 @@ use std::path::Path;
 
 use aiw_core::ExtensionId;
 use aiw_extensions::World;
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use crate::answers::NewProject;
 use crate::cli::{Kind, Lang};
 use crate::failure::Failure;
 use crate::output::Output;
+
+/// `aiw extension new`
+#[derive(Serialize, JsonSchema)]
+pub struct NewProject {
+    /// The directory that was written
+    pub directory: String,
+    /// The commands that build, test and add it
+    pub commands: Vec<String>,
+}
 
 macro_rules! files {
     ($($to:literal <- $from:literal),* $(,)?) => {

@@ -4,16 +4,26 @@ mod ask;
 mod view;
 
 use aiw_core::ErrorKind;
-use aiw_providers::{Changes, ProviderError, Providers, TestSummary, TokenSource};
+use aiw_providers::{Changes, ProviderError, Providers, RemovedProvider, TestSummary, TokenSource};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
 use self::ask::Terminal;
-use super::each::remove_each;
-use crate::answers::ProviderRemove;
+use super::each::{FailedName, remove_each};
 use crate::cli::provider::{ProviderArgs, ProviderCommand};
 use crate::components::session;
 use crate::failure::Failure;
 use crate::output::Output;
+
+/// `aiw provider remove`
+#[derive(Serialize, JsonSchema)]
+pub struct ProviderRemove {
+    /// The providers that were removed
+    pub removed: Vec<RemovedProvider>,
+    /// Those that could not be removed
+    pub failed: Vec<FailedName>,
+}
 
 pub async fn run(command: ProviderCommand, output: &Output) -> Result<(), Failure> {
     let client = session(output)?;
@@ -80,12 +90,12 @@ fn changes(args: ProviderArgs) -> Changes {
 }
 
 fn remove(providers: &Providers, names: &[String], output: &Output) -> Result<(), Failure> {
-    let (removed, failed, first) = remove_each(names, output, |name| {
+    let (removed, failures) = remove_each(names, output, |name| {
         let removed = providers.remove(name)?;
         view::removed(&removed, output);
         Ok(removed)
     });
-    output.conclude(ProviderRemove { removed, failed }, first)
+    output.conclude(ProviderRemove { removed, failed: failures.failed }, failures.first)
 }
 
 fn defaults(providers: &Providers, output: &Output) -> Result<(), Failure> {

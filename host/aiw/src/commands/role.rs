@@ -16,13 +16,23 @@ use aiw_home::Home;
 use aiw_launch::{
     Listed, MAX_ROLE_BYTES, NEW_CONTENT, NEW_DESCRIPTION, Overwrite, RoleDetails, RoleError, RoleSummary, Roles,
 };
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
-use super::each::remove_each;
-use crate::answers::RoleRemove;
+use super::each::{FailedName, remove_each};
 use crate::cli::{NewRoleArgs, RoleCommand};
 use crate::failure::Failure;
 use crate::output::Output;
+
+/// `aiw role remove`
+#[derive(Serialize, JsonSchema)]
+pub struct RoleRemove {
+    /// The names of the roles that were removed
+    pub removed: Vec<String>,
+    /// Those that could not be removed
+    pub failed: Vec<FailedName>,
+}
 
 pub fn run(command: RoleCommand, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
@@ -100,12 +110,12 @@ fn new(roles: &Roles, args: &NewRoleArgs, output: &Output) -> Result<(), Failure
 }
 
 fn remove(roles: &Roles, names: &[String], output: &Output) -> Result<(), Failure> {
-    let (removed, failed, first) = remove_each(names, output, |name| {
+    let (removed, failures) = remove_each(names, output, |name| {
         let path = roles.remove(&name.parse()?)?;
         output.line(format!("Removed `{}`", path.display()));
         Ok(name.to_owned())
     });
-    output.conclude(RoleRemove { removed, failed }, first)
+    output.conclude(RoleRemove { removed, failed: failures.failed }, failures.first)
 }
 
 /// What the user gives us, from wherever; one byte more than a role may have tells that it is

@@ -5,14 +5,26 @@ use std::io::{self, IsTerminal, Read};
 
 use aiw_core::{ErrorKind, Secret, SecretName};
 use aiw_home::{Home, MAX_SECRET_BYTES, Provider, SecretRef};
+use aiw_providers::RemovedSecret;
 use aiw_servers::{McpFile, reads};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::answers::SecretRemove;
 use crate::cli::provider::SecretCommand;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
+
+/// `aiw secret remove`
+#[derive(Serialize, JsonSchema)]
+pub struct SecretRemove {
+    /// The secret
+    #[serde(flatten)]
+    pub removed: RemovedSecret,
+    /// The MCP servers of mcp.json that still refer to it
+    pub servers: Vec<String>,
+}
 
 pub async fn run(command: SecretCommand, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;

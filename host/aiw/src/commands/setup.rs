@@ -5,14 +5,27 @@ use std::path::Path;
 
 use aiw_home::{Home, HomeError, user_home};
 use aiw_launch::Search;
-use aiw_setup::{Client, ClientSummary, Options, Ours, Places, Plan, Scope, Setup, SetupError};
+use aiw_setup::{Client, ClientSummary, Options, Ours, Places, Plan, Scope, Setup};
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use crate::answers::{FailedName, SetupAnswer};
+use super::each::{FailedName, Failures};
 use crate::cli::setup::SetupArgs;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
 use aiw_app::{current_dir, own_path};
+
+/// `aiw setup`
+#[derive(Serialize, JsonSchema)]
+pub struct SetupAnswer {
+    /// The clients
+    pub clients: Vec<ClientSummary>,
+    /// Those that could not be set up
+    pub failed: Vec<FailedName>,
+    /// Whether it was only shown, and nothing written
+    pub dry_run: bool,
+}
 
 pub async fn run(args: SetupArgs, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
@@ -31,8 +44,7 @@ pub async fn run(args: SetupArgs, output: &Output) -> Result<(), Failure> {
         output.line("aiw is not set up in any client here");
     }
     let options = Options { import: args.import, approve_calls: approve(&clients, &args, output).await? };
-    let mut answer = SetupAnswer { clients: Vec::new(), failed: Vec::new(), dry_run: args.dry_run };
-    let (mut plans, mut first): (Vec<Plan>, _) = (Vec::new(), None);
+    let (mut plans, mut failures): (Vec<Plan>, _) = (Vec::new(), Failures::default());
     for client in clients {
         let planned = match args.undo {
             true => setup.plan_undo(client, &scope),
@@ -41,7 +53,7 @@ pub async fn run(args: SetupArgs, output: &Output) -> Result<(), Failure> {
         match planned {
             Ok(Some(plan)) => plans.push(plan),
             Ok(None) => output.line(format!("{}: aiw is not set up there", client.name)),
-            Err(e) => failed(client, e, &mut answer, &mut first, output),
+            Err(e) => failures.add(client.id, Some(client.name), e, output),
         }
     }
     for plan in &plans {
@@ -59,7 +71,7 @@ pub async fn run(args: SetupArgs, output: &Output) -> Result<(), Failure> {
             return Err(Failure::declined("nothing was written"));
         }
     }
-    let mut done = Vec::new();
+    let (mut clients, mut done) = (Vec::new(), Vec::new());
     for plan in plans {
         let client = plan.client;
         // After an undo without changes, the record still goes.
@@ -70,15 +82,15 @@ pub async fn run(args: SetupArgs, output: &Output) -> Result<(), Failure> {
         match written {
             Ok(plan) => {
                 done.extend((!plan.is_empty()).then_some(client.name));
-                answer.clients.push(ClientSummary::of(&plan));
+                clients.push(ClientSummary::of(&plan));
             }
-            Err(e) => failed(client, e, &mut answer, &mut first, output),
+            Err(e) => failures.add(client.id, Some(client.name), e, output),
         }
     }
     if changes && !args.dry_run && !args.undo && !done.is_empty() {
         output.line(format!("aiw is set up in {}; start them again if they are running", done.join(", ")));
     }
-    output.conclude(answer, first)
+    output.conclude(SetupAnswer { clients, failed: failures.failed, dry_run: args.dry_run }, failures.first)
 }
 
 /// How clients start aiw: by its plain name where that is this file, else by its path.
@@ -154,14 +166,4 @@ fn show(plan: &Plan, undo: bool, output: &Output) {
         }
     }
     plan.notes.iter().for_each(|note| output.note(format!("note: {}: {note}", plan.client.name)));
-}
-
-/// The others are still set up.
-fn failed(client: &Client, e: SetupError, answer: &mut SetupAnswer, first: &mut Option<Failure>, output: &Output) {
-    let failure = Failure::from(e);
-    answer.failed.push(FailedName::of(client.id, &failure));
-    if first.is_some() {
-        output.note(format!("error: {}: {}", client.name, failure.message()));
-    }
-    first.get_or_insert(failure);
 }

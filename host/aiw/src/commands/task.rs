@@ -18,9 +18,10 @@ use aiw_launch::{
 use aiw_tasks::{FollowFrom, Keep, Outcome, Scope, State, Stopped, Stream, Task, TaskError, Tasks, WaitMode};
 use clap::Parser;
 use clap::builder::styling::{AnsiColor, Style};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
-use crate::answers::{Status, TaskLog, TaskRemove, Wait};
 use crate::cli::run::RunArgs;
 use crate::cli::task::{LogArgs, PruneArgs, TaskCommand, WaitArgs};
 use crate::cli::{Cli, Command};
@@ -28,6 +29,48 @@ use crate::commands::follow::{Step, follow};
 use crate::failure::Failure;
 use crate::output::{self, Output, table};
 use crate::terminal;
+
+/// `aiw status`
+#[derive(Serialize, JsonSchema)]
+pub struct Status {
+    /// The tasks that are queued or running, and those that finished since you last looked
+    pub tasks: Vec<TaskSummary>,
+    /// How many are running
+    pub running: usize,
+    /// How many are queued
+    pub queued: usize,
+    /// How many finished since you last looked
+    pub unread: usize,
+}
+
+/// `aiw wait`
+#[derive(Serialize, JsonSchema)]
+pub struct Wait {
+    /// The tasks that were waited for
+    pub tasks: Vec<WaitedTask>,
+    /// Whether all of them have ended; with `--any`, whether one has
+    pub done: bool,
+}
+
+/// `aiw task logs`
+#[derive(Serialize, JsonSchema)]
+pub struct TaskLog {
+    /// The task's id
+    pub id: String,
+    /// The log file
+    pub log: String,
+    /// Its lines
+    pub lines: Vec<LogLine>,
+}
+
+/// `aiw task remove`, `prune`
+#[derive(Serialize, JsonSchema)]
+pub struct TaskRemove {
+    /// The ids of the tasks that were removed
+    pub removed: Vec<String>,
+    /// Whether they would have been removed, but were not
+    pub dry_run: bool,
+}
 
 pub fn run(command: TaskCommand, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;

@@ -65,6 +65,13 @@ pub struct Match {
     pub variants: Vec<(String, String)>,
 }
 
+impl Match {
+    /// Returns the variants as `server/tool`.
+    pub fn similar(&self) -> Vec<String> {
+        self.variants.iter().map(|(server, tool)| format!("{server}/{tool}")).collect()
+    }
+}
+
 /// The index of certain records.
 #[derive(Default)]
 pub(super) struct Indexed {

@@ -2,11 +2,10 @@
 
 use aiw_core::quoted;
 use aiw_home::Home;
-use aiw_routing::{Change, Difference, PoolError, Record, Records};
+use aiw_routing::{Change, PoolError, Record, Records};
 use serde_json::json;
 
 use super::pool;
-use crate::answers::{ChangedField, ChangedTool};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
@@ -26,10 +25,9 @@ pub async fn approve(name: &str, yes: bool, output: &Output) -> Result<(), Failu
     let records = Records::new(Home::find()?);
     let seen = records.load(name).unwrap_or_default();
     let changes = seen.changes();
-    let approved: Vec<ChangedTool> = changes.iter().cloned().map(changed).collect();
     if changes.is_empty() {
         output.line(format!("{} has changed nothing that waits for you", quoted(name)));
-        output.answer(json!({"server": name, "approved": approved}));
+        output.answer(json!({"server": name, "approved": changes}));
         return Ok(());
     }
     show(&changes, output);
@@ -40,7 +38,7 @@ pub async fn approve(name: &str, yes: bool, output: &Output) -> Result<(), Failu
     let count = changes.len();
     let definitions = if count == 1 { "1 definition".to_owned() } else { format!("{count} definitions") };
     output.line(format!("Accepted {definitions} of {}", quoted(name)));
-    output.answer(json!({"server": name, "approved": approved}));
+    output.answer(json!({"server": name, "approved": changes}));
     Ok(())
 }
 
@@ -92,14 +90,4 @@ fn accept(records: &Records, name: &str, seen: &Record) -> Result<(), Failure> {
     }
     Err(Failure::user(format!("{} has changed its definitions again meanwhile; nothing was accepted", quoted(name)))
         .with_hint(format!("`aiw mcp approve {name}` shows the new change")))
-}
-
-fn changed(change: Change) -> ChangedTool {
-    let field = |d: Difference| ChangedField { field: d.field, before: d.before, now: d.now };
-    ChangedTool {
-        kind: change.kind,
-        name: change.name,
-        suspicions: change.signs,
-        fields: change.fields.into_iter().map(field).collect(),
-    }
 }

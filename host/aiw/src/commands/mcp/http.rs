@@ -9,12 +9,29 @@ use aiw_core::{ErrorKind, Secret};
 use aiw_home::Home;
 use aiw_listen::{Limits, ListenError, Listener, Method, Route, Rules};
 use aiw_mcp::{HttpLimits, HttpServer, Offer};
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::answers::{Listening, McpToken};
 use crate::failure::Failure;
 use crate::output::{self, Output};
 use crate::runtime;
+
+/// `aiw mcp serve --http`, printed once it listens
+#[derive(Serialize, JsonSchema)]
+pub struct Listening {
+    /// Where MCP clients reach it
+    pub url: String,
+}
+
+/// `aiw mcp token`
+#[derive(Serialize, JsonSchema)]
+pub struct McpToken {
+    /// The token
+    pub token: String,
+    /// The file that holds it
+    pub path: String,
+}
 
 /// The path of the endpoint.
 const PATH: &str = "/mcp";

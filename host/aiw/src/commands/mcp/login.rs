@@ -8,15 +8,42 @@ use aiw_home::Home;
 use aiw_listen::{Bytes, Full, Listener, Method, Request, Response, Route, Rules};
 use aiw_mcp::oauth::Login;
 use aiw_routing::LoginWishes;
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::pool;
-use crate::answers::{McpLogin, McpLogout};
 use crate::cli::mcp::McpLoginArgs;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
+
+/// `aiw mcp login`
+#[derive(Serialize, JsonSchema)]
+pub struct McpLogin {
+    /// The server
+    pub server: String,
+    /// Who gave the tokens
+    pub issuer: String,
+    /// What they allow, as far as it is known
+    pub scopes: Vec<String>,
+    /// When the first token expires, in seconds since 1970; it is then refreshed, if it can be
+    pub expires: Option<u64>,
+    /// Whether it can be refreshed
+    pub refreshes: bool,
+}
+
+/// `aiw mcp logout`
+#[derive(Serialize, JsonSchema)]
+pub struct McpLogout {
+    /// The server
+    pub server: String,
+    /// Whether there were tokens, which are gone now
+    pub removed: bool,
+    /// Whether the authorization server took them back
+    pub revoked: bool,
+}
 
 /// How long the user has.
 const PATIENCE: Duration = Duration::from_secs(600);

@@ -4,19 +4,53 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_app::current_dir;
-use aiw_core::{ErrorKind, quoted};
+use aiw_core::{ErrorKind, counted, quoted};
 use aiw_history::Redactor;
 use aiw_home::Home;
-use aiw_routing::{Definition, Places, Pool, PoolError, Record, Status, proxied, suspicions};
-use aiw_servers::{PROJECT_FILE, Scope, Transport, visible, visible_json};
+use aiw_routing::{
+    Definition, Places, Pool, PoolError, Record, ServerEntry, ServerStatus, ServerTool, Status, suspicions,
+};
+use aiw_servers::{PROJECT_FILE, Scope, visible, visible_json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::named::{Named, named};
 use super::{chosen, pool, pool_with, profiles};
-use crate::answers::{ServerCheck, ServerEntry, ServerStatus, ServerTool, ShownServer};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::schema;
+
+/// `aiw mcp show`
+#[derive(Serialize, JsonSchema)]
+pub struct ShownServer {
+    /// Its name
+    pub name: String,
+    /// `aiw` or `project`: whose file declares it
+    pub scope: &'static str,
+    /// The file that declares it
+    pub file: String,
+    /// Whether it is offered to clients
+    pub enabled: bool,
+    /// Its entry, with keys masked
+    pub declaration: Option<Value>,
+    /// Why it can't be used
+    pub error: Option<String>,
+    /// How many of its tools are known and offered
+    pub tools: Option<usize>,
+    /// What it says about its tools
+    pub instructions: Option<String>,
+}
+
+/// A server in `aiw mcp doctor`
+#[derive(Serialize, JsonSchema)]
+pub struct ServerCheck {
+    /// What `aiw mcp status` shows
+    #[serde(flatten)]
+    pub status: ServerStatus,
+    /// What is wrong, one sentence each
+    pub problems: Vec<String>,
+}
 
 /// Definitions beyond this cost every request of a client that lists them.
 const MANY_TOKENS: usize = 20_000;
@@ -33,26 +67,16 @@ pub fn list(output: &Output) -> Result<(), Failure> {
     let redactor = Redactor::of(&home)?;
     let entries: Vec<ServerEntry> = servers
         .iter()
-        .map(|found| ServerEntry {
-            name: found.key.clone(),
-            scope: scope(found.scope),
-            transport: found.server.as_ref().ok().map(|server| server.transport.as_str()),
-            target: found
-                .server
-                .as_ref()
-                .map(|server| redactor.redact(&server.target()).into_owned())
-                .unwrap_or_default(),
-            enabled: found.settings.enabled,
-            plugin: plugins.key(&found.key).owners.last().map(ToString::to_string),
-            tools: records.load(&found.key).map(|record| record.accepted().count()),
-            error: found.server.as_ref().err().cloned(),
+        .map(|found| {
+            let plugin = plugins.key(&found.key).owners.last().map(ToString::to_string);
+            ServerEntry::of(found, &records, plugin, |target| redactor.redact(target).into_owned())
         })
         .collect();
     let row = |entry: &ServerEntry| {
         let state = match (&entry.error, entry.enabled) {
             (Some(problem), _) => format!("can't be used: it {problem}"),
             (None, false) => "disabled".to_owned(),
-            (None, true) => entry.tools.map(|tools| count(tools, "tool")).unwrap_or_default(),
+            (None, true) => entry.tools.map(|tools| counted(tools, "tool")).unwrap_or_default(),
         };
         let owner = entry.plugin.clone().unwrap_or_else(|| entry.scope.to_owned());
         vec![entry.name.clone(), owner, state, entry.target.clone()]
@@ -64,17 +88,6 @@ pub fn list(output: &Output) -> Result<(), Failure> {
     }
     output.answer(json!({"servers": entries, "problems": problems}));
     Ok(())
-}
-
-fn scope(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Aiw => "aiw",
-        Scope::Project => "project",
-    }
-}
-
-fn count(number: usize, thing: &str) -> String {
-    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Shows a server's entry as it is written, and what is known about it.
@@ -118,7 +131,7 @@ pub fn show(name: &str, output: &Output) -> Result<(), Failure> {
     let declaration: Option<Value> = declaration.and_then(|text| serde_json::from_str(&text).ok());
     output.answer(ShownServer {
         name: name.to_owned(),
-        scope: scope(found.scope),
+        scope: found.scope.as_str(),
         file: file.to_string_lossy().into_owned(),
         enabled: found.settings.enabled,
         declaration,
@@ -145,39 +158,13 @@ async fn tried(pool: &Arc<Pool>, names: &[String]) -> Result<Vec<(ServerStatus, 
     let after = pool.status();
     let answer = |(name, failure, ping): (String, Option<PoolError>, Option<Duration>)| {
         let status = after.iter().find(|status| status.name == name)?;
+        let shown = ServerStatus::of(status, failure.as_ref(), ping);
         let is_off = matches!(failure, Some(PoolError::Disabled { .. }));
-        let record = status.record.clone().filter(|_| failure.is_none());
-        let shown = ServerStatus {
-            transport: status.transport.map(Transport::as_str),
-            state: if is_off {
-                "disabled"
-            } else if failure.as_ref().is_some_and(PoolError::is_login) {
-                "login"
-            } else if failure.is_some() {
-                "failed"
-            } else {
-                "ready"
-            },
-            tools: record.as_ref().map_or(0, |record| record.accepted().count()),
-            withheld: record.iter().flat_map(|r| r.withheld()).map(name_of).collect(),
-            left_out: record.iter().flat_map(|r| r.left_out()).map(str::to_owned).collect(),
-            tokens: record.as_ref().map_or(0, |_| status.tokens),
-            version: record.as_ref().and_then(|r| r.server["version"].as_str()).map(str::to_owned),
-            protocol: record.as_ref().map(|record| record.protocol.clone()),
-            error: failure.as_ref().filter(|_| !is_off).map(PoolError::brief),
-            latency_ms: ping.map(|ping| (ping.as_secs_f64() * 1e6).round() / 1e3),
-            start_ms: record.as_ref().map(|record| record.started_ms),
-            name,
-        };
         Some((shown, failure.filter(|_| !is_off)))
     };
     let answers = looked.into_iter().filter_map(answer).collect();
     pool.end().await;
     Ok(answers)
-}
-
-fn name_of(tool: &Definition) -> String {
-    tool.name().to_owned()
 }
 
 pub async fn status(names: &[String], output: &Output) -> Result<(), Failure> {
@@ -188,8 +175,8 @@ pub async fn status(names: &[String], output: &Output) -> Result<(), Failure> {
         let latency = status.latency_ms.map(|ms| format!("{ms:.1} ms")).unwrap_or_default();
         let said = status.error.clone().unwrap_or_else(|| match status.withheld.len() {
             0 if status.left_out.is_empty() => String::new(),
-            0 => format!("{} left out: aiw mcp doctor {}", count(status.left_out.len(), "definition"), status.name),
-            withheld => format!("{} withheld: aiw mcp approve {}", count(withheld, "tool"), status.name),
+            0 => format!("{} left out: aiw mcp doctor {}", counted(status.left_out.len(), "definition"), status.name),
+            withheld => format!("{} withheld: aiw mcp approve {}", counted(withheld, "tool"), status.name),
         });
         let tools = if status.state == "ready" { status.tools.to_string() } else { String::new() };
         let tokens = if status.state == "ready" { status.tokens.to_string() } else { String::new() };
@@ -221,30 +208,15 @@ pub async fn tools(names: &[String], profile: Option<&str>, output: &Output) -> 
     };
     let suspicious = suspicions(&statuses);
     let of = |status: &Status, record: &Record| -> Vec<ServerTool> {
-        let tool = |tool: &Definition| {
-            let mut value = tool.value();
-            ServerTool {
-                server: status.name.clone(),
-                name: name_of(tool),
-                proxied: proxied(&status.name, tool.name()),
-                description: value["description"].as_str().unwrap_or_default().to_owned(),
-                input_schema: value["inputSchema"].take(),
-                output_schema: value.get_mut("outputSchema").map(Value::take),
-                annotations: value.get_mut("annotations").map(Value::take),
-                read_only: tool.only_reads(),
-                tokens: tool.tokens(),
-                withheld: !record.is_accepted(tool),
-                suspicions: suspicious
-                    .iter()
-                    .filter(|(server, known, _)| *server == status.name && known == tool.name())
-                    .map(|(.., sentence)| sentence.clone())
-                    .collect(),
-            }
-        };
         let is_shown = |tool: &&Definition| {
             is_wanted(&status.name, tool.name()) && profile.allows(&status.name, tool.name(), tool.only_reads())
         };
-        record.tools.iter().filter(is_shown).map(tool).collect()
+        record
+            .tools
+            .iter()
+            .filter(is_shown)
+            .map(|tool| ServerTool::of(&status.name, tool, record, &suspicious))
+            .collect()
     };
     let chosen = statuses.iter().filter(|status| status.enabled && names.contains(&status.name));
     let tools: Vec<ServerTool> =
@@ -254,7 +226,8 @@ pub async fn tools(names: &[String], profile: Option<&str>, output: &Output) -> 
         let Some(tool) = tool else { continue };
         if !tools.iter().any(|found| found.server == *server && found.name == *tool) {
             let known = statuses.iter().find(|status| status.name == *server).and_then(|status| status.record.clone());
-            let known = known.iter().flat_map(|record| record.tools.iter().map(name_of)).collect();
+            let known =
+                known.iter().flat_map(|record| record.tools.iter().map(|tool| tool.name().to_owned())).collect();
             pool.end().await;
             return Err(PoolError::NoTool { server: server.clone(), tool: tool.clone(), known }.into());
         }
@@ -371,7 +344,7 @@ pub async fn doctor(names: &[String], output: &Output) -> Result<(), Failure> {
                 "ready in {} ms, protocol {}, {}, {} tokens",
                 status.start_ms.unwrap_or_default(),
                 status.protocol.as_deref().unwrap_or("unknown"),
-                count(status.tools, "tool"),
+                counted(status.tools, "tool"),
                 status.tokens
             ),
             other => other.to_owned(),
@@ -384,7 +357,7 @@ pub async fn doctor(names: &[String], output: &Output) -> Result<(), Failure> {
     }
     let failure = (failed > 0).then(|| {
         let verb = if failed == 1 { "does" } else { "do" };
-        Failure::new(ErrorKind::Unavailable, format!("{} {verb} not work", count(failed, "MCP server")))
+        Failure::new(ErrorKind::Unavailable, format!("{} {verb} not work", counted(failed, "MCP server")))
     });
     output.conclude(json!({"servers": checks, "problems": problems_of_files}), failure)
 }

@@ -3,9 +3,9 @@
 mod approve;
 mod call;
 mod edit;
-mod http;
-mod login;
-mod look;
+pub(super) mod http;
+pub(super) mod login;
+pub(super) mod look;
 pub mod named;
 mod profile;
 mod profiles;

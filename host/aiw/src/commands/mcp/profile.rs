@@ -4,14 +4,32 @@ use aiw_app::current_dir;
 use aiw_core::{ErrorKind, one_line, quoted, shell_word};
 use aiw_home::{Home, ProfileSettings};
 use aiw_routing::Pattern;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
 use super::profiles::{Known, find, profiles};
 use super::{look, pool};
-use crate::answers::ShownProfile;
 use crate::cli::mcp::{McpPatterns, McpProfileCommand};
 use crate::failure::Failure;
 use crate::output::Output;
+
+/// A profile in `aiw mcp profile list` and `show`
+#[derive(Serialize, JsonSchema)]
+pub struct ShownProfile {
+    /// Its name
+    pub name: String,
+    /// `settings` or `project`: which file defines it
+    pub scope: &'static str,
+    /// What it allows; everything, if there is no list
+    pub allow: Option<Vec<String>>,
+    /// What it denies
+    pub deny: Vec<String>,
+    /// The tools that it allows, as `server/tool`
+    pub tools: Vec<String>,
+    /// The patterns that no known tool matches
+    pub unmatched: Vec<String>,
+}
 
 /// The longest name of a profile, and the longest pattern.
 const MOST: usize = 200;

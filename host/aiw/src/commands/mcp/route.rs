@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 use aiw_app::current_dir;
 use aiw_core::{counted, one_line};
 use aiw_home::Home;
-use aiw_routing::{Definition, Finder, Match, Status, proxied};
+use aiw_routing::{Finder, FoundTool};
 use aiw_servers::visible;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{look, pool_with, profiles, serve};
-use crate::answers::FoundTool;
 use crate::cli::mcp::McpRouteArgs;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -50,7 +49,7 @@ pub async fn route(args: McpRouteArgs, output: &Output) -> Result<(), Failure> {
             counted(found.tools, "tool")
         ));
     }
-    let tools: Vec<FoundTool> = found.matches.iter().map(|found| shown(found, &statuses)).collect();
+    let tools: Vec<FoundTool> = found.matches.iter().map(|found| FoundTool::of(found, &statuses)).collect();
     if !found.says_something {
         output.line("no word to search for: say what the tool should do");
     } else if tools.is_empty() {
@@ -85,23 +84,4 @@ pub async fn route(args: McpRouteArgs, output: &Output) -> Result<(), Failure> {
     }
     output.answer(json!({"tools": tools, "searched": found.tools, "took_ms": took.as_secs_f64() * 1e3}));
     Ok(())
-}
-
-fn shown(found: &Match, statuses: &[Status]) -> FoundTool {
-    let status = statuses.iter().find(|status| status.name == found.server);
-    let record = status.and_then(|status| status.record.as_ref());
-    let mut value = record.and_then(|record| record.tool(&found.tool)).map(Definition::value).unwrap_or_default();
-    FoundTool {
-        description: value["description"].as_str().unwrap_or_default().to_owned(),
-        output_schema: value.get_mut("outputSchema").map(Value::take),
-        input_schema: value.get_mut("inputSchema").map(Value::take).unwrap_or_default(),
-        server: found.server.clone(),
-        tool: found.tool.clone(),
-        proxied: proxied(&found.server, &found.tool),
-        score: found.score,
-        words: found.words,
-        meaning: found.meaning,
-        matched: found.matched.clone(),
-        similar: found.variants.iter().map(|(server, tool)| format!("{server}/{tool}")).collect(),
-    }
 }

@@ -5,17 +5,58 @@ use std::collections::BTreeMap;
 use aiw_core::PluginId;
 use aiw_home::Home;
 use aiw_markets::{
-    Answers, InstallPlan, Installed, InstalledSummary, MarketError, Markets, Missing, OnConflict, UpdatedSummary,
+    Answers, InstallPlan, Installed, InstalledSummary, MarketError, Markets, Missing, OnConflict, RemovedPlugin,
+    SwitchedPlugin, UpdatedSummary,
 };
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::look::{keys, short};
-use crate::answers::{FailedId, PluginInstall, PluginRemove, PluginSwitch, PluginUpdate};
 use crate::cli::{InstallArgs, UpdateArgs};
+use crate::commands::each::{FailedId, Failures};
 use crate::commands::mcp::forget;
 use crate::commands::suspicious;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
+
+/// `aiw plugin install`
+#[derive(Default, Serialize, JsonSchema)]
+pub struct PluginInstall {
+    /// The plugins that are installed now
+    pub installed: Vec<InstalledSummary>,
+    /// Those that could not be installed
+    pub failed: Vec<FailedId>,
+}
+
+/// `aiw plugin update`
+#[derive(Default, Serialize, JsonSchema)]
+pub struct PluginUpdate {
+    /// The plugins that were updated
+    pub updated: Vec<UpdatedSummary>,
+    /// The ids of those that were not
+    pub unchanged: Vec<String>,
+    /// Those that could not be updated
+    pub failed: Vec<FailedId>,
+}
+
+/// `aiw plugin remove`
+#[derive(Default, Serialize, JsonSchema)]
+pub struct PluginRemove {
+    /// The plugins that were removed
+    pub removed: Vec<RemovedPlugin>,
+    /// Those that could not be removed
+    pub failed: Vec<FailedId>,
+}
+
+/// `aiw plugin enable`, `disable`
+#[derive(Default, Serialize, JsonSchema)]
+pub struct PluginSwitch {
+    /// The plugins as they are now
+    pub plugins: Vec<SwitchedPlugin>,
+    /// Those that could not be enabled or disabled
+    pub failed: Vec<FailedId>,
+}
 
 pub(super) async fn install(markets: &Markets, args: InstallArgs, output: &Output) -> Result<(), Failure> {
     let answers = answers(args.on_conflict.map(Into::into), &args.env, output);
@@ -30,7 +71,7 @@ pub(super) async fn install(markets: &Markets, args: InstallArgs, output: &Outpu
                 installed.push(InstalledSummary::of(&done));
             }
             Err(failure) if failure.code() >= 128 => return Err(failure),
-            Err(failure) => failures.add(name, failure, output),
+            Err(failure) => failures.add(name, Some(name), failure, output),
         }
     }
     if installed.iter().any(|done| !done.servers.is_empty()) {
@@ -51,24 +92,6 @@ fn answers(on_conflict: Option<OnConflict>, env: &[(String, String)], output: &O
 fn give(answers: &mut Answers, name: &str, value: &str, output: &Output) {
     if !answers.give(name, value) {
         output.note(format!("the value of `{name}` is not kept: export it where your client starts"));
-    }
-}
-
-/// The plugins for which a command over several failed.
-#[derive(Default)]
-struct Failures {
-    failed: Vec<FailedId>,
-    /// What the command fails with in the end.
-    first: Option<Failure>,
-}
-
-impl Failures {
-    fn add(&mut self, name: &str, failure: Failure, output: &Output) {
-        self.failed.push(FailedId::of(name, &failure));
-        if self.first.is_some() {
-            output.failed_one(name, &failure);
-        }
-        self.first.get_or_insert(failure);
     }
 }
 
@@ -168,7 +191,7 @@ pub(super) async fn update(markets: &Markets, args: UpdateArgs, output: &Output)
     for name in &args.plugins {
         match markets.find_installed(name) {
             Ok(id) => ids.push(id),
-            Err(e) => failures.add(name, e.into(), output),
+            Err(e) => failures.add(name, Some(name), e, output),
         }
     }
     let known: Vec<String> = markets.statuses()?.0.iter().map(|status| status.market.name.to_string()).collect();
@@ -213,7 +236,10 @@ pub(super) async fn update(markets: &Markets, args: UpdateArgs, output: &Output)
                 output.note(format!("{id} stays as it is: {}", failure.message()));
                 unchanged.push(id.to_string());
             }
-            Err(failure) => failures.add(&id.to_string(), failure, output),
+            Err(failure) => {
+                let id = id.to_string();
+                failures.add(&id, Some(&id), failure, output);
+            }
         }
     }
     output.conclude(PluginUpdate { updated, unchanged, failed: failures.failed }, failures.first)
@@ -263,7 +289,7 @@ pub(super) async fn remove(markets: &Markets, names: &[String], output: &Output)
                 }
                 removed.push(done);
             }
-            Err(e) => failures.add(name, e.into(), output),
+            Err(e) => failures.add(name, Some(name), e, output),
         }
     }
     output.conclude(PluginRemove { removed, failed: failures.failed }, failures.first)
@@ -288,7 +314,7 @@ pub(super) async fn toggle(
                 done.notes.iter().for_each(|note| output.note(note));
                 plugins.push(done);
             }
-            Err(e) => failures.add(name, e.into(), output),
+            Err(e) => failures.add(name, Some(name), e, output),
         }
     }
     output.conclude(PluginSwitch { plugins, failed: failures.failed }, failures.first)

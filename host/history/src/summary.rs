@@ -1,0 +1,41 @@
+//! Messages as programs see them.
+
+use aiw_home::rfc3339_of;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::Stored;
+
+/// A message in `aiw history show`
+#[derive(Serialize, JsonSchema)]
+pub struct HistoryMessage {
+    /// Its id in the transcript
+    pub uuid: String,
+    /// When it was said; null if unknown
+    pub time: Option<String>,
+    /// `user`, `assistant` or `tool`
+    pub role: &'static str,
+    /// The tools that it calls or answers for
+    pub tools: Vec<String>,
+    /// The subagent that said it, or was told it
+    pub agent: Option<String>,
+    /// What was said
+    pub text: String,
+    /// The transcript
+    pub path: String,
+}
+
+impl HistoryMessage {
+    /// A message that is stored.
+    pub fn of(message: &Stored) -> Self {
+        Self {
+            uuid: message.uuid.clone(),
+            time: message.time.and_then(rfc3339_of),
+            role: message.role.as_str(),
+            tools: message.tools.clone(),
+            agent: message.agent.clone(),
+            text: message.text.clone(),
+            path: message.path.to_string_lossy().into_owned(),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Servers, their tools and what changed in them, as programs see them.
+
+use std::time::Duration;
+
+use aiw_servers::Transport;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{Configured, Definition, Match, PoolError, Record, Records, Status, proxied};
+
+/// A server in `aiw mcp list`
+#[derive(Serialize, JsonSchema)]
+pub struct ServerEntry {
+    /// Its name
+    pub name: String,
+    /// Where it is declared: `aiw` for mcp.json, `project` for `.mcp.json`
+    pub scope: &'static str,
+    /// `stdio` or `http`; null if its entry can't be used
+    pub transport: Option<&'static str>,
+    /// What it runs or reaches
+    pub target: String,
+    /// Whether clients see it
+    pub enabled: bool,
+    /// The plugin that brought it
+    pub plugin: Option<String>,
+    /// How many tools it is known to have; null if it was never started
+    pub tools: Option<usize>,
+    /// Why it can't be used
+    pub error: Option<String>,
+}
+
+impl ServerEntry {
+    /// An entry of a file that declares servers. `shown` takes out secrets that stand in the target; `plugin` is the
+    /// plugin that brought it.
+    pub fn of(found: &Configured, records: &Records, plugin: Option<String>, shown: impl Fn(&str) -> String) -> Self {
+        let server = found.server.as_ref();
+        Self {
+            name: found.key.clone(),
+            scope: found.scope.as_str(),
+            transport: server.ok().map(|server| server.transport.as_str()),
+            target: server.map(|server| shown(&server.target())).unwrap_or_default(),
+            enabled: found.settings.enabled,
+            plugin,
+            tools: records.load(&found.key).map(|record| record.accepted().count()),
+            error: server.err().cloned(),
+        }
+    }
+}
+
+/// A server in `aiw mcp status`
+#[derive(Serialize, JsonSchema)]
+pub struct ServerStatus {
+    /// Its name
+    pub name: String,
+    /// `stdio` or `http`; null if its entry can't be used
+    pub transport: Option<&'static str>,
+    /// `ready`, `failed`, `disabled`, or `login` if it waits for `aiw mcp login`
+    pub state: &'static str,
+    /// How many tools it offers to clients
+    pub tools: usize,
+    /// The tools that it has changed or that are suspicious: they are withheld until you accept them
+    pub withheld: Vec<String>,
+    /// What it lists and clients can't use: a sentence each
+    pub left_out: Vec<String>,
+    /// What the definitions of its tools would cost a client, in tokens
+    pub tokens: usize,
+    /// Its version, as it says
+    pub version: Option<String>,
+    /// The version of the protocol
+    pub protocol: Option<String>,
+    /// Why it failed
+    pub error: Option<String>,
+    /// How long it takes to answer a ping, in milliseconds
+    pub latency_ms: Option<f64>,
+    /// How long its start took, in milliseconds
+    pub start_ms: Option<u64>,
+}
+
+impl ServerStatus {
+    /// The state of a server after it was tried: why that failed, if it did, and how long it took to answer a ping.
+    pub fn of(status: &Status, failure: Option<&PoolError>, ping: Option<Duration>) -> Self {
+        let record = status.record.as_ref().filter(|_| failure.is_none());
+        let (state, error) = match failure {
+            None => ("ready", None),
+            Some(PoolError::Disabled { .. }) => ("disabled", None),
+            Some(e) if e.is_login() => ("login", Some(e.brief())),
+            Some(e) => ("failed", Some(e.brief())),
+        };
+        Self {
+            name: status.name.clone(),
+            transport: status.transport.map(Transport::as_str),
+            state,
+            tools: record.map_or(0, |record| record.accepted().count()),
+            withheld: record.iter().flat_map(|r| r.withheld()).map(|tool| tool.name().to_owned()).collect(),
+            left_out: record.iter().flat_map(|r| r.left_out()).map(str::to_owned).collect(),
+            tokens: record.map_or(0, |_| status.tokens),
+            version: record.and_then(|r| r.server["version"].as_str()).map(str::to_owned),
+            protocol: record.map(|record| record.protocol.clone()),
+            error,
+            latency_ms: ping.map(|ping| (ping.as_secs_f64() * 1e6).round() / 1e3),
+            start_ms: record.map(|record| record.started_ms),
+        }
+    }
+}
+
+/// A tool in `aiw mcp tools`
+#[derive(Serialize, JsonSchema)]
+pub struct ServerTool {
+    /// Its server
+    pub server: String,
+    /// Its own name
+    pub name: String,
+    /// The name under which clients see it
+    pub proxied: String,
+    /// What it says it does
+    pub description: String,
+    /// Whether it says that it changes nothing
+    pub read_only: bool,
+    /// What its definition costs a client, in tokens
+    pub tokens: usize,
+    /// Whether it has changed or is suspicious, and is withheld until you accept it
+    pub withheld: bool,
+    /// What is suspicious in its definition
+    pub suspicions: Vec<String>,
+    /// Its parameters: a JSON schema
+    pub input_schema: Value,
+    /// What it answers, if it says so: a JSON schema
+    pub output_schema: Option<Value>,
+    /// What it says about itself: whether it only reads, may destroy, may be repeated
+    pub annotations: Option<Value>,
+}
+
+impl ServerTool {
+    /// A tool of a server. `suspicions` are those of all servers.
+    pub fn of(server: &str, tool: &Definition, record: &Record, suspicions: &[(String, String, String)]) -> Self {
+        let mut value = tool.value();
+        let of_it = suspicions.iter().filter(|(of, known, _)| of == server && known == tool.name());
+        Self {
+            server: server.to_owned(),
+            name: tool.name().to_owned(),
+            proxied: proxied(server, tool.name()),
+            description: value["description"].as_str().unwrap_or_default().to_owned(),
+            input_schema: value["inputSchema"].take(),
+            output_schema: value.get_mut("outputSchema").map(Value::take),
+            annotations: value.get_mut("annotations").map(Value::take),
+            read_only: tool.only_reads(),
+            tokens: tool.tokens(),
+            withheld: !record.is_accepted(tool),
+            suspicions: of_it.map(|(.., sentence)| sentence.clone()).collect(),
+        }
+    }
+}
+
+/// A tool in `aiw mcp route`
+#[derive(Serialize, JsonSchema)]
+pub struct FoundTool {
+    /// Its server
+    pub server: String,
+    /// Its own name
+    pub tool: String,
+    /// The name under which clients see it
+    pub proxied: String,
+    /// How well it fits: 1 is the best of those found
+    pub score: f32,
+    /// How well its words fit, from 0 to 1
+    pub words: f32,
+    /// How near its meaning is, from 0 to 1; none without a model
+    pub meaning: Option<f32>,
+    /// The words of the request that it has, those that tell most first
+    pub matched: Vec<String>,
+    /// Tools that do about the same and are left out, as `server/tool`
+    pub similar: Vec<String>,
+    /// What it says it does
+    pub description: String,
+    /// Its parameters: a JSON schema
+    pub input_schema: Value,
+    /// What it answers, if it says so: a JSON schema
+    pub output_schema: Option<Value>,
+}
+
+impl FoundTool {
+    /// A tool that a search found, with what is known of its definition.
+    pub fn of(found: &Match, statuses: &[Status]) -> Self {
+        let status = statuses.iter().find(|status| status.name == found.server);
+        let record = status.and_then(|status| status.record.as_ref());
+        let mut value = record.and_then(|record| record.tool(&found.tool)).map(Definition::value).unwrap_or_default();
+        Self {
+            description: value["description"].as_str().unwrap_or_default().to_owned(),
+            output_schema: value.get_mut("outputSchema").map(Value::take),
+            input_schema: value.get_mut("inputSchema").map(Value::take).unwrap_or_default(),
+            server: found.server.clone(),
+            tool: found.tool.clone(),
+            proxied: proxied(&found.server, &found.tool),
+            score: found.score,
+            words: found.words,
+            meaning: found.meaning,
+            matched: found.matched.clone(),
+            similar: found.similar(),
+        }
+    }
+}
