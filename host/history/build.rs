@@ -68,7 +68,7 @@ fn own_rules() -> Result<Vec<String>, Box<dyn Error>> {
     Ok(paths.into_iter().map(std::fs::read_to_string).collect::<Result<_, _>>()?)
 }
 
-/// What every match begins with.
+/// The text that every match begins with.
 struct Marks {
     marks: Vec<String>,
     /// Whether they are in this case in every match.
@@ -77,7 +77,7 @@ struct Marks {
     is_word: bool,
 }
 
-/// What every match begins with, if that tells it from words and is part of the secret.
+/// Returns the text that every match begins with, if it differs from ordinary words and is part of the secret.
 fn marks(pattern: &str) -> Option<Marks> {
     let hir = regex_syntax::parse(pattern).ok()?;
     if has_capture(&hir) && !begins_with_secret(&hir) {

@@ -43,7 +43,7 @@ impl Failure {
         self
     }
 
-    /// The same failure in other words, which need no hint.
+    /// Returns the same failure in other words, which need no hint.
     pub fn saying(self, message: impl Into<String>) -> Self {
         Self { message: message.into(), hint: None, ..self }
     }
@@ -54,7 +54,7 @@ impl Failure {
         self
     }
 
-    /// A question that nobody can answer here, and the flag that would.
+    /// A question without a terminal to ask on, and the flag that answers it.
     pub fn unanswered(question: &str, flag: &str) -> Self {
         Self::user(format!("{question}, and there is no terminal to ask on")).with_hint(format!("answer with `{flag}`"))
     }

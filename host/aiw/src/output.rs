@@ -28,7 +28,7 @@ pub struct Output {
     /// A part of the answer could not be written.
     lost: Cell<bool>,
     progress: Option<Arc<ProgressLine>>,
-    /// What lists are laid out for.
+    /// The screen that lists are laid out for.
     screen: Option<Screen>,
 }
 
@@ -84,7 +84,7 @@ impl Output {
         self.painted_table(headers, rows, |_, _| Style::new());
     }
 
-    /// The same, with a style for a cell by its row and column where the terminal has colour.
+    /// Prints a table with a style for each cell, by its row and column, where the terminal has colour.
     pub fn painted_table(&self, headers: &[&str], rows: &[Vec<String>], style: impl Fn(usize, usize) -> Style) {
         // A name of somebody else's may have line breaks, which would make rows of its own.
         let one_line = |cell: &String| cell.replace(['\n', '\r', '\u{2028}', '\u{2029}'], " ");
@@ -185,7 +185,7 @@ impl Output {
         ExitCode::from(failure.code())
     }
 
-    /// What failed for one of several, where the command goes on with the others.
+    /// Prints the failure of one of several things, where the command goes on with the others.
     pub fn failed_one(&self, name: &str, failure: &Failure) {
         let word = if failure.is_declined() { "" } else { "error: " };
         self.note(format!("{word}{name}: {}", failure.message()));
@@ -225,7 +225,7 @@ fn value(answer: impl Serialize) -> Value {
     serde_json::to_value(answer).unwrap_or_default()
 }
 
-/// What the standard library says about numbers, in words.
+/// Rewrites the standard library's messages about numbers in words.
 fn in_words(text: &str) -> String {
     let said = [
         ("invalid digit found in string", "it is not a whole number"),
@@ -236,7 +236,7 @@ fn in_words(text: &str) -> String {
     said.iter().fold(text.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours))
 }
 
-/// What clap says before it shows how the command is used, on one line.
+/// Returns clap's message without the usage, on one line.
 fn usage_message(text: &str) -> String {
     let is_end = |line: &&str| line.starts_with("Usage:") || line.starts_with("For more information");
     let lines: Vec<&str> = text.lines().take_while(|line| !is_end(line)).collect();
@@ -331,7 +331,7 @@ impl ProgressLine {
     }
 }
 
-/// What begins a failure and its hint, and the headers of a list: the colours of cargo and uv.
+/// The style of the word that begins a failure or a hint, and of the headers of a list: the colours of cargo and uv.
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 const HEADER: Style = Style::new().bold();
@@ -413,7 +413,7 @@ fn screen_table(
     std::iter::once(header).chain(lines).map(|line| line + "\n").collect()
 }
 
-/// What the last column keeps as long as others can give way, and what those keep.
+/// The width that the last column keeps as long as others can give way, and the width that those keep.
 const LEAST_LAST: usize = 24;
 const LEAST: usize = 10;
 

@@ -50,7 +50,7 @@ async fn read_line() -> Result<String, Failure> {
 /// The terminal without echo, put back when it goes, whatever ends the question.
 struct Unseen(Arc<Mutex<Option<Hidden>>>);
 
-/// What stands while a secret is typed.
+/// Hides a secret while it is typed.
 struct Hidden {
     before: Termios,
     question: String,
@@ -112,7 +112,7 @@ fn locked<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether a shell of this session waits for us: without one nobody would continue what is stopped, and the system
+/// Whether a shell of this session waits for us: without one a stopped process would never continue, and the system
 /// itself does not stop it on Ctrl-Z.
 fn somebody_continues_us() -> bool {
     use rustix::process::{getppid, getsid};

@@ -15,7 +15,7 @@ pub enum AppError {
     /// The current directory was removed.
     #[error("the current directory is gone: {source}")]
     Directory {
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
     /// aiw's own executable can't be used.

@@ -17,7 +17,7 @@ pub enum NoExecutable {
     /// The system does not say where the file is.
     #[error("aiw cannot find its own executable: {source}")]
     Unknown {
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// Another program can't start it any more.

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::own_executable;
 
-/// What a search through past sessions found.
+/// The result of a search through past sessions.
 pub struct Searched {
     /// The messages, the best first.
     pub hits: Vec<Hit>,

@@ -105,7 +105,7 @@ pub struct Attendance {
 /// Why a task is stopped by whoever watches it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopping {
-    /// It was asked for.
+    /// The user or a component asked for it.
     Asked,
     /// Its provider can't be reached.
     Hopeless,
@@ -116,7 +116,7 @@ pub enum Stopping {
 pub struct Ending {
     /// The exit code for whoever watched it.
     pub code: u8,
-    /// What went wrong. `None` if the task succeeded.
+    /// The problem. `None` if the task succeeded.
     pub problem: Option<Problem>,
 }
 
@@ -125,9 +125,9 @@ pub struct Ending {
 pub struct Problem {
     /// A sentence.
     pub message: String,
-    /// What kind of problem it is.
+    /// The kind of the problem.
     pub kind: ErrorKind,
-    /// What to do next.
+    /// The next step.
     pub hint: String,
 }
 

@@ -34,5 +34,5 @@ pub use secret::{Secret, is_secret, is_secret_name, is_secret_value};
 pub use task::{TaskId, TaskOutcome, TaskState};
 pub use text::{
     closest, counted, hex, is_close, is_unsafe, one_line, printable, quoted, quoted_list, quoted_text, shell_word,
-    shell_word_in_line, toml_string, without_query,
+    shell_word_in_line, star_matches, toml_string, without_query,
 };

@@ -13,7 +13,7 @@ use crate::path::is_windows_device;
 pub struct InvalidName {
     /// The expected kind of name.
     pub what: &'static str,
-    /// What was given.
+    /// The given text.
     pub name: String,
     /// The rule that it breaks.
     pub why: &'static str,

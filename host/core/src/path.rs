@@ -8,7 +8,7 @@ use crate::text::is_unsafe;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("path `{}` {why}", crate::one_line(.path, 120))]
 pub struct InvalidPath {
-    /// What was given.
+    /// The given text.
     pub path: String,
     /// The rule that it breaks.
     pub why: &'static str,

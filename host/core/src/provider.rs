@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{Api, CliKind, Family, HeaderName, ProviderName};
 
-/// What a component connects to.
+/// The description of a component for providers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderInfo {
     /// In a few words: `Anthropic`.
@@ -75,7 +75,7 @@ pub struct Target {
     pub model: Option<String>,
 }
 
-/// What to tell a CLI. The CLI's own module decides how.
+/// An intent: the API, the credentials and the models for a CLI. The CLI's own module decides how to pass them on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
     /// An API that the CLI speaks and for whose family the account has an address.
@@ -175,7 +175,7 @@ pub struct Tuning {
     pub no_tool_search: bool,
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
     /// Whether the key is valid.
@@ -188,9 +188,9 @@ pub struct Health {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyState {
-    /// It is.
+    /// The server accepts the key.
     Accepted,
-    /// It is not.
+    /// The server refuses the key.
     Refused,
     /// Unknown.
     Unknown,

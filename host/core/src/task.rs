@@ -74,9 +74,9 @@ pub enum TaskState {
     Starting,
     /// Its CLI runs.
     Running,
-    /// It was asked to end, but has not ended yet.
+    /// A request to end was sent, and the process has not ended yet.
     Stopping,
-    /// It has ended; its outcome says how.
+    /// The process has ended; its outcome says how.
     Ended,
 }
 
@@ -112,7 +112,7 @@ pub enum TaskOutcome {
     Failed,
     /// A signal, or a request to stop, ended it.
     Signalled,
-    /// It ran out of time.
+    /// The process ran out of time.
     Timeout,
     /// Its shim died: nobody saw how it ended.
     Lost,

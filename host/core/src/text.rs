@@ -26,6 +26,20 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// Returns whether a text matches a pattern in which `*` stands for any text. The first match of each part between
+/// stars is taken, so the time is linear in the text for each part.
+pub fn star_matches(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let Some(last) = parts.next_back() else { return rest.is_empty() };
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
 /// [`printable`] text on one line of at most `width` characters, cut with `…`.
 pub fn one_line(text: &str, width: usize) -> String {
     let mut line = String::new();
@@ -92,8 +106,8 @@ pub fn shell_word(word: &str) -> Cow<'_, str> {
     }
 }
 
-/// The same in one line, for a line that people see and copy: with a control character, in the form `$'…'` of bash, zsh
-/// and ksh. Programs that run a line in `sh` need [`shell_word`].
+/// Quotes a word as [`shell_word`] does, in one line that people see and copy: control characters take the form `$'…'`
+/// of bash, zsh and ksh. Programs that run a line in `sh` need [`shell_word`].
 pub fn shell_word_in_line(word: &str) -> Cow<'_, str> {
     if !word.contains(char::is_control) {
         return shell_word(word);
@@ -166,6 +180,26 @@ fn distance(word: &str, other: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, text, like) in [
+            ("*", "", true),
+            ("a*", "abc", true),
+            ("*c", "abc", true),
+            ("a*c", "abc", true),
+            ("a*c", "ac", true),
+            ("a*a", "a", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("a", "ab", false),
+            ("", "", true),
+            ("", "a", false),
+            ("**", "x", true),
+        ] {
+            assert_eq!(star_matches(pattern, text), like, "{pattern} {text}");
+        }
+        assert!(!star_matches(&"*a".repeat(40), &"a".repeat(39)));
+    }
 
     #[test]
     fn words_are_quoted_for_a_shell_only_where_they_must_be() {

@@ -20,7 +20,7 @@ pub enum CapabilityKind {
     Origins,
     /// The component's settings.
     Settings,
-    /// What the component does with tasks.
+    /// The use of tasks.
     Tasks,
 }
 
@@ -76,7 +76,7 @@ impl fmt::Display for Capability {
     }
 }
 
-/// What a component asks for, or what the user agreed to.
+/// The capabilities that a component asks for, or that the user agreed to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Grants(BTreeSet<Capability>);
 

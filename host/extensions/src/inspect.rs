@@ -40,7 +40,7 @@ impl World {
     pub const ALL: [Self; 2] = [Self::MarketSource, Self::Provider];
 }
 
-/// What can be read from a component before any of it is compiled or run.
+/// The facts that can be read from a component before any of it is compiled or run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct About {
     /// The full names of the imported interfaces, such as `aiw:plugin/http@0.1.0`.

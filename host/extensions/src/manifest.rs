@@ -22,16 +22,16 @@ pub struct Manifest {
     /// A page with more information.
     #[serde(default)]
     pub homepage: Option<String>,
-    /// What `http` may reach: `example.com`, `example.com:8443`, `*.example.com`, `*`.
+    /// The hosts of `http`: `example.com`, `example.com:8443`, `*.example.com`, `*`.
     #[serde(default)]
     pub hosts: Vec<String>,
-    /// What `trees` may open: `git:HOST` in the same patterns, `directory`.
+    /// The origins of `trees`: `git:HOST` in the same patterns, `directory`.
     #[serde(default)]
     pub origins: Vec<String>,
     /// The keys that `settings` may read.
     #[serde(default)]
     pub settings: Vec<String>,
-    /// What `tasks` may do besides looking: `start`.
+    /// The use of `tasks` besides reading: `start`.
     #[serde(default)]
     pub tasks: Vec<String>,
     /// The collections of `vectors`: 1–40 of `a-z 0-9 -`, at most 8.

@@ -48,7 +48,7 @@ impl Size {
     }
 }
 
-/// What is known about an instance.
+/// The known size of an instance.
 #[derive(Debug, Clone, Copy)]
 struct Known {
     /// The size of its type.
@@ -82,7 +82,7 @@ struct Scope {
     declared: u64,
 }
 
-/// What has been counted of a component so far.
+/// The counts of a component so far.
 #[derive(Debug, Default)]
 pub(crate) struct Structure {
     scopes: Vec<Scope>,

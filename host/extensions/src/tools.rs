@@ -1,5 +1,7 @@
 //! Patterns for the tools of MCP servers.
 
+use aiw_core::star_matches;
+
 /// `server/tool`, where `*` stands for any characters of one of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ToolPattern<'a> {
@@ -28,21 +30,8 @@ impl<'a> ToolPattern<'a> {
 
     /// Whether it covers a tool. Only a name covers one that may destroy something.
     pub fn covers(&self, server: &str, tool: &str, destructive: bool) -> bool {
-        (self.is_name() || !destructive) && matches(self.server, server) && matches(self.tool, tool)
+        (self.is_name() || !destructive) && star_matches(self.server, server) && star_matches(self.tool, tool)
     }
-}
-
-/// Whether a text is what a pattern says. Takes time proportional to the product of both lengths at most.
-fn matches(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let Some(last) = parts.next_back() else { return rest.is_empty() };
-    for part in parts {
-        let Some(at) = rest.find(part) else { return false };
-        rest = &rest[at + part.len()..];
-    }
-    rest.ends_with(last)
 }
 
 #[cfg(test)]

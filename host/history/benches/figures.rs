@@ -25,7 +25,7 @@ const REQUESTS: usize = 100;
 const COMMON: [&str; 4] =
     ["error file test line fix", "the test", "passed failed function", "src user order token cache index"];
 
-/// What the messages are made from.
+/// The seed of the messages.
 const SEED: u64 = 3;
 
 /// The messages that the limit of the index is for.
@@ -89,7 +89,7 @@ fn main() {
     vectors(&store);
 }
 
-/// What fresh processes took.
+/// The times of fresh processes.
 #[derive(Default)]
 struct Times {
     millis: Vec<f64>,

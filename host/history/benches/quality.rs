@@ -73,8 +73,8 @@ fn main() {
 
 const WAYS: [&str; 4] = ["FTS5 unicode61", "FTS5 porter", "aiw without a model", "aiw with MiniLM"];
 
-/// What a way answered: whether one of the first five messages was right, whether one of them was of a right session,
-/// and the reciprocal rank of the first right message.
+/// The figures of one way: whether one of the first five messages was right, whether one of them was of a right
+/// session, and the reciprocal rank of the first right message.
 type Figures = (f64, f64, f64);
 
 /// For each question its kind, and what each way answered.
@@ -178,7 +178,7 @@ impl Answers {
     }
 }
 
-/// What SQLite does on its own: any of the words, the best by bm25 first.
+/// SQLite's FTS5 alone: any of the words, the best by bm25 first.
 struct Plain {
     connection: Connection,
 }

@@ -39,7 +39,7 @@ const WORDS: [&str; 12] = [
     "AKIA",
 ];
 
-/// What nothing else stands between, for a text that takes the longest: a list in JSON.
+/// The marks of the text that takes the longest, without anything between them: a list in JSON.
 const MARKS: &str = include_str!("redact/marks.json");
 
 /// Reads the texts of a kind, up to a size of all.

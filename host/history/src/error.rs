@@ -6,7 +6,7 @@ use aiw_core::{ErrorKind, one_line};
 use aiw_home::HomeError;
 use aiw_vectors::{ModelError, ModelsError};
 
-/// What can go wrong with past sessions. Each is one sentence for the user.
+/// An error that concerns past sessions. Each is one sentence for the user.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
     /// A file of the home.
@@ -15,7 +15,7 @@ pub enum HistoryError {
     /// The model failed.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// What there is of models can't be read.
+    /// The state of the models can't be read.
     #[error(transparent)]
     Models(#[from] ModelsError),
     /// The database can't be read or written.
@@ -31,7 +31,7 @@ pub enum HistoryError {
     Damaged {
         /// The database.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
     /// The database was made by a newer aiw.
@@ -47,7 +47,7 @@ pub enum HistoryError {
     /// A rule about secrets is wrong.
     #[error("bug: a rule about secrets is invalid: {reason}")]
     Rule {
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
     /// A path is not one of a transcript.
@@ -67,13 +67,13 @@ pub enum HistoryError {
     /// There is no such session.
     #[error("no session `{}` is in the history", one_line(.session, 100))]
     NoSession {
-        /// What was asked for.
+        /// The requested session.
         session: String,
     },
     /// Several sessions' ids start like this.
     #[error("`{}` is the start of {} sessions' ids", one_line(.start, 100), .count)]
     Ambiguous {
-        /// What was asked for.
+        /// The requested beginning.
         start: String,
         /// How many there are.
         count: usize,
@@ -83,7 +83,7 @@ pub enum HistoryError {
     NoMessage {
         /// The session.
         session: String,
-        /// What was asked for.
+        /// The requested message.
         uuid: String,
     },
 }
@@ -110,7 +110,7 @@ impl HistoryError {
         matches!(self, Self::Newer { .. })
     }
 
-    /// What to do next.
+    /// Returns the next step.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Newer { .. } => Some("update aiw".into()),

@@ -45,5 +45,5 @@ pub use summary::HistoryMessage;
 /// The number of the rules about secrets, which is another one in a version with other rules.
 pub(crate) const RULES: i64 = include!(concat!(env!("OUT_DIR"), "/rules.rs"));
 
-/// What a search says that finds nothing because a damaged store was set aside.
+/// The message of a search that finds nothing because a damaged store was set aside.
 pub const DAMAGED: &str = "the history was damaged and is being made anew: search again soon";

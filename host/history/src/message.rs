@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The most bytes of a message's text that are kept.
 pub const MAX_TEXT: usize = 256 << 10;
 
-/// Who said it.
+/// The author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -64,11 +64,11 @@ pub struct Message {
     pub project: String,
     /// In milliseconds since 1970. `None` if absent or absurd.
     pub time: Option<i64>,
-    /// Who said it.
+    /// The author.
     pub role: Role,
     /// The names of the tools that it calls or answers for.
     pub tools: Vec<String>,
-    /// What was said, without secrets: at most [`MAX_TEXT`] bytes.
+    /// The text, without secrets: at most [`MAX_TEXT`] bytes.
     pub text: String,
     /// The id of the subagent that said it, or was told it.
     pub agent: Option<String>,

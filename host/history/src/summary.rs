@@ -19,7 +19,7 @@ pub struct HistoryMessage {
     pub tools: Vec<String>,
     /// The subagent that said it, or was told it
     pub agent: Option<String>,
-    /// What was said
+    /// The text
     pub text: String,
     /// The transcript
     pub path: String,

@@ -2,37 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use jsonc_parser::ParseOptions;
-use jsonc_parser::cst::{CstInputValue, CstNode, CstObject, CstRootNode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{HomeError, Lock, Mode, json, read_capped, replace};
-
-/// Strict JSON, because other tools read these files too.
-pub(crate) const STRICT: ParseOptions = ParseOptions {
-    allow_comments: false,
-    allow_loose_object_property_names: false,
-    allow_trailing_commas: false,
-    allow_missing_commas: false,
-    allow_single_quoted_strings: false,
-    allow_hexadecimal_numbers: false,
-    allow_unary_plus_numbers: false,
-    allow_bare_decimal_point_numbers: false,
-    allow_non_finite_numbers: false,
-    allow_extended_string_escapes: false,
-};
+use crate::{HomeError, Jsonc, Lock, Mode, json, read_capped, replace};
 
 /// A JSON object on disk that is edited, never rewritten: unknown content, key order and formatting survive. A file
-/// that isn't an object is refused and left alone.
+/// that isn't an object is refused and left alone. It is strict JSON, because other tools read these files too.
 #[derive(Debug)]
 pub struct Document {
     path: PathBuf,
-    value: Value,
-    root: CstRootNode,
+    content: Jsonc,
     original: Option<Vec<u8>>,
-    bom: bool,
 }
 
 impl Document {
@@ -52,24 +34,14 @@ impl Document {
     }
 
     fn parse(path: &Path, text: &[u8], original: Option<Vec<u8>>) -> Result<Self, HomeError> {
-        let parsed = json::parse(text).map_err(|problem| HomeError::invalid(path, problem))?;
-        if !parsed.value.is_object() {
-            return Err(HomeError::invalid(path, "is not a JSON object"));
-        }
-        if let Some(key) = parsed.duplicates.first() {
-            // Don't guess which of the two another tool reads.
-            return Err(HomeError::invalid(path, format!("contains the key `{}` twice", aiw_core::one_line(key, 80))));
-        }
-        let text = String::from_utf8_lossy(text);
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        let root =
-            CstRootNode::parse(text, &STRICT).map_err(|e| HomeError::invalid(path, format!("is not JSON: {e}")))?;
-        Ok(Self { path: path.to_owned(), value: parsed.value, root, original, bom: parsed.bom })
+        let strict = json::parse(text).and_then(|_| Jsonc::parse(text));
+        let content = strict.map_err(|problem| HomeError::invalid(path, problem))?;
+        Ok(Self { path: path.to_owned(), content, original })
     }
 
     /// The whole document.
     pub fn value(&self) -> &Value {
-        &self.value
+        self.content.value()
     }
 
     /// Where it is.
@@ -79,83 +51,35 @@ impl Document {
 
     /// The value at a path of keys.
     pub fn get(&self, path: &[&str]) -> Option<&Value> {
-        path.iter().try_fold(&self.value, |value, key| value.as_object()?.get(*key))
+        self.content.get(path)
     }
 
-    /// Sets a value, making the objects on the way. An equal value changes nothing.
+    /// Sets a value, and adds the objects on the way. An equal value changes nothing.
     pub fn set(&mut self, path: &[&str], value: &Value) -> Result<(), HomeError> {
-        if self.get(path) == Some(value) {
-            return Ok(());
-        }
-        let Some((last, parents)) = path.split_last() else {
-            return Err(HomeError::invalid(&self.path, "cannot be set as a whole"));
-        };
-        let mut object = self.root.object_value_or_set();
-        let mut at = &mut self.value;
-        for key in parents {
-            let Some(next) = object.object_value_or_create(key) else {
-                return Err(HomeError::invalid(&self.path, format!("has a `{key}` that is not an object")));
-            };
-            object = next;
-            at = child(at, key);
-        }
-        match object.get(last) {
-            Some(property) => property.set_value(input(value)),
-            None => {
-                object.append(last, input(value));
-                object.ensure_multiline();
-            }
-        }
-        *child(at, last) = value.clone();
-        Ok(())
+        self.content.set(path, value).map_err(|problem| HomeError::invalid(&self.path, problem))
     }
 
     /// Removes a value; returns whether it was there.
-    pub fn remove(&mut self, path: &[&str]) -> bool {
-        let Some((last, parents)) = path.split_last() else { return false };
-        let Some(mut object) = self.root.object_value() else { return false };
-        let mut at = &mut self.value;
-        for key in parents {
-            let (Some(next), Some(value)) = (object.object_value(key), at.get_mut(*key)) else { return false };
-            object = next;
-            at = value;
-        }
-        let Some(property) = object.get(last) else { return false };
-        property.remove();
-        collapse_when_empty(&object);
-        at.as_object_mut().is_some_and(|map| map.shift_remove(*last).is_some())
+    pub fn remove(&mut self, path: &[&str]) -> Result<bool, HomeError> {
+        self.content.remove(path).map_err(|problem| HomeError::invalid(&self.path, problem))
     }
 
     /// The document as text.
     pub fn text(&self) -> String {
-        let text = self.root.to_string();
-        if self.bom { format!("\u{feff}{text}") } else { text }
+        self.content.text()
     }
 
     /// The new text, if it differs from the file; with the digest of the old content.
-    ///
-    /// The text is parsed again before it replaces the file, so that a bug in the editor never reaches the user's
-    /// file.
-    pub(crate) fn change(&self) -> Result<Option<Change>, HomeError> {
-        let text = self.text();
-        if self.original.as_deref() == Some(text.as_bytes()) {
-            return Ok(None);
-        }
-        match json::parse(text.as_bytes()) {
-            Ok(parsed) if parsed.value == self.value && parsed.duplicates.is_empty() => {}
-            _ => return Err(HomeError::invalid(&self.path, "could not be edited without loss; nothing was changed")),
-        }
-        Ok(Some(Change {
-            path: self.path.clone(),
-            old: self.original.as_deref().map(digest),
-            new: text,
-            staged: PathBuf::new(),
-        }))
+    pub(crate) fn change(&self) -> Option<Change> {
+        let new = self.text();
+        let is_new = self.original.as_deref() != Some(new.as_bytes());
+        let old = self.original.as_deref().map(digest);
+        is_new.then(|| Change { path: self.path.clone(), old, new, staged: PathBuf::new() })
     }
 
     /// Writes the document if it changed. The lock proves that no one else is writing.
     pub fn save(&self, _lock: &Lock) -> Result<(), HomeError> {
-        match self.change()? {
+        match self.change() {
             Some(change) => replace(&change.path, change.new.as_bytes(), Mode::Private),
             None => Ok(()),
         }
@@ -176,36 +100,6 @@ pub(crate) struct Change {
 
 pub(crate) fn digest(bytes: &[u8]) -> String {
     aiw_core::hex(&Sha256::digest(bytes))
-}
-
-fn child<'a>(value: &'a mut Value, key: &str) -> &'a mut Value {
-    if !value.is_object() {
-        *value = Value::Object(serde_json::Map::new());
-    }
-    // An object by the line above: indexing inserts null for an absent key.
-    &mut value[key]
-}
-
-/// An emptied object keeps its lines (`{\n  }`); `{}` is what people write.
-fn collapse_when_empty(object: &CstObject) {
-    if object.properties().is_empty() {
-        for node in object.children() {
-            if node.is_trivia() && !matches!(node, CstNode::Leaf(ref leaf) if leaf.to_string().starts_with('/')) {
-                node.remove();
-            }
-        }
-    }
-}
-
-fn input(value: &Value) -> CstInputValue {
-    match value {
-        Value::Null => CstInputValue::Null,
-        Value::Bool(b) => CstInputValue::Bool(*b),
-        Value::Number(n) => CstInputValue::Number(n.to_string()),
-        Value::String(s) => CstInputValue::String(s.clone()),
-        Value::Array(items) => CstInputValue::Array(items.iter().map(input).collect()),
-        Value::Object(map) => CstInputValue::Object(map.iter().map(|(k, v)| (k.clone(), input(v))).collect()),
-    }
 }
 
 #[cfg(test)]
@@ -229,9 +123,9 @@ mod tests {
         let (_dir, mut doc) = document(text);
         doc.set(&["mcpServers", "b"], &json!({"url": "https://x"})).unwrap();
         assert!(doc.text().starts_with("{\r\n\t\"z\": 1,\r\n\t\"mcpServers\": {\r\n\t\t\"a\": {\"command\":\"x\",   \"odd\": [1,2]},\r\n\t\t\"b\": {"));
-        assert!(doc.remove(&["mcpServers", "b"]));
+        assert!(doc.remove(&["mcpServers", "b"]).unwrap());
         assert_eq!(doc.text(), text);
-        assert!(!doc.remove(&["mcpServers", "b"]));
+        assert!(!doc.remove(&["mcpServers", "b"]).unwrap());
     }
 
     #[test]
@@ -242,7 +136,7 @@ mod tests {
             doc.text(),
             "{\n  \"mcpServers\": {\n    \"a\": {\n      \"command\": \"x\",\n      \"args\": []\n    }\n  }\n}\n"
         );
-        doc.remove(&["mcpServers", "a"]);
+        doc.remove(&["mcpServers", "a"]).unwrap();
         assert_eq!(doc.text(), "{\n  \"mcpServers\": {}\n}\n");
     }
 
@@ -291,7 +185,7 @@ mod tests {
                 let again: Value = serde_json::from_str(&doc.text()).unwrap();
                 prop_assert_eq!(&again["mcpServers"][&key], &new);
                 prop_assert_eq!(doc.value(), &again);
-                doc.remove(&["mcpServers", &key]);
+                doc.remove(&["mcpServers", &key]).unwrap();
                 let again: Value = serde_json::from_str(&doc.text()).unwrap();
                 prop_assert_eq!(again, base);
             }

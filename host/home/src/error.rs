@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use aiw_core::ErrorKind;
 
-/// What can go wrong with a file of the home.
+/// An error that concerns a file of the home.
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
     /// Neither `AIW_HOME` nor `HOME` says where the home is.
@@ -18,7 +18,7 @@ pub enum HomeError {
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A document is invalid; nothing was changed.
@@ -26,7 +26,7 @@ pub enum HomeError {
     Invalid {
         /// The document.
         path: PathBuf,
-        /// What is wrong with it, as the end of a sentence.
+        /// The problem, as the end of a sentence.
         problem: String,
     },
     /// `providers.json` as aiw 0.6 wrote it; [`Home::migrate_providers`](crate::Home::migrate_providers) upgrades it.
@@ -63,7 +63,7 @@ impl HomeError {
         }
     }
 
-    /// What to do next, if there is one thing to do.
+    /// Returns the next step, if there is just one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoHome => Some("set `AIW_HOME` to a directory of your own".into()),

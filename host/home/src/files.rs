@@ -3,10 +3,11 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::HomeError;
 
-/// Who can read a new file. An existing file keeps its mode.
+/// The readers of a new file. An existing file keeps its mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// 0600
@@ -71,6 +72,11 @@ impl Staged {
         };
         publish().map_err(|e| HomeError::io("write", &self.path, e))
     }
+}
+
+/// Returns when a file came to be, where the file system knows. A link is a file of its own.
+pub fn created(path: &Path) -> Option<SystemTime> {
+    fs::symlink_metadata(path).and_then(|meta| meta.created()).ok()
 }
 
 /// Replaces a file as a whole: readers, and aiw after a crash, see either the old bytes or the new ones.

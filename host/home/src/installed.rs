@@ -21,7 +21,7 @@ pub struct AddedServer {
     pub key: String,
     /// The declaration as the plugin has it, before substitution: what an update compares.
     pub declaration: Value,
-    /// What the plugin writes under its key.
+    /// The value that the plugin writes under its key.
     pub written: Value,
     /// The user chose to leave it out.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -52,9 +52,9 @@ pub struct InstalledPlugin {
     pub enabled: bool,
     /// Where it came from, as one word.
     pub source: String,
-    /// What it added.
+    /// The servers that it added.
     pub servers: Vec<AddedServer>,
-    /// What the user gave for variables and options: plain text, or `${NAME}`.
+    /// The user's values for variables and options: plain text, or `${NAME}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, String>,
     /// Defaults of the plugin's options that its servers use.
@@ -67,7 +67,7 @@ pub struct InstalledPlugin {
 pub struct ServerKey {
     /// Enabled plugins that own the key. When a later one goes, the earlier one gets it back.
     pub owners: Vec<PluginId>,
-    /// What aiw wrote last. Anything else there belongs to the user.
+    /// The value that aiw wrote last. Anything else there belongs to the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written: Option<Value>,
     /// The user's own earlier entry; it comes back when the last owner goes.
@@ -135,8 +135,8 @@ impl Plugins {
     }
 
     /// Forgets a plugin.
-    pub fn remove(&mut self, id: &PluginId) {
-        self.document.remove(&["plugins", &id.to_string()]);
+    pub fn remove(&mut self, id: &PluginId) -> Result<(), HomeError> {
+        self.document.remove(&["plugins", &id.to_string()]).map(drop)
     }
 
     /// A key of `mcp.json`; without owners if no plugin has it.
@@ -148,8 +148,7 @@ impl Plugins {
     /// Records a key; one without owners is forgotten.
     pub fn set_key(&mut self, key: &str, state: &ServerKey) -> Result<(), HomeError> {
         if state.owners.is_empty() {
-            self.document.remove(&["servers", key]);
-            return Ok(());
+            return self.document.remove(&["servers", key]).map(drop);
         }
         let value = serde_json::to_value(state).map_err(|e| HomeError::invalid(self.document.path(), e.to_string()))?;
         self.document.set(&["servers", key], &value)

@@ -19,7 +19,7 @@ const MAX_BYTES: u64 = 4 * json::MAX_BYTES;
 pub(crate) fn commit(journal: &Path, documents: &[&Document]) -> Result<(), HomeError> {
     let mut changes = Vec::new();
     for document in documents {
-        changes.extend(document.change()?);
+        changes.extend(document.change());
     }
     let mut staged = Vec::new();
     for change in &mut changes {

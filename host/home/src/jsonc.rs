@@ -1,4 +1,4 @@
-//! Files of other tools: JSON with comments, changed by the smallest insertions and removals.
+//! JSON, with or without comments, changed by the smallest insertions and removals.
 
 mod splice;
 #[cfg(test)]
@@ -12,16 +12,26 @@ use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use serde_json::{Map, Value};
 
 use self::splice::{Edits, inserted, newline, pretty, removed};
-use crate::document::STRICT;
 use crate::json;
 
 /// Comments and trailing commas, which editors allow in their settings. Everything else is as strict as JSON.
-const LENIENT: ParseOptions = ParseOptions { allow_comments: true, allow_trailing_commas: true, ..STRICT };
+const LENIENT: ParseOptions = ParseOptions {
+    allow_comments: true,
+    allow_loose_object_property_names: false,
+    allow_trailing_commas: true,
+    allow_missing_commas: false,
+    allow_single_quoted_strings: false,
+    allow_hexadecimal_numbers: false,
+    allow_unary_plus_numbers: false,
+    allow_bare_decimal_point_numbers: false,
+    allow_non_finite_numbers: false,
+    allow_extended_string_escapes: false,
+};
 
 const BOM: &str = "\u{feff}";
 
-/// An object in a file that belongs to another tool. Unlike a [`Document`](crate::Document), it may contain comments,
-/// and an edit touches no byte besides what it adds or removes.
+/// The text of an object, of which an edit touches no byte besides what it adds or removes. It may contain comments, as
+/// the files of other tools do.
 #[derive(Debug, Clone)]
 pub struct Jsonc {
     text: String,
@@ -55,10 +65,10 @@ impl Jsonc {
         path.iter().try_fold(&self.value, |value, key| value.as_object()?.get(*key))
     }
 
-    /// The file's bytes.
-    pub fn bytes(&self) -> Vec<u8> {
+    /// The file's text.
+    pub fn text(&self) -> String {
         let bom = if self.has_bom { BOM } else { "" };
-        format!("{bom}{}", self.text).into_bytes()
+        format!("{bom}{}", self.text)
     }
 
     /// Sets a value, and adds the objects on the way. An equal value changes nothing.

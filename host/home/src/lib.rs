@@ -40,8 +40,8 @@ pub use cache::Cache;
 pub use document::Document;
 pub use error::HomeError;
 pub use files::{
-    Mode, inherit_owner, is_program, make_private_dir, open_plain, publish_dir, read_capped, remove_tree, replace,
-    replace_with,
+    Mode, created, inherit_owner, is_program, make_private_dir, open_plain, publish_dir, read_capped, remove_tree,
+    replace, replace_with,
 };
 pub use installed::{AddedServer, InstalledPlugin, Plugins, ServerKey};
 pub use jsonc::Jsonc;

@@ -31,7 +31,7 @@ impl Turn {
         Ok(Self { _lock: Lock::acquire(path)? })
     }
 
-    /// The same with a patience of your own. `None` if somebody else still has the turn.
+    /// Takes the turn as above, but waits at most so long. `None` if another process still has it.
     pub fn within(path: &Path, patience: Duration) -> Result<Option<Self>, HomeError> {
         Ok(Lock::within(path, patience)?.map(|lock| Self { _lock: lock }))
     }

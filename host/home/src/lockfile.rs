@@ -28,7 +28,7 @@ pub struct LockedExtension {
     pub enabled: bool,
     /// RFC 3339.
     pub added_at: String,
-    /// What it may do: capability → values (`hosts`, `origins`, `settings`, `imports`).
+    /// The granted capabilities: capability → values (`hosts`, `origins`, `settings`, `imports`).
     pub grants: BTreeMap<String, Vec<String>>,
 }
 

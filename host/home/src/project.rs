@@ -22,7 +22,7 @@ pub struct Project {
     unknown: Vec<String>,
 }
 
-/// What a project may decide, given whether the user trusts its directory.
+/// The settings of a project that count, given whether the user trusts its directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TrustedProject {
     /// The directory belongs to no project.

@@ -149,7 +149,7 @@ pub struct Provider {
     pub model: Option<String>,
     /// The CLIs that can use it; if absent, all that it works with.
     pub clis: Option<Vec<CliKind>>,
-    /// What it is for, in the user's words.
+    /// The user's words for its use.
     pub scenario: Option<String>,
     /// Variables that the CLI gets in addition to those that aiw sets.
     pub env: Vec<(EnvName, Text)>,
@@ -340,7 +340,7 @@ pub fn new_provider_id() -> String {
 pub struct ProviderProblem {
     /// Its name as written.
     pub name: String,
-    /// What is wrong, as the end of a sentence. Contains no value from the file.
+    /// The problem, as the end of a sentence. Contains no value from the file.
     pub problem: String,
 }
 
@@ -397,7 +397,7 @@ impl ProvidersFile {
         &self.providers
     }
 
-    /// Those that can't.
+    /// Returns the providers that can't be read.
     pub fn problems(&self) -> &[ProviderProblem] {
         &self.problems
     }
@@ -426,9 +426,7 @@ impl ProvidersFile {
             let path = ["providers", provider.name.as_str(), key];
             match value {
                 Some(value) => self.document.set(&path, &value)?,
-                None => {
-                    self.document.remove(&path);
-                }
+                None => drop(self.document.remove(&path)?),
             }
         }
         match self.providers.iter_mut().find(|known| known.name == provider.name) {
@@ -441,7 +439,7 @@ impl ProvidersFile {
 
     /// Removes a provider, even one that can't be read, and its default entries.
     pub fn remove(&mut self, name: &str) -> Result<bool, HomeError> {
-        let there = self.document.remove(&["providers", name]);
+        let there = self.document.remove(&["providers", name])?;
         self.providers.retain(|provider| provider.name.as_str() != name);
         self.problems.retain(|bad| bad.name != name);
         for cli in CliKind::ALL {
@@ -452,11 +450,17 @@ impl ProvidersFile {
         Ok(there)
     }
 
+    /// Returns the providers that refer to a secret of the vault.
+    pub fn users_of(&self, secret: &SecretName) -> impl Iterator<Item = &Provider> {
+        let refers = move |reference: &SecretRef| matches!(reference, SecretRef::Vault(name) if name == secret);
+        self.providers.iter().filter(move |provider| provider.references().any(refers))
+    }
+
     /// Gives a provider another name, and keeps its place as a default. Returns whether there is such a provider.
     pub fn rename(&mut self, name: &str, new: &ProviderName) -> Result<bool, HomeError> {
         let Some(value) = self.document.get(&["providers", name]).cloned() else { return Ok(false) };
         self.document.set(&["providers", new.as_str()], &value)?;
-        self.document.remove(&["providers", name]);
+        self.document.remove(&["providers", name])?;
         for provider in self.providers.iter_mut().filter(|provider| provider.name.as_str() == name) {
             provider.name = new.clone();
         }
@@ -486,10 +490,7 @@ impl ProvidersFile {
             _ => Choice::Each(each),
         };
         match &self.default {
-            Choice::None => {
-                self.document.remove(&["default"]);
-                Ok(())
-            }
+            Choice::None => self.document.remove(&["default"]).map(drop),
             Choice::All(name) => self.document.set(&["default"], &name.clone().into()),
             Choice::Each(each) => self.document.set(&["default"], &json!(each)),
         }

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Home, HomeError, Lock, Mode, read_capped, replace};
 
-/// What is older belongs to no process that still runs.
+/// The age at which a temporary file belongs to no process that still runs.
 const OLD: Duration = Duration::from_secs(60 * 60);
 
-/// What is older than this was given up.
+/// The age at which a temporary file counts as given up.
 const VERY_OLD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The names of secrets that are stored before what names them is written.
@@ -42,7 +42,7 @@ impl Home {
         self.keep_pending(&all)
     }
 
-    /// What names these secrets is written.
+    /// Forgets the pending secrets: the file that names them is written.
     pub fn forget_pending(&self, _lock: &Lock, names: &[SecretName]) {
         let mut all = self.pending();
         let before = all.len();

@@ -29,7 +29,7 @@ pub fn rfc3339(millis: u64) -> String {
     time.format(&Rfc3339).unwrap_or_default()
 }
 
-/// The same of a time that may be before 1970; none then.
+/// Formats a time that may be before 1970; `None` if it is.
 pub fn rfc3339_of(millis: i64) -> Option<String> {
     u64::try_from(millis).ok().map(rfc3339)
 }

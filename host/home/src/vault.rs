@@ -16,7 +16,7 @@ use crate::{HomeError, Lock, Mode, files, read_capped, replace};
 /// The longest secret allowed; service account files have a few kB.
 pub const MAX_SECRET_BYTES: usize = 64 << 10;
 
-/// What can go wrong with the vault.
+/// An error that concerns the vault.
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
     /// A file of the vault.
@@ -69,7 +69,7 @@ impl VaultError {
         }
     }
 
-    /// What to do next, if there is one thing to do.
+    /// Returns the next step, if there is just one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Home(e) => e.hint(),

@@ -7,7 +7,7 @@ use aiw_core::CliKind;
 pub struct Advice {
     /// Why, as a sentence; none if the CLI's own words say it.
     pub why: Option<String>,
-    /// What to type.
+    /// The line to type.
     pub hint: String,
 }
 

@@ -29,7 +29,7 @@ pub enum LaunchError {
     UnknownProvider {
         /// The name.
         name: String,
-        /// What named the provider, if it was not the command line.
+        /// The source of the provider's name, if it was not the command line.
         source_name: Option<String>,
         /// The CLI that was to be started.
         cli: CliKind,
@@ -41,7 +41,7 @@ pub enum LaunchError {
     DoesNotFit {
         /// The provider.
         provider: String,
-        /// What named the provider, if it was not the command line.
+        /// The source of the provider's name, if it was not the command line.
         source_name: Option<String>,
         /// The CLI.
         cli: CliKind,
@@ -58,7 +58,7 @@ pub enum LaunchError {
     Invalid {
         /// The problem, as a sentence.
         message: String,
-        /// What to do next.
+        /// The next step.
         hint: Option<String>,
     },
     /// The CLI could not be started in this terminal.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use aiw_core::InvalidName;
 use serde::{Deserialize, Serialize};
 
-/// What a CLI may do without asking, in each CLI's own safe modes.
+/// The actions that a CLI takes without asking, in each CLI's own safe modes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Permission {

@@ -25,13 +25,13 @@ pub struct Prepared {
     pub provider: Option<ProviderName>,
     /// The model, if the run or its provider names one.
     pub model: Option<String>,
-    /// What determined the provider.
+    /// The decision about the provider.
     pub decision: Decision,
     /// Sentences for the user, to be shown before the start.
     pub notes: Vec<String>,
     /// Why the provider can't be reached, as far as aiw can tell; one of the notes.
     pub unreachable: Option<String>,
-    /// What the CLI may do.
+    /// The CLI's permissions.
     pub permission: Permission,
     /// The user's own flag that disables the CLI's guards.
     pub bypass: Option<String>,
@@ -62,7 +62,7 @@ pub struct Prepared {
     pub(crate) request: RunRequest,
 }
 
-/// What would be started, for `--explain`. It contains the names of variables, but no values of secrets.
+/// A description of a start, for `--explain`. It contains the names of variables, but no values of secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Explanation {
     /// Which AI CLI
@@ -73,14 +73,14 @@ pub struct Explanation {
     pub version: Option<String>,
     /// The API provider; null for the CLI's own configuration
     pub provider: Option<String>,
-    /// What decided about the provider: `-p`, the project's `.aiw.json`, the default, or nothing
+    /// The source of the decision about the provider: `-p`, the project's `.aiw.json`, the default, or nothing
     #[schemars(extend("enum" = ["flag", "project", "default", "none"]))]
     pub decided_by: &'static str,
     /// Whether it would run as a task
     pub task: bool,
     /// Its arguments; `…` stands for the place of the settings
     pub arguments: Vec<String>,
-    /// What the CLI may do without asking
+    /// The actions that the CLI takes without asking
     pub permission: String,
     /// A flag that was passed through and lifts the CLI's own guards
     pub bypass: Option<String>,
@@ -92,7 +92,7 @@ pub struct Explanation {
     pub withholds: Vec<String>,
     /// The keys of the settings that aiw puts over yours, joined by dots
     pub settings: Vec<String>,
-    /// What you should know, a sentence each
+    /// Notes for you, a sentence each
     pub notes: Vec<String>,
 }
 

@@ -40,7 +40,7 @@ pub struct TaskSummary {
     pub started: String,
     /// When it ended
     pub ended: Option<String>,
-    /// It has ended, and no report has shown that yet
+    /// Whether it has ended and no report has shown that yet
     pub unread: bool,
     /// The beginning of the task's text
     pub prompt: String,
@@ -53,7 +53,7 @@ pub struct TaskSummary {
 }
 
 impl TaskSummary {
-    /// What lists show of a task.
+    /// Returns the fields of lists for a task.
     pub fn of(task: &Task) -> Self {
         Self {
             id: task.id.to_string(),
@@ -95,12 +95,12 @@ pub struct TokenUsage {
 /// A task with everything known about it.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TaskDetails {
-    /// What lists show.
+    /// The fields of lists.
     #[serde(flatten)]
     pub summary: TaskSummary,
     /// The requested model
     pub model: Option<String>,
-    /// What the CLI may do without asking
+    /// The actions that the CLI takes without asking
     pub permission: String,
     /// A flag that was passed through and lifts the CLI's own guards
     pub bypass: Option<String>,
@@ -116,7 +116,7 @@ pub struct TaskDetails {
     pub final_message: Option<String>,
     /// The tokens that it used
     pub usage: Option<TokenUsage>,
-    /// What it cost, in US dollars
+    /// Its cost in US dollars
     pub cost_usd: Option<f64>,
     /// Anything else worth knowing
     pub note: Option<String>,

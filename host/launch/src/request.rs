@@ -39,7 +39,7 @@ pub struct RunRequest {
     pub limits: Limits,
     /// The model for this run.
     pub model: Option<String>,
-    /// What the CLI may do. If absent, the settings decide.
+    /// The CLI's permissions. If absent, the settings decide.
     pub permission: Option<Permission>,
     /// Whether to try a connection to the provider before a task starts, so that the CLI doesn't try for minutes.
     pub check: bool,

@@ -23,7 +23,7 @@ pub struct Past<'a> {
     pub isolated: bool,
 }
 
-/// What goes on with a session.
+/// The command that goes on with a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resume {
     directory: String,

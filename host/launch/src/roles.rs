@@ -55,7 +55,7 @@ impl RoleSource {
 pub struct Role {
     /// The name.
     pub name: RoleName,
-    /// What the role is for.
+    /// The purpose of the role.
     pub description: String,
     /// The text for the AI.
     pub content: String,
@@ -74,7 +74,7 @@ pub struct Role {
 pub struct Listed {
     /// The name, or that of the file if nothing better is known.
     pub name: String,
-    /// What the role is for, if it can be used.
+    /// The purpose of the role, if it can be used.
     pub description: Option<String>,
     /// Where the role comes from.
     pub source: RoleSource,
@@ -121,10 +121,10 @@ struct Agents {
     folder: Result<Folder, RoleError>,
 }
 
-/// What a new role's description says until somebody writes one.
+/// The description of a new role until somebody writes one.
 pub const NEW_DESCRIPTION: &str = "What this role is for, in a line";
 
-/// What a new role says until somebody writes it. It is put before no task.
+/// The content of a new role until somebody writes it. It is put before no task.
 pub const NEW_CONTENT: &[u8] = b"Say here who the AI is, how it works, and what it must not do.\n";
 
 impl Roles {

@@ -23,7 +23,7 @@ pub struct CliSummary {
 }
 
 impl CliSummary {
-    /// What lists show of an AI CLI.
+    /// Returns the fields of lists for an AI CLI.
     pub fn of(cli: &Cli) -> Self {
         Self {
             kind: cli.kind.as_str(),
@@ -38,7 +38,7 @@ impl CliSummary {
 /// An AI CLI with all that is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CliDetails {
-    /// What lists show.
+    /// The fields of lists.
     #[serde(flatten)]
     pub summary: CliSummary,
     /// The file behind the links
@@ -63,9 +63,9 @@ impl CliDetails {
 pub struct RoleSummary {
     /// Its name
     pub name: String,
-    /// What it is for
+    /// Its purpose
     pub description: Option<String>,
-    /// Whose file it is
+    /// The owner of the file
     #[schemars(extend("enum" = ["aiw", "project", "user"]))]
     pub source: &'static str,
     /// The file
@@ -81,7 +81,7 @@ pub struct RoleSummary {
 }
 
 impl RoleSummary {
-    /// What lists show of a role.
+    /// Returns the fields of lists for a role.
     pub fn of(listed: &Listed) -> Self {
         Self {
             name: listed.name.clone(),
@@ -95,7 +95,7 @@ impl RoleSummary {
         }
     }
 
-    /// The same of a role that can be used.
+    /// Returns the fields of lists for a role that can be used.
     pub fn of_role(role: &Role) -> Self {
         Self {
             name: role.name.to_string(),
@@ -113,7 +113,7 @@ impl RoleSummary {
 /// A role with its text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RoleDetails {
-    /// What lists show.
+    /// The fields of lists.
     #[serde(flatten)]
     pub summary: RoleSummary,
     /// The instructions

@@ -11,7 +11,7 @@ use aiw_tasks::Root;
 
 use crate::clis;
 
-/// What is at the root of a session.
+/// A kind of process at the root of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RootKind {
     /// An AI CLI.
@@ -27,7 +27,7 @@ pub enum RootKind {
 pub struct Session {
     /// The process that identifies the session.
     pub root: Root,
-    /// What the root is.
+    /// The kind of the root.
     pub kind: RootKind,
     /// The task that the process runs in, if any.
     pub task: Option<TaskId>,

@@ -20,7 +20,7 @@ use crate::guard;
 use crate::head::{Heads, Watched};
 use crate::rules::Rules;
 
-/// What all connections of a listener share.
+/// The state that all connections of a listener share.
 pub(crate) struct Shared<S> {
     pub(crate) rules: Rules,
     pub(crate) address: SocketAddr,

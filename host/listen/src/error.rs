@@ -9,29 +9,29 @@ pub enum ListenError {
     /// Others could reach it.
     #[error("`{address}` is not a loopback address: other machines could reach it")]
     NotLoopback {
-        /// What was asked for.
+        /// The requested address.
         address: SocketAddr,
     },
     /// Another program has it.
     #[error("port {} is in use", address.port())]
     InUse {
-        /// What was asked for.
+        /// The requested address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The system refused.
     #[error("can't listen on `{address}`: {source}")]
     Refused {
-        /// What was asked for.
+        /// The requested address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
 impl ListenError {
-    /// What to do next.
+    /// Returns the next step.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::NotLoopback { .. } => "use 127.0.0.1 or [::1]",

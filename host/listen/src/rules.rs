@@ -11,7 +11,7 @@ use http::Method;
 /// request is refused.
 pub type TokenSource = Box<dyn Fn() -> Option<Secret> + Send + Sync>;
 
-/// What a listener accepts. Everything else is refused before the service sees it.
+/// The rules for requests. Everything else is refused before the service sees it.
 pub struct Rules {
     pub(crate) routes: Vec<Route>,
     pub(crate) origins: Vec<String>,

@@ -39,7 +39,7 @@ async fn server(limits: Limits) -> Server {
 }
 
 impl Server {
-    /// What comes back until the server closes, or a moment after it says nothing.
+    /// Returns the answer until the server closes, or until it is silent for a moment.
     async fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let _ = stream.write_all(bytes).await;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aiw_servers::Given;
 
-/// What to do about a taken key of mcp.json.
+/// The treatment of a taken key of mcp.json.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnConflict {
     /// Ours replaces theirs; removal brings theirs back.
@@ -15,7 +15,7 @@ pub enum OnConflict {
     Rename,
 }
 
-/// What the user answered.
+/// The user's answers.
 #[derive(Debug, Clone, Default)]
 pub struct Answers {
     /// Variables and options, by the name in the placeholder.

@@ -111,7 +111,7 @@ impl Markets {
         Ok(self.library.load(id).await?)
     }
 
-    /// What the user granted by naming a marketplace.
+    /// Returns the reach that the user granted by naming a marketplace.
     pub(crate) fn reach(settings: &Settings, market: &MarketSettings) -> Reach {
         let mut reach = Reach::default();
         if market.extension.is_some() {
@@ -137,8 +137,8 @@ impl Markets {
         reach
     }
 
-    /// What the host may reach for the entries of a marketplace: the public internet, and
-    /// what the user named.
+    /// Returns the host's policy for the entries of a marketplace: the public internet, and the addresses that the user
+    /// named.
     pub(crate) fn policy(settings: &Settings, market: &MarketSettings) -> Policy {
         let reach = Self::reach(settings, market);
         let mut policy = Policy::public();

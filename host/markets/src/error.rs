@@ -6,7 +6,7 @@ use aiw_home::HomeError;
 use aiw_net::NetError;
 use aiw_wasm::CallError;
 
-/// What can go wrong with marketplaces and plugins. Each is one sentence for the user.
+/// An error that concerns marketplaces and plugins. Each is one sentence for the user.
 #[derive(Debug, thiserror::Error)]
 pub enum MarketError {
     /// A file of the home.
@@ -24,11 +24,11 @@ pub enum MarketError {
     /// The reference can't be used as written.
     #[error("`{}` {why}", one_line(.reference, 200))]
     Reference {
-        /// What was typed.
+        /// The typed text.
         reference: String,
         /// Why, as the end of a sentence.
         why: String,
-        /// What to type instead.
+        /// The text to type instead.
         hint: Option<String>,
     },
     /// The marketplace document cannot be used.
@@ -36,7 +36,7 @@ pub enum MarketError {
     Document {
         /// Where it came from.
         source_name: String,
-        /// What is wrong, as the end of a sentence.
+        /// The problem, as the end of a sentence.
         problem: String,
     },
     /// The name is taken by another source.
@@ -58,7 +58,7 @@ pub enum MarketError {
     LooksReserved {
         /// The name.
         name: String,
-        /// What it looks like.
+        /// The reserved name that it resembles.
         reserved: &'static str,
     },
     /// The document's own name cannot be used.
@@ -70,7 +70,7 @@ pub enum MarketError {
     /// No marketplace has that name.
     #[error("there is no marketplace `{}`", one_line(.name, 80))]
     UnknownMarket {
-        /// What was asked for.
+        /// The requested name.
         name: String,
     },
     /// The marketplace was never fetched.
@@ -82,7 +82,7 @@ pub enum MarketError {
     /// No plugin has that name.
     #[error("there is no plugin `{}`{}", one_line(.name, 120), .place)]
     UnknownPlugin {
-        /// What was asked for.
+        /// The requested name.
         name: String,
         /// Where aiw looked for it: ` in marketplace …`, or nothing.
         place: String,
@@ -106,13 +106,13 @@ pub enum MarketError {
         name: String,
         /// Why, as the end of a sentence.
         problem: String,
-        /// What to do instead.
+        /// The next step.
         hint: Option<String>,
     },
     /// The plugin is not installed.
     #[error("plugin `{}` is not installed", one_line(.name, 120))]
     NotInstalled {
-        /// What was asked for.
+        /// The requested name.
         name: String,
     },
     /// A key of mcp.json is taken, and the user has not chosen what to do.
@@ -128,13 +128,13 @@ pub enum MarketError {
     Changes {
         /// The plugin.
         id: PluginId,
-        /// What changes, a few words each.
+        /// The changes, a few words each.
         changes: Vec<String>,
     },
     /// Something else changed a file between the question and the answer.
     #[error("{what} changed in the meantime; nothing was done")]
     Raced {
-        /// What changed.
+        /// The change.
         what: String,
     },
     /// The user said no.
@@ -155,7 +155,7 @@ impl MarketError {
         }
     }
 
-    /// What to do next, if there is one thing to do.
+    /// Returns the next step, if there is just one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Home(e) => e.hint(),

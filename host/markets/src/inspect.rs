@@ -21,7 +21,7 @@ pub const MANIFEST_BYTES: u64 = 1 << 20;
 /// More notes on one plugin than anyone reads.
 const MAX_LEFT_OUT: usize = 100;
 
-/// What is known about a plugin's contents.
+/// A plugin's contents, as far as they are known.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Inspection {
     /// The commit that was read; none for plain directories.
@@ -34,7 +34,7 @@ pub struct Inspection {
     pub servers: Vec<Server>,
     /// `skills`, `commands`, `agents`, `hooks`, `lsp`; none if its files were not read.
     pub brings: Option<Vec<String>>,
-    /// What is left out and why, one sentence each.
+    /// The parts that are left out and why, one sentence each.
     pub left_out: Vec<String>,
     /// Options that it asks for.
     pub options: BTreeMap<String, UserOption>,
@@ -64,7 +64,7 @@ pub struct Files {
     pub mcp_json: Option<Vec<u8>>,
     /// Files that a manifest names, if they were found.
     pub named: BTreeMap<RelPath, Vec<u8>>,
-    /// What is in the plugin's own directories; none if only files were read.
+    /// The contents of the plugin's own directories; none if only files were read.
     pub brings: Option<Vec<String>>,
 }
 
@@ -103,7 +103,7 @@ fn read(tree: &Tree, path: &str) -> Result<Option<Vec<u8>>, NetError> {
     }
 }
 
-/// What a plugin's default places contain.
+/// Returns the kinds of content in a plugin's default places.
 fn in_directories(tree: &Tree) -> Result<Vec<String>, NetError> {
     let mut brings = Vec::new();
     for item in tree.list(&RelPath::root())? {

@@ -25,9 +25,9 @@ pub struct Installed {
     pub id: PluginId,
     /// Its record.
     pub record: InstalledPlugin,
-    /// What its servers still need from the environment.
+    /// The variables and secrets that its servers still need from the environment.
     pub missing: Vec<Missing>,
-    /// What went differently than expected, one sentence each.
+    /// Differences from the plan, one sentence each.
     pub notes: Vec<String>,
     /// Whether it was already installed, unchanged.
     pub unchanged: bool,
@@ -41,7 +41,7 @@ pub struct RemovedPlugin {
     pub id: PluginId,
     /// The keys that were removed from mcp.json
     pub servers: Vec<String>,
-    /// What stays and why, one sentence each
+    /// The files that stay and why, one sentence each
     pub notes: Vec<String>,
 }
 
@@ -57,7 +57,7 @@ pub struct SwitchedPlugin {
     pub changed: bool,
     /// The keys that were added to mcp.json or removed from it
     pub servers: Vec<String>,
-    /// What stays and why, one sentence each
+    /// The files that stay and why, one sentence each
     pub notes: Vec<String>,
 }
 
@@ -189,7 +189,7 @@ impl Markets {
                 servers.push(server.key.clone());
             }
         }
-        documents.plugins.remove(&id);
+        documents.plugins.remove(&id)?;
         documents.settings.set_plugin(&id, None)?;
         documents.commit(&self.home, &lock)?;
         notes.extend(documents.drop_trees(&self.home, &lock));

@@ -1,7 +1,7 @@
 //! Names that imitate others.
 
-/// What a name looks like at a glance: similar letters and digits become one, and separators disappear. A reader
-/// can't tell two names with the same skeleton apart.
+/// Returns a name's skeleton: similar letters and digits become one, and separators disappear. A reader can't tell two
+/// names with the same skeleton apart.
 pub(crate) fn skeleton(name: &str) -> String {
     let mut seen: String = name.chars().filter(|c| !matches!(c, '-' | '_' | '.' | ' ')).collect();
     // A capital I looks like a small L; so does a small I here, because a name may come in either case.

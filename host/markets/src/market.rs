@@ -38,7 +38,7 @@ pub struct AddOptions {
 pub struct Added {
     /// As it is registered.
     pub market: MarketSettings,
-    /// What it holds.
+    /// Its listing.
     pub listing: Listing,
     /// Whether it was already registered, from the same source.
     pub known: bool,
@@ -48,7 +48,7 @@ pub struct Added {
     pub notes: Vec<String>,
 }
 
-/// What an update of one marketplace did.
+/// The result of updating one marketplace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct UpdatedMarket {
     /// The marketplace
@@ -79,7 +79,7 @@ pub struct RemovedMarket {
     pub installed_plugins: Vec<PluginId>,
 }
 
-/// What a reference means.
+/// The meaning of a reference.
 struct Resolved {
     /// Without the document's name yet.
     market: MarketSettings,
@@ -95,7 +95,7 @@ const MAX_LOCATION: usize = 2048;
 pub struct MarketStatus {
     /// As it is registered.
     pub market: MarketSettings,
-    /// What is known about it; none until it is fetched.
+    /// Its listing; none until it is fetched.
     pub listing: Option<Listing>,
 }
 

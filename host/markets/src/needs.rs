@@ -1,4 +1,4 @@
-//! What servers need and nobody has set yet.
+//! Variables and secrets that servers need and that are not set yet.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ pub struct Missing {
 }
 
 impl Missing {
-    /// What to do about it once the plugin is installed: one sentence.
+    /// Returns the next step once the plugin is installed: one sentence.
     pub fn advice(&self, id: &PluginId) -> String {
         let Self { name, variable, secret, .. } = self;
         let export =
@@ -75,7 +75,7 @@ pub(crate) fn options_of(
     options
 }
 
-/// What servers need that neither the values nor the environment give.
+/// Returns the variables and secrets that servers need and that neither the values nor the environment give.
 pub(crate) fn needed(
     servers: &[&Reads],
     declared: &BTreeMap<String, UserOption>,

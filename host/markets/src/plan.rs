@@ -30,9 +30,9 @@ pub struct PlannedServer {
     pub key: String,
     /// How it is reached.
     pub transport: Transport,
-    /// What it reads.
+    /// The placeholders that it reads.
     pub reads: Reads,
-    /// Who owns the key.
+    /// The owner of the key, if it is taken.
     pub clash: Option<Clash>,
     /// The user chose to leave it out.
     pub skipped: bool,
@@ -69,13 +69,13 @@ pub struct InstallPlan {
     pub source: String,
     /// Its servers.
     pub servers: Vec<PlannedServer>,
-    /// What is left out and why, one sentence each.
+    /// The parts that are left out and why, one sentence each.
     pub left_out: Vec<String>,
     /// Options of `userConfig`.
     pub options: BTreeMap<String, UserOption>,
     /// The digest of its files.
     pub digest: String,
-    /// What is installed under this id now.
+    /// The plugin that is installed under this id now.
     pub present: Option<InstalledPlugin>,
     /// Whether it is already installed like this, with its entries in place.
     pub unchanged: bool,
@@ -303,7 +303,7 @@ pub(crate) fn planned(
     Ok(planned)
 }
 
-/// What the user gave so far, and now. For a secret, at most a reference is stored.
+/// Returns the user's values so far and now. For a secret, at most a reference is stored.
 pub(crate) fn merged(
     plan: &InstallPlan,
     present: Option<&InstalledPlugin>,

@@ -130,7 +130,7 @@ impl Markets {
         self.home.byte_cache("inspected", QUOTA)
     }
 
-    /// What is known about an entry pinned to a commit, without a request.
+    /// Returns the remembered inspection of an entry that is pinned to a commit, without a request.
     pub(crate) fn remembered(&self, entry: &PluginEntry) -> Option<Inspection> {
         let Source::Git { repository, path, sha: Some(sha), .. } = &entry.content.as_ref().ok()?.source else {
             return None;

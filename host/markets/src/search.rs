@@ -10,7 +10,7 @@ use crate::listing::Listed;
 use crate::market::MarketStatus;
 use crate::needs::Missing;
 
-/// What to search for.
+/// A search.
 #[derive(Debug, Clone, Default)]
 pub struct Query {
     /// Words; a plugin must have all of them.
@@ -47,7 +47,7 @@ impl Found {
     }
 }
 
-/// What a search found, and what it did not show.
+/// The result of a search, and the number of plugins that it left out.
 #[derive(Debug, Default)]
 pub struct SearchResult {
     /// Best first.
@@ -60,7 +60,7 @@ pub struct SearchResult {
     pub broken: usize,
     /// Marketplaces that were never fetched.
     pub not_fetched: Vec<MarketName>,
-    /// Those of them that the user did not want to fetch.
+    /// The marketplaces that the user did not want to fetch.
     pub declined: Vec<MarketName>,
     /// Problems of the settings, one sentence each.
     pub problems: Vec<String>,

@@ -329,7 +329,7 @@ mod tests {
         }
     }
 
-    /// The same table is in `plugins/market-github/src/claim.rs`.
+    /// Tests the same table as `plugins/market-github/src/claim.rs`.
     #[test]
     fn repositories_of_github_are_told_by_their_names() {
         let long = ["a".repeat(39), "a".repeat(40), "b".repeat(100), "b".repeat(101)];

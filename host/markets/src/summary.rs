@@ -32,7 +32,7 @@ pub struct MarketSummary {
 }
 
 impl MarketSummary {
-    /// What lists show of a marketplace.
+    /// Returns the fields of lists for a marketplace.
     pub fn of(status: &MarketStatus) -> Self {
         let listing = status.listing.as_ref();
         Self {
@@ -71,7 +71,7 @@ pub struct PluginSummary<S = ServerSummary> {
     pub marketplace: String,
     /// Its version, as far as it is known
     pub version: Option<String>,
-    /// What its author says about it
+    /// Its author's description
     pub description: Option<String>,
     /// Its category in the marketplace
     pub category: Option<String>,
@@ -79,7 +79,7 @@ pub struct PluginSummary<S = ServerSummary> {
     pub source: Option<String>,
     /// Its MCP servers; null if aiw has not inspected it, or could not
     pub mcp_servers: Option<Vec<S>>,
-    /// What else it brings: `skills`, `commands`, `agents`, `hooks`, `lsp`; null if aiw has not seen its files
+    /// Its other contents: `skills`, `commands`, `agents`, `hooks`, `lsp`; null if aiw has not seen its files
     pub brings: Option<Vec<String>>,
     /// Whether it is installed
     pub installed: bool,
@@ -175,12 +175,12 @@ impl From<ServerDetails> for ServerSummary {
 /// A plugin with everything known about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PluginDetails {
-    /// What a list shows, with its servers in full.
+    /// The fields of lists, with its servers in full.
     #[serde(flatten)]
     pub summary: PluginSummary<ServerDetails>,
     /// The commit that was inspected
     pub commit: Option<String>,
-    /// What aiw leaves out of it, one sentence each
+    /// The parts that aiw leaves out, one sentence each
     pub left_out: Vec<String>,
     /// The installed version
     pub installed_version: Option<String>,
@@ -217,16 +217,16 @@ pub struct SearchSummary {
 /// How many plugins match a search, but are not shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Hidden {
-    /// Those without an MCP server
+    /// The number of plugins without an MCP server
     pub without_servers: usize,
-    /// Those that aiw has not inspected yet
+    /// The number of plugins that aiw has not inspected yet
     pub not_inspected: usize,
-    /// Those that you can't install
+    /// The number of plugins that you can't install
     pub broken: usize,
 }
 
 impl SearchSummary {
-    /// What a search shows.
+    /// Returns the fields of a search's result.
     pub fn of(result: &SearchResult) -> Self {
         Self {
             plugins: result.plugins.iter().map(PluginSummary::of).collect(),
@@ -253,14 +253,14 @@ pub struct InstalledSummary {
     pub servers: Vec<String>,
     /// The values that its servers need and that are not set, as `--env` names them
     pub missing_env: Vec<String>,
-    /// What went differently than expected, one sentence each
+    /// Differences from the plan, one sentence each
     pub notes: Vec<String>,
     /// Whether it was already installed
     pub unchanged: bool,
 }
 
 impl InstalledSummary {
-    /// What an install or update reports.
+    /// Returns the report of an install or update.
     pub fn of(installed: &Installed) -> Self {
         let record = &installed.record;
         let servers = record.servers.iter().filter(|server| !server.skipped && record.enabled);

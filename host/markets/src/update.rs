@@ -15,7 +15,7 @@ use crate::plan::{InstallPlan, defaults, merged};
 use crate::source::Source;
 use aiw_servers::{reads, visible, visible_json};
 
-/// What an update would do.
+/// The plan of an update.
 pub struct UpdateCheck {
     /// The new version, ready to install.
     pub plan: InstallPlan,
@@ -28,8 +28,7 @@ pub struct UpdateCheck {
 }
 
 impl Markets {
-    /// What an update of an installed plugin would do; `None` if it is up to date and the answers change none of its
-    /// values.
+    /// Plans an update of an installed plugin; `None` if it is up to date and the answers change none of its values.
     pub async fn check_update(&self, id: &PluginId, answers: &Answers) -> Result<Option<UpdateCheck>, MarketError> {
         let record = self.home.plugins()?.get(id)?.ok_or_else(|| MarketError::NotInstalled { name: id.to_string() })?;
         let found = self.find(&id.to_string())?;
@@ -91,13 +90,13 @@ impl Markets {
 }
 
 impl InstallPlan {
-    /// What it changes compared with the installed version, a few words each.
+    /// Returns its changes compared with the installed version, a few words each.
     pub fn changes(&self) -> Vec<String> {
         self.present.as_ref().map(|present| changes(present, self)).unwrap_or_default()
     }
 }
 
-/// What an update changes in the declarations, before substitution, a few words each.
+/// Returns the changes of an update to the declarations, before substitution, a few words each.
 fn changes(old: &InstalledPlugin, new: &InstallPlan) -> Vec<String> {
     let mut changes = Vec::new();
     for server in &new.servers {

@@ -14,12 +14,12 @@ use crate::inspect::{Files, PLUGIN_JSON, inspect};
 use crate::reserved::{is_reserved, looks_reserved};
 use crate::source::Source;
 
-/// What `validate` found.
+/// The result of `validate`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Validation {
     /// Whether there is no error
     pub valid: bool,
-    /// What was checked
+    /// The checked document: a marketplace or a plugin
     #[schemars(extend("enum" = ["marketplace", "plugin"]))]
     pub kind: String,
     /// Errors, one sentence each

@@ -5,7 +5,8 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
-/// What has no more opening brackets can't be nested too deeply for a parser, which gives up at 128 levels.
+/// The number of opening brackets below which a text can't be nested too deeply for a parser, which gives up at 128
+/// levels.
 const FEW: usize = 100;
 
 /// The arguments of a call: an object. It passes as the client wrote it, on one line.
@@ -28,7 +29,7 @@ impl Arguments {
         serde_json::from_str::<Map<String, Value>>(text.get()).ok().map(Self::from)
     }
 
-    /// What they say.
+    /// Parses the arguments.
     pub fn read(&self) -> serde_json::Result<Map<String, Value>> {
         serde_json::from_str(self.0.get())
     }

@@ -32,7 +32,7 @@ pub(crate) struct Subscription {
     pub(crate) sink: SubscriptionSink,
 }
 
-/// What all callers of a session share.
+/// The state that all callers of a session share.
 #[derive(Clone)]
 pub(crate) struct Session {
     pub(crate) subscriptions: Subscriptions,
@@ -60,19 +60,19 @@ const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 /// The levels of log messages, the least important first (RFC 5424).
 pub const LOG_LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
-/// What does not change from request to request.
+/// The part of a caller that stays the same from request to request.
 struct Client {
     peer: Peer<RoleServer>,
     session: Session,
     name: String,
     version: String,
     capabilities: Value,
-    /// It began without a handshake: it gets log messages only for requests that ask for them.
+    /// Whether it began without a handshake: then it gets log messages only for requests that ask for them.
     is_modern: bool,
 }
 
 impl Caller {
-    /// Who sent a request.
+    /// Returns the sender of a request.
     pub(crate) fn of(context: &RequestContext<RoleServer>, session: Session) -> Self {
         let request = Some(context.id.clone());
         let is_modern = context.protocol_version().is_some_and(|version| !version.has_initialize());
@@ -80,20 +80,20 @@ impl Caller {
         Self::new(context.peer.clone(), session, request, info, can, is_modern)
     }
 
-    /// The same client, which gets the log messages that its request asks for.
+    /// Returns this client with the log level that its request asks for.
     pub(crate) fn logged_by(self, meta: &Map<String, Value>) -> Self {
         let level = || meta.get(LOG_LEVEL).and_then(Value::as_str).map(str::to_owned);
         Self { log_level: if self.client.is_modern { level() } else { None }, ..self }
     }
 
-    /// Who has finished the handshake.
+    /// Returns a client that has finished the handshake.
     pub(crate) fn ready(peer: Peer<RoleServer>, session: Session) -> Self {
         let info = peer.peer_info();
         let (name, can) = (info.as_ref().map(|i| i.client_info.clone()), info.map(|i| i.capabilities.clone()));
         Self::new(peer, session, None, name, can, false)
     }
 
-    /// Who sends requests without a session, as one of them says.
+    /// Returns a client without a session, as its request describes it.
     pub(crate) fn unbound(peer: Peer<RoleServer>, session: Session, meta: &RequestMetaObject) -> Self {
         Self::new(peer, session, None, meta.client_info(), meta.client_capabilities(), true)
     }
@@ -112,17 +112,17 @@ impl Caller {
         Self { client: Arc::new(client), request, asker: None, log_level: None }
     }
 
-    /// The same client, which is asked in the answer to its request.
+    /// Returns this client, which is asked in the answer to its request.
     pub(crate) fn asked_by(self, asker: Asker) -> Self {
         Self { asker: Some(asker), ..self }
     }
 
-    /// The same client, in one of its requests.
+    /// Returns this client in one of its requests.
     pub(crate) fn within(&self, request: RequestId) -> Self {
         Self { client: self.client.clone(), request: Some(request), asker: None, log_level: None }
     }
 
-    /// The same client, outside of a request.
+    /// Returns this client outside of a request.
     #[must_use]
     pub fn at_large(&self) -> Self {
         Self { client: self.client.clone(), request: None, asker: None, log_level: None }
@@ -138,7 +138,7 @@ impl Caller {
         &self.client.version
     }
 
-    /// What it can do for a server (`sampling`, `elicitation`, `roots`), in the protocol's form.
+    /// Its capabilities for a server (`sampling`, `elicitation`, `roots`), in the protocol's form.
     pub fn capabilities(&self) -> &Value {
         &self.client.capabilities
     }
@@ -223,7 +223,7 @@ fn notification(method: &str, params: Option<Value>) -> ServerNotification {
 /// One request of a client.
 #[derive(Clone)]
 pub struct Call {
-    /// Who asks.
+    /// The client that calls.
     pub caller: Caller,
     /// Whether the answer is still wanted.
     pub cancelled: Cancelled,

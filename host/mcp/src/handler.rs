@@ -170,7 +170,7 @@ impl ServerHandler for Handler {
         }
     }
 
-    /// What is wrapped, unknown methods, and known ones with invalid parameters.
+    /// Handles wrapped requests, unknown methods, and known ones with invalid parameters.
     async fn on_custom_request(
         &self,
         request: CustomRequest,
@@ -203,7 +203,7 @@ impl ServerHandler for Handler {
     }
 }
 
-/// What tells a result that must say from 2026-07-28 on how long it may be cached.
+/// The fields that mark a result which must say, from 2026-07-28 on, how long it may be cached.
 const CACHEABLE: [&str; 4] = ["prompts", "resources", "resourceTemplates", "contents"];
 
 /// [`Handler`] with its tools and answers inserted unchanged: rmcp's types drop unknown fields.

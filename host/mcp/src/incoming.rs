@@ -23,7 +23,7 @@ pub(crate) const ASKED: &str = "aiw/asked";
 /// The method of a wrapped notification.
 pub(crate) const TOLD: &str = "aiw/told";
 
-/// What rmcp handles itself.
+/// The methods that rmcp handles itself.
 const OWN: [&str; 8] = [
     "initialize",
     "ping",
@@ -96,12 +96,12 @@ impl ToolCall {
         !self.meta.keys().any(|key| key.starts_with("io.modelcontextprotocol/"))
     }
 
-    /// What its progress is reported under.
+    /// Returns the token under which its progress is reported.
     pub(crate) fn progress_token(&self) -> Option<ProgressToken> {
         ProgressToken::deserialize(self.meta.get("progressToken")?).ok()
     }
 
-    /// The same for rmcp.
+    /// Converts the message for rmcp.
     pub(crate) fn for_rmcp(self) -> Option<RxJsonRpcMessage<RoleServer>> {
         let mut params = json!({"name": self.name, "arguments": self.arguments.read().ok()?});
         if !self.meta.is_empty() {

@@ -8,23 +8,23 @@ use serde_json::{Map, Value, json};
 
 use crate::{Arguments, Call, Caller, RpcError, Tool};
 
-/// What a server says about itself.
+/// A server's description of itself.
 #[derive(Debug, Clone)]
 pub struct About {
     /// The name that clients know it by.
     pub name: String,
     /// Its version.
     pub version: String,
-    /// What a model should know before it uses the tools.
+    /// Instructions that a model should read before it uses the tools.
     pub instructions: String,
-    /// What it offers besides tools, in the protocol's form: `{"prompts": {"listChanged": true}}`.
+    /// Its capabilities besides tools, in the protocol's form: `{"prompts": {"listChanged": true}}`.
     pub capabilities: Map<String, Value>,
 }
 
-/// What a server offers.
+/// The offer of a server.
 #[async_trait]
 pub trait Offer: Send + Sync {
-    /// What it says about itself.
+    /// Returns the server's description of itself.
     fn about(&self) -> About;
 
     /// The current tools. This must return at once.
@@ -48,8 +48,8 @@ pub trait Offer: Send + Sync {
     }
 }
 
-/// What a tool answers: a `CallToolResult` as JSON. Some clients show the model only the text, others only the
-/// structure, so our own answers hold every fact in both.
+/// A tool's answer: a `CallToolResult` as JSON. Some clients show the model only the text, others only the structure,
+/// so our own answers hold every fact in both.
 ///
 /// <https://modelcontextprotocol.io/specification/2025-11-25/schema#calltoolresult>
 #[derive(Debug, Clone)]
@@ -74,12 +74,12 @@ impl Answer {
         Self::foreign(self::text(text.as_ref(), true))
     }
 
-    /// What another server answered, unchanged, including unknown kinds of content and fields.
+    /// Returns another server's answer, unchanged, including unknown kinds of content and fields.
     pub fn foreign(result: Map<String, Value>) -> Self {
         Self(Content::Made(result))
     }
 
-    /// The same as it was written. It must be an object.
+    /// Returns another server's answer as it was written. It must be an object.
     pub fn written(result: Box<RawValue>) -> Self {
         Self(Content::Written(result))
     }

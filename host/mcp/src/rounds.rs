@@ -21,7 +21,7 @@ const MOST: usize = 256;
 /// How many questions a client gets at once.
 const QUESTIONS: usize = 16;
 
-/// What a request comes to.
+/// The outcome of a request.
 pub(crate) type Done = Result<Value, ErrorData>;
 
 /// Where the questions of a request go.
@@ -35,7 +35,7 @@ pub(crate) struct Question {
     pub(crate) answer: oneshot::Sender<Value>,
 }
 
-/// What a client adds when it sends a request again.
+/// The additions of a client that sends a request again.
 #[derive(Debug, Default)]
 pub(crate) struct Again {
     /// Which request this was, as aiw said it.
@@ -63,7 +63,7 @@ pub(crate) struct Rounds {
 }
 
 struct Parked {
-    /// What was asked for: another request can't continue it.
+    /// The digest of the request: another one can't continue it.
     what: String,
     work: Work,
     open: Vec<(String, oneshot::Sender<Value>)>,

@@ -21,7 +21,7 @@ pub async fn serve_stdio(offer: Arc<dyn Offer>) {
     speak(offer, Input::standard(), Output::standard()).await;
 }
 
-/// The same over any reader and writer.
+/// Serves an offer over any reader and writer.
 pub async fn serve(offer: Arc<dyn Offer>, input: impl Read + Send + 'static, output: impl Write + Send + 'static) {
     speak(offer, Input::Blocking(Box::new(input)), Output::blocking(output)).await;
 }
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(ids("2025-06-18"), ["\"begin\" null", "null -32600"]);
     }
 
-    /// What a server writes to a client that sends these lines, and leaves when it has `least` lines.
+    /// Returns the lines that a server writes to a client that sends these lines, and leaves when it has `least` lines.
     fn answers(lines: &[Vec<u8>], least: usize) -> Vec<Value> {
         answers_in("2025-11-25", lines, least)
     }

@@ -5,13 +5,13 @@
 //! process may share them: nothing is read or written before the system says that it won't block.
 
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 
 /// Where messages come from.
 pub(crate) enum Input {
     /// A reader, which gets a thread.
     Blocking(Box<dyn Read + Send>),
     /// A pipe or a socket.
-    #[cfg(unix)]
     Ready(unix::Readable),
 }
 
@@ -19,15 +19,13 @@ pub(crate) enum Input {
 pub(crate) struct Output {
     /// A writer, which gets a thread.
     pub(crate) blocking: Box<dyn Write + Send>,
-    /// The same, for what is short and does not block.
-    #[cfg(unix)]
+    /// A writer for short messages that does not block.
     pub(crate) ready: Option<unix::Writable>,
 }
 
 impl Input {
     /// Standard input. It must be called within a runtime.
     pub(crate) fn standard() -> Self {
-        #[cfg(unix)]
         if let Some(readable) = unix::Readable::new(&std::io::stdin()) {
             return Self::Ready(readable);
         }
@@ -37,40 +35,25 @@ impl Input {
 
 impl Output {
     pub(crate) fn blocking(output: impl Write + Send + 'static) -> Self {
-        Self {
-            blocking: Box::new(output),
-            #[cfg(unix)]
-            ready: None,
-        }
+        Self { blocking: Box::new(output), ready: None }
     }
 
     /// Standard output without the standard library's lock: a client that doesn't read would block whatever needs that
     /// lock when the process ends.
     pub(crate) fn standard() -> Self {
-        #[cfg(unix)]
-        {
-            use std::os::fd::AsFd;
-            if let Ok(output) = std::io::stdout().as_fd().try_clone_to_owned() {
-                let ready = unix::Writable::new(&output);
-                return Self { ready, ..Self::blocking(std::fs::File::from(output)) };
-            }
+        if let Ok(output) = std::io::stdout().as_fd().try_clone_to_owned() {
+            let ready = unix::Writable::new(&output);
+            return Self { ready, ..Self::blocking(std::fs::File::from(output)) };
         }
         Self::blocking(std::io::stdout())
     }
 
-    /// What can be written at once.
-    #[cfg(unix)]
+    /// Writes as much as is possible at once.
     pub(crate) fn write_now(&self, bytes: &[u8]) -> Option<std::io::Result<usize>> {
         self.ready.as_ref()?.write(bytes)
     }
-
-    #[cfg(not(unix))]
-    pub(crate) fn write_now(&self, _: &[u8]) -> Option<std::io::Result<usize>> {
-        None
-    }
 }
 
-#[cfg(unix)]
 pub(crate) mod unix {
     use std::io;
     use std::os::fd::{AsFd, OwnedFd};

@@ -2,16 +2,16 @@
 
 use serde_json::{Map, Value, json};
 
-/// What a tool call changes. Clients use it to decide whether to ask the user first.
+/// The effect of a tool call. Clients use it to decide whether to ask the user first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// Nothing. Codex runs such a tool without approval.
     Reads,
-    /// It may change or end existing state.
+    /// The tool may change or end existing state.
     Changes {
         /// A second call with the same arguments changes nothing more.
         idempotent: bool,
-        /// It reaches beyond this machine's own state.
+        /// Whether it reaches beyond this machine's own state.
         open_world: bool,
     },
 }
@@ -67,7 +67,7 @@ impl Tool {
         Some(Self { name, definition })
     }
 
-    /// The same, shown to the model from the start: Claude Code keeps the others behind a search.
+    /// Shows the tool to the model from the start: Claude Code keeps the others behind a search.
     #[must_use]
     pub fn always_loaded(mut self) -> Self {
         self.definition["_meta"] = json!({"anthropic/alwaysLoad": true});

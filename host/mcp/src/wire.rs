@@ -24,7 +24,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::incoming::{MAX_ID, ToolCall, for_rmcp};
 use crate::lane::Lane;
-#[cfg(unix)]
 use crate::stdio::unix::Readable;
 use crate::stdio::{Input, Output};
 
@@ -47,7 +46,7 @@ pub(crate) struct Wire {
     lane: Arc<std::sync::Mutex<Option<Arc<Lane>>>>,
 }
 
-/// What a client sends.
+/// The messages of a client.
 struct Inbox {
     source: Source,
     /// Messages that were read and not taken.
@@ -57,8 +56,11 @@ struct Inbox {
 enum Source {
     /// Read on a thread, each time as much as has come.
     Thread(mpsc::Receiver<VecDeque<Incoming>>),
-    #[cfg(unix)]
-    Here { input: Readable, splitter: Splitter, buffer: Vec<u8> },
+    Here {
+        input: Readable,
+        splitter: Splitter,
+        buffer: Vec<u8>,
+    },
 }
 
 impl Inbox {
@@ -70,7 +72,6 @@ impl Inbox {
                 std::thread::spawn(move || read(input, &sender));
                 Source::Thread(batches)
             }
-            #[cfg(unix)]
             Input::Ready(input) => Source::Here { input, splitter: Splitter::default(), buffer: vec![0; CHUNK] },
         };
         Self { source, next: VecDeque::new() }
@@ -81,9 +82,7 @@ impl Inbox {
         while self.next.is_empty() {
             self.next = match &mut self.source {
                 Source::Thread(batches) => batches.recv().await?,
-                #[cfg(unix)]
                 Source::Here { splitter, .. } if splitter.is_at_end => return None,
-                #[cfg(unix)]
                 Source::Here { input, splitter, buffer } => match input.read(buffer).await.unwrap_or(0) {
                     0 => splitter.end(),
                     read => splitter.split(&buffer[..read]),
@@ -110,14 +109,14 @@ pub(crate) fn takes_batches(version: &ProtocolVersion) -> bool {
     *version == ProtocolVersion::V_2025_03_26
 }
 
-/// What is answered to a batch in any other version.
+/// Returns the answer to a batch in any other version.
 pub(crate) fn no_batches() -> ErrorData {
     ErrorData::invalid_request("batches are not supported: send one message at a time", None)
 }
 
 struct Outgoing {
     line: Vec<u8>,
-    /// Who waits until it is written.
+    /// The sender that waits until it is written.
     written: Option<oneshot::Sender<io::Result<()>>>,
 }
 
@@ -285,7 +284,7 @@ impl Batch {
     }
 }
 
-/// Writes until nobody sends any more, or nobody reads. What is ready at the same time is written at once.
+/// Writes until all senders are gone, or the reader is. Messages that are ready at the same time are written at once.
 async fn write(mut lines: mpsc::UnboundedReceiver<Outgoing>, mut output: Output, gone: CancellationToken) {
     let thread = Thread::new(std::mem::replace(&mut output.blocking, Box::new(io::sink())), gone.clone());
     while let Some(first) = lines.recv().await {
@@ -422,14 +421,14 @@ impl Splitter {
 #[derive(Debug, Default)]
 struct Head {
     id: Id,
-    /// It has a method of any form, so it asks for something.
+    /// Whether it has a method of any form, and so asks for something.
     asks: bool,
 }
 
 /// How a request is identified.
 #[derive(Debug, Default)]
 enum Id {
-    /// It is a notification.
+    /// The message is a notification.
     #[default]
     None,
     /// A valid MCP id: a string or an integer.

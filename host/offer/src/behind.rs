@@ -105,7 +105,7 @@ impl Shared {
         }
     }
 
-    /// What the servers offer besides tools, in the protocol's form.
+    /// Returns the servers' capabilities besides tools, in the protocol's form.
     pub(crate) fn capabilities(&self) -> Map<String, Value> {
         if !self.context.pool.has_servers() {
             return Map::new();
@@ -158,7 +158,7 @@ impl Shared {
     }
 }
 
-/// What the client was told about last.
+/// The lists of which the client was told last.
 #[derive(Clone)]
 struct Lists {
     prompts: u64,

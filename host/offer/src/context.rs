@@ -13,7 +13,7 @@ use crate::error::CallError;
 use crate::kept::Kept;
 use crate::watch::Watch;
 
-/// What every tool uses.
+/// The state that every tool uses.
 pub(crate) struct Context {
     pub(crate) client: Arc<ClientSession>,
     pub(crate) home: Home,
@@ -81,7 +81,7 @@ impl Lane {
     }
 }
 
-/// What a tool answers, as text and as structure.
+/// Returns a tool's answer, as text and as structure.
 pub(crate) fn answer(value: &impl Serialize) -> Result<Answer, CallError> {
     Ok(Answer::of(serde_json::to_value(value).map_err(|e| CallError::Defect { problem: e.to_string() })?))
 }

@@ -63,7 +63,7 @@ fn process(pid: &Option<u32>) -> String {
 }
 
 impl CallError {
-    /// What to do next.
+    /// Returns the next step.
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::UnknownTool { tools, .. } => format!("the tools are {}", tools.join(", ")),

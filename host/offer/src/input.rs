@@ -94,7 +94,7 @@ pub(crate) fn read<T: Input>(given: Map<String, Value>, schema: &Value) -> Resul
     serde_json::from_value(arguments.into()).map_err(|e| CallError::Arguments { problem: e.to_string() })
 }
 
-/// What a property is for, and its allowed values: the hint if it is missing.
+/// Returns a property's description and its allowed values: the hint if it is missing.
 fn about(property: &Value) -> String {
     let description = property["description"].as_str().unwrap_or_default();
     let sentence = description.split(". ").next().unwrap_or_default();

@@ -7,7 +7,7 @@ use aiw_mcp::{Answer, RpcError, value_of};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-/// What all kept results of a session may hold. The oldest go first.
+/// The bytes that all kept results of a session may hold. The oldest go first.
 const MOST_BYTES: usize = 32 << 20;
 
 /// How Codex calls itself.
@@ -91,7 +91,7 @@ impl Kept {
         }
     }
 
-    /// The same for what was read: its text, or its structure, which some clients show instead.
+    /// Cuts a result that was read: its text, or its structure, which some clients show instead.
     fn cut(&self, mut result: Map<String, Value>, limit: usize, shows_structure: bool) -> Answer {
         let texts: Vec<&str> = texts(&result).collect();
         let length: usize = texts.iter().map(|text| text.len()).sum();

@@ -15,7 +15,7 @@ use crate::shared::{Shared, names, own};
 use crate::table::{ToolEntry, instructions, table};
 use crate::toolset::Toolset;
 
-/// What one client session is offered.
+/// The offer for one client session.
 pub struct ClientOffer {
     shared: Arc<Shared>,
 }
@@ -24,7 +24,7 @@ pub struct ClientOffer {
 pub struct Setting {
     /// The client: where it is, whose tasks it sees, and which tools it may see.
     pub client: Arc<ClientSession>,
-    /// What tools mean to the model in use.
+    /// The vectors of tools by the model in use.
     pub meaning: Arc<CurrentMeaning>,
     /// Which of aiw's own tools it offers.
     pub toolsets: Vec<Toolset>,

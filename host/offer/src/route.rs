@@ -67,7 +67,7 @@ pub(crate) struct SearchTools {
 struct Routed {
     message: String,
     tools: Vec<RoutedTool>,
-    /// What their servers say about all of their tools.
+    /// The servers' own words about all of their tools.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<Note>,
 }
@@ -78,7 +78,7 @@ struct Note {
     says: String,
 }
 
-/// What the servers of found tools say about all of their tools, up to some.
+/// Returns the found servers' own words about all of their tools, up to a limit.
 fn notes(context: &Context, found: &Found) -> Vec<Note> {
     let mut servers: Vec<&str> = Vec::new();
     for found in &found.matches {

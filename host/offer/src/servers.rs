@@ -30,7 +30,7 @@ pub(crate) async fn call_tool(context: Arc<Context>, asked: CallTool, call: Call
     pass(&context, &asked.server, &asked.tool, asked.arguments.into(), &call).await
 }
 
-/// The same by the parts of a proxied name.
+/// Calls a tool by the parts of its proxied name.
 pub(crate) async fn pass(
     context: &Context,
     server: &str,
@@ -47,7 +47,7 @@ pub(crate) async fn pass(
     context.kept.fit(result, call.caller.name()).map_err(CallError::Rpc)
 }
 
-/// An error that is no longer than a client takes. Nobody reads on in one.
+/// Cuts an error to the length that a client takes. Errors have no next page.
 fn cut(mut error: RpcError, room: usize) -> RpcError {
     if error.message.len() > room {
         error.message = format!("{} [aiw cut this error]", &error.message[..error.message.floor_char_boundary(room)]);

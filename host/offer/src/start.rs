@@ -51,7 +51,7 @@ pub(crate) struct Started {
     next: String,
 }
 
-/// What to start, as requested.
+/// Returns the request for a task.
 fn request(context: &Context, asked: StartTask) -> Result<RunRequest, CallError> {
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let model = given(asked.model);

@@ -33,7 +33,7 @@ Before you do by hand what a tool could do, ask intelligent_route: it finds the 
 const HISTORY: &str = "\
 search_history finds what was said in the user's past sessions with AI CLIs: ask it when they refer to earlier work.";
 
-/// What a model should know before it uses the tools of these toolsets; fewer than 150 words.
+/// Returns the instructions that a model should read before it uses the tools of these toolsets; fewer than 150 words.
 pub(crate) fn instructions(toolsets: &[Toolset], has_servers: bool) -> String {
     let parts = [
         (Toolset::Tasks, TASKS),

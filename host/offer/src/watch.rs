@@ -32,7 +32,7 @@ struct Groups {
     running: BTreeMap<u64, Group>,
 }
 
-/// What one thread watches.
+/// The tasks that one thread watches.
 #[derive(Default)]
 struct Group {
     waiting: BTreeMap<TaskId, Vec<oneshot::Sender<()>>>,

@@ -49,7 +49,7 @@ pub(crate) fn agreed_origins(provider: &Provider) -> BTreeSet<String> {
     pinned.chain(&provider.base_urls).map(|(_, url)| origin(url)).collect()
 }
 
-/// The same, wherever the preset points: for lists, and if no secret is sent.
+/// Returns the account wherever the preset points: for lists, and if no secret is sent.
 pub fn unchecked_account(provider: &Provider, known: &KnownPreset) -> Account {
     let mut base_urls = provider.base_urls.clone();
     for (family, url) in &known.preset.base_urls {
@@ -126,7 +126,7 @@ impl Clis {
         self.0.iter().map(|known| known.cli)
     }
 
-    /// Those among them, with their APIs.
+    /// Returns those of the CLIs that it can serve, with their APIs.
     pub(crate) fn of(&self, clis: &[CliKind]) -> Vec<CliApis> {
         clis.iter().filter_map(|cli| self.0.iter().find(|known| known.cli == *cli).copied()).collect()
     }

@@ -33,7 +33,7 @@ pub trait Adapters: Send + Sync {
     /// Connects to the host of a URL and sends nothing.
     async fn try_connection(&self, url: &str) -> Result<(), AdapterError>;
 
-    /// What a CLI should be told.
+    /// Asks a component for the intent of a start.
     async fn plan(&self, component: &ExtensionId, account: &Account, target: &Target) -> Result<Intent, AdapterError>;
 
     /// Asks the provider once whether it is reachable and whether the key is valid.
@@ -87,7 +87,7 @@ pub enum AdapterError {
     Component {
         /// For the exit code.
         kind: ErrorKind,
-        /// What to do next.
+        /// The next step.
         hint: Option<String>,
         /// Why.
         source: Box<dyn Error + Send + Sync>,
@@ -104,7 +104,7 @@ impl AdapterError {
         }
     }
 
-    /// What to do next, if there is one thing to do.
+    /// Returns the next step, if there is just one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::UnknownPreset { .. } => Some("`aiw provider presets` lists them".into()),

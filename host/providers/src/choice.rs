@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use aiw_core::{CliKind, one_line, shell_word};
 use aiw_home::{HomeError, OWN, Project, ProvidersFile, Settings, TrustedProject, user_home};
 
-/// What decided.
+/// The source of a choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// `-p`
@@ -30,12 +30,12 @@ impl Decision {
     }
 }
 
-/// What was chosen.
+/// A chosen provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
     /// The provider's name; none for the CLI's own configuration.
     pub name: Option<String>,
-    /// What decided.
+    /// The source of the choice.
     pub decision: Decision,
     /// Something that was ignored, as a sentence.
     pub note: Option<String>,

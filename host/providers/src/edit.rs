@@ -25,7 +25,7 @@ pub struct Changes {
     pub model: Option<String>,
     /// The CLIs that it is for.
     pub clis: Vec<CliKind>,
-    /// What it is for, in the user's words; empty text removes it.
+    /// The user's words for its use; empty text removes them.
     pub scenario: Option<String>,
     /// Variables of its runs; `${NAME}` reads another at each run.
     pub env: Vec<(EnvName, String)>,
@@ -66,7 +66,7 @@ pub struct Added {
     pub provider: ProviderSummary,
     /// Whether it was there before.
     pub existed: bool,
-    /// What the user should know, a sentence each.
+    /// Notes for the user, a sentence each.
     pub notes: Vec<String>,
 }
 
@@ -100,7 +100,7 @@ enum Wanted {
     No,
     /// The provider is new.
     New,
-    /// It now points elsewhere, and its secrets don't move with it.
+    /// The provider now points elsewhere, and its secrets don't move with it.
     Moved {
         /// Whether it had any secrets.
         had_one: bool,
@@ -114,7 +114,7 @@ struct Given {
     places: BTreeSet<String>,
 }
 
-/// What to write.
+/// A change that is not written yet.
 struct Pending {
     /// The existing entry.
     before: Option<Provider>,

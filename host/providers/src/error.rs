@@ -88,7 +88,7 @@ pub enum ProviderError {
         secret: String,
         /// The end of a sentence.
         problem: String,
-        /// What to do next.
+        /// The next step.
         hint: String,
     },
     /// A secret of the provider's can't be read.
@@ -142,7 +142,7 @@ pub enum ProviderError {
     /// Not a valid model name.
     #[error("`{}` is not a valid model name", one_line(.model, 80))]
     Model {
-        /// What was given.
+        /// The given text.
         model: String,
     },
     /// A secret as an argument.
@@ -251,7 +251,7 @@ impl ProviderError {
         }
     }
 
-    /// What to do next, if there is one thing to do.
+    /// Returns the next step, if there is just one.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Home(e) => return e.hint(),

@@ -29,10 +29,10 @@ pub struct ProviderSummary {
     pub default: bool,
     /// Whether its secrets are there
     pub secret: SecretState,
-    /// What it is for, in the user's words.
+    /// The user's words for its use.
     #[serde(skip)]
     pub scenario: Option<String>,
-    /// What is missing for its runs, if a variable would supply it.
+    /// The missing variable, if one would supply what its runs need.
     #[serde(skip)]
     pub missing_variable: Option<String>,
     /// Whether the preset takes no token, or none is needed.
@@ -54,7 +54,7 @@ pub enum SecretState {
 /// A provider with everything about it; no secret.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ProviderDetails {
-    /// What a list shows.
+    /// The fields of lists.
     #[serde(flatten)]
     pub summary: ProviderSummary,
     /// The preset's label.
@@ -62,7 +62,7 @@ pub struct ProviderDetails {
     pub label: String,
     /// The model for its runs
     pub model: Option<String>,
-    /// What you use it for, in your words
+    /// Your words for its use
     pub scenario: Option<String>,
     /// The extension that knows the preset
     #[schemars(with = "Option<String>")]
@@ -94,7 +94,7 @@ pub struct ProviderDetails {
 pub enum Variable {
     /// As it stands.
     Plain(String),
-    /// It looks like a secret that someone wrote there by hand.
+    /// The value looks like a secret that someone wrote there by hand.
     LooksSecret,
     /// A reference.
     Reference(SecretRef),
@@ -103,7 +103,7 @@ pub enum Variable {
 /// A preset that a provider can be added from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PresetSummary {
-    /// What `--preset` takes
+    /// The value for `--preset`
     pub id: String,
     /// Its name for people
     pub label: String,

@@ -77,13 +77,6 @@ pub(crate) fn in_vault(provider: &Provider) -> Vec<SecretName> {
     names.collect()
 }
 
-/// The providers that refer to a secret of the vault.
-fn users(file: &ProvidersFile, name: &SecretName) -> Vec<String> {
-    let wanted = SecretRef::Vault(name.clone());
-    let users = file.providers().iter().filter(|provider| provider.references().any(|known| *known == wanted));
-    users.map(|provider| provider.name.to_string()).collect()
-}
-
 /// Removes those secrets from the vault that no provider uses anymore.
 pub(crate) fn forget(
     home: &Home,
@@ -93,7 +86,7 @@ pub(crate) fn forget(
 ) -> Result<Vec<SecretName>, ProviderError> {
     let mut gone = Vec::new();
     for secret in secrets {
-        if users(file, &secret).is_empty() && home.vault().is_taken(&secret) {
+        if file.users_of(&secret).next().is_none() && home.vault().is_taken(&secret) {
             home.vault().remove(lock, &secret)?;
             gone.push(secret);
         }
@@ -108,7 +101,7 @@ pub(crate) fn free_name(
     provider: &Provider,
 ) -> Result<SecretName, aiw_core::InvalidName> {
     let wanted: SecretName = provider.name.as_str().parse()?;
-    if users(file, &wanted).is_empty() && !home.vault().is_taken(&wanted) {
+    if file.users_of(&wanted).next().is_none() && !home.vault().is_taken(&wanted) {
         return Ok(wanted);
     }
     // Don't lose one that was stored earlier, or for a removed provider of that name.
@@ -135,7 +128,8 @@ pub struct RemovedSecret {
 /// Removes a secret from the vault.
 pub fn remove_secret(home: &Home, name: &SecretName) -> Result<RemovedSecret, ProviderError> {
     let lock = home.lock()?;
-    let providers = users(&home.providers()?, name);
+    let file = home.providers()?;
+    let providers: Vec<String> = file.users_of(name).map(|provider| provider.name.to_string()).collect();
     home.vault().remove(&lock, name)?;
     Ok(RemovedSecret { removed: name.clone(), providers })
 }

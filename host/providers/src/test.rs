@@ -10,7 +10,7 @@ use aiw_core::quoted;
 
 use crate::{AdapterError, ProviderError, Providers, account, secrets};
 
-/// What a provider answered.
+/// A provider's answer.
 #[derive(Debug)]
 pub struct Tested {
     /// How long the first answer took.
@@ -19,11 +19,11 @@ pub struct Tested {
     pub health: Health,
     /// The models that it offers; none if the key is refused.
     pub models: Result<Vec<Model>, AdapterError>,
-    /// What the user should know, a sentence each.
+    /// Notes for the user, a sentence each.
     pub notes: Vec<String>,
 }
 
-/// What a provider answered, for programs.
+/// A provider's answer, for programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TestSummary {
     /// The provider's name
@@ -33,14 +33,14 @@ pub struct TestSummary {
     /// Whether the provider accepts the key
     #[schemars(with = "String", extend("enum" = ["accepted", "refused", "unknown"]))]
     pub key: KeyState,
-    /// What the provider's extension says about it
+    /// The extension's sentence about it
     pub message: String,
     /// The ids of its models, as far as it lists them
     pub models: Vec<String>,
 }
 
 impl TestSummary {
-    /// What a test found.
+    /// Returns the result of a test.
     pub fn of(name: &str, tested: &Tested) -> Self {
         Self {
             name: name.to_owned(),

@@ -42,7 +42,7 @@ struct Set {
     servers: Vec<(String, Arc<Record>)>,
     /// By server and tool.
     ids: HashMap<(String, String), String>,
-    /// What is asked for, and for each thing the tools that will do.
+    /// The requests, and for each thing in them the tools that will do.
     queries: Vec<(String, Vec<Vec<String>>)>,
 }
 

@@ -62,9 +62,9 @@ pub fn forget_logins(home: &Home, key: &str) -> Result<usize, VaultError> {
 /// Why a server does not take what it got.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// It wants a login.
+    /// The server wants a login.
     Login,
-    /// It wants a login that allows more.
+    /// The server wants a login that allows more.
     Scopes(Vec<String>),
     /// The token could not be refreshed for now.
     Trouble(String),

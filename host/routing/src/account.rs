@@ -11,7 +11,7 @@ use crate::access::{forget_logins, mark, read, write};
 use crate::error::PoolError;
 use crate::start::{Ground, headers, resolved, url};
 
-/// What the user wants of a login, over what the server's entry says.
+/// The user's wishes for a login, which override the server's entry.
 #[derive(Debug, Clone, Default)]
 pub struct LoginWishes {
     /// The id of a registered client.
@@ -22,7 +22,7 @@ pub struct LoginWishes {
     pub scopes: Vec<String>,
 }
 
-/// What an entry says about logins: its field `oauth`.
+/// An entry's field `oauth`.
 #[derive(Debug, Default)]
 struct Said {
     client_id: Option<String>,

@@ -168,9 +168,9 @@ pub(crate) fn differences(kind: Kind, before: &Value, now: &Value) -> Vec<Differ
 pub struct Difference {
     /// Its name
     pub field: String,
-    /// What it was; empty if it was not there, or is not known any more
+    /// The former value; empty if it was not there, or is no longer known
     pub before: String,
-    /// What it is now
+    /// The present value
     pub now: String,
 }
 
@@ -194,7 +194,7 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// What is suspicious in an item that a server defines: the end of a sentence for each kind of sign.
+/// Returns the suspicious signs in an item that a server defines: the end of a sentence for each kind of sign.
 pub(crate) fn signs_in(item: &Value, signs: &Signs) -> Vec<String> {
     let mut texts = Vec::new();
     each_text(item, &mut texts);
@@ -203,8 +203,8 @@ pub(crate) fn signs_in(item: &Value, signs: &Signs) -> Vec<String> {
     signs.of(texts.into_iter().chain([whole.as_str()]))
 }
 
-/// What is suspicious in a definition: one sentence each, about the tool. `others` are the names of all tools of all
-/// other servers.
+/// Returns the suspicions about a definition: one sentence each, about the tool. `others` are the names of all tools of
+/// all other servers.
 pub(crate) fn suspicions(definition: &Value, signs: &Signs, others: &dyn Fn(&str) -> bool) -> Vec<String> {
     let mut texts = Vec::new();
     each_text(definition, &mut texts);

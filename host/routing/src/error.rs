@@ -1,5 +1,6 @@
 //! Why a server behind aiw can't be used.
 
+use std::fmt;
 use std::time::Duration;
 
 use aiw_core::{ErrorKind, closest, one_line, quoted, quoted_list, shell_word};
@@ -15,7 +16,6 @@ use crate::record::Record;
 #[derive(Debug, thiserror::Error)]
 pub enum PoolError {
     /// No server has that name.
-    #[error("there is no MCP server {}", quoted(.name))]
     NoServer {
         /// The name as given.
         name: String,
@@ -23,7 +23,6 @@ pub enum PoolError {
         known: Vec<String>,
     },
     /// The server has no such tool.
-    #[error("the MCP server {} has no tool {}", quoted(.server), quoted(.tool))]
     NoTool {
         /// The server.
         server: String,
@@ -33,7 +32,6 @@ pub enum PoolError {
         known: Vec<String>,
     },
     /// The profile of this session does not allow it.
-    #[error("the profile of this session does not allow the tool {} of the MCP server {}", quoted(.tool), quoted(.server))]
     NotAllowed {
         /// The server.
         server: String,
@@ -41,7 +39,6 @@ pub enum PoolError {
         tool: String,
     },
     /// The server has changed the tool since it was first seen.
-    #[error("the MCP server {} has changed its tool {}, so aiw withholds it", quoted(.server), quoted(.tool))]
     Withheld {
         /// The server.
         server: String,
@@ -49,7 +46,6 @@ pub enum PoolError {
         tool: String,
     },
     /// The definition of the tool is suspicious, and the user has not looked at it.
-    #[error("aiw withholds the tool {} of the MCP server {}: its definition is suspicious", quoted(.tool), quoted(.server))]
     Suspicious {
         /// The server.
         server: String,
@@ -57,13 +53,11 @@ pub enum PoolError {
         tool: String,
     },
     /// The user has switched the server off.
-    #[error("the MCP server {} is disabled", quoted(.server))]
     Disabled {
         /// The server.
         server: String,
     },
     /// Its entry can't be used.
-    #[error("the MCP server {} {problem}", quoted(.server))]
     Declaration {
         /// The server.
         server: String,
@@ -71,15 +65,13 @@ pub enum PoolError {
         problem: String,
     },
     /// Its entry needs variables that are not set.
-    #[error("the MCP server {} needs {}", quoted(.server), listed(.names))]
     Missing {
         /// The server.
         server: String,
-        /// What is missing: variables of the environment, secrets.
+        /// The missing variables of the environment and secrets.
         names: Vec<String>,
     },
     /// Its program could not be started.
-    #[error("the MCP server {} does not start: {source}", quoted(.server))]
     Spawn {
         /// The server.
         server: String,
@@ -87,23 +79,27 @@ pub enum PoolError {
         source: Box<SupervisorError>,
     },
     /// There is no such program.
-    #[error("the MCP server {} does not start: there is no program `{}`", quoted(.server), one_line(.program, 200))]
     NoProgram {
         /// The server.
         server: String,
         /// The command of its entry.
         program: String,
     },
-    /// It was started and didn't begin a session.
-    #[error("the MCP server {} does not start: {problem}", quoted(.server))]
+    /// The server was started and didn't begin a session.
     Start {
         /// The server.
         server: String,
-        /// What happened.
+        /// The problem.
         problem: String,
     },
-    /// It has failed so often that aiw leaves it alone for a while.
-    #[error("the MCP server {} has failed {failures} times in a row, so aiw waits {} s before it tries again: {last}", quoted(.server), .wait.as_secs().max(1))]
+    /// The server failed a moment ago, and this call waited for that start.
+    Failed {
+        /// The server.
+        server: String,
+        /// The failure, without the server's name.
+        problem: String,
+    },
+    /// The server has failed so often that aiw leaves it alone for a while.
     Open {
         /// The server.
         server: String,
@@ -114,30 +110,26 @@ pub enum PoolError {
         /// The last failure, without the server's name.
         last: String,
     },
-    /// It ended, or the connection did, before it answered.
-    #[error("the MCP server {} ended before it answered{}", quoted(.server), after(.last))]
+    /// The server ended, or the connection did, before it answered.
     Ended {
         /// The server.
         server: String,
         /// How it ended and its last words, if they are known.
         last: Option<String>,
     },
-    /// It didn't answer in time.
-    #[error("the MCP server {} did not answer within {} s", quoted(.server), .after.as_secs())]
+    /// The server didn't answer in time.
     Slow {
         /// The server.
         server: String,
         /// How long it had.
         after: Duration,
     },
-    /// It wants a login.
-    #[error("the MCP server {} needs a login: the user runs {}", quoted(.server), shown_command("login", .server))]
+    /// The server wants a login.
     Login {
         /// The server.
         server: String,
     },
     /// The login allows too little for this.
-    #[error("the MCP server {} wants a login that allows more: the user runs `{}`", quoted(.server), login(.server, .scopes))]
     Scopes {
         /// The server.
         server: String,
@@ -145,7 +137,6 @@ pub enum PoolError {
         scopes: Vec<String>,
     },
     /// Its token is too old, and there is no new one for now.
-    #[error("the MCP server {} {problem}", quoted(.server))]
     Refresh {
         /// The server.
         server: String,
@@ -153,7 +144,6 @@ pub enum PoolError {
         problem: String,
     },
     /// The login failed.
-    #[error("can't log in to the MCP server {}: {source}", quoted(.server))]
     LoginFailed {
         /// The server.
         server: String,
@@ -161,7 +151,6 @@ pub enum PoolError {
         source: Box<OAuthError>,
     },
     /// The vault, where tokens are kept.
-    #[error("can't keep the login of the MCP server {}: {source}", quoted(.server))]
     Vault {
         /// The server.
         server: String,
@@ -169,13 +158,10 @@ pub enum PoolError {
         source: Box<VaultError>,
     },
     /// The client no longer waits.
-    #[error("the call was cancelled")]
     Cancelled,
     /// The server's own error, which passes on unchanged.
-    #[error("{0}")]
     Rpc(Box<RpcError>),
     /// The connection failed in another way.
-    #[error("the MCP server {} can't be asked: {source}", quoted(.server))]
     Client {
         /// The server.
         server: String,
@@ -183,7 +169,6 @@ pub enum PoolError {
         source: Box<ClientError>,
     },
     /// A file of the home.
-    #[error(transparent)]
     Home(#[from] HomeError),
 }
 
@@ -215,10 +200,6 @@ fn listed(names: &[String]) -> String {
     if more == 0 { shown.join(", ") } else { format!("{}, and {more} more", shown.join(", ")) }
 }
 
-fn after(last: &Option<String>) -> String {
-    last.as_ref().map(|last| format!(": {last}")).unwrap_or_default()
-}
-
 impl PoolError {
     /// The kind, for the exit code.
     pub fn kind(&self) -> ErrorKind {
@@ -238,7 +219,7 @@ impl PoolError {
         }
     }
 
-    /// What to do next, if there is one thing to do.
+    /// Returns the next step, if there is just one.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoServer { known, .. } if known.is_empty() => "`aiw mcp add NAME -- COMMAND` adds one".into(),
@@ -256,7 +237,10 @@ impl PoolError {
                 format!("set {} where aiw starts, or store a secret and name it in mcp.json", listed(names))
             }
             Self::NoProgram { .. } => "install it, or correct `command` in mcp.json".into(),
-            Self::Start { server, .. } | Self::Open { server, .. } | Self::Ended { server, .. } => {
+            Self::Start { server, .. }
+            | Self::Failed { server, .. }
+            | Self::Open { server, .. }
+            | Self::Ended { server, .. } => {
                 let (logs, doctor) = (shown_command("logs", server), shown_command("doctor", server));
                 format!("{logs} shows what it wrote; {doctor} tries it")
             }
@@ -295,8 +279,75 @@ impl PoolError {
 
     /// The failure without the server's name, for a place that names it already.
     pub fn brief(&self) -> String {
-        let text = self.to_string();
-        let named = text.strip_prefix("the MCP server `").and_then(|rest| rest.split_once("` "));
-        named.map_or(text.clone(), |(_, rest)| rest.to_owned())
+        self.words().1
+    }
+
+    /// The server that a sentence about the failure begins with, if it does, and the rest of the sentence.
+    fn words(&self) -> (Option<&str>, String) {
+        let (server, rest) = match self {
+            Self::NoTool { server, tool, .. } => (server, format!("has no tool {}", quoted(tool))),
+            Self::Withheld { server, tool } => {
+                (server, format!("has changed its tool {}, so aiw withholds it", quoted(tool)))
+            }
+            Self::Disabled { server } => (server, "is disabled".to_owned()),
+            Self::Declaration { server, problem }
+            | Self::Refresh { server, problem }
+            | Self::Failed { server, problem } => (server, problem.clone()),
+            Self::Missing { server, names } => (server, format!("needs {}", listed(names))),
+            Self::Spawn { server, source } => (server, format!("does not start: {source}")),
+            Self::NoProgram { server, program } => {
+                (server, format!("does not start: there is no program `{}`", one_line(program, 200)))
+            }
+            Self::Start { server, problem } => (server, format!("does not start: {problem}")),
+            Self::Open { server, failures, wait, last } => {
+                let wait = wait.as_secs().max(1);
+                let rest = format!("has failed {failures} times in a row, so aiw waits {wait} s before it tries again");
+                (server, format!("{rest}: {last}"))
+            }
+            Self::Ended { server, last } => {
+                let last = last.as_ref().map(|last| format!(": {last}")).unwrap_or_default();
+                (server, format!("ended before it answered{last}"))
+            }
+            Self::Slow { server, after } => (server, format!("did not answer within {} s", after.as_secs())),
+            Self::Login { server } => {
+                (server, format!("needs a login: the user runs {}", shown_command("login", server)))
+            }
+            Self::Scopes { server, scopes } => {
+                (server, format!("wants a login that allows more: the user runs `{}`", login(server, scopes)))
+            }
+            Self::Client { server, source } => (server, format!("can't be asked: {source}")),
+            Self::NoServer { name, .. } => return (None, format!("there is no MCP server {}", quoted(name))),
+            Self::NotAllowed { server, tool } => {
+                let (server, tool) = (quoted(server), quoted(tool));
+                let text =
+                    format!("the profile of this session does not allow the tool {tool} of the MCP server {server}");
+                return (None, text);
+            }
+            Self::Suspicious { server, tool } => {
+                let (server, tool) = (quoted(server), quoted(tool));
+                let text =
+                    format!("aiw withholds the tool {tool} of the MCP server {server}: its definition is suspicious");
+                return (None, text);
+            }
+            Self::LoginFailed { server, source } => {
+                return (None, format!("can't log in to the MCP server {}: {source}", quoted(server)));
+            }
+            Self::Vault { server, source } => {
+                return (None, format!("can't keep the login of the MCP server {}: {source}", quoted(server)));
+            }
+            Self::Cancelled => return (None, "the call was cancelled".to_owned()),
+            Self::Rpc(error) => return (None, error.to_string()),
+            Self::Home(error) => return (None, error.to_string()),
+        };
+        (Some(server), rest)
+    }
+}
+
+impl fmt::Display for PoolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.words() {
+            (Some(server), rest) => write!(f, "the MCP server {} {rest}", quoted(server)),
+            (None, whole) => f.write_str(&whole),
+        }
     }
 }

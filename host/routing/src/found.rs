@@ -23,7 +23,7 @@ pub struct Configured {
     pub scope: Scope,
     /// The directory of the file that declares it.
     pub directory: PathBuf,
-    /// What it declares, or the end of a sentence that says why it can't be used.
+    /// The declaration, or the end of a sentence that says why it can't be used.
     pub server: Result<Server, String>,
     /// Its settings.
     pub settings: ServerSettings,
@@ -52,8 +52,8 @@ pub struct Places {
 }
 
 impl Places {
-    /// Those of a home and of the project that a directory belongs to: by the nearest `.mcp.json` in it or above it, not
-    /// beyond the root of a repository and not in the user's home.
+    /// Returns the places of a home and of the project that a directory belongs to: by the nearest `.mcp.json` in it or
+    /// above it, not beyond the root of a repository and not in the user's home.
     pub fn of(home: Home, directory: &Path) -> Self {
         let stop = user_home();
         // Trust belongs to a path without links.

@@ -74,7 +74,6 @@ fn append(path: &Path, text: &str) -> std::io::Result<()> {
 fn open(path: &Path) -> std::io::Result<File> {
     let mut options = File::options();
     options.create(true).append(true);
-    #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
 }

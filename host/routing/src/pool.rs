@@ -86,7 +86,7 @@ impl Offered<Value> {
     }
 }
 
-/// What is known about a server.
+/// The state of a server.
 #[derive(Debug, Clone)]
 pub struct Status {
     /// Its key.
@@ -95,9 +95,9 @@ pub struct Status {
     pub scope: Scope,
     /// How it is reached; none if its entry can't be used.
     pub transport: Option<Transport>,
-    /// What it runs or reaches.
+    /// The command that it runs, or the address that it reaches.
     pub target: String,
-    /// It is offered to clients.
+    /// Whether it is offered to clients.
     pub enabled: bool,
     /// Its state in this process.
     pub state: State,
@@ -105,9 +105,9 @@ pub struct Status {
     pub pid: Option<u32>,
     /// Why it can't be used, or failed last.
     pub error: Option<String>,
-    /// What is known from its last start.
+    /// The record of its last start.
     pub record: Option<Arc<Record>>,
-    /// What its tools cost a client, in tokens.
+    /// The cost of its tools for a client, in tokens.
     pub tokens: usize,
 }
 
@@ -148,7 +148,8 @@ impl Pool {
         self.inner.profile.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What a server tells a model about its tools, if the user has accepted it or it is as it was at first sight.
+    /// Returns a server's instructions about its tools, if the user has accepted them or they are as they were at first
+    /// sight.
     pub fn instructions(&self, server: &str) -> Option<String> {
         self.inner.slot(server).ok()?.record()?.instructions().map(str::to_owned)
     }
@@ -455,7 +456,7 @@ impl Pool {
         }
     }
 
-    /// What is known about each server.
+    /// Returns the state of each server.
     pub fn status(&self) -> Vec<Status> {
         self.inner.slots().iter().map(status).collect()
     }
@@ -564,7 +565,7 @@ fn field_of(offered: &Offered<Value>) -> &'static str {
     kind.identity()
 }
 
-/// What a server claims by a resource or template.
+/// Returns a server's claim by a resource or template.
 fn claim_of(offered: &Offered<Value>) -> Option<Claim<'_>> {
     let field = field_of(offered);
     let text = offered.definition[field].as_str()?;
@@ -574,7 +575,7 @@ fn claim_of(offered: &Offered<Value>) -> Option<Claim<'_>> {
     Claim::template(&offered.server, text)
 }
 
-/// What all servers claim by their resources and templates.
+/// Returns the claims of all servers by their resources and templates.
 fn claims<'a>(resources: &'a [Offered<Value>], templates: &'a [Offered<Value>]) -> impl Iterator<Item = Claim<'a>> {
     resources.iter().chain(templates).filter_map(claim_of)
 }
@@ -712,7 +713,7 @@ async fn follow(pool: Weak<Inner>) {
     }
 }
 
-/// What is suspicious in the tools of each server.
+/// Returns the suspicions about the tools of each server.
 pub fn suspicions(statuses: &[Status]) -> Vec<(String, String, String)> {
     let names: BTreeMap<String, Vec<&str>> = statuses
         .iter()

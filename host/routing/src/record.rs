@@ -39,11 +39,11 @@ const MAX_TEXTS: usize = 10_000;
 /// The name of what a server tells a model about all of its tools.
 const INSTRUCTIONS: &str = "instructions";
 
-/// What is known about a server.
+/// The record of a server.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Record {
-    /// What it said about itself: `serverInfo`.
+    /// The server's description of itself: `serverInfo`.
     pub server: Value,
     /// Its capabilities, in the protocol's form.
     pub capabilities: Value,
@@ -53,7 +53,7 @@ pub struct Record {
     pub tools: Vec<Definition>,
     /// Each tool as it was at first sight, or as the user has accepted it since.
     pub pins: BTreeMap<String, Definition>,
-    /// What is left out of its lists: one sentence each.
+    /// The items that are left out of its lists: one sentence each.
     left_out: BTreeMap<Kind, Vec<String>>,
     /// Whether its prompts and resources were read too.
     pub is_whole: bool,
@@ -71,7 +71,7 @@ pub struct Record {
     unchanged: Unchanged,
 }
 
-/// What follows from the rest of a record, so it makes no difference.
+/// A value that follows from the rest of a record, so it makes no difference.
 #[derive(Debug, Clone, Default)]
 struct Unchanged(OnceLock<HashSet<String>>);
 
@@ -134,7 +134,7 @@ impl Record {
         self.texts.get(&text_key(kind, item)).is_some_and(|known| *known == text_digest(item))
     }
 
-    /// What it tells a model about its tools, if that is what it was at first sight.
+    /// Returns its instructions about its tools, if they are as they were at first sight.
     pub fn instructions(&self) -> Option<&str> {
         let known = self.items(Kind::Instructions).iter().find(|text| self.is_known_text(Kind::Instructions, text))?;
         known["description"].as_str()
@@ -223,7 +223,7 @@ impl Record {
         self.changes() == other.changes()
     }
 
-    /// What the user is asked about: each tool, prompt, resource and template that is not accepted.
+    /// Returns the changes that the user is asked about: each tool, prompt, resource and template that is not accepted.
     pub fn changes(&self) -> Vec<Change> {
         let signs = LazyCell::new(Signs::new);
         let change = |kind: Kind, before: Option<&Value>, now: &Value| change(kind, before, now, &signs);
@@ -277,7 +277,7 @@ fn usable(kind: Kind, items: Vec<Value>, most: usize, left_out: &mut Vec<String>
     usable
 }
 
-/// What a text is pinned under.
+/// Returns the key under which a text is pinned.
 fn text_key(kind: Kind, item: &Value) -> String {
     format!("{} {}", kind.word(), kind.id_of(item))
 }
@@ -306,7 +306,7 @@ pub struct Change {
     /// Whether it was not seen before, and is suspicious.
     #[serde(skip)]
     pub is_new: bool,
-    /// What is suspicious in it
+    /// The suspicious signs in it
     #[serde(rename = "suspicions")]
     pub signs: Vec<String>,
     /// The fields that changed; all of them for one that was not seen before
@@ -320,7 +320,7 @@ pub struct Records {
 }
 
 impl Records {
-    /// Those of a home.
+    /// Returns the records of a home.
     pub fn new(home: Home) -> Self {
         Self { home }
     }

@@ -18,7 +18,7 @@ pub const SWEEP: Duration = Duration::from_secs(60);
 /// The tools of one client session. Base tools stay; the others are registered, and go when they are not used.
 pub struct DynamicToolRegistry {
     tools: Mutex<Tools>,
-    /// What the client lists; made anew at each change.
+    /// The tools that the client lists; made anew at each change.
     snapshot: RwLock<Arc<[Tool]>>,
 }
 

@@ -100,7 +100,7 @@ impl Relay {
         params
     }
 
-    /// What the client can do for the server.
+    /// Returns the client's capabilities for the server.
     pub(crate) fn capabilities(&self) -> Value {
         let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
         let known = client.as_ref().map(|client| client.capabilities().clone()).unwrap_or_default();

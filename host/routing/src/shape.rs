@@ -14,7 +14,7 @@ const MAX_URI: usize = 2048;
 /// The scheme of the URIs by which aiw tells servers apart.
 pub(crate) const OWN_SCHEME: &str = "aiw";
 
-/// What a server lists.
+/// A kind of item that a server lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
@@ -22,11 +22,11 @@ pub(crate) enum Kind {
     Prompt,
     Resource,
     Template,
-    /// What a server tells a model about all of its tools.
+    /// A server's instructions about all of its tools.
     Instructions,
 }
 
-/// What a field must be. `null` stands for an absent field: several SDKs write it.
+/// The required shape of a field. `null` stands for an absent field: several SDKs write it.
 enum Shape {
     Text,
     Name,
@@ -53,9 +53,9 @@ enum Need {
 
 #[derive(PartialEq)]
 enum Way {
-    /// It is pinned, and passes on.
+    /// The field is pinned, and passes on.
     On,
-    /// It is left out: a server could change it unseen.
+    /// The field is left out: a server could change it unseen.
     Out,
 }
 
@@ -170,7 +170,7 @@ impl Kind {
         self.fields()[0].0
     }
 
-    /// What tells an item from the others of a server; empty if nothing does.
+    /// Returns the field that tells an item from the others of a server; empty if nothing does.
     pub(crate) fn id_of(self, item: &Value) -> &str {
         item[self.identity()].as_str().unwrap_or_default()
     }
@@ -479,14 +479,18 @@ mod tests {
         })
     }
 
-    proptest! {
-        #[test]
-        fn what_passes_the_check_still_passes_it_without_what_is_left_out(item in anything()) {
-            for kind in Kind::ALL {
-                if kind.problem(&item).is_none() {
-                    let passed = kind.passable(&item);
-                    prop_assert_eq!(kind.problem(&passed), None);
-                    prop_assert_eq!(&kind.passable(&passed), &passed);
+    mod fuzz {
+        use super::*;
+
+        proptest! {
+            #[test]
+            fn what_passes_the_check_still_passes_it_without_what_is_left_out(item in anything()) {
+                for kind in Kind::ALL {
+                    if kind.problem(&item).is_none() {
+                        let passed = kind.passable(&item);
+                        prop_assert_eq!(kind.problem(&passed), None);
+                        prop_assert_eq!(&kind.passable(&passed), &passed);
+                    }
                 }
             }
         }

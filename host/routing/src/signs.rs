@@ -6,8 +6,8 @@
 use aiw_core::{is_unsafe, quoted_text};
 use regex::{Regex, bytes};
 
-/// What a sign means, and the expression that finds it. Texts are in lower case, on one line, with all blanks as one
-/// space and without hidden characters. A repetition counts bytes.
+/// The meaning of each sign, and the expression that finds it. Texts are in lower case, on one line, with all blanks as
+/// one space and without hidden characters. A repetition counts bytes.
 const SIGNS: &[(&str, &str)] = &[
     (
         "tells the model what to do before it does anything else",
@@ -107,8 +107,8 @@ impl Signs {
         Self { each: SIGNS.iter().filter_map(built).collect(), lookalikes: Regex::new(MIXED).ok() }
     }
 
-    /// What is suspicious in texts that belong together: the end of a sentence for each kind of sign, once, with the
-    /// place.
+    /// Returns the suspicious signs in texts that belong together: the end of a sentence for each kind of sign, once,
+    /// with the place.
     pub(crate) fn of<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> Vec<String> {
         let mut found: Vec<(&str, String)> = Vec::new();
         let mut add = |what: &'static str, place: &str| {
@@ -143,7 +143,8 @@ impl Signs {
     }
 }
 
-/// What is suspicious in texts that belong together: the end of a sentence for each kind of sign, once, with the place.
+/// Returns the suspicious signs in texts that belong together: the end of a sentence for each kind of sign, once, with
+/// the place.
 pub fn signs<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     Signs::new().of(texts)
 }
@@ -325,10 +326,14 @@ mod tests {
         path.join("tools").is_dir().then_some(path)
     }
 
-    proptest! {
-        #[test]
-        fn no_text_is_too_odd(text in "\\PC{0,200}") {
-            signs([text.as_str()]);
+    mod fuzz {
+        use super::*;
+
+        proptest! {
+            #[test]
+            fn no_text_is_too_odd(text in "\\PC{0,200}") {
+                signs([text.as_str()]);
+            }
         }
     }
 }

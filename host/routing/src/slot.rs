@@ -64,7 +64,7 @@ pub(crate) struct Slot {
     changes: mpsc::UnboundedSender<()>,
 }
 
-/// What is known of its process.
+/// The state of its process.
 #[derive(Debug, Clone, Default)]
 struct Standing {
     state: State,
@@ -73,6 +73,7 @@ struct Standing {
     failures: u32,
     /// No start before this time.
     not_before: Option<Instant>,
+    /// The last failure, without the server's name.
     error: Option<String>,
     used: Option<Instant>,
     pid: Option<u32>,
@@ -83,18 +84,18 @@ struct Standing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// It is not running; the next call starts it.
+    /// The server is not running; the next call starts it.
     #[default]
     Idle,
-    /// It starts.
+    /// The server is starting.
     Starting,
-    /// It runs.
+    /// The server is running.
     Ready,
-    /// It could not be started, or has ended by itself. The next call tries again.
+    /// The server could not be started, or has ended by itself. The next call tries again.
     Failed,
-    /// It has failed too often, and rests.
+    /// The server has failed too often, and rests.
     Resting,
-    /// It wants the user to log in. The next call tries again.
+    /// The server wants the user to log in. The next call tries again.
     Login,
 }
 
@@ -134,7 +135,7 @@ impl Slot {
         self.configured.settings.enabled && self.configured.server.is_ok()
     }
 
-    /// What is known about it, if it was ever started from this declaration.
+    /// Returns its record, if it was ever started from this declaration.
     pub(crate) fn record(&self) -> Option<Arc<Record>> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -198,8 +199,8 @@ impl Slot {
         connecting.await.unwrap_or_else(defect)
     }
 
-    /// The same for a call, for as long as somebody waits for it. How long a call may take says nothing about the start,
-    /// which has a limit of its own.
+    /// Returns a connection for a call, for as long as a caller waits for it. The time limit of a call says nothing
+    /// about the start, which has a limit of its own.
     pub(crate) async fn connected_within(self: &Arc<Self>, call: Option<&Call>) -> Result<Arc<Connection>, PoolError> {
         if let Some(connection) = self.running() {
             return Ok(connection);
@@ -221,8 +222,7 @@ impl Slot {
             if self.standing(|standing| standing.state == State::Login) {
                 return Err(PoolError::Login { server: self.key().to_owned() });
             }
-            let problem = problem.strip_prefix("does not start: ").map(str::to_owned).unwrap_or(problem);
-            return Err(PoolError::Start { server: self.key().to_owned(), problem });
+            return Err(PoolError::Failed { server: self.key().to_owned(), problem });
         }
         self.wait_its_turn().await?;
         self.standing(|standing| {
@@ -350,7 +350,7 @@ impl Slot {
         }
     }
 
-    /// What the server has besides tools, and what it changes later.
+    /// Watches for the server's other lists and their changes.
     fn attend(self: &Arc<Self>, connection: &Arc<Connection>) {
         let (slot, connection) = (Arc::downgrade(self), Arc::downgrade(connection));
         tokio::spawn(async move {
@@ -386,7 +386,7 @@ impl Slot {
         });
     }
 
-    /// Asks a connection that nobody uses whether it still works.
+    /// Pings an idle connection to see whether it still works.
     async fn test(&self, connection: &Arc<Connection>) -> Result<(), PoolError> {
         let used = self.standing(|standing| standing.used);
         if used.is_some_and(|used| used.elapsed() < QUIET) || self.in_flight.load(Ordering::Relaxed) > 0 {
@@ -440,7 +440,7 @@ impl Slot {
         self.in_flight.load(Ordering::Relaxed) == 0 && used.is_none_or(|used| used.elapsed() >= idle)
     }
 
-    /// It ended by itself.
+    /// Records that the server ended by itself.
     async fn ended(self: &Arc<Self>, connection: &Arc<Connection>) {
         let e = self.failure(ClientError::Closed, connection, Duration::ZERO).await;
         self.lost(connection, &e).await;
@@ -479,7 +479,7 @@ impl Slot {
         value_of(&self.pass(method, params, call, connection).await?).map_err(PoolError::from)
     }
 
-    /// The same over a connection, with the result as the server wrote it.
+    /// Forwards a request over a connection. The result is as the server wrote it.
     pub(crate) async fn pass(
         &self,
         method: &str,
@@ -543,7 +543,7 @@ impl Slot {
         if let Some(connection) = connection.filter(|c| c.client.server()["capabilities"]["logging"].is_object()) {
             let params = json!({"level": level});
             let told = async move { drop(connection.client.request("logging/setLevel", Some(params), PING).await) };
-            // One that does not answer makes nobody wait; one that is far away is told all the same.
+            // Don't wait for a server that does not answer; one that is far away still gets the request.
             let _ = tokio::time::timeout(TOLD, tokio::spawn(told)).await;
         }
     }

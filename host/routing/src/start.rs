@@ -26,12 +26,12 @@ const HEARS: Duration = Duration::from_millis(500);
 /// The time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What every server of a session starts with.
+/// The parts that every server of a session starts with.
 #[derive(Clone)]
 pub struct Ground {
     /// The home.
     pub home: Home,
-    /// What leaves the machine.
+    /// The client for requests that leave the machine.
     pub net: aiw_net::Client,
     /// The executable whose `shim` command supervises processes.
     pub executable: PathBuf,

@@ -18,7 +18,7 @@ pub struct ServerEntry {
     pub scope: &'static str,
     /// `stdio` or `http`; null if its entry can't be used
     pub transport: Option<&'static str>,
-    /// What it runs or reaches
+    /// The command that it runs, or the address that it reaches
     pub target: String,
     /// Whether clients see it
     pub enabled: bool,
@@ -61,9 +61,9 @@ pub struct ServerStatus {
     pub tools: usize,
     /// The tools that it has changed or that are suspicious: they are withheld until you accept them
     pub withheld: Vec<String>,
-    /// What it lists and clients can't use: a sentence each
+    /// The items that it lists and clients can't use: a sentence each
     pub left_out: Vec<String>,
-    /// What the definitions of its tools would cost a client, in tokens
+    /// The cost of its tools' definitions for a client, in tokens
     pub tokens: usize,
     /// Its version, as it says
     pub version: Option<String>,
@@ -113,21 +113,21 @@ pub struct ServerTool {
     pub name: String,
     /// The name under which clients see it
     pub proxied: String,
-    /// What it says it does
+    /// Its description
     pub description: String,
     /// Whether it says that it changes nothing
     pub read_only: bool,
-    /// What its definition costs a client, in tokens
+    /// The cost of its definition for a client, in tokens
     pub tokens: usize,
     /// Whether it has changed or is suspicious, and is withheld until you accept it
     pub withheld: bool,
-    /// What is suspicious in its definition
+    /// The suspicious signs in its definition
     pub suspicions: Vec<String>,
     /// Its parameters: a JSON schema
     pub input_schema: Value,
-    /// What it answers, if it says so: a JSON schema
+    /// The JSON schema of its answers, if it has one
     pub output_schema: Option<Value>,
-    /// What it says about itself: whether it only reads, may destroy, may be repeated
+    /// Its hints about itself: whether it only reads, may destroy, may be repeated
     pub annotations: Option<Value>,
 }
 
@@ -171,11 +171,11 @@ pub struct FoundTool {
     pub matched: Vec<String>,
     /// Tools that do about the same and are left out, as `server/tool`
     pub similar: Vec<String>,
-    /// What it says it does
+    /// Its description
     pub description: String,
     /// Its parameters: a JSON schema
     pub input_schema: Value,
-    /// What it answers, if it says so: a JSON schema
+    /// The JSON schema of its answers, if it has one
     pub output_schema: Option<Value>,
 }
 

@@ -130,19 +130,23 @@ mod tests {
         assert_eq!(words("sc\u{200b}reen\u{ad}shot"), words("screenshot"));
     }
 
-    proptest! {
-        #[test]
-        fn any_text_gives_words_of_bounded_length(text in "\\PC{0,200}") {
-            for word in words(&text) {
-                // A lower-case form can have more characters than the word.
-                prop_assert!(!word.is_empty() && word.chars().count() <= 3 * MAX_WORD);
-            }
-        }
+    mod fuzz {
+        use super::*;
 
-        #[test]
-        fn text_is_the_sum_of_its_lines(one in "[a-z ]{0,40}", two in "[A-Za-z登录 ]{0,40}") {
-            let both = words(&format!("{one}\n{two}"));
-            prop_assert_eq!(both, [words(&one), words(&two)].concat());
+        proptest! {
+            #[test]
+            fn any_text_gives_words_of_bounded_length(text in "\\PC{0,200}") {
+                for word in words(&text) {
+                    // A lower-case form can have more characters than the word.
+                    prop_assert!(!word.is_empty() && word.chars().count() <= 3 * MAX_WORD);
+                }
+            }
+
+            #[test]
+            fn text_is_the_sum_of_its_lines(one in "[a-z ]{0,40}", two in "[A-Za-z登录 ]{0,40}") {
+                let both = words(&format!("{one}\n{two}"));
+                prop_assert_eq!(both, [words(&one), words(&two)].concat());
+            }
         }
     }
 }

@@ -28,7 +28,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// What it runs or reaches, in full and on one line, for the user to judge.
+    /// Returns its command or address, in full and on one line, for the user to judge.
     pub fn target(&self) -> String {
         let text = |key: &str| self.declaration.get(key).and_then(Value::as_str).unwrap_or_default();
         if self.transport != Transport::Stdio {
@@ -242,7 +242,7 @@ fn quoted(word: &str) -> String {
 pub struct Collected {
     /// By name, in the order of declaration.
     pub servers: Vec<Server>,
-    /// What was left out and why, one sentence each.
+    /// The parts that were left out and why, one sentence each.
     pub left_out: Vec<String>,
 }
 

@@ -44,10 +44,7 @@ impl McpFile {
     pub fn put(&mut self, key: &str, declaration: Option<&Value>) -> Result<(), HomeError> {
         match declaration {
             Some(declaration) => self.document.set(&[SERVERS, key], declaration),
-            None => {
-                self.document.remove(&[SERVERS, key]);
-                Ok(())
-            }
+            None => self.document.remove(&[SERVERS, key]).map(drop),
         }
     }
 

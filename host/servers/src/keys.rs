@@ -228,7 +228,7 @@ impl Hiding<'_, '_> {
         Ok(result)
     }
 
-    /// The same for what has no name.
+    /// Takes out a secret that has no name.
     fn unnamed(&mut self, field: &str, text: &str) -> Result<String, String> {
         let whole = placeholders(text);
         if let Some((name, _)) = defaults(text).iter().find(|(_, default)| is_secret_value(default)) {
@@ -317,7 +317,7 @@ impl Hiding<'_, '_> {
         Ok(result)
     }
 
-    /// What stands for a secret, and its name in the vault; none if it is no text of its own.
+    /// Returns the reference to a secret, and its name in the vault; none if it is no text of its own.
     fn reference(&mut self, key: &str, secret: &str) -> Result<Option<(String, SecretName)>, String> {
         if secret.trim().is_empty() || !placeholders(secret).is_empty() {
             return Ok(None);

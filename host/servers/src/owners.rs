@@ -9,15 +9,15 @@ use serde_json::Value;
 /// The entry that a plugin wants under a key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claim {
-    /// Whose it is.
+    /// The plugin that owns it.
     pub plugin: PluginId,
     /// The declaration, before substitution.
     pub declaration: Value,
-    /// What it would write.
+    /// The entry that it would write.
     pub entry: Value,
     /// The declaration names the plugin's own directories, so no other plugin can share it.
     pub own_tree: bool,
-    /// What the user would have written for the same server.
+    /// The entry that the user would have written for the same server.
     pub plain: Value,
 }
 
@@ -29,7 +29,7 @@ impl Claim {
     }
 }
 
-/// Who owns a key of mcp.json.
+/// The owner of a taken key of mcp.json.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Clash {
     /// The user's own entry.
@@ -47,10 +47,10 @@ impl std::fmt::Display for Clash {
     }
 }
 
-/// What became of an entry when a plugin gave its key back.
+/// The fate of an entry when a plugin gave its key back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Released {
-    /// It is removed from mcp.json, or was already gone.
+    /// The entry is removed from mcp.json, or was already gone.
     Gone,
     /// The user's own earlier entry is back.
     Restored,
@@ -58,13 +58,13 @@ pub enum Released {
     Users,
     /// Another plugin owns it too, with the same declaration.
     Shared(PluginId),
-    /// It goes back to another plugin, whose entry it had replaced.
+    /// The entry goes back to another plugin, whose entry it had replaced.
     Back(PluginId),
-    /// It was behind another plugin's entry, which stays.
+    /// The entry was behind another plugin's entry, which stays.
     Behind(PluginId),
 }
 
-/// What became of the entry when its plugin was updated.
+/// The fate of the entry when its plugin was updated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refreshed {
     /// The new entry, or another owner's, is in place.
@@ -82,11 +82,11 @@ pub enum Refreshed {
 pub struct Key {
     /// Enabled plugins that own it. When one goes, the previous one gets it back.
     pub owners: Vec<Claim>,
-    /// What aiw wrote last.
+    /// The value that aiw wrote last.
     pub written: Option<Value>,
     /// The user's own earlier entry.
     pub original: Option<Value>,
-    /// What is in mcp.json now.
+    /// The value in mcp.json now.
     pub current: Option<Value>,
 }
 
@@ -101,7 +101,7 @@ impl Key {
         self.owners.iter().any(|owner| owner.plugin == *plugin)
     }
 
-    /// Who is in the way of a claim.
+    /// Returns the owner that is in the way of a claim.
     pub fn clash(&self, claim: &Claim) -> Option<Clash> {
         let current = self.current.as_ref()?;
         let own = self.owners.iter().find(|owner| owner.plugin == claim.plugin);

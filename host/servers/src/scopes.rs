@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::declaration::{Server, server, without_secrets};
 
-/// Whose declaration it is.
+/// The file that holds a declaration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scope {
     /// `~/.aiw/mcp.json`.
@@ -28,9 +28,9 @@ impl Scope {
 pub struct Found {
     /// Its key there.
     pub key: String,
-    /// Whose it is.
+    /// The file that holds it.
     pub scope: Scope,
-    /// What it declares, or the end of a sentence that says why it cannot be used.
+    /// The declaration, or the end of a sentence that says why it cannot be used.
     pub server: Result<Server, String>,
 }
 

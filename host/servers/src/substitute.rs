@@ -20,7 +20,7 @@ pub const PLUGIN_DATA: &str = "CLAUDE_PLUGIN_DATA";
 /// Set by the client itself.
 const PROJECT_DIR: &str = "CLAUDE_PROJECT_DIR";
 
-/// What one placeholder asks for.
+/// The value that one placeholder asks for.
 #[derive(Debug, PartialEq)]
 enum Placeholder<'a> {
     Variable { name: EnvName, default: Option<&'a str> },
@@ -98,7 +98,7 @@ fn each_text(value: &Value, visit: &mut impl FnMut(&str)) {
     }
 }
 
-/// What a declaration reads.
+/// The names that a declaration reads.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reads {
     /// Environment variables, and whether any use has no default.
@@ -163,7 +163,7 @@ impl<F: Fn(&EnvName) -> Option<String>> Lookup for F {
     }
 }
 
-/// What a declaration reads and nobody has.
+/// The names that a declaration reads and that have no value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Absent {
     /// Variables without a value or a default.
@@ -227,7 +227,7 @@ fn expanded(text: &Value, lookup: &impl Lookup, absent: &mut Absent) -> Value {
     }
 }
 
-/// What replaces a variable or option after the install.
+/// The replacement of a variable or option after the install.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Given {
     /// `${NAME}`: read from the environment when the client starts.
@@ -260,7 +260,7 @@ pub fn option_variable(option: &str) -> Option<EnvName> {
     format!("CLAUDE_PLUGIN_OPTION_{upper}").parse().ok()
 }
 
-/// What placeholders become.
+/// The values of placeholders.
 #[derive(Debug, Clone, Default)]
 pub struct Values {
     /// The plugin's directory.
@@ -303,7 +303,7 @@ impl Values {
                 },
             }
         }
-        // `${secret:${user_config.x}}`: nobody assembles a reference from what the user was not shown.
+        // `${secret:${user_config.x}}`: a reference must not be assembled from parts that the user was not shown.
         let given = self.variables.values().chain(self.options.values());
         let given: BTreeSet<SecretName> = given.flat_map(|given| secrets_of(&given.to_string())).collect();
         if secrets_of(&result).iter().all(|name| given.contains(name)) { result } else { text.to_owned() }
@@ -318,7 +318,7 @@ impl Values {
         }
     }
 
-    /// What the user would write for the same server, without the plugin's variables.
+    /// Returns the entry that the user would write for the same server, without the plugin's variables.
     pub fn plain(&self, declaration: &Map<String, Value>, transport: Transport) -> Value {
         let mut entry = self.resolve(declaration, transport);
         if !declaration.contains_key("env")
@@ -427,7 +427,7 @@ mod tests {
         assert_eq!(
             expand(&given, &Vault),
             Ok(map(&json!({"headers": {
-                // Values are not read again, so that nobody gets at a secret through a variable.
+                // Values are not substituted again, so a variable can't reach a secret.
                 "a": "Bearer ${A} ghp_1", "b": "${secret:github}", "c": "${secret:} ${secret:a b}"
             }})))
         );

@@ -29,7 +29,7 @@ impl Setup {
         let old = scope.read(&path)?;
         let mut settings = Jsonc::parse(old.as_deref().unwrap_or_default()).map_err(invalid)?;
         settings.append(list, &Value::from(*item)).map_err(invalid)?;
-        let new = settings.bytes();
+        let new = settings.text().into_bytes();
         if old.as_ref() != Some(&new) {
             let lines = vec![format!("+ {}: \"{item}\"", list.join("."))];
             let is_shared = *scope != Scope::User;

@@ -26,9 +26,9 @@ pub struct Client {
     pub name: &'static str,
     /// Which AI CLI of aiw's it is. Others are installed where their directory is.
     pub cli: Option<CliKind>,
-    /// What to know after a setup for a project.
+    /// A note after a setup for a project.
     pub(crate) about_project: Option<&'static str>,
-    /// What it does about calls that nobody approved, and how to approve them.
+    /// The client's treatment of calls that nobody approved, and the way to approve them.
     pub(crate) about_calls: Option<&'static str>,
     pub(crate) format: Format,
     /// The key of its servers.
@@ -53,7 +53,7 @@ pub(crate) struct Read {
 
 /// How a client is told not to ask before aiw's tools are called.
 pub(crate) enum Approval {
-    /// It has no such setting in a file.
+    /// The client has no such setting in a file.
     None,
     /// By a field of our entry.
     Field(&'static str, fn() -> Value),

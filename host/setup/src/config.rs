@@ -82,7 +82,7 @@ impl Config {
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
         match self {
-            Self::Json(json) => json.bytes(),
+            Self::Json(json) => json.text().into_bytes(),
             Self::Toml(toml) => toml.bytes(),
         }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use aiw_core::ErrorKind;
 use aiw_home::{HomeError, VaultError};
 
-/// What can go wrong with a client's file.
+/// An error that concerns a client's file.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// A file can't be read or written.
@@ -19,7 +19,7 @@ pub enum SetupError {
     Invalid {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, as the end of a sentence.
+        /// The problem, as the end of a sentence.
         problem: String,
     },
     /// The client reads no servers of projects.
@@ -53,7 +53,7 @@ impl SetupError {
         }
     }
 
-    /// What to do next, if there is one thing to do.
+    /// Returns the next step, if there is just one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Home(e) => e.hint(),

@@ -29,7 +29,7 @@ const HOOKS: &str = "hooks";
 pub enum HookScope {
     /// The user's own.
     User,
-    /// Those of a project, shared by its authors.
+    /// The settings of a project, shared by its authors.
     Project(PathBuf),
     /// The user's own for a project.
     Local(PathBuf),
@@ -62,7 +62,7 @@ pub struct Hooks {
     program: String,
 }
 
-/// What would change in Claude Code's settings.
+/// The changes to Claude Code's settings.
 pub struct HookPlan {
     scope: HookScope,
     path: PathBuf,
@@ -70,10 +70,10 @@ pub struct HookPlan {
     after: After,
 }
 
-/// What changes in Claude Code's settings.
+/// The changes to Claude Code's settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HookSummary {
-    /// Whose settings: `user`, `project` or `local`
+    /// The owner of the settings: `user`, `project` or `local`
     pub scope: &'static str,
     /// The settings
     pub path: String,
@@ -86,7 +86,7 @@ pub struct HookSummary {
 /// Whether the hooks are in settings of Claude Code's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HookStatus {
-    /// Whose settings: `user`, `project` or `local`
+    /// The owner of the settings: `user`, `project` or `local`
     pub scope: &'static str,
     /// The settings
     pub path: String,
@@ -94,7 +94,7 @@ pub struct HookStatus {
     pub installed: bool,
     /// The events for which one is there
     pub events: Vec<&'static str>,
-    /// What they run
+    /// The command that they run
     pub command: Option<String>,
     /// Whether these settings switch all hooks off (`disableAllHooks`)
     pub disabled: bool,
@@ -124,7 +124,7 @@ impl Hooks {
         format!("{} hooks handle", self.program)
     }
 
-    /// What putting the hooks there would change.
+    /// Plans to put the hooks there.
     pub fn plan(&self, scope: &HookScope) -> Result<HookPlan, SetupError> {
         self.home.recover()?;
         let (path, old, mut settings) = self.read(scope)?;
@@ -146,7 +146,8 @@ impl Hooks {
         let mut plan = HookPlan { scope: scope.clone(), path: path.clone(), file: None, after: After::Keep };
         if !lines.is_empty() {
             let is_shared = matches!(scope, HookScope::Project(_));
-            let file = FileChange { path, role: Role::Hooks, old, new: Some(settings.bytes()), lines, is_shared };
+            let file =
+                FileChange { path, role: Role::Hooks, old, new: Some(settings.text().into_bytes()), lines, is_shared };
             let before = Record::load(&self.home, &scope.stem())?;
             let project = match scope {
                 HookScope::User => Scope::User,
@@ -160,8 +161,8 @@ impl Hooks {
         Ok(plan)
     }
 
-    /// What taking the hooks out would change: the settings as they were, or without the hooks if something else has
-    /// changed them since.
+    /// Plans to take the hooks out: the settings as they were, or without the hooks if something else has changed them
+    /// since.
     pub fn plan_undo(&self, scope: &HookScope) -> Result<HookPlan, SetupError> {
         self.home.recover()?;
         let (path, old, mut settings) = self.read(scope)?;
@@ -192,7 +193,7 @@ impl Hooks {
                 if !lines.is_empty() && is_empty(&settings, &[HOOKS]) && before.get(&[HOOKS]).is_none() {
                     settings.remove(&[HOOKS]).map_err(invalid)?;
                 }
-                Some(settings.bytes())
+                Some(settings.text().into_bytes())
             }
         };
         let file = (old.is_some() && !lines.is_empty()).then(|| FileChange {
@@ -272,7 +273,7 @@ impl HookPlan {
         &self.path
     }
 
-    /// What would change, for people.
+    /// Returns the changes for people.
     pub fn changes(&self) -> Vec<String> {
         let Some(file) = &self.file else { return Vec::new() };
         let what = match (&file.old, &file.new) {
@@ -284,7 +285,7 @@ impl HookPlan {
         [format!("{}{what}", file.path.display())].into_iter().chain(lines).collect()
     }
 
-    /// The same for programs.
+    /// Returns the changes for programs.
     pub fn summary(&self) -> HookSummary {
         let change =
             |file: &FileChange| ClientChange { path: file.path.display().to_string(), lines: file.lines.clone() };

@@ -22,7 +22,8 @@ struct Moved {
     name: String,
     /// Its declaration, with references in place of secrets.
     declaration: Value,
-    /// What the user is shown of it: what it runs or reaches, and for a project's server all that decides.
+    /// The lines that the user sees of it: the command or the address, and for a project's server everything that
+    /// decides.
     shown: Vec<String>,
     /// The fields whose values go to the vault, and the secrets' names.
     hidden: Hidden,
@@ -50,7 +51,7 @@ fn way_of_variables(client: &Client, names: &[String]) -> Option<String> {
     }
 }
 
-/// What an import does.
+/// The plan of an import.
 #[derive(Default)]
 struct Import {
     moved: Vec<Moved>,
@@ -236,7 +237,7 @@ impl Setup {
                 path,
                 role: Role::Mcp,
                 old,
-                new: Some(mcp.bytes()),
+                new: Some(mcp.text().into_bytes()),
                 lines: added,
                 is_shared: false,
             });

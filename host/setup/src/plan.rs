@@ -14,17 +14,17 @@ pub struct FileChange {
     /// The file.
     pub path: PathBuf,
     pub(crate) role: Role,
-    /// What it is; none if it does not exist.
+    /// The present content; none if the file does not exist.
     pub(crate) old: Option<Vec<u8>>,
-    /// What it will be; none if it will be removed.
+    /// The new content; none if the file will be removed.
     pub(crate) new: Option<Vec<u8>>,
-    /// What is added and removed, a line each, without values of the user's.
+    /// The lines that are added and removed, without values of the user's.
     pub lines: Vec<String>,
     /// Whether other users may read it if it is new.
     pub(crate) is_shared: bool,
 }
 
-/// What happens to the record.
+/// The fate of the record.
 pub(crate) enum After {
     Keep,
     Write(Record),
@@ -36,7 +36,7 @@ pub struct Plan {
     /// The client.
     pub client: &'static Client,
     pub(crate) scope: Scope,
-    /// What was asked for; none if it undoes a setup.
+    /// The requested options; none if it undoes a setup.
     pub(crate) options: Option<Options>,
     /// The client's own file of servers.
     pub(crate) file: PathBuf,
@@ -49,7 +49,7 @@ pub struct Plan {
     /// The names of the servers that move.
     pub(crate) imported: Vec<String>,
     pub(crate) after: After,
-    /// What happens to the record of `mcp.json`.
+    /// The fate of the record of `mcp.json`.
     pub(crate) mcp: After,
     /// Sentences for the user.
     pub notes: Vec<String>,
@@ -89,7 +89,7 @@ impl Plan {
         &self.files
     }
 
-    /// What would change, for people: each file, followed by what is added and removed.
+    /// Returns the changes for people: each file, followed by the lines that are added and removed.
     pub fn changes(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for file in &self.files {

@@ -17,7 +17,7 @@ const VERSION: u32 = 1;
 /// The record of `mcp.json`, which all clients and projects share.
 pub(crate) const MCP: &str = "mcp";
 
-/// What was done for one client, for the user or in one project. It may have secrets, so it has no `Debug`.
+/// The record of a setup for one client, for the user or in one project. It may have secrets, so it has no `Debug`.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
     version: u32,
@@ -35,13 +35,13 @@ pub(crate) struct Record {
     pub(crate) secrets: Vec<SecretName>,
 }
 
-/// What a file is for.
+/// The purpose of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Role {
     /// The client's servers.
     Servers,
-    /// What the client is told not to ask about.
+    /// The calls that the client is told not to ask about.
     Approval,
     /// `mcp.json`
     Mcp,
@@ -52,7 +52,7 @@ pub(crate) enum Role {
 /// A file that was changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Kept {
-    /// What it is for. Its path alone does not tell: variables that name a client's directory change.
+    /// The purpose of the file. Its path alone does not tell: variables that name a client's directory change.
     pub(crate) role: Role,
     /// The file.
     pub(crate) path: PathBuf,
@@ -87,7 +87,7 @@ pub(crate) struct Imported {
     pub(crate) renamed: Option<String>,
     /// sha256 of its declaration in `mcp.json`; none if that was there already.
     pub(crate) added: Option<String>,
-    /// What the client had, to be given back. It has the keys that stood there in clear.
+    /// The client's own entry, to be given back. It has the keys that stood there in clear.
     pub(crate) entry: Value,
 }
 

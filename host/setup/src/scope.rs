@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use aiw_home::{HomeError, json, read_capped, read_unlinked};
 
-/// Whose configuration is meant.
+/// The owner of a configuration: the user or a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
     /// The user's own.
@@ -23,7 +23,7 @@ impl Scope {
     }
 }
 
-/// What else a setup does.
+/// Additional actions of a setup.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
     /// Move the client's own servers to `mcp.json`.

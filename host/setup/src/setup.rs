@@ -51,12 +51,13 @@ impl Setup {
         }
     }
 
-    /// What registering aiw in a client would change.
+    /// Plans to register aiw in a client.
     pub fn plan(&self, client: &'static Client, scope: &Scope, options: &Options) -> Result<Plan, SetupError> {
         self.plan_after(client, scope, options, &[])
     }
 
-    /// The same once other plans are carried out: two clients may have different servers of one name.
+    /// Plans as [`Self::plan`] does, once other plans are carried out: two clients may have different servers of one
+    /// name.
     pub fn plan_after(
         &self,
         client: &'static Client,
@@ -168,7 +169,7 @@ impl Setup {
         Ok(After::Write(record))
     }
 
-    /// The same plan after others were carried out, which may have changed `mcp.json` too.
+    /// Renews a plan after others were carried out, which may have changed `mcp.json` too.
     ///
     /// # Errors
     ///

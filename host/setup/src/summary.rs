@@ -5,16 +5,16 @@ use serde::Serialize;
 
 use crate::plan::Plan;
 
-/// What a setup does to one file.
+/// The change of a setup to one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ClientChange {
     /// The file
     pub path: String,
-    /// What is added and removed, without the values of your own entries
+    /// The lines that are added and removed, without the values of your own entries
     pub lines: Vec<String>,
 }
 
-/// What a setup does for one client.
+/// The changes of a setup for one client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ClientSummary {
     /// The client: `claude`, `codex`, …
@@ -29,12 +29,12 @@ pub struct ClientSummary {
     pub imported: Vec<String>,
     /// The names of the secrets that move to the vault
     pub secrets: Vec<String>,
-    /// What you should know, a sentence each
+    /// Notes for you, a sentence each
     pub notes: Vec<String>,
 }
 
 impl ClientSummary {
-    /// What a plan does.
+    /// Returns the changes of a plan.
     pub fn of(plan: &Plan) -> Self {
         let change = |file: &crate::FileChange| ClientChange {
             path: file.path.display().to_string(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use aiw_core::{Secret, SecretName};
-use aiw_home::{Jsonc, SecretRef, json, read_capped};
+use aiw_home::{Jsonc, json, read_capped};
 use serde_json::Value;
 
 use crate::SetupError;
@@ -16,7 +16,7 @@ use crate::record::{Imported, Kept, MCP, Record, Role, digest, stem};
 use crate::scope::Scope;
 use crate::setup::{SERVERS, Setup};
 
-/// What a file will be, none if it goes, and what that changes.
+/// The new content of a file, none if it goes, and the lines that change.
 type Changed = (Option<Vec<u8>>, Vec<String>);
 
 impl Setup {
@@ -31,7 +31,7 @@ impl Setup {
         Ok(clients)
     }
 
-    /// What undoing the setup of a client would change; none if aiw was not set up there.
+    /// Plans to undo the setup of a client; none if aiw was not set up there.
     pub fn plan_undo(&self, client: &'static Client, scope: &Scope) -> Result<Option<Plan>, SetupError> {
         self.home.recover()?;
         let Some(record) = Record::load(&self.home, &stem(client, scope))? else { return Ok(None) };
@@ -161,7 +161,7 @@ impl Setup {
                 settings.remove(path).map_err(invalid)?;
             }
         }
-        Ok((Some(settings.bytes()), vec![format!("- {}: \"{item}\"", list.join("."))]))
+        Ok((Some(settings.text().into_bytes()), vec![format!("- {}: \"{item}\"", list.join("."))]))
     }
 
     /// `mcp.json` without the servers that came from this client, unless they were edited or come from another too.
@@ -187,7 +187,7 @@ impl Setup {
                 lines.push(format!("- {SERVERS}.{}", aiw_core::one_line(server.target(), 60)));
             }
         }
-        Ok((Some(mcp.bytes()), lines))
+        Ok((Some(mcp.text().into_bytes()), lines))
     }
 
     /// Plans that stored secrets go that nothing names any more, and that are still what was stored.
@@ -205,10 +205,9 @@ impl Setup {
         let providers = self.home.providers()?;
         let vault = self.home.vault();
         for name in record.secrets.iter().filter(|name| !named.contains(name)) {
-            let is_named = |reference: &SecretRef| matches!(reference, SecretRef::Vault(other) if other == name);
             let is_stored = |secret: Secret| record.imported.iter().any(|s| has_text(&s.entry, secret.expose()));
             let is_changed = vault.get(name).is_ok_and(|secret| !is_stored(secret));
-            if let Some(provider) = providers.providers().iter().find(|provider| provider.references().any(is_named)) {
+            if let Some(provider) = providers.users_of(name).next() {
                 plan.notes
                     .push(format!("secret `{name}` stays in the vault: the provider `{}` uses it", provider.name));
             } else if is_changed {
@@ -221,7 +220,7 @@ impl Setup {
     }
 }
 
-/// What a file will be; none if it won't be there.
+/// Returns the planned content of a file; none if it won't be there.
 fn planned(plan: &Plan, path: &Path) -> Result<Option<Vec<u8>>, SetupError> {
     match plan.files.iter().find(|file| file.path == path) {
         Some(file) => Ok(file.new.clone()),

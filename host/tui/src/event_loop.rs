@@ -31,7 +31,6 @@ const IDLE: Duration = Duration::from_secs(2);
 pub(crate) fn show<S: Screen>(screen: S) -> Result<(), ScreenError> {
     let (sender, messages) = channel();
     // Signals come first, so that a signal that arrives while the terminal is being taken is handled afterwards.
-    #[cfg(unix)]
     let signals = terminal::Signals::hear(sender.clone(), Message::Signal)?;
     let hook = terminal::PanicHook::set();
     let outcome = catch_unwind(AssertUnwindSafe(|| {
@@ -45,15 +44,13 @@ pub(crate) fn show<S: Screen>(screen: S) -> Result<(), ScreenError> {
     }));
     terminal::give_back();
     hook.unset();
-    #[cfg(unix)]
     signals.stop();
     outcome.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// What wakes up the loop.
+/// An event that wakes up the loop.
 enum Message<R> {
     Input(io::Result<Event>),
-    #[cfg(unix)]
     Signal(i32),
     Reply(R),
 }
@@ -134,7 +131,6 @@ impl<S: Screen> Desk<S> {
             }
             Message::Input(Ok(Event::Resize(..))) => None,
             Message::Input(Ok(_)) => return Ok(Next::Nothing),
-            #[cfg(unix)]
             Message::Signal(signal) => match terminal::Asks::of(signal) {
                 terminal::Asks::Leave => return Err(ScreenError::Signal(signal)),
                 terminal::Asks::Stop => Some(Effect::Suspend),
@@ -150,13 +146,10 @@ impl<S: Screen> Desk<S> {
             Some(Effect::Start(job)) => self.start(job),
             Some(Effect::Quit) => return Ok(Next::Leave),
             Some(Effect::Abandon) => return Err(ScreenError::Signal(2)),
-            #[cfg(unix)]
             Some(Effect::Suspend) => {
                 terminal::suspend()?;
                 return Ok(Next::Repaint);
             }
-            #[cfg(not(unix))]
-            Some(Effect::Suspend) => {}
         }
         Ok(Next::Draw)
     }

@@ -45,7 +45,7 @@ struct Pick {
     choices: Vec<String>,
     previews: Arc<Previews>,
     shown: Vec<Option<Vec<String>>>,
-    /// What was typed: words that a choice must have.
+    /// The typed words, all of which a choice must have.
     typed: String,
     /// The places of the choices that have them.
     left: Vec<usize>,

@@ -16,7 +16,7 @@ pub struct Progress {
     pub total: Option<u64>,
 }
 
-/// What a key or an ended job asks the loop to do.
+/// The request of a key or an ended job to the loop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Effect<J> {
     Start(J),

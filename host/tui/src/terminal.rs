@@ -154,7 +154,6 @@ impl Input {
         self.stop.store(true, Ordering::SeqCst);
         // A terminal that hung up keeps crossterm reading forever, but then the process ends soon.
         for _ in 0..10 {
-            #[cfg(unix)]
             let _ = signal_hook::low_level::raise(signal_hook::consts::SIGWINCH);
             if self.ended.recv_timeout(Duration::from_millis(20)) != Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
                 return;
@@ -164,13 +163,11 @@ impl Input {
 }
 
 /// The thread that receives signals.
-#[cfg(unix)]
 pub(crate) struct Signals {
     handle: signal_hook::iterator::Handle,
     thread: thread::JoinHandle<()>,
 }
 
-#[cfg(unix)]
 impl Signals {
     /// Sends each signal as a message.
     pub(crate) fn hear<M: Send + 'static>(
@@ -197,8 +194,7 @@ impl Signals {
     }
 }
 
-/// What a signal asks for.
-#[cfg(unix)]
+/// The request of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asks {
     Stop,
@@ -206,7 +202,6 @@ pub(crate) enum Asks {
     Leave,
 }
 
-#[cfg(unix)]
 impl Asks {
     pub(crate) fn of(signal: i32) -> Self {
         match signal {
@@ -218,7 +213,6 @@ impl Asks {
 }
 
 /// Stops the process as Ctrl-Z would, and returns when it is continued.
-#[cfg(unix)]
 pub(crate) fn suspend() -> io::Result<()> {
     give_back();
     signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP)?;

@@ -2,7 +2,7 @@
 //!
 //! An [`Embedder`] runs a sentence model through ONNX Runtime, which is a library that is loaded when it is needed
 //! and may be missing: [`ModelFiles::state`] says so. A [`VectorStore`] keeps vectors by id: [`FileVectors`] in a file
-//! that processes share, [`MemoryVectors`] in memory.
+//! that processes share.
 //!
 //! Not for what the texts are, and not for search by words.
 //!
@@ -35,5 +35,5 @@ pub use models::{
     Body, Broken, DEFAULT_MODEL, Fetch, ModelStatus, ModelSummary, Models, ModelsError, Progress, RUNTIME,
     RuntimeStatus, StateName,
 };
-pub use scan::{FileVectors, MemoryVectors, kernel, remove_collection};
+pub use scan::{FileVectors, kernel, remove_collection};
 pub use store::{Entry, Filter, Hit, MAX_DIMENSIONS, MAX_ID_BYTES, StoreError, VectorStore};

@@ -61,7 +61,7 @@ pub enum StoreError {
     /// A vector has no direction, or not the dimensions of the collection.
     #[error("a vector {problem}")]
     Vector {
-        /// What is wrong with it, as the end of a sentence.
+        /// The problem, as the end of a sentence.
         problem: String,
     },
     /// An id is empty or too long.
@@ -73,7 +73,7 @@ pub enum StoreError {
     /// No collection can have that many dimensions.
     #[error("a collection must have 1 to {MAX_DIMENSIONS} dimensions, not {dimensions}")]
     Dimensions {
-        /// What was asked for.
+        /// The requested number.
         dimensions: usize,
     },
     /// The file holds vectors of another number of dimensions.

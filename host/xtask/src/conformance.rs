@@ -28,7 +28,7 @@ const NEXT: [&str; 6] = [
     "sep-2164-resource-not-found",
 ];
 
-/// What needs no fixed tools.
+/// The scenarios that need no fixed tools.
 const OF_AIW: [&str; 4] = ["server-initialize", "ping", "tools-list", "server-sse-multiple-streams"];
 
 /// Runs the suite, and writes `docs/conformance.md`. False if a scenario fails.

@@ -44,7 +44,7 @@ pub struct HooksArgs {
 pub enum SettingsScope {
     /// Your own: ~/.claude/settings.json
     User,
-    /// Those of the project in this directory: .claude/settings.json
+    /// The project in this directory: .claude/settings.json
     Project,
     /// Your own for the project in this directory: .claude/settings.local.json
     Local,

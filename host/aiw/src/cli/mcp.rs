@@ -131,7 +131,7 @@ pub enum McpCommand {
     },
 }
 
-/// What to find.
+/// Arguments of `aiw mcp route`.
 #[derive(Debug, Args)]
 pub struct McpRouteArgs {
     /// What has to be done: a sentence for each step
@@ -148,7 +148,7 @@ pub struct McpRouteArgs {
     pub profile: Option<String>,
 }
 
-/// What an MCP server offers, and where.
+/// Arguments of `aiw mcp serve`.
 #[derive(Debug, Args)]
 pub struct McpServeArgs {
     /// Serve any number of clients over streamable HTTP, on 127.0.0.1:4748 or the loopback address that you give; port 0

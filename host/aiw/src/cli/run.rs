@@ -65,7 +65,7 @@ pub struct RunArgs {
     pub explain: bool,
     /// What to do; `-` reads it from standard input. Without a prompt, the CLI runs interactively
     pub prompt: Vec<OsString>,
-    /// What stood after `--`.
+    /// The arguments after `--`.
     #[arg(skip)]
     pub arguments: Vec<OsString>,
 }

@@ -62,12 +62,12 @@ impl Observer for Latest {
 }
 
 struct Domain {
-    /// What components reach ends with it.
+    /// Keeps the client session open: the components' reach ends with it.
     _client: Arc<ClientSession>,
     markets: Markets,
     latest: Arc<Latest>,
     runtime: Mutex<tokio::runtime::Runtime>,
-    /// What the user is looking at, or has agreed to.
+    /// The plan that the user is looking at, or has agreed to.
     plan: Mutex<Option<InstallPlan>>,
 }
 

@@ -31,7 +31,7 @@ pub struct HistoryDoctor {
     pub excluded: usize,
     /// The transcripts that there are
     pub transcripts: usize,
-    /// Those of them of which nothing was read yet
+    /// The number of transcripts of which nothing was read yet
     pub unread: usize,
     /// Where transcripts, or lines of them, were left out, the latest first
     pub skipped: Vec<HistorySkipped>,
@@ -44,7 +44,7 @@ pub struct HistoryDoctor {
 pub struct HistorySkipped {
     /// The transcript
     pub path: String,
-    /// What is wrong with it
+    /// The problem
     pub reason: String,
     /// How often that was seen
     pub count: u64,

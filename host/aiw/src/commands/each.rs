@@ -11,9 +11,9 @@ use crate::output::Output;
 pub struct FailedId {
     /// Its id, as you wrote it
     pub id: String,
-    /// What went wrong
+    /// The error
     pub error: String,
-    /// What to do about it
+    /// The next step
     pub hint: Option<String>,
 }
 
@@ -22,9 +22,9 @@ pub struct FailedId {
 pub struct FailedName {
     /// Its name
     pub name: String,
-    /// What went wrong
+    /// The error
     pub error: String,
-    /// What to do about it
+    /// The next step
     pub hint: Option<String>,
 }
 

@@ -25,7 +25,7 @@ pub struct ExtensionUpdate {
     pub updated: Vec<UpdatedExtension>,
     /// The ids of those that were not
     pub unchanged: Vec<String>,
-    /// Those that could not be updated
+    /// The extensions that could not be updated
     pub failed: Vec<FailedId>,
 }
 
@@ -39,7 +39,7 @@ pub struct ExtensionVerify {
 /// `aiw extension info`
 #[derive(Serialize, JsonSchema)]
 pub struct ExtensionDetails {
-    /// What lists show of it
+    /// The fields of lists
     #[serde(flatten)]
     pub summary: ExtensionSummary,
     /// The forms of references to marketplaces that it reads
@@ -89,7 +89,7 @@ pub async fn run(command: ExtensionCommand, output: &Output) -> Result<(), Failu
     }
 }
 
-/// Who it is, what it offers, what it may do.
+/// Shows a component's identity, its worlds and what it may do.
 fn describe(about: &About, source: &str, say: impl Fn(String)) {
     let manifest = &about.manifest;
     say(format!("{} {}: {}", manifest.id, manifest.version, manifest.label));

@@ -6,7 +6,7 @@ use aiw_tasks::{FollowFrom, LogEntry, State, Task, TaskError, Tasks};
 
 use crate::failure::Failure;
 
-/// What the loop comes upon.
+/// A step of the loop.
 pub enum Step<'a> {
     /// A line was written.
     Entry(&'a LogEntry),

@@ -21,7 +21,7 @@ pub struct Version {
     pub version: &'static str,
 }
 
-/// The same as `aiw COMMAND --help`.
+/// Does as `aiw COMMAND --help`.
 pub fn help(command: &[String], output: &Output) -> ExitCode {
     let words = ["aiw"].into_iter().chain(command.iter().map(String::as_str)).chain(["--help"]);
     match Cli::try_parse_from(words) {

@@ -25,7 +25,7 @@ use crate::terminal;
 /// `aiw history search`
 #[derive(Serialize, JsonSchema)]
 pub struct HistorySearch {
-    /// What was found, the best first
+    /// The messages that were found, the best first
     pub hits: Vec<HistoryHit>,
     /// The sessions that have ended and are not searched yet, because they are still being read
     pub waiting: usize,
@@ -78,7 +78,7 @@ pub async fn run(command: HistoryCommand, output: &Output) -> Result<(), Failure
     }
 }
 
-/// What was indexed so far; nothing if nothing was.
+/// Opens the store of what was indexed so far, which is empty if nothing was.
 fn store(home: &Home) -> Result<Store, Failure> {
     Ok(Store::open(&home.history())?)
 }
@@ -197,17 +197,11 @@ fn choose(home: &Home, text: &str, hits: Vec<Hit>) -> Result<(), Failure> {
     let line = resume.line();
     terminal::tell(&line);
     let mut command = resume.command(&own_executable()?);
-    #[cfg(unix)]
     let failed = std::os::unix::process::CommandExt::exec(&mut command);
-    #[cfg(not(unix))]
-    let failed = match command.status() {
-        Ok(_) => return Ok(()),
-        Err(e) => e,
-    };
     Err(Failure::new(ErrorKind::Unavailable, format!("`{line}` can't be run: {failed}")))
 }
 
-/// What was said before and after a hit.
+/// Returns the messages before and after a hit.
 fn preview(directory: &Path, hit: &Hit) -> Result<Vec<String>, HistoryError> {
     let store = Store::open(directory)?;
     let part = store.part(&hit.session, &Range { around: Some(&hit.uuid), most: 9 })?;

@@ -65,7 +65,7 @@ fn answer(report: &Report, begun: Instant) -> HistoryImport {
     }
 }
 
-/// What an indexer did, for people.
+/// Prints the report of an indexer for people.
 pub fn said(report: &Report, output: &Output) {
     let Report { transcripts, stored, with_problems, cleaned, .. } = report;
     output.line(format!("{} from {}", counted(*stored, "new message"), counted(*transcripts, "transcript")));

@@ -17,7 +17,7 @@ use crate::terminal;
 pub struct MarketAdd {
     /// The marketplace
     pub marketplaces: Vec<MarketSummary>,
-    /// What you should know, a sentence each
+    /// Notes for you, a sentence each
     pub notes: Vec<String>,
 }
 
@@ -26,7 +26,7 @@ pub struct MarketAdd {
 pub struct MarketUpdate {
     /// The marketplaces that were fetched
     pub marketplaces: Vec<UpdatedMarket>,
-    /// Those that could not be
+    /// The marketplaces that could not be fetched
     pub failed: Vec<FailedName>,
 }
 

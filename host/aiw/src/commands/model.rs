@@ -17,9 +17,9 @@ use aiw_app::own_executable;
 /// `aiw model pull`
 #[derive(Default, Serialize, JsonSchema)]
 pub struct ModelPull {
-    /// What was fetched
+    /// The files that were fetched
     pub pulled: Vec<String>,
-    /// What was there already
+    /// The files that were there already
     pub unchanged: Vec<String>,
     /// Whether there is a model to use now
     pub model: Option<ModelStatus>,
@@ -30,7 +30,7 @@ pub struct ModelPull {
 pub struct ModelRemove {
     /// The names of the models that were removed
     pub removed: Vec<String>,
-    /// Those that could not be removed
+    /// The models that could not be removed
     pub failed: Vec<FailedName>,
 }
 

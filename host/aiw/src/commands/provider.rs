@@ -21,7 +21,7 @@ use crate::output::Output;
 pub struct ProviderRemove {
     /// The providers that were removed
     pub removed: Vec<RemovedProvider>,
-    /// Those that could not be removed
+    /// The providers that could not be removed
     pub failed: Vec<FailedName>,
 }
 

@@ -30,7 +30,7 @@ use crate::output::Output;
 pub struct RoleRemove {
     /// The names of the roles that were removed
     pub removed: Vec<String>,
-    /// Those that could not be removed
+    /// The roles that could not be removed
     pub failed: Vec<FailedName>,
 }
 
@@ -118,8 +118,7 @@ fn remove(roles: &Roles, names: &[String], output: &Output) -> Result<(), Failur
     output.conclude(RoleRemove { removed, failed: failures.failed }, failures.first)
 }
 
-/// What the user gives us, from wherever; one byte more than a role may have tells that it is
-/// too large.
+/// Reads the user's text from anywhere; one byte more than a role may have shows that it is too large.
 fn read(from: &Path) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let result = if from == Path::new("-") {
@@ -168,7 +167,7 @@ fn edit(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> 
     Ok(())
 }
 
-/// What git would open: its configuration or its own default.
+/// Returns the editor that git would open: its configured one or its default.
 fn editor_of_git() -> Option<OsString> {
     let said = Command::new("git").args(["var", "GIT_EDITOR"]).stdin(Stdio::null()).stderr(Stdio::null()).output();
     let mut editor = said.ok().filter(|said| said.status.success())?.stdout;
@@ -176,7 +175,7 @@ fn editor_of_git() -> Option<OsString> {
     (!editor.is_empty()).then(|| OsString::from_vec(editor))
 }
 
-/// What the editor works on, in a directory that nobody else sees.
+/// A copy for the editor, in a private directory.
 struct Copy {
     dir: tempfile::TempDir,
     path: PathBuf,
@@ -210,7 +209,7 @@ impl Copy {
         status.map_err(|e| Failure::new(ErrorKind::Unavailable, format!("the editor failed to start: {e}")))
     }
 
-    /// What the editor left; of something endless, enough to refuse it.
+    /// Reads the edited text; of an endless file, just enough to refuse it.
     fn read(&self) -> Result<Vec<u8>, Failure> {
         let mut bytes = Vec::new();
         let read = fs::File::open(&self.path).and_then(|file| file.take(MAX_ROLE_BYTES + 1).read_to_end(&mut bytes));
@@ -253,7 +252,7 @@ fn validate(roles: &Roles, name: Option<&str>, output: &Output) -> Result<(), Fa
     output.conclude(answer, failure)
 }
 
-/// What is left of the text that a new role begins with. Such a role can be used, but says nothing.
+/// Returns a note if the placeholder text of a new role is unchanged. Such a role can be used, but says nothing.
 fn unedited(roles: &Roles, listed: &Listed) -> Option<String> {
     let role = roles.look(&listed.name.parse().ok()?).ok().filter(|role| role.path == listed.path)?;
     let mut left = Vec::new();

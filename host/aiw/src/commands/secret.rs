@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Read};
 
 use aiw_core::{ErrorKind, Secret, SecretName};
-use aiw_home::{Home, MAX_SECRET_BYTES, Provider, SecretRef};
+use aiw_home::{Home, MAX_SECRET_BYTES};
 use aiw_providers::RemovedSecret;
 use aiw_servers::{McpFile, reads};
 use schemars::JsonSchema;
@@ -81,13 +81,10 @@ fn servers_with(home: &Home, secret: &SecretName) -> Vec<String> {
 pub fn unused(home: &Home, gone: &[Value]) -> Vec<SecretName> {
     let (Ok(providers), Ok(_)) = (home.providers(), McpFile::load(home)) else { return Vec::new() };
     let named: BTreeSet<SecretName> = gone.iter().filter_map(Value::as_object).flat_map(|d| reads(d).secrets).collect();
-    let is_provider = |name: &SecretName| {
-        let references = providers.providers().iter().flat_map(Provider::references);
-        references.into_iter().any(|reference| matches!(reference, SecretRef::Vault(other) if other == name))
-    };
     let vault = home.vault();
-    let is_unused =
-        |name: &SecretName| vault.is_taken(name) && servers_with(home, name).is_empty() && !is_provider(name);
+    let is_unused = |name: &SecretName| {
+        vault.is_taken(name) && servers_with(home, name).is_empty() && providers.users_of(name).next().is_none()
+    };
     named.into_iter().filter(is_unused).collect()
 }
 

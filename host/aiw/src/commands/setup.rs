@@ -21,7 +21,7 @@ use aiw_app::{current_dir, own_path};
 pub struct SetupAnswer {
     /// The clients
     pub clients: Vec<ClientSummary>,
-    /// Those that could not be set up
+    /// The clients that could not be set up
     pub failed: Vec<FailedName>,
     /// Whether it was only shown, and nothing written
     pub dry_run: bool,

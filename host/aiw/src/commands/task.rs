@@ -509,7 +509,7 @@ impl Live {
     }
 }
 
-/// What a report shows of a task that said nothing at its end.
+/// The number of log lines that a report shows of a task without a final message.
 const LAST_LINES: usize = 5;
 
 /// `aiw wait`

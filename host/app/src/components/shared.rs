@@ -9,7 +9,7 @@ use aiw_wasm::capabilities::{Capabilities, Mcp, SettingsSource, SystemClock, Tas
 use super::log::FileLog;
 use super::meaning::{ComponentModel, ComponentVectors};
 
-/// What all components of a process share, whoever calls them.
+/// The state that all components of a process share, whoever calls them.
 pub(crate) struct Shared {
     home: Home,
     client: Client,

@@ -39,16 +39,16 @@ pub struct Held {
     pub questions: Vec<Asked>,
 }
 
-/// What sessions look like.
+/// A kind of session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// People and a model at work: many sessions in several projects, over two years.
     Work,
-    /// The same in one project, all in one week.
+    /// Many in one project, all in one week.
     OneWeek,
     /// Two people who talk over months, in sessions of some twenty turns.
     Talk,
-    /// The same in a few sessions of hundreds of turns, without times.
+    /// A few sessions of hundreds of turns, without times.
     LongTalk,
     /// One person's questions to a model, with long answers.
     Aide,

@@ -1,4 +1,5 @@
-//! The indexer that hooks start: it belongs to nobody, takes what processor time is left, and ends when all is read.
+//! The indexer that hooks start, detached from its parent: it takes what processor time is left, and ends when all is
+//! read.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};

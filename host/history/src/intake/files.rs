@@ -19,19 +19,19 @@ const MAX_ENTRIES: usize = 500_000;
 /// Why a file is not read: the end of a sentence about it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
-    /// It is not there (any more).
+    /// The file is not there (any more).
     #[error("is not there")]
     Missing,
-    /// It, or a directory on the way, is a link.
+    /// The file, or a directory on the way, is a link.
     #[error("is a link, or is reached through one")]
     Link,
-    /// It is a directory, a pipe or a device.
+    /// The path is a directory, a pipe or a device.
     #[error("is not a regular file")]
     NotRegular,
     /// Its path leads elsewhere.
     #[error("is not in a directory in which the CLI keeps sessions")]
     Outside,
-    /// It belongs to another user.
+    /// The file belongs to another user.
     #[error("belongs to another user")]
     Foreign,
     /// The system refused.
@@ -105,8 +105,8 @@ impl Opened {
         Ok(bytes)
     }
 
-    /// What the file looks like up to a position: its first bytes, and those before the position. Another one shows
-    /// that the file was rewritten.
+    /// Returns a digest of the file up to a position: of its first bytes, and of those before the position. A different
+    /// digest shows that the file was rewritten.
     pub(crate) fn look(&self, offset: u64) -> io::Result<[u8; 32]> {
         let length = offset.min(4096);
         let mut digest = Sha256::new();

@@ -7,19 +7,19 @@ use aiw_core::counted;
 /// Why a line was left out, or something in it: the end of a sentence about lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Junk {
-    /// It is not JSON: damaged, or nested too deep.
+    /// The line is not JSON: damaged, or nested too deep.
     NotJson,
-    /// It is not UTF-8.
+    /// The line is not UTF-8.
     NotUtf8,
-    /// It is longer than a line may be.
+    /// The line is longer than allowed.
     TooLong,
     /// A field that a message needs is absent or of another type.
     Misshapen,
-    /// It names no session that can be one.
+    /// The line names no valid session.
     NoSession,
     /// Its time is in 1970 or in 2100. The message is kept, without a time.
     NoTime,
-    /// It follows itself. The message is kept.
+    /// The message follows itself. It is kept.
     Circle,
 }
 
@@ -36,7 +36,7 @@ impl Junk {
         }
     }
 
-    /// What is wrong with a line that serde_json refused.
+    /// Returns the problem of a line that serde_json refused.
     pub(crate) fn of(line: &[u8], error: &serde_json::Error) -> Self {
         match error.classify() {
             _ if std::str::from_utf8(line).is_err() => Self::NotUtf8,
@@ -46,7 +46,7 @@ impl Junk {
     }
 }
 
-/// What was wrong with the lines of a transcript: how many, and where the first is.
+/// The problems with the lines of a transcript: how many, and where the first is.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     found: BTreeMap<Junk, (u64, u64)>,

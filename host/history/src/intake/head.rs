@@ -10,7 +10,7 @@ use crate::readers;
 /// How far into a transcript its directory is looked for.
 const MAX_HEAD: u64 = 64 << 20;
 
-/// What the first lines of a transcript say of its session.
+/// The facts about a session in the first lines of its transcript.
 #[derive(Default)]
 pub(super) struct Head {
     pub(super) directory: Option<String>,

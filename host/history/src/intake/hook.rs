@@ -16,7 +16,7 @@ use crate::{Cli, HistoryError};
 /// The longest input of a hook that is read.
 const MAX_INPUT: u64 = 4 << 20;
 
-/// What a hook said, as far as it is of interest.
+/// The part of a hook's input that matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hook {
     /// The event.
@@ -26,14 +26,14 @@ pub struct Hook {
     project: String,
 }
 
-/// What became of what a hook said.
+/// The outcome of a hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Handled {
     /// Its transcript will be read.
     Queued(PathBuf),
     /// Its transcript is not read, as [`Handled::Queued`] it is told to the indexer, so that `doctor` names it.
     Refused(PathBuf, String),
-    /// It is of no interest, as the end of a sentence says.
+    /// The input does not concern the history, for the reason given as the end of a sentence.
     Ignored(String),
 }
 

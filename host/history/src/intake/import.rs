@@ -21,7 +21,7 @@ pub struct Found {
 }
 
 impl Found {
-    /// Whose they are.
+    /// Returns the CLI that writes them.
     pub fn cli(&self) -> Cli {
         self.sessions.cli()
     }
@@ -50,7 +50,7 @@ impl Found {
         &self.entries
     }
 
-    /// Those of a CLI below its directory.
+    /// Returns the sessions of a CLI below its directory.
     pub(crate) fn of(sessions: &'static dyn Sessions, root: &Path) -> Self {
         let entries = walk(root, sessions.directories());
         let entries = entries.into_iter().filter(|entry| sessions.is_transcript(&entry.path)).collect();
@@ -133,7 +133,7 @@ impl Import {
     }
 }
 
-/// Whose transcript a file is, by its first lines.
+/// Returns the CLI that wrote a transcript, judging by its first lines.
 fn kind(path: &Path) -> Option<Cli> {
     let ending = path.extension()?.to_str()?;
     if ending != "jsonl" && ending != "json" {

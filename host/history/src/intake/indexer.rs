@@ -32,7 +32,7 @@ pub struct Indexer {
     launches: HashMap<String, Launch>,
 }
 
-/// What was done for requests.
+/// The work done for requests.
 #[derive(Default)]
 struct Done {
     /// The requests that can't be removed.

@@ -1,4 +1,4 @@
-//! `logs/history.log`: what went wrong where nobody was told. One older file is kept beside it.
+//! `logs/history.log`: problems of work in the background. One older file is kept beside it.
 
 use std::fs;
 use std::io::Write;

@@ -77,7 +77,8 @@ fn is_at_work(home: &Home) -> bool {
     is_taken(&lock_path(home))
 }
 
-/// Whether messages lack vectors of the model in use, and nobody makes them: the last indexer may have been ended.
+/// Returns whether messages lack vectors of the model in use, and no indexer makes them: the last one may have been
+/// ended.
 pub(super) fn is_left_undone(home: &Home, store: &Store) -> bool {
     let identity = Models::at(home.clone()).chosen().ok().flatten().and_then(|files| files.identity());
     identity.is_some_and(|identity| store.has_all_vectors(&identity).is_ok_and(|all| !all)) && !is_at_work(home)

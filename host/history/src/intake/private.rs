@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use aiw_home::Home;
+use aiw_home::{Home, created};
 
 use super::exclude::{Exclusions, keep_private};
 use super::files::{open_beneath, read_small, walk};
@@ -22,7 +22,7 @@ const MAX_DOCUMENT: u64 = 64 << 20;
 /// A text of so many bytes is a copy by itself; a shorter one may be said by anybody.
 const MIN_TEXT: usize = 40;
 
-/// What was said in private sessions, read from their transcripts when it is asked for.
+/// The messages of private sessions, read from their transcripts when they are needed.
 #[derive(Debug)]
 pub(super) struct PrivateTalk {
     places: Places,
@@ -34,17 +34,12 @@ pub(super) struct PrivateTalk {
 #[derive(Debug, Default)]
 pub(super) struct Said(HashMap<u64, Option<SystemTime>>);
 
-/// When a file came to be, where the file system knows.
-pub(super) fn since(path: &Path) -> Option<SystemTime> {
-    std::fs::symlink_metadata(path).and_then(|meta| meta.created()).ok()
-}
-
 impl PrivateTalk {
     pub(super) fn new(places: Places, home: Home) -> Self {
         Self { places, home, read: Vec::new() }
     }
 
-    /// What was said in the private sessions of a CLI.
+    /// Returns the messages of a CLI's private sessions.
     pub(super) fn of(&mut self, sessions: &dyn Sessions, exclusions: &Exclusions, redactor: &Arc<Redactor>) -> &Said {
         let cli = sessions.cli();
         let known = self.read.iter().position(|(known, _)| *known == cli);
@@ -85,7 +80,7 @@ impl Said {
         redactor: &Arc<Redactor>,
         names: &Arc<[String]>,
     ) {
-        let since = since(&root.join(path));
+        let since = created(&root.join(path));
         each_message(sessions, root, path, redactor, names, &mut |message| {
             if ids.contains(&message.session) {
                 for key in keys(message) {
@@ -171,7 +166,7 @@ pub fn keep_private_since(home: &Home, cli: Cli, directory: &Path, since: System
     found.iter().try_for_each(|session| keep_private(home, session, since))
 }
 
-/// What a copy of a message has in common with it: its id, its time and text, its text.
+/// Returns the values that a copy of a message shares with it: its id, its time and text, its text.
 fn keys(message: &Message) -> [u64; 3] {
     let hash = |what: &dyn Fn(&mut DefaultHasher)| {
         let mut hasher = DefaultHasher::new();

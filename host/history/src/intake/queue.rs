@@ -25,13 +25,13 @@ const MAX_REQUEST: u64 = 64 << 10;
 /// A transcript to read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// Whose transcript it is.
+    /// The CLI that wrote the transcript.
     pub cli: Cli,
     /// The CLI's own directory.
     pub root: PathBuf,
     /// The transcript, below that directory; none if it is not there.
     pub path: Option<String>,
-    /// What was asked for and is not read: the path as it was given, and why.
+    /// The requested path that is not read, as it was given, and why.
     pub refused: Option<(PathBuf, String)>,
     /// The provider under which aiw ran the CLI.
     #[serde(default)]

@@ -74,7 +74,7 @@ fn clean(store: &Store, redactor: &Redactor) -> Result<usize, HistoryError> {
     }
 }
 
-/// What is stored of projects that are excluded now.
+/// Counts the stored messages of projects that are excluded now.
 pub fn excluded(home: &Home, store: &Store) -> Result<Forgot, HistoryError> {
     store.count_of(&projects(home, store)?)
 }

@@ -17,7 +17,7 @@ use crate::readers::{self, Places};
 /// The most bytes of variables that are read.
 const MAX_VARIABLES: u64 = 8 << 20;
 
-/// What Claude Code says of a process.
+/// A process as Claude Code describes it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Running {

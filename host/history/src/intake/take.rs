@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use aiw_home::Home;
+use aiw_home::{Home, created};
 
 use super::exclude::Exclusions;
 use super::files::{Opened, Refusal, open_beneath, read_small};
 use super::findings::{Findings, Junk};
 use super::head::{Head, read_head};
 use super::lines::{Line, Lines, MAX_LINE};
-use super::private::{PrivateTalk, since};
+use super::private::PrivateTalk;
 use super::scan::string_at;
 use crate::readers::{self, Launch, Places, Reader, Sessions, Transcript};
 use crate::redact::Redactor;
@@ -27,7 +27,7 @@ const BEFORE: u64 = 256 << 10;
 /// After how many messages, and how many bytes, what was read is stored.
 const BATCH: (usize, u64) = (1000, 64 << 20);
 
-/// What came of one transcript.
+/// The result of reading one transcript.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Taken {
     /// The new messages.
@@ -38,7 +38,7 @@ pub struct Taken {
     pub has_problems: bool,
 }
 
-/// What an indexer did.
+/// The report of an indexer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Report {
     /// The transcripts that were looked at.
@@ -86,7 +86,7 @@ impl<'a> Intake<'a> {
         Ok(Self { store, given: Launch::given(home), providers, redactor, exclusions: Exclusions::of(home)?, private })
     }
 
-    /// What takes secrets out.
+    /// Returns the redactor that takes secrets out.
     pub(super) fn redactor(&self) -> &Redactor {
         &self.redactor
     }
@@ -167,7 +167,7 @@ impl<'a> Intake<'a> {
         let head = read_head(&opened.file)?;
         let launch = self.launch(root, &head);
         let project = self.project(sessions, root, path, head)?;
-        let own = Own { since: since(&whole), project, launch, follows: false };
+        let own = Own { since: created(&whole), project, launch, follows: false };
         let mut batch = Batch {
             store: self.store,
             own,
@@ -247,7 +247,7 @@ impl<'a> Intake<'a> {
         let mut launch = given.map(|(_, launch)| launch.clone()).unwrap_or_default();
         if let Some(id) = &head.provider {
             let known = self.providers.iter().find(|(known, _)| known == id);
-            // One that is gone had a name that nobody knows any more.
+            // The name of a provider that is gone is lost.
             let name = known.map(|(_, name)| name).or_else(|| Some(id).filter(|id| id.starts_with(PROVIDER_IDS)));
             launch.provider = launch.provider.or_else(|| name.cloned());
         }
@@ -307,7 +307,7 @@ impl<'a> Intake<'a> {
 /// How the ids begin that aiw gives to providers.
 const PROVIDER_IDS: &str = "aiw-";
 
-/// What stands before a place, from the beginning of a line on.
+/// Returns the bytes before a place, from the beginning of its line.
 fn before(opened: &Opened, start: u64) -> io::Result<Vec<u8>> {
     let from = start.saturating_sub(BEFORE);
     let mut bytes = opened.part(from, usize::try_from(start - from).unwrap_or(0))?;
@@ -321,7 +321,7 @@ fn before(opened: &Opened, start: u64) -> io::Result<Vec<u8>> {
 enum Failure {
     /// The transcript can't be read.
     Read(io::Error),
-    /// What was read can't be stored.
+    /// The messages can't be stored.
     History(HistoryError),
 }
 
@@ -337,7 +337,7 @@ impl From<HistoryError> for Failure {
     }
 }
 
-/// What is known of the transcript that is read.
+/// The facts about the transcript that is being read.
 struct Own {
     /// When it came to be, where the file system knows.
     since: Option<SystemTime>,
@@ -349,7 +349,7 @@ struct Own {
     follows: bool,
 }
 
-/// What was read and not yet stored.
+/// Messages that were read and are not stored yet.
 struct Batch<'a> {
     store: &'a Store,
     own: Own,

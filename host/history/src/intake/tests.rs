@@ -45,7 +45,7 @@ fn assistant(session: &str, uuid: &str, block: Value) -> Value {
     claude("assistant", session, uuid, json!([block]))
 }
 
-/// What stands around the talk: it repeats all of it.
+/// Returns the lines around a talk, which repeat all of it.
 fn wrapping(session: &str) -> Vec<Value> {
     vec![
         json!({"type": "queue-operation", "operation": "enqueue", "sessionId": session, "content": "WRAPPED"}),
@@ -65,7 +65,7 @@ fn redactor() -> Arc<Redactor> {
     REDACTOR.get_or_init(|| Arc::new(Redactor::new(&[]).unwrap())).clone()
 }
 
-/// What a reader makes of a text.
+/// Returns the messages that a reader makes of a text.
 fn read(cli: Cli, path: &str, text: &str) -> (Vec<Message>, Vec<Junk>) {
     read_as(cli, path, text, "", &[])
 }
@@ -403,7 +403,7 @@ impl World {
         Indexer::new(self.home.clone(), Vec::new())
     }
 
-    /// What a hook does for a session, and the indexer after it.
+    /// Runs a session's hook, and the indexer after it.
     fn hook(&self, session: &str) -> Report {
         assert!(matches!(self.say("SessionEnd", &self.transcript(session)), Handled::Queued(_)));
         self.indexer().run(&self.places, true).unwrap()

@@ -22,28 +22,28 @@ use crate::{Cli, HistoryError};
 pub struct Todo {
     /// Its id; a number in the order of the list where it has none
     pub id: String,
-    /// What is to be done
+    /// The task
     pub content: String,
     /// `pending`, `in_progress`, `completed` or another word of the CLI's
     pub status: String,
 }
 
-/// What a session planned to do.
+/// The todo list of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Todos {
     /// The session
     pub session: String,
     /// Whether they come from `tasks` (files of a list), or from the `transcript`
     pub source: &'static str,
-    /// What is planned
+    /// The items
     pub todos: Vec<Todo>,
 }
 
 /// The most todos of a session.
 const MAX_TODOS: usize = 1000;
 
-/// What a session of Claude Code planned to do; without an id, the session that last wrote something. Sessions that the
-/// history must not have are not there.
+/// Returns the todo list of a session of Claude Code; without an id, that of the session that last wrote one. Sessions
+/// that the history must not have are left out.
 pub fn todos(home: &Home, places: &Places, session: Option<&str>, redactor: &Redactor) -> Result<Todos, HistoryError> {
     let sessions = readers::of(Cli::Claude);
     let root = &places.claude;
@@ -97,7 +97,7 @@ pub fn todos(home: &Home, places: &Places, session: Option<&str>, redactor: &Red
     Ok(Todos { session: id, source, todos })
 }
 
-/// What must not be shown.
+/// Sessions that must not be shown.
 struct Hidden {
     exclusions: Exclusions,
     forgotten: Forgotten,
@@ -177,7 +177,7 @@ struct Result_ {
     message: Value,
 }
 
-/// What the tools for todos left in a transcript: the last list of `TodoWrite`, or the tasks that were made and changed.
+/// Returns the todos that a transcript holds: the last list of `TodoWrite`, or the tasks that were made and changed.
 fn from_transcript(root: &Path, path: &str) -> Vec<Todo> {
     let Ok(opened) = open_beneath(root, path) else { return Vec::new() };
     let mut lines = Lines::new(&opened.file, 0, MAX_LINE);

@@ -15,7 +15,7 @@ use super::take::Report;
 use crate::readers::{self, Places};
 use crate::{Cli, HistoryError};
 
-/// What the transcripts looked like when they were last read.
+/// The state of the transcripts when they were last read.
 #[derive(Debug, Default)]
 pub struct Watch {
     seen: HashMap<(Cli, PathBuf), (i64, u64)>,

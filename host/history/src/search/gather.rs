@@ -12,7 +12,7 @@ use crate::store::{Facts, length};
 /// The most entries of the index that a search reads: some 0.1 µs each.
 const MAX_READ: u64 = 150_000;
 
-/// What a message counts whose text was there before.
+/// The weight of a message whose text was there before.
 const COPY: f32 = 0.5;
 
 /// How much less a word counts in a message that is longer than others. Less than usual, because how often it occurs is

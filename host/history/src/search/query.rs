@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::snippet::Snippet;
 use crate::{Cli, Launch, Role};
 
-/// What to look for, and where.
+/// A search: words and filters.
 #[derive(Debug, Clone, Copy)]
 pub struct Query<'a> {
     /// The words.
@@ -45,7 +45,7 @@ pub struct Hit {
     pub launch: Launch,
     /// When it was said, in milliseconds since 1970.
     pub time: Option<i64>,
-    /// Who said it.
+    /// The author of the message.
     pub role: Role,
     /// The part of it that answers best.
     pub snippet: Snippet,

@@ -22,17 +22,17 @@ const MAX_BYTES: usize = 512 << 10;
 /// How many of the nearest in meaning become candidates.
 const NEAREST: usize = 100;
 
-/// What the mean of its session's three best scores adds to a message's.
+/// The share of the mean of its session's three best scores that is added to a message's score.
 const SESSION: f32 = 0.75;
 
-/// What each neighbour's score adds to a message's.
+/// The share of each neighbour's score that is added to a message's score.
 const NEIGHBOUR: f32 = 0.25;
 
-/// What the newest messages gain, and in how many minutes this falls to about a third.
+/// The gain of the newest messages, and the minutes in which it falls to about a third.
 const RECENT: f32 = 0.06;
 const RECENTLY: f32 = 60.0 * 24.0 * 60.0;
 
-/// What meaning counts, where words count the rest.
+/// The weight of meaning; words have the rest.
 const MEANING: f32 = 0.5;
 
 /// From which part of what all words of a request count the best hit by words stays the first, whatever means the same:

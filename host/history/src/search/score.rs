@@ -11,7 +11,7 @@ const SATURATION: f32 = 1.2;
 /// How much less a word counts in a text that is longer than others.
 const LENGTH: f32 = 0.6;
 
-/// What it counts that two words of a request follow each other in a text too, by what the words count.
+/// The weight of two words that follow each other in the request and in a text, as a share of theirs.
 const TOGETHER: f32 = 0.35;
 
 /// The score of a text, and which of the request's terms it has.

@@ -15,10 +15,10 @@ const MAX_COMPARED: usize = 20_000;
 /// The most known words that stand for an unknown one.
 const MAX_VARIANTS: usize = 3;
 
-/// What a word counts that is only similar to that of the request.
+/// The weight of a word that is only similar to that of the request.
 const VARIANT: f32 = 0.6;
 
-/// What a whole name counts: its parts count as well.
+/// The weight of a whole name: its parts count as well.
 const NAME: f32 = 0.8;
 
 /// A term to look for.
@@ -27,7 +27,7 @@ pub(super) struct Term {
     pub term: String,
     /// In how many messages it occurs.
     pub messages: u64,
-    /// What it counts: its rarity, less if it is not exactly what was asked for.
+    /// The weight: its rarity, less if it is not exactly the requested word.
     pub weight: f32,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Request {
     pub pairs: Vec<(usize, usize)>,
     /// The mean number of terms of a message.
     pub mean_length: f32,
-    /// What all of its words count, also those that no message has.
+    /// The weight of all of its words, also of those that no message has.
     pub whole: f32,
 }
 

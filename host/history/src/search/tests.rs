@@ -157,47 +157,51 @@ fn filters_hold_for_every_hit() {
     assert_eq!(search(Query { limit: 1, ..query }).len(), 1);
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+mod fuzz {
+    use super::*;
 
-    #[test]
-    fn any_request_is_answered(text in "(\\PC|[a-z\"*^(): -]|登录){0,80}") {
-        let (_home, store) = filled(&[("a", "a text with words"), ("b", "登录 \"quoted\" AND OR NOT NEAR(x)")]);
-        found(&store, &text);
-    }
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// What FTS5 reads as operators, columns and quotes are words here.
-    #[test]
-    fn what_looks_like_a_query_language_is_words(
-        parts in prop::collection::vec(
-            prop_oneof![
-                Just("AND"), Just("OR"), Just("NOT"), Just("NEAR(a b, 3)"), Just("\""), Just("''"), Just("*"), Just("^"),
-                Just("terms:"), Just("{terms}:"), Just("+"), Just("("), Just(")"), Just(";--"), Just("\0"), Just("%"),
-                Just("§"), Just("\u{202e}"), Just("e\u{301}"), Just("l'"), Just("’s"), Just("a.b::c"), Just("登"),
-            ],
-            0..40,
-        ),
-        joint in prop_oneof![Just(""), Just(" ")],
-    ) {
-        let (_home, store) = filled(&[("a", "a zebra on the ark"), ("b", "another zebra")]);
-        let text = format!("{} zebra", parts.join(joint));
-        prop_assert_eq!(uuids(&store, &text).len(), 2, "{}", text);
-    }
-
-    /// However long a request is, only a bounded part of it is looked for.
-    #[test]
-    fn a_request_has_a_bounded_number_of_terms(piece in "(\\PC|[a-zA-Z_.:'’é ]){1,40}", times in 1..4000_usize) {
-        let (_home, store) = filled(&[("a", "a text with words"), ("b", "登录 max_retries zebra")]);
-        let text = piece.repeat(times);
-        let mut end = text.len().min(super::MAX_QUERY);
-        while !text.is_char_boundary(end) {
-            end -= 1;
+        #[test]
+        fn any_request_is_answered(text in "(\\PC|[a-z\"*^(): -]|登录){0,80}") {
+            let (_home, store) = filled(&[("a", "a text with words"), ("b", "登录 \"quoted\" AND OR NOT NEAR(x)")]);
+            found(&store, &text);
         }
-        let request = super::spelling::Request::new(&store.connection, &text[..end]);
-        let request = request.map_err(|e| TestCaseError::fail(e.to_string()))?;
-        prop_assert!(request.terms.len() <= 48 * 3 && request.pairs.len() <= super::MAX_QUERY);
-        prop_assert!(request.terms.iter().all(|term| !term.term.contains('"') && term.weight.is_finite()));
-        found(&store, &text);
+
+        /// The operators, columns and quotes of FTS5 are words here.
+        #[test]
+        fn what_looks_like_a_query_language_is_words(
+            parts in prop::collection::vec(
+                prop_oneof![
+                    Just("AND"), Just("OR"), Just("NOT"), Just("NEAR(a b, 3)"), Just("\""), Just("''"), Just("*"), Just("^"),
+                    Just("terms:"), Just("{terms}:"), Just("+"), Just("("), Just(")"), Just(";--"), Just("\0"), Just("%"),
+                    Just("§"), Just("\u{202e}"), Just("e\u{301}"), Just("l'"), Just("’s"), Just("a.b::c"), Just("登"),
+                ],
+                0..40,
+            ),
+            joint in prop_oneof![Just(""), Just(" ")],
+        ) {
+            let (_home, store) = filled(&[("a", "a zebra on the ark"), ("b", "another zebra")]);
+            let text = format!("{} zebra", parts.join(joint));
+            prop_assert_eq!(uuids(&store, &text).len(), 2, "{}", text);
+        }
+
+        /// However long a request is, only a bounded part of it is looked for.
+        #[test]
+        fn a_request_has_a_bounded_number_of_terms(piece in "(\\PC|[a-zA-Z_.:'’é ]){1,40}", times in 1..4000_usize) {
+            let (_home, store) = filled(&[("a", "a text with words"), ("b", "登录 max_retries zebra")]);
+            let text = piece.repeat(times);
+            let mut end = text.len().min(super::MAX_QUERY);
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            let request = super::spelling::Request::new(&store.connection, &text[..end]);
+            let request = request.map_err(|e| TestCaseError::fail(e.to_string()))?;
+            prop_assert!(request.terms.len() <= 48 * 3 && request.pairs.len() <= super::MAX_QUERY);
+            prop_assert!(request.terms.iter().all(|term| !term.term.contains('"') && term.weight.is_finite()));
+            found(&store, &text);
+        }
     }
 }
 

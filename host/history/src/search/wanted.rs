@@ -6,7 +6,7 @@ use super::query::Query;
 use crate::Role;
 use crate::store::{Fact, minutes, terms};
 
-/// What a query's filters let through.
+/// The messages that pass a query's filters.
 pub(super) struct Wanted {
     /// By the numbers of sessions.
     sessions: Option<Vec<bool>>,

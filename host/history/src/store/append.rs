@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
+use aiw_home::created;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::facts::{Fact, Writer, length_code, minutes};
@@ -15,7 +16,7 @@ use crate::{Cli, HistoryError, MAX_TEXT, Message, Role};
 /// The most bytes of a title.
 const MAX_TITLE: usize = 200;
 
-/// What became of messages.
+/// The outcome of adding messages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Appended {
     /// How many are new.
@@ -135,7 +136,7 @@ fn save_progress(connection: &Connection, file: i64, progress: &Progress) -> rus
     .map(drop)
 }
 
-/// What one transaction gathers, to write it at its end.
+/// The changes of one transaction, which are written at its end.
 struct Writing<'a> {
     connection: &'a Connection,
     cli: Cli,
@@ -261,9 +262,8 @@ impl<'a> Writing<'a> {
         }
         let mut find = self.connection.prepare_cached("SELECT path FROM files WHERE id = ?")?;
         let path: Option<Vec<u8>> = find.query_row([other], |row| row.get(0)).optional()?;
-        let since = |path: &Path| std::fs::symlink_metadata(path).and_then(|meta| meta.created()).ok();
-        let other_since = path.and_then(|path| since(&database::path_of(&path)));
-        let is_younger = since(self.path).zip(other_since).is_some_and(|(own, other)| own < other);
+        let other_since = path.and_then(|path| created(&database::path_of(&path)));
+        let is_younger = created(self.path).zip(other_since).is_some_and(|(own, other)| own < other);
         self.younger.insert(other, is_younger);
         Ok(is_younger)
     }

@@ -146,7 +146,7 @@ pub(super) fn remove_aside(directory: &Path) -> Result<(), HistoryError> {
     }
 }
 
-/// What an error of SQLite means.
+/// Converts an error of SQLite.
 pub(super) fn failed(directory: &Path, error: rusqlite::Error) -> HistoryError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => mark_damaged(directory, &error.to_string()),
@@ -162,21 +162,11 @@ pub(super) fn mark_damaged(directory: &Path, reason: &str) -> HistoryError {
 }
 
 /// A path as the database keeps it.
-#[cfg(unix)]
 pub(super) fn path_key(path: &Path) -> &[u8] {
     std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())
 }
 
-/// A path as the database keeps it.
-#[cfg(not(unix))]
-pub(super) fn path_key(path: &Path) -> Vec<u8> {
-    path.to_string_lossy().into_owned().into_bytes()
-}
-
 /// The path that the database keeps.
 pub(crate) fn path_of(key: &[u8]) -> PathBuf {
-    #[cfg(unix)]
-    return PathBuf::from(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(key));
-    #[cfg(not(unix))]
-    PathBuf::from(String::from_utf8_lossy(key).into_owned())
+    PathBuf::from(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(key))
 }

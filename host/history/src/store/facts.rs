@@ -15,7 +15,7 @@ const START: i64 = 1_577_836_800_000;
 
 const MINUTE: i64 = 60_000;
 
-/// What is known of a message. All zeros if it can't be found.
+/// A message's facts. All zeros if it can't be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fact {
     /// The session's number.
@@ -24,7 +24,7 @@ pub(crate) struct Fact {
     pub minutes: u32,
     /// The number of terms, as [`length_code`] has it.
     pub length: u8,
-    /// Who said it.
+    /// The author.
     pub role: Role,
     /// Whether the same text was there before.
     pub is_copy: bool,
@@ -160,7 +160,7 @@ impl Facts {
         self.records.len() / RECORD
     }
 
-    /// What is known of a message.
+    /// Returns the facts of a message.
     pub fn get(&self, message: usize) -> Option<Fact> {
         let (records, _) = self.records.as_chunks::<RECORD>();
         records.get(message).and_then(|record| Fact::parse(*record))

@@ -9,7 +9,7 @@ use super::forgotten::Forgotten;
 use super::{Store, database, now};
 use crate::HistoryError;
 
-/// What to forget.
+/// The messages to forget.
 #[derive(Debug, Clone, Copy)]
 pub enum Forget<'a> {
     /// A session: its id, or the start of it.
@@ -20,7 +20,7 @@ pub enum Forget<'a> {
     Before(i64),
 }
 
-/// What was, or would be, forgotten.
+/// The messages that were, or would be, forgotten.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Forgot {
     /// How many sessions have messages less.

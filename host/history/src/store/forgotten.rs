@@ -12,7 +12,7 @@ use crate::{HistoryError, Message};
 /// The most bytes of the file.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// What no message may come back of. Times are in milliseconds since 1970.
+/// The messages that must not come back. Times are in milliseconds since 1970.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Forgotten {
     /// Sessions, each up to the time when it was forgotten.

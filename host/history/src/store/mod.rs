@@ -55,7 +55,7 @@ pub struct Progress {
 pub struct Problem {
     /// The transcript.
     pub path: PathBuf,
-    /// What is wrong with it, in a few words.
+    /// The problem, in a few words.
     pub reason: String,
     /// How often this was seen since the file was read from its start.
     pub count: u64,
@@ -162,7 +162,7 @@ impl Store {
         note(self.begin()?).map_err(|e| self.failed(e))
     }
 
-    /// What could not be read, the latest first: at most a thousand.
+    /// Returns the lines that could not be read, the latest first: at most a thousand.
     pub fn problems(&self) -> Result<Vec<Problem>, HistoryError> {
         let list = || -> rusqlite::Result<Vec<Problem>> {
             let mut list = self
@@ -199,7 +199,7 @@ impl Store {
         note(self.begin()?).map_err(|e| self.failed(e))
     }
 
-    /// Those of some sessions that are there.
+    /// Returns the names of some sessions.
     pub(crate) fn names_of<'a>(
         &self,
         names: impl IntoIterator<Item = &'a String>,
@@ -251,7 +251,7 @@ impl Store {
         Ok(transaction)
     }
 
-    /// What an error of SQLite means here. Damage is noted, so that the next process sets the database aside.
+    /// Converts an error of SQLite. Damage is noted, so that the next process sets the database aside.
     pub(crate) fn failed(&self, error: rusqlite::Error) -> HistoryError {
         // Tables that a newer aiw changed may look like damage.
         database::refuse_newer(&self.directory, &self.connection)

@@ -74,13 +74,13 @@ fn plain(text: &str) -> Cow<'_, str> {
     Cow::Owned(made)
 }
 
-/// What French and Italian put before a word.
+/// The elided words that French and Italian put before a word.
 const ELIDED: [&str; 18] = [
     "l", "d", "j", "m", "t", "s", "c", "n", "qu", "jusqu", "lorsqu", "puisqu", "quelqu", "dell", "nell", "all", "un",
     "sull",
 ];
 
-/// What English puts after one.
+/// The endings that English puts after an apostrophe.
 const ENDINGS: [&str; 6] = ["s", "m", "re", "ve", "ll", "d"];
 
 /// A letter that is one of its own for Unicode, as it is typed without a key for it.
@@ -140,12 +140,12 @@ pub(crate) fn names(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// What stands between the parts of a name.
+/// Returns whether a character joins the parts of a name.
 const fn is_joint(c: char) -> bool {
     matches!(c, '_' | '-')
 }
 
-/// What stands between the names of a path.
+/// Returns whether a character separates the names of a path.
 const fn is_step(c: char) -> bool {
     matches!(c, '.' | ':')
 }

@@ -156,7 +156,7 @@ impl Store {
 struct Chunk {
     /// Ids of messages, each as eight bytes, ascending.
     ids: Vec<u8>,
-    /// What one unit of a byte stands for, each as four bytes.
+    /// The value of one unit of a byte for each vector, as four bytes.
     units: Vec<u8>,
     codes: Vec<u8>,
 }
@@ -311,7 +311,7 @@ fn scan(
     Ok(near)
 }
 
-/// What the bench of figures needs.
+/// Functions for the bench of figures.
 #[doc(hidden)]
 pub mod bench {
     use super::{Chunk, Connection, HistoryError, Store, nearness, params};

@@ -11,7 +11,7 @@ use super::packed::{Key, Text, Uuid};
 use super::{Store, cli_of, database, role_of};
 use crate::{Cli, HistoryError, Launch, Meaning, Role};
 
-/// What is known of a session as a whole.
+/// A session as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
     /// Its id.
@@ -39,13 +39,13 @@ pub struct Stored {
     pub uuid: String,
     /// In milliseconds since 1970.
     pub time: Option<i64>,
-    /// Who said it.
+    /// The author.
     pub role: Role,
     /// The tools that it calls or answers for.
     pub tools: Vec<String>,
     /// The subagent that said it, or was told it.
     pub agent: Option<String>,
-    /// What was said.
+    /// The text.
     pub text: String,
     /// The transcript.
     pub path: PathBuf,
@@ -88,7 +88,7 @@ pub struct Range<'a> {
     pub most: usize,
 }
 
-/// What the store holds.
+/// The size of the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Stats {
     /// How many sessions
@@ -211,7 +211,7 @@ impl Store {
         })
     }
 
-    /// What the store holds.
+    /// Returns the size of the store.
     pub fn stats(&self) -> Result<Stats, HistoryError> {
         let count = |sql: &str| -> rusqlite::Result<u64> {
             self.connection

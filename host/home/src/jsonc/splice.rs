@@ -87,7 +87,7 @@ pub(super) fn inserted(
     edits
 }
 
-/// What is before a place on its line, if that is blank.
+/// Returns the text before a place on its line, if it is blank.
 fn indent_of(text: &str, at: usize) -> Option<&str> {
     let start = text[..at].rfind('\n').map_or(0, |line| line + 1);
     let before = &text[start..at];
@@ -115,6 +115,11 @@ fn comma_in(between: &str) -> Option<usize> {
 /// Removes a part and its comma. Comments stay.
 pub(super) fn removed(text: &str, whole: Range<usize>, parts: &[Range<usize>], at: usize) -> Edits {
     let part = parts[at].clone();
+    let inner = whole.start + 1..whole.end - 1;
+    if let ([_], "" | ",") = (parts, [&text[inner.start..part.start], &text[part.end..inner.end]].concat().trim()) {
+        // Nothing else is there, not even a comment: `{}` is what people write.
+        return vec![(inner, String::new())];
+    }
     let next = parts.get(at + 1).map_or(whole.end - 1, |next| next.start);
     let following = comma_in(&text[part.end..next]).map(|comma| part.end + comma);
     let before = at.checked_sub(1).map(|before| parts[before].end);

@@ -7,7 +7,7 @@ use serde_json::json;
 fn edited(text: &str, edit: impl FnOnce(&mut Jsonc) -> Result<(), String>) -> String {
     let mut document = Jsonc::parse(text.as_bytes()).unwrap();
     edit(&mut document).unwrap();
-    String::from_utf8(document.bytes()).unwrap()
+    document.text()
 }
 
 fn set(text: &str) -> String {

@@ -10,24 +10,25 @@ use super::{Provider, ProvidersFile, SecretRef, Text, VERSION};
 use crate::vault::VaultError;
 use crate::{Document, Home, Mode, replace};
 
-/// What a migration did.
+/// The result of a migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migration {
     /// Names of the migrated providers.
     pub providers: Vec<ProviderName>,
     /// Names of the secrets that were moved to the vault.
     pub secrets: Vec<SecretName>,
-    /// What could not be migrated, one sentence each. It is in the backup.
+    /// Entries that could not be migrated, one sentence each. They are in the backup.
     pub left: Vec<String>,
     /// The old file, encrypted.
     pub backup: std::path::PathBuf,
 }
 
-/// What a provider of aiw 0.6 may have.
+/// The fields of a provider of aiw 0.6.
 const FIELDS: [&str; 5] = ["token", "base_url", "scenario", "env", "compatible_with"];
 
-/// It has no version, its providers have no presets, and one of them has a field that only aiw 0.6 wrote. Otherwise
-/// it is a current file, written by hand with mistakes, and nothing in it may be dropped.
+/// Returns whether a file is of aiw 0.6: without a version, its providers without presets, one of them with a field
+/// that only aiw 0.6 wrote. Any other file is a current one, written by hand with mistakes, and nothing in it may be
+/// dropped.
 pub(super) fn is_old(value: &Value) -> bool {
     let Some(providers) = value.get("providers").and_then(Value::as_object) else { return false };
     let is_sign = |provider: &Value| {
@@ -110,7 +111,7 @@ impl Home {
     }
 }
 
-/// What a secret of the old file was.
+/// The use of a secret of the old file.
 enum Of {
     Token,
     Variable(EnvName),

@@ -13,7 +13,7 @@ const DEFAULT_MARKETS: [(&str, &str, bool); 2] = [
     ("aiw-official", "putao520/aiw-plugins", false),
 ];
 
-/// What earlier documents called the official market.
+/// The name of the official market in earlier documents.
 const OFFICIAL_ALIAS: (&str, &str) = ("claude-code-official", "claude-plugins-official");
 
 /// A registered marketplace as stored in settings.json.
@@ -196,9 +196,7 @@ impl Settings {
         self.document.set(&["extraKnownMarketplaces", &key, "source"], &entry["source"])?;
         match entry.get("enabled") {
             Some(enabled) => self.document.set(&["extraKnownMarketplaces", &key, "enabled"], enabled)?,
-            None => {
-                self.document.remove(&["extraKnownMarketplaces", &key, "enabled"]);
-            }
+            None => drop(self.document.remove(&["extraKnownMarketplaces", &key, "enabled"])?),
         }
         match self.markets.iter_mut().find(|m| m.name == market.name) {
             Some(old) => *old = market,
@@ -212,6 +210,6 @@ impl Settings {
         self.write_defaults()?;
         let key = self.key_of(name);
         self.markets.retain(|m| m.name != *name);
-        Ok(self.document.remove(&["extraKnownMarketplaces", &key]))
+        self.document.remove(&["extraKnownMarketplaces", &key])
     }
 }

@@ -13,7 +13,7 @@ use crate::HomeError;
 pub struct McpSettings {
     /// The names of the toolsets that it offers; none for all of them.
     pub toolsets: Option<Vec<String>>,
-    /// Those of single servers, by key: `servers`.
+    /// The settings of single servers, by key: `servers`.
     pub servers: BTreeMap<String, ServerSettings>,
     /// Which tools a client may see: `profiles`.
     pub profiles: BTreeMap<String, ProfileSettings>,
@@ -22,7 +22,7 @@ pub struct McpSettings {
 /// Settings of one server behind aiw: `mcp.servers.KEY`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerSettings {
-    /// It is offered to clients.
+    /// Whether it is offered to clients.
     pub enabled: bool,
     /// One process serves all sessions of an aiw process. Otherwise each session has its own.
     pub shared: bool,
@@ -41,9 +41,9 @@ impl Default for ServerSettings {
 /// Patterns of tools: `mcp.profiles.NAME`. A pattern is `server/tool` with `*` for any text, `server`, or `read-only`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProfileSettings {
-    /// What is allowed; everything, if there is no list.
+    /// The allowed patterns; everything, if there is no list.
     pub allow: Option<Vec<String>>,
-    /// What is denied, even if it is allowed.
+    /// The denied patterns, even of allowed tools.
     pub deny: Vec<String>,
 }
 
@@ -126,8 +126,7 @@ impl Settings {
     /// Offers a server to clients, or no longer.
     pub fn set_server_enabled(&mut self, key: &str, enabled: bool) -> Result<(), HomeError> {
         if enabled {
-            self.document.remove(&["mcp", "servers", key, "enabled"]);
-            Ok(())
+            self.document.remove(&["mcp", "servers", key, "enabled"]).map(drop)
         } else {
             self.document.set(&["mcp", "servers", key, "enabled"], &false.into())
         }
@@ -137,8 +136,7 @@ impl Settings {
     pub fn set_profile(&mut self, name: &str, profile: Option<&ProfileSettings>) -> Result<(), HomeError> {
         let path = ["mcp", "profiles", name];
         let Some(profile) = profile else {
-            self.document.remove(&path);
-            return Ok(());
+            return self.document.remove(&path).map(drop);
         };
         let mut fields = Map::new();
         if let Some(allow) = &profile.allow {
@@ -155,12 +153,11 @@ impl Settings {
         if let Some(settings) = self.document.get(&["mcp", "servers", key]).cloned() {
             self.document.set(&["mcp", "servers", new], &settings)?;
         }
-        self.remove_server(key);
-        Ok(())
+        self.remove_server(key)
     }
 
     /// Forgets the settings of a server.
-    pub fn remove_server(&mut self, key: &str) {
-        self.document.remove(&["mcp", "servers", key]);
+    pub fn remove_server(&mut self, key: &str) -> Result<(), HomeError> {
+        self.document.remove(&["mcp", "servers", key]).map(drop)
     }
 }

@@ -55,7 +55,7 @@ impl Settings {
     }
 }
 
-/// What has the wrong shape, as the end of a sentence. Ignoring it would not do what its author meant.
+/// Returns a field that has the wrong shape, as the end of a sentence. Ignoring it would not do what its author meant.
 fn misshapen(settings: &Value) -> Option<String> {
     let is_set = |key: &&str| settings.get(key).is_some_and(|value| !value.is_null());
     let objects = ["enabledPlugins", "sources", "clis", "tasks", "mcp", "history", "trustedFiles"];

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::Settings;
 use crate::HomeError;
 
-/// What `enabledPlugins` says of each plugin.
+/// The entries of `enabledPlugins`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PluginSettings(Map<String, Value>);
 
@@ -29,10 +29,7 @@ impl Settings {
         let id = id.to_string();
         match enabled {
             Some(enabled) => self.document.set(&["enabledPlugins", &id], &enabled.into()),
-            None => {
-                self.document.remove(&["enabledPlugins", &id]);
-                Ok(())
-            }
+            None => self.document.remove(&["enabledPlugins", &id]).map(drop),
         }
     }
 }

@@ -24,9 +24,9 @@ pub struct TrustSettings {
 /// Whether a file that starts programs may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileTrust {
-    /// It is as it was when its directory was trusted.
+    /// The file is as it was when its directory was trusted.
     Trusted,
-    /// It has changed since then.
+    /// The file has changed since then.
     Changed,
     /// Its directory is not trusted.
     Unknown,
@@ -118,8 +118,7 @@ impl Settings {
         let files: serde_json::Map<String, Value> =
             trust.files.iter().map(|(path, digest)| (path.to_string_lossy().into(), digest.as_str().into())).collect();
         if files.is_empty() {
-            self.document.remove(&["trustedFiles"]);
-            return Ok(());
+            return self.document.remove(&["trustedFiles"]).map(drop);
         }
         self.document.set(&["trustedFiles"], &files.into())
     }

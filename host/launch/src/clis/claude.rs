@@ -314,7 +314,8 @@ impl AiCli for Claude {
         Box::new(Stream::default())
     }
 
-    /// It keeps a file about each of its processes. The session is another one after `/clear` and `/resume`.
+    /// Reads the file that Claude Code keeps about each of its processes. The session changes with `/clear` and
+    /// `/resume`.
     fn running_session(&self, environment: &Environment, process: u32) -> Option<String> {
         let set = |name: &str| environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let directory = set(self.config_variable()).or_else(|| Some(set("HOME")?.join(".claude")))?;

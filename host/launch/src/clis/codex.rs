@@ -28,7 +28,7 @@ const KEY: &str = "AIW_CODEX_KEY";
 /// The variables that hold its headers, with a number each, because headers must not be on a command line.
 const HEADER: &str = "AIW_CODEX_HEADER_";
 
-/// It does not use all of these itself, but passes them on to the commands it runs.
+/// Variables of other services. Codex passes them on to the commands that it runs.
 const COMPETES: &[&str] = &[
     "AWS_BEARER_TOKEN_BEDROCK",
     "AZURE_OPENAI_API_KEY",

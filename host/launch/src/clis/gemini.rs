@@ -237,7 +237,7 @@ const SAYING: usize = 1 << 20;
 /// Reads its `stream-json`.
 #[derive(Default)]
 struct Stream {
-    /// What the model has said since it last did something else.
+    /// The model's text since it last did something else.
     saying: String,
 }
 

@@ -9,7 +9,7 @@ use aiw_home::HomeError;
 /// The maximum size of a role's file: 1 MB.
 pub const MAX_ROLE_BYTES: u64 = 1 << 20;
 
-/// What is wrong with one role's file, as the end of a sentence.
+/// A problem with one role's file, as the end of a sentence.
 #[derive(Debug, thiserror::Error)]
 pub enum RoleProblem {
     /// The file is larger than a role may be.
@@ -96,7 +96,7 @@ pub enum RoleError {
     Broken {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         problem: RoleProblem,
     },
     /// The text to write is not a valid role.
@@ -104,7 +104,7 @@ pub enum RoleError {
     Invalid {
         /// The role to write.
         name: RoleName,
-        /// What is wrong with it.
+        /// The problem.
         problem: RoleProblem,
     },
     /// The description cannot be distinguished from what follows it.

@@ -10,7 +10,7 @@ use cap_std::fs::{Dir, OpenOptions};
 
 use super::error::{MAX_ROLE_BYTES, RoleError, RoleProblem};
 
-/// What happens to a role that already exists.
+/// The treatment of a role that already exists.
 #[derive(Debug, Clone, Copy)]
 pub enum Overwrite<'a> {
     /// The role stays, and writing it is an error.

@@ -22,7 +22,7 @@ pub struct RpcError {
     pub code: i32,
     /// Its message.
     pub message: String,
-    /// What else it says.
+    /// More data, if any.
     pub data: Option<Value>,
 }
 

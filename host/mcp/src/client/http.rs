@@ -70,7 +70,7 @@ impl Endpoint {
         Self { client, policy, url: url.into(), secrets: headers, bearer: None }
     }
 
-    /// The same with tokens. They go only to the server's origin, as all keys do.
+    /// Adds tokens. They go only to the server's origin, as all keys do.
     #[must_use]
     pub fn with_bearer(self, bearer: Arc<dyn Bearer>) -> Self {
         Self { bearer: Some(bearer), ..self }
@@ -96,7 +96,7 @@ pub(crate) struct Http {
 
 type Failure = StreamableHttpError<NetError>;
 
-/// What rmcp passes along with each request.
+/// The data that rmcp passes along with each request.
 struct Given {
     session: Option<Arc<str>>,
     token: Option<String>,
@@ -238,7 +238,7 @@ async fn whole(mut answer: Streamed) -> Result<Vec<u8>, Failure> {
     Ok(body)
 }
 
-/// What an error without an id says.
+/// Returns the message of an error without an id.
 fn refusal(body: &[u8]) -> Option<String> {
     let error: Value = serde_json::from_slice(body).ok()?;
     let is_nameless = error.get("id").is_none_or(Value::is_null) && error.get("method").is_none();
@@ -288,7 +288,7 @@ impl StreamableHttpClient for Http {
         let failed = status(&answer);
         let is_refused = answer.status >= 400;
         let body = whole(answer).await?;
-        // Nobody would be told of it: it does not say what it answers.
+        // Without an id, no caller would see this error.
         if let Some(reason) = refusal(&body).filter(|_| is_refused) {
             // A server that was started anew does not know the session. Some say so with 400 instead of 404.
             let is_about_session = in_session && reason.to_ascii_lowercase().contains("session");

@@ -33,7 +33,7 @@ pub(crate) struct Lines<R> {
     input: BufReader<R>,
     outbox: Outbox,
     raw: Raw,
-    /// What has been read of a line. It is kept here: a read may be given up in the middle.
+    /// The bytes of a line that were read so far. They are kept here, because a read may be given up in the middle.
     line: Vec<u8>,
 }
 
@@ -114,7 +114,7 @@ impl<R: AsyncRead + Send + Unpin + 'static> Transport<RoleClient> for Lines<R> {
     }
 }
 
-/// What goes to a server: whole lines, in order.
+/// The lines for a server: whole ones, in order.
 #[derive(Clone)]
 pub(crate) struct Outbox(mpsc::UnboundedSender<Option<Vec<u8>>>);
 

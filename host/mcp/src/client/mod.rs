@@ -31,14 +31,14 @@ pub(crate) use self::request::failure;
 use self::request::{CANCELLED, cancellation};
 pub use self::request::{ClientError, Params, Request};
 
-/// What a client says about itself.
+/// A client's description of itself.
 #[derive(Debug, Clone)]
 pub struct ClientInfo {
     /// Its name.
     pub name: String,
     /// Its version.
     pub version: String,
-    /// What it can do for a server (`sampling`, `elicitation`, `roots`), in the protocol's form.
+    /// Its capabilities for a server (`sampling`, `elicitation`, `roots`), in the protocol's form.
     pub capabilities: Value,
 }
 
@@ -97,7 +97,7 @@ impl Client {
         Ok(Self { service, raw, server, direct: None })
     }
 
-    /// What the server said about itself at the start: `protocolVersion`, `capabilities`, `serverInfo`,
+    /// The server's description of itself from the start: `protocolVersion`, `capabilities`, `serverInfo`,
     /// `instructions`.
     pub fn server(&self) -> &Value {
         &self.server
@@ -180,7 +180,7 @@ impl Client {
         self.service.is_transport_closed() || self.direct.as_ref().is_some_and(Direct::is_over)
     }
 
-    /// What the server did wrong, if the connection was ended for it: the middle of a sentence, "it …".
+    /// Returns the server's fault, if the connection was ended for it: the middle of a sentence, "it …".
     pub fn fault(&self) -> Option<&'static str> {
         self.raw.fault()
     }

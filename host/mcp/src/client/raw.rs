@@ -32,7 +32,7 @@ const MAX_DEPTH: usize = 100;
 /// The answers of which deep items may be cut.
 const LISTS: [&str; 4] = ["tools", "prompts", "resources", "resourceTemplates"];
 
-/// What is in progress on one connection.
+/// The requests in progress on one connection.
 #[derive(Clone)]
 pub(crate) struct Raw {
     shared: Arc<Shared>,
@@ -46,7 +46,7 @@ struct Shared {
     /// The request that begins the session, and what was answered.
     first: OnceLock<RequestId>,
     server: OnceLock<Value>,
-    /// What the server did wrong, so that the connection was ended.
+    /// The server's fault for which the connection was ended.
     fault: OnceLock<&'static str>,
     events: Arc<dyn Events>,
 }
@@ -56,13 +56,13 @@ struct Shared {
 struct Pending {
     /// rmcp's, by their ids.
     requests: HashMap<RequestId, Option<Watched>>,
-    /// Those past rmcp.
+    /// The requests past rmcp.
     direct: BTreeMap<i64, Waiting>,
     /// Nothing will be answered any more.
     is_over: bool,
 }
 
-/// Who waits for a request past rmcp.
+/// A caller that waits for a request past rmcp.
 struct Waiting {
     watched: Option<Watched>,
     answer: oneshot::Sender<Answer>,
@@ -75,7 +75,7 @@ impl Pending {
     }
 }
 
-/// What a server answers. A result passes as it was written.
+/// A server's answer. A result passes as it was written.
 pub(super) type Answer = Result<Box<RawValue>, RpcError>;
 
 /// The usual answer, which is read in one go. Anything else is looked at more closely.
@@ -111,7 +111,7 @@ impl Raw {
         Self { shared: Arc::new(shared) }
     }
 
-    /// What the server answered to `initialize`.
+    /// Returns the server's answer to `initialize`.
     pub(crate) fn server(&self) -> Value {
         self.shared.server.get().cloned().unwrap_or(Value::Null)
     }
@@ -159,7 +159,7 @@ impl Raw {
         Some((id, answer))
     }
 
-    /// Nobody waits for this request's answer anymore.
+    /// Forgets a request whose answer is no longer awaited.
     pub(crate) fn forget(&self, id: &RequestId) {
         let mut pending = self.pending();
         pending.requests.remove(id);
@@ -194,7 +194,7 @@ impl Raw {
         true
     }
 
-    /// Who waits for an answer: whether rmcp does, or the request past it.
+    /// Returns the caller that waits for an answer: whether rmcp does, or the request past it.
     fn taken(&self, id: &RequestId) -> (bool, Option<Waiting>) {
         let mut pending = self.pending();
         let direct = match id {
@@ -306,7 +306,7 @@ fn too_deep() -> String {
     format!("the server's answer is nested more than {MAX_DEPTH} levels deep")
 }
 
-/// What a result says. Items of a list that are nested too deeply are cut; another result that deep is an error.
+/// Parses a result. Items of a list that are nested too deeply are cut; another result that deep is an error.
 pub fn value_of(result: &RawValue) -> Result<Value, RpcError> {
     let text = result.get();
     serde_json::from_str(text).or_else(|_| {
@@ -315,7 +315,7 @@ pub fn value_of(result: &RawValue) -> Result<Value, RpcError> {
     })
 }
 
-/// What an answer says. One that says nothing valid is an error, or its request would wait in vain.
+/// Reads an answer. One without a valid result or error becomes an error, or its request would wait in vain.
 fn answer_of(fields: &mut Map<String, Value>) -> Answer {
     let result = fields.shift_remove("result").and_then(|result| to_raw_value(&result).ok());
     let error = fields.shift_remove("error").and_then(|error| serde_json::from_value::<ErrorData>(error).ok());
@@ -323,7 +323,7 @@ fn answer_of(fields: &mut Map<String, Value>) -> Answer {
     result.ok_or_else(|| error.map_or_else(invalid, RpcError::from))
 }
 
-/// What answers the server.
+/// The way back to the server.
 pub(crate) struct Back {
     info: ClientConfig,
     events: Arc<dyn Events>,

@@ -20,13 +20,13 @@ pub enum ClientError {
     /// The connection could not be made.
     #[error("{}", beginning(.0))]
     Begin(#[source] Box<ClientInitializeError>),
-    /// It did not start a session in time.
+    /// The server did not start a session in time.
     #[error("it did not begin a session within {} s", .0.as_secs_f32())]
     SlowStart(Duration),
-    /// It answered with an error.
+    /// The server answered with an error.
     #[error(transparent)]
     Rpc(#[from] RpcError),
-    /// It did not answer in time. It was sent a cancellation.
+    /// The server did not answer in time. It was sent a cancellation.
     #[error("the MCP server did not answer within {} s", .0.as_secs_f32())]
     Slow(Duration),
     /// The connection is gone.
@@ -91,15 +91,15 @@ pub struct Request {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Params {
-    /// Those of any request.
+    /// The parameters of any request.
     Values(Value),
-    /// Those of a tool call.
+    /// The parameters of a tool call.
     Call {
         /// The tool.
         name: String,
         /// Its arguments.
         arguments: Arguments,
-        /// What the client adds.
+        /// The client's additions to `_meta`.
         #[serde(rename = "_meta", skip_serializing_if = "Map::is_empty")]
         meta: Map<String, Value>,
     },
@@ -129,7 +129,7 @@ impl Params {
 /// The notification that takes a request back.
 pub(super) const CANCELLED: &str = "notifications/cancelled";
 
-/// Its parameters, if nobody waits for the answer any more.
+/// Returns the parameters of a cancellation.
 pub(super) fn cancellation(id: &RequestId) -> Value {
     json!({"requestId": id, "reason": "the client no longer waits"})
 }

@@ -32,7 +32,7 @@ fn info() -> ClientInfo {
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What the server says to a request, besides what it says before.
+/// Returns the server's answer to a request, and the messages before it.
 fn answer(request: &Value) -> Vec<Value> {
     let of = |result: Value| json!({"jsonrpc": "2.0", "id": request["id"], "result": result});
     match request["method"].as_str().unwrap_or_default() {

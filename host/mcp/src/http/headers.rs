@@ -17,7 +17,7 @@ pub(super) const SESSION: &str = "mcp-session-id";
 pub(super) const VERSION: &str = "mcp-protocol-version";
 pub(super) const LAST_EVENT: &str = "last-event-id";
 
-/// The version in the header, which may be one that nobody knows.
+/// Returns the version in the header, which may be an unknown one.
 pub(super) fn version(headers: &HeaderMap) -> Result<Option<ProtocolVersion>, Refusal> {
     let text = single(headers, VERSION).map_err(|problem| error(StatusCode::BAD_REQUEST, &problem))?;
     Ok(text.and_then(|text| serde_json::from_value(text.into()).ok()))
@@ -75,7 +75,7 @@ pub(super) fn check_session(header: Option<&ProtocolVersion>) -> Result<(), Refu
     }
 }
 
-/// What versions without sessions don't have any more.
+/// The methods that versions without sessions no longer have.
 const REMOVED: [&str; 5] = ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
 
 /// A message without a session: its headers repeat what its body says.
@@ -113,7 +113,7 @@ pub(super) fn check(
     agree(headers, &body, |tool| unbound.schema(tool)).map_err(|problem| mismatch(problem, id))
 }
 
-/// What a request says about itself in `_meta`.
+/// Returns the version that a request states in `_meta`.
 fn version_of(message: &RxJsonRpcMessage<RoleServer>) -> Option<ProtocolVersion> {
     match message {
         JsonRpcMessage::Request(request) => request.request.get_meta().protocol_version(),

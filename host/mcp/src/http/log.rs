@@ -74,7 +74,7 @@ impl Log {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// It takes one more answer.
+    /// Expects one more answer.
     pub(super) fn expect(&self) {
         self.state().answers += 1;
     }

@@ -227,7 +227,7 @@ impl HttpServer {
     }
 }
 
-/// What becomes of a tool call.
+/// The outcome of a tool call.
 enum Called {
     Answered(Response<Body>),
     Modern(Box<RxJsonRpcMessage<RoleServer>>),

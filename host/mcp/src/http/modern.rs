@@ -59,7 +59,7 @@ pub(super) async fn answer(
     events_of(StreamBody::new(events).boxed_unsync())
 }
 
-/// What the server says to one request. Dropping it cancels the request.
+/// The messages for one request. Dropping them cancels the request.
 struct Messages {
     receiver: mpsc::Receiver<TxJsonRpcMessage<RoleServer>>,
     is_done: bool,

@@ -36,7 +36,7 @@ pub(super) fn accepted() -> Response<Body> {
     response
 }
 
-/// What is answered to a message that is not taken.
+/// The answer to a message that is refused.
 pub(super) type Refusal = Box<Response<Body>>;
 
 /// A refusal that no id belongs to.

@@ -52,7 +52,7 @@ pub(super) struct Session {
     id: String,
     inbox: mpsc::Sender<RxJsonRpcMessage<RoleServer>>,
     desk: Mutex<Desk>,
-    /// What belongs to no request.
+    /// The messages that belong to no request.
     general: Arc<Log>,
     end: CancellationToken,
     /// Takes tool calls past rmcp, once the session has begun.
@@ -68,7 +68,7 @@ struct Desk {
     /// Since when, how many bytes, and what.
     ended: VecDeque<(Instant, usize, Arc<Log>)>,
     ended_bytes: usize,
-    /// Who uses it now.
+    /// The number of its current users.
     holds: usize,
     used: Instant,
 }
@@ -130,7 +130,7 @@ impl Session {
         self.end.cancelled().await;
     }
 
-    /// Since when nobody has used it; none while somebody does.
+    /// Returns since when it is unused; none while it is in use.
     pub(super) fn unused_since(&self) -> Option<Instant> {
         let desk = self.desk();
         (desk.holds == 0 && desk.open.is_empty()).then_some(desk.used)
@@ -156,7 +156,7 @@ impl Session {
         Ok(log)
     }
 
-    /// The same for a tool call.
+    /// Takes a tool call as [`Self::request`] takes a request.
     pub(super) async fn call(self: &Arc<Self>, call: ToolCall) -> Result<Arc<Log>, SessionError> {
         let log = self.log();
         self.open(&log, &call.id, call.progress_token())?;
@@ -306,8 +306,8 @@ impl Session {
         self.stream_of(message).push(text, false);
     }
 
-    /// The stream of a message that is no answer: that of its request, else the general one. If nobody reads that one,
-    /// the newest that is open: a client need not read it.
+    /// Returns the stream of a request or notification: that of the request it belongs to, else the general one. If the
+    /// client does not read that one, which it need not, the newest that is open.
     fn stream_of(&self, message: &TxJsonRpcMessage<RoleServer>) -> Arc<Log> {
         let desk = self.desk();
         let request = match message {

@@ -161,7 +161,7 @@ impl Sessions {
         }
     }
 
-    /// What answers requests without a session: all of them have one offer, since they come with one token.
+    /// Returns the session for requests without one: all of them have one offer, since they come with one token.
     pub(super) async fn without_session(&self, meta: &RequestMetaObject) -> Unbound {
         let mut shared = self.shared.lock().await;
         let current = match shared.as_ref() {
@@ -267,7 +267,7 @@ async fn run(handler: Handler, link: Link, session: Arc<Session>, alive: Alive) 
     drop(alive);
 }
 
-/// An id that nobody guesses.
+/// Returns an id that can't be guessed.
 fn new_id() -> Option<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).ok()?;

@@ -367,26 +367,30 @@ async fn a_subscription_without_a_session_hears_of_changes_and_ends_with_its_con
     assert_eq!(server.sessions(), 0);
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+mod fuzz {
+    use super::*;
 
-    #[test]
-    fn no_body_and_no_headers_panic_or_go_unanswered(
-        body in prop_oneof!["\\PC{0,80}", Just(call(1, "odd", json!({}))), Just(request(1, "initialize", json!({})))],
-        headers in proptest::collection::vec((prop_oneof![Just(SESSION), Just(VERSION), Just(LAST_EVENT), Just("mcp-method")],
-            prop_oneof!["[ -~]{0,12}", Just("2026-07-28".to_owned()), Just("2025-11-25".to_owned()), Just("tools/call".to_owned())]), 0..4),
-        method in prop_oneof![Just(Method::POST), Just(Method::GET), Just(Method::DELETE), Just(Method::PUT)],
-    ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let (server, stop) = server(HttpLimits::default());
-            let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.trim())).collect();
-            let answer = tokio::time::timeout(Duration::from_secs(20), send(&server, method, &headers, body)).await.unwrap();
-            prop_assert_ne!(answer.status(), 500);
-            stop.cancel();
-            tokio::time::timeout(Duration::from_secs(20), server.ended()).await.unwrap();
-            Ok(())
-        })?;
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn no_body_and_no_headers_panic_or_go_unanswered(
+            body in prop_oneof!["\\PC{0,80}", Just(call(1, "odd", json!({}))), Just(request(1, "initialize", json!({})))],
+            headers in proptest::collection::vec((prop_oneof![Just(SESSION), Just(VERSION), Just(LAST_EVENT), Just("mcp-method")],
+                prop_oneof!["[ -~]{0,12}", Just("2026-07-28".to_owned()), Just("2025-11-25".to_owned()), Just("tools/call".to_owned())]), 0..4),
+            method in prop_oneof![Just(Method::POST), Just(Method::GET), Just(Method::DELETE), Just(Method::PUT)],
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let (server, stop) = server(HttpLimits::default());
+                let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.trim())).collect();
+                let answer = tokio::time::timeout(Duration::from_secs(20), send(&server, method, &headers, body)).await.unwrap();
+                prop_assert_ne!(answer.status(), 500);
+                stop.cancel();
+                tokio::time::timeout(Duration::from_secs(20), server.ended()).await.unwrap();
+                Ok(())
+            })?;
+        }
     }
 }
 

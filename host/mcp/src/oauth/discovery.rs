@@ -26,10 +26,10 @@ const PARAMETERS: [&str; 10] = [
     "nonce",
 ];
 
-/// What the server says about logins. <https://www.rfc-editor.org/rfc/rfc9728>
+/// The metadata of a server about logins. <https://www.rfc-editor.org/rfc/rfc9728>
 #[derive(Debug)]
 pub(super) struct Resource {
-    /// What a token is for.
+    /// The resource of a token.
     pub(super) resource: String,
     pub(super) issuer: String,
     /// The scopes that it knows.
@@ -47,7 +47,7 @@ pub(super) struct AuthorizationServer {
     pub(super) scopes: Vec<String>,
     /// How clients prove who they are; none if it doesn't say.
     pub(super) methods: Option<Vec<String>>,
-    /// It names itself in each answer to the browser. <https://www.rfc-editor.org/rfc/rfc9207>
+    /// Whether it names itself in each answer to the browser. <https://www.rfc-editor.org/rfc/rfc9207>
     pub(super) names_itself: bool,
 }
 

@@ -19,7 +19,7 @@ pub enum OAuthError {
     /// A request failed.
     #[error("{what} can't be asked: {source}")]
     Net {
-        /// Who was asked.
+        /// The server that was asked.
         what: &'static str,
         /// Why it failed.
         source: Box<NetError>,
@@ -27,7 +27,7 @@ pub enum OAuthError {
     /// A request took too long.
     #[error("{what} took longer than {seconds} s to answer")]
     Slow {
-        /// Who was asked.
+        /// The server that was asked.
         what: &'static str,
         /// How long it had.
         seconds: u64,
@@ -35,7 +35,7 @@ pub enum OAuthError {
     /// An answer that can't be used.
     #[error("{what} {problem}")]
     Answer {
-        /// What was answered, or who.
+        /// The answer, or the server that gave it.
         what: &'static str,
         /// The end of a sentence.
         problem: String,
@@ -45,7 +45,7 @@ pub enum OAuthError {
     Refused {
         /// The code of its error: `invalid_grant`.
         code: String,
-        /// What it says about it.
+        /// The server's description.
         description: String,
     },
     /// The server offers no login.
@@ -54,7 +54,7 @@ pub enum OAuthError {
     /// The authorization server knows no client like this one.
     #[error("its authorization server registers no clients")]
     NoRegistration,
-    /// What came back from the browser does not belong to this login.
+    /// The browser's answer does not belong to this login.
     #[error("the answer from the browser {0}")]
     Redirect(&'static str),
     /// The system has no random numbers.
@@ -73,7 +73,7 @@ impl OAuthError {
         matches!(self, Self::Refused { code, .. } if FINAL.contains(&code.as_str()))
     }
 
-    /// What to do next, if there is one thing to do.
+    /// Returns the next step, if there is just one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NoRegistration => {

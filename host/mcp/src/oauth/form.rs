@@ -15,7 +15,7 @@ use super::reach::{Reach, object};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Proof {
-    /// It has no secret.
+    /// The client has no secret.
     None,
     /// In the header `Authorization`.
     ClientSecretBasic,

@@ -23,9 +23,9 @@ const OFFLINE: &str = "offline_access";
 /// The most of what comes back from the browser.
 const MAX_QUERY: usize = 8 << 10;
 
-/// What a login needs.
+/// The input of a login.
 pub struct LoginRequest {
-    /// What leaves the machine.
+    /// The client for requests that leave the machine.
     pub client: Client,
     /// The URL of the server.
     pub url: String,
@@ -132,7 +132,7 @@ impl Login {
         &self.url
     }
 
-    /// Who is asked.
+    /// Returns the authorization server.
     pub fn issuer(&self) -> &str {
         &self.source.issuer
     }
@@ -194,7 +194,7 @@ impl Login {
     }
 }
 
-/// What the server says to a request without a token.
+/// Returns the server's challenge to a request without a token.
 async fn challenge(reach: &Reach, headers: &[(String, Secret)]) -> Result<Challenge, OAuthError> {
     let mut request = Request { method: Method::Post, ..Request::new("") };
     request.secrets = headers.to_vec();
@@ -228,7 +228,7 @@ async fn register(
     let endpoint = server.registration.as_ref().ok_or(OAuthError::NoRegistration)?;
     let wrong = |problem: &str| OAuthError::Answer { what, problem: problem.into() };
     let offers = |method: &str| server.methods.as_ref().is_none_or(|all| all.iter().any(|offered| offered == method));
-    // Nobody keeps a secret that is given to everyone who asks.
+    // A secret that every client gets proves nothing, so prefer none.
     let method = ["none", "client_secret_basic", "client_secret_post"].into_iter().find(|method| offers(method));
     let method = method.ok_or_else(|| wrong("knows no way in which aiw could prove who it is"))?;
     let mut sent = json!({

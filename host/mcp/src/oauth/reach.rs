@@ -50,7 +50,7 @@ fn class(url: &Url) -> Class {
     }
 }
 
-/// What the login at one server may reach.
+/// The addresses that the login at one server may reach.
 #[derive(Clone)]
 pub(super) struct Reach {
     client: Client,

@@ -159,12 +159,12 @@ impl Tokens {
         &self.url
     }
 
-    /// Who gave them.
+    /// Returns the authorization server that issued them.
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// What they allow, as far as it is known.
+    /// Returns their scopes, as far as they are known.
     pub fn scopes(&self) -> &[String] {
         &self.scopes
     }

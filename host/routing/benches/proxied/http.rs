@@ -17,7 +17,7 @@ pub struct Place {
     pub path: &'static str,
     pub token: Option<String>,
     pub call: Value,
-    /// It speaks MCP, and so in sessions.
+    /// Whether it speaks MCP, and so in sessions.
     pub has_sessions: bool,
 }
 
@@ -35,7 +35,7 @@ pub struct Connections(Vec<Connection>);
 
 struct Connection {
     stream: BufReader<TcpStream>,
-    /// What it asks again and again.
+    /// The request that it repeats.
     call: Vec<u8>,
 }
 

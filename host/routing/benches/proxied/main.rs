@@ -104,7 +104,7 @@ fn main() {
     row("the registry's own hit, 120 tools", begun.elapsed().as_secs_f64() * 1e9 / f64::from(HITS), 200.0, "ns");
 }
 
-/// The same over HTTP, where the other proxies are at home.
+/// Measures over HTTP, where the other proxies are at home.
 fn over_http(aiw: &Path, home: &Path, own: &Path, added_stdio: Duration) {
     let mut server = Command::new(aiw);
     server.args(["mcp", "serve", "--http", "127.0.0.1:0", "--json"]).env("AIW_HOME", home).current_dir(home);
@@ -148,7 +148,7 @@ fn over_http(aiw: &Path, home: &Path, own: &Path, added_stdio: Duration) {
     }
 }
 
-/// What rounds measured: the time of a single call, and calls a second.
+/// The measurements of several rounds: the time of a single call, and calls a second.
 #[derive(Default)]
 struct Measured(Vec<Duration>, Vec<f64>);
 
@@ -300,7 +300,7 @@ fn serve() {
     }
 }
 
-/// What it answers; none to a notification.
+/// Returns the answer; none to a notification.
 fn answer(message: &Value) -> Option<Value> {
     let result = match message["method"].as_str().unwrap_or_default() {
         "initialize" => json!({"protocolVersion": message["params"]["protocolVersion"],

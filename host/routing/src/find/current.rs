@@ -10,7 +10,7 @@ use super::meaning::Meaning;
 /// Names the model in use, if there is one. Asked at every request, so it must be cheap.
 pub type ModelSource = Box<dyn Fn() -> Option<ModelFiles> + Send + Sync>;
 
-/// What tools mean to the model in use. The sessions of a process share it.
+/// The vectors of tools by the model in use. The sessions of a process share it.
 pub struct CurrentMeaning {
     home: Home,
     source: ModelSource,
@@ -28,8 +28,8 @@ impl CurrentMeaning {
         Self::new(home, Box::new(|| None))
     }
 
-    /// Returns that of the model in use now: the same as before, unless another model was chosen. What a model took
-    /// in memory goes once nobody uses it.
+    /// Returns the vectors of the model in use now: the same as before, unless another model was chosen. The memory of
+    /// a model is freed after its last use.
     pub fn now(&self) -> Option<Arc<Meaning>> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let files = (self.source)();

@@ -27,7 +27,7 @@ struct Last {
     meaning: Option<Arc<Meaning>>,
 }
 
-/// What a request found.
+/// The result of a search for tools.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Found {
     /// The tools, best first.
@@ -93,7 +93,7 @@ impl Finder {
         let is_same = |(one, two): (&KnownServer, &KnownServer)| one.0 == two.0 && Arc::ptr_eq(&one.1, &two.1);
         let known = &last.indexed.servers;
         let same_servers = known.len() == servers.len() && known.iter().zip(servers).all(is_same);
-        // An index has the vectors of one model. Without the old index, nobody makes vectors for it any more.
+        // An index has the vectors of one model, and those of a replaced index are no longer made.
         let same_model = last.meaning.as_ref().map(Arc::as_ptr) == meaning.as_ref().map(Arc::as_ptr);
         if !same_servers || !same_model {
             last.indexed = Arc::new(Indexed::new(servers, allows, &self.cache));

@@ -37,7 +37,7 @@ const MEANING: f32 = 0.65;
 /// A clause whose best tool fits it less than this, compared with the clause that a tool fits most, asks for no tool.
 const ENOUGH: f32 = 0.4;
 
-/// What is worse than this, compared with the best, is no answer.
+/// The share of the best score below which a tool is no answer.
 const WORST: f32 = 0.2;
 
 /// A server's key, and what is known of it.
@@ -117,7 +117,7 @@ impl Indexed {
         Self { servers: servers.to_vec(), segments, tools, index, names, vectors }
     }
 
-    /// What a model is told of a tool.
+    /// Returns the passages of a tool that a model gets.
     pub(super) fn passages(&self, tool: usize) -> Option<Vec<String>> {
         let (key, record) = &self.servers[self.tools[tool].0 as usize];
         let definition = record.tool(&self.terms(tool).1.name)?;
@@ -234,7 +234,7 @@ impl Indexed {
         best
     }
 
-    /// What the terms of a tool's name and description tell of it.
+    /// Returns the weights of the terms in a tool's name and description.
     fn weights(&self, tool: usize) -> Weights<'_> {
         let (segment, tool) = self.terms(tool);
         // A number only tells variants apart.

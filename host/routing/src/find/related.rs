@@ -11,7 +11,7 @@ use aiw_search::words;
 /// How much a related word counts beside one that the request has.
 pub(super) const RELATED: f32 = 0.7;
 
-/// What people say, and what tools say for it; and what the endings of files stand for.
+/// Words of people and the words of tools for them; and the meaning of file endings.
 const WORDS: &[(&str, &str)] = &[
     ("find locate look lookup discover", "search find lookup query list"),
     ("search", "find query lookup"),
@@ -166,7 +166,7 @@ mod tests {
             assert!(related(&words(ending)[0]).contains(&words(kind)[0]), "{ending}");
         }
         assert!(related("zebra").is_empty());
-        // Two words of one stem are one word here: who asks for information tells nobody anything.
+        // Words of one stem are one word here, but a request for information sends nothing.
         assert!(!related(&words("information")[0]).contains(&words("send")[0]));
         assert!(WORDS.iter().all(|(said, meant)| !words(said).is_empty() && !words(meant).is_empty()));
     }

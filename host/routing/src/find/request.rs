@@ -90,8 +90,8 @@ impl Part {
         Self { words: all, pairs: pairs(&words(text)).collect(), joined }
     }
 
-    /// What an index is asked for: the words, those that mean the same or may be the same in another form, and what two
-    /// neighbours are together; each with what it counts, and each once.
+    /// Returns the terms to look up: the words, those that mean the same or may be the same in another form, and the
+    /// pairs of neighbours; each once, with its weight.
     pub(super) fn terms<'s>(&'s self, index: &'s Index) -> Vec<(&'s str, f32)> {
         let mut terms: Vec<(&str, f32)> = self.words.iter().map(|(term, counts)| (term.as_str(), *counts)).collect();
         let mut seen: HashSet<&str> = terms.iter().map(|(term, _)| *term).collect();
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use aiw_search::Field;
 
-    /// What a term counts in a request, with these terms in the index.
+    /// Returns the weight of a term in a request, with these terms in the index.
     fn counts(text: &str, known: &[&str], term: &str) -> f32 {
         let records = [known.iter().map(|term| (0, *term)).collect::<Vec<_>>()];
         let index = Index::new([Field { weight: 1.0, length: 0.0 }], records);

@@ -16,7 +16,7 @@ const VERSION: &str = "tools 2";
 
 const KEEP: Duration = Duration::from_secs(60 * 24 * 3600);
 
-/// What the words of one server's tools are.
+/// The words of one server's tools.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Segment {
     terms: Vec<String>,

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::definition::name;
 use crate::record::Record;
 
-/// What is searched in a tool, in the order of [`FIELDS`].
+/// A searched part of a tool, in the order of [`FIELDS`].
 #[derive(Clone, Copy)]
 pub(super) enum Part {
     Name,
@@ -104,14 +104,14 @@ pub(super) fn server_words(key: &str, record: &Record) -> [(Part, Words); 2] {
     [(Part::Server, Words::of(key)), (Part::ServerTexts, Words::of(&about(record)))]
 }
 
-/// What a server says of itself.
+/// Returns a server's description of itself.
 pub(super) fn about(record: &Record) -> String {
     let said = ["title", "description"].map(|key| record.server[key].as_str().unwrap_or_default());
     let said = said.into_iter().chain(record.instructions());
     said.map(|text| cut(text, MAX_TEXT)).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// What a tool says of itself.
+/// Returns a tool's description of itself.
 pub(super) fn description(definition: &Value) -> String {
     let title = [&definition["title"], &definition["annotations"]["title"]];
     let said = title.into_iter().find_map(Value::as_str).into_iter().chain(definition["description"].as_str());
@@ -128,7 +128,7 @@ pub(super) fn parameters(schema: &Value, depth: usize, each: &mut impl FnMut(&st
     }
 }
 
-/// What a model is told of a tool: several short texts say more than a long one.
+/// Returns the passages of a tool that a model gets: several short texts say more than a long one.
 pub(super) fn passages(key: &str, record: &Record, tool: &Value) -> Vec<String> {
     let (name, server) = (spoken(name(tool)), spoken(key));
     let (description, about) = (description(tool), about(record));

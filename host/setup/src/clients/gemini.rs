@@ -25,7 +25,7 @@ pub(super) static CLIENT: Client = Client {
     approval: Approval::Field("trust", || json!(true)),
 };
 
-/// It tells transports apart by the key of the address.
+/// Tells transports apart by the key of the address.
 fn read(entry: &Map<String, Value>) -> Result<Read, String> {
     let own = ["trust", "includeTools", "excludeTools", "timeout", "description"];
     let mut read = read_plain(entry, Style::BareShell, &own)?;

@@ -10,7 +10,7 @@ use super::search::Search;
 use crate::screen::{self, Progress};
 use crate::text::clean;
 
-/// What a key asks the loop to do.
+/// A key's request to the loop.
 pub(crate) type Effect = screen::Effect<Job>;
 
 /// The maximum number of characters in a query.
@@ -67,7 +67,7 @@ pub(crate) enum Reply {
     Done(Result<String, String>),
 }
 
-/// What keys currently mean.
+/// The meaning of keys.
 #[derive(Debug)]
 pub(crate) enum Mode {
     List,

@@ -15,12 +15,12 @@ pub struct Plugin {
     pub market: String,
     /// The version, according to the market or the plugin.
     pub version: Option<String>,
-    /// What the plugin is for, in its author's words.
+    /// The plugin's description, in its author's words.
     pub description: String,
     /// The category, according to the market.
     pub category: Option<String>,
-    /// What the plugin brings: `mcp`, `skills`, `commands`, `agents`, `hooks`, `lsp`. `None` if nobody has looked
-    /// yet.
+    /// The kinds of content: `mcp`, `skills`, `commands`, `agents`, `hooks`, `lsp`. `None` if the plugin is not
+    /// inspected yet.
     pub kinds: Option<Vec<String>>,
     /// The source of the plugin's files.
     pub source: String,
@@ -49,10 +49,10 @@ pub struct Server {
     pub target: String,
 }
 
-/// What an install would do, for the user to confirm.
+/// A preview of an install, for the user to confirm.
 #[derive(Debug, Clone, Default)]
 pub struct Preview {
-    /// What the install would add and run.
+    /// The lines about everything that the install would add and run.
     pub lines: Vec<String>,
     /// Missing variables and conflicts, which are shown first.
     pub warnings: Vec<String>,
@@ -65,7 +65,7 @@ pub struct Preview {
 pub struct Ask {
     /// The name under which it is given.
     pub name: String,
-    /// What its author calls it; may be empty.
+    /// Its author's name for it; may be empty.
     pub title: String,
 }
 

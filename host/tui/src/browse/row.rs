@@ -53,7 +53,7 @@ pub(crate) struct Row {
     pub(crate) broken: Option<String>,
     /// Whether it is known what the plugin brings.
     pub(crate) inspected: bool,
-    /// Whether the plugin brings an MCP server, or might bring one because nobody has looked yet.
+    /// Whether the plugin brings an MCP server, or might bring one because it is not inspected yet.
     pub(crate) serves: bool,
     pub(crate) facts: Vec<Fact>,
     /// The text that the search covers besides the name.

@@ -23,10 +23,10 @@ const MAX_TEXT: usize = 16 << 10;
 const BATCH: usize = 16;
 const BATCH_BYTES: usize = 2048;
 
-/// What ONNX Runtime calls the directory of the weights that a graph names.
+/// ONNX Runtime's name for the directory of the weights that a graph names.
 const FOLDER: &str = "session.model_external_initializers_file_folder_path";
 
-/// What a session is made of.
+/// The source of a session.
 enum Graph {
     Whole(Vec<u8>),
     Prepared(Prepared),

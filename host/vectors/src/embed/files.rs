@@ -51,7 +51,7 @@ pub struct ModelFiles {
 pub enum ModelState {
     /// All files are there and are the right ones.
     Ready,
-    /// It can't be used, for this reason.
+    /// The model can't be used, for this reason.
     Unusable(ModelError),
 }
 

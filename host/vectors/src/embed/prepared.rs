@@ -21,13 +21,13 @@ const GRAPH: &str = "graph.onnx";
 /// The weights.
 const MAPPED: &str = "weights.bin";
 
-/// What was found out, and the stamps.
+/// The file with the results of checks, and the stamps of the files that were checked.
 const NOTE: &str = "checked.json";
 
-/// What a model is called in its file if its weights are bytes.
+/// The mark of a model file whose weights are bytes.
 const QUANTIZED: &[u8] = b"DynamicQuantizeLinear";
 
-/// What a file looked like.
+/// The stamp of a file.
 #[derive(PartialEq, Serialize, Deserialize)]
 struct Stamp {
     device: u64,

@@ -17,10 +17,10 @@ use super::error::{ModelError, unreadable};
 /// The variable that stops the collection of data.
 const OFF: &str = "ORT_DISABLE_TELEMETRY";
 
-/// What is in a library that collects data.
+/// Marks of a library that collects data.
 const COLLECTS: [&[u8]; 2] = [b"Microsoft/DeveloperTools/.onnxruntime", b"OneDsTelemetry"];
 
-/// What every ONNX Runtime exports.
+/// A symbol that every ONNX Runtime exports.
 const ENTRY: &[u8] = b"OrtGetApiBase";
 
 /// The files with collected data.

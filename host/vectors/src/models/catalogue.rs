@@ -16,7 +16,7 @@ pub(super) struct OfferedFile {
     pub url: &'static str,
     pub size: u64,
     pub sha256: &'static str,
-    /// What is taken out of it, if it is an archive.
+    /// The file to take out, if it is an archive.
     pub member: Option<Member>,
 }
 

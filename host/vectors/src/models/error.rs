@@ -7,7 +7,7 @@ use aiw_home::HomeError;
 
 use crate::embed::ModelError;
 
-/// What can go wrong with the library of models.
+/// An error that concerns the library of models.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelsError {
     /// No model has that name.
@@ -28,7 +28,7 @@ pub enum ModelsError {
     /// The name can't be that of a model.
     #[error("`{name}` is not a valid name of a model")]
     Name {
-        /// What was given.
+        /// The given text.
         name: String,
     },
     /// The library is not published for this system.
@@ -41,7 +41,7 @@ pub enum ModelsError {
         file: String,
         /// Where it came from.
         source_name: String,
-        /// What is different, as a sentence.
+        /// The difference, as a sentence.
         problem: String,
     },
     /// The network or the server failed.
@@ -56,12 +56,12 @@ pub enum ModelsError {
         /// The size of the file.
         total: u64,
     },
-    /// What a mirror says of its model makes no sense.
+    /// The manifest of a mirror makes no sense.
     #[error("`{url}` does not describe a model: {problem}")]
     Manifest {
         /// The address.
         url: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
     /// The archive does not hold the library.

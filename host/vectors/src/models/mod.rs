@@ -54,17 +54,17 @@ pub struct ModelSummary {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StateName {
-    /// It can be used.
+    /// The model can be used.
     Ready,
     /// None was chosen.
     None,
-    /// It is switched off.
+    /// The model is switched off.
     Off,
     /// A file is missing.
     Missing,
     /// A file is not the one that was chosen.
     Changed,
-    /// It can't be loaded.
+    /// The model can't be loaded.
     Unusable,
 }
 
@@ -92,7 +92,7 @@ pub struct ModelStatus {
     pub runtime: Option<RuntimeStatus>,
 }
 
-/// What a mirror says of a model of its own: `model.json`.
+/// The manifest of a mirror for a model of its own: `model.json`.
 #[derive(Debug, Deserialize)]
 struct Manifest {
     files: BTreeMap<String, LockedFile>,

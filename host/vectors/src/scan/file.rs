@@ -31,7 +31,7 @@ pub struct FileVectors {
 struct State {
     /// The file that the places in `index` are in; `None` if there is none, or its beginning is damaged.
     open: Option<Open>,
-    index: Index<Place>,
+    index: Index,
 }
 
 struct Open {
@@ -47,12 +47,12 @@ struct Open {
 
 /// Where the record of an entry is.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+pub(super) struct Place {
     offset: u64,
     length: u32,
 }
 
-/// What to write.
+/// A change to write.
 enum Change<'a> {
     Put(&'a str, Vec<f32>),
     Delete(&'a str),
@@ -326,9 +326,9 @@ impl FileVectors {
 }
 
 /// Takes a record into the index, and returns the bytes that became waste.
-fn apply(index: &mut Index<Place>, record: Record, place: Place) -> u64 {
+fn apply(index: &mut Index, record: Record, place: Place) -> u64 {
     match record.vector {
-        Some(vector) => index.put(&record.id, vector, |_| place).map_or(0, |old| u64::from(old.length)),
+        Some(vector) => index.put(&record.id, &vector, place).map_or(0, |old| u64::from(old.length)),
         None => u64::from(place.length) + index.remove(&record.id).map_or(0, |old| u64::from(old.length)),
     }
 }

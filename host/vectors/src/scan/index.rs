@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
+use super::file::Place;
 use super::kernel;
 use crate::store::{Filter, Hit};
 
@@ -13,16 +14,16 @@ const CANDIDATES: usize = 50;
 
 /// All entries, each with the place of its exact vector. Entries have no gaps between them: the last one moves into
 /// the place of a removed one.
-pub(super) struct Index<P> {
+pub(super) struct Index {
     dimensions: usize,
     codes: Vec<i8>,
     units: Vec<f32>,
     ids: Vec<Arc<str>>,
-    places: Vec<P>,
+    places: Vec<Place>,
     slots: HashMap<Arc<str>, usize>,
 }
 
-impl<P> Index<P> {
+impl Index {
     pub(super) fn new(dimensions: usize) -> Self {
         Self {
             dimensions,
@@ -42,27 +43,27 @@ impl<P> Index<P> {
         kernel::width(self.dimensions)
     }
 
-    /// Adds or replaces an entry, and returns the place of the one that it replaces. `vector` has length 1, and
-    /// `keep` says where it is from now on.
-    pub(super) fn put(&mut self, id: &str, vector: Vec<f32>, keep: impl FnOnce(Vec<f32>) -> P) -> Option<P> {
+    /// Adds or replaces an entry, and returns the place of the one that it replaces. `vector` has length 1, and is at
+    /// `place` from now on.
+    pub(super) fn put(&mut self, id: &str, vector: &[f32], place: Place) -> Option<Place> {
         let width = self.width();
         if let Some(slot) = self.slots.get(id).copied() {
             let mut codes = Vec::with_capacity(width);
-            self.units[slot] = kernel::quantize(&vector, width, &mut codes);
+            self.units[slot] = kernel::quantize(vector, width, &mut codes);
             self.codes[slot * width..(slot + 1) * width].copy_from_slice(&codes);
-            return Some(std::mem::replace(&mut self.places[slot], keep(vector)));
+            return Some(std::mem::replace(&mut self.places[slot], place));
         }
         let id: Arc<str> = id.into();
-        let unit = kernel::quantize(&vector, width, &mut self.codes);
+        let unit = kernel::quantize(vector, width, &mut self.codes);
         self.units.push(unit);
         self.slots.insert(id.clone(), self.ids.len());
         self.ids.push(id);
-        self.places.push(keep(vector));
+        self.places.push(place);
         None
     }
 
     /// Removes an entry, and returns its place.
-    pub(super) fn remove(&mut self, id: &str) -> Option<P> {
+    pub(super) fn remove(&mut self, id: &str) -> Option<Place> {
         let slot = self.slots.remove(id)?;
         let (width, last) = (self.width(), self.ids.len() - 1);
         self.codes.copy_within(last * width..(last + 1) * width, slot * width);
@@ -75,12 +76,12 @@ impl<P> Index<P> {
         Some(self.places.swap_remove(slot))
     }
 
-    pub(super) fn place(&self, id: &str) -> Option<&P> {
+    pub(super) fn place(&self, id: &str) -> Option<&Place> {
         Some(&self.places[*self.slots.get(id)?])
     }
 
     /// Returns all places, to change them.
-    pub(super) fn places_mut(&mut self) -> impl Iterator<Item = &mut P> {
+    pub(super) fn places_mut(&mut self) -> impl Iterator<Item = &mut Place> {
         self.places.iter_mut()
     }
 
@@ -91,7 +92,7 @@ impl<P> Index<P> {
         query: &[f32],
         k: usize,
         filter: Option<Filter<'_>>,
-        mut exact: impl FnMut(&str, &P) -> Result<f32, E>,
+        mut exact: impl FnMut(&str, &Place) -> Result<f32, E>,
     ) -> Result<Vec<Hit>, E> {
         let wanted = k.min(self.len());
         let mut hits = Vec::with_capacity(wanted);

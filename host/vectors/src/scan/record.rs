@@ -20,7 +20,7 @@ const MAGIC: &[u8; 8] = b"aiwvec1\n";
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
 
-/// What the file begins with.
+/// The beginning of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub dimensions: usize,
@@ -127,20 +127,6 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
 }
 
 /// Reads at an offset, whatever other threads read.
-#[cfg(unix)]
 pub(super) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
-}
-
-/// Reads at an offset. The file's own position is not used elsewhere once the file is open.
-#[cfg(not(unix))]
-pub(super) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-    use std::io::{Seek, SeekFrom};
-    use std::sync::{Mutex, PoisonError};
-
-    static POSITION: Mutex<()> = Mutex::new(());
-    let _position = POSITION.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut file = file;
-    file.seek(SeekFrom::Start(offset))?;
-    file.read_exact(buffer)
 }

@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 
 use aiw_tests::noise;
-use aiw_vectors::{
-    Entry, FileVectors, Hit, MAX_DIMENSIONS, MAX_ID_BYTES, MemoryVectors, MemvdbVectors, StoreError, VectorStore,
-};
+use aiw_vectors::{Entry, FileVectors, Hit, MAX_DIMENSIONS, MAX_ID_BYTES, MemvdbVectors, StoreError, VectorStore};
 use proptest::prelude::*;
 
 /// Runs a check on each driver, with a new collection.
 fn drivers(dimensions: usize, check: impl Fn(&dyn VectorStore)) {
     let dir = tempfile::tempdir().unwrap();
     check(&FileVectors::open(dir.path().join("a/b.vec"), dimensions).unwrap());
-    check(&MemoryVectors::new(dimensions).unwrap());
     check(&MemvdbVectors::new(dimensions).unwrap());
 }
 
@@ -90,7 +87,6 @@ fn what_has_no_direction_or_no_name_is_refused_and_nothing_of_its_batch_is_store
     for dimensions in [0, MAX_DIMENSIONS + 1] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x");
-        assert!(matches!(MemoryVectors::new(dimensions), Err(StoreError::Dimensions { .. })));
         assert!(matches!(MemvdbVectors::new(dimensions), Err(StoreError::Dimensions { .. })));
         assert!(matches!(FileVectors::open(path, dimensions), Err(StoreError::Dimensions { .. })));
     }
@@ -129,35 +125,39 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(prop_oneof![3 => put, 1 => (0..12_u8).prop_map(Step::Delete)], 0..60)
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+mod fuzz {
+    use super::*;
 
-    /// Whatever is put and deleted, each driver answers as a map would.
-    #[test]
-    fn a_store_is_a_map_with_a_search(steps in steps()) {
-        drivers(2, |store| {
-            let mut map = BTreeMap::new();
-            for step in &steps {
-                match step {
-                    Step::Put(id, a, b) => {
-                        let vector = [f32::from(*a), f32::from(*b)];
-                        map.insert(id.to_string(), vector);
-                        store.upsert(&[Entry { id: &id.to_string(), vector: &vector }]).unwrap();
-                    }
-                    Step::Delete(id) => {
-                        let there = usize::from(map.remove(&id.to_string()).is_some());
-                        assert_eq!(store.delete(&[&id.to_string()]).unwrap(), there);
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+        /// Whatever is put and deleted, each driver answers as a map would.
+        #[test]
+        fn a_store_is_a_map_with_a_search(steps in steps()) {
+            drivers(2, |store| {
+                let mut map = BTreeMap::new();
+                for step in &steps {
+                    match step {
+                        Step::Put(id, a, b) => {
+                            let vector = [f32::from(*a), f32::from(*b)];
+                            map.insert(id.to_string(), vector);
+                            store.upsert(&[Entry { id: &id.to_string(), vector: &vector }]).unwrap();
+                        }
+                        Step::Delete(id) => {
+                            let there = usize::from(map.remove(&id.to_string()).is_some());
+                            assert_eq!(store.delete(&[&id.to_string()]).unwrap(), there);
+                        }
                     }
                 }
-            }
-            assert_eq!(store.count().unwrap(), map.len());
-            let query = [1.0, 0.25];
-            let found = store.search(&query, 100, None).unwrap();
-            assert_eq!(found.len(), map.len());
-            assert!(found.is_sorted_by(|a, b| a.score >= b.score));
-            for hit in found {
-                assert!((f64::from(hit.score) - cosine(&query, &map[&hit.id])).abs() < 1e-6);
-            }
-        });
+                assert_eq!(store.count().unwrap(), map.len());
+                let query = [1.0, 0.25];
+                let found = store.search(&query, 100, None).unwrap();
+                assert_eq!(found.len(), map.len());
+                assert!(found.is_sorted_by(|a, b| a.score >= b.score));
+                for hit in found {
+                    assert!((f64::from(hit.score) - cosine(&query, &map[&hit.id])).abs() < 1e-6);
+                }
+            });
+        }
     }
 }

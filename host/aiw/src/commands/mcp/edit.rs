@@ -250,7 +250,7 @@ pub fn remove(names: &[String], output: &Output) -> Result<(), Failure> {
             )));
         }
         file.put(name, None)?;
-        settings.remove_server(name);
+        settings.remove_server(name)?;
     }
     home.commit(&lock, &[file.document(), settings.document()])?;
     drop(lock);

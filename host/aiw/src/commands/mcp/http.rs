@@ -88,7 +88,7 @@ pub async fn serve(
 /// How long the last answers may take to be sent.
 const SENT: Duration = Duration::from_millis(200);
 
-/// Who has an old token keeps no stream that it opened with it.
+/// Closes the streams that were opened with a token once that token is replaced.
 async fn cut_when_replaced(token: &Token, server: &HttpServer) {
     let mut before = token.current();
     loop {
@@ -120,7 +120,7 @@ const FRESH: Duration = Duration::from_millis(10);
 /// How long a stream outlives the token that it was opened with, at most.
 const REPLACED: Duration = Duration::from_secs(1);
 
-/// What changes with a file: its inode, when it was changed, and its length.
+/// A file's inode, its time of change, and its length: one of them changes with the file.
 type Stamp = (u64, i64, i64, u64);
 
 impl Token {

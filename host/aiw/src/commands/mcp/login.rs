@@ -24,9 +24,9 @@ use crate::terminal;
 pub struct McpLogin {
     /// The server
     pub server: String,
-    /// Who gave the tokens
+    /// The authorization server that issued the tokens
     pub issuer: String,
-    /// What they allow, as far as it is known
+    /// The scopes of the tokens, as far as they are known
     pub scopes: Vec<String>,
     /// When the first token expires, in seconds since 1970; it is then refreshed, if it can be
     pub expires: Option<u64>,
@@ -62,7 +62,7 @@ pub async fn login(args: McpLoginArgs, output: &Output) -> Result<(), Failure> {
     let wishes = LoginWishes { client_id: args.client_id, client_secret, scopes: args.scopes };
     let listener = Listener::bind(([127, 0, 0, 1], account.port().unwrap_or(0)).into()).await;
     let listener = listener.map_err(|e| Failure::new(ErrorKind::Unavailable, e.to_string()).with_hint(e.hint()))?;
-    // Nobody else knows the path, and whoever guesses it lacks the state.
+    // The path is secret, and a request that guesses it still lacks the state.
     let path = if account.is_registered(&wishes) { PATH.to_owned() } else { format!("{PATH}/{}", random()?) };
     let redirect = format!("http://{}{path}", listener.address());
     let begun = account.begin(wishes, redirect).await?;
@@ -73,7 +73,7 @@ pub async fn login(args: McpLoginArgs, output: &Output) -> Result<(), Failure> {
     let answer = move |request: Request<Bytes>| {
         let came = came.clone();
         async move {
-            // A second answer has nobody to read it.
+            // Only the first answer is read.
             let _ = came.try_send(request.uri().query().unwrap_or_default().to_owned());
             page()
         }
@@ -153,7 +153,8 @@ async fn pasted(login: &Login, output: &Output) -> Result<String, Failure> {
     }
 }
 
-/// What the browser shows. It says nothing of the outcome, which is not known yet, and repeats nothing of the request.
+/// Returns the page for the browser. It does not show the outcome, which is not known yet, and repeats nothing of the
+/// request.
 fn page() -> Response<Full<Bytes>> {
     const TEXT: &str = "<!doctype html><meta charset=utf-8><meta name=referrer content=no-referrer><title>aiw</title>\
                         <p>aiw has got the answer. You can close this page; the terminal says how it went.";
@@ -182,7 +183,7 @@ fn opens(url: &str) -> bool {
     command.spawn().is_ok_and(|mut child| std::thread::Builder::new().spawn(move || child.wait()).is_ok())
 }
 
-/// A part of a path that nobody guesses.
+/// Returns a part of a path that can't be guessed.
 fn random() -> Result<String, Failure> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)

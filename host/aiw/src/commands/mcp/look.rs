@@ -38,17 +38,17 @@ pub struct ShownServer {
     pub error: Option<String>,
     /// How many of its tools are known and offered
     pub tools: Option<usize>,
-    /// What it says about its tools
+    /// Its own instructions about its tools
     pub instructions: Option<String>,
 }
 
 /// A server in `aiw mcp doctor`
 #[derive(Serialize, JsonSchema)]
 pub struct ServerCheck {
-    /// What `aiw mcp status` shows
+    /// The fields of `aiw mcp status`
     #[serde(flatten)]
     pub status: ServerStatus,
-    /// What is wrong, one sentence each
+    /// The problems, one sentence each
     pub problems: Vec<String>,
 }
 

@@ -9,7 +9,8 @@ pub struct Named {
     pub tool: Option<String>,
 }
 
-/// What a word names. A server's whole name counts first, since it may have a `/` or `__` in it.
+/// Returns the server or tool that a word names. A server's whole name counts first, since it may have a `/` or `__` in
+/// it.
 pub(super) fn named(word: &str, pool: &Pool) -> Result<Named, PoolError> {
     let statuses = pool.status();
     let servers = statuses.iter().map(|status| (status.name.as_str(), status.record.as_deref())).collect::<Vec<_>>();
@@ -19,7 +20,7 @@ pub(super) fn named(word: &str, pool: &Pool) -> Result<Named, PoolError> {
     })
 }
 
-/// The same among servers and what is known of them.
+/// Finds the server or tool among servers and their records.
 pub fn find(word: &str, servers: &[(&str, Option<&Record>)]) -> Option<Named> {
     let is_server = |name: &str| servers.iter().any(|(server, _)| *server == name);
     let of = |server: &str, tool: &str| Named { server: server.to_owned(), tool: Some(tool.to_owned()) };

@@ -21,9 +21,9 @@ pub struct ShownProfile {
     pub name: String,
     /// `settings` or `project`: which file defines it
     pub scope: &'static str,
-    /// What it allows; everything, if there is no list
+    /// The allowed patterns; null allows everything
     pub allow: Option<Vec<String>>,
-    /// What it denies
+    /// The denied patterns
     pub deny: Vec<String>,
     /// The tools that it allows, as `server/tool`
     pub tools: Vec<String>,

@@ -57,7 +57,7 @@ pub(super) fn find(name: &str, home: &Home, cwd: &Path, missing: ErrorKind) -> R
     }))
 }
 
-/// The profile that a command asks for. One that nobody defined would offer everything, so it is an error.
+/// Returns the profile that a command asks for. An undefined one would offer everything, so it is an error.
 pub(super) fn chosen(name: Option<&str>, home: &Home, cwd: &Path) -> Result<Profile, Failure> {
     let Some(name) = name else { return Ok(Profile::everything()) };
     Ok(find(name, home, cwd, ErrorKind::Config)?.profile())

@@ -68,8 +68,8 @@ fn followed(name: Option<String>, home: Home, cwd: PathBuf) -> ProfileSource {
     })
 }
 
-/// What tools mean to the model in use, which may be another one from request to request: what names it is one small
-/// file. If that can't be read, tools are found by words alone, and a note says so once.
+/// Returns the vectors of tools by the model in use, which may change from request to request: one small file names it.
+/// If that can't be read, tools are found by words alone, and a note says so once.
 pub(super) fn meaning(home: &Home, output: &Output) -> CurrentMeaning {
     let models = Models::at(home.clone());
     if let Err(e) = models.chosen() {
@@ -78,7 +78,7 @@ pub(super) fn meaning(home: &Home, output: &Output) -> CurrentMeaning {
     CurrentMeaning::new(home, Box::new(move || models.chosen().ok().flatten()))
 }
 
-/// What was asked for, else the setting, else everything.
+/// Returns the toolsets from the command line, else from the settings, else all of them.
 fn toolsets(asked: Option<Vec<String>>, home: &Home) -> Result<Vec<Toolset>, Failure> {
     let is_set = asked.is_none();
     let names = match asked {

@@ -25,7 +25,7 @@ use crate::terminal;
 pub struct PluginInstall {
     /// The plugins that are installed now
     pub installed: Vec<InstalledSummary>,
-    /// Those that could not be installed
+    /// The plugins that could not be installed
     pub failed: Vec<FailedId>,
 }
 
@@ -36,7 +36,7 @@ pub struct PluginUpdate {
     pub updated: Vec<UpdatedSummary>,
     /// The ids of those that were not
     pub unchanged: Vec<String>,
-    /// Those that could not be updated
+    /// The plugins that could not be updated
     pub failed: Vec<FailedId>,
 }
 
@@ -45,7 +45,7 @@ pub struct PluginUpdate {
 pub struct PluginRemove {
     /// The plugins that were removed
     pub removed: Vec<RemovedPlugin>,
-    /// Those that could not be removed
+    /// The plugins that could not be removed
     pub failed: Vec<FailedId>,
 }
 
@@ -54,7 +54,7 @@ pub struct PluginRemove {
 pub struct PluginSwitch {
     /// The plugins as they are now
     pub plugins: Vec<SwitchedPlugin>,
-    /// Those that could not be enabled or disabled
+    /// The plugins that could not be enabled or disabled
     pub failed: Vec<FailedId>,
 }
 
@@ -124,7 +124,7 @@ async fn install_one(
     Ok(markets.install(plan, answers).await?)
 }
 
-/// What an install would add, for people to judge: nothing is folded, cut or left out.
+/// Returns everything that an install would add, for people to judge: nothing is folded, cut or left out.
 pub fn preview(plan: &InstallPlan, answers: &Answers) -> Vec<String> {
     let from =
         plan.commit.as_ref().map_or_else(|| plan.source.clone(), |commit| format!("{} at {commit}", plan.source));

@@ -64,7 +64,7 @@ pub async fn list(providers: &Providers, output: &Output) -> Result<(), Failure>
     Ok(())
 }
 
-/// What a list says of a provider's secret: nothing if all is well.
+/// Returns a list's remark on a provider's secret: nothing if all is well.
 fn secret(provider: &ProviderSummary) -> String {
     match (provider.secret, &provider.missing_variable) {
         (SecretState::Set, _) if provider.needs_none => "no token needed".into(),

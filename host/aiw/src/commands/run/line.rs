@@ -12,7 +12,7 @@ use clap::CommandFactory;
 use crate::cli::run::RunArgs;
 use crate::failure::Failure;
 
-/// Where nobody said a prompt.
+/// The placeholder for a missing prompt.
 const PROMPT: &str = "\"what to do\"";
 
 /// The line that this process was started with, as it would be right.
@@ -139,7 +139,7 @@ fn own_flag(cli: CliKind, flag: &str) -> Option<bool> {
     Some(false)
 }
 
-/// What to do about a line that clap does not take: an unknown flag, or `-p` without a name.
+/// Returns a hint for a line that clap refuses: an unknown flag, or `-p` without a name.
 pub fn hint(cli: CliKind, error: &mut clap::Error) -> Option<String> {
     use clap::error::{ContextKind, ContextValue, ErrorKind};
 

@@ -16,7 +16,7 @@ pub fn started(id: &str, cli: &str, provider: Option<&str>, model: Option<&str>)
     format!("task {id}: {cli} with {provider}{model}")
 }
 
-/// Who runs the CLI, and with which model.
+/// Returns the provider that runs the CLI, and the model.
 pub fn describe(prepared: &Prepared) -> (Option<String>, Option<String>) {
     (prepared.provider.as_ref().map(ToString::to_string), prepared.model.clone())
 }
@@ -33,7 +33,7 @@ pub struct LiveLine {
     has_answered: bool,
 }
 
-/// Drawing more often helps nobody.
+/// The shortest time between two frames.
 const REDRAW: Duration = Duration::from_millis(100);
 
 impl LiveLine {

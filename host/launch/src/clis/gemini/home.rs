@@ -24,7 +24,7 @@ pub(super) const VARIABLE: &str = "GEMINI_CLI_HOME";
 const DIRECTORY: &str = ".gemini";
 const SETTINGS: &str = "settings.json";
 
-/// What Gemini keeps of sessions, and of the directories that they were in.
+/// The entries in which Gemini keeps sessions, and the directories of each.
 const SESSIONS: [&str; 3] = ["history", "projects.json", "tmp"];
 
 /// Returns whether a file of the user's is not linked. Gemini writes a file beside the old one
