@@ -13,7 +13,6 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use aiw_core::TaskId;
-use zeroize::Zeroize;
 
 use crate::error::{ShimProblem, SupervisorError};
 use crate::files::random;
@@ -139,9 +138,7 @@ impl Attached {
     }
 
     fn tell(&mut self, attachment: Attachment) -> Result<(), SupervisorError> {
-        let mut bytes = attachment.encode();
-        let told = self.control.get_ref().write_all(&bytes);
-        bytes.zeroize();
+        let told = attachment.encode().and_then(|bytes| self.control.get_ref().write_all(&bytes));
         told.map_err(|e| SupervisorError::Shim { source: ShimProblem::NotTold(e) })
     }
 

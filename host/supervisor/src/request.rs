@@ -1,13 +1,13 @@
 //! The request that a starter sends to its shim over a pipe: the only channel that carries secrets.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 use crate::error::SupervisorError;
 use crate::names::Names;
@@ -17,7 +17,7 @@ use crate::record::Record;
 use crate::root::Root;
 
 /// The first bytes of every request, which identify its format.
-const MAGIC: &[u8; 8] = b"aiwshim4";
+const MAGIC: &[u8; 8] = b"aiwshim5";
 /// The maximum length of a request. A prompt may have megabytes.
 const LONGEST: u64 = 256 << 20;
 
@@ -89,31 +89,38 @@ impl From<Told> for io::Error {
     }
 }
 
+/// A [`StartRequest`] as it crosses the pipe. Its head stays JSON, because labels may hold any value.
+#[derive(Serialize, Deserialize)]
+struct SentStart<'a> {
+    #[serde(borrow)]
+    head: Bytes<'a>,
+    records: Bytes<'a>,
+    runtime: Bytes<'a>,
+    cwd: Bytes<'a>,
+    program: SentProgram<'a>,
+}
+
 impl StartRequest {
     /// Returns the request as bytes, preceded by its length.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = begun(&self.program);
-        let head = serde_json::to_vec(&self.head).unwrap_or_default();
-        bytes(&mut out, &head);
-        bytes(&mut out, self.records.as_os_str().as_bytes());
-        bytes(&mut out, self.runtime.as_os_str().as_bytes());
-        bytes(&mut out, self.head.new.cwd.as_os_str().as_bytes());
-        self.program.put(&mut out);
-        sealed(out)
+    pub fn encode(&self) -> io::Result<Zeroizing<Vec<u8>>> {
+        let head = serde_json::to_vec(&self.head)?;
+        sealed(&SentStart {
+            head: Bytes(&head),
+            records: self.records.as_os_str().into(),
+            runtime: self.runtime.as_os_str().into(),
+            cwd: self.head.new.cwd.as_os_str().into(),
+            program: SentProgram::of(&self.program),
+        })
     }
 
     /// Reads a complete request. The partial request of a starter that died is an error.
     pub fn read(from: impl Read) -> io::Result<Self> {
-        read(from, Self::parse)
-    }
-
-    fn parse(body: &mut Body<'_>) -> Option<Self> {
-        let mut head: Head = serde_json::from_slice(body.bytes()?).ok()?;
-        let records = body.path()?;
-        let runtime = body.path()?;
-        head.new.cwd = body.path()?;
-        let program = Program::parse(body)?;
-        Some(Self { head, records, runtime, program })
+        let body = read(from)?;
+        let sent: SentStart<'_> = parsed(&body)?;
+        let mut head: Head = serde_json::from_slice(sent.head.0)?;
+        head.new.cwd = sent.cwd.to_path();
+        let (records, runtime) = (sent.records.to_path(), sent.runtime.to_path());
+        Ok(Self { head, records, runtime, program: sent.program.to_program() })
     }
 }
 
@@ -138,95 +145,127 @@ pub(crate) enum Report {
     Ended { code: Option<i32>, signal: Option<i32> },
 }
 
+/// An [`Attachment`] as it crosses the pipe.
+#[derive(Serialize, Deserialize)]
+struct SentAttachment<'a> {
+    grace: Duration,
+    mark: [(String, String); 1],
+    #[serde(borrow)]
+    cwd: Bytes<'a>,
+    program: SentProgram<'a>,
+}
+
 impl Attachment {
     /// Returns the request as bytes, preceded by its length.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = begun(&self.program);
-        number(&mut out, u64::try_from(self.grace.as_millis()).unwrap_or(u64::MAX));
-        bytes(&mut out, self.cwd.as_os_str().as_bytes());
-        let [(name, value)] = &self.mark;
-        bytes(&mut out, name.as_bytes());
-        bytes(&mut out, value.as_bytes());
-        self.program.put(&mut out);
-        sealed(out)
+    pub fn encode(&self) -> io::Result<Zeroizing<Vec<u8>>> {
+        let (cwd, program) = (self.cwd.as_os_str().into(), SentProgram::of(&self.program));
+        sealed(&SentAttachment { grace: self.grace, mark: self.mark.clone(), cwd, program })
     }
 
     /// Reads a complete request.
     pub fn read(from: impl Read) -> io::Result<Self> {
-        read(from, |body| {
-            let grace = Duration::from_millis(body.number()?);
-            let cwd = body.path()?;
-            let mark = [(body.text()?, body.text()?)];
-            Some(Self { grace, cwd, mark, program: Program::parse(body)? })
-        })
+        let body = read(from)?;
+        let SentAttachment { grace, mark, cwd, program } = parsed(&body)?;
+        Ok(Self { grace, mark, cwd: cwd.to_path(), program: program.to_program() })
     }
 }
 
-impl Program {
-    fn put(&self, out: &mut Vec<u8>) {
-        bytes(out, self.path.as_os_str().as_bytes());
-        number(out, self.arguments.len() as u64);
-        for argument in &self.arguments {
-            bytes(out, argument.as_bytes());
+/// A [`Program`] as it crosses the pipe. It borrows, so that each value is copied once, into memory of the right size:
+/// growing memory would leave copies of secrets behind.
+#[derive(Serialize, Deserialize)]
+struct SentProgram<'a> {
+    #[serde(borrow)]
+    path: Bytes<'a>,
+    arguments: Vec<Bytes<'a>>,
+    environment: Vec<(Bytes<'a>, Bytes<'a>)>,
+    files: Vec<(i32, Bytes<'a>)>,
+    named_files: Vec<(Bytes<'a>, Bytes<'a>)>,
+    memory: Option<u64>,
+    cpu_percent: Option<u32>,
+    secrets: Vec<Bytes<'a>>,
+    stdin: Bytes<'a>,
+}
+
+impl<'a> SentProgram<'a> {
+    fn of(program: &'a Program) -> Self {
+        let file = |file: &'a NamedFile| (file.path.as_os_str().into(), Bytes(&file.bytes));
+        Self {
+            path: program.path.as_os_str().into(),
+            arguments: program.arguments.iter().map(|argument| argument.as_os_str().into()).collect(),
+            environment: program
+                .environment
+                .iter()
+                .map(|(n, v)| (n.as_os_str().into(), v.as_os_str().into()))
+                .collect(),
+            files: program.files.iter().map(|file| (file.fd, Bytes(&file.bytes))).collect(),
+            named_files: program.named_files.iter().map(file).collect(),
+            memory: program.limits.memory,
+            cpu_percent: program.limits.cpu_percent,
+            secrets: program.secrets.iter().map(|secret| Bytes(secret)).collect(),
+            stdin: Bytes(&program.stdin),
         }
-        number(out, self.environment.len() as u64);
-        for (name, value) in &self.environment {
-            bytes(out, name.as_bytes());
-            bytes(out, value.as_bytes());
-        }
-        number(out, self.files.len() as u64);
-        for file in &self.files {
-            number(out, u64::try_from(file.fd).unwrap_or(0));
-            bytes(out, &file.bytes);
-        }
-        number(out, self.named_files.len() as u64);
-        for file in &self.named_files {
-            bytes(out, file.path.as_os_str().as_bytes());
-            bytes(out, &file.bytes);
-        }
-        number(out, self.limits.memory.unwrap_or(0));
-        number(out, u64::from(self.limits.cpu_percent.unwrap_or(0)));
-        number(out, self.secrets.len() as u64);
-        for secret in &self.secrets {
-            bytes(out, secret);
-        }
-        bytes(out, &self.stdin);
     }
 
-    fn parse(body: &mut Body<'_>) -> Option<Self> {
-        let path = body.path()?;
-        let arguments = body.many(Body::os)?;
-        let environment = body.many(|body| Some((body.os()?, body.os()?)))?;
-        let files = body.many(|body| Some(PassedFile { fd: body.small()?, bytes: body.bytes()?.to_vec() }))?;
-        let named_files = body.many(|body| Some(NamedFile { path: body.path()?, bytes: body.bytes()?.to_vec() }))?;
-        let memory = Some(body.number()?).filter(|n| *n != 0);
-        let cpu_percent = Some(body.small()?).filter(|n| *n != 0);
-        let secrets = body.many(|body| body.bytes().map(<[u8]>::to_vec))?;
-        let stdin = body.bytes()?.to_vec();
-        let limits = Limits { memory, cpu_percent };
-        Some(Self { path, arguments, environment, stdin, files, named_files, limits, secrets })
+    fn to_program(&self) -> Program {
+        Program {
+            path: self.path.to_path(),
+            arguments: self.arguments.iter().map(Bytes::to_os).collect(),
+            environment: self.environment.iter().map(|(name, value)| (name.to_os(), value.to_os())).collect(),
+            stdin: self.stdin.0.to_vec(),
+            files: self.files.iter().map(|(fd, bytes)| PassedFile { fd: *fd, bytes: bytes.0.to_vec() }).collect(),
+            named_files: self
+                .named_files
+                .iter()
+                .map(|(path, bytes)| NamedFile { path: path.to_path(), bytes: bytes.0.to_vec() })
+                .collect(),
+            limits: Limits { memory: self.memory, cpu_percent: self.cpu_percent },
+            secrets: self.secrets.iter().map(|secret| secret.0.to_vec()).collect(),
+        }
     }
 }
 
-/// Returns the beginning of a request, without its length.
-fn begun(program: &Program) -> Vec<u8> {
-    // Allocated at once: each growth would leave a copy of the secrets behind.
-    let room: usize = program.named_files.iter().map(|file| file.bytes.len()).sum();
-    let mut out = Vec::with_capacity(program.stdin.len() + room + 65536);
+/// Borrowed bytes that are written and read in one piece.
+struct Bytes<'a>(&'a [u8]);
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Bytes<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&[u8]>::deserialize(deserializer).map(Bytes)
+    }
+}
+
+impl<'a> From<&'a OsStr> for Bytes<'a> {
+    fn from(text: &'a OsStr) -> Self {
+        Self(text.as_bytes())
+    }
+}
+
+impl Bytes<'_> {
+    fn to_os(&self) -> OsString {
+        OsString::from_vec(self.0.to_vec())
+    }
+
+    fn to_path(&self) -> PathBuf {
+        self.to_os().into()
+    }
+}
+
+/// Returns a request behind its magic bytes and its length, in memory that is overwritten when it is freed.
+fn sealed(request: &impl Serialize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let length = postcard::experimental::serialized_size(request).map_err(io::Error::other)?;
+    let mut out = Vec::with_capacity(16 + length);
     out.extend_from_slice(MAGIC);
-    out.extend_from_slice(&[0; 8]);
-    out
-}
-
-/// Fills in the length of a request.
-fn sealed(mut out: Vec<u8>) -> Vec<u8> {
-    let length = (out.len() - 16) as u64;
-    out[8..16].copy_from_slice(&length.to_le_bytes());
-    out
+    out.extend_from_slice(&(length as u64).to_le_bytes());
+    postcard::to_extend(request, out).map(Zeroizing::new).map_err(io::Error::other)
 }
 
 /// Reads everything after the length.
-fn read<T>(mut from: impl Read, parse: impl FnOnce(&mut Body<'_>) -> Option<T>) -> io::Result<T> {
+fn read(mut from: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut head = [0; 16];
     from.read_exact(&mut head)?;
     let (magic, length) = head.split_at(8);
@@ -234,26 +273,20 @@ fn read<T>(mut from: impl Read, parse: impl FnOnce(&mut Body<'_>) -> Option<T>) 
     if magic != MAGIC || length > LONGEST {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not the request of this version of aiw"));
     }
-    let mut body = Vec::new();
-    // Allocated at once: each growth would leave a copy of the secrets behind.
+    let mut body = Zeroizing::new(Vec::new());
     let room = usize::try_from(length).unwrap_or(usize::MAX);
     body.try_reserve_exact(room).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
     from.take(length).read_to_end(&mut body)?;
     if body.len() as u64 != length {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    let request = parse(&mut Body(&body));
-    body.zeroize();
+    Ok(body)
+}
+
+fn parsed<'a, T: Deserialize<'a>>(body: &'a [u8]) -> io::Result<T> {
+    let rest = |(request, rest): (T, &[u8])| rest.is_empty().then_some(request);
+    let request = postcard::take_from_bytes(body).ok().and_then(rest);
     request.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the request makes no sense"))
-}
-
-fn number(out: &mut Vec<u8>, number: u64) {
-    out.extend_from_slice(&number.to_le_bytes());
-}
-
-fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    number(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
 }
 
 /// Refuses values that cannot be passed on, before anything is started.
@@ -282,45 +315,6 @@ pub(crate) fn check(program: &Program) -> Result<(), SupervisorError> {
         return invalid("a named file is not at a path of its own making".into());
     }
     Ok(())
-}
-
-/// The bytes that are left to parse.
-struct Body<'a>(&'a [u8]);
-
-impl<'a> Body<'a> {
-    fn number(&mut self) -> Option<u64> {
-        let (number, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(u64::from_le_bytes(*number))
-    }
-
-    fn small<T: TryFrom<u64>>(&mut self) -> Option<T> {
-        self.number()?.try_into().ok()
-    }
-
-    fn bytes(&mut self) -> Option<&'a [u8]> {
-        let length = self.small()?;
-        let (bytes, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(bytes)
-    }
-
-    fn os(&mut self) -> Option<OsString> {
-        self.bytes().map(|bytes| OsString::from_vec(bytes.to_vec()))
-    }
-
-    fn path(&mut self) -> Option<PathBuf> {
-        self.os().map(PathBuf::from)
-    }
-
-    fn text(&mut self) -> Option<String> {
-        String::from_utf8(self.bytes()?.to_vec()).ok()
-    }
-
-    fn many<T>(&mut self, mut one: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
-        let count: usize = self.small()?;
-        (0..count).map(|_| one(self)).collect()
-    }
 }
 
 #[cfg(test)]
@@ -358,20 +352,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_request_never_grows_and_leaves_a_copy_behind() {
+        let sent = request(vec![1; 3 << 20], Some("x".into()), vec![2; 100_000]).encode().unwrap();
+        assert_eq!(sent.len(), sent.capacity());
+    }
+
     mod fuzz {
         use super::*;
         proptest! {
             #[test]
             fn a_request_arrives_as_it_was_sent(stdin: Vec<u8>, text: Option<String>, argument: Vec<u8>) {
-                let sent = request(stdin, text, argument.clone()).encode();
+                let sent = request(stdin, text, argument.clone()).encode().unwrap();
                 let got = StartRequest::read(&sent[..]).unwrap();
                 prop_assert_eq!(&got.head.new.cwd, &request(vec![], None, argument.clone()).head.new.cwd);
-                prop_assert_eq!(got.encode(), sent);
+                prop_assert_eq!(got.encode().unwrap(), sent);
             }
 
             #[test]
             fn half_a_request_is_none(cut in 0usize..400) {
-                let sent = request(vec![1; 100], Some("x".into()), b"y".to_vec()).encode();
+                let sent = request(vec![1; 100], Some("x".into()), b"y".to_vec()).encode().unwrap();
                 prop_assert!(StartRequest::read(&sent[..cut.min(sent.len() - 1)]).is_err());
             }
 

@@ -67,11 +67,11 @@ impl Processes {
             runtime: self.runtime.path().to_owned(),
             program,
         };
-        let mut bytes = request.encode();
+        let bytes = request.encode();
         drop(request);
+        let bytes = bytes.map_err(|e| SupervisorError::Shim { source: ShimProblem::NotTold(e) })?;
         let answer = ask(aiw, root.pid, id, random() | 1, &bytes);
-        bytes.fill(0);
-        std::hint::black_box(&bytes);
+        drop(bytes);
         match answer.map_err(|source| SupervisorError::Shim { source })? {
             Answer::Started(record) => {
                 Ok(Supervised { record: *record, directory: self.records.directory(id), unread: false, settled: true })
