@@ -54,27 +54,9 @@ fn a_prompt_is_a_task_that_shows_what_the_model_says() {
     let list = env.json(&["task", "list"]);
     let task = &list["tasks"][0];
     let keys: Vec<&str> = task.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(
-        keys,
-        [
-            "id",
-            "pid",
-            "root_pid",
-            "cli",
-            "provider",
-            "role",
-            "state",
-            "outcome",
-            "exit_code",
-            "signal",
-            "started",
-            "ended",
-            "unread",
-            "prompt",
-            "cwd",
-            "log",
-            "session"
-        ]
+    insta::assert_snapshot!(
+        keys.join(" "),
+        @"id pid root_pid cli provider role state outcome exit_code signal started ended unread prompt cwd log session"
     );
     assert_eq!(task["cli"], "claude");
     assert_eq!(

@@ -1,5 +1,8 @@
 //! What went wrong, as the command line says it: one line, a hint, an exit code.
 
+use std::error::Error;
+use std::fmt;
+
 use aiw_app::AppError;
 use aiw_core::ErrorKind;
 use aiw_providers::{AskError, ProviderError};
@@ -17,11 +20,33 @@ pub struct Failure {
     partial: Option<Box<Value>>,
     unknown: bool,
     declined: bool,
+    /// The domain's error with its sources. They are not printed: the message has what matters, and a library's own
+    /// text may hold a URL with a key.
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
 }
 
 impl Failure {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, code: None, partial: None, unknown: false, declined: false }
+        let (hint, code, partial, source) = (None, None, None, None);
+        Self { kind, message: message.into(), hint, code, partial, unknown: false, declined: false, source }
+    }
+
+    /// A domain's error: its kind, its message and its hint.
+    fn of(kind: ErrorKind, hint: Option<String>, error: impl Error + Send + Sync + 'static) -> Self {
+        let failure = Self::new(kind, error.to_string());
+        Self { hint, source: Some(Box::new(error)), ..failure }
     }
 
     /// The user said no. That is no error, and yet what was asked for has not happened.
@@ -99,7 +124,7 @@ macro_rules! from {
     ($($error:ty),*) => {$(
         impl From<$error> for Failure {
             fn from(e: $error) -> Self {
-                Self { hint: e.hint(), ..Self::new(e.kind(), e.to_string()) }
+                Self::of(e.kind(), e.hint(), e)
             }
         }
     )*};
@@ -121,7 +146,7 @@ impl From<aiw_launch::LaunchError> for Failure {
     fn from(e: aiw_launch::LaunchError) -> Self {
         match e {
             aiw_launch::LaunchError::Provider(e) => e.into(),
-            e => Self { hint: e.hint(), ..Self::new(e.kind(), e.to_string()) },
+            e => Self::of(e.kind(), e.hint(), e),
         }
     }
 }
@@ -130,7 +155,7 @@ impl From<ProviderError> for Failure {
     fn from(e: ProviderError) -> Self {
         match e {
             ProviderError::Ask(AskError::Interrupted) => Self::interrupted(130),
-            e => Self { hint: e.hint(), ..Self::new(e.kind(), e.to_string()) },
+            e => Self::of(e.kind(), e.hint(), e),
         }
     }
 }
@@ -139,13 +164,13 @@ impl From<aiw_markets::MarketError> for Failure {
     fn from(e: aiw_markets::MarketError) -> Self {
         let unknown = matches!(e, aiw_markets::MarketError::UnknownPlugin { .. });
         let declined = matches!(e, aiw_markets::MarketError::Declined);
-        Self { hint: e.hint(), unknown, declined, ..Self::new(e.kind(), e.to_string()) }
+        Self { unknown, declined, ..Self::of(e.kind(), e.hint(), e) }
     }
 }
 
 impl From<aiw_app::extensions::CallError> for Failure {
     fn from(e: aiw_app::extensions::CallError) -> Self {
-        Self::new(e.kind(), e.to_string())
+        Self::of(e.kind(), None, e)
     }
 }
 
@@ -159,13 +184,13 @@ impl From<AppError> for Failure {
     fn from(e: AppError) -> Self {
         match e {
             AppError::Launch(e) => e.into(),
-            e => Self { hint: e.hint(), ..Self::new(e.kind(), e.to_string()) },
+            e => Self::of(e.kind(), e.hint(), e),
         }
     }
 }
 
 impl From<aiw_core::InvalidName> for Failure {
     fn from(e: aiw_core::InvalidName) -> Self {
-        Self::user(e.to_string())
+        Self::of(ErrorKind::User, None, e)
     }
 }

@@ -192,13 +192,13 @@ mod fuzz {
         fn a_request_has_a_bounded_number_of_terms(piece in "(\\PC|[a-zA-Z_.:'’é ]){1,40}", times in 1..4000_usize) {
             let (_home, store) = filled(&[("a", "a text with words"), ("b", "登录 max_retries zebra")]);
             let text = piece.repeat(times);
-            let mut end = text.len().min(super::MAX_QUERY);
+            let mut end = text.len().min(super::super::MAX_QUERY);
             while !text.is_char_boundary(end) {
                 end -= 1;
             }
-            let request = super::spelling::Request::new(&store.connection, &text[..end]);
+            let request = super::super::spelling::Request::new(&store.connection, &text[..end]);
             let request = request.map_err(|e| TestCaseError::fail(e.to_string()))?;
-            prop_assert!(request.terms.len() <= 48 * 3 && request.pairs.len() <= super::MAX_QUERY);
+            prop_assert!(request.terms.len() <= 48 * 3 && request.pairs.len() <= super::super::MAX_QUERY);
             prop_assert!(request.terms.iter().all(|term| !term.term.contains('"') && term.weight.is_finite()));
             found(&store, &text);
         }
