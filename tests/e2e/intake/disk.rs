@@ -83,6 +83,8 @@ fn a_home_that_is_read_only_disturbs_no_client() {
     add(&env, "s-1", &line("s-1", "u1", "user", "first"));
     hook(&env, "s-1");
     add(&env, "s-1", &line("s-1", "u2", "user", "second"));
+    // An indexer that looks once more has the history open.
+    crate::servers::until(|| indexers(&env).is_empty());
     disk.remount("ro");
     let run = env.run_with_input(&["hooks", "handle"], ended(&env, "s-1"));
     assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "", ""));
@@ -95,6 +97,7 @@ fn a_home_that_is_read_only_disturbs_no_client() {
 
 /// Runs the hook for a session, and then another session's when the disk is as it should be.
 fn with_trouble(disk: &Disk, env: &Environment, session: &str, trouble: &str, off: bool) {
+    crate::servers::until(|| indexers(env).is_empty());
     match trouble {
         "full" => disk.fill(0),
         _ => disk.remount("ro"),
@@ -133,8 +136,6 @@ fn a_session_whose_hook_could_write_nothing_is_read_after_another_ones() {
         for session in ["s-1", "s-2"] {
             assert_eq!(kept(&env, session).into_values().collect::<Vec<_>>(), [1], "{trouble}: {session}");
         }
-        // The indexer of the first hook looks once more.
-        crate::servers::until(|| indexers(&env).is_empty());
         // Without another hook, an import or a search sees it.
         add(&env, "s-1", &line("s-1", "s-1-v", "user", "said later"));
         with_trouble(&disk, &env, "s-1", trouble, false);

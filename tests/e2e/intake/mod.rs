@@ -83,6 +83,17 @@ pub fn indexers(env: &Environment) -> Vec<Pid> {
         let has = |bytes: &[u8], word: &[u8]| bytes.split(|byte| *byte == 0).any(|part| part == word);
         has(&read("cmdline"), b"__index") && has(&read("environ"), home.as_bytes())
     };
-    let pids = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(is_ours).filter_map(Pid::from_raw).collect()
+    let look = || -> Vec<Pid> {
+        let pids = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter(is_ours).filter_map(Pid::from_raw).collect()
+    };
+    // It forks when it starts: the parent may end, and its child come to be, while the list is read.
+    let again = |found: Vec<Pid>| match found.is_empty() {
+        true => {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            look()
+        }
+        false => found,
+    };
+    again(again(look()))
 }
