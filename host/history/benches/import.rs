@@ -30,7 +30,7 @@ fn main() {
     let found = Import::everything(&places);
     let (mut first, mut again) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        let indexer = Indexer::new(Home::at(at(&format!("aiw-{round}"))), Vec::new());
+        let indexer = Indexer::new(Home::at(at(&format!("aiw-{round}"))));
         let start = Instant::now();
         let report = indexer.import(&found, &places, &mut |_, _| {}).unwrap();
         assert!(report.stored > 0);

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use aiw_app::queries::{self, Nothing, Searched, resume};
 use aiw_core::{counted, one_line};
-use aiw_history::{
-    HistoryError, Hit, Places, Query, Range, Redactor, Role, Session, Store, Stored, Todo, Todos, todos,
-};
+use aiw_history::{HistoryError, Hit, Places, Query, Range, Role, Session, Store, Stored, Todo, Todos, todos};
 use aiw_home::{HomeError, millis_of, rfc3339_of};
 use aiw_launch::Resumes;
 use aiw_mcp::{Answer, Call};
@@ -290,7 +288,7 @@ pub(crate) async fn get_session_todos(
     let home = context.home.clone();
     let find = move || {
         let places = Places::from_environment().ok_or(HomeError::NoHome).map_err(HistoryError::from)?;
-        Ok(todos(&home, &places, asked.session_id.as_deref(), &Redactor::of(&home)?)?)
+        Ok(todos(&home, &places, asked.session_id.as_deref())?)
     };
     let Todos { session, source, mut todos } = context.lanes.look.run(find).await?;
     let all = todos.len();

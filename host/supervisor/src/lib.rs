@@ -30,8 +30,6 @@ mod error;
 mod files;
 mod interpreter;
 mod log;
-#[cfg(unix)]
-mod mask;
 mod memory;
 mod names;
 mod new;
@@ -60,8 +58,6 @@ pub use attached::{Attached, Exit};
 pub use error::{MemoryProblem, RecordProblem, Refusal, ShimProblem, SupervisorError};
 pub use interpreter::{Findings, Interpreter};
 pub use log::{Follow, FollowFrom, Log, LogEntry, Stream};
-#[cfg(unix)]
-pub use mask::Mask;
 #[cfg(unix)]
 pub use memory::memory_file;
 pub use memory::memory_path;

@@ -10,7 +10,6 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::error::SupervisorError;
 use crate::files::random;
-use crate::mask::Mask;
 use crate::names::Names;
 use crate::platform;
 use crate::program::Program;
@@ -106,46 +105,6 @@ fn wake(segment: &Arc<Segment>) -> Duration {
     segment.wake();
     let _ = sleeper.join();
     total / TIMES
-}
-
-/// Masks a stream that arrives in parts, with a pause after each part if `slowly` is set.
-pub fn masked(secrets: &[Vec<u8>], parts: &[&[u8]], slowly: bool) -> Vec<u8> {
-    let mut mask = Mask::of(secrets);
-    let mut out = Vec::new();
-    for part in parts {
-        out.extend(mask.take(part));
-        if slowly {
-            out.extend(mask.release());
-        }
-    }
-    out.extend(mask.rest());
-    out
-}
-
-/// Returns how long it takes to mask a mebibyte of a CLI's stream, and of a stream in which every line is suspicious.
-pub fn masking() -> (Duration, Duration) {
-    const BYTES: usize = 1 << 20;
-    let secrets =
-        ["sk-ant-api03-nPq7Zt4cX2", "ghp_16C7e42F292c6912E7710c838347Ae178B4a"].map(|key| key.as_bytes().to_vec());
-    let measure = |texts: &[&str]| {
-        let line = |text: &&str| {
-            format!(
-                "{{\"type\":\"message\",\"timestamp\":\"2026-01-01T00:00:00.000Z\",\"role\":\"assistant\",\"content\":\"{text}\",\"delta\":true}}\n"
-            )
-        };
-        let lines: String = texts.iter().map(line).collect();
-        let stream = lines.repeat(BYTES / lines.len() + 1);
-        let mut mask = Mask::of(&secrets);
-        let start = Instant::now();
-        for part in stream.as_bytes().chunks(64 << 10) {
-            std::hint::black_box(mask.take(part));
-        }
-        start.elapsed()
-    };
-    let long = "fn first(text: &str) -> Option<&str> {\\n    text.split_whitespace().next()\\n}\\n".repeat(20);
-    let usual = measure(&["I will look at", " the tests", " first, and say what breaks", " \\\"so\\\"", &long]);
-    let suspicious = measure(&["keys", " sk-ant-", "begin with sk-", "\\u001b[1ms\\u001b[0m", "s", "sk-ant-api0"]);
-    (usual, suspicious)
 }
 
 /// Returns how many slots of a session are taken by tasks.

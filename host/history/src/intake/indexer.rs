@@ -26,8 +26,6 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Indexes transcripts of a home, one process at a time.
 pub struct Indexer {
     home: Home,
-    /// The values in the vault, which are not stored.
-    values: Vec<String>,
     /// How aiw ran the CLIs of sessions.
     launches: HashMap<String, Launch>,
 }
@@ -62,9 +60,9 @@ pub(crate) struct Turn {
 }
 
 impl Indexer {
-    /// An indexer of a home. `values` are those in the vault.
-    pub fn new(home: Home, values: Vec<String>) -> Self {
-        Self { home, values, launches: HashMap::new() }
+    /// An indexer of a home.
+    pub fn new(home: Home) -> Self {
+        Self { home, launches: HashMap::new() }
     }
 
     /// Also notes how aiw ran the CLIs of sessions, as its tasks know it. Where a session itself tells, that counts.
@@ -88,7 +86,7 @@ impl Indexer {
     pub(crate) fn intake<'a>(&self, store: &'a Store, places: &Places) -> Result<Intake<'a>, HistoryError> {
         Exclusions::settle(&self.home);
         running::note_private(&self.home, places);
-        Intake::new(store, &self.home, places, &self.values)
+        Intake::new(store, &self.home, places)
     }
 
     /// Takes the turn to index; none if another process has it for longer than `patience`.

@@ -35,6 +35,6 @@ pub use meaning::{Meaning, give_meaning, meaning};
 pub use private::keep_private_since;
 pub use queue::Queue;
 pub use renew::{excluded, is_outdated, take_out_excluded};
-pub use take::Report;
+pub use take::{Report, redactor};
 pub use todos::{Todo, Todos, todos};
 pub use watch::Watch;

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use aiw_home::Home;
+use aiw_redact::rules::Redactor;
 
 use super::exclude::{Exclusions, keep_private};
 use super::files::{open_beneath, read_small, walk};
 use super::head::read_head;
 use super::lines::{Line, Lines, MAX_LINE};
 use crate::readers::{self, Places, Sessions, Transcript};
-use crate::redact::Redactor;
 use crate::{Cli, HistoryError, Message};
 
 /// The largest document that is read as a whole.

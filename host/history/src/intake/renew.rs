@@ -5,20 +5,20 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
 use aiw_home::{Home, HomeError};
+use aiw_redact::rules::{Redactor, VERSION};
 
 use super::exclude::Exclusions;
 use super::import::{self, Found};
 use super::take::{Intake, Report};
 use crate::readers::{self, Places};
-use crate::redact::Redactor;
-use crate::{Cli, Forgot, HistoryError, RULES, Store};
+use crate::{Cli, Forgot, HistoryError, Store};
 
 /// How many texts are looked at at once.
 const TEXTS: usize = 1000;
 
 /// The number of the rules about secrets that a home asks for.
 fn rules(home: &Home) -> Result<i64, HomeError> {
-    Ok(RULES ^ i64::from(home.settings()?.history()?.is_strict))
+    Ok(VERSION ^ i64::from(home.settings()?.history()?.is_strict))
 }
 
 /// Whether there are texts that have not gone through today's rules about secrets.

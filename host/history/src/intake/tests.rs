@@ -17,8 +17,8 @@ use super::queue::{Queue, Request};
 use super::take::Report;
 use super::{Handled, Hook, Import, Watch, todos};
 use crate::readers::{self, Places, Transcript};
-use crate::redact::Redactor;
 use crate::{Cli, Message, Progress, Role, Store};
+use aiw_redact::rules::Redactor;
 
 const S1: &str = "11111111-1111-4111-8111-111111111111";
 const S2: &str = "22222222-2222-4222-8222-222222222222";
@@ -400,7 +400,7 @@ impl World {
     }
 
     fn indexer(&self) -> Indexer {
-        Indexer::new(self.home.clone(), Vec::new())
+        Indexer::new(self.home.clone())
     }
 
     /// What a hook does for a session, and the indexer after it.
@@ -790,7 +790,6 @@ fn requests_for_what_is_gone_are_dropped() {
 #[test]
 fn todos_come_from_the_lists_files_or_from_the_transcript() {
     let world = World::new();
-    let redactor = redactor();
     let list = |status: &str| json!([{"content": "Write it", "status": status}, {"content": "token=hunter2", "status": "pending"}]);
     let mut result = claude("user", S1, "r1", json!([{"type": "tool_result", "tool_use_id": "t", "content": "ok"}]));
     result["toolUseResult"] = json!({"oldTodos": [], "newTodos": list("pending")});
@@ -800,7 +799,7 @@ fn todos_come_from_the_lists_files_or_from_the_transcript() {
         json!({"type": "tool_use", "id": "t2", "name": "TodoWrite", "input": {"todos": list("completed")}}),
     );
     world.write(S1, &[result, call]);
-    let found = todos(&world.home, &world.places, Some(&S1[..8]), &redactor).unwrap();
+    let found = todos(&world.home, &world.places, Some(&S1[..8])).unwrap();
     assert_eq!((found.session.as_str(), found.source), (S1, "transcript"));
     let all: Vec<_> = found.todos.iter().map(|t| (t.id.as_str(), t.content.as_str(), t.status.as_str())).collect();
     assert_eq!(all, [("1", "Write it", "completed"), ("2", "token=[redacted]", "pending")]);
@@ -821,7 +820,7 @@ fn todos_come_from_the_lists_files_or_from_the_transcript() {
             ),
         ],
     );
-    let found = todos(&world.home, &world.places, Some(S2), &redactor).unwrap();
+    let found = todos(&world.home, &world.places, Some(S2)).unwrap();
     let all: Vec<_> = found.todos.iter().map(|t| (t.content.as_str(), t.status.as_str())).collect();
     assert_eq!(all, [("First", "in_progress"), ("Second", "pending")]);
     // With them, they count: they are newer than what is in the transcript of a session that runs.
@@ -835,10 +834,10 @@ fn todos_come_from_the_lists_files_or_from_the_transcript() {
         .unwrap();
     }
     fs::write(tasks.join("junk.json"), "{").unwrap();
-    let found = todos(&world.home, &world.places, Some(S2), &redactor).unwrap();
+    let found = todos(&world.home, &world.places, Some(S2)).unwrap();
     let all: Vec<_> = found.todos.iter().map(|t| (t.id.as_str(), t.status.as_str())).collect();
     assert_eq!((all, found.source), (vec![("9", "completed"), ("10", "pending")], "tasks"));
-    assert!(todos(&world.home, &world.places, Some("nope"), &redactor).is_err());
-    assert!(todos(&world.home, &world.places, Some("../../x"), &redactor).is_err());
-    assert!(todos(&world.home, &world.places, None, &redactor).is_ok());
+    assert!(todos(&world.home, &world.places, Some("nope")).is_err());
+    assert!(todos(&world.home, &world.places, Some("../../x")).is_err());
+    assert!(todos(&world.home, &world.places, None).is_ok());
 }

@@ -12,8 +12,8 @@ use super::exclude::Exclusions;
 use super::files::{Entry, open_beneath, walk};
 use super::lines::{Line, Lines, MAX_LINE};
 use super::scan::string_at;
+use super::take::redactor;
 use crate::readers::{self, Places};
-use crate::redact::Redactor;
 use crate::store::forgotten::Forgotten;
 use crate::{Cli, HistoryError};
 
@@ -44,7 +44,7 @@ const MAX_TODOS: usize = 1000;
 
 /// What a session of Claude Code planned to do; without an id, the session that last wrote something. Sessions that the
 /// history must not have are not there.
-pub fn todos(home: &Home, places: &Places, session: Option<&str>, redactor: &Redactor) -> Result<Todos, HistoryError> {
+pub fn todos(home: &Home, places: &Places, session: Option<&str>) -> Result<Todos, HistoryError> {
     let sessions = readers::of(Cli::Claude);
     let root = &places.claude;
     let mut entries = walk(root, sessions.directories());
@@ -89,6 +89,7 @@ pub fn todos(home: &Home, places: &Places, session: Option<&str>, redactor: &Red
         (true, None) => return Err(unknown(named)),
     };
     todos.truncate(MAX_TODOS);
+    let redactor = redactor(home)?;
     for todo in &mut todos {
         todo.content = aiw_core::one_line(&redactor.redact(&todo.content), 1000);
         todo.status = aiw_core::one_line(&todo.status, 40);

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use aiw_redact::rules::Redactor;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -16,7 +17,6 @@ use super::parts::{Talk, directory, is_own_call, message_id, milliseconds, parse
 use super::{Places, Reader, Sessions, Transcript, stem};
 use crate::intake::findings::Junk;
 use crate::intake::scan::string_at;
-use crate::redact::Redactor;
 use crate::{Cli, Message, Role};
 
 pub(super) struct Claude;

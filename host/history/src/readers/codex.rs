@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use aiw_redact::rules::Redactor;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -17,7 +18,6 @@ use super::parts::{
 use super::{Places, Reader, Sessions, Transcript, stem};
 use crate::intake::findings::Junk;
 use crate::intake::scan::string_at;
-use crate::redact::Redactor;
 use crate::{Cli, Message, Role};
 
 pub(super) struct Codex;

@@ -7,12 +7,12 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use aiw_redact::rules::Redactor;
 use serde_json::Value;
 
 use super::parts::{Talk, is_own_call, message_id, milliseconds, parse, session_id, start, tool_name};
 use super::{Places, Reader, Sessions, Transcript};
 use crate::intake::findings::Junk;
-use crate::redact::Redactor;
 use crate::{Cli, Message, Role};
 
 pub(super) struct Gemini;

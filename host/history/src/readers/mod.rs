@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aiw_home::Home;
+use aiw_redact::rules::Redactor;
 use serde::{Deserialize, Serialize};
 
 use crate::intake::findings::Junk;
-use crate::redact::Redactor;
 use crate::{Cli, Message};
 pub(crate) use parts::{parse, session_id};
 

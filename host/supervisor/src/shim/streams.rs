@@ -4,9 +4,10 @@ use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
+use aiw_redact::known::Mask;
+
 use crate::interpreter::{Findings, Interpreter};
 use crate::log::{Stream, Writer};
-use crate::mask::Mask;
 use crate::record::Labels;
 
 /// A longer line is logged, but not interpreted.

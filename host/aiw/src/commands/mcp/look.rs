@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aiw_app::current_dir;
 use aiw_core::{ErrorKind, quoted};
-use aiw_history::Redactor;
+use aiw_history::redactor;
 use aiw_home::Home;
 use aiw_routing::{Definition, Places, Pool, PoolError, Record, Status, proxied, suspicions};
 use aiw_servers::{PROJECT_FILE, Scope, Transport, visible, visible_json};
@@ -30,7 +30,7 @@ pub fn list(output: &Output) -> Result<(), Failure> {
     problems.iter().for_each(|problem| output.note(format!("note: {problem}")));
     let (plugins, records) = (home.plugins()?, aiw_routing::Records::new(home.clone()));
     // What somebody wrote there in clear.
-    let redactor = Redactor::of(&home)?;
+    let redactor = redactor(&home)?;
     let entries: Vec<ServerEntry> = servers
         .iter()
         .map(|found| ServerEntry {
@@ -91,7 +91,7 @@ pub fn show(name: &str, output: &Output) -> Result<(), Failure> {
         Scope::Project => found.directory.join(PROJECT_FILE),
     };
     // What somebody wrote there in clear.
-    let redactor = Redactor::of(&home)?;
+    let redactor = redactor(&home)?;
     let redact = |text: &str| redactor.redact(text).into_owned();
     match &found.server {
         Ok(server) => server.shown(name).iter().for_each(|line| output.line(redact(line))),
