@@ -30,7 +30,7 @@ pub use intake::{
     redactor, take_out_excluded, todos,
 };
 pub use message::{MAX_TEXT, Message, Role, UnknownRole};
-pub use readers::{Launch, Places};
+pub use readers::Launch;
 pub use search::{Hit, Query, Snippet};
 #[doc(hidden)]
 pub use store::vectors::bench;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use aiw_app::queries::{self, Nothing, Searched, resume};
 use aiw_core::{counted, one_line};
-use aiw_history::{HistoryError, Hit, Places, Query, Range, Role, Session, Store, Stored, Todo, Todos, todos};
-use aiw_home::{HomeError, millis_of, rfc3339_of};
+use aiw_history::{HistoryError, Hit, Query, Range, Role, Session, Store, Stored, Todo, Todos, todos};
+use aiw_home::{CliPlaces, HomeError, millis_of, rfc3339_of};
 use aiw_launch::Resumes;
 use aiw_mcp::{Answer, Call};
 use schemars::{JsonSchema, Schema};
@@ -287,7 +287,7 @@ pub(crate) async fn get_session_todos(
     let mut room = limit(call.caller.name()) / 3;
     let home = context.home.clone();
     let find = move || {
-        let places = Places::from_environment().ok_or(HomeError::NoHome).map_err(HistoryError::from)?;
+        let places = CliPlaces::from_environment().ok_or(HomeError::NoHome).map_err(HistoryError::from)?;
         Ok(todos(&home, &places, asked.session_id.as_deref())?)
     };
     let Todos { session, source, mut todos } = context.lanes.look.run(find).await?;

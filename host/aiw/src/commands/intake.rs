@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aiw_core::counted;
-use aiw_history::{Import, Indexer, Launch, Places, Report, Store, Watch, excluded, give_meaning, is_off, meaning};
-use aiw_home::{Home, HomeError};
+use aiw_history::{Import, Indexer, Launch, Report, Store, Watch, excluded, give_meaning, is_off, meaning};
+use aiw_home::{CliPlaces, Home, HomeError};
 use aiw_tasks::{About, Scope, Task, Tasks};
 
 use super::history::amount;
@@ -15,8 +15,8 @@ use crate::output::Output;
 use crate::terminal;
 use aiw_app::own_executable;
 
-pub fn places() -> Result<Places, Failure> {
-    Ok(Places::from_environment().ok_or(HomeError::NoHome)?)
+pub fn places() -> Result<CliPlaces, Failure> {
+    Ok(CliPlaces::from_environment().ok_or(HomeError::NoHome)?)
 }
 
 /// The indexer of a home, which knows how tasks were run.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use aiw_home::{Home, HomeError, user_home};
 use aiw_launch::Search;
-use aiw_setup::{Client, ClientSummary, Options, Ours, Places, Plan, Scope, Setup, SetupError};
+use aiw_setup::{Client, ClientPlaces, ClientSummary, Options, Ours, Plan, Scope, Setup, SetupError};
 
 use crate::answers::{FailedName, SetupAnswer};
 use crate::cli::setup::SetupArgs;
@@ -16,7 +16,7 @@ use aiw_app::{current_dir, own_path};
 
 pub async fn run(args: SetupArgs, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
-    let places = Places::from_environment().ok_or(HomeError::NoHome)?;
+    let places = ClientPlaces::from_environment().ok_or(HomeError::NoHome)?;
     let ours = ours(&home)?;
     let scope = scope(&args)?;
     let named: Vec<&'static Client> = args.clients.iter().filter_map(|id| aiw_setup::client(id)).collect();
@@ -116,7 +116,7 @@ fn scope(args: &SetupArgs) -> Result<Scope, Failure> {
 }
 
 /// The clients that are on this machine.
-fn installed(home: &Home, places: &Places, scope: &Scope) -> Result<Vec<&'static Client>, Failure> {
+fn installed(home: &Home, places: &ClientPlaces, scope: &Scope) -> Result<Vec<&'static Client>, Failure> {
     let clis = aiw_launch::detect(&Search::from_environment(), Some(home));
     let clis: Vec<_> = clis.iter().filter(|cli| cli.path.is_some()).map(|cli| cli.kind).collect();
     let fits = |client: &&&'static Client| {

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aiw_home::Home;
+use aiw_home::{CliPlaces, Home};
 
 use super::files::{Entry, below, walk};
 use super::scan::string_at;
 use super::take::{Intake, Report};
-use crate::readers::{self, Places, Sessions};
+use crate::readers::{self, Sessions};
 use crate::{Cli, HistoryError};
 
 /// Transcripts of one CLI below one directory.
@@ -76,22 +76,22 @@ pub struct Import;
 
 impl Import {
     /// All transcripts in the CLIs' own directories.
-    pub fn everything(places: &Places) -> Vec<Found> {
-        let all = readers::all().into_iter().map(|sessions| Found::of(sessions, sessions.root(places)));
+    pub fn everything(places: &CliPlaces) -> Vec<Found> {
+        let all = readers::all().into_iter().map(|sessions| Found::of(sessions, places.directory(sessions.cli())));
         all.filter(|found| !found.is_empty()).collect()
     }
 
     /// All transcripts in directories that aiw gave to CLIs.
     pub fn given(home: &Home) -> Vec<Found> {
         let of = |sessions: &'static dyn Sessions| {
-            readers::given_roots(home, sessions.cli()).into_iter().map(|root| Found::of(sessions, &root))
+            home.given(sessions.cli()).into_iter().map(|given| Found::of(sessions, &given.path))
         };
         readers::all().into_iter().flat_map(of).filter(|found| !found.is_empty()).collect()
     }
 
     /// The transcripts at a path: a file, or a directory with all below it. Where they are in a CLI's own directory,
     /// they are that CLI's; elsewhere, what is in them tells.
-    pub fn at(path: &Path, places: &Places, home: &Home) -> Result<Vec<Found>, HistoryError> {
+    pub fn at(path: &Path, places: &CliPlaces, home: &Home) -> Result<Vec<Found>, HistoryError> {
         let refuse = |reason: &str| HistoryError::NoTranscript { path: path.to_owned(), reason: reason.to_owned() };
         let absolute = std::path::absolute(path).map_err(|e| refuse(&e.to_string()))?;
         let meta = std::fs::symlink_metadata(&absolute).map_err(|e| refuse(&format!("can't be read: {e}")))?;

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
-use aiw_home::{Home, HomeError};
+use aiw_home::{CliPlaces, Home, HomeError};
 use aiw_redact::rules::{Redactor, VERSION};
 
 use super::exclude::Exclusions;
 use super::import::{self, Found};
 use super::take::{Intake, Report};
-use crate::readers::{self, Places};
+use crate::readers;
 use crate::{Cli, Forgot, HistoryError, Store};
 
 /// How many texts are looked at at once.
@@ -30,7 +30,7 @@ pub fn is_outdated(home: &Home, store: &Store) -> Result<bool, HistoryError> {
 /// than an older aiw has stored.
 pub(super) fn renew(
     home: &Home,
-    places: &Places,
+    places: &CliPlaces,
     store: &Store,
     intake: &mut Intake<'_>,
     report: &mut Report,

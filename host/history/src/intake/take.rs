@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use aiw_home::Home;
+use aiw_home::{CliPlaces, Home};
 use aiw_redact::rules::Redactor;
 
 use super::exclude::Exclusions;
@@ -17,7 +17,7 @@ use super::head::{Head, read_head};
 use super::lines::{Line, Lines, MAX_LINE};
 use super::private::{PrivateTalk, since};
 use super::scan::string_at;
-use crate::readers::{self, Launch, Places, Reader, Sessions, Transcript};
+use crate::readers::{self, Launch, Reader, Sessions, Transcript};
 use crate::{Cli, HistoryError, Message, Progress, Store};
 
 /// The largest document that is read as a whole.
@@ -82,7 +82,7 @@ pub struct Intake<'a> {
 
 impl<'a> Intake<'a> {
     /// An intake into a store.
-    pub fn new(store: &'a Store, home: &Home, places: &Places) -> Result<Self, HistoryError> {
+    pub fn new(store: &'a Store, home: &Home, places: &CliPlaces) -> Result<Self, HistoryError> {
         let redactor = Arc::new(redactor(home)?);
         // Without them, sessions are read all the same.
         let providers = home.providers().map_or_else(|_| Vec::new(), |file| file.providers().to_vec());

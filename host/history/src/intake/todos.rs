@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use aiw_home::Home;
+use aiw_home::{CliPlaces, Home};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,7 +13,7 @@ use super::files::{Entry, open_beneath, walk};
 use super::lines::{Line, Lines, MAX_LINE};
 use super::scan::string_at;
 use super::take::redactor;
-use crate::readers::{self, Places};
+use crate::readers;
 use crate::store::forgotten::Forgotten;
 use crate::{Cli, HistoryError};
 
@@ -44,9 +44,9 @@ const MAX_TODOS: usize = 1000;
 
 /// What a session of Claude Code planned to do; without an id, the session that last wrote something. Sessions that the
 /// history must not have are not there.
-pub fn todos(home: &Home, places: &Places, session: Option<&str>) -> Result<Todos, HistoryError> {
+pub fn todos(home: &Home, places: &CliPlaces, session: Option<&str>) -> Result<Todos, HistoryError> {
     let sessions = readers::of(Cli::Claude);
-    let root = &places.claude;
+    let root = places.directory(Cli::Claude);
     let mut entries = walk(root, sessions.directories());
     entries.retain(|entry| sessions.is_transcript(&entry.path) && !entry.path.contains("/subagents/"));
     super::running::note_private(home, places);

@@ -1,9 +1,10 @@
 //! The user's own logins, which Claude Code would send to a provider regardless of its variables. Seen in 2.1.197.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 
+use super::FILES;
 use crate::draft::Draft;
 
 pub(super) const KEY: &str = "ANTHROPIC_API_KEY";
@@ -40,12 +41,8 @@ pub(super) fn outdo(task: bool, draft: &mut Draft) {
 /// Returns whether `/login` may have saved a key: in its file or, on macOS, perhaps where nobody else can look. A
 /// file that can't be read may contain one.
 fn has_saved_key(draft: &Draft) -> bool {
-    let set = |name: &str| draft.environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let (dir, home) = (set("CLAUDE_CONFIG_DIR"), set("HOME"));
-    let files = [
-        dir.clone().or(home.clone()).map(|dir| dir.join(".claude.json")),
-        dir.or(home.map(|home| home.join(".claude"))).map(|dir| dir.join(".config.json")),
-    ];
+    let set = |name: &str| draft.environment.path(name);
+    let files = [FILES.servers(set), FILES.directory(set).map(|dir| dir.join(".config.json"))];
     let holds_one = |path: &Path| match aiw_home::read_capped(path, aiw_home::json::MAX_BYTES) {
         Ok(bytes) => bytes.is_some_and(|bytes| bytes.windows(13).any(|word| word == b"primaryApiKey")),
         Err(_) => true,
