@@ -193,7 +193,7 @@ impl ClientSession {
 
     /// Returns the tasks of the client's session.
     pub fn tasks(&self) -> Result<&Tasks, AppError> {
-        self.opened(&self.tasks, Scope::Session(self.session().root))
+        self.opened(&self.tasks, Scope::Root(self.session().root))
     }
 
     fn opened<'a>(&self, tasks: &'a OnceLock<Tasks>, scope: Scope) -> Result<&'a Tasks, AppError> {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use aiw_core::{ErrorKind, TaskId};
+use aiw_core::{ErrorKind, ProcessId};
 use aiw_history::{Launch, is_off, is_word_for_off, keep_private, keep_private_since, log, note_launch};
 use aiw_home::{HISTORY_VARIABLE, Home};
 use aiw_launch::{Advice, LaunchError, Launcher, Prepared, RunRequest, Session, advice, standing};
@@ -26,7 +26,7 @@ pub async fn prepare(
 }
 
 /// Returns whether a run is to be kept out of the history.
-fn is_private(request: &RunRequest, home: &Home, above: Option<TaskId>) -> bool {
+fn is_private(request: &RunRequest, home: &Home, above: Option<ProcessId>) -> bool {
     let given = request.env.iter().rev().find(|(name, _)| name.as_str() == HISTORY_VARIABLE);
     if given.map_or_else(is_off, |(_, value)| is_word_for_off(value)) {
         return true;

@@ -69,6 +69,11 @@ const GEMINI: CliFiles = CliFiles {
     sessions: &["tmp"],
 };
 
+/// The variables that say where files are: aiw's own, and those of CLIs whose files it reads. A process of aiw's own that
+/// goes on alone gets these and no others: none says whose process it is, and none is secret.
+pub const PLACES: [&str; 9] =
+    ["PATH", "HOME", "LANG", "TMPDIR", "AIW_HOME", "AIW_RUNTIME_DIR", CLAUDE.variable, CODEX.variable, GEMINI.variable];
+
 impl CliFiles {
     /// Returns the row of a CLI.
     pub const fn of(cli: CliKind) -> Self {

@@ -38,7 +38,7 @@ mod vault;
 
 pub use blocking::blocking;
 pub use cache::Cache;
-pub use clis::{CLAUDE_AGENTS, CLAUDE_RUNNING, CliFiles, CliPlaces, GivenDirectory};
+pub use clis::{CLAUDE_AGENTS, CLAUDE_RUNNING, CliFiles, CliPlaces, GivenDirectory, PLACES};
 pub use document::Document;
 pub use error::HomeError;
 pub use files::{
@@ -50,7 +50,7 @@ pub use jsonc::Jsonc;
 pub use lock::{Lock, LockWait, Turn, lock_within};
 pub use lockfile::{ExtensionsLock, LockedExtension};
 pub use models::{LockedFile, LockedModel, ModelsLock, is_model_name};
-pub use paths::{HISTORY_VARIABLE, Home, PLACES, directory_of, user_home};
+pub use paths::{HISTORY_VARIABLE, Home, TASK_VARIABLE, directory_of, user_home};
 pub use project::{Project, TrustedProject};
 pub use providers::{
     Migration, OWN, Provider, ProviderProblem, ProvidersFile, SecretRef, Text, base_url, check_header, new_provider_id,

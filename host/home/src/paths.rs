@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use aiw_core::{CliKind, ExtensionId, MarketName, PluginId};
+use aiw_core::{ExtensionId, MarketName, PluginId};
 
 use crate::{
-    Cache, CliFiles, Document, ExtensionsLock, HomeError, Lock, ModelsLock, Plugins, ProvidersFile, Settings, Turn,
-    Vault, files, vault,
+    Cache, Document, ExtensionsLock, HomeError, Lock, ModelsLock, Plugins, ProvidersFile, Settings, Turn, Vault, files,
+    vault,
 };
 
 /// aiw's own directory: `AIW_HOME`, else `~/.aiw`.
@@ -42,19 +42,8 @@ pub struct Home {
 /// The variable that says whether sessions are kept in the history: `off` keeps those of what is started under it out.
 pub const HISTORY_VARIABLE: &str = "AIW_HISTORY";
 
-/// The variables that say where files are: aiw's own, and those of CLIs whose files it reads. A process of aiw's own that
-/// goes on alone gets these and no others: none says whose process it is, and none is secret.
-pub const PLACES: [&str; 9] = [
-    "PATH",
-    "HOME",
-    "LANG",
-    "TMPDIR",
-    "AIW_HOME",
-    "AIW_RUNTIME_DIR",
-    CliFiles::of(CliKind::Claude).variable,
-    CliFiles::of(CliKind::Codex).variable,
-    CliFiles::of(CliKind::Gemini).variable,
-];
+/// The variable that holds a task's id in the environment of everything the task runs.
+pub const TASK_VARIABLE: &str = "AIW_TASK_ID";
 
 /// A variable that names a place.
 fn named_by(variable: &str) -> Option<PathBuf> {

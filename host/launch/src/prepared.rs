@@ -184,7 +184,7 @@ impl Prepared {
         let turn = self.turn.take();
         let (about, process, program) = self.into_task()?;
         let process = NewProcess { depth, parent: session.task, ..process };
-        let started = Tasks::open(home, Scope::Session(session.root))?.start(aiw, &about, process, program, queue);
+        let started = Tasks::open(home, Scope::Root(session.root))?.start(aiw, &about, process, program, queue);
         drop(turn);
         Ok(started?)
     }

@@ -35,7 +35,7 @@ fn main() {
 }
 
 fn processes(dir: &Path) -> Processes {
-    let scope = Scope::Session(Root::of(std::process::id()));
+    let scope = Scope::Root(Root::of(std::process::id()));
     Processes::open(&Home::at(dir.join("home")), testing::NAMES, scope).unwrap().with_runtime(dir.join("run"))
 }
 

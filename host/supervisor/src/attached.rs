@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use aiw_core::TaskId;
+use aiw_core::ProcessId;
 use zeroize::Zeroize;
 
 use crate::error::{ShimProblem, SupervisorError};
@@ -62,7 +62,7 @@ impl Attached {
     /// not used.
     pub fn start(aiw: &Path, cwd: &Path, program: Program, grace: Duration) -> Result<Self, SupervisorError> {
         crate::request::check(&program)?;
-        let failed = |source| SupervisorError::Shim { source };
+        let failed = |source| SupervisorError::Shim { noun: None, source };
         let (ours, theirs) = UnixStream::pair().map_err(|e| failed(ShimProblem::NotTold(e)))?;
         let mut command = Command::new(aiw);
         command
@@ -94,7 +94,7 @@ impl Attached {
             }
             Some(Report::Cwd(told)) => Err(SupervisorError::Cwd { path: cwd.to_owned(), source: told.into() }),
             Some(Report::NotStarted(told)) => {
-                Err(SupervisorError::NotStarted { id: TaskId::from_number(0), path, source: told.into() })
+                Err(SupervisorError::NotStarted { id: ProcessId::from_number(0), path, source: told.into() })
             }
             Some(Report::Ended { .. }) | None => Err(failed(ShimProblem::Silent(PathBuf::from(aiw)))),
         }
@@ -142,7 +142,7 @@ impl Attached {
         let mut bytes = attachment.encode();
         let told = self.control.get_ref().write_all(&bytes);
         bytes.zeroize();
-        told.map_err(|e| SupervisorError::Shim { source: ShimProblem::NotTold(e) })
+        told.map_err(|e| SupervisorError::Shim { noun: None, source: ShimProblem::NotTold(e) })
     }
 
     fn hear(&mut self) -> Option<Report> {

@@ -53,7 +53,7 @@ pub(crate) enum Answer {
     Limit(u32),
     Full(usize),
     /// The process whose directory is to be reused has not ended.
-    StillRunning(aiw_core::TaskState),
+    StillRunning(aiw_core::ProcessState),
     /// The shared memory with this name cannot be used, and why.
     Memory(String, String),
     /// The working directory cannot be entered.
@@ -336,14 +336,14 @@ mod tests {
             label: argument.clone(),
             timeout: Some(Duration::ZERO),
             depth: 2,
-            parent: Some(aiw_core::TaskId::from_number(7)),
+            parent: Some(aiw_core::ProcessId::from_number(7)),
             ..NewProcess::within(OsString::from_vec(argument.clone()))
         };
-        let names = Names::new("tasks", "task.json", "task", ["A", "B"]);
-        let (root, queue, grace) = (Root { pid: 7, start: 9 }, Queue::default(), Duration::from_secs(5));
+        let names = Names::new("servers", "server.json", "server", ["A", "B"]);
+        let (root, queue, grace) = (Root::Process { pid: 7, start: 9 }, Queue::default(), Duration::from_secs(5));
         StartRequest {
             head: Head { root, names, queue, grace, new, again: false },
-            records: "/h/tasks".into(),
+            records: "/h/servers".into(),
             runtime: "/r".into(),
             program: Program {
                 path: "/bin/sh".into(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use aiw_core::{TaskId, TaskState as State};
+use aiw_core::{ProcessId, ProcessState as State};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::error::SupervisorError;
@@ -40,18 +40,18 @@ pub fn measure(directory: &Path) -> Result<Figures, SupervisorError> {
     const TIMES: u32 = 100_000;
     let pid = std::process::id();
     let root = Root::of(pid);
-    let segment = crate::segment::attach(&RuntimeDir::at(directory.to_owned(), NAMES.table.clone()), root)?;
-    let mut live = live(pid, root.start);
+    let segment = crate::segment::attach(&RuntimeDir::at(directory.to_owned(), NAMES.noun.clone()), root)?;
+    let mut live = live(pid, platform::start_of(pid).unwrap_or(0));
     let start = Instant::now();
     for _ in 0..10_000 {
-        drop(segment.claim(&live)?);
+        drop(segment.claim(&live));
     }
     // Freeing includes a wake, which is a system call; registering is the claim alone.
     let with_wake = start.elapsed() / 10_000;
     let mut slots = Vec::with_capacity(1000);
     let start = Instant::now();
     for _ in 0..1000 {
-        slots.push(segment.claim(&live)?);
+        slots.extend(segment.claim(&live));
     }
     let register = (start.elapsed() / 1000).min(with_wake);
     let start = Instant::now();
@@ -107,19 +107,19 @@ fn wake(segment: &Arc<Segment>) -> Duration {
     total / TIMES
 }
 
-/// Returns how many slots of a session are taken by tasks.
+/// Returns how many slots of a root are taken.
 pub fn taken(runtime: &Path, names: &Names, root: Root) -> usize {
     let segment = open(&at(runtime, names), root).ok().flatten();
     segment.map_or(0, |segment| segment.scan().filter_map(|slot| slot.decode()).count())
 }
 
-/// Fills a session's table with slots that this process owns, until it is full. Returns how many those were.
+/// Fills a root's table with slots that this process owns, until it is full. Returns how many those were.
 pub fn fill(runtime: &Path, names: &Names, root: Root) -> Result<usize, SupervisorError> {
     let segment = crate::segment::attach(&at(runtime, names), root)?;
     let pid = std::process::id();
     let live = live(pid, platform::start_of(pid).unwrap_or(0));
     let mut count = 0;
-    while let Ok(slot) = segment.claim(&live) {
+    while let Some(slot) = segment.claim(&live) {
         // The slot stays taken for as long as this process lives.
         std::mem::forget(slot);
         count += 1;
@@ -129,7 +129,7 @@ pub fn fill(runtime: &Path, names: &Names, root: Root) -> Result<usize, Supervis
 
 fn live(pid: u32, start: u64) -> Live {
     Live {
-        id: TaskId::from_number(random() >> 2),
+        id: ProcessId::from_number(random() >> 2),
         shim: Owner { pid, start },
         instance: random() | 1,
         state: State::Running,
@@ -144,18 +144,18 @@ fn live(pid: u32, start: u64) -> Live {
     }
 }
 
-/// Creates or finds a session's segment as starters do, whether or not its link exists, again and again, for tests
+/// Creates or finds a root's segment as starters do, whether or not its link exists, again and again, for tests
 /// that kill the process in between.
 pub fn attach_forever(runtime: &Path, names: &Names, root: Root) -> Result<(), SupervisorError> {
     let runtime = at(runtime, names);
     loop {
         let segment = crate::segment::attach(&runtime, root)?;
-        drop(segment.claim(&live(root.pid, root.start))?);
+        drop(segment.claim(&live(std::process::id(), 0)));
         segment.forget();
     }
 }
 
-/// Returns the name of a session's segment, creating the segment if it does not exist.
+/// Returns the name of a root's segment, creating the segment if it does not exist.
 pub fn attach(runtime: &Path, names: &Names, root: Root) -> Result<String, SupervisorError> {
     let segment = crate::segment::attach(&at(runtime, names), root)?;
     Ok(segment.name().to_owned())
@@ -167,7 +167,7 @@ pub fn be_newer() {
 }
 
 fn at(runtime: &Path, names: &Names) -> RuntimeDir {
-    RuntimeDir::at(runtime.to_owned(), names.table.clone())
+    RuntimeDir::at(runtime.to_owned(), names.noun.clone())
 }
 
 /// Nothing in a test takes this long. The limit turns a defect into a failure instead of a hang.

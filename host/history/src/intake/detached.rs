@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use aiw_core::TaskId;
-use aiw_home::{CliPlaces, Home, HomeError, PLACES};
+use aiw_home::{CliPlaces, Home, HomeError, PLACES, TASK_VARIABLE};
 
 use super::exclude::is_off;
 use super::indexer::{Indexer, is_taken, lock_path};
@@ -41,7 +40,7 @@ impl Indexer {
 
         // If it is at work, it looks for requests once more before it ends. Where that can't be known, one too many
         // ends at once.
-        if std::env::var_os(TaskId::VARIABLE).is_some() || is_at_work(home) {
+        if std::env::var_os(TASK_VARIABLE).is_some() || is_at_work(home) {
             return Ok(());
         }
         let mut command = Command::new(aiw);

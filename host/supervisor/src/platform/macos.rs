@@ -223,7 +223,7 @@ pub(crate) struct Group {}
 
 impl Group {
     /// Returns no group, and a sentence about limits that were requested.
-    pub fn create(_id: aiw_core::TaskId, limits: Limits) -> (Option<Self>, Option<String>) {
+    pub fn create(_id: aiw_core::ProcessId, limits: Limits) -> (Option<Self>, Option<String>) {
         let asked = limits.memory.is_some() || limits.cpu_percent.is_some();
         (None, asked.then(|| "memory and processor are not limited: this system has no cgroups".into()))
     }

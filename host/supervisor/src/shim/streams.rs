@@ -175,7 +175,7 @@ impl Streams {
         }
     }
 
-    /// Drops an interpreter that panicked. Its defect must not affect the task.
+    /// Drops an interpreter that panicked. Its defect must not affect the process.
     fn give_up(&mut self) {
         self.interpreter = None;
         self.trouble.get_or_insert_with(|| "its stream could not be understood".to_owned());

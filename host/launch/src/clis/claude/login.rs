@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use aiw_core::CliKind;
+use aiw_home::CliFiles;
 use serde_json::json;
 
-use super::FILES;
 use crate::draft::Draft;
 
 pub(super) const KEY: &str = "ANTHROPIC_API_KEY";
@@ -42,7 +43,8 @@ pub(super) fn outdo(task: bool, draft: &mut Draft) {
 /// file that can't be read may contain one.
 fn has_saved_key(draft: &Draft) -> bool {
     let set = |name: &str| draft.environment.path(name);
-    let files = [FILES.servers(set), FILES.directory(set).map(|dir| dir.join(".config.json"))];
+    let files = CliFiles::of(CliKind::Claude);
+    let files = [files.servers(set), files.directory(set).map(|dir| dir.join(".config.json"))];
     let holds_one = |path: &Path| match aiw_home::read_capped(path, aiw_home::json::MAX_BYTES) {
         Ok(bytes) => bytes.is_some_and(|bytes| bytes.windows(13).any(|word| word == b"primaryApiKey")),
         Err(_) => true,
