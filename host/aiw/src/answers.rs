@@ -560,7 +560,7 @@ pub struct HistorySession {
 }
 
 impl HistorySession {
-    pub fn of(session: &aiw_history::Session, resumes: &Resumes) -> Self {
+    pub fn of(session: &aiw_history::PastSession, resumes: &Resumes) -> Self {
         let resume = resume(resumes, session.cli, &session.id, &session.project, &session.launch);
         Self {
             session: session.id.clone(),

@@ -25,9 +25,9 @@ mod store;
 pub use aiw_core::CliKind as Cli;
 pub use error::HistoryError;
 pub use intake::{
-    Found, Handled, Hook, Import, Indexer, Meaning, Queue, Report, Todo, Todos, Watch, detached_main, excluded,
-    give_meaning, is_off, is_outdated, is_word_for_off, keep_private, keep_private_since, log, meaning, note_launch,
-    redactor, take_out_excluded, todos,
+    FoundTranscripts, Handled, Hook, Import, Indexer, Meaning, Queue, Report, Todo, Todos, Watch, detached_main,
+    excluded, give_meaning, is_off, is_outdated, is_word_for_off, keep_private, keep_private_since, log, meaning,
+    note_launch, redactor, take_out_excluded, todos,
 };
 pub use message::{MAX_TEXT, Message, Role, UnknownRole};
 pub use readers::Launch;
@@ -35,7 +35,7 @@ pub use search::{Hit, Query, Snippet};
 #[doc(hidden)]
 pub use store::vectors::bench;
 pub use store::{
-    Appended, Forget, Forgot, Part, Problem, Progress, Range, Session, Sessions, Stats, Store, Stored, markdown,
+    Appended, Forget, Forgot, Part, PastSession, Problem, Progress, Range, Sessions, Stats, Store, Stored, markdown,
 };
 
 /// What a search says that finds nothing because a damaged store was set aside.

@@ -24,7 +24,7 @@ pub enum RootKind {
 
 /// The session of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Session {
+pub struct ProcessSession {
     /// The process that identifies the session.
     pub root: Root,
     /// What the root is.
@@ -47,17 +47,17 @@ struct Ancestor {
 const MAX_DEPTH: usize = 128;
 
 /// Returns the session of this process.
-pub fn session() -> Session {
+pub fn session() -> ProcessSession {
     let own = std::process::id();
     find(platform::ancestors(own), || platform::session_leader(own))
 }
 
-fn find(ancestors: impl Iterator<Item = Ancestor>, leader: impl FnOnce() -> u32) -> Session {
+fn find(ancestors: impl Iterator<Item = Ancestor>, leader: impl FnOnce() -> u32) -> ProcessSession {
     let (mut cli, mut ide) = (None, None);
     for ancestor in ancestors.take(MAX_DEPTH) {
         // Nothing above a shim belongs to the task: the shim has left the tree of its starter.
         if let Some((root, task)) = shim(&ancestor) {
-            return Session { root, kind: RootKind::Session, task: Some(task) };
+            return ProcessSession { root, kind: RootKind::Session, task: Some(task) };
         }
         if let Some(kind) = cli_of(&ancestor) {
             cli = Some((ancestor.root, kind));
@@ -66,9 +66,9 @@ fn find(ancestors: impl Iterator<Item = Ancestor>, leader: impl FnOnce() -> u32)
         }
     }
     match (cli, ide) {
-        (Some((root, kind)), _) => Session { root, kind: RootKind::Cli(kind), task: None },
-        (None, Some(root)) => Session { root, kind: RootKind::Ide, task: None },
-        (None, None) => Session { root: Root::of(leader()), kind: RootKind::Session, task: None },
+        (Some((root, kind)), _) => ProcessSession { root, kind: RootKind::Cli(kind), task: None },
+        (None, Some(root)) => ProcessSession { root, kind: RootKind::Ide, task: None },
+        (None, None) => ProcessSession { root: Root::of(leader()), kind: RootKind::Session, task: None },
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aiw_app::queries::{self, Nothing, Searched, resume};
 use aiw_core::{counted, one_line};
-use aiw_history::{HistoryError, Hit, Query, Range, Role, Session, Store, Stored, Todo, Todos, todos};
+use aiw_history::{HistoryError, Hit, PastSession, Query, Range, Role, Store, Stored, Todo, Todos, todos};
 use aiw_home::{CliPlaces, HomeError, millis_of, rfc3339_of};
 use aiw_launch::Resumes;
 use aiw_mcp::{Answer, Call};
@@ -259,7 +259,7 @@ fn part(context: &Context, asked: &GetSession, room: usize) -> Result<SessionPar
         None => all.len().saturating_sub(1),
     };
     let (start, end) = around(&all, middle, room);
-    let Session { id, cli, project, title, launch, .. } = part.session;
+    let PastSession { id, cli, project, title, launch, .. } = part.session;
     let resume = resume(&Resumes::new(&context.home), cli, &id, &project, &launch);
     let (earlier, later) = (part.earlier + start, part.later + all.len() - end);
     let messages = all.into_iter().take(end).skip(start).collect();

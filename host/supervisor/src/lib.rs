@@ -64,7 +64,7 @@ pub use memory::memory_path;
 pub use names::{Names, Noun};
 pub use new::{LogPolicy, NewProcess, Queue, Restart, RestartWhen, Terminal};
 pub use processes::{Keep, Processes, Stopped, Supervised, WaitMode, Waited};
-pub use program::{Limits, NamedFile, PassedFile, Program};
+pub use program::{NamedFile, PassedFile, Program, ResourceLimits};
 pub use record::{Labels, Record};
 pub use root::{Root, Scope};
 #[cfg(unix)]

@@ -20,7 +20,7 @@ pub struct Program {
     /// Files in memory that have a name while the program runs.
     pub named_files: Vec<NamedFile>,
     /// The resources that it may use.
-    pub limits: Limits,
+    pub limits: ResourceLimits,
     /// The byte strings to mask in everything it writes.
     pub secrets: Vec<Vec<u8>>,
 }
@@ -35,7 +35,7 @@ impl Program {
             stdin: Vec::new(),
             files: Vec::new(),
             named_files: Vec::new(),
-            limits: Limits::default(),
+            limits: ResourceLimits::default(),
             secrets: Vec::new(),
         }
     }
@@ -83,7 +83,7 @@ pub struct NamedFile {
 /// How much of the machine a process may use. cgroup v2 enforces the limits; where no cgroup is delegated to us, the
 /// process's note says that there is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Limits {
+pub struct ResourceLimits {
     /// The memory in bytes.
     pub memory: Option<u64>,
     /// Hundredths of a processor: 150 is one and a half processors.

@@ -26,7 +26,7 @@ pub(crate) type Understands = fn(&Labels) -> Result<(), serde_json::Error>;
 
 /// What was found in place of a record.
 #[derive(Debug)]
-pub(crate) enum Found {
+pub(crate) enum Lookup {
     /// A record.
     Record(Box<Record>),
     /// Nothing, or an empty file.
@@ -105,8 +105,8 @@ impl Records {
     /// Reads a record. Returns `None` if it does not exist or cannot be read.
     pub fn read(&self, id: ProcessId) -> Option<Record> {
         match self.find(id) {
-            Found::Record(record) => Some(*record),
-            Found::Nothing | Found::Unreadable(_) | Found::Link | Found::NoDirectory(_) => None,
+            Lookup::Record(record) => Some(*record),
+            Lookup::Nothing | Lookup::Unreadable(_) | Lookup::Link | Lookup::NoDirectory(_) => None,
         }
     }
 
@@ -123,7 +123,7 @@ impl Records {
 
     /// Returns what is in place of a process's record. Every operation on a process begins here, so a directory that is a
     /// link is never followed.
-    pub fn find(&self, id: ProcessId) -> Found {
+    pub fn find(&self, id: ProcessId) -> Lookup {
         /// The part that all versions have in common.
         #[derive(Deserialize)]
         struct Head {
@@ -131,41 +131,41 @@ impl Records {
         }
         match fs::symlink_metadata(self.directory(id)).map(|meta| meta.file_type()) {
             Ok(kind) if kind.is_dir() => {}
-            Ok(kind) if kind.is_symlink() => return Found::Link,
-            Ok(kind) => return Found::NoDirectory(name_of(kind)),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Found::Nothing,
-            Err(e) => return Found::Unreadable(e.into()),
+            Ok(kind) if kind.is_symlink() => return Lookup::Link,
+            Ok(kind) => return Lookup::NoDirectory(name_of(kind)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Lookup::Nothing,
+            Err(e) => return Lookup::Unreadable(e.into()),
         }
         let bytes = match aiw_home::read_capped(&self.directory(id).join(&*self.names.record), MAX_BYTES) {
             Ok(Some(bytes)) if !bytes.is_empty() => bytes,
-            Ok(_) => return Found::Nothing,
-            Err(error) => return Found::Unreadable(error.into()),
+            Ok(_) => return Lookup::Nothing,
+            Err(error) => return Lookup::Unreadable(error.into()),
         };
         match serde_json::from_slice::<Head>(&bytes) {
             Ok(head) if head.version > VERSION => {
-                return Found::Unreadable(RecordProblem::Newer);
+                return Lookup::Unreadable(RecordProblem::Newer);
             }
             _ => {}
         }
         match serde_json::from_slice::<Record>(&bytes) {
             Ok(record) if record.id == id => match (self.understands)(&record.labels) {
-                Ok(()) => Found::Record(Box::new(record)),
-                Err(error) => Found::Unreadable(error.into()),
+                Ok(()) => Lookup::Record(Box::new(record)),
+                Err(error) => Lookup::Unreadable(error.into()),
             },
-            Ok(_) => Found::Unreadable(RecordProblem::Foreign),
-            Err(error) => Found::Unreadable(error.into()),
+            Ok(_) => Lookup::Unreadable(RecordProblem::Foreign),
+            Err(error) => Lookup::Unreadable(error.into()),
         }
     }
 
     /// Returns the record that was found, or the error for what was found instead.
-    pub fn understood(&self, id: ProcessId, found: Found) -> Result<Record, SupervisorError> {
+    pub fn understood(&self, id: ProcessId, found: Lookup) -> Result<Record, SupervisorError> {
         let (noun, path) = (self.noun(), || self.directory(id));
         Err(match found {
-            Found::Record(record) => return Ok(*record),
-            Found::Nothing => SupervisorError::Absent { noun, id },
-            Found::Unreadable(source) => SupervisorError::Unreadable { noun, id, source },
-            Found::Link => SupervisorError::Link { path: path() },
-            Found::NoDirectory(what) => SupervisorError::NoDirectory { noun, id, path: path(), what },
+            Lookup::Record(record) => return Ok(*record),
+            Lookup::Nothing => SupervisorError::Absent { noun, id },
+            Lookup::Unreadable(source) => SupervisorError::Unreadable { noun, id, source },
+            Lookup::Link => SupervisorError::Link { path: path() },
+            Lookup::NoDirectory(what) => SupervisorError::NoDirectory { noun, id, path: path(), what },
         })
     }
 

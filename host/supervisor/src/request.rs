@@ -12,7 +12,7 @@ use zeroize::Zeroize;
 use crate::error::SupervisorError;
 use crate::names::Names;
 use crate::new::{NewProcess, Queue};
-use crate::program::{Limits, NamedFile, PassedFile, Program};
+use crate::program::{NamedFile, PassedFile, Program, ResourceLimits};
 use crate::record::Record;
 use crate::root::Root;
 
@@ -203,7 +203,7 @@ impl Program {
         let cpu_percent = Some(body.small()?).filter(|n| *n != 0);
         let secrets = body.many(|body| body.bytes().map(<[u8]>::to_vec))?;
         let stdin = body.bytes()?.to_vec();
-        let limits = Limits { memory, cpu_percent };
+        let limits = ResourceLimits { memory, cpu_percent };
         Some(Self { path, arguments, environment, stdin, files, named_files, limits, secrets })
     }
 }
@@ -351,7 +351,7 @@ mod tests {
                 environment: vec![("A".into(), OsString::from_vec(argument.clone()))],
                 named_files: vec![NamedFile { path: "/dev/shm/aiw-file-1".into(), bytes: argument.clone() }],
                 files: vec![PassedFile { fd: 9, bytes: argument.clone() }],
-                limits: Limits { memory: Some(5), cpu_percent: None },
+                limits: ResourceLimits { memory: Some(5), cpu_percent: None },
                 secrets: vec![argument],
                 stdin,
             },

@@ -29,8 +29,8 @@ pub mod testing;
 #[cfg(unix)]
 pub use aiw_supervisor::memory_file;
 pub use aiw_supervisor::{
-    Follow, FollowFrom, Keep, Labels, Limits, Log, LogEntry, LogPolicy, NamedFile, NewProcess, Outcome, PassedFile,
-    ProcessKind, Program, Queue, Root, Scope, State, Stream, WaitMode, memory_path, shim_main,
+    Follow, FollowFrom, Keep, Labels, Log, LogEntry, LogPolicy, NamedFile, NewProcess, Outcome, PassedFile,
+    ProcessKind, Program, Queue, ResourceLimits, Root, Scope, State, Stream, WaitMode, memory_path, shim_main,
 };
 pub use error::TaskError;
 pub use interpreter::{Facts, Interpreter, interpreter};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use aiw_home::{CliPlaces, Home, HomeError, lock_within};
 
 use super::exclude::Exclusions;
-use super::import::{self, Found, Import};
+use super::import::{self, FoundTranscripts, Import};
 use super::launched;
 use super::queue::{Queue, Request};
 use super::renew::renew;
@@ -139,7 +139,7 @@ impl Indexer {
     /// Takes in all these transcripts. `observe` is told how many bytes are done, and of how many.
     pub fn import(
         &self,
-        found: &[Found],
+        found: &[FoundTranscripts],
         places: &CliPlaces,
         observe: &mut dyn FnMut(u64, u64),
     ) -> Result<Report, HistoryError> {
@@ -148,7 +148,7 @@ impl Indexer {
         let mut report = Report::default();
         self.rebuild(&store, places, &mut report)?;
         let mut intake = self.intake(&store, places)?;
-        let total: u64 = found.iter().map(Found::bytes).sum();
+        let total: u64 = found.iter().map(FoundTranscripts::bytes).sum();
         let mut done = 0;
         for found in found {
             let before = done;

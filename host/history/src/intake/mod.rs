@@ -27,7 +27,7 @@ mod watch;
 pub use detached::detached_main;
 pub use exclude::{is_off, is_word_for_off, keep_private};
 pub use hook::{Handled, Hook};
-pub use import::{Found, Import};
+pub use import::{FoundTranscripts, Import};
 pub use indexer::Indexer;
 pub use launched::note_launch;
 pub use log::log;

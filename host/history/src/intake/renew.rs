@@ -8,7 +8,7 @@ use aiw_home::{CliPlaces, Home, HomeError};
 use aiw_redact::rules::{Redactor, VERSION};
 
 use super::exclude::Exclusions;
-use super::import::{self, Found};
+use super::import::{self, FoundTranscripts};
 use super::take::{Intake, Report};
 use crate::readers;
 use crate::{Cli, Forgot, HistoryError, Store};
@@ -48,7 +48,8 @@ pub(super) fn renew(
             continue;
         }
         for root in readers::roots(places, home, cli) {
-            let found = Found::of(sessions, &root).only(|entry| unread.contains(&(cli, root.join(&entry.path))));
+            let found =
+                FoundTranscripts::of(sessions, &root).only(|entry| unread.contains(&(cli, root.join(&entry.path))));
             import::take_all(intake, &found, report, &mut |_, _| {})?;
         }
     }

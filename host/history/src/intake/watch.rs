@@ -11,7 +11,7 @@ use aiw_home::CliPlaces;
 
 use super::exclude::is_off;
 use super::files::Entry;
-use super::import::{Found, take_all};
+use super::import::{FoundTranscripts, take_all};
 use super::indexer::Indexer;
 use super::take::Report;
 use crate::readers;
@@ -38,7 +38,7 @@ impl Watch {
                 let is_new = |entry: &Entry| {
                     seen.get(&(sessions.cli(), root.join(&entry.path))) != Some(&(entry.modified, entry.size))
                 };
-                let found = Found::of(sessions, &root).only(is_new);
+                let found = FoundTranscripts::of(sessions, &root).only(is_new);
                 if !found.is_empty() {
                     changed.push(found);
                 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use aiw_core::ProcessId;
 
 use super::linux::is_shim;
-use crate::program::Limits;
+use crate::program::ResourceLimits;
 
 /// The cgroup of a process.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(crate) struct Group {
 impl Group {
     /// Creates a group for a process, below our own group. Also returns a sentence about limits that cannot be enforced.
     /// The group is only created if limits are requested: without limits, the subreaper finds all processes as well.
-    pub fn create(id: ProcessId, limits: Limits) -> (Option<Self>, Option<String>) {
+    pub fn create(id: ProcessId, limits: ResourceLimits) -> (Option<Self>, Option<String>) {
         if limits.memory.is_none() && limits.cpu_percent.is_none() {
             return (None, None);
         }
@@ -32,7 +32,7 @@ impl Group {
         }
     }
 
-    fn beneath(ours: &Path, id: ProcessId, limits: Limits) -> io::Result<Self> {
+    fn beneath(ours: &Path, id: ProcessId, limits: ResourceLimits) -> io::Result<Self> {
         // A group that holds processes cannot delegate controllers to its children, so the process's group is created
         // next to ours if the parent is ours too.
         let mut last = Err(io::ErrorKind::PermissionDenied.into());
@@ -45,7 +45,7 @@ impl Group {
         last
     }
 
-    fn within(parent: &Path, id: ProcessId, limits: Limits) -> io::Result<Self> {
+    fn within(parent: &Path, id: ProcessId, limits: ResourceLimits) -> io::Result<Self> {
         let wanted = [("memory", limits.memory.is_some()), ("cpu", limits.cpu_percent.is_some())];
         let given = fs::read_to_string(parent.join("cgroup.subtree_control"))?;
         for (controller, _) in wanted.iter().filter(|(_, wanted)| *wanted) {

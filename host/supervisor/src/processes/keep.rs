@@ -12,7 +12,7 @@ use super::table::Processes;
 use crate::directory::{Alive, is_shown, is_supervised, mark_shown};
 use crate::error::SupervisorError;
 use crate::files::random;
-use crate::records::Found;
+use crate::records::Lookup;
 
 /// How many times more processes are kept that no report has shown.
 const NOT_SHOWN: usize = 5;
@@ -37,19 +37,19 @@ impl Processes {
     pub fn remove(&self, id: ProcessId) -> Result<(), SupervisorError> {
         let (noun, directory) = (self.records.noun(), self.records.directory(id));
         match self.records.find(id) {
-            Found::Record(record) => {
+            Lookup::Record(record) => {
                 let record = self.settle(*record)?;
                 if record.state != State::Ended {
                     return Err(SupervisorError::StillRunning { noun, id, state: record.state });
                 }
             }
-            Found::Link => return Err(SupervisorError::Link { path: directory }),
+            Lookup::Link => return Err(SupervisorError::Link { path: directory }),
             // If it has become a link by now, the link itself is removed.
-            Found::NoDirectory(_) => {
+            Lookup::NoDirectory(_) => {
                 return fs::remove_file(&directory).map_err(|e| SupervisorError::io("remove", &directory, e));
             }
-            Found::Nothing if !directory.exists() => return Err(SupervisorError::Absent { noun, id }),
-            Found::Nothing | Found::Unreadable(_) => {
+            Lookup::Nothing if !directory.exists() => return Err(SupervisorError::Absent { noun, id }),
+            Lookup::Nothing | Lookup::Unreadable(_) => {
                 if is_supervised(&directory)? {
                     return Err(SupervisorError::Supervised { noun, id, lock: directory.join("alive") });
                 }
@@ -96,16 +96,16 @@ impl Processes {
         let (mut ended, mut abandoned) = (Vec::new(), Vec::new());
         for id in self.records.ids()? {
             match self.records.find(id) {
-                Found::Record(record) if record.state == State::Ended => {
+                Lookup::Record(record) if record.state == State::Ended => {
                     let shown = is_shown(&self.records.directory(id));
                     ended.push((record.ended.unwrap_or(0), id, shown));
                 }
-                Found::Record(_) => {}
+                Lookup::Record(_) => {}
                 // What a power cut left of a record is of no use.
-                Found::Nothing if is_old(&self.records.directory(id)) => abandoned.push(id),
-                Found::Nothing => {}
+                Lookup::Nothing if is_old(&self.records.directory(id)) => abandoned.push(id),
+                Lookup::Nothing => {}
                 // Written by a newer aiw, temporarily unreadable, or not aiw's: not ours to remove.
-                Found::Unreadable(_) | Found::Link | Found::NoDirectory(_) => {}
+                Lookup::Unreadable(_) | Lookup::Link | Lookup::NoDirectory(_) => {}
             }
         }
         ended.sort_unstable_by(|a, b| b.cmp(a));

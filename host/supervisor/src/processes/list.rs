@@ -10,7 +10,7 @@ use super::table::Processes;
 use crate::directory::is_shown;
 use crate::error::SupervisorError;
 use crate::record::Record;
-use crate::records::Found;
+use crate::records::Lookup;
 use crate::root::{Root, Scope};
 use crate::segment::{Snapshot, open, segments};
 
@@ -30,9 +30,9 @@ impl Processes {
         let mut segments = Segments::of(self);
         for id in self.records.ids()? {
             let record = match self.records.find(id) {
-                Found::Record(record) => *record,
+                Lookup::Record(record) => *record,
                 // It was removed in the meantime.
-                Found::Nothing => continue,
+                Lookup::Nothing => continue,
                 found => {
                     problems.extend(self.records.understood(id, found).err());
                     continue;

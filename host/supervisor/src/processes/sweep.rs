@@ -9,7 +9,7 @@ use super::table::Processes;
 use crate::directory::Alive;
 use crate::error::SupervisorError;
 use crate::memory::sweep_memory;
-use crate::records::Found;
+use crate::records::Lookup;
 use crate::root::Scope;
 use crate::segment::sweep_dead;
 
@@ -21,7 +21,7 @@ impl Processes {
     /// ended roots. Listing does none of that, so a caller that lists often needs to sweep only rarely.
     pub fn sweep(&self) -> Result<(), SupervisorError> {
         for id in self.records.ids()? {
-            let Found::Record(record) = self.records.find(id) else { continue };
+            let Lookup::Record(record) = self.records.find(id) else { continue };
             let is_ours = match self.scope {
                 Scope::Root(root) => root.is(&record.root),
                 Scope::All => true,

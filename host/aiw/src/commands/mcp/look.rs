@@ -7,7 +7,7 @@ use aiw_app::current_dir;
 use aiw_core::{ErrorKind, quoted};
 use aiw_history::redactor;
 use aiw_home::Home;
-use aiw_routing::{Definition, Places, Pool, PoolError, Record, Status, proxied, suspicions};
+use aiw_routing::{Definition, Pool, PoolError, Record, ServerPlaces, Status, proxied, suspicions};
 use aiw_servers::{PROJECT_FILE, Scope, Transport, visible, visible_json};
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ const SLOW: Duration = Duration::from_secs(10);
 
 pub fn list(output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
-    let (servers, problems) = Places::of(home.clone(), &current_dir()?).read()?;
+    let (servers, problems) = ServerPlaces::of(home.clone(), &current_dir()?).read()?;
     problems.iter().for_each(|problem| output.note(format!("note: {problem}")));
     let (plugins, records) = (home.plugins()?, aiw_routing::Records::new(home.clone()));
     // What somebody wrote there in clear.
@@ -80,7 +80,7 @@ fn count(number: usize, thing: &str) -> String {
 /// Shows a server's entry as it is written, and what is known about it.
 pub fn show(name: &str, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
-    let (servers, problems) = Places::of(home.clone(), &current_dir()?).read()?;
+    let (servers, problems) = ServerPlaces::of(home.clone(), &current_dir()?).read()?;
     problems.iter().for_each(|problem| output.note(format!("note: {problem}")));
     let known = || servers.iter().map(|server| server.key.clone()).collect();
     let found = servers.iter().find(|server| server.key == name);
