@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aiw_core::{CliKind, ProcessId, ProcessOutcome, ProcessState, ProviderName, RoleName};
+use aiw_core::{
+    CliKind, ProcessId as TaskId, ProcessOutcome as TaskOutcome, ProcessState as TaskState, ProviderName, RoleName,
+};
 use aiw_net::{NetError, Policy, Request, Response, Tree};
 use async_trait::async_trait;
 
@@ -84,10 +86,10 @@ pub trait Tasks: Send + Sync {
     async fn list(&self) -> Result<Vec<Task>, Refused>;
 
     /// Returns one task.
-    async fn get(&self, id: ProcessId) -> Result<Task, Refused>;
+    async fn get(&self, id: TaskId) -> Result<Task, Refused>;
 
     /// Returns the task once it has ended, or after `time`.
-    async fn wait(&self, id: ProcessId, time: Duration) -> Result<Task, Refused>;
+    async fn wait(&self, id: TaskId, time: Duration) -> Result<Task, Refused>;
 
     /// Starts a task for a component, with the CLI's own safe permissions.
     async fn start(&self, request: &StartTask) -> Result<Task, Refused>;
@@ -97,7 +99,7 @@ pub trait Tasks: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
     /// The task's id.
-    pub id: ProcessId,
+    pub id: TaskId,
     /// The CLI that runs.
     pub cli: CliKind,
     /// The provider; `None` for the CLI's own configuration.
@@ -107,9 +109,9 @@ pub struct Task {
     /// The tag that the provider's plan stored with the task.
     pub tag: Option<String>,
     /// The current state.
-    pub state: ProcessState,
+    pub state: TaskState,
     /// How the task ended; `None` until then.
-    pub outcome: Option<ProcessOutcome>,
+    pub outcome: Option<TaskOutcome>,
     /// The CLI's own exit code, if it had one.
     pub exit_code: Option<i32>,
     /// When the task was started.
@@ -150,7 +152,7 @@ pub struct Refused {
 pub struct NoTasks;
 
 impl NoTasks {
-    fn not_found(id: ProcessId) -> Refused {
+    fn not_found(id: TaskId) -> Refused {
         Refused { refusal: Refusal::NotFound, message: format!("there is no task `{id}`") }
     }
 }
@@ -161,11 +163,11 @@ impl Tasks for NoTasks {
         Ok(Vec::new())
     }
 
-    async fn get(&self, id: ProcessId) -> Result<Task, Refused> {
+    async fn get(&self, id: TaskId) -> Result<Task, Refused> {
         Err(Self::not_found(id))
     }
 
-    async fn wait(&self, id: ProcessId, _time: Duration) -> Result<Task, Refused> {
+    async fn wait(&self, id: TaskId, _time: Duration) -> Result<Task, Refused> {
         Err(Self::not_found(id))
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use aiw_core::{ProcessId, ProcessState};
+use aiw_core::{ProcessId as TaskId, ProcessState as TaskState};
 use aiw_net::{Hosts, NetError, Policy, Request, Response, Tree, host_and_port};
 use aiw_wasm::Refusal;
 use aiw_wasm::capabilities::{Clock, Http, Level, Log, Origin, Refused, SettingsSource, StartTask, Task, Tasks, Trees};
@@ -199,12 +199,12 @@ impl Tasks for PlayedTasks {
         Ok(self.all().clone())
     }
 
-    async fn get(&self, id: ProcessId) -> Result<Task, Refused> {
+    async fn get(&self, id: TaskId) -> Result<Task, Refused> {
         let found = self.all().iter().find(|task| task.id == id).cloned();
         found.ok_or_else(|| Refused { refusal: Refusal::NotFound, message: format!("there is no task `{id}`") })
     }
 
-    async fn wait(&self, id: ProcessId, _time: Duration) -> Result<Task, Refused> {
+    async fn wait(&self, id: TaskId, _time: Duration) -> Result<Task, Refused> {
         self.get(id).await
     }
 
@@ -212,12 +212,12 @@ impl Tasks for PlayedTasks {
         self.started.add(request.clone());
         let number = self.started.all().len() as u64;
         let task = Task {
-            id: ProcessId::from_number(number),
+            id: TaskId::from_number(number),
             cli: request.cli,
             provider: request.provider.clone(),
             role: request.role.as_ref().map(ToString::to_string),
             tag: None,
-            state: ProcessState::Queued,
+            state: TaskState::Queued,
             outcome: None,
             exit_code: None,
             started: self.now,

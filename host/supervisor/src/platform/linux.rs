@@ -255,7 +255,7 @@ pub(crate) fn is_shim(pid: u32) -> bool {
 /// Returns whether all words of a command line are those of a shim: `aiw shim ROOT ID INSTANCE`.
 fn names_a_process(command: &[u8]) -> bool {
     let mut words = command.split(|b| *b == 0).skip(2).map(|word| str::from_utf8(word).unwrap_or_default());
-    words.next().is_some_and(|root| crate::root::Root::is_name(root))
+    words.next().is_some_and(crate::root::Root::is_name)
         && words.next().is_some_and(|id| id.parse::<aiw_core::ProcessId>().is_ok())
         && words.next().is_some_and(|instance| u64::from_str_radix(instance, 16).is_ok())
         && words.next() == Some("")

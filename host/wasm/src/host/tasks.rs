@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use aiw_core::{ProcessOutcome, ProcessState};
+use aiw_core::{ProcessOutcome as TaskOutcome, ProcessState as TaskState};
 
 use super::{CallState, refused};
 use crate::bindings::v0_1::aiw::plugin::{tasks, types};
@@ -106,18 +106,18 @@ fn task(task: Task) -> tasks::Task {
         role: task.role,
         tag: task.tag,
         state: match task.state {
-            ProcessState::Queued => tasks::State::Queued,
-            ProcessState::Starting => tasks::State::Starting,
-            ProcessState::Running => tasks::State::Running,
-            ProcessState::Stopping => tasks::State::Stopping,
-            ProcessState::Ended => tasks::State::Ended,
+            TaskState::Queued => tasks::State::Queued,
+            TaskState::Starting => tasks::State::Starting,
+            TaskState::Running => tasks::State::Running,
+            TaskState::Stopping => tasks::State::Stopping,
+            TaskState::Ended => tasks::State::Ended,
         },
         outcome: task.outcome.map(|outcome| match outcome {
-            ProcessOutcome::Succeeded => tasks::Outcome::Succeeded,
-            ProcessOutcome::Failed => tasks::Outcome::Failed,
-            ProcessOutcome::Signalled => tasks::Outcome::Signalled,
-            ProcessOutcome::Timeout => tasks::Outcome::Timeout,
-            ProcessOutcome::Lost => tasks::Outcome::Lost,
+            TaskOutcome::Succeeded => tasks::Outcome::Succeeded,
+            TaskOutcome::Failed => tasks::Outcome::Failed,
+            TaskOutcome::Signalled => tasks::Outcome::Signalled,
+            TaskOutcome::Timeout => tasks::Outcome::Timeout,
+            TaskOutcome::Lost => tasks::Outcome::Lost,
         }),
         exit_code: task.exit_code,
         started: millis(task.started),

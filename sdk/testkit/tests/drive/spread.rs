@@ -2,16 +2,16 @@
 
 use std::time::SystemTime;
 
-use aiw_core::{Api, CliKind, Family, ProcessId};
+use aiw_core::{Api, CliKind, Family, ProcessId as TaskId};
 use aiw_testkit::provider::Auth;
-use aiw_testkit::{ProcessState, Task, Testkit};
+use aiw_testkit::{Task, TaskState, Testkit};
 
 use crate::accounts::{account, target};
 use crate::common::bytes;
 
-fn task(number: u64, provider: &str, tag: &str, state: ProcessState) -> Task {
+fn task(number: u64, provider: &str, tag: &str, state: TaskState) -> Task {
     Task {
-        id: ProcessId::from_number(number),
+        id: TaskId::from_number(number),
         cli: CliKind::Claude,
         provider: Some(provider.parse().unwrap()),
         role: None,
@@ -39,7 +39,7 @@ async fn key(tasks: &[Task]) -> String {
 
 #[tokio::test]
 async fn a_start_takes_the_key_with_the_fewest_tasks() {
-    use ProcessState::{Ended, Queued, Running};
+    use TaskState::{Ended, Queued, Running};
 
     assert_eq!(key(&[]).await, "key-a");
     let mut tasks = vec![task(1, "mine", "key-a", Running)];
