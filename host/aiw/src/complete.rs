@@ -7,11 +7,11 @@ use aiw_app::ClientSession;
 use aiw_app::extensions::Known;
 use aiw_app::models::{ModelSummary, Models};
 use aiw_core::one_line;
-use aiw_history::{Session, Sessions, Store};
+use aiw_history::{PastSession, Sessions, Store};
 use aiw_home::{Home, OWN};
 use aiw_launch::{Listed, Roles};
 use aiw_markets::{Query, Quiet};
-use aiw_routing::{Configured, Places, Record, Records};
+use aiw_routing::{Configured, Record, Records, ServerPlaces};
 use aiw_tasks::{Scope, State, Task, Tasks};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
@@ -121,7 +121,7 @@ pub fn installed_plugins() -> ArgValueCandidates {
 pub fn available_plugins() -> ArgValueCandidates {
     candidates(|| {
         let found = client()?.markets().ok()?.search(&Query { all: true, ..Query::default() }).ok()?;
-        let offer = |found: &aiw_markets::Found| {
+        let offer = |found: &aiw_markets::FoundPlugin| {
             Some((found.id()?.to_string(), found.listed.description().unwrap_or_default()))
         };
         Some(found.plugins.iter().filter_map(offer).collect())
@@ -131,7 +131,7 @@ pub fn available_plugins() -> ArgValueCandidates {
 /// Names of MCP servers.
 pub fn servers() -> ArgValueCandidates {
     candidates(|| {
-        let places = Places::of(Home::find().ok()?, &std::env::current_dir().ok()?);
+        let places = ServerPlaces::of(Home::find().ok()?, &std::env::current_dir().ok()?);
         let (servers, _) = places.read().ok()?;
         let target = |server: &Configured| server.server.as_ref().map(aiw_servers::Server::target).unwrap_or_default();
         Some(servers.iter().map(|server| (server.key.clone(), target(server))).collect())
@@ -141,7 +141,7 @@ pub fn servers() -> ArgValueCandidates {
 /// The servers of this directory with what is known of their tools.
 fn known_tools() -> Option<Vec<(Configured, Option<Record>)>> {
     let home = Home::find().ok()?;
-    let (servers, _) = Places::of(home.clone(), &std::env::current_dir().ok()?).read().ok()?;
+    let (servers, _) = ServerPlaces::of(home.clone(), &std::env::current_dir().ok()?).read().ok()?;
     let records = Records::new(home);
     Some(
         servers
@@ -200,7 +200,7 @@ pub fn sessions() -> ArgValueCandidates {
         let home = Home::find().ok().filter(|home| home.history().is_dir())?;
         let store = Store::open_existing(&home.history()).ok()??;
         let wanted = Sessions { limit: Some(50), ..Sessions::default() };
-        let about = |session: Session| (session.id, format!("{}: {}", session.cli.as_str(), session.title));
+        let about = |session: PastSession| (session.id, format!("{}: {}", session.cli.as_str(), session.title));
         Some(store.sessions(&wanted).ok()?.into_iter().map(about).collect())
     })
 }

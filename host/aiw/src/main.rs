@@ -26,9 +26,12 @@ use crate::output::Output;
 fn main() -> ExitCode {
     // A task's supervisor: fifty of them run at once, so nothing else is set up for one.
     if std::env::args_os().nth(1).is_some_and(|a| a == "shim") {
-        let interpreter =
-            |labels: &_| aiw_tasks::interpreter(labels, aiw_launch::interpreter, aiw_app::runs::named_session);
-        return aiw_tasks::shim_main(std::env::args_os(), interpreter, commands::hooks::take_in_after_task);
+        let task = aiw_tasks::ProcessKind {
+            noun: aiw_tasks::NOUN,
+            interpreter: |labels| aiw_tasks::interpreter(labels, aiw_launch::interpreter, aiw_app::runs::named_session),
+            after: commands::hooks::take_in_after_task,
+        };
+        return aiw_tasks::shim_main(std::env::args_os(), &[task]);
     }
     // A component of somebody else's, compiled in a process that is ended where it takes too much.
     if std::env::args_os().nth(1).is_some_and(|a| a == aiw_app::extensions::COMPILE_ARGUMENT) {

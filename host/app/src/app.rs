@@ -9,7 +9,7 @@ use aiw_net::{Client, Trees};
 use aiw_wasm::OnCompile;
 use aiw_wasm::capabilities::Capabilities;
 
-use crate::components::Shared;
+use crate::components::SharedByComponents;
 use crate::{AppError, own_executable};
 
 /// The host of one process. Each part is opened when it is first asked for.
@@ -19,7 +19,7 @@ pub struct App {
     observer: Arc<dyn Observer>,
     client: OnceLock<Client>,
     recovered: OnceLock<()>,
-    components: OnceLock<Shared>,
+    components: OnceLock<SharedByComponents>,
     library: OnceLock<Library>,
 }
 
@@ -79,11 +79,11 @@ impl App {
     }
 
     /// Returns what all components of this process share, whoever calls them.
-    pub(crate) fn components(&self) -> Result<&Shared, AppError> {
+    pub(crate) fn components(&self) -> Result<&SharedByComponents, AppError> {
         if let Some(shared) = self.components.get() {
             return Ok(shared);
         }
-        let shared = Shared::new(&self.home, self.client()?.clone(), self.trees()?);
+        let shared = SharedByComponents::new(&self.home, self.client()?.clone(), self.trees()?);
         Ok(self.components.get_or_init(|| shared))
     }
 

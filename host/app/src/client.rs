@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use aiw_components::Library;
 use aiw_home::Home;
-use aiw_launch::{Launcher, RunRequest, Search, Session, session};
+use aiw_launch::{Launcher, ProcessSession, RunRequest, Search, session};
 use aiw_markets::Markets;
 use aiw_providers::Providers;
-use aiw_routing::{Ground, Pool, Profile, ProfileSource, Shared};
+use aiw_routing::{Ground, Pool, Profile, ProfileSource, SharedServers};
 use aiw_tasks::{Scope, Task, Tasks};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -28,10 +28,10 @@ pub fn current_dir() -> Result<PathBuf, AppError> {
 /// calls reach what it may reach, and no more.
 pub struct ClientSession {
     app: Arc<App>,
-    session: OnceLock<Session>,
+    session: OnceLock<ProcessSession>,
     ground: Ground,
     profile: ProfileSource,
-    shared: Shared,
+    shared: SharedServers,
     this: Weak<Self>,
     pool: OnceLock<Arc<Pool>>,
     changes: Mutex<Option<mpsc::UnboundedReceiver<()>>>,
@@ -46,16 +46,16 @@ pub struct ClientSession {
 #[derive(Clone)]
 pub struct Builder {
     app: Arc<App>,
-    session: OnceLock<Session>,
+    session: OnceLock<ProcessSession>,
     ground: Ground,
     profile: ProfileSource,
-    shared: Shared,
+    shared: SharedServers,
 }
 
 impl Builder {
     /// Gives the client's tasks to a session. Without it, it is the session of this process when it is first asked for.
     #[must_use]
-    pub fn session(self, session: Session) -> Self {
+    pub fn session(self, session: ProcessSession) -> Self {
         Self { session: session.into(), ..self }
     }
 
@@ -67,7 +67,7 @@ impl Builder {
 
     /// Shares servers with other clients of this process.
     #[must_use]
-    pub fn sharing(self, shared: Shared) -> Self {
+    pub fn sharing(self, shared: SharedServers) -> Self {
         Self { shared, ..self }
     }
 
@@ -103,7 +103,7 @@ impl ClientSession {
         let (home, net, executable) = (app.home().clone(), app.client()?.clone(), own_executable()?);
         let ground = Ground { home, net, executable, cwd };
         let profile: ProfileSource = Arc::new(Profile::everything);
-        Ok(Builder { app, session: OnceLock::new(), ground, profile, shared: Shared::default() })
+        Ok(Builder { app, session: OnceLock::new(), ground, profile, shared: SharedServers::default() })
     }
 
     /// Returns the application.
@@ -117,7 +117,7 @@ impl ClientSession {
     }
 
     /// Returns the session that the client's tasks belong to.
-    pub fn session(&self) -> &Session {
+    pub fn session(&self) -> &ProcessSession {
         self.session.get_or_init(session)
     }
 
@@ -193,7 +193,7 @@ impl ClientSession {
 
     /// Returns the tasks of the client's session.
     pub fn tasks(&self) -> Result<&Tasks, AppError> {
-        self.opened(&self.tasks, Scope::Session(self.session().root))
+        self.opened(&self.tasks, Scope::Root(self.session().root))
     }
 
     fn opened<'a>(&self, tasks: &'a OnceLock<Tasks>, scope: Scope) -> Result<&'a Tasks, AppError> {

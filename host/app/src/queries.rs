@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::path::{Path, PathBuf};
 
 use aiw_core::{CliKind, counted};
-use aiw_history::{DAMAGED, HistoryError, Hit, Indexer, Launch, Query, Session, Store};
+use aiw_history::{DAMAGED, HistoryError, Hit, Indexer, Launch, PastSession, Query, Store};
 use aiw_home::{Home, rfc3339_of};
 use aiw_launch::{Past, Resume, Resumes};
 use aiw_vectors::Embedder;
@@ -170,7 +170,7 @@ pub struct HistorySession {
 
 impl HistorySession {
     /// A session in a list.
-    pub fn of(session: &Session, resumes: &Resumes) -> Self {
+    pub fn of(session: &PastSession, resumes: &Resumes) -> Self {
         let resume = resume(resumes, session.cli, &session.id, &session.project, &session.launch);
         Self {
             session: session.id.clone(),

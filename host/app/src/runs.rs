@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use aiw_core::{ErrorKind, TaskId};
+use aiw_core::{ErrorKind, ProcessId};
 use aiw_history::{Launch, is_off, is_word_for_off, keep_private, keep_private_since, log, note_launch};
 use aiw_home::{HISTORY_VARIABLE, Home};
-use aiw_launch::{Advice, LaunchError, Launcher, Prepared, RunRequest, Session, advice, standing};
+use aiw_launch::{Advice, LaunchError, Launcher, Prepared, ProcessSession, RunRequest, advice, standing};
 use aiw_tasks::{Keep, Outcome, Queue, Scope, State, Task, TaskError, Tasks};
 
 use crate::{AppError, own_executable};
@@ -14,7 +14,7 @@ use crate::{AppError, own_executable};
 pub async fn prepare(
     launcher: &Launcher,
     home: &Home,
-    session: &Session,
+    session: &ProcessSession,
     mut request: RunRequest,
 ) -> Result<Prepared, LaunchError> {
     request.private = is_private(&request, home, session.task);
@@ -26,7 +26,7 @@ pub async fn prepare(
 }
 
 /// Returns whether a run is to be kept out of the history.
-fn is_private(request: &RunRequest, home: &Home, above: Option<TaskId>) -> bool {
+fn is_private(request: &RunRequest, home: &Home, above: Option<ProcessId>) -> bool {
     let given = request.env.iter().rev().find(|(name, _)| name.as_str() == HISTORY_VARIABLE);
     if given.map_or_else(is_off, |(_, value)| is_word_for_off(value)) {
         return true;
@@ -39,7 +39,7 @@ fn is_private(request: &RunRequest, home: &Home, above: Option<TaskId>) -> bool 
 
 /// Starts a prepared run as a task of a session. If the limit of running tasks is reached, it waits for its turn, or
 /// fails without `may_queue`.
-pub fn start(home: &Home, session: &Session, prepared: Prepared, may_queue: bool) -> Result<Task, AppError> {
+pub fn start(home: &Home, session: &ProcessSession, prepared: Prepared, may_queue: bool) -> Result<Task, AppError> {
     let queue = Queue { limit: home.settings()?.tasks()?.limit, may_queue };
     Ok(prepared.start(home, session, &own_executable()?, queue)?)
 }

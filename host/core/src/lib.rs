@@ -15,9 +15,9 @@ mod error_kind;
 mod market;
 mod names;
 mod path;
+mod process;
 pub mod provider;
 mod secret;
-mod task;
 mod text;
 
 pub use address::is_public;
@@ -30,8 +30,8 @@ pub use names::{
     SecretName, Sha, SourceWord, is_git_ref, is_model,
 };
 pub use path::{InvalidPath, RelPath, is_windows_device};
+pub use process::{ProcessId, ProcessOutcome, ProcessState};
 pub use secret::{Secret, is_secret, is_secret_name, is_secret_value};
-pub use task::{TaskId, TaskOutcome, TaskState};
 pub use text::{
     closest, counted, hex, is_close, is_unsafe, one_line, printable, quoted, quoted_list, quoted_text, shell_word,
     shell_word_in_line, star_matches, toml_string, without_query,

@@ -6,8 +6,9 @@ mod transcripts;
 
 use std::time::Instant;
 
-use aiw_history::{Import, Indexer, Places};
-use aiw_home::Home;
+use aiw_core::CliKind;
+use aiw_history::{Import, Indexer};
+use aiw_home::{CliPlaces, Home};
 
 /// How often everything is imported. The median counts.
 const ROUNDS: usize = 3;
@@ -15,9 +16,8 @@ const ROUNDS: usize = 3;
 fn main() {
     let megabytes: u64 = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(200);
     let dir = tempfile::tempdir().unwrap();
-    let at = |name: &str| dir.path().join(name);
-    let places = Places { claude: at("claude"), codex: at("codex"), gemini: at("gemini") };
-    let project = places.claude.join("projects/-srv-project");
+    let places = CliPlaces::of(|name| (name == "HOME").then(|| dir.path().to_owned())).unwrap();
+    let project = places.directory(CliKind::Claude).join("projects/-srv-project");
     std::fs::create_dir_all(&project).unwrap();
     let (mut written, mut number) = (0, 0);
     while written < megabytes * 1_000_000 {
@@ -30,7 +30,7 @@ fn main() {
     let found = Import::everything(&places);
     let (mut first, mut again) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        let indexer = Indexer::new(Home::at(at(&format!("aiw-{round}"))), Vec::new());
+        let indexer = Indexer::new(Home::at(dir.path().join(format!("aiw-{round}"))));
         let start = Instant::now();
         let report = indexer.import(&found, &places, &mut |_, _| {}).unwrap();
         assert!(report.stored > 0);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use aiw_core::{ErrorKind, one_line};
 use aiw_home::HomeError;
+use aiw_redact::rules::InvalidRule;
 use aiw_vectors::{ModelError, ModelsError};
 
 /// An error that concerns past sessions. Each is one sentence for the user.
@@ -45,11 +46,8 @@ pub enum HistoryError {
         known: i64,
     },
     /// A rule about secrets is wrong.
-    #[error("bug: a rule about secrets is invalid: {reason}")]
-    Rule {
-        /// The problem.
-        reason: String,
-    },
+    #[error(transparent)]
+    Rule(#[from] InvalidRule),
     /// A path is not one of a transcript.
     #[error("`{}` {reason}", .path.display())]
     NoTranscript {
@@ -97,7 +95,7 @@ impl HistoryError {
             Self::Models(error) => error.kind(),
             Self::Database { .. } => ErrorKind::Unavailable,
             Self::Damaged { .. } | Self::Newer { .. } => ErrorKind::Config,
-            Self::Rule { .. } => ErrorKind::Internal,
+            Self::Rule(_) => ErrorKind::Internal,
             Self::Busy { .. } => ErrorKind::Unavailable,
             Self::NoTranscript { .. } | Self::NoSession { .. } | Self::Ambiguous { .. } | Self::NoMessage { .. } => {
                 ErrorKind::User

@@ -19,7 +19,6 @@ mod error;
 mod intake;
 mod message;
 mod readers;
-mod redact;
 mod search;
 mod store;
 mod summary;
@@ -27,23 +26,19 @@ mod summary;
 pub use aiw_core::CliKind as Cli;
 pub use error::HistoryError;
 pub use intake::{
-    Found, Handled, Hook, Import, Indexer, Meaning, Queue, Report, Todo, Todos, Watch, detached_main, excluded,
-    give_meaning, is_off, is_outdated, is_word_for_off, keep_private, keep_private_since, log, meaning, note_launch,
-    take_out_excluded, todos,
+    FoundTranscripts, Handled, Hook, Import, Indexer, Meaning, Queue, Report, Todo, Todos, Watch, detached_main,
+    excluded, give_meaning, is_off, is_outdated, is_word_for_off, keep_private, keep_private_since, log, meaning,
+    note_launch, redactor, take_out_excluded, todos,
 };
 pub use message::{MAX_TEXT, Message, Role, UnknownRole};
-pub use readers::{Launch, Places};
-pub use redact::{REDACTED, Redactor, unreadable_secrets, vault_values};
+pub use readers::Launch;
 pub use search::{Hit, Query, Snippet};
 #[doc(hidden)]
 pub use store::vectors::bench;
 pub use store::{
-    Appended, Forget, Forgot, Part, Problem, Progress, Range, Session, Sessions, Stats, Store, Stored, markdown,
+    Appended, Forget, Forgot, Part, PastSession, Problem, Progress, Range, Sessions, Stats, Store, Stored, markdown,
 };
 pub use summary::HistoryMessage;
 
 /// The number of the rules about secrets, which is another one in a version with other rules.
-pub(crate) const RULES: i64 = include!(concat!(env!("OUT_DIR"), "/rules.rs"));
-
-/// The message of a search that finds nothing because a damaged store was set aside.
 pub const DAMAGED: &str = "the history was damaged and is being made anew: search again soon";

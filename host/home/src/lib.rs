@@ -1,4 +1,4 @@
-//! `~/.aiw` and its relatives: paths, documents, atomic replacement, locks, caches; and JSON files of other tools.
+//! `~/.aiw` and its relatives: paths, where AI CLIs keep their files, documents, atomic replacement, locks, caches; and JSON files of other tools.
 //!
 //! Every document under the home is read and written here. The rooms above define what its fields mean. Not for the
 //! network, and not for what a plugin is.
@@ -15,6 +15,7 @@
 
 mod blocking;
 mod cache;
+mod clis;
 mod document;
 mod error;
 mod files;
@@ -37,6 +38,7 @@ mod vault;
 
 pub use blocking::blocking;
 pub use cache::Cache;
+pub use clis::{CLAUDE_AGENTS, CLAUDE_RUNNING, CliFiles, CliPlaces, GivenDirectory, PLACES};
 pub use document::Document;
 pub use error::HomeError;
 pub use files::{
@@ -48,7 +50,7 @@ pub use jsonc::Jsonc;
 pub use lock::{Lock, LockWait, Turn, lock_within};
 pub use lockfile::{ExtensionsLock, LockedExtension};
 pub use models::{LockedFile, LockedModel, ModelsLock, is_model_name};
-pub use paths::{HISTORY_VARIABLE, Home, PLACES, directory_of, user_home};
+pub use paths::{HISTORY_VARIABLE, Home, TASK_VARIABLE, directory_of, user_home};
 pub use project::{Project, TrustedProject};
 pub use providers::{
     Migration, OWN, Provider, ProviderProblem, ProvidersFile, SecretRef, Text, base_url, check_header, new_provider_id,

@@ -1,9 +1,8 @@
 //! Where everything in `~/.aiw` is.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{CliKind, ExtensionId, MarketName, PluginId};
+use aiw_core::{ExtensionId, MarketName, PluginId};
 
 use crate::{
     Cache, Document, ExtensionsLock, HomeError, Lock, ModelsLock, Plugins, ProvidersFile, Settings, Turn, Vault, files,
@@ -40,25 +39,11 @@ pub struct Home {
     root: PathBuf,
 }
 
-/// The end of the name of a directory that is apart from the user's own.
-const ISOLATED: &str = "-isolated";
-
 /// The variable that says whether sessions are kept in the history: `off` keeps those of what is started under it out.
 pub const HISTORY_VARIABLE: &str = "AIW_HISTORY";
 
-/// The variables that say where files are: aiw's own, and those of CLIs whose files it reads. A process of aiw's own that
-/// goes on alone gets these and no others: none says whose process it is, and none is secret.
-pub const PLACES: [&str; 9] = [
-    "PATH",
-    "HOME",
-    "LANG",
-    "TMPDIR",
-    "AIW_HOME",
-    "AIW_RUNTIME_DIR",
-    "CLAUDE_CONFIG_DIR",
-    "CODEX_HOME",
-    "GEMINI_CLI_HOME",
-];
+/// The variable that holds a task's id in the environment of everything the task runs.
+pub const TASK_VARIABLE: &str = "AIW_TASK_ID";
 
 /// A variable that names a place.
 fn named_by(variable: &str) -> Option<PathBuf> {
@@ -131,31 +116,6 @@ impl Home {
     /// `history/`: the index of past sessions.
     pub fn history(&self) -> PathBuf {
         self.root.join("history")
-    }
-
-    /// `isolated/CLI`: the directory of a CLI that is run apart from the user's own configuration.
-    pub fn isolated(&self, cli: CliKind) -> PathBuf {
-        self.root.join("isolated").join(cli.as_str())
-    }
-
-    /// `gemini/PROVIDER`: the home of Gemini CLI under a provider.
-    pub fn gemini(&self, provider: &str, isolated: bool) -> PathBuf {
-        let end = if isolated { ISOLATED } else { "" };
-        self.root.join("gemini").join(format!("{provider}{end}"))
-    }
-
-    /// The homes of Gemini CLI that there are, each with its provider, and whether it is apart from the user's own.
-    pub fn gemini_homes(&self) -> Vec<(PathBuf, String, bool)> {
-        let entries = fs::read_dir(self.root.join("gemini")).into_iter().flatten().flatten();
-        let mut homes: Vec<_> = entries
-            .filter_map(|entry| {
-                let name = entry.file_name().into_string().ok()?;
-                let provider = name.strip_suffix(ISOLATED);
-                Some((entry.path(), provider.unwrap_or(&name).to_owned(), provider.is_some()))
-            })
-            .collect();
-        homes.sort();
-        homes
     }
 
     /// A part of `cache/`.

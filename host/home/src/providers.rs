@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use aiw_core::{
-    CliKind, EnvName, ExtensionId, Family, HeaderName, InvalidName, ProviderName, SecretName, TaskId, is_model,
+    CliKind, EnvName, ExtensionId, Family, HeaderName, InvalidName, ProcessId, ProviderName, SecretName, is_model,
     one_line,
 };
 use serde_json::{Map, Value, json};
@@ -332,7 +332,7 @@ pub fn new_provider_id() -> String {
 
     // A `config.toml` that can't guess it can't add to it.
     let random = RandomState::new().build_hasher().finish();
-    format!("aiw-{}", TaskId::from_number(random >> 2))
+    format!("aiw-{}", ProcessId::from_number(random >> 2))
 }
 
 /// A provider that can't be read.

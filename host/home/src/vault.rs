@@ -144,6 +144,26 @@ impl Vault {
         String::from_utf8(plain).map(Secret::new).map_err(|_| unreadable())
     }
 
+    /// The values of all secrets that can be read, and why the others can't be.
+    pub fn values(&self) -> (Vec<String>, Vec<VaultError>) {
+        let names = match self.names() {
+            Ok(names) => names,
+            Err(error) => return (Vec::new(), vec![error]),
+        };
+        let (mut values, mut errors) = (Vec::new(), Vec::<VaultError>::new());
+        for name in names {
+            match self.get(&name) {
+                Ok(secret) => values.push(secret.expose().to_owned()),
+                // It was removed in the meantime.
+                Err(VaultError::Unknown { .. }) => {}
+                // What is wrong with the key is the same for all.
+                Err(error) if errors.last().is_some_and(|last| last.to_string() == error.to_string()) => {}
+                Err(error) => errors.push(error),
+            }
+        }
+        (values, errors)
+    }
+
     /// Stores a secret, and replaces one with the same name.
     pub fn set(&self, lock: &Lock, name: &SecretName, secret: &Secret) -> Result<(), VaultError> {
         let value = secret.expose();

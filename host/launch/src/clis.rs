@@ -35,9 +35,6 @@ pub(crate) trait AiCli: Sync {
     /// Returns the APIs that the CLI speaks, the preferred one first.
     fn speaks(&self) -> &'static [Api];
 
-    /// Returns the variable that names the CLI's configuration directory, for `--isolated`.
-    fn config_variable(&self) -> &'static str;
-
     /// Returns the variables that aiw itself sets for the CLI under a provider.
     fn sets(&self) -> &'static [&'static str];
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 use aiw_core::ProviderName;
 use aiw_providers::{SET_VARIABLE, WITHHELD_VARIABLE};
@@ -79,6 +80,11 @@ impl Environment {
 
     pub(crate) fn get(&self, name: &str) -> Option<&OsStr> {
         self.0.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+
+    /// Returns the path that a variable names, if it is not empty.
+    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
+        self.get(name).filter(|value| !value.is_empty()).map(PathBuf::from)
     }
 
     pub(crate) fn into_pairs(self) -> Vec<(OsString, OsString)> {

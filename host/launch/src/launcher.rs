@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aiw_core::provider::{Account, Intent, Target};
 use aiw_core::{CliKind, ExtensionId, Family, HeaderName, InvalidName, Secret, is_model, is_secret_name, one_line};
-use aiw_home::{Home, Provider, ProvidersFile, Settings, Text, Turn, origin};
+use aiw_home::{CliFiles, Home, Provider, ProvidersFile, Settings, Text, Turn, origin};
 use aiw_providers::{
     AdapterError, Choice, ProviderError, Providers, account, is_unpinned, lacks_token, look_up, pin, secrets, withheld,
 };
@@ -363,8 +363,9 @@ impl Launcher {
     fn isolate(&self, cli: &dyn AiCli, draft: &mut Draft) -> Result<(), LaunchError> {
         let dir = draft.isolated_dir(cli.kind());
         self.home.make_dir(&dir)?;
-        draft.give(cli.config_variable(), dir);
-        draft.own.insert(cli.config_variable().to_owned());
+        let variable = CliFiles::of(cli.kind()).variable;
+        draft.give(variable, dir);
+        draft.own.insert(variable.to_owned());
         Ok(())
     }
 }

@@ -50,4 +50,4 @@ pub use roles::{
 pub use stream::{Event, Place, Renderer};
 pub use summary::{CliDetails, CliSummary, RoleDetails, RoleSummary};
 pub use text::{Text, TextLine, tail};
-pub use tree::{RootKind, Session, session};
+pub use tree::{ProcessSession, RootKind, session};

@@ -15,7 +15,7 @@ use crate::clis::{self, GeminiHome, Passed};
 use crate::environment::Environment;
 use aiw_providers::Decision;
 
-use crate::{Cli, LaunchError, OwnServer, Permission, RunRequest, Session, overlay};
+use crate::{Cli, LaunchError, OwnServer, Permission, ProcessSession, RunRequest, overlay};
 
 /// A run that only has to be started. It contains secrets, so it has no `Debug`.
 pub struct Prepared {
@@ -174,7 +174,13 @@ impl Prepared {
     }
 
     /// Starts the run as a task of a session. `aiw` is the executable whose `shim` command supervises it.
-    pub fn start(mut self, home: &Home, session: &Session, aiw: &Path, queue: Queue) -> Result<Task, LaunchError> {
+    pub fn start(
+        mut self,
+        home: &Home,
+        session: &ProcessSession,
+        aiw: &Path,
+        queue: Queue,
+    ) -> Result<Task, LaunchError> {
         let depth = match session.task {
             // If the task above was removed, its record can't tell its depth; at least one task is above.
             Some(id) => Tasks::open(home, Scope::All)?.get(id).map_or(1, |above| above.depth.saturating_add(1)),
@@ -184,7 +190,7 @@ impl Prepared {
         let turn = self.turn.take();
         let (about, process, program) = self.into_task()?;
         let process = NewProcess { depth, parent: session.task, ..process };
-        let started = Tasks::open(home, Scope::Session(session.root))?.start(aiw, &about, process, program, queue);
+        let started = Tasks::open(home, Scope::Root(session.root))?.start(aiw, &about, process, program, queue);
         drop(turn);
         Ok(started?)
     }

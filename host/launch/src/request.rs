@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use aiw_core::{CliKind, EnvName, RoleName};
-use aiw_tasks::Limits;
+use aiw_tasks::ResourceLimits;
 
 use crate::Permission;
 
@@ -36,7 +36,7 @@ pub struct RunRequest {
     /// How long a task may run.
     pub timeout: Option<Duration>,
     /// How much of the machine a task may use.
-    pub limits: Limits,
+    pub limits: ResourceLimits,
     /// The model for this run.
     pub model: Option<String>,
     /// The CLI's permissions. If absent, the settings decide.
@@ -64,7 +64,7 @@ impl RunRequest {
             cwd: cwd.into(),
             env: Vec::new(),
             timeout: None,
-            limits: Limits::default(),
+            limits: ResourceLimits::default(),
             model: None,
             permission: None,
             check: true,

@@ -16,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use aiw_core::RoleName;
-use aiw_home::{Home, Settings, user_home};
+use aiw_home::{CLAUDE_AGENTS, Home, Settings, user_home};
 
 pub use error::{MAX_ROLE_BYTES, RoleError, RoleProblem};
 pub use folder::Overwrite;
@@ -24,9 +24,6 @@ pub use parse::DELIMITER;
 
 use folder::{File, Folder};
 use parse::Text;
-
-/// Where Claude Code keeps subagents, below a project and below the user's home.
-const AGENTS: &str = ".claude/agents";
 
 /// Where a role comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,7 +136,7 @@ impl Roles {
     }
 
     fn new(home: Home, project: Option<Project>, user: Option<PathBuf>) -> Self {
-        let agents = |root: &Path| fs::canonicalize(root.join(AGENTS)).ok();
+        let agents = |root: &Path| fs::canonicalize(root.join(CLAUDE_AGENTS)).ok();
         let users = user.as_deref().and_then(agents);
         // In the user's home, both are the same folder.
         let project = project.filter(|project| users.is_none() || agents(&project.root) != users);
@@ -158,11 +155,11 @@ impl Roles {
     /// Returns those of Claude Code's folders that exist. Untrusted ones come last.
     fn agents(&self) -> Vec<Agents> {
         let project = self.project.as_ref().and_then(|project| {
-            let folder = Folder::open_beneath(&project.root, AGENTS).transpose()?;
+            let folder = Folder::open_beneath(&project.root, CLAUDE_AGENTS).transpose()?;
             Some(Agents { source: RoleSource::Project, trusted: project.trusted, folder })
         });
         let user = self.user.as_deref().and_then(|root| {
-            let folder = Folder::open(&root.join(AGENTS)).transpose()?;
+            let folder = Folder::open(&root.join(CLAUDE_AGENTS)).transpose()?;
             Some(Agents { source: RoleSource::User, trusted: true, folder })
         });
         let mut all: Vec<Agents> = project.into_iter().chain(user).collect();

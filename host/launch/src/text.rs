@@ -132,7 +132,7 @@ pub fn tail(tasks: &Tasks, task: &Task, wanted: usize) -> Result<Vec<TextLine>, 
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use aiw_tasks::testing::masked;
+    use aiw_redact::known::Mask;
     use proptest::prelude::*;
 
     #[test]
@@ -149,6 +149,20 @@ mod tests {
         assert_eq!(lines + text.line.len(), 100 * piece.len());
         reader.line(Stream::Stdout, br#"{"type":"result","status":"success","stats":{}}"#);
         assert!(reader.facts().final_message.unwrap().len() < 2 << 20);
+    }
+
+    /// Masks a stream that arrives in parts, with a pause after each part if `slowly` is set.
+    fn masked(secret: &str, parts: &[&[u8]], slowly: bool) -> Vec<u8> {
+        let mut mask = Mask::of(&[secret.into()]);
+        let mut out = Vec::new();
+        for part in parts {
+            out.extend(mask.take(part));
+            if slowly {
+                out.extend(mask.release());
+            }
+        }
+        out.extend(mask.rest());
+        out
     }
 
     mod fuzz {
@@ -179,7 +193,7 @@ mod tests {
                 for cli in CliKind::ALL {
                     let stream = crate::clis::of(cli).says(&pieces);
                     let parts: Vec<&[u8]> = stream.as_bytes().chunks(size).collect();
-                    let log = masked(&[secret.clone().into_bytes()], &parts, slowly);
+                    let log = masked(&secret, &parts, slowly);
                     let (mut text, mut reader, mut shown) = (Text::of(cli), Reader::new(cli), String::new());
                     for line in log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                         let entry = LogEntry { time: 0, stream: Stream::Stdout, bytes: line.to_vec(), whole: true };

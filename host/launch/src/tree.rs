@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use aiw_core::{CliKind, TaskId};
+use aiw_core::{CliKind, ProcessId};
 use aiw_tasks::Root;
 
 use crate::clis;
@@ -24,13 +24,13 @@ pub enum RootKind {
 
 /// The session of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Session {
+pub struct ProcessSession {
     /// The process that identifies the session.
     pub root: Root,
     /// The kind of the root.
     pub kind: RootKind,
     /// The task that the process runs in, if any.
-    pub task: Option<TaskId>,
+    pub task: Option<ProcessId>,
 }
 
 /// A process on the way up.
@@ -47,17 +47,17 @@ struct Ancestor {
 const MAX_DEPTH: usize = 128;
 
 /// Returns the session of this process.
-pub fn session() -> Session {
+pub fn session() -> ProcessSession {
     let own = std::process::id();
     find(platform::ancestors(own), || platform::session_leader(own))
 }
 
-fn find(ancestors: impl Iterator<Item = Ancestor>, leader: impl FnOnce() -> u32) -> Session {
+fn find(ancestors: impl Iterator<Item = Ancestor>, leader: impl FnOnce() -> u32) -> ProcessSession {
     let (mut cli, mut ide) = (None, None);
     for ancestor in ancestors.take(MAX_DEPTH) {
         // Nothing above a shim belongs to the task: the shim has left the tree of its starter.
         if let Some((root, task)) = shim(&ancestor) {
-            return Session { root, kind: RootKind::Session, task: Some(task) };
+            return ProcessSession { root, kind: RootKind::Session, task: Some(task) };
         }
         if let Some(kind) = cli_of(&ancestor) {
             cli = Some((ancestor.root, kind));
@@ -66,14 +66,14 @@ fn find(ancestors: impl Iterator<Item = Ancestor>, leader: impl FnOnce() -> u32)
         }
     }
     match (cli, ide) {
-        (Some((root, kind)), _) => Session { root, kind: RootKind::Cli(kind), task: None },
-        (None, Some(root)) => Session { root, kind: RootKind::Ide, task: None },
-        (None, None) => Session { root: Root::of(leader()), kind: RootKind::Session, task: None },
+        (Some((root, kind)), _) => ProcessSession { root, kind: RootKind::Cli(kind), task: None },
+        (None, Some(root)) => ProcessSession { root, kind: RootKind::Ide, task: None },
+        (None, None) => ProcessSession { root: Root::of(leader()), kind: RootKind::Session, task: None },
     }
 }
 
 /// Parses `aiw shim ROOT ID INSTANCE`, as `aiw-tasks` starts it.
-fn shim(process: &Ancestor) -> Option<(Root, TaskId)> {
+fn shim(process: &Ancestor) -> Option<(Root, ProcessId)> {
     let [_, word, root, task, ..] = process.arguments.as_slice() else { return None };
     // The file name may differ: a copy of aiw with another name supervises as well.
     let own = std::env::current_exe().ok().and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
@@ -221,7 +221,7 @@ mod platform {
         let exe = exe.and_then(|path| Some(path.file_name()?.to_str()?.trim_end_matches(" (deleted)").to_owned()));
         let name = exe.or_else(|| arguments.first().and_then(|first| file_name(first)).map(str::to_owned));
         Some(Ancestor {
-            root: Root { pid, start: stat.start },
+            root: Root::Process { pid, start: stat.start },
             parent: stat.parent,
             name: name.unwrap_or(stat.name),
             arguments,
@@ -262,7 +262,7 @@ mod tests {
 
     fn process(pid: u32, name: &str, arguments: &[&str]) -> Ancestor {
         Ancestor {
-            root: Root { pid, start: 1 },
+            root: Root::Process { pid, start: 1 },
             parent: pid + 1,
             name: name.into(),
             arguments: arguments.iter().map(|a| (*a).to_owned()).collect(),
@@ -271,7 +271,7 @@ mod tests {
 
     fn root(tree: &[Ancestor]) -> (u32, RootKind) {
         let session = find(tree.iter().cloned(), || 99);
-        (session.root.pid, session.kind)
+        (session.root.pid().unwrap(), session.kind)
     }
 
     #[test]
@@ -316,11 +316,11 @@ mod tests {
 
     #[test]
     fn a_shim_on_the_way_up_is_the_root_of_its_task() {
-        let task = TaskId::from_number(7);
+        let task = ProcessId::from_number(7);
         let shim = process(2, "aiw", &["/x/aiw", "shim", "4711", task.as_str(), "a1"]);
         let session =
             find([process(1, "codex", &["codex"]), shim, process(3, "claude", &["claude"])].into_iter(), || 99);
-        assert_eq!((session.root.pid, session.task), (4711, Some(task)));
+        assert_eq!((session.root.pid(), session.task), (Some(4711), Some(task)));
         let fake = process(2, "sh", &["aiw", "shim", "4711", task.as_str(), "a1"]);
         assert_eq!(find([fake].into_iter(), || 99).task, None);
     }
@@ -331,7 +331,7 @@ mod tests {
         let own = std::process::id();
         let parents: Vec<Ancestor> = platform::ancestors(own).collect();
         assert!(!parents.is_empty());
-        assert!(parents.windows(2).all(|pair| pair[0].parent == pair[1].root.pid));
-        assert!(session().root.pid > 0);
+        assert!(parents.windows(2).all(|pair| Some(pair[0].parent) == pair[1].root.pid()));
+        assert!(session().root.pid() > Some(0));
     }
 }

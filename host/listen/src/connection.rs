@@ -21,7 +21,7 @@ use crate::head::{Heads, Watched};
 use crate::rules::Rules;
 
 /// The state that all connections of a listener share.
-pub(crate) struct Shared<S> {
+pub(crate) struct SharedListener<S> {
     pub(crate) rules: Rules,
     pub(crate) address: SocketAddr,
     pub(crate) service: S,
@@ -29,7 +29,7 @@ pub(crate) struct Shared<S> {
 }
 
 /// Serves a connection until its client leaves, or the listener stops and the running answer is sent.
-pub(crate) async fn serve<S, F, B>(stream: TcpStream, shared: Arc<Shared<S>>)
+pub(crate) async fn serve<S, F, B>(stream: TcpStream, shared: Arc<SharedListener<S>>)
 where
     S: Fn(Request<Bytes>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send,
@@ -58,7 +58,7 @@ where
 
 async fn answer<S, F, B>(
     request: Request<Incoming>,
-    shared: &Shared<S>,
+    shared: &SharedListener<S>,
     heads: &Heads,
 ) -> Response<Either<B, http_body_util::Full<Bytes>>>
 where

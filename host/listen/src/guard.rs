@@ -120,14 +120,14 @@ fn is_media_type(header: Option<&[u8]>, wanted: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Limits, Route};
+    use crate::{ListenLimits, Route};
 
     fn rules() -> Rules {
         let route = Route::new("/mcp", [Method::POST, Method::GET]).with_media_type("application/json");
         Rules::new([route, Route::open("/open", [Method::GET])])
             .with_token(|| Some(Secret::new("right")))
             .with_origins(["http://ours:1".into()])
-            .with_limits(Limits::default())
+            .with_limits(ListenLimits::default())
     }
 
     fn said(change: impl FnOnce(http::request::Builder) -> http::request::Builder) -> Option<Refusal> {

@@ -31,7 +31,7 @@ pub use error::ListenError;
 pub use http::{Method, Request, Response, StatusCode};
 pub use http_body_util::Full;
 pub use listener::Listener;
-pub use rules::{Limits, Route, Rules, TokenSource};
+pub use rules::{ListenLimits, Route, Rules, TokenSource};
 
 #[cfg(test)]
 mod tests;

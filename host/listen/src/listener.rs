@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::connection::{self, Shared};
+use crate::connection::{self, SharedListener};
 use crate::{ListenError, Rules};
 
 /// A bound address. Clients can connect; they are answered once it serves.
@@ -55,7 +55,7 @@ impl Listener {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let places = Arc::new(Semaphore::new(rules.limits.connections));
-        let shared = Arc::new(Shared { rules, address: self.address, service, stop: stop.clone() });
+        let shared = Arc::new(SharedListener { rules, address: self.address, service, stop: stop.clone() });
         let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {

@@ -16,13 +16,13 @@ pub struct Rules {
     pub(crate) routes: Vec<Route>,
     pub(crate) origins: Vec<String>,
     pub(crate) token: Option<TokenSource>,
-    pub(crate) limits: Limits,
+    pub(crate) limits: ListenLimits,
 }
 
 impl Rules {
     /// Requests to these paths, from programs that are not web pages.
     pub fn new(routes: impl IntoIterator<Item = Route>) -> Self {
-        Self { routes: routes.into_iter().collect(), origins: Vec::new(), token: None, limits: Limits::default() }
+        Self { routes: routes.into_iter().collect(), origins: Vec::new(), token: None, limits: ListenLimits::default() }
     }
 
     /// Where the token of routes that need one comes from.
@@ -42,7 +42,7 @@ impl Rules {
 
     /// Other limits than the default ones.
     #[must_use]
-    pub fn with_limits(mut self, limits: Limits) -> Self {
+    pub fn with_limits(mut self, limits: ListenLimits) -> Self {
         self.limits = limits;
         self
     }
@@ -84,7 +84,7 @@ impl Route {
 
 /// How much, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct ListenLimits {
     /// The request line and the headers together, at least 8 KiB.
     pub head_bytes: usize,
     /// The body of a request.
@@ -99,7 +99,7 @@ pub struct Limits {
     pub grace: Duration,
 }
 
-impl Default for Limits {
+impl Default for ListenLimits {
     fn default() -> Self {
         Self {
             head_bytes: 16 << 10,

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Bytes, Limits, ListenError, Listener, Route, Rules};
+use crate::{Bytes, ListenError, ListenLimits, Listener, Route, Rules};
 
 /// A server that echoes bodies, and how often it was asked.
 struct Server {
@@ -22,7 +22,7 @@ struct Server {
     serves: tokio::task::JoinHandle<()>,
 }
 
-async fn server(limits: Limits) -> Server {
+async fn server(limits: ListenLimits) -> Server {
     let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
     let (address, stop, asked) = (listener.address(), CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
     let route = Route::new("/echo", [Method::POST]).with_media_type("text/plain");
@@ -87,7 +87,7 @@ async fn only_loopback_addresses_are_bound() {
 #[tokio::test]
 async fn a_head_or_a_body_that_takes_too_long_is_cut_off() {
     let moment = Duration::from_millis(200);
-    let server = server(Limits { head_time: moment, body_time: moment, ..Limits::default() }).await;
+    let server = server(ListenLimits { head_time: moment, body_time: moment, ..ListenLimits::default() }).await;
     let whole = server.request("body");
     for (end, expected) in [(whole.len() - 10, ""), (whole.len() - 2, "HTTP/1.1 408 ")] {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
@@ -102,7 +102,7 @@ async fn a_head_or_a_body_that_takes_too_long_is_cut_off() {
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_refused_however_it_is_sent() {
-    let server = server(Limits { body_bytes: 10, ..Limits::default() }).await;
+    let server = server(ListenLimits { body_bytes: 10, ..ListenLimits::default() }).await;
     assert!(server.raw(server.request("ten bytes!").as_bytes()).await.ends_with("ten bytes!"));
     let long = server.request("eleven byte").replace("Content-Length: 11", "Transfer-Encoding: chunked");
     let long = long.replace("eleven byte", "b\r\neleven byte\r\n0\r\n\r\n");
@@ -115,7 +115,7 @@ async fn a_body_over_the_limit_is_refused_however_it_is_sent() {
 
 #[tokio::test]
 async fn connections_beyond_the_limit_are_closed_and_places_are_given_back() {
-    let server = server(Limits { connections: 2, ..Limits::default() }).await;
+    let server = server(ListenLimits { connections: 2, ..ListenLimits::default() }).await;
     let waiting =
         [TcpStream::connect(server.address).await.unwrap(), TcpStream::connect(server.address).await.unwrap()];
     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -127,7 +127,7 @@ async fn connections_beyond_the_limit_are_closed_and_places_are_given_back() {
 
 #[tokio::test]
 async fn a_request_that_comes_before_the_answer_to_another_is_not_mixed_up_with_it() {
-    let server = server(Limits::default()).await;
+    let server = server(ListenLimits::default()).await;
     let answer = server.raw([server.request("one"), server.request("two")].concat().as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.matches("HTTP/1.1").count() <= 2, "{answer}");
     assert!(!answer.contains("two") || answer.matches("HTTP/1.1 200 ").count() == 2, "{answer}");
@@ -136,7 +136,7 @@ async fn a_request_that_comes_before_the_answer_to_another_is_not_mixed_up_with_
 
 #[tokio::test]
 async fn an_open_path_needs_no_token_but_the_host_all_the_same() {
-    let server = server(Limits::default()).await;
+    let server = server(ListenLimits::default()).await;
     let get = |host: &str| format!("GET /open?code=1 HTTP/1.1\r\nHost: {host}\r\n\r\n");
     assert!(server.raw(get(&server.address.to_string()).as_bytes()).await.starts_with("HTTP/1.1 200 "));
     assert!(server.raw(get("evil.example").as_bytes()).await.starts_with("HTTP/1.1 403 "));
@@ -144,7 +144,7 @@ async fn an_open_path_needs_no_token_but_the_host_all_the_same() {
 
 #[tokio::test]
 async fn a_stopped_listener_answers_nobody() {
-    let server = server(Limits::default()).await;
+    let server = server(ListenLimits::default()).await;
     server.is_well().await;
     let waiting = TcpStream::connect(server.address).await.unwrap();
     server.stop.cancel();
@@ -156,7 +156,8 @@ async fn a_stopped_listener_answers_nobody() {
 #[test]
 fn no_bytes_stop_it_or_reach_the_service() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let server = runtime.block_on(server(Limits { head_time: Duration::from_millis(300), ..Limits::default() }));
+    let server =
+        runtime.block_on(server(ListenLimits { head_time: Duration::from_millis(300), ..ListenLimits::default() }));
     let line = prop_oneof![
         "[ -~]{0,40}",
         Just("Host: 127.0.0.1".to_owned()),

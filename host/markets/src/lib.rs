@@ -38,7 +38,7 @@ pub use listing::{Listed, Listing};
 pub use market::{AddOptions, Added, MarketStatus, RemovedMarket, UpdatedMarket};
 pub use needs::Missing;
 pub use plan::{InstallPlan, PlannedServer};
-pub use search::{Found, Query, SearchResult};
+pub use search::{FoundPlugin, Query, SearchResult};
 pub use source::Source;
 pub use summary::{
     Hidden, InstalledSummary, MarketSummary, PluginDetails, PluginSummary, SearchSummary, ServerDetails, ServerSummary,

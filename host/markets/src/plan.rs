@@ -18,7 +18,7 @@ use crate::error::MarketError;
 use crate::inspect::{Files, Inspection, UserOption, inspect};
 use crate::market::entry_ref;
 use crate::needs::{Missing, needed, options_of};
-use crate::search::Found;
+use crate::search::FoundPlugin;
 use crate::source::Source;
 
 /// One server of a plan.
@@ -89,7 +89,7 @@ impl Markets {
         self.plan_found(&found).await
     }
 
-    pub(crate) async fn plan_found(&self, found: &Found) -> Result<InstallPlan, MarketError> {
+    pub(crate) async fn plan_found(&self, found: &FoundPlugin) -> Result<InstallPlan, MarketError> {
         let name = format!("{}@{}", found.listed.entry.name, found.market);
         let unusable = |problem: String| MarketError::Unusable { name: name.clone(), problem, hint: None };
         let usable = found.listed.entry.content.as_ref().map_err(|problem| unusable(problem.clone()))?;
@@ -176,7 +176,7 @@ impl Markets {
     }
 
     /// All files of an entry. The standard forms are resolved here, for all markets.
-    async fn tree(&self, found: &Found, source: &Source) -> Result<Tree, MarketError> {
+    async fn tree(&self, found: &FoundPlugin, source: &Source) -> Result<Tree, MarketError> {
         let settings = self.home.settings()?;
         let market = settings
             .market(found.market.as_str())
@@ -209,7 +209,7 @@ impl Markets {
     }
 
     /// Inspects one plugin now, whatever it costs. The listing keeps the result.
-    pub async fn look_into(&self, found: &Found) -> Result<Inspection, MarketError> {
+    pub async fn look_into(&self, found: &FoundPlugin) -> Result<Inspection, MarketError> {
         if let Some(inspection) = &found.listed.inspection {
             return Ok(inspection.clone());
         }
@@ -224,7 +224,7 @@ impl Markets {
     }
 
     /// Keeps an inspection in the listing, unless its entry has changed in the meantime.
-    async fn remember(&self, found: &Found, inspection: &Inspection) -> Result<(), MarketError> {
+    async fn remember(&self, found: &FoundPlugin, inspection: &Inspection) -> Result<(), MarketError> {
         let Some(market) = self.home.settings()?.market(found.market.as_str()).cloned() else { return Ok(()) };
         let (home, entry, seen) = (self.home.clone(), found.listed.entry.clone(), inspection.clone());
         aiw_home::blocking(move || {
@@ -344,7 +344,7 @@ pub(crate) fn defaults(servers: &[PlannedServer], options: &BTreeMap<String, Use
     used.filter_map(|name| Some((name.clone(), options.get(name)?.default.clone()?))).collect()
 }
 
-fn version(inspection: &Inspection, found: &Found, commit: Option<&Sha>, digest: &str) -> String {
+fn version(inspection: &Inspection, found: &FoundPlugin, commit: Option<&Sha>, digest: &str) -> String {
     let own = inspection.version.clone().or_else(|| found.listed.entry.text("version"));
     let version = own.filter(|v| !v.trim().is_empty()).map(|v| aiw_core::one_line(&v, 100));
     version.or_else(|| commit.map(ToString::to_string)).unwrap_or_else(|| digest.to_owned())

@@ -25,7 +25,7 @@ pub struct Query {
 
 /// One plugin of a listing.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub struct FoundPlugin {
     /// Its marketplace.
     pub market: MarketName,
     /// Its entry and inside.
@@ -34,7 +34,7 @@ pub struct Found {
     pub installed: Option<InstalledPlugin>,
 }
 
-impl Found {
+impl FoundPlugin {
     /// Its id; none for an entry without a usable name.
     pub fn id(&self) -> Option<PluginId> {
         self.listed.id(&self.market)
@@ -51,7 +51,7 @@ impl Found {
 #[derive(Debug, Default)]
 pub struct SearchResult {
     /// Best first.
-    pub plugins: Vec<Found>,
+    pub plugins: Vec<FoundPlugin>,
     /// Plugins that match but bring no MCP server.
     pub without_servers: usize,
     /// Plugins that match but are not inspected yet.
@@ -89,7 +89,7 @@ impl Markets {
         let words: Vec<String> =
             query.text.as_deref().unwrap_or_default().split_whitespace().map(str::to_lowercase).collect();
         let mut result = SearchResult { problems, ..SearchResult::default() };
-        let mut found: Vec<(u32, Found)> = Vec::new();
+        let mut found: Vec<(u32, FoundPlugin)> = Vec::new();
         for MarketStatus { market, listing } in listings {
             let Some(listing) = listing else {
                 if is_declined && Settings::is_default(&market) {
@@ -118,11 +118,11 @@ impl Markets {
                         continue;
                     }
                 }
-                found.push((score, Found { market: market.name.clone(), listed, installed: record }));
+                found.push((score, FoundPlugin { market: market.name.clone(), listed, installed: record }));
             }
         }
         found.sort_by(|a, b| {
-            let name = |f: &Found| (f.listed.entry.name.to_lowercase(), f.market.clone());
+            let name = |f: &FoundPlugin| (f.listed.entry.name.to_lowercase(), f.market.clone());
             b.0.cmp(&a.0).then_with(|| name(&a.1).cmp(&name(&b.1)))
         });
         result.plugins = found.into_iter().map(|(_, found)| found).collect();
@@ -130,7 +130,7 @@ impl Markets {
     }
 
     /// The plugin that `name` or `name@market` means. `renames` are followed.
-    pub fn find(&self, name: &str) -> Result<Found, MarketError> {
+    pub fn find(&self, name: &str) -> Result<FoundPlugin, MarketError> {
         let (plain, market) = match name.split_once('@') {
             Some((plain, market)) => (plain, Some(market)),
             None => (name, None),
@@ -166,7 +166,7 @@ impl Markets {
                 Some(listed) => {
                     let id = listed.id(&market.name);
                     let record = installed.iter().find(|(known, _)| Some(known) == id.as_ref()).map(|(_, p)| p.clone());
-                    found.push(Found { market: market.name, listed: listed.clone(), installed: record });
+                    found.push(FoundPlugin { market: market.name, listed: listed.clone(), installed: record });
                 }
                 None => {
                     similar.extend(listing.plugins.iter().map(|p| p.entry.name.clone()).filter(|n| alike(n, plain)))
@@ -188,7 +188,7 @@ impl Markets {
                 }
             },
             _ => {
-                let ids = found.iter().filter_map(Found::id).collect();
+                let ids = found.iter().filter_map(FoundPlugin::id).collect();
                 Err(MarketError::Ambiguous { name: plain.to_owned(), ids })
             }
         }

@@ -8,7 +8,7 @@ use aiw_servers::Transport;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Found, Installed, MarketStatus, Missing, SearchResult};
+use crate::{FoundPlugin, Installed, MarketStatus, Missing, SearchResult};
 
 /// A marketplace in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -93,7 +93,7 @@ pub struct PluginSummary<S = ServerSummary> {
 
 impl<S: From<ServerDetails>> PluginSummary<S> {
     /// A plugin of a listing.
-    pub fn of(found: &Found) -> Self {
+    pub fn of(found: &FoundPlugin) -> Self {
         let listed = &found.listed;
         let inspection = listed.inspection.as_ref().filter(|_| listed.broken().is_none());
         let servers = inspection.map(|i| i.servers.iter().map(|server| ServerDetails::of(server).into()).collect());
@@ -190,7 +190,7 @@ pub struct PluginDetails {
 
 impl PluginDetails {
     /// All that is known of a plugin.
-    pub fn of(found: &Found) -> Self {
+    pub fn of(found: &FoundPlugin) -> Self {
         let inspection = found.listed.inspection.as_ref();
         let record = found.installed.as_ref();
         Self {

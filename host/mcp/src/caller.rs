@@ -34,7 +34,7 @@ pub(crate) struct Subscription {
 
 /// The state that all callers of a session share.
 #[derive(Clone)]
-pub(crate) struct Session {
+pub(crate) struct CallerSession {
     pub(crate) subscriptions: Subscriptions,
     /// The client has disconnected. From then on rmcp takes nothing more, and does not say so.
     pub(crate) gone: CancellationToken,
@@ -63,7 +63,7 @@ pub const LOG_LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error"
 /// The part of a caller that stays the same from request to request.
 struct Client {
     peer: Peer<RoleServer>,
-    session: Session,
+    session: CallerSession,
     name: String,
     version: String,
     capabilities: Value,
@@ -73,7 +73,7 @@ struct Client {
 
 impl Caller {
     /// Returns the sender of a request.
-    pub(crate) fn of(context: &RequestContext<RoleServer>, session: Session) -> Self {
+    pub(crate) fn of(context: &RequestContext<RoleServer>, session: CallerSession) -> Self {
         let request = Some(context.id.clone());
         let is_modern = context.protocol_version().is_some_and(|version| !version.has_initialize());
         let (info, can) = (context.client_info(), context.client_capabilities());
@@ -87,20 +87,20 @@ impl Caller {
     }
 
     /// Returns a client that has finished the handshake.
-    pub(crate) fn ready(peer: Peer<RoleServer>, session: Session) -> Self {
+    pub(crate) fn ready(peer: Peer<RoleServer>, session: CallerSession) -> Self {
         let info = peer.peer_info();
         let (name, can) = (info.as_ref().map(|i| i.client_info.clone()), info.map(|i| i.capabilities.clone()));
         Self::new(peer, session, None, name, can, false)
     }
 
     /// Returns a client without a session, as its request describes it.
-    pub(crate) fn unbound(peer: Peer<RoleServer>, session: Session, meta: &RequestMetaObject) -> Self {
+    pub(crate) fn unbound(peer: Peer<RoleServer>, session: CallerSession, meta: &RequestMetaObject) -> Self {
         Self::new(peer, session, None, meta.client_info(), meta.client_capabilities(), true)
     }
 
     fn new(
         peer: Peer<RoleServer>,
-        session: Session,
+        session: CallerSession,
         request: Option<RequestId>,
         info: Option<Implementation>,
         capabilities: Option<ClientCapabilities>,
@@ -240,7 +240,7 @@ enum Source {
     /// rmcp knows it.
     Tokens { request: CancellationToken, gone: CancellationToken },
     /// The lane knows it. Two tokens for each call would cost a tenth of its time.
-    Lane(Arc<Wanted>),
+    Lane(Arc<WantedCall>),
 }
 
 impl Cancelled {
@@ -248,7 +248,7 @@ impl Cancelled {
         Self(Source::Tokens { request, gone })
     }
 
-    pub(crate) fn by_lane(wanted: Arc<Wanted>) -> Self {
+    pub(crate) fn by_lane(wanted: Arc<WantedCall>) -> Self {
         Self(Source::Lane(wanted))
     }
 
@@ -274,13 +274,13 @@ impl Cancelled {
 
 /// Whether somebody waits for a call of a lane.
 #[derive(Debug, Default)]
-pub(crate) struct Wanted {
+pub(crate) struct WantedCall {
     is_taken_back: AtomicBool,
     is_over: AtomicBool,
     told: Notify,
 }
 
-impl Wanted {
+impl WantedCall {
     /// The client has cancelled the call.
     pub(crate) fn take_back(&self) {
         self.is_taken_back.store(true, Ordering::Release);

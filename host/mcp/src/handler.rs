@@ -17,7 +17,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::caller::{Call, Caller, Cancelled, Session, Subscription, Subscriptions};
+use crate::caller::{Call, Caller, CallerSession, Cancelled, Subscription, Subscriptions};
 use crate::incoming::{ASKED, TOLD, unwrapped};
 use crate::rounds::{Again, Done, INPUT_REQUIRED, Rounds};
 use crate::{Answer, Arguments, Offer, RpcError, Tool};
@@ -26,7 +26,7 @@ use crate::{Answer, Arguments, Offer, RpcError, Tool};
 #[derive(Clone)]
 pub(crate) struct Handler {
     offer: Arc<dyn Offer>,
-    session: Session,
+    session: CallerSession,
     /// The offer knows the client.
     has_begun: Arc<AtomicBool>,
     rounds: Arc<Rounds>,
@@ -34,7 +34,7 @@ pub(crate) struct Handler {
 
 impl Handler {
     pub(crate) fn new(offer: Arc<dyn Offer>, gone: CancellationToken) -> Self {
-        let session = Session { subscriptions: Subscriptions::default(), gone };
+        let session = CallerSession { subscriptions: Subscriptions::default(), gone };
         Self { offer, session, has_begun: Arc::default(), rounds: Arc::default() }
     }
 
@@ -80,7 +80,7 @@ impl Handler {
         answer.unwrap_or_else(defect).map_err(ErrorData::from)
     }
 
-    pub(crate) fn session(&self) -> &Session {
+    pub(crate) fn session(&self) -> &CallerSession {
         &self.session
     }
 
@@ -89,7 +89,7 @@ impl Handler {
     }
 
     /// Introduces the client to the offer, once.
-    pub(crate) async fn introduce(&self, client: impl FnOnce(Session) -> Caller + Send) {
+    pub(crate) async fn introduce(&self, client: impl FnOnce(CallerSession) -> Caller + Send) {
         if !self.has_begun.swap(true, Ordering::Relaxed) {
             self.offer.begun(client(self.session.clone())).await;
         }

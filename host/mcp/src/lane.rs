@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio_util::task::TaskTracker;
 
-use crate::caller::{Call, Caller, Cancelled, Wanted};
+use crate::caller::{Call, Caller, Cancelled, WantedCall};
 use crate::handler::Handler;
 use crate::incoming::ToolCall;
 
@@ -24,7 +24,7 @@ pub(crate) struct Lane {
     handler: Handler,
     caller: Caller,
     /// The calls without an answer, by their numbers here.
-    open: Mutex<BTreeMap<u64, (RequestId, Arc<Wanted>)>>,
+    open: Mutex<BTreeMap<u64, (RequestId, Arc<WantedCall>)>>,
     next: AtomicU64,
     tasks: TaskTracker,
 }
@@ -69,14 +69,14 @@ impl Lane {
         })
     }
 
-    fn open(&self) -> MutexGuard<'_, BTreeMap<u64, (RequestId, Arc<Wanted>)>> {
+    fn open(&self) -> MutexGuard<'_, BTreeMap<u64, (RequestId, Arc<WantedCall>)>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins a call. Its answer is the last that happens to it, unless it is cancelled before.
     pub(crate) fn call(self: &Arc<Self>, asked: ToolCall, answer: impl FnOnce(String) + Send + 'static) {
         let ToolCall { id, name, arguments, meta } = asked;
-        let wanted = Arc::<Wanted>::default();
+        let wanted = Arc::<WantedCall>::default();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         {
             let mut open = self.open();

@@ -29,7 +29,7 @@ const MAX_REDIRECTS: usize = 5;
 
 /// How long requests may take and how much they may return. The defaults are for production; tests lower them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct RequestLimits {
     /// Name resolution, connection and TLS: a host that is up answers within a few round trips.
     pub connect: Duration,
     /// The longest time without a byte: more than the usual pause of a proxy or a server.
@@ -54,7 +54,7 @@ pub struct Limits {
     pub work: u64,
 }
 
-impl Default for Limits {
+impl Default for RequestLimits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
@@ -154,7 +154,7 @@ pub struct Client {
 }
 
 struct Shared {
-    limits: Limits,
+    limits: RequestLimits,
     proxies: Matcher,
     /// A proxy that takes precedence over the proxies of the environment.
     proxy: Option<reqwest::Proxy>,
@@ -220,11 +220,11 @@ pub(crate) struct Outgoing {
 impl Client {
     /// Creates a client with the default limits.
     pub fn new() -> Result<Self, NetError> {
-        Self::with_limits(Limits::default())
+        Self::with_limits(RequestLimits::default())
     }
 
     /// Creates a client with other limits.
-    pub fn with_limits(limits: Limits) -> Result<Self, NetError> {
+    pub fn with_limits(limits: RequestLimits) -> Result<Self, NetError> {
         Ok(Self::of(limits, Matcher::from_system(), None))
     }
 
@@ -237,7 +237,7 @@ impl Client {
         Ok(Self::of(self.shared.limits, Matcher::builder().all(proxy).no(none).build(), Some(chosen)))
     }
 
-    fn of(limits: Limits, proxies: Matcher, proxy: Option<reqwest::Proxy>) -> Self {
+    fn of(limits: RequestLimits, proxies: Matcher, proxy: Option<reqwest::Proxy>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 limits,
@@ -252,7 +252,7 @@ impl Client {
         }
     }
 
-    pub(crate) fn limits(&self) -> Limits {
+    pub(crate) fn limits(&self) -> RequestLimits {
         self.shared.limits
     }
 

@@ -9,7 +9,7 @@ use aiw_routing::{Offered, PoolError, SWEEP};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
-use crate::shared::{Shared, names};
+use crate::shared::{SharedOffer, names};
 
 /// The tools of the servers are listed as they are up to so many, and up to so many tokens in all. Beyond that their
 /// definitions would fill a model's context; then they are called through `call_tool`. Large servers don't keep those of
@@ -46,7 +46,7 @@ pub(crate) fn direct(offered: &[Offered]) -> Vec<Tool> {
     offered.iter().filter(is_listed).filter_map(|tool| Tool::foreign(tool.renamed())).collect()
 }
 
-impl Shared {
+impl SharedOffer {
     /// Brings the list of tools up to date. Returns whether it changed.
     pub(crate) fn refresh(&self) -> bool {
         let offered = self.context.pool.tools();
@@ -167,7 +167,7 @@ struct Lists {
 }
 
 impl Lists {
-    fn of(shared: &Shared) -> Self {
+    fn of(shared: &SharedOffer) -> Self {
         use std::hash::{DefaultHasher, Hash, Hasher};
         let pool = &shared.context.pool;
         let digest = |offered: Vec<Offered<Value>>| {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use aiw_app::AppError;
-use aiw_core::{InvalidName, TaskId, one_line};
+use aiw_core::{InvalidName, ProcessId, one_line};
 use aiw_history::HistoryError;
 use aiw_home::HomeError;
 use aiw_launch::LaunchError;
@@ -27,7 +27,7 @@ pub(crate) enum CallError {
     #[error("the arguments can't be read: {problem}")]
     Arguments { problem: String },
     #[error("`id` and `pid` do not name one task: the process of task `{id}` is {}", process(.pid))]
-    TwoTasks { id: TaskId, pid: Option<u32> },
+    TwoTasks { id: ProcessId, pid: Option<u32> },
     #[error("there is no directory `{}`", .path.display())]
     NoDirectory { path: PathBuf },
     #[error("the call was cancelled before anything started")]

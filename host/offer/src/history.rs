@@ -5,10 +5,8 @@ use std::sync::Arc;
 
 use aiw_app::queries::{self, Nothing, Searched, resume};
 use aiw_core::{counted, one_line};
-use aiw_history::{
-    HistoryError, Hit, Places, Query, Range, Redactor, Role, Session, Store, Stored, Todo, Todos, todos,
-};
-use aiw_home::{HomeError, millis_of, rfc3339_of};
+use aiw_history::{HistoryError, Hit, PastSession, Query, Range, Role, Store, Stored, Todo, Todos, todos};
+use aiw_home::{CliPlaces, HomeError, millis_of, rfc3339_of};
 use aiw_launch::Resumes;
 use aiw_mcp::{Answer, Call};
 use schemars::{JsonSchema, Schema};
@@ -261,7 +259,7 @@ fn part(context: &Context, asked: &GetSession, room: usize) -> Result<SessionPar
         None => all.len().saturating_sub(1),
     };
     let (start, end) = around(&all, middle, room);
-    let Session { id, cli, project, title, launch, .. } = part.session;
+    let PastSession { id, cli, project, title, launch, .. } = part.session;
     let resume = resume(&Resumes::new(&context.home), cli, &id, &project, &launch);
     let (earlier, later) = (part.earlier + start, part.later + all.len() - end);
     let messages = all.into_iter().take(end).skip(start).collect();
@@ -289,8 +287,8 @@ pub(crate) async fn get_session_todos(
     let mut room = limit(call.caller.name()) / 3;
     let home = context.home.clone();
     let find = move || {
-        let places = Places::from_environment().ok_or(HomeError::NoHome).map_err(HistoryError::from)?;
-        Ok(todos(&home, &places, asked.session_id.as_deref(), &Redactor::of(&home)?)?)
+        let places = CliPlaces::from_environment().ok_or(HomeError::NoHome).map_err(HistoryError::from)?;
+        Ok(todos(&home, &places, asked.session_id.as_deref())?)
     };
     let Todos { session, source, mut todos } = context.lanes.look.run(find).await?;
     let all = todos.len();

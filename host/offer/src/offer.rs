@@ -11,13 +11,13 @@ use serde_json::Value;
 use crate::behind::direct;
 use crate::context::Context;
 use crate::error::CallError;
-use crate::shared::{Shared, names, own};
+use crate::shared::{SharedOffer, names, own};
 use crate::table::{ToolEntry, instructions, table};
 use crate::toolset::Toolset;
 
 /// The offer for one client session.
 pub struct ClientOffer {
-    shared: Arc<Shared>,
+    shared: Arc<SharedOffer>,
 }
 
 /// How a session is served.
@@ -40,7 +40,7 @@ impl ClientOffer {
         let offered = pool.tools();
         let base = own(&table, &pool).cloned().chain(direct(&offered)).collect();
         let registry = DynamicToolRegistry::new(base);
-        let shared = Shared {
+        let shared = SharedOffer {
             context: Arc::new(Context::new(setting.client, pool, registry, setting.meaning)),
             changes: Mutex::new(changes),
             names: RwLock::new(names(&offered)),

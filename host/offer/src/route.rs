@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use aiw_core::{one_line, quoted_list};
 use aiw_mcp::{Answer, Call, Tool};
 use aiw_routing::definition::name;
-use aiw_routing::{Found, Match, Offered};
+use aiw_routing::{FoundTools, Match, Offered};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -79,7 +79,7 @@ struct Note {
 }
 
 /// Returns the found servers' own words about all of their tools, up to a limit.
-fn notes(context: &Context, found: &Found) -> Vec<Note> {
+fn notes(context: &Context, found: &FoundTools) -> Vec<Note> {
     let mut servers: Vec<&str> = Vec::new();
     for found in &found.matches {
         if !servers.contains(&found.server.as_str()) {
@@ -199,7 +199,7 @@ async fn find(
     context: &Arc<Context>,
     request: String,
     most: usize,
-) -> Result<(Found, Vec<Option<Offered>>), CallError> {
+) -> Result<(FoundTools, Vec<Option<Offered>>), CallError> {
     let here = context.clone();
     let work = move || {
         let found = here.pool.find(&here.finder, &request, most);
@@ -210,7 +210,7 @@ async fn find(
     context.lanes.look.run(work).await
 }
 
-fn message(found: &Found) -> String {
+fn message(found: &FoundTools) -> String {
     let mut message = match found.matches.len() {
         _ if !found.says_something => "There is no word to search for: say what the tool should do.".to_owned(),
         0 => format!("Found none of {} tools. Say it in other words, more generally.", found.tools),

@@ -14,7 +14,7 @@ use crate::servers;
 use crate::table::ToolEntry;
 use crate::toolset::Toolset;
 
-pub(crate) struct Shared {
+pub(crate) struct SharedOffer {
     pub(crate) context: Arc<Context>,
     /// Taken when the client has begun.
     pub(crate) changes: Mutex<Option<mpsc::UnboundedReceiver<()>>>,
@@ -24,7 +24,7 @@ pub(crate) struct Shared {
     pub(crate) toolsets: Vec<Toolset>,
 }
 
-/// See [`Shared::names`].
+/// See [`SharedOffer::names`].
 pub(crate) type Names = Arc<HashMap<String, (String, String)>>;
 
 /// The names of tools as the client knows them.
@@ -33,14 +33,14 @@ pub(crate) fn names(offered: &[Offered]) -> Names {
     Arc::new(offered.iter().map(|tool| (tool.proxied.clone(), own(tool))).collect())
 }
 
-/// See [`Shared::own`].
+/// See [`SharedOffer::own`].
 pub(crate) fn own<'a>(table: &'a [ToolEntry], pool: &Pool) -> impl Iterator<Item = &'a Tool> {
     let (has_servers, profile) = (pool.has_servers(), pool.profile());
     let is_offered = move |entry: &&ToolEntry| (has_servers || !entry.is_door()) && entry.is_allowed(&profile);
     table.iter().filter(is_offered).map(|entry| &entry.tool)
 }
 
-impl Shared {
+impl SharedOffer {
     /// aiw's own tools. Those for other servers only cost tokens where there is none.
     pub(crate) fn own(&self) -> impl Iterator<Item = &Tool> {
         own(&self.table, &self.context.pool)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aiw_core::TaskId;
+use aiw_core::ProcessId;
 use aiw_launch::{TaskDetails, TaskSummary, standing, tail};
 use aiw_mcp::Call;
 use aiw_tasks::{State, Stopped, Task};
@@ -112,7 +112,7 @@ pub(crate) async fn wait_task(context: Arc<Context>, asked: WaitTask, call: Call
 }
 
 /// Reports the state of a task after a wait.
-fn report(context: &Context, id: TaskId) -> Result<Report, CallError> {
+fn report(context: &Context, id: ProcessId) -> Result<Report, CallError> {
     let tasks = context.client.everywhere()?;
     let task = tasks.get(id)?;
     let done = task.state == State::Ended;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use aiw_core::TaskId;
+use aiw_core::ProcessId;
 use aiw_home::Home;
 use aiw_tasks::{Scope, State, TaskError, Tasks, WaitMode};
 use tokio::sync::oneshot;
@@ -35,7 +35,7 @@ struct Groups {
 /// The tasks that one thread watches.
 #[derive(Default)]
 struct Group {
-    waiting: BTreeMap<TaskId, Vec<oneshot::Sender<()>>>,
+    waiting: BTreeMap<ProcessId, Vec<oneshot::Sender<()>>>,
     /// There is something new to watch.
     changed: Arc<AtomicBool>,
 }
@@ -46,7 +46,7 @@ impl Watch {
     }
 
     /// Completes once a task has ended or can't be observed anymore; at once if that is already so.
-    pub(crate) fn end(&self, id: TaskId) -> oneshot::Receiver<()> {
+    pub(crate) fn end(&self, id: ProcessId) -> oneshot::Receiver<()> {
         let (ended, end) = oneshot::channel();
         let mut groups = locked(&self.groups);
         if let Some(senders) = groups.running.values_mut().find_map(|group| group.waiting.get_mut(&id)) {
@@ -81,7 +81,7 @@ fn locked(groups: &Mutex<Groups>) -> MutexGuard<'_, Groups> {
 /// Runs a thread until no call waits for what it watches.
 fn watch(home: &Home, groups: &Mutex<Groups>, number: u64, changed: &AtomicBool) {
     loop {
-        let ids: Vec<TaskId> = {
+        let ids: Vec<ProcessId> = {
             let mut groups = locked(groups);
             let Some(group) = groups.running.get_mut(&number) else { return };
             group.waiting.retain(|_, senders| {
@@ -107,7 +107,7 @@ fn watch(home: &Home, groups: &Mutex<Groups>, number: u64, changed: &AtomicBool)
 
 /// Waits until one of the tasks has ended, or for one round. Returns those that have ended or can't be observed
 /// anymore.
-fn ended(home: &Home, ids: &[TaskId], changed: &AtomicBool) -> Vec<TaskId> {
+fn ended(home: &Home, ids: &[ProcessId], changed: &AtomicBool) -> Vec<ProcessId> {
     let waited = Tasks::open(home, Scope::All).and_then(|tasks| {
         let deadline = Some(Instant::now() + ROUND);
         tasks.wait(ids, WaitMode::Any, deadline, changed, &mut |_| {}).map(|waited| waited.all)
@@ -116,9 +116,9 @@ fn ended(home: &Home, ids: &[TaskId], changed: &AtomicBool) -> Vec<TaskId> {
         Ok(tasks) => tasks.iter().filter(|task| task.state == State::Ended).map(|task| task.id).collect(),
         // One of them can't be read; wait for the others without it.
         Err(_) => {
-            let look = |id: &TaskId| Tasks::open(home, Scope::All)?.get(*id);
+            let look = |id: &ProcessId| Tasks::open(home, Scope::All)?.get(*id);
             let is_over = |found: Result<aiw_tasks::Task, TaskError>| found.map_or(true, |t| t.state == State::Ended);
-            let over: Vec<TaskId> = ids.iter().filter(|id| is_over(look(id))).copied().collect();
+            let over: Vec<ProcessId> = ids.iter().filter(|id| is_over(look(id))).copied().collect();
             if over.is_empty() {
                 std::thread::sleep(PAUSE);
             }
@@ -137,7 +137,7 @@ mod tests {
         let watch = Watch::new(Home::at(dir.path()));
         // More tasks than threads, each waited for twice; none of them exists.
         let ends: Vec<_> =
-            (0..3 * THREADS as u64).map(TaskId::from_number).flat_map(|id| [watch.end(id), watch.end(id)]).collect();
+            (0..3 * THREADS as u64).map(ProcessId::from_number).flat_map(|id| [watch.end(id), watch.end(id)]).collect();
         assert!(locked(&watch.groups).running.len() <= THREADS);
         for end in ends {
             assert_eq!(end.blocking_recv(), Ok(()));

@@ -115,7 +115,7 @@ impl Set {
         for ((text, relevant), found) in self.queries.iter().zip(answers) {
             let key = |found: &aiw_routing::Match| self.ids[&(found.server.clone(), found.tool.clone())].clone();
             // The first tool that will do for a thing counts.
-            let hits_of = |found: &aiw_routing::Found| -> Vec<bool> {
+            let hits_of = |found: &aiw_routing::FoundTools| -> Vec<bool> {
                 let mut open: Vec<&Vec<String>> = relevant.iter().collect();
                 let mut is_hit = |key: String| {
                     let place = open.iter().position(|tools| tools.contains(&key));

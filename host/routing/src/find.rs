@@ -15,6 +15,6 @@ mod texts;
 mod vectors;
 
 pub use current::{CurrentMeaning, ModelSource};
-pub use finder::{Finder, Found};
+pub use finder::{Finder, FoundTools};
 pub use indexed::{Allows, KnownServer, Match};
 pub use meaning::Meaning;

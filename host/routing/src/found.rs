@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use aiw_core::{one_line, shell_word};
 use aiw_home::{FileTrust, Home, HomeError, Project, ServerSettings, TrustSettings, nearest, read_unlinked, user_home};
-use aiw_servers::{Found, McpFile, PROJECT_FILE, Scope, Server, Transport, in_file};
+use aiw_servers::{FoundServer, McpFile, PROJECT_FILE, Scope, Server, Transport, in_file};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -44,14 +44,14 @@ impl Configured {
 
 /// Where to look.
 #[derive(Debug, Clone)]
-pub struct Places {
+pub struct ServerPlaces {
     home: Home,
     project: Option<PathBuf>,
     /// The project's settings.
     settings: Option<PathBuf>,
 }
 
-impl Places {
+impl ServerPlaces {
     /// Returns the places of a home and of the project that a directory belongs to: by the nearest `.mcp.json` in it or
     /// above it, not beyond the root of a repository and not in the user's home.
     pub fn of(home: Home, directory: &Path) -> Self {
@@ -87,7 +87,7 @@ impl Places {
         }
         let mut servers: Vec<Configured> = Vec::new();
         for (scope, directory, declared) in all {
-            for found in Found::all(scope, declared) {
+            for found in FoundServer::all(scope, declared) {
                 if servers.iter().any(|other| other.key == found.key) {
                     problems.push(format!(
                         "the project's server `{}` is left out: you have one of that name",
@@ -173,7 +173,7 @@ mod tests {
         .unwrap();
         let file = root.join(".mcp.json");
         fs::write(&file, r#"{"mcpServers": {"b": {"command": "y"}, "a": {"command": "z"}}}"#).unwrap();
-        let places = Places::of(home.clone(), &deep);
+        let places = ServerPlaces::of(home.clone(), &deep);
         let seen = || {
             let (servers, problems) = places.read().unwrap();
             let keys = servers.iter().filter(|s| s.server.is_ok() && s.settings.enabled).map(|s| s.key.clone());

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use aiw_home::{make_private_dir, now_rfc3339};
-use aiw_supervisor::Mask;
+use aiw_redact::known::Mask;
 
 /// When a log is this long, it becomes the old one.
 const MAX_LOG: u64 = 1 << 20;

@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 use crate::account::Account;
 use crate::definition::{self, Definition, name};
 use crate::error::{PoolError, shown_command};
-use crate::find::{Finder, Found, KnownServer};
-use crate::found::{Configured, Places};
+use crate::find::{Finder, FoundTools, KnownServer};
+use crate::found::{Configured, ServerPlaces};
 use crate::log;
 use crate::names::proxied;
 use crate::profile::{OWN, Profile, ProfileSource};
@@ -37,7 +37,7 @@ const MOST_SENTENCES: usize = 5;
 
 /// Servers that several sessions of one process share: `mcp.servers.KEY.shared`.
 #[derive(Clone, Default)]
-pub struct Shared(Arc<Mutex<BTreeMap<String, Arc<Slot>>>>);
+pub struct SharedServers(Arc<Mutex<BTreeMap<String, Arc<Slot>>>>);
 
 /// The servers of one client session. Dropping it ends them.
 pub struct Pool {
@@ -46,11 +46,11 @@ pub struct Pool {
 
 struct Inner {
     ground: Ground,
-    places: Places,
+    places: ServerPlaces,
     records: Records,
     profile: RwLock<Profile>,
     source: ProfileSource,
-    shared: Shared,
+    shared: SharedServers,
     slots: RwLock<BTreeMap<String, Arc<Slot>>>,
     problems: RwLock<Vec<String>>,
     client: Known,
@@ -114,8 +114,13 @@ pub struct Status {
 impl Pool {
     /// The servers that a session has in its directory. Nothing is started. Changes of what the pool lists arrive at
     /// `changes`; the profile is read again when files change.
-    pub fn new(ground: Ground, source: ProfileSource, shared: Shared, changes: mpsc::UnboundedSender<()>) -> Self {
-        let places = Places::of(ground.home.clone(), &ground.cwd);
+    pub fn new(
+        ground: Ground,
+        source: ProfileSource,
+        shared: SharedServers,
+        changes: mpsc::UnboundedSender<()>,
+    ) -> Self {
+        let places = ServerPlaces::of(ground.home.clone(), &ground.cwd);
         let records = Records::new(ground.home.clone());
         let inner = Inner {
             ground,
@@ -175,10 +180,10 @@ impl Pool {
     }
 
     /// The tools that fit a request best, at most `most` of those that the profile allows. Blocks while the index is made.
-    pub fn find(&self, finder: &Finder, request: &str, most: usize) -> Found {
+    pub fn find(&self, finder: &Finder, request: &str, most: usize) -> FoundTools {
         let (known, unknown) = self.known();
         let found = finder.find(&known, &|server, tool| self.allows(server, tool), request, most);
-        Found { unknown, ..found }
+        FoundTools { unknown, ..found }
     }
 
     /// Makes the index for [`Pool::find`], and waits until the model has seen all tools, or for so long. Returns how

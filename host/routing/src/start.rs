@@ -9,8 +9,9 @@ use aiw_core::{EnvName, Secret, SecretName, quoted_text};
 use aiw_home::{Home, is_program};
 use aiw_mcp::{Client, ClientError, ClientInfo, Endpoint, Events};
 use aiw_net::{NetError, Policy, Request};
+use aiw_redact::known::Mask;
 use aiw_servers::{Lookup, Server, Transport, expand, placeholders};
-use aiw_supervisor::{Attached, Mask, Program, SupervisorError};
+use aiw_supervisor::{Attached, Program, SupervisorError};
 use serde_json::{Map, Value};
 
 use crate::access::{Access, is_login};

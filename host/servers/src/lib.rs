@@ -21,7 +21,7 @@ pub use file::McpFile;
 pub use keys::{Hidden, Keys, is_key, left_in_clear};
 pub use names::{safe, safe_keys, unique};
 pub use owners::{Claim, Clash, Key, Refreshed, Released};
-pub use scopes::{Found, Scope};
+pub use scopes::{FoundServer, Scope};
 pub use substitute::{
     Absent, Given, Lookup, PLUGIN_DATA, PLUGIN_ROOT, Reads, Values, expand, option_variable, placeholders, reads,
     secret_reference,

@@ -25,7 +25,7 @@ impl Scope {
 
 /// A declaration and where it is.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Found {
+pub struct FoundServer {
     /// Its key there.
     pub key: String,
     /// The file that holds it.
@@ -34,7 +34,7 @@ pub struct Found {
     pub server: Result<Server, String>,
 }
 
-impl Found {
+impl FoundServer {
     /// The declarations of one file.
     pub fn all(scope: Scope, servers: Map<String, Value>) -> Vec<Self> {
         let found = |(key, declaration): (String, Value)| {
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn a_project_gets_no_secret_by_asking_for_it() {
         let servers = json!({"a": {"command": "x", "env": {"K": "${secret:openrouter}"}}, "odd": 3});
-        let of = |scope| Found::all(scope, servers.as_object().unwrap().clone());
+        let of = |scope| FoundServer::all(scope, servers.as_object().unwrap().clone());
         let usable = |scope| of(scope).iter().map(|found| found.server.is_ok()).collect::<Vec<_>>();
         assert_eq!(usable(Scope::Aiw), [true, false]);
         assert_eq!(usable(Scope::Project), [false, false]);

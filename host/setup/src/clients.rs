@@ -13,6 +13,7 @@ mod zed;
 use std::path::{Path, PathBuf};
 
 use aiw_core::CliKind;
+use aiw_home::CliPlaces;
 use serde_json::{Map, Value};
 
 use crate::config::Format;
@@ -34,7 +35,7 @@ pub struct Client {
     /// The key of its servers.
     pub(crate) servers: &'static str,
     /// The file of the user.
-    pub(crate) user: fn(&Places) -> PathBuf,
+    pub(crate) user: fn(&ClientPlaces) -> PathBuf,
     /// The file of a project, below its directory.
     pub(crate) project: Option<&'static str>,
     /// Writes our entry in its form.
@@ -60,7 +61,7 @@ pub(crate) enum Approval {
     /// By an item in a list of another JSON file.
     Item {
         /// The file of the user.
-        user: fn(&Places) -> PathBuf,
+        user: fn(&ClientPlaces) -> PathBuf,
         /// The file of a project.
         project: &'static str,
         /// The list's path.
@@ -70,42 +71,36 @@ pub(crate) enum Approval {
     },
 }
 
-/// Directories of the user's.
+/// Where the clients of a user keep their files.
 #[derive(Debug, Clone)]
-pub struct Places {
-    /// The user's home.
-    pub home: PathBuf,
+pub struct ClientPlaces {
+    /// The files of AI CLIs.
+    pub clis: CliPlaces,
     /// Where desktop programs keep their configuration.
     pub config: PathBuf,
-    /// `CLAUDE_CONFIG_DIR`
-    pub claude: Option<PathBuf>,
-    /// `CODEX_HOME`
-    pub codex: Option<PathBuf>,
-    /// `GEMINI_CLI_HOME`
-    pub gemini: Option<PathBuf>,
 }
 
-impl Places {
+impl ClientPlaces {
     /// The directories that the environment names; none without a home.
     pub fn from_environment() -> Option<Self> {
-        let home = aiw_home::user_home()?;
+        let clis = CliPlaces::from_environment()?;
+        let home = clis.home();
         let config = match std::env::consts::OS {
             "macos" => home.join("Library/Application Support"),
             "windows" => aiw_home::directory_of("APPDATA").unwrap_or_else(|| home.join("AppData/Roaming")),
             _ => aiw_home::directory_of("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")),
         };
-        Some(Self {
-            config,
-            claude: aiw_home::directory_of("CLAUDE_CONFIG_DIR"),
-            codex: aiw_home::directory_of("CODEX_HOME"),
-            gemini: aiw_home::directory_of("GEMINI_CLI_HOME"),
-            home,
-        })
+        Some(Self { config, clis })
+    }
+
+    /// The user's home.
+    pub(crate) fn home(&self) -> &Path {
+        self.clis.home()
     }
 
     /// `~/.config`, where some programs keep theirs on every system.
     fn dot_config(&self) -> PathBuf {
-        if cfg!(target_os = "macos") { self.home.join(".config") } else { self.config.clone() }
+        if cfg!(target_os = "macos") { self.home().join(".config") } else { self.config.clone() }
     }
 }
 
@@ -134,7 +129,7 @@ pub fn client(id: &str) -> Option<&'static Client> {
 
 impl Client {
     /// Whether it seems to be installed. `installed` are the AI CLIs that were found.
-    pub fn is_installed(&self, places: &Places, installed: &[CliKind]) -> bool {
+    pub fn is_installed(&self, places: &ClientPlaces, installed: &[CliKind]) -> bool {
         match self.cli {
             Some(cli) => installed.contains(&cli),
             None => (self.user)(places).parent().is_some_and(Path::is_dir),

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use aiw_home::{Home, Jsonc, json, read_capped, read_unlinked};
+use aiw_core::CliKind;
+use aiw_home::{CliFiles, Home, Jsonc, json, read_capped, read_unlinked};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::SetupError;
-use crate::clients::Places;
+use crate::clients::ClientPlaces;
 use crate::plan::{After, FileChange};
 use crate::record::{Record, Role, digest, stem_of};
 use crate::scope::Scope;
@@ -57,7 +58,7 @@ impl HookScope {
 /// Puts aiw's hooks into Claude Code's settings, and takes them out.
 pub struct Hooks {
     home: Home,
-    places: Places,
+    places: ClientPlaces,
     /// How Claude Code's shell starts aiw, without the arguments.
     program: String,
 }
@@ -104,18 +105,15 @@ pub struct HookStatus {
 
 impl Hooks {
     /// Hooks that run `program hooks handle`; `program` is in the words of a shell.
-    pub fn new(home: Home, places: Places, program: String) -> Self {
+    pub fn new(home: Home, places: ClientPlaces, program: String) -> Self {
         Self { home, places, program }
     }
 
     /// The settings of a scope.
     pub fn file(&self, scope: &HookScope) -> PathBuf {
         match scope {
-            HookScope::User => {
-                let own = self.places.claude.clone();
-                own.unwrap_or_else(|| self.places.home.join(".claude")).join("settings.json")
-            }
-            HookScope::Project(root) => root.join(".claude/settings.json"),
+            HookScope::User => self.places.clis.settings(CliKind::Claude),
+            HookScope::Project(root) => root.join(CliFiles::of(CliKind::Claude).project_settings),
             HookScope::Local(root) => root.join(".claude/settings.local.json"),
         }
     }

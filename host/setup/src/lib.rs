@@ -8,8 +8,8 @@
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use aiw_setup::{Options, Ours, Places, Scope, Setup, client};
-//! let places = Places::from_environment().ok_or("no home")?;
+//! use aiw_setup::{Options, Ours, ClientPlaces, Scope, Setup, client};
+//! let places = ClientPlaces::from_environment().ok_or("no home")?;
 //! let ours = Ours { command: "aiw".into(), ..Ours::default() };
 //! let setup = Setup::new(aiw_home::Home::find()?, places, ours);
 //! let plan = setup.plan(client("codex").ok_or("no such client")?, &Scope::User, &Options::default())?;
@@ -37,7 +37,7 @@ mod toml;
 mod translate;
 mod undo;
 
-pub use clients::{Client, Places, all, client};
+pub use clients::{Client, ClientPlaces, all, client};
 pub use error::SetupError;
 pub use hooks::{HookPlan, HookScope, HookStatus, HookSummary, Hooks};
 pub use ours::Ours;

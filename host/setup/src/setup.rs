@@ -9,7 +9,7 @@ use aiw_home::{Home, HomeError, Mode, inherit_owner, json, read_capped, read_unl
 use serde_json::{Map, Value};
 
 use crate::SetupError;
-use crate::clients::{Approval, Client, Places};
+use crate::clients::{Approval, Client, ClientPlaces};
 use crate::config::Config;
 use crate::ours::{NAME, Ours};
 use crate::plan::{After, FileChange, Plan};
@@ -22,7 +22,7 @@ pub(crate) const SERVERS: &str = "mcpServers";
 /// Registers aiw in clients.
 pub struct Setup {
     pub(crate) home: Home,
-    pub(crate) places: Places,
+    pub(crate) places: ClientPlaces,
     pub(crate) ours: Ours,
     /// The names that servers get in `mcp.json`, by those that they have in a client.
     pub(crate) renames: BTreeMap<String, String>,
@@ -30,7 +30,7 @@ pub struct Setup {
 
 impl Setup {
     /// A setup for a home, the user's directories, and what is to be registered.
-    pub fn new(home: Home, places: Places, ours: Ours) -> Self {
+    pub fn new(home: Home, places: ClientPlaces, ours: Ours) -> Self {
         Self { home, places, ours, renames: BTreeMap::new() }
     }
 

@@ -28,9 +28,6 @@ fn main() {
     println!("read a slot\t{}\t50\tns", nanos(figures.read));
     println!("list 1,000 processes of the table\t{:.1}\t100\tus", figures.scan.as_secs_f64() * 1e6);
     println!("wake a waiter\t{:.1}\t100\tus", figures.wake.as_secs_f64() * 1e6);
-    let (usual, suspicious) = testing::masking();
-    println!("mask 1 MiB of a stream\t{:.1}\t20\tms", usual.as_secs_f64() * 1e3);
-    println!("mask 1 MiB of suspicious lines\t{:.1}\t500\tms", suspicious.as_secs_f64() * 1e3);
     if let Some(shim) = std::env::var_os("AIW_BENCH_SHIM").map(PathBuf::from) {
         shims(dir.path(), &shim);
         queue(dir.path(), &shim);
@@ -38,7 +35,7 @@ fn main() {
 }
 
 fn processes(dir: &Path) -> Processes {
-    let scope = Scope::Session(Root::of(std::process::id()));
+    let scope = Scope::Root(Root::of(std::process::id()));
     Processes::open(&Home::at(dir.join("home")), testing::NAMES, scope).unwrap().with_runtime(dir.join("run"))
 }
 

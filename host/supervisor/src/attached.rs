@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use aiw_core::TaskId;
+use aiw_core::ProcessId;
 
 use crate::error::{ShimProblem, SupervisorError};
 use crate::files::random;
@@ -61,7 +61,7 @@ impl Attached {
     /// not used.
     pub fn start(aiw: &Path, cwd: &Path, program: Program, grace: Duration) -> Result<Self, SupervisorError> {
         crate::request::check(&program)?;
-        let failed = |source| SupervisorError::Shim { source };
+        let failed = |source| SupervisorError::Shim { noun: None, source };
         let (ours, theirs) = UnixStream::pair().map_err(|e| failed(ShimProblem::NotTold(e)))?;
         let mut command = Command::new(aiw);
         command
@@ -93,7 +93,7 @@ impl Attached {
             }
             Some(Report::Cwd(told)) => Err(SupervisorError::Cwd { path: cwd.to_owned(), source: told.into() }),
             Some(Report::NotStarted(told)) => {
-                Err(SupervisorError::NotStarted { id: TaskId::from_number(0), path, source: told.into() })
+                Err(SupervisorError::NotStarted { id: ProcessId::from_number(0), path, source: told.into() })
             }
             Some(Report::Ended { .. }) | None => Err(failed(ShimProblem::Silent(PathBuf::from(aiw)))),
         }
@@ -139,7 +139,7 @@ impl Attached {
 
     fn tell(&mut self, attachment: Attachment) -> Result<(), SupervisorError> {
         let told = attachment.encode().and_then(|bytes| self.control.get_ref().write_all(&bytes));
-        told.map_err(|e| SupervisorError::Shim { source: ShimProblem::NotTold(e) })
+        told.map_err(|e| SupervisorError::Shim { noun: None, source: ShimProblem::NotTold(e) })
     }
 
     fn hear(&mut self) -> Option<Report> {

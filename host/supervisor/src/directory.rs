@@ -1,7 +1,7 @@
 //! The files in a process's directory, apart from its record.
 //!
 //! ```text
-//! task.json   the record, under the name that its room gives it
+//! server.json the record, under the name that its room gives it
 //! prompt      the standard input
 //! log, log.1  what it wrote
 //! alive       locked by the shim while it lives; the system unlocks it when the shim dies
@@ -20,7 +20,7 @@ use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use crate::error::SupervisorError;
 use crate::files::{create_private, reserve, write_into};
 
-/// How often a shim checks whether its directory asks it to end, and whether the session has another segment.
+/// How often a shim checks whether its directory asks it to end, and whether the root has another segment.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// The complete standard input.
@@ -28,7 +28,7 @@ pub(crate) const PROMPT: &str = "prompt";
 /// Asks for the end of the process.
 const STOP: &str = "stop";
 /// Marks that a report has shown the end.
-const READ: &str = "read";
+const SHOWN: &str = "read";
 /// Enough for a record whose texts have a usual length.
 const RESERVED: usize = 64 << 10;
 
@@ -60,26 +60,26 @@ impl Reserve {
 
 /// Marks an end as shown by a report, if the disk allows it. A kept listing notices by the time of the parent
 /// directory.
-pub(crate) fn mark_read(directory: &Path) {
-    let _ = create_private(&directory.join(READ));
+pub(crate) fn mark_shown(directory: &Path) {
+    let _ = create_private(&directory.join(SHOWN));
     if let Some(Ok(all)) = directory.parent().map(File::open) {
         let _ = all.set_modified(SystemTime::now());
     }
 }
 
 /// Returns whether a report has shown the end.
-pub(crate) fn is_read(directory: &Path) -> bool {
-    directory.join(READ).exists()
+pub(crate) fn is_shown(directory: &Path) -> bool {
+    directory.join(SHOWN).exists()
 }
 
-/// Removes the stop request and the read mark of an earlier incarnation.
+/// Removes the stop request and the mark of a report from an earlier incarnation.
 pub(crate) fn forget(directory: &Path) {
-    for name in [STOP, READ] {
+    for name in [STOP, SHOWN] {
         let _ = fs::remove_file(directory.join(name));
     }
 }
 
-/// Asks for the end of a task through its directory.
+/// Asks for the end of a process through its directory.
 pub(crate) fn ask_to_stop(directory: &Path) -> Result<(), SupervisorError> {
     let path = directory.join(STOP);
     match create_private(&path) {
@@ -88,12 +88,12 @@ pub(crate) fn ask_to_stop(directory: &Path) -> Result<(), SupervisorError> {
     }
 }
 
-/// Returns whether the end of a task was requested through its directory.
+/// Returns whether the end of a process was requested through its directory.
 pub(crate) fn is_asked_to_stop(directory: &Path) -> bool {
     directory.join(STOP).exists()
 }
 
-/// Returns whether a shim supervises the task of a directory, even if its record is damaged. A shim locks only a
+/// Returns whether a shim supervises the process of a directory, even if its record is damaged. A shim locks only a
 /// plain file.
 pub(crate) fn is_supervised(directory: &Path) -> Result<bool, SupervisorError> {
     match fs::symlink_metadata(directory.join(ALIVE)) {

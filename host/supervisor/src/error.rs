@@ -3,22 +3,28 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{TaskId, TaskState};
+use aiw_core::{ErrorKind, ProcessId, ProcessState};
 
-/// An error that concerns supervised processes.
+use crate::names::Noun;
+
+/// An error that concerns supervised processes. Messages call a process by the noun of its room.
 #[derive(Debug, thiserror::Error)]
 pub enum SupervisorError {
     /// The process does not exist, or was removed.
-    #[error("there is no process `{id}`")]
+    #[error("there is no {noun} `{id}`")]
     Absent {
+        /// The noun.
+        noun: Noun,
         /// The requested id.
-        id: TaskId,
+        id: ProcessId,
     },
     /// The process exists, but this aiw cannot read its record.
-    #[error("process `{id}` cannot be read: {source}")]
+    #[error("{noun} `{id}` cannot be read: {source}")]
     Unreadable {
+        /// The noun.
+        noun: Noun,
         /// The process.
-        id: TaskId,
+        id: ProcessId,
         /// The reason.
         source: RecordProblem,
     },
@@ -29,35 +35,48 @@ pub enum SupervisorError {
         path: PathBuf,
     },
     /// Something other than a directory is in the place of a process's directory.
-    #[error("`{}` is {what}, not the directory of a process", .path.display())]
+    #[error("`{}` is {what}, not the directory of a {noun}", .path.display())]
     NoDirectory {
+        /// The noun.
+        noun: Noun,
         /// The process that the path is named after.
-        id: TaskId,
+        id: ProcessId,
         /// The path.
         path: PathBuf,
         /// What the path is.
         what: &'static str,
     },
     /// A process whose record cannot be read still has a supervisor.
-    #[error("process `{id}` cannot be removed: its record cannot be read, and a process holds its lock `{}`", .lock.display())]
+    #[error("{noun} `{id}` cannot be removed: its record cannot be read, and a process holds its lock `{}`", .lock.display())]
     Supervised {
+        /// The noun.
+        noun: Noun,
         /// The process.
-        id: TaskId,
+        id: ProcessId,
         /// The lock.
         lock: PathBuf,
     },
-    /// A process is started in one session, not in all of them.
-    #[error("a process is started in one session, and none was given")]
-    NoSession,
+    /// A process is started under one root, not under all of them.
+    #[error("a {noun} is started under one root, and none was given")]
+    NoRoot {
+        /// The noun.
+        noun: Noun,
+    },
     /// The limit of running processes is reached, and the process was not allowed to wait.
-    #[error("{limit} processes run already")]
+    #[error("{limit} {noun}s run already")]
     Limit {
+        /// The noun.
+        noun: Noun,
         /// How many processes may run.
         limit: u32,
     },
-    /// The session's table is full.
-    #[error("all {slots} places for running and queued processes of this session are taken")]
+    /// The root's table is full.
+    #[error("all {slots} places for running and queued {noun}s of this {set} are taken")]
     Full {
+        /// The noun.
+        noun: Noun,
+        /// What the processes of the root are together, such as `session`.
+        set: &'static str,
         /// The number of slots.
         slots: usize,
     },
@@ -65,7 +84,7 @@ pub enum SupervisorError {
     #[error("cannot start `{}`: {source}", .path.display())]
     NotStarted {
         /// The process whose record says so.
-        id: TaskId,
+        id: ProcessId,
         /// The executable.
         path: PathBuf,
         /// The reason.
@@ -86,24 +105,30 @@ pub enum SupervisorError {
         problem: String,
     },
     /// The supervisor did not start.
-    #[error("the supervisor did not start: {source}")]
+    #[error("the {}supervisor did not start: {source}", .noun.as_ref().map(|noun| format!("{noun}'s ")).unwrap_or_default())]
     Shim {
+        /// The noun. An attached process has none.
+        noun: Option<Noun>,
         /// The reason.
         source: ShimProblem,
     },
     /// The process has not ended.
-    #[error("process `{id}` is still {state}")]
+    #[error("{noun} `{id}` is still {state}")]
     StillRunning {
+        /// The noun.
+        noun: Noun,
         /// The process.
-        id: TaskId,
+        id: ProcessId,
         /// Its state.
-        state: TaskState,
+        state: ProcessState,
     },
     /// The process cannot be signaled.
-    #[error("process `{id}` runs where it cannot be reached: {source}")]
+    #[error("{noun} `{id}` runs where it cannot be reached: {source}")]
     OutOfReach {
+        /// The noun.
+        noun: Noun,
         /// The process.
-        id: TaskId,
+        id: ProcessId,
         /// The reason.
         source: Refusal,
     },
@@ -115,7 +140,7 @@ pub enum SupervisorError {
         /// What is wrong with it, as the end of a sentence.
         problem: String,
     },
-    /// Another process has held the lock of a session for too long.
+    /// Another process has held the lock of a root for too long.
     #[error("another process has held the lock `{}` for {seconds} s", .path.display())]
     Busy {
         /// The lock.
@@ -148,11 +173,28 @@ pub enum SupervisorError {
         source: io::Error,
     },
     /// This system does not support supervised processes.
-    #[error("supervised processes do not work on this system yet")]
-    Unsupported,
+    #[error("supervised {noun}s do not work on this system yet")]
+    Unsupported {
+        /// The noun.
+        noun: Noun,
+    },
 }
 
 impl SupervisorError {
+    /// Returns the kind of the error, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Absent { .. }
+            | Self::Limit { .. }
+            | Self::StillRunning { .. }
+            | Self::Cwd { .. }
+            | Self::Invalid { .. } => ErrorKind::User,
+            Self::Runtime { .. } | Self::RelativeRuntime { .. } => ErrorKind::Config,
+            Self::NoRoot { .. } => ErrorKind::Internal,
+            _ => ErrorKind::Unavailable,
+        }
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { action, path: path.to_owned(), source }
     }

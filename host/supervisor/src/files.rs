@@ -26,7 +26,7 @@ pub(crate) fn create_private(path: &Path) -> io::Result<File> {
 }
 
 /// Replaces the content of a file. The new content is not forced to the disk: a power cut that loses it has ended the
-/// task as well, and forcing costs more than starting the task.
+/// process as well, and forcing costs more than starting it.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), SupervisorError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");

@@ -1,7 +1,28 @@
-//! How another room interprets the output of a process.
+//! What other rooms have the shim do for their processes: interpreting the output, and what comes after the end.
 
 use crate::log::Stream;
 use crate::record::Labels;
+
+/// What a shim does for the processes of one room, besides supervising them.
+#[derive(Clone, Copy)]
+pub struct ProcessKind {
+    /// The word for one of the processes, as in their [`Names`](crate::Names).
+    pub noun: &'static str,
+    /// Returns the interpreter for the output of a process with these labels, if it has one.
+    pub interpreter: fn(&Labels) -> Option<Box<dyn Interpreter>>,
+    /// Called at the end of a process, once its record says so and nothing of it is left: what this starts outlives the
+    /// process.
+    pub after: fn(),
+}
+
+#[cfg(unix)]
+impl ProcessKind {
+    /// Returns the kind with this noun. Processes that are of none of these are only supervised.
+    pub(crate) fn find(kinds: &[Self], noun: &str) -> Self {
+        let plain = Self { noun: "process", interpreter: |_| None, after: || {} };
+        kinds.iter().find(|kind| kind.noun == noun).copied().unwrap_or(plain)
+    }
+}
 
 /// What the output of a process has revealed.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -1,20 +1,20 @@
-//! Supervised processes: each runs below a small process of its own, is visible to the whole session, and is never
+//! Supervised processes: each runs below a small process of its own, is visible to all processes of its root, and is never
 //! lost track of.
 //!
 //! Above each process runs a shim. The shim holds the pipes of the process, writes its log, ends the processes that
 //! it leaves behind, and records how it ended; the process that started it may die. A segment of shared memory, one
-//! for each session, holds what is running now; the directory of a process is the authority on that process. A
+//! for each root, holds what is running now; the directory of a process is the authority on that process. A
 //! process may also be [`Attached`]: then it talks only to its owner and ends with it.
 //!
 //! Not for the meaning of a process. Its labels and the meaning of its output are the business of the room that has
-//! it supervised: `aiw-tasks` for AI CLIs.
+//! it supervised, such as `aiw-tasks`.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use aiw_supervisor::{Names, NewProcess, Processes, Program, Queue, Root, Scope};
 //! const SERVERS: Names = Names::new("servers", "server.json", "server", ["AIW_SERVER_ID", "AIW_SERVER_INSTANCE"]);
 //! let home = aiw_home::Home::find()?;
-//! let servers = Processes::open(&home, SERVERS, Scope::Session(Root::of(4711)))?;
+//! let servers = Processes::open(&home, SERVERS, Scope::Root(Root::of(4711)))?;
 //! let program = Program { arguments: vec!["-m".into(), "http.server".into()], ..Program::of("/usr/bin/python3") };
 //! let server = servers.start("aiw".as_ref(), NewProcess::within("/srv"), program, Queue::default())?;
 //! eprintln!("{} {}", server.record.id, server.record.state);
@@ -30,8 +30,6 @@ mod error;
 mod files;
 mod interpreter;
 mod log;
-#[cfg(unix)]
-mod mask;
 mod memory;
 mod names;
 mod new;
@@ -54,21 +52,19 @@ mod signal;
 #[cfg(all(unix, feature = "testing"))]
 pub mod testing;
 
-pub use aiw_core::{TaskOutcome as Outcome, TaskState as State};
+pub use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
 #[cfg(unix)]
 pub use attached::{Attached, Exit};
 pub use error::{MemoryProblem, RecordProblem, Refusal, ShimProblem, SupervisorError};
-pub use interpreter::{Findings, Interpreter};
+pub use interpreter::{Findings, Interpreter, ProcessKind};
 pub use log::{Follow, FollowFrom, Log, LogEntry, Stream};
-#[cfg(unix)]
-pub use mask::Mask;
 #[cfg(unix)]
 pub use memory::memory_file;
 pub use memory::memory_path;
-pub use names::Names;
+pub use names::{Names, Noun};
 pub use new::{LogPolicy, NewProcess, Queue, Restart, RestartWhen, Terminal};
 pub use processes::{Keep, Processes, Stopped, Supervised, WaitMode, Waited};
-pub use program::{Limits, NamedFile, PassedFile, Program};
+pub use program::{NamedFile, PassedFile, Program, ResourceLimits};
 pub use record::{Labels, Record};
 pub use root::{Root, Scope};
 #[cfg(unix)]

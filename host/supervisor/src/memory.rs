@@ -18,7 +18,7 @@ const MEMORY_PREFIX: &str = "aiw-file-";
 const MEMORY: &str = "/dev/shm";
 
 /// Returns an unused path in a file system in memory, or `None` if there is no such file system. The path names this
-/// process: once this process has died and no task holds the file, it is swept.
+/// process: once this process has died and no process holds the file, it is swept.
 #[cfg(unix)]
 pub fn memory_path() -> Option<PathBuf> {
     let pid = std::process::id();
@@ -28,7 +28,7 @@ pub fn memory_path() -> Option<PathBuf> {
     directory.is_dir().then(|| directory.join(format!("{MEMORY_PREFIX}{pid}-{start}-{one:016x}{two:016x}.json")))
 }
 
-/// Returns `None`: no other system has tasks.
+/// Returns `None`: no other system has supervised processes.
 #[cfg(not(unix))]
 pub fn memory_path() -> Option<PathBuf> {
     None
@@ -76,7 +76,7 @@ pub(crate) fn remove_all(files: &mut Vec<PathBuf>) {
     files.drain(..).for_each(|path| remove_left(&path));
 }
 
-/// Locks a named file, as its shim does while the CLI runs. Returns whether nobody else holds the lock.
+/// Locks a named file, as its shim does while the program runs. Returns whether nobody else holds the lock.
 #[cfg(unix)]
 fn hold(file: &std::fs::File) -> bool {
     rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()

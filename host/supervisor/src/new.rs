@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aiw_core::TaskId;
+use aiw_core::ProcessId;
 use serde::{Deserialize, Serialize};
 
 use crate::record::Labels;
@@ -25,7 +25,7 @@ pub struct NewProcess {
     pub depth: u8,
     /// The process directly above it. The processes above one may wait for it, so they do not count against the limit
     /// of running processes.
-    pub parent: Option<TaskId>,
+    pub parent: Option<ProcessId>,
     /// Whether the process is started again after it ends.
     pub restart: Restart,
     /// The terminal of the process. Without one it has pipes.
@@ -106,7 +106,7 @@ impl Default for LogPolicy {
 /// What happens when the limit of running processes is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Queue {
-    /// How many processes of the session may run at once.
+    /// How many processes of the root may run at once.
     pub limit: u32,
     /// Whether the process waits for its turn. Otherwise it is refused.
     pub may_queue: bool,

@@ -11,16 +11,16 @@ pub struct Program {
     pub path: PathBuf,
     /// The arguments, without the name of the program.
     pub arguments: Vec<OsString>,
-    /// The complete environment of the CLI.
+    /// The complete environment of the program.
     pub environment: Vec<(OsString, OsString)>,
-    /// The bytes that the CLI reads from its standard input.
+    /// The bytes that the program reads from its standard input.
     pub stdin: Vec<u8>,
     /// Files that exist only in memory.
     pub files: Vec<PassedFile>,
-    /// Files in memory that have a name while the CLI runs.
+    /// Files in memory that have a name while the program runs.
     pub named_files: Vec<NamedFile>,
     /// The resources that it may use.
-    pub limits: Limits,
+    pub limits: ResourceLimits,
     /// The byte strings to mask in everything it writes.
     pub secrets: Vec<Vec<u8>>,
 }
@@ -35,7 +35,7 @@ impl Program {
             stdin: Vec::new(),
             files: Vec::new(),
             named_files: Vec::new(),
-            limits: Limits::default(),
+            limits: ResourceLimits::default(),
             secrets: Vec::new(),
         }
     }
@@ -61,7 +61,7 @@ impl Program {
     }
 }
 
-/// A file in memory that the CLI finds at `/proc/self/fd/N`.
+/// A file in memory that the program finds at `/proc/self/fd/N`.
 #[derive(Clone)]
 pub struct PassedFile {
     /// The number N, from 3 to 255.
@@ -70,20 +70,20 @@ pub struct PassedFile {
     pub bytes: Vec<u8>,
 }
 
-/// A file with a path of [`memory_path`], for a CLI that looks up the real path of the files it is given. The shim
-/// creates the file, and removes it when the CLI has ended.
+/// A file with a path of [`memory_path`], for a program that looks up the real path of the files it is given. The shim
+/// creates the file, and removes it when the program has ended.
 #[derive(Clone)]
 pub struct NamedFile {
-    /// The path where the CLI finds the file.
+    /// The path where the program finds the file.
     pub path: PathBuf,
     /// The content.
     pub bytes: Vec<u8>,
 }
 
-/// How much of the machine a task may use. cgroup v2 enforces the limits; where no cgroup is delegated to us, the
-/// task's note says that there is no limit.
+/// How much of the machine a process may use. cgroup v2 enforces the limits; where no cgroup is delegated to us, the
+/// process's note says that there is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Limits {
+pub struct ResourceLimits {
     /// The memory in bytes.
     pub memory: Option<u64>,
     /// Hundredths of a processor: 150 is one and a half processors.

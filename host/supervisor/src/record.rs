@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aiw_core::{TaskId, TaskOutcome, TaskState};
+use aiw_core::{ProcessId, ProcessOutcome, ProcessState};
 use serde::{Deserialize, Serialize};
 
 use crate::root::Root;
@@ -26,14 +26,14 @@ pub struct Record {
     /// The version of the format.
     pub version: u32,
     /// The id, which is also the name of the directory.
-    pub id: TaskId,
-    /// The root of the process's session.
+    pub id: ProcessId,
+    /// What the process belongs to.
     pub root: Root,
     /// The state of the process.
-    pub state: TaskState,
+    pub state: ProcessState,
     /// How the process ended.
     #[serde(default)]
-    pub outcome: Option<TaskOutcome>,
+    pub outcome: Option<ProcessOutcome>,
     /// The exit code, if the process exited.
     #[serde(default)]
     pub exit_code: Option<i32>,
@@ -61,7 +61,7 @@ pub struct Record {
     pub depth: u8,
     /// The process directly above it.
     #[serde(default)]
-    pub parent: Option<TaskId>,
+    pub parent: Option<ProcessId>,
     /// How long the process may run, in milliseconds.
     #[serde(default)]
     pub timeout: Option<u64>,

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use aiw_core::TaskId;
+use aiw_core::ProcessId;
 use aiw_home::Home;
 use serde::Deserialize;
 
@@ -12,7 +12,7 @@ use crate::MAX_ABOVE;
 use crate::directory::Reserve;
 use crate::error::{RecordProblem, SupervisorError};
 use crate::files::{create_private, write_atomically};
-use crate::names::Names;
+use crate::names::{Names, Noun};
 use crate::record::{Labels, Record};
 
 /// The version of the records that this aiw writes and understands. A change that older versions would misread needs
@@ -26,7 +26,7 @@ pub(crate) type Understands = fn(&Labels) -> Result<(), serde_json::Error>;
 
 /// What was found in place of a record.
 #[derive(Debug)]
-pub(crate) enum Found {
+pub(crate) enum Lookup {
     /// A record.
     Record(Box<Record>),
     /// Nothing, or an empty file.
@@ -39,7 +39,7 @@ pub(crate) enum Found {
     NoDirectory(&'static str),
 }
 
-/// The directory `tasks/`, or whatever a room calls it.
+/// The directory of a room's processes.
 #[derive(Debug, Clone)]
 pub(crate) struct Records {
     root: PathBuf,
@@ -69,23 +69,28 @@ impl Records {
         &self.root
     }
 
-    /// Returns the directory of a task.
-    pub fn directory(&self, id: TaskId) -> PathBuf {
+    /// Returns the word for one of the processes.
+    pub fn noun(&self) -> Noun {
+        self.names.noun.clone()
+    }
+
+    /// Returns the directory of a process.
+    pub fn directory(&self, id: ProcessId) -> PathBuf {
         self.root.join(id.as_str())
     }
 
-    /// Returns the path where a task's directory is made until it is complete.
-    pub fn staging(&self, id: TaskId) -> PathBuf {
+    /// Returns the path where a process's directory is made until it is complete.
+    pub fn staging(&self, id: ProcessId) -> PathBuf {
         self.root.join(format!("{STAGING}{id}"))
     }
 
-    /// Returns all tasks that have a directory.
-    pub fn ids(&self) -> Result<Vec<TaskId>, SupervisorError> {
+    /// Returns all processes that have a directory.
+    pub fn ids(&self) -> Result<Vec<ProcessId>, SupervisorError> {
         Ok(self.file_names()?.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
-    /// Returns the tasks whose directories are being made, or were when their makers died.
-    pub fn staged(&self) -> Result<Vec<TaskId>, SupervisorError> {
+    /// Returns the processes whose directories are being made, or were when their makers died.
+    pub fn staged(&self) -> Result<Vec<ProcessId>, SupervisorError> {
         Ok(self.file_names()?.iter().filter_map(|name| name.strip_prefix(STAGING)?.parse().ok()).collect())
     }
 
@@ -98,15 +103,15 @@ impl Records {
     }
 
     /// Reads a record. Returns `None` if it does not exist or cannot be read.
-    pub fn read(&self, id: TaskId) -> Option<Record> {
+    pub fn read(&self, id: ProcessId) -> Option<Record> {
         match self.find(id) {
-            Found::Record(record) => Some(*record),
-            Found::Nothing | Found::Unreadable(_) | Found::Link | Found::NoDirectory(_) => None,
+            Lookup::Record(record) => Some(*record),
+            Lookup::Nothing | Lookup::Unreadable(_) | Lookup::Link | Lookup::NoDirectory(_) => None,
         }
     }
 
-    /// Returns the tasks above one, nearest first, as far as their records exist.
-    pub fn above(&self, record: &Record) -> Vec<TaskId> {
+    /// Returns the processes above one, nearest first, as far as their records exist.
+    pub fn above(&self, record: &Record) -> Vec<ProcessId> {
         let mut above = Vec::new();
         let mut next = record.parent;
         while let Some(id) = next.filter(|id| above.len() < MAX_ABOVE && !above.contains(id)) {
@@ -116,9 +121,9 @@ impl Records {
         above
     }
 
-    /// Returns what is in place of a task's record. Every operation on a task begins here, so a directory that is a
+    /// Returns what is in place of a process's record. Every operation on a process begins here, so a directory that is a
     /// link is never followed.
-    pub fn find(&self, id: TaskId) -> Found {
+    pub fn find(&self, id: ProcessId) -> Lookup {
         /// The part that all versions have in common.
         #[derive(Deserialize)]
         struct Head {
@@ -126,41 +131,41 @@ impl Records {
         }
         match fs::symlink_metadata(self.directory(id)).map(|meta| meta.file_type()) {
             Ok(kind) if kind.is_dir() => {}
-            Ok(kind) if kind.is_symlink() => return Found::Link,
-            Ok(kind) => return Found::NoDirectory(name_of(kind)),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Found::Nothing,
-            Err(e) => return Found::Unreadable(e.into()),
+            Ok(kind) if kind.is_symlink() => return Lookup::Link,
+            Ok(kind) => return Lookup::NoDirectory(name_of(kind)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Lookup::Nothing,
+            Err(e) => return Lookup::Unreadable(e.into()),
         }
         let bytes = match aiw_home::read_capped(&self.directory(id).join(&*self.names.record), MAX_BYTES) {
             Ok(Some(bytes)) if !bytes.is_empty() => bytes,
-            Ok(_) => return Found::Nothing,
-            Err(error) => return Found::Unreadable(error.into()),
+            Ok(_) => return Lookup::Nothing,
+            Err(error) => return Lookup::Unreadable(error.into()),
         };
         match serde_json::from_slice::<Head>(&bytes) {
             Ok(head) if head.version > VERSION => {
-                return Found::Unreadable(RecordProblem::Newer);
+                return Lookup::Unreadable(RecordProblem::Newer);
             }
             _ => {}
         }
         match serde_json::from_slice::<Record>(&bytes) {
             Ok(record) if record.id == id => match (self.understands)(&record.labels) {
-                Ok(()) => Found::Record(Box::new(record)),
-                Err(error) => Found::Unreadable(error.into()),
+                Ok(()) => Lookup::Record(Box::new(record)),
+                Err(error) => Lookup::Unreadable(error.into()),
             },
-            Ok(_) => Found::Unreadable(RecordProblem::Foreign),
-            Err(error) => Found::Unreadable(error.into()),
+            Ok(_) => Lookup::Unreadable(RecordProblem::Foreign),
+            Err(error) => Lookup::Unreadable(error.into()),
         }
     }
 
     /// Returns the record that was found, or the error for what was found instead.
-    pub fn understood(&self, id: TaskId, found: Found) -> Result<Record, SupervisorError> {
-        let path = || self.directory(id);
+    pub fn understood(&self, id: ProcessId, found: Lookup) -> Result<Record, SupervisorError> {
+        let (noun, path) = (self.noun(), || self.directory(id));
         Err(match found {
-            Found::Record(record) => return Ok(*record),
-            Found::Nothing => SupervisorError::Absent { id },
-            Found::Unreadable(source) => SupervisorError::Unreadable { id, source },
-            Found::Link => SupervisorError::Link { path: path() },
-            Found::NoDirectory(what) => SupervisorError::NoDirectory { id, path: path(), what },
+            Lookup::Record(record) => return Ok(*record),
+            Lookup::Nothing => SupervisorError::Absent { noun, id },
+            Lookup::Unreadable(source) => SupervisorError::Unreadable { noun, id, source },
+            Lookup::Link => SupervisorError::Link { path: path() },
+            Lookup::NoDirectory(what) => SupervisorError::NoDirectory { noun, id, path: path(), what },
         })
     }
 

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::error::SupervisorError;
 use crate::names::Names;
 use crate::new::{NewProcess, Queue};
-use crate::program::{Limits, NamedFile, PassedFile, Program};
+use crate::program::{NamedFile, PassedFile, Program, ResourceLimits};
 use crate::record::Record;
 use crate::root::Root;
 
@@ -53,7 +53,7 @@ pub(crate) enum Answer {
     Limit(u32),
     Full(usize),
     /// The process whose directory is to be reused has not ended.
-    StillRunning(aiw_core::TaskState),
+    StillRunning(aiw_core::ProcessState),
     /// The shared memory with this name cannot be used, and why.
     Memory(String, String),
     /// The working directory cannot be entered.
@@ -218,7 +218,7 @@ impl<'a> SentProgram<'a> {
                 .iter()
                 .map(|(path, bytes)| NamedFile { path: path.to_path(), bytes: bytes.0.to_vec() })
                 .collect(),
-            limits: Limits { memory: self.memory, cpu_percent: self.cpu_percent },
+            limits: ResourceLimits { memory: self.memory, cpu_percent: self.cpu_percent },
             secrets: self.secrets.iter().map(|secret| secret.0.to_vec()).collect(),
         }
     }
@@ -330,14 +330,14 @@ mod tests {
             label: argument.clone(),
             timeout: Some(Duration::ZERO),
             depth: 2,
-            parent: Some(aiw_core::TaskId::from_number(7)),
+            parent: Some(aiw_core::ProcessId::from_number(7)),
             ..NewProcess::within(OsString::from_vec(argument.clone()))
         };
-        let names = Names::new("tasks", "task.json", "task", ["A", "B"]);
-        let (root, queue, grace) = (Root { pid: 7, start: 9 }, Queue::default(), Duration::from_secs(5));
+        let names = Names::new("servers", "server.json", "server", ["A", "B"]);
+        let (root, queue, grace) = (Root::Process { pid: 7, start: 9 }, Queue::default(), Duration::from_secs(5));
         StartRequest {
             head: Head { root, names, queue, grace, new, again: false },
-            records: "/h/tasks".into(),
+            records: "/h/servers".into(),
             runtime: "/r".into(),
             program: Program {
                 path: "/bin/sh".into(),
@@ -345,7 +345,7 @@ mod tests {
                 environment: vec![("A".into(), OsString::from_vec(argument.clone()))],
                 named_files: vec![NamedFile { path: "/dev/shm/aiw-file-1".into(), bytes: argument.clone() }],
                 files: vec![PassedFile { fd: 9, bytes: argument.clone() }],
-                limits: Limits { memory: Some(5), cpu_percent: None },
+                limits: ResourceLimits { memory: Some(5), cpu_percent: None },
                 secrets: vec![argument],
                 stdin,
             },

@@ -1,6 +1,5 @@
-//! The runtime directory, which holds the link files of the sessions' segments.
+//! The runtime directory, which holds the link files of the roots' segments.
 
-use std::borrow::Cow;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -8,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::geteuid;
 
 use crate::error::SupervisorError;
+use crate::names::Noun;
 use crate::platform;
 
 /// The runtime directory of this user, checked to be ours, private and not a link.
@@ -15,17 +15,17 @@ use crate::platform;
 pub(crate) struct RuntimeDir {
     path: PathBuf,
     /// The word in the names of the room's segments.
-    table: Cow<'static, str>,
+    noun: Noun,
 }
 
 impl RuntimeDir {
-    /// Finds the directory without creating anything. `XDG_RUNTIME_DIR` is not used: some CLIs pass it on to their
-    /// children and some do not, which would split a session.
-    pub fn find(table: Cow<'static, str>) -> Result<Self, SupervisorError> {
+    /// Finds the directory without creating anything. `XDG_RUNTIME_DIR` is not used: some programs pass it on
+    /// to their children and some do not, which would split a set.
+    pub fn find(noun: Noun) -> Result<Self, SupervisorError> {
         if let Some(path) = std::env::var_os("AIW_RUNTIME_DIR").filter(|v| !v.is_empty()).map(PathBuf::from) {
-            // A path relative to the current directory would split sessions.
+            // A path relative to the current directory would split sets.
             return if path.is_absolute() {
-                Ok(Self { path, table })
+                Ok(Self { path, noun })
             } else {
                 Err(SupervisorError::RelativeRuntime { path })
             };
@@ -35,17 +35,17 @@ impl RuntimeDir {
             Some(base) => base.join("aiw"),
             None => PathBuf::from(format!("/tmp/aiw-{uid}")),
         };
-        Ok(Self { path, table })
+        Ok(Self { path, noun })
     }
 
     /// Returns the given directory, as a starter names it to its shim.
-    pub fn at(path: PathBuf, table: Cow<'static, str>) -> Self {
-        Self { path, table }
+    pub fn at(path: PathBuf, noun: Noun) -> Self {
+        Self { path, noun }
     }
 
     /// Returns the word in the names of the room's segments.
-    pub fn table(&self) -> &str {
-        &self.table
+    pub fn noun(&self) -> &str {
+        &self.noun
     }
 
     /// Returns the path.

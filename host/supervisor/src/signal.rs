@@ -1,6 +1,6 @@
 //! The only place that signals processes. A record is a file, and may be forged: anybody who can write it can name
 //! any process in it. So a process gets a signal only if its id and its start match, and if the system's information
-//! about it shows the task and the instance. Information that cannot be read does not count.
+//! about it shows the id and the instance. Information that cannot be read does not count.
 
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
@@ -12,12 +12,12 @@ use crate::names::Names;
 use crate::platform::{self, Opened, Process, Signal};
 use crate::record::Record;
 
-/// How a process shows that it belongs to a task.
+/// How a process shows that it belongs to a record.
 #[derive(Clone, Copy)]
 pub(crate) enum Proof<'a> {
-    /// By its command line: it is the supervisor of this record's task.
+    /// By its command line: it is the supervisor of this record.
     Supervisor(&'a Record),
-    /// By its environment: it was started by this record's task.
+    /// By its environment: this record's process started it.
     Marked(&'a Record, &'a Names),
     /// By its environment: it has these variables.
     Shows(&'a [(&'a str, String)]),
@@ -82,9 +82,9 @@ pub(crate) fn is_here(record: &Record) -> bool {
     record.pid_namespace == platform::pid_namespace() && record.boot.as_deref() == platform::boot()
 }
 
-/// Returns the arguments of the supervisor of a task.
+/// Returns the arguments of the supervisor of a process.
 pub(crate) fn supervisor(record: &Record) -> [String; 4] {
-    ["shim".into(), record.root.pid.to_string(), record.id.to_string(), instance(record.instance)]
+    ["shim".into(), record.root.to_string(), record.id.to_string(), instance(record.instance)]
 }
 
 /// Returns the variables of everything that a process starts, under the names that its room gives them.

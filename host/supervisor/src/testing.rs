@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use aiw_core::{TaskId, TaskState as State};
+use aiw_core::{ProcessId, ProcessState as State};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::error::SupervisorError;
 use crate::files::random;
-use crate::mask::Mask;
 use crate::names::Names;
 use crate::platform;
 use crate::program::Program;
@@ -41,18 +40,18 @@ pub fn measure(directory: &Path) -> Result<Figures, SupervisorError> {
     const TIMES: u32 = 100_000;
     let pid = std::process::id();
     let root = Root::of(pid);
-    let segment = crate::segment::attach(&RuntimeDir::at(directory.to_owned(), NAMES.table.clone()), root)?;
-    let mut live = live(pid, root.start);
+    let segment = crate::segment::attach(&RuntimeDir::at(directory.to_owned(), NAMES.noun.clone()), root)?;
+    let mut live = live(pid, platform::start_of(pid).unwrap_or(0));
     let start = Instant::now();
     for _ in 0..10_000 {
-        drop(segment.claim(&live)?);
+        drop(segment.claim(&live));
     }
     // Freeing includes a wake, which is a system call; registering is the claim alone.
     let with_wake = start.elapsed() / 10_000;
     let mut slots = Vec::with_capacity(1000);
     let start = Instant::now();
     for _ in 0..1000 {
-        slots.push(segment.claim(&live)?);
+        slots.extend(segment.claim(&live));
     }
     let register = (start.elapsed() / 1000).min(with_wake);
     let start = Instant::now();
@@ -108,59 +107,19 @@ fn wake(segment: &Arc<Segment>) -> Duration {
     total / TIMES
 }
 
-/// Masks a stream that arrives in parts, with a pause after each part if `slowly` is set.
-pub fn masked(secrets: &[Vec<u8>], parts: &[&[u8]], slowly: bool) -> Vec<u8> {
-    let mut mask = Mask::of(secrets);
-    let mut out = Vec::new();
-    for part in parts {
-        out.extend(mask.take(part));
-        if slowly {
-            out.extend(mask.release());
-        }
-    }
-    out.extend(mask.rest());
-    out
-}
-
-/// Returns how long it takes to mask a mebibyte of a CLI's stream, and of a stream in which every line is suspicious.
-pub fn masking() -> (Duration, Duration) {
-    const BYTES: usize = 1 << 20;
-    let secrets =
-        ["sk-ant-api03-nPq7Zt4cX2", "ghp_16C7e42F292c6912E7710c838347Ae178B4a"].map(|key| key.as_bytes().to_vec());
-    let measure = |texts: &[&str]| {
-        let line = |text: &&str| {
-            format!(
-                "{{\"type\":\"message\",\"timestamp\":\"2026-01-01T00:00:00.000Z\",\"role\":\"assistant\",\"content\":\"{text}\",\"delta\":true}}\n"
-            )
-        };
-        let lines: String = texts.iter().map(line).collect();
-        let stream = lines.repeat(BYTES / lines.len() + 1);
-        let mut mask = Mask::of(&secrets);
-        let start = Instant::now();
-        for part in stream.as_bytes().chunks(64 << 10) {
-            std::hint::black_box(mask.take(part));
-        }
-        start.elapsed()
-    };
-    let long = "fn first(text: &str) -> Option<&str> {\\n    text.split_whitespace().next()\\n}\\n".repeat(20);
-    let usual = measure(&["I will look at", " the tests", " first, and say what breaks", " \\\"so\\\"", &long]);
-    let suspicious = measure(&["keys", " sk-ant-", "begin with sk-", "\\u001b[1ms\\u001b[0m", "s", "sk-ant-api0"]);
-    (usual, suspicious)
-}
-
-/// Returns how many slots of a session are taken by tasks.
+/// Returns how many slots of a root are taken.
 pub fn taken(runtime: &Path, names: &Names, root: Root) -> usize {
     let segment = open(&at(runtime, names), root).ok().flatten();
     segment.map_or(0, |segment| segment.scan().filter_map(|slot| slot.decode()).count())
 }
 
-/// Fills a session's table with slots that this process owns, until it is full. Returns how many those were.
+/// Fills a root's table with slots that this process owns, until it is full. Returns how many those were.
 pub fn fill(runtime: &Path, names: &Names, root: Root) -> Result<usize, SupervisorError> {
     let segment = crate::segment::attach(&at(runtime, names), root)?;
     let pid = std::process::id();
     let live = live(pid, platform::start_of(pid).unwrap_or(0));
     let mut count = 0;
-    while let Ok(slot) = segment.claim(&live) {
+    while let Some(slot) = segment.claim(&live) {
         // The slot stays taken for as long as this process lives.
         std::mem::forget(slot);
         count += 1;
@@ -170,7 +129,7 @@ pub fn fill(runtime: &Path, names: &Names, root: Root) -> Result<usize, Supervis
 
 fn live(pid: u32, start: u64) -> Live {
     Live {
-        id: TaskId::from_number(random() >> 2),
+        id: ProcessId::from_number(random() >> 2),
         shim: Owner { pid, start },
         instance: random() | 1,
         state: State::Running,
@@ -185,18 +144,18 @@ fn live(pid: u32, start: u64) -> Live {
     }
 }
 
-/// Creates or finds a session's segment as starters do, whether or not its link exists, again and again, for tests
+/// Creates or finds a root's segment as starters do, whether or not its link exists, again and again, for tests
 /// that kill the process in between.
 pub fn attach_forever(runtime: &Path, names: &Names, root: Root) -> Result<(), SupervisorError> {
     let runtime = at(runtime, names);
     loop {
         let segment = crate::segment::attach(&runtime, root)?;
-        drop(segment.claim(&live(root.pid, root.start))?);
+        drop(segment.claim(&live(std::process::id(), 0)));
         segment.forget();
     }
 }
 
-/// Returns the name of a session's segment, creating the segment if it does not exist.
+/// Returns the name of a root's segment, creating the segment if it does not exist.
 pub fn attach(runtime: &Path, names: &Names, root: Root) -> Result<String, SupervisorError> {
     let segment = crate::segment::attach(&at(runtime, names), root)?;
     Ok(segment.name().to_owned())
@@ -208,7 +167,7 @@ pub fn be_newer() {
 }
 
 fn at(runtime: &Path, names: &Names) -> RuntimeDir {
-    RuntimeDir::at(runtime.to_owned(), names.table.clone())
+    RuntimeDir::at(runtime.to_owned(), names.noun.clone())
 }
 
 /// Nothing in a test takes this long. The limit turns a defect into a failure instead of a hang.

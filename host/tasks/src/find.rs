@@ -20,7 +20,7 @@ impl Tasks {
     /// Returns the task with this id, beginning of an id (at least four characters), or process id. Tasks of other
     /// sessions are found too, because the user knows their ids.
     pub fn find(&self, text: &str) -> Result<Task, TaskError> {
-        if let Ok(id) = text.parse::<aiw_core::TaskId>() {
+        if let Ok(id) = text.parse::<aiw_core::ProcessId>() {
             return self.get(id);
         }
         let all = self.of_all_sessions()?;

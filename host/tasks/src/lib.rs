@@ -10,7 +10,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use aiw_tasks::{Root, Scope, Tasks};
 //! let home = aiw_home::Home::find()?;
-//! let tasks = Tasks::open(&home, Scope::Session(Root { pid: 4711, start: 0 }))?;
+//! let tasks = Tasks::open(&home, Scope::Root(Root::of(4711)))?;
 //! for task in tasks.list()? {
 //!     eprintln!("{} {} {}", task.id, task.state, task.about.prompt);
 //! }
@@ -29,11 +29,11 @@ pub mod testing;
 #[cfg(unix)]
 pub use aiw_supervisor::memory_file;
 pub use aiw_supervisor::{
-    Follow, FollowFrom, Keep, Labels, Limits, Log, LogEntry, LogPolicy, NamedFile, NewProcess, Outcome, PassedFile,
-    Program, Queue, Root, Scope, State, Stream, WaitMode, memory_path, shim_main,
+    Follow, FollowFrom, Keep, Labels, Log, LogEntry, LogPolicy, NamedFile, NewProcess, Outcome, PassedFile,
+    ProcessKind, Program, Queue, ResourceLimits, Root, Scope, State, Stream, WaitMode, memory_path, shim_main,
 };
 pub use error::TaskError;
 pub use interpreter::{Facts, Interpreter, interpreter};
-pub use names::{INSTANCE_VARIABLE, TASK_VARIABLE};
+pub use names::{INSTANCE_VARIABLE, NOUN, TASK_VARIABLE};
 pub use task::{About, Stopped, Task, Usage, Waited};
 pub use tasks::{MAX_DEPTH, Tasks};

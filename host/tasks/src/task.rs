@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aiw_core::{CliKind, TaskId, TaskOutcome, TaskState, one_line};
+use aiw_core::{CliKind, ProcessId, ProcessOutcome, ProcessState, one_line};
 use aiw_supervisor::{Labels, Record, Supervised};
 use serde::{Deserialize, Serialize};
 
@@ -119,7 +119,7 @@ impl About {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Task {
     /// The id.
-    pub id: TaskId,
+    pub id: ProcessId,
     /// The properties of the task.
     #[serde(flatten)]
     pub about: About,
@@ -128,9 +128,9 @@ pub struct Task {
     /// The process id of the root of the session.
     pub root_pid: u32,
     /// The state of the task.
-    pub state: TaskState,
+    pub state: ProcessState,
     /// How the task ended.
-    pub outcome: Option<TaskOutcome>,
+    pub outcome: Option<ProcessOutcome>,
     /// The CLI's exit code, if it exited.
     pub exit_code: Option<i32>,
     /// The signal that ended the CLI, or that asked it to end.
@@ -154,7 +154,7 @@ pub struct Task {
     /// The number of tasks above it.
     pub depth: u8,
     /// The task directly above it.
-    pub parent: Option<TaskId>,
+    pub parent: Option<ProcessId>,
     /// How long the task may run, in milliseconds.
     pub timeout: Option<u64>,
 }
@@ -162,14 +162,14 @@ pub struct Task {
 impl TryFrom<Supervised> for Task {
     type Error = serde_json::Error;
 
-    fn try_from(Supervised { record, directory, unread, .. }: Supervised) -> Result<Self, Self::Error> {
+    fn try_from(Supervised { record, directory, shown, .. }: Supervised) -> Result<Self, Self::Error> {
         let about = About::of(&record.labels)?;
         let Record { id, state, outcome, exit_code, signal, stopped, started, running_since, ended, note, .. } = record;
         Ok(Self {
             id,
             about,
             pid: record.child.map(|child| child.pid),
-            root_pid: record.root.pid,
+            root_pid: record.root.pid().unwrap_or(0),
             state,
             outcome,
             exit_code,
@@ -178,7 +178,7 @@ impl TryFrom<Supervised> for Task {
             started,
             running_since,
             ended,
-            unread,
+            unread: state == ProcessState::Ended && !shown,
             cwd: record.cwd,
             log: directory.join("log"),
             note,

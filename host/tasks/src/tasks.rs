@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use aiw_core::TaskId;
+use aiw_core::ProcessId;
 use aiw_home::Home;
 use aiw_supervisor::{
     Keep, Log, NewProcess, Processes, Program, Queue, RecordProblem, Scope, Supervised, SupervisorError, WaitMode,
@@ -81,12 +81,12 @@ impl Tasks {
     }
 
     /// Returns one task. A task of another session is found too, because its id was known.
-    pub fn get(&self, id: TaskId) -> Result<Task, TaskError> {
+    pub fn get(&self, id: ProcessId) -> Result<Task, TaskError> {
         task(self.processes.get(id)?)
     }
 
     /// Returns the log of a task.
-    pub fn log(&self, id: TaskId) -> Result<Log, TaskError> {
+    pub fn log(&self, id: ProcessId) -> Result<Log, TaskError> {
         Ok(self.processes.log(id)?)
     }
 
@@ -94,7 +94,7 @@ impl Tasks {
     /// does the work; if the shim is dead, the processes that are left are ended here. A stopped shim is resumed for
     /// this, and a shim that does nothing is killed after 15 s more. A shim that cannot be inspected is asked through
     /// a file, which it sees within 5 s.
-    pub fn stop(&self, id: TaskId, wait: bool) -> Result<Stopped, TaskError> {
+    pub fn stop(&self, id: ProcessId, wait: bool) -> Result<Stopped, TaskError> {
         self.processes.stop(id, wait)?.map(task)
     }
 
@@ -103,7 +103,7 @@ impl Tasks {
     /// removed meanwhile is reported as last known; a task that is named twice is reported once.
     pub fn wait(
         &self,
-        ids: &[TaskId],
+        ids: &[ProcessId],
         mode: WaitMode,
         deadline: Option<Instant>,
         cancelled: &AtomicBool,
@@ -127,23 +127,23 @@ impl Tasks {
 
     /// Marks ended tasks as shown by a report. Other tasks are not changed. A mark that cannot be written, or a task
     /// that is gone, is not an error: what counts is that the report was shown.
-    pub fn mark_read(&self, ids: &[TaskId]) -> Result<(), TaskError> {
-        Ok(self.processes.mark_read(ids)?)
+    pub fn mark_read(&self, ids: &[ProcessId]) -> Result<(), TaskError> {
+        Ok(self.processes.mark_shown(ids)?)
     }
 
     /// Removes the directory of an ended task, or whatever is in its place: a directory with a damaged record that
     /// nobody supervises, or a file, FIFO or socket. A link is refused.
-    pub fn remove(&self, id: TaskId) -> Result<(), TaskError> {
+    pub fn remove(&self, id: ProcessId) -> Result<(), TaskError> {
         Ok(self.processes.remove(id)?)
     }
 
     /// Removes the records and logs of ended tasks that are not to be kept, of all sessions.
-    pub fn prune(&self, keep: Keep) -> Result<Vec<TaskId>, TaskError> {
+    pub fn prune(&self, keep: Keep) -> Result<Vec<ProcessId>, TaskError> {
         Ok(self.processes.prune(keep)?)
     }
 
     /// Returns the ended tasks that [`prune`](Self::prune) would remove.
-    pub fn prunable(&self, keep: Keep) -> Result<Vec<TaskId>, TaskError> {
+    pub fn prunable(&self, keep: Keep) -> Result<Vec<ProcessId>, TaskError> {
         Ok(self.processes.prunable(keep)?)
     }
 
@@ -170,6 +170,6 @@ impl Tasks {
 /// Converts a process to the task that it is.
 fn task(one: Supervised) -> Result<Task, TaskError> {
     let id = one.record.id;
-    let source = |error| SupervisorError::Unreadable { id, source: RecordProblem::Nonsense(error) };
+    let source = |error| SupervisorError::Unreadable { noun: NAMES.noun, id, source: RecordProblem::Nonsense(error) };
     Ok(Task::try_from(one).map_err(source)?)
 }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aiw_core::{CliKind, ProviderName, RoleName, TaskId, TaskOutcome, TaskState};
+use aiw_core::{
+    CliKind, ProcessId as TaskId, ProcessOutcome as TaskOutcome, ProcessState as TaskState, ProviderName, RoleName,
+};
 use aiw_net::{NetError, Policy, Request, Response, Tree};
 use async_trait::async_trait;
 

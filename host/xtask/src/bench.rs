@@ -91,7 +91,7 @@ pub fn run() -> Result<bool> {
         ("aiw-vectors", "meaning", &[]),
         ("aiw-history", "hook", &[]),
         ("aiw-history", "import", &[]),
-        ("aiw-history", "redact", &[]),
+        ("aiw-redact", "figures", &[]),
         ("aiw-history", "figures", &["--", "--messages", &few]),
     ];
     for (package, name, arguments) in benches {

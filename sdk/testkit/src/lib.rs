@@ -26,7 +26,7 @@ mod error;
 mod kit;
 mod played;
 
-pub use aiw_core::{TaskOutcome, TaskState};
+pub use aiw_core::{ProcessOutcome as TaskOutcome, ProcessState as TaskState};
 pub use aiw_extensions::{About, Grants};
 pub use aiw_wasm::capabilities::{Level, StartTask, Task};
 pub use aiw_wasm::market::{

@@ -84,13 +84,14 @@ pub fn indexers(env: &Environment) -> Vec<Pid> {
         has(&read("cmdline"), b"__index") && has(&read("environ"), home.as_bytes())
     };
     let look = || -> Vec<Pid> {
-        let pids = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let pids =
+            fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         pids.filter(is_ours).filter_map(Pid::from_raw).collect()
     };
     // It forks when it starts: the parent may end, and its child come to be, while the list is read.
     let again = |found: Vec<Pid>| match found.is_empty() {
         true => {
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(20));
             look()
         }
         false => found,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aiw_app::ClientSession;
 use aiw_core::ErrorKind;
-use aiw_markets::{Answers, Found, InstallPlan, MarketError, Markets, Missing, Observer, OnConflict, Query};
+use aiw_markets::{Answers, FoundPlugin, InstallPlan, MarketError, Markets, Missing, Observer, OnConflict, Query};
 use aiw_tui::{Ask, Backend, BackendError, Options, Plugin, Preview, Progress, ScreenError, Server};
 
 use crate::commands::plugin::install::preview;
@@ -166,7 +166,7 @@ impl Backend for Domain {
     }
 }
 
-fn plugin(found: &Found) -> Plugin {
+fn plugin(found: &FoundPlugin) -> Plugin {
     let listed = &found.listed;
     let inspection = listed.inspection.as_ref();
     let servers = inspection.into_iter().flat_map(|i| &i.servers).map(|s| Server {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use aiw_history::{Forgot, Found, Import, Meaning, Queue, Store, is_off, unreadable_secrets};
+use aiw_history::{Forgot, FoundTranscripts, Import, Meaning, Queue, Store, is_off};
 use aiw_home::{Home, rfc3339};
 use aiw_setup::HookStatus;
 use schemars::JsonSchema;
@@ -69,9 +69,9 @@ pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
         Some(store) => aiw_history::meaning(home, store)?,
         None => None,
     };
-    let found: Vec<Found> = Import::everything(&places()?).into_iter().chain(Import::given(home)).collect();
-    let transcripts: usize = found.iter().map(Found::len).sum();
-    let unread = found.iter().flat_map(Found::paths).filter(|path| !known.contains(path)).count();
+    let found: Vec<FoundTranscripts> = Import::everything(&places()?).into_iter().chain(Import::given(home)).collect();
+    let transcripts: usize = found.iter().map(FoundTranscripts::len).sum();
+    let unread = found.iter().flat_map(FoundTranscripts::paths).filter(|path| !known.contains(path)).count();
     let skipped = problems.into_iter().map(|problem| HistorySkipped {
         path: problem.path.to_string_lossy().into_owned(),
         reason: problem.reason,
@@ -88,7 +88,7 @@ pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
         transcripts,
         unread,
         skipped: skipped.collect(),
-        unreadable_secrets: unreadable_secrets(home),
+        unreadable_secrets: home.vault().values().1.iter().map(ToString::to_string).collect(),
     };
     output.line(match answer.hooks_installed {
         true => "hooks: installed",

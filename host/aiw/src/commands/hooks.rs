@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use aiw_core::shell_word;
 use aiw_history::{Handled, Hook, Indexer, Report};
-use aiw_home::{Home, HomeError};
-use aiw_setup::{HookPlan, HookScope, HookStatus, HookSummary, Hooks, Places};
+use aiw_home::{CliPlaces, Home, HomeError};
+use aiw_setup::{ClientPlaces, HookPlan, HookScope, HookStatus, HookSummary, Hooks};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -50,7 +50,7 @@ pub async fn run(command: HooksCommand, output: &Output) -> Result<(), Failure> 
 
 pub fn hooks() -> Result<Hooks, Failure> {
     let home = Home::find()?;
-    let places = Places::from_environment().ok_or(HomeError::NoHome)?;
+    let places = ClientPlaces::from_environment().ok_or(HomeError::NoHome)?;
     let ours = ours(&home)?;
     let variables = ours.env.iter().map(|(name, value)| format!("{name}={} ", shell_word(value)));
     let program = variables.collect::<String>() + &shell_word(&ours.command);
@@ -142,7 +142,7 @@ pub fn handle_at_once() -> ExitCode {
 fn queue() -> Option<Handled> {
     let home = Home::find().ok()?;
     let log = |line: String| aiw_history::log(&home, &line);
-    let Some(places) = aiw_history::Places::from_environment() else {
+    let Some(places) = CliPlaces::from_environment() else {
         log("hook: there is no home directory".into());
         return None;
     };
@@ -197,6 +197,6 @@ fn handle(wait: bool, output: &Output) {
 /// Reads what is queued, after whatever another process reads.
 fn waited() -> Result<Report, Failure> {
     let home = Home::find()?;
-    let places = aiw_history::Places::from_environment().ok_or(HomeError::NoHome)?;
+    let places = CliPlaces::from_environment().ok_or(HomeError::NoHome)?;
     Ok(super::intake::indexer(home).run(&places, true)?)
 }

@@ -4,11 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aiw_core::counted;
-use aiw_history::{
-    Import, Indexer, Launch, Places, Redactor, Report, Store, Watch, excluded, give_meaning, is_off, meaning,
-    vault_values,
-};
-use aiw_home::{Home, HomeError};
+use aiw_history::{Import, Indexer, Launch, Report, Store, Watch, excluded, give_meaning, is_off, meaning};
+use aiw_home::{CliPlaces, Home, HomeError};
 use aiw_tasks::{About, Scope, Task, Tasks};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -38,19 +35,18 @@ pub struct HistoryImport {
     pub took_ms: u64,
 }
 
-pub fn places() -> Result<Places, Failure> {
-    Ok(Places::from_environment().ok_or(HomeError::NoHome)?)
+pub fn places() -> Result<CliPlaces, Failure> {
+    Ok(CliPlaces::from_environment().ok_or(HomeError::NoHome)?)
 }
 
-/// The indexer of a home, which knows what is secret, and how tasks were run.
+/// The indexer of a home, which knows how tasks were run.
 pub fn indexer(home: Home) -> Indexer {
     let tasks = Tasks::open(&home, Scope::All).and_then(|tasks| tasks.list()).unwrap_or_default();
     let launch = |task: Task| {
         let About { session, provider, isolated, .. } = task.about;
         Some((session?, Launch { provider, isolated }))
     };
-    let (launches, values) = (tasks.into_iter().filter_map(launch).collect(), vault_values(&home));
-    Indexer::new(home, values).with_launches(launches)
+    Indexer::new(home).with_launches(tasks.into_iter().filter_map(launch).collect())
 }
 
 fn answer(report: &Report, begun: Instant) -> HistoryImport {
@@ -163,8 +159,7 @@ pub async fn watch(home: Home, interval: u64, once: bool, output: &Output) -> Re
 }
 
 pub fn todos(home: &Home, session: Option<&str>, output: &Output) -> Result<(), Failure> {
-    let redactor = Redactor::of(home)?;
-    let found = aiw_history::todos(home, &places()?, session, &redactor)?;
+    let found = aiw_history::todos(home, &places()?, session)?;
     output.line(format!("session {}", found.session));
     let rows = found.todos.iter().map(|todo| vec![todo.id.clone(), todo.status.clone(), todo.content.clone()]);
     output.table(&["ID", "STATUS", "WHAT"], &rows.collect::<Vec<_>>());

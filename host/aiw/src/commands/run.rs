@@ -15,7 +15,7 @@ use aiw_app::{current_dir, own_path};
 use aiw_core::{CliKind, ErrorKind, shell_word};
 use aiw_launch::{MAX_PROMPT_BYTES, OwnServer, Place, Prepared, RunRequest, TaskDetails, Text};
 use aiw_providers::Decision;
-use aiw_tasks::{FollowFrom, Limits, LogEntry, Outcome, State, Stream, Task, Tasks};
+use aiw_tasks::{FollowFrom, LogEntry, Outcome, ResourceLimits, State, Stream, Task, Tasks};
 use serde_json::json;
 
 use self::progress::LiveLine;
@@ -147,7 +147,7 @@ fn request(cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -> Result<RunR
         prompt,
         env,
         timeout: args.timeout,
-        limits: Limits { memory: args.memory, cpu_percent: args.cpu },
+        limits: ResourceLimits { memory: args.memory, cpu_percent: args.cpu },
         model: args.model.clone(),
         permission: args.permission,
         // `--explain` starts nothing.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use aiw_home::{Home, HomeError, user_home};
 use aiw_launch::Search;
-use aiw_setup::{Client, ClientSummary, Options, Ours, Places, Plan, Scope, Setup};
+use aiw_setup::{Client, ClientPlaces, ClientSummary, Options, Ours, Plan, Scope, Setup};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -29,7 +29,7 @@ pub struct SetupAnswer {
 
 pub async fn run(args: SetupArgs, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
-    let places = Places::from_environment().ok_or(HomeError::NoHome)?;
+    let places = ClientPlaces::from_environment().ok_or(HomeError::NoHome)?;
     let ours = ours(&home)?;
     let scope = scope(&args)?;
     let named: Vec<&'static Client> = args.clients.iter().filter_map(|id| aiw_setup::client(id)).collect();
@@ -128,7 +128,7 @@ fn scope(args: &SetupArgs) -> Result<Scope, Failure> {
 }
 
 /// The clients that are on this machine.
-fn installed(home: &Home, places: &Places, scope: &Scope) -> Result<Vec<&'static Client>, Failure> {
+fn installed(home: &Home, places: &ClientPlaces, scope: &Scope) -> Result<Vec<&'static Client>, Failure> {
     let clis = aiw_launch::detect(&Search::from_environment(), Some(home));
     let clis: Vec<_> = clis.iter().filter(|cli| cli.path.is_some()).map(|cli| cli.kind).collect();
     let fits = |client: &&&'static Client| {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use aiw_core::{ErrorKind, TaskId, one_line};
+use aiw_core::{ErrorKind, ProcessId, one_line};
 use aiw_home::{Home, rfc3339};
 use aiw_launch::{
     LogLine, Place, RootKind, TaskDetails, TaskSummary, Text, TextLine, WaitedTask, duration, resume, resume_words,
@@ -90,14 +90,14 @@ pub fn run(command: TaskCommand, output: &Output) -> Result<(), Failure> {
 fn tasks(home: &Home, all: bool) -> Result<Tasks, Failure> {
     let session = if all { None } else { Some(aiw_launch::session()) };
     let scope = match session {
-        Some(session) if session.kind != RootKind::Session || session.task.is_some() => Scope::Session(session.root),
+        Some(session) if session.kind != RootKind::Session || session.task.is_some() => Scope::Root(session.root),
         _ => Scope::All,
     };
     Ok(Tasks::open(home, scope)?)
 }
 
 /// The task that this command runs in, and those above it: they end after it.
-fn own(tasks: &Tasks) -> Vec<TaskId> {
+fn own(tasks: &Tasks) -> Vec<ProcessId> {
     let mut own = Vec::new();
     let mut next = aiw_launch::session().task;
     while let Some(id) = next.filter(|id| !own.contains(id)) {
@@ -449,9 +449,9 @@ struct Live {
     drawn: usize,
     shown: bool,
     /// The states that were seen last.
-    states: BTreeMap<TaskId, State>,
+    states: BTreeMap<ProcessId, State>,
     /// The tasks, those that changed last first.
-    order: Vec<TaskId>,
+    order: Vec<ProcessId>,
 }
 
 impl Live {
@@ -524,7 +524,7 @@ pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
     } else {
         named(&tasks, &args.ids)?
     };
-    let ids: Vec<TaskId> = wanted.iter().map(|task| task.id).collect();
+    let ids: Vec<ProcessId> = wanted.iter().map(|task| task.id).collect();
     if ids.is_empty() {
         output.line("no tasks to wait for");
         output.answer(Wait { tasks: Vec::new(), done: true });
@@ -599,7 +599,7 @@ mod tests {
 
     fn task(number: u64, state: State) -> Task {
         Task {
-            id: TaskId::from_number(number),
+            id: ProcessId::from_number(number),
             about: aiw_tasks::About::new(aiw_core::CliKind::Codex, "default", format!("task {number}")),
             pid: None,
             root_pid: 1,

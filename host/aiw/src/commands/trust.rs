@@ -7,7 +7,7 @@ use aiw_core::{one_line, shell_word};
 use aiw_home::{Home, HomeError, Project, TrustSettings, read_unlinked};
 use aiw_launch::{RoleSource, Roles};
 use aiw_routing::MAX_FILE;
-use aiw_servers::{Found, PROJECT_FILE, Scope, in_file, visible};
+use aiw_servers::{FoundServer, PROJECT_FILE, Scope, in_file, visible};
 use serde_json::json;
 
 use super::suspicious;
@@ -36,7 +36,7 @@ struct Servers {
     file: PathBuf,
     bytes: Vec<u8>,
     /// Or why the file can't be used, as the end of a sentence about it.
-    found: Result<Vec<Found>, String>,
+    found: Result<Vec<FoundServer>, String>,
 }
 
 async fn add(home: &Home, directory: Option<PathBuf>, yes: bool, output: &Output) -> Result<(), Failure> {
@@ -109,7 +109,7 @@ fn servers(directory: &Path) -> Result<Option<Servers>, Failure> {
         Ok(declared) if declared.len() > MOST_SERVERS => {
             Err(format!("declares {} servers, more than {MOST_SERVERS}", declared.len()))
         }
-        declared => declared.map(|declared| Found::all(Scope::Project, declared)),
+        declared => declared.map(|declared| FoundServer::all(Scope::Project, declared)),
     };
     Ok(Some(Servers { file, bytes, found }))
 }

@@ -10,7 +10,7 @@ use super::log::FileLog;
 use super::meaning::{ComponentModel, ComponentVectors};
 
 /// The state that all components of a process share, whoever calls them.
-pub(crate) struct Shared {
+pub(crate) struct SharedByComponents {
     home: Home,
     client: Client,
     trees: Trees,
@@ -18,7 +18,7 @@ pub(crate) struct Shared {
     vectors: Arc<ComponentVectors>,
 }
 
-impl Shared {
+impl SharedByComponents {
     pub(crate) fn new(home: &Home, client: Client, trees: Trees) -> Self {
         let (model, vectors) = (ComponentModel::new(home.clone()), ComponentVectors::new(home.clone()));
         Self { home: home.clone(), client, trees, model: Arc::new(model), vectors: Arc::new(vectors) }

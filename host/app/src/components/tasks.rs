@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use aiw_core::{ErrorKind, TaskId, one_line};
+use aiw_core::{ErrorKind, ProcessId, one_line};
 use aiw_launch::RunRequest;
 use aiw_tasks::{Tasks as Table, WaitMode};
 use aiw_wasm::Refusal;
@@ -60,11 +60,11 @@ impl Tasks for SessionTasks {
         Ok(tasks.into_iter().rev().map(convert).collect())
     }
 
-    async fn get(&self, id: TaskId) -> Result<Task, Refused> {
+    async fn get(&self, id: ProcessId) -> Result<Task, Refused> {
         self.with(move |table| table.get(id)).await.map(convert)
     }
 
-    async fn wait(&self, id: TaskId, time: Duration) -> Result<Task, Refused> {
+    async fn wait(&self, id: ProcessId, time: Duration) -> Result<Task, Refused> {
         let cancelled = Arc::new(AtomicBool::new(false));
         // A call that is given up must not leave a thread that waits on.
         let _cancel = CancelOnDrop(cancelled.clone());

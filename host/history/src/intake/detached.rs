@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use aiw_core::TaskId;
-use aiw_home::{Home, HomeError, PLACES};
+use aiw_home::{CliPlaces, Home, HomeError, PLACES, TASK_VARIABLE};
 
 use super::exclude::is_off;
 use super::indexer::{Indexer, is_taken, lock_path};
@@ -15,8 +14,7 @@ use super::log::log;
 use super::meaning::{give_meaning, is_left_undone};
 use super::queue::Queue;
 use super::renew::is_outdated;
-use crate::readers::Places;
-use crate::{HistoryError, Store};
+use crate::{Cli, HistoryError, Store};
 
 /// The words after which `aiw` becomes the indexer.
 const ARGUMENTS: [&str; 2] = ["history", "__index"];
@@ -43,7 +41,7 @@ impl Indexer {
 
         // If it is at work, it looks for requests once more before it ends. Where that can't be known, one too many
         // ends at once.
-        if std::env::var_os(TaskId::VARIABLE).is_some() || is_at_work(home) {
+        if std::env::var_os(TASK_VARIABLE).is_some() || is_at_work(home) {
             return Ok(());
         }
         let mut command = Command::new(aiw);
@@ -77,17 +75,17 @@ impl Indexer {
     /// Has the sessions taken in that hooks asked for, as far as that takes no longer than two seconds. Returns how many
     /// still wait.
     pub fn catch_up<E: Display>(home: &Home, aiw: impl FnOnce() -> Result<PathBuf, E>) -> usize {
-        let Some(places) = Places::from_environment() else { return 0 };
+        let Some(places) = CliPlaces::from_environment() else { return 0 };
         let queue = Queue::of(home);
         let begun = Instant::now();
-        let mut left = queue.sessions(&places.claude);
+        let mut left = queue.sessions(places.directory(Cli::Claude));
         if left == 0 || is_off() {
             return left;
         }
         Self::start_unwatched(home, aiw);
         while left > 0 && begun.elapsed() < CATCH_UP {
             std::thread::sleep(Duration::from_millis(20));
-            left = queue.sessions(&places.claude);
+            left = queue.sessions(places.directory(Cli::Claude));
             // Not before: looking for it could keep it from beginning.
             if begun.elapsed() > BEGINNING && !is_at_work(home) {
                 break;
@@ -127,7 +125,7 @@ pub fn detached_main(
     if !matches!(aiw_supervisor::detach(), Ok(true)) {
         return true;
     }
-    let (Ok(home), Some(places)) = (Home::find(), Places::from_environment()) else { return true };
+    let (Ok(home), Some(places)) = (Home::find(), CliPlaces::from_environment()) else { return true };
     // Whoever works at this machine comes first.
     let _ = rustix::process::nice(19);
     let indexer = indexer(home.clone());

@@ -4,13 +4,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use aiw_core::ProviderName;
-use aiw_home::Home;
+use aiw_home::{CliPlaces, Home};
 use serde_json::Value;
 
 use super::exclude::{Exclusions, is_off};
 use super::files::{below, open_beneath};
 use super::queue::{Queue, Request};
-use crate::readers::{self, Places};
+use crate::readers;
 use crate::{Cli, HistoryError};
 
 /// The longest input of a hook that is read.
@@ -66,7 +66,7 @@ impl Hook {
     }
 
     /// Queues what is to be read.
-    pub fn handle(&self, home: &Home, places: &Places) -> Result<Handled, HistoryError> {
+    pub fn handle(&self, home: &Home, places: &CliPlaces) -> Result<Handled, HistoryError> {
         if !EVENTS.contains(&self.event.as_str()) {
             return Ok(Handled::Ignored(format!(
                 "`{}` is not an event that is waited for",
@@ -85,9 +85,9 @@ impl Hook {
             return Ok(Handled::Ignored("the project is excluded".into()));
         }
         let provider = std::env::var(ProviderName::VARIABLE).ok().and_then(|name| name.parse().ok());
-        let root = places.claude.clone();
+        let root = places.directory(Cli::Claude).to_owned();
         let mut request = Request { cli: Cli::Claude, root, path: None, refused: None, provider };
-        let handled = match self.check(&places.claude) {
+        let handled = match self.check(places.directory(Cli::Claude)) {
             Ok(path) => {
                 request.path = Some(path);
                 Handled::Queued(self.transcript.clone())

@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aiw_home::Home;
+use aiw_home::{CliPlaces, Home};
 
 use super::files::{Entry, below, walk};
 use super::scan::string_at;
 use super::take::{Intake, Report};
-use crate::readers::{self, Places, Sessions};
+use crate::readers::{self, Sessions};
 use crate::{Cli, HistoryError};
 
 /// Transcripts of one CLI below one directory.
-pub struct Found {
+pub struct FoundTranscripts {
     sessions: &'static dyn Sessions,
     root: PathBuf,
     entries: Vec<Entry>,
@@ -20,7 +20,7 @@ pub struct Found {
     names: Arc<[String]>,
 }
 
-impl Found {
+impl FoundTranscripts {
     /// Returns the CLI that writes them.
     pub fn cli(&self) -> Cli {
         self.sessions.cli()
@@ -76,22 +76,23 @@ pub struct Import;
 
 impl Import {
     /// All transcripts in the CLIs' own directories.
-    pub fn everything(places: &Places) -> Vec<Found> {
-        let all = readers::all().into_iter().map(|sessions| Found::of(sessions, sessions.root(places)));
+    pub fn everything(places: &CliPlaces) -> Vec<FoundTranscripts> {
+        let all =
+            readers::all().into_iter().map(|sessions| FoundTranscripts::of(sessions, places.directory(sessions.cli())));
         all.filter(|found| !found.is_empty()).collect()
     }
 
     /// All transcripts in directories that aiw gave to CLIs.
-    pub fn given(home: &Home) -> Vec<Found> {
+    pub fn given(home: &Home) -> Vec<FoundTranscripts> {
         let of = |sessions: &'static dyn Sessions| {
-            readers::given_roots(home, sessions.cli()).into_iter().map(|root| Found::of(sessions, &root))
+            home.given(sessions.cli()).into_iter().map(|given| FoundTranscripts::of(sessions, &given.path))
         };
         readers::all().into_iter().flat_map(of).filter(|found| !found.is_empty()).collect()
     }
 
     /// The transcripts at a path: a file, or a directory with all below it. Where they are in a CLI's own directory,
     /// they are that CLI's; elsewhere, what is in them tells.
-    pub fn at(path: &Path, places: &Places, home: &Home) -> Result<Vec<Found>, HistoryError> {
+    pub fn at(path: &Path, places: &CliPlaces, home: &Home) -> Result<Vec<FoundTranscripts>, HistoryError> {
         let refuse = |reason: &str| HistoryError::NoTranscript { path: path.to_owned(), reason: reason.to_owned() };
         let absolute = std::path::absolute(path).map_err(|e| refuse(&e.to_string()))?;
         let meta = std::fs::symlink_metadata(&absolute).map_err(|e| refuse(&format!("can't be read: {e}")))?;
@@ -101,11 +102,12 @@ impl Import {
         for (sessions, root) in readers::all().into_iter().flat_map(roots) {
             let is_own = absolute == root || std::fs::canonicalize(&root).is_ok_and(|real| real == absolute);
             if is_own {
-                return Ok(vec![Found::of(sessions, &root)]);
+                return Ok(vec![FoundTranscripts::of(sessions, &root)]);
             }
             let Some(inner) = below(&root, &absolute) else { continue };
             let start = format!("{inner}/");
-            let found = Found::of(sessions, &root).only(|entry| entry.path == inner || entry.path.starts_with(&start));
+            let found = FoundTranscripts::of(sessions, &root)
+                .only(|entry| entry.path == inner || entry.path.starts_with(&start));
             if !found.is_empty() {
                 return Ok(vec![found]);
             }
@@ -123,7 +125,7 @@ impl Import {
             let is_of = |entry: &&Entry| kind(&root.join(&entry.path)) == Some(cli);
             let own: Vec<Entry> = entries.iter().filter(|entry| entry.is_regular).filter(is_of).cloned().collect();
             if !own.is_empty() {
-                found.push(Found::new(readers::of(cli), root.clone(), own));
+                found.push(FoundTranscripts::new(readers::of(cli), root.clone(), own));
             }
         }
         match found.is_empty() {
@@ -167,7 +169,7 @@ fn kind(path: &Path) -> Option<Cli> {
 /// Takes in transcripts, and says how many bytes are done.
 pub(crate) fn take_all(
     intake: &mut Intake<'_>,
-    found: &Found,
+    found: &FoundTranscripts,
     report: &mut Report,
     observe: &mut dyn FnMut(u64, u64),
 ) -> Result<(), HistoryError> {

@@ -5,16 +5,16 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aiw_home::{Home, HomeError, lock_within};
+use aiw_home::{CliPlaces, Home, HomeError, lock_within};
 
 use super::exclude::Exclusions;
-use super::import::{self, Found, Import};
+use super::import::{self, FoundTranscripts, Import};
 use super::launched;
 use super::queue::{Queue, Request};
 use super::renew::renew;
 use super::running;
 use super::take::{Intake, Report};
-use crate::readers::{self, Launch, Places, Sessions};
+use crate::readers::{self, Launch, Sessions};
 use crate::{Cli, HistoryError, Store};
 
 /// How long those who were told to wait for the indexer do.
@@ -26,8 +26,6 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Indexes transcripts of a home, one process at a time.
 pub struct Indexer {
     home: Home,
-    /// The values in the vault, which are not stored.
-    values: Vec<String>,
     /// How aiw ran the CLIs of sessions.
     launches: HashMap<String, Launch>,
 }
@@ -62,9 +60,9 @@ pub(crate) struct Turn {
 }
 
 impl Indexer {
-    /// An indexer of a home. `values` are those in the vault.
-    pub fn new(home: Home, values: Vec<String>) -> Self {
-        Self { home, values, launches: HashMap::new() }
+    /// An indexer of a home.
+    pub fn new(home: Home) -> Self {
+        Self { home, launches: HashMap::new() }
     }
 
     /// Also notes how aiw ran the CLIs of sessions, as its tasks know it. Where a session itself tells, that counts.
@@ -85,10 +83,10 @@ impl Indexer {
     }
 
     /// An intake that knows which sessions are private now.
-    pub(crate) fn intake<'a>(&self, store: &'a Store, places: &Places) -> Result<Intake<'a>, HistoryError> {
+    pub(crate) fn intake<'a>(&self, store: &'a Store, places: &CliPlaces) -> Result<Intake<'a>, HistoryError> {
         Exclusions::settle(&self.home);
         running::note_private(&self.home, places);
-        Intake::new(store, &self.home, places, &self.values)
+        Intake::new(store, &self.home, places)
     }
 
     /// Takes the turn to index; none if another process has it for longer than `patience`.
@@ -107,7 +105,7 @@ impl Indexer {
 
     /// Reads what hooks asked for, until nothing is left. If another process does so already, there is nothing to do,
     /// unless `wait` asks to be sure that it was done.
-    pub fn run(&self, places: &Places, wait: bool) -> Result<Report, HistoryError> {
+    pub fn run(&self, places: &CliPlaces, wait: bool) -> Result<Report, HistoryError> {
         let queue = Queue::of(&self.home);
         let mut report = Report::default();
         let mut done = Done::default();
@@ -124,7 +122,7 @@ impl Indexer {
             self.settle(places, &store, &mut intake, &mut report)?;
             drop(turn);
             // A hook that came since found the lock taken, and started nothing.
-            if queue.waiting(&places.claude).iter().any(|(file, _)| !done.stuck.contains(file)) {
+            if queue.waiting(places.directory(Cli::Claude)).iter().any(|(file, _)| !done.stuck.contains(file)) {
                 continue;
             }
             if !std::mem::take(&mut may_wait) || done.read.is_empty() {
@@ -141,8 +139,8 @@ impl Indexer {
     /// Takes in all these transcripts. `observe` is told how many bytes are done, and of how many.
     pub fn import(
         &self,
-        found: &[Found],
-        places: &Places,
+        found: &[FoundTranscripts],
+        places: &CliPlaces,
         observe: &mut dyn FnMut(u64, u64),
     ) -> Result<Report, HistoryError> {
         let _turn = self.wait_for_turn()?;
@@ -150,7 +148,7 @@ impl Indexer {
         let mut report = Report::default();
         self.rebuild(&store, places, &mut report)?;
         let mut intake = self.intake(&store, places)?;
-        let total: u64 = found.iter().map(Found::bytes).sum();
+        let total: u64 = found.iter().map(FoundTranscripts::bytes).sum();
         let mut done = 0;
         for found in found {
             let before = done;
@@ -166,7 +164,7 @@ impl Indexer {
     /// Brings the store up to date, and notes how aiw ran the CLIs of sessions of which nothing else tells.
     fn settle(
         &self,
-        places: &Places,
+        places: &CliPlaces,
         store: &Store,
         intake: &mut Intake<'_>,
         report: &mut Report,
@@ -184,7 +182,7 @@ impl Indexer {
     /// Reads also what hooks asked for, for whom there is no indexer where the last one failed.
     pub(crate) fn drain(
         &self,
-        places: &Places,
+        places: &CliPlaces,
         store: &Store,
         intake: &mut Intake<'_>,
         report: &mut Report,
@@ -199,7 +197,7 @@ impl Indexer {
     }
 
     /// Reads all transcripts again if the store was damaged.
-    pub(crate) fn rebuild(&self, store: &Store, places: &Places, report: &mut Report) -> Result<(), HistoryError> {
+    pub(crate) fn rebuild(&self, store: &Store, places: &CliPlaces, report: &mut Report) -> Result<(), HistoryError> {
         if !store.must_rebuild()? {
             return Ok(());
         }
@@ -214,15 +212,18 @@ impl Indexer {
 /// Carries out requests until none is left but those that can't be removed.
 fn drain(
     queue: &Queue,
-    places: &Places,
+    places: &CliPlaces,
     store: &Store,
     intake: &mut Intake<'_>,
     done: &mut Done,
     report: &mut Report,
 ) -> Result<(), HistoryError> {
     loop {
-        let waiting: Vec<_> =
-            queue.waiting(&places.claude).into_iter().filter(|(file, _)| !done.stuck.contains(file)).collect();
+        let waiting: Vec<_> = queue
+            .waiting(places.directory(Cli::Claude))
+            .into_iter()
+            .filter(|(file, _)| !done.stuck.contains(file))
+            .collect();
         if waiting.is_empty() {
             return Ok(());
         }

@@ -7,14 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use aiw_home::{Home, created};
+use aiw_home::{CliPlaces, Home, created};
+use aiw_redact::rules::Redactor;
 
 use super::exclude::{Exclusions, keep_private};
 use super::files::{open_beneath, read_small, walk};
 use super::head::read_head;
 use super::lines::{Line, Lines, MAX_LINE};
-use crate::readers::{self, Places, Sessions, Transcript};
-use crate::redact::Redactor;
+use crate::readers::{self, Sessions, Transcript};
 use crate::{Cli, HistoryError, Message};
 
 /// The largest document that is read as a whole.
@@ -25,7 +25,7 @@ const MIN_TEXT: usize = 40;
 /// The messages of private sessions, read from their transcripts when they are needed.
 #[derive(Debug)]
 pub(super) struct PrivateTalk {
-    places: Places,
+    places: CliPlaces,
     home: Home,
     read: Vec<(Cli, Said)>,
 }
@@ -35,7 +35,7 @@ pub(super) struct PrivateTalk {
 pub(super) struct Said(HashMap<u64, Option<SystemTime>>);
 
 impl PrivateTalk {
-    pub(super) fn new(places: Places, home: Home) -> Self {
+    pub(super) fn new(places: CliPlaces, home: Home) -> Self {
         Self { places, home, read: Vec::new() }
     }
 
@@ -145,7 +145,7 @@ fn each_message(
 /// Keeps the sessions of a CLI out of the history in which something was said since a time, in a directory. Not every CLI
 /// says which session it is in, so those that others had there at that time are among them.
 pub fn keep_private_since(home: &Home, cli: Cli, directory: &Path, since: SystemTime) -> Result<(), HistoryError> {
-    let Some(places) = Places::from_environment() else { return Ok(()) };
+    let Some(places) = CliPlaces::from_environment() else { return Ok(()) };
     let (sessions, redactor) = (readers::of(cli), Arc::new(Redactor::new(&[])?));
     let begun = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
     let is_since = |time: i64| u128::try_from(time).is_ok_and(|time| time >= begun);

@@ -4,21 +4,21 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
-use aiw_home::{Home, HomeError};
+use aiw_home::{CliPlaces, Home, HomeError};
+use aiw_redact::rules::{Redactor, VERSION};
 
 use super::exclude::Exclusions;
-use super::import::{self, Found};
+use super::import::{self, FoundTranscripts};
 use super::take::{Intake, Report};
-use crate::readers::{self, Places};
-use crate::redact::Redactor;
-use crate::{Cli, Forgot, HistoryError, RULES, Store};
+use crate::readers;
+use crate::{Cli, Forgot, HistoryError, Store};
 
 /// How many texts are looked at at once.
 const TEXTS: usize = 1000;
 
 /// The number of the rules about secrets that a home asks for.
 fn rules(home: &Home) -> Result<i64, HomeError> {
-    Ok(RULES ^ i64::from(home.settings()?.history()?.is_strict))
+    Ok(VERSION ^ i64::from(home.settings()?.history()?.is_strict))
 }
 
 /// Whether there are texts that have not gone through today's rules about secrets.
@@ -30,7 +30,7 @@ pub fn is_outdated(home: &Home, store: &Store) -> Result<bool, HistoryError> {
 /// than an older aiw has stored.
 pub(super) fn renew(
     home: &Home,
-    places: &Places,
+    places: &CliPlaces,
     store: &Store,
     intake: &mut Intake<'_>,
     report: &mut Report,
@@ -48,7 +48,8 @@ pub(super) fn renew(
             continue;
         }
         for root in readers::roots(places, home, cli) {
-            let found = Found::of(sessions, &root).only(|entry| unread.contains(&(cli, root.join(&entry.path))));
+            let found =
+                FoundTranscripts::of(sessions, &root).only(|entry| unread.contains(&(cli, root.join(&entry.path))));
             import::take_all(intake, &found, report, &mut |_, _| {})?;
         }
     }

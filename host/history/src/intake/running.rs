@@ -5,14 +5,14 @@
 
 use std::path::Path;
 
-use aiw_home::{HISTORY_VARIABLE, Home, read_capped};
+use aiw_home::{CLAUDE_RUNNING, CliPlaces, HISTORY_VARIABLE, Home, read_capped};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::exclude::{Exclusions, is_word_for_off};
 use super::files::{read_small, walk};
 use crate::Cli;
-use crate::readers::{self, Places};
+use crate::readers;
 
 /// The most bytes of variables that are read.
 const MAX_VARIABLES: u64 = 8 << 20;
@@ -30,9 +30,10 @@ struct Running {
 }
 
 /// Notes which of the sessions that are running are private, before anything of them is read.
-pub(super) fn note_private(home: &Home, places: &Places) {
+pub(super) fn note_private(home: &Home, places: &CliPlaces) {
     let roots = readers::roots(places, home, Cli::Claude);
-    for (root, entry) in roots.iter().flat_map(|root| walk(root, &["sessions"]).into_iter().map(move |e| (root, e))) {
+    for (root, entry) in roots.iter().flat_map(|root| walk(root, &[CLAUDE_RUNNING]).into_iter().map(move |e| (root, e)))
+    {
         let bytes = entry.is_regular.then(|| read_small(root, &entry.path, 64 << 10)).flatten();
         let Some(running) = bytes.and_then(|bytes| serde_json::from_slice::<Running>(&bytes).ok()) else { continue };
         let (Some(process), Some(session)) = (running.pid.as_u64(), running.session_id.as_str()) else { continue };
@@ -76,8 +77,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path().join("aiw"));
         let at = |name: &str| dir.path().join(name);
-        let places = Places { claude: at("claude"), codex: at("codex"), gemini: at("gemini") };
-        std::fs::create_dir_all(at("claude/sessions")).unwrap();
+        let places = CliPlaces::of(|name| (name == "HOME").then(|| dir.path().to_owned())).unwrap();
+        std::fs::create_dir_all(at(".claude/sessions")).unwrap();
         let mut children = Vec::new();
         for value in ["off", "on"] {
             let mut command = Command::new("sleep");
@@ -101,7 +102,7 @@ mod tests {
             ("7.json", "{".to_owned()),
             ("8.json", r#"{"pid":4294967295,"sessionId":"gone"}"#.to_owned()),
         ] {
-            std::fs::write(at("claude/sessions").join(name), text).unwrap();
+            std::fs::write(at(".claude/sessions").join(name), text).unwrap();
         }
         note_private(&home, &places);
         for mut child in children {

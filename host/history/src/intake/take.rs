@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use aiw_home::{Home, created};
+use aiw_home::{CliPlaces, Home, created};
+use aiw_redact::rules::Redactor;
 
 use super::exclude::Exclusions;
 use super::files::{Opened, Refusal, open_beneath, read_small};
@@ -16,8 +17,7 @@ use super::head::{Head, read_head};
 use super::lines::{Line, Lines, MAX_LINE};
 use super::private::PrivateTalk;
 use super::scan::string_at;
-use crate::readers::{self, Launch, Places, Reader, Sessions, Transcript};
-use crate::redact::Redactor;
+use crate::readers::{self, Launch, Reader, Sessions, Transcript};
 use crate::{Cli, HistoryError, Message, Progress, Store};
 
 /// The largest document that is read as a whole.
@@ -62,6 +62,12 @@ impl Report {
     }
 }
 
+/// Returns what takes secrets out of the texts of a home: it knows the values in the vault that can be read, and is as
+/// strict as the settings say.
+pub fn redactor(home: &Home) -> Result<Redactor, HistoryError> {
+    Ok(Redactor::new(&home.vault().values().0)?.strict(home.settings()?.history()?.is_strict))
+}
+
 /// Takes in transcripts.
 pub struct Intake<'a> {
     store: &'a Store,
@@ -75,10 +81,9 @@ pub struct Intake<'a> {
 }
 
 impl<'a> Intake<'a> {
-    /// An intake into a store. `values` are those in the vault.
-    pub fn new(store: &'a Store, home: &Home, places: &Places, values: &[String]) -> Result<Self, HistoryError> {
-        let is_strict = home.settings()?.history()?.is_strict;
-        let redactor = Arc::new(Redactor::new(values)?.strict(is_strict));
+    /// An intake into a store.
+    pub fn new(store: &'a Store, home: &Home, places: &CliPlaces) -> Result<Self, HistoryError> {
+        let redactor = Arc::new(redactor(home)?);
         // Without them, sessions are read all the same.
         let providers = home.providers().map_or_else(|_| Vec::new(), |file| file.providers().to_vec());
         let providers = providers.into_iter().filter_map(|one| Some((one.id?, one.name.to_string()))).collect();

@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use aiw_home::Home;
+use aiw_home::{CliPlaces, Home};
 use serde_json::{Value, json};
 
 use super::files::open_beneath;
@@ -16,9 +16,9 @@ use super::indexer::Indexer;
 use super::queue::{Queue, Request};
 use super::take::Report;
 use super::{Handled, Hook, Import, Watch, todos};
-use crate::readers::{self, Places, Transcript};
-use crate::redact::Redactor;
+use crate::readers::{self, Transcript};
 use crate::{Cli, Message, Progress, Role, Store};
+use aiw_redact::rules::Redactor;
 
 const S1: &str = "11111111-1111-4111-8111-111111111111";
 const S2: &str = "22222222-2222-4222-8222-222222222222";
@@ -373,21 +373,20 @@ fn geminis_talk_is_the_same_as_lines_and_as_a_document() {
 struct World {
     dir: tempfile::TempDir,
     home: Home,
-    places: Places,
+    places: CliPlaces,
 }
 
 impl World {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let at = |name: &str| dir.path().join(name);
-        let places = Places { claude: at("claude"), codex: at("codex"), gemini: at("gemini") };
-        let home = Home::at(at("aiw"));
-        fs::create_dir_all(places.claude.join("projects/-srv-p")).unwrap();
+        let places = CliPlaces::of(|name| (name == "HOME").then(|| dir.path().to_owned())).unwrap();
+        let home = Home::at(dir.path().join("aiw"));
+        fs::create_dir_all(places.directory(Cli::Claude).join("projects/-srv-p")).unwrap();
         Self { home, places, dir }
     }
 
     fn transcript(&self, session: &str) -> PathBuf {
-        self.places.claude.join(format!("projects/-srv-p/{session}.jsonl"))
+        self.places.directory(Cli::Claude).join(format!("projects/-srv-p/{session}.jsonl"))
     }
 
     fn write(&self, session: &str, values: &[Value]) {
@@ -400,7 +399,7 @@ impl World {
     }
 
     fn indexer(&self) -> Indexer {
-        Indexer::new(self.home.clone(), Vec::new())
+        Indexer::new(self.home.clone())
     }
 
     /// Runs a session's hook, and the indexer after it.
@@ -466,7 +465,7 @@ fn what_a_killed_indexer_had_not_read_yet_is_read() {
     // As it is after the first batch.
     let (path, half) = (format!("projects/-srv-p/{S1}.jsonl"), lines(&all[..1000]));
     let (messages, _) = read(Cli::Claude, &path, &half);
-    let opened = open_beneath(&world.places.claude, &path).unwrap();
+    let opened = open_beneath(world.places.directory(Cli::Claude), &path).unwrap();
     let offset = half.len() as u64;
     let progress = Progress {
         offset,
@@ -510,7 +509,7 @@ fn a_fork_adds_only_what_is_its_own() {
     world.write(S2, &copies);
     assert_eq!(world.hook(S2).stored, 1);
     let other = World::new();
-    fs::create_dir_all(other.places.claude.join("projects/-srv-p")).unwrap();
+    fs::create_dir_all(other.places.directory(Cli::Claude).join("projects/-srv-p")).unwrap();
     other.write(S1, &[user(S1, "u1", "first")]);
     other.write(S2, &copies);
     assert_eq!(other.import().stored, 3);
@@ -531,7 +530,7 @@ fn what_was_said_in_private_stays_so_in_a_fork() {
         timed(S1, "u2", 3, "yes"),
     ];
     world.write(S1, &private);
-    let agents = world.places.claude.join(format!("projects/-srv-p/{S1}/subagents"));
+    let agents = world.places.directory(Cli::Claude).join(format!("projects/-srv-p/{S1}/subagents"));
     fs::create_dir_all(&agents).unwrap();
     fs::write(agents.join("agent-x.jsonl"), lines(&[timed(S1, "x1", 4, "subtask of the private session")])).unwrap();
     super::exclude::Exclusions::make_private(&world.home, S1).unwrap();
@@ -593,7 +592,7 @@ fn a_line_without_a_directory_belongs_to_where_its_session_began() {
             line(S1, "u4", Some("/srv/p"), "gone elsewhere"),
         ],
     );
-    let agents = world.places.claude.join(format!("projects/-srv-p/{S1}/subagents"));
+    let agents = world.places.directory(Cli::Claude).join(format!("projects/-srv-p/{S1}/subagents"));
     fs::create_dir_all(&agents).unwrap();
     fs::write(agents.join("agent-x.jsonl"), lines(&[line(S1, "x1", None, "of a subagent")])).unwrap();
     world.write(S2, &[line(S2, "v1", None, "first"), line(S2, "v2", Some("/srv/p"), "second")]);
@@ -627,16 +626,16 @@ fn a_transcript_adds_to_no_other_session() {
 fn an_import_takes_all_clis_once_and_subagents_too() {
     let world = World::new();
     world.write(S1, &[user(S1, "u1", "one")]);
-    let agents = world.places.claude.join(format!("projects/-srv-p/{S1}/subagents"));
+    let agents = world.places.directory(Cli::Claude).join(format!("projects/-srv-p/{S1}/subagents"));
     fs::create_dir_all(&agents).unwrap();
     fs::write(agents.join("agent-x.jsonl"), lines(&[user(S1, "x1", "SUBTASK")])).unwrap();
     fs::write(agents.join("agent-x.meta.json"), "{}").unwrap();
-    let day = world.places.codex.join("sessions/2026/03/01");
+    let day = world.places.directory(Cli::Codex).join("sessions/2026/03/01");
     fs::create_dir_all(&day).unwrap();
     fs::write(day.join(format!("rollout-2026-03-01T10-00-00-{S2}.jsonl")), codex()).unwrap();
-    let chats = world.places.gemini.join("tmp/p/chats");
+    let chats = world.places.directory(Cli::Gemini).join("tmp/p/chats");
     fs::create_dir_all(&chats).unwrap();
-    fs::write(world.places.gemini.join("tmp/p/.project_root"), "/srv/p").unwrap();
+    fs::write(world.places.directory(Cli::Gemini).join("tmp/p/.project_root"), "/srv/p").unwrap();
     let (mut head, messages) = gemini();
     head["messages"] = messages.into();
     fs::write(chats.join("session-1.json"), head.to_string()).unwrap();
@@ -676,18 +675,18 @@ fn a_watch_reads_what_grows() {
 fn only_transcripts_in_claudes_directory_are_queued() {
     let world = World::new();
     world.write(S1, &[user(S1, "u1", "one")]);
-    let projects = world.places.claude.join("projects/-srv-p");
+    let projects = world.places.directory(Cli::Claude).join("projects/-srv-p");
     fs::write(world.dir.path().join("outside.jsonl"), lines(&[user(S1, "u1", "OUTSIDE")])).unwrap();
     symlink(world.dir.path().join("outside.jsonl"), projects.join("link.jsonl")).unwrap();
     fs::create_dir(projects.join("dir.jsonl")).unwrap();
     let pipe = projects.join("pipe.jsonl");
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
-    fs::write(world.places.claude.join("settings.json"), "{}").unwrap();
+    fs::write(world.places.directory(Cli::Claude).join("settings.json"), "{}").unwrap();
     let outside = "is not in a directory in which the CLI keeps sessions";
     for (path, reason) in [
         (world.dir.path().join("outside.jsonl"), outside),
         (projects.join("../../../outside.jsonl"), outside),
-        (world.places.claude.join("settings.json"), outside),
+        (world.places.directory(Cli::Claude).join("settings.json"), outside),
         (PathBuf::from("relative.jsonl"), outside),
         (PathBuf::new(), outside),
         (projects.join("link.jsonl"), "is a link, or is reached through one"),
@@ -781,7 +780,13 @@ fn a_damaged_index_is_made_again_from_the_transcripts() {
 fn requests_for_what_is_gone_are_dropped() {
     let world = World::new();
     let path = Some("projects/-srv-p/none.jsonl".to_owned());
-    let request = Request { cli: Cli::Claude, root: world.places.claude.clone(), path, refused: None, provider: None };
+    let request = Request {
+        cli: Cli::Claude,
+        root: world.places.directory(Cli::Claude).to_owned(),
+        path,
+        refused: None,
+        provider: None,
+    };
     Queue::of(&world.home).add(&request).unwrap();
     assert_eq!(world.indexer().run(&world.places, true).unwrap().stored, 0);
     assert!(Queue::of(&world.home).is_empty());
@@ -790,7 +795,6 @@ fn requests_for_what_is_gone_are_dropped() {
 #[test]
 fn todos_come_from_the_lists_files_or_from_the_transcript() {
     let world = World::new();
-    let redactor = redactor();
     let list = |status: &str| json!([{"content": "Write it", "status": status}, {"content": "token=hunter2", "status": "pending"}]);
     let mut result = claude("user", S1, "r1", json!([{"type": "tool_result", "tool_use_id": "t", "content": "ok"}]));
     result["toolUseResult"] = json!({"oldTodos": [], "newTodos": list("pending")});
@@ -800,7 +804,7 @@ fn todos_come_from_the_lists_files_or_from_the_transcript() {
         json!({"type": "tool_use", "id": "t2", "name": "TodoWrite", "input": {"todos": list("completed")}}),
     );
     world.write(S1, &[result, call]);
-    let found = todos(&world.home, &world.places, Some(&S1[..8]), &redactor).unwrap();
+    let found = todos(&world.home, &world.places, Some(&S1[..8])).unwrap();
     assert_eq!((found.session.as_str(), found.source), (S1, "transcript"));
     let all: Vec<_> = found.todos.iter().map(|t| (t.id.as_str(), t.content.as_str(), t.status.as_str())).collect();
     assert_eq!(all, [("1", "Write it", "completed"), ("2", "token=[redacted]", "pending")]);
@@ -821,11 +825,11 @@ fn todos_come_from_the_lists_files_or_from_the_transcript() {
             ),
         ],
     );
-    let found = todos(&world.home, &world.places, Some(S2), &redactor).unwrap();
+    let found = todos(&world.home, &world.places, Some(S2)).unwrap();
     let all: Vec<_> = found.todos.iter().map(|t| (t.content.as_str(), t.status.as_str())).collect();
     assert_eq!(all, [("First", "in_progress"), ("Second", "pending")]);
     // With them, they count: they are newer than what is in the transcript of a session that runs.
-    let tasks = world.places.claude.join("tasks").join(S2);
+    let tasks = world.places.directory(Cli::Claude).join("tasks").join(S2);
     fs::create_dir_all(&tasks).unwrap();
     for (id, status) in [(10, "pending"), (9, "completed"), (11, "deleted")] {
         fs::write(
@@ -835,10 +839,10 @@ fn todos_come_from_the_lists_files_or_from_the_transcript() {
         .unwrap();
     }
     fs::write(tasks.join("junk.json"), "{").unwrap();
-    let found = todos(&world.home, &world.places, Some(S2), &redactor).unwrap();
+    let found = todos(&world.home, &world.places, Some(S2)).unwrap();
     let all: Vec<_> = found.todos.iter().map(|t| (t.id.as_str(), t.status.as_str())).collect();
     assert_eq!((all, found.source), (vec![("9", "completed"), ("10", "pending")], "tasks"));
-    assert!(todos(&world.home, &world.places, Some("nope"), &redactor).is_err());
-    assert!(todos(&world.home, &world.places, Some("../../x"), &redactor).is_err());
-    assert!(todos(&world.home, &world.places, None, &redactor).is_ok());
+    assert!(todos(&world.home, &world.places, Some("nope")).is_err());
+    assert!(todos(&world.home, &world.places, Some("../../x")).is_err());
+    assert!(todos(&world.home, &world.places, None).is_ok());
 }

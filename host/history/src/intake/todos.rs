@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use aiw_home::Home;
+use aiw_home::{CliPlaces, Home};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,8 +12,8 @@ use super::exclude::Exclusions;
 use super::files::{Entry, open_beneath, walk};
 use super::lines::{Line, Lines, MAX_LINE};
 use super::scan::string_at;
-use crate::readers::{self, Places};
-use crate::redact::Redactor;
+use super::take::redactor;
+use crate::readers;
 use crate::store::forgotten::Forgotten;
 use crate::{Cli, HistoryError};
 
@@ -44,9 +44,9 @@ const MAX_TODOS: usize = 1000;
 
 /// Returns the todo list of a session of Claude Code; without an id, that of the session that last wrote one. Sessions
 /// that the history must not have are left out.
-pub fn todos(home: &Home, places: &Places, session: Option<&str>, redactor: &Redactor) -> Result<Todos, HistoryError> {
+pub fn todos(home: &Home, places: &CliPlaces, session: Option<&str>) -> Result<Todos, HistoryError> {
     let sessions = readers::of(Cli::Claude);
-    let root = &places.claude;
+    let root = places.directory(Cli::Claude);
     let mut entries = walk(root, sessions.directories());
     entries.retain(|entry| sessions.is_transcript(&entry.path) && !entry.path.contains("/subagents/"));
     super::running::note_private(home, places);
@@ -89,6 +89,7 @@ pub fn todos(home: &Home, places: &Places, session: Option<&str>, redactor: &Red
         (true, None) => return Err(unknown(named)),
     };
     todos.truncate(MAX_TODOS);
+    let redactor = redactor(home)?;
     for todo in &mut todos {
         todo.content = aiw_core::one_line(&redactor.redact(&todo.content), 1000);
         todo.status = aiw_core::one_line(&todo.status, 40);

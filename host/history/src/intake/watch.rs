@@ -7,12 +7,14 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use aiw_home::CliPlaces;
+
 use super::exclude::is_off;
 use super::files::Entry;
-use super::import::{Found, take_all};
+use super::import::{FoundTranscripts, take_all};
 use super::indexer::Indexer;
 use super::take::Report;
-use crate::readers::{self, Places};
+use crate::readers;
 use crate::{Cli, HistoryError};
 
 /// The state of the transcripts when they were last read.
@@ -24,7 +26,7 @@ pub struct Watch {
 
 impl Watch {
     /// Reads what has changed since the last time. The first time, that is everything.
-    pub fn look(&mut self, indexer: &Indexer, places: &Places) -> Result<Report, HistoryError> {
+    pub fn look(&mut self, indexer: &Indexer, places: &CliPlaces) -> Result<Report, HistoryError> {
         let mut report = Report::default();
         if is_off() {
             return Ok(report);
@@ -36,7 +38,7 @@ impl Watch {
                 let is_new = |entry: &Entry| {
                     seen.get(&(sessions.cli(), root.join(&entry.path))) != Some(&(entry.modified, entry.size))
                 };
-                let found = Found::of(sessions, &root).only(is_new);
+                let found = FoundTranscripts::of(sessions, &root).only(is_new);
                 if !found.is_empty() {
                     changed.push(found);
                 }

@@ -6,17 +6,16 @@
 //! notes of the CLI's to the model, errors of the API, what a model thought.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 use std::sync::Arc;
 
+use aiw_redact::rules::Redactor;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::parts::{Talk, directory, is_own_call, message_id, milliseconds, parse, session_id, tool_name, untyped};
-use super::{Places, Reader, Sessions, Transcript, stem};
+use super::{Reader, Sessions, Transcript, stem};
 use crate::intake::findings::Junk;
 use crate::intake::scan::string_at;
-use crate::redact::Redactor;
 use crate::{Cli, Message, Role};
 
 pub(super) struct Claude;
@@ -24,14 +23,6 @@ pub(super) struct Claude;
 impl Sessions for Claude {
     fn cli(&self) -> Cli {
         Cli::Claude
-    }
-
-    fn root<'a>(&self, places: &'a Places) -> &'a Path {
-        &places.claude
-    }
-
-    fn directories(&self) -> &'static [&'static str] {
-        &["projects"]
     }
 
     fn is_transcript(&self, path: &str) -> bool {

@@ -5,19 +5,18 @@
 //! `response_item` what was said. Events repeat it for the screen.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 use std::sync::Arc;
 
+use aiw_redact::rules::Redactor;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::parts::{
     Talk, directory, is_own_call, message_id, milliseconds, parse, plausible, session_id, tool_name, untyped,
 };
-use super::{Places, Reader, Sessions, Transcript, stem};
+use super::{Reader, Sessions, Transcript, stem};
 use crate::intake::findings::Junk;
 use crate::intake::scan::string_at;
-use crate::redact::Redactor;
 use crate::{Cli, Message, Role};
 
 pub(super) struct Codex;
@@ -27,14 +26,6 @@ const HISTORY: &str = "history.jsonl";
 impl Sessions for Codex {
     fn cli(&self) -> Cli {
         Cli::Codex
-    }
-
-    fn root<'a>(&self, places: &'a Places) -> &'a Path {
-        &places.codex
-    }
-
-    fn directories(&self) -> &'static [&'static str] {
-        &["sessions", "archived_sessions", HISTORY]
     }
 
     fn is_transcript(&self, path: &str) -> bool {

@@ -4,15 +4,14 @@
 //! message that called tools is written a second time with the calls and their answers.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::Arc;
 
+use aiw_redact::rules::Redactor;
 use serde_json::Value;
 
 use super::parts::{Talk, is_own_call, message_id, milliseconds, parse, session_id, start, tool_name};
-use super::{Places, Reader, Sessions, Transcript};
+use super::{Reader, Sessions, Transcript};
 use crate::intake::findings::Junk;
-use crate::redact::Redactor;
 use crate::{Cli, Message, Role};
 
 pub(super) struct Gemini;
@@ -20,14 +19,6 @@ pub(super) struct Gemini;
 impl Sessions for Gemini {
     fn cli(&self) -> Cli {
         Cli::Gemini
-    }
-
-    fn root<'a>(&self, places: &'a Places) -> &'a Path {
-        &places.gemini
-    }
-
-    fn directories(&self) -> &'static [&'static str] {
-        &["tmp"]
     }
 
     fn is_transcript(&self, path: &str) -> bool {

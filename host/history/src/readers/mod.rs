@@ -5,39 +5,16 @@ mod codex;
 mod gemini;
 mod parts;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use aiw_home::Home;
+use aiw_home::{CliFiles, CliPlaces, Home};
+use aiw_redact::rules::Redactor;
 use serde::{Deserialize, Serialize};
 
 use crate::intake::findings::Junk;
-use crate::redact::Redactor;
 use crate::{Cli, Message};
 pub(crate) use parts::{parse, session_id};
-
-/// Directories of the user's in which CLIs keep their sessions.
-#[derive(Debug, Clone)]
-pub struct Places {
-    /// Claude Code's configuration directory: `CLAUDE_CONFIG_DIR`, else `~/.claude`.
-    pub claude: PathBuf,
-    /// `CODEX_HOME`, else `~/.codex`.
-    pub codex: PathBuf,
-    /// `.gemini` in `GEMINI_CLI_HOME`, else in the user's home.
-    pub gemini: PathBuf,
-}
-
-impl Places {
-    /// The places that the environment names; none without a home.
-    pub fn from_environment() -> Option<Self> {
-        let home = aiw_home::user_home()?;
-        Some(Self {
-            claude: aiw_home::directory_of("CLAUDE_CONFIG_DIR").unwrap_or_else(|| home.join(".claude")),
-            codex: aiw_home::directory_of("CODEX_HOME").unwrap_or_else(|| home.join(".codex")),
-            gemini: aiw_home::directory_of("GEMINI_CLI_HOME").unwrap_or(home).join(".gemini"),
-        })
-    }
-}
 
 /// How aiw ran the CLI of a session. All of it is empty where aiw did not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,12 +26,10 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// The directories that aiw gives to CLIs, each with how the CLI is run that keeps its sessions below it.
+    /// The directories that aiw gives to CLIs, each with how a CLI is run that keeps its sessions there.
     pub(crate) fn given(home: &Home) -> Vec<(PathBuf, Self)> {
-        let gemini = home.gemini_homes().into_iter();
-        let gemini = gemini.map(|(path, provider, isolated)| (path, Self { provider: Some(provider), isolated }));
-        let isolated = Cli::ALL.into_iter().map(|cli| (home.isolated(cli), Self { provider: None, isolated: true }));
-        gemini.chain(isolated).collect()
+        let given = Cli::ALL.into_iter().flat_map(|cli| home.given(cli));
+        given.map(|one| (one.path, Self { provider: one.provider, isolated: one.isolated })).collect()
     }
 
     /// Whether aiw did not run the CLI, or nothing tells.
@@ -64,23 +39,11 @@ impl Launch {
 }
 
 /// The directories in which a CLI keeps sessions: the user's own, and those that aiw gave it.
-pub(crate) fn roots(places: &Places, home: &Home, cli: Cli) -> Vec<PathBuf> {
-    let mut roots = vec![of(cli).root(places).to_owned()];
-    roots.extend(given_roots(home, cli));
+pub(crate) fn roots(places: &CliPlaces, home: &Home, cli: Cli) -> Vec<PathBuf> {
+    let mut roots = vec![places.directory(cli).to_owned()];
+    roots.extend(home.given(cli).into_iter().map(|given| given.path));
     roots.dedup();
     roots
-}
-
-/// The directories that aiw gave a CLI in which it keeps sessions.
-pub(crate) fn given_roots(home: &Home, cli: Cli) -> Vec<PathBuf> {
-    let isolated = home.isolated(cli);
-    match cli {
-        Cli::Claude | Cli::Codex => vec![isolated],
-        Cli::Gemini => {
-            let homes = home.gemini_homes().into_iter().map(|(path, ..)| path);
-            [isolated].into_iter().chain(homes).map(|path| path.join(".gemini")).collect()
-        }
-    }
 }
 
 /// The sessions of one CLI.
@@ -88,11 +51,10 @@ pub(crate) trait Sessions: Sync {
     /// Whose they are.
     fn cli(&self) -> Cli;
 
-    /// The CLI's own directory.
-    fn root<'a>(&self, places: &'a Places) -> &'a Path;
-
-    /// The directories below it in which there are transcripts.
-    fn directories(&self) -> &'static [&'static str];
+    /// The directories and files below the CLI's own directory in which there are transcripts.
+    fn directories(&self) -> &'static [&'static str] {
+        CliFiles::of(self.cli()).sessions
+    }
 
     /// Whether a file below the root is a transcript. `/` separates the names.
     fn is_transcript(&self, path: &str) -> bool;

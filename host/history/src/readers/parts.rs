@@ -1,12 +1,12 @@
 //! What all readers do with texts, times and tools.
 
+use aiw_redact::rules::{MAX_LOOKED, REDACTED, Redactor};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::MAX_TEXT;
 use crate::intake::findings::Junk;
-use crate::redact::{MAX_LOOKED, REDACTED, Redactor};
 
 /// What is kept of a tool's input, and of what it answered.
 const MAX_TOOL: usize = 1 << 10;

@@ -6,7 +6,7 @@
 use rusqlite::Connection;
 
 use super::spelling::Request;
-use super::wanted::Wanted;
+use super::wanted::WantedFacts;
 use crate::store::{Facts, length};
 
 /// The most entries of the index that a search reads: some 0.1 µs each.
@@ -28,7 +28,12 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    pub fn new(connection: &Connection, request: &Request, facts: &Facts, wanted: &Wanted) -> rusqlite::Result<Self> {
+    pub fn new(
+        connection: &Connection,
+        request: &Request,
+        facts: &Facts,
+        wanted: &WantedFacts,
+    ) -> rusqlite::Result<Self> {
         let mut gathered = Self { scores: vec![0.0; facts.end()], ids: Vec::new() };
         let mut left = MAX_READ;
         for (place, term) in request.terms.iter().enumerate() {
@@ -68,7 +73,7 @@ impl Gathered {
         Ok(())
     }
 
-    fn weigh(&mut self, request: &Request, facts: &Facts, wanted: &Wanted) {
+    fn weigh(&mut self, request: &Request, facts: &Facts, wanted: &WantedFacts) {
         let scores = &mut self.scores;
         self.ids.retain(|id| {
             let place = *id as usize;

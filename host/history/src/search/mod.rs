@@ -42,7 +42,7 @@ impl Store {
             // One view of the database, whatever is stored meanwhile.
             let transaction = self.connection.unchecked_transaction()?;
             let facts = Facts::load(&transaction)?;
-            let wanted = wanted::Wanted::new(&transaction, query, session)?;
+            let wanted = wanted::WantedFacts::new(&transaction, query, session)?;
             let request = spelling::Request::new(&transaction, text)?;
             let gathered = Gathered::new(&transaction, &request, &facts, &wanted)?;
             let near = match (&vector, embedder) {

@@ -9,7 +9,7 @@ use super::query::Hit;
 use super::score;
 use super::snippet::Snippet;
 use super::spelling::Request;
-use super::wanted::Wanted;
+use super::wanted::WantedFacts;
 use crate::Launch;
 use crate::store::{Fact, Facts, Text, Uuid, cli_of, path_of, role_of, text_hash};
 
@@ -66,7 +66,7 @@ pub(super) fn hits(
     connection: &Connection,
     request: &Request,
     facts: &Facts,
-    wanted: &Wanted,
+    wanted: &WantedFacts,
     gathered: &Gathered,
     near: Option<&[f32]>,
     limit: usize,
@@ -124,7 +124,7 @@ pub(super) fn hits(
 }
 
 /// Whether a text was there before. Where not everything is searched, the one before may not be found.
-fn is_repeated(fact: &Fact, wanted: &Wanted) -> bool {
+fn is_repeated(fact: &Fact, wanted: &WantedFacts) -> bool {
     fact.is_copy && wanted.is_everything()
 }
 
@@ -158,7 +158,7 @@ fn neighbours(id: u32, fact: &Fact, facts: &Facts, score: impl Fn(u32) -> f32) -
 }
 
 /// The ids of those that are best by their first scores, with what their context adds.
-fn best_with_context(gathered: &Gathered, facts: &Facts, wanted: &Wanted, most: usize) -> Vec<u32> {
+fn best_with_context(gathered: &Gathered, facts: &Facts, wanted: &WantedFacts, most: usize) -> Vec<u32> {
     let ids = gathered.best(most * 20);
     let first = |id: u32| gathered.scores.get(id as usize).copied().unwrap_or_default();
     let mut sessions = Sessions::default();
@@ -184,7 +184,7 @@ fn best_with_context(gathered: &Gathered, facts: &Facts, wanted: &Wanted, most: 
 }
 
 /// The ids that are nearest in meaning.
-fn nearest(near: &[f32], facts: &Facts, wanted: &Wanted, most: usize) -> Vec<u32> {
+fn nearest(near: &[f32], facts: &Facts, wanted: &WantedFacts, most: usize) -> Vec<u32> {
     let is_wanted = |id: usize| facts.get(id).is_some_and(|fact| wanted.has(id, &fact));
     let mut ids: Vec<u32> = (0..near.len())
         .filter(|id| !near[*id].is_nan() && is_wanted(*id))

@@ -7,7 +7,7 @@ use crate::Role;
 use crate::store::{Fact, minutes, terms};
 
 /// The messages that pass a query's filters.
-pub(super) struct Wanted {
+pub(super) struct WantedFacts {
     /// By the numbers of sessions.
     sessions: Option<Vec<bool>>,
     /// By the ids of messages.
@@ -16,7 +16,7 @@ pub(super) struct Wanted {
     role: Option<Role>,
 }
 
-impl Wanted {
+impl WantedFacts {
     pub fn new(connection: &Connection, query: &Query<'_>, session: Option<i64>) -> rusqlite::Result<Self> {
         let sessions = if query.project.is_some() || session.is_some() || query.cli.is_some() {
             Some(sessions(connection, query, session)?)

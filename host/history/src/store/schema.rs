@@ -1,8 +1,7 @@
 //! The database's tables, version by version.
 
+use aiw_redact::rules;
 use rusqlite::{Connection, TransactionBehavior};
-
-use crate::RULES;
 
 /// Each brings a database from the version of its place to the next one.
 const MIGRATIONS: [&str; 2] = [FIRST, SECOND];
@@ -107,7 +106,7 @@ fn migrate_by(connection: &mut Connection, migrations: &[&str]) -> rusqlite::Res
     }
     if found == 0 && newest > 1 {
         // What is stored from now on goes through these rules.
-        transaction.execute("UPDATE state SET rules = ?", [RULES])?;
+        transaction.execute("UPDATE state SET rules = ?", [rules::VERSION])?;
     }
     if found < newest {
         transaction.pragma_update(None, "user_version", newest)?;

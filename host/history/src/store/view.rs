@@ -13,7 +13,7 @@ use crate::{Cli, HistoryError, Launch, Meaning, Role};
 
 /// A session as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Session {
+pub struct PastSession {
     /// Its id.
     pub id: String,
     /// The CLI.
@@ -57,7 +57,7 @@ pub struct Stored {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     /// The session.
-    pub session: Session,
+    pub session: PastSession,
     /// Messages in their order.
     pub messages: Vec<Stored>,
     /// How many come before them.
@@ -114,8 +114,8 @@ pub struct Stats {
 const SESSION: &str = "sessions.name, sessions.cli, projects.path, sessions.title, sessions.first, sessions.last,
     sessions.messages, sessions.provider, sessions.isolated FROM sessions JOIN projects ON projects.id = sessions.project";
 
-fn session(row: &rusqlite::Row<'_>) -> rusqlite::Result<Session> {
-    Ok(Session {
+fn session(row: &rusqlite::Row<'_>) -> rusqlite::Result<PastSession> {
+    Ok(PastSession {
         id: row.get(0)?,
         cli: cli_of(row.get(1)?),
         project: row.get(2)?,
@@ -129,15 +129,15 @@ fn session(row: &rusqlite::Row<'_>) -> rusqlite::Result<Session> {
 
 impl Store {
     /// Sessions, the latest first.
-    pub fn sessions(&self, wanted: &Sessions<'_>) -> Result<Vec<Session>, HistoryError> {
-        let list = || -> rusqlite::Result<Vec<Session>> {
+    pub fn sessions(&self, wanted: &Sessions<'_>) -> Result<Vec<PastSession>, HistoryError> {
+        let list = || -> rusqlite::Result<Vec<PastSession>> {
             let sql = format!(
                 "SELECT {SESSION} WHERE sessions.messages > 0 AND (?1 IS NULL OR sessions.cli = ?1)
                  AND (?2 IS NULL OR sessions.last >= ?2) ORDER BY sessions.last DESC, sessions.id DESC"
             );
             let mut list = self.connection.prepare_cached(&sql)?;
             let all = list.query_map(params![wanted.cli.map(cli_number), wanted.since], session)?;
-            let is_wanted = |found: &rusqlite::Result<Session>| match (found, wanted.project) {
+            let is_wanted = |found: &rusqlite::Result<PastSession>| match (found, wanted.project) {
                 (Ok(found), Some(project)) => Path::new(&found.project).starts_with(project),
                 _ => true,
             };
@@ -150,7 +150,7 @@ impl Store {
     pub fn part(&self, id: &str, range: &Range<'_>) -> Result<Part, HistoryError> {
         let number = self.session_number(id)?;
         let failed = |e| self.failed(e);
-        let session = || -> rusqlite::Result<Session> {
+        let session = || -> rusqlite::Result<PastSession> {
             let sql = format!("SELECT {SESSION} WHERE sessions.id = ?");
             self.connection.prepare_cached(&sql)?.query_row([number], session)
         };

@@ -6,10 +6,10 @@
 mod login;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use aiw_core::provider::Auth;
 use aiw_core::{Api, CliKind};
+use aiw_home::{CLAUDE_RUNNING, CliFiles};
 use aiw_tasks::Usage;
 use serde_json::{Value, json};
 
@@ -24,6 +24,8 @@ use crate::stream::{CliStream, Event, Findings, flat, text};
 use crate::{LaunchError, Permission, overlay};
 
 pub(super) struct Claude;
+
+const FILES: CliFiles = CliFiles::of(CliKind::Claude);
 
 /// Tells Claude Code that the provider is managed by aiw, so that settings can't choose one. In versions that don't
 /// know this variable, the settings that override the user's own have to do.
@@ -177,10 +179,6 @@ impl AiCli for Claude {
         &[Api::Messages]
     }
 
-    fn config_variable(&self) -> &'static str {
-        "CLAUDE_CONFIG_DIR"
-    }
-
     fn sets(&self) -> &'static [&'static str] {
         &["ANTHROPIC_BASE_URL", HEADERS, KEY, TOKEN]
     }
@@ -317,9 +315,8 @@ impl AiCli for Claude {
     /// Reads the file that Claude Code keeps about each of its processes. The session changes with `/clear` and
     /// `/resume`.
     fn running_session(&self, environment: &Environment, process: u32) -> Option<String> {
-        let set = |name: &str| environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let directory = set(self.config_variable()).or_else(|| Some(set("HOME")?.join(".claude")))?;
-        let path = directory.join("sessions").join(format!("{process}.json"));
+        let directory = FILES.directory(|name| environment.path(name))?;
+        let path = directory.join(CLAUDE_RUNNING).join(format!("{process}.json"));
         let bytes = aiw_home::read_capped(&path, 64 << 10).ok()??;
         let value: Value = serde_json::from_slice(&bytes).ok()?;
         value["sessionId"].as_str().map(str::to_owned)

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use aiw_core::provider::Auth;
 use aiw_core::{Api, CliKind, toml_string};
+use aiw_home::CliFiles;
 use aiw_tasks::Usage;
 use serde_json::Value;
 
@@ -22,6 +23,8 @@ use crate::stream::{CliStream, Event, Findings, flat, text};
 use crate::{LaunchError, Permission};
 
 pub(super) struct Codex;
+
+const FILES: CliFiles = CliFiles::of(CliKind::Codex);
 
 /// The variable that holds the provider's key.
 const KEY: &str = "AIW_CODEX_KEY";
@@ -68,10 +71,6 @@ impl AiCli for Codex {
 
     fn speaks(&self) -> &'static [Api] {
         &[Api::Responses]
-    }
-
-    fn config_variable(&self) -> &'static str {
-        "CODEX_HOME"
     }
 
     fn sets(&self) -> &'static [&'static str] {
@@ -226,13 +225,12 @@ struct UsersConfig {
 
 /// Reads the user's configuration.
 fn users_config(draft: &Draft) -> UsersConfig {
-    let set = |name: &str| draft.environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let dir = match draft.isolated {
         true => Some(draft.isolated_dir(CliKind::Codex)),
-        false => set("CODEX_HOME").or_else(|| Some(set("HOME")?.join(".codex"))),
+        false => FILES.directory(|name| draft.environment.path(name)),
     };
     let Some(dir) = dir else { return UsersConfig::default() };
-    let path = dir.join("config.toml");
+    let path = dir.join(FILES.settings);
     let table = config(&path);
     UsersConfig { path, table }
 }
@@ -290,7 +288,7 @@ fn chooses_provider(key: &str) -> bool {
 
 /// Returns the names of the user's and the project's own servers, each with the key of how it is reached.
 fn other_servers(draft: &Draft) -> Vec<(String, &'static str)> {
-    let projects = draft.cwd.ancestors().map(|dir| config(&dir.join(".codex").join("config.toml")));
+    let projects = draft.cwd.ancestors().map(|dir| config(&dir.join(FILES.project_settings)));
     let mut servers = Vec::new();
     for table in std::iter::once(users_config(draft).table).chain(projects) {
         let Some(named) = table.get("mcp_servers").and_then(toml::Value::as_table) else { continue };

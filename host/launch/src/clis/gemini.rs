@@ -5,10 +5,11 @@
 
 mod home;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aiw_core::provider::Auth;
 use aiw_core::{Api, CliKind};
+use aiw_home::CliFiles;
 use aiw_tasks::Usage;
 use serde_json::{Map, Value, json};
 
@@ -23,6 +24,8 @@ use crate::stream::{CliStream, Event, Findings, flat, text};
 use crate::{LaunchError, Permission, overlay};
 
 pub(super) struct Gemini;
+
+const FILES: CliFiles = CliFiles::of(CliKind::Gemini);
 
 const KEY: &str = "GEMINI_API_KEY";
 const BASE_URL: &str = "GOOGLE_GEMINI_BASE_URL";
@@ -88,10 +91,6 @@ impl AiCli for Gemini {
         &[Api::GenerateContent]
     }
 
-    fn config_variable(&self) -> &'static str {
-        home::VARIABLE
-    }
-
     fn sets(&self) -> &'static [&'static str] {
         &[KEY, BASE_URL, HEADERS, MECHANISM]
     }
@@ -149,7 +148,7 @@ impl AiCli for Gemini {
         draft.put_over(json!({"mcpServers": {NAME: entry}}));
         draft.arguments.push(format!("--allowed-mcp-server-names={NAME}").into());
         // Only root's settings override a project's.
-        let project = overlay::read(&draft.cwd.join(".gemini/settings.json")).ok().flatten();
+        let project = overlay::read(&draft.cwd.join(FILES.project_settings)).ok().flatten();
         if !is_root() && project.is_some_and(|project| !project["mcpServers"][NAME].is_null()) {
             draft
                 .notes
@@ -187,7 +186,7 @@ impl AiCli for Gemini {
     /// Only a file that belongs to root overrides the user's settings, so other users get a separate home.
     fn pass_settings(&self, settings: &Value, draft: &Draft) -> Result<Passed, LaunchError> {
         if is_root() {
-            let present = draft.environment.get(SYSTEM_SETTINGS).filter(|path| !path.is_empty()).map(PathBuf::from);
+            let present = draft.environment.path(SYSTEM_SETTINGS);
             let path = present.unwrap_or_else(|| Path::new(SYSTEM_FILE).to_owned());
             let below = overlay::read(&path)?.unwrap_or_else(|| Value::Object(Map::new()));
             return Ok(Passed::Variable(SYSTEM_SETTINGS, below));

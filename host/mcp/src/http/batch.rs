@@ -8,10 +8,10 @@ use rmcp::model::{ErrorData, GetMeta, JsonRpcMessage, ProgressToken, RequestId};
 use serde_json::json;
 
 use super::log::Log;
-use super::session::{Session, SessionError};
+use super::session::{HttpSession, SessionError};
 use crate::wire::Incoming;
 
-impl Session {
+impl HttpSession {
     /// Passes the messages on. All answers come in one log; there is none if nothing is to be answered.
     pub(super) async fn batch(self: &Arc<Self>, batch: Vec<Incoming>) -> Result<Option<Arc<Log>>, SessionError> {
         let log = self.log();

@@ -28,7 +28,7 @@ use self::headers::{LAST_EVENT, SESSION};
 use self::log::Log;
 pub use self::reply::Body;
 use self::reply::{JSON, Refusal, SSE, accepted, error, failed, refused, unavailable};
-use self::session::{Session, SessionError};
+use self::session::{HttpSession, SessionError};
 pub use self::sessions::HttpLimits;
 use self::sessions::{STOPPING, Sessions};
 use crate::Offer;
@@ -217,7 +217,7 @@ impl HttpServer {
     }
 
     /// The session that a request names.
-    fn session(&self, headers: &HeaderMap) -> Result<Arc<Session>, Refusal> {
+    fn session(&self, headers: &HeaderMap) -> Result<Arc<HttpSession>, Refusal> {
         let mut ids = headers.get_all(SESSION).iter();
         let (Some(id), None) = (ids.next(), ids.next()) else {
             return Err(error(StatusCode::BAD_REQUEST, "the header `Mcp-Session-Id` is missing"));
@@ -234,7 +234,7 @@ enum Called {
 }
 
 /// A message to a session that has begun.
-async fn speak(session: &Arc<Session>, message: RxJsonRpcMessage<RoleServer>) -> Result<Response<Body>, Refusal> {
+async fn speak(session: &Arc<HttpSession>, message: RxJsonRpcMessage<RoleServer>) -> Result<Response<Body>, Refusal> {
     if !matches!(message, JsonRpcMessage::Request(_)) {
         session.tell(message).await.map_err(failed)?;
         return Ok(accepted());
@@ -243,7 +243,10 @@ async fn speak(session: &Arc<Session>, message: RxJsonRpcMessage<RoleServer>) ->
 }
 
 /// The answer to a request: a document if it comes soon, else a stream.
-async fn answer_in(session: &Arc<Session>, asked: Result<Arc<Log>, SessionError>) -> Result<Response<Body>, Refusal> {
+async fn answer_in(
+    session: &Arc<HttpSession>,
+    asked: Result<Arc<Log>, SessionError>,
+) -> Result<Response<Body>, Refusal> {
     let log = asked.map_err(failed)?;
     if let Some(answer) = log.whole(session.soon()).await {
         session.forget(&log);

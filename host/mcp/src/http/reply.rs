@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::log::Reader;
-use super::session::{Session, SessionError};
+use super::session::{HttpSession, SessionError};
 
 pub(super) const JSON: &str = "application/json";
 pub(super) const SSE: &str = "text/event-stream";
@@ -75,7 +75,7 @@ pub(super) fn failed(problem: SessionError) -> Refusal {
 }
 
 /// The events of a session's stream. The session counts as used while it is open.
-pub(super) fn stream(reader: Reader, session: Arc<Session>) -> Response<Body> {
+pub(super) fn stream(reader: Reader, session: Arc<HttpSession>) -> Response<Body> {
     let hold = session.hold();
     let events = stream::unfold((reader, hold), |(mut reader, hold)| async move {
         let event = tokio::select! {

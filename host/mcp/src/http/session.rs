@@ -48,7 +48,7 @@ impl SessionError {
 }
 
 /// A session.
-pub(super) struct Session {
+pub(super) struct HttpSession {
     id: String,
     inbox: mpsc::Sender<RxJsonRpcMessage<RoleServer>>,
     desk: Mutex<Desk>,
@@ -73,7 +73,7 @@ struct Desk {
     used: Instant,
 }
 
-impl Session {
+impl HttpSession {
     /// A session and its server's side.
     pub(super) fn new(id: String, end: CancellationToken, ticks: Arc<Ticks>) -> (Arc<Self>, Link) {
         let (inbox, messages) = mpsc::channel(16);
@@ -342,10 +342,10 @@ impl Session {
 }
 
 /// Somebody uses a session.
-pub(super) struct Hold(Arc<Session>);
+pub(super) struct Hold(Arc<HttpSession>);
 
 impl Hold {
-    pub(super) fn session(&self) -> &Session {
+    pub(super) fn session(&self) -> &HttpSession {
         &self.0
     }
 }
@@ -360,7 +360,7 @@ impl Drop for Hold {
 
 /// The server's side of a session.
 pub(super) struct Link {
-    session: Arc<Session>,
+    session: Arc<HttpSession>,
     messages: mpsc::Receiver<RxJsonRpcMessage<RoleServer>>,
 }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::session::{Link, Session};
+use super::session::{HttpSession, Link};
 use super::ticks::Ticks;
 use crate::Offer;
 use crate::caller::Caller;
@@ -50,7 +50,7 @@ pub(super) struct Sessions {
     make: Box<dyn Fn() -> Arc<dyn Offer> + Send + Sync>,
     limits: HttpLimits,
     stop: CancellationToken,
-    running: Mutex<HashMap<String, Arc<Session>>>,
+    running: Mutex<HashMap<String, Arc<HttpSession>>>,
     /// The offer of requests without a session.
     shared: tokio::sync::Mutex<Option<Shared>>,
     /// How many sessions have not quite ended.
@@ -101,7 +101,7 @@ impl Sessions {
         sessions
     }
 
-    fn running(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
+    fn running(&self) -> MutexGuard<'_, HashMap<String, Arc<HttpSession>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -115,18 +115,18 @@ impl Sessions {
         !self.running().values().any(|session| session.has_open()) && !self.shared.lock().await.iter().any(is_used)
     }
 
-    pub(super) fn get(&self, id: &str) -> Option<Arc<Session>> {
+    pub(super) fn get(&self, id: &str) -> Option<Arc<HttpSession>> {
         self.running().get(id).cloned()
     }
 
     /// Begins a session, or says why there can't be one now.
-    pub(super) fn begin(self: &Arc<Self>) -> Result<Arc<Session>, &'static str> {
+    pub(super) fn begin(self: &Arc<Self>) -> Result<Arc<HttpSession>, &'static str> {
         if self.stop.is_cancelled() {
             return Err(STOPPING);
         }
         let end = self.stop.child_token();
         let id = new_id().ok_or("the system has no random numbers")?;
-        let (session, link) = Session::new(id, end.clone(), self.ticks.clone());
+        let (session, link) = HttpSession::new(id, end.clone(), self.ticks.clone());
         {
             let mut running = self.running();
             while running.len() >= self.limits.sessions {
@@ -251,7 +251,7 @@ impl Drop for Alive {
     }
 }
 
-async fn run(handler: Handler, link: Link, session: Arc<Session>, alive: Alive) {
+async fn run(handler: Handler, link: Link, session: Arc<HttpSession>, alive: Alive) {
     let mut lane = None;
     if let Ok(running) = serve_server(Front(handler.clone()), link).await {
         lane = Lane::of(handler, running.peer());

@@ -8,7 +8,7 @@ use super::packet::{Packet, Packets, line, packet};
 use super::refs::GitRef;
 use super::transfer::Refused;
 use crate::error::{NetError, size};
-use crate::http::Limits;
+use crate::http::RequestLimits;
 
 /// The server capabilities that libgit2 may know of. Each leads to a request whose answer we can read. `thin-pack`
 /// is not among them, because only a self-contained pack can be checked on its own.
@@ -68,7 +68,7 @@ enum Stage {
 pub(super) struct Reader {
     /// The repository, for messages.
     shown: String,
-    limits: Limits,
+    limits: RequestLimits,
     packets: Packets,
     bytes: u64,
     stage: Stage,
@@ -76,7 +76,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(shown: String, limits: Limits) -> Self {
+    pub(super) fn new(shown: String, limits: RequestLimits) -> Self {
         let found = Advertisement { refs: Vec::new(), capabilities: Vec::new() };
         Self { shown, limits, packets: Packets::default(), bytes: 0, stage: Stage::Service, found }
     }
@@ -182,12 +182,12 @@ pub(super) fn reference(shown: &str, line: &[u8], between: u8) -> Result<Option<
 }
 
 /// Returns the error for a repository with too many refs.
-pub(super) fn too_many(shown: &str, limits: &Limits) -> NetError {
+pub(super) fn too_many(shown: &str, limits: &RequestLimits) -> NetError {
     NetError::too_large(format!("`{shown}` lists more than {} branches and tags", limits.refs))
 }
 
 /// Returns the error for a list with too many bytes.
-pub(super) fn too_long(shown: &str, limits: &Limits) -> NetError {
+pub(super) fn too_long(shown: &str, limits: &RequestLimits) -> NetError {
     let limit = size(limits.listing);
     NetError::too_large(format!("`{shown}` sends a list of branches and tags that is longer than {limit}"))
 }
@@ -231,7 +231,7 @@ mod tests {
 
     const ID: &str = "1111111111111111111111111111111111111111";
 
-    fn read(wire: &[u8], limits: Limits, piece: usize) -> Result<Advertisement, String> {
+    fn read(wire: &[u8], limits: RequestLimits, piece: usize) -> Result<Advertisement, String> {
         let mut reader = Reader::new("R".to_owned(), limits);
         let said = |refused: Refused| refused.into_error().to_string();
         for bytes in wire.chunks(piece) {
@@ -255,20 +255,22 @@ mod tests {
         let (main, odd) = (format!("{ID} refs/heads/main\n"), format!("{ID} refs/heads/a..b\n"));
         let (bytes, shallow) = ([ID.as_bytes(), b" refs/heads/caf\xe9"].concat(), format!("shallow {ID}"));
         let lines = [&first, main.as_bytes(), odd.as_bytes(), &bytes, shallow.as_bytes()];
-        let found = read(&wire(&lines), Limits::default(), 7).unwrap();
+        let found = read(&wire(&lines), RequestLimits::default(), 7).unwrap();
         let names: Vec<&str> = found.refs.iter().map(|r| r.name.as_str()).collect();
         assert_eq!(names, ["HEAD", "refs/heads/main"]);
         let again = wire(&[format!("{ID} HEAD\0multi_ack\n").as_bytes(), main.as_bytes()]);
         assert_eq!(String::from_utf8(found.to_wire()).unwrap(), String::from_utf8(again).unwrap());
         // Without refs, the capabilities still get a line.
-        let none = read(&wire(&[]), Limits::default(), 99).unwrap();
-        let again = read(&none.to_wire(), Limits::default(), 99).unwrap();
+        let none = read(&wire(&[]), RequestLimits::default(), 99).unwrap();
+        let again = read(&none.to_wire(), RequestLimits::default(), 99).unwrap();
         assert!(none.refs.is_empty() && again.refs.is_empty());
     }
 
     #[test]
     fn each_fault_has_its_sentence() {
-        let said = |wire: &[u8]| read(wire, Limits { refs: 2, listing: 2000, ..Limits::default() }, 99).unwrap_err();
+        let said = |wire: &[u8]| {
+            read(wire, RequestLimits { refs: 2, listing: 2000, ..RequestLimits::default() }, 99).unwrap_err()
+        };
         let refs: Vec<String> = (0..9).map(|n| format!("{ID} refs/heads/{n}")).collect();
         let refs: Vec<&[u8]> = refs.iter().map(String::as_bytes).collect();
         let sha256 = "2".repeat(64);
@@ -313,8 +315,8 @@ mod tests {
                 piece in 1..90_usize,
             ) {
                 let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
-                let _ = read(&wire(&lines), Limits::default(), piece);
-                let _ = read(&lines.concat(), Limits::default(), piece);
+                let _ = read(&wire(&lines), RequestLimits::default(), piece);
+                let _ = read(&lines.concat(), RequestLimits::default(), piece);
             }
         }
     }

@@ -7,7 +7,7 @@ use super::pack::{BadPack, PackCheck};
 use super::packet::{Packet, Packets, line, packet};
 use super::transfer::Refused;
 use crate::error::NetError;
-use crate::http::Limits;
+use crate::http::RequestLimits;
 
 /// The maximum number of negotiation lines. libgit2 offers 256 commits, and keeps a line for each commit where
 /// history was cut off.
@@ -42,7 +42,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn new(shown: String, limits: Limits, request: &[u8]) -> Self {
+    pub(super) fn new(shown: String, limits: RequestLimits, request: &[u8]) -> Self {
         Self {
             shown,
             is_last: request.ends_with(DONE),
@@ -172,7 +172,7 @@ mod tests {
 
     fn take(request: &[u8], wire: &[u8], piece: usize) -> Result<Vec<u8>, String> {
         let said = |refused: Refused| refused.into_error().to_string();
-        let mut answer = Answer::new("R".to_owned(), Limits::default(), request);
+        let mut answer = Answer::new("R".to_owned(), RequestLimits::default(), request);
         let mut seen = Vec::new();
         for bytes in wire.chunks(piece) {
             seen.extend(answer.push(bytes).map_err(said)?);

@@ -10,7 +10,7 @@ use url::Url;
 use super::advertisement::{Advertisement, Reader};
 use super::answer::Answer;
 use super::command;
-use super::session::Session;
+use super::session::FetchSession;
 use super::transfer::Refused;
 use crate::error::NetError;
 use crate::http::{Method, Outgoing, Stream, parse_http};
@@ -21,7 +21,7 @@ const BEGINNING: usize = 200;
 
 /// One request and its answer. libgit2 writes the request and reads an answer that was checked.
 pub(super) struct Exchange {
-    session: Arc<Session>,
+    session: Arc<FetchSession>,
     remote: String,
     /// Whether the request is for refs rather than commits.
     advertise: bool,
@@ -34,7 +34,7 @@ pub(super) struct Exchange {
 }
 
 /// Returns a repository's list of refs, which is requested once per session.
-pub(super) fn advertised(session: &Arc<Session>, remote: &str) -> Result<Arc<Advertisement>, Refused> {
+pub(super) fn advertised(session: &Arc<FetchSession>, remote: &str) -> Result<Arc<Advertisement>, Refused> {
     if let Some(known) = session.state().advertised.clone() {
         return Ok(known);
     }
@@ -52,16 +52,16 @@ pub(super) fn advertised(session: &Arc<Session>, remote: &str) -> Result<Arc<Adv
 
 impl Exchange {
     /// Creates a request for the refs.
-    pub(super) fn listing(session: Arc<Session>, remote: &str) -> Self {
+    pub(super) fn listing(session: Arc<FetchSession>, remote: &str) -> Self {
         Self::new(session, remote, true)
     }
 
     /// Creates a request for commits.
-    pub(super) fn pack(session: Arc<Session>, remote: &str) -> Self {
+    pub(super) fn pack(session: Arc<FetchSession>, remote: &str) -> Self {
         Self::new(session, remote, false)
     }
 
-    fn new(session: Arc<Session>, remote: &str, advertise: bool) -> Self {
+    fn new(session: Arc<FetchSession>, remote: &str, advertise: bool) -> Self {
         Self {
             session,
             remote: remote.to_owned(),

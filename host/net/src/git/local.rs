@@ -23,7 +23,7 @@ use super::refs::GitRef;
 use super::transfer::Cancel;
 use super::transport;
 use crate::error::NetError;
-use crate::http::Limits;
+use crate::http::RequestLimits;
 
 /// The maximum number of files: many times more than git leaves before it packs them.
 const MAX_FILES: usize = 1_000_000;
@@ -375,7 +375,7 @@ pub(super) fn resolve(repository: &Repository, reference: Option<&str>) -> Optio
 }
 
 /// Returns the refs that a server would list for the same repository.
-pub(super) fn refs(repository: &Repository, shown: &str, limits: &Limits) -> Result<Vec<GitRef>, NetError> {
+pub(super) fn refs(repository: &Repository, shown: &str, limits: &RequestLimits) -> Result<Vec<GitRef>, NetError> {
     let failed = |error: git2::Error| unreadable(shown, &error);
     let git_ref =
         |name: String, oid: git2::Oid| -> Option<GitRef> { Some(GitRef { name, sha: oid.to_string().parse().ok()? }) };

@@ -29,12 +29,12 @@ use tokio::sync::watch;
 use refs::check_reference;
 pub use refs::{GitOrigin, GitRef, GitRefs};
 use remote::{Depth, Remote};
-use session::Session;
+use session::FetchSession;
 pub use transfer::Progress;
 use transfer::{Cancel, OnProgress, Refused};
 
 use crate::error::NetError;
-use crate::http::{Client, Limits, check_host, resolve_public};
+use crate::http::{Client, RequestLimits, check_host, resolve_public};
 use crate::place::{Place, shown_git};
 use crate::policy::Policy;
 use crate::tree::Tree;
@@ -191,7 +191,7 @@ impl Job {
             None => trees.client.clone(),
         };
         let directory = trees.cache.clone();
-        let session = Session::new(client, policy, runtime, cancel.clone(), deadline, directory, shown.clone());
+        let session = FetchSession::new(client, policy, runtime, cancel.clone(), deadline, directory, shown.clone());
         let remote = Remote { url, real, place, session: Arc::new(session), progress: trees.progress.clone() };
         Ok(Self { trees, cancel, deadline, remote, shown, path })
     }
@@ -402,7 +402,12 @@ fn no_commit(shown: &str, sha: &Sha) -> NetError {
 }
 
 /// Finds the requested commit in a repository on this machine.
-fn find_local(repository: &Repository, shown: &str, origin: &GitOrigin, limits: &Limits) -> Result<Sha, NetError> {
+fn find_local(
+    repository: &Repository,
+    shown: &str,
+    origin: &GitOrigin,
+    limits: &RequestLimits,
+) -> Result<Sha, NetError> {
     let reference = origin.reference.as_deref();
     let sha = match origin.sha.clone().or_else(|| local::resolve(repository, reference)) {
         Some(sha) => sha,

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use flate2::{Decompress, FlushDecompress, Status};
 
 use crate::error::size;
-use crate::http::Limits;
+use crate::http::RequestLimits;
 
 /// The maximum size of an object. GitHub accepts no file over 100 MiB.
 pub(super) const MAX_OBJECT: u64 = 128 << 20;
@@ -50,7 +50,7 @@ enum Stage {
 
 /// Checks a pack.
 pub(super) struct PackCheck {
-    limits: Limits,
+    limits: RequestLimits,
     stage: Stage,
     /// The bytes received so far of a header, a distance, an id or the checksum.
     head: Vec<u8>,
@@ -78,7 +78,7 @@ pub(super) struct PackCheck {
 }
 
 impl PackCheck {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: RequestLimits) -> Self {
         Self {
             limits,
             stage: Stage::Head,
@@ -379,7 +379,7 @@ mod tests {
         }
         let delta = 10;
         let expected: u64 = (1..=10).map(|n| BIG + n * (BIG + delta)).sum();
-        let at = |work: u64| check(&pack(&objects), Limits { work, ..Limits::default() }, 1000);
+        let at = |work: u64| check(&pack(&objects), RequestLimits { work, ..RequestLimits::default() }, 1000);
         assert_eq!(at(expected), Ok(true));
         let sentence = "builds so many large files on each other that it takes too long";
         assert_eq!(at(expected - 1), Err(BadPack::TooLarge(sentence.to_owned())));
@@ -388,7 +388,7 @@ mod tests {
             || [object(7, delta), vec![9; 20], zlib(&[digits(BIG), digits(BIG), vec![0x90, 1]].concat())].concat();
         let objects = [vec![zeros], (0..10).map(|_| by_id()).collect()].concat();
         let expected: u64 = (1..=10).map(|n| n * (BIG + delta)).sum();
-        let at = |work: u64| check(&pack(&objects), Limits { work, ..Limits::default() }, 1000);
+        let at = |work: u64| check(&pack(&objects), RequestLimits { work, ..RequestLimits::default() }, 1000);
         assert_eq!((at(expected), at(expected - 1).is_err()), (Ok(true), true));
     }
 
@@ -403,7 +403,7 @@ mod tests {
         assert_eq!(distance(&[0x80, 0x80, 0x00]), 16512);
     }
 
-    fn check(pack: &[u8], limits: Limits, piece: usize) -> Result<bool, BadPack> {
+    fn check(pack: &[u8], limits: RequestLimits, piece: usize) -> Result<bool, BadPack> {
         let mut check = PackCheck::new(limits);
         pack.chunks(piece).try_for_each(|bytes| check.push(bytes))?;
         Ok(check.is_done())
@@ -414,15 +414,15 @@ mod tests {
         let by_id = [object(7, 4), vec![9; 20], zlib(&[1, 1, 0x90, 1])].concat();
         let pack = pack(&[blob(b""), blob(&[7; 100_000]), delta(3, 1, 1), by_id]);
         for piece in [1, 2, 3, 50, 10_000] {
-            assert_eq!(check(&pack, Limits::default(), piece), Ok(true));
-            assert_eq!(check(&pack[..pack.len() - 1], Limits::default(), piece), Ok(false));
+            assert_eq!(check(&pack, RequestLimits::default(), piece), Ok(true));
+            assert_eq!(check(&pack[..pack.len() - 1], RequestLimits::default(), piece), Ok(false));
         }
-        assert_eq!(check(&[], Limits::default(), 1), Ok(false));
+        assert_eq!(check(&[], RequestLimits::default(), 1), Ok(false));
     }
 
     #[test]
     fn what_is_more_than_is_taken_is_said() {
-        let limits = Limits { objects: 3, unpacked: 1000, ..Limits::default() };
+        let limits = RequestLimits { objects: 3, unpacked: 1000, ..RequestLimits::default() };
         let over = MAX_OBJECT + 1;
         for (objects, sentence) in [
             (vec![blob(b"x"); 4], "sends more than 3 objects"),
@@ -458,7 +458,7 @@ mod tests {
             (pack(&[[object(3, 7), b"no zlib".to_vec()].concat()]), "an object can't be unpacked"),
             (pack(&[damaged]), "an object can't be unpacked"),
         ] {
-            assert_eq!(check(&pack, Limits::default(), 5), Err(BadPack::Damaged(sentence)));
+            assert_eq!(check(&pack, RequestLimits::default(), 5), Err(BadPack::Damaged(sentence)));
         }
     }
 
@@ -467,9 +467,9 @@ mod tests {
         proptest! {
             #[test]
             fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..300), piece in 1..300_usize) {
-                let _ = check(&bytes, Limits::default(), piece);
-                let _ = check(&[pack(&[])[..12].to_vec(), bytes.clone()].concat(), Limits::default(), piece);
-                let _ = check(&[b"PACK\0\0\0\x02\0\0\0\x09".to_vec(), bytes].concat(), Limits::default(), piece);
+                let _ = check(&bytes, RequestLimits::default(), piece);
+                let _ = check(&[pack(&[])[..12].to_vec(), bytes.clone()].concat(), RequestLimits::default(), piece);
+                let _ = check(&[b"PACK\0\0\0\x02\0\0\0\x09".to_vec(), bytes].concat(), RequestLimits::default(), piece);
             }
 
             #[test]
@@ -478,7 +478,7 @@ mod tests {
                 piece in 1..3000_usize,
             ) {
                 let objects: Vec<Vec<u8>> = contents.iter().map(|content| blob(content)).collect();
-                prop_assert_eq!(check(&pack(&objects), Limits::default(), piece), Ok(true));
+                prop_assert_eq!(check(&pack(&objects), RequestLimits::default(), piece), Ok(true));
             }
         }
     }

@@ -10,7 +10,7 @@ use git2::{AutotagOption, FetchOptions, RemoteCallbacks, Repository};
 
 use super::command::{Ended, Memory};
 use super::refs::GitRef;
-use super::session::Session;
+use super::session::FetchSession;
 use super::transfer::{OnProgress, Progress, Refused};
 use super::{advertisement, command, exchange, transport};
 use crate::error::{NetError, size};
@@ -32,7 +32,7 @@ pub(super) struct Remote {
     /// The URL as rewritten by the user's configuration.
     pub(super) real: String,
     pub(super) place: Place,
-    pub(super) session: Arc<Session>,
+    pub(super) session: Arc<FetchSession>,
     pub(super) progress: Option<OnProgress>,
 }
 

@@ -17,7 +17,7 @@ use crate::http::Client;
 use crate::policy::Policy;
 
 /// What one fetch may do, and its state.
-pub(super) struct Session {
+pub(super) struct FetchSession {
     pub(super) client: Client,
     pub(super) policy: Policy,
     pub(super) runtime: Handle,
@@ -43,7 +43,7 @@ pub(super) struct SessionState {
     pub(super) advertised: Option<Arc<Advertisement>>,
 }
 
-impl Session {
+impl FetchSession {
     pub(super) fn new(
         client: Client,
         policy: Policy,

@@ -11,7 +11,7 @@ use libgit2_sys as raw;
 
 use super::exchange::Exchange;
 use super::pack::MAX_OBJECT;
-use super::session::Session;
+use super::session::FetchSession;
 use crate::error::{NetError, size};
 
 /// The most memory that libgit2 gets in one piece: an object, and what libgit2 adds to one. It holds three at once:
@@ -27,7 +27,7 @@ static HELD: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     /// libgit2 passes no context to a transport, so the transport finds its session here.
-    static SESSION: RefCell<Option<Arc<Session>>> = const { RefCell::new(None) };
+    static SESSION: RefCell<Option<Arc<FetchSession>>> = const { RefCell::new(None) };
 
     /// The reason that memory was refused. libgit2 reports at most that there was none.
     static REFUSED: Cell<Option<Refusal>> = const { Cell::new(None) };
@@ -43,7 +43,7 @@ enum Refusal {
 }
 
 /// Runs `work`, and serves its HTTP requests through the session.
-pub(super) fn with<T>(session: &Arc<Session>, work: impl FnOnce() -> T) -> Result<T, NetError> {
+pub(super) fn with<T>(session: &Arc<FetchSession>, work: impl FnOnce() -> T) -> Result<T, NetError> {
     struct Reset;
     impl Drop for Reset {
         fn drop(&mut self) {
@@ -187,7 +187,7 @@ fn bound_memory() {
 
 /// HTTP through the thread's session.
 struct Net {
-    session: Arc<Session>,
+    session: Arc<FetchSession>,
 }
 
 impl Net {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aiw_core::{RelPath, Sha};
-use aiw_net::{Client, GitOrigin, Limits, NetError, Policy, Tree, Trees};
+use aiw_net::{Client, GitOrigin, NetError, Policy, RequestLimits, Tree, Trees};
 
 use crate::world::{Server, World, in_child, reply, run, short, variable};
 
@@ -406,7 +406,7 @@ fn a_stalled_server_and_a_large_pack_end_in_an_error() {
     let error = run(trees.open_git(&server.granted(), &GitOrigin::new(server.url("/r")))).err().unwrap();
     assert!(matches!(error, NetError::Unavailable { .. }), "{error}");
     let server = world.serve();
-    let limits = Limits { pack: 700, ..Limits::default() };
+    let limits = RequestLimits { pack: 700, ..RequestLimits::default() };
     let trees = Trees::new(Client::with_limits(limits).unwrap(), world.path("cache"));
     let error = run(trees.open_git(&server.granted(), &GitOrigin::new(server.url("/r")))).err().unwrap();
     assert!(matches!(error, NetError::TooLarge { .. }), "{error}");

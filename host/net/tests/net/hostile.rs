@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use aiw_core::RelPath;
-use aiw_net::{Client, GitOrigin, Limits, NetError, Policy, Tree, Trees};
+use aiw_net::{Client, GitOrigin, NetError, Policy, RequestLimits, Tree, Trees};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
@@ -237,7 +237,7 @@ fn endless_refs_end_and_cost_little() {
     });
     let url = server.url("/r");
     refused_modestly(&world, &url, &format!("`{url}` lists more than 250000 branches and tags"));
-    let limits = Limits { listing: 100_000, ..Limits::default() };
+    let limits = RequestLimits { listing: 100_000, ..RequestLimits::default() };
     let trees = Trees::new(Client::with_limits(limits).unwrap(), world.path("cache"));
     assert_eq!(
         open(&trees, &server).to_string(),
@@ -336,7 +336,7 @@ fn a_server_of_files_is_told_from_what_is_no_repository() {
 }
 
 /// Opens a repository on this machine. A hang is a failure.
-fn open_here(world: &World, limits: Limits) -> Result<Tree, NetError> {
+fn open_here(world: &World, limits: RequestLimits) -> Result<Tree, NetError> {
     let trees = Trees::new(Client::with_limits(limits).unwrap(), world.path("cache"));
     let (policy, url) = (world.policy(), world.url());
     let (done, result) = mpsc::channel();
@@ -376,7 +376,7 @@ fn a_pipe_in_the_place_of_a_repositorys_file_is_refused() {
         pipe(&path);
         let message =
             format!("the git repository at `{}` can't be read: `{}` is not a file", world.url(), path.display());
-        assert_eq!(open_here(&world, Limits::default()).err(), Some(NetError::Invalid { message }), "{file}");
+        assert_eq!(open_here(&world, RequestLimits::default()).err(), Some(NetError::Invalid { message }), "{file}");
     }
     // A repository may be nothing but a pipe, and links may lead to pipes.
     for (link, to) in [(".git", "pipe"), (".git/config", "../pipe"), (".git/refs/heads/x", "../../../pipe")] {
@@ -388,7 +388,7 @@ fn a_pipe_in_the_place_of_a_repositorys_file_is_refused() {
             _ => drop(std::fs::remove_file(&link)),
         }
         std::os::unix::fs::symlink(to, &link).unwrap();
-        let error = open_here(&world, Limits::default()).err().unwrap();
+        let error = open_here(&world, RequestLimits::default()).err().unwrap();
         assert!(error.to_string().ends_with(&format!("`{}` is not a file", link.display())), "{error}");
     }
 }
@@ -415,7 +415,7 @@ fn a_configuration_that_includes_a_pipe_is_refused() {
         let mut written = std::fs::read(world.path("r/.git/config")).unwrap();
         written.extend(replaced(&replaced(config, b"NAME", name), b"ROOT", root.as_os_str().as_bytes()));
         std::fs::write(world.path("r/.git/config"), written).unwrap();
-        let error = open_here(&world, Limits::default()).err().unwrap();
+        let error = open_here(&world, RequestLimits::default()).err().unwrap();
         let shown = path.display().to_string();
         assert!(matches!(error, NetError::Invalid { .. }), "{shown}: {error}");
         let place = shown.rsplit('/').next().unwrap();
@@ -423,7 +423,7 @@ fn a_configuration_that_includes_a_pipe_is_refused() {
         // With a file in place of the pipe, opening works.
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, "[user]\n\tname = x\n").unwrap();
-        assert_eq!(open_here(&world, Limits::default()).err(), None, "{shown}");
+        assert_eq!(open_here(&world, RequestLimits::default()).err(), None, "{shown}");
     }
 }
 
@@ -434,7 +434,7 @@ fn a_configuration_that_includes_itself_without_end_is_refused() {
     config.push_str(&"[include]\n\tpath = config\n".repeat(50));
     world.write("r/.git/config", &config);
     let message = format!("the configuration of the git repository at `{}` has more than 100 files", world.url());
-    assert_eq!(open_here(&world, Limits::default()).err(), Some(NetError::TooLarge { message }));
+    assert_eq!(open_here(&world, RequestLimits::default()).err(), Some(NetError::TooLarge { message }));
 }
 
 #[test]
@@ -451,7 +451,7 @@ fn objects_are_not_read_from_elsewhere_in_however_many_steps() {
         let world = World::with_repository();
         world.write("r/.git/objects/info/alternates", &format!("{first}\n"));
         world.write("r/.git/beside/info/alternates", &format!("{second}\n"));
-        let error = open_here(&world, Limits::default()).err().unwrap();
+        let error = open_here(&world, RequestLimits::default()).err().unwrap();
         assert!(matches!(error, NetError::Denied { .. }), "{error}");
         assert!(error.to_string().contains("keeps its objects elsewhere, in `"), "{error}");
     }
@@ -459,7 +459,7 @@ fn objects_are_not_read_from_elsewhere_in_however_many_steps() {
     let world = World::with_repository();
     world.write("r/.git/objects/info/alternates", "# beside\n./../beside\n");
     world.write("r/.git/beside/info/alternates", "./../objects\n./.\n");
-    assert_eq!(open_here(&world, Limits::default()).err(), None);
+    assert_eq!(open_here(&world, RequestLimits::default()).err(), None);
 }
 
 fn replaced(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aiw_net::{Client, Limits, Policy, Trees};
+use aiw_net::{Client, Policy, RequestLimits, Trees};
 
 /// A request as the server received it.
 #[derive(Debug, Clone)]
@@ -92,12 +92,12 @@ pub fn reply(stream: &mut TcpStream, status: &str, headers: &[(&str, &str)], bod
 }
 
 /// Limits short enough for a test.
-pub fn short() -> Limits {
-    Limits {
+pub fn short() -> RequestLimits {
+    RequestLimits {
         connect: Duration::from_millis(500),
         idle: Duration::from_millis(300),
         get: Duration::from_millis(900),
-        ..Limits::default()
+        ..RequestLimits::default()
     }
 }
 

@@ -29,7 +29,7 @@ struct Last {
 
 /// The result of a search for tools.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Found {
+pub struct FoundTools {
     /// The tools, best first.
     pub matches: Vec<Match>,
     /// The request has a word to look for.
@@ -49,16 +49,20 @@ impl Finder {
 
     /// The tools of these servers that fit a request best, at most `most`. Blocks while the index is made: the first
     /// time, and after a change.
-    pub fn find(&self, servers: &[KnownServer], allows: Allows<'_>, request: &str, most: usize) -> Found {
+    pub fn find(&self, servers: &[KnownServer], allows: Allows<'_>, request: &str, most: usize) -> FoundTools {
         let (indexed, meaning) = self.indexed(servers, allows);
         let request = Request::new(request);
-        let found = Found { says_something: request.says_something(), tools: indexed.tools.len(), ..Found::default() };
+        let found = FoundTools {
+            says_something: request.says_something(),
+            tools: indexed.tools.len(),
+            ..FoundTools::default()
+        };
         if most == 0 || !found.says_something {
             return found;
         }
         let meaning = meaning.map(|meaning| meaning.near(&indexed.vectors, &request.texts));
         let scored = indexed.score(&request, &meaning.unwrap_or_default());
-        Found { matches: indexed.matches(&request, &scored, most), ..found }
+        FoundTools { matches: indexed.matches(&request, &scored, most), ..found }
     }
 
     /// Makes the index of these servers, and waits until the model has seen all their tools, or for so long. Returns how

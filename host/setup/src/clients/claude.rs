@@ -1,6 +1,7 @@
 //! Claude Code. Seen in 2.1.328.
 
 use aiw_core::CliKind;
+use aiw_home::CliFiles;
 use serde_json::json;
 
 use super::{Approval, Client, read_plain};
@@ -17,7 +18,7 @@ pub(super) static CLIENT: Client = Client {
     ),
     format: Format::Json,
     servers: "mcpServers",
-    user: |places| places.claude.as_deref().unwrap_or(&places.home).join(".claude.json"),
+    user: |places| places.clis.servers(CliKind::Claude).to_owned(),
     project: Some(".mcp.json"),
     entry: |ours| {
         let mut entry = ours.entry();
@@ -26,8 +27,8 @@ pub(super) static CLIENT: Client = Client {
     },
     read: |entry| read_plain(entry, Style::Shell, &["alwaysLoad"]),
     approval: Approval::Item {
-        user: |places| places.claude.clone().unwrap_or_else(|| places.home.join(".claude")).join("settings.json"),
-        project: ".claude/settings.json",
+        user: |places| places.clis.settings(CliKind::Claude),
+        project: CliFiles::of(CliKind::Claude).project_settings,
         list: &["permissions", "allow"],
         item: "mcp__aiw",
     },

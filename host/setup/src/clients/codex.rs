@@ -1,6 +1,7 @@
 //! Codex. Seen in 0.169.0.
 
 use aiw_core::CliKind;
+use aiw_home::CliFiles;
 use serde_json::{Map, Value, json};
 
 use super::{Approval, Client, Read};
@@ -17,8 +18,8 @@ pub(super) static CLIENT: Client = Client {
     ),
     format: Format::Toml,
     servers: "mcp_servers",
-    user: |places| places.codex.clone().unwrap_or_else(|| places.home.join(".codex")).join("config.toml"),
-    project: Some(".codex/config.toml"),
+    user: |places| places.clis.servers(CliKind::Codex).to_owned(),
+    project: Some(CliFiles::of(CliKind::Codex).project_settings),
     entry: |ours| {
         let mut entry = ours.entry();
         let tools: Map<String, Value> =

@@ -13,7 +13,7 @@ pub(super) static CLIENT: Client = Client {
     about_calls: None,
     format: Format::Json,
     servers: "mcpServers",
-    user: |places| places.home.join(".cursor/mcp.json"),
+    user: |places| places.home().join(".cursor/mcp.json"),
     project: Some(".cursor/mcp.json"),
     entry: Ours::entry,
     read: |entry| read_plain(entry, Style::Env, &[]),

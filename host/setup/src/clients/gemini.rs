@@ -1,6 +1,7 @@
 //! Gemini CLI. Seen in 0.61.0.
 
 use aiw_core::CliKind;
+use aiw_home::CliFiles;
 use serde_json::{Map, Value, json};
 
 use super::{Approval, Client, Read, read_plain};
@@ -18,8 +19,8 @@ pub(super) static CLIENT: Client = Client {
     ),
     format: Format::Json,
     servers: "mcpServers",
-    user: |places| places.gemini.as_deref().unwrap_or(&places.home).join(".gemini/settings.json"),
-    project: Some(".gemini/settings.json"),
+    user: |places| places.clis.servers(CliKind::Gemini).to_owned(),
+    project: Some(CliFiles::of(CliKind::Gemini).project_settings),
     entry: Ours::entry,
     read,
     approval: Approval::Field("trust", || json!(true)),

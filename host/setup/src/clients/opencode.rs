@@ -16,7 +16,7 @@ pub(super) static CLIENT: Client = Client {
     format: Format::Json,
     servers: "mcp",
     user: |places| {
-        let dir = places.home.join(".config/opencode");
+        let dir = places.home().join(".config/opencode");
         let with_comments = dir.join("opencode.jsonc");
         if with_comments.exists() { with_comments } else { dir.join("opencode.json") }
     },

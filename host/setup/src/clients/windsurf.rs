@@ -15,7 +15,7 @@ pub(super) static CLIENT: Client = Client {
     about_calls: None,
     format: Format::Json,
     servers: "mcpServers",
-    user: |places| places.home.join(".codeium/windsurf/mcp_config.json"),
+    user: |places| places.home().join(".codeium/windsurf/mcp_config.json"),
     project: None,
     entry: Ours::entry,
     read,

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use aiw_setup::{HookScope, Hooks, Places};
+use aiw_setup::{HookScope, Hooks};
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -20,10 +20,7 @@ impl Settings {
     }
 
     fn hooks(world: &World, program: &str) -> Hooks {
-        let home = world.dir.path().join("user");
-        let config = home.join(".config");
-        let places = Places { home, config, claude: None, codex: None, gemini: None };
-        Hooks::new(world.home.clone(), places, program.to_owned())
+        Hooks::new(world.home.clone(), world.places("NONE", ""), program.to_owned())
     }
 
     fn scopes(&self) -> [HookScope; 3] {

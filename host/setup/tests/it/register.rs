@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use aiw_setup::{Places, Scope, Setup, SetupError, all, client};
+use aiw_setup::{Scope, Setup, SetupError, all, client};
 
 use crate::world::{APPROVE, REGISTER, World, setup, text};
 
@@ -140,7 +140,7 @@ fn arguments_of_the_users_stay() {
 #[test]
 fn a_setup_is_undone_where_it_was_made() {
     let world = World::new();
-    let places = |codex: &str| Places { codex: Some(world.dir.path().join(codex)), ..world.places() };
+    let places = |codex: &str| world.places("CODEX_HOME", codex);
     let setup = |codex: &str| Setup::new(world.home.clone(), places(codex), world.ours());
     let codex = client("codex").unwrap();
     for dir in ["one", "two"] {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aiw_home::Home;
-use aiw_setup::{Options, Ours, Places, Plan, Scope, Setup, SetupError, client};
+use aiw_home::{CliPlaces, Home};
+use aiw_setup::{ClientPlaces, Options, Ours, Plan, Scope, Setup, SetupError, client};
 
 pub struct World {
     pub dir: tempfile::TempDir,
@@ -34,8 +34,9 @@ impl World {
         self.setup.file(client(id).unwrap(), &Scope::User).unwrap()
     }
 
-    pub fn places(&self) -> Places {
-        places(self.dir.path())
+    /// Where clients keep their files, with a directory that a variable names.
+    pub fn places(&self, variable: &str, directory: &str) -> ClientPlaces {
+        places(self.dir.path(), |name| (name == variable).then(|| self.dir.path().join(directory)))
     }
 
     pub fn ours(&self) -> Ours {
@@ -68,11 +69,13 @@ impl World {
 }
 
 pub fn setup(home: &Home, user: &Path, command: &str) -> Setup {
-    Setup::new(home.clone(), places(user), ours(home, command))
+    Setup::new(home.clone(), places(user, |_| None), ours(home, command))
 }
 
-fn places(user: &Path) -> Places {
-    Places { home: user.join("user"), config: user.join("user/.config"), claude: None, codex: None, gemini: None }
+fn places(dir: &Path, variable: impl Fn(&str) -> Option<PathBuf>) -> ClientPlaces {
+    let user = dir.join("user");
+    let clis = CliPlaces::of(|name| if name == "HOME" { Some(user.clone()) } else { variable(name) }).unwrap();
+    ClientPlaces { clis, config: user.join(".config") }
 }
 
 fn ours(home: &Home, command: &str) -> Ours {

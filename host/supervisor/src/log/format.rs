@@ -8,7 +8,7 @@
 //! 1732104000201 a= ended: exit code 0   written by aiw itself
 //! ```
 //!
-//! A piece of a CLI's output cannot contain a line break, so every line break in the file ends a piece. The file can
+//! A piece of a program's output cannot contain a line break, so every line break in the file ends a piece. The file can
 //! therefore be read from any place, backwards too.
 
 use super::{LogEntry, Stream};

@@ -1,4 +1,4 @@
-//! The log of a task: its entries, and how it is written and read.
+//! The log of a process: its entries, and how it is written and read.
 
 mod format;
 mod read;
@@ -49,7 +49,7 @@ pub enum FollowFrom {
     Since(u64),
 }
 
-/// The log of a task.
+/// The log of a process.
 #[derive(Debug, Clone)]
 pub struct Log {
     directory: PathBuf,

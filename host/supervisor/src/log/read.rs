@@ -164,8 +164,8 @@ pub struct Follow {
 
 impl Follow {
     /// Returns the next lines, usually at most a few hundred. If there are none, it waits at most `patience` for a
-    /// change in the task's directory (including the task's end) or for a signal, and may still return none. The
-    /// caller then checks whether the task has ended, and calls again.
+    /// change in the process's directory (including its end) or for a signal, and may still return none. The
+    /// caller then checks whether the process has ended, and calls again.
     pub fn next(&mut self, patience: Duration) -> Result<Vec<LogEntry>, SupervisorError> {
         if !self.read_on()? && !patience.is_zero() {
             self.watch.wait(patience);
@@ -180,7 +180,7 @@ impl Follow {
         Ok(!self.ready.is_empty())
     }
 
-    /// Returns the lines that have no line break, once the task has ended.
+    /// Returns the lines that have no line break, once the process has ended.
     pub fn rest(self) -> Vec<LogEntry> {
         self.assembler.rest()
     }

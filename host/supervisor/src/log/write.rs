@@ -23,7 +23,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Opens the log in a task's directory, and cuts off the unfinished line of a writer that was killed.
+    /// Opens the log in a process's directory, and cuts off the unfinished line of a writer that was killed.
     pub fn open(directory: &Path, policy: LogPolicy) -> io::Result<Self> {
         let path = directory.join("log");
         let file = open(&path)?;

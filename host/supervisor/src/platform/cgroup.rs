@@ -6,21 +6,21 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aiw_core::TaskId;
+use aiw_core::ProcessId;
 
 use super::linux::is_shim;
-use crate::program::Limits;
+use crate::program::ResourceLimits;
 
-/// The cgroup of a task.
+/// The cgroup of a process.
 #[derive(Debug)]
 pub(crate) struct Group {
     path: PathBuf,
 }
 
 impl Group {
-    /// Creates a group for a task, below our own group. Also returns a sentence about limits that cannot be enforced.
+    /// Creates a group for a process, below our own group. Also returns a sentence about limits that cannot be enforced.
     /// The group is only created if limits are requested: without limits, the subreaper finds all processes as well.
-    pub fn create(id: TaskId, limits: Limits) -> (Option<Self>, Option<String>) {
+    pub fn create(id: ProcessId, limits: ResourceLimits) -> (Option<Self>, Option<String>) {
         if limits.memory.is_none() && limits.cpu_percent.is_none() {
             return (None, None);
         }
@@ -32,8 +32,8 @@ impl Group {
         }
     }
 
-    fn beneath(ours: &Path, id: TaskId, limits: Limits) -> io::Result<Self> {
-        // A group that holds processes cannot delegate controllers to its children, so the task's group is created
+    fn beneath(ours: &Path, id: ProcessId, limits: ResourceLimits) -> io::Result<Self> {
+        // A group that holds processes cannot delegate controllers to its children, so the process's group is created
         // next to ours if the parent is ours too.
         let mut last = Err(io::ErrorKind::PermissionDenied.into());
         for parent in [Some(ours), ours.parent()].into_iter().flatten() {
@@ -45,7 +45,7 @@ impl Group {
         last
     }
 
-    fn within(parent: &Path, id: TaskId, limits: Limits) -> io::Result<Self> {
+    fn within(parent: &Path, id: ProcessId, limits: ResourceLimits) -> io::Result<Self> {
         let wanted = [("memory", limits.memory.is_some()), ("cpu", limits.cpu_percent.is_some())];
         let given = fs::read_to_string(parent.join("cgroup.subtree_control"))?;
         for (controller, _) in wanted.iter().filter(|(_, wanted)| *wanted) {
@@ -78,8 +78,8 @@ impl Group {
         fs::OpenOptions::new().write(true).open(self.path.join("cgroup.procs")).ok().map(Into::into)
     }
 
-    /// Ends all processes in the group, and removes it. If the group contains a shim, because the task started other
-    /// tasks, those live on and the group remains.
+    /// Ends all processes in the group, and removes it. If the group contains a shim, because the process started other
+    /// supervised ones, those live on and the group remains.
     pub fn end(&self) {
         let members = fs::read_to_string(self.path.join("cgroup.procs")).unwrap_or_default();
         if members.lines().filter_map(|pid| pid.parse().ok()).any(is_shim) {

@@ -116,7 +116,7 @@ pub(crate) fn allocate_segment(id: &str, bytes: u64) -> io::Result<()> {
 /// Creates an empty file without a name.
 pub(crate) fn memory_file() -> io::Result<fs::File> {
     let file = memfd_create("aiw", MemfdFlags::CLOEXEC)?;
-    // The system creates it with permissions for everybody, although nobody else can reach it; CLIs check the mode.
+    // The system creates it with permissions for everybody, although nobody else can reach it; some programs check the mode.
     rustix::fs::fchmod(&file, rustix::fs::Mode::from_raw_mode(0o600))?;
     Ok(file.into())
 }
@@ -241,7 +241,7 @@ pub(crate) fn is_shim(pid: u32) -> bool {
     let command = procfs::command_line(pid).unwrap_or_default();
     let same = match (program("self"), program(&pid.to_string())) {
         // Shims hide their memory, and with it the path of their executable, so the command line has to do.
-        (_, Err(e)) if e.kind() == io::ErrorKind::PermissionDenied => names_a_task(&command),
+        (_, Err(e)) if e.kind() == io::ErrorKind::PermissionDenied => names_a_process(&command),
         // A new version may have replaced the file under a running shim.
         (Ok(ours), Ok(theirs)) => {
             ours.to_string_lossy().trim_end_matches(" (deleted)")
@@ -252,11 +252,11 @@ pub(crate) fn is_shim(pid: u32) -> bool {
     same && command.split(|b| *b == 0).nth(1) == Some(b"shim")
 }
 
-/// Returns whether all words of a command line are those of a shim: `aiw shim ROOT TASK INSTANCE`.
-fn names_a_task(command: &[u8]) -> bool {
+/// Returns whether all words of a command line are those of a shim: `aiw shim ROOT ID INSTANCE`.
+fn names_a_process(command: &[u8]) -> bool {
     let mut words = command.split(|b| *b == 0).skip(2).map(|word| str::from_utf8(word).unwrap_or_default());
-    words.next().is_some_and(|root| root.parse::<u32>().is_ok())
-        && words.next().is_some_and(|id| id.parse::<aiw_core::TaskId>().is_ok())
+    words.next().is_some_and(crate::root::Root::is_name)
+        && words.next().is_some_and(|id| id.parse::<aiw_core::ProcessId>().is_ok())
         && words.next().is_some_and(|instance| u64::from_str_radix(instance, 16).is_ok())
         && words.next() == Some("")
         && words.next().is_none()
@@ -297,11 +297,11 @@ mod tests {
 
     #[test]
     fn the_command_line_of_a_shim_is_known() {
-        let id = aiw_core::TaskId::from_number(7);
-        assert!(names_a_task(format!("/bin/aiw\0shim\x0042\0{id}\0a1\0").as_bytes()));
+        let id = aiw_core::ProcessId::from_number(7);
+        assert!(names_a_process(format!("/bin/aiw\0shim\x0042\0{id}\0a1\0").as_bytes()));
         for other in ["", "/bin/aiw\0shim", "/bin/aiw\0shim\x0042\0x\0a1\0", &format!("a\0shim\0x\0{id}\0a1\0")] {
-            assert!(!names_a_task(other.as_bytes()), "{other:?}");
+            assert!(!names_a_process(other.as_bytes()), "{other:?}");
         }
-        assert!(!names_a_task(format!("/bin/aiw\0shim\x0042\0{id}\0a1\0more\0").as_bytes()));
+        assert!(!names_a_process(format!("/bin/aiw\0shim\x0042\0{id}\0a1\0more\0").as_bytes()));
     }
 }

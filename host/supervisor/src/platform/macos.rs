@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use super::unix::{Condition, Opened, doze};
-use crate::program::Limits;
+use crate::program::ResourceLimits;
 
 /// Returns 0 for a process that exists: its start time cannot be read cheaply here.
 pub(crate) fn start_of(pid: u32) -> Option<u64> {
@@ -223,7 +223,7 @@ pub(crate) struct Group {}
 
 impl Group {
     /// Returns no group, and a sentence about limits that were requested.
-    pub fn create(_id: aiw_core::TaskId, limits: Limits) -> (Option<Self>, Option<String>) {
+    pub fn create(_id: aiw_core::ProcessId, limits: ResourceLimits) -> (Option<Self>, Option<String>) {
         let asked = limits.memory.is_some() || limits.cpu_percent.is_some();
         (None, asked.then(|| "memory and processor are not limited: this system has no cgroups".into()))
     }

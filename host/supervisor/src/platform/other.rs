@@ -1,4 +1,4 @@
-//! Systems without supervised tasks.
+//! Systems without supervised processes.
 
 use std::path::Path;
 use std::time::Duration;

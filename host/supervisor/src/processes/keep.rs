@@ -1,69 +1,69 @@
-//! Which ended tasks are kept.
+//! Which ended processes are kept.
 
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use aiw_core::{TaskId, TaskState as State};
+use aiw_core::{ProcessId, ProcessState as State};
 use aiw_home::now_millis;
 
 use super::outcome::Keep;
 use super::table::Processes;
-use crate::directory::{Alive, is_read, is_supervised, mark_read};
+use crate::directory::{Alive, is_shown, is_supervised, mark_shown};
 use crate::error::SupervisorError;
 use crate::files::random;
-use crate::records::Found;
+use crate::records::Lookup;
 
-/// How many times more tasks are kept that no report has shown.
-const UNREAD: usize = 5;
+/// How many times more processes are kept that no report has shown.
+const NOT_SHOWN: usize = 5;
 
 /// A directory without a record that was not touched for this long will never get one.
 const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 
 impl Processes {
-    /// Marks ended tasks as shown by a report. Other tasks are not changed. A mark that cannot be written, or a task
-    /// that is gone, is not an error: what counts is that the report was shown.
-    pub fn mark_read(&self, ids: &[TaskId]) -> Result<(), SupervisorError> {
+    /// Marks ended processes as shown by a report. Other processes are not changed. A mark that cannot be written, or a
+    /// process that is gone, is not an error: what counts is that the report was shown.
+    pub fn mark_shown(&self, ids: &[ProcessId]) -> Result<(), SupervisorError> {
         for id in ids {
             if self.records.read(*id).is_some_and(|record| record.state == State::Ended) {
-                mark_read(&self.records.directory(*id));
+                mark_shown(&self.records.directory(*id));
             }
         }
         Ok(())
     }
 
-    /// Removes the directory of an ended task, or whatever is in its place: a directory with a damaged record that
+    /// Removes the directory of an ended process, or whatever is in its place: a directory with a damaged record that
     /// nobody supervises, or a file, FIFO or socket. A link is refused.
-    pub fn remove(&self, id: TaskId) -> Result<(), SupervisorError> {
-        let directory = self.records.directory(id);
+    pub fn remove(&self, id: ProcessId) -> Result<(), SupervisorError> {
+        let (noun, directory) = (self.records.noun(), self.records.directory(id));
         match self.records.find(id) {
-            Found::Record(record) => {
+            Lookup::Record(record) => {
                 let record = self.settle(*record)?;
                 if record.state != State::Ended {
-                    return Err(SupervisorError::StillRunning { id, state: record.state });
+                    return Err(SupervisorError::StillRunning { noun, id, state: record.state });
                 }
             }
-            Found::Link => return Err(SupervisorError::Link { path: directory }),
+            Lookup::Link => return Err(SupervisorError::Link { path: directory }),
             // If it has become a link by now, the link itself is removed.
-            Found::NoDirectory(_) => {
+            Lookup::NoDirectory(_) => {
                 return fs::remove_file(&directory).map_err(|e| SupervisorError::io("remove", &directory, e));
             }
-            Found::Nothing if !directory.exists() => return Err(SupervisorError::Absent { id }),
-            Found::Nothing | Found::Unreadable(_) => {
+            Lookup::Nothing if !directory.exists() => return Err(SupervisorError::Absent { noun, id }),
+            Lookup::Nothing | Lookup::Unreadable(_) => {
                 if is_supervised(&directory)? {
-                    return Err(SupervisorError::Supervised { id, lock: directory.join("alive") });
+                    return Err(SupervisorError::Supervised { noun, id, lock: directory.join("alive") });
                 }
             }
         }
         // Renamed first, so that nobody sees a half-removed directory. `tidy` removes what is left if we are killed
         // here.
-        let gone = self.records.staging(TaskId::from_number(random() >> 2));
+        let gone = self.records.staging(ProcessId::from_number(random() >> 2));
         fs::rename(&directory, &gone).map_err(|e| SupervisorError::io("remove", &directory, e))?;
         fs::remove_dir_all(&gone).map_err(|e| SupervisorError::io("remove", &gone, e))
     }
 
-    /// Removes the records and logs of ended tasks that are not to be kept, of all sessions.
-    pub fn prune(&self, keep: Keep) -> Result<Vec<TaskId>, SupervisorError> {
+    /// Removes the records and logs of ended processes that are not to be kept, of all roots.
+    pub fn prune(&self, keep: Keep) -> Result<Vec<ProcessId>, SupervisorError> {
         let (abandoned, ended) = self.spare(keep)?;
         let mut removed = Vec::new();
         for id in abandoned {
@@ -85,32 +85,32 @@ impl Processes {
     }
 
     /// Returns what [`prune`](Self::prune) would remove.
-    pub fn prunable(&self, keep: Keep) -> Result<Vec<TaskId>, SupervisorError> {
+    pub fn prunable(&self, keep: Keep) -> Result<Vec<ProcessId>, SupervisorError> {
         let (abandoned, ended) = self.spare(keep)?;
         Ok(abandoned.into_iter().chain(ended).collect())
     }
 
-    /// Returns the directories that have no record and never will, and the ended tasks that are not to be kept.
-    fn spare(&self, keep: Keep) -> Result<(Vec<TaskId>, Vec<TaskId>), SupervisorError> {
+    /// Returns the directories that have no record and never will, and the ended processes that are not to be kept.
+    fn spare(&self, keep: Keep) -> Result<(Vec<ProcessId>, Vec<ProcessId>), SupervisorError> {
         let oldest = now_millis().saturating_sub(u64::try_from(keep.age.as_millis()).unwrap_or(u64::MAX));
         let (mut ended, mut abandoned) = (Vec::new(), Vec::new());
         for id in self.records.ids()? {
             match self.records.find(id) {
-                Found::Record(record) if record.state == State::Ended => {
-                    let read = is_read(&self.records.directory(id));
-                    ended.push((record.ended.unwrap_or(0), id, read));
+                Lookup::Record(record) if record.state == State::Ended => {
+                    let shown = is_shown(&self.records.directory(id));
+                    ended.push((record.ended.unwrap_or(0), id, shown));
                 }
-                Found::Record(_) => {}
+                Lookup::Record(_) => {}
                 // What a power cut left of a record is of no use.
-                Found::Nothing if is_old(&self.records.directory(id)) => abandoned.push(id),
-                Found::Nothing => {}
+                Lookup::Nothing if is_old(&self.records.directory(id)) => abandoned.push(id),
+                Lookup::Nothing => {}
                 // Written by a newer aiw, temporarily unreadable, or not aiw's: not ours to remove.
-                Found::Unreadable(_) | Found::Link | Found::NoDirectory(_) => {}
+                Lookup::Unreadable(_) | Lookup::Link | Lookup::NoDirectory(_) => {}
             }
         }
         ended.sort_unstable_by(|a, b| b.cmp(a));
-        let is_spare = |(place, (time, _, read)): &(usize, (u64, TaskId, bool))| {
-            let room = if *read { keep.count } else { keep.count.saturating_mul(UNREAD) };
+        let is_spare = |(place, (time, _, shown)): &(usize, (u64, ProcessId, bool))| {
+            let room = if *shown { keep.count } else { keep.count.saturating_mul(NOT_SHOWN) };
             *place >= room || *time < oldest
         };
         let spare = ended.into_iter().enumerate().filter(is_spare).map(|(_, (_, id, _))| id).collect();

@@ -4,14 +4,14 @@ use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use aiw_core::TaskState as State;
+use aiw_core::ProcessState as State;
 use rustix::process::{Pid, test_kill_process};
 
 use super::outcome::Supervised;
 use crate::records::Records;
-use crate::root::{Root, Scope};
+use crate::root::Scope;
 use crate::runtime::RuntimeDir;
-use crate::segment::{Segment, open, sessions};
+use crate::segment::{Segment, segments};
 
 /// If a directory was changed less than this before it was read, the next change may have the same time stamp.
 const GRAIN: Duration = Duration::from_millis(100);
@@ -70,14 +70,7 @@ pub(super) struct Before {
 impl Before {
     /// Captures the state before the records are read, by which later changes are noticed.
     pub(super) fn looking(records: &Records, runtime: &RuntimeDir, scope: Scope) -> Self {
-        let roots = match scope {
-            Scope::Session(root) => vec![root],
-            Scope::All => {
-                let all = sessions(runtime).unwrap_or_default();
-                all.into_iter().map(|pid| Root { pid, start: 0 }).collect()
-            }
-        };
-        let segments = roots.into_iter().filter_map(|root| open(runtime, root).ok().flatten());
+        let segments = segments(runtime, scope).unwrap_or_default().into_iter().flatten();
         let segments = segments.map(|segment| (segment.generation(), segment)).map(|(seen, segment)| (segment, seen));
         Self { changed: changed(records), time: SystemTime::now(), segments: segments.collect() }
     }

@@ -2,17 +2,17 @@
 
 use std::collections::HashMap;
 
-use aiw_core::{TaskId, TaskState as State};
+use aiw_core::{ProcessId, ProcessState as State};
 
 use super::kept::Before;
 use super::outcome::Supervised;
 use super::table::Processes;
-use crate::directory::is_read;
+use crate::directory::is_shown;
 use crate::error::SupervisorError;
 use crate::record::Record;
-use crate::records::Found;
+use crate::records::Lookup;
 use crate::root::{Root, Scope};
-use crate::segment::{Snapshot, open, sessions};
+use crate::segment::{Snapshot, open, segments};
 
 impl Processes {
     /// Returns all processes, oldest first. Asking the same value again is cheap unless something has happened since.
@@ -30,15 +30,15 @@ impl Processes {
         let mut segments = Segments::of(self);
         for id in self.records.ids()? {
             let record = match self.records.find(id) {
-                Found::Record(record) => *record,
+                Lookup::Record(record) => *record,
                 // It was removed in the meantime.
-                Found::Nothing => continue,
+                Lookup::Nothing => continue,
                 found => {
                     problems.extend(self.records.understood(id, found).err());
                     continue;
                 }
             };
-            if let Scope::Session(root) = self.scope
+            if let Scope::Root(root) = self.scope
                 && !root.is(&record.root)
             {
                 continue;
@@ -51,18 +51,14 @@ impl Processes {
         Ok((all, problems))
     }
 
-    /// Checks whether the session's shared memory is fit to use. Listing works without it; starting does not.
+    /// Checks whether the shared memory of the scope is fit to use. Listing works without it; starting does not.
     pub fn check(&self) -> Result<(), SupervisorError> {
-        let roots = match self.scope {
-            Scope::Session(root) => vec![root],
-            Scope::All => sessions(&self.runtime)?.into_iter().map(|pid| Root { pid, start: 0 }).collect(),
-        };
-        roots.into_iter().try_for_each(|root| open(&self.runtime, root).map(|_| ()))
+        segments(&self.runtime, self.scope)?.into_iter().try_for_each(|segment| segment.map(drop))
     }
 
-    /// Returns one process. A process of another session is found too, because its id was known. If its shim has
+    /// Returns one process. A process of another root is found too, because its id was known. If its shim has
     /// died, that is recorded.
-    pub fn get(&self, id: TaskId) -> Result<Supervised, SupervisorError> {
+    pub fn get(&self, id: ProcessId) -> Result<Supervised, SupervisorError> {
         Ok(self.look(self.settled(id)?, &mut Segments::of(self)))
     }
 
@@ -80,7 +76,7 @@ impl Processes {
             record.state = state;
             record.running_since = record.running_since.or(slot.running_since());
         }
-        Supervised { unread: has_ended && !is_read(&directory), record, directory, settled: true }
+        Supervised { shown: has_ended && is_shown(&directory), record, directory, settled: true }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::SystemTime;
 
-use aiw_core::{TaskId, TaskOutcome as Outcome, TaskState as State};
+use aiw_core::{ProcessId, ProcessOutcome as Outcome, ProcessState as State};
 use aiw_home::now_millis;
 
 use super::table::Processes;
@@ -38,7 +38,7 @@ impl Processes {
     }
 
     /// Reads the record of a process, and repairs it if the shim has died.
-    pub(super) fn settled(&self, id: TaskId) -> Result<Record, SupervisorError> {
+    pub(super) fn settled(&self, id: ProcessId) -> Result<Record, SupervisorError> {
         self.settle(self.record(id)?)
     }
 

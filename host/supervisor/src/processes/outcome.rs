@@ -12,8 +12,8 @@ pub struct Supervised {
     pub record: Record,
     /// The directory with its files.
     pub directory: PathBuf,
-    /// Whether the process has ended and no report has shown that.
-    pub unread: bool,
+    /// Whether the process has ended and a report has shown that.
+    pub shown: bool,
     /// Whether the end is written in the record on disk. If not, the supervisor has died and nobody has swept yet.
     pub settled: bool,
 }

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use aiw_core::TaskId;
+use aiw_core::ProcessId;
 use aiw_home::PLACES;
 
 use super::outcome::Supervised;
@@ -15,7 +15,7 @@ use crate::files::random;
 use crate::new::{NewProcess, Queue};
 use crate::program::Program;
 use crate::request::{Answer, Head, StartRequest, check};
-use crate::root::Scope;
+use crate::root::{Root, Scope};
 
 /// The maximum length of a shim's answer.
 const ANSWER: u64 = 1 << 20;
@@ -30,14 +30,14 @@ impl Processes {
         program: Program,
         queue: Queue,
     ) -> Result<Supervised, SupervisorError> {
-        self.start_as(aiw, TaskId::from_number(random() >> 2), false, new, program, queue)
+        self.start_as(aiw, ProcessId::from_number(random() >> 2), false, new, program, queue)
     }
 
     /// Starts an ended process again under the same id. Its log continues; its record begins anew.
     pub fn start_again(
         &self,
         aiw: &Path,
-        id: TaskId,
+        id: ProcessId,
         new: NewProcess,
         program: Program,
         queue: Queue,
@@ -50,13 +50,14 @@ impl Processes {
     fn start_as(
         &self,
         aiw: &Path,
-        id: TaskId,
+        id: ProcessId,
         again: bool,
         new: NewProcess,
         program: Program,
         queue: Queue,
     ) -> Result<Supervised, SupervisorError> {
-        let Scope::Session(root) = self.scope else { return Err(SupervisorError::NoSession) };
+        let noun = self.records.noun();
+        let Scope::Root(root) = self.scope else { return Err(SupervisorError::NoRoot { noun }) };
         check(&program)?;
         self.runtime.create()?;
         let (path, cwd) = (program.path.clone(), new.cwd.clone());
@@ -69,29 +70,32 @@ impl Processes {
         };
         let bytes = request.encode();
         drop(request);
-        let bytes = bytes.map_err(|e| SupervisorError::Shim { source: ShimProblem::NotTold(e) })?;
-        let answer = ask(aiw, root.pid, id, random() | 1, &bytes);
+        let failed = |source| SupervisorError::Shim { noun: Some(noun.clone()), source };
+        let bytes = bytes.map_err(|e| failed(ShimProblem::NotTold(e)))?;
+        let answer = ask(aiw, root, id, random() | 1, &bytes);
         drop(bytes);
-        match answer.map_err(|source| SupervisorError::Shim { source })? {
+        match answer.map_err(failed)? {
             Answer::Started(record) => {
-                Ok(Supervised { record: *record, directory: self.records.directory(id), unread: false, settled: true })
+                Ok(Supervised { record: *record, directory: self.records.directory(id), shown: false, settled: true })
             }
             Answer::NotStarted(told) => Err(SupervisorError::NotStarted { id, path, source: told.into() }),
-            Answer::Limit(limit) => Err(SupervisorError::Limit { limit }),
-            Answer::Full(slots) => Err(SupervisorError::Full { slots }),
-            Answer::StillRunning(state) => Err(SupervisorError::StillRunning { id, state }),
+            Answer::Limit(limit) => Err(SupervisorError::Limit { noun, limit }),
+            Answer::Full(slots) => Err(SupervisorError::Full { noun, set: root.set(), slots }),
+            Answer::StillRunning(state) => Err(SupervisorError::StillRunning { noun, id, state }),
             Answer::Memory(name, reason) => Err(SupervisorError::Memory { name, source: MemoryProblem::Told(reason) }),
             Answer::Cwd(told) => Err(SupervisorError::Cwd { path: cwd, source: told.into() }),
             Answer::Io(path, told) => Err(SupervisorError::io("write", &path, told.into())),
             Answer::Runtime(path, problem) => Err(SupervisorError::Runtime { path, problem }),
             Answer::Busy(path, seconds) => Err(SupervisorError::Busy { path, seconds }),
-            Answer::Failed(reason) => Err(SupervisorError::Shim { source: ShimProblem::Told(reason) }),
+            Answer::Failed(reason) => {
+                Err(SupervisorError::Shim { noun: Some(noun), source: ShimProblem::Told(reason) })
+            }
         }
     }
 }
 
 /// Starts the shim and waits for its answer.
-fn ask(aiw: &Path, root: u32, id: TaskId, instance: u64, request: &[u8]) -> Result<Answer, ShimProblem> {
+fn ask(aiw: &Path, root: Root, id: ProcessId, instance: u64, request: &[u8]) -> Result<Answer, ShimProblem> {
     let mut shim = Command::new(aiw)
         .arg("shim")
         .arg(root.to_string())

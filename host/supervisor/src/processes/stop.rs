@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use aiw_core::{TaskId, TaskState as State};
+use aiw_core::{ProcessId, ProcessState as State};
 
 use super::outcome::{Stopped, Supervised, WaitMode};
 use super::table::Processes;
@@ -20,12 +20,12 @@ impl Processes {
     /// does the work; if the shim is dead, the processes that are left are ended here. A stopped shim is resumed for
     /// this, and a shim that does nothing is killed after 15 s more. A shim that cannot be inspected is asked through
     /// a file, which it sees within 5 s.
-    pub fn stop(&self, id: TaskId, wait: bool) -> Result<Stopped<Supervised>, SupervisorError> {
+    pub fn stop(&self, id: ProcessId, wait: bool) -> Result<Stopped<Supervised>, SupervisorError> {
         let record = self.settled(id)?;
         if record.state == State::Ended {
             return Ok(Stopped::AlreadyEnded(self.get(id)?));
         }
-        let out_of_reach = |source: Refusal| SupervisorError::OutOfReach { id, source };
+        let out_of_reach = |source: Refusal| SupervisorError::OutOfReach { noun: self.records.noun(), id, source };
         let shim = match Target::of(record.shim.pid, record.shim.start, Proof::Supervisor(&record)) {
             Ok(shim) => shim,
             // `/proc` may be mounted so that it hides supervisors. They read their directories nevertheless.

@@ -3,13 +3,13 @@
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use aiw_core::TaskState as State;
+use aiw_core::ProcessState as State;
 
 use super::table::Processes;
 use crate::directory::Alive;
 use crate::error::SupervisorError;
 use crate::memory::sweep_memory;
-use crate::records::Found;
+use crate::records::Lookup;
 use crate::root::Scope;
 use crate::segment::sweep_dead;
 
@@ -18,12 +18,12 @@ const STAGING_AGE: Duration = Duration::from_secs(60);
 
 impl Processes {
     /// Ends and records what dead shims have left behind, and removes the files of half-started processes and of
-    /// ended sessions. Listing does none of that, so a caller that lists often needs to sweep only rarely.
+    /// ended roots. Listing does none of that, so a caller that lists often needs to sweep only rarely.
     pub fn sweep(&self) -> Result<(), SupervisorError> {
         for id in self.records.ids()? {
-            let Found::Record(record) = self.records.find(id) else { continue };
+            let Lookup::Record(record) = self.records.find(id) else { continue };
             let is_ours = match self.scope {
-                Scope::Session(root) => root.is(&record.root),
+                Scope::Root(root) => root.is(&record.root),
                 Scope::All => true,
             };
             if is_ours && record.state != State::Ended {

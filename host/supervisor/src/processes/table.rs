@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aiw_core::TaskId;
+use aiw_core::ProcessId;
 use aiw_home::Home;
 
 use super::kept::Kept;
@@ -18,7 +18,7 @@ use crate::runtime::RuntimeDir;
 /// How much longer than the grace period a shim may take before it is considered stuck.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// The supervised processes of a room, of one session or of all.
+/// The supervised processes of a room, of one root or of all.
 #[derive(Debug, Clone)]
 pub struct Processes {
     pub(super) records: Records,
@@ -34,7 +34,7 @@ impl Processes {
     /// Returns the processes of a scope. Nothing is created until a process is started.
     pub fn open(home: &Home, names: Names, scope: Scope) -> Result<Self, SupervisorError> {
         Ok(Self {
-            runtime: RuntimeDir::find(names.table.clone())?,
+            runtime: RuntimeDir::find(names.noun.clone())?,
             records: Records::of(home, names),
             scope,
             grace: Duration::from_secs(5),
@@ -60,7 +60,7 @@ impl Processes {
     #[must_use]
     pub fn with_runtime(mut self, directory: impl Into<PathBuf>) -> Self {
         self.kept = Kept::default();
-        self.runtime = RuntimeDir::at(directory.into(), self.records.names().table.clone());
+        self.runtime = RuntimeDir::at(directory.into(), self.records.names().noun.clone());
         self
     }
 
@@ -80,12 +80,12 @@ impl Processes {
     }
 
     /// Returns the log of a process.
-    pub fn log(&self, id: TaskId) -> Result<Log, SupervisorError> {
+    pub fn log(&self, id: ProcessId) -> Result<Log, SupervisorError> {
         self.record(id)?;
         Ok(Log::of(&self.records.directory(id)))
     }
 
-    pub(super) fn record(&self, id: TaskId) -> Result<Record, SupervisorError> {
+    pub(super) fn record(&self, id: ProcessId) -> Result<Record, SupervisorError> {
         self.records.understood(id, self.records.find(id))
     }
 }

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use aiw_core::TaskId;
+use aiw_core::ProcessId;
 use aiw_home::Home;
 
 use super::outcome::{Keep, Stopped, Supervised, WaitMode, Waited};
 use crate::error::SupervisorError;
 use crate::log::Log;
-use crate::names::Names;
+use crate::names::{Names, Noun};
 use crate::new::{NewProcess, Queue};
 use crate::program::Program;
 use crate::record::Labels;
@@ -18,15 +18,20 @@ use crate::root::Scope;
 
 /// The supervised processes of a room. There are none on this system.
 #[derive(Debug, Clone)]
-pub struct Processes {}
+pub struct Processes {
+    noun: Noun,
+}
 
 /// The result of an operation.
 type Answer<T> = Result<T, SupervisorError>;
 
 impl Processes {
+    fn refuse<T>(&self) -> Answer<T> {
+        Err(SupervisorError::Unsupported { noun: self.noun.clone() })
+    }
     /// Always refused.
-    pub fn open(_home: &Home, _names: Names, _scope: Scope) -> Answer<Self> {
-        Err(SupervisorError::Unsupported)
+    pub fn open(_home: &Home, names: Names, _scope: Scope) -> Answer<Self> {
+        Err(SupervisorError::Unsupported { noun: names.noun })
     }
     /// Returns `self`: there are no labels to understand.
     #[must_use]
@@ -50,72 +55,72 @@ impl Processes {
     }
     /// Always refused.
     pub fn start(&self, _aiw: &Path, _new: NewProcess, _program: Program, _queue: Queue) -> Answer<Supervised> {
-        Err(SupervisorError::Unsupported)
+        self.refuse()
     }
     /// Always refused.
     pub fn start_again(
         &self,
         _aiw: &Path,
-        _id: TaskId,
+        _id: ProcessId,
         _new: NewProcess,
         _program: Program,
         _queue: Queue,
     ) -> Answer<Supervised> {
-        Err(SupervisorError::Unsupported)
+        self.refuse()
     }
     /// Always refused.
     pub fn list(&self) -> Answer<Vec<Supervised>> {
-        Err(SupervisorError::Unsupported)
+        self.refuse()
     }
     /// Always refused.
     pub fn list_with_problems(&self) -> Answer<(Vec<Supervised>, Vec<SupervisorError>)> {
-        Err(SupervisorError::Unsupported)
+        self.refuse()
     }
     /// Always refused.
     pub fn sweep(&self) -> Answer<()> {
-        Err(SupervisorError::Unsupported)
+        self.refuse()
     }
     /// Always refused.
     pub fn check(&self) -> Answer<()> {
-        Err(SupervisorError::Unsupported)
+        self.refuse()
     }
     /// Always refused.
-    pub fn get(&self, _id: TaskId) -> Answer<Supervised> {
-        Err(SupervisorError::Unsupported)
+    pub fn get(&self, _id: ProcessId) -> Answer<Supervised> {
+        self.refuse()
     }
     /// Always refused.
-    pub fn stop(&self, _id: TaskId, _wait: bool) -> Answer<Stopped<Supervised>> {
-        Err(SupervisorError::Unsupported)
+    pub fn stop(&self, _id: ProcessId, _wait: bool) -> Answer<Stopped<Supervised>> {
+        self.refuse()
     }
     /// Always refused.
     pub fn wait(
         &self,
-        _ids: &[TaskId],
+        _ids: &[ProcessId],
         _mode: WaitMode,
         _deadline: Option<Instant>,
         _cancelled: &AtomicBool,
         _on_change: &mut dyn FnMut(&[Supervised]),
     ) -> Answer<Waited<Supervised>> {
-        Err(SupervisorError::Unsupported)
+        self.refuse()
     }
     /// Always refused.
-    pub fn mark_read(&self, _ids: &[TaskId]) -> Answer<()> {
-        Err(SupervisorError::Unsupported)
+    pub fn mark_shown(&self, _ids: &[ProcessId]) -> Answer<()> {
+        self.refuse()
     }
     /// Always refused.
-    pub fn remove(&self, _id: TaskId) -> Answer<()> {
-        Err(SupervisorError::Unsupported)
+    pub fn remove(&self, _id: ProcessId) -> Answer<()> {
+        self.refuse()
     }
     /// Always refused.
-    pub fn prunable(&self, _keep: Keep) -> Answer<Vec<TaskId>> {
-        Err(SupervisorError::Unsupported)
+    pub fn prunable(&self, _keep: Keep) -> Answer<Vec<ProcessId>> {
+        self.refuse()
     }
     /// Always refused.
-    pub fn prune(&self, _keep: Keep) -> Answer<Vec<TaskId>> {
-        Err(SupervisorError::Unsupported)
+    pub fn prune(&self, _keep: Keep) -> Answer<Vec<ProcessId>> {
+        self.refuse()
     }
     /// Always refused.
-    pub fn log(&self, _id: TaskId) -> Answer<Log> {
-        Err(SupervisorError::Unsupported)
+    pub fn log(&self, _id: ProcessId) -> Answer<Log> {
+        self.refuse()
     }
 }

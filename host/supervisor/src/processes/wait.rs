@@ -1,4 +1,4 @@
-//! Waiting for the ends of processes, by sleeping on the sessions' futexes and on the shims themselves.
+//! Waiting for the ends of processes, by sleeping on the roots' futexes and on the shims themselves.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{PipeReader, PipeWriter, Read, Write};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use aiw_core::{TaskId, TaskOutcome as Outcome, TaskState as State};
+use aiw_core::{ProcessId, ProcessOutcome as Outcome, ProcessState as State};
 use aiw_home::now_millis;
 use rustix::event::{PollFd, PollFlags, poll};
 
@@ -42,16 +42,16 @@ impl Processes {
     /// is removed meanwhile is reported as last known; a process that is named twice is reported once.
     pub fn wait(
         &self,
-        ids: &[TaskId],
+        ids: &[ProcessId],
         mode: WaitMode,
         deadline: Option<Instant>,
         cancelled: &AtomicBool,
         on_change: &mut dyn FnMut(&[Supervised]),
     ) -> Result<Waited<Supervised>, SupervisorError> {
         let mut named = HashSet::new();
-        let ids: Vec<TaskId> = ids.iter().copied().filter(|id| named.insert(*id)).collect();
+        let ids: Vec<ProcessId> = ids.iter().copied().filter(|id| named.insert(*id)).collect();
         let mut ears = FutexPoll::new().map_err(|e| SupervisorError::io("wait for", self.records.root(), e))?;
-        let mut watched: HashMap<TaskId, Watched> = HashMap::new();
+        let mut watched: HashMap<ProcessId, Watched> = HashMap::new();
         let mut all: Vec<Supervised> = Vec::new();
         let mut over = HashSet::new();
         loop {
@@ -92,8 +92,8 @@ impl Processes {
         }
     }
 
-    /// Reads a process, and listens to its shim and its session from now on.
-    fn watch(&self, id: TaskId, segments: &mut Segments, ears: &mut FutexPoll) -> Result<Watched, SupervisorError> {
+    /// Reads a process, and listens to its shim and its root from now on.
+    fn watch(&self, id: ProcessId, segments: &mut Segments, ears: &mut FutexPoll) -> Result<Watched, SupervisorError> {
         let record = self.record(id)?;
         // A slot is changed after its record. Reading the slot first makes sure that it is never newer than the
         // record.
@@ -101,7 +101,7 @@ impl Processes {
         let mut shim = None;
         if record.state != State::Ended {
             ears.listen(self, record.root);
-            // Only the shim itself is listened to. A record can name any process, whose life says nothing about the task.
+            // Only the shim itself is listened to. A record can name any process, whose life says nothing about this one.
             shim = Target::of(record.shim.pid, record.shim.start, Proof::Supervisor(&record)).ok().flatten();
         }
         // Read again, because the process may have ended before we listened to its shim.
@@ -134,7 +134,7 @@ fn gone(mut one: Supervised) -> Supervised {
         record.ended = Some(now_millis());
         record.note = Some("its record was removed before anybody here saw how it ended".into());
     }
-    one.unread = false;
+    one.shown = true;
     one
 }
 
@@ -154,7 +154,7 @@ impl FutexPoll {
         Ok(Self { heard, tell: Arc::new(tell), roots: Vec::new(), done: Arc::new(AtomicBool::new(false)) })
     }
 
-    /// Listens to a session with a thread, because a futex and a descriptor cannot be waited for at once. If that
+    /// Listens to a root with a thread, because a futex and a descriptor cannot be waited for at once. If that
     /// fails, the ends of the shims are still noticed.
     fn listen(&mut self, processes: &Processes, root: Root) {
         if self.roots.contains(&root) {
@@ -184,7 +184,7 @@ impl FutexPoll {
     }
 
     /// Sleeps until there is an event. Returns the processes whose shims have ended.
-    fn sleep(&self, watched: &HashMap<TaskId, Watched>, limit: Duration) -> HashSet<TaskId> {
+    fn sleep(&self, watched: &HashMap<ProcessId, Watched>, limit: Duration) -> HashSet<ProcessId> {
         let shims = watched.iter().filter_map(|(id, one)| Some((*id, one.shim.as_ref()?.as_fd()?)));
         let shims: Vec<_> = shims.filter(|(id, _)| watched[id].seen.record.state != State::Ended).collect();
         let mut fds = vec![PollFd::from_borrowed_fd(self.heard.as_fd(), PollFlags::IN)];

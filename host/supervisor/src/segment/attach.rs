@@ -11,51 +11,64 @@ use std::time::Duration;
 use rustix::process::geteuid;
 
 use super::layout::{PID_NAMESPACE, READY, ROOT_PID, ROOT_START, SIZE, magic, version};
-use super::lock::SessionLock;
+use super::lock::RootLock;
 use super::mapped::{Segment, prefix_of, read_link};
 use super::memory::Memory;
 use crate::error::{MemoryProblem, SupervisorError};
 use crate::platform;
-use crate::root::Root;
+use crate::root::{Numbers, Root, Scope};
 use crate::runtime::RuntimeDir;
 
 /// A holder keeps the lock for microseconds. If it takes longer, the holder was stopped.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Returns how the names of a room's segments continue after the process id. They contain no `-`, because that ends
+/// How old a directory's segment has to be to go when it has no processes.
+const OLD: Duration = Duration::from_secs(24 * 3600);
+
+/// Returns how the names of a room's segments continue after the root. They contain no `-`, because that ends
 /// the name within a segment's id.
 fn ending(dir: &RuntimeDir) -> String {
-    format!("_{}{}", dir.table(), version())
+    format!("_{}{}", dir.noun(), version())
 }
 
-/// Returns the file that names a session's segment.
-fn link_of(dir: &RuntimeDir, pid: u32) -> PathBuf {
-    dir.path().join(format!("{pid}{}", ending(dir)))
+/// Returns the file that names a root's segment.
+fn link_of(dir: &RuntimeDir, root: &Root) -> PathBuf {
+    dir.path().join(format!("{root}{}", ending(dir)))
 }
 
-/// Returns the sessions that have a segment, by the process ids of their roots.
-pub(crate) fn sessions(dir: &RuntimeDir) -> Result<Vec<u32>, SupervisorError> {
+/// Opens the segments of a scope, as far as there are any.
+pub(crate) fn segments(
+    dir: &RuntimeDir,
+    scope: Scope,
+) -> Result<Vec<Result<Arc<Segment>, SupervisorError>>, SupervisorError> {
+    if let Scope::Root(root) = scope {
+        return Ok(open(dir, root).transpose().into_iter().collect());
+    }
     if !dir.check()? {
         return Ok(Vec::new());
     }
     let end = ending(dir);
     let entries = fs::read_dir(dir.path()).map_err(|e| SupervisorError::io("read", dir.path(), e))?;
-    let pid = |entry: fs::DirEntry| entry.file_name().to_str()?.strip_suffix(&end)?.parse().ok();
-    Ok(entries.flatten().filter_map(pid).collect())
+    let links = entries.flatten().map(|entry| entry.path());
+    let is_link =
+        |link: &PathBuf| link.file_name().and_then(|name| name.to_str()?.strip_suffix(&end)).is_some_and(Root::is_name);
+    let is_own = |link: &Path, segment: &Segment| link_of(dir, &segment.root) == link;
+    let opened =
+        links.filter(is_link).filter_map(|link| open_link(&link, |segment| is_own(&link, segment)).transpose());
+    Ok(opened.collect())
 }
 
-/// Frees the slots of dead shims, and removes the segments of sessions whose root and shims are all dead.
+/// Frees the slots of dead shims, and removes the segments that are not used any more.
 pub(crate) fn sweep_dead(dir: &RuntimeDir) -> Result<(), SupervisorError> {
-    for pid in sessions(dir)? {
-        let Ok(Some(segment)) = open(dir, Root { pid, start: 0 }) else { continue };
+    for segment in segments(dir, Scope::All)?.into_iter().flatten() {
         if segment.reclaim() > 0 {
             segment.hand_on();
         }
-        let in_use = || segment.is_taken() || platform::is_alive(segment.root.pid, segment.root.start);
+        let in_use = || segment.is_taken() || is_kept(&segment.root, &segment.link);
         if in_use() {
             continue;
         }
-        let Ok(lock) = SessionLock::of(&segment.link, Duration::ZERO) else { continue };
+        let Ok(lock) = RootLock::of(&segment.link, Duration::ZERO) else { continue };
         // Another process may have joined in the meantime.
         if segment.is_current() && !in_use() {
             let _ = fs::remove_file(&segment.link);
@@ -67,8 +80,15 @@ pub(crate) fn sweep_dead(dir: &RuntimeDir) -> Result<(), SupervisorError> {
     Ok(())
 }
 
-/// Removes segments that no link leads to any more because their runtime directory is gone, once their root and shims
-/// are dead.
+/// Returns whether a segment without processes stays for those to come: as long as its root lives. That of a directory
+/// has no end, so its segment goes when it is old, and is made again when it is needed. `file` was made with it.
+fn is_kept(root: &Root, file: &Path) -> bool {
+    let made = || fs::symlink_metadata(file).and_then(|meta| meta.modified()).ok();
+    let is_old = || made().is_some_and(|made| made.elapsed().is_ok_and(|age| age > OLD));
+    root.is_alive() && (root.pid().is_some() || !is_old())
+}
+
+/// Removes segments that no link leads to any more because their runtime directory is gone, once they are not used.
 fn sweep_strays(dir: &RuntimeDir) {
     let Some(directory) = platform::segment_file("/x").and_then(|p| p.parent().map(Path::to_owned)) else { return };
     let begin = format!("aiw-{}-", geteuid().as_raw());
@@ -77,12 +97,18 @@ fn sweep_strays(dir: &RuntimeDir) {
     let mut alive: HashMap<u32, bool> = HashMap::new();
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let Ok(name) = entry.file_name().into_string() else { continue };
-        let pid = name.strip_prefix(&begin).and_then(|rest| rest.split_once(&middle)?.0.parse().ok());
-        let Some(pid) = pid.filter(|pid| !*alive.entry(*pid).or_insert_with(|| platform::is_alive(*pid, 0))) else {
+        let Some((root, _)) = name.strip_prefix(&begin).and_then(|rest| rest.split_once(&middle)) else { continue };
+        let pid = root.parse().ok();
+        if !Root::is_name(root)
+            || pid.is_some_and(|pid| *alive.entry(pid).or_insert_with(|| platform::is_alive(pid, 0)))
+        {
             continue;
-        };
+        }
         let id = format!("/{name}");
-        if let Ok(Some(segment)) = Segment::map(&id, Path::new(""), Root { pid, start: 0 }) {
+        if let Ok(segment) = Segment::map(&id, Path::new(""))
+            && segment.root.to_string() == root
+            && !(pid.is_none() && is_kept(&segment.root, &entry.path()))
+        {
             segment.reclaim();
             if !segment.is_taken() {
                 unlink(&id);
@@ -91,18 +117,23 @@ fn sweep_strays(dir: &RuntimeDir) {
     }
 }
 
-/// Opens the segment of a session, if it has one. If the start of the root is not known, any segment with its process
-/// id is accepted.
+/// Opens the segment of a root, if it has one. If the start of a process is not known, any segment with its process id
+/// is accepted.
 pub(crate) fn open(dir: &RuntimeDir, root: Root) -> Result<Option<Arc<Segment>>, SupervisorError> {
     if !dir.check()? {
         return Ok(None);
     }
-    let link = link_of(dir, root.pid);
+    open_link(&link_of(dir, &root), |segment| segment.root.is(&root))
+}
+
+/// Opens the segment that a link names, if there is one and `is_own` accepts it.
+fn open_link(link: &Path, is_own: impl Fn(&Segment) -> bool) -> Result<Option<Arc<Segment>>, SupervisorError> {
     // The segment may be replaced between reading its name and mapping it.
     let mut last = Ok(None);
     for _ in 0..3 {
-        let Some(id) = read_link(&link)? else { return Ok(None) };
-        last = Segment::map(&id, &link, root);
+        let Some(id) = read_link(link)? else { return Ok(None) };
+        last =
+            Segment::map(&id, link).map(|segment| Some(segment).filter(|segment| segment.is_here() && is_own(segment)));
         if matches!(last, Ok(Some(_))) {
             break;
         }
@@ -110,19 +141,17 @@ pub(crate) fn open(dir: &RuntimeDir, root: Root) -> Result<Option<Arc<Segment>>,
     Ok(last?.map(Arc::new))
 }
 
-/// Opens the segment of a session, and creates it if the session has none that is fit to use.
+/// Opens the segment of a root, and creates it if the root has none that is fit to use.
 pub(crate) fn attach(dir: &RuntimeDir, root: Root) -> Result<Arc<Segment>, SupervisorError> {
     dir.create()?;
-    let link = link_of(dir, root.pid);
+    let link = link_of(dir, &root);
     // In most cases the segment exists, and no lock is needed.
     if let Ok(Some(segment)) = open(dir, root) {
         return Ok(segment);
     }
-    let lock = SessionLock::of(&link, PATIENCE)?;
-    if let Ok(Some(id)) = read_link(&link)
-        && let Ok(Some(segment)) = Segment::map(&id, &link, root)
-    {
-        return Ok(Arc::new(segment));
+    let lock = RootLock::of(&link, PATIENCE)?;
+    if let Ok(Some(segment)) = open(dir, root) {
+        return Ok(segment);
     }
     if fs::symlink_metadata(&link).is_ok_and(|m| !m.is_file()) {
         return Err(SupervisorError::Runtime { path: link, problem: "is not a plain file".into() });
@@ -147,8 +176,9 @@ fn make(link: &Path, root: Root) -> Result<Segment, SupervisorError> {
         return Err(refuse(MemoryProblem::NoRoom { bytes: SIZE, source: error }));
     }
     let words = memory.words();
-    words[ROOT_PID].store(u64::from(root.pid), Ordering::Relaxed);
-    words[ROOT_START].store(root.start, Ordering::Relaxed);
+    let Numbers { pid, start } = root.into();
+    words[ROOT_PID].store(u64::from(pid), Ordering::Relaxed);
+    words[ROOT_START].store(start, Ordering::Relaxed);
     words[PID_NAMESPACE].store(platform::pid_namespace(), Ordering::Relaxed);
     words[READY].store(magic(), Ordering::Release);
     crate::files::write_atomically(link, id.as_bytes())?;
@@ -164,10 +194,10 @@ fn no_place() -> Option<PathBuf> {
 
 /// Returns a unique suffix. It is short because macOS limits an id to 31 characters.
 fn unique() -> String {
-    aiw_core::TaskId::from_number(crate::files::random()).as_str()[4..].to_owned()
+    aiw_core::ProcessId::from_number(crate::files::random()).as_str()[4..].to_owned()
 }
 
-/// Removes all segments of a session. Nobody can find them any more, but processes that have mapped one keep it.
+/// Removes all segments of a root. Nobody can find them any more, but processes that have mapped one keep it.
 fn sweep_segments(prefix: &str, link: &Path) {
     if let Ok(Some(id)) = read_link(link) {
         unlink(&id);

@@ -21,7 +21,7 @@ pub(super) fn version() -> u64 {
 #[cfg(feature = "testing")]
 pub(crate) static NEWER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
-/// How many processes of a session may run or be queued.
+/// How many processes of a root may run or be queued.
 pub(crate) const SLOTS: usize = 1024;
 /// The size of a segment in bytes.
 pub(super) const SIZE: usize = WORDS * 8;

@@ -1,4 +1,4 @@
-//! The lock of a session, which one process at a time holds to make decisions.
+//! The lock of a root, which one process at a time holds to make decisions.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -10,15 +10,15 @@ use rustix::io::Errno;
 
 use crate::error::SupervisorError;
 
-/// The right to decide about a session: which segment it has, and whose turn it is. The system releases the lock when
+/// The right to decide about a root: which segment it has, and whose turn it is. The system releases the lock when
 /// its holder dies.
-pub(super) struct SessionLock {
+pub(super) struct RootLock {
     _file: fs::File,
     path: PathBuf,
 }
 
-impl SessionLock {
-    /// Takes the lock of the session whose segment is named by this link file.
+impl RootLock {
+    /// Takes the lock of the root whose segment is named by this link file.
     pub fn of(link: &Path, patience: Duration) -> Result<Self, SupervisorError> {
         let path = link.with_added_extension("lock");
         let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -37,7 +37,7 @@ impl SessionLock {
             let file = aiw_home::lock_within(file, left)
                 .map_err(|e| SupervisorError::io("lock", &path, e))?
                 .ok_or_else(busy)?;
-            // A process that cleaned up may have removed the lock file with the session. Then it is opened again.
+            // A process that cleaned up may have removed the lock file with the segment. Then it is opened again.
             let same = file.metadata().ok().zip(fs::symlink_metadata(&path).ok());
             if same.is_some_and(|(ours, theirs)| (ours.ino(), ours.dev()) == (theirs.ino(), theirs.dev())) {
                 return Ok(Self { _file: file, path });

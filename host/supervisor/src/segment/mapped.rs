@@ -1,4 +1,4 @@
-//! A mapped segment: its name, and whether the session still uses it.
+//! A mapped segment: its name, and whether the root still uses it.
 
 use std::fs;
 use std::io::Read;
@@ -14,7 +14,7 @@ use super::layout::{PID_NAMESPACE, READY, ROOT_PID, ROOT_START, SIZE, magic};
 use super::memory::Memory;
 use crate::error::{MemoryProblem, SupervisorError};
 use crate::platform;
-use crate::root::Root;
+use crate::root::{Numbers, Root, digest};
 
 /// A mapped segment.
 pub(crate) struct Segment {
@@ -33,7 +33,7 @@ impl std::fmt::Debug for Segment {
 }
 
 impl Segment {
-    /// Returns whether the session still uses this segment. If not, a long-lived process attaches again.
+    /// Returns whether the root still uses this segment. If not, a long-lived process attaches again.
     pub fn is_current(&self) -> bool {
         matches!(read_link(&self.link), Ok(Some(id)) if id == self.id)
             && platform::segment_file(&self.id).is_none_or(|path| fs::symlink_metadata(path).is_ok())
@@ -51,8 +51,13 @@ impl Segment {
         let _ = fs::remove_file(&self.link);
     }
 
-    /// Maps the segment that a link names. Returns `None` if it belongs to another process that had the root's id.
-    pub(super) fn map(id: &str, link: &Path, root: Root) -> Result<Option<Self>, SupervisorError> {
+    /// Returns whether the process ids of the segment are valid here.
+    pub(super) fn is_here(&self) -> bool {
+        self.memory.words()[PID_NAMESPACE].load(Ordering::Relaxed) == platform::pid_namespace()
+    }
+
+    /// Maps the segment that a link names, whatever its root is.
+    pub(super) fn map(id: &str, link: &Path) -> Result<Self, SupervisorError> {
         let refuse = |source: MemoryProblem| SupervisorError::Memory { name: id.to_owned(), source };
         let unfit = |what: &'static str| refuse(MemoryProblem::Unfit(what));
         if let Some(path) = platform::segment_file(id) {
@@ -70,17 +75,12 @@ impl Segment {
             return Err(unfit("it is not of this version of aiw, or was never finished"));
         }
         let word = |index: usize| words[index].load(Ordering::Relaxed);
-        let theirs = Root { pid: u32::try_from(word(ROOT_PID)).unwrap_or(0), start: word(ROOT_START) };
-        if !theirs.is(&root) || word(PID_NAMESPACE) != platform::pid_namespace() {
-            return Ok(None);
-        }
-        let start = if theirs.start == 0 { root.start } else { theirs.start };
-        let root = Root { pid: root.pid, start };
-        Ok(Some(Self { memory, id: id.to_owned(), link: link.to_owned(), root }))
+        let root = Numbers { pid: u32::try_from(word(ROOT_PID)).unwrap_or(0), start: word(ROOT_START) }.into();
+        Ok(Self { memory, id: id.to_owned(), link: link.to_owned(), root })
     }
 }
 
-/// Returns how the ids of a session's segments begin: with the user, the session and, where segments are swept by
+/// Returns how the ids of a root's segments begin: with the user, the root and, where segments are swept by
 /// this prefix, the runtime directory. Two runtime directories are separate worlds.
 pub(super) fn prefix_of(link: &Path) -> String {
     let uid = geteuid().as_raw();
@@ -88,12 +88,8 @@ pub(super) fn prefix_of(link: &Path) -> String {
     if !cfg!(target_os = "linux") {
         return format!("/aiw-{uid}-{name}-");
     }
-    let directory = link.parent().unwrap_or(link).as_os_str().as_encoded_bytes();
-    // FNV-1a, because it is the same in every build.
-    let hash = directory
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
-    format!("/aiw-{uid}-{name}_{}-", &aiw_core::TaskId::from_number(hash).as_str()[4..])
+    let directory = digest(link.parent().unwrap_or(link).as_os_str().as_encoded_bytes());
+    format!("/aiw-{uid}-{name}_{}-", &aiw_core::ProcessId::from_number(directory).as_str()[4..])
 }
 
 /// Reads the id of the segment that a link file names.

@@ -1,4 +1,4 @@
-//! The segment of a session: the index of running processes, in shared memory.
+//! The segment of a root: the index of running processes, in shared memory.
 //!
 //! Everything in a segment is untrusted input: any program of the same user may have written it.
 
@@ -12,9 +12,10 @@ mod queue;
 mod slot;
 mod table;
 
-pub(crate) use attach::{attach, open, sessions, sweep_dead};
+pub(crate) use attach::{attach, open, segments, sweep_dead};
 #[cfg(feature = "testing")]
 pub(crate) use layout::NEWER;
+pub(crate) use layout::SLOTS;
 pub(crate) use mapped::Segment;
 pub(crate) use slot::{Live, Owner, Snapshot};
 pub(crate) use table::Slot;

@@ -1,6 +1,6 @@
 //! The queue: places are handed on in order, and each waiter sleeps on a word of its own.
 //!
-//! A process that joins, ends or gives up takes the session's lock and hands the free places to the waiters. A turn
+//! A process that joins, ends or gives up takes the root's lock and hands the free places to the waiters. A turn
 //! is a word in the waiter's slot, so it cannot be missed, and a place counts as taken as long as the process that
 //! has it, or was handed it, lives. The first waiter checks every second for processes that died silently; the others
 //! sleep for longer, in case the first waiter has died too.
@@ -9,10 +9,10 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use aiw_core::{TaskId, TaskState as State};
+use aiw_core::{ProcessId, ProcessState as State};
 
 use super::layout::{HEADER, LOOKED, OWNER, SLOT, SLOTS, TURN};
-use super::lock::SessionLock;
+use super::lock::RootLock;
 use super::mapped::Segment;
 use super::slot::{Owner, Phase, Snapshot};
 use super::table::Slot;
@@ -34,7 +34,7 @@ struct Waiter {
 impl Waiter {
     /// Returns the waiter's line. Processes below the same parent keep their order. Other lines may have to wait for
     /// what this process, and those above it, must do first.
-    fn line(&self) -> (u8, Option<TaskId>) {
+    fn line(&self) -> (u8, Option<ProcessId>) {
         (self.slot.depth(), self.slot.above().next())
     }
 
@@ -73,21 +73,21 @@ impl Segment {
 
     /// Hands on free places now. If that cannot be decided, the first waiter does it within a second.
     pub fn hand_on(&self) {
-        if let Ok(lock) = SessionLock::of(&self.link, PATIENCE) {
+        if let Ok(lock) = RootLock::of(&self.link, PATIENCE) {
             self.advance(&lock);
         }
     }
 
     /// Hands the free places to the waiters, in the order of their tickets. The lock makes sure that one process at a
     /// time does so.
-    fn advance(&self, _lock: &SessionLock) {
+    fn advance(&self, _lock: &RootLock) {
         if self.is_due() {
             self.look_after();
         }
         // A slot that is being written may belong to a process that is about to run. If it does not run, it calls
         // this itself.
         let mut unknown = 0;
-        let mut running: Vec<Option<TaskId>> = Vec::new();
+        let mut running: Vec<Option<ProcessId>> = Vec::new();
         let mut waiters = Vec::new();
         for index in 0..SLOTS {
             match self.read(index) {
@@ -110,8 +110,8 @@ impl Segment {
                 continue;
             }
             // The processes above this one may wait for it, so they do not count.
-            let above: Vec<TaskId> = waiter.slot.above().collect();
-            let counts = |id: &&Option<TaskId>| !id.is_some_and(|id| above.contains(&id));
+            let above: Vec<ProcessId> = waiter.slot.above().collect();
+            let counts = |id: &&Option<ProcessId>| !id.is_some_and(|id| above.contains(&id));
             let taken = u32::try_from(running.iter().filter(counts).count()).unwrap_or(u32::MAX);
             let has_room = taken.saturating_add(unknown) < waiter.slot.limit();
             match waiter.condition() {

@@ -1,6 +1,6 @@
 //! A slot: a process that runs or waits for its turn, as other processes see it.
 
-use aiw_core::{TaskId, TaskState as State};
+use aiw_core::{ProcessId, ProcessState as State};
 
 use super::layout::{
     ABOVE, CHECK, CHILD, ID, INSTANCE, KIND, LABEL, LABEL_BYTES, LENGTH, LIMIT, OWNER, RUNNING, SEQUENCE, SLOT,
@@ -57,7 +57,7 @@ impl Phase {
 /// What a shim publishes about its process.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Live {
-    pub id: TaskId,
+    pub id: ProcessId,
     pub shim: Owner,
     pub instance: u64,
     pub state: State,
@@ -67,7 +67,7 @@ pub(crate) struct Live {
     /// How many processes may run at once.
     pub limit: u32,
     /// The processes above it, the nearest first. They may wait for this one, so it does not wait for them.
-    pub above: Vec<TaskId>,
+    pub above: Vec<ProcessId>,
     pub started: u64,
     pub running_since: Option<u64>,
     /// A description of the process that has no meaning in this crate.
@@ -99,7 +99,7 @@ impl Snapshot {
     }
 
     /// Returns the id, if the words are a valid id.
-    pub fn id(&self) -> Option<TaskId> {
+    pub fn id(&self) -> Option<ProcessId> {
         id(&self.words[ID..])
     }
 
@@ -118,7 +118,7 @@ impl Snapshot {
     }
 
     /// Returns the processes above it, the nearest first.
-    pub fn above(&self) -> impl Iterator<Item = TaskId> + '_ {
+    pub fn above(&self) -> impl Iterator<Item = ProcessId> + '_ {
         (0..MAX_ABOVE).map_while(|i| id(&self.words[ABOVE + 2 * i..]))
     }
 
@@ -155,7 +155,7 @@ impl Snapshot {
     }
 }
 
-fn id(words: &[u64]) -> Option<TaskId> {
+fn id(words: &[u64]) -> Option<ProcessId> {
     let [one, two, ..] = words else { return None };
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&one.to_le_bytes());
@@ -163,7 +163,7 @@ fn id(words: &[u64]) -> Option<TaskId> {
     str::from_utf8(&bytes[..12]).ok()?.parse().ok()
 }
 
-fn put_id(words: &mut [u64], id: TaskId) {
+fn put_id(words: &mut [u64], id: ProcessId) {
     let mut bytes = [0; 16];
     bytes[..12].copy_from_slice(id.as_str().as_bytes());
     for (word, half) in words.iter_mut().zip(bytes.chunks_exact(8)) {
@@ -228,9 +228,9 @@ mod tests {
                 pid in 1u32..4_194_304, start in 0u64..1 << 42, instance: u64, number in 0u64..1 << 62,
                 label: Vec<u8>, child: u32, depth: u8, limit: u32, above in 0usize..=MAX_ABOVE,
             ) {
-                let above = (0..above as u64).map(TaskId::from_number).collect();
+                let above = (0..above as u64).map(ProcessId::from_number).collect();
                 let live = Live {
-                    id: TaskId::from_number(number), shim: Owner { pid, start }, instance, state: State::Stopping,
+                    id: ProcessId::from_number(number), shim: Owner { pid, start }, instance, state: State::Stopping,
                     depth, pid: Some(child).filter(|c| *c != 0), ticket: instance, limit, above, started: 7,
                     running_since: None, label,
                 };

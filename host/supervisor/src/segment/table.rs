@@ -9,7 +9,6 @@ use super::layout::{
 };
 use super::mapped::Segment;
 use super::slot::{Live, Owner, Snapshot, check_word, encode, kind_word, used};
-use crate::error::SupervisorError;
 use crate::platform;
 
 /// How often a reader retries a slot that is being written. The writer may have been stopped or killed meanwhile.
@@ -56,8 +55,9 @@ impl Segment {
         (0..SLOTS).any(|index| self.slot(index)[OWNER].load(Ordering::Relaxed) != 0)
     }
 
-    /// Takes a free slot and writes `live` to it. If there is none, the slots of dead owners are freed first.
-    pub fn claim(self: &Arc<Self>, live: &Live) -> Result<Slot, SupervisorError> {
+    /// Takes a free slot and writes `live` to it. If there is none, the slots of dead owners are freed first. Returns `None`
+    /// if all [`SLOTS`] are taken.
+    pub fn claim(self: &Arc<Self>, live: &Live) -> Option<Slot> {
         let word = live.shim.word();
         let words = encode(live);
         for sweep in [false, true] {
@@ -79,10 +79,10 @@ impl Segment {
                     }
                 });
                 let (segment, instance, ticket) = (self.clone(), live.instance, live.ticket);
-                return Ok(Slot { segment, index, owner: word, instance, ticket });
+                return Some(Slot { segment, index, owner: word, instance, ticket });
             }
         }
-        Err(SupervisorError::Full { slots: SLOTS })
+        None
     }
 
     /// Frees the slots whose owners are dead. Returns how many that were.
@@ -207,7 +207,7 @@ mod tests {
     use super::*;
     use crate::root::Root;
     use crate::runtime::RuntimeDir;
-    use aiw_core::{TaskId, TaskState as State};
+    use aiw_core::{ProcessId, ProcessState as State};
 
     #[test]
     fn a_slot_that_is_being_written_is_taken() {
@@ -215,7 +215,7 @@ mod tests {
         let pid = std::process::id();
         let segment = attach(&RuntimeDir::at(dir.path().join("run"), "test".into()), Root::of(pid)).unwrap();
         let live = Live {
-            id: TaskId::from_number(7),
+            id: ProcessId::from_number(7),
             shim: Owner { pid, start: 1 },
             instance: 3,
             state: State::Running,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use aiw_core::TaskOutcome as Outcome;
+use aiw_core::ProcessOutcome as Outcome;
 
 use super::run::{Running, Stop};
 use super::supervisor::Supervisor;
@@ -58,7 +58,7 @@ impl Supervisor {
         if self.record.exit_code != Some(0) {
             return Outcome::Failed;
         }
-        // Some CLIs also exit with 0 when they are interrupted, so their output must agree.
+        // Some programs also exit with 0 when they are interrupted, so their output must agree.
         match doubt {
             None => Outcome::Succeeded,
             Some(doubt) => {

@@ -3,27 +3,21 @@
 use std::fs::File;
 use std::io;
 
-use aiw_core::TaskId;
+use aiw_core::ProcessId;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, setsid};
 
 use super::child::ABOVE_PASSED;
 use super::register::register;
 use super::signals::Signals;
 use super::starter::{Identity, Starter};
-use crate::interpreter::Interpreter;
+use crate::interpreter::ProcessKind;
 use crate::platform::{self, Fork};
-use crate::record::Labels;
 use crate::request::StartRequest;
-use crate::root::Root;
 
 /// Leaves the starter's session, learns what to run, and supervises it to its end.
-pub(super) fn enter(
-    mut words: impl Iterator<Item = String>,
-    interpreter: fn(&Labels) -> Option<Box<dyn Interpreter>>,
-    after: fn(),
-) -> io::Result<()> {
-    let root: u32 = words.next().and_then(|pid| pid.parse().ok()).ok_or_else(|| invalid("no root"))?;
-    let id: TaskId = words.next().and_then(|id| id.parse().ok()).ok_or_else(|| invalid("no id"))?;
+pub(super) fn enter(mut words: impl Iterator<Item = String>, kinds: &[ProcessKind]) -> io::Result<()> {
+    let root = words.next().ok_or_else(|| invalid("no root"))?;
+    let id: ProcessId = words.next().and_then(|id| id.parse().ok()).ok_or_else(|| invalid("no id"))?;
     let instance = words.next().and_then(|number| u64::from_str_radix(&number, 16).ok());
     let instance = instance.ok_or_else(|| invalid("no instance"))?;
 
@@ -39,14 +33,14 @@ pub(super) fn enter(
     let request = StartRequest::read(io::stdin().lock())?;
     let mut starter = Starter::at(take_stdout()?);
     leave_stdio()?;
-    if request.head.root.pid != root {
+    if request.head.root.to_string() != root {
         return Err(invalid("another root"));
     }
-    let root = Root { pid: root, start: request.head.root.start };
-    match register(Identity { id, instance, root }, request, interpreter, signals, core) {
+    let kind = ProcessKind::find(kinds, &request.head.names.noun);
+    match register(Identity { id, instance, root: request.head.root }, request, kind.interpreter, signals, core) {
         Ok(supervisor) => {
             supervisor.live(&mut starter);
-            after();
+            (kind.after)();
         }
         Err(answer) => starter.answer(&answer),
     }

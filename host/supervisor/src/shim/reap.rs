@@ -71,7 +71,7 @@ impl Reaper {
         }
         let named = memory::Named::make(&program.named_files).map_err(failed)?;
         // Limits that cannot be enforced are ignored: there is no record to say so in.
-        let (group, _) = Group::create(aiw_core::TaskId::from_number(random() >> 2), program.limits);
+        let (group, _) = Group::create(aiw_core::ProcessId::from_number(random() >> 2), program.limits);
         let entrance = group.as_ref().and_then(Group::entrance);
         let started =
             spawn_inherited(&program, Inherited { marks: &mark, cwd: &cwd, files: &files, core, cgroup: entrance });

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
-use aiw_core::TaskState as State;
+use aiw_core::ProcessState as State;
 use rustix::process::Rlimit;
 
 use super::child::place;
@@ -24,7 +24,7 @@ use crate::record::{Labels, Pid, Record};
 use crate::records::{Records, VERSION};
 use crate::request::{Answer, StartRequest};
 use crate::runtime::RuntimeDir;
-use crate::segment::{Live, Owner, attach};
+use crate::segment::{Live, Owner, SLOTS, attach};
 
 /// Registers a process. Nobody ever sees a half-registered one.
 pub(super) fn register(
@@ -45,7 +45,7 @@ pub(super) fn register(
     }
     let pid = std::process::id();
     let shim = Pid { pid, start: platform::start_of(pid).unwrap_or(0) };
-    let runtime = RuntimeDir::at(runtime, head.names.table.clone());
+    let runtime = RuntimeDir::at(runtime, head.names.noun.clone());
     let records = Records::at(records, head.names);
     let mut record = first(&identity, &head.new, shim);
     record.files = program.named_files.iter().map(|file| file.path.clone()).collect();
@@ -73,7 +73,10 @@ pub(super) fn register(
         running_since: None,
         label: head.new.label.clone(),
     };
-    let slot = segment.claim(&live).map_err(refuse)?;
+    let slot = segment.claim(&live).ok_or_else(|| {
+        place.give_up();
+        Answer::Full(SLOTS)
+    })?;
     let appear = || place.appear(&records, &record, &stdin);
     let directory = appear().map_err(refuse)?;
     segment.wake();
@@ -155,8 +158,10 @@ impl Place {
             refusal(error)
         };
         make().map_err(|e| refuse(SupervisorError::io("write", records.root(), e)))?;
-        let swept = || SupervisorError::Shim { source: ShimProblem::SweptAway };
-        let alive = Alive::take(&at).and_then(|alive| alive.ok_or_else(swept)).map_err(refuse)?;
+        let alive = Alive::take(&at).map_err(refuse)?.ok_or_else(|| {
+            let _ = fs::remove_dir_all(&at);
+            Answer::Failed(ShimProblem::SweptAway.to_string())
+        })?;
         Ok(Self { at, before: None, alive })
     }
 
@@ -197,12 +202,10 @@ impl Place {
 /// Converts an error to the answer for the starter.
 fn refusal(error: SupervisorError) -> Answer {
     match error {
-        SupervisorError::Full { slots } => Answer::Full(slots),
         SupervisorError::Memory { name, source } => Answer::Memory(name, source.to_string()),
         SupervisorError::Runtime { path, problem } => Answer::Runtime(path, problem),
         SupervisorError::Busy { path, seconds } => Answer::Busy(path, seconds),
         SupervisorError::Io { path, source, .. } => Answer::Io(path, source.into()),
-        SupervisorError::Shim { source } => Answer::Failed(source.to_string()),
         error => Answer::Failed(error.to_string()),
     }
 }

@@ -1,4 +1,4 @@
-//! A task while its CLI runs.
+//! A process while it runs.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{WaitOptions, WaitStatus, wait};
 
-use aiw_core::{TaskOutcome as Outcome, TaskState as State};
+use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
 
 use super::child::{Setting, Started, spawn};
 use super::starter::Starter;

@@ -17,7 +17,7 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Installs the handlers. SIGTERM requests the end of the task, SIGCHLD reports the end of a child. The other
+    /// Installs the handlers. SIGTERM requests the end of the process, SIGCHLD reports the end of a child. The other
     /// signals are meant for a terminal that this process has left.
     pub fn install() -> io::Result<Self> {
         let (pipe, end) = UnixStream::pair()?;
@@ -27,7 +27,7 @@ impl Signals {
         pipe.set_nonblocking(true)?;
         let terminate = Arc::new(AtomicBool::new(false));
         flag::register(SIGTERM, terminate.clone())?;
-        // With SIGXFSZ handled, a file size limit makes a write fail instead of ending us. The CLI gets the default
+        // With SIGXFSZ handled, a file size limit makes a write fail instead of ending us. The program gets the default
         // action of all of these signals, because an exec removes handlers.
         for ignored in [SIGHUP, SIGINT, SIGXFSZ] {
             flag::register(ignored, Arc::new(AtomicBool::new(false)))?;
@@ -49,7 +49,7 @@ impl Signals {
         while self.pipe.read(&mut bytes).is_ok_and(|n| n > 0) {}
     }
 
-    /// Returns whether the end of the task was requested.
+    /// Returns whether the end of the process was requested.
     pub fn terminate(&self) -> bool {
         self.terminate.load(Ordering::Relaxed)
     }

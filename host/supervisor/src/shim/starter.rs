@@ -3,14 +3,14 @@
 use std::fs::File;
 use std::io::Write;
 
-use aiw_core::TaskId;
+use aiw_core::ProcessId;
 
 use crate::request::Answer;
 use crate::root::Root;
 
 /// The identity of the process that a shim was started for.
 pub(super) struct Identity {
-    pub id: TaskId,
+    pub id: ProcessId,
     /// Distinguishes the process from any other with the same id.
     pub instance: u64,
     pub root: Root,

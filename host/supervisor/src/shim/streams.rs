@@ -4,9 +4,10 @@ use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
+use aiw_redact::known::Mask;
+
 use crate::interpreter::{Findings, Interpreter};
 use crate::log::{Stream, Writer};
-use crate::mask::Mask;
 use crate::record::Labels;
 
 /// A longer line is logged, but not interpreted.
@@ -174,7 +175,7 @@ impl Streams {
         }
     }
 
-    /// Drops an interpreter that panicked. Its defect must not affect the task.
+    /// Drops an interpreter that panicked. Its defect must not affect the process.
     fn give_up(&mut self) {
         self.interpreter = None;
         self.trouble.get_or_insert_with(|| "its stream could not be understood".to_owned());

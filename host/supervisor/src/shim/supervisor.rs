@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use aiw_core::{TaskOutcome as Outcome, TaskState as State};
+use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
 use rustix::process::Rlimit;
 
 use super::signals::Signals;
@@ -13,7 +13,6 @@ use super::streams::Streams;
 use crate::directory::Alive;
 use crate::interpreter::Interpreter;
 use crate::new::{NewProcess, Queue};
-use crate::platform;
 use crate::program::Program;
 use crate::record::{Labels, Record};
 use crate::records::Records;
@@ -61,22 +60,19 @@ impl Supervisor {
         }
     }
 
-    /// Moves to the session's new segment, if there is one (the files of a segment may vanish at a logout).
+    /// Moves to the root's new segment, if there is one (the files of a segment may vanish at a logout).
     pub fn stay_attached(&mut self) {
         let segment = self.slot.as_ref().map(Slot::segment);
         if segment.is_some_and(|segment| segment.is_current()) {
             return;
         }
         let root = self.record.root;
-        // Another process may have the root's id by now. Creating a segment for its session is not up to us.
-        let attached = if platform::is_alive(root.pid, root.start) {
-            attach(&self.runtime, root).ok()
-        } else {
-            open(&self.runtime, root).ok().flatten()
-        };
+        // Another process may have the root's id by now. Creating a segment for it is not up to us.
+        let attached =
+            if root.is_alive() { attach(&self.runtime, root).ok() } else { open(&self.runtime, root).ok().flatten() };
         if let Some(segment) = attached {
             self.live.ticket = segment.ticket();
-            self.slot = segment.claim(&self.live).ok();
+            self.slot = segment.claim(&self.live);
             segment.wake();
         }
     }

@@ -1,6 +1,6 @@
 //! A process from its registration to its turn.
 
-use aiw_core::{TaskOutcome as Outcome, TaskState as State};
+use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
 
 use super::starter::Starter;
 use super::supervisor::Supervisor;
@@ -20,7 +20,8 @@ impl Supervisor {
             starter.answer(&Answer::Limit(self.queue.limit));
             return false;
         }
-        self.streams.say("queued: as many tasks run as may run");
+        let noun = self.records.noun();
+        self.streams.say(&format!("queued: as many {noun}s run as may run"));
         starter.answer(&Answer::Started(Box::new(self.record.clone())));
         loop {
             if self.signals.terminate() || is_asked_to_stop(&self.directory) {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use aiw_core::TaskId;
+use aiw_core::ProcessId;
 use aiw_home::Home;
 use aiw_supervisor::{Names, NewProcess, Processes, Queue, Root, Scope, State, Supervised, WaitMode};
 use tempfile::TempDir;
@@ -27,7 +27,7 @@ impl Environment {
     }
 
     pub fn servers(&self) -> Processes {
-        let scope = Scope::Session(Root::of(std::process::id()));
+        let scope = Scope::Root(Root::of(std::process::id()));
         let servers = Processes::open(&Home::at(self.path("home")), SERVERS, scope).unwrap();
         servers.with_runtime(self.path("run")).with_grace(Duration::from_millis(300))
     }
@@ -36,7 +36,7 @@ impl Environment {
         self.servers().start(shim(), new, program(script), Queue::default()).unwrap()
     }
 
-    pub fn ended(&self, id: TaskId) -> Supervised {
+    pub fn ended(&self, id: ProcessId) -> Supervised {
         let never = AtomicBool::new(false);
         let deadline = Some(Instant::now() + GUARD);
         let waited = self.servers().wait(&[id], WaitMode::All, deadline, &never, &mut |_| {}).unwrap();
@@ -45,7 +45,7 @@ impl Environment {
     }
 
     /// Returns the lines of the log from one stream.
-    pub fn lines(&self, id: TaskId, stream: aiw_supervisor::Stream) -> Vec<String> {
+    pub fn lines(&self, id: ProcessId, stream: aiw_supervisor::Stream) -> Vec<String> {
         let entries = self.servers().log(id).unwrap().tail(usize::MAX).unwrap();
         let of = entries.into_iter().filter(|entry| entry.stream == stream);
         of.map(|entry| String::from_utf8(entry.bytes).unwrap().trim_end_matches('\r').to_owned()).collect()

@@ -16,17 +16,17 @@ fn a_list_that_is_asked_again_sees_all_that_has_happened() {
     }
     // Long enough for the list to be kept.
     std::thread::sleep(std::time::Duration::from_millis(150));
-    let states = || kept.list().unwrap().iter().map(|one| (one.record.state, one.unread)).collect::<Vec<_>>();
+    let states = || kept.list().unwrap().iter().map(|one| (one.record.state, one.shown)).collect::<Vec<_>>();
     for _ in 0..3 {
         assert_eq!(states(), [(State::Running, false); 3]);
     }
     // An end, a report, a death and a removal.
     env.servers().stop(servers[0].record.id, true).unwrap();
-    assert_eq!(states()[0], (State::Ended, true));
-    std::thread::sleep(std::time::Duration::from_millis(150));
-    assert_eq!((states(), states()[0]), (states(), (State::Ended, true)));
-    env.servers().mark_read(&[servers[0].record.id]).unwrap();
     assert_eq!(states()[0], (State::Ended, false));
+    std::thread::sleep(std::time::Duration::from_millis(150));
+    assert_eq!((states(), states()[0]), (states(), (State::Ended, false)));
+    env.servers().mark_shown(&[servers[0].record.id]).unwrap();
+    assert_eq!(states()[0], (State::Ended, true));
     std::thread::sleep(std::time::Duration::from_millis(150));
     states();
     kill(servers[1].record.shim.pid);

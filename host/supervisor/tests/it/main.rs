@@ -6,4 +6,5 @@ mod attached;
 mod environment;
 mod killed;
 mod looking;
+mod roots;
 mod server;

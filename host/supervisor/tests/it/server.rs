@@ -102,7 +102,7 @@ fn an_id_has_one_life_after_the_other() {
     let id = first.record.id;
     let again = |script: &str| env.servers().start_again(shim(), id, new.clone(), program(script), Queue::default());
     env.ended(id);
-    env.servers().mark_read(&[id]).unwrap();
+    env.servers().mark_shown(&[id]).unwrap();
     let second = again("echo second; exec sleep 1000").unwrap();
     assert_eq!((second.record.id, second.record.incarnation, second.record.exit_code), (id, 1, None));
     assert_ne!(second.record.instance, first.record.instance);
@@ -117,7 +117,7 @@ fn an_id_has_one_life_after_the_other() {
     let third = again("echo third").unwrap();
     assert_eq!(third.record.incarnation, 2);
     let third = env.ended(id);
-    assert_eq!((third.record.outcome, third.unread), (Some(Outcome::Succeeded), true));
+    assert_eq!((third.record.outcome, third.shown), (Some(Outcome::Succeeded), false));
     assert_eq!(env.lines(id, Stream::Stdout), ["first", "second", "third"]);
     assert_eq!(third.record.labels["name"], "web");
     assert_eq!(env.servers().list().unwrap().len(), 1);
@@ -125,7 +125,7 @@ fn an_id_has_one_life_after_the_other() {
     let other = env.start(NewProcess::within("/"), "exec sleep 1000");
     let queue = Queue { limit: 1, may_queue: false };
     let refused = env.servers().start_again(shim(), id, new.clone(), program("echo never"), queue).unwrap_err();
-    assert!(matches!(refused, SupervisorError::Limit { limit: 1 }));
+    assert!(matches!(refused, SupervisorError::Limit { limit: 1, .. }));
     assert_eq!(env.servers().get(id).unwrap().record, third.record);
     env.servers().stop(other.record.id, true).unwrap();
 }

@@ -11,7 +11,13 @@ fn main() -> ExitCode {
                 let is_counted = labels.get("counts").is_some();
                 is_counted.then(|| Box::new(counter::Counter::default()) as Box<dyn aiw_supervisor::Interpreter>)
             };
-            aiw_supervisor::shim_main(std::env::args_os(), interpreter, || {})
+            let server = aiw_supervisor::ProcessKind { noun: "server", interpreter, after: || {} };
+            let job = aiw_supervisor::ProcessKind {
+                noun: "job",
+                interpreter: |_| Some(Box::new(counter::Counter::default())),
+                after: || {},
+            };
+            aiw_supervisor::shim_main(std::env::args_os(), &[server, job])
         }
         Some("own") => own::own(),
         _ => ExitCode::FAILURE,

@@ -69,7 +69,7 @@ fn a_limit_on_the_size_of_files_ends_the_cli_and_not_its_shim() {
         let output = Command::new("sh")
             .args(["-c", limited])
             .args([shim(), &env.home(), &env.runtime()])
-            .args([&env.root.pid.to_string(), "1", "64", script])
+            .args([&env.root.to_string(), "1", "64", script])
             .output()
             .unwrap();
         env.ended(String::from_utf8(output.stdout).unwrap().trim().parse().unwrap())

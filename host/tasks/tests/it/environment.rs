@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use aiw_core::{CliKind, TaskId};
+use aiw_core::{CliKind, ProcessId};
 use aiw_home::Home;
 use aiw_tasks::{About, NewProcess, Outcome, Program, Queue, Root, Scope, State, Task, TaskError, Tasks, WaitMode};
 use tempfile::TempDir;
@@ -41,7 +41,7 @@ impl Environment {
     }
 
     pub fn tasks(&self) -> Tasks {
-        self.of(Scope::Session(self.root))
+        self.of(Scope::Root(self.root))
     }
 
     pub fn start(&self, script: &str) -> Task {
@@ -53,12 +53,12 @@ impl Environment {
     }
 
     /// Waits until a task has ended, and returns it.
-    pub fn ended(&self, id: TaskId) -> Task {
+    pub fn ended(&self, id: ProcessId) -> Task {
         self.ended_after(id, || ())
     }
 
     /// Waits until a task has ended, and returns it. Each change is told, and the state at the beginning too.
-    pub fn ended_after(&self, id: TaskId, mut on_change: impl FnMut()) -> Task {
+    pub fn ended_after(&self, id: ProcessId, mut on_change: impl FnMut()) -> Task {
         let tasks = self.of(Scope::All);
         let deadline = Some(Instant::now() + GUARD);
         let waited = tasks.wait(&[id], WaitMode::All, deadline, &AtomicBool::new(false), &mut |_| on_change()).unwrap();
@@ -71,7 +71,7 @@ impl Environment {
     }
 
     /// Returns what the task wrote to its standard output, line by line.
-    pub fn stdout(&self, id: TaskId) -> Vec<String> {
+    pub fn stdout(&self, id: ProcessId) -> Vec<String> {
         let entries = self.tasks().log(id).unwrap().tail(usize::MAX).unwrap();
         let stdout = entries.into_iter().filter(|entry| entry.stream == aiw_tasks::Stream::Stdout);
         stdout.map(|entry| String::from_utf8(entry.bytes).unwrap()).collect()
@@ -91,7 +91,7 @@ impl Environment {
     }
 
     pub fn link(&self) -> PathBuf {
-        self.runtime().join(format!("{}_task2", self.root.pid))
+        self.runtime().join(format!("{}_task2", self.root))
     }
 }
 

@@ -8,7 +8,8 @@ use std::process::{Child, Command};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use aiw_core::TaskId;
+use aiw_core::ProcessId;
+use aiw_supervisor::SupervisorError;
 use aiw_tasks::{Keep, Outcome, Root, Scope, State, TaskError, WaitMode};
 use proptest::prelude::*;
 use rustix::fs::{FlockOperation, flock};
@@ -31,7 +32,7 @@ impl Stranger {
     }
 
     fn pid(&self) -> Value {
-        let Root { pid, start } = Root::of(self.0.id());
+        let Root::Process { pid, start } = Root::of(self.0.id()) else { panic!() };
         json!({"pid": pid, "start": start})
     }
 
@@ -49,11 +50,11 @@ impl Drop for Stranger {
     }
 }
 
-fn directory(env: &Environment, id: TaskId) -> PathBuf {
+fn directory(env: &Environment, id: ProcessId) -> PathBuf {
     env.home().join("tasks").join(id.as_str())
 }
 
-fn tamper(env: &Environment, id: TaskId, change: impl FnOnce(&mut Value)) {
+fn tamper(env: &Environment, id: ProcessId, change: impl FnOnce(&mut Value)) {
     let path = directory(env, id).join("task.json");
     let mut record = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     change(&mut record);
@@ -61,7 +62,7 @@ fn tamper(env: &Environment, id: TaskId, change: impl FnOnce(&mut Value)) {
 }
 
 /// Returns a task that was killed with its shim, and that has not been read since.
-fn dead(env: &Environment) -> TaskId {
+fn dead(env: &Environment) -> ProcessId {
     let task = env.start("exec sleep 1000");
     kill(shim_of(&task), Signal::KILL);
     until(|| (!is_there(task.pid.unwrap()) && !is_there(shim_of(&task))).then_some(()));
@@ -69,7 +70,7 @@ fn dead(env: &Environment) -> TaskId {
 }
 
 /// Holds the lock of a task as its shim does.
-fn lock(env: &Environment, id: TaskId) -> File {
+fn lock(env: &Environment, id: ProcessId) -> File {
     let file = File::options().read(true).write(true).open(directory(env, id).join("alive")).unwrap();
     until(|| flock(&file, FlockOperation::NonBlockingLockExclusive).ok());
     file
@@ -106,7 +107,7 @@ fn a_supervisor_that_does_not_show_its_task_is_not_signalled() {
         let held = lock(&env, id);
         for wait in [false, true] {
             let error = env.tasks().with_patience(Duration::ZERO).stop(id, wait).unwrap_err();
-            assert!(matches!(error, TaskError::OutOfReach { .. }), "{what}: {error}");
+            assert!(matches!(error, TaskError::Process(SupervisorError::OutOfReach { .. })), "{what}: {error}");
         }
         // The wait begins while the lock is held. That the named process lives must not make it last.
         let mut held = Some(held);
@@ -209,7 +210,7 @@ fn what_stands_in_the_place_of_a_directory_can_be_removed() {
     let env = Environment::new();
     env.run("exit 0");
     let tasks = env.of(Scope::All);
-    let id = TaskId::from_number(7);
+    let id = ProcessId::from_number(7);
     let path = directory(&env, id);
     let make: [(&str, &dyn Fn()); 3] = [
         ("a FIFO", &|| assert!(Command::new("mkfifo").arg(&path).status().unwrap().success())),
@@ -276,7 +277,7 @@ fn a_directory_with_a_damaged_record_can_be_removed_unless_it_is_supervised() {
     for damage in ["{", ""] {
         fs::write(running.log.with_file_name("task.json"), damage).unwrap();
         let error = tasks.remove(running.id).unwrap_err();
-        assert!(matches!(error, TaskError::Supervised { .. }), "{error}");
+        assert!(matches!(error, TaskError::Process(SupervisorError::Supervised { .. })), "{error}");
         assert!(!error.hint().unwrap().contains("task remove"));
     }
     fs::write(running.log.with_file_name("task.json"), whole).unwrap();
@@ -354,7 +355,7 @@ const FIELDS: [&str; 32] = [
 ];
 
 /// Calls all operations on a task, ignoring most results.
-fn do_all(env: &Environment, id: TaskId, runs: bool) {
+fn do_all(env: &Environment, id: ProcessId, runs: bool) {
     let tasks = env.of(Scope::All).with_grace(Duration::ZERO).with_patience(Duration::ZERO);
     let _ = tasks.list_with_problems();
     let _ = env.tasks().sweep();
@@ -394,7 +395,7 @@ mod fuzz {
             let (state, locked, is_shim, has_start) = states;
             ENV.with(|(env, record)| {
                 let mut strangers = [Stranger::bare(), Stranger::with(&[("AIW_TASK_ID", record["id"].as_str().unwrap())])];
-                let id: TaskId = record["id"].as_str().unwrap().parse().unwrap();
+                let id: ProcessId = record["id"].as_str().unwrap().parse().unwrap();
                 let outside = env.path("aiw-file-1-2-x.json");
                 fs::write(&outside, "").unwrap();
                 let mut record = record.clone();

@@ -59,7 +59,7 @@ fn a_killed_shim_is_recorded_and_leaves_no_orphan() {
 #[test]
 fn a_stranger_with_the_numbers_of_a_cli_is_left_alone() {
     let env = Environment::new();
-    let tamper = |id: aiw_core::TaskId, change: &dyn Fn(&mut serde_json::Value)| {
+    let tamper = |id: aiw_core::ProcessId, change: &dyn Fn(&mut serde_json::Value)| {
         let path = env.home().join("tasks").join(id.as_str()).join("task.json");
         let mut record = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         change(&mut record);
@@ -76,7 +76,7 @@ fn a_stranger_with_the_numbers_of_a_cli_is_left_alone() {
         let mut stranger = stranger.arg("100").spawn().unwrap();
         let root = aiw_tasks::Root::of(stranger.id());
         tamper(task.id, &|record| {
-            record["child"] = serde_json::json!({ "pid": root.pid, "start": root.start });
+            record["child"] = serde_json::json!(root);
             if marked {
                 assert!(record["boot"].is_string());
                 record["boot"] = "of another day".into();
@@ -97,7 +97,7 @@ fn creators_of_a_segment_may_be_killed_whenever() {
         let mut creators: Vec<_> = (0..4)
             .map(|_| {
                 let mut creator = Command::new(shim());
-                creator.arg("attach").arg(env.runtime()).arg(env.root.pid.to_string()).spawn().unwrap()
+                creator.arg("attach").arg(env.runtime()).arg(env.root.to_string()).spawn().unwrap()
             })
             .collect();
         for creator in &mut creators {
@@ -137,7 +137,7 @@ fn whoever_is_killed_whenever_nothing_leaks() {
                 Command::new(shim())
                     .arg("start")
                     .args([env.home(), env.runtime()])
-                    .args([&env.root.pid.to_string(), "3", "4", script])
+                    .args([&env.root.to_string(), "3", "4", script])
                     .env("AIW_TEST_ROUND", env.home())
                     .stdout(Stdio::null())
                     .spawn()
@@ -209,7 +209,7 @@ fn whoever_is_killed_whenever_nothing_leaks() {
 /// Returns the shims of a session, which are identified by their command lines.
 fn shims(env: &Environment) -> Vec<u32> {
     let pids = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
-    let root = env.root.pid.to_string();
+    let root = env.root.to_string();
     let is_ours = |pid: &u32| {
         let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let words: Vec<&[u8]> = command.split(|b| *b == 0).collect();

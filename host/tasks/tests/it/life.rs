@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use aiw_core::ErrorKind;
 use aiw_supervisor::SupervisorError;
 use aiw_tasks::{
-    FollowFrom, INSTANCE_VARIABLE, Keep, Limits, NamedFile, NewProcess, Outcome, PassedFile, Program, Queue, Root,
-    Scope, State, Stopped, Stream, TASK_VARIABLE, TaskError, WaitMode, memory_path,
+    FollowFrom, INSTANCE_VARIABLE, Keep, NamedFile, NewProcess, Outcome, PassedFile, Program, Queue, ResourceLimits,
+    Root, Scope, State, Stopped, Stream, TASK_VARIABLE, TaskError, WaitMode, memory_path,
 };
 use rustix::process::Signal;
 
@@ -39,14 +39,14 @@ fn a_task_is_what_was_said_of_it() {
     assert!(is_there(started.pid.unwrap()) && !started.unread);
     assert_eq!(env.tasks().list().unwrap(), [env.tasks().get(started.id).unwrap()]);
     assert_eq!(env.tasks().find_by_pid(started.pid.unwrap()).unwrap().id, started.id);
-    let other = env.of(Scope::Session(Root { pid: 1, start: 0 }));
+    let other = env.of(Scope::Root(Root::Process { pid: 1, start: 0 }));
     assert_eq!(other.list().unwrap(), []);
     let directory = started.log.parent().unwrap();
     assert_eq!(directory.metadata().unwrap().permissions().mode() & 0o777, 0o700);
     for name in ["task.json", "prompt", "log", "alive"] {
         assert_eq!(directory.join(name).metadata().unwrap().permissions().mode() & 0o777, 0o600, "{name}");
     }
-    assert!(matches!(env.tasks().remove(started.id), Err(TaskError::StillRunning { .. })));
+    assert!(matches!(env.tasks().remove(started.id), Err(TaskError::Process(SupervisorError::StillRunning { .. }))));
     let Stopped::Ended(stopped) = env.tasks().stop(started.id, true).unwrap() else { panic!() };
     assert_ended(&stopped, Outcome::Signalled, None, Some(15));
     assert!(matches!(env.tasks().stop(started.id, true).unwrap(), Stopped::AlreadyEnded(_)));
@@ -208,7 +208,7 @@ fn a_named_file_whose_maker_is_dead_is_swept_away() {
     let ours = memory_path().unwrap();
     let mut maker =
         std::process::Command::new("sleep").arg("1000").stdout(std::process::Stdio::null()).spawn().unwrap();
-    let Root { pid, start } = Root::of(maker.id());
+    let Root::Process { pid, start } = Root::of(maker.id()) else { panic!() };
     let path = |word: &str| ours.with_file_name(format!("aiw-file-{pid}-{start}-{word}.json"));
     let stranger = ours.with_file_name(format!("aiw-file-{pid}-{start}.json"));
     // A file of a task in this home, one of a task in another home, and one of no task.
@@ -277,7 +277,7 @@ fn a_shim_hides_its_memory_and_is_known_all_the_same() {
             shim().display(),
             env.home().display(),
             env.runtime().display(),
-            env.root.pid
+            env.root
         )
     };
     let id = env.path("id");
@@ -316,7 +316,7 @@ fn a_supervisor_that_proc_hides_is_asked_and_not_signalled() {
             "mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$@\"";
         let mut run = std::process::Command::new("unshare");
         run.args(["-m", "sh", "-c", script, "sh"]).arg(&copy).arg(command).args([env.home(), env.runtime()]);
-        run.arg(env.root.pid.to_string()).args(last).current_dir("/").process_group(0);
+        run.arg(env.root.to_string()).args(last).current_dir("/").process_group(0);
         run.output().ok().filter(|output| output.status.success())
     };
     let Some(started) = run("start", &["1", "64", "exec sleep 1000"]) else { return };
@@ -363,7 +363,7 @@ fn what_cannot_be_started_says_why() {
     assert!(error.to_string().starts_with("the task's supervisor did not start: "), "{error}");
     assert!(matches!(
         env.of(Scope::All).start(shim(), &about, task().process, program(""), Queue::default()),
-        Err(TaskError::NoSession)
+        Err(TaskError::Process(SupervisorError::NoRoot { .. }))
     ));
     // Only a task that already had its directory is listed.
     assert_eq!(env.tasks().list().unwrap().len(), 1);
@@ -372,7 +372,7 @@ fn what_cannot_be_started_says_why() {
 #[test]
 fn limits_that_cannot_be_kept_are_said_to_be_none() {
     let env = Environment::new();
-    let limits = Limits { memory: Some(1 << 30), cpu_percent: Some(50) };
+    let limits = ResourceLimits { memory: Some(1 << 30), cpu_percent: Some(50) };
     let task = env.try_start(task(), Program { limits, ..program("exit 0") }, Queue::default()).unwrap();
     let task = env.ended(task.id);
     assert_ended(&task, Outcome::Succeeded, Some(0), None);
@@ -533,7 +533,7 @@ fn tasks_that_a_task_started_outlive_it() {
         shim().display(),
         env.home().display(),
         env.runtime().display(),
-        env.root.pid,
+        env.root,
         env.path("inner").display(),
         env.path("id").display()
     );

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use aiw_core::TaskId;
+use aiw_core::ProcessId;
 use aiw_tasks::{FollowFrom, LogPolicy, NewProcess, Outcome, Queue, Stream};
 
 use crate::environment::{Environment, NewTask, program, shim, task};
@@ -14,7 +14,7 @@ fn small() -> NewTask {
     NewTask { process: NewProcess { log, ..task().process }, ..task() }
 }
 
-fn run(env: &Environment, script: &str) -> TaskId {
+fn run(env: &Environment, script: &str) -> ProcessId {
     let task = env.try_start(small(), program(script), Queue::default()).unwrap();
     assert_eq!(env.ended(task.id).outcome, Some(Outcome::Succeeded));
     task.id
@@ -131,7 +131,7 @@ fn a_signal_ends_the_sleep_of_a_follower() {
     let env = Environment::new();
     let task = env.start("sleep 100");
     let mut command = std::process::Command::new(shim());
-    command.arg("follow").args([env.home(), env.runtime()]).arg(env.root.pid.to_string()).arg(task.id.as_str());
+    command.arg("follow").args([env.home(), env.runtime()]).arg(env.root.to_string()).arg(task.id.as_str());
     let mut follower = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
     let mut ready = [0; 5];
     std::io::Read::read_exact(follower.stdout.as_mut().unwrap(), &mut ready).unwrap();

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use aiw_core::TaskId;
+use aiw_core::ProcessId;
 use aiw_tasks::{Outcome, Queue, Scope, State, Stopped, Task, TaskError, WaitMode};
 use rustix::process::Signal;
 
@@ -14,12 +14,12 @@ use crate::environment::{
 
 fn starter(env: &Environment, count: usize, limit: u32, script: &str) -> Command {
     let mut command = Command::new(shim());
-    command.arg("start").arg(env.home()).arg(env.runtime()).arg(env.root.pid.to_string());
+    command.arg("start").arg(env.home()).arg(env.runtime()).arg(env.root.to_string());
     command.args([&count.to_string(), &limit.to_string(), script]).stdout(Stdio::piped());
     command
 }
 
-fn ids(output: &[u8]) -> Vec<TaskId> {
+fn ids(output: &[u8]) -> Vec<ProcessId> {
     String::from_utf8_lossy(output).lines().map(|line| line.parse().unwrap_or_else(|_| panic!("{line}"))).collect()
 }
 
@@ -102,7 +102,7 @@ fn a_task_that_waits_for_one_beneath_it_does_not_hold_it_up() {
             shim().display(),
             env.home().display(),
             env.runtime().display(),
-            env.root.pid,
+            env.root,
             await_file(done)
         )
     };
@@ -126,7 +126,7 @@ fn who_may_not_queue_is_refused_and_leaves_nothing() {
     let env = Environment::new();
     let one = env.start("sleep 100");
     let refused = env.try_start(task(), program("exit 0"), Queue { limit: 1, may_queue: false }).unwrap_err();
-    assert!(matches!(refused, TaskError::Limit { limit: 1 }));
+    assert!(matches!(refused, TaskError::Process(aiw_supervisor::SupervisorError::Limit { limit: 1, .. })));
     assert_eq!(env.tasks().list().unwrap().len(), 1);
     env.tasks().stop(one.id, true).unwrap();
 }
@@ -227,7 +227,7 @@ fn two_versions_of_the_table_do_not_disturb_each_other() {
     assert!(Command::new("cp").arg(shim()).arg(&next).status().unwrap().success());
     let starter = |newer: bool, script: &str| {
         let mut starter = Command::new(if newer { next.as_path() } else { shim() });
-        starter.arg("start").arg(env.home()).arg(env.runtime()).arg(env.root.pid.to_string());
+        starter.arg("start").arg(env.home()).arg(env.runtime()).arg(env.root.to_string());
         starter.args(["3", "1", script]).stdout(Stdio::piped()).spawn().unwrap()
     };
     let mut all = Vec::new();
@@ -242,7 +242,7 @@ fn two_versions_of_the_table_do_not_disturb_each_other() {
     // The newer task has a table of its own, and is visible nevertheless.
     assert_eq!(aiw_tasks::testing::taken(&env.runtime(), env.root), 0);
     until(|| (env.tasks().get(long[0]).unwrap().state == State::Running).then_some(()));
-    let link = env.link().with_file_name(format!("{}_task3", env.root.pid));
+    let link = env.link().with_file_name(format!("{}_task3", env.root));
     let segment = std::path::Path::new("/dev/shm").join(&std::fs::read_to_string(&link).unwrap()[1..]);
     root.kill().unwrap();
     root.wait().unwrap();

@@ -148,7 +148,7 @@ fn a_system_without_shared_memory_is_told_what_to_do() {
     let output = std::process::Command::new("unshare")
         .args(["-m", "sh", "-c", script, "sh"])
         .args([devices.as_path(), crate::environment::shim(), "start".as_ref(), &env.home(), &env.runtime()])
-        .args([&env.root.pid.to_string(), "1", "64", "exit 0"])
+        .args([&env.root.to_string(), "1", "64", "exit 0"])
         .output();
     let Some(output) = output.ok().filter(|output| output.status.success()) else { return };
     let said = String::from_utf8(output.stdout).unwrap();

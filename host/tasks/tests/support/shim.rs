@@ -11,11 +11,16 @@ fn main() -> ExitCode {
         aiw_tasks::testing::be_newer();
     }
     match std::env::args_os().nth(1).as_deref().and_then(|word| word.to_str()) {
-        Some("shim") => aiw_tasks::shim_main(
-            std::env::args_os(),
-            |labels| aiw_tasks::interpreter(labels, |_| Box::new(words::Words::default()), |_, _, _| {}),
-            || {},
-        ),
+        Some("shim") => {
+            let task = aiw_tasks::ProcessKind {
+                noun: aiw_tasks::NOUN,
+                interpreter: |labels| {
+                    aiw_tasks::interpreter(labels, |_| Box::new(words::Words::default()), |_, _, _| {})
+                },
+                after: || {},
+            };
+            aiw_tasks::shim_main(std::env::args_os(), &[task])
+        }
         Some("start") => start::start(),
         Some("attach") => start::attach(),
         Some("follow") => start::follow(),
@@ -93,7 +98,7 @@ mod start {
         let [home, runtime, root, id] = words.as_slice() else { return ExitCode::FAILURE };
         let (Ok(pid), Ok(id)) = (root.parse(), id.parse()) else { return ExitCode::FAILURE };
         let follow = || {
-            let tasks = Tasks::open(&Home::at(home), Scope::Session(Root::of(pid)))?.with_runtime(runtime);
+            let tasks = Tasks::open(&Home::at(home), Scope::Root(Root::of(pid)))?.with_runtime(runtime);
             let mut follow = tasks.log(id)?.follow(aiw_tasks::FollowFrom::Start)?;
             while !follow.next(Duration::ZERO)?.is_empty() {}
             let told = std::sync::Arc::<std::sync::atomic::AtomicBool>::default();
@@ -113,7 +118,7 @@ mod start {
         let words: Vec<String> = std::env::args().skip(2).collect();
         let [home, runtime, root, id] = words.as_slice() else { return ExitCode::FAILURE };
         let (Ok(pid), Ok(id)) = (root.parse(), id.parse()) else { return ExitCode::FAILURE };
-        let tasks = Tasks::open(&Home::at(home), Scope::Session(Root::of(pid)));
+        let tasks = Tasks::open(&Home::at(home), Scope::Root(Root::of(pid)));
         let stopped = tasks.and_then(|tasks| tasks.with_runtime(runtime).stop(id, true));
         let line = match stopped {
             Ok(aiw_tasks::Stopped::Ended(task)) => format!("{:?}", task.outcome),
@@ -129,7 +134,7 @@ mod start {
         let (Ok(pid), Ok(count), Ok(limit)) = (root.parse(), count.parse(), limit.parse()) else {
             return ExitCode::FAILURE;
         };
-        let Ok(tasks) = Tasks::open(&Home::at(home), Scope::Session(Root::of(pid))) else { return ExitCode::FAILURE };
+        let Ok(tasks) = Tasks::open(&Home::at(home), Scope::Root(Root::of(pid))) else { return ExitCode::FAILURE };
         let tasks = tasks.with_runtime(runtime).with_grace(Duration::from_millis(300));
         let Ok(own) = std::env::current_exe() else { return ExitCode::FAILURE };
         let above = std::env::var(aiw_tasks::TASK_VARIABLE).ok().and_then(|id| id.parse().ok());

@@ -21,7 +21,7 @@ pub use self::catalogue::{DEFAULT_MODEL, RUNTIME};
 use self::catalogue::{MODELS, Member, Offer};
 pub use self::error::ModelsError;
 pub use self::pull::{Body, Broken, Fetch, Progress};
-use self::pull::{From, Wanted, get};
+use self::pull::{From, WantedFile, get};
 use crate::embed::{FILES, ModelError, ModelFiles, ModelState, check_library, sha256_of};
 
 /// The largest description of a model on a mirror.
@@ -244,13 +244,13 @@ impl Models {
         };
         let directory = from.filter(|from| !is_url(from)).map(Path::new);
         let mirror = from.filter(|from| is_url(from)).map(|url| url.trim_end_matches('/'));
-        let wanted: Vec<(Wanted, String)> = match (offered, directory, mirror) {
+        let wanted: Vec<(WantedFile, String)> = match (offered, directory, mirror) {
             (Some(offer), ..) => offer
                 .files
                 .iter()
                 .map(|file| {
                     let url = mirror.map_or_else(|| file.url.to_owned(), |mirror| format!("{mirror}/{}", file.name));
-                    let wanted = Wanted { name: file.name.into(), size: file.size, sha256: file.sha256.into() };
+                    let wanted = WantedFile { name: file.name.into(), size: file.size, sha256: file.sha256.into() };
                     (wanted, url)
                 })
                 .collect(),
@@ -411,16 +411,16 @@ fn size(path: &Path) -> Result<u64, ModelsError> {
 }
 
 /// Returns the files of a model of the user's as they are.
-fn own(directory: &Path) -> Result<Vec<Wanted>, ModelsError> {
+fn own(directory: &Path) -> Result<Vec<WantedFile>, ModelsError> {
     let each = FILES.iter().map(|name| {
         let path = directory.join(name);
-        Ok(Wanted { name: (*name).to_owned(), size: size(&path)?, sha256: sha256_of(&path)? })
+        Ok(WantedFile { name: (*name).to_owned(), size: size(&path)?, sha256: sha256_of(&path)? })
     });
     each.collect()
 }
 
 /// Asks a mirror for the files of a model of its own.
-async fn manifest(mirror: &str, fetch: &dyn Fetch) -> Result<Vec<(Wanted, String)>, ModelsError> {
+async fn manifest(mirror: &str, fetch: &dyn Fetch) -> Result<Vec<(WantedFile, String)>, ModelsError> {
     let url = format!("{mirror}/model.json");
     let shown = one_line(&aiw_core::without_query(&url), 200);
     let bad = |problem: String| ModelsError::Manifest { url: shown.clone(), problem };
@@ -439,7 +439,7 @@ async fn manifest(mirror: &str, fetch: &dyn Fetch) -> Result<Vec<(Wanted, String
         if file.sha256.len() != 64 || !file.sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
             return Err(bad(format!("the sha256 of `{name}` is not 64 hexadecimal digits")));
         }
-        let wanted = Wanted { name: (*name).to_owned(), size: file.size, sha256: file.sha256.clone() };
+        let wanted = WantedFile { name: (*name).to_owned(), size: file.size, sha256: file.sha256.clone() };
         Ok((wanted, format!("{mirror}/{name}")))
     });
     each.collect()

@@ -49,7 +49,7 @@ pub type Progress<'a> = &'a (dyn Fn(&str, u64, u64) + Sync);
 
 /// A file to get.
 #[derive(Debug, Clone)]
-pub(super) struct Wanted {
+pub(super) struct WantedFile {
     pub name: String,
     pub size: u64,
     pub sha256: String,
@@ -63,7 +63,7 @@ pub(super) enum From<'a> {
 
 /// Gets a file into `partial`, a directory for unfinished downloads, and returns its path there.
 pub(super) async fn get(
-    wanted: &Wanted,
+    wanted: &WantedFile,
     from: From<'_>,
     partial: &Path,
     progress: Progress<'_>,
@@ -87,14 +87,14 @@ pub(super) async fn get(
 }
 
 /// Removes a file that was moved to where it belongs.
-pub(super) fn forget(partial: &Path, file: &Wanted) {
+pub(super) fn forget(partial: &Path, file: &WantedFile) {
     let path = partial.join(&file.sha256);
     // If it can't be removed, it takes room in a cache.
     drop(fs::remove_file(path.with_added_extension("lock")));
     drop(fs::remove_file(path));
 }
 
-fn check(wanted: &Wanted, path: &Path, source_name: String) -> Result<(), ModelsError> {
+fn check(wanted: &WantedFile, path: &Path, source_name: String) -> Result<(), ModelsError> {
     let found = sha256_of(path)?;
     if found == wanted.sha256 {
         return Ok(());
@@ -104,7 +104,7 @@ fn check(wanted: &Wanted, path: &Path, source_name: String) -> Result<(), Models
     Err(ModelsError::Wrong { file: wanted.name.clone(), source_name, problem })
 }
 
-fn copy(wanted: &Wanted, directory: &Path, path: &Path) -> Result<(), ModelsError> {
+fn copy(wanted: &WantedFile, directory: &Path, path: &Path) -> Result<(), ModelsError> {
     let from = directory.join(&wanted.name);
     let source = open_plain(&from).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ModelsError::Missing { path: from.clone() },
@@ -121,13 +121,13 @@ fn copy(wanted: &Wanted, directory: &Path, path: &Path) -> Result<(), ModelsErro
     Err(ModelsError::Wrong { file: wanted.name.clone(), source_name, problem: wrong_size(wanted) })
 }
 
-fn of_another_size(wanted: &Wanted, url: &str, path: &Path) -> ModelsError {
+fn of_another_size(wanted: &WantedFile, url: &str, path: &Path) -> ModelsError {
     drop(fs::remove_file(path));
     let source_name = format!("`{}`", one_line(&aiw_core::without_query(url), 200));
     ModelsError::Wrong { file: wanted.name.clone(), source_name, problem: wrong_size(wanted) }
 }
 
-fn wrong_size(wanted: &Wanted) -> String {
+fn wrong_size(wanted: &WantedFile) -> String {
     format!("it does not have {} bytes", wanted.size)
 }
 
@@ -136,7 +136,7 @@ fn create(path: &Path) -> Result<File, ModelsError> {
 }
 
 async fn download(
-    wanted: &Wanted,
+    wanted: &WantedFile,
     url: &str,
     fetch: &dyn Fetch,
     path: &Path,
@@ -160,7 +160,7 @@ async fn download(
 
 /// Downloads what is missing. Returns why it ended early, if it did.
 async fn attempt(
-    wanted: &Wanted,
+    wanted: &WantedFile,
     url: &str,
     fetch: &dyn Fetch,
     path: &Path,

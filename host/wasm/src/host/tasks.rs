@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use aiw_core::{TaskOutcome, TaskState};
+use aiw_core::{ProcessOutcome as TaskOutcome, ProcessState as TaskState};
 
 use super::{CallState, refused};
 use crate::bindings::v0_1::aiw::plugin::{tasks, types};

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::command;
 
 /// The rooms from the top down, each with the rooms that it may depend on.
-const ROOMS: [(&str, &[&str]); 26] = [
+const ROOMS: [(&str, &[&str]); 27] = [
     (
         "agentic-warden",
         &[
@@ -69,7 +69,7 @@ const ROOMS: [(&str, &[&str]); 26] = [
         ],
     ),
     // Domains.
-    ("aiw-history", &["aiw-core", "aiw-home", "aiw-search", "aiw-supervisor", "aiw-vectors"]),
+    ("aiw-history", &["aiw-core", "aiw-home", "aiw-redact", "aiw-search", "aiw-supervisor", "aiw-vectors"]),
     ("aiw-launch", &["aiw-core", "aiw-home", "aiw-providers", "aiw-tasks"]),
     ("aiw-setup", &["aiw-core", "aiw-home", "aiw-servers"]),
     (
@@ -78,7 +78,17 @@ const ROOMS: [(&str, &[&str]); 26] = [
     ),
     (
         "aiw-routing",
-        &["aiw-core", "aiw-home", "aiw-mcp", "aiw-net", "aiw-search", "aiw-servers", "aiw-supervisor", "aiw-vectors"],
+        &[
+            "aiw-core",
+            "aiw-home",
+            "aiw-mcp",
+            "aiw-net",
+            "aiw-redact",
+            "aiw-search",
+            "aiw-servers",
+            "aiw-supervisor",
+            "aiw-vectors",
+        ],
     ),
     // Bases.
     ("aiw-providers", &["aiw-core", "aiw-home"]),
@@ -92,10 +102,11 @@ const ROOMS: [(&str, &[&str]); 26] = [
     ("aiw-mcp", &["aiw-core", "aiw-net"]),
     ("aiw-listen", &["aiw-core"]),
     ("aiw-net", &["aiw-core", "aiw-home"]),
-    ("aiw-supervisor", &["aiw-core", "aiw-home"]),
+    ("aiw-supervisor", &["aiw-core", "aiw-home", "aiw-redact"]),
     ("aiw-vectors", &["aiw-core", "aiw-home"]),
     // Foundations.
     ("aiw-extensions", &["aiw-core"]),
+    ("aiw-redact", &["aiw-core"]),
     ("aiw-search", &["aiw-core"]),
     ("aiw-home", &["aiw-core"]),
     ("aiw-core", &[]),
@@ -104,16 +115,17 @@ const ROOMS: [(&str, &[&str]); 26] = [
 ];
 
 /// Dependencies that only tests have.
-const TESTS: [(&str, &str); 5] = [
+const TESTS: [(&str, &str); 6] = [
     ("aiw-markets", "aiw-testkit"),
     ("aiw-mcp", "aiw-listen"),
     ("aiw-history", "aiw-tests"),
+    ("aiw-launch", "aiw-redact"),
     ("aiw-tests", "aiw-history"),
     ("aiw-vectors", "aiw-tests"),
 ];
 
 /// Foreign crates, and the only rooms that may depend on them. A trailing `*` matches anything.
-const DOORS: [(&str, &[&str]); 28] = [
+const DOORS: [(&str, &[&str]); 33] = [
     ("wasmtime*", &["aiw-wasm"]),
     ("reqwest", &["aiw-net"]),
     ("rustls", &["aiw-net"]),
@@ -138,6 +150,11 @@ const DOORS: [(&str, &[&str]); 28] = [
     ("age", &["aiw-home"]),
     ("rusqlite", &["aiw-history"]),
     ("rust-stemmers", &["aiw-search"]),
+    ("aho-corasick", &["aiw-redact"]),
+    ("anstyle-parse", &["aiw-redact"]),
+    ("regex-automata", &["aiw-redact"]),
+    ("regex-syntax", &["aiw-redact"]),
+    ("secrets_scanner", &["aiw-redact"]),
     ("fastembed", &["aiw-vectors"]),
     ("ort", &["aiw-vectors"]),
     ("memvdb", &["aiw-vectors"]),

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use aiw_core::{Api, CliKind, Family, TaskId};
+use aiw_core::{Api, CliKind, Family, ProcessId as TaskId};
 use aiw_testkit::provider::Auth;
 use aiw_testkit::{Task, TaskState, Testkit};
 

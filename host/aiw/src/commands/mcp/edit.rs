@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use aiw_app::current_dir;
 use aiw_core::{ErrorKind, Secret, SecretName, one_line, shell_word};
 use aiw_home::Home;
-use aiw_routing::{Places, PoolError, Records, check_remote, forget_logins};
+use aiw_routing::{PoolError, Records, ServerPlaces, check_remote, forget_logins};
 use aiw_servers::{
     Hidden, Keys, McpFile, PROJECT_FILE, Scope, is_key, left_in_clear, placeholders, safe, secret_reference, server,
 };
@@ -271,7 +271,7 @@ pub fn forget(home: &Home, name: &str) -> Result<(), Failure> {
 
 /// Why there is no such server in `mcp.json`.
 fn unknown(home: &Home, file: &McpFile, name: &str) -> Failure {
-    let configured = current_dir().ok().and_then(|here| Places::of(home.clone(), &here).read().ok());
+    let configured = current_dir().ok().and_then(|here| ServerPlaces::of(home.clone(), &here).read().ok());
     let servers = configured.into_iter().flat_map(|(servers, _)| servers);
     if let Some(found) = servers.into_iter().find(|server| server.key == name && server.scope == Scope::Project) {
         let path = found.directory.join(PROJECT_FILE);
@@ -332,7 +332,7 @@ pub fn switch(names: &[String], enabled: bool, output: &Output) -> Result<(), Fa
     let home = Home::find()?;
     let lock = home.lock()?;
     let (file, mut settings) = (McpFile::load(&home)?, home.settings()?);
-    let (configured, _) = Places::of(home.clone(), &current_dir()?).read()?;
+    let (configured, _) = ServerPlaces::of(home.clone(), &current_dir()?).read()?;
     for name in names {
         if !configured.iter().any(|server| server.key == *name) {
             return Err(unknown(&home, &file, name));

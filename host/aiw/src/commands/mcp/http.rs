@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use aiw_core::{ErrorKind, Secret};
 use aiw_home::Home;
-use aiw_listen::{Limits, ListenError, Listener, Method, Route, Rules};
+use aiw_listen::{ListenError, ListenLimits, Listener, Method, Route, Rules};
 use aiw_mcp::{HttpLimits, HttpServer, Offer};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -64,7 +64,7 @@ pub async fn serve(
     let (current, watched) = (token.clone(), server.clone());
     let rules = Rules::new([route])
         .with_token(move || current.current())
-        .with_limits(Limits { body_bytes: BODY_BYTES, ..Limits::default() });
+        .with_limits(ListenLimits { body_bytes: BODY_BYTES, ..ListenLimits::default() });
     let answer = move |request| {
         let server = server.clone();
         async move { server.answer(request).await }

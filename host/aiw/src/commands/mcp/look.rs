@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use aiw_app::current_dir;
 use aiw_core::{ErrorKind, counted, quoted};
-use aiw_history::Redactor;
+use aiw_history::redactor;
 use aiw_home::Home;
 use aiw_routing::{
-    Definition, Places, Pool, PoolError, Record, ServerEntry, ServerStatus, ServerTool, Status, suspicions,
+    Definition, Pool, PoolError, Record, ServerEntry, ServerPlaces, ServerStatus, ServerTool, Status, suspicions,
 };
 use aiw_servers::{PROJECT_FILE, Scope, visible, visible_json};
 use schemars::JsonSchema;
@@ -60,11 +60,11 @@ const SLOW: Duration = Duration::from_secs(10);
 
 pub fn list(output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
-    let (servers, problems) = Places::of(home.clone(), &current_dir()?).read()?;
+    let (servers, problems) = ServerPlaces::of(home.clone(), &current_dir()?).read()?;
     problems.iter().for_each(|problem| output.note(format!("note: {problem}")));
     let (plugins, records) = (home.plugins()?, aiw_routing::Records::new(home.clone()));
     // What somebody wrote there in clear.
-    let redactor = Redactor::of(&home)?;
+    let redactor = redactor(&home)?;
     let entries: Vec<ServerEntry> = servers
         .iter()
         .map(|found| {
@@ -93,7 +93,7 @@ pub fn list(output: &Output) -> Result<(), Failure> {
 /// Shows a server's entry as it is written, and what is known about it.
 pub fn show(name: &str, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
-    let (servers, problems) = Places::of(home.clone(), &current_dir()?).read()?;
+    let (servers, problems) = ServerPlaces::of(home.clone(), &current_dir()?).read()?;
     problems.iter().for_each(|problem| output.note(format!("note: {problem}")));
     let known = || servers.iter().map(|server| server.key.clone()).collect();
     let found = servers.iter().find(|server| server.key == name);
@@ -104,7 +104,7 @@ pub fn show(name: &str, output: &Output) -> Result<(), Failure> {
         Scope::Project => found.directory.join(PROJECT_FILE),
     };
     // What somebody wrote there in clear.
-    let redactor = Redactor::of(&home)?;
+    let redactor = redactor(&home)?;
     let redact = |text: &str| redactor.redact(text).into_owned();
     match &found.server {
         Ok(server) => server.shown(name).iter().for_each(|line| output.line(redact(line))),

@@ -31,7 +31,7 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
     // What is wrong with it is said at once. One that can't be read any more allows nothing.
     profiles::chosen(args.profile.as_deref(), &home, &cwd)?;
     // For all clients the same.
-    let (session, shared) = (aiw_launch::session(), aiw_routing::Shared::default());
+    let (session, shared) = (aiw_launch::session(), aiw_routing::SharedServers::default());
     let app = app(Arc::new(Quiet))?;
     let meaning = Arc::new(meaning(&home, output));
     let (at, name) = (home.clone(), args.profile);

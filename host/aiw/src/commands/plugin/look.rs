@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aiw_core::{MarketName, PluginId};
 use aiw_home::InstalledPlugin;
 use aiw_markets::{
-    Found, MarketError, Markets, Missing, PluginDetails, PluginSummary, Query, SearchResult, SearchSummary,
+    FoundPlugin, MarketError, Markets, Missing, PluginDetails, PluginSummary, Query, SearchResult, SearchSummary,
 };
 use serde_json::json;
 
@@ -138,7 +138,7 @@ fn show(result: &SearchResult, searched: bool, output: &Output) {
 }
 
 /// `mcp` and whatever else a plugin brings.
-pub fn kinds(found: &Found) -> Vec<String> {
+pub fn kinds(found: &FoundPlugin) -> Vec<String> {
     let Some(inspection) = &found.listed.inspection else { return Vec::new() };
     let mcp = (!inspection.servers.is_empty()).then(|| "mcp".to_owned());
     mcp.into_iter().chain(inspection.brings.clone().unwrap_or_default()).collect()

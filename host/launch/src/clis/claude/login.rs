@@ -1,7 +1,9 @@
 //! The user's own logins, which Claude Code would send to a provider regardless of its variables. Seen in 2.1.197.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use aiw_core::CliKind;
+use aiw_home::CliFiles;
 use serde_json::json;
 
 use crate::draft::Draft;
@@ -40,12 +42,9 @@ pub(super) fn outdo(task: bool, draft: &mut Draft) {
 /// Returns whether `/login` may have saved a key: in its file or, on macOS, perhaps where nobody else can look. A
 /// file that can't be read may contain one.
 fn has_saved_key(draft: &Draft) -> bool {
-    let set = |name: &str| draft.environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let (dir, home) = (set("CLAUDE_CONFIG_DIR"), set("HOME"));
-    let files = [
-        dir.clone().or(home.clone()).map(|dir| dir.join(".claude.json")),
-        dir.or(home.map(|home| home.join(".claude"))).map(|dir| dir.join(".config.json")),
-    ];
+    let set = |name: &str| draft.environment.path(name);
+    let files = CliFiles::of(CliKind::Claude);
+    let files = [files.servers(set), files.directory(set).map(|dir| dir.join(".config.json"))];
     let holds_one = |path: &Path| match aiw_home::read_capped(path, aiw_home::json::MAX_BYTES) {
         Ok(bytes) => bytes.is_some_and(|bytes| bytes.windows(13).any(|word| word == b"primaryApiKey")),
         Err(_) => true,

@@ -15,23 +15,19 @@ use std::path::{Path, PathBuf};
 use aiw_home::{Home, HomeError, Mode};
 use serde_json::Value;
 
+use super::FILES;
 use crate::LaunchError;
 use crate::environment::Environment;
 use crate::overlay;
 
 /// The variable that names the home.
-pub(super) const VARIABLE: &str = "GEMINI_CLI_HOME";
-const DIRECTORY: &str = ".gemini";
-const SETTINGS: &str = "settings.json";
-
-/// The entries in which Gemini keeps sessions, and the directories of each.
 const SESSIONS: [&str; 3] = ["history", "projects.json", "tmp"];
 
 /// Returns whether a file of the user's is not linked. Gemini writes a file beside the old one
 /// (`projects.json.<id>.tmp`) and renames it: a link to such a file would soon lead nowhere.
 fn is_left_out(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
-    name == SETTINGS || SESSIONS.contains(&name.as_ref()) || name.ends_with(".tmp")
+    name == FILES.settings || SESSIONS.contains(&name.as_ref()) || name.ends_with(".tmp")
 }
 
 /// A home that is made when the CLI is started.
@@ -46,14 +42,13 @@ pub(crate) struct GeminiHome {
 impl GeminiHome {
     /// Returns the home at a path, on top of the home that the environment names.
     pub(crate) fn new(home: &Home, root: PathBuf, environment: &Environment) -> Self {
-        let set = |variable: &str| environment.get(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let base = set(VARIABLE).or_else(|| set("HOME")).unwrap_or_else(env::temp_dir);
+        let base = FILES.base(|name| environment.path(name)).unwrap_or_else(env::temp_dir);
         Self { home: home.clone(), root, base }
     }
 
     /// Returns the variable that leads the CLI to the home, and the home's path.
     pub(crate) fn variable(&self) -> (&'static str, &Path) {
-        (VARIABLE, &self.root)
+        (FILES.variable, &self.root)
     }
 
     #[cfg(test)]
@@ -64,7 +59,7 @@ impl GeminiHome {
     /// Refuses a project whose own settings contradict ours about how it signs in or whom it tells about the run:
     /// project settings override a user's.
     pub(crate) fn check(&self, content: &Value, cwd: &Path) -> Result<(), LaunchError> {
-        let path = cwd.join(DIRECTORY).join(SETTINGS);
+        let path = cwd.join(FILES.project_settings);
         // The user's home is not a project.
         if cwd == self.base {
             return Ok(());
@@ -84,7 +79,7 @@ impl GeminiHome {
 
     /// Creates the home, or brings it up to date.
     pub(crate) fn make(&self, content: &Value) -> Result<(), LaunchError> {
-        let (own, users) = (self.root.join(DIRECTORY), self.base.join(DIRECTORY));
+        let (own, users) = (FILES.within(&self.root), FILES.within(&self.base));
         self.home.make_dir(&own)?;
         let io = |action: &'static str, path: &Path, source| HomeError::Io { action, path: path.to_owned(), source };
         // Removes links that lead to a previous home, or nowhere.
@@ -110,9 +105,9 @@ impl GeminiHome {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => return Err(io("read", &users, e).into()),
         }
-        let settings = overlay::read(&users.join(SETTINGS))?.unwrap_or_else(|| Value::Object(Default::default()));
+        let settings = overlay::read(&users.join(FILES.settings))?.unwrap_or_else(|| Value::Object(Default::default()));
         let settings = overlay::merge(settings, content.clone()).to_string();
-        Ok(aiw_home::replace(&own.join(SETTINGS), settings.as_bytes(), Mode::Private)?)
+        Ok(aiw_home::replace(&own.join(FILES.settings), settings.as_bytes(), Mode::Private)?)
     }
 }
 

@@ -7,7 +7,7 @@ use regex_automata::meta;
 use regex_automata::{Anchored, Input};
 
 use super::public::Public;
-use super::rules::Rule;
+use super::services::Rule;
 use super::text::{REDACTED, Span, is_mixed, is_word};
 
 /// How far before a mark a pattern looks: the rest of a command, another name.

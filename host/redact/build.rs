@@ -15,7 +15,7 @@ use regex_syntax::hir::{Hir, HirKind, Look};
 const LEFT_OUT: [&str; 3] = ["generic", "jwt-base64", "pwhash"];
 
 /// Where our own rules are.
-const OWN: &str = "src/redact";
+const OWN: &str = "src/rules";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
@@ -54,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         number = text.bytes().fold(number, |number, byte| (number ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     }
     // No number of rules is 0, which no text has gone through.
-    std::fs::write(Path::new(&to).join("rules.rs"), format!("{}_i64", (number >> 1) | 1))?;
+    std::fs::write(Path::new(&to).join("version.rs"), format!("{}_i64", (number >> 1) | 1))?;
     std::fs::write(Path::new(&to).join("public.rs"), table)?;
     Ok(())
 }

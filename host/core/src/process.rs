@@ -1,4 +1,4 @@
-//! Ids, states and outcomes of tasks.
+//! Ids, states and outcomes of supervised processes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,14 +7,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::InvalidName;
 
-/// A task: 12 of `0-9 a-z`. It names a directory, so nothing else is allowed.
+/// The id of a supervised process, such as a task: 12 of `0-9 a-z`. It names a directory, so nothing else is allowed. It is
+/// not the number that the system gives a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TaskId([u8; 12]);
+pub struct ProcessId([u8; 12]);
 
-impl TaskId {
-    /// The variable that holds a task's id in the environment of everything the task runs.
-    pub const VARIABLE: &'static str = "AIW_TASK_ID";
-
+impl ProcessId {
     /// The id for a number; unique for numbers below 2^62.
     pub fn from_number(mut number: u64) -> Self {
         const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
@@ -33,7 +31,7 @@ impl TaskId {
     }
 }
 
-impl FromStr for TaskId {
+impl FromStr for ProcessId {
     type Err = InvalidName;
     fn from_str(id: &str) -> Result<Self, InvalidName> {
         let plain = |b: &u8| b.is_ascii_digit() || b.is_ascii_lowercase();
@@ -46,33 +44,33 @@ impl FromStr for TaskId {
     }
 }
 
-impl fmt::Display for TaskId {
+impl fmt::Display for ProcessId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
 }
 
-impl Serialize for TaskId {
+impl Serialize for ProcessId {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         s.serialize_str(self.as_str())
     }
 }
 
-impl<'de> Deserialize<'de> for TaskId {
+impl<'de> Deserialize<'de> for ProcessId {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
-/// The state of a task.
+/// The state of a supervised process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum TaskState {
+pub enum ProcessState {
     /// Its shim is waiting for its turn.
     Queued,
-    /// Its CLI is being started.
+    /// Its program is being started.
     Starting,
-    /// Its CLI runs.
+    /// Its program runs.
     Running,
     /// A request to end was sent, and the process has not ended yet.
     Stopping,
@@ -80,8 +78,8 @@ pub enum TaskState {
     Ended,
 }
 
-impl TaskState {
-    /// All of them, in the order of a task's life.
+impl ProcessState {
+    /// All of them, in the order of a life.
     pub const ALL: [Self; 5] = [Self::Queued, Self::Starting, Self::Running, Self::Stopping, Self::Ended];
 
     /// The word in lists and in JSON.
@@ -96,19 +94,19 @@ impl TaskState {
     }
 }
 
-impl fmt::Display for TaskState {
+impl fmt::Display for ProcessState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
 }
 
-/// How a task ended.
+/// How a supervised process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum TaskOutcome {
-    /// The CLI exited with 0, and its stream reports success.
+pub enum ProcessOutcome {
+    /// The program exited with 0, and its output reports no failure.
     Succeeded,
-    /// The CLI reported a failure, or could not start.
+    /// The program reported a failure, or could not start.
     Failed,
     /// A signal, or a request to stop, ended it.
     Signalled,
@@ -118,7 +116,7 @@ pub enum TaskOutcome {
     Lost,
 }
 
-impl TaskOutcome {
+impl ProcessOutcome {
     /// The word in lists and in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -131,7 +129,7 @@ impl TaskOutcome {
     }
 }
 
-impl fmt::Display for TaskOutcome {
+impl fmt::Display for ProcessOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
@@ -143,11 +141,11 @@ mod tests {
 
     #[test]
     fn an_id_is_a_plain_file_name() {
-        let id = TaskId::from_number(u64::MAX >> 2);
+        let id = ProcessId::from_number(u64::MAX >> 2);
         assert_eq!(id.as_str().parse(), Ok(id));
-        assert_ne!(id, TaskId::from_number(1));
+        assert_ne!(id, ProcessId::from_number(1));
         for bad in ["", "..", "../../x", "0000000000000", "00000000000A", "0000/0000000"] {
-            assert!(bad.parse::<TaskId>().is_err(), "{bad}");
+            assert!(bad.parse::<ProcessId>().is_err(), "{bad}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! How fast secrets are taken out of texts: `cargo bench -p aiw-history --bench redact`.
+//! How fast known values are masked in a stream, and how fast rules take secrets out of texts:
+//! `cargo bench -p aiw-redact`.
 //!
 //! The texts are real ones: the sources of the crates that this machine has, npm's packages, transcripts and
 //! descriptions of tools (`AIW_CORPORA`, else the folder beside the repository). What is absent is said. With `--show`,
@@ -9,10 +10,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aho_corasick::AhoCorasick;
-use aiw_history::{REDACTED, Redactor};
+use aiw_redact::known::Mask;
+use aiw_redact::rules::{REDACTED, Redactor};
 
 /// How much is read of each kind of text, if `--megabytes` says nothing else.
 const MEGABYTES: usize = 40;
@@ -40,7 +42,7 @@ const WORDS: [&str; 12] = [
 ];
 
 /// The marks of the text that takes the longest, without anything between them: a list in JSON.
-const MARKS: &str = include_str!("redact/marks.json");
+const MARKS: &str = include_str!("marks.json");
 
 /// Reads the texts of a kind, up to a size of all.
 type Texts = fn(usize) -> Vec<String>;
@@ -102,6 +104,9 @@ fn main() {
         println!("{} words alone, {kind}\t{plain:.0}\t-\tMB/s", WORDS.len());
     }
     if only.is_none() && !is_shown {
+        let (usual, suspicious) = masking();
+        println!("mask 1 MiB of a stream\t{:.1}\t20\tms", usual.as_secs_f64() * 1e3);
+        println!("mask 1 MiB of suspicious lines\t{:.1}\t500\tms", suspicious.as_secs_f64() * 1e3);
         println!("a redactor, made\t{:.1}\t-\tms", made.as_secs_f64() * 1e3);
         let marks: Vec<String> = serde_json::from_str(MARKS).unwrap();
         let times = marks.iter().map(|mark| {
@@ -113,6 +118,32 @@ fn main() {
         let (slowest, mark) = times.max_by(|one, other| one.0.total_cmp(&other.0)).unwrap();
         println!("256 KiB of {mark:?}, the slowest of such texts\t{slowest:.0}\t1000\tms");
     }
+}
+
+/// Returns how long it takes to mask a mebibyte of an AI CLI's stream, and of a stream in which every line is suspicious.
+fn masking() -> (Duration, Duration) {
+    const BYTES: usize = 1 << 20;
+    let secrets =
+        ["sk-ant-api03-nPq7Zt4cX2", "ghp_16C7e42F292c6912E7710c838347Ae178B4a"].map(|key| key.as_bytes().to_vec());
+    let measure = |texts: &[&str]| {
+        let line = |text: &&str| {
+            format!(
+                "{{\"type\":\"message\",\"timestamp\":\"2026-01-01T00:00:00.000Z\",\"role\":\"assistant\",\"content\":\"{text}\",\"delta\":true}}\n"
+            )
+        };
+        let lines: String = texts.iter().map(line).collect();
+        let stream = lines.repeat(BYTES / lines.len() + 1);
+        let mut mask = Mask::of(&secrets);
+        let start = Instant::now();
+        for part in stream.as_bytes().chunks(64 << 10) {
+            std::hint::black_box(mask.take(part));
+        }
+        start.elapsed()
+    };
+    let long = "fn first(text: &str) -> Option<&str> {\\n    text.split_whitespace().next()\\n}\\n".repeat(20);
+    let usual = measure(&["I will look at", " the tests", " first, and say what breaks", " \\\"so\\\"", &long]);
+    let suspicious = measure(&["keys", " sk-ant-", "begin with sk-", "\\u001b[1ms\\u001b[0m", "s", "sk-ant-api0"]);
+    (usual, suspicious)
 }
 
 /// The lines that something is taken out of, before and afterwards.

@@ -1,4 +1,4 @@
-//! Masks secrets in what a CLI writes, before it is kept or shown: a model may well run `env`.
+//! Masks known values in a stream, before it is kept or shown: a model may well run `env`.
 //!
 //! Decoding or joining the log must not reveal a secret either. So the search sees the text as a reader does: it
 //! decodes escapes, skips terminal codes and invisible characters, and continues from a JSON string to the next

@@ -1,8 +1,6 @@
-//! Secrets are taken out of texts before anything is stored: tokens by the form that their services document, private
-//! keys, what is named a password, and the values in the vault. Each text is looked at as it is, and as it would be
-//! without colours, escapes and breaks in its lines.
-//!
-//! The original is where it was; a hit leads to it.
+//! Takes secrets out of texts: tokens by the form that their services document, private keys, what is named a password,
+//! and values that the caller knows. Each text is looked at as it is, and as it would be without colours, escapes and
+//! breaks in its lines.
 
 mod assigned;
 mod gates;
@@ -11,37 +9,46 @@ mod marks;
 mod named;
 mod prose;
 mod public;
-mod rules;
 mod seen;
+mod services;
 mod step;
 mod tables;
 mod text;
-mod vault;
+mod values;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use aiw_home::{Home, VaultError};
 
 use self::gates::Gate;
 use self::marks::Marks;
 use self::public::PUBLIC;
-use self::rules::RULES;
 use self::seen::Seen;
+use self::services::RULES;
 use self::step::{Find, LOOK_AFTER, Step, Work, windows};
 pub use self::text::REDACTED;
 use self::text::{Span, entropy, is_word};
-use crate::HistoryError;
 
-/// The longest text that is looked through. Nothing that is kept comes from beyond.
-pub(crate) const MAX_LOOKED: usize = 256 << 10;
+/// The longest text that is looked through, in bytes. [`Redactor::redact`] returns nothing of the rest.
+pub const MAX_LOOKED: usize = 256 << 10;
+
+/// A number for the rules. Versions of aiw with other rules have another number.
+pub const VERSION: i64 = include!(concat!(env!("OUT_DIR"), "/version.rs"));
 
 /// Values shorter than this are not hidden wherever they occur: the texts would be full of holes.
 const MIN_VALUE: usize = 6;
 
 /// How often a text is decoded: JSON in JSON in JSON, HTML in a URL.
 const MAX_LAYERS: usize = 3;
+
+/// A defect in a rule.
+#[derive(Debug, thiserror::Error)]
+#[error("bug: a rule about secrets is invalid: {reason}")]
+pub struct InvalidRule {
+    /// What is wrong with it.
+    pub reason: String,
+}
 
 /// Takes secrets out of texts.
 pub struct Redactor {
@@ -54,7 +61,7 @@ pub struct Redactor {
     rules: Vec<Step>,
     /// The rule about names and their values.
     names: usize,
-    /// The values in the vault.
+    /// The values that the caller knows, in all their forms.
     values: Option<AhoCorasick>,
     /// Whether what only looks random is taken out too.
     is_strict: bool,
@@ -90,37 +97,6 @@ impl Begin {
         self.exact.is_none_or(|mark| bytes[start..end] == *mark.as_bytes())
             && !(self.is_word && start > 0 && is_word(bytes[start - 1]))
     }
-}
-
-/// The values in the vault, which are taken out of texts. One that can't be read can't be found in them either.
-pub fn vault_values(home: &Home) -> Vec<String> {
-    read_vault(home).0
-}
-
-/// Why secrets of the vault can't be read, a sentence each, so that their values are not taken out of texts.
-pub fn unreadable_secrets(home: &Home) -> Vec<String> {
-    read_vault(home).1.iter().map(ToString::to_string).collect()
-}
-
-/// What is in the vault, and what can't be read of it.
-fn read_vault(home: &Home) -> (Vec<String>, Vec<VaultError>) {
-    let vault = home.vault();
-    let names = match vault.names() {
-        Ok(names) => names,
-        Err(error) => return (Vec::new(), vec![error]),
-    };
-    let (mut values, mut errors) = (Vec::new(), Vec::<VaultError>::new());
-    for name in names {
-        match vault.get(&name) {
-            Ok(secret) => values.push(secret.expose().to_owned()),
-            // It was removed in the meantime.
-            Err(VaultError::Unknown { .. }) => {}
-            // What is wrong with the key is the same for all.
-            Err(error) if errors.last().is_some_and(|last| last.to_string() == error.to_string()) => {}
-            Err(error) => errors.push(error),
-        }
-    }
-    (values, errors)
 }
 
 /// Such a function with its marks.
@@ -177,8 +153,8 @@ fn without(text: &str, spans: &[Span]) -> String {
 }
 
 impl Redactor {
-    /// A redactor that knows these values too: those in the vault.
-    pub fn new(values: &[String]) -> Result<Self, HistoryError> {
+    /// Returns a redactor that takes out these values too, in whatever encoding.
+    pub fn new(values: &[String]) -> Result<Self, InvalidRule> {
         let (mut always, mut rules) = (Vec::new(), Vec::new());
         let mut owners = Owners::default();
         let any: Gate = |_, _| true;
@@ -216,20 +192,15 @@ impl Redactor {
         owners.add(seen::ESCAPES, |_| Owner::Escaped);
         owners.add(seen::LISTS, |_| Owner::List);
         let (marks, owners): (Vec<String>, Vec<Vec<Owner>>) = owners.0.into_iter().unzip();
-        let reason = |e: aho_corasick::BuildError| HistoryError::Rule { reason: e.to_string() };
+        let reason = |e: aho_corasick::BuildError| InvalidRule { reason: e.to_string() };
         let marks = Marks::new(&marks).map_err(reason)?;
         let known = values.iter().map(|value| value.trim()).filter(|value| value.len() >= MIN_VALUE);
-        let known: Vec<String> = known.flat_map(vault::forms).filter(|form| form.len() >= MIN_VALUE).collect();
+        let known: Vec<String> = known.flat_map(values::forms).filter(|form| form.len() >= MIN_VALUE).collect();
         let values = match known.is_empty() {
             true => None,
             false => Some(AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&known).map_err(reason)?),
         };
         Ok(Self { marks, owners, always, rules, names, values, is_strict: false })
-    }
-
-    /// The redactor of a home: with the values in its vault, and as strict as its settings say.
-    pub fn of(home: &Home) -> Result<Self, HistoryError> {
-        Ok(Self::new(&vault_values(home))?.strict(home.settings()?.history()?.is_strict))
     }
 
     /// Whether what only looks random is taken out too: `history.redact` is `strict`.

@@ -1,4 +1,4 @@
-//! The forms in which a value of the vault may stand in a text.
+//! Forms in which a known value may occur in a text.
 
 /// Runs of base64 shorter than this are not looked for.
 const MIN_ENCODED: usize = 7;

@@ -1,0 +1,248 @@
+//! Where each AI CLI keeps its files: a table, what the user's variables change about it, and the directories that aiw
+//! gives to CLIs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use aiw_core::CliKind;
+
+use crate::paths::{Home, directory_of, user_home};
+
+/// The variable that names the user's home.
+const HOME: &str = "HOME";
+
+/// The directory in which Claude Code keeps subagents, below a project and below the user's home.
+pub const CLAUDE_AGENTS: &str = ".claude/agents";
+
+/// The directory in which Claude Code keeps a file about each of its processes, below its own directory.
+pub const CLAUDE_RUNNING: &str = "sessions";
+
+/// The end of the name of a directory that is apart from the user's own.
+const ISOLATED: &str = "-isolated";
+
+/// Where one AI CLI keeps its files. A path is below the CLI's own directory where nothing else is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CliFiles {
+    /// The variable that moves them.
+    pub variable: &'static str,
+    /// The CLI's own directory, below the user's home.
+    own: &'static str,
+    /// Whether the variable names the directory above the CLI's own one.
+    is_above: bool,
+    /// The user's settings.
+    pub settings: &'static str,
+    /// The settings of a project, below the project.
+    pub project_settings: &'static str,
+    /// The user's MCP servers, if they are not in the settings: below what the variable names, else the user's home.
+    servers: Option<&'static str>,
+    /// The directories and files that tell what was said in sessions.
+    pub sessions: &'static [&'static str],
+}
+
+const CLAUDE: CliFiles = CliFiles {
+    variable: "CLAUDE_CONFIG_DIR",
+    own: ".claude",
+    is_above: false,
+    settings: "settings.json",
+    project_settings: ".claude/settings.json",
+    servers: Some(".claude.json"),
+    sessions: &["projects"],
+};
+
+const CODEX: CliFiles = CliFiles {
+    variable: "CODEX_HOME",
+    own: ".codex",
+    is_above: false,
+    settings: "config.toml",
+    project_settings: ".codex/config.toml",
+    servers: None,
+    sessions: &["sessions", "archived_sessions", "history.jsonl"],
+};
+
+const GEMINI: CliFiles = CliFiles {
+    variable: "GEMINI_CLI_HOME",
+    own: ".gemini",
+    is_above: true,
+    settings: "settings.json",
+    project_settings: ".gemini/settings.json",
+    servers: None,
+    sessions: &["tmp"],
+};
+
+/// The variables that say where files are: aiw's own, and those of CLIs whose files it reads. A process of aiw's own that
+/// goes on alone gets these and no others: none says whose process it is, and none is secret.
+pub const PLACES: [&str; 9] =
+    ["PATH", "HOME", "LANG", "TMPDIR", "AIW_HOME", "AIW_RUNTIME_DIR", CLAUDE.variable, CODEX.variable, GEMINI.variable];
+
+impl CliFiles {
+    /// Returns the row of a CLI.
+    pub const fn of(cli: CliKind) -> Self {
+        match cli {
+            CliKind::Claude => CLAUDE,
+            CliKind::Codex => CODEX,
+            CliKind::Gemini => GEMINI,
+        }
+    }
+
+    /// Returns the CLI's own directory if its variable names `place`.
+    pub fn within(&self, place: &Path) -> PathBuf {
+        if self.is_above { place.join(self.own) } else { place.to_owned() }
+    }
+
+    /// Returns what the CLI's variable names, else the user's home. `variable` looks up variables.
+    pub fn base(&self, variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+        variable(self.variable).or_else(|| variable(HOME))
+    }
+
+    /// Returns the CLI's own directory. `variable` looks up variables.
+    pub fn directory(&self, variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+        match variable(self.variable) {
+            Some(place) => Some(self.within(&place)),
+            None => Some(variable(HOME)?.join(self.own)),
+        }
+    }
+
+    /// Returns the file with the user's MCP servers. `variable` looks up variables.
+    pub fn servers(&self, variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+        match self.servers {
+            Some(file) => Some(self.base(variable)?.join(file)),
+            None => Some(self.directory(variable)?.join(self.settings)),
+        }
+    }
+}
+
+/// Where a user's AI CLIs keep their files.
+#[derive(Debug, Clone)]
+pub struct CliPlaces {
+    home: PathBuf,
+    /// The CLIs' own directories, in the order of [`CliKind::ALL`].
+    directories: [PathBuf; 3],
+    servers: [PathBuf; 3],
+}
+
+impl CliPlaces {
+    /// Returns the places that the environment names, or `None` if the user has no home.
+    pub fn from_environment() -> Option<Self> {
+        Self::of(|name| if name == HOME { user_home() } else { directory_of(name) })
+    }
+
+    /// Returns the places that these variables name, or `None` without `HOME`.
+    pub fn of(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<Self> {
+        let look = &variable;
+        Some(Self {
+            home: look(HOME)?,
+            directories: [CLAUDE.directory(look)?, CODEX.directory(look)?, GEMINI.directory(look)?],
+            servers: [CLAUDE.servers(look)?, CODEX.servers(look)?, GEMINI.servers(look)?],
+        })
+    }
+
+    /// Returns the user's home.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// Returns the CLI's own directory.
+    pub fn directory(&self, cli: CliKind) -> &Path {
+        &self.directories[cli as usize]
+    }
+
+    /// Returns the user's settings of a CLI.
+    pub fn settings(&self, cli: CliKind) -> PathBuf {
+        self.directory(cli).join(CliFiles::of(cli).settings)
+    }
+
+    /// Returns the file with the user's MCP servers of a CLI.
+    pub fn servers(&self, cli: CliKind) -> &Path {
+        &self.servers[cli as usize]
+    }
+}
+
+/// A directory that aiw gives to a CLI in place of the user's own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GivenDirectory {
+    /// The CLI's own directory.
+    pub path: PathBuf,
+    /// The provider that the CLI runs under there, if it is one's own.
+    pub provider: Option<String>,
+    /// Whether it is apart from the user's own configuration.
+    pub isolated: bool,
+}
+
+impl Home {
+    /// `isolated/CLI`: what the variable of a CLI names that is run apart from the user's own configuration.
+    pub fn isolated(&self, cli: CliKind) -> PathBuf {
+        self.root().join("isolated").join(cli.as_str())
+    }
+
+    /// `gemini/PROVIDER`: what the variable of Gemini CLI names under a provider.
+    pub fn gemini(&self, provider: &str, isolated: bool) -> PathBuf {
+        let end = if isolated { ISOLATED } else { "" };
+        self.root().join("gemini").join(format!("{provider}{end}"))
+    }
+
+    /// Returns the directories that aiw gives to a CLI.
+    pub fn given(&self, cli: CliKind) -> Vec<GivenDirectory> {
+        let files = CliFiles::of(cli);
+        let path = files.within(&self.isolated(cli));
+        let mut given = vec![GivenDirectory { path, provider: None, isolated: true }];
+        if cli == CliKind::Gemini {
+            for entry in fs::read_dir(self.root().join("gemini")).into_iter().flatten().flatten() {
+                let Ok(name) = entry.file_name().into_string() else { continue };
+                let apart = name.strip_suffix(ISOLATED);
+                given.push(GivenDirectory {
+                    path: files.within(&entry.path()),
+                    provider: Some(apart.unwrap_or(&name).to_owned()),
+                    isolated: apart.is_some(),
+                });
+            }
+            given[1..].sort();
+        }
+        given
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_moves_the_files_of_its_cli_alone() {
+        let at = |moved: &'static str| {
+            let variable = move |name: &str| match name {
+                "HOME" => Some("/me".into()),
+                name => (name == moved).then(|| "/else".into()),
+            };
+            let places = CliPlaces::of(variable).unwrap();
+            CliKind::ALL.map(|cli| {
+                [places.directory(cli).to_owned(), places.settings(cli), places.servers(cli).to_owned()]
+                    .map(|path| path.to_str().unwrap().to_owned())
+            })
+        };
+        let plain = [
+            ["/me/.claude", "/me/.claude/settings.json", "/me/.claude.json"],
+            ["/me/.codex", "/me/.codex/config.toml", "/me/.codex/config.toml"],
+            ["/me/.gemini", "/me/.gemini/settings.json", "/me/.gemini/settings.json"],
+        ];
+        assert_eq!(at("OTHER"), plain);
+        assert_eq!(at("CLAUDE_CONFIG_DIR")[0], ["/else", "/else/settings.json", "/else/.claude.json"]);
+        assert_eq!(at("CODEX_HOME")[1], ["/else", "/else/config.toml", "/else/config.toml"]);
+        let gemini = ["/else/.gemini", "/else/.gemini/settings.json", "/else/.gemini/settings.json"];
+        assert_eq!(at("GEMINI_CLI_HOME")[2], gemini);
+        assert_eq!(at("GEMINI_CLI_HOME")[..2], plain[..2]);
+        assert!(CliPlaces::of(|name| (name != "HOME").then(|| "/x".into())).is_none());
+    }
+
+    #[test]
+    fn the_homes_that_gemini_cli_gets_tell_their_provider() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        for (provider, isolated) in [("router", true), ("router", false), ("a", false)] {
+            fs::create_dir_all(home.gemini(provider, isolated)).unwrap();
+        }
+        let given = home.given(CliKind::Gemini);
+        let told: Vec<_> = given.iter().map(|one| (one.provider.as_deref(), one.isolated)).collect();
+        assert_eq!(told, [(None, true), (Some("a"), false), (Some("router"), false), (Some("router"), true)]);
+        assert!(given.iter().all(|one| one.path.ends_with(".gemini")));
+        assert_eq!(home.given(CliKind::Codex)[0].path, home.isolated(CliKind::Codex));
+    }
+}

@@ -1,0 +1,94 @@
+//! Roots that are directories, and several kinds of processes.
+
+use std::fs::{File, FileTimes};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use aiw_home::Home;
+use aiw_supervisor::{Names, NewProcess, Outcome, Processes, Queue, Root, Scope, State, SupervisorError};
+
+use crate::environment::{Environment, SERVERS, program, shim, until};
+
+const JOBS: Names = Names::new("jobs", "job.json", "job", ["TEST_JOB_ID", "TEST_JOB_INSTANCE"]);
+
+fn of(env: &Environment, names: Names, root: Root) -> Processes {
+    let all = Processes::open(&Home::at(env.path("home")), names, Scope::Root(root)).unwrap();
+    all.with_runtime(env.path("run")).with_grace(Duration::from_millis(300))
+}
+
+/// Returns the segments of directories that are there, by their links.
+fn links(env: &Environment) -> Vec<PathBuf> {
+    let all = std::fs::read_dir(env.path("run")).unwrap().map(|entry| entry.unwrap().path());
+    let is_link =
+        |path: &PathBuf| path.extension().is_none() && path.file_name().unwrap().to_str().unwrap().starts_with('d');
+    all.filter(is_link).collect()
+}
+
+#[test]
+fn processes_of_a_directory_need_no_process_above_them() {
+    let env = Environment::new();
+    for name in ["one", "two"] {
+        std::fs::create_dir(env.path(name)).unwrap();
+    }
+    std::os::unix::fs::symlink(env.path("one"), env.path("link")).unwrap();
+    let at = |name: &str| of(&env, SERVERS, Root::directory(&env.path(name)).unwrap());
+    let queue = Queue { limit: 1, may_queue: false };
+    let one = at("one").start(shim(), NewProcess::within("/"), program("exec sleep 1000"), queue).unwrap();
+    assert_eq!((one.record.root, one.record.root.pid()), (Root::directory(&env.path("link")).unwrap(), None));
+    // The limit is that of one root.
+    let two = at("two").start(shim(), NewProcess::within("/"), program("exec sleep 1000"), queue).unwrap();
+    let refused = at("link").start(shim(), NewProcess::within("/"), program("exit 0"), queue).unwrap_err();
+    assert!(matches!(refused, SupervisorError::Limit { limit: 1, .. }), "{refused}");
+    assert_eq!(refused.to_string(), "1 servers run already");
+    let ids = |processes: Processes| processes.list().unwrap().iter().map(|one| one.record.id).collect::<Vec<_>>();
+    assert_eq!((ids(at("link")), ids(at("two"))), (vec![one.record.id], vec![two.record.id]));
+    assert!(ids(env.servers()).is_empty());
+    at("one").check().unwrap();
+    for one in [one, two] {
+        let stopped = env.servers().of(Scope::All).stop(one.record.id, true).unwrap();
+        assert!(matches!(stopped, aiw_supervisor::Stopped::Ended(_)));
+    }
+    // Segments without processes stay for those to come, and are not kept for ever.
+    env.servers().sweep().unwrap();
+    assert_eq!(links(&env).len(), 2);
+    let long_ago = FileTimes::new().set_modified(SystemTime::now() - Duration::from_secs(2 * 24 * 3600));
+    let one = at("one").start(shim(), NewProcess::within("/"), program("exec sleep 1000"), queue).unwrap();
+    for link in links(&env) {
+        File::options().write(true).open(link).unwrap().set_times(long_ago).unwrap();
+    }
+    env.servers().sweep().unwrap();
+    assert_eq!(links(&env).len(), 1);
+    assert_eq!(at("one").get(one.record.id).unwrap().record.state, State::Running);
+    at("one").stop(one.record.id, true).unwrap();
+    env.servers().sweep().unwrap();
+    assert!(links(&env).is_empty());
+}
+
+#[test]
+fn a_shim_does_for_a_process_what_its_kind_needs() {
+    let env = Environment::new();
+    let jobs = of(&env, JOBS, Root::directory(&env.path("")).unwrap());
+    let job = jobs.start(shim(), NewProcess::within("/"), program("echo one; echo yes"), Queue::default()).unwrap();
+    let ended = until(|| Some(jobs.get(job.record.id).unwrap()).filter(|one| one.record.state == State::Ended));
+    assert_eq!((&ended.record.labels["lines"], ended.record.outcome), (&2.into(), Some(Outcome::Succeeded)));
+    // A server has an interpreter only where its labels say so.
+    let server = env.ended(env.start(NewProcess::within("/"), "echo one; echo yes").record.id);
+    assert!(server.record.labels.is_empty());
+    // Processes of an unknown kind are only supervised.
+    let tested = of(&env, aiw_supervisor::testing::NAMES, Root::of(std::process::id()));
+    let one = tested.start(shim(), NewProcess::within("/"), program("echo no"), Queue::default()).unwrap();
+    let ended = until(|| Some(tested.get(one.record.id).unwrap()).filter(|one| one.record.state == State::Ended));
+    assert_eq!((ended.record.labels.is_empty(), ended.record.outcome), (true, Some(Outcome::Succeeded)));
+    let absent = jobs.get(one.record.id).unwrap_err();
+    assert_eq!(absent.to_string(), format!("there is no job `{}`", one.record.id));
+    for link in links(&env) {
+        File::options()
+            .write(true)
+            .open(link)
+            .unwrap()
+            .set_times(FileTimes::new().set_modified(SystemTime::UNIX_EPOCH))
+            .unwrap();
+    }
+    jobs.sweep().unwrap();
+    assert!(links(&env).is_empty());
+}
