@@ -344,7 +344,7 @@ pub struct Capabilities {
 #[async_trait]
 impl Http for aiw_net::Client {
     async fn get(&self, policy: &Policy, request: &Request) -> Result<Response, NetError> {
-        Self::get(self, policy, request).await
+        Self::fetch(self, policy, request).await
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aiw_core::{TaskId, TaskState};
-use aiw_net::{Hosts, NetError, Policy, Request, Response, Tree, host_and_port};
+use aiw_net::{Denier, Hosts, NetError, Policy, Request, Response, Tree, host_and_port};
 use aiw_wasm::Refusal;
 use aiw_wasm::capabilities::{Clock, Http, Level, Log, Origin, Refused, SettingsSource, StartTask, Task, Tasks, Trees};
 use async_trait::async_trait;
@@ -85,6 +85,7 @@ fn admit(policy: &Policy, url: &str) -> Result<(), NetError> {
     if policy.granted.contains(&(host.clone(), port)) {
         return Ok(());
     }
+    let denied = |message| Err(NetError::Denied { by: Denier::Other, message });
     let named = match &policy.hosts {
         Hosts::Any => true,
         Hosts::Only(patterns) => patterns.iter().any(|pattern| pattern.matches(&host, port, default_port)),
@@ -92,9 +93,9 @@ fn admit(policy: &Policy, url: &str) -> Result<(), NetError> {
     match (named, default_port) {
         (true, 443) => Ok(()),
         (true, _) => {
-            Err(NetError::Denied { message: format!("`{url}` is not encrypted, and `{host}:{port}` is not granted") })
+            denied(format!("`{url}` is not encrypted, and `{host}:{port}` is not granted"))
         }
-        (false, _) => Err(NetError::Denied { message: format!("host `{host}:{port}` is not among the allowed ones") }),
+        (false, _) => denied(format!("host `{host}:{port}` is not among the allowed ones")),
     }
 }
 

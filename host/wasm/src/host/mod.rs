@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aiw_extensions::{CapabilityKind, Grants};
-use aiw_net::{HostPattern, NetError, Policy};
+use aiw_net::{Denier, HostPattern, NetError, Policy};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
@@ -173,9 +173,10 @@ impl CallState {
 
     /// Converts a capability's error, and says how the user grants an address that is not public.
     fn to_wit(&self, error: NetError) -> types::Error {
+        let not_public = matches!(error, NetError::Denied { by: Denier::NotPublic, .. });
         let mut error = to_wit(error);
         if let types::Error::Denied(message) = &mut error
-            && message.ends_with(aiw_net::NOT_ALLOWED)
+            && not_public
             && let Some(setting) = self.call.wanted.values(CapabilityKind::Settings).first()
         {
             let id = &self.call.id;
