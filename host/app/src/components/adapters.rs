@@ -25,7 +25,8 @@ impl LibraryAdapters {
     }
 
     async fn of(&self, id: &ExtensionId) -> Result<Vec<KnownPreset>, AdapterError> {
-        let presets = self.component(id).await?.provider_info().await.map_err(call_error)?.presets;
+        let presets =
+            self.component(id).await?.provider().map_err(call_error)?.describe().await.map_err(call_error)?.presets;
         let bundled = self.library.is_bundled(id.as_str());
         Ok(presets.into_iter().map(|preset| KnownPreset { component: id.clone(), bundled, preset }).collect())
     }
@@ -92,7 +93,7 @@ impl Adapters for LibraryAdapters {
     }
 
     async fn plan(&self, component: &ExtensionId, account: &Account, target: &Target) -> Result<Intent, AdapterError> {
-        self.component(component).await?.plan(account, target).await.map_err(call_error)
+        self.component(component).await?.provider().map_err(call_error)?.plan(account, target).await.map_err(call_error)
     }
 
     async fn check(
@@ -101,7 +102,13 @@ impl Adapters for LibraryAdapters {
         account: &Account,
         secrets: &BTreeMap<String, Secret>,
     ) -> Result<Health, AdapterError> {
-        self.component(component).await?.check_provider(account, secrets).await.map_err(call_error)
+        self.component(component)
+            .await?
+            .provider()
+            .map_err(call_error)?
+            .check(account, secrets)
+            .await
+            .map_err(call_error)
     }
 
     async fn models(
@@ -110,7 +117,13 @@ impl Adapters for LibraryAdapters {
         account: &Account,
         secrets: &BTreeMap<String, Secret>,
     ) -> Result<Vec<Model>, AdapterError> {
-        self.component(component).await?.provider_models(account, secrets).await.map_err(call_error)
+        self.component(component)
+            .await?
+            .provider()
+            .map_err(call_error)?
+            .models(account, secrets)
+            .await
+            .map_err(call_error)
     }
 }
 

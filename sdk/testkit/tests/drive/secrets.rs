@@ -6,8 +6,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
-use aiw_core::Family;
 use aiw_testkit::Testkit;
+use aiw_testkit::provider::Family;
 
 use crate::accounts::account;
 use crate::common::bytes;
@@ -72,7 +72,7 @@ async fn send(base: &str, mode: &str) -> String {
     let kit = Testkit::new(bytes("hostile-provider")).unwrap().http(true);
     let kit = kit.secret("token", CANARY).secret("other", "another-secret");
     let driver = kit.load().await.unwrap();
-    let checked = driver.check_provider(&account(mode, &[(Family::Openai, base)], &["token"])).await;
+    let checked = driver.provider().check(&account(mode, &[(Family::Openai, base)], &["token"])).await;
     let said = checked.map_or_else(|e| format!("{e} {e:?}"), |health| health.message);
     assert!(!said.contains(CANARY), "{said}");
     assert!(driver.log().iter().all(|line| !line.line.contains(CANARY)));
@@ -130,10 +130,10 @@ async fn a_redirect_takes_no_secret_along_in_any_header() {
         let base_urls = [(Family::Openai, own.url("/v1")), (Family::Gemini, other.url(""))];
         let base_urls = base_urls.each_ref().map(|(family, url)| (*family, url.as_str()));
         let within = account(&format!("{mode}:{}", own.url(&format!("/to/{}", own.url("/x")))), &base_urls, &["token"]);
-        driver.check_provider(&within).await.unwrap();
+        driver.provider().check(&within).await.unwrap();
         assert!(own.last(header).unwrap().ends_with(CANARY), "the same origin");
         let out = account(&format!("{mode}:{}", own.url(&format!("/to/{}", other.url("/x")))), &base_urls, &["token"]);
-        driver.check_provider(&out).await.unwrap();
+        driver.provider().check(&out).await.unwrap();
         assert!(other.last(header).is_none_or(|value| !value.contains(CANARY)), "{mode}");
     }
 }
