@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_extensions::{About, CapabilityKind, ExtensionError, Grants, World};
-use wasmtime::component::{Instance, InstancePre, Linker};
+use wasmtime::component::{InstancePre, Linker};
 use wasmtime::{Store, Trap, UpdateDeadline};
 
 use crate::Engine;
@@ -15,7 +15,7 @@ use crate::call::{CallState, Keys};
 use crate::compile::{self, Origin};
 use crate::error::{CallError, Failed, LoadError, Refused};
 use crate::host::{self, Capabilities};
-use crate::kind::{KINDS, Kind};
+use crate::kind::{Guest, KINDS, Kind};
 use crate::limits::{COMMAND_WALL, CallLimits};
 
 /// What the user named for one call. It is granted whatever the manifest says.
@@ -40,7 +40,7 @@ pub struct Component {
     keys: Keys,
     worlds: Arc<[World]>,
     engine: Engine,
-    pub(crate) pre: InstancePre<CallState>,
+    pre: InstancePre<CallState>,
     capabilities: Capabilities,
 }
 
@@ -108,16 +108,15 @@ impl Component {
     }
 
     /// Makes one call in its own store, within all limits.
-    pub(crate) async fn call<T>(
+    pub(crate) async fn call<G: Guest, T>(
         &self,
-        kind: &'static Kind,
         reach: &Reach,
         purpose: Purpose,
-        call: impl AsyncFnOnce(&Instance, &mut Store<CallState>) -> Result<T, Failed>,
+        call: impl AsyncFnOnce(&G, &mut Store<CallState>) -> Result<T, Failed>,
     ) -> Result<T, CallError> {
         self.engine.tick();
-        let limits = &kind.limits;
-        let state = CallState::new(kind, self.keys.clone(), self.capabilities.clone(), reach, purpose);
+        let limits = &G::KIND.limits;
+        let state = CallState::new(G::KIND, self.keys.clone(), self.capabilities.clone(), reach, purpose);
         let mut store = Store::new(&self.engine.inner, state);
         // Set all limits before instantiation: the initial memory counts, and start functions run.
         store.limiter(|state| &mut state.usage);
@@ -131,7 +130,8 @@ impl Component {
         });
         let run = async {
             let instance = self.pre.instantiate_async(&mut store).await?;
-            call(&instance, &mut store).await
+            let guest = G::load(&self.pre, &instance, &mut store)?;
+            call(&guest, &mut store).await
         };
         let shared = reach.budget.as_ref().map(|budget| budget.left());
         let limit = purpose.time(limits).min(shared.unwrap_or(Duration::MAX));

@@ -1,7 +1,8 @@
 //! The table of the kinds of components.
 
 use aiw_extensions::World;
-use wasmtime::component::InstancePre;
+use wasmtime::Store;
+use wasmtime::component::{Instance, InstancePre};
 
 use crate::call::CallState;
 use crate::limits::CallLimits;
@@ -17,3 +18,10 @@ pub(crate) struct Kind {
 
 /// All kinds.
 pub(crate) static KINDS: [&Kind; 2] = [&market_source::KIND, &provider::KIND];
+
+/// The exported functions of an instance, as one kind of component.
+pub(crate) trait Guest: Sized {
+    const KIND: &'static Kind;
+
+    fn load(pre: &InstancePre<CallState>, instance: &Instance, store: &mut Store<CallState>) -> wasmtime::Result<Self>;
+}

@@ -3,19 +3,16 @@
 use aiw_core::MarketKind;
 use aiw_extensions::World;
 use aiw_net::Tree;
-use wasmtime::Store;
-use wasmtime::component::Instance;
 
 use crate::budget::Purpose;
-use crate::call::CallState;
 use crate::component::{Component, Reach};
-use crate::error::{CallError, Failed};
+use crate::error::CallError;
 use crate::kind::Kind;
 use crate::limits::CallLimits;
-use crate::since_v0_1::market_source::{Exports, Guest};
+use crate::since_v0_1::market_source::Guest;
 
 pub(crate) static KIND: Kind =
-    Kind { world: World::MarketSource, limits: CallLimits::USUAL, check_exports: |pre| Exports::find(pre).map(drop) };
+    Kind { world: World::MarketSource, limits: CallLimits::USUAL, check_exports: Guest::check_exports };
 
 /// A description of a market source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,34 +112,21 @@ impl Component {
 }
 
 impl MarketSource<'_> {
-    async fn call<T>(
-        &self,
-        reach: &Reach,
-        purpose: Purpose,
-        call: impl AsyncFnOnce(&Guest, &mut Store<CallState>) -> Result<T, Failed>,
-    ) -> Result<T, CallError> {
-        let run = async |instance: &Instance, store: &mut Store<CallState>| {
-            let guest = Exports::find(&self.0.pre)?.load(&mut *store, instance)?;
-            call(&guest, store).await
-        };
-        self.0.call(&KIND, reach, purpose, run).await
-    }
-
     /// Returns what the source reads.
     pub async fn describe(&self) -> Result<SourceInfo, CallError> {
         let (reach, pure) = (Reach::default(), Purpose::Pure("describe"));
-        self.call(&reach, pure, async |guest, store| guest.describe(store).await).await
+        self.0.call(&reach, pure, async |guest: &Guest, store| guest.describe(store).await).await
     }
 
     /// Returns what a reference means, or `None` if it does not belong to this source.
     pub async fn claim(&self, reference: &str) -> Result<Option<Registration>, CallError> {
         let (reach, pure) = (Reach::default(), Purpose::Pure("claim"));
-        self.call(&reach, pure, async |guest, store| guest.claim(store, reference).await).await
+        self.0.call(&reach, pure, async |guest: &Guest, store| guest.claim(store, reference).await).await
     }
 
     /// Fetches the marketplace document and its revision.
     pub async fn fetch_marketplace(&self, reach: &Reach, at: &Registration) -> Result<Snapshot, CallError> {
-        self.call(reach, Purpose::Answer, async |guest, store| guest.fetch_marketplace(store, at).await).await
+        self.0.call(reach, Purpose::Answer, async |guest: &Guest, store| guest.fetch_marketplace(store, at).await).await
     }
 
     /// Fetches an entry's manifests in the cheapest way.
@@ -152,29 +136,34 @@ impl MarketSource<'_> {
         at: &Registration,
         entry: &EntryRef,
     ) -> Result<Manifests, CallError> {
-        self.call(reach, Purpose::Answer, async |guest, store| guest.fetch_plugin(store, at, entry).await).await
+        self.0
+            .call(reach, Purpose::Answer, async |guest: &Guest, store| guest.fetch_plugin(store, at, entry).await)
+            .await
     }
 
     /// Fetches all files of an entry.
     pub async fn download_plugin(&self, reach: &Reach, at: &Registration, entry: &EntryRef) -> Result<Tree, CallError> {
-        self.call(reach, Purpose::Answer, async |guest, store| guest.download_plugin(store, at, entry).await).await
+        self.0
+            .call(reach, Purpose::Answer, async |guest: &Guest, store| guest.download_plugin(store, at, entry).await)
+            .await
     }
 
     /// Returns the current document, or `None` if its revision still is `known`.
     pub async fn update(&self, reach: &Reach, at: &Registration, known: &str) -> Result<Option<Snapshot>, CallError> {
-        self.call(reach, Purpose::Answer, async |guest, store| guest.update(store, at, known).await).await
+        self.0.call(reach, Purpose::Answer, async |guest: &Guest, store| guest.update(store, at, known).await).await
     }
 
     /// Measures `count` calls of `describe` in one instance, for `cargo xtask bench`.
     #[doc(hidden)]
     pub async fn time_calls(&self, count: u32) -> Result<std::time::Duration, CallError> {
-        self.call(&Reach::default(), Purpose::Answer, async |guest, store| {
-            let start = std::time::Instant::now();
-            for _ in 0..count {
-                guest.describe(&mut *store).await?;
-            }
-            Ok(start.elapsed())
-        })
-        .await
+        self.0
+            .call(&Reach::default(), Purpose::Answer, async |guest: &Guest, store| {
+                let start = std::time::Instant::now();
+                for _ in 0..count {
+                    guest.describe(&mut *store).await?;
+                }
+                Ok(start.elapsed())
+            })
+            .await
     }
 }

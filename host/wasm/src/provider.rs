@@ -8,19 +8,16 @@ use std::collections::BTreeMap;
 use aiw_core::Secret;
 use aiw_core::provider::{Account, Health, Intent, Model, ProviderInfo, Target};
 use aiw_extensions::World;
-use wasmtime::Store;
-use wasmtime::component::Instance;
 
 use crate::budget::{BoundSecret, Purpose};
-use crate::call::CallState;
 use crate::component::{Component, Reach};
-use crate::error::{CallError, Failed};
+use crate::error::CallError;
 use crate::kind::Kind;
 use crate::limits::CallLimits;
-use crate::since_v0_1::provider::{Exports, Guest};
+use crate::since_v0_1::provider::Guest;
 
 pub(crate) static KIND: Kind =
-    Kind { world: World::Provider, limits: CallLimits::USUAL, check_exports: |pre| Exports::find(pre).map(drop) };
+    Kind { world: World::Provider, limits: CallLimits::USUAL, check_exports: Guest::check_exports };
 
 /// Returns what a call for a provider may reach: its addresses, and its secrets bound to those addresses.
 fn reach(account: &Account, secrets: &BTreeMap<String, Secret>) -> Reach {
@@ -51,41 +48,28 @@ impl Component {
 }
 
 impl Provider<'_> {
-    async fn call<T>(
-        &self,
-        reach: &Reach,
-        purpose: Purpose,
-        call: impl AsyncFnOnce(&Guest, &mut Store<CallState>) -> Result<T, Failed>,
-    ) -> Result<T, CallError> {
-        let run = async |instance: &Instance, store: &mut Store<CallState>| {
-            let guest = Exports::find(&self.0.pre)?.load(&mut *store, instance)?;
-            call(&guest, store).await
-        };
-        self.0.call(&KIND, reach, purpose, run).await
-    }
-
     /// Returns what the component can speak to.
     pub async fn describe(&self) -> Result<ProviderInfo, CallError> {
         let (reach, pure) = (Reach::default(), Purpose::Pure("describe"));
-        self.call(&reach, pure, async |guest, store| guest.describe(store).await).await
+        self.0.call(&reach, pure, async |guest: &Guest, store| guest.describe(store).await).await
     }
 
     /// Returns what to tell a CLI. During this call, the component cannot send requests or start tasks.
     pub async fn plan(&self, account: &Account, target: &Target) -> Result<Intent, CallError> {
         let reach = Reach::default();
-        self.call(&reach, Purpose::Plan, async |guest, store| guest.plan(store, account, target).await).await
+        self.0.call(&reach, Purpose::Plan, async |guest: &Guest, store| guest.plan(store, account, target).await).await
     }
 
     /// Asks the far end once whether it is reachable and whether the key is good. Secrets that the account does not
     /// name are left out.
     pub async fn check(&self, account: &Account, secrets: &BTreeMap<String, Secret>) -> Result<Health, CallError> {
         let reach = reach(account, secrets);
-        self.call(&reach, Purpose::Answer, async |guest, store| guest.check(store, account).await).await
+        self.0.call(&reach, Purpose::Answer, async |guest: &Guest, store| guest.check(store, account).await).await
     }
 
     /// Returns the models that the far end offers.
     pub async fn models(&self, account: &Account, secrets: &BTreeMap<String, Secret>) -> Result<Vec<Model>, CallError> {
         let reach = reach(account, secrets);
-        self.call(&reach, Purpose::Answer, async |guest, store| guest.models(store, account).await).await
+        self.0.call(&reach, Purpose::Answer, async |guest: &Guest, store| guest.models(store, account).await).await
     }
 }

@@ -10,27 +10,28 @@ use super::interfaces::types;
 use crate::bad_answer::{BadAnswer, at_most, line_of_bytes};
 use crate::call::CallState;
 use crate::error::Failed;
+use crate::kind::{self, Kind};
 use crate::market_source::{
     EntryRef, EntrySource, Field, KIND, Manifests, ReferenceForm, Registration, Snapshot, SourceInfo,
 };
 
-/// The exported functions, by their places in the component.
-pub(crate) struct Exports(generated::GuestIndices);
-
-impl Exports {
-    pub(crate) fn find(pre: &InstancePre<CallState>) -> wasmtime::Result<Self> {
-        generated::GuestIndices::new(pre).map(Self)
-    }
-
-    pub(crate) fn load(&self, store: &mut Store<CallState>, instance: &Instance) -> wasmtime::Result<Guest> {
-        self.0.load(store, instance).map(Guest)
-    }
-}
-
 /// The exported functions of an instance.
 pub(crate) struct Guest(generated::Guest);
 
+impl kind::Guest for Guest {
+    const KIND: &'static Kind = &KIND;
+
+    fn load(pre: &InstancePre<CallState>, instance: &Instance, store: &mut Store<CallState>) -> wasmtime::Result<Self> {
+        generated::GuestIndices::new(pre)?.load(store, instance).map(Self)
+    }
+}
+
 impl Guest {
+    /// Fails if an exported function is missing.
+    pub(crate) fn check_exports(pre: &InstancePre<CallState>) -> wasmtime::Result<()> {
+        generated::GuestIndices::new(pre).map(drop)
+    }
+
     pub(crate) async fn describe(&self, store: &mut Store<CallState>) -> Result<SourceInfo, Failed> {
         info(self.0.call_describe(store).await?).map_err(|bad| Failed::Bad("describes itself with", bad))
     }

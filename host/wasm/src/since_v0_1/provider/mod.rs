@@ -19,24 +19,26 @@ use super::host::{cli, value};
 use crate::bad_answer::{BadAnswer, at_most, line};
 use crate::call::CallState;
 use crate::error::Failed;
-
-/// The exported functions, by their places in the component.
-pub(crate) struct Exports(generated::GuestIndices);
-
-impl Exports {
-    pub(crate) fn find(pre: &InstancePre<CallState>) -> wasmtime::Result<Self> {
-        generated::GuestIndices::new(pre).map(Self)
-    }
-
-    pub(crate) fn load(&self, store: &mut Store<CallState>, instance: &Instance) -> wasmtime::Result<Guest> {
-        self.0.load(store, instance).map(Guest)
-    }
-}
+use crate::kind::{self, Kind};
+use crate::provider::KIND;
 
 /// The exported functions of an instance.
 pub(crate) struct Guest(generated::Guest);
 
+impl kind::Guest for Guest {
+    const KIND: &'static Kind = &KIND;
+
+    fn load(pre: &InstancePre<CallState>, instance: &Instance, store: &mut Store<CallState>) -> wasmtime::Result<Self> {
+        generated::GuestIndices::new(pre)?.load(store, instance).map(Self)
+    }
+}
+
 impl Guest {
+    /// Fails if an exported function is missing.
+    pub(crate) fn check_exports(pre: &InstancePre<CallState>) -> wasmtime::Result<()> {
+        generated::GuestIndices::new(pre).map(drop)
+    }
+
     pub(crate) async fn describe(&self, store: &mut Store<CallState>) -> Result<ProviderInfo, Failed> {
         info(self.0.call_describe(store).await?).map_err(|bad| Failed::Bad("describes itself with", bad))
     }
