@@ -76,7 +76,7 @@ fn git_origin(origin: trees::GitOrigin) -> Result<GitOrigin, Refused> {
 
 impl trees::HostTree for Within<'_, TreesImport> {
     async fn revision(&mut self, tree: Resource<Tree>) -> wasmtime::Result<String> {
-        Ok(Within::<TreesImport>::revision(self, &tree)?)
+        Within::<TreesImport>::revision(self, &tree)
     }
 
     async fn list(&mut self, tree: Resource<Tree>, at: String) -> Given<Vec<trees::Item>> {
