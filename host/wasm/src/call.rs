@@ -11,7 +11,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::budget::{Budget, OverLimit, Purpose};
 use crate::component::Reach;
 use crate::error::{Refusal, Refused};
-use crate::host::{self, Capabilities, Setup, States};
+use crate::host::{self, Capabilities, Interface, Setup, States};
 use crate::kind::Kind;
 use crate::limits::{self, CallLimits};
 use crate::usage::Usage;
@@ -148,25 +148,20 @@ impl Call {
         Ok(())
     }
 
-    /// Checks that the exported function may call `function` of an interface. An exported function that answers without
-    /// the host may call almost nothing, so its input reaches nobody. A forbidden call ends the whole call.
-    pub(crate) fn allow(&self, interface: &str, function: &str) -> Result<(), OverLimit> {
-        let world = self.kind.world;
-        if !world.imports().contains(&interface) {
-            let kind = world.as_str();
-            return Err(OverLimit(format!("called `{interface}.{function}`, which a `{kind}` does not have")));
+    /// Checks that the exported function may call `function` of the interface `I`. An exported function that answers
+    /// without the host may call almost nothing, so its input reaches nobody. A forbidden call ends the whole call.
+    pub(crate) fn allow<I: Interface>(&self, function: &str) -> Result<(), OverLimit> {
+        let (world, called) = (self.kind.world, || format!("`{}.{function}`", I::NAME));
+        if !world.imports().contains(&I::NAME) {
+            return Err(OverLimit(format!("called {}, which a `{}` does not have", called(), world.as_str())));
         }
-        let (exported, allowed) = match self.purpose {
+        let (exported, more) = match self.purpose {
             Purpose::Answer => return Ok(()),
-            Purpose::Pure(exported) => (exported, Vec::new()),
+            Purpose::Plan if I::IN_PLAN.contains(&function) => return Ok(()),
             Purpose::Plan => ("plan", host::in_plan()),
+            Purpose::Pure(exported) => (exported, String::new()),
         };
-        let called = format!("{interface}.{function}");
-        if allowed.contains(&called) {
-            return Ok(());
-        }
-        let may: Vec<String> = ["log".to_owned()].iter().chain(&allowed).map(|name| format!("`{name}`")).collect();
-        Err(OverLimit(format!("called `{called}` in `{exported}`, where it may call only {}", may.join(", "))))
+        Err(OverLimit(format!("called {} in `{exported}`, where it may call only `log`{more}", called())))
     }
 }
 

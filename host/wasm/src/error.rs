@@ -104,9 +104,9 @@ impl From<NetError> for Refused {
 /// Why an exported function gave no result.
 #[derive(Debug)]
 pub(crate) enum Failed {
-    /// It did not end by itself.
+    /// A trap, a limit or the time ended it.
     Ended(wasmtime::Error),
-    /// It returned an error.
+    /// An error that it returned.
     Refused(Refused),
     /// Its answer breaks a rule. A phrase comes before the rule: `describes itself with`.
     Bad(&'static str, BadAnswer),

@@ -63,9 +63,9 @@ words! {
 words! {
     /// Whether a key is valid.
     KeyState = host::KeyState {
-        /// It is.
+        /// Valid.
         Accepted,
-        /// It is not.
+        /// Not valid.
         Refused,
         /// The answer does not tell.
         Unknown,

@@ -23,15 +23,15 @@ words! {
 words! {
     /// The state of a task.
     TaskState = aiw_core::TaskState {
-        /// It waits for its turn.
+        /// Waits for its turn.
         Queued,
-        /// Its CLI is about to run.
+        /// Is about to run its CLI.
         Starting,
-        /// Its CLI runs.
+        /// Runs its CLI.
         Running,
-        /// It is being stopped.
+        /// Is being stopped.
         Stopping,
-        /// It has ended.
+        /// Has ended.
         Ended,
     }
 }

@@ -84,13 +84,13 @@ pub(crate) struct Within<'a, I: Interface> {
 impl<I: Interface> Within<'_, I> {
     /// Begins a function that is cheap, such as looking something up.
     fn read(&mut self, function: &str) -> Result<(), OverLimit> {
-        self.call.allow(I::NAME, function)?;
+        self.call.allow::<I>(function)?;
         self.call.charge_read()
     }
 
     /// Begins a function that costs more than a look, such as a request.
     fn request(&mut self, function: &str) -> Result<(), OverLimit> {
-        self.call.allow(I::NAME, function)?;
+        self.call.allow::<I>(function)?;
         self.call.charge_request()
     }
 }
@@ -104,11 +104,11 @@ impl<I: Interface> HasData for Of<I> {
 
 /// Why a function of the host gives no result.
 pub(crate) enum NoResult {
-    /// It refuses, which the component is told.
+    /// A refusal, which the component is told.
     Refused(Refused),
-    /// The component went beyond a limit, which ends the call.
+    /// A limit that the component went beyond, which ends the call.
     Over(OverLimit),
-    /// The component handed over a handle that is none.
+    /// A handle that is none, which ends the call.
     Handle(wasmtime::component::ResourceTableError),
 }
 
@@ -133,7 +133,8 @@ impl From<wasmtime::component::ResourceTableError> for NoResult {
 /// What a function of the host gives.
 pub(crate) type Given<T> = Result<T, NoResult>;
 
-/// Makes the types that have a field for each interface. A line is the interface's name, as a field, its type, and its capability.
+/// Makes the types that have a field for each interface. A line is the interface's name, as a field, its type, and its
+/// capability.
 macro_rules! interfaces {
     ($($name:ident: $interface:ident = $capability:ident,)*) => {
         /// The capabilities of all interfaces.
@@ -180,13 +181,13 @@ macro_rules! interfaces {
         #[cfg(test)]
         const NAMES: &[&str] = &[$($interface::NAME),*];
 
-        /// Returns the functions that a plan may call besides those of `log`, as `settings.get`.
-        pub(crate) fn in_plan() -> Vec<String> {
-            let mut functions = Vec::new();
+        /// Returns the functions that a plan may call besides those of `log`, as the end of a list.
+        pub(crate) fn in_plan() -> String {
+            let mut list = String::new();
             $(for function in $interface::IN_PLAN {
-                functions.push(format!("{}.{function}", $interface::NAME));
+                list.push_str(&format!(", `{}.{function}`", $interface::NAME));
             })*
-            functions
+            list
         }
     };
 }

@@ -9,38 +9,38 @@ use aiw_core::provider::{Account, Health, Intent, Model, Target};
 use aiw_core::{ExtensionId, Secret};
 use aiw_extensions::World;
 use aiw_net::{Client, Policy, Unreachable};
-use aiw_providers::{AdapterError, Adapters, KnownPreset};
+use aiw_providers::{KnownPreset, ProviderComponentError, ProviderComponents};
 use aiw_wasm::{CallError, Component};
 use async_trait::async_trait;
 
 /// Provider components from the library.
-pub(crate) struct LibraryAdapters {
+pub(crate) struct LibraryProviders {
     library: Arc<Library>,
     client: Client,
 }
 
-impl LibraryAdapters {
+impl LibraryProviders {
     pub(crate) fn new(library: Arc<Library>, client: Client) -> Self {
         Self { library, client }
     }
 
-    async fn of(&self, id: &ExtensionId) -> Result<Vec<KnownPreset>, AdapterError> {
+    async fn of(&self, id: &ExtensionId) -> Result<Vec<KnownPreset>, ProviderComponentError> {
         let presets =
             self.component(id).await?.provider().map_err(call_error)?.describe().await.map_err(call_error)?.presets;
         let bundled = self.library.is_bundled(id.as_str());
         Ok(presets.into_iter().map(|preset| KnownPreset { component: id.clone(), bundled, preset }).collect())
     }
 
-    async fn component(&self, id: &ExtensionId) -> Result<Arc<Component>, AdapterError> {
+    async fn component(&self, id: &ExtensionId) -> Result<Arc<Component>, ProviderComponentError> {
         self.library.load(id.as_str()).await.map_err(library_error)
     }
 }
 
 #[async_trait]
-impl Adapters for LibraryAdapters {
+impl ProviderComponents for LibraryProviders {
     /// Of two presets with one id the first counts, and those inside the binary come first.
-    async fn presets(&self) -> Result<(Vec<KnownPreset>, Vec<AdapterError>), AdapterError> {
-        let (mut presets, mut problems): (Vec<KnownPreset>, Vec<AdapterError>) = Default::default();
+    async fn presets(&self) -> Result<(Vec<KnownPreset>, Vec<ProviderComponentError>), ProviderComponentError> {
+        let (mut presets, mut problems): (Vec<KnownPreset>, Vec<ProviderComponentError>) = Default::default();
         for id in self.library.enabled(World::Provider).map_err(library_error)? {
             match self.of(&id).await {
                 Ok(found) => {
@@ -56,7 +56,11 @@ impl Adapters for LibraryAdapters {
         Ok((presets, problems))
     }
 
-    async fn preset(&self, preset: &str, component: Option<&ExtensionId>) -> Result<KnownPreset, AdapterError> {
+    async fn preset(
+        &self,
+        preset: &str,
+        component: Option<&ExtensionId>,
+    ) -> Result<KnownPreset, ProviderComponentError> {
         let ids = match component {
             Some(id) => vec![id.clone()],
             None => self.library.enabled(World::Provider).map_err(library_error)?,
@@ -73,26 +77,31 @@ impl Adapters for LibraryAdapters {
             }
         }
         // A component that does not answer may be the one.
-        Err(problem.unwrap_or_else(|| AdapterError::UnknownPreset { preset: preset.to_owned() }))
+        Err(problem.unwrap_or_else(|| ProviderComponentError::UnknownPreset { preset: preset.to_owned() }))
     }
 
-    async fn check_address(&self, url: &str) -> Result<(), AdapterError> {
+    async fn check_address(&self, url: &str) -> Result<(), ProviderComponentError> {
         let checked = self.client.check_address(&Policy::public(), url).await;
-        checked.map_err(|e| AdapterError::Address { kind: e.kind(), source: Box::new(e) })
+        checked.map_err(|e| ProviderComponentError::Address { kind: e.kind(), source: Box::new(e) })
     }
 
-    async fn try_connection(&self, url: &str) -> Result<(), AdapterError> {
+    async fn try_connection(&self, url: &str) -> Result<(), ProviderComponentError> {
         /// A host that is up answers within a few round trips.
         const PATIENCE: Duration = Duration::from_secs(3);
 
         match self.client.try_connection(url, PATIENCE).await {
-            Err(Unreachable::Place(e)) => Err(AdapterError::Unreachable { source: Box::new(e) }),
-            Err(Unreachable::Name(e)) => Err(AdapterError::Unresolved { source: Box::new(e) }),
+            Err(Unreachable::Place(e)) => Err(ProviderComponentError::Unreachable { source: Box::new(e) }),
+            Err(Unreachable::Name(e)) => Err(ProviderComponentError::Unresolved { source: Box::new(e) }),
             Ok(()) => Ok(()),
         }
     }
 
-    async fn plan(&self, component: &ExtensionId, account: &Account, target: &Target) -> Result<Intent, AdapterError> {
+    async fn plan(
+        &self,
+        component: &ExtensionId,
+        account: &Account,
+        target: &Target,
+    ) -> Result<Intent, ProviderComponentError> {
         self.component(component).await?.provider().map_err(call_error)?.plan(account, target).await.map_err(call_error)
     }
 
@@ -101,7 +110,7 @@ impl Adapters for LibraryAdapters {
         component: &ExtensionId,
         account: &Account,
         secrets: &BTreeMap<String, Secret>,
-    ) -> Result<Health, AdapterError> {
+    ) -> Result<Health, ProviderComponentError> {
         self.component(component)
             .await?
             .provider()
@@ -116,7 +125,7 @@ impl Adapters for LibraryAdapters {
         component: &ExtensionId,
         account: &Account,
         secrets: &BTreeMap<String, Secret>,
-    ) -> Result<Vec<Model>, AdapterError> {
+    ) -> Result<Vec<Model>, ProviderComponentError> {
         self.component(component)
             .await?
             .provider()
@@ -127,10 +136,10 @@ impl Adapters for LibraryAdapters {
     }
 }
 
-fn library_error(e: LibraryError) -> AdapterError {
-    AdapterError::Component { kind: e.kind(), hint: e.hint(), source: Box::new(e) }
+fn library_error(e: LibraryError) -> ProviderComponentError {
+    ProviderComponentError::Component { kind: e.kind(), hint: e.hint(), source: Box::new(e) }
 }
 
-fn call_error(e: CallError) -> AdapterError {
-    AdapterError::Component { kind: e.kind(), hint: None, source: Box::new(e) }
+fn call_error(e: CallError) -> ProviderComponentError {
+    ProviderComponentError::Component { kind: e.kind(), hint: None, source: Box::new(e) }
 }
