@@ -28,7 +28,7 @@ const file = `dist/${JSON.parse(manifest).id}.wasm`;
 const { component } = await componentize({
   sourcePath: here("source.mjs"),
   witPath: here("../../wit/aiw-plugin-0.1"),
-  worldName: "market-source",
+  worldName: "market-source-extension",
   disableFeatures: ["random", "stdio", "clocks", "http", "fetch-event"],
 });
 const bytes = Buffer.concat([component, customSection("aiw:manifest", manifest)]);

@@ -1,8 +1,8 @@
 // Marketplaces of the Acme plugin index: `acmejs:NAME` is `https://plugins.acme.example/NAME/index.json`.
-// Exports the interface `market` of the world `market-source`. A thrown error is the `err` of a WIT
+// Exports the interface `market-source` of the world `market-source-extension`. A thrown error is the `err` of a WIT
 // result: `{ payload: { tag, val } }`.
 
-import { get } from "aiw:plugin/http@0.1.0";
+import { send } from "aiw:plugin/http@0.1.0";
 import { open } from "aiw:plugin/trees@0.1.0";
 import { get as setting } from "aiw:plugin/settings@0.1.0";
 import { claim, digest, FORM, toMarketplace } from "./index.mjs";
@@ -23,7 +23,7 @@ function describe() {
 function fetchMarketplace(at) {
   const base = setting("base_url") ?? "https://plugins.acme.example";
   const url = `${base.replace(/\/+$/, "")}/${at.location}/index.json`;
-  const { status, body } = get({ url, headers: [], limit: MAX_BODY });
+  const { status, body } = send({ method: { tag: "get" }, url, headers: [], limit: MAX_BODY });
   if (status === 404) throw failure("not-found", `\`${url}\` does not exist`);
   if (status === 401 || status === 403) throw failure("denied", `\`${url}\` refuses access (status ${status})`);
   if (status !== 200) throw failure("unavailable", { message: `\`${url}\` answered with status ${status}` });
@@ -66,4 +66,4 @@ function update(at, known) {
   return snapshot.revision === known ? undefined : snapshot;
 }
 
-export const market = { describe, claim, fetchMarketplace, fetchPlugin, downloadPlugin, update };
+export const marketSource = { describe, claim, fetchMarketplace, fetchPlugin, downloadPlugin, update };

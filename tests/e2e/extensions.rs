@@ -71,7 +71,7 @@ fn what_a_component_may_do_is_shown_before_it_is_added() {
       offers: market-source
       may:
         ask `plugins.acme.example` over HTTPS
-        read over HTTPS from the hosts it names (`http`)
+        read from the hosts it names, and send to them, over HTTPS (`http`)
         write lines to the log (`log`)
         read its own settings (`settings`)
         read git repositories and directories of the origins it names (`trees`)
@@ -85,6 +85,9 @@ fn what_a_component_may_do_is_shown_before_it_is_added() {
     ");
     assert!(!env.home().join("extensions.lock").exists());
     assert!(!env.home().join("extensions").exists());
+    fs::copy(component("hostile-provider"), env.path("starts.wasm")).unwrap();
+    let shown = env.run(&["extension", "info", "./starts.wasm"]).whole();
+    assert!(shown.contains("    start tasks in your session (`task-starts`)\n"), "{shown}");
     insta::assert_snapshot!(whole(&env, &env.run(&["extension", "info", "./acme.wasm"])).lines().next().unwrap(), @"acme-index 0.1.0: Acme plugin index");
     env.run(&["extension", "add", "./acme.wasm", "--yes"]).ok();
     let lock = env.read("extensions.lock");

@@ -7,7 +7,7 @@ use aiw_home::{Home, HomeError};
 use aiw_markets::Observer;
 use aiw_net::{Client, Trees};
 use aiw_wasm::OnCompile;
-use aiw_wasm::capabilities::Capabilities;
+use aiw_wasm::host::Capabilities;
 
 use crate::components::SharedByComponents;
 use crate::{AppError, own_executable};

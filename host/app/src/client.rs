@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::app::App;
-use crate::components::{LibraryAdapters, SessionMcp, SessionTasks};
+use crate::components::{LibraryProviders, SessionMcp, SessionTasks};
 use crate::reach::Reach;
 use crate::{AppError, own_executable, providers, runs};
 
@@ -163,8 +163,8 @@ impl ClientSession {
     pub fn providers(&self) -> Result<Providers, AppError> {
         self.app.recover()?;
         self.note(providers::migrate(self.home())?);
-        let adapters = LibraryAdapters::new(self.library()?.clone(), self.app.client()?.clone());
-        Ok(Providers::new(self.home().clone(), Arc::new(adapters), aiw_launch::apis()))
+        let providers = LibraryProviders::new(self.library()?.clone(), self.app.client()?.clone());
+        Ok(Providers::new(self.home().clone(), Arc::new(providers), aiw_launch::apis()))
     }
 
     /// Returns what the user should know of what was done so far, once.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use aiw_core::ExtensionId;
 use aiw_extensions::{About, Grants, MAX_COMPONENT_BYTES, World, inspect};
 use aiw_home::{Home, LockedExtension};
-use aiw_wasm::capabilities::Capabilities;
+use aiw_wasm::host::Capabilities;
 use aiw_wasm::{CompiledCache, Component, Engine, LoadError, OnCompile, Origin};
 use tokio::sync::OnceCell;
 

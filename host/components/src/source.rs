@@ -26,7 +26,7 @@ pub async fn read(source: &str, client: &Client) -> Result<Candidate, LibraryErr
         let mut policy = Policy::public();
         policy.grant_url(source);
         let request = Request { limit: MAX_COMPONENT_BYTES, ..Request::new(source) };
-        let response = client.get(&policy, &request).await?;
+        let response = client.fetch(&policy, &request).await?;
         if response.status != 200 {
             return Err(LibraryError::Answered { url: shown(source), status: response.status });
         }

@@ -32,7 +32,7 @@ pub struct ExtensionSummary {
     pub source: Option<String>,
     /// The SHA-256 digest of its file
     pub sha256: Option<String>,
-    /// What it may do, by kind: `hosts`, `imports`, `origins`, `settings`, `tasks`
+    /// What it may do, by kind: `collections`, `hosts`, `imports`, `mcp`, `origins`, `settings`
     pub grants: Option<BTreeMap<String, Vec<String>>>,
     /// Why it can't be used
     pub problem: Option<String>,

@@ -20,14 +20,12 @@ pub enum CapabilityKind {
     Origins,
     /// The component's settings.
     Settings,
-    /// The use of tasks.
-    Tasks,
 }
 
 impl CapabilityKind {
     /// All kinds, sorted by name.
-    pub const ALL: [Self; 7] =
-        [Self::Collections, Self::Hosts, Self::Imports, Self::Mcp, Self::Origins, Self::Settings, Self::Tasks];
+    pub const ALL: [Self; 6] =
+        [Self::Collections, Self::Hosts, Self::Imports, Self::Mcp, Self::Origins, Self::Settings];
 
     /// Returns the name used in manifests and in the lock file.
     pub fn as_str(self) -> &'static str {
@@ -38,7 +36,6 @@ impl CapabilityKind {
             Self::Mcp => "mcp",
             Self::Origins => "origins",
             Self::Settings => "settings",
-            Self::Tasks => "tasks",
         }
     }
 }
@@ -67,7 +64,6 @@ impl fmt::Display for Capability {
                 _ => write!(f, "call the MCP tools `{value}` that destroy nothing"),
             },
             CapabilityKind::Settings => write!(f, "read its setting `{value}`"),
-            CapabilityKind::Tasks => write!(f, "{value} tasks"),
             CapabilityKind::Imports => match INTERFACES.iter().find(|(name, _)| name == value) {
                 Some((name, what)) => write!(f, "{what} (`{name}`)"),
                 None => write!(f, "import `{value}`, which is empty here"),
@@ -94,7 +90,6 @@ impl Grants {
             of(CapabilityKind::Hosts, &manifest.hosts),
             of(CapabilityKind::Origins, &manifest.origins),
             of(CapabilityKind::Settings, &manifest.settings),
-            of(CapabilityKind::Tasks, &manifest.tasks),
             of(CapabilityKind::Collections, &manifest.collections),
             of(CapabilityKind::Mcp, &manifest.mcp),
         ];

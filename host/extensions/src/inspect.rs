@@ -10,7 +10,7 @@ use crate::{CONTRACT, INTERFACES, Manifest};
 /// The maximum nesting of modules and components inside a component. A composed component has three levels.
 const MAX_DEPTH: usize = 16;
 
-/// A kind of component.
+/// A kind of component. It exports the interface of its name, and imports at most those of the world `NAME-extension`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum World {
     /// Reads one kind of plugin marketplace.
@@ -28,11 +28,13 @@ impl World {
         }
     }
 
-    /// Returns the interface whose export makes a component one of this kind.
-    pub const fn interface(self) -> &'static str {
+    /// Returns the interfaces of the host that a component of this kind may import, besides `types`.
+    pub const fn imports(self) -> &'static [&'static str] {
         match self {
-            Self::MarketSource => "market",
-            Self::Provider => "adapter",
+            Self::MarketSource => {
+                &["http", "trees", "cache", "settings", "log", "clock", "embeddings", "vectors", "mcp"]
+            }
+            Self::Provider => &["http", "tasks", "task-starts", "cache", "settings", "log", "clock"],
         }
     }
 
@@ -135,13 +137,20 @@ pub fn inspect(bytes: &[u8]) -> Result<About, ExtensionError> {
     let manifest = manifest(&manifests)?;
     check_contract(&imports, &exports)?;
     let offers =
-        |world: &World| exports.iter().any(|e| interface_of(e).is_some_and(|(name, _)| name == world.interface()));
+        |world: &World| exports.iter().any(|e| interface_of(e).is_some_and(|(name, _)| name == world.as_str()));
     let worlds: Vec<World> = World::ALL.into_iter().filter(offers).collect();
     if worlds.is_empty() {
         let names = World::ALL.map(World::as_str).join("`, `");
         return Err(ExtensionError::Contract(format!(
             "exports nothing that this aiw uses; it knows the worlds `{names}`"
         )));
+    }
+    let of_world = |name: &str| name == "types" || worlds.iter().any(|world| world.imports().contains(&name));
+    let ours = imports.iter().filter_map(|import| interface_of(import));
+    if let Some((other, _)) = ours.into_iter().find(|(name, _)| !of_world(name)) {
+        let names: Vec<&str> = worlds.iter().map(|world| world.as_str()).collect();
+        let problem = format!("imports `{other}`, which a `{}` does not have", names.join("`, `"));
+        return Err(ExtensionError::Contract(problem));
     }
     Ok(About { imports, exports, worlds, manifest, sha256: sha256_hex(bytes), size: bytes.len() as u64 })
 }
@@ -247,7 +256,6 @@ mod tests {
             "hosts",
             "origins",
             "settings",
-            "tasks",
             "collections",
             "mcp",
             "odd",
@@ -309,7 +317,16 @@ mod tests {
 
     /// Generates the name of an interface, mostly one close to ours.
     fn any_interface() -> impl Strategy<Value = String> {
-        let name = prop::sample::select(vec!["market", "adapter", "http", "trees", "types", "nails", ""]);
+        let name = prop::sample::select(vec![
+            "market-source",
+            "provider",
+            "http",
+            "trees",
+            "task-starts",
+            "types",
+            "nails",
+            "",
+        ]);
         let version =
             prop::sample::select(vec!["0.1.0", "0.1.1", "0.2.0", "0.0.9", "1", "0.1", "99999999999.0.0", "-1.0.0", ""]);
         prop_oneof![
@@ -345,7 +362,7 @@ mod tests {
                             continue;
                         }
                     };
-                    let lists = [&manifest.hosts, &manifest.origins, &manifest.settings, &manifest.tasks, &manifest.mcp];
+                    let lists = [&manifest.hosts, &manifest.origins, &manifest.settings, &manifest.mcp];
                     prop_assert!(lists.iter().all(|list| list.len() <= 64));
                     let texts = [&manifest.version, &manifest.label].into_iter().chain(lists.into_iter().flatten());
                     for text in texts {

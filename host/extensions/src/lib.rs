@@ -25,15 +25,16 @@ pub use tools::ToolPattern;
 pub const CONTRACT: (u32, u32, u32) = (0, 1, 0);
 
 /// The host interfaces of [`CONTRACT`], with a description for people of what each lets a component do.
-pub const INTERFACES: [(&str, &str); 11] = [
+pub const INTERFACES: [(&str, &str); 12] = [
     ("types", "share the words of the contract"),
-    ("http", "read over HTTPS from the hosts it names"),
+    ("http", "read from the hosts it names, and send to them, over HTTPS"),
     ("trees", "read git repositories and directories of the origins it names"),
     ("cache", "store up to 16 MiB that may be dropped"),
     ("settings", "read its own settings"),
     ("log", "write lines to the log"),
     ("clock", "tell the time"),
     ("tasks", "see the tasks of your session"),
+    ("task-starts", "start tasks in your session"),
     ("embeddings", "turn texts into vectors with your sentence model"),
     ("vectors", "keep vectors in the collections it names"),
     ("mcp", "list and call the tools of your MCP servers that it names"),

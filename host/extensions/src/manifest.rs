@@ -31,9 +31,6 @@ pub struct Manifest {
     /// The keys that `settings` may read.
     #[serde(default)]
     pub settings: Vec<String>,
-    /// The use of `tasks` besides reading: `start`.
-    #[serde(default)]
-    pub tasks: Vec<String>,
     /// The collections of `vectors`: 1–40 of `a-z 0-9 -`, at most 8.
     #[serde(default)]
     pub collections: Vec<String>,
@@ -64,14 +61,7 @@ impl Manifest {
             .map_err(|e| format!("cannot be read: {}", aiw_core::one_line(&e.to_string(), 240)))?;
         let texts =
             [&manifest.version, &manifest.label].into_iter().chain(&manifest.publisher).chain(&manifest.homepage);
-        let lists = [
-            &manifest.hosts,
-            &manifest.origins,
-            &manifest.settings,
-            &manifest.tasks,
-            &manifest.collections,
-            &manifest.mcp,
-        ];
+        let lists = [&manifest.hosts, &manifest.origins, &manifest.settings, &manifest.collections, &manifest.mcp];
         for text in texts.chain(lists.into_iter().flatten()) {
             if text.is_empty()
                 || text.len() > MAX_TEXT
@@ -91,9 +81,6 @@ impl Manifest {
             if origin != "directory" && origin.strip_prefix("git:").is_none_or(str::is_empty) {
                 return Err(format!("has an origin `{origin}` that is neither `git:HOST` nor `directory`"));
             }
-        }
-        if let Some(word) = manifest.tasks.iter().find(|word| *word != "start") {
-            return Err(format!("asks for `{word}` under `tasks`, which is not `start`"));
         }
         if let Some(name) = manifest.collections.iter().find(|name| !is_collection(name)) {
             return Err(format!("has a collection `{name}`, which is not 1–40 of `a-z 0-9 -`"));
@@ -142,15 +129,6 @@ mod tests {
             let said = Manifest::parse(bad.as_bytes()).unwrap_err();
             assert_eq!(aiw_core::one_line(&said, 500), said);
         }
-    }
-
-    #[test]
-    fn of_tasks_only_their_start_can_be_asked_for() {
-        let manifest = |tasks: &str| {
-            Manifest::parse(format!(r#"{{"id": "x", "version": "1", "label": "x", "tasks": {tasks}}}"#).as_bytes())
-        };
-        assert_eq!(manifest(r#"["start"]"#).unwrap().tasks, ["start"]);
-        assert_eq!(manifest(r#"["stop"]"#), Err("asks for `stop` under `tasks`, which is not `start`".to_owned()));
     }
 
     #[test]

@@ -10,7 +10,8 @@ use aiw_core::provider::{Account, Intent, Target};
 use aiw_core::{CliKind, ExtensionId, Family, HeaderName, InvalidName, Secret, is_model, is_secret_name, one_line};
 use aiw_home::{CliFiles, Home, Provider, ProvidersFile, Settings, Text, Turn, origin};
 use aiw_providers::{
-    AdapterError, Choice, ProviderError, Providers, account, is_unpinned, lacks_token, look_up, pin, secrets, withheld,
+    Choice, ProviderComponentError, ProviderError, Providers, account, is_unpinned, lacks_token, look_up, pin, secrets,
+    withheld,
 };
 
 use crate::access::Access;
@@ -237,14 +238,14 @@ impl Launcher {
         let account = &chosen.account;
         let target = Target { cli: cli.kind(), version, speaks: cli.speaks().to_vec(), model: request.model.clone() };
         let mut intent =
-            self.providers.adapters().plan(&chosen.component, account, &target).await.map_err(ProviderError::from)?;
+            self.providers.components().plan(&chosen.component, account, &target).await.map_err(ProviderError::from)?;
         // A tag is meant for later plans: each has to see what was started before it, so the plan is repeated under
         // the lock.
         if intent.tag.is_some() && is_task {
             *turn = Some(self.home.turn()?);
             intent = self
                 .providers
-                .adapters()
+                .components()
                 .plan(&chosen.component, account, &target)
                 .await
                 .map_err(ProviderError::from)?;
@@ -260,7 +261,7 @@ impl Launcher {
         }
         let family = intent.api.family();
         if let Some(url) = account.base_urls.get(&family).filter(|_| !account.granted.contains(&family)) {
-            self.providers.adapters().check_address(url).await.map_err(ProviderError::from)?;
+            self.providers.components().check_address(url).await.map_err(ProviderError::from)?;
         }
         Ok(intent)
     }
@@ -277,8 +278,8 @@ impl Launcher {
             return Ok(None);
         }
         let is_typed = provider.base_urls.contains_key(&family);
-        match self.providers.adapters().try_connection(url).await {
-            Err(AdapterError::Unresolved { source }) if !is_typed => {
+        match self.providers.components().try_connection(url).await {
+            Err(ProviderComponentError::Unresolved { source }) if !is_typed => {
                 return Ok(Some(format!("provider `{}` can't be reached at `{origin}`: {source}", provider.name)));
             }
             tried => {

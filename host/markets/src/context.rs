@@ -7,7 +7,7 @@ use aiw_components::Library;
 use aiw_core::{MarketKind, one_line, without_query};
 use aiw_home::{Home, MarketSettings, Settings};
 use aiw_net::{Client, Policy, Trees};
-use aiw_wasm::market::Registration;
+use aiw_wasm::market_source::Registration;
 use aiw_wasm::{Component, Reach};
 
 use crate::error::MarketError;
@@ -199,19 +199,7 @@ pub(crate) mod testing {
     use super::*;
     use crate::document::Document;
     use crate::listing::Listing;
-    use aiw_wasm::capabilities::{Capabilities, Level, Log, NoTasks, SystemClock};
-
-    struct Nothing;
-
-    impl Log for Nothing {
-        fn write(&self, _: &str, _: Level, _: &str) {}
-    }
-
-    impl aiw_wasm::capabilities::SettingsSource for Nothing {
-        fn get(&self, _: &str, _: &str) -> Option<String> {
-            None
-        }
-    }
+    use aiw_wasm::host::Capabilities;
 
     /// The domain over a home without components, with these settings, and these documents by market.
     pub(crate) fn markets(settings: &str, documents: &[(&str, &str)]) -> (tempfile::TempDir, Markets) {
@@ -227,19 +215,7 @@ pub(crate) mod testing {
         }
         let client = Client::new().unwrap();
         let trees = Trees::new(client.clone(), home.cache("git"));
-        let capabilities = Capabilities {
-            http: Arc::new(client.clone()),
-            trees: Arc::new(trees.clone()),
-            clock: Arc::new(SystemClock),
-            log: Arc::new(Nothing),
-            settings: Arc::new(Nothing),
-            tasks: Arc::new(NoTasks),
-            embeddings: Arc::new(aiw_wasm::capabilities::Nothing),
-            vectors: Arc::new(aiw_wasm::capabilities::Nothing),
-            mcp: Arc::new(aiw_wasm::capabilities::Nothing),
-            home: home.clone(),
-        };
-        let library = Arc::new(Library::new(home.clone(), &[], capabilities));
+        let library = Arc::new(Library::new(home.clone(), &[], Capabilities::nothing()));
         (dir, Markets::new(home, library, client, trees, Arc::new(Quiet)))
     }
 }

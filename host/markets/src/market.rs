@@ -5,8 +5,8 @@ use std::sync::Arc;
 use aiw_core::{ErrorKind, ExtensionId, MarketKind, MarketName, PluginId, is_git_ref, one_line, without_query};
 use aiw_extensions::World;
 use aiw_home::{Home, MarketSettings, Settings, blocking};
-use aiw_wasm::market::{EntryRef, EntrySource, Field, Registration};
-use aiw_wasm::{CallError, Reach, Refusal};
+use aiw_wasm::market_source::{EntryRef, EntrySource, Field, Registration};
+use aiw_wasm::{CallError, MarketSource, Reach, Refusal};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -154,7 +154,8 @@ impl Markets {
         let mut forms = Vec::new();
         for id in ids.iter().filter(|id| of.is_some() || !self.library.is_bundled(id.as_str())) {
             let Ok(component) = self.library.load(id.as_str()).await else { continue };
-            let Ok(info) = component.describe().await else { continue };
+            let Ok(source) = component.market_source() else { continue };
+            let Ok(info) = source.describe().await else { continue };
             forms.extend(info.references.iter().map(|known| format!("`{}`", one_line(&known.form, 60))));
         }
         forms.truncate(MAX_FORMS);
@@ -287,7 +288,7 @@ impl Markets {
 
     /// One component's reading of a reference; for a third party, only what can be registered.
     async fn claim(&self, id: &ExtensionId, reference: &str) -> Result<Option<Registration>, MarketError> {
-        let claimed = self.library.load(id.as_str()).await?.claim(reference).await?;
+        let claimed = self.library.load(id.as_str()).await?.market_source()?.claim(reference).await?;
         if let Some(claimed) = &claimed
             && !self.library.is_bundled(id.as_str())
         {
@@ -301,8 +302,9 @@ impl Markets {
         let settings = self.home.settings()?;
         let Resolved { mut market, mut notes } = self.resolve_reference(reference, options).await?;
         let component = self.component(&market).await?;
+        let source = component.market_source()?;
         self.observer.progress("fetching the marketplace", 0, 0);
-        let fetched = component.fetch_marketplace(&Self::reach(&settings, &market), &registration(&market)).await;
+        let fetched = source.fetch_marketplace(&Self::reach(&settings, &market), &registration(&market)).await;
         let snapshot = fetched.map_err(|e| match e {
             // `owner/repo` means GitHub, even if a directory has that name.
             CallError::Refused { message, .. }
@@ -317,7 +319,7 @@ impl Markets {
             }
             e => e.into(),
         })?;
-        let document = self.parse(&component, &market, &snapshot.document).await?;
+        let document = self.parse(&source, &market, &snapshot.document).await?;
         market.name = match &options.name {
             Some(name) => name.clone(),
             None => document.market_name().map_err(|problem| MarketError::NameUnusable { problem })?,
@@ -359,13 +361,13 @@ impl Markets {
 
     async fn parse(
         &self,
-        component: &aiw_wasm::Component,
+        source: &MarketSource<'_>,
         market: &MarketSettings,
         bytes: &[u8],
     ) -> Result<Document, MarketError> {
         // Only third parties define their own forms.
         let (own, notes) = match &market.extension {
-            Some(id) => own_forms(id.as_str(), component.describe().await?.entry_forms),
+            Some(id) => own_forms(id.as_str(), source.describe().await?.entry_forms),
             None => (Vec::new(), Vec::new()),
         };
         let mut document = Document::parse(bytes, &own)
@@ -385,6 +387,7 @@ impl Markets {
     ) -> Result<Listing, MarketError> {
         let mut listing = Listing::new(market, document, revision);
         let component = self.component(market).await?;
+        let reader = component.market_source()?;
         // However many entries there are, the component gets one time budget.
         let reach = Reach { budget: Some(Arc::default()), ..Self::reach(settings, market) };
         let total = listing.plugins.len() as u64;
@@ -401,7 +404,7 @@ impl Markets {
                 source @ (Source::Relative { .. } | Source::Own { .. }) => {
                     self.observer.progress("reading plugins", index as u64, total);
                     let entry = entry_ref(&plugin.entry, source, &revision);
-                    self.inspect_own(&component, &reach, market, &plugin.entry, &entry).await?
+                    self.inspect_own(&reader, &reach, market, &plugin.entry, &entry).await?
                 }
             };
         }
@@ -411,14 +414,14 @@ impl Markets {
     /// Inspects an entry that only the market's component can reach.
     async fn inspect_own(
         &self,
-        component: &aiw_wasm::Component,
+        source: &MarketSource<'_>,
         reach: &Reach,
         market: &MarketSettings,
         entry: &PluginEntry,
         at: &EntryRef,
     ) -> Result<Option<Inspection>, MarketError> {
         let broken = |problem: String| Some(Inspection { broken: Some(problem), ..Inspection::default() });
-        let found = match component.fetch_plugin(reach, &registration(market), at).await {
+        let found = match source.fetch_plugin(reach, &registration(market), at).await {
             Ok(found) => found,
             // A server that is down says nothing about the plugin.
             Err(CallError::Refused { refusal: Refusal::Unavailable { .. }, .. }) => return Ok(None),
@@ -478,11 +481,12 @@ impl Markets {
         let market = lookup(&settings, name)?.clone();
         let old = Listing::load(&self.home, &market)?;
         let component = self.component(&market).await?;
+        let source = component.market_source()?;
         let (reach, at) = (Self::reach(&settings, &market), registration(&market));
         self.observer.progress(&format!("fetching {}", market.name), 0, 0);
         let snapshot = match &old {
-            Some(old) => component.update(&reach, &at, &old.revision).await?,
-            None => Some(component.fetch_marketplace(&reach, &at).await?),
+            Some(old) => source.update(&reach, &at, &old.revision).await?,
+            None => Some(source.fetch_marketplace(&reach, &at).await?),
         };
         let names = |listing: Option<&Listing>| -> Vec<String> {
             listing.into_iter().flat_map(|l| &l.plugins).map(|p| p.entry.name.clone()).collect()
@@ -494,9 +498,9 @@ impl Markets {
             (snapshot, old) => {
                 let snapshot = match snapshot {
                     Some(snapshot) => snapshot,
-                    None => component.fetch_marketplace(&reach, &at).await?,
+                    None => source.fetch_marketplace(&reach, &at).await?,
                 };
-                let document = self.parse(&component, &market, &snapshot.document).await?;
+                let document = self.parse(&source, &market, &snapshot.document).await?;
                 let listing = self.list(&settings, &market, document, snapshot.revision, old.as_ref()).await?;
                 notes = self.notes(&listing);
                 let (home, market) = (self.home.clone(), market.clone());

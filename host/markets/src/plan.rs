@@ -203,7 +203,7 @@ impl Markets {
                 let entry = entry_ref(&found.listed.entry, source, &listing.revision);
                 let component = self.component(market).await?;
                 let reach = Self::reach(&settings, market);
-                Ok(component.download_plugin(&reach, &registration(market), &entry).await?)
+                Ok(component.market_source()?.download_plugin(&reach, &registration(market), &entry).await?)
             }
         }
     }

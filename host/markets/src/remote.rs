@@ -311,7 +311,7 @@ impl Markets {
     /// One file: `Some(None)` means it is missing for certain, `None` that the answer is inconclusive.
     async fn raw_file(&self, policy: &Policy, url: String, heard: &Heard) -> Result<Option<Option<Vec<u8>>>, Stop> {
         let request = Request { limit: MANIFEST_BYTES, ..Request::new(url) };
-        let answer = self.client.get(policy, &request).await;
+        let answer = self.client.fetch(policy, &request).await;
         heard.now();
         match answer {
             Ok(response) => match response.status {

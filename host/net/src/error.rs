@@ -42,6 +42,15 @@ impl PartialEq for Cause {
 
 impl Eq for Cause {}
 
+/// Who or what denies something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denier {
+    /// The policy, because the address is not public and nothing grants it.
+    NotPublic,
+    /// The rest of the policy, or the far end.
+    Other,
+}
+
 /// The reason that something outside aiw could not be read. Each message is one sentence for the user and contains
 /// no query, password or header.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +70,8 @@ pub enum NetError {
     /// The policy or the far end refuses.
     #[error("{message}")]
     Denied {
+        /// Who or what refuses.
+        by: Denier,
         /// The message.
         message: String,
     },
@@ -110,7 +121,7 @@ impl NetError {
         match &mut self {
             Self::Invalid { message }
             | Self::NotFound { message }
-            | Self::Denied { message }
+            | Self::Denied { message, .. }
             | Self::TooLarge { message }
             | Self::Unavailable { message, .. }
             | Self::Malformed { message, .. } => *message = origins(message),
@@ -128,7 +139,7 @@ impl NetError {
     }
 
     pub(crate) fn denied(message: impl Into<String>) -> Self {
-        Self::Denied { message: message.into() }
+        Self::Denied { by: Denier::Other, message: message.into() }
     }
 
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {

@@ -13,11 +13,11 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use crate::detached::detached;
-use crate::error::NetError;
+use crate::error::{Denier, NetError};
 use crate::place::shown;
 use crate::policy::{Hosts, Policy, bare_name};
 
-/// The maximum length of a [`Client::get`] body, whatever limit the caller sets. The longest files read in one
+/// The maximum length of a [`Client::fetch`] body, whatever limit the caller sets. The longest files read in one
 /// piece are components that include their language runtime (JavaScript 12 MB, Python 18 MB).
 const MAX_BODY: u64 = 32 << 20;
 
@@ -34,7 +34,7 @@ pub struct RequestLimits {
     pub connect: Duration,
     /// The longest time without a byte: more than the usual pause of a proxy or a server.
     pub idle: Duration,
-    /// A whole [`Client::get`]. The default allows 8 MiB at 70 kB a second, or 32 MiB at 280 kB a second.
+    /// A whole [`Client::fetch`]. The default allows 8 MiB at 70 kB a second, or 32 MiB at 280 kB a second.
     pub get: Duration,
     /// A whole tree. The default allows 1 GiB at 1.8 MB a second.
     pub tree: Duration,
@@ -71,7 +71,8 @@ impl Default for RequestLimits {
     }
 }
 
-/// The method of a request. Only `GET` follows redirects: a body is never sent on to another address.
+/// The method of a request. A body is never sent on to another address, so `GET` follows every redirect, and `POST` at
+/// most one that asks for a `GET`: see [`Request::see_other`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
     /// Reads.
@@ -97,6 +98,9 @@ pub struct Request {
     pub secrets: Vec<(String, Secret)>,
     /// The body to send.
     pub body: Vec<u8>,
+    /// Whether a `POST` that is answered with status 303 goes on with a `GET`, without the body and its headers. Every
+    /// other redirect of a `POST` is returned as the response.
+    pub see_other: bool,
     /// The maximum length of the decoded response body in bytes, never more than 32 MiB.
     pub limit: u64,
 }
@@ -110,6 +114,7 @@ impl Request {
             headers: Vec::new(),
             secrets: Vec::new(),
             body: Vec::new(),
+            see_other: false,
             limit: DOCUMENT_BODY,
         }
     }
@@ -123,6 +128,7 @@ impl Request {
             headers: header_map(plain)?,
             secrets: header_map(secrets)?,
             body: self.body.clone(),
+            see_other: self.see_other,
         })
     }
 }
@@ -215,6 +221,7 @@ pub(crate) struct Outgoing {
     /// The headers from [`Request::secrets`].
     pub(crate) secrets: HeaderMap,
     pub(crate) body: Vec<u8>,
+    pub(crate) see_other: bool,
 }
 
 impl Client {
@@ -277,7 +284,7 @@ impl Client {
 
     /// Sends a request and reads the whole response. Any status is returned as a response. The redirects of a `GET`
     /// are followed, and each is checked like the first URL.
-    pub async fn get(&self, policy: &Policy, request: &Request) -> Result<Response, NetError> {
+    pub async fn fetch(&self, policy: &Policy, request: &Request) -> Result<Response, NetError> {
         let limits = self.shared.limits;
         let mut stream = self.send(policy, request.outgoing()?, Instant::now() + limits.get, limits.idle).await?;
         let limit = request.limit.min(MAX_BODY);
@@ -311,13 +318,7 @@ impl Client {
         deadline: Instant,
         patience: Duration,
     ) -> Result<Stream, NetError> {
-        let Outgoing { method, mut url, mut headers, mut secrets, body } = outgoing;
-        let follows = method == Method::Get;
-        let method = match method {
-            Method::Get => reqwest::Method::GET,
-            Method::Post => reqwest::Method::POST,
-            Method::Delete => reqwest::Method::DELETE,
-        };
+        let Outgoing { mut method, mut url, mut headers, mut secrets, mut body, see_other } = outgoing;
         for _ in 0..=MAX_REDIRECTS {
             let route = self.admit(policy, &url, !secrets.is_empty())?;
             let mut sent = headers.clone();
@@ -325,15 +326,25 @@ impl Client {
             for (name, value) in &secrets {
                 sent.append(name, value.clone());
             }
-            let mut request = self.http(route)?.request(method.clone(), url.clone()).headers(sent);
-            if !body.is_empty() || method == reqwest::Method::POST {
+            let verb = match method {
+                Method::Get => reqwest::Method::GET,
+                Method::Post => reqwest::Method::POST,
+                Method::Delete => reqwest::Method::DELETE,
+            };
+            let mut request = self.http(route)?.request(verb, url.clone()).headers(sent);
+            if !body.is_empty() || method == Method::Post {
                 request = request.body(body.clone());
             }
             let limits = self.shared.limits;
             // Connecting has its own limit. After that, the head of the response may take as long as any pause.
             let response = within(limits.connect + patience, patience, deadline, &url, request.send()).await?;
+            let follows = match method {
+                Method::Get => matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308),
+                Method::Post => see_other && response.status() == 303,
+                Method::Delete => false,
+            };
             let next = match response.headers().get("location") {
-                Some(to) if follows && matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) => {
+                Some(to) if follows => {
                     let to = to.to_str().ok().and_then(|to| url.join(to).ok());
                     to.ok_or_else(|| {
                         NetError::malformed(format!("`{}` redirects to something that is not a URL", shown(&url)))
@@ -341,6 +352,14 @@ impl Client {
                 }
                 _ => return Ok(Stream { response, url, idle: limits.idle, deadline }),
             };
+            if method == Method::Post {
+                method = Method::Get;
+                body.clear();
+                // They describe the body.
+                for name in ["content-type", "content-encoding", "content-language", "content-location"] {
+                    headers.remove(name);
+                }
+            }
             // Any of the caller's headers may be a key, so another origin gets only harmless ones. Hosts of large files
             // redirect to others, and the rest of a file is asked for by its range.
             if next.origin() != url.origin() {
@@ -358,7 +377,7 @@ impl Client {
     }
 
     /// Checks whether a program that is about to start may be pointed at an address. The checks are those of
-    /// [`Client::get`], including the addresses that the name resolves to. A name that does not resolve now leads
+    /// [`Client::fetch`], including the addresses that the name resolves to. A name that does not resolve now leads
     /// nowhere and is not an error. Nothing is sent.
     pub async fn check_address(&self, policy: &Policy, url: &str) -> Result<(), NetError> {
         /// When a network is gone, its name servers take many seconds to answer.
@@ -563,16 +582,14 @@ pub(crate) fn check_host(policy: &Policy, host: &str, port: u16, default_port: u
     Err(NetError::denied(format!("host `{}` is not among the allowed ones: {allowed}", one_line(&host, 120))))
 }
 
-/// The end of an error about an address that nothing allows.
-pub const NOT_ALLOWED: &str = "and nothing allows aiw to reach it";
-
 fn private(host: &str, address: IpAddr) -> NetError {
     let address = if host.trim_matches(['[', ']']).parse() == Ok(address) {
         "is not a public address".to_owned()
     } else {
         format!("resolves to `{address}`, which is not a public address")
     };
-    NetError::denied(format!("`{}` {address}, {NOT_ALLOWED}", one_line(host, 120)))
+    let message = format!("`{}` {address}, and nothing allows aiw to reach it", one_line(host, 120));
+    NetError::Denied { by: Denier::NotPublic, message }
 }
 
 /// Returns all addresses of a name, or an error if one of them is not public.

@@ -152,7 +152,7 @@ impl Providers {
             refuse_name(&self.file()?, name)?;
         }
         let known = match &changes.preset {
-            Some(preset) => self.adapters.preset(preset, None).await?,
+            Some(preset) => self.components.preset(preset, None).await?,
             None => self.ask_preset(ask).await?,
         };
         let name = match name {
@@ -181,9 +181,9 @@ impl Providers {
     }
 
     async fn ask_preset(&self, ask: &dyn Ask) -> Result<KnownPreset, ProviderError> {
-        let presets = self.adapters.presets().await?.0;
+        let presets = self.components.presets().await?.0;
         loop {
-            match self.adapters.preset(&ask.preset(&presets).await?, None).await {
+            match self.components.preset(&ask.preset(&presets).await?, None).await {
                 Ok(known) => return Ok(known),
                 Err(error) => ask.again(&error.to_string()),
             }
@@ -337,7 +337,7 @@ impl Providers {
         }
         let mut moved = false;
         if let Some(preset) = &changes.preset {
-            let KnownPreset { component, preset, .. } = self.adapters.preset(preset, None).await?;
+            let KnownPreset { component, preset, .. } = self.components.preset(preset, None).await?;
             // Addresses belong to the preset that they were given for.
             if preset.id != provider.preset {
                 provider.base_urls.clear();

@@ -3,7 +3,7 @@
 use aiw_core::{CliKind, EnvName, ErrorKind, Family, HeaderName, ProviderName, SecretName, one_line};
 use aiw_home::{HomeError, OWN, VaultError};
 
-use crate::{AdapterError, AskError};
+use crate::{AskError, ProviderComponentError};
 
 /// Why a provider can't be used, added or changed. Nothing has been changed when one of these is returned.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +16,7 @@ pub enum ProviderError {
     Vault(#[from] VaultError),
     /// The provider's component.
     #[error(transparent)]
-    Adapter(#[from] AdapterError),
+    Component(#[from] ProviderComponentError),
     /// An unanswered question.
     #[error(transparent)]
     Ask(#[from] AskError),
@@ -77,7 +77,7 @@ pub enum ProviderError {
         /// The provider.
         provider: String,
         /// Why.
-        source: AdapterError,
+        source: ProviderComponentError,
     },
     /// A secret that the provider refers to is missing.
     #[error("provider `{provider}` has no secret `{secret}`: {problem}")]
@@ -245,7 +245,7 @@ impl ProviderError {
         match self {
             Self::Home(e) => e.kind(),
             Self::Vault(e) | Self::Unreadable { source: e, .. } => e.kind(),
-            Self::Adapter(e) | Self::Unreachable { source: e, .. } => e.kind(),
+            Self::Component(e) | Self::Unreachable { source: e, .. } => e.kind(),
             Self::Ask(AskError::Interrupted) => ErrorKind::Interrupted,
             _ => ErrorKind::User,
         }
@@ -256,7 +256,7 @@ impl ProviderError {
         Some(match self {
             Self::Home(e) => return e.hint(),
             Self::Vault(e) | Self::Unreadable { source: e, .. } => return e.hint(),
-            Self::Adapter(e) => return e.hint(),
+            Self::Component(e) => return e.hint(),
             Self::Ask(AskError::Nobody { hint, .. }) => hint.clone(),
             Self::Ask(_) | Self::Model { .. } | Self::NotAgreed | Self::Misfit { .. } | Self::NotSpoken { .. } => {
                 return None;

@@ -5,10 +5,10 @@
 //! address changes. A view asks the user's questions through [`Ask`].
 
 mod account;
-mod adapters;
 mod address;
 mod ask;
 mod choice;
+mod components;
 mod edit;
 mod error;
 mod keys;
@@ -21,9 +21,9 @@ use std::sync::Arc;
 use aiw_home::{Home, Provider, ProvidersFile};
 
 pub use account::{CliApis, Clis, account, is_unpinned, lacks_token, pin, unchecked_account};
-pub use adapters::{AdapterError, Adapters, KnownPreset};
 pub use ask::{Ask, AskError};
 pub use choice::{Choice, Decision};
+pub use components::{KnownPreset, ProviderComponentError, ProviderComponents};
 pub use edit::{Added, Changes, RemovedProvider, RenamedProvider, TokenSource};
 pub use error::ProviderError;
 pub use keys::{SET_VARIABLE, WITHHELD_VARIABLE, is_vendor_key, withheld};
@@ -35,19 +35,19 @@ pub use test::{TestSummary, Tested};
 #[derive(Clone)]
 pub struct Providers {
     home: Home,
-    adapters: Arc<dyn Adapters>,
+    components: Arc<dyn ProviderComponents>,
     clis: Clis,
 }
 
 impl Providers {
     /// Providers for these CLIs, with presets from these components.
-    pub fn new(home: Home, adapters: Arc<dyn Adapters>, clis: Clis) -> Self {
-        Self { home, adapters, clis }
+    pub fn new(home: Home, components: Arc<dyn ProviderComponents>, clis: Clis) -> Self {
+        Self { home, components, clis }
     }
 
     /// The components behind the presets.
-    pub fn adapters(&self) -> &dyn Adapters {
-        &*self.adapters
+    pub fn components(&self) -> &dyn ProviderComponents {
+        &*self.components
     }
 
     /// The CLIs that they are for.
@@ -62,7 +62,7 @@ impl Providers {
 
     /// The preset of a provider.
     pub async fn preset_of(&self, provider: &Provider) -> Result<KnownPreset, ProviderError> {
-        Ok(self.adapters.preset(&provider.preset, provider.component.as_ref()).await?)
+        Ok(self.components.preset(&provider.preset, provider.component.as_ref()).await?)
     }
 
     fn get(file: &ProvidersFile, name: &str) -> Result<Provider, ProviderError> {

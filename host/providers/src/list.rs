@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::secrets::has_secrets;
-use crate::{AdapterError, KnownPreset, ProviderError, Providers, unchecked_account};
+use crate::{KnownPreset, ProviderComponentError, ProviderError, Providers, unchecked_account};
 
 /// A provider in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -178,8 +178,8 @@ impl Providers {
     }
 
     /// All presets, and the components that don't answer.
-    pub async fn presets(&self) -> Result<(Vec<PresetSummary>, Vec<AdapterError>), ProviderError> {
-        let (presets, problems) = self.adapters.presets().await?;
+    pub async fn presets(&self) -> Result<(Vec<PresetSummary>, Vec<ProviderComponentError>), ProviderError> {
+        let (presets, problems) = self.components.presets().await?;
         let summary = |KnownPreset { component, preset, .. }: KnownPreset| PresetSummary {
             clis: self.clis.of_preset(&preset),
             id: preset.id,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use aiw_core::provider::{Health, KeyState, Model};
 use aiw_core::quoted;
 
-use crate::{AdapterError, ProviderError, Providers, account, secrets};
+use crate::{ProviderComponentError, ProviderError, Providers, account, secrets};
 
 /// A provider's answer.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct Tested {
     /// Whether the key is valid.
     pub health: Health,
     /// The models that it offers; none if the key is refused.
-    pub models: Result<Vec<Model>, AdapterError>,
+    pub models: Result<Vec<Model>, ProviderComponentError>,
     /// Notes for the user, a sentence each.
     pub notes: Vec<String>,
 }
@@ -59,11 +59,11 @@ impl Providers {
         let known = self.preset_of(&provider).await?;
         let (account, secrets) = (account(&provider, &known)?, secrets(&self.home, &provider)?);
         let start = Instant::now();
-        let health = self.adapters.check(&known.component, &account, &secrets).await?;
+        let health = self.components.check(&known.component, &account, &secrets).await?;
         let latency = start.elapsed();
         let models = match health.key {
             KeyState::Refused => Ok(Vec::new()),
-            _ => self.adapters.models(&known.component, &account, &secrets).await,
+            _ => self.components.models(&known.component, &account, &secrets).await,
         };
         let mut notes = Vec::new();
         if !provider.headers.is_empty() {

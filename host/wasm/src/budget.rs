@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use aiw_core::Secret;
 
-use crate::limits::{COMMAND_CPU, COMMAND_WALL, Limits};
+use crate::limits::{COMMAND_CPU, COMMAND_WALL, CallLimits};
 
 /// An error for a call that exceeded a limit. The text is the end of a sentence.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +33,7 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
-    pub(crate) fn time(self, limits: &Limits) -> Duration {
+    pub(crate) fn time(self, limits: &CallLimits) -> Duration {
         match self {
             Self::Answer => limits.whole_call,
             Self::Pure(_) | Self::Plan => limits.pure_call,

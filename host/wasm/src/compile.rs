@@ -14,7 +14,7 @@ use crate::error::one_line;
 use crate::limits::CompileLimits;
 use crate::{Engine, LoadError, limits};
 
-/// Who provides a component.
+/// The provider of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// The component is part of aiw.
@@ -124,9 +124,9 @@ fn in_child(program: &Path, bytes: &[u8]) -> Result<Vec<u8>, String> {
 enum Ended {
     /// By itself, with this code, or by a signal.
     Exited(Option<i32>),
-    /// It took longer than this.
+    /// After more than this time.
     Slow(Duration),
-    /// It used too much memory.
+    /// By using too much memory.
     Large,
 }
 

@@ -6,19 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_extensions::{About, CapabilityKind, ExtensionError, Grants, World};
-use aiw_net::{HostPattern, Hosts, Policy};
-use wasmtime::component::{HasSelf, Instance, InstancePre, Linker};
+use wasmtime::component::{InstancePre, Linker};
 use wasmtime::{Store, Trap, UpdateDeadline};
 
 use crate::Engine;
-use crate::bindings::v0_1::Every;
-use crate::bindings::v0_1::exports::aiw::plugin::{adapter, market};
 use crate::budget::{BoundSecret, Budget, OverLimit, Purpose};
-use crate::capabilities::Capabilities;
+use crate::call::{CallState, Keys};
 use crate::compile::{self, Origin};
-use crate::error::{CallError, LoadError};
-use crate::host::{Call, CallState};
-use crate::limits::{COMMAND_WALL, Limits};
+use crate::error::{CallError, Failed, LoadError, Refused};
+use crate::host::{self, Capabilities};
+use crate::kind::{Guest, KINDS, Kind};
+use crate::limits::{COMMAND_WALL, CallLimits};
 
 /// What the user named for one call. It is granted whatever the manifest says.
 #[derive(Debug, Clone, Default)]
@@ -36,31 +34,13 @@ pub struct Reach {
     pub budget: Option<Arc<Budget>>,
 }
 
-/// The exported functions of each world that a component offers.
-struct Exports {
-    market: Option<market::GuestIndices>,
-    adapter: Option<adapter::GuestIndices>,
-}
-
-impl Exports {
-    fn find(about: &About, pre: &InstancePre<CallState>) -> wasmtime::Result<Self> {
-        let offers = |world: World| about.worlds.contains(&world);
-        Ok(Self {
-            market: offers(World::MarketSource).then(|| market::GuestIndices::new(pre)).transpose()?,
-            adapter: offers(World::Provider).then(|| adapter::GuestIndices::new(pre)).transpose()?,
-        })
-    }
-}
-
 /// A component that is ready to be called.
 #[derive(Clone)]
 pub struct Component {
-    id: Arc<str>,
-    wanted: Arc<Grants>,
-    granted: Arc<Grants>,
+    keys: Keys,
+    worlds: Arc<[World]>,
     engine: Engine,
     pre: InstancePre<CallState>,
-    exports: Arc<Exports>,
     capabilities: Capabilities,
 }
 
@@ -91,16 +71,18 @@ impl Component {
         let component = compile::component(engine, bytes, &about.sha256, &id, origin).await?;
         let mut linker = Linker::new(&engine.inner);
         let link = |linker: &mut Linker<CallState>| -> wasmtime::Result<InstancePre<CallState>> {
-            Every::add_to_linker::<_, HasSelf<CallState>>(linker, |state| state)?;
+            host::link(linker, &about.interfaces())?;
             if about.wants_wasi() {
                 wasmtime_wasi::p2::add_to_linker_async(linker)?;
             }
             linker.instantiate_pre(&component)
         };
         let pre = link(&mut linker).map_err(|e| fail(&e))?;
-        let exports = Exports::find(about, &pre).map_err(|e| fail(&e))?;
-        let (wanted, granted) = (Arc::new(wanted), Arc::new(granted));
-        Ok(Self { id, wanted, granted, engine: engine.clone(), pre, exports: Arc::new(exports), capabilities })
+        for kind in KINDS.iter().filter(|kind| about.worlds.contains(&kind.world)) {
+            (kind.check_exports)(&pre).map_err(|e| fail(&e))?;
+        }
+        let keys = Keys { id, wanted: Arc::new(wanted), granted: Arc::new(granted) };
+        Ok(Self { keys, worlds: about.worlds.as_slice().into(), engine: engine.clone(), pre, capabilities })
     }
 
     /// Returns the same component for a caller whose calls reach something else.
@@ -111,95 +93,30 @@ impl Component {
 
     /// Returns the component's id.
     pub fn id(&self) -> &str {
-        &self.id
+        &self.keys.id
     }
 
-    /// Returns the values that the component asks for and the user agreed to. Both are needed.
-    fn both_keys(&self, kind: CapabilityKind) -> Vec<String> {
-        let granted = self.granted.values(kind);
-        self.wanted.values(kind).into_iter().filter(|value| granted.contains(value)).collect()
-    }
-
-    fn policies(&self, reach: &Reach) -> (Policy, Policy) {
-        let patterns = |values: Vec<String>| {
-            Hosts::Only(values.iter().filter_map(|value| HostPattern::parse(value).ok()).collect())
-        };
-        let git = |origin: &String| origin.strip_prefix("git:").map(str::to_owned);
-        let origins = self.both_keys(CapabilityKind::Origins);
-        let mut hosts = self.both_keys(CapabilityKind::Hosts);
-        let public = reach.public_urls.iter().filter_map(|url| aiw_net::host_and_port(url));
-        hosts.extend(public.map(|(host, port)| format!("{host}:{port}")));
-        let mut http = Policy { hosts: patterns(hosts), ..Policy::none() };
-        let mut trees = Policy { hosts: patterns(origins.iter().filter_map(git).collect()), ..Policy::none() };
-        if origins.iter().any(|origin| origin == "directory" || origin.starts_with("git:")) {
-            trees.directories = reach.directories.clone();
+    /// Checks that the component is of a kind.
+    pub(crate) fn check_kind(&self, kind: &Kind) -> Result<(), CallError> {
+        match self.worlds.contains(&kind.world) {
+            true => Ok(()),
+            false => {
+                let (component, world) = (self.keys.id.to_string(), kind.world.as_str());
+                Err(CallError::NotOffered { component, world })
+            }
         }
-        // The user typed the addresses in the component's settings as well.
-        let settings = self.both_keys(CapabilityKind::Settings);
-        let set = settings.iter().filter_map(|key| self.capabilities.settings.get(&self.id, key));
-        for url in set.chain(reach.urls.iter().cloned()) {
-            http.grant_url(&url);
-            trees.grant_url(&url);
-        }
-        (http, trees)
-    }
-
-    fn offered<'a, T>(&self, world: World, exports: &'a Option<T>) -> Result<&'a T, CallError> {
-        exports.as_ref().ok_or_else(|| CallError::NotOffered { component: self.id.to_string(), world: world.as_str() })
-    }
-
-    /// Makes one call to a marketplace source.
-    pub(crate) async fn market<T>(
-        &self,
-        reach: &Reach,
-        purpose: Purpose,
-        call: impl AsyncFnOnce(&market::Guest, &mut Store<CallState>) -> wasmtime::Result<T>,
-    ) -> Result<T, CallError> {
-        let market = self.offered(World::MarketSource, &self.exports.market)?;
-        let run = async |instance: &Instance, store: &mut Store<CallState>| {
-            let market = market.load(&mut *store, instance)?;
-            call(&market, store).await
-        };
-        self.call(reach, purpose, &Limits::MARKET_SOURCE, run).await
-    }
-
-    /// Makes one call to a provider.
-    pub(crate) async fn adapter<T>(
-        &self,
-        reach: &Reach,
-        purpose: Purpose,
-        call: impl AsyncFnOnce(&adapter::Guest, &mut Store<CallState>) -> wasmtime::Result<T>,
-    ) -> Result<T, CallError> {
-        let adapter = self.offered(World::Provider, &self.exports.adapter)?;
-        let run = async |instance: &Instance, store: &mut Store<CallState>| {
-            let adapter = adapter.load(&mut *store, instance)?;
-            call(&adapter, store).await
-        };
-        self.call(reach, purpose, &Limits::PROVIDER, run).await
     }
 
     /// Makes one call in its own store, within all limits.
-    async fn call<T>(
+    pub(crate) async fn call<G: Guest, T>(
         &self,
         reach: &Reach,
         purpose: Purpose,
-        limits: &'static Limits,
-        call: impl AsyncFnOnce(&Instance, &mut Store<CallState>) -> wasmtime::Result<T>,
+        call: impl AsyncFnOnce(&G, &mut Store<CallState>) -> Result<T, Failed>,
     ) -> Result<T, CallError> {
         self.engine.tick();
-        let (http, trees) = self.policies(reach);
-        let state = CallState::new(Call {
-            id: self.id.clone(),
-            wanted: self.wanted.clone(),
-            granted: self.granted.clone(),
-            capabilities: self.capabilities.clone(),
-            http,
-            trees,
-            secrets: reach.secrets.clone(),
-            purpose,
-            budget: reach.budget.clone(),
-            limits,
-        });
+        let limits = &G::KIND.limits;
+        let state = CallState::new(G::KIND, self.keys.clone(), self.capabilities.clone(), reach, purpose);
         let mut store = Store::new(&self.engine.inner, state);
         // Set all limits before instantiation: the initial memory counts, and start functions run.
         store.limiter(|state| &mut state.usage);
@@ -208,12 +125,13 @@ impl Component {
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
             let state = context.data_mut();
-            state.charge_tick()?;
+            state.call.charge_tick()?;
             Ok(UpdateDeadline::Yield(1))
         });
         let run = async {
             let instance = self.pre.instantiate_async(&mut store).await?;
-            call(&instance, &mut store).await
+            let guest = G::load(&self.pre, &instance, &mut store)?;
+            call(&guest, &mut store).await
         };
         let shared = reach.budget.as_ref().map(|budget| budget.left());
         let limit = purpose.time(limits).min(shared.unwrap_or(Duration::MAX));
@@ -232,16 +150,22 @@ impl Component {
                 return Err(self.misbehaved(format!("took longer than {} minutes", limit.as_secs() / 60)));
             }
         };
-        outcome.map_err(|e| self.misbehaved(explain(&e, store.data().last_error(), limits)))
+        outcome.map_err(|failed| match failed {
+            Failed::Ended(e) => self.misbehaved(explain(&e, store.data().states.last_error(), limits)),
+            Failed::Refused(Refused { refusal, message }) => {
+                CallError::Refused { refusal, message: aiw_core::one_line(&message, 500) }
+            }
+            Failed::Bad(phrase, rule) => self.misbehaved(format!("{phrase} {rule}")),
+        })
     }
 
-    pub(crate) fn misbehaved(&self, what: String) -> CallError {
-        CallError::Misbehaved { component: self.id.to_string(), what }
+    fn misbehaved(&self, what: String) -> CallError {
+        CallError::Misbehaved { component: self.keys.id.to_string(), what }
     }
 }
 
 /// Describes in one sentence what ended a guest.
-fn explain(error: &wasmtime::Error, last_error: Option<&str>, limits: &Limits) -> String {
+fn explain(error: &wasmtime::Error, last_error: Option<&str>, limits: &CallLimits) -> String {
     if let Some(over) = error.downcast_ref::<OverLimit>() {
         return over.to_string();
     }

@@ -1,7 +1,12 @@
 //! Errors of loading and calling components.
 
+use std::fmt::Display;
+
 use aiw_core::ErrorKind;
 use aiw_extensions::ExtensionError;
+use aiw_net::NetError;
+
+use crate::bad_answer::BadAnswer;
 
 /// Why a component cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +51,7 @@ pub enum LoadError {
     },
 }
 
-/// The reason that a component gave instead of a result: the contract's `error`.
+/// The reason given instead of a result: the contract's `error`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// The request or the settings must change.
@@ -62,6 +67,55 @@ pub enum Refusal {
     },
     /// The far end's answer makes no sense.
     Malformed,
+}
+
+/// A reason, and the sentence that says it: by a capability to a component, or by a component to its caller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refused {
+    /// The reason.
+    pub refusal: Refusal,
+    /// The sentence.
+    pub message: String,
+}
+
+impl Refused {
+    /// Refuses a request that must change.
+    pub(crate) fn invalid(why: impl Display) -> Self {
+        Self { refusal: Refusal::Invalid, message: why.to_string() }
+    }
+}
+
+impl From<NetError> for Refused {
+    fn from(error: NetError) -> Self {
+        let message = error.to_string();
+        let refusal = match error {
+            NetError::Invalid { .. } | NetError::TooLarge { .. } => Refusal::Invalid,
+            NetError::NotFound { .. } => Refusal::NotFound,
+            NetError::Denied { .. } => Refusal::Denied,
+            NetError::Unavailable { retry_after, .. } => Refusal::Unavailable { retry_after },
+            NetError::Cancelled => Refusal::Unavailable { retry_after: None },
+            NetError::Malformed { .. } => Refusal::Malformed,
+        };
+        Self { refusal, message }
+    }
+}
+
+/// Why an exported function gave no result.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// A trap, a limit or the time ended it.
+    Ended(wasmtime::Error),
+    /// An error that it returned.
+    Refused(Refused),
+    /// Its answer breaks a rule. A phrase comes before the rule: `describes itself with`.
+    Bad(&'static str, BadAnswer),
+}
+
+impl From<wasmtime::Error> for Failed {
+    fn from(error: wasmtime::Error) -> Self {
+        Self::Ended(error)
+    }
 }
 
 /// Why a call returned no result.

@@ -1,29 +1,39 @@
-//! Runs components: the engine, limits, the compiled-code cache, and one binding file for each WIT interface.
+//! Runs components: the engine, limits, the compiled-code cache, the interfaces of the host, and the kinds of components.
 //!
-//! One component may offer several worlds: marketplaces ([`market`]) and providers ([`provider`]).
+//! One component may be of several kinds. Each kind is a view on it: [`MarketSource`], [`Provider`].
 //!
 //! This is the only crate that uses wasmtime directly. The capability crates do what a component asks for, behind
-//! the traits of [`capabilities`]. The component's grants decide what it may ask for.
+//! the traits of [`host`]. The component's grants decide what it may ask for.
 //!
 //! Each call gets a fresh store, which is discarded afterward in any case. A component that loops, traps, exhausts
 //! memory or returns nonsense only makes its own call fail with one clear error.
+//!
+//! - A new interface of the host is a file in `host`, a line in its table, and its `Host` in the bindings.
+//! - A new kind of component is a file beside `provider.rs`, a line in the table of `kind.rs`, and its exports in the
+//!   bindings. `aiw_extensions::World` names it.
+//! - The bindings of a version of the contract are one module, `since_v0_1`. No other names a generated type.
 
-mod bindings;
+mod bad_answer;
 mod budget;
 mod cache;
-pub mod capabilities;
+mod call;
 mod compile;
 mod component;
 mod engine;
 mod error;
-mod host;
+pub mod host;
+mod kind;
 pub mod limits;
-pub mod market;
+pub mod market_source;
 pub mod provider;
+mod since_v0_1;
+mod usage;
 
 pub use budget::{BoundSecret, Budget};
 pub use cache::CompiledCache;
 pub use compile::{COMPILE_ARGUMENT, Origin, compile_main};
 pub use component::{Component, Reach};
 pub use engine::{Engine, OnCompile};
-pub use error::{CallError, LoadError, Refusal};
+pub use error::{CallError, LoadError, Refusal, Refused};
+pub use market_source::MarketSource;
+pub use provider::Provider;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-/// What one call of a component may use. Each world has its own limits.
+/// What one call of a component may use. Each kind of component has its own limits; the files of `host` have those of one
+/// interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct CallLimits {
     /// Time in guest code for one call. The slowest honest call seen so far (a JavaScript guest that parses an
     /// index of 8 MiB) needs a tenth of it.
     pub guest_cpu: Duration,
@@ -31,30 +32,11 @@ pub struct Limits {
     /// Bytes of a file that a component reads from a tree, and of a body that it reads over HTTP: the longest
     /// document that the host parses.
     pub read_bytes: u64,
-    /// Tasks that one call may start. More indicate a loop.
-    pub task_starts: u32,
-    /// Time of one wait for a task: as long as an MCP client's tool call may take.
-    pub task_wait: Duration,
-    /// Texts that one call of `embed` may pass, and their bytes. More would hold the model for seconds.
-    pub texts: usize,
-    /// See [`texts`](Self::texts).
-    pub text_bytes: usize,
-    /// Texts that one call of the component may embed: some seconds of the model.
-    pub embedded: usize,
-    /// The bytes of vectors in one collection: 43,000 entries of 384 dimensions.
-    pub collection_bytes: u64,
-    /// Entries that one search may return.
-    pub hits: usize,
-    /// The maximum length of a log line.
-    pub log_line: usize,
-    /// Bytes that one call may log.
-    pub log_bytes: usize,
 }
 
-impl Limits {
-    /// The limits of a market source. The time for a whole call includes the 10 minutes that fetching a tree may
-    /// take.
-    pub const MARKET_SOURCE: Self = Self {
+impl CallLimits {
+    /// The usual limits. The time for a whole call includes the 10 minutes that fetching a tree may take.
+    pub const USUAL: Self = Self {
         guest_cpu: Duration::from_secs(2),
         whole_call: Duration::from_secs(12 * 60),
         pure_call: Duration::from_secs(5),
@@ -66,22 +48,10 @@ impl Limits {
         requests: 200,
         reads: 20_000,
         read_bytes: 8 << 20,
-        task_starts: 0,
-        task_wait: Duration::ZERO,
-        texts: 256,
-        text_bytes: 1 << 20,
-        embedded: 2_000,
-        collection_bytes: 64 << 20,
-        hits: 1_000,
-        log_line: 2_000,
-        log_bytes: 64 << 10,
     };
-
-    /// The limits of a provider, which requests lists of models and may wait for tasks.
-    pub const PROVIDER: Self = Self { task_starts: 8, task_wait: Duration::from_secs(45), ..Self::MARKET_SOURCE };
 }
 
-/// The largest [`Limits::memory`]: the address space reserved for each memory.
+/// The largest [`CallLimits::memory`]: the address space reserved for each memory.
 pub const MEMORY: usize = 64 << 20;
 
 /// The interval of the epoch: fine enough for a deadline of seconds. One wake-up every 10 ms has no measurable
@@ -97,9 +67,6 @@ pub const COMMAND_WALL: Duration = Duration::from_secs(5 * 60);
 /// The native stack of a guest. This is also wasmtime's default; it is set here because recursion in a guest must
 /// end in the guest's own trap.
 pub const STACK: usize = 512 << 10;
-
-/// The number of bytes that a component may keep in its cache.
-pub const CACHE_QUOTA: u64 = 16 << 20;
 
 /// What compiling a component in a separate process may use. An honest component needs time and memory in proportion to
 /// its size; a crafted one of 1.8 MB took 130 s and 2.9 GB. A JavaScript guest of 12 MB takes 60 s of processor time, which

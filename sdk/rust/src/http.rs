@@ -1,32 +1,40 @@
-//! HTTPS reads. The manifest (`hosts`) and the user's grants list the allowed hosts. aiw follows redirects and checks
+//! HTTPS requests. The manifest (`hosts`) and the user's grants list the allowed hosts. aiw follows redirects and checks
 //! each address.
 
 use crate::__wit::aiw::plugin::http;
-use crate::{Error, Request, RequestHeader, Response, Value};
+use crate::{Error, Header, Method, Request, Response, Value};
 
 /// The maximum length of a body that the host returns: 8 MiB.
 pub const MAX_BODY: u32 = 8 << 20;
 
 /// Reads a URL. Any status counts as an answer; see [`Response::success`].
 pub fn get(url: impl Into<String>) -> Result<Response, Error> {
-    get_with(&Request::new(url))
+    send(&Request::new(url))
 }
 
-/// Reads a URL with your own headers or limit.
-pub fn get_with(request: &Request) -> Result<Response, Error> {
-    http::get(request)
+/// Sends a request with your own method, headers or limit.
+pub fn send(request: &Request) -> Result<Response, Error> {
+    http::send(request)
 }
 
 impl Request {
-    /// Creates a request without headers, for a body of at most [`MAX_BODY`].
+    /// Creates a `GET` without headers, for an answer of at most [`MAX_BODY`].
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), headers: Vec::new(), limit: MAX_BODY }
+        Self { method: Method::Get, url: url.into(), headers: Vec::new(), limit: MAX_BODY }
+    }
+
+    /// Makes it a `POST` with a body of at most 1 MiB. Its type is a header: `content-type`. Of all redirects, only status
+    /// 303 is followed, with a `GET` without the body; the others are returned as the answer.
+    #[must_use]
+    pub fn post(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.method = Method::Post(body.into());
+        self
     }
 
     /// Adds a header. Its value is text, or a [`Secret`](crate::Secret) that the host inserts.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.headers.push(RequestHeader { name: name.to_ascii_lowercase(), value: value.into() });
+        self.headers.push(Header { name: name.to_ascii_lowercase(), value: value.into() });
         self
     }
 
@@ -65,10 +73,10 @@ impl Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Header;
+    use crate::Field;
 
     fn answer(status: u16) -> Result<Response, Error> {
-        let headers = vec![Header { name: "retry-after".to_owned(), value: "30".to_owned() }];
+        let headers = vec![Field { name: "retry-after".to_owned(), value: "30".to_owned() }];
         Response { status, headers, body: Vec::new(), url: "https://a.example/x?key=k".to_owned() }.success()
     }
 

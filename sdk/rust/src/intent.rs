@@ -1,14 +1,14 @@
 //! What a provider plans for an AI CLI.
 
-use crate::{
-    Account, Api, Auth, Error, Family, Intent, IntentHeader, Models, NamedSecret, Quirks, Target, Tuning, Value,
-};
+use std::fmt;
+
+use crate::{Account, Api, Auth, Cli, Error, Family, Field, Header, Intent, Models, Quirks, Target, Tuning, Value};
 
 /// What to tell a CLI so that it reaches a provider. aiw turns it into what the CLI understands (variables,
 /// arguments, settings), and keeps out the user's own logins, addresses and telemetry.
 ///
 /// ```
-/// use aiw_extension::{Account, Api, Auth, BaseUrl, Family, Intent, Target};
+/// use aiw_extension::{Account, Api, Auth, BaseUrl, Cli, Family, Intent, Target};
 ///
 /// let account = Account {
 ///     name: "acme".into(),
@@ -17,13 +17,13 @@ use crate::{
 ///     model: Some("acme-large".into()),
 ///     secrets: vec!["token".into()],
 /// };
-/// let codex = Target { cli: "codex".into(), version: None, speaks: vec![Api::Responses], model: None };
+/// let codex = Target { cli: Cli::Codex, version: None, speaks: vec![Api::Responses], model: None };
 /// let intent = Intent::new(&account, &codex)?.header("x-team", "tools").small_model("acme-mini");
 /// assert_eq!(intent.api, Api::Responses);
 /// assert_eq!(intent.auth, Auth::Bearer("token".into()));
 /// assert_eq!(intent.models.main.as_deref(), Some("acme-large"));
 ///
-/// let claude = Target { cli: "claude".into(), version: None, speaks: vec![Api::Messages], model: None };
+/// let claude = Target { cli: Cli::Claude, version: None, speaks: vec![Api::Messages], model: None };
 /// let refused = Intent::new(&account, &claude).unwrap_err();
 /// assert_eq!(refused.message(), "provider `acme` has no address for Anthropic Messages, which `claude` speaks");
 /// # Ok::<(), aiw_extension::Error>(())
@@ -83,7 +83,7 @@ impl Intent {
     #[must_use]
     pub fn in_header(mut self, header: impl Into<String>) -> Self {
         if let Auth::Bearer(secret) | Auth::ApiKey(secret) = self.auth {
-            self.auth = Auth::Header(NamedSecret { header: header.into(), secret });
+            self.auth = Auth::Header(Field { name: header.into(), value: secret });
         }
         self
     }
@@ -99,7 +99,7 @@ impl Intent {
     /// Adds a header to each request. Its value is text, or a [`Secret`](crate::Secret) that aiw inserts.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.headers.push(IntentHeader { name: name.into(), value: value.into() });
+        self.headers.push(Header { name: name.into(), value: value.into() });
         self
     }
 
@@ -167,6 +167,18 @@ impl Api {
     }
 }
 
+/// The CLI's command: `claude`.
+impl fmt::Display for Cli {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Claude => "claude",
+            Self::Codex => "codex",
+            Self::Gemini => "gemini",
+            Self::Other(command) => command,
+        })
+    }
+}
+
 impl Account {
     /// Returns the address of an API, or `None` if the provider doesn't speak it.
     pub fn base_url(&self, family: Family) -> Option<&str> {
@@ -196,7 +208,7 @@ mod tests {
     }
 
     fn target(speaks: &[Api]) -> Target {
-        Target { cli: "x".to_owned(), version: None, speaks: speaks.to_vec(), model: Some("run".to_owned()) }
+        Target { cli: Cli::Other("x".to_owned()), version: None, speaks: speaks.to_vec(), model: Some("run".to_owned()) }
     }
 
     #[test]
@@ -207,7 +219,7 @@ mod tests {
         let key = intent(Family::Anthropic, Api::Messages).as_api_key();
         assert_eq!((key.auth, key.models.main.as_deref()), (Auth::ApiKey("token".to_owned()), Some("run")));
         let header = intent(Family::Openai, Api::Responses).in_header("x-acme-key").auth;
-        assert_eq!(header, Auth::Header(NamedSecret { header: "x-acme-key".to_owned(), secret: "token".to_owned() }));
+        assert_eq!(header, Auth::Header(Field { name: "x-acme-key".to_owned(), value: "token".to_owned() }));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! An extension is a WebAssembly component that adds a kind of plugin marketplace ([`MarketSource`]) or a kind of API
 //! provider ([`Provider`]). It has no file system, network, clock or environment: the modules [`http`], [`trees`],
-//! [`cache`], [`settings`], [`log`], [`tasks`], [`clock`], [`embeddings`], [`vectors`] and [`mcp`] call the host, which allows what the manifest declares and
-//! the user agreed to.
+//! [`cache`], [`settings`], [`log`], [`tasks`], [`task_starts`], [`clock`], [`embeddings`], [`vectors`] and [`mcp`] call
+//! the host, which allows what the manifest declares and the user agreed to.
 //!
 //! `aiw extension new NAME --kind market-source` or `--kind provider` creates a project with tests.
 //!
@@ -105,7 +105,7 @@
 //! # let preset = Gateway::describe().presets.remove(0);
 //! # let account = Account { name: "acme".into(), preset: preset.id, base_urls: preset.base_urls, model: preset.model,
 //! #     secrets: vec!["token".into()] };
-//! # let claude = Target { cli: "claude".into(), version: None, speaks: vec![Api::Messages], model: None };
+//! # let claude = Target { cli: aiw_extension::Cli::Claude, version: None, speaks: vec![Api::Messages], model: None };
 //! # let intent = Gateway::plan(&account, &claude)?;
 //! # assert_eq!(intent.auth, Auth::Bearer("token".into()));
 //! # assert_eq!((intent.headers.len(), intent.models.small.as_deref()), (1, Some("acme-mini")));
@@ -145,7 +145,8 @@
 //!
 //! # Rules
 //!
-//! - Each call runs in a fresh instance with 2 s of processor time, 64 MiB of memory, 200 requests and 64 KiB of log.
+//! - Each call runs in a fresh instance with 2 s of processor time, 64 MiB of memory, 200 requests, 8 started tasks and
+//!   64 KiB of log.
 //!   `describe`, `claim` and `plan` end after 5 s.
 //! - `describe` and `claim` may call only [`log`]; `plan` may also call [`settings`], [`tasks::list`] and
 //!   [`tasks::get`]. Any other call ends them.
@@ -161,7 +162,7 @@ mod error;
 mod git;
 mod intent;
 mod listing;
-mod market;
+mod market_source;
 mod provider;
 mod value;
 
@@ -173,7 +174,7 @@ pub mod trees;
 pub mod __wit {
     wit_bindgen::generate!({
         path: "wit",
-        world: "market-source",
+        world: "market-source-extension",
         pub_export_macro: true,
         export_macro_name: "__export_market_source",
         default_bindings_module: "aiw_extension::__wit",
@@ -187,7 +188,7 @@ pub mod __wit {
 pub mod __wit_provider {
     wit_bindgen::generate!({
         path: "wit",
-        world: "provider",
+        world: "provider-extension",
         pub_export_macro: true,
         export_macro_name: "__export_provider",
         default_bindings_module: "aiw_extension::__wit_provider",
@@ -203,21 +204,21 @@ pub mod __wit_provider {
     });
 }
 
-pub use __wit::aiw::plugin::http::{Field as RequestHeader, Header, Request, Response};
+pub use __wit::aiw::plugin::http::{Method, Request, Response};
 pub use __wit::aiw::plugin::trees::{GitOrigin, Item, ItemKind, Origin, Tree};
-pub use __wit::aiw::plugin::types::{Error, Secret, Unavailability, Value};
-pub use __wit::exports::aiw::plugin::market::{
-    EntryRef, EntrySource, Field, Manifests, OwnSource, ReferenceForm, Registration, Snapshot, SourceInfo,
+pub use __wit::aiw::plugin::types::{Cli, Error, Field, Header, Secret, Unavailability, Value};
+pub use __wit::exports::aiw::plugin::market_source::{
+    EntryRef, EntrySource, Manifests, OwnSource, ReferenceForm, Registration, Snapshot, SourceInfo,
 };
-pub use __wit_provider::exports::aiw::plugin::adapter::{
-    Account, Api, Auth, BaseUrl, Family, Header as IntentHeader, Health, Intent, KeyState, Model, Models, NamedSecret,
-    Need, Preset, ProviderInfo, Quirks, Target, Tuning,
+pub use __wit_provider::exports::aiw::plugin::provider::{
+    Account, Api, Auth, BaseUrl, Family, Health, Intent, KeyState, Model, Models, Need, Preset, ProviderInfo, Quirks,
+    Target, Tuning,
 };
 pub use git::{GitMarket, is_ref};
 pub use listing::Listing;
 #[doc(hidden)]
-pub use market::Exported as __ExportedMarket;
-pub use market::{MarketSource, digest, market_document, plugin_manifests};
+pub use market_source::Exported as __ExportedMarketSource;
+pub use market_source::{MarketSource, digest, market_document, plugin_manifests};
 #[doc(hidden)]
 pub use provider::Exported as __ExportedProvider;
 pub use provider::Provider;
@@ -310,13 +311,13 @@ pub mod log {
     }
 }
 
-/// The tasks of the user's session: AI CLIs that aiw runs and supervises. A plan can see them, but can't wait for or
-/// start them.
+/// The tasks of the user's session: AI CLIs that aiw runs and supervises. A plan can see them, but can't wait for
+/// them.
 pub mod tasks {
     use std::time::Duration;
 
     use crate::__wit_provider::aiw::plugin::tasks;
-    pub use crate::__wit_provider::aiw::plugin::tasks::{Outcome, StartRequest, State, Task};
+    pub use crate::__wit_provider::aiw::plugin::tasks::{Outcome, State, Task};
     use crate::Error;
 
     /// Returns the tasks that have not been removed, newest first.
@@ -333,11 +334,11 @@ pub mod tasks {
     pub fn wait(id: &str, time: Duration) -> Result<Task, Error> {
         tasks::wait(id, u32::try_from(time.as_secs()).unwrap_or(u32::MAX))
     }
+}
 
-    /// Starts a task. The manifest must ask for it (`"tasks": ["start"]`) and the user must agree.
-    pub fn start(request: &StartRequest) -> Result<Task, Error> {
-        tasks::start(request)
-    }
+/// Starting tasks. An extension that uses this module asks the user to agree to it. A plan can't start tasks.
+pub mod task_starts {
+    pub use crate::__wit_provider::aiw::plugin::task_starts::{StartRequest, start};
 }
 
 /// The time. `SystemTime::now` panics on a target without WASI.
@@ -370,7 +371,7 @@ fn log_panics() {
 macro_rules! export_market_source {
     ($source:ty, manifest = $manifest:literal) => {
         const _: () = {
-            type AiwExported = $crate::__ExportedMarket<$source>;
+            type AiwExported = $crate::__ExportedMarketSource<$source>;
             $crate::__manifest!($manifest);
             #[cfg(target_family = "wasm")]
             $crate::__wit::__export_market_source! { AiwExported with_types_in $crate::__wit }

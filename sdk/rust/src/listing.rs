@@ -65,12 +65,12 @@ impl Listing {
 
     /// Sends one request, and returns what its status says about the key.
     pub fn check(&self) -> Result<Health, Error> {
-        self.judge(http::get_with(&self.request())?)
+        self.judge(http::send(&self.request())?)
     }
 
     /// Requests the models, at most 1000. Leaves out models that the server says can't produce text.
     pub fn models(&self) -> Result<Vec<Model>, Error> {
-        let response = http::get_with(&self.request())?.success()?;
+        let response = http::send(&self.request())?.success()?;
         parse(&response.body).ok_or_else(|| Error::malformed(format!("`{}` is not a list of models", self.place())))
     }
 

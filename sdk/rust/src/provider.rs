@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use crate::__wit_provider::exports::aiw::plugin::adapter::Guest;
+use crate::__wit_provider::exports::aiw::plugin::provider::Guest;
 use crate::{
     Account, BaseUrl, Error, Family, Health, Intent, Listing, Model, Need, Preset, ProviderInfo, Target, log_panics,
 };

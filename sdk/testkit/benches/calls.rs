@@ -16,7 +16,7 @@ fn main() {
         let mut calls: Vec<Duration> = Vec::new();
         for _ in 0..3_000 {
             let start = Instant::now();
-            driver.describe().await.unwrap();
+            driver.market_source().describe().await.unwrap();
             calls.push(start.elapsed());
         }
         calls.sort();
@@ -25,7 +25,7 @@ fn main() {
         let count = 1_000;
         let mut alone: Vec<Duration> = Vec::new();
         for _ in 0..20 {
-            alone.push(driver.time_calls(count).await.unwrap() / count);
+            alone.push(driver.market_source().time_calls(count).await.unwrap() / count);
         }
         alone.sort();
         println!("component call alone\t{:.2}\t5\tµs", alone[alone.len() / 2].as_secs_f64() * 1e6);

@@ -1,10 +1,13 @@
 //! Errors of the testkit.
 
+use std::error::Error;
+use std::fmt::Display;
 use std::path::PathBuf;
 
-use aiw_extensions::ExtensionError;
-use aiw_net::NetError;
-use aiw_wasm::LoadError;
+use aiw_wasm as host;
+
+/// An error of the host, of a type that tests need not know.
+type HostError = Box<dyn Error + Send + Sync>;
 
 /// The reason that a component can't be driven.
 #[derive(Debug, thiserror::Error)]
@@ -27,14 +30,84 @@ pub enum TestkitError {
     },
     /// The file is not a component for this aiw.
     #[error("the component {0}")]
-    Component(#[from] ExtensionError),
-    /// The component can't be loaded.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// The network client or the reader of trees can't start.
-    #[error(transparent)]
-    Net(#[from] NetError),
+    Component(#[source] HostError),
+    /// A task of the test is not one that can be.
+    #[error("a task of the test has a name that is none: {0}")]
+    Task(#[source] HostError),
+    /// The component can't be loaded, or the host can't start.
+    #[error("{0}")]
+    Load(#[source] HostError),
     /// A temporary directory can't be created.
     #[error("no temporary directory can be made: {0}")]
     Temporary(std::io::Error),
+}
+
+/// The reason that a component, or the host for it, gave instead of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The request or the settings must change.
+    Invalid,
+    /// The requested item does not exist.
+    NotFound,
+    /// The far end refuses, or a grant is missing.
+    Denied,
+    /// The far end is down or throttles requests.
+    Unavailable {
+        /// Seconds after which to try again.
+        retry_after: Option<u32>,
+    },
+    /// The far end's answer makes no sense.
+    Malformed,
+}
+
+/// Why a call returned no result.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The component returned an error.
+    #[error("{message}")]
+    Refused {
+        /// Which error of the contract it is.
+        refusal: Refusal,
+        /// The component's message, made printable.
+        message: String,
+    },
+    /// The component is not of the kind that was called.
+    #[error("{message}")]
+    NotOffered {
+        /// The sentence that a user would see.
+        message: String,
+    },
+    /// The component exceeded a limit or failed.
+    #[error("{message}")]
+    Misbehaved {
+        /// The sentence that a user would see.
+        message: String,
+    },
+}
+
+impl CallError {
+    /// The test itself asks for something that can't be.
+    pub(crate) fn invalid<E: Display>(why: E) -> Self {
+        Self::Refused { refusal: Refusal::Invalid, message: why.to_string() }
+    }
+}
+
+impl From<host::CallError> for CallError {
+    fn from(error: host::CallError) -> Self {
+        let message = error.to_string();
+        match error {
+            host::CallError::Refused { refusal, .. } => {
+                let refusal = match refusal {
+                    host::Refusal::Invalid => Refusal::Invalid,
+                    host::Refusal::NotFound => Refusal::NotFound,
+                    host::Refusal::Denied => Refusal::Denied,
+                    host::Refusal::Unavailable { retry_after } => Refusal::Unavailable { retry_after },
+                    host::Refusal::Malformed => Refusal::Malformed,
+                };
+                Self::Refused { refusal, message }
+            }
+            host::CallError::NotOffered { .. } => Self::NotOffered { message },
+            host::CallError::Misbehaved { .. } | host::CallError::Load(_) => Self::Misbehaved { message },
+        }
+    }
 }

@@ -6,19 +6,34 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aiw_core::Secret;
-use aiw_extensions::{About, Grants, inspect};
+use aiw_extensions::{Grants, inspect};
 use aiw_home::Home;
-use aiw_wasm::capabilities::{Capabilities, Http, Nothing, Task};
+use aiw_wasm::host::{Capabilities, Http};
 use aiw_wasm::{CompiledCache, Component, Engine, OnCompile, Origin, Reach};
 
 use crate::played::{Given, Kept, Notes, PlayedHttp, PlayedTasks, PlayedTrees, Standing};
-use crate::{Answer, Answers, Driver, TestkitError, answers};
+use crate::{Answer, Answers, Driver, Task, TestkitError, answers};
+
+/// What a component says about itself, read without running it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// Its id.
+    pub id: String,
+    /// Its version.
+    pub version: String,
+    /// A few words for people.
+    pub label: String,
+    /// The kinds of component that it is: `market-source`, `provider`.
+    pub worlds: Vec<String>,
+    /// What it asks the user to agree to, by kind, as in `extensions.lock`: `{"imports": ["http"], …}`.
+    pub wanted: BTreeMap<String, Vec<String>>,
+}
 
 /// The setup for driving a component. By default, it has all grants that it asks for, a clock stopped at January 1,
 /// 2026, no settings, and a network that doesn't answer.
 pub struct Testkit {
     bytes: Vec<u8>,
-    about: About,
+    about: aiw_extensions::About,
     grants: Grants,
     answers: Answers,
     clock: SystemTime,
@@ -38,7 +53,7 @@ impl Testkit {
     /// Creates the setup from a component's bytes. The component is not compiled or run yet.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, TestkitError> {
         let bytes = bytes.into();
-        let about = inspect(&bytes)?;
+        let about = inspect(&bytes).map_err(|e| TestkitError::Component(e.into()))?;
         Ok(Self {
             grants: Grants::wanted(&about),
             bytes,
@@ -65,8 +80,15 @@ impl Testkit {
     }
 
     /// Returns what the component says about itself.
-    pub fn about(&self) -> &About {
-        &self.about
+    pub fn about(&self) -> About {
+        let manifest = &self.about.manifest;
+        About {
+            id: manifest.id.to_string(),
+            version: manifest.version.clone(),
+            label: manifest.label.clone(),
+            worlds: self.about.worlds.iter().map(|world| world.as_str().to_owned()).collect(),
+            wanted: Grants::wanted(&self.about).to_map(),
+        }
     }
 
     /// Grants everything that the component asks for.
@@ -176,10 +198,10 @@ impl Testkit {
         self
     }
 
-    /// Calls `on_compile` with the component's id each second for as long as it compiles.
+    /// Calls `on_compile` with the component's id, and with how long it has been compiling, each second.
     #[must_use]
-    pub fn on_compile(mut self, on_compile: Arc<OnCompile>) -> Self {
-        self.on_compile = Some(on_compile);
+    pub fn on_compile(mut self, on_compile: impl Fn(&str, Duration) + Send + Sync + 'static) -> Self {
+        self.on_compile = Some(Arc::new(on_compile));
         self
     }
 
@@ -188,13 +210,15 @@ impl Testkit {
         let home = tempfile::Builder::new().prefix("aiw-testkit-").tempdir().map_err(TestkitError::Temporary)?;
         let http = Arc::new(PlayedHttp { answers: self.answers, requests: Notes::default() });
         let asked: Arc<dyn Http> = match self.real_http {
-            true => Arc::new(aiw_net::Client::new()?),
+            true => Arc::new(client()?),
             false => http.clone(),
         };
-        let tasks = Arc::new(PlayedTasks::new(self.tasks, self.clock));
+        let tasks: Result<Vec<_>, _> = self.tasks.into_iter().map(Task::into_host).collect();
+        let tasks = tasks.map_err(|e| TestkitError::Task(e.into()))?;
+        let tasks = Arc::new(PlayedTasks::new(tasks, self.clock));
         let log = Arc::new(Kept::default());
         let trees = PlayedTrees {
-            trees: aiw_net::Trees::new(aiw_net::Client::new()?, home.path().join("git")),
+            trees: aiw_net::Trees::new(client()?, home.path().join("git")),
             repositories: self.repositories,
             real_git: self.real_git,
         };
@@ -205,12 +229,11 @@ impl Testkit {
             log: log.clone(),
             settings: Arc::new(Given(self.settings)),
             tasks: tasks.clone(),
-            embeddings: Arc::new(Nothing),
-            vectors: Arc::new(Nothing),
-            mcp: Arc::new(Nothing),
-            home: Home::at(home.path()),
+            task_starts: tasks.clone(),
+            cache: Arc::new(Home::at(home.path())),
+            ..Capabilities::nothing()
         };
-        let mut engine = Engine::new(self.cache)?;
+        let mut engine = Engine::new(self.cache).map_err(|e| TestkitError::Load(e.into()))?;
         if let Some(program) = self.compiler {
             engine = engine.compile_with(program);
         }
@@ -218,7 +241,12 @@ impl Testkit {
             engine = engine.on_compile(on_compile);
         }
         let component =
-            Component::load(&engine, &self.bytes, &self.about, self.grants, capabilities, Origin::Foreign).await?;
+            Component::load(&engine, &self.bytes, &self.about, self.grants, capabilities, Origin::Foreign).await;
+        let component = component.map_err(|e| TestkitError::Load(e.into()))?;
         Ok(Driver { component, reach: self.reach, secrets: self.secrets, http, tasks, log, _home: home })
     }
+}
+
+fn client() -> Result<aiw_net::Client, TestkitError> {
+    aiw_net::Client::new().map_err(|e| TestkitError::Load(e.into()))
 }

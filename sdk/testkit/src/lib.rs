@@ -12,8 +12,9 @@
 //!     .answer("https://notes.example/writing.json", Answer::ok(r#"{"name": "writing", "plugins": []}"#))
 //!     .load()
 //!     .await?;
-//! let at = notes.claim("notes:writing").await?.ok_or("not claimed")?;
-//! let snapshot = notes.fetch_marketplace(&at).await?;
+//! let source = notes.market_source();
+//! let at = source.claim("notes:writing").await?.ok_or("not claimed")?;
+//! let snapshot = source.fetch_marketplace(&at).await?;
 //! assert!(snapshot.document.starts_with(b"{"));
 //! assert_eq!(notes.requests(), ["https://notes.example/writing.json"]);
 //! # Ok(())
@@ -24,18 +25,19 @@ mod answers;
 mod driver;
 mod error;
 mod kit;
+pub mod market_source;
 mod played;
+pub mod provider;
+mod tasks;
+mod words;
 
-pub use aiw_core::{ProcessOutcome as TaskOutcome, ProcessState as TaskState};
-pub use aiw_extensions::{About, Grants};
-pub use aiw_wasm::capabilities::{Level, StartTask, Task};
-pub use aiw_wasm::market::{
-    EntryRef, EntrySource, Field, Manifests, ReferenceForm, Registration, Snapshot, SourceInfo,
-};
-pub use aiw_wasm::provider;
-pub use aiw_wasm::{CallError, Refusal};
 pub use answers::{Answer, Answers};
 pub use driver::Driver;
-pub use error::TestkitError;
-pub use kit::Testkit;
-pub use played::{Asked, LogLine};
+pub use error::{CallError, Refusal, TestkitError};
+pub use kit::{About, Testkit};
+pub use market_source::{
+    EntryRef, EntrySource, Field, Files, Manifests, MarketSource, ReferenceForm, Registration, Snapshot, SourceInfo,
+};
+pub use played::{Asked, LogLevel, LogLine};
+pub use provider::Provider;
+pub use tasks::{Cli, StartTask, Task, TaskOutcome, TaskState};

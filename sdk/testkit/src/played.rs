@@ -7,12 +7,15 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aiw_core::{ProcessId as TaskId, ProcessState as TaskState};
-use aiw_net::{Hosts, NetError, Policy, Request, Response, Tree, host_and_port};
-use aiw_wasm::Refusal;
-use aiw_wasm::capabilities::{Clock, Http, Level, Log, Origin, Refused, SettingsSource, StartTask, Task, Tasks, Trees};
+use aiw_net::{Denier, Hosts, Method, NetError, Policy, Request, Response, Tree, host_and_port};
+use aiw_wasm::host::{
+    Clock, Http, Log, LogLevel as HostLevel, SettingsSource, StartTask, Task, TaskStarts, Tasks, TreeOrigin, Trees,
+};
+use aiw_wasm::{Refusal, Refused};
 use async_trait::async_trait;
 
 use crate::Answers;
+use crate::words::{Word, words};
 
 /// A list that is written while the component runs and read by the test.
 pub(crate) struct Notes<T>(Mutex<Vec<T>>);
@@ -36,10 +39,14 @@ impl<T: Clone> Notes<T> {
 /// A request that the server would have received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
+    /// Whether it is a `POST`.
+    pub post: bool,
     /// The URL.
     pub url: String,
     /// The headers, with the secrets filled in.
     pub headers: BTreeMap<String, String>,
+    /// The body; empty for a `GET`.
+    pub body: Vec<u8>,
 }
 
 /// Recorded answers, and the requests so far.
@@ -50,12 +57,13 @@ pub(crate) struct PlayedHttp {
 
 #[async_trait]
 impl Http for PlayedHttp {
-    async fn get(&self, policy: &Policy, request: &Request) -> Result<Response, NetError> {
+    async fn fetch(&self, policy: &Policy, request: &Request) -> Result<Response, NetError> {
         let url = &request.url;
         admit(policy, url)?;
         let secrets = request.secrets.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
         let headers = request.headers.iter().cloned().chain(secrets).collect();
-        self.requests.add(Asked { url: url.clone(), headers });
+        let post = request.method == Method::Post;
+        self.requests.add(Asked { post, url: url.clone(), headers, body: request.body.clone() });
         let Some(answer) = self.answers.get(url) else {
             return Err(NetError::Unavailable {
                 message: format!("no recorded answer for `{url}`"),
@@ -85,16 +93,15 @@ fn admit(policy: &Policy, url: &str) -> Result<(), NetError> {
     if policy.granted.contains(&(host.clone(), port)) {
         return Ok(());
     }
+    let denied = |message| Err(NetError::Denied { by: Denier::Other, message });
     let named = match &policy.hosts {
         Hosts::Any => true,
         Hosts::Only(patterns) => patterns.iter().any(|pattern| pattern.matches(&host, port, default_port)),
     };
     match (named, default_port) {
         (true, 443) => Ok(()),
-        (true, _) => {
-            Err(NetError::Denied { message: format!("`{url}` is not encrypted, and `{host}:{port}` is not granted") })
-        }
-        (false, _) => Err(NetError::Denied { message: format!("host `{host}:{port}` is not among the allowed ones") }),
+        (true, _) => denied(format!("`{url}` is not encrypted, and `{host}:{port}` is not granted")),
+        (false, _) => denied(format!("host `{host}:{port}` is not among the allowed ones")),
     }
 }
 
@@ -118,9 +125,9 @@ impl PlayedTrees {
 
 #[async_trait]
 impl Trees for PlayedTrees {
-    async fn open(&self, policy: &Policy, origin: &Origin) -> Result<Tree, NetError> {
+    async fn open(&self, policy: &Policy, origin: &TreeOrigin) -> Result<Tree, NetError> {
         match origin {
-            Origin::Git(git) => match self.repositories.get(&git.url) {
+            TreeOrigin::Git(git) => match self.repositories.get(&git.url) {
                 Some(directory) => self.stand_in(directory, git.path.as_ref()).await,
                 None if self.real_git => self.trees.open(policy, origin).await,
                 None => {
@@ -128,7 +135,7 @@ impl Trees for PlayedTrees {
                     Err(NetError::Unavailable { message, retry_after: None, source: None })
                 }
             },
-            Origin::Directory(_) => self.trees.open(policy, origin).await,
+            TreeOrigin::Directory(_) => self.trees.open(policy, origin).await,
         }
     }
 }
@@ -142,18 +149,32 @@ impl Clock for Standing {
     }
 }
 
+words! {
+    /// The severity of a log line.
+    LogLevel = HostLevel {
+        /// Details for the component's author.
+        Debug,
+        /// Information for anyone who reads the log.
+        Info,
+        /// Something is wrong.
+        Warn,
+        /// Something failed.
+        Error,
+    }
+}
+
 /// A line that the component logged, as the host passed it on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
     /// Its level.
-    pub level: Level,
+    pub level: LogLevel,
     /// The text.
     pub line: String,
 }
 
 impl fmt::Display for LogLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.level.as_str(), self.line)
+        write!(f, "{}: {}", self.level.into_host().as_str(), self.line)
     }
 }
 
@@ -162,8 +183,8 @@ impl fmt::Display for LogLine {
 pub(crate) struct Kept(pub(crate) Notes<LogLine>);
 
 impl Log for Kept {
-    fn write(&self, _component: &str, level: Level, line: &str) {
-        self.0.add(LogLine { level, line: line.to_owned() });
+    fn write(&self, _component: &str, level: HostLevel, line: &str) {
+        self.0.add(LogLine { level: LogLevel::of(level), line: line.to_owned() });
     }
 }
 
@@ -207,8 +228,11 @@ impl Tasks for PlayedTasks {
     async fn wait(&self, id: TaskId, _time: Duration) -> Result<Task, Refused> {
         self.get(id).await
     }
+}
 
-    async fn start(&self, request: &StartTask) -> Result<Task, Refused> {
+#[async_trait]
+impl TaskStarts for PlayedTasks {
+    async fn start(&self, request: &StartTask) -> Result<TaskId, Refused> {
         self.started.add(request.clone());
         let number = self.started.all().len() as u64;
         let task = Task {
@@ -223,7 +247,7 @@ impl Tasks for PlayedTasks {
             started: self.now,
             ended: None,
         };
-        self.all().insert(0, task.clone());
-        Ok(task)
+        self.all().insert(0, task);
+        Ok(TaskId::from_number(number))
     }
 }

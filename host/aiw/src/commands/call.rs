@@ -4,13 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aiw_app::extensions::compiled_code;
-use aiw_core::{Api, CliKind, ErrorKind, Family, one_line};
+use aiw_core::{CliKind, ErrorKind, one_line};
 use aiw_extensions::World;
 use aiw_home::Home;
-use aiw_testkit::provider::{
-    Account, Auth, Header, Intent, Model, Need, Preset, ProviderInfo, Target, Value as HeaderValue,
-};
-use aiw_testkit::{Driver, Registration, SourceInfo, Testkit, TestkitError};
+use aiw_testkit::provider::{Account, Api, Family, Need, Target};
+use aiw_testkit::{CallError, Cli, Driver, Refusal, Testkit, TestkitError};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::cli::{CallArgs, Function};
@@ -24,13 +23,25 @@ impl From<TestkitError> for Failure {
     }
 }
 
+impl From<CallError> for Failure {
+    fn from(e: CallError) -> Self {
+        let kind = match e {
+            CallError::Refused { refusal: Refusal::Unavailable { .. }, .. } => ErrorKind::Unavailable,
+            CallError::Refused { .. } | CallError::NotOffered { .. } => ErrorKind::User,
+            CallError::Misbehaved { .. } => ErrorKind::Internal,
+        };
+        Self::new(kind, e.to_string())
+    }
+}
+
 /// The usual secret.
 const TOKEN: &str = "token";
 
 pub async fn run(mut args: CallArgs, output: &Output) -> Result<(), Failure> {
-    let mut kit = Testkit::read(&args.file)?
-        .compile_with(own_executable()?)
-        .on_compile(aiw_app::compile_progress(output.observer()));
+    let mut kit = Testkit::read(&args.file)?.compile_with(own_executable()?).on_compile({
+        let progress = aiw_app::compile_progress(output.observer());
+        move |id, time| progress(id, time)
+    });
     // An author calls the same file many times, and then adds it.
     if let Some(dir) = Home::find().ok().and_then(|home| compiled_code(&home)) {
         kit = kit.compiled_cache(dir);
@@ -45,7 +56,7 @@ pub async fn run(mut args: CallArgs, output: &Output) -> Result<(), Failure> {
     for name in args.secret.iter().map(String::as_str).chain([TOKEN]) {
         kit = kit.secret(name, format!("recorded-{name}"));
     }
-    let worlds = kit.about().worlds.clone();
+    let worlds = kit.about().worlds;
     let driver = kit.load().await?;
     let result = call(&driver, &worlds, &args).await;
     for line in driver.log() {
@@ -57,29 +68,30 @@ pub async fn run(mut args: CallArgs, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn call(driver: &Driver, worlds: &[World], args: &CallArgs) -> Result<Value, Failure> {
+async fn call(driver: &Driver, worlds: &[String], args: &CallArgs) -> Result<Value, Failure> {
+    let (source, provider) = (driver.market_source(), driver.provider());
     let reference = args.reference.as_deref();
     let needed =
         || reference.ok_or_else(|| Failure::new(ErrorKind::Usage, "the reference of a marketplace is missing"));
     match args.function {
         Function::Describe => {
             let mut said = Map::new();
-            for world in worlds {
+            for world in World::ALL.into_iter().filter(|world| worlds.iter().any(|name| name == world.as_str())) {
                 let of_world = match world {
-                    World::MarketSource => source(&driver.describe().await?),
-                    World::Provider => provider(&driver.provider_info().await?),
+                    World::MarketSource => object(&source.describe().await?),
+                    World::Provider => object(&provider.describe().await?),
                 };
                 said.extend(of_world);
             }
             Ok(said.into())
         }
-        Function::Claim => Ok(json!({ "claim": driver.claim(needed()?).await?.as_ref().map(registration) })),
+        Function::Claim => Ok(json!({ "claim": source.claim(needed()?).await? })),
         Function::FetchMarketplace => {
             let reference = needed()?;
-            let at = driver.claim(reference).await?;
+            let at = source.claim(reference).await?;
             let at = at
                 .ok_or_else(|| Failure::user(format!("the component does not claim `{}`", one_line(reference, 200))))?;
-            let snapshot = driver.fetch_marketplace(&at).await?;
+            let snapshot = source.fetch_marketplace(&at).await?;
             let document = match serde_json::from_slice(&snapshot.document) {
                 Ok(document) => document,
                 Err(_) => Value::String(String::from_utf8_lossy(&snapshot.document).into_owned()),
@@ -88,23 +100,16 @@ async fn call(driver: &Driver, worlds: &[World], args: &CallArgs) -> Result<Valu
         }
         Function::Plan => {
             let account = account(driver, args).await?;
-            Ok(json!({ "intent": intent(&driver.plan(&account, &target(&account, args)).await?) }))
+            Ok(json!({ "intent": provider.plan(&account, &target(&account, args)).await? }))
         }
-        Function::Check => {
-            let health = driver.check_provider(&account(driver, args).await?).await?;
-            Ok(json!({"key": health.key, "message": health.message}))
-        }
-        Function::Models => {
-            let models = driver.provider_models(&account(driver, args).await?).await?;
-            let model = |model: &Model| json!({"id": model.id, "label": model.label});
-            Ok(json!({ "models": models.iter().map(model).collect::<Vec<_>>() }))
-        }
+        Function::Check => Ok(json!(provider.check(&account(driver, args).await?).await?)),
+        Function::Models => Ok(json!({ "models": provider.models(&account(driver, args).await?).await? })),
     }
 }
 
 /// The account of somebody who added a provider from a preset and gave a token.
 async fn account(driver: &Driver, args: &CallArgs) -> Result<Account, Failure> {
-    let presets = driver.provider_info().await?.presets;
+    let presets = driver.provider().describe().await?.presets;
     let known = || presets.iter().map(|preset| format!("`{}`", preset.id)).collect::<Vec<_>>().join(", ");
     let preset = match &args.reference {
         Some(id) => presets.iter().find(|preset| preset.id == *id).ok_or_else(|| {
@@ -113,7 +118,7 @@ async fn account(driver: &Driver, args: &CallArgs) -> Result<Account, Failure> {
         })?,
         None => presets.first().ok_or_else(|| Failure::user("the component has no preset"))?,
     };
-    let given: BTreeMap<Family, String> = args.base_url.iter().cloned().collect();
+    let given: BTreeMap<Family, String> = args.base_url.iter().map(|(of, url)| (family(*of), url.clone())).collect();
     let own = preset.base_urls.iter().filter_map(|(family, url)| Some((*family, url.clone()?)));
     let secrets: BTreeSet<String> = match preset.token {
         _ if !args.secret.is_empty() => args.secret.iter().cloned().collect(),
@@ -121,9 +126,9 @@ async fn account(driver: &Driver, args: &CallArgs) -> Result<Account, Failure> {
         _ => BTreeSet::from([TOKEN.to_owned()]),
     };
     Ok(Account {
-        name: "mine".parse()?,
+        name: "mine".to_owned(),
         preset: preset.id.clone(),
-        granted: given.keys().copied().collect(),
+        typed: given.keys().copied().collect(),
         base_urls: own.chain(given).collect(),
         model: preset.model.clone(),
         secrets,
@@ -131,67 +136,41 @@ async fn account(driver: &Driver, args: &CallArgs) -> Result<Account, Failure> {
 }
 
 fn target(account: &Account, args: &CallArgs) -> Target {
-    let fits = |cli: &CliKind| aiw_launch::speaks(*cli).iter().any(|api| account.base_urls.contains_key(&api.family()));
+    let fits = |cli: &CliKind| {
+        aiw_launch::speaks(*cli).iter().any(|api| account.base_urls.contains_key(&family(api.family())))
+    };
     let cli = args.cli.or_else(|| CliKind::ALL.into_iter().find(fits)).unwrap_or(CliKind::Claude);
-    Target { cli, version: None, speaks: aiw_launch::speaks(cli).to_vec(), model: args.model.clone() }
+    let speaks = aiw_launch::speaks(cli).iter().map(api).collect();
+    let cli = match cli {
+        CliKind::Claude => Cli::Claude,
+        CliKind::Codex => Cli::Codex,
+        CliKind::Gemini => Cli::Gemini,
+    };
+    Target { cli, version: None, speaks, model: args.model.clone() }
 }
 
-fn object(value: Value) -> Map<String, Value> {
-    match value {
+fn object(value: &impl Serialize) -> Map<String, Value> {
+    match json!(value) {
         Value::Object(object) => object,
         _ => Map::new(),
     }
 }
 
-fn source(info: &SourceInfo) -> Map<String, Value> {
-    let forms: Vec<Value> = info.references.iter().map(|r| json!({"form": r.form, "example": r.example})).collect();
-    object(json!({"label": info.label, "references": forms, "entry_forms": info.entry_forms}))
+/// The families and APIs by the testkit's names.
+fn family(family: aiw_core::Family) -> Family {
+    match family {
+        aiw_core::Family::Anthropic => Family::Anthropic,
+        aiw_core::Family::Openai => Family::Openai,
+        aiw_core::Family::Gemini => Family::Gemini,
+    }
 }
 
-fn provider(info: &ProviderInfo) -> Map<String, Value> {
-    let preset = |preset: &Preset| {
-        let urls: Map<String, Value> =
-            preset.base_urls.iter().map(|(family, url)| (family.to_string(), json!(url))).collect();
-        json!({"id": preset.id, "label": preset.label, "base_urls": urls, "token": preset.token,
-            "token_page": preset.token_page, "model": preset.model})
-    };
-    object(json!({"label": info.label, "presets": info.presets.iter().map(preset).collect::<Vec<_>>()}))
-}
-
-/// An intent as JSON; a secret is a name.
-fn intent(intent: &Intent) -> Value {
-    let api = match intent.api {
-        Api::Messages => "messages",
-        Api::Responses => "responses",
-        Api::ChatCompletions => "chat-completions",
-        Api::GenerateContent => "generate-content",
-    };
-    let auth = match &intent.auth {
-        Auth::None => json!({"kind": "none"}),
-        Auth::Bearer(secret) => json!({"kind": "bearer", "secret": secret}),
-        Auth::ApiKey(secret) => json!({"kind": "api-key", "secret": secret}),
-        Auth::Header { header, secret } => json!({"kind": "header", "header": header.to_string(), "secret": secret}),
-    };
-    let header = |header: &Header| match &header.value {
-        HeaderValue::Literal(text) => json!({"name": header.name.to_string(), "value": text}),
-        HeaderValue::Secret { name, prefix } => {
-            json!({"name": header.name.to_string(), "secret": name, "prefix": prefix})
-        }
-    };
-    let (models, tuning) = (&intent.models, &intent.tuning);
-    json!({
-        "api": api,
-        "auth": auth,
-        "headers": intent.headers.iter().map(header).collect::<Vec<_>>(),
-        "models": {"main": models.main, "large": models.large, "medium": models.medium, "small": models.small},
-        "tuning": {"context_tokens": tuning.context_tokens, "output_tokens": tuning.output_tokens,
-            "timeout_seconds": tuning.timeout_seconds, "no_betas": tuning.no_betas,
-            "no_prompt_caching": tuning.no_prompt_caching, "no_tool_search": tuning.no_tool_search},
-        "tag": intent.tag,
-        "notes": intent.notes,
-    })
-}
-
-fn registration(at: &Registration) -> Value {
-    json!({"kind": at.kind, "location": at.location, "ref": at.reference})
+/// See [`family`].
+fn api(api: &aiw_core::Api) -> Api {
+    match api {
+        aiw_core::Api::Messages => Api::Messages,
+        aiw_core::Api::Responses => Api::Responses,
+        aiw_core::Api::ChatCompletions => Api::ChatCompletions,
+        aiw_core::Api::GenerateContent => Api::GenerateContent,
+    }
 }

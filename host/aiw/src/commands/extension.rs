@@ -212,14 +212,14 @@ async fn offers(client: &ClientSession, known: &Known, details: &mut ExtensionDe
     for world in known.about.iter().flat_map(|about| &about.worlds) {
         match world {
             World::MarketSource => {
-                let info = component.describe().await?;
+                let info = component.market_source()?.describe().await?;
                 let forms = info.references.iter();
                 details.references =
                     forms.map(|r| Reference { form: word(&r.form), example: word(&r.example) }).collect();
                 details.entry_forms = info.entry_forms.iter().map(|form| word(form)).collect();
             }
             World::Provider => {
-                let info = component.provider_info().await?;
+                let info = component.provider()?.describe().await?;
                 details.presets = info.presets.iter().map(|preset| word(&preset.id)).collect();
             }
         }
@@ -351,8 +351,8 @@ async fn verify(client: &ClientSession, id: Option<&str>, output: &Output) -> Re
 async fn describes_itself(component: &Component, known: &Known) -> Result<(), CallError> {
     for world in known.about.iter().flat_map(|about| &about.worlds) {
         match world {
-            World::MarketSource => drop(component.describe().await?),
-            World::Provider => drop(component.provider_info().await?),
+            World::MarketSource => drop(component.market_source()?.describe().await?),
+            World::Provider => drop(component.provider()?.describe().await?),
         }
     }
     Ok(())

@@ -86,7 +86,7 @@ const CONTRACT: (&str, &str) = ("../../wit/aiw-plugin-0.1", "wit");
 /// Of the contract; as they are.
 const WIT: [(&str, &str); 4] = files![
     "wit/host.wit" <- "wit/aiw-plugin-0.1/host.wit",
-    "wit/market.wit" <- "wit/aiw-plugin-0.1/market.wit",
+    "wit/market-source.wit" <- "wit/aiw-plugin-0.1/market-source.wit",
     "wit/provider.wit" <- "wit/aiw-plugin-0.1/provider.wit",
     "wit/types.wit" <- "wit/aiw-plugin-0.1/types.wit",
 ];
@@ -100,7 +100,7 @@ const SDK: [(&str, &str); 11] = files![
     "sdk/src/http.rs" <- "sdk/rust/src/http.rs",
     "sdk/src/lib.rs" <- "sdk/rust/src/lib.rs",
     "sdk/src/listing.rs" <- "sdk/rust/src/listing.rs",
-    "sdk/src/market.rs" <- "sdk/rust/src/market.rs",
+    "sdk/src/market_source.rs" <- "sdk/rust/src/market_source.rs",
     "sdk/src/provider.rs" <- "sdk/rust/src/provider.rs",
     "sdk/src/trees.rs" <- "sdk/rust/src/trees.rs",
     "sdk/src/value.rs" <- "sdk/rust/src/value.rs",
@@ -155,7 +155,7 @@ pub fn run(name: &ExtensionId, kind: Kind, lang: Lang, output: &Output) -> Resul
         let text = text.replace("{{name}}", name.as_str()).replace("{{snake}}", &snake).replace("{{Type}}", &type_name);
         let text = text.replace("acme-index-js", name.as_str()).replace(CONTRACT.0, CONTRACT.1);
         // What the example says of its world.
-        text.replace("worldName: \"market-source\"", &format!("worldName: \"{}\"", world.as_str()))
+        text.replace("\"market-source-extension\"", &format!("\"{}-extension\"", world.as_str()))
     };
     // Beside its place first: a directory that is there is a whole one.
     let io = |e: std::io::Error| Failure::new(aiw_core::ErrorKind::Unavailable, format!("cannot write `{name}`: {e}"));

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use aiw_home::Home;
-use aiw_wasm::capabilities::{Level, Log};
+use aiw_wasm::host::{Log, LogLevel};
 
 /// Enough for weeks of honest components; a flooding one replaces its own noise.
 const ROTATE_AT: u64 = 1 << 20;
@@ -23,7 +23,7 @@ impl FileLog {
 }
 
 impl Log for FileLog {
-    fn write(&self, component: &str, level: Level, line: &str) {
+    fn write(&self, component: &str, level: LogLevel, line: &str) {
         if let Some(dir) = self.path.parent()
             && self.home.make_dir(dir).is_err()
         {

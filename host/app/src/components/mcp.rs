@@ -5,8 +5,8 @@ use std::sync::{Arc, Weak};
 use aiw_core::one_line;
 use aiw_mcp::value_of;
 use aiw_routing::{Definition, Pool, PoolError};
-use aiw_wasm::Refusal;
-use aiw_wasm::capabilities::{Mcp, McpResult, McpTool, Refused};
+use aiw_wasm::host::{Mcp, McpResult, McpTool};
+use aiw_wasm::{Refusal, Refused};
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aiw_home::{Home, blocking};
 use aiw_vectors::{Embedder, Entry, FileVectors, ModelError, Models, StoreError, VectorStore, remove_collection};
-use aiw_wasm::Refusal;
-use aiw_wasm::capabilities::{Collection, Embeddings, Refused, Vectors};
+use aiw_wasm::host::{Collection, Embeddings, Vectors};
+use aiw_wasm::{Refusal, Refused};
 use async_trait::async_trait;
 
 use super::refusal::{refused, unavailable};

@@ -1,8 +1,7 @@
 //! What components are told when something can't be done.
 
 use aiw_core::one_line;
-use aiw_wasm::Refusal;
-use aiw_wasm::capabilities::Refused;
+use aiw_wasm::{Refusal, Refused};
 
 pub(super) fn refused(refusal: Refusal, message: impl Into<String>) -> Refused {
     Refused { refusal, message: message.into() }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aiw_home::Home;
 use aiw_net::{Client, Trees};
-use aiw_wasm::capabilities::{Capabilities, Mcp, SettingsSource, SystemClock, Tasks};
+use aiw_wasm::host::{Capabilities, Mcp, SettingsSource, SystemClock, TaskStarts, Tasks};
 
 use super::log::FileLog;
 use super::meaning::{ComponentModel, ComponentVectors};
@@ -25,18 +25,19 @@ impl SharedByComponents {
     }
 
     /// Returns this with what one client may reach.
-    pub(crate) fn reaching(&self, tasks: Arc<dyn Tasks>, mcp: Arc<dyn Mcp>) -> Capabilities {
+    pub(crate) fn reaching<T: Tasks + TaskStarts + 'static>(&self, tasks: Arc<T>, mcp: Arc<dyn Mcp>) -> Capabilities {
         Capabilities {
             http: Arc::new(self.client.clone()),
             trees: Arc::new(self.trees.clone()),
             clock: Arc::new(SystemClock),
             log: Arc::new(FileLog::new(&self.home)),
             settings: Arc::new(HomeSettings(self.home.clone())),
-            tasks,
+            tasks: tasks.clone(),
+            task_starts: tasks,
             embeddings: self.model.clone(),
             vectors: self.vectors.clone(),
             mcp,
-            home: self.home.clone(),
+            cache: Arc::new(self.home.clone()),
         }
     }
 }

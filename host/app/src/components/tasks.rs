@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 use aiw_core::{ErrorKind, ProcessId, one_line};
 use aiw_launch::RunRequest;
 use aiw_tasks::{Tasks as Table, WaitMode};
-use aiw_wasm::Refusal;
-use aiw_wasm::capabilities::{Refused, StartTask, Task, Tasks};
+use aiw_wasm::host::{StartTask, Task, TaskStarts, Tasks};
+use aiw_wasm::{Refusal, Refused};
 use async_trait::async_trait;
 use tokio::runtime::Handle;
 
@@ -74,8 +74,11 @@ impl Tasks for SessionTasks {
         };
         self.with(wait).await.map(convert)
     }
+}
 
-    async fn start(&self, request: &StartTask) -> Result<Task, Refused> {
+#[async_trait]
+impl TaskStarts for SessionTasks {
+    async fn start(&self, request: &StartTask) -> Result<ProcessId, Refused> {
         let client = self.client()?;
         let cwd = match &request.cwd {
             Some(cwd) if !cwd.is_dir() => {
@@ -94,7 +97,7 @@ impl Tasks for SessionTasks {
         };
         let runtime = Handle::current();
         let started = tokio::task::spawn_blocking(move || client.start(request, &runtime));
-        started.await.map_err(|e| unavailable(&e))?.map(convert).map_err(|e| not_started(&e))
+        started.await.map_err(|e| unavailable(&e))?.map(|task| task.id).map_err(|e| not_started(&e))
     }
 }
 

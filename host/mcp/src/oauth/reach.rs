@@ -108,7 +108,7 @@ impl Reach {
     pub(super) async fn ask(&self, what: &'static str, url: &Url, request: Request) -> Result<Response, OAuthError> {
         let policy = self.policy(what, url)?;
         let request = Request { url: url.to_string(), limit: MAX_ANSWER, ..request };
-        match tokio::time::timeout(PATIENCE, self.client.get(&policy, &request)).await {
+        match tokio::time::timeout(PATIENCE, self.client.fetch(&policy, &request)).await {
             Ok(Ok(response)) => {
                 // The same host and port, in another scheme.
                 let origin = Url::parse(&response.url).map(|answered| answered.origin());

@@ -145,7 +145,7 @@ impl Exchange {
         let session = &self.session;
         session.wait(session.client.send(
             &session.policy,
-            Outgoing { method, url, headers, secrets: HeaderMap::new(), body },
+            Outgoing { method, url, headers, secrets: HeaderMap::new(), body, see_other: false },
             session.deadline,
             session.client.limits().idle,
         ))

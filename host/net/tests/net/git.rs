@@ -157,7 +157,7 @@ fn child_with_a_repository_of_another() {
         return;
     }
     match opened {
-        Err(NetError::Denied { message }) => assert_eq!(
+        Err(NetError::Denied { message, .. }) => assert_eq!(
             message,
             format!(
                 "the git repository at `{path}` belongs to another user, and git's `safe.directory` does not list it"
@@ -519,7 +519,7 @@ fn child_with_a_credential_helper() {
     let opened = run(trees.open_git(&policy, &GitOrigin::new(variable("T_URL"))));
     match variable("T_COMMIT").as_str() {
         "" => match opened {
-            Err(NetError::Denied { message }) => {
+            Err(NetError::Denied { message, .. }) => {
                 assert!(message.contains("rejects the credentials"), "{message}")
             }
             other => panic!("{:?}", other.err()),

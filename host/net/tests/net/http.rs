@@ -5,17 +5,17 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aiw_core::Secret;
-use aiw_net::{Client, HostPattern, Hosts, NetError, Policy, Request, Response};
+use aiw_net::{Client, Denier, HostPattern, Hosts, Method, NetError, Policy, Request, Response};
 
 use crate::world::{Server, in_child, reply, run, short, variable};
 
 fn get(policy: &Policy, request: &Request) -> Result<Response, NetError> {
-    run(Client::with_limits(short()).unwrap().get(policy, request))
+    run(Client::with_limits(short()).unwrap().fetch(policy, request))
 }
 
 fn denied(result: Result<Response, NetError>) -> String {
     match result {
-        Err(NetError::Denied { message }) => message,
+        Err(NetError::Denied { message, .. }) => message,
         other => panic!("not denied: {other:?}"),
     }
 }
@@ -42,6 +42,8 @@ fn only_what_is_public_or_granted_is_asked() {
         let message = ask(&all, format!("https://{host}:{port}/"));
         assert!(message.contains("is not a public address"), "{message}");
     }
+    let error = get(&all, &Request::new(format!("https://127.0.0.1:{port}/"))).unwrap_err();
+    assert!(matches!(error, NetError::Denied { by: Denier::NotPublic, .. }), "{error}");
     let message = ask(&all, format!("https://localhost:{port}/"));
     assert!(message.starts_with("`localhost` resolves to `"), "{message}");
     let message = ask(&all, format!("http://example.com:{port}/"));
@@ -93,6 +95,57 @@ fn a_redirect_is_checked_as_the_first_address_was() {
     let error = get(&policy, &Request::new(server.url("/file:///etc/passwd"))).unwrap_err();
     assert!(matches!(error, NetError::Invalid { .. }), "{error}");
     assert_eq!(inner.requests(), 0);
+}
+
+/// A `POST` with a key, a type and a body.
+fn post(url: String) -> Request {
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    Request {
+        method: Method::Post,
+        headers: vec![header("content-type", "text/plain"), header("accept", "text/html"), header("x-key", "hunter2")],
+        secrets: vec![("authorization".to_owned(), Secret::new("hunter2"))],
+        body: b"hunter2".to_vec(),
+        see_other: true,
+        ..Request::new(url)
+    }
+}
+
+#[test]
+fn a_post_is_sent_once_and_a_303_goes_on_without_its_body() {
+    let other = Server::start(|_, stream| reply(stream, "200 OK", &[], b"there"));
+    let away = other.url("/x");
+    let server = Server::start(move |request, stream| match request.target.as_str() {
+        "/away" => reply(stream, "303 See Other", &[("Location", &away)], b""),
+        "/see" => reply(stream, "303 See Other", &[("Location", "/then")], b""),
+        "/then" => reply(stream, "200 OK", &[], b"seen"),
+        status => reply(stream, &format!("{} Moved", &status[1..]), &[("Location", "/then")], b"not followed"),
+    });
+    let mut policy = server.granted();
+    policy.grant_url(&other.url("/"));
+    let seen = || server.seen.lock().unwrap().drain(..).collect::<Vec<_>>();
+
+    let response = get(&policy, &post(server.url("/see"))).unwrap();
+    assert_eq!((response.body.as_slice(), response.url), (b"seen".as_slice(), server.url("/then")));
+    let [first, then] = &seen()[..] else { panic!("two requests") };
+    assert_eq!((first.method.as_str(), first.body.as_slice()), ("POST", b"hunter2".as_slice()));
+    assert_eq!((then.method.as_str(), then.body.as_slice()), ("GET", b"".as_slice()));
+    assert!(!then.headers.contains_key("content-type") && !then.headers.contains_key("content-length"));
+    assert_eq!((then.headers["accept"].as_str(), then.headers["authorization"].as_str()), ("text/html", "hunter2"));
+
+    // Another origin gets a GET without anything that could be a key.
+    assert_eq!(get(&policy, &post(server.url("/away"))).unwrap().body, b"there");
+    let there = other.seen.lock().unwrap().drain(..).collect::<Vec<_>>();
+    assert_eq!((there.len(), there[0].method.as_str()), (1, "GET"));
+    assert!(!format!("{:?}", there[0]).contains("hunter2"), "{:?}", there[0]);
+    seen();
+
+    for status in [301, 302, 307, 308] {
+        let response = get(&policy, &post(server.url(&format!("/{status}")))).unwrap();
+        assert_eq!((response.status, response.body.as_slice()), (status, b"not followed".as_slice()));
+        assert_eq!(seen().len(), 1, "{status}");
+    }
+    let plain = Request { see_other: false, ..post(server.url("/see")) };
+    assert_eq!(get(&policy, &plain).unwrap().status, 303);
 }
 
 #[test]
@@ -195,7 +248,7 @@ fn an_endless_body_ends_at_the_limit() {
     request.limit = 100_000;
     assert!(matches!(get(&server.granted(), &request), Err(NetError::TooLarge { .. })));
     request.limit = u64::MAX;
-    let error = run(Client::new().unwrap().get(&server.granted(), &request)).unwrap_err();
+    let error = run(Client::new().unwrap().fetch(&server.granted(), &request)).unwrap_err();
     assert!(matches!(error, NetError::TooLarge { .. }), "{error}");
 }
 
@@ -205,7 +258,7 @@ fn a_body_as_long_as_a_component_is_read_by_who_asks_for_it() {
     let mut request = Request::new(server.url("/"));
     assert!(matches!(get(&server.granted(), &request), Err(NetError::TooLarge { .. })));
     request.limit = 32 << 20;
-    let answer = run(Client::new().unwrap().get(&server.granted(), &request)).unwrap();
+    let answer = run(Client::new().unwrap().fetch(&server.granted(), &request)).unwrap();
     assert_eq!(answer.body.len(), 12 << 20);
 }
 
@@ -235,7 +288,7 @@ fn a_small_body_that_unpacks_to_a_large_one_ends_at_the_limit() {
     let server = Server::start(move |_, stream| reply(stream, "200 OK", &[("Content-Encoding", "gzip")], &bomb));
     let mut request = Request::new(server.url("/"));
     request.limit = 1 << 20;
-    let error = run(Client::new().unwrap().get(&server.granted(), &request)).unwrap_err();
+    let error = run(Client::new().unwrap().fetch(&server.granted(), &request)).unwrap_err();
     assert!(matches!(error, NetError::TooLarge { .. }), "{error}");
 }
 
@@ -379,7 +432,7 @@ fn child_with_a_certificate() {
     let url = variable("T_URL");
     let mut policy = Policy::none();
     policy.grant_url(&url);
-    let result = run(Client::new().unwrap().get(&policy, &Request::new(&url)));
+    let result = run(Client::new().unwrap().fetch(&policy, &Request::new(&url)));
     if variable("T_TRUSTED") == "1" {
         assert_eq!(result.unwrap().status, 200);
     } else {

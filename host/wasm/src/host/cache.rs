@@ -2,29 +2,62 @@
 
 use std::time::Duration;
 
-use super::CallState;
-use crate::bindings::v0_1::aiw::plugin::cache;
-use crate::limits;
+use aiw_home::Home;
 
-impl CallState {
-    /// Returns the cache in the component's own directory, so that one component cannot read or evict another's
-    /// entries.
-    fn cache(&self) -> aiw_home::Cache {
-        self.call.capabilities.home.byte_cache(&format!("components/{}", self.call.id), limits::CACHE_QUOTA)
+use super::{Interface, Nothing, Setup, Within};
+use crate::budget::OverLimit;
+
+/// The number of bytes that a component may keep.
+const QUOTA: u64 = 16 << 20;
+
+/// Bytes that may disappear, for each component.
+pub trait ComponentCache: Send + Sync {
+    /// Returns what is stored under a key.
+    fn get(&self, component: &str, key: &str) -> Option<Vec<u8>>;
+
+    /// Stores a value for at most `time`. All values of a component have at most `quota` bytes.
+    fn put(&self, component: &str, key: &str, value: &[u8], time: Duration, quota: u64);
+}
+
+/// Each component has a directory of its own, so that it cannot read or evict another's values.
+impl ComponentCache for Home {
+    fn get(&self, component: &str, key: &str) -> Option<Vec<u8>> {
+        self.byte_cache(&format!("components/{component}"), QUOTA).get(key)
+    }
+
+    fn put(&self, component: &str, key: &str, value: &[u8], time: Duration, quota: u64) {
+        self.byte_cache(&format!("components/{component}"), quota).put(key, value, time);
     }
 }
 
-impl cache::Host for CallState {
-    async fn get(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
-        self.allow("cache.get")?;
-        self.charge_read()?;
-        Ok(self.cache().get(&key))
+impl ComponentCache for Nothing {
+    fn get(&self, _component: &str, _key: &str) -> Option<Vec<u8>> {
+        None
     }
 
-    async fn put(&mut self, key: String, value: Vec<u8>, seconds: u32) -> wasmtime::Result<()> {
-        self.allow("cache.put")?;
-        self.charge_request()?;
-        self.cache().put(&key, &value, Duration::from_secs(u64::from(seconds)));
+    fn put(&self, _component: &str, _key: &str, _value: &[u8], _time: Duration, _quota: u64) {}
+}
+
+/// The interface `cache`.
+pub(crate) struct CacheImport;
+
+impl Interface for CacheImport {
+    const NAME: &'static str = "cache";
+    type Capability = dyn ComponentCache;
+    type State = ();
+
+    fn begin(_setup: &Setup<'_>) -> Self::State {}
+}
+
+impl Within<'_, CacheImport> {
+    pub(crate) fn get(&mut self, key: &str) -> Result<Option<Vec<u8>>, OverLimit> {
+        self.read("get")?;
+        Ok(self.capability.get(&self.call.keys.id, key))
+    }
+
+    pub(crate) fn put(&mut self, key: &str, value: &[u8], time: Duration) -> Result<(), OverLimit> {
+        self.request("put")?;
+        self.capability.put(&self.call.keys.id, key, value, time, QUOTA);
         Ok(())
     }
 }

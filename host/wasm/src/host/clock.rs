@@ -2,13 +2,46 @@
 
 use std::time::SystemTime;
 
-use super::CallState;
-use crate::bindings::v0_1::aiw::plugin::clock;
+use super::{Interface, Nothing, Setup, Within};
+use crate::budget::OverLimit;
 
-impl clock::Host for CallState {
-    async fn now(&mut self) -> wasmtime::Result<u64> {
-        self.allow("clock.now")?;
-        let since = self.call.capabilities.clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Ok(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+/// The clock that components see.
+pub trait Clock: Send + Sync {
+    /// Returns the current time.
+    fn now(&self) -> SystemTime;
+}
+
+/// The system clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+/// The first moment of 1970.
+impl Clock for Nothing {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH
+    }
+}
+
+/// The interface `clock`.
+pub(crate) struct ClockImport;
+
+impl Interface for ClockImport {
+    const NAME: &'static str = "clock";
+    type Capability = dyn Clock;
+    type State = ();
+
+    fn begin(_setup: &Setup<'_>) -> Self::State {}
+}
+
+impl Within<'_, ClockImport> {
+    pub(crate) fn now(&mut self) -> Result<SystemTime, OverLimit> {
+        self.call.allow::<ClockImport>("now")?;
+        Ok(self.capability.now())
     }
 }

@@ -1,42 +1,76 @@
 //! The interface `embeddings`.
 
-use super::{CallState, refused};
-use crate::bindings::v0_1::aiw::plugin::{embeddings, types};
-use crate::budget::OverLimit;
+use async_trait::async_trait;
 
-impl embeddings::Host for CallState {
-    async fn state(&mut self) -> wasmtime::Result<embeddings::ModelState> {
-        self.allow("embeddings.state")?;
-        self.charge_read()?;
-        let capability = self.call.capabilities.embeddings.clone();
-        Ok(match self.waiting(capability.model()).await {
-            Ok((id, dimensions)) => embeddings::ModelState::Ready(embeddings::SentenceModel {
-                id,
-                dimensions: u32::try_from(dimensions).unwrap_or(u32::MAX),
-            }),
-            Err(e) => embeddings::ModelState::Missing(e.message),
-        })
+use super::{Given, Interface, Nothing, Setup, Within};
+use crate::budget::OverLimit;
+use crate::error::{Refusal, Refused};
+
+/// Texts that one call of `embed` may pass, and their bytes. More would hold the model for seconds.
+const TEXTS: usize = 256;
+/// See [`TEXTS`].
+const TEXT_BYTES: usize = 1 << 20;
+/// Texts that one call of the component may embed: some seconds of the model.
+const EMBEDDED: usize = 2_000;
+
+/// Texts as vectors.
+#[async_trait]
+pub trait Embeddings: Send + Sync {
+    /// Returns the id and the dimensions of the model, or why there is none.
+    async fn model(&self) -> Result<(String, usize), Refused>;
+
+    /// Returns a vector of length 1 for each text.
+    async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Refused>;
+}
+
+#[async_trait]
+impl Embeddings for Nothing {
+    async fn model(&self) -> Result<(String, usize), Refused> {
+        Self::refused("sentence models")
     }
 
-    async fn embed(&mut self, texts: Vec<String>) -> wasmtime::Result<Result<Vec<Vec<f32>>, types::Error>> {
-        self.allow("embeddings.embed")?;
-        self.charge_request()?;
-        let limits = self.call.limits;
-        if texts.len() > limits.texts || texts.iter().map(String::len).sum::<usize>() > limits.text_bytes {
-            return Ok(Err(types::Error::Invalid(format!(
-                "at most {} texts of {} KiB in total can be embedded at once",
-                limits.texts,
-                limits.text_bytes >> 10
-            ))));
+    async fn embed(&self, _texts: Vec<String>) -> Result<Vec<Vec<f32>>, Refused> {
+        Self::refused("sentence models")
+    }
+}
+
+/// The number of texts that one call has embedded.
+#[derive(Default)]
+pub(crate) struct Embedded(usize);
+
+/// The interface `embeddings`.
+pub(crate) struct EmbeddingsImport;
+
+impl Interface for EmbeddingsImport {
+    const NAME: &'static str = "embeddings";
+    type Capability = dyn Embeddings;
+    type State = Embedded;
+
+    fn begin(_setup: &Setup<'_>) -> Self::State {
+        Embedded::default()
+    }
+}
+
+impl Within<'_, EmbeddingsImport> {
+    /// Returns the id and the dimensions of the model, or why there is none.
+    pub(crate) async fn state(&mut self) -> Result<Result<(String, usize), String>, OverLimit> {
+        self.read("state")?;
+        Ok(self.call.waiting(self.capability.model()).await.map_err(|refused| refused.message))
+    }
+
+    pub(crate) async fn embed(&mut self, texts: Vec<String>) -> Given<Vec<Vec<f32>>> {
+        self.request("embed")?;
+        if texts.len() > TEXTS || texts.iter().map(String::len).sum::<usize>() > TEXT_BYTES {
+            let message = format!("at most {TEXTS} texts of {} KiB in total can be embedded at once", TEXT_BYTES >> 10);
+            return Err(Refused { refusal: Refusal::Invalid, message }.into());
         }
-        self.embedded += texts.len();
-        if self.embedded > limits.embedded {
-            return Err(OverLimit(format!("embedded more than {} texts in one call", limits.embedded)).into());
+        self.state.0 += texts.len();
+        if self.state.0 > EMBEDDED {
+            return Err(OverLimit(format!("embedded more than {EMBEDDED} texts in one call")).into());
         }
         if texts.is_empty() {
-            return Ok(Ok(Vec::new()));
+            return Ok(Vec::new());
         }
-        let capability = self.call.capabilities.embeddings.clone();
-        Ok(self.waiting(capability.embed(texts)).await.map_err(refused))
+        Ok(self.call.waiting(self.capability.embed(texts)).await?)
     }
 }

@@ -1,72 +1,144 @@
 //! The interface `http`.
 
+use std::collections::BTreeMap;
+
 use aiw_core::Secret;
-use aiw_net::{RESERVED_HEADERS, Request, Response, origin};
+use aiw_core::provider::Value;
+use aiw_extensions::CapabilityKind;
+use aiw_net::{HostPattern, Hosts, Method, NetError, Policy, RESERVED_HEADERS, Request, Response, origin};
+use async_trait::async_trait;
 
-use super::CallState;
-use crate::bindings::v0_1::aiw::plugin::{http, types};
+use super::{Given, Interface, Nothing, Setup, Within};
+use crate::budget::BoundSecret;
+use crate::error::{Refusal, Refused};
 
-impl http::Host for CallState {
-    async fn get(&mut self, request: http::Request) -> wasmtime::Result<Result<http::Response, types::Error>> {
-        self.allow("http.get")?;
-        self.charge_request()?;
-        let request = match self.admit(request) {
-            Ok(request) => request,
-            Err(refused) => return Ok(Err(refused)),
-        };
-        let (http, policy) = (self.call.capabilities.http.clone(), self.call.http.clone());
-        let answer = self.waiting(http.get(&policy, &request)).await;
-        Ok(answer.map(|response| self.blind(response)).map_err(|e| self.to_wit(e)).map(|response| http::Response {
-            status: response.status,
-            headers: response.headers.into_iter().map(|(name, value)| http::Header { name, value }).collect(),
-            body: response.body,
-            url: response.url,
-        }))
+/// The longest body of a `POST`: an order of magnitude above what searches and registries are asked with.
+const BODY: usize = 1 << 20;
+
+/// Requests over HTTP.
+#[async_trait]
+pub trait Http: Send + Sync {
+    /// Sends a request within a policy, and reads the whole response.
+    async fn fetch(&self, policy: &Policy, request: &Request) -> Result<Response, NetError>;
+}
+
+#[async_trait]
+impl Http for aiw_net::Client {
+    async fn fetch(&self, policy: &Policy, request: &Request) -> Result<Response, NetError> {
+        Self::fetch(self, policy, request).await
     }
 }
 
-impl CallState {
+#[async_trait]
+impl Http for Nothing {
+    async fn fetch(&self, _policy: &Policy, _request: &Request) -> Result<Response, NetError> {
+        Err(NetError::Unavailable { message: "there is no network here".into(), retry_after: None, source: None })
+    }
+}
+
+/// A request as a component makes it.
+pub(crate) struct Outgoing {
+    /// The body of a `POST`; `None` for a `GET`.
+    pub(crate) post: Option<Vec<u8>>,
+    pub(crate) url: String,
+    pub(crate) headers: Vec<(String, Value)>,
+    /// The maximum length of the response's body.
+    pub(crate) limit: u32,
+}
+
+/// What one call may reach, and the secrets that it may send.
+pub(crate) struct Allowed {
+    policy: Policy,
+    secrets: BTreeMap<String, BoundSecret>,
+}
+
+/// Returns the hosts that match one of the patterns.
+pub(super) fn patterns<'a>(values: impl Iterator<Item = &'a str>) -> Hosts {
+    Hosts::Only(values.filter_map(|value| HostPattern::parse(value).ok()).collect())
+}
+
+/// Returns the addresses that the user typed: in the component's settings, and for this call.
+pub(super) fn typed(Setup { keys, capabilities, reach }: &Setup<'_>) -> Vec<String> {
+    let settings = keys.both(CapabilityKind::Settings);
+    let set = settings.iter().filter_map(|key| capabilities.settings.get(&keys.id, key));
+    set.chain(reach.urls.iter().cloned()).collect()
+}
+
+/// The interface `http`.
+pub(crate) struct HttpImport;
+
+impl Interface for HttpImport {
+    const NAME: &'static str = "http";
+    type Capability = dyn Http;
+    type State = Allowed;
+
+    fn begin(setup: &Setup<'_>) -> Self::State {
+        let mut hosts = setup.keys.both(CapabilityKind::Hosts);
+        let public = setup.reach.public_urls.iter().filter_map(|url| aiw_net::host_and_port(url));
+        hosts.extend(public.map(|(host, port)| format!("{host}:{port}")));
+        let mut policy = Policy { hosts: patterns(hosts.iter().map(String::as_str)), ..Policy::none() };
+        for url in typed(setup) {
+            policy.grant_url(&url);
+        }
+        Allowed { policy, secrets: setup.reach.secrets.clone() }
+    }
+}
+
+impl Within<'_, HttpImport> {
+    pub(crate) async fn send(&mut self, outgoing: Outgoing) -> Given<Response> {
+        self.request("send")?;
+        let request = self.admit(outgoing)?;
+        let answer = self.call.waiting(self.capability.fetch(&self.state.policy, &request)).await;
+        Ok(self.blind(answer.map_err(|e| self.call.keys.explain(e))?))
+    }
+
     /// Converts the request for the capability and fills in its secrets.
-    fn admit(&self, request: http::Request) -> Result<Request, types::Error> {
-        if let Some(refused) = self.check_host(&self.call.http, aiw_extensions::CapabilityKind::Hosts, &request.url) {
-            return Err(refused);
-        }
+    fn admit(&self, outgoing: Outgoing) -> Result<Request, Refused> {
+        let invalid = |message| Err(Refused { refusal: Refusal::Invalid, message });
+        self.call.keys.check_host(&self.state.policy, CapabilityKind::Hosts, &outgoing.url)?;
         let (mut headers, mut secrets) = (Vec::new(), Vec::new());
-        for field in request.headers {
-            if RESERVED_HEADERS.contains(&field.name.to_ascii_lowercase().as_str()) {
-                return Err(types::Error::Invalid(format!("the header `{}` is set by the host", field.name)));
+        for (name, value) in outgoing.headers {
+            if RESERVED_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
+                return invalid(format!("the header `{name}` is set by the host"));
             }
-            match field.value {
-                types::Value::Literal(text) => headers.push((field.name, text)),
-                types::Value::Secret(named) => secrets.push((field.name, self.secret(&named, &request.url)?)),
+            match value {
+                Value::Literal(text) => headers.push((name, text)),
+                Value::Secret { name: secret, prefix } => {
+                    secrets.push((name, self.secret(&secret, &prefix, &outgoing.url)?));
+                }
             }
         }
-        let limit = u64::from(request.limit).min(self.call.limits.read_bytes);
-        Ok(Request { headers, secrets, limit, ..Request::new(request.url) })
+        let method = if outgoing.post.is_some() { Method::Post } else { Method::Get };
+        let body = outgoing.post.unwrap_or_default();
+        if body.len() > BODY {
+            return invalid(format!("the body of a request has at most {} MiB", BODY >> 20));
+        }
+        let limit = u64::from(outgoing.limit).min(self.call.limits().read_bytes);
+        Ok(Request { method, headers, secrets, body, see_other: true, limit, ..Request::new(outgoing.url) })
     }
 
     /// Returns the value of a named secret for a request to `url`.
-    fn secret(&self, named: &types::Secret, url: &str) -> Result<Secret, types::Error> {
-        let id = &self.call.id;
-        let name = aiw_core::one_line(&named.name, 60);
-        let Some(bound) = self.call.secrets.get(&named.name) else {
-            return Err(types::Error::Denied(format!("component `{id}` names a secret that does not exist: `{name}`")));
+    fn secret(&self, name: &str, prefix: &str, url: &str) -> Result<Secret, Refused> {
+        let denied = |message| Err(Refused { refusal: Refusal::Denied, message });
+        let (id, shown) = (&self.call.keys.id, aiw_core::one_line(name, 60));
+        let Some(bound) = self.state.secrets.get(name) else {
+            return denied(format!("component `{id}` names a secret that does not exist: `{shown}`"));
         };
         let to = origin(url);
         if to.is_none() || !bound.urls.iter().any(|url| origin(url) == to) {
             let to = to.unwrap_or_else(|| "what is not a web address".into());
             let bound: Vec<String> = bound.urls.iter().filter_map(|url| origin(url)).collect();
-            return Err(types::Error::Denied(format!(
-                "component `{id}` may not send the secret `{name}` to `{to}`: it is bound to `{}`",
+            return denied(format!(
+                "component `{id}` may not send the secret `{shown}` to `{to}`: it is bound to `{}`",
                 bound.join("`, `")
-            )));
+            ));
         }
-        Ok(Secret::new(format!("{}{}", named.prefix, bound.value.expose())))
+        Ok(Secret::new(format!("{prefix}{}", bound.value.expose())))
     }
 
     /// Removes the secrets from a response, because servers repeat keys in their error messages.
     fn blind(&self, mut response: Response) -> Response {
-        for bound in self.call.secrets.values() {
+        for bound in self.state.secrets.values() {
             let secret = bound.value.expose();
             // Shorter values are not secrets, and occur everywhere.
             if secret.len() < 8 {

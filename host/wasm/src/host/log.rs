@@ -1,37 +1,88 @@
-//! The interface `log`.
+//! The interface `log`. Every function may call it.
 
-use super::CallState;
-use crate::bindings::v0_1::aiw::plugin::log;
-use crate::capabilities::Level;
+use super::{Interface, Nothing, Setup, Within};
 
-impl log::Host for CallState {
-    async fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
-        let level = match level {
-            log::Level::Debug => Level::Debug,
-            log::Level::Info => Level::Info,
-            log::Level::Warn => Level::Warn,
-            log::Level::Error => Level::Error,
-        };
-        let before = self.logged;
-        self.logged = before.saturating_add(message.len().max(16));
+/// The maximum length of a line.
+const LINE: usize = 2_000;
+/// Bytes that one call may log.
+const BYTES: usize = 64 << 10;
+
+/// The destination of a component's log lines.
+pub trait Log: Send + Sync {
+    /// Writes one line, which is already limited in length and printable.
+    fn write(&self, component: &str, level: LogLevel, line: &str);
+}
+
+impl Log for Nothing {
+    fn write(&self, _component: &str, _level: LogLevel, _line: &str) {}
+}
+
+/// The severity of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Details for the component's author.
+    Debug,
+    /// Information for anyone who reads the log.
+    Info,
+    /// Something is wrong.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+impl LogLevel {
+    /// Returns the name used in the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What one call has logged.
+#[derive(Default)]
+pub(crate) struct Logged {
+    bytes: usize,
+    pub(super) last_error: Option<String>,
+}
+
+/// The interface `log`.
+pub(crate) struct LogImport;
+
+impl Interface for LogImport {
+    const NAME: &'static str = "log";
+    type Capability = dyn Log;
+    type State = Logged;
+
+    fn begin(_setup: &Setup<'_>) -> Self::State {
+        Logged::default()
+    }
+}
+
+impl Within<'_, LogImport> {
+    pub(crate) fn write(&mut self, level: LogLevel, message: &str) {
+        let before = self.state.bytes;
+        self.state.bytes = before.saturating_add(message.len().max(16));
         // A message that is neither logged nor the last words of a panic need not be read.
-        if before > self.call.limits.log_bytes && level != Level::Error {
-            return Ok(());
+        if before > BYTES && level != LogLevel::Error {
+            return;
         }
         // A character takes at most four bytes.
-        let start = &message[..message.floor_char_boundary(self.call.limits.log_line * 4)];
-        let line = aiw_core::one_line(start, self.call.limits.log_line);
-        if level == Level::Error {
-            self.last_error = Some(aiw_core::one_line(&line, 300));
+        let start = &message[..message.floor_char_boundary(LINE * 4)];
+        let line = aiw_core::one_line(start, LINE);
+        if level == LogLevel::Error {
+            self.state.last_error = Some(aiw_core::one_line(&line, 300));
         }
+        let id = &self.call.keys.id;
         // When the limit is exceeded, one last line says so.
-        if self.logged <= self.call.limits.log_bytes {
-            self.call.capabilities.log.write(&self.call.id, level, &line);
-        } else if before <= self.call.limits.log_bytes {
-            let over =
-                format!("more than {} KiB of log in one call; the rest is left out", self.call.limits.log_bytes >> 10);
-            self.call.capabilities.log.write(&self.call.id, Level::Warn, &over);
+        if self.state.bytes <= BYTES {
+            self.capability.write(id, level, &line);
+        } else if before <= BYTES {
+            let over = format!("more than {} KiB of log in one call; the rest is left out", BYTES >> 10);
+            self.capability.write(id, LogLevel::Warn, &over);
         }
-        Ok(())
     }
 }

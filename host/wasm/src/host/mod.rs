@@ -1,4 +1,7 @@
-//! The host side of a call: its state, its budget, and one file for each interface.
+//! The interfaces that the host offers to components, a file each.
+//!
+//! A file has the trait that does the work (the capability), what one call may use and has used of it, and its rules. The
+//! capability crates provide the real implementations; tests bring their own.
 
 mod cache;
 mod clock;
@@ -7,253 +10,233 @@ mod http;
 mod log;
 mod mcp;
 mod settings;
+mod task_starts;
 mod tasks;
 mod trees;
-mod usage;
 mod vectors;
 mod wasi;
 
-use std::collections::BTreeMap;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
-use aiw_extensions::{CapabilityKind, Grants};
-use aiw_net::{HostPattern, NetError, Policy};
-use wasmtime::component::ResourceTable;
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime::component::{HasData, Linker};
 
-use crate::bindings::v0_1::aiw::plugin::types;
-use crate::budget::{BoundSecret, Budget, OverLimit, Purpose};
-use crate::capabilities::{Capabilities, Refused};
-use crate::error::{CallError, Refusal};
-use crate::limits::{self, Limits};
+pub use self::cache::ComponentCache;
+pub use self::clock::{Clock, SystemClock};
+pub use self::embeddings::Embeddings;
+pub use self::http::Http;
+pub use self::log::{Log, LogLevel};
+pub use self::mcp::{Mcp, McpResult, McpTool};
+pub use self::settings::SettingsSource;
+pub use self::task_starts::{StartTask, TaskStarts};
+pub use self::tasks::{Task, Tasks};
+pub use self::trees::{TreeOrigin, Trees};
+pub use self::vectors::{Collection, Vectors};
 
-/// One call: the component that it belongs to, and what it may do.
-pub(crate) struct Call {
-    pub(crate) id: Arc<str>,
-    pub(crate) wanted: Arc<Grants>,
-    pub(crate) granted: Arc<Grants>,
-    pub(crate) capabilities: Capabilities,
-    pub(crate) http: Policy,
-    pub(crate) trees: Policy,
-    pub(crate) secrets: BTreeMap<String, BoundSecret>,
-    pub(crate) purpose: Purpose,
-    pub(crate) budget: Option<Arc<Budget>>,
-    pub(crate) limits: &'static Limits,
+pub(crate) use self::cache::CacheImport;
+pub(crate) use self::clock::ClockImport;
+pub(crate) use self::embeddings::EmbeddingsImport;
+pub(crate) use self::http::{HttpImport, Outgoing};
+pub(crate) use self::log::LogImport;
+pub(crate) use self::mcp::McpImport;
+pub(crate) use self::settings::SettingsImport;
+pub(crate) use self::task_starts::TaskStartsImport;
+pub(crate) use self::tasks::TasksImport;
+pub(crate) use self::trees::TreesImport;
+pub(crate) use self::vectors::VectorsImport;
+pub(crate) use self::wasi::empty as empty_wasi;
+
+use crate::budget::OverLimit;
+use crate::call::{Call, CallState, Keys};
+use crate::component::Reach;
+use crate::error::{Refusal, Refused};
+use crate::since_v0_1::interfaces as since_v0_1;
+
+/// An interface of the host.
+pub(crate) trait Interface: 'static {
+    /// The name in the contract.
+    const NAME: &'static str;
+    /// The functions that a plan may call.
+    const IN_PLAN: &'static [&'static str] = &[];
+    /// The trait that does the work, for all calls.
+    type Capability: ?Sized;
+    /// What one call may use, and has used so far.
+    type State;
+
+    /// The state of a call at its start.
+    fn begin(setup: &Setup<'_>) -> Self::State;
 }
 
-/// The state of one call.
-pub(crate) struct CallState {
-    pub(crate) table: ResourceTable,
-    pub(crate) usage: usage::Usage,
-    wasi: Option<WasiCtx>,
-    call: Call,
-    ticks: u128,
-    /// Whether a host function was slow since the last tick. Then the tick is not charged to the guest.
-    waited: bool,
-    requests: u32,
-    reads: u32,
-    starts: u32,
-    embedded: usize,
-    logged: usize,
-    last_error: Option<String>,
+/// What a call begins with.
+pub(crate) struct Setup<'a> {
+    pub(crate) keys: &'a Keys,
+    pub(crate) capabilities: &'a Capabilities,
+    pub(crate) reach: &'a Reach,
 }
 
-impl CallState {
-    pub(crate) fn new(call: Call) -> Self {
-        let mut table = ResourceTable::new();
-        table.set_max_capacity(call.limits.handles);
-        Self {
-            table,
-            usage: usage::Usage::new(call.limits),
-            wasi: None,
-            call,
-            ticks: 0,
-            waited: false,
-            requests: 0,
-            reads: 0,
-            starts: 0,
-            embedded: 0,
-            logged: 0,
-            last_error: None,
-        }
+/// An interface within one call. Its functions are methods of this type.
+pub(crate) struct Within<'a, I: Interface> {
+    pub(crate) call: &'a mut Call,
+    pub(crate) state: &'a mut I::State,
+    pub(crate) capability: &'a Arc<I::Capability>,
+}
+
+impl<I: Interface> Within<'_, I> {
+    /// Begins a function that is cheap, such as looking something up.
+    fn read(&mut self, function: &str) -> Result<(), OverLimit> {
+        self.call.allow::<I>(function)?;
+        self.call.charge_read()
     }
 
-    /// Charges one epoch tick that passed while the guest ran.
-    pub(crate) fn charge_tick(&mut self) -> Result<(), OverLimit> {
-        if std::mem::take(&mut self.waited) {
-            return Ok(());
-        }
-        self.ticks += 1;
-        if let Some(budget) = &self.call.budget {
-            budget.charge_guest(limits::EPOCH_TICK)?;
-        }
-        if self.ticks > self.call.limits.guest_cpu.as_millis() / limits::EPOCH_TICK.as_millis() {
-            return Err(OverLimit(format!(
-                "ran for {} s without an answer and was stopped",
-                self.call.limits.guest_cpu.as_secs()
-            )));
-        }
-        Ok(())
+    /// Begins a function that costs more than a look, such as a request.
+    fn request(&mut self, function: &str) -> Result<(), OverLimit> {
+        self.call.allow::<I>(function)?;
+        self.call.charge_request()
     }
+}
 
-    /// Waits for a host function. Only a wait of a tick or more excuses a tick; many short host calls do not.
-    async fn waiting<T>(&mut self, wait: impl Future<Output = T>) -> T {
-        let start = std::time::Instant::now();
-        let result = wait.await;
-        self.waited |= start.elapsed() >= limits::EPOCH_TICK;
-        result
+/// The interface `I`, as wasmtime's linker wants it.
+pub(crate) struct Of<I>(PhantomData<I>);
+
+impl<I: Interface> HasData for Of<I> {
+    type Data<'a> = Within<'a, I>;
+}
+
+/// Why a function of the host gives no result.
+pub(crate) enum NoResult {
+    /// A refusal, which the component is told.
+    Refused(Refused),
+    /// A limit that the component went beyond, which ends the call.
+    Over(OverLimit),
+    /// A handle that is none, which ends the call.
+    Handle(wasmtime::component::ResourceTableError),
+}
+
+impl From<Refused> for NoResult {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
     }
+}
 
-    fn charge_request(&mut self) -> Result<(), OverLimit> {
-        self.requests += 1;
-        if self.requests > self.call.limits.requests {
-            return Err(OverLimit(format!("asked for more than {} requests in one call", self.call.limits.requests)));
+impl From<OverLimit> for NoResult {
+    fn from(over: OverLimit) -> Self {
+        Self::Over(over)
+    }
+}
+
+impl From<wasmtime::component::ResourceTableError> for NoResult {
+    fn from(error: wasmtime::component::ResourceTableError) -> Self {
+        Self::Handle(error)
+    }
+}
+
+/// What a function of the host gives.
+pub(crate) type Given<T> = Result<T, NoResult>;
+
+/// Makes the types that have a field for each interface. A line is the interface's name, as a field, its type, and its
+/// capability.
+macro_rules! interfaces {
+    ($($name:ident: $interface:ident = $capability:ident,)*) => {
+        /// The capabilities of all interfaces.
+        #[derive(Clone)]
+        pub struct Capabilities {
+            $(#[doc = concat!("For the interface `", stringify!($name), "`.")] pub $name: Arc<dyn $capability>,)*
         }
-        Ok(())
-    }
 
-    fn charge_read(&mut self) -> Result<(), OverLimit> {
-        self.reads += 1;
-        if self.reads > self.call.limits.reads {
-            return Err(OverLimit(format!("read more than {} times in one call", self.call.limits.reads)));
+        impl Capabilities {
+            /// Returns capabilities that refuse everything and know nothing, to begin with.
+            pub fn nothing() -> Self {
+                Self { $($name: Arc::new(Nothing),)* }
+            }
         }
-        Ok(())
-    }
 
-    fn charge_start(&mut self) -> Result<(), OverLimit> {
-        self.starts += 1;
-        if self.starts > self.call.limits.task_starts {
-            return Err(OverLimit(format!("started more than {} tasks in one call", self.call.limits.task_starts)));
+        /// The states of all interfaces in one call.
+        pub(crate) struct States {
+            $($name: <$interface as Interface>::State,)*
         }
-        Ok(())
-    }
 
-    /// Checks that the exported function may call `function`. An exported function that answers without the host
-    /// may call almost nothing, so its input reaches nobody. A forbidden call ends the whole call.
-    fn allow(&self, function: &str) -> Result<(), OverLimit> {
-        let (exported, allowed) = match self.call.purpose {
-            Purpose::Answer => return Ok(()),
-            Purpose::Pure(exported) => (exported, &[][..]),
-            Purpose::Plan => ("plan", &["settings.get", "tasks.list", "tasks.get"][..]),
-        };
-        if allowed.contains(&function) {
-            return Ok(());
+        impl States {
+            pub(crate) fn new(setup: &Setup<'_>) -> Self {
+                Self { $($name: $interface::begin(setup),)* }
+            }
         }
-        let may: Vec<String> = ["log"].iter().chain(allowed).map(|name| format!("`{name}`")).collect();
-        Err(OverLimit(format!("called `{function}` in `{exported}`, where it may call only {}", may.join(", "))))
-    }
 
+        /// Links the interfaces that a component imports.
+        pub(crate) fn link(linker: &mut Linker<CallState>, imports: &[String]) -> wasmtime::Result<()> {
+            $(if imports.iter().any(|name| name == $interface::NAME) {
+                since_v0_1::$name::add_to_linker::<_, Of<$interface>>(linker, |state| Within {
+                    call: &mut state.call,
+                    state: &mut state.states.$name,
+                    capability: &state.capabilities.$name,
+                })?;
+            })*
+            // The types that the others share.
+            since_v0_1::types::add_to_linker::<_, Of<LogImport>>(linker, |state| Within {
+                call: &mut state.call,
+                state: &mut state.states.log,
+                capability: &state.capabilities.log,
+            })
+        }
+
+        #[cfg(test)]
+        const NAMES: &[&str] = &[$($interface::NAME),*];
+
+        /// Returns the functions that a plan may call besides those of `log`, as the end of a list.
+        pub(crate) fn in_plan() -> String {
+            let mut list = String::new();
+            $(for function in $interface::IN_PLAN {
+                list.push_str(&format!(", `{}.{function}`", $interface::NAME));
+            })*
+            list
+        }
+    };
+}
+
+interfaces! {
+    http: HttpImport = Http,
+    trees: TreesImport = Trees,
+    cache: CacheImport = ComponentCache,
+    settings: SettingsImport = SettingsSource,
+    log: LogImport = Log,
+    clock: ClockImport = Clock,
+    tasks: TasksImport = Tasks,
+    task_starts: TaskStartsImport = TaskStarts,
+    embeddings: EmbeddingsImport = Embeddings,
+    vectors: VectorsImport = Vectors,
+    mcp: McpImport = Mcp,
+}
+
+impl States {
     /// Returns the last line that the guest logged as an error.
     pub(crate) fn last_error(&self) -> Option<&str> {
-        self.last_error.as_deref()
-    }
-
-    /// Explains why a host or origin may not be reached. The message names the missing part and the command to
-    /// agree.
-    fn refused(&self, kind: CapabilityKind, what: &str, covers: impl Fn(&str) -> bool) -> Option<types::Error> {
-        self.both_keys(kind, &format!("reach `{what}`"), covers).err()
-    }
-
-    /// Checks that the component names something and the user agreed to it. `covers` decides whether a value names
-    /// it; `to` says what the component may not do.
-    fn both_keys(&self, kind: CapabilityKind, to: &str, covers: impl Fn(&str) -> bool) -> Result<(), types::Error> {
-        let id = &self.call.id;
-        let allows = |grants: &Grants| grants.values(kind).iter().any(|value| covers(value));
-        let message = match (allows(&self.call.wanted), allows(&self.call.granted)) {
-            (true, true) => return Ok(()),
-            (true, false) => format!(
-                "component `{id}` may not {to}: its manifest names it, but you did not agree to it; run `aiw extension update {id} --accept-changes`"
-            ),
-            (false, _) => {
-                format!("component `{id}` may not {to}: its manifest does not name it under `{}`", kind.as_str())
-            }
-        };
-        Err(types::Error::Denied(message))
-    }
-
-    /// Converts a capability's error, and says how the user grants an address that is not public.
-    fn to_wit(&self, error: NetError) -> types::Error {
-        let mut error = to_wit(error);
-        if let types::Error::Denied(message) = &mut error
-            && message.ends_with(aiw_net::NOT_ALLOWED)
-            && let Some(setting) = self.call.wanted.values(CapabilityKind::Settings).first()
-        {
-            let id = &self.call.id;
-            message.push_str(&format!("; one that you set in settings.json as `sources.{id}.{setting}` is allowed"));
-        }
-        error
-    }
-
-    /// Checks that the component names a host and the user agreed to it.
-    fn check_host(&self, policy: &Policy, kind: CapabilityKind, url: &str) -> Option<types::Error> {
-        let (host, port) = aiw_net::host_and_port(url)?;
-        if policy.granted.contains(&(host.clone(), port)) {
-            return None;
-        }
-        // A pattern without a port means the default port of the scheme.
-        let default_port = match url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).as_deref() {
-            Some("https") => 443,
-            Some("http") => 80,
-            _ => 22,
-        };
-        if policy.declares(&host, port, default_port) {
-            return None;
-        }
-        let what = if port == default_port { host.clone() } else { format!("{host}:{port}") };
-        self.refused(kind, &what, |pattern| {
-            let pattern = if kind == CapabilityKind::Origins { pattern.strip_prefix("git:") } else { Some(pattern) };
-            pattern.and_then(|p| HostPattern::parse(p).ok()).is_some_and(|p| p.matches(&host, port, default_port))
-        })
+        self.log.last_error.as_deref()
     }
 }
 
-impl WasiView for CallState {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        let call = &self.call;
-        let ctx = self.wasi.get_or_insert_with(|| wasi::empty(call));
-        WasiCtxView { ctx, table: &mut self.table }
+/// A capability of every interface that refuses everything and knows nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nothing;
+
+impl Nothing {
+    fn refused<T>(what: &str) -> Result<T, Refused> {
+        let refusal = Refusal::Unavailable { retry_after: None };
+        Err(Refused { refusal, message: format!("there are no {what} here") })
     }
 }
 
-impl types::Host for CallState {}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Converts a capability's error to an error of the contract.
-fn to_wit(error: NetError) -> types::Error {
-    let message = error.to_string();
-    match error {
-        NetError::Invalid { .. } | NetError::TooLarge { .. } => types::Error::Invalid(message),
-        NetError::NotFound { .. } => types::Error::NotFound(message),
-        NetError::Denied { .. } => types::Error::Denied(message),
-        NetError::Unavailable { retry_after, .. } => {
-            types::Error::Unavailable(types::Unavailability { message, retry_after })
+    #[test]
+    fn the_table_has_the_interfaces_that_components_may_import() {
+        let mut names: Vec<&str> = NAMES.iter().copied().chain(["types"]).collect();
+        let mut known: Vec<&str> = aiw_extensions::INTERFACES.iter().map(|(name, _)| *name).collect();
+        names.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(names, known);
+        for world in aiw_extensions::World::ALL {
+            assert!(world.imports().iter().all(|import| NAMES.contains(import)), "{}", world.as_str());
         }
-        NetError::Cancelled => types::Error::Unavailable(types::Unavailability { message, retry_after: None }),
-        NetError::Malformed { .. } => types::Error::Malformed(message),
     }
-}
-
-/// Converts the refusal of a capability to an error of the contract.
-fn refused(e: Refused) -> types::Error {
-    let message = e.message;
-    match e.refusal {
-        Refusal::Invalid => types::Error::Invalid(message),
-        Refusal::NotFound => types::Error::NotFound(message),
-        Refusal::Denied => types::Error::Denied(message),
-        Refusal::Unavailable { retry_after } => {
-            types::Error::Unavailable(types::Unavailability { message, retry_after })
-        }
-        Refusal::Malformed => types::Error::Malformed(message),
-    }
-}
-
-/// Converts a component's error to an error of the host.
-pub(crate) fn refusal(error: types::Error) -> CallError {
-    let (refusal, message) = match error {
-        types::Error::Invalid(message) => (Refusal::Invalid, message),
-        types::Error::NotFound(message) => (Refusal::NotFound, message),
-        types::Error::Denied(message) => (Refusal::Denied, message),
-        types::Error::Unavailable(far) => (Refusal::Unavailable { retry_after: far.retry_after }, far.message),
-        types::Error::Malformed(message) => (Refusal::Malformed, message),
-    };
-    CallError::Refused { refusal, message: aiw_core::one_line(&message, 500) }
 }

@@ -1,14 +1,39 @@
 //! The interface `settings`.
 
-use super::CallState;
-use crate::bindings::v0_1::aiw::plugin::settings;
+use aiw_extensions::CapabilityKind;
 
-impl settings::Host for CallState {
-    async fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
-        self.allow("settings.get")?;
-        self.charge_read()?;
-        let both = self.call.wanted.allows(aiw_extensions::CapabilityKind::Settings, &key)
-            && self.call.granted.allows(aiw_extensions::CapabilityKind::Settings, &key);
-        Ok(if both { self.call.capabilities.settings.get(&self.call.id, &key) } else { None })
+use super::{Interface, Nothing, Setup, Within};
+use crate::budget::OverLimit;
+
+/// A component's settings, by key.
+pub trait SettingsSource: Send + Sync {
+    /// Returns the setting `sources.<component>.<key>`.
+    fn get(&self, component: &str, key: &str) -> Option<String>;
+}
+
+impl SettingsSource for Nothing {
+    fn get(&self, _component: &str, _key: &str) -> Option<String> {
+        None
+    }
+}
+
+/// The interface `settings`.
+pub(crate) struct SettingsImport;
+
+impl Interface for SettingsImport {
+    const NAME: &'static str = "settings";
+    const IN_PLAN: &'static [&'static str] = &["get"];
+    type Capability = dyn SettingsSource;
+    type State = ();
+
+    fn begin(_setup: &Setup<'_>) -> Self::State {}
+}
+
+impl Within<'_, SettingsImport> {
+    pub(crate) fn get(&mut self, key: &str) -> Result<Option<String>, OverLimit> {
+        self.read("get")?;
+        let keys = &self.call.keys;
+        let allowed = keys.allow(CapabilityKind::Settings, key);
+        Ok(if allowed { self.capability.get(&keys.id, key) } else { None })
     }
 }

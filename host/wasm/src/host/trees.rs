@@ -3,107 +3,112 @@
 use std::path::PathBuf;
 
 use aiw_core::RelPath;
-use aiw_net::{GitOrigin, ItemKind, Tree};
+use aiw_extensions::CapabilityKind;
+use aiw_net::{GitOrigin, Item, NetError, Policy, Tree};
+use async_trait::async_trait;
 use wasmtime::component::Resource;
 
-use super::{CallState, to_wit};
-use crate::bindings::v0_1::aiw::plugin::{trees, types};
-use crate::capabilities::Origin;
+use super::{Given, Interface, Nothing, Setup, Within};
+use crate::error::Refused;
 
-type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
-
-fn path(path: &str) -> Result<RelPath, types::Error> {
-    RelPath::parse(path).map_err(|e| types::Error::Invalid(e.to_string()))
+/// Opens trees.
+#[async_trait]
+pub trait Trees: Send + Sync {
+    /// Opens a tree within a policy.
+    async fn open(&self, policy: &Policy, origin: &TreeOrigin) -> Result<Tree, NetError>;
 }
 
-fn git_origin(origin: trees::GitOrigin) -> Result<GitOrigin, types::Error> {
-    let sha = origin.sha.map(|sha| sha.parse()).transpose();
-    Ok(GitOrigin {
-        url: origin.url,
-        reference: origin.ref_,
-        sha: sha.map_err(|e: aiw_core::InvalidName| types::Error::Invalid(e.to_string()))?,
-        path: origin.path.as_deref().map(path).transpose()?,
-    })
+/// The origin of a tree.
+#[derive(Debug, Clone)]
+pub enum TreeOrigin {
+    /// A git repository.
+    Git(GitOrigin),
+    /// A directory.
+    Directory(PathBuf),
 }
 
-impl CallState {
-    fn tree(&self, tree: &Resource<Tree>) -> wasmtime::Result<Tree> {
-        Ok(self.table.get(tree)?.clone())
-    }
-}
-
-impl trees::Host for CallState {
-    async fn open(&mut self, origin: trees::Origin) -> Answer<Resource<Tree>> {
-        self.allow("trees.open")?;
-        self.charge_request()?;
-        let origin = match origin {
-            trees::Origin::Directory(directory) => {
-                if let Some(refused) =
-                    self.refused(aiw_extensions::CapabilityKind::Origins, &directory, |origin| origin == "directory")
-                {
-                    return Ok(Err(refused));
-                }
-                Origin::Directory(PathBuf::from(directory))
-            }
-            trees::Origin::Git(origin) => {
-                if let Some(refused) =
-                    self.check_host(&self.call.trees, aiw_extensions::CapabilityKind::Origins, &origin.url)
-                {
-                    return Ok(Err(refused));
-                }
-                match git_origin(origin) {
-                    Ok(origin) => Origin::Git(origin),
-                    Err(e) => return Ok(Err(e)),
-                }
-            }
-        };
-        let (opener, policy) = (self.call.capabilities.trees.clone(), self.call.trees.clone());
-        match self.waiting(opener.open(&policy, &origin)).await {
-            Ok(tree) => Ok(Ok(self.table.push(tree)?)),
-            Err(e) => Ok(Err(self.to_wit(e))),
+#[async_trait]
+impl Trees for aiw_net::Trees {
+    async fn open(&self, policy: &Policy, origin: &TreeOrigin) -> Result<Tree, NetError> {
+        match origin {
+            TreeOrigin::Git(git) => self.open_git(policy, git).await,
+            TreeOrigin::Directory(path) => self.open_directory(policy, path).await,
         }
     }
 }
 
-impl trees::HostTree for CallState {
-    async fn revision(&mut self, tree: Resource<Tree>) -> wasmtime::Result<String> {
-        self.charge_read()?;
-        Ok(self.tree(&tree)?.revision().to_owned())
+#[async_trait]
+impl Trees for Nothing {
+    async fn open(&self, _policy: &Policy, _origin: &TreeOrigin) -> Result<Tree, NetError> {
+        Err(NetError::Unavailable { message: "there are no trees here".into(), retry_after: None, source: None })
     }
+}
 
-    async fn list(&mut self, tree: Resource<Tree>, at: String) -> Answer<Vec<trees::Item>> {
-        self.charge_read()?;
-        let tree = self.tree(&tree)?;
-        let items = path(&at).and_then(|at| tree.list(&at).map_err(to_wit));
-        Ok(items.map(|items| {
-            let kind = |kind| match kind {
-                ItemKind::File => trees::ItemKind::File,
-                ItemKind::Directory => trees::ItemKind::Directory,
-                ItemKind::Link => trees::ItemKind::Link,
-                ItemKind::Submodule => trees::ItemKind::Submodule,
-            };
-            items.into_iter().map(|i| trees::Item { name: i.name, kind: kind(i.kind), size: i.size }).collect()
-        }))
-    }
+/// The interface `trees`.
+pub(crate) struct TreesImport;
 
-    async fn read(&mut self, tree: Resource<Tree>, at: String, limit: u32) -> Answer<Vec<u8>> {
-        self.charge_read()?;
-        let tree = self.tree(&tree)?;
-        let limit = u64::from(limit).min(self.call.limits.read_bytes);
-        Ok(path(&at).and_then(|at| tree.read(&at, limit).map_err(to_wit)))
-    }
+impl Interface for TreesImport {
+    const NAME: &'static str = "trees";
+    type Capability = dyn Trees;
+    /// What one call may open.
+    type State = Policy;
 
-    async fn subtree(&mut self, tree: Resource<Tree>, at: String) -> Answer<Resource<Tree>> {
-        self.charge_read()?;
-        let tree = self.tree(&tree)?;
-        match path(&at).and_then(|at| tree.subtree(&at).map_err(to_wit)) {
-            Ok(subtree) => Ok(Ok(self.table.push(subtree)?)),
-            Err(e) => Ok(Err(e)),
+    fn begin(setup: &Setup<'_>) -> Self::State {
+        let origins = setup.keys.both(CapabilityKind::Origins);
+        let git = origins.iter().filter_map(|origin| origin.strip_prefix("git:"));
+        let mut policy = Policy { hosts: super::http::patterns(git), ..Policy::none() };
+        if origins.iter().any(|origin| origin == "directory" || origin.starts_with("git:")) {
+            policy.directories = setup.reach.directories.clone();
         }
+        for url in super::http::typed(setup) {
+            policy.grant_url(&url);
+        }
+        policy
+    }
+}
+
+impl Within<'_, TreesImport> {
+    pub(crate) async fn open(&mut self, origin: Result<TreeOrigin, Refused>) -> Given<Resource<Tree>> {
+        self.request("open")?;
+        let (origin, keys) = (origin?, &self.call.keys);
+        match &origin {
+            TreeOrigin::Directory(directory) => {
+                let to = format!("reach `{}`", directory.display());
+                keys.check(CapabilityKind::Origins, &to, |origin| origin == "directory")?;
+            }
+            TreeOrigin::Git(git) => keys.check_host(self.state, CapabilityKind::Origins, &git.url)?,
+        }
+        let opened = self.call.waiting(self.capability.open(self.state, &origin)).await;
+        let tree = opened.map_err(|e| self.call.keys.explain(e))?;
+        Ok(self.call.table.push(tree)?)
     }
 
-    async fn drop(&mut self, tree: Resource<Tree>) -> wasmtime::Result<()> {
-        self.table.delete(tree)?;
-        Ok(())
+    pub(crate) fn revision(&mut self, tree: &Resource<Tree>) -> wasmtime::Result<String> {
+        self.call.charge_read()?;
+        Ok(self.call.table.get(tree)?.revision().to_owned())
     }
+
+    pub(crate) fn list(&mut self, tree: &Resource<Tree>, at: &str) -> Given<Vec<Item>> {
+        self.call.charge_read()?;
+        let tree = self.call.table.get(tree)?;
+        Ok(tree.list(&path(at)?).map_err(Refused::from)?)
+    }
+
+    pub(crate) fn read_file(&mut self, tree: &Resource<Tree>, at: &str, limit: u32) -> Given<Vec<u8>> {
+        self.call.charge_read()?;
+        let tree = self.call.table.get(tree)?;
+        let limit = u64::from(limit).min(self.call.limits().read_bytes);
+        Ok(tree.read(&path(at)?, limit).map_err(Refused::from)?)
+    }
+
+    pub(crate) fn subtree(&mut self, tree: &Resource<Tree>, at: &str) -> Given<Resource<Tree>> {
+        self.call.charge_read()?;
+        let tree = self.call.table.get(tree)?;
+        let subtree = tree.subtree(&path(at)?).map_err(Refused::from)?;
+        Ok(self.call.table.push(subtree)?)
+    }
+}
+
+fn path(path: &str) -> Result<RelPath, Refused> {
+    RelPath::parse(path).map_err(Refused::invalid)
 }

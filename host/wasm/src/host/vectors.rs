@@ -3,79 +3,125 @@
 use std::sync::Arc;
 
 use aiw_extensions::CapabilityKind;
+use async_trait::async_trait;
 
-use super::{CallState, refused};
-use crate::bindings::v0_1::aiw::plugin::{types, vectors};
-use crate::capabilities::{Collection, Refused, Vectors};
+use super::{Given, Interface, Nothing, Setup, Within};
+use crate::error::Refused;
 
-type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
+/// The bytes of vectors in one collection: 43,000 entries of 384 dimensions.
+const COLLECTION_BYTES: u64 = 64 << 20;
+/// Entries that one search may return.
+const HITS: usize = 1_000;
 
-impl vectors::Host for CallState {
-    async fn upsert(&mut self, collection: String, entries: Vec<vectors::VectorEntry>) -> Answer<()> {
-        self.allow("vectors.upsert")?;
-        self.charge_request()?;
-        let entries = entries.into_iter().map(|entry| (entry.id, entry.vector)).collect();
-        let limit = self.call.limits.collection_bytes;
-        self.within(&collection, |vectors, of| async move { vectors.upsert(of, entries, limit).await }).await
+/// Collections of vectors. Each belongs to a component; both names are valid parts of a path.
+#[async_trait]
+pub trait Vectors: Send + Sync {
+    /// Adds and replaces entries, all or none. More than `limit` bytes of vectors are refused.
+    async fn upsert(&self, of: Collection, entries: Vec<(String, Vec<f32>)>, limit: u64) -> Result<(), Refused>;
+
+    /// Removes entries, and returns how many there were.
+    async fn delete(&self, of: Collection, ids: Vec<String>) -> Result<usize, Refused>;
+
+    /// Returns the vector of an entry.
+    async fn get(&self, of: Collection, id: String) -> Result<Option<Vec<f32>>, Refused>;
+
+    /// Returns the number of entries.
+    async fn count(&self, of: Collection) -> Result<usize, Refused>;
+
+    /// Returns the ids and scores of the nearest entries, the nearest first.
+    async fn search(&self, of: Collection, query: Vec<f32>, limit: usize) -> Result<Vec<(String, f32)>, Refused>;
+
+    /// Removes the collection.
+    async fn clear(&self, of: Collection) -> Result<(), Refused>;
+}
+
+/// A collection of vectors.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Collection {
+    /// The id of the component.
+    pub owner: String,
+    /// The name in its manifest.
+    pub name: String,
+}
+
+#[async_trait]
+impl Vectors for Nothing {
+    async fn upsert(&self, _of: Collection, _entries: Vec<(String, Vec<f32>)>, _limit: u64) -> Result<(), Refused> {
+        Self::refused("collections")
     }
 
-    async fn delete(&mut self, collection: String, ids: Vec<String>) -> Answer<u32> {
-        self.allow("vectors.delete")?;
-        self.charge_request()?;
-        self.within(&collection, |vectors, of| async move { vectors.delete(of, ids).await.map(small) }).await
+    async fn delete(&self, _of: Collection, _ids: Vec<String>) -> Result<usize, Refused> {
+        Self::refused("collections")
     }
 
-    async fn get(&mut self, collection: String, id: String) -> Answer<Option<Vec<f32>>> {
-        self.allow("vectors.get")?;
-        self.charge_read()?;
-        self.within(&collection, |vectors, of| async move { vectors.get(of, id).await }).await
+    async fn get(&self, _of: Collection, _id: String) -> Result<Option<Vec<f32>>, Refused> {
+        Self::refused("collections")
     }
 
-    async fn count(&mut self, collection: String) -> Answer<u32> {
-        self.allow("vectors.count")?;
-        self.charge_read()?;
-        self.within(&collection, |vectors, of| async move { vectors.count(of).await.map(small) }).await
+    async fn count(&self, _of: Collection) -> Result<usize, Refused> {
+        Self::refused("collections")
     }
 
-    async fn search(&mut self, collection: String, query: Vec<f32>, limit: u32) -> Answer<Vec<vectors::VectorHit>> {
-        self.allow("vectors.search")?;
-        self.charge_read()?;
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(self.call.limits.hits);
-        let hits =
-            |found: Vec<(String, f32)>| found.into_iter().map(|(id, score)| vectors::VectorHit { id, score }).collect();
-        let search = |vectors: Arc<dyn Vectors>, of| async move { vectors.search(of, query, limit).await.map(hits) };
-        self.within(&collection, search).await
+    async fn search(&self, _of: Collection, _query: Vec<f32>, _limit: usize) -> Result<Vec<(String, f32)>, Refused> {
+        Self::refused("collections")
     }
 
-    async fn clear(&mut self, collection: String) -> Answer<()> {
-        self.allow("vectors.clear")?;
-        self.charge_request()?;
-        self.within(&collection, |vectors, of| async move { vectors.clear(of).await }).await
+    async fn clear(&self, _of: Collection) -> Result<(), Refused> {
+        Self::refused("collections")
     }
 }
 
-impl CallState {
-    /// Works with one of the component's own collections.
-    async fn within<T, W>(&mut self, name: &str, work: impl FnOnce(Arc<dyn Vectors>, Collection) -> W) -> Answer<T>
+/// The interface `vectors`.
+pub(crate) struct VectorsImport;
+
+impl Interface for VectorsImport {
+    const NAME: &'static str = "vectors";
+    type Capability = dyn Vectors;
+    type State = ();
+
+    fn begin(_setup: &Setup<'_>) -> Self::State {}
+}
+
+impl Within<'_, VectorsImport> {
+    pub(crate) async fn upsert(&mut self, collection: &str, entries: Vec<(String, Vec<f32>)>) -> Given<()> {
+        self.request("upsert")?;
+        self.within(collection, |vectors, of| async move { vectors.upsert(of, entries, COLLECTION_BYTES).await }).await
+    }
+
+    pub(crate) async fn delete(&mut self, collection: &str, ids: Vec<String>) -> Given<usize> {
+        self.request("delete")?;
+        self.within(collection, |vectors, of| async move { vectors.delete(of, ids).await }).await
+    }
+
+    pub(crate) async fn get(&mut self, collection: &str, id: String) -> Given<Option<Vec<f32>>> {
+        self.read("get")?;
+        self.within(collection, |vectors, of| async move { vectors.get(of, id).await }).await
+    }
+
+    pub(crate) async fn count(&mut self, collection: &str) -> Given<usize> {
+        self.read("count")?;
+        self.within(collection, |vectors, of| async move { vectors.count(of).await }).await
+    }
+
+    pub(crate) async fn search(&mut self, collection: &str, query: Vec<f32>, limit: u32) -> Given<Vec<(String, f32)>> {
+        self.read("search")?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(HITS);
+        self.within(collection, |vectors, of| async move { vectors.search(of, query, limit).await }).await
+    }
+
+    pub(crate) async fn clear(&mut self, collection: &str) -> Given<()> {
+        self.request("clear")?;
+        self.within(collection, |vectors, of| async move { vectors.clear(of).await }).await
+    }
+
+    /// Works with one of the component's own collections. A name in the manifest is a valid part of a path.
+    async fn within<T, W>(&mut self, name: &str, work: impl FnOnce(Arc<dyn Vectors>, Collection) -> W) -> Given<T>
     where
         W: Future<Output = Result<T, Refused>>,
     {
-        let of = match self.own(name) {
-            Ok(of) => of,
-            Err(denied) => return Ok(Err(denied)),
-        };
-        let capability = self.call.capabilities.vectors.clone();
-        Ok(self.waiting(work(capability, of)).await.map_err(refused))
-    }
-
-    /// Returns the component's own collection. A name in the manifest is a valid part of a path.
-    fn own(&self, name: &str) -> Result<Collection, types::Error> {
         let to = format!("use the collection `{}`", aiw_core::one_line(name, 60));
-        self.both_keys(CapabilityKind::Collections, &to, |value| value == name)?;
-        Ok(Collection { owner: self.call.id.to_string(), name: name.to_owned() })
+        self.call.keys.check(CapabilityKind::Collections, &to, |value| value == name)?;
+        let of = Collection { owner: self.call.keys.id.to_string(), name: name.to_owned() };
+        Ok(self.call.waiting(work(self.capability.clone(), of)).await?)
     }
-}
-
-fn small(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
 }

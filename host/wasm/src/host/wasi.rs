@@ -1,22 +1,23 @@
 //! An empty WASI: no files, no variables, no arguments, no network; output is discarded. Only a component that was
 //! granted `clock` sees the real time.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use aiw_extensions::CapabilityKind;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder};
 
-use super::Call;
-use crate::capabilities::Capabilities;
+use super::Clock;
+use crate::call::Keys;
 
-pub(super) fn empty(call: &Call) -> WasiCtx {
-    let granted = call.wanted.allows(aiw_extensions::CapabilityKind::Imports, "clock")
-        && call.granted.allows(aiw_extensions::CapabilityKind::Imports, "clock");
-    let wall = Wall(granted.then(|| call.capabilities.clone()));
+pub(crate) fn empty(keys: &Keys, clock: &Arc<dyn Clock>) -> WasiCtx {
+    let granted = keys.allow(CapabilityKind::Imports, "clock");
+    let wall = Wall(granted.then(|| clock.clone()));
     WasiCtxBuilder::new().wall_clock(wall).monotonic_clock(Coarse(Instant::now())).build()
 }
 
 /// The user's time, or the first moment of 1970.
-struct Wall(Option<Capabilities>);
+struct Wall(Option<Arc<dyn Clock>>);
 
 impl HostWallClock for Wall {
     fn resolution(&self) -> Duration {
@@ -24,8 +25,8 @@ impl HostWallClock for Wall {
     }
 
     fn now(&self) -> Duration {
-        let Some(capabilities) = &self.0 else { return Duration::ZERO };
-        let now = capabilities.clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let Some(clock) = &self.0 else { return Duration::ZERO };
+        let now = clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Duration::from_millis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
     }
 }

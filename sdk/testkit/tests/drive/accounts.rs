@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use aiw_core::{Api, CliKind, Family};
-use aiw_testkit::Testkit;
-use aiw_testkit::provider::{Account, Target};
+use aiw_testkit::provider::{Account, Api, Family, Target};
+use aiw_testkit::{Cli, Testkit};
 
 /// Loads a bundled component.
 pub fn bundled(name: &str) -> Testkit {
@@ -16,9 +15,9 @@ pub fn bundled(name: &str) -> Testkit {
 /// Returns the provider `mine`, based on a preset, with secrets, at addresses that the user typed.
 pub fn account(preset: &str, base_urls: &[(Family, &str)], secrets: &[&str]) -> Account {
     Account {
-        name: "mine".parse().unwrap(),
+        name: "mine".into(),
         preset: preset.into(),
-        granted: base_urls.iter().map(|(family, _)| *family).collect(),
+        typed: base_urls.iter().map(|(family, _)| *family).collect(),
         base_urls: base_urls.iter().map(|(family, url)| (*family, (*url).to_owned())).collect(),
         model: None,
         secrets: secrets.iter().map(|name| (*name).to_owned()).collect(),
@@ -28,9 +27,9 @@ pub fn account(preset: &str, base_urls: &[(Family, &str)], secrets: &[&str]) -> 
 /// Returns a CLI that speaks one API and has no model of its own.
 pub fn target(api: Api) -> Target {
     let cli = match api {
-        Api::Messages => CliKind::Claude,
-        Api::Responses | Api::ChatCompletions => CliKind::Codex,
-        Api::GenerateContent => CliKind::Gemini,
+        Api::Messages => Cli::Claude,
+        Api::Responses | Api::ChatCompletions => Cli::Codex,
+        Api::GenerateContent => Cli::Gemini,
     };
     Target { cli, version: None, speaks: vec![api], model: None }
 }

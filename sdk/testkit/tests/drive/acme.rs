@@ -1,7 +1,6 @@
 //! Third-party extensions as their authors build them: in Rust for WASI, and in JavaScript.
 
 use crate::common::{bytes, path};
-use aiw_core::RelPath;
 use aiw_testkit::{Answer, CallError, EntryRef, EntrySource, Field, Refusal, Testkit};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -28,6 +27,7 @@ async fn reads_an_index(component: Vec<u8>, scheme: &str) {
         .load()
         .await
         .unwrap();
+    let acme = acme.market_source();
     let claim = async |name: &str| acme.claim(&format!("{scheme}:{name}")).await.unwrap();
 
     // The description and the claims.
@@ -56,7 +56,7 @@ async fn reads_an_index(component: Vec<u8>, scheme: &str) {
     let whole = entry(own(vec![field("tool"), field("repo"), field("commit")]));
     assert_eq!(acme.fetch_plugin(&at, &whole).await.unwrap().plugin_json.unwrap(), br#"{"name": "ledger"}"#);
     let tree = acme.download_plugin(&at, &whole).await.unwrap();
-    assert!(tree.read(&RelPath::parse(".claude-plugin/plugin.json").unwrap(), 100).is_ok());
+    assert!(tree.read(".claude-plugin/plugin.json").is_ok());
     let refusal = |e: CallError| match e {
         CallError::Refused { refusal, message } => (refusal, message),
         e => panic!("{e}"),
@@ -93,7 +93,7 @@ async fn reads_an_index(component: Vec<u8>, scheme: &str) {
         .load()
         .await
         .unwrap();
-    let document = mirrored.fetch_marketplace(&at).await.unwrap().document;
+    let document = mirrored.market_source().fetch_marketplace(&at).await.unwrap().document;
     assert!(String::from_utf8(document).unwrap().contains("Mirrored"));
     assert_eq!(mirrored.requests(), ["https://mirror.example:8443/acme/data/index.json"]);
 }

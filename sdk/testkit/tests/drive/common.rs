@@ -23,12 +23,12 @@ pub fn hostile() -> Testkit {
 
 /// Returns a registration that puts the hostile guest into a mode.
 pub fn mode(mode: &str) -> Registration {
-    Registration { kind: "hostile".parse().unwrap(), location: mode.into(), reference: None }
+    Registration { kind: "hostile".into(), location: mode.into(), reference: None }
 }
 
 /// Returns the document of a mode as text, or the error message.
 pub async fn fetch(hostile: &Driver, of: &str) -> String {
-    match hostile.fetch_marketplace(&mode(of)).await {
+    match hostile.market_source().fetch_marketplace(&mode(of)).await {
         Ok(snapshot) => String::from_utf8_lossy(&snapshot.document).into_owned(),
         Err(e) => e.to_string(),
     }

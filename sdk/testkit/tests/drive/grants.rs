@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use crate::common::{fetch, hostile, mode};
-use aiw_core::RelPath;
-use aiw_testkit::{Answer, EntryRef, EntrySource, Grants};
+use aiw_testkit::{Answer, EntryRef, EntrySource};
 
 /// Returns grants as in the lock file: all imports, and these lists.
 fn grants(lists: &[(&str, &[&str])]) -> BTreeMap<String, Vec<String>> {
@@ -132,9 +131,9 @@ async fn a_directory_is_read_where_the_user_named_it() {
     }
     // A returned tree outlives its call.
     let entry = EntryRef { name: "x".into(), source: EntrySource::Relative("./".into()), revision: "1".into() };
-    let tree = hostile.download_plugin(&mode(&format!("tree:{at}")), &entry).await.unwrap();
-    assert_eq!(tree.read(&RelPath::parse("readme").unwrap(), 100).unwrap(), b"hello");
-    let manifests = hostile.fetch_plugin(&mode(&format!("tree:{at}")), &entry).await.unwrap();
+    let tree = hostile.market_source().download_plugin(&mode(&format!("tree:{at}")), &entry).await.unwrap();
+    assert_eq!(tree.read("readme").unwrap(), b"hello");
+    let manifests = hostile.market_source().fetch_plugin(&mode(&format!("tree:{at}")), &entry).await.unwrap();
     assert!(manifests.plugin_json.is_none() && manifests.files.is_some());
 }
 
@@ -215,12 +214,11 @@ async fn the_clock_is_the_hosts() {
 #[tokio::test]
 async fn what_the_user_did_not_agree_to_at_all_is_not_there() {
     let kit = hostile();
-    let imports = Grants::wanted(kit.about()).values(aiw_extensions::CapabilityKind::Imports);
-    let only_imports = BTreeMap::from([("imports".to_owned(), imports)]);
+    let only_imports = BTreeMap::from([("imports".to_owned(), kit.about().wanted["imports"].clone())]);
     let hostile = kit.grants(&only_imports).setting("shown", "yes").load().await.unwrap();
     assert_eq!(fetch(&hostile, "settings:shown").await, "none");
     assert!(fetch(&hostile, "http:https://declared.example/").await.starts_with("denied: "));
-    assert_eq!(hostile.describe().await.unwrap().label, "Misbehaves on request");
+    assert_eq!(hostile.market_source().describe().await.unwrap().label, "Misbehaves on request");
 }
 
 #[tokio::test]

@@ -33,18 +33,18 @@ async fn a_loop_of_host_calls_is_stopped_as_well() {
 #[tokio::test]
 async fn a_claim_is_limited_as_every_call_is() {
     let hostile = hostile().load().await.unwrap();
-    let stopped = hostile.claim("hostile:claim-loop").await.unwrap_err();
+    let stopped = hostile.market_source().claim("hostile:claim-loop").await.unwrap_err();
     assert_eq!(stopped.to_string(), "component `hostile` ran for 2 s without an answer and was stopped");
-    let panicked = hostile.claim("hostile:claim-panic").await.unwrap_err().to_string();
+    let panicked = hostile.market_source().claim("hostile:claim-panic").await.unwrap_err().to_string();
     assert!(panicked.starts_with("component `hostile` gave up: panicked at src/lib.rs:"), "{panicked}");
-    assert_eq!(hostile.claim("hostile:polite").await.unwrap().unwrap().location, "polite");
-    assert!(hostile.claim("elsewhere").await.unwrap().is_none());
+    assert_eq!(hostile.market_source().claim("hostile:polite").await.unwrap().unwrap().location, "polite");
+    assert!(hostile.market_source().claim("elsewhere").await.unwrap().is_none());
 }
 
 #[tokio::test]
 async fn a_claim_that_sleeps_is_stopped_within_seconds() {
     let hostile = Testkit::new(bytes("hostile-wasi")).unwrap().load().await.unwrap();
-    let stopped = hostile.claim("hostile:claim-sleep").await.unwrap_err();
+    let stopped = hostile.market_source().claim("hostile:claim-sleep").await.unwrap_err();
     assert_eq!(stopped.to_string(), "component `hostile` gave no answer within 5 s");
 }
 
@@ -53,7 +53,7 @@ async fn wasi_tells_the_time_to_those_who_may_know_it() {
     let granted = Testkit::new(bytes("hostile-wasi")).unwrap().load().await.unwrap();
     assert_eq!(fetch(&granted, "wasi-clock").await, "1767225600");
     let without = Testkit::new(bytes("timeless")).unwrap();
-    assert!(!without.about().interfaces().contains(&"clock".to_owned()));
+    assert!(!without.about().wanted["imports"].contains(&"clock".to_owned()));
     assert_eq!(fetch(&without.load().await.unwrap(), "now").await, "0");
 }
 
@@ -136,7 +136,7 @@ async fn handles_and_reads_of_trees_are_counted() {
 #[tokio::test]
 async fn rubbish_is_handed_on_as_it_is() {
     let hostile = hostile().load().await.unwrap();
-    assert_eq!(hostile.fetch_marketplace(&mode("rubbish")).await.unwrap().document.len(), 4096);
+    assert_eq!(hostile.market_source().fetch_marketplace(&mode("rubbish")).await.unwrap().document.len(), 4096);
     assert_eq!(fetch(&hostile, "no-such").await, "no mode `no-such`");
 }
 
@@ -145,15 +145,15 @@ async fn every_kind_of_call_survives_a_bad_one() {
     let hostile = hostile().load().await.unwrap();
     let entry = EntryRef { name: "x".into(), source: EntrySource::Relative("./x".into()), revision: "1".into() };
     let loops = mode("panic");
-    assert!(matches!(hostile.download_plugin(&loops, &entry).await, Err(CallError::Misbehaved { .. })));
-    assert!(matches!(hostile.fetch_plugin(&loops, &entry).await, Err(CallError::Misbehaved { .. })));
-    assert!(matches!(hostile.update(&loops, "1").await, Err(CallError::Misbehaved { .. })));
+    assert!(matches!(hostile.market_source().download_plugin(&loops, &entry).await, Err(CallError::Misbehaved { .. })));
+    assert!(matches!(hostile.market_source().fetch_plugin(&loops, &entry).await, Err(CallError::Misbehaved { .. })));
+    assert!(matches!(hostile.market_source().update(&loops, "1").await, Err(CallError::Misbehaved { .. })));
     let polite = mode("polite");
-    let refused = hostile.download_plugin(&polite, &entry).await.err().unwrap();
+    let refused = hostile.market_source().download_plugin(&polite, &entry).await.err().unwrap();
     assert!(matches!(refused, CallError::Refused { refusal: Refusal::NotFound, .. }), "{refused}");
-    let revision = hostile.fetch_marketplace(&polite).await.unwrap().revision;
-    assert!(hostile.update(&polite, &revision).await.unwrap().is_none());
-    assert!(hostile.update(&polite, "older").await.unwrap().is_some());
+    let revision = hostile.market_source().fetch_marketplace(&polite).await.unwrap().revision;
+    assert!(hostile.market_source().update(&polite, &revision).await.unwrap().is_none());
+    assert!(hostile.market_source().update(&polite, "older").await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -167,7 +167,8 @@ async fn calls_run_beside_one_that_loops() {
         start.elapsed()
     };
     let at = mode("loop");
-    let (looped, elapsed) = tokio::join!(hostile.fetch_marketplace(&at), polite);
+    let source = hostile.market_source();
+    let (looped, elapsed) = tokio::join!(source.fetch_marketplace(&at), polite);
     assert!(looped.is_err());
     assert!(elapsed < Duration::from_secs(2), "the loop held the others for {elapsed:?}");
 }
@@ -177,7 +178,9 @@ async fn a_call_that_nobody_waits_for_ends() {
     let hostile = hostile().load().await.unwrap();
     let at = mode("loop");
     let start = Instant::now();
-    assert!(tokio::time::timeout(Duration::from_millis(200), hostile.fetch_marketplace(&at)).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(200), hostile.market_source().fetch_marketplace(&at)).await.is_err()
+    );
     assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
     assert_eq!(fetch(&hostile, "polite").await, POLITE);
 }

@@ -1,8 +1,7 @@
 //! A provider whose answers break the rules only makes its own call fail with one clear error.
 
-use aiw_core::{Api, Family};
-use aiw_testkit::provider::{Auth, Value};
-use aiw_testkit::{CallError, Driver, Testkit};
+use aiw_testkit::provider::{Api, Auth, Family, Value};
+use aiw_testkit::{CallError, Cli, Driver, Testkit};
 
 use crate::accounts::{account, target};
 use crate::common::{bytes, fetch, hostile};
@@ -25,7 +24,7 @@ const URLS: [(Family, &str); 2] =
 
 /// Returns the notes of a plan, or the error message without its common parts.
 async fn plan(driver: &Driver, preset: &str) -> String {
-    match driver.plan(&account(preset, &URLS, &["token"]), &target(Api::Messages)).await {
+    match driver.provider().plan(&account(preset, &URLS, &["token"]), &target(Api::Messages)).await {
         Ok(intent) => match intent.notes.join(" ") {
             notes if notes.is_empty() => "taken".into(),
             notes => notes,
@@ -59,12 +58,12 @@ async fn an_intent_that_names_what_the_account_has_is_taken() {
         assert_eq!(plan(&driver, preset).await, "taken", "{preset}");
     }
     let mine = account("auth-header:X-Acme-Key=token", &URLS, &["token"]);
-    let intent = driver.plan(&mine, &target(Api::Messages)).await.unwrap();
-    let header = Auth::Header { header: "X-Acme-Key".parse().unwrap(), secret: "token".into() };
+    let intent = driver.provider().plan(&mine, &target(Api::Messages)).await.unwrap();
+    let header = Auth::Header { header: "X-Acme-Key".into(), secret: "token".into() };
     assert_eq!(intent.auth, header);
     let mine = account("header-prefix:Token ", &URLS, &["token"]);
-    let intent = driver.plan(&mine, &target(Api::Messages)).await.unwrap();
-    assert_eq!(intent.headers[0].value, Value::Secret { name: "token".into(), prefix: "Token ".into() });
+    let intent = driver.provider().plan(&mine, &target(Api::Messages)).await.unwrap();
+    assert_eq!(intent.headers[0].value, Value::Secret { secret: "token".into(), prefix: "Token ".into() });
 }
 
 #[tokio::test]
@@ -126,8 +125,8 @@ async fn an_intent_that_says_more_is_refused() {
 async fn a_plan_asks_the_host_for_tasks_and_settings_alone() {
     let driver = kit().setting("describe", "mine").load().await.unwrap();
     for (asked, function) in [
-        ("https://declared.example/?token=x", "http.get"),
-        ("start", "tasks.start"),
+        ("https://declared.example/?token=x", "http.send"),
+        ("start", "task-starts.start"),
         ("wait", "tasks.wait"),
         ("cache", "cache.get"),
         ("cache-put", "cache.put"),
@@ -147,14 +146,14 @@ async fn a_plan_asks_the_host_for_tasks_and_settings_alone() {
 #[tokio::test]
 async fn a_description_asks_the_host_for_nothing() {
     for (asked, function) in [
-        ("https://declared.example/", "http.get"),
+        ("https://declared.example/", "http.send"),
         ("settings", "settings.get"),
         ("tasks", "tasks.list"),
         ("cache", "cache.get"),
         ("clock", "clock.now"),
     ] {
         let driver = describing(&format!("asks={asked}")).load().await.unwrap();
-        let said = driver.provider_info().await.unwrap_err().to_string();
+        let said = driver.provider().describe().await.unwrap_err().to_string();
         let refused = format!("called `{function}` in `describe`, where it may call only `log`");
         assert_eq!(said, format!("component `hostile-provider` {refused}"));
         assert!(driver.requests().is_empty());
@@ -166,7 +165,7 @@ async fn a_plan_that_does_not_end_is_stopped() {
     let driver = kit().load().await.unwrap();
     assert_eq!(plan(&driver, "loop").await, "ran for 2 s without an answer and was stopped");
     let driver = describing("loop").load().await.unwrap();
-    let said = driver.provider_info().await.unwrap_err().to_string();
+    let said = driver.provider().describe().await.unwrap_err().to_string();
     assert_eq!(said, "component `hostile-provider` ran for 2 s without an answer and was stopped");
 }
 
@@ -198,13 +197,13 @@ async fn what_a_provider_says_of_itself_is_bounded() {
         ("many", "more than 64 presets"),
     ] {
         let driver = describing(mode).load().await.unwrap();
-        let said = driver.provider_info().await.unwrap_err().to_string();
+        let said = driver.provider().describe().await.unwrap_err().to_string();
         assert_eq!(said, format!("component `hostile-provider` describes itself with {refused}"), "{mode}");
     }
     for own in ["url=http://localhost:11434", "url=http://127.0.0.1:1", "url=http://[::1]:1/v1", "url=https://10.0.0.1"]
     {
         let driver = describing(own).load().await.unwrap();
-        let info = driver.provider_info().await.unwrap();
+        let info = driver.provider().describe().await.unwrap();
         assert!(info.presets[0].base_urls.contains_key(&Family::Openai), "{own}");
     }
 }
@@ -212,7 +211,7 @@ async fn what_a_provider_says_of_itself_is_bounded() {
 #[tokio::test]
 async fn models_and_messages_are_bounded() {
     let driver = kit().load().await.unwrap();
-    let models = async |preset: &str| driver.provider_models(&account(preset, &URLS, &[])).await;
+    let models = async |preset: &str| driver.provider().models(&account(preset, &URLS, &[])).await;
     assert_eq!(models("polite").await.unwrap()[0].id, "polite");
     let many = models("many").await.unwrap_err().to_string();
     assert_eq!(many, "component `hostile-provider` names models with more than 2000 entries");
@@ -221,13 +220,14 @@ async fn models_and_messages_are_bounded() {
         escape.ends_with(r"with an id that is not one line of 1 to 200 printable characters: `\u{1b}[31m`"),
         "{escape}"
     );
-    let health = driver.check_provider(&account("escape", &URLS, &[])).await.unwrap();
+    let health = driver.provider().check(&account("escape", &URLS, &[])).await.unwrap();
     assert_eq!(health.message, r"red \u{1b}[31m alert second line");
 }
 
 #[tokio::test]
-async fn tasks_are_started_with_both_keys() {
-    let check = async |driver: &Driver, preset: &str| match driver.check_provider(&account(preset, &URLS, &[])).await {
+async fn tasks_are_started_where_the_user_agreed() {
+    let check = async |driver: &Driver, preset: &str| match driver.provider().check(&account(preset, &URLS, &[])).await
+    {
         Ok(health) => health.message,
         Err(e) => e.to_string(),
     };
@@ -238,15 +238,20 @@ async fn tasks_are_started_with_both_keys() {
     assert_eq!(check(&all, "wait:../../x").await, "error: task id `../../x` is not 12 digits and lowercase letters");
     assert_eq!(check(&all, "wait:00000000zzzz").await, "error: there is no task `00000000zzzz`");
     assert_eq!(check(&all, "start-many").await, "component `hostile-provider` started more than 8 tasks in one call");
-    let mut grants = aiw_testkit::Grants::wanted(kit().about()).to_map();
-    assert_eq!(grants.remove("tasks").unwrap(), ["start"]);
-    let not_agreed = kit().grants(&grants).load().await.unwrap();
+    // Another CLI is named by its command. One that aiw knows is that one.
+    assert_eq!(check(&all, "start-other:emacs").await, "error: AI CLI `emacs` is not `claude`, `codex` or `gemini`");
+    let started = all.started().len();
+    assert!(!check(&all, "start-other:codex").await.starts_with("error"));
+    assert_eq!(all.started()[started].cli, Cli::Codex);
+
+    let mut grants = kit().about().wanted;
+    grants.get_mut("imports").unwrap().retain(|import| import != "task-starts");
+    let Err(not_agreed) = kit().grants(&grants).load().await else { panic!("it loads") };
     assert_eq!(
-        check(&not_agreed, "start").await,
-        "error: component `hostile-provider` may not start tasks: its manifest asks for it, but you did not agree to it; \
-         run `aiw extension update hostile-provider --accept-changes`"
+        not_agreed.to_string(),
+        "component `hostile-provider` imports `task-starts`, which you did not agree to: run `aiw extension update \
+         hostile-provider --accept-changes`"
     );
-    assert!(not_agreed.started().is_empty());
 }
 
 #[tokio::test]
@@ -254,7 +259,7 @@ async fn a_component_is_called_as_what_it_is() {
     let provider = kit().load().await.unwrap();
     assert_eq!(fetch(&provider, "polite").await, "component `hostile-provider` is not a `market-source`");
     let market = hostile().load().await.unwrap();
-    let refused = market.provider_info().await.unwrap_err();
+    let refused = market.provider().describe().await.unwrap_err();
     assert!(matches!(refused, CallError::NotOffered { .. }));
     assert_eq!(refused.to_string(), "component `hostile` is not a `provider`");
 }

@@ -1,7 +1,6 @@
 //! The bundled providers: what they know, and the whole intent for each CLI that fits.
 
-use aiw_core::{Api, Family};
-use aiw_testkit::provider::{Account, Auth, Intent, KeyState, Need, Preset, Value};
+use aiw_testkit::provider::{Account, Api, Auth, Family, Intent, KeyState, Need, Preset, Value};
 use aiw_testkit::{Answer, Refusal};
 
 use crate::accounts::{account, bundled, target};
@@ -12,15 +11,15 @@ const BUNDLED: [&str; 4] = ["provider-anthropic", "provider-gateway", "provider-
 fn shown(intent: &Intent) -> String {
     let auth = match &intent.auth {
         Auth::None => "no key".to_owned(),
-        Auth::Bearer(name) => format!("bearer <{name}>"),
-        Auth::ApiKey(name) => format!("API key <{name}>"),
+        Auth::Bearer { secret: name } => format!("bearer <{name}>"),
+        Auth::ApiKey { secret: name } => format!("API key <{name}>"),
         Auth::Header { header, secret } => format!("{header} <{secret}>"),
     };
     let mut parts = vec![intent.api.to_string(), auth];
     for header in &intent.headers {
         parts.push(match &header.value {
-            Value::Literal(text) => format!("{}: {text}", header.name),
-            Value::Secret { name, prefix } => format!("{}: {prefix}<{name}>", header.name),
+            Value::Literal { value: text } => format!("{}: {text}", header.name),
+            Value::Secret { secret: name, prefix } => format!("{}: {prefix}<{name}>", header.name),
         });
     }
     let models = &intent.models;
@@ -38,7 +37,7 @@ fn shown(intent: &Intent) -> String {
 /// Returns the intent, or the message that refuses it.
 async fn plan(component: &str, account: &Account, api: Api) -> String {
     let driver = bundled(component).load().await.unwrap();
-    match driver.plan(account, &target(api)).await {
+    match driver.provider().plan(account, &target(api)).await {
         Ok(intent) => shown(&intent),
         Err(e) => e.to_string(),
     }
@@ -119,7 +118,7 @@ async fn the_model_of_a_run_goes_before_that_of_the_provider() {
     let mine = with_model(account("openai", &[(Family::Openai, "https://api.openai.com/v1")], &["token"]), "usual");
     let mut codex = target(Api::Responses);
     codex.model = Some("chosen".into());
-    assert_eq!(driver.plan(&mine, &codex).await.unwrap().models.main.as_deref(), Some("chosen"));
+    assert_eq!(driver.provider().plan(&mine, &codex).await.unwrap().models.main.as_deref(), Some("chosen"));
 }
 
 #[tokio::test]
@@ -127,7 +126,7 @@ async fn presets_are_known_by_one_name_each() {
     let mut presets: Vec<Preset> = Vec::new();
     for component in BUNDLED {
         let driver = bundled(component).load().await.unwrap();
-        presets.extend(driver.provider_info().await.unwrap().presets);
+        presets.extend(driver.provider().describe().await.unwrap().presets);
     }
     let shown: Vec<String> = presets
         .iter()
@@ -206,10 +205,10 @@ async fn a_check_asks_once_with_the_key_where_the_provider_wants_it() {
     ] {
         let driver = bundled(component).secret("token", "hunter2!").answer(url, list()).load().await.unwrap();
         let mine = account(preset, &[(family, base)], &["token"]);
-        let health = driver.check_provider(&mine).await.unwrap();
+        let health = driver.provider().check(&mine).await.unwrap();
         let place = url.split('?').next().unwrap();
         assert_eq!((health.key, health.message), (KeyState::Accepted, format!("`{place}` accepts the key")));
-        let models = driver.provider_models(&mine).await.unwrap();
+        let models = driver.provider().models(&mine).await.unwrap();
         assert_eq!((models[0].id.as_str(), models[0].label.as_deref()), ("m1", Some("M 1")));
         let asked = driver.asked();
         assert_eq!(asked.len(), 2);
@@ -228,7 +227,7 @@ async fn a_check_says_what_is_wrong() {
         }
         let driver = kit.load().await.unwrap();
         let mine = account("custom", &[(Family::Openai, "https://llm.example/v1")], &["token"]);
-        driver.check_provider(&mine).await
+        driver.provider().check(&mine).await
     };
     let refused = checked(Some(Answer::status(401))).await.unwrap();
     assert_eq!(

@@ -2,18 +2,17 @@
 
 use std::time::SystemTime;
 
-use aiw_core::{Api, CliKind, Family, ProcessId as TaskId};
-use aiw_testkit::provider::Auth;
-use aiw_testkit::{Task, TaskState, Testkit};
+use aiw_testkit::provider::{Api, Auth, Family};
+use aiw_testkit::{Cli, Task, TaskState, Testkit};
 
 use crate::accounts::{account, target};
 use crate::common::bytes;
 
 fn task(number: u64, provider: &str, tag: &str, state: TaskState) -> Task {
     Task {
-        id: TaskId::from_number(number),
-        cli: CliKind::Claude,
-        provider: Some(provider.parse().unwrap()),
+        id: format!("{number:012}"),
+        cli: Cli::Claude,
+        provider: Some(provider.into()),
         role: None,
         tag: Some(tag.into()),
         state,
@@ -30,9 +29,9 @@ async fn key(tasks: &[Task]) -> String {
     let spread = tasks.iter().cloned().fold(kit, Testkit::task).load().await.unwrap();
     let url = [(Family::Anthropic, "https://llm.acme.example")];
     let mine = account("acme-spread", &url, &["key-a", "key-b", "key-c"]);
-    let intent = spread.plan(&mine, &target(Api::Messages)).await.unwrap();
+    let intent = spread.provider().plan(&mine, &target(Api::Messages)).await.unwrap();
     let tag = intent.tag.unwrap();
-    assert_eq!(intent.auth, Auth::Bearer(tag.clone()));
+    assert_eq!(intent.auth, Auth::Bearer { secret: tag.clone() });
     assert_eq!(intent.notes, [format!("key `{tag}` of 3")]);
     tag
 }
@@ -58,6 +57,6 @@ async fn a_start_takes_the_key_with_the_fewest_tasks() {
 async fn a_provider_without_keys_is_refused() {
     let spread = Testkit::new(bytes("acme-spread")).unwrap().load().await.unwrap();
     let mine = account("acme-spread", &[(Family::Anthropic, "https://llm.acme.example")], &[]);
-    let refused = spread.plan(&mine, &target(Api::Messages)).await.unwrap_err();
+    let refused = spread.provider().plan(&mine, &target(Api::Messages)).await.unwrap_err();
     assert_eq!(refused.to_string(), "provider `mine` has no key: each of its secrets is one");
 }

@@ -66,7 +66,7 @@ impl MarketSource for Hostile {
             "clock" => clock::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis().to_string().into(),
             "http" => said(http::get(argument).map(|answer| shown(answer.status, &answer.body))),
             "http-host" => said(
-                http::get_with(&Request::new(argument).header("Host", "elsewhere.example"))
+                http::send(&Request::new(argument).header("Host", "elsewhere.example"))
                     .map(|answer| shown(answer.status, &answer.body)),
             ),
             "tree" => said(open(argument).map(|tree| tree.revision())),

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use aiw_extension::{
-    Account, Api, Auth, Error, Family, Health, Intent, KeyState, Model, NamedSecret, Need, Preset, Provider,
-    ProviderInfo, Quirks, Request, Secret, Target, Value, cache, clock, http, settings, tasks,
+    Account, Api, Auth, Cli, Error, Family, Field, Health, Intent, KeyState, Model, Need, Preset, Provider,
+    ProviderInfo, Quirks, Request, Response, Secret, Target, Value, cache, clock, http, settings, task_starts, tasks,
 };
 
 struct Hostile;
@@ -68,7 +68,7 @@ impl Provider for Hostile {
             "bearer" => intent.auth = Auth::Bearer(argument.to_owned()),
             "api-key" => intent.auth = Auth::ApiKey(argument.to_owned()),
             "auth-header" => {
-                intent.auth = Auth::Header(NamedSecret { header: name.to_owned(), secret: value.to_owned() });
+                intent.auth = Auth::Header(Field { name: name.to_owned(), value: value.to_owned() });
             }
             // Everything that an intent can contain, with each way of authenticating.
             "by-none" | "by-bearer" | "by-api-key" | "by-header" => {
@@ -77,7 +77,7 @@ impl Provider for Hostile {
                     "by-none" => Auth::None,
                     "by-bearer" => Auth::Bearer(secret),
                     "by-api-key" => Auth::ApiKey(secret),
-                    _ => Auth::Header(NamedSecret { header: "x-by-header".to_owned(), secret }),
+                    _ => Auth::Header(Field { name: "x-by-header".to_owned(), value: secret }),
                 };
                 intent = intent.header("x-literal", "providers-canary-literal").header("x-secret", Secret::new("more"));
                 intent = intent
@@ -126,19 +126,22 @@ impl Provider for Hostile {
 
     fn check(account: &Account) -> Result<Health, Error> {
         let (mode, argument) = account.preset.split_once(':').unwrap_or((&account.preset, ""));
-        let send = |secret: Secret, header: &str| {
-            http::get_with(&Request::new(argument).header(header, secret)).map(|answer| {
-                let headers = answer.headers.iter().map(|header| format!("{}={}", header.name, header.value));
-                let headers = headers.filter(|header| header.contains("secret")).collect::<Vec<_>>().join(" ");
-                format!("{} {} {headers}", answer.status, String::from_utf8_lossy(&answer.body))
-            })
+        let send =
+            |secret: Secret, header: &str| http::send(&Request::new(argument).header(header, secret)).map(shown);
+        let post = |length: usize| {
+            let request = Request::new(argument).post("x".repeat(length)).header("content-type", "text/plain");
+            said(http::send(&request.header("authorization", Secret::bearer("token"))).map(shown))
         };
         let message = match mode {
             "send" => said(send(Secret::bearer("token"), "authorization")),
             "send-agent" => said(send(Secret::new("token"), "user-agent")),
             "send-other" => said(send(Secret::new("other"), "x-api-key")),
-            "start" => said(start().map(|task| task.id)),
-            "start-many" => (0..20).map(|_| said(start().map(|task| task.id))).collect(),
+            "post" => post(3),
+            "post-most" => post(1 << 20),
+            "post-more" => post((1 << 20) + 1),
+            "start" => said(start(Cli::Claude)),
+            "start-other" => said(start(Cli::Other(argument.to_owned()))),
+            "start-many" => (0..20).map(|_| said(start(Cli::Claude))).collect(),
             "wait" => said(tasks::wait(argument, Duration::from_secs(1)).map(|task| format!("{:?}", task.state))),
             "escape" => "red \u{1b}[31m alert\nsecond line".to_owned(),
             _ => return Err(Error::invalid(format!("no mode `{mode}`"))),
@@ -156,13 +159,20 @@ impl Provider for Hostile {
     }
 }
 
+/// Formats an answer with those of its headers that speak of a secret.
+fn shown(answer: Response) -> String {
+    let headers = answer.headers.iter().map(|header| format!("{}={}", header.name, header.value));
+    let headers = headers.filter(|header| header.contains("secret")).collect::<Vec<_>>().join(" ");
+    format!("{} {} {headers}", answer.status, String::from_utf8_lossy(&answer.body))
+}
+
 /// Makes one call to the host.
 fn ask(what: &str) -> String {
     match what {
         "settings" => settings::get("describe").unwrap_or_default(),
         "tasks" => said(tasks::list().map(|tasks| tasks.len().to_string())),
         "task" => said(tasks::get("000000000001").map(|task| task.id)),
-        "start" => said(start().map(|task| task.id)),
+        "start" => said(start(Cli::Claude)),
         "wait" => said(tasks::wait("000000000001", Duration::from_secs(1)).map(|task| task.id)),
         "cache" => cache::get("x").map_or_else(|| "nothing".to_owned(), |_| "something".to_owned()),
         "cache-put" => {
@@ -174,9 +184,9 @@ fn ask(what: &str) -> String {
     }
 }
 
-fn start() -> Result<tasks::Task, Error> {
-    tasks::start(&tasks::StartRequest {
-        cli: "claude".to_owned(),
+fn start(cli: Cli) -> Result<String, Error> {
+    task_starts::start(&task_starts::StartRequest {
+        cli,
         prompt: "hello".to_owned(),
         provider: None,
         role: None,

@@ -20,21 +20,30 @@ pub struct KnownPreset {
 
 /// Provider components.
 #[async_trait]
-pub trait Adapters: Send + Sync {
+pub trait ProviderComponents: Send + Sync {
     /// All presets, each id once. Components that don't answer are left out, each with its error.
-    async fn presets(&self) -> Result<(Vec<KnownPreset>, Vec<AdapterError>), AdapterError>;
+    async fn presets(&self) -> Result<(Vec<KnownPreset>, Vec<ProviderComponentError>), ProviderComponentError>;
 
     /// A preset by its id, from one component or from any.
-    async fn preset(&self, preset: &str, component: Option<&ExtensionId>) -> Result<KnownPreset, AdapterError>;
+    async fn preset(
+        &self,
+        preset: &str,
+        component: Option<&ExtensionId>,
+    ) -> Result<KnownPreset, ProviderComponentError>;
 
     /// Refuses an address that no one typed and that points to this machine or a private network.
-    async fn check_address(&self, url: &str) -> Result<(), AdapterError>;
+    async fn check_address(&self, url: &str) -> Result<(), ProviderComponentError>;
 
     /// Connects to the host of a URL and sends nothing.
-    async fn try_connection(&self, url: &str) -> Result<(), AdapterError>;
+    async fn try_connection(&self, url: &str) -> Result<(), ProviderComponentError>;
 
     /// Asks a component for the intent of a start.
-    async fn plan(&self, component: &ExtensionId, account: &Account, target: &Target) -> Result<Intent, AdapterError>;
+    async fn plan(
+        &self,
+        component: &ExtensionId,
+        account: &Account,
+        target: &Target,
+    ) -> Result<Intent, ProviderComponentError>;
 
     /// Asks the provider once whether it is reachable and whether the key is valid.
     async fn check(
@@ -42,7 +51,7 @@ pub trait Adapters: Send + Sync {
         component: &ExtensionId,
         account: &Account,
         secrets: &BTreeMap<String, Secret>,
-    ) -> Result<Health, AdapterError>;
+    ) -> Result<Health, ProviderComponentError>;
 
     /// The models that the provider offers.
     async fn models(
@@ -50,12 +59,12 @@ pub trait Adapters: Send + Sync {
         component: &ExtensionId,
         account: &Account,
         secrets: &BTreeMap<String, Secret>,
-    ) -> Result<Vec<Model>, AdapterError>;
+    ) -> Result<Vec<Model>, ProviderComponentError>;
 }
 
 /// Why a component gave no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum AdapterError {
+pub enum ProviderComponentError {
     /// No component knows the preset.
     #[error("there is no preset `{}`", one_line(.preset, 80))]
     UnknownPreset {
@@ -94,7 +103,7 @@ pub enum AdapterError {
     },
 }
 
-impl AdapterError {
+impl ProviderComponentError {
     /// The kind, for the exit code.
     pub fn kind(&self) -> ErrorKind {
         match self {

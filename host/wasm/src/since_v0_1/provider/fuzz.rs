@@ -4,9 +4,8 @@ use aiw_core::Family;
 use proptest::prelude::*;
 use proptest::{collection, option, sample};
 
-use super::{Account, Auth, Value, read};
-use crate::bindings::v0_1::aiw::plugin::types;
-use crate::bindings::v0_1::exports::aiw::plugin::adapter;
+use super::super::interfaces::types;
+use super::{Account, Auth, Value, generated};
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -26,38 +25,38 @@ fn value() -> impl Strategy<Value = types::Value> {
     ]
 }
 
-fn auth() -> impl Strategy<Value = adapter::Auth> {
+fn auth() -> impl Strategy<Value = generated::Auth> {
     prop_oneof![
-        Just(adapter::Auth::None),
-        text().prop_map(adapter::Auth::Bearer),
-        text().prop_map(adapter::Auth::ApiKey),
-        (text(), text()).prop_map(|(header, secret)| adapter::Auth::Header(adapter::NamedSecret { header, secret })),
+        Just(generated::Auth::None),
+        text().prop_map(generated::Auth::Bearer),
+        text().prop_map(generated::Auth::ApiKey),
+        (text(), text()).prop_map(|(name, value)| generated::Auth::Header(types::Field { name, value })),
     ]
 }
 
-fn intent() -> impl Strategy<Value = adapter::Intent> {
+fn intent() -> impl Strategy<Value = generated::Intent> {
     let api = sample::select(vec![
-        adapter::Api::Messages,
-        adapter::Api::Responses,
-        adapter::Api::ChatCompletions,
-        adapter::Api::GenerateContent,
+        generated::Api::Messages,
+        generated::Api::Responses,
+        generated::Api::ChatCompletions,
+        generated::Api::GenerateContent,
     ]);
-    let header = (text(), value()).prop_map(|(name, value)| adapter::Header { name, value });
+    let header = (text(), value()).prop_map(|(name, value)| types::Header { name, value });
     let models = [(); 4].map(|()| option::of(text()).boxed());
     let number = || option::weighted(0.3, any::<u32>());
     let tuning = (number(), number(), number());
     let rest = (option::of(text()), collection::vec(text(), 0..10));
     (api, auth(), collection::vec(header, 0..20), models, tuning, rest).prop_map(
-        |(api, auth, headers, [main, large, medium, small], tuning, (tag, notes))| adapter::Intent {
+        |(api, auth, headers, [main, large, medium, small], tuning, (tag, notes))| generated::Intent {
             api,
             auth,
             headers,
-            models: adapter::Models { main, large, medium, small },
-            tuning: adapter::Tuning {
+            models: generated::Models { main, large, medium, small },
+            tuning: generated::Tuning {
                 context_tokens: tuning.0,
                 output_tokens: tuning.1,
                 timeout_seconds: tuning.2,
-                quirks: adapter::Quirks::empty(),
+                quirks: generated::Quirks::empty(),
             },
             tag,
             notes,
@@ -76,7 +75,7 @@ proptest! {
             model: None,
             secrets: ["token".to_owned()].into(),
         };
-        let Ok(read) = read::intent(intent, &account) else { return Ok(()) };
+        let Ok(read) = super::intent(intent, &account) else { return Ok(()) };
         prop_assert!(account.base_urls.contains_key(&read.api.family()));
         prop_assert!(read.auth.secret().is_none_or(|name| name == "token"));
         if let Auth::Header { header, .. } = &read.auth {
@@ -106,20 +105,20 @@ proptest! {
         presets in collection::vec((text(), text(), collection::vec((0..3_u8, text()), 0..3), option::of(text())), 0..3),
     ) {
         let family = |number| match number {
-            0 => adapter::Family::Anthropic,
-            1 => adapter::Family::Openai,
-            _ => adapter::Family::Gemini,
+            0 => generated::Family::Anthropic,
+            1 => generated::Family::Openai,
+            _ => generated::Family::Gemini,
         };
-        let presets = presets.into_iter().map(|(id, label, urls, page)| adapter::Preset {
+        let presets = presets.into_iter().map(|(id, label, urls, page)| generated::Preset {
             id,
             label,
-            base_urls: urls.into_iter().map(|(at, url)| adapter::BaseUrl { family: family(at), url }).collect(),
-            token: adapter::Need::Optional,
+            base_urls: urls.into_iter().map(|(at, url)| generated::BaseUrl { family: family(at), url }).collect(),
+            token: generated::Need::Optional,
             token_page: page,
             model: None,
         });
-        let info = adapter::ProviderInfo { label, presets: presets.collect() };
-        let Ok(info) = read::info(info) else { return Ok(()) };
+        let info = generated::ProviderInfo { label, presets: presets.collect() };
+        let Ok(info) = super::info(info) else { return Ok(()) };
         for preset in info.presets {
             for url in preset.base_urls.values().flatten() {
                 prop_assert!(aiw_net::origin(url).is_some(), "{}", url);

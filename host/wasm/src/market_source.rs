@@ -1,18 +1,18 @@
-//! The world `market-source`, as other crates see it: typed, with every answer checked.
-
-mod read;
+//! Components that read plugin marketplaces: the kind `market-source`, with every answer checked.
 
 use aiw_core::MarketKind;
+use aiw_extensions::World;
 use aiw_net::Tree;
-use wasmtime::Store;
-use wasmtime::component::Resource;
 
-use crate::bindings::v0_1::aiw::plugin::types;
-use crate::bindings::v0_1::exports::aiw::plugin::market;
 use crate::budget::Purpose;
 use crate::component::{Component, Reach};
 use crate::error::CallError;
-use crate::host::{CallState, refusal};
+use crate::kind::Kind;
+use crate::limits::CallLimits;
+use crate::since_v0_1::market_source::Guest;
+
+pub(crate) static KIND: Kind =
+    Kind { world: World::MarketSource, limits: CallLimits::USUAL, check_exports: Guest::check_exports };
 
 /// A description of a market source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,8 +89,6 @@ pub struct EntryRef {
     pub revision: String,
 }
 
-type Answer<T> = Result<T, types::Error>;
-
 /// The parts of a plugin that could be read most cheaply.
 #[derive(Default)]
 pub struct Manifests {
@@ -102,28 +100,33 @@ pub struct Manifests {
     pub files: Option<Tree>,
 }
 
+/// A component as a source of marketplaces.
+pub struct MarketSource<'c>(&'c Component);
+
 impl Component {
+    /// Returns the component as a source of marketplaces, if it is one.
+    pub fn market_source(&self) -> Result<MarketSource<'_>, CallError> {
+        self.check_kind(&KIND)?;
+        Ok(MarketSource(self))
+    }
+}
+
+impl MarketSource<'_> {
     /// Returns what the source reads.
     pub async fn describe(&self) -> Result<SourceInfo, CallError> {
         let (reach, pure) = (Reach::default(), Purpose::Pure("describe"));
-        let answer = self.market(&reach, pure, async |market, store| market.call_describe(store).await);
-        read::info(answer.await?).map_err(|why| self.misbehaved(format!("describes itself with {why}")))
+        self.0.call(&reach, pure, async |guest: &Guest, store| guest.describe(store).await).await
     }
 
     /// Returns what a reference means, or `None` if it does not belong to this source.
     pub async fn claim(&self, reference: &str) -> Result<Option<Registration>, CallError> {
         let (reach, pure) = (Reach::default(), Purpose::Pure("claim"));
-        let answer = self.market(&reach, pure, async |market, store| market.call_claim(store, reference).await);
-        let claimed = answer.await?.map(read::registration).transpose();
-        claimed.map_err(|why| self.misbehaved(format!("answers with {why}")))
+        self.0.call(&reach, pure, async |guest: &Guest, store| guest.claim(store, reference).await).await
     }
 
     /// Fetches the marketplace document and its revision.
     pub async fn fetch_marketplace(&self, reach: &Reach, at: &Registration) -> Result<Snapshot, CallError> {
-        let at = &registration_to_wit(at);
-        let answer =
-            self.market(reach, Purpose::Answer, async |market, store| market.call_fetch_marketplace(store, at).await);
-        self.snapshot(answer.await?.map_err(refusal)?)
+        self.0.call(reach, Purpose::Answer, async |guest: &Guest, store| guest.fetch_marketplace(store, at).await).await
     }
 
     /// Fetches an entry's manifests in the cheapest way.
@@ -133,83 +136,34 @@ impl Component {
         at: &Registration,
         entry: &EntryRef,
     ) -> Result<Manifests, CallError> {
-        let (at, entry) = (&registration_to_wit(at), &entry_to_wit(entry));
-        let answer = self.market(reach, Purpose::Answer, async |market, store| {
-            match market.call_fetch_plugin(&mut *store, at, entry).await? {
-                Ok(found) => {
-                    let files = found.files.map(|files| take(store, files)).transpose()?;
-                    Ok::<Answer<_>, wasmtime::Error>(Ok(Manifests {
-                        plugin_json: found.plugin_json,
-                        mcp_json: found.mcp_json,
-                        files,
-                    }))
-                }
-                Err(e) => Ok(Err(e)),
-            }
-        });
-        answer.await?.map_err(refusal)
+        self.0
+            .call(reach, Purpose::Answer, async |guest: &Guest, store| guest.fetch_plugin(store, at, entry).await)
+            .await
     }
 
     /// Fetches all files of an entry.
     pub async fn download_plugin(&self, reach: &Reach, at: &Registration, entry: &EntryRef) -> Result<Tree, CallError> {
-        let (at, entry) = (&registration_to_wit(at), &entry_to_wit(entry));
-        let answer = self.market(reach, Purpose::Answer, async |market, store| {
-            match market.call_download_plugin(&mut *store, at, entry).await? {
-                Ok(files) => Ok::<Answer<_>, wasmtime::Error>(Ok(take(store, files)?)),
-                Err(e) => Ok(Err(e)),
-            }
-        });
-        answer.await?.map_err(refusal)
+        self.0
+            .call(reach, Purpose::Answer, async |guest: &Guest, store| guest.download_plugin(store, at, entry).await)
+            .await
     }
 
     /// Returns the current document, or `None` if its revision still is `known`.
     pub async fn update(&self, reach: &Reach, at: &Registration, known: &str) -> Result<Option<Snapshot>, CallError> {
-        let at = &registration_to_wit(at);
-        let answer =
-            self.market(reach, Purpose::Answer, async |market, store| market.call_update(store, at, known).await);
-        answer.await?.map_err(refusal)?.map(|snapshot| self.snapshot(snapshot)).transpose()
+        self.0.call(reach, Purpose::Answer, async |guest: &Guest, store| guest.update(store, at, known).await).await
     }
 
-    fn snapshot(&self, snapshot: market::Snapshot) -> Result<Snapshot, CallError> {
-        read::snapshot(snapshot).map_err(|why| self.misbehaved(format!("hands over {why}")))
-    }
-}
-
-impl Component {
     /// Measures `count` calls of `describe` in one instance, for `cargo xtask bench`.
     #[doc(hidden)]
     pub async fn time_calls(&self, count: u32) -> Result<std::time::Duration, CallError> {
-        self.market(&Reach::default(), Purpose::Answer, async |market, store| {
-            let start = std::time::Instant::now();
-            for _ in 0..count {
-                market.call_describe(&mut *store).await?;
-            }
-            Ok(start.elapsed())
-        })
-        .await
+        self.0
+            .call(&Reach::default(), Purpose::Answer, async |guest: &Guest, store| {
+                let start = std::time::Instant::now();
+                for _ in 0..count {
+                    guest.describe(&mut *store).await?;
+                }
+                Ok(start.elapsed())
+            })
+            .await
     }
-}
-
-fn registration_to_wit(at: &Registration) -> market::Registration {
-    market::Registration { kind: at.kind.to_string(), location: at.location.clone(), ref_: at.reference.clone() }
-}
-
-fn entry_to_wit(entry: &EntryRef) -> market::EntryRef {
-    let field = |field: &Field| market::Field { name: field.name.clone(), value: field.value.clone() };
-    market::EntryRef {
-        name: entry.name.clone(),
-        source: match &entry.source {
-            EntrySource::Relative(path) => market::EntrySource::Relative(path.clone()),
-            EntrySource::Own { form, fields } => market::EntrySource::Own(market::OwnSource {
-                form: form.clone(),
-                fields: fields.iter().map(field).collect(),
-            }),
-        },
-        revision: entry.revision.clone(),
-    }
-}
-
-/// Takes a tree that the guest returned out of the store before the store is dropped.
-fn take(store: &mut Store<CallState>, files: Resource<Tree>) -> wasmtime::Result<Tree> {
-    Ok(store.data_mut().table.delete(files)?)
 }

@@ -2,19 +2,19 @@
 
 use wasmtime::ResourceLimiter;
 
-use super::OverLimit;
-use crate::limits::Limits;
+use crate::budget::OverLimit;
+use crate::limits::CallLimits;
 
 /// Counts linear memory and table entries over the whole store, because a component may have dozens of memories,
 /// each as large as the limit for one.
 #[derive(Debug)]
 pub(crate) struct Usage {
-    limits: &'static Limits,
+    limits: &'static CallLimits,
     bytes: usize,
 }
 
 impl Usage {
-    pub(super) fn new(limits: &'static Limits) -> Self {
+    pub(crate) fn new(limits: &'static CallLimits) -> Self {
         Self { limits, bytes: 0 }
     }
 

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use crate::__wit::exports::aiw::plugin::market::Guest;
+use crate::__wit::exports::aiw::plugin::market_source::Guest;
 use crate::{
     EntryRef, Error, Field, Manifests, OwnSource, ReferenceForm, Registration, Snapshot, SourceInfo, Tree, log_panics,
 };

@@ -9,37 +9,38 @@ use aiw_core::provider::{Account, Health, Intent, Model, Target};
 use aiw_core::{ExtensionId, Secret};
 use aiw_extensions::World;
 use aiw_net::{Client, Policy, Unreachable};
-use aiw_providers::{AdapterError, Adapters, KnownPreset};
+use aiw_providers::{KnownPreset, ProviderComponentError, ProviderComponents};
 use aiw_wasm::{CallError, Component};
 use async_trait::async_trait;
 
 /// Provider components from the library.
-pub(crate) struct LibraryAdapters {
+pub(crate) struct LibraryProviders {
     library: Arc<Library>,
     client: Client,
 }
 
-impl LibraryAdapters {
+impl LibraryProviders {
     pub(crate) fn new(library: Arc<Library>, client: Client) -> Self {
         Self { library, client }
     }
 
-    async fn of(&self, id: &ExtensionId) -> Result<Vec<KnownPreset>, AdapterError> {
-        let presets = self.component(id).await?.provider_info().await.map_err(call_error)?.presets;
+    async fn of(&self, id: &ExtensionId) -> Result<Vec<KnownPreset>, ProviderComponentError> {
+        let presets =
+            self.component(id).await?.provider().map_err(call_error)?.describe().await.map_err(call_error)?.presets;
         let bundled = self.library.is_bundled(id.as_str());
         Ok(presets.into_iter().map(|preset| KnownPreset { component: id.clone(), bundled, preset }).collect())
     }
 
-    async fn component(&self, id: &ExtensionId) -> Result<Arc<Component>, AdapterError> {
+    async fn component(&self, id: &ExtensionId) -> Result<Arc<Component>, ProviderComponentError> {
         self.library.load(id.as_str()).await.map_err(library_error)
     }
 }
 
 #[async_trait]
-impl Adapters for LibraryAdapters {
+impl ProviderComponents for LibraryProviders {
     /// Of two presets with one id the first counts, and those inside the binary come first.
-    async fn presets(&self) -> Result<(Vec<KnownPreset>, Vec<AdapterError>), AdapterError> {
-        let (mut presets, mut problems): (Vec<KnownPreset>, Vec<AdapterError>) = Default::default();
+    async fn presets(&self) -> Result<(Vec<KnownPreset>, Vec<ProviderComponentError>), ProviderComponentError> {
+        let (mut presets, mut problems): (Vec<KnownPreset>, Vec<ProviderComponentError>) = Default::default();
         for id in self.library.enabled(World::Provider).map_err(library_error)? {
             match self.of(&id).await {
                 Ok(found) => {
@@ -55,7 +56,11 @@ impl Adapters for LibraryAdapters {
         Ok((presets, problems))
     }
 
-    async fn preset(&self, preset: &str, component: Option<&ExtensionId>) -> Result<KnownPreset, AdapterError> {
+    async fn preset(
+        &self,
+        preset: &str,
+        component: Option<&ExtensionId>,
+    ) -> Result<KnownPreset, ProviderComponentError> {
         let ids = match component {
             Some(id) => vec![id.clone()],
             None => self.library.enabled(World::Provider).map_err(library_error)?,
@@ -72,27 +77,32 @@ impl Adapters for LibraryAdapters {
             }
         }
         // A component that does not answer may be the one.
-        Err(problem.unwrap_or_else(|| AdapterError::UnknownPreset { preset: preset.to_owned() }))
+        Err(problem.unwrap_or_else(|| ProviderComponentError::UnknownPreset { preset: preset.to_owned() }))
     }
 
-    async fn check_address(&self, url: &str) -> Result<(), AdapterError> {
+    async fn check_address(&self, url: &str) -> Result<(), ProviderComponentError> {
         let checked = self.client.check_address(&Policy::public(), url).await;
-        checked.map_err(|e| AdapterError::Address { kind: e.kind(), source: Box::new(e) })
+        checked.map_err(|e| ProviderComponentError::Address { kind: e.kind(), source: Box::new(e) })
     }
 
-    async fn try_connection(&self, url: &str) -> Result<(), AdapterError> {
+    async fn try_connection(&self, url: &str) -> Result<(), ProviderComponentError> {
         /// A host that is up answers within a few round trips.
         const PATIENCE: Duration = Duration::from_secs(3);
 
         match self.client.try_connection(url, PATIENCE).await {
-            Err(Unreachable::Place(e)) => Err(AdapterError::Unreachable { source: Box::new(e) }),
-            Err(Unreachable::Name(e)) => Err(AdapterError::Unresolved { source: Box::new(e) }),
+            Err(Unreachable::Place(e)) => Err(ProviderComponentError::Unreachable { source: Box::new(e) }),
+            Err(Unreachable::Name(e)) => Err(ProviderComponentError::Unresolved { source: Box::new(e) }),
             Ok(()) => Ok(()),
         }
     }
 
-    async fn plan(&self, component: &ExtensionId, account: &Account, target: &Target) -> Result<Intent, AdapterError> {
-        self.component(component).await?.plan(account, target).await.map_err(call_error)
+    async fn plan(
+        &self,
+        component: &ExtensionId,
+        account: &Account,
+        target: &Target,
+    ) -> Result<Intent, ProviderComponentError> {
+        self.component(component).await?.provider().map_err(call_error)?.plan(account, target).await.map_err(call_error)
     }
 
     async fn check(
@@ -100,8 +110,14 @@ impl Adapters for LibraryAdapters {
         component: &ExtensionId,
         account: &Account,
         secrets: &BTreeMap<String, Secret>,
-    ) -> Result<Health, AdapterError> {
-        self.component(component).await?.check_provider(account, secrets).await.map_err(call_error)
+    ) -> Result<Health, ProviderComponentError> {
+        self.component(component)
+            .await?
+            .provider()
+            .map_err(call_error)?
+            .check(account, secrets)
+            .await
+            .map_err(call_error)
     }
 
     async fn models(
@@ -109,15 +125,21 @@ impl Adapters for LibraryAdapters {
         component: &ExtensionId,
         account: &Account,
         secrets: &BTreeMap<String, Secret>,
-    ) -> Result<Vec<Model>, AdapterError> {
-        self.component(component).await?.provider_models(account, secrets).await.map_err(call_error)
+    ) -> Result<Vec<Model>, ProviderComponentError> {
+        self.component(component)
+            .await?
+            .provider()
+            .map_err(call_error)?
+            .models(account, secrets)
+            .await
+            .map_err(call_error)
     }
 }
 
-fn library_error(e: LibraryError) -> AdapterError {
-    AdapterError::Component { kind: e.kind(), hint: e.hint(), source: Box::new(e) }
+fn library_error(e: LibraryError) -> ProviderComponentError {
+    ProviderComponentError::Component { kind: e.kind(), hint: e.hint(), source: Box::new(e) }
 }
 
-fn call_error(e: CallError) -> AdapterError {
-    AdapterError::Component { kind: e.kind(), hint: None, source: Box::new(e) }
+fn call_error(e: CallError) -> ProviderComponentError {
+    ProviderComponentError::Component { kind: e.kind(), hint: None, source: Box::new(e) }
 }

@@ -1,0 +1,201 @@
+//! One call of a component: whose it is, what it may do, and what it has used so far.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use aiw_extensions::{CapabilityKind, Grants};
+use aiw_net::{Denier, HostPattern, NetError, Policy};
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use crate::budget::{Budget, OverLimit, Purpose};
+use crate::component::Reach;
+use crate::error::{Refusal, Refused};
+use crate::host::{self, Capabilities, Interface, Setup, States};
+use crate::kind::Kind;
+use crate::limits::{self, CallLimits};
+use crate::usage::Usage;
+
+/// A component's id, and the two keys to what it may do: what it asks for, and what the user agreed to.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    pub(crate) id: Arc<str>,
+    pub(crate) wanted: Arc<Grants>,
+    pub(crate) granted: Arc<Grants>,
+}
+
+impl Keys {
+    /// Returns the values that the component asks for and the user agreed to.
+    pub(crate) fn both(&self, kind: CapabilityKind) -> Vec<String> {
+        let granted = self.granted.values(kind);
+        self.wanted.values(kind).into_iter().filter(|value| granted.contains(value)).collect()
+    }
+
+    /// Returns whether the component asks for a value and the user agreed to it.
+    pub(crate) fn allow(&self, kind: CapabilityKind, value: &str) -> bool {
+        self.wanted.allows(kind, value) && self.granted.allows(kind, value)
+    }
+
+    /// Checks that the component names something and the user agreed to it. `covers` decides whether a value names
+    /// it; `to` says what the component may not do. The message names the missing key and the command to agree.
+    pub(crate) fn check(&self, kind: CapabilityKind, to: &str, covers: impl Fn(&str) -> bool) -> Result<(), Refused> {
+        let id = &self.id;
+        let allows = |grants: &Grants| grants.values(kind).iter().any(|value| covers(value));
+        let message = match (allows(&self.wanted), allows(&self.granted)) {
+            (true, true) => return Ok(()),
+            (true, false) => format!(
+                "component `{id}` may not {to}: its manifest names it, but you did not agree to it; run `aiw extension update {id} --accept-changes`"
+            ),
+            (false, _) => {
+                format!("component `{id}` may not {to}: its manifest does not name it under `{}`", kind.as_str())
+            }
+        };
+        Err(Refused { refusal: Refusal::Denied, message })
+    }
+
+    /// Checks that the component names the host of a URL and the user agreed to it, unless the user typed its address.
+    pub(crate) fn check_host(&self, policy: &Policy, kind: CapabilityKind, url: &str) -> Result<(), Refused> {
+        let Some((host, port)) = aiw_net::host_and_port(url) else { return Ok(()) };
+        if policy.granted.contains(&(host.clone(), port)) {
+            return Ok(());
+        }
+        // A pattern without a port means the default port of the scheme.
+        let default_port = match url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).as_deref() {
+            Some("https") => 443,
+            Some("http") => 80,
+            _ => 22,
+        };
+        if policy.declares(&host, port, default_port) {
+            return Ok(());
+        }
+        let what = if port == default_port { host.clone() } else { format!("{host}:{port}") };
+        self.check(kind, &format!("reach `{what}`"), |pattern| {
+            let pattern = if kind == CapabilityKind::Origins { pattern.strip_prefix("git:") } else { Some(pattern) };
+            pattern.and_then(|p| HostPattern::parse(p).ok()).is_some_and(|p| p.matches(&host, port, default_port))
+        })
+    }
+
+    /// Converts an error of the network, and says how the user grants an address that is not public.
+    pub(crate) fn explain(&self, error: NetError) -> Refused {
+        let not_public = matches!(error, NetError::Denied { by: Denier::NotPublic, .. });
+        let mut refused = Refused::from(error);
+        if not_public && let Some(setting) = self.wanted.values(CapabilityKind::Settings).first() {
+            let hint = format!("; one that you set in settings.json as `sources.{}.{setting}` is allowed", self.id);
+            refused.message.push_str(&hint);
+        }
+        refused
+    }
+}
+
+/// What every interface knows of a call, and what they use together.
+pub(crate) struct Call {
+    pub(crate) keys: Keys,
+    pub(crate) table: ResourceTable,
+    kind: &'static Kind,
+    purpose: Purpose,
+    budget: Option<Arc<Budget>>,
+    ticks: u128,
+    /// Whether a host function was slow since the last tick. Then the tick is not charged to the guest.
+    waited: bool,
+    requests: u32,
+    reads: u32,
+}
+
+impl Call {
+    pub(crate) fn limits(&self) -> &'static CallLimits {
+        &self.kind.limits
+    }
+
+    /// Charges one epoch tick that passed while the guest ran.
+    pub(crate) fn charge_tick(&mut self) -> Result<(), OverLimit> {
+        if std::mem::take(&mut self.waited) {
+            return Ok(());
+        }
+        self.ticks += 1;
+        if let Some(budget) = &self.budget {
+            budget.charge_guest(limits::EPOCH_TICK)?;
+        }
+        let limit = self.limits().guest_cpu;
+        if self.ticks > limit.as_millis() / limits::EPOCH_TICK.as_millis() {
+            return Err(OverLimit(format!("ran for {} s without an answer and was stopped", limit.as_secs())));
+        }
+        Ok(())
+    }
+
+    /// Waits for a host function. Only a wait of a tick or more excuses a tick; many short host calls do not.
+    pub(crate) async fn waiting<T>(&mut self, wait: impl Future<Output = T>) -> T {
+        let start = Instant::now();
+        let result = wait.await;
+        self.waited |= start.elapsed() >= limits::EPOCH_TICK;
+        result
+    }
+
+    pub(crate) fn charge_request(&mut self) -> Result<(), OverLimit> {
+        self.requests += 1;
+        let limit = self.limits().requests;
+        if self.requests > limit {
+            return Err(OverLimit(format!("asked for more than {limit} requests in one call")));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn charge_read(&mut self) -> Result<(), OverLimit> {
+        self.reads += 1;
+        let limit = self.limits().reads;
+        if self.reads > limit {
+            return Err(OverLimit(format!("read more than {limit} times in one call")));
+        }
+        Ok(())
+    }
+
+    /// Checks that the exported function may call `function` of the interface `I`. An exported function that answers
+    /// without the host may call almost nothing, so its input reaches nobody. A forbidden call ends the whole call.
+    pub(crate) fn allow<I: Interface>(&self, function: &str) -> Result<(), OverLimit> {
+        let (world, called) = (self.kind.world, || format!("`{}.{function}`", I::NAME));
+        if !world.imports().contains(&I::NAME) {
+            return Err(OverLimit(format!("called {}, which a `{}` does not have", called(), world.as_str())));
+        }
+        let (exported, more) = match self.purpose {
+            Purpose::Answer => return Ok(()),
+            Purpose::Plan if I::IN_PLAN.contains(&function) => return Ok(()),
+            Purpose::Plan => ("plan", host::in_plan()),
+            Purpose::Pure(exported) => (exported, String::new()),
+        };
+        Err(OverLimit(format!("called {} in `{exported}`, where it may call only `log`{more}", called())))
+    }
+}
+
+/// The state of one call, which wasmtime keeps in its store.
+pub(crate) struct CallState {
+    pub(crate) call: Call,
+    pub(crate) usage: Usage,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) states: States,
+    wasi: Option<WasiCtx>,
+}
+
+impl CallState {
+    pub(crate) fn new(
+        kind: &'static Kind,
+        keys: Keys,
+        capabilities: Capabilities,
+        reach: &Reach,
+        purpose: Purpose,
+    ) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(kind.limits.handles);
+        let states = States::new(&Setup { keys: &keys, capabilities: &capabilities, reach });
+        let budget = reach.budget.clone();
+        let (ticks, waited, requests, reads) = (0, false, 0, 0);
+        let call = Call { keys, table, kind, purpose, budget, ticks, waited, requests, reads };
+        Self { call, usage: Usage::new(&kind.limits), capabilities, states, wasi: None }
+    }
+}
+
+impl WasiView for CallState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let (keys, clock) = (&self.call.keys, &self.capabilities.clock);
+        let ctx = self.wasi.get_or_insert_with(|| host::empty_wasi(keys, clock));
+        WasiCtxView { ctx, table: &mut self.call.table }
+    }
+}

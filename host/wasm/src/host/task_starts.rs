@@ -1,0 +1,78 @@
+//! The interface `task-starts`. To import it is to ask for it; a component that the user did not grant it is not loaded.
+
+use std::path::PathBuf;
+
+use aiw_core::{CliKind, ProcessId as TaskId, ProviderName, RoleName};
+use async_trait::async_trait;
+
+use super::{Given, Interface, Nothing, Setup, Within};
+use crate::budget::OverLimit;
+use crate::error::{Refusal, Refused};
+
+/// Tasks that one call may start. More indicate a loop.
+const STARTS: u32 = 8;
+
+/// Starts tasks in the user's session.
+#[async_trait]
+pub trait TaskStarts: Send + Sync {
+    /// Starts a task for a component, with the CLI's own safe permissions.
+    async fn start(&self, request: &StartTask) -> Result<TaskId, Refused>;
+}
+
+/// A task to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartTask {
+    /// The CLI to run.
+    pub cli: CliKind,
+    /// The prompt for the CLI; not checked.
+    pub prompt: String,
+    /// The provider; the default one if `None`.
+    pub provider: Option<ProviderName>,
+    /// The role to apply.
+    pub role: Option<RoleName>,
+    /// An absolute path; aiw's own directory if `None`.
+    pub cwd: Option<PathBuf>,
+    /// The model; the provider's if `None`.
+    pub model: Option<String>,
+}
+
+#[async_trait]
+impl TaskStarts for Nothing {
+    async fn start(&self, _request: &StartTask) -> Result<TaskId, Refused> {
+        Err(Refused { refusal: Refusal::Denied, message: "tasks cannot be started here".into() })
+    }
+}
+
+/// The number of tasks that one call has started.
+#[derive(Default)]
+pub(crate) struct Started(u32);
+
+/// The interface `task-starts`.
+pub(crate) struct TaskStartsImport;
+
+impl Interface for TaskStartsImport {
+    const NAME: &'static str = "task-starts";
+    type Capability = dyn TaskStarts;
+    type State = Started;
+
+    fn begin(_setup: &Setup<'_>) -> Self::State {
+        Started::default()
+    }
+}
+
+impl Within<'_, TaskStartsImport> {
+    /// Starts a task. A request that makes no sense counts as well.
+    pub(crate) async fn start(&mut self, request: Result<StartTask, Refused>) -> Given<TaskId> {
+        self.call.allow::<TaskStartsImport>("start")?;
+        self.state.0 += 1;
+        if self.state.0 > STARTS {
+            return Err(OverLimit(format!("started more than {STARTS} tasks in one call")).into());
+        }
+        let request = request?;
+        if request.cwd.as_ref().is_some_and(|cwd| !cwd.is_absolute()) {
+            let message = "the directory of a task must be an absolute path".into();
+            return Err(Refused { refusal: Refusal::Invalid, message }.into());
+        }
+        Ok(self.call.waiting(self.capability.start(&request)).await?)
+    }
+}

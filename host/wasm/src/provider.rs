@@ -1,0 +1,75 @@
+//! Components that connect to API providers: the kind `provider`, with every answer checked.
+//!
+//! A component's answer is hostile until it is checked. Counts and lengths are limited, names must be valid, and an
+//! intent may use only what its account has.
+
+use std::collections::BTreeMap;
+
+use aiw_core::Secret;
+use aiw_core::provider::{Account, Health, Intent, Model, ProviderInfo, Target};
+use aiw_extensions::World;
+
+use crate::budget::{BoundSecret, Purpose};
+use crate::component::{Component, Reach};
+use crate::error::CallError;
+use crate::kind::Kind;
+use crate::limits::CallLimits;
+use crate::since_v0_1::provider::Guest;
+
+pub(crate) static KIND: Kind =
+    Kind { world: World::Provider, limits: CallLimits::USUAL, check_exports: Guest::check_exports };
+
+/// Returns what a call for a provider may reach: its addresses, and its secrets bound to those addresses.
+fn reach(account: &Account, secrets: &BTreeMap<String, Secret>) -> Reach {
+    let urls = |granted: bool| {
+        let of = account.base_urls.iter().filter(move |(family, _)| account.granted.contains(family) == granted);
+        of.map(|(_, url)| url.clone()).collect::<Vec<_>>()
+    };
+    let all: Vec<String> = account.base_urls.values().cloned().collect();
+    let secrets = secrets.iter().filter(|(name, _)| account.secrets.contains(*name));
+    let bound = |value: &Secret| BoundSecret { value: value.clone(), urls: all.clone() };
+    Reach {
+        secrets: secrets.map(|(name, value)| (name.clone(), bound(value))).collect(),
+        urls: urls(true),
+        public_urls: urls(false),
+        ..Reach::default()
+    }
+}
+
+/// A component as a kind of API provider.
+pub struct Provider<'c>(&'c Component);
+
+impl Component {
+    /// Returns the component as a kind of API provider, if it is one.
+    pub fn provider(&self) -> Result<Provider<'_>, CallError> {
+        self.check_kind(&KIND)?;
+        Ok(Provider(self))
+    }
+}
+
+impl Provider<'_> {
+    /// Returns what the component can speak to.
+    pub async fn describe(&self) -> Result<ProviderInfo, CallError> {
+        let (reach, pure) = (Reach::default(), Purpose::Pure("describe"));
+        self.0.call(&reach, pure, async |guest: &Guest, store| guest.describe(store).await).await
+    }
+
+    /// Returns what to tell a CLI. During this call, the component cannot send requests or start tasks.
+    pub async fn plan(&self, account: &Account, target: &Target) -> Result<Intent, CallError> {
+        let reach = Reach::default();
+        self.0.call(&reach, Purpose::Plan, async |guest: &Guest, store| guest.plan(store, account, target).await).await
+    }
+
+    /// Asks the far end once whether it is reachable and whether the key is good. Secrets that the account does not
+    /// name are left out.
+    pub async fn check(&self, account: &Account, secrets: &BTreeMap<String, Secret>) -> Result<Health, CallError> {
+        let reach = reach(account, secrets);
+        self.0.call(&reach, Purpose::Answer, async |guest: &Guest, store| guest.check(store, account).await).await
+    }
+
+    /// Returns the models that the far end offers.
+    pub async fn models(&self, account: &Account, secrets: &BTreeMap<String, Secret>) -> Result<Vec<Model>, CallError> {
+        let reach = reach(account, secrets);
+        self.0.call(&reach, Purpose::Answer, async |guest: &Guest, store| guest.models(store, account).await).await
+    }
+}

@@ -1,0 +1,284 @@
+//! The interfaces that a component imports.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use aiw_core::provider::Value;
+use aiw_core::{CliKind, ProcessOutcome as TaskOutcome, ProcessState as TaskState, RelPath, Sha};
+use aiw_net::{GitOrigin, ItemKind, Tree};
+use wasmtime::component::Resource;
+
+use super::interfaces::{
+    cache, clock, embeddings, http, log, mcp, settings, task_starts, tasks, trees, types, vectors,
+};
+use crate::error::Refused;
+use crate::host::{
+    CacheImport, ClockImport, EmbeddingsImport, Given, HttpImport, Interface, LogImport, LogLevel, McpImport, McpTool,
+    NoResult, Outgoing, SettingsImport, StartTask, Task, TaskStartsImport, TasksImport, TreeOrigin, TreesImport,
+    VectorsImport, Within,
+};
+
+impl<I: Interface> types::Host for Within<'_, I> {
+    fn convert_error(&mut self, error: NoResult) -> wasmtime::Result<types::Error> {
+        match error {
+            NoResult::Refused(refused) => Ok(refused.into()),
+            NoResult::Over(over) => Err(over.into()),
+            NoResult::Handle(error) => Err(error.into()),
+        }
+    }
+}
+
+impl http::Host for Within<'_, HttpImport> {
+    async fn send(&mut self, request: http::Request) -> Given<http::Response> {
+        let post = match request.method {
+            http::Method::Get => None,
+            http::Method::Post(body) => Some(body),
+        };
+        let headers = request.headers.into_iter().map(|header| (header.name, value(header.value))).collect();
+        let outgoing = Outgoing { post, url: request.url, headers, limit: request.limit };
+        let response = Within::<HttpImport>::send(self, outgoing).await?;
+        let field = |(name, value)| types::Field { name, value };
+        Ok(http::Response {
+            status: response.status,
+            headers: response.headers.into_iter().map(field).collect(),
+            body: response.body,
+            url: response.url,
+        })
+    }
+}
+
+/// Converts a value that may be a secret, by its name.
+pub(super) fn value(value: types::Value) -> Value {
+    match value {
+        types::Value::Literal(text) => Value::Literal(text),
+        types::Value::Secret(types::Secret { name, prefix }) => Value::Secret { name, prefix },
+    }
+}
+
+impl trees::Host for Within<'_, TreesImport> {
+    async fn open(&mut self, origin: trees::Origin) -> Given<Resource<Tree>> {
+        let origin = match origin {
+            trees::Origin::Directory(directory) => Ok(TreeOrigin::Directory(PathBuf::from(directory))),
+            trees::Origin::Git(origin) => git_origin(origin).map(TreeOrigin::Git),
+        };
+        Within::<TreesImport>::open(self, origin).await
+    }
+}
+
+fn git_origin(origin: trees::GitOrigin) -> Result<GitOrigin, Refused> {
+    Ok(GitOrigin {
+        url: origin.url,
+        reference: origin.ref_,
+        sha: origin.sha.map(|sha| sha.parse::<Sha>()).transpose().map_err(Refused::invalid)?,
+        path: origin.path.map(|path| RelPath::parse(&path)).transpose().map_err(Refused::invalid)?,
+    })
+}
+
+impl trees::HostTree for Within<'_, TreesImport> {
+    async fn revision(&mut self, tree: Resource<Tree>) -> wasmtime::Result<String> {
+        Within::<TreesImport>::revision(self, &tree)
+    }
+
+    async fn list(&mut self, tree: Resource<Tree>, at: String) -> Given<Vec<trees::Item>> {
+        let kind = |kind| match kind {
+            ItemKind::File => trees::ItemKind::File,
+            ItemKind::Directory => trees::ItemKind::Directory,
+            ItemKind::Link => trees::ItemKind::Link,
+            ItemKind::Submodule => trees::ItemKind::Submodule,
+        };
+        let items = Within::<TreesImport>::list(self, &tree, &at)?.into_iter();
+        Ok(items.map(|item| trees::Item { name: item.name, kind: kind(item.kind), size: item.size }).collect())
+    }
+
+    async fn read(&mut self, tree: Resource<Tree>, at: String, limit: u32) -> Given<Vec<u8>> {
+        self.read_file(&tree, &at, limit)
+    }
+
+    async fn subtree(&mut self, tree: Resource<Tree>, at: String) -> Given<Resource<Tree>> {
+        Within::<TreesImport>::subtree(self, &tree, &at)
+    }
+
+    async fn drop(&mut self, tree: Resource<Tree>) -> wasmtime::Result<()> {
+        self.call.table.delete(tree)?;
+        Ok(())
+    }
+}
+
+impl cache::Host for Within<'_, CacheImport> {
+    async fn get(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
+        Ok(Within::<CacheImport>::get(self, &key)?)
+    }
+
+    async fn put(&mut self, key: String, value: Vec<u8>, seconds: u32) -> wasmtime::Result<()> {
+        Ok(Within::<CacheImport>::put(self, &key, &value, Duration::from_secs(u64::from(seconds)))?)
+    }
+}
+
+impl settings::Host for Within<'_, SettingsImport> {
+    async fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
+        Ok(Within::<SettingsImport>::get(self, &key)?)
+    }
+}
+
+impl log::Host for Within<'_, LogImport> {
+    async fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
+        let level = match level {
+            log::Level::Debug => LogLevel::Debug,
+            log::Level::Info => LogLevel::Info,
+            log::Level::Warn => LogLevel::Warn,
+            log::Level::Error => LogLevel::Error,
+        };
+        Within::<LogImport>::write(self, level, &message);
+        Ok(())
+    }
+}
+
+impl clock::Host for Within<'_, ClockImport> {
+    async fn now(&mut self) -> wasmtime::Result<u64> {
+        Ok(millis(Within::<ClockImport>::now(self)?))
+    }
+}
+
+fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl tasks::Host for Within<'_, TasksImport> {
+    async fn list(&mut self) -> Given<Vec<tasks::Task>> {
+        Ok(Within::<TasksImport>::list(self).await?.into_iter().map(task).collect())
+    }
+
+    async fn get(&mut self, id: String) -> Given<tasks::Task> {
+        Within::<TasksImport>::get(self, &id).await.map(task)
+    }
+
+    async fn wait(&mut self, id: String, seconds: u32) -> Given<tasks::Task> {
+        let time = Duration::from_secs(u64::from(seconds));
+        Within::<TasksImport>::wait(self, &id, time).await.map(task)
+    }
+}
+
+/// Converts the kind of a CLI. One that this contract has no word for would be `other`.
+pub(super) fn cli(cli: CliKind) -> types::Cli {
+    match cli {
+        CliKind::Claude => types::Cli::Claude,
+        CliKind::Codex => types::Cli::Codex,
+        CliKind::Gemini => types::Cli::Gemini,
+    }
+}
+
+fn task(task: Task) -> tasks::Task {
+    tasks::Task {
+        id: task.id.to_string(),
+        cli: cli(task.cli),
+        provider: task.provider.map(|name| name.to_string()),
+        role: task.role,
+        tag: task.tag,
+        state: match task.state {
+            TaskState::Queued => tasks::State::Queued,
+            TaskState::Starting => tasks::State::Starting,
+            TaskState::Running => tasks::State::Running,
+            TaskState::Stopping => tasks::State::Stopping,
+            TaskState::Ended => tasks::State::Ended,
+        },
+        outcome: task.outcome.map(|outcome| match outcome {
+            TaskOutcome::Succeeded => tasks::Outcome::Succeeded,
+            TaskOutcome::Failed => tasks::Outcome::Failed,
+            TaskOutcome::Signalled => tasks::Outcome::Signalled,
+            TaskOutcome::Timeout => tasks::Outcome::Timeout,
+            TaskOutcome::Lost => tasks::Outcome::Lost,
+        }),
+        exit_code: task.exit_code,
+        started: millis(task.started),
+        ended: task.ended.map(millis),
+    }
+}
+
+impl task_starts::Host for Within<'_, TaskStartsImport> {
+    async fn start(&mut self, request: task_starts::StartRequest) -> Given<String> {
+        let request = start_task(request).map_err(Refused::invalid);
+        Ok(Within::<TaskStartsImport>::start(self, request).await?.to_string())
+    }
+}
+
+fn start_task(request: task_starts::StartRequest) -> Result<StartTask, aiw_core::InvalidName> {
+    Ok(StartTask {
+        cli: match request.cli {
+            types::Cli::Claude => CliKind::Claude,
+            types::Cli::Codex => CliKind::Codex,
+            types::Cli::Gemini => CliKind::Gemini,
+            types::Cli::Other(command) => command.parse()?,
+        },
+        prompt: request.prompt,
+        provider: request.provider.map(|name| name.parse()).transpose()?,
+        role: request.role.map(|name| name.parse()).transpose()?,
+        cwd: request.cwd.map(PathBuf::from),
+        model: request.model,
+    })
+}
+
+impl embeddings::Host for Within<'_, EmbeddingsImport> {
+    async fn state(&mut self) -> wasmtime::Result<embeddings::ModelState> {
+        Ok(match Within::<EmbeddingsImport>::state(self).await? {
+            Ok((id, dimensions)) => {
+                embeddings::ModelState::Ready(embeddings::SentenceModel { id, dimensions: small(dimensions) })
+            }
+            Err(why) => embeddings::ModelState::Missing(why),
+        })
+    }
+
+    async fn embed(&mut self, texts: Vec<String>) -> Given<Vec<Vec<f32>>> {
+        Within::<EmbeddingsImport>::embed(self, texts).await
+    }
+}
+
+fn small(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+impl vectors::Host for Within<'_, VectorsImport> {
+    async fn upsert(&mut self, collection: String, entries: Vec<vectors::VectorEntry>) -> Given<()> {
+        let entries = entries.into_iter().map(|entry| (entry.id, entry.vector)).collect();
+        Within::<VectorsImport>::upsert(self, &collection, entries).await
+    }
+
+    async fn delete(&mut self, collection: String, ids: Vec<String>) -> Given<u32> {
+        Within::<VectorsImport>::delete(self, &collection, ids).await.map(small)
+    }
+
+    async fn get(&mut self, collection: String, id: String) -> Given<Option<Vec<f32>>> {
+        Within::<VectorsImport>::get(self, &collection, id).await
+    }
+
+    async fn count(&mut self, collection: String) -> Given<u32> {
+        Within::<VectorsImport>::count(self, &collection).await.map(small)
+    }
+
+    async fn search(&mut self, collection: String, query: Vec<f32>, limit: u32) -> Given<Vec<vectors::VectorHit>> {
+        let hits = Within::<VectorsImport>::search(self, &collection, query, limit).await?.into_iter();
+        Ok(hits.map(|(id, score)| vectors::VectorHit { id, score }).collect())
+    }
+
+    async fn clear(&mut self, collection: String) -> Given<()> {
+        Within::<VectorsImport>::clear(self, &collection).await
+    }
+}
+
+impl mcp::Host for Within<'_, McpImport> {
+    async fn list(&mut self) -> Given<Vec<mcp::McpTool>> {
+        let convert = |tool: McpTool| mcp::McpTool {
+            server: tool.server,
+            name: tool.name,
+            description: tool.description,
+            input_schema: tool.input_schema,
+            destructive: tool.destructive,
+        };
+        Ok(Within::<McpImport>::list(self).await?.into_iter().map(convert).collect())
+    }
+
+    async fn call(&mut self, server: String, tool: String, arguments: String) -> Given<mcp::McpResult> {
+        let result = Within::<McpImport>::call(self, &server, &tool, &arguments).await?;
+        Ok(mcp::McpResult { is_error: result.is_error, json: result.json })
+    }
+}

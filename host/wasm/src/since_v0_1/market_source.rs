@@ -1,0 +1,154 @@
+//! The exports of a market source. Its answers are parsed into types that cannot hold invalid values.
+
+use aiw_core::is_git_ref;
+use aiw_net::Tree;
+use wasmtime::Store;
+use wasmtime::component::{Instance, InstancePre, Resource};
+
+use super::generated::exports::aiw::plugin::market_source as generated;
+use super::interfaces::types;
+use crate::bad_answer::{BadAnswer, at_most, line_of_bytes};
+use crate::call::CallState;
+use crate::error::Failed;
+use crate::kind::{self, Kind};
+use crate::market_source::{
+    EntryRef, EntrySource, Field, KIND, Manifests, ReferenceForm, Registration, Snapshot, SourceInfo,
+};
+
+/// The exported functions of an instance.
+pub(crate) struct Guest(generated::Guest);
+
+impl kind::Guest for Guest {
+    const KIND: &'static Kind = &KIND;
+
+    fn load(pre: &InstancePre<CallState>, instance: &Instance, store: &mut Store<CallState>) -> wasmtime::Result<Self> {
+        generated::GuestIndices::new(pre)?.load(store, instance).map(Self)
+    }
+}
+
+impl Guest {
+    /// Fails if an exported function is missing.
+    pub(crate) fn check_exports(pre: &InstancePre<CallState>) -> wasmtime::Result<()> {
+        generated::GuestIndices::new(pre).map(drop)
+    }
+
+    pub(crate) async fn describe(&self, store: &mut Store<CallState>) -> Result<SourceInfo, Failed> {
+        info(self.0.call_describe(store).await?).map_err(|bad| Failed::Bad("describes itself with", bad))
+    }
+
+    pub(crate) async fn claim(
+        &self,
+        store: &mut Store<CallState>,
+        reference: &str,
+    ) -> Result<Option<Registration>, Failed> {
+        let claimed = self.0.call_claim(store, reference).await?;
+        claimed.map(registration).transpose().map_err(|bad| Failed::Bad("answers with", bad))
+    }
+
+    pub(crate) async fn fetch_marketplace(
+        &self,
+        store: &mut Store<CallState>,
+        at: &Registration,
+    ) -> Result<Snapshot, Failed> {
+        handed(self.0.call_fetch_marketplace(store, &given(at)).await??)
+    }
+
+    pub(crate) async fn fetch_plugin(
+        &self,
+        store: &mut Store<CallState>,
+        at: &Registration,
+        entry: &EntryRef,
+    ) -> Result<Manifests, Failed> {
+        let found = self.0.call_fetch_plugin(&mut *store, &given(at), &given_entry(entry)).await??;
+        let files = found.files.map(|files| take(store, files)).transpose()?;
+        Ok(Manifests { plugin_json: found.plugin_json, mcp_json: found.mcp_json, files })
+    }
+
+    pub(crate) async fn download_plugin(
+        &self,
+        store: &mut Store<CallState>,
+        at: &Registration,
+        entry: &EntryRef,
+    ) -> Result<Tree, Failed> {
+        let files = self.0.call_download_plugin(&mut *store, &given(at), &given_entry(entry)).await??;
+        Ok(take(store, files)?)
+    }
+
+    pub(crate) async fn update(
+        &self,
+        store: &mut Store<CallState>,
+        at: &Registration,
+        known: &str,
+    ) -> Result<Option<Snapshot>, Failed> {
+        self.0.call_update(store, &given(at), known).await??.map(handed).transpose()
+    }
+}
+
+fn given(at: &Registration) -> generated::Registration {
+    generated::Registration { kind: at.kind.to_string(), location: at.location.clone(), ref_: at.reference.clone() }
+}
+
+fn given_entry(entry: &EntryRef) -> generated::EntryRef {
+    let field = |field: &Field| types::Field { name: field.name.clone(), value: field.value.clone() };
+    generated::EntryRef {
+        name: entry.name.clone(),
+        source: match &entry.source {
+            EntrySource::Relative(path) => generated::EntrySource::Relative(path.clone()),
+            EntrySource::Own { form, fields } => generated::EntrySource::Own(generated::OwnSource {
+                form: form.clone(),
+                fields: fields.iter().map(field).collect(),
+            }),
+        },
+        revision: entry.revision.clone(),
+    }
+}
+
+/// Takes a tree that the guest returned out of the store before the store is dropped.
+fn take(store: &mut Store<CallState>, files: Resource<Tree>) -> wasmtime::Result<Tree> {
+    Ok(store.data_mut().call.table.delete(files)?)
+}
+
+fn handed(found: generated::Snapshot) -> Result<Snapshot, Failed> {
+    snapshot(found).map_err(|bad| Failed::Bad("hands over", bad))
+}
+
+const LABEL: usize = 100;
+const FORM: usize = 200;
+const FORMS: usize = 32;
+const LOCATION: usize = 4096;
+const REVISION: usize = 1024;
+
+fn info(info: generated::SourceInfo) -> Result<SourceInfo, BadAnswer> {
+    at_most(FORMS, info.references.len(), "forms of references")?;
+    let form = |form: generated::ReferenceForm| {
+        Ok(ReferenceForm {
+            form: line_of_bytes("a form", form.form, FORM)?,
+            example: line_of_bytes("an example", form.example, FORM)?,
+        })
+    };
+    Ok(SourceInfo {
+        label: line_of_bytes("a label", info.label, LABEL)?,
+        references: info.references.into_iter().map(form).collect::<Result<_, BadAnswer>>()?,
+        entry_forms: info.entry_forms,
+    })
+}
+
+fn registration(claimed: generated::Registration) -> Result<Registration, BadAnswer> {
+    let kind = claimed.kind.parse().map_err(BadAnswer::Kind)?;
+    let location = line_of_bytes("a location", claimed.location, LOCATION)?;
+    match claimed.ref_ {
+        Some(name) if !is_git_ref(&name) => Err(BadAnswer::Ref),
+        reference => Ok(Registration { kind, location, reference }),
+    }
+}
+
+fn snapshot(snapshot: generated::Snapshot) -> Result<Snapshot, BadAnswer> {
+    let limit = KIND.limits.read_bytes;
+    if snapshot.document.len() as u64 > limit {
+        return Err(BadAnswer::Document { limit });
+    }
+    if snapshot.revision.len() > REVISION || snapshot.revision.contains(char::is_control) {
+        return Err(BadAnswer::Revision { limit: REVISION });
+    }
+    Ok(Snapshot { document: snapshot.document, revision: snapshot.revision })
+}

@@ -1,0 +1,56 @@
+//! The bindings of contract 0.1, generated from `wit/`, which alone defines the contract. They convert to the host's own
+//! types; no other module names a generated type.
+
+mod host;
+pub(crate) mod market_source;
+pub(crate) mod provider;
+
+/// One world that includes all worlds, so that they share their types.
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "../../wit/aiw-plugin-0.1",
+        inline: "
+            package aiw:host;
+
+            world every {
+                include aiw:plugin/market-source-extension@0.1.0;
+                include aiw:plugin/provider-extension@0.1.0;
+            }
+        ",
+        world: "aiw:host/every",
+        imports: { default: async | trappable },
+        exports: { default: async },
+        trappable_error_type: { "aiw:plugin/types.error" => crate::host::NoResult },
+        with: { "aiw:plugin/trees.tree": aiw_net::Tree },
+    });
+}
+
+pub(crate) use self::generated::aiw::plugin as interfaces;
+
+use self::generated::aiw::plugin::types;
+use crate::error::{Failed, Refusal, Refused};
+
+impl From<Refused> for types::Error {
+    fn from(Refused { refusal, message }: Refused) -> Self {
+        match refusal {
+            Refusal::Invalid => Self::Invalid(message),
+            Refusal::NotFound => Self::NotFound(message),
+            Refusal::Denied => Self::Denied(message),
+            Refusal::Unavailable { retry_after } => Self::Unavailable(types::Unavailability { message, retry_after }),
+            Refusal::Malformed => Self::Malformed(message),
+        }
+    }
+}
+
+impl From<types::Error> for Failed {
+    fn from(error: types::Error) -> Self {
+        let (refusal, message) = match error {
+            types::Error::Invalid(message) => (Refusal::Invalid, message),
+            types::Error::NotFound(message) => (Refusal::NotFound, message),
+            types::Error::Denied(message) => (Refusal::Denied, message),
+            types::Error::Unavailable(far) => (Refusal::Unavailable { retry_after: far.retry_after }, far.message),
+            types::Error::Malformed(message) => (Refusal::Malformed, message),
+        };
+        Self::Refused(Refused { refusal, message })
+    }
+}

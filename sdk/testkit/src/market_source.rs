@@ -1,0 +1,194 @@
+//! Market sources, as a test sees them.
+
+use aiw_core::RelPath;
+use aiw_wasm::market_source as host;
+use serde::Serialize;
+
+use crate::{CallError, Driver};
+
+/// What a source reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SourceInfo {
+    /// A few words, such as `GitHub repositories`.
+    pub label: String,
+    /// The forms of references that the source accepts.
+    pub references: Vec<ReferenceForm>,
+    /// The source's own forms of entry sources.
+    pub entry_forms: Vec<String>,
+}
+
+/// A form of reference, as shown in help.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReferenceForm {
+    /// The form, such as `owner/repo[@ref]`.
+    pub form: String,
+    /// An example of the form.
+    pub example: String,
+}
+
+/// The meaning of a reference: a marketplace as stored in settings.json.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Registration {
+    /// The kind of marketplace.
+    pub kind: String,
+    /// `owner/repo`, a URL, a path, or another location that the component understands.
+    pub location: String,
+    /// A branch or tag.
+    #[serde(rename = "ref")]
+    pub reference: Option<String>,
+}
+
+/// The current document of a marketplace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The bytes of the document.
+    pub document: Vec<u8>,
+    /// A text that changes when the document, or anything that it refers to, changes.
+    pub revision: String,
+}
+
+/// A field of an entry's source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// The name.
+    pub name: String,
+    /// The value as text.
+    pub value: String,
+}
+
+/// The location of an entry's files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EntrySource {
+    /// A path below the marketplace's root; empty for the root itself.
+    Relative(String),
+    /// A form that the component defines.
+    Own {
+        /// The name of the form.
+        form: String,
+        /// The fields with text, numbers and booleans.
+        fields: Vec<Field>,
+    },
+}
+
+/// One entry of a marketplace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryRef {
+    /// The name of the entry.
+    pub name: String,
+    /// The location of the files.
+    pub source: EntrySource,
+    /// The revision of the snapshot that contains the entry.
+    pub revision: String,
+}
+
+/// The parts of a plugin that could be read most cheaply.
+pub struct Manifests {
+    /// The content of `.claude-plugin/plugin.json`.
+    pub plugin_json: Option<Vec<u8>>,
+    /// The content of `.mcp.json`.
+    pub mcp_json: Option<Vec<u8>>,
+    /// All files, if they are at hand.
+    pub files: Option<Files>,
+}
+
+/// The longest file that [`Files::read`] reads.
+const MAX_FILE: u64 = 32 << 20;
+
+/// Files at a revision.
+pub struct Files(aiw_net::Tree);
+
+impl Files {
+    /// Returns the commit of a repository, or a digest of a directory.
+    pub fn revision(&self) -> &str {
+        self.0.revision()
+    }
+
+    /// Returns the names in a directory, sorted. `""` is the root.
+    pub fn list(&self, path: &str) -> Result<Vec<String>, CallError> {
+        let path = RelPath::parse(path).map_err(CallError::invalid)?;
+        let items = self.0.list(&path).map_err(CallError::invalid)?;
+        Ok(items.into_iter().map(|item| item.name).collect())
+    }
+
+    /// Returns the content of a file.
+    pub fn read(&self, path: &str) -> Result<Vec<u8>, CallError> {
+        let path = RelPath::parse(path).map_err(CallError::invalid)?;
+        self.0.read(&path, MAX_FILE).map_err(CallError::invalid)
+    }
+}
+
+/// A driven component as a market source. If it is none, each call says so.
+pub struct MarketSource<'d>(pub(crate) &'d Driver);
+
+impl MarketSource<'_> {
+    fn component(&self) -> Result<aiw_wasm::MarketSource<'_>, CallError> {
+        Ok(self.0.component.market_source()?)
+    }
+
+    /// Returns what the source reads.
+    pub async fn describe(&self) -> Result<SourceInfo, CallError> {
+        let info = self.component()?.describe().await?;
+        let form = |form: host::ReferenceForm| ReferenceForm { form: form.form, example: form.example };
+        let references = info.references.into_iter().map(form).collect();
+        Ok(SourceInfo { label: info.label, references, entry_forms: info.entry_forms })
+    }
+
+    /// Returns what a reference means, or `None` if this source does not handle it.
+    pub async fn claim(&self, reference: &str) -> Result<Option<Registration>, CallError> {
+        let claimed = self.component()?.claim(reference).await?;
+        Ok(claimed.map(|at| Registration { kind: at.kind.to_string(), location: at.location, reference: at.reference }))
+    }
+
+    /// Fetches the marketplace document and its revision.
+    pub async fn fetch_marketplace(&self, at: &Registration) -> Result<Snapshot, CallError> {
+        Ok(snapshot(self.component()?.fetch_marketplace(&self.0.reach, &registration(at)?).await?))
+    }
+
+    /// Fetches an entry's manifests.
+    pub async fn fetch_plugin(&self, at: &Registration, entry: &EntryRef) -> Result<Manifests, CallError> {
+        let (at, entry) = (registration(at)?, entry_ref(entry));
+        let found = self.component()?.fetch_plugin(&self.0.reach, &at, &entry).await?;
+        let files = found.files.map(Files);
+        Ok(Manifests { plugin_json: found.plugin_json, mcp_json: found.mcp_json, files })
+    }
+
+    /// Fetches all files of an entry.
+    pub async fn download_plugin(&self, at: &Registration, entry: &EntryRef) -> Result<Files, CallError> {
+        let (at, entry) = (registration(at)?, entry_ref(entry));
+        Ok(Files(self.component()?.download_plugin(&self.0.reach, &at, &entry).await?))
+    }
+
+    /// Returns the current document, or `None` if `known` is still its revision.
+    pub async fn update(&self, at: &Registration, known: &str) -> Result<Option<Snapshot>, CallError> {
+        Ok(self.component()?.update(&self.0.reach, &registration(at)?, known).await?.map(snapshot))
+    }
+
+    /// Measures `count` calls of `describe` in one instance, for `cargo xtask bench`.
+    #[doc(hidden)]
+    pub async fn time_calls(&self, count: u32) -> Result<std::time::Duration, CallError> {
+        Ok(self.component()?.time_calls(count).await?)
+    }
+}
+
+fn snapshot(host::Snapshot { document, revision }: host::Snapshot) -> Snapshot {
+    Snapshot { document, revision }
+}
+
+fn registration(at: &Registration) -> Result<host::Registration, CallError> {
+    let kind = at.kind.parse().map_err(CallError::invalid::<aiw_core::InvalidName>)?;
+    Ok(host::Registration { kind, location: at.location.clone(), reference: at.reference.clone() })
+}
+
+fn entry_ref(entry: &EntryRef) -> host::EntryRef {
+    let field = |field: &Field| host::Field { name: field.name.clone(), value: field.value.clone() };
+    host::EntryRef {
+        name: entry.name.clone(),
+        source: match &entry.source {
+            EntrySource::Relative(path) => host::EntrySource::Relative(path.clone()),
+            EntrySource::Own { form, fields } => {
+                host::EntrySource::Own { form: form.clone(), fields: fields.iter().map(field).collect() }
+            }
+        },
+        revision: entry.revision.clone(),
+    }
+}

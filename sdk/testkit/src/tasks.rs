@@ -1,0 +1,125 @@
+//! Tasks, as a test sees them.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use aiw_core::InvalidName;
+use aiw_wasm::host;
+
+use crate::words::{Word, words};
+
+words! {
+    /// An AI CLI.
+    Cli = aiw_core::CliKind {
+        /// Claude Code.
+        Claude,
+        /// Codex.
+        Codex,
+        /// Gemini CLI.
+        Gemini,
+    }
+}
+
+words! {
+    /// The state of a task.
+    TaskState = aiw_core::ProcessState {
+        /// Waits for its turn.
+        Queued,
+        /// Is about to run its CLI.
+        Starting,
+        /// Runs its CLI.
+        Running,
+        /// Is being stopped.
+        Stopping,
+        /// Has ended.
+        Ended,
+    }
+}
+
+words! {
+    /// How a task ended.
+    TaskOutcome = aiw_core::ProcessOutcome {
+        /// With exit code 0.
+        Succeeded,
+        /// With another exit code.
+        Failed,
+        /// By a signal.
+        Signalled,
+        /// By its time limit.
+        Timeout,
+        /// Without anyone knowing how.
+        Lost,
+    }
+}
+
+/// A task that a component sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// Twelve digits and lowercase letters.
+    pub id: String,
+    /// The CLI that runs.
+    pub cli: Cli,
+    /// The provider; `None` for the CLI's own configuration.
+    pub provider: Option<String>,
+    /// The role.
+    pub role: Option<String>,
+    /// The tag that the provider's plan stored with the task.
+    pub tag: Option<String>,
+    /// The state.
+    pub state: TaskState,
+    /// How the task ended; `None` until then.
+    pub outcome: Option<TaskOutcome>,
+    /// The CLI's own exit code, if it had one.
+    pub exit_code: Option<i32>,
+    /// When the task was started.
+    pub started: SystemTime,
+    /// When the task ended.
+    pub ended: Option<SystemTime>,
+}
+
+impl Task {
+    pub(crate) fn into_host(self) -> Result<host::Task, InvalidName> {
+        Ok(host::Task {
+            id: self.id.parse()?,
+            cli: self.cli.into_host(),
+            provider: self.provider.map(|name| name.parse()).transpose()?,
+            role: self.role,
+            tag: self.tag,
+            state: self.state.into_host(),
+            outcome: self.outcome.map(TaskOutcome::into_host),
+            exit_code: self.exit_code,
+            started: self.started,
+            ended: self.ended,
+        })
+    }
+}
+
+/// A task that a component asked to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartTask {
+    /// The CLI to run.
+    pub cli: Cli,
+    /// The prompt for the CLI.
+    pub prompt: String,
+    /// The provider; the default one if `None`.
+    pub provider: Option<String>,
+    /// The role to apply.
+    pub role: Option<String>,
+    /// An absolute path; aiw's own directory if `None`.
+    pub cwd: Option<PathBuf>,
+    /// The model; the provider's if `None`.
+    pub model: Option<String>,
+}
+
+impl StartTask {
+    pub(crate) fn of(request: &host::StartTask) -> Self {
+        Self {
+            cli: Cli::of(request.cli),
+            prompt: request.prompt.clone(),
+            provider: request.provider.as_ref().map(ToString::to_string),
+            role: request.role.as_ref().map(ToString::to_string),
+            cwd: request.cwd.clone(),
+            model: request.model.clone(),
+        }
+    }
+}
