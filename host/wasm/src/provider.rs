@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use aiw_core::Secret;
 use aiw_core::provider::{Account, Health, Intent, Model, ProviderInfo, Target};
 use aiw_extensions::World;
-
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 

@@ -184,7 +184,7 @@ mod tests {
         names.sort_unstable();
         known.sort_unstable();
         assert_eq!(names, known);
-        for world in aiw_extensions::World::ALL {
+        for world in World::ALL {
             assert!(world.imports().iter().all(|import| NAMES.contains(import)), "{}", world.as_str());
         }
     }

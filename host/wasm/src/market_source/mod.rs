@@ -4,7 +4,6 @@ pub(crate) mod types;
 
 use aiw_extensions::World;
 use aiw_net::Tree;
-
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
