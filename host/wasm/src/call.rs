@@ -3,18 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use aiw_extensions::{CapabilityKind, Grants};
+use aiw_extensions::{CapabilityKind, Grants, World};
 use aiw_net::{Denier, HostPattern, NetError, Policy};
 use wasmtime::component::ResourceTable;
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::budget::{Budget, OverLimit, Purpose};
-use crate::component::Reach;
 use crate::error::{Refusal, Refused};
-use crate::host::{self, Capabilities, Interface, Setup, States};
-use crate::kind::Kind;
 use crate::limits::{self, CallLimits};
-use crate::usage::Usage;
 
 /// A component's id, and the two keys to what it may do: what it asks for, and what the user agreed to.
 #[derive(Clone)]
@@ -91,7 +86,8 @@ impl Keys {
 pub(crate) struct Call {
     pub(crate) keys: Keys,
     pub(crate) table: ResourceTable,
-    kind: &'static Kind,
+    world: World,
+    limits: &'static CallLimits,
     purpose: Purpose,
     budget: Option<Arc<Budget>>,
     ticks: u128,
@@ -102,8 +98,20 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    pub(crate) fn new(
+        world: World,
+        limits: &'static CallLimits,
+        keys: Keys,
+        purpose: Purpose,
+        budget: Option<Arc<Budget>>,
+    ) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.handles);
+        Self { keys, table, world, limits, purpose, budget, ticks: 0, waited: false, requests: 0, reads: 0 }
+    }
+
     pub(crate) fn limits(&self) -> &'static CallLimits {
-        &self.kind.limits
+        self.limits
     }
 
     /// Charges one epoch tick that passed while the guest ran.
@@ -148,54 +156,26 @@ impl Call {
         Ok(())
     }
 
-    /// Checks that the exported function may call `function` of the interface `I`. An exported function that answers
+    /// Checks that the exported function may call `function` of an interface. An exported function that answers
     /// without the host may call almost nothing, so its input reaches nobody. A forbidden call ends the whole call.
-    pub(crate) fn allow<I: Interface>(&self, function: &str) -> Result<(), OverLimit> {
-        let (world, called) = (self.kind.world, || format!("`{}.{function}`", I::NAME));
-        if !world.imports().contains(&I::NAME) {
+    /// `in_plan` are the functions of this interface that a plan may call, `all_in_plan` those of all.
+    pub(crate) fn allow(
+        &self,
+        interface: &str,
+        function: &str,
+        in_plan: &[&str],
+        all_in_plan: fn() -> String,
+    ) -> Result<(), OverLimit> {
+        let (world, called) = (self.world, || format!("`{interface}.{function}`"));
+        if !world.imports().contains(&interface) {
             return Err(OverLimit(format!("called {}, which a `{}` does not have", called(), world.as_str())));
         }
         let (exported, more) = match self.purpose {
             Purpose::Answer => return Ok(()),
-            Purpose::Plan if I::IN_PLAN.contains(&function) => return Ok(()),
-            Purpose::Plan => ("plan", host::in_plan()),
+            Purpose::Plan if in_plan.contains(&function) => return Ok(()),
+            Purpose::Plan => ("plan", all_in_plan()),
             Purpose::Pure(exported) => (exported, String::new()),
         };
         Err(OverLimit(format!("called {} in `{exported}`, where it may call only `log`{more}", called())))
-    }
-}
-
-/// The state of one call, which wasmtime keeps in its store.
-pub(crate) struct CallState {
-    pub(crate) call: Call,
-    pub(crate) usage: Usage,
-    pub(crate) capabilities: Capabilities,
-    pub(crate) states: States,
-    wasi: Option<WasiCtx>,
-}
-
-impl CallState {
-    pub(crate) fn new(
-        kind: &'static Kind,
-        keys: Keys,
-        capabilities: Capabilities,
-        reach: &Reach,
-        purpose: Purpose,
-    ) -> Self {
-        let mut table = ResourceTable::new();
-        table.set_max_capacity(kind.limits.handles);
-        let states = States::new(&Setup { keys: &keys, capabilities: &capabilities, reach });
-        let budget = reach.budget.clone();
-        let (ticks, waited, requests, reads) = (0, false, 0, 0);
-        let call = Call { keys, table, kind, purpose, budget, ticks, waited, requests, reads };
-        Self { call, usage: Usage::new(&kind.limits), capabilities, states, wasi: None }
-    }
-}
-
-impl WasiView for CallState {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        let (keys, clock) = (&self.call.keys, &self.capabilities.clock);
-        let ctx = self.wasi.get_or_insert_with(|| host::empty_wasi(keys, clock));
-        WasiCtxView { ctx, table: &mut self.call.table }
     }
 }

@@ -1,7 +1,5 @@
 //! Loads, links and calls components.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,29 +8,15 @@ use wasmtime::component::{InstancePre, Linker};
 use wasmtime::{Store, Trap, UpdateDeadline};
 
 use crate::Engine;
-use crate::budget::{BoundSecret, Budget, OverLimit, Purpose};
-use crate::call::{CallState, Keys};
+use crate::budget::{OverLimit, Purpose};
+use crate::call::Keys;
 use crate::compile::{self, Origin};
 use crate::error::{CallError, Failed, LoadError, Refused};
-use crate::host::{self, Capabilities};
-use crate::kind::{Guest, KINDS, Kind};
+use crate::host::{self, CallState, Capabilities};
+use crate::kind::{Guest, Kind};
 use crate::limits::{COMMAND_WALL, CallLimits};
-
-/// What the user named for one call. It is granted whatever the manifest says.
-#[derive(Debug, Clone, Default)]
-pub struct Reach {
-    /// URLs whose host and port may be contacted, including private addresses.
-    pub urls: Vec<String>,
-    /// URLs that a component named and nobody typed. Their host and port may be contacted if they are public and
-    /// encrypted.
-    pub public_urls: Vec<String>,
-    /// Directories that may be read.
-    pub directories: Vec<PathBuf>,
-    /// Secrets that the component may put into a header, by the names that it knows.
-    pub secrets: BTreeMap<String, BoundSecret>,
-    /// The budget that this call shares with the other calls of the same command.
-    pub budget: Option<Arc<Budget>>,
-}
+use crate::reach::Reach;
+use crate::since_v0_1;
 
 /// A component that is ready to be called.
 #[derive(Clone)]
@@ -78,8 +62,8 @@ impl Component {
             linker.instantiate_pre(&component)
         };
         let pre = link(&mut linker).map_err(|e| fail(&e))?;
-        for kind in KINDS.iter().filter(|kind| about.worlds.contains(&kind.world)) {
-            (kind.check_exports)(&pre).map_err(|e| fail(&e))?;
+        for world in &about.worlds {
+            since_v0_1::check_exports(*world, &pre).map_err(|e| fail(&e))?;
         }
         let keys = Keys { id, wanted: Arc::new(wanted), granted: Arc::new(granted) };
         Ok(Self { keys, worlds: about.worlds.as_slice().into(), engine: engine.clone(), pre, capabilities })
@@ -116,7 +100,14 @@ impl Component {
     ) -> Result<T, CallError> {
         self.engine.tick();
         let limits = &G::KIND.limits;
-        let state = CallState::new(G::KIND, self.keys.clone(), self.capabilities.clone(), reach, purpose);
+        let state = CallState::new(
+            G::KIND.world,
+            &G::KIND.limits,
+            self.keys.clone(),
+            self.capabilities.clone(),
+            reach,
+            purpose,
+        );
         let mut store = Store::new(&self.engine.inner, state);
         // Set all limits before instantiation: the initial memory counts, and start functions run.
         store.limiter(|state| &mut state.usage);

@@ -9,8 +9,8 @@
 //! memory or returns nonsense only makes its own call fail with one clear error.
 //!
 //! - A new interface of the host is a file in `host`, a line in its table, and its `Host` in the bindings.
-//! - A new kind of component is a file beside `provider.rs`, a line in the table of `kind.rs`, and its exports in the
-//!   bindings. `aiw_extensions::World` names it.
+//! - A new kind of component is a file beside `provider.rs`, and its exports and a line in the bindings.
+//!   `aiw_extensions::World` names it.
 //! - The bindings of a version of the contract are one module, `since_v0_1`. No other names a generated type.
 
 mod bad_answer;
@@ -26,14 +26,16 @@ mod kind;
 pub mod limits;
 pub mod market_source;
 pub mod provider;
+mod reach;
 mod since_v0_1;
 mod usage;
 
 pub use budget::{BoundSecret, Budget};
 pub use cache::CompiledCache;
 pub use compile::{COMPILE_ARGUMENT, Origin, compile_main};
-pub use component::{Component, Reach};
+pub use component::Component;
 pub use engine::{Engine, OnCompile};
 pub use error::{CallError, LoadError, Refusal, Refused};
 pub use market_source::MarketSource;
 pub use provider::Provider;
+pub use reach::Reach;

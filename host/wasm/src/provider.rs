@@ -8,16 +8,19 @@ use std::collections::BTreeMap;
 use aiw_core::Secret;
 use aiw_core::provider::{Account, Health, Intent, Model, ProviderInfo, Target};
 use aiw_extensions::World;
+use wasmtime::Store;
+use wasmtime::component::{Instance, InstancePre};
 
 use crate::budget::{BoundSecret, Purpose};
-use crate::component::{Component, Reach};
+use crate::component::Component;
 use crate::error::CallError;
-use crate::kind::Kind;
+use crate::host::CallState;
+use crate::kind::{self, Kind};
 use crate::limits::CallLimits;
+use crate::reach::Reach;
 use crate::since_v0_1::provider::Guest;
 
-pub(crate) static KIND: Kind =
-    Kind { world: World::Provider, limits: CallLimits::USUAL, check_exports: Guest::check_exports };
+static KIND: Kind = Kind { world: World::Provider, limits: CallLimits::USUAL };
 
 /// Returns what a call for a provider may reach: its addresses, and its secrets bound to those addresses.
 fn reach(account: &Account, secrets: &BTreeMap<String, Secret>) -> Reach {
@@ -33,6 +36,14 @@ fn reach(account: &Account, secrets: &BTreeMap<String, Secret>) -> Reach {
         urls: urls(true),
         public_urls: urls(false),
         ..Reach::default()
+    }
+}
+
+impl kind::Guest for Guest {
+    const KIND: &'static Kind = &KIND;
+
+    fn load(pre: &InstancePre<CallState>, instance: &Instance, store: &mut Store<CallState>) -> wasmtime::Result<Self> {
+        Self::load(pre, instance, store)
     }
 }
 

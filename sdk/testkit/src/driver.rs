@@ -7,8 +7,8 @@ use aiw_core::Secret;
 use aiw_wasm::{Component, Reach};
 use tempfile::TempDir;
 
+use crate::StartTask;
 use crate::played::{Asked, Kept, LogLine, PlayedHttp, PlayedTasks};
-use crate::{MarketSource, Provider, StartTask};
 
 /// A loaded component. Each call runs in a fresh instance, as in aiw.
 pub struct Driver {
@@ -23,16 +23,6 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Returns the component as a market source.
-    pub fn market_source(&self) -> MarketSource<'_> {
-        MarketSource(self)
-    }
-
-    /// Returns the component as a provider.
-    pub fn provider(&self) -> Provider<'_> {
-        Provider(self)
-    }
-
     /// Returns the tasks that the component asked to start.
     pub fn started(&self) -> Vec<StartTask> {
         self.tasks.started.all().iter().map(StartTask::of).collect()

@@ -118,7 +118,14 @@ impl Files {
 }
 
 /// A driven component as a market source. If it is none, each call says so.
-pub struct MarketSource<'d>(pub(crate) &'d Driver);
+pub struct MarketSource<'d>(&'d Driver);
+
+impl Driver {
+    /// Returns the component as a market source.
+    pub fn market_source(&self) -> MarketSource<'_> {
+        MarketSource(self)
+    }
+}
 
 impl MarketSource<'_> {
     fn component(&self) -> Result<aiw_wasm::MarketSource<'_>, CallError> {

@@ -249,7 +249,14 @@ pub struct Model {
 }
 
 /// A driven component as a provider. If it is none, each call says so.
-pub struct Provider<'d>(pub(crate) &'d Driver);
+pub struct Provider<'d>(&'d Driver);
+
+impl Driver {
+    /// Returns the component as a provider.
+    pub fn provider(&self) -> Provider<'_> {
+        Provider(self)
+    }
+}
 
 impl Provider<'_> {
     fn component(&self) -> Result<aiw_wasm::Provider<'_>, CallError> {

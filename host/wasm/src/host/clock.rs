@@ -41,7 +41,7 @@ impl Interface for ClockImport {
 
 impl Within<'_, ClockImport> {
     pub(crate) fn now(&mut self) -> Result<SystemTime, OverLimit> {
-        self.call.allow::<ClockImport>("now")?;
+        self.allow("now")?;
         Ok(self.capability.now())
     }
 }

@@ -57,13 +57,6 @@ pub(super) fn patterns<'a>(values: impl Iterator<Item = &'a str>) -> Hosts {
     Hosts::Only(values.filter_map(|value| HostPattern::parse(value).ok()).collect())
 }
 
-/// Returns the addresses that the user typed: in the component's settings, and for this call.
-pub(super) fn typed(Setup { keys, capabilities, reach }: &Setup<'_>) -> Vec<String> {
-    let settings = keys.both(CapabilityKind::Settings);
-    let set = settings.iter().filter_map(|key| capabilities.settings.get(&keys.id, key));
-    set.chain(reach.urls.iter().cloned()).collect()
-}
-
 /// The interface `http`.
 pub(crate) struct HttpImport;
 
@@ -77,8 +70,8 @@ impl Interface for HttpImport {
         let public = setup.reach.public_urls.iter().filter_map(|url| aiw_net::host_and_port(url));
         hosts.extend(public.map(|(host, port)| format!("{host}:{port}")));
         let mut policy = Policy { hosts: patterns(hosts.iter().map(String::as_str)), ..Policy::none() };
-        for url in typed(setup) {
-            policy.grant_url(&url);
+        for url in &setup.typed {
+            policy.grant_url(url);
         }
         Allowed { policy, secrets: setup.reach.secrets.clone() }
     }

@@ -7,6 +7,7 @@ mod cache;
 mod clock;
 mod embeddings;
 mod http;
+mod interface;
 mod log;
 mod mcp;
 mod settings;
@@ -16,10 +17,11 @@ mod trees;
 mod vectors;
 mod wasi;
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 
-use wasmtime::component::{HasData, Linker};
+use aiw_extensions::{CapabilityKind, World};
+use wasmtime::component::Linker;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 pub use self::cache::ComponentCache;
 pub use self::clock::{Clock, SystemClock};
@@ -37,6 +39,8 @@ pub(crate) use self::cache::CacheImport;
 pub(crate) use self::clock::ClockImport;
 pub(crate) use self::embeddings::EmbeddingsImport;
 pub(crate) use self::http::{HttpImport, Outgoing};
+pub use self::interface::Nothing;
+pub(crate) use self::interface::{Given, Interface, NoResult, Of, Setup, Within};
 pub(crate) use self::log::LogImport;
 pub(crate) use self::mcp::McpImport;
 pub(crate) use self::settings::SettingsImport;
@@ -44,94 +48,13 @@ pub(crate) use self::task_starts::TaskStartsImport;
 pub(crate) use self::tasks::TasksImport;
 pub(crate) use self::trees::TreesImport;
 pub(crate) use self::vectors::VectorsImport;
-pub(crate) use self::wasi::empty as empty_wasi;
 
-use crate::budget::OverLimit;
-use crate::call::{Call, CallState, Keys};
-use crate::component::Reach;
-use crate::error::{Refusal, Refused};
+use crate::budget::Purpose;
+use crate::call::{Call, Keys};
+use crate::limits::CallLimits;
+use crate::reach::Reach;
 use crate::since_v0_1::interfaces as since_v0_1;
-
-/// An interface of the host.
-pub(crate) trait Interface: 'static {
-    /// The name in the contract.
-    const NAME: &'static str;
-    /// The functions that a plan may call.
-    const IN_PLAN: &'static [&'static str] = &[];
-    /// The trait that does the work, for all calls.
-    type Capability: ?Sized;
-    /// What one call may use, and has used so far.
-    type State;
-
-    /// The state of a call at its start.
-    fn begin(setup: &Setup<'_>) -> Self::State;
-}
-
-/// What a call begins with.
-pub(crate) struct Setup<'a> {
-    pub(crate) keys: &'a Keys,
-    pub(crate) capabilities: &'a Capabilities,
-    pub(crate) reach: &'a Reach,
-}
-
-/// An interface within one call. Its functions are methods of this type.
-pub(crate) struct Within<'a, I: Interface> {
-    pub(crate) call: &'a mut Call,
-    pub(crate) state: &'a mut I::State,
-    pub(crate) capability: &'a Arc<I::Capability>,
-}
-
-impl<I: Interface> Within<'_, I> {
-    /// Begins a function that is cheap, such as looking something up.
-    fn read(&mut self, function: &str) -> Result<(), OverLimit> {
-        self.call.allow::<I>(function)?;
-        self.call.charge_read()
-    }
-
-    /// Begins a function that costs more than a look, such as a request.
-    fn request(&mut self, function: &str) -> Result<(), OverLimit> {
-        self.call.allow::<I>(function)?;
-        self.call.charge_request()
-    }
-}
-
-/// The interface `I`, as wasmtime's linker wants it.
-pub(crate) struct Of<I>(PhantomData<I>);
-
-impl<I: Interface> HasData for Of<I> {
-    type Data<'a> = Within<'a, I>;
-}
-
-/// Why a function of the host gives no result.
-pub(crate) enum NoResult {
-    /// A refusal, which the component is told.
-    Refused(Refused),
-    /// A limit that the component went beyond, which ends the call.
-    Over(OverLimit),
-    /// A handle that is none, which ends the call.
-    Handle(wasmtime::component::ResourceTableError),
-}
-
-impl From<Refused> for NoResult {
-    fn from(refused: Refused) -> Self {
-        Self::Refused(refused)
-    }
-}
-
-impl From<OverLimit> for NoResult {
-    fn from(over: OverLimit) -> Self {
-        Self::Over(over)
-    }
-}
-
-impl From<wasmtime::component::ResourceTableError> for NoResult {
-    fn from(error: wasmtime::component::ResourceTableError) -> Self {
-        Self::Handle(error)
-    }
-}
-
-/// What a function of the host gives.
-pub(crate) type Given<T> = Result<T, NoResult>;
+use crate::usage::Usage;
 
 /// Makes the types that have a field for each interface. A line is the interface's name, as a field, its type, and its
 /// capability.
@@ -156,7 +79,7 @@ macro_rules! interfaces {
         }
 
         impl States {
-            pub(crate) fn new(setup: &Setup<'_>) -> Self {
+            fn new(setup: &Setup<'_>) -> Self {
                 Self { $($name: $interface::begin(setup),)* }
             }
         }
@@ -168,6 +91,7 @@ macro_rules! interfaces {
                     call: &mut state.call,
                     state: &mut state.states.$name,
                     capability: &state.capabilities.$name,
+                    in_plan,
                 })?;
             })*
             // The types that the others share.
@@ -175,6 +99,7 @@ macro_rules! interfaces {
                 call: &mut state.call,
                 state: &mut state.states.log,
                 capability: &state.capabilities.log,
+                in_plan,
             })
         }
 
@@ -182,7 +107,7 @@ macro_rules! interfaces {
         const NAMES: &[&str] = &[$($interface::NAME),*];
 
         /// Returns the functions that a plan may call besides those of `log`, as the end of a list.
-        pub(crate) fn in_plan() -> String {
+        fn in_plan() -> String {
             let mut list = String::new();
             $(for function in $interface::IN_PLAN {
                 list.push_str(&format!(", `{}.{function}`", $interface::NAME));
@@ -213,14 +138,38 @@ impl States {
     }
 }
 
-/// A capability of every interface that refuses everything and knows nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Nothing;
+/// The state of one call, which wasmtime keeps in its store.
+pub(crate) struct CallState {
+    pub(crate) call: Call,
+    pub(crate) usage: Usage,
+    pub(crate) states: States,
+    capabilities: Capabilities,
+    wasi: Option<WasiCtx>,
+}
 
-impl Nothing {
-    fn refused<T>(what: &str) -> Result<T, Refused> {
-        let refusal = Refusal::Unavailable { retry_after: None };
-        Err(Refused { refusal, message: format!("there are no {what} here") })
+impl CallState {
+    pub(crate) fn new(
+        world: World,
+        limits: &'static CallLimits,
+        keys: Keys,
+        capabilities: Capabilities,
+        reach: &Reach,
+        purpose: Purpose,
+    ) -> Self {
+        let settings = keys.both(CapabilityKind::Settings);
+        let set = settings.iter().filter_map(|key| capabilities.settings.get(&keys.id, key));
+        let typed = set.chain(reach.urls.iter().cloned()).collect();
+        let states = States::new(&Setup { keys: &keys, typed, reach });
+        let call = Call::new(world, limits, keys, purpose, reach.budget.clone());
+        Self { call, usage: Usage::new(limits), states, capabilities, wasi: None }
+    }
+}
+
+impl WasiView for CallState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let (keys, clock) = (&self.call.keys, &self.capabilities.clock);
+        let ctx = self.wasi.get_or_insert_with(|| wasi::empty(keys, clock));
+        WasiCtxView { ctx, table: &mut self.call.table }
     }
 }
 
@@ -235,7 +184,7 @@ mod tests {
         names.sort_unstable();
         known.sort_unstable();
         assert_eq!(names, known);
-        for world in aiw_extensions::World::ALL {
+        for world in World::ALL {
             assert!(world.imports().iter().all(|import| NAMES.contains(import)), "{}", world.as_str());
         }
     }

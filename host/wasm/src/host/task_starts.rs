@@ -63,7 +63,7 @@ impl Interface for TaskStartsImport {
 impl Within<'_, TaskStartsImport> {
     /// Starts a task. A request that makes no sense counts as well.
     pub(crate) async fn start(&mut self, request: Result<StartTask, Refused>) -> Given<TaskId> {
-        self.call.allow::<TaskStartsImport>("start")?;
+        self.allow("start")?;
         self.state.0 += 1;
         if self.state.0 > STARTS {
             return Err(OverLimit(format!("started more than {STARTS} tasks in one call")).into());

@@ -60,8 +60,8 @@ impl Interface for TreesImport {
         if origins.iter().any(|origin| origin == "directory" || origin.starts_with("git:")) {
             policy.directories = setup.reach.directories.clone();
         }
-        for url in super::http::typed(setup) {
-            policy.grant_url(&url);
+        for url in &setup.typed {
+            policy.grant_url(url);
         }
         policy
     }

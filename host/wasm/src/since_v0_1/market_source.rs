@@ -8,28 +8,28 @@ use wasmtime::component::{Instance, InstancePre, Resource};
 use super::generated::exports::aiw::plugin::market_source as generated;
 use super::interfaces::types;
 use crate::bad_answer::{BadAnswer, at_most, line_of_bytes};
-use crate::call::CallState;
 use crate::error::Failed;
-use crate::kind::{self, Kind};
-use crate::market_source::{
-    EntryRef, EntrySource, Field, KIND, Manifests, ReferenceForm, Registration, Snapshot, SourceInfo,
+use crate::host::CallState;
+use crate::limits::CallLimits;
+use crate::market_source::types::{
+    EntryRef, EntrySource, Field, Manifests, ReferenceForm, Registration, Snapshot, SourceInfo,
 };
 
 /// The exported functions of an instance.
 pub(crate) struct Guest(generated::Guest);
 
-impl kind::Guest for Guest {
-    const KIND: &'static Kind = &KIND;
-
-    fn load(pre: &InstancePre<CallState>, instance: &Instance, store: &mut Store<CallState>) -> wasmtime::Result<Self> {
-        generated::GuestIndices::new(pre)?.load(store, instance).map(Self)
-    }
-}
-
 impl Guest {
     /// Fails if an exported function is missing.
-    pub(crate) fn check_exports(pre: &InstancePre<CallState>) -> wasmtime::Result<()> {
+    pub(super) fn check_exports<T: 'static>(pre: &InstancePre<T>) -> wasmtime::Result<()> {
         generated::GuestIndices::new(pre).map(drop)
+    }
+
+    pub(crate) fn load(
+        pre: &InstancePre<CallState>,
+        instance: &Instance,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<Self> {
+        generated::GuestIndices::new(pre)?.load(store, instance).map(Self)
     }
 
     pub(crate) async fn describe(&self, store: &mut Store<CallState>) -> Result<SourceInfo, Failed> {
@@ -143,7 +143,7 @@ fn registration(claimed: generated::Registration) -> Result<Registration, BadAns
 }
 
 fn snapshot(snapshot: generated::Snapshot) -> Result<Snapshot, BadAnswer> {
-    let limit = KIND.limits.read_bytes;
+    let limit = CallLimits::USUAL.read_bytes;
     if snapshot.document.len() as u64 > limit {
         return Err(BadAnswer::Document { limit });
     }

@@ -27,8 +27,19 @@ mod generated {
 
 pub(crate) use self::generated::aiw::plugin as interfaces;
 
+use aiw_extensions::World;
+use wasmtime::component::InstancePre;
+
 use self::generated::aiw::plugin::types;
 use crate::error::{Failed, Refusal, Refused};
+
+/// Fails if a function that a kind of component exports is missing.
+pub(crate) fn check_exports<T: 'static>(kind: World, pre: &InstancePre<T>) -> wasmtime::Result<()> {
+    match kind {
+        World::MarketSource => market_source::Guest::check_exports(pre),
+        World::Provider => provider::Guest::check_exports(pre),
+    }
+}
 
 impl From<Refused> for types::Error {
     fn from(Refused { refusal, message }: Refused) -> Self {

@@ -17,26 +17,24 @@ use wasmtime::component::{Instance, InstancePre};
 use super::generated::exports::aiw::plugin::provider as generated;
 use super::host::{cli, value};
 use crate::bad_answer::{BadAnswer, at_most, line};
-use crate::call::CallState;
 use crate::error::Failed;
-use crate::kind::{self, Kind};
-use crate::provider::KIND;
+use crate::host::CallState;
 
 /// The exported functions of an instance.
 pub(crate) struct Guest(generated::Guest);
 
-impl kind::Guest for Guest {
-    const KIND: &'static Kind = &KIND;
-
-    fn load(pre: &InstancePre<CallState>, instance: &Instance, store: &mut Store<CallState>) -> wasmtime::Result<Self> {
-        generated::GuestIndices::new(pre)?.load(store, instance).map(Self)
-    }
-}
-
 impl Guest {
     /// Fails if an exported function is missing.
-    pub(crate) fn check_exports(pre: &InstancePre<CallState>) -> wasmtime::Result<()> {
+    pub(super) fn check_exports<T: 'static>(pre: &InstancePre<T>) -> wasmtime::Result<()> {
         generated::GuestIndices::new(pre).map(drop)
+    }
+
+    pub(crate) fn load(
+        pre: &InstancePre<CallState>,
+        instance: &Instance,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<Self> {
+        generated::GuestIndices::new(pre)?.load(store, instance).map(Self)
     }
 
     pub(crate) async fn describe(&self, store: &mut Store<CallState>) -> Result<ProviderInfo, Failed> {

@@ -1,103 +1,31 @@
 //! Components that read plugin marketplaces: the kind `market-source`, with every answer checked.
 
-use aiw_core::MarketKind;
+pub(crate) mod types;
+
 use aiw_extensions::World;
 use aiw_net::Tree;
+use wasmtime::Store;
+use wasmtime::component::{Instance, InstancePre};
 
 use crate::budget::Purpose;
-use crate::component::{Component, Reach};
+use crate::component::Component;
 use crate::error::CallError;
-use crate::kind::Kind;
+use crate::host::CallState;
+use crate::kind::{self, Kind};
 use crate::limits::CallLimits;
+use crate::reach::Reach;
 use crate::since_v0_1::market_source::Guest;
 
-pub(crate) static KIND: Kind =
-    Kind { world: World::MarketSource, limits: CallLimits::USUAL, check_exports: Guest::check_exports };
+pub use self::types::{EntryRef, EntrySource, Field, Manifests, ReferenceForm, Registration, Snapshot, SourceInfo};
 
-/// A description of a market source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceInfo {
-    /// A few words, such as `GitHub repositories`.
-    pub label: String,
-    /// The forms of references that the source accepts.
-    pub references: Vec<ReferenceForm>,
-    /// The source's own forms of entry sources. They are not checked yet: some may be the host's.
-    pub entry_forms: Vec<String>,
-}
+static KIND: Kind = Kind { world: World::MarketSource, limits: CallLimits::USUAL };
 
-/// A form of reference, as shown in help.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReferenceForm {
-    /// The form, such as `owner/repo[@ref]`.
-    pub form: String,
-    /// An example of the form.
-    pub example: String,
-}
+impl kind::Guest for Guest {
+    const KIND: &'static Kind = &KIND;
 
-/// The meaning of a reference: a marketplace as stored in settings.json.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Registration {
-    /// The kind of marketplace.
-    pub kind: MarketKind,
-    /// `owner/repo`, a URL, a path, or another location that the component understands. At most 4096 printable
-    /// bytes.
-    pub location: String,
-    /// A branch or tag.
-    pub reference: Option<String>,
-}
-
-/// The current document of a marketplace.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
-    /// The bytes of the document; the host parses them.
-    pub document: Vec<u8>,
-    /// A text that changes when the document, or anything that it refers to, changes.
-    pub revision: String,
-}
-
-/// A field of an entry's source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Field {
-    /// The name.
-    pub name: String,
-    /// The value as text.
-    pub value: String,
-}
-
-/// The location of an entry's files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EntrySource {
-    /// A path below the marketplace's root; empty for the root itself.
-    Relative(String),
-    /// A form that the component defines.
-    Own {
-        /// The name of the form.
-        form: String,
-        /// The fields with text, numbers and booleans.
-        fields: Vec<Field>,
-    },
-}
-
-/// One entry of a marketplace.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EntryRef {
-    /// The name of the entry.
-    pub name: String,
-    /// The location of the files.
-    pub source: EntrySource,
-    /// The revision of the snapshot that contains the entry.
-    pub revision: String,
-}
-
-/// The parts of a plugin that could be read most cheaply.
-#[derive(Default)]
-pub struct Manifests {
-    /// The content of `.claude-plugin/plugin.json`.
-    pub plugin_json: Option<Vec<u8>>,
-    /// The content of `.mcp.json`.
-    pub mcp_json: Option<Vec<u8>>,
-    /// All files, if they are at hand.
-    pub files: Option<Tree>,
+    fn load(pre: &InstancePre<CallState>, instance: &Instance, store: &mut Store<CallState>) -> wasmtime::Result<Self> {
+        Self::load(pre, instance, store)
+    }
 }
 
 /// A component as a source of marketplaces.

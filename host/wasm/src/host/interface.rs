@@ -1,0 +1,111 @@
+//! What the interfaces of the host have in common.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use wasmtime::component::{HasData, ResourceTableError};
+
+use crate::budget::OverLimit;
+use crate::call::{Call, Keys};
+use crate::error::{Refusal, Refused};
+use crate::reach::Reach;
+
+/// An interface of the host.
+pub(crate) trait Interface: 'static {
+    /// The name in the contract.
+    const NAME: &'static str;
+    /// The functions that a plan may call.
+    const IN_PLAN: &'static [&'static str] = &[];
+    /// The trait that does the work, for all calls.
+    type Capability: ?Sized;
+    /// What one call may use, and has used so far.
+    type State;
+
+    /// The state of a call at its start.
+    fn begin(setup: &Setup<'_>) -> Self::State;
+}
+
+/// What a call begins with.
+pub(crate) struct Setup<'a> {
+    pub(crate) keys: &'a Keys,
+    /// The addresses that the user typed: in the component's settings, and for this call.
+    pub(crate) typed: Vec<String>,
+    pub(crate) reach: &'a Reach,
+}
+
+/// An interface within one call. Its functions are methods of this type.
+pub(crate) struct Within<'a, I: Interface> {
+    pub(crate) call: &'a mut Call,
+    pub(crate) state: &'a mut I::State,
+    pub(crate) capability: &'a Arc<I::Capability>,
+    /// The functions that a plan may call, of all interfaces, as the end of a list.
+    pub(crate) in_plan: fn() -> String,
+}
+
+impl<I: Interface> Within<'_, I> {
+    /// Checks that the exported function may call this one.
+    pub(super) fn allow(&self, function: &str) -> Result<(), OverLimit> {
+        self.call.allow(I::NAME, function, I::IN_PLAN, self.in_plan)
+    }
+
+    /// Begins a function that is cheap, such as looking something up.
+    pub(super) fn read(&mut self, function: &str) -> Result<(), OverLimit> {
+        self.allow(function)?;
+        self.call.charge_read()
+    }
+
+    /// Begins a function that costs more than a look, such as a request.
+    pub(super) fn request(&mut self, function: &str) -> Result<(), OverLimit> {
+        self.allow(function)?;
+        self.call.charge_request()
+    }
+}
+
+/// The interface `I`, as wasmtime's linker wants it.
+pub(crate) struct Of<I>(PhantomData<I>);
+
+impl<I: Interface> HasData for Of<I> {
+    type Data<'a> = Within<'a, I>;
+}
+
+/// Why a function of the host gives no result.
+pub(crate) enum NoResult {
+    /// A refusal, which the component is told.
+    Refused(Refused),
+    /// A limit that the component went beyond, which ends the call.
+    Over(OverLimit),
+    /// A handle that is none, which ends the call.
+    Handle(ResourceTableError),
+}
+
+impl From<Refused> for NoResult {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<OverLimit> for NoResult {
+    fn from(over: OverLimit) -> Self {
+        Self::Over(over)
+    }
+}
+
+impl From<ResourceTableError> for NoResult {
+    fn from(error: ResourceTableError) -> Self {
+        Self::Handle(error)
+    }
+}
+
+/// What a function of the host gives.
+pub(crate) type Given<T> = Result<T, NoResult>;
+
+/// A capability of every interface that refuses everything and knows nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nothing;
+
+impl Nothing {
+    pub(super) fn refused<T>(what: &str) -> Result<T, Refused> {
+        let refusal = Refusal::Unavailable { retry_after: None };
+        Err(Refused { refusal, message: format!("there are no {what} here") })
+    }
+}
