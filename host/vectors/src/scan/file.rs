@@ -7,7 +7,7 @@ use std::sync::{PoisonError, RwLock};
 
 use aiw_home::{HomeError, Mode, Turn, make_private_dir, open_plain, replace_with};
 
-use super::index::Index;
+use super::index::{Index, Place};
 use super::kernel;
 use super::record::{self, HEADER, Header, Record};
 use crate::store::{Entry, Filter, Hit, StoreError, VectorStore, check_dimensions, check_id, prepared, unit};
@@ -43,13 +43,6 @@ struct Open {
     length: u64,
     /// The bytes of records that no longer count.
     waste: u64,
-}
-
-/// Where the record of an entry is.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    offset: u64,
-    length: u32,
 }
 
 /// A change to write.

@@ -4,13 +4,19 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
-use super::file::Place;
 use super::kernel;
 use crate::store::{Filter, Hit};
 
 /// The least number of entries that are compared exactly. With 50, the ten nearest of 100,000 sentence vectors were
 /// always among them.
 const CANDIDATES: usize = 50;
+
+/// The place of an entry's record in its file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) offset: u64,
+    pub(super) length: u32,
+}
 
 /// All entries, each with the place of its exact vector. Entries have no gaps between them: the last one moves into
 /// the place of a removed one.
