@@ -17,7 +17,7 @@ pub enum LibraryError {
     /// The component could not be fetched.
     #[error(transparent)]
     Net(#[from] NetError),
-    /// It does not load.
+    /// The component does not load.
     #[error(transparent)]
     Load(#[from] LoadError),
     /// The file is not a component for this aiw.
@@ -73,7 +73,7 @@ pub enum LibraryError {
     Replaced {
         /// The path or URL.
         source_name: String,
-        /// What is there.
+        /// The component that is there.
         found: ExtensionId,
     },
     /// No component has that id.
@@ -105,7 +105,7 @@ pub enum LibraryError {
         id: String,
         /// The version that asks.
         version: String,
-        /// What else it asks for.
+        /// The other capabilities that it asks for.
         more: Vec<Capability>,
     },
     /// An update would go back to a lower version.
@@ -135,7 +135,7 @@ impl LibraryError {
         }
     }
 
-    /// What to do next, if there is one thing to do.
+    /// Returns the next step, if there is just one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Home(e) => e.hint(),

@@ -13,7 +13,7 @@ use crate::LibraryError;
 use crate::library::{Library, find};
 use crate::source::{Candidate, read, shown};
 
-/// What a candidate is for.
+/// The purpose of a candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Adding {
     New,
@@ -140,7 +140,8 @@ impl Library {
         Ok(gone)
     }
 
-    /// What would replace a component, and what the user must agree to first; `None` if its source has the same file.
+    /// Returns the candidate that would replace a component, and the reasons for which the user must agree first;
+    /// `None` if its source has the same file.
     pub async fn check_update(
         &self,
         id: &str,

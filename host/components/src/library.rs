@@ -17,7 +17,7 @@ use crate::LibraryError;
 /// One component, for lists.
 #[derive(Debug, Clone)]
 pub struct Known {
-    /// What it says about itself; none if its file is missing or not what the user agreed to.
+    /// Its manifest; none if its file is missing or not the one that the user agreed to.
     pub about: Option<About>,
     /// The record in the lock file; none for a bundled component.
     pub locked: Option<LockedExtension>,
@@ -39,7 +39,7 @@ impl Known {
 pub struct Bundled {
     /// As its manifest says.
     pub id: &'static str,
-    /// What it offers.
+    /// The kind that it offers.
     pub world: World,
     /// The component.
     pub bytes: &'static [u8],
@@ -58,7 +58,7 @@ pub struct Library {
     shared: Arc<Shared>,
 }
 
-/// What all callers of a library share.
+/// The state that all callers of a library share.
 struct Shared {
     bundled: Vec<(Bundled, OnceLock<About>)>,
     engine: OnceLock<Engine>,
@@ -219,7 +219,7 @@ pub(crate) fn find<'l>(
     found.ok_or_else(|| LibraryError::Unknown { id: aiw_core::one_line(id, 80) })
 }
 
-/// What a bundled component says about itself, read on first use.
+/// Returns the manifest of a bundled component, which is read on first use.
 fn about_of((component, about): &(Bundled, OnceLock<About>)) -> Result<&About, LibraryError> {
     if let Some(about) = about.get() {
         return Ok(about);

@@ -10,9 +10,9 @@ use crate::LibraryError;
 /// A component that was read but not added yet.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    /// What it says about itself.
+    /// Its manifest.
     pub about: About,
-    /// What it asks for.
+    /// The capabilities that it asks for.
     pub wanted: Grants,
     /// Where it came from: an absolute path or a URL.
     pub source: String,

@@ -17,11 +17,11 @@ pub struct ExtensionSummary {
     pub version: Option<String>,
     /// Its name for people
     pub label: Option<String>,
-    /// Who made it, as it says itself
+    /// Its publisher, by its own account
     pub publisher: Option<String>,
     /// Its page
     pub homepage: Option<String>,
-    /// What it does: `market-source`, `provider`
+    /// Its kinds: `market-source`, `provider`
     pub worlds: Option<Vec<String>>,
     /// Whether it is part of aiw, installed, or a file that you look at
     #[schemars(extend("enum" = ["bundled", "installed", "candidate"]))]
@@ -32,14 +32,14 @@ pub struct ExtensionSummary {
     pub source: Option<String>,
     /// The SHA-256 digest of its file
     pub sha256: Option<String>,
-    /// What it may do, by kind: `collections`, `hosts`, `imports`, `mcp`, `origins`, `settings`
+    /// Its grants, by kind: `collections`, `hosts`, `imports`, `mcp`, `origins`, `settings`
     pub grants: Option<BTreeMap<String, Vec<String>>>,
     /// Why it can't be used
     pub problem: Option<String>,
 }
 
 impl ExtensionSummary {
-    /// What lists show of a component.
+    /// Returns the fields of lists for a component.
     pub fn of(known: &Known) -> Self {
         let about = known.about.as_ref();
         let manifest = about.map(|about| &about.manifest);

@@ -42,7 +42,7 @@ impl PartialEq for Cause {
 
 impl Eq for Cause {}
 
-/// Who or what denies something.
+/// The party that denies a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denier {
     /// The policy, because the address is not public and nothing grants it.
@@ -70,7 +70,7 @@ pub enum NetError {
     /// The policy or the far end refuses.
     #[error("{message}")]
     Denied {
-        /// Who or what refuses.
+        /// The party that refuses.
         by: Denier,
         /// The message.
         message: String,
@@ -116,7 +116,7 @@ impl NetError {
         }
     }
 
-    /// The same error without the paths of the URLs in its message, which may be secrets.
+    /// Returns the error without the paths of the URLs in its message, which may be secrets.
     pub fn without_paths(mut self) -> Self {
         match &mut self {
             Self::Invalid { message }

@@ -149,7 +149,7 @@ impl Hosts {
     }
 }
 
-/// What one caller may reach.
+/// The addresses that one caller may reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// Hosts that may be contacted if their addresses are public.

@@ -43,7 +43,7 @@ pub enum SupervisorError {
         id: ProcessId,
         /// The path.
         path: PathBuf,
-        /// What the path is.
+        /// The kind of file at the path.
         what: &'static str,
     },
     /// A process whose record cannot be read still has a supervisor.
@@ -75,7 +75,7 @@ pub enum SupervisorError {
     Full {
         /// The noun.
         noun: Noun,
-        /// What the processes of the root are together, such as `session`.
+        /// The word for all processes of the root, such as `session`.
         set: &'static str,
         /// The number of slots.
         slots: usize,
@@ -101,7 +101,7 @@ pub enum SupervisorError {
     /// A value cannot be passed to the process.
     #[error("{problem}")]
     Invalid {
-        /// What is wrong, as a sentence.
+        /// The problem, as a sentence.
         problem: String,
     },
     /// The supervisor did not start.
@@ -137,7 +137,7 @@ pub enum SupervisorError {
     Runtime {
         /// The file or directory.
         path: PathBuf,
-        /// What is wrong with it, as the end of a sentence.
+        /// The problem, as the end of a sentence.
         problem: String,
     },
     /// Another process has held the lock of a root for too long.
@@ -206,13 +206,13 @@ pub enum RecordProblem {
     /// A newer version of aiw wrote it, so its fields may have another meaning.
     #[error("a newer version of aiw has written its record")]
     Newer,
-    /// It was copied here from another process.
+    /// The record was copied here from another process.
     #[error("its record is of another one")]
     Foreign,
-    /// It is not a valid record.
+    /// The file is not a valid record.
     #[error("its record makes no sense: {0}")]
     Nonsense(#[from] serde_json::Error),
-    /// It is too large, or not a plain file.
+    /// The file is too large, or not a plain file.
     #[error(transparent)]
     Home(#[from] aiw_home::HomeError),
     /// The system refuses to read it.

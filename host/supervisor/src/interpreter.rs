@@ -3,7 +3,7 @@
 use crate::log::Stream;
 use crate::record::Labels;
 
-/// What a shim does for the processes of one room, besides supervising them.
+/// The work of a shim for the processes of one room, besides supervising them.
 #[derive(Clone, Copy)]
 pub struct ProcessKind {
     /// The word for one of the processes, as in their [`Names`](crate::Names).
@@ -24,7 +24,7 @@ impl ProcessKind {
     }
 }
 
-/// What the output of a process has revealed.
+/// The facts that the output of a process has revealed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Findings {
     /// Labels to add to the record, next to those from the start.

@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::Labels;
 
-/// What is known about a process before it starts. All of it may be shown: secrets belong in
-/// [`Program`](crate::Program).
+/// A process that is to be started. All of this may be shown: secrets belong in [`Program`](crate::Program).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NewProcess {
     /// A description of the process, in the starter's terms. The labels are stored in its record unchanged.
@@ -103,7 +102,7 @@ impl Default for LogPolicy {
     }
 }
 
-/// What happens when the limit of running processes is reached.
+/// The limit of running processes, and the treatment of one that exceeds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Queue {
     /// How many processes of the root may run at once.

@@ -20,14 +20,14 @@ pub struct Pid {
     pub start: u64,
 }
 
-/// What is known about a supervised process.
+/// The record of a supervised process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// The version of the format.
     pub version: u32,
     /// The id, which is also the name of the directory.
     pub id: ProcessId,
-    /// What the process belongs to.
+    /// The root that the process belongs to.
     pub root: Root,
     /// The state of the process.
     pub state: ProcessState,

@@ -24,7 +24,7 @@ const MAX_BYTES: u64 = 1 << 20;
 /// Checks whether the room above understands the labels of a record.
 pub(crate) type Understands = fn(&Labels) -> Result<(), serde_json::Error>;
 
-/// What was found in place of a record.
+/// The result of looking for a record.
 #[derive(Debug)]
 pub(crate) enum Lookup {
     /// A record.

@@ -11,7 +11,7 @@ pub enum TaskError {
     /// The task does not exist, or was removed.
     #[error("there is no task `{id}`")]
     NoTask {
-        /// What was asked for.
+        /// The requested id.
         id: String,
     },
     /// The given text matches several tasks.

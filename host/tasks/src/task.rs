@@ -43,7 +43,7 @@ pub struct About {
     /// The requested model.
     #[serde(default)]
     pub model: Option<String>,
-    /// What the CLI may do: `default`, `edit`, ….
+    /// The CLI's permissions: `default`, `edit`, ….
     pub permission: String,
     /// A flag that the user passed through and that disables the CLI's own guards.
     #[serde(default)]

@@ -15,7 +15,7 @@ use crate::terminal;
 
 /// How often a frame shows that work goes on.
 const TICK: Duration = Duration::from_millis(80);
-/// How often an idle browser checks that its terminal still exists.
+/// How often an idle screen checks that its terminal still exists.
 const IDLE: Duration = Duration::from_secs(2);
 
 /// Shows a screen until the user leaves. Standard output must be a terminal.

@@ -2,7 +2,7 @@
 
 use aiw_core::{Api, HeaderName, InvalidName, one_line, printable};
 
-/// What is wrong with an answer, as the end of a sentence.
+/// A problem with an answer, as the end of a sentence.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BadAnswer {
     #[error("has {0}")]

@@ -26,7 +26,7 @@ pub struct BoundSecret {
 pub(crate) enum Purpose {
     /// An answer that may need requests.
     Answer,
-    /// What the named function can answer without the host.
+    /// A call of the named function, which answers without the host.
     Pure(&'static str),
     /// A plan. It is made before every start and must be immediate, so it may not send requests or start tasks.
     Plan,
@@ -41,7 +41,7 @@ impl Purpose {
     }
 }
 
-/// What all calls for one command may use together: a marketplace may have thousands of entries.
+/// The budget that all calls for one command share: a marketplace may have thousands of entries.
 #[derive(Debug)]
 pub struct Budget {
     /// Microseconds spent in guest code.

@@ -82,7 +82,7 @@ impl Keys {
     }
 }
 
-/// What every interface knows of a call, and what they use together.
+/// The facts about a call that every interface needs, and the counters that they share.
 pub(crate) struct Call {
     pub(crate) keys: Keys,
     pub(crate) table: ResourceTable,

@@ -134,7 +134,7 @@ pub enum CallError {
     Misbehaved {
         /// The component.
         component: String,
-        /// What happened, as the end of a sentence.
+        /// The event, as the end of a sentence.
         what: String,
     },
     /// The component does not offer the world that was called.

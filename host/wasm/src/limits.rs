@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What one call of a component may use. Each kind of component has its own limits; the files of `host` have those of one
+/// The limits of one call of a component. Each kind of component has its own; the files of `host` have those of one
 /// interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallLimits {
@@ -68,9 +68,9 @@ pub const COMMAND_WALL: Duration = Duration::from_secs(5 * 60);
 /// end in the guest's own trap.
 pub const STACK: usize = 512 << 10;
 
-/// What compiling a component in a separate process may use. An honest component needs time and memory in proportion to
-/// its size; a crafted one of 1.8 MB took 130 s and 2.9 GB. A JavaScript guest of 12 MB takes 60 s of processor time, which
-/// all processors share, and 460 MB.
+/// The limits of compiling a component in a separate process. An honest component needs time and memory in proportion
+/// to its size; a crafted one of 1.8 MB took 130 s and 2.9 GB. A JavaScript guest of 12 MB takes 60 s of processor
+/// time, which all processors share, and 460 MB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompileLimits {
     /// The processor time of the busiest thread. On a clock, a compiler that has to wait may take some times as long.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::budget::{BoundSecret, Budget};
 
-/// What the user named for one call. It is granted whatever the manifest says.
+/// The addresses, directories and secrets that the user named for one call. They are granted whatever the manifest
+/// says.
 #[derive(Debug, Clone, Default)]
 pub struct Reach {
     /// URLs whose host and port may be contacted, including private addresses.

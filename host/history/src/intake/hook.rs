@@ -1,4 +1,5 @@
-//! `aiw hooks handle`: what Claude Code's hooks say is checked and queued, and nothing more: the client waits.
+//! `aiw hooks handle`: checks and queues the input of Claude Code's hooks. The client waits for the hook, so an indexer
+//! reads the transcript afterwards.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

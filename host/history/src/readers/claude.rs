@@ -2,7 +2,7 @@
 //!
 //! Only lines of the types `user` and `assistant` are messages, and prompts that were typed while the model worked, which
 //! are attachments. A line has one block of a message; each has a uuid of
-//! its own. What stands there in somebody's name and was said by nobody is left out: summaries of what is there anyway,
+//! its own. Messages that the CLI wrote in the user's name are left out: summaries of what is there anyway,
 //! notes of the CLI's to the model, errors of the API, what a model thought.
 
 use std::collections::{HashMap, HashSet};
@@ -76,7 +76,7 @@ struct Claudes {
     tools: HashMap<String, String>,
     /// The calls that searched this history.
     own: HashSet<String>,
-    /// What the last messages follow.
+    /// The parents of the last messages.
     parents: HashMap<String, String>,
 }
 
@@ -110,7 +110,7 @@ struct Line {
     attachment: Option<Attachment>,
 }
 
-/// What Claude Code calls a prompt that was typed while the model worked.
+/// Claude Code's word for a prompt that was typed while the model worked.
 const QUEUED: &str = "queued_command";
 
 #[derive(Deserialize)]
@@ -258,7 +258,7 @@ impl Claudes {
     }
 }
 
-/// What the CLI itself puts into a user's mouth.
+/// The notes that the CLI writes in the user's name.
 const NOTES: [&str; 7] = [
     "<local-command-",
     REMINDER.0,
@@ -269,7 +269,7 @@ const NOTES: [&str; 7] = [
     "[Request interrupted by user",
 ];
 
-/// What the CLI puts before the words of a person.
+/// The marks around text that the CLI puts before a person's words.
 const REMINDER: (&str, &str) = ("<system-reminder>", "</system-reminder>");
 
 /// A text without the reminders that it begins with. One without an end is all that there is.

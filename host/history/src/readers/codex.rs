@@ -118,7 +118,7 @@ impl Reader for Rollout {
 }
 
 impl Rollout {
-    /// Who says what in an item of the conversation.
+    /// Returns the author and the tools of an item of the conversation, and adds its text.
     fn item(&mut self, item: &Value, talk: &mut Talk<'_>) -> Result<Option<(Role, Vec<String>)>, Junk> {
         let call = item["call_id"].as_str().unwrap_or_default();
         match item["type"].as_str() {

@@ -158,7 +158,7 @@ impl Chat {
     }
 }
 
-/// What a tool answered.
+/// Returns the answer of a tool.
 fn response(answer: &Value) -> &Value {
     let response = &answer["response"];
     ["output", "error", "content"].iter().find_map(|key| response.get(*key)).unwrap_or(response)

@@ -48,7 +48,7 @@ pub(crate) fn roots(places: &CliPlaces, home: &Home, cli: Cli) -> Vec<PathBuf> {
 
 /// The sessions of one CLI.
 pub(crate) trait Sessions: Sync {
-    /// Whose they are.
+    /// Returns the CLI that writes them.
     fn cli(&self) -> Cli;
 
     /// The directories and files below the CLI's own directory in which there are transcripts.
@@ -74,7 +74,7 @@ pub(crate) struct Transcript<'a> {
     pub path: &'a str,
     /// Its first line, if there is a whole one of reasonable length.
     pub first: &'a [u8],
-    /// What stands before the place at which reading goes on, as far as it is of interest: nothing at the beginning.
+    /// The bytes before the place at which reading goes on, as far as they matter: nothing at the beginning.
     pub before: &'a [u8],
     /// Takes secrets out of what is read.
     pub redactor: Arc<Redactor>,

@@ -8,9 +8,9 @@ use time::format_description::well_known::Rfc3339;
 use crate::MAX_TEXT;
 use crate::intake::findings::Junk;
 
-/// What is kept of a tool's input, and of what it answered.
+/// The bytes that are kept of a tool's input, and of its answer.
 const MAX_TOOL: usize = 1 << 10;
-/// What is kept of one value in a tool's input.
+/// The bytes that are kept of one value in a tool's input.
 const MAX_VALUE: usize = 400;
 
 /// Milliseconds since 1970 of a time in RFC 3339. A clock that says 1970 or 2100 was not set: such a time is none.
@@ -30,7 +30,7 @@ pub(super) fn start(text: &str, limit: usize) -> &str {
     &text[..text.floor_char_boundary(limit)]
 }
 
-/// What is kept of a message. Secrets are taken out before anything is cut: half of one would not be known for one.
+/// The kept text of a message. Secrets are taken out before anything is cut: half of one would not be recognised.
 pub(super) struct Talk<'a> {
     redactor: &'a Redactor,
     text: String,
@@ -101,7 +101,7 @@ impl<'a> Talk<'a> {
         append(&mut self.text, &format!("{} … {}", start(&result, MAX_TOOL * 2 / 3), &result[end..]), MAX_TEXT);
     }
 
-    /// What was added; none if nothing was.
+    /// Returns the text; none if nothing was added.
     pub(super) fn into_text(self) -> Option<String> {
         (!self.text.is_empty()).then_some(self.text)
     }
@@ -188,7 +188,7 @@ fn whole_characters(line: &[u8]) -> Option<Vec<u8>> {
     whole
 }
 
-/// What is wrong with a line that has no type: it is of another program, or damaged.
+/// Refuses a line that has no type: it is of another program, or damaged.
 pub(super) fn untyped(line: &[u8]) -> Result<(), Junk> {
     if line.iter().all(u8::is_ascii_whitespace) {
         return Ok(());

@@ -45,7 +45,7 @@ pub struct Trees {
     client: Client,
     cache: PathBuf,
     progress: Option<OnProgress>,
-    /// What earlier calls found. A marketplace is asked for dozens of times in a row. Without this, each call would
+    /// The results of earlier calls. A marketplace is asked for dozens of times in a row. Without them, each call would
     /// read git's configuration and open the repository again.
     known: Arc<Mutex<Known>>,
 }

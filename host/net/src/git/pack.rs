@@ -22,7 +22,7 @@ const MAX_DIGITS: usize = 9;
 /// libgit2 caches unpacked objects up to this size, and unpacks larger ones again for each delta based on them.
 const LARGE: u64 = 1 << 20;
 
-/// What is wrong with a pack. The text is the end of a sentence about the repository.
+/// A problem with a pack. The text is the end of a sentence about the repository.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum BadPack {
     /// The pack breaks the format.
@@ -64,9 +64,9 @@ pub(super) struct PackCheck {
     /// The number of bytes received, and the offset of the current object.
     at: u64,
     start: u64,
-    /// What libgit2 unpacks for an object, by the object's offset. Small objects are not recorded.
+    /// The bytes that libgit2 unpacks for an object, by the object's offset. Small objects are not recorded.
     costs: HashMap<u64, u64>,
-    /// What libgit2 unpacks for the base of the current delta.
+    /// The bytes that libgit2 unpacks for the base of the current delta.
     base_cost: u64,
     /// Whether the current delta names its base by id.
     names_base: bool,

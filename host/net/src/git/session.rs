@@ -16,7 +16,7 @@ use crate::error::{NetError, size};
 use crate::http::Client;
 use crate::policy::Policy;
 
-/// What one fetch may do, and its state.
+/// The limits of one fetch, and its state.
 pub(super) struct FetchSession {
     pub(super) client: Client,
     pub(super) policy: Policy,

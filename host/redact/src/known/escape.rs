@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-/// What begins at a backslash.
+/// The text that begins at a backslash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Escape {
     /// Not an escape.

@@ -27,7 +27,7 @@ pub(super) enum Edge {
     LineEnd,
 }
 
-/// What a byte is part of.
+/// The part of a text that a byte belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Site {
     /// A JSON string, or the quote that ends it.

@@ -24,12 +24,12 @@ pub(super) struct Trail {
     now: Option<Span>,
     /// Whether the beginning was masked and passed on.
     pub is_masked: bool,
-    /// What the first byte is part of.
+    /// The part that the first byte belongs to.
     pub site: Site,
     pub way: Way,
 }
 
-/// What a trail leads through.
+/// A place that a trail leads through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Way {
     /// The text of one string.

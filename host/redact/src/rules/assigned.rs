@@ -27,16 +27,16 @@ pub(super) fn spans(text: &str, words: &[Span]) -> Vec<Span> {
     spans
 }
 
-/// What a name says of its value.
+/// The kind of value that a name promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// It is chosen by a person: any word may be one.
+    /// A value that a person chose: any word may be one.
     Password,
     /// Several words.
     Phrase,
-    /// It is drawn at random.
+    /// A value that was drawn at random.
     Token,
-    /// It is a key of something, which is a secret only if it looks like one.
+    /// A key of something, which is a secret only if it looks like one.
     Key,
 }
 
@@ -128,7 +128,7 @@ const WHICH: [&str; 30] = [
     "base64",
 ];
 
-/// What a name of these words holds, if it is a secret.
+/// Returns the kind of value that a name of these words has, if it is a secret.
 pub(super) fn kind(name: &str) -> Option<Kind> {
     let words = words(name);
     let mut end = words.len();
@@ -183,7 +183,7 @@ pub(super) fn kind(name: &str) -> Option<Kind> {
     }
 }
 
-/// What stands before `pass` and `pw` in a name without a gap.
+/// The words before `pass` and `pw` in a name without a gap.
 const OWNERS: [&str; 39] = [
     "require", "app", "rds", "db", "database", "user", "admin", "root", "ftp", "sftp", "smtp", "imap", "mail", "email",
     "my", "sql", "mysql", "pg", "postgres", "redis", "mongo", "proxy", "ssh", "vpn", "ldap", "wifi", "wlan", "sudo",
@@ -265,7 +265,7 @@ impl<'a> At<'a> {
     }
 }
 
-/// What stands between a name and its value.
+/// The sign between a name and its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sign {
     /// `=`, `:=`, `=>`
@@ -418,7 +418,7 @@ fn block(text: &str, start: usize, name: &Name<'_>, kind: Kind) -> Option<Span> 
     Some((start, end))
 }
 
-/// What may come between a name and a value that are not parted by a sign.
+/// Reads the text between a name and a value that are not parted by a sign.
 fn apart(at: &mut At<'_>, name: &Name<'_>, is_closed: bool, is_option: bool) -> Option<Sign> {
     let start = at.at;
     // `"--password", "X"`, `("password", "X")`, `.arg("--token").arg("X")`

@@ -97,7 +97,7 @@ fn is_sign(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
 }
 
-/// What stands around the base64 of a line is left out: quotes, numbers of lines, marks of quotations and of changes.
+/// Returns the base64 of a line without its surroundings: quotes, numbers of lines, marks of quotations and of changes.
 fn bare(line: &str) -> &str {
     let line = line.trim_matches(is_around);
     let rest = line.trim_start_matches(|c: char| c.is_ascii_digit());

@@ -17,7 +17,7 @@ const THREE: usize = KINDS * KINDS * KINDS;
 /// How many sets of four kinds are told apart.
 const FOUR: usize = 1 << 16;
 
-/// What a mark may begin with, and all marks as a tree.
+/// The first bytes of marks, and all marks as a tree.
 pub(super) struct Marks {
     kinds: [u8; 256],
     /// A bit for each three kinds that a mark begins with.

@@ -46,7 +46,7 @@ const MAX_LAYERS: usize = 3;
 #[derive(Debug, thiserror::Error)]
 #[error("bug: a rule about secrets is invalid: {reason}")]
 pub struct InvalidRule {
-    /// What is wrong with it.
+    /// The problem.
     pub reason: String,
 }
 
@@ -54,7 +54,7 @@ pub struct InvalidRule {
 pub struct Redactor {
     /// Finds in one pass which rules can match at all.
     marks: Marks,
-    /// What each mark is of.
+    /// The owners of each mark.
     owners: Vec<Vec<Owner>>,
     /// Rules without a mark, which look for theirs themselves.
     always: Vec<usize>,
@@ -67,7 +67,7 @@ pub struct Redactor {
     is_strict: bool,
 }
 
-/// What a mark is of.
+/// An owner of a mark.
 #[derive(Clone, Copy)]
 enum Owner {
     /// A rule that looks at names, commands and sentences, if what is around the mark is as it needs it.
@@ -379,7 +379,7 @@ impl Redactor {
     }
 }
 
-/// What the marks of a text tell besides its rules.
+/// The facts that the marks of a text show besides its rules.
 #[derive(Debug, Default)]
 struct Look {
     /// Where a line ends in what may be a token.
@@ -396,7 +396,7 @@ struct Look {
     hits: Vec<(usize, usize, usize)>,
 }
 
-/// What marks are of, each in small letters and once.
+/// The owners of marks, each mark in small letters and once.
 #[derive(Default)]
 struct Owners(BTreeMap<String, Vec<Owner>>);
 
@@ -408,7 +408,7 @@ impl Owners {
     }
 }
 
-/// What looks drawn at random: long runs with digits and letters of which no language has as many.
+/// Returns the runs that look drawn at random: long ones with digits and letters of which no language has as many.
 fn random(text: &str) -> Vec<Span> {
     let is_of = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'_' | b'-');
     let mut spans = Vec::new();

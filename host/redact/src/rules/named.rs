@@ -6,7 +6,7 @@ use super::assigned::{self, Kind};
 use super::step::Replace;
 use super::text::{REDACTED, WORDS, entropy, has_digit, is_amount, is_code, is_mixed};
 
-/// What to look for: its marks, its pattern, and what to put in place of a match.
+/// A search: its marks, its pattern, and the replacement of a match.
 pub(super) type Named = (&'static [&'static str], &'static str, Replace);
 
 /// The words that a secret's name ends with.
@@ -510,7 +510,7 @@ fn authorization(found: &Captures<'_>) -> Option<String> {
     (scheme.len() >= 4 && is_value(scheme)).then(|| format!("{name}{REDACTED}{gap}{value}"))
 }
 
-/// Those after which anything is the secret.
+/// The schemes after which anything is the secret.
 const SCHEMES: [&str; 10] = ["bearer", "basic", "token", "bot", "digest", "apikey", "negotiate", "ssws", "ntlm", "key"];
 
 /// The value of a flag.
@@ -520,7 +520,7 @@ fn flag(found: &Captures<'_>) -> Option<String> {
     (is_value(bare) && !is_word).then(|| format!("{}{quote}{REDACTED}{quote}", &found[1]))
 }
 
-/// What a command writes for another one.
+/// Returns the secret that a command writes for another one.
 fn piped(found: &Captures<'_>) -> Option<String> {
     let (quote, bare) = unquoted(&found[2]);
     let rest = &found[0][found[1].len() + found[2].len()..];
@@ -569,7 +569,8 @@ fn is_login(user: &str, value: &str) -> bool {
     is_value(value) && !(is_number(user) && is_number(value))
 }
 
-/// What begins with the letter of a password's flag, for other programs: `find -name mysql -print`, `-p3306:3306`.
+/// Returns whether a word belongs to another program, although it begins with the letter of a password's flag: `find
+/// -name mysql -print`, `-p3306:3306`.
 fn is_flag_of_other(value: &str) -> bool {
     [
         "rint", "rint0", "rintf", "ath", "erm", "rune", "ort", "roject", "rofile", "rotocol", "arents", "urge", "roxy",

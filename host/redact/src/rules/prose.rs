@@ -80,7 +80,7 @@ pub(super) const WORDS: &[&str] = &[
 /// How many words may stand between.
 const MAX_BETWEEN: usize = 6;
 
-/// What sentences tell near these words.
+/// Returns the secrets that sentences tell near these words.
 pub(super) fn spans(text: &str, near: &[Span]) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::new();
     for (number, (start, end)) in near.iter().copied().enumerate() {
@@ -173,7 +173,7 @@ fn before(text: &str, to: usize) -> Option<Span> {
     told(word).map(|(start, end)| (from + at + start, from + at + end))
 }
 
-/// What in a word is a secret: a run that has digits, and changes between kinds of letters as words do not.
+/// Returns the secret in a word: a run that has digits, and changes between kinds of letters as words do not.
 fn told(word: &str) -> Option<Span> {
     let trimmed = word.trim_matches(|c: char| {
         matches!(c, '.' | ',' | ';' | ':' | '!' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '*' | '…')

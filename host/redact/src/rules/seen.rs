@@ -30,7 +30,7 @@ pub(super) struct Seen {
     pieces: Vec<Span>,
     /// Where the original ends.
     end: usize,
-    /// What was taken out of it, in their order and apart.
+    /// The spans that were taken out of it, in their order and apart.
     taken: Vec<Span>,
     /// Whether signs of it are longer in the original.
     is_decoded: bool,
@@ -191,7 +191,7 @@ impl Seen {
         end + (place - now - REDACTED.len())
     }
 
-    /// What was taken out, in the original, in its order and apart.
+    /// Returns the spans that were taken out, in the original, in their order and apart.
     pub(super) fn spans(self) -> Vec<Span> {
         let origin = |place: usize, is_end: bool| match is_end && place > 0 {
             // Behind its last sign, and not where the next one is.

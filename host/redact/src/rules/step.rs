@@ -25,7 +25,7 @@ const MAX_TRIES: u32 = 256;
 /// Finds secrets in a text near the marks that were found there.
 pub(super) type Find = fn(&str, &[Span]) -> Vec<Span>;
 
-/// What to put in place of a match, if it is a secret after all.
+/// Returns the replacement of a match, if it is a secret after all.
 pub(super) type Replace = fn(&Captures<'_>) -> Option<String>;
 
 pub(super) struct Step {
@@ -39,7 +39,7 @@ pub(super) enum Work {
     Form(&'static Rule),
     /// A rule of another scanner.
     Public(&'static Public),
-    /// What a pattern finds near its marks is a secret where the function puts [`REDACTED`] in its place.
+    /// A match of a pattern near its marks is a secret where the function puts [`REDACTED`] in its place.
     Named(&'static str, Replace),
     /// A function finds the secrets itself.
     Spans(Find),
@@ -196,8 +196,8 @@ fn captured(pattern: &Regex, text: &str, stretches: &[Span], mut take: impl FnMu
     }
 }
 
-/// What may be a token of three parts with dots between them, of which the second has six or seven signs: the first has
-/// no mark that is rare.
+/// Returns the spans that may be tokens of three parts with dots between them, of which the second has six or seven
+/// signs: the first has no mark that is rare.
 fn dotted(text: &str) -> Vec<Span> {
     let bytes = text.as_bytes();
     let is_of = |byte: &&u8| is_word(**byte) || **byte == b'-';
@@ -217,7 +217,8 @@ fn dotted(text: &str) -> Vec<Span> {
     spans
 }
 
-/// What a pattern needs to see around the places of its marks: their lines, the next ones, and a token to its end.
+/// Returns the text that a pattern needs around the places of its marks: their lines, the next ones, and a token to its
+/// end.
 pub(super) fn windows(text: &str, places: &[Span]) -> Vec<Span> {
     let bytes = text.as_bytes();
     let mut windows: Vec<Span> = Vec::new();

@@ -42,7 +42,7 @@ fn cells(line: &str, by: By, offset: usize) -> Vec<(usize, usize)> {
     cells
 }
 
-/// What parts the cells of a row.
+/// The separator of the cells of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum By {
     Sign(char),

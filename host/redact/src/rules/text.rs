@@ -1,6 +1,6 @@
 //! Words about words: what of a text could be a secret at all.
 
-/// What stands in place of a secret.
+/// The replacement of a secret.
 pub const REDACTED: &str = "[redacted]";
 
 /// A stretch of a text that is a secret.
@@ -39,7 +39,7 @@ pub(super) fn is_mixed(text: &str) -> bool {
         && text.bytes().any(|byte| byte.is_ascii_uppercase())
 }
 
-/// What stands where a secret could, in code and in descriptions.
+/// The words that stand where a secret could, in code and in descriptions.
 pub(super) const WORDS: [&str; 38] = [
     "u16",
     "u32",

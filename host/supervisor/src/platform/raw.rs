@@ -75,7 +75,7 @@ pub(crate) fn dup_to(file: &OwnedFd, number: RawFd) -> io::Result<OwnedFd> {
     Ok(duplicate)
 }
 
-/// What a new process enters.
+/// The cgroup and the terminal that a new process enters.
 pub(crate) struct Entrance {
     /// The file that moves a process into a cgroup.
     pub cgroup: Option<OwnedFd>,

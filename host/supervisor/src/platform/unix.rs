@@ -16,7 +16,7 @@ pub(crate) enum Condition {
     Gone,
 }
 
-/// What a process id refers to.
+/// The result of opening a process id.
 pub(crate) enum Opened<P> {
     /// The expected process.
     Is(P),

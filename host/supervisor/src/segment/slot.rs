@@ -32,11 +32,11 @@ impl Owner {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Waits,
-    /// It waits and is the first, so it checks for dead processes.
+    /// The process waits and is the first, so it checks for dead processes.
     Watches,
     /// A place was handed to it.
     Has,
-    /// It has taken the place.
+    /// The process has taken the place.
     Taken,
 }
 
@@ -54,7 +54,7 @@ impl Phase {
     }
 }
 
-/// What a shim publishes about its process.
+/// The data that a shim publishes about its process.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Live {
     pub id: ProcessId,

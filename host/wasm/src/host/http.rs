@@ -46,7 +46,7 @@ pub(crate) struct Outgoing {
     pub(crate) limit: u32,
 }
 
-/// What one call may reach, and the secrets that it may send.
+/// The addresses that one call may reach, and the secrets that it may send.
 pub(crate) struct Allowed {
     policy: Policy,
     secrets: BTreeMap<String, BoundSecret>,

@@ -18,14 +18,14 @@ pub(crate) trait Interface: 'static {
     const IN_PLAN: &'static [&'static str] = &[];
     /// The trait that does the work, for all calls.
     type Capability: ?Sized;
-    /// What one call may use, and has used so far.
+    /// The limits of one call, and its use of them so far.
     type State;
 
     /// The state of a call at its start.
     fn begin(setup: &Setup<'_>) -> Self::State;
 }
 
-/// What a call begins with.
+/// The data that a call begins with.
 pub(crate) struct Setup<'a> {
     pub(crate) keys: &'a Keys,
     /// The addresses that the user typed: in the component's settings, and for this call.
@@ -96,7 +96,7 @@ impl From<ResourceTableError> for NoResult {
     }
 }
 
-/// What a function of the host gives.
+/// The result of a function of the host.
 pub(crate) type Given<T> = Result<T, NoResult>;
 
 /// A capability of every interface that refuses everything and knows nothing.

@@ -42,7 +42,7 @@ impl LogLevel {
     }
 }
 
-/// What one call has logged.
+/// The amount that one call has logged.
 #[derive(Default)]
 pub(crate) struct Logged {
     bytes: usize,

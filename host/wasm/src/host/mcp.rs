@@ -30,7 +30,7 @@ pub struct McpTool {
     pub server: String,
     /// The tool's own name.
     pub name: String,
-    /// What the server says about it.
+    /// The server's description.
     pub description: String,
     /// The JSON Schema of its arguments.
     pub input_schema: String,

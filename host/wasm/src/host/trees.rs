@@ -50,7 +50,7 @@ pub(crate) struct TreesImport;
 impl Interface for TreesImport {
     const NAME: &'static str = "trees";
     type Capability = dyn Trees;
-    /// What one call may open.
+    /// The policy of one call.
     type State = Policy;
 
     fn begin(setup: &Setup<'_>) -> Self::State {
