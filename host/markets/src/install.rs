@@ -41,7 +41,7 @@ pub struct RemovedPlugin {
     pub id: PluginId,
     /// The keys that were removed from mcp.json
     pub servers: Vec<String>,
-    /// The files that stay and why, one sentence each
+    /// The servers and files that stay and why, one sentence each
     pub notes: Vec<String>,
 }
 
@@ -57,7 +57,7 @@ pub struct SwitchedPlugin {
     pub changed: bool,
     /// The keys that were added to mcp.json or removed from it
     pub servers: Vec<String>,
-    /// The files that stay and why, one sentence each
+    /// The servers and files that stay and why, one sentence each
     pub notes: Vec<String>,
 }
 

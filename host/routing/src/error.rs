@@ -98,6 +98,10 @@ pub enum PoolError {
         server: String,
         /// The failure, without the server's name.
         problem: String,
+        /// Its kind.
+        kind: ErrorKind,
+        /// What to do about it.
+        hint: Option<String>,
     },
     /// The server has failed so often that aiw leaves it alone for a while.
     Open {
@@ -215,6 +219,7 @@ impl PoolError {
             Self::Vault { source, .. } => source.kind(),
             Self::Declaration { .. } | Self::Missing { .. } | Self::NoProgram { .. } => ErrorKind::Config,
             Self::Home(e) => e.kind(),
+            Self::Failed { kind, .. } => *kind,
             _ => ErrorKind::Unavailable,
         }
     }
@@ -237,10 +242,7 @@ impl PoolError {
                 format!("set {} where aiw starts, or store a secret and name it in mcp.json", listed(names))
             }
             Self::NoProgram { .. } => "install it, or correct `command` in mcp.json".into(),
-            Self::Start { server, .. }
-            | Self::Failed { server, .. }
-            | Self::Open { server, .. }
-            | Self::Ended { server, .. } => {
+            Self::Start { server, .. } | Self::Open { server, .. } | Self::Ended { server, .. } => {
                 let (logs, doctor) = (shown_command("logs", server), shown_command("doctor", server));
                 format!("{logs} shows what it wrote; {doctor} tries it")
             }
@@ -248,6 +250,7 @@ impl PoolError {
                 format!("`timeout` of the server {} in settings.json allows more seconds", quoted(server))
             }
             Self::LoginFailed { source, .. } => return source.hint().map(str::to_owned),
+            Self::Failed { hint, .. } => return hint.clone(),
             Self::Vault { source, .. } => return source.hint(),
             Self::Home(e) => return e.hint(),
             _ => return None,
@@ -292,7 +295,7 @@ impl PoolError {
             Self::Disabled { server } => (server, "is disabled".to_owned()),
             Self::Declaration { server, problem }
             | Self::Refresh { server, problem }
-            | Self::Failed { server, problem } => (server, problem.clone()),
+            | Self::Failed { server, problem, .. } => (server, problem.clone()),
             Self::Missing { server, names } => (server, format!("needs {}", listed(names))),
             Self::Spawn { server, source } => (server, format!("does not start: {source}")),
             Self::NoProgram { server, program } => {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use aiw_core::ErrorKind;
 use aiw_mcp::{Call, ClientError, Params, Request, value_of};
 use aiw_servers::{Scope, Server};
 use serde_json::value::RawValue;
@@ -64,6 +65,15 @@ pub(crate) struct Slot {
     changes: mpsc::UnboundedSender<()>,
 }
 
+/// Why a server failed last.
+#[derive(Debug, Clone)]
+struct LastFailure {
+    /// The error without the server's name.
+    brief: String,
+    kind: ErrorKind,
+    hint: Option<String>,
+}
+
 /// The state of its process.
 #[derive(Debug, Clone, Default)]
 struct Standing {
@@ -73,8 +83,7 @@ struct Standing {
     failures: u32,
     /// No start before this time.
     not_before: Option<Instant>,
-    /// The last failure, without the server's name.
-    error: Option<String>,
+    error: Option<LastFailure>,
     used: Option<Instant>,
     pid: Option<u32>,
     log_level: Option<String>,
@@ -163,7 +172,9 @@ impl Slot {
 
     /// Its state, its process, and why it failed last.
     pub(crate) fn state(&self) -> (State, Option<u32>, Option<String>) {
-        self.standing(|standing| (standing.state, standing.pid, standing.error.clone()))
+        self.standing(|standing| {
+            (standing.state, standing.pid, standing.error.as_ref().map(|error| error.brief.clone()))
+        })
     }
 
     fn server(&self) -> Result<&Server, PoolError> {
@@ -218,11 +229,11 @@ impl Slot {
         }
         *held = None;
         let (attempts, error) = self.standing(|standing| (standing.attempts, standing.error.clone()));
-        if let Some(problem) = error.filter(|_| attempts > before) {
+        if let Some(LastFailure { brief: problem, kind, hint }) = error.filter(|_| attempts > before) {
             if self.standing(|standing| standing.state == State::Login) {
                 return Err(PoolError::Login { server: self.key().to_owned() });
             }
-            return Err(PoolError::Failed { server: self.key().to_owned(), problem });
+            return Err(PoolError::Failed { server: self.key().to_owned(), problem, kind, hint });
         }
         self.wait_its_turn().await?;
         self.standing(|standing| {
@@ -263,7 +274,8 @@ impl Slot {
     /// After a failure, waits until the server may be started again. One that failed often is not waited for.
     async fn wait_its_turn(&self) -> Result<(), PoolError> {
         let (failures, not_before, last) =
-            self.standing(|s| (s.failures, s.not_before, s.error.clone().unwrap_or_default()));
+            self.standing(|s| (s.failures, s.not_before, s.error.as_ref().map(|error| error.brief.clone())));
+        let last = last.unwrap_or_default();
         let wait = not_before.map(|at| at.saturating_duration_since(Instant::now())).unwrap_or_default();
         if failures >= FAILURES && !wait.is_zero() {
             return Err(PoolError::Open { server: self.key().to_owned(), failures, wait, last });
@@ -273,15 +285,15 @@ impl Slot {
     }
 
     fn failed(&self, error: &PoolError) {
-        let brief = error.brief();
-        log::note(&self.log(), &brief);
+        let failure = LastFailure { brief: error.brief(), kind: error.kind(), hint: error.hint() };
+        log::note(&self.log(), &failure.brief);
         if error.is_login() {
             // Only the user can help, so neither waiting nor resting does.
             self.standing(|standing| {
                 *standing = Standing {
                     state: State::Login,
                     attempts: standing.attempts,
-                    error: Some(brief),
+                    error: Some(failure),
                     log_level: standing.log_level.take(),
                     ..Standing::default()
                 };
@@ -294,7 +306,7 @@ impl Slot {
             standing.state = if open { State::Resting } else { State::Failed };
             let wait = if open { REST } else { FIRST_WAIT * 2u32.pow(standing.failures - 1) };
             standing.not_before = Some(Instant::now() + jittered(wait));
-            standing.error = Some(brief);
+            standing.error = Some(failure);
             standing.pid = None;
         });
     }

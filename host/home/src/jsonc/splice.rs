@@ -20,8 +20,15 @@ fn unit(text: &str) -> String {
     })
 }
 
-/// A value over several lines, whose first line stands `depth` levels deep. An empty or a short list takes one.
+/// A value over several lines, whose first line stands `depth` levels deep. A list of plain values takes one.
 pub(super) fn pretty(value: &Value, text: &str, depth: usize) -> String {
+    fn is_long(value: &Value) -> bool {
+        match value {
+            Value::Object(map) => !map.is_empty(),
+            Value::Array(items) => items.iter().any(is_long),
+            _ => false,
+        }
+    }
     fn write(value: &Value, indent: &str, unit: &str, newline: &str, out: &mut String) {
         match value {
             Value::Object(map) if !map.is_empty() => {
@@ -33,6 +40,16 @@ pub(super) fn pretty(value: &Value, text: &str, depth: usize) -> String {
                     write(value, &inner, unit, newline, out);
                 }
                 out.push_str(&format!("{newline}{indent}}}"));
+            }
+            Value::Array(items) if items.iter().any(is_long) => {
+                out.push('[');
+                let inner = format!("{indent}{unit}");
+                for (at, item) in items.iter().enumerate() {
+                    let comma = if at > 0 { "," } else { "" };
+                    out.push_str(&format!("{comma}{newline}{inner}"));
+                    write(item, &inner, unit, newline, out);
+                }
+                out.push_str(&format!("{newline}{indent}]"));
             }
             Value::Array(items) => {
                 let items: Vec<String> = items.iter().map(ToString::to_string).collect();
@@ -71,7 +88,8 @@ pub(super) fn inserted(
         edits.push((last.end..last.end, ",".to_owned()));
     }
     let end = if comma.is_some() { "," } else { "" };
-    let is_multiline = text[whole.start..parts[0].start].contains('\n');
+    // What follows a line comment would be a part of it.
+    let is_multiline = text[whole.start..parts[0].start].contains('\n') || has_line_comment(tail);
     let part = if is_multiline {
         let indent = indent_of(text, parts[0].start).map_or_else(|| unit.repeat(depth), str::to_owned);
         let levels = if unit.is_empty() { depth } else { indent.len() / unit.len() };
@@ -96,20 +114,28 @@ fn indent_of(text: &str, at: usize) -> Option<&str> {
 
 /// The place of a comma between two parts, outside of comments.
 fn comma_in(between: &str) -> Option<usize> {
-    let mut at = 0;
-    while at < between.len() {
-        let rest = &between[at..];
-        if rest.starts_with("//") {
-            at += rest.find('\n').unwrap_or(rest.len());
+    outside_of_blocks(between).find(|(_, rest)| rest.starts_with(',')).map(|(at, _)| at)
+}
+
+/// Whether there is a comment between two parts that ends with its line.
+fn has_line_comment(between: &str) -> bool {
+    outside_of_blocks(between).any(|(_, rest)| rest.starts_with("//"))
+}
+
+/// The places between two parts that are in no comment, with what follows each. A comment has its first place.
+fn outside_of_blocks(between: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut next = 0;
+    std::iter::from_fn(move || {
+        let (at, rest) = (next, between.get(next..).filter(|rest| !rest.is_empty())?);
+        next += if rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
         } else if rest.starts_with("/*") {
-            at += rest.find("*/").map_or(rest.len(), |end| end + 2);
-        } else if rest.starts_with(',') {
-            return Some(at);
+            rest.find("*/").map_or(rest.len(), |end| end + 2)
         } else {
-            at += rest.chars().next().map_or(1, char::len_utf8);
-        }
-    }
-    None
+            rest.chars().next().map_or(1, char::len_utf8)
+        };
+        Some((at, rest))
+    })
 }
 
 /// Removes a part and its comma. Comments stay.

@@ -34,6 +34,24 @@ fn an_entry_is_added_in_the_manner_of_the_file() {
 }
 
 #[test]
+fn an_entry_is_not_added_to_a_comment() {
+    for text in [
+        "{\"x\": 14, // mine\n \"s\": {\"a\": {}} // yours\n}\n",
+        "{\n \"s\": { \"a\": {\"command\": \"x\"} // one\n }\n}",
+        "{\"a\":1, // x\n}",
+        "{\"a\":1 /* x */ // y\n}",
+    ] {
+        let new = edited(text, |document| document.set(&["s", "new"], &json!({"command": "x"})));
+        assert!(only_adds(text, &new), "{new}");
+        let new = edited(text, |document| document.append(&["list"], &json!({"b": [{"c": 2}]})));
+        let both = edited(&new, |document| document.append(&["list"], &json!("b")));
+        assert!(only_adds(text, &both), "{both}");
+    }
+    let nested = edited("{}", |document| document.set(&["l"], &json!([{"a": 1, "b": [1, 2]}, []])));
+    assert_eq!(nested, "{\n  \"l\": [\n    {\n      \"a\": 1,\n      \"b\": [1, 2]\n    },\n    []\n  ]\n}");
+}
+
+#[test]
 fn an_entry_goes_and_comments_stay() {
     let remove =
         |text: &str, key: &str| edited(text, |document| document.remove(&["s", key]).map(|there| assert!(there)));
@@ -136,7 +154,10 @@ mod fuzz {
             let before = Jsonc::parse(text.as_bytes()).unwrap();
             let mut document = before.clone();
             let is_new = document.get(&["s", "new"]).is_none();
-            if document.set(&["s", "new"], &json!({"command": "x", "args": ["a"]})).is_ok() && is_new {
+            let is_set = document.set(&["s", "new"], &json!({"command": "x", "args": ["a"]}));
+            // Only what is no object refuses.
+            prop_assert_eq!(is_set.is_ok(), before.get(&["s"]).is_none_or(Value::is_object), "{:?}", is_set);
+            if is_set.is_ok() && is_new {
                 prop_assert!(only_adds(&text, &document.text), "{:?}", document.text);
                 prop_assert!(document.remove(&["s", "new"]).unwrap());
                 if before.get(&["s"]).is_none() {
@@ -156,7 +177,11 @@ mod fuzz {
         fn lists_grow_and_shrink(text in texts()) {
             let before = Jsonc::parse(text.as_bytes()).unwrap();
             let mut document = before.clone();
-            if document.append(&["s", "aiw"], &json!("new")).is_ok() {
+            let is_added = document.append(&["s", "aiw"], &json!("new"));
+            let takes = before.get(&["s"]).is_none_or(Value::is_object)
+                && before.get(&["s", "aiw"]).is_none_or(Value::is_array);
+            prop_assert_eq!(is_added.is_ok(), takes, "{:?}", is_added);
+            if takes {
                 prop_assert!(only_adds(&text, &document.text), "{:?}", document.text);
                 prop_assert!(document.remove_item(&["s", "aiw"], &json!("new")).unwrap());
                 if let Some(Value::Array(items)) = before.get(&["s", "aiw"]) {

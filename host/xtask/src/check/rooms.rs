@@ -115,7 +115,8 @@ const ROOMS: [(&str, &[&str]); 27] = [
 ];
 
 /// Dependencies that only tests have.
-const TESTS: [(&str, &str); 6] = [
+const TESTS: [(&str, &str); 7] = [
+    ("aiw-app", "aiw-tests"),
     ("aiw-markets", "aiw-testkit"),
     ("aiw-mcp", "aiw-listen"),
     ("aiw-history", "aiw-tests"),

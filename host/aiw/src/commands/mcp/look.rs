@@ -286,7 +286,7 @@ pub(super) async fn learn(pool: &Pool, names: &[String], output: &Output) {
     let new: Vec<String> = pool.status().iter().filter(|s| is_new(s)).map(|s| s.name.clone()).collect();
     for (name, looked) in futures::future::join_all(new.iter().map(async |name| (name, pool.look(name).await))).await {
         if let Err(e) = looked {
-            output.note(format!("note: `{name}` {}", e.brief()));
+            output.note(format!("note: {} {}", quoted(name), e.brief()));
         }
     }
 }
@@ -349,7 +349,7 @@ pub async fn doctor(names: &[String], output: &Output) -> Result<(), Failure> {
             ),
             other => other.to_owned(),
         };
-        output.line(format!("{}: {facts}", status.name));
+        output.line(format!("{}: {facts}", visible(&status.name)));
         check.problems.iter().for_each(|problem| output.line(format!("  {problem}")));
     }
     if checks.is_empty() {
