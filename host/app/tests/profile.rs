@@ -1,5 +1,7 @@
 //! A component reaches what its client may reach: the real component, over a home that the real binary made.
 
+#![expect(clippy::unwrap_used, reason = "a test ends by a panic, its helpers too")]
+
 use std::path::Path;
 use std::sync::Arc;
 
