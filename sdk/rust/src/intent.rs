@@ -208,7 +208,12 @@ mod tests {
     }
 
     fn target(speaks: &[Api]) -> Target {
-        Target { cli: Cli::Other("x".to_owned()), version: None, speaks: speaks.to_vec(), model: Some("run".to_owned()) }
+        Target {
+            cli: Cli::Other("x".to_owned()),
+            version: None,
+            speaks: speaks.to_vec(),
+            model: Some("run".to_owned()),
+        }
     }
 
     #[test]

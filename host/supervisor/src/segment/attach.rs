@@ -156,9 +156,26 @@ pub(crate) fn attach(dir: &RuntimeDir, root: Root) -> Result<Arc<Segment>, Super
     if fs::symlink_metadata(&link).is_ok_and(|m| !m.is_file()) {
         return Err(SupervisorError::Runtime { path: link, problem: "is not a plain file".into() });
     }
+    refuse_others(&link, root)?;
     let segment = make(&link, root)?;
     drop(lock);
     Ok(Arc::new(segment))
+}
+
+/// Refuses a directory whose name another directory has, as long as that one has processes: they must not lose their
+/// segment.
+fn refuse_others(link: &Path, root: Root) -> Result<(), SupervisorError> {
+    let is_used = |segment: &Segment| {
+        segment.reclaim();
+        segment.root != root && segment.is_taken()
+    };
+    match open_link(link, is_used) {
+        Ok(Some(_)) if root.pid().is_none() => {
+            let problem = "belongs to another directory, whose processes still run".into();
+            Err(SupervisorError::Runtime { path: link.to_owned(), problem })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Creates a segment, under the lock. If this process dies at any point, the old link remains, or a segment that the

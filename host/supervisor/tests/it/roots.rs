@@ -92,3 +92,21 @@ fn a_shim_does_for_a_process_what_its_kind_needs() {
     jobs.sweep().unwrap();
     assert!(links(&env).is_empty());
 }
+
+#[test]
+fn a_directory_takes_no_segment_from_another_one_of_its_name() {
+    let env = Environment::new();
+    let (one, two) = (Root::Directory { digest: 5 }, Root::Directory { digest: 5 + 36_u64.pow(6) });
+    assert_eq!(one.to_string(), two.to_string());
+    let start = |root: Root, script: &str| {
+        of(&env, SERVERS, root).start(shim(), NewProcess::within("/"), program(script), Queue::default())
+    };
+    let running = start(one, "exec sleep 1000").unwrap().record.id;
+    let refused = start(two, "exit 0").unwrap_err().to_string();
+    assert!(refused.ends_with("belongs to another directory, whose processes still run"), "{refused}");
+    let first = of(&env, SERVERS, one);
+    assert_eq!(first.list().unwrap()[0].record.state, State::Running);
+    first.stop(running, true).unwrap();
+    // A segment without processes may be replaced.
+    env.ended(start(two, "exit 0").unwrap().record.id);
+}

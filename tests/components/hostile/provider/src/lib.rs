@@ -126,8 +126,7 @@ impl Provider for Hostile {
 
     fn check(account: &Account) -> Result<Health, Error> {
         let (mode, argument) = account.preset.split_once(':').unwrap_or((&account.preset, ""));
-        let send =
-            |secret: Secret, header: &str| http::send(&Request::new(argument).header(header, secret)).map(shown);
+        let send = |secret: Secret, header: &str| http::send(&Request::new(argument).header(header, secret)).map(shown);
         let post = |length: usize| {
             let request = Request::new(argument).post("x".repeat(length)).header("content-type", "text/plain");
             said(http::send(&request.header("authorization", Secret::bearer("token"))).map(shown))
