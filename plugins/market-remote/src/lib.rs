@@ -80,12 +80,12 @@ aiw_extension::export_market_source!(Remote, manifest = "manifest.json");
 
 #[cfg(test)]
 mod tests {
-    use aiw_extension::Header;
+    use aiw_extension::Field;
 
     use super::*;
 
     fn answer(etag: &str, body: &[u8]) -> Result<Snapshot, Error> {
-        let headers = vec![Header { name: "etag".to_owned(), value: etag.to_owned() }];
+        let headers = vec![Field { name: "etag".to_owned(), value: etag.to_owned() }];
         let url = "https://a.example/m?key=k";
         snapshot(url, Response { status: 200, headers, body: body.to_vec(), url: url.to_owned() })
     }
