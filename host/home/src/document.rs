@@ -34,8 +34,7 @@ impl Document {
     }
 
     fn parse(path: &Path, text: &[u8], original: Option<Vec<u8>>) -> Result<Self, HomeError> {
-        let strict = json::parse(text).and_then(|_| Jsonc::parse(text));
-        let content = strict.map_err(|problem| HomeError::invalid(path, problem))?;
+        let content = Jsonc::parse_strict(text).map_err(|problem| HomeError::invalid(path, problem))?;
         Ok(Self { path: path.to_owned(), content, original })
     }
 

@@ -12,7 +12,7 @@ use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use serde_json::{Map, Value};
 
 use self::splice::{Edits, inserted, newline, pretty, removed};
-use crate::json;
+use crate::json::{self, Parsed};
 
 /// Comments and trailing commas, which editors allow in their settings. Everything else is as strict as JSON.
 const LENIENT: ParseOptions = ParseOptions {
@@ -53,6 +53,14 @@ impl Jsonc {
         let (has_bom, text) = text.strip_prefix(BOM).map_or((false, text), |rest| (true, rest));
         let value = if text.trim().is_empty() { Value::Object(Map::new()) } else { read(text)? };
         Ok(Self { text: text.to_owned(), has_bom, value })
+    }
+
+    /// Parses a file without comments and trailing commas; an empty one is refused.
+    pub(crate) fn parse_strict(bytes: &[u8]) -> Result<Self, String> {
+        let parsed = json::parse(bytes)?;
+        let text = String::from_utf8_lossy(bytes);
+        let text = text.strip_prefix(BOM).unwrap_or(&text).to_owned();
+        Ok(Self { text, has_bom: parsed.bom, value: object(undoubled(parsed)?)? })
     }
 
     /// The whole object.
@@ -199,23 +207,32 @@ impl Jsonc {
 /// The value of a text without doubtful content.
 fn read(text: &str) -> Result<Value, String> {
     // Positions of errors, and doubled keys, as everywhere else.
-    let duplicate = |key: &str| format!("contains the key `{}` twice", aiw_core::one_line(key, 80));
     let value = match json::parse(text.as_bytes()) {
-        Ok(parsed) => match parsed.duplicates.first() {
-            Some(key) => return Err(duplicate(key)),
-            None => parsed.value,
-        },
+        Ok(parsed) => undoubled(parsed)?,
         Err(_) => {
             let parsed = parse_to_ast(text, &CollectOptions::default(), &LENIENT);
             let node = parsed.map_err(|e| format!("is not JSON: {e}"))?.value;
             let node = node.ok_or("is not a JSON object")?;
             if let Some(key) = doubled(&node, 0)? {
-                return Err(duplicate(&key));
+                return Err(twice(&key));
             }
             jsonc_parser::parse_to_serde_value(text, &LENIENT).map_err(|e| format!("is not JSON: {e}"))?
         }
     };
+    object(value)
+}
+
+/// The value of a document in which no object has a key twice: don't guess which of the two another tool reads.
+fn undoubled(parsed: Parsed) -> Result<Value, String> {
+    parsed.duplicates.first().map_or(Ok(parsed.value), |key| Err(twice(key)))
+}
+
+fn object(value: Value) -> Result<Value, String> {
     if value.is_object() { Ok(value) } else { Err("is not a JSON object".into()) }
+}
+
+fn twice(key: &str) -> String {
+    format!("contains the key `{}` twice", aiw_core::one_line(key, 80))
 }
 
 /// A key that an object has twice.

@@ -29,8 +29,12 @@ pub struct FailedName {
 }
 
 /// A failure about one of several things, as JSON shows it.
-pub trait Failed {
+pub trait Failed: Sized {
     fn new(name: String, error: String, hint: Option<String>) -> Self;
+
+    fn of(name: &str, failure: &Failure) -> Self {
+        Self::new(name.to_owned(), failure.message().to_owned(), failure.hint().map(str::to_owned))
+    }
 }
 
 impl Failed for FailedId {
@@ -61,7 +65,7 @@ impl<F: Failed> Failures<F> {
     /// Adds the failure about one thing. `shown` is its name for people, if the message lacks it.
     pub fn add(&mut self, name: &str, shown: Option<&str>, failure: impl Into<Failure>, output: &Output) {
         let failure = failure.into();
-        self.failed.push(F::new(name.to_owned(), failure.message().to_owned(), failure.hint().map(str::to_owned)));
+        self.failed.push(F::of(name, &failure));
         match (&self.first, shown) {
             (None, _) => self.first = Some(failure),
             (Some(_), Some(shown)) => output.failed_one(shown, &failure),

@@ -147,11 +147,7 @@ async fn update(markets: &Markets, name: Option<&str>, inspect: bool, output: &O
             }
             Err(e) => {
                 let failure = Failure::from(e);
-                answer.failed.push(FailedName::new(
-                    market.clone(),
-                    failure.message().to_owned(),
-                    failure.hint().map(str::to_owned),
-                ));
+                answer.failed.push(FailedName::of(&market, &failure));
                 // Of one that was named, the error alone.
                 if name.is_some() {
                     return Err(failure);
