@@ -17,6 +17,7 @@ mod names;
 mod path;
 mod process;
 pub mod provider;
+pub mod registry;
 mod secret;
 mod text;
 

@@ -17,6 +17,8 @@ pub enum World {
     MarketSource,
     /// Makes AI CLIs work with one kind of API provider.
     Provider,
+    /// Reads a registry of MCP servers.
+    RegistrySource,
 }
 
 impl World {
@@ -25,21 +27,21 @@ impl World {
         match self {
             Self::MarketSource => "market-source",
             Self::Provider => "provider",
+            Self::RegistrySource => "registry-source",
         }
     }
 
     /// Returns the interfaces of the host that a component of this kind may import, besides `types`.
     pub const fn imports(self) -> &'static [&'static str] {
         match self {
-            Self::MarketSource => {
-                &["http", "trees", "cache", "settings", "log", "clock", "embeddings", "vectors", "mcp"]
-            }
+            Self::MarketSource => &["http", "trees", "cache", "settings", "log", "clock"],
             Self::Provider => &["http", "tasks", "task-starts", "cache", "settings", "log", "clock"],
+            Self::RegistrySource => &["http", "cache", "settings", "log", "clock", "embeddings", "vectors", "mcp"],
         }
     }
 
     /// All worlds.
-    pub const ALL: [Self; 2] = [Self::MarketSource, Self::Provider];
+    pub const ALL: [Self; 3] = [Self::MarketSource, Self::Provider, Self::RegistrySource];
 }
 
 /// The facts that can be read from a component before any of it is compiled or run.

@@ -6,7 +6,8 @@ use aiw_core::{ErrorKind, ExtensionId, MarketKind, MarketName, PluginId, is_git_
 use aiw_extensions::World;
 use aiw_home::{Home, MarketSettings, Settings, blocking};
 use aiw_wasm::market_source::{EntryRef, EntrySource, Field, Registration};
-use aiw_wasm::{CallError, MarketSource, Reach, Refusal};
+use aiw_wasm::limits::MARKETPLACE;
+use aiw_wasm::{Budget, CallError, MarketSource, Reach, Refusal};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -389,7 +390,7 @@ impl Markets {
         let component = self.component(market).await?;
         let reader = component.market_source()?;
         // However many entries there are, the component gets one time budget.
-        let reach = Reach { budget: Some(Arc::default()), ..Self::reach(settings, market) };
+        let reach = Reach { budget: Some(Arc::new(Budget::new(MARKETPLACE))), ..Self::reach(settings, market) };
         let total = listing.plugins.len() as u64;
         let revision = listing.revision.clone();
         for (index, plugin) in listing.plugins.iter_mut().enumerate() {

@@ -20,6 +20,15 @@ pub(crate) enum BadAnswer {
     Document { limit: u64 },
     #[error("a revision that is not one line of at most {limit} bytes")]
     Revision { limit: usize },
+    // Of a registry.
+    #[error("a server {0}")]
+    Server(#[from] BadServer),
+    #[error("a priority of {0}, not of 1 to 1000")]
+    Priority(u32),
+    #[error("a secret whose {0}")]
+    SecretName(InvalidName),
+    #[error("a cursor that is not one line of at most {limit} bytes")]
+    Cursor { limit: usize },
     // Of a provider.
     #[error("a preset whose {0}")]
     PresetId(InvalidName),
@@ -51,6 +60,23 @@ pub(crate) enum BadAnswer {
     ModelName { name: String },
     #[error("sets {what} to {number}, not to 1 to {most}")]
     Number { what: &'static str, number: u32, most: u32 },
+}
+
+/// A problem with a server of a registry, as the end of a sentence about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadServer {
+    #[error("whose name is none")]
+    Name,
+    #[error("with control characters where none can be")]
+    Control,
+    #[error("with a text of more than {0} bytes")]
+    Long(usize),
+    #[error("with more than {limit} {what}")]
+    TooMany { what: &'static str, limit: usize },
+    #[error("of more than {0} KiB")]
+    Large(usize),
+    #[error("that runs elsewhere and speaks over standard input")]
+    Remote,
 }
 
 impl BadAnswer {

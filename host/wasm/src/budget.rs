@@ -1,11 +1,11 @@
 //! The purpose of a call, what it may use, and the secrets that it may send.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use aiw_core::Secret;
 
-use crate::limits::{COMMAND_CPU, COMMAND_WALL, CallLimits};
+use crate::limits::{Allowance, CallLimits};
 
 /// An error for a call that exceeded a limit. The text is the end of a sentence.
 #[derive(Debug, thiserror::Error)]
@@ -41,35 +41,68 @@ impl Purpose {
     }
 }
 
-/// The budget that all calls for one command share: a marketplace may have thousands of entries.
+/// The budget that several calls share: those for the entries of a marketplace, or for the pages of a registry.
 #[derive(Debug)]
 pub struct Budget {
+    allowance: Allowance,
     /// Microseconds spent in guest code.
     guest: AtomicU64,
-    /// When the command's time for the component runs out.
+    requests: AtomicU32,
+    bytes: AtomicU64,
     end: Instant,
 }
 
-impl Default for Budget {
-    fn default() -> Self {
-        Self { guest: AtomicU64::new(0), end: Instant::now() + COMMAND_WALL }
-    }
-}
-
 impl Budget {
+    /// Begins to spend.
+    pub fn new(allowance: Allowance) -> Self {
+        let end = Instant::now() + allowance.wall;
+        Self { allowance, guest: AtomicU64::new(0), requests: AtomicU32::new(0), bytes: AtomicU64::new(0), end }
+    }
+
     pub(crate) fn charge_guest(&self, time: Duration) -> Result<(), OverLimit> {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let used = self.guest.fetch_add(micros, Ordering::Relaxed).saturating_add(micros);
-        if u128::from(used) <= COMMAND_CPU.as_micros() {
-            return Ok(());
+        let Allowance { of, guest, .. } = self.allowance;
+        match u128::from(used) <= guest.as_micros() {
+            true => Ok(()),
+            false => Err(OverLimit(format!("ran for {} s {of} and was stopped", guest.as_secs()))),
         }
-        Err(OverLimit(format!(
-            "ran for {} s over the entries of one marketplace and was stopped",
-            COMMAND_CPU.as_secs()
-        )))
+    }
+
+    pub(crate) fn charge_request(&self) -> Result<(), OverLimit> {
+        let used = self.requests.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let Allowance { of, requests, .. } = self.allowance;
+        match used <= requests {
+            true => Ok(()),
+            false => Err(OverLimit(format!("asked for more than {requests} requests {of}"))),
+        }
+    }
+
+    pub(crate) fn charge_bytes(&self, bytes: usize) -> Result<(), OverLimit> {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let used = self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        let Allowance { of, bytes, .. } = self.allowance;
+        match used <= bytes {
+            true => Ok(()),
+            false => Err(OverLimit(format!("read more than {} MiB {of}", bytes >> 20))),
+        }
+    }
+
+    /// Returns how many requests were made.
+    pub fn requests(&self) -> u32 {
+        self.requests.load(Ordering::Relaxed)
     }
 
     pub(crate) fn left(&self) -> Duration {
         self.end.saturating_duration_since(Instant::now())
+    }
+
+    /// Describes the time, for a call that took longer.
+    pub(crate) fn was_too_long(&self) -> String {
+        let Allowance { of, wall, .. } = self.allowance;
+        match wall.as_secs() {
+            seconds if seconds < 120 => format!("took longer than {seconds} s {of}"),
+            seconds => format!("took longer than {} minutes {of}", seconds / 60),
+        }
     }
 }

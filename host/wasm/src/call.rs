@@ -144,7 +144,12 @@ impl Call {
         if self.requests > limit {
             return Err(OverLimit(format!("asked for more than {limit} requests in one call")));
         }
-        Ok(())
+        self.budget.as_ref().map_or(Ok(()), |budget| budget.charge_request())
+    }
+
+    /// Charges the bytes of an answer over HTTP.
+    pub(crate) fn charge_bytes(&self, bytes: usize) -> Result<(), OverLimit> {
+        self.budget.as_ref().map_or(Ok(()), |budget| budget.charge_bytes(bytes))
     }
 
     pub(crate) fn charge_read(&mut self) -> Result<(), OverLimit> {

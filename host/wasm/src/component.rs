@@ -14,7 +14,7 @@ use crate::compile::{self, Origin};
 use crate::error::{CallError, Failed, LoadError, Refused};
 use crate::host::{self, CallState, Capabilities};
 use crate::kind::{Guest, Kind};
-use crate::limits::{COMMAND_WALL, CallLimits};
+use crate::limits::CallLimits;
 use crate::reach::Reach;
 use crate::since_v0_1;
 
@@ -128,11 +128,8 @@ impl Component {
         let limit = purpose.time(limits).min(shared.unwrap_or(Duration::MAX));
         let outcome = match tokio::time::timeout(limit, run).await {
             Ok(outcome) => outcome,
-            Err(_) if shared.is_some_and(|shared| shared < purpose.time(limits)) => {
-                return Err(self.misbehaved(format!(
-                    "took longer than {} minutes over the entries of one marketplace",
-                    COMMAND_WALL.as_secs() / 60
-                )));
+            Err(_) if let Some(budget) = reach.budget.as_ref().filter(|_| limit < purpose.time(limits)) => {
+                return Err(self.misbehaved(budget.was_too_long()));
             }
             Err(_) if limit < Duration::from_secs(60) => {
                 return Err(self.misbehaved(format!("gave no answer within {} s", limit.as_secs())));

@@ -1,6 +1,6 @@
 //! Runs components: the engine, limits, the compiled-code cache, the interfaces of the host, and the kinds of components.
 //!
-//! One component may be of several kinds. Each kind is a view on it: [`MarketSource`], [`Provider`].
+//! One component may be of several kinds. Each kind is a view on it: [`MarketSource`], [`Provider`], [`RegistrySource`].
 //!
 //! This is the only crate that uses wasmtime directly. The capability crates do what a component asks for, behind
 //! the traits of [`host`]. The component's grants decide what it may ask for.
@@ -27,6 +27,7 @@ pub mod limits;
 pub mod market_source;
 pub mod provider;
 mod reach;
+pub mod registry_source;
 mod since_v0_1;
 mod usage;
 
@@ -39,3 +40,4 @@ pub use error::{CallError, LoadError, Refusal, Refused};
 pub use market_source::MarketSource;
 pub use provider::Provider;
 pub use reach::Reach;
+pub use registry_source::RegistrySource;

@@ -49,6 +49,9 @@ impl CallLimits {
         reads: 20_000,
         read_bytes: 8 << 20,
     };
+
+    /// The limits for a registry: somebody waits for its answer, and a page of it is one request or a few.
+    pub const REGISTRY: Self = Self { whole_call: Duration::from_secs(15), requests: 20, ..Self::USUAL };
 }
 
 /// The largest [`CallLimits::memory`]: the address space reserved for each memory.
@@ -58,11 +61,29 @@ pub const MEMORY: usize = 64 << 20;
 /// cost.
 pub const EPOCH_TICK: Duration = Duration::from_millis(10);
 
-/// The limit for all calls for the entries of one marketplace: time in guest code, and total time including
-/// waiting.
-pub const COMMAND_CPU: Duration = Duration::from_secs(10);
-/// See [`COMMAND_CPU`].
-pub const COMMAND_WALL: Duration = Duration::from_secs(5 * 60);
+/// What several calls may use together.
+#[derive(Debug, Clone, Copy)]
+pub struct Allowance {
+    /// The calls, as the end of a sentence: `over the entries of one marketplace`.
+    pub of: &'static str,
+    /// Time in guest code.
+    pub guest: Duration,
+    /// Time in all.
+    pub wall: Duration,
+    /// Requests and trees.
+    pub requests: u32,
+    /// Bytes of answers over HTTP.
+    pub bytes: u64,
+}
+
+/// What all calls for the entries of one marketplace may use together.
+pub const MARKETPLACE: Allowance = Allowance {
+    of: "over the entries of one marketplace",
+    guest: Duration::from_secs(10),
+    wall: Duration::from_secs(5 * 60),
+    requests: u32::MAX,
+    bytes: u64::MAX,
+};
 
 /// The native stack of a guest. This is also wasmtime's default; it is set here because recursion in a guest must
 /// end in the guest's own trap.

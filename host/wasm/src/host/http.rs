@@ -82,7 +82,9 @@ impl Within<'_, HttpImport> {
         self.request("send")?;
         let request = self.admit(outgoing)?;
         let answer = self.call.waiting(self.capability.fetch(&self.state.policy, &request)).await;
-        Ok(self.blind(answer.map_err(|e| self.call.keys.explain(e))?))
+        let answer = answer.map_err(|e| self.call.keys.explain(e))?;
+        self.call.charge_bytes(answer.body.len())?;
+        Ok(self.blind(answer))
     }
 
     /// Converts the request for the capability and fills in its secrets.

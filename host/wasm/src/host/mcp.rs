@@ -4,11 +4,18 @@ use aiw_core::one_line;
 use aiw_extensions::{CapabilityKind, ToolPattern};
 use async_trait::async_trait;
 
+use tokio::task::JoinSet;
+
 use super::{Given, Interface, Nothing, Setup, Within};
+use crate::budget::OverLimit;
+use crate::call::Keys;
 use crate::error::{Refusal, Refused};
 
 /// The longest name of a server or tool. Longer ones exist nowhere.
 const MAX_NAME: usize = 256;
+
+/// The calls that may be under way at once. Each may hold a result of 8 MiB.
+const UNDER_WAY: usize = 8;
 
 /// The tools of the user's MCP servers.
 #[async_trait]
@@ -65,49 +72,94 @@ impl Mcp for Nothing {
 /// The interface `mcp`.
 pub(crate) struct McpImport;
 
+/// The calls that are under way, which end when this is dropped.
+#[derive(Default)]
+pub(crate) struct Calls {
+    started: u32,
+    running: JoinSet<Finished>,
+}
+
+/// A call that has ended, by its number.
+type Finished = (u32, Result<McpResult, Refused>);
+
 impl Interface for McpImport {
     const NAME: &'static str = "mcp";
     type Capability = dyn Mcp;
-    type State = ();
+    type State = Calls;
 
-    fn begin(_setup: &Setup<'_>) -> Self::State {}
+    fn begin(_setup: &Setup<'_>) -> Self::State {
+        Calls::default()
+    }
 }
 
 impl Within<'_, McpImport> {
     pub(crate) async fn list(&mut self) -> Given<Vec<McpTool>> {
         self.request("list")?;
         let known = self.call.waiting(self.capability.list()).await?;
-        let may = |tool: &McpTool| self.may_call(&tool.server, &tool.name, tool.destructive).is_ok();
+        let may = |tool: &McpTool| may_call(&self.call.keys, &tool.server, &tool.name, tool.destructive).is_ok();
         Ok(known.into_iter().filter(may).collect())
     }
 
     pub(crate) async fn call(&mut self, server: &str, tool: &str, arguments: &str) -> Given<McpResult> {
         self.request("call")?;
-        // What no pattern could cover starts no server.
-        self.may_call(server, tool, false)?;
-        let found = self.call.waiting(self.capability.find(server, tool)).await?;
-        self.may_call(server, tool, found.destructive)?;
-        let result = self.call.waiting(self.capability.call(server, tool, arguments)).await?;
-        let limit = self.call.limits().read_bytes;
-        if result.json.len() as u64 > limit {
-            let message = format!("the result is longer than {} MiB", limit >> 20);
-            return Err(Refused { refusal: Refusal::Malformed, message }.into());
-        }
-        Ok(result)
+        let call = self.prepared(server, tool, arguments)?;
+        Ok(self.call.waiting(call).await?)
     }
 
-    /// Checks that a pattern of the manifest, which the user agreed to, covers a tool.
-    fn may_call(&self, server: &str, tool: &str, destructive: bool) -> Result<(), Refused> {
-        let shown = format!("{}/{}", one_line(server, 60), one_line(tool, 60));
-        if server.len() > MAX_NAME || tool.len() > MAX_NAME {
-            return Err(Refused { refusal: Refusal::Invalid, message: format!("there is no MCP tool `{shown}`") });
+    pub(crate) fn start_call(&mut self, server: &str, tool: &str, arguments: &str) -> Given<u32> {
+        self.request("start-call")?;
+        if self.state.running.len() >= UNDER_WAY {
+            return Err(Refused::invalid(format!("more than {UNDER_WAY} calls are under way")).into());
         }
-        let to = match destructive {
-            true => format!("call the MCP tool `{shown}`, which may destroy something"),
-            false => format!("call the MCP tool `{shown}`"),
-        };
-        self.call.keys.check(CapabilityKind::Mcp, &to, |value| {
-            ToolPattern::parse(value).is_some_and(|pattern| pattern.covers(server, tool, destructive))
+        let call = self.prepared(server, tool, arguments)?;
+        self.state.started += 1;
+        let number = self.state.started;
+        self.state.running.spawn(async move { (number, call.await) });
+        Ok(number)
+    }
+
+    pub(crate) async fn next_result(&mut self) -> Result<Option<Finished>, OverLimit> {
+        self.read("next-result")?;
+        let ended = self.call.waiting(self.state.running.join_next()).await;
+        // A call neither panics nor is aborted while it is waited for.
+        Ok(ended.and_then(Result::ok))
+    }
+
+    /// Returns a call that nothing borrows, after the checks that need no server.
+    fn prepared(
+        &self,
+        server: &str,
+        tool: &str,
+        arguments: &str,
+    ) -> Result<impl Future<Output = Result<McpResult, Refused>> + Send + 'static, Refused> {
+        // What no pattern could cover starts no server.
+        may_call(&self.call.keys, server, tool, false)?;
+        let (keys, mcp, limit) = (self.call.keys.clone(), self.capability.clone(), self.call.limits().read_bytes);
+        let (server, tool, arguments) = (server.to_owned(), tool.to_owned(), arguments.to_owned());
+        Ok(async move {
+            let found = mcp.find(&server, &tool).await?;
+            may_call(&keys, &server, &tool, found.destructive)?;
+            let result = mcp.call(&server, &tool, &arguments).await?;
+            if result.json.len() as u64 > limit {
+                let message = format!("the result is longer than {} MiB", limit >> 20);
+                return Err(Refused { refusal: Refusal::Malformed, message });
+            }
+            Ok(result)
         })
     }
+}
+
+/// Checks that a pattern of the manifest, which the user agreed to, covers a tool.
+fn may_call(keys: &Keys, server: &str, tool: &str, destructive: bool) -> Result<(), Refused> {
+    let shown = format!("{}/{}", one_line(server, 60), one_line(tool, 60));
+    if server.len() > MAX_NAME || tool.len() > MAX_NAME {
+        return Err(Refused { refusal: Refusal::Invalid, message: format!("there is no MCP tool `{shown}`") });
+    }
+    let to = match destructive {
+        true => format!("call the MCP tool `{shown}`, which may destroy something"),
+        false => format!("call the MCP tool `{shown}`"),
+    };
+    keys.check(CapabilityKind::Mcp, &to, |value| {
+        ToolPattern::parse(value).is_some_and(|pattern| pattern.covers(server, tool, destructive))
+    })
 }

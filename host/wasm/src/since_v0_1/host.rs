@@ -13,7 +13,7 @@ use super::interfaces::{
 };
 use crate::error::Refused;
 use crate::host::{
-    CacheImport, ClockImport, EmbeddingsImport, Given, HttpImport, Interface, LogImport, LogLevel, McpImport, McpTool,
+    CacheImport, ClockImport, EmbeddingsImport, Given, HttpImport, Interface, LogImport, LogLevel, McpImport, McpResult, McpTool,
     NoResult, Outgoing, SettingsImport, StartTask, Task, TaskStartsImport, TasksImport, TreeOrigin, TreesImport,
     VectorsImport, Within,
 };
@@ -278,7 +278,22 @@ impl mcp::Host for Within<'_, McpImport> {
     }
 
     async fn call(&mut self, server: String, tool: String, arguments: String) -> Given<mcp::McpResult> {
-        let result = Within::<McpImport>::call(self, &server, &tool, &arguments).await?;
-        Ok(mcp::McpResult { is_error: result.is_error, json: result.json })
+        Within::<McpImport>::call(self, &server, &tool, &arguments).await.map(mcp_result)
     }
+
+    async fn start_call(&mut self, server: String, tool: String, arguments: String) -> Given<u32> {
+        Within::<McpImport>::start_call(self, &server, &tool, &arguments)
+    }
+
+    async fn next_result(&mut self) -> wasmtime::Result<Option<mcp::FinishedCall>> {
+        let ended = Within::<McpImport>::next_result(self).await?;
+        Ok(ended.map(|(call, outcome)| mcp::FinishedCall {
+            call,
+            outcome: outcome.map(mcp_result).map_err(types::Error::from),
+        }))
+    }
+}
+
+fn mcp_result(result: McpResult) -> mcp::McpResult {
+    mcp::McpResult { is_error: result.is_error, json: result.json }
 }

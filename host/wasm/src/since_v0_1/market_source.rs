@@ -120,7 +120,7 @@ const REVISION: usize = 1024;
 
 fn info(info: generated::SourceInfo) -> Result<SourceInfo, BadAnswer> {
     at_most(FORMS, info.references.len(), "forms of references")?;
-    let form = |form: generated::ReferenceForm| {
+    let form = |form: types::ReferenceForm| {
         Ok(ReferenceForm {
             form: line_of_bytes("a form", form.form, FORM)?,
             example: line_of_bytes("an example", form.example, FORM)?,

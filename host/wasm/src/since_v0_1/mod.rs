@@ -4,6 +4,7 @@
 mod host;
 pub(crate) mod market_source;
 pub(crate) mod provider;
+pub(crate) mod registry_source;
 
 /// One world that includes all worlds, so that they share their types.
 mod generated {
@@ -15,6 +16,7 @@ mod generated {
             world every {
                 include aiw:plugin/market-source-extension@0.1.0;
                 include aiw:plugin/provider-extension@0.1.0;
+                include aiw:plugin/registry-source-extension@0.1.0;
             }
         ",
         world: "aiw:host/every",
@@ -38,6 +40,7 @@ pub(crate) fn check_exports<T: 'static>(kind: World, pre: &InstancePre<T>) -> wa
     match kind {
         World::MarketSource => market_source::Guest::check_exports(pre),
         World::Provider => provider::Guest::check_exports(pre),
+        World::RegistrySource => registry_source::Guest::check_exports(pre),
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::command;
 
 /// The rooms from the top down, each with the rooms that it may depend on.
-const ROOMS: [(&str, &[&str]); 27] = [
+const ROOMS: [(&str, &[&str]); 28] = [
     (
         "agentic-warden",
         &[
@@ -24,6 +24,7 @@ const ROOMS: [(&str, &[&str]); 27] = [
             "aiw-mcp",
             "aiw-offer",
             "aiw-providers",
+            "aiw-registries",
             "aiw-routing",
             "aiw-servers",
             "aiw-setup",
@@ -62,6 +63,7 @@ const ROOMS: [(&str, &[&str]); 27] = [
             "aiw-mcp",
             "aiw-net",
             "aiw-providers",
+            "aiw-registries",
             "aiw-routing",
             "aiw-tasks",
             "aiw-vectors",
@@ -75,6 +77,19 @@ const ROOMS: [(&str, &[&str]); 27] = [
     (
         "aiw-markets",
         &["aiw-components", "aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-servers", "aiw-wasm"],
+    ),
+    (
+        "aiw-registries",
+        &[
+            "aiw-components",
+            "aiw-core",
+            "aiw-extensions",
+            "aiw-home",
+            "aiw-net",
+            "aiw-search",
+            "aiw-servers",
+            "aiw-wasm",
+        ],
     ),
     (
         "aiw-routing",

@@ -1,0 +1,257 @@
+//! What a registry says about MCP servers. The contract's own types are in `wit/registry-source.wit`.
+//!
+//! Nothing here is to be trusted beyond its form: a publisher wrote it. Texts for people are one line, names are names, and
+//! the counts are bounded. What may become part of a command is checked where the command is made.
+
+use serde::{Deserialize, Serialize};
+
+/// A description of a registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistryInfo {
+    /// In a few words: `The official MCP registry`.
+    pub label: String,
+    /// Of several equally good servers, that of the lowest number comes first. 1 to 1000.
+    pub priority: u32,
+    /// The forms of its servers' names, each with an example.
+    pub names: Vec<NameForm>,
+    /// Whether it reports what changed, so that there can be a copy.
+    pub changes: bool,
+    /// The secret that it can use.
+    pub secret: Option<SecretNeed>,
+}
+
+/// A form of a server's name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameForm {
+    /// `OWNER/NAME`
+    pub form: String,
+    /// An example of it.
+    pub example: String,
+}
+
+/// A secret that a registry can use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretNeed {
+    /// The name by which the component names it.
+    pub name: String,
+    /// Whether the registry answers nothing without it.
+    pub required: bool,
+    /// The page where you get one.
+    pub page: Option<String>,
+}
+
+/// Whether a server is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It is offered.
+    Active,
+    /// Its publisher advises against it.
+    Deprecated,
+    /// It is no longer offered.
+    Deleted,
+}
+
+/// The form of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// Any text.
+    Text,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// The path of a file.
+    FilePath,
+}
+
+/// Something to fill in, or already filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// What it is for.
+    pub description: Option<String>,
+    /// Whether the server needs it.
+    pub required: bool,
+    /// Whether it is a secret.
+    pub secret: bool,
+    /// The form of its value.
+    pub format: Format,
+    /// If present, it is not asked for. `{name}` in it stands for a variable.
+    pub value: Option<String>,
+    /// What to offer where it is asked for.
+    pub default: Option<String>,
+    /// An example.
+    pub placeholder: Option<String>,
+    /// If there are any, the value is one of them.
+    pub choices: Vec<String>,
+}
+
+/// A variable within a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variable {
+    /// Its name, without braces.
+    pub name: String,
+    /// What it stands for.
+    pub input: Input,
+}
+
+/// A variable of the environment, or a header.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setting {
+    /// Its name, as the row has it.
+    pub name: String,
+    /// Its value.
+    pub input: Input,
+    /// What the braces in the value stand for.
+    pub variables: Vec<Variable>,
+}
+
+/// An argument.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Argument {
+    /// The name of a named argument, with its dashes.
+    pub name: Option<String>,
+    /// What a positional argument is, in a word.
+    pub hint: Option<String>,
+    /// Its value.
+    pub input: Input,
+    /// What the braces in the value stand for.
+    pub variables: Vec<Variable>,
+    /// Whether it may be given several times.
+    pub repeated: bool,
+}
+
+/// An address of a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// `{name}` in it stands for a variable.
+    pub url: String,
+    /// Headers of each request.
+    pub headers: Vec<Setting>,
+    /// What the braces in the URL stand for.
+    pub variables: Vec<Variable>,
+}
+
+/// How a client talks to a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Transport {
+    /// Over standard input and output.
+    Stdio,
+    /// Over HTTP.
+    StreamableHttp(Endpoint),
+    /// Over HTTP with two addresses, which the protocol gave up in 2025.
+    Sse(Endpoint),
+    /// In another way, by the row's word.
+    Other(String),
+}
+
+/// A server that runs on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Package {
+    /// `npm`, `pypi`, `oci`, `nuget`, `mcpb`, `cargo`, `go`, or another word.
+    pub kind: String,
+    /// The package registry, if it is not the usual one.
+    pub base_url: Option<String>,
+    /// The name of the package, the reference of an image, or the URL of a bundle.
+    pub identifier: String,
+    /// Its version, if the identifier doesn't say it.
+    pub version: Option<String>,
+    /// The SHA-256 of the file, in lowercase hexadecimal.
+    pub sha256: Option<String>,
+    /// The program that runs it, as the row says.
+    pub runtime: Option<String>,
+    /// How to talk to it.
+    pub transport: Transport,
+    /// Arguments of the program that runs it.
+    pub runtime_arguments: Vec<Argument>,
+    /// Arguments of the server.
+    pub package_arguments: Vec<Argument>,
+    /// Variables of its environment.
+    pub environment: Vec<Setting>,
+}
+
+/// A step after the installation. It is shown and never run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instruction {
+    /// What to do.
+    pub description: String,
+    /// The command that does it.
+    pub command: Option<String>,
+    /// A page that explains it.
+    pub page: Option<String>,
+}
+
+/// One version of a server in a registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Server {
+    /// The name within the registry: [`is_server_name`] holds.
+    pub name: String,
+    /// A name for people.
+    pub title: Option<String>,
+    /// What it does; may be empty.
+    pub description: String,
+    /// Its version; may be empty where a registry knows none.
+    pub version: String,
+    /// Whether no version of it is newer.
+    pub latest: bool,
+    /// Whether it is offered.
+    pub status: Status,
+    /// The reason for the status.
+    pub status_message: Option<String>,
+    /// Who published it, as far as the registry has checked.
+    pub publisher: Option<String>,
+    /// The URL of the source code.
+    pub repository: Option<String>,
+    /// The URL of a page about it.
+    pub website: Option<String>,
+    /// When the row changed last, in milliseconds since 1970.
+    pub updated: Option<u64>,
+    /// How often it is used, by the registry's own count.
+    pub uses: Option<u64>,
+    /// The ways to run it on this machine.
+    pub packages: Vec<Package>,
+    /// The addresses where it runs already.
+    pub remotes: Vec<Transport>,
+    /// Steps after the installation.
+    pub instructions: Vec<Instruction>,
+    /// Other names of the same server, here or in another registry.
+    pub aliases: Vec<String>,
+}
+
+/// A page of changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The servers on it that are well-formed.
+    pub servers: Vec<Server>,
+    /// How many others there were.
+    pub malformed: usize,
+    /// The cursor of the next page, if there is one.
+    pub next: Option<String>,
+}
+
+/// Whether this can be a server's name in a registry: 1 to 200 of `A-Z a-z 0-9 . _ - / @`, which begins with a letter, a
+/// digit or `@`, and in which no part between slashes is empty or begins with a dot or a dash.
+pub fn is_server_name(name: &str) -> bool {
+    let part = |part: &str| !part.is_empty() && !part.starts_with(['.', '-']);
+    (1..=200).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/@".contains(&b))
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '@')
+        && name.split('/').all(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_registries() {
+        for good in ["io.github.acme/weather", "@smithery-ai/brave-search", "exa", "ai.waystation/gmail_2", "A/b.c"] {
+            assert!(is_server_name(good), "{good}");
+        }
+        let long = "a".repeat(201);
+        for bad in ["", "/", "a/", "/a", "a//b", "a/../b", "-a/b", "a/-b", "a b", "a/\u{1b}b", "a/б", ".a", &long] {
+            assert!(!is_server_name(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Registries of MCP servers: finding servers in all of them, keeping copies of them, and making an entry of `mcp.json` from
+//! what they say.
+//!
+//! What a registry says is foreign. It is checked by form in `wasm`, and by meaning here, before any of it becomes part of a
+//! command. Nothing is started here.

@@ -1,0 +1,304 @@
+//! The exports of a registry. What it says about a server is checked field by field.
+
+use aiw_core::registry::{
+    Argument, Endpoint, Format, Input, Instruction, NameForm, Package, Page, RegistryInfo, SecretNeed, Server, Setting,
+    Status, Transport, Variable, is_server_name,
+};
+use aiw_core::{one_line, printable};
+use wasmtime::Store;
+use wasmtime::component::{Instance, InstancePre};
+
+use super::generated::exports::aiw::plugin::registry_source as generated;
+use super::interfaces::types;
+use crate::bad_answer::{BadAnswer, BadServer, at_most, line_of_bytes};
+use crate::error::Failed;
+use crate::host::CallState;
+
+/// The exported functions of an instance.
+pub(crate) struct Guest(generated::Guest);
+
+impl Guest {
+    /// Fails if an exported function is missing.
+    pub(super) fn check_exports<T: 'static>(pre: &InstancePre<T>) -> wasmtime::Result<()> {
+        generated::GuestIndices::new(pre).map(drop)
+    }
+
+    pub(crate) fn load(
+        pre: &InstancePre<CallState>,
+        instance: &Instance,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<Self> {
+        generated::GuestIndices::new(pre)?.load(store, instance).map(Self)
+    }
+
+    pub(crate) async fn describe(&self, store: &mut Store<CallState>) -> Result<RegistryInfo, Failed> {
+        info(self.0.call_describe(store).await?).map_err(|bad| Failed::Bad("describes itself with", bad))
+    }
+
+    pub(crate) async fn search(
+        &self,
+        store: &mut Store<CallState>,
+        query: &str,
+        limit: u32,
+    ) -> Result<(Vec<Server>, usize), Failed> {
+        let mut found = self.0.call_search(store, query, limit).await??;
+        found.truncate(limit as usize);
+        Ok(servers(found))
+    }
+
+    pub(crate) async fn changes(
+        &self,
+        store: &mut Store<CallState>,
+        since: Option<u64>,
+        cursor: Option<&str>,
+    ) -> Result<Page, Failed> {
+        page(self.0.call_changes(store, since, cursor).await??).map_err(|bad| Failed::Bad("answers with", bad))
+    }
+
+    pub(crate) async fn server(
+        &self,
+        store: &mut Store<CallState>,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<Server, Failed> {
+        let found = self.0.call_get_server(store, name, version).await??;
+        server(found).map_err(|bad| Failed::Bad("answers with", bad.into()))
+    }
+}
+
+const LABEL: usize = 100;
+const FORM: usize = 200;
+const FORMS: usize = 32;
+const PAGE_URL: usize = 500;
+const SERVERS: usize = 1000;
+const CURSOR: usize = 2048;
+
+fn info(info: generated::RegistryInfo) -> Result<RegistryInfo, BadAnswer> {
+    at_most(FORMS, info.names.len(), "forms of names")?;
+    let form = |form: types::ReferenceForm| {
+        Ok(NameForm {
+            form: line_of_bytes("a form", form.form, FORM)?,
+            example: line_of_bytes("an example", form.example, FORM)?,
+        })
+    };
+    let secret = |need: generated::SecretNeed| {
+        if let Some(page) = need.page.as_ref().filter(|page| !page.starts_with("https://")) {
+            return Err(BadAnswer::Page { page: page.clone() });
+        }
+        let name: aiw_core::SecretName = need.name.parse().map_err(BadAnswer::SecretName)?;
+        let page = need.page.map(|page| line_of_bytes("a page", page, PAGE_URL)).transpose()?;
+        Ok(SecretNeed { name: name.to_string(), required: need.required, page })
+    };
+    if !(1..=1000).contains(&info.priority) {
+        return Err(BadAnswer::Priority(info.priority));
+    }
+    Ok(RegistryInfo {
+        label: line_of_bytes("a label", info.label, LABEL)?,
+        priority: info.priority,
+        names: info.names.into_iter().map(form).collect::<Result<_, BadAnswer>>()?,
+        changes: info.changes,
+        secret: info.secret.map(secret).transpose()?,
+    })
+}
+
+fn page(page: generated::Page) -> Result<Page, BadAnswer> {
+    at_most(SERVERS, page.servers.len(), "servers on a page")?;
+    if page.next.as_ref().is_some_and(|next| next.len() > CURSOR || next.contains(char::is_control)) {
+        return Err(BadAnswer::Cursor { limit: CURSOR });
+    }
+    let (servers, malformed) = servers(page.servers);
+    Ok(Page { servers, malformed, next: page.next.filter(|next| !next.is_empty()) })
+}
+
+/// Converts those that are well-formed, and counts the others.
+fn servers(found: Vec<generated::Server>) -> (Vec<Server>, usize) {
+    let all = found.len();
+    let servers: Vec<Server> = found.into_iter().filter_map(|found| server(found).ok()).collect();
+    let malformed = all - servers.len();
+    (servers, malformed)
+}
+
+/// The longest text of a server for people, in characters. A longer one is cut.
+const TEXT: usize = 1000;
+/// The longest text of a server that is taken as it is, in bytes.
+const EXACT: usize = 4096;
+/// The longest version. The registry's own schema has this limit.
+const VERSION: usize = 255;
+/// All texts of a server, in KiB.
+const WHOLE: usize = 256;
+
+const WAYS: usize = 32;
+const ARGUMENTS: usize = 100;
+const SETTINGS: usize = 200;
+const VARIABLES: usize = 64;
+const CHOICES: usize = 200;
+const NOTES: usize = 20;
+
+fn server(found: generated::Server) -> Result<Server, BadServer> {
+    let mut reader = Reader { bytes: 0 };
+    let name = Some(found.name).filter(|name| is_server_name(name)).ok_or(BadServer::Name)?;
+    let version = reader.exact(found.version)?;
+    if version.len() > VERSION {
+        return Err(BadServer::Long(VERSION));
+    }
+    let aliases = found.aliases.into_iter().filter(|alias| is_server_name(alias)).take(NOTES).collect();
+    Ok(Server {
+        title: reader.text(found.title),
+        description: reader.line(&found.description),
+        latest: found.latest,
+        status: match found.status {
+            generated::Status::Active => Status::Active,
+            generated::Status::Deprecated => Status::Deprecated,
+            generated::Status::Deleted => Status::Deleted,
+        },
+        status_message: reader.text(found.status_message),
+        publisher: reader.text(found.publisher),
+        repository: reader.text(found.repository),
+        website: reader.text(found.website),
+        updated: found.updated,
+        uses: found.uses,
+        packages: reader.list(WAYS, "packages", found.packages, Reader::package)?,
+        remotes: reader.list(WAYS, "remotes", found.remotes, |reader, remote| match reader.transport(remote)? {
+            Transport::Stdio => Err(BadServer::Remote),
+            remote => Ok(remote),
+        })?,
+        instructions: reader.list(NOTES, "instructions", found.instructions, |reader, step| {
+            Ok(Instruction {
+                description: reader.line(&step.description),
+                command: reader.text(step.command),
+                page: reader.text(step.page),
+            })
+        })?,
+        aliases,
+        name,
+        version,
+    })
+}
+
+/// Reads the fields of one server.
+struct Reader {
+    /// The bytes of all texts so far.
+    bytes: usize,
+}
+
+impl Reader {
+    /// Reads text for people: one line, without what steers a terminal.
+    fn line(&mut self, text: &str) -> String {
+        let line = one_line(text, TEXT).trim().to_owned();
+        self.bytes += line.len();
+        line
+    }
+
+    fn text(&mut self, text: Option<String>) -> Option<String> {
+        text.map(|text| self.line(&text)).filter(|text| !text.is_empty())
+    }
+
+    /// Reads text that means something: it is as the row has it, or the row is malformed.
+    fn exact(&mut self, text: String) -> Result<String, BadServer> {
+        self.bytes += text.len();
+        if text.contains(char::is_control) || printable(&text) != text.as_str() {
+            return Err(BadServer::Control);
+        }
+        if text.len() > EXACT {
+            return Err(BadServer::Long(EXACT));
+        }
+        if self.bytes > WHOLE << 10 {
+            return Err(BadServer::Large(WHOLE));
+        }
+        Ok(text)
+    }
+
+    fn maybe(&mut self, text: Option<String>) -> Result<Option<String>, BadServer> {
+        text.filter(|text| !text.is_empty()).map(|text| self.exact(text)).transpose()
+    }
+
+    fn list<A, B>(
+        &mut self,
+        limit: usize,
+        what: &'static str,
+        items: Vec<A>,
+        each: impl Fn(&mut Self, A) -> Result<B, BadServer>,
+    ) -> Result<Vec<B>, BadServer> {
+        if items.len() > limit {
+            return Err(BadServer::TooMany { what, limit });
+        }
+        items.into_iter().map(|item| each(self, item)).collect()
+    }
+
+    fn input(&mut self, input: generated::Input) -> Result<Input, BadServer> {
+        Ok(Input {
+            description: self.text(input.description),
+            required: input.required,
+            secret: input.secret,
+            format: match input.format {
+                generated::Format::Text => Format::Text,
+                generated::Format::Number => Format::Number,
+                generated::Format::Boolean => Format::Boolean,
+                generated::Format::FilePath => Format::FilePath,
+            },
+            value: self.maybe(input.value)?,
+            default: self.maybe(input.default_value)?,
+            placeholder: self.text(input.placeholder),
+            choices: self.list(CHOICES, "choices", input.choices, Self::exact)?,
+        })
+    }
+
+    fn variables(&mut self, variables: Vec<generated::Variable>) -> Result<Vec<Variable>, BadServer> {
+        self.list(VARIABLES, "variables", variables, |reader, variable| {
+            Ok(Variable { name: reader.exact(variable.name)?, input: reader.input(variable.input)? })
+        })
+    }
+
+    fn settings(&mut self, settings: Vec<generated::Setting>) -> Result<Vec<Setting>, BadServer> {
+        self.list(SETTINGS, "variables and headers", settings, |reader, setting| {
+            Ok(Setting {
+                name: reader.exact(setting.name)?,
+                input: reader.input(setting.input)?,
+                variables: reader.variables(setting.variables)?,
+            })
+        })
+    }
+
+    fn arguments(&mut self, arguments: Vec<generated::Argument>) -> Result<Vec<Argument>, BadServer> {
+        self.list(ARGUMENTS, "arguments", arguments, |reader, argument| {
+            Ok(Argument {
+                name: reader.maybe(argument.name)?,
+                hint: reader.text(argument.hint),
+                input: reader.input(argument.input)?,
+                variables: reader.variables(argument.variables)?,
+                repeated: argument.repeated,
+            })
+        })
+    }
+
+    fn transport(&mut self, transport: generated::Transport) -> Result<Transport, BadServer> {
+        let mut endpoint = |endpoint: generated::Endpoint| {
+            Ok(Endpoint {
+                url: self.exact(endpoint.url)?,
+                headers: self.settings(endpoint.headers)?,
+                variables: self.variables(endpoint.variables)?,
+            })
+        };
+        Ok(match transport {
+            generated::Transport::Stdio => Transport::Stdio,
+            generated::Transport::StreamableHttp(at) => Transport::StreamableHttp(endpoint(at)?),
+            generated::Transport::Sse(at) => Transport::Sse(endpoint(at)?),
+            generated::Transport::Other(word) => Transport::Other(self.line(&word)),
+        })
+    }
+
+    fn package(&mut self, package: generated::Package) -> Result<Package, BadServer> {
+        Ok(Package {
+            kind: self.exact(package.kind)?,
+            base_url: self.maybe(package.base_url)?,
+            identifier: self.exact(package.identifier)?,
+            version: self.maybe(package.version)?,
+            sha256: self.maybe(package.sha256)?.map(|digest| digest.to_ascii_lowercase()),
+            runtime: self.maybe(package.runtime)?,
+            transport: self.transport(package.transport)?,
+            runtime_arguments: self.arguments(package.runtime_arguments)?,
+            package_arguments: self.arguments(package.package_arguments)?,
+            environment: self.settings(package.environment)?,
+        })
+    }
+}
