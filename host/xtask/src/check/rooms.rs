@@ -164,7 +164,7 @@ const DOORS: [(&str, &[&str]); 33] = [
     ("wit-component", &["xtask"]),
     ("shared_memory", &["aiw-supervisor"]),
     ("age", &["aiw-home"]),
-    ("rusqlite", &["aiw-history"]),
+    ("rusqlite", &["aiw-history", "aiw-registries"]),
     ("rust-stemmers", &["aiw-search"]),
     ("aho-corasick", &["aiw-redact"]),
     ("anstyle-parse", &["aiw-redact"]),
