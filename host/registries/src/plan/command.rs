@@ -4,7 +4,7 @@ use aiw_core::registry::{Argument, Format, Setting};
 use aiw_core::{EnvName, quoted};
 
 use super::Reason;
-use super::inputs::{Place, Questions, Value, check_fixed};
+use super::inputs::{Place, Questions, Value, check_fixed, pieces};
 
 /// More than any real package has, and more than anybody would look through.
 const MAX_INPUTS: usize = 100;
@@ -118,7 +118,12 @@ fn flag(name: &str) -> Result<String, Reason> {
     if !fits {
         return Err(Reason::Name { name: quoted(name), what: "an argument" });
     }
-    value.map_or(Ok(()), |value| check_fixed(name, value))?;
+    if let Some(value) = value {
+        check_fixed(name, value)?;
+        if pieces(value).questions().next().is_some() {
+            return Err(Reason::Name { name: quoted(name), what: "an argument" });
+        }
+    }
     Ok(match dashes {
         0 if word.len() == 1 => format!("-{bare}"),
         0 => format!("--{bare}"),

@@ -236,6 +236,7 @@ impl<'a> Filling<'a> {
                     if spot == Spot::Word && at == 0 && answer.starts_with('-') && answer.parse::<f64>().is_err() {
                         return Err(wrong("begins with `-`, so it would be read as an option"));
                     }
+                    check_plain(answer, &quoted(name))?;
                     let is_sent = answer.bytes().all(|b| matches!(b, b' '..=b'~'));
                     let answer = match spot {
                         Spot::Address => placed(&value.0, at, answer).map_err(wrong)?,

@@ -27,6 +27,8 @@ mod inputs;
 mod names;
 mod remote;
 mod runners;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 

@@ -193,7 +193,7 @@ pub(super) fn other_registry(kind: &str, base: Option<&str>) -> Result<Option<St
         return Ok(None);
     }
     let fits = url.scheme() == "https"
-        && !host.is_empty()
+        && is_registry(host)
         && url.username().is_empty()
         && url.password().is_none()
         && url.query().is_none()

@@ -111,7 +111,7 @@ impl<'a> Making<'a> {
         what: &'static str,
     ) -> Result<(String, String), Reason> {
         let given = self.package.identifier.trim();
-        let (name, own) = match given[given.len().min(1)..].find(sign).map(|at| at + 1) {
+        let (name, own) = match given.get(1..).and_then(|rest| rest.find(sign)).map(|at| at + 1) {
             Some(at) => (&given[..at], Some(&given[at + sign.len()..])),
             None => (given, None),
         };
