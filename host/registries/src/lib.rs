@@ -3,3 +3,16 @@
 //!
 //! What a registry says is foreign. It is checked by form in `wasm`, and by meaning here, before any of it becomes part of a
 //! command. Nothing is started here.
+
+mod copy;
+mod error;
+mod find;
+mod merge;
+mod registry;
+mod sync;
+mod terms;
+
+pub use error::RegistryError;
+pub use find::{Answered, Found, Registries};
+pub use merge::FoundServer;
+pub use sync::Synced;
