@@ -21,7 +21,7 @@ pub struct ExtensionSummary {
     pub publisher: Option<String>,
     /// Its page
     pub homepage: Option<String>,
-    /// Its kinds: `market-source`, `provider`
+    /// Its kinds: `market-source`, `provider`, `registry-source`
     pub worlds: Option<Vec<String>>,
     /// Whether it is part of aiw, installed, or a file that you look at
     #[schemars(extend("enum" = ["bundled", "installed", "candidate"]))]

@@ -51,7 +51,9 @@ impl RegistrySource<'_> {
 
     /// Returns a page of what changed since a time (milliseconds since 1970), or of all that there is.
     pub async fn changes(&self, reach: &Reach, since: Option<u64>, cursor: Option<&str>) -> Result<Page, CallError> {
-        self.0.call(reach, Purpose::Answer, async |guest: &Guest, store| guest.changes(store, since, cursor).await).await
+        self.0
+            .call(reach, Purpose::Answer, async |guest: &Guest, store| guest.changes(store, since, cursor).await)
+            .await
     }
 
     /// Returns a version of a server, or the latest.

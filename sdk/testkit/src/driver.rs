@@ -15,6 +15,8 @@ pub struct Driver {
     pub(crate) component: Component,
     pub(crate) reach: Reach,
     pub(crate) secrets: BTreeMap<String, Secret>,
+    /// The hosts that the manifest names, to which a registry's secrets are bound.
+    pub(crate) hosts: Vec<String>,
     pub(crate) http: Arc<PlayedHttp>,
     pub(crate) tasks: Arc<PlayedTasks>,
     pub(crate) log: Arc<Kept>,

@@ -23,7 +23,7 @@ pub struct About {
     pub version: String,
     /// A few words for people.
     pub label: String,
-    /// The kinds of component that it is: `market-source`, `provider`.
+    /// The kinds of component that it is: `market-source`, `provider`, `registry-source`.
     pub worlds: Vec<String>,
     /// What it asks the user to agree to, by kind, as in `extensions.lock`: `{"imports": ["http"], …}`.
     pub wanted: BTreeMap<String, Vec<String>>,
@@ -243,7 +243,8 @@ impl Testkit {
         let component =
             Component::load(&engine, &self.bytes, &self.about, self.grants, capabilities, Origin::Foreign).await;
         let component = component.map_err(|e| TestkitError::Load(e.into()))?;
-        Ok(Driver { component, reach: self.reach, secrets: self.secrets, http, tasks, log, _home: home })
+        let hosts = self.about.manifest.hosts.iter().map(ToString::to_string).collect();
+        Ok(Driver { component, reach: self.reach, secrets: self.secrets, hosts, http, tasks, log, _home: home })
     }
 }
 

@@ -28,6 +28,7 @@ mod kit;
 pub mod market_source;
 mod played;
 pub mod provider;
+pub mod registry_source;
 mod tasks;
 mod words;
 
@@ -40,4 +41,5 @@ pub use market_source::{
 };
 pub use played::{Asked, LogLevel, LogLine};
 pub use provider::Provider;
+pub use registry_source::RegistrySource;
 pub use tasks::{Cli, StartTask, Task, TaskOutcome, TaskState};

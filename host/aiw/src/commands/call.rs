@@ -80,6 +80,7 @@ async fn call(driver: &Driver, worlds: &[String], args: &CallArgs) -> Result<Val
                 let of_world = match world {
                     World::MarketSource => object(&source.describe().await?),
                     World::Provider => object(&provider.describe().await?),
+                    World::RegistrySource => object(&driver.registry_source().describe().await?),
                 };
                 said.extend(of_world);
             }

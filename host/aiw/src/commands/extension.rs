@@ -48,6 +48,8 @@ pub struct ExtensionDetails {
     pub entry_forms: Vec<String>,
     /// The presets of providers that it adds
     pub presets: Vec<String>,
+    /// The forms of names of MCP servers in the registry that it reads
+    pub server_names: Vec<Reference>,
 }
 
 /// A form of reference to a marketplace.
@@ -202,7 +204,8 @@ async fn info(client: &ClientSession, id: &str, output: &Output) -> Result<(), F
 }
 
 fn details(summary: ExtensionSummary) -> ExtensionDetails {
-    ExtensionDetails { summary, references: Vec::new(), entry_forms: Vec::new(), presets: Vec::new() }
+    let (references, entry_forms, presets, server_names) = Default::default();
+    ExtensionDetails { summary, references, entry_forms, presets, server_names }
 }
 
 /// Asks a component what it adds. Its words are those of others.
@@ -222,15 +225,22 @@ async fn offers(client: &ClientSession, known: &Known, details: &mut ExtensionDe
                 let info = component.provider()?.describe().await?;
                 details.presets = info.presets.iter().map(|preset| word(&preset.id)).collect();
             }
+            World::RegistrySource => {
+                let info = component.registry_source()?.describe().await?;
+                let forms = info.names.iter();
+                details.server_names =
+                    forms.map(|r| Reference { form: word(&r.form), example: word(&r.example) }).collect();
+            }
         }
     }
     Ok(())
 }
 
 fn show_offers(details: &ExtensionDetails, output: &Output) {
-    if !details.references.is_empty() {
-        output.line("  references to marketplaces:");
-        for Reference { form, example } in &details.references {
+    let forms = [("references to marketplaces", &details.references), ("names of MCP servers", &details.server_names)];
+    for (name, forms) in forms.into_iter().filter(|(_, forms)| !forms.is_empty()) {
+        output.line(format!("  {name}:"));
+        for Reference { form, example } in forms {
             output.line(format!("    {form}, for example `{example}`"));
         }
     }
@@ -353,6 +363,7 @@ async fn describes_itself(component: &Component, known: &Known) -> Result<(), Ca
         match world {
             World::MarketSource => drop(component.market_source()?.describe().await?),
             World::Provider => drop(component.provider()?.describe().await?),
+            World::RegistrySource => drop(component.registry_source()?.describe().await?),
         }
     }
     Ok(())

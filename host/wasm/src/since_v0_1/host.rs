@@ -13,9 +13,9 @@ use super::interfaces::{
 };
 use crate::error::Refused;
 use crate::host::{
-    CacheImport, ClockImport, EmbeddingsImport, Given, HttpImport, Interface, LogImport, LogLevel, McpImport, McpResult, McpTool,
-    NoResult, Outgoing, SettingsImport, StartTask, Task, TaskStartsImport, TasksImport, TreeOrigin, TreesImport,
-    VectorsImport, Within,
+    CacheImport, ClockImport, EmbeddingsImport, Given, HttpImport, Interface, LogImport, LogLevel, McpImport,
+    McpResult, McpTool, NoResult, Outgoing, SettingsImport, StartTask, Task, TaskStartsImport, TasksImport, TreeOrigin,
+    TreesImport, VectorsImport, Within,
 };
 
 impl<I: Interface> types::Host for Within<'_, I> {
