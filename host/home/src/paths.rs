@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use aiw_core::{ExtensionId, MarketName, PluginId};
 
 use crate::{
-    Cache, Document, ExtensionsLock, HomeError, Lock, ModelsLock, Plugins, ProvidersFile, RegistryLock, RegistrySettings,
-    Settings, Turn, Vault, files, vault,
+    Cache, Document, ExtensionsLock, HomeError, Lock, ModelsLock, Plugins, ProvidersFile, RegistryLock,
+    RegistrySettings, Settings, Turn, Vault, files, vault,
 };
 
 /// aiw's own directory: `AIW_HOME`, else `~/.aiw`.

@@ -184,7 +184,8 @@ mod tests {
     fn a_key_is_not_repeated_and_a_mistake_is_named() {
         let said = settings("sources:\n  acme:\n    key: sk-abcdefgh12345678\n").unwrap_err();
         assert!(said.contains("key of `acme`") && !said.contains("sk-abc"), "{said}");
-        for bad in ["sources: 3\n", "source: {}\n", "sources: {acme: {prio: 1}}\n", "sources: {acme: {priority: 0}}\n"] {
+        for bad in ["sources: 3\n", "source: {}\n", "sources: {acme: {prio: 1}}\n", "sources: {acme: {priority: 0}}\n"]
+        {
             assert!(settings(bad).is_err(), "{bad}");
         }
     }

@@ -74,7 +74,7 @@ pub enum RegistryError {
         id: String,
     },
     /// No registry has the server.
-    #[error("no registry has a server `{}`{}", one_line(.name, 80), failed(.failed))]
+    #[error("no registry has a server `{}`{}", one_line(.name, 80), not_asked(.failed))]
     UnknownServer {
         /// What was asked for.
         name: String,
@@ -84,10 +84,13 @@ pub enum RegistryError {
 }
 
 /// Names the registries that could not be asked.
-fn failed(ids: &[ExtensionId]) -> String {
+fn not_asked(ids: &[ExtensionId]) -> String {
     match ids {
         [] => String::new(),
-        _ => format!(" ({} could not be asked)", aiw_core::quoted_list(&ids.iter().map(ExtensionId::as_str).collect::<Vec<_>>())),
+        _ => format!(
+            " ({} could not be asked)",
+            aiw_core::quoted_list(&ids.iter().map(ExtensionId::as_str).collect::<Vec<_>>())
+        ),
     }
 }
 

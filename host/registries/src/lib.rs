@@ -5,14 +5,18 @@
 //! command. Nothing is started here.
 
 mod copy;
+mod detached;
 mod error;
 mod find;
 mod merge;
 mod registry;
+mod summary;
 mod sync;
 mod terms;
 
+pub use detached::{become_sync, start_sync};
 pub use error::RegistryError;
 pub use find::{Answered, Found, Registries};
 pub use merge::FoundServer;
+pub use summary::{RegistryServer, ServerSearch};
 pub use sync::Synced;

@@ -60,7 +60,9 @@ pub(crate) fn merge(query: &str, answers: Vec<Answers<'_>>, limit: usize) -> Vec
         let keys = keys(&server);
         let known = keys.iter().find_map(|key| places.get(key)).copied();
         let place = known.unwrap_or(found.len());
-        keys.into_iter().for_each(|key| drop(places.entry(key).or_insert(place)));
+        for key in keys {
+            places.entry(key).or_insert(place);
+        }
         match found.get_mut(place) {
             Some(same) => same.also.push((source.clone(), server.name)),
             None => found.push(FoundServer { server, source: source.clone(), also: Vec::new() }),
@@ -97,7 +99,8 @@ fn scores(query: &str, all: &[(u32, &ExtensionId, Server)]) -> Vec<f32> {
 
 /// What tells that two rows are the same server: a name, a package, or an address.
 fn keys(server: &Server) -> Vec<String> {
-    let names = std::iter::once(&server.name).chain(&server.aliases).map(|name| format!("name {}", name.to_lowercase()));
+    let names =
+        std::iter::once(&server.name).chain(&server.aliases).map(|name| format!("name {}", name.to_lowercase()));
     let packages = server.packages.iter().filter(|package| is_own(package)).map(|package| {
         let name = if package.kind == "oci" { without_tag(&package.identifier) } else { &package.identifier };
         format!("package {} {}", package.kind, name.to_lowercase())

@@ -18,13 +18,8 @@ use crate::RegistryError;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What a registry may use to answer one question.
-const ANSWER: Allowance = Allowance {
-    of: "for one answer",
-    guest: Duration::from_secs(5),
-    wall: PATIENCE,
-    requests: 20,
-    bytes: 100 << 20,
-};
+const ANSWER: Allowance =
+    Allowance { of: "for one answer", guest: Duration::from_secs(5), wall: PATIENCE, requests: 20, bytes: 100 << 20 };
 
 /// The variables that bundled components take their keys from if registry.yaml names none. A component can't choose one:
 /// it would choose somebody else's.
@@ -124,10 +119,7 @@ pub(crate) fn is_there(server: &Server) -> bool {
 }
 
 /// The ids of all components that read registries, and whether the user wants them asked.
-pub(crate) fn all(
-    library: &Library,
-    settings: &RegistrySettings,
-) -> Result<Vec<(ExtensionId, bool)>, RegistryError> {
+pub(crate) fn all(library: &Library, settings: &RegistrySettings) -> Result<Vec<(ExtensionId, bool)>, RegistryError> {
     let ids = library.enabled(World::RegistrySource)?;
     let is_on = |id: &ExtensionId| settings.sources.get(id).is_none_or(|choice| choice.enabled);
     Ok(ids.into_iter().map(|id| (id.clone(), is_on(&id))).collect())

@@ -13,9 +13,9 @@ use aiw_home::now_millis;
 use aiw_wasm::limits::Allowance;
 use aiw_wasm::{Budget, Reach};
 
+use crate::RegistryError;
 use crate::copy::{Copy, State};
 use crate::registry::{Registry, is_there};
-use crate::RegistryError;
 
 /// What one run may use. A registry of 50,000 servers has 500 pages.
 const RUN: Allowance = Allowance {

@@ -30,6 +30,18 @@ pub enum McpCommand {
     /// List the MCP servers behind aiw, without starting them
     #[command(visible_alias = "ls")]
     List,
+    /// Find MCP servers in registries
+    ///
+    /// All registries are searched side by side: the official one, Smithery, and those of your own components. A registry
+    /// that has a feed of changes is copied to this machine, so that a search is quick and works offline; a search that
+    /// finds the copy more than an hour old has it brought up to date in the background.
+    #[command(after_help = "aiw mcp search weather forecast")]
+    Search(McpSearchArgs),
+    /// Show what a registry says about an MCP server
+    Info(McpInfoArgs),
+    /// Bring the local copies of registries up to date
+    #[command(name = "__sync", hide = true)]
+    Sync,
     /// Add an MCP server: a command, or a URL
     Add(McpAddArgs),
     /// Add an MCP server from its entry in JSON, as other clients' documentation shows it
@@ -129,6 +141,34 @@ pub enum McpCommand {
         #[arg(value_name = "NAME", add = complete::servers())]
         names: Vec<String>,
     },
+}
+
+/// Arguments of `aiw mcp search`.
+#[derive(Debug, Args)]
+pub struct McpSearchArgs {
+    /// Words of the name or the description, or beginnings of words
+    #[arg(required = true)]
+    pub query: Vec<String>,
+    /// Show at most so many
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=200))]
+    pub limit: u16,
+    /// Only in this registry
+    #[arg(long, value_name = "ID", add = complete::registries())]
+    pub source: Option<String>,
+}
+
+/// Arguments of `aiw mcp info`.
+#[derive(Debug, Args)]
+pub struct McpInfoArgs {
+    /// The server's name in the registry
+    #[arg(add = complete::registry_servers())]
+    pub name: String,
+    /// This version rather than the latest
+    #[arg(long, value_name = "VERSION")]
+    pub version: Option<String>,
+    /// Only in this registry
+    #[arg(long, value_name = "ID", add = complete::registries())]
+    pub source: Option<String>,
 }
 
 /// Arguments of `aiw mcp route`.

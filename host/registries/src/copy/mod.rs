@@ -127,7 +127,9 @@ impl Copy {
 
     /// How far the copy is.
     pub(crate) fn state(&self) -> Result<State, RegistryError> {
-        let time = |row: &rusqlite::Row<'_>, at: usize| Ok(row.get::<_, Option<i64>>(at)?.map(i64::cast_unsigned));
+        let time = |row: &rusqlite::Row<'_>, at: usize| -> rusqlite::Result<_> {
+            Ok(row.get::<_, Option<i64>>(at)?.map(i64::cast_unsigned))
+        };
         let read = self.connection.query_row(
             "SELECT pass, cursor, newest, since, finished, begun, problem FROM state",
             [],
@@ -162,7 +164,7 @@ impl Copy {
 
     /// Returns the names that the last pass over everything did not see.
     pub(crate) fn unseen(&self, pass: i64) -> Result<Vec<String>, RegistryError> {
-        let read = || {
+        let read = || -> rusqlite::Result<Vec<String>> {
             let mut find = self.connection.prepare("SELECT name FROM servers WHERE pass < ?")?;
             find.query_map([pass], |row| row.get(0))?.collect()
         };
@@ -280,9 +282,11 @@ fn write(transaction: &Transaction<'_>, server: &Server, pass: i64) -> rusqlite:
 fn remove(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<()> {
     let mut find = transaction.prepare_cached("SELECT id FROM servers WHERE name = ?")?;
     let Some(id) = find.query_row([name], |row| row.get::<_, i64>(0)).optional()? else { return Ok(()) };
-    for remove in
-        ["DELETE FROM words WHERE rowid = ?", "DELETE FROM aliases WHERE server = ?", "DELETE FROM servers WHERE id = ?"]
-    {
+    for remove in [
+        "DELETE FROM words WHERE rowid = ?",
+        "DELETE FROM aliases WHERE server = ?",
+        "DELETE FROM servers WHERE id = ?",
+    ] {
         transaction.prepare_cached(remove)?.execute([id])?;
     }
     Ok(())

@@ -88,6 +88,7 @@ const ROOMS: [(&str, &[&str]); 28] = [
             "aiw-net",
             "aiw-search",
             "aiw-servers",
+            "aiw-supervisor",
             "aiw-wasm",
         ],
     ),

@@ -9,6 +9,7 @@ pub(super) mod look;
 pub mod named;
 mod profile;
 mod profiles;
+mod registry;
 mod route;
 mod serve;
 
@@ -28,6 +29,9 @@ pub async fn run(command: McpCommand, output: &Output) -> Result<(), Failure> {
         McpCommand::Serve(args) => serve::serve(args, output).await,
         McpCommand::Token { rotate } => http::token(output, rotate),
         McpCommand::List => look::list(output),
+        McpCommand::Search(args) => registry::search(&args, output).await,
+        McpCommand::Info(args) => registry::info(&args, output).await,
+        McpCommand::Sync => registry::sync(output).await,
         McpCommand::Add(args) => edit::add(args, output).await,
         McpCommand::AddJson(args) => edit::add_json(args, output).await,
         McpCommand::Show { name } => look::show(&name, output),
