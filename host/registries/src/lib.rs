@@ -9,6 +9,7 @@ mod detached;
 mod error;
 mod find;
 mod merge;
+mod plan;
 mod registry;
 mod summary;
 mod sync;
@@ -18,5 +19,9 @@ pub use detached::{become_sync, start_sync};
 pub use error::RegistryError;
 pub use find::{Answered, Found, Registries};
 pub use merge::FoundServer;
+pub use plan::{
+    Answers, Bundle, BundleError, Entry, MAX_BUNDLE, Machine, Note, PlanError, Question, Reason, Way, WayKind, entry,
+    how_to_get, ways,
+};
 pub use summary::{RegistryServer, ServerSearch};
 pub use sync::Synced;

@@ -1,11 +1,11 @@
 //! Extensions for aiw, written in Rust.
 //!
-//! An extension is a WebAssembly component that adds a kind of plugin marketplace ([`MarketSource`]) or a kind of API
-//! provider ([`Provider`]). It has no file system, network, clock or environment: the modules [`http`], [`trees`],
+//! An extension is a WebAssembly component that adds a kind of plugin marketplace ([`MarketSource`]), a kind of API
+//! provider ([`Provider`]) or a registry of MCP servers ([`RegistrySource`]). It has no file system, network, clock or environment: the modules [`http`], [`trees`],
 //! [`cache`], [`settings`], [`log`], [`tasks`], [`task_starts`], [`clock`], [`embeddings`], [`vectors`] and [`mcp`] call
 //! the host, which allows what the manifest declares and the user agreed to.
 //!
-//! `aiw extension new NAME --kind market-source` or `--kind provider` creates a project with tests.
+//! `aiw extension new NAME --kind market-source` (or `provider`, or `registry-source`) creates a project with tests.
 //!
 //! # Marketplaces
 //!
@@ -126,6 +126,64 @@
 //! - has more than 16 headers or 8 notes;
 //! - wants something that the CLI can't do, such as [`Quirks`] that it can't leave out.
 //!
+//! # Registries of MCP servers
+//!
+//! A registry finds MCP servers and says what each is: its packages and addresses, and what they must be given. aiw makes
+//! the command from that, asks the user, and starts it; a registry never supplies a command line:
+//!
+//! ```
+//! use aiw_extension::registry_source::{Argument, Input, Package, RegistryInfo, Server};
+//! use aiw_extension::{Error, RegistrySource};
+//!
+//! /// The servers that one team maintains.
+//! struct Tools;
+//!
+//! impl Tools {
+//!     fn all() -> Vec<Server> {
+//!         let ledger = Package::new("npm", "@acme/ledger-mcp", Some("1.4.0"))
+//!             .argument(Argument::named("--team", Input::new("Your team").required()))
+//!             .variable("LEDGER_TOKEN", Input::new("A token of the ledger").required().secret());
+//!         vec![Server::new("acme/ledger", "1.4.0").description("Asks the ledger").package(ledger)]
+//!     }
+//! }
+//!
+//! impl RegistrySource for Tools {
+//!     fn describe() -> RegistryInfo {
+//!         RegistryInfo::new("Acme's tools", 10).name("acme/NAME", "acme/ledger")
+//!     }
+//!
+//!     fn search(query: &str, limit: u32) -> Result<Vec<Server>, Error> {
+//!         let found = Self::all().into_iter().filter(|server| server.name.contains(query));
+//!         Ok(found.take(limit as usize).collect())
+//!     }
+//!
+//!     fn server(name: &str, version: Option<&str>) -> Result<Server, Error> {
+//!         let found = Self::all().into_iter().find(|server| server.name == name);
+//!         let found = found.filter(|server| version.is_none_or(|version| server.version == version));
+//!         found.ok_or_else(|| Error::not_found(format!("there is no server `{name}`")))
+//!     }
+//! }
+//!
+//! # #[cfg(any())]
+//! aiw_extension::export_registry_source!(Tools, manifest = "manifest.json");
+//!
+//! assert_eq!(Tools::search("led", 10)?.len(), 1);
+//! assert!(Tools::server("acme/ledger", Some("1.3.0")).is_err());
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! [`changes`](RegistrySource::changes) gives aiw a copy of the registry, so that a search needs no request. A registry
+//! can also find its servers with a tool of one of the user's MCP servers ([`mcp`]), and rank them by meaning
+//! ([`embeddings`], [`vectors`]).
+//!
+//! The secret that [`describe`](RegistrySource::describe) names is the user's. A header names it, and the host sends it
+//! only to the hosts in the manifest. If the user has none, or the address is another, such a request is
+//! [`Error::Denied`].
+//!
+//! The host leaves a server out of an answer if its name is not 1 to 200 of `A-Z a-z 0-9 . _ - / @`, if there are control
+//! characters in a text that could become part of a command, or if it has more than 256 KiB. An answer holds at most 1,000
+//! servers, and a cursor 2,048 bytes.
+//!
 //! # The manifest
 //!
 //! A crate has `crate-type = ["cdylib"]` and a `manifest.json` beside `Cargo.toml`:
@@ -147,7 +205,7 @@
 //!
 //! - Each call runs in a fresh instance with 2 s of processor time, 64 MiB of memory, 200 requests, 8 started tasks and
 //!   64 KiB of log.
-//!   `describe`, `claim` and `plan` end after 5 s.
+//!   `describe`, `claim` and `plan` end after 5 s. Each call of a registry ends after 15 s, and makes 20 requests at most.
 //! - `describe` and `claim` may call only [`log`]; `plan` may also call [`settings`], [`tasks::list`] and
 //!   [`tasks::get`]. Any other call ends them.
 //! - A request goes only to hosts that the manifest names and the user agreed to, over HTTPS. An update that asks for
@@ -167,9 +225,10 @@ mod provider;
 mod value;
 
 pub mod http;
+pub mod registry_source;
 pub mod trees;
 
-/// The generated bindings for [`export_market_source!`], and the types that both worlds share.
+/// The generated bindings for [`export_market_source!`], and the types that all worlds share.
 #[doc(hidden)]
 pub mod __wit {
     wit_bindgen::generate!({
@@ -179,7 +238,7 @@ pub mod __wit {
         export_macro_name: "__export_market_source",
         default_bindings_module: "aiw_extension::__wit",
         additional_derives: [PartialEq, Eq],
-        additional_derives_ignore: ["manifests", "vector-entry", "vector-hit"],
+        additional_derives_ignore: ["manifests"],
     });
 }
 
@@ -204,11 +263,33 @@ pub mod __wit_provider {
     });
 }
 
+/// The generated bindings for [`export_registry_source!`].
+#[doc(hidden)]
+pub mod __wit_registry {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "registry-source-extension",
+        pub_export_macro: true,
+        export_macro_name: "__export_registry_source",
+        default_bindings_module: "aiw_extension::__wit_registry",
+        additional_derives: [PartialEq, Eq],
+        additional_derives_ignore: ["vector-entry", "vector-hit"],
+        with: {
+            "aiw:plugin/types@0.1.0": crate::__wit::aiw::plugin::types,
+            "aiw:plugin/http@0.1.0": crate::__wit::aiw::plugin::http,
+            "aiw:plugin/cache@0.1.0": crate::__wit::aiw::plugin::cache,
+            "aiw:plugin/settings@0.1.0": crate::__wit::aiw::plugin::settings,
+            "aiw:plugin/log@0.1.0": crate::__wit::aiw::plugin::log,
+            "aiw:plugin/clock@0.1.0": crate::__wit::aiw::plugin::clock,
+        },
+    });
+}
+
 pub use __wit::aiw::plugin::http::{Method, Request, Response};
 pub use __wit::aiw::plugin::trees::{GitOrigin, Item, ItemKind, Origin, Tree};
-pub use __wit::aiw::plugin::types::{Cli, Error, Field, Header, Secret, Unavailability, Value};
+pub use __wit::aiw::plugin::types::{Cli, Error, Field, Header, ReferenceForm, Secret, Unavailability, Value};
 pub use __wit::exports::aiw::plugin::market_source::{
-    EntryRef, EntrySource, Manifests, OwnSource, ReferenceForm, Registration, Snapshot, SourceInfo,
+    EntryRef, EntrySource, Manifests, OwnSource, Registration, Snapshot, SourceInfo,
 };
 pub use __wit_provider::exports::aiw::plugin::provider::{
     Account, Api, Auth, BaseUrl, Family, Health, Intent, KeyState, Model, Models, Need, Preset, ProviderInfo, Quirks,
@@ -222,6 +303,9 @@ pub use market_source::{MarketSource, digest, market_document, plugin_manifests}
 #[doc(hidden)]
 pub use provider::Exported as __ExportedProvider;
 pub use provider::Provider;
+#[doc(hidden)]
+pub use registry_source::Exported as __ExportedRegistrySource;
+pub use registry_source::RegistrySource;
 
 /// Bytes that may disappear at any time, private to this extension.
 pub mod cache {
@@ -242,39 +326,52 @@ pub mod cache {
 
 /// Texts as vectors, by the sentence model that the user chose. There may be none.
 pub mod embeddings {
-    pub use crate::__wit::aiw::plugin::embeddings::{ModelState, SentenceModel};
+    pub use crate::__wit_registry::aiw::plugin::embeddings::{ModelState, SentenceModel};
     use crate::Error;
 
     /// Returns the model, or why there is none.
     pub fn state() -> ModelState {
-        crate::__wit::aiw::plugin::embeddings::state()
+        crate::__wit_registry::aiw::plugin::embeddings::state()
     }
 
     /// Returns a vector of length 1 for each text: at most 256 texts, 1 MiB in total.
     pub fn embed(texts: &[String]) -> Result<Vec<Vec<f32>>, Error> {
-        crate::__wit::aiw::plugin::embeddings::embed(texts)
+        crate::__wit_registry::aiw::plugin::embeddings::embed(texts)
     }
 }
 
 /// Collections of vectors, private to this extension. The manifest must name them (`collections`).
 pub mod vectors {
-    pub use crate::__wit::aiw::plugin::vectors::{VectorEntry, VectorHit, clear, count, delete, get, search, upsert};
+    pub use crate::__wit_registry::aiw::plugin::vectors::{
+        VectorEntry, VectorHit, clear, count, delete, get, search, upsert,
+    };
 }
 
 /// The tools of the user's MCP servers that the manifest names: `"mcp": ["time/*", "notes/delete_note"]`.
 pub mod mcp {
-    pub use crate::__wit::aiw::plugin::mcp::{McpResult, McpTool};
+    pub use crate::__wit_registry::aiw::plugin::mcp::{FinishedCall, McpResult, McpTool};
     use crate::Error;
 
     /// Returns the tools that this extension may call, as far as they are known without starting a server.
     pub fn list() -> Result<Vec<McpTool>, Error> {
-        crate::__wit::aiw::plugin::mcp::list()
+        crate::__wit_registry::aiw::plugin::mcp::list()
     }
 
     /// Calls a tool with arguments, a JSON object. A pattern with `*` does not cover a tool that may destroy
     /// something: the manifest must name it.
     pub fn call(server: &str, tool: &str, arguments: &str) -> Result<McpResult, Error> {
-        crate::__wit::aiw::plugin::mcp::call(server, tool, arguments)
+        crate::__wit_registry::aiw::plugin::mcp::call(server, tool, arguments)
+    }
+
+    /// Starts a call without waiting for its result, and returns a number for it. At most 8 may be under way.
+    pub fn start_call(server: &str, tool: &str, arguments: &str) -> Result<u32, Error> {
+        crate::__wit_registry::aiw::plugin::mcp::start_call(server, tool, arguments)
+    }
+
+    /// Waits for the first of the started calls to end. `None` if none is under way. A call that is under way when the
+    /// extension returns is cancelled.
+    pub fn next_result() -> Option<FinishedCall> {
+        crate::__wit_registry::aiw::plugin::mcp::next_result()
     }
 }
 
@@ -393,6 +490,24 @@ macro_rules! export_provider {
             $crate::__manifest!($manifest);
             #[cfg(target_family = "wasm")]
             $crate::__wit_provider::__export_provider! { AiwExported with_types_in $crate::__wit_provider }
+        };
+    };
+}
+
+/// Makes the crate an extension: exports a [`RegistrySource`] and writes the manifest into the component, like
+/// [`export_market_source!`].
+///
+/// ```ignore
+/// aiw_extension::export_registry_source!(Acme, manifest = "manifest.json");
+/// ```
+#[macro_export]
+macro_rules! export_registry_source {
+    ($registry:ty, manifest = $manifest:literal) => {
+        const _: () = {
+            type AiwExported = $crate::__ExportedRegistrySource<$registry>;
+            $crate::__manifest!($manifest);
+            #[cfg(target_family = "wasm")]
+            $crate::__wit_registry::__export_registry_source! { AiwExported with_types_in $crate::__wit_registry }
         };
     };
 }

@@ -84,15 +84,16 @@ const PROVIDER_JS: Template = &files![
 const CONTRACT: (&str, &str) = ("../../wit/aiw-plugin-0.1", "wit");
 
 /// Of the contract; as they are.
-const WIT: [(&str, &str); 4] = files![
+const WIT: [(&str, &str); 5] = files![
     "wit/host.wit" <- "wit/aiw-plugin-0.1/host.wit",
     "wit/market-source.wit" <- "wit/aiw-plugin-0.1/market-source.wit",
     "wit/provider.wit" <- "wit/aiw-plugin-0.1/provider.wit",
+    "wit/registry-source.wit" <- "wit/aiw-plugin-0.1/registry-source.wit",
     "wit/types.wit" <- "wit/aiw-plugin-0.1/types.wit",
 ];
 
 /// Of the SDK; as they are.
-const SDK: [(&str, &str); 11] = files![
+const SDK: [(&str, &str); 12] = files![
     "sdk/Cargo.toml" <- "sdk/rust/Cargo.toml",
     "sdk/src/error.rs" <- "sdk/rust/src/error.rs",
     "sdk/src/git.rs" <- "sdk/rust/src/git.rs",
@@ -102,6 +103,7 @@ const SDK: [(&str, &str); 11] = files![
     "sdk/src/listing.rs" <- "sdk/rust/src/listing.rs",
     "sdk/src/market_source.rs" <- "sdk/rust/src/market_source.rs",
     "sdk/src/provider.rs" <- "sdk/rust/src/provider.rs",
+    "sdk/src/registry_source.rs" <- "sdk/rust/src/registry_source.rs",
     "sdk/src/trees.rs" <- "sdk/rust/src/trees.rs",
     "sdk/src/value.rs" <- "sdk/rust/src/value.rs",
 ];
