@@ -22,6 +22,7 @@ use crate::{
 /// vectors/<id>/        the collections of components
 /// extensions/          their files, by digest
 /// plugins/<digest>/    installed plugin trees; not a cache
+/// bundles/<digest>/    unpacked MCP bundles; not a cache
 /// isolated/<cli>/      directories of CLIs that are run with `--isolated`
 /// gemini/<provider>/   homes of Gemini CLI under a provider
 /// providers.json       API providers; their secrets are references
@@ -113,6 +114,11 @@ impl Home {
     /// The file of a third-party component.
     pub fn extension(&self, id: &ExtensionId, sha256: &str) -> PathBuf {
         self.root.join("extensions").join(format!("{id}-{}.wasm", &sha256[..sha256.len().min(16)]))
+    }
+
+    /// `bundles/`: MCP bundles that servers run from, by digest.
+    pub fn bundle(&self, sha256: &str) -> PathBuf {
+        self.root.join("bundles").join(&sha256[..sha256.len().min(16)])
     }
 
     /// `history/`: the index of past sessions.

@@ -8,6 +8,7 @@ mod copy;
 mod detached;
 mod error;
 mod find;
+mod install;
 mod merge;
 mod plan;
 mod registry;
@@ -18,6 +19,7 @@ mod terms;
 pub use detached::{become_sync, start_sync};
 pub use error::RegistryError;
 pub use find::{Answered, Found, Registries};
+pub use install::{News, digest, news, record, usual_key, way_id};
 pub use merge::FoundServer;
 pub use plan::{
     Answers, Bundle, BundleError, Entry, MAX_BUNDLE, Machine, Note, PlanError, Question, Reason, Way, WayKind, entry,

@@ -120,7 +120,7 @@ fn is_own(package: &Package) -> bool {
 }
 
 /// The name of an image, without its tag and digest, which are its version.
-fn without_tag(image: &str) -> &str {
+pub(crate) fn without_tag(image: &str) -> &str {
     let name = image.split('@').next().unwrap_or(image);
     let path = name.rfind('/').map_or(0, |slash| slash + 1);
     name[path..].find(':').map_or(name, |colon| &name[..path + colon])

@@ -65,6 +65,7 @@ const ROOMS: [(&str, &[&str]); 28] = [
             "aiw-providers",
             "aiw-registries",
             "aiw-routing",
+            "aiw-servers",
             "aiw-tasks",
             "aiw-vectors",
             "aiw-wasm",
