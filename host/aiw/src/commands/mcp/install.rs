@@ -395,7 +395,7 @@ async fn compared(
     home: &Home,
     names: &[String],
     output: &Output,
-    failures: &mut Failures,
+    failures: &mut Failures<FailedId>,
 ) -> Result<Vec<(String, InstalledServer, Option<FoundServer>, Vec<News>)>, Failure> {
     let installed = home.registry_lock()?.all();
     let mut all = Vec::new();
