@@ -170,7 +170,7 @@ const INTERPRETERS: [(&[&str], &[&str]); 6] = [
 ];
 
 /// Whether a variable names code that a program loads, or where it takes code from.
-fn names_code(name: &str) -> bool {
+pub fn names_code(name: &str) -> bool {
     const NAMES: [&str; 28] = [
         "PATH",
         "NODE_OPTIONS",

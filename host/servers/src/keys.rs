@@ -393,6 +393,11 @@ fn is_setting(name: &str, value: &str) -> bool {
     !is_secret_value(value) && (is_word || is_way || is_count || is_named || value.starts_with(['/', '~', '.']))
 }
 
+/// Whether the value of a variable is a secret, as far as its name says: that of `API_TOKEN`, not that of `TOKEN_FILE`.
+pub fn names_secret(name: &str) -> bool {
+    (is_secret_name(name) || name.eq_ignore_ascii_case("authorization")) && !is_setting(name, "x")
+}
+
 /// The last word of a name, in capitals: of `GITHUB_TOKEN` and `--github-token` `TOKEN`.
 fn last_word(name: &str) -> String {
     name.rsplit(['_', '-']).next().unwrap_or_default().to_ascii_uppercase()

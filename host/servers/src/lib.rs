@@ -3,6 +3,7 @@
 //!
 //! Nothing is started here.
 
+mod add;
 mod declaration;
 mod file;
 mod keys;
@@ -14,14 +15,16 @@ mod substitute;
 mod transport;
 mod watch;
 
+pub use add::{AddError, add, check_free};
 pub use declaration::{
-    Collected, Declared, PROJECT_FILE, Server, declared, in_file, is_same, server, visible, visible_json,
+    Collected, Declared, PROJECT_FILE, Server, declared, in_file, is_same, names_code, server, visible, visible_json,
 };
 pub use file::McpFile;
-pub use keys::{Hidden, Keys, is_key, left_in_clear};
+pub use keys::{Hidden, Keys, is_key, left_in_clear, names_secret};
 pub use names::{safe, safe_keys, unique};
 pub use owners::{Claim, Clash, Key, Refreshed, Released};
 pub use scopes::{FoundServer, Scope};
+pub use secret_names::secret_names;
 pub use substitute::{
     Absent, Given, Lookup, PLUGIN_DATA, PLUGIN_ROOT, Reads, Values, expand, option_variable, placeholders, reads,
     secret_reference,

@@ -13,13 +13,7 @@ pub(crate) fn name_for(
     vault: &Vault,
     taken: &[(SecretName, Secret)],
 ) -> Option<(SecretName, bool)> {
-    let (server, key) = (slug(server), slug(key));
-    let base = if key.starts_with(&server) || server.is_empty() { key } else { format!("{server}-{key}") };
-    let base = base.trim_matches('-');
-    let base = if base.is_empty() { "secret" } else { base };
-    (1..1000).find_map(|number| {
-        let end = if number > 1 { format!("-{number}") } else { String::new() };
-        let name: SecretName = format!("{}{end}", &base[..base.len().min(48)]).parse().ok()?;
+    secret_names(server, key).find_map(|name| {
         if let Some((_, other)) = taken.iter().find(|(other, _)| *other == name) {
             return (other.expose() == secret.expose()).then_some((name, false));
         }
@@ -28,6 +22,19 @@ pub(crate) fn name_for(
         }
         let is_same = vault.get(&name).is_ok_and(|other| other.expose() == secret.expose());
         is_same.then_some((name, false))
+    })
+}
+
+/// Names for a secret of a server, the best one first: `github-token`, `github-token-2`, ….
+pub fn secret_names(server: &str, key: &str) -> impl Iterator<Item = SecretName> {
+    let (server, key) = (slug(server), slug(key));
+    let base = if key.starts_with(&server) || server.is_empty() { key } else { format!("{server}-{key}") };
+    let base = base.trim_matches('-');
+    let base = if base.is_empty() { "secret" } else { base };
+    let base = base[..base.len().min(48)].to_owned();
+    (1..1000).filter_map(move |number| {
+        let end = if number > 1 { format!("-{number}") } else { String::new() };
+        format!("{base}{end}").parse().ok()
     })
 }
 

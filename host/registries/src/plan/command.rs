@@ -1,0 +1,190 @@
+//! Arguments and variables of a command, with open places.
+
+use aiw_core::registry::{Argument, Format, Setting};
+use aiw_core::{EnvName, quoted};
+
+use super::Reason;
+use super::inputs::{Place, Questions, Value, check_fixed};
+
+/// More than any real package has, and more than anybody would look through.
+const MAX_INPUTS: usize = 100;
+
+/// Flags that take no value, however they are described.
+const BARE: [&str; 4] = ["--mcp", "--stdio", "-y", "--yes"];
+
+/// One or two words of a command, or none if nobody answers what they are for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Arg {
+    /// One word.
+    Word { value: Value, required: bool },
+    /// `--flag=value`, as the registry's schema has it; `-f value` for short flags, because many parsers read `-f=value`
+    /// as the value `=value`.
+    Named { flag: String, value: Value, joined: bool, required: bool },
+    /// A flag that is there if the answer is `true`. One that is on by itself becomes `--flag=false` if it is `false`.
+    Switch { flag: String, question: String, is_on: bool },
+    /// `-e NAME`, if the variable has a value: Docker takes the value from its own environment.
+    Pass(String),
+}
+
+impl Arg {
+    pub(super) fn word(text: impl Into<String>) -> Self {
+        Self::Word { value: Value::text(text), required: true }
+    }
+
+    pub(super) fn questions(&self) -> Vec<&str> {
+        match self {
+            Self::Word { value, .. } | Self::Named { value, .. } => value.questions().collect(),
+            Self::Switch { question, .. } => vec![question],
+            Self::Pass(_) => Vec::new(),
+        }
+    }
+
+    fn is_required(&self) -> bool {
+        matches!(self, Self::Word { required: true, .. } | Self::Named { required: true, .. })
+    }
+
+    /// For people: open places as `<NAME>`.
+    pub(super) fn shown(&self) -> Vec<String> {
+        match self {
+            Self::Word { value, .. } => vec![value.shown()],
+            Self::Named { flag, value, joined: true, .. } => vec![format!("{flag}={}", value.shown())],
+            Self::Named { flag, value, .. } => vec![flag.clone(), value.shown()],
+            Self::Switch { flag, .. } => vec![format!("[{flag}]")],
+            Self::Pass(name) => vec!["-e".to_owned(), name.clone()],
+        }
+    }
+}
+
+/// A variable of the environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Env {
+    pub(super) name: String,
+    pub(super) value: Value,
+}
+
+/// Reads arguments of a row. A fixed value is put in; what is asked for is left open.
+pub(super) fn arguments(questions: &mut Questions<'_>, given: &[Argument]) -> Result<Vec<Arg>, Reason> {
+    if given.len() > MAX_INPUTS {
+        return Err(Reason::TooMany { most: MAX_INPUTS, what: "arguments" });
+    }
+    let mut args = Vec::new();
+    for (number, argument) in (1..).zip(given) {
+        let input = &argument.input;
+        let text = input.value.as_deref().filter(|text| !text.is_empty());
+        let place = |name| Place { repeated: argument.repeated, ..Place::named(name) };
+        let Some(name) = &argument.name else {
+            let hint = argument.hint.as_deref().filter(|hint| !hint.trim().is_empty());
+            let name = hint.map_or_else(|| format!("argument {number}"), str::to_owned);
+            if let Some(value) = questions.value(place(&name), input)? {
+                let required = input.required || value.questions().any(|name| questions.is_required(name));
+                args.push(Arg::Word { value, required });
+            }
+            continue;
+        };
+        let flag = flag(name)?;
+        let said = input.description.as_ref().or(input.default.as_ref()).or(input.placeholder.as_ref());
+        let is_plain = input.format == Format::Text && input.choices.is_empty() && !input.required && !input.secret;
+        if text.is_none() && (BARE.contains(&flag.as_str()) || flag.contains('=') || (is_plain && said.is_none())) {
+            args.push(Arg::word(flag));
+        } else if input.format == Format::Boolean && text.is_none_or(|text| text == "true") {
+            if text.is_some() {
+                args.push(Arg::word(flag));
+                continue;
+            }
+            questions.ask(&flag, input, Place { secret: false, repeated: false, ..place(&flag) }, input.required);
+            let is_on = input.default.as_deref() == Some("true");
+            args.push(Arg::Switch { question: flag.clone(), flag, is_on });
+        } else {
+            let bare = text.is_none() && is_plain;
+            if let Some(value) = questions.value(Place { bare, ..place(&flag) }, input)? {
+                let required = input.required || value.questions().any(|name| questions.is_required(name));
+                args.push(Arg::Named { joined: flag.starts_with("--"), flag, value, required });
+            }
+        }
+    }
+    Ok(args)
+}
+
+/// The flag as it is passed. A name without dashes gets them: real rows have `port` for `--port`.
+fn flag(name: &str) -> Result<String, Reason> {
+    let bare = name.trim_start_matches('-');
+    let dashes = name.len() - bare.len();
+    // Some rows have the value in the name.
+    let (word, value) = bare.split_once('=').map_or((bare, None), |(word, value)| (word, Some(value)));
+    let fits = (1..=100).contains(&word.len())
+        && dashes <= 2
+        && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.:-".contains(&b))
+        && word.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    if !fits {
+        return Err(Reason::Name { name: quoted(name), what: "an argument" });
+    }
+    value.map_or(Ok(()), |value| check_fixed(name, value))?;
+    Ok(match dashes {
+        0 if word.len() == 1 => format!("-{bare}"),
+        0 => format!("--{bare}"),
+        _ => name.to_owned(),
+    })
+}
+
+/// Takes out the arguments that would show a secret. Every program on the machine can read arguments.
+pub(super) fn without_secrets(questions: &mut Questions<'_>, args: Vec<Arg>) -> Result<Vec<Arg>, Reason> {
+    let mut kept = Vec::new();
+    for arg in args {
+        match arg.questions().into_iter().find(|name| questions.is_secret(name)).map(str::to_owned) {
+            None => kept.push(arg),
+            Some(name) if arg.is_required() => return Err(Reason::SecretArgument { name: quoted(&name) }),
+            Some(name) => questions.leave_out(&name, "as an argument, every program on this machine could read it"),
+        }
+    }
+    Ok(kept)
+}
+
+/// Reads the variables of a row.
+pub(super) fn environment(questions: &mut Questions<'_>, given: &[Setting]) -> Result<Vec<Env>, Reason> {
+    if given.len() > MAX_INPUTS {
+        return Err(Reason::TooMany { most: MAX_INPUTS, what: "variables" });
+    }
+    let mut env: Vec<Env> = Vec::new();
+    for setting in given {
+        let (name, input) = (setting.name.as_str(), &setting.input);
+        if env.iter().any(|other| other.name == name) {
+            continue;
+        }
+        if name.parse::<EnvName>().is_err() {
+            if input.required {
+                return Err(Reason::Name { name: quoted(name), what: "a variable" });
+            }
+            questions.leave_out(name, "it is not a valid name of a variable");
+            continue;
+        }
+        if is_steering(name) && input.value.as_ref().is_none_or(String::is_empty) && !input.required {
+            questions.leave_out(name, "it decides what code runs");
+            continue;
+        }
+        if let Some(value) = questions.value(Place::named(name), input)? {
+            check_variable(name, &value)?;
+            env.push(Env { name: name.to_owned(), value });
+        }
+    }
+    Ok(env)
+}
+
+/// Refuses a variable that decides what code runs: any that the row fixes, and the plainest ones if they are asked for.
+pub(super) fn check_variable(name: &str, value: &Value) -> Result<(), Reason> {
+    let is_stage = |text: &str| name == "ENV" && text.bytes().all(|b| b.is_ascii_alphanumeric());
+    let steers = match value.fixed() {
+        Some(text) => (aiw_servers::names_code(name) || is_steering(name)) && !is_stage(text),
+        None => is_steering(name),
+    };
+    if steers { Err(Reason::Steers { name: quoted(name) }) } else { Ok(()) }
+}
+
+/// Whether a server has no reason to ask for a variable: a loader, an interpreter or aiw itself reads it. Those that
+/// servers do ask for (`DOCKER_HOST`, `GIT_SSH_COMMAND`, `HOME`) are the person's to answer.
+fn is_steering(name: &str) -> bool {
+    const ASKED: [&str; 6] = ["DENO_DIR", "EDITOR", "ENV", "HOME", "PAGER", "SHELL"];
+    const BEGINNINGS: [&str; 6] = ["CARGO_", "DOCKER_", "GIT_", "PIP_", "UV_", "YARN_"];
+    let upper = name.to_ascii_uppercase();
+    let is_asked = ASKED.contains(&upper.as_str()) || BEGINNINGS.iter().any(|beginning| upper.starts_with(beginning));
+    upper.starts_with("AIW_") || (aiw_servers::names_code(&upper) && !is_asked)
+}

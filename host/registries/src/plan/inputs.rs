@@ -1,0 +1,322 @@
+//! What a row leaves open: values with places in them, and the questions that fill the places.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aiw_core::registry::{Format, Input, Variable};
+use aiw_core::{is_unsafe, quoted};
+
+use super::{Note, Reason};
+
+/// A value that the person gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// What it is asked and answered by: the variable, the header, the flag, or the name in braces.
+    pub name: String,
+    /// What it is for, in the publisher's words.
+    pub description: Option<String>,
+    /// Whether the server needs it.
+    pub required: bool,
+    /// Whether it is hidden and kept in the vault.
+    pub secret: bool,
+    /// The form of its value.
+    pub format: Format,
+    /// What to offer. It is never taken unless the person agrees.
+    pub default: Option<String>,
+    /// An example.
+    pub placeholder: Option<String>,
+    /// If there are any, the value is one of them.
+    pub choices: Vec<String>,
+    /// Whether it may be answered several times.
+    pub repeated: bool,
+    /// Whether an empty answer means the flag without a value.
+    pub bare: bool,
+}
+
+/// A part of a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// As the row has it.
+    Text(String),
+    /// The answer to a question.
+    Answer(String),
+}
+
+/// A text with places for answers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Value(pub(super) Vec<Piece>);
+
+impl Value {
+    pub(super) fn text(text: impl Into<String>) -> Self {
+        Self(vec![Piece::Text(text.into())])
+    }
+
+    pub(super) fn answer(name: &str) -> Self {
+        Self(vec![Piece::Answer(name.to_owned())])
+    }
+
+    /// The text, if nothing is open.
+    pub(super) fn fixed(&self) -> Option<&str> {
+        match &self.0[..] {
+            [] => Some(""),
+            [Piece::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(super) fn questions(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Answer(name) => Some(name.as_str()),
+            Piece::Text(_) => None,
+        })
+    }
+
+    /// What stands before a sign in the text that comes first, and the rest.
+    pub(super) fn split(&self, sign: char) -> Option<(&str, Self)> {
+        let (first, others) = self.0.split_first()?;
+        let Piece::Text(text) = first else { return None };
+        let (before, after) = text.split_once(sign)?;
+        let first = (!after.is_empty()).then(|| Piece::Text(after.to_owned()));
+        Some((before, Self(first.into_iter().chain(others.iter().cloned()).collect())))
+    }
+
+    /// For people: open places as `<NAME>`.
+    pub(super) fn shown(&self) -> String {
+        let piece = |piece: &Piece| match piece {
+            Piece::Text(text) => text.clone(),
+            Piece::Answer(name) => format!("<{name}>"),
+        };
+        self.0.iter().map(piece).collect()
+    }
+}
+
+/// The text of a value, and the names in braces in it. What isn't a name stays as it is: `{"a": 1}` is no variable.
+pub(super) fn pieces(text: &str) -> Value {
+    let (mut found, mut plain, mut rest) = (Vec::new(), String::new(), text);
+    while let Some(start) = rest.find('{') {
+        let end = rest[start..].find('}').map(|at| start + at);
+        let name = end.map(|end| &rest[start + 1..end]).filter(|name| is_name(name));
+        match (name, end) {
+            (Some(name), Some(end)) => {
+                plain.push_str(&rest[..start]);
+                if !plain.is_empty() {
+                    found.push(Piece::Text(std::mem::take(&mut plain)));
+                }
+                found.push(Piece::Answer(name.to_owned()));
+                rest = &rest[end + 1..];
+            }
+            _ => {
+                plain.push_str(&rest[..=start]);
+                rest = &rest[start + 1..];
+            }
+        }
+    }
+    plain.push_str(rest);
+    if !plain.is_empty() {
+        found.push(Piece::Text(plain));
+    }
+    Value(found)
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=100).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+        && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+}
+
+/// Checks a text of the row that becomes part of a command or a request.
+pub(super) fn check_fixed(name: &str, text: &str) -> Result<(), Reason> {
+    let why = if text.chars().any(|c| c.is_control() || is_unsafe(c)) {
+        "has control characters or invisible ones"
+    } else if text.contains("${") {
+        // There is no way to write it so that it means itself.
+        "contains `${`, which aiw would read as a variable of yours"
+    } else {
+        return Ok(());
+    };
+    Err(Reason::Value { name: quoted(name), why })
+}
+
+/// An input of which the row says nothing.
+const UNKNOWN: Input = Input {
+    description: None,
+    required: false,
+    secret: false,
+    format: Format::Text,
+    value: None,
+    default: None,
+    placeholder: None,
+    choices: Vec::new(),
+};
+
+/// The questions of one way, each asked once.
+#[derive(Default)]
+pub(super) struct Questions<'a> {
+    asked: Vec<Question>,
+    /// The variables that the row declares anywhere. A value may use one that another declares.
+    declared: BTreeMap<&'a str, &'a Input>,
+    pub(super) notes: Vec<Note>,
+}
+
+/// What a value is for.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    /// What to ask by, if the row gives no value.
+    pub(super) name: &'a str,
+    /// Whether its name or its place says that it is a secret.
+    pub(super) secret: bool,
+    pub(super) repeated: bool,
+    pub(super) bare: bool,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn named(name: &'a str) -> Self {
+        Self { name, secret: aiw_servers::names_secret(name), repeated: false, bare: false }
+    }
+}
+
+impl<'a> Questions<'a> {
+    pub(super) fn declare(&mut self, variables: &'a [Variable]) {
+        self.declared.extend(variables.iter().map(|variable| (variable.name.as_str(), &variable.input)));
+    }
+
+    /// The value of an input: fixed, or open where it is asked for. None leaves out all that it is for.
+    pub(super) fn value(&mut self, place: Place<'_>, input: &Input) -> Result<Option<Value>, Reason> {
+        // Some publishers leave a value empty that is to be filled in.
+        let Some(text) = input.value.as_ref().filter(|text| !text.is_empty()) else {
+            self.ask(place.name, input, place, input.required);
+            return Ok(Some(Value::answer(place.name)));
+        };
+        let value = pieces(text);
+        for piece in &value.0 {
+            match piece {
+                Piece::Text(text) => check_fixed(place.name, text)?,
+                Piece::Answer(name) if !self.declared.contains_key(name.as_str()) => {
+                    if !(input.required || input.secret || place.secret) {
+                        self.leave_out(place.name, "nothing says what the name in braces stands for");
+                        return Ok(None);
+                    }
+                }
+                Piece::Answer(_) => {}
+            }
+        }
+        self.open(place, value, input, input.required).map(Some)
+    }
+
+    /// An address: each open place in it has to be filled.
+    pub(super) fn places(&mut self, place: Place<'_>, value: Value) -> Result<Value, Reason> {
+        self.open(place, value, &UNKNOWN, true)
+    }
+
+    /// Asks for what is open in a value, and puts in what is not.
+    fn open(&mut self, place: Place<'_>, value: Value, input: &Input, required: bool) -> Result<Value, Reason> {
+        // `$` before a brace would make a variable of what is put there.
+        if value.0.windows(2).any(|two| matches!(two, [Piece::Text(text), Piece::Answer(_)] if text.ends_with('$'))) {
+            return Err(Reason::Value {
+                name: quoted(place.name),
+                why: "contains `${`, which aiw would read as a variable of yours",
+            });
+        }
+        for name in value.questions() {
+            match self.declared.get(name).copied() {
+                Some(variable) if variable.value.is_some() => {}
+                Some(variable) => {
+                    let secret = variable.secret || aiw_servers::names_secret(name);
+                    self.ask(name, variable, Place { secret, bare: false, ..place }, variable.required || required);
+                }
+                None => {
+                    let bare = Input { description: input.description.clone(), secret: input.secret, ..UNKNOWN };
+                    let secret = place.secret || aiw_servers::names_secret(name);
+                    self.ask(name, &bare, Place { secret, bare: false, ..place }, required);
+                }
+            }
+        }
+        self.fill(place.name, value)
+    }
+
+    /// Puts in what the row fixes for a variable.
+    fn fill(&self, place: &str, value: Value) -> Result<Value, Reason> {
+        let fixed = |name: &str| self.declared.get(name).and_then(|variable| variable.value.as_deref());
+        let mut filled: Vec<Piece> = Vec::new();
+        for piece in value.0 {
+            let piece = match piece {
+                Piece::Answer(name) => {
+                    fixed(&name).map_or(Piece::Answer(name.clone()), |text| Piece::Text(text.to_owned()))
+                }
+                text => text,
+            };
+            match (filled.last_mut(), piece) {
+                (Some(Piece::Text(before)), Piece::Text(text)) => before.push_str(&text),
+                (_, piece) => filled.push(piece),
+            }
+        }
+        for piece in &filled {
+            if let Piece::Text(text) = piece {
+                check_fixed(place, text)?;
+                if pieces(text).questions().next().is_some() {
+                    return Err(Reason::Value { name: quoted(place), why: "has a variable within a variable" });
+                }
+            }
+        }
+        Ok(Value(filled))
+    }
+
+    pub(super) fn ask(&mut self, name: &str, input: &Input, place: Place<'_>, required: bool) {
+        let secret = input.secret || (place.secret && input.format == Format::Text && input.choices.is_empty());
+        if let Some(known) = self.asked.iter_mut().find(|question| question.name == name) {
+            known.required |= required;
+            known.secret |= secret;
+            known.repeated |= place.repeated;
+            known.bare |= place.bare;
+            known.description = known.description.take().or_else(|| input.description.clone());
+            known.default = known.default.take().or_else(|| input.default.clone());
+            known.placeholder = known.placeholder.take().or_else(|| input.placeholder.clone());
+            if known.choices.is_empty() {
+                known.choices.clone_from(&input.choices);
+            }
+            return;
+        }
+        self.asked.push(Question {
+            name: name.to_owned(),
+            description: input.description.clone(),
+            required,
+            secret,
+            format: input.format,
+            default: input.default.clone(),
+            placeholder: input.placeholder.clone(),
+            choices: input.choices.clone(),
+            repeated: place.repeated,
+            bare: place.bare,
+        });
+    }
+
+    /// Asks for a variable of which the row says nothing but the name.
+    pub(super) fn ask_variable(&mut self, name: &str) {
+        self.ask(name, &UNKNOWN, Place::named(name), false);
+    }
+
+    pub(super) fn add(&mut self, question: Question) {
+        if !self.asked.iter().any(|known| known.name == question.name) {
+            self.asked.push(question);
+        }
+    }
+
+    pub(super) fn is_secret(&self, name: &str) -> bool {
+        self.asked.iter().any(|question| question.name == name && question.secret)
+    }
+
+    pub(super) fn is_required(&self, name: &str) -> bool {
+        self.asked.iter().any(|question| question.name == name && question.required)
+    }
+
+    pub(super) fn leave_out(&mut self, part: &str, why: &'static str) {
+        let note = Note::LeftOut { part: quoted(part), why };
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    /// The questions that are still used, and the notes.
+    pub(super) fn finish(self, used: &BTreeSet<&str>) -> (Vec<Question>, Vec<Note>) {
+        (self.asked.into_iter().filter(|question| used.contains(question.name.as_str())).collect(), self.notes)
+    }
+}

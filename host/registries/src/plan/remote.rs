@@ -1,0 +1,92 @@
+//! Servers that run already, at an address.
+
+use std::collections::BTreeSet;
+
+use aiw_core::registry::{Endpoint, Setting};
+use aiw_core::{HeaderName, quoted, quoted_text};
+use url::Url;
+
+use super::Reason;
+use super::command::Env;
+use super::inputs::{Piece, Place, Questions, Value, check_fixed, pieces};
+
+const MAX_HEADERS: usize = 50;
+
+/// An address with open places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reach {
+    pub(super) url: Value,
+    pub(super) headers: Vec<Env>,
+}
+
+pub(super) fn reach<'a>(questions: &mut Questions<'a>, endpoint: &'a Endpoint) -> Result<Reach, Reason> {
+    questions.declare(&endpoint.variables);
+    endpoint.headers.iter().for_each(|header| questions.declare(&header.variables));
+    let url = address(questions, &endpoint.url)?;
+    Ok(Reach { url, headers: headers(questions, &endpoint.headers)? })
+}
+
+fn address(questions: &mut Questions<'_>, text: &str) -> Result<Value, Reason> {
+    let refused = |why| Reason::Url { url: quoted_text(text, 200), why };
+    check_fixed("the address", text)?;
+    let value = pieces(text);
+    let value = questions.places(Place { secret: false, repeated: false, bare: false, name: "the address" }, value)?;
+    // Something in each open place, to see what stays the same.
+    let open = |(at, piece): (usize, &Piece)| match piece {
+        Piece::Text(text) => text.clone(),
+        Piece::Answer(_) if at == 0 => "https://x.example".to_owned(),
+        Piece::Answer(_) => "1".to_owned(),
+    };
+    let plain: String = value.0.iter().enumerate().map(open).collect();
+    check_address(&plain).map_err(refused)?;
+    Ok(value)
+}
+
+/// Checks an address without open places. The error is the end of a sentence.
+pub(super) fn check_address(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).map_err(|_| "is not a URL")?;
+    if url.scheme() != "https" {
+        return Err(
+            "is not reached over https, so others could read what is sent; `aiw mcp add NAME --url URL` adds it",
+        );
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err("has no host");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("has a user or a password, which aiw does not send");
+    }
+    Ok(url)
+}
+
+fn headers(questions: &mut Questions<'_>, given: &[Setting]) -> Result<Vec<Env>, Reason> {
+    if given.len() > MAX_HEADERS {
+        return Err(Reason::TooMany { most: MAX_HEADERS, what: "headers" });
+    }
+    let (mut headers, mut seen) = (Vec::new(), BTreeSet::new());
+    for setting in given {
+        let (name, input) = (setting.name.as_str(), &setting.input);
+        let lower = name.to_ascii_lowercase();
+        if name.parse::<HeaderName>().is_err() || aiw_net::RESERVED_HEADERS.contains(&lower.as_str()) {
+            if input.required {
+                return Err(Reason::Name { name: quoted(name), what: "a header" });
+            }
+            questions.leave_out(name, "aiw does not send such a header");
+            continue;
+        }
+        if !seen.insert(lower) {
+            continue;
+        }
+        if let Some(value) = questions.value(Place::named(name), input)? {
+            let is_allowed = |piece: &Piece| match piece {
+                Piece::Text(text) => text.bytes().all(|b| matches!(b, b' '..=b'~')),
+                Piece::Answer(_) => true,
+            };
+            if !value.0.iter().all(is_allowed) {
+                return Err(Reason::Value { name: quoted(name), why: "can't be sent in a header" });
+            }
+            headers.push(Env { name: name.to_owned(), value });
+        }
+    }
+    Ok(headers)
+}

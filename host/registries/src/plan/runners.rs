@@ -1,0 +1,355 @@
+//! Packages, and the programs that download and run them.
+
+use std::collections::VecDeque;
+
+use aiw_core::quoted;
+use aiw_core::registry::Package;
+
+use super::command::{Arg, Env, arguments, check_variable, environment, without_secrets};
+use super::docker;
+use super::inputs::{Questions, Value};
+use super::names::{is_npm, is_nuget, is_pep440, is_pypi, is_same_pypi, is_semver, other_registry};
+use super::{Note, Reason};
+
+/// A command with open places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) program: String,
+    pub(super) args: Vec<Arg>,
+    pub(super) env: Vec<Env>,
+    /// Where it starts, if that matters.
+    pub(super) directory: Option<String>,
+}
+
+/// What a package's command is made of, and what has to be said about it.
+pub(super) struct Making<'a> {
+    pub(super) package: &'a Package,
+    pub(super) questions: Questions<'a>,
+    pub(super) env: Vec<Env>,
+    pub(super) reaches: Vec<String>,
+    /// What runs, as people see it.
+    pub(super) target: String,
+}
+
+/// A part of a runner's own arguments.
+#[derive(Debug)]
+pub(super) enum Token {
+    Flag {
+        flag: String,
+        value: Option<Value>,
+        required: bool,
+    },
+    Word(String),
+    /// A flag that the person switches.
+    Switch(Arg),
+}
+
+/// A runner's own arguments, one after the other.
+pub(super) struct Tokens {
+    program: &'static str,
+    left: VecDeque<Token>,
+}
+
+impl Tokens {
+    pub(super) fn next(&mut self) -> Option<Token> {
+        self.left.pop_front()
+    }
+
+    /// The value of a flag: its own, or the word that follows.
+    pub(super) fn value(&mut self, flag: &str, own: Option<Value>) -> Result<Value, Reason> {
+        match (own, self.left.front()) {
+            (Some(value), _) => Ok(value),
+            (None, Some(Token::Word(_))) => match self.left.pop_front() {
+                Some(Token::Word(word)) => Ok(Value::text(word)),
+                _ => Err(self.refused(flag)),
+            },
+            (None, _) => Err(self.refused(flag)),
+        }
+    }
+
+    pub(super) fn refused(&self, argument: &str) -> Reason {
+        Reason::RuntimeArgument { program: self.program, argument: quoted(argument) }
+    }
+}
+
+impl<'a> Making<'a> {
+    pub(super) fn new(package: &'a Package) -> Self {
+        let mut questions = Questions::default();
+        for argument in package.runtime_arguments.iter().chain(&package.package_arguments) {
+            questions.declare(&argument.variables);
+        }
+        package.environment.iter().for_each(|setting| questions.declare(&setting.variables));
+        Self { package, questions, env: Vec::new(), reaches: Vec::new(), target: package.identifier.clone() }
+    }
+
+    /// The command that runs the package.
+    pub(super) fn run(&mut self) -> Result<Run, Reason> {
+        self.env = environment(&mut self.questions, &self.package.environment)?;
+        let (program, args) = match self.package.kind.as_str() {
+            "npm" => ("npx", self.npx()?),
+            "pypi" => ("uvx", self.uvx()?),
+            "nuget" => ("dnx", self.dnx()?),
+            "oci" => ("docker", docker::run(self)?),
+            other => return Err(Reason::Kind { word: quoted(other) }),
+        };
+        let args = without_secrets(&mut self.questions, args)?;
+        Ok(Run { program: program.to_owned(), args, env: std::mem::take(&mut self.env), directory: None })
+    }
+
+    pub(super) fn note(&mut self, note: Note) {
+        if !self.questions.notes.contains(&note) {
+            self.questions.notes.push(note);
+        }
+    }
+
+    /// The name of the package, and its version with a sign before it. A version in the name is one too.
+    fn pinned(
+        &mut self,
+        sign: &str,
+        is_name: fn(&str) -> bool,
+        is_version: fn(&str) -> bool,
+        what: &'static str,
+    ) -> Result<(String, String), Reason> {
+        let given = self.package.identifier.trim();
+        let (name, own) = match given[given.len().min(1)..].find(sign).map(|at| at + 1) {
+            Some(at) => (&given[..at], Some(&given[at + sign.len()..])),
+            None => (given, None),
+        };
+        if !is_name(name) {
+            return Err(Reason::Identifier { identifier: quoted(given), what });
+        }
+        let version = self.package.version.as_deref().or(own).map(str::trim);
+        let version = match version.filter(|version| !version.is_empty() && *version != "latest") {
+            Some(version) if is_version(version) => format!("{sign}{version}"),
+            Some(range) => return Err(Reason::Version { version: quoted(range) }),
+            None => {
+                self.note(Note::NotPinned);
+                String::new()
+            }
+        };
+        self.target = format!("{name}{version}");
+        Ok((name.to_owned(), version))
+    }
+
+    fn registry(&mut self) -> Result<Option<String>, Reason> {
+        let other = other_registry(&self.package.kind, self.package.base_url.as_deref())?;
+        if let Some(url) = &other {
+            self.note(Note::Registry { url: quoted(url) });
+        }
+        Ok(other)
+    }
+
+    /// The runner's own arguments.
+    pub(super) fn tokens(&mut self, program: &'static str) -> Result<Tokens, Reason> {
+        let mut left = VecDeque::new();
+        for arg in arguments(&mut self.questions, &self.package.runtime_arguments)? {
+            left.push_back(match arg {
+                Arg::Named { flag, value, required, .. } => Token::Flag { flag, value: Some(value), required },
+                Arg::Word { value, required } => match (value.fixed(), value.split('=')) {
+                    (Some(word), _) if !word.starts_with('-') => Token::Word(word.to_owned()),
+                    (_, Some((flag, value))) if flag.starts_with('-') => {
+                        Token::Flag { flag: flag.to_owned(), value: Some(value), required }
+                    }
+                    (Some(flag), _) => Token::Flag { flag: flag.to_owned(), value: None, required },
+                    _ => return Err(Reason::RuntimeArgument { program, argument: quoted(&value.shown()) }),
+                },
+                switch => Token::Switch(switch),
+            });
+        }
+        Ok(Tokens { program, left })
+    }
+
+    /// Takes `-e NAME=VALUE`, Docker's way to set a variable.
+    pub(super) fn set_variable(&mut self, value: &Value, refused: Reason) -> Result<String, Reason> {
+        let (name, value) = match (value.split('='), value.fixed()) {
+            (Some((name, value)), _) => (name.to_owned(), Some(value)),
+            (None, Some(name)) => (name.to_owned(), None),
+            (None, None) => return Err(refused),
+        };
+        if name.parse::<aiw_core::EnvName>().is_err() {
+            return Err(Reason::Name { name: quoted(&name), what: "a variable" });
+        }
+        let known = self.env.iter().any(|env| env.name == name);
+        if !known {
+            let value = match value.filter(|value| value.fixed() != Some("")) {
+                Some(value) => value,
+                // Docker would take the person's own variable of this name without asking.
+                None => {
+                    self.questions.ask_variable(&name);
+                    Value::answer(&name)
+                }
+            };
+            check_variable(&name, &value)?;
+            self.env.push(Env { name: name.clone(), value });
+        }
+        Ok(name)
+    }
+
+    /// The package's own arguments, without what belongs to the runner and is repeated here.
+    pub(super) fn package_arguments(&mut self, is_repeated: impl Fn(&str) -> bool) -> Result<Vec<Arg>, Reason> {
+        let args = arguments(&mut self.questions, &self.package.package_arguments)?;
+        let repeats = |arg: &Arg| matches!(arg, Arg::Word { value, .. } if value.fixed().is_some_and(&is_repeated));
+        Ok(args.into_iter().skip_while(repeats).collect())
+    }
+
+    /// `npx -y [--registry=URL] NAME@VERSION ARGUMENTS`
+    fn npx(&mut self) -> Result<Vec<Arg>, Reason> {
+        let (name, version) = self.pinned("@", is_npm, is_semver, "name of an npm package")?;
+        let spec = format!("{name}{version}");
+        let mut args = vec![Arg::word("-y")];
+        args.extend(self.registry()?.map(|url| Arg::word(format!("--registry={url}"))));
+        let is_own = |word: &str| word == name || word.strip_prefix(&name).is_some_and(|rest| rest.starts_with('@'));
+        let mut tokens = self.tokens("npx")?;
+        let mut program = None;
+        let mut is_chosen = false;
+        while let Some(token) = tokens.next() {
+            match token {
+                Token::Flag { flag, value: None, .. } if ["-y", "--yes", "-q", "--quiet"].contains(&flag.as_str()) => {}
+                Token::Flag { flag, value, .. } if ["-p", "--package"].contains(&flag.as_str()) => {
+                    let value = tokens.value(&flag, value)?;
+                    if !value.fixed().is_some_and(is_own) {
+                        return Err(tokens.refused(&format!("{flag} {}", value.shown())));
+                    }
+                    is_chosen = true;
+                }
+                Token::Word(word) if word == "npx" || is_own(&word) => {}
+                Token::Word(word) if is_chosen && program.is_none() && is_npm(&word) => program = Some(word),
+                other => self.runner_token(other, &mut tokens)?,
+            }
+        }
+        match program {
+            // The package has several programs.
+            Some(program) => args.extend([Arg::word(format!("--package={spec}")), Arg::word(program)]),
+            None => args.push(Arg::word(spec)),
+        }
+        args.extend(self.package_arguments(|word| word == "-y" || word == "--yes" || is_own(word))?);
+        Ok(args)
+    }
+
+    /// `uvx [--default-index=URL] NAME==VERSION ARGUMENTS`
+    fn uvx(&mut self) -> Result<Vec<Arg>, Reason> {
+        let (name, version) = self.pinned("==", is_pypi, is_pep440, "name of a Python package")?;
+        let mut spec = format!("{name}{version}");
+        let mut args: Vec<Arg> =
+            self.registry()?.map(|url| Arg::word(format!("--default-index={url}"))).into_iter().collect();
+        let mut tokens = self.tokens("uvx")?;
+        let (mut program, mut is_chosen) = (Vec::new(), false);
+        while let Some(token) = tokens.next() {
+            match token {
+                Token::Flag { flag, value, .. } if flag == "--from" => {
+                    let value = tokens.value(&flag, value)?;
+                    let from = value.fixed().unwrap_or_default();
+                    let extras = from.split("==").next().unwrap_or_default();
+                    if !is_same_pypi(from, &name) || !is_pypi(extras) {
+                        return Err(tokens.refused(&format!("--from {}", value.shown())));
+                    }
+                    spec = format!("{extras}{version}");
+                    is_chosen = true;
+                }
+                Token::Flag { flag, value, .. } if flag == "--with" => {
+                    let value = tokens.value(&flag, value)?;
+                    let with = value.fixed().unwrap_or_default();
+                    let (other, exact) = with.split_once("==").map_or((with, None), |(name, v)| (name, Some(v)));
+                    if !is_pypi(other) || !exact.is_none_or(is_pep440) {
+                        return Err(tokens.refused(&format!("--with {}", value.shown())));
+                    }
+                    self.note(Note::AlsoInstalls { package: quoted(with) });
+                    args.push(Arg::word(format!("--with={with}")));
+                }
+                Token::Flag { flag, value, .. } if ["--python", "-p"].contains(&flag.as_str()) => {
+                    let value = tokens.value(&flag, value)?;
+                    let version = value.fixed().unwrap_or_default();
+                    // Anything else may be the path of a program.
+                    if !version.starts_with('3') || !version.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+                        return Err(tokens.refused(&format!("--python {}", value.shown())));
+                    }
+                    args.push(Arg::word(format!("--python={version}")));
+                }
+                // `python -m MODULE`
+                Token::Flag { flag, value, .. } if flag == "-m" && program.is_empty() => {
+                    let value = tokens.value(&flag, value)?;
+                    let module = value.fixed().unwrap_or_default();
+                    let part = |part: &str| {
+                        let starts = part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+                        starts && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+                    };
+                    if !module.split('.').all(part) {
+                        return Err(tokens.refused(&format!("-m {}", value.shown())));
+                    }
+                    program = ["python", "-m", module].map(str::to_owned).to_vec();
+                }
+                Token::Word(word) if ["uvx", "python", "python3"].contains(&word.as_str()) => {}
+                Token::Word(word) if is_chosen && program.is_empty() && is_pypi(&word) => program.push(word),
+                Token::Word(word) if is_same_pypi(&word, &name) => {}
+                other => self.runner_token(other, &mut tokens)?,
+            }
+        }
+        if program.is_empty() {
+            args.push(Arg::word(spec));
+        } else {
+            args.push(Arg::word(format!("--from={spec}")));
+            args.extend(program.into_iter().map(Arg::word));
+        }
+        args.extend(self.package_arguments(|word| word == name || word.starts_with(&format!("{name}==")))?);
+        self.target = format!("{name}{version}");
+        Ok(args)
+    }
+
+    /// `dnx NAME@VERSION --yes [--source URL] -- ARGUMENTS`
+    fn dnx(&mut self) -> Result<Vec<Arg>, Reason> {
+        let (name, version) = self.pinned("@", is_nuget, is_semver, "id of a NuGet package")?;
+        let mut args = vec![Arg::word(format!("{name}{version}")), Arg::word("--yes")];
+        if let Some(url) = self.registry()? {
+            args.extend([Arg::word("--source"), Arg::word(url)]);
+        }
+        let is_own = |word: &str| {
+            word.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(&name))
+                && (word.len() == name.len() || word[name.len()..].starts_with('@'))
+        };
+        let mut tokens = self.tokens("dnx")?;
+        while let Some(token) = tokens.next() {
+            match token {
+                Token::Flag { flag, value: None, .. } if ["-y", "--yes", "--"].contains(&flag.as_str()) => {}
+                Token::Flag { flag, value: None, .. }
+                    if ["--prerelease", "--allow-roll-forward"].contains(&flag.as_str()) =>
+                {
+                    args.push(Arg::word(flag));
+                }
+                Token::Word(word) if word == "dnx" || is_own(&word) => {}
+                other => self.runner_token(other, &mut tokens)?,
+            }
+        }
+        let own = self.package_arguments(|word| word == "--" || word == "--yes" || is_own(word))?;
+        if !own.is_empty() {
+            args.push(Arg::word("--"));
+            args.extend(own);
+        }
+        Ok(args)
+    }
+
+    /// What npx, uvx and dnx all get by mistake: Docker's arguments. Its variables are kept, the rest means nothing here.
+    fn runner_token(&mut self, token: Token, tokens: &mut Tokens) -> Result<(), Reason> {
+        match token {
+            Token::Flag { flag, value, .. } if ["-e", "--env"].contains(&flag.as_str()) => {
+                let value = tokens.value(&flag, value)?;
+                self.set_variable(&value, tokens.refused(&format!("{flag} {}", value.shown()))).map(drop)
+            }
+            Token::Flag { flag, value: None, .. }
+                if ["-i", "--interactive", "--rm", "-it", "--init"].contains(&flag.as_str()) =>
+            {
+                self.questions.leave_out(&flag, "it is Docker's, and the package doesn't run in Docker");
+                Ok(())
+            }
+            Token::Word(word) if word == "run" || word == "docker" => {
+                self.questions.leave_out(&word, "it is Docker's, and the package doesn't run in Docker");
+                Ok(())
+            }
+            Token::Flag { flag, value, .. } => {
+                let value = value.map(|value| format!("={}", value.shown())).unwrap_or_default();
+                Err(tokens.refused(&format!("{flag}{value}")))
+            }
+            Token::Word(word) => Err(tokens.refused(&word)),
+            Token::Switch(arg) => Err(tokens.refused(&arg.shown().concat())),
+        }
+    }
+}
