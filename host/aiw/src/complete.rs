@@ -1,19 +1,21 @@
 //! What a shell offers after TAB: ids and names as they are at that moment. Nothing here changes anything, and what
 //! can't be read is not offered.
 
+use std::ffi::OsStr;
 use std::sync::Arc;
 
 use aiw_app::ClientSession;
 use aiw_app::extensions::Known;
 use aiw_app::models::{ModelSummary, Models};
 use aiw_core::one_line;
+use aiw_extensions::World;
 use aiw_history::{PastSession, Sessions, Store};
 use aiw_home::{Home, OWN};
 use aiw_launch::{Listed, Roles};
 use aiw_markets::{Query, Quiet};
 use aiw_routing::{Configured, Record, Records, ServerPlaces};
 use aiw_tasks::{Scope, State, Task, Tasks};
-use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 
 use crate::commands::mcp::named::find;
 use crate::components::app;
@@ -107,6 +109,26 @@ pub fn roles() -> ArgValueCandidates {
 fn client() -> Option<Arc<ClientSession>> {
     Home::find().ok().filter(|home| home.root().is_dir())?;
     ClientSession::here(app(Arc::new(Quiet)).ok()?).ok()
+}
+
+/// Ids of the components that read registries of MCP servers.
+pub fn registries() -> ArgValueCandidates {
+    candidates(|| {
+        let library = client()?.library().ok()?.clone();
+        let ids = library.enabled(World::RegistrySource).ok()?;
+        Some(ids.into_iter().map(|id| (id.to_string(), String::new())).collect())
+    })
+}
+
+/// The most names of a registry that are offered: it has tens of thousands.
+const MOST_NAMES: usize = 50;
+
+/// Names of servers in the local copies of registries.
+pub fn registry_servers() -> ArgValueCompleter {
+    ArgValueCompleter::new(|start: &OsStr| {
+        let names = || Some(client()?.registries().ok()?.names(start.to_str()?, MOST_NAMES));
+        names().into_iter().flatten().map(CompletionCandidate::new).collect::<Vec<_>>()
+    })
 }
 
 /// Ids of installed plugins.

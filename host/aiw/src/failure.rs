@@ -135,7 +135,9 @@ from!(
     aiw_home::HomeError,
     aiw_home::VaultError,
     aiw_launch::RoleError,
+    aiw_registries::RegistryError,
     aiw_routing::PoolError,
+    aiw_servers::AddError,
     aiw_setup::SetupError,
     aiw_tasks::TaskError,
     aiw_app::extensions::LibraryError,
@@ -170,6 +172,18 @@ impl From<aiw_markets::MarketError> for Failure {
 
 impl From<aiw_app::extensions::CallError> for Failure {
     fn from(e: aiw_app::extensions::CallError) -> Self {
+        Self::of(e.kind(), None, e)
+    }
+}
+
+impl From<aiw_registries::PlanError> for Failure {
+    fn from(e: aiw_registries::PlanError) -> Self {
+        Self::of(e.kind(), None, e)
+    }
+}
+
+impl From<aiw_app::installs::FetchError> for Failure {
+    fn from(e: aiw_app::installs::FetchError) -> Self {
         Self::of(e.kind(), None, e)
     }
 }

@@ -56,7 +56,10 @@ fn main() -> ExitCode {
     if commands::hooks::is_handle(&words) {
         return commands::hooks::handle_at_once();
     }
-    // It leaves the session of the hook that starts it, before there is a second thread.
+    // They leave the session of what starts them, before there is a second thread.
+    if !aiw_registries::become_sync(&words) {
+        return ExitCode::SUCCESS;
+    }
     if aiw_history::detached_main(words.into_iter(), commands::intake::indexer) {
         return ExitCode::SUCCESS;
     }

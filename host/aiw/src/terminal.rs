@@ -135,13 +135,18 @@ fn say(text: &str) {
 
 /// Asks for a line that does not appear on the terminal that standard input is.
 pub async fn ask_hidden(question: &str) -> Result<Secret, Failure> {
+    ask_hidden_or_nothing(question).await?.ok_or_else(|| Failure::user("you typed nothing"))
+}
+
+/// As [`ask_hidden`], for an answer that may be empty.
+pub async fn ask_hidden_or_nothing(question: &str) -> Result<Option<Secret>, Failure> {
     // Never typed where it would be seen.
     let unseen =
         Unseen::new(question).map_err(|_| Failure::user("the terminal can't hide a secret while you type it"))?;
     let line = read_line().await;
     drop(unseen);
     let secret = Secret::new(line?);
-    if secret.expose().is_empty() { Err(Failure::user("you typed nothing")) } else { Ok(secret) }
+    Ok(Some(secret).filter(|secret| !secret.expose().is_empty()))
 }
 
 /// Asks a question that a flag could have answered.

@@ -8,6 +8,7 @@ use aiw_home::Home;
 use aiw_launch::{Launcher, ProcessSession, RunRequest, Search, session};
 use aiw_markets::Markets;
 use aiw_providers::Providers;
+use aiw_registries::Registries;
 use aiw_routing::{Ground, Pool, Profile, ProfileSource, SharedServers};
 use aiw_tasks::{Scope, Task, Tasks};
 use tokio::runtime::Handle;
@@ -157,6 +158,11 @@ impl ClientSession {
     pub fn markets(&self) -> Result<Markets, AppError> {
         let (library, client) = (self.library()?.clone(), self.app.client()?.clone());
         Ok(Markets::new(self.home().clone(), library, client, self.app.trees()?, self.app.observer()))
+    }
+
+    /// Returns the registries of MCP servers.
+    pub fn registries(&self) -> Result<Registries, AppError> {
+        Ok(Registries::new(self.home().clone(), self.library()?.clone()))
     }
 
     /// Returns the API providers. A `providers.json` of aiw 0.6 is brought up to date first.

@@ -20,6 +20,7 @@ mod downloads;
 mod error;
 mod executable;
 pub mod extensions;
+pub mod installs;
 pub mod models;
 pub mod providers;
 pub mod queries;

@@ -7,6 +7,7 @@ use aiw_core::{CliKind, counted};
 use aiw_history::{DAMAGED, HistoryError, Hit, Indexer, Launch, PastSession, Query, Store};
 use aiw_home::{Home, rfc3339_of};
 use aiw_launch::{Past, Resume, Resumes};
+use aiw_registries::{Found, Registries, RegistryError, start_sync};
 use aiw_vectors::Embedder;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -185,4 +186,25 @@ impl HistorySession {
             problem: resume.problem,
         }
     }
+}
+
+/// Searches the registries of MCP servers, or one of them. A local copy that is out of date is seen to afterwards, by a
+/// process of its own.
+pub async fn find_servers(
+    home: &Home,
+    registries: &Registries,
+    query: &str,
+    limit: usize,
+    source: Option<&str>,
+) -> Result<Found, RegistryError> {
+    let mut found = registries.search(query, limit, source).await?;
+    if found.wants_sync && !registries.is_syncing() {
+        let started = own_executable().map_err(|e| e.to_string());
+        let started = started.and_then(|aiw| start_sync(home, &aiw).map_err(|e| e.to_string()));
+        if let (Err(problem), Some(first)) = (started, found.sources.first_mut()) {
+            // The answer itself is good.
+            first.problem.get_or_insert(format!("its copy can't be brought up to date: {problem}"));
+        }
+    }
+    Ok(found)
 }

@@ -29,12 +29,14 @@ mod models;
 mod paths;
 mod project;
 mod providers;
+mod registries;
 mod settings;
 mod sweep;
 mod time;
 mod token;
 mod unlinked;
 mod vault;
+pub mod yaml;
 
 pub use blocking::blocking;
 pub use cache::Cache;
@@ -56,6 +58,7 @@ pub use providers::{
     Migration, OWN, Provider, ProviderProblem, ProvidersFile, SecretRef, Text, base_url, check_header, new_provider_id,
     origin, providers_schema,
 };
+pub use registries::{InstalledServer, RegistryChoice, RegistryLock, RegistrySettings};
 pub use settings::{
     CliSettings, FileTrust, HistorySettings, MarketSettings, McpSettings, PluginSettings, ProfileSettings,
     ServerSettings, Settings, SourceSettings, TaskSettings, TrustSettings,

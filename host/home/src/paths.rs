@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use aiw_core::{ExtensionId, MarketName, PluginId};
 
 use crate::{
-    Cache, Document, ExtensionsLock, HomeError, Lock, ModelsLock, Plugins, ProvidersFile, Settings, Turn, Vault, files,
-    vault,
+    Cache, Document, ExtensionsLock, HomeError, Lock, ModelsLock, Plugins, ProvidersFile, RegistryLock,
+    RegistrySettings, Settings, Turn, Vault, files, vault,
 };
 
 /// aiw's own directory: `AIW_HOME`, else `~/.aiw`.
@@ -16,10 +16,13 @@ use crate::{
 /// mcp.json             mcpServers, as Claude Code loads it
 /// plugins.json         what is installed, and what it added to mcp.json
 /// extensions.lock      third-party components: digests and grants
+/// registry.yaml        which registries of MCP servers are asked (written by the user alone)
+/// registry.lock        which servers of mcp.json came from them
 /// models.lock          sentence models: digests, and which is in use
 /// vectors/<id>/        the collections of components
 /// extensions/          their files, by digest
 /// plugins/<digest>/    installed plugin trees; not a cache
+/// bundles/<digest>/    unpacked MCP bundles; not a cache
 /// isolated/<cli>/      directories of CLIs that are run with `--isolated`
 /// gemini/<provider>/   homes of Gemini CLI under a provider
 /// providers.json       API providers; their secrets are references
@@ -111,6 +114,11 @@ impl Home {
     /// The file of a third-party component.
     pub fn extension(&self, id: &ExtensionId, sha256: &str) -> PathBuf {
         self.root.join("extensions").join(format!("{id}-{}.wasm", &sha256[..sha256.len().min(16)]))
+    }
+
+    /// `bundles/`: MCP bundles that servers run from, by digest.
+    pub fn bundle(&self, sha256: &str) -> PathBuf {
+        self.root.join("bundles").join(&sha256[..sha256.len().min(16)])
     }
 
     /// `history/`: the index of past sessions.
@@ -212,6 +220,16 @@ impl Home {
     /// `providers.json`
     pub fn providers_path(&self) -> PathBuf {
         self.root.join("providers.json")
+    }
+
+    /// `registry.yaml`
+    pub fn registry_settings(&self) -> Result<RegistrySettings, HomeError> {
+        RegistrySettings::load(&self.root.join("registry.yaml"))
+    }
+
+    /// `registry.lock`
+    pub fn registry_lock(&self) -> Result<RegistryLock, HomeError> {
+        RegistryLock::load(&self.root.join("registry.lock"))
     }
 
     /// The secrets.

@@ -77,7 +77,7 @@ impl Text {
         }
     }
 
-    fn from_json(value: &Value) -> Result<Self, String> {
+    pub(crate) fn from_json(value: &Value) -> Result<Self, String> {
         match value {
             Value::String(text) => Ok(Self::parse(text)),
             Value::Object(map) => match (map.get("secret").and_then(Value::as_str), map.len()) {

@@ -4,9 +4,26 @@
 //! What a registry says is foreign. It is checked by form in `wasm`, and by meaning here, before any of it becomes part of a
 //! command. Nothing is started here.
 
+mod copy;
+mod detached;
+mod error;
+mod find;
+mod install;
+mod merge;
 mod plan;
+mod registry;
+mod summary;
+mod sync;
+mod terms;
 
+pub use detached::{become_sync, start_sync};
+pub use error::RegistryError;
+pub use find::{Answered, Found, Registries};
+pub use install::{News, digest, news, record, usual_key, way_id};
+pub use merge::FoundServer;
 pub use plan::{
     Answers, Bundle, BundleError, Entry, MAX_BUNDLE, Machine, Note, PlanError, Question, Reason, Way, WayKind, entry,
     how_to_get, ways,
 };
+pub use summary::{RegistryServer, ServerSearch};
+pub use sync::Synced;

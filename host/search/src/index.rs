@@ -89,6 +89,12 @@ impl Index {
         near.filter(move |word| *word != term && is_word(word) && is_alike(term, word))
     }
 
+    /// The terms that are longer than this one and begin with it.
+    pub fn beginning_with<'a>(&'a self, term: &'a str) -> impl Iterator<Item = &'a str> {
+        let from = self.terms.range::<str, _>((Bound::Excluded(term), Bound::Unbounded));
+        from.map(|(word, _)| &**word).take_while(move |word| word.starts_with(term))
+    }
+
     /// How much a term tells of a record that has it: the fewer have it, the more.
     pub fn rarity(&self, term: &str) -> f32 {
         let having = self.terms.get(term).map_or(0, |number| self.postings[*number as usize].len());

@@ -3,6 +3,7 @@
 //!
 //! Nothing is started here.
 
+mod add;
 mod declaration;
 mod file;
 mod keys;
@@ -14,6 +15,7 @@ mod substitute;
 mod transport;
 mod watch;
 
+pub use add::{AddError, add, check_free};
 pub use declaration::{
     Collected, Declared, PROJECT_FILE, Server, declared, in_file, is_same, names_code, server, visible, visible_json,
 };

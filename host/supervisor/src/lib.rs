@@ -51,6 +51,8 @@ mod shim;
 mod signal;
 #[cfg(all(unix, feature = "testing"))]
 pub mod testing;
+#[cfg(unix)]
+mod unattended;
 
 pub use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
 #[cfg(unix)]
@@ -72,6 +74,8 @@ pub use runtime::runtime_dir;
 #[cfg(unix)]
 pub use shim::detach;
 pub use shim::shim_main;
+#[cfg(unix)]
+pub use unattended::start_unattended;
 
 /// The maximum number of processes above another one.
 pub const MAX_ABOVE: usize = 4;

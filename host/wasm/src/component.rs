@@ -80,6 +80,11 @@ impl Component {
         &self.keys.id
     }
 
+    /// Returns the hosts that the component's requests may reach: its manifest names them, and the user agreed.
+    pub fn hosts(&self) -> Vec<String> {
+        self.keys.both(CapabilityKind::Hosts)
+    }
+
     /// Checks that the component is of a kind.
     pub(crate) fn check_kind(&self, kind: &Kind) -> Result<(), CallError> {
         match self.worlds.contains(&kind.world) {

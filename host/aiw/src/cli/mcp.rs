@@ -30,6 +30,32 @@ pub enum McpCommand {
     /// List the MCP servers behind aiw, without starting them
     #[command(visible_alias = "ls")]
     List,
+    /// Find MCP servers in registries
+    ///
+    /// All registries are searched side by side: the official one, Smithery, and those of your own components. A registry
+    /// that has a feed of changes is copied to this machine, so that a search is quick and works offline; a search that
+    /// finds the copy more than an hour old has it brought up to date in the background.
+    #[command(after_help = "aiw mcp search weather forecast")]
+    Search(McpSearchArgs),
+    /// Show what a registry says about an MCP server
+    Info(McpInfoArgs),
+    /// Install an MCP server from a registry
+    ///
+    /// Shows what would run or be reached, and asks. Then it asks for what the server needs: secrets are hidden, and go to the
+    /// vault. The server is started once; if it works, it is written to mcp.json with its version, and its tools are pinned.
+    #[command(after_help = "aiw mcp install io.github.upstash/context7")]
+    Install(McpInstallArgs),
+    /// Update MCP servers that came from registries
+    Update(McpUpdateArgs),
+    /// List MCP servers from registries that have a newer version, are deprecated or gone, or changed hands
+    Outdated {
+        /// Only these
+        #[arg(value_name = "NAME", add = complete::servers())]
+        names: Vec<String>,
+    },
+    /// Bring the local copies of registries up to date
+    #[command(name = "__sync", hide = true)]
+    Sync,
     /// Add an MCP server: a command, or a URL
     Add(McpAddArgs),
     /// Add an MCP server from its entry in JSON, as other clients' documentation shows it
@@ -129,6 +155,83 @@ pub enum McpCommand {
         #[arg(value_name = "NAME", add = complete::servers())]
         names: Vec<String>,
     },
+}
+
+/// Arguments of `aiw mcp search`.
+#[derive(Debug, Args)]
+pub struct McpSearchArgs {
+    /// Words of the name or the description, or beginnings of words
+    #[arg(required = true)]
+    pub query: Vec<String>,
+    /// Show at most so many
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=200))]
+    pub limit: u16,
+    /// Only in this registry
+    #[arg(long, value_name = "ID", add = complete::registries())]
+    pub source: Option<String>,
+}
+
+/// Arguments of `aiw mcp info`.
+#[derive(Debug, Args)]
+pub struct McpInfoArgs {
+    /// The server's name in the registry
+    #[arg(add = complete::registry_servers())]
+    pub name: String,
+    /// This version rather than the latest
+    #[arg(long, value_name = "VERSION")]
+    pub version: Option<String>,
+    /// Only in this registry
+    #[arg(long, value_name = "ID", add = complete::registries())]
+    pub source: Option<String>,
+}
+
+/// Arguments of `aiw mcp install`.
+#[derive(Debug, Args)]
+pub struct McpInstallArgs {
+    /// The server's name in the registry
+    #[arg(add = complete::registry_servers())]
+    pub name: String,
+    /// This version rather than the latest
+    #[arg(long, value_name = "VERSION")]
+    pub version: Option<String>,
+    /// From this registry
+    #[arg(long, value_name = "ID", add = complete::registries())]
+    pub source: Option<String>,
+    /// The name under which clients see it: letters, digits, `_` and `-`
+    #[arg(long = "as", value_name = "NAME")]
+    pub key: Option<String>,
+    /// How it runs, if there are several ways: `npm`, `pypi`, `oci`, `nuget`, `mcpb`, `remote`, or a number
+    #[arg(long, value_name = "KIND|NUMBER")]
+    pub way: Option<String>,
+    /// A value that it needs. `${VARIABLE}` takes it from the environment, `@SECRET` from the vault
+    #[arg(long, visible_alias = "env", value_name = "NAME=VALUE", value_parser = parse_pair)]
+    pub set: Vec<(String, String)>,
+    /// Don't start it before it is written
+    #[arg(long)]
+    pub no_check: bool,
+    /// Replace a server of this name
+    #[arg(long)]
+    pub force: bool,
+    /// Don't ask whether to install it
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// Arguments of `aiw mcp update`.
+#[derive(Debug, Args)]
+pub struct McpUpdateArgs {
+    /// Only these
+    #[arg(value_name = "NAME", add = complete::servers())]
+    pub names: Vec<String>,
+    /// A value that a new version needs
+    #[arg(long, visible_alias = "env", value_name = "NAME=VALUE", value_parser = parse_pair)]
+    pub set: Vec<(String, String)>,
+    /// Don't start them before they are written
+    #[arg(long)]
+    pub no_check: bool,
+    /// Don't ask
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 /// Arguments of `aiw mcp route`.
@@ -283,6 +386,13 @@ pub struct McpLoginArgs {
     /// The secret of the vault that holds this client's secret
     #[arg(long, value_name = "SECRET", requires = "client_id")]
     pub client_secret: Option<String>,
+}
+
+impl McpLoginArgs {
+    /// A login at a server, without more.
+    pub fn of(name: &str) -> Self {
+        Self { name: name.to_owned(), no_browser: false, scopes: Vec::new(), client_id: None, client_secret: None }
+    }
 }
 
 /// `NAME=VALUE`, or `NAME: VALUE` as other programs take it.

@@ -1,9 +1,9 @@
 //! The indexer that hooks start, detached from its parent: it takes what processor time is left, and ends when all is
 //! read.
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aiw_home::{CliPlaces, Home, HomeError, PLACES, TASK_VARIABLE};
@@ -37,23 +37,13 @@ impl Indexer {
     /// In a task, it starts none: it would be ended with the task, and would count as left behind by it. The task's
     /// supervisor starts one after the end.
     pub fn start(home: &Home, aiw: &Path) -> Result<(), HistoryError> {
-        use std::os::unix::process::CommandExt;
-
         // If it is at work, it looks for requests once more before it ends. Where that can't be known, one too many
         // ends at once.
         if std::env::var_os(TASK_VARIABLE).is_some() || is_at_work(home) {
             return Ok(());
         }
-        let mut command = Command::new(aiw);
-        command.args(ARGUMENTS).env_clear().current_dir("/");
-        // The others may be secret.
-        command.envs(PLACES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
-        // A client that ends its hook ends the hook's process group.
-        command.process_group(0);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut started = command.spawn().map_err(|e| HomeError::io("start", aiw, e))?;
-        // It goes on without us. What it leaves behind at once is collected here, or by the system after our end.
-        std::thread::spawn(move || started.wait());
+        let started = aiw_supervisor::start_unattended(aiw, &ARGUMENTS, PLACES.map(OsString::from));
+        started.map_err(|e| HomeError::io("start", aiw, e))?;
         Ok(())
     }
 
@@ -108,17 +98,14 @@ impl Indexer {
 }
 
 /// Whether these arguments of a process ask for the indexer.
-fn is_asked(mut arguments: impl Iterator<Item = std::ffi::OsString>) -> bool {
+fn is_asked(mut arguments: impl Iterator<Item = OsString>) -> bool {
     ARGUMENTS.iter().all(|word| arguments.next().is_some_and(|argument| argument == *word))
         && arguments.next().is_none()
 }
 
 /// Becomes the indexer, if `arguments` (without the program's name) ask for that; else returns false. This must come
 /// before any thread is started. `indexer` makes the indexer of a home.
-pub fn detached_main(
-    arguments: impl Iterator<Item = std::ffi::OsString>,
-    indexer: impl FnOnce(Home) -> Indexer,
-) -> bool {
+pub fn detached_main(arguments: impl Iterator<Item = OsString>, indexer: impl FnOnce(Home) -> Indexer) -> bool {
     if !is_asked(arguments) {
         return false;
     }

@@ -1,6 +1,7 @@
 //! The two forms of a role's file. They are parsed from bytes to a text or a problem.
 
-use aiw_core::{RoleName, one_line};
+use aiw_core::RoleName;
+use aiw_home::yaml;
 use serde::Deserialize;
 
 use super::error::{MAX_ROLE_BYTES, RoleProblem};
@@ -105,33 +106,10 @@ fn front_matter(text: &str) -> Result<FrontMatter, RoleProblem> {
     if text.trim().is_empty() {
         return Ok(FrontMatter::default());
     }
-    yaml(text).or_else(|why| {
+    yaml::parse(text).or_else(|why| {
         // Claude Code accepts `description: Use it so: …`, which is not valid YAML.
-        quoted_description(text).and_then(|text| yaml(&text).ok()).ok_or(RoleProblem::FrontMatter { why })
+        quoted_description(text).and_then(|text| yaml::parse(&text).ok()).ok_or(RoleProblem::FrontMatter { why })
     })
-}
-
-fn yaml(text: &str) -> Result<FrontMatter, String> {
-    let options = serde_saphyr::options! {
-        budget: serde_saphyr::budget! {
-            max_depth: 16,
-            flow_nesting_limit: 16,
-            max_documents: 1,
-            max_events: 10_000,
-            max_nodes: 10_000,
-            max_aliases: 100,
-            max_anchors: 100,
-            max_merge_keys: 100,
-            max_recorded_anchor_events: 10_000,
-            max_total_scalar_bytes: MAX_FRONT_MATTER,
-        },
-        alias_limits: serde_saphyr::alias_limits! {
-            max_total_replayed_events: 10_000,
-            max_replay_stack_depth: 8,
-        },
-        with_snippet: false,
-    };
-    serde_saphyr::from_str_with_options(text, options).map_err(|e| one_line(&e.to_string(), 200))
 }
 
 /// Returns the same front matter with its description in quotes, if that is a plain line.

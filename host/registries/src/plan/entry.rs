@@ -27,6 +27,25 @@ impl Answers {
         self.0.entry(question.into()).or_default().push(answer);
     }
 
+    /// The answers that an entry was made with.
+    pub fn recorded(answers: &BTreeMap<String, Vec<String>>) -> Self {
+        let secrets = |answers: &Vec<String>| answers.iter().map(Secret::new).collect();
+        Self(answers.iter().map(|(name, answers)| (name.clone(), secrets(answers))).collect())
+    }
+
+    /// Gives an answer in place of the earlier ones.
+    pub fn replace(&mut self, question: impl Into<String>, answer: Secret) {
+        self.0.insert(question.into(), vec![answer]);
+    }
+
+    /// Leaves out the answers to questions that are not asked any more. Returns their names.
+    pub fn keep_only(&mut self, questions: &[Question]) -> Vec<String> {
+        let is_asked = |name: &String| questions.iter().any(|question| question.name == *name);
+        let gone = self.0.keys().filter(|name| !is_asked(name)).cloned().collect();
+        self.0.retain(|name, _| is_asked(name));
+        gone
+    }
+
     /// Whether a question has an answer.
     pub fn has(&self, question: &str) -> bool {
         self.0.contains_key(question)
@@ -40,6 +59,8 @@ pub struct Entry {
     pub declaration: Map<String, Json>,
     /// The secrets to store before the entry is written.
     pub secrets: Vec<(SecretName, Secret)>,
+    /// The answers by question; a secret is a reference to the vault. They make the same entry again.
+    pub answers: BTreeMap<String, Vec<String>>,
 }
 
 /// Makes the entry of a server that runs in a way. `key` is its key in `mcp.json`, of which the names of its secrets are
@@ -95,7 +116,8 @@ pub fn entry(
         }
     }
     aiw_servers::server(key, &json!(declaration)).map_err(PlanError::Entry)?;
-    Ok(Entry { declaration, secrets: filling.secrets })
+    let answers = filling.recorded();
+    Ok(Entry { declaration, secrets: filling.secrets, answers })
 }
 
 /// Where a value goes.
@@ -153,6 +175,24 @@ impl<'a> Filling<'a> {
             return Err(PlanError::Missing { names });
         }
         Ok(Self { asked, key, is_taken, secrets: Vec::new(), named: BTreeMap::new() })
+    }
+
+    /// The answers as they may be kept in clear.
+    fn recorded(&self) -> BTreeMap<String, Vec<String>> {
+        let one = |name: &&'a str, number: usize, answer: &str| match self.named.get(&(*name, number)) {
+            Some(stored) => secret_reference(stored),
+            None => answer.to_owned(),
+        };
+        let given = self.asked.iter().filter(|(_, (_, given))| !given.is_empty());
+        let all = given.map(|(name, (question, given))| {
+            let answers = given.iter().enumerate();
+            // What was not used is not kept if it is a secret.
+            let kept = answers.filter(|(number, answer)| {
+                !question.secret || is_reference(answer) || self.named.contains_key(&(*name, *number))
+            });
+            ((*name).to_owned(), kept.map(|(number, answer)| one(name, number, answer)).collect())
+        });
+        all.collect()
     }
 
     /// How often a value is there: once for each answer, and not at all if one of its places has none.

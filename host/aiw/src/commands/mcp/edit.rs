@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use aiw_app::current_dir;
-use aiw_core::{ErrorKind, Secret, SecretName, one_line, shell_word};
+use aiw_core::{ErrorKind, SecretName, one_line, shell_word};
 use aiw_home::Home;
 use aiw_routing::{PoolError, Records, ServerPlaces, check_remote, forget_logins};
 use aiw_servers::{
@@ -33,7 +33,7 @@ const MOST_JSON: u64 = 1 << 20;
 const MOST_NOTES: usize = 20;
 
 /// Checks the name of a new server.
-fn check_name(name: &str) -> Result<(), Failure> {
+pub(super) fn check_name(name: &str) -> Result<(), Failure> {
     if is_key(name) {
         let failure = Failure::new(ErrorKind::Usage, "the name looks like a key, and names are shown everywhere");
         return Err(failure.with_hint("give the name first, the key with `--env` or `--header`"));
@@ -138,7 +138,9 @@ async fn add_declared(
     let clear = left_in_clear(&declaration);
     let declaration = Value::Object(declaration);
     server(name, &declaration).map_err(unusable)?;
-    let replaced = write(home, name, &declaration, &keys.into_new(), how.force)?;
+    let lock = home.lock()?;
+    let replaced = aiw_servers::add(home, &lock, name, &declaration, &keys.into_new(), how.force, &[])?;
+    drop(lock);
     let new = replaced.is_none();
     output.line(format!("{} `{name}`", if new { "Added" } else { "Replaced" }));
     for (field, secret) in &hidden {
@@ -188,39 +190,8 @@ fn absolute(command: &str) -> Result<String, Failure> {
     text.ok_or_else(|| Failure::user(format!("`{}` is not UTF-8, so mcp.json can't hold it", whole.display())))
 }
 
-/// Writes a server's declaration, and returns the one that it replaces.
-fn write(
-    home: &Home,
-    name: &str,
-    declaration: &Value,
-    secrets: &[(SecretName, Secret)],
-    force: bool,
-) -> Result<Option<Value>, Failure> {
-    let lock = home.lock()?;
-    let mut file = McpFile::load(home)?;
-    let known = file.get(name).cloned();
-    if let Some(known) = &known {
-        if let Some(plugin) = home.plugins()?.key(name).owners.last() {
-            let failure = Failure::user(format!("the plugin `{plugin}` has a server `{name}`"));
-            return Err(failure.with_hint("choose another name"));
-        }
-        if !force && known != declaration {
-            let failure = Failure::user(format!("there is a server `{name}` already"));
-            return Err(failure.with_hint("choose another name, or replace it with `--force`"));
-        }
-    }
-    let vault = home.vault();
-    file.put(name, Some(declaration))?;
-    let names: Vec<SecretName> = secrets.iter().map(|(name, _)| name.clone()).collect();
-    home.note_pending(&lock, &home.mcp_path(), &names)?;
-    secrets.iter().try_for_each(|(name, secret)| vault.set(&lock, name, secret))?;
-    file.document().save(&lock)?;
-    home.forget_pending(&lock, &names);
-    Ok(known)
-}
-
 /// A value as `mcp.json` holds it: `@NAME` is a secret of the vault.
-fn value_of(value: &str, home: &Home) -> Result<String, Failure> {
+pub(super) fn value_of(value: &str, home: &Home) -> Result<String, Failure> {
     let Some(name) = value.strip_prefix('@') else { return Ok(value.to_owned()) };
     let name: SecretName = name.parse()?;
     if !home.vault().is_taken(&name) {
@@ -230,10 +201,11 @@ fn value_of(value: &str, home: &Home) -> Result<String, Failure> {
     Ok(secret_reference(&name))
 }
 
-pub fn remove(names: &[String], output: &Output) -> Result<(), Failure> {
+pub async fn remove(names: &[String], output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
     let lock = home.lock()?;
     let (mut file, mut settings, plugins) = (McpFile::load(&home)?, home.settings()?, home.plugins()?);
+    let mut installed = home.registry_lock()?;
     // All of them or none.
     let mut gone = Vec::new();
     for name in names {
@@ -251,14 +223,15 @@ pub fn remove(names: &[String], output: &Output) -> Result<(), Failure> {
         }
         file.put(name, None)?;
         settings.remove_server(name)?;
+        installed.put(name, None)?;
     }
-    home.commit(&lock, &[file.document(), settings.document()])?;
+    home.commit(&lock, &[file.document(), settings.document(), installed.document()])?;
     drop(lock);
     for name in names {
         forget(&home, name)?;
         output.line(format!("Removed `{name}`"));
     }
-    note_unused(&home, &gone, output);
+    super::install::forget_secrets(&home, &gone, output).await?;
     output.answer(json!({"removed": names}));
     Ok(())
 }
@@ -301,8 +274,13 @@ pub fn rename(name: &str, new: &str, output: &Output) -> Result<(), Failure> {
     file.put(new, Some(&declaration))?;
     file.put(name, None)?;
     settings.rename_server(name, new)?;
+    let mut installed = home.registry_lock()?;
+    if let Some(record) = installed.get(name) {
+        installed.put(new, Some(&record))?;
+        installed.put(name, None)?;
+    }
     let moved = Records::new(home.clone()).load(name);
-    home.commit(&lock, &[file.document(), settings.document()])?;
+    home.commit(&lock, &[file.document(), settings.document(), installed.document()])?;
     drop(lock);
     if let Some(moved) = moved {
         Records::new(home.clone()).update(new, |record| *record = moved)?;

@@ -4,11 +4,13 @@ mod approve;
 mod call;
 mod edit;
 pub(super) mod http;
+mod install;
 pub(super) mod login;
 pub(super) mod look;
 pub mod named;
 mod profile;
 mod profiles;
+mod registry;
 mod route;
 mod serve;
 
@@ -28,12 +30,18 @@ pub async fn run(command: McpCommand, output: &Output) -> Result<(), Failure> {
         McpCommand::Serve(args) => serve::serve(args, output).await,
         McpCommand::Token { rotate } => http::token(output, rotate),
         McpCommand::List => look::list(output),
+        McpCommand::Search(args) => registry::search(&args, output).await,
+        McpCommand::Install(args) => install::install(args, output).await,
+        McpCommand::Update(args) => install::update(args, output).await,
+        McpCommand::Outdated { names } => install::outdated(&names, output).await,
+        McpCommand::Info(args) => registry::info(&args, output).await,
+        McpCommand::Sync => registry::sync(output).await,
         McpCommand::Add(args) => edit::add(args, output).await,
         McpCommand::AddJson(args) => edit::add_json(args, output).await,
         McpCommand::Show { name } => look::show(&name, output),
         McpCommand::Rename { name, new } => edit::rename(&name, &new, output),
         McpCommand::Profile(command) => profile::run(command, output).await,
-        McpCommand::Remove { names } => edit::remove(&names, output),
+        McpCommand::Remove { names } => edit::remove(&names, output).await,
         McpCommand::Enable { names } => edit::switch(&names, true, output),
         McpCommand::Disable { names } => edit::switch(&names, false, output),
         McpCommand::Status { names } => look::status(&names, output).await,

@@ -1,0 +1,116 @@
+//! `aiw mcp search`, `info`: what registries of MCP servers have.
+
+use std::time::Duration;
+
+use aiw_app::queries::find_servers;
+use aiw_core::one_line;
+use aiw_core::registry::Server;
+use aiw_registries::{Answered, Found, FoundServer, RegistryServer, ServerSearch};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::cli::mcp::{McpInfoArgs, McpSearchArgs};
+use crate::components::session;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// `aiw mcp info`
+#[derive(Serialize, JsonSchema)]
+pub struct ServerInfo {
+    /// What the registry says
+    pub server: RegistryServer,
+    /// Why the registry could not be asked: its copy has answered
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+pub async fn search(args: &McpSearchArgs, output: &Output) -> Result<(), Failure> {
+    let client = session(output)?;
+    let query = args.query.join(" ");
+    let (registries, limit) = (client.registries()?, usize::from(args.limit));
+    let found = find_servers(client.home(), &registries, &query, limit, args.source.as_deref()).await?;
+    show(&found, output);
+    Ok(())
+}
+
+/// Shows what a search found, numbered from 1.
+fn show(found: &Found, output: &Output) {
+    let rows: Vec<Vec<String>> = found.servers.iter().zip(1..).map(|(found, number)| row(number, found)).collect();
+    output.table(&["", "NAME", "VERSION", "RUNS", "DESCRIPTION"], &rows);
+    if rows.is_empty() {
+        output.line("No server matches");
+    }
+    for Answered { source, age_seconds, copied, problem, .. } in &found.sources {
+        match (problem, copied) {
+            (Some(problem), Some(_)) => {
+                output.note(format!("note: the copy of {source} is {} old: {problem}", age(*age_seconds)));
+            }
+            (Some(problem), None) => output.note(format!("note: {source} did not answer: {problem}")),
+            (None, Some(count)) if *age_seconds >= 2 * 60 * 60 => {
+                output.note(format!("note: the copy of {source} ({count} servers) is {} old", age(*age_seconds)));
+            }
+            _ => {}
+        }
+    }
+    output.answer(ServerSearch::of(found));
+}
+
+fn row(number: usize, found: &FoundServer) -> Vec<String> {
+    let Server { name, version, .. } = &found.server;
+    let summary = RegistryServer::of(found);
+    let mut about = summary.description;
+    if summary.status != "active" {
+        about = format!("({}) {about}", summary.status);
+    }
+    vec![number.to_string(), name.clone(), one_line(version, 16), summary.kinds.join(" "), one_line(&about, 90)]
+}
+
+/// A time span in its largest unit.
+fn age(seconds: u64) -> String {
+    let whole = match seconds {
+        ..3600 => seconds / 60 * 60,
+        3600..86400 => seconds / 3600 * 3600,
+        _ => seconds / 86400 * 86400,
+    };
+    humantime::format_duration(Duration::from_secs(whole)).to_string()
+}
+
+pub async fn info(args: &McpInfoArgs, output: &Output) -> Result<(), Failure> {
+    let client = session(output)?;
+    let registries = client.registries()?;
+    let (found, problem) = registries.server(&args.name, args.version.as_deref(), args.source.as_deref()).await?;
+    let problem = problem.map(|problem| problem.to_string());
+    if let Some(problem) = &problem {
+        output.note(format!("note: this is from the local copy: {problem}"));
+    }
+    let server = RegistryServer::of(&found);
+    output.line(format!("{} {}", server.name, server.version));
+    let fields = [
+        ("title", server.title.clone()),
+        ("description", Some(server.description.clone()).filter(|text| !text.is_empty())),
+        ("status", Some(server.status.to_owned()).filter(|status| status != "active")),
+        ("reason", server.status_message.clone()),
+        ("registry", Some(server.source.clone())),
+        ("publisher", server.publisher.clone()),
+        ("source code", server.repository.clone()),
+        ("website", server.website.clone()),
+        ("changed", server.updated.clone()),
+        ("uses", server.uses.map(|uses| uses.to_string())),
+    ];
+    for (name, value) in fields {
+        if let Some(value) = value {
+            output.line(format!("  {name}: {value}"));
+        }
+    }
+    for step in &server.instructions {
+        output.line(format!("  afterwards: {step}"));
+    }
+    output.answer(ServerInfo { server, problem });
+    Ok(())
+}
+
+/// Brings the local copies up to date. Nobody reads what this says.
+pub async fn sync(output: &Output) -> Result<(), Failure> {
+    session(output)?.registries()?.sync().await?;
+    Ok(())
+}

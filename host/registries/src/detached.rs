@@ -1,0 +1,54 @@
+//! The process that brings copies up to date. A search starts it, and nobody waits for it.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use aiw_home::{Home, HomeError, PLACES, SecretRef, TASK_VARIABLE};
+
+use crate::RegistryError;
+
+/// The words after which `aiw` brings copies up to date.
+const ARGUMENTS: [&str; 2] = ["mcp", "__sync"];
+
+/// How the network is reached.
+const NETWORK: [&str; 10] = [
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+
+/// Starts the process that brings copies up to date. In a task, it starts none: it would be ended with the task, and would
+/// count as left behind by it.
+pub fn start_sync(home: &Home, aiw: &Path) -> Result<(), RegistryError> {
+    if std::env::var_os(TASK_VARIABLE).is_some() {
+        return Ok(());
+    }
+    let settings = home.registry_settings()?;
+    let keys = settings.sources.into_values().filter_map(|choice| match choice.key {
+        Some(SecretRef::Variable(name)) => Some(OsString::from(name.as_str())),
+        _ => None,
+    });
+    let variables = PLACES.into_iter().chain(NETWORK).map(OsString::from).chain(keys);
+    aiw_supervisor::start_unattended(aiw, &ARGUMENTS, variables).map_err(|e| HomeError::io("start", aiw, e).into())
+}
+
+/// Becomes the process that brings copies up to date, if `arguments` (without the program's name) ask for that. False in the
+/// process that was there before, which should end. This must come before any thread is started.
+pub fn become_sync(arguments: &[OsString]) -> bool {
+    if !arguments.iter().map(OsString::as_os_str).eq(ARGUMENTS) {
+        return true;
+    }
+    if !matches!(aiw_supervisor::detach(), Ok(true)) {
+        return false;
+    }
+    // Whoever works at this machine comes first.
+    let _ = rustix::process::nice(19);
+    true
+}

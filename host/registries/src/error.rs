@@ -1,0 +1,124 @@
+//! Why registries can't be asked, or a server of theirs can't be installed.
+
+use std::path::PathBuf;
+
+use aiw_components::LibraryError;
+use aiw_core::{ErrorKind, ExtensionId, one_line};
+use aiw_home::{HomeError, VaultError};
+use aiw_wasm::CallError;
+
+/// An error of this room.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// A file of the home.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The components can't be listed.
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    /// The secret of a registry can't be read.
+    #[error("the key of `{id}` can't be read: {source}")]
+    Key {
+        /// The component.
+        id: ExtensionId,
+        /// Why.
+        source: VaultError,
+    },
+    /// The secret of a registry is a variable that is not set.
+    #[error("the key of `{id}` is not set: registry.yaml takes it from `{variable}`")]
+    NoKey {
+        /// The component.
+        id: ExtensionId,
+        /// The variable.
+        variable: String,
+    },
+    /// The registry's component gave no answer.
+    #[error("`{id}`: {source}")]
+    Call {
+        /// The component.
+        id: ExtensionId,
+        /// Why.
+        source: CallError,
+    },
+    /// The registry took too long.
+    #[error("`{id}` gave no answer within {seconds} s")]
+    Late {
+        /// The component.
+        id: ExtensionId,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// The registry's feed of changes makes no sense.
+    #[error("`{id}` {what}; what it said before is kept")]
+    Feed {
+        /// The component.
+        id: ExtensionId,
+        /// What it did, as the end of a sentence.
+        what: String,
+    },
+    /// A local copy can't be read or written.
+    #[error("`{}`: {source}", .path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// All registries are switched off.
+    #[error("no registry of MCP servers is switched on")]
+    NoRegistry,
+    /// There is no such registry.
+    #[error("there is no registry `{}`", one_line(.id, 60))]
+    UnknownRegistry {
+        /// What was given.
+        id: String,
+    },
+    /// No registry has the server.
+    #[error("no registry has a server `{}`{}", one_line(.name, 80), not_asked(.failed))]
+    UnknownServer {
+        /// What was asked for.
+        name: String,
+        /// The registries that could not be asked.
+        failed: Vec<ExtensionId>,
+    },
+}
+
+/// Names the registries that could not be asked.
+fn not_asked(ids: &[ExtensionId]) -> String {
+    match ids {
+        [] => String::new(),
+        _ => format!(
+            " ({} could not be asked)",
+            aiw_core::quoted_list(&ids.iter().map(ExtensionId::as_str).collect::<Vec<_>>())
+        ),
+    }
+}
+
+impl RegistryError {
+    /// The kind, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Home(e) => e.kind(),
+            Self::Library(e) => e.kind(),
+            Self::Key { source, .. } => source.kind(),
+            Self::Call { source, .. } => source.kind(),
+            Self::Late { .. } | Self::Feed { .. } | Self::Database { .. } => ErrorKind::Unavailable,
+            Self::NoKey { .. } | Self::NoRegistry => ErrorKind::Config,
+            Self::UnknownRegistry { .. } => ErrorKind::User,
+            Self::UnknownServer { failed, .. } if failed.is_empty() => ErrorKind::User,
+            Self::UnknownServer { .. } => ErrorKind::Unavailable,
+        }
+    }
+
+    /// Returns the next step, if there is just one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Home(e) => e.hint(),
+            Self::NoKey { variable, .. } => Some(format!("set `{variable}`, or change registry.yaml")),
+            Self::NoRegistry => Some("`enabled: true` in registry.yaml switches one on".into()),
+            Self::UnknownRegistry { .. } => Some("`aiw extension list` shows them".into()),
+            Self::UnknownServer { failed, .. } if failed.is_empty() => Some("`aiw mcp search` finds names".into()),
+            _ => None,
+        }
+    }
+}

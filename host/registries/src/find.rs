@@ -1,0 +1,270 @@
+//! All registries together.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aiw_components::Library;
+use aiw_core::ExtensionId;
+use aiw_core::registry::Server;
+use aiw_home::{Cache, Home, RegistrySettings, Turn, now_millis};
+use futures::future::join_all;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::RegistryError;
+use crate::copy::Copy;
+use crate::merge::{Answers, FoundServer, merge};
+use crate::registry::{self, PATIENCE, Registry, is_called, is_there};
+use crate::sync::{Synced, sync};
+use crate::terms;
+
+/// How long an answer of a registry counts that has no feed of changes.
+const KEEP: Duration = Duration::from_secs(60 * 60);
+
+/// The bytes of such answers.
+const QUOTA: u64 = 16 << 20;
+
+/// The servers that each registry is asked for, and that are ranked.
+const EACH: u32 = 100;
+const FROM_COPY: usize = 200;
+
+/// The registries of MCP servers that the user has.
+pub struct Registries {
+    home: Home,
+    library: Arc<Library>,
+}
+
+/// How a registry answered a search.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Answered {
+    /// The registry
+    pub source: String,
+    /// How many servers it found
+    pub found: usize,
+    /// How old its answer is, in seconds; 0 if it was asked now
+    pub age_seconds: u64,
+    /// The number of servers in the local copy, if that answered
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copied: Option<u64>,
+    /// Why it could not be asked, or why its copy can't be brought up to date
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// The result of a search.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The servers, the best first.
+    pub servers: Vec<FoundServer>,
+    /// How each registry answered, the first in order of priority first.
+    pub sources: Vec<Answered>,
+    /// Whether a local copy should be brought up to date.
+    pub wants_sync: bool,
+}
+
+/// What one registry answers to a search.
+struct Answer {
+    id: ExtensionId,
+    priority: u32,
+    servers: Vec<Server>,
+    answered: Answered,
+    wants_sync: bool,
+}
+
+impl Registries {
+    /// The registries of a home, read by components.
+    pub fn new(home: Home, library: Arc<Library>) -> Self {
+        Self { home, library }
+    }
+
+    fn chosen(&self, source: Option<&str>) -> Result<(RegistrySettings, Vec<ExtensionId>), RegistryError> {
+        let settings = self.home.registry_settings()?;
+        let all = registry::all(&self.library, &settings)?;
+        let ids: Vec<ExtensionId> = match source {
+            Some(source) => all.into_iter().map(|(id, _)| id).filter(|id| id.as_str() == source).collect(),
+            None => all.into_iter().filter(|(_, is_on)| *is_on).map(|(id, _)| id).collect(),
+        };
+        match (ids.is_empty(), source) {
+            (false, _) => Ok((settings, ids)),
+            (true, Some(id)) => Err(RegistryError::UnknownRegistry { id: id.to_owned() }),
+            (true, None) => Err(RegistryError::NoRegistry),
+        }
+    }
+
+    /// Opens a registry, within the time that one may take.
+    async fn open(&self, settings: &RegistrySettings, id: &ExtensionId) -> Result<Registry, RegistryError> {
+        let late = RegistryError::Late { id: id.clone(), seconds: PATIENCE.as_secs() };
+        let open = Registry::open(&self.home, &self.library, settings, id);
+        tokio::time::timeout(PATIENCE, open).await.unwrap_or(Err(late))
+    }
+
+    /// Searches all registries that are switched on, or one. One that fails or is slow is named, and hides nothing.
+    pub async fn search(&self, query: &str, limit: usize, source: Option<&str>) -> Result<Found, RegistryError> {
+        let (settings, ids) = self.chosen(source)?;
+        let mut answers = join_all(ids.iter().map(|id| self.ask(&settings, id, query))).await;
+        answers.sort_by(|one, two| (one.priority, &one.id).cmp(&(two.priority, &two.id)));
+        let wants_sync = answers.iter().any(|answer| answer.wants_sync);
+        let sources = answers.iter().map(|answer| answer.answered.clone()).collect();
+        let answers = answers.iter_mut().map(|answer| Answers {
+            id: &answer.id,
+            priority: answer.priority,
+            servers: std::mem::take(&mut answer.servers),
+        });
+        Ok(Found { servers: merge(query, answers.collect(), limit), sources, wants_sync })
+    }
+
+    /// Asks one registry: its copy if that is whole, else itself.
+    async fn ask(&self, settings: &RegistrySettings, id: &ExtensionId, query: &str) -> Answer {
+        let mut answer = Answer {
+            id: id.clone(),
+            priority: u32::MAX,
+            servers: Vec::new(),
+            answered: Answered { source: id.to_string(), found: 0, age_seconds: 0, copied: None, problem: None },
+            wants_sync: false,
+        };
+        let late = || RegistryError::Late { id: id.clone(), seconds: PATIENCE.as_secs() };
+        let fill = tokio::time::timeout(PATIENCE, self.fill(settings, id, query, &mut answer)).await;
+        if let Err(e) = fill.unwrap_or_else(|_| Err(late())) {
+            answer.answered.problem = Some(e.to_string());
+        }
+        answer.servers.retain(is_there);
+        answer.answered.found = answer.servers.len();
+        answer
+    }
+
+    async fn fill(
+        &self,
+        settings: &RegistrySettings,
+        id: &ExtensionId,
+        query: &str,
+        answer: &mut Answer,
+    ) -> Result<(), RegistryError> {
+        let registry = Registry::open(&self.home, &self.library, settings, id).await?;
+        answer.priority = registry.priority;
+        if !registry.info.changes {
+            let (servers, age) = self.cached(&registry, query).await?;
+            (answer.servers, answer.answered.age_seconds) = (servers, age);
+            return Ok(());
+        }
+        let (copy, now) = (Copy::open_existing(&self.home, id)?, now_millis());
+        let state = copy.as_ref().map(Copy::state).transpose()?.unwrap_or_default();
+        answer.wants_sync = state.is_due(now);
+        let part = copy.as_ref().map(|copy| copy.search(&terms::of_query(query), FROM_COPY)).transpose()?;
+        if let (Some(finished), Some(copy)) = (state.finished, &copy) {
+            answer.servers = part.unwrap_or_default();
+            answer.answered.age_seconds = now.saturating_sub(finished) / 1000;
+            answer.answered.copied = Some(copy.count()?);
+            answer.answered.problem = state.problem;
+            return Ok(());
+        }
+        // Until the copy is whole, it only adds to what the registry finds.
+        answer.servers = part.unwrap_or_default();
+        let live = self.cached(&registry, query).await;
+        let (servers, age) = live?;
+        answer.answered.age_seconds = age;
+        answer.servers.retain(|known| !servers.iter().any(|server| is_called(server, &known.name)));
+        answer.servers.extend(servers);
+        Ok(())
+    }
+
+    /// Asks a registry itself, or takes what it answered within the hour. Returns the age in seconds, too.
+    async fn cached(&self, registry: &Registry, query: &str) -> Result<(Vec<Server>, u64), RegistryError> {
+        let (cache, key) = (self.cache(), format!("{} {query}", registry.id));
+        let kept = cache.get(&key).and_then(|bytes| postcard::from_bytes::<(u64, Vec<Server>)>(&bytes).ok());
+        if let Some((time, servers)) = kept {
+            return Ok((servers, now_millis().saturating_sub(time) / 1000));
+        }
+        let servers = registry.search(query, EACH).await?;
+        if let Ok(bytes) = postcard::to_allocvec(&(now_millis(), &servers)) {
+            cache.put(&key, &bytes, KEEP);
+        }
+        Ok((servers, 0))
+    }
+
+    fn cache(&self) -> Cache {
+        self.home.byte_cache("registries/answers", QUOTA)
+    }
+
+    /// Returns a server by its name, from the first registry that has it, and that registry. It is asked now; if it can't
+    /// be, its copy answers, and the second result says why.
+    pub async fn server(
+        &self,
+        name: &str,
+        version: Option<&str>,
+        source: Option<&str>,
+    ) -> Result<(FoundServer, Option<RegistryError>), RegistryError> {
+        let (settings, ids) = self.chosen(source)?;
+        let opened = join_all(ids.iter().map(|id| self.open(&settings, id))).await;
+        let mut failed = Vec::new();
+        let mut registries = Vec::new();
+        for (id, opened) in ids.iter().zip(opened) {
+            match opened {
+                Ok(registry) => registries.push(registry),
+                Err(_) => failed.push(id.clone()),
+            }
+        }
+        registries.sort_by(|one, two| (one.priority, &one.id).cmp(&(two.priority, &two.id)));
+        let answers = join_all(registries.iter().map(|registry| registry.server(name, version))).await;
+        let mut copied = None;
+        for (registry, answer) in registries.iter().zip(answers) {
+            let found = |server| FoundServer { server, source: registry.id.clone(), also: Vec::new() };
+            match answer {
+                Ok(Some(server)) => return Ok((found(server), None)),
+                Ok(None) => {}
+                Err(e) => {
+                    failed.push(registry.id.clone());
+                    let copy = Copy::open_existing(&self.home, &registry.id)?;
+                    let known = copy.as_ref().map(|copy| copy.server(name)).transpose()?.flatten();
+                    let known = known.filter(|server| version.is_none_or(|version| version == server.version));
+                    copied = copied.or(known.map(|server| (found(server), Some(e))));
+                }
+            }
+        }
+        copied.ok_or_else(|| RegistryError::UnknownServer { name: name.to_owned(), failed })
+    }
+
+    /// Returns the names of servers in local copies that begin like this, for completion.
+    pub fn names(&self, start: &str, limit: usize) -> Vec<String> {
+        let Ok((_, ids)) = self.chosen(None) else { return Vec::new() };
+        let copies = ids.iter().filter_map(|id| Copy::open_existing(&self.home, id).ok().flatten());
+        copies.flat_map(|copy| copy.names(start, limit)).take(limit).collect()
+    }
+
+    /// Brings the copies up to date that are due, one process at a time. Returns what was done, by registry; nothing if
+    /// another process is at it.
+    pub async fn sync(&self) -> Result<Vec<(ExtensionId, Result<Synced, RegistryError>)>, RegistryError> {
+        let (settings, ids) = self.chosen(None)?;
+        self.home.make_dir(&self.home.cache("registries"))?;
+        let Some(_turn) = Turn::within(&self.lock(), Duration::ZERO)? else { return Ok(Vec::new()) };
+        let mut done = Vec::new();
+        for id in ids {
+            if let Some(result) = self.sync_one(&settings, &id).await.transpose() {
+                done.push((id, result));
+            }
+        }
+        Ok(done)
+    }
+
+    async fn sync_one(&self, settings: &RegistrySettings, id: &ExtensionId) -> Result<Option<Synced>, RegistryError> {
+        let registry = self.open(settings, id).await?;
+        if !registry.info.changes {
+            return Ok(None);
+        }
+        let mut copy = Copy::open(&self.home, id)?;
+        if !copy.state()?.is_due(now_millis()) {
+            return Ok(None);
+        }
+        sync(&registry, &mut copy).await.map(Some)
+    }
+
+    /// The file that is locked while copies are brought up to date.
+    fn lock(&self) -> PathBuf {
+        self.home.cache("registries").join(".sync.lock")
+    }
+
+    /// Whether another process brings copies up to date now.
+    pub fn is_syncing(&self) -> bool {
+        self.lock().exists() && matches!(Turn::within(&self.lock(), Duration::ZERO), Ok(None))
+    }
+}

@@ -1,0 +1,120 @@
+//! What is recorded of a server that was installed, and what has become of it since.
+
+use aiw_core::registry::{Server, Status};
+use aiw_core::{SecretName, hex};
+use aiw_home::{InstalledServer, now_rfc3339};
+use schemars::JsonSchema;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::merge::{self, FoundServer};
+use crate::plan::{Entry, Way, WayKind};
+use crate::terms;
+
+/// Returns the sha256 of what a registry says of a server.
+pub fn digest(server: &Server) -> String {
+    hex(&Sha256::digest(postcard::to_allocvec(server).unwrap_or_default()))
+}
+
+/// Returns the name in `mcp.json` that a server gets if the user chooses none: the last part of its name, without what nearly
+/// every server is called.
+pub fn usual_key(server: &Server) -> String {
+    let last = terms::last(&server.name);
+    let plain = last.trim_start_matches("mcp-server-").trim_start_matches("mcp-").trim_start_matches("server-");
+    let plain = plain.trim_end_matches("-mcp-server").trim_end_matches("-mcp").trim_end_matches("-server");
+    // `io.github.acme/mcp` is the server of `acme`.
+    let owner = server.name.rsplit_once('/').map_or("", |(owner, _)| owner.rsplit('.').next().unwrap_or(owner));
+    let word = if plain.is_empty() || matches!(plain, "mcp" | "server") { owner } else { plain };
+    aiw_servers::safe(if word.is_empty() { last } else { word })
+}
+
+/// Returns the record of an installation.
+pub fn record(found: &FoundServer, way: &Way, entry: &Entry) -> InstalledServer {
+    let secrets: Vec<SecretName> = entry.secrets.iter().map(|(name, _)| name.clone()).collect();
+    InstalledServer {
+        source: found.source.to_string(),
+        name: found.server.name.clone(),
+        version: found.server.version.clone(),
+        publisher: found.server.publisher.clone(),
+        digest: digest(&found.server),
+        way: way_id(way),
+        answers: entry.answers.clone(),
+        secrets,
+        installed_at: now_rfc3339(),
+    }
+}
+
+/// Returns the name of a way that stays the same from version to version: its kind, and what it runs or reaches.
+pub fn way_id(way: &Way) -> String {
+    let target = way.target();
+    let version = match way.kind() {
+        WayKind::Npm | WayKind::Nuget => target.rfind('@').filter(|at| *at > 0),
+        WayKind::Pypi => target.find("=="),
+        WayKind::Oci => Some(merge::without_tag(target).len()),
+        WayKind::Bundle => Some(0),
+        WayKind::Remote | WayKind::Other => None,
+    };
+    let base = version.map_or(target, |at| &target[..at]);
+    format!("{} {base}", way.kind().as_str()).trim_end().to_owned()
+}
+
+/// What has become of a server since it was installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(tag = "what", rename_all = "kebab-case")]
+pub enum News {
+    /// There is a newer version
+    Newer {
+        /// The version
+        version: String,
+    },
+    /// Its publisher advises against it
+    Deprecated {
+        /// Why
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// The registry no longer has it
+    Gone,
+    /// Somebody else publishes it now
+    Publisher {
+        /// Who
+        publisher: String,
+    },
+    /// The same version is described differently
+    Changed,
+}
+
+impl News {
+    /// Says it in a sentence about the server.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Newer { version } => format!("has a newer version: {}", aiw_core::one_line(version, 40)),
+            Self::Deprecated { reason: Some(reason) } => format!("is deprecated: {reason}"),
+            Self::Deprecated { reason: None } => "is deprecated".to_owned(),
+            Self::Gone => "is no longer in its registry".to_owned(),
+            Self::Publisher { publisher } => {
+                format!("has another publisher now: {}", aiw_core::quoted(publisher))
+            }
+            Self::Changed => "is described differently by its registry than when you installed it".to_owned(),
+        }
+    }
+}
+
+/// Compares what was installed with what the registry says now.
+pub fn news(installed: &InstalledServer, now: Option<&Server>) -> Vec<News> {
+    let Some(now) = now.filter(|server| server.status != Status::Deleted) else { return vec![News::Gone] };
+    let mut news = Vec::new();
+    if now.publisher != installed.publisher {
+        let publisher = now.publisher.clone().unwrap_or_else(|| "nobody".to_owned());
+        news.push(News::Publisher { publisher });
+    }
+    if now.status == Status::Deprecated {
+        news.push(News::Deprecated { reason: now.status_message.clone() });
+    }
+    if now.version != installed.version {
+        news.push(News::Newer { version: now.version.clone() });
+    } else if digest(now) != installed.digest && now.status == Status::Active {
+        news.push(News::Changed);
+    }
+    news
+}

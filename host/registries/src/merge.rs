@@ -1,0 +1,234 @@
+//! One list of what several registries found: the same server once, the best first.
+
+use std::collections::HashMap;
+
+use aiw_core::ExtensionId;
+use aiw_core::registry::{Package, Server, Status, Transport};
+use aiw_search::{Field, Index, Scores};
+
+use crate::terms;
+
+/// What one registry found.
+pub(crate) struct Answers<'r> {
+    pub(crate) id: &'r ExtensionId,
+    pub(crate) priority: u32,
+    pub(crate) servers: Vec<Server>,
+}
+
+/// A server that a search found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundServer {
+    /// What the registry says of it.
+    pub server: Server,
+    /// The registry.
+    pub source: ExtensionId,
+    /// The same server under other names, or in other registries.
+    pub also: Vec<(ExtensionId, String)>,
+}
+
+/// Fields of a server, and how a word in each counts.
+const FIELDS: [Field; 2] = [Field { weight: 5.0, length: 0.6 }, Field { weight: 1.0, length: 0.4 }];
+
+/// How much a word counts of which the query has only the beginning, or another form.
+const BEGINNING: f32 = 0.6;
+
+/// Two servers are equally good if their scores differ by less than this part of the best.
+const STEP: f32 = 0.05;
+
+/// Merges what registries found. The first of equally good ones is that of the registry that comes first.
+pub(crate) fn merge(query: &str, answers: Vec<Answers<'_>>, limit: usize) -> Vec<FoundServer> {
+    let mut all: Vec<(u32, &ExtensionId, Server)> = Vec::new();
+    for Answers { id, priority, servers } in answers {
+        all.extend(servers.into_iter().map(|server| (priority, id, server)));
+    }
+    let scores = scores(query, &all);
+    let best = scores.iter().copied().fold(0.0, f32::max).max(f32::MIN_POSITIVE);
+    let mut order: Vec<usize> = (0..all.len()).collect();
+    let rank = |at: usize| {
+        let (priority, _, server) = &all[at];
+        // Whole numbers: so that there is an order whatever a score is.
+        let step = (scores[at] / best / STEP) as u32;
+        let is_deprecated = server.status == Status::Deprecated;
+        (is_deprecated, std::cmp::Reverse(step), *priority, std::cmp::Reverse(server.uses), &server.name)
+    };
+    order.sort_by(|one, two| rank(*one).cmp(&rank(*two)));
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut found: Vec<FoundServer> = Vec::new();
+    let mut rows: Vec<Option<(u32, &ExtensionId, Server)>> = all.into_iter().map(Some).collect();
+    for at in order {
+        let Some((_, source, server)) = rows[at].take() else { continue };
+        let keys = keys(&server);
+        let known = keys.iter().find_map(|key| places.get(key)).copied();
+        let place = known.unwrap_or(found.len());
+        for key in keys {
+            places.entry(key).or_insert(place);
+        }
+        match found.get_mut(place) {
+            Some(same) => same.also.push((source.clone(), server.name)),
+            None => found.push(FoundServer { server, source: source.clone(), also: Vec::new() }),
+        }
+    }
+    found.truncate(limit);
+    found
+}
+
+fn scores(query: &str, all: &[(u32, &ExtensionId, Server)]) -> Vec<f32> {
+    let terms: Vec<[Vec<String>; 2]> =
+        all.iter().map(|(_, _, server)| [terms::of_name(server), terms::of_rest(server)]).collect();
+    let records = terms.iter().map(|fields| {
+        fields.iter().enumerate().flat_map(|(field, terms)| terms.iter().map(move |term| (field, term.as_str())))
+    });
+    let index = Index::new(FIELDS, records);
+    let asked = terms::of_query(query);
+    let mut request: Vec<(&str, f32)> = Vec::new();
+    for term in &asked {
+        request.push((term, 1.0));
+        request.extend(index.alike(term).chain(index.beginning_with(term)).map(|other| (other, BEGINNING)));
+    }
+    let mut scores = Scores::default();
+    index.score(request, &mut scores);
+    let whole: String = asked.concat();
+    for ((_, _, server), score) in all.iter().zip(&mut scores) {
+        // The server that is called like the query is meant.
+        if terms::of_query(terms::last(&server.name)).concat() == whole {
+            *score *= 1.5;
+        }
+    }
+    scores
+}
+
+/// What tells that two rows are the same server: a name, a package, or an address.
+fn keys(server: &Server) -> Vec<String> {
+    let names =
+        std::iter::once(&server.name).chain(&server.aliases).map(|name| format!("name {}", name.to_lowercase()));
+    let packages = server.packages.iter().filter(|package| is_own(package)).map(|package| {
+        let name = if package.kind == "oci" { without_tag(&package.identifier) } else { &package.identifier };
+        format!("package {} {}", package.kind, name.to_lowercase())
+    });
+    let addresses = server.remotes.iter().filter_map(|remote| match remote {
+        Transport::StreamableHttp(at) | Transport::Sse(at) if !at.url.contains(['{', '?']) => {
+            Some(format!("address {}", at.url.trim_end_matches('/').to_lowercase()))
+        }
+        _ => None,
+    });
+    names.chain(packages).chain(addresses).collect()
+}
+
+/// Whether a package is the server itself. With arguments of its own, it may be a bridge to another.
+fn is_own(package: &Package) -> bool {
+    package.package_arguments.iter().all(|argument| argument.name.is_some() || argument.input.value.is_none())
+}
+
+/// The name of an image, without its tag and digest, which are its version.
+pub(crate) fn without_tag(image: &str) -> &str {
+    let name = image.split('@').next().unwrap_or(image);
+    let path = name.rfind('/').map_or(0, |slash| slash + 1);
+    name[path..].find(':').map_or(name, |colon| &name[..path + colon])
+}
+
+#[cfg(test)]
+mod tests {
+    use aiw_core::registry::{Endpoint, Input};
+
+    use super::*;
+    use crate::copy::tests::server;
+
+    fn package(kind: &str, identifier: &str) -> Package {
+        Package {
+            kind: kind.into(),
+            base_url: None,
+            identifier: identifier.into(),
+            version: None,
+            sha256: None,
+            runtime: None,
+            transport: Transport::Stdio,
+            runtime_arguments: Vec::new(),
+            package_arguments: Vec::new(),
+            environment: Vec::new(),
+        }
+    }
+
+    fn names(found: &[FoundServer]) -> Vec<&str> {
+        found.iter().map(|found| found.server.name.as_str()).collect()
+    }
+
+    fn merged(query: &str, answers: Vec<(&ExtensionId, u32, Vec<Server>)>) -> Vec<FoundServer> {
+        let answers = answers.into_iter().map(|(id, priority, servers)| Answers { id, priority, servers });
+        merge(query, answers.collect(), 10)
+    }
+
+    #[test]
+    fn one_server_in_two_registries_is_found_once_from_the_first() {
+        let (first, second): (ExtensionId, ExtensionId) = ("first".parse().unwrap(), "second".parse().unwrap());
+        let at = |url: &str| {
+            Transport::StreamableHttp(Endpoint { url: url.into(), headers: Vec::new(), variables: Vec::new() })
+        };
+        let mut hosted = server("acme/weather", "Forecasts");
+        hosted.remotes = vec![at("https://server.smithery.ai/acme/weather/mcp")];
+        hosted.aliases = vec!["ai.smithery/acme-weather".into()];
+        let mut same = server("ai.smithery/acme-weather", "Weather forecasts");
+        same.remotes = vec![at("https://server.smithery.ai/acme/weather/mcp/")];
+        let mut npm = server("io.github.acme/weather-mcp", "Weather");
+        npm.packages = vec![package("npm", "@acme/weather")];
+        let mut renamed = server("com.acme/weather", "Weather");
+        renamed.packages = vec![package("npm", "@Acme/weather")];
+        let answers = vec![(&second, 2, vec![hosted]), (&first, 1, vec![same, npm, renamed])];
+        let found = merged("weather", answers);
+        assert_eq!(found.len(), 2, "{:?}", names(&found));
+        let both = found.iter().find(|found| found.server.name == "ai.smithery/acme-weather").unwrap();
+        assert_eq!(both.also, [(second, "acme/weather".to_owned())]);
+    }
+
+    #[test]
+    fn a_bridge_to_another_server_is_not_that_server() {
+        let id: ExtensionId = "first".parse().unwrap();
+        let bridge = |name: &str, to: &str| {
+            let mut bridge = package("npm", "mcp-remote");
+            let input = Input {
+                description: None,
+                required: true,
+                secret: false,
+                format: aiw_core::registry::Format::Text,
+                value: Some(to.into()),
+                default: None,
+                placeholder: None,
+                choices: Vec::new(),
+            };
+            let argument =
+                aiw_core::registry::Argument { name: None, hint: None, input, variables: Vec::new(), repeated: false };
+            bridge.package_arguments = vec![argument];
+            let mut server = server(name, "Weather");
+            server.packages = vec![bridge];
+            server
+        };
+        let rows = vec![bridge("a/one", "https://one.example/mcp"), bridge("b/two", "https://two.example/mcp")];
+        assert_eq!(merged("weather", vec![(&id, 1, rows)]).len(), 2);
+    }
+
+    #[test]
+    fn names_come_before_descriptions_and_deprecated_servers_last() {
+        let id: ExtensionId = "first".parse().unwrap();
+        let mut old = server("a/postgres", "Postgres");
+        old.status = Status::Deprecated;
+        let rows = vec![
+            server("b/everything", "Postgres, MySQL and SQLite"),
+            old,
+            server("c/postgres-tools", "Queries"),
+            server("d/postgresql", "A database"),
+        ];
+        let found = merged("postgres", vec![(&id, 1, rows)]);
+        assert_eq!(names(&found), ["c/postgres-tools", "d/postgresql", "b/everything", "a/postgres"]);
+    }
+
+    #[test]
+    fn images_are_compared_without_their_tags() {
+        for (image, name) in [
+            ("docker.io/acme/x:1.2", "docker.io/acme/x"),
+            ("localhost:5000/x", "localhost:5000/x"),
+            ("ghcr.io/a/b@sha256:00", "ghcr.io/a/b"),
+            ("x:latest", "x"),
+        ] {
+            assert_eq!(without_tag(image), name);
+        }
+    }
+}

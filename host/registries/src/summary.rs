@@ -1,0 +1,139 @@
+//! What registries say of servers, in JSON.
+
+use aiw_core::registry::{Instruction, Server, Status, Transport};
+use aiw_home::rfc3339;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::find::{Answered, Found};
+use crate::merge::FoundServer;
+
+/// `aiw mcp search`
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ServerSearch {
+    /// The servers, the best first
+    pub servers: Vec<RegistryServer>,
+    /// How each registry answered
+    pub sources: Vec<Answered>,
+}
+
+/// A server in a registry.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RegistryServer {
+    /// The name in the registry
+    pub name: String,
+    /// The component that reads the registry
+    pub source: String,
+    /// A name for people
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// What it does
+    pub description: String,
+    /// Its version in the registry
+    pub version: String,
+    /// `active`, `deprecated` or `deleted`
+    pub status: &'static str,
+    /// The publisher's reason for the status
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_message: Option<String>,
+    /// Who published it, as far as the registry has checked
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub publisher: Option<String>,
+    /// Where its source code is
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+    /// A page about it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub website: Option<String>,
+    /// When the registry's entry changed last
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated: Option<String>,
+    /// How often it is used, by the registry's own count
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uses: Option<u64>,
+    /// How it runs: `npm`, `pypi`, `oci`, … on this machine, `http` or `sse` elsewhere
+    pub kinds: Vec<String>,
+    /// The same server under other names or in other registries, as `SOURCE NAME`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
+    /// What to do after the installation
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub instructions: Vec<String>,
+}
+
+impl ServerSearch {
+    /// The answer to a search.
+    pub fn of(found: &Found) -> Self {
+        Self { servers: found.servers.iter().map(RegistryServer::of).collect(), sources: found.sources.clone() }
+    }
+}
+
+impl RegistryServer {
+    /// A server that was found.
+    pub fn of(found: &FoundServer) -> Self {
+        let Server {
+            name,
+            title,
+            description,
+            version,
+            status,
+            status_message,
+            publisher,
+            repository,
+            website,
+            updated,
+            uses,
+            instructions,
+            ..
+        } = found.server.clone();
+        Self {
+            name,
+            source: found.source.to_string(),
+            title,
+            description,
+            version,
+            status: word(status),
+            status_message,
+            publisher,
+            repository,
+            website,
+            updated: updated.map(rfc3339),
+            uses,
+            kinds: kinds(&found.server),
+            also: found.also.iter().map(|(source, name)| format!("{source} {name}")).collect(),
+            instructions: instructions.into_iter().map(sentence).collect(),
+        }
+    }
+}
+
+fn word(status: Status) -> &'static str {
+    match status {
+        Status::Active => "active",
+        Status::Deprecated => "deprecated",
+        Status::Deleted => "deleted",
+    }
+}
+
+fn sentence(Instruction { description, command, page }: Instruction) -> String {
+    let command = command.map(|command| format!("`{command}`"));
+    let parts = [Some(description), command, page].into_iter().flatten().filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join(": ")
+}
+
+/// How a server runs, each way once.
+fn kinds(server: &Server) -> Vec<String> {
+    let mut kinds: Vec<String> = Vec::new();
+    let packages = server.packages.iter().map(|package| aiw_core::one_line(&package.kind, 20));
+    let remotes = server.remotes.iter().map(|remote| match remote {
+        Transport::Stdio => "stdio".to_owned(),
+        Transport::StreamableHttp(_) => "http".to_owned(),
+        Transport::Sse(_) => "sse".to_owned(),
+        Transport::Other(word) => aiw_core::one_line(word, 20),
+    });
+    for kind in packages.chain(remotes) {
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    kinds
+}

@@ -1,0 +1,194 @@
+//! Bringing a copy up to date, a page at a time.
+//!
+//! The first pass asks for everything, and goes on where an earlier process was ended. Later ones ask for what changed
+//! since the newest change that the pass before has seen, less a minute: a registry's clock may be wrong, so it is not
+//! asked for the future either. A registry asks to be read once an hour at most.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aiw_core::registry::{Page, Server};
+use aiw_home::now_millis;
+use aiw_wasm::limits::Allowance;
+use aiw_wasm::{Budget, Reach};
+
+use crate::RegistryError;
+use crate::copy::{Copy, State};
+use crate::registry::{Registry, is_there};
+
+/// What one run may use. A registry of 50,000 servers has 500 pages.
+const RUN: Allowance = Allowance {
+    of: "in one run",
+    guest: Duration::from_secs(120),
+    wall: Duration::from_secs(30 * 60),
+    requests: 700,
+    bytes: 512 << 20,
+};
+
+/// The requests after which a run ends, before it is ended.
+const ENOUGH: u32 = 600;
+
+/// The time between two pages: nobody waits for them, and others ask the registry too.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How old a copy may be before it is brought up to date, and how soon after a failure it is tried again.
+pub(crate) const HOUR: u64 = 60 * 60 * 1000;
+const RETRY: u64 = 5 * 60 * 1000;
+
+/// What the next pass asks for again.
+const OVERLAP: u64 = 60 * 1000;
+
+/// Pages without a server after which there is no end to be expected.
+const EMPTY: usize = 3;
+
+/// Servers that a pass over everything did not see, and that are asked for by name before they are forgotten. With
+/// more, the registry was reset.
+const DOUBTFUL: usize = 50;
+
+/// The result of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Synced {
+    /// The servers that were added or may have changed.
+    pub put: usize,
+    /// The servers that are gone.
+    pub gone: usize,
+    /// The rows that were malformed.
+    pub malformed: usize,
+    /// The requests that it took.
+    pub requests: u32,
+}
+
+impl State {
+    /// Whether a run has something to do, at a time in milliseconds since 1970.
+    pub(crate) fn is_due(&self, now: u64) -> bool {
+        // A time in the future is a clock that was wrong.
+        let age = |time: Option<u64>| time.filter(|time| *time <= now).map_or(u64::MAX, |time| now - time);
+        let is_unfinished = self.cursor.is_some() || self.finished.is_none();
+        match self.problem.is_some() || is_unfinished {
+            true => age(self.begun) >= RETRY,
+            false => age(self.finished) >= HOUR,
+        }
+    }
+}
+
+/// Brings a copy up to date. What was taken in before a failure stays.
+pub(crate) async fn sync(registry: &Registry, copy: &mut Copy) -> Result<Synced, RegistryError> {
+    let budget = Arc::new(Budget::new(RUN));
+    let mut run = Run { registry, reach: registry.reach(budget.clone()), synced: Synced::default() };
+    let result = run.pass(copy).await;
+    if let Err(e) = &result {
+        let state = copy.state()?;
+        copy.set_state(&State { problem: Some(e.to_string()), ..state })?;
+    }
+    run.synced.requests = budget.requests();
+    result.map(|()| run.synced)
+}
+
+struct Run<'r> {
+    registry: &'r Registry,
+    reach: Reach,
+    synced: Synced,
+}
+
+impl Run<'_> {
+    /// Makes a pass, or goes on with the one that was ended.
+    async fn pass(&mut self, copy: &mut Copy) -> Result<(), RegistryError> {
+        let mut state = copy.state()?;
+        if state.cursor.is_none() {
+            // A copy that was never whole begins anew; another asks for what it has missed.
+            let since = state.finished.and_then(|_| state.newest.or(state.since));
+            state = State { pass: state.pass + 1, since, newest: None, ..state };
+        }
+        state = State { begun: Some(now_millis()), problem: None, ..state };
+        copy.set_state(&state)?;
+        let mut cursors: HashSet<String> = state.cursor.iter().cloned().collect();
+        let mut empty = 0;
+        loop {
+            let page = self.registry.changes(&self.reach, state.since, state.cursor.as_deref()).await?;
+            empty = if page.servers.is_empty() { empty + 1 } else { 0 };
+            let next = page.next.clone();
+            self.synced.malformed += page.malformed;
+            let (put, gone) = self.sorted(copy, page, state.since.is_some()).await?;
+            // A time in the future would hide what happens until then.
+            let newest = put.iter().filter_map(|server| server.updated).max().map(|time| time.min(now_millis()));
+            state.newest = state.newest.max(newest);
+            let problem = match &next {
+                Some(next) if !cursors.insert(next.clone()) => Some("gives the same cursor again"),
+                Some(_) if empty >= EMPTY => Some("gives one page after another without a server"),
+                _ => None,
+            };
+            // A cursor that leads nowhere is not followed again.
+            state.cursor = next.filter(|_| problem.is_none());
+            self.synced.put += put.len();
+            self.synced.gone += gone.len();
+            if let Some(what) = problem {
+                copy.take(&put, &gone, &state)?;
+                return Err(RegistryError::Feed { id: self.registry.id.clone(), what: what.to_owned() });
+            }
+            if state.cursor.is_some() {
+                copy.take(&put, &gone, &state)?;
+                // The next run goes on at the cursor.
+                if self.reach.budget.as_ref().is_some_and(|budget| budget.requests() >= ENOUGH) {
+                    return Ok(());
+                }
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+            let newest = state.newest.map(|time| time.saturating_sub(OVERLAP)).max(state.since);
+            let whole = State { newest, finished: Some(now_millis()), ..state.clone() };
+            if state.since.is_some() {
+                return copy.take(&put, &gone, &whole);
+            }
+            copy.take(&put, &gone, &state)?;
+            return self.forget_unseen(copy, &whole).await;
+        }
+    }
+
+    /// Sorts a page into servers to take in, and names to forget.
+    async fn sorted(
+        &self,
+        copy: &Copy,
+        page: Page,
+        has_all_versions: bool,
+    ) -> Result<(Vec<Server>, Vec<String>), RegistryError> {
+        let (mut put, mut gone) = (Vec::new(), Vec::new());
+        for server in page.servers {
+            if is_there(&server) {
+                // An older version that changed says nothing of the newest, which has a row of its own.
+                if server.latest || !has_all_versions {
+                    put.push(server);
+                }
+                continue;
+            }
+            // If the newest version was withdrawn, an older one is now the newest, and need not have changed.
+            let known = copy.server(&server.name)?;
+            if known.is_none_or(|known| known.version != server.version && !server.latest) {
+                continue;
+            }
+            match self.registry.server_within(&self.reach, &server.name, None).await? {
+                Some(older) if is_there(&older) && older.name.eq_ignore_ascii_case(&server.name) => put.push(older),
+                _ => gone.push(server.name),
+            }
+        }
+        gone.retain(|name| !put.iter().any(|server| server.name.eq_ignore_ascii_case(name)));
+        Ok((put, gone))
+    }
+
+    /// Ends a pass over everything: what it did not see is gone. Rows move between pages while others are added, so a few
+    /// are asked for.
+    async fn forget_unseen(&mut self, copy: &mut Copy, whole: &State) -> Result<(), RegistryError> {
+        let unseen = copy.unseen(whole.pass)?;
+        let (mut put, mut gone) = (Vec::new(), Vec::new());
+        let is_reset = unseen.len() > DOUBTFUL;
+        for name in unseen {
+            let found = if is_reset { None } else { self.registry.server_within(&self.reach, &name, None).await? };
+            match found.filter(is_there) {
+                Some(server) => put.push(server),
+                None => gone.push(name),
+            }
+        }
+        self.synced.gone += gone.len();
+        copy.take(&put, &gone, whole)
+    }
+}

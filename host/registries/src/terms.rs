@@ -1,0 +1,51 @@
+//! The terms by which a server is found.
+
+use aiw_core::registry::Server;
+use aiw_search::words;
+
+/// Parts of names that nearly every server has, as terms.
+const EMPTY: [&str; 9] = ["mcp", "server", "io", "com", "ai", "dev", "org", "net", "github"];
+
+/// The terms of a server's name and title. The owner's part of the name is not among them.
+pub(crate) fn of_name(server: &Server) -> Vec<String> {
+    let mut terms = words(last(&server.name));
+    for term in server.title.iter().flat_map(|title| words(title)) {
+        if !terms.contains(&term) {
+            terms.push(term);
+        }
+    }
+    terms
+}
+
+/// The terms of what else a server says of itself: its owner's name and its description.
+pub(crate) fn of_rest(server: &Server) -> Vec<String> {
+    let owner = server.name.rsplit_once('/').map_or("", |(owner, _)| owner);
+    let mut terms: Vec<String> = words(owner).into_iter().filter(|term| !EMPTY.contains(&term.as_str())).collect();
+    terms.extend(words(&server.description));
+    terms
+}
+
+/// The terms of a query. Those that nearly every server has count only if there are no others.
+pub(crate) fn of_query(query: &str) -> Vec<String> {
+    let mut terms = words(query);
+    let mut seen = std::collections::BTreeSet::new();
+    terms.retain(|term| seen.insert(term.clone()));
+    if terms.iter().any(|term| !EMPTY.contains(&term.as_str())) {
+        terms.retain(|term| !EMPTY.contains(&term.as_str()));
+    }
+    if terms.is_empty() {
+        // A name may be made of words that say nothing: `only`, `use`.
+        terms = query.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect();
+        terms.retain(|term| !term.is_empty());
+    }
+    terms.truncate(MAX_TERMS);
+    terms
+}
+
+/// The most terms of a query that count.
+const MAX_TERMS: usize = 16;
+
+/// The part of a name after its last slash.
+pub(crate) fn last(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
