@@ -9,9 +9,10 @@ use aiw_servers::{Given, secret_names, secret_reference};
 use serde_json::{Map, Value as Json, json};
 
 use super::command::Arg;
+use super::error::PlanError;
 use super::inputs::{Piece, Question, Value};
 use super::remote::check_address;
-use super::{PlanError, Recipe, Way};
+use super::way::{Recipe, Way};
 
 /// The longest answer that isn't a secret.
 const MAX_ANSWER: usize = 4 << 10;

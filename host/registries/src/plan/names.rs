@@ -3,7 +3,7 @@
 use aiw_core::quoted;
 use url::Url;
 
-use super::Reason;
+use super::error::Reason;
 
 /// Longer than any name in the registries seen.
 const MAX_NAME: usize = 255;

@@ -8,6 +8,7 @@ use aiw_core::{Secret, SecretName};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
+use super::ways::ways_on;
 use super::*;
 
 fn machine() -> Machine {
@@ -499,8 +500,9 @@ fn rows_that_change_what_runs_are_refused() {
     }
     assert!(problem(&env("LD_PRELOAD", json!({"isRequired": true}))).contains("decides what code runs"));
     assert!(asked(&env("NODE_OPTIONS", json!({}))).is_empty());
-    // The person's to answer.
-    assert_eq!(asked(&env("DOCKER_HOST", json!({}))), ["DOCKER_HOST"]);
+    // The person's to answer, without an offer of the publisher's.
+    let docker = env("DOCKER_HOST", json!({"default": "tcp://evil.example"}));
+    assert_eq!((asked(&docker), &docker.questions()[0].default), (vec!["DOCKER_HOST"], &None));
     assert!(env("ENV", json!({"value": "production"})).refused().is_none());
     for value in ["a\nb", "a\u{1b}[0m", "\u{202e}x", "${HOME}", "x${secret:openrouter}", "$"] {
         let way = env("X", json!({"value": format!("{value}{{HOME}}"), "variables": {"HOME": {}}}));
@@ -772,6 +774,26 @@ mod fuzz {
     }
 
     proptest! {
+        #[test]
+        fn no_answer_moves_an_address(tenant in nasty(), key in nasty(), region in nasty()) {
+            let way = remote(json!({"type": "streamable-http", "url": "https://{region}.h.example/{tenant}/mcp?key={key}",
+                "variables": {"tenant": {}, "key": {}, "region": {}}}));
+            for region in ["eu", &region] {
+                let given = [("tenant", tenant.as_str()), ("key", key.as_str()), ("region", region)];
+                let Ok(entry) = fill(&way, &given) else { continue };
+                let address = entry.declaration["url"].as_str().unwrap();
+                // References stand for values that can't be seen yet.
+                let Ok(url) = url::Url::parse(&address.replace("${", "").replace('}', "")) else { panic!("{address}") };
+                prop_assert_eq!(url.scheme(), "https");
+                prop_assert!(url.host_str().unwrap().ends_with(".h.example"), "{}", address);
+                prop_assert_eq!(url.path_segments().unwrap().count(), 2, "{}", address);
+                prop_assert_eq!(url.query_pairs().count(), 1, "{}", address);
+                prop_assert!(url.fragment().is_none() && url.username().is_empty());
+            }
+        }
+    }
+
+    proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
         #[test]
@@ -927,7 +949,9 @@ fn a_bundle_runs_its_own_file_or_a_runtime_and_no_shell() {
         json!({"mcp_config": {"command": "server/srv"}}),
         json!({"mcp_config": {"command": "${__dirname}/server/srv"}}),
     ] {
-        assert_eq!(made(&run(server, &file), &[]).0["command"], "/b/server/srv");
+        let way = run(server, &file);
+        assert_eq!(made(&way, &[]).0["command"], "/b/server/srv");
+        assert_eq!(way.program(), None);
     }
     let uv = run(json!({"type": "uv", "entry_point": "server/srv"}), &file);
     assert_eq!(args(&uv, &[]), "uv run --directory /b /b/server/srv");
