@@ -696,9 +696,9 @@ mod fuzz {
             |((value, default, description), (required, secret, hidden), format, names)| {
                 let variable = |name: &str| Variable {
                     name: name.to_owned(),
-                    input: Input { required, secret: hidden && secret, ..super::input() },
+                    input: Input { required, secret: hidden && secret, ..input() },
                 };
-                let input = Input { description, required, secret, format, value, default, ..super::input() };
+                let input = Input { description, required, secret, format, value, default, ..input() };
                 (input, names.into_iter().map(variable).collect())
             },
         )
@@ -807,7 +807,7 @@ mod fuzz {
                 return Ok(());
             }
             let (plain, _) = all(&way, "word");
-            let Ok(benign) = super::super::entry(&way, &plain, "srv", |_| false) else { return Ok(()) };
+            let Ok(benign) = entry(&way, &plain, "srv", |_| false) else { return Ok(()) };
             let program = benign.declaration.get("command").and_then(Json::as_str).unwrap_or_default();
             let args = words(&benign);
             // What comes before the package is aiw's, or one of a short list.
@@ -832,11 +832,11 @@ mod fuzz {
             for text in args.iter().copied().chain(benign.declaration.get("env").into_iter().flat_map(|env| {
                 env.as_object().unwrap().values().filter_map(Json::as_str)
             })) {
-                prop_assert!(super::super::inputs::pieces(&text.replace("${", "")).questions().next().is_none(), "{}", text);
+                prop_assert!(inputs::pieces(&text.replace("${", "")).questions().next().is_none(), "{}", text);
                 prop_assert!(!text.chars().any(char::is_control));
             }
             let (answers, secrets) = all(&way, &hostile);
-            if let Ok(entry) = super::super::entry(&way, &answers, "srv", |_| false) {
+            if let Ok(entry) = entry(&way, &answers, "srv", |_| false) {
                 prop_assert_eq!(entry.declaration.get("command"), benign.declaration.get("command"));
                 // An empty answer is none.
                 if !hostile.is_empty() {
@@ -1081,8 +1081,7 @@ fn every_real_row_runs_or_says_why_not() {
                     };
                     answers.give(question.name.clone(), Secret::new(given));
                 }
-                let entry =
-                    super::entry(way, &answers, "srv", |_| false).unwrap_or_else(|e| panic!("{}: {e}", server.name));
+                let entry = entry(way, &answers, "srv", |_| false).unwrap_or_else(|e| panic!("{}: {e}", server.name));
                 for text in [
                     entry.declaration.get("args"),
                     entry.declaration.get("env"),
@@ -1090,7 +1089,7 @@ fn every_real_row_runs_or_says_why_not() {
                     entry.declaration.get("url"),
                 ] {
                     let text = text.map(ToString::to_string).unwrap_or_default().replace("${secret:", "");
-                    assert!(super::inputs::pieces(&text).questions().next().is_none(), "{}: {text}", server.name);
+                    assert!(inputs::pieces(&text).questions().next().is_none(), "{}: {text}", server.name);
                 }
             }
         }
