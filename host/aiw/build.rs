@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-const COMPONENTS: [&str; 7] = [
+const COMPONENTS: [&str; 9] = [
     "market-github",
     "market-local",
     "market-remote",
@@ -11,6 +11,8 @@ const COMPONENTS: [&str; 7] = [
     "provider-gateway",
     "provider-google",
     "provider-openai",
+    "registry-official",
+    "registry-smithery",
 ];
 
 fn main() {

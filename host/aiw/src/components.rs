@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 /// Read when they are asked for: most commands need one, or none.
-const BUNDLED: [Bundled; 7] = [
+const BUNDLED: [Bundled; 9] = [
     market("market-github", include_bytes!(env!("AIW_COMPONENT_MARKET_GITHUB"))),
     market("market-local", include_bytes!(env!("AIW_COMPONENT_MARKET_LOCAL"))),
     market("market-remote", include_bytes!(env!("AIW_COMPONENT_MARKET_REMOTE"))),
@@ -19,6 +19,8 @@ const BUNDLED: [Bundled; 7] = [
     provider("provider-gateway", include_bytes!(env!("AIW_COMPONENT_PROVIDER_GATEWAY"))),
     provider("provider-google", include_bytes!(env!("AIW_COMPONENT_PROVIDER_GOOGLE"))),
     provider("provider-openai", include_bytes!(env!("AIW_COMPONENT_PROVIDER_OPENAI"))),
+    registry("registry-official", include_bytes!(env!("AIW_COMPONENT_REGISTRY_OFFICIAL"))),
+    registry("registry-smithery", include_bytes!(env!("AIW_COMPONENT_REGISTRY_SMITHERY"))),
 ];
 
 const fn market(id: &'static str, bytes: &'static [u8]) -> Bundled {
@@ -27,6 +29,10 @@ const fn market(id: &'static str, bytes: &'static [u8]) -> Bundled {
 
 const fn provider(id: &'static str, bytes: &'static [u8]) -> Bundled {
     Bundled { id, world: World::Provider, bytes }
+}
+
+const fn registry(id: &'static str, bytes: &'static [u8]) -> Bundled {
+    Bundled { id, world: World::RegistrySource, bytes }
 }
 
 /// The application over the user's home.

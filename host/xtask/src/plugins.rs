@@ -13,8 +13,9 @@ pub const PLAIN: &str = "wasm32-unknown-unknown";
 /// The target for third-party guests in Rust.
 pub const WASI: &str = "wasm32-wasip2";
 
-/// The maximum size of a first-party component. A larger one contains something unintended.
-const MAX_BYTES: usize = 150_000;
+/// The maximum size of a first-party component. A larger one contains something unintended. In a registry, the bindings
+/// alone take 90 kB: three functions return whole rows.
+const MAX_BYTES: usize = 220_000;
 
 /// Installs missing wasm targets, then builds the components.
 pub fn setup() -> Result<()> {

@@ -11,5 +11,6 @@ mod grants;
 mod hostile;
 mod hostile_provider;
 mod providers;
+mod registries;
 mod secrets;
 mod spread;
