@@ -40,7 +40,7 @@ fn said_of(answer: impl Fn(usize) -> Answer + Send + Sync + 'static) -> String {
     let server = Server::start(move |_| answer(count.fetch_add(1, Ordering::Relaxed)));
     let env = machine(&server.url());
     let begun = Instant::now();
-    let found = env.json(&["mcp", "search", "weather", "--json"]);
+    let found = env.json(&["mcp", "search", "weather"]);
     assert!(begun.elapsed() < BOUND, "{:?}", begun.elapsed());
     assert_eq!(found["servers"], json!([]));
     found["sources"][0]["problem"].as_str().unwrap_or_else(|| panic!("{found}")).to_owned()
@@ -86,7 +86,7 @@ fn a_feed_without_an_end_is_left_and_what_was_there_stays() {
         let begun = Instant::now();
         // A part of the registry is known, and it is not taken for the whole.
         let found = loop {
-            let found = env.json(&["mcp", "search", "weather", "--json"]);
+            let found = env.json(&["mcp", "search", "weather"]);
             if !names(&found).is_empty() && pages.load(Ordering::Relaxed) > 1 {
                 break found;
             }

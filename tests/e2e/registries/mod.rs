@@ -86,9 +86,17 @@ fn answered(request: &Request, rows: &[Value]) -> Answer {
 
 impl Registry {
     pub fn start(rows: Vec<Value>) -> Self {
+        Self::with_files(rows, BTreeMap::new())
+    }
+
+    /// A registry that also has files, by path.
+    pub fn with_files(rows: Vec<Value>, files: BTreeMap<&'static str, Vec<u8>>) -> Self {
         let rows: Rows = Arc::new(Mutex::new(rows));
         let known = rows.clone();
-        let server = Server::start(move |request| answered(request, &known.lock().unwrap()));
+        let server = Server::start(move |request| match files.get(request.path.as_str()) {
+            Some(file) => Answer::ok(file.clone()),
+            None => answered(request, &known.lock().unwrap()),
+        });
         Self { rows, server: Some(server) }
     }
 
@@ -110,7 +118,7 @@ pub fn machine(registry: &str) -> Environment {
 pub fn until_copied(env: &Environment, query: &str) -> Value {
     let begun = Instant::now();
     loop {
-        let found = env.json(&["mcp", "search", query, "--json"]);
+        let found = env.json(&["mcp", "search", query]);
         if found["sources"][0]["copied"].is_u64() {
             return found;
         }
@@ -137,7 +145,7 @@ fn weather() -> Vec<Value> {
 fn a_search_asks_the_registry_until_its_copy_is_whole_and_then_the_copy() {
     let mut registry = Registry::start(weather());
     let env = machine(&registry.url());
-    let live = env.json(&["mcp", "search", "weather", "--json"]);
+    let live = env.json(&["mcp", "search", "weather"]);
     assert_eq!(names(&live), ["io.github.acme/weather", "io.github.acme/notes"]);
     assert!(live["sources"][0].get("copied").is_none(), "{live}");
     // The copy knows beginnings of words, which the registry's own search matches anywhere.
@@ -146,7 +154,7 @@ fn a_search_asks_the_registry_until_its_copy_is_whole_and_then_the_copy() {
     assert_eq!(copied["sources"][0]["copied"], 5);
     // Without a network too.
     registry.server = None;
-    let offline = env.json(&["mcp", "search", "database", "--json"]);
+    let offline = env.json(&["mcp", "search", "database"]);
     assert_eq!(names(&offline), ["com.other/postgres"]);
     let shown = env.run(&["mcp", "search", "files"]).ok();
     assert!(shown.stdout.contains("io.github.last/files") && shown.stdout.contains("http"), "{}", shown.whole());
@@ -164,14 +172,14 @@ fn a_registry_that_does_not_answer_is_named_and_hides_nothing() {
     let run = env.run(&["mcp", "search", "postgres"]).ok();
     assert!(run.stdout.contains("com.other/postgres"), "{}", run.whole());
     assert!(run.stderr.contains("registry-smithery did not answer"), "{}", run.whole());
-    let found = env.json(&["mcp", "search", "postgres", "--json"]);
+    let found = env.json(&["mcp", "search", "postgres"]);
     let problems: BTreeMap<&str, bool> = found["sources"].as_array().unwrap().iter()
         .map(|source| (source["source"].as_str().unwrap(), source.get("problem").is_some())).collect();
     assert_eq!(problems, BTreeMap::from([("registry-official", false), ("registry-smithery", true)]));
     // Alone, it is an answer too: nothing was found, and why.
     let run = env.run(&["mcp", "search", "postgres", "--source", "registry-smithery"]).ok();
     assert_eq!(run.stdout, "No server matches\n");
-    assert_eq!(env.run(&["mcp", "search", "x", "--source", "nowhere"]).code, 1);
+    assert_eq!(env.run(&["mcp", "search", "x", "--source", "nowhere"]).code, 2);
 }
 
 #[test]
@@ -193,14 +201,14 @@ fn a_copy_follows_new_changed_withdrawn_and_deleted_servers() {
     age_copy(&env);
     let begun = Instant::now();
     loop {
-        let found = env.json(&["mcp", "search", "blizzard", "--json"]);
+        let found = env.json(&["mcp", "search", "blizzard"]);
         if names(&found) == ["io.github.new/blizzard", "io.github.acme/weather"] {
             break;
         }
         assert!(begun.elapsed() < Duration::from_secs(60), "{found}");
         std::thread::sleep(Duration::from_millis(100));
     }
-    let found = env.json(&["mcp", "search", "notes", "--json"]);
+    let found = env.json(&["mcp", "search", "notes"]);
     assert_eq!((names(&found), &found["sources"][0]["copied"]), (Vec::new(), &json!(5)));
 }
 
@@ -217,13 +225,13 @@ fn age_copy(env: &Environment) {
 fn info_shows_what_the_registry_says_and_from_the_copy_if_it_cannot_be_asked() {
     let mut registry = Registry::start(weather());
     let env = machine(&registry.url());
-    let info = env.json(&["mcp", "info", "com.other/postgres", "--json"]);
+    let info = env.json(&["mcp", "info", "com.other/postgres"]);
     assert_eq!(info["server"]["version"], "0.3.0");
-    assert_eq!(env.run(&["mcp", "info", "com.other/nothing"]).code, 1);
+    assert_eq!(env.run(&["mcp", "info", "com.other/nothing"]).code, 2);
     until_copied(&env, "weather");
     registry.server = None;
     let run = env.run(&["mcp", "info", "com.other/postgres"]).ok();
     assert!(run.stderr.starts_with("note: this is from the local copy: "), "{}", run.whole());
     assert!(run.stdout.contains("publisher: com.other"), "{}", run.whole());
-    assert_eq!(env.run(&["mcp", "info", "com.other/nothing"]).code, 3, "it may be there");
+    assert_eq!(env.run(&["mcp", "info", "com.other/nothing"]).code, 69, "it may be there");
 }
