@@ -6,8 +6,8 @@ use aiw_core::registry::{Endpoint, Setting};
 use aiw_core::{HeaderName, quoted, quoted_text};
 use url::{Host, Url};
 
-use super::Reason;
 use super::command::Env;
+use super::error::Reason;
 use super::inputs::{Piece, Place, Questions, Value, check_fixed, pieces};
 
 const MAX_HEADERS: usize = 50;
