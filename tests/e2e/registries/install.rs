@@ -59,10 +59,8 @@ fn listed(url: &str, version: &str, digest: &str) -> Value {
 
 /// A registry with a sample server, whose bundles are at the same address, and a machine that uses it.
 fn sample() -> (Registry, Environment) {
-    let files = BTreeMap::from([
-        ("/files/sample-1.0.0.mcpb", bundle("1.0.0")),
-        ("/files/sample-2.0.0.mcpb", bundle("2.0.0")),
-    ]);
+    let files =
+        BTreeMap::from([("/files/sample-1.0.0.mcpb", bundle("1.0.0")), ("/files/sample-2.0.0.mcpb", bundle("2.0.0"))]);
     let registry = Registry::with_files(Vec::new(), files);
     let row = listed(&registry.url(), "1.0.0", &sha256(&bundle("1.0.0")));
     registry.rows.lock().unwrap().push(row);
@@ -156,18 +154,36 @@ fn servers_that_cannot_be_installed_say_why() {
     };
     let stdio = json!({"type": "stdio"});
     for (said, row) in [
-        ("SSE", row(&json!({"name": "a/server", "description": "x", "version": "1.0.0",
-            "remotes": [{"type": "sse", "url": "https://x.example/sse"}]}))),
-        ("starts an HTTP server", package(json!({"registryType": "npm", "identifier": "x", "version": "1.0.0",
-            "transport": {"type": "streamable-http", "url": "http://localhost:3000/mcp"}}))),
-        ("cargo install x@1.0.0", package(json!({"registryType": "cargo", "identifier": "x", "version": "1.0.0",
-            "transport": stdio}))),
-        ("valid", package(json!({"registryType": "npm", "identifier": "x; rm -rf ~", "version": "1.0.0",
-            "transport": stdio}))),
-        ("valid", package(json!({"registryType": "pypi", "identifier": "--index-url=https://evil.example",
-            "version": "1.0.0", "transport": stdio}))),
-        ("decides what code runs", package(json!({"registryType": "npm", "identifier": "x", "version": "1.0.0",
-            "transport": stdio, "environmentVariables": [{"name": "NODE_OPTIONS", "value": "--require /tmp/x"}]}))),
+        (
+            "SSE",
+            row(&json!({"name": "a/server", "description": "x", "version": "1.0.0",
+            "remotes": [{"type": "sse", "url": "https://x.example/sse"}]})),
+        ),
+        (
+            "starts an HTTP server",
+            package(json!({"registryType": "npm", "identifier": "x", "version": "1.0.0",
+            "transport": {"type": "streamable-http", "url": "http://localhost:3000/mcp"}})),
+        ),
+        (
+            "cargo install x@1.0.0",
+            package(json!({"registryType": "cargo", "identifier": "x", "version": "1.0.0",
+            "transport": stdio})),
+        ),
+        (
+            "valid",
+            package(json!({"registryType": "npm", "identifier": "x; rm -rf ~", "version": "1.0.0",
+            "transport": stdio})),
+        ),
+        (
+            "valid",
+            package(json!({"registryType": "pypi", "identifier": "--index-url=https://evil.example",
+            "version": "1.0.0", "transport": stdio})),
+        ),
+        (
+            "decides what code runs",
+            package(json!({"registryType": "npm", "identifier": "x", "version": "1.0.0",
+            "transport": stdio, "environmentVariables": [{"name": "NODE_OPTIONS", "value": "--require /tmp/x"}]})),
+        ),
     ] {
         let registry = Registry::start(vec![row]);
         let env = machine(&registry.url());

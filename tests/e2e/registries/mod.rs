@@ -55,7 +55,11 @@ fn answered(request: &Request, rows: &[Value]) -> Answer {
         };
         return match rows.iter().find(fits) {
             Some(row) => Answer::ok(row.to_string()),
-            None => Answer::Plain(404, Vec::new(), br#"{"title":"Not Found","status":404,"detail":"Server not found"}"#.into()),
+            None => Answer::Plain(
+                404,
+                Vec::new(),
+                br#"{"title":"Not Found","status":404,"detail":"Server not found"}"#.into(),
+            ),
         };
     }
     if path != "/v0.1/servers" {
@@ -173,8 +177,12 @@ fn a_registry_that_does_not_answer_is_named_and_hides_nothing() {
     assert!(run.stdout.contains("com.other/postgres"), "{}", run.whole());
     assert!(run.stderr.contains("registry-smithery did not answer"), "{}", run.whole());
     let found = env.json(&["mcp", "search", "postgres"]);
-    let problems: BTreeMap<&str, bool> = found["sources"].as_array().unwrap().iter()
-        .map(|source| (source["source"].as_str().unwrap(), source.get("problem").is_some())).collect();
+    let problems: BTreeMap<&str, bool> = found["sources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|source| (source["source"].as_str().unwrap(), source.get("problem").is_some()))
+        .collect();
     assert_eq!(problems, BTreeMap::from([("registry-official", false), ("registry-smithery", true)]));
     // Alone, it is an answer too: nothing was found, and why.
     let run = env.run(&["mcp", "search", "postgres", "--source", "registry-smithery"]).ok();
@@ -190,7 +198,8 @@ fn a_copy_follows_new_changed_withdrawn_and_deleted_servers() {
     {
         let mut rows = registry.rows.lock().unwrap();
         let now = "2026-03-01T00:00:00Z";
-        let touch = |row: &mut Value| row["_meta"]["io.modelcontextprotocol.registry/official"]["updatedAt"] = now.into();
+        let touch =
+            |row: &mut Value| row["_meta"]["io.modelcontextprotocol.registry/official"]["updatedAt"] = now.into();
         rows[0]["server"]["description"] = "Blizzards".into();
         rows[1]["_meta"]["io.modelcontextprotocol.registry/official"]["status"] = "deleted".into();
         let mut new = remote("io.github.new/blizzard", "New", "1.0.0");
@@ -216,7 +225,8 @@ fn a_copy_follows_new_changed_withdrawn_and_deleted_servers() {
 fn age_copy(env: &Environment) {
     let path = env.home().join("cache/registries/registry-official-v1.db");
     let age = "UPDATE state SET finished = finished - 7200000, begun = begun - 7200000";
-    let script = format!("import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], timeout=30)\nc.execute({age:?})\nc.commit()\n");
+    let script =
+        format!("import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], timeout=30)\nc.execute({age:?})\nc.commit()\n");
     let done = std::process::Command::new("python3").args(["-c", &script]).arg(&path).status().unwrap();
     assert!(done.success());
 }

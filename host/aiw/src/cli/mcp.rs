@@ -217,6 +217,23 @@ pub struct McpInstallArgs {
     pub yes: bool,
 }
 
+impl McpInstallArgs {
+    /// The installation of a server of a registry, without more.
+    pub fn of(name: &str, source: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            source: Some(source.to_owned()),
+            version: None,
+            key: None,
+            way: None,
+            set: Vec::new(),
+            no_check: false,
+            force: false,
+            yes: false,
+        }
+    }
+}
+
 /// Arguments of `aiw mcp update`.
 #[derive(Debug, Args)]
 pub struct McpUpdateArgs {
