@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 
 use super::{Registry, machine, names, remote, row, until_copied};
 
+/// What a server answers to its requests, by their number.
+type Feed = Box<dyn Fn(usize) -> Answer + Send + Sync>;
+
 /// How long a registry may take, and what a test machine adds.
 const BOUND: Duration = Duration::from_secs(40);
 
@@ -35,7 +38,7 @@ fn rows_that_lie_in_every_field_are_left_out_or_shown_as_text() {
 }
 
 /// Searches at a registry that answers in this way. It must end in time, and name the registry.
-fn said_of(answer: impl Fn(usize) -> Answer + Send + Sync + 'static) -> String {
+fn said_of(answer: Feed) -> String {
     let count = AtomicUsize::new(0);
     let server = Server::start(move |_| answer(count.fetch_add(1, Ordering::Relaxed)));
     let env = machine(&server.url());
@@ -49,7 +52,7 @@ fn said_of(answer: impl Fn(usize) -> Answer + Send + Sync + 'static) -> String {
 #[test]
 fn answers_that_are_none_are_named_in_time() {
     for (said, answer) in [
-        ("500", Box::new(|_| Answer::status(500)) as Box<dyn Fn(usize) -> Answer + Send + Sync>),
+        ("500", Box::new(|_| Answer::status(500)) as Feed),
         ("", Box::new(|_| Answer::ok("<html>no</html>"))),
         ("", Box::new(|_| Answer::ok("{\"servers\":[".repeat(100_000)))),
         ("", Box::new(|_| Answer::Endless)),
@@ -72,7 +75,7 @@ fn a_feed_without_an_end_is_left_and_what_was_there_stays() {
         let servers: Vec<Value> = if at == 0 { vec![remote("page/weather-0", "Weather", "1")] } else { Vec::new() };
         Answer::ok(json!({"servers": servers, "metadata": {"nextCursor": at.to_string()}}).to_string())
     };
-    let feeds: [(&str, Box<dyn Fn(usize) -> Answer + Send + Sync>); 2] =
+    let feeds: [(&str, Feed); 2] =
         [("the same cursor again", Box::new(move |at| page(at, "again"))), ("without a server", Box::new(empty))];
     for (said, feed) in feeds {
         let pages = Arc::new(AtomicUsize::new(0));
