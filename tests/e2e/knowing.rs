@@ -18,10 +18,10 @@ fn with_knowing(env: &Environment) {
 
 /// What the component says that it got.
 fn got(env: &Environment, mode: &str) -> String {
-    let run = env.run(&["plugin", "marketplace", "add", &format!("knowing:{mode}")]);
-    assert_ne!(run.code, 0, "{}", run.whole());
-    let line = run.stderr.lines().find_map(|line| line.strip_prefix("error: "));
-    line.unwrap_or_else(|| panic!("{}", run.whole())).to_owned()
+    let answer = env.json(&["mcp", "search", mode, "--source", "knowing"]);
+    let problem = answer["sources"][0]["problem"].as_str();
+    let problem = problem.unwrap_or_else(|| panic!("{mode}: {answer:#}"));
+    problem.strip_prefix("`knowing`: ").unwrap().to_owned()
 }
 
 /// An environment with the tiny model in use. `None` without a library to run it.
@@ -144,4 +144,39 @@ fn a_component_lists_and_calls_the_tools_that_it_was_granted() {
             )
         );
     }
+}
+
+#[test]
+fn a_component_calls_several_tools_at_once() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("files", &[]).with("time", &[]);
+    let env = &servers.env;
+    with_knowing(env);
+    assert_eq!(got(env, "none"), "None");
+    let said = got(
+        env,
+        r#"together:files/slow/{"seconds": 3};files/slow/{"seconds": 2};files/echo;files/nothing;files/dies;time/echo/[]"#,
+    );
+    let (ended, seconds) = said.split_once(" after ").unwrap();
+    let mut ended: Vec<&str> = ended.split(", ").collect();
+    // The slow ones end last, the longer one after the other.
+    assert_eq!(ended[ended.len() - 2..], ["2: done", "1: done"], "{said}");
+    ended.sort_unstable();
+    assert_eq!(
+        ended.iter().map(|one| one.split_once(": ").unwrap().0).collect::<Vec<_>>(),
+        ["1", "2", "3", "4", "5", "6"]
+    );
+    let of = |number: &str| ended.iter().find(|one| one.starts_with(number)).unwrap().to_string();
+    assert_eq!(of("3"), "3: done");
+    assert_eq!(of("4"), "4: not found: the MCP server `files` offers no tool `nothing`");
+    assert!(of("5").starts_with("5: denied: component `knowing` may not call the MCP tool `files/dies`"), "{said}");
+    assert!(of("6").starts_with("6: invalid: the arguments are not a JSON object"), "{said}");
+    // One after the other they would take 5 s, besides the start of the server.
+    assert!(["3 s", "4 s"].contains(&seconds), "{said}");
+    assert_eq!(
+        got(env, r#"many:files/slow/{"seconds": 1}"#),
+        "8 started; invalid: more than 8 calls are under way; one more after a result: true"
+    );
+    // A name that is too long starts nothing.
+    assert!(got(env, &format!("together:{}/echo", "x".repeat(300))).starts_with("invalid: there is no MCP tool `xxx"));
 }

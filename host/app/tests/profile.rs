@@ -7,15 +7,20 @@ use std::sync::Arc;
 
 use aiw_app::{App, ClientSession};
 use aiw_home::{Home, ProfileSettings};
-use aiw_markets::{AddOptions, Quiet};
+use aiw_markets::Quiet;
 use aiw_routing::Profile;
 use aiw_tests::{Environment, component, not_run, python};
 use serde_json::json;
 
 /// Asks the component for the MCP tools that it may call. It answers with an error that lists them.
 async fn listed(client: &ClientSession) -> String {
-    let options = AddOptions { inspect: false, ..AddOptions::default() };
-    client.markets().unwrap().add("knowing:list", &options).await.unwrap_err().to_string()
+    asked(client, "list").await
+}
+
+/// Puts a mode to the component, and returns what it says.
+async fn asked(client: &ClientSession, mode: &str) -> String {
+    let found = client.registries().unwrap().search(mode, 1, Some("knowing")).await.unwrap();
+    found.sources[0].problem.clone().unwrap().trim_start_matches("`knowing`: ").to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
