@@ -4,6 +4,8 @@ use std::fs;
 
 use aiw_tests::{Environment, component, onnx_runtime, tiny_model};
 
+use serde_json::json;
+
 use crate::servers::Servers;
 
 /// Adds the component, with what its manifest asks for.
@@ -179,4 +181,46 @@ fn a_component_calls_several_tools_at_once() {
     );
     // A name that is too long starts nothing.
     assert!(got(env, &format!("together:{}/echo", "x".repeat(300))).starts_with("invalid: there is no MCP tool `xxx"));
+}
+
+/// The names that a search in Acme's catalogue finds, in their order.
+fn catalogued(env: &Environment, query: &str) -> Vec<String> {
+    let answer = env.json(&["mcp", "search", query, "--source", "acme-catalogue"]);
+    assert_eq!(answer["sources"][0].get("problem"), None, "{answer:#}");
+    let servers = answer["servers"].as_array().unwrap();
+    servers.iter().map(|server| server["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_registry_finds_its_servers_with_a_tool_and_ranks_them_by_meaning() {
+    let Some(servers) = Servers::new() else { return };
+    // Eleven pages: the first says so, and the others are asked for side by side.
+    let row = |page: usize| match page {
+        3 => json!({"name": "acme/headlines", "about": "search headlines", "version": "1", "npm": "headlines"}),
+        7 => {
+            json!({"name": "acme/music", "about": "play music", "version": "1", "url": "https://music.acme.example/mcp"})
+        }
+        page => json!({"name": format!("acme/n{page}"), "about": format!("number {page}"), "version": "1", "npm": "n"}),
+    };
+    let pages: Vec<_> = (0..11).map(|page| json!({"pages": 11, "servers": [row(page)]})).collect();
+    let tool = json!({"name": "list_servers", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": true},
+        "_pages": pages});
+    let file = servers.env.path("catalogue.json");
+    fs::write(&file, json!([tool]).to_string()).unwrap();
+    let servers = servers.with("acme", &["--define", file.to_str().unwrap()]);
+    let env = &servers.env;
+    let path = component("acme-catalogue").display().to_string();
+    env.run(&["extension", "add", &path, "--yes"]).ok();
+    // Without a model, by words.
+    assert_eq!(catalogued(env, "headlines"), ["acme/headlines"]);
+    assert!(catalogued(env, "news").is_empty());
+    // The catalogue is kept, so its server is started once.
+    assert_eq!(servers.starts("acme").len(), 1);
+
+    let Some(runtime) = onnx_runtime() else { return };
+    tiny_model(&env.path("tiny"));
+    let (model, runtime) = (env.path("tiny").display().to_string(), runtime.display().to_string());
+    env.run(&["model", "use", &model, "--runtime", &runtime]).ok();
+    assert_eq!(catalogued(env, "find news")[0], "acme/headlines");
+    assert!(env.home().join("vectors/acme-catalogue/servers.vec").is_file());
 }
