@@ -275,7 +275,7 @@ impl<R: Read + Seek> Bundle<R> {
             let names: Vec<&str> = platforms.iter().filter_map(Json::as_str).collect();
             return Err(Reason::Platform { platform: quoted(&names.join(", ")) });
         }
-        let config = Config::of(server, machine).map_err(&bad)?;
+        let config = Config::of(server, machine).map_err(bad)?;
         let reading =
             Reading { directory, machine, options: self.manifest.get("user_config").and_then(Json::as_object) };
         let command = reading.template(questions, &config.command, "command")?;
