@@ -21,7 +21,7 @@ parser.add_argument("--fault", default="")
 parser.add_argument("--late", type=float, default=0, help="so many seconds until it reads anything")
 parser.add_argument("--tools", type=int, default=0, help="so many more tools")
 parser.add_argument("--define", help="a file with its tools as a JSON list, in place of all others; or an object with "
-                    "`tools`, `prompts`, `resources` and `templates`")
+                    "`tools`, `prompts`, `resources` and `templates`. A tool with `_pages` answers with that page, from 0")
 args = parser.parse_args()
 fault = args.fault
 lock = threading.Lock()
@@ -168,6 +168,10 @@ def call(id, params):
         return text(json.dumps(params.get("_meta")))
     if name == "was_cancelled":
         return text(json.dumps(sorted(str(c) for c in cancelled)))
+    pages = next((t["_pages"] for t in tools() if t.get("name") == name and "_pages" in t), None)
+    if pages:
+        time.sleep(float(state("delay", "0")))
+        return {"content": [], "structuredContent": pages[given["page"]]}
     return text(f"called {name}" + (f" with {json.dumps(given)}" if args.define else ""))
 
 

@@ -105,6 +105,8 @@ fn what_a_component_may_do_is_shown_before_it_is_added() {
     provider-gateway    0.1.0  bundled    Gateways, compatible providers and local servers
     provider-google     0.1.0  bundled    Google Gemini API
     provider-openai     0.1.0  bundled    OpenAI
+    registry-official   0.1.0  bundled    The official MCP registry
+    registry-smithery   0.1.0  bundled    Smithery
     acme-index          0.1.0  installed  Acme plugin index
     ------- stderr -------
     ------- exit code 0 -------
@@ -117,6 +119,8 @@ fn what_a_component_may_do_is_shown_before_it_is_added() {
     provider-gateway: good
     provider-google: good
     provider-openai: good
+    registry-official: good
+    registry-smithery: good
     acme-index: good
     ------- stderr -------
     ------- exit code 0 -------
@@ -813,6 +817,8 @@ fn the_json_of_extensions_has_its_shape() {
         "provider-gateway",
         "provider-google",
         "provider-openai",
+        "registry-official",
+        "registry-smithery",
     ];
     assert_eq!(ids, bundled);
 }
@@ -846,6 +852,34 @@ fn a_new_provider_builds_and_passes_its_tests() {
     let file = shared.join("wasm32-wasip2/release/my_llm.wasm").display().to_string();
     env.run(&["extension", "add", &file, "--yes"]).ok();
     env.run(&["provider", "add", "llm", "--preset", "my-llm", "--token-env", "X_KEY"]).ok();
+}
+
+#[test]
+fn a_new_registry_builds_and_passes_its_tests() {
+    let mut env = Environment::new();
+    with_toolchain(&mut env);
+    let (binary, _) = env.parts();
+    env.set("AIW", binary.display().to_string());
+    // A name that the SDK has is taken for another.
+    env.run(&["extension", "new", "server", "--kind", "registry-source"]).ok();
+    let project = env.path("server");
+    let shared = binary.parent().unwrap().join("extension-new-registry");
+    fs::create_dir_all(&shared).unwrap();
+    std::os::unix::fs::symlink(&shared, project.join("target")).unwrap();
+    let run: Run = env.program(Path::new("cargo")).arg("test").current_dir(&project).output().unwrap().into();
+    assert_eq!(run.code, 0, "{}", run.whole());
+    // Of the pure functions, and of the component in aiw.
+    for test in ["tests::every_word_of_a_query_counts ... ok", "a_server_says_what_it_needs ... ok"] {
+        assert!(run.stdout.contains(test), "{}", run.whole());
+    }
+    let file = shared.join("wasm32-wasip2/release/server.wasm").display().to_string();
+    env.run(&["extension", "add", &file, "--yes"]).ok();
+    let shown = env.run(&["extension", "info", "server"]).ok().stdout;
+    assert!(shown.contains("  names of MCP servers:\n    server/NAME, for example `server/hello`\n"), "{shown}");
+    env.run(&["extension", "verify", "server"]).ok();
+    // Pages of changes are another kind of registry's.
+    let run = env.run(&["extension", "call", &file, "changes"]);
+    assert!(run.code == 2 && run.stderr.contains("this registry does not report what changed"), "{}", run.whole());
 }
 
 #[test]
@@ -1031,4 +1065,13 @@ fn a_new_provider_in_javascript_builds_tests_and_adds() {
     // It is there as a provider is.
     let presets = env.run(&["provider", "presets"]).ok().stdout;
     assert!(presets.contains("my-js"), "{presets}");
+}
+
+#[test]
+fn a_new_registry_in_javascript_builds_tests_and_adds() {
+    let passing =
+        ["every word of a query counts", "the component finds a server", "the component says what a server needs"];
+    let Some(env) = javascript("registry-source", &passing) else { return };
+    let shown = env.run(&["extension", "info", "my-js"]).ok().stdout;
+    assert!(shown.contains("my-js/NAME, for example `my-js/hello`"), "{shown}");
 }

@@ -4,6 +4,8 @@ use std::fs;
 
 use aiw_tests::{Environment, component, onnx_runtime, tiny_model};
 
+use serde_json::json;
+
 use crate::servers::Servers;
 
 /// Adds the component, with what its manifest asks for.
@@ -18,10 +20,10 @@ fn with_knowing(env: &Environment) {
 
 /// What the component says that it got.
 fn got(env: &Environment, mode: &str) -> String {
-    let run = env.run(&["plugin", "marketplace", "add", &format!("knowing:{mode}")]);
-    assert_ne!(run.code, 0, "{}", run.whole());
-    let line = run.stderr.lines().find_map(|line| line.strip_prefix("error: "));
-    line.unwrap_or_else(|| panic!("{}", run.whole())).to_owned()
+    let answer = env.json(&["mcp", "search", mode, "--source", "knowing"]);
+    let problem = answer["sources"][0]["problem"].as_str();
+    let problem = problem.unwrap_or_else(|| panic!("{mode}: {answer:#}"));
+    problem.strip_prefix("`knowing`: ").unwrap().to_owned()
 }
 
 /// An environment with the tiny model in use. `None` without a library to run it.
@@ -144,4 +146,81 @@ fn a_component_lists_and_calls_the_tools_that_it_was_granted() {
             )
         );
     }
+}
+
+#[test]
+fn a_component_calls_several_tools_at_once() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("files", &[]).with("time", &[]);
+    let env = &servers.env;
+    with_knowing(env);
+    assert_eq!(got(env, "none"), "None");
+    let said = got(
+        env,
+        r#"together:files/slow/{"seconds": 3};files/slow/{"seconds": 2};files/echo;files/nothing;files/dies;time/echo/[]"#,
+    );
+    let (ended, seconds) = said.split_once(" after ").unwrap();
+    let mut ended: Vec<&str> = ended.split(", ").collect();
+    // The slow ones end last, the longer one after the other.
+    assert_eq!(ended[ended.len() - 2..], ["2: done", "1: done"], "{said}");
+    ended.sort_unstable();
+    assert_eq!(
+        ended.iter().map(|one| one.split_once(": ").unwrap().0).collect::<Vec<_>>(),
+        ["1", "2", "3", "4", "5", "6"]
+    );
+    let of = |number: &str| ended.iter().find(|one| one.starts_with(number)).unwrap().to_string();
+    assert_eq!(of("3"), "3: done");
+    assert_eq!(of("4"), "4: not found: the MCP server `files` offers no tool `nothing`");
+    assert!(of("5").starts_with("5: denied: component `knowing` may not call the MCP tool `files/dies`"), "{said}");
+    assert!(of("6").starts_with("6: invalid: the arguments are not a JSON object"), "{said}");
+    // One after the other they would take 5 s, besides the start of the server.
+    assert!(["3 s", "4 s"].contains(&seconds), "{said}");
+    assert_eq!(
+        got(env, r#"many:files/slow/{"seconds": 1}"#),
+        "8 started; invalid: more than 8 calls are under way; one more after a result: true"
+    );
+    // A name that is too long starts nothing.
+    assert!(got(env, &format!("together:{}/echo", "x".repeat(300))).starts_with("invalid: there is no MCP tool `xxx"));
+}
+
+/// The names that a search in Acme's catalogue finds, in their order.
+fn catalogued(env: &Environment, query: &str) -> Vec<String> {
+    let answer = env.json(&["mcp", "search", query, "--source", "acme-catalogue"]);
+    assert_eq!(answer["sources"][0].get("problem"), None, "{answer:#}");
+    let servers = answer["servers"].as_array().unwrap();
+    servers.iter().map(|server| server["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_registry_finds_its_servers_with_a_tool_and_ranks_them_by_meaning() {
+    let Some(servers) = Servers::new() else { return };
+    // Eleven pages: the first says so, and the others are asked for side by side.
+    let row = |page: usize| match page {
+        3 => json!({"name": "acme/headlines", "about": "search headlines", "version": "1", "npm": "headlines"}),
+        7 => {
+            json!({"name": "acme/music", "about": "play music", "version": "1", "url": "https://music.acme.example/mcp"})
+        }
+        page => json!({"name": format!("acme/n{page}"), "about": format!("number {page}"), "version": "1", "npm": "n"}),
+    };
+    let pages: Vec<_> = (0..11).map(|page| json!({"pages": 11, "servers": [row(page)]})).collect();
+    let tool = json!({"name": "list_servers", "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": true},
+        "_pages": pages});
+    let file = servers.env.path("catalogue.json");
+    fs::write(&file, json!([tool]).to_string()).unwrap();
+    let servers = servers.with("acme", &["--define", file.to_str().unwrap()]);
+    let env = &servers.env;
+    let path = component("acme-catalogue").display().to_string();
+    env.run(&["extension", "add", &path, "--yes"]).ok();
+    // Without a model, by words.
+    assert_eq!(catalogued(env, "headlines"), ["acme/headlines"]);
+    assert!(catalogued(env, "news").is_empty());
+    // The catalogue is kept, so its server is started once.
+    assert_eq!(servers.starts("acme").len(), 1);
+
+    let Some(runtime) = onnx_runtime() else { return };
+    tiny_model(&env.path("tiny"));
+    let (model, runtime) = (env.path("tiny").display().to_string(), runtime.display().to_string());
+    env.run(&["model", "use", &model, "--runtime", &runtime]).ok();
+    assert_eq!(catalogued(env, "find news")[0], "acme/headlines");
+    assert!(env.home().join("vectors/acme-catalogue/servers.vec").is_file());
 }

@@ -417,6 +417,8 @@ pub enum Kind {
     MarketSource,
     /// Connect AI CLIs to a kind of API provider
     Provider,
+    /// Read a registry of MCP servers
+    RegistrySource,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -434,7 +436,8 @@ pub struct CallArgs {
     /// The function to call
     #[arg(value_enum)]
     pub function: Function,
-    /// A reference to a marketplace, or the preset of a provider [default: its first one]
+    /// A reference to a marketplace, the preset of a provider [default: its first one], what to search a registry for, the
+    /// name of a server, or the cursor of a page of changes
     pub reference: Option<String>,
     /// Recorded answers: {"URL": {"status": 200, "body": "…"}}; without them, every request fails
     #[arg(long, value_name = "FILE")]
@@ -451,9 +454,15 @@ pub struct CallArgs {
     /// With a provider: the model
     #[arg(long)]
     pub model: Option<String>,
-    /// With a provider: the name of a secret that it has, with a made-up value [default: token]
+    /// With a provider or registry: the name of a secret that it has, with a made-up value [default: token]
     #[arg(long, value_name = "NAME")]
     pub secret: Vec<String>,
+    /// With `changes`: the time, in milliseconds since 1970 [default: everything that there is]
+    #[arg(long, value_name = "MILLIS")]
+    pub since: Option<u64>,
+    /// With `get-server`: the version [default: the latest]
+    #[arg(long, value_name = "VERSION")]
+    pub server_version: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -470,6 +479,12 @@ pub enum Function {
     Check,
     /// The models of a provider
     Models,
+    /// The MCP servers that a registry finds
+    Search,
+    /// A page of what changed in a registry
+    Changes,
+    /// One MCP server of a registry
+    GetServer,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,18 +4,24 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aiw_app::{App, ClientSession};
 use aiw_home::{Home, ProfileSettings};
-use aiw_markets::{AddOptions, Quiet};
+use aiw_markets::Quiet;
 use aiw_routing::Profile;
 use aiw_tests::{Environment, component, not_run, python};
 use serde_json::json;
 
 /// Asks the component for the MCP tools that it may call. It answers with an error that lists them.
 async fn listed(client: &ClientSession) -> String {
-    let options = AddOptions { inspect: false, ..AddOptions::default() };
-    client.markets().unwrap().add("knowing:list", &options).await.unwrap_err().to_string()
+    asked(client, "list").await
+}
+
+/// Puts a mode to the component, and returns what it says.
+async fn asked(client: &ClientSession, mode: &str) -> String {
+    let found = client.registries().unwrap().search(mode, 1, Some("knowing")).await.unwrap();
+    found.sources[0].problem.clone().unwrap().trim_start_matches("`knowing`: ").to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,4 +50,31 @@ async fn a_component_sees_the_profile_of_the_client_that_calls_it() {
         assert_eq!(listed(&narrow).await, "files/echo");
         assert_eq!(listed(&closed).await, "");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_nobody_waits_for_is_cancelled() {
+    let Some(python) = python() else { return not_run("there is no python3") };
+    let env = Environment::cold();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/mcp_server.py");
+    let entry = json!({"command": python, "args": [script]});
+    env.write_mcp(&json!({"mcpServers": {"files": entry}}).to_string());
+    env.run(&["mcp", "tools"]).ok();
+    env.run(&["extension", "add", &component("knowing").display().to_string(), "--yes"]).ok();
+    let app = App::open(Home::at(env.home()), &[], Arc::new(Quiet));
+    let client = ClientSession::builder(app, env.user()).unwrap().build();
+    let cancelled = async || {
+        let result = client.pool().call("files", "was_cancelled", serde_json::Map::new().into(), None).await.unwrap();
+        result.get().to_owned()
+    };
+    assert!(cancelled().await.contains("\"[]\""));
+    let said = asked(&client, r#"leave:files/slow/{"seconds": 60}"#).await;
+    assert_eq!(said, "call 1 is under way, and nobody waits for it");
+    // The server may hear of the call only after it was left.
+    let told = async {
+        while cancelled().await.contains("\"[]\"") {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), told).await.unwrap();
 }

@@ -20,10 +20,11 @@ pub fn build() -> Result<()> {
     need(WASI)?;
     let out = root().join(OUT);
     hostile(&out)?;
-    for name in ["acme-index", "acme-spread"] {
+    for name in ["acme-catalogue", "acme-index", "acme-spread"] {
         example(&out, name)?;
     }
-    let built = "components for tests: hostile, hostile-provider, knowing, timeless, acme-index, acme-spread";
+    let built =
+        "components for tests: hostile, hostile-provider, knowing, timeless, acme-catalogue, acme-index, acme-spread";
     match acme_index_js(&out)? {
         None => println!("{built}, acme-index-js"),
         Some(why) => println!("{built}; acme-index-js is not built: {why}"),

@@ -12,7 +12,8 @@ use anyhow::{Context, Result};
 use crate::{command, guests, plugins};
 
 /// Workspaces besides the host's, whose tests also run on this machine.
-const GUESTS: [&str; 4] = ["plugins", "sdk/rust", "examples/acme-index", "examples/acme-spread"];
+const GUESTS: [&str; 5] =
+    ["plugins", "sdk/rust", "examples/acme-catalogue", "examples/acme-index", "examples/acme-spread"];
 
 /// Where tests say that they were not run, one line each: the test, a tab, and why.
 const NOT_RUN: &str = "target/not-run.txt";

@@ -34,6 +34,9 @@ impl From<CallError> for Failure {
     }
 }
 
+/// The servers that a search asks a registry for.
+const SEARCH_LIMIT: u32 = 50;
+
 /// The usual secret.
 const TOKEN: &str = "token";
 
@@ -69,10 +72,10 @@ pub async fn run(mut args: CallArgs, output: &Output) -> Result<(), Failure> {
 }
 
 async fn call(driver: &Driver, worlds: &[String], args: &CallArgs) -> Result<Value, Failure> {
-    let (source, provider) = (driver.market_source(), driver.provider());
+    let (source, provider, registry) = (driver.market_source(), driver.provider(), driver.registry_source());
     let reference = args.reference.as_deref();
-    let needed =
-        || reference.ok_or_else(|| Failure::new(ErrorKind::Usage, "the reference of a marketplace is missing"));
+    let needed = |what: &str| reference.ok_or_else(|| Failure::new(ErrorKind::Usage, format!("{what} is missing")));
+    let of_market = || needed("the reference of a marketplace");
     match args.function {
         Function::Describe => {
             let mut said = Map::new();
@@ -80,15 +83,15 @@ async fn call(driver: &Driver, worlds: &[String], args: &CallArgs) -> Result<Val
                 let of_world = match world {
                     World::MarketSource => object(&source.describe().await?),
                     World::Provider => object(&provider.describe().await?),
-                    World::RegistrySource => object(&driver.registry_source().describe().await?),
+                    World::RegistrySource => object(&registry.describe().await?),
                 };
                 said.extend(of_world);
             }
             Ok(said.into())
         }
-        Function::Claim => Ok(json!({ "claim": source.claim(needed()?).await? })),
+        Function::Claim => Ok(json!({ "claim": source.claim(of_market()?).await? })),
         Function::FetchMarketplace => {
-            let reference = needed()?;
+            let reference = of_market()?;
             let at = source.claim(reference).await?;
             let at = at
                 .ok_or_else(|| Failure::user(format!("the component does not claim `{}`", one_line(reference, 200))))?;
@@ -105,6 +108,17 @@ async fn call(driver: &Driver, worlds: &[String], args: &CallArgs) -> Result<Val
         }
         Function::Check => Ok(json!(provider.check(&account(driver, args).await?).await?)),
         Function::Models => Ok(json!({ "models": provider.models(&account(driver, args).await?).await? })),
+        Function::Search => {
+            Ok(json!({ "servers": registry.search(needed("what to search for")?, SEARCH_LIMIT).await? }))
+        }
+        Function::Changes => {
+            let page = registry.changes(args.since, reference).await?;
+            Ok(json!({ "servers": page.servers, "malformed": page.malformed, "next": page.next }))
+        }
+        Function::GetServer => {
+            let server = registry.server(needed("the name of a server")?, args.server_version.as_deref()).await?;
+            Ok(json!({ "server": server }))
+        }
     }
 }
 

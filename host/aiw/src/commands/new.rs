@@ -50,6 +50,16 @@ const PROVIDER: Template = &files![
     "tests/http.json" <- "sdk/templates/provider/http.json.tmpl",
 ];
 
+const REGISTRY_SOURCE: Template = &files![
+    "Cargo.toml" <- "sdk/templates/registry-source/Cargo.toml.tmpl",
+    "manifest.json" <- "sdk/templates/registry-source/manifest.json.tmpl",
+    "README.md" <- "sdk/templates/registry-source/README.md.tmpl",
+    ".gitignore" <- "sdk/templates/market-source/gitignore.tmpl",
+    "src/lib.rs" <- "sdk/templates/registry-source/lib.rs.tmpl",
+    "tests/component.rs" <- "sdk/templates/registry-source/component.rs.tmpl",
+    "tests/http.json" <- "sdk/templates/registry-source/http.json.tmpl",
+];
+
 /// The scripts and the lock file are the example's own, and are changed to fit in [`run`].
 const MARKET_SOURCE_JS: Template = &files![
     "package.json" <- "sdk/templates/market-source-js/package.json.tmpl",
@@ -78,6 +88,21 @@ const PROVIDER_JS: Template = &files![
     "index.test.mjs" <- "sdk/templates/provider-js/index.test.mjs.tmpl",
     "component.test.mjs" <- "sdk/templates/provider-js/component.test.mjs.tmpl",
     "tests/http.json" <- "sdk/templates/provider/http.json.tmpl",
+];
+
+/// As for [`MARKET_SOURCE_JS`].
+const REGISTRY_SOURCE_JS: Template = &files![
+    "package.json" <- "sdk/templates/market-source-js/package.json.tmpl",
+    "package-lock.json" <- "examples/acme-index-js/package-lock.json",
+    "manifest.json" <- "sdk/templates/registry-source/manifest.json.tmpl",
+    "README.md" <- "sdk/templates/registry-source-js/README.md.tmpl",
+    ".gitignore" <- "examples/acme-index-js/.gitignore",
+    "build.mjs" <- "examples/acme-index-js/build.mjs",
+    "source.mjs" <- "sdk/templates/registry-source-js/source.mjs.tmpl",
+    "index.mjs" <- "sdk/templates/registry-source-js/index.mjs.tmpl",
+    "index.test.mjs" <- "sdk/templates/registry-source-js/index.test.mjs.tmpl",
+    "component.test.mjs" <- "sdk/templates/registry-source-js/component.test.mjs.tmpl",
+    "tests/http.json" <- "sdk/templates/registry-source/http.json.tmpl",
 ];
 
 /// The place of the contract in the example and in a project in JavaScript.
@@ -109,21 +134,27 @@ const SDK: [(&str, &str); 12] = files![
 ];
 
 /// Names of types that the templates use already.
-const TAKEN: [&str; 19] = [
+const TAKEN: [&str; 25] = [
     "Account",
     "Api",
     "Auth",
     "Box",
     "Error",
     "Family",
+    "Input",
     "Intent",
     "MarketSource",
     "Option",
+    "Package",
     "Preset",
     "Provider",
     "ProviderInfo",
     "Registration",
+    "RegistryInfo",
+    "RegistrySource",
     "Result",
+    "Row",
+    "Server",
     "Snapshot",
     "SourceInfo",
     "String",
@@ -135,8 +166,10 @@ pub fn run(name: &ExtensionId, kind: Kind, lang: Lang, output: &Output) -> Resul
     let (template, suffix, sdk, wit) = match (kind, lang) {
         (Kind::MarketSource, Lang::Rust) => (MARKET_SOURCE, "Source", &SDK[..], "sdk/"),
         (Kind::Provider, Lang::Rust) => (PROVIDER, "Provider", &SDK[..], "sdk/"),
+        (Kind::RegistrySource, Lang::Rust) => (REGISTRY_SOURCE, "Registry", &SDK[..], "sdk/"),
         (Kind::MarketSource, Lang::Js) => (MARKET_SOURCE_JS, "", &[][..], ""),
         (Kind::Provider, Lang::Js) => (PROVIDER_JS, "", &[][..], ""),
+        (Kind::RegistrySource, Lang::Js) => (REGISTRY_SOURCE_JS, "", &[][..], ""),
     };
     let root = Path::new(name.as_str());
     if root.exists() {
@@ -147,6 +180,7 @@ pub fn run(name: &ExtensionId, kind: Kind, lang: Lang, output: &Output) -> Resul
     let world = match kind {
         Kind::MarketSource => World::MarketSource,
         Kind::Provider => World::Provider,
+        Kind::RegistrySource => World::RegistrySource,
     };
     let snake = name.as_str().replace('-', "_");
     let mut type_name: String = name.as_str().split('-').map(capital).collect();

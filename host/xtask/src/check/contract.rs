@@ -9,8 +9,14 @@ use anyhow::{Context, Result};
 use crate::command::root;
 
 /// The workspaces that build guests, each with its own lock file.
-const GUESTS: [&str; 5] =
-    ["plugins", "sdk/rust", "examples/acme-index", "examples/acme-spread", "tests/components/hostile"];
+const GUESTS: [&str; 6] = [
+    "plugins",
+    "sdk/rust",
+    "examples/acme-catalogue",
+    "examples/acme-index",
+    "examples/acme-spread",
+    "tests/components/hostile",
+];
 
 /// Returns the violations.
 pub fn check() -> Result<Vec<String>> {

@@ -303,7 +303,13 @@ fn describe(found: &FoundServer, way: &Way, output: &Output) {
     let publisher = server.publisher.unwrap_or_else(|| "unknown".to_owned());
     lines.push(format!("  publisher: {publisher}"));
     lines.push(format!("  source code: {}", server.repository.unwrap_or_else(|| "unknown".to_owned())));
-    let does = if way.program().is_some() { "runs" } else if way.bundle().is_some() { "fetches" } else { "reaches" };
+    let does = if way.program().is_some() {
+        "runs"
+    } else if way.bundle().is_some() {
+        "fetches"
+    } else {
+        "reaches"
+    };
     lines.push(format!("  {does}: {}", way.command().unwrap_or_else(|| way.target().to_owned())));
     let sets = way.sets();
     if !sets.is_empty() {
@@ -505,7 +511,9 @@ pub(super) async fn forget_secrets(home: &Home, gone: &[Value], output: &Output)
     }
     let names: Vec<String> = unused.iter().map(|name| format!("`{name}`")).collect();
     output.flush();
-    if terminal::confirm(&format!("Nothing uses {} any more. Remove from the vault?", names.join(", ")), "", false).await? {
+    if terminal::confirm(&format!("Nothing uses {} any more. Remove from the vault?", names.join(", ")), "", false)
+        .await?
+    {
         let lock = home.lock()?;
         unused.iter().try_for_each(|name| home.vault().remove(&lock, name))?;
     }

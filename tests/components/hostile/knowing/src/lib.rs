@@ -1,27 +1,27 @@
-//! Asks for embeddings, collections and MCP tools, as `knowing:MODE` says, and answers with an error that says what it
-//! got.
+//! Asks for embeddings, collections and MCP tools, as the query says, and answers with an error that says what it got.
 
 #[path = "../../src/said.rs"]
 mod said;
 
+use aiw_extension::registry_source::{RegistryInfo, Server};
 use aiw_extension::vectors::VectorEntry;
-use aiw_extension::{Error, MarketSource, Registration, Snapshot, SourceInfo, embeddings, mcp, vectors};
+use aiw_extension::{Error, RegistrySource, clock, embeddings, mcp, vectors};
 
 use said::said;
 
 struct Knowing;
 
-impl MarketSource for Knowing {
-    fn describe() -> SourceInfo {
-        SourceInfo::new("Says what it got").reference("knowing:MODE", "knowing:state")
+impl RegistrySource for Knowing {
+    fn describe() -> RegistryInfo {
+        RegistryInfo::new("Says what it got", 10).name("MODE", "state")
     }
 
-    fn claim(reference: &str) -> Option<Registration> {
-        reference.strip_prefix("knowing:").map(|mode| Registration::new("knowing", mode, None))
+    fn server(name: &str, _version: Option<&str>) -> Result<Server, Error> {
+        Err(Error::not_found(format!("no server `{name}`")))
     }
 
-    fn fetch_marketplace(at: &Registration) -> Result<Snapshot, Error> {
-        let (mode, argument) = at.location.split_once(':').unwrap_or((&at.location, ""));
+    fn search(query: &str, _limit: u32) -> Result<Vec<Server>, Error> {
+        let (mode, argument) = query.split_once(':').unwrap_or((query, ""));
         let got = match mode {
             "state" => Ok(state()),
             "embed" => embed(argument),
@@ -36,6 +36,10 @@ impl MarketSource for Knowing {
             "million" => million(),
             "list" => list(),
             "call" => call(argument),
+            "together" => together(argument),
+            "many" => many(argument),
+            "leave" => start(argument).map(|call| format!("call {call} is under way, and nobody waits for it")),
+            "none" => Ok(format!("{:?}", mcp::next_result())),
             "call-long" => mcp::call(&"x".repeat(1 << 20), "echo", "{}").map(|result| result.json),
             _ => Err(Error::not_found(format!("no mode `{mode}`"))),
         };
@@ -119,4 +123,44 @@ fn call(argument: &str) -> Result<String, Error> {
     Ok(format!("{}{}", if result.is_error { "failed: " } else { "" }, result.json))
 }
 
-aiw_extension::export_market_source!(Knowing, manifest = "manifest.json");
+/// Starts a call of `SERVER/TOOL/ARGUMENTS`.
+fn start(argument: &str) -> Result<u32, Error> {
+    let mut parts = argument.splitn(3, '/');
+    let (server, tool) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    mcp::start_call(server, tool, parts.next().unwrap_or("{}"))
+}
+
+/// Starts calls that a line lists with `;` between them, and returns them as they ended, and whether that took as long as
+/// the longest alone.
+fn together(argument: &str) -> Result<String, Error> {
+    let start_time = clock::now();
+    for call in argument.split(';') {
+        start(call)?;
+    }
+    let mut ended = Vec::new();
+    while let Some(finished) = mcp::next_result() {
+        let outcome = match finished.outcome {
+            Ok(result) if result.is_error => "failed".to_owned(),
+            Ok(_) => "done".to_owned(),
+            Err(error) => said(error),
+        };
+        ended.push(format!("{}: {outcome}", finished.call));
+    }
+    let took = clock::now().duration_since(start_time).unwrap_or_default();
+    Ok(format!("{} after {} s", ended.join(", "), took.as_secs()))
+}
+
+/// Starts a call again and again until that is refused, takes one result, and starts one more.
+fn many(argument: &str) -> Result<String, Error> {
+    let mut started = 0;
+    let refused = loop {
+        match start(argument) {
+            Ok(_) => started += 1,
+            Err(error) => break said(error),
+        }
+    };
+    let freed = mcp::next_result().is_some() && start(argument).is_ok();
+    Ok(format!("{started} started; {refused}; one more after a result: {freed}"))
+}
+
+aiw_extension::export_registry_source!(Knowing, manifest = "manifest.json");
