@@ -15,7 +15,7 @@ use zip::ZipArchive;
 
 use super::command::{Arg, Env, check_variable, environment, without_secrets};
 use super::error::{Note, Reason};
-use super::inputs::{Piece, Question, Questions, Value, check_fixed};
+use super::inputs::{Piece, Question, Questions, Value, check_fixed, is_offered};
 use super::making::{Making, Run};
 use super::remote::check_address;
 use super::way::{Recipe, Way};
@@ -451,7 +451,7 @@ impl Reading<'_> {
             required: is("required"),
             secret: is("sensitive") || (format == Format::Text && aiw_servers::names_secret(key)),
             format,
-            default: default.map(|text| self.default(&text)).filter(|text| !text.chars().any(char::is_control)),
+            default: default.map(|text| self.default(&text)).filter(|text| is_offered(text)),
             placeholder: None,
             choices: Vec::new(),
             repeated: is("multiple"),

@@ -9,7 +9,7 @@ use super::making::{Making, Token};
 use super::names::{Image, is_tag, other_registry};
 
 /// Options that keep the container apart from the machine, or only name it.
-const SAFE: [&str; 26] = [
+const SAFE: [&str; 27] = [
     "--cap-drop",
     "--cpus",
     "-c",
@@ -36,6 +36,7 @@ const SAFE: [&str; 26] = [
     "-u",
     "--user",
     "-w",
+    "--workdir",
 ];
 
 /// Options that stand alone. Each other one that is written as a word takes the word that follows.
@@ -69,7 +70,13 @@ pub(super) fn run(making: &mut Making<'_>) -> Result<Vec<Arg>, Reason> {
             Token::Word(word) if ["docker", "run"].contains(&word.as_str()) || is_own(&word) => {}
             Token::Word(word) => return Err(tokens.refused(&word)),
             Token::Switch(arg) => {
-                making.reaches.push(reach(&arg.shown().concat(), None));
+                let Arg::Switch { flag, .. } = &arg else { return Err(tokens.refused(&arg.shown().concat())) };
+                if !is_option(flag) {
+                    return Err(tokens.refused(flag));
+                }
+                if !SAFE.contains(&flag.as_str()) {
+                    making.reaches.push(reach(flag, None));
+                }
                 args.push(arg);
             }
             Token::Flag { flag, value, required } => match flag.as_str() {

@@ -123,6 +123,12 @@ fn is_name(name: &str) -> bool {
         && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
 }
 
+/// Whether a text may be offered as an answer. `${secret:NAME}` as a default would hand a secret of the person's to the
+/// publisher, at a press of Enter.
+pub(super) fn is_offered(text: &str) -> bool {
+    !text.contains("${") && !text.chars().any(|c| c.is_control() || is_unsafe(c))
+}
+
 /// Checks a text of the row that becomes part of a command or a request.
 pub(super) fn check_fixed(name: &str, text: &str) -> Result<(), Reason> {
     let why = if text.chars().any(|c| c.is_control() || is_unsafe(c)) {
@@ -261,6 +267,8 @@ impl<'a> Questions<'a> {
     }
 
     pub(super) fn ask(&mut self, name: &str, input: &Input, place: Place<'_>, required: bool) {
+        let default = input.default.clone().filter(|text| is_offered(text));
+        let choices: Vec<String> = input.choices.iter().filter(|text| is_offered(text)).cloned().collect();
         let secret = input.secret || (place.secret && input.format == Format::Text && input.choices.is_empty());
         if let Some(known) = self.asked.iter_mut().find(|question| question.name == name) {
             known.required |= required;
@@ -268,10 +276,10 @@ impl<'a> Questions<'a> {
             known.repeated |= place.repeated;
             known.bare |= place.bare;
             known.description = known.description.take().or_else(|| input.description.clone());
-            known.default = known.default.take().or_else(|| input.default.clone());
+            known.default = known.default.take().or(default);
             known.placeholder = known.placeholder.take().or_else(|| input.placeholder.clone());
             if known.choices.is_empty() {
-                known.choices.clone_from(&input.choices);
+                known.choices = choices;
             }
             return;
         }
@@ -281,9 +289,9 @@ impl<'a> Questions<'a> {
             required,
             secret,
             format: input.format,
-            default: input.default.clone(),
+            default,
             placeholder: input.placeholder.clone(),
-            choices: input.choices.clone(),
+            choices,
             repeated: place.repeated,
             bare: place.bare,
         });
