@@ -29,6 +29,7 @@ mod real_clis;
 mod real_markets;
 mod real_servers;
 mod recorded;
+mod registries;
 mod roles;
 mod routing;
 mod servers;

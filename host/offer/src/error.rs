@@ -8,6 +8,7 @@ use aiw_history::HistoryError;
 use aiw_home::HomeError;
 use aiw_launch::LaunchError;
 use aiw_mcp::RpcError;
+use aiw_registries::RegistryError;
 use aiw_routing::PoolError;
 use aiw_tasks::TaskError;
 
@@ -56,6 +57,8 @@ pub(crate) enum CallError {
     Home(#[from] HomeError),
     #[error(transparent)]
     App(#[from] AppError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
 }
 
 fn process(pid: &Option<u32>) -> String {
@@ -85,6 +88,8 @@ impl CallError {
             Self::Launch(e) => return e.hint(),
             Self::Home(e) => return e.hint(),
             Self::App(e) => return e.hint(),
+            Self::Registry(RegistryError::UnknownServer { .. }) => "search_servers finds names".into(),
+            Self::Registry(e) => return e.hint(),
             _ => return None,
         })
     }

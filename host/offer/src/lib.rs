@@ -19,6 +19,7 @@ mod input;
 mod kept;
 mod offer;
 mod providers;
+mod registries;
 mod route;
 mod servers;
 mod shared;

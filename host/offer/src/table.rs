@@ -14,7 +14,7 @@ use crate::context::{Context, answer};
 use crate::error::CallError;
 use crate::input::{Input, input_schema, output_schema, read};
 use crate::toolset::Toolset;
-use crate::{history, providers, route, servers, start, tasks};
+use crate::{history, providers, registries, route, servers, start, tasks};
 
 const TASKS: &str = "\
 aiw runs AI coding CLIs (Claude Code, Codex, Gemini CLI) as supervised tasks beside you. \
@@ -33,6 +33,9 @@ Before you do by hand what a tool could do, ask intelligent_route: it finds the 
 const HISTORY: &str = "\
 search_history finds what was said in the user's past sessions with AI CLIs: ask it when they refer to earlier work.";
 
+const REGISTRIES: &str = "\
+search_servers finds MCP servers that the user could install, for what no tool here can do.";
+
 /// Returns the instructions that a model should read before it uses the tools of these toolsets; fewer than 150 words.
 pub(crate) fn instructions(toolsets: &[Toolset], has_servers: bool) -> String {
     let parts = [
@@ -40,6 +43,7 @@ pub(crate) fn instructions(toolsets: &[Toolset], has_servers: bool) -> String {
         (Toolset::Servers, SERVERS),
         (Toolset::Routing, ROUTING),
         (Toolset::History, HISTORY),
+        (Toolset::Registries, REGISTRIES),
     ];
     let parts = parts
         .into_iter()
@@ -177,6 +181,24 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             LOOKS,
             None,
             history::get_session_todos,
+        ),
+        ToolEntry::relayed(
+            Toolset::Registries,
+            "search_servers",
+            "Search registries of MCP servers",
+            "Finds MCP servers in registries, installed or not.",
+            LOOKS,
+            None,
+            registries::search_servers,
+        ),
+        ToolEntry::relayed(
+            Toolset::Registries,
+            "install_server",
+            "Show how to install an MCP server",
+            "Shows what an MCP server of a registry would run and needs, and the command with which the user installs it.",
+            LOOKS,
+            None,
+            registries::install_server,
         ),
     ]
 }

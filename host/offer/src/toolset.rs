@@ -16,11 +16,19 @@ pub enum Toolset {
     Routing,
     /// Past sessions.
     History,
+    /// Finding MCP servers that are not installed.
+    Registries,
 }
 
 impl Toolset {
     /// Every toolset.
-    pub const ALL: [Self; 4] = [Self::Tasks, Self::Servers, Self::Routing, Self::History];
+    pub const ALL: [Self; 5] = [Self::Tasks, Self::Servers, Self::Routing, Self::History, Self::Registries];
+
+    /// Those that are offered if nothing else is asked for.
+    pub const DEFAULT: [Self; 4] = [Self::Tasks, Self::Servers, Self::Routing, Self::History];
+
+    /// The word for all of these.
+    pub const DEFAULT_NAME: &'static str = "default";
 
     /// Whether it is of no use without other MCP servers.
     pub(crate) fn is_about_servers(self) -> bool {
@@ -34,6 +42,7 @@ impl Toolset {
             Self::Servers => "servers",
             Self::Routing => "routing",
             Self::History => "history",
+            Self::Registries => "registries",
         }
     }
 }
@@ -55,7 +64,11 @@ pub struct UnknownToolset {
 impl UnknownToolset {
     /// The names that there are.
     pub fn hint(&self) -> String {
-        format!("the toolsets are: {}", Toolset::ALL.map(Toolset::name).join(", "))
+        format!(
+            "the toolsets are: {}, and `{}` for the usual ones",
+            Toolset::ALL.map(Toolset::name).join(", "),
+            Toolset::DEFAULT_NAME
+        )
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::find::{Answered, Found};
 use crate::merge::FoundServer;
+use crate::plan::{Question, Way};
 
 /// `aiw mcp search`
 #[derive(Debug, Serialize, JsonSchema)]
@@ -59,6 +60,75 @@ pub struct RegistryServer {
     /// What to do after the installation
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub instructions: Vec<String>,
+}
+
+/// A way to run a server of a registry.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ServerWay {
+    /// `remote`, `npm`, `pypi`, `oci`, `nuget`, `mcpb` or `other`
+    pub kind: &'static str,
+    /// What would run or be reached
+    pub target: String,
+    /// The command or the address, with open places as `<NAME>`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// Why it can't be used
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+    /// Whether each start runs the same version
+    pub pinned: bool,
+    /// What it asks for
+    pub asks: Vec<Asked>,
+    /// What may happen outside of its container
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reaches: Vec<String>,
+    /// What you should know
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// A value that a server asks for.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Asked {
+    /// The name to answer it by, with `--set`
+    pub name: String,
+    /// What it is for
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Whether the server needs it
+    pub required: bool,
+    /// Whether it is kept in the vault
+    pub secret: bool,
+    /// What the publisher suggests
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
+    /// The values that it can have, if not any
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
+}
+
+impl ServerWay {
+    /// A way to run a server.
+    pub fn of(way: &Way) -> Self {
+        let asked = |question: &Question| Asked {
+            name: question.name.clone(),
+            description: question.description.clone(),
+            required: question.required,
+            secret: question.secret,
+            default: question.default.clone(),
+            choices: question.choices.clone(),
+        };
+        Self {
+            kind: way.kind().as_str(),
+            target: way.target().to_owned(),
+            command: way.command(),
+            refused: way.refused().map(ToString::to_string),
+            pinned: way.is_pinned(),
+            asks: way.questions().iter().map(asked).collect(),
+            reaches: way.reaches().to_vec(),
+            notes: way.notes().iter().map(ToString::to_string).collect(),
+        }
+    }
 }
 
 impl ServerSearch {

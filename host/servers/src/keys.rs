@@ -395,7 +395,8 @@ fn is_setting(name: &str, value: &str) -> bool {
 
 /// Whether the value of a variable is a secret, as far as its name says: that of `API_TOKEN`, not that of `TOKEN_FILE`.
 pub fn names_secret(name: &str) -> bool {
-    (is_secret_name(name) || name.eq_ignore_ascii_case("authorization")) && !is_setting(name, "x")
+    let is_named = is_secret_name(&name.replace('-', "_")) || name.eq_ignore_ascii_case("authorization");
+    is_named && !is_setting(name, "x")
 }
 
 /// The last word of a name, in capitals: of `GITHUB_TOKEN` and `--github-token` `TOKEN`.

@@ -217,6 +217,23 @@ pub struct McpInstallArgs {
     pub yes: bool,
 }
 
+impl McpInstallArgs {
+    /// The installation of a server of a registry, without more.
+    pub fn of(name: &str, source: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            source: Some(source.to_owned()),
+            version: None,
+            key: None,
+            way: None,
+            set: Vec::new(),
+            no_check: false,
+            force: false,
+            yes: false,
+        }
+    }
+}
+
 /// Arguments of `aiw mcp update`.
 #[derive(Debug, Args)]
 pub struct McpUpdateArgs {
@@ -261,7 +278,8 @@ pub struct McpServeArgs {
     /// Offer only the tools that this profile allows: one of `mcp.profiles` in settings.json, or of a trusted project
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
-    /// Offer only these of aiw's own tools: tasks, servers [default: the setting `mcp.toolsets`, else all]
+    /// Offer only these of aiw's own tools: `tasks`, `servers`, `routing`, `history`, `registries`, or `default` for the first
+    /// four [default: the setting `mcp.toolsets`, else `default`]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub toolsets: Option<Vec<String>>,
 }

@@ -14,6 +14,7 @@ use aiw_markets::{
     SwitchedPlugin, UpdatedMarket, UpdatedSummary, Validation,
 };
 use aiw_providers::{PresetSummary, ProviderDetails, RemovedProvider, RenamedProvider, TestSummary};
+use aiw_registries::{Answered, Asked, RegistryServer, ServerWay};
 use aiw_routing::{Change, FoundTool, ServerEntry, ServerStatus, ServerTool};
 use aiw_setup::{ClientChange, ClientSummary, HookStatus};
 use clap::{Command, CommandFactory};
@@ -29,8 +30,10 @@ use super::history::{HistoryForget, HistorySearch, HistorySessions, HistoryShow}
 use super::hooks::{HooksAnswer, HooksStatus};
 use super::intake::HistoryImport;
 use super::mcp::http::{Listening, McpToken};
+use super::mcp::install::{ServerInstalled, ServerNews};
 use super::mcp::login::{McpLogin, McpLogout};
 use super::mcp::look::ServerCheck;
+use super::mcp::registry::ServerInfo;
 use super::model::{ModelPull, ModelRemove};
 use super::new::NewProject;
 use super::secret::SecretRemove;
@@ -69,6 +72,8 @@ fn shapes() -> Vec<(&'static str, Value)> {
         ($($shape:ident)*) => { vec![$((stringify!($shape), of::<$shape>())),*] };
     }
     named![
+        Answered
+        Asked
         Change
         ClientChange
         ClientSummary
@@ -112,6 +117,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         Reference
         RemovedMarket
         RemovedPlugin
+        RegistryServer
         RemovedProvider
         RenamedProvider
         RoleDetails
@@ -119,8 +125,12 @@ fn shapes() -> Vec<(&'static str, Value)> {
         ServerCheck
         ServerDetails
         ServerEntry
+        ServerInfo
+        ServerInstalled
+        ServerNews
         ServerStatus
         ServerTool
+        ServerWay
         SetupAnswer
         Stats
         Status

@@ -11,7 +11,7 @@ use crate::HomeError;
 /// Settings of the MCP server: `mcp`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct McpSettings {
-    /// The names of the toolsets that it offers; none for all of them.
+    /// The names of the toolsets that it offers; none for the usual ones.
     pub toolsets: Option<Vec<String>>,
     /// The settings of single servers, by key: `servers`.
     pub servers: BTreeMap<String, ServerSettings>,

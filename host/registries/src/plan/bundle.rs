@@ -14,10 +14,11 @@ use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 
 use super::command::{Arg, Env, check_variable, environment, without_secrets};
+use super::error::{Note, Reason};
 use super::inputs::{Piece, Question, Questions, Value, check_fixed};
+use super::making::{Making, Run};
 use super::remote::check_address;
-use super::runners::{Making, Run};
-use super::{Note, Reason, Recipe, Way};
+use super::way::{Recipe, Way};
 
 /// The largest bundle. The largest seen has some 60 MB.
 pub const MAX_BUNDLE: u64 = 256 << 20;
@@ -130,7 +131,7 @@ pub(super) fn fetch(making: &mut Making<'_>, machine: &Machine) -> Result<Recipe
     let package = making.package;
     let refused = |why| Reason::Url { url: quoted(&package.identifier), why };
     let url = check_address(package.identifier.trim()).map_err(refused)?;
-    check_fixed("the address", url.as_str())?;
+    check_fixed("the address", &package.identifier)?;
     let file = url.path().rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     if !file.ends_with(".mcpb") && !file.ends_with(".dxt") {
         return Err(refused("is not that of a bundle, whose name ends with `.mcpb`"));
@@ -196,9 +197,9 @@ impl<R: Read + Seek> Bundle<R> {
     pub fn way(&self, way: &Way, directory: &Path, machine: &Machine) -> Way {
         let Ok(Recipe::Fetch { package, .. }) = &way.recipe else { return way.clone() };
         let mut questions = Questions::default();
-        questions.notes.clone_from(&way.notes);
+        questions.notes = way.notes().to_vec();
         let recipe = self.run(package, directory, machine, &mut questions).map(Recipe::Run);
-        Way::new(way.kind, &way.target, recipe, questions, way.reaches.clone())
+        Way::new(way.kind(), way.target(), recipe, questions, way.reaches().to_vec())
     }
 
     /// Unpacks it. The directory is there as a whole or not at all; an older one is replaced.
@@ -274,7 +275,7 @@ impl<R: Read + Seek> Bundle<R> {
             let names: Vec<&str> = platforms.iter().filter_map(Json::as_str).collect();
             return Err(Reason::Platform { platform: quoted(&names.join(", ")) });
         }
-        let config = Config::of(server, machine).map_err(|why| bad(why))?;
+        let config = Config::of(server, machine).map_err(bad)?;
         let reading =
             Reading { directory, machine, options: self.manifest.get("user_config").and_then(Json::as_object) };
         let command = reading.template(questions, &config.command, "command")?;

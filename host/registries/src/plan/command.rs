@@ -1,10 +1,10 @@
 //! Arguments and variables of a command, with open places.
 
-use aiw_core::registry::{Argument, Format, Setting};
-use aiw_core::{EnvName, quoted};
+use aiw_core::registry::{Argument, Format, Input, Setting};
+use aiw_core::{EnvName, one_line, quoted};
 
-use super::Reason;
-use super::inputs::{Place, Questions, Value, check_fixed};
+use super::error::Reason;
+use super::inputs::{Place, Questions, Value, check_fixed, pieces};
 
 /// More than any real package has, and more than anybody would look through.
 const MAX_INPUTS: usize = 100;
@@ -74,7 +74,7 @@ pub(super) fn arguments(questions: &mut Questions<'_>, given: &[Argument]) -> Re
         let place = |name| Place { repeated: argument.repeated, ..Place::named(name) };
         let Some(name) = &argument.name else {
             let hint = argument.hint.as_deref().filter(|hint| !hint.trim().is_empty());
-            let name = hint.map_or_else(|| format!("argument {number}"), str::to_owned);
+            let name = hint.map_or_else(|| format!("argument {number}"), |hint| one_line(hint, 60));
             if let Some(value) = questions.value(place(&name), input)? {
                 let required = input.required || value.questions().any(|name| questions.is_required(name));
                 args.push(Arg::Word { value, required });
@@ -118,7 +118,12 @@ fn flag(name: &str) -> Result<String, Reason> {
     if !fits {
         return Err(Reason::Name { name: quoted(name), what: "an argument" });
     }
-    value.map_or(Ok(()), |value| check_fixed(name, value))?;
+    if let Some(value) = value {
+        check_fixed(name, value)?;
+        if pieces(value).questions().next().is_some() {
+            return Err(Reason::Name { name: quoted(name), what: "an argument" });
+        }
+    }
     Ok(match dashes {
         0 if word.len() == 1 => format!("-{bare}"),
         0 => format!("--{bare}"),
@@ -161,6 +166,9 @@ pub(super) fn environment(questions: &mut Questions<'_>, given: &[Setting]) -> R
             questions.leave_out(name, "it decides what code runs");
             continue;
         }
+        // What decides where code comes from is not offered by the publisher.
+        let bare = Input { default: None, ..input.clone() };
+        let input = if aiw_servers::names_code(name) { &bare } else { input };
         if let Some(value) = questions.value(Place::named(name), input)? {
             check_variable(name, &value)?;
             env.push(Env { name: name.to_owned(), value });

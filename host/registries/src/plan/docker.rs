@@ -3,10 +3,10 @@
 use aiw_core::{quoted, quoted_text};
 
 use super::command::Arg;
+use super::error::{Note, Reason};
 use super::inputs::Value;
+use super::making::{Making, Token};
 use super::names::{Image, is_tag, other_registry};
-use super::runners::{Making, Token};
-use super::{Note, Reason};
 
 /// Options that keep the container apart from the machine, or only name it.
 const SAFE: [&str; 26] = [

@@ -9,9 +9,10 @@ use aiw_servers::{Given, secret_names, secret_reference};
 use serde_json::{Map, Value as Json, json};
 
 use super::command::Arg;
+use super::error::PlanError;
 use super::inputs::{Piece, Question, Value};
 use super::remote::check_address;
-use super::{PlanError, Recipe, Way};
+use super::way::{Recipe, Way};
 
 /// The longest answer that isn't a secret.
 const MAX_ANSWER: usize = 4 << 10;
@@ -276,6 +277,7 @@ impl<'a> Filling<'a> {
                     if spot == Spot::Word && at == 0 && answer.starts_with('-') && answer.parse::<f64>().is_err() {
                         return Err(wrong("begins with `-`, so it would be read as an option"));
                     }
+                    check_plain(answer, &quoted(name))?;
                     let is_sent = answer.bytes().all(|b| matches!(b, b' '..=b'~'));
                     let answer = match spot {
                         Spot::Address => placed(&value.0, at, answer).map_err(wrong)?,

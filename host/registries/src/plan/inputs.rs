@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aiw_core::registry::{Format, Input, Variable};
 use aiw_core::{is_unsafe, quoted};
 
-use super::{Note, Reason};
+use super::error::{Note, Reason};
 
 /// A value that the person gives.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use aiw_core::quoted;
 use url::Url;
 
-use super::Reason;
+use super::error::Reason;
 
 /// Longer than any name in the registries seen.
 const MAX_NAME: usize = 255;
@@ -193,7 +193,7 @@ pub(super) fn other_registry(kind: &str, base: Option<&str>) -> Result<Option<St
         return Ok(None);
     }
     let fits = url.scheme() == "https"
-        && !host.is_empty()
+        && is_registry(host)
         && url.username().is_empty()
         && url.password().is_none()
         && url.query().is_none()

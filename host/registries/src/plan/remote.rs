@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use aiw_core::registry::{Endpoint, Setting};
 use aiw_core::{HeaderName, quoted, quoted_text};
-use url::Url;
+use url::{Host, Url};
 
-use super::Reason;
 use super::command::Env;
+use super::error::Reason;
 use super::inputs::{Piece, Place, Questions, Value, check_fixed, pieces};
 
 const MAX_HEADERS: usize = 50;
@@ -45,7 +45,9 @@ fn address(questions: &mut Questions<'_>, text: &str) -> Result<Value, Reason> {
 /// Checks an address without open places. The error is the end of a sentence.
 pub(super) fn check_address(text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).map_err(|_| "is not a URL")?;
-    if url.scheme() != "https" {
+    // What is on this machine is reached as it is.
+    let is_local = url.scheme() == "http" && url.host().is_some_and(|host| is_loopback(&host));
+    if url.scheme() != "https" && !is_local {
         return Err(
             "is not reached over https, so others could read what is sent; `aiw mcp add NAME --url URL` adds it",
         );
@@ -57,6 +59,14 @@ pub(super) fn check_address(text: &str) -> Result<Url, &'static str> {
         return Err("has a user or a password, which aiw does not send");
     }
     Ok(url)
+}
+
+fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => name.eq_ignore_ascii_case("localhost"),
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    }
 }
 
 fn headers(questions: &mut Questions<'_>, given: &[Setting]) -> Result<Vec<Env>, Reason> {

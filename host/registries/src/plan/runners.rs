@@ -1,87 +1,14 @@
 //! Packages, and the programs that download and run them.
 
-use std::collections::VecDeque;
-
 use aiw_core::quoted;
-use aiw_core::registry::Package;
 
-use super::command::{Arg, Env, arguments, check_variable, environment, without_secrets};
+use super::command::{Arg, environment, without_secrets};
 use super::docker;
-use super::inputs::{Questions, Value};
-use super::names::{is_npm, is_nuget, is_pep440, is_pypi, is_same_pypi, is_semver, other_registry};
-use super::{Note, Reason};
+use super::error::{Note, Reason};
+use super::making::{Making, Run, Token, Tokens};
+use super::names::{is_npm, is_nuget, is_pep440, is_pypi, is_same_pypi, is_semver};
 
-/// A command with open places.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Run {
-    pub(super) program: String,
-    pub(super) args: Vec<Arg>,
-    pub(super) env: Vec<Env>,
-    /// Where it starts, if that matters.
-    pub(super) directory: Option<String>,
-}
-
-/// What a package's command is made of, and what has to be said about it.
-pub(super) struct Making<'a> {
-    pub(super) package: &'a Package,
-    pub(super) questions: Questions<'a>,
-    pub(super) env: Vec<Env>,
-    pub(super) reaches: Vec<String>,
-    /// What runs, as people see it.
-    pub(super) target: String,
-}
-
-/// A part of a runner's own arguments.
-#[derive(Debug)]
-pub(super) enum Token {
-    Flag {
-        flag: String,
-        value: Option<Value>,
-        required: bool,
-    },
-    Word(String),
-    /// A flag that the person switches.
-    Switch(Arg),
-}
-
-/// A runner's own arguments, one after the other.
-pub(super) struct Tokens {
-    program: &'static str,
-    left: VecDeque<Token>,
-}
-
-impl Tokens {
-    pub(super) fn next(&mut self) -> Option<Token> {
-        self.left.pop_front()
-    }
-
-    /// The value of a flag: its own, or the word that follows.
-    pub(super) fn value(&mut self, flag: &str, own: Option<Value>) -> Result<Value, Reason> {
-        match (own, self.left.front()) {
-            (Some(value), _) => Ok(value),
-            (None, Some(Token::Word(_))) => match self.left.pop_front() {
-                Some(Token::Word(word)) => Ok(Value::text(word)),
-                _ => Err(self.refused(flag)),
-            },
-            (None, _) => Err(self.refused(flag)),
-        }
-    }
-
-    pub(super) fn refused(&self, argument: &str) -> Reason {
-        Reason::RuntimeArgument { program: self.program, argument: quoted(argument) }
-    }
-}
-
-impl<'a> Making<'a> {
-    pub(super) fn new(package: &'a Package) -> Self {
-        let mut questions = Questions::default();
-        for argument in package.runtime_arguments.iter().chain(&package.package_arguments) {
-            questions.declare(&argument.variables);
-        }
-        package.environment.iter().for_each(|setting| questions.declare(&setting.variables));
-        Self { package, questions, env: Vec::new(), reaches: Vec::new(), target: package.identifier.clone() }
-    }
-
+impl Making<'_> {
     /// The command that runs the package.
     pub(super) fn run(&mut self) -> Result<Run, Reason> {
         self.env = environment(&mut self.questions, &self.package.environment)?;
@@ -94,102 +21,6 @@ impl<'a> Making<'a> {
         };
         let args = without_secrets(&mut self.questions, args)?;
         Ok(Run { program: program.to_owned(), args, env: std::mem::take(&mut self.env), directory: None })
-    }
-
-    pub(super) fn note(&mut self, note: Note) {
-        if !self.questions.notes.contains(&note) {
-            self.questions.notes.push(note);
-        }
-    }
-
-    /// The name of the package, and its version with a sign before it. A version in the name is one too.
-    fn pinned(
-        &mut self,
-        sign: &str,
-        is_name: fn(&str) -> bool,
-        is_version: fn(&str) -> bool,
-        what: &'static str,
-    ) -> Result<(String, String), Reason> {
-        let given = self.package.identifier.trim();
-        let (name, own) = match given[given.len().min(1)..].find(sign).map(|at| at + 1) {
-            Some(at) => (&given[..at], Some(&given[at + sign.len()..])),
-            None => (given, None),
-        };
-        if !is_name(name) {
-            return Err(Reason::Identifier { identifier: quoted(given), what });
-        }
-        let version = self.package.version.as_deref().or(own).map(str::trim);
-        let version = match version.filter(|version| !version.is_empty() && *version != "latest") {
-            Some(version) if is_version(version) => format!("{sign}{version}"),
-            Some(range) => return Err(Reason::Version { version: quoted(range) }),
-            None => {
-                self.note(Note::NotPinned);
-                String::new()
-            }
-        };
-        self.target = format!("{name}{version}");
-        Ok((name.to_owned(), version))
-    }
-
-    fn registry(&mut self) -> Result<Option<String>, Reason> {
-        let other = other_registry(&self.package.kind, self.package.base_url.as_deref())?;
-        if let Some(url) = &other {
-            self.note(Note::Registry { url: quoted(url) });
-        }
-        Ok(other)
-    }
-
-    /// The runner's own arguments.
-    pub(super) fn tokens(&mut self, program: &'static str) -> Result<Tokens, Reason> {
-        let mut left = VecDeque::new();
-        for arg in arguments(&mut self.questions, &self.package.runtime_arguments)? {
-            left.push_back(match arg {
-                Arg::Named { flag, value, required, .. } => Token::Flag { flag, value: Some(value), required },
-                Arg::Word { value, required } => match (value.fixed(), value.split('=')) {
-                    (Some(word), _) if !word.starts_with('-') => Token::Word(word.to_owned()),
-                    (_, Some((flag, value))) if flag.starts_with('-') => {
-                        Token::Flag { flag: flag.to_owned(), value: Some(value), required }
-                    }
-                    (Some(flag), _) => Token::Flag { flag: flag.to_owned(), value: None, required },
-                    _ => return Err(Reason::RuntimeArgument { program, argument: quoted(&value.shown()) }),
-                },
-                switch => Token::Switch(switch),
-            });
-        }
-        Ok(Tokens { program, left })
-    }
-
-    /// Takes `-e NAME=VALUE`, Docker's way to set a variable.
-    pub(super) fn set_variable(&mut self, value: &Value, refused: Reason) -> Result<String, Reason> {
-        let (name, value) = match (value.split('='), value.fixed()) {
-            (Some((name, value)), _) => (name.to_owned(), Some(value)),
-            (None, Some(name)) => (name.to_owned(), None),
-            (None, None) => return Err(refused),
-        };
-        if name.parse::<aiw_core::EnvName>().is_err() {
-            return Err(Reason::Name { name: quoted(&name), what: "a variable" });
-        }
-        let known = self.env.iter().any(|env| env.name == name);
-        if !known {
-            let value = match value.filter(|value| value.fixed() != Some("")) {
-                Some(value) => value,
-                // Docker would take the person's own variable of this name without asking.
-                None => {
-                    self.questions.ask_variable(&name);
-                    Value::answer(&name)
-                }
-            };
-            check_variable(&name, &value)?;
-            self.env.push(Env { name: name.clone(), value });
-        }
-        Ok(name)
-    }
-
-    /// The package's own arguments, without what belongs to the runner and is repeated here.
-    pub(super) fn package_arguments(&mut self, is_repeated: impl Fn(&str) -> bool) -> Result<Vec<Arg>, Reason> {
-        let args = arguments(&mut self.questions, &self.package.package_arguments)?;
-        let repeats = |arg: &Arg| matches!(arg, Arg::Word { value, .. } if value.fixed().is_some_and(&is_repeated));
-        Ok(args.into_iter().skip_while(repeats).collect())
     }
 
     /// `npx -y [--registry=URL] NAME@VERSION ARGUMENTS`

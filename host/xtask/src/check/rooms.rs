@@ -45,6 +45,7 @@ const ROOMS: [(&str, &[&str]); 28] = [
             "aiw-launch",
             "aiw-mcp",
             "aiw-providers",
+            "aiw-registries",
             "aiw-routing",
             "aiw-tasks",
         ],

@@ -4,13 +4,13 @@ mod approve;
 mod call;
 mod edit;
 pub(super) mod http;
-mod install;
+pub(super) mod install;
 pub(super) mod login;
 pub(super) mod look;
 pub mod named;
 mod profile;
 mod profiles;
-mod registry;
+pub(super) mod registry;
 mod route;
 mod serve;
 

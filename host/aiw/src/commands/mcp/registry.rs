@@ -1,24 +1,28 @@
 //! `aiw mcp search`, `info`: what registries of MCP servers have.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use aiw_app::queries::find_servers;
 use aiw_core::one_line;
 use aiw_core::registry::Server;
-use aiw_registries::{Answered, Found, FoundServer, RegistryServer, ServerSearch};
+use aiw_registries::{Answered, Found, FoundServer, RegistryServer, ServerSearch, ServerWay, ways};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::mcp::{McpInfoArgs, McpSearchArgs};
+use crate::cli::mcp::{McpInfoArgs, McpInstallArgs, McpSearchArgs};
 use crate::components::session;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::terminal;
 
 /// `aiw mcp info`
 #[derive(Serialize, JsonSchema)]
 pub struct ServerInfo {
     /// What the registry says
     pub server: RegistryServer,
+    /// The ways to run it, the default first
+    pub ways: Vec<ServerWay>,
     /// Why the registry could not be asked: its copy has answered
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -30,7 +34,19 @@ pub async fn search(args: &McpSearchArgs, output: &Output) -> Result<(), Failure
     let (registries, limit) = (client.registries()?, usize::from(args.limit));
     let found = find_servers(client.home(), &registries, &query, limit, args.source.as_deref()).await?;
     show(&found, output);
-    Ok(())
+    if output.is_json() || found.servers.is_empty() || !terminal::can_ask() || !std::io::stdout().is_terminal() {
+        return Ok(());
+    }
+    output.flush();
+    let answer = terminal::ask("Install which one? Its number, or nothing to stop:").await?;
+    if answer.is_empty() {
+        return Ok(());
+    }
+    let number = answer.parse::<usize>().ok();
+    let chosen = number.and_then(|number| found.servers.get(number.checked_sub(1)?));
+    let chosen = chosen.ok_or_else(|| Failure::declined("there is no such number; nothing was installed"))?;
+    let args = McpInstallArgs::of(&chosen.server.name, chosen.source.as_str());
+    super::install::install(args, output).await
 }
 
 /// Shows what a search found, numbered from 1.
@@ -102,10 +118,24 @@ pub async fn info(args: &McpInfoArgs, output: &Output) -> Result<(), Failure> {
             output.line(format!("  {name}: {value}"));
         }
     }
+    let ways: Vec<ServerWay> = ways(&found.server).iter().map(ServerWay::of).collect();
+    for way in &ways {
+        match &way.refused {
+            None => output.line(format!("  runs: {} {}", way.kind, way.command.as_deref().unwrap_or(&way.target))),
+            Some(reason) => output.line(format!("  can't run: {} {}: {reason}", way.kind, way.target)),
+        }
+        for question in &way.asks {
+            let (name, needed) = (one_line(&question.name, 60), if question.required { "needs" } else { "takes" });
+            let about =
+                question.description.as_ref().map_or(String::new(), |about| format!(": {}", one_line(about, 200)));
+            output.line(format!("    {needed} {name}{}{about}", if question.secret { ", a secret" } else { "" }));
+        }
+        way.notes.iter().for_each(|note| output.line(format!("    note: {note}")));
+    }
     for step in &server.instructions {
         output.line(format!("  afterwards: {step}"));
     }
-    output.answer(ServerInfo { server, problem });
+    output.answer(ServerInfo { server, ways, problem });
     Ok(())
 }
 

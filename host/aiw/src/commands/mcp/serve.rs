@@ -78,17 +78,24 @@ pub(super) fn meaning(home: &Home, output: &Output) -> CurrentMeaning {
     CurrentMeaning::new(home, Box::new(move || models.chosen().ok().flatten()))
 }
 
-/// Returns the toolsets from the command line, else from the settings, else all of them.
+/// Returns the toolsets from the command line, else from the settings, else the usual ones.
 fn toolsets(asked: Option<Vec<String>>, home: &Home) -> Result<Vec<Toolset>, Failure> {
     let is_set = asked.is_none();
     let names = match asked {
         Some(names) => Some(names),
         None => home.settings()?.mcp()?.toolsets,
     };
-    let Some(names) = names else { return Ok(Toolset::ALL.to_vec()) };
+    let Some(names) = names else { return Ok(Toolset::DEFAULT.to_vec()) };
     let unknown = |e: UnknownToolset| {
         let (kind, place) = if is_set { (ErrorKind::Config, "`mcp.toolsets`: ") } else { (ErrorKind::Usage, "") };
         Failure::new(kind, format!("{place}{e}")).with_hint(e.hint())
     };
-    names.iter().map(|name| name.trim().parse().map_err(unknown)).collect()
+    let mut toolsets: Vec<Toolset> = Vec::new();
+    for name in names.iter().map(|name| name.trim()) {
+        match name {
+            Toolset::DEFAULT_NAME => toolsets.extend(Toolset::DEFAULT),
+            name => toolsets.push(name.parse().map_err(unknown)?),
+        }
+    }
+    Ok(toolsets)
 }

@@ -1,0 +1,148 @@
+//! `search_servers`, `install_server`: MCP servers that are not installed yet.
+
+use std::sync::Arc;
+
+use aiw_app::queries::find_servers;
+use aiw_core::{one_line, shell_word};
+use aiw_mcp::{Answer, Call};
+use aiw_registries::{RegistryServer, ServerWay, ways};
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
+
+use crate::bounds::length;
+use crate::context::{Context, answer};
+use crate::error::CallError;
+use crate::kept::limit;
+
+/// How many servers a search lists by default, and at most.
+const SERVERS: usize = 8;
+const MOST_SERVERS: usize = 30;
+
+/// The longest description of a server, in characters.
+const DESCRIPTION: usize = 200;
+
+/// A number, without what only costs a model tokens.
+fn number(schema: &mut Schema) {
+    schema.remove("minimum");
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SearchServers {
+    /// A few words
+    query: String,
+    #[serde(default)]
+    #[schemars(transform = number)]
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InstallServer {
+    /// Its name, as search_servers lists it
+    name: String,
+    #[serde(default)]
+    source: Option<String>,
+}
+
+#[derive(Serialize)]
+struct FoundServers {
+    message: String,
+    servers: Vec<FoundServer>,
+    /// The registries that did not answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_asked: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct FoundServer {
+    name: String,
+    source: String,
+    version: String,
+    description: String,
+    kinds: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Offer {
+    message: String,
+    /// What the user types.
+    command: String,
+    name: String,
+    source: String,
+    version: String,
+    description: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    publisher: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repository: Option<String>,
+    ways: Vec<ServerWay>,
+}
+
+/// Searches the registries.
+pub(crate) async fn search_servers(
+    context: Arc<Context>,
+    asked: SearchServers,
+    call: Call,
+) -> Result<Answer, CallError> {
+    let registries = context.client.registries()?;
+    let most = asked.limit.unwrap_or(SERVERS).clamp(1, MOST_SERVERS);
+    let found = find_servers(&context.home, &registries, &asked.query, most, None).await?;
+    let not_asked = found.sources.iter().filter(|source| source.problem.is_some() && source.copied.is_none());
+    let not_asked: Vec<String> = not_asked.map(|source| source.source.clone()).collect();
+    // Twice: as text and as structure.
+    let mut room = limit(call.caller.name()) * 3 / 4;
+    let mut servers = Vec::new();
+    for found in &found.servers {
+        let RegistryServer { name, source, version, description, kinds, status, .. } = RegistryServer::of(found);
+        let status = Some(status).filter(|status| *status != "active");
+        let description = one_line(&description, DESCRIPTION);
+        let server = FoundServer { name, source, version: one_line(&version, 40), description, kinds, status };
+        let needed = length(&server);
+        if needed > room {
+            break;
+        }
+        room -= needed;
+        servers.push(server);
+    }
+    let message = match servers.is_empty() {
+        false => "install_server with a `name` shows what one would run and how the user installs it",
+        true => "no server fits: try other words",
+    };
+    answer(&FoundServers { message: message.to_owned(), servers, not_asked })
+}
+
+/// Says how the user installs a server. A model can't agree for them, and their secrets are not its business.
+pub(crate) async fn install_server(
+    context: Arc<Context>,
+    asked: InstallServer,
+    _call: Call,
+) -> Result<Answer, CallError> {
+    let registries = context.client.registries()?;
+    let (found, _) = registries.server(&asked.name, None, asked.source.as_deref()).await?;
+    let RegistryServer { name, source, version, description, publisher, repository, .. } = RegistryServer::of(&found);
+    let ways: Vec<ServerWay> = ways(&found.server).iter().map(ServerWay::of).collect();
+    let can_run = ways.iter().any(|way| way.refused.is_none());
+    let command = format!("aiw mcp install {} --source {}", shell_word(&name), shell_word(&source));
+    let message = match can_run {
+        true => {
+            "nothing is installed yet: show the user what it runs and needs, and ask them to type `command` in a terminal, \
+             where they agree to it and give secrets; its tools are here afterwards"
+        }
+        false => "it can't be installed: `ways` says why",
+    };
+    let description = one_line(&description, DESCRIPTION);
+    answer(&Offer {
+        message: message.to_owned(),
+        command,
+        name,
+        source,
+        version,
+        description,
+        publisher,
+        repository,
+        ways,
+    })
+}

@@ -1,0 +1,188 @@
+//! One way to run a server.
+
+use std::collections::BTreeSet;
+
+use aiw_core::registry::Package;
+use aiw_core::{one_line, shell_word_in_line};
+
+use super::command::Arg;
+use super::error::{Note, Reason};
+use super::inputs::{Question, Questions};
+use super::making::Run;
+use super::remote::Reach;
+
+/// Where a server runs, and what brings it there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WayKind {
+    /// At an address, already.
+    Remote,
+    /// An npm package, by `npx`.
+    Npm,
+    /// A Python package, by `uvx`.
+    Pypi,
+    /// An image, by `docker`.
+    Oci,
+    /// A NuGet package, by `dnx`.
+    Nuget,
+    /// An MCP bundle, which aiw unpacks.
+    Bundle,
+    /// Anything else.
+    Other,
+}
+
+impl WayKind {
+    pub(super) fn of(package: &Package) -> Self {
+        match package.kind.as_str() {
+            "npm" => Self::Npm,
+            "pypi" => Self::Pypi,
+            "oci" => Self::Oci,
+            "nuget" => Self::Nuget,
+            "mcpb" => Self::Bundle,
+            _ => Self::Other,
+        }
+    }
+
+    /// Returns the word for it in JSON and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Remote => "remote",
+            Self::Npm => "npm",
+            Self::Pypi => "pypi",
+            Self::Oci => "oci",
+            Self::Nuget => "nuget",
+            Self::Bundle => "mcpb",
+            Self::Other => "other",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Recipe {
+    Run(Run),
+    Reach(Reach),
+    Fetch { url: String, package: Box<Package> },
+}
+
+/// One way to run a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    kind: WayKind,
+    target: String,
+    pub(super) recipe: Result<Recipe, Reason>,
+    questions: Vec<Question>,
+    pub(super) notes: Vec<Note>,
+    reaches: Vec<String>,
+}
+
+impl Way {
+    pub(super) fn new(
+        kind: WayKind,
+        target: &str,
+        recipe: Result<Recipe, Reason>,
+        questions: Questions<'_>,
+        reaches: Vec<String>,
+    ) -> Self {
+        let mut used = BTreeSet::new();
+        match &recipe {
+            Ok(Recipe::Run(run)) => {
+                used.extend(run.args.iter().flat_map(Arg::questions));
+                used.extend(run.env.iter().flat_map(|env| env.value.questions()));
+            }
+            Ok(Recipe::Reach(reach)) => {
+                used.extend(reach.url.questions());
+                used.extend(reach.headers.iter().flat_map(|header| header.value.questions()));
+            }
+            Ok(Recipe::Fetch { .. }) | Err(_) => {}
+        }
+        let (questions, notes) = questions.finish(&used);
+        drop(used);
+        Self { kind, target: one_line(target, 300), recipe, questions, notes, reaches }
+    }
+
+    /// What brings it to where it runs.
+    pub fn kind(&self) -> WayKind {
+        self.kind
+    }
+
+    /// What would run or be reached: the package and its version, the image, the address. One line.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// Why it can't be used.
+    pub fn refused(&self) -> Option<&Reason> {
+        self.recipe.as_ref().err()
+    }
+
+    /// What it asks for, each once.
+    pub fn questions(&self) -> &[Question] {
+        &self.questions
+    }
+
+    /// What the person should know.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// What it may do outside of its container, one line each, for the person to see before they agree.
+    pub fn reaches(&self) -> &[String] {
+        &self.reaches
+    }
+
+    /// Whether each start runs the same version.
+    pub fn is_pinned(&self) -> bool {
+        !self.notes.contains(&Note::NotPinned)
+    }
+
+    /// The program that has to be installed on this machine. A bundle may bring its own.
+    pub fn program(&self) -> Option<&str> {
+        match &self.recipe {
+            Ok(Recipe::Run(run)) => Some(run.program.as_str()).filter(|program| !program.contains('/')),
+            _ => None,
+        }
+    }
+
+    /// The command or the address, in one line, with open places as `<NAME>`; none if it isn't known yet.
+    pub fn command(&self) -> Option<String> {
+        match &self.recipe {
+            Ok(Recipe::Run(run)) => {
+                let words = run.args.iter().flat_map(Arg::shown);
+                let words = std::iter::once(run.program.clone()).chain(words);
+                Some(words.map(|word| shell_word_in_line(&word).into_owned()).collect::<Vec<_>>().join(" "))
+            }
+            Ok(Recipe::Reach(reach)) => Some(one_line(&reach.url.shown(), 500)),
+            Ok(Recipe::Fetch { .. }) | Err(_) => None,
+        }
+    }
+
+    /// The variables or headers that it sets, by name.
+    pub fn sets(&self) -> Vec<&str> {
+        match &self.recipe {
+            Ok(Recipe::Run(run)) => run.env.iter().map(|env| env.name.as_str()).collect(),
+            Ok(Recipe::Reach(reach)) => reach.headers.iter().map(|header| header.name.as_str()).collect(),
+            Ok(Recipe::Fetch { .. }) | Err(_) => Vec::new(),
+        }
+    }
+
+    /// The address of the bundle to download, and the SHA-256 that it must have.
+    pub fn bundle(&self) -> Option<(&str, Option<&str>)> {
+        match &self.recipe {
+            Ok(Recipe::Fetch { url, package }) => Some((url, package.sha256.as_deref())),
+            _ => None,
+        }
+    }
+}
+
+/// How to get a program that a way needs: one sentence.
+pub fn how_to_get(program: &str) -> &'static str {
+    match program {
+        "npx" | "node" => "install Node.js, which brings it: https://nodejs.org",
+        "uvx" | "uv" => "install uv, which brings it: https://docs.astral.sh/uv",
+        "docker" => "install Docker: https://docs.docker.com/get-started/get-docker/",
+        "dnx" | "dotnet" => "install the .NET 10 SDK, which brings it: https://dotnet.microsoft.com",
+        "python" | "python3" => "install Python: https://www.python.org",
+        "bun" | "bunx" => "install Bun: https://bun.sh",
+        "deno" => "install Deno: https://deno.com",
+        _ => "install it, and see that it is in your `PATH`",
+    }
+}

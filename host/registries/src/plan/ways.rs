@@ -1,0 +1,87 @@
+//! All ways to run a server.
+
+use aiw_core::registry::{Package, Server, Status, Transport};
+use aiw_core::{one_line, quoted};
+
+use super::bundle::{Machine, fetch};
+use super::error::{Note, Reason};
+use super::inputs::Questions;
+use super::making::Making;
+use super::names::{is_crate, is_go, is_semver};
+use super::remote::reach;
+use super::way::{Recipe, Way, WayKind};
+
+impl Way {
+    pub(super) fn package(package: &Package, machine: &Machine) -> Self {
+        let kind = WayKind::of(package);
+        let mut making = Making::new(package);
+        let recipe = match (&package.transport, kind) {
+            (Transport::Sse(_), _) | (Transport::StreamableHttp(_), _) => Err(Reason::Listens),
+            (Transport::Other(word), _) => Err(Reason::Transport { word: quoted(word) }),
+            (Transport::Stdio, WayKind::Bundle) => fetch(&mut making, machine),
+            (Transport::Stdio, WayKind::Other) => Err(by_hand(package)),
+            (Transport::Stdio, _) => making.run().map(Recipe::Run),
+        };
+        Self::new(kind, &making.target.clone(), recipe, making.questions, making.reaches)
+    }
+
+    pub(super) fn remote(transport: &Transport) -> Self {
+        let mut questions = Questions::default();
+        let (target, recipe) = match transport {
+            Transport::StreamableHttp(endpoint) => {
+                (endpoint.url.as_str(), reach(&mut questions, endpoint).map(Recipe::Reach))
+            }
+            Transport::Sse(endpoint) => (endpoint.url.as_str(), Err(Reason::Sse)),
+            Transport::Stdio => ("", Err(Reason::Transport { word: "`stdio`".into() })),
+            Transport::Other(word) => ("", Err(Reason::Transport { word: quoted(word) })),
+        };
+        Self::new(WayKind::Remote, target, recipe, questions, Vec::new())
+    }
+}
+
+/// All ways to run a server, the default first. Those that can't be used are last, each with its reason.
+pub fn ways(server: &Server) -> Vec<Way> {
+    ways_on(server, &Machine::this())
+}
+
+pub(super) fn ways_on(server: &Server, machine: &Machine) -> Vec<Way> {
+    let remotes = server.remotes.iter().map(Way::remote);
+    let packages = server.packages.iter().map(|package| Way::package(package, machine));
+    let mut ways: Vec<Way> = remotes.chain(packages).collect();
+    for way in &mut ways {
+        match server.status {
+            Status::Active => {}
+            Status::Deprecated => {
+                let why = server.status_message.as_deref().map(|why| one_line(why, 300)).filter(|why| !why.is_empty());
+                way.notes.insert(0, Note::Deprecated { why });
+            }
+            Status::Deleted => way.recipe = Err(Reason::Withdrawn),
+        }
+    }
+    ways.sort_by_key(|way| way.refused().is_some());
+    ways
+}
+
+/// Kinds that are shown with the command that installs them once, or not known at all.
+fn by_hand(package: &Package) -> Reason {
+    let (name, version) = (package.identifier.trim(), package.version.as_deref().map(str::trim));
+    let (is_name, what): (fn(&str) -> bool, _) = match package.kind.as_str() {
+        "cargo" => (is_crate, "name of a crate"),
+        "go" => (is_go, "path of a Go package"),
+        other => return Reason::Kind { word: quoted(other) },
+    };
+    if !is_name(name) {
+        return Reason::Identifier { identifier: quoted(name), what };
+    }
+    let version = version.filter(|version| !version.is_empty());
+    if let Some(range) = version.filter(|version| !is_semver(version)) {
+        return Reason::Version { version: quoted(range) };
+    }
+    let install = match (package.kind.as_str(), version) {
+        ("cargo", Some(version)) => format!("cargo install {name}@{version}"),
+        ("cargo", None) => format!("cargo install {name}"),
+        (_, Some(version)) => format!("go install {name}@v{}", version.trim_start_matches('v')),
+        (_, None) => format!("go install {name}@latest"),
+    };
+    Reason::ByHand { install }
+}

@@ -1,0 +1,194 @@
+//! Installing servers from a registry: bundles on loopback, and what can't be installed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use aiw_tests::Environment;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{Registry, machine, row};
+
+/// The server that the tests of the pool use.
+fn server_source() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("mcp_server.py")).unwrap()
+}
+
+/// A bundle of that server, which wants a key and takes a greeting.
+fn bundle(version: &str) -> Vec<u8> {
+    packed(version, &server_source())
+}
+
+/// A bundle of another program.
+fn bundle_of(program: &str) -> Vec<u8> {
+    packed("1.0.0", program)
+}
+
+fn packed(version: &str, program: &str) -> Vec<u8> {
+    let manifest = json!({
+        "manifest_version": "0.2", "name": "sample", "version": version, "description": "A sample",
+        "author": {"name": "Acme"},
+        "server": {"type": "python", "entry_point": "server.py", "mcp_config": {
+            "command": "python3", "args": ["${__dirname}/server.py"],
+            "env": {"SAMPLE_KEY": "${user_config.key}", "SAMPLE_GREETING": "${user_config.greeting}"}}},
+        "user_config": {
+            "key": {"type": "string", "title": "Key", "description": "The key", "sensitive": true, "required": true},
+            "greeting": {"type": "string", "title": "Greeting", "description": "A greeting", "required": false}},
+    });
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default();
+    for (name, content) in [("manifest.json", manifest.to_string()), ("server.py", program.to_owned())] {
+        zip.start_file(name, options).unwrap();
+        zip.write_all(content.as_bytes()).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn listed(url: &str, version: &str, digest: &str) -> Value {
+    row(&json!({"name": "io.github.acme/sample-mcp", "description": "A sample", "version": version,
+        "repository": {"url": "https://github.com/acme/sample", "source": "github"},
+        "packages": [{"registryType": "mcpb", "identifier": format!("{url}/files/sample-{version}.mcpb"),
+            "fileSha256": digest, "transport": {"type": "stdio"}}]}))
+}
+
+/// A registry with a sample server, whose bundles are at the same address, and a machine that uses it.
+fn sample() -> (Registry, Environment) {
+    let files =
+        BTreeMap::from([("/files/sample-1.0.0.mcpb", bundle("1.0.0")), ("/files/sample-2.0.0.mcpb", bundle("2.0.0"))]);
+    let registry = Registry::with_files(Vec::new(), files);
+    let row = listed(&registry.url(), "1.0.0", &sha256(&bundle("1.0.0")));
+    registry.rows.lock().unwrap().push(row);
+    let env = machine(&registry.url());
+    (registry, env)
+}
+
+#[test]
+fn a_server_is_installed_tried_pinned_and_removed_with_its_secrets() {
+    let (_registry, env) = sample();
+    let run = env.run(&["mcp", "install", "io.github.acme/sample-mcp", "--yes"]);
+    assert_eq!(run.code, 2, "{}", run.whole());
+    assert!(run.stderr.contains("--set key=…"), "{}", run.whole());
+    assert!(!env.home().join("mcp.json").exists() || env.mcp()["mcpServers"] == json!({}), "{}", env.mcp());
+    let install = ["mcp", "install", "io.github.acme/sample-mcp", "--yes", "--set", "key=canary-5ecr3t"];
+    let installed = env.json(&install);
+    let server = &installed["server"];
+    assert_eq!((&server["key"], &server["version"]), (&json!("sample"), &json!("1.0.0")));
+    assert!(server["tools"].as_u64().unwrap() > 0, "{server}");
+    // The key is in the vault, and nowhere else.
+    let entry = &env.mcp()["mcpServers"]["sample"];
+    assert_eq!(entry["env"], json!({"SAMPLE_KEY": "${secret:sample-key}"}));
+    for file in ["mcp.json", "registry.lock"] {
+        assert!(!env.read(file).contains("canary"), "{file}");
+    }
+    let lock: Value = serde_json::from_str(&env.read("registry.lock")).unwrap();
+    let record = &lock["servers"]["sample"];
+    assert_eq!((&record["source"], &record["publisher"]), (&json!("registry-official"), &json!("io.github.acme")));
+    assert_eq!(record["answers"], json!({"key": ["${secret:sample-key}"]}));
+    // It is pinned: a call needs no approval, and the server has the key.
+    let called = env.run(&["mcp", "call", "sample/environment"]).ok();
+    assert!(called.stdout.contains("canary-5ecr3t"), "{}", called.whole());
+    let gone = env.run(&["mcp", "remove", "sample"]).ok();
+    assert!(gone.stderr.contains("nothing uses the secret `sample-key`"), "{}", gone.whole());
+    let lock: Value = serde_json::from_str(&env.read("registry.lock")).unwrap();
+    assert_eq!((&env.mcp()["mcpServers"], &lock["servers"]), (&json!({}), &json!({})));
+}
+
+#[test]
+fn a_bundle_with_another_digest_is_refused_and_nothing_is_written() {
+    let (registry, env) = sample();
+    registry.rows.lock().unwrap()[0] = listed(&registry.url(), "1.0.0", &sha256(b"another"));
+    let run = env.run(&["mcp", "install", "io.github.acme/sample-mcp", "--yes", "--set", "key=x"]);
+    assert!(run.code != 0 && run.stderr.contains("SHA-256"), "{}", run.whole());
+    assert!(env.mcp()["mcpServers"].as_object().is_none_or(serde_json::Map::is_empty));
+    assert!(!env.home().join("bundles").exists());
+}
+
+#[test]
+fn a_newer_version_is_found_and_installed_with_the_same_answers() {
+    let (registry, env) = sample();
+    let install = ["mcp", "install", "io.github.acme/sample-mcp", "--yes", "--set", "key=canary-5ecr3t"];
+    env.json(&install);
+    let run = env.run(&["mcp", "outdated"]).ok();
+    assert_eq!(run.stdout, "All servers from registries are up to date\n", "{}", run.whole());
+    let before = env.mcp()["mcpServers"]["sample"].clone();
+    registry.rows.lock().unwrap()[0] = listed(&registry.url(), "2.0.0", &sha256(&bundle("2.0.0")));
+    let run = env.run(&["mcp", "outdated"]).ok();
+    assert_eq!(run.stdout, "`sample` 1.0.0 has a newer version: 2.0.0\n", "{}", run.whole());
+    let updated = env.json(&["mcp", "update", "--yes"]);
+    assert_eq!(updated["updated"][0]["version"], "2.0.0", "{updated}");
+    let after = env.mcp()["mcpServers"]["sample"].clone();
+    assert_eq!(after["env"], before["env"]);
+    assert_ne!(after["args"], before["args"], "another bundle is another directory");
+    // Withdrawn.
+    registry.rows.lock().unwrap().clear();
+    let run = env.run(&["mcp", "outdated"]).ok();
+    assert_eq!(run.stdout, "`sample` 2.0.0 is no longer in its registry\n", "{}", run.whole());
+}
+
+#[test]
+fn what_does_not_speak_mcp_is_not_written() {
+    let (registry, env) = sample();
+    let liar = bundle_of("print('hello')");
+    let digest = sha256(&liar);
+    let files = BTreeMap::from([("/files/sample-1.0.0.mcpb", liar)]);
+    let other = Registry::with_files(Vec::new(), files);
+    other.rows.lock().unwrap().push(listed(&other.url(), "1.0.0", &digest));
+    drop(registry);
+    env.settings(&json!({"sources": {"registry-official": {"base_url": other.url()}}}));
+    let run = env.run(&["mcp", "install", "io.github.acme/sample-mcp", "--yes", "--set", "key=x"]);
+    assert_eq!(run.code, 2, "{}", run.whole());
+    assert!(run.stderr.contains("`sample` does not work"), "{}", run.whole());
+    assert!(env.mcp()["mcpServers"].as_object().is_none_or(serde_json::Map::is_empty));
+}
+
+#[test]
+fn servers_that_cannot_be_installed_say_why() {
+    let package = |package: Value| {
+        row(&json!({"name": "a/server", "description": "x", "version": "1.0.0", "packages": [package]}))
+    };
+    let stdio = json!({"type": "stdio"});
+    for (said, row) in [
+        (
+            "SSE",
+            row(&json!({"name": "a/server", "description": "x", "version": "1.0.0",
+            "remotes": [{"type": "sse", "url": "https://x.example/sse"}]})),
+        ),
+        (
+            "starts an HTTP server",
+            package(json!({"registryType": "npm", "identifier": "x", "version": "1.0.0",
+            "transport": {"type": "streamable-http", "url": "http://localhost:3000/mcp"}})),
+        ),
+        (
+            "cargo install x@1.0.0",
+            package(json!({"registryType": "cargo", "identifier": "x", "version": "1.0.0",
+            "transport": stdio})),
+        ),
+        (
+            "valid",
+            package(json!({"registryType": "npm", "identifier": "x; rm -rf ~", "version": "1.0.0",
+            "transport": stdio})),
+        ),
+        (
+            "valid",
+            package(json!({"registryType": "pypi", "identifier": "--index-url=https://evil.example",
+            "version": "1.0.0", "transport": stdio})),
+        ),
+        (
+            "decides what code runs",
+            package(json!({"registryType": "npm", "identifier": "x", "version": "1.0.0",
+            "transport": stdio, "environmentVariables": [{"name": "NODE_OPTIONS", "value": "--require /tmp/x"}]})),
+        ),
+    ] {
+        let registry = Registry::start(vec![row]);
+        let env = machine(&registry.url());
+        let run = env.run(&["mcp", "install", "a/server", "--yes"]);
+        assert_eq!(run.code, 2, "{}", run.whole());
+        assert!(run.stderr.contains(said), "{said}: {}", run.whole());
+    }
+}
