@@ -135,6 +135,9 @@ pub enum Note {
     /// A download that nothing is compared with.
     #[error("its file is not checked: the registry gives no SHA-256")]
     NotChecked,
+    /// An address that leads to something that runs here.
+    #[error("its address is on this machine: a program that you started has to answer there")]
+    Local,
     /// A package registry of somebody's own.
     #[error("it comes from another package registry: {url}")]
     Registry {

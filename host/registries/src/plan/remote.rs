@@ -7,7 +7,7 @@ use aiw_core::{HeaderName, quoted, quoted_text};
 use url::{Host, Url};
 
 use super::command::Env;
-use super::error::Reason;
+use super::error::{Note, Reason};
 use super::inputs::{Piece, Place, Questions, Value, check_fixed, pieces};
 
 const MAX_HEADERS: usize = 50;
@@ -38,11 +38,13 @@ fn address(questions: &mut Questions<'_>, text: &str) -> Result<Value, Reason> {
         Piece::Answer(_) => "1".to_owned(),
     };
     let plain: String = value.0.iter().enumerate().map(open).collect();
-    check_address(&plain).map_err(refused)?;
+    if is_local(&check_address(&plain).map_err(refused)?) {
+        questions.notes.push(Note::Local);
+    }
     Ok(value)
 }
 
-/// Checks an address without open places. The error is the end of a sentence.
+/// Checks an address without open places: https, or http on this machine. The error is the end of a sentence.
 pub(super) fn check_address(text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).map_err(|_| "is not a URL")?;
     // What is on this machine is reached as it is.
@@ -66,6 +68,16 @@ fn is_loopback(host: &Host<&str>) -> bool {
         Host::Domain(name) => name.eq_ignore_ascii_case("localhost"),
         Host::Ipv4(address) => address.is_loopback(),
         Host::Ipv6(address) => address.is_loopback(),
+    }
+}
+
+/// Whether an address is on this machine.
+pub(super) fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

@@ -649,6 +649,9 @@ fn an_address_keeps_its_host_whatever_is_answered() {
     for bad in ["evil.example/", "evil.example#", "a@b", "${HOST}", "x:1"] {
         assert!(url(&region, &[("region", bad)]).is_err(), "{bad}");
     }
+    for local in ["http://127.0.0.1:8000/mcp", "http://localhost/mcp", "https://[::1]/mcp"] {
+        assert_eq!(at(local, json!({})).notes(), [Note::Local], "{local}");
+    }
     let base = at("{baseUrl}/mcp", json!({"baseUrl": {}}));
     assert_eq!(url(&base, &[("baseUrl", "https://me.example/")]).unwrap(), "https://me.example/mcp");
     for bad in ["http://me.example", "https://u:p@me.example", "https://me.example/?x=", "me.example"] {
