@@ -768,7 +768,8 @@ fn the_json_of_extensions_has_its_shape() {
         "entry_forms": [
           "acme"
         ],
-        "presets": []
+        "presets": [],
+        "server_names": []
       }
     }
     "#);

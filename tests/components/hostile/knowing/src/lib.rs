@@ -38,7 +38,7 @@ impl RegistrySource for Knowing {
             "call" => call(argument),
             "together" => together(argument),
             "many" => many(argument),
-            "leave" => start(argument).map(|call| format!("call {call} is under way, and nobody waits for it")),
+            "leave" => leave(argument),
             "none" => Ok(format!("{:?}", mcp::next_result())),
             "call-long" => mcp::call(&"x".repeat(1 << 20), "echo", "{}").map(|result| result.json),
             _ => Err(Error::not_found(format!("no mode `{mode}`"))),
@@ -148,6 +148,14 @@ fn together(argument: &str) -> Result<String, Error> {
     }
     let took = clock::now().duration_since(start_time).unwrap_or_default();
     Ok(format!("{} after {} s", ended.join(", "), took.as_secs()))
+}
+
+/// Leaves a call that has reached its server: that of `echo`, which was started later, has ended.
+fn leave(argument: &str) -> Result<String, Error> {
+    let left = start(argument)?;
+    let echo = start("files/echo")?;
+    let ended = mcp::next_result().is_some_and(|finished| finished.call == echo);
+    Ok(format!("call {left} is left, call {echo} ended: {ended}"))
 }
 
 /// Starts a call again and again until that is refused, takes one result, and starts one more.
