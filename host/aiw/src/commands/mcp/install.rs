@@ -156,7 +156,17 @@ impl Plan<'_> {
         let mut fetched = fetch(home, net, &way, base_url.as_deref()).await?;
         let id = way_id(&way);
         let way = match &fetched {
-            Some(fetched) => fetched.way.clone(),
+            // What a bundle runs stands in the bundle.
+            Some(fetched) => {
+                describe(self.found, &fetched.way, output);
+                if let Some(reason) = fetched.way.refused() {
+                    return Err(Failure::user(format!("`{key}` can't be installed: {reason}")));
+                }
+                if !terminal::confirm("Unpack and start this?", "--yes", self.yes).await? {
+                    return Err(Failure::declined("nothing was installed"));
+                }
+                fetched.way.clone()
+            }
             None => way,
         };
         if let Some(program) = way.program().filter(|program| !is_there(program)) {
@@ -340,16 +350,13 @@ async fn complete(way: &Way, answers: &mut Answers, output: &Output) -> Result<(
     output.flush();
     for question in open {
         loop {
-            let answer = ask(question).await?;
-            match answer {
-                None if question.required => terminal::tell("The server needs it."),
+            match ask(question).await? {
+                None if question.required && !answers.has(&question.name) => terminal::tell("The server needs it."),
                 None => break,
-                Some(answer) => {
-                    answers.give(&question.name, answer);
-                    if !question.repeated {
-                        break;
-                    }
-                }
+                Some(answer) => answers.give(&question.name, answer),
+            }
+            if !question.repeated && answers.has(&question.name) {
+                break;
             }
         }
     }
