@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{Registry, machine, row};
+use crate::mcp::Client;
 
 /// The server that the tests of the pool use.
 fn server_source() -> String {
@@ -58,7 +59,7 @@ fn listed(url: &str, version: &str, digest: &str) -> Value {
 }
 
 /// A registry with a sample server, whose bundles are at the same address, and a machine that uses it.
-fn sample() -> (Registry, Environment) {
+pub fn sample() -> (Registry, Environment) {
     let files =
         BTreeMap::from([("/files/sample-1.0.0.mcpb", bundle("1.0.0")), ("/files/sample-2.0.0.mcpb", bundle("2.0.0"))]);
     let registry = Registry::with_files(Vec::new(), files);
@@ -191,4 +192,26 @@ fn servers_that_cannot_be_installed_say_why() {
         assert_eq!(run.code, 2, "{}", run.whole());
         assert!(run.stderr.contains(said), "{said}: {}", run.whole());
     }
+}
+
+#[test]
+fn a_model_finds_servers_and_leaves_the_installation_to_the_user() {
+    let (_registry, env) = sample();
+    let mut client = Client::start_with(&env, &["mcp", "serve", "--toolsets", "default,registries"]);
+    client.initialize("2025-06-18");
+    let mut call = |name: &str, arguments: Value| {
+        client.result("tools/call", json!({"name": name, "arguments": arguments}))["structuredContent"].clone()
+    };
+    let found = call("search_servers", json!({"query": "sample"}));
+    assert_eq!(found["servers"][0]["name"], "io.github.acme/sample-mcp", "{found}");
+    let offer = call("install_server", json!({"name": "io.github.acme/sample-mcp"}));
+    assert_eq!(offer["command"], "aiw mcp install io.github.acme/sample-mcp --source registry-official", "{offer}");
+    assert_eq!(offer["ways"][0]["kind"], "mcpb", "{offer}");
+    assert!(env.mcp()["mcpServers"].as_object().is_none_or(serde_json::Map::is_empty));
+    client.leave_whatever_comes();
+    // It is no part of what is offered unasked.
+    let mut client = Client::initialized(&env);
+    let tools = client.result("tools/list", json!({}));
+    assert!(tools["tools"].as_array().unwrap().iter().all(|tool| tool["name"] != "search_servers"), "{tools}");
+    client.leave_whatever_comes();
 }

@@ -1,5 +1,6 @@
 //! Registries of MCP servers: the real components against a registry on loopback.
 
+mod crash;
 mod hostile;
 mod install;
 
@@ -221,14 +222,20 @@ fn a_copy_follows_new_changed_withdrawn_and_deleted_servers() {
     assert_eq!((names(&found), &found["sources"][0]["copied"]), (Vec::new(), &json!(5)));
 }
 
-/// Makes a copy two hours old.
-fn age_copy(env: &Environment) {
+/// Makes a copy two hours old, if there is one.
+pub fn age_copy(env: &Environment) {
     let path = env.home().join("cache/registries/registry-official-v1.db");
-    let age = "UPDATE state SET finished = finished - 7200000, begun = begun - 7200000";
-    let script =
-        format!("import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], timeout=30)\nc.execute({age:?})\nc.commit()\n");
-    let done = std::process::Command::new("python3").args(["-c", &script]).arg(&path).status().unwrap();
-    assert!(done.success());
+    let script = "
+import sqlite3, sys
+copy = sqlite3.connect(sys.argv[1], timeout=30)
+if copy.execute(\"SELECT count(*) FROM sqlite_schema WHERE name = 'state'\").fetchone()[0]:
+    copy.execute('UPDATE state SET finished = finished - 7200000, begun = begun - 7200000')
+    copy.commit()
+";
+    if path.exists() {
+        let done = std::process::Command::new("python3").args(["-c", script]).arg(&path).status().unwrap();
+        assert!(done.success());
+    }
 }
 
 #[test]
