@@ -151,7 +151,10 @@ impl Home {
     /// its name.
     pub fn temporary_dir(&self, parent: &Path) -> Result<tempfile::TempDir, HomeError> {
         self.make_dir(parent)?;
-        let dir = tempfile::Builder::new().prefix(".new-").tempdir_in(parent);
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+        let dir = builder.prefix(".new-").tempdir_in(parent);
         dir.map_err(|e| HomeError::io("create a directory in", parent, e))
     }
 

@@ -100,6 +100,8 @@ pub struct InstalledServer {
     pub publisher: Option<String>,
     /// The sha256 of what the registry said of it.
     pub digest: String,
+    /// The entry of `mcp.json` that was written. Another one there belongs to the user.
+    pub written: Value,
     /// Which of the ways to run it was chosen.
     pub way: String,
     /// What was answered, by the names of the questions. A secret is a reference.

@@ -110,7 +110,7 @@ impl Home {
     /// The files and directories that killed processes left behind more than an hour ago.
     pub fn leftovers(&self) -> Vec<PathBuf> {
         let root = self.root();
-        let mut dirs = vec![root.to_owned(), self.cache("market")];
+        let mut dirs = vec![root.to_owned(), self.cache("market"), self.cache("trials")];
         for below in ["vault", "servers", "extensions", "role", "setup", "models", "history", "history/queue", "tasks"]
         {
             dirs.push(root.join(below));

@@ -118,12 +118,22 @@ pub(crate) async fn search_servers(
 pub(crate) async fn install_server(
     context: Arc<Context>,
     asked: InstallServer,
-    _call: Call,
+    call: Call,
 ) -> Result<Answer, CallError> {
     let registries = context.client.registries()?;
     let (found, _) = registries.server(&asked.name, None, asked.source.as_deref()).await?;
     let RegistryServer { name, source, version, description, publisher, repository, .. } = RegistryServer::of(&found);
-    let ways: Vec<ServerWay> = ways(&found.server).iter().map(ServerWay::of).collect();
+    // Twice: as text and as structure.
+    let mut room = limit(call.caller.name()) / 2;
+    let mut shown = Vec::new();
+    for way in ways(&found.server).iter().map(ServerWay::of) {
+        let needed = length(&way);
+        if needed <= room {
+            room -= needed;
+            shown.push(way);
+        }
+    }
+    let ways = shown;
     let can_run = ways.iter().any(|way| way.refused.is_none());
     let command = format!("aiw mcp install {} --source {}", shell_word(&name), shell_word(&source));
     let message = match can_run {

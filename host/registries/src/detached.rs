@@ -31,7 +31,8 @@ pub fn start_sync(home: &Home, aiw: &Path) -> Result<(), RegistryError> {
         return Ok(());
     }
     let settings = home.registry_settings()?;
-    let keys = settings.sources.into_values().filter_map(|choice| match choice.key {
+    let asked = settings.sources.into_values().filter(|choice| choice.enabled);
+    let keys = asked.filter_map(|choice| match choice.key {
         Some(SecretRef::Variable(name)) => Some(OsString::from(name.as_str())),
         _ => None,
     });

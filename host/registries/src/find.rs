@@ -147,10 +147,11 @@ impl Registries {
             (answer.servers, answer.answered.age_seconds) = (servers, age);
             return Ok(());
         }
-        let (copy, now) = (Copy::open_existing(&self.home, id)?, now_millis());
-        let state = copy.as_ref().map(Copy::state).transpose()?.unwrap_or_default();
+        // A copy that can't be read is as good as none.
+        let (copy, now) = (Copy::open_existing(&self.home, id).ok().flatten(), now_millis());
+        let state = copy.as_ref().and_then(|copy| copy.state().ok()).unwrap_or_default();
         answer.wants_sync = state.is_due(now);
-        let part = copy.as_ref().map(|copy| copy.search(&terms::of_query(query), FROM_COPY)).transpose()?;
+        let part = copy.as_ref().and_then(|copy| copy.search(&terms::of_query(query), FROM_COPY).ok());
         if let (Some(finished), Some(copy)) = (state.finished, &copy) {
             answer.servers = part.unwrap_or_default();
             answer.answered.age_seconds = now.saturating_sub(finished) / 1000;
@@ -214,8 +215,8 @@ impl Registries {
                 Ok(None) => {}
                 Err(e) => {
                     failed.push(registry.id.clone());
-                    let copy = Copy::open_existing(&self.home, &registry.id)?;
-                    let known = copy.as_ref().map(|copy| copy.server(name)).transpose()?.flatten();
+                    let copy = Copy::open_existing(&self.home, &registry.id).ok().flatten();
+                    let known = copy.and_then(|copy| copy.server(name).ok()).flatten();
                     let known = known.filter(|server| version.is_none_or(|version| version == server.version));
                     copied = copied.or(known.map(|server| (found(server), Some(e))));
                 }

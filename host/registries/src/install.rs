@@ -2,18 +2,21 @@
 
 use aiw_core::registry::{Server, Status};
 use aiw_core::{SecretName, hex};
+use aiw_extensions::is_lower;
 use aiw_home::{InstalledServer, now_rfc3339};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::merge::{self, FoundServer};
 use crate::plan::{Entry, Way, WayKind};
 use crate::terms;
 
-/// Returns the sha256 of what a registry says of a server.
+/// Returns the sha256 of what a registry says of how a server runs. What else it says changes from day to day.
 pub fn digest(server: &Server) -> String {
-    hex(&Sha256::digest(postcard::to_allocvec(server).unwrap_or_default()))
+    let how = (&server.name, &server.version, &server.packages, &server.remotes);
+    hex(&Sha256::digest(postcard::to_allocvec(&how).unwrap_or_default()))
 }
 
 /// Returns the name in `mcp.json` that a server gets if the user chooses none: the last part of its name, without what nearly
@@ -30,6 +33,7 @@ pub fn usual_key(server: &Server) -> String {
 
 /// Returns the record of an installation.
 pub fn record(found: &FoundServer, way: &Way, entry: &Entry) -> InstalledServer {
+    let written = Value::Object(entry.declaration.clone());
     let secrets: Vec<SecretName> = entry.secrets.iter().map(|(name, _)| name.clone()).collect();
     InstalledServer {
         source: found.source.to_string(),
@@ -37,6 +41,7 @@ pub fn record(found: &FoundServer, way: &Way, entry: &Entry) -> InstalledServer 
         version: found.server.version.clone(),
         publisher: found.server.publisher.clone(),
         digest: digest(&found.server),
+        written,
         way: way_id(way),
         answers: entry.answers.clone(),
         secrets,
@@ -67,6 +72,11 @@ pub enum News {
         /// The version
         version: String,
     },
+    /// The registry's version is older now
+    Older {
+        /// The version
+        version: String,
+    },
     /// Its publisher advises against it
     Deprecated {
         /// Why
@@ -89,6 +99,7 @@ impl News {
     pub fn sentence(&self) -> String {
         match self {
             Self::Newer { version } => format!("has a newer version: {}", aiw_core::one_line(version, 40)),
+            Self::Older { version } => format!("has an older version now: {}", aiw_core::one_line(version, 40)),
             Self::Deprecated { reason: Some(reason) } => format!("is deprecated: {reason}"),
             Self::Deprecated { reason: None } => "is deprecated".to_owned(),
             Self::Gone => "is no longer in its registry".to_owned(),
@@ -111,8 +122,11 @@ pub fn news(installed: &InstalledServer, now: Option<&Server>) -> Vec<News> {
     if now.status == Status::Deprecated {
         news.push(News::Deprecated { reason: now.status_message.clone() });
     }
-    if now.version != installed.version {
-        news.push(News::Newer { version: now.version.clone() });
+    let version = now.version.clone();
+    if is_lower(&now.version, &installed.version) {
+        news.push(News::Older { version });
+    } else if now.version != installed.version {
+        news.push(News::Newer { version });
     } else if digest(now) != installed.digest && now.status == Status::Active {
         news.push(News::Changed);
     }

@@ -52,16 +52,21 @@ pub(crate) fn merge(query: &str, answers: Vec<Answers<'_>>, limit: usize) -> Vec
         (is_deprecated, std::cmp::Reverse(step), *priority, std::cmp::Reverse(server.uses), &server.name)
     };
     order.sort_by(|one, two| rank(*one).cmp(&rank(*two)));
-    let mut places: HashMap<String, usize> = HashMap::new();
+    // With the registry: of one registry, two rows are two servers unless they share a name. What else they share is what
+    // their publishers say.
+    let mut places: HashMap<String, (usize, &ExtensionId)> = HashMap::new();
     let mut found: Vec<FoundServer> = Vec::new();
     let mut rows: Vec<Option<(u32, &ExtensionId, Server)>> = all.into_iter().map(Some).collect();
     for at in order {
         let Some((_, source, server)) = rows[at].take() else { continue };
         let keys = keys(&server);
-        let known = keys.iter().find_map(|key| places.get(key)).copied();
-        let place = known.unwrap_or(found.len());
+        let is_same = |key: &&String| {
+            let known = places.get(*key)?;
+            (key.starts_with(NAME) || known.1 != source).then_some(known.0)
+        };
+        let place = keys.iter().find_map(|key| is_same(&key)).unwrap_or(found.len());
         for key in keys {
-            places.entry(key).or_insert(place);
+            places.entry(key).or_insert((place, source));
         }
         match found.get_mut(place) {
             Some(same) => same.also.push((source.clone(), server.name)),
@@ -97,16 +102,19 @@ fn scores(query: &str, all: &[(u32, &ExtensionId, Server)]) -> Vec<f32> {
     scores
 }
 
+/// What the keys of names begin with.
+const NAME: &str = "name ";
+
 /// What tells that two rows are the same server: a name, a package, or an address.
 fn keys(server: &Server) -> Vec<String> {
     let names =
-        std::iter::once(&server.name).chain(&server.aliases).map(|name| format!("name {}", name.to_lowercase()));
+        std::iter::once(&server.name).chain(&server.aliases).map(|name| format!("{NAME}{}", name.to_lowercase()));
     let packages = server.packages.iter().filter(|package| is_own(package)).map(|package| {
         let name = if package.kind == "oci" { without_tag(&package.identifier) } else { &package.identifier };
         format!("package {} {}", package.kind, name.to_lowercase())
     });
     let addresses = server.remotes.iter().filter_map(|remote| match remote {
-        Transport::StreamableHttp(at) | Transport::Sse(at) if !at.url.contains(['{', '?']) => {
+        Transport::StreamableHttp(at) if !at.url.contains(['{', '?']) => {
             Some(format!("address {}", at.url.trim_end_matches('/').to_lowercase()))
         }
         _ => None,
@@ -172,9 +180,12 @@ mod tests {
         npm.packages = vec![package("npm", "@acme/weather")];
         let mut renamed = server("com.acme/weather", "Weather");
         renamed.packages = vec![package("npm", "@Acme/weather")];
-        let answers = vec![(&second, 2, vec![hosted]), (&first, 1, vec![same, npm, renamed])];
+        // Its publisher says so, and nobody has checked it.
+        let mut claimed = server("com.evil/weather", "Weather");
+        claimed.packages = vec![package("npm", "@acme/weather")];
+        let answers = vec![(&second, 2, vec![hosted, renamed]), (&first, 1, vec![same, npm, claimed])];
         let found = merged("weather", answers);
-        assert_eq!(found.len(), 2, "{:?}", names(&found));
+        assert_eq!(found.len(), 3, "{:?}", names(&found));
         let both = found.iter().find(|found| found.server.name == "ai.smithery/acme-weather").unwrap();
         assert_eq!(both.also, [(second, "acme/weather".to_owned())]);
     }

@@ -79,6 +79,9 @@ pub struct ServerWay {
     pub pinned: bool,
     /// What it asks for
     pub asks: Vec<Asked>,
+    /// The variables or headers that it sets, as `NAME=VALUE`, with open places as `<NAME>`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<String>,
     /// What may happen outside of its container
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reaches: Vec<String>,
@@ -125,6 +128,7 @@ impl ServerWay {
             refused: way.refused().map(ToString::to_string),
             pinned: way.is_pinned(),
             asks: way.questions().iter().map(asked).collect(),
+            sets: way.sets(),
             reaches: way.reaches().to_vec(),
             notes: way.notes().iter().map(ToString::to_string).collect(),
         }

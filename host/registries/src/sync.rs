@@ -29,6 +29,9 @@ const RUN: Allowance = Allowance {
 /// The requests after which a run ends, before it is ended.
 const ENOUGH: u32 = 600;
 
+/// The most servers of a copy: four times as many as the largest registry has.
+const MOST: u64 = 200_000;
+
 /// The time between two pages: nobody waits for them, and others ask the registry too.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -64,6 +67,9 @@ impl State {
     pub(crate) fn is_due(&self, now: u64) -> bool {
         // A time in the future is a clock that was wrong.
         let age = |time: Option<u64>| time.filter(|time| *time <= now).map_or(u64::MAX, |time| now - time);
+        if self.rests_until.is_some_and(|time| now < time && time - now <= HOUR) {
+            return false;
+        }
         let is_unfinished = self.cursor.is_some() || self.finished.is_none();
         match self.problem.is_some() || is_unfinished {
             true => age(self.begun) >= RETRY,
@@ -130,7 +136,11 @@ impl Run<'_> {
                 copy.take(&put, &gone, &state)?;
                 // The next run goes on at the cursor.
                 if self.reach.budget.as_ref().is_some_and(|budget| budget.requests() >= ENOUGH) {
-                    return Ok(());
+                    return copy.set_state(&State { rests_until: Some(now_millis() + HOUR), ..state });
+                }
+                if copy.count()? > MOST {
+                    let what = format!("has more than {MOST} servers");
+                    return Err(RegistryError::Feed { id: self.registry.id.clone(), what });
                 }
                 tokio::time::sleep(PAUSE).await;
                 continue;

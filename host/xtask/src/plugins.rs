@@ -15,7 +15,7 @@ pub const WASI: &str = "wasm32-wasip2";
 
 /// The maximum size of a first-party component. A larger one contains something unintended. In a registry, the bindings
 /// alone take 90 kB: three functions return whole rows.
-const MAX_BYTES: usize = 220_000;
+const MAX_BYTES: usize = 250_000;
 
 /// Installs missing wasm targets, then builds the components.
 pub fn setup() -> Result<()> {

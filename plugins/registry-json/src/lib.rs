@@ -3,8 +3,11 @@
 mod fields;
 mod time;
 
+use std::collections::BTreeMap;
+
 use aiw_extension::{Error, Response, settings};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 pub use fields::{Bad, Object};
 pub use time::{from_rfc3339, to_rfc3339};
@@ -34,7 +37,20 @@ pub fn json(response: Response) -> Result<Value, Error> {
     if text.trim_ascii_start().first() == Some(&b'<') {
         return Err(Error::malformed(format!("`{place}` is a web page, not the API of a registry")));
     }
-    serde_json::from_slice(text).map_err(|error| Error::malformed(format!("`{place}` is not valid JSON: {error}")))
+    let parsed = serde_json::from_slice(text).or_else(|error| row_by_row(text).ok_or(error));
+    parsed.map_err(|error| Error::malformed(format!("`{place}` is not valid JSON: {error}")))
+}
+
+/// Reads a page of which a row can't be read: it is nested too deeply, or has a number or a character that there is not. Such a
+/// row becomes `null`, which is a malformed row, and hides no other.
+fn row_by_row(text: &[u8]) -> Option<Value> {
+    let page: BTreeMap<&str, &RawValue> = serde_json::from_slice(text).ok()?;
+    let read = |raw: &RawValue| serde_json::from_str(raw.get()).unwrap_or(Value::Null);
+    let one = |(name, raw): (&str, &RawValue)| match (name, serde_json::from_str::<Vec<&RawValue>>(raw.get())) {
+        ("servers", Ok(rows)) => (name.to_owned(), rows.into_iter().map(read).collect()),
+        _ => (name.to_owned(), read(raw)),
+    };
+    Some(Value::Object(page.into_iter().map(one).collect()))
 }
 
 /// Removes the query, which is long and may contain a key.

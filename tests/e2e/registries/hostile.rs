@@ -37,6 +37,18 @@ fn rows_that_lie_in_every_field_are_left_out_or_shown_as_text() {
     assert!(run.stdout.lines().all(|line| !line.starts_with("Installed")), "{}", run.whole());
 }
 
+#[test]
+fn a_row_that_cannot_be_read_hides_no_other() {
+    let good = remote("good/weather", "Weather", "1.0.0");
+    for bad in [format!("{}{}", "[".repeat(200), "]".repeat(200)), "1e999".into(), r#""\ud800""#.into()] {
+        let bad = format!(r#"{{"server":{{"name":"bad/weather","version":"1","_meta":{bad}}}}}"#);
+        let page = format!(r#"{{"servers":[{bad},{good}],"metadata":{{"count":2}}}}"#);
+        let server = Server::start(move |_| Answer::ok(page.clone()));
+        let found = machine(&server.url()).json(&["mcp", "search", "weather"]);
+        assert_eq!(names(&found), ["good/weather"], "{found}");
+    }
+}
+
 /// Searches at a registry that answers in this way. It must end in time, and name the registry.
 fn said_of(answer: Feed) -> String {
     let count = AtomicUsize::new(0);

@@ -27,8 +27,19 @@ fn bundle_of(program: &str) -> Vec<u8> {
     packed("1.0.0", program)
 }
 
+/// A bundle that has the greeting as an argument.
+fn leaky() -> Vec<u8> {
+    let mut manifest = manifest("3.0.0");
+    manifest["server"]["mcp_config"]["args"] = json!(["${__dirname}/server.py", "--define", "${user_config.greeting}"]);
+    zipped(&manifest, &server_source())
+}
+
 fn packed(version: &str, program: &str) -> Vec<u8> {
-    let manifest = json!({
+    zipped(&manifest(version), program)
+}
+
+fn manifest(version: &str) -> Value {
+    json!({
         "manifest_version": "0.2", "name": "sample", "version": version, "description": "A sample",
         "author": {"name": "Acme"},
         "server": {"type": "python", "entry_point": "server.py", "mcp_config": {
@@ -37,7 +48,10 @@ fn packed(version: &str, program: &str) -> Vec<u8> {
         "user_config": {
             "key": {"type": "string", "title": "Key", "description": "The key", "sensitive": true, "required": true},
             "greeting": {"type": "string", "title": "Greeting", "description": "A greeting", "required": false}},
-    });
+    })
+}
+
+fn zipped(manifest: &Value, program: &str) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default();
     for (name, content) in [("manifest.json", manifest.to_string()), ("server.py", program.to_owned())] {
@@ -60,8 +74,11 @@ fn listed(url: &str, version: &str, digest: &str) -> Value {
 
 /// A registry with a sample server, whose bundles are at the same address, and a machine that uses it.
 pub fn sample() -> (Registry, Environment) {
-    let files =
-        BTreeMap::from([("/files/sample-1.0.0.mcpb", bundle("1.0.0")), ("/files/sample-2.0.0.mcpb", bundle("2.0.0"))]);
+    let files = BTreeMap::from([
+        ("/files/sample-1.0.0.mcpb", bundle("1.0.0")),
+        ("/files/sample-2.0.0.mcpb", bundle("2.0.0")),
+        ("/files/sample-3.0.0.mcpb", leaky()),
+    ]);
     let registry = Registry::with_files(Vec::new(), files);
     let row = listed(&registry.url(), "1.0.0", &sha256(&bundle("1.0.0")));
     registry.rows.lock().unwrap().push(row);
@@ -214,4 +231,26 @@ fn a_model_finds_servers_and_leaves_the_installation_to_the_user() {
     let tools = client.result("tools/list", json!({}));
     assert!(tools["tools"].as_array().unwrap().iter().all(|tool| tool["name"] != "search_servers"), "{tools}");
     client.leave_whatever_comes();
+}
+
+#[test]
+fn an_update_puts_no_secret_on_a_command_line_and_replaces_nothing_of_the_users() {
+    let (registry, env) = sample();
+    env.run_with_input(&["secret", "set", "hello"], "canary-hello").ok();
+    let install = ["mcp", "install", "io.github.acme/sample-mcp", "--yes", "--set", "key=canary-5ecr3t"];
+    env.json(&[&install[..], &["--set", "greeting=@hello"]].concat());
+    let before = env.mcp();
+    assert_eq!(before["mcpServers"]["sample"]["env"]["SAMPLE_GREETING"], "${secret:hello}");
+    registry.rows.lock().unwrap()[0] = listed(&registry.url(), "3.0.0", &sha256(&leaky()));
+    let run = env.run(&["mcp", "update", "--yes"]);
+    assert!(run.code != 0 && run.stderr.contains("arguments"), "{}", run.whole());
+    assert!(!run.whole().contains("canary"), "{}", run.whole());
+    assert_eq!(env.mcp(), before);
+    registry.rows.lock().unwrap()[0] = listed(&registry.url(), "2.0.0", &sha256(&bundle("2.0.0")));
+    let mut own = before;
+    own["mcpServers"]["sample"] = json!({"command": "mine"});
+    env.write_mcp(&own.to_string());
+    let run = env.run(&["mcp", "update", "--yes"]);
+    assert!(run.code != 0 && run.stderr.contains("--force"), "{}", run.whole());
+    assert_eq!(env.mcp(), own);
 }

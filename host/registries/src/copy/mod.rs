@@ -34,6 +34,8 @@ pub struct State {
     pub finished: Option<u64>,
     /// When a pass was last begun or continued.
     pub(crate) begun: Option<u64>,
+    /// Before this time, nothing is asked for.
+    pub(crate) rests_until: Option<u64>,
     /// Why the last one did not come to its end.
     pub problem: Option<String>,
 }
@@ -131,7 +133,7 @@ impl Copy {
             Ok(row.get::<_, Option<i64>>(at)?.map(i64::cast_unsigned))
         };
         let read = self.connection.query_row(
-            "SELECT pass, cursor, newest, since, finished, begun, problem FROM state",
+            "SELECT pass, cursor, newest, since, finished, begun, rests_until, problem FROM state",
             [],
             |row| {
                 Ok(State {
@@ -141,7 +143,8 @@ impl Copy {
                     since: time(row, 3)?,
                     finished: time(row, 4)?,
                     begun: time(row, 5)?,
-                    problem: row.get(6)?,
+                    rests_until: time(row, 6)?,
+                    problem: row.get(7)?,
                 })
             },
         );
@@ -242,7 +245,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 fn write_state(transaction: &Transaction<'_>, state: &State) -> rusqlite::Result<()> {
     let time = |time: Option<u64>| time.map(u64::cast_signed);
     let written = transaction.execute(
-        "UPDATE state SET pass = ?, cursor = ?, newest = ?, since = ?, finished = ?, begun = ?, problem = ?",
+        "UPDATE state SET pass = ?, cursor = ?, newest = ?, since = ?, finished = ?, begun = ?, rests_until = ?, problem = ?",
         params![
             state.pass,
             state.cursor,
@@ -250,6 +253,7 @@ fn write_state(transaction: &Transaction<'_>, state: &State) -> rusqlite::Result
             time(state.since),
             time(state.finished),
             time(state.begun),
+            time(state.rests_until),
             state.problem
         ],
     )?;
@@ -356,7 +360,7 @@ pub(crate) mod tests {
         assert_eq!(found(&copy, "pears"), ["a/one"]);
         assert_eq!(found(&copy, "apples"), Vec::<String>::new());
         assert_eq!(copy.count().unwrap(), 1);
-        assert!(copy.server("A/One").unwrap().is_some() && copy.server("a/two").unwrap().is_none());
+        assert!(copy.server("a/one").unwrap().is_some() && copy.server("a/two").unwrap().is_none());
     }
 
     #[test]

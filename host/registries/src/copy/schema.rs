@@ -14,13 +14,15 @@ CREATE TABLE state (
     newest INTEGER, since INTEGER,
     -- When a pass last came to its end, and when one was last begun: milliseconds since 1970.
     finished INTEGER, begun INTEGER,
+    -- Before this time, nothing is asked for: milliseconds since 1970.
+    rests_until INTEGER,
     -- Why the last pass did not come to its end.
     problem TEXT);
-INSERT INTO state VALUES (0, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO state VALUES (0, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 
 -- `row` is the server as `postcard` writes it; `pass` is the last one that saw it.
 CREATE TABLE servers (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE, pass INTEGER NOT NULL, row BLOB NOT NULL);
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, pass INTEGER NOT NULL, row BLOB NOT NULL);
 
 -- Other names of servers.
 CREATE TABLE aliases (name TEXT NOT NULL COLLATE NOCASE, server INTEGER NOT NULL, PRIMARY KEY (name, server))

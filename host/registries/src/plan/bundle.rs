@@ -501,7 +501,13 @@ fn environment_of(
             return Err(Reason::Name { name: quoted(name), what: "a variable" });
         }
         let value = reading.template(questions, text, name)?;
-        let is_inside = |text: &str| text.split(':').all(|path| path.starts_with(&format!("{}/", reading.directory)));
+        let is_inside = |text: &str| {
+            let inside = |path: &str| {
+                path.strip_prefix(&format!("{}/", reading.directory))
+                    .is_some_and(|rest| rest.split('/').all(|part| part != ".."))
+            };
+            text.split(':').all(inside)
+        };
         if !(OWN.contains(&name.as_str()) && value.fixed().is_some_and(is_inside)) {
             check_variable(name, &value)?;
         }

@@ -313,10 +313,14 @@ impl<'a> Filling<'a> {
         let Some((&name, (question, given))) = self.asked.get_key_value(name) else { return Ok(Said::Text("")) };
         let number = if given.len() == 1 { 0 } else { number };
         let answer = given.get(number).copied().unwrap_or_default();
+        let is_argument = matches!(spot, Spot::Argument | Spot::Word);
+        if is_argument && answer.starts_with("${secret:") {
+            let why = "is a secret, and every program on this machine can read arguments".to_owned();
+            return Err(PlanError::Answer { name: quoted(name), why });
+        }
         if is_reference(answer) {
             return Ok(Said::Reference(answer.to_owned()));
         }
-        let is_argument = matches!(spot, Spot::Argument | Spot::Word);
         let looks = question.format != Format::FilePath && question.choices.is_empty() && is_secret_value(answer);
         if !(question.secret || looks) {
             return Ok(Said::Text(answer));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use aiw_core::registry::Package;
 use aiw_core::{one_line, shell_word_in_line};
 
-use super::command::Arg;
+use super::command::{Arg, Env};
 use super::error::{Note, Reason};
 use super::inputs::{Question, Questions};
 use super::making::Run;
@@ -156,10 +156,11 @@ impl Way {
     }
 
     /// The variables or headers that it sets, by name.
-    pub fn sets(&self) -> Vec<&str> {
+    pub fn sets(&self) -> Vec<String> {
+        let shown = |env: &Env| format!("{}={}", env.name, one_line(&env.value.shown(), 300));
         match &self.recipe {
-            Ok(Recipe::Run(run)) => run.env.iter().map(|env| env.name.as_str()).collect(),
-            Ok(Recipe::Reach(reach)) => reach.headers.iter().map(|header| header.name.as_str()).collect(),
+            Ok(Recipe::Run(run)) => run.env.iter().map(shown).collect(),
+            Ok(Recipe::Reach(reach)) => reach.headers.iter().map(shown).collect(),
             Ok(Recipe::Fetch { .. }) | Err(_) => Vec::new(),
         }
     }

@@ -139,7 +139,11 @@ async fn add_declared(
     let declaration = Value::Object(declaration);
     server(name, &declaration).map_err(unusable)?;
     let lock = home.lock()?;
-    let replaced = aiw_servers::add(home, &lock, name, &declaration, &keys.into_new(), how.force, &[])?;
+    // It no longer comes from a registry, if it did.
+    let mut installed = home.registry_lock()?;
+    installed.put(name, None)?;
+    let also = [installed.document()];
+    let replaced = aiw_servers::add(home, &lock, name, &declaration, &keys.into_new(), how.force, &also)?;
     drop(lock);
     let new = replaced.is_none();
     output.line(format!("{} `{name}`", if new { "Added" } else { "Replaced" }));

@@ -7,8 +7,8 @@ use aiw_app::installs::{Tried, fetch, try_out, write};
 use aiw_core::{ErrorKind, Secret, counted, one_line, quoted, shell_word};
 use aiw_home::{Home, InstalledServer};
 use aiw_registries::{
-    Answers, FoundServer, News, Question, Registries, RegistryServer, Way, entry, how_to_get, news, record, usual_key,
-    way_id, ways,
+    Answers, FoundServer, News, Question, Registries, RegistryServer, Way, WayKind, entry, how_to_get, news, record,
+    usual_key, way_id, ways,
 };
 use aiw_servers::{AddError, McpFile, check_free, unique};
 use schemars::JsonSchema;
@@ -120,7 +120,8 @@ pub(super) async fn install_found(
         }
     };
     check_name(&key)?;
-    let force = args.force || home.registry_lock()?.get(&key).is_some_and(|known| known.name == found.server.name);
+    let is_ours = |known: &InstalledServer| known.name == found.server.name && is_as_written(home, &key, known);
+    let force = args.force || home.registry_lock()?.get(&key).is_some_and(|known| is_ours(&known));
     match check_free(home, &McpFile::load(home)?, &key, None) {
         Err(AddError::Taken { .. }) if force => {}
         result => result?,
@@ -131,7 +132,8 @@ pub(super) async fn install_found(
     for (name, value) in &args.set {
         given.give(name, Secret::new(value_of(value, home)?));
     }
-    let plan = Plan { client, found: &found, key: &key, yes: args.yes, check: !args.no_check, force };
+    let (yes, check) = (args.yes, !args.no_check);
+    let plan = Plan { client, found: &found, key: &key, yes, check, force, updates: false };
     plan.run(way, given, output).await
 }
 
@@ -143,12 +145,15 @@ struct Plan<'a> {
     yes: bool,
     check: bool,
     force: bool,
+    /// Whether the answers are those of an earlier version.
+    updates: bool,
 }
 
 impl Plan<'_> {
     async fn run(&self, way: Way, mut answers: Answers, output: &Output) -> Result<ServerInstalled, Failure> {
         let (home, key) = (self.client.home(), self.key);
-        if !terminal::confirm(&format!("Install it as `{key}`?"), "--yes", self.yes).await? {
+        let question = if self.updates { format!("Update `{key}`?") } else { format!("Install it as `{key}`?") };
+        if !terminal::confirm(&question, "--yes", self.yes).await? {
             return Err(Failure::declined("nothing was installed"));
         }
         let net = self.client.app().client()?;
@@ -177,6 +182,11 @@ impl Plan<'_> {
             }
             output.note(format!("note: `{program}` is not on this machine: {}", how_to_get(program)));
         }
+        if self.updates {
+            for gone in answers.keep_only(way.questions()) {
+                output.note(format!("note: it no longer asks for {}", quoted(&gone)));
+            }
+        }
         complete(&way, &mut answers, output).await?;
         let vault = home.vault();
         let entry = entry(&way, &answers, key, |name| vault.is_taken(name)).map_err(|e| unanswered(e, key))?;
@@ -193,8 +203,7 @@ impl Plan<'_> {
             wants_login = problem.is_login();
             if !wants_login {
                 let failure = Failure::user(format!("`{key}` does not work: it {}", problem.brief()));
-                let hint = problem.hint().unwrap_or_else(|| "`--no-check` installs it all the same".to_owned());
-                return Err(failure.with_hint(hint));
+                return Err(failure.with_hint("`--no-check` installs it all the same"));
             }
         }
         let installed = InstalledServer { way: id, ..record(self.found, &way, &entry) };
@@ -313,23 +322,23 @@ fn describe(found: &FoundServer, way: &Way, output: &Output) {
     let publisher = server.publisher.unwrap_or_else(|| "unknown".to_owned());
     lines.push(format!("  publisher: {publisher}"));
     lines.push(format!("  source code: {}", server.repository.unwrap_or_else(|| "unknown".to_owned())));
-    let does = if way.program().is_some() {
-        "runs"
-    } else if way.bundle().is_some() {
-        "fetches"
-    } else {
-        "reaches"
+    let does = match way.kind() {
+        _ if way.bundle().is_some() => "fetches",
+        WayKind::Remote => "reaches",
+        _ => "runs",
     };
     lines.push(format!("  {does}: {}", way.command().unwrap_or_else(|| way.target().to_owned())));
-    let sets = way.sets();
-    if !sets.is_empty() {
-        lines.push(format!("  sets: {}", sets.join(", ")));
-    }
+    lines.extend(way.sets().into_iter().map(|set| format!("  sets: {set}")));
     lines.extend(way.reaches().iter().map(|line| format!("  outside of its container: {line}")));
     lines.extend(way.notes().iter().map(|note| format!("  note: {note}")));
     lines.extend(suspicious(&lines[1..]).into_iter().map(|line| format!("  {line}")));
     lines.iter().for_each(|line| output.before_question(line));
     output.flush();
+}
+
+/// Whether the entry of a server is the one that was written when it was installed.
+fn is_as_written(home: &Home, key: &str, record: &InstalledServer) -> bool {
+    McpFile::load(home).is_ok_and(|file| file.get(key) == Some(&record.written))
 }
 
 /// Whether a program is in the search path.
@@ -466,7 +475,9 @@ pub async fn update(args: McpUpdateArgs, output: &Output) -> Result<(), Failure>
         let is_newer = news.iter().any(|news| matches!(news, News::Newer { .. } | News::Changed));
         let Some(found) = now.filter(|_| is_newer) else {
             news.iter().for_each(|news| output.note(format!("note: {} {}", quoted(&key), news.sentence())));
-            output.line(format!("{} is up to date", quoted(&key)));
+            if news.is_empty() {
+                output.line(format!("{} is up to date", quoted(&key)));
+            }
             unchanged.push(key);
             continue;
         };
@@ -490,22 +501,27 @@ async fn update_one(
 ) -> Result<ServerInstalled, Failure> {
     let home = client.home();
     news.iter().for_each(|news| output.before_question(format!("{} {}", quoted(key), news.sentence())));
+    if !is_as_written(home, key, record) {
+        let failure =
+            Failure::user(format!("the entry of {} in mcp.json is not the one that was installed", quoted(key)));
+        let install = format!("aiw mcp install {} --as {key} --force", shell_word(&record.name));
+        return Err(failure.with_hint(format!("`{install}` replaces it")));
+    }
     let mut usable = ways(&found.server).into_iter().filter(|way| way.refused().is_none());
-    let way = usable.find(|way| way_id(way) == record.way).ok_or_else(|| {
-        let failure = Failure::user(format!("{} no longer runs as `{}`", quoted(key), one_line(&record.way, 80)));
-        failure.with_hint(format!("install it anew: `aiw mcp install {} --as {key}`", shell_word(&record.name)))
-    })?;
+    let same: Vec<Way> = usable.by_ref().filter(|way| way_id(way) == record.way).collect();
+    let [way] = &same[..] else {
+        let what = if same.is_empty() { "no longer runs" } else { "runs in several ways" };
+        let failure = Failure::user(format!("{} {what} as `{}`", quoted(key), one_line(&record.way, 80)));
+        let install = format!("aiw mcp install {} --as {key} --way …", shell_word(&record.name));
+        return Err(failure.with_hint(format!("choose how it runs: `{install}`")));
+    };
+    let way = way.clone();
     describe(found, &way, output);
     let mut answers = Answers::recorded(&record.answers);
-    if way.bundle().is_none() {
-        for gone in answers.keep_only(way.questions()) {
-            output.note(format!("note: it no longer asks for {}", quoted(&gone)));
-        }
-    }
     for (name, value) in &args.set {
         answers.replace(name, Secret::new(value_of(value, home)?));
     }
-    let plan = Plan { client, found, key, yes: args.yes, check: !args.no_check, force: true };
+    let plan = Plan { client, found, key, yes: args.yes, check: !args.no_check, force: true, updates: true };
     plan.run(way, answers, output).await
 }
 

@@ -124,6 +124,7 @@ pub async fn info(args: &McpInfoArgs, output: &Output) -> Result<(), Failure> {
             None => output.line(format!("  runs: {} {}", way.kind, way.command.as_deref().unwrap_or(&way.target))),
             Some(reason) => output.line(format!("  can't run: {} {}: {reason}", way.kind, way.target)),
         }
+        way.sets.iter().for_each(|set| output.line(format!("    sets {set}")));
         for question in &way.asks {
             let (name, needed) = (one_line(&question.name, 60), if question.required { "needs" } else { "takes" });
             let about =
