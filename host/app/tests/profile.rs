@@ -51,29 +51,3 @@ async fn a_component_sees_the_profile_of_the_client_that_calls_it() {
         assert_eq!(listed(&closed).await, "");
     }
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_nobody_waits_for_is_cancelled() {
-    let Some(python) = python() else { return not_run("there is no python3") };
-    let env = Environment::cold();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/mcp_server.py");
-    let entry = json!({"command": python, "args": [script]});
-    env.write_mcp(&json!({"mcpServers": {"files": entry}}).to_string());
-    env.run(&["mcp", "tools"]).ok();
-    env.run(&["extension", "add", &component("knowing").display().to_string(), "--yes"]).ok();
-    let app = App::open(Home::at(env.home()), &[], Arc::new(Quiet));
-    let client = ClientSession::builder(app, env.user()).unwrap().build();
-    let cancelled = async || {
-        let result = client.pool().call("files", "was_cancelled", serde_json::Map::new().into(), None).await.unwrap();
-        result.get().to_owned()
-    };
-    assert!(cancelled().await.contains("\"[]\""));
-    let said = asked(&client, r#"leave:files/slow/{"seconds": 60}"#).await;
-    assert_eq!(said, "call 1 is left, call 2 ended: true");
-    let told = async {
-        while cancelled().await.contains("\"[]\"") {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), told).await.unwrap();
-}

@@ -56,9 +56,10 @@ pub(crate) fn merge(query: &str, answers: Vec<Answers<'_>>, limit: usize) -> Vec
     // their publishers say.
     let mut places: HashMap<String, (usize, &ExtensionId)> = HashMap::new();
     let mut found: Vec<FoundServer> = Vec::new();
+    let mut priorities: Vec<u32> = Vec::new();
     let mut rows: Vec<Option<(u32, &ExtensionId, Server)>> = all.into_iter().map(Some).collect();
     for at in order {
-        let Some((_, source, server)) = rows[at].take() else { continue };
+        let Some((priority, source, server)) = rows[at].take() else { continue };
         let keys = keys(&server);
         let is_same = |key: &&String| {
             let known = places.get(*key)?;
@@ -68,10 +69,20 @@ pub(crate) fn merge(query: &str, answers: Vec<Answers<'_>>, limit: usize) -> Vec
         for key in keys {
             places.entry(key).or_insert((place, source));
         }
-        match found.get_mut(place) {
-            Some(same) => same.also.push((source.clone(), server.name)),
-            None => found.push(FoundServer { server, source: source.clone(), also: Vec::new() }),
+        let one = FoundServer { server, source: source.clone(), also: Vec::new() };
+        let Some((same, first)) = found.get_mut(place).zip(priorities.get_mut(place)) else {
+            found.push(one);
+            priorities.push(priority);
+            continue;
+        };
+        // The place is that of the better row, and the row that of the first registry.
+        let mut other = one;
+        if priority < *first {
+            *first = priority;
+            std::mem::swap(same, &mut other);
+            same.also = std::mem::take(&mut other.also);
         }
+        same.also.push((other.source, other.server.name));
     }
     found.truncate(limit);
     found

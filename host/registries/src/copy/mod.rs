@@ -342,6 +342,9 @@ pub(crate) mod tests {
             server("io.github.weatherco/maps", "Maps"),
             server("io.github.acme/notes", "Takes notes about the weather, forecasts and more"),
         ];
+        // A word that most servers have tells of none.
+        let others = (0..20).map(|at| server(&format!("com.other/thing-{at}"), "Something else"));
+        let rows: Vec<Server> = rows.into_iter().chain(others).collect();
         copy.take(&rows, &[], &State { pass: 1, ..State::default() }).unwrap();
         assert_eq!(found(&copy, "weather")[0], "io.github.acme/weather");
         assert_eq!(found(&copy, "forecast")[0], "io.github.other/forecast-tools");
