@@ -4,7 +4,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aiw_app::{App, ClientSession};
 use aiw_home::{Home, ProfileSettings};
