@@ -168,7 +168,7 @@ def call(id, params):
         return text(json.dumps(params.get("_meta")))
     if name == "was_cancelled":
         return text(json.dumps(sorted(str(c) for c in cancelled)))
-    pages = next((t["_pages"] for t in tools() if t.get("name") == name and "_pages" in t), None)
+    pages = next((t["_pages"] for t in tools() if isinstance(t, dict) and t.get("name") == name and "_pages" in t), None)
     if pages:
         time.sleep(float(state("delay", "0")))
         return {"content": [], "structuredContent": pages[given["page"]]}
