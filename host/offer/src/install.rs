@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use aiw_app::installs::{Installation, InstallError, about, fetch, key_for, missing_program};
+use aiw_app::installs::{InstallError, Installation, about, fetch, key_for, missing_program};
 use aiw_core::registry::Format;
 use aiw_core::{Secret, one_line, shell_word};
 use aiw_mcp::{Call, Caller};
@@ -116,8 +116,7 @@ async fn install(context: &Context, found: &FoundServer, call: &Call) -> Result<
     if let Some(fetched) = &mut fetched {
         fetched.unpack().map_err(InstallError::from)?;
     }
-    let installation =
-        Installation { found, way: &way, way_id: id, key: &key, entry: &entry, check: true, force };
+    let installation = Installation { found, way: &way, way_id: id, key: &key, entry: &entry, check: true, force };
     let installed = installation.finish(home, net).await?;
     let message = match installed.wants_login {
         true => format!("it is installed, and wants a login: the user types `aiw mcp login {}`", shell_word(&key)),
@@ -170,7 +169,9 @@ async fn ask(
         return Err(Stop::Unasked);
     };
     match said["action"].as_str() {
-        Some("accept") => Ok(said.get_mut("content").and_then(Value::as_object_mut).map(std::mem::take).unwrap_or_default()),
+        Some("accept") => {
+            Ok(said.get_mut("content").and_then(Value::as_object_mut).map(std::mem::take).unwrap_or_default())
+        }
         _ => Err(Stop::Declined),
     }
 }
