@@ -4,6 +4,7 @@ mod asked;
 mod crash;
 mod hostile;
 mod install;
+mod real;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
