@@ -3,7 +3,7 @@
 use aiw_core::is_git_ref;
 use aiw_net::Tree;
 use wasmtime::Store;
-use wasmtime::component::{Instance, InstancePre, Resource};
+use wasmtime::component::Resource;
 
 use super::generated::exports::aiw::plugin::market_source as generated;
 use super::interfaces::types;
@@ -16,22 +16,9 @@ use crate::market_source::types::{
 };
 
 /// The exported functions of an instance.
-pub(crate) struct Guest(generated::Guest);
+pub(crate) struct Guest(pub(super) generated::Guest);
 
 impl Guest {
-    /// Fails if an exported function is missing.
-    pub(super) fn check_exports<T: 'static>(pre: &InstancePre<T>) -> wasmtime::Result<()> {
-        generated::GuestIndices::new(pre).map(drop)
-    }
-
-    pub(crate) fn load(
-        pre: &InstancePre<CallState>,
-        instance: &Instance,
-        store: &mut Store<CallState>,
-    ) -> wasmtime::Result<Self> {
-        generated::GuestIndices::new(pre)?.load(store, instance).map(Self)
-    }
-
     pub(crate) async fn describe(&self, store: &mut Store<CallState>) -> Result<SourceInfo, Failed> {
         info(self.0.call_describe(store).await?).map_err(|bad| Failed::Bad("describes itself with", bad))
     }

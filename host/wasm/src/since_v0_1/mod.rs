@@ -2,6 +2,7 @@
 //! types; no other module names a generated type.
 
 mod host;
+mod kinds;
 pub(crate) mod market_source;
 pub(crate) mod provider;
 pub(crate) mod registry_source;
@@ -28,21 +29,10 @@ mod generated {
 }
 
 pub(crate) use self::generated::aiw::plugin as interfaces;
-
-use aiw_extensions::World;
-use wasmtime::component::InstancePre;
+pub(crate) use self::kinds::check_exports;
 
 use self::generated::aiw::plugin::types;
 use crate::error::{Failed, Refusal, Refused};
-
-/// Fails if a function that a kind of component exports is missing.
-pub(crate) fn check_exports<T: 'static>(kind: World, pre: &InstancePre<T>) -> wasmtime::Result<()> {
-    match kind {
-        World::MarketSource => market_source::Guest::check_exports(pre),
-        World::Provider => provider::Guest::check_exports(pre),
-        World::RegistrySource => registry_source::Guest::check_exports(pre),
-    }
-}
 
 impl From<Refused> for types::Error {
     fn from(Refused { refusal, message }: Refused) -> Self {
