@@ -17,6 +17,7 @@ mod names;
 mod path;
 mod process;
 pub mod provider;
+mod reference;
 pub mod registry;
 mod secret;
 mod text;
@@ -32,6 +33,7 @@ pub use names::{
 };
 pub use path::{InvalidPath, RelPath, is_windows_device};
 pub use process::{ProcessId, ProcessOutcome, ProcessState};
+pub use reference::ReferenceForm;
 pub use secret::{Secret, is_secret, is_secret_name, is_secret_value};
 pub use text::{
     closest, counted, hex, is_close, is_unsafe, one_line, printable, quoted, quoted_list, quoted_text, shell_word,

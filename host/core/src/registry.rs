@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ReferenceForm;
+
 /// A description of a registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegistryInfo {
@@ -13,20 +15,11 @@ pub struct RegistryInfo {
     /// Of several equally good servers, that of the lowest number comes first. 1 to 1000.
     pub priority: u32,
     /// The forms of its servers' names, each with an example.
-    pub names: Vec<NameForm>,
+    pub names: Vec<ReferenceForm>,
     /// Whether it reports what changed, so that there can be a copy.
     pub changes: bool,
     /// The secret that it can use.
     pub secret: Option<SecretNeed>,
-}
-
-/// A form of a server's name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NameForm {
-    /// `OWNER/NAME`
-    pub form: String,
-    /// An example of it.
-    pub example: String,
 }
 
 /// A secret that a registry can use.

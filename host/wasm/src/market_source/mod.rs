@@ -11,7 +11,7 @@ use crate::error::CallError;
 use crate::reach::Reach;
 use crate::since_v0_1::market_source::Guest;
 
-pub use self::types::{EntryRef, EntrySource, Field, Manifests, ReferenceForm, Registration, Snapshot, SourceInfo};
+pub use self::types::{EntryRef, EntrySource, Field, Manifests, Registration, Snapshot, SourceInfo};
 
 /// A component as a source of marketplaces.
 pub struct MarketSource<'c>(&'c Component);

@@ -31,8 +31,26 @@ mod generated {
 pub(crate) use self::generated::aiw::plugin as interfaces;
 pub(crate) use self::kinds::check_exports;
 
+use aiw_core::ReferenceForm;
+
 use self::generated::aiw::plugin::types;
+use crate::bad_answer::{BadAnswer, at_most, line_of_bytes};
 use crate::error::{Failed, Refusal, Refused};
+
+const FORM: usize = 200;
+const FORMS: usize = 32;
+
+/// Checks the forms of references that a component names.
+fn reference_forms(what: &'static str, forms: Vec<types::ReferenceForm>) -> Result<Vec<ReferenceForm>, BadAnswer> {
+    at_most(FORMS, forms.len(), what)?;
+    let form = |form: types::ReferenceForm| {
+        Ok(ReferenceForm {
+            form: line_of_bytes("a form", form.form, FORM)?,
+            example: line_of_bytes("an example", form.example, FORM)?,
+        })
+    };
+    forms.into_iter().map(form).collect()
+}
 
 impl From<Refused> for types::Error {
     fn from(Refused { refusal, message }: Refused) -> Self {

@@ -1,14 +1,14 @@
 //! The exports of a registry. What it says about a server is checked field by field.
 
 use aiw_core::registry::{
-    Argument, Endpoint, Format, Input, Instruction, NameForm, Package, Page, RegistryInfo, SecretNeed, Server, Setting,
-    Status, Transport, Variable, is_server_name,
+    Argument, Endpoint, Format, Input, Instruction, Package, Page, RegistryInfo, SecretNeed, Server, Setting, Status,
+    Transport, Variable, is_server_name,
 };
 use aiw_core::{one_line, printable};
 use wasmtime::Store;
 
 use super::generated::exports::aiw::plugin::registry_source as generated;
-use super::interfaces::types;
+use super::reference_forms;
 use crate::bad_answer::{BadAnswer, BadServer, at_most, line_of_bytes};
 use crate::error::Failed;
 use crate::host::CallState;
@@ -53,20 +53,11 @@ impl Guest {
 }
 
 const LABEL: usize = 100;
-const FORM: usize = 200;
-const FORMS: usize = 32;
 const PAGE_URL: usize = 500;
 const SERVERS: usize = 1000;
 const CURSOR: usize = 2048;
 
 fn info(info: generated::RegistryInfo) -> Result<RegistryInfo, BadAnswer> {
-    at_most(FORMS, info.names.len(), "forms of names")?;
-    let form = |form: types::ReferenceForm| {
-        Ok(NameForm {
-            form: line_of_bytes("a form", form.form, FORM)?,
-            example: line_of_bytes("an example", form.example, FORM)?,
-        })
-    };
     let secret = |need: generated::SecretNeed| {
         if let Some(page) = need.page.as_ref().filter(|page| !page.starts_with("https://")) {
             return Err(BadAnswer::Page { page: page.clone() });
@@ -81,7 +72,7 @@ fn info(info: generated::RegistryInfo) -> Result<RegistryInfo, BadAnswer> {
     Ok(RegistryInfo {
         label: line_of_bytes("a label", info.label, LABEL)?,
         priority: info.priority,
-        names: info.names.into_iter().map(form).collect::<Result<_, BadAnswer>>()?,
+        names: reference_forms("forms of names", info.names)?,
         changes: info.changes,
         secret: info.secret.map(secret).transpose()?,
     })
