@@ -26,4 +26,3 @@ pub use plan::{
     how_to_get, ways,
 };
 pub use summary::{Asked, RegistryServer, ServerSearch, ServerWay};
-pub use sync::Synced;
