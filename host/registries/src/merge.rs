@@ -6,6 +6,7 @@ use aiw_core::ExtensionId;
 use aiw_core::registry::{Package, Server, Status, Transport};
 use aiw_search::{Field, Index, Scores};
 
+use crate::plan::split_image;
 use crate::terms;
 
 /// What one registry found.
@@ -121,7 +122,7 @@ fn keys(server: &Server) -> Vec<String> {
     let names =
         std::iter::once(&server.name).chain(&server.aliases).map(|name| format!("{NAME}{}", name.to_lowercase()));
     let packages = server.packages.iter().filter(|package| is_own(package)).map(|package| {
-        let name = if package.kind == "oci" { without_tag(&package.identifier) } else { &package.identifier };
+        let name = if package.kind == "oci" { split_image(&package.identifier).0 } else { &package.identifier };
         format!("package {} {}", package.kind, name.to_lowercase())
     });
     let addresses = server.remotes.iter().filter_map(|remote| match remote {
@@ -136,13 +137,6 @@ fn keys(server: &Server) -> Vec<String> {
 /// Whether a package is the server itself. With arguments of its own, it may be a bridge to another.
 fn is_own(package: &Package) -> bool {
     package.package_arguments.iter().all(|argument| argument.name.is_some() || argument.input.value.is_none())
-}
-
-/// The name of an image, without its tag and digest, which are its version.
-pub(crate) fn without_tag(image: &str) -> &str {
-    let name = image.split('@').next().unwrap_or(image);
-    let path = name.rfind('/').map_or(0, |slash| slash + 1);
-    name[path..].find(':').map_or(name, |colon| &name[..path + colon])
 }
 
 #[cfg(test)]
@@ -240,17 +234,5 @@ mod tests {
         ];
         let found = merged("postgres", vec![(&id, 1, rows)]);
         assert_eq!(names(&found), ["c/postgres-tools", "d/postgresql", "b/everything", "a/postgres"]);
-    }
-
-    #[test]
-    fn images_are_compared_without_their_tags() {
-        for (image, name) in [
-            ("docker.io/acme/x:1.2", "docker.io/acme/x"),
-            ("localhost:5000/x", "localhost:5000/x"),
-            ("ghcr.io/a/b@sha256:00", "ghcr.io/a/b"),
-            ("x:latest", "x"),
-        ] {
-            assert_eq!(without_tag(image), name);
-        }
     }
 }
