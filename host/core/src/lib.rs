@@ -22,7 +22,7 @@ pub mod registry;
 mod secret;
 mod text;
 
-pub use address::is_public;
+pub use address::{is_loopback, is_public};
 pub use api::{Api, Family};
 pub use cli_kind::CliKind;
 pub use error_kind::ErrorKind;
