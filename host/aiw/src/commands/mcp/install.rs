@@ -1,11 +1,11 @@
 //! `aiw mcp install`, `update`, `outdated`: servers that come from registries.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use aiw_app::ClientSession;
 use aiw_app::installs::{Tried, fetch, try_out, write};
 use aiw_core::{ErrorKind, Secret, counted, one_line, quoted, shell_word};
-use aiw_home::{Home, InstalledServer};
+use aiw_home::{Home, InstalledServer, find_program};
 use aiw_registries::{
     Answers, FoundServer, News, Question, Registries, RegistryServer, Way, WayKind, entry, how_to_get, news, record,
     usual_key, way_id, ways,
@@ -343,11 +343,7 @@ fn is_as_written(home: &Home, key: &str, record: &InstalledServer) -> bool {
 
 /// Whether a program is in the search path.
 fn is_there(program: &str) -> bool {
-    if program.contains('/') {
-        return aiw_home::is_program(&PathBuf::from(program));
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|directory| aiw_home::is_program(&directory.join(program)))
+    find_program(program, std::env::var_os("PATH").as_deref(), Path::new("")).is_some()
 }
 
 /// Asks on a terminal for what has no answer yet. Elsewhere, what is required and has none is an error later.
