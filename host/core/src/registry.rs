@@ -34,10 +34,11 @@ pub struct SecretNeed {
 }
 
 /// Whether a server is offered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// It is offered.
+    #[default]
     Active,
     /// Its publisher advises against it.
     Deprecated,
@@ -46,10 +47,11 @@ pub enum Status {
 }
 
 /// The form of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// Any text.
+    #[default]
     Text,
     /// A number.
     Number,
@@ -59,8 +61,8 @@ pub enum Format {
     FilePath,
 }
 
-/// Something to fill in, or already filled in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Something to fill in, or already filled in. The default says nothing about it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
     /// What it is for.
     pub description: Option<String>,
@@ -101,7 +103,7 @@ pub struct Setting {
 }
 
 /// An argument.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Argument {
     /// The name of a named argument, with its dashes.
     pub name: Option<String>,
@@ -127,9 +129,10 @@ pub struct Endpoint {
 }
 
 /// How a client talks to a server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Transport {
     /// Over standard input and output.
+    #[default]
     Stdio,
     /// Over HTTP.
     StreamableHttp(Endpoint),
@@ -140,7 +143,7 @@ pub enum Transport {
 }
 
 /// A server that runs on this machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Package {
     /// `npm`, `pypi`, `oci`, `nuget`, `mcpb`, `cargo`, `go`, or another word.
     pub kind: String,
@@ -176,7 +179,7 @@ pub struct Instruction {
 }
 
 /// One version of a server in a registry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Server {
     /// The name within the registry: [`is_server_name`] holds.
     pub name: String,

@@ -141,24 +141,13 @@ fn is_own(package: &Package) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use aiw_core::registry::{Endpoint, Input};
+    use aiw_core::registry::{Argument, Endpoint, Input};
 
     use super::*;
     use crate::copy::tests::server;
 
     fn package(kind: &str, identifier: &str) -> Package {
-        Package {
-            kind: kind.into(),
-            base_url: None,
-            identifier: identifier.into(),
-            version: None,
-            sha256: None,
-            runtime: None,
-            transport: Transport::Stdio,
-            runtime_arguments: Vec::new(),
-            package_arguments: Vec::new(),
-            environment: Vec::new(),
-        }
+        Package { kind: kind.into(), identifier: identifier.into(), ..Package::default() }
     }
 
     fn names(found: &[FoundServer]) -> Vec<&str> {
@@ -200,19 +189,8 @@ mod tests {
         let id: ExtensionId = "first".parse().unwrap();
         let bridge = |name: &str, to: &str| {
             let mut bridge = package("npm", "mcp-remote");
-            let input = Input {
-                description: None,
-                required: true,
-                secret: false,
-                format: aiw_core::registry::Format::Text,
-                value: Some(to.into()),
-                default: None,
-                placeholder: None,
-                choices: Vec::new(),
-            };
-            let argument =
-                aiw_core::registry::Argument { name: None, hint: None, input, variables: Vec::new(), repeated: false };
-            bridge.package_arguments = vec![argument];
+            let input = Input { required: true, value: Some(to.into()), ..Input::default() };
+            bridge.package_arguments = vec![Argument { input, ..Argument::default() }];
             let mut server = server(name, "Weather");
             server.packages = vec![bridge];
             server
