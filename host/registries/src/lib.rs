@@ -28,4 +28,3 @@ pub use plan::{
     how_to_get, ways,
 };
 pub use summary::{Asked, RegistryServer, ServerSearch, ServerWay, about};
-pub use sync::Synced;
