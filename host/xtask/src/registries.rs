@@ -32,7 +32,7 @@ const WORDS: [&str; 32] = [
 ];
 
 /// Measures a binary, by default the release build, which is made first.
-pub fn bench(aiw: Option<PathBuf>) -> Result<bool> {
+pub fn bench(aiw: Option<PathBuf>, is_live: bool) -> Result<bool> {
     let aiw = match aiw {
         Some(aiw) => aiw.canonicalize().with_context(|| aiw.display().to_string())?,
         None => {
@@ -40,7 +40,41 @@ pub fn bench(aiw: Option<PathBuf>) -> Result<bool> {
             root().join("target/release/aiw")
         }
     };
-    run(&aiw)
+    if is_live { live(&aiw) } else { run(&aiw) }
+}
+
+/// Asks the real registries, and plans every server that they return. Where none can be reached, that is said.
+fn live(aiw: &Path) -> Result<bool> {
+    let machine = Machine::bare(aiw)?;
+    let mut good = true;
+    let mut reached = false;
+    for query in ["filesystem", "postgres", "a weather forecast"] {
+        let output = machine.aiw(&["mcp", "search", query, "--json"]).stderr(Stdio::null()).output()?;
+        let said: Value = serde_json::from_slice(&output.stdout).context("the search printed no JSON")?;
+        for source in said["sources"].as_array().into_iter().flatten() {
+            let name = source["source"].as_str().unwrap_or_default();
+            match source["problem"].as_str() {
+                Some(problem) => println!("{problem}"),
+                None => {
+                    reached = true;
+                    println!("{name}: {} servers for `{query}`", source["found"]);
+                }
+            }
+        }
+        for server in said["servers"].as_array().into_iter().flatten().take(5) {
+            let (name, source) = (server["name"].as_str().unwrap_or(""), server["source"].as_str().unwrap_or(""));
+            let output = machine.aiw(&["mcp", "info", name, "--source", source, "--json"]).output()?;
+            let said: Value = serde_json::from_slice(&output.stdout).context("`aiw mcp info` printed no JSON")?;
+            let ways = said["ways"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let refused = ways.iter().filter(|way| way["refused"].is_string()).count();
+            good &= !ways.is_empty();
+            println!("  {name}: {} ways, {refused} refused", ways.len());
+        }
+    }
+    if !reached {
+        println!("not checked: no registry can be reached from here");
+    }
+    Ok(good)
 }
 
 /// Prints one row for each figure. Returns whether all are within their limits.
@@ -172,18 +206,23 @@ struct Machine {
     aiw: PathBuf,
     home: tempfile::TempDir,
     servers: usize,
-    _server: Server,
+    _server: Option<Server>,
 }
 
 impl Machine {
     fn new(aiw: &Path, servers: usize, row: impl Fn(usize) -> Value + Send + Sync + 'static) -> Result<Self> {
         let server = Server::start(move |request| page(request, servers, &row));
-        let home = tempfile::tempdir()?;
+        let machine = Self::bare(aiw)?;
         let sources = json!({"version": 1, "sources": {"registry-official": {"base_url": server.url()}}});
-        fs::write(home.path().join("settings.json"), sources.to_string())?;
+        fs::write(machine.home.path().join("settings.json"), sources.to_string())?;
         let ranks = "sources:\n  registry-smithery: {enabled: false}\n";
-        fs::write(home.path().join("registry.yaml"), ranks)?;
-        Ok(Self { aiw: aiw.to_owned(), home, servers, _server: server })
+        fs::write(machine.home.path().join("registry.yaml"), ranks)?;
+        Ok(Self { servers, _server: Some(server), ..machine })
+    }
+
+    /// A home as it is at first.
+    fn bare(aiw: &Path) -> Result<Self> {
+        Ok(Self { aiw: aiw.to_owned(), home: tempfile::tempdir()?, servers: 0, _server: None })
     }
 
     fn aiw(&self, arguments: &[&str]) -> Command {
