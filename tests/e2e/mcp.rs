@@ -59,7 +59,7 @@ impl Client {
         self.introduce(version, json!({}))
     }
 
-    fn introduce(&mut self, version: &str, capabilities: Value) -> Value {
+    pub(crate) fn introduce(&mut self, version: &str, capabilities: Value) -> Value {
         let answer = self.ask(
             "initialize",
             &json!({"protocolVersion": version, "capabilities": capabilities,

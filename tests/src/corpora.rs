@@ -3,17 +3,30 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 /// A real marketplace: some of its files, and a list of all of them.
 pub struct Corpus {
     directory: PathBuf,
 }
 
+/// The folder of all of them.
+fn corpora() -> PathBuf {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora");
+    std::env::var_os("AIW_CORPORA").map_or(beside, PathBuf::from)
+}
+
+/// The real rows of the official registry of MCP servers, if they are present.
+pub fn registry_rows() -> Option<Vec<Value>> {
+    let text = fs::read_to_string(corpora().join("registry/servers.json")).ok()?;
+    let page: Value = serde_json::from_str(&text).unwrap();
+    page["servers"].as_array().cloned()
+}
+
 /// Finds a real marketplace by the name of its directory in `AIW_CORPORA`, otherwise in the folder beside the
 /// repository. If it is absent, prints a line and returns `None`.
 pub fn corpus(name: &str) -> Option<Corpus> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora");
-    let corpora = std::env::var_os("AIW_CORPORA").map_or(beside, PathBuf::from);
-    let directory = corpora.join("markets").join(name);
+    let directory = corpora().join("markets").join(name);
     if directory.is_dir() {
         return Some(Corpus { directory });
     }

@@ -188,6 +188,15 @@ impl From<aiw_app::installs::FetchError> for Failure {
     }
 }
 
+impl From<aiw_app::installs::InstallError> for Failure {
+    fn from(e: aiw_app::installs::InstallError) -> Self {
+        match e {
+            aiw_app::installs::InstallError::App(e) => e.into(),
+            e => Self::of(e.kind(), e.hint(), e),
+        }
+    }
+}
+
 impl From<aiw_app::NoExecutable> for Failure {
     fn from(e: aiw_app::NoExecutable) -> Self {
         AppError::from(e).into()

@@ -10,9 +10,9 @@ use std::time::Duration;
 use aiw_core::{ErrorKind, Secret};
 use aiw_home::{Home, HomeError, InstalledServer};
 use aiw_net::{Client, NetError, Policy, Request};
-use aiw_registries::{Bundle, BundleError, Entry, MAX_BUNDLE, Machine, Way};
-use aiw_routing::{Ground, Pool, PoolError, Profile, Record, Records, SharedServers};
-use aiw_servers::{AddError, McpFile, reads};
+use aiw_registries::{Bundle, BundleError, Entry, FoundServer, MAX_BUNDLE, Machine, PlanError, Way, record, usual_key};
+use aiw_routing::{Ground, Pool, PoolError, Profile, Record, Records, SharedServers, signs};
+use aiw_servers::{AddError, McpFile, check_free, reads, unique};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -20,6 +20,60 @@ use crate::{AppError, own_executable};
 
 /// The longest pause of a server that sends a bundle.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why a server can't be installed.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// Its bundle.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// What it was answered.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// It can't be started.
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// It can't be written.
+    #[error(transparent)]
+    Add(#[from] AddError),
+    /// It was started, and is no MCP server that works.
+    #[error("`{key}` does not work: it {}", .problem.brief())]
+    Broken {
+        /// Its name in `mcp.json`.
+        key: String,
+        /// Why.
+        problem: PoolError,
+    },
+}
+
+impl From<HomeError> for InstallError {
+    fn from(e: HomeError) -> Self {
+        Self::Add(e.into())
+    }
+}
+
+impl InstallError {
+    /// Returns the kind of the error, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Fetch(e) => e.kind(),
+            Self::Plan(e) => e.kind(),
+            Self::App(e) => e.kind(),
+            Self::Add(e) => e.kind(),
+            Self::Broken { .. } => ErrorKind::User,
+        }
+    }
+
+    /// Returns the next step, if there is just one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::App(e) => e.hint(),
+            Self::Add(e) => e.hint(),
+            Self::Broken { .. } => Some("`--no-check` installs it all the same".into()),
+            Self::Fetch(_) | Self::Plan(_) => None,
+        }
+    }
+}
 
 /// Why a bundle can't be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -68,13 +122,54 @@ impl Fetched {
     }
 }
 
-/// Fetches the bundle of a way, if it has one, and checks its digest. `typed` is an address that the user typed, which may
-/// be on this machine.
-pub async fn fetch(home: &Home, net: &Client, way: &Way, typed: Option<&str>) -> Result<Option<Fetched>, FetchError> {
+/// Returns the name in `mcp.json` that a server gets, and whether it replaces the entry of that name: with `force` any, else
+/// that of the same server if nobody has changed it.
+pub fn key_for(
+    home: &Home,
+    found: &FoundServer,
+    wanted: Option<&str>,
+    force: bool,
+) -> Result<(String, bool), AddError> {
+    let (file, installed) = (McpFile::load(home)?, home.registry_lock()?);
+    let is_same = |key: &str| installed.get(key).filter(|known| known.name == found.server.name);
+    let key = wanted.map_or_else(
+        || {
+            let usual = usual_key(&found.server);
+            if is_same(&usual).is_some() { usual } else { unique(&usual, |key| file.get(key).is_some()) }
+        },
+        str::to_owned,
+    );
+    let force = force || is_same(&key).is_some_and(|known| file.get(&key) == Some(&known.written));
+    match check_free(home, &file, &key, None) {
+        Err(AddError::Taken { .. }) if force => {}
+        result => result?,
+    }
+    Ok((key, force))
+}
+
+/// What decides whether to install a server, in lines: where it is from, what it runs, and what is suspicious about it.
+pub fn about(found: &FoundServer, way: &Way) -> Vec<String> {
+    let mut lines = aiw_registries::about(found, way);
+    let suspicious = signs(lines[1..].iter().map(String::as_str));
+    lines.extend(suspicious.into_iter().map(|sign| format!("  suspicious: it {sign}")));
+    lines
+}
+
+/// The program that a way runs, if it is not in the search path.
+pub fn missing_program(way: &Way) -> Option<&str> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there =
+        |program: &str| std::env::split_paths(&path).any(|directory| aiw_home::is_program(&directory.join(program)));
+    way.program().filter(|program| !is_there(program))
+}
+
+/// Fetches the bundle of a way, if it has one, and checks its digest. Its registry may be at an address on this machine
+/// that the user typed; then the bundle may be there too.
+pub async fn fetch(home: &Home, net: &Client, found: &FoundServer, way: &Way) -> Result<Option<Fetched>, FetchError> {
     let Some((url, sha256)) = way.bundle() else { return Ok(None) };
     let mut policy = Policy::public();
-    if let Some(typed) = typed {
-        policy.grant_url(typed);
+    if let Some(typed) = home.settings()?.source(found.source.as_str()).get("base_url") {
+        policy.grant_url(&typed);
     }
     let mut stream = net.open(&policy, &Request::new(url), PATIENCE).await?;
     if stream.status != 200 {
@@ -100,16 +195,16 @@ pub async fn fetch(home: &Home, net: &Client, way: &Way, typed: Option<&str>) ->
 }
 
 /// What a server that was started once has shown.
-pub struct Tried {
+struct Tried {
     /// What it said of itself, and its tools.
-    pub record: Option<Record>,
+    record: Option<Record>,
     /// Why it does not work, or not yet.
-    pub problem: Option<PoolError>,
+    problem: Option<PoolError>,
 }
 
 /// Starts a server that is not written yet, once, and asks for its tools. It sees a home of its own, with its secrets and
 /// no others, which is gone afterwards.
-pub async fn try_out(home: &Home, net: &Client, key: &str, entry: &Entry) -> Result<Tried, AppError> {
+async fn try_out(home: &Home, net: &Client, key: &str, entry: &Entry) -> Result<Tried, AppError> {
     let directory = home.temporary_dir(&home.cache("trials"))?;
     let apart = Home::at(directory.path());
     let lock = apart.lock()?;
@@ -135,9 +230,57 @@ pub async fn try_out(home: &Home, net: &Client, key: &str, entry: &Entry) -> Res
     Ok(Tried { record: Records::new(apart).load(key), problem })
 }
 
-/// Writes a server that was installed: its entry, its secrets, where it came from, and the tools that it was seen with.
-/// Returns the entry that it replaces.
-pub fn write(
+/// A server that was installed.
+pub struct Installed {
+    /// What was recorded of it.
+    pub record: InstalledServer,
+    /// What it was seen with, if it was started.
+    pub seen: Option<Record>,
+    /// The entry that it replaces.
+    pub replaced: Option<Value>,
+    /// Whether it wants a login before it works.
+    pub wants_login: bool,
+}
+
+/// What is installed, and how.
+pub struct Installation<'a> {
+    /// The server.
+    pub found: &'a FoundServer,
+    /// How it runs. Its bundle, if it has one, is unpacked.
+    pub way: &'a Way,
+    /// The stable name of the way: see [`aiw_registries::way_id`].
+    pub way_id: String,
+    /// Its name in `mcp.json`.
+    pub key: &'a str,
+    /// Its entry.
+    pub entry: &'a Entry,
+    /// Whether it is started once before it is written.
+    pub check: bool,
+    /// Whether it may replace an entry.
+    pub force: bool,
+}
+
+impl Installation<'_> {
+    /// Tries the server, and writes it: its entry, its secrets, where it came from, and the tools that it was seen with.
+    pub async fn finish(self, home: &Home, net: &Client) -> Result<Installed, InstallError> {
+        let Self { found, way, way_id, key, entry, check, force } = self;
+        let tried = match check {
+            true => Some(try_out(home, net, key, entry).await?),
+            false => None,
+        };
+        let (seen, problem) = tried.map_or((None, None), |tried| (tried.record, tried.problem));
+        let wants_login = problem.as_ref().is_some_and(PoolError::is_login);
+        if let Some(problem) = problem.filter(|_| !wants_login) {
+            return Err(InstallError::Broken { key: key.to_owned(), problem });
+        }
+        let record = InstalledServer { way: way_id, ..record(found, way, entry) };
+        let replaced = write(home, key, entry, &record, seen.clone(), force)?;
+        Ok(Installed { record, seen: seen.filter(|_| !wants_login), replaced, wants_login })
+    }
+}
+
+/// Writes all of it at once. Returns the entry that it replaces.
+fn write(
     home: &Home,
     key: &str,
     entry: &Entry,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use aiw_app::AppError;
+use aiw_app::installs::InstallError;
 use aiw_core::{InvalidName, ProcessId, one_line};
 use aiw_history::HistoryError;
 use aiw_home::HomeError;
@@ -59,6 +60,10 @@ pub(crate) enum CallError {
     App(#[from] AppError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Install(#[from] InstallError),
+    #[error("`{program}` is not on this machine")]
+    NoProgram { program: String, how_to_get: &'static str },
 }
 
 fn process(pid: &Option<u32>) -> String {
@@ -90,6 +95,10 @@ impl CallError {
             Self::App(e) => return e.hint(),
             Self::Registry(RegistryError::UnknownServer { .. }) => "search_servers finds names".into(),
             Self::Registry(e) => return e.hint(),
+            // Its own hint is for the command line.
+            Self::Install(InstallError::Broken { .. }) => "nothing was installed".into(),
+            Self::Install(e) => return e.hint(),
+            Self::NoProgram { how_to_get, .. } => (*how_to_get).to_owned(),
             _ => return None,
         })
     }

@@ -16,6 +16,7 @@ mod error;
 mod find;
 mod history;
 mod input;
+mod install;
 mod kept;
 mod offer;
 mod providers;

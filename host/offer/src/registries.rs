@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::bounds::length;
 use crate::context::{Context, answer};
 use crate::error::CallError;
+use crate::install;
 use crate::kept::limit;
 
 /// How many servers a search lists by default, and at most.
@@ -114,7 +115,8 @@ pub(crate) async fn search_servers(
     answer(&FoundServers { message: message.to_owned(), servers, not_asked })
 }
 
-/// Says how the user installs a server. A model can't agree for them, and their secrets are not its business.
+/// Installs a server if the client can ask the user, else says how the user does. A model can't agree for them, and their
+/// secrets are not its business.
 pub(crate) async fn install_server(
     context: Arc<Context>,
     asked: InstallServer,
@@ -122,6 +124,15 @@ pub(crate) async fn install_server(
 ) -> Result<Answer, CallError> {
     let registries = context.client.registries()?;
     let (found, _) = registries.server(&asked.name, None, asked.source.as_deref()).await?;
+    let cancelled = call.cancelled.clone();
+    tokio::select! {
+        installed = install::ask_and_install(&context, &found, &call) => {
+            if let Some(installed) = installed? {
+                return answer(&installed);
+            }
+        }
+        () = cancelled.nobody_waits() => return Err(CallError::NobodyWaits),
+    }
     let RegistryServer { name, source, version, description, publisher, repository, .. } = RegistryServer::of(&found);
     // Twice: as text and as structure.
     let mut room = limit(call.caller.name()) / 2;
@@ -138,8 +149,8 @@ pub(crate) async fn install_server(
     let command = format!("aiw mcp install {} --source {}", shell_word(&name), shell_word(&source));
     let message = match can_run {
         true => {
-            "nothing is installed yet: show the user what it runs and needs, and ask them to type `command` in a terminal, \
-             where they agree to it and give secrets; its tools are here afterwards"
+            "nothing is installed yet, for the user can't be asked here: show them what it runs and needs, and ask them to \
+             type `command` in a terminal, where they agree to it and give secrets; its tools are here afterwards"
         }
         false => "it can't be installed: `ways` says why",
     };

@@ -194,9 +194,9 @@ pub(crate) fn table() -> Vec<ToolEntry> {
         ToolEntry::relayed(
             Toolset::Registries,
             "install_server",
-            "Show how to install an MCP server",
-            "Shows what an MCP server of a registry would run and needs, and the command with which the user installs it.",
-            LOOKS,
+            "Install an MCP server",
+            "Asks the user whether to install an MCP server of a registry, or gives the command with which they do it.",
+            STARTS,
             None,
             registries::install_server,
         ),

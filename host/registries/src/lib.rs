@@ -25,5 +25,5 @@ pub use plan::{
     Answers, Bundle, BundleError, Entry, MAX_BUNDLE, Machine, Note, PlanError, Question, Reason, Way, WayKind, entry,
     how_to_get, ways,
 };
-pub use summary::{Asked, RegistryServer, ServerSearch, ServerWay};
+pub use summary::{Asked, RegistryServer, ServerSearch, ServerWay, about};
 pub use sync::Synced;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::find::{Answered, Found};
 use crate::merge::FoundServer;
-use crate::plan::{Question, Way};
+use crate::plan::{Question, Way, WayKind};
 
 /// `aiw mcp search`
 #[derive(Debug, Serialize, JsonSchema)]
@@ -133,6 +133,27 @@ impl ServerWay {
             notes: way.notes().iter().map(ToString::to_string).collect(),
         }
     }
+}
+
+/// What decides whether to install a server, in lines for people: where it is from, and what it runs.
+pub fn about(found: &FoundServer, way: &Way) -> Vec<String> {
+    let server = RegistryServer::of(found);
+    let mut lines = vec![format!("{} {} from {}", server.name, server.version, server.source)];
+    if !server.description.is_empty() {
+        lines.push(format!("  {}", server.description));
+    }
+    lines.push(format!("  publisher: {}", server.publisher.as_deref().unwrap_or("unknown")));
+    lines.push(format!("  source code: {}", server.repository.as_deref().unwrap_or("unknown")));
+    let does = match way.kind() {
+        _ if way.bundle().is_some() => "fetches",
+        WayKind::Remote => "reaches",
+        _ => "runs",
+    };
+    lines.push(format!("  {does}: {}", way.command().unwrap_or_else(|| way.target().to_owned())));
+    lines.extend(way.sets().into_iter().map(|set| format!("  sets: {set}")));
+    lines.extend(way.reaches().iter().map(|line| format!("  outside of its container: {line}")));
+    lines.extend(way.notes().iter().map(|note| format!("  note: {note}")));
+    lines
 }
 
 impl ServerSearch {

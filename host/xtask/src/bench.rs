@@ -106,6 +106,7 @@ pub fn run() -> Result<bool> {
         }
         good &= figures(&String::from_utf8_lossy(&output.stdout))?;
     }
+    good &= crate::registries::run(&bench.aiw)?;
     println!("the search of a million messages: `cargo xtask bench history --figures 1000000`");
     Ok(good)
 }
@@ -484,11 +485,11 @@ fn rename(market: &Path, name: &str) -> Result<()> {
     Ok(fs::write(path, serde_json::to_vec_pretty(&document)?)?)
 }
 
-fn millis(time: Duration) -> f64 {
+pub fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
 #[expect(clippy::cast_precision_loss, reason = "megabytes for people")]
-fn megabytes(bytes: u64) -> f64 {
+pub fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }

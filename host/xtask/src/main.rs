@@ -15,6 +15,7 @@ mod exits;
 mod guests;
 mod picture;
 mod plugins;
+mod registries;
 mod test;
 mod tour;
 
@@ -89,6 +90,12 @@ enum Measure {
         #[arg(long, value_name = "MESSAGES")]
         figures: Option<usize>,
     },
+    /// What a search of registries costs with a copy of 50,000 servers, and how often it finds the right one
+    Registries {
+        /// The binary to measure [default: the release build]
+        #[arg(long, value_name = "FILE")]
+        aiw: Option<PathBuf>,
+    },
     /// How much longer the real Claude Code takes with our hooks, from its start to its end
     Hooks {
         /// How often each way is run
@@ -131,6 +138,7 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Bench { what: None } => return bench::run(),
         Chore::Bench { what: Some(Measure::Routing { set, json }) } => bench::routing(&set, json)?,
         Chore::Bench { what: Some(Measure::History { figures }) } => return bench::history(figures),
+        Chore::Bench { what: Some(Measure::Registries { aiw }) } => return registries::bench(aiw),
         Chore::Bench { what: Some(Measure::Hooks { rounds }) } => return exits::run(rounds),
     }
     Ok(true)

@@ -13,7 +13,7 @@ use super::{Registry, machine, row};
 use crate::mcp::Client;
 
 /// The server that the tests of the pool use.
-fn server_source() -> String {
+pub fn server_source() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("mcp_server.py")).unwrap()
 }
 
@@ -38,7 +38,7 @@ fn packed(version: &str, program: &str) -> Vec<u8> {
     zipped(&manifest(version), program)
 }
 
-fn manifest(version: &str) -> Value {
+pub fn manifest(version: &str) -> Value {
     json!({
         "manifest_version": "0.2", "name": "sample", "version": version, "description": "A sample",
         "author": {"name": "Acme"},
@@ -51,7 +51,7 @@ fn manifest(version: &str) -> Value {
     })
 }
 
-fn zipped(manifest: &Value, program: &str) -> Vec<u8> {
+pub fn zipped(manifest: &Value, program: &str) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default();
     for (name, content) in [("manifest.json", manifest.to_string()), ("server.py", program.to_owned())] {
@@ -61,11 +61,11 @@ fn zipped(manifest: &Value, program: &str) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn listed(url: &str, version: &str, digest: &str) -> Value {
+pub fn listed(url: &str, version: &str, digest: &str) -> Value {
     row(&json!({"name": "io.github.acme/sample-mcp", "description": "A sample", "version": version,
         "repository": {"url": "https://github.com/acme/sample", "source": "github"},
         "packages": [{"registryType": "mcpb", "identifier": format!("{url}/files/sample-{version}.mcpb"),

@@ -1,5 +1,6 @@
 //! Registries of MCP servers: the real components against a registry on loopback.
 
+mod asked;
 mod crash;
 mod hostile;
 mod install;

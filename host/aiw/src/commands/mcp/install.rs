@@ -1,16 +1,13 @@
 //! `aiw mcp install`, `update`, `outdated`: servers that come from registries.
 
-use std::path::PathBuf;
-
 use aiw_app::ClientSession;
-use aiw_app::installs::{Tried, fetch, try_out, write};
+use aiw_app::installs::{Installation, Installed, about, fetch, key_for, missing_program};
 use aiw_core::{ErrorKind, Secret, counted, one_line, quoted, shell_word};
 use aiw_home::{Home, InstalledServer};
 use aiw_registries::{
-    Answers, FoundServer, News, Question, Registries, RegistryServer, Way, WayKind, entry, how_to_get, news, record,
-    usual_key, way_id, ways,
+    Answers, FoundServer, News, Question, Registries, RegistryServer, Way, entry, how_to_get, news, way_id, ways,
 };
-use aiw_servers::{AddError, McpFile, check_free, unique};
+use aiw_servers::McpFile;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -20,7 +17,6 @@ use super::{approve, login};
 use crate::cli::mcp::{McpInstallArgs, McpLoginArgs, McpUpdateArgs};
 use crate::commands::each::{FailedId, Failures};
 use crate::commands::secret::note_unused;
-use crate::commands::suspicious;
 use crate::components::session;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -110,22 +106,8 @@ pub(super) async fn install_found(
     output: &Output,
 ) -> Result<ServerInstalled, Failure> {
     let home = client.home();
-    let key = match &args.key {
-        Some(key) => key.clone(),
-        None => {
-            let file = McpFile::load(home)?;
-            let usual = usual_key(&found.server);
-            let is_same = home.registry_lock()?.get(&usual).is_some_and(|known| known.name == found.server.name);
-            if is_same { usual } else { unique(&usual, |key| file.get(key).is_some()) }
-        }
-    };
-    check_name(&key)?;
-    let is_ours = |known: &InstalledServer| known.name == found.server.name && is_as_written(home, &key, known);
-    let force = args.force || home.registry_lock()?.get(&key).is_some_and(|known| is_ours(&known));
-    match check_free(home, &McpFile::load(home)?, &key, None) {
-        Err(AddError::Taken { .. }) if force => {}
-        result => result?,
-    }
+    args.key.as_deref().map_or(Ok(()), check_name)?;
+    let (key, force) = key_for(home, &found, args.key.as_deref(), args.force)?;
     let way = chosen(&found, args.way.as_deref(), output).await?;
     describe(&found, &way, output);
     let mut given = Answers::default();
@@ -157,8 +139,7 @@ impl Plan<'_> {
             return Err(Failure::declined("nothing was installed"));
         }
         let net = self.client.app().client()?;
-        let base_url = home.settings()?.source(self.found.source.as_str()).get("base_url");
-        let mut fetched = fetch(home, net, &way, base_url.as_deref()).await?;
+        let mut fetched = fetch(home, net, self.found, &way).await?;
         let id = way_id(&way);
         let way = match &fetched {
             // What a bundle runs stands in the bundle.
@@ -174,7 +155,7 @@ impl Plan<'_> {
             }
             None => way,
         };
-        if let Some(program) = way.program().filter(|program| !is_there(program)) {
+        if let Some(program) = missing_program(&way) {
             let failure = Failure::new(ErrorKind::Config, format!("`{program}` is not on this machine"));
             let failure = failure.with_hint(how_to_get(program));
             if self.check {
@@ -193,28 +174,25 @@ impl Plan<'_> {
         if let Some(fetched) = &mut fetched {
             fetched.unpack()?;
         }
-        let mut tried = None;
         if self.check {
             output.note(format!("Starting `{key}` once …"));
-            tried = Some(try_out(home, net, key, &entry).await?);
         }
-        let mut wants_login = false;
-        if let Some(Tried { problem: Some(problem), .. }) = &tried {
-            wants_login = problem.is_login();
-            if !wants_login {
-                let failure = Failure::user(format!("`{key}` does not work: it {}", problem.brief()));
-                return Err(failure.with_hint("`--no-check` installs it all the same"));
-            }
-        }
-        let installed = InstalledServer { way: id, ..record(self.found, &way, &entry) };
-        let seen = tried.as_ref().and_then(|tried| tried.record.clone());
-        let replaced = write(home, key, &entry, &installed, seen.clone(), self.force)?;
+        let installation = Installation {
+            found: self.found,
+            way: &way,
+            way_id: id,
+            key,
+            entry: &entry,
+            check: self.check,
+            force: self.force,
+        };
+        let Installed { record, seen, replaced, wants_login } = installation.finish(home, net).await?;
         output.line(format!("{} `{key}`", if replaced.is_some() { "Replaced" } else { "Installed" }));
         for (name, _) in &entry.secrets {
             output.line(format!("  a secret is in the vault: ${{secret:{name}}}"));
         }
         note_unused(home, replaced.as_slice(), output);
-        let tools = seen.as_ref().filter(|_| !wants_login).map(|seen| seen.accepted().count());
+        let tools = seen.as_ref().map(|seen| seen.accepted().count());
         if let Some(tools) = tools {
             output.line(format!("  it works and has {}", counted(tools as u64, "tool")));
         }
@@ -222,7 +200,7 @@ impl Plan<'_> {
             output.line(format!("  afterwards: {step}"));
         }
         output.flush();
-        if let Some(seen) = seen.filter(|_| !wants_login) {
+        if let Some(seen) = seen {
             approve::ask_about(key, &seen, output).await?;
         }
         if wants_login {
@@ -233,8 +211,8 @@ impl Plan<'_> {
             name: self.found.server.name.clone(),
             source: self.found.source.to_string(),
             version: self.found.server.version.clone(),
-            way: installed.way,
-            secrets: installed.secrets.iter().map(ToString::to_string).collect(),
+            way: record.way,
+            secrets: record.secrets.iter().map(ToString::to_string).collect(),
             tools,
             problem: wants_login.then(|| "it wants a login".to_owned()),
         })
@@ -314,40 +292,13 @@ fn refusal(way: &Way) -> String {
 
 /// Shows everything that decides whether to install a server, before the question.
 fn describe(found: &FoundServer, way: &Way, output: &Output) {
-    let server = RegistryServer::of(found);
-    let mut lines = vec![format!("{} {} from {}", server.name, server.version, server.source)];
-    if !server.description.is_empty() {
-        lines.push(format!("  {}", server.description));
-    }
-    let publisher = server.publisher.unwrap_or_else(|| "unknown".to_owned());
-    lines.push(format!("  publisher: {publisher}"));
-    lines.push(format!("  source code: {}", server.repository.unwrap_or_else(|| "unknown".to_owned())));
-    let does = match way.kind() {
-        _ if way.bundle().is_some() => "fetches",
-        WayKind::Remote => "reaches",
-        _ => "runs",
-    };
-    lines.push(format!("  {does}: {}", way.command().unwrap_or_else(|| way.target().to_owned())));
-    lines.extend(way.sets().into_iter().map(|set| format!("  sets: {set}")));
-    lines.extend(way.reaches().iter().map(|line| format!("  outside of its container: {line}")));
-    lines.extend(way.notes().iter().map(|note| format!("  note: {note}")));
-    lines.extend(suspicious(&lines[1..]).into_iter().map(|line| format!("  {line}")));
-    lines.iter().for_each(|line| output.before_question(line));
+    about(found, way).iter().for_each(|line| output.before_question(line));
     output.flush();
 }
 
 /// Whether the entry of a server is the one that was written when it was installed.
 fn is_as_written(home: &Home, key: &str, record: &InstalledServer) -> bool {
     McpFile::load(home).is_ok_and(|file| file.get(key) == Some(&record.written))
-}
-
-/// Whether a program is in the search path.
-fn is_there(program: &str) -> bool {
-    if program.contains('/') {
-        return aiw_home::is_program(&PathBuf::from(program));
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|directory| aiw_home::is_program(&directory.join(program)))
 }
 
 /// Asks on a terminal for what has no answer yet. Elsewhere, what is required and has none is an error later.
