@@ -9,6 +9,7 @@ mod detached;
 mod error;
 mod find;
 mod install;
+mod kept;
 mod merge;
 mod plan;
 mod registry;
@@ -20,6 +21,7 @@ pub use detached::{become_sync, start_sync};
 pub use error::RegistryError;
 pub use find::{Answered, Found, Registries};
 pub use install::{News, digest, news, record, usual_key, way_id};
+pub use kept::{CopyProblem, Kept, kept};
 pub use merge::FoundServer;
 pub use plan::{
     Answers, Bundle, BundleError, Entry, MAX_BUNDLE, Machine, Note, PlanError, Question, Reason, Way, WayKind, entry,

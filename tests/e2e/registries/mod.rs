@@ -4,6 +4,7 @@ mod asked;
 mod crash;
 mod hostile;
 mod install;
+mod keeping;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
