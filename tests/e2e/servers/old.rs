@@ -75,13 +75,14 @@ fn servers_of_an_old_aiw_move_to_mcp_json_once_with_their_keys_in_the_vault() {
 
 #[test]
 fn nothing_of_mcp_json_is_replaced_and_what_is_left_out_is_named() {
-    let mine = "// mine\n{\"mcpServers\": {\"exa\":   {\"command\": \"mine\"}}}\n";
+    let mine = "{\"mcpServers\": {\"exa\":   {\"command\": \"mine\"}}, \"other\":   1}\n";
     let more = "  aiw: {command: x}\n  odd: {command: x, env: {PORT: 8080}}\n  old: {type: sse, url: 'https://h.example'}\n  \
                 off: {command: x, enabled: false}\n  thief: {command: x, env: {A: '${secret:mine}'}}\n  no: 3\n";
     let env = with(format!("{OLD}{more}").as_bytes(), mine);
     let run = env.run(&["mcp", "list"]).ok();
     let text = env.read("mcp.json");
-    assert!(text.starts_with("// mine\n{\"mcpServers\": {\"exa\":   {\"command\": \"mine\"}"), "{text}");
+    assert!(text.starts_with("{\"mcpServers\": {\"exa\":   {\"command\": \"mine\"}"), "{text}");
+    assert!(text.ends_with(", \"other\":   1}\n"), "{text}");
     let names: Vec<&str> = run.stderr.lines().skip(1).filter_map(|line| line.split('`').nth(1)).collect();
     assert_eq!(names, ["exa", "aiw", "odd", "old", "off", "thief", "no"], "{}", run.whole());
     assert!(
@@ -130,7 +131,7 @@ fn an_old_file_that_is_broken_or_hostile_is_left_alone_with_one_line() {
     fs::write(env.path("elsewhere"), OLD).unwrap();
     std::os::unix::fs::symlink(env.path("elsewhere"), &path).unwrap();
     let run = env.run(&["mcp", "list"]).ok();
-    assert!(run.stderr.contains("mcp_servers.yaml` is a link; ") && run.stderr.lines().count() == 1, "{}", run.whole());
+    assert!(run.stderr.contains("mcp_servers.yaml` is a link\n") && run.stderr.lines().count() == 1, "{}", run.whole());
     assert!(path.is_symlink() && env.read("mcp.json") == "{}");
     // Nothing is said of a file without anything.
     assert_eq!(with(b"# nothing\n", "{}").run(&["mcp", "list"]).ok().stderr, "");

@@ -76,7 +76,7 @@ fn move_old_servers(output: &Output) {
             ));
             notes.iter().for_each(|note| output.note(format!("note: {note}")));
         }
-        Err(e) => output.note(format!("note: {e}; the servers of aiw 0.6 in it are not moved to mcp.json")),
+        Err(e) => output.note(format!("note: the servers of an old mcp_servers.yaml are not moved to mcp.json: {e}")),
     }
 }
 
