@@ -258,12 +258,12 @@ fn what_keeps_a_server_from_being_found_is_said() {
     );
     assert!(run.stderr.contains("a bad row of `com.other/postgres`"), "{}", run.whole());
     // An outage is, and says what the registry answered.
-    let bad = Server::start(|_| Answer::status(418));
+    let bad = Server::start(|_| Answer::status(500));
     env.settings(&json!({"sources": {"registry-official": {"base_url": bad.url()}}}));
     let run = env.run(&["mcp", "info", "com.other/postgres"]);
     assert_eq!(run.code, 69, "{}", run.whole());
     assert!(run.stderr.contains("not all could be asked: `registry-official`: "), "{}", run.whole());
-    assert!(run.stderr.contains("418"), "{}", run.whole());
+    assert!(run.stderr.contains("500"), "{}", run.whole());
     for nothing in [&["mcp", "search", ""][..], &["mcp", "search", " ", "\t"]] {
         let run = env.run(nothing);
         let said = "error: there is nothing to search for\nhint: say what the server should do: `aiw mcp search weather forecast`\n";
