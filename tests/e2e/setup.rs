@@ -332,6 +332,55 @@ fn every_installed_client_is_set_up_after_a_question() {
     assert!(!env.user().join(".claude.json").exists() && !env.user().join(".codex").exists());
 }
 
+/// The arguments with which each of three clients starts aiw.
+fn arguments(env: &Environment) -> Vec<Value> {
+    let json = |path: &str| -> Value { serde_json::from_slice(&fs::read(env.user().join(path)).unwrap()).unwrap() };
+    let codex = fs::read_to_string(env.user().join(".codex/config.toml")).unwrap();
+    let codex = codex.lines().find_map(|line| line.strip_prefix("args = ")).unwrap().to_owned();
+    let [claude, gemini] = [".claude.json", ".gemini/settings.json"].map(json);
+    vec![
+        claude["mcpServers"]["aiw"]["args"].clone(),
+        serde_json::from_str(&codex).unwrap(),
+        gemini["mcpServers"]["aiw"]["args"].clone(),
+    ]
+}
+
+#[test]
+fn toolsets_are_written_to_each_client_and_kept_until_others_are_chosen() {
+    let (env, _clis) = FakeClis::environment();
+    let unknown = env.run(&["setup", "-y", "--toolsets", "default,registry"]);
+    assert_eq!(unknown.code, 64, "{}", unknown.whole());
+    assert!(
+        unknown.stderr.starts_with("error: there is no toolset `registry`\nhint: the toolsets are: "),
+        "{}",
+        unknown.whole()
+    );
+    assert!(!env.user().join(".claude.json").exists() && !env.home().join("setup").exists());
+
+    let registries = json!(["mcp", "serve", "--toolsets", "default,registries"]);
+    env.run(&["setup", "-y", "--toolsets", "default,registries"]).ok();
+    let written = arguments(&env);
+    assert_eq!(written, vec![registries.clone(); 3]);
+    // A server that starts as it is written offers them.
+    let words: Vec<&str> = written[0].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    let mut client = crate::mcp::Client::start_with(&env, &words);
+    client.initialize("2025-06-18");
+    let listed = client.result("tools/list", json!({}));
+    let tools: Vec<&str> =
+        listed["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+    assert!(tools.contains(&"search_servers") && tools.contains(&"start_task"), "{tools:?}");
+    client.leave_whatever_comes();
+    for again in [&["setup", "-y"][..], &["setup", "-y", "--toolsets", "default, registries"]] {
+        let again = env.json(again);
+        assert!(again["clients"].as_array().unwrap().iter().all(|client| client["changed"] == false), "{again}");
+    }
+    assert_eq!(arguments(&env), vec![registries; 3]);
+    env.run(&["setup", "claude", "codex", "gemini", "-y", "--toolsets", "tasks"]).ok();
+    assert_eq!(arguments(&env), vec![json!(["mcp", "serve", "--toolsets", "tasks"]); 3]);
+    env.run(&["setup", "--undo", "-y"]).ok();
+    assert!(!env.user().join(".claude.json").exists() && !env.user().join(".codex").exists());
+}
+
 #[test]
 fn a_plain_name_is_written_where_the_path_leads_to_this_file() {
     let mut env = Environment::new();

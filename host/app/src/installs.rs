@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_core::{ErrorKind, Secret};
-use aiw_home::{Home, HomeError, InstalledServer, find_program};
+use aiw_home::{BundleUse, Home, HomeError, InstalledServer, find_program};
 use aiw_net::{Client, NetError, Policy, Request};
 use aiw_registries::{Bundle, BundleError, Entry, FoundServer, MAX_BUNDLE, Machine, PlanError, Way, record, usual_key};
 use aiw_routing::{Ground, Pool, PoolError, Profile, Record, Records, SharedServers, signs};
@@ -109,8 +109,11 @@ impl FetchError {
 
 /// A bundle that was fetched and checked, and is not unpacked yet.
 pub struct Fetched {
+    home: Home,
     bundle: Bundle<File>,
     directory: PathBuf,
+    /// Keeps others from removing it.
+    using: Option<BundleUse>,
     /// How the server runs, once it is unpacked.
     pub way: Way,
 }
@@ -119,6 +122,18 @@ impl Fetched {
     /// Unpacks the bundle to its place in the home.
     pub fn unpack(&mut self) -> Result<(), FetchError> {
         Ok(self.bundle.unpack(&self.directory)?)
+    }
+}
+
+impl Drop for Fetched {
+    /// Removes what was unpacked, unless a server runs from it now.
+    fn drop(&mut self) {
+        drop(self.using.take());
+        if self.directory.parent().is_some_and(Path::is_dir)
+            && let Ok(lock) = self.home.lock()
+        {
+            self.home.sweep_bundles(&lock);
+        }
     }
 }
 
@@ -188,9 +203,10 @@ pub async fn fetch(home: &Home, net: &Client, found: &FoundServer, way: &Way) ->
     }
     file.rewind().map_err(failed)?;
     let bundle = Bundle::read(file, sha256)?;
+    let using = Some(home.use_bundle(bundle.sha256())?);
     let directory = home.bundle(bundle.sha256());
     let way = bundle.way(way, &directory, &Machine::this());
-    Ok(Some(Fetched { bundle, directory, way }))
+    Ok(Some(Fetched { home: home.clone(), bundle, directory, using, way }))
 }
 
 /// What a server that was started once has shown.
@@ -293,6 +309,7 @@ fn write(
     let declaration = Value::Object(entry.declaration.clone());
     let also = [record.document()];
     let replaced = aiw_servers::add(home, &lock, key, &declaration, &entry.secrets, force, &also)?;
+    home.sweep_bundles(&lock);
     drop(lock);
     if let Some(seen) = seen {
         Records::new(home.clone()).update(key, |record| *record = seen)?;

@@ -14,6 +14,7 @@
 //! ```
 
 mod blocking;
+mod bundles;
 mod cache;
 mod clis;
 mod document;
@@ -39,6 +40,7 @@ mod vault;
 pub mod yaml;
 
 pub use blocking::blocking;
+pub use bundles::BundleUse;
 pub use cache::Cache;
 pub use clis::{CLAUDE_AGENTS, CLAUDE_RUNNING, CliFiles, CliPlaces, GivenDirectory, PLACES};
 pub use document::Document;

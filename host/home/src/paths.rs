@@ -116,11 +116,6 @@ impl Home {
         self.root.join("extensions").join(format!("{id}-{}.wasm", &sha256[..sha256.len().min(16)]))
     }
 
-    /// `bundles/`: MCP bundles that servers run from, by digest.
-    pub fn bundle(&self, sha256: &str) -> PathBuf {
-        self.root.join("bundles").join(&sha256[..sha256.len().min(16)])
-    }
-
     /// `history/`: the index of past sessions.
     pub fn history(&self) -> PathBuf {
         self.root.join("history")

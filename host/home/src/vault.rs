@@ -185,7 +185,7 @@ impl Vault {
     }
 
     /// Encrypts bytes to the vault's key.
-    pub(crate) fn seal(&self, lock: &Lock, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
+    pub fn seal(&self, lock: &Lock, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
         let identity = match self.identity()? {
             Some(identity) => identity,
             // A new key would make the others unreadable forever.

@@ -30,6 +30,18 @@ impl Toolset {
     /// The word for all of these.
     pub const DEFAULT_NAME: &'static str = "default";
 
+    /// Returns the toolsets of these names, of which `default` stands for the usual ones.
+    pub fn named(names: &[String]) -> Result<Vec<Self>, UnknownToolset> {
+        let mut toolsets = Vec::new();
+        for name in names.iter().map(|name| name.trim()) {
+            match name {
+                Self::DEFAULT_NAME => toolsets.extend(Self::DEFAULT),
+                name => toolsets.push(name.parse()?),
+            }
+        }
+        Ok(toolsets)
+    }
+
     /// Whether it is of no use without other MCP servers.
     pub(crate) fn is_about_servers(self) -> bool {
         matches!(self, Self::Servers | Self::Routing)

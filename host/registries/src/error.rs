@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use aiw_components::LibraryError;
 use aiw_core::{ErrorKind, ExtensionId, one_line};
 use aiw_home::{HomeError, VaultError};
-use aiw_wasm::CallError;
+use aiw_wasm::{CallError, Refusal};
 
 /// An error of this room.
 #[derive(Debug, thiserror::Error)]
@@ -74,23 +74,34 @@ pub enum RegistryError {
         id: String,
     },
     /// No registry has the server.
-    #[error("no registry has a server `{}`{}", one_line(.name, 80), not_asked(.failed))]
+    #[error("no registry has a server `{}`{}", one_line(.name, 80), but(.failed))]
     UnknownServer {
         /// What was asked for.
         name: String,
-        /// The registries that could not be asked.
-        failed: Vec<ExtensionId>,
+        /// Why some registries gave no answer that can be used.
+        failed: Vec<RegistryError>,
+    },
+    /// A registry has the server, but not that version.
+    #[error("there is no version `{}` of `{}`: the newest is {}", one_line(.version, 40), one_line(.name, 80), one_line(.newest, 40))]
+    UnknownVersion {
+        /// The server.
+        name: String,
+        /// What was asked for.
+        version: String,
+        /// The newest version.
+        newest: String,
     },
 }
 
-/// Names the registries that could not be asked.
-fn not_asked(ids: &[ExtensionId]) -> String {
-    match ids {
-        [] => String::new(),
-        _ => format!(
-            " ({} could not be asked)",
-            aiw_core::quoted_list(&ids.iter().map(ExtensionId::as_str).collect::<Vec<_>>())
-        ),
+/// Says why some registries gave no answer that can be used: they could not be asked, or their row makes no sense.
+fn but(failed: &[RegistryError]) -> String {
+    let reasons: Vec<String> = failed.iter().map(|e| one_line(&e.to_string(), 300)).collect();
+    match reasons.is_empty() {
+        true => String::new(),
+        false if failed.iter().all(RegistryError::is_malformed) => {
+            format!(" that can be used: {}", reasons.join("; "))
+        }
+        false => format!(", but not all could be asked: {}", reasons.join("; ")),
     }
 }
 
@@ -105,9 +116,15 @@ impl RegistryError {
             Self::Late { .. } | Self::Feed { .. } | Self::Database { .. } => ErrorKind::Unavailable,
             Self::NoKey { .. } | Self::NoRegistry => ErrorKind::Config,
             Self::UnknownRegistry { .. } => ErrorKind::User,
-            Self::UnknownServer { failed, .. } if failed.is_empty() => ErrorKind::User,
+            Self::UnknownServer { failed, .. } if failed.iter().all(Self::is_malformed) => ErrorKind::User,
             Self::UnknownServer { .. } => ErrorKind::Unavailable,
+            Self::UnknownVersion { .. } => ErrorKind::User,
         }
+    }
+
+    /// Whether the registry has answered, with a row that makes no sense.
+    fn is_malformed(&self) -> bool {
+        matches!(self, Self::Call { source: CallError::Refused { refusal: Refusal::Malformed, .. }, .. })
     }
 
     /// Returns the next step, if there is just one.

@@ -199,10 +199,10 @@ impl Registries {
         let opened = join_all(ids.iter().map(|id| self.open(&settings, id))).await;
         let mut failed = Vec::new();
         let mut registries = Vec::new();
-        for (id, opened) in ids.iter().zip(opened) {
+        for opened in opened {
             match opened {
                 Ok(registry) => registries.push(registry),
-                Err(_) => failed.push(id.clone()),
+                Err(e) => failed.push(e),
             }
         }
         registries.sort_by(|one, two| (one.priority, &one.id).cmp(&(two.priority, &two.id)));
@@ -214,15 +214,29 @@ impl Registries {
                 Ok(Some(server)) => return Ok((found(server), None)),
                 Ok(None) => {}
                 Err(e) => {
-                    failed.push(registry.id.clone());
                     let copy = Copy::open_existing(&self.home, &registry.id).ok().flatten();
                     let known = copy.and_then(|copy| copy.server(name).ok()).flatten();
                     let known = known.filter(|server| version.is_none_or(|version| version == server.version));
-                    copied = copied.or(known.map(|server| (found(server), Some(e))));
+                    match known {
+                        Some(server) if copied.is_none() => copied = Some((found(server), Some(e))),
+                        _ => failed.push(e),
+                    }
                 }
             }
         }
-        copied.ok_or_else(|| RegistryError::UnknownServer { name: name.to_owned(), failed })
+        if let Some(copied) = copied {
+            return Ok(copied);
+        }
+        let name = name.to_owned();
+        if let Some(wanted) = version {
+            for registry in &registries {
+                if let Ok(Some(newest)) = registry.server(&name, None).await {
+                    let (version, newest) = (wanted.to_owned(), newest.version);
+                    return Err(RegistryError::UnknownVersion { name, version, newest });
+                }
+            }
+        }
+        Err(RegistryError::UnknownServer { name, failed })
     }
 
     /// Returns the names of servers in local copies that begin like this, for completion.

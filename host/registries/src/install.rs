@@ -1,7 +1,7 @@
 //! What is recorded of a server that was installed, and what has become of it since.
 
 use aiw_core::registry::{Server, Status};
-use aiw_core::{SecretName, hex};
+use aiw_core::{SecretName, hex, shell_word};
 use aiw_extensions::is_lower;
 use aiw_home::{InstalledServer, now_rfc3339};
 use schemars::JsonSchema;
@@ -107,6 +107,15 @@ impl News {
                 format!("has another publisher now: {}", aiw_core::quoted(publisher))
             }
             Self::Changed => "is described differently by its registry than when you installed it".to_owned(),
+        }
+    }
+
+    /// Returns the command that helps with a server.
+    pub fn command(&self, key: &str, name: &str) -> String {
+        match self {
+            Self::Newer { .. } | Self::Changed => format!("aiw mcp update {}", shell_word(key)),
+            Self::Older { .. } | Self::Publisher { .. } => format!("aiw mcp info {}", shell_word(name)),
+            Self::Deprecated { .. } | Self::Gone => format!("aiw mcp remove {}", shell_word(key)),
         }
     }
 }

@@ -9,6 +9,7 @@ mod detached;
 mod error;
 mod find;
 mod install;
+mod kept;
 mod meaning;
 mod merge;
 mod plan;
@@ -21,6 +22,7 @@ pub use detached::{become_sync, start_sync};
 pub use error::RegistryError;
 pub use find::{Answered, Found, Registries};
 pub use install::{News, digest, news, record, usual_key, way_id};
+pub use kept::{CopyProblem, Kept, kept};
 pub use meaning::{is_request, rank};
 pub use merge::FoundServer;
 pub use plan::{

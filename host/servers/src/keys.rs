@@ -395,8 +395,16 @@ fn is_setting(name: &str, value: &str) -> bool {
 
 /// Whether the value of a variable is a secret, as far as its name says: that of `API_TOKEN`, not that of `TOKEN_FILE`.
 pub fn names_secret(name: &str) -> bool {
-    let is_named = is_secret_name(&name.replace('-', "_")) || name.eq_ignore_ascii_case("authorization");
-    is_named && !is_setting(name, "x")
+    // `accessKey` is `access_Key`.
+    let mut words = String::with_capacity(name.len() + 4);
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && words.ends_with(|before: char| before.is_ascii_lowercase()) {
+            words.push('_');
+        }
+        words.push(if c == '-' { '_' } else { c });
+    }
+    let is_named = is_secret_name(&words) || name.eq_ignore_ascii_case("authorization");
+    is_named && !is_setting(&words, "x")
 }
 
 /// The last word of a name, in capitals: of `GITHUB_TOKEN` and `--github-token` `TOKEN`.

@@ -154,7 +154,11 @@ impl std::fmt::Debug for Client {
 }
 
 /// An entry that is in the form of `mcp.json` already, except for placeholders and fields of the client's own.
-fn read_plain(entry: &Map<String, Value>, style: crate::translate::Style, own: &[&str]) -> Result<Read, String> {
+pub(crate) fn read_plain(
+    entry: &Map<String, Value>,
+    style: crate::translate::Style,
+    own: &[&str],
+) -> Result<Read, String> {
     let mut read = Read { declaration: Map::new(), left: Vec::new() };
     for (key, value) in entry {
         if own.contains(&key.as_str()) {

@@ -8,7 +8,7 @@ use aiw_servers::{Hidden, Keys, McpFile, Transport, is_key, is_same, left_in_cle
 use serde_json::{Map, Value};
 
 use crate::SetupError;
-use crate::clients::Client;
+use crate::clients::{Client, Read};
 use crate::config::Config;
 use crate::ours::Ours;
 use crate::plan::{FileChange, Plan};
@@ -17,11 +17,11 @@ use crate::scope::Scope;
 use crate::setup::{SERVERS, Setup};
 
 /// A server that can be moved.
-struct Moved {
+pub(crate) struct Moved {
     /// Its name, there and in `mcp.json`.
-    name: String,
+    pub(crate) name: String,
     /// Its declaration, with references in place of secrets.
-    declaration: Value,
+    pub(crate) declaration: Value,
     /// The lines that the user sees of it: the command or the address, and for a project's server everything that
     /// decides.
     shown: Vec<String>,
@@ -53,12 +53,12 @@ fn way_of_variables(client: &Client, names: &[String]) -> Option<String> {
 
 /// The plan of an import.
 #[derive(Default)]
-struct Import {
-    moved: Vec<Moved>,
+pub(crate) struct Import {
+    pub(crate) moved: Vec<Moved>,
     /// Secrets that have to be stored.
     secrets: Vec<(SecretName, Secret)>,
     /// Sentences for the user.
-    notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl Import {
@@ -70,7 +70,9 @@ impl Import {
                 continue;
             }
             let before = keys.len();
-            if let Err(why) = import.add(client, name, entry, &mut keys, project) {
+            let fields = entry.as_object().ok_or_else(|| "is not an object".to_owned());
+            let read = fields.and_then(|fields| (client.read)(fields));
+            if let Err(why) = read.and_then(|read| import.add(Some(client), name, read, &mut keys, project)) {
                 keys.truncate(before);
                 // A name that is a key is not shown.
                 let most = if is_key(name) { 6 } else { 60 };
@@ -81,16 +83,15 @@ impl Import {
         import
     }
 
-    fn add(
+    /// Adds a server of a client's, or of nobody else's. The error is the end of a sentence about it.
+    pub(crate) fn add(
         &mut self,
-        client: &Client,
+        client: Option<&Client>,
         name: &str,
-        entry: &Value,
+        read: Read,
         keys: &mut Keys<'_>,
         project: Option<&Path>,
     ) -> Result<(), String> {
-        let fields = entry.as_object().ok_or("is not an object")?;
-        let read = (client.read)(fields)?;
         let mut declaration = read.declaration;
         if let Some(field) = UNREAD.iter().find(|field| declaration.contains_key(**field)) {
             return Err(format!("has `{field}`, which aiw does not read"));
@@ -109,6 +110,7 @@ impl Import {
             self.notes.push(format!("server `{}` comes without {}", one_line(name, 60), fields.join(", ")));
         }
         if !variables.is_empty()
+            && let Some(client) = client
             && let Some(way) = way_of_variables(client, &variables)
         {
             let (name, names) = (one_line(name, 60), variables.join("`, `"));

@@ -17,7 +17,12 @@ pub struct Ours {
     pub env: BTreeMap<String, String>,
     /// The tools that only read.
     pub read_only: Vec<String>,
+    /// Which of aiw's toolsets the server offers, as on the command line; none leaves those that an entry names.
+    pub toolsets: Option<String>,
 }
+
+/// The flag of the server that names toolsets.
+const TOOLSETS: &str = "--toolsets";
 
 impl Ours {
     /// The arguments.
@@ -34,6 +39,32 @@ impl Ours {
             entry.insert("env".into(), json!(self.env));
         }
         entry
+    }
+
+    /// Writes the toolsets into an entry, in place of those that it names.
+    pub(crate) fn choose_toolsets(&self, entry: &mut Map<String, Value>) {
+        let Some(toolsets) = &self.toolsets else { return };
+        // OpenCode has one list for the command and its arguments.
+        for key in ["args", "command"] {
+            let Some(Value::Array(words)) = entry.get_mut(key) else { continue };
+            let Some(start) = words.windows(2).position(|two| two == Self::args()).map(|at| at + 2) else { continue };
+            let (mut at, mut place) = (start, words.len());
+            while let Some(word) = words.get(at).and_then(Value::as_str) {
+                let length = match word.strip_prefix(TOOLSETS) {
+                    Some("") => 2,
+                    Some(rest) if rest.starts_with('=') => 1,
+                    _ => 0,
+                };
+                if length == 0 {
+                    at += 1;
+                } else {
+                    words.drain(at..words.len().min(at + length));
+                    place = place.min(at);
+                }
+            }
+            let place = place.min(words.len());
+            words.splice(place..place, [json!(TOOLSETS), json!(toolsets)]);
+        }
     }
 
     /// Whether a declaration starts aiw's server, this one or another.

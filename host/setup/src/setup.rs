@@ -118,7 +118,10 @@ impl Setup {
         if let (Approval::Field(field, value), true) = (&client.approval, options.approve_calls) {
             entry.insert((*field).to_owned(), value());
         }
-        let Some(old) = old else { return Some(entry) };
+        let Some(old) = old else {
+            self.ours.choose_toolsets(&mut entry);
+            return Some(entry);
+        };
         let mut merged = old.as_object().filter(|_| self.ours.is_started_by(old))?.clone();
         for group in ["env", "environment"] {
             // From an earlier setup.
@@ -134,7 +137,7 @@ impl Setup {
         for (key, value) in entry {
             match (merged.get_mut(&key), value) {
                 (Some(Value::Object(old)), Value::Object(new)) => old.extend(new),
-                // `--profile NAME` and other arguments after ours.
+                // `--profile NAME`, `--toolsets NAMES` and other arguments after ours.
                 (Some(Value::Array(old)), Value::Array(new)) => {
                     let more = old.split_off(old.len().min(new.len()));
                     *old = [new, more].concat();
@@ -142,6 +145,7 @@ impl Setup {
                 (_, value) => drop(merged.insert(key, value)),
             }
         }
+        self.ours.choose_toolsets(&mut merged);
         Some(merged)
     }
 

@@ -4,6 +4,7 @@ mod asked;
 mod crash;
 mod hostile;
 mod install;
+mod keeping;
 mod real;
 
 use std::collections::BTreeMap;

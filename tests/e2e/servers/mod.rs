@@ -3,6 +3,7 @@
 mod commands;
 mod faults;
 mod many;
+mod old;
 mod passing;
 mod pins;
 mod sessions;

@@ -17,6 +17,9 @@ pub struct SetupArgs {
     /// With --import: give a server another name in mcp.json, where another one has its name
     #[arg(long, value_name = "NAME=NEW", value_parser = parse_rename, requires = "import")]
     pub rename: Vec<(String, String)>,
+    /// Which of aiw's own tools the clients get, as in `aiw mcp serve --toolsets`; later setups without this keep it
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "undo")]
+    pub toolsets: Option<Vec<String>>,
     /// Let the clients call all of aiw's tools without asking you
     #[arg(long, conflicts_with = "undo")]
     pub approve_calls: bool,

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use aiw_core::ErrorKind;
 use aiw_home::{Home, HomeError, user_home};
 use aiw_launch::Search;
+use aiw_offer::{Toolset, UnknownToolset};
 use aiw_setup::{Client, ClientPlaces, ClientSummary, Options, Ours, Plan, Scope, Setup};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -30,7 +32,7 @@ pub struct SetupAnswer {
 pub async fn run(args: SetupArgs, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
     let places = ClientPlaces::from_environment().ok_or(HomeError::NoHome)?;
-    let ours = ours(&home)?;
+    let ours = Ours { toolsets: toolsets(args.toolsets.as_deref())?, ..ours(&home)? };
     let scope = scope(&args)?;
     let named: Vec<&'static Client> = args.clients.iter().filter_map(|id| aiw_setup::client(id)).collect();
     let renames = args.rename.iter().cloned().collect();
@@ -112,7 +114,16 @@ pub fn ours(home: &Home) -> Result<Ours, Failure> {
     if user_home().map(|user| user.join(".aiw")).as_deref() != Some(home.root()) {
         env.insert("AIW_HOME".to_owned(), text(home.root())?);
     }
-    Ok(Ours { command, env, read_only: aiw_offer::read_only_tools() })
+    Ok(Ours { command, env, read_only: aiw_offer::read_only_tools(), toolsets: None })
+}
+
+/// The toolsets as a client's entry names them. One that does not exist would keep the server from starting.
+fn toolsets(names: Option<&[String]>) -> Result<Option<String>, Failure> {
+    let Some(names) = names else { return Ok(None) };
+    let unknown = |e: UnknownToolset| Failure::new(ErrorKind::Usage, e.to_string()).with_hint(e.hint());
+    Toolset::named(names).map_err(unknown)?;
+    let names: Vec<&str> = names.iter().map(|name| name.trim()).collect();
+    Ok(Some(names.join(",")))
 }
 
 fn text(path: &Path) -> Result<String, Failure> {

@@ -57,7 +57,7 @@ impl Copy {
         let path = Self::path(home, id);
         home.make_dir(&home.cache("registries"))?;
         match Self::attempt(&path) {
-            Err(RegistryError::Database { source, .. }) if is_damage(&source) => {
+            Err(e) if e.is_damage() => {
                 Self::discard(&path);
                 Self::attempt(&path)
             }
@@ -68,6 +68,27 @@ impl Copy {
     /// Opens a registry's copy if there is one already.
     pub(crate) fn open_existing(home: &Home, id: &ExtensionId) -> Result<Option<Self>, RegistryError> {
         if Self::path(home, id).exists() { Self::open(home, id).map(Some) } else { Ok(None) }
+    }
+
+    /// Opens a registry's copy if there is one, and reads all of it for damage. A damaged one is removed.
+    pub(crate) fn checked(home: &Home, id: &ExtensionId) -> Result<Option<Self>, RegistryError> {
+        let path = Self::path(home, id);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let copy = Self::attempt(&path).inspect_err(|e| {
+            if e.is_damage() {
+                Self::discard(&path);
+            }
+        })?;
+        let found = copy.connection.pragma_query_value(None, "quick_check", |row| row.get::<_, String>(0));
+        match found.map_err(|e| copy.failed(e))?.as_str() {
+            "ok" => Ok(Some(copy)),
+            found => Err(copy.failed(rusqlite::Error::SqliteFailure(
+                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT),
+                Some(found.to_owned()),
+            ))),
+        }
     }
 
     fn attempt(path: &Path) -> Result<Self, RegistryError> {
@@ -234,6 +255,13 @@ impl Copy {
             return Ok(Vec::new());
         }
         read().map_err(|e| self.failed(e))
+    }
+}
+
+impl RegistryError {
+    /// Whether it says that a copy is damaged.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Self::Database { source, .. } if is_damage(source))
     }
 }
 

@@ -18,6 +18,7 @@ use super::error::{Note, Reason};
 use super::inputs::{Piece, Question, Questions, Value, check_fixed, is_offered};
 use super::making::{Making, Run};
 use super::remote::check_address;
+use super::runtime::Runtime;
 use super::way::{Recipe, Way};
 
 /// The largest bundle. The largest seen has some 60 MB.
@@ -280,11 +281,11 @@ impl<R: Read + Seek> Bundle<R> {
             Reading { directory, machine, options: self.manifest.get("user_config").and_then(Json::as_object) };
         let command = reading.template(questions, &config.command, "command")?;
         let command = command.fixed().ok_or_else(|| bad("leaves open which program runs"))?;
-        let program = self.command(command, directory)?;
         let words = config.args.iter().map(|word| reading.template(questions, word, "an argument"));
         let words = words.collect::<Result<Vec<_>, _>>()?;
-        let args = without_secrets(questions, paired(questions, words))?;
         let mut env = environment_of(&reading, questions, &config.env)?;
+        let program = self.program_of(command, directory, &words, &env)?;
+        let args = without_secrets(questions, paired(questions, words))?;
         for variable in environment(questions, &package.environment)? {
             if !env.iter().any(|known| known.name == variable.name) {
                 env.push(variable);
@@ -293,25 +294,28 @@ impl<R: Read + Seek> Bundle<R> {
         Ok(Run { program, args, env, directory: Some(directory.to_owned()) })
     }
 
-    /// The program: a file of the bundle, or one that is installed.
-    fn command(&self, command: &str, directory: &str) -> Result<String, Reason> {
-        const SHELLS: [&str; 11] =
-            ["sh", "bash", "zsh", "dash", "ksh", "fish", "cmd", "cmd.exe", "powershell", "pwsh", "env"];
+    fn has(&self, path: &RelPath) -> bool {
+        self.files.get(path).is_some_and(|file| !file.is_directory)
+    }
+
+    /// The program: a file of the bundle, or a runtime that runs one.
+    fn program_of(&self, command: &str, directory: &str, words: &[Value], env: &[Env]) -> Result<String, Reason> {
         let inner = command.strip_prefix(directory).map(|rest| rest.trim_start_matches('/')).unwrap_or(command);
-        let file =
-            RelPath::parse(inner).ok().filter(|path| self.files.get(path).is_some_and(|file| !file.is_directory));
-        if let Some(file) = file {
+        if let Some(file) = RelPath::parse(inner).ok().filter(|path| self.has(path)) {
             return Ok(format!("{directory}/{file}"));
         }
-        let is_word = !command.is_empty()
-            && command.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-            && command.starts_with(|c: char| c.is_ascii_alphanumeric());
-        match is_word && !SHELLS.contains(&command.to_ascii_lowercase().as_str()) {
-            true => Ok(command.to_owned()),
-            false => Err(Reason::Manifest {
-                why: format!("runs {}, which is neither a file of the bundle nor a runtime", quoted(command)),
-            }),
-        }
+        let fixed = |name: &str| env.iter().find(|variable| variable.name == name).map(|variable| &variable.value);
+        let modules = fixed("PYTHONPATH").and_then(Value::fixed).unwrap_or_default().split(':');
+        let inside = |path: &str| RelPath::parse(path.strip_prefix(directory)?.trim_start_matches('/')).ok();
+        let run = Runtime {
+            program: command,
+            directory,
+            has: &|path| self.has(path),
+            modules: modules.filter_map(inside).collect(),
+            is_apart: fixed("PYTHONSAFEPATH").is_some(),
+        };
+        run.check(words).map_err(|why| Reason::Manifest { why })?;
+        Ok(command.to_owned())
     }
 }
 
@@ -550,6 +554,17 @@ fn list<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<BTreeMap<RelPath,
         }
         let is_program = mode & 0o111 != 0;
         files.insert(path, File { index, is_directory: entry.is_dir(), is_program });
+    }
+    let is_file = |path: &str| {
+        RelPath::parse(path).ok().and_then(|path| files.get(&path)).is_some_and(|file: &File| !file.is_directory)
+    };
+    for path in files.keys() {
+        if let Some((above, _)) =
+            path.as_str().match_indices('/').map(|(at, _)| path.as_str().split_at(at)).find(|(above, _)| is_file(above))
+        {
+            let why = format!("can't be unpacked: {} is a file, not a directory", quoted(above));
+            return Err(BundleError::File { name: quoted(path.as_str()), why });
+        }
     }
     Ok(files)
 }

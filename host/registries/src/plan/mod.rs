@@ -28,6 +28,7 @@ mod making;
 mod names;
 mod remote;
 mod runners;
+mod runtime;
 #[cfg(test)]
 mod tests;
 mod way;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use aiw_setup::{Scope, Setup, SetupError, all, client};
+use aiw_setup::{Ours, Scope, Setup, SetupError, all, client};
 
 use crate::world::{APPROVE, REGISTER, World, setup, text};
 
@@ -135,6 +135,28 @@ fn arguments_of_the_users_stay() {
     );
     assert!(world.set_up("opencode", &REGISTER));
     assert!(text(&path).contains("[\"/opt/aiw\", \"mcp\", \"serve\", \"-x\"]"), "{}", text(&path));
+}
+
+#[test]
+fn toolsets_replace_those_that_an_entry_names() {
+    for (before, after) in [
+        (r#""serve""#, r#""serve", "--toolsets", "tasks,history""#),
+        (r#""serve", "--profile", "x""#, r#""serve", "--profile", "x", "--toolsets", "tasks,history""#),
+        (r#""serve", "--toolsets", "routing", "-x""#, r#""serve", "--toolsets", "tasks,history", "-x""#),
+        (r#""serve", "--toolsets=a", "-x", "--toolsets""#, r#""serve", "--toolsets", "tasks,history", "-x""#),
+    ] {
+        let world = World::new();
+        let entry = |args: &str| format!(r#"{{"mcp": {{"aiw": {{"command": ["aiw", "mcp", {args}]}}}}}}"#);
+        let path = world.write("opencode", entry(before));
+        let toolsets = Some("tasks,history".to_owned());
+        let setup = Setup::new(world.home.clone(), world.places("", ""), Ours { toolsets, ..world.ours() });
+        let plan = || setup.plan(client("opencode").unwrap(), &Scope::User, &REGISTER).unwrap();
+        setup.apply(&plan()).unwrap();
+        assert!(text(&path).contains(&format!(r#"["/opt/aiw", "mcp", {after}]"#)), "{}", text(&path));
+        assert!(plan().is_empty() && !world.set_up("opencode", &REGISTER), "{}", text(&path));
+        world.undo("opencode");
+        assert_eq!(text(&path), entry(before));
+    }
 }
 
 #[test]

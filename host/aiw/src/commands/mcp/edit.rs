@@ -230,6 +230,7 @@ pub async fn remove(names: &[String], output: &Output) -> Result<(), Failure> {
         installed.put(name, None)?;
     }
     home.commit(&lock, &[file.document(), settings.document(), installed.document()])?;
+    home.sweep_bundles(&lock);
     drop(lock);
     for name in names {
         forget(&home, name)?;

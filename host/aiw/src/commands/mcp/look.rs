@@ -7,6 +7,7 @@ use aiw_app::current_dir;
 use aiw_core::{ErrorKind, counted, quoted};
 use aiw_history::redactor;
 use aiw_home::Home;
+use aiw_registries::{Kept, News};
 use aiw_routing::{
     Definition, Pool, PoolError, Record, ServerEntry, ServerPlaces, ServerStatus, ServerTool, Status, suspicions,
 };
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::named::{Named, named};
 use super::{chosen, pool, pool_with, profiles};
+use crate::components::session;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::schema;
@@ -50,6 +52,9 @@ pub struct ServerCheck {
     pub status: ServerStatus,
     /// The problems, one sentence each
     pub problems: Vec<String>,
+    /// What has become of it in its registry, by the local copy
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub news: Vec<News>,
 }
 
 /// Definitions beyond this cost every request of a client that lists them.
@@ -297,6 +302,7 @@ pub async fn doctor(names: &[String], output: &Output) -> Result<(), Failure> {
     let tried = tried(&pool, names).await?;
     let statuses = pool.status();
     let suspicious = suspicions(&statuses);
+    let kept = kept(output);
     let mut checks = Vec::new();
     let mut failed = 0;
     for (status, failure) in tried {
@@ -328,8 +334,15 @@ pub async fn doctor(names: &[String], output: &Output) -> Result<(), Failure> {
                 problems.push("it starts slowly: the first call of a session waits for it".into());
             }
         }
-        checks.push(ServerCheck { status, problems });
+        let news = kept.servers.iter().find(|(key, ..)| *key == status.name);
+        let news = news.map_or(Vec::new(), |(key, record, news)| {
+            let line = |one: &News| format!("it {} (`{}`)", one.sentence(), one.command(key, &record.name));
+            problems.extend(news.iter().map(line));
+            news.clone()
+        });
+        checks.push(ServerCheck { status, problems, news });
     }
+    kept.problems.iter().for_each(|problem| output.note(format!("note: {}", problem.problem)));
     let leftovers = Home::find()?.leftovers().len();
     if leftovers > 0 {
         let (files, wait) = if leftovers == 1 { ("file", "waits") } else { ("files", "wait") };
@@ -359,5 +372,14 @@ pub async fn doctor(names: &[String], output: &Output) -> Result<(), Failure> {
         let verb = if failed == 1 { "does" } else { "do" };
         Failure::new(ErrorKind::Unavailable, format!("{} {verb} not work", counted(failed, "MCP server")))
     });
-    output.conclude(json!({"servers": checks, "problems": problems_of_files}), failure)
+    output.conclude(json!({"servers": checks, "problems": problems_of_files, "copies": kept.problems}), failure)
+}
+
+/// What local copies of registries say of the servers: a doctor asks no registry.
+fn kept(output: &Output) -> Kept {
+    let looked = session(output).and_then(|client| Ok(aiw_registries::kept(client.home(), client.library()?)?));
+    looked.unwrap_or_else(|e: Failure| {
+        output.note(format!("note: what registries say of servers is not known: {e}"));
+        Kept::default()
+    })
 }

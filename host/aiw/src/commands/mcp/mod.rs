@@ -17,7 +17,10 @@ mod serve;
 use std::sync::Arc;
 
 use aiw_app::{ClientSession, current_dir};
+use aiw_core::counted;
+use aiw_home::Home;
 use aiw_routing::{Pool, PoolError, Profile};
+use aiw_setup::OldServers;
 
 pub use self::edit::forget;
 use crate::cli::mcp::McpCommand;
@@ -26,6 +29,9 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 pub async fn run(command: McpCommand, output: &Output) -> Result<(), Failure> {
+    if !matches!(command, McpCommand::Token { .. } | McpCommand::Sync) {
+        move_old_servers(output);
+    }
     match command {
         McpCommand::Serve(args) => serve::serve(args, output).await,
         McpCommand::Token { rotate } => http::token(output, rotate),
@@ -53,6 +59,24 @@ pub async fn run(command: McpCommand, output: &Output) -> Result<(), Failure> {
         McpCommand::Logout { name } => login::logout(&name, output).await,
         McpCommand::Approve { name, yes } => approve::approve(&name, yes, output).await,
         McpCommand::Doctor { names } => look::doctor(&names, output).await,
+    }
+}
+
+/// Moves the servers of aiw 0.6 to `mcp.json`, if there are some. What keeps it from that keeps no command from its work.
+fn move_old_servers(output: &Output) {
+    let Ok(home) = Home::find() else { return };
+    match aiw_setup::move_old_servers(&home) {
+        Ok(None) => {}
+        Ok(Some(OldServers { moved, secrets, notes, backup })) => {
+            let (servers, secrets) = (counted(moved.len(), "server"), counted(secrets, "secret"));
+            output.note(format!(
+                "note: mcp_servers.yaml of aiw 0.6 is moved to mcp.json: {servers}, and {secrets} to the vault; the old file \
+                 is `{}`, encrypted",
+                backup.display()
+            ));
+            notes.iter().for_each(|note| output.note(format!("note: {note}")));
+        }
+        Err(e) => output.note(format!("note: the servers of an old mcp_servers.yaml are not moved to mcp.json: {e}")),
     }
 }
 

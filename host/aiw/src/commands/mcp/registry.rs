@@ -4,8 +4,8 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use aiw_app::queries::find_servers;
-use aiw_core::one_line;
 use aiw_core::registry::Server;
+use aiw_core::{ErrorKind, one_line};
 use aiw_registries::{Answered, Found, FoundServer, RegistryServer, ServerSearch, ServerWay, ways};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -29,8 +29,12 @@ pub struct ServerInfo {
 }
 
 pub async fn search(args: &McpSearchArgs, output: &Output) -> Result<(), Failure> {
-    let client = session(output)?;
     let query = args.query.join(" ");
+    if query.trim().is_empty() {
+        let failure = Failure::new(ErrorKind::Usage, "there is nothing to search for");
+        return Err(failure.with_hint("say what the server should do: `aiw mcp search weather forecast`"));
+    }
+    let client = session(output)?;
     let (registries, limit) = (client.registries()?, usize::from(args.limit));
     let meaning = super::serve::meaning(client.home(), output);
     let found = find_servers(client.home(), &registries, &meaning, &query, limit, args.source.as_deref()).await?;

@@ -9,7 +9,7 @@ use aiw_app::{ClientSession, current_dir};
 use aiw_core::ErrorKind;
 use aiw_home::Home;
 use aiw_markets::Quiet;
-use aiw_offer::{ClientOffer, Setting, Toolset, UnknownToolset};
+use aiw_offer::{ClientOffer, Setting, Toolset};
 use aiw_routing::{CurrentMeaning, Profile, ProfileSource};
 
 use super::{http, profiles};
@@ -86,16 +86,8 @@ fn toolsets(asked: Option<Vec<String>>, home: &Home) -> Result<Vec<Toolset>, Fai
         None => home.settings()?.mcp()?.toolsets,
     };
     let Some(names) = names else { return Ok(Toolset::DEFAULT.to_vec()) };
-    let unknown = |e: UnknownToolset| {
+    Toolset::named(&names).map_err(|e| {
         let (kind, place) = if is_set { (ErrorKind::Config, "`mcp.toolsets`: ") } else { (ErrorKind::Usage, "") };
         Failure::new(kind, format!("{place}{e}")).with_hint(e.hint())
-    };
-    let mut toolsets: Vec<Toolset> = Vec::new();
-    for name in names.iter().map(|name| name.trim()) {
-        match name {
-            Toolset::DEFAULT_NAME => toolsets.extend(Toolset::DEFAULT),
-            name => toolsets.push(name.parse().map_err(unknown)?),
-        }
-    }
-    Ok(toolsets)
+    })
 }

@@ -1,0 +1,81 @@
+//! What local copies say of servers that were installed. No registry is asked, and no copy is brought up to date.
+
+use aiw_components::Library;
+use aiw_core::{ExtensionId, one_line};
+use aiw_home::{Home, InstalledServer, millis_of};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::copy::{Copy, State};
+use crate::{News, RegistryError, news, registry};
+
+/// What is wrong with the local copy of a registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CopyProblem {
+    /// The registry
+    pub source: String,
+    /// The problem, as a sentence
+    pub problem: String,
+}
+
+/// What local copies say.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// The servers of which there is news, by their names in `mcp.json`.
+    pub servers: Vec<(String, InstalledServer, Vec<News>)>,
+    /// The copies that can't be relied on.
+    pub problems: Vec<CopyProblem>,
+}
+
+impl State {
+    /// Whether the copy is whole, and was made after a time in milliseconds since 1970: an older one knows less of a server
+    /// than the registry's own answer when it was installed.
+    fn is_after(&self, time: u64) -> bool {
+        self.finished.is_some_and(|finished| self.begun.map_or(finished, |begun| begun.min(finished)) > time)
+    }
+}
+
+/// Returns what local copies say of the servers that were installed, and which copies are damaged or can't be brought up to
+/// date. A damaged one is removed: everything in it can be fetched again.
+pub fn kept(home: &Home, library: &Library) -> Result<Kept, RegistryError> {
+    let installed = home.registry_lock()?.all();
+    let mut kept = Kept::default();
+    for (id, is_on) in registry::all(library, &home.registry_settings()?)? {
+        if is_on && let Err(e) = look(home, &id, &installed, &mut kept) {
+            let problem = match e.is_damage() {
+                true => {
+                    format!("the copy of {id} was damaged and is removed; the next `aiw mcp search` makes a new one")
+                }
+                false => format!("the copy of {id} can't be read: {}", one_line(&e.to_string(), 300)),
+            };
+            kept.problems.push(CopyProblem { source: id.to_string(), problem });
+        }
+    }
+    Ok(kept)
+}
+
+fn look<'a>(
+    home: &Home,
+    id: &ExtensionId,
+    installed: impl IntoIterator<Item = (&'a String, &'a InstalledServer)>,
+    kept: &mut Kept,
+) -> Result<(), RegistryError> {
+    let Some(copy) = Copy::checked(home, id)? else { return Ok(()) };
+    let state = copy.state()?;
+    for (key, record) in installed.into_iter().filter(|(_, record)| record.source == id.as_str()) {
+        let time = millis_of(&record.installed_at).and_then(|time| u64::try_from(time).ok());
+        // The time is in whole seconds.
+        if time.is_some_and(|time| state.is_after(time + 999)) {
+            let news = news(record, copy.server(&record.name)?.as_ref());
+            kept.servers.extend((!news.is_empty()).then(|| (key.clone(), record.clone(), news)));
+        }
+    }
+    if let Some(problem) = &state.problem {
+        let problem = format!(
+            "the copy of {id} could not be brought up to date: {}; the next `aiw mcp search` tries again",
+            one_line(problem, 300)
+        );
+        kept.problems.push(CopyProblem { source: id.to_string(), problem });
+    }
+    Ok(())
+}

@@ -1,0 +1,238 @@
+//! What a bundle may run: a file of its own, by itself or with a runtime. With other options (`-c`, `--eval`, `-m` of what is
+//! installed, `uv run` of any program) its manifest would be a command line of its publisher's.
+
+use aiw_core::{RelPath, quoted};
+
+use super::inputs::Value;
+use super::names::{is_pep440, is_pypi};
+
+/// The programs that run a bundle's files.
+const RUNTIMES: [&str; 5] = ["node", "python3", "python", "uv", "uvx"];
+
+/// Options that only set how a runtime works.
+const NODE: Known = Known {
+    bare: &[
+        "--no-warnings",
+        "--no-deprecation",
+        "--enable-source-maps",
+        "--trace-warnings",
+        "--trace-deprecation",
+        "--trace-uncaught",
+        "--experimental-modules",
+        "--experimental-vm-modules",
+        "--experimental-strip-types",
+        "--experimental-transform-types",
+        "--experimental-sqlite",
+        "--expose-gc",
+        "--use-system-ca",
+        "--use-bundled-ca",
+        "--use-openssl-ca",
+    ],
+    valued: &["--max-old-space-size", "--unhandled-rejections", "--disable-warning", "--dns-result-order"],
+};
+const PYTHON: Known =
+    Known { bare: &["-u", "-B", "-E", "-I", "-P", "-s", "-S", "-O", "-OO", "-q", "-b", "-bb"], valued: &["-X", "-W"] };
+const UV: Known = Known {
+    bare: &[
+        "--quiet",
+        "-q",
+        "--frozen",
+        "--locked",
+        "--no-dev",
+        "--no-sync",
+        "--no-project",
+        "--no-config",
+        "--no-cache",
+        "--no-progress",
+        "--no-editable",
+        "--all-extras",
+        "--isolated",
+        "--offline",
+        "--script",
+        "-s",
+    ],
+    valued: &["--directory", "--project", "--python", "-p", "--extra", "--group", "--from"],
+};
+
+/// After these, Python looks for modules elsewhere.
+const APART: [&str; 3] = ["-E", "-I", "-P"];
+
+struct Known {
+    bare: &'static [&'static str],
+    valued: &'static [&'static str],
+}
+
+/// A bundle's command.
+pub(super) struct Runtime<'a> {
+    /// The runtime.
+    pub(super) program: &'a str,
+    /// Where the bundle is unpacked, and where it runs.
+    pub(super) directory: &'a str,
+    /// Whether it has a file.
+    pub(super) has: &'a dyn Fn(&RelPath) -> bool,
+    /// Where Python looks for modules besides.
+    pub(super) modules: Vec<RelPath>,
+    /// Whether Python is told not to look where it runs.
+    pub(super) is_apart: bool,
+}
+
+/// An option and its value.
+type Given<'a> = (&'a str, Option<&'a str>);
+
+impl Runtime<'_> {
+    /// Checks that what it runs is a file of the bundle. The error is the end of a sentence about its manifest.
+    pub(super) fn check(&self, words: &[Value]) -> Result<(), String> {
+        let root = RelPath::root();
+        match self.program {
+            "node" => {
+                let (_, script, _) = self.options(&NODE, words)?;
+                self.script(&root, script)
+            }
+            "python" | "python3" => self.python(&root, words),
+            "uv" => self.uv(words),
+            "uvx" => self.uvx(words),
+            other => {
+                let known = aiw_core::quoted_list(&RUNTIMES);
+                Err(format!("runs {}, which is neither a file of the bundle nor one of {known}", quoted(other)))
+            }
+        }
+    }
+
+    /// The options before the first word that is none, that word, and those after it.
+    fn options<'v>(
+        &self,
+        known: &Known,
+        words: &'v [Value],
+    ) -> Result<(Vec<Given<'v>>, Option<&'v str>, &'v [Value]), String> {
+        let (mut given, mut at) = (Vec::new(), 0);
+        while let Some(word) = words.get(at) {
+            // What is asked for could be an option.
+            let text = word.fixed().ok_or_else(|| format!("leaves open what `{}` runs", self.program))?;
+            at += 1;
+            if !text.starts_with('-') {
+                return Ok((given, Some(text), &words[at..]));
+            }
+            let (flag, value) = text.split_once('=').map_or((text, None), |(flag, value)| (flag, Some(value)));
+            if known.bare.contains(&text) {
+                given.push((text, None));
+            } else if known.valued.contains(&flag) {
+                let next = || words.get(at).and_then(Value::fixed);
+                let value = value.or_else(next).ok_or_else(|| self.with(text))?;
+                at += usize::from(!text.contains('='));
+                given.push((flag, Some(value)));
+            } else if ["-m", "--module"].contains(&text) {
+                let module = words.get(at).and_then(Value::fixed).ok_or_else(|| self.with(text))?;
+                given.push(("-m", Some(module)));
+                return Ok((given, None, &words[at + 1..]));
+            } else {
+                return Err(self.with(text));
+            }
+        }
+        Ok((given, None, &[]))
+    }
+
+    fn with(&self, word: &str) -> String {
+        format!("runs `{}` with {}, not with a file of the bundle", self.program, quoted(word))
+    }
+
+    /// A path in the bundle, as a word of the command names it.
+    fn inside(&self, base: &RelPath, word: &str) -> Option<RelPath> {
+        match word.strip_prefix(self.directory) {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => RelPath::parse(rest.trim_start_matches('/')).ok(),
+            _ => Some(base.join(&RelPath::parse(word).ok()?)),
+        }
+    }
+
+    fn script(&self, base: &RelPath, script: Option<&str>) -> Result<(), String> {
+        let script = script.ok_or_else(|| format!("runs `{}` without a file of the bundle", self.program))?;
+        let is_inside = self.inside(base, script).is_some_and(|path| (self.has)(&path));
+        if is_inside { Ok(()) } else { Err(self.with(script)) }
+    }
+
+    fn python(&self, base: &RelPath, words: &[Value]) -> Result<(), String> {
+        let (given, script, _) = self.options(&PYTHON, words)?;
+        match given.iter().find(|(flag, _)| *flag == "-m") {
+            Some((_, Some(module))) if !given.iter().any(|(flag, _)| APART.contains(flag)) => self.module(base, module),
+            Some(_) => Err(self.with("-m")),
+            None => self.script(base, script),
+        }
+    }
+
+    /// Python takes a module where it runs before one that is installed.
+    fn module(&self, base: &RelPath, module: &str) -> Result<(), String> {
+        let path = RelPath::parse(&module.replace('.', "/")).ok();
+        let path =
+            path.filter(|_| !self.is_apart && module.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.".contains(&b)));
+        let is_inside = path.is_some_and(|path| {
+            let files = [format!("{path}.py"), format!("{path}/__main__.py")];
+            let roots = || std::iter::once(base).chain(&self.modules);
+            files
+                .iter()
+                .filter_map(|file| RelPath::parse(file).ok())
+                .any(|f| roots().any(|root| (self.has)(&root.join(&f))))
+        });
+        if is_inside { Ok(()) } else { Err(self.with(&format!("-m {module}"))) }
+    }
+
+    /// `uv [--directory D] run [--directory D] FILE`
+    fn uv(&self, words: &[Value]) -> Result<(), String> {
+        let (before, command, words) = self.options(&UV, words)?;
+        if command != Some("run") {
+            return Err(self.with(command.unwrap_or_default()));
+        }
+        let (after, script, rest) = self.options(&UV, words)?;
+        let mut base = RelPath::root();
+        for (flag, value) in before.iter().chain(&after) {
+            let value = value.unwrap_or_default();
+            let directory = self.inside(&RelPath::root(), value);
+            let is_fine = match *flag {
+                "--directory" => {
+                    base = directory.clone().unwrap_or_default();
+                    directory.is_some()
+                }
+                "--project" => directory.is_some(),
+                // A word would be a program.
+                "--python" | "-p" => value.starts_with(|c: char| c.is_ascii_digit() || "<>=~!".contains(c)),
+                "--from" => false,
+                _ => true,
+            };
+            if !is_fine {
+                return Err(self.with(&format!("{flag} {value}")));
+            }
+        }
+        match (after.iter().find(|(flag, _)| *flag == "-m"), script) {
+            (Some((_, module)), _) => self.module(&base, module.unwrap_or_default()),
+            (None, Some("python" | "python3")) => self.python(&base, rest),
+            (None, script) => self.script(&base, script),
+        }
+    }
+
+    /// `uvx [--from PACKAGE] NAME`: a package by its name, or the bundle's own.
+    fn uvx(&self, words: &[Value]) -> Result<(), String> {
+        const OTHERS: [&str; 8] = ["python", "python3", "sh", "bash", "zsh", "env", "uv", "uvx"];
+        let (given, name, _) = self.options(&UV, words)?;
+        let is_package = |spec: &str| {
+            let (name, version) = spec.split_once("==").or(spec.split_once('@')).unwrap_or((spec, "1"));
+            is_pypi(name) && (is_pep440(version) || version == "latest") && !OTHERS.contains(&name)
+        };
+        for (flag, value) in &given {
+            let value = value.unwrap_or_default();
+            let is_fine = match *flag {
+                "--from" => {
+                    is_package(value)
+                        || (value.starts_with(self.directory) && self.inside(&RelPath::root(), value).is_some())
+                }
+                "--python" | "-p" => value.starts_with(|c: char| c.is_ascii_digit() || "<>=~!".contains(c)),
+                "--directory" | "--project" | "-m" => false,
+                _ => true,
+            };
+            if !is_fine {
+                return Err(self.with(&format!("{flag} {value}")));
+            }
+        }
+        match name {
+            Some(name) if is_package(name) => Ok(()),
+            name => Err(self.with(name.unwrap_or_default())),
+        }
+    }
+}
