@@ -33,7 +33,7 @@ pub fn rank(query: &str, found: &mut [FoundServer], embed: impl FnOnce(&[&str]) 
     let near = |at: usize| -> f32 { asked[0].iter().zip(&vectors[at]).map(|(one, two)| one * two).sum() };
     let mut nearest: Vec<(usize, f32)> = (0..count).map(|at| (at, near(at))).collect();
     nearest.sort_by(|one, two| two.1.total_cmp(&one.1));
-    let mut score: Vec<f32> = (0..count).map(|place| place_score(place)).collect();
+    let mut score: Vec<f32> = (0..count).map(place_score).collect();
     nearest.iter().enumerate().for_each(|(place, (at, _))| score[*at] += WEIGHT * place_score(place));
     let mut order: Vec<usize> = (0..count).collect();
     order.sort_by(|one, two| score[*two].total_cmp(&score[*one]));
