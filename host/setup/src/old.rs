@@ -83,8 +83,11 @@ pub fn move_old_servers(home: &Home) -> Result<Option<OldServers>, SetupError> {
     Ok(Some(done))
 }
 
-/// The file's bytes, and the servers in it; none if it has nothing.
-fn read(path: &Path) -> Result<Option<(Vec<u8>, Map<String, Value>)>, SetupError> {
+/// A file's bytes, and the servers in it.
+type OldFile = (Vec<u8>, Map<String, Value>);
+
+/// Reads the file; none if it has nothing.
+fn read(path: &Path) -> Result<Option<OldFile>, SetupError> {
     let invalid = |problem: String| SetupError::Invalid { path: path.to_owned(), problem };
     if fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink()) {
         return Err(invalid("is a link".into()));

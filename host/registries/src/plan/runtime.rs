@@ -79,6 +79,9 @@ pub(super) struct Runtime<'a> {
 /// An option and its value.
 type Given<'a> = (&'a str, Option<&'a str>);
 
+/// The options before the first word that is none, that word, and those after it.
+type Words<'a> = (Vec<Given<'a>>, Option<&'a str>, &'a [Value]);
+
 impl Runtime<'_> {
     /// Checks that what it runs is a file of the bundle. The error is the end of a sentence about its manifest.
     pub(super) fn check(&self, words: &[Value]) -> Result<(), String> {
@@ -98,12 +101,8 @@ impl Runtime<'_> {
         }
     }
 
-    /// The options before the first word that is none, that word, and those after it.
-    fn options<'v>(
-        &self,
-        known: &Known,
-        words: &'v [Value],
-    ) -> Result<(Vec<Given<'v>>, Option<&'v str>, &'v [Value]), String> {
+    /// Splits a command after its first word that is no option. One that isn't known is refused.
+    fn options<'v>(&self, known: &Known, words: &'v [Value]) -> Result<Words<'v>, String> {
         let (mut given, mut at) = (Vec::new(), 0);
         while let Some(word) = words.get(at) {
             // What is asked for could be an option.
