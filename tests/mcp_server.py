@@ -248,6 +248,9 @@ for line in sys.stdin:
         threading.Thread(target=flood, daemon=True).start()
     if message.get("method") == "notifications/cancelled":
         cancelled.add(message["params"]["requestId"])
+        if args.state:
+            with open(os.path.join(args.state, "cancelled"), "a") as file:
+                file.write(f"{message['params']['requestId']}\n")
     if "method" in message and "id" in message:
         threading.Thread(target=answer, args=(message,), daemon=True).start()
     elif message.get("id") in waiting:

@@ -833,7 +833,7 @@ fn with_toolchain(env: &mut Environment) {
     env.set("CARGO_NET_OFFLINE", "true");
 }
 
-/// Makes a new project. Returns it, what was printed, and its target directory, which all such projects share: their
+/// Makes a new project. Returns it, what was printed, and its target directory, which it shares with all guests: their
 /// dependencies compile once.
 fn new_project(name: &str, kind: &str) -> (Environment, PathBuf, String, PathBuf) {
     let mut env = Environment::new();
@@ -842,7 +842,7 @@ fn new_project(name: &str, kind: &str) -> (Environment, PathBuf, String, PathBuf
     env.set("AIW", binary.display().to_string());
     let said = env.run(&["extension", "new", name, "--kind", kind]).ok().stdout;
     let project = env.path(name);
-    let target = binary.parent().unwrap().join("extension-new");
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("target/guests");
     fs::create_dir_all(&target).unwrap();
     std::os::unix::fs::symlink(&target, project.join("target")).unwrap();
     (env, project, said, target)

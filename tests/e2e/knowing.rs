@@ -6,7 +6,8 @@ use aiw_tests::{Environment, component, onnx_runtime, tiny_model};
 
 use serde_json::json;
 
-use crate::servers::Servers;
+use crate::mcp::Client;
+use crate::servers::{Servers, until};
 
 /// Adds the component, with what its manifest asks for.
 fn with_knowing(env: &Environment) {
@@ -176,6 +177,28 @@ fn a_component_calls_several_tools_at_once() {
     );
     // A name that is too long starts nothing.
     assert!(got(env, &format!("together:{}/echo", "x".repeat(300))).starts_with("invalid: there is no MCP tool `xxx"));
+}
+
+#[test]
+fn a_call_that_a_component_leaves_is_cancelled() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("files", &[]);
+    let env = &servers.env;
+    with_knowing(env);
+    // Of the other registries, none is asked.
+    let query = json!({"query": r#"leave:files/slow/{"seconds": 60}"#});
+    let ranks = "sources:\n  registry-official: {enabled: false}\n  registry-smithery: {enabled: false}\n";
+    fs::write(env.home().join("registry.yaml"), ranks).unwrap();
+    let mut client = Client::start_with(env, &["mcp", "serve", "--toolsets", "default,registries"]);
+    client.initialize("2025-06-18");
+    client.result("tools/call", json!({"name": "search_servers", "arguments": query}));
+    // The server of the session goes on: its call was taken back.
+    until(|| fs::read_to_string(servers.state("files").join("cancelled")).is_ok_and(|text| text.lines().count() == 1));
+    let told = json!({"server": "files", "tool": "echo", "arguments": {"text": "still here"}});
+    let told = client.result("tools/call", json!({"name": "call_tool", "arguments": told}));
+    assert!(told.to_string().contains("still here"), "{told}");
+    assert_eq!(servers.starts("files").len(), 1);
+    client.leave_whatever_comes();
 }
 
 /// The names that a search in Acme's catalogue finds, in their order.

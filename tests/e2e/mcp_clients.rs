@@ -67,6 +67,54 @@ pub(crate) fn with_limit(mut command: Command) -> Run {
     Run { code, stdout: out.join().unwrap(), stderr: err.join().unwrap() }
 }
 
+/// What a client printed, and the requests of its model that offered aiw's tools.
+pub(crate) struct Asked {
+    run: Run,
+    requests: Vec<String>,
+}
+
+impl Asked {
+    /// The requests of a client that succeeded and printed this.
+    pub(crate) fn all(self, printed: &[&str]) -> Vec<String> {
+        let last = self.requests.last().map_or("", |body| &body[body.len().saturating_sub(6000)..]);
+        assert_eq!(self.run.code, 0, "{}\n{last}", self.run.whole());
+        let is_whole = printed.iter().all(|text| self.run.stdout.contains(text));
+        assert!(is_whole, "{}\n{last}", self.run.whole());
+        self.requests
+    }
+}
+
+/// The command line of a client with aiw as its MCP server.
+pub(crate) type Line = fn(&Environment, &Path, &str, &str) -> Command;
+
+/// Runs a client whose model is a script. `offered` is a tool of aiw that its requests offer.
+pub(crate) fn asks(
+    env: &mut Environment,
+    real: &Path,
+    prompt: &str,
+    offered: &str,
+    turns: &Value,
+    line: Line,
+) -> Option<Asked> {
+    let Some(model) = ModelApi::start(turns) else {
+        not_run("python3 is absent");
+        return None;
+    };
+    let project = env.path("project");
+    fs::create_dir_all(&project).unwrap();
+    git(&project, &["init", "-q"]);
+    let path = env.parts().1["PATH"].clone();
+    let bins: Vec<PathBuf> =
+        std::iter::once(real.parent().unwrap().to_owned()).chain(std::env::split_paths(&path)).collect();
+    under_gateway(env, std::env::join_paths(bins).unwrap().to_str().unwrap(), model.url());
+    let mut command = line(env, real, model.url(), prompt);
+    command.current_dir(&project);
+    let run = with_limit(command);
+    let requests = model.requests().into_iter().map(|request| request["body"].to_string());
+    let requests = requests.filter(|body| body.contains(offered) && body.contains(prompt)).collect();
+    Some(Asked { run, requests })
+}
+
 /// Tests a client. `tool` makes a call to one of aiw's tools, as the client's model would; `command` is the
 /// client's command line.
 fn client(

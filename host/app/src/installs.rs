@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_core::{ErrorKind, Secret};
-use aiw_home::{BundleUse, Home, HomeError, InstalledServer};
+use aiw_home::{BundleUse, Home, HomeError, InstalledServer, find_program};
 use aiw_net::{Client, NetError, Policy, Request};
 use aiw_registries::{Bundle, BundleError, Entry, FoundServer, MAX_BUNDLE, Machine, PlanError, Way, record, usual_key};
 use aiw_routing::{Ground, Pool, PoolError, Profile, Record, Records, SharedServers, signs};
@@ -172,9 +172,8 @@ pub fn about(found: &FoundServer, way: &Way) -> Vec<String> {
 
 /// The program that a way runs, if it is not in the search path.
 pub fn missing_program(way: &Way) -> Option<&str> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let is_there =
-        |program: &str| std::env::split_paths(&path).any(|directory| aiw_home::is_program(&directory.join(program)));
+    let path = std::env::var_os("PATH");
+    let is_there = |program: &&str| find_program(program, path.as_deref(), Path::new("")).is_some();
     way.program().filter(|program| !is_there(program))
 }
 

@@ -7,7 +7,8 @@ use aiw_core::{CliKind, counted};
 use aiw_history::{DAMAGED, HistoryError, Hit, Indexer, Launch, PastSession, Query, Store};
 use aiw_home::{Home, rfc3339_of};
 use aiw_launch::{Past, Resume, Resumes};
-use aiw_registries::{Found, Registries, RegistryError, start_sync};
+use aiw_registries::{Found, Registries, RegistryError, is_request, rank, start_sync};
+use aiw_routing::CurrentMeaning;
 use aiw_vectors::Embedder;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -189,15 +190,27 @@ impl HistorySession {
 }
 
 /// Searches the registries of MCP servers, or one of them. A local copy that is out of date is seen to afterwards, by a
-/// process of its own.
+/// process of its own. With a model, a request in several words is ranked by meaning, too.
 pub async fn find_servers(
     home: &Home,
     registries: &Registries,
+    meaning: &CurrentMeaning,
     query: &str,
     limit: usize,
     source: Option<&str>,
 ) -> Result<Found, RegistryError> {
-    let mut found = registries.search(query, limit, source).await?;
+    let model = meaning.now().zip(is_request(query));
+    let most = model.as_ref().map_or(limit, |(_, ranked)| limit.max(*ranked));
+    let mut found = registries.search(query, most, source).await?;
+    if let Some((model, _)) = model {
+        let (query, mut servers) = (query.to_owned(), found.servers.clone());
+        let ranked = aiw_home::blocking(move || {
+            rank(&query, &mut servers, |texts| model.embedder()?.embed(texts).ok());
+            servers
+        });
+        found.servers = ranked.await;
+        found.servers.truncate(limit);
+    }
     if found.wants_sync && !registries.is_syncing() {
         let started = own_executable().map_err(|e| e.to_string());
         let started = started.and_then(|aiw| start_sync(home, &aiw).map_err(|e| e.to_string()));

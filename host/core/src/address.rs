@@ -1,6 +1,8 @@
-//! Which addresses belong to the public internet.
+//! Which addresses belong to the public internet, and which to this machine.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use url::{Host, Url};
 
 /// Whether an address belongs to the public internet. Everything else (this machine, its networks, cloud metadata,
 /// carriers' inner networks, multicast, documentation) needs a grant, whatever IPv6 form it takes.
@@ -53,9 +55,30 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     }
 }
 
+/// Whether a URL, as written, leads to this machine: by a loopback address, `localhost`, or a name below that.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn this_machine_has_names_and_addresses() {
+        for url in ["http://localhost", "https://LOCALHOST:8/x", "http://a.localhost", "http://127.1", "http://[::1]:1"]
+        {
+            assert!(is_loopback(&url.parse().unwrap()), "{url}");
+        }
+        for url in ["http://localhost.example", "http://notlocalhost", "http://10.0.0.1", "http://[::2]", "data:,x"] {
+            assert!(!is_loopback(&url.parse().unwrap()), "{url}");
+        }
+    }
 
     #[test]
     fn inner_addresses_are_not_public_in_any_form() {

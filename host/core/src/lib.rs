@@ -17,11 +17,12 @@ mod names;
 mod path;
 mod process;
 pub mod provider;
+mod reference;
 pub mod registry;
 mod secret;
 mod text;
 
-pub use address::is_public;
+pub use address::{is_loopback, is_public};
 pub use api::{Api, Family};
 pub use cli_kind::CliKind;
 pub use error_kind::ErrorKind;
@@ -32,6 +33,7 @@ pub use names::{
 };
 pub use path::{InvalidPath, RelPath, is_windows_device};
 pub use process::{ProcessId, ProcessOutcome, ProcessState};
+pub use reference::ReferenceForm;
 pub use secret::{Secret, is_secret, is_secret_name, is_secret_value};
 pub use text::{
     closest, counted, hex, is_close, is_unsafe, one_line, printable, quoted, quoted_list, quoted_text, shell_word,

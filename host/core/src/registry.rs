@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ReferenceForm;
+
 /// A description of a registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegistryInfo {
@@ -13,20 +15,11 @@ pub struct RegistryInfo {
     /// Of several equally good servers, that of the lowest number comes first. 1 to 1000.
     pub priority: u32,
     /// The forms of its servers' names, each with an example.
-    pub names: Vec<NameForm>,
+    pub names: Vec<ReferenceForm>,
     /// Whether it reports what changed, so that there can be a copy.
     pub changes: bool,
     /// The secret that it can use.
     pub secret: Option<SecretNeed>,
-}
-
-/// A form of a server's name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NameForm {
-    /// `OWNER/NAME`
-    pub form: String,
-    /// An example of it.
-    pub example: String,
 }
 
 /// A secret that a registry can use.
@@ -41,10 +34,11 @@ pub struct SecretNeed {
 }
 
 /// Whether a server is offered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// It is offered.
+    #[default]
     Active,
     /// Its publisher advises against it.
     Deprecated,
@@ -53,10 +47,11 @@ pub enum Status {
 }
 
 /// The form of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// Any text.
+    #[default]
     Text,
     /// A number.
     Number,
@@ -66,8 +61,8 @@ pub enum Format {
     FilePath,
 }
 
-/// Something to fill in, or already filled in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Something to fill in, or already filled in. The default says nothing about it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
     /// What it is for.
     pub description: Option<String>,
@@ -108,7 +103,7 @@ pub struct Setting {
 }
 
 /// An argument.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Argument {
     /// The name of a named argument, with its dashes.
     pub name: Option<String>,
@@ -134,9 +129,10 @@ pub struct Endpoint {
 }
 
 /// How a client talks to a server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Transport {
     /// Over standard input and output.
+    #[default]
     Stdio,
     /// Over HTTP.
     StreamableHttp(Endpoint),
@@ -147,7 +143,7 @@ pub enum Transport {
 }
 
 /// A server that runs on this machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Package {
     /// `npm`, `pypi`, `oci`, `nuget`, `mcpb`, `cargo`, `go`, or another word.
     pub kind: String,
@@ -183,7 +179,7 @@ pub struct Instruction {
 }
 
 /// One version of a server in a registry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Server {
     /// The name within the registry: [`is_server_name`] holds.
     pub name: String,

@@ -1,5 +1,6 @@
 //! Reading with limits, and replacing files atomically.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -146,6 +147,15 @@ pub fn is_program(path: &Path) -> bool {
         let runs = true;
         meta.is_file() && runs
     })
+}
+
+/// The program of a command: a path, or the first of that name in the directories of `search`, which is a `PATH`. Relative
+/// ones begin at `directory`.
+pub fn find_program(command: &str, search: Option<&OsStr>, directory: &Path) -> Option<PathBuf> {
+    if command.contains('/') {
+        return Some(directory.join(command)).filter(|path| is_program(path));
+    }
+    std::env::split_paths(search?).map(|dir| directory.join(dir).join(command)).find(|path| is_program(path))
 }
 
 /// Removes a directory and everything in it; a missing one is fine.

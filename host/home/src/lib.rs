@@ -46,8 +46,8 @@ pub use clis::{CLAUDE_AGENTS, CLAUDE_RUNNING, CliFiles, CliPlaces, GivenDirector
 pub use document::Document;
 pub use error::HomeError;
 pub use files::{
-    Mode, created, inherit_owner, is_program, make_private_dir, open_plain, publish_dir, read_capped, remove_tree,
-    replace, replace_with,
+    Mode, created, find_program, inherit_owner, is_program, make_private_dir, open_plain, publish_dir, read_capped,
+    remove_tree, replace, replace_with,
 };
 pub use installed::{AddedServer, InstalledPlugin, Plugins, ServerKey};
 pub use jsonc::Jsonc;

@@ -118,6 +118,7 @@ async fn install(context: &Context, found: &FoundServer, call: &Call) -> Result<
     }
     let installation = Installation { found, way: &way, way_id: id, key: &key, entry: &entry, check: true, force };
     let installed = installation.finish(home, net).await?;
+    context.pool.reload().await;
     let message = match installed.wants_login {
         true => format!("it is installed, and wants a login: the user types `aiw mcp login {}`", shell_word(&key)),
         false => "it is installed and works: its tools are here now".to_owned(),

@@ -90,7 +90,7 @@ pub(crate) async fn search_servers(
 ) -> Result<Answer, CallError> {
     let registries = context.client.registries()?;
     let most = asked.limit.unwrap_or(SERVERS).clamp(1, MOST_SERVERS);
-    let found = find_servers(&context.home, &registries, &asked.query, most, None).await?;
+    let found = find_servers(&context.home, &registries, &context.meaning, &asked.query, most, None).await?;
     let not_asked = found.sources.iter().filter(|source| source.problem.is_some() && source.copied.is_none());
     let not_asked: Vec<String> = not_asked.map(|source| source.source.clone()).collect();
     // Twice: as text and as structure.

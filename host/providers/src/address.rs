@@ -48,12 +48,7 @@ pub(crate) fn addresses(
 
 /// Whether an address, as written, is on this machine.
 pub(crate) fn is_loopback(url: &str) -> bool {
-    match url::Url::parse(url).ok().as_ref().and_then(url::Url::host) {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+    url::Url::parse(url).is_ok_and(|url| aiw_core::is_loopback(&url))
 }
 
 /// Whether an address, as written, is on this machine or a private network.

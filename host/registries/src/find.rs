@@ -16,7 +16,7 @@ use crate::RegistryError;
 use crate::copy::Copy;
 use crate::merge::{Answers, FoundServer, merge};
 use crate::registry::{self, PATIENCE, Registry, is_called, is_there};
-use crate::sync::{Synced, sync};
+use crate::sync::sync;
 use crate::terms;
 
 /// How long an answer of a registry counts that has no feed of changes.
@@ -246,31 +246,29 @@ impl Registries {
         copies.flat_map(|copy| copy.names(start, limit)).take(limit).collect()
     }
 
-    /// Brings the copies up to date that are due, one process at a time. Returns what was done, by registry; nothing if
-    /// another process is at it.
-    pub async fn sync(&self) -> Result<Vec<(ExtensionId, Result<Synced, RegistryError>)>, RegistryError> {
+    /// Brings the copies up to date that are due, one process at a time: if another is at it, there is nothing to do. A copy
+    /// keeps why it could not be brought up to date.
+    pub async fn sync(&self) -> Result<(), RegistryError> {
         let (settings, ids) = self.chosen(None)?;
         self.home.make_dir(&self.home.cache("registries"))?;
-        let Some(_turn) = Turn::within(&self.lock(), Duration::ZERO)? else { return Ok(Vec::new()) };
-        let mut done = Vec::new();
+        let Some(_turn) = Turn::within(&self.lock(), Duration::ZERO)? else { return Ok(()) };
         for id in ids {
-            if let Some(result) = self.sync_one(&settings, &id).await.transpose() {
-                done.push((id, result));
-            }
+            // One that fails does not keep the others from it.
+            let _ = self.sync_one(&settings, &id).await;
         }
-        Ok(done)
+        Ok(())
     }
 
-    async fn sync_one(&self, settings: &RegistrySettings, id: &ExtensionId) -> Result<Option<Synced>, RegistryError> {
+    async fn sync_one(&self, settings: &RegistrySettings, id: &ExtensionId) -> Result<(), RegistryError> {
         let registry = self.open(settings, id).await?;
         if !registry.info.changes {
-            return Ok(None);
+            return Ok(());
         }
         let mut copy = Copy::open(&self.home, id)?;
-        if !copy.state()?.is_due(now_millis()) {
-            return Ok(None);
+        match copy.state()?.is_due(now_millis()) {
+            true => sync(&registry, &mut copy).await,
+            false => Ok(()),
         }
-        sync(&registry, &mut copy).await.map(Some)
     }
 
     /// The file that is locked while copies are brought up to date.

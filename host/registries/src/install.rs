@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::merge::{self, FoundServer};
-use crate::plan::{Entry, Way, WayKind};
+use crate::merge::FoundServer;
+use crate::plan::{Entry, Way, WayKind, split_image};
 use crate::terms;
 
 /// Returns the sha256 of what a registry says of how a server runs. What else it says changes from day to day.
@@ -55,7 +55,7 @@ pub fn way_id(way: &Way) -> String {
     let version = match way.kind() {
         WayKind::Npm | WayKind::Nuget => target.rfind('@').filter(|at| *at > 0),
         WayKind::Pypi => target.find("=="),
-        WayKind::Oci => Some(merge::without_tag(target).len()),
+        WayKind::Oci => Some(split_image(target).0.len()),
         WayKind::Bundle => Some(0),
         WayKind::Remote | WayKind::Other => None,
     };

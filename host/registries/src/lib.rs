@@ -10,6 +10,7 @@ mod error;
 mod find;
 mod install;
 mod kept;
+mod meaning;
 mod merge;
 mod plan;
 mod registry;
@@ -22,10 +23,10 @@ pub use error::RegistryError;
 pub use find::{Answered, Found, Registries};
 pub use install::{News, digest, news, record, usual_key, way_id};
 pub use kept::{CopyProblem, Kept, kept};
+pub use meaning::{is_request, rank};
 pub use merge::FoundServer;
 pub use plan::{
     Answers, Bundle, BundleError, Entry, MAX_BUNDLE, Machine, Note, PlanError, Question, Reason, Way, WayKind, entry,
     how_to_get, ways,
 };
 pub use summary::{Asked, RegistryServer, ServerSearch, ServerWay, about};
-pub use sync::Synced;

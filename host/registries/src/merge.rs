@@ -6,6 +6,7 @@ use aiw_core::ExtensionId;
 use aiw_core::registry::{Package, Server, Status, Transport};
 use aiw_search::{Field, Index, Scores};
 
+use crate::plan::split_image;
 use crate::terms;
 
 /// What one registry found.
@@ -121,7 +122,7 @@ fn keys(server: &Server) -> Vec<String> {
     let names =
         std::iter::once(&server.name).chain(&server.aliases).map(|name| format!("{NAME}{}", name.to_lowercase()));
     let packages = server.packages.iter().filter(|package| is_own(package)).map(|package| {
-        let name = if package.kind == "oci" { without_tag(&package.identifier) } else { &package.identifier };
+        let name = if package.kind == "oci" { split_image(&package.identifier).0 } else { &package.identifier };
         format!("package {} {}", package.kind, name.to_lowercase())
     });
     let addresses = server.remotes.iter().filter_map(|remote| match remote {
@@ -138,33 +139,15 @@ fn is_own(package: &Package) -> bool {
     package.package_arguments.iter().all(|argument| argument.name.is_some() || argument.input.value.is_none())
 }
 
-/// The name of an image, without its tag and digest, which are its version.
-pub(crate) fn without_tag(image: &str) -> &str {
-    let name = image.split('@').next().unwrap_or(image);
-    let path = name.rfind('/').map_or(0, |slash| slash + 1);
-    name[path..].find(':').map_or(name, |colon| &name[..path + colon])
-}
-
 #[cfg(test)]
 mod tests {
-    use aiw_core::registry::{Endpoint, Input};
+    use aiw_core::registry::{Argument, Endpoint, Input};
 
     use super::*;
     use crate::copy::tests::server;
 
     fn package(kind: &str, identifier: &str) -> Package {
-        Package {
-            kind: kind.into(),
-            base_url: None,
-            identifier: identifier.into(),
-            version: None,
-            sha256: None,
-            runtime: None,
-            transport: Transport::Stdio,
-            runtime_arguments: Vec::new(),
-            package_arguments: Vec::new(),
-            environment: Vec::new(),
-        }
+        Package { kind: kind.into(), identifier: identifier.into(), ..Package::default() }
     }
 
     fn names(found: &[FoundServer]) -> Vec<&str> {
@@ -206,19 +189,8 @@ mod tests {
         let id: ExtensionId = "first".parse().unwrap();
         let bridge = |name: &str, to: &str| {
             let mut bridge = package("npm", "mcp-remote");
-            let input = Input {
-                description: None,
-                required: true,
-                secret: false,
-                format: aiw_core::registry::Format::Text,
-                value: Some(to.into()),
-                default: None,
-                placeholder: None,
-                choices: Vec::new(),
-            };
-            let argument =
-                aiw_core::registry::Argument { name: None, hint: None, input, variables: Vec::new(), repeated: false };
-            bridge.package_arguments = vec![argument];
+            let input = Input { required: true, value: Some(to.into()), ..Input::default() };
+            bridge.package_arguments = vec![Argument { input, ..Argument::default() }];
             let mut server = server(name, "Weather");
             server.packages = vec![bridge];
             server
@@ -240,17 +212,5 @@ mod tests {
         ];
         let found = merged("postgres", vec![(&id, 1, rows)]);
         assert_eq!(names(&found), ["c/postgres-tools", "d/postgresql", "b/everything", "a/postgres"]);
-    }
-
-    #[test]
-    fn images_are_compared_without_their_tags() {
-        for (image, name) in [
-            ("docker.io/acme/x:1.2", "docker.io/acme/x"),
-            ("localhost:5000/x", "localhost:5000/x"),
-            ("ghcr.io/a/b@sha256:00", "ghcr.io/a/b"),
-            ("x:latest", "x"),
-        ] {
-            assert_eq!(without_tag(image), name);
-        }
     }
 }

@@ -49,19 +49,6 @@ const EMPTY: usize = 3;
 /// more, the registry was reset.
 const DOUBTFUL: usize = 50;
 
-/// The result of a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Synced {
-    /// The servers that were added or may have changed.
-    pub put: usize,
-    /// The servers that are gone.
-    pub gone: usize,
-    /// The rows that were malformed.
-    pub malformed: usize,
-    /// The requests that it took.
-    pub requests: u32,
-}
-
 impl State {
     /// Whether a run has something to do, at a time in milliseconds since 1970.
     pub(crate) fn is_due(&self, now: u64) -> bool {
@@ -79,27 +66,24 @@ impl State {
 }
 
 /// Brings a copy up to date. What was taken in before a failure stays.
-pub(crate) async fn sync(registry: &Registry, copy: &mut Copy) -> Result<Synced, RegistryError> {
-    let budget = Arc::new(Budget::new(RUN));
-    let mut run = Run { registry, reach: registry.reach(budget.clone()), synced: Synced::default() };
+pub(crate) async fn sync(registry: &Registry, copy: &mut Copy) -> Result<(), RegistryError> {
+    let run = Run { registry, reach: registry.reach(Arc::new(Budget::new(RUN))) };
     let result = run.pass(copy).await;
     if let Err(e) = &result {
         let state = copy.state()?;
         copy.set_state(&State { problem: Some(e.to_string()), ..state })?;
     }
-    run.synced.requests = budget.requests();
-    result.map(|()| run.synced)
+    result
 }
 
 struct Run<'r> {
     registry: &'r Registry,
     reach: Reach,
-    synced: Synced,
 }
 
 impl Run<'_> {
     /// Makes a pass, or goes on with the one that was ended.
-    async fn pass(&mut self, copy: &mut Copy) -> Result<(), RegistryError> {
+    async fn pass(&self, copy: &mut Copy) -> Result<(), RegistryError> {
         let mut state = copy.state()?;
         if state.cursor.is_none() {
             // A copy that was never whole begins anew; another asks for what it has missed.
@@ -114,7 +98,6 @@ impl Run<'_> {
             let page = self.registry.changes(&self.reach, state.since, state.cursor.as_deref()).await?;
             empty = if page.servers.is_empty() { empty + 1 } else { 0 };
             let next = page.next.clone();
-            self.synced.malformed += page.malformed;
             let (put, gone) = self.sorted(copy, page, state.since.is_some()).await?;
             // A time in the future would hide what happens until then.
             let newest = put.iter().filter_map(|server| server.updated).max().map(|time| time.min(now_millis()));
@@ -126,8 +109,6 @@ impl Run<'_> {
             };
             // A cursor that leads nowhere is not followed again.
             state.cursor = next.filter(|_| problem.is_none());
-            self.synced.put += put.len();
-            self.synced.gone += gone.len();
             if let Some(what) = problem {
                 copy.take(&put, &gone, &state)?;
                 return Err(RegistryError::Feed { id: self.registry.id.clone(), what: what.to_owned() });
@@ -187,7 +168,7 @@ impl Run<'_> {
 
     /// Ends a pass over everything: what it did not see is gone. Rows move between pages while others are added, so a few
     /// are asked for.
-    async fn forget_unseen(&mut self, copy: &mut Copy, whole: &State) -> Result<(), RegistryError> {
+    async fn forget_unseen(&self, copy: &mut Copy, whole: &State) -> Result<(), RegistryError> {
         let unseen = copy.unseen(whole.pass)?;
         let (mut put, mut gone) = (Vec::new(), Vec::new());
         let is_reset = unseen.len() > DOUBTFUL;
@@ -198,7 +179,6 @@ impl Run<'_> {
                 None => gone.push(name),
             }
         }
-        self.synced.gone += gone.len();
         copy.take(&put, &gone, whole)
     }
 }

@@ -148,6 +148,12 @@ impl Pool {
         self.inner.look_into_new_ones();
     }
 
+    /// Reads the files now, and not only once their change is noticed.
+    pub async fn reload(&self) {
+        let inner = self.inner.clone();
+        aiw_home::blocking(move || inner.reload()).await;
+    }
+
     /// The profile of the session, as it is now.
     pub fn profile(&self) -> Profile {
         self.inner.profile.read().unwrap_or_else(PoisonError::into_inner).clone()

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use aiw_core::{EnvName, Secret, SecretName, quoted_text};
-use aiw_home::{Home, is_program};
+use aiw_home::{Home, find_program};
 use aiw_mcp::{Client, ClientError, ClientInfo, Endpoint, Events};
 use aiw_net::{NetError, Policy, Request};
 use aiw_redact::known::Mask;
@@ -260,17 +260,8 @@ fn program(directory: &Path, expanded: &Map<String, Value>) -> Result<Program, S
         environment.push((name.into(), value.as_str().unwrap_or_default().into()));
     }
     let command = expanded.get("command").and_then(Value::as_str).unwrap_or_default();
-    let search = environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.clone());
-    let path = find(command, search, directory).ok_or_else(|| command.to_owned())?;
+    let search = environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
+    let path = find_program(command, search, directory).ok_or_else(|| command.to_owned())?;
     let arguments = texts(expanded, "args").map(OsString::from).collect();
     Ok(Program { arguments, environment, ..Program::of(path) })
-}
-
-/// The program of a command: a path, or the first of that name on `PATH`. Relative ones begin at `directory`.
-fn find(command: &str, search: Option<OsString>, directory: &Path) -> Option<PathBuf> {
-    if command.contains('/') {
-        return Some(directory.join(command)).filter(|path| is_program(path));
-    }
-    let search = search?;
-    std::env::split_paths(&search).map(|dir| directory.join(dir).join(command)).find(|path| is_program(path))
 }

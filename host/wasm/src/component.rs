@@ -13,7 +13,7 @@ use crate::call::Keys;
 use crate::compile::{self, Origin};
 use crate::error::{CallError, Failed, LoadError, Refused};
 use crate::host::{self, CallState, Capabilities};
-use crate::kind::{Guest, Kind};
+use crate::kind::Guest;
 use crate::limits::CallLimits;
 use crate::reach::Reach;
 use crate::since_v0_1;
@@ -86,13 +86,10 @@ impl Component {
     }
 
     /// Checks that the component is of a kind.
-    pub(crate) fn check_kind(&self, kind: &Kind) -> Result<(), CallError> {
-        match self.worlds.contains(&kind.world) {
+    pub(crate) fn check_kind(&self, world: World) -> Result<(), CallError> {
+        match self.worlds.contains(&world) {
             true => Ok(()),
-            false => {
-                let (component, world) = (self.keys.id.to_string(), kind.world.as_str());
-                Err(CallError::NotOffered { component, world })
-            }
+            false => Err(CallError::NotOffered { component: self.keys.id.to_string(), world: world.as_str() }),
         }
     }
 
@@ -104,15 +101,8 @@ impl Component {
         call: impl AsyncFnOnce(&G, &mut Store<CallState>) -> Result<T, Failed>,
     ) -> Result<T, CallError> {
         self.engine.tick();
-        let limits = &G::KIND.limits;
-        let state = CallState::new(
-            G::KIND.world,
-            &G::KIND.limits,
-            self.keys.clone(),
-            self.capabilities.clone(),
-            reach,
-            purpose,
-        );
+        let limits = CallLimits::of_kind(G::WORLD);
+        let state = CallState::new(G::WORLD, limits, self.keys.clone(), self.capabilities.clone(), reach, purpose);
         let mut store = Store::new(&self.engine.inner, state);
         // Set all limits before instantiation: the initial memory counts, and start functions run.
         store.limiter(|state| &mut state.usage);

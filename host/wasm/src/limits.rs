@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use aiw_extensions::World;
+
 /// The limits of one call of a component. Each kind of component has its own; the files of `host` have those of one
 /// interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +54,14 @@ impl CallLimits {
 
     /// The limits for a registry: somebody waits for its answer, and a page of it is one request or a few.
     pub const REGISTRY: Self = Self { whole_call: Duration::from_secs(15), requests: 20, ..Self::USUAL };
+
+    /// The limits of the calls of a kind of component.
+    pub(crate) const fn of_kind(world: World) -> &'static Self {
+        match world {
+            World::MarketSource | World::Provider => &Self::USUAL,
+            World::RegistrySource => &Self::REGISTRY,
+        }
+    }
 }
 
 /// The largest [`CallLimits::memory`]: the address space reserved for each memory.

@@ -8,19 +8,12 @@ use std::collections::BTreeMap;
 use aiw_core::Secret;
 use aiw_core::provider::{Account, Health, Intent, Model, ProviderInfo, Target};
 use aiw_extensions::World;
-use wasmtime::Store;
-use wasmtime::component::{Instance, InstancePre};
 
 use crate::budget::{BoundSecret, Purpose};
 use crate::component::Component;
 use crate::error::CallError;
-use crate::host::CallState;
-use crate::kind::{self, Kind};
-use crate::limits::CallLimits;
 use crate::reach::Reach;
 use crate::since_v0_1::provider::Guest;
-
-static KIND: Kind = Kind { world: World::Provider, limits: CallLimits::USUAL };
 
 /// Returns what a call for a provider may reach: its addresses, and its secrets bound to those addresses.
 fn reach(account: &Account, secrets: &BTreeMap<String, Secret>) -> Reach {
@@ -39,21 +32,13 @@ fn reach(account: &Account, secrets: &BTreeMap<String, Secret>) -> Reach {
     }
 }
 
-impl kind::Guest for Guest {
-    const KIND: &'static Kind = &KIND;
-
-    fn load(pre: &InstancePre<CallState>, instance: &Instance, store: &mut Store<CallState>) -> wasmtime::Result<Self> {
-        Self::load(pre, instance, store)
-    }
-}
-
 /// A component as a kind of API provider.
 pub struct Provider<'c>(&'c Component);
 
 impl Component {
     /// Returns the component as a kind of API provider, if it is one.
     pub fn provider(&self) -> Result<Provider<'_>, CallError> {
-        self.check_kind(&KIND)?;
+        self.check_kind(World::Provider)?;
         Ok(Provider(self))
     }
 }

@@ -4,27 +4,12 @@
 
 use aiw_core::registry::{Page, RegistryInfo, Server};
 use aiw_extensions::World;
-use wasmtime::Store;
-use wasmtime::component::{Instance, InstancePre};
 
 use crate::budget::Purpose;
 use crate::component::Component;
 use crate::error::CallError;
-use crate::host::CallState;
-use crate::kind::{self, Kind};
-use crate::limits::CallLimits;
 use crate::reach::Reach;
 use crate::since_v0_1::registry_source::Guest;
-
-static KIND: Kind = Kind { world: World::RegistrySource, limits: CallLimits::REGISTRY };
-
-impl kind::Guest for Guest {
-    const KIND: &'static Kind = &KIND;
-
-    fn load(pre: &InstancePre<CallState>, instance: &Instance, store: &mut Store<CallState>) -> wasmtime::Result<Self> {
-        Self::load(pre, instance, store)
-    }
-}
 
 /// A component as a registry of MCP servers.
 pub struct RegistrySource<'c>(&'c Component);
@@ -32,7 +17,7 @@ pub struct RegistrySource<'c>(&'c Component);
 impl Component {
     /// Returns the component as a registry of MCP servers, if it is one.
     pub fn registry_source(&self) -> Result<RegistrySource<'_>, CallError> {
-        self.check_kind(&KIND)?;
+        self.check_kind(World::RegistrySource)?;
         Ok(RegistrySource(self))
     }
 }

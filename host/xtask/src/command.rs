@@ -36,11 +36,22 @@ pub fn host_cargo() -> Command {
     cargo
 }
 
-/// Returns a `cargo build` command for a guest's release build, without the flags that are meant for the host.
-pub fn guest_cargo(directory: impl AsRef<Path>, target: &str) -> Command {
+/// Returns the target directory of all guests: what their workspaces share is compiled once.
+pub fn guest_target() -> PathBuf {
+    root().join("target/guests")
+}
+
+/// Returns a `cargo` command for a guest's workspace, without the flags that are meant for the host.
+pub fn guest_cargo(directory: impl AsRef<Path>) -> Command {
     let mut cargo = cargo(directory);
-    cargo.env_remove("RUSTFLAGS");
-    cargo.args(["build", "--quiet", "--release", "--locked", "--target", target, "--target-dir", "target"]);
+    cargo.env_remove("RUSTFLAGS").env("CARGO_TARGET_DIR", guest_target());
+    cargo
+}
+
+/// Returns a `cargo build` command for a guest's release build.
+pub fn guest_build(directory: impl AsRef<Path>, target: &str) -> Command {
+    let mut cargo = guest_cargo(directory);
+    cargo.args(["build", "--quiet", "--release", "--locked", "--target", target]);
     cargo
 }
 

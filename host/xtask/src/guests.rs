@@ -51,12 +51,11 @@ fn hostile(out: &Path) -> Result<()> {
 
     let mut trailing = manifest.clone();
     trailing.extend_from_slice(b"{}");
-    let wasi = |name: &str| built(Path::new("tests/components/hostile"), name);
-    command::run(&mut command::guest_cargo("tests/components/hostile", WASI))?;
+    command::run(&mut command::guest_build("tests/components/hostile", WASI))?;
     let files = [
-        ("hostile-wasi", wasi("hostile")?),
-        ("hostile-provider-wasi", wasi("hostile_provider")?),
-        ("timeless", wasi("timeless")?),
+        ("hostile-wasi", built("hostile")?),
+        ("hostile-provider-wasi", built("hostile_provider")?),
+        ("timeless", built("timeless")?),
         ("core-module", module),
         ("no-manifest", component.clone()),
         ("two-manifests", component::with_manifest(whole.clone(), &manifest)),
@@ -92,14 +91,14 @@ fn replaced(component: &[u8], from: &str, to: &str) -> Result<Vec<u8>> {
 /// Builds an example as its README says: for WASI, with the manifest where the SDK's macro put it.
 fn example(out: &Path, name: &str) -> Result<()> {
     let example = Path::new("examples").join(name);
-    command::run(&mut command::guest_cargo(&example, WASI))?;
-    write_if_changed(&out.join(name).with_extension("wasm"), &built(&example, &name.replace('-', "_"))?)?;
+    command::run(&mut command::guest_build(&example, WASI))?;
+    write_if_changed(&out.join(name).with_extension("wasm"), &built(&name.replace('-', "_"))?)?;
     Ok(())
 }
 
 /// Reads a component that the toolchain built on its own.
-fn built(workspace: &Path, library: &str) -> Result<Vec<u8>> {
-    let path = root().join(workspace).join("target").join(WASI).join("release").join(library).with_extension("wasm");
+fn built(library: &str) -> Result<Vec<u8>> {
+    let path = command::guest_target().join(WASI).join("release").join(library).with_extension("wasm");
     std::fs::read(&path).with_context(|| path.display().to_string())
 }
 

@@ -95,6 +95,9 @@ enum Measure {
         /// The binary to measure [default: the release build]
         #[arg(long, value_name = "FILE")]
         aiw: Option<PathBuf>,
+        /// Ask the real registries instead, over the network
+        #[arg(long)]
+        live: bool,
     },
     /// How much longer the real Claude Code takes with our hooks, from its start to its end
     Hooks {
@@ -138,7 +141,7 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Bench { what: None } => return bench::run(),
         Chore::Bench { what: Some(Measure::Routing { set, json }) } => bench::routing(&set, json)?,
         Chore::Bench { what: Some(Measure::History { figures }) } => return bench::history(figures),
-        Chore::Bench { what: Some(Measure::Registries { aiw }) } => return registries::bench(aiw),
+        Chore::Bench { what: Some(Measure::Registries { aiw, live }) } => return registries::bench(aiw, live),
         Chore::Bench { what: Some(Measure::Hooks { rounds }) } => return exits::run(rounds),
     }
     Ok(true)

@@ -93,11 +93,11 @@ pub struct Guest {
 /// Compiles the guests of a workspace to core modules.
 pub fn compile(workspace: &Path) -> Result<Vec<Guest>> {
     need(PLAIN)?;
-    command::run(&mut command::guest_cargo(workspace, PLAIN))?;
+    command::run(&mut command::guest_build(workspace, PLAIN))?;
     let metadata =
         command::output(command::cargo(workspace).args(["metadata", "--format-version=1", "--no-deps", "--locked"]))?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
-    let output = root().join(workspace).join("target").join(PLAIN).join("release");
+    let output = command::guest_target().join(PLAIN).join("release");
     let mut guests = Vec::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {
         let targets = package["targets"].as_array().into_iter().flatten();

@@ -6,10 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aiw_tests::{Answer, Request, Server, registry_rows};
+use aiw_tests::{Answer, Request, Server, onnx_runtime, real_model, registry_rows};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use wait4::Wait4;
@@ -33,7 +32,7 @@ const WORDS: [&str; 32] = [
 ];
 
 /// Measures a binary, by default the release build, which is made first.
-pub fn bench(aiw: Option<PathBuf>) -> Result<bool> {
+pub fn bench(aiw: Option<PathBuf>, is_live: bool) -> Result<bool> {
     let aiw = match aiw {
         Some(aiw) => aiw.canonicalize().with_context(|| aiw.display().to_string())?,
         None => {
@@ -41,7 +40,41 @@ pub fn bench(aiw: Option<PathBuf>) -> Result<bool> {
             root().join("target/release/aiw")
         }
     };
-    run(&aiw)
+    if is_live { live(&aiw) } else { run(&aiw) }
+}
+
+/// Asks the real registries, and plans every server that they return. Where none can be reached, that is said.
+fn live(aiw: &Path) -> Result<bool> {
+    let machine = Machine::bare(aiw)?;
+    let mut good = true;
+    let mut reached = false;
+    for query in ["filesystem", "postgres", "a weather forecast"] {
+        let output = machine.aiw(&["mcp", "search", query, "--json"]).stderr(Stdio::null()).output()?;
+        let said: Value = serde_json::from_slice(&output.stdout).context("the search printed no JSON")?;
+        for source in said["sources"].as_array().into_iter().flatten() {
+            let name = source["source"].as_str().unwrap_or_default();
+            match source["problem"].as_str() {
+                Some(problem) => println!("{problem}"),
+                None => {
+                    reached = true;
+                    println!("{name}: {} servers for `{query}`", source["found"]);
+                }
+            }
+        }
+        for server in said["servers"].as_array().into_iter().flatten().take(5) {
+            let (name, source) = (server["name"].as_str().unwrap_or(""), server["source"].as_str().unwrap_or(""));
+            let output = machine.aiw(&["mcp", "info", name, "--source", source, "--json"]).output()?;
+            let said: Value = serde_json::from_slice(&output.stdout).context("`aiw mcp info` printed no JSON")?;
+            let ways = said["ways"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let refused = ways.iter().filter(|way| way["refused"].is_string()).count();
+            good &= !ways.is_empty();
+            println!("  {name}: {} ways, {refused} refused", ways.len());
+        }
+    }
+    if !reached {
+        println!("not checked: no registry can be reached from here");
+    }
+    Ok(good)
 }
 
 /// Prints one row for each figure. Returns whether all are within their limits.
@@ -52,8 +85,9 @@ pub fn run(aiw: &Path) -> Result<bool> {
         good &= !over;
         println!("{what:<46} {measured:>9.1} {limit:>9.1} {unit}{}", if over { "  OVER" } else { "" });
     };
-    let machine = Machine::new(aiw, made(SERVERS))?;
-    let (took, pages) = machine.fill(SERVERS)?;
+    // Rows are made when they are asked for: what this process holds counts as its children's memory, too.
+    let machine = Machine::new(aiw, SERVERS, made)?;
+    let (took, pages) = machine.fill()?;
     let beside = took.saturating_sub(PAUSE * pages);
     row("registry: a copy of 50,000 servers, less pauses", beside.as_secs_f64(), 20.0, "s");
     for query in ["weather", "a calendar of flights", "acme"] {
@@ -77,7 +111,7 @@ pub fn run(aiw: &Path) -> Result<bool> {
     Ok(good)
 }
 
-/// How often what is wanted is among the first five, by aiw and by the registry's own search.
+/// How often what is wanted is among the first five, by aiw's words, by meaning too, and by the registry's own search.
 fn quality(aiw: &Path, rows: Vec<Value>) -> Result<bool> {
     let mut newest: BTreeMap<String, Value> = BTreeMap::new();
     for row in rows {
@@ -86,8 +120,8 @@ fn quality(aiw: &Path, rows: Vec<Value>) -> Result<bool> {
     }
     let names: Vec<String> = newest.keys().cloned().collect();
     let rows: Vec<Value> = newest.into_values().map(|row| listed(row["server"].clone())).collect();
-    let machine = Machine::new(aiw, rows)?;
-    machine.fill(names.len())?;
+    let machine = Machine::new(aiw, rows.len(), move |at| rows[at].clone())?;
+    machine.fill()?;
     let text = fs::read_to_string(root().join("host/registries/benches/requests.jsonl"))?;
     let requests: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     let mut asked: Vec<(String, String, BTreeSet<String>)> = Vec::new();
@@ -102,28 +136,39 @@ fn quality(aiw: &Path, rows: Vec<Value>) -> Result<bool> {
         let wanted = names.iter().filter(|name| last(name) == query).cloned().collect();
         asked.push(("name".to_owned(), query, wanted));
     }
-    // By kind: the number of requests, and of each the share of what is wanted that is found.
-    let mut found: BTreeMap<&str, (f64, f64, f64)> = BTreeMap::new();
-    for (kind, query, wanted) in &asked {
+    // By kind: the number of requests, and of each way the sum of the shares of what is wanted that it finds.
+    let mut found: BTreeMap<&str, (f64, [f64; 3])> = BTreeMap::new();
+    let first = |query: &str| -> Result<Vec<String>> {
         let output = machine.aiw(&["mcp", "search", query, "--limit", "5", "--json"]).output()?;
         let said: Value = serde_json::from_slice(&output.stdout).context("the search printed no JSON")?;
-        let ours = said["servers"].as_array().into_iter().flatten().filter_map(|server| server["name"].as_str());
+        let names = said["servers"].as_array().into_iter().flatten().filter_map(|server| server["name"].as_str());
+        Ok(names.map(str::to_owned).collect())
+    };
+    let by_words: Vec<Vec<String>> = asked.iter().map(|(_, query, _)| first(query)).collect::<Result<_>>()?;
+    let by_meaning: Option<Vec<Vec<String>>> = match machine.use_model()? {
+        true => Some(asked.iter().map(|(_, query, _)| first(query)).collect::<Result<_>>()?),
+        false => None,
+    };
+    for (at, (kind, query, wanted)) in asked.iter().enumerate() {
         let theirs = names.iter().filter(|name| name.to_lowercase().contains(&query.to_lowercase()));
+        let theirs: Vec<String> = theirs.take(5).cloned().collect();
         // What can be found among five.
         let most = wanted.len().min(5) as f64;
-        let share = |names: Vec<&str>| names.iter().filter(|name| wanted.contains(**name)).count() as f64 / most;
-        let sums = found.entry(kind).or_default();
-        sums.0 += 1.0;
-        sums.1 += share(ours.collect());
-        sums.2 += share(theirs.map(String::as_str).take(5).collect());
+        let share = |names: &[String]| names.iter().filter(|name| wanted.contains(*name)).count() as f64 / most;
+        let (count, sums) = found.entry(kind).or_default();
+        *count += 1.0;
+        let ways = [&by_words[at], by_meaning.as_ref().map_or(&by_words[at], |all| &all[at]), &theirs];
+        sums.iter_mut().zip(ways).for_each(|(sum, names)| *sum += share(names));
     }
     let mut good = true;
-    println!("\n{:<46} {:>9} {:>9}", "wanted servers among the first five, %", "aiw", "registry");
-    for (kind, (count, ours, theirs)) in found {
-        let (ours, theirs) = (100.0 * ours / count, 100.0 * theirs / count);
-        good &= ours >= theirs;
+    println!("\n{:<46} {:>9} {:>9} {:>9}", "wanted servers among the first five, %", "words", "meaning", "registry");
+    for (kind, (count, sums)) in found {
+        let [words, meaning, registry] = sums.map(|sum| 100.0 * sum / count);
+        let is_under = words < registry || meaning < words;
+        good &= !is_under;
+        let shown = if by_meaning.is_some() { format!("{meaning:.1}") } else { "-".to_owned() };
         let what = format!("{count:.0} by {kind}");
-        println!("{what:<46} {ours:>9.1} {theirs:>9.1}{}", if ours < theirs { "  UNDER" } else { "" });
+        println!("{what:<46} {words:>9.1} {shown:>9} {registry:>9.1}{}", if is_under { "  UNDER" } else { "" });
     }
     Ok(good)
 }
@@ -135,47 +180,49 @@ fn listed(server: Value) -> Value {
     json!({"server": server, "_meta": {"io.modelcontextprotocol.registry/official": official}})
 }
 
-/// Rows of the usual size, in the order of their names.
-fn made(count: usize) -> Vec<Value> {
+/// A row of the usual size.
+fn made(at: usize) -> Value {
     // Steps that have nothing to do with each other.
-    let word = |at: usize, step: usize| WORDS[(at * step + at / WORDS.len()) % WORDS.len()];
-    let row = |at: usize| {
-        let name = format!("io.github.acme{:05}/{}-{}-mcp", at / 3, word(at, 7), word(at, 11));
-        let description = format!(
-            "Reads and writes your {} and {} with {}, for {} and for everybody who has a {}",
-            word(at, 3),
-            word(at, 5),
-            word(at, 13),
-            word(at, 17),
-            word(at, 19)
-        );
-        let key = json!({"name": "API_KEY", "description": "The key", "isRequired": true, "isSecret": true});
-        let package = json!({"registryType": "npm", "identifier": format!("@acme{}/{}", at / 3, word(at, 7)),
-            "version": "1.0.0", "transport": {"type": "stdio"}, "environmentVariables": [key]});
-        listed(json!({"name": name, "description": description, "version": "1.0.0",
-            "repository": {"url": format!("https://github.com/acme{}/x", at / 3), "source": "github"},
-            "packages": [package]}))
-    };
-    (0..count).map(row).collect()
+    let word = |step: usize| WORDS[(at * step + at / WORDS.len()) % WORDS.len()];
+    let name = format!("io.github.acme{:05}/{}-{}-mcp", at / 3, word(7), word(11));
+    let description = format!(
+        "Reads and writes your {} and {} with {}, for {} and for everybody who has a {}",
+        word(3),
+        word(5),
+        word(13),
+        word(17),
+        word(19)
+    );
+    let key = json!({"name": "API_KEY", "description": "The key", "isRequired": true, "isSecret": true});
+    let package = json!({"registryType": "npm", "identifier": format!("@acme{}/{}", at / 3, word(7)),
+        "version": "1.0.0", "transport": {"type": "stdio"}, "environmentVariables": [key]});
+    listed(json!({"name": name, "description": description, "version": format!("1.0.{}", at % 3),
+        "repository": {"url": format!("https://github.com/acme{}/x", at / 3), "source": "github"},
+        "packages": [package]}))
 }
 
 /// A home that knows one registry, on loopback.
 struct Machine {
     aiw: PathBuf,
     home: tempfile::TempDir,
-    _server: Server,
+    servers: usize,
+    _server: Option<Server>,
 }
 
 impl Machine {
-    fn new(aiw: &Path, rows: Vec<Value>) -> Result<Self> {
-        let rows = Arc::new(rows);
-        let server = Server::start(move |request| page(request, &rows));
-        let home = tempfile::tempdir()?;
+    fn new(aiw: &Path, servers: usize, row: impl Fn(usize) -> Value + Send + Sync + 'static) -> Result<Self> {
+        let server = Server::start(move |request| page(request, servers, &row));
+        let machine = Self::bare(aiw)?;
         let sources = json!({"version": 1, "sources": {"registry-official": {"base_url": server.url()}}});
-        fs::write(home.path().join("settings.json"), sources.to_string())?;
+        fs::write(machine.home.path().join("settings.json"), sources.to_string())?;
         let ranks = "sources:\n  registry-smithery: {enabled: false}\n";
-        fs::write(home.path().join("registry.yaml"), ranks)?;
-        Ok(Self { aiw: aiw.to_owned(), home, _server: server })
+        fs::write(machine.home.path().join("registry.yaml"), ranks)?;
+        Ok(Self { servers, _server: Some(server), ..machine })
+    }
+
+    /// A home as it is at first.
+    fn bare(aiw: &Path) -> Result<Self> {
+        Ok(Self { aiw: aiw.to_owned(), home: tempfile::tempdir()?, servers: 0, _server: None })
     }
 
     fn aiw(&self, arguments: &[&str]) -> Command {
@@ -193,16 +240,25 @@ impl Machine {
         command
     }
 
+    /// Ranks by meaning from now on, with the real model where `cargo xtask setup --tests` puts it.
+    fn use_model(&self) -> Result<bool> {
+        let (Some(model), Some(runtime)) = (real_model("all-MiniLM-L6-v2"), onnx_runtime()) else { return Ok(false) };
+        let mut command = self.aiw(&["model", "use"]);
+        let status = command.arg(model).arg("--runtime").arg(runtime).stdout(Stdio::null()).status()?;
+        ensure!(status.success(), "the model can't be used");
+        Ok(true)
+    }
+
     /// Fills the copy. Returns how long that took, and the number of pages.
-    fn fill(&self, servers: usize) -> Result<(Duration, u32)> {
+    fn fill(&self) -> Result<(Duration, u32)> {
         let start = Instant::now();
         loop {
             let output = self.aiw(&["mcp", "search", "x", "--json"]).output()?;
             let said: Value = serde_json::from_slice(&output.stdout).context("the search printed no JSON")?;
             let source = &said["sources"][0];
             if let Some(copied) = source["copied"].as_u64() {
-                ensure!(copied as usize == servers, "the copy has {copied} servers of {servers}");
-                return Ok((start.elapsed(), u32::try_from(servers.div_ceil(100))?));
+                ensure!(copied == self.servers as u64, "the copy has {copied} servers of {}", self.servers);
+                return Ok((start.elapsed(), u32::try_from(self.servers.div_ceil(100))?));
             }
             if start.elapsed() > Duration::from_secs(600) {
                 bail!("the copy is not whole after ten minutes: {source}");
@@ -213,7 +269,7 @@ impl Machine {
 }
 
 /// A page as the official registry gives it.
-fn page(request: &Request, rows: &[Value]) -> Answer {
+fn page(request: &Request, servers: usize, row: impl Fn(usize) -> Value) -> Answer {
     if request.path != "/v0.1/servers" {
         return Answer::status(404);
     }
@@ -227,9 +283,9 @@ fn page(request: &Request, rows: &[Value]) -> Answer {
     }
     let number = |name: &str| parameter(name).and_then(|value| value.parse::<usize>().ok());
     let (start, limit) = (number("cursor").unwrap_or(0), number("limit").unwrap_or(30).min(100));
-    let page: Vec<&Value> = rows.iter().skip(start).take(limit).collect();
+    let page: Vec<Value> = (start..(start + limit).min(servers)).map(row).collect();
     let mut metadata = json!({"count": page.len()});
-    if start + limit < rows.len() {
+    if start + limit < servers {
         metadata["nextCursor"] = json!((start + limit).to_string());
     }
     Answer::ok(json!({"servers": page, "metadata": metadata}).to_string())

@@ -45,7 +45,7 @@ pub fn run() -> Result<bool> {
     host.args(["test", "--workspace", "--locked", "--no-fail-fast"]).env("AIW_NOT_RUN", &said);
     test("the host", &mut host, &mut count)?;
     for workspace in GUESTS {
-        let mut guest = command::cargo(workspace);
+        let mut guest = command::guest_cargo(workspace);
         test(workspace, guest.args(["test", "--locked", "--no-fail-fast"]), &mut count)?;
     }
     let not_run = NotRun::read(&fs::read_to_string(&said)?);

@@ -6,6 +6,8 @@ use serde::Serialize;
 
 use crate::{CallError, Driver};
 
+pub use aiw_core::ReferenceForm;
+
 /// What a source reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SourceInfo {
@@ -15,15 +17,6 @@ pub struct SourceInfo {
     pub references: Vec<ReferenceForm>,
     /// The source's own forms of entry sources.
     pub entry_forms: Vec<String>,
-}
-
-/// A form of reference, as shown in help.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ReferenceForm {
-    /// The form, such as `owner/repo[@ref]`.
-    pub form: String,
-    /// An example of the form.
-    pub example: String,
 }
 
 /// The meaning of a reference: a marketplace as stored in settings.json.
@@ -135,9 +128,7 @@ impl MarketSource<'_> {
     /// Returns what the source reads.
     pub async fn describe(&self) -> Result<SourceInfo, CallError> {
         let info = self.component()?.describe().await?;
-        let form = |form: host::ReferenceForm| ReferenceForm { form: form.form, example: form.example };
-        let references = info.references.into_iter().map(form).collect();
-        Ok(SourceInfo { label: info.label, references, entry_forms: info.entry_forms })
+        Ok(SourceInfo { label: info.label, references: info.references, entry_forms: info.entry_forms })
     }
 
     /// Returns what a reference means, or `None` if this source does not handle it.

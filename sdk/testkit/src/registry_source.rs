@@ -4,9 +4,10 @@ use aiw_wasm::{BoundSecret, Reach};
 
 use crate::{CallError, Driver};
 
+pub use aiw_core::ReferenceForm;
 pub use aiw_core::registry::{
-    Argument, Endpoint, Format, Input, Instruction, NameForm, Package, Page, RegistryInfo, SecretNeed, Server, Setting,
-    Status, Transport, Variable,
+    Argument, Endpoint, Format, Input, Instruction, Package, Page, RegistryInfo, SecretNeed, Server, Setting, Status,
+    Transport, Variable,
 };
 
 /// A driven component as a registry of MCP servers. If it is none, each call says so.

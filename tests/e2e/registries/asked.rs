@@ -78,7 +78,10 @@ fn a_client_asks_its_user_and_the_tools_are_there_at_once() {
     assert_eq!(servers(&env)["sample"]["env"], json!({"SAMPLE_GREETING": "Moin"}));
     assert!(env.read("registry.lock").contains(NAME));
     // The same session can call them.
-    let told = client.result("tools/call", json!({"name": "call_tool", "arguments": {"name": "sample__environment"}}));
+    let told = client.result(
+        "tools/call",
+        json!({"name": "call_tool", "arguments": {"server": "sample", "tool": "environment", "arguments": {}}}),
+    );
     assert!(told.to_string().contains("Moin"), "{told}");
     client.leave_whatever_comes();
 }

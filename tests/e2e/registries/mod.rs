@@ -5,6 +5,7 @@ mod crash;
 mod hostile;
 mod install;
 mod keeping;
+mod real;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

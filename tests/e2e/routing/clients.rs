@@ -1,18 +1,13 @@
 //! The real AI CLIs behind which 20 servers with 500 tools stand: they route, and call what they got.
 
-use std::path::PathBuf;
-use std::process::Command;
-
-use aiw_tests::{Environment, ModelApi, git, not_run, real_cli};
+use aiw_tests::{not_run, real_cli};
 use serde_json::{Value, json};
 
 use super::five_hundred;
-use crate::mcp_clients;
+use crate::mcp_clients::{self, Line};
 
 const PROMPT: &str = "Approve the invoice number seven";
 const TARGET: &str = "invoices__approve_invoice";
-
-type Line = fn(&Environment, &std::path::Path, &str, &str) -> Command;
 
 /// `name` is how the client's model calls a tool of aiw.
 fn routes(cli: &str, calls: fn(&str, Value) -> Value, by_name: bool, line: Line) {
@@ -31,27 +26,11 @@ fn routes(cli: &str, calls: fn(&str, Value) -> Value, by_name: bool, line: Line)
         called,
         {"match": PROMPT, "offers": "intelligent_route", "text": "It is approved."},
     ]);
-    let Some(model) = ModelApi::start(&turns) else { return not_run("python3 is absent") };
-    let project = servers.env.path("project");
-    std::fs::create_dir_all(&project).unwrap();
-    git(&project, &["init", "-q"]);
-    let path = std::env::var("PATH").unwrap();
-    let bins: Vec<PathBuf> =
-        std::iter::once(real.parent().unwrap().to_owned()).chain(std::env::split_paths(&path)).collect();
-    mcp_clients::under_gateway(&mut servers.env, std::env::join_paths(bins).unwrap().to_str().unwrap(), model.url());
-    let mut command = line(&servers.env, &real, model.url(), PROMPT);
-    command.current_dir(&project);
-    let run = mcp_clients::with_limit(command);
-    let asked: Vec<Value> = model.requests().into_iter().map(|request| request["body"].clone()).collect();
-    let asked: Vec<String> = asked
-        .iter()
-        .map(Value::to_string)
-        .filter(|body| body.contains("intelligent_route") && body.contains(PROMPT))
-        .collect();
-    let seen =
-        || format!("{}\n{}", run.whole(), asked.last().map_or("", |body| &body[body.len().saturating_sub(6000)..]));
-    assert_eq!(run.code, 0, "{}", seen());
-    assert!(run.stdout.contains("It is approved."), "{}", seen());
+    let Some(asked) = mcp_clients::asks(&mut servers.env, &real, PROMPT, "intelligent_route", &turns, line) else {
+        return;
+    };
+    let asked = asked.all(&["It is approved."]);
+    let seen = || asked.last().map_or("", |body| &body[body.len().saturating_sub(6000)..]);
     assert!(asked.len() >= 3, "{} requests: {}", asked.len(), seen());
     // No tool of the servers costs the first request anything; then the right one came, with its schema.
     assert!(!asked[0].contains("approve_invoice"), "{}", asked[0]);

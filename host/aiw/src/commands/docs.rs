@@ -75,13 +75,13 @@ fn shapes() -> Vec<(&'static str, Value)> {
         Answered
         Asked
         Change
+        CliDetails
         ClientChange
         ClientSummary
-        CliDetails
-        ExtensionRemove
-        ExtensionDetails
-        ExtensionSummary
         Explanation
+        ExtensionDetails
+        ExtensionRemove
+        ExtensionSummary
         FailedId
         FoundTool
         Hidden
@@ -115,9 +115,9 @@ fn shapes() -> Vec<(&'static str, Value)> {
         PresetSummary
         ProviderDetails
         Reference
+        RegistryServer
         RemovedMarket
         RemovedPlugin
-        RegistryServer
         RemovedProvider
         RenamedProvider
         RoleDetails
@@ -144,8 +144,8 @@ fn shapes() -> Vec<(&'static str, Value)> {
         UpdatedMarket
         UpdatedSummary
         Validation
-        Version
         VerifiedExtension
+        Version
         Wait
         WaitedTask
     ]

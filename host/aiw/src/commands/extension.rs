@@ -4,6 +4,7 @@ use aiw_app::ClientSession;
 use aiw_app::extensions::{
     CallError, Candidate, Component, ExtensionSummary, Known, LibraryError, UpdatedExtension, VerifiedExtension,
 };
+use aiw_core::ReferenceForm;
 use aiw_extensions::{About, Capability, CapabilityKind, Grants, World};
 use aiw_home::LockedExtension;
 use schemars::JsonSchema;
@@ -211,14 +212,14 @@ fn details(summary: ExtensionSummary) -> ExtensionDetails {
 /// Asks a component what it adds. Its words are those of others.
 async fn offers(client: &ClientSession, known: &Known, details: &mut ExtensionDetails) -> Result<(), Failure> {
     let word = |text: &str| aiw_core::one_line(text, 80);
+    let reference = |r: &ReferenceForm| Reference { form: word(&r.form), example: word(&r.example) };
+    let references = |forms: &[ReferenceForm]| forms.iter().map(reference).collect();
     let component = client.library()?.load(known.id.as_str()).await?;
     for world in known.about.iter().flat_map(|about| &about.worlds) {
         match world {
             World::MarketSource => {
                 let info = component.market_source()?.describe().await?;
-                let forms = info.references.iter();
-                details.references =
-                    forms.map(|r| Reference { form: word(&r.form), example: word(&r.example) }).collect();
+                details.references = references(&info.references);
                 details.entry_forms = info.entry_forms.iter().map(|form| word(form)).collect();
             }
             World::Provider => {
@@ -227,9 +228,7 @@ async fn offers(client: &ClientSession, known: &Known, details: &mut ExtensionDe
             }
             World::RegistrySource => {
                 let info = component.registry_source()?.describe().await?;
-                let forms = info.names.iter();
-                details.server_names =
-                    forms.map(|r| Reference { form: word(&r.form), example: word(&r.example) }).collect();
+                details.server_names = references(&info.names);
             }
         }
     }

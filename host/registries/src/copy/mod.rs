@@ -331,21 +331,10 @@ pub(crate) mod tests {
     pub(crate) fn server(name: &str, description: &str) -> Server {
         Server {
             name: name.into(),
-            title: None,
             description: description.into(),
             version: "1.0.0".into(),
             latest: true,
-            status: Status::Active,
-            status_message: None,
-            publisher: None,
-            repository: None,
-            website: None,
-            updated: None,
-            uses: None,
-            packages: Vec::new(),
-            remotes: Vec::new(),
-            instructions: Vec::new(),
-            aliases: Vec::new(),
+            ..Server::default()
         }
     }
 

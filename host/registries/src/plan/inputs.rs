@@ -142,18 +142,6 @@ pub(super) fn check_fixed(name: &str, text: &str) -> Result<(), Reason> {
     Err(Reason::Value { name: quoted(name), why })
 }
 
-/// An input of which the row says nothing.
-const UNKNOWN: Input = Input {
-    description: None,
-    required: false,
-    secret: false,
-    format: Format::Text,
-    value: None,
-    default: None,
-    placeholder: None,
-    choices: Vec::new(),
-};
-
 /// The questions of one way, each asked once.
 #[derive(Default)]
 pub(super) struct Questions<'a> {
@@ -210,7 +198,7 @@ impl<'a> Questions<'a> {
 
     /// An address: each open place in it has to be filled.
     pub(super) fn places(&mut self, place: Place<'_>, value: Value) -> Result<Value, Reason> {
-        self.open(place, value, &UNKNOWN, true)
+        self.open(place, value, &Input::default(), true)
     }
 
     /// Asks for what is open in a value, and puts in what is not.
@@ -230,7 +218,8 @@ impl<'a> Questions<'a> {
                     self.ask(name, variable, Place { secret, bare: false, ..place }, variable.required || required);
                 }
                 None => {
-                    let bare = Input { description: input.description.clone(), secret: input.secret, ..UNKNOWN };
+                    let bare =
+                        Input { description: input.description.clone(), secret: input.secret, ..Input::default() };
                     let secret = place.secret || aiw_servers::names_secret(name);
                     self.ask(name, &bare, Place { secret, bare: false, ..place }, required);
                 }
@@ -299,7 +288,7 @@ impl<'a> Questions<'a> {
 
     /// Asks for a variable of which the row says nothing but the name.
     pub(super) fn ask_variable(&mut self, name: &str) {
-        self.ask(name, &UNKNOWN, Place::named(name), false);
+        self.ask(name, &Input::default(), Place::named(name), false);
     }
 
     pub(super) fn add(&mut self, question: Question) {

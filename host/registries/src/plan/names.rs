@@ -100,16 +100,7 @@ pub(super) struct Image {
 
 impl Image {
     pub(super) fn parse(reference: &str) -> Option<Self> {
-        let (rest, digest) = match reference.split_once('@') {
-            Some((rest, digest)) => (rest, Some(digest)),
-            None => (reference, None),
-        };
-        // A colon before the last slash belongs to a port.
-        let at = rest.rfind('/').map_or(0, |slash| slash + 1);
-        let (name, tag) = match rest[at..].find(':').map(|colon| at + colon) {
-            Some(colon) => (&rest[..colon], Some(&rest[colon + 1..])),
-            None => (rest, None),
-        };
+        let (name, tag, digest) = split_image(reference);
         let is_digest = |digest: &str| {
             let hex = digest.strip_prefix("sha256:").filter(|hex| hex.len() == 64);
             hex.is_some_and(|hex| hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
@@ -150,6 +141,20 @@ impl std::fmt::Display for Image {
         let tag = self.tag.iter().flat_map(|tag| [":", tag]);
         let digest = self.digest.iter().flat_map(|digest| ["@", digest]);
         [self.name.as_str()].into_iter().chain(tag).chain(digest).try_for_each(|part| f.write_str(part))
+    }
+}
+
+/// Splits the reference of an image, in whatever form it is, into its name, its tag and its digest.
+pub(crate) fn split_image(reference: &str) -> (&str, Option<&str>, Option<&str>) {
+    let (rest, digest) = match reference.split_once('@') {
+        Some((rest, digest)) => (rest, Some(digest)),
+        None => (reference, None),
+    };
+    // A colon before the last slash belongs to a port.
+    let at = rest.rfind('/').map_or(0, |slash| slash + 1);
+    match rest[at..].find(':').map(|colon| at + colon) {
+        Some(colon) => (&rest[..colon], Some(&rest[colon + 1..]), digest),
+        None => (rest, None, digest),
     }
 }
 
@@ -253,6 +258,18 @@ mod tests {
         }
         let is_same = |one: &str, two: &str| Image::parse(one).unwrap().is_same(&Image::parse(two).unwrap());
         assert!(is_same("docker.io/library/alpine:1", "alpine") && !is_same("ghcr.io/a/b", "a/b"));
+    }
+
+    #[test]
+    fn images_are_compared_without_their_tags() {
+        for (image, name) in [
+            ("docker.io/acme/x:1.2", "docker.io/acme/x"),
+            ("localhost:5000/x", "localhost:5000/x"),
+            ("ghcr.io/a/b@sha256:00", "ghcr.io/a/b"),
+            ("x:latest", "x"),
+        ] {
+            assert_eq!(split_image(image).0, name);
+        }
     }
 
     #[test]

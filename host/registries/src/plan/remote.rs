@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use aiw_core::registry::{Endpoint, Setting};
-use aiw_core::{HeaderName, quoted, quoted_text};
-use url::{Host, Url};
+use aiw_core::{HeaderName, is_loopback, quoted, quoted_text};
+use url::Url;
 
 use super::command::Env;
 use super::error::{Note, Reason};
@@ -38,7 +38,7 @@ fn address(questions: &mut Questions<'_>, text: &str) -> Result<Value, Reason> {
         Piece::Answer(_) => "1".to_owned(),
     };
     let plain: String = value.0.iter().enumerate().map(open).collect();
-    if is_local(&check_address(&plain).map_err(refused)?) {
+    if is_loopback(&check_address(&plain).map_err(refused)?) {
         questions.notes.push(Note::Local);
     }
     Ok(value)
@@ -47,9 +47,9 @@ fn address(questions: &mut Questions<'_>, text: &str) -> Result<Value, Reason> {
 /// Checks an address without open places: https, or http on this machine. The error is the end of a sentence.
 pub(super) fn check_address(text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).map_err(|_| "is not a URL")?;
-    // What is on this machine is reached as it is.
-    let is_local = url.scheme() == "http" && url.host().is_some_and(|host| is_loopback(&host));
-    if url.scheme() != "https" && !is_local {
+    // What is on this machine is reached as it is. A name below `localhost` may lead elsewhere, by what DNS says of it.
+    let is_below = url.domain().is_some_and(|name| name.ends_with(".localhost"));
+    if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url) && !is_below) {
         return Err(
             "is not reached over https, so others could read what is sent; `aiw mcp add NAME --url URL` adds it",
         );
@@ -61,24 +61,6 @@ pub(super) fn check_address(text: &str) -> Result<Url, &'static str> {
         return Err("has a user or a password, which aiw does not send");
     }
     Ok(url)
-}
-
-fn is_loopback(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => name.eq_ignore_ascii_case("localhost"),
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
-    }
-}
-
-/// Whether an address is on this machine.
-pub(super) fn is_local(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 fn headers(questions: &mut Questions<'_>, given: &[Setting]) -> Result<Vec<Env>, Reason> {

@@ -15,19 +15,6 @@ fn machine() -> Machine {
     Machine { os: "linux", arch: "x64", home: Some(PathBuf::from("/home/me")) }
 }
 
-fn input() -> Input {
-    Input {
-        description: None,
-        required: false,
-        secret: false,
-        format: Format::Text,
-        value: None,
-        default: None,
-        placeholder: None,
-        choices: Vec::new(),
-    }
-}
-
 /// An input from the JSON of the registry's schema.
 fn input_of(json: &Json) -> Input {
     let text = |key: &str| json[key].as_str().map(str::to_owned);
@@ -109,21 +96,10 @@ fn server_of(json: &Json) -> Server {
     let list = |key: &str| json[key].as_array().cloned().unwrap_or_default();
     Server {
         name: json["name"].as_str().unwrap_or("a/b").to_owned(),
-        title: None,
-        description: String::new(),
-        version: String::new(),
         latest: true,
-        status: Status::Active,
-        status_message: None,
-        publisher: None,
-        repository: None,
-        website: None,
-        updated: None,
-        uses: None,
         packages: list("packages").iter().map(package_of).collect(),
         remotes: list("remotes").iter().map(transport_of).collect(),
-        instructions: Vec::new(),
-        aliases: Vec::new(),
+        ..Server::default()
     }
 }
 
@@ -772,9 +748,9 @@ mod fuzz {
             |((value, default, description), (required, secret, hidden), format, names)| {
                 let variable = |name: &str| Variable {
                     name: name.to_owned(),
-                    input: Input { required, secret: hidden && secret, ..input() },
+                    input: Input { required, secret: hidden && secret, ..Input::default() },
                 };
-                let input = Input { description, required, secret, format, value, default, ..input() };
+                let input = Input { description, required, secret, format, value, default, ..Input::default() };
                 (input, names.into_iter().map(variable).collect())
             },
         )
@@ -811,12 +787,10 @@ mod fuzz {
                 base_url,
                 identifier,
                 version,
-                sha256: None,
-                runtime: None,
-                transport: Transport::Stdio,
                 runtime_arguments,
                 package_arguments,
                 environment,
+                ..Package::default()
             },
         )
     }

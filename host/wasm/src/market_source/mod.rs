@@ -4,29 +4,14 @@ pub(crate) mod types;
 
 use aiw_extensions::World;
 use aiw_net::Tree;
-use wasmtime::Store;
-use wasmtime::component::{Instance, InstancePre};
 
 use crate::budget::Purpose;
 use crate::component::Component;
 use crate::error::CallError;
-use crate::host::CallState;
-use crate::kind::{self, Kind};
-use crate::limits::CallLimits;
 use crate::reach::Reach;
 use crate::since_v0_1::market_source::Guest;
 
-pub use self::types::{EntryRef, EntrySource, Field, Manifests, ReferenceForm, Registration, Snapshot, SourceInfo};
-
-static KIND: Kind = Kind { world: World::MarketSource, limits: CallLimits::USUAL };
-
-impl kind::Guest for Guest {
-    const KIND: &'static Kind = &KIND;
-
-    fn load(pre: &InstancePre<CallState>, instance: &Instance, store: &mut Store<CallState>) -> wasmtime::Result<Self> {
-        Self::load(pre, instance, store)
-    }
-}
+pub use self::types::{EntryRef, EntrySource, Field, Manifests, Registration, Snapshot, SourceInfo};
 
 /// A component as a source of marketplaces.
 pub struct MarketSource<'c>(&'c Component);
@@ -34,7 +19,7 @@ pub struct MarketSource<'c>(&'c Component);
 impl Component {
     /// Returns the component as a source of marketplaces, if it is one.
     pub fn market_source(&self) -> Result<MarketSource<'_>, CallError> {
-        self.check_kind(&KIND)?;
+        self.check_kind(World::MarketSource)?;
         Ok(MarketSource(self))
     }
 }

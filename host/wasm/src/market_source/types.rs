@@ -1,6 +1,6 @@
 //! What market sources are given, and what they answer.
 
-use aiw_core::MarketKind;
+use aiw_core::{MarketKind, ReferenceForm};
 use aiw_net::Tree;
 
 /// A description of a market source.
@@ -12,15 +12,6 @@ pub struct SourceInfo {
     pub references: Vec<ReferenceForm>,
     /// The source's own forms of entry sources. They are not checked yet: some may be the host's.
     pub entry_forms: Vec<String>,
-}
-
-/// A form of reference, as shown in help.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReferenceForm {
-    /// The form, such as `owner/repo[@ref]`.
-    pub form: String,
-    /// An example of the form.
-    pub example: String,
 }
 
 /// The meaning of a reference: a marketplace as stored in settings.json.

@@ -3,35 +3,21 @@
 use aiw_core::is_git_ref;
 use aiw_net::Tree;
 use wasmtime::Store;
-use wasmtime::component::{Instance, InstancePre, Resource};
+use wasmtime::component::Resource;
 
 use super::generated::exports::aiw::plugin::market_source as generated;
 use super::interfaces::types;
-use crate::bad_answer::{BadAnswer, at_most, line_of_bytes};
+use super::reference_forms;
+use crate::bad_answer::{BadAnswer, line_of_bytes};
 use crate::error::Failed;
 use crate::host::CallState;
 use crate::limits::CallLimits;
-use crate::market_source::types::{
-    EntryRef, EntrySource, Field, Manifests, ReferenceForm, Registration, Snapshot, SourceInfo,
-};
+use crate::market_source::types::{EntryRef, EntrySource, Field, Manifests, Registration, Snapshot, SourceInfo};
 
 /// The exported functions of an instance.
-pub(crate) struct Guest(generated::Guest);
+pub(crate) struct Guest(pub(super) generated::Guest);
 
 impl Guest {
-    /// Fails if an exported function is missing.
-    pub(super) fn check_exports<T: 'static>(pre: &InstancePre<T>) -> wasmtime::Result<()> {
-        generated::GuestIndices::new(pre).map(drop)
-    }
-
-    pub(crate) fn load(
-        pre: &InstancePre<CallState>,
-        instance: &Instance,
-        store: &mut Store<CallState>,
-    ) -> wasmtime::Result<Self> {
-        generated::GuestIndices::new(pre)?.load(store, instance).map(Self)
-    }
-
     pub(crate) async fn describe(&self, store: &mut Store<CallState>) -> Result<SourceInfo, Failed> {
         info(self.0.call_describe(store).await?).map_err(|bad| Failed::Bad("describes itself with", bad))
     }
@@ -113,22 +99,13 @@ fn handed(found: generated::Snapshot) -> Result<Snapshot, Failed> {
 }
 
 const LABEL: usize = 100;
-const FORM: usize = 200;
-const FORMS: usize = 32;
 const LOCATION: usize = 4096;
 const REVISION: usize = 1024;
 
 fn info(info: generated::SourceInfo) -> Result<SourceInfo, BadAnswer> {
-    at_most(FORMS, info.references.len(), "forms of references")?;
-    let form = |form: types::ReferenceForm| {
-        Ok(ReferenceForm {
-            form: line_of_bytes("a form", form.form, FORM)?,
-            example: line_of_bytes("an example", form.example, FORM)?,
-        })
-    };
     Ok(SourceInfo {
         label: line_of_bytes("a label", info.label, LABEL)?,
-        references: info.references.into_iter().map(form).collect::<Result<_, BadAnswer>>()?,
+        references: reference_forms("forms of references", info.references)?,
         entry_forms: info.entry_forms,
     })
 }

@@ -2,6 +2,7 @@
 //! types; no other module names a generated type.
 
 mod host;
+mod kinds;
 pub(crate) mod market_source;
 pub(crate) mod provider;
 pub(crate) mod registry_source;
@@ -28,20 +29,27 @@ mod generated {
 }
 
 pub(crate) use self::generated::aiw::plugin as interfaces;
+pub(crate) use self::kinds::check_exports;
 
-use aiw_extensions::World;
-use wasmtime::component::InstancePre;
+use aiw_core::ReferenceForm;
 
 use self::generated::aiw::plugin::types;
+use crate::bad_answer::{BadAnswer, at_most, line_of_bytes};
 use crate::error::{Failed, Refusal, Refused};
 
-/// Fails if a function that a kind of component exports is missing.
-pub(crate) fn check_exports<T: 'static>(kind: World, pre: &InstancePre<T>) -> wasmtime::Result<()> {
-    match kind {
-        World::MarketSource => market_source::Guest::check_exports(pre),
-        World::Provider => provider::Guest::check_exports(pre),
-        World::RegistrySource => registry_source::Guest::check_exports(pre),
-    }
+const FORM: usize = 200;
+const FORMS: usize = 32;
+
+/// Checks the forms of references that a component names.
+fn reference_forms(what: &'static str, forms: Vec<types::ReferenceForm>) -> Result<Vec<ReferenceForm>, BadAnswer> {
+    at_most(FORMS, forms.len(), what)?;
+    let form = |form: types::ReferenceForm| {
+        Ok(ReferenceForm {
+            form: line_of_bytes("a form", form.form, FORM)?,
+            example: line_of_bytes("an example", form.example, FORM)?,
+        })
+    };
+    forms.into_iter().map(form).collect()
 }
 
 impl From<Refused> for types::Error {

@@ -1,36 +1,22 @@
 //! The exports of a registry. What it says about a server is checked field by field.
 
 use aiw_core::registry::{
-    Argument, Endpoint, Format, Input, Instruction, NameForm, Package, Page, RegistryInfo, SecretNeed, Server, Setting,
-    Status, Transport, Variable, is_server_name,
+    Argument, Endpoint, Format, Input, Instruction, Package, Page, RegistryInfo, SecretNeed, Server, Setting, Status,
+    Transport, Variable, is_server_name,
 };
 use aiw_core::{one_line, printable};
 use wasmtime::Store;
-use wasmtime::component::{Instance, InstancePre};
 
 use super::generated::exports::aiw::plugin::registry_source as generated;
-use super::interfaces::types;
+use super::reference_forms;
 use crate::bad_answer::{BadAnswer, BadServer, at_most, line_of_bytes};
 use crate::error::Failed;
 use crate::host::CallState;
 
 /// The exported functions of an instance.
-pub(crate) struct Guest(generated::Guest);
+pub(crate) struct Guest(pub(super) generated::Guest);
 
 impl Guest {
-    /// Fails if an exported function is missing.
-    pub(super) fn check_exports<T: 'static>(pre: &InstancePre<T>) -> wasmtime::Result<()> {
-        generated::GuestIndices::new(pre).map(drop)
-    }
-
-    pub(crate) fn load(
-        pre: &InstancePre<CallState>,
-        instance: &Instance,
-        store: &mut Store<CallState>,
-    ) -> wasmtime::Result<Self> {
-        generated::GuestIndices::new(pre)?.load(store, instance).map(Self)
-    }
-
     pub(crate) async fn describe(&self, store: &mut Store<CallState>) -> Result<RegistryInfo, Failed> {
         info(self.0.call_describe(store).await?).map_err(|bad| Failed::Bad("describes itself with", bad))
     }
@@ -67,20 +53,11 @@ impl Guest {
 }
 
 const LABEL: usize = 100;
-const FORM: usize = 200;
-const FORMS: usize = 32;
 const PAGE_URL: usize = 500;
 const SERVERS: usize = 1000;
 const CURSOR: usize = 2048;
 
 fn info(info: generated::RegistryInfo) -> Result<RegistryInfo, BadAnswer> {
-    at_most(FORMS, info.names.len(), "forms of names")?;
-    let form = |form: types::ReferenceForm| {
-        Ok(NameForm {
-            form: line_of_bytes("a form", form.form, FORM)?,
-            example: line_of_bytes("an example", form.example, FORM)?,
-        })
-    };
     let secret = |need: generated::SecretNeed| {
         if let Some(page) = need.page.as_ref().filter(|page| !page.starts_with("https://")) {
             return Err(BadAnswer::Page { page: page.clone() });
@@ -95,7 +72,7 @@ fn info(info: generated::RegistryInfo) -> Result<RegistryInfo, BadAnswer> {
     Ok(RegistryInfo {
         label: line_of_bytes("a label", info.label, LABEL)?,
         priority: info.priority,
-        names: info.names.into_iter().map(form).collect::<Result<_, BadAnswer>>()?,
+        names: reference_forms("forms of names", info.names)?,
         changes: info.changes,
         secret: info.secret.map(secret).transpose()?,
     })

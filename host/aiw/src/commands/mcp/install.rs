@@ -8,6 +8,7 @@ use aiw_registries::{
     Answers, FoundServer, News, Question, Registries, RegistryServer, Way, entry, how_to_get, news, way_id, ways,
 };
 use aiw_servers::McpFile;
+use futures::{StreamExt, stream};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -99,7 +100,7 @@ pub async fn install(args: McpInstallArgs, output: &Output) -> Result<(), Failur
 }
 
 /// Installs a server: shows what it would run, asks for what it needs, tries it, and writes it.
-pub(super) async fn install_found(
+async fn install_found(
     client: &ClientSession,
     found: FoundServer,
     args: &McpInstallArgs,
@@ -362,6 +363,9 @@ async fn ask(question: &Question) -> Result<Option<Secret>, Failure> {
     })
 }
 
+/// How many servers registries are asked for at once.
+const AT_ONCE: usize = 8;
+
 /// What the registries say now of servers that came from them.
 async fn compared(
     registries: &Registries,
@@ -378,8 +382,14 @@ async fn compared(
             failures.add(name, Some(name), failure, output);
         }
     }
-    for (key, record) in installed.into_iter().filter(|(key, _)| names.is_empty() || names.contains(key)) {
-        let now = match registries.server(&record.name, None, Some(&record.source)).await {
+    let chosen = installed.into_iter().filter(|(key, _)| names.is_empty() || names.contains(key));
+    let answers = chosen.map(async |(key, record)| {
+        let now = registries.server(&record.name, None, Some(&record.source)).await;
+        (key, record, now)
+    });
+    let mut answers = stream::iter(answers).buffered(AT_ONCE);
+    while let Some((key, record, now)) = answers.next().await {
+        let now = match now {
             Ok((found, None)) => Some(found),
             Ok((_, Some(e))) => {
                 failures.add(&key, Some(&key), e, output);

@@ -36,7 +36,8 @@ pub async fn search(args: &McpSearchArgs, output: &Output) -> Result<(), Failure
     }
     let client = session(output)?;
     let (registries, limit) = (client.registries()?, usize::from(args.limit));
-    let found = find_servers(client.home(), &registries, &query, limit, args.source.as_deref()).await?;
+    let meaning = super::serve::meaning(client.home(), output);
+    let found = find_servers(client.home(), &registries, &meaning, &query, limit, args.source.as_deref()).await?;
     show(&found, output);
     if output.is_json() || found.servers.is_empty() || !terminal::can_ask() || !std::io::stdout().is_terminal() {
         return Ok(());

@@ -12,7 +12,6 @@ use aiw_core::provider::{
 use aiw_core::{Api, ExtensionId, Family, HeaderName, is_model, one_line, printable};
 use aiw_net::{host_and_port, origin};
 use wasmtime::Store;
-use wasmtime::component::{Instance, InstancePre};
 
 use super::generated::exports::aiw::plugin::provider as generated;
 use super::host::{cli, value};
@@ -21,22 +20,9 @@ use crate::error::Failed;
 use crate::host::CallState;
 
 /// The exported functions of an instance.
-pub(crate) struct Guest(generated::Guest);
+pub(crate) struct Guest(pub(super) generated::Guest);
 
 impl Guest {
-    /// Fails if an exported function is missing.
-    pub(super) fn check_exports<T: 'static>(pre: &InstancePre<T>) -> wasmtime::Result<()> {
-        generated::GuestIndices::new(pre).map(drop)
-    }
-
-    pub(crate) fn load(
-        pre: &InstancePre<CallState>,
-        instance: &Instance,
-        store: &mut Store<CallState>,
-    ) -> wasmtime::Result<Self> {
-        generated::GuestIndices::new(pre)?.load(store, instance).map(Self)
-    }
-
     pub(crate) async fn describe(&self, store: &mut Store<CallState>) -> Result<ProviderInfo, Failed> {
         info(self.0.call_describe(store).await?).map_err(|bad| Failed::Bad("describes itself with", bad))
     }
