@@ -23,8 +23,7 @@ fn with_knowing(env: &Environment) {
 fn got(env: &Environment, mode: &str) -> String {
     let answer = env.json(&["mcp", "search", mode, "--source", "knowing"]);
     let problem = answer["sources"][0]["problem"].as_str();
-    let problem = problem.unwrap_or_else(|| panic!("{mode}: {answer:#}"));
-    problem.strip_prefix("`knowing`: ").unwrap().to_owned()
+    problem.unwrap_or_else(|| panic!("{mode}: {answer:#}")).to_owned()
 }
 
 /// An environment with the tiny model in use. `None` without a library to run it.

@@ -122,6 +122,14 @@ impl RegistryError {
         }
     }
 
+    /// The error where its registry is named already.
+    pub(crate) fn of_its_registry(&self) -> String {
+        match self {
+            Self::Call { source, .. } => source.to_string(),
+            other => other.to_string(),
+        }
+    }
+
     /// Whether the registry has answered, with a row that makes no sense.
     fn is_malformed(&self) -> bool {
         matches!(self, Self::Call { source: CallError::Refused { refusal: Refusal::Malformed, .. }, .. })

@@ -126,7 +126,7 @@ impl Registries {
         let late = || RegistryError::Late { id: id.clone(), seconds: PATIENCE.as_secs() };
         let fill = tokio::time::timeout(PATIENCE, self.fill(settings, id, query, &mut answer)).await;
         if let Err(e) = fill.unwrap_or_else(|_| Err(late())) {
-            answer.answered.problem = Some(e.to_string());
+            answer.answered.problem = Some(e.of_its_registry());
         }
         answer.servers.retain(is_there);
         answer.answered.found = answer.servers.len();
