@@ -88,6 +88,9 @@ pub(crate) async fn search_servers(
     asked: SearchServers,
     call: Call,
 ) -> Result<Answer, CallError> {
+    if asked.query.trim().is_empty() {
+        return Err(CallError::Wrong { name: "query".into(), what: "a few words".into() });
+    }
     let registries = context.client.registries()?;
     let most = asked.limit.unwrap_or(SERVERS).clamp(1, MOST_SERVERS);
     let found = find_servers(&context.home, &registries, &context.meaning, &asked.query, most, None).await?;
