@@ -14,6 +14,7 @@ use aiw_registries::{Bundle, BundleError, Entry, FoundServer, MAX_BUNDLE, Machin
 use aiw_routing::{Ground, Pool, PoolError, Profile, Record, Records, SharedServers, signs};
 use aiw_servers::{AddError, McpFile, check_free, reads, unique};
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use crate::{AppError, own_executable};
@@ -137,14 +138,35 @@ impl Drop for Fetched {
     }
 }
 
-/// Returns the name in `mcp.json` that a server gets, and whether it replaces the entry of that name: with `force` any, else
-/// that of the same server if nobody has changed it.
+/// Which entry of `mcp.json` an installation may replace.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Replaces {
+    /// None.
+    Nothing,
+    /// The one that the same server was installed with, as it stands there.
+    Same(Value),
+    /// Any.
+    Any,
+}
+
+impl Replaces {
+    /// Whether it may replace an entry. The user may change it while they are asked.
+    fn covers(&self, entry: Option<&Value>) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Same(known) => entry == Some(known),
+            Self::Any => true,
+        }
+    }
+}
+
+/// Returns the name in `mcp.json` that a server gets, and which entry of that name it replaces.
 pub fn key_for(
     home: &Home,
     found: &FoundServer,
     wanted: Option<&str>,
     force: bool,
-) -> Result<(String, bool), AddError> {
+) -> Result<(String, Replaces), AddError> {
     let (file, installed) = (McpFile::load(home)?, home.registry_lock()?);
     let is_same = |key: &str| installed.get(key).filter(|known| known.name == found.server.name);
     let key = wanted.map_or_else(
@@ -154,12 +176,13 @@ pub fn key_for(
         },
         str::to_owned,
     );
-    let force = force || is_same(&key).is_some_and(|known| file.get(&key) == Some(&known.written));
+    let same = is_same(&key).map(|known| known.written).filter(|written| file.get(&key) == Some(written));
+    let replaces = if force { Replaces::Any } else { same.map_or(Replaces::Nothing, Replaces::Same) };
     match check_free(home, &file, &key, None) {
-        Err(AddError::Taken { .. }) if force => {}
+        Err(AddError::Taken { .. }) if replaces.covers(file.get(&key)) => {}
         result => result?,
     }
-    Ok((key, force))
+    Ok((key, replaces))
 }
 
 /// What decides whether to install a server, in lines: where it is from, what it runs, and what is suspicious about it.
@@ -240,9 +263,34 @@ async fn try_out(home: &Home, net: &Client, key: &str, entry: &Entry) -> Result<
     let ground = Ground { home: apart.clone(), net: net.clone(), executable, cwd: apart.root().to_owned() };
     let (changes, _) = mpsc::unbounded_channel();
     let pool = Pool::new(ground, Arc::new(Profile::everything), SharedServers::default(), changes);
-    let problem = pool.look(key).await.err();
-    pool.end().await;
+    let mut trial = Trial { running: Some((pool, directory)) };
+    let problem = match &trial.running {
+        Some((pool, _)) => pool.look(key).await.err(),
+        None => None,
+    };
+    let running = trial.running.take();
+    if let Some((pool, _)) = &running {
+        pool.end().await;
+    }
     Ok(Tried { record: Records::new(apart).load(key), problem })
+}
+
+/// A server that is tried, and its home.
+struct Trial {
+    running: Option<(Pool, TempDir)>,
+}
+
+impl Drop for Trial {
+    /// Nobody waits any more: the server is ended before its home goes, in which it writes.
+    fn drop(&mut self) {
+        let Some((pool, directory)) = self.running.take() else { return };
+        pool.give_up();
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            pool.end().await;
+            drop(directory);
+        });
+    }
 }
 
 /// A server that was installed.
@@ -271,14 +319,14 @@ pub struct Installation<'a> {
     pub entry: &'a Entry,
     /// Whether it is started once before it is written.
     pub check: bool,
-    /// Whether it may replace an entry.
-    pub force: bool,
+    /// Which entry it may replace.
+    pub replaces: Replaces,
 }
 
 impl Installation<'_> {
     /// Tries the server, and writes it: its entry, its secrets, where it came from, and the tools that it was seen with.
     pub async fn finish(self, home: &Home, net: &Client) -> Result<Installed, InstallError> {
-        let Self { found, way, way_id, key, entry, check, force } = self;
+        let Self { found, way, way_id, key, entry, check, replaces } = self;
         let tried = match check {
             true => Some(try_out(home, net, key, entry).await?),
             false => None,
@@ -289,7 +337,7 @@ impl Installation<'_> {
             return Err(InstallError::Broken { key: key.to_owned(), problem });
         }
         let record = InstalledServer { way: way_id, ..record(found, way, entry) };
-        let replaced = write(home, key, entry, &record, seen.clone(), force)?;
+        let replaced = write(home, key, entry, &record, seen.clone(), &replaces)?;
         Ok(Installed { record, seen: seen.filter(|_| !wants_login), replaced, wants_login })
     }
 }
@@ -301,11 +349,12 @@ fn write(
     entry: &Entry,
     installed: &InstalledServer,
     seen: Option<Record>,
-    force: bool,
+    replaces: &Replaces,
 ) -> Result<Option<Value>, AddError> {
     let lock = home.lock()?;
     let mut record = home.registry_lock()?;
     record.put(key, Some(installed))?;
+    let force = replaces.covers(McpFile::load(home)?.get(key));
     let declaration = Value::Object(entry.declaration.clone());
     let also = [record.document()];
     let replaced = aiw_servers::add(home, &lock, key, &declaration, &entry.secrets, force, &also)?;

@@ -54,7 +54,18 @@ pub fn is_secret_name(name: &str) -> bool {
         "AUTH",
         "BEARER",
     ];
-    const PARTS: [&str; 5] = ["TOKEN", "SECRET", "PASSW", "APIKEY", "CREDENTIAL"];
+    const PARTS: [&str; 10] = [
+        "TOKEN",
+        "SECRET",
+        "PASSW",
+        "APIKEY",
+        "CREDENTIAL",
+        "PRIVATEKEY",
+        "ACCESSKEY",
+        "MNEMONIC",
+        "SEED_PHRASE",
+        "SEEDPHRASE",
+    ];
     let name = name.to_ascii_uppercase();
     // A number of tokens: `MAX_THINKING_TOKENS`.
     if name.ends_with("_TOKENS") && name.split('_').any(|word| word == "MAX") {

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use aiw_app::installs::{InstallError, Installation, about, fetch, key_for, missing_program};
+use aiw_app::installs::{InstallError, Installation, Replaces, about, fetch, key_for, missing_program};
 use aiw_core::registry::Format;
-use aiw_core::{Secret, one_line, shell_word};
+use aiw_core::{Secret, is_secret_name, one_line, shell_word};
 use aiw_mcp::{Call, Caller};
 use aiw_registries::{Answers, FoundServer, PlanError, Question, Way, entry, how_to_get, way_id, ways};
 use serde::Serialize;
@@ -74,7 +74,7 @@ async fn install(context: &Context, found: &FoundServer, call: &Call) -> Result<
         return Err(Stop::Unasked);
     }
     let (home, net) = (&context.home, context.client.app().client()?);
-    let (key, force) = key_for(home, found, None, false).map_err(InstallError::from)?;
+    let (key, replaces) = key_for(home, found, None, false).map_err(InstallError::from)?;
     let mut way = chosen(found, call).await?;
     let id = way_id(&way);
     let mut fetched = None;
@@ -95,13 +95,13 @@ async fn install(context: &Context, found: &FoundServer, call: &Call) -> Result<
     if let Some(program) = missing_program(&way) {
         return Err(CallError::NoProgram { program: one_line(program, 80), how_to_get: how_to_get(program) }.into());
     }
-    let what = if force { "Replace" } else { "Install" };
+    let what = if replaces == Replaces::Nothing { "Install" } else { "Replace" };
     let mut message = format!("{what} the MCP server `{key}`, and start it?\n\n{}", about(found, &way).join("\n"));
-    for secret in way.questions().iter().filter(|question| question.secret) {
+    for secret in way.questions().iter().filter(|question| is_secret(question)) {
         let name = one_line(&secret.name, 80);
         message.push_str(&format!("\n  not asked for here: {name}, a secret (`aiw mcp install` in a terminal asks)"));
     }
-    let questions: Vec<&Question> = way.questions().iter().filter(|question| !question.secret).collect();
+    let questions: Vec<&Question> = way.questions().iter().filter(|question| !is_secret(question)).collect();
     let fields = questions.iter().map(|question| (question.name.clone(), field(question))).collect();
     let required: Vec<&str> = questions.iter().filter(|q| q.required).map(|q| q.name.as_str()).collect();
     let said = ask(call, message, fields, &required).await?;
@@ -116,7 +116,7 @@ async fn install(context: &Context, found: &FoundServer, call: &Call) -> Result<
     if let Some(fetched) = &mut fetched {
         fetched.unpack().map_err(InstallError::from)?;
     }
-    let installation = Installation { found, way: &way, way_id: id, key: &key, entry: &entry, check: true, force };
+    let installation = Installation { found, way: &way, way_id: id, key: &key, entry: &entry, check: true, replaces };
     let installed = installation.finish(home, net).await?;
     context.pool.reload().await;
     let message = match installed.wants_login {
@@ -135,7 +135,8 @@ async fn chosen(found: &FoundServer, call: &Call) -> Result<Way, Stop> {
     if usable.len() < 2 {
         return usable.pop().ok_or(Stop::Unasked);
     }
-    let shown: Vec<String> = usable.iter().map(|way| format!("{} {}", way.kind().as_str(), way.target())).collect();
+    let line = |(way, number): (&Way, usize)| format!("{number}. {} {}", way.kind().as_str(), way.target());
+    let shown: Vec<String> = usable.iter().zip(1..).map(line).collect();
     let fields = Map::from_iter([("way".to_owned(), json!({"type": "string", "enum": shown}))]);
     let message = format!("The MCP server {} runs in several ways. Which?", one_line(&found.server.name, 200));
     let said = ask(call, message, fields, &["way"]).await?;
@@ -153,7 +154,13 @@ fn can_ask(caller: &Caller) -> bool {
 /// Whether forms can ask for what a way needs. The protocol forbids them to ask for secrets.
 fn is_askable(way: &Way) -> bool {
     let questions = way.questions();
-    questions.len() <= QUESTIONS && !questions.iter().any(|question| question.secret && question.required)
+    questions.len() <= QUESTIONS && !questions.iter().any(|question| is_secret(question) && question.required)
+}
+
+/// Whether the answer to a question is a secret, or may be one by the words of the question.
+fn is_secret(question: &Question) -> bool {
+    let suggests = is_secret_name(&question.name) || question.description.as_deref().is_some_and(is_secret_name);
+    question.secret || (question.choices.is_empty() && suggests)
 }
 
 /// Asks the user.
@@ -179,8 +186,11 @@ async fn ask(
 
 /// A question as a field of a form.
 fn field(question: &Question) -> Value {
+    let mut choices = question.choices.clone();
+    choices.sort();
+    choices.dedup();
     let mut field = match question.format {
-        _ if !question.choices.is_empty() => json!({"type": "string", "enum": question.choices}),
+        _ if !choices.is_empty() => json!({"type": "string", "enum": choices}),
         Format::Number => json!({"type": "number"}),
         Format::Boolean => json!({"type": "boolean"}),
         Format::Text | Format::FilePath => json!({"type": "string"}),
@@ -188,11 +198,13 @@ fn field(question: &Question) -> Value {
     if let Some(description) = &question.description {
         field["description"] = one_line(description, 300).into();
     }
-    let default = question.default.as_deref().map(|default| match field["type"].as_str() {
-        Some("string") => Value::from(default),
-        _ => serde_json::from_str(default).unwrap_or_default(),
+    let default = question.default.as_deref().and_then(|default| match field["type"].as_str() {
+        Some("number") => serde_json::from_str(default).ok().filter(Value::is_number),
+        Some("boolean") => serde_json::from_str(default).ok().filter(Value::is_boolean),
+        _ if !choices.is_empty() && !choices.iter().any(|choice| choice == default) => None,
+        _ => Some(Value::from(default)),
     });
-    if let Some(default) = default.filter(|default| !default.is_null()) {
+    if let Some(default) = default {
         field["default"] = default;
     }
     field

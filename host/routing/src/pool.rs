@@ -528,6 +528,11 @@ impl Pool {
         sentences
     }
 
+    /// Ends starts that go on: nobody wants these servers any more.
+    pub fn give_up(&self) {
+        self.inner.slots().iter().for_each(|slot| slot.give_up());
+    }
+
     /// Ends all servers.
     pub async fn end(&self) {
         let slots = self.inner.slots();

@@ -12,6 +12,7 @@ use aiw_servers::{Scope, Server};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
 use crate::access::Access;
 use crate::error::PoolError;
@@ -58,6 +59,8 @@ pub(crate) struct Slot {
     pub(crate) relay: Arc<Relay>,
     /// Held while the server starts.
     connection: tokio::sync::Mutex<Option<Arc<Connection>>>,
+    /// The last start.
+    starting: Mutex<Option<AbortHandle>>,
     standing: Mutex<Standing>,
     record: Mutex<Option<Arc<Record>>>,
     in_flight: AtomicUsize,
@@ -128,6 +131,7 @@ impl Slot {
             relay: Relay::new(&configured.key, client),
             configured,
             connection: tokio::sync::Mutex::default(),
+            starting: Mutex::default(),
             standing: Mutex::default(),
             record: Mutex::new(record),
             in_flight: AtomicUsize::new(0),
@@ -206,6 +210,7 @@ impl Slot {
         let before = self.standing(|standing| standing.attempts);
         let slot = self.clone();
         let connecting = tokio::spawn(async move { slot.connect(before).await });
+        *self.starting.lock().unwrap_or_else(PoisonError::into_inner) = Some(connecting.abort_handle());
         let defect = |_| Err(PoolError::Ended { server: self.key().to_owned(), last: None });
         connecting.await.unwrap_or_else(defect)
     }
@@ -465,6 +470,12 @@ impl Slot {
             *held = None;
             self.failed(error);
         }
+    }
+
+    /// Ends a start that goes on.
+    pub(crate) fn give_up(&self) {
+        let starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        starting.iter().for_each(AbortHandle::abort);
     }
 
     /// Ends its process; the next call starts it again.

@@ -171,7 +171,11 @@ const INTERPRETERS: [(&[&str], &[&str]); 6] = [
 
 /// Whether a variable names code that a program loads, or where it takes code from.
 pub fn names_code(name: &str) -> bool {
-    const NAMES: [&str; 57] = [
+    const NAMES: [&str; 61] = [
+        "PYTHONWARNINGS",
+        "PYTHONPYCACHEPREFIX",
+        "NODE_COMPILE_CACHE",
+        "XDG_CONFIG_HOME",
         "GCONV_PATH",
         "OPENSSL_CONF",
         "OPENSSL_ENGINES",

@@ -51,7 +51,7 @@ pub fn move_old_servers(home: &Home) -> Result<Option<OldServers>, SetupError> {
     let Some((bytes, servers)) = read(&path)? else { return Ok(None) };
     let (mut mcp, vault) = (McpFile::load(home)?, home.vault());
     let (mut import, mut keys) = (Import::default(), Keys::new(&vault));
-    let backup = home.root().join(format!("{FILE}.v0.age"));
+    let backup = free_backup(home);
     let mut done = OldServers { moved: Vec::new(), secrets: 0, notes: Vec::new(), backup };
     for (name, entry) in &servers {
         let before = keys.len();
@@ -81,6 +81,16 @@ pub fn move_old_servers(home: &Home) -> Result<Option<OldServers>, SetupError> {
     home.forget_pending(&lock, &names);
     fs::remove_file(&path).map_err(|e| HomeError::io("remove", &path, e))?;
     Ok(Some(done))
+}
+
+/// A name that no backup has. An older one may hold what was left out.
+fn free_backup(home: &Home) -> PathBuf {
+    let name = |number: u32| match number {
+        1 => format!("{FILE}.v0.age"),
+        number => format!("{FILE}.v0.{number}.age"),
+    };
+    let mut paths = (1..).map(|number| home.root().join(name(number)));
+    paths.find(|path| fs::symlink_metadata(path).is_err()).unwrap_or_else(|| home.root().join(name(1)))
 }
 
 /// The file's bytes, and the servers in it.

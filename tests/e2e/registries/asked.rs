@@ -6,8 +6,9 @@ use aiw_tests::Environment;
 use serde_json::{Map, Value, json};
 
 use super::install::{listed, manifest, sample, server_source, sha256, zipped};
-use super::{Registry, machine, remote};
+use super::{Registry, machine, remote, row};
 use crate::mcp::Client;
+use crate::servers::{is_there, until};
 
 /// A registry with a bundle that needs no secret, and what a machine needs to install it.
 fn open_sample() -> (Registry, Environment) {
@@ -86,6 +87,101 @@ fn a_client_asks_its_user_and_the_tools_are_there_at_once() {
     client.leave_whatever_comes();
 }
 
+/// A registry with one npm package that asks for this, and a client that can ask.
+fn asking(variables: &Value) -> (Registry, Environment, Client) {
+    let row = row(&json!({"name": NAME, "description": "x", "version": "1.0.0",
+        "packages": [{"registryType": "npm", "identifier": "acme-x", "version": "1.0.0",
+            "transport": {"type": "stdio"}, "environmentVariables": variables}]}));
+    let registry = Registry::start(vec![row]);
+    let env = machine(&registry.url());
+    let client = client(&env, &json!({"elicitation": {}}));
+    (registry, env, client)
+}
+
+#[test]
+fn a_form_asks_for_nothing_that_may_be_a_secret() {
+    for variable in [
+        json!({"name": "OPENAI_API_KEY", "format": "filepath", "isRequired": true}),
+        json!({"name": "TOKEN", "format": "number", "isRequired": true}),
+        json!({"name": "WORD", "description": "Paste your GitHub password", "isRequired": true}),
+        json!({"name": "MNEMONIC", "isRequired": true}),
+    ] {
+        let (_registry, _env, mut client) = asking(&json!([variable]));
+        let call = install(&mut client);
+        let said = client.answer(call)["result"]["structuredContent"].clone();
+        assert!(said["command"].as_str().is_some_and(|line| line.starts_with("aiw mcp install")), "{variable}: {said}");
+        client.leave_whatever_comes();
+    }
+}
+
+#[test]
+fn a_form_is_valid_whatever_a_row_says() {
+    let (_registry, _env, mut client) = asking(&json!([
+        {"name": "A", "format": "number", "default": "true"},
+        {"name": "B", "format": "boolean", "default": "[1]"},
+        {"name": "C", "choices": ["a", "a", "b"], "default": "zzz"},
+        {"name": "D", "format": "number", "default": "7"}]));
+    let call = install(&mut client);
+    let form = asked(&mut client, &json!({"action": "decline"}));
+    let fields = &form["requestedSchema"]["properties"];
+    assert_eq!(fields["A"], json!({"type": "number"}), "{fields}");
+    assert_eq!(fields["B"], json!({"type": "boolean"}), "{fields}");
+    assert_eq!(fields["C"], json!({"type": "string", "enum": ["a", "b"]}), "{fields}");
+    assert_eq!(fields["D"], json!({"type": "number", "default": 7}), "{fields}");
+    client.answer(call);
+    client.leave_whatever_comes();
+}
+
+#[test]
+fn what_the_user_writes_while_they_are_asked_is_not_replaced() {
+    let (_registry, env) = open_sample();
+    let accept = json!({"action": "accept", "content": {"greeting": "Moin"}});
+    let mut client = client(&env, &json!({"elicitation": {}}));
+    let call = install(&mut client);
+    asked(&mut client, &accept);
+    asked(&mut client, &accept);
+    assert_eq!(client.answer(call)["result"]["structuredContent"]["installed"], true);
+    let call = install(&mut client);
+    asked(&mut client, &accept);
+    let question = client.next_request();
+    assert!(question["params"]["message"].as_str().unwrap().starts_with("Replace"), "{question}");
+    let mut own = env.mcp();
+    own["mcpServers"]["sample"] = json!({"command": "mine"});
+    env.write_mcp(&own.to_string());
+    client.line(&json!({"jsonrpc": "2.0", "id": question["id"], "result": accept}).to_string());
+    let answer = client.answer(call);
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    assert_eq!(env.mcp(), own);
+    client.leave_whatever_comes();
+}
+
+#[test]
+fn a_call_that_is_cancelled_while_the_server_is_tried_ends_the_server() {
+    let mut manifest = manifest("1.0.0");
+    manifest["user_config"] = json!({});
+    manifest["server"]["mcp_config"]["env"] = json!({});
+    let silent = "import os, time\nopen(os.path.expanduser('~/pid'), 'w').write(str(os.getpid()))\ntime.sleep(600)\n";
+    let bundle = zipped(&manifest, silent);
+    let digest = sha256(&bundle);
+    let registry = Registry::with_files(Vec::new(), BTreeMap::from([("/files/sample-1.0.0.mcpb", bundle)]));
+    registry.rows.lock().unwrap().push(listed(&registry.url(), "1.0.0", &digest));
+    let env = machine(&registry.url());
+    let mut client = client(&env, &json!({"elicitation": {}}));
+    let call = install(&mut client);
+    asked(&mut client, &json!({"action": "accept"}));
+    asked(&mut client, &json!({"action": "accept"}));
+    let pid = || std::fs::read_to_string(env.user().join("pid")).ok().and_then(|text| text.parse().ok());
+    until(|| pid().is_some());
+    let pid = pid().unwrap();
+    let cancelled = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": call}});
+    client.line(&cancelled.to_string());
+    until(|| !is_there(pid));
+    let trials = || std::fs::read_dir(env.home().join("cache/trials")).into_iter().flatten().flatten();
+    until(|| trials().all(|entry| !entry.path().is_dir()));
+    assert!(servers(&env).is_empty());
+    client.leave_whatever_comes();
+}
+
 #[test]
 fn nothing_is_installed_unless_the_user_agrees() {
     let (_registry, env) = open_sample();
@@ -155,7 +251,7 @@ fn of_several_ways_the_user_chooses_one_and_a_row_cannot_speak_for_aiw() {
     let env = machine(&registry.url());
     let mut client = client(&env, &json!({"elicitation": {}}));
     let call = install(&mut client);
-    let two = "remote https://two.invalid/mcp";
+    let two = "2. remote https://two.invalid/mcp";
     let which = asked(&mut client, &json!({"action": "accept", "content": {"way": two}}));
     assert_eq!(which["requestedSchema"]["properties"]["way"]["enum"][1], two, "{which}");
     let question = asked(&mut client, &json!({"action": "decline"}));

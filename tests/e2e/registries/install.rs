@@ -234,6 +234,30 @@ fn a_model_finds_servers_and_leaves_the_installation_to_the_user() {
 }
 
 #[test]
+fn a_key_that_is_asked_for_as_a_path_is_a_secret_all_the_same() {
+    let row = row(&json!({"name": "a/sec", "description": "x", "version": "1.0.0",
+        "packages": [{"registryType": "npm", "identifier": "acme-x", "version": "1.0.0",
+            "transport": {"type": "stdio"},
+            "environmentVariables": [{"name": "OPENAI_API_KEY", "format": "filepath"}],
+            "packageArguments": [{"type": "named", "name": "--api-key", "format": "filepath"}]}]}));
+    let registry = Registry::start(vec![row]);
+    let env = machine(&registry.url());
+    let install = ["mcp", "install", "a/sec", "--yes", "--no-check"];
+    // As the hint of a missing value writes it.
+    let run = env.run(&[&install[..], &["--set", "--api-key=sk-proj-canary0123456789abcdef"]].concat());
+    assert!(run.code == 2 && run.stderr.contains("looks like a secret"), "{}", run.whole());
+    let run = env.run(&[&install[..], &["--set", "OPENAI_API_KEY=sk-proj-canary0123456789abcdef"]].concat()).ok();
+    assert!(!run.whole().contains("canary"), "{}", run.whole());
+    for file in ["mcp.json", "registry.lock"] {
+        assert!(!env.read(file).contains("canary"), "{file}");
+    }
+    // A path is none.
+    let force = ["--force", "--set", "--api-key=/etc/keys/acme.pem"];
+    env.run(&[&install[..], &force].concat()).ok();
+    assert!(env.read("mcp.json").contains("--api-key=/etc/keys/acme.pem"), "{}", env.mcp());
+}
+
+#[test]
 fn an_update_puts_no_secret_on_a_command_line_and_replaces_nothing_of_the_users() {
     let (registry, env) = sample();
     env.run_with_input(&["secret", "set", "hello"], "canary-hello").ok();

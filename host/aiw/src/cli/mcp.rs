@@ -204,7 +204,7 @@ pub struct McpInstallArgs {
     #[arg(long, value_name = "KIND|NUMBER")]
     pub way: Option<String>,
     /// A value that it needs. `${VARIABLE}` takes it from the environment, `@SECRET` from the vault
-    #[arg(long, visible_alias = "env", value_name = "NAME=VALUE", value_parser = parse_pair)]
+    #[arg(long, visible_alias = "env", value_name = "NAME=VALUE", value_parser = parse_pair, allow_hyphen_values = true)]
     pub set: Vec<(String, String)>,
     /// Don't start it before it is written
     #[arg(long)]
@@ -241,7 +241,7 @@ pub struct McpUpdateArgs {
     #[arg(value_name = "NAME", add = complete::servers())]
     pub names: Vec<String>,
     /// A value that a new version needs
-    #[arg(long, visible_alias = "env", value_name = "NAME=VALUE", value_parser = parse_pair)]
+    #[arg(long, visible_alias = "env", value_name = "NAME=VALUE", value_parser = parse_pair, allow_hyphen_values = true)]
     pub set: Vec<(String, String)>,
     /// Don't start them before they are written
     #[arg(long)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aiw_core::registry::Format;
-use aiw_core::{HeaderName, Secret, SecretName, is_secret_value, quoted, quoted_list};
+use aiw_core::{HeaderName, Secret, SecretName, is_secret_name, is_secret_value, quoted, quoted_list};
 use aiw_home::MAX_SECRET_BYTES;
 use aiw_servers::{Given, secret_names, secret_reference};
 use serde_json::{Map, Value as Json, json};
@@ -321,7 +321,10 @@ impl<'a> Filling<'a> {
         if is_reference(answer) {
             return Ok(Said::Reference(answer.to_owned()));
         }
-        let looks = question.format != Format::FilePath && question.choices.is_empty() && is_secret_value(answer);
+        // A choice is public. A path may look like a key, and a key may be asked for as a path.
+        let is_path = question.format == Format::FilePath && answer.contains(['/', '\\']);
+        let is_named = question.format == Format::FilePath && is_secret_name(&question.name);
+        let looks = question.choices.is_empty() && !is_path && (is_named || is_secret_value(answer));
         if !(question.secret || looks) {
             return Ok(Said::Text(answer));
         }

@@ -4,10 +4,9 @@
 use aiw_core::{RelPath, quoted};
 
 use super::inputs::Value;
-use super::names::{is_pep440, is_pypi};
 
 /// The programs that run a bundle's files.
-const RUNTIMES: [&str; 5] = ["node", "python3", "python", "uv", "uvx"];
+const RUNTIMES: [&str; 4] = ["node", "python3", "python", "uv"];
 
 /// Options that only set how a runtime works.
 const NODE: Known = Known {
@@ -51,8 +50,12 @@ const UV: Known = Known {
         "--script",
         "-s",
     ],
-    valued: &["--directory", "--project", "--python", "-p", "--extra", "--group", "--from"],
+    valued: &["--directory", "--project", "--python", "-p", "--extra", "--group"],
 };
+
+/// What `-X` may set in Python.
+const XOPTIONS: [&str; 7] =
+    ["utf8", "utf8=0", "utf8=1", "dev", "faulthandler", "frozen_modules=on", "frozen_modules=off"];
 
 /// After these, Python looks for modules elsewhere.
 const APART: [&str; 3] = ["-E", "-I", "-P"];
@@ -93,7 +96,6 @@ impl Runtime<'_> {
             }
             "python" | "python3" => self.python(&root, words),
             "uv" => self.uv(words),
-            "uvx" => self.uvx(words),
             other => {
                 let known = aiw_core::quoted_list(&RUNTIMES);
                 Err(format!("runs {}, which is neither a file of the bundle nor one of {known}", quoted(other)))
@@ -115,7 +117,8 @@ impl Runtime<'_> {
                 given.push((text, None));
             } else if known.valued.contains(&flag) {
                 let next = || words.get(at).and_then(Value::fixed);
-                let value = value.or_else(next).ok_or_else(|| self.with(text))?;
+                let value =
+                    value.or_else(next).filter(|value| !value.starts_with('-')).ok_or_else(|| self.with(text))?;
                 at += usize::from(!text.contains('='));
                 given.push((flag, Some(value)));
             } else if ["-m", "--module"].contains(&text) {
@@ -149,6 +152,17 @@ impl Runtime<'_> {
 
     fn python(&self, base: &RelPath, words: &[Value]) -> Result<(), String> {
         let (given, script, _) = self.options(&PYTHON, words)?;
+        for (flag, value) in given.iter().filter_map(|(flag, value)| Some((flag, (*value)?))) {
+            let is_fine = match *flag {
+                // A category could be a module's.
+                "-W" => value.bytes().all(|b| b.is_ascii_lowercase()),
+                "-X" => XOPTIONS.contains(&value),
+                _ => true,
+            };
+            if !is_fine {
+                return Err(self.with(&format!("{flag} {value}")));
+            }
+        }
         match given.iter().find(|(flag, _)| *flag == "-m") {
             Some((_, Some(module))) if !given.iter().any(|(flag, _)| APART.contains(flag)) => self.module(base, module),
             Some(_) => Err(self.with("-m")),
@@ -189,9 +203,8 @@ impl Runtime<'_> {
                     directory.is_some()
                 }
                 "--project" => directory.is_some(),
-                // A word would be a program.
-                "--python" | "-p" => value.starts_with(|c: char| c.is_ascii_digit() || "<>=~!".contains(c)),
-                "--from" => false,
+                // A version: a word or a path would be a program.
+                "--python" | "-p" => value.bytes().all(|b| b.is_ascii_digit() || b"<>=~!.,*".contains(&b)),
                 _ => true,
             };
             if !is_fine {
@@ -202,35 +215,6 @@ impl Runtime<'_> {
             (Some((_, module)), _) => self.module(&base, module.unwrap_or_default()),
             (None, Some("python" | "python3")) => self.python(&base, rest),
             (None, script) => self.script(&base, script),
-        }
-    }
-
-    /// `uvx [--from PACKAGE] NAME`: a package by its name, or the bundle's own.
-    fn uvx(&self, words: &[Value]) -> Result<(), String> {
-        const OTHERS: [&str; 8] = ["python", "python3", "sh", "bash", "zsh", "env", "uv", "uvx"];
-        let (given, name, _) = self.options(&UV, words)?;
-        let is_package = |spec: &str| {
-            let (name, version) = spec.split_once("==").or(spec.split_once('@')).unwrap_or((spec, "1"));
-            is_pypi(name) && (is_pep440(version) || version == "latest") && !OTHERS.contains(&name)
-        };
-        for (flag, value) in &given {
-            let value = value.unwrap_or_default();
-            let is_fine = match *flag {
-                "--from" => {
-                    is_package(value)
-                        || (value.starts_with(self.directory) && self.inside(&RelPath::root(), value).is_some())
-                }
-                "--python" | "-p" => value.starts_with(|c: char| c.is_ascii_digit() || "<>=~!".contains(c)),
-                "--directory" | "--project" | "-m" => false,
-                _ => true,
-            };
-            if !is_fine {
-                return Err(self.with(&format!("{flag} {value}")));
-            }
-        }
-        match name {
-            Some(name) if is_package(name) => Ok(()),
-            name => Err(self.with(name.unwrap_or_default())),
         }
     }
 }

@@ -1051,8 +1051,7 @@ fn a_runtime_runs_a_file_of_the_bundle_and_nothing_else() {
         "uv --directory ${__dirname}/src run --frozen app.py",
         "uv run --python 3.12 python -u server.py",
         "uv run --directory ${__dirname} -m own",
-        "uvx mcp-server-time==1.2.3",
-        "uvx --from ${__dirname} own-script",
+        "python3 -W ignore server.py",
     ] {
         let way = run(line, plain.clone());
         assert!(way.refused().is_none(), "{line}: {}", problem(&way));
@@ -1090,14 +1089,21 @@ fn a_runtime_runs_a_file_of_the_bundle_and_nothing_else() {
         ("uv run --python evil server.py", "with `--python evil`"),
         ("uv run python -c x", "with `-c`"),
         ("uv tool run evil", "with `tool`"),
-        ("uvx python -c x", "with `python`"),
-        ("uvx git+https://h.example/x", "with `git+https://h.example/x`"),
-        ("uvx --from git+https://h.example/x own", "with `--from git+https://h.example/x`"),
+        ("uv run --python 3/../../../tmp/evil server.py", "with `--python 3/"),
+        ("python3 -W ignore:::evil.X server.py", "with `-W ignore:::evil.X`"),
+        ("python3 -X pycache_prefix=/tmp/x server.py", "with `-X pycache_prefix=/tmp/x`"),
+        ("node --max-old-space-size --eval=1 server.js", "with `--max-old-space-size`"),
+        // It runs any program on this machine that its package doesn't have.
+        ("uvx cpython -c x", "neither a file of the bundle"),
+        ("uvx mcp-server-time", "neither a file of the bundle"),
     ] {
         let way = run(line, plain.clone());
         assert!(way.refused().is_some() && problem(&way).contains(said), "{line}: {}", problem(&way));
     }
     assert!(run("python3 -m own", json!({"PYTHONSAFEPATH": "1"})).refused().is_some());
+    for name in ["PYTHONWARNINGS", "PYTHONPYCACHEPREFIX", "NODE_COMPILE_CACHE", "XDG_CONFIG_HOME"] {
+        assert!(run("python3 server.py", json!({name: "/tmp/x"})).refused().is_some(), "{name}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `aiw mcp install`, `update`, `outdated`: servers that come from registries.
 
 use aiw_app::ClientSession;
-use aiw_app::installs::{Installation, Installed, about, fetch, key_for, missing_program};
+use aiw_app::installs::{Installation, Installed, Replaces, about, fetch, key_for, missing_program};
 use aiw_core::{ErrorKind, Secret, counted, one_line, quoted, shell_word};
 use aiw_home::{Home, InstalledServer};
 use aiw_registries::{
@@ -108,7 +108,7 @@ async fn install_found(
 ) -> Result<ServerInstalled, Failure> {
     let home = client.home();
     args.key.as_deref().map_or(Ok(()), check_name)?;
-    let (key, force) = key_for(home, &found, args.key.as_deref(), args.force)?;
+    let (key, replaces) = key_for(home, &found, args.key.as_deref(), args.force)?;
     let way = chosen(&found, args.way.as_deref(), output).await?;
     describe(&found, &way, output);
     let mut given = Answers::default();
@@ -116,7 +116,7 @@ async fn install_found(
         given.give(name, Secret::new(value_of(value, home)?));
     }
     let (yes, check) = (args.yes, !args.no_check);
-    let plan = Plan { client, found: &found, key: &key, yes, check, force, updates: false };
+    let plan = Plan { client, found: &found, key: &key, yes, check, replaces, updates: false };
     plan.run(way, given, output).await
 }
 
@@ -127,7 +127,7 @@ struct Plan<'a> {
     key: &'a str,
     yes: bool,
     check: bool,
-    force: bool,
+    replaces: Replaces,
     /// Whether the answers are those of an earlier version.
     updates: bool,
 }
@@ -185,7 +185,7 @@ impl Plan<'_> {
             key,
             entry: &entry,
             check: self.check,
-            force: self.force,
+            replaces: self.replaces.clone(),
         };
         let Installed { record, seen, replaced, wants_login } = installation.finish(home, net).await?;
         output.line(format!("{} `{key}`", if replaced.is_some() { "Replaced" } else { "Installed" }));
@@ -482,7 +482,8 @@ async fn update_one(
     for (name, value) in &args.set {
         answers.replace(name, Secret::new(value_of(value, home)?));
     }
-    let plan = Plan { client, found, key, yes: args.yes, check: !args.no_check, force: true, updates: true };
+    let replaces = Replaces::Same(record.written.clone());
+    let plan = Plan { client, found, key, yes: args.yes, check: !args.no_check, replaces, updates: true };
     plan.run(way, answers, output).await
 }
 

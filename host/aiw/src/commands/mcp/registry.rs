@@ -39,6 +39,9 @@ pub async fn search(args: &McpSearchArgs, output: &Output) -> Result<(), Failure
     let meaning = super::serve::meaning(client.home(), output);
     let found = find_servers(client.home(), &registries, &meaning, &query, limit, args.source.as_deref()).await?;
     show(&found, output);
+    if found.servers.is_empty() && (found.wants_sync || registries.is_syncing()) {
+        output.note("note: a local copy is being made, which finds more: search again in a minute");
+    }
     if output.is_json() || found.servers.is_empty() || !terminal::can_ask() || !std::io::stdout().is_terminal() {
         return Ok(());
     }
