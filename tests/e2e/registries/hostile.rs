@@ -58,6 +58,7 @@ fn said_of(answer: Feed) -> String {
     let found = env.json(&["mcp", "search", "weather"]);
     assert!(begun.elapsed() < BOUND, "{:?}", begun.elapsed());
     assert_eq!(found["servers"], json!([]));
+    assert_eq!(found["sources"][0]["source"], "registry-official", "{found}");
     found["sources"][0]["problem"].as_str().unwrap_or_else(|| panic!("{found}")).to_owned()
 }
 
@@ -73,7 +74,7 @@ fn answers_that_are_none_are_named_in_time() {
         ("", Box::new(|_| Answer::redirect("http://169.254.169.254/v0.1/servers"))),
     ] {
         let problem = said_of(answer);
-        assert!(problem.contains(said) && problem.contains("registry-official"), "{said}: {problem}");
+        assert!(problem.contains(said) && !problem.is_empty(), "{said}: {problem}");
     }
 }
 
