@@ -179,10 +179,10 @@ impl Home {
         self.root.join(".journal.json")
     }
 
-    /// Finishes what a killed process had started to write. Call it before you read documents without the lock; it
-    /// costs one `stat` if there is nothing to do.
+    /// Finishes or forgets what a killed process had started to write. Call it before you read documents or secrets
+    /// without the lock; it costs two calls of `stat` if there is nothing to do.
     pub fn recover(&self) -> Result<(), HomeError> {
-        if self.journal().exists() { self.lock().map(drop) } else { Ok(()) }
+        if self.journal().exists() || self.has_pending() { self.lock().map(drop) } else { Ok(()) }
     }
 
     /// Writes several documents as one: all or none, even across a crash.

@@ -52,6 +52,11 @@ impl Home {
         }
     }
 
+    /// Whether a process has noted secrets and not forgotten them yet: it is at work, or was killed.
+    pub(crate) fn has_pending(&self) -> bool {
+        self.root().join(PENDING).exists()
+    }
+
     fn pending(&self) -> Vec<Pending> {
         let bytes = read_capped(&self.root().join(PENDING), MAX_PENDING).ok().flatten();
         bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
@@ -76,9 +81,7 @@ impl Home {
                 waiting.push(pending.clone());
                 continue;
             };
-            let is_named =
-                |name: &&SecretName| text.windows(name.as_str().len()).any(|part| part == name.as_str().as_bytes());
-            for name in pending.names.iter().filter(|name| !is_named(name)) {
+            for name in pending.names.iter().filter(|name| !names(&text, name)) {
                 // One that was not stored yet is no leftover.
                 let _ = self.vault().remove(lock, name);
             }
@@ -131,6 +134,14 @@ impl Home {
         }
         found
     }
+}
+
+/// Whether a file's text holds a secret's name, and not as a part of a longer one.
+fn names(text: &[u8], name: &SecretName) -> bool {
+    let name = name.as_str().as_bytes();
+    let continues = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b));
+    let is_whole = |at: usize| !continues(text[..at].last()) && !continues(text.get(at + name.len()));
+    text.windows(name.len()).enumerate().any(|(at, part)| part == name && is_whole(at))
 }
 
 fn old_entries(dir: &Path, age: Duration, is_wanted: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
@@ -192,10 +203,11 @@ mod tests {
     fn a_secret_without_its_owner_goes_and_one_that_is_named_stays() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path().join("home"));
-        let names: Vec<SecretName> = ["gone", "named", "own"].iter().map(|name| name.parse().unwrap()).collect();
+        // `name` is a part of `named`, which the file names.
+        let names = ["gone", "name", "named", "own"].map(|name| name.parse::<SecretName>().unwrap());
         {
             let lock = home.lock().unwrap();
-            home.note_pending(&lock, &home.mcp_path(), &names[..2]).unwrap();
+            home.note_pending(&lock, &home.mcp_path(), &names[..3]).unwrap();
             names.iter().for_each(|name| home.vault().set(&lock, name, &Secret::new("x")).unwrap());
             fs::write(home.mcp_path(), r#"{"mcpServers": {"s": {"command": "${secret:named}"}}}"#).unwrap();
         }
@@ -204,8 +216,9 @@ mod tests {
         drop(home.lock().unwrap());
         assert_eq!(home.vault().names().unwrap(), names);
         fs::rename(home.root().join("elsewhere"), home.mcp_path()).unwrap();
-        drop(home.lock().unwrap());
-        assert_eq!(home.vault().names().unwrap(), names[1..]);
+        // The next reader sees only what is somebody's.
+        home.recover().unwrap();
+        assert_eq!(home.vault().names().unwrap(), names[2..]);
         assert!(!home.root().join(PENDING).exists());
     }
 }

@@ -80,12 +80,14 @@ fn an_installation_that_is_killed_is_there_or_not() {
         let _ = child.kill();
         child.wait().unwrap();
         // The next command finishes, or forgets, what was begun.
+        let secrets = env.json(&["secret", "list"]);
         env.run(&["mcp", "list"]).ok();
-        env.run(&["secret", "list"]).ok();
         let text = env.read("registry.lock");
         let lock: Value = if text.is_empty() { json!({}) } else { serde_json::from_str(&text).unwrap() };
         let entry = env.mcp()["mcpServers"].get("sample").cloned();
         assert_eq!(entry.is_some(), lock["servers"].get("sample").is_some(), "{lock}");
+        let stored = if entry.is_some() { json!([{"name": "sample-key"}]) } else { json!([]) };
+        assert_eq!(secrets["secrets"], stored);
         if let Some(entry) = entry {
             assert_eq!(entry["env"], json!({"SAMPLE_KEY": "${secret:sample-key}"}));
             env.run(&["mcp", "call", "sample/echo", "a=1"]).ok();

@@ -28,6 +28,7 @@ pub struct SecretRemove {
 
 pub async fn run(command: SecretCommand, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
+    home.recover()?;
     let vault = home.vault();
     match command {
         SecretCommand::Set { name, env } => {
