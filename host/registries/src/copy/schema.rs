@@ -31,5 +31,5 @@ CREATE INDEX alias_server ON aliases (server);
 
 -- Terms are made before, by the room `search`: this tokenizer only parts them at the spaces.
 CREATE VIRTUAL TABLE words USING fts5 (
-    name, about, content = '', contentless_delete = 1, prefix = '3', tokenize = 'ascii');
+    name, about, content = '', contentless_delete = 1, prefix = '3 4', tokenize = 'ascii');
 ";
