@@ -4,6 +4,7 @@ pub mod history;
 pub mod hooks;
 pub mod mcp;
 pub mod model;
+pub mod process;
 pub mod provider;
 pub mod run;
 pub mod setup;
@@ -22,6 +23,9 @@ use self::history::HistoryCommand;
 use self::hooks::HooksCommand;
 use self::mcp::McpCommand;
 use self::model::ModelCommand;
+use self::process::{
+    AddArgs, ExecArgs, InputArgs, NamedProcesses, PsArgs, RmArgs, SignalArgs, SomeProcesses, StartArgs, UpArgs,
+};
 use self::provider::{ProviderCommand, SecretCommand, TrustCommand};
 use self::run::RunArgs;
 use self::setup::SetupArgs;
@@ -66,10 +70,36 @@ pub enum Command {
     Task(TaskCommand),
     /// Show what is running and what finished since you last looked
     Status(ScopeArgs),
-    /// Print a task's output
+    /// Print the output of a task or a process
     Logs(LogArgs),
-    /// Stop tasks: SIGTERM, then SIGKILL after five seconds
+    /// Stop tasks or processes: SIGTERM, then SIGKILL after five seconds
     Stop(StopArgs),
+    /// Start the project's processes, and show what they write
+    ///
+    /// They are defined in `.ichimi/processes.kdl`, or by an agent. Each runs under a supervisor of its own, which starts
+    /// it again when it fails, and outlives this command. Ctrl-C stops what this command started; a second one ends it
+    /// at once.
+    Up(UpArgs),
+    /// Stop the project's processes
+    Down(SomeProcesses),
+    /// List the project's processes
+    Ps(PsArgs),
+    /// Start processes, and what they need
+    Start(StartArgs),
+    /// Stop processes and start them again
+    Restart(NamedProcesses),
+    /// Run a command where a process runs, with its variables
+    Exec(ExecArgs),
+    /// Send a signal to processes
+    Signal(SignalArgs),
+    /// Write to the standard input of a process
+    Input(InputArgs),
+    /// Add a process to `.ichimi/processes.kdl`
+    Add(AddArgs),
+    /// Edit `.ichimi/processes.kdl`
+    Edit,
+    /// Remove processes, with their logs
+    Rm(RmArgs),
     /// Wait for tasks to finish: exit code 0 if all succeeded, 1 if one failed, 124 if time ran out
     Wait(WaitArgs),
     /// Manage API providers

@@ -44,6 +44,21 @@ fn task_offers(wanted: fn(&Task) -> bool) -> Option<Vec<Offer>> {
     Some(tasks.iter().filter(|task| wanted(task)).map(|task| (task.id.to_string(), about(task))).collect())
 }
 
+fn process_offers() -> Option<Vec<Offer>> {
+    let all = crate::commands::process::manager().ok()?.list().ok()?;
+    Some(all.into_iter().map(|status| (status.id, format!("{}: {}", status.state, status.definition.run.line()))).collect())
+}
+
+/// Ids of processes of the project.
+pub fn processes() -> ArgValueCandidates {
+    candidates(process_offers)
+}
+
+/// Ids of tasks, and of processes of the project.
+pub fn tasks_and_processes() -> ArgValueCandidates {
+    candidates(|| Some(process_offers().into_iter().chain(task_offers(|_| true)).flatten().collect()))
+}
+
 /// Ids of tasks.
 pub fn tasks() -> ArgValueCandidates {
     candidates(|| task_offers(|_| true))

@@ -135,6 +135,7 @@ from!(
     aiw_home::HomeError,
     aiw_home::VaultError,
     aiw_launch::RoleError,
+    aiw_processes::ProcessError,
     aiw_registries::RegistryError,
     aiw_routing::PoolError,
     aiw_servers::AddError,

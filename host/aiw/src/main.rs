@@ -105,8 +105,24 @@ fn main() -> ExitCode {
         Command::Role(command) => commands::role::run(command, &output),
         Command::Task(command) => commands::task::run(command, &output),
         Command::Status(scope) => commands::task::status(scope.all_namespaces, &output),
+        // A process of the project goes before a task: its id was chosen by somebody.
+        Command::Logs(args) if commands::process::is_process(&args.id) => commands::process::logs(&args, &output),
         Command::Logs(args) => commands::task::run(TaskCommand::Logs(args), &output),
+        Command::Stop(args) if args.ids.first().is_some_and(|id| commands::process::is_process(id)) => {
+            commands::process::down(&args.ids, &output)
+        }
         Command::Stop(args) => commands::task::run(TaskCommand::Stop(args), &output),
+        Command::Up(args) => commands::process::up(&args, &output),
+        Command::Down(args) => commands::process::down(&args.ids, &output),
+        Command::Ps(args) => commands::process::ps(&args, &output),
+        Command::Start(args) => commands::process::start(&args, &output),
+        Command::Restart(args) => commands::process::restart(&args.ids, &output),
+        Command::Exec(args) => commands::process::exec(&args),
+        Command::Signal(args) => commands::process::signal(&args, &output),
+        Command::Input(args) => commands::process::input(&args, &output),
+        Command::Add(args) => commands::process::add(&args, &output),
+        Command::Edit => commands::process::edit(&output),
+        Command::Rm(args) => commands::process::rm(&args.ids, &output),
         Command::Wait(args) => commands::task::wait(&args, &output),
         Command::Claude(args) => commands::run::run(CliKind::Claude, RunArgs { arguments: theirs, ..args }, &output),
         Command::Codex(args) => commands::run::run(CliKind::Codex, RunArgs { arguments: theirs, ..args }, &output),

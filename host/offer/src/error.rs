@@ -9,6 +9,7 @@ use aiw_history::HistoryError;
 use aiw_home::HomeError;
 use aiw_launch::LaunchError;
 use aiw_mcp::RpcError;
+use aiw_processes::ProcessError;
 use aiw_registries::RegistryError;
 use aiw_routing::PoolError;
 use aiw_tasks::TaskError;
@@ -62,6 +63,10 @@ pub(crate) enum CallError {
     Registry(#[from] RegistryError),
     #[error(transparent)]
     Install(#[from] InstallError),
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    #[error("process `{id}` is defined in `{}`, which only the user changes", .file.display())]
+    InFile { id: String, file: PathBuf },
     #[error("`{program}` is not on this machine")]
     NoProgram { program: String, how_to_get: &'static str },
 }
@@ -98,6 +103,15 @@ impl CallError {
             // Its own hint is for the command line.
             Self::Install(InstallError::Broken { .. }) => "nothing was installed".into(),
             Self::Install(e) => return e.hint(),
+            // Their own hints are for the command line.
+            Self::Process(ProcessError::Unknown { nearest: None, .. }) => "list_processes names them".into(),
+            Self::Process(ProcessError::Empty { .. }) => "create_process defines one".into(),
+            Self::Process(ProcessError::Taken { .. }) => "update_process changes it".into(),
+            Self::Process(ProcessError::Untrusted { .. }) => {
+                "ask the user to look at the file and to type `aiw up` in a terminal".into()
+            }
+            Self::Process(e) => return e.hint(),
+            Self::InFile { .. } => "ask the user, or create a process of another id".into(),
             Self::NoProgram { how_to_get, .. } => (*how_to_get).to_owned(),
             _ => return None,
         })

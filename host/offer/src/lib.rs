@@ -19,6 +19,7 @@ mod input;
 mod install;
 mod kept;
 mod offer;
+mod processes;
 mod providers;
 mod registries;
 mod route;

@@ -14,7 +14,7 @@ use crate::context::{Context, answer};
 use crate::error::CallError;
 use crate::input::{Input, input_schema, output_schema, read};
 use crate::toolset::Toolset;
-use crate::{history, providers, registries, route, servers, start, tasks};
+use crate::{history, processes, providers, registries, route, servers, start, tasks};
 
 const TASKS: &str = "\
 aiw runs AI coding CLIs (Claude Code, Codex, Gemini CLI) as supervised tasks beside you. \
@@ -36,6 +36,11 @@ search_history finds what was said in the user's past sessions with AI CLIs: ask
 const REGISTRIES: &str = "\
 search_servers finds MCP servers that the user could install, for what no tool here can do.";
 
+const PROCESSES: &str = "\
+Servers and other long-running programs belong to the project, not to this session: create_process defines one, \
+start_process starts it under a supervisor, wait_for_process waits until it is ready, get_process_output reads its log. \
+The user and other sessions see the same processes; they run on when this session ends.";
+
 /// Returns the instructions that a model should read before it uses the tools of these toolsets; fewer than 150 words.
 pub(crate) fn instructions(toolsets: &[Toolset], has_servers: bool) -> String {
     let parts = [
@@ -44,6 +49,7 @@ pub(crate) fn instructions(toolsets: &[Toolset], has_servers: bool) -> String {
         (Toolset::Routing, ROUTING),
         (Toolset::History, HISTORY),
         (Toolset::Registries, REGISTRIES),
+        (Toolset::Processes, PROCESSES),
     ];
     let parts = parts
         .into_iter()
@@ -54,6 +60,8 @@ pub(crate) fn instructions(toolsets: &[Toolset], has_servers: bool) -> String {
 pub(crate) fn table() -> Vec<ToolEntry> {
     const LOOKS: Effect = Effect::Reads;
     const STARTS: Effect = Effect::Changes { idempotent: false, open_world: true };
+    // It runs nothing, and touches only definitions.
+    const CHANGES: Effect = Effect::Changes { idempotent: false, open_world: false };
     const STOPS: Effect = Effect::Changes { idempotent: true, open_world: false };
     vec![
         ToolEntry::new(
@@ -199,6 +207,142 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             STARTS,
             None,
             registries::install_server,
+        ),
+        ToolEntry::new(
+            Toolset::Processes,
+            "create_process",
+            "Define a process",
+            "Defines a long-running program of the project, without a shell. It does not start it.",
+            CHANGES,
+            processes::create_process,
+        ),
+        ToolEntry::new(
+            Toolset::Processes,
+            "update_process",
+            "Change a process",
+            "Changes the definition of a process that create_process made.",
+            CHANGES,
+            processes::update_process,
+        ),
+        ToolEntry::new(
+            Toolset::Processes,
+            "start_process",
+            "Start a process",
+            "Starts a process of the project, and what it needs, under a supervisor. It runs on when this session ends.",
+            STARTS,
+            processes::start_process,
+        ),
+        ToolEntry::new(
+            Toolset::Processes,
+            "stop_process",
+            "Stop a process",
+            "Stops a process, with all that it started.",
+            STOPS,
+            processes::stop_process,
+        ),
+        ToolEntry::new(
+            Toolset::Processes,
+            "restart_process",
+            "Restart a process",
+            "Stops a process and starts it as it is defined now.",
+            STARTS,
+            processes::restart_process,
+        ),
+        ToolEntry::new(
+            Toolset::Processes,
+            "wait_for_process",
+            "Wait for a process",
+            "Waits until a process is ready, has ended, or has written a line; at most 45 seconds. If `done` is false, call it again.",
+            LOOKS,
+            processes::wait_for_process,
+        ),
+        ToolEntry::new(
+            Toolset::Processes,
+            "get_process_status",
+            "Look at a process",
+            "Tells the state of a process, why, and what it uses.",
+            LOOKS,
+            processes::get_process_status,
+        ),
+        ToolEntry::new(
+            Toolset::Processes,
+            "get_process_output",
+            "Read a process's output",
+            "Shows the last lines that a process wrote, or those from a position on.",
+            LOOKS,
+            processes::get_process_output,
+        ),
+        ToolEntry::new(
+            Toolset::Processes,
+            "list_processes",
+            "List processes",
+            "Lists the processes of the project, no matter who started them.",
+            LOOKS,
+            processes::list_processes,
+        ),
+        ToolEntry::new(
+            Toolset::Processes,
+            "remove_process",
+            "Remove a process",
+            "Stops a process that create_process made, and removes its definition and its log.",
+            STOPS,
+            processes::remove_process,
+        ),
+        ToolEntry::new(
+            Toolset::Processes,
+            "export_processes",
+            "Export processes",
+            "Gives the definitions as a file of processes, or writes them to a file of the project.",
+            CHANGES,
+            processes::export_processes,
+        ),
+        ToolEntry::new(
+            Toolset::Processes,
+            "import_processes",
+            "Import processes",
+            "Defines the processes of a file of the project. It does not start them.",
+            CHANGES,
+            processes::import_processes,
+        ),
+        ToolEntry::new(
+            Toolset::Processes,
+            "create_snapshot",
+            "Remember what runs",
+            "Remembers which processes run now.",
+            CHANGES,
+            processes::create_snapshot,
+        ),
+        ToolEntry::new(
+            Toolset::Processes,
+            "restore_snapshot",
+            "Start what ran",
+            "Starts the processes that ran when the snapshot was taken.",
+            STARTS,
+            processes::restore_snapshot,
+        ),
+        ToolEntry::new(
+            Toolset::Processes,
+            "echo",
+            "Echo",
+            "Answers with the message.",
+            LOOKS,
+            processes::echo,
+        ),
+        ToolEntry::new(
+            Toolset::Processes,
+            "ping",
+            "Ping",
+            "Answers that aiw is there.",
+            LOOKS,
+            processes::ping,
+        ),
+        ToolEntry::new(
+            Toolset::Processes,
+            "get_status",
+            "Status of aiw",
+            "Tells aiw's version, the project, and how many processes run.",
+            LOOKS,
+            processes::get_status,
         ),
     ]
 }

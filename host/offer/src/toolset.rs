@@ -18,11 +18,14 @@ pub enum Toolset {
     History,
     /// Finding MCP servers that are not installed.
     Registries,
+    /// The project's processes.
+    Processes,
 }
 
 impl Toolset {
     /// Every toolset.
-    pub const ALL: [Self; 5] = [Self::Tasks, Self::Servers, Self::Routing, Self::History, Self::Registries];
+    pub const ALL: [Self; 6] =
+        [Self::Tasks, Self::Servers, Self::Routing, Self::History, Self::Registries, Self::Processes];
 
     /// Those that are offered if nothing else is asked for.
     pub const DEFAULT: [Self; 4] = [Self::Tasks, Self::Servers, Self::Routing, Self::History];
@@ -55,6 +58,7 @@ impl Toolset {
             Self::Routing => "routing",
             Self::History => "history",
             Self::Registries => "registries",
+            Self::Processes => "processes",
         }
     }
 }

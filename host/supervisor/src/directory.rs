@@ -6,6 +6,7 @@
 //! log, log.1  what it wrote
 //! alive       locked by the shim while it lives; the system unlocks it when the shim dies
 //! reserve     space for the last record, in case the disk is full by then
+//! input       a FIFO: what is written to it is the input of a process that takes some while it runs
 //! stop        asks a shim that cannot be signaled to end the process
 //! read        present once a report has shown how the process ended
 //! ```
@@ -25,6 +26,8 @@ pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// The complete standard input.
 pub(crate) const PROMPT: &str = "prompt";
+/// The FIFO for input while the process runs.
+pub(crate) const INPUT: &str = "input";
 /// Asks for the end of the process.
 const STOP: &str = "stop";
 /// Marks that a report has shown the end.

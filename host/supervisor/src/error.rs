@@ -122,6 +122,22 @@ pub enum SupervisorError {
         /// Its state.
         state: ProcessState,
     },
+    /// The process does not run.
+    #[error("{noun} `{id}` does not run")]
+    NotRunning {
+        /// The noun.
+        noun: Noun,
+        /// The process.
+        id: ProcessId,
+    },
+    /// The process takes no input while it runs.
+    #[error("{noun} `{id}` takes no input")]
+    NoInput {
+        /// The noun.
+        noun: Noun,
+        /// The process.
+        id: ProcessId,
+    },
     /// The process cannot be signaled.
     #[error("{noun} `{id}` runs where it cannot be reached: {source}")]
     OutOfReach {
@@ -187,6 +203,8 @@ impl SupervisorError {
             Self::Absent { .. }
             | Self::Limit { .. }
             | Self::StillRunning { .. }
+            | Self::NotRunning { .. }
+            | Self::NoInput { .. }
             | Self::Cwd { .. }
             | Self::Invalid { .. } => ErrorKind::User,
             Self::Runtime { .. } | Self::RelativeRuntime { .. } => ErrorKind::Config,

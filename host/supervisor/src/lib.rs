@@ -59,14 +59,16 @@ pub use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
 pub use attached::{Attached, Exit};
 pub use error::{MemoryProblem, RecordProblem, Refusal, ShimProblem, SupervisorError};
 pub use interpreter::{Findings, Interpreter, ProcessKind};
-pub use log::{Follow, FollowFrom, Log, LogEntry, Stream};
+pub use log::{Follow, FollowFrom, Log, LogEntry, Page, PageLimits, Positioned, Stream};
 #[cfg(unix)]
 pub use memory::memory_file;
 pub use memory::memory_path;
 pub use names::{Names, Noun};
-pub use new::{LogPolicy, NewProcess, Queue, Restart, RestartWhen, Terminal};
-pub use processes::{Keep, Processes, Stopped, Supervised, WaitMode, Waited};
-pub use program::{NamedFile, PassedFile, Program, ResourceLimits};
+pub use new::{
+    Cause, Check, LogPolicy, MAX_CAUSES, Need, NewProcess, Place, Probe, Queue, Restart, RestartWhen, Terminal, Until,
+};
+pub use processes::{Keep, Processes, Stopped, Supervised, Usage, WaitMode, Waited};
+pub use program::{Enforced, NamedFile, PassedFile, Program, Resource, ResourceLimits};
 pub use record::{Labels, Record};
 pub use root::{Root, Scope};
 #[cfg(unix)]

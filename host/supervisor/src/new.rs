@@ -27,6 +27,20 @@ pub struct NewProcess {
     pub parent: Option<ProcessId>,
     /// Whether the process is started again after it ends.
     pub restart: Restart,
+    /// The restarts of earlier incarnations that still count.
+    pub causes: Vec<Cause>,
+    /// The processes that it waits for before it starts.
+    pub needs: Vec<Need>,
+    /// When it counts as ready.
+    pub ready: Option<Probe>,
+    /// How to see that it still works.
+    pub live: Option<Probe>,
+    /// The signal that asks it to end, by number.
+    pub stop_signal: i32,
+    /// The exit codes that mean success.
+    pub success: Vec<i32>,
+    /// Whether others may write to its standard input while it runs.
+    pub takes_input: bool,
     /// The terminal of the process. Without one it has pipes.
     pub terminal: Option<Terminal>,
     /// How much of its output is kept.
@@ -44,27 +58,130 @@ impl NewProcess {
             depth: 0,
             parent: None,
             restart: Restart::default(),
+            causes: Vec::new(),
+            needs: Vec::new(),
+            ready: None,
+            live: None,
+            stop_signal: TERM,
+            success: vec![0],
+            takes_input: false,
             terminal: None,
             log: LogPolicy::default(),
         }
     }
 }
 
+/// SIGTERM, whose number is the same everywhere.
+const TERM: i32 = 15;
+
 /// Whether, and how often, a process is started again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restart {
     /// After which ends.
     pub when: RestartWhen,
-    /// The delay after an end.
-    pub delay: Duration,
-    /// The maximum number of restarts.
+    /// The pause after an end. It doubles from one restart to the next, until the process has lived for longer than
+    /// the window.
+    pub pause: Duration,
+    /// The longest pause.
+    pub longest: Duration,
+    /// The maximum number of restarts within the window, at most [`MAX_CAUSES`].
     pub limit: Option<u32>,
+    /// The window in which restarts count; without one, all of them count.
+    pub within: Option<Duration>,
 }
+
+/// How many restarts a record keeps, with their causes.
+pub const MAX_CAUSES: usize = 100;
 
 impl Default for Restart {
     fn default() -> Self {
-        Self { when: RestartWhen::Never, delay: Duration::from_secs(1), limit: None }
+        let pause = Duration::from_secs(1);
+        Self { when: RestartWhen::Never, pause, longest: pause, limit: None, within: None }
     }
+}
+
+/// Why and when a process was started again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// When its end was noticed, in milliseconds since 1970.
+    pub time: u64,
+    /// Why it was started again, as a phrase: `exit code 1`.
+    pub why: String,
+}
+
+/// A process that another one waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Need {
+    /// Its id.
+    pub id: ProcessId,
+    /// Its name, for messages.
+    pub name: String,
+    /// What it waits for.
+    pub until: Until,
+}
+
+/// What a process waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Until {
+    /// The other process runs, or has done so with success.
+    Started,
+    /// The other process runs and is ready.
+    Healthy,
+    /// The other process has ended with success.
+    Completed,
+}
+
+/// How to see whether a process works.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// What to look at.
+    pub check: Check,
+    /// The time between two checks.
+    pub every: Duration,
+    /// Of a readiness probe, how long the process has until it is ready; of a liveness probe, how long one check may
+    /// take.
+    pub timeout: Option<Duration>,
+    /// How many checks in a row must fail.
+    pub failures: u32,
+}
+
+/// What a probe looks at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Check {
+    /// Something answers a plain HTTP request with a status from 200 to 399. Redirects are not followed.
+    Http {
+        /// Where it listens.
+        at: Place,
+        /// The host, as the request names it.
+        host: String,
+        /// The path and the query.
+        path: String,
+    },
+    /// Something accepts a connection.
+    Tcp {
+        /// Where it listens.
+        at: Place,
+    },
+    /// A command ends with 0. It runs in the process's directory, with its environment.
+    Exec {
+        /// The program and its arguments.
+        command: Vec<String>,
+    },
+    /// The process has written a line like this pattern, in which `*` stands for any text. Only for readiness.
+    Line {
+        /// The pattern. The line may go on before and after it.
+        pattern: String,
+    },
+}
+
+/// An address that a probe connects to. Names are not resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Place {
+    /// A port of this machine, at 127.0.0.1 or at ::1.
+    Local(u16),
+    /// An address.
+    Address(std::net::SocketAddr),
 }
 
 /// After which ends a process is started again. A process that was stopped or that timed out is never started again.

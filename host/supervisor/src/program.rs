@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 /// A program to run. It holds secrets, so its `Debug` output shows only counts.
 #[derive(Clone)]
 pub struct Program {
@@ -80,14 +82,47 @@ pub struct NamedFile {
     pub bytes: Vec<u8>,
 }
 
-/// How much of the machine a process may use. cgroup v2 enforces the limits; where no cgroup is delegated to us, the
-/// process's note says that there is no limit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// How much of the machine a process and its descendants may use. cgroup v2 enforces the limits where a cgroup is
+/// delegated to us. Elsewhere the shim watches memory and processes; a limit of the processor then has no effect. A
+/// record says which it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceLimits {
     /// The memory in bytes.
     pub memory: Option<u64>,
     /// Hundredths of a processor: 150 is one and a half processors.
     pub cpu_percent: Option<u32>,
+    /// The number of processes.
+    pub pids: Option<u32>,
+    /// The number of files that each of them may have open.
+    pub files: Option<u64>,
+    /// Whether the shim watches the limits that the kernel does not enforce.
+    pub watch: bool,
+}
+
+/// A resource that can be limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Resource {
+    /// Memory.
+    Memory,
+    /// Processor time.
+    Cpu,
+    /// Processes.
+    Pids,
+    /// Open files.
+    Files,
+}
+
+/// Who enforces a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Enforced {
+    /// The kernel.
+    Kernel,
+    /// The shim looks, and ends the process when it uses more.
+    Watched,
+    /// Nobody.
+    None,
 }
 
 impl fmt::Debug for Program {

@@ -1,10 +1,13 @@
 //! The record of a process. It is the authority on the process, and is always replaced as a whole.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use aiw_core::{ProcessId, ProcessOutcome, ProcessState};
 use serde::{Deserialize, Serialize};
 
+use crate::new::Cause;
+use crate::program::{Enforced, Resource};
 use crate::root::Root;
 
 /// A description of a process that has no meaning in this crate. Fields that a newer aiw has added to a record are
@@ -68,6 +71,18 @@ pub struct Record {
     /// How often the shim has started the process again after an end.
     #[serde(default, skip_serializing_if = "is_none")]
     pub restarts: u32,
+    /// The newest restarts, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<Cause>,
+    /// Whether the process is ready, if there is a probe for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<bool>,
+    /// Why the process runs but does not work, or what it waits for before it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+    /// How each limit on resources is enforced.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<Resource, Enforced>,
     /// How often a caller has started the process again under its id.
     #[serde(default, skip_serializing_if = "is_none")]
     pub incarnation: u32,
@@ -97,6 +112,14 @@ fn is_none(count: &u32) -> bool {
 }
 
 impl Record {
+    /// Returns whether the process was started since the system was. No process survives a reboot.
+    pub fn is_since_boot(&self) -> bool {
+        #[cfg(unix)]
+        return self.boot.as_deref() == crate::platform::boot();
+        #[cfg(not(unix))]
+        return true;
+    }
+
     /// Adds a sentence to the note.
     #[cfg(unix)]
     pub(crate) fn note(&mut self, sentence: &str) {

@@ -17,7 +17,7 @@ use crate::record::Record;
 use crate::root::Root;
 
 /// The first bytes of every request, which identify its format.
-const MAGIC: &[u8; 8] = b"aiwshim5";
+const MAGIC: &[u8; 8] = b"aiwshim6";
 /// The maximum length of a request. A prompt may have megabytes.
 const LONGEST: u64 = 256 << 20;
 
@@ -180,8 +180,7 @@ struct SentProgram<'a> {
     environment: Vec<(Bytes<'a>, Bytes<'a>)>,
     files: Vec<(i32, Bytes<'a>)>,
     named_files: Vec<(Bytes<'a>, Bytes<'a>)>,
-    memory: Option<u64>,
-    cpu_percent: Option<u32>,
+    limits: ResourceLimits,
     secrets: Vec<Bytes<'a>>,
     stdin: Bytes<'a>,
 }
@@ -199,8 +198,7 @@ impl<'a> SentProgram<'a> {
                 .collect(),
             files: program.files.iter().map(|file| (file.fd, Bytes(&file.bytes))).collect(),
             named_files: program.named_files.iter().map(file).collect(),
-            memory: program.limits.memory,
-            cpu_percent: program.limits.cpu_percent,
+            limits: program.limits,
             secrets: program.secrets.iter().map(|secret| Bytes(secret)).collect(),
             stdin: Bytes(&program.stdin),
         }
@@ -218,7 +216,7 @@ impl<'a> SentProgram<'a> {
                 .iter()
                 .map(|(path, bytes)| NamedFile { path: path.to_path(), bytes: bytes.0.to_vec() })
                 .collect(),
-            limits: ResourceLimits { memory: self.memory, cpu_percent: self.cpu_percent },
+            limits: self.limits,
             secrets: self.secrets.iter().map(|secret| secret.0.to_vec()).collect(),
         }
     }
@@ -345,7 +343,7 @@ mod tests {
                 environment: vec![("A".into(), OsString::from_vec(argument.clone()))],
                 named_files: vec![NamedFile { path: "/dev/shm/aiw-file-1".into(), bytes: argument.clone() }],
                 files: vec![PassedFile { fd: 9, bytes: argument.clone() }],
-                limits: ResourceLimits { memory: Some(5), cpu_percent: None },
+                limits: ResourceLimits { memory: Some(5), pids: Some(9), ..ResourceLimits::default() },
                 secrets: vec![argument],
                 stdin,
             },

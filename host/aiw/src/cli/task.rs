@@ -50,8 +50,8 @@ pub struct ScopeArgs {
 
 #[derive(Debug, Args)]
 pub struct LogArgs {
-    /// The task's id, the beginning of it, or its process id
-    #[arg(add = complete::tasks())]
+    /// The task's id, the beginning of it, or its process id; or the id of a process of this project
+    #[arg(add = complete::tasks_and_processes())]
     pub id: String,
     /// Keep printing until the task ends
     #[arg(short, long)]
@@ -72,8 +72,8 @@ pub struct LogArgs {
 
 #[derive(Debug, Args)]
 pub struct StopArgs {
-    /// Ids, beginnings of ids, or process ids
-    #[arg(required_unless_present = "all", add = complete::running_tasks())]
+    /// Ids, beginnings of ids, or process ids of tasks; or ids of processes of this project
+    #[arg(required_unless_present = "all", add = complete::tasks_and_processes())]
     pub ids: Vec<String>,
     /// All running tasks of this session
     #[arg(long, conflicts_with = "ids")]

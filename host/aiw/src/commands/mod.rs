@@ -17,6 +17,7 @@ pub mod mcp;
 pub mod model;
 pub mod new;
 pub mod plugin;
+pub mod process;
 pub mod provider;
 pub mod role;
 pub mod run;

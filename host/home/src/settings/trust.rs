@@ -47,6 +47,11 @@ impl TrustSettings {
         }
     }
 
+    /// Returns whether a file was trusted by itself as it is now, whatever its directory.
+    pub fn has_file(&self, path: &Path, bytes: &[u8]) -> bool {
+        self.files.get(path).is_some_and(|known| *known == digest(bytes))
+    }
+
     /// Trusts a file as it is now. Returns whether that is new.
     pub fn add_file(&mut self, path: &Path, bytes: &[u8]) -> bool {
         let digest = digest(bytes);

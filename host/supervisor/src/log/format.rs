@@ -8,10 +8,16 @@
 //! 1732104000201 a= ended: exit code 0   written by aiw itself
 //! ```
 //!
+//! The first line of a file is its position: `@` and the number of bytes of the log before the file. With it, a position in
+//! the log means the same after older files are gone. Files that aiw wrote before it had positions begin without.
+//!
 //! A piece of a program's output cannot contain a line break, so every line break in the file ends a piece. The file can
 //! therefore be read from any place, backwards too.
 
 use super::{LogEntry, Stream};
+
+/// The beginning of a file's first line.
+pub(super) const HEAD: &str = "@";
 
 /// A piece of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,9 +30,9 @@ pub(super) struct Piece<'a> {
 }
 
 impl Piece<'_> {
-    /// Appends the piece as it is written in the file.
+    /// Appends the piece as it is written in the file. `time` is its time as text, which many pieces share.
     #[cfg_attr(not(unix), expect(dead_code, reason = "only shims write logs"))]
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, time: &str, out: &mut Vec<u8>) {
         let stream = match self.stream {
             Stream::Stdout => b'o',
             Stream::Stderr => b'e',
@@ -38,7 +44,7 @@ impl Piece<'_> {
             (false, false) => b'~',
             (false, true) => b'>',
         };
-        out.extend_from_slice(self.time.to_string().as_bytes());
+        out.extend_from_slice(time.as_bytes());
         out.extend_from_slice(&[b' ', stream, mark, b' ']);
         out.extend_from_slice(self.bytes);
         out.push(b'\n');
@@ -148,7 +154,7 @@ mod tests {
             fn a_piece_is_read_as_it_was_written(time: u64, begins: bool, ends: bool, bytes in "[^\n]*") {
                 let piece = Piece { time, stream: Stream::Stderr, begins, ends, bytes: bytes.as_bytes() };
                 let mut line = Vec::new();
-                piece.encode(&mut line);
+                piece.encode(&time.to_string(), &mut line);
                 prop_assert_eq!(line.pop(), Some(b'\n'));
                 prop_assert_eq!(parse(&line), Some(piece));
             }

@@ -1,6 +1,7 @@
 //! The log of a process: its entries, and how it is written and read.
 
 mod format;
+mod page;
 mod read;
 #[cfg(unix)]
 mod write;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use page::{Page, PageLimits, Positioned};
 pub use read::Follow;
 #[cfg(unix)]
 pub(crate) use write::Writer;

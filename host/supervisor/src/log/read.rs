@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aiw_home::now_millis;
 
-use super::format::Assembler;
+use super::format::{Assembler, HEAD};
 use super::{FILES, FollowFrom, Log, LogEntry, Stream};
 use crate::error::SupervisorError;
 use crate::platform::{self, Watch};
@@ -37,7 +37,7 @@ pub(super) fn whole_length(mut file: &File) -> io::Result<u64> {
 }
 
 /// Opens the existing files of a log, newest first. Each file appears once, even if files are renamed meanwhile.
-fn files(path: &Path) -> Result<Vec<File>, SupervisorError> {
+pub(super) fn files(path: &Path) -> Result<Vec<File>, SupervisorError> {
     let mut files: Vec<File> = Vec::new();
     for age in 0..FILES {
         let path = if age == 0 { path.to_owned() } else { super::numbered(path, age) };
@@ -49,6 +49,35 @@ fn files(path: &Path) -> Result<Vec<File>, SupervisorError> {
         }
     }
     Ok(files)
+}
+
+/// Returns the position of the first byte of each file of a log, newest first.
+pub(super) fn bases(path: &Path) -> Vec<u64> {
+    let Ok(files) = files(path) else { return Vec::new() };
+    positions(&files)
+}
+
+/// Returns the position of the first byte of each of these files, newest first. A file that does not say its position
+/// begins where the file before it ends.
+pub(super) fn positions(files: &[File]) -> Vec<u64> {
+    let mut positions = Vec::new();
+    let mut end = 0;
+    for file in files.iter().rev() {
+        let start = told(file).unwrap_or(end);
+        end = start + file.metadata().map_or(0, |meta| meta.len());
+        positions.push(start);
+    }
+    positions.reverse();
+    positions
+}
+
+/// Returns the position that a file tells.
+fn told(mut file: &File) -> Option<u64> {
+    let mut head = [0; 24];
+    file.seek(SeekFrom::Start(0)).ok()?;
+    let length = file.read(&mut head).ok()?;
+    let line = head[..length].split(|b| *b == b'\n').next()?;
+    str::from_utf8(line).ok()?.strip_prefix(HEAD)?.parse().ok()
 }
 
 /// The end of a log: its entries, and the position where reading of the live file continues.
@@ -141,7 +170,7 @@ impl Log {
     }
 }
 
-fn read_part(file: &mut File, at: u64, length: u64) -> io::Result<Vec<u8>> {
+pub(super) fn read_part(file: &mut File, at: u64, length: u64) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(at))?;
     let mut part = Vec::new();
     file.take(length).read_to_end(&mut part)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use aiw_home::now_millis;
 
-use super::format::Piece;
+use super::format::{HEAD, Piece};
 use super::{FILES, Stream};
 use crate::new::LogPolicy;
 
@@ -16,6 +16,8 @@ pub(crate) struct Writer {
     path: PathBuf,
     file: File,
     length: u64,
+    /// The position of the file's first byte.
+    base: u64,
     policy: LogPolicy,
     /// Which streams are in the middle of a line.
     open: [bool; 3],
@@ -29,7 +31,8 @@ impl Writer {
         let file = open(&path)?;
         let length = super::read::whole_length(&file)?;
         file.set_len(length)?;
-        Ok(Self { path, file, length, policy, open: [false; 3], buffer: Vec::new() })
+        let base = super::read::bases(&path).first().copied().unwrap_or(0);
+        Ok(Self { path, file, length, base, policy, open: [false; 3], buffer: Vec::new() })
     }
 
     /// Appends bytes of a stream in a single write. Once it returns, the death of this process does not lose them.
@@ -38,18 +41,22 @@ impl Writer {
             return Ok(());
         }
         self.buffer.clear();
+        self.begin();
         let time = now_millis();
+        let text_of_time = time.to_string();
         let open = &mut self.open[stream as usize];
         for line in bytes.split_inclusive(|b| *b == b'\n') {
             let (text, ends) = match line.split_last() {
                 Some((b'\n', text)) => (text, true),
                 _ => (line, false),
             };
-            Piece { time, stream, begins: !*open, ends, bytes: text }.encode(&mut self.buffer);
+            Piece { time, stream, begins: !*open, ends, bytes: text }.encode(&text_of_time, &mut self.buffer);
             *open = !ends;
         }
         if self.length > 0 && self.length + self.buffer.len() as u64 > self.policy.file_bytes {
             self.rotate()?;
+            let head = head(self.base).into_bytes();
+            self.buffer.splice(..0, head);
         }
         if let Err(error) = self.file.write_all(&self.buffer) {
             // The disk is full. Cutting off the partial write keeps the log readable.
@@ -60,6 +67,13 @@ impl Writer {
         // Do not keep the memory of a long line forever.
         self.buffer.shrink_to(64 << 10);
         Ok(())
+    }
+
+    /// Begins a new file with its position.
+    fn begin(&mut self) {
+        if self.length == 0 {
+            self.buffer.extend_from_slice(head(self.base).as_bytes());
+        }
     }
 
     /// Writes a line of aiw's own.
@@ -79,9 +93,15 @@ impl Writer {
             fs::remove_file(&self.path)?;
         }
         self.file = open(&self.path)?;
+        self.base += self.length;
         self.length = 0;
         Ok(())
     }
+}
+
+/// Returns the first line of a file.
+fn head(base: u64) -> String {
+    format!("{HEAD}{base}\n")
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -21,10 +21,14 @@ impl Group {
     /// Creates a group for a process, below our own group. Also returns a sentence about limits that cannot be enforced.
     /// The group is only created if limits are requested: without limits, the subreaper finds all processes as well.
     pub fn create(id: ProcessId, limits: ResourceLimits) -> (Option<Self>, Option<String>) {
-        if limits.memory.is_none() && limits.cpu_percent.is_none() {
+        if limits.memory.is_none() && limits.cpu_percent.is_none() && limits.pids.is_none() {
             return (None, None);
         }
-        let refused = |reason: &str| Some(format!("memory and processor are not limited: {reason}"));
+        let refused = |reason: &str| match (limits.watch, limits.cpu_percent) {
+            (false, _) => Some(format!("memory and processor are not limited: {reason}")),
+            (true, Some(_)) => Some(format!("the processor is not limited: {reason}")),
+            (true, None) => None,
+        };
         let Some(ours) = own() else { return (None, refused("there is no cgroup v2 of ours")) };
         match Self::beneath(&ours, id, limits) {
             Ok(group) => (Some(group), None),
@@ -46,7 +50,11 @@ impl Group {
     }
 
     fn within(parent: &Path, id: ProcessId, limits: ResourceLimits) -> io::Result<Self> {
-        let wanted = [("memory", limits.memory.is_some()), ("cpu", limits.cpu_percent.is_some())];
+        let wanted = [
+            ("memory", limits.memory.is_some()),
+            ("cpu", limits.cpu_percent.is_some()),
+            ("pids", limits.pids.is_some()),
+        ];
         let given = fs::read_to_string(parent.join("cgroup.subtree_control"))?;
         for (controller, _) in wanted.iter().filter(|(_, wanted)| *wanted) {
             if !given.split_whitespace().any(|word| word == *controller) {
@@ -60,6 +68,9 @@ impl Group {
                 fs::write(group.path.join("memory.max"), bytes.to_string())?;
                 // Without swap accounting this file does not exist.
                 let _ = fs::write(group.path.join("memory.swap.max"), "0");
+            }
+            if let Some(most) = limits.pids {
+                fs::write(group.path.join("pids.max"), most.to_string())?;
             }
             if let Some(percent) = limits.cpu_percent {
                 fs::write(group.path.join("cpu.max"), format!("{} 100000", u64::from(percent) * 1000))?;

@@ -189,27 +189,52 @@ pub(super) fn die_with_parent(parent: Pid) -> io::Result<()> {
     if rustix::process::getppid() == Some(parent) { Ok(()) } else { Err(io::ErrorKind::NotConnected.into()) }
 }
 
-/// Returns the descendants of a process, each with its start, except those that `skip` selects and their descendants.
-pub(crate) fn descendants(of: u32, skip: &dyn Fn(u32, u64) -> bool) -> Vec<(u32, u64)> {
-    let mut children: HashMap<u32, Vec<(u32, u64)>> = HashMap::new();
-    for pid in procfs::pids() {
-        if let Some(stat) = procfs::stat(pid)
-            && stat.is_alive(0)
-        {
-            children.entry(stat.parent).or_default().push((pid, stat.start));
-        }
-    }
-    let mut found = Vec::new();
-    let mut next = vec![of];
-    while let Some(parent) = next.pop() {
-        for (pid, start) in children.remove(&parent).unwrap_or_default() {
-            if !skip(pid, start) {
-                found.push((pid, start));
-                next.push(pid);
+/// The processes of this machine by their parents, at one moment.
+pub(crate) struct Parents(HashMap<u32, Vec<(u32, u64)>>);
+
+impl Parents {
+    /// Looks at all processes.
+    pub fn now() -> Self {
+        let mut children: HashMap<u32, Vec<(u32, u64)>> = HashMap::new();
+        for pid in procfs::pids() {
+            if let Some(stat) = procfs::stat(pid)
+                && stat.is_alive(0)
+            {
+                children.entry(stat.parent).or_default().push((pid, stat.start));
             }
         }
+        Self(children)
     }
-    found
+
+    /// Returns the descendants of a process, but not what is below another shim.
+    pub fn descendants(&self, of: u32) -> Vec<u32> {
+        self.below(of, &|pid, _| is_shim(pid)).into_iter().map(|(pid, _)| pid).collect()
+    }
+
+    fn below(&self, of: u32, skip: &dyn Fn(u32, u64) -> bool) -> Vec<(u32, u64)> {
+        let mut found = Vec::new();
+        let mut next = vec![of];
+        while let Some(parent) = next.pop() {
+            for (pid, start) in self.0.get(&parent).into_iter().flatten().copied() {
+                if !skip(pid, start) {
+                    found.push((pid, start));
+                    next.push(pid);
+                }
+            }
+        }
+        found
+    }
+}
+
+/// Returns the descendants of a process, each with its start, except those that `skip` selects and their descendants.
+pub(crate) fn descendants(of: u32, skip: &dyn Fn(u32, u64) -> bool) -> Vec<(u32, u64)> {
+    Parents::now().below(of, skip)
+}
+
+/// Returns the memory that a process has in use, in bytes, and its processor time so far, in milliseconds.
+pub(crate) fn sample(pid: u32) -> Option<(u64, u64)> {
+    let ticks = procfs::cpu_ticks(pid)?;
+    Some((resident(pid)?, ticks * 1000 / rustix::param::clock_ticks_per_second().max(1)))
 }
 
 /// Returns the processes of this user that were started with these values of variables, and whether there may be
@@ -230,6 +255,56 @@ pub(crate) fn marked(wanted: &[(&str, String)], since: u64) -> (Vec<(u32, u64)>,
         }
     }
     (found, unsure)
+}
+
+/// Returns how much memory a process has in use, in bytes.
+pub(crate) fn resident(pid: u32) -> Option<u64> {
+    let pages: u64 = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * u64::try_from(rustix::param::page_size()).unwrap_or(4096))
+}
+
+/// Who listens on a port of this machine.
+pub(crate) enum Holder {
+    /// A descendant of this process.
+    Ours,
+    /// Another process.
+    Stranger {
+        /// Its id.
+        pid: u32,
+        /// The name of its program.
+        name: String,
+    },
+    /// It cannot be seen.
+    Unknown,
+}
+
+/// Returns who listens on a TCP port of this machine.
+pub(crate) fn holder(port: u16) -> Holder {
+    let mut sockets = Vec::new();
+    for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
+        let text = fs::read_to_string(table).unwrap_or_default();
+        sockets.extend(text.lines().skip(1).filter_map(|line| procfs::listener(line, port)));
+    }
+    let sockets: Vec<String> = sockets.iter().map(|inode| format!("socket:[{inode}]")).collect();
+    let has = |pid: u32| {
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        open.filter_map(|entry| fs::read_link(entry.path()).ok())
+            .any(|target| target.to_str().is_some_and(|target| sockets.iter().any(|socket| socket == target)))
+    };
+    if sockets.is_empty() {
+        return Holder::Unknown;
+    }
+    let ours: Vec<u32> = descendants(std::process::id(), &|_, _| false).into_iter().map(|(pid, _)| pid).collect();
+    if ours.iter().any(|pid| has(*pid)) {
+        return Holder::Ours;
+    }
+    match procfs::pids().find(|pid| has(*pid)) {
+        Some(pid) => {
+            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            Holder::Stranger { pid, name: aiw_core::one_line(name.trim(), 40) }
+        }
+        None => Holder::Unknown,
+    }
 }
 
 /// The parent of the kernel's own threads.

@@ -224,7 +224,7 @@ pub(crate) struct Group {}
 impl Group {
     /// Returns no group, and a sentence about limits that were requested.
     pub fn create(_id: aiw_core::ProcessId, limits: ResourceLimits) -> (Option<Self>, Option<String>) {
-        let asked = limits.memory.is_some() || limits.cpu_percent.is_some();
+        let asked = limits.memory.is_some() || limits.cpu_percent.is_some() || limits.pids.is_some();
         (None, asked.then(|| "memory and processor are not limited: this system has no cgroups".into()))
     }
 
@@ -235,4 +235,51 @@ impl Group {
 
     /// Does nothing.
     pub fn end(&self) {}
+}
+
+/// Returns how much memory a process has in use: unknown here.
+pub(crate) fn resident(_pid: u32) -> Option<u64> {
+    None
+}
+
+/// Who listens on a port of this machine.
+pub(crate) enum Holder {
+    /// A descendant of this process.
+    #[expect(dead_code, reason = "nothing tells here")]
+    Ours,
+    /// Another process.
+    #[expect(dead_code, reason = "nothing tells here")]
+    Stranger {
+        /// Its id.
+        pid: u32,
+        /// The name of its program.
+        name: String,
+    },
+    /// It cannot be seen.
+    Unknown,
+}
+
+/// Returns who listens on a TCP port of this machine: unknown here.
+pub(crate) fn holder(_port: u16) -> Holder {
+    Holder::Unknown
+}
+
+/// The processes of this machine by their parents: not looked at here.
+pub(crate) struct Parents;
+
+impl Parents {
+    /// Looks at nothing.
+    pub fn now() -> Self {
+        Self
+    }
+
+    /// Returns no descendants.
+    pub fn descendants(&self, _of: u32) -> Vec<u32> {
+        Vec::new()
+    }
+}
+
+/// Returns what a process uses: unknown here.
+pub(crate) fn sample(_pid: u32) -> Option<(u64, u64)> {
+    None
 }

@@ -26,6 +26,15 @@ pub(super) fn stat(pid: u32) -> Option<Stat> {
     parse(&buffer[..length])
 }
 
+/// Returns the processor time of a process in the system's ticks.
+pub(super) fn cpu_ticks(pid: u32) -> Option<u64> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let end = stat.iter().rposition(|b| *b == b')')?;
+    let mut fields = str::from_utf8(stat.get(end + 2..)?).ok()?.split(' ').skip(11);
+    let (user, system): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some(user + system)
+}
+
 fn parse(stat: &[u8]) -> Option<Stat> {
     // The name is in parentheses, and may itself contain parentheses.
     let end = stat.iter().rposition(|b| *b == b')')?;
@@ -56,6 +65,18 @@ pub(super) fn command_line(pid: u32) -> Option<Vec<u8>> {
     Some(line)
 }
 
+/// Returns the inode of a socket that listens on a port, from a line of `/proc/net/tcp`.
+pub(super) fn listener(line: &str, port: u16) -> Option<u64> {
+    /// TCP_LISTEN, in hexadecimal.
+    const LISTEN: &str = "0A";
+    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+    let (_, local) = fields.get(1)?.rsplit_once(':')?;
+    if u16::from_str_radix(local, 16).ok()? != port || *fields.get(3)? != LISTEN {
+        return None;
+    }
+    fields.get(9)?.parse().ok()
+}
+
 /// Returns whether an environment contains all of these variables with these values.
 pub(super) fn has_all(variables: &[u8], wanted: &[(&str, String)]) -> bool {
     let value = |name: &str| {
@@ -67,6 +88,14 @@ pub(super) fn has_all(variables: &[u8], wanted: &[(&str, String)]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_socket_that_listens_is_found_by_its_port() {
+        let line = " 0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000  0 4242 1 0000 100 0";
+        assert_eq!((listener(line, 8080), listener(line, 8081)), (Some(4242), None));
+        assert_eq!(listener(&line.replace(" 0A ", " 01 "), 8080), None);
+        assert_eq!(listener("sl local", 8080), None);
+    }
 
     #[test]
     fn a_name_with_parentheses_does_not_shift_the_fields() {

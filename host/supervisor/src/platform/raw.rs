@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use rustix::process::{Resource, Rlimit, getpid, setrlimit};
+use rustix::process::{Resource, Rlimit, getpid, getrlimit, setrlimit};
 
 /// Which of the two processes this is after a fork.
 pub(crate) enum Fork {
@@ -79,6 +79,8 @@ pub(crate) fn dup_to(file: &OwnedFd, number: RawFd) -> io::Result<OwnedFd> {
 pub(crate) struct Entrance {
     /// The file that moves a process into a cgroup.
     pub cgroup: Option<OwnedFd>,
+    /// How many files it may have open.
+    pub files: Option<u64>,
     /// Whether it enters a session of its own, with its standard input as the terminal.
     pub terminal: bool,
 }
@@ -87,9 +89,17 @@ pub(crate) struct Entrance {
 /// enters its cgroup and terminal.
 pub(crate) fn prepare(command: &mut Command, core: Rlimit, entrance: Entrance) {
     let parent = getpid();
+    // Nobody may raise a limit that the system has set.
+    let files = entrance.files.map(|most| {
+        let most = getrlimit(Resource::Nofile).maximum.map_or(most, |maximum| maximum.min(most));
+        Rlimit { current: Some(most), maximum: Some(most) }
+    });
     let before_exec = move || {
         super::die_with_parent(parent)?;
         setrlimit(Resource::Core, core)?;
+        if let Some(files) = files {
+            setrlimit(Resource::Nofile, files)?;
+        }
         if let Some(cgroup) = &entrance.cgroup {
             rustix::io::write(cgroup, b"0")?;
         }

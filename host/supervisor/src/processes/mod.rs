@@ -10,6 +10,8 @@ mod list;
 mod lost;
 mod outcome;
 #[cfg(unix)]
+mod reach;
+#[cfg(unix)]
 mod start;
 #[cfg(unix)]
 mod stop;
@@ -22,7 +24,7 @@ mod unsupported;
 #[cfg(unix)]
 mod wait;
 
-pub use outcome::{Keep, Stopped, Supervised, WaitMode, Waited};
+pub use outcome::{Keep, Stopped, Supervised, Usage, WaitMode, Waited};
 #[cfg(unix)]
 pub use table::Processes;
 #[cfg(not(unix))]

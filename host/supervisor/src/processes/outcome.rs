@@ -74,3 +74,14 @@ impl Default for Keep {
         Self { count: 200, age: Duration::from_secs(30 * 24 * 3600) }
     }
 }
+
+/// What a process and its descendants use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// The number of processes.
+    pub processes: usize,
+    /// The resident memory, in bytes. Shared pages count for each process.
+    pub memory: u64,
+    /// The processor time so far, in milliseconds.
+    pub cpu: u64,
+}

@@ -14,6 +14,7 @@ use crate::error::{MemoryProblem, ShimProblem, SupervisorError};
 use crate::files::random;
 use crate::new::{NewProcess, Queue};
 use crate::program::Program;
+use crate::records::Lookup;
 use crate::request::{Answer, Head, StartRequest, check};
 use crate::root::{Root, Scope};
 
@@ -45,6 +46,27 @@ impl Processes {
         // What a dead shim left behind is ended first.
         self.settled(id)?;
         self.start_as(aiw, id, true, new, program, queue)
+    }
+
+    /// Starts a process under an id that the caller has chosen: anew, or again if it has ended. Two callers must not do
+    /// this at once for one id.
+    pub fn start_named(
+        &self,
+        aiw: &Path,
+        id: ProcessId,
+        new: NewProcess,
+        program: Program,
+        queue: Queue,
+    ) -> Result<Supervised, SupervisorError> {
+        match self.records.find(id) {
+            Lookup::Nothing => self.start_as(aiw, id, false, new, program, queue),
+            found => {
+                let record = self.records.understood(id, found)?;
+                // What a dead shim left behind is ended first.
+                self.settle(record)?;
+                self.start_as(aiw, id, true, new, program, queue)
+            }
+        }
     }
 
     fn start_as(

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use aiw_core::ProcessId;
 use aiw_home::Home;
 
-use super::outcome::{Keep, Stopped, Supervised, WaitMode, Waited};
+use super::outcome::{Keep, Stopped, Supervised, Usage, WaitMode, Waited};
 use crate::error::SupervisorError;
 use crate::log::Log;
 use crate::names::{Names, Noun};
 use crate::new::{NewProcess, Queue};
 use crate::program::Program;
-use crate::record::Labels;
+use crate::record::{Labels, Record};
 use crate::root::Scope;
 
 /// The supervised processes of a room. There are none on this system.
@@ -122,5 +122,28 @@ impl Processes {
     /// Always refused.
     pub fn log(&self, _id: ProcessId) -> Answer<Log> {
         self.refuse()
+    }
+    /// Always refused.
+    pub fn start_named(
+        &self,
+        _aiw: &Path,
+        _id: ProcessId,
+        _new: NewProcess,
+        _program: Program,
+        _queue: Queue,
+    ) -> Answer<Supervised> {
+        self.refuse()
+    }
+    /// Always refused.
+    pub fn signal(&self, _id: ProcessId, _signal: i32) -> Answer<()> {
+        self.refuse()
+    }
+    /// Always refused.
+    pub fn write_input(&self, _id: ProcessId, _bytes: &[u8]) -> Answer<()> {
+        self.refuse()
+    }
+    /// Returns nothing for each: no process runs.
+    pub fn usage(&self, records: &[&Record]) -> Vec<Option<Usage>> {
+        records.iter().map(|_| None).collect()
     }
 }

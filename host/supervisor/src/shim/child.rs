@@ -29,6 +29,8 @@ pub(super) struct Started {
     pub stderr: Option<File>,
     /// The input still to be typed at the terminal, in reverse.
     pub typed: Option<(File, Vec<u8>)>,
+    /// Our end of its standard input, if it takes input while it runs.
+    pub stdin: Option<File>,
 }
 
 impl Started {
@@ -56,6 +58,8 @@ pub(super) struct Setting<'a> {
     /// The file with the standard input.
     pub prompt: &'a Path,
     pub terminal: Option<Terminal>,
+    /// Whether it takes input while it runs.
+    pub takes_input: bool,
     pub core: Rlimit,
     pub cgroup: Option<OwnedFd>,
 }
@@ -89,11 +93,14 @@ pub(super) fn spawn(program: &Program, setting: Setting<'_>) -> io::Result<Start
             Some(master)
         }
         None => {
-            command.stdin(File::open(setting.prompt)?).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+            let stdin = if setting.takes_input { Stdio::piped() } else { File::open(setting.prompt)?.into() };
+            command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
             None
         }
     };
-    platform::prepare(&mut command, setting.core, Entrance { cgroup: setting.cgroup, terminal: master.is_some() });
+    let files = program.limits.files;
+    let entrance = Entrance { cgroup: setting.cgroup, files, terminal: master.is_some() };
+    platform::prepare(&mut command, setting.core, entrance);
     // From here on the files are inherited; this process starts nothing else.
     for file in setting.files {
         // An earlier process may have read the files.
@@ -107,17 +114,19 @@ pub(super) fn spawn(program: &Program, setting: Setting<'_>) -> io::Result<Start
             let mut input = std::fs::read(setting.prompt)?;
             input.reverse();
             let typed = (!input.is_empty()).then(|| Ok::<_, io::Error>((master.try_clone()?, input))).transpose()?;
-            Started { pid, stdout: master, stderr: None, typed }
+            let stdin = setting.takes_input.then(|| master.try_clone()).transpose()?;
+            Started { pid, stdout: master, stderr: None, typed, stdin }
         }
         None => {
             let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
                 return Err(io::ErrorKind::BrokenPipe.into());
             };
             let (stdout, stderr) = (File::from(OwnedFd::from(stdout)), File::from(OwnedFd::from(stderr)));
-            Started { pid, stdout, stderr: Some(stderr), typed: None }
+            let stdin = child.stdin.take().map(|stdin| File::from(OwnedFd::from(stdin)));
+            Started { pid, stdout, stderr: Some(stderr), typed: None, stdin }
         }
     };
-    for pipe in [Some(&started.stdout), started.stderr.as_ref()].into_iter().flatten() {
+    for pipe in [Some(&started.stdout), started.stderr.as_ref(), started.stdin.as_ref()].into_iter().flatten() {
         rustix::io::ioctl_fionbio(pipe.as_fd(), true)?;
     }
     Ok(started)
@@ -134,6 +143,30 @@ fn terminal(size: Terminal) -> io::Result<(File, File)> {
     let size = Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
     tcsetwinsize(&slave, size)?;
     Ok((File::from(master), File::from(slave)))
+}
+
+/// Runs a command beside a process, with its environment, and with nothing to read or write.
+pub(super) fn spawn_beside(
+    command: &[String],
+    program: &Program,
+    marks: [(&str, String); 2],
+    cwd: &Path,
+    core: Rlimit,
+) -> io::Result<u32> {
+    let (first, rest) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut command = Command::new(first);
+    command
+        .args(rest)
+        .env_clear()
+        .envs(program.environment.iter().map(|(name, value)| (name, value)))
+        .envs(marks)
+        .current_dir(cwd)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0);
+    platform::prepare(&mut command, core, Entrance { cgroup: None, files: program.limits.files, terminal: false });
+    command.spawn().map(|child| child.id())
 }
 
 /// How to start a process that inherits our own standard streams.
@@ -155,7 +188,7 @@ pub(super) fn spawn_inherited(program: &Program, setting: Inherited<'_>) -> io::
         .envs(setting.marks.iter().map(|(name, value)| (name, value)))
         .current_dir(setting.cwd)
         .process_group(0);
-    platform::prepare(&mut command, setting.core, Entrance { cgroup: setting.cgroup, terminal: false });
+    platform::prepare(&mut command, setting.core, Entrance { cgroup: setting.cgroup, files: program.limits.files, terminal: false });
     for file in setting.files {
         rustix::io::fcntl_setfd(file, FdFlags::empty())?;
     }

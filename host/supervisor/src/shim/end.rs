@@ -6,6 +6,7 @@ use aiw_core::ProcessOutcome as Outcome;
 
 use super::run::{Running, Stop};
 use super::supervisor::Supervisor;
+use crate::new::RestartWhen;
 use crate::platform::{self, Signal};
 use crate::signal::{Descendants, end_descendants};
 
@@ -27,6 +28,11 @@ impl Supervisor {
         }
         let findings = self.streams.findings();
         let outcome = self.judge(running, findings.doubt);
+        if left > 0 && running.stop.is_none() && self.record.exit_code == Some(0) && self.new.restart.when != RestartWhen::Never
+        {
+            // Such a program would be started again and again, and never be found running.
+            self.record.note("it went into the background, and what ran there was ended: leave out its flag for that, such as `-d`");
+        }
         self.record.labels.extend(findings.labels);
         let how = match (self.record.exit_code, self.record.signal) {
             (Some(code), _) => format!("exit code {code}"),
@@ -43,8 +49,9 @@ impl Supervisor {
         let status = running.status;
         self.record.exit_code = status.and_then(|s| s.exit_status());
         self.record.signal = status.and_then(|s| s.terminating_signal());
-        match running.stop {
+        match &running.stop {
             Some(Stop::Timeout) => return Outcome::Timeout,
+            Some(Stop::Failure(_)) => return Outcome::Failed,
             Some(Stop::Requested) => {
                 self.record.stopped = true;
                 self.record.signal.get_or_insert(Signal::TERM.as_raw());
@@ -52,10 +59,13 @@ impl Supervisor {
             }
             None => {}
         }
-        if self.record.signal.is_some() {
+        // A shell tells a signal this way.
+        let code = self.record.exit_code.or(self.record.signal.map(|signal| 128 + signal));
+        let is_success = code.is_some_and(|code| self.new.success.contains(&code));
+        if self.record.signal.is_some() && !is_success {
             return Outcome::Signalled;
         }
-        if self.record.exit_code != Some(0) {
+        if !is_success {
             return Outcome::Failed;
         }
         // Some programs also exit with 0 when they are interrupted, so their output must agree.

@@ -7,6 +7,14 @@ mod end;
 #[cfg(unix)]
 mod enter;
 #[cfg(unix)]
+mod input;
+#[cfg(unix)]
+mod needs;
+#[cfg(unix)]
+mod probes;
+#[cfg(unix)]
+mod watched;
+#[cfg(unix)]
 mod reap;
 #[cfg(unix)]
 mod register;

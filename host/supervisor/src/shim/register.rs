@@ -18,7 +18,7 @@ use crate::error::{ShimProblem, SupervisorError};
 use crate::files::{create_private, write_atomically};
 use crate::interpreter::Interpreter;
 use crate::log::Writer;
-use crate::new::NewProcess;
+use crate::new::{Check, NewProcess};
 use crate::platform;
 use crate::record::{Labels, Pid, Record};
 use crate::records::{Records, VERSION};
@@ -82,7 +82,11 @@ pub(super) fn register(
     segment.wake();
     let log =
         Writer::open(&directory, head.new.log).map_err(|e| refuse(SupervisorError::io("write", &directory, e)))?;
-    let streams = Streams::new(log, interpreter(&record.labels), &program.secrets);
+    let pattern = head.new.ready.as_ref().and_then(|probe| match &probe.check {
+        Check::Line { pattern } => Some(pattern.as_str()),
+        _ => None,
+    });
+    let streams = Streams::new(log, interpreter(&record.labels), &program.secrets).awaits(pattern);
     Ok(Supervisor {
         before: place.before,
         _alive: place.alive,
@@ -124,6 +128,10 @@ fn first(identity: &Identity, new: &NewProcess, shim: Pid) -> Record {
         parent: new.parent,
         timeout: new.timeout.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX)),
         restarts: 0,
+        causes: new.causes.clone(),
+        ready: new.ready.is_some().then_some(false),
+        trouble: None,
+        limits: std::collections::BTreeMap::new(),
         incarnation: 0,
         shim,
         child: None,

@@ -8,23 +8,37 @@ use rustix::process::{WaitOptions, WaitStatus, wait};
 
 use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
 
-use super::child::{Setting, Started, spawn};
+use super::child::{Setting, Started, spawn, spawn_beside};
+use super::input::Input;
+use super::probes::{Probed, Probes, Verdict, seconds};
 use super::starter::Starter;
 use super::supervisor::Supervisor;
-use crate::directory::{LOOK_AGAIN, PROMPT, is_asked_to_stop};
+use super::watched::Watched;
+use crate::directory::{INPUT, LOOK_AGAIN, PROMPT, is_asked_to_stop};
 use crate::log::Stream;
 use crate::memory::Named;
-use crate::new::RestartWhen;
+use crate::new::{Cause, MAX_CAUSES, RestartWhen};
 use crate::platform::{self, Group, Signal, timespec};
 use crate::record::Pid;
 use crate::request::Answer;
 use crate::signal::{marks, signal_group_of_child};
 
 /// Why a process is being ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) enum Stop {
     Requested,
     Timeout,
+    /// It does not do what it should, and why.
+    Failure(String),
+}
+
+/// The result of starting the process.
+enum Begun {
+    Runs(Box<Running>),
+    /// It could not be started, and why. The policy says whether it is tried again.
+    Failed(String),
+    /// It could not be started and never will be. The end is recorded.
+    Never,
 }
 
 /// A running process.
@@ -34,6 +48,10 @@ pub(super) struct Running {
     pub named: Option<Named>,
     pub stop: Option<Stop>,
     pub status: Option<WaitStatus>,
+    pub since: Instant,
+    probes: Probes,
+    watched: Watched,
+    input: Option<Input>,
     /// When the process has to have ended by itself.
     deadline: Option<Instant>,
     /// When the process is killed.
@@ -43,33 +61,65 @@ pub(super) struct Running {
 }
 
 impl Supervisor {
-    /// Waits for a turn, runs the process as often as it is to run, and handles each end.
+    /// Waits for a turn and for what the process needs, runs it as often as it is to run, and handles each end.
     pub fn live(mut self, starter: &mut Starter) {
-        if !self.wait_for_turn(starter) {
+        if !self.wait_for_turn(starter) || !self.wait_for_needs(starter) {
             return;
         }
         let again = self.new.restart.when != RestartWhen::Never;
+        let mut streak = 0;
         loop {
-            let Some(mut running) = self.begin(starter, again) else { return };
-            self.watch(&mut running);
-            let outcome = self.finish(&mut running);
-            if !self.goes_on(outcome, &running) {
+            let (outcome, told, why, lived) = match self.begin(starter, again) {
+                Begun::Never => return,
+                Begun::Failed(why) => (Outcome::Failed, false, why, Duration::ZERO),
+                Begun::Runs(mut running) => {
+                    self.watch(&mut running);
+                    let lived = running.since.elapsed();
+                    let outcome = self.finish(&mut running);
+                    let told = matches!(running.stop, Some(Stop::Requested | Stop::Timeout));
+                    (outcome, told, self.cause(&running), lived)
+                }
+            };
+            if !self.goes_on(outcome, told, &why) {
                 return self.close(outcome);
             }
-            drop(running);
-            if !self.pause() {
+            // One that has lived for long begins anew.
+            streak = if lived > self.new.restart.within.unwrap_or(CALM) { 0 } else { streak + 1 };
+            self.note_cause(why);
+            if !self.pause(streak) {
                 self.streams.say("stopped before it was started again");
+                self.record.stopped = true;
                 return self.close(outcome);
             }
         }
     }
 
-    /// Runs the process. If that fails, the failure has already been recorded and reported.
-    fn begin(&mut self, starter: &mut Starter, again: bool) -> Option<Running> {
+    /// Returns why the process has ended, as a phrase.
+    fn cause(&self, running: &Running) -> String {
+        match (&running.stop, self.record.exit_code, self.record.signal) {
+            (Some(Stop::Failure(why)), _, _) => why.clone(),
+            (_, Some(code), _) => format!("exit code {code}"),
+            (_, None, Some(signal)) => format!("signal {signal}"),
+            (_, None, None) => "no status".into(),
+        }
+    }
+
+    /// Records why the process is started again.
+    fn note_cause(&mut self, why: String) {
+        let causes = &mut self.record.causes;
+        if causes.len() >= MAX_CAUSES {
+            causes.remove(0);
+        }
+        causes.push(Cause { time: aiw_home::now_millis(), why });
+    }
+
+    /// Runs the process.
+    fn begin(&mut self, starter: &mut Starter, again: bool) -> Begun {
         let (group, unlimited) = Group::create(self.record.id, self.program.limits);
         if let Some(sentence) = unlimited {
             self.record.note(&sentence);
         }
+        self.record.limits = self.program.limits.enforced(group.is_some());
         let named = Named::make(&self.program.named_files);
         let setting = Setting {
             marks: marks(&self.record, self.records.names()),
@@ -77,6 +127,7 @@ impl Supervisor {
             files: &self.files,
             prompt: &self.directory.join(PROMPT),
             terminal: self.new.terminal,
+            takes_input: self.new.takes_input,
             core: self.core,
             cgroup: group.as_ref().and_then(Group::entrance),
         };
@@ -92,57 +143,98 @@ impl Supervisor {
                 let reason = format!("`{path}` could not be started: {error}");
                 self.streams.say(&reason);
                 self.record.note(&reason);
+                self.record.exit_code = None;
                 if let Some(group) = group {
                     group.end();
                 }
+                // Trying again helps only against what passes, such as a lack of memory.
+                if again && !is_final(&error) {
+                    starter.answer(&Answer::Started(Box::new(self.record.clone())));
+                    return Begun::Failed(reason);
+                }
                 self.close(Outcome::Failed);
                 starter.answer(&Answer::NotStarted(error.into()));
-                return None;
+                return Begun::Never;
             }
         };
-        let pid = started.pid;
+        let (pid, mut started) = (started.pid, started);
         self.record.child = Some(Pid { pid, start: platform::start_of(pid).unwrap_or(0) });
         self.record.state = State::Running;
         self.record.running_since = Some(aiw_home::now_millis());
+        (self.record.exit_code, self.record.signal, self.record.trouble) = (None, None, None);
+        self.record.ready = self.new.ready.is_some().then_some(false);
+        let now = Instant::now();
+        let input = started.stdin.take().and_then(|stdin| {
+            let opened = Input::open(&self.directory.join(INPUT), stdin);
+            opened.map_err(|e| self.streams.say(&format!("it takes no input: {e}"))).ok()
+        });
+        let watched = Watched::of(self.program.limits, &self.record.limits, now);
+        let probes = Probes::new(self.new.ready.as_ref(), self.new.live.as_ref(), now);
         // Published first, so that a starter that gets the answer finds the process running.
         self.publish();
         starter.answer(&Answer::Started(Box::new(self.record.clone())));
         self.streams.say(&format!("started: process {pid}"));
         let timeout = self.new.timeout.and_then(|limit| Instant::now().checked_add(limit));
         let has_stderr = started.stderr.is_some();
-        Some(Running {
+        Begun::Runs(Box::new(Running {
             started,
             group,
             named: Some(named),
             stop: None,
             status: None,
+            since: now,
+            probes,
+            watched,
+            input,
             deadline: timeout,
             kill_at: None,
             stdout_open: true,
             stderr_open: has_stderr,
-        })
+        }))
     }
 
     /// Returns whether a process that has ended is to be started again.
-    fn goes_on(&self, outcome: Outcome, running: &Running) -> bool {
+    fn goes_on(&mut self, outcome: Outcome, told: bool, why: &str) -> bool {
         let restart = self.new.restart;
         let wanted = match restart.when {
             RestartWhen::Never => false,
             RestartWhen::Failed => outcome != Outcome::Succeeded,
             RestartWhen::Ended => true,
         };
-        let told = running.stop.is_some() || self.signals.terminate() || is_asked_to_stop(&self.directory);
-        wanted && !told && restart.limit.is_none_or(|limit| self.record.restarts < limit)
+        if !wanted || told || self.signals.terminate() || is_asked_to_stop(&self.directory) {
+            return false;
+        }
+        let Some(limit) = restart.limit else { return true };
+        let count = match restart.within {
+            None => self.record.restarts,
+            Some(within) => {
+                let since = aiw_home::now_millis().saturating_sub(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
+                let recent = self.record.causes.iter().filter(|cause| cause.time >= since).count();
+                u32::try_from(recent).unwrap_or(u32::MAX)
+            }
+        };
+        if count >= limit && limit > 0 {
+            let within = restart.within.map(|within| format!(" within {}", seconds(within))).unwrap_or_default();
+            let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
+            let sentence = format!("it was started again {times}{within}, and that is the limit: {why}");
+            self.streams.say(&sentence);
+            self.record.note(&sentence);
+        }
+        count < limit
     }
 
     /// Waits between an end and the next start. Returns whether the process is to be started.
-    fn pause(&mut self) -> bool {
+    fn pause(&mut self, streak: u32) -> bool {
         self.record.restarts += 1;
         self.record.state = State::Starting;
         self.record.child = None;
+        self.record.ready = self.new.ready.is_some().then_some(false);
         self.publish();
         self.streams.begin_again((self.interpreter)(&self.record.labels));
-        let until = Instant::now().checked_add(self.new.restart.delay);
+        let restart = self.new.restart;
+        let doubled = 1u32.checked_shl(streak.saturating_sub(1)).and_then(|times| restart.pause.checked_mul(times));
+        let longest = restart.longest.max(restart.pause);
+        let until = Instant::now().checked_add(doubled.map_or(longest, |pause| pause.min(longest)));
         loop {
             self.signals.clear();
             if self.signals.terminate() || is_asked_to_stop(&self.directory) {
@@ -184,16 +276,56 @@ impl Supervisor {
                 }
             }
             self.streams.release_due(time);
+            if running.stop.is_none() {
+                self.look(running, time);
+            }
             let deadline = running.deadline.filter(|_| running.stop.is_none());
-            let next = [deadline, running.kill_at, self.streams.due(), Some(looked + LOOK_AGAIN)];
+            let checks = running.probes.due().into_iter().chain(running.watched.due()).min();
+            let checks = checks.filter(|_| running.stop.is_none());
+            let next = [deadline, running.kill_at, self.streams.due(), checks, Some(looked + LOOK_AGAIN)];
             let until = next.into_iter().flatten().min().unwrap_or(time);
             self.poll(running, until.saturating_duration_since(Instant::now()));
         }
     }
 
+    /// Looks at what the process does and uses.
+    fn look(&mut self, running: &mut Running, now: Instant) {
+        if let Some(why) = running.watched.look(now) {
+            self.record.note(&why);
+            self.stop(running, Stop::Failure(why));
+            // It is taking what others need.
+            self.kill(running);
+            return;
+        }
+        let beside = Beside { supervisor: self };
+        let Some(verdict) = running.probes.step(now, &beside) else { return };
+        match verdict {
+            Verdict::Ready => {
+                self.streams.say("ready");
+                self.record.ready = Some(true);
+                self.record.trouble = None;
+            }
+            Verdict::Recovered => {
+                self.streams.say("works again");
+                self.record.trouble = None;
+            }
+            // Without a policy that starts it again, it is not ended either.
+            Verdict::Failed(why) if self.new.restart.when == RestartWhen::Never => {
+                self.streams.say(&why);
+                self.record.trouble = Some(why);
+            }
+            Verdict::Failed(why) => {
+                self.streams.say(&why);
+                self.record.trouble = Some(why.clone());
+                return self.stop(running, Stop::Failure(why));
+            }
+        }
+        self.publish();
+    }
+
     /// Sleeps until there is output or a signal, and reads the output.
     fn poll(&mut self, running: &mut Running, limit: Duration) {
-        let Running { started, stdout_open, stderr_open, .. } = running;
+        let Running { started, stdout_open, stderr_open, probes, input, stop, .. } = running;
         let mut fds = vec![PollFd::new(self.signals.pipe(), PollFlags::IN)];
         if *stdout_open {
             fds.push(PollFd::new(&started.stdout, PollFlags::IN));
@@ -203,6 +335,12 @@ impl Supervisor {
         }
         if let Some((terminal, _)) = &started.typed {
             fds.push(PollFd::new(terminal, PollFlags::OUT));
+        }
+        if let Some((fd, flags)) = input.as_ref().and_then(Input::awaits) {
+            fds.push(PollFd::from_borrowed_fd(fd, flags));
+        }
+        if stop.is_none() {
+            fds.extend(probes.fds().map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)));
         }
         // Rounded up: a remainder of microseconds must not cause a busy loop.
         if poll(&mut fds, Some(&timespec(limit + Duration::from_millis(1)))).is_err() {
@@ -222,6 +360,9 @@ impl Supervisor {
         }
         if started.typed.as_ref().is_some_and(|(terminal, _)| ready.contains(&terminal.as_raw_fd())) {
             started.type_on();
+        }
+        if let Some(input) = input {
+            input.pass();
         }
     }
 
@@ -258,8 +399,11 @@ impl Supervisor {
         loop {
             match wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) => {
-                    if u32::try_from(pid.as_raw_nonzero().get()) == Ok(running.started.pid) {
+                    let pid = u32::try_from(pid.as_raw_nonzero().get()).unwrap_or(0);
+                    if pid == running.started.pid {
                         running.status = Some(status);
+                    } else {
+                        running.probes.reaped(pid, status);
                     }
                 }
                 Ok(None) => return true,
@@ -270,15 +414,18 @@ impl Supervisor {
     }
 
     fn stop(&mut self, running: &mut Running, why: Stop) {
-        self.streams.say(match why {
-            Stop::Requested => "stop requested: SIGTERM",
-            Stop::Timeout => "time is over: SIGTERM",
+        let signal = Signal::from_named_raw(self.new.stop_signal).unwrap_or(Signal::TERM);
+        let name = signal_name(signal);
+        self.streams.say(&match &why {
+            Stop::Requested => format!("stop requested: {name}"),
+            Stop::Timeout => format!("time is over: {name}"),
+            Stop::Failure(why) => format!("{why}: {name}"),
         });
         running.stop = Some(why);
         running.kill_at = Instant::now().checked_add(self.grace);
         self.record.state = State::Stopping;
         self.publish();
-        signal_group(running, Signal::TERM);
+        signal_group(running, signal);
     }
 
     fn kill(&mut self, running: &mut Running) {
@@ -286,6 +433,47 @@ impl Supervisor {
         signal_group(running, Signal::KILL);
         // After that the process is dead, or stuck in the kernel.
         running.kill_at = Instant::now().checked_add(Duration::from_secs(5));
+    }
+}
+
+/// A life longer than this, without a window, makes the pauses short again.
+const CALM: Duration = Duration::from_secs(60);
+
+/// Whether a start that failed with this will fail again.
+fn is_final(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::InvalidInput)
+        || error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error())
+}
+
+/// The name of a signal, for messages.
+fn signal_name(signal: Signal) -> String {
+    let names = [
+        (Signal::TERM, "SIGTERM"),
+        (Signal::INT, "SIGINT"),
+        (Signal::HUP, "SIGHUP"),
+        (Signal::QUIT, "SIGQUIT"),
+        (Signal::KILL, "SIGKILL"),
+        (Signal::USR1, "SIGUSR1"),
+        (Signal::USR2, "SIGUSR2"),
+    ];
+    let name = names.into_iter().find(|(known, _)| *known == signal);
+    name.map_or_else(|| format!("signal {}", signal.as_raw()), |(_, name)| name.to_owned())
+}
+
+/// What probes reach of the supervisor.
+struct Beside<'a> {
+    supervisor: &'a Supervisor,
+}
+
+impl Probed for Beside<'_> {
+    fn run(&self, command: &[String]) -> std::io::Result<u32> {
+        let Supervisor { record, records, program, core, .. } = self.supervisor;
+        spawn_beside(command, program, marks(record, records.names()), &record.cwd, *core)
+    }
+
+    fn has_seen_line(&self) -> bool {
+        self.supervisor.streams.has_seen_awaited()
     }
 }
 

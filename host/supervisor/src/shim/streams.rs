@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
+use aiw_core::star_matches;
 use aiw_redact::known::Mask;
 
 use crate::interpreter::{Findings, Interpreter};
@@ -24,6 +25,9 @@ pub(super) struct Streams {
     lines: [Line; 2],
     masks: [Mask; 2],
     buffer: Vec<u8>,
+    /// The pattern of a line that is waited for.
+    awaited: Option<String>,
+    has_seen_awaited: bool,
     /// Why the log is incomplete.
     pub trouble: Option<String>,
 }
@@ -46,8 +50,20 @@ impl Streams {
             lines: Default::default(),
             masks: [mask.again(), mask],
             buffer: vec![0; CHUNK],
+            awaited: None,
+            has_seen_awaited: false,
             trouble: None,
         }
+    }
+
+    /// Waits for a line like this pattern, in each life of the process.
+    pub fn awaits(self, pattern: Option<&str>) -> Self {
+        Self { awaited: pattern.map(|pattern| format!("*{pattern}*")), ..self }
+    }
+
+    /// Returns whether such a line was written in this life.
+    pub fn has_seen_awaited(&self) -> bool {
+        self.has_seen_awaited
     }
 
     /// Reads once from a nonblocking pipe. Returns `None` if the pipe is empty for now, and 0 at its end.
@@ -81,8 +97,18 @@ impl Streams {
         if let Err(error) = self.log.write(stream, bytes) {
             self.trouble.get_or_insert_with(|| format!("the log is not whole: {error}"));
         }
-        if let (Some(interpreter), Some(line)) = (&mut self.interpreter, self.lines.get_mut(stream as usize)) {
-            let told = catch_unwind(AssertUnwindSafe(|| line.take(bytes, |line| interpreter.line(stream, line))));
+        let awaited = self.awaited.as_deref().filter(|_| !self.has_seen_awaited);
+        if (self.interpreter.is_some() || awaited.is_some())
+            && let Some(line) = self.lines.get_mut(stream as usize)
+        {
+            let (interpreter, seen) = (&mut self.interpreter, &mut self.has_seen_awaited);
+            let read = |line: &[u8]| {
+                if let Some(interpreter) = interpreter {
+                    interpreter.line(stream, line);
+                }
+                *seen |= awaited.is_some_and(|pattern| star_matches(pattern, &String::from_utf8_lossy(line)));
+            };
+            let told = catch_unwind(AssertUnwindSafe(|| line.take(bytes, read)));
             if told.is_err() {
                 self.give_up();
             }
@@ -115,6 +141,7 @@ impl Streams {
     pub fn begin_again(&mut self, interpreter: Option<Box<dyn Interpreter>>) {
         self.interpreter = interpreter;
         self.told_early = false;
+        self.has_seen_awaited = false;
         self.lines = Default::default();
         self.masks = [self.masks[0].again(), self.masks[1].again()];
     }

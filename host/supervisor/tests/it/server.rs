@@ -11,7 +11,7 @@ use aiw_supervisor::{
 use crate::environment::{Environment, is_there, kill, program, shim, until};
 
 fn restart(when: RestartWhen, limit: Option<u32>) -> Restart {
-    Restart { when, delay: Duration::from_millis(20), limit }
+    Restart { when, pause: Duration::from_millis(20), longest: Duration::from_millis(20), limit, within: None }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::command;
 
 /// The rooms from the top down, each with the rooms that it may depend on.
-const ROOMS: [(&str, &[&str]); 28] = [
+const ROOMS: [(&str, &[&str]); 29] = [
     (
         "agentic-warden",
         &[
@@ -23,6 +23,7 @@ const ROOMS: [(&str, &[&str]); 28] = [
             "aiw-markets",
             "aiw-mcp",
             "aiw-offer",
+            "aiw-processes",
             "aiw-providers",
             "aiw-registries",
             "aiw-routing",
@@ -44,6 +45,7 @@ const ROOMS: [(&str, &[&str]); 28] = [
             "aiw-home",
             "aiw-launch",
             "aiw-mcp",
+            "aiw-processes",
             "aiw-providers",
             "aiw-registries",
             "aiw-routing",
@@ -75,6 +77,7 @@ const ROOMS: [(&str, &[&str]); 28] = [
     // Domains.
     ("aiw-history", &["aiw-core", "aiw-home", "aiw-redact", "aiw-search", "aiw-supervisor", "aiw-vectors"]),
     ("aiw-launch", &["aiw-core", "aiw-home", "aiw-providers", "aiw-tasks"]),
+    ("aiw-processes", &["aiw-core", "aiw-home", "aiw-supervisor"]),
     ("aiw-setup", &["aiw-core", "aiw-home", "aiw-servers"]),
     (
         "aiw-markets",
@@ -144,7 +147,7 @@ const TESTS: [(&str, &str); 7] = [
 ];
 
 /// Foreign crates, and the only rooms that may depend on them. A trailing `*` matches anything.
-const DOORS: [(&str, &[&str]); 33] = [
+const DOORS: [(&str, &[&str]); 34] = [
     ("wasmtime*", &["aiw-wasm"]),
     ("reqwest", &["aiw-net"]),
     ("rustls", &["aiw-net"]),
@@ -161,6 +164,7 @@ const DOORS: [(&str, &[&str]); 33] = [
     ("anyhow", &["agentic-warden", "xtask", "aiw-tests"]),
     ("ratatui", &["aiw-tui"]),
     ("jsonc-parser", &["aiw-home"]),
+    ("kdl", &["aiw-processes"]),
     ("toml_edit", &["aiw-setup"]),
     ("notify", &["aiw-servers"]),
     ("wasmparser", &["aiw-extensions", "xtask"]),

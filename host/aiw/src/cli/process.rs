@@ -1,0 +1,122 @@
+//! `aiw up`, `down`, `ps`, `start`, `restart`, `exec`, `signal`, `input`, `add`, `edit`, `rm`
+
+use std::ffi::OsString;
+
+use clap::Args;
+
+use crate::complete;
+
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Ids of processes [default: all that start by themselves]
+    #[arg(add = complete::processes())]
+    pub ids: Vec<String>,
+    /// Return once they are started, and leave them running
+    #[arg(short, long)]
+    pub detach: bool,
+    /// Allow what the project's file starts, without asking
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Don't use color; `NO_COLOR` does the same
+    #[arg(long)]
+    pub no_color: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SomeProcesses {
+    /// Ids of processes [default: all of the project]
+    #[arg(add = complete::processes())]
+    pub ids: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct NamedProcesses {
+    /// Ids of processes
+    #[arg(required = true, add = complete::processes())]
+    pub ids: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct StartArgs {
+    /// Ids of processes
+    #[arg(required = true, add = complete::processes())]
+    pub ids: Vec<String>,
+    /// Allow what the project's file starts, without asking
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PsArgs {
+    /// Include the processes of all projects
+    #[arg(long)]
+    pub all: bool,
+    /// Show memory and processor time, too
+    #[arg(long)]
+    pub stats: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ExecArgs {
+    /// The id of a process
+    #[arg(add = complete::processes())]
+    pub id: String,
+    /// The command, which runs in the process's directory with its environment
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub struct SignalArgs {
+    /// The signal: `HUP`, `USR1`, or its number
+    pub signal: String,
+    /// Ids of processes
+    #[arg(required = true, add = complete::processes())]
+    pub ids: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct InputArgs {
+    /// The id of a process with `input #true` or a terminal
+    #[arg(add = complete::processes())]
+    pub id: String,
+    /// A line for it [default: all of standard input]
+    pub line: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// The id of the new process
+    pub id: String,
+    /// Run it in this directory of the project
+    #[arg(long, value_name = "DIR")]
+    pub cwd: Option<String>,
+    /// Set a variable; `K=secret:NAME` takes it from the vault
+    #[arg(long, value_name = "K=V", value_parser = super::parse_pair)]
+    pub env: Vec<(String, String)>,
+    /// Start it again: no, on-failure, always, unless-stopped
+    #[arg(long, value_name = "WHEN")]
+    pub restart: Option<String>,
+    /// It is ready once this port accepts connections, or this http:// URL answers
+    #[arg(long, value_name = "PORT|URL")]
+    pub ready: Option<String>,
+    /// Start it after this process
+    #[arg(long, value_name = "ID")]
+    pub needs: Vec<String>,
+    /// Leave it out of `aiw up`
+    #[arg(long)]
+    pub no_auto_start: bool,
+    /// Have a shell read the command: one word, in quotes
+    #[arg(long)]
+    pub shell: bool,
+    /// The program and its arguments
+    #[arg(required = true, last = true)]
+    pub command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct RmArgs {
+    /// Ids of processes
+    #[arg(required = true, add = complete::processes())]
+    pub ids: Vec<String>,
+}

@@ -1,0 +1,641 @@
+//! `aiw up`, `down`, `ps`, `start`, `restart`, `exec`, `signal`, `input`, `add`, `edit`, `rm`. Neither components nor a
+//! runtime are set up for them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use aiw_core::{EnvName, SecretName, one_line, printable, shell_word};
+use aiw_home::Home;
+use aiw_processes::{
+    CheckOf, Definition, EnvValue, Follow, FollowFrom, Loaded, LogEntry, Manager, NeedOf, ProbeOf, ProcessError,
+    ProcessSummary, Project, RestartWhen, Run, Started, State, Status, Stream, Until, signal_number,
+};
+use clap::builder::styling::{AnsiColor, Style};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::cli::process::{AddArgs, ExecArgs, InputArgs, PsArgs, SignalArgs, StartArgs, UpArgs};
+use crate::cli::task::LogArgs;
+use crate::failure::Failure;
+use crate::output::{self, Output};
+use crate::{runtime, terminal};
+
+/// `aiw ps`, `up -d`, `start`, `restart`
+#[derive(Serialize, JsonSchema)]
+pub struct Processes {
+    /// The processes
+    pub processes: Vec<ProcessSummary>,
+}
+
+/// `aiw down`, `stop`
+#[derive(Serialize, JsonSchema)]
+pub struct StoppedProcesses {
+    /// The ids of those that were stopped
+    pub stopped: Vec<String>,
+}
+
+/// The processes of the project that the current directory belongs to.
+pub fn manager() -> Result<Manager, Failure> {
+    let home = Home::find()?;
+    home.recover()?;
+    let cwd = std::env::current_dir().map_err(|e| Failure::user(format!("the current directory is gone: {e}")))?;
+    Ok(Manager::open(&home, Project::find(&cwd)?)?)
+}
+
+fn own() -> Result<PathBuf, Failure> {
+    Ok(aiw_app::own_executable().map_err(aiw_app::AppError::from)?)
+}
+
+/// The project's processes, after what dead shims left behind was ended, or started again.
+fn looked_after() -> Result<Manager, Failure> {
+    let manager = manager()?;
+    manager.look_after(&own()?)?;
+    Ok(manager)
+}
+
+/// Whether a word is the id of a process of this project. Tasks have the same commands.
+pub fn is_process(word: &str) -> bool {
+    aiw_processes::is_id(word) && manager().is_ok_and(|manager| manager.get(word).is_ok())
+}
+
+/// `aiw ps`
+pub fn ps(args: &PsArgs, output: &Output) -> Result<(), Failure> {
+    let manager = looked_after()?;
+    let mut problem = None;
+    let all = match (args.all, manager.list()) {
+        (true, _) => Manager::list_all(&Home::find()?)?,
+        (false, Ok(all)) => all,
+        (false, Err(error)) => {
+            problem = Some(error);
+            manager.list_running()?
+        }
+    };
+    let used = if args.stats { manager.usage(&all) } else { Vec::new() };
+    let used = used.into_iter().chain(std::iter::repeat(None));
+    let processes: Vec<ProcessSummary> =
+        all.iter().zip(used).map(|(status, used)| ProcessSummary::of(status).with_usage(used)).collect();
+    if all.is_empty() && problem.is_none() {
+        output.line("no processes: `aiw add ID -- COMMAND` defines one in `.ichimi/processes.kdl`");
+    }
+    table(&processes, args, output);
+    output.conclude(Processes { processes }, problem.map(Failure::from))
+}
+
+fn table(processes: &[ProcessSummary], args: &PsArgs, output: &Output) {
+    if processes.is_empty() {
+        return;
+    }
+    let mut headers = vec!["ID", "STATE", "PID", "RESTARTS"];
+    if args.stats {
+        headers.extend(["MEMORY", "CPU"]);
+    }
+    if args.all {
+        headers.push("PROJECT");
+    }
+    if processes.iter().any(|process| !process.limits.is_empty()) {
+        headers.push("LIMITS");
+    }
+    headers.extend(["COMMAND", "WHY"]);
+    let row = |process: &ProcessSummary| -> Vec<String> {
+        let cell = |header: &&str| match *header {
+            "ID" => process.id.clone(),
+            "STATE" => process.state.replace('_', " "),
+            "PID" => process.pid.map_or_else(|| "-".into(), |pid| pid.to_string()),
+            "RESTARTS" => process.restarts.to_string(),
+            "MEMORY" => process.usage.as_ref().map_or_else(|| "-".into(), |used| format!("{} MB", used.memory >> 20)),
+            "CPU" => process.usage.as_ref().map_or_else(|| "-".into(), |used| format!("{:.1}s", seconds(used.cpu_ms))),
+            "PROJECT" => process.project.clone(),
+            "LIMITS" => {
+                let each = process.limits.iter().map(|(resource, by)| format!("{resource} {by}"));
+                each.collect::<Vec<_>>().join(", ")
+            }
+            "COMMAND" => {
+                let mark = if process.shell { "shell: " } else { "" };
+                format!("{mark}{}", one_line(&process.command, 60))
+            }
+            _ => process.reason.clone().unwrap_or_default(),
+        };
+        headers.iter().map(cell).collect()
+    };
+    let rows: Vec<Vec<String>> = processes.iter().map(row).collect();
+    let style = |row: usize, column: usize| match processes.get(row).map(|process| process.state) {
+        Some("running") if column == 1 => AnsiColor::Green.on_default(),
+        Some("failed" | "unhealthy") if column == 1 => AnsiColor::Red.on_default(),
+        Some("starting" | "stopping") if column == 1 => AnsiColor::Yellow.on_default(),
+        _ => Style::new(),
+    };
+    output.painted_table(&headers, &rows, style);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "it is shown with one digit")]
+fn seconds(millis: u64) -> f64 {
+    millis as f64 / 1000.0
+}
+
+/// Loads the definitions, and asks whether the file may start what it says, if that is new.
+fn allowed(manager: &Manager, ids: &[String], yes: bool, output: &Output) -> Result<Loaded, Failure> {
+    let loaded = manager.load()?;
+    if loaded.definitions.is_empty() {
+        return Err(ProcessError::Empty { project: manager.project().directory().to_owned() }.into());
+    }
+    if !loaded.is_to_be_allowed() {
+        return Ok(loaded);
+    }
+    output.before_question(format!("`{}` defines:", manager.project().file().display()));
+    for (id, (definition, _)) in &loaded.definitions {
+        for line in described(id, definition) {
+            output.before_question(format!("  {}", printable(&line)));
+        }
+    }
+    for status in manager.list_running()?.iter().filter(|status| status.state.is_alive()) {
+        let is_same = loaded.definitions.get(&status.id).is_some_and(|(now, _)| *now == status.definition);
+        if !is_same {
+            output.before_question(format!("`{}` runs as it was defined before, until you restart it", status.id));
+        }
+    }
+    output.flush();
+    let question = "Allow this file to start these processes?";
+    if !runtime::blocking()?.block_on(terminal::confirm(question, "--yes", yes))? {
+        return Err(Failure::declined("nothing was started"));
+    }
+    manager.allow(&loaded)?;
+    let _ = ids;
+    Ok(loaded)
+}
+
+/// What a definition starts, a line each.
+fn described(id: &str, definition: &Definition) -> Vec<String> {
+    let mark = if matches!(definition.run, Run::Shell(_)) { " (shell)" } else { "" };
+    let place = definition.cwd.as_ref().map(|cwd| format!(" in {cwd}")).unwrap_or_default();
+    let mut lines = vec![format!("{id}{mark}: {}{place}", one_line(&definition.run.line(), 400))];
+    for (what, probe) in [("ready", &definition.ready), ("live", &definition.live)] {
+        if let Some(ProbeOf { check: CheckOf::Exec(command), .. }) = probe {
+            let line = command.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ");
+            lines.push(format!("  {what}: {}", one_line(&line, 400)));
+        }
+    }
+    let variable = |(name, value): (&String, &EnvValue)| match value {
+        EnvValue::Literal(text) if aiw_core::is_secret(name, text) => format!("{name}=…"),
+        EnvValue::Literal(text) => format!("{name}={}", one_line(text, 60)),
+        EnvValue::Secret(secret) => format!("{name} from the secret {secret}"),
+    };
+    let variables: Vec<String> = definition.env.iter().map(variable).collect();
+    if !variables.is_empty() {
+        lines.push(format!("  with {}", variables.join(", ")));
+    }
+    if let Some(file) = &definition.env_file {
+        lines.push(format!("  with the variables of {file}"));
+    }
+    lines
+}
+
+/// `aiw up`
+pub fn up(args: &UpArgs, output: &Output) -> Result<(), Failure> {
+    let manager = looked_after()?;
+    let loaded = allowed(&manager, &args.ids, args.yes, output)?;
+    let started = manager.up(&own()?, &loaded, &args.ids)?;
+    if args.detach || output.is_json() {
+        return told(&started, output);
+    }
+    watch(&manager, &started, args.no_color, output)
+}
+
+/// Says what was started.
+fn told(started: &[Started], output: &Output) -> Result<(), Failure> {
+    for Started { status, is_new } in started {
+        let word = match (is_new, status.state) {
+            (false, _) => "Runs already",
+            (true, State::Failed) => "Failed",
+            (true, _) => "Started",
+        };
+        let pid = status.pid().map(|pid| format!(" (process {pid})")).unwrap_or_default();
+        let why = status.reason().map(|why| format!(": {}", one_line(&why, 200))).unwrap_or_default();
+        output.line(format!("{word} `{}`{pid}{why}", status.id));
+    }
+    if started.is_empty() {
+        output.line("nothing starts by itself: `aiw start ID` starts a process");
+    }
+    let processes = started.iter().map(|started| ProcessSummary::of(&started.status)).collect();
+    output.answer(Processes { processes });
+    Ok(())
+}
+
+/// `aiw start`
+pub fn start(args: &StartArgs, output: &Output) -> Result<(), Failure> {
+    let manager = looked_after()?;
+    let loaded = allowed(&manager, &args.ids, args.yes, output)?;
+    told(&manager.up(&own()?, &loaded, &args.ids)?, output)
+}
+
+/// `aiw restart`
+pub fn restart(ids: &[String], output: &Output) -> Result<(), Failure> {
+    let manager = looked_after()?;
+    let loaded = allowed(&manager, ids, false, output)?;
+    for id in ids {
+        manager.stop(id)?;
+    }
+    told(&manager.up(&own()?, &loaded, ids)?, output)
+}
+
+/// `aiw down`, and `aiw stop` for processes
+pub fn down(ids: &[String], output: &Output) -> Result<(), Failure> {
+    let manager = looked_after()?;
+    let (mut stopped, mut failure) = (Vec::new(), None);
+    for (id, result) in manager.down(ids)? {
+        match result {
+            Ok(true) => {
+                output.line(format!("Stopped `{id}`"));
+                stopped.push(id);
+            }
+            Ok(false) => {}
+            Err(error) => {
+                let failed = Failure::from(error);
+                output.failed_one(&id, &failed);
+                failure = failure.or(Some(failed));
+            }
+        }
+    }
+    if stopped.is_empty() && failure.is_none() {
+        output.line("nothing runs");
+    }
+    output.conclude(StoppedProcesses { stopped }, failure)
+}
+
+/// The colours of names.
+const COLOURS: [AnsiColor; 6] = [
+    AnsiColor::Cyan,
+    AnsiColor::Yellow,
+    AnsiColor::Green,
+    AnsiColor::Magenta,
+    AnsiColor::Blue,
+    AnsiColor::BrightCyan,
+];
+
+/// Prints what processes write, each line behind its name, until all have ended or a signal comes. Then what this
+/// command has started is stopped; a second signal ends it at once.
+fn watch(manager: &Manager, started: &[Started], no_color: bool, output: &Output) -> Result<(), Failure> {
+    let own = own()?;
+    let signals = counted()?;
+    let mut logs: BTreeMap<String, Follow> = BTreeMap::new();
+    for Started { status, .. } in started {
+        if let Ok(log) = manager.log(&status.id) {
+            // What it wrote before is for `aiw logs`.
+            let since = status.record.as_ref().map_or(0, |record| record.started);
+            logs.insert(status.id.clone(), log.follow(FollowFrom::Since(since)).map_err(ProcessError::from)?);
+        }
+    }
+    let width = logs.keys().map(String::len).max().unwrap_or_default();
+    let is_coloured = !no_color && output::color_on(&std::io::stdout());
+    let places: Vec<String> = logs.keys().cloned().collect();
+    let shown = |id: &str, entry: &LogEntry| {
+        let text = printable(&String::from_utf8_lossy(&entry.bytes)).into_owned();
+        let colour = places.iter().position(|known| known == id).map_or(AnsiColor::White, |at| COLOURS[at % COLOURS.len()]);
+        let (on, off) = match is_coloured {
+            true => (colour.on_default().render().to_string(), "\u{1b}[0m"),
+            false => (String::new(), ""),
+        };
+        let mark = if entry.stream == Stream::Aiw { "· " } else { "" };
+        format!("{on}{id:width$} │{off} {mark}{text}\n")
+    };
+    let mut looked = Instant::now();
+    let mut left: BTreeSet<String> = places.iter().cloned().collect();
+    while signals.load(Ordering::Relaxed) == 0 && !left.is_empty() {
+        let mut wrote = false;
+        for (id, log) in &mut logs {
+            let entries = log.next(Duration::ZERO).map_err(ProcessError::from)?;
+            wrote |= !entries.is_empty();
+            let text: String = entries.iter().map(|entry| shown(id, entry)).collect();
+            if std::io::stdout().lock().write_all(text.as_bytes()).is_err() {
+                // Nobody reads any more.
+                signals.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        if looked.elapsed() >= Duration::from_millis(500) {
+            looked = Instant::now();
+            manager.look_after(&own)?;
+            for id in left.clone() {
+                if !manager.get(&id)?.state.is_alive() && !wrote {
+                    left.remove(&id);
+                }
+            }
+        }
+        if !wrote {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    let ours: Vec<String> =
+        started.iter().filter(|started| started.is_new).map(|started| started.status.id.clone()).collect();
+    if left.is_empty() {
+        return ended(manager, &places);
+    }
+    output.note("stopping: press Ctrl-C again to end them at once");
+    stop_at_once_if_asked(manager, &ours, &signals)?;
+    Err(Failure::interrupted(130))
+}
+
+/// What `aiw up` says when all have ended.
+fn ended(manager: &Manager, ids: &[String]) -> Result<(), Failure> {
+    let mut failed = Vec::new();
+    for id in ids {
+        let status = manager.get(id)?;
+        if status.state == State::Failed {
+            failed.push(format!("`{id}` ({})", status.reason().unwrap_or_else(|| "failed".into())));
+        }
+    }
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::user(format!("failed: {}", one_line(&failed.join(", "), 1000))).with_code(1)),
+    }
+}
+
+/// Stops processes side by side. At the second signal each gets SIGKILL.
+fn stop_at_once_if_asked(manager: &Manager, ids: &[String], signals: &AtomicUsize) -> Result<(), Failure> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    std::thread::scope(|scope| {
+        let stopping = scope.spawn(|| manager.down(ids));
+        let mut killed = false;
+        while !stopping.is_finished() {
+            if signals.load(Ordering::Relaxed) > 1 && !killed {
+                killed = true;
+                for id in ids {
+                    // One that has ended meanwhile is what was wanted.
+                    let _ = manager.signal(id, 9);
+                }
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        match stopping.join() {
+            Ok(Ok(results)) => results.into_iter().try_for_each(|(_, result)| result.map(drop)).map_err(Failure::from),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Ok(()),
+        }
+    })
+}
+
+/// Counts the signals that end this command from now on.
+fn counted() -> Result<Arc<AtomicUsize>, Failure> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let count = Arc::new(AtomicUsize::new(0));
+    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])
+        .map_err(|e| Failure::user(format!("signals can't be handled: {e}")))?;
+    let counting = count.clone();
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            counting.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    Ok(count)
+}
+
+/// `aiw exec`
+pub fn exec(args: &ExecArgs) -> Result<(), Failure> {
+    let manager = looked_after()?;
+    let (program, rest) = args.command.split_first().ok_or_else(|| Failure::user("no command was given"))?;
+    let (cwd, variables) = manager.surroundings(&args.id)?;
+    let status = Command::new(program)
+        .args(rest)
+        .env_clear()
+        .envs(variables)
+        .current_dir(cwd)
+        .status()
+        .map_err(|e| Failure::user(format!("cannot start `{}`: {e}", Path::new(program).display())))?;
+    match status.code() {
+        Some(0) => Ok(()),
+        code => {
+            let code = code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+            Err(Failure::user(format!("`{}` ended with {status}", Path::new(program).display())).with_code(code))
+        }
+    }
+}
+
+/// `aiw signal`
+pub fn signal(args: &SignalArgs, output: &Output) -> Result<(), Failure> {
+    let number = signal_number(&args.signal).ok_or_else(|| {
+        Failure::user(format!("`{}` is not a signal: HUP, INT, QUIT, KILL, TERM, USR1, USR2, or a number", args.signal))
+    })?;
+    let manager = looked_after()?;
+    for id in &args.ids {
+        manager.signal(id, number)?;
+        output.line(format!("Signalled `{id}`"));
+    }
+    output.answer(json!({"signal": number, "processes": args.ids}));
+    Ok(())
+}
+
+/// `aiw input`
+pub fn input(args: &InputArgs, output: &Output) -> Result<(), Failure> {
+    /// More than a person or a script types at once.
+    const MOST: u64 = 1 << 20;
+    let manager = looked_after()?;
+    let bytes = match &args.line {
+        Some(line) => format!("{line}\n").into_bytes(),
+        None => {
+            let mut bytes = Vec::new();
+            let read = std::io::stdin().lock().take(MOST).read_to_end(&mut bytes);
+            read.map_err(|e| Failure::user(format!("standard input can't be read: {e}")))?;
+            bytes
+        }
+    };
+    manager.write_input(&args.id, &bytes)?;
+    output.answer(json!({"id": args.id, "bytes": bytes.len()}));
+    Ok(())
+}
+
+/// `aiw add`
+pub fn add(args: &AddArgs, output: &Output) -> Result<(), Failure> {
+    let manager = manager()?;
+    let definition = definition(args)?;
+    let id = &args.id;
+    if !aiw_processes::is_id(id) {
+        return Err(Failure::user("an id is letters, digits, `-`, `_` and `.`, at most 64"));
+    }
+    if let Ok(Some(_)) = manager.get(id).map(|status| status.source) {
+        return Err(ProcessError::Taken { id: id.clone() }.into());
+    }
+    for need in &definition.needs {
+        manager.get(&need.id)?;
+    }
+    manager.edit_file(|text| aiw_processes::add_to_file(text, id, &definition))?;
+    output.line(format!("Added `{id}` to `{}`: `aiw start {id}` starts it", manager.project().file().display()));
+    output.answer(json!({"added": id, "file": manager.project().file().to_string_lossy()}));
+    Ok(())
+}
+
+fn definition(args: &AddArgs) -> Result<Definition, Failure> {
+    let run = match (args.shell, args.command.as_slice()) {
+        (true, [line]) => Run::Shell(line.clone()),
+        (true, _) => return Err(Failure::user("with `--shell`, the command is one word: put it in quotes")),
+        (false, argv) => Run::Command(argv.to_vec()),
+    };
+    let mut definition =
+        Definition { run, cwd: args.cwd.clone(), auto_start: !args.no_auto_start, ..Definition::default() };
+    for (name, value) in &args.env {
+        let name: EnvName = name.parse().map_err(|_| Failure::user(format!("`{name}` is not a name of a variable")))?;
+        let value = match value.strip_prefix("secret:") {
+            Some(secret) => EnvValue::Secret(
+                secret.parse::<SecretName>().map_err(|_| Failure::user(format!("`{secret}` is not a name of a secret")))?,
+            ),
+            None => EnvValue::Literal(value.clone()),
+        };
+        definition.env.insert(name.to_string(), value);
+    }
+    if let Some(when) = &args.restart {
+        let found = RestartWhen::ALL.iter().find(|(_, name)| name == when).map(|(when, _)| *when);
+        definition.restart.when = found.ok_or_else(|| {
+            Failure::user(format!("`{when}` is not a policy: no, on-failure, always, unless-stopped"))
+        })?;
+    }
+    if let Some(ready) = &args.ready {
+        let check = if ready.contains("://") { CheckOf::Http(ready.clone()) } else { CheckOf::Tcp(ready.clone()) };
+        definition.ready = Some(ProbeOf { check, ..ProbeOf::default() });
+    }
+    definition.needs = args.needs.iter().map(|id| NeedOf { id: id.clone(), until: Until::Started }).collect();
+    definition.check().map_err(|problem| Failure::user(format!("process `{}` {problem}", args.id)))?;
+    Ok(definition)
+}
+
+/// `aiw edit`
+pub fn edit(output: &Output) -> Result<(), Failure> {
+    let manager = manager()?;
+    let file = manager.project().file();
+    let editor = ["VISUAL", "EDITOR"].iter().find_map(std::env::var_os).filter(|editor| !editor.is_empty());
+    let editor = editor.unwrap_or_else(|| "vi".into());
+    manager.edit_file(|text| Ok(text.to_owned()))?;
+    // An editor may have arguments: `code --wait`.
+    let words = shlex::split(&editor.to_string_lossy()).filter(|words| !words.is_empty());
+    let words = words.ok_or_else(|| Failure::user(format!("`{}` is not a command", editor.display())))?;
+    let (program, rest) = words.split_first().map_or((OsStr::new("vi"), &[][..]), |(first, rest)| (OsStr::new(first), rest));
+    let status = Command::new(program).args(rest).arg(&file).status();
+    let status = status.map_err(|e| {
+        Failure::user(format!("cannot start the editor `{}`: {e}", Path::new(program).display()))
+            .with_hint("set `EDITOR` to another one")
+    })?;
+    if !status.success() {
+        return Err(Failure::user(format!("the editor ended with {status}")));
+    }
+    let loaded = manager.load()?;
+    // Whoever has edited it here has seen it.
+    manager.allow(&loaded)?;
+    output.line(format!("`{}` defines {} processes", file.display(), loaded.definitions.len()));
+    output.answer(json!({"file": file.to_string_lossy(), "processes": loaded.definitions.len()}));
+    Ok(())
+}
+
+/// `aiw rm`
+pub fn rm(ids: &[String], output: &Output) -> Result<(), Failure> {
+    let manager = looked_after()?;
+    for id in ids {
+        let status: Status = manager.get(id)?;
+        if status.state.is_alive() {
+            return Err(Failure::user(format!("process `{id}` runs")).with_hint(format!("stop it first: `aiw stop {id}`")));
+        }
+        if !manager.undefine(id)? && status.source.is_some() {
+            manager.edit_file(|text| aiw_processes::remove_from_file(text, id))?;
+        }
+        manager.forget(id)?;
+        output.line(format!("Removed `{id}`"));
+    }
+    output.answer(json!({"removed": ids}));
+    Ok(())
+}
+
+/// `aiw logs` of a process
+#[derive(Serialize, JsonSchema)]
+pub struct ProcessLog {
+    /// The process's id
+    pub id: String,
+    /// The lines, oldest first
+    pub lines: Vec<ProcessLine>,
+}
+
+/// A line that a process wrote
+#[derive(Serialize, JsonSchema)]
+pub struct ProcessLine {
+    /// When
+    pub time: String,
+    /// `stdout`, `stderr`, or `aiw`
+    pub stream: &'static str,
+    /// The line
+    pub text: String,
+}
+
+impl ProcessLine {
+    fn of(entry: &LogEntry) -> Self {
+        let stream = match entry.stream {
+            Stream::Stdout => "stdout",
+            Stream::Stderr => "stderr",
+            Stream::Aiw => "aiw",
+        };
+        let text = String::from_utf8_lossy(&entry.bytes).into_owned();
+        Self { time: aiw_home::rfc3339(entry.time), stream, text }
+    }
+}
+
+/// `aiw logs` of a process
+pub fn logs(args: &LogArgs, output: &Output) -> Result<(), Failure> {
+    /// As many lines as a terminal's history holds; JSON is held in memory.
+    const MOST: usize = 10_000;
+    let manager = looked_after()?;
+    let log = manager.log(&args.id)?;
+    let from = match (args.tail, args.since) {
+        (Some(lines), _) => FollowFrom::Tail(lines),
+        (None, Some(since)) => FollowFrom::Since(since),
+        (None, None) => FollowFrom::Start,
+    };
+    let mut follow = log.follow(from).map_err(ProcessError::from)?;
+    let signals = counted()?;
+    let wanted = |entry: &LogEntry| {
+        args.grep.as_ref().is_none_or(|pattern| pattern.is_match(&String::from_utf8_lossy(&entry.bytes)))
+    };
+    let (mut lines, mut last_look) = (Vec::new(), Instant::now());
+    let mut print = |entries: &[LogEntry]| -> bool {
+        let mut stdout = std::io::stdout().lock();
+        for entry in entries.iter().filter(|entry| wanted(entry)) {
+            if output.is_json() {
+                lines.push(ProcessLine::of(entry));
+                continue;
+            }
+            let written = match (args.raw, entry.stream) {
+                (true, Stream::Aiw) => Ok(()),
+                (true, _) => stdout.write_all(&entry.bytes).and_then(|()| stdout.write_all(b"\n")),
+                (false, stream) => {
+                    let mark = if stream == Stream::Aiw { "· " } else { "" };
+                    writeln!(stdout, "{mark}{}", printable(&String::from_utf8_lossy(&entry.bytes)))
+                }
+            };
+            if written.is_err() {
+                return false;
+            }
+        }
+        true
+    };
+    loop {
+        let entries = follow.next(if args.follow { Duration::from_millis(500) } else { Duration::ZERO });
+        let entries = entries.map_err(ProcessError::from)?;
+        if !print(&entries) || signals.load(Ordering::Relaxed) > 0 {
+            break;
+        }
+        if entries.is_empty() {
+            let is_over = last_look.elapsed() >= Duration::from_secs(1) && !manager.get(&args.id)?.state.is_alive();
+            if !args.follow || is_over {
+                print(&follow.rest());
+                break;
+            }
+            if last_look.elapsed() >= Duration::from_secs(1) {
+                last_look = Instant::now();
+            }
+        }
+    }
+    lines.drain(..lines.len().saturating_sub(MOST));
+    output.answer(ProcessLog { id: args.id.clone(), lines });
+    Ok(())
+}

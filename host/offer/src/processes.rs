@@ -1,0 +1,672 @@
+//! The processes of a project: the tools of the old Ichimi server under their names, and two more.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aiw_app::own_executable;
+use aiw_core::{one_line, star_matches};
+use aiw_mcp::Call;
+use aiw_processes::{
+    CheckOf, Definition, EnvValue, LogEntry, Manager, NeedOf, PageLimits, ProbeOf, ProcessError, ProcessSummary,
+    Project, RestartWhen, Run, Source, State, Stream, Until, is_id,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::bounds::{self, first_that_fit};
+use crate::context::Context;
+use crate::error::CallError;
+
+/// The longest that `wait_for_process` waits, in seconds: clients give a call one minute.
+const MAX_WAIT: u64 = 45;
+/// How many lines of output are shown by default, and at most.
+const LINES: usize = 50;
+const MAX_LINES: usize = 1000;
+/// How long a search through a log may take.
+const SEARCH: Duration = Duration::from_secs(5);
+
+/// No arguments.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nothing {}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OneProcess {
+    /// The process's id
+    id: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StopProcess {
+    /// The process's id
+    id: String,
+    /// The time until SIGKILL, in milliseconds
+    #[schemars(range(min = 1, max = 40000))]
+    grace_period_ms: Option<u64>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateProcess {
+    /// A new id: letters, digits, `-`, `_` and `.`
+    id: String,
+    /// The program, without a shell
+    command: String,
+    /// Its arguments
+    #[serde(default)]
+    args: Vec<String>,
+    /// Its variables
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    /// Its directory in the project
+    cwd: Option<String>,
+    /// Whether restore_snapshot and `aiw up` start it
+    #[serde(default)]
+    auto_start_on_restore: bool,
+    /// When it is started again: no, on-failure, always, unless-stopped
+    restart: Option<String>,
+    /// It is ready once this port accepts connections
+    #[schemars(range(min = 1, max = 65535))]
+    ready_port: Option<u64>,
+    /// Ids of processes that must run before it starts
+    #[serde(default)]
+    needs: Vec<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpdateProcess {
+    /// The process's id
+    id: String,
+    command: Option<String>,
+    args: Option<Vec<String>>,
+    env: Option<BTreeMap<String, String>>,
+    cwd: Option<String>,
+    auto_start_on_restore: Option<bool>,
+}
+
+/// Which output.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+pub(crate) enum OutputStream {
+    Stdout,
+    Stderr,
+    #[default]
+    Both,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProcessOutputOf {
+    /// The process's id
+    id: String,
+    #[serde(default)]
+    stream: OutputStream,
+    /// How many lines
+    #[schemars(range(min = 1, max = 1000))]
+    lines: Option<u64>,
+    /// The position to read on from: `next` of an earlier answer. Without it, the last lines
+    from: Option<u64>,
+    /// Only lines that contain this; `*` stands for any text
+    contains: Option<String>,
+}
+
+/// Which processes.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+pub(crate) enum StateFilter {
+    Running,
+    Stopped,
+    Failed,
+    #[default]
+    All,
+}
+
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProcessFilter {
+    #[serde(default)]
+    state: StateFilter,
+    /// Only ids like this; `*` stands for any text
+    name_pattern: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListProcesses {
+    #[serde(default)]
+    filter: ProcessFilter,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WaitForProcess {
+    /// The process's id
+    id: String,
+    /// Wait until it is ready, or has ended
+    #[serde(default)]
+    until: WaitUntil,
+    /// Wait for a line that contains this; `*` stands for any text
+    line: Option<String>,
+    /// How long
+    #[schemars(range(min = 1, max = 45))]
+    timeout_seconds: Option<u64>,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WaitUntil {
+    #[default]
+    Ready,
+    Ended,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExportProcesses {
+    /// A file in the project; without it, the text is the answer
+    file_path: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ImportProcesses {
+    /// A file in the project, in KDL
+    file_path: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Echo {
+    message: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ProcessAnswer {
+    /// What was done, and what to call next
+    message: String,
+    process: ProcessSummary,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ProcessList {
+    processes: Vec<ProcessSummary>,
+    /// How many more there are
+    left_out: usize,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ProcessOutput {
+    /// The lines, oldest first
+    lines: Vec<String>,
+    /// The position to read on from
+    next: u64,
+    /// Whether there is more now
+    more: bool,
+    /// Whether lines before these are no longer kept
+    missed: bool,
+    state: &'static str,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ProcessWait {
+    /// Whether what was waited for is so
+    done: bool,
+    /// What to call next
+    message: String,
+    process: ProcessSummary,
+    /// The line that was waited for
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Message {
+    message: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Exported {
+    message: String,
+    /// The text, if no file was named
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Status {
+    version: String,
+    project: String,
+    processes: usize,
+    running: usize,
+}
+
+/// The processes of the session's project, after what dead supervisors left behind was ended or started again.
+fn manager(context: &Context) -> Result<Manager, CallError> {
+    let manager = Manager::open(&context.home, Project::find(context.client.cwd())?)?;
+    manager.look_after(&executable()?)?;
+    Ok(manager)
+}
+
+fn executable() -> Result<std::path::PathBuf, CallError> {
+    Ok(own_executable().map_err(aiw_app::AppError::from)?)
+}
+
+fn summary(manager: &Manager, id: &str) -> Result<ProcessSummary, CallError> {
+    Ok(ProcessSummary::of(&manager.get(id)?))
+}
+
+/// A definition in which a model's words are taken as they stand: no shell, no reference to a secret.
+fn definition(asked: &CreateProcess) -> Result<Definition, CallError> {
+    if !is_id(&asked.id) {
+        return Err(CallError::Wrong {
+            name: "id".into(),
+            what: "letters, digits, `-`, `_` and `.`, at most 64, and begin with a letter or a digit".into(),
+        });
+    }
+    let argv = std::iter::once(&asked.command).chain(&asked.args).cloned().collect();
+    let env = asked.env.iter().map(|(name, value)| (name.clone(), EnvValue::Literal(value.clone()))).collect();
+    let mut definition = Definition {
+        run: Run::Command(argv),
+        cwd: asked.cwd.clone(),
+        env,
+        auto_start: asked.auto_start_on_restore,
+        needs: asked.needs.iter().map(|id| NeedOf { id: id.clone(), until: Until::Started }).collect(),
+        ready: asked.ready_port.map(|port| ProbeOf { check: CheckOf::Tcp(port.to_string()), ..ProbeOf::default() }),
+        ..Definition::default()
+    };
+    if let Some(when) = &asked.restart {
+        let found = RestartWhen::ALL.iter().find(|(_, name)| name == when).map(|(when, _)| *when);
+        definition.restart.when = found.ok_or_else(|| CallError::Wrong {
+            name: "restart".into(),
+            what: "one of no, on-failure, always, unless-stopped".into(),
+        })?;
+    }
+    definition.check().map_err(|problem| ProcessError::Definition { id: asked.id.clone(), problem })?;
+    Ok(definition)
+}
+
+pub(crate) async fn create_process(
+    context: Arc<Context>,
+    asked: CreateProcess,
+    _: Call,
+) -> Result<ProcessAnswer, CallError> {
+    let shared = context.clone();
+    let work = move || {
+        let manager = manager(&shared)?;
+        manager.define(&asked.id, &definition(&asked)?)?;
+        let process = summary(&manager, &asked.id)?;
+        Ok(ProcessAnswer { message: "defined: start_process starts it".into(), process })
+    };
+    context.lanes.look.run(work).await
+}
+
+pub(crate) async fn update_process(
+    context: Arc<Context>,
+    asked: UpdateProcess,
+    _: Call,
+) -> Result<ProcessAnswer, CallError> {
+    let shared = context.clone();
+    let work = move || {
+        let manager = manager(&shared)?;
+        let status = manager.get(&asked.id)?;
+        own_to_change(&manager, &status)?;
+        // What runs may be of an earlier definition.
+        let loaded = manager.load()?;
+        let mut definition = loaded.definitions.get(&asked.id).map_or(status.definition, |(definition, _)| definition.clone());
+        let mut argv = definition.run.argv();
+        if let Some(command) = asked.command {
+            match argv.first_mut() {
+                Some(first) => *first = command,
+                None => argv.push(command),
+            }
+        }
+        if let Some(args) = asked.args {
+            argv.truncate(1);
+            argv.extend(args);
+        }
+        definition.run = Run::Command(argv);
+        if let Some(env) = asked.env {
+            definition.env = env.into_iter().map(|(name, value)| (name, EnvValue::Literal(value))).collect();
+        }
+        definition.cwd = asked.cwd.or(definition.cwd);
+        definition.auto_start = asked.auto_start_on_restore.unwrap_or(definition.auto_start);
+        definition.check().map_err(|problem| ProcessError::Definition { id: asked.id.clone(), problem })?;
+        manager.redefine(&asked.id, &definition)?;
+        let process = summary(&manager, &asked.id)?;
+        let message = match process.pid {
+            Some(_) => "it runs as before: restart_process starts it as it is defined now",
+            None => "start_process starts it",
+        };
+        Ok(ProcessAnswer { message: message.into(), process })
+    };
+    context.lanes.look.run(work).await
+}
+
+/// Refuses to change what the project's file defines: that is the user's.
+fn own_to_change(manager: &Manager, status: &aiw_processes::Status) -> Result<(), CallError> {
+    match status.source {
+        Some(Source::File) => Err(CallError::InFile { id: status.id.clone(), file: manager.project().file() }),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) async fn start_process(
+    context: Arc<Context>,
+    asked: OneProcess,
+    _: Call,
+) -> Result<ProcessAnswer, CallError> {
+    let shared = context.clone();
+    let work = move || {
+        let manager = manager(&shared)?;
+        let started = manager.start(&executable()?, &asked.id)?;
+        let process = ProcessSummary::of(&started.status);
+        let message = match (started.is_new, started.status.state) {
+            (false, _) => "it runs already",
+            (true, State::Failed) => "it did not start: get_process_output shows why",
+            (true, _) => "started: wait_for_process waits until it is ready, get_process_output shows what it writes",
+        };
+        Ok(ProcessAnswer { message: message.into(), process })
+    };
+    context.lanes.start.run(work).await
+}
+
+pub(crate) async fn stop_process(
+    context: Arc<Context>,
+    asked: StopProcess,
+    _: Call,
+) -> Result<ProcessAnswer, CallError> {
+    let shared = context.clone();
+    let work = move || {
+        let manager = manager(&shared)?;
+        let (status, ran) = manager.stop_within(&asked.id, asked.grace_period_ms.map(Duration::from_millis))?;
+        let message = if ran { "stopped, with all that it started" } else { "it did not run" };
+        Ok(ProcessAnswer { message: message.into(), process: ProcessSummary::of(&status) })
+    };
+    context.lanes.stop.run(work).await
+}
+
+pub(crate) async fn restart_process(
+    context: Arc<Context>,
+    asked: OneProcess,
+    _: Call,
+) -> Result<ProcessAnswer, CallError> {
+    let shared = context.clone();
+    let work = move || {
+        let manager = manager(&shared)?;
+        manager.stop(&asked.id)?;
+        let started = manager.start(&executable()?, &asked.id)?;
+        let message = "started again: wait_for_process waits until it is ready".into();
+        Ok(ProcessAnswer { message, process: ProcessSummary::of(&started.status) })
+    };
+    context.lanes.stop.run(work).await
+}
+
+pub(crate) async fn get_process_status(
+    context: Arc<Context>,
+    asked: OneProcess,
+    _: Call,
+) -> Result<ProcessAnswer, CallError> {
+    let shared = context.clone();
+    let work = move || {
+        let manager = manager(&shared)?;
+        let status = manager.get(&asked.id)?;
+        let used = manager.usage(std::slice::from_ref(&status)).pop().flatten();
+        let message = match status.state {
+            State::NotStarted | State::Stopped => "start_process starts it",
+            State::Failed => "get_process_output shows its last lines",
+            State::Starting => "wait_for_process waits until it is ready",
+            State::Running | State::Unhealthy | State::Stopping => "get_process_output shows what it writes",
+        };
+        Ok(ProcessAnswer { message: message.into(), process: ProcessSummary::of(&status).with_usage(used) })
+    };
+    context.lanes.look.run(work).await
+}
+
+pub(crate) async fn list_processes(
+    context: Arc<Context>,
+    asked: ListProcesses,
+    _: Call,
+) -> Result<ProcessList, CallError> {
+    let shared = context.clone();
+    let work = move || {
+        let filter = asked.filter;
+        let is_wanted = |status: &aiw_processes::Status| {
+            let has_state = match filter.state {
+                StateFilter::All => true,
+                StateFilter::Running => status.state.is_alive(),
+                StateFilter::Stopped => matches!(status.state, State::Stopped | State::NotStarted),
+                StateFilter::Failed => status.state == State::Failed,
+            };
+            has_state && filter.name_pattern.as_ref().is_none_or(|pattern| star_matches(pattern, &status.id))
+        };
+        let all = manager(&shared)?.list()?;
+        let all = all.iter().filter(|status| is_wanted(status)).map(ProcessSummary::of).collect();
+        let (processes, left_out) = first_that_fit(all);
+        Ok(ProcessList { processes, left_out })
+    };
+    context.lanes.look.run(work).await
+}
+
+fn line(entry: &LogEntry) -> String {
+    let text = String::from_utf8_lossy(&entry.bytes);
+    match entry.stream {
+        Stream::Stdout => text.into_owned(),
+        Stream::Stderr => format!("stderr: {text}"),
+        Stream::Aiw => format!("aiw: {text}"),
+    }
+}
+
+/// A pattern that may stand anywhere in a line.
+fn anywhere(text: &str) -> String {
+    format!("*{text}*")
+}
+
+pub(crate) async fn get_process_output(
+    context: Arc<Context>,
+    asked: ProcessOutputOf,
+    _: Call,
+) -> Result<ProcessOutput, CallError> {
+    let shared = context.clone();
+    let work = move || {
+        let manager = manager(&shared)?;
+        let log = manager.log(&asked.id)?;
+        let pattern = asked.contains.as_deref().map(anywhere);
+        let is_wanted = |entry: &LogEntry| {
+            let of_stream = match asked.stream {
+                OutputStream::Both => true,
+                OutputStream::Stdout => entry.stream == Stream::Stdout,
+                OutputStream::Stderr => entry.stream == Stream::Stderr,
+            };
+            let fits = |pattern: &String| star_matches(pattern, &String::from_utf8_lossy(&entry.bytes));
+            of_stream && pattern.as_ref().is_none_or(fits)
+        };
+        let most = asked.lines.map_or(LINES, |lines| usize::try_from(lines).unwrap_or(LINES)).min(MAX_LINES);
+        let state = manager.get(&asked.id)?.state.as_str();
+        let until = Some(Instant::now() + SEARCH);
+        let Some(from) = asked.from else {
+            let end = log.end_position().map_err(ProcessError::from)?;
+            // Enough to find some that are wanted, and bounded.
+            let window = if pattern.is_some() || asked.stream != OutputStream::Both { 20 * most } else { most };
+            let entries = log.tail(window.min(20_000)).map_err(ProcessError::from)?;
+            let wanted: Vec<String> = entries.iter().filter(|entry| is_wanted(entry)).map(line).collect();
+            let last = wanted.len().saturating_sub(most);
+            let lines = bounds::last_that_fit(wanted[last..].to_vec());
+            let missed = entries.len() >= window;
+            return Ok(ProcessOutput { lines, next: end, more: false, missed, state });
+        };
+        let limits = PageLimits { lines: most, bytes: bounds::RESULT / 2, until };
+        let page = log.page(from, &is_wanted, limits).map_err(ProcessError::from)?;
+        let lines = page.lines.iter().map(|one| bounds::cut(line(&one.entry), 4 << 10)).collect();
+        Ok(ProcessOutput { lines, next: page.next, more: page.next < page.end, missed: page.missed, state })
+    };
+    context.lanes.look.run(work).await
+}
+
+pub(crate) async fn wait_for_process(
+    context: Arc<Context>,
+    asked: WaitForProcess,
+    call: Call,
+) -> Result<ProcessWait, CallError> {
+    let shared = context.clone();
+    let cancelled = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let flag = cancelled.clone();
+    let work = move || wait(&shared, &asked, &flag);
+    let over = call.cancelled.clone();
+    tokio::select! {
+        waited = context.lanes.wait.run(work) => waited,
+        () = over.nobody_waits() => {
+            cancelled.store(true, std::sync::atomic::Ordering::Relaxed);
+            Err(CallError::NobodyWaits)
+        }
+    }
+}
+
+fn wait(context: &Context, asked: &WaitForProcess, cancelled: &std::sync::atomic::AtomicBool) -> Result<ProcessWait, CallError> {
+    let manager = manager(context)?;
+    let end = Instant::now() + Duration::from_secs(asked.timeout_seconds.unwrap_or(MAX_WAIT).min(MAX_WAIT));
+    let pattern = asked.line.as_deref().map(anywhere);
+    // A line of this life counts, even if it was written before the call.
+    let mut log = None;
+    loop {
+        let status = manager.get(&asked.id)?;
+        let mut found = None;
+        if let Some(pattern) = &pattern {
+            if log.is_none() && status.record.is_some() {
+                let since = status.record.as_ref().map_or(0, |record| record.started);
+                let from = aiw_processes::FollowFrom::Since(since);
+                log = Some(manager.log(&asked.id)?.follow(from).map_err(ProcessError::from)?);
+            }
+            if let Some(log) = &mut log {
+                let entries = log.next(Duration::from_millis(200)).map_err(ProcessError::from)?;
+                let is_it = |entry: &&LogEntry| {
+                    entry.stream != Stream::Aiw && star_matches(pattern, &String::from_utf8_lossy(&entry.bytes))
+                };
+                found = entries.iter().find(is_it).map(|entry| bounds::cut(line(entry), 4 << 10));
+                if found.is_none() && !entries.is_empty() && Instant::now() < end {
+                    continue;
+                }
+            }
+        }
+        let is_over = !status.state.is_alive();
+        let done = match (&pattern, asked.until) {
+            (Some(_), _) => found.is_some(),
+            (None, WaitUntil::Ready) => status.state == State::Running,
+            (None, WaitUntil::Ended) => is_over,
+        };
+        let is_cancelled = cancelled.load(std::sync::atomic::Ordering::Relaxed);
+        // What has ended will neither become ready nor write.
+        if done || is_over || is_cancelled || Instant::now() >= end {
+            let message = match (done, is_over) {
+                (true, _) => "it is so",
+                (false, true) => "it does not run: get_process_output shows its last lines",
+                (false, false) => "not yet: call wait_for_process again",
+            };
+            let process = ProcessSummary::of(&status);
+            return Ok(ProcessWait { done, message: message.into(), process, line: found });
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+pub(crate) async fn remove_process(context: Arc<Context>, asked: OneProcess, _: Call) -> Result<Message, CallError> {
+    let shared = context.clone();
+    let work = move || {
+        let manager = manager(&shared)?;
+        let status = manager.get(&asked.id)?;
+        own_to_change(&manager, &status)?;
+        manager.stop(&asked.id)?;
+        manager.undefine(&asked.id)?;
+        manager.forget(&asked.id)?;
+        Ok(Message { message: format!("removed `{}`, with its log", asked.id) })
+    };
+    context.lanes.stop.run(work).await
+}
+
+pub(crate) async fn export_processes(
+    context: Arc<Context>,
+    asked: ExportProcesses,
+    _: Call,
+) -> Result<Exported, CallError> {
+    let shared = context.clone();
+    let work = move || {
+        let manager = manager(&shared)?;
+        let text = manager.exported(&manager.load()?);
+        let Some(path) = &asked.file_path else {
+            let text = bounds::cut(text, bounds::RESULT);
+            return Ok(Exported { message: "the definitions in KDL".into(), text: Some(text) });
+        };
+        let written = manager.write_inside(path, &text)?;
+        Ok(Exported { message: format!("written to `{}`", one_line(&written.to_string_lossy(), 300)), text: None })
+    };
+    context.lanes.look.run(work).await
+}
+
+pub(crate) async fn import_processes(
+    context: Arc<Context>,
+    asked: ImportProcesses,
+    _: Call,
+) -> Result<Message, CallError> {
+    let shared = context.clone();
+    let work = move || {
+        let manager = manager(&shared)?;
+        let names = manager.import(Path::new(&asked.file_path))?;
+        let message = match names.as_slice() {
+            [] => "the file defines no processes".to_owned(),
+            names => format!("defined {}: start_process starts one", names.join(", ")),
+        };
+        Ok(Message { message: one_line(&message, 2000) })
+    };
+    context.lanes.look.run(work).await
+}
+
+pub(crate) async fn create_snapshot(context: Arc<Context>, _: Nothing, _: Call) -> Result<Message, CallError> {
+    let shared = context.clone();
+    let work = move || {
+        let names = manager(&shared)?.take_snapshot()?;
+        Ok(Message { message: format!("{} processes run: restore_snapshot starts them again", names.len()) })
+    };
+    context.lanes.look.run(work).await
+}
+
+pub(crate) async fn restore_snapshot(context: Arc<Context>, _: Nothing, _: Call) -> Result<Message, CallError> {
+    let shared = context.clone();
+    let work = move || {
+        let manager = manager(&shared)?;
+        let started = manager.restore_snapshot(&executable()?)?;
+        let names: Vec<&str> =
+            started.iter().filter(|started| started.is_new).map(|started| started.status.id.as_str()).collect();
+        let message = match names.as_slice() {
+            [] => "nothing was to be started".to_owned(),
+            names => format!("started {}", names.join(", ")),
+        };
+        Ok(Message { message: one_line(&message, 2000) })
+    };
+    context.lanes.start.run(work).await
+}
+
+pub(crate) async fn echo(_: Arc<Context>, asked: Echo, _: Call) -> Result<Message, CallError> {
+    Ok(Message { message: bounds::cut(asked.message, bounds::RESULT) })
+}
+
+pub(crate) async fn ping(_: Arc<Context>, _: Nothing, _: Call) -> Result<Message, CallError> {
+    Ok(Message { message: "pong".into() })
+}
+
+pub(crate) async fn get_status(context: Arc<Context>, _: Nothing, _: Call) -> Result<Status, CallError> {
+    let shared = context.clone();
+    let work = move || {
+        let manager = manager(&shared)?;
+        let all = manager.list()?;
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            project: manager.project().directory().to_string_lossy().into_owned(),
+            processes: all.len(),
+            running: all.iter().filter(|status| status.state.is_alive()).count(),
+        })
+    };
+    context.lanes.look.run(work).await
+}

@@ -1,0 +1,415 @@
+//! What a process is: its program, and the policy under which it runs.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path};
+use std::time::Duration;
+
+use aiw_core::SecretName;
+use aiw_supervisor::{LogPolicy, MAX_CAUSES, Terminal, Until};
+use serde::{Deserialize, Serialize};
+
+/// How many processes a project may define.
+pub const MAX_PROCESSES: usize = 500;
+/// The longest text of a definition, in bytes.
+const MAX_TEXT: usize = 64 << 10;
+/// How many arguments, variables or needs there may be.
+const MAX_ITEMS: usize = 1000;
+
+/// The definition of a process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Definition {
+    /// What runs.
+    pub run: Run,
+    /// Where it runs, from the project's directory on. It never leaves the project.
+    pub cwd: Option<String>,
+    /// Variables, besides those that every process gets.
+    pub env: BTreeMap<String, EnvValue>,
+    /// A file of variables, from the project's directory on.
+    pub env_file: Option<String>,
+    /// Whether `aiw up` starts it when it is not named.
+    pub auto_start: bool,
+    /// Whether it is started again.
+    pub restart: RestartPolicy,
+    /// The exit codes that mean success.
+    pub success: Vec<i32>,
+    /// How it is asked to end.
+    pub stop: StopPolicy,
+    /// What must be so before it starts.
+    pub needs: Vec<NeedOf>,
+    /// When it counts as ready.
+    pub ready: Option<ProbeOf>,
+    /// How to see that it still works.
+    pub live: Option<ProbeOf>,
+    /// The resources that it may use.
+    pub limits: Limits,
+    /// How much of its output is kept.
+    pub log: LogPolicy,
+    /// A name for several processes together.
+    pub group: Option<String>,
+    /// Notes that mean nothing to aiw.
+    pub labels: BTreeMap<String, String>,
+    /// The terminal that it gets.
+    pub terminal: Option<Terminal>,
+    /// Whether others may write to its standard input while it runs.
+    pub input: bool,
+}
+
+impl Default for Definition {
+    fn default() -> Self {
+        Self {
+            run: Run::Command(Vec::new()),
+            cwd: None,
+            env: BTreeMap::new(),
+            env_file: None,
+            auto_start: true,
+            restart: RestartPolicy::default(),
+            success: vec![0],
+            stop: StopPolicy::default(),
+            needs: Vec::new(),
+            ready: None,
+            live: None,
+            limits: Limits::default(),
+            log: LogPolicy::default(),
+            group: None,
+            labels: BTreeMap::new(),
+            terminal: None,
+            input: false,
+        }
+    }
+}
+
+/// What runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Run {
+    /// A program and its arguments, without a shell.
+    Command(Vec<String>),
+    /// A line for `/bin/sh -c`.
+    Shell(String),
+}
+
+impl Run {
+    /// Returns the program and its arguments.
+    pub fn argv(&self) -> Vec<String> {
+        match self {
+            Self::Command(argv) => argv.clone(),
+            Self::Shell(line) => vec!["/bin/sh".into(), "-c".into(), line.clone()],
+        }
+    }
+
+    /// Returns the command line as people read it.
+    pub fn line(&self) -> String {
+        match self {
+            Self::Command(argv) => argv.iter().map(|word| aiw_core::shell_word(word)).collect::<Vec<_>>().join(" "),
+            Self::Shell(line) => line.clone(),
+        }
+    }
+}
+
+/// A value of a variable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EnvValue {
+    /// As it stands.
+    Literal(String),
+    /// From the vault.
+    Secret(SecretName),
+}
+
+/// After which ends a process is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartWhen {
+    /// After none.
+    No,
+    /// After a failure.
+    OnFailure,
+    /// After each, and by `aiw up` after it was stopped.
+    Always,
+    /// After each, until somebody stops it.
+    UnlessStopped,
+}
+
+impl RestartWhen {
+    /// The names, as definitions have them.
+    pub const ALL: [(Self, &'static str); 4] =
+        [(Self::No, "no"), (Self::OnFailure, "on-failure"), (Self::Always, "always"), (Self::UnlessStopped, "unless-stopped")];
+}
+
+/// Whether a process is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct RestartPolicy {
+    /// After which ends.
+    pub when: RestartWhen,
+    /// The most restarts within the window. Without one, there is no end to them.
+    pub max: Option<u32>,
+    /// The window.
+    pub within: Option<Duration>,
+    /// The first pause.
+    pub pause: Duration,
+    /// The longest pause. Each is twice the one before.
+    pub longest: Duration,
+}
+
+impl Default for RestartPolicy {
+    fn default() -> Self {
+        Self {
+            when: RestartWhen::No,
+            max: Some(10),
+            within: Some(Duration::from_secs(60)),
+            pause: Duration::from_millis(200),
+            longest: Duration::from_secs(30),
+        }
+    }
+}
+
+/// How a process is asked to end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StopPolicy {
+    /// The name of the signal, without `SIG`.
+    pub signal: String,
+    /// The time until SIGKILL.
+    pub grace: Duration,
+}
+
+impl Default for StopPolicy {
+    fn default() -> Self {
+        Self { signal: "TERM".into(), grace: Duration::from_secs(5) }
+    }
+}
+
+/// Another process that a process needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NeedOf {
+    /// Its id.
+    pub id: String,
+    /// What must be so.
+    pub until: Until,
+}
+
+/// A probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeOf {
+    /// What is looked at.
+    pub check: CheckOf,
+    /// The time between two checks.
+    pub every: Duration,
+    /// How long the process has until it is ready; of a check that it works, how long the check may take.
+    pub timeout: Option<Duration>,
+    /// How many checks in a row must fail.
+    pub failures: u32,
+}
+
+impl Default for ProbeOf {
+    fn default() -> Self {
+        Self { check: CheckOf::Line(String::new()), every: Duration::from_secs(1), timeout: None, failures: 3 }
+    }
+}
+
+/// What a probe looks at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckOf {
+    /// A URL that answers with a status from 200 to 399.
+    Http(String),
+    /// A port, or an address and a port, that accepts connections.
+    Tcp(String),
+    /// A command that ends with 0.
+    Exec(Vec<String>),
+    /// A line of output like this pattern, in which `*` stands for any text.
+    Line(String),
+}
+
+/// The resources that a process and its descendants may use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Memory, in bytes.
+    pub memory: Option<u64>,
+    /// Hundredths of a processor.
+    pub cpu: Option<u32>,
+    /// Open files of each process.
+    pub files: Option<u64>,
+    /// Processes.
+    pub pids: Option<u32>,
+}
+
+/// The names of the signals that a definition or a command may name, with their numbers on Linux and macOS.
+const SIGNALS: [(&str, i32); 7] = [
+    ("HUP", 1),
+    ("INT", 2),
+    ("QUIT", 3),
+    ("KILL", 9),
+    ("TERM", 15),
+    ("USR1", if cfg!(target_vendor = "apple") { 30 } else { 10 }),
+    ("USR2", if cfg!(target_vendor = "apple") { 31 } else { 12 }),
+];
+
+/// Returns the number of a signal by its name, with or without `SIG`, or its number.
+pub fn signal_number(name: &str) -> Option<i32> {
+    let upper = name.to_ascii_uppercase();
+    let short = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let named = SIGNALS.iter().find(|(known, _)| *known == short).map(|(_, number)| *number);
+    named.or_else(|| short.parse().ok().filter(|number| (1..=31).contains(number)))
+}
+
+/// Whether a text is an id of a process: letters, digits, `-`, `_` and `.`, at most 64 of them.
+pub fn is_id(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    (1..=64).contains(&text.len()) && text.chars().all(is_part) && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+impl Definition {
+    /// Checks what no form of a definition may have. Returns the problem as the end of a sentence about the process.
+    pub fn check(&self) -> Result<(), String> {
+        let argv = self.run.argv();
+        if argv.first().is_none_or(String::is_empty) || matches!(&self.run, Run::Shell(line) if line.trim().is_empty()) {
+            return Err("has no command".into());
+        }
+        let values = self.env.values().filter_map(|value| match value {
+            EnvValue::Literal(text) => Some(text),
+            EnvValue::Secret(_) => None,
+        });
+        let probes = [&self.ready, &self.live].into_iter().flatten();
+        let texts = argv.iter().chain(values).chain(&self.cwd).chain(&self.env_file).chain(&self.group);
+        for text in texts {
+            if text.contains('\0') {
+                return Err("has a NUL character in a text".into());
+            }
+            if text.len() > MAX_TEXT {
+                return Err(format!("has a text of more than {} kB", MAX_TEXT >> 10));
+            }
+        }
+        if argv.len() > MAX_ITEMS || self.env.len() > MAX_ITEMS || self.needs.len() > MAX_ITEMS {
+            return Err(format!("has more than {MAX_ITEMS} arguments, variables or needs"));
+        }
+        for (what, path) in [("cwd", &self.cwd), ("env-file", &self.env_file)] {
+            if path.as_ref().is_some_and(|path| !stays_inside(Path::new(path))) {
+                return Err(format!("has a `{what}` outside the project"));
+            }
+        }
+        if let Some(name) = self.env.keys().find(|name| name.parse::<aiw_core::EnvName>().is_err()) {
+            return Err(format!("has a variable with the name `{}`", aiw_core::one_line(name, 60)));
+        }
+        if self.restart.max.is_some_and(|max| max as usize > MAX_CAUSES) {
+            return Err(format!("has a `max` of restarts over {MAX_CAUSES}"));
+        }
+        if self.restart.pause > self.restart.longest {
+            return Err("has a first pause that is longer than the longest".into());
+        }
+        if signal_number(&self.stop.signal).is_none() {
+            return Err(format!("has a stop signal `{}`, which is none", aiw_core::one_line(&self.stop.signal, 20)));
+        }
+        if self.log.files > 16 || self.log.file_bytes < 4096 {
+            return Err("has a log of more than 16 files, or of files under 4 kB".into());
+        }
+        if self.limits.memory.is_some_and(|bytes| bytes < 1 << 20) {
+            return Err("has a limit of memory under 1 MB".into());
+        }
+        if [self.limits.cpu, self.limits.pids].contains(&Some(0)) || self.limits.files.is_some_and(|files| files < 8) {
+            return Err("has a limit that lets it do nothing".into());
+        }
+        if matches!(self.live, Some(ProbeOf { check: CheckOf::Line(_), .. })) {
+            return Err("has a `live` probe for a line: a line shows that it became ready, not that it works still".into());
+        }
+        for probe in probes {
+            crate::probe::check(&probe.check)?;
+            if probe.every > Duration::from_secs(24 * 3600) || probe.failures == 0 {
+                return Err("has a probe that never comes to a result".into());
+            }
+        }
+        match self.needs.iter().find(|need| !is_id(&need.id)) {
+            Some(need) => Err(format!("needs `{}`, which is no id", aiw_core::one_line(&need.id, 60))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether a path goes down only, from wherever it begins. Where it leads is looked at before it is used.
+fn stays_inside(path: &Path) -> bool {
+    path.components().all(|part| !matches!(part, Component::ParentDir))
+}
+
+/// Returns the ids in an order in which each comes after what it needs, or a circle of needs.
+pub fn in_order<'a>(
+    wanted: impl IntoIterator<Item = &'a str>,
+    needs: &dyn Fn(&str) -> Vec<&'a str>,
+) -> Result<Vec<&'a str>, Vec<&'a str>> {
+    let mut order: Vec<&str> = Vec::new();
+    for first in wanted {
+        // Each with what it needs that was not looked at yet. No recursion: a chain may be long.
+        let mut path: Vec<(&str, Vec<&str>)> = vec![(first, needs(first))];
+        if order.contains(&first) {
+            continue;
+        }
+        while let Some((id, left)) = path.last_mut() {
+            let Some(next) = left.pop() else {
+                order.push(id);
+                path.pop();
+                continue;
+            };
+            if let Some(at) = path.iter().position(|(id, _)| *id == next) {
+                let circle = path[at..].iter().map(|(id, _)| *id);
+                return Err(circle.chain([next]).collect());
+            }
+            if !order.contains(&next) {
+                path.push((next, needs(next)));
+            }
+        }
+    }
+    Ok(order)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_follows_needs_and_a_circle_is_named() {
+        let needs = |id: &str| match id {
+            "api" => vec!["db", "migrate"],
+            "migrate" => vec!["db"],
+            "a" => vec!["b"],
+            "b" => vec!["c"],
+            "c" => vec!["b"],
+            _ => vec![],
+        };
+        assert_eq!(in_order(["api", "db"], &needs).unwrap(), ["db", "migrate", "api"]);
+        assert_eq!(in_order(["a"], &needs).unwrap_err(), ["b", "c", "b"]);
+    }
+
+    #[test]
+    fn what_no_definition_may_have_is_refused() {
+        let good = Definition { run: Run::Command(vec!["x".into()]), ..Definition::default() };
+        assert_eq!(good.check(), Ok(()));
+        let with = |change: &dyn Fn(&mut Definition)| {
+            let mut definition = good.clone();
+            change(&mut definition);
+            definition.check().unwrap_err()
+        };
+        let bad = [
+            with(&|d| d.run = Run::Command(vec![])),
+            with(&|d| d.run = Run::Shell(" ".into())),
+            with(&|d| d.run = Run::Command(vec!["a\0b".into()])),
+            with(&|d| d.cwd = Some("../x".into())),
+            with(&|d| d.env_file = Some("a/../../b".into())),
+            with(&|d| drop(d.env.insert("A=B".into(), EnvValue::Literal(String::new())))),
+            with(&|d| d.stop.signal = "NOPE".into()),
+            with(&|d| d.restart.max = Some(1000)),
+            with(&|d| d.live = Some(ProbeOf { check: CheckOf::Line("x".into()), ..ProbeOf::default() })),
+            with(&|d| d.ready = Some(ProbeOf { check: CheckOf::Tcp("nowhere".into()), ..ProbeOf::default() })),
+            with(&|d| d.limits.pids = Some(0)),
+        ];
+        assert_eq!(bad.iter().collect::<std::collections::BTreeSet<_>>().len(), 10, "{bad:?}");
+    }
+
+    #[test]
+    fn signals_have_names_and_numbers() {
+        for (name, number) in [("TERM", Some(15)), ("sigint", Some(2)), ("9", Some(9)), ("0", None), ("x", None)] {
+            assert_eq!(signal_number(name), number, "{name}");
+        }
+    }
+}

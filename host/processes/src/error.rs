@@ -1,0 +1,160 @@
+//! The errors of processes, and what to do about them.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use aiw_core::{ErrorKind, shell_word_in_line};
+use aiw_home::HomeError;
+use aiw_supervisor::SupervisorError;
+
+/// A place in a file of processes, and what is wrong there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileProblem {
+    /// The line, from 1.
+    pub line: usize,
+    /// The character in the line, from 1.
+    pub column: usize,
+    /// The problem, as a sentence.
+    pub problem: String,
+}
+
+impl fmt::Display for FileProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.line, self.column, self.problem)
+    }
+}
+
+/// An error that concerns processes.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// A file of processes can't be used.
+    #[error("{}:{source}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        source: FileProblem,
+    },
+    /// The user has not allowed what a file starts.
+    #[error("`{}` is new or has changed, and nothing of it runs until you allow it", .path.display())]
+    Untrusted {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no such process.
+    #[error("there is no process `{id}` in `{}`", .project.display())]
+    Unknown {
+        /// The id.
+        id: String,
+        /// The project.
+        project: PathBuf,
+        /// The most similar id.
+        nearest: Option<String>,
+    },
+    /// The project has no processes.
+    #[error("`{}` has no processes", .project.display())]
+    Empty {
+        /// The project.
+        project: PathBuf,
+    },
+    /// A process of this id is defined already.
+    #[error("there is a process `{id}` already")]
+    Taken {
+        /// The id.
+        id: String,
+    },
+    /// Processes need each other in a circle.
+    #[error("processes need each other in a circle: {}", .0.join(" → "))]
+    Circle(Vec<String>),
+    /// A definition makes no sense.
+    #[error("process `{id}` {problem}")]
+    Definition {
+        /// The process.
+        id: String,
+        /// The problem, as the end of a sentence.
+        problem: String,
+    },
+    /// A process needs one that is not defined.
+    #[error("process `{id}` needs `{needs}`, and there is none")]
+    Need {
+        /// The process.
+        id: String,
+        /// What it needs.
+        needs: String,
+    },
+    /// The program is not there.
+    #[error("process `{id}`: there is no program `{program}`")]
+    NoProgram {
+        /// The process.
+        id: String,
+        /// The program.
+        program: String,
+    },
+    /// A secret that it reads is not stored.
+    #[error("process `{id}` reads the secret `{secret}`, which is not stored")]
+    NoSecret {
+        /// The process.
+        id: String,
+        /// The secret.
+        secret: String,
+    },
+    /// The environment file can't be used.
+    #[error("process `{id}`: `{}` {problem}", .path.display())]
+    EnvFile {
+        /// The process.
+        id: String,
+        /// The file.
+        path: PathBuf,
+        /// The problem, as the end of a sentence.
+        problem: String,
+    },
+    /// A file or directory leads out of the project.
+    #[error("process `{id}`: `{}` is not in the project", .path.display())]
+    Outside {
+        /// The process.
+        id: String,
+        /// The path.
+        path: PathBuf,
+    },
+    /// The project's directory can't be found.
+    #[error("there is no directory `{}`: {source}", .path.display())]
+    Project {
+        /// The directory.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// An error of the home.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// An error of the supervisor.
+    #[error(transparent)]
+    Supervisor(#[from] SupervisorError),
+}
+
+impl ProcessError {
+    /// Returns the kind of the error, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::File { .. } => ErrorKind::Config,
+            Self::Home(error) => error.kind(),
+            Self::Supervisor(error) => error.kind(),
+            _ => ErrorKind::User,
+        }
+    }
+
+    /// Returns what to do next, if there is one obvious step.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Untrusted { .. } => "`aiw up` shows what it starts, and asks; `aiw up --yes` allows it".into(),
+            Self::Unknown { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
+            Self::Unknown { .. } => "`aiw ps` shows the processes".into(),
+            Self::Empty { .. } => "`aiw add ID -- COMMAND` adds one".into(),
+            Self::Taken { id } => format!("choose another id, or `aiw rm {id}` removes it"),
+            Self::NoSecret { secret, .. } => format!("`aiw secret set {}` stores it", shell_word_in_line(secret)),
+            Self::NoProgram { .. } => "name it with its path, or install it where `PATH` leads".into(),
+            Self::Supervisor(SupervisorError::StillRunning { .. }) => "`aiw restart ID` stops it first".into(),
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,74 @@
+//! What goes out of the definitions and comes in: files of the project, and the snapshot.
+
+use std::path::{Path, PathBuf};
+
+use aiw_home::{Mode, read_unlinked, replace};
+
+use crate::error::{FileProblem, ProcessError};
+use crate::file::{self, Definitions, MAX_BYTES};
+use crate::kept;
+use crate::manager::Manager;
+use crate::start::Started;
+
+impl Manager {
+    /// Writes a text to a file of the project. Returns its path.
+    pub fn write_inside(&self, path: &str, text: &str) -> Result<PathBuf, ProcessError> {
+        let given = Path::new(path);
+        let name = given.file_name().filter(|_| given != self.project.file());
+        let outside = || ProcessError::Outside { id: "export".into(), path: given.to_owned() };
+        let directory = given.parent().map(|parent| parent.to_string_lossy().into_owned()).unwrap_or_default();
+        let directory = self.project.inside("export", if directory.is_empty() { "." } else { &directory })?;
+        let target = directory.join(name.ok_or_else(outside)?);
+        // What is there already may be anything of the user's: only a file of processes is replaced.
+        if let Some(bytes) = read_unlinked(&target, MAX_BYTES as u64)? {
+            let is_ours = String::from_utf8(bytes).is_ok_and(|text| !text.trim().is_empty() && file::parse(&text).is_ok());
+            if !is_ours || target == self.project.file() {
+                let problem = "exists already, and is not an export".to_owned();
+                return Err(ProcessError::EnvFile { id: "export".into(), path: target, problem });
+            }
+        }
+        replace(&target, text.as_bytes(), Mode::Shared)?;
+        Ok(target)
+    }
+
+    /// Keeps the definitions of a file of the project, in this form or an older one. Returns their ids.
+    pub fn import(&self, path: &Path) -> Result<Vec<String>, ProcessError> {
+        let real = self.project.inside("import", &path.to_string_lossy())?;
+        let bytes = read_unlinked(&real, MAX_BYTES as u64 + 1)?.unwrap_or_default();
+        let invalid = |source| ProcessError::File { path: real.clone(), source };
+        let text = String::from_utf8(bytes)
+            .map_err(|_| invalid(FileProblem { line: 1, column: 1, problem: "this is not UTF-8".into() }))?;
+        let found: Definitions = file::parse_old(&text).map_err(invalid)?;
+        let taken = self.load()?;
+        if let Some(id) = found.keys().find(|id| taken.get(id).is_some()) {
+            return Err(ProcessError::Taken { id: id.clone() });
+        }
+        kept::change(&self.home, &self.project, |kept| {
+            kept.extend(found.clone());
+            let all = taken.definitions.iter().map(|(id, (definition, _))| (id.clone(), definition.clone()));
+            file::check(&kept.clone().into_iter().chain(all).collect())
+        })?;
+        Ok(found.into_keys().collect())
+    }
+
+    /// Remembers which processes run now. Returns their ids.
+    pub fn take_snapshot(&self) -> Result<Vec<String>, ProcessError> {
+        let all = self.list()?;
+        let running: Vec<String> =
+            all.into_iter().filter(|status| status.state.is_alive()).map(|status| status.id).collect();
+        kept::set_snapshot(&self.home, &self.project, &running)?;
+        Ok(running)
+    }
+
+    /// Starts the processes that ran when the snapshot was taken, and those that start by themselves.
+    pub fn restore_snapshot(&self, aiw: &Path) -> Result<Vec<Started>, ProcessError> {
+        let loaded = self.load()?;
+        let mut ids = kept::snapshot(&self.home, &self.project)?;
+        ids.retain(|id| loaded.get(id).is_some());
+        let by_itself = loaded.definitions.iter().filter(|(_, (definition, _))| definition.auto_start);
+        ids.extend(by_itself.map(|(id, _)| id.clone()));
+        ids.sort();
+        ids.dedup();
+        if ids.is_empty() { Ok(Vec::new()) } else { self.up(aiw, &loaded, &ids) }
+    }
+}

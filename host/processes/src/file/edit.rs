@@ -1,0 +1,334 @@
+//! Changing a file of processes: the text is changed where a process stands or will stand, and nowhere else. The result is
+//! read again, and refused unless it says exactly what was meant.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use aiw_supervisor::{LogPolicy, Until};
+use kdl::KdlDocument;
+
+use super::read::document;
+use super::{Definitions, parse};
+use crate::definition::{CheckOf, Definition, EnvValue, NeedOf, ProbeOf, RestartPolicy, RestartWhen, Run, StopPolicy};
+
+/// Returns the text with one more process, at its end.
+///
+/// # Errors
+///
+/// What stands in the way, as a sentence.
+pub fn add(text: &str, id: &str, definition: &Definition) -> Result<String, String> {
+    let mut wanted = parse(text).map_err(|problem| problem.to_string())?;
+    if wanted.insert(id.to_owned(), definition.clone()).is_some() {
+        return Err(format!("there is a process `{id}` already"));
+    }
+    let mut new = text.to_owned();
+    if !new.is_empty() && !new.ends_with('\n') {
+        new.push('\n');
+    }
+    // The values of the file's own `defaults` count for it, too, so all that differs from them is written.
+    let defaults = defaults(text);
+    new.push_str(&node(id, definition, &defaults));
+    checked(new, &wanted)
+}
+
+/// Returns the text without a process. Comments before it stay.
+///
+/// # Errors
+///
+/// What stands in the way, as a sentence.
+pub fn remove(text: &str, id: &str) -> Result<String, String> {
+    let mut wanted = parse(text).map_err(|problem| problem.to_string())?;
+    wanted.remove(id).ok_or_else(|| format!("there is no process `{id}`"))?;
+    let document = document(text).map_err(|(_, problem)| problem)?;
+    let node = document.nodes().iter().find(|node| {
+        node.name().value() == "process" && node.get(0).and_then(|value| value.as_string()) == Some(id)
+    });
+    let node = node.ok_or_else(|| format!("there is no process `{id}`"))?;
+    let start = node.name().span().offset();
+    let mut end = end_of(node, text).max(start);
+    // The rest of the line goes if nothing else stands there.
+    let rest = &text[end..];
+    let blank = rest.len() - rest.trim_start_matches([' ', '\t', ';', '\r']).len();
+    if rest[blank..].starts_with('\n') {
+        end += blank + 1;
+    } else if rest[blank..].is_empty() {
+        end = text.len();
+    }
+    let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let start = if text[line..start].trim().is_empty() { line } else { start };
+    checked(format!("{}{}", &text[..start], &text[end..]), &wanted)
+}
+
+/// Returns where a node ends: after its braces, or after its last word.
+fn end_of(node: &kdl::KdlNode, text: &str) -> usize {
+    let entries = node.entries().iter().map(|entry| entry.span().offset() + entry.span().len());
+    let name = node.name().span();
+    let words = entries.chain([name.offset() + name.len()]).max().unwrap_or_default();
+    match node.children() {
+        None => words,
+        // The span of what is in braces may leave out what surrounds it, so the brace is looked for.
+        Some(children) => {
+            let inside = children.nodes().iter().map(|child| end_of(child, text)).max().unwrap_or(words);
+            closing(text, words, inside)
+        }
+    }
+}
+
+/// Returns the offset after the brace that closes the one after `from`. Everything before `inside` is inside.
+fn closing(text: &str, from: usize, inside: usize) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = inside.max(from);
+    if inside == from {
+        at = bytes[at..].iter().position(|b| *b == b'{').map_or(bytes.len(), |brace| at + brace + 1);
+    }
+    while at < bytes.len() {
+        match bytes[at] {
+            b'}' => return at + 1,
+            b'"' => at = super::values::after_string(bytes, at),
+            b'/' if bytes[at..].starts_with(b"//") => {
+                at = bytes[at..].iter().position(|b| *b == b'\n').map_or(bytes.len(), |end| at + end);
+            }
+            b'/' if bytes[at..].starts_with(b"/*") => {
+                let rest = &bytes[at + 2..];
+                at = rest.windows(2).position(|pair| pair == b"*/").map_or(bytes.len(), |end| at + end + 4);
+            }
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
+
+fn checked(new: String, wanted: &Definitions) -> Result<String, String> {
+    match parse(&new) {
+        Ok(definitions) if definitions == *wanted => Ok(new),
+        Ok(_) => Err("the file would say something else: change it by hand".into()),
+        Err(problem) => Err(format!("the file could not be read any more ({problem}): change it by hand")),
+    }
+}
+
+/// Returns what a process has in this file that says nothing but its command.
+fn defaults(text: &str) -> Definition {
+    let probe = format!("{text}\nprocess \"aiw-probe\" {{ command \"x\" }}\n");
+    let with = parse(&probe).ok().and_then(|mut definitions| definitions.remove("aiw-probe"));
+    with.unwrap_or_default()
+}
+
+/// Returns a whole file with these processes.
+pub(crate) fn whole(definitions: &Definitions) -> String {
+    definitions.iter().map(|(id, definition)| node(id, definition, &Definition::default())).collect()
+}
+
+fn node(id: &str, definition: &Definition, defaults: &Definition) -> String {
+    let mut out = format!("process {} {{\n", quoted(id));
+    let mut line = |text: String| {
+        let _ = writeln!(out, "    {text}");
+    };
+    match &definition.run {
+        Run::Command(argv) => line(format!("command {}", argv.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "))),
+        Run::Shell(text) => line(format!("shell {}", quoted(text))),
+    }
+    for (name, value) in [("cwd", &definition.cwd), ("env-file", &definition.env_file), ("group", &definition.group)] {
+        if let Some(value) = value {
+            line(format!("{name} {}", quoted(value)));
+        }
+    }
+    let own: Vec<_> = definition.env.iter().filter(|(name, value)| defaults.env.get(*name) != Some(value)).collect();
+    if !own.is_empty() {
+        line("env {".into());
+        for (name, value) in own {
+            line(match value {
+                EnvValue::Literal(text) => format!("    {} {}", quoted(name), quoted(text)),
+                EnvValue::Secret(secret) => format!("    {} secret={}", quoted(name), quoted(secret.as_str())),
+            });
+        }
+        line("}".into());
+    }
+    for NeedOf { id, until } in &definition.needs {
+        let until = match until {
+            Until::Started => "started",
+            Until::Healthy => "healthy",
+            Until::Completed => "completed",
+        };
+        line(format!("needs {} until=\"{until}\"", quoted(id)));
+    }
+    for (name, probe) in [("ready", &definition.ready), ("live", &definition.live)] {
+        if let Some(probe) = probe {
+            line(probe_line(name, probe));
+        }
+    }
+    if definition.restart != defaults.restart {
+        line(restart(&definition.restart));
+    }
+    if definition.success != defaults.success {
+        let codes: Vec<String> = definition.success.iter().map(i32::to_string).collect();
+        line(format!("success {}", codes.join(" ")));
+    }
+    if definition.stop != defaults.stop {
+        let StopPolicy { signal, grace } = &definition.stop;
+        line(format!("stop signal={} grace=\"{}\"", quoted(signal), time(*grace)));
+    }
+    let limits = &definition.limits;
+    if *limits != defaults.limits {
+        let memory = limits.memory.map(|bytes| format!(" memory=\"{bytes}\"")).unwrap_or_default();
+        let cpu = limits.cpu.map(|cpu| format!(" cpu={cpu}")).unwrap_or_default();
+        let files = limits.files.map(|files| format!(" files={files}")).unwrap_or_default();
+        let pids = limits.pids.map(|pids| format!(" pids={pids}")).unwrap_or_default();
+        line(format!("limits{memory}{cpu}{files}{pids}"));
+    }
+    if definition.log != defaults.log {
+        let LogPolicy { file_bytes, files } = definition.log;
+        line(format!("log files={files} size=\"{file_bytes}\""));
+    }
+    if !definition.labels.is_empty() {
+        let labels = definition.labels.iter().map(|(name, value)| format!("{} {}", quoted(name), quoted(value)));
+        line(format!("labels {{ {} }}", labels.collect::<Vec<_>>().join("; ")));
+    }
+    if let Some(terminal) = definition.terminal {
+        line(format!("terminal rows={} columns={}", terminal.rows, terminal.columns));
+    }
+    if definition.input != defaults.input {
+        line(format!("input #{}", definition.input));
+    }
+    if definition.auto_start != defaults.auto_start {
+        line(format!("auto-start #{}", definition.auto_start));
+    }
+    out.push_str("}\n");
+    out
+}
+
+fn restart(policy: &RestartPolicy) -> String {
+    let RestartPolicy { when, max, within, pause, longest } = policy;
+    let name = RestartWhen::ALL.iter().find(|(known, _)| known == when).map_or("no", |(_, name)| name);
+    let max = max.map(|max| format!(" max={max}")).unwrap_or_default();
+    let within = within.map(|within| format!(" within=\"{}\"", time(within))).unwrap_or_default();
+    format!("restart \"{name}\"{max}{within} backoff=\"{}..{}\"", time(*pause), time(*longest))
+}
+
+fn probe_line(name: &str, probe: &ProbeOf) -> String {
+    let check = match &probe.check {
+        CheckOf::Http(url) => format!("http={}", quoted(url)),
+        CheckOf::Tcp(at) => format!("tcp={}", quoted(at)),
+        CheckOf::Line(pattern) => format!("line={}", quoted(pattern)),
+        CheckOf::Exec(argv) => {
+            let rest: String = argv.iter().skip(1).map(|word| format!(" {}", quoted(word))).collect();
+            format!("exec={}{rest}", quoted(argv.first().map_or("", String::as_str)))
+        }
+    };
+    let timeout = probe.timeout.map(|timeout| format!(" timeout=\"{}\"", time(timeout))).unwrap_or_default();
+    format!("{name} {check} every=\"{}\"{timeout} failures={}", time(probe.every), probe.failures)
+}
+
+fn time(time: Duration) -> String {
+    if time.subsec_nanos() == 0 { format!("{}s", time.as_secs()) } else { format!("{}ms", time.as_millis()) }
+}
+
+/// Returns a text as KDL writes it.
+fn quoted(text: &str) -> String {
+    let mut out = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            // The text of the file stays readable, and what KDL does not allow is written by its number.
+            c if c.is_control() || !c.is_ascii() && !c.is_alphanumeric() => {
+                let _ = write!(out, "\\u{{{:x}}}", c as u32);
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// Checks that a text is KDL at all.
+#[cfg(test)]
+fn is_kdl(text: &str) -> bool {
+    KdlDocument::parse(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const FILE: &str = r#"// Processes of this project.
+defaults { stop signal="INT" grace="9s" }
+
+/* the database */
+process "db" { // keep me
+    command "postgres" "-D" "data" // a } brace in a comment
+    env { A "x}y" }
+} // after
+process "api" { command "api"; needs "db" until="healthy" }; process "one-line" { command "x" }
+// the end
+"#;
+
+    #[test]
+    fn what_is_removed_takes_nothing_else_with_it() {
+        let without = remove(FILE, "one-line").unwrap();
+        assert_eq!(without, FILE.replace(" process \"one-line\" { command \"x\" }\n", " "));
+        let without = remove(&remove(FILE, "api").unwrap(), "db").unwrap();
+        assert!(without.contains("/* the database */") && without.contains("// after\n"), "{without}");
+        assert!(without.contains("// the end") && is_kdl(&without), "{without}");
+        assert!(remove(FILE, "nope").is_err());
+    }
+
+    #[test]
+    fn what_is_added_is_read_as_it_was_meant() {
+        let definition = Definition {
+            run: Run::Command(vec!["npm".into(), "run \"dev\"\n\\".into(), "ü\u{202e}".into()]),
+            restart: RestartPolicy { when: RestartWhen::Always, ..RestartPolicy::default() },
+            ready: Some(ProbeOf { check: CheckOf::Line("Local: *http://".into()), ..ProbeOf::default() }),
+            labels: [("a".to_owned(), "b;c".to_owned())].into(),
+            input: true,
+            auto_start: false,
+            ..Definition::default()
+        };
+        let text = add(FILE, "web", &definition).unwrap();
+        assert!(text.starts_with(FILE), "{text}");
+        assert_eq!(parse(&text).unwrap()["web"], definition);
+        // It differs from the file's defaults, so that is written.
+        assert!(text.contains("stop signal=\"TERM\" grace=\"5s\""), "{text}");
+        assert!(add(&text, "web", &definition).is_err());
+        assert!(add("", "web", &definition).unwrap().starts_with("process \"web\" {"));
+    }
+
+    mod fuzz {
+        use super::*;
+        proptest! {
+            #[test]
+            fn any_definition_is_written_so_that_it_is_read_again(
+                argv in proptest::collection::vec("[^\0]{1,20}", 1..5), value in "[^\0]*", shell: bool, input: bool,
+            ) {
+                let run = if shell { Run::Shell(format!("x{value}")) } else { Run::Command(argv) };
+                let env = [("A".to_owned(), EnvValue::Literal(value))].into();
+                let definition = Definition { run, env, input, ..Definition::default() };
+                let all = [("a".to_owned(), definition)].into();
+                prop_assert_eq!(parse(&whole(&all)).unwrap(), all);
+            }
+
+            #[test]
+            fn any_text_is_read_or_refused(text: String) {
+                let _ = parse(&text);
+                let _ = super::super::super::parse_old(&text);
+                let _ = remove(&text, "a");
+            }
+
+            #[test]
+            fn a_file_with_pieces_cut_out_is_read_or_refused(at in 0usize..400, length in 0usize..60) {
+                let (at, end) = (at.min(FILE.len()), (at + length).min(FILE.len()));
+                let cut = format!("{}{}", &FILE[..at], &FILE[end.max(at)..]);
+                if let Ok(definitions) = parse(&cut) {
+                    for id in definitions.keys() {
+                        if let Ok(less) = remove(&cut, id) {
+                            prop_assert_eq!(parse(&less).unwrap().len() + 1, definitions.len());
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

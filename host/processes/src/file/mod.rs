@@ -1,0 +1,55 @@
+//! `.ichimi/processes.kdl`: reading it, and changing it without touching anything else.
+
+mod edit;
+mod read;
+mod values;
+
+use std::collections::BTreeMap;
+
+use crate::definition::{Definition, in_order, is_id};
+use crate::error::{FileProblem, ProcessError};
+
+pub use edit::{add, remove};
+
+/// The longest file, in bytes.
+pub const MAX_BYTES: usize = 256 << 10;
+/// How deep a file may nest.
+const MAX_DEPTH: usize = 64;
+
+/// The definitions of a file, by id.
+pub type Definitions = BTreeMap<String, Definition>;
+
+/// Reads a file of processes.
+///
+/// # Errors
+///
+/// The first problem, with its place.
+pub fn parse(text: &str) -> Result<Definitions, FileProblem> {
+    read::parse(text)
+}
+
+/// Reads a file of processes that another program wrote, in the old form with bare `true` and `false`.
+pub fn parse_old(text: &str) -> Result<Definitions, FileProblem> {
+    parse(text).or_else(|problem| parse(&values::with_keywords(text)).map_err(|_| problem))
+}
+
+/// Checks what definitions say of each other.
+pub fn check(definitions: &Definitions) -> Result<(), ProcessError> {
+    for (id, definition) in definitions {
+        if !is_id(id) {
+            let problem = "has an id that is not letters, digits, `-`, `_` and `.`, at most 64".to_owned();
+            return Err(ProcessError::Definition { id: aiw_core::one_line(id, 80), problem });
+        }
+        definition.check().map_err(|problem| ProcessError::Definition { id: id.clone(), problem })?;
+        if let Some(need) = definition.needs.iter().find(|need| !definitions.contains_key(&need.id)) {
+            return Err(ProcessError::Need { id: id.clone(), needs: need.id.clone() });
+        }
+    }
+    let needs = |id: &str| -> Vec<&str> {
+        definitions.get(id).into_iter().flat_map(|definition| &definition.needs).map(|need| need.id.as_str()).collect()
+    };
+    match in_order(definitions.keys().map(String::as_str), &needs) {
+        Ok(_) => Ok(()),
+        Err(circle) => Err(ProcessError::Circle(circle.into_iter().map(str::to_owned).collect())),
+    }
+}

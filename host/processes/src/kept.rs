@@ -1,0 +1,100 @@
+//! Definitions that an MCP client has made: they are kept in the home, not in the project.
+
+use std::path::PathBuf;
+
+use aiw_home::{Document, Home};
+use serde_json::{Value, json};
+
+use crate::definition::{Definition, MAX_PROCESSES};
+use crate::error::ProcessError;
+use crate::file::Definitions;
+use crate::project::Project;
+
+fn path(home: &Home, project: &Project) -> PathBuf {
+    let name = format!("{:016x}.json", project.number(""));
+    home.root().join("processes").join("defined").join(name)
+}
+
+fn load(home: &Home, project: &Project) -> Result<Document, ProcessError> {
+    Ok(Document::load(&path(home, project), "{\n  \"version\": 1\n}\n")?)
+}
+
+fn definitions(document: &Document, project: &Project) -> Result<Definitions, ProcessError> {
+    let of = document.get(&["project"]).and_then(Value::as_str);
+    // Two directories may have the same digest.
+    if of.is_some_and(|of| of != project.directory().to_string_lossy()) {
+        return Ok(Definitions::new());
+    }
+    let Some(Value::Object(all)) = document.get(&["processes"]) else { return Ok(Definitions::new()) };
+    let mut found = Definitions::new();
+    for (id, value) in all.iter().take(MAX_PROCESSES) {
+        let invalid = |problem: String| ProcessError::Definition { id: aiw_core::one_line(id, 64), problem };
+        let definition: Definition = serde_json::from_value(value.clone())
+            .map_err(|e| invalid(format!("makes no sense in `{}`: {e}", document.path().display())))?;
+        definition.check().map_err(invalid)?;
+        if !crate::definition::is_id(id) {
+            return Err(invalid("has an id that is none".into()));
+        }
+        found.insert(id.clone(), definition);
+    }
+    Ok(found)
+}
+
+/// Returns the definitions of a project.
+pub(crate) fn read(home: &Home, project: &Project) -> Result<Definitions, ProcessError> {
+    definitions(&load(home, project)?, project)
+}
+
+/// Changes the definitions of a project. `change` gets them as they are, under the lock.
+pub(crate) fn change<T>(
+    home: &Home,
+    project: &Project,
+    change: impl FnOnce(&mut Definitions) -> Result<T, ProcessError>,
+) -> Result<T, ProcessError> {
+    let lock = home.lock()?;
+    let path = path(home, project);
+    if let Some(directory) = path.parent() {
+        home.make_dir(directory)?;
+    }
+    let mut document = load(home, project)?;
+    let before = definitions(&document, project)?;
+    let mut after = before.clone();
+    let answer = change(&mut after)?;
+    if after.len() > MAX_PROCESSES {
+        let problem = format!("would be one of more than {MAX_PROCESSES} in this project");
+        return Err(ProcessError::Definition { id: after.keys().next().cloned().unwrap_or_default(), problem });
+    }
+    document.set(&["project"], &json!(project.directory().to_string_lossy()))?;
+    for id in before.keys().filter(|id| !after.contains_key(*id)) {
+        document.remove(&["processes", id])?;
+    }
+    for (id, definition) in after.iter().filter(|(id, definition)| before.get(*id) != Some(*definition)) {
+        document.set(&["processes", id], &value(definition))?;
+    }
+    home.commit(&lock, &[&document])?;
+    Ok(answer)
+}
+
+/// A definition as JSON.
+fn value(definition: &Definition) -> Value {
+    serde_json::to_value(definition).unwrap_or_default()
+}
+
+/// Returns the ids of the snapshot.
+pub(crate) fn snapshot(home: &Home, project: &Project) -> Result<Vec<String>, ProcessError> {
+    let document = load(home, project)?;
+    let ids = document.get(&["snapshot"]).and_then(Value::as_array).into_iter().flatten();
+    Ok(ids.filter_map(Value::as_str).map(str::to_owned).collect())
+}
+
+/// Keeps the ids of the processes that run.
+pub(crate) fn set_snapshot(home: &Home, project: &Project, ids: &[String]) -> Result<(), ProcessError> {
+    let lock = home.lock()?;
+    if let Some(directory) = path(home, project).parent() {
+        home.make_dir(directory)?;
+    }
+    let mut document = load(home, project)?;
+    document.set(&["project"], &json!(project.directory().to_string_lossy()))?;
+    document.set(&["snapshot"], &json!(ids))?;
+    Ok(home.commit(&lock, &[&document])?)
+}

@@ -1,0 +1,53 @@
+//! Processes of a project: what they are, under which policy they run, and what state they are in.
+//!
+//! They are defined in `.ichimi/processes.kdl`, or by an MCP client in the home. Each runs below a shim of the room
+//! `supervisor`, which carries the policy; nothing here has to stay alive.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), aiw_processes::ProcessError> {
+//! use aiw_processes::{Manager, Project};
+//! let home = aiw_home::Home::find()?;
+//! let manager = Manager::open(&home, Project::find("/srv/shop".as_ref())?)?;
+//! manager.start("aiw".as_ref(), "db")?;
+//! for status in manager.list()? {
+//!     eprintln!("{} {}", status.id, status.state);
+//! }
+//! # Ok(()) }
+//! ```
+
+mod definition;
+mod environment;
+mod error;
+mod exchange;
+mod file;
+mod kept;
+mod manager;
+mod probe;
+mod project;
+mod start;
+mod state;
+mod stop;
+mod summary;
+
+pub use aiw_supervisor::{
+    Cause, Enforced, Follow, FollowFrom, Log, LogEntry, LogPolicy, Page, PageLimits, ProcessKind, Resource, Stream,
+    Terminal, Until, Usage,
+};
+pub use definition::{
+    CheckOf, Definition, EnvValue, Limits, NeedOf, ProbeOf, RestartPolicy, RestartWhen, Run, StopPolicy, is_id,
+    signal_number,
+};
+pub use error::{FileProblem, ProcessError};
+pub use file::{Definitions, add as add_to_file, check, parse, parse_old, remove as remove_from_file};
+pub use manager::{Loaded, Manager, Source};
+pub use project::{FILE, Project};
+pub use start::Started;
+pub use state::{State, Status};
+pub use summary::{ProcessSummary, RestartCause, UsageSummary};
+
+/// Returns the name that is most like a mistyped one.
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = known.map(|known| (strsim::jaro_winkler(name, known), known));
+    let best = scored.filter(|(score, _)| *score > 0.8).max_by(|(one, _), (other, _)| one.total_cmp(other));
+    best.map(|(_, known)| known)
+}

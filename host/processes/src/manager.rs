@@ -1,0 +1,336 @@
+//! The processes of one project.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use aiw_core::ProcessId;
+use aiw_home::{Home, Mode, replace};
+use aiw_supervisor::{Log, Names, Processes, Scope, Supervised, Usage};
+
+use crate::definition::Definition;
+use crate::error::{FileProblem, ProcessError};
+use crate::file::{self, Definitions};
+use crate::kept;
+use crate::project::Project;
+use crate::state::{About, State, Status};
+
+/// The word for one of these processes, and the names of their files and variables.
+pub(crate) const NAMES: Names =
+    Names::new("processes", "process.json", "process", ["AIW_PROCESS_ID", "AIW_PROCESS_INSTANCE"]);
+
+/// Where a definition is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The project's file.
+    File,
+    /// The home: an MCP client made it.
+    Home,
+}
+
+impl Source {
+    /// The name, as JSON has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Home => "home",
+        }
+    }
+}
+
+/// The definitions of a project, as they were read once.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded {
+    /// All of them, with where they are from. One of the file goes before one of the home.
+    pub definitions: BTreeMap<String, (Definition, Source)>,
+    /// The bytes of the file.
+    bytes: Option<Vec<u8>>,
+    /// Whether the user has allowed the file as it is.
+    is_trusted: bool,
+}
+
+impl Loaded {
+    /// Whether the user has to allow the file before anything of it runs.
+    pub fn is_to_be_allowed(&self) -> bool {
+        self.bytes.is_some() && !self.is_trusted
+    }
+
+    pub(crate) fn get(&self, id: &str) -> Option<&(Definition, Source)> {
+        self.definitions.get(id)
+    }
+}
+
+/// The processes of one project.
+#[derive(Debug, Clone)]
+pub struct Manager {
+    pub(crate) home: Home,
+    pub(crate) project: Project,
+    pub(crate) processes: Processes,
+}
+
+impl Manager {
+    /// Returns the processes of a project. Nothing is created until one is started.
+    pub fn open(home: &Home, project: Project) -> Result<Self, ProcessError> {
+        let processes = Processes::open(home, NAMES, Scope::Root(project.root()?))?;
+        Ok(Self { home: home.clone(), project, processes })
+    }
+
+    /// Uses another runtime directory than the one from the environment.
+    #[must_use]
+    pub fn with_runtime(self, directory: impl Into<PathBuf>) -> Self {
+        Self { processes: self.processes.with_runtime(directory), ..self }
+    }
+
+    /// Returns the project.
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// Reads all definitions of the project.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be used, with the first problem in it.
+    pub fn load(&self) -> Result<Loaded, ProcessError> {
+        let mut loaded = Loaded::default();
+        for (id, definition) in kept::read(&self.home, &self.project)? {
+            loaded.definitions.insert(id, (definition, Source::Home));
+        }
+        if let Some(bytes) = self.project.read()? {
+            for (id, definition) in self.parse(&bytes)? {
+                loaded.definitions.insert(id, (definition, Source::File));
+            }
+            loaded.is_trusted = self.home.settings()?.trust().has_file(&self.project.file(), &bytes);
+            loaded.bytes = Some(bytes);
+        }
+        let all: Definitions = loaded.definitions.iter().map(|(id, (d, _))| (id.clone(), d.clone())).collect();
+        file::check(&all)?;
+        Ok(loaded)
+    }
+
+    fn parse(&self, bytes: &[u8]) -> Result<Definitions, ProcessError> {
+        let invalid = |source| ProcessError::File { path: self.project.file(), source };
+        let text = str::from_utf8(bytes).map_err(|e| {
+            let line = bytes[..e.valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
+            invalid(FileProblem { line, column: 1, problem: "this is not UTF-8".into() })
+        })?;
+        file::parse(text).map_err(invalid)
+    }
+
+    /// Allows the file as it was loaded.
+    pub fn allow(&self, loaded: &Loaded) -> Result<(), ProcessError> {
+        let Some(bytes) = &loaded.bytes else { return Ok(()) };
+        self.allow_bytes(bytes)
+    }
+
+    fn allow_bytes(&self, bytes: &[u8]) -> Result<(), ProcessError> {
+        let lock = self.home.lock()?;
+        let mut settings = self.home.settings()?;
+        let mut trust = settings.trust();
+        if trust.add_file(&self.project.file(), bytes) {
+            settings.set_trust(&trust)?;
+            settings.save(&lock)?;
+        }
+        Ok(())
+    }
+
+    /// Changes the project's file by a function from its text to a new one. If the user has allowed the file before, the
+    /// new one is allowed, too: the change was theirs.
+    pub fn edit_file(&self, change: impl FnOnce(&str) -> Result<String, String>) -> Result<(), ProcessError> {
+        let path = self.project.file();
+        let _turn = self.home.turn()?;
+        let before = self.project.read()?;
+        let text = before.clone().map(String::from_utf8).transpose().unwrap_or_default().unwrap_or_default();
+        let is_trusted = match &before {
+            None => true,
+            Some(bytes) => self.home.settings()?.trust().has_file(&path, bytes),
+        };
+        let problem = |problem: String| ProcessError::File { path: path.clone(), source: FileProblem { line: 1, column: 1, problem } };
+        let new = change(&text).map_err(problem)?;
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory)
+                .map_err(|source| ProcessError::Project { path: directory.to_owned(), source })?;
+        }
+        replace(&path, new.as_bytes(), Mode::Shared)?;
+        if is_trusted {
+            self.allow_bytes(new.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the definition of a process in the home.
+    pub fn define(&self, id: &str, definition: &Definition) -> Result<(), ProcessError> {
+        self.change_kept(id, definition, true)
+    }
+
+    /// Replaces a definition that is kept in the home.
+    pub fn redefine(&self, id: &str, definition: &Definition) -> Result<(), ProcessError> {
+        self.change_kept(id, definition, false)
+    }
+
+    fn change_kept(&self, id: &str, definition: &Definition, is_new: bool) -> Result<(), ProcessError> {
+        let in_file = match self.project.read()? {
+            Some(bytes) => self.parse(&bytes)?,
+            None => Definitions::new(),
+        };
+        kept::change(&self.home, &self.project, |kept| {
+            if is_new && (kept.contains_key(id) || in_file.contains_key(id)) {
+                return Err(ProcessError::Taken { id: id.to_owned() });
+            }
+            kept.insert(id.to_owned(), definition.clone());
+            let all = kept.iter().chain(&in_file).map(|(id, definition)| (id.clone(), definition.clone())).collect();
+            file::check(&all)
+        })
+    }
+
+    /// Forgets a definition that is kept in the home. Returns whether there was one.
+    pub fn undefine(&self, id: &str) -> Result<bool, ProcessError> {
+        kept::change(&self.home, &self.project, |kept| Ok(kept.remove(id).is_some()))
+    }
+
+    /// Returns the definitions of a process list as a file has them.
+    pub fn exported(&self, loaded: &Loaded) -> String {
+        file::whole(&loaded.definitions.iter().map(|(id, (d, _))| (id.clone(), d.clone())).collect())
+    }
+
+    /// Returns all processes of the project, by id: those that are defined, and those that still have a record.
+    ///
+    /// # Errors
+    ///
+    /// Neither the definitions nor the records can be read. If only the file makes no sense, [`Self::list_running`]
+    /// still answers.
+    pub fn list(&self) -> Result<Vec<Status>, ProcessError> {
+        let loaded = self.load()?;
+        self.statuses(&loaded)
+    }
+
+    /// Returns the processes that have a record, whatever the file says.
+    pub fn list_running(&self) -> Result<Vec<Status>, ProcessError> {
+        self.statuses(&Loaded::default())
+    }
+
+    /// Returns all processes of the project, given its definitions.
+    pub fn statuses(&self, loaded: &Loaded) -> Result<Vec<Status>, ProcessError> {
+        let mut known: BTreeMap<String, Supervised> = BTreeMap::new();
+        for one in self.processes.list()? {
+            if let Some(about) = self.about(&one) {
+                known.insert(about.name, one);
+            }
+        }
+        let mut all = Vec::new();
+        for (id, (definition, source)) in &loaded.definitions {
+            all.push(self.status(id, Some((definition.clone(), *source)), known.remove(id)));
+        }
+        all.extend(known.into_iter().map(|(id, one)| self.status(&id, None, Some(one))));
+        all.sort_by(|one, other| one.id.cmp(&other.id));
+        Ok(all)
+    }
+
+    /// Returns one process.
+    pub fn get(&self, id: &str) -> Result<Status, ProcessError> {
+        // A process that runs is found even if the file makes no sense.
+        let loaded = self.load().or_else(|e| if self.supervised(id).is_some() { Ok(Loaded::default()) } else { Err(e) })?;
+        self.get_loaded(&loaded, id)
+    }
+
+    pub(crate) fn get_loaded(&self, loaded: &Loaded, id: &str) -> Result<Status, ProcessError> {
+        match (loaded.get(id), self.supervised(id)) {
+            (None, None) => Err(self.unknown(loaded, id)),
+            (defined, one) => Ok(self.status(id, defined.cloned(), one)),
+        }
+    }
+
+    pub(crate) fn unknown(&self, loaded: &Loaded, id: &str) -> ProcessError {
+        let nearest = crate::nearest(id, loaded.definitions.keys().map(String::as_str)).map(str::to_owned);
+        ProcessError::Unknown { id: aiw_core::one_line(id, 64), project: self.project.directory().to_owned(), nearest }
+    }
+
+    /// Returns what the supervisor knows of a process, after it has recorded what dead shims left behind.
+    pub(crate) fn supervised(&self, id: &str) -> Option<Supervised> {
+        let one = self.processes.get(self.project.process_id(id)).ok()?;
+        self.about(&one).filter(|about| about.name == id)?;
+        Some(one)
+    }
+
+    /// Returns what the record of one of this project's processes says.
+    fn about(&self, one: &Supervised) -> Option<About> {
+        About::of(one).filter(|about| about.project == self.project.directory())
+    }
+
+    fn status(&self, id: &str, defined: Option<(Definition, Source)>, one: Option<Supervised>) -> Status {
+        let (definition, source) = defined.map_or((None, None), |(definition, source)| (Some(definition), Some(source)));
+        let state = one.as_ref().map_or(State::NotStarted, |one| State::of(&one.record, one.record.is_since_boot()));
+        let recorded = one.as_ref().and_then(About::of).map(|about| about.definition);
+        let definition = match state.is_alive() {
+            true => recorded.or(definition),
+            false => definition.or(recorded),
+        };
+        Status {
+            id: id.to_owned(),
+            project: self.project.directory().to_owned(),
+            state,
+            definition: definition.unwrap_or_default(),
+            source,
+            process: self.project.process_id(id),
+            record: one.map(|one| one.record),
+        }
+    }
+
+    /// Returns all processes of all projects that have a record.
+    pub fn list_all(home: &Home) -> Result<Vec<Status>, ProcessError> {
+        let processes = Processes::open(home, NAMES, Scope::All)?;
+        let mut all = Vec::new();
+        for one in processes.list()? {
+            let Some(about) = About::of(&one) else { continue };
+            let state = State::of(&one.record, one.record.is_since_boot());
+            let (id, project, definition) = (about.name, about.project, about.definition);
+            let (process, record) = (one.record.id, Some(one.record));
+            all.push(Status { id, project, state, definition, source: None, process, record });
+        }
+        all.sort_by(|one, other| (&one.project, &one.id).cmp(&(&other.project, &other.id)));
+        Ok(all)
+    }
+
+    /// Returns what processes use now, in the same order.
+    pub fn usage(&self, statuses: &[Status]) -> Vec<Option<Usage>> {
+        let records: Vec<_> = statuses.iter().filter_map(|status| status.record.as_ref()).collect();
+        let mut used = self.processes.usage(&records).into_iter();
+        statuses.iter().map(|status| status.record.as_ref().and_then(|_| used.next().flatten())).collect()
+    }
+
+    /// Returns the log of a process.
+    pub fn log(&self, id: &str) -> Result<Log, ProcessError> {
+        Ok(self.processes.log(self.record_of(id)?)?)
+    }
+
+    /// Sends a signal to a process itself.
+    pub fn signal(&self, id: &str, signal: i32) -> Result<(), ProcessError> {
+        Ok(self.processes.signal(self.record_of(id)?, signal)?)
+    }
+
+    /// Writes to the standard input of a process that takes input.
+    pub fn write_input(&self, id: &str, bytes: &[u8]) -> Result<(), ProcessError> {
+        Ok(self.processes.write_input(self.record_of(id)?, bytes)?)
+    }
+
+    /// Returns the supervisor's id of a process that was started.
+    fn record_of(&self, id: &str) -> Result<ProcessId, ProcessError> {
+        match self.supervised(id) {
+            Some(one) => Ok(one.record.id),
+            None => Err(match self.load() {
+                Ok(loaded) if loaded.get(id).is_some() => {
+                    ProcessError::Definition { id: id.to_owned(), problem: "was not started".into() }
+                }
+                Ok(loaded) => self.unknown(&loaded, id),
+                Err(error) => error,
+            }),
+        }
+    }
+
+    /// Removes the record and the log of a process that does not run, if there is one.
+    pub fn forget(&self, id: &str) -> Result<(), ProcessError> {
+        match self.supervised(id) {
+            Some(one) => Ok(self.processes.remove(one.record.id)?),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The addresses of probes.
+
+use std::net::SocketAddr;
+
+use aiw_supervisor::{Check, Place, Probe};
+
+use crate::definition::{CheckOf, ProbeOf};
+
+/// Checks a probe. Returns the problem as the end of a sentence.
+pub(crate) fn check(check: &CheckOf) -> Result<(), String> {
+    made(check).map(drop)
+}
+
+impl ProbeOf {
+    /// Returns the probe as the supervisor has it.
+    pub(crate) fn probe(&self) -> Result<Probe, String> {
+        Ok(Probe { check: made(&self.check)?, every: self.every, timeout: self.timeout, failures: self.failures })
+    }
+}
+
+fn made(check: &CheckOf) -> Result<Check, String> {
+    let shown = |text: &str| aiw_core::one_line(text, 100);
+    Ok(match check {
+        CheckOf::Exec(command) => match command.first() {
+            Some(first) if !first.is_empty() && !command.iter().any(|word| word.contains('\0')) => {
+                Check::Exec { command: command.clone() }
+            }
+            _ => return Err("has a probe without a command".into()),
+        },
+        CheckOf::Line(pattern) if pattern.is_empty() || pattern.len() > 1000 => {
+            return Err("has a probe for a line that is empty, or longer than 1000 characters".into());
+        }
+        CheckOf::Line(pattern) => Check::Line { pattern: pattern.clone() },
+        CheckOf::Tcp(at) => Check::Tcp {
+            at: place(at).ok_or_else(|| {
+                format!("has a tcp probe at `{}`: it is a port, or an address and a port, such as 127.0.0.1:80", shown(at))
+            })?,
+        },
+        CheckOf::Http(url) => http(url).ok_or_else(|| {
+            format!(
+                "has an http probe at `{}`: it is a plain URL of this machine, or of an address, such as http://127.0.0.1:8080/health",
+                shown(url)
+            )
+        })?,
+    })
+}
+
+/// Returns where a port or an address is. Names are not resolved, except that of this machine.
+fn place(text: &str) -> Option<Place> {
+    if let Ok(port) = text.parse::<u16>() {
+        return (port > 0).then_some(Place::Local(port));
+    }
+    if let Some(port) = text.strip_prefix("localhost:") {
+        return port.parse().ok().filter(|port| *port > 0).map(Place::Local);
+    }
+    text.parse::<SocketAddr>().ok().filter(|address| address.port() > 0).map(Place::Address)
+}
+
+fn http(url: &str) -> Option<Check> {
+    let rest = url.strip_prefix("http://")?;
+    // What is sent as it stands must not hold a line of its own.
+    if rest.chars().any(|c| c.is_whitespace() || c.is_control()) || rest.contains(['@', '#']) || url.len() > 2000 {
+        return None;
+    }
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (host, path) = rest.split_at(end);
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    let at = place(host).filter(|_| host.parse::<u16>().is_err()).or_else(|| place(&format!("{host}:80")))?;
+    Some(Check::Http { at, host: host.to_owned(), path })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_probes() {
+        for good in ["80", "localhost:80", "127.0.0.1:80", "[::1]:80"] {
+            assert!(place(good).is_some(), "{good}");
+        }
+        for bad in ["", "0", "x", "example.com:80", "70000", "127.0.0.1", "localhost:0"] {
+            assert!(place(bad).is_none(), "{bad}");
+        }
+        let Some(Check::Http { at, host, path }) = http("http://localhost:8080/a?b=c") else { panic!() };
+        assert_eq!((at, host.as_str(), path.as_str()), (Place::Local(8080), "localhost:8080", "/a?b=c"));
+        let Some(Check::Http { at, path, .. }) = http("http://127.0.0.1") else { panic!() };
+        assert_eq!((at, path.as_str()), (Place::Address("127.0.0.1:80".parse().unwrap()), "/"));
+        for bad in ["https://localhost/", "http://example.com/", "http://a@localhost/", "http://localhost/\r\nX: y", "http://80/"] {
+            assert!(http(bad).is_none(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Starting processes.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use aiw_home::find_program;
+use aiw_supervisor::{
+    Cause, Need, NewProcess, Program, Queue, ResourceLimits, Restart, RestartWhen as SupervisorRestart,
+};
+
+use crate::definition::{Definition, RestartWhen, in_order, signal_number};
+use crate::environment::Environment;
+use crate::error::ProcessError;
+use crate::manager::{Loaded, Manager, Source};
+use crate::state::{About, Status};
+
+/// The result of starting a process.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Started {
+    /// The process.
+    pub status: Status,
+    /// Whether it was started now. Otherwise it ran already.
+    pub is_new: bool,
+}
+
+impl Manager {
+    /// Starts one process, and what it needs. `aiw` is the executable whose `shim` command supervises it.
+    pub fn start(&self, aiw: &Path, id: &str) -> Result<Started, ProcessError> {
+        let started = self.up(aiw, &self.load()?, &[id.to_owned()])?;
+        let found = started.into_iter().find(|started| started.status.id == id);
+        found.ok_or_else(|| ProcessError::Empty { project: self.project.directory().to_owned() })
+    }
+
+    /// Starts processes and what they need, each after what it needs. Without names, it starts those that start by
+    /// themselves. Each waits in its own shim for what it needs, so this returns at once.
+    pub fn up(&self, aiw: &Path, loaded: &Loaded, names: &[String]) -> Result<Vec<Started>, ProcessError> {
+        let wanted: BTreeSet<&str> = match names {
+            [] => {
+                let by_itself = loaded.definitions.iter().filter(|(_, (definition, _))| definition.auto_start);
+                by_itself.map(|(id, _)| id.as_str()).collect()
+            }
+            names => names.iter().map(String::as_str).collect(),
+        };
+        if let Some(unknown) = wanted.iter().find(|id| loaded.get(id).is_none()) {
+            return Err(self.unknown(loaded, unknown));
+        }
+        let needs = |id: &str| -> Vec<&str> {
+            let needs = loaded.get(id).into_iter().flat_map(|(definition, _)| &definition.needs);
+            needs.map(|need| need.id.as_str()).collect()
+        };
+        let order = in_order(wanted, &needs)
+            .map_err(|circle| ProcessError::Circle(circle.into_iter().map(str::to_owned).collect()))?;
+        let is_from_file = |id: &&str| loaded.get(id).is_some_and(|(_, source)| *source == Source::File);
+        if loaded.is_to_be_allowed() && order.iter().any(|id| is_from_file(&id)) {
+            return Err(ProcessError::Untrusted { path: self.project.file() });
+        }
+        // One process at a time decides, so that nothing is started twice.
+        let _turn = self.home.turn()?;
+        order.into_iter().map(|id| self.start_one(aiw, loaded, id, Vec::new())).collect()
+    }
+
+    /// Starts a process whose needs are there. The caller has the turn.
+    fn start_one(&self, aiw: &Path, loaded: &Loaded, id: &str, causes: Vec<Cause>) -> Result<Started, ProcessError> {
+        let status = self.get_loaded(loaded, id)?;
+        if status.state.is_alive() {
+            return Ok(Started { status, is_new: false });
+        }
+        let Some((definition, _)) = loaded.get(id) else { return Err(self.unknown(loaded, id)) };
+        self.run(aiw, id, definition, causes)?;
+        Ok(Started { status: self.get_loaded(loaded, id)?, is_new: true })
+    }
+
+    fn run(&self, aiw: &Path, id: &str, definition: &Definition, causes: Vec<Cause>) -> Result<(), ProcessError> {
+        let cwd = match &definition.cwd {
+            Some(path) => self.project.inside(id, path)?,
+            None => self.project.directory().to_owned(),
+        };
+        let environment = Environment::of(&self.home, &self.project, id, definition)?;
+        let mut argv = definition.run.argv();
+        let name = argv.remove(0);
+        let search = environment.variables.get("PATH");
+        let path = find_program(&name, search.map(|path| path.as_os_str()), &cwd);
+        let path = path.ok_or_else(|| ProcessError::NoProgram { id: id.to_owned(), program: name })?;
+        let problem = |problem: String| ProcessError::Definition { id: id.to_owned(), problem };
+        let probe = |probe: &Option<crate::definition::ProbeOf>| {
+            probe.as_ref().map(crate::definition::ProbeOf::probe).transpose().map_err(problem)
+        };
+        let about =
+            About { name: id.to_owned(), project: self.project.directory().to_owned(), definition: definition.clone() };
+        let policy = &definition.restart;
+        let new = NewProcess {
+            labels: about.labels(),
+            label: id.as_bytes().to_vec(),
+            restart: Restart {
+                when: match policy.when {
+                    RestartWhen::No => SupervisorRestart::Never,
+                    RestartWhen::OnFailure => SupervisorRestart::Failed,
+                    RestartWhen::Always | RestartWhen::UnlessStopped => SupervisorRestart::Ended,
+                },
+                pause: policy.pause,
+                longest: policy.longest,
+                limit: policy.max,
+                within: policy.within,
+            },
+            causes,
+            needs: self.needs(definition),
+            ready: probe(&definition.ready)?,
+            live: probe(&definition.live)?,
+            stop_signal: signal_number(&definition.stop.signal).unwrap_or(15),
+            success: definition.success.clone(),
+            takes_input: definition.input || definition.terminal.is_some(),
+            terminal: definition.terminal,
+            log: definition.log,
+            ..NewProcess::within(cwd)
+        };
+        let limits = &definition.limits;
+        let program = Program {
+            arguments: argv.into_iter().map(Into::into).collect(),
+            environment: environment.variables.into_iter().map(|(name, value)| (name.into(), value)).collect(),
+            limits: ResourceLimits {
+                memory: limits.memory,
+                cpu_percent: limits.cpu,
+                pids: limits.pids,
+                files: limits.files,
+                watch: true,
+            },
+            secrets: environment.secrets,
+            ..Program::of(path)
+        };
+        // These processes are few, and each is wanted now.
+        let queue = Queue { limit: u32::MAX, may_queue: false };
+        let processes = self.processes.clone().with_grace(definition.stop.grace);
+        processes.start_named(aiw, self.project.process_id(id), new, program, queue)?;
+        Ok(())
+    }
+
+    fn needs(&self, definition: &Definition) -> Vec<Need> {
+        let need = |need: &crate::definition::NeedOf| Need {
+            id: self.project.process_id(&need.id),
+            name: need.id.clone(),
+            until: need.until,
+        };
+        definition.needs.iter().map(need).collect()
+    }
+
+    /// Ends and records what dead shims have left behind, and starts again what was lost and is to be started again.
+    /// Returns the ids of those. Every command does this; a process that stays does it every half second.
+    pub fn look_after(&self, aiw: &Path) -> Result<Vec<String>, ProcessError> {
+        let all = self.processes.list()?;
+        let is_lost = |record: &aiw_supervisor::Record| {
+            record.outcome == Some(aiw_core::ProcessOutcome::Lost) && !record.stopped && record.is_since_boot()
+        };
+        if all.iter().all(|one| one.settled && !is_lost(&one.record)) {
+            return Ok(Vec::new());
+        }
+        if all.iter().any(|one| !one.settled) {
+            self.processes.sweep()?;
+        }
+        let _turn = self.home.turn()?;
+        let mut again = Vec::new();
+        for one in self.processes.list()? {
+            let Some(about) = About::of(&one).filter(|about| about.project == self.project.directory()) else { continue };
+            let policy = about.definition.restart;
+            if !is_lost(&one.record) || policy.when == RestartWhen::No {
+                continue;
+            }
+            let mut causes = one.record.causes.clone();
+            if !may_be_again(&causes, policy.max, policy.within) {
+                continue;
+            }
+            causes.push(Cause { time: aiw_home::now_millis(), why: "its supervisor died".into() });
+            causes.drain(..causes.len().saturating_sub(aiw_supervisor::MAX_CAUSES));
+            self.run(aiw, &about.name, &about.definition, causes)?;
+            again.push(about.name);
+        }
+        Ok(again)
+    }
+}
+
+/// Whether a process may be started again after these restarts.
+fn may_be_again(causes: &[Cause], max: Option<u32>, within: Option<Duration>) -> bool {
+    let since = within.map_or(0, |within| {
+        aiw_home::now_millis().saturating_sub(u64::try_from(within.as_millis()).unwrap_or(u64::MAX))
+    });
+    max.is_none_or(|max| causes.iter().filter(|cause| cause.time >= since).count() < max as usize)
+}
+
+
+/// The directory and the variables of a process.
+type Surroundings = (std::path::PathBuf, Vec<(String, std::ffi::OsString)>);
+
+impl Manager {
+    /// Returns where a process runs and with which variables, its secrets included.
+    pub fn surroundings(&self, id: &str) -> Result<Surroundings, ProcessError> {
+        let loaded = self.load()?;
+        let Some((definition, source)) = loaded.get(id) else { return Err(self.unknown(&loaded, id)) };
+        if *source == Source::File && loaded.is_to_be_allowed() {
+            return Err(ProcessError::Untrusted { path: self.project.file() });
+        }
+        let cwd = match &definition.cwd {
+            Some(path) => self.project.inside(id, path)?,
+            None => self.project.directory().to_owned(),
+        };
+        let environment = Environment::of(&self.home, &self.project, id, definition)?;
+        Ok((cwd, environment.variables.into_iter().collect()))
+    }
+}

@@ -1,0 +1,161 @@
+//! The state of a process, in one word and in detail.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use aiw_core::{ProcessId, ProcessOutcome, ProcessState};
+use aiw_supervisor::{Cause, Enforced, Record, Resource, Supervised};
+use serde::{Deserialize, Serialize};
+
+use crate::definition::{Definition, RestartWhen};
+use crate::manager::Source;
+
+/// The state of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It was not started, or not since the system was.
+    NotStarted,
+    /// It waits for what it needs or for its turn, is being started, or is not ready yet.
+    Starting,
+    /// It runs, and is ready.
+    Running,
+    /// It runs, and its probe fails.
+    Unhealthy,
+    /// It was asked to end.
+    Stopping,
+    /// It has ended with success, or because somebody asked for it.
+    Stopped,
+    /// It has ended otherwise, and is not started again.
+    Failed,
+}
+
+impl State {
+    /// The name, as it is shown and as JSON has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotStarted => "not_started",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Unhealthy => "unhealthy",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether there is a process, or will be one soon.
+    pub fn is_alive(self) -> bool {
+        matches!(self, Self::Starting | Self::Running | Self::Unhealthy | Self::Stopping)
+    }
+
+    pub(crate) fn of(record: &Record, is_since_boot: bool) -> Self {
+        match record.state {
+            _ if !is_since_boot => Self::NotStarted,
+            ProcessState::Queued | ProcessState::Starting => Self::Starting,
+            ProcessState::Running if record.trouble.is_some() => Self::Unhealthy,
+            ProcessState::Running if record.ready == Some(false) => Self::Starting,
+            ProcessState::Running => Self::Running,
+            ProcessState::Stopping => Self::Stopping,
+            ProcessState::Ended if record.stopped || record.outcome == Some(ProcessOutcome::Succeeded) => Self::Stopped,
+            ProcessState::Ended => Self::Failed,
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.as_str().replace('_', " "))
+    }
+}
+
+/// A process of a project, as it is now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Status {
+    /// Its id in the project.
+    pub id: String,
+    /// The project's directory.
+    pub project: PathBuf,
+    /// Its state.
+    pub state: State,
+    /// Its definition: of the process that runs, else as it would be started.
+    pub definition: Definition,
+    /// Where the definition is from, unless it is gone.
+    pub source: Option<Source>,
+    /// The supervisor's id of its record, if there is one.
+    pub process: ProcessId,
+    /// Its record.
+    pub record: Option<Record>,
+}
+
+impl Status {
+    /// The process id of its program, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        let is_there = |record: &&Record| self.state.is_alive() && record.state != ProcessState::Ended;
+        self.record.as_ref().filter(is_there)?.child.map(|child| child.pid)
+    }
+
+    /// How often it was started again.
+    pub fn restarts(&self) -> u32 {
+        self.record.as_ref().map_or(0, |record| record.restarts)
+    }
+
+    /// Why it was started again, oldest first.
+    pub fn causes(&self) -> &[Cause] {
+        self.record.as_ref().map_or(&[], |record| &record.causes)
+    }
+
+    /// Who enforces its limits.
+    pub fn limits(&self) -> BTreeMap<Resource, Enforced> {
+        self.record.as_ref().map(|record| record.limits.clone()).unwrap_or_default()
+    }
+
+    /// Why it is in its state, in a few words.
+    pub fn reason(&self) -> Option<String> {
+        let record = self.record.as_ref()?;
+        if self.state == State::NotStarted {
+            return Some("not since the system was started".into());
+        }
+        let ended = || match (record.exit_code, record.signal) {
+            (Some(code), _) => Some(format!("exit code {code}")),
+            (None, Some(signal)) => Some(format!("signal {signal}")),
+            (None, None) => None,
+        };
+        match self.state {
+            State::Starting | State::Unhealthy => record.trouble.clone().or_else(|| {
+                let last = record.causes.last().filter(|_| record.running_since.is_none() || record.child.is_none())?;
+                Some(format!("starts again: {}", last.why))
+            }),
+            State::Failed => record.note.clone().or_else(ended),
+            State::Stopped if record.outcome == Some(ProcessOutcome::Succeeded) => ended(),
+            _ => None,
+        }
+    }
+
+    /// Whether it is started again after an end.
+    pub fn is_restarted(&self) -> bool {
+        self.definition.restart.when != RestartWhen::No
+    }
+}
+
+/// What a record of this room says besides what all records say.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct About {
+    pub name: String,
+    pub project: PathBuf,
+    pub definition: Definition,
+}
+
+impl About {
+    pub fn of(one: &Supervised) -> Option<Self> {
+        serde_json::from_value(serde_json::Value::Object(one.record.labels.clone())).ok()
+    }
+
+    pub fn labels(&self) -> aiw_supervisor::Labels {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::Object(fields)) => fields,
+            _ => aiw_supervisor::Labels::new(),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Stopping processes.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use aiw_supervisor::{Stopped, WaitMode};
+
+use crate::error::ProcessError;
+use crate::manager::Manager;
+use crate::state::Status;
+
+impl Manager {
+    /// Stops one process, with its whole tree. Returns it as it is then, and whether it ran before.
+    pub fn stop(&self, id: &str) -> Result<(Status, bool), ProcessError> {
+        self.stop_within(id, None)
+    }
+
+    /// Stops one process. If it has not ended after this time, it is killed, whatever its definition says.
+    pub fn stop_within(&self, id: &str, grace: Option<Duration>) -> Result<(Status, bool), ProcessError> {
+        let status = self.get(id)?;
+        let Some(record) = &status.record else { return Ok((status, false)) };
+        let patience = status.definition.stop.grace;
+        let processes = self.processes.clone().with_grace(patience);
+        if let Some(grace) = grace.filter(|grace| *grace < patience)
+            && let Stopped::Stopping(_) = processes.stop(record.id, false)?
+        {
+            let waited = processes.wait(
+                &[record.id],
+                WaitMode::All,
+                Some(Instant::now() + grace),
+                &AtomicBool::new(false),
+                &mut |_| {},
+            )?;
+            if !waited.done {
+                // It may end by itself just now.
+                let _ = processes.signal(record.id, 9);
+            }
+            processes.stop(record.id, true)?;
+            return Ok((self.get(id)?, true));
+        }
+        let ran = match processes.stop(record.id, true)? {
+            Stopped::AlreadyEnded(_) => false,
+            Stopped::Ended(_) | Stopped::Stopping(_) => true,
+        };
+        Ok((self.get(id)?, ran))
+    }
+
+    /// Stops processes, each before what it needs, and those that do not need each other side by side. Without names, it
+    /// stops all of the project.
+    pub fn down(&self, names: &[String]) -> Result<Vec<(String, Result<bool, ProcessError>)>, ProcessError> {
+        for name in names {
+            self.get(name)?;
+        }
+        let all = self.list().or_else(|_| self.list_running())?;
+        let is_named = |status: &&Status| names.is_empty() || names.contains(&status.id);
+        let mut left: Vec<&Status> = all.iter().filter(|status| status.state.is_alive()).filter(is_named).collect();
+        let mut done = Vec::new();
+        while !left.is_empty() {
+            let needed: BTreeSet<&str> =
+                left.iter().flat_map(|status| &status.definition.needs).map(|need| need.id.as_str()).collect();
+            let (mut now, mut later): (Vec<&Status>, Vec<&Status>) =
+                left.iter().partition(|status| !needed.contains(status.id.as_str()));
+            if now.is_empty() {
+                // A circle of older definitions.
+                std::mem::swap(&mut now, &mut later);
+            }
+            std::thread::scope(|scope| {
+                let stop = |status: &&Status| {
+                    let id = status.id.clone();
+                    scope.spawn(move || self.stop(&id).map(|(_, ran)| ran))
+                };
+                let running: Vec<_> = now.iter().map(|status| (status.id.clone(), stop(status))).collect();
+                for (id, thread) in running {
+                    // A panic there is one of ours.
+                    done.push((id, thread.join().unwrap_or(Ok(false))));
+                }
+            });
+            left = later;
+        }
+        Ok(done)
+    }
+}

@@ -1,0 +1,121 @@
+//! What a process waits for before it starts. Its own shim waits, so the order holds even if the starter dies.
+
+use std::time::{Duration, Instant};
+
+use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
+
+use super::starter::Starter;
+use super::supervisor::Supervisor;
+use crate::directory::{LOOK_AGAIN, is_asked_to_stop};
+use crate::new::{Need, Until};
+use crate::record::Record;
+use crate::request::Answer;
+
+/// The longest sleep: a stop is noticed within it, whatever signals do.
+const SLEEP: Duration = Duration::from_secs(1);
+
+/// How far a need is.
+enum Met {
+    Yes,
+    /// Not yet, and what it waits for.
+    NotYet(String),
+    /// It never will be, and why.
+    Never(String),
+}
+
+impl Supervisor {
+    /// Waits until the needs are met. Returns whether the process is to run. Otherwise it has ended.
+    pub fn wait_for_needs(&mut self, starter: &mut Starter) -> bool {
+        if self.new.needs.is_empty() {
+            return true;
+        }
+        self.record.state = State::Starting;
+        let mut looked = Instant::now();
+        loop {
+            self.signals.clear();
+            if self.signals.terminate() || is_asked_to_stop(&self.directory) {
+                self.streams.say("stopped while it waited");
+                self.record.stopped = true;
+                self.record.trouble = None;
+                self.close(Outcome::Signalled);
+                return false;
+            }
+            // Read before the records, so that no change is missed.
+            let segment = self.slot.as_ref().map(|slot| slot.segment().clone());
+            let seen = segment.as_ref().map_or(0, |segment| segment.generation());
+            let mut waits = None;
+            for need in &self.new.needs {
+                match self.met(need) {
+                    Met::Yes => {}
+                    Met::NotYet(what) => waits = waits.or(Some(what)),
+                    Met::Never(why) => {
+                        let why = format!("held back by {why}");
+                        self.streams.say(&why);
+                        self.record.trouble = None;
+                        self.record.note(&why);
+                        starter.answer(&Answer::Started(Box::new(self.record.clone())));
+                        self.close(Outcome::Failed);
+                        return false;
+                    }
+                }
+            }
+            if self.record.trouble != waits {
+                if let Some(what) = &waits {
+                    self.streams.say(what);
+                }
+                self.record.trouble.clone_from(&waits);
+                self.publish();
+                starter.answer(&Answer::Started(Box::new(self.record.clone())));
+            }
+            if waits.is_none() {
+                return true;
+            }
+            match segment {
+                Some(segment) => segment.sleep(seen, SLEEP),
+                None => std::thread::sleep(SLEEP),
+            }
+            if looked.elapsed() >= LOOK_AGAIN {
+                looked = Instant::now();
+                self.stay_attached();
+            }
+        }
+    }
+
+    fn met(&self, need: &Need) -> Met {
+        match self.records.read(need.id) {
+            Some(other) => met(&other, need),
+            None => Met::Never(format!("`{}`, which is not there", need.name)),
+        }
+    }
+}
+
+/// Judges the present state of another process. One that is between two lives, or was lost and may be found again, is
+/// waited for: only when its policy gives up does it end.
+fn met(other: &Record, need: &Need) -> Met {
+    let name = &need.name;
+    let not_yet = |what: &str| Met::NotYet(format!("waits until `{name}` {what}"));
+    let has_succeeded = other.state == State::Ended && other.outcome == Some(Outcome::Succeeded);
+    if other.state == State::Ended && !has_succeeded {
+        return match other.outcome {
+            Some(Outcome::Lost) => not_yet("runs again"),
+            _ if other.stopped => Met::Never(format!("`{name}`, which was stopped")),
+            _ => Met::Never(match (other.exit_code, other.signal, &other.note) {
+                (Some(code), _, _) if code != 0 => format!("`{name}`: exit code {code}"),
+                (None, Some(signal), _) => format!("`{name}`: signal {signal}"),
+                (_, _, Some(note)) => format!("`{name}`: {note}"),
+                _ => format!("`{name}`, which has failed"),
+            }),
+        };
+    }
+    match need.until {
+        Until::Started if has_succeeded || other.state == State::Running => Met::Yes,
+        Until::Started => not_yet("runs"),
+        Until::Healthy if has_succeeded => Met::Never(format!("`{name}`, which has ended")),
+        Until::Healthy if other.state == State::Running && other.ready != Some(false) && other.trouble.is_none() => {
+            Met::Yes
+        }
+        Until::Healthy => not_yet("is healthy"),
+        Until::Completed if has_succeeded => Met::Yes,
+        Until::Completed => not_yet("has ended"),
+    }
+}

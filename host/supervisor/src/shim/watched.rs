@@ -1,0 +1,73 @@
+//! Limits that the kernel does not enforce: the shim looks at what its descendants use.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::platform;
+use crate::program::{Enforced, Resource, ResourceLimits};
+
+/// How often memory is looked at.
+const MEMORY: Duration = Duration::from_secs(1);
+/// How often processes are counted.
+const PIDS: Duration = Duration::from_millis(100);
+
+/// The limits that are watched.
+pub(super) struct Watched {
+    memory: Option<(u64, Instant)>,
+    pids: Option<(u32, Instant)>,
+}
+
+impl Watched {
+    /// Returns what to watch, given what is enforced by others.
+    pub fn of(limits: ResourceLimits, enforced: &BTreeMap<Resource, Enforced>, now: Instant) -> Self {
+        let is_ours = |resource| enforced.get(&resource) == Some(&Enforced::Watched);
+        Self {
+            memory: limits.memory.filter(|_| is_ours(Resource::Memory)).map(|most| (most, now)),
+            pids: limits.pids.filter(|_| is_ours(Resource::Pids)).map(|most| (most, now)),
+        }
+    }
+
+    /// Returns when to look again.
+    pub fn due(&self) -> Option<Instant> {
+        [self.memory.map(|(_, due)| due), self.pids.map(|(_, due)| due)].into_iter().flatten().min()
+    }
+
+    /// Looks, if it is time. Returns which limit is exceeded.
+    pub fn look(&mut self, now: Instant) -> Option<String> {
+        if let Some((most, due)) = &mut self.pids
+            && now >= *due
+        {
+            *due = now + PIDS;
+            let count = platform::descendants(std::process::id(), &|pid, _| platform::is_shim(pid)).len();
+            if count > *most as usize {
+                return Some(format!("it had {count} processes, and may have {most}"));
+            }
+        }
+        if let Some((most, due)) = &mut self.memory
+            && now >= *due
+        {
+            *due = now + MEMORY;
+            let all = platform::descendants(std::process::id(), &|pid, _| platform::is_shim(pid));
+            let used: u64 = all.iter().filter_map(|(pid, _)| platform::resident(*pid)).sum();
+            if used > *most {
+                return Some(format!("it used {} MB of memory, and may use {}", used >> 20, *most >> 20));
+            }
+        }
+        None
+    }
+}
+
+impl ResourceLimits {
+    /// Returns who enforces each limit, given whether the kernel does for the group.
+    pub(super) fn enforced(&self, by_kernel: bool) -> BTreeMap<Resource, Enforced> {
+        let watched = if self.watch { Enforced::Watched } else { Enforced::None };
+        let grouped = |otherwise| if by_kernel { Enforced::Kernel } else { otherwise };
+        let all = [
+            (Resource::Memory, self.memory.is_some(), grouped(watched)),
+            (Resource::Cpu, self.cpu_percent.is_some(), grouped(Enforced::None)),
+            (Resource::Pids, self.pids.is_some(), grouped(watched)),
+            (Resource::Files, self.files.is_some(), Enforced::Kernel),
+        ];
+        all.into_iter().filter(|(_, is_set, _)| *is_set).map(|(resource, _, by)| (resource, by)).collect()
+    }
+}
