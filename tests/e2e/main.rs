@@ -24,6 +24,7 @@ mod models;
 mod oauth;
 mod odd_searches;
 mod plugins;
+mod processes;
 mod providers;
 mod real_clis;
 mod real_markets;

@@ -1,0 +1,183 @@
+//! `aiw up`, `ps`, `stop` and the others, as a user types them.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+use super::{Project, is_there, until};
+
+#[test]
+fn a_process_is_started_seen_read_and_stopped() {
+    let project = Project::new("process \"web\" { shell \"echo moin; echo oops >&2; exec sleep 1000\" }");
+    assert_eq!(project.ps("web")["state"], "not_started");
+    let up = project.up(&[]);
+    assert_eq!(up["processes"][0]["id"], "web", "{up}");
+    let running = project.until("web", "running");
+    let pid = running["pid"].as_u64().unwrap();
+    assert!(is_there(pid));
+    assert!(running["usage"]["memory"].as_u64().unwrap() > 0 && running["shell"] == true, "{running}");
+    until(|| (project.lines("web").len() == 2).then_some(()));
+    assert_eq!(project.run(&["logs", "web", "--grep", "oo", "--raw"]).ok().stdout, "oops\n");
+    // A second one finds it running.
+    assert_eq!(project.up(&[])["processes"][0]["pid"], pid);
+    let shown = project.run(&["ps"]).ok().stdout;
+    assert!(shown.contains("web") && shown.contains("running") && shown.contains("shell: echo moin"), "{shown}");
+    assert_eq!(project.run(&["stop", "web"]).ok().stdout, "Stopped `web`\n");
+    assert!(!is_there(pid));
+    assert_eq!(project.until("web", "stopped")["restarts"], 0);
+    assert_eq!(project.run(&["down"]).ok().stdout, "nothing runs\n");
+    let unknown = project.run(&["start", "wev"]);
+    assert_eq!((unknown.code, unknown.stderr.contains("did you mean `web`")), (2, true), "{}", unknown.stderr);
+}
+
+#[test]
+fn processes_are_of_the_project_and_not_of_a_directory_or_a_session() {
+    let project = Project::new("process \"web\" { command \"sleep\" \"1000\" }");
+    fs::create_dir_all(project.path("deep/er")).unwrap();
+    project.up(&[]);
+    let below = project.command(&["ps", "--json"]).current_dir(project.path("deep/er")).output().unwrap();
+    assert!(String::from_utf8_lossy(&below.stdout).contains("\"running\""));
+    // Another project sees it only if it asks for all.
+    let other = project.path("other");
+    fs::create_dir_all(other.join(".git")).unwrap();
+    let run = |words: &[&str]| {
+        String::from_utf8(project.command(words).current_dir(&other).output().unwrap().stdout).unwrap()
+    };
+    assert!(!run(&["ps", "--json"]).contains("web"));
+    assert!(run(&["ps", "--all", "--json"]).contains("\"web\""));
+}
+
+#[test]
+fn up_shows_what_all_write_and_ctrl_c_stops_what_it_started() {
+    let project = Project::new(
+        "process \"before\" { command \"sleep\" \"1000\"; auto-start #false }
+         process \"one\" { shell \"while :; do echo moin; sleep 0.1; done\" }
+         process \"two\" { shell \"echo from-two; exec sleep 1000\" }",
+    );
+    project.up(&["before"]);
+    let mut up = project.start(&["up", "--yes"]);
+    let mut lines = BufReader::new(up.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let (mut one, mut two) = (false, false);
+    while !(one && two) {
+        let line = lines.next().expect("it goes on");
+        one |= line.starts_with("one") && line.ends_with("│ moin");
+        two |= line.starts_with("two") && line.ends_with("│ from-two");
+    }
+    kill_process(Pid::from_child(&up), Signal::INT).unwrap();
+    lines.for_each(drop);
+    assert_eq!(up.wait().unwrap().code(), Some(130));
+    assert_eq!((project.ps("one")["state"].as_str(), project.ps("two")["state"].as_str()), (Some("stopped"), Some("stopped")));
+    assert_eq!(project.ps("before")["state"], "running");
+}
+
+#[test]
+fn up_that_is_killed_leaves_everything_running() {
+    let project = Project::new("process \"web\" { command \"sleep\" \"1000\" }");
+    let mut up = project.start(&["up", "--yes"]);
+    let pid = project.until("web", "running")["pid"].clone();
+    up.kill().unwrap();
+    up.wait().unwrap();
+    assert_eq!(project.ps("web")["pid"], pid);
+}
+
+#[test]
+fn up_ends_when_all_have_ended_and_says_what_failed() {
+    let project = Project::new(
+        "process \"fine\" { command \"true\" }
+         process \"bad\" { shell \"echo why; exit 7\" }",
+    );
+    let up = project.run(&["up", "--yes"]);
+    assert_eq!(up.code, 1, "{}", up.whole());
+    assert!(up.stdout.contains("│ why") && up.stderr.contains("failed: `bad` (exit code 7)"), "{}", up.whole());
+}
+
+#[test]
+fn a_command_runs_where_a_process_does_and_signals_and_input_reach_it() {
+    let project = Project::new(
+        "process \"cat\" { command \"cat\"; input #true; env { WHO \"me\" }; cwd \"sub\" }
+         process \"trap\" { shell \"trap 'echo got it' USR1; echo ready; while :; do sleep 0.05; done\" }
+         process \"deaf\" { command \"sleep\" \"1000\" }",
+    );
+    fs::create_dir(project.path("sub")).unwrap();
+    project.up(&[]);
+    let run = project.run(&["exec", "cat", "--", "sh", "-c", "echo $WHO; pwd; exit 3"]);
+    assert_eq!(run.code, 3);
+    assert_eq!(run.stdout, format!("me\n{}\n", fs::canonicalize(project.path("sub")).unwrap().display()));
+    project.run(&["input", "cat", "first line"]).ok();
+    project.run_with_input(&["input", "cat"], "second\nthird\n").ok();
+    until(|| (project.lines("cat") == ["first line", "second", "third"]).then_some(()));
+    until(|| (project.lines("trap") == ["ready"]).then_some(()));
+    project.run(&["signal", "USR1", "trap"]).ok();
+    until(|| project.lines("trap").contains(&"got it".to_owned()).then_some(()));
+    let refused = project.run(&["input", "deaf", "x"]);
+    assert_eq!((refused.code, refused.stderr.contains("takes no input")), (2, true), "{}", refused.stderr);
+    assert_eq!(project.run(&["signal", "NOPE", "trap"]).code, 2);
+}
+
+#[test]
+fn a_process_is_added_and_removed_and_the_rest_of_the_file_stays() {
+    let file = "// mine\nprocess \"a\" { command \"sleep\" \"1000\" } // a\n";
+    let project = Project::new(file);
+    project.up(&["a"]);
+    let added = project.run(&["add", "b", "--env", "K=v", "--restart", "on-failure", "--needs", "a", "--", "sleep", "1000"]);
+    assert!(added.ok().stdout.starts_with("Added `b` to"), "");
+    let text = fs::read_to_string(project.path(".ichimi/processes.kdl")).unwrap();
+    assert!(text.starts_with(file) && text.contains("process \"b\""), "{text}");
+    // The change was the user's own, so nothing is asked.
+    assert_eq!(project.run(&["start", "b"]).ok().code, 0);
+    assert_eq!(project.ps("b")["restart"], "on-failure");
+    assert_eq!(project.run(&["add", "b", "--", "x"]).code, 2);
+    assert_eq!(project.run(&["rm", "b"]).code, 2);
+    project.run(&["stop", "b"]).ok();
+    project.run(&["rm", "b"]).ok();
+    assert_eq!(fs::read_to_string(project.path(".ichimi/processes.kdl")).unwrap(), file);
+    assert_eq!(project.json(&["ps"])["processes"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn secrets_reach_the_process_and_nothing_else() {
+    let project = Project::new(
+        "process \"p\" { shell \"echo the key is $KEY; exec sleep 1000\"; env { KEY secret=\"my-key\" } }
+         process \"q\" { shell \"echo $TOKEN; exec sleep 1000\"; env-file \"vars\" }",
+    );
+    let missing = project.run(&["up", "-d", "--yes", "p"]);
+    assert_eq!((missing.code, missing.stderr.contains("aiw secret set my-key")), (2, true), "{}", missing.stderr);
+    project.run_with_input(&["secret", "set", "my-key"], "canary-5ecr3t-value").ok();
+    fs::write(project.path("vars"), "export TOKEN='canary-of-a-file'\n").unwrap();
+    project.up(&[]);
+    until(|| (project.lines("p").len() == 1 && project.lines("q").len() == 1).then_some(()));
+    assert!(!project.lines("p")[0].contains("canary") && project.lines("p")[0].starts_with("the key is "));
+    assert!(!project.lines("q")[0].contains("canary"), "{:?}", project.lines("q"));
+    let got = project.run(&["exec", "p", "--", "sh", "-c", "test \"$KEY\" = canary-5ecr3t-value"]);
+    assert_eq!(got.code, 0);
+    let mut left: Vec<std::path::PathBuf> = vec![project.home(), project.path("run")];
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            left.extend(fs::read_dir(&path).unwrap().flatten().map(|entry| entry.path()));
+        } else if path.is_file() {
+            let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+            assert!(!text.contains("canary"), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn an_environment_is_what_is_allowed_and_what_is_defined() {
+    let mut project = Project::new("process \"p\" { shell \"env; exec sleep 1000\"; env { A \"1\" } }");
+    project.env.set("ANTHROPIC_API_KEY", "canary");
+    project.env.set("LC_ALL", "C.UTF-8");
+    project.up(&[]);
+    let lines = until(|| Some(project.lines("p")).filter(|lines| lines.iter().any(|line| line.starts_with("HOME="))));
+    assert!(lines.contains(&"A=1".to_owned()) && lines.contains(&"LC_ALL=C.UTF-8".to_owned()), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.starts_with("ANTHROPIC") || line.starts_with("AIW_HOME")), "{lines:?}");
+}
+
+#[test]
+fn the_json_of_an_empty_project() {
+    let project = Project::empty();
+    assert_eq!(project.json(&["ps"]), json!({"processes": []}));
+    let up = project.run(&["up"]);
+    assert_eq!((up.code, up.stderr.contains("aiw add ID -- COMMAND")), (2, true), "{}", up.stderr);
+}

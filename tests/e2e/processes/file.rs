@@ -1,0 +1,124 @@
+//! `.ichimi/processes.kdl`: its mistakes, who allows it, and what it can't do.
+
+use std::fs;
+
+use super::{Project, is_there};
+
+#[test]
+fn mistakes_are_named_with_their_place() {
+    let cases = [
+        ("process \"a\" {\n  command \"x\"\n  auto-start true\n}", "3:14: `true` is written `#true`"),
+        ("process \"a\" {\n  comand \"x\"\n}", "2:3: `comand` is not known here: did you mean `command`?"),
+        ("proces \"a\" { command \"x\" }", "1:1: `proces` is not known here: did you mean `process`?"),
+        ("process \"a\" { command \"x\" }\nprocess \"a\" { command \"y\" }", "2:1: there are two processes `a`"),
+        ("process \"a\" {\n command \"x\"; ready tcp=80 tcp=81\n}", "2:29: `tcp` stands here twice"),
+        ("process \"a\" { command \"x\"; stop grace=5 }", "1:35: this is a time, such as"),
+        ("process \"a\" { cwd \"x\" }", "1:1: process `a` has no command"),
+        ("process \"a\" { command \"x\"; cwd \"../..\" }", "1:1: process `a` has a `cwd` outside the project"),
+        ("process \"../a\" { command \"x\" }", "1:9: an id is letters"),
+        ("process \"a\" { command \"x\"; restart \"sometimes\" }", "this is one of no, on-failure, always, unless-stopped"),
+        ("process \"a\" { command \"x\"; ready http=\"https://example.com/\" }", "is a plain URL of this machine"),
+        ("process \"a\" {", "1:"),
+    ];
+    let project = Project::empty();
+    for (text, expected) in cases {
+        project.write(text);
+        let up = project.run(&["up", "-d", "--yes"]);
+        assert_eq!(up.code, 3, "{text}: {}", up.whole());
+        assert!(up.stderr.contains(expected), "{text}:\n{}", up.stderr);
+    }
+    for (text, expected) in [
+        ("process \"a\" { command \"x\"; needs \"b\" }", "process `a` needs `b`, and there is none"),
+        (
+            "process \"a\" { command \"x\"; needs \"b\" }\nprocess \"b\" { command \"x\"; needs \"a\" }",
+            "processes need each other in a circle: a → b → a",
+        ),
+    ] {
+        project.write(text);
+        let up = project.run(&["up", "-d", "--yes"]);
+        assert!(up.code == 2 && up.stderr.contains(expected), "{text}:\n{}", up.stderr);
+    }
+}
+
+#[test]
+fn a_file_that_is_huge_or_deep_is_refused_without_harm() {
+    let project = Project::empty();
+    for text in ["{".repeat(100_000), format!("// {}", "x".repeat(300 << 10)), "/*".repeat(50_000), "a\0b".into()] {
+        project.write(&text);
+        let up = project.run(&["ps"]);
+        assert!([2, 3].contains(&up.code), "{} {}", up.code, up.stderr);
+    }
+}
+
+#[test]
+fn what_runs_is_shown_even_if_the_file_no_longer_makes_sense() {
+    let project = Project::new("process \"a\" { command \"sleep\" \"1000\" }");
+    project.up(&[]);
+    project.write("process {");
+    let shown = project.run(&["ps"]);
+    assert!(shown.code == 3 && shown.stdout.contains("running"), "{}", shown.whole());
+    project.run(&["stop", "a"]).ok();
+}
+
+#[test]
+fn a_file_starts_nothing_until_it_is_allowed_as_it_is() {
+    let project = Project::new("process \"a\" { command \"sleep\" \"1000\"; env { API_KEY \"sk-canary-0123456789abcdef\" } }");
+    let asked = project.run(&["up", "-d"]);
+    assert_eq!(asked.code, 2, "{}", asked.whole());
+    assert!(asked.stdout.contains("a: sleep 1000") && asked.stderr.contains("--yes"), "{}", asked.whole());
+    assert!(!asked.whole().contains("canary"), "{}", asked.whole());
+    assert_eq!(project.ps("a")["state"], "not_started");
+    let pid = project.up(&[])["processes"][0]["pid"].as_u64().unwrap();
+    project.run(&["up", "-d"]).ok();
+    // It is another file now: what runs goes on, and nothing else starts.
+    project.write("process \"a\" { command \"sleep\" \"2000\" }\nprocess \"b\" { command \"sleep\" \"1000\" }");
+    let asked = project.run(&["restart", "a"]);
+    assert!(asked.code == 2 && asked.stdout.contains("`a` runs as it was defined before"), "{}", asked.whole());
+    assert!(is_there(pid) && project.ps("b")["state"] == "not_started");
+    project.up(&["b"]);
+    assert!(is_there(pid));
+    project.run(&["restart", "a"]).ok();
+    assert!(!is_there(pid) && project.ps("a")["command"] == "sleep 2000");
+}
+
+#[test]
+fn links_lead_nowhere() {
+    let project = Project::new(
+        "process \"out\" { command \"true\"; cwd \"link\" }
+         process \"vars\" { command \"true\"; env-file \"secret-link\" }",
+    );
+    std::os::unix::fs::symlink("/", project.path("link")).unwrap();
+    fs::write(project.user().join("secret"), "KEY=canary\n").unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("secret"), "KEY=canary\n").unwrap();
+    std::os::unix::fs::symlink(outside.path().join("secret"), project.path("secret-link")).unwrap();
+    for id in ["out", "vars"] {
+        let up = project.run(&["up", "-d", "--yes", id]);
+        assert!(up.code == 2 && up.stderr.contains("is not in the project"), "{}", up.whole());
+    }
+    // The file itself is no link, either.
+    fs::rename(project.path(".ichimi/processes.kdl"), project.path("real.kdl")).unwrap();
+    std::os::unix::fs::symlink(project.path("real.kdl"), project.path(".ichimi/processes.kdl")).unwrap();
+    let up = project.run(&["up", "-d", "--yes"]);
+    assert_ne!(up.code, 0, "{}", up.whole());
+}
+
+#[test]
+fn both_forms_of_the_old_server_are_read() {
+    let project = Project::new(
+        "meta { version \"1.0.0\" }
+         process \"one\" { command \"sleep\"; args \"1000\" \"1001\"; cwd \".\"; auto_start #false }",
+    );
+    let shown = project.ps("one");
+    assert_eq!(shown["command"], "sleep 1000 1001");
+    fs::write(
+        project.path("old.kdl"),
+        "process \"two\" name=\"Two\" command=\"sleep\" args=\"1000\" auto_start=true { env { var \"K\" \"V\" }; state \"running\" pid=1 }",
+    )
+    .unwrap();
+    let mut client = crate::mcp::Client::start_with(&project.env, &["mcp", "serve", "--toolsets", "processes"]);
+    client.initialize("2025-06-18");
+    let said = client.good("import_processes", serde_json::json!({"file_path": "old.kdl"}));
+    assert!(said["message"].as_str().unwrap().contains("two"), "{said}");
+    assert_eq!(project.ps("two")["command"], "sleep 1000");
+}

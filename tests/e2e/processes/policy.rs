@@ -1,0 +1,191 @@
+//! What the shim does for a process: restarts, probes, needs, limits, and its end.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use super::{Project, free_port, is_there, late_server, until};
+
+#[test]
+fn what_fails_is_started_again_within_its_window_and_says_why() {
+    let project = Project::new(
+        "process \"p\" { shell \"echo again; exit 7\"; restart \"on-failure\" max=3 within=\"60s\" backoff=\"10ms..40ms\" }",
+    );
+    project.up(&[]);
+    let failed = project.until("p", "failed");
+    assert_eq!((failed["restarts"].as_u64(), failed["exit_code"].as_u64()), (Some(3), Some(7)), "{failed}");
+    assert!(failed["causes"].as_array().unwrap().iter().all(|cause| cause["why"] == "exit code 7"), "{failed}");
+    assert!(failed["reason"].as_str().unwrap().contains("3 times within 60 s"), "{failed}");
+    assert_eq!(project.lines("p").len(), 4);
+    // Whoever starts it again begins anew.
+    project.up(&[]);
+    assert_eq!(project.until("p", "failed")["restarts"], 3);
+}
+
+#[test]
+fn an_exit_of_0_is_started_again_only_under_always_and_a_success_code_is_a_success() {
+    let project = Project::new(
+        "process \"always\" { command \"true\"; restart \"always\" max=2 within=\"60s\" backoff=\"10ms\" }
+         process \"on-failure\" { command \"true\"; restart \"on-failure\" }
+         process \"three\" { shell \"exit 3\"; success 0 3; restart \"on-failure\" }",
+    );
+    project.up(&[]);
+    // It has ended with success as often as it may.
+    let always = until(|| Some(project.ps("always")).filter(|now| now["state"] == "stopped"));
+    assert_eq!(always["restarts"], 2);
+    assert_eq!(project.until("on-failure", "stopped")["restarts"], 0);
+    assert_eq!(project.until("three", "stopped")["exit_code"], 3);
+}
+
+#[test]
+fn a_process_is_ready_when_its_probe_says_so() {
+    let (http, tcp) = (free_port(), free_port());
+    let project = Project::new(&format!(
+        "process \"http\" {{ command \"python3\" \"-c\" \"{}\"; ready http=\"http://127.0.0.1:{http}/\" every=\"20ms\" }}
+         process \"tcp\" {{ command \"python3\" \"-c\" \"{}\"; ready tcp={tcp} every=\"20ms\" }}
+         process \"line\" {{ shell \"printf 'Local: '; sleep 0.2; echo 'http://x'; exec sleep 1000\"; ready line=\"Local: *http\" }}
+         process \"exec\" {{ shell \"sleep 0.2; touch made; exec sleep 1000\"; ready exec=\"test\" \"-e\" \"made\" every=\"20ms\" }}
+         process \"after\" {{ shell \"echo up; exec sleep 1000\"; needs \"http\" until=\"healthy\"; needs \"tcp\" until=\"healthy\" }}",
+        late_server(http, "0.3"),
+        late_server(tcp, "0.3"),
+    ));
+    project.up(&[]);
+    assert_eq!(project.ps("http")["state"], "starting");
+    for id in ["http", "tcp", "line", "exec", "after"] {
+        let ready = project.until(id, "running");
+        assert!(id == "after" || ready["ready"] == true, "{ready}");
+    }
+    let log = project.says("after");
+    assert!(log.contains("waits until `http` is healthy"), "{log}");
+}
+
+#[test]
+fn what_is_not_ready_in_time_and_what_no_longer_works_is_started_again() {
+    let port = free_port();
+    let project = Project::new(&format!(
+        "process \"never\" {{ command \"sleep\" \"1000\"; ready tcp={port} every=\"20ms\" timeout=\"200ms\"
+             restart \"on-failure\" max=1 within=\"60s\" backoff=\"10ms\" }}
+         process \"live\" {{ shell \"touch alive; sleep 0.5; rm -f alive; exec sleep 1000\"
+             live exec=\"test\" \"-e\" \"alive\" every=\"50ms\" failures=2; restart \"on-failure\" backoff=\"10ms\" max=100 }}
+         process \"left\" {{ shell \"exec sleep 1000\"; live exec=\"false\" every=\"20ms\" failures=1 }}",
+    ));
+    project.up(&[]);
+    let never = project.until("never", "failed");
+    assert!(never["causes"][0]["why"].as_str().unwrap().starts_with("it was not ready in 200 ms"), "{never}");
+    let live = until(|| Some(project.ps("live")).filter(|now| now["restarts"].as_u64() > Some(0)));
+    assert!(live["causes"][0]["why"].as_str().unwrap().starts_with("its probe failed 2 times"), "{live}");
+    // Without a policy, it is told, and left alone.
+    let left = project.until("left", "unhealthy");
+    assert!(is_there(left["pid"].as_u64().unwrap()) && left["restarts"] == 0, "{left}");
+}
+
+#[test]
+fn a_port_that_a_stranger_holds_is_not_readiness() {
+    let stranger = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = stranger.local_addr().unwrap().port();
+    let project = Project::new(&format!(
+        "process \"p\" {{ command \"sleep\" \"1000\"; ready tcp={port} every=\"20ms\" timeout=\"300ms\" }}"
+    ));
+    project.up(&[]);
+    let told = project.until("p", "unhealthy");
+    let expected = format!("port {port} is held by another process: {}", std::process::id());
+    assert!(told["reason"].as_str().unwrap().contains(&expected), "{told}");
+}
+
+#[test]
+fn needs_hold_the_order_and_a_failure_travels() {
+    let project = Project::new(
+        "process \"db\" { shell \"sleep 0.2; echo db; exec sleep 1000\"; ready line=\"db\" }
+         process \"migrate\" { shell \"sleep 0.1; echo done\"; needs \"db\" until=\"healthy\" }
+         process \"api\" { command \"sleep\" \"1000\"; needs \"migrate\" until=\"completed\" }
+         process \"bad\" { shell \"exit 5\" }
+         process \"held\" { command \"sleep\" \"1000\"; needs \"bad\" until=\"completed\" }
+         process \"held-too\" { command \"sleep\" \"1000\"; needs \"held\" }",
+    );
+    project.up(&[]);
+    project.until("api", "running");
+    assert_eq!(project.until("migrate", "stopped")["exit_code"], 0);
+    let held = project.until("held", "failed");
+    assert!(held["reason"].as_str().unwrap().contains("held back by `bad`: exit code 5"), "{held}");
+    let too = project.until("held-too", "failed");
+    assert!(too["reason"].as_str().unwrap().contains("held back by `held`"), "{too}");
+    let down = project.json(&["down"]);
+    assert_eq!(down["stopped"].as_array().unwrap().last().unwrap(), "db", "{down}");
+}
+
+#[test]
+fn a_condition_waits_through_restarts() {
+    let project = Project::new(
+        "process \"db\" { shell \"n=$(cat n 2>/dev/null || echo 0); echo $((n + 1)) > n; [ $n -ge 3 ] || exit 1; echo ready; exec sleep 1000\"
+             ready line=\"ready\"; restart \"on-failure\" backoff=\"50ms\" max=10 }
+         process \"api\" { command \"sleep\" \"1000\"; needs \"db\" until=\"healthy\" }",
+    );
+    project.up(&[]);
+    project.until("api", "running");
+    assert_eq!(project.ps("db")["restarts"], 3);
+}
+
+#[test]
+fn a_stop_takes_the_whole_tree_and_its_time() {
+    let project = Project::new(
+        "process \"tree\" { shell \"setsid sleep 987 & (sleep 988 &) ; trap '' TERM; while :; do sleep 0.05; done\"; stop grace=\"300ms\" }
+         process \"int\" { shell \"trap 'echo by int; exit 0' INT; while :; do sleep 0.05; done\"; stop signal=\"INT\" }
+         process \"pausing\" { shell \"exit 1\"; restart \"always\" backoff=\"30s\" }",
+    );
+    project.up(&[]);
+    let count = || {
+        let all = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path().join("cmdline"));
+        let ours = |text: &Vec<u8>| text.starts_with(b"sleep\x00987\x00") || text.starts_with(b"sleep\x00988\x00");
+        all.filter_map(|path| fs::read(path).ok()).filter(ours).count()
+    };
+    until(|| (count() == 2).then_some(()));
+    until(|| project.says("pausing").contains("ended").then_some(()));
+    let start = Instant::now();
+    assert_eq!(project.json(&["down"])["stopped"].as_array().unwrap().len(), 3);
+    assert!(start.elapsed() < Duration::from_secs(20), "a pause of 30 s is not waited for");
+    assert_eq!(count(), 0);
+    assert_eq!(project.lines("int"), ["by int"]);
+    for id in ["tree", "int", "pausing"] {
+        assert_eq!(project.ps(id)["state"], "stopped", "{id}");
+    }
+}
+
+#[test]
+fn limits_bind_or_say_that_they_do_not() {
+    let project = Project::new(
+        "process \"forks\" { shell \"for i in 1 2 3 4 5 6 7 8 9; do sleep 1000 & done; wait\"; limits pids=5 }
+         process \"eats\" { command \"python3\" \"-c\" \"x = bytearray(300000000); import time; time.sleep(1000)\"; limits memory=\"64MB\" }
+         process \"files\" { shell \"ulimit -n; exec sleep 1000\"; limits files=77 cpu=50 }",
+    );
+    project.up(&[]);
+    let forks = project.until("forks", "failed");
+    let by = forks["limits"]["pids"].as_str().unwrap();
+    assert!(by == "kernel" || forks["reason"].as_str().unwrap().contains("and may have 5"), "{forks}");
+    project.until("eats", "failed");
+    until(|| (project.lines("files") == ["77"]).then_some(()));
+    let files = project.ps("files");
+    assert_eq!(files["limits"]["files"], "kernel");
+    assert!(["kernel", "none"].contains(&files["limits"]["cpu"].as_str().unwrap()), "{files}");
+}
+
+#[test]
+fn a_process_that_goes_into_the_background_is_told_what_to_do() {
+    let project = Project::new(
+        "process \"d\" { shell \"(setsid sleep 986 &)\"; restart \"always\" max=1 within=\"60s\" backoff=\"10ms\" }",
+    );
+    project.up(&[]);
+    let told = until(|| Some(project.ps("d")).filter(|now| now["state"] == "stopped"));
+    assert_eq!(told["restarts"], 1);
+    let record = project.run(&["logs", "d"]).ok().stdout;
+    assert!(record.contains("processes that it left and that were ended"), "{record}");
+}
+
+#[test]
+fn odd_output_is_kept_and_read() {
+    let project = Project::new(
+        "process \"odd\" { command \"python3\" \"-c\" \"import sys; w = sys.stdout.buffer.write; w(b'\\\\0nul\\\\n'); w(b'\\\\xff\\\\xfe\\\\n'); w(b'x' * 3000000); w(b'\\\\nlast')\" }",
+    );
+    project.up(&[]);
+    project.until("odd", "stopped");
+    let lines = project.lines("odd");
+    assert_eq!((lines.len(), lines[2].len(), lines[3].as_str()), (4, 3_000_000, "last"));
+}

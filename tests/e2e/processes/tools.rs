@@ -1,0 +1,148 @@
+//! The toolset `processes`: what a model calls.
+
+use serde_json::{Value, json};
+
+use super::{Project, free_port, is_there, late_server};
+use crate::mcp::Client;
+use crate::servers::text;
+
+fn client(project: &Project) -> Client {
+    let mut client = Client::start_with(&project.env, &["mcp", "serve", "--toolsets", "processes"]);
+    client.initialize("2025-06-18");
+    client
+}
+
+#[test]
+fn a_model_runs_a_server_and_another_client_sees_it() {
+    let project = Project::empty();
+    let mut client = client(&project);
+    let port = free_port();
+    let script = format!("print('up', flush=True); {}", late_server(port, "0.2"));
+    let made = client.good(
+        "create_process",
+        json!({"id": "web", "command": "python3", "args": ["-c", script], "env": {"A": "b"}, "ready_port": port,
+            "restart": "on-failure"}),
+    );
+    assert_eq!(made["process"]["state"], "not_started", "{made}");
+    assert!(client.bad("create_process", json!({"id": "web", "command": "x"})).contains("update_process"));
+    client.good("start_process", json!({"id": "web"}));
+    let line = client.good("wait_for_process", json!({"id": "web", "line": "up"}));
+    assert_eq!((&line["done"], &line["line"]), (&json!(true), &json!("up")), "{line}");
+    let ready = client.good("wait_for_process", json!({"id": "web", "timeout_seconds": 40}));
+    assert_eq!((&ready["done"], &ready["process"]["ready"]), (&json!(true), &json!(true)), "{ready}");
+    // It outlives the session, and the next one finds it.
+    let pid = ready["process"]["pid"].as_u64().unwrap();
+    drop(client);
+    assert!(is_there(pid));
+    let mut other = self::client(&project);
+    let listed = other.good("list_processes", json!({"filter": {"state": "Running", "name_pattern": "w*"}}));
+    assert_eq!(listed["processes"][0]["pid"], pid, "{listed}");
+    assert_eq!(project.ps("web")["pid"], pid);
+    let output = other.good("get_process_output", json!({"id": "web", "stream": "Stdout"}));
+    assert_eq!(output["lines"], json!(["up"]), "{output}");
+    let stopped = other.good("stop_process", json!({"id": "web", "grace_period_ms": 2000}));
+    assert_eq!(stopped["process"]["state"], "stopped");
+    assert!(!is_there(pid));
+    other.good("remove_process", json!({"id": "web"}));
+    assert_eq!(other.good("list_processes", json!({}))["processes"], json!([]));
+}
+
+#[test]
+fn output_is_read_on_from_a_position() {
+    let project = Project::empty();
+    let mut client = client(&project);
+    client.good(
+        "create_process",
+        json!({"id": "p", "command": "sh", "args": ["-c", "for i in 1 2 3; do echo line $i; echo err $i >&2; done"]}),
+    );
+    client.good("start_process", json!({"id": "p"}));
+    client.good("wait_for_process", json!({"id": "p", "until": "ended"}));
+    let mut lines = Vec::new();
+    let mut from = 0;
+    loop {
+        let page = client.good("get_process_output", json!({"id": "p", "from": from, "lines": 2, "stream": "Stdout"}));
+        lines.extend(page["lines"].as_array().unwrap().clone());
+        from = page["next"].as_u64().unwrap();
+        if page["more"] == false {
+            break;
+        }
+    }
+    assert_eq!(json!(lines), json!(["line 1", "line 2", "line 3"]));
+    let found = client.good("get_process_output", json!({"id": "p", "contains": "r*2"}));
+    assert_eq!(found["lines"], json!(["stderr: err 2"]));
+}
+
+#[test]
+fn definitions_are_changed_exported_and_restored() {
+    let project = Project::new("process \"mine\" { command \"sleep\" \"1000\" }");
+    let mut client = client(&project);
+    client.good("create_process", json!({"id": "p", "command": "sleep", "args": ["1000", "a b"]}));
+    // What the file starts is the user's to allow and to change.
+    let refused = client.bad("start_process", json!({"id": "mine"}));
+    assert!(refused.contains("ask the user"), "{refused}");
+    let refused = client.bad("update_process", json!({"id": "mine", "command": "rm"}));
+    assert!(refused.contains("which only the user changes"), "{refused}");
+    client.good("update_process", json!({"id": "p", "args": ["2000"]}));
+    assert_eq!(client.good("get_process_status", json!({"id": "p"}))["process"]["command"], "sleep 2000");
+    client.good("start_process", json!({"id": "p"}));
+    client.good("create_snapshot", json!({}));
+    client.good("stop_process", json!({"id": "p"}));
+    project.run(&["up", "-d", "--yes", "mine"]).ok();
+    let restored = client.good("restore_snapshot", json!({}));
+    assert!(restored["message"].as_str().unwrap().contains("started p"), "{restored}");
+    let text = client.good("export_processes", json!({}))["text"].as_str().unwrap().to_owned();
+    assert!(text.contains("process \"p\" {\n    command \"sleep\" \"2000\""), "{text}");
+    client.good("export_processes", json!({"file_path": "out.kdl"}));
+    for path in ["../out.kdl", "/tmp/out.kdl", ".ichimi/processes.kdl"] {
+        client.bad("export_processes", json!({"file_path": path}));
+    }
+}
+
+#[test]
+fn nothing_leaves_the_project_and_nothing_is_a_shell() {
+    let project = Project::empty();
+    let mut client = client(&project);
+    for (arguments, expected) in [
+        (json!({"id": "a", "command": "x", "cwd": "../.."}), "outside the project"),
+        (json!({"id": "../a", "command": "x"}), "letters, digits"),
+        (json!({"id": "a", "command": ""}), "has no command"),
+        (json!({"id": "a", "command": "x\u{0}y"}), "NUL"),
+        (json!({"id": "a", "command": "x", "env": {"A=B": "c"}}), "variable"),
+        (json!({"id": "a", "command": "x", "needs": ["b"]}), "needs `b`"),
+        (json!({"id": "a", "command": "x", "shell": true}), "not an argument"),
+    ] {
+        let refused = client.bad("create_process", arguments.clone());
+        assert!(refused.contains(expected), "{arguments}: {refused}");
+    }
+    client.good("create_process", json!({"id": "a", "command": "/bin/echo", "args": ["$HOME; `id`"], "cwd": "/"}));
+    assert!(client.bad("start_process", json!({"id": "a"})).contains("is not in the project"));
+    client.good("update_process", json!({"id": "a", "cwd": "."}));
+    client.good("start_process", json!({"id": "a"}));
+    client.good("wait_for_process", json!({"id": "a", "until": "ended"}));
+    assert_eq!(client.good("get_process_output", json!({"id": "a", "stream": "Stdout"}))["lines"], json!(["$HOME; `id`"]));
+}
+
+#[test]
+fn what_runs_something_never_says_that_it_only_reads() {
+    let project = Project::empty();
+    let mut client = client(&project);
+    let listed = client.result("tools/list", json!({}));
+    let tools = listed["tools"].as_array().unwrap();
+    assert_eq!(tools.len(), 17);
+    let reads: Vec<&str> = tools
+        .iter()
+        .filter(|tool| tool["annotations"]["readOnlyHint"] == true)
+        .map(|tool| tool["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        reads,
+        ["wait_for_process", "get_process_status", "get_process_output", "list_processes", "echo", "ping", "get_status"]
+    );
+    // They cost nothing where nobody asked for them.
+    let mut usual = Client::initialized(&project.env);
+    let names = usual.result("tools/list", json!({}));
+    assert!(!names.to_string().contains("create_process"));
+    let said: Value = client.call("echo", json!({"message": "moin"}));
+    assert!(text(&said).contains("moin"));
+    assert_eq!(client.good("get_status", json!({}))["running"], 0);
+}
