@@ -13,6 +13,7 @@ use aiw_markets::{
     Hidden, InstalledSummary, MarketSummary, PluginDetails, PluginSummary, RemovedMarket, RemovedPlugin, ServerDetails,
     SwitchedPlugin, UpdatedMarket, UpdatedSummary, Validation,
 };
+use aiw_processes::ProcessSummary;
 use aiw_providers::{PresetSummary, ProviderDetails, RemovedProvider, RenamedProvider, TestSummary};
 use aiw_registries::{Answered, Asked, RegistryServer, ServerWay};
 use aiw_routing::{Change, FoundTool, ServerEntry, ServerStatus, ServerTool};
@@ -36,6 +37,7 @@ use super::mcp::look::ServerCheck;
 use super::mcp::registry::ServerInfo;
 use super::model::{ModelPull, ModelRemove};
 use super::new::NewProject;
+use super::process::{ProcessLine, ProcessLog, Processes, StoppedProcesses};
 use super::secret::SecretRemove;
 use super::setup::SetupAnswer;
 use super::task::{Status, TaskLog, Wait};
@@ -113,6 +115,10 @@ fn shapes() -> Vec<(&'static str, Value)> {
         PluginDetails
         PluginSummary
         PresetSummary
+        ProcessLine
+        ProcessLog
+        ProcessSummary
+        Processes
         ProviderDetails
         Reference
         RegistryServer
@@ -134,6 +140,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         SetupAnswer
         Stats
         Status
+        StoppedProcesses
         SwitchedPlugin
         TaskDetails
         TaskLog
