@@ -79,6 +79,9 @@ impl Offer for ClientOffer {
     async fn begun(&self, client: Caller) {
         self.shared.context.pool.begin(client.clone());
         self.shared.follow(client);
+        if self.shared.toolsets.contains(&Toolset::Processes) {
+            crate::processes::look_after(&self.shared.context);
+        }
     }
 
     async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<Answer, RpcError> {

@@ -109,6 +109,7 @@ pub(crate) struct ProcessOutputOf {
     #[schemars(range(min = 1, max = 1000))]
     lines: Option<u64>,
     /// The position to read on from: `next` of an earlier answer. Without it, the last lines
+    #[schemars(extend("maximum" = 9_007_199_254_740_991_u64))]
     from: Option<u64>,
     /// Only lines that contain this; `*` stands for any text
     contains: Option<String>,
@@ -249,6 +250,23 @@ fn manager(context: &Context) -> Result<Manager, CallError> {
     let manager = Manager::open(&context.home, Project::find(context.client.cwd())?)?;
     manager.look_after(&executable()?)?;
     Ok(manager)
+}
+
+/// How often a session looks after the processes of its project.
+const ROUND: Duration = Duration::from_millis(500);
+
+/// Looks after the processes of the session's project as long as the session lasts: what a dead supervisor left behind
+/// ends, and what is to run always is started again.
+pub(crate) fn look_after(context: &Arc<Context>) {
+    let context = Arc::downgrade(context);
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(ROUND).await;
+            let Some(context) = context.upgrade() else { return };
+            // The next call says what is wrong.
+            let _ = aiw_home::blocking(move || manager(&context).map(drop)).await;
+        }
+    });
 }
 
 fn executable() -> Result<std::path::PathBuf, CallError> {

@@ -60,6 +60,12 @@ fn looked_after() -> Result<Manager, Failure> {
     Ok(manager)
 }
 
+/// How many processes of this project run.
+pub fn running() -> Result<usize, Failure> {
+    let manager = looked_after()?;
+    Ok(manager.list_running()?.iter().filter(|status| status.state.is_alive()).count())
+}
+
 /// Whether a word is the id of a process of this project. Tasks have the same commands.
 pub fn is_process(word: &str) -> bool {
     aiw_processes::is_id(word) && manager().is_ok_and(|manager| manager.get(word).is_ok())

@@ -41,6 +41,14 @@ pub struct Status {
     pub queued: usize,
     /// How many finished since you last looked
     pub unread: usize,
+    /// How many processes of this project run, if any
+    #[serde(skip_serializing_if = "is_zero")]
+    pub processes: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// `aiw wait`
@@ -204,8 +212,13 @@ pub fn status(all_namespaces: bool, output: &Output) -> Result<(), Failure> {
     let running = count(State::Running) + count(State::Starting) + count(State::Stopping);
     show_list(&shown, output);
     output.line(format!("{running} running, {} queued, {unread} finished since you last looked", count(State::Queued)));
+    // What stands in the way of processes is said by `aiw ps`.
+    let processes = super::process::running().unwrap_or_default();
+    if processes > 0 {
+        output.line(format!("{processes} processes of this project run: `aiw ps`"));
+    }
     let tasks = shown.iter().map(TaskSummary::of).collect();
-    output.answer(Status { tasks, running, queued: count(State::Queued), unread });
+    output.answer(Status { tasks, running, queued: count(State::Queued), unread, processes });
     Ok(())
 }
 
