@@ -24,7 +24,7 @@ use self::hooks::HooksCommand;
 use self::mcp::McpCommand;
 use self::model::ModelCommand;
 use self::process::{
-    AddArgs, ExecArgs, InputArgs, NamedProcesses, PsArgs, RmArgs, SignalArgs, SomeProcesses, StartArgs, UpArgs,
+    ExecArgs, InputArgs, NamedProcesses, NewProcessArgs, PsArgs, RmArgs, SignalArgs, SomeProcesses, StartArgs, UpArgs,
 };
 use self::provider::{ProviderCommand, SecretCommand, TrustCommand};
 use self::run::RunArgs;
@@ -95,7 +95,7 @@ pub enum Command {
     /// Write to the standard input of a process
     Input(InputArgs),
     /// Add a process to `.ichimi/processes.kdl`
-    Add(AddArgs),
+    Add(NewProcessArgs),
     /// Edit `.ichimi/processes.kdl`
     Edit,
     /// Remove processes, with their logs

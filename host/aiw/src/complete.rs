@@ -46,7 +46,11 @@ fn task_offers(wanted: fn(&Task) -> bool) -> Option<Vec<Offer>> {
 
 fn process_offers() -> Option<Vec<Offer>> {
     let all = crate::commands::process::manager().ok()?.list().ok()?;
-    Some(all.into_iter().map(|status| (status.id, format!("{}: {}", status.state, status.definition.run.line()))).collect())
+    Some(
+        all.into_iter()
+            .map(|status| (status.id, format!("{}: {}", status.state, status.definition.run.line())))
+            .collect(),
+    )
 }
 
 /// Ids of processes of the project.

@@ -334,7 +334,8 @@ pub(crate) async fn update_process(
         own_to_change(&manager, &status)?;
         // What runs may be of an earlier definition.
         let loaded = manager.load()?;
-        let mut definition = loaded.definitions.get(&asked.id).map_or(status.definition, |(definition, _)| definition.clone());
+        let mut definition =
+            loaded.definitions.get(&asked.id).map_or(status.definition, |(definition, _)| definition.clone());
         let mut argv = definition.run.argv();
         if let Some(command) = asked.command {
             match argv.first_mut() {
@@ -543,7 +544,11 @@ pub(crate) async fn wait_for_process(
     }
 }
 
-fn wait(context: &Context, asked: &WaitForProcess, cancelled: &std::sync::atomic::AtomicBool) -> Result<ProcessWait, CallError> {
+fn wait(
+    context: &Context,
+    asked: &WaitForProcess,
+    cancelled: &std::sync::atomic::AtomicBool,
+) -> Result<ProcessWait, CallError> {
     let manager = manager(context)?;
     let end = Instant::now() + Duration::from_secs(asked.timeout_seconds.unwrap_or(MAX_WAIT).min(MAX_WAIT));
     let pattern = asked.line.as_deref().map(anywhere);

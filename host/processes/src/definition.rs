@@ -133,8 +133,12 @@ pub enum RestartWhen {
 
 impl RestartWhen {
     /// The names, as definitions have them.
-    pub const ALL: [(Self, &'static str); 4] =
-        [(Self::No, "no"), (Self::OnFailure, "on-failure"), (Self::Always, "always"), (Self::UnlessStopped, "unless-stopped")];
+    pub const ALL: [(Self, &'static str); 4] = [
+        (Self::No, "no"),
+        (Self::OnFailure, "on-failure"),
+        (Self::Always, "always"),
+        (Self::UnlessStopped, "unless-stopped"),
+    ];
 }
 
 /// Whether a process is started again.
@@ -266,7 +270,8 @@ impl Definition {
     /// Checks what no form of a definition may have. Returns the problem as the end of a sentence about the process.
     pub fn check(&self) -> Result<(), String> {
         let argv = self.run.argv();
-        if argv.first().is_none_or(String::is_empty) || matches!(&self.run, Run::Shell(line) if line.trim().is_empty()) {
+        if argv.first().is_none_or(String::is_empty) || matches!(&self.run, Run::Shell(line) if line.trim().is_empty())
+        {
             return Err("has no command".into());
         }
         let values = self.env.values().filter_map(|value| match value {
@@ -313,7 +318,9 @@ impl Definition {
             return Err("has a limit that lets it do nothing".into());
         }
         if matches!(self.live, Some(ProbeOf { check: CheckOf::Line(_), .. })) {
-            return Err("has a `live` probe for a line: a line shows that it became ready, not that it works still".into());
+            return Err(
+                "has a `live` probe for a line: a line shows that it became ready, not that it works still".into()
+            );
         }
         for probe in probes {
             crate::probe::check(&probe.check)?;

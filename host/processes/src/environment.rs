@@ -13,11 +13,45 @@ use crate::project::Project;
 /// The variables of this process that every process gets: who the user is, where programs and their caches are, and how to
 /// reach the network. Keys of APIs are not among them.
 const PASSED: [&str; 39] = [
-    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TERM", "COLORTERM", "TMPDIR", "TMP", "TEMP",
-    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR",
-    "SSH_AUTH_SOCK", "CARGO_HOME", "RUSTUP_HOME", "GOPATH", "GOROOT", "JAVA_HOME", "NVM_DIR", "PNPM_HOME", "VOLTA_HOME",
-    "BUN_INSTALL", "DENO_DIR", "PYENV_ROOT", "VIRTUAL_ENV", "UV_CACHE_DIR", "DOCKER_HOST", "DBUS_SESSION_BUS_ADDRESS",
-    "NODE_EXTRA_CA_CERTS", "MISE_DATA_DIR",
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LANGUAGE",
+    "TZ",
+    "TERM",
+    "COLORTERM",
+    "TMPDIR",
+    "TMP",
+    "TEMP",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "SSH_AUTH_SOCK",
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "GOPATH",
+    "GOROOT",
+    "JAVA_HOME",
+    "NVM_DIR",
+    "PNPM_HOME",
+    "VOLTA_HOME",
+    "BUN_INSTALL",
+    "DENO_DIR",
+    "PYENV_ROOT",
+    "VIRTUAL_ENV",
+    "UV_CACHE_DIR",
+    "DOCKER_HOST",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "NODE_EXTRA_CA_CERTS",
+    "MISE_DATA_DIR",
 ];
 
 /// The longest file of variables.
@@ -51,7 +85,7 @@ impl Environment {
                     if !home.vault().is_taken(secret) {
                         return Err(ProcessError::NoSecret { id: id.to_owned(), secret: secret.to_string() });
                     }
-                    let value = home.vault().get(secret).map_err(aiw_home::HomeError::from)?;
+                    let value = home.vault().get(secret)?;
                     all.secrets.push(value.expose().as_bytes().to_vec());
                     all.variables.insert(name.clone(), value.expose().into());
                 }

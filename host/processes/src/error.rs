@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use aiw_core::{ErrorKind, shell_word_in_line};
-use aiw_home::HomeError;
+use aiw_home::{HomeError, VaultError};
 use aiw_supervisor::SupervisorError;
 
 /// A place in a file of processes, and what is wrong there.
@@ -23,6 +23,8 @@ impl fmt::Display for FileProblem {
         write!(f, "{}:{}: {}", self.line, self.column, self.problem)
     }
 }
+
+impl std::error::Error for FileProblem {}
 
 /// An error that concerns processes.
 #[derive(Debug, thiserror::Error)]
@@ -127,6 +129,9 @@ pub enum ProcessError {
     /// An error of the home.
     #[error(transparent)]
     Home(#[from] HomeError),
+    /// The vault can't be used.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// An error of the supervisor.
     #[error(transparent)]
     Supervisor(#[from] SupervisorError),
@@ -138,6 +143,7 @@ impl ProcessError {
         match self {
             Self::File { .. } => ErrorKind::Config,
             Self::Home(error) => error.kind(),
+            Self::Vault(error) => error.kind(),
             Self::Supervisor(error) => error.kind(),
             _ => ErrorKind::User,
         }

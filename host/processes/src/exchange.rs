@@ -21,7 +21,8 @@ impl Manager {
         let target = directory.join(name.ok_or_else(outside)?);
         // What is there already may be anything of the user's: only a file of processes is replaced.
         if let Some(bytes) = read_unlinked(&target, MAX_BYTES as u64)? {
-            let is_ours = String::from_utf8(bytes).is_ok_and(|text| !text.trim().is_empty() && file::parse(&text).is_ok());
+            let is_ours =
+                String::from_utf8(bytes).is_ok_and(|text| !text.trim().is_empty() && file::parse(&text).is_ok());
             if !is_ours || target == self.project.file() {
                 let problem = "exists already, and is not an export".to_owned();
                 return Err(ProcessError::EnvFile { id: "export".into(), path: target, problem });

@@ -117,9 +117,11 @@ impl Manager {
     }
 
     /// Allows the file as it was loaded.
-    pub fn allow(&self, loaded: &Loaded) -> Result<(), ProcessError> {
+    pub fn allow(&self, loaded: &mut Loaded) -> Result<(), ProcessError> {
         let Some(bytes) = &loaded.bytes else { return Ok(()) };
-        self.allow_bytes(bytes)
+        self.allow_bytes(bytes)?;
+        loaded.is_trusted = true;
+        Ok(())
     }
 
     fn allow_bytes(&self, bytes: &[u8]) -> Result<(), ProcessError> {
@@ -144,7 +146,10 @@ impl Manager {
             None => true,
             Some(bytes) => self.home.settings()?.trust().has_file(&path, bytes),
         };
-        let problem = |problem: String| ProcessError::File { path: path.clone(), source: FileProblem { line: 1, column: 1, problem } };
+        let problem = |problem: String| ProcessError::File {
+            path: path.clone(),
+            source: FileProblem { line: 1, column: 1, problem },
+        };
         let new = change(&text).map_err(problem)?;
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory)
@@ -228,7 +233,8 @@ impl Manager {
     /// Returns one process.
     pub fn get(&self, id: &str) -> Result<Status, ProcessError> {
         // A process that runs is found even if the file makes no sense.
-        let loaded = self.load().or_else(|e| if self.supervised(id).is_some() { Ok(Loaded::default()) } else { Err(e) })?;
+        let loaded =
+            self.load().or_else(|e| if self.supervised(id).is_some() { Ok(Loaded::default()) } else { Err(e) })?;
         self.get_loaded(&loaded, id)
     }
 
@@ -257,7 +263,8 @@ impl Manager {
     }
 
     fn status(&self, id: &str, defined: Option<(Definition, Source)>, one: Option<Supervised>) -> Status {
-        let (definition, source) = defined.map_or((None, None), |(definition, source)| (Some(definition), Some(source)));
+        let (definition, source) =
+            defined.map_or((None, None), |(definition, source)| (Some(definition), Some(source)));
         let state = one.as_ref().map_or(State::NotStarted, |one| State::of(&one.record, one.record.is_since_boot()));
         let recorded = one.as_ref().and_then(About::of).map(|about| about.definition);
         let definition = match state.is_alive() {

@@ -85,7 +85,13 @@ mod tests {
         assert_eq!((at, host.as_str(), path.as_str()), (Place::Local(8080), "localhost:8080", "/a?b=c"));
         let Some(Check::Http { at, path, .. }) = http("http://127.0.0.1") else { panic!() };
         assert_eq!((at, path.as_str()), (Place::Address("127.0.0.1:80".parse().unwrap()), "/"));
-        for bad in ["https://localhost/", "http://example.com/", "http://a@localhost/", "http://localhost/\r\nX: y", "http://80/"] {
+        for bad in [
+            "https://localhost/",
+            "http://example.com/",
+            "http://a@localhost/",
+            "http://localhost/\r\nX: y",
+            "http://80/",
+        ] {
             assert!(http(bad).is_none(), "{bad}");
         }
     }

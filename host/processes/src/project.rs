@@ -30,11 +30,6 @@ impl Project {
         Ok(Self { root: with_file.or_else(repository).unwrap_or(real) })
     }
 
-    /// Returns the project with this directory, which is known from a record.
-    pub(crate) fn at(root: &Path) -> Self {
-        Self { root: root.to_owned() }
-    }
-
     /// Returns the project's directory, without links.
     pub fn directory(&self) -> &Path {
         &self.root

@@ -160,7 +160,9 @@ impl Manager {
         let _turn = self.home.turn()?;
         let mut again = Vec::new();
         for one in self.processes.list()? {
-            let Some(about) = About::of(&one).filter(|about| about.project == self.project.directory()) else { continue };
+            let Some(about) = About::of(&one).filter(|about| about.project == self.project.directory()) else {
+                continue;
+            };
             let policy = about.definition.restart;
             if !is_lost(&one.record) || policy.when == RestartWhen::No {
                 continue;
@@ -185,7 +187,6 @@ fn may_be_again(causes: &[Cause], max: Option<u32>, within: Option<Duration>) ->
     });
     max.is_none_or(|max| causes.iter().filter(|cause| cause.time >= since).count() < max as usize)
 }
-
 
 /// The directory and the variables of a process.
 type Surroundings = (std::path::PathBuf, Vec<(String, std::ffi::OsString)>);

@@ -110,7 +110,10 @@ impl ProcessSummary {
             ready: record.filter(|_| alive).and_then(|record| record.ready),
             exit_code: record.and_then(|record| record.exit_code),
             signal: record.and_then(|record| record.signal),
-            restart: RestartWhen::ALL.iter().find(|(when, _)| *when == definition.restart.when).map_or("no", |(_, n)| n),
+            restart: RestartWhen::ALL
+                .iter()
+                .find(|(when, _)| *when == definition.restart.when)
+                .map_or("no", |(_, n)| n),
             restarts: status.restarts(),
             causes: causes.map(|c| RestartCause { time: rfc3339(c.time), why: one_line(&c.why, 200) }).collect(),
             started: time(record.map(|record| record.started)),
@@ -124,8 +127,7 @@ impl ProcessSummary {
     /// Adds what the process uses.
     #[must_use]
     pub fn with_usage(self, usage: Option<Usage>) -> Self {
-        let usage =
-            usage.map(|Usage { processes, memory, cpu }| UsageSummary { processes, memory, cpu_ms: cpu });
+        let usage = usage.map(|Usage { processes, memory, cpu }| UsageSummary { processes, memory, cpu_ms: cpu });
         Self { usage, ..self }
     }
 }

@@ -68,7 +68,10 @@ fn up_shows_what_all_write_and_ctrl_c_stops_what_it_started() {
     kill_process(Pid::from_child(&up), Signal::INT).unwrap();
     lines.for_each(drop);
     assert_eq!(up.wait().unwrap().code(), Some(130));
-    assert_eq!((project.ps("one")["state"].as_str(), project.ps("two")["state"].as_str()), (Some("stopped"), Some("stopped")));
+    assert_eq!(
+        (project.ps("one")["state"].as_str(), project.ps("two")["state"].as_str()),
+        (Some("stopped"), Some("stopped"))
+    );
     assert_eq!(project.ps("before")["state"], "running");
 }
 
@@ -121,7 +124,8 @@ fn a_process_is_added_and_removed_and_the_rest_of_the_file_stays() {
     let file = "// mine\nprocess \"a\" { command \"sleep\" \"1000\" } // a\n";
     let project = Project::new(file);
     project.up(&["a"]);
-    let added = project.run(&["add", "b", "--env", "K=v", "--restart", "on-failure", "--needs", "a", "--", "sleep", "1000"]);
+    let added =
+        project.run(&["add", "b", "--env", "K=v", "--restart", "on-failure", "--needs", "a", "--", "sleep", "1000"]);
     assert!(added.ok().stdout.starts_with("Added `b` to"), "");
     let text = fs::read_to_string(project.path(".ichimi/processes.kdl")).unwrap();
     assert!(text.starts_with(file) && text.contains("process \"b\""), "{text}");

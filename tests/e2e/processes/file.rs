@@ -16,7 +16,10 @@ fn mistakes_are_named_with_their_place() {
         ("process \"a\" { cwd \"x\" }", "1:1: process `a` has no command"),
         ("process \"a\" { command \"x\"; cwd \"../..\" }", "1:1: process `a` has a `cwd` outside the project"),
         ("process \"../a\" { command \"x\" }", "1:9: an id is letters"),
-        ("process \"a\" { command \"x\"; restart \"sometimes\" }", "this is one of no, on-failure, always, unless-stopped"),
+        (
+            "process \"a\" { command \"x\"; restart \"sometimes\" }",
+            "this is one of no, on-failure, always, unless-stopped",
+        ),
         ("process \"a\" { command \"x\"; ready http=\"https://example.com/\" }", "is a plain URL of this machine"),
         ("process \"a\" {", "1:"),
     ];
@@ -62,7 +65,8 @@ fn what_runs_is_shown_even_if_the_file_no_longer_makes_sense() {
 
 #[test]
 fn a_file_starts_nothing_until_it_is_allowed_as_it_is() {
-    let project = Project::new("process \"a\" { command \"sleep\" \"1000\"; env { API_KEY \"sk-canary-0123456789abcdef\" } }");
+    let project =
+        Project::new("process \"a\" { command \"sleep\" \"1000\"; env { API_KEY \"sk-canary-0123456789abcdef\" } }");
     let asked = project.run(&["up", "-d"]);
     assert_eq!(asked.code, 2, "{}", asked.whole());
     assert!(asked.stdout.contains("a: sleep 1000") && asked.stderr.contains("--yes"), "{}", asked.whole());

@@ -56,7 +56,9 @@ impl Project {
     /// Starts processes and returns at once.
     pub fn up(&self, ids: &[&str]) -> Value {
         let whole: Vec<&str> = ["up", "-d", "--yes"].iter().chain(ids).copied().collect();
-        self.json(&whole)
+        let up = self.json(&whole);
+        assert!(up["error"].is_null(), "{up:#}");
+        up
     }
 
     /// A process as it is now.

@@ -119,7 +119,10 @@ fn nothing_leaves_the_project_and_nothing_is_a_shell() {
     client.good("update_process", json!({"id": "a", "cwd": "."}));
     client.good("start_process", json!({"id": "a"}));
     client.good("wait_for_process", json!({"id": "a", "until": "ended"}));
-    assert_eq!(client.good("get_process_output", json!({"id": "a", "stream": "Stdout"}))["lines"], json!(["$HOME; `id`"]));
+    assert_eq!(
+        client.good("get_process_output", json!({"id": "a", "stream": "Stdout"}))["lines"],
+        json!(["$HOME; `id`"])
+    );
 }
 
 #[test]
@@ -136,7 +139,15 @@ fn what_runs_something_never_says_that_it_only_reads() {
         .collect();
     assert_eq!(
         reads,
-        ["wait_for_process", "get_process_status", "get_process_output", "list_processes", "echo", "ping", "get_status"]
+        [
+            "wait_for_process",
+            "get_process_status",
+            "get_process_output",
+            "list_processes",
+            "echo",
+            "ping",
+            "get_status"
+        ]
     );
     // They cost nothing where nobody asked for them.
     let mut usual = Client::initialized(&project.env);

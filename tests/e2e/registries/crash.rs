@@ -12,7 +12,7 @@ use super::{Registry, age_copy, machine, names, remote, until_copied};
 use crate::crash::rounds;
 
 /// The processes that bring the copies of a home up to date.
-fn copying(env: &Environment) -> Vec<Pid> {
+pub fn copying(env: &Environment) -> Vec<Pid> {
     let mark = format!("AIW_HOME={}", env.home().display());
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {

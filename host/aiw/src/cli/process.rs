@@ -85,7 +85,7 @@ pub struct InputArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct AddArgs {
+pub struct NewProcessArgs {
     /// The id of the new process
     pub id: String,
     /// Run it in this directory of the project

@@ -21,7 +21,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::cli::process::{AddArgs, ExecArgs, InputArgs, PsArgs, SignalArgs, StartArgs, UpArgs};
+use crate::cli::process::{ExecArgs, InputArgs, NewProcessArgs, PsArgs, SignalArgs, StartArgs, UpArgs};
 use crate::cli::task::LogArgs;
 use crate::failure::Failure;
 use crate::output::{self, Output};
@@ -146,8 +146,8 @@ fn seconds(millis: u64) -> f64 {
 }
 
 /// Loads the definitions, and asks whether the file may start what it says, if that is new.
-fn allowed(manager: &Manager, ids: &[String], yes: bool, output: &Output) -> Result<Loaded, Failure> {
-    let loaded = manager.load()?;
+fn allowed(manager: &Manager, yes: bool, output: &Output) -> Result<Loaded, Failure> {
+    let mut loaded = manager.load()?;
     if loaded.definitions.is_empty() {
         return Err(ProcessError::Empty { project: manager.project().directory().to_owned() }.into());
     }
@@ -171,8 +171,7 @@ fn allowed(manager: &Manager, ids: &[String], yes: bool, output: &Output) -> Res
     if !runtime::blocking()?.block_on(terminal::confirm(question, "--yes", yes))? {
         return Err(Failure::declined("nothing was started"));
     }
-    manager.allow(&loaded)?;
-    let _ = ids;
+    manager.allow(&mut loaded)?;
     Ok(loaded)
 }
 
@@ -205,7 +204,7 @@ fn described(id: &str, definition: &Definition) -> Vec<String> {
 /// `aiw up`
 pub fn up(args: &UpArgs, output: &Output) -> Result<(), Failure> {
     let manager = looked_after()?;
-    let loaded = allowed(&manager, &args.ids, args.yes, output)?;
+    let loaded = allowed(&manager, args.yes, output)?;
     let started = manager.up(&own()?, &loaded, &args.ids)?;
     if args.detach || output.is_json() {
         return told(&started, output);
@@ -236,14 +235,14 @@ fn told(started: &[Started], output: &Output) -> Result<(), Failure> {
 /// `aiw start`
 pub fn start(args: &StartArgs, output: &Output) -> Result<(), Failure> {
     let manager = looked_after()?;
-    let loaded = allowed(&manager, &args.ids, args.yes, output)?;
+    let loaded = allowed(&manager, args.yes, output)?;
     told(&manager.up(&own()?, &loaded, &args.ids)?, output)
 }
 
 /// `aiw restart`
 pub fn restart(ids: &[String], output: &Output) -> Result<(), Failure> {
     let manager = looked_after()?;
-    let loaded = allowed(&manager, ids, false, output)?;
+    let loaded = allowed(&manager, false, output)?;
     for id in ids {
         manager.stop(id)?;
     }
@@ -275,14 +274,8 @@ pub fn down(ids: &[String], output: &Output) -> Result<(), Failure> {
 }
 
 /// The colours of names.
-const COLOURS: [AnsiColor; 6] = [
-    AnsiColor::Cyan,
-    AnsiColor::Yellow,
-    AnsiColor::Green,
-    AnsiColor::Magenta,
-    AnsiColor::Blue,
-    AnsiColor::BrightCyan,
-];
+const COLOURS: [AnsiColor; 6] =
+    [AnsiColor::Cyan, AnsiColor::Yellow, AnsiColor::Green, AnsiColor::Magenta, AnsiColor::Blue, AnsiColor::BrightCyan];
 
 /// Prints what processes write, each line behind its name, until all have ended or a signal comes. Then what this
 /// command has started is stopped; a second signal ends it at once.
@@ -302,7 +295,8 @@ fn watch(manager: &Manager, started: &[Started], no_color: bool, output: &Output
     let places: Vec<String> = logs.keys().cloned().collect();
     let shown = |id: &str, entry: &LogEntry| {
         let text = printable(&String::from_utf8_lossy(&entry.bytes)).into_owned();
-        let colour = places.iter().position(|known| known == id).map_or(AnsiColor::White, |at| COLOURS[at % COLOURS.len()]);
+        let colour =
+            places.iter().position(|known| known == id).map_or(AnsiColor::White, |at| COLOURS[at % COLOURS.len()]);
         let (on, off) = match is_coloured {
             true => (colour.on_default().render().to_string(), "\u{1b}[0m"),
             false => (String::new(), ""),
@@ -457,7 +451,7 @@ pub fn input(args: &InputArgs, output: &Output) -> Result<(), Failure> {
 }
 
 /// `aiw add`
-pub fn add(args: &AddArgs, output: &Output) -> Result<(), Failure> {
+pub fn add(args: &NewProcessArgs, output: &Output) -> Result<(), Failure> {
     let manager = manager()?;
     let definition = definition(args)?;
     let id = &args.id;
@@ -476,7 +470,7 @@ pub fn add(args: &AddArgs, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn definition(args: &AddArgs) -> Result<Definition, Failure> {
+fn definition(args: &NewProcessArgs) -> Result<Definition, Failure> {
     let run = match (args.shell, args.command.as_slice()) {
         (true, [line]) => Run::Shell(line.clone()),
         (true, _) => return Err(Failure::user("with `--shell`, the command is one word: put it in quotes")),
@@ -488,7 +482,9 @@ fn definition(args: &AddArgs) -> Result<Definition, Failure> {
         let name: EnvName = name.parse().map_err(|_| Failure::user(format!("`{name}` is not a name of a variable")))?;
         let value = match value.strip_prefix("secret:") {
             Some(secret) => EnvValue::Secret(
-                secret.parse::<SecretName>().map_err(|_| Failure::user(format!("`{secret}` is not a name of a secret")))?,
+                secret
+                    .parse::<SecretName>()
+                    .map_err(|_| Failure::user(format!("`{secret}` is not a name of a secret")))?,
             ),
             None => EnvValue::Literal(value.clone()),
         };
@@ -519,7 +515,8 @@ pub fn edit(output: &Output) -> Result<(), Failure> {
     // An editor may have arguments: `code --wait`.
     let words = shlex::split(&editor.to_string_lossy()).filter(|words| !words.is_empty());
     let words = words.ok_or_else(|| Failure::user(format!("`{}` is not a command", editor.display())))?;
-    let (program, rest) = words.split_first().map_or((OsStr::new("vi"), &[][..]), |(first, rest)| (OsStr::new(first), rest));
+    let (program, rest) =
+        words.split_first().map_or((OsStr::new("vi"), &[][..]), |(first, rest)| (OsStr::new(first), rest));
     let status = Command::new(program).args(rest).arg(&file).status();
     let status = status.map_err(|e| {
         Failure::user(format!("cannot start the editor `{}`: {e}", Path::new(program).display()))
@@ -528,9 +525,9 @@ pub fn edit(output: &Output) -> Result<(), Failure> {
     if !status.success() {
         return Err(Failure::user(format!("the editor ended with {status}")));
     }
-    let loaded = manager.load()?;
+    let mut loaded = manager.load()?;
     // Whoever has edited it here has seen it.
-    manager.allow(&loaded)?;
+    manager.allow(&mut loaded)?;
     output.line(format!("`{}` defines {} processes", file.display(), loaded.definitions.len()));
     output.answer(json!({"file": file.to_string_lossy(), "processes": loaded.definitions.len()}));
     Ok(())
@@ -542,7 +539,9 @@ pub fn rm(ids: &[String], output: &Output) -> Result<(), Failure> {
     for id in ids {
         let status: Status = manager.get(id)?;
         if status.state.is_alive() {
-            return Err(Failure::user(format!("process `{id}` runs")).with_hint(format!("stop it first: `aiw stop {id}`")));
+            return Err(
+                Failure::user(format!("process `{id}` runs")).with_hint(format!("stop it first: `aiw stop {id}`"))
+            );
         }
         if !manager.undefine(id)? && status.source.is_some() {
             manager.edit_file(|text| aiw_processes::remove_from_file(text, id))?;

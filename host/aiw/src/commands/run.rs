@@ -147,7 +147,7 @@ fn request(cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -> Result<RunR
         prompt,
         env,
         timeout: args.timeout,
-        limits: ResourceLimits { memory: args.memory, cpu_percent: args.cpu },
+        limits: ResourceLimits { memory: args.memory, cpu_percent: args.cpu, ..ResourceLimits::default() },
         model: args.model.clone(),
         permission: args.permission,
         // `--explain` starts nothing.

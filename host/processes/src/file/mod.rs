@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use crate::definition::{Definition, in_order, is_id};
 use crate::error::{FileProblem, ProcessError};
 
+pub(crate) use edit::whole;
 pub use edit::{add, remove};
 
 /// The longest file, in bytes.

@@ -8,9 +8,7 @@ use kdl::{KdlDocument, KdlEntry, KdlNode, KdlValue};
 
 use super::values::{self, bytes, duration};
 use super::{Definitions, MAX_BYTES, MAX_DEPTH};
-use crate::definition::{
-    CheckOf, Definition, EnvValue, MAX_PROCESSES, NeedOf, ProbeOf, RestartWhen, Run, is_id,
-};
+use crate::definition::{CheckOf, Definition, EnvValue, MAX_PROCESSES, NeedOf, ProbeOf, RestartWhen, Run, is_id};
 use crate::error::FileProblem;
 
 /// A problem at an offset.
@@ -149,7 +147,10 @@ impl<'a> Words<'a> {
                     Some(near) => format!(": did you mean `{near}`?"),
                     None => String::new(),
                 };
-                return Err((entry.span().offset(), format!("`{name}` has no `{}`{hint}", aiw_core::one_line(key, 60))));
+                return Err((
+                    entry.span().offset(),
+                    format!("`{name}` has no `{}`{hint}", aiw_core::one_line(key, 60)),
+                ));
             }
         }
         Ok(())
@@ -164,8 +165,8 @@ impl<'a> Words<'a> {
         self.arguments.iter().map(|entry| text(entry).map(str::to_owned)).collect()
     }
 
-    fn property<T>(&self, name: &str, read: impl FnOnce(&KdlEntry) -> Result<T, At>) -> Result<Option<T>, At> {
-        self.properties.get(name).map(|entry| read(entry)).transpose()
+    fn property<T>(&self, name: &str, read: impl FnOnce(&'a KdlEntry) -> Result<T, At>) -> Result<Option<T>, At> {
+        self.properties.get(name).copied().map(read).transpose()
     }
 }
 
@@ -221,8 +222,26 @@ fn one_of<T: Copy>(entry: &KdlEntry, all: &[(T, &str)]) -> Result<T, At> {
 
 /// The fields of a process.
 const FIELDS: [&str; 20] = [
-    "command", "args", "shell", "cwd", "env", "env-file", "auto-start", "restart", "success", "stop", "needs", "ready",
-    "live", "limits", "log", "group", "labels", "terminal", "input", "auto_start",
+    "command",
+    "args",
+    "shell",
+    "cwd",
+    "env",
+    "env-file",
+    "auto-start",
+    "restart",
+    "success",
+    "stop",
+    "needs",
+    "ready",
+    "live",
+    "limits",
+    "log",
+    "group",
+    "labels",
+    "terminal",
+    "input",
+    "auto_start",
 ];
 
 fn process(node: &KdlNode, defaults: &Definition) -> Result<(String, Definition), At> {
@@ -249,7 +268,10 @@ fn process(node: &KdlNode, defaults: &Definition) -> Result<(String, Definition)
         fields(&mut definition, children, &without_state)?;
     }
     if definition.run.argv().first().is_none_or(String::is_empty) {
-        return Err((at(node), format!("process `{id}` has no command: `command \"PROGRAM\" \"ARGUMENT\"` or `shell \"LINE\"`")));
+        return Err((
+            at(node),
+            format!("process `{id}` has no command: `command \"PROGRAM\" \"ARGUMENT\"` or `shell \"LINE\"`"),
+        ));
     }
     definition.check().map_err(|problem| (at(node), format!("process `{id}` {problem}")))?;
     Ok((id, definition))
@@ -265,9 +287,10 @@ fn fields(definition: &mut Definition, children: &KdlDocument, known: &[&str]) -
         if seen.contains(&name) && name != "needs" && name != "env" {
             return Err((at(node), format!("`{name}` stands here twice")));
         }
-        if let Some(other) = [("command", "shell"), ("shell", "command")].into_iter().find_map(|(one, other)| {
-            (name == one && seen.contains(&other)).then_some(other)
-        }) {
+        if let Some(other) = [("command", "shell"), ("shell", "command")]
+            .into_iter()
+            .find_map(|(one, other)| (name == one && seen.contains(&other)).then_some(other))
+        {
             return Err((at(node), format!("a process has `{name}` or `{other}`, not both")));
         }
         seen.push(name);
@@ -278,7 +301,9 @@ fn fields(definition: &mut Definition, children: &KdlDocument, known: &[&str]) -
 
 fn field(definition: &mut Definition, node: &KdlNode, name: &str) -> Result<(), At> {
     let words = Words::of(node)?;
-    if !matches!(name, "env" | "labels" | "state") && node.children().is_some_and(|children| !children.nodes().is_empty()) {
+    if !matches!(name, "env" | "labels" | "state")
+        && node.children().is_some_and(|children| !children.nodes().is_empty())
+    {
         return Err((at(node), format!("`{name}` has nothing in braces")));
     }
     match name {
@@ -329,7 +354,8 @@ fn field(definition: &mut Definition, node: &KdlNode, name: &str) -> Result<(), 
         }
         "success" => {
             words.expect(1, usize::MAX, &[])?;
-            definition.success = words.arguments.iter().map(|entry| number::<u8>(entry).map(i32::from)).collect::<Result<_, _>>()?;
+            definition.success =
+                words.arguments.iter().map(|entry| number::<u8>(entry).map(i32::from)).collect::<Result<_, _>>()?;
         }
         "env" => env(definition, node, &words)?,
         "labels" => {
@@ -343,7 +369,10 @@ fn field(definition: &mut Definition, node: &KdlNode, name: &str) -> Result<(), 
         "needs" => {
             words.expect(1, 1, &["until"])?;
             let until = words.property("until", |entry| {
-                one_of(entry, &[(Until::Started, "started"), (Until::Healthy, "healthy"), (Until::Completed, "completed")])
+                one_of(
+                    entry,
+                    &[(Until::Started, "started"), (Until::Healthy, "healthy"), (Until::Completed, "completed")],
+                )
             })?;
             definition.needs.push(NeedOf { id: words.text(0)?.to_owned(), until: until.unwrap_or(Until::Started) });
         }
@@ -422,7 +451,12 @@ fn env(definition: &mut Definition, node: &KdlNode, words: &Words<'_>) -> Result
         let value = match (words.arguments.first(), secret) {
             (Some(entry), None) => EnvValue::Literal(word(entry)?),
             (None, Some(secret)) => EnvValue::Secret(secret),
-            _ => return Err((at(variable), format!("`{}` needs a value, or `secret=\"NAME\"`", aiw_core::one_line(name, 60)))),
+            _ => {
+                return Err((
+                    at(variable),
+                    format!("`{}` needs a value, or `secret=\"NAME\"`", aiw_core::one_line(name, 60)),
+                ));
+            }
         };
         definition.env.insert(name.to_owned(), value);
     }

@@ -110,8 +110,12 @@ mod tests {
         for (text, millis) in [("200ms", Some(200)), ("5s", Some(5000)), ("1.5s", Some(1500)), ("2m", Some(120_000))] {
             assert_eq!(duration(text).map(|time| time.as_millis()), millis, "{text}");
         }
-        assert!(["", "5", "s", "-1s", "5 years", "1e9h", "999999999h"].into_iter().all(|text| duration(text).is_none()));
-        for (text, size) in [("512", Some(512)), ("4kB", Some(4096)), ("1.5GB", Some(3 << 29)), ("x", None), ("1TB", None)] {
+        assert!(
+            ["", "5", "s", "-1s", "5 years", "1e9h", "999999999h"].into_iter().all(|text| duration(text).is_none())
+        );
+        for (text, size) in
+            [("512", Some(512)), ("4kB", Some(4096)), ("1.5GB", Some(3 << 29)), ("x", None), ("1TB", None)]
+        {
             assert_eq!(bytes(text), size, "{text}");
         }
     }
@@ -121,7 +125,10 @@ mod tests {
         assert_eq!(usual_mistake(r#"a "true" // true"#), None);
         assert_eq!(usual_mistake("a #true"), None);
         assert_eq!(usual_mistake("a b=true").unwrap().0, 4);
-        assert_eq!(with_keywords(r#"p "x" auto_start=true { y false; z "true" }"#), r##"p "x" auto_start=#true { y #false; z "true" }"##);
+        assert_eq!(
+            with_keywords(r#"p "x" auto_start=true { y false; z "true" }"#),
+            r##"p "x" auto_start=#true { y #false; z "true" }"##
+        );
     }
 
     mod fuzz {

@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn a_socket_that_listens_is_found_by_its_port() {
-        let line = " 0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000  0 4242 1 0000 100 0";
+        let line =
+            " 0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000  0 4242 1 0000 100 0";
         assert_eq!((listener(line, 8080), listener(line, 8081)), (Some(4242), None));
         assert_eq!(listener(&line.replace(" 0A ", " 01 "), 8080), None);
         assert_eq!(listener("sl local", 8080), None);

@@ -188,7 +188,11 @@ pub(super) fn spawn_inherited(program: &Program, setting: Inherited<'_>) -> io::
         .envs(setting.marks.iter().map(|(name, value)| (name, value)))
         .current_dir(setting.cwd)
         .process_group(0);
-    platform::prepare(&mut command, setting.core, Entrance { cgroup: setting.cgroup, files: program.limits.files, terminal: false });
+    platform::prepare(
+        &mut command,
+        setting.core,
+        Entrance { cgroup: setting.cgroup, files: program.limits.files, terminal: false },
+    );
     for file in setting.files {
         rustix::io::fcntl_setfd(file, FdFlags::empty())?;
     }

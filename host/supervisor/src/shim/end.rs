@@ -28,10 +28,15 @@ impl Supervisor {
         }
         let findings = self.streams.findings();
         let outcome = self.judge(running, findings.doubt);
-        if left > 0 && running.stop.is_none() && self.record.exit_code == Some(0) && self.new.restart.when != RestartWhen::Never
+        if left > 0
+            && running.stop.is_none()
+            && self.record.exit_code == Some(0)
+            && self.new.restart.when != RestartWhen::Never
         {
             // Such a program would be started again and again, and never be found running.
-            self.record.note("it went into the background, and what ran there was ended: leave out its flag for that, such as `-d`");
+            self.record.note(
+                "it went into the background, and what ran there was ended: leave out its flag for that, such as `-d`",
+            );
         }
         self.record.labels.extend(findings.labels);
         let how = match (self.record.exit_code, self.record.signal) {

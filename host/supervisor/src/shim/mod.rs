@@ -13,8 +13,6 @@ mod needs;
 #[cfg(unix)]
 mod probes;
 #[cfg(unix)]
-mod watched;
-#[cfg(unix)]
 mod reap;
 #[cfg(unix)]
 mod register;
@@ -30,6 +28,8 @@ mod streams;
 mod supervisor;
 #[cfg(unix)]
 mod turn;
+#[cfg(unix)]
+mod watched;
 
 use std::process::ExitCode;
 

@@ -208,7 +208,8 @@ impl Supervisor {
         let count = match restart.within {
             None => self.record.restarts,
             Some(within) => {
-                let since = aiw_home::now_millis().saturating_sub(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
+                let since =
+                    aiw_home::now_millis().saturating_sub(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
                 let recent = self.record.causes.iter().filter(|cause| cause.time >= since).count();
                 u32::try_from(recent).unwrap_or(u32::MAX)
             }

@@ -372,7 +372,7 @@ fn what_cannot_be_started_says_why() {
 #[test]
 fn limits_that_cannot_be_kept_are_said_to_be_none() {
     let env = Environment::new();
-    let limits = ResourceLimits { memory: Some(1 << 30), cpu_percent: Some(50) };
+    let limits = ResourceLimits { memory: Some(1 << 30), cpu_percent: Some(50), ..ResourceLimits::default() };
     let task = env.try_start(task(), Program { limits, ..program("exit 0") }, Queue::default()).unwrap();
     let task = env.ended(task.id);
     assert_ended(&task, Outcome::Succeeded, Some(0), None);
