@@ -19,7 +19,7 @@ fn a_process_is_started_seen_read_and_stopped() {
     assert!(is_there(pid));
     assert!(running["usage"]["memory"].as_u64().unwrap() > 0 && running["shell"] == true, "{running}");
     until(|| (project.lines("web").len() == 2).then_some(()));
-    assert_eq!(project.run(&["logs", "web", "--grep", "oo", "--raw"]).ok().stdout, "oops\n");
+    assert_eq!(project.run(&["logs", "web", "--grep", "oo"]).ok().stdout, "oops\n");
     // A second one finds it running.
     assert_eq!(project.up(&[])["processes"][0]["pid"], pid);
     let shown = project.run(&["ps"]).ok().stdout;

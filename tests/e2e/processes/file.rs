@@ -11,8 +11,8 @@ fn mistakes_are_named_with_their_place() {
         ("process \"a\" {\n  comand \"x\"\n}", "2:3: `comand` is not known here: did you mean `command`?"),
         ("proces \"a\" { command \"x\" }", "1:1: `proces` is not known here: did you mean `process`?"),
         ("process \"a\" { command \"x\" }\nprocess \"a\" { command \"y\" }", "2:1: there are two processes `a`"),
-        ("process \"a\" {\n command \"x\"; ready tcp=80 tcp=81\n}", "2:29: `tcp` stands here twice"),
-        ("process \"a\" { command \"x\"; stop grace=5 }", "1:35: this is a time, such as"),
+        ("process \"a\" {\n command \"x\"; ready tcp=80 tcp=81\n}", "2:28: `tcp` stands here twice"),
+        ("process \"a\" { command \"x\"; stop grace=5 }", "1:33: this is a time, such as"),
         ("process \"a\" { cwd \"x\" }", "1:1: process `a` has no command"),
         ("process \"a\" { command \"x\"; cwd \"../..\" }", "1:1: process `a` has a `cwd` outside the project"),
         ("process \"../a\" { command \"x\" }", "1:9: an id is letters"),
@@ -46,7 +46,14 @@ fn mistakes_are_named_with_their_place() {
 #[test]
 fn a_file_that_is_huge_or_deep_is_refused_without_harm() {
     let project = Project::empty();
-    for text in ["{".repeat(100_000), format!("// {}", "x".repeat(300 << 10)), "/*".repeat(50_000), "a\0b".into()] {
+    for text in [
+        "{".repeat(100_000),
+        format!("// {}", "x".repeat(300 << 10)),
+        "/*".repeat(50_000),
+        "a\0b".into(),
+        // A raw string ends where an escape would go on, and what follows is as deep as may be.
+        format!("a #\"\\\"# {} b \"", "x {".repeat(1990)),
+    ] {
         project.write(&text);
         let up = project.run(&["ps"]);
         assert!([2, 3].contains(&up.code), "{} {}", up.code, up.stderr);

@@ -11,6 +11,11 @@ use super::{Definitions, MAX_BYTES, MAX_DEPTH};
 use crate::definition::{CheckOf, Definition, EnvValue, MAX_PROCESSES, NeedOf, ProbeOf, RestartWhen, Run, is_id};
 use crate::error::FileProblem;
 
+/// How many braces and comments in `/*` a file may have.
+const MAX_BRACES: usize = 2000;
+/// Enough for as many in each other: the parser takes about 4 kB of stack for one.
+const STACK: usize = 128 << 20;
+
 /// A problem at an offset.
 type At = (usize, String);
 
@@ -29,11 +34,20 @@ pub(super) fn document(text: &str) -> Result<KdlDocument, At> {
     if text.len() > MAX_BYTES {
         return Err((0, format!("the file is longer than {} kB", MAX_BYTES >> 10)));
     }
-    // The parser recurses, and printing what it could not parse would, too.
     if let Some(at) = too_deep(text) {
         return Err((at, format!("braces are nested more than {MAX_DEPTH} deep")));
     }
-    KdlDocument::parse(text).map_err(|error| {
+    // The parser recurses. What is a string for it and not for us could hide braces from us, so they are also bounded
+    // wherever they stand, and the stack has room for all of them.
+    if text.matches('{').count() + text.matches("/*").count() > MAX_BRACES {
+        return Err((0, format!("the file has more than {MAX_BRACES} braces")));
+    }
+    let parsed = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || KdlDocument::parse(text));
+        thread.ok()?.join().ok()
+    });
+    let parsed = parsed.ok_or_else(|| (0, "the file could not be parsed".to_owned()))?;
+    parsed.map_err(|error| {
         if let Some(mistake) = values::usual_mistake(text) {
             return mistake;
         }
@@ -54,9 +68,15 @@ fn too_deep(text: &str) -> Option<usize> {
                 continue;
             }
             b'{' => depth += 1,
-            b'/' if bytes[at..].starts_with(b"/*") => depth += 1,
             b'}' => depth = depth.saturating_sub(1),
-            b'*' if bytes[at..].starts_with(b"*/") => depth = depth.saturating_sub(1),
+            b'/' if bytes[at..].starts_with(b"/*") => {
+                depth += 1;
+                at += 1;
+            }
+            b'*' if bytes[at..].starts_with(b"*/") => {
+                depth = depth.saturating_sub(1);
+                at += 1;
+            }
             _ => {}
         }
         if depth > MAX_DEPTH {
