@@ -45,16 +45,21 @@ pub fn remove(text: &str, id: &str) -> Result<String, String> {
     let node = node.ok_or_else(|| format!("there is no process `{id}`"))?;
     let start = node.name().span().offset();
     let mut end = end_of(node, text).max(start);
-    // The rest of the line goes if nothing else stands there.
-    let rest = &text[end..];
-    let blank = rest.len() - rest.trim_start_matches([' ', '\t', ';', '\r']).len();
-    if rest[blank..].starts_with('\n') {
-        end += blank + 1;
-    } else if rest[blank..].is_empty() {
+    let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let is_first = text[line..start].trim().is_empty();
+    let blank = |from: usize| text[from..].len() - text[from..].trim_start_matches([' ', '\t', '\r']).len();
+    // What ends the node goes with it, and the line if nothing else stands there.
+    let after = end + blank(end);
+    if text[after..].starts_with(';') {
+        end = after + 1;
+    }
+    let after = end + blank(end);
+    if is_first && text[after..].starts_with('\n') {
+        end = after + 1;
+    } else if text[after..].is_empty() {
         end = text.len();
     }
-    let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
-    let start = if text[line..start].trim().is_empty() { line } else { start };
+    let start = if is_first { line } else { start };
     checked(format!("{}{}", &text[..start], &text[end..]), &wanted)
 }
 
@@ -264,7 +269,7 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
     #[test]
     fn what_is_removed_takes_nothing_else_with_it() {
         let without = remove(FILE, "one-line").unwrap();
-        assert_eq!(without, FILE.replace(" process \"one-line\" { command \"x\" }\n", " "));
+        assert_eq!(without, FILE.replace("process \"one-line\" { command \"x\" }", ""));
         let without = remove(&remove(FILE, "api").unwrap(), "db").unwrap();
         assert!(without.contains("/* the database */") && without.contains("// after\n"), "{without}");
         assert!(without.contains("// the end") && parse(&without).is_ok(), "{without}");
