@@ -126,9 +126,9 @@ fn unquoted(value: &str) -> String {
     if let Some(text) = inside('\'') {
         return text.to_owned();
     }
-    if value.starts_with('"') {
+    if let Some(inside) = value.strip_prefix('"') {
         let mut out = String::new();
-        let mut chars = value[1..].chars();
+        let mut chars = inside.chars();
         while let Some(c) = chars.next() {
             match c {
                 '"' => break,

@@ -43,6 +43,7 @@ pub use manager::{Loaded, Manager, Source};
 pub use project::{FILE, Project};
 pub use start::Started;
 pub use state::{State, Status};
+pub use stop::StoppedOne;
 pub use summary::{ProcessSummary, RestartCause, UsageSummary};
 
 /// Returns the name that is most like a mistyped one.

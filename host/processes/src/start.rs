@@ -52,7 +52,7 @@ impl Manager {
         let order = in_order(wanted, &needs)
             .map_err(|circle| ProcessError::Circle(circle.into_iter().map(str::to_owned).collect()))?;
         let is_from_file = |id: &&str| loaded.get(id).is_some_and(|(_, source)| *source == Source::File);
-        if loaded.is_to_be_allowed() && order.iter().any(|id| is_from_file(&id)) {
+        if loaded.is_to_be_allowed() && order.iter().any(is_from_file) {
             return Err(ProcessError::Untrusted { path: self.project.file() });
         }
         // One process at a time decides, so that nothing is started twice.

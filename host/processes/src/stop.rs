@@ -10,6 +10,9 @@ use crate::error::ProcessError;
 use crate::manager::Manager;
 use crate::state::Status;
 
+/// A process that was to be stopped: its id, and whether it ran.
+pub type StoppedOne = (String, Result<bool, ProcessError>);
+
 impl Manager {
     /// Stops one process, with its whole tree. Returns it as it is then, and whether it ran before.
     pub fn stop(&self, id: &str) -> Result<(Status, bool), ProcessError> {
@@ -48,7 +51,7 @@ impl Manager {
 
     /// Stops processes, each before what it needs, and those that do not need each other side by side. Without names, it
     /// stops all of the project.
-    pub fn down(&self, names: &[String]) -> Result<Vec<(String, Result<bool, ProcessError>)>, ProcessError> {
+    pub fn down(&self, names: &[String]) -> Result<Vec<StoppedOne>, ProcessError> {
         for name in names {
             self.get(name)?;
         }
