@@ -79,6 +79,25 @@ impl Default for Definition {
     }
 }
 
+/// Where a definition is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The project's file.
+    File,
+    /// The home: an MCP client made it.
+    Home,
+}
+
+impl Source {
+    /// The name, as JSON has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Home => "home",
+        }
+    }
+}
+
 /// What runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

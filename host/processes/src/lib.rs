@@ -34,12 +34,12 @@ pub use aiw_supervisor::{
     Terminal, Until, Usage,
 };
 pub use definition::{
-    CheckOf, Definition, EnvValue, Limits, NeedOf, ProbeOf, RestartPolicy, RestartWhen, Run, StopPolicy, is_id,
+    CheckOf, Definition, EnvValue, Limits, NeedOf, ProbeOf, RestartPolicy, RestartWhen, Run, Source, StopPolicy, is_id,
     signal_number,
 };
 pub use error::{FileProblem, ProcessError};
 pub use file::{Definitions, add as add_to_file, check, parse, parse_old, remove as remove_from_file};
-pub use manager::{Loaded, Manager, Source};
+pub use manager::{Loaded, Manager};
 pub use project::{FILE, Project};
 pub use start::Started;
 pub use state::{State, Status};

@@ -7,7 +7,7 @@ use aiw_core::ProcessId;
 use aiw_home::{Home, Mode, replace};
 use aiw_supervisor::{Log, Names, Processes, Scope, Supervised, Usage};
 
-use crate::definition::Definition;
+use crate::definition::{Definition, Source};
 use crate::error::{FileProblem, ProcessError};
 use crate::file::{self, Definitions};
 use crate::kept;
@@ -17,25 +17,6 @@ use crate::state::{About, State, Status};
 /// The word for one of these processes, and the names of their files and variables.
 pub(crate) const NAMES: Names =
     Names::new("processes", "process.json", "process", ["AIW_PROCESS_ID", "AIW_PROCESS_INSTANCE"]);
-
-/// Where a definition is from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// The project's file.
-    File,
-    /// The home: an MCP client made it.
-    Home,
-}
-
-impl Source {
-    /// The name, as JSON has it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::File => "file",
-            Self::Home => "home",
-        }
-    }
-}
 
 /// The definitions of a project, as they were read once.
 #[derive(Debug, Clone, Default)]

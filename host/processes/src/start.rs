@@ -9,10 +9,10 @@ use aiw_supervisor::{
     Cause, Need, NewProcess, Program, Queue, ResourceLimits, Restart, RestartWhen as SupervisorRestart,
 };
 
-use crate::definition::{Definition, RestartWhen, in_order, signal_number};
+use crate::definition::{Definition, RestartWhen, Source, in_order, signal_number};
 use crate::environment::Environment;
 use crate::error::ProcessError;
-use crate::manager::{Loaded, Manager, Source};
+use crate::manager::{Loaded, Manager};
 use crate::state::{About, Status};
 
 /// The result of starting a process.

@@ -8,8 +8,7 @@ use aiw_core::{ProcessId, ProcessOutcome, ProcessState};
 use aiw_supervisor::{Cause, Enforced, Record, Resource, Supervised};
 use serde::{Deserialize, Serialize};
 
-use crate::definition::{Definition, RestartWhen};
-use crate::manager::Source;
+use crate::definition::{Definition, RestartWhen, Source};
 
 /// The state of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

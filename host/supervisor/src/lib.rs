@@ -64,12 +64,10 @@ pub use log::{Follow, FollowFrom, Log, LogEntry, Page, PageLimits, Positioned, S
 pub use memory::memory_file;
 pub use memory::memory_path;
 pub use names::{Names, Noun};
-pub use new::{
-    Cause, Check, LogPolicy, MAX_CAUSES, Need, NewProcess, Place, Probe, Queue, Restart, RestartWhen, Terminal, Until,
-};
+pub use new::{Check, LogPolicy, Need, NewProcess, Place, Probe, Queue, Restart, RestartWhen, Terminal, Until};
 pub use processes::{Keep, Processes, Stopped, Supervised, Usage, WaitMode, Waited};
 pub use program::{Enforced, NamedFile, PassedFile, Program, Resource, ResourceLimits};
-pub use record::{Labels, Record};
+pub use record::{Cause, Labels, MAX_CAUSES, Record};
 pub use root::{Root, Scope};
 #[cfg(unix)]
 pub use runtime::runtime_dir;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aiw_core::ProcessId;
 use serde::{Deserialize, Serialize};
 
-use crate::record::Labels;
+use crate::record::{Cause, Labels};
 
 /// A process that is to be started. All of this may be shown: secrets belong in [`Program`](crate::Program).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,29 +84,17 @@ pub struct Restart {
     pub pause: Duration,
     /// The longest pause.
     pub longest: Duration,
-    /// The maximum number of restarts within the window, at most [`MAX_CAUSES`].
+    /// The maximum number of restarts within the window, at most [`MAX_CAUSES`](crate::MAX_CAUSES).
     pub limit: Option<u32>,
     /// The window in which restarts count; without one, all of them count.
     pub within: Option<Duration>,
 }
-
-/// How many restarts a record keeps, with their causes.
-pub const MAX_CAUSES: usize = 100;
 
 impl Default for Restart {
     fn default() -> Self {
         let pause = Duration::from_secs(1);
         Self { when: RestartWhen::Never, pause, longest: pause, limit: None, within: None }
     }
-}
-
-/// Why and when a process was started again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cause {
-    /// When its end was noticed, in milliseconds since 1970.
-    pub time: u64,
-    /// Why it was started again, as a phrase: `exit code 1`.
-    pub why: String,
 }
 
 /// A process that another one waits for.

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use aiw_core::{ProcessId, ProcessOutcome, ProcessState};
 use serde::{Deserialize, Serialize};
 
-use crate::new::Cause;
 use crate::program::{Enforced, Resource};
 use crate::root::Root;
 
@@ -21,6 +20,18 @@ pub struct Pid {
     pub pid: u32,
     /// When the process started.
     pub start: u64,
+}
+
+/// How many restarts a record keeps, with their causes.
+pub const MAX_CAUSES: usize = 100;
+
+/// Why and when a process was started again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// When its end was noticed, in milliseconds since 1970.
+    pub time: u64,
+    /// Why it was started again, as a phrase: `exit code 1`.
+    pub why: String,
 }
 
 /// The record of a supervised process.

@@ -52,6 +52,7 @@ pub(super) fn files(path: &Path) -> Result<Vec<File>, SupervisorError> {
 }
 
 /// Returns the position of the first byte of each file of a log, newest first.
+#[cfg(unix)]
 pub(super) fn bases(path: &Path) -> Vec<u64> {
     let Ok(files) = files(path) else { return Vec::new() };
     positions(&files)

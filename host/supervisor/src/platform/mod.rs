@@ -24,6 +24,6 @@ pub(crate) use macos::*;
 #[cfg(not(unix))]
 pub(crate) use other::*;
 #[cfg(unix)]
-pub(crate) use raw::{Entrance, Fork, close_inherited, dup_to, fork, pass, passed, prepare};
+pub(crate) use raw::{Entrance, Fork, close_inherited, dup_to, fork, make_fifo, pass, passed, prepare};
 #[cfg(unix)]
 pub(crate) use unix::{Condition, Opened, Signal, same_file, timespec};

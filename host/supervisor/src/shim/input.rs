@@ -7,7 +7,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rustix::event::PollFlags;
-use rustix::fs::{CWD, Mode};
+
+use crate::platform;
 
 /// The FIFO and where its bytes go.
 pub(super) struct Input {
@@ -20,7 +21,7 @@ impl Input {
     /// Makes the FIFO. What was written to it before is lost.
     pub fn open(path: &Path, to: File) -> io::Result<Self> {
         let _ = std::fs::remove_file(path);
-        make(path)?;
+        platform::make_fifo(path)?;
         // Open for writing as well, so that it has no end when a writer goes.
         let options =
             OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(path);
@@ -53,14 +54,4 @@ impl Input {
             }
         }
     }
-}
-
-#[cfg(not(target_vendor = "apple"))]
-fn make(path: &Path) -> io::Result<()> {
-    Ok(rustix::fs::mknodat(CWD, path, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?)
-}
-
-#[cfg(target_vendor = "apple")]
-fn make(path: &Path) -> io::Result<()> {
-    Ok(rustix::fs::mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR)?)
 }

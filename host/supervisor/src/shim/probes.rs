@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType};
 use rustix::process::WaitStatus;
 
 use crate::new::{Check, Place, Probe};
@@ -312,7 +312,7 @@ impl Stage {
 /// Sends what is left of a request, and reads the answer up to its status.
 fn ask(socket: &OwnedFd, left: &mut Vec<u8>, answer: &mut Vec<u8>) -> Option<Result<(), String>> {
     while !left.is_empty() {
-        match rustix::net::send(socket, left, SendFlags::NOSIGNAL) {
+        match rustix::net::send(socket, left, SendFlags::empty()) {
             Ok(sent) => drop(left.drain(..sent)),
             Err(rustix::io::Errno::AGAIN) => return None,
             Err(rustix::io::Errno::INTR) => {}
@@ -383,7 +383,7 @@ fn connecting(address: SocketAddr) -> io::Result<OwnedFd> {
 
 #[cfg(not(target_vendor = "apple"))]
 fn socket(family: AddressFamily) -> io::Result<OwnedFd> {
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let flags = rustix::net::SocketFlags::NONBLOCK | rustix::net::SocketFlags::CLOEXEC;
     Ok(rustix::net::socket_with(family, SocketType::STREAM, flags, None)?)
 }
 

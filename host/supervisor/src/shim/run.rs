@@ -17,9 +17,9 @@ use super::watched::Watched;
 use crate::directory::{INPUT, LOOK_AGAIN, PROMPT, is_asked_to_stop};
 use crate::log::Stream;
 use crate::memory::Named;
-use crate::new::{Cause, MAX_CAUSES, RestartWhen};
+use crate::new::RestartWhen;
 use crate::platform::{self, Group, Signal, timespec};
-use crate::record::Pid;
+use crate::record::{Cause, MAX_CAUSES, Pid};
 use crate::request::Answer;
 use crate::signal::{marks, signal_group_of_child};
 
