@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 
+use aiw_tests::FakeClis;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
@@ -47,6 +48,16 @@ fn processes_are_of_the_project_and_not_of_a_directory_or_a_session() {
     };
     assert!(!run(&["ps", "--json"]).contains("web"));
     assert!(run(&["ps", "--all", "--json"]).contains("\"web\""));
+}
+
+#[test]
+fn what_an_agents_task_started_stays_when_the_task_ends() {
+    let mut project = Project::new("process \"web\" { shell \"sleep 985 & exec sleep 1000\" }");
+    FakeClis::install(&mut project.env);
+    let aiw = project.parts().0.display().to_string();
+    project.run(&["claude", &FakeClis::script(&format!("{aiw} up -d --yes"))]).ok();
+    let running = project.ps("web");
+    assert_eq!((&running["state"], &running["usage"]["processes"]), (&json!("running"), &json!(2)), "{running}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder};
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use aiw_core::ProcessState as State;
 use rustix::process::Rlimit;
@@ -143,6 +144,9 @@ fn first(identity: &Identity, new: &NewProcess, shim: Pid) -> Record {
     }
 }
 
+/// How long a shim may take to exit once it has recorded the end of its process.
+const LEAVES: Duration = Duration::from_secs(2);
+
 /// The directory that a process is going to have.
 struct Place {
     /// The current path of the directory.
@@ -178,8 +182,17 @@ impl Place {
         let at = records.directory(record.id);
         let found = records.find(record.id);
         let before = records.understood(record.id, found).map_err(refusal)?;
-        let alive = Alive::take(&at).map_err(refusal)?.filter(|_| before.state == State::Ended);
-        let alive = alive.ok_or(Answer::StillRunning(before.state))?;
+        let begun = Instant::now();
+        let alive = loop {
+            match Alive::take(&at).map_err(refusal)? {
+                Some(alive) if before.state == State::Ended => break alive,
+                // Its shim has recorded the end, and is about to exit.
+                None if before.state == State::Ended && begun.elapsed() < LEAVES => {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                _ => return Err(Answer::StillRunning(before.state)),
+            }
+        };
         Ok(Self { at, before: Some(before), alive })
     }
 
