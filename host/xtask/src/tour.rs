@@ -237,7 +237,7 @@ impl Tour {
 pub fn build_aiw() -> Result<PathBuf> {
     // A machine that is made for tests builds them next, and with their features the rooms would be compiled again.
     let what: &[&str] = match std::env::var_os("CI") {
-        Some(_) => &["test", "--workspace", "--locked", "--no-run", "--quiet"],
+        Some(_) => &["build", "--workspace", "--bins", "--tests", "--locked", "--quiet"],
         None => &["build", "--package", "agentic-warden"],
     };
     command::run(command::host_cargo().args(what))?;
