@@ -24,7 +24,7 @@ use self::hooks::HooksCommand;
 use self::mcp::McpCommand;
 use self::model::ModelCommand;
 use self::process::{
-    ExecArgs, InputArgs, NamedProcesses, NewProcessArgs, PsArgs, RmArgs, SignalArgs, SomeProcesses, StartArgs, UpArgs,
+    ExecArgs, InputArgs, NewProcessArgs, PsArgs, RmArgs, SignalArgs, SomeProcesses, StartArgs, UpArgs,
 };
 use self::provider::{ProviderCommand, SecretCommand, TrustCommand};
 use self::run::RunArgs;
@@ -87,7 +87,7 @@ pub enum Command {
     /// Start processes, and what they need
     Start(StartArgs),
     /// Stop processes and start them again
-    Restart(NamedProcesses),
+    Restart(StartArgs),
     /// Run a command where a process runs, with its variables
     Exec(ExecArgs),
     /// Send a signal to processes

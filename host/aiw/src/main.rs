@@ -116,7 +116,7 @@ fn main() -> ExitCode {
         Command::Down(args) => commands::process::down(&args.ids, &output),
         Command::Ps(args) => commands::process::ps(&args, &output),
         Command::Start(args) => commands::process::start(&args, &output),
-        Command::Restart(args) => commands::process::restart(&args.ids, &output),
+        Command::Restart(args) => commands::process::restart(&args, &output),
         Command::Exec(args) => commands::process::exec(&args),
         Command::Signal(args) => commands::process::signal(&args, &output),
         Command::Input(args) => commands::process::input(&args, &output),

@@ -201,8 +201,10 @@ pub(crate) struct ProcessList {
 
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct ProcessOutput {
-    /// The lines, oldest first
+    /// What the process wrote, oldest first
     lines: Vec<String>,
+    /// What aiw says of it last: started, ended, why
+    said: Vec<String>,
     /// The position to read on from
     next: u64,
     /// Whether there is more now
@@ -416,6 +418,8 @@ pub(crate) async fn restart_process(
     let shared = context.clone();
     let work = move || {
         let manager = manager(&shared)?;
+        // What can't be started again is not stopped.
+        manager.check_start(&manager.load()?, std::slice::from_ref(&asked.id))?;
         manager.stop(&asked.id)?;
         let started = manager.start(&executable()?, &asked.id)?;
         let message = "started again: wait_for_process waits until it is ready".into();
@@ -471,13 +475,11 @@ pub(crate) async fn list_processes(
 }
 
 fn line(entry: &LogEntry) -> String {
-    let text = String::from_utf8_lossy(&entry.bytes);
-    match entry.stream {
-        Stream::Stdout => text.into_owned(),
-        Stream::Stderr => format!("stderr: {text}"),
-        Stream::Aiw => format!("aiw: {text}"),
-    }
+    String::from_utf8_lossy(&entry.bytes).into_owned()
 }
+
+/// As many of what aiw says of a process are shown.
+const NOTES: usize = 10;
 
 /// A pattern that may stand anywhere in a line.
 fn anywhere(text: &str) -> String {
@@ -495,10 +497,10 @@ pub(crate) async fn get_process_output(
         let log = manager.log(&asked.id)?;
         let pattern = asked.contains.as_deref().map(anywhere);
         let is_wanted = |entry: &LogEntry| {
-            let of_stream = match asked.stream {
-                OutputStream::Both => true,
-                OutputStream::Stdout => entry.stream == Stream::Stdout,
-                OutputStream::Stderr => entry.stream == Stream::Stderr,
+            let of_stream = match (asked.stream, entry.stream) {
+                (OutputStream::Both, stream) => stream != Stream::Aiw,
+                (OutputStream::Stdout, stream) => stream == Stream::Stdout,
+                (OutputStream::Stderr, stream) => stream == Stream::Stderr,
             };
             let fits = |pattern: &String| star_matches(pattern, &String::from_utf8_lossy(&entry.bytes));
             of_stream && pattern.as_ref().is_none_or(fits)
@@ -506,21 +508,41 @@ pub(crate) async fn get_process_output(
         let most = asked.lines.map_or(LINES, |lines| usize::try_from(lines).unwrap_or(LINES)).min(MAX_LINES);
         let state = manager.get(&asked.id)?.state.as_str();
         let until = Some(Instant::now() + SEARCH);
-        let Some(from) = asked.from else {
-            let end = log.end_position().map_err(ProcessError::from)?;
-            // Enough to find some that are wanted, and bounded.
-            let window = if pattern.is_some() || asked.stream != OutputStream::Both { 20 * most } else { most };
-            let entries = log.tail(window.min(20_000)).map_err(ProcessError::from)?;
-            let wanted: Vec<String> = entries.iter().filter(|entry| is_wanted(entry)).map(line).collect();
-            let last = wanted.len().saturating_sub(most);
-            let lines = bounds::last_that_fit(wanted[last..].to_vec());
-            let missed = entries.len() >= window;
-            return Ok(ProcessOutput { lines, next: end, more: false, missed, state });
-        };
-        let limits = PageLimits { lines: most, bytes: bounds::RESULT / 2, until };
-        let page = log.page(from, &is_wanted, limits).map_err(ProcessError::from)?;
-        let lines = page.lines.iter().map(|one| bounds::cut(line(&one.entry), 4 << 10)).collect();
-        Ok(ProcessOutput { lines, next: page.next, more: page.next < page.end, missed: page.missed, state })
+        let end = log.end_position().map_err(ProcessError::from)?;
+        let last = log.tail(20 * NOTES).map_err(ProcessError::from)?;
+        let said: Vec<String> = last.iter().filter(|entry| entry.stream == Stream::Aiw).map(line).collect();
+        let said = said[said.len().saturating_sub(NOTES)..].to_vec();
+        if let Some(from) = asked.from {
+            let limits = PageLimits { lines: most, bytes: bounds::RESULT / 2, until };
+            let page = log.page(from.min(end), &is_wanted, limits).map_err(ProcessError::from)?;
+            let lines = page.lines.iter().map(|one| bounds::cut(line(&one.entry), 4 << 10)).collect();
+            // A position behind the end is of a log that was removed.
+            let missed = page.missed || from > end;
+            return Ok(ProcessOutput { lines, said, next: page.next, more: page.next < page.end, missed, state });
+        }
+        // Everything that is kept is looked through, and the last lines are the answer.
+        let mut newest = std::collections::VecDeque::new();
+        let (mut from, mut missed) = (0, false);
+        if pattern.is_none() && asked.stream == OutputStream::Both {
+            let entries = log.tail(most + 20 * NOTES).map_err(ProcessError::from)?;
+            missed = entries.len() >= most;
+            newest.extend(entries.iter().filter(|entry| is_wanted(entry)).map(line));
+            from = end;
+        }
+        let limits = PageLimits { lines: MAX_LINES, bytes: 4 << 20, until };
+        while from < end {
+            let page = log.page(from, &is_wanted, limits).map_err(ProcessError::from)?;
+            newest.extend(page.lines.iter().map(|one| line(&one.entry)));
+            newest.drain(..newest.len().saturating_sub(most));
+            if page.next == from || until.is_some_and(|until| Instant::now() >= until) {
+                missed = true;
+                break;
+            }
+            from = page.next;
+        }
+        newest.drain(..newest.len().saturating_sub(most));
+        let lines = bounds::last_that_fit(newest.into());
+        Ok(ProcessOutput { lines, said, next: end.max(from), more: false, missed, state })
     };
     context.lanes.look.run(work).await
 }
@@ -585,6 +607,7 @@ fn wait(
         if done || is_over || is_cancelled || Instant::now() >= end {
             let message = match (done, is_over) {
                 (true, _) => "it is so",
+                (false, true) if status.record.is_none() => "it was not started: start_process starts it",
                 (false, true) => "it does not run: get_process_output shows its last lines",
                 (false, false) => "not yet: call wait_for_process again",
             };
@@ -601,6 +624,7 @@ pub(crate) async fn remove_process(context: Arc<Context>, asked: OneProcess, _: 
         let manager = manager(&shared)?;
         let status = manager.get(&asked.id)?;
         own_to_change(&manager, &status)?;
+        manager.check_unneeded(&asked.id)?;
         manager.stop(&asked.id)?;
         manager.undefine(&asked.id)?;
         manager.forget(&asked.id)?;

@@ -84,6 +84,32 @@ pub enum ProcessError {
         /// What it needs.
         needs: String,
     },
+    /// Another process needs one that is to be removed.
+    #[error("process `{by}` needs `{id}`")]
+    Needed {
+        /// The process.
+        id: String,
+        /// What needs it.
+        by: String,
+    },
+    /// The process does not run.
+    #[error("process `{id}` does not run")]
+    NotRunning {
+        /// The process.
+        id: String,
+    },
+    /// The process takes no input.
+    #[error("process `{id}` takes no input")]
+    NoInput {
+        /// The process.
+        id: String,
+    },
+    /// The process does not read its input.
+    #[error("process `{id}` does not read its input: the rest was not written")]
+    NotRead {
+        /// The process.
+        id: String,
+    },
     /// The program is not there.
     #[error("process `{id}`: there is no program `{program}`")]
     NoProgram {
@@ -157,6 +183,10 @@ impl ProcessError {
             Self::Unknown { .. } => "`aiw ps` shows the processes".into(),
             Self::Empty { .. } => "`aiw add ID -- COMMAND` adds one".into(),
             Self::Taken { id } => format!("choose another id, or `aiw rm {id}` removes it"),
+            Self::Needed { by, .. } => format!("remove `{by}` first, or what it needs"),
+            Self::Need { needs, .. } => format!("define `{needs}`, or take it out of the needs"),
+            Self::NotRunning { id } => format!("`aiw start {id}` starts it"),
+            Self::NoInput { .. } => "`input #true` in its definition lets it, once it is restarted".into(),
             Self::NoSecret { secret, .. } => format!("`aiw secret set {}` stores it", shell_word_in_line(secret)),
             Self::NoProgram { .. } => "name it with its path, or install it where `PATH` leads".into(),
             Self::Supervisor(SupervisorError::StillRunning { .. }) => "`aiw restart ID` stops it first".into(),

@@ -4,26 +4,32 @@ use std::path::{Path, PathBuf};
 
 use aiw_home::{Mode, read_unlinked, replace};
 
+use crate::definition::{CheckOf, EnvValue, ProbeOf, Run};
 use crate::error::{FileProblem, ProcessError};
 use crate::file::{self, Definitions, MAX_BYTES};
 use crate::kept;
 use crate::manager::Manager;
+use crate::project::FILE;
 use crate::start::Started;
 
 impl Manager {
     /// Writes a text to a file of the project. Returns its path.
     pub fn write_inside(&self, path: &str, text: &str) -> Result<PathBuf, ProcessError> {
         let given = Path::new(path);
-        let name = given.file_name().filter(|_| given != self.project.file());
+        let name = given.file_name();
         let outside = || ProcessError::Outside { id: "export".into(), path: given.to_owned() };
         let directory = given.parent().map(|parent| parent.to_string_lossy().into_owned()).unwrap_or_default();
         let directory = self.project.inside("export", if directory.is_empty() { "." } else { &directory })?;
         let target = directory.join(name.ok_or_else(outside)?);
+        // What such a file says is the user's, in this project and in those below it.
+        if target.ends_with(FILE) {
+            return Err(outside());
+        }
         // What is there already may be anything of the user's: only a file of processes is replaced.
         if let Some(bytes) = read_unlinked(&target, MAX_BYTES as u64)? {
             let is_ours =
                 String::from_utf8(bytes).is_ok_and(|text| !text.trim().is_empty() && file::parse(&text).is_ok());
-            if !is_ours || target == self.project.file() {
+            if !is_ours {
                 let problem = "exists already, and is not an export".to_owned();
                 return Err(ProcessError::EnvFile { id: "export".into(), path: target, problem });
             }
@@ -32,7 +38,8 @@ impl Manager {
         Ok(target)
     }
 
-    /// Keeps the definitions of a file of the project, in this form or an older one. Returns their ids.
+    /// Keeps the definitions of a file of the project, in this form or an older one. Returns their ids. A model may have
+    /// written the file, so it gives no more than a model may: no shell and no secret.
     pub fn import(&self, path: &Path) -> Result<Vec<String>, ProcessError> {
         let real = self.project.inside("import", &path.to_string_lossy())?;
         let bytes = read_unlinked(&real, MAX_BYTES as u64 + 1)?.unwrap_or_default();
@@ -40,6 +47,22 @@ impl Manager {
         let text = String::from_utf8(bytes)
             .map_err(|_| invalid(FileProblem { line: 1, column: 1, problem: "this is not UTF-8".into() }))?;
         let found: Definitions = file::parse_old(&text).map_err(invalid)?;
+        for (id, definition) in &found {
+            let problem = |what: &str| ProcessError::Definition {
+                id: id.clone(),
+                problem: format!("has {what}, which only the user defines: in `{}`", self.project.file().display()),
+            };
+            let is_exec = |probe: &Option<ProbeOf>| matches!(probe, Some(ProbeOf { check: CheckOf::Exec(_), .. }));
+            if matches!(definition.run, Run::Shell(_)) {
+                return Err(problem("a shell line"));
+            }
+            if definition.env.values().any(|value| matches!(value, EnvValue::Secret(_))) {
+                return Err(problem("a secret"));
+            }
+            if definition.env_file.is_some() || is_exec(&definition.ready) || is_exec(&definition.live) {
+                return Err(problem("a file of variables, or a command as a probe"));
+            }
+        }
         let taken = self.load()?;
         if let Some(id) = found.keys().find(|id| taken.get(id).is_some()) {
             return Err(ProcessError::Taken { id: id.clone() });

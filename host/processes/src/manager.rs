@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use aiw_core::ProcessId;
 use aiw_home::{Home, Mode, replace};
-use aiw_supervisor::{Log, Names, Processes, Scope, Supervised, Usage};
+use aiw_supervisor::{Log, Names, Processes, Scope, Supervised, SupervisorError, Usage};
 
 use crate::definition::{Definition, Source};
 use crate::error::{FileProblem, ProcessError};
@@ -90,11 +90,26 @@ impl Manager {
 
     fn parse(&self, bytes: &[u8]) -> Result<Definitions, ProcessError> {
         let invalid = |source| ProcessError::File { path: self.project.file(), source };
-        let text = str::from_utf8(bytes).map_err(|e| {
+        file::parse(self.text(bytes)?).map_err(invalid)
+    }
+
+    fn text<'a>(&self, bytes: &'a [u8]) -> Result<&'a str, ProcessError> {
+        str::from_utf8(bytes).map_err(|e| {
             let line = bytes[..e.valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
-            invalid(FileProblem { line, column: 1, problem: "this is not UTF-8".into() })
-        })?;
-        file::parse(text).map_err(invalid)
+            let source = FileProblem { line, column: 1, problem: "this is not UTF-8".into() };
+            ProcessError::File { path: self.project.file(), source }
+        })
+    }
+
+    /// Checks that no other process needs this one, so that it can be removed.
+    pub fn check_unneeded(&self, id: &str) -> Result<(), ProcessError> {
+        let loaded = self.load()?;
+        let needs =
+            |(_, (definition, _)): &(&String, &(Definition, Source))| definition.needs.iter().any(|need| need.id == id);
+        match loaded.definitions.iter().find(needs) {
+            Some((by, _)) => Err(ProcessError::Needed { id: id.to_owned(), by: by.clone() }),
+            None => Ok(()),
+        }
     }
 
     /// Allows the file as it was loaded.
@@ -122,7 +137,10 @@ impl Manager {
         let path = self.project.file();
         let _turn = self.home.turn()?;
         let before = self.project.read()?;
-        let text = before.clone().map(String::from_utf8).transpose().unwrap_or_default().unwrap_or_default();
+        let text = match &before {
+            Some(bytes) => self.text(bytes)?.to_owned(),
+            None => String::new(),
+        };
         let is_trusted = match &before {
             None => true,
             Some(bytes) => self.home.settings()?.trust().has_file(&path, bytes),
@@ -141,6 +159,12 @@ impl Manager {
             self.allow_bytes(new.as_bytes())?;
         }
         Ok(())
+    }
+
+    /// Returns what a process of the project's file has if nothing is said of it.
+    pub fn file_defaults(&self) -> Result<Definition, ProcessError> {
+        let bytes = self.project.read()?.unwrap_or_default();
+        Ok(file::defaults(self.text(&bytes)?))
     }
 
     /// Keeps the definition of a process in the home.
@@ -292,12 +316,12 @@ impl Manager {
 
     /// Sends a signal to a process itself.
     pub fn signal(&self, id: &str, signal: i32) -> Result<(), ProcessError> {
-        Ok(self.processes.signal(self.record_of(id)?, signal)?)
+        self.processes.signal(self.record_of(id)?, signal).map_err(|e| named(id, e))
     }
 
     /// Writes to the standard input of a process that takes input.
     pub fn write_input(&self, id: &str, bytes: &[u8]) -> Result<(), ProcessError> {
-        Ok(self.processes.write_input(self.record_of(id)?, bytes)?)
+        self.processes.write_input(self.record_of(id)?, bytes).map_err(|e| named(id, e))
     }
 
     /// Returns the supervisor's id of a process that was started.
@@ -320,5 +344,17 @@ impl Manager {
             Some(one) => Ok(self.processes.remove(one.record.id)?),
             None => Ok(()),
         }
+    }
+}
+
+/// Returns an error that names the process as its project does.
+fn named(id: &str, error: SupervisorError) -> ProcessError {
+    match error {
+        SupervisorError::NotRunning { .. } => ProcessError::NotRunning { id: id.to_owned() },
+        SupervisorError::NoInput { .. } => ProcessError::NoInput { id: id.to_owned() },
+        SupervisorError::Io { source, .. } if source.kind() == std::io::ErrorKind::WouldBlock => {
+            ProcessError::NotRead { id: id.to_owned() }
+        }
+        error => error.into(),
     }
 }

@@ -22,6 +22,25 @@ pub struct Started {
     pub status: Status,
     /// Whether it was started now. Otherwise it ran already.
     pub is_new: bool,
+    /// Whether it runs as it was defined before.
+    pub is_outdated: bool,
+}
+
+/// A process that can be started.
+struct Prepared {
+    new: NewProcess,
+    program: Program,
+    grace: Duration,
+}
+
+impl Prepared {
+    fn start(self, manager: &Manager, aiw: &Path, id: &str) -> Result<(), ProcessError> {
+        // These processes are few, and each is wanted now.
+        let queue = Queue { limit: u32::MAX, may_queue: false };
+        let processes = manager.processes.clone().with_grace(self.grace);
+        processes.start_named(aiw, manager.project.process_id(id), self.new, self.program, queue)?;
+        Ok(())
+    }
 }
 
 impl Manager {
@@ -57,21 +76,40 @@ impl Manager {
         }
         // One process at a time decides, so that nothing is started twice.
         let _turn = self.home.turn()?;
-        order.into_iter().map(|id| self.start_one(aiw, loaded, id, Vec::new())).collect()
-    }
-
-    /// Starts a process whose needs are there. The caller has the turn.
-    fn start_one(&self, aiw: &Path, loaded: &Loaded, id: &str, causes: Vec<Cause>) -> Result<Started, ProcessError> {
-        let status = self.get_loaded(loaded, id)?;
-        if status.state.is_alive() {
-            return Ok(Started { status, is_new: false });
+        // All of it is looked at before anything starts.
+        let mut ready = Vec::new();
+        for id in order {
+            let Some((definition, _)) = loaded.get(id) else { return Err(self.unknown(loaded, id)) };
+            let is_alive = self.get_loaded(loaded, id)?.state.is_alive();
+            ready.push((id, if is_alive { None } else { Some(self.prepare(id, definition, Vec::new())?) }));
         }
-        let Some((definition, _)) = loaded.get(id) else { return Err(self.unknown(loaded, id)) };
-        self.run(aiw, id, definition, causes)?;
-        Ok(Started { status: self.get_loaded(loaded, id)?, is_new: true })
+        let mut started = Vec::new();
+        for (id, prepared) in ready {
+            let is_new = prepared.is_some();
+            if let Some(prepared) = prepared {
+                prepared.start(self, aiw, id)?;
+            }
+            let status = self.get_loaded(loaded, id)?;
+            let is_outdated = !is_new && loaded.get(id).is_some_and(|(now, _)| *now != status.definition);
+            started.push(Started { status, is_new, is_outdated });
+        }
+        Ok(started)
     }
 
-    fn run(&self, aiw: &Path, id: &str, definition: &Definition, causes: Vec<Cause>) -> Result<(), ProcessError> {
+    /// Checks that processes can be started, before what stands in their place is stopped.
+    pub fn check_start(&self, loaded: &Loaded, ids: &[String]) -> Result<(), ProcessError> {
+        for id in ids {
+            let Some((definition, source)) = loaded.get(id) else { return Err(self.unknown(loaded, id)) };
+            if *source == Source::File && loaded.is_to_be_allowed() {
+                return Err(ProcessError::Untrusted { path: self.project.file() });
+            }
+            self.prepare(id, definition, Vec::new())?;
+        }
+        Ok(())
+    }
+
+    /// Makes all that a process is started with.
+    fn prepare(&self, id: &str, definition: &Definition, causes: Vec<Cause>) -> Result<Prepared, ProcessError> {
         let cwd = match &definition.cwd {
             Some(path) => self.project.inside(id, path)?,
             None => self.project.directory().to_owned(),
@@ -128,11 +166,7 @@ impl Manager {
             secrets: environment.secrets,
             ..Program::of(path)
         };
-        // These processes are few, and each is wanted now.
-        let queue = Queue { limit: u32::MAX, may_queue: false };
-        let processes = self.processes.clone().with_grace(definition.stop.grace);
-        processes.start_named(aiw, self.project.process_id(id), new, program, queue)?;
-        Ok(())
+        Ok(Prepared { new, program, grace: definition.stop.grace })
     }
 
     fn needs(&self, definition: &Definition) -> Vec<Need> {
@@ -173,7 +207,7 @@ impl Manager {
             }
             causes.push(Cause { time: aiw_home::now_millis(), why: "its supervisor died".into() });
             causes.drain(..causes.len().saturating_sub(aiw_supervisor::MAX_CAUSES));
-            self.run(aiw, &about.name, &about.definition, causes)?;
+            self.prepare(&about.name, &about.definition, causes)?.start(self, aiw, &about.name)?;
             again.push(about.name);
         }
         Ok(again)

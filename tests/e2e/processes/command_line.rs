@@ -196,3 +196,17 @@ fn the_json_of_an_empty_project() {
     let up = project.run(&["up"]);
     assert_eq!((up.code, up.stderr.contains("aiw add ID -- COMMAND")), (2, true), "{}", up.stderr);
 }
+
+#[test]
+fn nothing_starts_if_not_all_can() {
+    let project = Project::new(
+        "process \"a\" { command \"sleep\" \"1000\" }
+         process \"b\" { command \"/no/such/program\" }",
+    );
+    let up = project.run(&["up", "-d", "--yes"]);
+    assert!(up.code == 2 && up.stderr.contains("there is no program"), "{}", up.whole());
+    assert_eq!(project.ps("a")["state"], "not_started");
+    project.run(&["start", "a"]).ok();
+    assert_eq!(project.run(&["restart", "a", "b"]).code, 2);
+    assert_eq!(project.ps("a")["state"], "running");
+}

@@ -133,3 +133,36 @@ fn both_forms_of_the_old_server_are_read() {
     assert!(said["message"].as_str().unwrap().contains("two"), "{said}");
     assert_eq!(project.ps("two")["command"], "sleep 1000");
 }
+
+#[test]
+fn a_file_that_can_not_be_read_is_not_written_over() {
+    let project = Project::empty();
+    fs::create_dir_all(project.path(".ichimi")).unwrap();
+    let bytes = b"// caf\xe9\nprocess \"a\" { command \"x\" }\n";
+    fs::write(project.path(".ichimi/processes.kdl"), bytes).unwrap();
+    for words in [&["add", "b", "--", "x"][..], &["edit"], &["rm", "a"]] {
+        assert_eq!(project.run(words).code, 3, "{words:?}");
+        assert_eq!(fs::read(project.path(".ichimi/processes.kdl")).unwrap(), bytes);
+    }
+}
+
+#[test]
+fn the_question_shows_all_of_what_would_start() {
+    let filler = "x".repeat(3000);
+    let project = Project::new(&format!(
+        "process \"a\" {{ shell \"echo {filler}; touch pwned\"; env {{ V \"{filler}end\" }}
+             ready http=\"http://169.254.169.254/x\" }}"
+    ));
+    let asked = project.run(&["up", "-d"]);
+    assert!(asked.stdout.contains("touch pwned") && asked.stdout.contains("xend"), "{}", asked.whole());
+    assert!(asked.stdout.contains("asks http://169.254.169.254/x"), "{}", asked.whole());
+}
+
+#[test]
+fn what_is_added_takes_the_files_defaults() {
+    let project = Project::new("defaults { restart \"always\"; stop signal=\"INT\"; env { A \"b\" } }\n");
+    project.run(&["add", "p", "--", "sleep", "5"]).ok();
+    let text = fs::read_to_string(project.path(".ichimi/processes.kdl")).unwrap();
+    assert!(text.ends_with("process \"p\" {\n    command \"sleep\" \"5\"\n}\n"), "{text}");
+    assert_eq!(project.ps("p")["restart"], "always");
+}

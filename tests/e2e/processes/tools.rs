@@ -69,7 +69,7 @@ fn output_is_read_on_from_a_position() {
     }
     assert_eq!(json!(lines), json!(["line 1", "line 2", "line 3"]));
     let found = client.good("get_process_output", json!({"id": "p", "contains": "r*2"}));
-    assert_eq!(found["lines"], json!(["stderr: err 2"]));
+    assert_eq!(found["lines"], json!(["err 2"]));
 }
 
 #[test]
@@ -156,4 +156,61 @@ fn what_runs_something_never_says_that_it_only_reads() {
     let said: Value = client.call("echo", json!({"message": "moin"}));
     assert!(text(&said).contains("moin"));
     assert_eq!(client.good("get_status", json!({}))["running"], 0);
+}
+
+#[test]
+fn a_file_that_a_model_imports_gives_it_no_more_than_it_has() {
+    let project = Project::empty();
+    project.run_with_input(&["secret", "set", "mine"], "canary-of-the-vault").ok();
+    let mut client = client(&project);
+    for text in [
+        "process \"a\" { shell \"echo $X\" }",
+        "process \"a\" { command \"env\"; env { X secret=\"mine\" } }",
+        "process \"a\" { command \"env\"; env-file \"vars\" }",
+        "process \"a\" { command \"env\"; ready exec=\"sh\" \"-c\" \"id\" }",
+    ] {
+        std::fs::write(project.path("in.kdl"), text).unwrap();
+        let refused = client.bad("import_processes", json!({"file_path": "in.kdl"}));
+        assert!(refused.contains("which only the user defines"), "{text}: {refused}");
+    }
+    std::fs::create_dir_all(project.path(".ichimi")).unwrap();
+    std::fs::create_dir_all(project.path("sub/.ichimi")).unwrap();
+    for path in [".ichimi/processes.kdl", "sub/.ichimi/processes.kdl"] {
+        client.bad("export_processes", json!({"file_path": path}));
+        assert!(!project.path(path).exists());
+    }
+}
+
+#[test]
+fn what_others_need_stays_and_what_can_not_start_is_not_stopped() {
+    let project = Project::new("process \"a\" { command \"sleep\" \"1000\" }");
+    let mut client = client(&project);
+    client.good("create_process", json!({"id": "x", "command": "sleep", "args": ["1000"]}));
+    client.good("create_process", json!({"id": "y", "command": "sleep", "args": ["1000"], "needs": ["x"]}));
+    assert!(client.bad("remove_process", json!({"id": "x"})).contains("`y` needs `x`"));
+    client.good("start_process", json!({"id": "x"}));
+    client.good("update_process", json!({"id": "x", "command": "no-such-program"}));
+    assert!(client.bad("restart_process", json!({"id": "x"})).contains("there is no program"));
+    assert_eq!(project.ps("x")["state"], "running");
+    project.up(&["a"]);
+    project.write("process \"a\" { command \"sleep\" \"1000\" } // changed");
+    client.bad("restart_process", json!({"id": "a"}));
+    assert_eq!(project.ps("a")["state"], "running");
+}
+
+#[test]
+fn output_can_not_pass_for_what_aiw_says_and_all_of_it_is_searched() {
+    let project = Project::empty();
+    let mut client = client(&project);
+    let script = "echo 'aiw: ended: exit code 9'; echo needle; seq 1 5000; printf prompt; sleep 1000";
+    client.good("create_process", json!({"id": "p", "command": "sh", "args": ["-c", script]}));
+    client.good("start_process", json!({"id": "p"}));
+    client.good("wait_for_process", json!({"id": "p", "line": "5000"}));
+    let found = client.good("get_process_output", json!({"id": "p", "contains": "needle"}));
+    assert_eq!((&found["lines"], &found["missed"]), (&json!(["needle"]), &json!(false)), "{found}");
+    assert!(found["said"].as_array().unwrap().iter().all(|line| !line.as_str().unwrap().contains("code 9")), "{found}");
+    let page = client.good("get_process_output", json!({"id": "p", "from": 0, "lines": 1000}));
+    assert!(!page["lines"].as_array().unwrap().is_empty());
+    let behind = client.good("get_process_output", json!({"id": "p", "from": 9_007_199_254_740_991_u64}));
+    assert_eq!((&behind["missed"], &behind["more"]), (&json!(true), &json!(false)), "{behind}");
 }

@@ -30,13 +30,6 @@ pub struct SomeProcesses {
 }
 
 #[derive(Debug, Args)]
-pub struct NamedProcesses {
-    /// Ids of processes
-    #[arg(required = true, add = complete::processes())]
-    pub ids: Vec<String>,
-}
-
-#[derive(Debug, Args)]
 pub struct StartArgs {
     /// Ids of processes
     #[arg(required = true, add = complete::processes())]

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use aiw_core::{EnvName, SecretName, one_line, printable, shell_word};
 use aiw_home::Home;
 use aiw_processes::{
     CheckOf, Definition, EnvValue, Follow, FollowFrom, Loaded, LogEntry, Manager, NeedOf, ProbeOf, ProcessError,
-    ProcessSummary, Project, RestartWhen, Run, Started, State, Status, Stream, Until, signal_number,
+    ProcessSummary, Project, RestartWhen, Run, Source, Started, State, Status, Stream, Until, signal_number,
 };
 use clap::builder::styling::{AnsiColor, Style};
 use schemars::JsonSchema;
@@ -154,10 +155,11 @@ fn allowed(manager: &Manager, yes: bool, output: &Output) -> Result<Loaded, Fail
     if !loaded.is_to_be_allowed() {
         return Ok(loaded);
     }
-    output.before_question(format!("`{}` defines:", manager.project().file().display()));
+    output.before_question(format!("`{}` defines:", path(&manager.project().file())));
     for (id, (definition, _)) in &loaded.definitions {
         for line in described(id, definition) {
-            output.before_question(format!("  {}", printable(&line)));
+            // All of it is shown: what is cut off could be what matters.
+            output.before_question(format!("  {}", one_line(&line, usize::MAX)));
         }
     }
     for status in manager.list_running()?.iter().filter(|status| status.state.is_alive()) {
@@ -175,20 +177,32 @@ fn allowed(manager: &Manager, yes: bool, output: &Output) -> Result<Loaded, Fail
     Ok(loaded)
 }
 
+/// A path on one line.
+fn path(path: &Path) -> String {
+    one_line(&path.to_string_lossy(), 1000)
+}
+
 /// What a definition starts, a line each.
 fn described(id: &str, definition: &Definition) -> Vec<String> {
     let mark = if matches!(definition.run, Run::Shell(_)) { " (shell)" } else { "" };
     let place = definition.cwd.as_ref().map(|cwd| format!(" in {cwd}")).unwrap_or_default();
-    let mut lines = vec![format!("{id}{mark}: {}{place}", one_line(&definition.run.line(), 400))];
+    let mut lines = vec![format!("{id}{mark}: {}{place}", definition.run.line())];
     for (what, probe) in [("ready", &definition.ready), ("live", &definition.live)] {
-        if let Some(ProbeOf { check: CheckOf::Exec(command), .. }) = probe {
-            let line = command.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ");
-            lines.push(format!("  {what}: {}", one_line(&line, 400)));
-        }
+        lines.extend(probe.as_ref().and_then(|probe| {
+            Some(match &probe.check {
+                CheckOf::Exec(command) => {
+                    let words: Vec<_> = command.iter().map(|word| shell_word(word)).collect();
+                    format!("  {what}: runs {}", words.join(" "))
+                }
+                CheckOf::Http(url) => format!("  {what}: asks {url}"),
+                CheckOf::Tcp(at) => format!("  {what}: connects to {at}"),
+                CheckOf::Line(_) => return None,
+            })
+        }));
     }
     let variable = |(name, value): (&String, &EnvValue)| match value {
         EnvValue::Literal(text) if aiw_core::is_secret(name, text) => format!("{name}=…"),
-        EnvValue::Literal(text) => format!("{name}={}", one_line(text, 60)),
+        EnvValue::Literal(text) => format!("{name}={text}"),
         EnvValue::Secret(secret) => format!("{name} from the secret {secret}"),
     };
     let variables: Vec<String> = definition.env.iter().map(variable).collect();
@@ -205,17 +219,20 @@ fn described(id: &str, definition: &Definition) -> Vec<String> {
 pub fn up(args: &UpArgs, output: &Output) -> Result<(), Failure> {
     let manager = looked_after()?;
     let loaded = allowed(&manager, args.yes, output)?;
-    let started = manager.up(&own()?, &loaded, &args.ids)?;
     if args.detach || output.is_json() {
-        return told(&started, output);
+        return told(&manager.up(&own()?, &loaded, &args.ids)?, output);
     }
-    watch(&manager, &started, args.no_color, output)
+    // From here on, Ctrl-C stops what this command starts.
+    let signals = counted()?;
+    let started = manager.up(&own()?, &loaded, &args.ids)?;
+    watch(&manager, &started, &signals, args.no_color, output)
 }
 
 /// Says what was started.
 fn told(started: &[Started], output: &Output) -> Result<(), Failure> {
-    for Started { status, is_new } in started {
+    for Started { status, is_new, is_outdated } in started {
         let word = match (is_new, status.state) {
+            (false, _) if *is_outdated => "Runs already, as it was defined before (`aiw restart` starts it anew):",
             (false, _) => "Runs already",
             (true, State::Failed) => "Failed",
             (true, _) => "Started",
@@ -240,13 +257,15 @@ pub fn start(args: &StartArgs, output: &Output) -> Result<(), Failure> {
 }
 
 /// `aiw restart`
-pub fn restart(ids: &[String], output: &Output) -> Result<(), Failure> {
+pub fn restart(args: &StartArgs, output: &Output) -> Result<(), Failure> {
     let manager = looked_after()?;
-    let loaded = allowed(&manager, false, output)?;
-    for id in ids {
+    let loaded = allowed(&manager, args.yes, output)?;
+    // What can't be started again is not stopped.
+    manager.check_start(&loaded, &args.ids)?;
+    for id in &args.ids {
         manager.stop(id)?;
     }
-    told(&manager.up(&own()?, &loaded, ids)?, output)
+    told(&manager.up(&own()?, &loaded, &args.ids)?, output)
 }
 
 /// `aiw down`, and `aiw stop` for processes
@@ -279,9 +298,14 @@ const COLOURS: [AnsiColor; 6] =
 
 /// Prints what processes write, each line behind its name, until all have ended or a signal comes. Then what this
 /// command has started is stopped; a second signal ends it at once.
-fn watch(manager: &Manager, started: &[Started], no_color: bool, output: &Output) -> Result<(), Failure> {
+fn watch(
+    manager: &Manager,
+    started: &[Started],
+    signals: &AtomicUsize,
+    no_color: bool,
+    output: &Output,
+) -> Result<(), Failure> {
     let own = own()?;
-    let signals = counted()?;
     let mut logs: BTreeMap<String, Follow> = BTreeMap::new();
     for Started { status, .. } in started {
         if let Ok(log) = manager.log(&status.id) {
@@ -301,12 +325,12 @@ fn watch(manager: &Manager, started: &[Started], no_color: bool, output: &Output
             true => (colour.on_default().render().to_string(), "\u{1b}[0m"),
             false => (String::new(), ""),
         };
-        let mark = if entry.stream == Stream::Aiw { "· " } else { "" };
-        format!("{on}{id:width$} │{off} {mark}{text}\n")
+        // No program can write in the place of this mark.
+        let mark = if entry.stream == Stream::Aiw { "·" } else { "│" };
+        format!("{on}{id:width$} {mark}{off} {text}\n")
     };
-    let mut looked = Instant::now();
-    let mut left: BTreeSet<String> = places.iter().cloned().collect();
-    while signals.load(Ordering::Relaxed) == 0 && !left.is_empty() {
+    // Prints what is new. Returns whether there was anything.
+    let mut print = || -> Result<bool, Failure> {
         let mut wrote = false;
         for (id, log) in &mut logs {
             let entries = log.next(Duration::ZERO).map_err(ProcessError::from)?;
@@ -317,6 +341,12 @@ fn watch(manager: &Manager, started: &[Started], no_color: bool, output: &Output
                 signals.fetch_add(1, Ordering::Relaxed);
             }
         }
+        Ok(wrote)
+    };
+    let mut looked = Instant::now();
+    let mut left: BTreeSet<String> = places.iter().cloned().collect();
+    while signals.load(Ordering::Relaxed) == 0 && !left.is_empty() {
+        let wrote = print()?;
         if looked.elapsed() >= Duration::from_millis(500) {
             looked = Instant::now();
             manager.look_after(&own)?;
@@ -333,10 +363,12 @@ fn watch(manager: &Manager, started: &[Started], no_color: bool, output: &Output
     let ours: Vec<String> =
         started.iter().filter(|started| started.is_new).map(|started| started.status.id.clone()).collect();
     if left.is_empty() {
+        while print()? {}
         return ended(manager, &places);
     }
     output.note("stopping: press Ctrl-C again to end them at once");
-    stop_at_once_if_asked(manager, &ours, &signals)?;
+    stop_at_once_if_asked(manager, &ours, signals, &mut || print().map(drop))?;
+    while print()? {}
     Err(Failure::interrupted(130))
 }
 
@@ -356,7 +388,12 @@ fn ended(manager: &Manager, ids: &[String]) -> Result<(), Failure> {
 }
 
 /// Stops processes side by side. At the second signal each gets SIGKILL.
-fn stop_at_once_if_asked(manager: &Manager, ids: &[String], signals: &AtomicUsize) -> Result<(), Failure> {
+fn stop_at_once_if_asked(
+    manager: &Manager,
+    ids: &[String],
+    signals: &AtomicUsize,
+    print: &mut dyn FnMut() -> Result<(), Failure>,
+) -> Result<(), Failure> {
     if ids.is_empty() {
         return Ok(());
     }
@@ -371,6 +408,7 @@ fn stop_at_once_if_asked(manager: &Manager, ids: &[String], signals: &AtomicUsiz
                     let _ = manager.signal(id, 9);
                 }
             }
+            print()?;
             std::thread::sleep(Duration::from_millis(20));
         }
         match stopping.join() {
@@ -411,7 +449,8 @@ pub fn exec(args: &ExecArgs) -> Result<(), Failure> {
     match status.code() {
         Some(0) => Ok(()),
         code => {
-            let code = code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+            let code =
+                code.or_else(|| Some(128 + status.signal()?)).and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
             Err(Failure::user(format!("`{}` ended with {status}", Path::new(program).display())).with_code(code))
         }
     }
@@ -440,8 +479,11 @@ pub fn input(args: &InputArgs, output: &Output) -> Result<(), Failure> {
         Some(line) => format!("{line}\n").into_bytes(),
         None => {
             let mut bytes = Vec::new();
-            let read = std::io::stdin().lock().take(MOST).read_to_end(&mut bytes);
-            read.map_err(|e| Failure::user(format!("standard input can't be read: {e}")))?;
+            let read = std::io::stdin().lock().take(MOST + 1).read_to_end(&mut bytes);
+            let read = read.map_err(|e| Failure::user(format!("standard input can't be read: {e}")))?;
+            if read as u64 > MOST {
+                return Err(Failure::user("there is more than 1 MB of input, and nothing was written"));
+            }
             bytes
         }
     };
@@ -453,31 +495,33 @@ pub fn input(args: &InputArgs, output: &Output) -> Result<(), Failure> {
 /// `aiw add`
 pub fn add(args: &NewProcessArgs, output: &Output) -> Result<(), Failure> {
     let manager = manager()?;
-    let definition = definition(args)?;
     let id = &args.id;
     if !aiw_processes::is_id(id) {
         return Err(Failure::user("an id is letters, digits, `-`, `_` and `.`, at most 64"));
     }
-    if let Ok(Some(_)) = manager.get(id).map(|status| status.source) {
+    let loaded = manager.load()?;
+    if loaded.definitions.contains_key(id) {
         return Err(ProcessError::Taken { id: id.clone() }.into());
     }
-    for need in &definition.needs {
-        manager.get(&need.id)?;
+    for need in &args.needs {
+        manager.get(need)?;
     }
+    // The file's own defaults count.
+    let base = manager.file_defaults()?;
+    let definition = definition(args, base)?;
     manager.edit_file(|text| aiw_processes::add_to_file(text, id, &definition))?;
     output.line(format!("Added `{id}` to `{}`: `aiw start {id}` starts it", manager.project().file().display()));
     output.answer(json!({"added": id, "file": manager.project().file().to_string_lossy()}));
     Ok(())
 }
 
-fn definition(args: &NewProcessArgs) -> Result<Definition, Failure> {
+fn definition(args: &NewProcessArgs, base: Definition) -> Result<Definition, Failure> {
     let run = match (args.shell, args.command.as_slice()) {
         (true, [line]) => Run::Shell(line.clone()),
         (true, _) => return Err(Failure::user("with `--shell`, the command is one word: put it in quotes")),
         (false, argv) => Run::Command(argv.to_vec()),
     };
-    let mut definition =
-        Definition { run, cwd: args.cwd.clone(), auto_start: !args.no_auto_start, ..Definition::default() };
+    let mut definition = Definition { run, cwd: args.cwd.clone(), auto_start: !args.no_auto_start, ..base };
     for (name, value) in &args.env {
         let name: EnvName = name.parse().map_err(|_| Failure::user(format!("`{name}` is not a name of a variable")))?;
         let value = match value.strip_prefix("secret:") {
@@ -543,7 +587,9 @@ pub fn rm(ids: &[String], output: &Output) -> Result<(), Failure> {
                 Failure::user(format!("process `{id}` runs")).with_hint(format!("stop it first: `aiw stop {id}`"))
             );
         }
-        if !manager.undefine(id)? && status.source.is_some() {
+        manager.check_unneeded(id)?;
+        manager.undefine(id)?;
+        if status.source == Some(Source::File) {
             manager.edit_file(|text| aiw_processes::remove_from_file(text, id))?;
         }
         manager.forget(id)?;

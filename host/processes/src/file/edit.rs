@@ -111,7 +111,7 @@ fn checked(new: String, wanted: &Definitions) -> Result<String, String> {
 }
 
 /// Returns what a process has in this file that says nothing but its command.
-fn defaults(text: &str) -> Definition {
+pub(crate) fn defaults(text: &str) -> Definition {
     let probe = format!("{text}\nprocess \"aiw-probe\" {{ command \"x\" }}\n");
     let with = parse(&probe).ok().and_then(|mut definitions| definitions.remove("aiw-probe"));
     with.unwrap_or_default()

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use crate::definition::{Definition, in_order, is_id};
 use crate::error::{FileProblem, ProcessError};
 
-pub(crate) use edit::whole;
 pub use edit::{add, remove};
+pub(crate) use edit::{defaults, whole};
 
 /// The longest file, in bytes.
 pub const MAX_BYTES: usize = 256 << 10;

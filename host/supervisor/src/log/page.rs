@@ -91,12 +91,12 @@ impl Log {
                     }
                     if page.lines.len() >= limits.lines || bytes >= limits.bytes {
                         page.next += taken;
-                        return Ok(page);
+                        return Ok(page.with(assembler, wanted));
                     }
                 }
                 page.next += taken;
                 if limits.until.is_some_and(|until| Instant::now() >= until) {
-                    return Ok(page);
+                    return Ok(page.with(assembler, wanted));
                 }
                 if taken == 0 {
                     if (part.len() as u64) < size {
@@ -107,7 +107,17 @@ impl Log {
                 }
             }
         }
-        Ok(page)
+        Ok(page.with(assembler, wanted))
+    }
+}
+
+impl Page {
+    /// Adds what was read of lines that have no end yet. The next page has their rest.
+    fn with(mut self, assembler: Assembler, wanted: &dyn Fn(&LogEntry) -> bool) -> Self {
+        let position = self.next;
+        let rest = assembler.rest().into_iter().filter(|entry| !entry.bytes.is_empty()).filter(wanted);
+        self.lines.extend(rest.map(|entry| Positioned { position, entry }));
+        self
     }
 }
 
@@ -148,6 +158,21 @@ mod tests {
         let late = reader.page(at, &|_| true, ALL).unwrap();
         assert!(late.missed && late.next == late.end && text(late.lines.last().unwrap()) == "more 39", "{late:?}");
         assert_eq!(reader.end_position().unwrap(), late.end);
+    }
+
+    #[test]
+    fn no_part_of_a_line_is_lost_between_pages() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = Writer::open(dir.path(), LogPolicy::default()).unwrap();
+        let (reader, mut from, mut seen) = (Log::of(dir.path()), 0, String::new());
+        for part in ["first half,", " second half\n", "prompt> "] {
+            log.write(Stream::Stdout, part.as_bytes()).unwrap();
+            log.write(Stream::Stderr, b"between\n").unwrap();
+            let page = reader.page(from, &|entry| entry.stream == Stream::Stdout, ALL).unwrap();
+            seen.extend(page.lines.iter().map(text));
+            from = page.next;
+        }
+        assert_eq!(seen, "first half, second halfprompt> ");
     }
 
     #[test]

@@ -353,13 +353,18 @@ fn is_ours(check: &Check) -> Result<(), String> {
     let (Check::Http { at, .. } | Check::Tcp { at }) = check else { return Ok(()) };
     let port = match at {
         Place::Local(port) => *port,
-        Place::Address(address) if address.ip().is_loopback() => address.port(),
+        // An address that stands for this machine leads here, too.
+        Place::Address(address) if is_here(address.ip().to_canonical()) => address.port(),
         Place::Address(_) => return Ok(()),
     };
     match platform::holder(port) {
         Holder::Ours | Holder::Unknown => Ok(()),
         Holder::Stranger { pid, name } => Err(format!("port {port} is held by another process: {pid} ({name})")),
     }
+}
+
+fn is_here(ip: IpAddr) -> bool {
+    ip.is_loopback() || ip.is_unspecified()
 }
 
 fn addresses(at: Place) -> Vec<SocketAddr> {

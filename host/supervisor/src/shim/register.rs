@@ -128,7 +128,7 @@ fn first(identity: &Identity, new: &NewProcess, shim: Pid) -> Record {
         depth: new.depth,
         parent: new.parent,
         timeout: new.timeout.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX)),
-        restarts: 0,
+        restarts: u32::try_from(new.causes.len()).unwrap_or(u32::MAX),
         causes: new.causes.clone(),
         ready: new.ready.is_some().then_some(false),
         trouble: None,

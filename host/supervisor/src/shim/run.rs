@@ -292,10 +292,14 @@ impl Supervisor {
     /// Looks at what the process does and uses.
     fn look(&mut self, running: &mut Running, now: Instant) {
         if let Some(why) = running.watched.look(now) {
+            // It is taking what others need, so it gets no time.
+            self.streams.say(&format!("{why}: SIGKILL"));
             self.record.note(&why);
-            self.stop(running, Stop::Failure(why));
-            // It is taking what others need.
-            self.kill(running);
+            self.record.state = State::Stopping;
+            self.publish();
+            running.stop = Some(Stop::Failure(why));
+            running.kill_at = Instant::now().checked_add(Duration::from_secs(5));
+            signal_group(running, Signal::KILL);
             return;
         }
         let beside = Beside { supervisor: self };
