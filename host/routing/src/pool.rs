@@ -145,6 +145,7 @@ impl Pool {
         self.problems().iter().for_each(|problem| self.inner.note(problem));
         let inner = Arc::downgrade(&self.inner);
         tokio::spawn(async move { follow(inner).await });
+        self.inner.look_into_new_ones();
     }
 
     /// Reads the files now, and not only once their change is noticed.
@@ -705,21 +706,22 @@ impl Inner {
 
 /// Follows the files of a pool until it is dropped, and looks into servers that were never seen.
 async fn follow(pool: Weak<Inner>) {
+    let mut has_changed = false;
     loop {
         let Some((files, all)) = pool.upgrade().map(|pool| pool.files()) else { return };
         let watch = Watch::new(&files);
-        // Read once the watch is there: a change in between would not be noticed.
-        let Some(reloading) = pool.upgrade() else { return };
-        aiw_home::blocking(move || reloading.reload()).await;
-        let Some(now) = pool.upgrade() else { return };
-        now.look_into_new_ones();
-        let is_other = now.files().0 != files;
-        drop(now);
+        // Read again once the next watch is there: a change in between would not be noticed.
+        if std::mem::replace(&mut has_changed, true) {
+            let Some(reloading) = pool.upgrade() else { return };
+            aiw_home::blocking(move || reloading.reload()).await;
+            let Some(now) = pool.upgrade() else { return };
+            now.look_into_new_ones();
+            if now.files().0 != files {
+                continue;
+            }
+        }
         // If they can't be watched, a change counts from the next session on.
         let Ok(mut watch) = watch else { return };
-        if is_other {
-            continue;
-        }
         // A directory that is not there yet can't be watched.
         let look = if all { Duration::from_secs(5) } else { Duration::from_millis(500) };
         loop {
