@@ -1,9 +1,15 @@
 //! Times as milliseconds since 1970 and as text.
 
+use std::num::NonZeroU8;
 use std::time::SystemTime;
 
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use time::format_description::well_known::iso8601::{Config, EncodedConfig, TimePrecision};
+use time::format_description::well_known::{Iso8601, Rfc3339};
+
+/// RFC 3339 with three digits below the second, always: such times sort as text.
+const MILLISECONDS: EncodedConfig =
+    Config::DEFAULT.set_time_precision(TimePrecision::Second { decimal_digits: NonZeroU8::new(3) }).encode();
 
 /// The time as RFC 3339 in UTC, whole seconds. `SOURCE_DATE_EPOCH` fixes it, for
 /// reproducible files (<https://reproducible-builds.org/specs/source-date-epoch/>).
@@ -22,11 +28,11 @@ pub fn now_millis() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A time in milliseconds since 1970 as RFC 3339 in UTC, with milliseconds.
+/// A time in milliseconds since 1970 as RFC 3339 in UTC, with milliseconds, so that texts sort as the times do.
 pub fn rfc3339(millis: u64) -> String {
     let nanos = i128::from(millis) * 1_000_000;
     let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    time.format(&Rfc3339).unwrap_or_default()
+    time.format(&Iso8601::<MILLISECONDS>).unwrap_or_default()
 }
 
 /// Formats a time that may be before 1970; `None` if it is.
@@ -51,6 +57,8 @@ mod tests {
         assert_eq!(millis_of(&rfc3339(1_790_000_000_123)), Some(1_790_000_000_123));
         assert_eq!(millis_of("2026-03-01"), Some(1_772_323_200_000));
         assert_eq!(millis_of("2026-03-01T01:00:00+01:00"), Some(1_772_323_200_000));
+        assert_eq!(rfc3339(1_790_000_000_000), "2026-09-21T14:13:20.000Z");
+        assert!(rfc3339(1_790_000_000_000) < rfc3339(1_790_000_000_100));
         assert_eq!([millis_of("March"), millis_of("2026-13-01"), millis_of("")], [None; 3]);
     }
 }
