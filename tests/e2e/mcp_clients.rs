@@ -117,18 +117,12 @@ pub(crate) fn asks(
 
 /// Tests a client. `tool` makes a call to one of aiw's tools, as the client's model would; `command` is the
 /// client's command line.
-fn client(
-    cli: &str,
-    worker: [&'static str; 3],
-    tool: impl Fn(&str, Value) -> Value,
-    command: impl FnOnce(&Environment, &Path, &str) -> Command,
-) {
+fn client(cli: &str, worker: [&'static str; 3]) {
     let Some(real) = real_cli(cli) else { return not_run(&format!("{cli} is absent")) };
     let Some(worker) = self::worker(worker) else { return };
     let mut env = Environment::new();
     let start = json!({"ai_type": worker, "task": TASK, "provider": "gw"});
-    let turn =
-        |name: &str, input: Value| json!({"match": PROMPT, "offers": "get_task_logs", "tools": [tool(name, input)]});
+    let turn = |name: &str, input: Value| json!({"match": PROMPT, "offers": "get_task_logs", "tools": [tool_use(cli, name, input)]});
     let turns = json!([
         {"match": TASK, "text": GREETING, "repeat": true},
         turn("start_task", start),
@@ -145,7 +139,7 @@ fn client(
     let path = std::env::join_paths(bins.into_iter().chain(std::env::split_paths(&std::env::var("PATH").unwrap())));
     under_gateway(&mut env, path.unwrap().to_str().unwrap(), model.url());
 
-    let mut command = command(&env, &real, model.url());
+    let mut command = line_of(cli)(&env, &real, model.url(), PROMPT);
     command.current_dir(&project);
     let run = with_limit(command);
     let asked = asked(&model);
@@ -170,6 +164,24 @@ fn client(
     );
     // Waiting marked the report as read.
     assert_eq!(task["unread"], false);
+}
+
+/// How a client's model calls one of aiw's tools, as the scripted model says it.
+pub(crate) fn tool_use(cli: &str, name: &str, input: Value) -> Value {
+    match cli {
+        "claude" => json!({"name": format!("mcp__aiw__{name}"), "input": input}),
+        "codex" => json!({"name": name, "namespace": "mcp__aiw", "input": input}),
+        _ => json!({"name": format!("mcp_aiw_{name}"), "input": input}),
+    }
+}
+
+/// The command line of a client with aiw as its MCP server.
+pub(crate) fn line_of(cli: &str) -> Line {
+    match cli {
+        "claude" => claude,
+        "codex" => codex,
+        _ => gemini,
+    }
 }
 
 /// The command line of Claude Code with aiw as its MCP server.
@@ -244,20 +256,17 @@ fn variables(env: &Environment) -> Value {
 
 #[test]
 fn claude_code_starts_waits_and_reads() {
-    let tool = |name: &str, input| json!({"name": format!("mcp__aiw__{name}"), "input": input});
-    client("claude", ["codex", "gemini", "claude"], tool, |env, real, url| claude(env, real, url, PROMPT));
+    client("claude", ["codex", "gemini", "claude"]);
 }
 
 #[test]
 fn codex_starts_waits_and_reads() {
-    let tool = |name: &str, input| json!({"name": name, "namespace": "mcp__aiw", "input": input});
-    client("codex", ["gemini", "claude", "codex"], tool, |env, real, url| codex(env, real, url, PROMPT));
+    client("codex", ["gemini", "claude", "codex"]);
 }
 
 #[test]
 fn gemini_cli_starts_waits_and_reads() {
-    let tool = |name: &str, input| json!({"name": format!("mcp_aiw_{name}"), "input": input});
-    client("gemini", ["claude", "codex", "gemini"], tool, |env, real, url| gemini(env, real, url, PROMPT));
+    client("gemini", ["claude", "codex", "gemini"]);
 }
 
 /// Lets the CLIs on a path answer quietly, under a provider `gw` at an address.

@@ -12,6 +12,7 @@ use aiw_tests::{Environment, FakeClis, ModelApi, Run, git, not_run, python, real
 use serde_json::{Value, json};
 
 use crate::crash::rounds;
+use crate::mcp_clients::tool_use;
 use crate::terminal::Terminal;
 
 const PROMPT: &str = "Say which roles there are";
@@ -41,11 +42,7 @@ impl Client {
             not_run(&format!("{cli} is absent"));
             return None;
         };
-        let call = match cli {
-            "claude" => json!({"name": format!("mcp__aiw__{tool}"), "input": input}),
-            "codex" => json!({"name": tool, "namespace": "mcp__aiw", "input": input}),
-            _ => json!({"name": format!("mcp_aiw_{tool}"), "input": input}),
-        };
+        let call = tool_use(cli, tool, input);
         // The first that fits is taken: the call, unless its result is there.
         let turns = json!([
             {"match": PROMPT, "result": expected, "text": ANSWER, "repeat": true},

@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod complete;
 mod components;
+mod editor;
 mod failure;
 mod output;
 mod runtime;

@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::{self, first_that_fit};
-use crate::context::Context;
+use crate::context::{Context, Lane};
 use crate::error::CallError;
 
 /// The longest that `wait_for_process` waits, in seconds: clients give a call one minute.
@@ -254,6 +254,16 @@ fn manager(context: &Context) -> Result<Manager, CallError> {
     Ok(manager)
 }
 
+/// Does something with the processes of the session's project, in a lane.
+async fn on<T: Send + 'static>(
+    context: &Arc<Context>,
+    lane: &Lane,
+    work: impl FnOnce(&Manager) -> Result<T, CallError> + Send + 'static,
+) -> Result<T, CallError> {
+    let shared = context.clone();
+    lane.run(move || work(&manager(&shared)?)).await
+}
+
 /// How often a session looks after the processes of its project.
 const ROUND: Duration = Duration::from_millis(500);
 
@@ -299,8 +309,7 @@ fn definition(asked: &CreateProcess) -> Result<Definition, CallError> {
         ..Definition::default()
     };
     if let Some(when) = &asked.restart {
-        let found = RestartWhen::ALL.iter().find(|(_, name)| name == when).map(|(when, _)| *when);
-        definition.restart.when = found.ok_or_else(|| CallError::Wrong {
+        definition.restart.when = RestartWhen::named(when).ok_or_else(|| CallError::Wrong {
             name: "restart".into(),
             what: "one of no, on-failure, always, unless-stopped".into(),
         })?;
@@ -314,14 +323,12 @@ pub(crate) async fn create_process(
     asked: CreateProcess,
     _: Call,
 ) -> Result<ProcessAnswer, CallError> {
-    let shared = context.clone();
-    let work = move || {
-        let manager = manager(&shared)?;
+    let work = move |manager: &Manager| {
         manager.define(&asked.id, &definition(&asked)?)?;
-        let process = summary(&manager, &asked.id)?;
+        let process = summary(manager, &asked.id)?;
         Ok(ProcessAnswer { message: "defined: start_process starts it".into(), process })
     };
-    context.lanes.look.run(work).await
+    on(&context, &context.lanes.look, work).await
 }
 
 pub(crate) async fn update_process(
@@ -329,11 +336,9 @@ pub(crate) async fn update_process(
     asked: UpdateProcess,
     _: Call,
 ) -> Result<ProcessAnswer, CallError> {
-    let shared = context.clone();
-    let work = move || {
-        let manager = manager(&shared)?;
+    let work = move |manager: &Manager| {
         let status = manager.get(&asked.id)?;
-        own_to_change(&manager, &status)?;
+        own_to_change(manager, &status)?;
         // What runs may be of an earlier definition.
         let loaded = manager.load()?;
         let mut definition =
@@ -357,14 +362,14 @@ pub(crate) async fn update_process(
         definition.auto_start = asked.auto_start_on_restore.unwrap_or(definition.auto_start);
         definition.check().map_err(|problem| ProcessError::Definition { id: asked.id.clone(), problem })?;
         manager.redefine(&asked.id, &definition)?;
-        let process = summary(&manager, &asked.id)?;
+        let process = summary(manager, &asked.id)?;
         let message = match process.pid {
             Some(_) => "it runs as before: restart_process starts it as it is defined now",
             None => "start_process starts it",
         };
         Ok(ProcessAnswer { message: message.into(), process })
     };
-    context.lanes.look.run(work).await
+    on(&context, &context.lanes.look, work).await
 }
 
 /// Refuses to change what the project's file defines: that is the user's.
@@ -380,9 +385,7 @@ pub(crate) async fn start_process(
     asked: OneProcess,
     _: Call,
 ) -> Result<ProcessAnswer, CallError> {
-    let shared = context.clone();
-    let work = move || {
-        let manager = manager(&shared)?;
+    let work = move |manager: &Manager| {
         let started = manager.start(&executable()?, &asked.id)?;
         let process = ProcessSummary::of(&started.status);
         let message = match (started.is_new, started.status.state) {
@@ -392,7 +395,7 @@ pub(crate) async fn start_process(
         };
         Ok(ProcessAnswer { message: message.into(), process })
     };
-    context.lanes.start.run(work).await
+    on(&context, &context.lanes.start, work).await
 }
 
 pub(crate) async fn stop_process(
@@ -400,14 +403,12 @@ pub(crate) async fn stop_process(
     asked: StopProcess,
     _: Call,
 ) -> Result<ProcessAnswer, CallError> {
-    let shared = context.clone();
-    let work = move || {
-        let manager = manager(&shared)?;
+    let work = move |manager: &Manager| {
         let (status, ran) = manager.stop_within(&asked.id, asked.grace_period_ms.map(Duration::from_millis))?;
         let message = if ran { "stopped, with all that it started" } else { "it did not run" };
         Ok(ProcessAnswer { message: message.into(), process: ProcessSummary::of(&status) })
     };
-    context.lanes.stop.run(work).await
+    on(&context, &context.lanes.stop, work).await
 }
 
 pub(crate) async fn restart_process(
@@ -415,9 +416,7 @@ pub(crate) async fn restart_process(
     asked: OneProcess,
     _: Call,
 ) -> Result<ProcessAnswer, CallError> {
-    let shared = context.clone();
-    let work = move || {
-        let manager = manager(&shared)?;
+    let work = move |manager: &Manager| {
         // What can't be started again is not stopped.
         manager.check_start(&manager.load()?, std::slice::from_ref(&asked.id))?;
         manager.stop(&asked.id)?;
@@ -425,7 +424,7 @@ pub(crate) async fn restart_process(
         let message = "started again: wait_for_process waits until it is ready".into();
         Ok(ProcessAnswer { message, process: ProcessSummary::of(&started.status) })
     };
-    context.lanes.stop.run(work).await
+    on(&context, &context.lanes.stop, work).await
 }
 
 pub(crate) async fn get_process_status(
@@ -433,9 +432,7 @@ pub(crate) async fn get_process_status(
     asked: OneProcess,
     _: Call,
 ) -> Result<ProcessAnswer, CallError> {
-    let shared = context.clone();
-    let work = move || {
-        let manager = manager(&shared)?;
+    let work = move |manager: &Manager| {
         let status = manager.get(&asked.id)?;
         let used = manager.usage(std::slice::from_ref(&status)).pop().flatten();
         let message = match status.state {
@@ -446,7 +443,7 @@ pub(crate) async fn get_process_status(
         };
         Ok(ProcessAnswer { message: message.into(), process: ProcessSummary::of(&status).with_usage(used) })
     };
-    context.lanes.look.run(work).await
+    on(&context, &context.lanes.look, work).await
 }
 
 pub(crate) async fn list_processes(
@@ -454,8 +451,7 @@ pub(crate) async fn list_processes(
     asked: ListProcesses,
     _: Call,
 ) -> Result<ProcessList, CallError> {
-    let shared = context.clone();
-    let work = move || {
+    let work = move |manager: &Manager| {
         let filter = asked.filter;
         let is_wanted = |status: &aiw_processes::Status| {
             let has_state = match filter.state {
@@ -466,12 +462,12 @@ pub(crate) async fn list_processes(
             };
             has_state && filter.name_pattern.as_ref().is_none_or(|pattern| star_matches(pattern, &status.id))
         };
-        let all = manager(&shared)?.list()?;
+        let all = manager.list()?;
         let all = all.iter().filter(|status| is_wanted(status)).map(ProcessSummary::of).collect();
         let (processes, left_out) = first_that_fit(all);
         Ok(ProcessList { processes, left_out })
     };
-    context.lanes.look.run(work).await
+    on(&context, &context.lanes.look, work).await
 }
 
 fn line(entry: &LogEntry) -> String {
@@ -491,9 +487,7 @@ pub(crate) async fn get_process_output(
     asked: ProcessOutputOf,
     _: Call,
 ) -> Result<ProcessOutput, CallError> {
-    let shared = context.clone();
-    let work = move || {
-        let manager = manager(&shared)?;
+    let work = move |manager: &Manager| {
         let log = manager.log(&asked.id)?;
         let pattern = asked.contains.as_deref().map(anywhere);
         let is_wanted = |entry: &LogEntry| {
@@ -544,7 +538,7 @@ pub(crate) async fn get_process_output(
         let lines = bounds::last_that_fit(newest.into());
         Ok(ProcessOutput { lines, said, next: end.max(from), more: false, missed, state })
     };
-    context.lanes.look.run(work).await
+    on(&context, &context.lanes.look, work).await
 }
 
 pub(crate) async fn wait_for_process(
@@ -552,13 +546,12 @@ pub(crate) async fn wait_for_process(
     asked: WaitForProcess,
     call: Call,
 ) -> Result<ProcessWait, CallError> {
-    let shared = context.clone();
     let cancelled = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let flag = cancelled.clone();
-    let work = move || wait(&shared, &asked, &flag);
+    let work = move |manager: &Manager| wait(manager, &asked, &flag);
     let over = call.cancelled.clone();
     tokio::select! {
-        waited = context.lanes.wait.run(work) => waited,
+        waited = on(&context, &context.lanes.wait, work) => waited,
         () = over.nobody_waits() => {
             cancelled.store(true, std::sync::atomic::Ordering::Relaxed);
             Err(CallError::NobodyWaits)
@@ -567,11 +560,10 @@ pub(crate) async fn wait_for_process(
 }
 
 fn wait(
-    context: &Context,
+    manager: &Manager,
     asked: &WaitForProcess,
     cancelled: &std::sync::atomic::AtomicBool,
 ) -> Result<ProcessWait, CallError> {
-    let manager = manager(context)?;
     let end = Instant::now() + Duration::from_secs(asked.timeout_seconds.unwrap_or(MAX_WAIT).min(MAX_WAIT));
     let pattern = asked.line.as_deref().map(anywhere);
     // A line of this life counts, even if it was written before the call.
@@ -619,18 +611,16 @@ fn wait(
 }
 
 pub(crate) async fn remove_process(context: Arc<Context>, asked: OneProcess, _: Call) -> Result<Message, CallError> {
-    let shared = context.clone();
-    let work = move || {
-        let manager = manager(&shared)?;
+    let work = move |manager: &Manager| {
         let status = manager.get(&asked.id)?;
-        own_to_change(&manager, &status)?;
+        own_to_change(manager, &status)?;
         manager.check_unneeded(&asked.id)?;
         manager.stop(&asked.id)?;
         manager.undefine(&asked.id)?;
         manager.forget(&asked.id)?;
         Ok(Message { message: format!("removed `{}`, with its log", asked.id) })
     };
-    context.lanes.stop.run(work).await
+    on(&context, &context.lanes.stop, work).await
 }
 
 pub(crate) async fn export_processes(
@@ -638,9 +628,7 @@ pub(crate) async fn export_processes(
     asked: ExportProcesses,
     _: Call,
 ) -> Result<Exported, CallError> {
-    let shared = context.clone();
-    let work = move || {
-        let manager = manager(&shared)?;
+    let work = move |manager: &Manager| {
         let text = manager.exported(&manager.load()?);
         let Some(path) = &asked.file_path else {
             let text = bounds::cut(text, bounds::RESULT);
@@ -649,7 +637,7 @@ pub(crate) async fn export_processes(
         let written = manager.write_inside(path, &text)?;
         Ok(Exported { message: format!("written to `{}`", one_line(&written.to_string_lossy(), 300)), text: None })
     };
-    context.lanes.look.run(work).await
+    on(&context, &context.lanes.look, work).await
 }
 
 pub(crate) async fn import_processes(
@@ -657,9 +645,7 @@ pub(crate) async fn import_processes(
     asked: ImportProcesses,
     _: Call,
 ) -> Result<Message, CallError> {
-    let shared = context.clone();
-    let work = move || {
-        let manager = manager(&shared)?;
+    let work = move |manager: &Manager| {
         let names = manager.import(Path::new(&asked.file_path))?;
         let message = match names.as_slice() {
             [] => "the file defines no processes".to_owned(),
@@ -667,22 +653,19 @@ pub(crate) async fn import_processes(
         };
         Ok(Message { message: one_line(&message, 2000) })
     };
-    context.lanes.look.run(work).await
+    on(&context, &context.lanes.look, work).await
 }
 
 pub(crate) async fn create_snapshot(context: Arc<Context>, _: Nothing, _: Call) -> Result<Message, CallError> {
-    let shared = context.clone();
-    let work = move || {
-        let names = manager(&shared)?.take_snapshot()?;
+    let work = move |manager: &Manager| {
+        let names = manager.take_snapshot()?;
         Ok(Message { message: format!("{} processes run: restore_snapshot starts them again", names.len()) })
     };
-    context.lanes.look.run(work).await
+    on(&context, &context.lanes.look, work).await
 }
 
 pub(crate) async fn restore_snapshot(context: Arc<Context>, _: Nothing, _: Call) -> Result<Message, CallError> {
-    let shared = context.clone();
-    let work = move || {
-        let manager = manager(&shared)?;
+    let work = move |manager: &Manager| {
         let started = manager.restore_snapshot(&executable()?)?;
         let names: Vec<&str> =
             started.iter().filter(|started| started.is_new).map(|started| started.status.id.as_str()).collect();
@@ -692,7 +675,7 @@ pub(crate) async fn restore_snapshot(context: Arc<Context>, _: Nothing, _: Call)
         };
         Ok(Message { message: one_line(&message, 2000) })
     };
-    context.lanes.start.run(work).await
+    on(&context, &context.lanes.start, work).await
 }
 
 pub(crate) async fn echo(_: Arc<Context>, asked: Echo, _: Call) -> Result<Message, CallError> {
@@ -704,9 +687,7 @@ pub(crate) async fn ping(_: Arc<Context>, _: Nothing, _: Call) -> Result<Message
 }
 
 pub(crate) async fn get_status(context: Arc<Context>, _: Nothing, _: Call) -> Result<Status, CallError> {
-    let shared = context.clone();
-    let work = move || {
-        let manager = manager(&shared)?;
+    let work = move |manager: &Manager| {
         let all = manager.list()?;
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -715,5 +696,5 @@ pub(crate) async fn get_status(context: Arc<Context>, _: Nothing, _: Call) -> Re
             running: all.iter().filter(|status| status.state.is_alive()).count(),
         })
     };
-    context.lanes.look.run(work).await
+    on(&context, &context.lanes.look, work).await
 }

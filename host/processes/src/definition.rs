@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 use std::time::Duration;
 
 use aiw_core::SecretName;
-use aiw_supervisor::{LogPolicy, MAX_CAUSES, Terminal, Until};
+use aiw_supervisor::{LogPolicy, MAX_CAUSES, Restart, RestartWhen as SupervisorRestart, Terminal, Until};
 use serde::{Deserialize, Serialize};
 
 /// How many processes a project may define.
@@ -158,6 +158,16 @@ impl RestartWhen {
         (Self::Always, "always"),
         (Self::UnlessStopped, "unless-stopped"),
     ];
+
+    /// Returns the one with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|(_, known)| *known == name).map(|(when, _)| when)
+    }
+
+    /// Returns its name.
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.into_iter().find(|(when, _)| *when == self).map_or("no", |(_, name)| name)
+    }
 }
 
 /// Whether a process is started again.
@@ -174,6 +184,23 @@ pub struct RestartPolicy {
     pub pause: Duration,
     /// The longest pause. Each is twice the one before.
     pub longest: Duration,
+}
+
+impl RestartPolicy {
+    /// Returns the policy in the supervisor's terms.
+    pub(crate) fn supervised(&self) -> Restart {
+        Restart {
+            when: match self.when {
+                RestartWhen::No => SupervisorRestart::Never,
+                RestartWhen::OnFailure => SupervisorRestart::Failed,
+                RestartWhen::Always | RestartWhen::UnlessStopped => SupervisorRestart::Ended,
+            },
+            pause: self.pause,
+            longest: self.longest,
+            limit: self.max,
+            within: self.within,
+        }
+    }
 }
 
 impl Default for RestartPolicy {

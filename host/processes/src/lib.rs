@@ -45,10 +45,3 @@ pub use start::Started;
 pub use state::{State, Status};
 pub use stop::StoppedOne;
 pub use summary::{ProcessSummary, RestartCause, UsageSummary};
-
-/// Returns the name that is most like a mistyped one.
-pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let scored = known.map(|known| (strsim::jaro_winkler(name, known), known));
-    let best = scored.filter(|(score, _)| *score > 0.8).max_by(|(one, _), (other, _)| one.total_cmp(other));
-    best.map(|(_, known)| known)
-}

@@ -38,6 +38,11 @@ impl Loaded {
     pub(crate) fn get(&self, id: &str) -> Option<&(Definition, Source)> {
         self.definitions.get(id)
     }
+
+    /// The definitions alone.
+    fn plain(&self) -> Definitions {
+        self.definitions.iter().map(|(id, (definition, _))| (id.clone(), definition.clone())).collect()
+    }
 }
 
 /// The processes of one project.
@@ -83,8 +88,7 @@ impl Manager {
             loaded.is_trusted = self.home.settings()?.trust().has_file(&self.project.file(), &bytes);
             loaded.bytes = Some(bytes);
         }
-        let all: Definitions = loaded.definitions.iter().map(|(id, (d, _))| (id.clone(), d.clone())).collect();
-        file::check(&all)?;
+        file::check(&loaded.plain())?;
         Ok(loaded)
     }
 
@@ -199,7 +203,7 @@ impl Manager {
 
     /// Returns the definitions of a process list as a file has them.
     pub fn exported(&self, loaded: &Loaded) -> String {
-        file::whole(&loaded.definitions.iter().map(|(id, (d, _))| (id.clone(), d.clone())).collect())
+        file::whole(&loaded.plain())
     }
 
     /// Returns all processes of the project, by id: those that are defined, and those that still have a record.
@@ -251,7 +255,7 @@ impl Manager {
     }
 
     pub(crate) fn unknown(&self, loaded: &Loaded, id: &str) -> ProcessError {
-        let nearest = crate::nearest(id, loaded.definitions.keys().map(String::as_str)).map(str::to_owned);
+        let nearest = aiw_core::closest(id, loaded.definitions.keys().map(String::as_str)).map(str::to_owned);
         ProcessError::Unknown { id: aiw_core::one_line(id, 64), project: self.project.directory().to_owned(), nearest }
     }
 

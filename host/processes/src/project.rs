@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use aiw_core::ProcessId;
 use aiw_home::{nearest, read_unlinked};
-use aiw_supervisor::Root;
+use aiw_supervisor::{Root, digest};
 
 use crate::error::ProcessError;
 use crate::file::MAX_BYTES;
@@ -52,9 +52,7 @@ impl Project {
 
     /// Returns the number of a text that belongs to this project: the same in every build.
     pub(crate) fn number(&self, text: &str) -> u64 {
-        let bytes = self.root.as_os_str().as_encoded_bytes().iter().chain(&[0]).chain(text.as_bytes());
-        // FNV-1a.
-        bytes.fold(0xcbf2_9ce4_8422_2325, |digest, byte| (digest ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+        digest(&[self.root.as_os_str().as_encoded_bytes(), text.as_bytes()].join(&0))
     }
 
     /// Returns the supervisor's id of a process. Two processes with one id are told apart by their records.

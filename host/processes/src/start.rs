@@ -1,13 +1,11 @@
 //! Starting processes.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aiw_home::find_program;
-use aiw_supervisor::{
-    Cause, Need, NewProcess, Program, Queue, ResourceLimits, Restart, RestartWhen as SupervisorRestart,
-};
+use aiw_supervisor::{Cause, Need, NewProcess, Program, Queue, ResourceLimits};
 
 use crate::definition::{Definition, RestartWhen, Source, in_order, signal_number};
 use crate::environment::Environment;
@@ -70,16 +68,13 @@ impl Manager {
         };
         let order = in_order(wanted, &needs)
             .map_err(|circle| ProcessError::Circle(circle.into_iter().map(str::to_owned).collect()))?;
-        let is_from_file = |id: &&str| loaded.get(id).is_some_and(|(_, source)| *source == Source::File);
-        if loaded.is_to_be_allowed() && order.iter().any(is_from_file) {
-            return Err(ProcessError::Untrusted { path: self.project.file() });
-        }
+        let order = order.into_iter().map(|id| Ok((id, self.allowed(loaded, id)?)));
+        let order = order.collect::<Result<Vec<_>, ProcessError>>()?;
         // One process at a time decides, so that nothing is started twice.
         let _turn = self.home.turn()?;
         // All of it is looked at before anything starts.
         let mut ready = Vec::new();
-        for id in order {
-            let Some((definition, _)) = loaded.get(id) else { return Err(self.unknown(loaded, id)) };
+        for (id, definition) in order {
             let is_alive = self.get_loaded(loaded, id)?.state.is_alive();
             ready.push((id, if is_alive { None } else { Some(self.prepare(id, definition, Vec::new())?) }));
         }
@@ -99,21 +94,33 @@ impl Manager {
     /// Checks that processes can be started, before what stands in their place is stopped.
     pub fn check_start(&self, loaded: &Loaded, ids: &[String]) -> Result<(), ProcessError> {
         for id in ids {
-            let Some((definition, source)) = loaded.get(id) else { return Err(self.unknown(loaded, id)) };
-            if *source == Source::File && loaded.is_to_be_allowed() {
-                return Err(ProcessError::Untrusted { path: self.project.file() });
-            }
+            let definition = self.allowed(loaded, id)?;
             self.prepare(id, definition, Vec::new())?;
         }
         Ok(())
     }
 
+    /// Returns the definition of a process, if the user has allowed it to start.
+    fn allowed<'a>(&self, loaded: &'a Loaded, id: &str) -> Result<&'a Definition, ProcessError> {
+        match loaded.get(id) {
+            None => Err(self.unknown(loaded, id)),
+            Some((_, Source::File)) if loaded.is_to_be_allowed() => {
+                Err(ProcessError::Untrusted { path: self.project.file() })
+            }
+            Some((definition, _)) => Ok(definition),
+        }
+    }
+
+    fn cwd(&self, id: &str, definition: &Definition) -> Result<PathBuf, ProcessError> {
+        match &definition.cwd {
+            Some(path) => self.project.inside(id, path),
+            None => Ok(self.project.directory().to_owned()),
+        }
+    }
+
     /// Makes all that a process is started with.
     fn prepare(&self, id: &str, definition: &Definition, causes: Vec<Cause>) -> Result<Prepared, ProcessError> {
-        let cwd = match &definition.cwd {
-            Some(path) => self.project.inside(id, path)?,
-            None => self.project.directory().to_owned(),
-        };
+        let cwd = self.cwd(id, definition)?;
         let environment = Environment::of(&self.home, &self.project, id, definition)?;
         let mut argv = definition.run.argv();
         let name = argv.remove(0);
@@ -126,21 +133,10 @@ impl Manager {
         };
         let about =
             About { name: id.to_owned(), project: self.project.directory().to_owned(), definition: definition.clone() };
-        let policy = &definition.restart;
         let new = NewProcess {
             labels: about.labels(),
             label: id.as_bytes().to_vec(),
-            restart: Restart {
-                when: match policy.when {
-                    RestartWhen::No => SupervisorRestart::Never,
-                    RestartWhen::OnFailure => SupervisorRestart::Failed,
-                    RestartWhen::Always | RestartWhen::UnlessStopped => SupervisorRestart::Ended,
-                },
-                pause: policy.pause,
-                longest: policy.longest,
-                limit: policy.max,
-                within: policy.within,
-            },
+            restart: definition.restart.supervised(),
             causes,
             needs: self.needs(definition),
             ready: probe(&definition.ready)?,
@@ -202,7 +198,7 @@ impl Manager {
                 continue;
             }
             let mut causes = one.record.causes.clone();
-            if !may_be_again(&causes, policy.max, policy.within) {
+            if policy.max.is_some_and(|max| policy.supervised().counted(&causes) >= max) {
                 continue;
             }
             causes.push(Cause { time: aiw_home::now_millis(), why: "its supervisor died".into() });
@@ -214,29 +210,15 @@ impl Manager {
     }
 }
 
-/// Whether a process may be started again after these restarts.
-fn may_be_again(causes: &[Cause], max: Option<u32>, within: Option<Duration>) -> bool {
-    let since = within.map_or(0, |within| {
-        aiw_home::now_millis().saturating_sub(u64::try_from(within.as_millis()).unwrap_or(u64::MAX))
-    });
-    max.is_none_or(|max| causes.iter().filter(|cause| cause.time >= since).count() < max as usize)
-}
-
 /// The directory and the variables of a process.
-type Surroundings = (std::path::PathBuf, Vec<(String, std::ffi::OsString)>);
+type Surroundings = (PathBuf, Vec<(String, std::ffi::OsString)>);
 
 impl Manager {
     /// Returns where a process runs and with which variables, its secrets included.
     pub fn surroundings(&self, id: &str) -> Result<Surroundings, ProcessError> {
         let loaded = self.load()?;
-        let Some((definition, source)) = loaded.get(id) else { return Err(self.unknown(&loaded, id)) };
-        if *source == Source::File && loaded.is_to_be_allowed() {
-            return Err(ProcessError::Untrusted { path: self.project.file() });
-        }
-        let cwd = match &definition.cwd {
-            Some(path) => self.project.inside(id, path)?,
-            None => self.project.directory().to_owned(),
-        };
+        let definition = self.allowed(&loaded, id)?;
+        let cwd = self.cwd(id, definition)?;
         let environment = Environment::of(&self.home, &self.project, id, definition)?;
         Ok((cwd, environment.variables.into_iter().collect()))
     }

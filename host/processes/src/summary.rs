@@ -8,7 +8,7 @@ use aiw_supervisor::{Enforced, Resource, Usage};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::definition::{RestartWhen, Run};
+use crate::definition::Run;
 use crate::state::Status;
 
 /// A process
@@ -110,10 +110,7 @@ impl ProcessSummary {
             ready: record.filter(|_| alive).and_then(|record| record.ready),
             exit_code: record.and_then(|record| record.exit_code),
             signal: record.and_then(|record| record.signal),
-            restart: RestartWhen::ALL
-                .iter()
-                .find(|(when, _)| *when == definition.restart.when)
-                .map_or("no", |(_, n)| n),
+            restart: definition.restart.when.as_str(),
             restarts: status.restarts(),
             causes: causes.map(|c| RestartCause { time: rfc3339(c.time), why: one_line(&c.why, 200) }).collect(),
             started: time(record.map(|record| record.started)),

@@ -68,7 +68,7 @@ pub use new::{Check, LogPolicy, Need, NewProcess, Place, Probe, Queue, Restart, 
 pub use processes::{Keep, Processes, Stopped, Supervised, Usage, WaitMode, Waited};
 pub use program::{Enforced, NamedFile, PassedFile, Program, Resource, ResourceLimits};
 pub use record::{Cause, Labels, MAX_CAUSES, Record};
-pub use root::{Root, Scope};
+pub use root::{Root, Scope, digest};
 #[cfg(unix)]
 pub use runtime::runtime_dir;
 #[cfg(unix)]

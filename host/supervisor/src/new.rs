@@ -90,6 +90,15 @@ pub struct Restart {
     pub within: Option<Duration>,
 }
 
+impl Restart {
+    /// Returns how many of these restarts count against the limit now.
+    pub fn counted(&self, causes: &[Cause]) -> u32 {
+        let within = self.within.map(|within| u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
+        let since = within.map_or(0, |within| aiw_home::now_millis().saturating_sub(within));
+        u32::try_from(causes.iter().filter(|cause| cause.time >= since).count()).unwrap_or(u32::MAX)
+    }
+}
+
 impl Default for Restart {
     fn default() -> Self {
         let pause = Duration::from_secs(1);

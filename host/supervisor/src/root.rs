@@ -120,7 +120,7 @@ impl fmt::Display for Root {
 }
 
 /// Returns the digest of some bytes: FNV-1a, because it is the same in every build.
-pub(crate) fn digest(bytes: &[u8]) -> u64 {
+pub fn digest(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |digest, byte| (digest ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 

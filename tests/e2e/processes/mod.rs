@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use aiw_tests::Environment;
 use serde_json::Value;
 
+pub(crate) use crate::servers::is_there;
+
 /// The longest that anything here takes.
 const HANGS: Duration = Duration::from_secs(60);
 
@@ -106,12 +108,6 @@ pub(crate) fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
         assert!(start.elapsed() < HANGS, "it never comes");
         std::thread::sleep(Duration::from_millis(10));
     }
-}
-
-/// Whether a process is there and no zombie.
-pub(crate) fn is_there(pid: u64) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
 }
 
 /// A port that nothing listens on.

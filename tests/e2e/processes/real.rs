@@ -5,15 +5,15 @@ use aiw_tests::{not_run, real_cli};
 use serde_json::{Value, json};
 
 use super::Project;
-use crate::mcp_clients::{self, Line, asks};
+use crate::mcp_clients::{asks, line_of, tool_use};
 
 const PROMPT: &str = "Run the greeter and tell me what it says";
 
-fn runs(cli: &str, tool: fn(&str, Value) -> Value, line: Line) {
+fn runs(cli: &str) {
     let Some(client) = real_cli(cli) else { return not_run(&format!("{cli} is absent")) };
     let mut project = Project::empty();
     project.env.settings(&json!({"mcp": {"toolsets": ["processes"]}}));
-    let call = |name: &str, arguments: Value| json!({"match": PROMPT, "offers": "create_process", "tools": [tool(name, arguments)]});
+    let call = |name: &str, arguments: Value| json!({"match": PROMPT, "offers": "create_process", "tools": [tool_use(cli, name, arguments)]});
     let turns = json!([
         call("create_process", json!({"id": "greeter", "command": "sh", "args": ["-c", "echo moin-moin; exec sleep 1000"]})),
         call("start_process", json!({"id": "greeter"})),
@@ -22,7 +22,7 @@ fn runs(cli: &str, tool: fn(&str, Value) -> Value, line: Line) {
         call("stop_process", json!({"id": "greeter"})),
         {"match": PROMPT, "offers": "create_process", "text": "It says moin-moin."},
     ]);
-    let Some(asked) = asks(&mut project.env, &client, PROMPT, "create_process", &turns, line) else { return };
+    let Some(asked) = asks(&mut project.env, &client, PROMPT, "create_process", &turns, line_of(cli)) else { return };
     let asked = asked.all(&["It says moin-moin."]);
     assert!(asked[3].contains("it is so"), "{}", asked[3]);
     assert!(asked[4].contains("moin-moin"), "{}", asked[4]);
@@ -31,15 +31,15 @@ fn runs(cli: &str, tool: fn(&str, Value) -> Value, line: Line) {
 
 #[test]
 fn claude_code_runs_a_process() {
-    runs("claude", |name, input| json!({"name": format!("mcp__aiw__{name}"), "input": input}), mcp_clients::claude);
+    runs("claude");
 }
 
 #[test]
 fn codex_runs_a_process() {
-    runs("codex", |name, input| json!({"name": name, "namespace": "mcp__aiw", "input": input}), mcp_clients::codex);
+    runs("codex");
 }
 
 #[test]
 fn gemini_cli_runs_a_process() {
-    runs("gemini", |name, input| json!({"name": format!("mcp_aiw_{name}"), "input": input}), mcp_clients::gemini);
+    runs("gemini");
 }

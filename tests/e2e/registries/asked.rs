@@ -170,7 +170,7 @@ fn a_call_that_is_cancelled_while_the_server_is_tried_ends_the_server() {
     let call = install(&mut client);
     asked(&mut client, &json!({"action": "accept"}));
     asked(&mut client, &json!({"action": "accept"}));
-    let pid = || std::fs::read_to_string(env.user().join("pid")).ok().and_then(|text| text.parse().ok());
+    let pid = || std::fs::read_to_string(env.user().join("pid")).ok().and_then(|text| text.parse::<i64>().ok());
     until(|| pid().is_some());
     let pid = pid().unwrap();
     let cancelled = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": call}});

@@ -8,7 +8,7 @@ use aiw_tests::{Environment, not_run, real_cli};
 use serde_json::{Value, json};
 
 use super::{Registry, machine, row};
-use crate::mcp_clients::{self, Line, asks};
+use crate::mcp_clients::{asks, line_of, tool_use};
 
 const PROMPT: &str = "Say moin and the time in Oslo";
 
@@ -77,7 +77,7 @@ fn servers_of_npm_and_pypi_are_installed_pinned_and_work() {
     assert_eq!(run.stdout, "All servers from registries are up to date\n");
 }
 
-fn calls(cli: &str, tool: fn(&str, Value) -> Value, line: Line) {
+fn calls(cli: &str) {
     let Some(client) = real_cli(cli) else { return not_run(&format!("{cli} is absent")) };
     let Some((_registry, mut env)) = real() else { return };
     for name in ["everything", "time"] {
@@ -85,14 +85,14 @@ fn calls(cli: &str, tool: fn(&str, Value) -> Value, line: Line) {
     }
     let turn = |server: &str, name: &str, arguments: Value| {
         let call = json!({"server": server, "tool": name, "arguments": arguments});
-        json!({"match": PROMPT, "offers": "call_tool", "tools": [tool("call_tool", call)]})
+        json!({"match": PROMPT, "offers": "call_tool", "tools": [tool_use(cli, "call_tool", call)]})
     };
     let turns = json!([
         turn("everything", "echo", json!({"message": "moin-moin"})),
         turn("time", "get_current_time", json!({"timezone": "Europe/Oslo"})),
         {"match": PROMPT, "offers": "call_tool", "text": "Both are said."},
     ]);
-    let Some(asked) = asks(&mut env, &client, PROMPT, "call_tool", &turns, line) else { return };
+    let Some(asked) = asks(&mut env, &client, PROMPT, "call_tool", &turns, line_of(cli)) else { return };
     let asked = asked.all(&["Both are said."]);
     assert!(asked[1].contains("Echo: moin-moin"), "{}", asked[1]);
     assert!(asked[2].contains("is_dst"), "{}", asked[2]);
@@ -100,15 +100,15 @@ fn calls(cli: &str, tool: fn(&str, Value) -> Value, line: Line) {
 
 #[test]
 fn claude_code_calls_servers_that_came_from_a_registry() {
-    calls("claude", |name, input| json!({"name": format!("mcp__aiw__{name}"), "input": input}), mcp_clients::claude);
+    calls("claude");
 }
 
 #[test]
 fn codex_calls_servers_that_came_from_a_registry() {
-    calls("codex", |name, input| json!({"name": name, "namespace": "mcp__aiw", "input": input}), mcp_clients::codex);
+    calls("codex");
 }
 
 #[test]
 fn gemini_cli_calls_servers_that_came_from_a_registry() {
-    calls("gemini", |name, input| json!({"name": format!("mcp_aiw_{name}"), "input": input}), mcp_clients::gemini);
+    calls("gemini");
 }

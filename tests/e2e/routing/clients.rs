@@ -4,16 +4,16 @@ use aiw_tests::{not_run, real_cli};
 use serde_json::{Value, json};
 
 use super::five_hundred;
-use crate::mcp_clients::{self, Line};
+use crate::mcp_clients::{self, line_of, tool_use};
 
 const PROMPT: &str = "Approve the invoice number seven";
 const TARGET: &str = "invoices__approve_invoice";
 
 /// `name` is how the client's model calls a tool of aiw.
-fn routes(cli: &str, calls: fn(&str, Value) -> Value, by_name: bool, line: Line) {
+fn routes(cli: &str, by_name: bool) {
     let Some(real) = real_cli(cli) else { return not_run(&format!("{cli} is absent")) };
     let Some(mut servers) = five_hundred() else { return };
-    let turn = |name: &str, input: Value| json!({"match": PROMPT, "offers": "intelligent_route", "tools": [calls(name, input)]});
+    let turn = |name: &str, input: Value| json!({"match": PROMPT, "offers": "intelligent_route", "tools": [tool_use(cli, name, input)]});
     let mut called = match by_name {
         true => turn(TARGET, json!({"id": "7"})),
         // It lists once and never again.
@@ -26,7 +26,8 @@ fn routes(cli: &str, calls: fn(&str, Value) -> Value, by_name: bool, line: Line)
         called,
         {"match": PROMPT, "offers": "intelligent_route", "text": "It is approved."},
     ]);
-    let Some(asked) = mcp_clients::asks(&mut servers.env, &real, PROMPT, "intelligent_route", &turns, line) else {
+    let Some(asked) = mcp_clients::asks(&mut servers.env, &real, PROMPT, "intelligent_route", &turns, line_of(cli))
+    else {
         return;
     };
     let asked = asked.all(&["It is approved."]);
@@ -41,18 +42,15 @@ fn routes(cli: &str, calls: fn(&str, Value) -> Value, by_name: bool, line: Line)
 
 #[test]
 fn claude_code_calls_what_it_was_given() {
-    let calls = |name: &str, input| json!({"name": format!("mcp__aiw__{name}"), "input": input});
-    routes("claude", calls, true, mcp_clients::claude);
+    routes("claude", true);
 }
 
 #[test]
 fn codex_calls_what_it_was_given() {
-    let calls = |name: &str, input| json!({"name": name, "namespace": "mcp__aiw", "input": input});
-    routes("codex", calls, false, mcp_clients::codex);
+    routes("codex", false);
 }
 
 #[test]
 fn gemini_cli_calls_what_it_was_given() {
-    let calls = |name: &str, input| json!({"name": format!("mcp_aiw_{name}"), "input": input});
-    routes("gemini", calls, true, mcp_clients::gemini);
+    routes("gemini", true);
 }

@@ -127,7 +127,7 @@ pub(crate) fn until(mut is_so: impl FnMut() -> bool) {
 }
 
 /// Whether a process is there and no zombie.
-pub(crate) fn is_there(pid: i64) -> bool {
+pub(crate) fn is_there(pid: impl std::fmt::Display) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
 }

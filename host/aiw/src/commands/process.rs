@@ -2,7 +2,6 @@
 //! runtime are set up for them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -24,6 +23,7 @@ use serde_json::json;
 
 use crate::cli::process::{ExecArgs, InputArgs, NewProcessArgs, PsArgs, SignalArgs, StartArgs, UpArgs};
 use crate::cli::task::LogArgs;
+use crate::editor::Editor;
 use crate::failure::Failure;
 use crate::output::{self, Output};
 use crate::{runtime, terminal};
@@ -535,8 +535,7 @@ fn definition(args: &NewProcessArgs, base: Definition) -> Result<Definition, Fai
         definition.env.insert(name.to_string(), value);
     }
     if let Some(when) = &args.restart {
-        let found = RestartWhen::ALL.iter().find(|(_, name)| name == when).map(|(when, _)| *when);
-        definition.restart.when = found.ok_or_else(|| {
+        definition.restart.when = RestartWhen::named(when).ok_or_else(|| {
             Failure::user(format!("`{when}` is not a policy: no, on-failure, always, unless-stopped"))
         })?;
     }
@@ -553,19 +552,8 @@ fn definition(args: &NewProcessArgs, base: Definition) -> Result<Definition, Fai
 pub fn edit(output: &Output) -> Result<(), Failure> {
     let manager = manager()?;
     let file = manager.project().file();
-    let editor = ["VISUAL", "EDITOR"].iter().find_map(std::env::var_os).filter(|editor| !editor.is_empty());
-    let editor = editor.unwrap_or_else(|| "vi".into());
     manager.edit_file(|text| Ok(text.to_owned()))?;
-    // An editor may have arguments: `code --wait`.
-    let words = shlex::split(&editor.to_string_lossy()).filter(|words| !words.is_empty());
-    let words = words.ok_or_else(|| Failure::user(format!("`{}` is not a command", editor.display())))?;
-    let (program, rest) =
-        words.split_first().map_or((OsStr::new("vi"), &[][..]), |(first, rest)| (OsStr::new(first), rest));
-    let status = Command::new(program).args(rest).arg(&file).status();
-    let status = status.map_err(|e| {
-        Failure::user(format!("cannot start the editor `{}`: {e}", Path::new(program).display()))
-            .with_hint("set `EDITOR` to another one")
-    })?;
+    let status = Editor::find()?.open(&file)?;
     if !status.success() {
         return Err(Failure::user(format!("the editor ended with {status}")));
     }

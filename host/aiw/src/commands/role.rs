@@ -1,15 +1,10 @@
 //! `aiw role …`
 
 use std::env;
-use std::ffi::OsString;
 use std::fs;
 use std::io::{self, IsTerminal, Read};
-use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use aiw_core::{ErrorKind, RoleName, one_line};
 use aiw_home::Home;
@@ -22,6 +17,7 @@ use serde_json::json;
 
 use super::each::{FailedName, remove_each};
 use crate::cli::{NewRoleArgs, RoleCommand};
+use crate::editor::Editor;
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -138,13 +134,9 @@ fn edit(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> 
         return Err(Failure::user("editing needs a terminal")
             .with_hint(format!("`aiw role new {name} --from FILE --force` replaces it without one")));
     }
-    let set = |variable: &str| env::var_os(variable).filter(|value| !value.is_empty());
-    let editor = set("VISUAL").or_else(|| set("EDITOR")).or_else(editor_of_git).ok_or_else(|| {
-        Failure::user("neither `VISUAL` nor `EDITOR` names an editor, and git has none")
-            .with_hint("for example, `export EDITOR=nano`")
-    })?;
+    let editor = Editor::find()?;
     let copy = Copy::new(name, &old)?;
-    let ended = copy.open_with(&editor)?;
+    let ended = editor.open(&copy.path)?;
     let new = copy.read();
     if !ended.success() {
         let failure = Failure::user(format!("the role was not changed, because the editor exited with {ended}"));
@@ -167,14 +159,6 @@ fn edit(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Returns the editor that git would open: its configured one or its default.
-fn editor_of_git() -> Option<OsString> {
-    let said = Command::new("git").args(["var", "GIT_EDITOR"]).stdin(Stdio::null()).stderr(Stdio::null()).output();
-    let mut editor = said.ok().filter(|said| said.status.success())?.stdout;
-    editor.truncate(editor.trim_ascii_end().len());
-    (!editor.is_empty()).then(|| OsString::from_vec(editor))
-}
-
 /// A copy for the editor, in a private directory.
 struct Copy {
     dir: tempfile::TempDir,
@@ -191,22 +175,6 @@ impl Copy {
             Ok(Self { dir, path })
         };
         make().map_err(|e: io::Error| Failure::new(ErrorKind::Unavailable, format!("cannot make a copy to edit: {e}")))
-    }
-
-    /// As git does it: a shell reads the variable, so that it may hold arguments.
-    fn open_with(&self, editor: &OsString) -> Result<ExitStatus, Failure> {
-        use signal_hook::consts::{SIGINT, SIGQUIT};
-
-        // Keys of the editor's, which the terminal sends to us and to the shell as well.
-        // Handlers, unlike ignoring, are not handed down to it.
-        for signal in [SIGINT, SIGQUIT] {
-            let _ = signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)));
-        }
-        let mut script = OsString::from("trap : INT QUIT; ");
-        script.push(editor);
-        script.push(" \"$@\"");
-        let status = Command::new("sh").arg("-c").arg(script).arg(editor).arg(&self.path).status();
-        status.map_err(|e| Failure::new(ErrorKind::Unavailable, format!("the editor failed to start: {e}")))
     }
 
     /// Reads the edited text; of an endless file, just enough to refuse it.

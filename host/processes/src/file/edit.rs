@@ -5,8 +5,9 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::read::document;
+use super::values::after_quoted;
 use super::{Definitions, parse};
-use crate::definition::{CheckOf, Definition, EnvValue, NeedOf, ProbeOf, RestartPolicy, RestartWhen, Run, StopPolicy};
+use crate::definition::{CheckOf, Definition, EnvValue, NeedOf, ProbeOf, RestartPolicy, Run, StopPolicy};
 use aiw_supervisor::{LogPolicy, Until};
 
 /// Returns the text with one more process, at its end.
@@ -88,15 +89,7 @@ fn closing(text: &str, from: usize, inside: usize) -> usize {
     while at < bytes.len() {
         match bytes[at] {
             b'}' => return at + 1,
-            b'"' => at = super::values::after_string(bytes, at),
-            b'/' if bytes[at..].starts_with(b"//") => {
-                at = bytes[at..].iter().position(|b| *b == b'\n').map_or(bytes.len(), |end| at + end);
-            }
-            b'/' if bytes[at..].starts_with(b"/*") => {
-                let rest = &bytes[at + 2..];
-                at = rest.windows(2).position(|pair| pair == b"*/").map_or(bytes.len(), |end| at + end + 4);
-            }
-            _ => at += 1,
+            _ => at = after_quoted(bytes, at).unwrap_or(at + 1),
         }
     }
     bytes.len()
@@ -204,10 +197,9 @@ fn node(id: &str, definition: &Definition, defaults: &Definition) -> String {
 
 fn restart(policy: &RestartPolicy) -> String {
     let RestartPolicy { when, max, within, pause, longest } = policy;
-    let name = RestartWhen::ALL.iter().find(|(known, _)| known == when).map_or("no", |(_, name)| name);
     let max = max.map(|max| format!(" max={max}")).unwrap_or_default();
     let within = within.map(|within| format!(" within=\"{}\"", time(within))).unwrap_or_default();
-    format!("restart \"{name}\"{max}{within} backoff=\"{}..{}\"", time(*pause), time(*longest))
+    format!("restart \"{}\"{max}{within} backoff=\"{}..{}\"", when.as_str(), time(*pause), time(*longest))
 }
 
 fn probe_line(name: &str, probe: &ProbeOf) -> String {
@@ -252,6 +244,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::definition::RestartWhen;
     use proptest::prelude::*;
 
     const FILE: &str = r#"// Processes of this project.

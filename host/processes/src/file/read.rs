@@ -122,7 +122,7 @@ fn at(node: &KdlNode) -> usize {
 
 fn unknown(node: &KdlNode, name: &str, known: &[&str]) -> At {
     let name = aiw_core::one_line(name, 60);
-    let hint = match crate::nearest(&name, known.iter().copied()) {
+    let hint = match aiw_core::closest(&name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("known are {}", known.join(", ")),
     };
@@ -163,7 +163,7 @@ impl<'a> Words<'a> {
         }
         for (key, entry) in &self.properties {
             if !properties.contains(key) {
-                let hint = match crate::nearest(key, properties.iter().copied()) {
+                let hint = match aiw_core::closest(key, properties.iter().copied()) {
                     Some(near) => format!(": did you mean `{near}`?"),
                     None => String::new(),
                 };

@@ -63,14 +63,6 @@ fn scan<T>(text: &str, mut look: impl FnMut(usize, &str) -> Option<T>) -> Option
     let mut at = 0;
     while at < bytes.len() {
         match bytes[at] {
-            b'"' => at = after_string(bytes, at),
-            b'/' if bytes[at..].starts_with(b"//") => {
-                at = bytes[at..].iter().position(|b| *b == b'\n').map_or(bytes.len(), |end| at + end);
-            }
-            b'/' if bytes[at..].starts_with(b"/*") => {
-                let rest = &bytes[at + 2..];
-                at = rest.windows(2).position(|pair| pair == b"*/").map_or(bytes.len(), |end| at + end + 4);
-            }
             byte if byte.is_ascii_alphabetic() => {
                 let end = bytes[at..].iter().position(|b| !b.is_ascii_alphanumeric() && !b"-_.".contains(b));
                 let end = end.map_or(bytes.len(), |end| at + end);
@@ -80,10 +72,24 @@ fn scan<T>(text: &str, mut look: impl FnMut(usize, &str) -> Option<T>) -> Option
                 }
                 at = end;
             }
-            _ => at += 1,
+            _ => at = after_quoted(bytes, at).unwrap_or(at + 1),
         }
     }
     None
+}
+
+/// Returns the offset after the string or the comment that begins here, if one does.
+pub(super) fn after_quoted(bytes: &[u8], at: usize) -> Option<usize> {
+    let rest = &bytes[at..];
+    if rest.starts_with(b"\"") {
+        Some(after_string(bytes, at))
+    } else if rest.starts_with(b"//") {
+        Some(rest.iter().position(|b| *b == b'\n').map_or(bytes.len(), |end| at + end))
+    } else if rest.starts_with(b"/*") {
+        Some(rest[2..].windows(2).position(|pair| pair == b"*/").map_or(bytes.len(), |end| at + end + 4))
+    } else {
+        None
+    }
 }
 
 /// Returns the offset after a quoted string that begins here.

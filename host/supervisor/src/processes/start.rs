@@ -60,12 +60,7 @@ impl Processes {
     ) -> Result<Supervised, SupervisorError> {
         match self.records.find(id) {
             Lookup::Nothing => self.start_as(aiw, id, false, new, program, queue),
-            found => {
-                let record = self.records.understood(id, found)?;
-                // What a dead shim left behind is ended first.
-                self.settle(record)?;
-                self.start_as(aiw, id, true, new, program, queue)
-            }
+            _ => self.start_again(aiw, id, new, program, queue),
         }
     }
 

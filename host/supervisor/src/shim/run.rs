@@ -205,15 +205,7 @@ impl Supervisor {
             return false;
         }
         let Some(limit) = restart.limit else { return true };
-        let count = match restart.within {
-            None => self.record.restarts,
-            Some(within) => {
-                let since =
-                    aiw_home::now_millis().saturating_sub(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
-                let recent = self.record.causes.iter().filter(|cause| cause.time >= since).count();
-                u32::try_from(recent).unwrap_or(u32::MAX)
-            }
-        };
+        let count = restart.counted(&self.record.causes);
         if count >= limit && limit > 0 {
             let within = restart.within.map(|within| format!(" within {}", seconds(within))).unwrap_or_default();
             let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
