@@ -77,11 +77,15 @@ impl Manager {
     ///
     /// The file can't be used, with the first problem in it.
     pub fn load(&self) -> Result<Loaded, ProcessError> {
+        self.load_with(self.project.read()?)
+    }
+
+    fn load_with(&self, file: Option<Vec<u8>>) -> Result<Loaded, ProcessError> {
         let mut loaded = Loaded::default();
         for (id, definition) in kept::read(&self.home, &self.project)? {
             loaded.definitions.insert(id, (definition, Source::Home));
         }
-        if let Some(bytes) = self.project.read()? {
+        if let Some(bytes) = file {
             for (id, definition) in self.parse(&bytes)? {
                 loaded.definitions.insert(id, (definition, Source::File));
             }
@@ -90,6 +94,16 @@ impl Manager {
         }
         file::check(&loaded.plain())?;
         Ok(loaded)
+    }
+
+    /// Reads the definitions again if the project's file is another one than when it was read last, which may make no
+    /// sense. `loaded` keeps its definitions, and counts as read again. A file that can't be read is left to the next
+    /// command.
+    pub fn reload(&self, loaded: &mut Loaded) -> Option<Result<Loaded, ProcessError>> {
+        let bytes = self.project.read().ok().filter(|now| *now != loaded.bytes)?;
+        loaded.bytes.clone_from(&bytes);
+        loaded.is_trusted = false;
+        Some(self.load_with(bytes))
     }
 
     fn parse(&self, bytes: &[u8]) -> Result<Definitions, ProcessError> {

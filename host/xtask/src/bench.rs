@@ -37,6 +37,15 @@ struct Row {
     peer: Option<Sample>,
 }
 
+/// The binary that is measured: this one, or the release build, which is made first.
+pub fn binary(aiw: Option<PathBuf>) -> Result<PathBuf> {
+    let Some(aiw) = aiw else {
+        run_command(host_cargo().args(["build", "--release", "-p", "agentic-warden"]))?;
+        return Ok(root().join("target/release/aiw"));
+    };
+    aiw.canonicalize().with_context(|| aiw.display().to_string())
+}
+
 pub fn run() -> Result<bool> {
     run_command(host_cargo().args(["build", "--release", "-p", "agentic-warden"]))?;
     let Some(corpus) = corpus("anthropics+claude-plugins-official") else {
@@ -107,6 +116,7 @@ pub fn run() -> Result<bool> {
         good &= figures(&String::from_utf8_lossy(&output.stdout))?;
     }
     good &= crate::registries::run(&bench.aiw)?;
+    good &= crate::processes::run(&bench.aiw)?;
     println!("the search of a million messages: `cargo xtask bench history --figures 1000000`");
     Ok(good)
 }

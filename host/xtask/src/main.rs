@@ -15,6 +15,7 @@ mod exits;
 mod guests;
 mod picture;
 mod plugins;
+mod processes;
 mod registries;
 mod test;
 mod tour;
@@ -40,6 +41,9 @@ enum Chore {
         /// Install also what tests use: AI CLIs, MCP servers, a sentence model
         #[arg(long)]
         tests: bool,
+        /// Install also the supervisors that `cargo xtask bench processes` measures beside aiw
+        #[arg(long)]
+        peers: bool,
     },
     /// Set up, then build aiw and install it with `cargo install`
     Install,
@@ -99,6 +103,12 @@ enum Measure {
         #[arg(long)]
         live: bool,
     },
+    /// What it costs to start, restart, watch, log and list processes, beside pm2, supervisor, circus and pitchfork
+    Processes {
+        /// The binary to measure [default: the release build]
+        #[arg(long, value_name = "FILE")]
+        aiw: Option<PathBuf>,
+    },
     /// How much longer the real Claude Code takes with our hooks, from its start to its end
     Hooks {
         /// How often each way is run
@@ -122,8 +132,11 @@ fn main() -> ExitCode {
 /// Runs a chore. Returns whether all is well.
 fn run(chore: Chore) -> Result<bool> {
     match chore {
-        Chore::Setup { tests } => {
+        Chore::Setup { tests, peers } => {
             plugins::setup()?;
+            if peers {
+                processes::install_peers()?;
+            }
             if tests {
                 test::install_tools()?;
             }
@@ -142,6 +155,7 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Bench { what: Some(Measure::Routing { set, json }) } => bench::routing(&set, json)?,
         Chore::Bench { what: Some(Measure::History { figures }) } => return bench::history(figures),
         Chore::Bench { what: Some(Measure::Registries { aiw, live }) } => return registries::bench(aiw, live),
+        Chore::Bench { what: Some(Measure::Processes { aiw }) } => return processes::bench(aiw),
         Chore::Bench { what: Some(Measure::Hooks { rounds }) } => return exits::run(rounds),
     }
     Ok(true)

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use wait4::Wait4;
 
 use crate::bench::{megabytes, millis};
-use crate::command::{host_cargo, root};
+use crate::command::root;
 
 /// The servers of the large registry: a little more than the largest one has.
 const SERVERS: usize = 50_000;
@@ -33,13 +33,7 @@ const WORDS: [&str; 32] = [
 
 /// Measures a binary, by default the release build, which is made first.
 pub fn bench(aiw: Option<PathBuf>, is_live: bool) -> Result<bool> {
-    let aiw = match aiw {
-        Some(aiw) => aiw.canonicalize().with_context(|| aiw.display().to_string())?,
-        None => {
-            crate::command::run(host_cargo().args(["build", "--release", "-p", "agentic-warden"]))?;
-            root().join("target/release/aiw")
-        }
-    };
+    let aiw = crate::bench::binary(aiw)?;
     if is_live { live(&aiw) } else { run(&aiw) }
 }
 

@@ -8,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use super::{Project, is_there, until};
+use crate::terminal::Terminal;
 
 #[test]
 fn a_process_is_started_seen_read_and_stopped() {
@@ -84,6 +85,65 @@ fn up_shows_what_all_write_and_ctrl_c_stops_what_it_started() {
         (Some("stopped"), Some("stopped"))
     );
     assert_eq!(project.ps("before")["state"], "running");
+}
+
+#[test]
+fn up_shows_what_has_changed_in_the_file_and_does_it_if_told_to() {
+    let web = |line: &str| format!("process \"web\" {{ shell \"echo {line}; exec sleep 1000\" }}\n");
+    let new = "process \"new\" { shell \"echo from-new; exec sleep 1000\" }\n";
+    let project = Project::new(&web("first"));
+    let mut up = Terminal::start(&project, &["up", "--yes", "--no-color"]);
+    up.wait_for("web │ first");
+    let before = project.ps("web")["pid"].clone();
+    // What makes no sense changes nothing.
+    project.write("process \"web\" {");
+    up.wait_for("what runs goes on as before");
+    project.write(&format!("{}{new}", web("second")));
+    up.wait_for("`new` is new, and starts:");
+    up.wait_for("`web` runs, and is restarted:");
+    up.wait_for("[y/N]");
+    assert_eq!(project.ps("web")["pid"], before);
+    up.press("n\r");
+    up.wait_for("everything runs as before");
+    assert_eq!(project.ps("web")["pid"], before);
+    project.write(&format!("{}{new}", web("third")));
+    up.wait("a second question", |shown| shown.matches("[y/N]").count() == 2);
+    up.press("y\r");
+    up.wait_for("web │ third");
+    up.wait_for("new │ from-new");
+    assert_ne!(project.ps("web")["pid"], before);
+    // The file is allowed as it was shown.
+    project.run(&["restart", "web"]).ok();
+    project.write(new);
+    up.wait_for("`web` runs, is no longer defined, and stops");
+    up.press("y\r");
+    up.wait("the end of web", |_| {
+        project.json(&["ps"])["processes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|one| one["id"] != "web" || one["state"] == "stopped")
+    });
+    // A signal is a no, and the end.
+    project.write(&web("fourth"));
+    up.wait_for("`web` is new, and starts:");
+    up.press("\u{3}");
+    assert_eq!(up.ends().exit_code(), 130);
+    assert!(project.json(&["ps"])["processes"].as_array().unwrap().iter().all(|one| one["state"] != "running"));
+}
+
+#[test]
+fn up_in_a_pipe_asks_nothing_and_does_nothing_new() {
+    let project = Project::new("process \"web\" { command \"sleep\" \"1000\" }");
+    let mut up = project.start(&["up", "--yes"]);
+    let pid = project.until("web", "running")["pid"].clone();
+    project.write("process \"web\" { command \"sleep\" \"2000\" }\nprocess \"new\" { command \"sleep\" \"1\" }");
+    let mut said = BufReader::new(up.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(said.any(|line| line.contains("everything runs as before")));
+    assert_eq!((&project.ps("web")["pid"], &project.ps("new")["state"]), (&pid, &json!("not_started")));
+    kill_process(Pid::from_child(&up), Signal::INT).unwrap();
+    said.for_each(drop);
+    assert_eq!(up.wait().unwrap().code(), Some(130));
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! `aiw up`, `down`, `ps`, `start`, `restart`, `exec`, `signal`, `input`, `add`, `edit`, `rm`. Neither components nor a
 //! runtime are set up for them.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +12,7 @@ use std::time::{Duration, Instant};
 use aiw_core::{EnvName, SecretName, one_line, printable, shell_word};
 use aiw_home::Home;
 use aiw_processes::{
-    CheckOf, Definition, EnvValue, Follow, FollowFrom, Loaded, LogEntry, Manager, NeedOf, ProbeOf, ProcessError,
+    CheckOf, Definition, EnvValue, FollowFrom, Loaded, LogEntry, Manager, NeedOf, ProbeOf, ProcessError,
     ProcessSummary, Project, RestartWhen, Run, Source, Started, State, Status, Stream, Until, signal_number,
 };
 use clap::builder::styling::{AnsiColor, Style};
@@ -21,12 +20,16 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::cli::process::{ExecArgs, InputArgs, NewProcessArgs, PsArgs, SignalArgs, StartArgs, UpArgs};
+use crate::cli::process::{ExecArgs, InputArgs, NewProcessArgs, PsArgs, SignalArgs, StartArgs};
 use crate::cli::task::LogArgs;
 use crate::editor::Editor;
 use crate::failure::Failure;
-use crate::output::{self, Output};
+use crate::output::Output;
 use crate::{runtime, terminal};
+
+mod up;
+
+pub use up::up;
 
 /// `aiw ps`, `up -d`, `start`, `restart`
 #[derive(Serialize, JsonSchema)]
@@ -215,19 +218,6 @@ fn described(id: &str, definition: &Definition) -> Vec<String> {
     lines
 }
 
-/// `aiw up`
-pub fn up(args: &UpArgs, output: &Output) -> Result<(), Failure> {
-    let manager = looked_after()?;
-    let loaded = allowed(&manager, args.yes, output)?;
-    if args.detach || output.is_json() {
-        return told(&manager.up(&own()?, &loaded, &args.ids)?, output);
-    }
-    // From here on, Ctrl-C stops what this command starts.
-    let signals = counted()?;
-    let started = manager.up(&own()?, &loaded, &args.ids)?;
-    watch(&manager, &started, &signals, args.no_color, output)
-}
-
 /// Says what was started.
 fn told(started: &[Started], output: &Output) -> Result<(), Failure> {
     for Started { status, is_new, is_outdated } in started {
@@ -290,133 +280,6 @@ pub fn down(ids: &[String], output: &Output) -> Result<(), Failure> {
         output.line("nothing runs");
     }
     output.conclude(StoppedProcesses { stopped }, failure)
-}
-
-/// The colours of names.
-const COLOURS: [AnsiColor; 6] =
-    [AnsiColor::Cyan, AnsiColor::Yellow, AnsiColor::Green, AnsiColor::Magenta, AnsiColor::Blue, AnsiColor::BrightCyan];
-
-/// Prints what processes write, each line behind its name, until all have ended or a signal comes. Then what this
-/// command has started is stopped; a second signal ends it at once.
-fn watch(
-    manager: &Manager,
-    started: &[Started],
-    signals: &AtomicUsize,
-    no_color: bool,
-    output: &Output,
-) -> Result<(), Failure> {
-    let own = own()?;
-    let mut logs: BTreeMap<String, Follow> = BTreeMap::new();
-    for Started { status, .. } in started {
-        if let Ok(log) = manager.log(&status.id) {
-            // What it wrote before is for `aiw logs`.
-            let since = status.record.as_ref().map_or(0, |record| record.started);
-            logs.insert(status.id.clone(), log.follow(FollowFrom::Since(since)).map_err(ProcessError::from)?);
-        }
-    }
-    let width = logs.keys().map(String::len).max().unwrap_or_default();
-    let is_coloured = !no_color && output::color_on(&std::io::stdout());
-    let places: Vec<String> = logs.keys().cloned().collect();
-    let shown = |id: &str, entry: &LogEntry| {
-        let text = printable(&String::from_utf8_lossy(&entry.bytes)).into_owned();
-        let colour =
-            places.iter().position(|known| known == id).map_or(AnsiColor::White, |at| COLOURS[at % COLOURS.len()]);
-        let (on, off) = match is_coloured {
-            true => (colour.on_default().render().to_string(), "\u{1b}[0m"),
-            false => (String::new(), ""),
-        };
-        // No program can write in the place of this mark.
-        let mark = if entry.stream == Stream::Aiw { "·" } else { "│" };
-        format!("{on}{id:width$} {mark}{off} {text}\n")
-    };
-    // Prints what is new. Returns whether there was anything.
-    let mut print = || -> Result<bool, Failure> {
-        let mut wrote = false;
-        for (id, log) in &mut logs {
-            let entries = log.next(Duration::ZERO).map_err(ProcessError::from)?;
-            wrote |= !entries.is_empty();
-            let text: String = entries.iter().map(|entry| shown(id, entry)).collect();
-            if std::io::stdout().lock().write_all(text.as_bytes()).is_err() {
-                // Nobody reads any more.
-                signals.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-        Ok(wrote)
-    };
-    let mut looked = Instant::now();
-    let mut left: BTreeSet<String> = places.iter().cloned().collect();
-    while signals.load(Ordering::Relaxed) == 0 && !left.is_empty() {
-        let wrote = print()?;
-        if looked.elapsed() >= Duration::from_millis(500) {
-            looked = Instant::now();
-            manager.look_after(&own)?;
-            for id in left.clone() {
-                if !manager.get(&id)?.state.is_alive() && !wrote {
-                    left.remove(&id);
-                }
-            }
-        }
-        if !wrote {
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-    let ours: Vec<String> =
-        started.iter().filter(|started| started.is_new).map(|started| started.status.id.clone()).collect();
-    if left.is_empty() {
-        while print()? {}
-        return ended(manager, &places);
-    }
-    output.note("stopping: press Ctrl-C again to end them at once");
-    stop_at_once_if_asked(manager, &ours, signals, &mut || print().map(drop))?;
-    while print()? {}
-    Err(Failure::interrupted(130))
-}
-
-/// What `aiw up` says when all have ended.
-fn ended(manager: &Manager, ids: &[String]) -> Result<(), Failure> {
-    let mut failed = Vec::new();
-    for id in ids {
-        let status = manager.get(id)?;
-        if status.state == State::Failed {
-            failed.push(format!("`{id}` ({})", status.reason().unwrap_or_else(|| "failed".into())));
-        }
-    }
-    match failed.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::user(format!("failed: {}", one_line(&failed.join(", "), 1000))).with_code(1)),
-    }
-}
-
-/// Stops processes side by side. At the second signal each gets SIGKILL.
-fn stop_at_once_if_asked(
-    manager: &Manager,
-    ids: &[String],
-    signals: &AtomicUsize,
-    print: &mut dyn FnMut() -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    std::thread::scope(|scope| {
-        let stopping = scope.spawn(|| manager.down(ids));
-        let mut killed = false;
-        while !stopping.is_finished() {
-            if signals.load(Ordering::Relaxed) > 1 && !killed {
-                killed = true;
-                for id in ids {
-                    // One that has ended meanwhile is what was wanted.
-                    let _ = manager.signal(id, 9);
-                }
-            }
-            print()?;
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        match stopping.join() {
-            Ok(Ok(results)) => results.into_iter().try_for_each(|(_, result)| result.map(drop)).map_err(Failure::from),
-            Ok(Err(error)) => Err(error.into()),
-            Err(_) => Ok(()),
-        }
-    })
 }
 
 /// Counts the signals that end this command from now on.
