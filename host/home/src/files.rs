@@ -130,7 +130,9 @@ pub fn read_capped(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, HomeError
         }
         Err(e) => return Err(HomeError::io("read", path, e)),
     };
-    let mut bytes = Vec::new();
+    // The whole file at once, if it is as long as it says.
+    let length = file.metadata().map_or(0, |meta| meta.len().min(limit));
+    let mut bytes = Vec::with_capacity(usize::try_from(length + 1).unwrap_or_default());
     file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| HomeError::io("read", path, e))?;
     if bytes.len() as u64 > limit {
         return Err(HomeError::invalid(path, format!("is larger than {} MiB", limit >> 20)));

@@ -22,6 +22,7 @@ mod exchange;
 mod file;
 mod kept;
 mod manager;
+mod parsed;
 mod probe;
 mod project;
 mod start;

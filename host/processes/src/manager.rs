@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use aiw_core::ProcessId;
 use aiw_home::{Home, Mode, replace};
-use aiw_supervisor::{Log, Names, Processes, Scope, Supervised, SupervisorError, Usage};
+use aiw_supervisor::{Log, Names, Processes, Record, Scope, Supervised, SupervisorError, Usage};
 
 use crate::definition::{Definition, Source};
 use crate::error::{FileProblem, ProcessError};
 use crate::file::{self, Definitions};
 use crate::kept;
+use crate::parsed;
 use crate::project::Project;
 use crate::state::{About, State, Status};
 
@@ -43,6 +44,12 @@ impl Loaded {
     fn plain(&self) -> Definitions {
         self.definitions.iter().map(|(id, (definition, _))| (id.clone(), definition.clone())).collect()
     }
+}
+
+/// What the supervisor knows of one of these processes.
+pub(crate) struct Known {
+    about: About,
+    pub(crate) record: Record,
 }
 
 /// The processes of one project.
@@ -86,7 +93,16 @@ impl Manager {
             loaded.definitions.insert(id, (definition, Source::Home));
         }
         if let Some(bytes) = file {
-            for (id, definition) in self.parse(&bytes)? {
+            let text = self.text(&bytes)?;
+            let definitions = match parsed::read(&self.home, &self.project, text) {
+                Some(definitions) => definitions,
+                None => {
+                    let definitions = self.parse(&bytes)?;
+                    parsed::keep(&self.home, &self.project, text, &definitions);
+                    definitions
+                }
+            };
+            for (id, definition) in definitions {
                 loaded.definitions.insert(id, (definition, Source::File));
             }
             loaded.is_trusted = self.home.settings()?.trust().has_file(&self.project.file(), &bytes);
@@ -238,10 +254,10 @@ impl Manager {
 
     /// Returns all processes of the project, given its definitions.
     pub fn statuses(&self, loaded: &Loaded) -> Result<Vec<Status>, ProcessError> {
-        let mut known: BTreeMap<String, Supervised> = BTreeMap::new();
+        let mut known: BTreeMap<String, Known> = BTreeMap::new();
         for one in self.processes.list()? {
             if let Some(about) = self.about(&one) {
-                known.insert(about.name, one);
+                known.insert(about.name.clone(), Known { about, record: one.record });
             }
         }
         let mut all = Vec::new();
@@ -264,7 +280,7 @@ impl Manager {
     pub(crate) fn get_loaded(&self, loaded: &Loaded, id: &str) -> Result<Status, ProcessError> {
         match (loaded.get(id), self.supervised(id)) {
             (None, None) => Err(self.unknown(loaded, id)),
-            (defined, one) => Ok(self.status(id, defined.cloned(), one)),
+            (defined, known) => Ok(self.status(id, defined.cloned(), known)),
         }
     }
 
@@ -274,10 +290,10 @@ impl Manager {
     }
 
     /// Returns what the supervisor knows of a process, after it has recorded what dead shims left behind.
-    pub(crate) fn supervised(&self, id: &str) -> Option<Supervised> {
+    pub(crate) fn supervised(&self, id: &str) -> Option<Known> {
         let one = self.processes.get(self.project.process_id(id)).ok()?;
-        self.about(&one).filter(|about| about.name == id)?;
-        Some(one)
+        let about = self.about(&one).filter(|about| about.name == id)?;
+        Some(Known { about, record: one.record })
     }
 
     /// Returns what the record of one of this project's processes says.
@@ -285,11 +301,11 @@ impl Manager {
         About::of(one).filter(|about| about.project == self.project.directory())
     }
 
-    fn status(&self, id: &str, defined: Option<(Definition, Source)>, one: Option<Supervised>) -> Status {
+    fn status(&self, id: &str, defined: Option<(Definition, Source)>, known: Option<Known>) -> Status {
         let (definition, source) =
             defined.map_or((None, None), |(definition, source)| (Some(definition), Some(source)));
-        let state = one.as_ref().map_or(State::NotStarted, |one| State::of(&one.record, one.record.is_since_boot()));
-        let recorded = one.as_ref().and_then(About::of).map(|about| about.definition);
+        let (recorded, record) = known.map_or((None, None), |known| (Some(known.about.definition), Some(known.record)));
+        let state = record.as_ref().map_or(State::NotStarted, |record| State::of(record, record.is_since_boot()));
         let definition = match state.is_alive() {
             true => recorded.or(definition),
             false => definition.or(recorded),
@@ -301,7 +317,7 @@ impl Manager {
             definition: definition.unwrap_or_default(),
             source,
             process: self.project.process_id(id),
-            record: one.map(|one| one.record),
+            record,
         }
     }
 

@@ -141,19 +141,17 @@ impl Records {
             Ok(_) => return Lookup::Nothing,
             Err(error) => return Lookup::Unreadable(error.into()),
         };
-        match serde_json::from_slice::<Head>(&bytes) {
-            Ok(head) if head.version > VERSION => {
-                return Lookup::Unreadable(RecordProblem::Newer);
-            }
-            _ => {}
-        }
         match serde_json::from_slice::<Record>(&bytes) {
+            Ok(record) if record.version > VERSION => Lookup::Unreadable(RecordProblem::Newer),
             Ok(record) if record.id == id => match (self.understands)(&record.labels) {
                 Ok(()) => Lookup::Record(Box::new(record)),
                 Err(error) => Lookup::Unreadable(error.into()),
             },
             Ok(_) => Lookup::Unreadable(RecordProblem::Foreign),
-            Err(error) => Lookup::Unreadable(error.into()),
+            Err(error) => match serde_json::from_slice::<Head>(&bytes) {
+                Ok(head) if head.version > VERSION => Lookup::Unreadable(RecordProblem::Newer),
+                _ => Lookup::Unreadable(error.into()),
+            },
         }
     }
 

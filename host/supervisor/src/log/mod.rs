@@ -15,6 +15,10 @@ pub use read::Follow;
 #[cfg(unix)]
 pub(crate) use write::Writer;
 
+/// How much of a process's output is read and written at once, in bytes.
+#[cfg(unix)]
+pub(crate) const CHUNK: usize = 128 << 10;
+
 /// Where logged bytes came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use aiw_home::now_millis;
 
 use super::format::{HEAD, Piece};
-use super::{FILES, Stream};
+use super::{CHUNK, FILES, Stream};
 use crate::new::LogPolicy;
 
 /// The only writer of a log.
@@ -44,14 +44,27 @@ impl Writer {
         self.begin();
         let time = now_millis();
         let text_of_time = time.to_string();
+        let mut whole = Vec::new();
+        Piece { time, stream, begins: true, ends: true, bytes: b"" }.encode(&text_of_time, &mut whole);
+        whole.pop();
         let open = &mut self.open[stream as usize];
-        for line in bytes.split_inclusive(|b| *b == b'\n') {
-            let (text, ends) = match line.split_last() {
-                Some((b'\n', text)) => (text, true),
-                _ => (line, false),
-            };
-            Piece { time, stream, begins: !*open, ends, bytes: text }.encode(&text_of_time, &mut self.buffer);
-            *open = !ends;
+        let mut from = 0;
+        while from < bytes.len() {
+            let end = memchr::memchr(b'\n', &bytes[from..]).map(|at| from + at);
+            match end {
+                // Most lines: the line break ends the piece, too.
+                Some(end) if !*open => {
+                    self.buffer.extend_from_slice(&whole);
+                    self.buffer.extend_from_slice(&bytes[from..=end]);
+                }
+                _ => {
+                    let text = &bytes[from..end.unwrap_or(bytes.len())];
+                    let piece = Piece { time, stream, begins: !*open, ends: end.is_some(), bytes: text };
+                    piece.encode(&text_of_time, &mut self.buffer);
+                }
+            }
+            *open = end.is_none();
+            from = end.map_or(bytes.len(), |end| end + 1);
         }
         if self.length > 0 && self.length + self.buffer.len() as u64 > self.policy.file_bytes {
             self.rotate()?;
@@ -64,8 +77,10 @@ impl Writer {
             return Err(error);
         }
         self.length += self.buffer.len() as u64;
-        // Do not keep the memory of a long line forever.
-        self.buffer.shrink_to(64 << 10);
+        // The memory of a long line is not kept for ever, and that of the next chunk is not made anew.
+        if self.buffer.capacity() > 4 * CHUNK {
+            self.buffer.shrink_to(2 * CHUNK);
+        }
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! A cached listing, so that a caller who lists every second pays only for what has changed.
 
+use std::collections::HashSet;
 use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -79,13 +80,14 @@ impl Before {
         let changed = self.changed?;
         self.time.duration_since(changed).ok().filter(|age| *age >= GRAIN)?;
         let mut shims = Vec::new();
+        let slots = self.segments.iter().flat_map(|(segment, _)| segment.scan().map(|slot| slot.instance()));
+        let slots: HashSet<u64> = slots.collect();
         for Supervised { record, settled, .. } in all {
             if record.state == State::Ended && *settled {
                 continue;
             }
             // Changes to a process without a slot, or with a dead shim, cannot be noticed.
-            let mut slots = self.segments.iter().flat_map(|(segment, _)| segment.scan());
-            if !settled || !slots.any(|slot| slot.instance() == record.instance) {
+            if !settled || !slots.contains(&record.instance) {
                 return None;
             }
             shims.push(i32::try_from(record.shim.pid).ok().and_then(Pid::from_raw)?);

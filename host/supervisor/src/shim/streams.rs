@@ -8,13 +8,11 @@ use aiw_core::star_matches;
 use aiw_redact::known::Mask;
 
 use crate::interpreter::{Findings, Interpreter};
-use crate::log::{Stream, Writer};
+use crate::log::{CHUNK, Stream, Writer};
 use crate::record::Labels;
 
 /// A longer line is logged, but not interpreted.
 const LONGEST: usize = 8 << 20;
-/// How much to read at once: the capacity of a pipe.
-const CHUNK: usize = 64 << 10;
 
 /// The log and the interpreter of a process's output.
 pub(super) struct Streams {
