@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use aiw_core::ProcessId;
 use aiw_home::{Home, Mode, replace};
-use aiw_supervisor::{Log, Names, Processes, Record, Scope, Supervised, SupervisorError, Usage};
+use aiw_supervisor::{Log, Names, Processes, Record, Scope, Stream, Supervised, SupervisorError, Usage};
 
 use crate::definition::{Definition, Source};
 use crate::error::{FileProblem, ProcessError};
@@ -305,6 +305,7 @@ impl Manager {
         let (definition, source) =
             defined.map_or((None, None), |(definition, source)| (Some(definition), Some(source)));
         let (recorded, record) = known.map_or((None, None), |known| (Some(known.about.definition), Some(known.record)));
+        let process = self.project.process_id(id);
         let state = record.as_ref().map_or(State::NotStarted, |record| State::of(record, record.is_since_boot()));
         let definition = match state.is_alive() {
             true => recorded.or(definition),
@@ -316,8 +317,9 @@ impl Manager {
             state,
             definition: definition.unwrap_or_default(),
             source,
-            process: self.project.process_id(id),
+            process,
             record,
+            last_lines: if state == State::Failed { last_lines(&self.processes, process) } else { Vec::new() },
         }
     }
 
@@ -330,7 +332,8 @@ impl Manager {
             let state = State::of(&one.record, one.record.is_since_boot());
             let (id, project, definition) = (about.name, about.project, about.definition);
             let (process, record) = (one.record.id, Some(one.record));
-            all.push(Status { id, project, state, definition, source: None, process, record });
+            let last_lines = if state == State::Failed { last_lines(&processes, process) } else { Vec::new() };
+            all.push(Status { id, project, state, definition, source: None, process, record, last_lines });
         }
         all.sort_by(|one, other| (&one.project, &one.id).cmp(&(&other.project, &other.id)));
         Ok(all)
@@ -379,6 +382,18 @@ impl Manager {
             None => Ok(()),
         }
     }
+}
+
+/// Returns what a process wrote last.
+fn last_lines(processes: &Processes, id: ProcessId) -> Vec<String> {
+    /// Lines of aiw's own stand among them.
+    const LOOKED_AT: usize = 20;
+    const LINES: usize = 3;
+    let entries = processes.log(id).ok().and_then(|log| log.tail(LOOKED_AT).ok()).unwrap_or_default();
+    let lines = entries.iter().filter(|entry| entry.stream != Stream::Aiw);
+    let lines = lines.map(|entry| aiw_core::one_line(&String::from_utf8_lossy(&entry.bytes), 200));
+    let lines: Vec<String> = lines.filter(|line| !line.trim().is_empty()).collect();
+    lines[lines.len().saturating_sub(LINES)..].to_vec()
 }
 
 /// Returns an error that names the process as its project does.

@@ -86,6 +86,8 @@ pub struct Status {
     pub process: ProcessId,
     /// Its record.
     pub record: Option<Record>,
+    /// What it wrote last, if it has failed.
+    pub last_lines: Vec<String>,
 }
 
 impl Status {

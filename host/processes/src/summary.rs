@@ -61,6 +61,9 @@ pub struct ProcessSummary {
     /// When it ended
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<String>,
+    /// What it wrote last, if it has failed
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub last_lines: Vec<String>,
     /// Who enforces its limits: `kernel`, `watched` or `none`, by resource
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<&'static str, &'static str>,
@@ -117,7 +120,17 @@ impl ProcessSummary {
             running_since: time(record.filter(|_| status.pid().is_some()).and_then(|record| record.running_since)),
             ended: time(record.filter(|_| !alive).and_then(|record| record.ended)),
             limits: status.limits().into_iter().map(|(resource, by)| (name(resource), who(by))).collect(),
+            last_lines: status.last_lines.clone(),
             usage: None,
+        }
+    }
+
+    /// Why it is in its state, and, behind a bar, what it wrote last if it has failed.
+    pub fn why(&self) -> String {
+        let why = self.reason.as_deref().unwrap_or_default();
+        match self.last_lines.last() {
+            Some(last) => format!("{why} │ {last}"),
+            None => why.to_owned(),
         }
     }
 

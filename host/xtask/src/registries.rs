@@ -247,7 +247,7 @@ impl Machine {
     fn fill(&self) -> Result<(Duration, u32)> {
         let start = Instant::now();
         loop {
-            let output = self.aiw(&["mcp", "search", "x", "--json"]).output()?;
+            let output = self.aiw(&["mcp", "search", "x", "--json"]).stderr(Stdio::null()).output()?;
             let said: Value = serde_json::from_slice(&output.stdout).context("the search printed no JSON")?;
             let source = &said["sources"][0];
             if let Some(copied) = source["copied"].as_u64() {

@@ -165,6 +165,9 @@ fn up_ends_when_all_have_ended_and_says_what_failed() {
     let up = project.run(&["up", "--yes"]);
     assert_eq!(up.code, 1, "{}", up.whole());
     assert!(up.stdout.contains("│ why") && up.stderr.contains("failed: `bad` (exit code 7)"), "{}", up.whole());
+    let bad = project.ps("bad");
+    assert_eq!((&bad["reason"], &bad["last_lines"]), (&json!("exit code 7"), &json!(["why"])));
+    assert!(project.run(&["ps"]).ok().stdout.contains("exit code 7 │ why"));
 }
 
 #[test]

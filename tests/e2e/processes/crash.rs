@@ -87,14 +87,16 @@ fn whatever_is_killed_nothing_is_doubled_orphaned_or_lost() {
 }
 
 #[test]
-fn fifty_processes_start_and_stop() {
-    let text: String = (0..50).map(|at| format!("process \"p{at}\" {{ command \"sleep\" \"1000\" }}\n")).collect();
+fn many_processes_start_and_stop() {
+    // 50, and 200 in the soak.
+    let many = if std::env::var_os("AIW_SOAK_ROUNDS").is_some() { 200 } else { 50 };
+    let text: String = (0..many).map(|at| format!("process \"p{at}\" {{ command \"sleep\" \"1000\" }}\n")).collect();
     let project = Project::new(&text);
-    assert_eq!(project.up(&[])["processes"].as_array().unwrap().len(), 50);
+    assert_eq!(project.up(&[])["processes"].as_array().unwrap().len(), many);
     let all = project.json(&["ps"]);
     let pids: Vec<u64> = all["processes"].as_array().unwrap().iter().filter_map(|p| p["pid"].as_u64()).collect();
-    assert_eq!(pids.len(), 50);
-    assert_eq!(project.json(&["down"])["stopped"].as_array().unwrap().len(), 50);
+    assert_eq!(pids.len(), many);
+    assert_eq!(project.json(&["down"])["stopped"].as_array().unwrap().len(), many);
     assert!(pids.iter().all(|pid| !is_there(*pid)));
 }
 

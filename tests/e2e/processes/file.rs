@@ -166,3 +166,23 @@ fn what_is_added_takes_the_files_defaults() {
     assert!(text.ends_with("process \"p\" {\n    command \"sleep\" \"5\"\n}\n"), "{text}");
     assert_eq!(project.ps("p")["restart"], "always");
 }
+
+#[test]
+fn what_a_long_file_says_is_kept_and_follows_the_file() {
+    let text =
+        |seconds: u32| format!("// {}\nprocess \"web\" {{ command \"sleep\" \"{seconds}\" }}\n", "x".repeat(5000));
+    let project = Project::new(&text(1000));
+    let command = || project.ps("web")["command"].clone();
+    assert_eq!(command(), "sleep 1000");
+    let kept = fs::read_dir(project.home().join("processes/parsed")).unwrap().next().unwrap().unwrap().path();
+    let before = fs::read(&kept).unwrap();
+    assert_eq!(command(), "sleep 1000");
+    project.write(&text(2000));
+    assert_eq!(command(), "sleep 2000");
+    assert_ne!(fs::read(&kept).unwrap(), before);
+    // It is only a copy, and of no other text.
+    for odd in [&before[..], &before[..100], b"", b"{}"] {
+        fs::write(&kept, odd).unwrap();
+        assert_eq!(command(), "sleep 2000");
+    }
+}

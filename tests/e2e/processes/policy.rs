@@ -3,6 +3,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::{Project, free_port, is_there, late_server, until};
 
 #[test]
@@ -177,6 +179,67 @@ fn a_process_that_goes_into_the_background_is_told_what_to_do() {
     assert_eq!(told["restarts"], 1);
     let record = project.run(&["logs", "d"]).ok().stdout;
     assert!(record.contains("processes that it left and that were ended"), "{record}");
+}
+
+#[test]
+fn what_forks_without_end_is_ended() {
+    // Each goes on to fork, and stays.
+    let forks = "import os, time\\nwhile os.fork() == 0: pass\\ntime.sleep(1000)";
+    let project =
+        Project::new(&format!("process \"forks\" {{ command \"python3\" \"-c\" \"{forks}\"; limits pids=30 }}"));
+    let command = || {
+        let all =
+            fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+        all.filter(|text| text.windows(13).any(|part| part == b"while os.fork")).count()
+    };
+    project.up(&[]);
+    project.until("forks", "failed");
+    until(|| (command() == 0).then_some(()));
+}
+
+#[test]
+fn what_closes_its_output_or_leaves_zombies_runs_and_ends_as_others_do() {
+    let zombies = "import os, time\\nfor _ in range(20):\\n if os.fork() == 0: os._exit(0)\\ntime.sleep(1000)";
+    let project = Project::new(&format!(
+        "process \"closed\" {{ shell \"exec >&- 2>&-; exec sleep 1000\" }}
+         process \"zombies\" {{ command \"python3\" \"-c\" \"{zombies}\" }}"
+    ));
+    project.up(&[]);
+    for id in ["closed", "zombies"] {
+        project.until(id, "running");
+    }
+    // Zombies are not counted as what it runs.
+    until(|| (project.ps("zombies")["usage"]["processes"] == 1).then_some(()));
+    let supervisor = supervisor_of(project.ps("closed")["pid"].as_u64().unwrap());
+    let taken = || {
+        let stat = fs::read_to_string(format!("/proc/{supervisor}/schedstat")).unwrap();
+        stat.split_whitespace().next().unwrap().parse::<u64>().unwrap()
+    };
+    // An end that is read again and again would take a whole processor.
+    let before = taken();
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(taken() - before < 300_000_000, "{} ns", taken() - before);
+    assert_eq!(project.json(&["down"])["stopped"], json!(["closed", "zombies"]));
+}
+
+/// The process that supervises another one.
+fn supervisor_of(pid: u64) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit(") ").next().unwrap().split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_line_without_end_takes_no_memory_and_the_newest_of_it_is_kept() {
+    let megabytes: u64 = std::env::var("AIW_SOAK_MEGABYTES").map_or(64, |megabytes| megabytes.parse().unwrap());
+    let writes = format!("head -c {} /dev/zero | tr '\\\\0' x; printf end; exec sleep 1000", megabytes << 20);
+    let project = Project::new(&format!("process \"long\" {{ shell \"{writes}\"; log files=2 size=\"4MB\" }}"));
+    project.up(&[]);
+    let supervisor = supervisor_of(project.until("long", "running")["pid"].as_u64().unwrap());
+    until(|| project.run(&["logs", "long", "--raw"]).ok().stdout.ends_with("xend\n").then_some(()));
+    let status = fs::read_to_string(format!("/proc/{supervisor}/status")).unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let most: u64 = most.trim().trim_end_matches("kB").trim().parse().unwrap();
+    assert!(most < 32 << 10, "{most} kB");
 }
 
 #[test]

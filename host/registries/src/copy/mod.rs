@@ -16,6 +16,10 @@ use crate::terms;
 /// How long a process waits for another one's transaction.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How many servers with the words are ranked: ranking takes about a microsecond for each, and words that more have say
+/// little.
+const RANKED: i64 = 12_000;
+
 /// The shortest beginning of a word that is looked for.
 const START: usize = 3;
 
@@ -224,7 +228,8 @@ impl Copy {
         read().unwrap_or_default()
     }
 
-    /// Returns servers that have the terms, or words that begin with them: first those that have all of them.
+    /// Returns servers that have the terms, or words that begin with them: first those that have all of them. Of words
+    /// that more than [`RANKED`] servers have, the rest are left out.
     pub(crate) fn search(&self, terms: &[String], limit: usize) -> Result<Vec<Server>, RegistryError> {
         let one = |term: &String| {
             // Terms have no quotes, but what made them may change.
@@ -234,10 +239,11 @@ impl Copy {
         let each: Vec<String> = terms.iter().map(one).collect();
         let find = |between: &str, limit: usize| -> rusqlite::Result<Vec<i64>> {
             let mut find = self.connection.prepare_cached(
-                "SELECT rowid FROM words WHERE words MATCH ?1 ORDER BY bm25(words, 8.0, 1.0) LIMIT ?2",
+                "SELECT id FROM (SELECT rowid AS id, bm25(words, 8.0, 1.0) AS score FROM words WHERE words MATCH ?1 \
+                 LIMIT ?3) ORDER BY score LIMIT ?2",
             )?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            find.query_map(params![each.join(between), limit], |row| row.get(0))?.collect()
+            find.query_map(params![each.join(between), limit, RANKED], |row| row.get(0))?.collect()
         };
         let read = || -> rusqlite::Result<Vec<Server>> {
             let mut ids = find(" AND ", limit)?;

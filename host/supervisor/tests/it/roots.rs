@@ -2,12 +2,13 @@
 
 use std::fs::{File, FileTimes};
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use aiw_home::Home;
 use aiw_supervisor::{Names, NewProcess, Outcome, Processes, Queue, Root, Scope, State, SupervisorError};
 
-use crate::environment::{Environment, SERVERS, program, shim, until};
+use crate::environment::{Environment, SERVERS, is_there, program, shim, until};
 
 const JOBS: Names = Names::new("jobs", "job.json", "job", ["TEST_JOB_ID", "TEST_JOB_INSTANCE"]);
 
@@ -62,6 +63,39 @@ fn processes_of_a_directory_need_no_process_above_them() {
     at("one").stop(one.record.id, true).unwrap();
     env.servers().sweep().unwrap();
     assert!(links(&env).is_empty());
+}
+
+#[test]
+fn the_next_version_sees_reads_and_stops_what_runs_under_this_one() {
+    let env = Environment::new();
+    let next = env.path("aiw-next");
+    // Copied by another process: while this process has a file open for writing, its other children briefly have it
+    // open too.
+    assert!(Command::new("cp").arg(shim()).arg(&next).status().unwrap().success());
+    let at = of(&env, aiw_supervisor::testing::NAMES, Root::directory(&env.path("")).unwrap());
+    let queue = Queue::default();
+    let one = at.start(shim(), NewProcess::within("/"), program("echo first; exec sleep 1000"), queue).unwrap();
+    let id = one.record.id;
+    let lines = || at.log(id).unwrap().tail(usize::MAX).unwrap();
+    until(|| lines().iter().any(|line| line.bytes == b"first").then_some(()));
+    let old = one.record.child.unwrap().pid;
+    let mut taking = Command::new(&next);
+    taking.arg("take-over").args([env.path("home"), env.path("run"), env.path("")]).arg(id.as_str());
+    let output = taking.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.starts_with(&format!("Running {id}\n")) && said.contains("first\n"), "{said}");
+    assert!(said.ends_with("Ended\nRunning 1\n"), "{said}");
+    assert!(!is_there(old));
+    // This version sees what the next one has started, with both lives in one log, and stops it.
+    assert_eq!(at.get(id).unwrap().record.state, State::Running);
+    until(|| lines().iter().any(|line| line.bytes == b"again").then_some(()));
+    assert!(lines().iter().any(|line| line.bytes == b"first"));
+    at.stop(id, true).unwrap();
+    for link in links(&env) {
+        let segment = std::fs::read_to_string(link).unwrap();
+        let _ = std::fs::remove_file(std::path::Path::new("/dev/shm").join(segment.trim_start_matches('/')));
+    }
 }
 
 #[test]

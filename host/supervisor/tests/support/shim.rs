@@ -1,10 +1,15 @@
 //! `shim …` is the supervisor, as in `aiw`. `own SCRIPT` starts an attached process, then prints its id and its
-//! output, until the process ends or this one is killed.
+//! output, until the process ends or this one is killed. `take-over HOME RUNTIME DIRECTORY ID` looks at a process of a
+//! directory, stops it and starts it again.
 
 use std::process::ExitCode;
 
 #[cfg(unix)]
 fn main() -> ExitCode {
+    // Under this name it acts as the next version.
+    if std::env::current_exe().is_ok_and(|path| path.ends_with("aiw-next")) {
+        aiw_supervisor::testing::be_newer();
+    }
     match std::env::args_os().nth(1).as_deref().and_then(|word| word.to_str()) {
         Some("shim") => {
             let interpreter = |labels: &aiw_supervisor::Labels| {
@@ -20,6 +25,7 @@ fn main() -> ExitCode {
             aiw_supervisor::shim_main(std::env::args_os(), &[server, job])
         }
         Some("own") => own::own(),
+        Some("take-over") => take_over::take_over(),
         _ => ExitCode::FAILURE,
     }
 }
@@ -86,5 +92,35 @@ mod own {
 
     fn path() -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
         std::env::var_os("PATH").map(|path| ("PATH".into(), path)).into_iter().collect()
+    }
+}
+
+#[cfg(unix)]
+mod take_over {
+    use std::process::ExitCode;
+    use std::time::Duration;
+
+    use aiw_home::Home;
+    use aiw_supervisor::{NewProcess, Processes, Queue, Root, Scope, testing};
+
+    pub fn take_over() -> ExitCode {
+        let arguments: Vec<String> = std::env::args().skip(2).collect();
+        let [home, runtime, directory, id] = &arguments[..] else { return ExitCode::FAILURE };
+        let root = Root::directory(directory.as_ref()).unwrap();
+        let processes = Processes::open(&Home::at(home.as_str()), testing::NAMES, Scope::Root(root)).unwrap();
+        let processes = processes.with_runtime(runtime).with_grace(Duration::from_millis(300));
+        let id = id.parse().unwrap();
+        let all = processes.list().unwrap();
+        println!("{:?} {}", all[0].record.state, all[0].record.id);
+        for entry in processes.log(id).unwrap().tail(usize::MAX).unwrap() {
+            println!("{}", String::from_utf8_lossy(&entry.bytes));
+        }
+        processes.stop(id, true).unwrap();
+        println!("{:?}", processes.get(id).unwrap().record.state);
+        let again = testing::program("echo again; exec sleep 1000");
+        let aiw = std::env::current_exe().unwrap();
+        let started = processes.start_named(&aiw, id, NewProcess::within("/"), again, Queue::default()).unwrap();
+        println!("{:?} {}", started.record.state, started.record.incarnation);
+        ExitCode::SUCCESS
     }
 }

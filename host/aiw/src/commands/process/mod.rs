@@ -130,7 +130,7 @@ fn table(processes: &[ProcessSummary], args: &PsArgs, output: &Output) {
                 let mark = if process.shell { "shell: " } else { "" };
                 format!("{mark}{}", one_line(&process.command, 60))
             }
-            _ => process.reason.clone().unwrap_or_default(),
+            _ => process.why(),
         };
         headers.iter().map(cell).collect()
     };
