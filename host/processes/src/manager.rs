@@ -254,8 +254,12 @@ impl Manager {
 
     /// Returns all processes of the project, given its definitions.
     pub fn statuses(&self, loaded: &Loaded) -> Result<Vec<Status>, ProcessError> {
+        Ok(self.statuses_of(loaded, self.processes.list()?))
+    }
+
+    pub(crate) fn statuses_of(&self, loaded: &Loaded, supervised: Vec<Supervised>) -> Vec<Status> {
         let mut known: BTreeMap<String, Known> = BTreeMap::new();
-        for one in self.processes.list()? {
+        for one in supervised {
             if let Some(about) = self.about(&one) {
                 known.insert(about.name.clone(), Known { about, record: one.record });
             }
@@ -266,7 +270,7 @@ impl Manager {
         }
         all.extend(known.into_iter().map(|(id, one)| self.status(&id, None, Some(one))));
         all.sort_by(|one, other| one.id.cmp(&other.id));
-        Ok(all)
+        all
     }
 
     /// Returns one process.

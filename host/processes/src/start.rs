@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aiw_home::find_program;
-use aiw_supervisor::{Cause, Need, NewProcess, Program, Queue, ResourceLimits};
+use aiw_supervisor::{Cause, Need, NewProcess, Program, Queue, ResourceLimits, Supervised};
 
 use crate::definition::{Definition, RestartWhen, Source, in_order, signal_number};
 use crate::environment::Environment;
@@ -177,7 +177,19 @@ impl Manager {
     /// Ends and records what dead shims have left behind, and starts again what was lost and is to be started again.
     /// Returns the ids of those. Every command does this; a process that stays does it every half second.
     pub fn look_after(&self, aiw: &Path) -> Result<Vec<String>, ProcessError> {
+        self.look_after_these(aiw, &self.processes.list()?)
+    }
+
+    /// Does what [`Self::look_after`] does, and returns the processes with these definitions.
+    pub fn looked_after(&self, aiw: &Path, loaded: &Loaded) -> Result<Vec<Status>, ProcessError> {
         let all = self.processes.list()?;
+        match self.look_after_these(aiw, &all)?.as_slice() {
+            [] => Ok(self.statuses_of(loaded, all)),
+            _ => self.statuses(loaded),
+        }
+    }
+
+    fn look_after_these(&self, aiw: &Path, all: &[Supervised]) -> Result<Vec<String>, ProcessError> {
         let is_lost = |record: &aiw_supervisor::Record| {
             record.outcome == Some(aiw_core::ProcessOutcome::Lost) && !record.stopped && record.is_since_boot()
         };

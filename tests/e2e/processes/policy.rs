@@ -31,9 +31,8 @@ fn an_exit_of_0_is_started_again_only_under_always_and_a_success_code_is_a_succe
          process \"three\" { shell \"exit 3\"; success 0 3; restart \"on-failure\" }",
     );
     project.up(&[]);
-    // It has ended with success as often as it may.
-    let always = until(|| Some(project.ps("always")).filter(|now| now["state"] == "stopped"));
-    assert_eq!(always["restarts"], 2);
+    // It has ended with success as often as it may, and still does not run.
+    assert_eq!(project.until("always", "failed")["restarts"], 2);
     assert_eq!(project.until("on-failure", "stopped")["restarts"], 0);
     assert_eq!(project.until("three", "stopped")["exit_code"], 3);
 }
@@ -175,8 +174,9 @@ fn a_process_that_goes_into_the_background_is_told_what_to_do() {
         "process \"d\" { shell \"(setsid sleep 986 &)\"; restart \"always\" max=1 within=\"60s\" backoff=\"10ms\" }",
     );
     project.up(&[]);
-    let told = until(|| Some(project.ps("d")).filter(|now| now["state"] == "stopped"));
-    assert_eq!(told["restarts"], 1);
+    let told = until(|| Some(project.ps("d")).filter(|now| now["state"] == "failed"));
+    assert_eq!((&told["restarts"], &told["exit_code"]), (&json!(1), &json!(0)));
+    assert!(told["reason"].as_str().unwrap().contains("leave out its flag for that, such as `-d`"), "{told}");
     let record = project.run(&["logs", "d"]).ok().stdout;
     assert!(record.contains("processes that it left and that were ended"), "{record}");
 }

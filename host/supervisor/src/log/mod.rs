@@ -15,9 +15,10 @@ pub use read::Follow;
 #[cfg(unix)]
 pub(crate) use write::Writer;
 
-/// How much of a process's output is read and written at once, in bytes.
+/// How much of a process's output is read and written at once, in bytes: the capacity of a pipe. Larger pipes count against
+/// what a user may have, and then the user's other pipes become small.
 #[cfg(unix)]
-pub(crate) const CHUNK: usize = 128 << 10;
+pub(crate) const CHUNK: usize = 64 << 10;
 
 /// Where logged bytes came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -97,7 +97,12 @@ impl Writer {
     }
 
     fn rotate(&mut self) -> io::Result<()> {
-        for older in (1..FILES.min(self.policy.files.into())).rev() {
+        let files = FILES.min(self.policy.files.into());
+        // Some file systems write a file to the disk before another one may take its name.
+        if files > 1 {
+            let _ = fs::remove_file(super::numbered(&self.path, files - 1));
+        }
+        for older in (1..files).rev() {
             let newer = if older == 1 { self.path.clone() } else { super::numbered(&self.path, older - 1) };
             match fs::rename(newer, super::numbered(&self.path, older)) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),

@@ -1,6 +1,8 @@
 //! Looking at processes, which changes nothing.
 
 use std::collections::HashMap;
+use std::num::NonZero;
+use std::thread::available_parallelism;
 
 use aiw_core::{ProcessId, ProcessState as State};
 
@@ -13,6 +15,9 @@ use crate::record::Record;
 use crate::records::Lookup;
 use crate::root::{Root, Scope};
 use crate::segment::{Snapshot, open, segments};
+
+/// So many records are read side by side.
+const MANY: usize = 50;
 
 impl Processes {
     /// Returns all processes, oldest first. Asking the same value again is cheap unless something has happened since.
@@ -28,27 +33,39 @@ impl Processes {
         let (mut all, mut problems) = (Vec::new(), Vec::new());
         let before = Before::looking(&self.records, &self.runtime, self.scope);
         let mut segments = Segments::of(self);
-        for id in self.records.ids()? {
-            let record = match self.records.find(id) {
-                Lookup::Record(record) => *record,
-                // It was removed in the meantime.
-                Lookup::Nothing => continue,
-                found => {
-                    problems.extend(self.records.understood(id, found).err());
-                    continue;
-                }
-            };
-            if let Scope::Root(root) = self.scope
-                && !root.is(&record.root)
-            {
-                continue;
+        let ids = self.records.ids()?;
+        // Most of the time goes into system calls. Few records take less than a thread.
+        let threads = if ids.len() < MANY { 1 } else { available_parallelism().map_or(1, NonZero::get).min(4) };
+        let found: Vec<_> = std::thread::scope(|scope| {
+            let parts = ids.chunks(ids.len().div_ceil(threads).max(1));
+            let reading: Vec<_> = parts.skip(1).map(|part| scope.spawn(|| self.find_all(part))).collect();
+            let first = self.find_all(&ids[..ids.len().div_ceil(threads)]);
+            let rest = reading.into_iter().flat_map(|part| part.join().unwrap_or_default());
+            first.into_iter().chain(rest).collect()
+        });
+        for found in found {
+            match found {
+                Ok((record, settled)) => all.push(Supervised { settled, ..self.look(record, &mut segments) }),
+                Err(problem) => problems.push(problem),
             }
-            let (record, settled) = self.seen(record);
-            all.push(Supervised { settled, ..self.look(record, &mut segments) });
         }
         all.sort_by_key(|one| (one.record.started, one.record.id));
         self.kept.keep(before, &all);
         Ok((all, problems))
+    }
+
+    /// Reads the records of the scope among these processes, each with whether its end is recorded.
+    fn find_all(&self, ids: &[ProcessId]) -> Vec<Result<(Record, bool), SupervisorError>> {
+        let find = |id: &ProcessId| match self.records.find(*id) {
+            Lookup::Record(record) => match self.scope {
+                Scope::Root(root) if !root.is(&record.root) => None,
+                _ => Some(Ok(self.seen(*record))),
+            },
+            // It was removed in the meantime.
+            Lookup::Nothing => None,
+            found => self.records.understood(*id, found).err().map(Err),
+        };
+        ids.iter().filter_map(find).collect()
     }
 
     /// Checks whether the shared memory of the scope is fit to use. Listing works without it; starting does not.

@@ -122,11 +122,6 @@ pub(super) fn spawn(program: &Program, setting: Setting<'_>) -> io::Result<Start
                 return Err(io::ErrorKind::BrokenPipe.into());
             };
             let (stdout, stderr) = (File::from(OwnedFd::from(stdout)), File::from(OwnedFd::from(stderr)));
-            // A process that writes much waits less. Without the room, it waits more.
-            #[cfg(target_os = "linux")]
-            for pipe in [&stdout, &stderr] {
-                let _ = rustix::pipe::fcntl_setpipe_size(pipe, 2 * crate::log::CHUNK);
-            }
             let stdin = child.stdin.take().map(|stdin| File::from(OwnedFd::from(stdin)));
             Started { pid, stdout, stderr: Some(stderr), typed: None, stdin }
         }

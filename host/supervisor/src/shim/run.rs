@@ -41,6 +41,16 @@ enum Begun {
     Never,
 }
 
+/// What follows the end of a process.
+enum Next {
+    /// It is started again.
+    Again,
+    /// Nothing: it was to end.
+    End,
+    /// Nothing, although it is to be started again: it was so too often.
+    GivesUp,
+}
+
 /// A running process.
 pub(super) struct Running {
     pub started: Started,
@@ -80,8 +90,12 @@ impl Supervisor {
                     (outcome, told, self.cause(&running), lived)
                 }
             };
-            if !self.goes_on(outcome, told, &why) {
-                return self.close(outcome);
+            match self.next(outcome, told, &why) {
+                Next::Again => {}
+                Next::End => return self.close(outcome),
+                // Whatever succeeds so often does not do what it is to do.
+                Next::GivesUp if outcome == Outcome::Succeeded => return self.close(Outcome::Failed),
+                Next::GivesUp => return self.close(outcome),
             }
             // One that has lived for long begins anew.
             streak = if lived > self.new.restart.within.unwrap_or(CALM) { 0 } else { streak + 1 };
@@ -193,8 +207,8 @@ impl Supervisor {
         }))
     }
 
-    /// Returns whether a process that has ended is to be started again.
-    fn goes_on(&mut self, outcome: Outcome, told: bool, why: &str) -> bool {
+    /// Returns what is to be done after an end.
+    fn next(&mut self, outcome: Outcome, told: bool, why: &str) -> Next {
         let restart = self.new.restart;
         let wanted = match restart.when {
             RestartWhen::Never => false,
@@ -202,18 +216,22 @@ impl Supervisor {
             RestartWhen::Ended => true,
         };
         if !wanted || told || self.signals.terminate() || is_asked_to_stop(&self.directory) {
-            return false;
+            return Next::End;
         }
-        let Some(limit) = restart.limit else { return true };
+        let Some(limit) = restart.limit else { return Next::Again };
         let count = restart.counted(&self.record.causes);
-        if count >= limit && limit > 0 {
-            let within = restart.within.map(|within| format!(" within {}", seconds(within))).unwrap_or_default();
-            let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
-            let sentence = format!("it was started again {times}{within}, and that is the limit: {why}");
-            self.streams.say(&sentence);
-            self.record.note(&sentence);
+        if count < limit {
+            return Next::Again;
         }
-        count < limit
+        if limit == 0 {
+            return Next::End;
+        }
+        let within = restart.within.map(|within| format!(" within {}", seconds(within))).unwrap_or_default();
+        let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
+        let sentence = format!("it was started again {times}{within}, and that is the limit: {why}");
+        self.streams.say(&sentence);
+        self.record.note(&sentence);
+        Next::GivesUp
     }
 
     /// Waits between an end and the next start. Returns whether the process is to be started.

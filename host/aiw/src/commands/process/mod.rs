@@ -24,7 +24,7 @@ use crate::cli::process::{ExecArgs, InputArgs, NewProcessArgs, PsArgs, SignalArg
 use crate::cli::task::LogArgs;
 use crate::editor::Editor;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{self, Output};
 use crate::{runtime, terminal};
 
 mod up;
@@ -77,16 +77,14 @@ pub fn is_process(word: &str) -> bool {
 
 /// `aiw ps`
 pub fn ps(args: &PsArgs, output: &Output) -> Result<(), Failure> {
-    let manager = looked_after()?;
-    let mut problem = None;
-    let all = match (args.all, manager.list()) {
-        (true, _) => Manager::list_all(&Home::find()?)?,
-        (false, Ok(all)) => all,
-        (false, Err(error)) => {
-            problem = Some(error);
-            manager.list_running()?
-        }
+    let (manager, own) = (manager()?, own()?);
+    // What runs is shown even if the file makes no sense.
+    let (loaded, problem) = match manager.load() {
+        Ok(loaded) => (loaded, None),
+        Err(error) => (Loaded::default(), Some(error).filter(|_| !args.all)),
     };
+    let own_project = manager.looked_after(&own, &loaded)?;
+    let all = if args.all { Manager::list_all(&Home::find()?)? } else { own_project };
     let used = if args.stats { manager.usage(&all) } else { Vec::new() };
     let used = used.into_iter().chain(std::iter::repeat(None));
     let processes: Vec<ProcessSummary> =
@@ -94,11 +92,11 @@ pub fn ps(args: &PsArgs, output: &Output) -> Result<(), Failure> {
     if all.is_empty() && problem.is_none() {
         output.line("no processes: `aiw add ID -- COMMAND` defines one in `.ichimi/processes.kdl`");
     }
-    table(&processes, args, output);
+    table(&processes, args, problem.is_some(), output);
     output.conclude(Processes { processes }, problem.map(Failure::from))
 }
 
-fn table(processes: &[ProcessSummary], args: &PsArgs, output: &Output) {
+fn table(processes: &[ProcessSummary], args: &PsArgs, is_unread: bool, output: &Output) {
     if processes.is_empty() {
         return;
     }
@@ -129,6 +127,11 @@ fn table(processes: &[ProcessSummary], args: &PsArgs, output: &Output) {
             "COMMAND" => {
                 let mark = if process.shell { "shell: " } else { "" };
                 format!("{mark}{}", one_line(&process.command, 60))
+            }
+            // A list of all projects does not read their files.
+            _ if process.source.is_none() && !args.all && !is_unread => {
+                let why = Some(process.why()).filter(|why| !why.is_empty()).map(|why| format!(": {why}"));
+                format!("no longer defined{}", why.unwrap_or_default())
             }
             _ => process.why(),
         };
@@ -498,6 +501,8 @@ pub fn logs(args: &LogArgs, output: &Output) -> Result<(), Failure> {
     let wanted = |entry: &LogEntry| {
         args.grep.as_ref().is_none_or(|pattern| pattern.is_match(&String::from_utf8_lossy(&entry.bytes)))
     };
+    // What a program writes has no styles, so this one is aiw's own.
+    let (dim, is_coloured) = (Style::new().dimmed(), output::color_on(&std::io::stdout()));
     let (mut lines, mut last_look) = (Vec::new(), Instant::now());
     let mut print = |entries: &[LogEntry]| -> bool {
         let mut stdout = std::io::stdout().lock();
@@ -510,8 +515,12 @@ pub fn logs(args: &LogArgs, output: &Output) -> Result<(), Failure> {
                 (true, Stream::Aiw) => Ok(()),
                 (true, _) => stdout.write_all(&entry.bytes).and_then(|()| stdout.write_all(b"\n")),
                 (false, stream) => {
-                    let mark = if stream == Stream::Aiw { "· " } else { "" };
-                    writeln!(stdout, "{mark}{}", printable(&String::from_utf8_lossy(&entry.bytes)))
+                    let text = printable(&String::from_utf8_lossy(&entry.bytes)).into_owned();
+                    match (stream, is_coloured) {
+                        (Stream::Aiw, true) => writeln!(stdout, "{dim}· {text}{dim:#}"),
+                        (Stream::Aiw, false) => writeln!(stdout, "· {text}"),
+                        _ => writeln!(stdout, "{text}"),
+                    }
                 }
             };
             if written.is_err() {

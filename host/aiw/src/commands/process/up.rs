@@ -33,7 +33,15 @@ pub fn up(args: &UpArgs, output: &Output) -> Result<(), Failure> {
     let signals = counted()?;
     let started = manager.up(&own()?, &loaded, &args.ids)?;
     let is_coloured = !args.no_color && output::color_on(&std::io::stdout());
-    let mut view = View { manager: &manager, output, signals: &signals, is_coloured, shown: BTreeMap::new(), width: 0 };
+    let mut view = View {
+        manager: &manager,
+        output,
+        signals: &signals,
+        is_coloured,
+        shown: BTreeMap::new(),
+        width: 0,
+        trouble: None,
+    };
     started.iter().try_for_each(|started| view.add(started))?;
     view.run(loaded, &args.ids)
 }
@@ -56,6 +64,8 @@ struct View<'a> {
     shown: BTreeMap<String, Shown>,
     /// The width of the longest name.
     width: usize,
+    /// Why what was lost could not be started again.
+    trouble: Option<String>,
 }
 
 impl View<'_> {
@@ -84,7 +94,11 @@ impl View<'_> {
         while self.signals.load(Ordering::Relaxed) == 0 && self.shown.values().any(|shown| !shown.has_ended) {
             let wrote = self.print()?;
             if looked.elapsed() >= ROUND {
-                self.manager.look_after(&own)?;
+                let trouble = self.manager.look_after(&own).err().map(|error| error.to_string());
+                if let Some(new) = trouble.as_ref().filter(|_| trouble != self.trouble) {
+                    self.output.note(format!("error: {new}"));
+                }
+                self.trouble = trouble;
                 self.follow_file(&mut loaded, ids)?;
                 for (id, shown) in &mut self.shown {
                     // What it wrote last is shown before it counts as ended.
