@@ -97,6 +97,8 @@ mod own {
 
 #[cfg(unix)]
 mod take_over {
+    use std::error::Error;
+    use std::io::Write;
     use std::process::ExitCode;
     use std::time::Duration;
 
@@ -104,23 +106,30 @@ mod take_over {
     use aiw_supervisor::{NewProcess, Processes, Queue, Root, Scope, testing};
 
     pub fn take_over() -> ExitCode {
+        let Err(error) = run() else { return ExitCode::SUCCESS };
+        let _ = writeln!(std::io::stderr(), "{error}");
+        ExitCode::FAILURE
+    }
+
+    fn run() -> Result<(), Box<dyn Error>> {
         let arguments: Vec<String> = std::env::args().skip(2).collect();
-        let [home, runtime, directory, id] = &arguments[..] else { return ExitCode::FAILURE };
-        let root = Root::directory(directory.as_ref()).unwrap();
-        let processes = Processes::open(&Home::at(home.as_str()), testing::NAMES, Scope::Root(root)).unwrap();
+        let [home, runtime, directory, id] = &arguments[..] else { return Err("four arguments".into()) };
+        let scope = Scope::Root(Root::directory(directory.as_ref())?);
+        let processes = Processes::open(&Home::at(home.as_str()), testing::NAMES, scope)?;
         let processes = processes.with_runtime(runtime).with_grace(Duration::from_millis(300));
-        let id = id.parse().unwrap();
-        let all = processes.list().unwrap();
-        println!("{:?} {}", all[0].record.state, all[0].record.id);
-        for entry in processes.log(id).unwrap().tail(usize::MAX).unwrap() {
-            println!("{}", String::from_utf8_lossy(&entry.bytes));
+        let (id, mut out) = (id.parse()?, std::io::stdout());
+        for one in processes.list()? {
+            writeln!(out, "{:?} {}", one.record.state, one.record.id)?;
         }
-        processes.stop(id, true).unwrap();
-        println!("{:?}", processes.get(id).unwrap().record.state);
+        for entry in processes.log(id)?.tail(usize::MAX)? {
+            writeln!(out, "{}", String::from_utf8_lossy(&entry.bytes))?;
+        }
+        processes.stop(id, true)?;
+        writeln!(out, "{:?}", processes.get(id)?.record.state)?;
         let again = testing::program("echo again; exec sleep 1000");
-        let aiw = std::env::current_exe().unwrap();
-        let started = processes.start_named(&aiw, id, NewProcess::within("/"), again, Queue::default()).unwrap();
-        println!("{:?} {}", started.record.state, started.record.incarnation);
-        ExitCode::SUCCESS
+        let aiw = std::env::current_exe()?;
+        let started = processes.start_named(&aiw, id, NewProcess::within("/"), again, Queue::default())?;
+        writeln!(out, "{:?} {}", started.record.state, started.record.incarnation)?;
+        Ok(())
     }
 }
