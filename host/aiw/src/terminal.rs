@@ -149,6 +149,11 @@ pub async fn ask_hidden_or_nothing(question: &str) -> Result<Option<Secret>, Fai
     Ok(Some(secret).filter(|secret| !secret.expose().is_empty()))
 }
 
+/// Forgets what was typed before a question: it is no answer to it.
+pub fn forget_typed() {
+    let _ = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
+}
+
 /// Asks a question that a flag could have answered.
 pub async fn confirm(question: &str, flag: &str, yes: bool) -> Result<bool, Failure> {
     if yes {

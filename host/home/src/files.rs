@@ -135,9 +135,14 @@ pub fn read_capped(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, HomeError
     let mut bytes = Vec::with_capacity(usize::try_from(length + 1).unwrap_or_default());
     file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| HomeError::io("read", path, e))?;
     if bytes.len() as u64 > limit {
-        return Err(HomeError::invalid(path, format!("is larger than {} MiB", limit >> 20)));
+        return Err(HomeError::invalid(path, format!("is larger than {}", size(limit))));
     }
     Ok(Some(bytes))
+}
+
+/// A limit, for messages.
+pub(crate) fn size(bytes: u64) -> String {
+    if bytes < 1 << 20 { format!("{} kB", bytes >> 10) } else { format!("{} MiB", bytes >> 20) }
 }
 
 /// Whether a path leads to a file that can be run.

@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use crate::HomeError;
+use crate::files::size;
 
 /// Reads a file's bytes, at most `limit`; `None` if there is no such file. The path must be absolute and hold no link.
 ///
@@ -28,7 +29,7 @@ pub fn read_unlinked(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, HomeErr
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| HomeError::io("read", path, e))?;
     if bytes.len() as u64 > limit {
-        return Err(HomeError::invalid(path, format!("is larger than {} MiB", limit >> 20)));
+        return Err(HomeError::invalid(path, format!("is larger than {}", size(limit))));
     }
     Ok(Some(bytes))
 }

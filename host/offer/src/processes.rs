@@ -272,11 +272,23 @@ const ROUND: Duration = Duration::from_millis(500);
 pub(crate) fn look_after(context: &Arc<Context>) {
     let context = Arc::downgrade(context);
     tokio::spawn(async move {
+        // Asking the same one again costs little as long as nothing happens.
+        let mut known: Option<Manager> = None;
         loop {
             tokio::time::sleep(ROUND).await;
             let Some(context) = context.upgrade() else { return };
+            let before = known.take();
+            let look = move || -> Result<Manager, CallError> {
+                let project = Project::find(context.client.cwd())?;
+                let manager = match before.filter(|before| *before.project() == project) {
+                    Some(before) => before,
+                    None => Manager::open(&context.home, project)?,
+                };
+                manager.look_after(&executable()?)?;
+                Ok(manager)
+            };
             // The next call says what is wrong.
-            let _ = aiw_home::blocking(move || manager(&context).map(drop)).await;
+            known = aiw_home::blocking(look).await.ok();
         }
     });
 }
@@ -516,12 +528,12 @@ pub(crate) async fn get_process_output(
         }
         // Everything that is kept is looked through, and the last lines are the answer.
         let mut newest = std::collections::VecDeque::new();
-        let (mut from, mut missed) = (0, false);
+        let (mut from, mut missed, mut end) = (0, false, end);
         if pattern.is_none() && asked.stream == OutputStream::Both {
-            let entries = log.tail(most + 20 * NOTES).map_err(ProcessError::from)?;
+            let (entries, position) = log.tail_with_position(most + 20 * NOTES).map_err(ProcessError::from)?;
             missed = entries.len() >= most;
             newest.extend(entries.iter().filter(|entry| is_wanted(entry)).map(line));
-            from = end;
+            (from, end) = (position, position);
         }
         let limits = PageLimits { lines: MAX_LINES, bytes: 4 << 20, until };
         while from < end {

@@ -48,6 +48,7 @@ impl Manager {
             .map_err(|_| invalid(FileProblem { line: 1, column: 1, problem: "this is not UTF-8".into() }))?;
         let found: Definitions = file::parse_old(&text).map_err(invalid)?;
         for (id, definition) in &found {
+            self.check_cwd(id, definition)?;
             let problem = |what: &str| ProcessError::Definition {
                 id: id.clone(),
                 problem: format!("has {what}, which only the user defines: in `{}`", self.project.file().display()),

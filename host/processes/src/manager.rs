@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use aiw_core::ProcessId;
 use aiw_home::{Home, Mode, replace};
@@ -45,6 +46,9 @@ impl Loaded {
         self.definitions.iter().map(|(id, (definition, _))| (id.clone(), definition.clone())).collect()
     }
 }
+
+/// As long as this, a file stays as it is once it is written.
+const SETTLES: Duration = Duration::from_millis(100);
 
 /// What the supervisor knows of one of these processes.
 pub(crate) struct Known {
@@ -116,7 +120,13 @@ impl Manager {
     /// sense. `loaded` keeps its definitions, and counts as read again. A file that can't be read is left to the next
     /// command.
     pub fn reload(&self, loaded: &mut Loaded) -> Option<Result<Loaded, ProcessError>> {
-        let bytes = self.project.read().ok().filter(|now| *now != loaded.bytes)?;
+        let read = || self.project.read().ok().filter(|now| *now != loaded.bytes);
+        let bytes = read()?;
+        // Some editors empty a file before they write it.
+        std::thread::sleep(SETTLES);
+        if read().as_ref() != Some(&bytes) {
+            return None;
+        }
         loaded.bytes.clone_from(&bytes);
         loaded.is_trusted = false;
         Some(self.load_with(bytes))
@@ -201,6 +211,14 @@ impl Manager {
         Ok(file::defaults(self.text(&bytes)?))
     }
 
+    /// Checks that the directory of a process is in the project. It may be made later.
+    pub fn check_cwd(&self, id: &str, definition: &Definition) -> Result<(), ProcessError> {
+        match self.cwd(id, definition) {
+            Err(error @ ProcessError::Outside { .. }) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Keeps the definition of a process in the home.
     pub fn define(&self, id: &str, definition: &Definition) -> Result<(), ProcessError> {
         self.change_kept(id, definition, true)
@@ -212,6 +230,7 @@ impl Manager {
     }
 
     fn change_kept(&self, id: &str, definition: &Definition, is_new: bool) -> Result<(), ProcessError> {
+        self.check_cwd(id, definition)?;
         let in_file = match self.project.read()? {
             Some(bytes) => self.parse(&bytes)?,
             None => Definitions::new(),

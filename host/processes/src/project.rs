@@ -63,15 +63,13 @@ impl Project {
     /// Returns a path in the project, without links.
     pub(crate) fn inside(&self, id: &str, path: &str) -> Result<PathBuf, ProcessError> {
         let joined = self.root.join(path);
-        let real = fs::canonicalize(&joined).map_err(|e| ProcessError::EnvFile {
-            id: id.to_owned(),
-            path: joined.clone(),
-            problem: format!("cannot be found: {e}"),
-        })?;
-        if real.starts_with(&self.root) {
-            Ok(real)
-        } else {
-            Err(ProcessError::Outside { id: id.to_owned(), path: joined })
+        let id = id.to_owned();
+        match fs::canonicalize(&joined) {
+            Ok(real) if real.starts_with(&self.root) => Ok(real),
+            Err(e) if joined.starts_with(&self.root) => {
+                Err(ProcessError::EnvFile { id, path: joined, problem: format!("cannot be found: {e}") })
+            }
+            _ => Err(ProcessError::Outside { id, path: joined }),
         }
     }
 }

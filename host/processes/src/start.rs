@@ -111,7 +111,7 @@ impl Manager {
         }
     }
 
-    fn cwd(&self, id: &str, definition: &Definition) -> Result<PathBuf, ProcessError> {
+    pub(crate) fn cwd(&self, id: &str, definition: &Definition) -> Result<PathBuf, ProcessError> {
         match &definition.cwd {
             Some(path) => self.project.inside(id, path),
             None => Ok(self.project.directory().to_owned()),

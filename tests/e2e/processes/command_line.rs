@@ -91,6 +91,9 @@ fn up_shows_what_all_write_and_ctrl_c_stops_what_it_started() {
 fn up_shows_what_has_changed_in_the_file_and_does_it_if_told_to() {
     let web = |line: &str| format!("process \"web\" {{ shell \"echo {line}; exec sleep 1000\" }}\n");
     let new = "process \"new\" { shell \"echo from-new; exec sleep 1000\" }\n";
+    // Earlier lines are no longer on the screen.
+    let last = |shown: &str| shown.trim_end().lines().last().unwrap_or_default().to_owned();
+    let is_asked = |shown: &str| last(shown).ends_with("[y/N]");
     let project = Project::new(&web("first"));
     let mut up = Terminal::start(&project, &["up", "--yes", "--no-color"]);
     up.wait_for("web │ first");
@@ -99,7 +102,7 @@ fn up_shows_what_has_changed_in_the_file_and_does_it_if_told_to() {
     project.write("process \"web\" {");
     up.wait_for("what runs goes on as before");
     project.write(&format!("{}{new}", web("second")));
-    up.wait_for("`new` is new, and starts:");
+    up.wait_for("`new` is new or has changed, and starts:");
     up.wait_for("`web` runs, and is restarted:");
     up.wait_for("[y/N]");
     assert_eq!(project.ps("web")["pid"], before);
@@ -107,15 +110,22 @@ fn up_shows_what_has_changed_in_the_file_and_does_it_if_told_to() {
     up.wait_for("everything runs as before");
     assert_eq!(project.ps("web")["pid"], before);
     project.write(&format!("{}{new}", web("third")));
-    up.wait("a second question", |shown| shown.matches("[y/N]").count() == 2);
+    up.wait("a question", is_asked);
     up.press("y\r");
     up.wait_for("web │ third");
     up.wait_for("new │ from-new");
     assert_ne!(project.ps("web")["pid"], before);
     // The file is allowed as it was shown.
     project.run(&["restart", "web"]).ok();
-    project.write(new);
+    // A yes allows all of the file, so what does not start is shown, too. The end of input is a no.
+    let later = "process \"later\" { command \"true\"; auto-start #false }\n";
+    project.write(&format!("{new}{later}"));
     up.wait_for("`web` runs, is no longer defined, and stops");
+    up.wait_for("`later` is new or has changed, and stays as it is for now:");
+    up.press("\u{4}");
+    up.wait("a no", |shown| last(shown).starts_with("everything runs as before"));
+    project.write(&format!("{new}{later}\n"));
+    up.wait("a question", is_asked);
     up.press("y\r");
     up.wait("the end of web", |_| {
         project.json(&["ps"])["processes"]
@@ -126,10 +136,21 @@ fn up_shows_what_has_changed_in_the_file_and_does_it_if_told_to() {
     });
     // A signal is a no, and the end.
     project.write(&web("fourth"));
-    up.wait_for("`web` is new, and starts:");
+    up.wait_for("`web` is new or has changed, and starts:");
     up.press("\u{3}");
     assert_eq!(up.ends().exit_code(), 130);
     assert!(project.json(&["ps"])["processes"].as_array().unwrap().iter().all(|one| one["state"] != "running"));
+}
+
+#[test]
+fn a_log_is_shown_to_its_end_although_more_is_written() {
+    let project = Project::new("process \"writes\" { command \"yes\"; log files=2 size=\"1MB\" }");
+    project.up(&[]);
+    project.until("writes", "running");
+    for arguments in [&["logs", "writes", "--tail", "3"][..], &["logs", "writes"], &["logs", "writes", "--json"]] {
+        let run = project.run(arguments).ok();
+        assert!(run.stdout.contains('y'), "{arguments:?}");
+    }
 }
 
 #[test]

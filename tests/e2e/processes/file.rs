@@ -151,11 +151,14 @@ fn the_question_shows_all_of_what_would_start() {
     let filler = "x".repeat(3000);
     let project = Project::new(&format!(
         "process \"a\" {{ shell \"echo {filler}; touch pwned\"; env {{ V \"{filler}end\" }}
-             ready http=\"http://169.254.169.254/x\" }}"
+             ready http=\"http://169.254.169.254/x\" }}
+         process \"b\" {{ shell \"echo fine # \\ntouch hidden\"; env {{ LD_PRELOAD \"/tmp/sk-abcdefghijklmnopqrstuvwxyz0123.so\" }} }}"
     ));
     let asked = project.run(&["up", "-d"]);
     assert!(asked.stdout.contains("touch pwned") && asked.stdout.contains("xend"), "{}", asked.whole());
     assert!(asked.stdout.contains("asks http://169.254.169.254/x"), "{}", asked.whole());
+    assert!(asked.stdout.contains("echo fine # \\ntouch hidden"), "{}", asked.whole());
+    assert!(asked.stdout.contains("LD_PRELOAD=/tmp/sk-abcdefghijklmnopqrstuvwxyz0123.so"), "{}", asked.whole());
 }
 
 #[test]

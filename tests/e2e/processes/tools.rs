@@ -1,5 +1,7 @@
 //! The toolset `processes`: what a model calls.
 
+use std::fs;
+
 use serde_json::{Value, json};
 
 use super::{Project, free_port, is_there, late_server};
@@ -73,6 +75,29 @@ fn output_is_read_on_from_a_position() {
 }
 
 #[test]
+fn what_is_read_on_from_the_last_lines_is_new() {
+    let project = Project::empty();
+    let mut client = client(&project);
+    let counts = "i=0; while :; do i=$((i+1)); printf '%08d\\n' $i; done";
+    client.good("create_process", json!({"id": "p", "command": "sh", "args": ["-c", counts]}));
+    client.good("start_process", json!({"id": "p"}));
+    client.good("wait_for_process", json!({"id": "p", "line": "9"}));
+    for _ in 0..20 {
+        let last = client.good("get_process_output", json!({"id": "p", "lines": 5}));
+        let next = client.good("get_process_output", json!({"id": "p", "from": last["next"], "lines": 5}));
+        // One that was being written is shown in two parts.
+        let whole = |line: &&str| line.len() == 8;
+        let number =
+            |line: Option<&Value>| line.and_then(Value::as_str).filter(whole).and_then(|line| line.parse::<u64>().ok());
+        let (end, begin) = (number(last["lines"].as_array().unwrap().last()), number(next["lines"].get(0)));
+        if let (Some(end), Some(begin)) = (end, begin) {
+            assert!(begin > end && (next["missed"] == true || begin == end + 1), "{end} {begin} {next}");
+        }
+    }
+    client.good("stop_process", json!({"id": "p"}));
+}
+
+#[test]
 fn definitions_are_changed_exported_and_restored() {
     let project = Project::new("process \"mine\" { command \"sleep\" \"1000\" }");
     let mut client = client(&project);
@@ -114,7 +139,15 @@ fn nothing_leaves_the_project_and_nothing_is_a_shell() {
         let refused = client.bad("create_process", arguments.clone());
         assert!(refused.contains(expected), "{arguments}: {refused}");
     }
-    client.good("create_process", json!({"id": "a", "command": "/bin/echo", "args": ["$HOME; `id`"], "cwd": "/"}));
+    for elsewhere in ["/", "/nowhere"] {
+        let outside = json!({"id": "a", "command": "/bin/echo", "args": ["$HOME; `id`"], "cwd": elsewhere});
+        assert!(client.bad("create_process", outside).contains("is not in the project"));
+    }
+    // One that leads out later starts nothing.
+    fs::create_dir(project.path("inside")).unwrap();
+    client.good("create_process", json!({"id": "a", "command": "/bin/echo", "args": ["$HOME; `id`"], "cwd": "inside"}));
+    fs::remove_dir(project.path("inside")).unwrap();
+    std::os::unix::fs::symlink("/", project.path("inside")).unwrap();
     assert!(client.bad("start_process", json!({"id": "a"})).contains("is not in the project"));
     client.good("update_process", json!({"id": "a", "cwd": "."}));
     client.good("start_process", json!({"id": "a"}));
@@ -169,12 +202,12 @@ fn a_file_that_a_model_imports_gives_it_no_more_than_it_has() {
         "process \"a\" { command \"env\"; env-file \"vars\" }",
         "process \"a\" { command \"env\"; ready exec=\"sh\" \"-c\" \"id\" }",
     ] {
-        std::fs::write(project.path("in.kdl"), text).unwrap();
+        fs::write(project.path("in.kdl"), text).unwrap();
         let refused = client.bad("import_processes", json!({"file_path": "in.kdl"}));
         assert!(refused.contains("which only the user defines"), "{text}: {refused}");
     }
-    std::fs::create_dir_all(project.path(".ichimi")).unwrap();
-    std::fs::create_dir_all(project.path("sub/.ichimi")).unwrap();
+    fs::create_dir_all(project.path(".ichimi")).unwrap();
+    fs::create_dir_all(project.path("sub/.ichimi")).unwrap();
     for path in [".ichimi/processes.kdl", "sub/.ichimi/processes.kdl"] {
         client.bad("export_processes", json!({"file_path": path}));
         assert!(!project.path(path).exists());

@@ -72,6 +72,12 @@ pub(super) fn positions(files: &[File]) -> Vec<u64> {
     positions
 }
 
+/// Whether a file begins where another one ends, as far as they tell.
+fn follows(newer: &File, older: &File) -> bool {
+    let length = older.metadata().map(|meta| meta.len());
+    matches!((told(newer), told(older), length), (Some(newer), Some(older), Ok(length)) if newer == older + length)
+}
+
 /// Returns the position that a file tells.
 fn told(mut file: &File) -> Option<u64> {
     let mut head = [0; 24];
@@ -84,6 +90,8 @@ fn told(mut file: &File) -> Option<u64> {
 /// The end of a log: its entries, and the position where reading of the live file continues.
 struct End {
     entries: Vec<LogEntry>,
+    /// The position in the log where it ends.
+    position: u64,
     assembler: Assembler,
     live: Option<(File, u64)>,
 }
@@ -98,6 +106,7 @@ impl Log {
         let lengths = files.iter().map(|file| file.metadata().map(|m| m.len())).collect::<io::Result<Vec<u64>>>();
         let lengths = lengths.map_err(fail)?;
         let total: u64 = lengths.iter().sum();
+        let base = positions(&files).first().copied().unwrap_or(0);
         let mut window = WINDOW;
         loop {
             let mut parts = Vec::new();
@@ -125,7 +134,7 @@ impl Log {
             }
             if !cut || enough(&entries) {
                 let live = (!files.is_empty()).then(|| (files.swap_remove(0), live_end));
-                return Ok(End { entries, assembler, live });
+                return Ok(End { entries, position: base + live_end, assembler, live });
             }
             window = window.saturating_mul(4);
         }
@@ -133,10 +142,15 @@ impl Log {
 
     /// Returns the last lines, oldest first. It reads from the end, so the size of the log does not matter.
     pub fn tail(&self, lines: usize) -> Result<Vec<LogEntry>, SupervisorError> {
-        let End { mut entries, assembler, .. } = self.end(|entries| entries.len() >= lines)?;
+        Ok(self.tail_with_position(lines)?.0)
+    }
+
+    /// Returns the last lines as [`Self::tail`] does, and the position where a page goes on behind them.
+    pub fn tail_with_position(&self, lines: usize) -> Result<(Vec<LogEntry>, u64), SupervisorError> {
+        let End { mut entries, assembler, position, .. } = self.end(|entries| entries.len() >= lines)?;
         entries.extend(assembler.rest());
         entries.drain(..entries.len().saturating_sub(lines));
-        Ok(entries)
+        Ok((entries, position))
     }
 
     /// Returns a reader of the lines from a position on, including those still to be written.
@@ -156,13 +170,13 @@ impl Log {
         match from {
             FollowFrom::Start => {}
             FollowFrom::Tail(lines) => {
-                let End { mut entries, assembler, live } = self.end(|entries| entries.len() >= lines)?;
+                let End { mut entries, assembler, live, .. } = self.end(|entries| entries.len() >= lines)?;
                 entries.drain(..entries.len().saturating_sub(lines));
                 (follow.ready, follow.assembler, follow.current) = (entries, assembler, live);
             }
             FollowFrom::Since(time) => {
                 let old = |entries: &[LogEntry]| entries.first().is_some_and(|entry| entry.time < time);
-                let End { mut entries, assembler, live } = self.end(old)?;
+                let End { mut entries, assembler, live, .. } = self.end(old)?;
                 entries.retain(|entry| entry.time >= time);
                 (follow.ready, follow.assembler, follow.current) = (entries, assembler, live);
             }
@@ -264,7 +278,7 @@ impl Follow {
             None => (files.len(), false),
             Some(known) => match files.iter().position(|file| platform::same_file(file, known)) {
                 Some(age) => (age, false),
-                None => (files.len(), true),
+                None => (files.len(), !files.last().is_some_and(|oldest| follows(oldest, known))),
             },
         };
         let fresh = files.into_iter().take(count).rev().enumerate();

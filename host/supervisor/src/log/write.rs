@@ -68,8 +68,6 @@ impl Writer {
         }
         if self.length > 0 && self.length + self.buffer.len() as u64 > self.policy.file_bytes {
             self.rotate()?;
-            let head = head(self.base).into_bytes();
-            self.buffer.splice(..0, head);
         }
         if let Err(error) = self.file.write_all(&self.buffer) {
             // The disk is full. Cutting off the partial write keeps the log readable.
@@ -97,6 +95,11 @@ impl Writer {
     }
 
     fn rotate(&mut self) -> io::Result<()> {
+        // Whoever reads meanwhile finds files that say their position.
+        let (new, base) = (self.path.with_extension("new"), self.base + self.length);
+        let _ = fs::remove_file(&new);
+        let (mut file, head) = (open(&new)?, head(base));
+        file.write_all(head.as_bytes())?;
         let files = FILES.min(self.policy.files.into());
         // Some file systems write a file to the disk before another one may take its name.
         if files > 1 {
@@ -109,12 +112,8 @@ impl Writer {
                 _ => {}
             }
         }
-        if self.policy.files == 1 {
-            fs::remove_file(&self.path)?;
-        }
-        self.file = open(&self.path)?;
-        self.base += self.length;
-        self.length = 0;
+        fs::rename(&new, &self.path)?;
+        (self.file, self.base, self.length) = (file, base, head.len() as u64);
         Ok(())
     }
 }

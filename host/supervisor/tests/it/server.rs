@@ -1,7 +1,7 @@
 //! A supervised server: it is restarted, has a terminal and a log of another size, and has several incarnations under
 //! one id.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aiw_supervisor::{
     LogPolicy, NewProcess, Outcome, Processes, Queue, Restart, RestartWhen, Scope, State, Stopped, Stream,
@@ -91,6 +91,24 @@ fn a_log_is_as_large_as_it_is_to_be() {
     let none = env.ended(env.start(of(0), script).record.id);
     assert_eq!(none.record.outcome, Some(Outcome::Succeeded));
     assert!(env.lines(none.record.id, Stream::Stdout).is_empty());
+}
+
+#[test]
+fn positions_never_go_back_however_often_a_log_is_rotated() {
+    for files in [1, 2] {
+        let env = Environment::new();
+        let new = NewProcess { log: LogPolicy { file_bytes: 4096, files }, ..NewProcess::within("/") };
+        let one = env.start(new, "yes");
+        let log = env.servers().log(one.record.id).unwrap();
+        let (mut last, begun) = (0, Instant::now());
+        while begun.elapsed() < Duration::from_millis(500) {
+            let end = log.end_position().unwrap();
+            assert!(end >= last, "{end} after {last}");
+            last = end;
+        }
+        assert!(last > 4096 * 10, "{last}");
+        env.servers().stop(one.record.id, true).unwrap();
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `aiw up`, `down`, `ps`, `start`, `restart`, `exec`, `signal`, `input`, `add`, `edit`, `rm`. Neither components nor a
 //! runtime are set up for them.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -176,6 +177,7 @@ fn allowed(manager: &Manager, yes: bool, output: &Output) -> Result<Loaded, Fail
     }
     output.flush();
     let question = "Allow this file to start these processes?";
+    terminal::forget_typed();
     if !runtime::blocking()?.block_on(terminal::confirm(question, "--yes", yes))? {
         return Err(Failure::declined("nothing was started"));
     }
@@ -207,7 +209,10 @@ fn described(id: &str, definition: &Definition) -> Vec<String> {
         }));
     }
     let variable = |(name, value): (&String, &EnvValue)| match value {
-        EnvValue::Literal(text) if aiw_core::is_secret(name, text) => format!("{name}=…"),
+        // What could name something that runs is shown, although it looks like a secret.
+        EnvValue::Literal(text) if aiw_core::is_secret_name(name) && !text.contains(['/', ' ', '\n']) => {
+            format!("{name}=…")
+        }
         EnvValue::Literal(text) => format!("{name}={text}"),
         EnvValue::Secret(secret) => format!("{name} from the secret {secret}"),
     };
@@ -218,7 +223,12 @@ fn described(id: &str, definition: &Definition) -> Vec<String> {
     if let Some(file) = &definition.env_file {
         lines.push(format!("  with the variables of {file}"));
     }
-    lines
+    let needs: Vec<&str> = definition.needs.iter().map(|need| need.id.as_str()).collect();
+    if !needs.is_empty() {
+        lines.push(format!("  starts {} before it", needs.join(", ")));
+    }
+    // A line break would be shown as a space, and what is behind it could pass for a comment.
+    lines.into_iter().map(|line| line.replace('\n', "\\n").replace('\r', "\\r")).collect()
 }
 
 /// Says what was started.
@@ -375,8 +385,9 @@ pub fn add(args: &NewProcessArgs, output: &Output) -> Result<(), Failure> {
     // The file's own defaults count.
     let base = manager.file_defaults()?;
     let definition = definition(args, base)?;
+    manager.check_cwd(id, &definition)?;
     manager.edit_file(|text| aiw_processes::add_to_file(text, id, &definition))?;
-    output.line(format!("Added `{id}` to `{}`: `aiw start {id}` starts it", manager.project().file().display()));
+    output.line(format!("Added `{id}` to `{}`: `aiw start {id}` starts it", path(&manager.project().file())));
     output.answer(json!({"added": id, "file": manager.project().file().to_string_lossy()}));
     Ok(())
 }
@@ -426,7 +437,7 @@ pub fn edit(output: &Output) -> Result<(), Failure> {
     let mut loaded = manager.load()?;
     // Whoever has edited it here has seen it.
     manager.allow(&mut loaded)?;
-    output.line(format!("`{}` defines {} processes", file.display(), loaded.definitions.len()));
+    output.line(format!("`{}` defines {} processes", path(&file), loaded.definitions.len()));
     output.answer(json!({"file": file.to_string_lossy(), "processes": loaded.definitions.len()}));
     Ok(())
 }
@@ -497,18 +508,24 @@ pub fn logs(args: &LogArgs, output: &Output) -> Result<(), Failure> {
         (None, None) => FollowFrom::Start,
     };
     let mut follow = log.follow(from).map_err(ProcessError::from)?;
+    // What is written from now on is for `--follow`.
+    let now = aiw_home::now_millis();
+    let is_now = |entry: &LogEntry| !args.follow && entry.time > now;
     let signals = counted()?;
     let wanted = |entry: &LogEntry| {
         args.grep.as_ref().is_none_or(|pattern| pattern.is_match(&String::from_utf8_lossy(&entry.bytes)))
     };
     // What a program writes has no styles, so this one is aiw's own.
     let (dim, is_coloured) = (Style::new().dimmed(), output::color_on(&std::io::stdout()));
-    let (mut lines, mut last_look) = (Vec::new(), Instant::now());
+    let (mut lines, mut last_look) = (VecDeque::new(), Instant::now());
     let mut print = |entries: &[LogEntry]| -> bool {
         let mut stdout = std::io::stdout().lock();
-        for entry in entries.iter().filter(|entry| wanted(entry)) {
+        for entry in entries.iter().filter(|entry| wanted(entry) && !is_now(entry)) {
             if output.is_json() {
-                lines.push(ProcessLine::of(entry));
+                if lines.len() == MOST {
+                    lines.pop_front();
+                }
+                lines.push_back(ProcessLine::of(entry));
                 continue;
             }
             let written = match (args.raw, entry.stream) {
@@ -532,7 +549,8 @@ pub fn logs(args: &LogArgs, output: &Output) -> Result<(), Failure> {
     loop {
         let entries = follow.next(if args.follow { Duration::from_millis(500) } else { Duration::ZERO });
         let entries = entries.map_err(ProcessError::from)?;
-        if !print(&entries) || signals.load(Ordering::Relaxed) > 0 {
+        let is_read = entries.last().is_some_and(is_now);
+        if !print(&entries) || is_read || signals.load(Ordering::Relaxed) > 0 {
             break;
         }
         if entries.is_empty() {
@@ -546,7 +564,6 @@ pub fn logs(args: &LogArgs, output: &Output) -> Result<(), Failure> {
             }
         }
     }
-    lines.drain(..lines.len().saturating_sub(MOST));
-    output.answer(ProcessLog { id: args.id.clone(), lines });
+    output.answer(ProcessLog { id: args.id.clone(), lines: lines.into() });
     Ok(())
 }

@@ -46,6 +46,15 @@ pub fn up(args: &UpArgs, output: &Output) -> Result<(), Failure> {
     view.run(loaded, &args.ids)
 }
 
+/// What new definitions change, by id.
+struct Difference {
+    starts: Vec<String>,
+    restarts: Vec<String>,
+    stops: Vec<String>,
+    /// New and changed definitions of what neither runs nor starts.
+    others: Vec<String>,
+}
+
 /// A process that is shown.
 struct Shown {
     log: Follow,
@@ -157,10 +166,10 @@ impl View<'_> {
                 return Ok(());
             }
         };
-        let (starts, restarts, stops) = self.difference(loaded, &new, ids);
+        let Difference { starts, restarts, stops, others } = self.difference(loaded, &new, ids);
         let is_to_be_allowed = new.is_to_be_allowed();
         if starts.is_empty() && restarts.is_empty() && stops.is_empty() {
-            *loaded = new;
+            // The rest is for the next command, or for the next question.
             return Ok(());
         }
         self.output.note(format!("`{}` has changed:", path(&self.manager.project().file())));
@@ -170,42 +179,53 @@ impl View<'_> {
                 self.output.note(format!("    {}", one_line(&line, usize::MAX)));
             }
         };
-        starts.iter().for_each(|id| says(id, "is new, and starts:"));
+        starts.iter().for_each(|id| says(id, "is new or has changed, and starts:"));
         restarts.iter().for_each(|id| says(id, "runs, and is restarted:"));
         stops.iter().for_each(|id| says(id, "runs, is no longer defined, and stops"));
+        // A yes allows the whole file.
+        others.iter().for_each(|id| says(id, "is new or has changed, and stays as it is for now:"));
         let question = if is_to_be_allowed { "Allow this file, and do that?" } else { "Do that?" };
         if !self.confirmed(question)? {
             self.output.note("everything runs as before: `aiw restart ID` or the next `aiw up` asks again");
             return Ok(());
         }
-        self.manager.allow(&mut new)?;
-        let result = self.carry_out(&new, [starts, restarts.clone()].concat(), [restarts, stops].concat());
-        if let Err(failure) = result {
-            // What is wrong with one must not end the others.
-            self.output.note(format!("error: {failure}"));
+        let allowed = self.manager.allow(&mut new).map_err(Failure::from);
+        let result = allowed
+            .and_then(|()| self.carry_out(&new, [starts, restarts.clone()].concat(), [restarts, stops].concat()));
+        match result {
+            Ok(()) => *loaded = new,
+            // What is wrong with one must not end the others. The next change shows what is still to be done.
+            Err(failure) => {
+                self.output
+                    .note(format!("error: {failure}: not everything was done, and `aiw restart ID` does the rest"));
+            }
         }
-        *loaded = new;
         Ok(())
     }
 
     /// What would start, restart and stop with new definitions.
-    fn difference(&self, old: &Loaded, new: &Loaded, ids: &[String]) -> (Vec<String>, Vec<String>, Vec<String>) {
-        let runs = |id: &String| self.shown.get(id).is_some_and(|shown| !shown.has_ended);
+    fn difference(&self, old: &Loaded, new: &Loaded, ids: &[String]) -> Difference {
+        // Somebody else may have started it again just now.
+        let runs = |id: &String| {
+            self.shown.contains_key(id) && self.manager.get(id).is_ok_and(|status| status.state.is_alive())
+        };
         let is_wanted = |id: &String, definition: &Definition| match ids {
             [] => definition.auto_start,
             ids => ids.contains(id),
         };
-        let (mut starts, mut restarts) = (Vec::new(), Vec::new());
+        let (mut starts, mut restarts, mut others) = (Vec::new(), Vec::new(), Vec::new());
         for (id, (definition, _)) in &new.definitions {
             match old.definitions.get(id) {
                 None if is_wanted(id, definition) => starts.push(id.clone()),
-                Some((before, _)) if before != definition && runs(id) => restarts.push(id.clone()),
-                _ => {}
+                Some((before, _)) if before == definition => {}
+                Some(_) if runs(id) => restarts.push(id.clone()),
+                Some((before, _)) if is_wanted(id, definition) && !is_wanted(id, before) => starts.push(id.clone()),
+                _ => others.push(id.clone()),
             }
         }
         let is_gone =
             |id: &&String| old.definitions.contains_key(*id) && !new.definitions.contains_key(*id) && runs(id);
-        (starts, restarts, self.shown.keys().filter(is_gone).cloned().collect())
+        Difference { starts, restarts, stops: self.shown.keys().filter(is_gone).cloned().collect(), others }
     }
 
     fn carry_out(&mut self, new: &Loaded, starts: Vec<String>, stops: Vec<String>) -> Result<(), Failure> {
@@ -225,6 +245,7 @@ impl View<'_> {
         if !terminal::can_ask() {
             return Ok(false);
         }
+        terminal::forget_typed();
         let runtime = runtime::blocking()?;
         let answer = runtime.block_on(async {
             let signalled = async {
@@ -233,13 +254,17 @@ impl View<'_> {
                 }
             };
             tokio::select! {
-                answer = terminal::confirm(question, "--yes", false) => answer,
-                () = signalled => Ok(false),
+                answer = terminal::confirm(question, "--yes", false) => answer.ok(),
+                () = signalled => None,
             }
         });
         // A thread that still reads the terminal must not hold the process.
         runtime.shutdown_background();
-        answer
+        // A signal, the end of input, or what is no text, is a no, and has ended no line.
+        Ok(answer.unwrap_or_else(|| {
+            terminal::tell("");
+            false
+        }))
     }
 
     /// What is said when all have ended.
