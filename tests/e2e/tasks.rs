@@ -331,6 +331,10 @@ fn logs_are_read_from_the_end_followed_and_searched() {
     let raw = env.run(&["task", "logs", &id, "--raw"]).ok().stdout;
     assert!(raw.contains("\u{1b}[31mred") && raw.contains("\"type\":\"result\""));
     assert_eq!(env.run(&["task", "logs", &id, "--since", "2100-01-01T00:00:00Z"]).ok().stdout, "");
+    // One that writes faster than it is read is shown as far as it was.
+    let fast = detach(&env, "claude", "exec yes");
+    env.run(&["task", "logs", &fast, "--grep", "^y$"]).ok();
+    env.run(&["task", "stop", &fast]).ok();
     let slow = detach(&env, "claude", "echo one; sleep 1; echo two");
     let followed = env.run(&["task", "logs", "-f", &slow]).ok().stdout;
     assert!(followed.contains("one\n") && followed.contains("two\n"), "{followed}");

@@ -165,6 +165,7 @@ impl Log {
             assembler: Assembler::default(),
             current: None,
             newer: VecDeque::new(),
+            until: None,
             missed: false,
         };
         match from {
@@ -203,10 +204,18 @@ pub struct Follow {
     current: Option<(File, u64)>,
     /// The files after it, oldest first, and whether files before each of them are missing.
     newer: VecDeque<(File, bool)>,
+    /// The position at which reading ends.
+    until: Option<u64>,
     missed: bool,
 }
 
 impl Follow {
+    /// Reads up to a position and no further, however much is written meanwhile.
+    #[must_use]
+    pub fn up_to(self, position: u64) -> Self {
+        Self { until: Some(position), ..self }
+    }
+
     /// Returns the next lines, usually at most a few hundred. If there are none, it waits at most `patience` for a
     /// change in the process's directory (including its end) or for a signal, and may still return none. The
     /// caller then checks whether the process has ended, and calls again.
@@ -234,7 +243,9 @@ impl Follow {
         self.look()?;
         let fail = |e| SupervisorError::io("read", &self.path, e);
         let Some((file, at)) = &mut self.current else { return Ok(self.go_on()) };
-        let mut size = CHUNK as u64;
+        // A file that does not say its position was there before any end that is asked for.
+        let left = self.until.and_then(|until| Some(until.saturating_sub(told(file)? + *at))).unwrap_or(u64::MAX);
+        let mut size = (CHUNK as u64).min(left);
         loop {
             let part = read_part(file, *at, size).map_err(fail)?;
             let taken = self.assembler.take_all(&part, &mut self.ready);
@@ -245,8 +256,11 @@ impl Follow {
             if (part.len() as u64) < size {
                 break;
             }
+            if size == left {
+                return Ok(false);
+            }
             // There is no line break in the whole part. A piece is never that long, but the file may hold anything.
-            size *= 4;
+            size = (size * 4).min(left);
         }
         if self.newer.is_empty() {
             return Ok(false);
@@ -260,6 +274,10 @@ impl Follow {
 
     /// Goes on to the next file, if there is one.
     fn go_on(&mut self) -> bool {
+        let is_late = |file: &File| self.until.is_some_and(|until| told(file).is_some_and(|start| start >= until));
+        if self.newer.front().is_some_and(|(file, _)| is_late(file)) {
+            return false;
+        }
         let Some((file, gap)) = self.newer.pop_front() else { return false };
         if gap {
             self.missed = true;

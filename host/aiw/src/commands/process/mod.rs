@@ -508,9 +508,9 @@ pub fn logs(args: &LogArgs, output: &Output) -> Result<(), Failure> {
         (None, None) => FollowFrom::Start,
     };
     let mut follow = log.follow(from).map_err(ProcessError::from)?;
-    // What is written from now on is for `--follow`.
-    let now = aiw_home::now_millis();
-    let is_now = |entry: &LogEntry| !args.follow && entry.time > now;
+    if !args.follow {
+        follow = follow.up_to(log.end_position().map_err(ProcessError::from)?);
+    }
     let signals = counted()?;
     let wanted = |entry: &LogEntry| {
         args.grep.as_ref().is_none_or(|pattern| pattern.is_match(&String::from_utf8_lossy(&entry.bytes)))
@@ -520,7 +520,7 @@ pub fn logs(args: &LogArgs, output: &Output) -> Result<(), Failure> {
     let (mut lines, mut last_look) = (VecDeque::new(), Instant::now());
     let mut print = |entries: &[LogEntry]| -> bool {
         let mut stdout = std::io::stdout().lock();
-        for entry in entries.iter().filter(|entry| wanted(entry) && !is_now(entry)) {
+        for entry in entries.iter().filter(|entry| wanted(entry)) {
             if output.is_json() {
                 if lines.len() == MOST {
                     lines.pop_front();
@@ -549,8 +549,7 @@ pub fn logs(args: &LogArgs, output: &Output) -> Result<(), Failure> {
     loop {
         let entries = follow.next(if args.follow { Duration::from_millis(500) } else { Duration::ZERO });
         let entries = entries.map_err(ProcessError::from)?;
-        let is_read = entries.last().is_some_and(is_now);
-        if !print(&entries) || is_read || signals.load(Ordering::Relaxed) > 0 {
+        if !print(&entries) || signals.load(Ordering::Relaxed) > 0 {
             break;
         }
         if entries.is_empty() {
