@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZero;
-use std::thread::available_parallelism;
+use std::thread::{Builder, available_parallelism};
 
 use aiw_core::{ProcessId, ProcessState as State};
 
@@ -38,9 +38,14 @@ impl Processes {
         let threads = if ids.len() < MANY { 1 } else { available_parallelism().map_or(1, NonZero::get).min(4) };
         let found: Vec<_> = std::thread::scope(|scope| {
             let parts = ids.chunks(ids.len().div_ceil(threads).max(1));
-            let reading: Vec<_> = parts.skip(1).map(|part| scope.spawn(|| self.find_all(part))).collect();
+            // Where no thread can be made, this one reads.
+            let read = |part| Builder::new().spawn_scoped(scope, move || self.find_all(part)).map_err(|_| part);
+            let reading: Vec<_> = parts.skip(1).map(read).collect();
             let first = self.find_all(&ids[..ids.len().div_ceil(threads)]);
-            let rest = reading.into_iter().flat_map(|part| part.join().unwrap_or_default());
+            let rest = reading.into_iter().flat_map(|part| match part {
+                Ok(thread) => thread.join().unwrap_or_default(),
+                Err(part) => self.find_all(part),
+            });
             first.into_iter().chain(rest).collect()
         });
         for found in found {
