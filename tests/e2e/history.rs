@@ -93,7 +93,7 @@ fn a_search_finds_messages_with_the_line_that_resumes_their_session() {
       "session": "a1-first",
       "cli": "claude",
       "project": "/srv/shop",
-      "time": "2026-03-01T00:02:00Z",
+      "time": "2026-03-01T00:02:00.000Z",
       "role": "assistant",
       "snippet": "The chain lacks the intermediate: loadTrustStore drops it.",
       "score": 1,
@@ -197,10 +197,10 @@ fn nothing_that_was_said_changes_the_structure_of_an_export() {
     - session: `a1`
     - cli: claude
     - project: `/srv/shop`
-    - first: 2026-03-01T00:00:00Z
-    - last: 2026-03-01T00:02:00Z
+    - first: 2026-03-01T00:00:00.000Z
+    - last: 2026-03-01T00:02:00.000Z
 
-    ## user (2026-03-01T00:00:00Z)
+    ## user (2026-03-01T00:00:00.000Z)
 
     ````markdown
     Why?
@@ -212,7 +212,7 @@ fn nothing_that_was_said_changes_the_structure_of_an_export() {
     <!--
     ````
 
-    ## assistant (2026-03-01T00:01:00Z)
+    ## assistant (2026-03-01T00:01:00.000Z)
 
     > # A heading
     >
@@ -221,7 +221,7 @@ fn nothing_that_was_said_changes_the_structure_of_an_export() {
     > ~~~
     > not closed
 
-    ## user (2026-03-01T00:02:00Z)
+    ## user (2026-03-01T00:02:00.000Z)
 
     ``````markdown
     `````
@@ -255,7 +255,7 @@ fn sessions_are_listed_shown_and_exported() {
     let export = env.run(&["history", "export", "a1"]).ok().stdout;
     assert!(export.starts_with("# The TLS handshake with the mirror fails, why?\n"), "{export}");
     assert!(
-        export.contains("## tool: Bash (2026-03-01T00:01:00Z)\n\n```\nerror: certificate verify failed"),
+        export.contains("## tool: Bash (2026-03-01T00:01:00.000Z)\n\n```\nerror: certificate verify failed"),
         "{export}"
     );
     let export: Value =

@@ -102,6 +102,11 @@ pub fn inherit_owner(path: &Path) -> Result<(), HomeError> {
 
 /// Opens a regular file for reading. Reading anything else (a pipe without a writer, a device) might never end.
 pub fn open_plain(path: &Path) -> io::Result<File> {
+    Ok(open_measured(path)?.0)
+}
+
+/// Opens a regular file as [`open_plain`] does. Returns its length, too.
+fn open_measured(path: &Path) -> io::Result<(File, u64)> {
     let mut options = File::options();
     #[cfg(unix)]
     {
@@ -117,13 +122,13 @@ pub fn open_plain(path: &Path) -> io::Result<File> {
     if !meta.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a plain file"));
     }
-    Ok(file)
+    Ok((file, meta.len()))
 }
 
 /// A file's bytes, at most `limit`; `None` when there is no such file.
 pub fn read_capped(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, HomeError> {
-    let file = match open_plain(path) {
-        Ok(file) => file,
+    let (file, length) = match open_measured(path) {
+        Ok(opened) => opened,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) if e.kind() == io::ErrorKind::IsADirectory => {
             return Err(HomeError::invalid(path, "is a directory where a file should be"));
@@ -131,8 +136,7 @@ pub fn read_capped(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, HomeError
         Err(e) => return Err(HomeError::io("read", path, e)),
     };
     // The whole file at once, if it is as long as it says.
-    let length = file.metadata().map_or(0, |meta| meta.len().min(limit));
-    let mut bytes = Vec::with_capacity(usize::try_from(length + 1).unwrap_or_default());
+    let mut bytes = Vec::with_capacity(usize::try_from(length.min(limit) + 1).unwrap_or_default());
     file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| HomeError::io("read", path, e))?;
     if bytes.len() as u64 > limit {
         return Err(HomeError::invalid(path, format!("is larger than {}", size(limit))));

@@ -22,10 +22,13 @@ pub struct Definition {
     /// What runs.
     pub run: Run,
     /// Where it runs, from the project's directory on. It never leaves the project.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
     /// Variables, besides those that every process gets.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, EnvValue>,
     /// A file of variables, from the project's directory on.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub env_file: Option<String>,
     /// Whether `aiw up` starts it when it is not named.
     pub auto_start: bool,
@@ -36,20 +39,26 @@ pub struct Definition {
     /// How it is asked to end.
     pub stop: StopPolicy,
     /// What must be so before it starts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<NeedOf>,
     /// When it counts as ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ready: Option<ProbeOf>,
     /// How to see that it still works.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub live: Option<ProbeOf>,
     /// The resources that it may use.
     pub limits: Limits,
     /// How much of its output is kept.
     pub log: LogPolicy,
     /// A name for several processes together.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// Notes that mean nothing to aiw.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// The terminal that it gets.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub terminal: Option<Terminal>,
     /// Whether others may write to its standard input while it runs.
     pub input: bool,
@@ -278,12 +287,16 @@ pub enum CheckOf {
 #[serde(default)]
 pub struct Limits {
     /// Memory, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
     /// Hundredths of a processor.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu: Option<u32>,
     /// Open files of each process.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub files: Option<u64>,
     /// Processes.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pids: Option<u32>,
 }
 

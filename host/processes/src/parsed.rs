@@ -2,7 +2,8 @@
 //! would pay again.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use aiw_home::{Home, Mode, read_unlinked, replace};
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,11 @@ pub(crate) fn keep(home: &Home, project: &Project, text: &str, definitions: &Def
     let parsed =
         Parsed { aiw: env!("CARGO_PKG_VERSION").into(), text: text.into(), definitions: Cow::Borrowed(definitions) };
     let path = path(home, project);
+    // A file is replaced where a link leads, and this one is nobody's but ours.
+    let is_elsewhere = |path: &Path| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
+    if is_elsewhere(&path) || path.parent().is_some_and(is_elsewhere) {
+        return;
+    }
     if let (Ok(bytes), Some(directory)) = (serde_json::to_vec(&parsed), path.parent())
         && home.make_dir(directory).is_ok()
     {

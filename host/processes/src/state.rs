@@ -150,7 +150,7 @@ pub(crate) struct About {
 
 impl About {
     pub fn of(one: &Supervised) -> Option<Self> {
-        serde_json::from_value(serde_json::Value::Object(one.record.labels.clone())).ok()
+        Self::deserialize(&one.record.labels).ok()
     }
 
     pub fn labels(&self) -> aiw_supervisor::Labels {

@@ -64,12 +64,13 @@ fn what_an_agents_task_started_stays_when_the_task_ends() {
 #[test]
 fn up_shows_what_all_write_and_ctrl_c_stops_what_it_started() {
     let project = Project::new(
-        "process \"before\" { command \"sleep\" \"1000\"; auto-start #false }
+        "process \"before\" { command \"yes\"; auto-start #false }
          process \"one\" { shell \"while :; do echo moin; sleep 0.1; done\" }
          process \"two\" { shell \"echo from-two; exec sleep 1000\" }",
     );
     project.up(&["before"]);
-    let mut up = project.start(&["up", "--yes"]);
+    // What ran before and writes without end is shown, and keeps nothing from ending.
+    let mut up = project.start(&["up", "--yes", "before", "one", "two"]);
     let mut lines = BufReader::new(up.stdout.take().unwrap()).lines().map(Result::unwrap);
     let (mut one, mut two) = (false, false);
     while !(one && two) {

@@ -183,6 +183,14 @@ fn what_a_long_file_says_is_kept_and_follows_the_file() {
     project.write(&text(2000));
     assert_eq!(command(), "sleep 2000");
     assert_ne!(fs::read(&kept).unwrap(), before);
+    // Nothing is written where a link leads.
+    let elsewhere = project.path("elsewhere");
+    fs::write(&elsewhere, "mine").unwrap();
+    fs::remove_file(&kept).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &kept).unwrap();
+    assert_eq!(command(), "sleep 2000");
+    assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "mine");
+    fs::remove_file(&kept).unwrap();
     // It is only a copy, and of no other text.
     for odd in [&before[..], &before[..100], b"", b"{}"] {
         fs::write(&kept, odd).unwrap();

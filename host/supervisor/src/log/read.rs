@@ -169,7 +169,8 @@ impl Log {
             missed: false,
         };
         match from {
-            FollowFrom::Start => {}
+            // Opened now, they stay readable, however often the log is rotated.
+            FollowFrom::Start => follow.look()?,
             FollowFrom::Tail(lines) => {
                 let End { mut entries, assembler, live, .. } = self.end(|entries| entries.len() >= lines)?;
                 entries.drain(..entries.len().saturating_sub(lines));

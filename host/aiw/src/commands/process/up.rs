@@ -18,6 +18,9 @@ use crate::{runtime, terminal};
 /// How often it is looked whether something has ended, or the file has changed.
 const ROUND: Duration = Duration::from_millis(500);
 
+/// How long the last lines may take to be shown after a signal.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
 /// The colours of names.
 const COLOURS: [AnsiColor; 6] =
     [AnsiColor::Cyan, AnsiColor::Yellow, AnsiColor::Green, AnsiColor::Magenta, AnsiColor::Blue, AnsiColor::BrightCyan];
@@ -127,7 +130,9 @@ impl View<'_> {
             let ours = self.shown.iter().filter(|(_, shown)| shown.is_ours).map(|(id, _)| id.clone()).collect();
             self.stop(ours)?;
         }
-        while self.print()? {}
+        // What others have started may write for ever.
+        let last = Instant::now() + LAST_LINES;
+        while self.print()? && (!was_stopped || Instant::now() < last) {}
         if was_stopped { Err(Failure::interrupted(130)) } else { self.ended() }
     }
 
