@@ -48,7 +48,12 @@ impl Cache {
         let mut bytes = expires.to_be_bytes().to_vec();
         bytes.extend_from_slice(&Sha256::digest(value));
         bytes.extend_from_slice(value);
-        let _ = replace(&self.file(key), &bytes, Mode::Private);
+        let file = self.file(key);
+        // Nobody but a cache makes these files, so none of them leads elsewhere.
+        if fs::symlink_metadata(&file).is_ok_and(|meta| meta.is_symlink()) {
+            let _ = fs::remove_file(&file);
+        }
+        let _ = replace(&file, &bytes, Mode::Private);
     }
 
     /// The oldest go first.

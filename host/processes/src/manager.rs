@@ -52,7 +52,7 @@ const SETTLES: Duration = Duration::from_millis(100);
 
 /// What the supervisor knows of one of these processes.
 pub(crate) struct Known {
-    about: About,
+    pub(crate) about: About,
     pub(crate) record: Record,
 }
 
@@ -97,16 +97,7 @@ impl Manager {
             loaded.definitions.insert(id, (definition, Source::Home));
         }
         if let Some(bytes) = file {
-            let text = self.text(&bytes)?;
-            let definitions = match parsed::read(&self.home, &self.project, text) {
-                Some(definitions) => definitions,
-                None => {
-                    let definitions = self.parse(&bytes)?;
-                    parsed::keep(&self.home, &self.project, text, &definitions);
-                    definitions
-                }
-            };
-            for (id, definition) in definitions {
+            for (id, definition) in self.parse(&bytes)? {
                 loaded.definitions.insert(id, (definition, Source::File));
             }
             loaded.is_trusted = self.home.settings()?.trust().has_file(&self.project.file(), &bytes);
@@ -133,8 +124,14 @@ impl Manager {
     }
 
     fn parse(&self, bytes: &[u8]) -> Result<Definitions, ProcessError> {
+        let text = self.text(bytes)?;
+        if let Some(known) = parsed::read(&self.home, &self.project, text) {
+            return Ok(known);
+        }
         let invalid = |source| ProcessError::File { path: self.project.file(), source };
-        file::parse(self.text(bytes)?).map_err(invalid)
+        let definitions = file::parse(text).map_err(invalid)?;
+        parsed::keep(&self.home, &self.project, text, &definitions);
+        Ok(definitions)
     }
 
     fn text<'a>(&self, bytes: &'a [u8]) -> Result<&'a str, ProcessError> {
@@ -342,7 +339,7 @@ impl Manager {
             source,
             process,
             record,
-            last_lines: if state == State::Failed { last_lines(&self.processes, process) } else { Vec::new() },
+            last_lines: last_lines(&self.processes, process, state),
         }
     }
 
@@ -355,7 +352,7 @@ impl Manager {
             let state = State::of(&one.record, one.record.is_since_boot());
             let (id, project, definition) = (about.name, about.project, about.definition);
             let (process, record) = (one.record.id, Some(one.record));
-            let last_lines = if state == State::Failed { last_lines(&processes, process) } else { Vec::new() };
+            let last_lines = last_lines(&processes, process, state);
             all.push(Status { id, project, state, definition, source: None, process, record, last_lines });
         }
         all.sort_by(|one, other| (&one.project, &one.id).cmp(&(&other.project, &other.id)));
@@ -407,11 +404,14 @@ impl Manager {
     }
 }
 
-/// Returns what a process wrote last.
-fn last_lines(processes: &Processes, id: ProcessId) -> Vec<String> {
+/// Returns what a process wrote last, if it has failed.
+fn last_lines(processes: &Processes, id: ProcessId, state: State) -> Vec<String> {
     /// Lines of aiw's own stand among them.
     const LOOKED_AT: usize = 20;
     const LINES: usize = 3;
+    if state != State::Failed {
+        return Vec::new();
+    }
     let entries = processes.log(id).ok().and_then(|log| log.tail(LOOKED_AT).ok()).unwrap_or_default();
     let lines = entries.iter().filter(|entry| entry.stream != Stream::Aiw);
     let lines = lines.map(|entry| aiw_core::one_line(&String::from_utf8_lossy(&entry.bytes), 200));

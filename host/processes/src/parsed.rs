@@ -2,19 +2,19 @@
 //! would pay again.
 
 use std::borrow::Cow;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use aiw_home::{Home, Mode, read_unlinked, replace};
+use aiw_home::{Cache, Home};
 use serde::{Deserialize, Serialize};
 
-use crate::file::{Definitions, MAX_BYTES};
+use crate::file::Definitions;
 use crate::project::Project;
 
 /// A shorter file takes less time than this is worth.
 const SHORT: usize = 4 << 10;
-/// Definitions are longer as JSON.
-const MOST: u64 = 16 * MAX_BYTES as u64;
+/// Room for the longest files of some projects: definitions are longer as JSON.
+const QUOTA: u64 = 16 << 20;
+const KEEP: Duration = Duration::from_secs(90 * 24 * 3600);
 
 #[derive(Serialize, Deserialize)]
 struct Parsed<'a> {
@@ -24,8 +24,8 @@ struct Parsed<'a> {
     definitions: Cow<'a, Definitions>,
 }
 
-fn path(home: &Home, project: &Project) -> PathBuf {
-    home.root().join("processes").join("parsed").join(format!("{:016x}.json", project.number("")))
+fn cache(home: &Home) -> Cache {
+    home.byte_cache("processes", QUOTA)
 }
 
 /// Returns what this text says, if it is known.
@@ -33,7 +33,7 @@ pub(crate) fn read(home: &Home, project: &Project, text: &str) -> Option<Definit
     if text.len() < SHORT {
         return None;
     }
-    let bytes = read_unlinked(&path(home, project), MOST).ok()??;
+    let bytes = cache(home).get(&project.directory().to_string_lossy())?;
     let parsed: Parsed<'_> = serde_json::from_slice(&bytes).ok()?;
     (parsed.aiw == env!("CARGO_PKG_VERSION") && parsed.text == text).then(|| parsed.definitions.into_owned())
 }
@@ -45,15 +45,7 @@ pub(crate) fn keep(home: &Home, project: &Project, text: &str, definitions: &Def
     }
     let parsed =
         Parsed { aiw: env!("CARGO_PKG_VERSION").into(), text: text.into(), definitions: Cow::Borrowed(definitions) };
-    let path = path(home, project);
-    // A file is replaced where a link leads, and this one is nobody's but ours.
-    let is_elsewhere = |path: &Path| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
-    if is_elsewhere(&path) || path.parent().is_some_and(is_elsewhere) {
-        return;
-    }
-    if let (Ok(bytes), Some(directory)) = (serde_json::to_vec(&parsed), path.parent())
-        && home.make_dir(directory).is_ok()
-    {
-        let _ = replace(&path, &bytes, Mode::Private);
+    if let Ok(bytes) = serde_json::to_vec(&parsed) {
+        cache(home).put(&project.directory().to_string_lossy(), &bytes, KEEP);
     }
 }

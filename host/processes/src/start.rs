@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aiw_home::find_program;
-use aiw_supervisor::{Cause, Need, NewProcess, Program, Queue, ResourceLimits, Supervised};
+use aiw_home::{Turn, find_program};
+use aiw_supervisor::{Cause, Need, NewProcess, Program, Queue, Record, ResourceLimits, Stopped, Supervised};
 
 use crate::definition::{Definition, RestartWhen, Source, in_order, signal_number};
 use crate::environment::Environment;
 use crate::error::ProcessError;
-use crate::manager::{Loaded, Manager};
+use crate::manager::{Known, Loaded, Manager};
 use crate::state::{About, Status};
 
 /// The result of starting a process.
@@ -71,7 +71,7 @@ impl Manager {
         let order = order.into_iter().map(|id| Ok((id, self.allowed(loaded, id)?)));
         let order = order.collect::<Result<Vec<_>, ProcessError>>()?;
         // One process at a time decides, so that nothing is started twice.
-        let _turn = self.home.turn()?;
+        let _turn = self.turn_after_stops(&order)?;
         // All of it is looked at before anything starts.
         let mut ready = Vec::new();
         for (id, definition) in order {
@@ -89,6 +89,29 @@ impl Manager {
             started.push(Started { status, is_new, is_outdated });
         }
         Ok(started)
+    }
+
+    /// Waits for the turn, and before that for those of these processes that are being stopped: they do not run on, and
+    /// only what has ended can be started.
+    fn turn_after_stops(&self, order: &[(&str, &Definition)]) -> Result<Turn, ProcessError> {
+        loop {
+            let turn = self.home.turn()?;
+            let known = order.iter().filter_map(|(id, _)| self.supervised(id));
+            let is_stopping = |record: &Record| record.is_since_boot() && self.processes.is_stopping(record);
+            let stopping: Vec<_> = known.filter(|known| is_stopping(&known.record)).collect();
+            if stopping.is_empty() {
+                return Ok(turn);
+            }
+            drop(turn);
+            for Known { about, record } in stopping {
+                // Who asked may be gone. This waits, resumes what is suspended, and ends a supervisor that hangs.
+                let processes = self.processes.clone().with_grace(about.definition.stop.grace);
+                if let Stopped::Stopping(_) = processes.stop(record.id, true)? {
+                    // It is stuck in the kernel.
+                    return Ok(self.home.turn()?);
+                }
+            }
+        }
     }
 
     /// Checks that processes can be started, before what stands in their place is stopped.
@@ -190,7 +213,7 @@ impl Manager {
     }
 
     fn look_after_these(&self, aiw: &Path, all: &[Supervised]) -> Result<Vec<String>, ProcessError> {
-        let is_lost = |record: &aiw_supervisor::Record| {
+        let is_lost = |record: &Record| {
             record.outcome == Some(aiw_core::ProcessOutcome::Lost) && !record.stopped && record.is_since_boot()
         };
         if all.iter().all(|one| one.settled && !is_lost(&one.record)) {

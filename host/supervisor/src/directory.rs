@@ -7,7 +7,7 @@
 //! alive       locked by the shim while it lives; the system unlocks it when the shim dies
 //! reserve     space for the last record, in case the disk is full by then
 //! input       a FIFO: what is written to it is the input of a process that takes some while it runs
-//! stop        asks a shim that cannot be signaled to end the process
+//! stop        says which instance was asked to end; a shim that cannot be signaled sees it
 //! read        present once a report has shown how the process ended
 //! ```
 
@@ -16,10 +16,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use aiw_home::read_capped;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 
 use crate::error::SupervisorError;
-use crate::files::{create_private, reserve, write_into};
+use crate::files::{create_private, reserve, write_atomically, write_into};
 
 /// How often a shim checks whether its directory asks it to end, and whether the root has another segment.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -82,18 +83,15 @@ pub(crate) fn forget(directory: &Path) {
     }
 }
 
-/// Asks for the end of a process through its directory.
-pub(crate) fn ask_to_stop(directory: &Path) -> Result<(), SupervisorError> {
-    let path = directory.join(STOP);
-    match create_private(&path) {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(SupervisorError::io("write", &path, e)),
-        _ => Ok(()),
-    }
+/// Asks for the end of a process through its directory. The next one with the same id is not meant.
+pub(crate) fn ask_to_stop(directory: &Path, instance: u64) -> Result<(), SupervisorError> {
+    write_atomically(&directory.join(STOP), &instance.to_le_bytes())
 }
 
 /// Returns whether the end of a process was requested through its directory.
-pub(crate) fn is_asked_to_stop(directory: &Path) -> bool {
-    directory.join(STOP).exists()
+pub(crate) fn is_asked_to_stop(directory: &Path, instance: u64) -> bool {
+    let asked = read_capped(&directory.join(STOP), 8).ok().flatten();
+    asked.is_some_and(|asked| asked == instance.to_le_bytes())
 }
 
 /// Returns whether a shim supervises the process of a directory, even if its record is damaged. A shim locks only a

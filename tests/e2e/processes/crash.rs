@@ -14,10 +14,11 @@ fn record(project: &Project, id: &str) -> Option<Value> {
     records.filter_map(|bytes| serde_json::from_slice::<Value>(&bytes).ok()).find(|record| record["name"] == id)
 }
 
+/// Ends what a record names. Between two starts it names no child, and what it names may have ended by itself.
 fn kill(pid: &Value) {
-    let pid = pid.as_u64().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-    // It may have ended by itself.
-    let _ = kill_process(pid.unwrap(), Signal::KILL);
+    if let Some(pid) = pid.as_u64().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw) {
+        let _ = kill_process(pid, Signal::KILL);
+    }
 }
 
 #[test]
@@ -38,6 +39,24 @@ fn a_shim_that_is_killed_leaves_nothing_and_always_starts_it_again_once() {
     assert_eq!(project.ps("always")["pid"], always["pid"]);
     let once = project.ps("once");
     assert!(once["state"] == "failed" && once["reason"].as_str().unwrap().contains("supervisor died"), "{once}");
+}
+
+#[test]
+fn what_is_being_stopped_does_not_pass_for_what_runs() {
+    // It takes its time to end, and says when it was asked to.
+    let project = Project::new(
+        r#"process "p" { command "python3" "-uc" "import signal,time; signal.signal(15, lambda *_: (print('asked'), time.sleep(1), exit(0))); print('runs'); time.sleep(1000)" }"#,
+    );
+    project.up(&[]);
+    until(|| project.lines("p").contains(&"runs".to_owned()).then_some(()));
+    let before = project.ps("p")["pid"].clone();
+    let mut client = project.start(&["stop", "p"]);
+    until(|| project.lines("p").contains(&"asked".to_owned()).then_some(()));
+    client.kill().unwrap();
+    let _ = client.wait();
+    assert!(is_there(before.as_u64().unwrap()));
+    assert_ne!(project.up(&[])["processes"][0]["pid"], before);
+    assert_eq!(project.ps("p")["state"], "running");
 }
 
 #[test]

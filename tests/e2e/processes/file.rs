@@ -177,7 +177,7 @@ fn what_a_long_file_says_is_kept_and_follows_the_file() {
     let project = Project::new(&text(1000));
     let command = || project.ps("web")["command"].clone();
     assert_eq!(command(), "sleep 1000");
-    let kept = fs::read_dir(project.home().join("processes/parsed")).unwrap().next().unwrap().unwrap().path();
+    let kept = fs::read_dir(project.home().join("cache/processes")).unwrap().next().unwrap().unwrap().path();
     let before = fs::read(&kept).unwrap();
     assert_eq!(command(), "sleep 1000");
     project.write(&text(2000));

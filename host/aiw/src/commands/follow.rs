@@ -35,12 +35,8 @@ pub fn follow(
     /// Its end and its lines wake the loop; a signal is seen within this time.
     const PAUSE: Duration = Duration::from_secs(1);
 
-    let whole = tasks.log(task.id)?;
-    let mut log = whole.follow(from).map_err(TaskError::from)?;
-    if !wait {
-        // However much is written meanwhile.
-        log = log.up_to(whole.end_position().map_err(TaskError::from)?);
-    }
+    let log = tasks.log(task.id)?;
+    let mut log = if wait { log.follow(from) } else { log.so_far(from) }.map_err(TaskError::from)?;
     let mut caught_up = false;
     let task = loop {
         let now = tasks.get(task.id)?;

@@ -185,6 +185,13 @@ impl Log {
         }
         Ok(follow)
     }
+
+    /// Returns a reader of the lines that are there now, however much is written meanwhile.
+    pub fn so_far(&self, from: FollowFrom) -> Result<Follow, SupervisorError> {
+        // The files are open before the end is looked up, so none of what is before it is missed.
+        let follow = self.follow(from)?;
+        Ok(Follow { until: Some(self.end_position()?), ..follow })
+    }
 }
 
 pub(super) fn read_part(file: &mut File, at: u64, length: u64) -> io::Result<Vec<u8>> {
@@ -211,12 +218,6 @@ pub struct Follow {
 }
 
 impl Follow {
-    /// Reads up to a position and no further, however much is written meanwhile.
-    #[must_use]
-    pub fn up_to(self, position: u64) -> Self {
-        Self { until: Some(position), ..self }
-    }
-
     /// Returns the next lines, usually at most a few hundred. If there are none, it waits at most `patience` for a
     /// change in the process's directory (including its end) or for a signal, and may still return none. The
     /// caller then checks whether the process has ended, and calls again.

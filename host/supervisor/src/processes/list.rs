@@ -37,11 +37,12 @@ impl Processes {
         // Most of the time goes into system calls. Few records take less than a thread.
         let threads = if ids.len() < MANY { 1 } else { available_parallelism().map_or(1, NonZero::get).min(4) };
         let found: Vec<_> = std::thread::scope(|scope| {
-            let parts = ids.chunks(ids.len().div_ceil(threads).max(1));
+            let mut parts = ids.chunks(ids.len().div_ceil(threads).max(1));
+            let first = parts.next().unwrap_or_default();
             // Where no thread can be made, this one reads.
             let read = |part| Builder::new().spawn_scoped(scope, move || self.find_all(part)).map_err(|_| part);
-            let reading: Vec<_> = parts.skip(1).map(read).collect();
-            let first = self.find_all(&ids[..ids.len().div_ceil(threads)]);
+            let reading: Vec<_> = parts.map(read).collect();
+            let first = self.find_all(first);
             let rest = reading.into_iter().flat_map(|part| match part {
                 Ok(thread) => thread.join().unwrap_or_default(),
                 Err(part) => self.find_all(part),

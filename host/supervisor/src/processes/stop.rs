@@ -7,15 +7,25 @@ use aiw_core::{ProcessId, ProcessState as State};
 
 use super::outcome::{Stopped, Supervised, WaitMode};
 use super::table::Processes;
-use crate::directory::{LOOK_AGAIN, ask_to_stop};
+use crate::directory::{LOOK_AGAIN, ask_to_stop, is_asked_to_stop};
 use crate::error::{Refusal, SupervisorError};
 use crate::platform::Signal;
+use crate::record::Record;
 use crate::signal::{Proof, Target};
 
 /// How long a shim has after it was resumed, and after it was killed.
 const LAST_CHANCE: Duration = Duration::from_secs(1);
 
 impl Processes {
+    /// Returns whether a process was asked to end and has not ended yet.
+    pub fn is_stopping(&self, record: &Record) -> bool {
+        match record.state {
+            State::Ended => false,
+            State::Stopping => true,
+            _ => is_asked_to_stop(&self.records.directory(record.id), record.instance),
+        }
+    }
+
     /// Asks a process to end: SIGTERM to its group, 5 s, SIGKILL. With `wait` it returns when that is done. The shim
     /// does the work; if the shim is dead, the processes that are left are ended here. A stopped shim is resumed for
     /// this, and a shim that does nothing is killed after 15 s more. A shim that cannot be inspected is asked through
@@ -30,7 +40,7 @@ impl Processes {
             Ok(shim) => shim,
             // `/proc` may be mounted so that it hides supervisors. They read their directories nevertheless.
             Err(Refusal::Hidden { .. }) => {
-                ask_to_stop(&self.records.directory(id))?;
+                ask_to_stop(&self.records.directory(id), record.instance)?;
                 if wait {
                     let limit = Instant::now() + LOOK_AGAIN + self.grace + self.patience;
                     self.wait(&[id], WaitMode::All, Some(limit), &AtomicBool::new(false), &mut |_| {})?;
@@ -40,6 +50,9 @@ impl Processes {
             Err(refusal) => return Err(out_of_reach(refusal)),
         };
         if let Some(shim) = shim {
+            // Written first: whoever asked may be gone before the shim has heard it, and what is being stopped is not
+            // to pass for what runs. A full disk does not keep anything from being stopped.
+            let _ = ask_to_stop(&self.records.directory(id), record.instance);
             shim.signal(Signal::TERM).map_err(|e| out_of_reach(e.into()))?;
             // A stopped shim would not even handle the SIGTERM.
             let _ = shim.signal(Signal::CONT);

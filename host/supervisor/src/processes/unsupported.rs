@@ -88,6 +88,10 @@ impl Processes {
     pub fn get(&self, _id: ProcessId) -> Answer<Supervised> {
         self.refuse()
     }
+    /// Returns `false`: no process runs.
+    pub fn is_stopping(&self, _record: &Record) -> bool {
+        false
+    }
     /// Always refused.
     pub fn stop(&self, _id: ProcessId, _wait: bool) -> Answer<Stopped<Supervised>> {
         self.refuse()

@@ -6,7 +6,7 @@ use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
 
 use super::starter::Starter;
 use super::supervisor::Supervisor;
-use crate::directory::{LOOK_AGAIN, is_asked_to_stop};
+use crate::directory::LOOK_AGAIN;
 use crate::new::{Need, Until};
 use crate::record::Record;
 use crate::request::Answer;
@@ -33,7 +33,7 @@ impl Supervisor {
         let mut looked = Instant::now();
         loop {
             self.signals.clear();
-            if self.signals.terminate() || is_asked_to_stop(&self.directory) {
+            if self.is_to_stop() {
                 self.streams.say("stopped while it waited");
                 self.record.stopped = true;
                 self.record.trouble = None;

@@ -14,7 +14,7 @@ use super::probes::{Probed, Probes, Verdict, seconds};
 use super::starter::Starter;
 use super::supervisor::Supervisor;
 use super::watched::Watched;
-use crate::directory::{INPUT, LOOK_AGAIN, PROMPT, is_asked_to_stop};
+use crate::directory::{INPUT, LOOK_AGAIN, PROMPT};
 use crate::log::Stream;
 use crate::memory::Named;
 use crate::new::RestartWhen;
@@ -215,7 +215,7 @@ impl Supervisor {
             RestartWhen::Failed => outcome != Outcome::Succeeded,
             RestartWhen::Ended => true,
         };
-        if !wanted || told || self.signals.terminate() || is_asked_to_stop(&self.directory) {
+        if !wanted || told || self.is_to_stop() {
             return Next::End;
         }
         let Some(limit) = restart.limit else { return Next::Again };
@@ -248,7 +248,7 @@ impl Supervisor {
         let until = Instant::now().checked_add(doubled.map_or(longest, |pause| pause.min(longest)));
         loop {
             self.signals.clear();
-            if self.signals.terminate() || is_asked_to_stop(&self.directory) {
+            if self.is_to_stop() {
                 return false;
             }
             let left = until.map_or(LOOK_AGAIN, |until| until.saturating_duration_since(Instant::now()));
@@ -282,7 +282,7 @@ impl Supervisor {
             if looked.elapsed() >= LOOK_AGAIN {
                 looked = time;
                 self.stay_attached();
-                if running.stop.is_none() && is_asked_to_stop(&self.directory) {
+                if running.stop.is_none() && self.is_to_stop() {
                     self.stop(running, Stop::Requested);
                 }
             }

@@ -10,7 +10,7 @@ use rustix::process::Rlimit;
 
 use super::signals::Signals;
 use super::streams::Streams;
-use crate::directory::Alive;
+use crate::directory::{Alive, is_asked_to_stop};
 use crate::interpreter::Interpreter;
 use crate::new::{NewProcess, Queue};
 use crate::program::Program;
@@ -58,6 +58,11 @@ impl Supervisor {
             slot.update(&self.live);
             slot.segment().wake();
         }
+    }
+
+    /// Returns whether the end of the process was requested, by a signal or through its directory.
+    pub fn is_to_stop(&self) -> bool {
+        self.signals.terminate() || is_asked_to_stop(&self.directory, self.record.instance)
     }
 
     /// Moves to the root's new segment, if there is one (the files of a segment may vanish at a logout).

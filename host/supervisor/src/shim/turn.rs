@@ -4,7 +4,6 @@ use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
 
 use super::starter::Starter;
 use super::supervisor::Supervisor;
-use crate::directory::is_asked_to_stop;
 use crate::request::Answer;
 use crate::segment::Slot;
 
@@ -24,7 +23,7 @@ impl Supervisor {
         self.streams.say(&format!("queued: as many {noun}s run as may run"));
         starter.answer(&Answer::Started(Box::new(self.record.clone())));
         loop {
-            if self.signals.terminate() || is_asked_to_stop(&self.directory) {
+            if self.is_to_stop() {
                 self.streams.say("stopped before its turn came");
                 self.record.note("it was stopped before its turn came");
                 self.record.stopped = true;

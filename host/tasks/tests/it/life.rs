@@ -325,7 +325,6 @@ fn a_supervisor_that_proc_hides_is_asked_and_not_signalled() {
     assert_eq!(String::from_utf8(stopped.stdout).unwrap(), "Some(Signalled)\n");
     let task = env.tasks().get(id.parse().unwrap()).unwrap();
     assert_ended(&task, Outcome::Signalled, None, Some(15));
-    assert!(task.log.with_file_name("stop").exists());
 }
 
 #[test]

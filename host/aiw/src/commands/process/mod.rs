@@ -507,10 +507,7 @@ pub fn logs(args: &LogArgs, output: &Output) -> Result<(), Failure> {
         (None, Some(since)) => FollowFrom::Since(since),
         (None, None) => FollowFrom::Start,
     };
-    let mut follow = log.follow(from).map_err(ProcessError::from)?;
-    if !args.follow {
-        follow = follow.up_to(log.end_position().map_err(ProcessError::from)?);
-    }
+    let mut follow = if args.follow { log.follow(from) } else { log.so_far(from) }.map_err(ProcessError::from)?;
     let signals = counted()?;
     let wanted = |entry: &LogEntry| {
         args.grep.as_ref().is_none_or(|pattern| pattern.is_match(&String::from_utf8_lossy(&entry.bytes)))
