@@ -43,7 +43,7 @@ const STYLES: Styles = Styles::styled()
 
 /// Run AI coding CLIs with any API provider, as background tasks that survive crashes and closed terminals
 ///
-/// Exit codes: 0 success, 1 a task failed (a run exits with the CLI's own code), 2 the request can't be carried out,
+/// Exit codes: 0 success, 1 a task failed (a run exits with the CLI's own code) or `doctor` found something, 2 the request can't be carried out,
 /// 3 one of aiw's own files is invalid, 64 the command line is invalid, 69 the network, a server or the disk is
 /// unavailable, 70 a bug in aiw or in an extension, 128+n ended by signal n.
 #[derive(Debug, Parser)]
@@ -142,6 +142,10 @@ pub enum Command {
     /// Everything works without one, by words alone.
     #[command(subcommand)]
     Model(ModelCommand),
+    /// Look for problems with your files, processes, MCP servers and history, and say what to do about each
+    ///
+    /// It asks nobody, starts nothing and changes nothing. Exit code 0 if there is no problem, else 1.
+    Doctor,
     /// Print the script that completes commands, ids and names in your shell
     ///
     /// bash: put `source <(aiw completions bash)` into ~/.bashrc. zsh: put `source <(aiw completions zsh)` into

@@ -102,6 +102,7 @@ fn main() -> ExitCode {
         Command::Model(command) => runtime::run(&output, commands::model::run(command, &output)),
         Command::Mcp(command) => runtime::run(&output, commands::mcp::run(command, &output)),
         // They read files: neither components nor a runtime are set up for them.
+        Command::Doctor => commands::doctor::doctor(&output),
         Command::Cli(command) => commands::cli_list::run(&command, &output),
         Command::Role(command) => commands::role::run(command, &output),
         Command::Task(command) => commands::task::run(command, &output),

@@ -15,6 +15,7 @@
 //! # Ok(()) }
 //! ```
 
+mod check;
 mod definition;
 mod environment;
 mod error;
@@ -34,6 +35,7 @@ pub use aiw_supervisor::{
     Cause, Enforced, Follow, FollowFrom, Log, LogEntry, LogPolicy, Page, PageLimits, ProcessKind, Resource, Stream,
     Terminal, Until, Usage,
 };
+pub use check::Problem;
 pub use definition::{
     CheckOf, Definition, EnvValue, Limits, NeedOf, ProbeOf, RestartPolicy, RestartWhen, Run, Source, StopPolicy, is_id,
     signal_number,

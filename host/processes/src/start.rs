@@ -25,7 +25,7 @@ pub struct Started {
 }
 
 /// A process that can be started.
-struct Prepared {
+pub(crate) struct Prepared {
     new: NewProcess,
     program: Program,
     grace: Duration,
@@ -142,7 +142,12 @@ impl Manager {
     }
 
     /// Makes all that a process is started with.
-    fn prepare(&self, id: &str, definition: &Definition, causes: Vec<Cause>) -> Result<Prepared, ProcessError> {
+    pub(crate) fn prepare(
+        &self,
+        id: &str,
+        definition: &Definition,
+        causes: Vec<Cause>,
+    ) -> Result<Prepared, ProcessError> {
         let cwd = self.cwd(id, definition)?;
         let environment = Environment::of(&self.home, &self.project, id, definition)?;
         let mut argv = definition.run.argv();

@@ -35,6 +35,58 @@ fn a_process_is_started_seen_read_and_stopped() {
 }
 
 #[test]
+fn the_doctor_says_what_keeps_processes_from_running_and_what_to_do() {
+    let project = Project::new(
+        r#"process "web" { command "sleep" "1000" }
+           process "gone" { command "no-such-program-anywhere" }
+           process "key" { command "sleep" "1"; env { TOKEN secret="missing" } }
+           process "dies" { shell "echo the port is taken; exit 3" }"#,
+    );
+    let doctor = || {
+        let run = project.run(&["doctor", "--json"]);
+        let whole: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        let part = whole["parts"].as_array().unwrap().iter().find(|part| part["name"] == "processes").unwrap();
+        let problems: Vec<String> = part["problems"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|found| format!("{} → {}", found["problem"].as_str().unwrap(), found["next"].as_str().unwrap_or("-")))
+            .collect();
+        (run.code, part["summary"].as_str().unwrap().to_owned(), problems)
+    };
+    let (code, summary, problems) = doctor();
+    assert_eq!((code, summary.as_str()), (1, "4 in this project, 0 running"));
+    let says =
+        |problems: &[String], all: &[&str]| problems.iter().any(|found| all.iter().all(|word| found.contains(word)));
+    assert!(says(&problems, &["nothing of it runs until you allow it", "`aiw up`"]), "{problems:?}");
+    assert!(says(&problems, &["`gone`: there is no program `no-such-program-anywhere`"]), "{problems:?}");
+    assert!(says(&problems, &["`key` reads the secret `missing`", "aiw secret set missing"]), "{problems:?}");
+    assert_eq!(problems.len(), 3, "{problems:?}");
+    // Nothing was started or changed.
+    assert_eq!(project.ps("web")["state"], "not_started");
+
+    project.run(&["up", "-d", "--yes", "web", "dies"]).ok();
+    project.until("dies", "failed");
+    let before = project.ps("web")["pid"].clone();
+    project.write(r#"process "web" { command "sleep" "1001" }"#);
+    project.run(&["start", "--yes", "web"]);
+    let (_, summary, problems) = doctor();
+    assert_eq!(summary, "2 in this project, 1 running");
+    assert!(says(&problems, &["`dies` has failed: exit code 3", "`aiw logs dies`"]), "{problems:?}");
+    assert!(says(&problems, &["`web` runs as it was defined before", "`aiw restart web`"]), "{problems:?}");
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert_eq!(project.ps("web")["pid"], before);
+
+    project.run(&["rm", "dies"]).ok();
+    project.run(&["restart", "web"]).ok();
+    let well = project.run(&["doctor"]).ok().stdout;
+    assert!(well.contains("1 in this project, 1 running") && well.ends_with("no problems\n"), "{well}");
+    project.write("process \"web\" { comand \"sleep\" }");
+    let (_, _, problems) = doctor();
+    assert!(says(&problems, &["processes.kdl:1:", "did you mean `command`", "`aiw edit`"]), "{problems:?}");
+}
+
+#[test]
 fn processes_are_of_the_project_and_not_of_a_directory_or_a_session() {
     let project = Project::new("process \"web\" { command \"sleep\" \"1000\" }");
     fs::create_dir_all(project.path("deep/er")).unwrap();

@@ -23,11 +23,12 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::doctor::{HistoryDoctor, HistorySkipped};
+use super::doctor::{CheckedPart, Doctor, FoundProblem};
 use super::each::FailedId;
 use super::extension::{ExtensionDetails, ExtensionRemove, Reference};
 use super::general::Version;
 use super::history::{HistoryForget, HistorySearch, HistorySessions, HistoryShow};
+use super::history_doctor::{HistoryDoctor, HistorySkipped};
 use super::hooks::{HooksAnswer, HooksStatus};
 use super::intake::HistoryImport;
 use super::mcp::http::{Listening, McpToken};
@@ -77,14 +78,17 @@ fn shapes() -> Vec<(&'static str, Value)> {
         Answered
         Asked
         Change
+        CheckedPart
         CliDetails
         ClientChange
         ClientSummary
+        Doctor
         Explanation
         ExtensionDetails
         ExtensionRemove
         ExtensionSummary
         FailedId
+        FoundProblem
         FoundTool
         Hidden
         HistoryDoctor

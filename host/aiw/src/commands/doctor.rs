@@ -1,118 +1,167 @@
-//! `aiw history doctor`
+//! `aiw doctor`
 
-use std::collections::HashSet;
+use std::path::Path;
 
-use aiw_history::{Forgot, FoundTranscripts, Import, Meaning, Queue, Store, is_off};
-use aiw_home::{Home, rfc3339};
-use aiw_setup::HookStatus;
+use aiw_app::current_dir;
+use aiw_core::{ErrorKind, counted, quoted, shell_word_in_line};
+use aiw_home::Home;
+use aiw_routing::ServerPlaces;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::history::amount;
-use super::hooks::{hooks, scopes};
-use super::intake::places;
+use super::{history_doctor, process};
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// `aiw history doctor`
+/// `aiw doctor`
 #[derive(Serialize, JsonSchema)]
-pub struct HistoryDoctor {
-    /// Whether Claude Code tells aiw of its sessions, in any of its settings
-    pub hooks_installed: bool,
-    /// Each settings file of Claude Code's
-    pub hooks: Vec<HookStatus>,
-    /// Whether `AIW_HISTORY` switches the history off here
-    pub off: bool,
-    /// The requests of hooks that were not carried out yet
-    pub queued: usize,
-    /// How far the messages have vectors of the model in use
-    pub meaning: Option<Meaning>,
-    /// The messages that are there although their projects are excluded now
-    pub excluded: usize,
-    /// The transcripts that there are
-    pub transcripts: usize,
-    /// The number of transcripts of which nothing was read yet
-    pub unread: usize,
-    /// Where transcripts, or lines of them, were left out, the latest first
-    pub skipped: Vec<HistorySkipped>,
-    /// Why secrets of the vault can't be read: their values are not taken out of sessions
-    pub unreadable_secrets: Vec<String>,
+pub struct Doctor {
+    /// What was looked at
+    pub parts: Vec<CheckedPart>,
 }
 
-/// A transcript in `aiw history doctor`
+/// A part of aiw in `aiw doctor`
 #[derive(Serialize, JsonSchema)]
-pub struct HistorySkipped {
-    /// The transcript
-    pub path: String,
-    /// The problem
-    pub reason: String,
-    /// How often that was seen
-    pub count: u64,
-    /// When it was last seen
-    pub time: String,
+pub struct CheckedPart {
+    /// `home`, `processes`, `mcp` or `history`
+    pub name: &'static str,
+    /// What there is, in a few words
+    pub summary: String,
+    /// The problems
+    pub problems: Vec<FoundProblem>,
 }
 
-pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
-    let hooks = hooks()?;
-    let statuses: Vec<_> = scopes().iter().map(|scope| hooks.status(scope)).collect();
-    let store = Store::open_existing(&home.history())?;
-    let known: HashSet<_> = match &store {
-        Some(store) => store.files()?.into_iter().collect(),
-        None => HashSet::new(),
+/// A problem in `aiw doctor`
+#[derive(Serialize, JsonSchema)]
+pub struct FoundProblem {
+    /// The problem, as a sentence
+    pub problem: String,
+    /// What to do about it; null if there is no obvious step
+    pub next: Option<String>,
+}
+
+impl FoundProblem {
+    fn new(problem: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { problem: problem.into(), next: Some(next.into()) }
+    }
+}
+
+impl From<Failure> for FoundProblem {
+    fn from(failure: Failure) -> Self {
+        Self { problem: failure.message().to_owned(), next: failure.hint().map(str::to_owned) }
+    }
+}
+
+pub fn doctor(output: &Output) -> Result<(), Failure> {
+    let home = Home::find()?;
+    let parts = vec![files(&home), processes(), servers(&home), history(&home)];
+    for part in &parts {
+        output.line(format!("{:<10} {}", part.name, part.summary));
+        for found in &part.problems {
+            output.line(format!("  {}", found.problem));
+            if let Some(next) = &found.next {
+                output.line(format!("    → {next}"));
+            }
+        }
+    }
+    let count = parts.iter().map(|part| part.problems.len()).sum::<usize>();
+    if count == 0 {
+        output.line("no problems");
+    }
+    let failure =
+        (count > 0).then(|| Failure::new(ErrorKind::User, format!("{} found", counted(count, "problem"))).with_code(1));
+    output.conclude(Doctor { parts }, failure)
+}
+
+/// aiw's own files: whether others can write them, and whether they can be read.
+fn files(home: &Home) -> CheckedPart {
+    let mut problems: Vec<FoundProblem> = Vec::new();
+    problems.extend(open_to_others(home.root()));
+    let read = [
+        home.settings().err().map(Failure::from),
+        home.providers().err().map(Failure::from),
+        home.plugins().err().map(Failure::from),
+        home.extensions_lock().err().map(Failure::from),
+        home.registry_settings().err().map(Failure::from),
+    ];
+    problems.extend(read.into_iter().flatten().map(FoundProblem::from));
+    let (values, unreadable) = home.vault().values();
+    let secret =
+        |problem: &dyn ToString| FoundProblem::new(problem.to_string(), "`aiw secret set NAME` stores it again");
+    problems.extend(unreadable.iter().map(|error| secret(error)));
+    let summary = format!("{}, {}", home.root().display(), counted(values.len(), "secret"));
+    CheckedPart { name: "home", summary, problems }
+}
+
+/// Whoever can write there decides what aiw runs.
+fn open_to_others(root: &Path) -> Option<FoundProblem> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(root).ok()?.permissions().mode();
+    (mode & 0o022 != 0).then(|| {
+        let root = root.to_string_lossy();
+        FoundProblem::new("others can write to aiw's home", format!("`chmod go-w {}`", aiw_core::shell_word(&root)))
+    })
+}
+
+fn processes() -> CheckedPart {
+    let (summary, problems) = match process::manager() {
+        Err(failure) => ("can't be looked at".to_owned(), vec![failure.into()]),
+        Ok(manager) => {
+            let (all, running, problems) = manager.check();
+            let problems = problems.into_iter().map(|found| FoundProblem { problem: found.problem, next: found.next });
+            (format!("{all} in this project, {running} running"), problems.collect())
+        }
     };
-    let problems = match &store {
-        Some(store) => store.problems()?,
-        None => Vec::new(),
+    CheckedPart { name: "processes", summary, problems }
+}
+
+/// The servers as they are written. Whether they work is for `aiw mcp doctor`, which starts them.
+fn servers(home: &Home) -> CheckedPart {
+    let read = current_dir().map_err(Failure::from).and_then(|cwd| Ok(ServerPlaces::of(home.clone(), &cwd).read()?));
+    let (summary, problems) = match read {
+        Err(failure) => ("can't be read".to_owned(), vec![failure.into()]),
+        Ok((servers, problems)) => {
+            let problems =
+                problems.into_iter().map(|problem| FoundProblem { problem: problem.to_string(), next: None });
+            let unusable = servers.iter().filter_map(|found| {
+                let problem = found.server.as_ref().err()?;
+                Some(FoundProblem::new(
+                    format!("server {} can't be used: it {problem}", quoted(&found.key)),
+                    format!("`aiw mcp show {}` shows its entry", shell_word_in_line(&found.key)),
+                ))
+            });
+            let summary = match servers.len() {
+                0 => "no servers".to_owned(),
+                count => format!("{}; `aiw mcp doctor` starts and checks them", counted(count, "server")),
+            };
+            (summary, problems.chain(unusable).collect())
+        }
     };
-    let excluded: Forgot = store.as_ref().and_then(|store| aiw_history::excluded(home, store).ok()).unwrap_or_default();
-    let meaning = match &store {
-        Some(store) => aiw_history::meaning(home, store)?,
-        None => None,
+    CheckedPart { name: "mcp", summary, problems }
+}
+
+fn history(home: &Home) -> CheckedPart {
+    let (summary, problems) = match history_doctor::look(home) {
+        Err(failure) => ("can't be read".to_owned(), vec![failure.into()]),
+        Ok(found) => {
+            let mut problems = Vec::new();
+            if found.hooks.iter().any(|status| status.installed && status.disabled) {
+                problems.push(FoundProblem::new(
+                    "hooks of the history are switched off by `disableAllHooks` in Claude Code's settings",
+                    "take it out there, or `aiw hooks uninstall`",
+                ));
+            }
+            if !found.skipped.is_empty() {
+                let many = counted(found.skipped.len(), "transcript");
+                problems.push(FoundProblem::new(
+                    format!("{many} could not be read whole"),
+                    "`aiw history doctor` names them",
+                ));
+            }
+            let hooks = if found.hooks_installed { "hooks installed" } else { "no hooks" };
+            let unread = if found.unread == 0 { String::new() } else { format!(", {} not read yet", found.unread) };
+            (format!("{}{unread}, {hooks}", counted(found.transcripts, "transcript")), problems)
+        }
     };
-    let found: Vec<FoundTranscripts> = Import::everything(&places()?).into_iter().chain(Import::given(home)).collect();
-    let transcripts: usize = found.iter().map(FoundTranscripts::len).sum();
-    let unread = found.iter().flat_map(FoundTranscripts::paths).filter(|path| !known.contains(path)).count();
-    let skipped = problems.into_iter().map(|problem| HistorySkipped {
-        path: problem.path.to_string_lossy().into_owned(),
-        reason: problem.reason,
-        count: problem.count,
-        time: rfc3339(u64::try_from(problem.time).unwrap_or_default()),
-    });
-    let answer = HistoryDoctor {
-        hooks_installed: statuses.iter().any(|status| status.installed && !status.disabled),
-        hooks: statuses,
-        off: is_off(),
-        queued: Queue::of(home).len(),
-        meaning,
-        excluded: excluded.messages,
-        transcripts,
-        unread,
-        skipped: skipped.collect(),
-        unreadable_secrets: home.vault().values().1.iter().map(ToString::to_string).collect(),
-    };
-    output.line(match answer.hooks_installed {
-        true => "hooks: installed",
-        false if answer.hooks.iter().any(|status| status.installed) => "hooks: switched off by `disableAllHooks`",
-        false => "hooks: not installed; `aiw hooks install` puts them into Claude Code's settings",
-    });
-    if answer.off {
-        output.line("`AIW_HISTORY` is off here: nothing is read");
-    }
-    output.line(format!("transcripts: {}, of which {} were not read yet", answer.transcripts, answer.unread));
-    output.line(format!("waiting requests: {}", answer.queued));
-    if let Some(meaning) = &answer.meaning {
-        output.line(format!("meaning: {meaning}"));
-    }
-    if excluded.messages > 0 {
-        let what = amount(&excluded);
-        output.line(format!("excluded, but there: {what}; `aiw history import` takes them out"));
-    }
-    for reason in &answer.unreadable_secrets {
-        output.line(format!("{reason}: what can't be read is not taken out of sessions"));
-    }
-    for skipped in &answer.skipped {
-        output.line(format!("{}: {}", skipped.path, skipped.reason));
-    }
-    output.answer(answer);
-    Ok(())
+    CheckedPart { name: "history", summary, problems }
 }

@@ -10,6 +10,7 @@ pub mod extension;
 mod follow;
 pub mod general;
 pub mod history;
+pub mod history_doctor;
 pub mod hooks;
 pub mod intake;
 pub mod marketplace;
