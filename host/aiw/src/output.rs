@@ -106,7 +106,8 @@ impl Output {
 
     /// The answer for programs.
     pub fn answer(&self, answer: impl Serialize) {
-        *self.answer.borrow_mut() = Some(value(answer));
+        // People read the lines instead.
+        *self.answer.borrow_mut() = self.json.then(|| value(answer));
     }
 
     /// The answer for programs: one field, as another program wrote it. Numbers keep all of their digits. `read` is what

@@ -31,12 +31,16 @@ pub struct Definition {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env_file: Option<String>,
     /// Whether `aiw up` starts it when it is not named.
+    #[serde(skip_serializing_if = "is_true")]
     pub auto_start: bool,
     /// Whether it is started again.
+    #[serde(skip_serializing_if = "is_default")]
     pub restart: RestartPolicy,
     /// The exit codes that mean success.
+    #[serde(skip_serializing_if = "is_zero")]
     pub success: Vec<i32>,
     /// How it is asked to end.
+    #[serde(skip_serializing_if = "is_default")]
     pub stop: StopPolicy,
     /// What must be so before it starts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -48,8 +52,10 @@ pub struct Definition {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live: Option<ProbeOf>,
     /// The resources that it may use.
+    #[serde(skip_serializing_if = "is_default")]
     pub limits: Limits,
     /// How much of its output is kept.
+    #[serde(skip_serializing_if = "is_default")]
     pub log: LogPolicy,
     /// A name for several processes together.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,7 +67,22 @@ pub struct Definition {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub terminal: Option<Terminal>,
     /// Whether others may write to its standard input while it runs.
+    #[serde(skip_serializing_if = "is_default")]
     pub input: bool,
+}
+
+// Hundreds of definitions are read for a list, and most say little.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
+fn is_zero(codes: &[i32]) -> bool {
+    codes == [0]
 }
 
 impl Default for Definition {

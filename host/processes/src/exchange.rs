@@ -70,8 +70,7 @@ impl Manager {
         }
         kept::change(&self.home, &self.project, |kept| {
             kept.extend(found.clone());
-            let all = taken.definitions.iter().map(|(id, (definition, _))| (id.clone(), definition.clone()));
-            file::check(&kept.clone().into_iter().chain(all).collect())
+            file::check(kept.iter().chain(taken.definitions.iter().map(|(id, (definition, _))| (id, definition))))
         })?;
         Ok(found.into_keys().collect())
     }

@@ -103,7 +103,7 @@ impl Manager {
             loaded.is_trusted = self.home.settings()?.trust().has_file(&self.project.file(), &bytes);
             loaded.bytes = Some(bytes);
         }
-        file::check(&loaded.plain())?;
+        file::check(loaded.definitions.iter().map(|(id, (definition, _))| (id, definition)))?;
         Ok(loaded)
     }
 
@@ -237,8 +237,7 @@ impl Manager {
                 return Err(ProcessError::Taken { id: id.to_owned() });
             }
             kept.insert(id.to_owned(), definition.clone());
-            let all = kept.iter().chain(&in_file).map(|(id, definition)| (id.clone(), definition.clone())).collect();
-            file::check(&all)
+            file::check(kept.iter().chain(&in_file))
         })
     }
 

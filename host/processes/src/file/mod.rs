@@ -35,21 +35,25 @@ pub fn parse_old(text: &str) -> Result<Definitions, FileProblem> {
 }
 
 /// Checks what definitions say of each other.
-pub fn check(definitions: &Definitions) -> Result<(), ProcessError> {
-    for (id, definition) in definitions {
+pub fn check<'a>(
+    definitions: impl IntoIterator<Item = (&'a String, &'a Definition)>,
+) -> Result<(), ProcessError> {
+    let definitions: BTreeMap<&str, &Definition> =
+        definitions.into_iter().map(|(id, definition)| (id.as_str(), definition)).collect();
+    for (id, definition) in &definitions {
         if !is_id(id) {
             let problem = "has an id that is not letters, digits, `-`, `_` and `.`, at most 64".to_owned();
             return Err(ProcessError::Definition { id: aiw_core::one_line(id, 80), problem });
         }
-        definition.check().map_err(|problem| ProcessError::Definition { id: id.clone(), problem })?;
-        if let Some(need) = definition.needs.iter().find(|need| !definitions.contains_key(&need.id)) {
-            return Err(ProcessError::Need { id: id.clone(), needs: need.id.clone() });
+        definition.check().map_err(|problem| ProcessError::Definition { id: (*id).to_owned(), problem })?;
+        if let Some(need) = definition.needs.iter().find(|need| !definitions.contains_key(need.id.as_str())) {
+            return Err(ProcessError::Need { id: (*id).to_owned(), needs: need.id.clone() });
         }
     }
     let needs = |id: &str| -> Vec<&str> {
         definitions.get(id).into_iter().flat_map(|definition| &definition.needs).map(|need| need.id.as_str()).collect()
     };
-    match in_order(definitions.keys().map(String::as_str), &needs) {
+    match in_order(definitions.keys().copied(), &needs) {
         Ok(_) => Ok(()),
         Err(circle) => Err(ProcessError::Circle(circle.into_iter().map(str::to_owned).collect())),
     }

@@ -19,7 +19,14 @@ const GRAIN: Duration = Duration::from_millis(100);
 
 /// The last listing, if it can be checked that it is still current.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Kept(Arc<Mutex<Option<Listing>>>);
+pub(super) struct Kept(Arc<Mutex<Last>>);
+
+#[derive(Debug, Default)]
+struct Last {
+    /// Whether anybody has asked before. A command that lists once pays for no copy.
+    is_asked: bool,
+    listing: Option<Listing>,
+}
 
 #[derive(Debug)]
 struct Listing {
@@ -46,14 +53,15 @@ impl Kept {
     /// records.
     pub(super) fn current(&self, records: &Records) -> Option<Vec<Supervised>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let listing = kept.as_ref()?;
+        let listing = kept.listing.as_ref()?;
         listing.is_current(changed(records)?).then(|| listing.all.clone())
     }
 
     /// Keeps a listing, if every change to it can be noticed.
     pub(super) fn keep(&self, before: Before, all: &[Supervised]) {
-        let listing = before.listing(all);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = listing;
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.listing = if kept.is_asked { before.listing(all) } else { None };
+        kept.is_asked = true;
     }
 }
 
