@@ -18,8 +18,14 @@ const COMPONENTS: [&str; 9] = [
 fn main() {
     fixed_place();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.components");
-    for name in COMPONENTS {
-        let path = root.join(format!("{name}.wasm"));
+    let components = COMPONENTS.map(|name| {
+        (format!("AIW_COMPONENT_{}", name.to_uppercase().replace('-', "_")), root.join(format!("{name}.wasm")))
+    });
+    // What runs scripts: the component, its code for this system, and the digest of that.
+    let scripts = [("COMPONENT", "wasm.z"), ("CODE", "code.z"), ("SHA256", "sha256")];
+    let scripts =
+        scripts.map(|(part, kind)| (format!("AIW_SCRIPTS_{part}"), root.join(format!("orchestrator.{kind}"))));
+    for (variable, path) in components.into_iter().chain(scripts) {
         println!("cargo::rerun-if-changed={}", path.display());
         if !path.is_file() {
             println!(
@@ -27,8 +33,7 @@ fn main() {
             );
             return;
         }
-        let variable = name.to_uppercase().replace('-', "_");
-        println!("cargo::rustc-env=AIW_COMPONENT_{variable}={}", path.display());
+        println!("cargo::rustc-env={variable}={}", path.display());
     }
 }
 

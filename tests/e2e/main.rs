@@ -38,3 +38,4 @@ mod setup;
 mod tasks;
 mod terminal;
 mod trust;
+mod workflows;

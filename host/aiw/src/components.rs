@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aiw_app::{App, Bundled, ClientSession};
+use aiw_app::{App, Bundled, BundledScripts, ClientSession};
 use aiw_extensions::World;
 use aiw_home::Home;
 use aiw_markets::Observer;
@@ -23,6 +23,13 @@ const BUNDLED: [Bundled; 9] = [
     registry("registry-smithery", include_bytes!(env!("AIW_COMPONENT_REGISTRY_SMITHERY"))),
 ];
 
+/// What runs scripts. It is decompressed when the first one comes.
+const SCRIPTS: BundledScripts = BundledScripts {
+    component: include_bytes!(env!("AIW_SCRIPTS_COMPONENT")),
+    code: include_bytes!(env!("AIW_SCRIPTS_CODE")),
+    sha256: include_str!(env!("AIW_SCRIPTS_SHA256")),
+};
+
 const fn market(id: &'static str, bytes: &'static [u8]) -> Bundled {
     Bundled { id, world: World::MarketSource, bytes }
 }
@@ -37,7 +44,7 @@ const fn registry(id: &'static str, bytes: &'static [u8]) -> Bundled {
 
 /// The application over the user's home.
 pub fn app(observer: Arc<dyn Observer>) -> Result<Arc<App>, Failure> {
-    Ok(App::open(Home::find()?, &BUNDLED, observer))
+    Ok(App::open(Home::find()?, &BUNDLED, SCRIPTS, observer))
 }
 
 /// The client that this command is.

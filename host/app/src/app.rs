@@ -6,6 +6,7 @@ use aiw_components::{Bundled, Library};
 use aiw_home::{Home, HomeError};
 use aiw_markets::Observer;
 use aiw_net::{Client, Trees};
+use aiw_orchestrator::{BundledScripts, Orchestrator};
 use aiw_wasm::OnCompile;
 use aiw_wasm::host::Capabilities;
 
@@ -21,13 +22,21 @@ pub struct App {
     recovered: OnceLock<()>,
     components: OnceLock<SharedByComponents>,
     library: OnceLock<Library>,
+    orchestrator: Orchestrator,
 }
 
 impl App {
-    /// Returns the host over a home. Nothing is read or written yet. `bundled` are the components inside the binary, and
+    /// Returns the host over a home. Nothing is read or written yet. `bundled` are the components inside the binary,
+    /// `scripts` is the one that runs scripts, and
     /// `observer` hears of progress.
-    pub fn open(home: Home, bundled: &'static [Bundled], observer: Arc<dyn Observer>) -> Arc<Self> {
+    pub fn open(
+        home: Home,
+        bundled: &'static [Bundled],
+        scripts: BundledScripts,
+        observer: Arc<dyn Observer>,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            orchestrator: Orchestrator::new(home.clone(), scripts),
             home,
             bundled,
             observer,
@@ -36,6 +45,11 @@ impl App {
             components: OnceLock::new(),
             library: OnceLock::new(),
         })
+    }
+
+    /// Returns what runs scripts.
+    pub fn orchestrator(&self) -> &Orchestrator {
+        &self.orchestrator
     }
 
     /// Returns the home.

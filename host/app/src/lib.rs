@@ -6,8 +6,8 @@
 //! components see what their client may reach.
 //!
 //! ```no_run
-//! # fn f(bundled: &'static [aiw_app::Bundled]) -> Result<(), aiw_app::AppError> {
-//! let app = aiw_app::App::open(aiw_home::Home::find()?, bundled, std::sync::Arc::new(aiw_markets::Quiet));
+//! # fn f(bundled: &'static [aiw_app::Bundled], scripts: aiw_app::BundledScripts) -> Result<(), aiw_app::AppError> {
+//! let app = aiw_app::App::open(aiw_home::Home::find()?, bundled, scripts, std::sync::Arc::new(aiw_markets::Quiet));
 //! let markets = aiw_app::ClientSession::here(app)?.markets()?;
 //! # Ok(())
 //! # }
@@ -28,6 +28,7 @@ mod reach;
 pub mod runs;
 
 pub use aiw_components::Bundled;
+pub use aiw_orchestrator::BundledScripts;
 pub use app::{App, compile_progress};
 pub use client::{Builder, ClientSession, current_dir};
 pub use downloads::Downloads;

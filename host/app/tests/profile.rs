@@ -5,12 +5,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use aiw_app::{App, ClientSession};
+use aiw_app::{App, BundledScripts, ClientSession};
 use aiw_home::{Home, ProfileSettings};
 use aiw_markets::Quiet;
 use aiw_routing::Profile;
 use aiw_tests::{Environment, component, not_run, python};
 use serde_json::json;
+
+/// Nothing here runs a script.
+const NO_SCRIPTS: BundledScripts = BundledScripts { component: &[], code: &[], sha256: "" };
 
 /// Asks the component for the MCP tools that it may call. It answers with an error that lists them.
 async fn listed(client: &ClientSession) -> String {
@@ -35,7 +38,7 @@ async fn a_component_sees_the_profile_of_the_client_that_calls_it() {
     env.run(&["mcp", "tools"]).ok();
     env.run(&["extension", "add", &component("knowing").display().to_string(), "--yes"]).ok();
 
-    let app = App::open(Home::at(env.home()), &[], Arc::new(Quiet));
+    let app = App::open(Home::at(env.home()), &[], NO_SCRIPTS, Arc::new(Quiet));
     let client = |settings: ProfileSettings| {
         let profile = Arc::new(move || Profile::of(&settings));
         ClientSession::builder(app.clone(), env.user()).unwrap().profile(profile).build()

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::error::CallError;
 use crate::kept::Kept;
+use crate::runs::Runs;
 use crate::watch::Watch;
 
 /// The state that every tool uses.
@@ -27,6 +28,8 @@ pub(crate) struct Context {
     pub(crate) registry: DynamicToolRegistry,
     /// The client has asked for the list of tools.
     pub(crate) listed: Notify,
+    /// The scripts that run, and those whose results were not fetched.
+    pub(crate) runs: Runs,
 }
 
 impl Context {
@@ -40,7 +43,7 @@ impl Context {
         let finder = Finder::new(&home, meaning.clone());
         let watch = Watch::new(home.clone());
         let (lanes, kept, listed) = (Lanes::new(), Kept::default(), Notify::new());
-        Self { client, home, lanes, watch, pool, kept, finder, meaning, registry, listed }
+        Self { client, home, lanes, watch, pool, kept, finder, meaning, registry, listed, runs: Runs::default() }
     }
 }
 

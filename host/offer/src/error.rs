@@ -9,6 +9,7 @@ use aiw_history::HistoryError;
 use aiw_home::HomeError;
 use aiw_launch::LaunchError;
 use aiw_mcp::RpcError;
+use aiw_orchestrator::OrchestratorError;
 use aiw_processes::ProcessError;
 use aiw_registries::RegistryError;
 use aiw_routing::PoolError;
@@ -67,6 +68,14 @@ pub(crate) enum CallError {
     Process(#[from] ProcessError),
     #[error("process `{id}` is defined in `{}`, which only the user changes", .file.display())]
     InFile { id: String, file: PathBuf },
+    #[error("there is no run `{}`", one_line(.run, 40))]
+    NoRun { run: String },
+    #[error("{most} scripts run already, or have results that were not fetched")]
+    TooManyRuns { most: usize },
+    #[error("{problem}; {made}")]
+    Workflow { problem: String, made: String },
+    #[error(transparent)]
+    Orchestrator(#[from] OrchestratorError),
     #[error("`{program}` is not on this machine")]
     NoProgram { program: String, how_to_get: &'static str },
 }

@@ -36,7 +36,7 @@ pub(crate) struct Outcome {
 }
 
 /// Why the user was not asked to the end.
-enum Stop {
+pub(crate) enum Stop {
     Declined,
     /// The client can't ask, or a form may not ask for what the server needs.
     Unasked,
@@ -145,7 +145,7 @@ async fn chosen(found: &FoundServer, call: &Call) -> Result<Way, Stop> {
 }
 
 /// Whether the client shows forms.
-fn can_ask(caller: &Caller) -> bool {
+pub(crate) fn can_ask(caller: &Caller) -> bool {
     let forms = caller.capabilities().get("elicitation").and_then(Value::as_object);
     // Before there were other modes, the object was empty.
     forms.is_some_and(|modes| modes.is_empty() || modes.contains_key("form"))
@@ -164,7 +164,7 @@ fn is_secret(question: &Question) -> bool {
 }
 
 /// Asks the user.
-async fn ask(
+pub(crate) async fn ask(
     call: &Call,
     message: String,
     fields: Map<String, Value>,

@@ -126,7 +126,7 @@ impl Kept {
 }
 
 /// 128 random bits.
-fn random() -> Option<String> {
+pub(crate) fn random() -> Option<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).ok()?;
     Some(aiw_core::hex(&bytes))

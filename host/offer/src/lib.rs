@@ -23,6 +23,7 @@ mod processes;
 mod providers;
 mod registries;
 mod route;
+mod runs;
 mod servers;
 mod shared;
 mod start;
@@ -30,6 +31,7 @@ mod table;
 mod tasks;
 mod toolset;
 mod watch;
+mod workflows;
 
 pub use offer::{ClientOffer, Setting};
 pub use table::{own_tools, read_only_tools};

@@ -14,7 +14,7 @@ use crate::context::{Context, answer};
 use crate::error::CallError;
 use crate::input::{Input, input_schema, output_schema, read};
 use crate::toolset::Toolset;
-use crate::{history, processes, providers, registries, route, servers, start, tasks};
+use crate::{history, processes, providers, registries, route, servers, start, tasks, workflows};
 
 const TASKS: &str = "\
 aiw runs AI coding CLIs (Claude Code, Codex, Gemini CLI) as supervised tasks beside you. \
@@ -41,6 +41,10 @@ Servers and other long-running programs belong to the project, not to this sessi
 start_process starts it under a supervisor, wait_for_process waits until it is ready, get_process_output reads its log. \
 The user and other sessions see the same processes; they run on when this session ends.";
 
+const WORKFLOWS: &str = "\
+run_workflow does a job of many calls in one: write a few lines of JavaScript over the tools that you found, and only \
+what they return comes back.";
+
 /// Returns the instructions that a model should read before it uses the tools of these toolsets; fewer than 150 words.
 pub(crate) fn instructions(toolsets: &[Toolset], has_servers: bool) -> String {
     let parts = [
@@ -50,6 +54,7 @@ pub(crate) fn instructions(toolsets: &[Toolset], has_servers: bool) -> String {
         (Toolset::History, HISTORY),
         (Toolset::Registries, REGISTRIES),
         (Toolset::Processes, PROCESSES),
+        (Toolset::Workflows, WORKFLOWS),
     ];
     let parts = parts
         .into_iter()
@@ -319,6 +324,27 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Starts the processes that ran when the snapshot was taken.",
             STARTS,
             processes::restore_snapshot,
+        ),
+        ToolEntry::relayed(
+            Toolset::Workflows,
+            "run_workflow",
+            "Run a script over tools",
+            "Runs JavaScript over the tools of the MCP servers behind aiw, so that only what it returns comes back to you. \
+             `await tools.server__tool({…})` calls one; it gives the tool's structured content, or its text. \
+             `await Promise.all([…])` calls several at once. A failed call throws an Error. There is no network, no \
+             files and no modules; plain JavaScript, no types. If `done` is false, call wait_workflow.",
+            STARTS,
+            None,
+            workflows::run_workflow,
+        ),
+        ToolEntry::relayed(
+            Toolset::Workflows,
+            "wait_workflow",
+            "Wait for a script",
+            "Waits for a script that run_workflow started, at most 45 seconds.",
+            LOOKS,
+            None,
+            workflows::wait_workflow,
         ),
         ToolEntry::new(Toolset::Processes, "echo", "Echo", "Answers with the message.", LOOKS, processes::echo),
         ToolEntry::new(Toolset::Processes, "ping", "Ping", "Answers that aiw is there.", LOOKS, processes::ping),

@@ -20,12 +20,14 @@ pub enum Toolset {
     Registries,
     /// The project's processes.
     Processes,
+    /// Scripts over the tools of other MCP servers.
+    Workflows,
 }
 
 impl Toolset {
     /// Every toolset.
-    pub const ALL: [Self; 6] =
-        [Self::Tasks, Self::Servers, Self::Routing, Self::History, Self::Registries, Self::Processes];
+    pub const ALL: [Self; 7] =
+        [Self::Tasks, Self::Servers, Self::Routing, Self::History, Self::Registries, Self::Processes, Self::Workflows];
 
     /// Those that are offered if nothing else is asked for.
     pub const DEFAULT: [Self; 4] = [Self::Tasks, Self::Servers, Self::Routing, Self::History];
@@ -47,7 +49,7 @@ impl Toolset {
 
     /// Whether it is of no use without other MCP servers.
     pub(crate) fn is_about_servers(self) -> bool {
-        matches!(self, Self::Servers | Self::Routing)
+        matches!(self, Self::Servers | Self::Routing | Self::Workflows)
     }
 
     /// Its name.
@@ -59,6 +61,7 @@ impl Toolset {
             Self::History => "history",
             Self::Registries => "registries",
             Self::Processes => "processes",
+            Self::Workflows => "workflows",
         }
     }
 }

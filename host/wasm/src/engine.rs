@@ -26,6 +26,14 @@ pub struct Engine {
 impl Engine {
     /// Creates an engine that stores its compiled code in `cache`.
     pub fn new(cache: CompiledCache) -> Result<Self, LoadError> {
+        Self::configured(cache, |_| Ok(()))
+    }
+
+    /// Creates an engine with a few other settings than most have.
+    pub(crate) fn configured(
+        cache: CompiledCache,
+        change: impl FnOnce(&mut Config) -> wasmtime::Result<()>,
+    ) -> Result<Self, LoadError> {
         let mut config = Config::new();
         config
             .wasm_component_model(true)
@@ -45,7 +53,8 @@ impl Engine {
             .wasm_tail_call(false)
             .wasm_multi_memory(false)
             .wasm_threads(false);
-        let inner = wasmtime::Engine::new(&config).map_err(|e| LoadError::Engine { reason: one_line(&e) })?;
+        let inner = change(&mut config).and_then(|()| wasmtime::Engine::new(&config));
+        let inner = inner.map_err(|e| LoadError::Engine { reason: one_line(&e) })?;
         Ok(Self { inner, cache, compiler: None, on_compile: None, ticker: Arc::new(OnceLock::new()) })
     }
 

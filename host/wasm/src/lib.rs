@@ -28,6 +28,7 @@ pub mod market_source;
 pub mod provider;
 mod reach;
 pub mod registry_source;
+mod scripts;
 mod since_v0_1;
 mod usage;
 
@@ -41,3 +42,6 @@ pub use market_source::MarketSource;
 pub use provider::Provider;
 pub use reach::Reach;
 pub use registry_source::RegistrySource;
+pub use scripts::{
+    BundledScripts, LogLevel, ScriptCalls, ScriptFailure, ScriptFailureKind, ScriptLimits, ScriptTool, Scripts,
+};

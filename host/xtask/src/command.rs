@@ -36,6 +36,11 @@ pub fn host_cargo() -> Command {
     cargo
 }
 
+/// Returns the target directory of the host's own workspace.
+pub fn host_target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |target| root().join(target))
+}
+
 /// Returns the target directory of all guests: what their workspaces share is compiled once.
 pub fn guest_target() -> PathBuf {
     root().join("target/guests")

@@ -12,6 +12,31 @@ const MANIFEST: &str = "aiw:manifest";
 /// The length of `\0asm` and the version.
 const HEADER: usize = 8;
 
+/// Wraps the module that runs scripts: it has no manifest, and imports its own contract alone.
+pub fn wrap_orchestrator(module: &[u8]) -> Result<Vec<u8>> {
+    let module = filter_custom(module, |name, _| name.starts_with("component-type"))?;
+    let component = wit_component::ComponentEncoder::default()
+        .validate(true)
+        .module(&module)
+        .context("is not a module made with wit-bindgen")?
+        .encode()
+        .context("cannot be made a component")?;
+    let component = filter_custom(&component, |_, _| false)?;
+    for part in wasmparser::Parser::new(0).parse_all(&component) {
+        if let wasmparser::Payload::ComponentImportSection(imports) = part? {
+            for import in imports {
+                let name = import?.name.name;
+                // Types have names without a package.
+                ensure!(
+                    !name.contains(':') || name == "aiw:orchestrator/calls",
+                    "imports `{name}`: a script reaches nothing but tools"
+                );
+            }
+        }
+    }
+    Ok(component)
+}
+
 /// A core module built with wit-bindgen and wrapped as a component, and its manifest, separately.
 pub struct Parts {
     /// The component without a manifest.

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::command::{self, root};
+use crate::command::{self, guest_target, root};
 use crate::component;
 
 /// The target for bundled guests, which have nothing but the contract.
@@ -16,6 +16,9 @@ pub const WASI: &str = "wasm32-wasip2";
 /// The maximum size of a first-party component. A larger one contains something unintended. In a registry, the bindings
 /// alone take 90 kB: three functions return whole rows.
 const MAX_BYTES: usize = 250_000;
+
+/// The component that runs scripts. It is no extension: it has no manifest, and is as large as the engine in it.
+const ORCHESTRATOR: &str = "orchestrator";
 
 /// Installs missing wasm targets, then builds the components.
 pub fn setup() -> Result<()> {
@@ -72,6 +75,10 @@ pub fn wrap_workspace(workspace: &Path, out: &Path) -> Result<Vec<String>> {
     let mut said = Vec::new();
     for guest in compile(workspace)? {
         let fail = || format!("{} of `{}`", guest.name, workspace.display());
+        if guest.name == ORCHESTRATOR {
+            said.push(orchestrator(&std::fs::read(&guest.module)?, out).with_context(fail)?);
+            continue;
+        }
         let parts = component::wrap(&std::fs::read(&guest.module)?).with_context(fail)?;
         let bytes = component::with_manifest(parts.component, &parts.manifest);
         component::check(&bytes, &guest.name)?;
@@ -80,6 +87,37 @@ pub fn wrap_workspace(workspace: &Path, out: &Path) -> Result<Vec<String>> {
         said.push(format!("{} {} kB{}", guest.name, bytes.len() / 1000, if changed { "" } else { " (as before)" }));
     }
     Ok(said)
+}
+
+/// Wraps the component that runs scripts, and compiles it for this system, which takes seconds that a user would wait
+/// for. Returns a line about it.
+fn orchestrator(module: &[u8], out: &Path) -> Result<String> {
+    let wasm = guest_target().join(ORCHESTRATOR).with_extension("component.wasm");
+    write_if_changed(&wasm, &component::wrap_orchestrator(module)?)?;
+    // Built as part of the workspace: with the features that the host has, nothing is compiled twice.
+    let mut build = command::host_cargo();
+    command::run(build.args(["build", "--quiet", "--locked", "--workspace", "--example", "compile-scripts"]))?;
+    let compiler = command::host_target().join("debug/examples/compile-scripts");
+    let to = out.join(ORCHESTRATOR);
+    let code = to.with_extension("code.z");
+    let age = |path: &Path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    let is_new = |path: &Path| age(&code).is_none_or(|made| age(path).is_none_or(|changed| changed > made));
+    let note = if is_new(&wasm) || is_new(&compiler) {
+        command::run(Command::new(compiler).arg(&wasm).arg(&to).arg(triple()?))?;
+        ""
+    } else {
+        " (as before)"
+    };
+    let size = |extension| std::fs::metadata(to.with_extension(extension)).map(|meta| meta.len() / 1000);
+    Ok(format!("{ORCHESTRATOR} {} kB, compiled {} kB{note}", size("wasm.z")?, size("code.z")?))
+}
+
+/// Returns the name of the system that this program was built on.
+fn triple() -> Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let about = command::output(Command::new(rustc).arg("-vV").current_dir(root()))?;
+    let host = about.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("`rustc -vV` names no host")?.to_owned())
 }
 
 /// A guest as built by cargo.
@@ -97,7 +135,7 @@ pub fn compile(workspace: &Path) -> Result<Vec<Guest>> {
     let metadata =
         command::output(command::cargo(workspace).args(["metadata", "--format-version=1", "--no-deps", "--locked"]))?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
-    let output = command::guest_target().join(PLAIN).join("release");
+    let output = guest_target().join(PLAIN).join("release");
     let mut guests = Vec::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {
         let targets = package["targets"].as_array().into_iter().flatten();

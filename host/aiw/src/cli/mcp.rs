@@ -278,8 +278,8 @@ pub struct McpServeArgs {
     /// Offer only the tools that this profile allows: one of `mcp.profiles` in settings.json, or of a trusted project
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
-    /// Offer only these of aiw's own tools: `tasks`, `servers`, `routing`, `history`, `registries`, or `default` for the first
-    /// four [default: the setting `mcp.toolsets`, else `default`]
+    /// Offer only these of aiw's own tools: `tasks`, `servers`, `routing`, `history`, `registries`, `processes`,
+    /// `workflows`, or `default` for the first four [default: the setting `mcp.toolsets`, else `default`]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub toolsets: Option<Vec<String>>,
 }

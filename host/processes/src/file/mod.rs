@@ -35,9 +35,7 @@ pub fn parse_old(text: &str) -> Result<Definitions, FileProblem> {
 }
 
 /// Checks what definitions say of each other.
-pub fn check<'a>(
-    definitions: impl IntoIterator<Item = (&'a String, &'a Definition)>,
-) -> Result<(), ProcessError> {
+pub fn check<'a>(definitions: impl IntoIterator<Item = (&'a String, &'a Definition)>) -> Result<(), ProcessError> {
     let definitions: BTreeMap<&str, &Definition> =
         definitions.into_iter().map(|(id, definition)| (id.as_str(), definition)).collect();
     for (id, definition) in &definitions {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::command;
 
 /// The rooms from the top down, each with the rooms that it may depend on.
-const ROOMS: [(&str, &[&str]); 29] = [
+const ROOMS: [(&str, &[&str]); 30] = [
     (
         "agentic-warden",
         &[
@@ -45,6 +45,7 @@ const ROOMS: [(&str, &[&str]); 29] = [
             "aiw-home",
             "aiw-launch",
             "aiw-mcp",
+            "aiw-orchestrator",
             "aiw-processes",
             "aiw-providers",
             "aiw-registries",
@@ -65,6 +66,7 @@ const ROOMS: [(&str, &[&str]); 29] = [
             "aiw-markets",
             "aiw-mcp",
             "aiw-net",
+            "aiw-orchestrator",
             "aiw-providers",
             "aiw-registries",
             "aiw-routing",
@@ -78,6 +80,7 @@ const ROOMS: [(&str, &[&str]); 29] = [
     ("aiw-history", &["aiw-core", "aiw-home", "aiw-redact", "aiw-search", "aiw-supervisor", "aiw-vectors"]),
     ("aiw-launch", &["aiw-core", "aiw-home", "aiw-providers", "aiw-tasks"]),
     ("aiw-processes", &["aiw-core", "aiw-home", "aiw-supervisor"]),
+    ("aiw-orchestrator", &["aiw-core", "aiw-home", "aiw-wasm"]),
     ("aiw-setup", &["aiw-core", "aiw-home", "aiw-servers"]),
     (
         "aiw-markets",
@@ -147,7 +150,7 @@ const TESTS: [(&str, &str); 7] = [
 ];
 
 /// Foreign crates, and the only rooms that may depend on them. A trailing `*` matches anything.
-const DOORS: [(&str, &[&str]); 34] = [
+const DOORS: [(&str, &[&str]); 35] = [
     ("wasmtime*", &["aiw-wasm"]),
     ("reqwest", &["aiw-net"]),
     ("rustls", &["aiw-net"]),
@@ -165,6 +168,7 @@ const DOORS: [(&str, &[&str]); 34] = [
     ("ratatui", &["aiw-tui"]),
     ("jsonc-parser", &["aiw-home"]),
     ("kdl", &["aiw-processes"]),
+    ("jsonschema", &["aiw-orchestrator"]),
     ("toml_edit", &["aiw-setup"]),
     ("notify", &["aiw-servers"]),
     ("wasmparser", &["aiw-extensions", "xtask"]),

@@ -1,0 +1,62 @@
+//! The scripts of a session that run, or whose results were not fetched.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aiw_orchestrator::Ended;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use crate::kept::random;
+
+/// How a run has ended, once it has.
+pub(crate) type Outcome = watch::Receiver<Option<Arc<Ended>>>;
+
+/// The runs of a session. They end with it.
+#[derive(Default)]
+pub(crate) struct Runs(Mutex<HashMap<String, Run>>);
+
+/// A run.
+pub(crate) struct Run {
+    ended: Outcome,
+    task: AbortHandle,
+}
+
+impl Run {
+    pub(crate) fn new(ended: Outcome, task: AbortHandle) -> Self {
+        Self { ended, task }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Runs {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, Run>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a run under a name that can't be guessed: clients without a session share what runs.
+    pub(crate) fn add(&self, run: Run) -> Option<String> {
+        let id = random()?;
+        self.all().insert(id.clone(), run);
+        Some(id)
+    }
+
+    pub(crate) fn get(&self, id: &str) -> Option<Outcome> {
+        self.all().get(id).map(|run| run.ended.clone())
+    }
+
+    /// Forgets a run, which ends it.
+    pub(crate) fn remove(&self, id: &str) {
+        let gone = self.all().remove(id);
+        drop(gone);
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.all().len()
+    }
+}

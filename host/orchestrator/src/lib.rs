@@ -1,0 +1,152 @@
+//! Scripts over tools: a model writes a few lines of JavaScript over the tools that it found, and only their answer goes
+//! back to it.
+//!
+//! The script runs in a component (`wasm` has its engine, `plugins/orchestrator` is its source), which reaches nothing but
+//! the tools that the run was started with. What a tool is and who may call it decides the caller, behind [`Tools`]; here
+//! is what holds for every run: its limits, the check of arguments, the one shape of results, and its trace.
+//!
+//! ```no_run
+//! # use aiw_orchestrator::{Orchestrator, Plan, Tools};
+//! # async fn run(orchestrator: &Orchestrator, tools: std::sync::Arc<dyn Tools>, plan: Plan) {
+//! let ended = orchestrator.run(plan, tools).await;
+//! println!("{:?} after {} calls", ended.outcome, ended.trace.calls.len());
+//! # }
+//! ```
+
+mod arguments;
+mod run;
+mod shape;
+mod trace;
+
+use std::sync::Arc;
+
+use aiw_core::ErrorKind;
+use aiw_home::Home;
+use aiw_wasm::{CompiledCache, LoadError, ScriptFailure, ScriptFailureKind, ScriptTool, Scripts};
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+pub use aiw_wasm::{BundledScripts, ScriptLimits};
+pub use arguments::Arguments;
+pub use run::{CALLS, Ended, WALL};
+pub use shape::value_of;
+pub use trace::{CallTrace, LogLine, Trace};
+
+/// A tool that a script may call.
+#[derive(Debug, Clone)]
+pub struct PlannedTool {
+    /// The name of its server.
+    pub server: String,
+    /// Its name at the server.
+    pub name: String,
+    /// Its name among all tools.
+    pub whole_name: String,
+    /// The schema of its arguments, as its server declares it.
+    pub input_schema: Value,
+    /// Whether it declares a schema of its results.
+    pub has_output_schema: bool,
+}
+
+/// What is to be run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The script, as it was written.
+    pub code: String,
+    /// What the script is called with.
+    pub input: Value,
+    /// The only tools that it may call.
+    pub tools: Vec<PlannedTool>,
+    /// How much it may use.
+    pub limits: ScriptLimits,
+}
+
+/// What a script's calls reach.
+#[async_trait]
+pub trait Tools: Send + Sync {
+    /// Calls a tool with arguments that its schema allows. Returns the whole result as MCP has it, or why there is none,
+    /// as a sentence.
+    async fn call(&self, tool: &PlannedTool, arguments: serde_json::Map<String, Value>) -> Result<Value, String>;
+}
+
+/// Why a script has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum OrchestratorError {
+    /// The component that runs scripts can't be loaded.
+    #[error(transparent)]
+    Load(#[from] Arc<LoadError>),
+    /// The script is wrong, or failed.
+    #[error("{}", said(.0))]
+    Script(ScriptFailure),
+    /// It took too long.
+    #[error("the script was ended after {} minutes", WALL.as_secs() / 60)]
+    TooLong,
+}
+
+fn said(failure: &ScriptFailure) -> String {
+    match failure.line {
+        Some(line) => format!("line {line}: {}", failure.message),
+        None => failure.message.clone(),
+    }
+}
+
+impl OrchestratorError {
+    /// Returns the kind of the error, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Load(_) => ErrorKind::Internal,
+            Self::Script(failure) if failure.kind == ScriptFailureKind::Unavailable => ErrorKind::Unavailable,
+            Self::Script(_) | Self::TooLong => ErrorKind::User,
+        }
+    }
+
+    /// Returns the line of the script where it happened, if that is known.
+    pub fn line(&self) -> Option<u32> {
+        match self {
+            Self::Script(failure) => failure.line,
+            _ => None,
+        }
+    }
+}
+
+/// Runs scripts. Nothing is loaded before the first one.
+#[derive(Clone)]
+pub struct Orchestrator(Arc<Shared>);
+
+struct Shared {
+    home: Home,
+    bundled: BundledScripts,
+    scripts: OnceCell<Scripts>,
+}
+
+impl Orchestrator {
+    /// Returns what runs scripts. `bundled` is the component that this program carries.
+    pub fn new(home: Home, bundled: BundledScripts) -> Self {
+        Self(Arc::new(Shared { home, bundled, scripts: OnceCell::new() }))
+    }
+
+    async fn scripts(&self) -> Result<&Scripts, OrchestratorError> {
+        let load = async || {
+            let cache = CompiledCache::at(self.0.home.cache("compiled"));
+            Scripts::load(cache, self.0.bundled).await.map_err(Arc::new)
+        };
+        Ok(self.0.scripts.get_or_try_init(load).await?)
+    }
+
+    /// Looks whether a script makes sense and names only tools that there are, without running it. Returns the numbers of
+    /// the tools that it names.
+    pub async fn check(&self, code: &str, tools: &[PlannedTool]) -> Result<Vec<usize>, OrchestratorError> {
+        let named = self.scripts().await?.check(code, &script_tools(tools)).await;
+        let named = named.map_err(OrchestratorError::Script)?;
+        Ok(named.into_iter().filter_map(|number| usize::try_from(number).ok()).filter(|at| *at < tools.len()).collect())
+    }
+}
+
+fn script_tools(tools: &[PlannedTool]) -> Vec<ScriptTool> {
+    let tool = |tool: &PlannedTool| ScriptTool {
+        server: tool.server.clone(),
+        name: tool.name.clone(),
+        whole_name: tool.whole_name.clone(),
+    };
+    tools.iter().map(tool).collect()
+}

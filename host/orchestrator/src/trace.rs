@@ -1,0 +1,64 @@
+//! What a run did: for the result of the run, and for whoever looks at it later.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A call of a run. Its arguments and its result are not kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CallTrace {
+    /// The tool
+    pub tool: String,
+    /// How long it took, in milliseconds
+    pub ms: u64,
+    /// The length of its result as JSON, in bytes
+    pub bytes: usize,
+    /// Why it failed
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A line that a script logged
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LogLine {
+    /// `log`, `warn` or `error`
+    pub level: String,
+    /// The line
+    pub line: String,
+}
+
+/// What a run did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Trace {
+    /// The calls that have ended, in the order of their ends
+    pub calls: Vec<CallTrace>,
+    /// What the script logged
+    pub logs: Vec<LogLine>,
+    /// How many more lines were logged
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub logs_left_out: usize,
+    /// How many calls were still under way at the end, and were cancelled
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cancelled: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// The most lines of a log, and the most bytes of all of them.
+const LINES: usize = 200;
+const BYTES: usize = 16 << 10;
+
+impl Trace {
+    /// Adds a line of the log, if there is room.
+    pub(crate) fn log(&mut self, level: &str, line: &str) {
+        let used: usize = self.logs.iter().map(|line| line.line.len()).sum();
+        if self.logs.len() >= LINES || used >= BYTES {
+            self.logs_left_out += 1;
+            return;
+        }
+        let line = aiw_core::one_line(line, (BYTES - used).min(2000));
+        self.logs.push(LogLine { level: level.to_owned(), line });
+    }
+}

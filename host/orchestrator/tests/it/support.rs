@@ -1,0 +1,85 @@
+//! Tools that answer in this process, and the real component.
+
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::time::Duration;
+
+use aiw_home::Home;
+use aiw_orchestrator::{BundledScripts, Ended, Orchestrator, Plan, PlannedTool, ScriptLimits, Tools};
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+
+const COMPONENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.components");
+
+fn read(name: &str) -> &'static [u8] {
+    let path = format!("{COMPONENTS}/orchestrator.{name}");
+    let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}: run `cargo xtask setup`"));
+    Box::leak(bytes.into_boxed_slice())
+}
+
+/// What runs the scripts of all tests.
+pub fn orchestrator() -> &'static Orchestrator {
+    static HOME: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
+    static ORCHESTRATOR: OnceLock<Orchestrator> = OnceLock::new();
+    ORCHESTRATOR.get_or_init(|| {
+        let sha256 = std::str::from_utf8(read("sha256")).unwrap();
+        let bundled = BundledScripts { component: read("wasm.z"), code: read("code.z"), sha256 };
+        Orchestrator::new(Home::at(HOME.path()), bundled)
+    })
+}
+
+pub fn tools() -> Vec<PlannedTool> {
+    let tool = |name: &str, input_schema: Value| PlannedTool {
+        server: "test".into(),
+        name: name.into(),
+        whole_name: format!("test__{name}"),
+        input_schema,
+        has_output_schema: false,
+    };
+    let strict = json!({
+        "type": "object",
+        "properties": {"city": {"type": "string"}},
+        "required": ["city"],
+        "additionalProperties": false,
+    });
+    ["echo", "text", "fails", "slow"]
+        .map(|name| tool(name, json!({"type": "object"})))
+        .into_iter()
+        .chain([tool("strict", strict)])
+        .collect()
+}
+
+struct Answers;
+
+#[async_trait]
+impl Tools for Answers {
+    async fn call(&self, tool: &PlannedTool, arguments: Map<String, Value>) -> Result<Value, String> {
+        let text = |text: &str| json!([{"type": "text", "text": text}]);
+        match tool.name.as_str() {
+            "text" => Ok(json!({"content": text("plain")})),
+            "fails" => Ok(json!({"isError": true, "content": text("no such city")})),
+            name => {
+                if name == "slow" {
+                    tokio::time::sleep(Duration::from_millis(arguments["ms"].as_u64().unwrap())).await;
+                }
+                Ok(json!({"content": [], "structuredContent": arguments}))
+            }
+        }
+    }
+}
+
+pub async fn run(code: &str, input: Value) -> Ended {
+    // Time enough for all that means well, on a machine with much else to do.
+    let limits = ScriptLimits { cpu: Duration::from_secs(1), ..ScriptLimits::USUAL };
+    orchestrator().run(Plan { code: code.into(), input, tools: tools(), limits }, Arc::new(Answers)).await
+}
+
+pub async fn value(code: &str, input: Value) -> Value {
+    run(code, input).await.outcome.unwrap_or_else(|e| panic!("{code}\n{e}"))
+}
+
+pub async fn failure(code: &str, input: Value) -> String {
+    match run(code, input).await.outcome {
+        Ok(value) => panic!("{code}\nreturned {value}"),
+        Err(error) => error.to_string(),
+    }
+}

@@ -1,0 +1,393 @@
+//! Runs scripts, in the component `orchestrator`: a JavaScript engine that has nothing but the calls of its contract.
+//!
+//! It is no extension: both sides are of one aiw, and it has an engine of its own, because its parser needs a deeper stack
+//! than extensions get. A runtime runs one script and is thrown away, whatever came of it.
+
+use std::io::Read;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{Config, Store, Trap, UpdateDeadline};
+
+use self::generated::aiw::orchestrator::calls;
+use crate::budget::OverLimit;
+use crate::error::one_line;
+use crate::limits::{self, CallLimits};
+use crate::usage::Usage;
+use crate::{CompiledCache, Engine, LoadError, compile};
+
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "../../wit/orchestrator",
+        world: "orchestrator",
+        imports: { default: async | trappable },
+        exports: { default: async },
+    });
+}
+
+/// A tool that a script may call. Its number is its place in the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptTool {
+    /// The name of its server.
+    pub server: String,
+    /// Its name at the server.
+    pub name: String,
+    /// Its name among all tools.
+    pub whole_name: String,
+}
+
+/// What a running script reaches. What it returns, logs or calls is the script's own word, and is bounded by who
+/// implements this.
+#[async_trait]
+pub trait ScriptCalls: Send {
+    /// Starts a call of a tool, with arguments as JSON. Returns its number, or why it may not start.
+    fn start(&mut self, tool: u32, arguments: String) -> Result<u32, String>;
+
+    /// Waits for the end of a call, at most so long. Returns its number and its result as JSON, or the sentence with
+    /// which it failed.
+    async fn next(&mut self, patience: Option<Duration>) -> Option<(u32, Result<String, String>)>;
+
+    /// Takes a line of the script's log.
+    fn log(&mut self, level: LogLevel, line: String);
+}
+
+/// How important a line of a script's log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// `console.log`, `info`, `debug`.
+    Log,
+    /// `console.warn`, and what the runtime noticed.
+    Warn,
+    /// `console.error`.
+    Error,
+}
+
+/// Why a script is not run, or did not come to its end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ScriptFailure {
+    /// What kind of failure it is.
+    pub kind: ScriptFailureKind,
+    /// The problem, as a sentence. Much of it may be the script's own words.
+    pub message: String,
+    /// The line of the script, from 1.
+    pub line: Option<u32>,
+    /// The number of the tool whose failed call ended the script.
+    pub tool: Option<u32>,
+}
+
+/// The kinds of failures of a script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScriptFailureKind {
+    /// It makes no sense.
+    Syntax,
+    /// It threw an error.
+    Thrown,
+    /// It waits for what never comes.
+    Stuck,
+    /// It reached a limit, and was ended.
+    Limit,
+    /// It can't be run now.
+    Unavailable,
+}
+
+impl ScriptFailure {
+    fn limit(message: impl Into<String>) -> Self {
+        Self { kind: ScriptFailureKind::Limit, message: message.into(), line: None, tool: None }
+    }
+}
+
+/// The limits of one run.
+#[derive(Debug, Clone, Copy)]
+pub struct ScriptLimits {
+    /// Time in the script itself. Waiting for calls does not count.
+    pub cpu: Duration,
+    /// Bytes of its result.
+    pub output: usize,
+}
+
+impl ScriptLimits {
+    /// Those of every run.
+    pub const USUAL: Self = Self { cpu: Duration::from_secs(10), output: 4 << 20 };
+}
+
+/// The memory of one runtime, and of what crosses its border at once.
+static LIMITS: CallLimits = CallLimits { hostcall_bytes: 64 << 20, ..CallLimits::USUAL };
+
+/// The stack of the engine's own code. Its parser keeps the deep part in the memory of the component, and this much here.
+const STACK: usize = 6 << 20;
+
+/// How many runtimes wait for a script.
+const POOL: usize = 5;
+
+/// The component that runs scripts, as this program carries it.
+#[derive(Debug, Clone, Copy)]
+pub struct BundledScripts {
+    /// The component, compressed with zlib.
+    pub component: &'static [u8],
+    /// Its code for this system, compressed with zlib.
+    pub code: &'static [u8],
+    /// The digest of the code.
+    pub sha256: &'static str,
+}
+
+/// The longest that the code is.
+const MOST: u64 = 128 << 20;
+
+fn inflated(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    flate2::read::ZlibDecoder::new(bytes).take(MOST).read_to_end(&mut out).ok()?;
+    Some(out)
+}
+
+/// Runs scripts. Clones share their runtimes.
+#[derive(Clone)]
+pub struct Scripts {
+    engine: Engine,
+    pre: generated::OrchestratorPre<State>,
+    /// Those that are ready.
+    pool: Arc<Mutex<Vec<Runtime>>>,
+}
+
+struct Runtime {
+    store: Store<State>,
+    guest: generated::Orchestrator,
+}
+
+struct State {
+    usage: Usage,
+    calls: Option<Box<dyn ScriptCalls>>,
+    cpu: Duration,
+    ticks: u32,
+    /// Whether the script waited since the last tick, which is not charged then.
+    waited: bool,
+}
+
+impl State {
+    fn charge_tick(&mut self) -> Result<(), OverLimit> {
+        if std::mem::take(&mut self.waited) {
+            return Ok(());
+        }
+        self.ticks += 1;
+        match limits::EPOCH_TICK * self.ticks > self.cpu {
+            true => {
+                Err(OverLimit(format!("the script ran for {} s without waiting, and was ended", self.cpu.as_secs())))
+            }
+            false => Ok(()),
+        }
+    }
+}
+
+impl calls::Host for State {
+    async fn start_call(&mut self, tool: u32, arguments: String) -> wasmtime::Result<Result<u32, String>> {
+        let Some(calls) = &mut self.calls else { return Err(OverLimit("no script runs".into()).into()) };
+        Ok(calls.start(tool, arguments))
+    }
+
+    async fn next_result(&mut self, patience: Option<u32>) -> wasmtime::Result<calls::Moment> {
+        let Some(calls) = &mut self.calls else { return Err(OverLimit("no script runs".into()).into()) };
+        let start = Instant::now();
+        let ended = calls.next(patience.map(|ms| Duration::from_millis(ms.into()))).await;
+        // Many short waits excuse no tick.
+        self.waited |= start.elapsed() >= limits::EPOCH_TICK;
+        let ended = ended.map(|(call, outcome)| calls::Answer { call, outcome });
+        Ok(calls::Moment { now: now(), ended })
+    }
+
+    async fn log(&mut self, level: calls::Level, line: String) -> wasmtime::Result<()> {
+        if let Some(calls) = &mut self.calls {
+            calls.log(
+                match level {
+                    calls::Level::Log => LogLevel::Log,
+                    calls::Level::Warn => LogLevel::Warn,
+                    calls::Level::Error => LogLevel::Error,
+                },
+                line,
+            );
+        }
+        Ok(())
+    }
+}
+
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Scripts {
+    /// Loads the component: its code out of the cache, else as it was compiled ahead of time, else compiling it here,
+    /// which takes seconds once. Nothing is loaded before this is called.
+    pub async fn load(cache: CompiledCache, bundled: BundledScripts) -> Result<Self, LoadError> {
+        let engine = Self::engine(cache, None)?;
+        let component = Self::component(&engine, bundled).await?;
+        let mut linker = Linker::new(&engine.inner);
+        let fail = |e: wasmtime::Error| LoadError::Compile { id: "orchestrator".into(), reason: one_line(&e) };
+        generated::Orchestrator::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state)
+            .map_err(fail)?;
+        let pre = linker.instantiate_pre(&component).and_then(generated::OrchestratorPre::new).map_err(fail)?;
+        engine.tick();
+        Ok(Self { engine, pre, pool: Arc::default() })
+    }
+
+    async fn component(engine: &Engine, bundled: BundledScripts) -> Result<Component, LoadError> {
+        let key = format!("{}-{}", &bundled.sha256[..32.min(bundled.sha256.len())], &engine.fingerprint()[..32]);
+        if let Some(component) = engine.cache.load(&engine.inner, &key) {
+            return Ok(component);
+        }
+        let fail = |reason: String| LoadError::Compile { id: "orchestrator".into(), reason };
+        let work = engine.clone();
+        let loaded = tokio::task::spawn_blocking(move || {
+            let code = inflated(bundled.code)?;
+            // This program carries the code, and wasmtime refuses what was made for another engine or system.
+            let component = crate::cache::deserialize(&work.inner, &code)?;
+            work.cache.store(&key, &code);
+            Some(component)
+        });
+        if let Ok(Some(component)) = loaded.await {
+            return Ok(component);
+        }
+        let bytes = inflated(bundled.component).ok_or_else(|| fail("it is damaged".into()))?;
+        compile::component(engine, &bytes, bundled.sha256, "orchestrator", compile::Origin::Bundled).await
+    }
+
+    /// The engine of scripts. `target` is the system to compile for, with what its processors have in common; else this
+    /// machine.
+    fn engine(cache: CompiledCache, target: Option<&str>) -> Result<Engine, LoadError> {
+        Engine::configured(cache, |config: &mut Config| {
+            config.max_wasm_stack(STACK).async_stack_size(STACK + (2 << 20));
+            target.map_or(Ok(()), |target| config.target(target).map(drop))
+        })
+    }
+
+    /// Compiles the component for a system, for later.
+    pub fn compile_for(target: &str, component: &[u8]) -> Result<Vec<u8>, LoadError> {
+        let engine = Self::engine(CompiledCache::none(), Some(target))?;
+        let fail = |e: wasmtime::Error| LoadError::Compile { id: "orchestrator".into(), reason: one_line(&e) };
+        engine.inner.precompile_component(component).map_err(fail)
+    }
+
+    /// Returns a runtime that is ready, or a new one.
+    async fn runtime(&self) -> wasmtime::Result<Runtime> {
+        let ready = self.pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match ready {
+            Some(ready) => Ok(ready),
+            None => self.fresh().await,
+        }
+    }
+
+    async fn fresh(&self) -> wasmtime::Result<Runtime> {
+        let state =
+            State { usage: Usage::new(&LIMITS), calls: None, cpu: ScriptLimits::USUAL.cpu, ticks: 0, waited: false };
+        let mut store = Store::new(&self.engine.inner, state);
+        store.limiter(|state| &mut state.usage);
+        store.set_hostcall_fuel(LIMITS.hostcall_bytes);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|mut context| {
+            context.data_mut().charge_tick()?;
+            Ok(UpdateDeadline::Yield(1))
+        });
+        let guest = self.pre.instantiate_async(&mut store).await?;
+        guest.call_warm(&mut store).await?;
+        Ok(Runtime { store, guest })
+    }
+
+    /// Makes runtimes, so that the next scripts start at once.
+    pub async fn fill(&self) {
+        loop {
+            if self.pool.lock().unwrap_or_else(PoisonError::into_inner).len() >= POOL {
+                return;
+            }
+            let Ok(fresh) = self.fresh().await else { return };
+            self.pool.lock().unwrap_or_else(PoisonError::into_inner).push(fresh);
+        }
+    }
+
+    /// Looks whether a script makes sense, without running it. Returns the numbers of the tools that it names.
+    pub async fn check(&self, source: &str, tools: &[ScriptTool]) -> Result<Vec<u32>, ScriptFailure> {
+        let Runtime { mut store, guest } = self.runtime().await.map_err(|e| unavailable(&e))?;
+        store.data_mut().ticks = 0;
+        let checked = guest.call_check(&mut store, source, &tools_of(tools)).await.map_err(|e| explain(&e))?;
+        let checked = checked.map_err(ScriptFailure::from)?;
+        Ok(checked.tools)
+    }
+
+    /// Runs a script to its end. `input` is JSON. Returns its result as JSON.
+    pub async fn run(
+        &self,
+        source: &str,
+        input: &str,
+        tools: &[ScriptTool],
+        limits: ScriptLimits,
+        calls: Box<dyn ScriptCalls>,
+    ) -> Result<String, ScriptFailure> {
+        let Runtime { mut store, guest } = self.runtime().await.map_err(|e| unavailable(&e))?;
+        let state = store.data_mut();
+        (state.calls, state.cpu, state.ticks) = (Some(calls), limits.cpu, 0);
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|e| ScriptFailure {
+            kind: ScriptFailureKind::Unavailable,
+            message: format!("the system gives no random numbers: {e}"),
+            line: None,
+            tool: None,
+        })?;
+        let start = generated::Start {
+            source: source.to_owned(),
+            input: input.to_owned(),
+            tools: tools_of(tools),
+            now: now(),
+            seed: seed.to_vec(),
+        };
+        let result = guest.call_run(&mut store, &start).await.map_err(|e| explain(&e))?;
+        let result = result.map_err(ScriptFailure::from)?;
+        match result.len() > limits.output {
+            true => Err(ScriptFailure::limit(format!(
+                "the result has {} bytes, and at most {} go back: return less",
+                result.len(),
+                limits.output
+            ))),
+            false => Ok(result),
+        }
+    }
+}
+
+fn tools_of(tools: &[ScriptTool]) -> Vec<generated::Tool> {
+    let tool = |tool: &ScriptTool| generated::Tool {
+        server: tool.server.clone(),
+        name: tool.name.clone(),
+        whole_name: tool.whole_name.clone(),
+    };
+    tools.iter().map(tool).collect()
+}
+
+impl From<generated::Failure> for ScriptFailure {
+    fn from(failure: generated::Failure) -> Self {
+        let kind = match failure.kind {
+            generated::FailureKind::Syntax => ScriptFailureKind::Syntax,
+            generated::FailureKind::Thrown => ScriptFailureKind::Thrown,
+            generated::FailureKind::Stuck => ScriptFailureKind::Stuck,
+        };
+        Self { kind, message: failure.message, line: failure.line, tool: failure.tool }
+    }
+}
+
+fn unavailable(error: &wasmtime::Error) -> ScriptFailure {
+    let message = format!("no runtime could be made: {}", one_line(error));
+    ScriptFailure { kind: ScriptFailureKind::Unavailable, message, line: None, tool: None }
+}
+
+/// Says what ended a runtime in the middle of a script.
+fn explain(error: &wasmtime::Error) -> ScriptFailure {
+    if let Some(over) = error.downcast_ref::<OverLimit>() {
+        return ScriptFailure::limit(over.to_string());
+    }
+    ScriptFailure::limit(match error.downcast_ref::<Trap>() {
+        Some(Trap::StackOverflow) => "the script calls or nests too deeply".to_owned(),
+        Some(Trap::MemoryOutOfBounds) => "the script calls or nests too deeply".to_owned(),
+        // The engine gives up where memory ends.
+        Some(Trap::UnreachableCodeReached) => "the script needs more than 64 MiB of memory".to_owned(),
+        Some(trap) => format!("the script ended with a trap: {trap}"),
+        None => format!("the script was ended: {}", one_line(error)),
+    })
+}

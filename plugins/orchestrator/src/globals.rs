@@ -1,0 +1,170 @@
+//! What a script finds beside the language: what servers, browsers and Node have in common, as far as it needs no system.
+
+use boa_engine::object::ObjectInitializer;
+use boa_engine::object::builtins::JsUint8Array;
+use boa_engine::property::Attribute;
+use boa_engine::{
+    Context, Finalize, JsArgs, JsData, JsNativeError, JsObject, JsResult, JsString, JsValue, NativeFunction, Trace,
+    js_string,
+};
+use boa_runtime::extensions::{
+    Base64Extension, ConsoleExtension, EncodingExtension, MicrotaskExtension, StructuredCloneExtension,
+    TimeoutExtension, UrlExtension,
+};
+use boa_runtime::{ConsoleState, Logger};
+
+use crate::{calls, json, randomness};
+
+/// Registers all of them.
+pub(crate) fn register(context: &mut Context) -> JsResult<()> {
+    let extensions = (
+        ConsoleExtension(Log),
+        TimeoutExtension,
+        MicrotaskExtension,
+        EncodingExtension,
+        StructuredCloneExtension,
+        Base64Extension,
+        UrlExtension,
+    );
+    boa_runtime::register_extensions(extensions, None, context)?;
+    performance(context)?;
+    crypto(context)?;
+    fast_json(context)
+}
+
+/// The lines of `console` go into the log of the run.
+#[derive(Debug, Trace, Finalize, JsData)]
+struct Log;
+
+impl Log {
+    fn say(level: calls::Level, text: &str, state: &ConsoleState) {
+        calls::log(level, &format!("{:1$}{text}", "", state.indent()));
+    }
+}
+
+impl Logger for Log {
+    fn log(&self, text: String, state: &ConsoleState, _: &mut Context) -> JsResult<()> {
+        Self::say(calls::Level::Log, &text, state);
+        Ok(())
+    }
+
+    fn info(&self, text: String, state: &ConsoleState, _: &mut Context) -> JsResult<()> {
+        Self::say(calls::Level::Log, &text, state);
+        Ok(())
+    }
+
+    fn warn(&self, text: String, state: &ConsoleState, _: &mut Context) -> JsResult<()> {
+        Self::say(calls::Level::Warn, &text, state);
+        Ok(())
+    }
+
+    fn error(&self, text: String, state: &ConsoleState, _: &mut Context) -> JsResult<()> {
+        Self::say(calls::Level::Error, &text, state);
+        Ok(())
+    }
+}
+
+/// `performance.now()`
+fn performance(context: &mut Context) -> JsResult<()> {
+    let now = NativeFunction::from_fn_ptr(|_, _, context| {
+        let now = context.clock().now();
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds of a run that takes minutes")]
+        Ok(JsValue::from(now.millis_since_epoch() as f64))
+    });
+    let object = ObjectInitializer::new(context).function(now, js_string!("now"), 0).build();
+    context.register_global_property(js_string!("performance"), object, Attribute::all())
+}
+
+/// `crypto.randomUUID()`, `crypto.getRandomValues(array)`
+fn crypto(context: &mut Context) -> JsResult<()> {
+    let uuid = NativeFunction::from_fn_ptr(|_, _, _| {
+        let mut bytes = [0; 16];
+        randomness::fill(&mut bytes);
+        // Version 4, variant 1 (RFC 9562).
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
+        Ok(JsString::from(parts.join("-")).into())
+    });
+    let values = NativeFunction::from_fn_ptr(|_, args, context| {
+        let value = args.get_or_undefined(0);
+        let wrong = || JsNativeError::typ().with_message("`crypto.getRandomValues` takes an array of integers");
+        let object = value.as_object().ok_or_else(wrong)?;
+        let field = |name: JsString, context: &mut Context| object.get(name, context);
+        let buffer = field(js_string!("buffer"), context)?;
+        let offset = field(js_string!("byteOffset"), context)?.to_length(context)?;
+        let length = field(js_string!("byteLength"), context)?.to_length(context)?;
+        if length > 65_536 {
+            return Err(JsNativeError::range()
+                .with_message("`crypto.getRandomValues` fills 65,536 bytes at most")
+                .into());
+        }
+        let buffer = buffer.as_object().ok_or_else(wrong)?;
+        let buffer = boa_engine::object::builtins::JsArrayBuffer::from_object(buffer.clone())?;
+        let bytes = JsUint8Array::from_array_buffer(buffer, context)?;
+        let mut random = vec![0; usize::try_from(length).unwrap_or(0)];
+        randomness::fill(&mut random);
+        for (at, byte) in random.into_iter().enumerate() {
+            bytes.set(usize::try_from(offset).unwrap_or(0) + at, byte, true, context)?;
+        }
+        Ok(value.clone())
+    });
+    let object = ObjectInitializer::new(context)
+        .function(uuid, js_string!("randomUUID"), 0)
+        .function(values, js_string!("getRandomValues"), 1)
+        .build();
+    context.register_global_property(js_string!("crypto"), object, Attribute::all())
+}
+
+/// `JSON.parse` without the compiler, where no function looks at each value.
+fn fast_json(context: &mut Context) -> JsResult<()> {
+    let object: JsObject = context.intrinsics().objects().json();
+    let slow = object.get(js_string!("parse"), context)?;
+    let slow = slow.as_object().ok_or_else(|| JsNativeError::typ().with_message("no `JSON.parse`"))?;
+    let parse = NativeFunction::from_copy_closure_with_captures(
+        |this, args, slow: &JsObject, context| {
+            if args.get_or_undefined(1).is_callable() {
+                return slow.call(this, args, context);
+            }
+            let text = args.get_or_undefined(0).to_string(context)?.to_std_string_lossy();
+            json::parse(&text, context)
+                .map_err(|e| JsNativeError::syntax().with_message(format!("JSON.parse: {e}")).into())
+        },
+        slow.clone(),
+    );
+    let parse = boa_engine::object::FunctionObjectBuilder::new(context.realm(), parse)
+        .name(js_string!("parse"))
+        .length(2)
+        .build();
+    object.set(js_string!("parse"), parse, true, context)?;
+    Ok(())
+}
+
+/// What a script uses instead of a name that it expects and that is not there.
+const WAYS_AROUND: &[(&[&str], &str)] = &[
+    (
+        &["fetch", "XMLHttpRequest", "WebSocket", "EventSource", "axios"],
+        "scripts reach nothing but the tools; call one that fetches",
+    ),
+    (&["require", "module", "exports", "importScripts"], "there are no modules; what scripts need is built in"),
+    (
+        &["process", "Deno", "Bun", "Buffer", "global", "__dirname", "__filename"],
+        "this is not Node; `globalThis`, `TextEncoder`, `atob` and `btoa` are there",
+    ),
+    (&["window", "document", "localStorage", "sessionStorage", "navigator", "alert"], "this is no browser"),
+    (&["Intl"], "format numbers and dates by hand, or with `toFixed`, `toISOString` and `padStart`"),
+    (&["Temporal"], "use `Date`"),
+    (
+        &["AbortController", "AbortSignal"],
+        "calls end when the script does; `Promise.race` with a timer gives up earlier",
+    ),
+    (&["WebAssembly"], "only JavaScript runs here"),
+    (&["setImmediate"], "use `setTimeout`"),
+];
+
+/// Returns what to do about an error of the engine's that names something that is not there.
+pub(crate) fn way_around(message: &str) -> Option<&'static str> {
+    let name = message.strip_prefix("ReferenceError: ")?.strip_suffix(" is not defined")?;
+    WAYS_AROUND.iter().find(|(names, _)| names.contains(&name)).map(|(_, hint)| *hint)
+}
