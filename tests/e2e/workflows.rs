@@ -95,13 +95,16 @@ fn what_changes_something_is_asked_for_once() {
         assert_eq!(question["method"], "elicitation/create", "{question}");
         let message = question["params"]["message"].as_str().unwrap();
         assert!(message.contains("`one__odd`") && message.contains(&format!("{{\"n\":{n}}}")), "{message}");
+        assert!(message.contains("9 more calls of the same tool"), "{message}");
         let yes = json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept", "content": {}}});
         asking.line(&yes.to_string());
     }
     let done = asking.answer(id)["result"]["structuredContent"].clone();
     assert_eq!(done["result"], json!((0..12).collect::<Vec<_>>()), "{done:#}");
 
-    let code = "try { await tools.one__odd({ n: 1 }) } catch (e) { return e.message }";
+    // A no holds for the run: the second call asks nothing.
+    let code =
+        "for (const n of [1, 2]) { try { await tools.one__odd({ n }) } catch (e) { if (n === 2) return e.message } }";
     let id = asking.send("tools/call", &json!({"name": "run_workflow", "arguments": {"code": code}}));
     let question = asking.next_request();
     let no = json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "decline"}});

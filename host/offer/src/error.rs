@@ -68,6 +68,8 @@ pub(crate) enum CallError {
     Process(#[from] ProcessError),
     #[error("process `{id}` is defined in `{}`, which only the user changes", .file.display())]
     InFile { id: String, file: PathBuf },
+    #[error("there is no tool {}", aiw_core::quoted_text(.name, 80))]
+    NoPlannedTool { name: String, nearest: Option<String> },
     #[error("there is no run `{}`", one_line(.run, 40))]
     NoRun { run: String },
     #[error("{most} scripts run already, or have results that were not fetched")]
@@ -89,6 +91,11 @@ impl CallError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::UnknownTool { tools, .. } => format!("the tools are {}", tools.join(", ")),
+            Self::NoPlannedTool { nearest: Some(nearest), .. } => {
+                format!("did you mean {}?", aiw_core::quoted_text(nearest, 80))
+            }
+            Self::NoPlannedTool { .. } => "search_tools finds tools".into(),
+            Self::TooManyRuns { .. } => "wait_workflow fetches a result".into(),
             Self::UnknownArgument { known, .. } if known.is_empty() => "it takes none".into(),
             Self::UnknownArgument { known, .. } => format!("it takes {}", known.join(", ")),
             Self::Missing { what, .. } => what.clone(),

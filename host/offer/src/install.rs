@@ -1,21 +1,17 @@
 //! Installing a server by asking the user through the client (elicitation in form mode,
 //! <https://modelcontextprotocol.io/specification/2025-11-25/client/elicitation>).
 
-use std::time::Duration;
-
 use aiw_app::installs::{InstallError, Installation, Replaces, about, fetch, key_for, missing_program};
 use aiw_core::registry::Format;
 use aiw_core::{Secret, is_secret_name, one_line, shell_word};
-use aiw_mcp::{Call, Caller};
+use aiw_mcp::Call;
 use aiw_registries::{Answers, FoundServer, PlanError, Question, Way, entry, how_to_get, way_id, ways};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::ask::{Stop, ask, can_ask};
 use crate::context::Context;
 use crate::error::CallError;
-
-/// How long the user may think about a question.
-const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 /// The most questions of a form. A server that has more is installed in a terminal.
 const QUESTIONS: usize = 20;
@@ -33,20 +29,6 @@ pub(crate) struct Outcome {
     version: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tools: Vec<String>,
-}
-
-/// Why the user was not asked to the end.
-pub(crate) enum Stop {
-    Declined,
-    /// The client can't ask, or a form may not ask for what the server needs.
-    Unasked,
-    Failed(CallError),
-}
-
-impl<E: Into<CallError>> From<E> for Stop {
-    fn from(e: E) -> Self {
-        Self::Failed(e.into())
-    }
 }
 
 /// Asks the user whether to install a server, and for what it needs. None if they can't be asked here.
@@ -144,13 +126,6 @@ async fn chosen(found: &FoundServer, call: &Call) -> Result<Way, Stop> {
     chosen.map(|at| usable.swap_remove(at)).ok_or(Stop::Declined)
 }
 
-/// Whether the client shows forms.
-pub(crate) fn can_ask(caller: &Caller) -> bool {
-    let forms = caller.capabilities().get("elicitation").and_then(Value::as_object);
-    // Before there were other modes, the object was empty.
-    forms.is_some_and(|modes| modes.is_empty() || modes.contains_key("form"))
-}
-
 /// Whether forms can ask for what a way needs. The protocol forbids them to ask for secrets.
 fn is_askable(way: &Way) -> bool {
     let questions = way.questions();
@@ -161,27 +136,6 @@ fn is_askable(way: &Way) -> bool {
 fn is_secret(question: &Question) -> bool {
     let suggests = is_secret_name(&question.name) || question.description.as_deref().is_some_and(is_secret_name);
     question.secret || (question.choices.is_empty() && suggests)
-}
-
-/// Asks the user.
-pub(crate) async fn ask(
-    call: &Call,
-    message: String,
-    fields: Map<String, Value>,
-    required: &[&str],
-) -> Result<Map<String, Value>, Stop> {
-    let schema = json!({"type": "object", "properties": fields, "required": required});
-    let params = json!({"mode": "form", "message": message, "requestedSchema": schema});
-    // A client that fails here may not have shown anything.
-    let Ok(mut said) = call.caller.ask("elicitation/create", Some(params), PATIENCE).await else {
-        return Err(Stop::Unasked);
-    };
-    match said["action"].as_str() {
-        Some("accept") => {
-            Ok(said.get_mut("content").and_then(Value::as_object_mut).map(std::mem::take).unwrap_or_default())
-        }
-        _ => Err(Stop::Declined),
-    }
 }
 
 /// A question as a field of a form.

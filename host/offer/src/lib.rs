@@ -9,6 +9,7 @@
 //! # }
 //! ```
 
+mod ask;
 mod behind;
 mod bounds;
 mod context;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use aiw_orchestrator::Ended;
 use tokio::sync::watch;
@@ -20,11 +21,12 @@ pub(crate) struct Runs(Mutex<HashMap<String, Run>>);
 pub(crate) struct Run {
     ended: Outcome,
     task: AbortHandle,
+    begun: Instant,
 }
 
 impl Run {
     pub(crate) fn new(ended: Outcome, task: AbortHandle) -> Self {
-        Self { ended, task }
+        Self { ended, task, begun: Instant::now() }
     }
 }
 
@@ -37,6 +39,18 @@ impl Drop for Run {
 impl Runs {
     fn all(&self) -> MutexGuard<'_, HashMap<String, Run>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns whether another run may begin. Where there is no room, the oldest that has ended goes, whose result nobody
+    /// fetched.
+    pub(crate) fn has_room(&self, most: usize) -> bool {
+        let mut all = self.all();
+        while all.len() >= most {
+            let ended = all.iter().filter(|(_, run)| run.ended.borrow().is_some());
+            let Some(oldest) = ended.min_by_key(|(_, run)| run.begun).map(|(id, _)| id.clone()) else { return false };
+            all.remove(&oldest);
+        }
+        true
     }
 
     /// Adds a run under a name that can't be guessed: clients without a session share what runs.
@@ -54,9 +68,5 @@ impl Runs {
     pub(crate) fn remove(&self, id: &str) {
         let gone = self.all().remove(id);
         drop(gone);
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.all().len()
     }
 }

@@ -1,51 +1,88 @@
 //! Arguments are checked against a tool's schema before a call leaves: the far end would say less, and later.
+//!
+//! What is looked at is what models get wrong: names that are missing or not quite right, and values of another kind. The
+//! rest is left to the server. A whole validator would run the schema of somebody else's server on the only thread: one of
+//! nested `anyOf` takes twice as long for each level of the arguments.
 
-use jsonschema::Validator;
 use serde_json::{Map, Value};
 
 use crate::PlannedTool;
 
+/// The longest arguments of a call.
+const LENGTH: usize = 1 << 20;
+
 /// How many problems of one call are named.
-const PROBLEMS: usize = 3;
+const PROBLEMS: usize = 4;
 
-/// The check of one tool's arguments. A schema that makes no sense, or names something elsewhere, checks nothing: the
-/// server decides.
-pub struct Arguments {
-    validator: Option<Validator>,
-    names: Vec<String>,
-}
+/// How many names of a schema are looked at.
+const NAMES: usize = 500;
 
-impl Arguments {
-    /// Reads a tool's schema.
-    pub fn of(tool: &PlannedTool) -> Self {
-        let names = tool.input_schema["properties"].as_object();
-        let names = names.map(|all| all.keys().cloned().collect()).unwrap_or_default();
-        Self { validator: jsonschema::options().build(&tool.input_schema).ok(), names }
+/// Returns what is wrong with the arguments of a call, which are JSON, as the end of a sentence.
+pub(crate) fn problem(tool: &PlannedTool, arguments: &str) -> Option<String> {
+    if arguments.len() > LENGTH {
+        return Some(format!("they have {} bytes, and at most {LENGTH} are sent", arguments.len()));
     }
-
-    /// Returns what is wrong with arguments, as the end of a sentence.
-    pub fn problem(&self, arguments: &Map<String, Value>) -> Option<String> {
-        let validator = self.validator.as_ref()?;
-        let whole = Value::Object(arguments.clone());
-        let mut problems: Vec<String> = validator.iter_errors(&whole).take(PROBLEMS).map(|e| said(&e)).collect();
-        if problems.is_empty() {
-            return None;
-        }
-        // Most often a name is not quite right.
-        for name in arguments.keys().filter(|name| !self.names.contains(name)) {
-            if let Some(nearest) = aiw_core::closest(name, self.names.iter().map(String::as_str)) {
-                problems.push(format!("did you mean `{nearest}` instead of `{}`?", aiw_core::one_line(name, 60)));
+    let arguments: Map<String, Value> = match serde_json::from_str(arguments) {
+        Ok(Value::Object(fields)) => fields,
+        Ok(_) => return Some("a tool takes one object with its arguments".into()),
+        Err(e) => return Some(format!("they are not JSON: {e}")),
+    };
+    let empty = Map::new();
+    let schema = &tool.input_schema;
+    let known = schema["properties"].as_object().unwrap_or(&empty);
+    let names = || known.keys().take(NAMES).map(String::as_str);
+    let mut problems = Vec::new();
+    let required = schema["required"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for name in required.iter().take(NAMES).filter_map(Value::as_str).filter(|name| !arguments.contains_key(*name)) {
+        let given = arguments.keys().take(NAMES).map(String::as_str).filter(|given| !known.contains_key(*given));
+        let meant = aiw_core::closest(name, given);
+        let instead = meant.map(|given| format!(", and {} is none of its arguments", aiw_core::quoted(given)));
+        problems.push(format!("{} is missing{}", aiw_core::quoted(name), instead.unwrap_or_default()));
+    }
+    for (name, value) in arguments.iter().take(NAMES) {
+        match known.get(name) {
+            None if schema["additionalProperties"] == false => {
+                let meant = aiw_core::closest(name, names())
+                    .map(|meant| format!(": did you mean {}?", aiw_core::quoted(meant)));
+                problems.push(format!(
+                    "{} is none of its arguments{}",
+                    aiw_core::quoted(name),
+                    meant.unwrap_or_default()
+                ));
             }
+            Some(schema) => problems.extend(wrong_kind(name, value, schema)),
+            None => {}
         }
-        Some(problems.join("; "))
     }
+    problems.truncate(PROBLEMS);
+    (!problems.is_empty()).then(|| problems.join("; "))
 }
 
-fn said(error: &jsonschema::ValidationError<'_>) -> String {
-    let place = error.instance_path().to_string();
-    let place = place.trim_start_matches('/').replace('/', ".");
-    let problem = aiw_core::one_line(&error.to_string(), 200);
-    if place.is_empty() { problem } else { format!("`{place}`: {problem}") }
+/// Says that a value is of another kind than its schema says, or none of those that it lists.
+fn wrong_kind(name: &str, value: &Value, schema: &Value) -> Option<String> {
+    let name = aiw_core::quoted(name);
+    let is = |kind: &str| match kind {
+        "string" => value.is_string(),
+        "number" => value.is_number(),
+        "integer" => value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|number| number.fract() == 0.0),
+        "boolean" => value.is_boolean(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        "null" => value.is_null(),
+        // No kind that there is: the server knows.
+        _ => true,
+    };
+    let kinds: Vec<&str> = match &schema["type"] {
+        Value::String(kind) => vec![kind],
+        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).take(7).collect(),
+        _ => Vec::new(),
+    };
+    if !kinds.is_empty() && !kinds.iter().any(|kind| is(kind)) {
+        return Some(format!("{name} is not of the type {}", aiw_core::one_line(&kinds.join(" or "), 60)));
+    }
+    let choices = schema["enum"].as_array().filter(|choices| !choices.contains(value))?;
+    let shown: Vec<String> = choices.iter().take(8).map(ToString::to_string).collect();
+    Some(format!("{name} is none of {}", aiw_core::one_line(&shown.join(", "), 200)))
 }
 
 #[cfg(test)]
@@ -63,20 +100,36 @@ mod tests {
             input_schema: schema,
             has_output_schema: false,
         };
-        let check = Arguments::of(&tool(json!({
+        let forecast = tool(json!({
             "type": "object",
-            "properties": {"city": {"type": "string"}, "days": {"type": "integer", "maximum": 7}},
+            "properties": {
+                "city": {"type": "string"},
+                "days": {"type": "integer"},
+                "unit": {"type": ["string", "null"], "enum": ["C", "F", null]},
+            },
             "required": ["city"],
-        })));
-        let problem = |arguments: Value| check.problem(arguments.as_object().unwrap());
-        assert_eq!(problem(json!({"city": "Oslo", "days": 3})), None);
-        let said = problem(json!({"citty": "Oslo"})).unwrap();
-        assert!(said.contains("\"city\" is a required property") && said.contains("did you mean `city`"), "{said}");
-        let said = problem(json!({"city": "Oslo", "days": "three"})).unwrap();
-        assert!(said.contains("`days`") && said.contains("integer"), "{said}");
-        // A schema of nonsense, or of somewhere else, checks nothing.
-        for schema in [json!(null), json!({"type": 7}), json!({"$ref": "http://127.0.0.1:9/schema.json"})] {
-            assert_eq!(Arguments::of(&tool(schema)).problem(json!({"x": 1}).as_object().unwrap()), None);
+        }));
+        let said = |arguments: Value| problem(&forecast, &arguments.to_string());
+        assert_eq!(said(json!({"city": "Oslo", "days": 3, "unit": "C", "more": 1})), None);
+        assert_eq!(said(json!({"city": "Oslo", "days": 3.0, "unit": null})), None);
+        assert_eq!(said(json!({"citty": "Oslo"})).unwrap(), "`city` is missing, and `citty` is none of its arguments");
+        assert_eq!(said(json!({"city": 1})).unwrap(), "`city` is not of the type string");
+        assert_eq!(said(json!({"city": "Oslo", "unit": "K"})).unwrap(), "`unit` is none of \"C\", \"F\", null");
+        assert_eq!(said(json!([1])).unwrap(), "a tool takes one object with its arguments");
+        let strict = tool(json!({"properties": {"city": {}}, "additionalProperties": false}));
+        let said = problem(&strict, "{\"citty\":1}").unwrap();
+        assert_eq!(said, "`citty` is none of its arguments: did you mean `city`?");
+        // A schema of nonsense checks nothing.
+        for schema in
+            [json!(null), json!({"type": 7, "properties": [], "required": {}}), json!({"properties": {"x": 5}})]
+        {
+            assert_eq!(problem(&tool(schema), "{\"x\":1}"), None);
         }
+        // One that takes a whole validator minutes.
+        let nested = json!({"anyOf": [{"type": "object", "properties": {"a": {"$ref": "#/$defs/n"}}, "required": ["z"]},
+            {"type": "object", "properties": {"a": {"$ref": "#/$defs/n"}}, "required": ["y"]}]});
+        let hostile = tool(json!({"properties": {"t": {"$ref": "#/$defs/n"}}, "$defs": {"n": nested}}));
+        let deep = format!("{{\"t\":{}1{}}}", "{\"a\":".repeat(40), "}".repeat(40));
+        assert_eq!(problem(&hostile, &deep), None);
     }
 }

@@ -19,6 +19,7 @@ mod shape;
 mod trace;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aiw_core::ErrorKind;
 use aiw_home::Home;
@@ -28,9 +29,8 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 pub use aiw_wasm::{BundledScripts, ScriptLimits};
-pub use arguments::Arguments;
 pub use run::{CALLS, Ended, WALL};
-pub use shape::value_of;
+pub use shape::{RESULT, value_of};
 pub use trace::{CallTrace, LogLine, Trace};
 
 /// A tool that a script may call.
@@ -64,9 +64,14 @@ pub struct Plan {
 /// What a script's calls reach.
 #[async_trait]
 pub trait Tools: Send + Sync {
-    /// Calls a tool with arguments that its schema allows. Returns the whole result as MCP has it, or why there is none,
-    /// as a sentence.
-    async fn call(&self, tool: &PlannedTool, arguments: serde_json::Map<String, Value>) -> Result<Value, String>;
+    /// Calls a tool with arguments that its schema allows, which are an object as JSON. Returns the whole result as MCP has
+    /// it, or why there is none, as a sentence.
+    async fn call(&self, tool: &PlannedTool, arguments: String) -> Result<String, String>;
+
+    /// How long the run has waited for the user, so far. That time is not the script's.
+    fn paused(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// Why a script has no result.
@@ -83,12 +88,17 @@ pub enum OrchestratorError {
     TooLong,
 }
 
+/// Much of it is the script's own words, or a server's.
 fn said(failure: &ScriptFailure) -> String {
+    let message = aiw_core::one_line(&failure.message, MESSAGE);
     match failure.line {
-        Some(line) => format!("line {line}: {}", failure.message),
-        None => failure.message.clone(),
+        Some(line) => format!("line {line}: {message}"),
+        None => message,
     }
 }
+
+/// The longest that an error says.
+const MESSAGE: usize = 2000;
 
 impl OrchestratorError {
     /// Returns the kind of the error, for the exit code.

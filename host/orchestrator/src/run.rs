@@ -1,6 +1,7 @@
 //! One run: its calls side by side, its limits, and its trace.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use aiw_wasm::{LogLevel, ScriptCalls, ScriptFailure, ScriptFailureKind};
@@ -8,28 +9,26 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use serde_json::Value;
+use serde_json::value::RawValue;
+use tokio::sync::Semaphore;
 
 use crate::trace::{CallTrace, Trace};
-use crate::{Arguments, Orchestrator, OrchestratorError, Plan, PlannedTool, Tools, script_tools, shape};
+use crate::{Orchestrator, OrchestratorError, Plan, PlannedTool, Tools, arguments, script_tools, shape};
 
-/// How long a run may take, with its calls.
+/// How long a run may take, with its calls. The time in which the user is asked does not count.
 pub const WALL: Duration = Duration::from_secs(10 * 60);
 
 /// How many calls a run may make.
 pub const CALLS: usize = 200;
 
-/// How many of them may be under way at once: servers answer one after the other anyway, or are many.
+/// How many of them are under way at once. The others wait for their turn.
 const AT_ONCE: usize = 32;
-
-/// The longest result of one call that a script gets.
-const RESULT: usize = 8 << 20;
 
 /// How a run has ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// What the script returned, or why it returned nothing.
-    pub outcome: Result<Value, OrchestratorError>,
+    /// What the script returned, as JSON, or why it returned nothing.
+    pub outcome: Result<Box<RawValue>, OrchestratorError>,
     /// What it did.
     pub trace: Trace,
 }
@@ -48,26 +47,36 @@ impl Orchestrator {
         plan: Plan,
         tools: Arc<dyn Tools>,
         trace: Arc<Mutex<Trace>>,
-    ) -> Result<Value, OrchestratorError> {
+    ) -> Result<Box<RawValue>, OrchestratorError> {
         let scripts = self.scripts().await?;
         let (known, input) = (script_tools(&plan.tools), plan.input.to_string());
         let calls = Box::new(Calls {
-            checks: plan.tools.iter().map(|_| None).collect(),
             planned: plan.tools.into_iter().map(Arc::new).collect(),
-            tools,
-            trace: trace.clone(),
+            tools: tools.clone(),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            trace,
             open: FuturesUnordered::new(),
+            names: HashMap::new(),
             started: 0,
         });
-        let run = scripts.run(&plan.code, &input, &known, plan.limits, calls);
-        let result = match tokio::time::timeout(WALL, run).await {
-            Ok(result) => result.map_err(OrchestratorError::Script)?,
-            Err(_) => return Err(OrchestratorError::TooLong),
+        let result = {
+            let run = scripts.run(&plan.code, &input, &known, plan.limits, calls);
+            tokio::pin!(run);
+            let start = tokio::time::Instant::now();
+            loop {
+                let paused = tools.paused();
+                match tokio::time::timeout_at(start + WALL + paused, &mut run).await {
+                    Ok(result) => break result,
+                    Err(_) if tools.paused() > paused => {}
+                    Err(_) => return Err(OrchestratorError::TooLong),
+                }
+            }
         };
         // The next script finds a runtime that is ready.
         let scripts = scripts.clone();
         tokio::spawn(async move { scripts.fill().await });
-        serde_json::from_str(&result).map_err(|e| {
+        let result = result.map_err(OrchestratorError::Script)?;
+        RawValue::from_string(result).map_err(|e| {
             OrchestratorError::Script(ScriptFailure {
                 kind: ScriptFailureKind::Limit,
                 message: format!("the result can't be read: {e}"),
@@ -78,31 +87,28 @@ impl Orchestrator {
     }
 }
 
-/// A call that has ended: its number, its tool, and what came of it.
-type EndedCall = (u32, Arc<PlannedTool>, Instant, Result<Value, String>);
+/// A call that has ended: its number, its tool, and what came of it, as JSON.
+type EndedCall = (u32, Arc<PlannedTool>, Instant, Result<String, String>);
 
 struct Calls {
     planned: Vec<Arc<PlannedTool>>,
-    /// The schemas, read when they are needed.
-    checks: Vec<Option<Arguments>>,
     tools: Arc<dyn Tools>,
+    turns: Arc<Semaphore>,
     trace: Arc<Mutex<Trace>>,
     open: FuturesUnordered<BoxFuture<'static, EndedCall>>,
+    /// The tools of the calls under way.
+    names: HashMap<u32, String>,
     started: usize,
 }
 
 impl Calls {
-    fn trace(&self) -> std::sync::MutexGuard<'_, Trace> {
+    fn trace(&self) -> MutexGuard<'_, Trace> {
         self.trace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records a call, and returns its result as a script gets it.
-    fn ended(&self, (call, tool, start, result): EndedCall) -> (u32, Result<String, String>) {
-        let value = result.and_then(|result| shape::value_of(&result, tool.has_output_schema));
-        let outcome = value.map(|value| value.to_string()).and_then(|text| match text.len() > RESULT {
-            true => Err(format!("its result has {} bytes, and a script gets at most {RESULT}", text.len())),
-            false => Ok(text),
-        });
+    fn ended(&mut self, (call, tool, start, outcome): EndedCall) -> (u32, Result<String, String>) {
+        self.names.remove(&call);
         let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.trace().calls.push(CallTrace {
             tool: tool.whole_name.clone(),
@@ -119,23 +125,24 @@ impl ScriptCalls for Calls {
     fn start(&mut self, tool: u32, arguments: String) -> Result<u32, String> {
         let at = usize::try_from(tool).unwrap_or(usize::MAX);
         let planned = self.planned.get(at).cloned().ok_or("there is no such tool")?;
-        if self.started >= CALLS {
+        // One that is refused counts, too: the check is work.
+        self.started += 1;
+        if self.started > CALLS {
             return Err(format!("a run makes at most {CALLS} calls"));
         }
-        if self.open.len() >= AT_ONCE {
-            return Err(format!("at most {AT_ONCE} calls may be under way at once: await some of them first"));
-        }
-        let arguments = shape::object(&arguments)?;
-        let check = self.checks[at].get_or_insert_with(|| Arguments::of(&planned));
-        if let Some(problem) = check.problem(&arguments) {
+        if let Some(problem) = arguments::problem(&planned, &arguments) {
             return Err(format!("the arguments of `{}` are wrong: {problem}", planned.whole_name));
         }
         let call = u32::try_from(self.started).unwrap_or(u32::MAX);
-        self.started += 1;
-        let (tools, start) = (self.tools.clone(), Instant::now());
+        self.names.insert(call, planned.whole_name.clone());
+        let (tools, turns) = (self.tools.clone(), self.turns.clone());
         self.open.push(Box::pin(async move {
+            let _turn = turns.acquire_owned().await;
+            let start = Instant::now();
+            // Only text waits until the script takes it.
             let result = tools.call(&planned, arguments).await;
-            (call, planned, start, result)
+            let outcome = result.and_then(|result| shape::value_of(&result, planned.has_output_schema));
+            (call, planned, start, outcome)
         }));
         Ok(call)
     }
@@ -165,6 +172,8 @@ impl ScriptCalls for Calls {
 impl Drop for Calls {
     /// What is still under way ends with the run.
     fn drop(&mut self) {
-        self.trace().cancelled = self.open.len();
+        let mut names: Vec<(u32, String)> = self.names.drain().collect();
+        names.sort();
+        self.trace().cancelled = names.into_iter().map(|(_, name)| name).collect();
     }
 }

@@ -1,67 +1,100 @@
-//! The one shape of results: what a script gets of what a tool answered.
+//! The one shape of results: what a script gets of what a tool answered. It stays text, so that numbers keep all digits.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// The longest result that a script gets, in bytes.
+pub const RESULT: usize = 4 << 20;
 
 /// The deepest JSON that a script gets as a value. What is deeper stays text.
 const DEPTH: usize = 100;
 
-/// Returns the value of a result: its structured content; else the JSON that its text is, if it is an object or a list and
-/// the tool declares no schema of its results; else its text; else null.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Whole<'a> {
+    #[serde(default)]
+    is_error: Option<Value>,
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    structured_content: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Part<'a> {
+    #[serde(borrow, default)]
+    text: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    resource: Option<Resource<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Resource<'a> {
+    #[serde(borrow, default)]
+    text: Option<Cow<'a, str>>,
+}
+
+/// Returns the value of a result, both as JSON: its structured content; else the JSON that its text is, if it is an object or
+/// a list and the tool declares no schema of its results; else its text; else null.
 ///
 /// # Errors
 ///
-/// The tool says that it failed. The error is its text.
-pub fn value_of(result: &Value, has_output_schema: bool) -> Result<Value, String> {
-    let text = text_of(result);
-    if result["isError"] == true {
-        return Err(if text.is_empty() { "the tool failed, and did not say why".into() } else { text });
+/// The tool says that it failed: the error is its text. Or the result is too long, or can't be read.
+pub fn value_of(result: &str, has_output_schema: bool) -> Result<String, String> {
+    if result.len() > RESULT {
+        return Err(format!("its result has {} bytes, and a script gets at most {RESULT}", result.len()));
     }
-    match result.get("structuredContent") {
-        Some(Value::Null) | None => {}
-        Some(structure) => return Ok(structure.clone()),
+    let whole: Whole<'_> = serde_json::from_str(result).map_err(|e| format!("its result can't be read: {e}"))?;
+    let parts: Vec<&RawValue> = whole.content.and_then(|all| serde_json::from_str(all.get()).ok()).unwrap_or_default();
+    let text = text_of(&parts);
+    if whole.is_error == Some(Value::Bool(true)) {
+        return Err(text.unwrap_or_else(|| "the tool failed, and did not say why".into()));
     }
-    let is_structure = |value: &Value| value.is_object() || value.is_array();
-    if !has_output_schema
-        && let Ok(value) = serde_json::from_str::<Value>(&text)
-        && is_structure(&value)
-        && depth(&value) <= DEPTH
+    if let Some(structure) = whole.structured_content.filter(|structure| structure.get() != "null") {
+        return Ok(structure.get().to_owned());
+    }
+    let Some(text) = text else {
+        // Pictures and sounds, as they came.
+        return Ok(match parts.as_slice() {
+            [] => "null".into(),
+            [one] => one.get().to_owned(),
+            _ => whole.content.map_or("null", RawValue::get).to_owned(),
+        });
+    };
+    let is_structure = text.trim_start().starts_with(['{', '[']);
+    if !has_output_schema && is_structure && depth(&text) <= DEPTH && serde_json::from_str::<IgnoredAny>(&text).is_ok()
     {
-        return Ok(value);
+        return Ok(text);
     }
-    Ok(if text.is_empty() { of_other_content(result) } else { text.into() })
+    serde_json::to_string(&text).map_err(|e| format!("its result can't be read: {e}"))
 }
 
-/// The texts of a result, a line apart. A linked or embedded text counts, too.
-fn text_of(result: &Value) -> String {
-    let content = result["content"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let text = |part: &Value| part["text"].as_str().or_else(|| part["resource"]["text"].as_str()).map(str::to_owned);
-    content.iter().filter_map(text).collect::<Vec<_>>().join("\n")
+/// The texts of a result, a line apart; those in embedded resources, too.
+fn text_of(parts: &[&RawValue]) -> Option<String> {
+    let text = |part: &&RawValue| {
+        let part: Part<'_> = serde_json::from_str(part.get()).ok()?;
+        part.text.or(part.resource.and_then(|resource| resource.text)).map(Cow::into_owned)
+    };
+    let texts: Vec<String> = parts.iter().filter_map(text).collect();
+    (!texts.is_empty()).then(|| texts.join("\n"))
 }
 
-/// What there is besides text: pictures and sounds, as they came. Null if there is nothing.
-fn of_other_content(result: &Value) -> Value {
-    match result["content"].as_array().map(Vec::as_slice) {
-        None | Some([]) => Value::Null,
-        Some([one]) => one.clone(),
-        Some(all) => all.into(),
+/// How deeply brackets are nested in a text. Those in strings count, too.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut most) = (0usize, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(depth);
     }
-}
-
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
-        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
-        _ => 0,
-    }
-}
-
-/// Returns the object that a call has for arguments.
-pub(crate) fn object(arguments: &str) -> Result<Map<String, Value>, String> {
-    match serde_json::from_str(arguments) {
-        Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err("a tool takes one object with its arguments".into()),
-        Err(e) => Err(format!("the arguments are not JSON: {e}")),
-    }
+    most
 }
 
 #[cfg(test)]
@@ -72,24 +105,32 @@ mod tests {
 
     #[test]
     fn a_result_has_one_shape() {
-        let text = |text: &str| json!({"content": [{"type": "text", "text": text}]});
-        let value = |result: Value| value_of(&result, false);
-        assert_eq!(value(json!({"content": [], "structuredContent": {"a": 1}})), Ok(json!({"a": 1})));
-        assert_eq!(value(text("{\"a\":[1]}")), Ok(json!({"a": [1]})));
-        assert_eq!(value(text("[1,2]")), Ok(json!([1, 2])));
+        let text = |text: &str| json!({"content": [{"type": "text", "text": text}]}).to_string();
+        let value = |result: &str| value_of(result, false);
+        let is = |value: &str| Ok(value.to_owned());
+        // All digits of a number stay.
+        assert_eq!(
+            value(r#"{"content":[],"structuredContent":{"a":31.245270191439438}}"#),
+            is(r#"{"a":31.245270191439438}"#)
+        );
+        assert_eq!(value(&text("{\"a\":[1]}")), is("{\"a\":[1]}"));
+        assert_eq!(value(&text("[1,2]")), is("[1,2]"));
         // A number or a word is what somebody wrote, not a structure.
-        assert_eq!(value(text("12")), Ok(json!("12")));
-        assert_eq!(value(text("{broken")), Ok(json!("{broken")));
-        assert_eq!(value_of(&text("{\"a\":1}"), true), Ok(json!("{\"a\":1}")));
-        assert_eq!(value(json!({"content": []})), Ok(Value::Null));
-        assert_eq!(value(json!({})), Ok(Value::Null));
-        let picture = json!({"type": "image", "data": "aGk=", "mimeType": "image/png"});
-        assert_eq!(value(json!({"content": [picture]})), Ok(picture.clone()));
+        assert_eq!(value(&text("12")), is("\"12\""));
+        assert_eq!(value(&text("{broken")), is("\"{broken\""));
+        assert_eq!(value_of(&text("{\"a\":1}"), true), is("\"{\\\"a\\\":1}\""));
+        assert_eq!(value(r#"{"content":[]}"#), is("null"));
+        assert_eq!(value("{}"), is("null"));
+        assert_eq!(value(r#"{"content":"odd","structuredContent":null}"#), is("null"));
+        let picture = r#"{"type":"image","data":"aGk=","mimeType":"image/png"}"#;
+        assert_eq!(value(&format!(r#"{{"content":[{picture}]}}"#)), is(picture));
         let two = json!({"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]});
-        assert_eq!(value(two), Ok(json!("a\nb")));
+        assert_eq!(value(&two.to_string()), is("\"a\\nb\""));
         let failed = json!({"isError": true, "content": [{"type": "text", "text": "no such city"}]});
-        assert_eq!(value(failed), Err("no such city".into()));
+        assert_eq!(value(&failed.to_string()), Err("no such city".into()));
         let deep = format!("{}{}", "[".repeat(110), "]".repeat(110));
-        assert_eq!(value(text(&deep)), Ok(json!(deep)));
+        assert_eq!(value(&text(&deep)), is(&format!("\"{deep}\"")));
+        assert!(value("[").unwrap_err().contains("can't be read"));
+        assert!(value(&text(&"x".repeat(RESULT))).unwrap_err().contains("at most"));
     }
 }

@@ -36,9 +36,9 @@ pub struct Trace {
     /// How many more lines were logged
     #[serde(default, skip_serializing_if = "is_zero")]
     pub logs_left_out: usize,
-    /// How many calls were still under way at the end, and were cancelled
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub cancelled: usize,
+    /// The tools of the calls that were still under way at the end, and were cancelled. They may have happened
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cancelled: Vec<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]

@@ -161,13 +161,14 @@ struct State {
     calls: Option<Box<dyn ScriptCalls>>,
     cpu: Duration,
     ticks: u32,
-    /// Whether the script waited since the last tick, which is not charged then.
-    waited: bool,
+    /// How long the script has waited, as far as that was not taken off yet.
+    waited: Duration,
 }
 
 impl State {
     fn charge_tick(&mut self) -> Result<(), OverLimit> {
-        if std::mem::take(&mut self.waited) {
+        if let Some(left) = self.waited.checked_sub(limits::EPOCH_TICK) {
+            self.waited = left;
             return Ok(());
         }
         self.ticks += 1;
@@ -190,8 +191,7 @@ impl calls::Host for State {
         let Some(calls) = &mut self.calls else { return Err(OverLimit("no script runs".into()).into()) };
         let start = Instant::now();
         let ended = calls.next(patience.map(|ms| Duration::from_millis(ms.into()))).await;
-        // Many short waits excuse no tick.
-        self.waited |= start.elapsed() >= limits::EPOCH_TICK;
+        self.waited += start.elapsed();
         let ended = ended.map(|(call, outcome)| calls::Answer { call, outcome });
         Ok(calls::Moment { now: now(), ended })
     }
@@ -278,8 +278,13 @@ impl Scripts {
     }
 
     async fn fresh(&self) -> wasmtime::Result<Runtime> {
-        let state =
-            State { usage: Usage::new(&LIMITS), calls: None, cpu: ScriptLimits::USUAL.cpu, ticks: 0, waited: false };
+        let state = State {
+            usage: Usage::new(&LIMITS),
+            calls: None,
+            cpu: ScriptLimits::USUAL.cpu,
+            ticks: 0,
+            waited: Duration::ZERO,
+        };
         let mut store = Store::new(&self.engine.inner, state);
         store.limiter(|state| &mut state.usage);
         store.set_hostcall_fuel(LIMITS.hostcall_bytes);
@@ -324,7 +329,7 @@ impl Scripts {
     ) -> Result<String, ScriptFailure> {
         let Runtime { mut store, guest } = self.runtime().await.map_err(|e| unavailable(&e))?;
         let state = store.data_mut();
-        (state.calls, state.cpu, state.ticks) = (Some(calls), limits.cpu, 0);
+        (state.calls, state.cpu, state.ticks, state.waited) = (Some(calls), limits.cpu, 0, Duration::ZERO);
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|e| ScriptFailure {
             kind: ScriptFailureKind::Unavailable,
@@ -385,8 +390,10 @@ fn explain(error: &wasmtime::Error) -> ScriptFailure {
     ScriptFailure::limit(match error.downcast_ref::<Trap>() {
         Some(Trap::StackOverflow) => "the script calls or nests too deeply".to_owned(),
         Some(Trap::MemoryOutOfBounds) => "the script calls or nests too deeply".to_owned(),
-        // The engine gives up where memory ends.
-        Some(Trap::UnreachableCodeReached) => "the script needs more than 64 MiB of memory".to_owned(),
+        Some(Trap::UnreachableCodeReached) => {
+            "the JavaScript engine gave up: the script needs more memory than there is, or met a defect of the engine"
+                .to_owned()
+        }
         Some(trap) => format!("the script ended with a trap: {trap}"),
         None => format!("the script was ended: {}", one_line(error)),
     })

@@ -108,8 +108,8 @@ fn a_plain_build_without_components_says_one_line_with_the_command_to_run() {
         .into_iter()
         .flatten()
         .flatten()
+        .filter(|entry| entry.path().is_file())
         .filter_map(|entry| entry.path().file_name().map(PathBuf::from))
-        .filter(|name| name.extension().is_some_and(|end| end == "wasm"))
         .collect();
     for name in &names {
         assert_eq!(errors(), missing);

@@ -1,5 +1,7 @@
 //! What a script finds beside the language: what servers, browsers and Node have in common, as far as it needs no system.
 
+use std::collections::BTreeMap;
+
 use boa_engine::object::ObjectInitializer;
 use boa_engine::object::builtins::JsUint8Array;
 use boa_engine::property::Attribute;
@@ -13,7 +15,7 @@ use boa_runtime::extensions::{
 };
 use boa_runtime::{ConsoleState, Logger};
 
-use crate::{calls, json, randomness};
+use crate::{calls, dates, json, locale, randomness};
 
 /// Registers all of them.
 pub(crate) fn register(context: &mut Context) -> JsResult<()> {
@@ -27,9 +29,12 @@ pub(crate) fn register(context: &mut Context) -> JsResult<()> {
         UrlExtension,
     );
     boa_runtime::register_extensions(extensions, None, context)?;
+    console_time(context)?;
     performance(context)?;
     crypto(context)?;
-    fast_json(context)
+    fast_json(context)?;
+    locale::register(context)?;
+    dates::register(context)
 }
 
 /// The lines of `console` go into the log of the run.
@@ -62,6 +67,53 @@ impl Logger for Log {
         Self::say(calls::Level::Error, &text, state);
         Ok(())
     }
+}
+
+/// When the timers of `console.time` began, by their names, in milliseconds.
+#[derive(Default)]
+struct ConsoleTimes(BTreeMap<String, u64>);
+
+/// `console.time`, `timeLog`, `timeEnd`: the engine's ask a clock that is not there.
+fn console_time(context: &mut Context) -> JsResult<()> {
+    fn label(args: &[JsValue], context: &mut Context) -> JsResult<String> {
+        match args.get_or_undefined(0) {
+            label if label.is_undefined() => Ok("default".into()),
+            label => Ok(label.to_string(context)?.to_std_string_lossy()),
+        }
+    }
+    fn tell(args: &[JsValue], context: &mut Context) -> JsResult<()> {
+        let (label, now) = (label(args, context)?, context.clock().now().millis_since_epoch());
+        let begun = context.get_data::<ConsoleTimes>().and_then(|times| times.0.get(&label).copied());
+        match begun {
+            Some(begun) => calls::log(calls::Level::Log, &format!("{label}: {} ms", now - begun)),
+            None => calls::log(calls::Level::Warn, &format!("there is no timer `{label}`")),
+        }
+        Ok(())
+    }
+    context.insert_data(ConsoleTimes::default());
+    let begin = NativeFunction::from_fn_ptr(|_, args, context| {
+        let (label, now) = (label(args, context)?, context.clock().now().millis_since_epoch());
+        if let Some(times) = context.host_defined_mut().get_mut::<ConsoleTimes>() {
+            times.0.insert(label, now);
+        }
+        Ok(JsValue::undefined())
+    });
+    let log = NativeFunction::from_fn_ptr(|_, args, context| tell(args, context).map(|()| JsValue::undefined()));
+    let end = NativeFunction::from_fn_ptr(|_, args, context| {
+        tell(args, context)?;
+        let label = label(args, context)?;
+        if let Some(times) = context.host_defined_mut().get_mut::<ConsoleTimes>() {
+            times.0.remove(&label);
+        }
+        Ok(JsValue::undefined())
+    });
+    let console = context.global_object().get(js_string!("console"), context)?;
+    let Some(console) = console.as_object() else { return Ok(()) };
+    for (name, function) in [("time", begin), ("timeLog", log), ("timeEnd", end)] {
+        let function = function.to_js_function(context.realm());
+        console.set(js_string!(name), function, true, context)?;
+    }
+    Ok(())
 }
 
 /// `performance.now()`
@@ -122,14 +174,18 @@ fn fast_json(context: &mut Context) -> JsResult<()> {
     let object: JsObject = context.intrinsics().objects().json();
     let slow = object.get(js_string!("parse"), context)?;
     let slow = slow.as_object().ok_or_else(|| JsNativeError::typ().with_message("no `JSON.parse`"))?;
+    context.insert_data(json::ExactParse(slow.clone()));
     let parse = NativeFunction::from_copy_closure_with_captures(
         |this, args, slow: &JsObject, context| {
             if args.get_or_undefined(1).is_callable() {
                 return slow.call(this, args, context);
             }
-            let text = args.get_or_undefined(0).to_string(context)?.to_std_string_lossy();
-            json::parse(&text, context)
-                .map_err(|e| JsNativeError::syntax().with_message(format!("JSON.parse: {e}")).into())
+            let text = args.get_or_undefined(0).to_string(context)?;
+            // What is no UTF-8, or wrong, is the engine's to read, and to name.
+            match text.to_std_string().ok().and_then(|text| json::parse(&text, context).ok()) {
+                Some(value) => Ok(value),
+                None => slow.call(this, args, context),
+            }
         },
         slow.clone(),
     );

@@ -129,7 +129,8 @@ impl JobExecutor for Jobs {
         match job {
             Job::PromiseJob(job) => self.soon.borrow_mut().push_back(Soon::Promise(job)),
             Job::GenericJob(job) => self.soon.borrow_mut().push_back(Soon::Generic(job)),
-            Job::TimeoutJob(job) => self.add(job.timeout().as_millis(), Timer::Once(job)),
+            // As in Node: a loop of timers lets calls go on.
+            Job::TimeoutJob(job) => self.add(job.timeout().as_millis().max(1), Timer::Once(job)),
             Job::IntervalJob(job) => self.add(job.interval().as_millis().max(1), Timer::Every(job)),
             Job::AsyncJob(job) => self.soon.borrow_mut().push_back(Soon::Native(job)),
             // What is left behind goes with the runtime.

@@ -9,11 +9,43 @@ use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 
 /// Returns the value that a JSON text says. The error is a sentence. The text may be nested 128 times.
 pub(crate) fn parse(text: &str, context: &mut Context) -> Result<JsValue, String> {
+    if has_long_number(text) {
+        return parse_exactly(text, context).map_err(|e| e.to_string());
+    }
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = Value(context).deserialize(&mut reader).map_err(|e| e.to_string())?;
     reader.end().map_err(|e| e.to_string())?;
     Ok(value)
 }
+
+/// Whether a text has a number that serde_json may read a little wrong: one with an exponent, or with more than 15 digits. A
+/// string may look like one, which costs time alone.
+fn has_long_number(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut digits = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => digits += 1,
+            b'.' if digits > 0 => {}
+            b'e' | b'E' if digits > 0 && matches!(bytes.get(at + 1), Some(b'0'..=b'9' | b'+' | b'-')) => return true,
+            _ => digits = 0,
+        }
+        if digits > 15 {
+            return true;
+        }
+    }
+    false
+}
+
+/// Reads JSON with the engine's own parser, which rounds as it should.
+fn parse_exactly(text: &str, context: &mut Context) -> JsResult<JsValue> {
+    let parse = context.get_data::<ExactParse>().map(|parse| parse.0.clone());
+    let parse = parse.ok_or_else(|| boa_engine::JsNativeError::typ().with_message("no `JSON.parse`"))?;
+    parse.call(&JsValue::undefined(), &[JsString::from(text).into()], context)
+}
+
+/// The engine's own `JSON.parse`, before a script could replace it.
+pub(crate) struct ExactParse(pub JsObject);
 
 /// Returns the JSON text of a value, with a `JSON.stringify` that was set aside before the script could replace it;
 /// `None` for what has none, such as `undefined` and functions.

@@ -4,9 +4,11 @@
 //! `source` makes a function of what was written, `globals` is what a script finds beside the language, `tools` is the
 //! border: names, arguments and results cross it once, as text. `jobs` decides what runs next.
 
+mod dates;
 mod globals;
 mod jobs;
 mod json;
+mod locale;
 mod randomness;
 mod runtime;
 mod source;

@@ -128,11 +128,35 @@ impl Runtime {
         let function = self.context.eval(Source::from_bytes(prepared.text.as_bytes()))?;
         let function = function.as_callable().and_then(|function| JsFunction::from_object(function.clone()));
         let function = function.ok_or_else(|| Failure::new(FailureKind::Syntax, "the script is no function", None))?;
-        let value = function.call(&JsValue::undefined(), &[input], &mut self.context)?;
-        let value = self.settle(value, calls)?;
+        let value = function.call(&JsValue::undefined(), std::slice::from_ref(&input), &mut self.context)?;
+        let mut value = self.settle(value, calls)?;
+        // What was exported, or named at the end, is what is to be run.
+        if let Some(function) = self.exported(&value)? {
+            let called = function.call(&JsValue::undefined(), &[input], &mut self.context)?;
+            value = self.settle(called, calls)?;
+        }
+        if value.is_callable() || value.is_symbol() {
+            let message = "the script returned a function, which is no result: call it";
+            return Err(Failure::new(FailureKind::Thrown, message, None).into());
+        }
         let text = json::text(&value, &self.stringify, &mut self.context)?;
         self.tell_unhandled();
         Ok(text.unwrap_or_else(|| "null".into()))
+    }
+
+    /// Returns the function that a value is, or has as `workflow`, `main` or `default`.
+    fn exported(&mut self, value: &JsValue) -> Result<Option<JsFunction>, Ended> {
+        let callable = |value: &JsValue| value.as_object().and_then(|object| JsFunction::from_object(object.clone()));
+        if let Some(function) = callable(value) {
+            return Ok(Some(function));
+        }
+        let Some(object) = value.as_object() else { return Ok(None) };
+        for name in [js_string!("workflow"), js_string!("main"), js_string!("default")] {
+            if let Some(function) = callable(&object.get(name, &mut self.context)?) {
+                return Ok(Some(function));
+            }
+        }
+        Ok(None)
     }
 
     /// Waits until a promise is settled. Other values are what they are.

@@ -4,10 +4,12 @@
 use std::ops::ControlFlow;
 
 use boa_engine::Source;
-use boa_engine::ast::declaration::{Binding, LexicalDeclaration};
+use boa_engine::ast::declaration::{Binding, LexicalDeclaration, Variable};
 use boa_engine::ast::expression::access::{PropertyAccess, PropertyAccessField};
 use boa_engine::ast::expression::literal::LiteralKind;
 use boa_engine::ast::expression::{Call, Expression};
+use boa_engine::ast::pattern::{ObjectPatternElement, Pattern};
+use boa_engine::ast::property::PropertyName;
 use boa_engine::ast::scope::Scope;
 use boa_engine::ast::visitor::{VisitWith, Visitor};
 use boa_engine::ast::{Declaration, Position, Script, Spanned, Statement, StatementListItem};
@@ -35,16 +37,38 @@ fn wrong(message: impl Into<String>, line: Option<u32>) -> Failure {
     Failure::new(FailureKind::Syntax, message, line)
 }
 
-/// Makes a function of a script.
+/// Makes a function of a script. It is taken as it is where that makes sense, so that nothing in a string is touched.
 pub(crate) fn prepare(source: &str) -> Result<Prepared, Failure> {
     if source.len() > LENGTH {
         return Err(wrong(format!("the script has {} bytes, and at most {LENGTH} are read", source.len()), None));
     }
-    let text = without_export(&code_of(source));
+    let text = without_thoughts(source);
+    check_depth(&text)?;
+    // A fence is JavaScript, too (templates of nothing), and nobody means that. In a template it can't stand as it is.
+    let is_fenced = text.lines().any(|line| line.trim_start().starts_with("```"));
+    // That makes sense, too, and fails when it runs.
+    let is_module = text.lines().any(|line| line.starts_with("module.exports"));
+    let plain = if is_fenced || is_module { None } else { Some(function(&text)) };
+    if let Some(Ok(prepared)) = plain {
+        return Ok(prepared);
+    }
+    let code = code_of(&text);
+    let stripped = without_export(&code);
+    if stripped.trim().is_empty() {
+        return Err(wrong("there is no script", None));
+    }
+    match function(&stripped) {
+        Ok(prepared) => Ok(prepared),
+        // What is wrong with it as it was written says more.
+        Err(failure) => Err(plain.filter(|_| stripped == text).and_then(Result::err).unwrap_or(failure)),
+    }
+}
+
+/// Makes a function of code.
+fn function(text: &str) -> Result<Prepared, Failure> {
     if text.trim().is_empty() {
         return Err(wrong("there is no script", None));
     }
-    check_depth(&text)?;
     // An expression that is a function, such as an arrow.
     let expression = format!("({}\n)", text.trim_end().trim_end_matches(';'));
     if let Ok((script, _)) = parse(&expression)
@@ -53,29 +77,72 @@ pub(crate) fn prepare(source: &str) -> Result<Prepared, Failure> {
         return Ok(Prepared { text: expression });
     }
     let body = format!("{HEAD}{text}\n}})");
-    let (script, interner) = parse(&body).map_err(|error| explain(&error, &text))?;
+    let (script, interner) = parse(&body).map_err(|error| explain(&error, text))?;
     let statements =
         body_of(&script).ok_or_else(|| wrong("its brackets do not match: one closes what it did not open", None))?;
-    let Some(last) = statements.last() else { return Ok(Prepared { text: body }) };
-    let added = match last {
-        StatementListItem::Statement(statement) => match &**statement {
-            Statement::Expression(expression) => Some((expression.span().start(), "return ".to_owned())),
+    let ends_with_expression = match statements.last() {
+        None => return Err(wrong("there is no script", None)),
+        Some(StatementListItem::Statement(last)) => match &**last {
+            Statement::Expression(expression) => {
+                // A call says where its arguments are.
+                let mut first = First(expression.span().start());
+                let _ = first.visit_expression(expression);
+                Some(first.0)
+            }
             _ => None,
         },
-        StatementListItem::Declaration(declaration) => function_of(declaration, &interner)
-            .map(|name| (Position::new(u32::MAX, 1), format!("return {name}(input);"))),
+        Some(StatementListItem::Declaration(_)) => None,
     };
-    let Some((at, added)) = added else { return Ok(Prepared { text: body }) };
-    let at = match at.line_number() {
-        u32::MAX => body.len() - "})".len(),
-        _ => offset(&body, at),
+    if let Some(start) = ends_with_expression {
+        // An expression in parentheses begins before what it says.
+        let mut at = offset(&body, start);
+        while let Some(before) = body[..at].trim_end().strip_suffix('(').filter(|before| before.len() >= HEAD.len()) {
+            at = before.len();
+        }
+        let returning = format!("{}return {}", &body[..at], &body[at..]);
+        return match parse(&returning).is_ok_and(|(script, _)| returns(&script, statements.len())) {
+            true => Ok(Prepared { text: returning }),
+            false => Err(wrong("end the script with `return`, so that it has a result", Some(start.line_number()))),
+        };
+    }
+    let functions: Vec<String> = statements
+        .iter()
+        .filter_map(|statement| match statement {
+            StatementListItem::Declaration(declaration) => function_of(declaration, &interner),
+            StatementListItem::Statement(_) => None,
+        })
+        .collect();
+    let declares_only = statements.iter().all(|statement| matches!(statement, StatementListItem::Declaration(_)));
+    let named = ["workflow", "main", "run"].into_iter().find(|name| functions.iter().any(|known| known == name));
+    let called = match (named, functions.as_slice()) {
+        (Some(name), _) if declares_only => name,
+        (None, [only]) if declares_only => only,
+        (None, [_, _, ..]) if declares_only => {
+            return Err(wrong("it declares several functions: call the one to run `workflow`", None));
+        }
+        _ => return Ok(Prepared { text: body }),
     };
-    let returning = format!("{}{added}{}", &body[..at], &body[at..]);
-    // Wherever that makes something else of it, the script has no value.
-    let is_well = parse(&returning).is_ok_and(|(script, _)| {
-        body_of(&script).is_some_and(|now| now.len() >= statements.len() && matches!(now.last(), Some(StatementListItem::Statement(last)) if matches!(**last, Statement::Return(_))))
-    });
-    Ok(Prepared { text: if is_well { returning } else { body } })
+    let end = body.len() - "})".len();
+    Ok(Prepared { text: format!("{}return {called}(input);{}", &body[..end], &body[end..]) })
+}
+
+/// The first place of an expression and all that is in it.
+struct First(Position);
+
+impl<'ast> Visitor<'ast> for First {
+    type BreakTy = ();
+
+    fn visit_expression(&mut self, expression: &'ast Expression) -> ControlFlow<()> {
+        self.0 = self.0.min(expression.span().start());
+        expression.visit_with(self)
+    }
+}
+
+/// Whether a script of at least so many statements ends with `return`.
+fn returns(script: &Script, least: usize) -> bool {
+    let Some(statements) = body_of(script).filter(|statements| statements.len() >= least) else { return false };
+    let Some(StatementListItem::Statement(last)) = statements.last() else { return false };
+    matches!(**last, Statement::Return(_))
 }
 
 fn parse(text: &str) -> Result<(Script, Interner), Error> {
@@ -84,38 +151,46 @@ fn parse(text: &str) -> Result<(Script, Interner), Error> {
     Ok((script, interner))
 }
 
-/// Returns the code in what a model sent, with its lines where they were.
-fn code_of(source: &str) -> String {
+/// Takes out what a model thought before it wrote.
+fn without_thoughts(source: &str) -> String {
     let mut text = source.to_owned();
-    while let Some(start) = text.find("<think>") {
-        let end = text[start..].find("</think>").map_or(text.len(), |at| start + at + "</think>".len());
-        blank(&mut text, start, end);
+    while text.trim_start().starts_with("<think>")
+        && let Some(end) = text.find("</think>")
+    {
+        blank(&mut text, 0, end + "</think>".len());
     }
-    // The first block that can be JavaScript.
-    let mut opened: Option<usize> = None;
+    text
+}
+
+/// Returns the code in what a model sent, with its lines where they were: the first block that can be JavaScript.
+fn code_of(text: &str) -> String {
+    let mut opened: Option<(usize, bool)> = None;
     let mut at = 0;
     for line in text.split_inclusive('\n') {
-        let (start, word) = (at, line.trim());
+        let start = at;
         at += line.len();
-        let Some(language) = word.strip_prefix("```") else { continue };
-        match opened {
-            None if ["", "js", "javascript", "mjs", "ts", "typescript", "jsx"].contains(&language.trim()) => {
-                opened = Some(at);
+        let Some(language) = line.trim().strip_prefix("```") else { continue };
+        match opened.take() {
+            None => {
+                let language = language.trim().to_ascii_lowercase();
+                let is_ours = ["", "js", "javascript", "mjs", "ts", "typescript", "jsx"].contains(&language.as_str());
+                opened = Some((at, is_ours));
             }
-            None => {}
-            Some(open) => {
-                let mut code = text.clone();
+            Some((open, true)) => {
+                let mut code = text.to_owned();
                 blank(&mut code, start, text.len());
                 blank(&mut code, 0, open);
                 return code;
             }
+            Some((_, false)) => {}
         }
     }
-    if let Some(open) = opened {
-        // Cut off before its end.
-        blank(&mut text, 0, open);
+    let mut code = text.to_owned();
+    if let Some((open, true)) = opened {
+        // It was cut off before its end.
+        blank(&mut code, 0, open);
     }
-    text
+    code
 }
 
 /// Replaces a part by spaces, and keeps its line breaks.
@@ -124,18 +199,18 @@ fn blank(text: &mut String, start: usize, end: usize) {
     text.replace_range(start..end, &blanks);
 }
 
-/// Takes `export default`, `export` and `module.exports =` out, wherever a line begins with them.
+/// Takes `export default`, `export` and `module.exports =` out, where a line begins with them.
 fn without_export(text: &str) -> String {
+    // What is exported as an object is an expression, and stays one.
+    const WORDS: [(&str, &str); 4] =
+        [("export default ", ""), ("export ", ""), ("module.exports = ", "0,"), ("module.exports=", "0,")];
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
-        let indent = line.len() - line.trim_start().len();
-        let rest = &line[indent..];
-        let word = ["export default ", "export ", "module.exports = ", "module.exports="].into_iter();
-        let taken = word.into_iter().find(|word| rest.starts_with(word) && !rest.starts_with("export {"));
-        let taken = taken.map_or(0, str::len);
-        out.push_str(&line[..indent]);
-        out.extend(std::iter::repeat_n(' ', taken));
-        out.push_str(&rest[taken..]);
+        let word = WORDS.into_iter().find(|(word, _)| line.starts_with(word) && !line.starts_with("export {"));
+        let (taken, instead) = word.map_or((0, ""), |(word, instead)| (word.len(), instead));
+        out.push_str(instead);
+        out.extend(std::iter::repeat_n(' ', taken - instead.len()));
+        out.push_str(&line[taken..]);
     }
     out
 }
@@ -264,6 +339,10 @@ pub(crate) fn line_of_frame(frame: &str) -> Option<u32> {
 /// Returns the numbers of the tools that a script names, and refuses names that are none.
 pub(crate) fn named_tools(prepared: &Prepared, known: &[Tool]) -> Result<Vec<u32>, Failure> {
     let (script, interner) = parse(&prepared.text).map_err(|error| explain(&error, &prepared.text))?;
+    if is_bound(&prepared.text) {
+        // Whatever these names mean there, they are not ours.
+        return Ok(Vec::new());
+    }
     let mut names = Names { interner: &interner, found: Vec::new() };
     let _ = names.visit_script(&script);
     let mut numbers = Vec::new();
@@ -287,6 +366,16 @@ pub(crate) fn named_tools(prepared: &Prepared, known: &[Tool]) -> Result<Vec<u32
         }
     }
     Ok(numbers)
+}
+
+/// Whether a script gives `tools` or `mcp` a meaning of its own.
+fn is_bound(text: &str) -> bool {
+    let words: Vec<&str> =
+        text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '$').filter(|w| !w.is_empty()).collect();
+    let declares = words.windows(2).any(|pair| {
+        ["const", "let", "var", "function", "class"].contains(&pair[0]) && ["tools", "mcp"].contains(&pair[1])
+    });
+    declares || ["(tools)", "(mcp)", "(tools,", "(mcp,", "tools =>", "mcp =>"].iter().any(|form| text.contains(form))
 }
 
 enum Name {
@@ -329,6 +418,20 @@ impl Names<'_> {
 
 impl<'ast> Visitor<'ast> for Names<'_> {
     type BreakTy = ();
+
+    fn visit_variable(&mut self, variable: &'ast Variable) -> ControlFlow<()> {
+        // `const { NAME } = tools`
+        if let Binding::Pattern(Pattern::Object(pattern)) = variable.binding()
+            && let Some(init) = variable.init().filter(|init| self.is(init, "tools"))
+        {
+            for element in pattern.bindings() {
+                if let ObjectPatternElement::SingleName { name: PropertyName::Literal(name), .. } = element {
+                    self.found.push((Name::Whole(self.text(name.sym())), init.span().start().line_number()));
+                }
+            }
+        }
+        variable.visit_with(self)
+    }
 
     fn visit_property_access(&mut self, access: &'ast PropertyAccess) -> ControlFlow<()> {
         if let PropertyAccess::Simple(simple) = access

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use boa_engine::builtins::promise::ResolvingFunctions;
-use boa_engine::object::FunctionObjectBuilder;
 use boa_engine::object::builtins::{JsPromise, JsProxyBuilder};
+use boa_engine::object::{FunctionObjectBuilder, ObjectInitializer};
 use boa_engine::property::Attribute;
 use boa_engine::{Context, JsArgs, JsError, JsNativeError, JsObject, JsResult, JsValue, NativeFunction, js_string};
 
@@ -157,6 +157,21 @@ pub(crate) fn register(calls: &Calls, context: &mut Context) -> JsResult<()> {
             let names = calls.0.tools.iter().map(|tool| js_string!(tool.whole_name.as_str()).into());
             Ok(boa_engine::object::builtins::JsArray::from_iter(names.collect::<Vec<JsValue>>(), context).into())
         })
+        .get_own_property_descriptor(|this, args, context| {
+            let calls = Calls::of(context)?;
+            let name = name_of(args.get_or_undefined(1));
+            if name.is_none_or(|name| find(&name, &calls.0.tools).is_none()) {
+                return Ok(JsValue::undefined());
+            }
+            let value = tool(this, args, context)?;
+            let described = ObjectInitializer::new(context)
+                .property(js_string!("value"), value, Attribute::all())
+                .property(js_string!("enumerable"), true, Attribute::all())
+                .property(js_string!("configurable"), true, Attribute::all())
+                .property(js_string!("writable"), false, Attribute::all())
+                .build();
+            Ok(described.into())
+        })
         .set(fixed)
         .define_property(fixed)
         .delete_property(fixed)
@@ -166,9 +181,7 @@ pub(crate) fn register(calls: &Calls, context: &mut Context) -> JsResult<()> {
         .name(js_string!("call"))
         .length(3)
         .build();
-    let mcp = boa_engine::object::ObjectInitializer::new(context)
-        .property(js_string!("call"), call, Attribute::ENUMERABLE)
-        .build();
+    let mcp = ObjectInitializer::new(context).property(js_string!("call"), call, Attribute::ENUMERABLE).build();
     mcp.set_integrity_level(boa_engine::object::IntegrityLevel::Frozen, context)?;
     context.register_global_property(js_string!("tools"), tools, Attribute::empty())?;
     context.register_global_property(js_string!("mcp"), mcp, Attribute::empty())

@@ -32,6 +32,22 @@ async fn what_models_send_is_run() {
         ("let total = 0; for (const n of [1, 2]) total += n; total", json!(3)),
         ("({ a: 1, b: [2] })", json!({"a": 1, "b": [2]})),
         ("console.log('only this')", json!(null)),
+        (
+            "async function workflow(input) { return helper(input.a) }\nfunction helper(x) { return ['helper', x] }",
+            json!(["helper", 2]),
+        ),
+        ("async function workflow(input) { return input.a }\nexport default workflow;", json!(2)),
+        ("async function workflow(input) { return input.a }\nmodule.exports = { workflow };", json!(2)),
+        ("async function workflow(input) { return input.a }\nworkflow", json!(2)),
+        ("(async () => { return 5 })()", json!(5)),
+        ("((input)).a", json!(2)),
+        ("return `#!/bin/sh\nexport PATH=/x\n`", json!("#!/bin/sh\nexport PATH=/x\n")),
+        ("const t = 'a<think>b</think>c'; return t", json!("a<think>b</think>c")),
+        ("// strip <think> blocks\nreturn 1", json!(1)),
+        ("Here:\n```json\n{\"a\": 1}\n```\nand\n```JavaScript\nreturn input.a\n```", json!(2)),
+        ("{ const tools = [1, 2]; return tools.map((n) => n + 1) }", json!([2, 3])),
+        ("const { test__echo } = tools; return await test__echo({ n: 1 })", json!({"n": 1})),
+        ("return Object.keys(tools).length", json!(5)),
         ("if (input.a > 1) { return 'big' }\nreturn 'small'", json!("big")),
     ];
     for (code, result) in forms {
@@ -58,10 +74,18 @@ async fn what_is_wrong_is_named_with_its_line() {
         ("return new Function('return 1')()", &["switched off"]),
         ("return (async () => {}).constructor('return 1')()", &["switched off"]),
         ("await import('fs')", &["module"]),
+        ("function a() {}\nfunction b() {}", &["several functions", "`workflow`"]),
+        ("throw new Error('x\\n\\u202e'.repeat(100000))", &["line 1"]),
+        ("return () => () => 1", &["returned a function"]),
         ("return 10n", &["bigint"]),
+        ("return new Date().toLocaleDateString('en-US', {month: 'short'})", &["toISOString"]),
+        ("return (0.5).toLocaleString('en-US', {style: 'percent'})", &["no options", "toFixed"]),
+        ("return 'a'.localeCompare('B', 'de')", &["no languages but `en-US`", "a < b"]),
+        ("return new Intl.NumberFormat().format(1)", &["Intl is not defined", "by hand"]),
         ("const a = {}; a.a = a; return a", &["TypeError"]),
     ] {
         let said = said(code).await;
+        assert!(said.len() < 3000 && !said.contains(['\n', '\u{202e}']), "{code}: {said}");
         assert!(parts.iter().all(|part| said.contains(part)), "{code}: {said}");
     }
 }
@@ -71,7 +95,7 @@ async fn calls_cross_the_border_as_text() {
     let code = "const [a, b] = await Promise.all([tools.test__echo({n: 1}), mcp.call('test', 'echo', {n: 2})]);
         return [a, b, await tools.test__text()]";
     let ended = run(code, json!({})).await;
-    assert_eq!(ended.outcome.unwrap(), json!([{"n": 1}, {"n": 2}, "plain"]));
+    assert_eq!(ended.outcome.unwrap().get(), r#"[{"n":1},{"n":2},"plain"]"#);
     assert_eq!(ended.trace.calls.len(), 3);
     // A failure can be caught, and names its tool.
     let caught = "try { await tools.test__fails({}) } catch (e) { return [e instanceof Error, e.message, e.tool] }";
@@ -82,7 +106,7 @@ async fn calls_cross_the_border_as_text() {
         ("await tools.test__ehco({})", "did you mean `test__echo`"),
         ("await tools.echo({})", "did you mean `test__echo`"),
         ("await mcp.call('test', 'nothing', {})", "none of the tools"),
-        ("await tools.test__strict({citty: 'Oslo'})", "did you mean `city`"),
+        ("await tools.test__strict({citty: 'Oslo'})", "`city` is missing, and `citty` is none of its arguments"),
         ("await tools.test__echo([1])", "one object"),
         ("tools.mine = 1", "can't be changed"),
     ] {
@@ -101,7 +125,7 @@ async fn calls_side_by_side_take_as_long_as_the_slowest() {
     assert!(start.elapsed().as_millis() < 2500, "{:?}", start.elapsed());
     // What nobody awaits ends with the script.
     let ended = run("tools.test__slow({ms: 60000}); return 1", json!({})).await;
-    assert_eq!((ended.outcome.unwrap(), ended.trace.cancelled), (json!(1), 1));
+    assert_eq!((ended.outcome.unwrap().get(), ended.trace.cancelled), ("1", vec!["test__slow".to_owned()]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,12 +149,39 @@ async fn a_script_finds_what_servers_have() {
         ("return 'abc'.substr(1, 1)", json!("b")),
         ("return typeof performance.now()", json!("number")),
         ("return Math.abs(Date.now() - input.now) < 60000", json!(true)),
+        (
+            "return [new Date('2024-01-02 10:00:00').toISOString(), Date.parse('Jan 2, 2024'), new Date('x').getTime()]",
+            json!(["2024-01-02T10:00:00.000Z", 1_704_153_600_000_i64, null]),
+        ),
+        (
+            "return [new Date(2024, 0, 2) - new Date('2024-01-02T00:00Z'), new Date(0) instanceof Date, (new Date()).constructor === Date, typeof Date()]",
+            json!([0, true, true, "string"]),
+        ),
+        (
+            "class D extends Date { half() { return this.getTime() / 2 } } return new D('1970-01-01 00:00:02').half()",
+            json!(1000),
+        ),
+        (
+            "return [(1234567.891).toLocaleString(), (12n).toLocaleString(), ['b', 'A', 'a', 'é', 'z'].sort((a, b) => a.localeCompare(b))]",
+            json!(["1,234,567.891", "12", ["a", "A", "b", "é", "z"]]),
+        ),
         ("return JSON.parse('{\"b\":1,\"a\":{\"__proto__\":2}}')", json!({"b": 1, "a": {"__proto__": 2}})),
+        ("console.time('x'); console.timeEnd('x'); return 1", json!(1)),
+        ("let n = 0; while (n++ < 300) await new Promise((r) => setTimeout(r, 4)); return n", json!(301)),
+        (
+            "let done; tools.test__slow({ms: 20}).then(() => { done = true }); while (!done) await new Promise((r) => setTimeout(r, 0)); return done",
+            json!(true),
+        ),
+        ("return (await Promise.all(Array.from({length: 40}, (_, n) => tools.test__echo({n})))).length", json!(40)),
         ("return Object.keys(JSON.parse('{\"b\":1,\"a\":2}'))", json!(["b", "a"])),
     ] {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
         assert_eq!(value(code, json!({"now": now as u64})).await, result, "{code}");
     }
+    // All digits stay, in both directions.
+    let numbers = "[31.245270191439438,121.48791951161945,1e+21,0.1]";
+    let code = format!("return (await tools.test__echo({{ n: JSON.parse('{numbers}') }})).n");
+    assert_eq!(run(&code, json!({})).await.outcome.unwrap().get(), numbers);
     let ended = run("console.log('one', {a: 1}); console.warn('two'); tools.test__fails({}); await tools.test__slow({ms: 50}); return 1", json!({})).await;
     let logs: Vec<String> = ended.trace.logs.iter().map(|line| format!("{}: {}", line.level, line.line)).collect();
     assert!(logs[0].starts_with("log: one") && logs[1] == "warn: two", "{logs:?}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aiw_home::Home;
 use aiw_orchestrator::{BundledScripts, Ended, Orchestrator, Plan, PlannedTool, ScriptLimits, Tools};
 use async_trait::async_trait;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 const COMPONENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.components");
 
@@ -52,16 +52,17 @@ struct Answers;
 
 #[async_trait]
 impl Tools for Answers {
-    async fn call(&self, tool: &PlannedTool, arguments: Map<String, Value>) -> Result<Value, String> {
+    async fn call(&self, tool: &PlannedTool, arguments: String) -> Result<String, String> {
         let text = |text: &str| json!([{"type": "text", "text": text}]);
         match tool.name.as_str() {
-            "text" => Ok(json!({"content": text("plain")})),
-            "fails" => Ok(json!({"isError": true, "content": text("no such city")})),
+            "text" => Ok(json!({"content": text("plain")}).to_string()),
+            "fails" => Ok(json!({"isError": true, "content": text("no such city")}).to_string()),
             name => {
                 if name == "slow" {
-                    tokio::time::sleep(Duration::from_millis(arguments["ms"].as_u64().unwrap())).await;
+                    let read: Value = serde_json::from_str(&arguments).unwrap();
+                    tokio::time::sleep(Duration::from_millis(read["ms"].as_u64().unwrap())).await;
                 }
-                Ok(json!({"content": [], "structuredContent": arguments}))
+                Ok(format!("{{\"content\":[],\"structuredContent\":{arguments}}}"))
             }
         }
     }
@@ -74,7 +75,8 @@ pub async fn run(code: &str, input: Value) -> Ended {
 }
 
 pub async fn value(code: &str, input: Value) -> Value {
-    run(code, input).await.outcome.unwrap_or_else(|e| panic!("{code}\n{e}"))
+    let outcome = run(code, input).await.outcome.unwrap_or_else(|e| panic!("{code}\n{e}"));
+    serde_json::from_str(outcome.get()).unwrap()
 }
 
 pub async fn failure(code: &str, input: Value) -> String {

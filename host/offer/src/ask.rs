@@ -1,0 +1,54 @@
+//! Asking the user through the client (elicitation in form mode,
+//! <https://modelcontextprotocol.io/specification/2025-11-25/client/elicitation>).
+
+use std::time::Duration;
+
+use aiw_mcp::{Call, Caller};
+use serde_json::{Map, Value, json};
+
+use crate::error::CallError;
+
+/// How long the user may think about a question.
+const PATIENCE: Duration = Duration::from_secs(10 * 60);
+
+/// Why the user was not asked to the end.
+pub(crate) enum Stop {
+    Declined,
+    /// The client can't ask, or a form may not ask for what the server needs.
+    Unasked,
+    Failed(CallError),
+}
+
+impl<E: Into<CallError>> From<E> for Stop {
+    fn from(e: E) -> Self {
+        Self::Failed(e.into())
+    }
+}
+
+/// Whether the client shows forms.
+pub(crate) fn can_ask(caller: &Caller) -> bool {
+    let forms = caller.capabilities().get("elicitation").and_then(Value::as_object);
+    // Before there were other modes, the object was empty.
+    forms.is_some_and(|modes| modes.is_empty() || modes.contains_key("form"))
+}
+
+/// Asks the user.
+pub(crate) async fn ask(
+    call: &Call,
+    message: String,
+    fields: Map<String, Value>,
+    required: &[&str],
+) -> Result<Map<String, Value>, Stop> {
+    let schema = json!({"type": "object", "properties": fields, "required": required});
+    let params = json!({"mode": "form", "message": message, "requestedSchema": schema});
+    // A client that fails here may not have shown anything.
+    let Ok(mut said) = call.caller.ask("elicitation/create", Some(params), PATIENCE).await else {
+        return Err(Stop::Unasked);
+    };
+    match said["action"].as_str() {
+        Some("accept") => {
+            Ok(said.get_mut("content").and_then(Value::as_object_mut).map(std::mem::take).unwrap_or_default())
+        }
+        _ => Err(Stop::Declined),
+    }
+}
