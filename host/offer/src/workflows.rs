@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use aiw_core::{closest, one_line, quoted_text, shell_word_in_line};
 use aiw_mcp::{Answer, Arguments, Call};
-use aiw_orchestrator::{Plan, PlannedTool, RESULT, ScriptLimits, Tools, Trace};
+use aiw_orchestrator::{Plan, PlannedTool, ScriptLimits, ToolName, Tools, Trace};
 use aiw_routing::{Offered, Pool};
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -83,26 +83,27 @@ struct Whole<'a> {
 pub(crate) async fn run_workflow(context: Arc<Context>, asked: RunWorkflow, call: Call) -> Result<Answer, CallError> {
     let orchestrator = context.client.app().orchestrator().clone();
     let offered = context.pool.tools();
-    let known: Vec<PlannedTool> = match asked.tools.as_slice() {
-        [] => offered.iter().map(planned).collect(),
+    let known: Vec<&Offered> = match asked.tools.as_slice() {
+        [] => offered.iter().collect(),
         names => names.iter().map(|name| named(name, &offered)).collect::<Result<_, _>>()?,
     };
     if !context.runs.has_room(RUNS) {
         return Err(CallError::TooManyRuns { most: RUNS });
     }
+    let names: Vec<ToolName> = known.iter().map(|tool| name_of(tool)).collect();
     // A wrong name costs no call that was made before it.
     let used = tokio::select! {
-        used = orchestrator.check(&asked.code, &known) => used?,
+        used = orchestrator.check(&asked.code, &names) => used?,
         () = call.cancelled.nobody_waits() => return Err(CallError::NobodyWaits),
     };
     if asked.dry_run {
-        let names: Vec<&str> = used.iter().map(|at| known[*at].whole_name.as_str()).collect();
+        let names: Vec<&str> = used.iter().map(|at| names[*at].whole_name.as_str()).collect();
         return answer(&context, &json!({"checked": true, "tools": names}), &call);
     }
     let tools = match asked.tools.is_empty() {
         // Whatever else the script comes up with was not named in advance.
-        true => used.into_iter().map(|at| known[at].clone()).collect(),
-        false => known,
+        true => used.into_iter().map(|at| planned(known[at])).collect(),
+        false => known.into_iter().map(planned).collect(),
     };
     // The run holds what it needs, and not the session, with which it ends.
     let reach = Arc::new(Reach {
@@ -197,19 +198,25 @@ fn answer(context: &Context, value: &impl Serialize, call: &Call) -> Result<Answ
     context.kept.fit(raw, call.caller.name()).map_err(CallError::Rpc)
 }
 
+fn name_of(tool: &Offered) -> ToolName {
+    let name = tool.definition.name().to_owned();
+    ToolName { server: tool.server.clone(), name, whole_name: tool.proxied.clone() }
+}
+
+/// Reads a tool's whole definition, which is worth it for those that are called.
 fn planned(tool: &Offered) -> PlannedTool {
-    let definition = tool.definition.value();
+    let (ToolName { server, name, whole_name }, definition) = (name_of(tool), tool.definition.value());
     PlannedTool {
-        server: tool.server.clone(),
-        name: tool.definition.name().to_owned(),
-        whole_name: tool.proxied.clone(),
+        server,
+        name,
+        whole_name,
         input_schema: definition["inputSchema"].clone(),
         has_output_schema: definition["outputSchema"].is_object(),
     }
 }
 
-fn named(name: &str, offered: &[Offered]) -> Result<PlannedTool, CallError> {
-    offered.iter().find(|tool| tool.proxied == name).map(planned).ok_or_else(|| CallError::NoPlannedTool {
+fn named<'a>(name: &str, offered: &'a [Offered]) -> Result<&'a Offered, CallError> {
+    offered.iter().find(|tool| tool.proxied == name).ok_or_else(|| CallError::NoPlannedTool {
         name: name.to_owned(),
         nearest: closest(name, offered.iter().map(|tool| tool.proxied.as_str())).map(str::to_owned),
     })
@@ -330,10 +337,7 @@ impl Tools for Reach {
         let call = Call { meta: Map::new(), ..self.call.clone() };
         let result = self.pool.call(&tool.server, &tool.name, arguments, Some(&call)).await;
         let result = result.map_err(|e| one_line(&e.to_string(), 2000))?;
-        match result.get().len() > RESULT {
-            true => Err(format!("its result has {} bytes, and a script gets at most {RESULT}", result.get().len())),
-            false => Ok(result.get().to_owned()),
-        }
+        Ok(Box::<str>::from(result).into_string())
     }
 
     fn paused(&self) -> Duration {

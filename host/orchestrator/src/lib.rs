@@ -23,14 +23,14 @@ use std::time::Duration;
 
 use aiw_core::ErrorKind;
 use aiw_home::Home;
-use aiw_wasm::{CompiledCache, LoadError, ScriptFailure, ScriptFailureKind, ScriptTool, Scripts};
+use aiw_wasm::{CompiledCache, LoadError, ScriptFailure, ScriptFailureKind, Scripts};
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-pub use aiw_wasm::{BundledScripts, ScriptLimits};
+pub use aiw_wasm::{BundledScripts, ScriptLimits, ScriptTool as ToolName};
 pub use run::{CALLS, Ended, WALL};
-pub use shape::{RESULT, value_of};
+pub use shape::value_of;
 pub use trace::{CallTrace, LogLine, Trace};
 
 /// A tool that a script may call.
@@ -145,15 +145,16 @@ impl Orchestrator {
 
     /// Looks whether a script makes sense and names only tools that there are, without running it. Returns the numbers of
     /// the tools that it names.
-    pub async fn check(&self, code: &str, tools: &[PlannedTool]) -> Result<Vec<usize>, OrchestratorError> {
-        let named = self.scripts().await?.check(code, &script_tools(tools)).await;
+    pub async fn check(&self, code: &str, tools: &[ToolName]) -> Result<Vec<usize>, OrchestratorError> {
+        let named = self.scripts().await?.check(code, tools).await;
         let named = named.map_err(OrchestratorError::Script)?;
         Ok(named.into_iter().filter_map(|number| usize::try_from(number).ok()).filter(|at| *at < tools.len()).collect())
     }
 }
 
-fn script_tools(tools: &[PlannedTool]) -> Vec<ScriptTool> {
-    let tool = |tool: &PlannedTool| ScriptTool {
+/// Returns what a script knows of tools.
+pub fn names_of(tools: &[PlannedTool]) -> Vec<ToolName> {
+    let tool = |tool: &PlannedTool| ToolName {
         server: tool.server.clone(),
         name: tool.name.clone(),
         whole_name: tool.whole_name.clone(),

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
 use crate::trace::{CallTrace, Trace};
-use crate::{Orchestrator, OrchestratorError, Plan, PlannedTool, Tools, arguments, script_tools, shape};
+use crate::{Orchestrator, OrchestratorError, Plan, PlannedTool, Tools, arguments, names_of, shape};
 
 /// How long a run may take, with its calls. The time in which the user is asked does not count.
 pub const WALL: Duration = Duration::from_secs(10 * 60);
@@ -49,7 +49,7 @@ impl Orchestrator {
         trace: Arc<Mutex<Trace>>,
     ) -> Result<Box<RawValue>, OrchestratorError> {
         let scripts = self.scripts().await?;
-        let (known, input) = (script_tools(&plan.tools), plan.input.to_string());
+        let (known, input) = (names_of(&plan.tools), plan.input.to_string());
         let calls = Box::new(Calls {
             planned: plan.tools.into_iter().map(Arc::new).collect(),
             tools: tools.clone(),
@@ -77,12 +77,8 @@ impl Orchestrator {
         tokio::spawn(async move { scripts.fill().await });
         let result = result.map_err(OrchestratorError::Script)?;
         RawValue::from_string(result).map_err(|e| {
-            OrchestratorError::Script(ScriptFailure {
-                kind: ScriptFailureKind::Limit,
-                message: format!("the result can't be read: {e}"),
-                line: None,
-                tool: None,
-            })
+            let problem = format!("the result can't be read: {e}");
+            OrchestratorError::Script(ScriptFailure::new(ScriptFailureKind::Limit, problem))
         })
     }
 }

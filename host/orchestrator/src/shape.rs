@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// The longest result that a script gets, in bytes.
-pub const RESULT: usize = 4 << 20;
+const RESULT: usize = 4 << 20;
 
 /// The deepest JSON that a script gets as a value. What is deeper stays text.
 const DEPTH: usize = 100;

@@ -94,8 +94,13 @@ pub enum ScriptFailureKind {
 }
 
 impl ScriptFailure {
+    /// A failure that no line and no call is to blame for.
+    pub fn new(kind: ScriptFailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), line: None, tool: None }
+    }
+
     fn limit(message: impl Into<String>) -> Self {
-        Self { kind: ScriptFailureKind::Limit, message: message.into(), line: None, tool: None }
+        Self::new(ScriptFailureKind::Limit, message)
     }
 }
 
@@ -223,7 +228,7 @@ impl Scripts {
         let engine = Self::engine(cache, None)?;
         let component = Self::component(&engine, bundled).await?;
         let mut linker = Linker::new(&engine.inner);
-        let fail = |e: wasmtime::Error| LoadError::Compile { id: "orchestrator".into(), reason: one_line(&e) };
+        let fail = |e: wasmtime::Error| not_compiled(one_line(&e));
         generated::Orchestrator::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state)
             .map_err(fail)?;
         let pre = linker.instantiate_pre(&component).and_then(generated::OrchestratorPre::new).map_err(fail)?;
@@ -236,7 +241,6 @@ impl Scripts {
         if let Some(component) = engine.cache.load(&engine.inner, &key) {
             return Ok(component);
         }
-        let fail = |reason: String| LoadError::Compile { id: "orchestrator".into(), reason };
         let work = engine.clone();
         let loaded = tokio::task::spawn_blocking(move || {
             let code = inflated(bundled.code)?;
@@ -248,8 +252,8 @@ impl Scripts {
         if let Ok(Some(component)) = loaded.await {
             return Ok(component);
         }
-        let bytes = inflated(bundled.component).ok_or_else(|| fail("it is damaged".into()))?;
-        compile::component(engine, &bytes, bundled.sha256, "orchestrator", compile::Origin::Bundled).await
+        let bytes = inflated(bundled.component).ok_or_else(|| not_compiled("it is damaged".into()))?;
+        compile::component(engine, &bytes, bundled.sha256, ID, compile::Origin::Bundled).await
     }
 
     /// The engine of scripts. `target` is the system to compile for, with what its processors have in common; else this
@@ -264,8 +268,7 @@ impl Scripts {
     /// Compiles the component for a system, for later.
     pub fn compile_for(target: &str, component: &[u8]) -> Result<Vec<u8>, LoadError> {
         let engine = Self::engine(CompiledCache::none(), Some(target))?;
-        let fail = |e: wasmtime::Error| LoadError::Compile { id: "orchestrator".into(), reason: one_line(&e) };
-        engine.inner.precompile_component(component).map_err(fail)
+        engine.inner.precompile_component(component).map_err(|e| not_compiled(one_line(&e)))
     }
 
     /// Returns a runtime that is ready, or a new one.
@@ -295,6 +298,8 @@ impl Scripts {
         });
         let guest = self.pre.instantiate_async(&mut store).await?;
         guest.call_warm(&mut store).await?;
+        // Until here no script ran.
+        store.data_mut().ticks = 0;
         Ok(Runtime { store, guest })
     }
 
@@ -312,7 +317,6 @@ impl Scripts {
     /// Looks whether a script makes sense, without running it. Returns the numbers of the tools that it names.
     pub async fn check(&self, source: &str, tools: &[ScriptTool]) -> Result<Vec<u32>, ScriptFailure> {
         let Runtime { mut store, guest } = self.runtime().await.map_err(|e| unavailable(&e))?;
-        store.data_mut().ticks = 0;
         let checked = guest.call_check(&mut store, source, &tools_of(tools)).await.map_err(|e| explain(&e))?;
         let checked = checked.map_err(ScriptFailure::from)?;
         Ok(checked.tools)
@@ -329,13 +333,10 @@ impl Scripts {
     ) -> Result<String, ScriptFailure> {
         let Runtime { mut store, guest } = self.runtime().await.map_err(|e| unavailable(&e))?;
         let state = store.data_mut();
-        (state.calls, state.cpu, state.ticks, state.waited) = (Some(calls), limits.cpu, 0, Duration::ZERO);
+        (state.calls, state.cpu) = (Some(calls), limits.cpu);
         let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|e| ScriptFailure {
-            kind: ScriptFailureKind::Unavailable,
-            message: format!("the system gives no random numbers: {e}"),
-            line: None,
-            tool: None,
+        getrandom::fill(&mut seed).map_err(|e| {
+            ScriptFailure::new(ScriptFailureKind::Unavailable, format!("the system gives no random numbers: {e}"))
         })?;
         let start = generated::Start {
             source: source.to_owned(),
@@ -355,6 +356,13 @@ impl Scripts {
             false => Ok(result),
         }
     }
+}
+
+/// The name of the component in errors.
+const ID: &str = "orchestrator";
+
+fn not_compiled(reason: String) -> LoadError {
+    LoadError::Compile { id: ID.into(), reason }
 }
 
 fn tools_of(tools: &[ScriptTool]) -> Vec<generated::Tool> {
@@ -378,8 +386,7 @@ impl From<generated::Failure> for ScriptFailure {
 }
 
 fn unavailable(error: &wasmtime::Error) -> ScriptFailure {
-    let message = format!("no runtime could be made: {}", one_line(error));
-    ScriptFailure { kind: ScriptFailureKind::Unavailable, message, line: None, tool: None }
+    ScriptFailure::new(ScriptFailureKind::Unavailable, format!("no runtime could be made: {}", one_line(error)))
 }
 
 /// Says what ended a runtime in the middle of a script.
@@ -388,8 +395,7 @@ fn explain(error: &wasmtime::Error) -> ScriptFailure {
         return ScriptFailure::limit(over.to_string());
     }
     ScriptFailure::limit(match error.downcast_ref::<Trap>() {
-        Some(Trap::StackOverflow) => "the script calls or nests too deeply".to_owned(),
-        Some(Trap::MemoryOutOfBounds) => "the script calls or nests too deeply".to_owned(),
+        Some(Trap::StackOverflow | Trap::MemoryOutOfBounds) => "the script calls or nests too deeply".to_owned(),
         Some(Trap::UnreachableCodeReached) => {
             "the JavaScript engine gave up: the script needs more memory than there is, or met a defect of the engine"
                 .to_owned()

@@ -14,14 +14,7 @@ const HEADER: usize = 8;
 
 /// Wraps the module that runs scripts: it has no manifest, and imports its own contract alone.
 pub fn wrap_orchestrator(module: &[u8]) -> Result<Vec<u8>> {
-    let module = filter_custom(module, |name, _| name.starts_with("component-type"))?;
-    let component = wit_component::ComponentEncoder::default()
-        .validate(true)
-        .module(&module)
-        .context("is not a module made with wit-bindgen")?
-        .encode()
-        .context("cannot be made a component")?;
-    let component = filter_custom(&component, |_, _| false)?;
+    let component = encode(module, |_, _| {})?;
     for part in wasmparser::Parser::new(0).parse_all(&component) {
         if let wasmparser::Payload::ComponentImportSection(imports) = part? {
             for import in imports {
@@ -48,25 +41,33 @@ pub struct Parts {
 /// Wraps a core module as a component, which may import only the contract.
 pub fn wrap(module: &[u8]) -> Result<Parts> {
     let mut manifests = Vec::new();
-    let module = filter_custom(module, |name, data| {
+    let component = encode(module, |name, data| {
         if name == MANIFEST {
             manifests.push(data.to_vec());
         }
-        // Keep wit-bindgen's message to wit-component. Names and tool versions are of no use to users.
-        name.starts_with("component-type")
     })?;
     let manifest = match (manifests.pop(), manifests.is_empty()) {
         (Some(manifest), true) => manifest,
         (None, _) => bail!("has no section `{MANIFEST}`"),
         (Some(_), false) => bail!("has {} sections `{MANIFEST}`", manifests.len() + 1),
     };
+    Ok(Parts { component, manifest })
+}
+
+/// Makes a component of a core module, without what is not needed. `see` gets the module's custom sections.
+fn encode(module: &[u8], mut see: impl FnMut(&str, &[u8])) -> Result<Vec<u8>> {
+    let module = filter_custom(module, |name, data| {
+        see(name, data);
+        // Keep wit-bindgen's message to wit-component. Names and tool versions are of no use to users.
+        name.starts_with("component-type")
+    })?;
     let component = wit_component::ComponentEncoder::default()
         .validate(true)
         .module(&module)
         .context("is not a module made with wit-bindgen")?
         .encode()
         .context("cannot be made a component")?;
-    Ok(Parts { component: filter_custom(&component, |_, _| false)?, manifest })
+    filter_custom(&component, |_, _| false)
 }
 
 /// Adds a manifest at the component's top level.

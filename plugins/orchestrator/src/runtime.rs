@@ -203,11 +203,7 @@ impl Runtime {
     fn explain(&mut self, error: &JsError, calls: &Calls) -> Failure {
         // With the places where it was, innermost last.
         let whole = error.to_string();
-        let line = whole
-            .lines()
-            .rev()
-            .find_map(source::line_of_frame)
-            .or_else(|| whole.lines().find_map(source::line_of_frame));
+        let line = whole.lines().rev().find_map(source::line_of_frame);
         let opaque = error.clone().into_opaque(&mut self.context).ok();
         let object = opaque.as_ref().and_then(JsValue::as_object);
         let field = |name: JsString, context: &mut Context| {

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use aiw_core::counted;
-use aiw_history::{FoundTranscripts, Import, Meaning, Queue, Store, is_off};
+use aiw_history::{Forgot, FoundTranscripts, Import, Meaning, Queue, Store, is_off};
 use aiw_home::{Home, rfc3339};
 use aiw_setup::HookStatus;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::history::amount;
 use super::hooks::{hooks, scopes};
 use super::intake::places;
 use crate::failure::Failure;
@@ -29,6 +29,9 @@ pub struct HistoryDoctor {
     pub meaning: Option<Meaning>,
     /// The messages that are there although their projects are excluded now
     pub excluded: usize,
+    /// The same, with how many sessions they are of
+    #[serde(skip)]
+    pub excluded_amount: Forgot,
     /// The transcripts that there are
     pub transcripts: usize,
     /// The number of transcripts of which nothing was read yet
@@ -65,7 +68,7 @@ pub fn look(home: &Home) -> Result<HistoryDoctor, Failure> {
         Some(store) => store.problems()?,
         None => Vec::new(),
     };
-    let excluded = store.as_ref().and_then(|store| aiw_history::excluded(home, store).ok()).unwrap_or_default();
+    let excluded: Forgot = store.as_ref().and_then(|store| aiw_history::excluded(home, store).ok()).unwrap_or_default();
     let meaning = match &store {
         Some(store) => aiw_history::meaning(home, store)?,
         None => None,
@@ -86,6 +89,7 @@ pub fn look(home: &Home) -> Result<HistoryDoctor, Failure> {
         queued: Queue::of(home).len(),
         meaning,
         excluded: excluded.messages,
+        excluded_amount: excluded,
         transcripts,
         unread,
         skipped: skipped.collect(),
@@ -109,7 +113,7 @@ pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
         output.line(format!("meaning: {meaning}"));
     }
     if answer.excluded > 0 {
-        let what = counted(answer.excluded, "message");
+        let what = amount(&answer.excluded_amount);
         output.line(format!("excluded, but there: {what}; `aiw history import` takes them out"));
     }
     for reason in &answer.unreadable_secrets {

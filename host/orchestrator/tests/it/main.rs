@@ -5,6 +5,7 @@
 mod hostile;
 mod support;
 
+use aiw_orchestrator::names_of;
 use serde_json::json;
 
 use support::{failure, orchestrator, run, value};
@@ -191,7 +192,7 @@ async fn a_script_finds_what_servers_have() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_script_is_checked_without_running_it() {
     let check = async |code: &str| {
-        let named = orchestrator().check(code, &support::tools()).await;
+        let named = orchestrator().check(code, &names_of(&support::tools())).await;
         named.map(|numbers| numbers.iter().map(|at| support::tools()[*at].whole_name.clone()).collect::<Vec<_>>())
     };
     let named =
