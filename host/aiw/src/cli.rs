@@ -9,6 +9,7 @@ pub mod provider;
 pub mod run;
 pub mod setup;
 pub mod task;
+pub mod workflow;
 
 use std::path::PathBuf;
 
@@ -30,6 +31,7 @@ use self::provider::{ProviderCommand, SecretCommand, TrustCommand};
 use self::run::RunArgs;
 use self::setup::SetupArgs;
 use self::task::{LogArgs, ScopeArgs, StopArgs, TaskCommand, WaitArgs};
+use self::workflow::WorkflowCommand;
 
 /// The colours of cargo and uv.
 const STYLES: Styles = Styles::styled()
@@ -125,6 +127,9 @@ pub enum Command {
     /// Manage your MCP servers, and serve them all as one
     #[command(subcommand)]
     Mcp(McpCommand),
+    /// Keep scripts over the tools of your MCP servers, as tools of their own
+    #[command(subcommand)]
+    Workflow(WorkflowCommand),
     /// Show which AI CLIs are installed
     #[command(subcommand)]
     Cli(CliCommand),

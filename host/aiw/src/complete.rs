@@ -13,6 +13,7 @@ use aiw_history::{PastSession, Sessions, Store};
 use aiw_home::{Home, OWN};
 use aiw_launch::{Listed, Roles};
 use aiw_markets::{Query, Quiet};
+use aiw_orchestrator::{ListedWorkflow, Workflows};
 use aiw_routing::{Configured, Record, Records, ServerPlaces};
 use aiw_tasks::{Scope, State, Task, Tasks};
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
@@ -121,6 +122,16 @@ pub fn roles() -> ArgValueCandidates {
         let counts = |role: &&Listed| role.problem.is_none() && role.shadowed_by.is_none();
         let offer = |role: &Listed| (role.name.clone(), role.description.clone().unwrap_or_default());
         Some(listing.roles.iter().filter(counts).map(offer).collect())
+    })
+}
+
+/// Names of kept workflows.
+pub fn workflows() -> ArgValueCandidates {
+    candidates(|| {
+        let listed = Workflows::new(Home::find().ok()?).list();
+        let about =
+            |listed: &ListedWorkflow| listed.workflow.as_ref().map(|w| w.description.clone()).unwrap_or_default();
+        Some(listed.iter().map(|listed| (listed.name.to_string(), about(listed))).collect())
     })
 }
 

@@ -131,10 +131,12 @@ macro_rules! from {
 }
 
 from!(
+    aiw_app::workflows::ScriptError,
     aiw_history::HistoryError,
     aiw_home::HomeError,
     aiw_home::VaultError,
     aiw_launch::RoleError,
+    aiw_orchestrator::KeptError,
     aiw_processes::ProcessError,
     aiw_registries::RegistryError,
     aiw_routing::PoolError,

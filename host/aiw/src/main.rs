@@ -101,6 +101,7 @@ fn main() -> ExitCode {
         Command::Hooks(command) => runtime::run(&output, commands::hooks::run(command, &output)),
         Command::Model(command) => runtime::run(&output, commands::model::run(command, &output)),
         Command::Mcp(command) => runtime::run(&output, commands::mcp::run(command, &output)),
+        Command::Workflow(command) => runtime::run(&output, commands::workflow::run(command, &output)),
         // They read files: neither components nor a runtime are set up for them.
         Command::Doctor => commands::doctor::doctor(&output),
         Command::Cli(command) => commands::cli_list::run(&command, &output),

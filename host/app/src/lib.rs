@@ -26,6 +26,7 @@ pub mod providers;
 pub mod queries;
 mod reach;
 pub mod runs;
+pub mod workflows;
 
 pub use aiw_components::Bundled;
 pub use aiw_orchestrator::BundledScripts;

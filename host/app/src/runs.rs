@@ -31,10 +31,19 @@ fn is_private(request: &RunRequest, home: &Home, above: Option<ProcessId>) -> bo
     if given.map_or_else(is_off, |(_, value)| is_word_for_off(value)) {
         return true;
     }
-    // A CLI may not pass its variables on.
-    let Some(above) = above else { return false };
-    // A task that can't be read may be private.
-    Tasks::open(home, Scope::All).and_then(|tasks| tasks.get(above)).map_or(true, |task| task.about.private)
+    is_private_task(home, above)
+}
+
+/// Returns whether a session is kept out of the history.
+pub fn is_private_session(home: &Home, session: &ProcessSession) -> bool {
+    is_off() || is_private_task(home, session.task)
+}
+
+/// Returns whether the task that a session is in is private. A CLI may not pass its variables on.
+fn is_private_task(home: &Home, task: Option<ProcessId>) -> bool {
+    let Some(task) = task else { return false };
+    // One that can't be read may be private.
+    Tasks::open(home, Scope::All).and_then(|tasks| tasks.get(task)).map_or(true, |task| task.about.private)
 }
 
 /// Starts a prepared run as a task of a session. If the limit of running tasks is reached, it waits for its turn, or

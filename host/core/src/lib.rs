@@ -29,7 +29,7 @@ pub use error_kind::ErrorKind;
 pub use market::MarketKind;
 pub use names::{
     EnvName, ExtensionId, HeaderName, InvalidName, MarketName, PluginId, PluginName, ProviderName, RoleName,
-    SecretName, Sha, SourceWord, is_git_ref, is_model,
+    SecretName, Sha, SourceWord, WorkflowName, is_git_ref, is_model,
 };
 pub use path::{InvalidPath, RelPath, is_windows_device};
 pub use process::{ProcessId, ProcessOutcome, ProcessState};

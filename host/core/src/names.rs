@@ -66,6 +66,21 @@ fn check_word(what: &'static str, name: &str) -> Result<(), InvalidName> {
     }
 }
 
+fn check_workflow(what: &'static str, name: &str) -> Result<(), InvalidName> {
+    let fits = (1..=48).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
+        && !is_windows_device(name);
+    match fits {
+        true => Ok(()),
+        false => Err(InvalidName {
+            what,
+            name: name.to_owned(),
+            why: "is not 1 to 48 lowercase letters, digits, `_` and `-` that begin with a letter",
+        }),
+    }
+}
+
 fn check_env(what: &'static str, name: &str) -> Result<(), InvalidName> {
     let why = if name.is_empty() || name.len() > 256 {
         "is not 1 to 256 characters long"
@@ -188,6 +203,10 @@ name!(
 name!(
     /// A role: what goes before a task.
     RoleName, "role name", check_name
+);
+name!(
+    /// A kept workflow. It is a file's name, and the end of a tool's.
+    WorkflowName, "workflow name", check_workflow
 );
 name!(
     /// A provider as the user configured it.

@@ -37,6 +37,7 @@ mod time;
 mod token;
 mod unlinked;
 mod vault;
+mod workflows;
 pub mod yaml;
 
 pub use blocking::blocking;
@@ -68,3 +69,4 @@ pub use settings::{
 pub use time::{millis_of, now_millis, now_rfc3339, rfc3339, rfc3339_of};
 pub use unlinked::{nearest, open_unlinked_dir, read_unlinked};
 pub use vault::{MAX_SECRET_BYTES, Vault, VaultError};
+pub use workflows::{ApprovedWorkflow, WorkflowsLock};

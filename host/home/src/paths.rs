@@ -6,7 +6,7 @@ use aiw_core::{ExtensionId, MarketName, PluginId};
 
 use crate::{
     Cache, Document, ExtensionsLock, HomeError, Lock, ModelsLock, Plugins, ProvidersFile, RegistryLock,
-    RegistrySettings, Settings, Turn, Vault, files, vault,
+    RegistrySettings, Settings, Turn, Vault, WorkflowsLock, files, vault,
 };
 
 /// aiw's own directory: `AIW_HOME`, else `~/.aiw`.
@@ -33,6 +33,8 @@ use crate::{
 /// role/                roles
 /// history/             past sessions: the database, requests to read transcripts, sessions in private mode
 /// data/<id>/           what installed plugins keep (`CLAUDE_PLUGIN_DATA`)
+/// workflows/           scripts that are offered as tools, and traces of runs
+/// workflows.lock       which of them the user has approved, by digest
 /// cache/               may be deleted at any time
 /// .lock                held while a document changes
 /// .turn                held while a task starts whose provider looks at the others
@@ -238,6 +240,21 @@ impl Home {
     /// Reads `models.lock`.
     pub fn models_lock(&self) -> Result<ModelsLock, HomeError> {
         ModelsLock::load(&self.root.join("models.lock"))
+    }
+
+    /// `workflows/`: kept scripts.
+    pub fn workflows(&self) -> PathBuf {
+        self.root.join("workflows")
+    }
+
+    /// `workflows.lock`
+    pub fn workflows_lock_path(&self) -> PathBuf {
+        self.root.join("workflows.lock")
+    }
+
+    /// Reads `workflows.lock`.
+    pub fn workflows_lock(&self) -> Result<WorkflowsLock, HomeError> {
+        WorkflowsLock::load(&self.workflows_lock_path())
     }
 
     /// `vectors/<owner>/`: the collections of a component.

@@ -89,6 +89,12 @@ impl Project {
             .map_err(|problem| HomeError::invalid(path, format!("has a `provider` that {problem}")))?;
         let profiles = ProfileSettings::read_all(parsed.value["mcp"].get("profiles"), "mcp.profiles")
             .map_err(|problem| HomeError::invalid(path, problem))?;
+        // What nobody is asked about is for the user alone to decide.
+        if let Some((name, _)) = profiles.iter().find(|(_, profile)| !profile.scripts.is_empty()) {
+            let name = aiw_core::one_line(name, 60);
+            let problem = format!("has a `mcp.profiles.{name}.scripts`, which only your own settings may have");
+            return Err(HomeError::invalid(path, problem));
+        }
         let history = match fields.get("history") {
             None | Some(Value::Null) => true,
             Some(Value::Bool(history)) => *history,

@@ -9,6 +9,8 @@ use aiw_routing::{Offered, PoolError, SWEEP};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
+use crate::context::Context;
+use crate::saved::kept_tools;
 use crate::shared::{SharedOffer, names};
 
 /// The tools of the servers are listed as they are up to so many, and up to so many tokens in all. Beyond that their
@@ -46,12 +48,25 @@ pub(crate) fn direct(offered: &[Offered]) -> Vec<Tool> {
     offered.iter().filter(is_listed).filter_map(|tool| Tool::foreign(tool.renamed())).collect()
 }
 
+/// Returns the tools that the client lists at any time: aiw's own, the kept workflows, and those of the servers.
+pub(crate) fn base<'a>(
+    own: impl Iterator<Item = &'a Tool>,
+    context: &Context,
+    offered: &[Offered],
+    has_workflows: bool,
+) -> Vec<Tool> {
+    let kept = if has_workflows { kept_tools(context) } else { Vec::new() };
+    // A server of the user's may have that name.
+    let kept = kept.into_iter().filter(|kept| !offered.iter().any(|tool| tool.proxied == kept.name()));
+    own.cloned().chain(kept).chain(direct(offered)).collect()
+}
+
 impl SharedOffer {
     /// Brings the list of tools up to date. Returns whether it changed.
     pub(crate) fn refresh(&self) -> bool {
         let offered = self.context.pool.tools();
         *self.names.write().unwrap_or_else(PoisonError::into_inner) = names(&offered);
-        let base = self.own().cloned().chain(direct(&offered)).collect();
+        let base = base(self.own(), &self.context, &offered, self.has_workflows());
         let changed = self.context.registry.set_base(base);
         // A registered tool that its server has changed or dropped goes at once.
         let is_offered =

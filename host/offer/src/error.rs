@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use aiw_app::AppError;
 use aiw_app::installs::InstallError;
+use aiw_app::workflows::ScriptError;
 use aiw_core::{InvalidName, ProcessId, one_line};
 use aiw_history::HistoryError;
 use aiw_home::HomeError;
 use aiw_launch::LaunchError;
 use aiw_mcp::RpcError;
-use aiw_orchestrator::OrchestratorError;
+use aiw_orchestrator::KeptError;
 use aiw_processes::ProcessError;
 use aiw_registries::RegistryError;
 use aiw_routing::PoolError;
@@ -68,8 +69,6 @@ pub(crate) enum CallError {
     Process(#[from] ProcessError),
     #[error("process `{id}` is defined in `{}`, which only the user changes", .file.display())]
     InFile { id: String, file: PathBuf },
-    #[error("there is no tool {}", aiw_core::quoted_text(.name, 80))]
-    NoPlannedTool { name: String, nearest: Option<String> },
     #[error("there is no run `{}`", one_line(.run, 40))]
     NoRun { run: String },
     #[error("{most} scripts run already, or have results that were not fetched")]
@@ -77,7 +76,9 @@ pub(crate) enum CallError {
     #[error("{problem}; {made}")]
     Workflow { problem: String, made: String },
     #[error(transparent)]
-    Orchestrator(#[from] OrchestratorError),
+    Script(#[from] ScriptError),
+    #[error(transparent)]
+    Kept(#[from] KeptError),
     #[error("`{program}` is not on this machine")]
     NoProgram { program: String, how_to_get: &'static str },
 }
@@ -91,10 +92,17 @@ impl CallError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::UnknownTool { tools, .. } => format!("the tools are {}", tools.join(", ")),
-            Self::NoPlannedTool { nearest: Some(nearest), .. } => {
-                format!("did you mean {}?", aiw_core::quoted_text(nearest, 80))
+            Self::Script(ScriptError::NoTool { nearest: None, .. }) => "search_tools finds tools".into(),
+            // The command is for the user.
+            Self::Kept(e @ KeptError::NotApproved { .. })
+            | Self::Script(ScriptError::Kept(e @ KeptError::NotApproved { .. })) => {
+                format!("the user's way: {}", e.hint()?)
             }
-            Self::NoPlannedTool { .. } => "search_tools finds tools".into(),
+            Self::Kept(KeptError::Unknown { nearest: None, .. } | KeptError::Taken { .. }) => {
+                "choose another name".into()
+            }
+            Self::Script(e) => return e.hint(),
+            Self::Kept(e) => return e.hint(),
             Self::TooManyRuns { .. } => "wait_workflow fetches a result".into(),
             Self::UnknownArgument { known, .. } if known.is_empty() => "it takes none".into(),
             Self::UnknownArgument { known, .. } => format!("it takes {}", known.join(", ")),

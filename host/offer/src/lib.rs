@@ -25,6 +25,7 @@ mod providers;
 mod registries;
 mod route;
 mod runs;
+mod saved;
 mod servers;
 mod shared;
 mod start;

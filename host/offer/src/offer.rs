@@ -8,7 +8,7 @@ use aiw_routing::{CurrentMeaning, DynamicToolRegistry};
 use async_trait::async_trait;
 use serde_json::Value;
 
-use crate::behind::direct;
+use crate::behind::base;
 use crate::context::Context;
 use crate::error::CallError;
 use crate::shared::{SharedOffer, names, own};
@@ -38,10 +38,12 @@ impl ClientOffer {
         let table: Vec<ToolEntry> =
             table().into_iter().filter(|entry| setting.toolsets.contains(&entry.toolset)).collect();
         let offered = pool.tools();
-        let base = own(&table, &pool).cloned().chain(direct(&offered)).collect();
-        let registry = DynamicToolRegistry::new(base);
+        let registry = DynamicToolRegistry::new(Vec::new());
+        let context = Context::new(setting.client, pool.clone(), registry, setting.meaning);
+        let has_workflows = setting.toolsets.contains(&Toolset::Workflows);
+        context.registry.set_base(base(own(&table, &pool), &context, &offered, has_workflows));
         let shared = SharedOffer {
-            context: Arc::new(Context::new(setting.client, pool, registry, setting.meaning)),
+            context: Arc::new(context),
             changes: Mutex::new(changes),
             names: RwLock::new(names(&offered)),
             table,

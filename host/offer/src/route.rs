@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use aiw_core::{one_line, quoted_list};
 use aiw_mcp::{Answer, Call, Tool};
+use aiw_orchestrator::{DeclaredTool, declaration};
 use aiw_routing::definition::name;
 use aiw_routing::{FoundTools, Match, Offered};
 use schemars::JsonSchema;
@@ -51,6 +52,9 @@ pub(crate) struct IntelligentRoute {
     /// The most tools to get; 5 if absent
     #[serde(default)]
     max_tools: Option<usize>,
+    /// For scripts: a line of TypeScript for each tool in place of its schemas
+    #[serde(default)]
+    declarations: bool,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -61,6 +65,9 @@ pub(crate) struct SearchTools {
     /// The most tools to list; 10 if absent
     #[serde(default)]
     limit: Option<usize>,
+    /// For scripts: a line of TypeScript for each tool
+    #[serde(default)]
+    declarations: bool,
 }
 
 #[derive(Serialize)]
@@ -70,6 +77,37 @@ struct Routed {
     /// The servers' own words about all of their tools.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<Note>,
+}
+
+/// Tools for a script.
+#[derive(Serialize)]
+struct Declared {
+    message: String,
+    /// A line of TypeScript for each tool.
+    declarations: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Note>,
+}
+
+impl Declared {
+    fn new(context: &Context, found: &FoundTools, offered: &[Option<Offered>], client: &str) -> Self {
+        let mut declared = Self { message: message(found), declarations: String::new(), notes: notes(context, found) };
+        // Twice: as text and as structure.
+        let room = (limit(client) * 3 / 4).saturating_sub(length(&declared.notes));
+        let mut left_out = 0;
+        for tool in offered.iter().flatten() {
+            let definition = tool.definition.value();
+            let line = declaration(DeclaredTool { whole_name: &tool.proxied, definition: &definition });
+            match declared.declarations.len() + line.len() < room {
+                true => declared.declarations.extend([line.as_str(), "\n"]),
+                false => left_out += 1,
+            }
+        }
+        if left_out > 0 {
+            declared.message.push_str(&format!(" {left_out} more would be too long to show here."));
+        }
+        declared
+    }
 }
 
 #[derive(Serialize)]
@@ -142,9 +180,13 @@ pub(crate) async fn intelligent_route(
 ) -> Result<Answer, CallError> {
     let most = asked.max_tools.unwrap_or(TOOLS).clamp(1, MOST_TOOLS);
     let (found, offered) = find(&context, asked.user_request, most).await?;
-    let registered = offered.iter().flatten().filter_map(|offered| Tool::foreign(offered.renamed())).collect();
-    if context.registry.register(registered, Instant::now()) {
+    let register = || offered.iter().flatten().filter_map(|offered| Tool::foreign(offered.renamed())).collect();
+    // A script calls tools that are not listed, too.
+    if !asked.declarations && context.registry.register(register(), Instant::now()) {
         announce(&context, &call).await;
+    }
+    if asked.declarations {
+        return answer(&Declared::new(&context, &found, &offered, call.caller.name()));
     }
     let mut routed = Routed { message: message(&found), tools: Vec::new(), notes: notes(&context, &found) };
     // Twice: as text and as structure.
@@ -182,9 +224,12 @@ async fn announce(context: &Context, call: &Call) {
 }
 
 /// Finds tools and lists them.
-pub(crate) async fn search_tools(context: Arc<Context>, asked: SearchTools, _: Call) -> Result<Answer, CallError> {
+pub(crate) async fn search_tools(context: Arc<Context>, asked: SearchTools, call: Call) -> Result<Answer, CallError> {
     let most = asked.limit.unwrap_or(LISTED).clamp(1, MOST_LISTED);
     let (found, offered) = find(&context, asked.query, most).await?;
+    if asked.declarations {
+        return answer(&Declared::new(&context, &found, &offered, call.caller.name()));
+    }
     let tool = |(found, offered): (&Match, Option<Offered>)| ListedTool {
         description: offered.as_ref().map(|offered| about(&offered.definition.value())).unwrap_or_default(),
         name: offered.map(|offered| offered.proxied),

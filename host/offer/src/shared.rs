@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::context::Context;
 use crate::error::CallError;
+use crate::saved::{PREFIX, run_kept};
 use crate::servers;
 use crate::table::ToolEntry;
 use crate::toolset::Toolset;
@@ -46,6 +47,11 @@ impl SharedOffer {
         own(&self.table, &self.context.pool)
     }
 
+    /// Whether kept workflows are tools.
+    pub(crate) fn has_workflows(&self) -> bool {
+        self.toolsets.contains(&Toolset::Workflows)
+    }
+
     pub(crate) async fn dispatch(&self, name: &str, arguments: Arguments, call: Call) -> Result<Answer, CallError> {
         let pool = &self.context.pool;
         // Most calls are for servers, and the profile is copied.
@@ -58,6 +64,9 @@ impl SharedOffer {
         if let Some((server, tool)) = names.get(name) {
             self.context.registry.touch(name, Instant::now());
             return servers::pass(&self.context, server, tool, arguments, &call).await;
+        }
+        if let Some(kept) = name.strip_prefix(PREFIX).filter(|_| self.has_workflows()) {
+            return Box::pin(run_kept(&self.context, kept, arguments, call)).await;
         }
         if let Some(withheld) = pool.withholds(name) {
             return Err(withheld.into());

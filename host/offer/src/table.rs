@@ -14,7 +14,7 @@ use crate::context::{Context, answer};
 use crate::error::CallError;
 use crate::input::{Input, input_schema, output_schema, read};
 use crate::toolset::Toolset;
-use crate::{history, processes, providers, registries, route, servers, start, tasks, workflows};
+use crate::{history, processes, providers, registries, route, saved, servers, start, tasks, workflows};
 
 const TASKS: &str = "\
 aiw runs AI coding CLIs (Claude Code, Codex, Gemini CLI) as supervised tasks beside you. \
@@ -345,6 +345,14 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             LOOKS,
             None,
             workflows::wait_workflow,
+        ),
+        ToolEntry::new(
+            Toolset::Workflows,
+            "save_workflow",
+            "Save a script as a tool",
+            "Saves a script that run_workflow ran well as a tool of its own, once the user has approved it.",
+            CHANGES,
+            saved::save_workflow,
         ),
         ToolEntry::new(Toolset::Processes, "echo", "Echo", "Answers with the message.", LOOKS, processes::echo),
         ToolEntry::new(Toolset::Processes, "ping", "Ping", "Answers that aiw is there.", LOOKS, processes::ping),

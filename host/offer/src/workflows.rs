@@ -1,13 +1,13 @@
 //! `run_workflow`, `wait_workflow`: a script over the tools of the servers behind aiw.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use aiw_core::{closest, one_line, quoted_text, shell_word_in_line};
-use aiw_mcp::{Answer, Arguments, Call};
-use aiw_orchestrator::{Plan, PlannedTool, ScriptLimits, ToolName, Tools, Trace};
-use aiw_routing::{Offered, Pool};
+use aiw_app::runs::is_private_session;
+use aiw_app::workflows::{About, ScriptReach, ScriptTools, Writes, plan, question, unasked};
+use aiw_core::{WorkflowName, one_line};
+use aiw_mcp::{Answer, Call};
+use aiw_orchestrator::{Ask, Plan, PlannedTool, Said, Trace};
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,12 +26,6 @@ const PATIENCE: Duration = Duration::from_secs(45);
 /// How many scripts of a session may run at once, and how many results wait to be fetched.
 const RUNS: usize = 8;
 
-/// How many calls of one tool that changes something go with one yes.
-const CALLS_OF_A_YES: usize = 10;
-
-/// The most bytes of arguments that a question shows.
-const SHOWN: usize = 600;
-
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunWorkflow {
@@ -46,6 +40,9 @@ pub(crate) struct RunWorkflow {
     /// Only check the code
     #[serde(default)]
     dry_run: bool,
+    /// Keep the arguments of calls in the trace
+    #[serde(default)]
+    trace_arguments: bool,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -81,46 +78,47 @@ struct Whole<'a> {
 
 /// Checks and runs a script.
 pub(crate) async fn run_workflow(context: Arc<Context>, asked: RunWorkflow, call: Call) -> Result<Answer, CallError> {
-    let orchestrator = context.client.app().orchestrator().clone();
-    let offered = context.pool.tools();
-    let known: Vec<&Offered> = match asked.tools.as_slice() {
-        [] => offered.iter().collect(),
-        names => names.iter().map(|name| named(name, &offered)).collect::<Result<_, _>>()?,
-    };
-    if !context.runs.has_room(RUNS) {
-        return Err(CallError::TooManyRuns { most: RUNS });
-    }
-    let names: Vec<ToolName> = known.iter().map(|tool| name_of(tool)).collect();
+    let tools = ScriptTools::of(&context.pool);
     // A wrong name costs no call that was made before it.
     let used = tokio::select! {
-        used = orchestrator.check(&asked.code, &names) => used?,
+        used = tools.check(context.client.app().orchestrator(), &asked.code, &asked.tools) => used?,
         () = call.cancelled.nobody_waits() => return Err(CallError::NobodyWaits),
     };
     if asked.dry_run {
-        let names: Vec<&str> = used.iter().map(|at| names[*at].whole_name.as_str()).collect();
+        let names: Vec<&str> = used.iter().map(|tool| tool.proxied.as_str()).collect();
         return answer(&context, &json!({"checked": true, "tools": names}), &call);
     }
-    let tools = match asked.tools.is_empty() {
-        // Whatever else the script comes up with was not named in advance.
-        true => used.into_iter().map(|at| planned(known[at])).collect(),
-        false => known.into_iter().map(planned).collect(),
+    let plan = Plan { keep_arguments: asked.trace_arguments, ..plan(asked.code, asked.input.into(), &used) };
+    start(&context, plan, None, &call).await
+}
+
+/// Runs a script, and waits for it.
+pub(crate) async fn start(
+    context: &Arc<Context>,
+    plan: Plan,
+    kept: Option<WorkflowName>,
+    call: &Call,
+) -> Result<Answer, CallError> {
+    if !context.runs.has_room(RUNS) {
+        return Err(CallError::TooManyRuns { most: RUNS });
+    }
+    let (home, orchestrator) = (context.home.clone(), context.client.app().orchestrator().clone());
+    let about = About {
+        private: is_private_session(&home, context.client.session()),
+        client: call.caller.name().to_owned(),
+        workflow: kept,
     };
+    let writes = if about.workflow.is_some() { Writes::Approved } else { Writes::Ask };
     // The run holds what it needs, and not the session, with which it ends.
-    let reach = Arc::new(Reach {
-        pool: context.pool.clone(),
-        call: call.clone(),
-        answers: tokio::sync::Mutex::default(),
-        asking: Mutex::default(),
-    });
-    let plan = Plan { code: asked.code, input: asked.input.into(), tools, limits: ScriptLimits::USUAL };
+    let reach = ScriptReach::new(home.clone(), context.pool.clone(), Some(call.clone()), writes, Asker(call.clone()));
     let (tell, ended) = watch::channel(None);
     let task = tokio::spawn(async move {
-        let ended = orchestrator.run(plan, reach).await;
+        let ended = aiw_app::workflows::run(&home, &orchestrator, plan, reach, about).await;
         let _ = tell.send(Some(Arc::new(ended)));
     });
     let id = context.runs.add(Run::new(ended, task.abort_handle()));
     let id = id.ok_or_else(|| CallError::Defect { problem: "the system gives no random numbers".into() })?;
-    wait(&context, &id, &call, true).await
+    wait(context, &id, call, true).await
 }
 
 /// Waits for a script that took longer.
@@ -198,150 +196,20 @@ fn answer(context: &Context, value: &impl Serialize, call: &Call) -> Result<Answ
     context.kept.fit(raw, call.caller.name()).map_err(CallError::Rpc)
 }
 
-fn name_of(tool: &Offered) -> ToolName {
-    let name = tool.definition.name().to_owned();
-    ToolName { server: tool.server.clone(), name, whole_name: tool.proxied.clone() }
-}
-
-/// Reads a tool's whole definition, which is worth it for those that are called.
-fn planned(tool: &Offered) -> PlannedTool {
-    let (ToolName { server, name, whole_name }, definition) = (name_of(tool), tool.definition.value());
-    PlannedTool {
-        server,
-        name,
-        whole_name,
-        input_schema: definition["inputSchema"].clone(),
-        has_output_schema: definition["outputSchema"].is_object(),
-    }
-}
-
-fn named<'a>(name: &str, offered: &'a [Offered]) -> Result<&'a Offered, CallError> {
-    offered.iter().find(|tool| tool.proxied == name).ok_or_else(|| CallError::NoPlannedTool {
-        name: name.to_owned(),
-        nearest: closest(name, offered.iter().map(|tool| tool.proxied.as_str())).map(str::to_owned),
-    })
-}
-
-/// What the calls of one run reach: the servers as this session may, after the user was asked where something changes.
-struct Reach {
-    pool: Arc<Pool>,
-    call: Call,
-    /// What the user said of each tool. Held while they are asked, so that they see one question at a time.
-    answers: tokio::sync::Mutex<Answers>,
-    asking: Mutex<Asking>,
-}
-
-#[derive(Default)]
-struct Answers {
-    /// How many calls of a tool the last yes still covers.
-    left: HashMap<String, usize>,
-    declined: HashSet<String>,
-}
-
-/// How long the user was asked.
-#[derive(Default)]
-struct Asking {
-    past: Duration,
-    since: Option<Instant>,
-}
-
-impl Reach {
-    fn asking(&self) -> std::sync::MutexGuard<'_, Asking> {
-        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether a tool says that it only reads, by what is known of it now.
-    fn only_reads(&self, tool: &PlannedTool) -> bool {
-        let known = self.pool.offered(&[(tool.server.clone(), tool.name.clone())]);
-        known.into_iter().flatten().any(|tool| tool.definition.only_reads())
-    }
-
-    async fn agreed(&self, tool: &PlannedTool, arguments: &str) -> Result<(), String> {
-        if self.only_reads(tool) {
-            return Ok(());
-        }
-        let name = &tool.whole_name;
-        let mut answers = self.answers.lock().await;
-        let declined = || format!("the user declined calls of {}", quoted_text(name, 120));
-        if answers.declined.contains(name) {
-            return Err(declined());
-        }
-        let left = match answers.left.get(name).copied().filter(|left| *left > 0) {
-            Some(left) => left,
-            None => match self.ask(tool, arguments).await {
-                Ok(()) => CALLS_OF_A_YES,
-                Err(Unagreed::Declined) => {
-                    answers.declined.insert(name.clone());
-                    return Err(declined());
-                }
-                Err(Unagreed::Unasked) => return Err(self.unasked(tool)),
-            },
-        };
-        answers.left.insert(name.clone(), left - 1);
-        Ok(())
-    }
-
-    async fn ask(&self, tool: &PlannedTool, arguments: &str) -> Result<(), Unagreed> {
-        if !can_ask(&self.call.caller) {
-            return Err(Unagreed::Unasked);
-        }
-        let end = arguments.floor_char_boundary(SHOWN);
-        let more = match arguments.len() - end {
-            0 => String::new(),
-            more => format!(" ({more} more bytes are not shown)"),
-        };
-        let message = format!(
-            "A script of the model's wants to call {}, which may change something. Its arguments:\n\n{}{more}\n\nAllow \
-             this, and up to {} more calls of the same tool in this run?",
-            quoted_text(&tool.whole_name, 120),
-            one_line(&arguments[..end], SHOWN),
-            CALLS_OF_A_YES - 1
-        );
-        self.asking().since = Some(Instant::now());
-        let said = ask(&self.call, message, Map::new(), &[]).await;
-        let mut asking = self.asking();
-        let time = asking.since.take().map(|since| since.elapsed()).unwrap_or_default();
-        asking.past += time;
-        match said {
-            Ok(_) => Ok(()),
-            Err(Stop::Declined) => Err(Unagreed::Declined),
-            Err(_) => Err(Unagreed::Unasked),
-        }
-    }
-
-    fn unasked(&self, tool: &PlannedTool) -> String {
-        format!(
-            "{} may change something, and the user can't be asked in the middle of this script: call it with call_tool, or \
-             the user runs it with `aiw mcp call {} {}`",
-            quoted_text(&tool.whole_name, 120),
-            shell_word_in_line(&tool.server),
-            shell_word_in_line(&tool.name)
-        )
-    }
-}
-
-/// Why a call was not agreed to.
-enum Unagreed {
-    Declined,
-    /// The user can't be asked here.
-    Unasked,
-}
+/// Asks the user through the client.
+struct Asker(Call);
 
 #[async_trait]
-impl Tools for Reach {
-    async fn call(&self, tool: &PlannedTool, arguments: String) -> Result<String, String> {
-        self.agreed(tool, &arguments).await?;
-        let arguments = RawValue::from_string(arguments).ok().and_then(|text| Arguments::written(&text));
-        let arguments = arguments.ok_or("the arguments are nested too deeply")?;
-        // Progress of one call of many would say nothing of the run.
-        let call = Call { meta: Map::new(), ..self.call.clone() };
-        let result = self.pool.call(&tool.server, &tool.name, arguments, Some(&call)).await;
-        let result = result.map_err(|e| one_line(&e.to_string(), 2000))?;
-        Ok(Box::<str>::from(result).into_string())
-    }
-
-    fn paused(&self) -> Duration {
-        let asking = self.asking();
-        asking.past + asking.since.map(|since| since.elapsed()).unwrap_or_default()
+impl Ask for Asker {
+    async fn ask(&self, tool: &PlannedTool, arguments: &str) -> Said {
+        let unasked = || Said::Unasked(unasked(tool));
+        if !can_ask(&self.0.caller) {
+            return unasked();
+        }
+        match ask(&self.0, question(tool, arguments), Map::new(), &[]).await {
+            Ok(_) => Said::Yes,
+            Err(Stop::Declined) => Said::No,
+            Err(_) => unasked(),
+        }
     }
 }

@@ -6,8 +6,6 @@
 
 use serde_json::{Map, Value};
 
-use crate::PlannedTool;
-
 /// The longest arguments of a call.
 const LENGTH: usize = 1 << 20;
 
@@ -17,8 +15,8 @@ const PROBLEMS: usize = 4;
 /// How many names of a schema are looked at.
 const NAMES: usize = 500;
 
-/// Returns what is wrong with the arguments of a call, which are JSON, as the end of a sentence.
-pub(crate) fn problem(tool: &PlannedTool, arguments: &str) -> Option<String> {
+/// Returns what is wrong with the arguments of a call, which are JSON, by the schema of a tool, as the end of a sentence.
+pub fn problem(schema: &Value, arguments: &str) -> Option<String> {
     if arguments.len() > LENGTH {
         return Some(format!("they have {} bytes, and at most {LENGTH} are sent", arguments.len()));
     }
@@ -28,7 +26,6 @@ pub(crate) fn problem(tool: &PlannedTool, arguments: &str) -> Option<String> {
         Err(e) => return Some(format!("they are not JSON: {e}")),
     };
     let empty = Map::new();
-    let schema = &tool.input_schema;
     let known = schema["properties"].as_object().unwrap_or(&empty);
     let names = || known.keys().take(NAMES).map(String::as_str);
     let mut problems = Vec::new();
@@ -93,14 +90,7 @@ mod tests {
 
     #[test]
     fn wrong_arguments_are_named_with_what_was_meant() {
-        let tool = |schema: Value| PlannedTool {
-            server: "weather".into(),
-            name: "forecast".into(),
-            whole_name: "weather__forecast".into(),
-            input_schema: schema,
-            has_output_schema: false,
-        };
-        let forecast = tool(json!({
+        let forecast = json!({
             "type": "object",
             "properties": {
                 "city": {"type": "string"},
@@ -108,7 +98,7 @@ mod tests {
                 "unit": {"type": ["string", "null"], "enum": ["C", "F", null]},
             },
             "required": ["city"],
-        }));
+        });
         let said = |arguments: Value| problem(&forecast, &arguments.to_string());
         assert_eq!(said(json!({"city": "Oslo", "days": 3, "unit": "C", "more": 1})), None);
         assert_eq!(said(json!({"city": "Oslo", "days": 3.0, "unit": null})), None);
@@ -116,19 +106,19 @@ mod tests {
         assert_eq!(said(json!({"city": 1})).unwrap(), "`city` is not of the type string");
         assert_eq!(said(json!({"city": "Oslo", "unit": "K"})).unwrap(), "`unit` is none of \"C\", \"F\", null");
         assert_eq!(said(json!([1])).unwrap(), "a tool takes one object with its arguments");
-        let strict = tool(json!({"properties": {"city": {}}, "additionalProperties": false}));
+        let strict = json!({"properties": {"city": {}}, "additionalProperties": false});
         let said = problem(&strict, "{\"citty\":1}").unwrap();
         assert_eq!(said, "`citty` is none of its arguments: did you mean `city`?");
         // A schema of nonsense checks nothing.
         for schema in
             [json!(null), json!({"type": 7, "properties": [], "required": {}}), json!({"properties": {"x": 5}})]
         {
-            assert_eq!(problem(&tool(schema), "{\"x\":1}"), None);
+            assert_eq!(problem(&schema, "{\"x\":1}"), None);
         }
         // One that takes a whole validator minutes.
         let nested = json!({"anyOf": [{"type": "object", "properties": {"a": {"$ref": "#/$defs/n"}}, "required": ["z"]},
             {"type": "object", "properties": {"a": {"$ref": "#/$defs/n"}}, "required": ["y"]}]});
-        let hostile = tool(json!({"properties": {"t": {"$ref": "#/$defs/n"}}, "$defs": {"n": nested}}));
+        let hostile = json!({"properties": {"t": {"$ref": "#/$defs/n"}}, "$defs": {"n": nested}});
         let deep = format!("{{\"t\":{}1{}}}", "{\"a\":".repeat(40), "}".repeat(40));
         assert_eq!(problem(&hostile, &deep), None);
     }

@@ -14,6 +14,10 @@
 //! ```
 
 mod arguments;
+mod consent;
+mod declarations;
+mod kept;
+mod records;
 mod run;
 mod shape;
 mod trace;
@@ -29,6 +33,13 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 pub use aiw_wasm::{BundledScripts, ScriptLimits, ScriptTool as ToolName};
+pub use arguments::problem as problem_of_arguments;
+pub use consent::{Ask, CALLS_OF_A_YES, Consent, Said};
+pub use declarations::{DeclaredTool, declaration, declaration_file, tool_expression};
+pub use kept::{
+    KeptError, KeptWorkflow, ListedWorkflow, OverWorkflow, Standing, WorkflowSummary, Workflows, workflow_file,
+};
+pub use records::{RunRecord, RunRecords};
 pub use run::{CALLS, Ended, WALL};
 pub use shape::value_of;
 pub use trace::{CallTrace, LogLine, Trace};
@@ -59,6 +70,8 @@ pub struct Plan {
     pub tools: Vec<PlannedTool>,
     /// How much it may use.
     pub limits: ScriptLimits,
+    /// Whether the trace has the arguments of its calls.
+    pub keep_arguments: bool,
 }
 
 /// What a script's calls reach.

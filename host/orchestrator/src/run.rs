@@ -21,6 +21,12 @@ pub const WALL: Duration = Duration::from_secs(10 * 60);
 /// How many calls a run may make.
 pub const CALLS: usize = 200;
 
+/// How much of a failed call's arguments its error shows, in characters.
+const ARGUMENTS: usize = 200;
+
+/// The longest arguments that a trace keeps, in characters.
+const KEPT_ARGUMENTS: usize = 2000;
+
 /// How many of them are under way at once. The others wait for their turn.
 const AT_ONCE: usize = 32;
 
@@ -56,8 +62,9 @@ impl Orchestrator {
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             trace,
             open: FuturesUnordered::new(),
-            names: HashMap::new(),
+            under_way: HashMap::new(),
             started: 0,
+            keep_arguments: plan.keep_arguments,
         });
         let result = {
             let run = scripts.run(&plan.code, &input, &known, plan.limits, calls);
@@ -92,9 +99,10 @@ struct Calls {
     turns: Arc<Semaphore>,
     trace: Arc<Mutex<Trace>>,
     open: FuturesUnordered<BoxFuture<'static, EndedCall>>,
-    /// The tools of the calls under way.
-    names: HashMap<u32, String>,
+    /// The tools of the calls under way, and their arguments.
+    under_way: HashMap<u32, (String, String)>,
     started: usize,
+    keep_arguments: bool,
 }
 
 impl Calls {
@@ -104,13 +112,19 @@ impl Calls {
 
     /// Records a call, and returns its result as a script gets it.
     fn ended(&mut self, (call, tool, start, outcome): EndedCall) -> (u32, Result<String, String>) {
-        self.names.remove(&call);
+        let arguments = self.under_way.remove(&call).map(|(_, arguments)| arguments);
         let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.trace().calls.push(CallTrace {
             tool: tool.whole_name.clone(),
             ms,
             bytes: outcome.as_ref().map_or(0, String::len),
             error: outcome.as_ref().err().map(|error| aiw_core::one_line(error, 300)),
+            arguments: arguments.clone().filter(|_| self.keep_arguments),
+        });
+        // Whoever reads of the failure did not see what the script made up.
+        let outcome = outcome.map_err(|error| match arguments.as_deref() {
+            None | Some("{}") => error,
+            Some(arguments) => format!("{error} (called with {})", aiw_core::one_line(arguments, ARGUMENTS)),
         });
         (call, outcome)
     }
@@ -126,11 +140,12 @@ impl ScriptCalls for Calls {
         if self.started > CALLS {
             return Err(format!("a run makes at most {CALLS} calls"));
         }
-        if let Some(problem) = arguments::problem(&planned, &arguments) {
+        if let Some(problem) = arguments::problem(&planned.input_schema, &arguments) {
             return Err(format!("the arguments of `{}` are wrong: {problem}", planned.whole_name));
         }
         let call = u32::try_from(self.started).unwrap_or(u32::MAX);
-        self.names.insert(call, planned.whole_name.clone());
+        let shown = aiw_core::one_line(&arguments, if self.keep_arguments { KEPT_ARGUMENTS } else { ARGUMENTS });
+        self.under_way.insert(call, (planned.whole_name.clone(), shown));
         let (tools, turns) = (self.tools.clone(), self.turns.clone());
         self.open.push(Box::pin(async move {
             let _turn = turns.acquire_owned().await;
@@ -168,8 +183,8 @@ impl ScriptCalls for Calls {
 impl Drop for Calls {
     /// What is still under way ends with the run.
     fn drop(&mut self) {
-        let mut names: Vec<(u32, String)> = self.names.drain().collect();
-        names.sort();
-        self.trace().cancelled = names.into_iter().map(|(_, name)| name).collect();
+        let mut calls: Vec<(u32, (String, String))> = self.under_way.drain().collect();
+        calls.sort();
+        self.trace().cancelled = calls.into_iter().map(|(_, (name, _))| name).collect();
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A call of a run. Its arguments and its result are not kept.
+/// A call of a run. Its result is not kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CallTrace {
     /// The tool
@@ -15,6 +15,9 @@ pub struct CallTrace {
     /// Why it failed
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Its arguments as JSON, if they were asked for
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<String>,
 }
 
 /// A line that a script logged

@@ -76,7 +76,7 @@ impl Definition {
     }
 
     /// A digest of what decides how the tool is used. The order of keys makes no difference.
-    pub(crate) fn digest(&self) -> &[u8; 32] {
+    pub fn digest(&self) -> &[u8; 32] {
         self.0.digest.get_or_init(|| digest_of(&self.value()))
     }
 

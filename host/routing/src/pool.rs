@@ -673,7 +673,8 @@ impl Inner {
     /// directory is there, and whether these are all.
     fn files(&self) -> (Vec<PathBuf>, bool) {
         let records = self.slots().into_iter().map(|slot| self.records.file(slot.key(), "json"));
-        let files: Vec<PathBuf> = self.places.files().into_iter().chain(records).collect();
+        let approved = self.ground.home.workflows_lock_path();
+        let files: Vec<PathBuf> = self.places.files().into_iter().chain(records).chain([approved]).collect();
         let wanted = files.len();
         let there: Vec<PathBuf> =
             files.into_iter().filter(|file| file.parent().is_some_and(std::path::Path::is_dir)).collect();

@@ -14,6 +14,8 @@ pub struct Profile {
     /// Nothing is allowed that no pattern names; without a list, everything is.
     allow: Option<Vec<Pattern>>,
     deny: Vec<Pattern>,
+    /// What scripts call without asking.
+    scripts: Vec<Pattern>,
 }
 
 /// `server/tool` with `*` for any text, `server` for all of its tools, or `read-only`.
@@ -60,13 +62,22 @@ impl Profile {
 
     /// The profile that allows no tool of a server.
     pub fn nothing() -> Self {
-        Self { allow: Some(Vec::new()), deny: Vec::new() }
+        Self { allow: Some(Vec::new()), ..Self::default() }
     }
 
     /// A profile of the settings.
     pub fn of(settings: &ProfileSettings) -> Self {
         let parsed = |patterns: &[String]| patterns.iter().map(|text| Pattern::parse(text)).collect();
-        Self { allow: settings.allow.as_deref().map(parsed), deny: parsed(&settings.deny) }
+        Self {
+            allow: settings.allow.as_deref().map(parsed),
+            deny: parsed(&settings.deny),
+            scripts: parsed(&settings.scripts),
+        }
+    }
+
+    /// Whether scripts call a tool that may change something without asking.
+    pub fn scripts_may_call(&self, server: &str, tool: &str) -> bool {
+        self.scripts.iter().any(|pattern| pattern.matches(server, tool, false))
     }
 
     /// Whether it allows a tool. `only_reads` says whether the tool declares that it changes nothing.
@@ -91,7 +102,7 @@ mod tests {
 
     fn profile(allow: Option<&[&str]>, deny: &[&str]) -> Profile {
         let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-        Profile::of(&ProfileSettings { allow: allow.map(owned), deny: owned(deny) })
+        Profile::of(&ProfileSettings { allow: allow.map(owned), deny: owned(deny), ..ProfileSettings::default() })
     }
 
     #[test]

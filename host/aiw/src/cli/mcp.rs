@@ -142,9 +142,18 @@ pub enum McpCommand {
         name: String,
     },
     /// Show how an MCP server has changed its tools, and accept the change
+    ///
+    /// With --scripts, lets scripts call tools that may change something without asking: where the client of
+    /// `run_workflow` can't ask you, they are refused otherwise.
     Approve {
         #[arg(add = complete::servers())]
         name: String,
+        /// Let scripts call this tool without asking; may be repeated
+        #[arg(long, value_name = "TOOL")]
+        scripts: Vec<String>,
+        /// Let scripts ask again before they call this tool; may be repeated
+        #[arg(long, value_name = "TOOL")]
+        no_scripts: Vec<String>,
         /// Don't ask
         #[arg(short, long)]
         yes: bool,

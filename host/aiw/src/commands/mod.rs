@@ -26,6 +26,7 @@ pub mod secret;
 pub mod setup;
 pub mod task;
 pub mod trust;
+pub mod workflow;
 
 /// A line for each sign that what is about to be added is written to take over a model or to read keys.
 fn suspicious(lines: &[String]) -> Vec<String> {

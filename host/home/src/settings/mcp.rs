@@ -15,6 +15,8 @@ pub struct McpSettings {
     pub toolsets: Option<Vec<String>>,
     /// The settings of single servers, by key: `servers`.
     pub servers: BTreeMap<String, ServerSettings>,
+    /// The tools that may change something and that scripts call without asking: `scripts`, as patterns.
+    pub scripts: Vec<String>,
     /// Which tools a client may see: `profiles`.
     pub profiles: BTreeMap<String, ProfileSettings>,
 }
@@ -45,6 +47,8 @@ pub struct ProfileSettings {
     pub allow: Option<Vec<String>>,
     /// The denied patterns, even of allowed tools.
     pub deny: Vec<String>,
+    /// The patterns of tools that may change something and that scripts call without asking.
+    pub scripts: Vec<String>,
 }
 
 impl ProfileSettings {
@@ -60,11 +64,15 @@ impl ProfileSettings {
                 Some(_) => Err(format!("has a `{place}.{name}.{key}` that is not a list of patterns")),
             };
             // A list under another name would leave everything allowed.
-            if let Some(other) = value.keys().find(|key| !matches!(key.as_str(), "allow" | "deny")) {
+            if let Some(other) = value.keys().find(|key| !matches!(key.as_str(), "allow" | "deny" | "scripts")) {
                 let other = aiw_core::one_line(other, 60);
-                return Err(format!("has a `{place}.{name}.{other}`: a profile has `allow` and `deny`"));
+                return Err(format!("has a `{place}.{name}.{other}`: a profile has `allow`, `deny` and `scripts`"));
             }
-            let profile = Self { allow: list("allow")?, deny: list("deny")?.unwrap_or_default() };
+            let profile = Self {
+                allow: list("allow")?,
+                deny: list("deny")?.unwrap_or_default(),
+                scripts: list("scripts")?.unwrap_or_default(),
+            };
             profiles.insert(name.to_owned(), profile);
         }
         Ok(profiles)
@@ -120,7 +128,20 @@ impl Settings {
         let profiles = ProfileSettings::read_all(self.document.get(&["mcp", "profiles"]), "mcp.profiles")?;
         let names = |list: &Vec<Value>| list.iter().filter_map(Value::as_str).map(str::to_owned).collect();
         let toolsets = self.document.get(&["mcp", "toolsets"]).and_then(Value::as_array).map(names);
-        Ok(McpSettings { toolsets, servers, profiles })
+        let scripts = match self.document.get(&["mcp", "scripts"]) {
+            None => Vec::new(),
+            Some(Value::Array(items)) if items.iter().all(Value::is_string) => names(items),
+            Some(_) => return Err("has a `mcp.scripts` that is not a list of patterns".into()),
+        };
+        Ok(McpSettings { toolsets, servers, scripts, profiles })
+    }
+
+    /// Sets the tools that scripts call without asking.
+    pub fn set_scripts(&mut self, patterns: &[String]) -> Result<(), HomeError> {
+        match patterns.is_empty() {
+            true => self.document.remove(&["mcp", "scripts"]).map(drop),
+            false => self.document.set(&["mcp", "scripts"], &patterns.into()),
+        }
     }
 
     /// Offers a server to clients, or no longer.
@@ -144,6 +165,9 @@ impl Settings {
         }
         if !profile.deny.is_empty() {
             fields.insert("deny".into(), profile.deny.clone().into());
+        }
+        if !profile.scripts.is_empty() {
+            fields.insert("scripts".into(), profile.scripts.clone().into());
         }
         self.document.set(&path, &Value::Object(fields))
     }

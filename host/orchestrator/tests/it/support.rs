@@ -71,7 +71,9 @@ impl Tools for Answers {
 pub async fn run(code: &str, input: Value) -> Ended {
     // Time enough for all that means well, on a machine with much else to do.
     let limits = ScriptLimits { cpu: Duration::from_secs(1), ..ScriptLimits::USUAL };
-    orchestrator().run(Plan { code: code.into(), input, tools: tools(), limits }, Arc::new(Answers)).await
+    orchestrator()
+        .run(Plan { code: code.into(), input, tools: tools(), limits, keep_arguments: false }, Arc::new(Answers))
+        .await
 }
 
 pub async fn value(code: &str, input: Value) -> Value {

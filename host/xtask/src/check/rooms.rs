@@ -23,6 +23,7 @@ const ROOMS: [(&str, &[&str]); 30] = [
             "aiw-markets",
             "aiw-mcp",
             "aiw-offer",
+            "aiw-orchestrator",
             "aiw-processes",
             "aiw-providers",
             "aiw-registries",

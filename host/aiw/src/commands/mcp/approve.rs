@@ -1,6 +1,6 @@
 //! `aiw mcp approve`: the definitions that a server changed, or that are suspicious.
 
-use aiw_core::quoted;
+use aiw_core::{quoted, quoted_list};
 use aiw_home::Home;
 use aiw_routing::{Change, PoolError, Record, Records};
 use serde_json::json;
@@ -12,6 +12,59 @@ use crate::terminal;
 
 /// The most lines of a field that are shown.
 const MOST_LINES: usize = 400;
+
+/// Lets scripts call tools without asking, or no longer.
+pub async fn approve_for_scripts(name: &str, scripts: Scripts<'_>, yes: bool, output: &Output) -> Result<(), Failure> {
+    let pool = pool(output)?;
+    pool.look(name).await?;
+    pool.end().await;
+    let seen = Records::new(Home::find()?).load(name).unwrap_or_default();
+    for tool in scripts.allow {
+        if seen.tool(tool).is_none() {
+            let known = seen.tools.iter().map(|tool| tool.name().to_owned()).collect();
+            return Err(PoolError::NoTool { server: name.to_owned(), tool: tool.clone(), known }.into());
+        }
+    }
+    let pattern = |tool: &String| format!("{name}/{tool}");
+    if !scripts.allow.is_empty() {
+        let tools = quoted_list(scripts.allow);
+        let question = format!("Let scripts call {tools} of {} without asking?", quoted(name));
+        if !terminal::confirm(&question, "--yes", yes).await? {
+            return Err(Failure::declined("nothing was changed"));
+        }
+    }
+    let home = Home::find()?;
+    let lock = home.lock()?;
+    let mut settings = home.settings()?;
+    let mut patterns = settings.mcp()?.scripts;
+    let removed: Vec<String> = scripts.revoke.iter().map(pattern).collect();
+    if let Some(unknown) = removed.iter().find(|removed| !patterns.contains(removed)) {
+        return Err(Failure::user(format!("scripts ask before they call {}", quoted(unknown))));
+    }
+    patterns.retain(|known| !removed.contains(known));
+    for pattern in scripts.allow.iter().map(pattern) {
+        if !patterns.contains(&pattern) {
+            patterns.push(pattern);
+        }
+    }
+    settings.set_scripts(&patterns)?;
+    settings.save(&lock)?;
+    for tool in scripts.allow {
+        output.line(format!("Scripts call {} without asking", quoted(&pattern(tool))));
+    }
+    for gone in &removed {
+        output.line(format!("Scripts ask before they call {}", quoted(gone)));
+    }
+    output.answer(json!({"scripts": patterns}));
+    Ok(())
+}
+
+/// The tools that scripts call without asking, and those of which they ask again.
+#[derive(Clone, Copy)]
+pub struct Scripts<'a> {
+    pub allow: &'a [String],
+    pub revoke: &'a [String],
+}
 
 pub async fn approve(name: &str, yes: bool, output: &Output) -> Result<(), Failure> {
     let pool = pool(output)?;

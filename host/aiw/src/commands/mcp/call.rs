@@ -82,7 +82,7 @@ impl Serialize for Written {
 }
 
 /// One JSON object, or `NAME=VALUE` for each argument, read as the tool's schema says.
-fn arguments(given: &[String], schema: &Value) -> Result<Arguments, Failure> {
+pub fn arguments(given: &[String], schema: &Value) -> Result<Arguments, Failure> {
     let usage = |problem: String| Failure::new(ErrorKind::Usage, problem);
     if let [json] = given
         && json.trim_start().starts_with('{')

@@ -1,7 +1,7 @@
 //! `aiw mcp …`
 
 mod approve;
-mod call;
+pub(super) mod call;
 mod edit;
 pub(super) mod http;
 pub(super) mod install;
@@ -57,7 +57,13 @@ pub async fn run(command: McpCommand, output: &Output) -> Result<(), Failure> {
         McpCommand::Logs { name, follow, tail } => call::logs(&name, follow, tail, output).await,
         McpCommand::Login(args) => login::login(args, output).await,
         McpCommand::Logout { name } => login::logout(&name, output).await,
-        McpCommand::Approve { name, yes } => approve::approve(&name, yes, output).await,
+        McpCommand::Approve { name, scripts, no_scripts, yes } => match scripts.is_empty() && no_scripts.is_empty() {
+            true => approve::approve(&name, yes, output).await,
+            false => {
+                let scripts = approve::Scripts { allow: &scripts, revoke: &no_scripts };
+                approve::approve_for_scripts(&name, scripts, yes, output).await
+            }
+        },
         McpCommand::Doctor { names } => look::doctor(&names, output).await,
     }
 }

@@ -1,5 +1,8 @@
 //! Scripts over tools: a real client, the real binary, the real component, and servers behind it.
 
+mod kept;
+mod real;
+
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -115,7 +118,7 @@ fn what_changes_something_is_asked_for_once() {
     // A client that can't ask is told what to do instead.
     let mut mute = client(&servers, &json!({}));
     let said = mute.bad("run_workflow", json!({"code": "return await tools.one__odd({ n: 1 })"}));
-    assert!(said.contains("may change something") && said.contains("aiw mcp call one odd"), "{said}");
+    assert!(said.contains("may change something") && said.contains("aiw mcp approve one --scripts odd"), "{said}");
 }
 
 #[test]

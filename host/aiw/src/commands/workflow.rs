@@ -1,0 +1,391 @@
+//! `aiw workflow …`
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aiw_app::ClientSession;
+use aiw_app::runs::is_private_session;
+use aiw_app::workflows::{About, Nobody, ScriptReach, ScriptTools, Writes, plan_of};
+use aiw_core::{ErrorKind, WorkflowName, counted, one_line, quoted_text};
+use aiw_orchestrator::{
+    DeclaredTool, Ended, KeptWorkflow, ListedWorkflow, OverWorkflow, Plan, RunRecord, RunRecords, Trace,
+    WorkflowSummary, Workflows, declaration_file, tool_expression, workflow_file,
+};
+use aiw_routing::{Offered, Pool};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::each::{FailedName, remove_each};
+use super::mcp::call::arguments;
+use super::suspicious;
+use crate::cli::workflow::{NewWorkflowArgs, RunWorkflowArgs, RunsArgs, SaveWorkflowArgs, WorkflowCommand};
+use crate::components::session;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::terminal;
+
+/// The largest script that is read.
+const MOST_BYTES: u64 = 256 << 10;
+
+/// `aiw workflow list`
+#[derive(Serialize, JsonSchema)]
+pub struct ListedWorkflows {
+    /// The workflows, by name
+    pub workflows: Vec<WorkflowSummary>,
+}
+
+/// `aiw workflow show`, `new`, `save`, `approve`
+#[derive(Serialize, JsonSchema)]
+pub struct ShownWorkflow {
+    /// The workflow
+    pub workflow: WorkflowSummary,
+    /// Its file's text, of `show` alone
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// `aiw workflow run`, `test`
+#[derive(Serialize, JsonSchema)]
+pub struct RanWorkflow {
+    /// What the script returned
+    pub result: Option<Value>,
+    /// Why it failed
+    pub error: Option<String>,
+    #[serde(flatten)]
+    pub trace: Trace,
+}
+
+/// `aiw workflow remove`
+#[derive(Serialize, JsonSchema)]
+pub struct RemovedWorkflows {
+    /// The names of those that were removed
+    pub removed: Vec<String>,
+    /// Those that could not be removed
+    pub failed: Vec<FailedName>,
+}
+
+/// `aiw workflow runs`
+#[derive(Serialize, JsonSchema)]
+pub struct ListedRuns {
+    /// The runs, the newest first
+    pub runs: Vec<RunRecord>,
+}
+
+/// What every command uses.
+struct Here {
+    client: Arc<ClientSession>,
+    workflows: Workflows,
+}
+
+impl Here {
+    fn new(output: &Output) -> Result<Self, Failure> {
+        let client = session(output)?;
+        let workflows = Workflows::new(client.home().clone());
+        Ok(Self { client, workflows })
+    }
+
+    fn pool(&self) -> &Arc<Pool> {
+        self.client.pool()
+    }
+
+    /// The tools as they are now: the servers behind these are asked.
+    async fn fresh(&self, names: &[String], output: &Output) -> ScriptTools {
+        let known = self.pool().tools();
+        let mut servers: Vec<String> = Vec::new();
+        for name in names {
+            // One that is not known yet may be of any server that was never seen.
+            let server = known.iter().find(|tool| tool.proxied == *name).map(|tool| tool.server.clone());
+            servers.extend(server.or_else(|| Some(name.split_once("__")?.0.to_owned())));
+        }
+        servers.sort();
+        servers.dedup();
+        for server in servers {
+            if let Err(e) = self.pool().look(&server).await {
+                output.note(format!("note: {} {}; this is what was seen last", quoted_text(&server, 80), e.brief()));
+            }
+        }
+        ScriptTools::of(self.pool())
+    }
+
+    fn summary(&self, workflow: &KeptWorkflow, tools: &ScriptTools) -> Result<WorkflowSummary, Failure> {
+        let (name, path) = (workflow.name.clone(), workflow.path.clone());
+        let listed = ListedWorkflow { name, path, workflow: Ok(workflow.clone()) };
+        Ok(WorkflowSummary::of(&listed, &self.workflows.lock()?, &tools.digests()))
+    }
+
+    /// Looks whether the script of a workflow makes sense and calls nothing but its tools.
+    async fn check(&self, workflow: &KeptWorkflow, tools: &ScriptTools) -> Result<(), Failure> {
+        // Without a name, it may call what it names, which is nothing then.
+        let used = tools.check(self.client.app().orchestrator(), &workflow.text, &workflow.tools).await?;
+        let extra = used.iter().find(|tool| !workflow.tools.contains(&tool.proxied));
+        match extra {
+            None => Ok(()),
+            Some(tool) => {
+                let name = quoted_text(&tool.proxied, 120);
+                Err(Failure::user(format!(
+                    "the workflow `{}` calls {name}, which its head does not name",
+                    workflow.name
+                ))
+                .with_hint("add it to `tools`"))
+            }
+        }
+    }
+}
+
+pub async fn run(command: WorkflowCommand, output: &Output) -> Result<(), Failure> {
+    let here = Here::new(output)?;
+    match command {
+        WorkflowCommand::List => list(&here, output),
+        WorkflowCommand::Show { name } => show(&here, &name.parse()?, output),
+        WorkflowCommand::New(args) => new(&here, args, output).await,
+        WorkflowCommand::Save(args) => save(&here, args, output).await,
+        WorkflowCommand::Run(args) => execute(&here, &args, Writes::Approved, output).await,
+        WorkflowCommand::Test(args) => execute(&here, &args, Writes::Refused, output).await,
+        WorkflowCommand::Approve { name, yes } => approve(&here, &name.parse()?, yes, output).await,
+        WorkflowCommand::Remove { names } => remove(&here, &names, output),
+        WorkflowCommand::Runs(args) => runs(&here, &args, output),
+    }
+}
+
+fn list(here: &Here, output: &Output) -> Result<(), Failure> {
+    let (lock, digests) = (here.workflows.lock()?, ScriptTools::of(here.pool()).digests());
+    let listed = here.workflows.list();
+    let workflows: Vec<_> = listed.iter().map(|listed| WorkflowSummary::of(listed, &lock, &digests)).collect();
+    let row = |workflow: &WorkflowSummary| {
+        let about = workflow.description.clone().or_else(|| workflow.problem.as_ref().map(|p| format!("it {p}")));
+        vec![workflow.name.clone(), workflow.state.to_owned(), one_line(&about.unwrap_or_default(), 80)]
+    };
+    output.table(&["NAME", "STATE", "DESCRIPTION"], &workflows.iter().map(row).collect::<Vec<_>>());
+    if workflows.is_empty() {
+        output.line("no workflows: `aiw workflow new NAME` writes one");
+    }
+    output.answer(ListedWorkflows { workflows });
+    Ok(())
+}
+
+fn show(here: &Here, name: &WorkflowName, output: &Output) -> Result<(), Failure> {
+    let workflow = here.workflows.get(name)?;
+    let summary = here.summary(&workflow, &ScriptTools::of(here.pool()))?;
+    workflow.text.lines().for_each(|line| output.line(line));
+    if let Some(problem) = &summary.problem {
+        output.note(format!("note: it {problem}"));
+    }
+    output.answer(ShownWorkflow { workflow: summary, text: Some(workflow.text) });
+    Ok(())
+}
+
+async fn new(here: &Here, args: NewWorkflowArgs, output: &Output) -> Result<(), Failure> {
+    let name: WorkflowName = args.name.parse()?;
+    let tools = here.fresh(&args.tools, output).await;
+    let used = args.tools.iter().map(|tool| tools.named(tool)).collect::<Result<Vec<&Offered>, _>>()?;
+    let calls: Vec<String> = used
+        .iter()
+        .enumerate()
+        .map(|(at, tool)| format!("  const result{} = await {}({{}});\n", at + 1, tool_expression(&tool.proxied)))
+        .collect();
+    let result = if calls.is_empty() { "input".to_owned() } else { "result1".to_owned() };
+    let code = format!(
+        "\n/** @param {{Record<string, any>}} input */\nasync function workflow(input) {{\n{}  return {result};\n}}",
+        calls.concat()
+    );
+    let description = args.description.unwrap_or_else(|| "What it does".to_owned());
+    let file = workflow_file(&description, &args.tools, &json!({"type": "object", "properties": {}}), &code);
+    // What an editor needs. Comments of a line may stand before the head.
+    let file = format!("// @ts-check\n/// <reference path=\"tools.d.ts\" />\n{file}");
+    let workflow = here.workflows.write(&name, file, OverWorkflow::Never)?;
+    let declared: Vec<(&str, Value)> =
+        tools.all().iter().map(|tool| (tool.proxied.as_str(), tool.definition.value())).collect();
+    let declared = declared.iter().map(|(whole_name, definition)| DeclaredTool { whole_name, definition });
+    here.workflows.write_declarations(&declaration_file(declared))?;
+    output.line(format!("Wrote `{}`", workflow.path.display()));
+    output.line(format!(
+        "`{}` declares your {} for editors",
+        here.workflows.declarations().display(),
+        counted(tools.all().len(), "tool")
+    ));
+    output.line(format!(
+        "When it is done, try it with `aiw workflow test {name}`, and `aiw workflow approve {name}` makes it a tool"
+    ));
+    output.answer(ShownWorkflow { workflow: here.summary(&workflow, &tools)?, text: None });
+    Ok(())
+}
+
+async fn save(here: &Here, args: SaveWorkflowArgs, output: &Output) -> Result<(), Failure> {
+    let name: WorkflowName = args.name.parse()?;
+    let text = read(&args.from)?;
+    let tools = here.fresh(&args.tools, output).await;
+    let parsed = KeptWorkflow::parse(name.clone(), here.workflows.path(&name), text.clone().into_bytes());
+    let file = match (parsed, args.description) {
+        (Ok(_), None) if args.tools.is_empty() => text,
+        (Ok(_), _) => {
+            return Err(Failure::new(ErrorKind::Usage, "the file has a head that says what it does and calls")
+                .with_hint("leave `--description` and `--tool` out, or the head"));
+        }
+        (Err(problem), None) => {
+            return Err(Failure::new(ErrorKind::Usage, format!("the file {problem}"))
+                .with_hint("`--description` gives it one, with the tools that the script names"));
+        }
+        (Err(_), Some(description)) => {
+            let used = tools.check(here.client.app().orchestrator(), &text, &args.tools).await?;
+            let names: Vec<String> = used.iter().map(|tool| tool.proxied.clone()).collect();
+            workflow_file(&description, &names, &json!({"type": "object"}), &text)
+        }
+    };
+    let over = if args.force { OverWorkflow::Always } else { OverWorkflow::Never };
+    let workflow = here.workflows.write(&name, file, over)?;
+    output.line(format!("Wrote `{}`", workflow.path.display()));
+    output.line(format!("`aiw workflow approve {name}` makes it a tool"));
+    output.answer(ShownWorkflow { workflow: here.summary(&workflow, &tools)?, text: None });
+    Ok(())
+}
+
+/// Reads the user's text from anywhere, up to a limit.
+fn read(from: &Path) -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    let result = match from == Path::new("-") {
+        true => io::stdin().lock().take(MOST_BYTES + 1).read_to_end(&mut bytes),
+        false => File::open(from).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes)),
+    };
+    result.map_err(|e| Failure::user(format!("cannot read `{}`: {e}", from.display())))?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(Failure::user(format!("`{}` is larger than {} kB", from.display(), MOST_BYTES >> 10)));
+    }
+    String::from_utf8(bytes).map_err(|_| Failure::user(format!("`{}` is not UTF-8", from.display())))
+}
+
+async fn execute(here: &Here, args: &RunWorkflowArgs, writes: Writes, output: &Output) -> Result<(), Failure> {
+    let name: WorkflowName = args.name.parse()?;
+    let workflow = here.workflows.get(&name)?;
+    let tools = here.fresh(&workflow.tools, output).await;
+    // Without approval, it is only tried.
+    let (workflow, used) = tools.kept(&here.workflows, &name, writes == Writes::Approved)?;
+    if writes == Writes::Refused {
+        here.check(&workflow, &tools).await?;
+    }
+    let input = arguments(&args.input, &workflow.input_schema)?;
+    let input = input.read().map_err(|e| Failure::new(ErrorKind::Usage, format!("the input can't be read: {e}")))?;
+    let plan = Plan { keep_arguments: args.trace_arguments, ..plan_of(&workflow, input.into(), &used)? };
+    let home = here.client.home();
+    let about =
+        About { workflow: Some(name), client: "aiw".into(), private: is_private_session(home, here.client.session()) };
+    let reach = ScriptReach::new(home.clone(), here.pool().clone(), None, writes, Nobody);
+    let Ended { outcome, trace } =
+        aiw_app::workflows::run(home, here.client.app().orchestrator(), plan, reach, about).await;
+    here.pool().end().await;
+    for line in &trace.logs {
+        output.note(&line.line);
+    }
+    match outcome {
+        Ok(result) => {
+            match serde_json::from_str::<String>(result.get()) {
+                Ok(text) => text.lines().for_each(|line| output.line(line)),
+                Err(_) => output.line(pretty(&result)),
+            }
+            let result = serde_json::from_str(result.get()).ok();
+            output.answer(RanWorkflow { result, error: None, trace });
+            Ok(())
+        }
+        Err(error) => {
+            let answer = RanWorkflow { result: None, error: Some(error.to_string()), trace };
+            let failure = Failure::from(aiw_app::workflows::ScriptError::from(error));
+            Err(failure.with_answer(serde_json::to_value(answer).unwrap_or_default()))
+        }
+    }
+}
+
+/// A result over several lines, with all digits of its numbers.
+fn pretty(result: &RawValue) -> String {
+    let parsed: Result<Value, _> = serde_json::from_str(result.get());
+    match parsed {
+        // What can't be written again as it was is shown as it is.
+        Ok(value) if value.to_string() == result.get() => format!("{value:#}"),
+        _ => result.get().to_owned(),
+    }
+}
+
+async fn approve(here: &Here, name: &WorkflowName, yes: bool, output: &Output) -> Result<(), Failure> {
+    let workflow = here.workflows.get(name)?;
+    let tools = here.fresh(&workflow.tools, output).await;
+    here.check(&workflow, &tools).await?;
+    let used = workflow.tools.iter().map(|tool| tools.named(tool)).collect::<Result<Vec<&Offered>, _>>()?;
+    workflow.text.lines().for_each(|line| output.before_question(line));
+    output.before_question("");
+    for tool in &used {
+        let effect = if tool.definition.only_reads() { "says that it only reads" } else { "may change something" };
+        output.before_question(format!("{} {effect}", quoted_text(&tool.proxied, 120)));
+    }
+    let lines: Vec<String> = workflow.text.lines().map(str::to_owned).collect();
+    suspicious(&lines).iter().for_each(|sign| output.before_question(sign));
+    output.flush();
+    let question = match used.len() {
+        0 => "Offer this as a tool?",
+        _ => "Offer this as a tool that calls these without asking again?",
+    };
+    if !terminal::confirm(question, "--yes", yes).await? {
+        return Err(Failure::declined("nothing was approved"));
+    }
+    here.workflows.approve(&workflow, &tools.digests())?;
+    here.pool().end().await;
+    output.line(format!("Approved `{name}`: it is the tool `workflows__{name}` of the toolset `workflows`"));
+    output.answer(ShownWorkflow { workflow: here.summary(&workflow, &tools)?, text: None });
+    Ok(())
+}
+
+fn remove(here: &Here, names: &[String], output: &Output) -> Result<(), Failure> {
+    let (removed, failures) = remove_each(names, output, |name| {
+        let path: PathBuf = here.workflows.remove(&name.parse()?)?;
+        output.line(format!("Removed `{}`", path.display()));
+        Ok(name.to_owned())
+    });
+    output.conclude(RemovedWorkflows { removed, failed: failures.failed }, failures.first)
+}
+
+fn runs(here: &Here, args: &RunsArgs, output: &Output) -> Result<(), Failure> {
+    let records = RunRecords::new(here.client.home().clone());
+    if let Some(id) = &args.run {
+        let run = records.get(id).ok_or_else(|| {
+            Failure::user(format!("there is no run {}", quoted_text(id, 40)))
+                .with_hint("`aiw workflow runs` lists them")
+        })?;
+        output.line(format!("{}  {}", run.id, about(&run)));
+        let row = |call: &aiw_orchestrator::CallTrace| {
+            let said = call.error.clone().or_else(|| call.arguments.clone()).unwrap_or_default();
+            vec![
+                one_line(&call.tool, 80),
+                format!("{} ms", call.ms),
+                format!("{} bytes", call.bytes),
+                one_line(&said, 200),
+            ]
+        };
+        output.table(&["TOOL", "TIME", "RESULT", ""], &run.calls.iter().map(row).collect::<Vec<_>>());
+        for tool in &run.cancelled {
+            output.line(format!("{} was cancelled", quoted_text(tool, 120)));
+        }
+        output.answer(ListedRuns { runs: vec![run] });
+        return Ok(());
+    }
+    let runs = records.list(args.workflow.as_deref(), args.tail);
+    let row = |run: &RunRecord| {
+        let workflow = run.workflow.clone().unwrap_or_else(|| "-".into());
+        let calls = run.calls.len().to_string();
+        vec![run.id.clone(), run.started_at.clone(), workflow, run.client.clone(), calls, about(run)]
+    };
+    output
+        .table(&["RUN", "STARTED", "WORKFLOW", "CLIENT", "CALLS", "ENDED"], &runs.iter().map(row).collect::<Vec<_>>());
+    if runs.is_empty() {
+        output.line("no script has run");
+    }
+    output.answer(ListedRuns { runs });
+    Ok(())
+}
+
+fn about(run: &RunRecord) -> String {
+    match &run.error {
+        None => format!("after {} ms, with {} bytes", run.ms, run.bytes),
+        Some(error) => format!("failed after {} ms: {}", run.ms, one_line(error, 120)),
+    }
+}

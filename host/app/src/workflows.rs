@@ -1,0 +1,322 @@
+//! Scripts over the tools that a client may use: which tools a script means, what its calls reach, and what is kept of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use aiw_core::{ErrorKind, WorkflowName, closest, one_line, quoted_text, shell_word_in_line};
+use aiw_home::{Home, now_millis};
+use aiw_mcp::{Arguments, Call};
+use aiw_orchestrator::{
+    Ask, Consent, Ended, KeptError, KeptWorkflow, Orchestrator, OrchestratorError, Plan, PlannedTool, RunRecord,
+    RunRecords, Said, ScriptLimits, Standing, ToolName, Tools, Workflows, problem_of_arguments,
+};
+use aiw_routing::{Offered, Pattern, Pool};
+use async_trait::async_trait;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+/// A script can't be run.
+#[derive(Debug, thiserror::Error)]
+pub enum ScriptError {
+    /// A tool that was named is not there.
+    #[error("there is no tool {}", quoted_text(.name, 80))]
+    NoTool {
+        /// The name.
+        name: String,
+        /// The one that is most like it.
+        nearest: Option<String>,
+    },
+    /// The script makes no sense.
+    #[error(transparent)]
+    Script(#[from] OrchestratorError),
+    /// A kept one can't be used.
+    #[error(transparent)]
+    Kept(#[from] KeptError),
+    /// What a kept one is called with is wrong.
+    #[error("the input of the workflow `{name}` is wrong: {problem}")]
+    Input {
+        /// The workflow.
+        name: WorkflowName,
+        /// What is wrong, as the end of a sentence.
+        problem: String,
+    },
+}
+
+impl ScriptError {
+    /// Returns the kind of the error, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Script(e) => e.kind(),
+            Self::Kept(e) => e.kind(),
+            Self::NoTool { .. } | Self::Input { .. } => ErrorKind::User,
+        }
+    }
+
+    /// Returns the next step.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoTool { nearest: Some(nearest), .. } => Some(format!("did you mean {}?", quoted_text(nearest, 80))),
+            Self::Kept(e) => e.hint(),
+            _ => None,
+        }
+    }
+}
+
+/// The tools that scripts of a client can be over, as they are now.
+pub struct ScriptTools(Vec<Offered>);
+
+impl ScriptTools {
+    /// Returns those that the client's profile allows and whose definitions are accepted.
+    pub fn of(pool: &Pool) -> Self {
+        Self(pool.tools())
+    }
+
+    /// Returns those tools.
+    pub fn all(&self) -> &[Offered] {
+        &self.0
+    }
+
+    /// Returns a digest of each tool's definition, by its name.
+    pub fn digests(&self) -> BTreeMap<String, String> {
+        self.0.iter().map(|tool| (tool.proxied.clone(), aiw_core::hex(tool.definition.digest()))).collect()
+    }
+
+    /// Returns a tool by its name among all tools.
+    pub fn named(&self, name: &str) -> Result<&Offered, ScriptError> {
+        self.0.iter().find(|tool| tool.proxied == name).ok_or_else(|| ScriptError::NoTool {
+            name: name.to_owned(),
+            nearest: closest(name, self.0.iter().map(|tool| tool.proxied.as_str())).map(str::to_owned),
+        })
+    }
+
+    /// Looks whether a script makes sense, without running it. It may call the tools of these names; without names, those
+    /// that it names itself. Returns the ones that it may call.
+    pub async fn check(
+        &self,
+        orchestrator: &Orchestrator,
+        code: &str,
+        names: &[String],
+    ) -> Result<Vec<&Offered>, ScriptError> {
+        let known: Vec<&Offered> = match names {
+            [] => self.0.iter().collect(),
+            names => names.iter().map(|name| self.named(name)).collect::<Result<_, _>>()?,
+        };
+        let tools: Vec<ToolName> = known.iter().map(|tool| name_of(tool)).collect();
+        let used = orchestrator.check(code, &tools).await?;
+        Ok(match names.is_empty() {
+            // Whatever else the script comes up with was not named in advance.
+            true => used.into_iter().map(|at| known[at]).collect(),
+            false => known,
+        })
+    }
+
+    /// Returns a kept workflow with what it may call, if the user has approved it as it is, or if it need not be approved.
+    pub fn kept(
+        &self,
+        workflows: &Workflows,
+        name: &WorkflowName,
+        needs_approval: bool,
+    ) -> Result<(KeptWorkflow, Vec<&Offered>), ScriptError> {
+        let workflow = workflows.get(name)?;
+        let standing = workflow.standing(&workflows.lock()?, &self.digests());
+        if needs_approval && standing != Standing::Approved {
+            return Err(KeptError::NotApproved { name: name.clone(), standing }.into());
+        }
+        let tools = workflow.tools.iter().map(|tool| self.named(tool)).collect::<Result<_, _>>()?;
+        Ok((workflow, tools))
+    }
+}
+
+/// Returns what is run of a kept workflow, if its input is right.
+pub fn plan_of(workflow: &KeptWorkflow, input: Value, tools: &[&Offered]) -> Result<Plan, ScriptError> {
+    if let Some(problem) = problem_of_arguments(&workflow.input_schema, &input.to_string()) {
+        return Err(ScriptError::Input { name: workflow.name.clone(), problem });
+    }
+    Ok(plan(workflow.text.clone(), input, tools))
+}
+
+/// Returns what is run of a script.
+pub fn plan(code: String, input: Value, tools: &[&Offered]) -> Plan {
+    let tools = tools.iter().map(|tool| planned(tool)).collect();
+    Plan { code, input, tools, limits: ScriptLimits::USUAL, keep_arguments: false }
+}
+
+fn name_of(tool: &Offered) -> ToolName {
+    let name = tool.definition.name().to_owned();
+    ToolName { server: tool.server.clone(), name, whole_name: tool.proxied.clone() }
+}
+
+/// Reads a tool's whole definition, which is worth it for those that are called.
+fn planned(tool: &Offered) -> PlannedTool {
+    let (ToolName { server, name, whole_name }, definition) = (name_of(tool), tool.definition.value());
+    PlannedTool {
+        server,
+        name,
+        whole_name,
+        input_schema: definition["inputSchema"].clone(),
+        has_output_schema: definition["outputSchema"].is_object(),
+    }
+}
+
+/// What decides of a run's calls that may change something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writes {
+    /// The user is asked, where nothing was decided before.
+    Ask,
+    /// The user has approved the script with its tools.
+    Approved,
+    /// They are refused.
+    Refused,
+}
+
+/// A run, for its trace.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// The kept workflow; none for a script that was sent.
+    pub workflow: Option<WorkflowName>,
+    /// Who runs it: an MCP client's name, or `aiw`.
+    pub client: String,
+    /// Whether its session is kept out of the history. Then nothing is kept of it.
+    pub private: bool,
+}
+
+/// Runs a script to its end, and keeps its trace.
+pub async fn run<A: Ask + 'static>(
+    home: &Home,
+    orchestrator: &Orchestrator,
+    plan: Plan,
+    reach: ScriptReach<A>,
+    about: About,
+) -> Ended {
+    let started = now_millis();
+    let ended = orchestrator.run(plan, Arc::new(reach)).await;
+    if !about.private {
+        let record = RunRecord::of(&ended, about.workflow.map(|name| name.to_string()), &about.client, started);
+        let records = RunRecords::new(home.clone());
+        // A trace that can't be kept is no failure of the run.
+        aiw_home::blocking(move || record.map(|record| records.add(&record))).await;
+    }
+    ended
+}
+
+/// What the calls of one run reach: the servers as the client may, after the user was asked where something changes.
+pub struct ScriptReach<A> {
+    home: Home,
+    pool: Arc<Pool>,
+    call: Option<Call>,
+    writes: Writes,
+    consent: Consent<A>,
+    ended: AtomicU64,
+}
+
+impl<A: Ask> ScriptReach<A> {
+    /// Returns what a run reaches. `call` is the client's, which hears of progress and may cancel it.
+    pub fn new(home: Home, pool: Arc<Pool>, call: Option<Call>, writes: Writes, ask: A) -> Self {
+        Self { home, pool, call, writes, consent: Consent::new(ask), ended: AtomicU64::new(0) }
+    }
+
+    /// Whether a tool says that it only reads, by what is known of it now.
+    fn only_reads(&self, tool: &PlannedTool) -> bool {
+        let known = self.pool.offered(&[(tool.server.clone(), tool.name.clone())]);
+        known.into_iter().flatten().any(|tool| tool.definition.only_reads())
+    }
+
+    /// Whether the user has decided beforehand that scripts may call a tool.
+    fn is_decided(&self, tool: &PlannedTool) -> bool {
+        let (server, name) = (&tool.server, &tool.name);
+        let in_settings = || {
+            let patterns = self.home.settings().ok()?.mcp().ok()?.scripts;
+            Some(patterns.iter().any(|pattern| Pattern::parse(pattern).matches(server, name, false)))
+        };
+        self.pool.profile().scripts_may_call(server, name) || in_settings().unwrap_or_default()
+    }
+
+    async fn agreed(&self, tool: &PlannedTool, arguments: &str) -> Result<(), String> {
+        if self.only_reads(tool) || self.writes == Writes::Approved {
+            return Ok(());
+        }
+        if self.writes == Writes::Refused {
+            return Err(format!(
+                "{} may change something, and this is only a test",
+                quoted_text(&tool.whole_name, 120)
+            ));
+        }
+        if self.is_decided(tool) {
+            return Ok(());
+        }
+        self.consent.agreed(tool, arguments).await
+    }
+
+    /// Tells the client how many calls have ended. What single servers tell of theirs would count up and down.
+    async fn progress(&self, tool: &PlannedTool) {
+        let ended = self.ended.fetch_add(1, Ordering::Relaxed) + 1;
+        let Some((call, token)) = self.call.as_ref().and_then(|call| Some((call, call.meta.get("progressToken")?)))
+        else {
+            return;
+        };
+        let message = format!("{} has answered", quoted_text(&tool.whole_name, 120));
+        let params = json!({"progressToken": token, "progress": ended, "message": message});
+        // It may be gone.
+        let _ = call.caller.notify("notifications/progress", Some(params)).await;
+    }
+}
+
+#[async_trait]
+impl<A: Ask> Tools for ScriptReach<A> {
+    async fn call(&self, tool: &PlannedTool, arguments: String) -> Result<String, String> {
+        self.agreed(tool, &arguments).await?;
+        let arguments = RawValue::from_string(arguments).ok().and_then(|text| Arguments::written(&text));
+        let arguments = arguments.ok_or("the arguments are nested too deeply")?;
+        let call = self.call.as_ref().map(|call| Call { meta: Map::new(), ..call.clone() });
+        let result = self.pool.call(&tool.server, &tool.name, arguments, call.as_ref()).await;
+        self.progress(tool).await;
+        let result = result.map_err(|e| one_line(&e.to_string(), 2000))?;
+        Ok(Box::<str>::from(result).into_string())
+    }
+
+    fn paused(&self) -> Duration {
+        self.consent.paused()
+    }
+}
+
+/// Says what else can be done where nobody can be asked.
+pub fn unasked(tool: &PlannedTool) -> String {
+    format!(
+        "{} may change something, and the user can't be asked in the middle of this script: call it with call_tool, or the \
+         user lets scripts call it with `aiw mcp approve {} --scripts {}`",
+        quoted_text(&tool.whole_name, 120),
+        shell_word_in_line(&tool.server),
+        shell_word_in_line(&tool.name)
+    )
+}
+
+/// The most bytes of arguments that a question shows.
+const SHOWN: usize = 600;
+
+/// Returns the question whether a script may call a tool.
+pub fn question(tool: &PlannedTool, arguments: &str) -> String {
+    let end = arguments.floor_char_boundary(SHOWN);
+    let more = match arguments.len() - end {
+        0 => String::new(),
+        more => format!(" ({more} more bytes are not shown)"),
+    };
+    format!(
+        "A script wants to call {}, which may change something. Its arguments:\n\n{}{more}\n\nAllow this, and up to {} more \
+         calls of the same tool in this run?",
+        quoted_text(&tool.whole_name, 120),
+        one_line(&arguments[..end], SHOWN),
+        aiw_orchestrator::CALLS_OF_A_YES - 1
+    )
+}
+
+/// Whoever never asks.
+pub struct Nobody;
+
+#[async_trait]
+impl Ask for Nobody {
+    async fn ask(&self, tool: &PlannedTool, _: &str) -> Said {
+        Said::Unasked(unasked(tool))
+    }
+}

@@ -1,0 +1,163 @@
+//! `save_workflow`, and the kept workflows as tools: `workflows__NAME`.
+
+use std::sync::Arc;
+
+use aiw_app::workflows::{ScriptTools, plan_of};
+use aiw_core::{WorkflowName, one_line, quoted_text};
+use aiw_mcp::{Answer, Arguments, Call, Effect, Tool};
+use aiw_orchestrator::{KeptError, KeptWorkflow, OverWorkflow, Standing, Workflows, workflow_file};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::ask::{Stop, ask, can_ask};
+use crate::context::Context;
+use crate::error::CallError;
+use crate::workflows::start;
+
+/// What the names of kept workflows begin with among the tools.
+pub(crate) const PREFIX: &str = "workflows__";
+
+/// The longest script that a question shows whole. A longer one is approved in a terminal.
+const SHOWN: usize = 6000;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SaveWorkflow {
+    /// Lowercase letters, digits, `_` and `-`
+    name: String,
+    /// What it does, for whoever looks for a tool
+    description: String,
+    /// The script, as run_workflow took it: `async function workflow(input) {…}`
+    code: String,
+    /// The JSON schema of `input`: an object
+    #[serde(default)]
+    input_schema: Option<Map<String, Value>>,
+    /// The tools that it may call; without this, those that it names
+    #[serde(default)]
+    tools: Vec<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Saved {
+    message: String,
+    /// Whether the user has approved it
+    approved: bool,
+    /// The tool that it is, once it is approved
+    tool: String,
+    /// Its file
+    path: String,
+    /// The tools that it may call
+    tools: Vec<String>,
+}
+
+/// Writes a workflow's file, and asks the user to approve it.
+pub(crate) async fn save_workflow(context: Arc<Context>, asked: SaveWorkflow, call: Call) -> Result<Saved, CallError> {
+    let name: WorkflowName = asked.name.trim().parse()?;
+    let tools = ScriptTools::of(&context.pool);
+    let used = tokio::select! {
+        used = tools.check(context.client.app().orchestrator(), &asked.code, &asked.tools) => used?,
+        () = call.cancelled.nobody_waits() => return Err(CallError::NobodyWaits),
+    };
+    let writing: Vec<String> =
+        used.iter().filter(|tool| !tool.definition.only_reads()).map(|tool| quoted_text(&tool.proxied, 120)).collect();
+    let names: Vec<String> = used.iter().map(|tool| tool.proxied.clone()).collect();
+    let schema = asked.input_schema.map_or_else(|| json!({"type": "object"}), Value::Object);
+    let text = workflow_file(&asked.description, &names, &schema, &asked.code);
+    let workflows = Workflows::new(context.home.clone());
+    let kept = {
+        let (workflows, name) = (workflows.clone(), name.clone());
+        // What somebody wrote is not replaced.
+        context.lanes.start.run(move || Ok(workflows.write(&name, text, OverWorkflow::Never)?)).await?
+    };
+    let (digests, seen) = (tools.digests(), kept.clone());
+    let approved = match approval(&kept, &writing, &call).await? {
+        true => {
+            context.lanes.start.run(move || Ok(workflows.approve(&seen, &digests)?)).await?;
+            true
+        }
+        false => false,
+    };
+    let message = match approved {
+        true => "it is saved and approved: it is a tool now".to_owned(),
+        false => format!("it is saved, and is a tool once the user has typed `aiw workflow approve {name}`"),
+    };
+    let (tool, path) = (format!("{PREFIX}{name}"), kept.path.to_string_lossy().into_owned());
+    Ok(Saved { message, approved, tool, path, tools: kept.tools })
+}
+
+/// Asks the user whether they approve a workflow. They are not asked where they could not see all of it.
+async fn approval(kept: &KeptWorkflow, writing: &[String], call: &Call) -> Result<bool, CallError> {
+    if !can_ask(&call.caller)
+        || kept.text.len() > SHOWN
+        || kept.text.chars().any(|c| c != '\n' && aiw_core::is_unsafe(c))
+    {
+        return Ok(false);
+    }
+    let writes = match writing {
+        [] => "The tools that it calls only read.".to_owned(),
+        names => format!("It may call, without asking again: {}.", names.join(", ")),
+    };
+    let message = format!("Offer this script as the tool {PREFIX}{}? {writes}\n\n{}", kept.name, kept.text);
+    match ask(call, message, Map::new(), &[]).await {
+        Ok(_) => Ok(true),
+        Err(Stop::Declined | Stop::Unasked) => Ok(false),
+        Err(Stop::Failed(e)) => Err(e),
+    }
+}
+
+/// Returns the kept workflows that may run, as tools.
+pub(crate) fn kept_tools(context: &Context) -> Vec<Tool> {
+    let workflows = Workflows::new(context.home.clone());
+    let listed = workflows.list();
+    if listed.is_empty() {
+        return Vec::new();
+    }
+    // What can't be read approves nothing.
+    let Ok(lock) = workflows.lock() else { return Vec::new() };
+    let (tools, profile) = (ScriptTools::of(&context.pool), context.pool.profile());
+    let digests = tools.digests();
+    let kept = listed.into_iter().filter_map(|listed| listed.workflow.ok());
+    kept.filter(|kept| kept.standing(&lock, &digests) == Standing::Approved)
+        .filter_map(|kept| {
+            let only_reads = kept.tools.iter().all(|tool| tools.named(tool).is_ok_and(|t| t.definition.only_reads()));
+            let name = format!("{PREFIX}{}", kept.name);
+            // Its calls are those that the profile allows.
+            profile.allows_own(&name, only_reads, true).then(|| tool(&kept, &name, only_reads))
+        })
+        .collect()
+}
+
+fn tool(kept: &KeptWorkflow, name: &str, only_reads: bool) -> Tool {
+    let effect = match only_reads {
+        true => Effect::Reads,
+        false => Effect::Changes { idempotent: false, open_world: true },
+    };
+    let title = one_line(kept.name.as_str(), 60);
+    Tool::new(name, &title, &kept.description, effect, kept.input_schema.clone(), None)
+}
+
+/// Runs a kept workflow, if the user has approved it as it is now.
+pub(crate) async fn run_kept(
+    context: &Arc<Context>,
+    name: &str,
+    arguments: Arguments,
+    call: Call,
+) -> Result<Answer, CallError> {
+    let name: WorkflowName = name.parse()?;
+    let input = arguments.read().map_err(|e| CallError::Arguments { problem: e.to_string() })?;
+    let plan = {
+        let (here, name) = (context.clone(), name.clone());
+        let plan = move || {
+            let tools = ScriptTools::of(&here.pool);
+            let (kept, used) = tools.kept(&Workflows::new(here.home.clone()), &name, true)?;
+            let only_reads = used.iter().all(|tool| tool.definition.only_reads());
+            if !here.pool.profile().allows_own(&format!("{PREFIX}{name}"), only_reads, true) {
+                return Err(KeptError::Unknown { name, nearest: None }.into());
+            }
+            Ok(plan_of(&kept, input.into(), &used)?)
+        };
+        context.lanes.look.run(plan).await?
+    };
+    start(context, plan, Some(name), &call).await
+}
