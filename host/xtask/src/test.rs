@@ -117,6 +117,9 @@ pub fn soak(minutes: u64) -> Result<bool> {
     cargo.args(["test", "-p", "aiw-tests", "--locked", "--test", "e2e", "--", "killed", "processes::crash"]);
     cargo.env("AIW_SOAK_ROUNDS", "200");
     test("the real binary", &mut cargo, &mut count)?;
+    let mut cargo = command::host_cargo();
+    cargo.args(["test", "-p", "aiw-orchestrator", "--locked", "--test", "it", "--", "many_runs"]);
+    test("10,000 scripts", cargo.env("AIW_SOAK_ROUNDS", "200"), &mut count)?;
 
     let mut cargo = command::host_cargo();
     cargo

@@ -197,6 +197,8 @@ fn fast_json(context: &mut Context) -> JsResult<()> {
     Ok(())
 }
 
+const QUERIES: &str = "write queries with `encodeURIComponent`, and read them with `split` and `decodeURIComponent`";
+
 /// What a script uses instead of a name that it expects and that is not there.
 const WAYS_AROUND: &[(&[&str], &str)] = &[
     (
@@ -211,6 +213,7 @@ const WAYS_AROUND: &[(&[&str], &str)] = &[
     (&["window", "document", "localStorage", "sessionStorage", "navigator", "alert"], "this is no browser"),
     (&["Intl"], "format numbers and dates by hand, or with `toFixed`, `toISOString` and `padStart`"),
     (&["Temporal"], "use `Date`"),
+    (&["URLSearchParams"], QUERIES),
     (
         &["AbortController", "AbortSignal"],
         "calls end when the script does; `Promise.race` with a timer gives up earlier",
@@ -221,6 +224,9 @@ const WAYS_AROUND: &[(&[&str], &str)] = &[
 
 /// Returns what to do about an error of the engine's that names something that is not there.
 pub(crate) fn way_around(message: &str) -> Option<&'static str> {
+    if message.contains("URL.searchParams is not implemented") {
+        return Some(QUERIES);
+    }
     let name = message.strip_prefix("ReferenceError: ")?.strip_suffix(" is not defined")?;
     WAYS_AROUND.iter().find(|(names, _)| names.contains(&name)).map(|(_, hint)| *hint)
 }

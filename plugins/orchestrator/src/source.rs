@@ -8,7 +8,7 @@ use boa_engine::ast::declaration::{Binding, LexicalDeclaration, Variable};
 use boa_engine::ast::expression::access::{PropertyAccess, PropertyAccessField};
 use boa_engine::ast::expression::literal::LiteralKind;
 use boa_engine::ast::expression::{Call, Expression};
-use boa_engine::ast::pattern::{ObjectPatternElement, Pattern};
+use boa_engine::ast::pattern::{ObjectPattern, ObjectPatternElement, Pattern};
 use boa_engine::ast::property::PropertyName;
 use boa_engine::ast::scope::Scope;
 use boa_engine::ast::visitor::{VisitWith, Visitor};
@@ -37,8 +37,64 @@ fn wrong(message: impl Into<String>, line: Option<u32>) -> Failure {
     Failure::new(FailureKind::Syntax, message, line)
 }
 
-/// Makes a function of a script. It is taken as it is where that makes sense, so that nothing in a string is touched.
+/// Makes a function of a script, and refuses what the engine would get wrong without a word.
 pub(crate) fn prepare(source: &str) -> Result<Prepared, Failure> {
+    let prepared = function_of_source(source)?;
+    // The only known one has them.
+    if prepared.text.contains("...") {
+        let (script, interner) = parse(&prepared.text).map_err(|error| explain(&error, &prepared.text))?;
+        if let ControlFlow::Break((name, line)) = (WrongRest { interner: &interner, line: 1 }).visit_script(&script) {
+            let message = format!(
+                "this engine would put `{name}` into the `...` after it as well: take what is in it out in a second step"
+            );
+            return Err(wrong(message, Some(line)));
+        }
+    }
+    Ok(prepared)
+}
+
+/// Finds `{ a: { b }, ...rest }` as a pattern: Boa 0.22 leaves `a` in `rest`.
+struct WrongRest<'a> {
+    interner: &'a Interner,
+    /// Where the last statement or expression began.
+    line: u32,
+}
+
+impl<'ast> Visitor<'ast> for WrongRest<'_> {
+    type BreakTy = (String, u32);
+
+    fn visit_expression(&mut self, expression: &'ast Expression) -> ControlFlow<Self::BreakTy> {
+        self.line = expression.span().start().line_number();
+        expression.visit_with(self)
+    }
+
+    fn visit_variable(&mut self, variable: &'ast Variable) -> ControlFlow<Self::BreakTy> {
+        if let Some(init) = variable.init() {
+            self.line = init.span().start().line_number();
+        }
+        variable.visit_with(self)
+    }
+
+    fn visit_object_pattern(&mut self, pattern: &'ast ObjectPattern) -> ControlFlow<Self::BreakTy> {
+        let nested = pattern.bindings().iter().find_map(|element| match element {
+            ObjectPatternElement::Pattern { name, .. } => Some(name),
+            _ => None,
+        });
+        match nested.filter(|_| pattern.has_rest()) {
+            None => pattern.visit_with(self),
+            Some(name) => {
+                let name = match name {
+                    PropertyName::Literal(name) => self.interner.resolve_expect(name.sym()).to_string(),
+                    PropertyName::Computed(_) => "[…]".to_owned(),
+                };
+                ControlFlow::Break((name, self.line))
+            }
+        }
+    }
+}
+
+/// Makes a function of a script. It is taken as it is where that makes sense, so that nothing in a string is touched.
+fn function_of_source(source: &str) -> Result<Prepared, Failure> {
     if source.len() > LENGTH {
         return Err(wrong(format!("the script has {} bytes, and at most {LENGTH} are read", source.len()), None));
     }

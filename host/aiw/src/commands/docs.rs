@@ -13,6 +13,7 @@ use aiw_markets::{
     Hidden, InstalledSummary, MarketSummary, PluginDetails, PluginSummary, RemovedMarket, RemovedPlugin, ServerDetails,
     SwitchedPlugin, UpdatedMarket, UpdatedSummary, Validation,
 };
+use aiw_orchestrator::{CallTrace, RunRecord, WorkflowSummary};
 use aiw_processes::ProcessSummary;
 use aiw_providers::{PresetSummary, ProviderDetails, RemovedProvider, RenamedProvider, TestSummary};
 use aiw_registries::{Answered, Asked, RegistryServer, ServerWay};
@@ -42,6 +43,7 @@ use super::process::{ProcessLine, ProcessLog, Processes, StoppedProcesses};
 use super::secret::SecretRemove;
 use super::setup::SetupAnswer;
 use super::task::{Status, TaskLog, Wait};
+use super::workflow::{ListedRuns, ListedWorkflows, RanWorkflow, RemovedWorkflows, ShownWorkflow};
 use crate::cli::Cli;
 use crate::failure::Failure;
 
@@ -77,6 +79,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
     named![
         Answered
         Asked
+        CallTrace
         Change
         CheckedPart
         CliDetails
@@ -105,6 +108,8 @@ fn shapes() -> Vec<(&'static str, Value)> {
         HooksAnswer
         HooksStatus
         InstalledSummary
+        ListedRuns
+        ListedWorkflows
         Listening
         LogLine
         MarketSummary
@@ -124,13 +129,16 @@ fn shapes() -> Vec<(&'static str, Value)> {
         ProcessSummary
         Processes
         ProviderDetails
+        RanWorkflow
         Reference
         RegistryServer
         RemovedMarket
         RemovedPlugin
         RemovedProvider
+        RemovedWorkflows
         RenamedProvider
         RoleDetails
+        RunRecord
         SecretRemove
         ServerCheck
         ServerDetails
@@ -142,6 +150,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         ServerTool
         ServerWay
         SetupAnswer
+        ShownWorkflow
         Stats
         Status
         StoppedProcesses
@@ -159,6 +168,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         Version
         Wait
         WaitedTask
+        WorkflowSummary
     ]
 }
 

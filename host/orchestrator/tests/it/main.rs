@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends by a panic, its helpers too")]
 
+mod allowed;
 mod hostile;
+mod node;
 mod support;
 
 use aiw_orchestrator::names_of;
@@ -75,6 +77,9 @@ async fn what_is_wrong_is_named_with_its_line() {
         ("return new Function('return 1')()", &["switched off"]),
         ("return (async () => {}).constructor('return 1')()", &["switched off"]),
         ("await import('fs')", &["module"]),
+        ("const x = 1;\nconst { a: { b }, ...rest } = input; return rest", &["line 2", "put `a` into the `...`"]),
+        ("const f = ({ a: [b] = [], ...rest }) => rest; return f({})", &["put `a` into"]),
+        ("let a, rest; ({ a: { a }, ...rest } = input); return rest", &["put `a` into"]),
         ("function a() {}\nfunction b() {}", &["several functions", "`workflow`"]),
         ("throw new Error('x\\n\\u202e'.repeat(100000))", &["line 1"]),
         ("return () => () => 1", &["returned a function"]),

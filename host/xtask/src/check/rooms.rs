@@ -140,8 +140,9 @@ const ROOMS: [(&str, &[&str]); 30] = [
 ];
 
 /// Dependencies that only tests have.
-const TESTS: [(&str, &str); 7] = [
+const TESTS: [(&str, &str); 8] = [
     ("aiw-app", "aiw-tests"),
+    ("aiw-orchestrator", "aiw-tests"),
     ("aiw-markets", "aiw-testkit"),
     ("aiw-mcp", "aiw-listen"),
     ("aiw-history", "aiw-tests"),
