@@ -91,10 +91,11 @@ pub fn run() -> Result<bool> {
     );
     println!();
     let few = PAST_MESSAGES.to_string();
-    let benches: [(&str, &str, &[&str]); 10] = [
+    let benches: [(&str, &str, &[&str]); 11] = [
         ("aiw-testkit", "calls", &[]),
         ("aiw-tui", "frame", &[]),
         ("aiw-supervisor", "figures", &[]),
+        ("aiw-wasm", "scripts", &[]),
         ("aiw-routing", "proxied", &[]),
         ("aiw-routing", "finder", &[]),
         ("aiw-vectors", "meaning", &[]),
@@ -117,6 +118,7 @@ pub fn run() -> Result<bool> {
     }
     good &= crate::registries::run(&bench.aiw)?;
     good &= crate::processes::run(&bench.aiw)?;
+    good &= crate::scripts::run(&bench.aiw)?;
     println!("the search of a million messages: `cargo xtask bench history --figures 1000000`");
     Ok(good)
 }

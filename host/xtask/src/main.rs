@@ -17,6 +17,7 @@ mod picture;
 mod plugins;
 mod processes;
 mod registries;
+mod scripts;
 mod test;
 mod tour;
 
@@ -109,6 +110,12 @@ enum Measure {
         #[arg(long, value_name = "FILE")]
         aiw: Option<PathBuf>,
     },
+    /// What a script over tools costs, and what a session of the real Claude Code costs with one and without
+    Scripts {
+        /// The binary to measure [default: the release build]
+        #[arg(long, value_name = "FILE")]
+        aiw: Option<PathBuf>,
+    },
     /// How much longer the real Claude Code takes with our hooks, from its start to its end
     Hooks {
         /// How often each way is run
@@ -156,6 +163,7 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Bench { what: Some(Measure::History { figures }) } => return bench::history(figures),
         Chore::Bench { what: Some(Measure::Registries { aiw, live }) } => return registries::bench(aiw, live),
         Chore::Bench { what: Some(Measure::Processes { aiw }) } => return processes::bench(aiw),
+        Chore::Bench { what: Some(Measure::Scripts { aiw }) } => return scripts::bench(aiw),
         Chore::Bench { what: Some(Measure::Hooks { rounds }) } => return exits::run(rounds),
     }
     Ok(true)

@@ -393,6 +393,16 @@ pub struct McpPatterns {
     /// Deny these tools, even if they are allowed
     #[arg(long, value_name = "PATTERN", add = complete::servers_and_tools())]
     pub deny: Vec<String>,
+    /// Let scripts call these tools without asking, even if they may change something
+    #[arg(long, value_name = "PATTERN", add = complete::servers_and_tools())]
+    pub scripts: Vec<String>,
+}
+
+impl McpPatterns {
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &String> {
+        self.allow.iter().chain(&self.deny).chain(&self.scripts)
+    }
 }
 
 /// A login.

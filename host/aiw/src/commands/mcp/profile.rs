@@ -25,6 +25,8 @@ pub struct ShownProfile {
     pub allow: Option<Vec<String>>,
     /// The denied patterns
     pub deny: Vec<String>,
+    /// The patterns of tools that scripts call without asking
+    pub scripts: Vec<String>,
     /// The tools that it allows, as `server/tool`
     pub tools: Vec<String>,
     /// The patterns that no known tool matches
@@ -58,8 +60,11 @@ pub async fn run(command: McpProfileCommand, output: &Output) -> Result<(), Fail
             if !before.is_users() {
                 return Err(of_project(&name));
             }
-            if patterns.allow.is_empty() && patterns.deny.is_empty() && without.is_empty() {
-                return Err(Failure::new(ErrorKind::Usage, "say what changes: `--allow`, `--deny` or `--without`"));
+            if patterns.all().next().is_none() && without.is_empty() {
+                return Err(Failure::new(
+                    ErrorKind::Usage,
+                    "say what changes: `--allow`, `--deny`, `--scripts` or `--without`",
+                ));
             }
             let profile = changed(before.profile, &patterns, &without)?;
             save(&name, Some(&profile))?;
@@ -93,11 +98,11 @@ fn changed(
     patterns: &McpPatterns,
     without: &[String],
 ) -> Result<ProfileSettings, Failure> {
-    if let Some(bad) = patterns.allow.iter().chain(&patterns.deny).find(|p| p.trim().is_empty() || p.len() > MOST) {
+    if let Some(bad) = patterns.all().find(|p| p.trim().is_empty() || p.len() > MOST) {
         return Err(Failure::new(ErrorKind::Usage, format!("{} is not a pattern", quoted(bad))));
     }
     for gone in without {
-        let lists = profile.allow.iter_mut().chain([&mut profile.deny]);
+        let lists = profile.allow.iter_mut().chain([&mut profile.deny, &mut profile.scripts]);
         let mut removed = 0;
         for list in lists {
             let before = list.len();
@@ -119,6 +124,7 @@ fn changed(
         add(profile.allow.get_or_insert_default(), &patterns.allow);
     }
     add(&mut profile.deny, &patterns.deny);
+    add(&mut profile.scripts, &patterns.scripts);
     Ok(profile)
 }
 
@@ -165,7 +171,7 @@ async fn tools(output: &Output) -> Result<Vec<Tool>, Failure> {
 fn shown(known: &Known, tools: &[Tool]) -> ShownProfile {
     let profile = known.profile();
     let allowed = tools.iter().filter(|(server, tool, reads)| profile.allows(server, tool, *reads));
-    let patterns = known.profile.allow.iter().flatten().chain(&known.profile.deny);
+    let patterns = known.profile.allow.iter().flatten().chain(&known.profile.deny).chain(&known.profile.scripts);
     let is_idle = |text: &&String| {
         let pattern = Pattern::parse(text);
         !tools.iter().any(|(server, tool, reads)| pattern.matches(server, tool, *reads))
@@ -175,6 +181,7 @@ fn shown(known: &Known, tools: &[Tool]) -> ShownProfile {
         scope: known.scope,
         allow: known.profile.allow.clone(),
         deny: known.profile.deny.clone(),
+        scripts: known.profile.scripts.clone(),
         tools: allowed.map(|(server, tool, _)| format!("{server}/{tool}")).collect(),
         unmatched: patterns.filter(is_idle).cloned().collect(),
     }
@@ -212,6 +219,9 @@ async fn report(name: &str, output: &Output) -> Result<(), Failure> {
     output.line(format!("  allows: {}", profile.allow.as_deref().map(list).unwrap_or_else(|| "everything".to_owned())));
     if !profile.deny.is_empty() {
         output.line(format!("  denies: {}", list(&profile.deny)));
+    }
+    if !profile.scripts.is_empty() {
+        output.line(format!("  scripts call without asking: {}", list(&profile.scripts)));
     }
     output.line(format!("  tools: {}", profile.tools.len()));
     profile.tools.iter().for_each(|tool| output.line(format!("    {}", one_line(tool, 200))));

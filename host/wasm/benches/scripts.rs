@@ -1,0 +1,47 @@
+//! What runtimes of scripts cost. Prints tab-separated rows of name, measured value, limit and unit, for `cargo xtask
+//! bench`.
+
+#![expect(clippy::print_stdout, clippy::unwrap_used, clippy::panic, reason = "a bench says what it measured, or ends")]
+
+use std::time::{Duration, Instant};
+
+use aiw_wasm::{BundledScripts, CompiledCache, Scripts};
+
+const RUNS: usize = 15;
+
+/// How many runtimes are made at once.
+const POOL: u32 = 5;
+
+fn read(name: &str) -> &'static [u8] {
+    let path = format!("{}/../../.components/orchestrator.{name}", env!("CARGO_MANIFEST_DIR"));
+    let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}: run `cargo xtask setup`"));
+    Box::leak(bytes.into_boxed_slice())
+}
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let sha256 = std::str::from_utf8(read("sha256")).unwrap();
+    let bundled = BundledScripts { component: read("wasm.z"), code: read("code.z"), sha256 };
+    let dir = tempfile::tempdir().unwrap();
+    let (mut embedded, mut cached, mut fresh) = (Vec::new(), Vec::new(), Vec::new());
+    for run in 0..RUNS {
+        let place = dir.path().join(run.to_string());
+        runtime.block_on(async {
+            for loads in [&mut embedded, &mut cached] {
+                let start = Instant::now();
+                let scripts = Scripts::load(CompiledCache::at(place.clone()), bundled).await.unwrap();
+                loads.push(start.elapsed());
+                let start = Instant::now();
+                scripts.fill().await;
+                fresh.push(start.elapsed() / POOL);
+            }
+        });
+    }
+    let median = |mut times: Vec<Duration>| {
+        times.sort_unstable();
+        times[times.len() / 2].as_secs_f64() * 1e3
+    };
+    println!("script: a fresh runtime\t{:.2}\t1\tms", median(fresh));
+    println!("script: load its engine out of the binary\t{:.1}\t80\tms", median(embedded));
+    println!("script: load its engine out of the cache\t{:.1}\t30\tms", median(cached));
+}
