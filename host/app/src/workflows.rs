@@ -12,7 +12,7 @@ use aiw_orchestrator::{
     Ask, Consent, Ended, KeptError, KeptWorkflow, Orchestrator, OrchestratorError, Plan, PlannedTool, RunRecord,
     RunRecords, Said, ScriptLimits, Standing, ToolName, Tools, Workflows, problem_of_arguments,
 };
-use aiw_routing::{Offered, Pattern, Pool};
+use aiw_routing::{Offered, Pool, scripts_may_call};
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -59,6 +59,7 @@ impl ScriptError {
         match self {
             Self::NoTool { nearest: Some(nearest), .. } => Some(format!("did you mean {}?", quoted_text(nearest, 80))),
             Self::Kept(e) => e.hint(),
+            Self::NoTool { nearest: None, .. } => Some("`aiw mcp tools` lists them".into()),
             _ => None,
         }
     }
@@ -89,6 +90,14 @@ impl ScriptTools {
             name: name.to_owned(),
             nearest: closest(name, self.0.iter().map(|tool| tool.proxied.as_str())).map(str::to_owned),
         })
+    }
+
+    /// Looks whether a kept workflow can have a name among the tools.
+    pub fn check_name(&self, name: &WorkflowName) -> Result<(), ScriptError> {
+        match self.0.iter().any(|tool| tool.proxied == format!("workflows__{name}")) {
+            true => Err(KeptError::ServersTool { name: name.clone() }.into()),
+            false => Ok(()),
+        }
     }
 
     /// Looks whether a script makes sense, without running it. It may call the tools of these names; without names, those
@@ -190,10 +199,11 @@ pub async fn run<A: Ask + 'static>(
     reach: ScriptReach<A>,
     about: About,
 ) -> Ended {
-    let started = now_millis();
+    let (started, keep_arguments) = (now_millis(), plan.keep_arguments);
     let ended = orchestrator.run(plan, Arc::new(reach)).await;
     if !about.private {
-        let record = RunRecord::of(&ended, about.workflow.map(|name| name.to_string()), &about.client, started);
+        let record =
+            RunRecord::of(&ended, about.workflow.map(|name| name.to_string()), &about.client, started, keep_arguments);
         let records = RunRecords::new(home.clone());
         // A trace that can't be kept is no failure of the run.
         aiw_home::blocking(move || record.map(|record| records.add(&record))).await;
@@ -228,7 +238,7 @@ impl<A: Ask> ScriptReach<A> {
         let (server, name) = (&tool.server, &tool.name);
         let in_settings = || {
             let patterns = self.home.settings().ok()?.mcp().ok()?.scripts;
-            Some(patterns.iter().any(|pattern| Pattern::parse(pattern).matches(server, name, false)))
+            Some(scripts_may_call(&patterns, server, name))
         };
         self.pool.profile().scripts_may_call(server, name) || in_settings().unwrap_or_default()
     }

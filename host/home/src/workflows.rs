@@ -35,7 +35,7 @@ pub struct WorkflowsLock {
 impl WorkflowsLock {
     pub(crate) fn load(path: &Path) -> Result<Self, HomeError> {
         let invalid = |problem: String| HomeError::invalid(path, problem);
-        let Some(bytes) = read_capped(path, 1 << 20)? else {
+        let Some(bytes) = read_capped(path, 8 << 20)? else {
             return Ok(Self { version: VERSION, path: path.to_owned(), ..Self::default() });
         };
         let text = String::from_utf8(bytes).map_err(|_| invalid("is not UTF-8".into()))?;

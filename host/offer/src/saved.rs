@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aiw_app::workflows::{ScriptTools, plan_of};
 use aiw_core::{WorkflowName, one_line, quoted_text};
 use aiw_mcp::{Answer, Arguments, Call, Effect, Tool};
-use aiw_orchestrator::{KeptError, KeptWorkflow, OverWorkflow, Standing, Workflows, workflow_file};
+use aiw_orchestrator::{KeptError, KeptWorkflow, OverWorkflow, Standing, Workflows, plain_code, workflow_file};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -20,6 +20,9 @@ pub(crate) const PREFIX: &str = "workflows__";
 
 /// The longest script that a question shows whole. A longer one is approved in a terminal.
 const SHOWN: usize = 6000;
+
+/// The longest line that a question shows. What stands beyond the edge of a window is not seen.
+const WIDTH: usize = 600;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -55,15 +58,23 @@ pub(crate) struct Saved {
 pub(crate) async fn save_workflow(context: Arc<Context>, asked: SaveWorkflow, call: Call) -> Result<Saved, CallError> {
     let name: WorkflowName = asked.name.trim().parse()?;
     let tools = ScriptTools::of(&context.pool);
-    let used = tokio::select! {
-        used = tools.check(context.client.app().orchestrator(), &asked.code, &asked.tools) => used?,
+    let (code, orchestrator) = (plain_code(&asked.code), context.client.app().orchestrator());
+    let schema = asked.input_schema.map_or_else(|| json!({"type": "object"}), Value::Object);
+    let check = async {
+        tools.check_name(&name)?;
+        let used = tools.check(orchestrator, code, &asked.tools).await?;
+        let names: Vec<String> = used.iter().map(|tool| tool.proxied.clone()).collect();
+        let text = workflow_file(&asked.description, &names, &schema, code);
+        // The file is what runs.
+        tools.check(orchestrator, &text, &names).await?;
+        Ok::<_, CallError>((used, text))
+    };
+    let (used, text) = tokio::select! {
+        checked = check => checked?,
         () = call.cancelled.nobody_waits() => return Err(CallError::NobodyWaits),
     };
     let writing: Vec<String> =
         used.iter().filter(|tool| !tool.definition.only_reads()).map(|tool| quoted_text(&tool.proxied, 120)).collect();
-    let names: Vec<String> = used.iter().map(|tool| tool.proxied.clone()).collect();
-    let schema = asked.input_schema.map_or_else(|| json!({"type": "object"}), Value::Object);
-    let text = workflow_file(&asked.description, &names, &schema, &asked.code);
     let workflows = Workflows::new(context.home.clone());
     let kept = {
         let (workflows, name) = (workflows.clone(), name.clone());
@@ -74,6 +85,8 @@ pub(crate) async fn save_workflow(context: Arc<Context>, asked: SaveWorkflow, ca
     let approved = match approval(&kept, &writing, &call).await? {
         true => {
             context.lanes.start.run(move || Ok(workflows.approve(&seen, &digests)?)).await?;
+            // It is listed when this is answered.
+            context.pool.reload().await;
             true
         }
         false => false,
@@ -88,7 +101,9 @@ pub(crate) async fn save_workflow(context: Arc<Context>, asked: SaveWorkflow, ca
 
 /// Asks the user whether they approve a workflow. They are not asked where they could not see all of it.
 async fn approval(kept: &KeptWorkflow, writing: &[String], call: &Call) -> Result<bool, CallError> {
+    let is_wide = kept.text.lines().any(|line| line.len() > WIDTH);
     if !can_ask(&call.caller)
+        || is_wide
         || kept.text.len() > SHOWN
         || kept.text.chars().any(|c| c != '\n' && aiw_core::is_unsafe(c))
     {

@@ -332,7 +332,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Runs JavaScript over the tools of the MCP servers behind aiw, so that only what it returns comes back to you. \
              `await tools.server__tool({…})` calls one; it gives the tool's structured content, or its text. \
              `await Promise.all([…])` calls several at once. A failed call throws an Error. There is no network, no \
-             files and no modules; plain JavaScript, no types. If `done` is false, call wait_workflow.",
+             files and no modules. search_tools with `declarations` shows how to call the tools. If `done` is false, call wait_workflow.",
             STARTS,
             None,
             workflows::run_workflow,

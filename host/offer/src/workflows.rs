@@ -164,7 +164,10 @@ fn made(trace: &Trace) -> String {
     const NAMED: usize = 20;
     let one = |call: &aiw_orchestrator::CallTrace| match &call.error {
         None => one_line(&call.tool, 120),
-        Some(error) => format!("{} (failed: {})", one_line(&call.tool, 120), one_line(error, 120)),
+        Some(error) => {
+            let given = call.arguments.as_deref().unwrap_or("{}");
+            format!("{} with {given} (failed: {})", one_line(&call.tool, 120), one_line(error, 120))
+        }
     };
     let some = |all: Vec<String>, count: usize| match count.saturating_sub(all.len()) {
         0 => all.join(", "),

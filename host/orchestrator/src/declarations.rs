@@ -22,6 +22,9 @@ const LENGTH: usize = 4000;
 /// How many fields of an object, choices of a list, and types of a union are written.
 const FIELDS: usize = 60;
 
+/// How many schemas are looked at for one type. References can make a small schema mean many.
+const SCHEMAS: usize = 2000;
+
 /// The longest description, in characters.
 const DESCRIPTION: usize = 160;
 
@@ -84,7 +87,7 @@ fn signature(definition: &Value) -> String {
 
 /// Returns the type that a schema describes. What TypeScript can't say is `unknown`, and what is too long, too.
 fn type_of(schema: &Value) -> String {
-    let mut types = Types { root: schema, open: Vec::new(), room: LENGTH };
+    let mut types = Types { root: schema, open: Vec::new(), room: LENGTH, left: SCHEMAS };
     types.of(schema, 0)
 }
 
@@ -93,6 +96,7 @@ struct Types<'a> {
     /// The references that are being followed.
     open: Vec<&'a str>,
     room: usize,
+    left: usize,
 }
 
 impl<'a> Types<'a> {
@@ -108,9 +112,10 @@ impl<'a> Types<'a> {
     }
 
     fn of(&mut self, schema: &'a Value, depth: usize) -> String {
-        if depth > DEPTH || self.room == 0 {
+        if depth > DEPTH || self.room == 0 || self.left == 0 {
             return "unknown".into();
         }
+        self.left -= 1;
         if let Some(reference) = schema["$ref"].as_str() {
             let meant = reference.strip_prefix('#').and_then(|path| self.root.pointer(path));
             let Some(meant) = meant.filter(|_| !self.open.contains(&reference)) else { return "unknown".into() };
@@ -274,6 +279,21 @@ mod tests {
         );
         let file = declaration_file([DeclaredTool { whole_name: "a-b__c", definition: &definition }]);
         assert!(file.contains("  /** Shows commits. Newest first. * / */\n  \"a-b__c\"(args: {"), "{file}");
+    }
+
+    #[test]
+    fn a_schema_that_means_a_million_others_takes_no_time() {
+        let mut definitions = Map::new();
+        for level in 0..8 {
+            let next = json!({"$ref": format!("#/$defs/l{}", level + 1)});
+            definitions.insert(format!("l{level}"), json!({"anyOf": vec![next; 60]}));
+        }
+        definitions.insert("l8".into(), json!({"type": "string"}));
+        let input = json!({"properties": {"a": {"$ref": "#/$defs/l0"}}, "$defs": definitions});
+        let start = std::time::Instant::now();
+        assert!(declared(&json!({"inputSchema": input})).len() < 40_000);
+        // A guard against hanging.
+        assert!(start.elapsed().as_secs() < 20);
     }
 
     mod fuzz {

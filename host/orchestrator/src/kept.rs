@@ -35,7 +35,7 @@ const MOST_BYTES: u64 = 256 << 10;
 const WORKFLOWS: usize = 200;
 
 /// The longest description, in bytes, and the most tools of a workflow.
-const DESCRIPTION: usize = 2000;
+const DESCRIPTION: usize = 500;
 const TOOLS: usize = 100;
 
 /// The largest schema of an input, as JSON.
@@ -124,6 +124,15 @@ pub enum KeptError {
         /// The name.
         name: WorkflowName,
     },
+    /// There are as many as there can be.
+    #[error("there are {WORKFLOWS} workflows already")]
+    TooMany,
+    /// A server has a tool of the name that it would have.
+    #[error("a server's tool is `workflows__{name}` already")]
+    ServersTool {
+        /// The name.
+        name: WorkflowName,
+    },
     /// The file makes no sense.
     #[error("the workflow `{name}` {problem}")]
     Invalid {
@@ -184,7 +193,8 @@ impl KeptError {
         Some(match self {
             Self::Unknown { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
             Self::Unknown { .. } => "`aiw workflow list` shows them".into(),
-            Self::Taken { .. } => "choose another name".into(),
+            Self::Taken { .. } | Self::ServersTool { .. } => "choose another name".into(),
+            Self::TooMany => "`aiw workflow remove` removes some".into(),
             Self::NotApproved { standing: Standing::ToolsMissing(_), .. } => {
                 "`aiw mcp status` looks at the servers".into()
             }
@@ -203,7 +213,8 @@ impl KeptWorkflow {
         let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8")?;
         let front: Front =
             yaml::parse(front(&text)?).map_err(|problem| format!("has a head that is no YAML: {problem}"))?;
-        let description = aiw_core::printable(front.description.trim()).into_owned();
+        let description = front.description.split_whitespace().collect::<Vec<_>>().join(" ");
+        let description = aiw_core::printable(&description).into_owned();
         if description.is_empty() || description.len() > DESCRIPTION {
             return Err(format!("needs a `description` of 1 to {DESCRIPTION} bytes"));
         }
@@ -262,12 +273,23 @@ fn front(text: &str) -> Result<&str, String> {
     head.strip_suffix(TAIL.trim_end_matches("*/")).ok_or_else(none)
 }
 
+/// Returns the code of what a model sent, without its thoughts before it and the fence around it: a file has neither.
+pub fn plain_code(code: &str) -> &str {
+    let mut code = code.trim();
+    while let Some((_, rest)) = code.strip_prefix("<think>").and_then(|rest| rest.split_once("</think>")) {
+        code = rest.trim();
+    }
+    let fenced = code.strip_prefix("```").and_then(|rest| rest.split_once('\n')?.1.strip_suffix("```"));
+    fenced.filter(|inner| !inner.contains("```")).unwrap_or(code)
+}
+
 /// Returns a file: its head, and the code as it is. What the code has of a head goes.
 pub fn workflow_file(description: &str, tools: &[String], input_schema: &Value, code: &str) -> String {
     // JSON is YAML, and nothing in a string may end the comment.
     let quoted = |value: &Value| value.to_string().replace("*/", "*\\/");
     let tools: Vec<String> =
         tools.iter().map(|tool| format!("\n  - {}", quoted(&Value::from(tool.as_str())))).collect();
+    let code = front(code).map_or(code, |_| code.split_once("*/").map_or(code, |(_, rest)| rest));
     let tools = if tools.is_empty() { " []".to_owned() } else { tools.concat() };
     format!(
         "{HEAD}\ndescription: {}\ntools:{tools}\ninput: {}\n{TAIL}\n{}\n",
@@ -327,8 +349,9 @@ impl Workflows {
     fn names(&self) -> Vec<WorkflowName> {
         let files = fs::read_dir(self.home.workflows()).into_iter().flatten().flatten();
         let name = |file: &fs::DirEntry| file.file_name().to_str()?.strip_suffix(".js")?.parse().ok();
-        let mut names: Vec<WorkflowName> = files.filter_map(|file| name(&file)).take(WORKFLOWS).collect();
+        let mut names: Vec<WorkflowName> = files.filter_map(|file| name(&file)).collect();
         names.sort();
+        names.truncate(WORKFLOWS);
         names
     }
 
@@ -374,6 +397,10 @@ impl Workflows {
         let _lock = self.home.lock()?;
         if over == OverWorkflow::Never && fs::symlink_metadata(&path).is_ok() {
             return Err(KeptError::Taken { name: name.clone() });
+        }
+        // A model could push others out of the list.
+        if !path.exists() && self.names().len() >= WORKFLOWS {
+            return Err(KeptError::TooMany);
         }
         self.home.make_dir(&self.home.workflows())?;
         replace(&path, workflow.text.as_bytes(), Mode::Private)?;
@@ -482,9 +509,11 @@ mod tests {
         let code = "async function workflow(input) {\n  return 1;\n}";
         let text = workflow_file("Counts */ all: \"of\" them\n# no comment", &["a__b".into()], &schema, code);
         let read = parsed(&text).unwrap();
-        assert_eq!(read.description, "Counts */ all: \"of\" them\n# no comment");
+        assert_eq!(read.description, "Counts */ all: \"of\" them # no comment");
         assert_eq!((read.tools, read.input_schema), (vec!["a__b".to_owned()], schema));
         assert!(text.ends_with("---*/\nasync function workflow(input) {\n  return 1;\n}\n"), "{text}");
+        // What the code has of a head goes.
+        assert_eq!(workflow_file("Again", &[], &json!({}), &text).matches("---*/").count(), 1);
         let by_hand = "// @ts-check\n\n/*---\ndescription: Counts\ninput:\n  properties:\n    city: {type: string}\n---*/\nreturn 1";
         let read = parsed(by_hand).unwrap();
         assert_eq!(read.input_schema, json!({"properties": {"city": {"type": "string"}}, "type": "object"}));

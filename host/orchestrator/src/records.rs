@@ -45,7 +45,17 @@ pub struct RunRecord {
 
 impl RunRecord {
     /// Describes a run that has ended. None without random numbers.
-    pub fn of(ended: &Ended, workflow: Option<String>, client: &str, started_millis: u64) -> Option<Self> {
+    pub fn of(
+        ended: &Ended,
+        workflow: Option<String>,
+        client: &str,
+        started_millis: u64,
+        keep_arguments: bool,
+    ) -> Option<Self> {
+        let call = |call: &CallTrace| CallTrace {
+            arguments: call.arguments.clone().filter(|_| keep_arguments),
+            ..call.clone()
+        };
         let mut random = [0; 2];
         getrandom::fill(&mut random).ok()?;
         let (error, bytes) = match &ended.outcome {
@@ -61,7 +71,7 @@ impl RunRecord {
             ms: now_millis().saturating_sub(started_millis),
             error,
             bytes,
-            calls: ended.trace.calls.clone(),
+            calls: ended.trace.calls.iter().map(call).collect(),
             cancelled: ended.trace.cancelled.clone(),
         })
     }

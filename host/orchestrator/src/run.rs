@@ -21,10 +21,10 @@ pub const WALL: Duration = Duration::from_secs(10 * 60);
 /// How many calls a run may make.
 pub const CALLS: usize = 200;
 
-/// How much of a failed call's arguments its error shows, in characters.
+/// The longest arguments of a failed call that a trace has, in characters.
 const ARGUMENTS: usize = 200;
 
-/// The longest arguments that a trace keeps, in characters.
+/// The longest that it has if they were asked for.
 const KEPT_ARGUMENTS: usize = 2000;
 
 /// How many of them are under way at once. The others wait for their turn.
@@ -119,12 +119,8 @@ impl Calls {
             ms,
             bytes: outcome.as_ref().map_or(0, String::len),
             error: outcome.as_ref().err().map(|error| aiw_core::one_line(error, 300)),
-            arguments: arguments.clone().filter(|_| self.keep_arguments),
-        });
-        // Whoever reads of the failure did not see what the script made up.
-        let outcome = outcome.map_err(|error| match arguments.as_deref() {
-            None | Some("{}") => error,
-            Some(arguments) => format!("{error} (called with {})", aiw_core::one_line(arguments, ARGUMENTS)),
+            // Whoever reads of a failure did not see what the script made up.
+            arguments: arguments.filter(|_| self.keep_arguments || outcome.is_err()),
         });
         (call, outcome)
     }

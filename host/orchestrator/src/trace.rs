@@ -15,7 +15,7 @@ pub struct CallTrace {
     /// Why it failed
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Its arguments as JSON, if they were asked for
+    /// Its arguments as JSON, cut, if it failed or they were asked for
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<String>,
 }

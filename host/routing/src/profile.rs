@@ -14,8 +14,8 @@ pub struct Profile {
     /// Nothing is allowed that no pattern names; without a list, everything is.
     allow: Option<Vec<Pattern>>,
     deny: Vec<Pattern>,
-    /// What scripts call without asking.
-    scripts: Vec<Pattern>,
+    /// What scripts call without asking, as patterns of [`scripts_may_call`].
+    scripts: Vec<String>,
 }
 
 /// `server/tool` with `*` for any text, `server` for all of its tools, or `read-only`.
@@ -71,13 +71,13 @@ impl Profile {
         Self {
             allow: settings.allow.as_deref().map(parsed),
             deny: parsed(&settings.deny),
-            scripts: parsed(&settings.scripts),
+            scripts: settings.scripts.clone(),
         }
     }
 
     /// Whether scripts call a tool that may change something without asking.
     pub fn scripts_may_call(&self, server: &str, tool: &str) -> bool {
-        self.scripts.iter().any(|pattern| pattern.matches(server, tool, false))
+        scripts_may_call(&self.scripts, server, tool)
     }
 
     /// Whether it allows a tool. `only_reads` says whether the tool declares that it changes nothing.
@@ -91,6 +91,15 @@ impl Profile {
         let denied = self.deny.iter().any(|pattern| pattern.matches(OWN, tool, only_reads));
         !denied && (is_door || self.allows(OWN, tool, only_reads))
     }
+}
+
+/// Whether one of these patterns means a tool: `server/tool` with `*` for any text, or `server` for all of its tools. Case
+/// counts, since what is like a name that was allowed was not allowed.
+pub fn scripts_may_call(patterns: &[String], server: &str, tool: &str) -> bool {
+    patterns.iter().any(|pattern| {
+        let (servers, tools) = pattern.split_once('/').unwrap_or((pattern, "*"));
+        star_matches(servers, server) && star_matches(tools, tool)
+    })
 }
 
 /// The name of aiw's own tools in patterns.

@@ -1,8 +1,9 @@
 //! Dates as they are written: the engine reads ISO 8601 alone, and everything else would be an invalid date without a word.
 //! This reads what V8 reads besides, by the rules of its `dateparser`. Times without a zone are UTC, as all times here are.
 
-use boa_engine::object::builtins::{JsFunction, JsProxyBuilder};
+use boa_engine::object::builtins::{JsDate, JsFunction, JsProxyBuilder};
 use boa_engine::property::{Attribute, PropertyDescriptor};
+use boa_engine::value::PreferredType;
 use boa_engine::{Context, JsArgs, JsNativeError, JsObject, JsResult, JsValue, NativeFunction, js_string};
 
 /// Puts a `Date` in place that reads them.
@@ -13,6 +14,9 @@ pub(crate) fn register(context: &mut Context) -> JsResult<()> {
     let parse = NativeFunction::from_copy_closure_with_captures(
         |_, args, iso: &JsObject, context| {
             let text = args.get_or_undefined(0).to_string(context)?;
+            if let Some(time) = iso_time(&text.to_std_string_lossy()) {
+                return Ok(time.into());
+            }
             let time = iso.call(&JsValue::undefined(), &[text.clone().into()], context)?;
             match time.as_number() {
                 Some(time) if time.is_nan() => Ok(read(&text.to_std_string_lossy()).unwrap_or(f64::NAN).into()),
@@ -43,6 +47,12 @@ fn construct(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<J
     let mut all = Vec::new();
     for at in 0..length {
         all.push(given.get(at, context)?);
+    }
+    // What is no date is first made a text or a number.
+    if let [one] = all.as_mut_slice()
+        && one.as_object().is_some_and(|object| JsDate::from_object(object.clone()).is_err())
+    {
+        *one = one.to_primitive(context, PreferredType::Default)?;
     }
     if let [one] = all.as_mut_slice()
         && one.is_string()
@@ -218,6 +228,56 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 fn millis(digits: &str) -> i64 {
     let three: String = digits.chars().chain("00".chars()).take(3).collect();
     three.parse().unwrap_or(0)
+}
+
+/// Returns the time of a text in the form of ISO 8601 with a time of day: the engine's reads three digits of a second alone, and
+/// no `+0200`. Not a number for a zone of hours alone, as in V8. None for every other form.
+fn iso_time(text: &str) -> Option<f64> {
+    let bytes = text.as_bytes();
+    let number = |from: usize, length: usize| -> Option<i64> {
+        let digits = bytes.get(from..from + length)?;
+        digits.iter().all(u8::is_ascii_digit).then(|| text[from..from + length].parse().ok())?
+    };
+    let is = |at: usize, wanted: &[u8]| bytes.get(at).is_some_and(|byte| wanted.contains(byte));
+    let (year, month, day) = (number(0, 4)?, number(5, 2)?, number(8, 2)?);
+    let (hour, minute) = (number(11, 2)?, number(14, 2)?);
+    if !(is(4, b"-") && is(7, b"-") && is(10, b"Tt") && is(13, b":")) {
+        return None;
+    }
+    let (mut at, mut second, mut milli) = (16, 0, 0);
+    if is(at, b":") {
+        second = number(17, 2)?;
+        at = 19;
+        if is(at, b".") {
+            let digits = bytes[at + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            if digits == 0 {
+                return None;
+            }
+            milli = millis(&text[at + 1..at + 1 + digits]);
+            at += 1 + digits;
+        }
+    }
+    let offset = match &bytes[at..] {
+        b"" | b"Z" | b"z" => 0,
+        [sign @ (b'+' | b'-'), zone @ ..] => {
+            let minutes = match zone {
+                [_, _, b':', _, _] => number(at + 1, 2)? * 60 + number(at + 4, 2)?,
+                [_, _, _, _] => number(at + 1, 2)? * 60 + number(at + 3, 2)?,
+                [_, _] => return Some(f64::NAN),
+                _ => return None,
+            };
+            if *sign == b'-' { -minutes } else { minutes }
+        }
+        _ => return None,
+    };
+    let is_midnight = hour == 24 && minute == 0 && second == 0 && milli == 0;
+    let is_time = (hour <= 23 || is_midnight) && minute <= 59 && second <= 59;
+    if !is_time || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return Some(f64::NAN);
+    }
+    let seconds = days(year, month, day) * 86_400 + hour * 3600 + (minute - offset) * 60 + second;
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    Some((seconds * 1000 + milli) as f64)
 }
 
 /// Returns the time that a text says, in milliseconds since 1970.

@@ -15,7 +15,7 @@ use boa_runtime::extensions::{
 };
 use boa_runtime::{ConsoleState, Logger};
 
-use crate::{calls, dates, json, locale, randomness};
+use crate::{calls, dates, json, late, locale, randomness, repairs};
 
 /// Registers all of them.
 pub(crate) fn register(context: &mut Context) -> JsResult<()> {
@@ -33,6 +33,8 @@ pub(crate) fn register(context: &mut Context) -> JsResult<()> {
     performance(context)?;
     crypto(context)?;
     fast_json(context)?;
+    late::register(context)?;
+    repairs::register(context)?;
     locale::register(context)?;
     dates::register(context)
 }
@@ -197,8 +199,6 @@ fn fast_json(context: &mut Context) -> JsResult<()> {
     Ok(())
 }
 
-const QUERIES: &str = "write queries with `encodeURIComponent`, and read them with `split` and `decodeURIComponent`";
-
 /// What a script uses instead of a name that it expects and that is not there.
 const WAYS_AROUND: &[(&[&str], &str)] = &[
     (
@@ -213,20 +213,12 @@ const WAYS_AROUND: &[(&[&str], &str)] = &[
     (&["window", "document", "localStorage", "sessionStorage", "navigator", "alert"], "this is no browser"),
     (&["Intl"], "format numbers and dates by hand, or with `toFixed`, `toISOString` and `padStart`"),
     (&["Temporal"], "use `Date`"),
-    (&["URLSearchParams"], QUERIES),
-    (
-        &["AbortController", "AbortSignal"],
-        "calls end when the script does; `Promise.race` with a timer gives up earlier",
-    ),
     (&["WebAssembly"], "only JavaScript runs here"),
     (&["setImmediate"], "use `setTimeout`"),
 ];
 
 /// Returns what to do about an error of the engine's that names something that is not there.
 pub(crate) fn way_around(message: &str) -> Option<&'static str> {
-    if message.contains("URL.searchParams is not implemented") {
-        return Some(QUERIES);
-    }
     let name = message.strip_prefix("ReferenceError: ")?.strip_suffix(" is not defined")?;
     WAYS_AROUND.iter().find(|(names, _)| names.contains(&name)).map(|(_, hint)| *hint)
 }

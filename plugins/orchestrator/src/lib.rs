@@ -8,11 +8,14 @@ mod dates;
 mod globals;
 mod jobs;
 mod json;
+mod late;
 mod locale;
 mod randomness;
+mod repairs;
 mod runtime;
 mod source;
 mod tools;
+mod types;
 
 #[expect(clippy::too_many_arguments, reason = "generated")]
 mod bindings {

@@ -36,11 +36,16 @@ fn missing(problem: &str) -> JsError {
 }
 
 /// Refuses languages other than English, and options.
-fn check_language(args: &[JsValue], at: usize, way_around: &str) -> JsResult<()> {
+fn check_language(args: &[JsValue], at: usize, way_around: &str, context: &mut Context) -> JsResult<()> {
     let language = args.get_or_undefined(at);
     let is_english = language.is_undefined()
         || language.as_string().is_some_and(|name| ["en", "en-US"].contains(&name.to_std_string_lossy().as_str()));
-    if is_english && args.get_or_undefined(at + 1).is_undefined() {
+    let options = args.get_or_undefined(at + 1);
+    let has_options = match options.as_object() {
+        Some(options) => !options.own_property_keys(context)?.is_empty(),
+        None => !options.is_undefined(),
+    };
+    if is_english && !has_options {
         return Ok(());
     }
     Err(missing(&format!("there are no languages but `en-US` here, and no options: {way_around}")))
@@ -82,7 +87,7 @@ fn weights(text: &str) -> Option<[Vec<usize>; 3]> {
 /// `String.prototype.localeCompare`
 fn locale_compare(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     const WAY_AROUND: &str = "compare with `a < b ? -1 : a > b ? 1 : 0`, and `toLowerCase()` where case does not count";
-    check_language(args, 1, WAY_AROUND)?;
+    check_language(args, 1, WAY_AROUND, context)?;
     let parts = |text: JsString, context: &mut Context| -> JsResult<Option<[Vec<usize>; 3]>> {
         let normalize =
             context.intrinsics().constructors().string().prototype().get(js_string!("normalize"), context)?;
@@ -101,16 +106,21 @@ fn locale_compare(this: &JsValue, args: &[JsValue], context: &mut Context) -> Js
 }
 
 /// `Number.prototype.toLocaleString`
-fn number_text(this: &JsValue, args: &[JsValue], _: &mut Context) -> JsResult<JsValue> {
+fn number_text(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let number = this.as_number().or_else(|| this.as_object()?.downcast_ref::<f64>().map(|number| *number));
     let number = number.ok_or_else(|| JsNativeError::typ().with_message("this is no number"))?;
-    check_language(args, 0, "use `toFixed`, and `replace(/\\B(?=(\\d{3})+(?!\\d))/g, ',')` for the separators")?;
+    check_language(
+        args,
+        0,
+        "use `toFixed`, and `replace(/\\B(?=(\\d{3})+(?!\\d))/g, ',')` for the separators",
+        context,
+    )?;
     Ok(js_string!(grouped(number).as_str()).into())
 }
 
 /// `BigInt.prototype.toLocaleString`
 fn bigint_text(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
-    check_language(args, 0, "use `toString`")?;
+    check_language(args, 0, "use `toString`", context)?;
     let digits = this.to_string(context)?.to_std_string_lossy();
     let (sign, digits) = digits.strip_prefix('-').map_or(("", digits.as_str()), |digits| ("-", digits));
     Ok(js_string!(format!("{sign}{}", separated(digits)).as_str()).into())

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use boa_engine::Source;
 use boa_engine::ast::declaration::{Binding, LexicalDeclaration, Variable};
+use boa_engine::ast::expression::RegExpLiteral;
 use boa_engine::ast::expression::access::{PropertyAccess, PropertyAccessField};
 use boa_engine::ast::expression::literal::LiteralKind;
 use boa_engine::ast::expression::{Call, Expression};
@@ -16,7 +17,8 @@ use boa_engine::ast::{Declaration, Position, Script, Spanned, Statement, Stateme
 use boa_engine::interner::{Interner, Sym};
 use boa_engine::parser::{Error, Parser};
 
-use crate::{Failure, FailureKind, Tool, tools};
+use crate::types::{self, blank};
+use crate::{Failure, FailureKind, Tool, repairs, tools};
 
 /// A script as it is run.
 pub(crate) struct Prepared {
@@ -39,33 +41,57 @@ fn wrong(message: impl Into<String>, line: Option<u32>) -> Failure {
 
 /// Makes a function of a script, and refuses what the engine would get wrong without a word.
 pub(crate) fn prepare(source: &str) -> Result<Prepared, Failure> {
-    let prepared = function_of_source(source)?;
-    // The only known one has them.
-    if prepared.text.contains("...") {
-        let (script, interner) = parse(&prepared.text).map_err(|error| explain(&error, &prepared.text))?;
-        if let ControlFlow::Break((name, line)) = (WrongRest { interner: &interner, line: 1 }).visit_script(&script) {
-            let message = format!(
-                "this engine would put `{name}` into the `...` after it as well: take what is in it out in a second step"
-            );
-            return Err(wrong(message, Some(line)));
+    let mut prepared = function_of_source(source)?;
+    let text = &prepared.text;
+    if !text.contains("...") && !text.contains(r"\W") {
+        return Ok(prepared);
+    }
+    let (script, interner) = parse(text).map_err(|error| explain(&error, text))?;
+    let mut faults = Faults { interner: &interner, line: 1, patterns: Vec::new() };
+    if let ControlFlow::Break((name, line)) = faults.visit_script(&script) {
+        let message = format!(
+            "this engine would put `{name}` into the `...` after it as well: take what is in it out in a second step"
+        );
+        return Err(wrong(message, Some(line)));
+    }
+    let mut patterns: Vec<(usize, String, String)> =
+        faults.patterns.into_iter().map(|(at, written, exact)| (offset(text, at), written, exact)).collect();
+    patterns.sort_unstable();
+    for (at, written, exact) in patterns.into_iter().rev() {
+        if !prepared.text[at..].starts_with(&written) {
+            return Err(wrong(r"this engine takes `k` and `s` for what `[\W]` matches with the flag `i`", None));
         }
+        prepared.text.replace_range(at..at + written.len(), &exact);
     }
     Ok(prepared)
 }
 
-/// Finds `{ a: { b }, ...rest }` as a pattern: Boa 0.22 leaves `a` in `rest`.
-struct WrongRest<'a> {
+/// Finds what Boa 0.22 gets wrong: `{ a: { b }, ...rest }` as a pattern, where it leaves `a` in `rest`; and patterns of text
+/// that mean something else (see [`repairs::exact_pattern`]).
+struct Faults<'a> {
     interner: &'a Interner,
     /// Where the last statement or expression began.
     line: u32,
+    /// Where each pattern is, how it is written, and how it is right.
+    patterns: Vec<(Position, String, String)>,
 }
 
-impl<'ast> Visitor<'ast> for WrongRest<'_> {
+impl<'ast> Visitor<'ast> for Faults<'_> {
     type BreakTy = (String, u32);
 
     fn visit_expression(&mut self, expression: &'ast Expression) -> ControlFlow<Self::BreakTy> {
         self.line = expression.span().start().line_number();
         expression.visit_with(self)
+    }
+
+    fn visit_reg_exp_literal(&mut self, literal: &'ast RegExpLiteral) -> ControlFlow<Self::BreakTy> {
+        let text = |sym: Sym| self.interner.resolve_expect(sym).to_string();
+        let (pattern, flags) = (text(literal.pattern()), text(literal.flags()));
+        if let Some(exact) = repairs::exact_pattern(&pattern, &flags) {
+            let (written, exact) = (format!("/{pattern}/{flags}"), format!("/{exact}/{flags}"));
+            self.patterns.push((literal.span().start(), written, exact));
+        }
+        ControlFlow::Continue(())
     }
 
     fn visit_variable(&mut self, variable: &'ast Variable) -> ControlFlow<Self::BreakTy> {
@@ -98,26 +124,51 @@ fn function_of_source(source: &str) -> Result<Prepared, Failure> {
     if source.len() > LENGTH {
         return Err(wrong(format!("the script has {} bytes, and at most {LENGTH} are read", source.len()), None));
     }
-    let text = without_thoughts(source);
+    // What was kept is what was read before it was approved: nothing in it is taken for something else.
+    let is_kept = has_head(source);
+    let text = if is_kept { source.to_owned() } else { without_thoughts(source) };
     check_depth(&text)?;
     // A fence is JavaScript, too (templates of nothing), and nobody means that. In a template it can't stand as it is.
-    let is_fenced = text.lines().any(|line| line.trim_start().starts_with("```"));
+    let is_fenced = !is_kept && text.lines().any(|line| line.trim_start().starts_with("```"));
     // That makes sense, too, and fails when it runs.
     let is_module = text.lines().any(|line| line.starts_with("module.exports"));
     let plain = if is_fenced || is_module { None } else { Some(function(&text)) };
     if let Some(Ok(prepared)) = plain {
         return Ok(prepared);
     }
-    let code = code_of(&text);
+    let code = if is_kept { text.clone() } else { code_of(&text) };
     let stripped = without_export(&code);
     if stripped.trim().is_empty() {
         return Err(wrong("there is no script", None));
     }
     match function(&stripped) {
         Ok(prepared) => Ok(prepared),
-        // What is wrong with it as it was written says more.
-        Err(failure) => Err(plain.filter(|_| stripped == text).and_then(Result::err).unwrap_or(failure)),
+        Err(failure) => {
+            if let Some(untyped) = types::strip(&stripped, problem) {
+                return function(&untyped);
+            }
+            // What is wrong with it as it was written says more.
+            Err(plain.filter(|_| stripped == text).and_then(Result::err).unwrap_or(failure))
+        }
     }
+}
+
+/// Returns where a script stops to be JavaScript, in bytes.
+fn problem(text: &str) -> types::Problem {
+    let body = format!("{HEAD}{text}\n}})");
+    let at = match parse(&body).err()? {
+        Error::Expected { span, .. } | Error::Unexpected { span, .. } => span.start(),
+        Error::General { position, .. } => position,
+        // Nothing can be done about it.
+        _ => return Some(text.len()),
+    };
+    Some(offset(&body, at).saturating_sub(HEAD.len()).min(text.len()))
+}
+
+/// Whether a script has the head of a kept workflow: a comment that begins with `/*---`, after comments of one line.
+fn has_head(text: &str) -> bool {
+    let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim_start);
+    lines.find(|line| !line.is_empty() && !line.starts_with("//")).is_some_and(|line| line.starts_with("/*---"))
 }
 
 /// Makes a function of code.
@@ -247,12 +298,6 @@ fn code_of(text: &str) -> String {
         blank(&mut code, 0, open);
     }
     code
-}
-
-/// Replaces a part by spaces, and keeps its line breaks.
-fn blank(text: &mut String, start: usize, end: usize) {
-    let blanks: String = text[start..end].chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
-    text.replace_range(start..end, &blanks);
 }
 
 /// Takes `export default`, `export` and `module.exports =` out, where a line begins with them.

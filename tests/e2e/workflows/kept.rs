@@ -72,6 +72,9 @@ fn a_script_is_kept_approved_and_called_as_a_tool() {
     // The command line runs it, too, and every run leaves its trace.
     let ran = servers.env.json(&["workflow", "run", "sum-city", "city=Oslo", "--trace-arguments"]);
     assert_eq!(ran["result"], json!({"sum": 3, "city": "Oslo"}));
+    mute.bad("run_workflow", json!({"code": "await tools.one__failed({ secret: 'a-secret' })"}));
+    let all = servers.env.json(&["workflow", "runs"]);
+    assert!(all.to_string().contains("one__failed") && !all.to_string().contains("a-secret"), "{all:#}");
     let runs = servers.env.json(&["workflow", "runs", "--workflow", "sum-city"]);
     let runs = runs["runs"].as_array().unwrap();
     assert_eq!(runs.len(), 2, "{runs:#?}");
@@ -122,6 +125,22 @@ fn the_user_sees_the_whole_script_before_they_approve_it_in_a_form() {
         let saved = asking.good("save_workflow", json!({"name": name, "description": "x", "code": hidden}));
         assert_eq!(saved["approved"], false, "{saved:#}");
     }
+    // A fence in a comment is a comment, and what is around a script is not kept.
+    let hiding =
+        "async function workflow() { return 'harmless' }\n/*\n```js\nreturn await tools.one__odd({ evil: 1 })\n```\n*/";
+    let asked = json!({"name": "hiding", "description": "x", "code": hiding, "tools": ["one__odd"]});
+    let id = asking.send("tools/call", &json!({"name": "save_workflow", "arguments": asked}));
+    answer(&mut asking, "accept");
+    asking.answer(id);
+    assert_eq!(asking.good("workflows__hiding", json!({}))["result"], "harmless");
+    let fenced = "<think>Hm */ hm</think>\n```js\nexport default async (input) => input.a\n```";
+    let asked = json!({"name": "fenced", "description": "x", "code": fenced});
+    let id = asking.send("tools/call", &json!({"name": "save_workflow", "arguments": asked}));
+    let message = answer(&mut asking, "accept");
+    assert!(message.ends_with("---*/\nexport default async (input) => input.a\n"), "{message}");
+    asking.answer(id);
+    assert_eq!(asking.good("workflows__fenced", json!({"a": 5}))["result"], 5);
+    until(|| names(&mut asking).contains(&"workflows__fenced".to_owned()));
     for (name, code, part) in [
         ("../up", "return 1", "is not 1 to 48 lowercase letters"),
         ("a", "return (", "line 1"),
@@ -148,7 +167,7 @@ fn a_tool_that_changes_makes_the_approval_void() {
     let env = &servers.env;
     let script = env.path("script.js");
     fs::write(&script, "return await tools.one__echo({ n: 1 })").unwrap();
-    env.run(&["workflow", "save", "echo", "--from", script.to_str().unwrap(), "--description", "Echoes"]).ok();
+    env.run(&["workflow", "save", "echo", script.to_str().unwrap(), "--description", "Echoes"]).ok();
     env.run(&["workflow", "approve", "echo", "-y"]).ok();
     env.run(&["workflow", "run", "echo"]).ok();
     define("second");
@@ -205,6 +224,8 @@ fn scripts_call_what_was_allowed_beforehand() {
     assert!(said.contains("aiw mcp approve one --scripts odd"), "{said}");
     let said = failed(&env.run(&["mcp", "approve", "one", "--scripts", "od", "-y"]));
     assert!(said.contains("has no tool"), "{said}");
+    let said = failed(&env.run(&["mcp", "approve", "one", "--scripts", "od*", "-y"]));
+    assert!(said.contains("would stand for other tools"), "{said}");
     env.run(&["mcp", "approve", "one", "--scripts", "odd", "-y"]).ok();
     assert_eq!(mute.good("run_workflow", code.clone())["result"], 3);
     env.run(&["mcp", "approve", "one", "--no-scripts", "odd"]).ok();
@@ -259,7 +280,7 @@ fn whatever_is_killed_no_workflow_is_half_kept() {
     let file = env.home().join("workflows/kept.js");
     let script = env.path("script.js");
     fs::write(&script, whole(0)).unwrap();
-    let save = ["workflow", "save", "kept", "--force", "--from", script.to_str().unwrap()];
+    let save = ["workflow", "save", "kept", "--force", script.to_str().unwrap()];
     env.run(&save).ok();
     env.run(&["workflow", "approve", "kept", "-y"]).ok();
     for round in 1..=rounds() {

@@ -51,8 +51,12 @@ fn a_script_does_a_job_of_many_calls_in_one() {
     assert!(said.contains("line 2") && said.contains("did you mean `one__echo`"), "{said}");
     let said = client.bad("run_workflow", json!({"code": "await tools.one__echo({});\nthrow new Error('no luck')"}));
     assert!(said.contains("line 2: no luck; calls so far: one__echo"), "{said}");
-    let said = client.bad("run_workflow", json!({"code": "const a: string = 'x'; return a"}));
+    let said = client.bad("run_workflow", json!({"code": "enum A { B }\nconst a: string = 'x'; return a"}));
     assert!(said.contains("TypeScript"), "{said}");
+    // What failed is told with what it was called with.
+    let said =
+        client.bad("run_workflow", json!({"code": "return await tools.one__slow({ seconds: 'x', city: 'Oslo' })"}));
+    assert!(said.contains("one__slow with {\"seconds\":\"x\",\"city\":\"Oslo\"} (failed:"), "{said}");
     let said = client.bad("wait_workflow", json!({"run": "ffff"}));
     assert!(said.contains("no run `ffff`"), "{said}");
     // A long result is cut as those of other servers are.

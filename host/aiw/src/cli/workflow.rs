@@ -13,6 +13,7 @@ pub enum WorkflowCommand {
     List,
     /// Show a workflow's file
     Show {
+        /// The workflow
         #[arg(add = complete::workflows())]
         name: String,
     },
@@ -22,9 +23,7 @@ pub enum WorkflowCommand {
     ///
     /// A file that begins with the head of a workflow is saved as it is; another one gets a head with --description and
     /// the tools that it names.
-    #[command(
-        after_help = "aiw workflow save count-issues --from count.js --description 'Counts open issues by label'"
-    )]
+    #[command(after_help = "aiw workflow save count-issues count.js --description 'Counts open issues by label'")]
     Save(SaveWorkflowArgs),
     /// Run a workflow that you have approved, and print what it returns
     #[command(after_help = "aiw workflow run count-issues repo=cli/cli")]
@@ -36,6 +35,7 @@ pub enum WorkflowCommand {
     /// From then on `aiw mcp serve` with the toolset `workflows` offers it as the tool `workflows__NAME`. It calls its tools
     /// without asking again. An edit, or a tool that changes, makes the approval void.
     Approve {
+        /// The workflow
         #[arg(add = complete::workflows())]
         name: String,
         /// Don't ask
@@ -45,6 +45,7 @@ pub enum WorkflowCommand {
     /// Remove workflows
     #[command(visible_alias = "rm")]
     Remove {
+        /// Their names
         #[arg(required = true, value_name = "NAME", add = complete::workflows())]
         names: Vec<String>,
     },
@@ -68,8 +69,8 @@ pub struct NewWorkflowArgs {
 pub struct SaveWorkflowArgs {
     /// Lowercase letters, digits, `_` and `-`
     pub name: String,
-    /// Read the script from a file; `-` is standard input
-    #[arg(long, value_name = "FILE", default_value = "-")]
+    /// The file with the script; `-` is standard input
+    #[arg(value_name = "FILE", default_value = "-")]
     pub from: PathBuf,
     /// What it does
     #[arg(long, value_name = "TEXT")]
@@ -84,6 +85,7 @@ pub struct SaveWorkflowArgs {
 
 #[derive(Debug, Args)]
 pub struct RunWorkflowArgs {
+    /// The workflow
     #[arg(add = complete::workflows())]
     pub name: String,
     /// `NAME=VALUE` for each part of its input, or one JSON object
@@ -102,6 +104,6 @@ pub struct RunsArgs {
     #[arg(long, value_name = "NAME", conflicts_with = "run", add = complete::workflows())]
     pub workflow: Option<String>,
     /// How many, the newest first
-    #[arg(short = 'n', long, value_name = "RUNS", default_value_t = 20)]
-    pub tail: usize,
+    #[arg(short = 'n', long, value_name = "RUNS", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    pub tail: u16,
 }

@@ -11,9 +11,9 @@ use aiw_app::workflows::{About, Nobody, ScriptReach, ScriptTools, Writes, plan_o
 use aiw_core::{ErrorKind, WorkflowName, counted, one_line, quoted_text};
 use aiw_orchestrator::{
     DeclaredTool, Ended, KeptWorkflow, ListedWorkflow, OverWorkflow, Plan, RunRecord, RunRecords, Trace,
-    WorkflowSummary, Workflows, declaration_file, tool_expression, workflow_file,
+    WorkflowSummary, Workflows, declaration_file, plain_code, tool_expression, workflow_file,
 };
-use aiw_routing::{Offered, Pool};
+use aiw_routing::{Offered, Pool, PoolError};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -104,7 +104,10 @@ impl Here {
         servers.sort();
         servers.dedup();
         for server in servers {
-            if let Err(e) = self.pool().look(&server).await {
+            // One that is not there has no tools, which is said below.
+            if let Err(e) = self.pool().look(&server).await
+                && !matches!(e, PoolError::NoServer { .. })
+            {
                 output.note(format!("note: {} {}; this is what was seen last", quoted_text(&server, 80), e.brief()));
             }
         }
@@ -230,11 +233,16 @@ async fn save(here: &Here, args: SaveWorkflowArgs, output: &Output) -> Result<()
                 .with_hint("`--description` gives it one, with the tools that the script names"));
         }
         (Err(_), Some(description)) => {
-            let used = tools.check(here.client.app().orchestrator(), &text, &args.tools).await?;
+            let code = plain_code(&text);
+            let used = tools.check(here.client.app().orchestrator(), code, &args.tools).await?;
             let names: Vec<String> = used.iter().map(|tool| tool.proxied.clone()).collect();
-            workflow_file(&description, &names, &json!({"type": "object"}), &text)
+            workflow_file(&description, &names, &json!({"type": "object"}), code)
         }
     };
+    tools.check_name(&name)?;
+    if let Ok(parsed) = KeptWorkflow::parse(name.clone(), here.workflows.path(&name), file.clone().into_bytes()) {
+        here.check(&parsed, &tools).await?;
+    }
     let over = if args.force { OverWorkflow::Always } else { OverWorkflow::Never };
     let workflow = here.workflows.write(&name, file, over)?;
     output.line(format!("Wrote `{}`", workflow.path.display()));
@@ -302,7 +310,7 @@ fn pretty(result: &RawValue) -> String {
     let parsed: Result<Value, _> = serde_json::from_str(result.get());
     match parsed {
         // What can't be written again as it was is shown as it is.
-        Ok(value) if value.to_string() == result.get() => format!("{value:#}"),
+        Ok(value) if format!("{value}") == result.get() => format!("{value:#}"),
         _ => result.get().to_owned(),
     }
 }
@@ -311,14 +319,16 @@ async fn approve(here: &Here, name: &WorkflowName, yes: bool, output: &Output) -
     let workflow = here.workflows.get(name)?;
     let tools = here.fresh(&workflow.tools, output).await;
     here.check(&workflow, &tools).await?;
+    tools.check_name(name)?;
     let used = workflow.tools.iter().map(|tool| tools.named(tool)).collect::<Result<Vec<&Offered>, _>>()?;
-    workflow.text.lines().for_each(|line| output.before_question(line));
+    // What ends a line in JavaScript, and with it a comment.
+    let lines: Vec<String> = workflow.text.split(['\n', '\r', '\u{2028}', '\u{2029}']).map(str::to_owned).collect();
+    lines.iter().for_each(|line| output.before_question(line));
     output.before_question("");
     for tool in &used {
         let effect = if tool.definition.only_reads() { "says that it only reads" } else { "may change something" };
         output.before_question(format!("{} {effect}", quoted_text(&tool.proxied, 120)));
     }
-    let lines: Vec<String> = workflow.text.lines().map(str::to_owned).collect();
     suspicious(&lines).iter().for_each(|sign| output.before_question(sign));
     output.flush();
     let question = match used.len() {
@@ -348,7 +358,7 @@ fn runs(here: &Here, args: &RunsArgs, output: &Output) -> Result<(), Failure> {
     let records = RunRecords::new(here.client.home().clone());
     if let Some(id) = &args.run {
         let run = records.get(id).ok_or_else(|| {
-            Failure::user(format!("there is no run {}", quoted_text(id, 40)))
+            Failure::user(format!("no run is {}, or several begin so", quoted_text(id, 40)))
                 .with_hint("`aiw workflow runs` lists them")
         })?;
         output.line(format!("{}  {}", run.id, about(&run)));
@@ -368,7 +378,7 @@ fn runs(here: &Here, args: &RunsArgs, output: &Output) -> Result<(), Failure> {
         output.answer(ListedRuns { runs: vec![run] });
         return Ok(());
     }
-    let runs = records.list(args.workflow.as_deref(), args.tail);
+    let runs = records.list(args.workflow.as_deref(), args.tail.into());
     let row = |run: &RunRecord| {
         let workflow = run.workflow.clone().unwrap_or_else(|| "-".into());
         let calls = run.calls.len().to_string();
@@ -377,7 +387,10 @@ fn runs(here: &Here, args: &RunsArgs, output: &Output) -> Result<(), Failure> {
     output
         .table(&["RUN", "STARTED", "WORKFLOW", "CLIENT", "CALLS", "ENDED"], &runs.iter().map(row).collect::<Vec<_>>());
     if runs.is_empty() {
-        output.line("no script has run");
+        output.line(match &args.workflow {
+            Some(name) => format!("{} has not run", quoted_text(name, 60)),
+            None => "no script has run".to_owned(),
+        });
     }
     output.answer(ListedRuns { runs });
     Ok(())

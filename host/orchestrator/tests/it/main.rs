@@ -59,12 +59,63 @@ async fn what_models_send_is_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn types_are_taken_out() {
+    for (code, result) in [
+        ("const a: string = 'x';\nreturn a", json!("x")),
+        (
+            "interface City { name: string; at?: [number, number] }\nconst c: City = { name: 'Oslo' };\nreturn c",
+            json!({"name": "Oslo"}),
+        ),
+        ("type Id = string | number;\ntype Pair<T> = { a: T; b: T };\nlet id: Id = 5;\nreturn id", json!(5)),
+        (
+            "interface Input { a: number }\nexport default async function workflow(input: Input): Promise<{ sum: number }> {\n  return { sum: input.a + 1 };\n}",
+            json!({"sum": 3}),
+        ),
+        ("async (input: { a: number }) => input.a", json!(2)),
+        (
+            "const f = (a: number, b?: number, ...rest: string[]): number => a + (b ?? 1);\nreturn f(input.a as number)",
+            json!(3),
+        ),
+        ("const m = new Map<string, number>();\nm.set('a', 1);\nreturn m.get('a')!.toFixed(1)", json!("1.0")),
+        (
+            "const m: Record<string, Array<{ id: number }>> = {};\n(m['x'] ??= []).push({ id: 1 });\nreturn m",
+            json!({"x": [{"id": 1}]}),
+        ),
+        (
+            "function first<T extends { id: number }>(all: T[]): T | undefined { return all[0]; }\nreturn first([{ id: 7 }])",
+            json!({"id": 7}),
+        ),
+        (
+            "const seen: Set<string> = new Set();\nfor (const x of ['a', 'a'] as const) seen.add(x);\nreturn seen.size",
+            json!(1),
+        ),
+        (
+            "const done: (x: string) => void = () => {};\nconst t = { a: 'b: string', c: 1 < 2 ? 'x' : 'y' } satisfies object;\nreturn t",
+            json!({"a": "b: string", "c": "x"}),
+        ),
+        ("try { throw new Error('x') } catch (e: any) { return (e as Error).message }", json!("x")),
+        ("const isText = (x: unknown): x is string => typeof x === 'string';\nreturn isText('a')", json!(true)),
+        (
+            "const r = (await tools.test__echo({ n: 1 })) as { n: number };\nconst { n }: { n: number } = r;\nreturn n",
+            json!(1),
+        ),
+    ] {
+        assert_eq!(value(code, json!({"a": 2})).await, result, "{code}");
+    }
+    // Lines stay where they were.
+    let said =
+        failure("interface A {\n  b: string\n}\nconst a: A = { b: 'x' };\nthrow new Error(a.b)", json!({})).await;
+    assert!(said.contains("line 5"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_named_with_its_line() {
     let said = |code: &'static str| async move { failure(code, json!({})).await };
     for (code, parts) in [
         ("const a = 1;\nconst b = ;\nreturn a", &["line 2"][..]),
-        ("const a: string = 'x';\nreturn a", &["TypeScript"]),
-        ("interface City { name: string }\nreturn 1", &["TypeScript"]),
+        ("enum City { Oslo }\nconst a: string = 'x'; return a", &["TypeScript"]),
+        ("class A { private a: string; constructor(public b: string) {} }\nreturn 1", &["TypeScript"]),
+        ("const a: string = 'x'; return f(new Set<Oslo>([1]))", &["TypeScript"]),
         ("import fs from 'fs';\nreturn 1", &["no modules"]),
         ("return 1 }) ; (async () => {", &["brackets do not match"]),
         ("", &["there is no script"]),
@@ -87,6 +138,8 @@ async fn what_is_wrong_is_named_with_its_line() {
         ("return new Date().toLocaleDateString('en-US', {month: 'short'})", &["toISOString"]),
         ("return (0.5).toLocaleString('en-US', {style: 'percent'})", &["no options", "toFixed"]),
         ("return 'a'.localeCompare('B', 'de')", &["no languages but `en-US`", "a < b"]),
+        ("return new TextDecoder('utf-8', { fatal: true })", &["no `fatal`"]),
+        ("return 'i'.toLocaleUpperCase('tr-TR')", &["letters of `tr`"]),
         ("return new Intl.NumberFormat().format(1)", &["Intl is not defined", "by hand"]),
         ("const a = {}; a.a = a; return a", &["TypeError"]),
     ] {

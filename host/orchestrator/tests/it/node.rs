@@ -228,6 +228,32 @@ return done.sort();",
     "const query = Object.entries({ q: 'a b&c', page: 2 }).map(([k, v]) => `${k}=${encodeURIComponent(v)}`).join('&');
 const url = new URL('/search?' + query, 'https://api.example');
 return [url.toString(), url.search, Object.fromEntries(url.search.slice(1).split('&').map((p) => p.split('=').map(decodeURIComponent)))];",
+    "const url = new URL('https://api.example/search?b=1&b=2&c'); const q = url.searchParams;
+q.set('q', 'a b&c'); q.append('page', 2); q.delete('b', '1'); q.set('b', \"it's (3)\");
+const seen = [url.toString(), [...q.keys()], Object.fromEntries(q), q.has('c'), q.get('none'), q.size];
+url.search = '?x=%E2%82%AC+%zz&y='; seen.push([...q], q.toString()); q.sort(); q.forEach((value, key) => seen.push(key + value));
+return [seen, `${new URLSearchParams('?a=1&a=2&=&%3D=+')}`, new URLSearchParams([['x', 'y']]) + '', new URLSearchParams(new Map([['k', 'v']])).get('k')];",
+    "const controller = new AbortController(); const { signal } = controller; const seen = [];
+signal.addEventListener('abort', (event) => seen.push([event.type, event.target === signal, signal.aborted]), { once: true });
+signal.onabort = () => seen.push('on');
+controller.abort(); controller.abort('again');
+try { signal.throwIfAborted() } catch (e) { seen.push(e.name, e.message) }
+const late = AbortSignal.any([AbortSignal.timeout(10), new AbortController().signal]);
+await new Promise((done) => late.addEventListener('abort', done));
+const target = new EventTarget(); target.addEventListener('x', { handleEvent: (e) => e.preventDefault() });
+return [seen, late.reason.name, late.aborted, signal instanceof EventTarget, target.dispatchEvent(new Event('x', { cancelable: true }))];",
+    // What the engine gets wrong by itself.
+    r#"const slug = (s) => s.replace(/[\W_]+/gi, '-').toLowerCase();
+return [slug('My tasks look sick'), 'user_name ks'.replace(/[^\W]/gi, '.'), 'Kiss!'.split(new RegExp('[\\W]', 'i')), RegExp('[^\\W\\d]+', 'gi')[Symbol.replace]('ask 12', 'x'), 'a-k'.match(/[\W]/i).index, new RegExp(/[\W]/, 'i').test('k'), /x/ instanceof RegExp, /x/.constructor === RegExp, 'aXbxc'.split(/x/i)];"#,
+    "return ['2024-01-02T10:00:00.123456Z', '2024-01-02T10:00:00.123456789+02:00', '2024-01-02T03:04:05.6Z', '2024-01-02T10:00:00.1', '2024-01-02T10:00:00+0200', '2024-01-02T10:00:00-0530', '2024-01-02t03:04:05z', '2024-01-02T10:00', '2024-01-02T24:00:00Z', '2024-01-02T10:00:00+00', '2024-01-02T25:00:00Z', '2024-01-02T10:00:60Z', '2024-02-31T10:00:00Z', '2024-13-01T10:00:00Z', '2024-01-02', '2024-01', '2024', '2024-01-02T10', '+002024-01-02T10:00:00Z'].map((t) => [Date.parse(t), new Date(t).getTime()]).concat([[new Date([2024, 1]).getTime(), new Date(new Date(5)).getTime(), new Date(new String('2024')).getTime()]]);",
+    "const s = new Set([1, 2, 3]), m = new Map([[1, 1], [2, 2]]), r = [];
+for (const k of s) { r.push(k); if (k === 2) { s.clear(); s.add(9); } }
+for (const [k] of m) { r.push(k); if (k === 1) { m.clear(); m.set(7, 7); m.set(8, 8); } }
+s.forEach((k) => { r.push(k); if (k < 12) { s.clear(); s.add(k + 1); } });
+return [r, [...s], m.size, m.clear(), m.size];",
+    "const e = new TypeError('boom'); class Mine extends Error { name = 'Mine' }
+return [e.stack.split('\\n')[0], new Mine('x').stack.includes('x'), (() => { try { null.x } catch (e) { return e.stack.startsWith('TypeError: ') } })()];",
+    "return [[1234, 5.5, null, 'a'].toLocaleString(), new Float64Array([1234.5, 1]).toLocaleString(), String(new Date(0)), new Date(0).toTimeString(), `${new Date(NaN)}`, 'i'.toLocaleUpperCase('en'), 'I'.toLocaleLowerCase(), (1.5e-101).toPrecision(3), (5e-324).toPrecision(2), (0.00001234).toPrecision(2), (1234.5).toLocaleString('en-US', {})];",
     "return Object.entries({ b: 1, a: 2, 10: 'x', 9: 'y' }).map(([k, v]) => k + v).join();",
     "const same = (a, b) => JSON.stringify(a) === JSON.stringify(b); const s = new Set([1, 2]), w = new WeakMap(), k = {}; w.set(k, 'v');
 return [same([1, { a: 2 }], [1, { a: 2 }]), [...s.entries()], w.get(k), typeof Symbol.iterator, [,1].length, 0 === -0, Object.is(0, -0)];",

@@ -20,6 +20,10 @@ pub async fn approve_for_scripts(name: &str, scripts: Scripts<'_>, yes: bool, ou
     pool.end().await;
     let seen = Records::new(Home::find()?).load(name).unwrap_or_default();
     for tool in scripts.allow {
+        if format!("{name}/{tool}").contains('*') {
+            let problem = format!("{} would stand for other tools, too", quoted(&format!("{name}/{tool}")));
+            return Err(Failure::user(problem).with_hint("a profile can have such patterns"));
+        }
         if seen.tool(tool).is_none() {
             let known = seen.tools.iter().map(|tool| tool.name().to_owned()).collect();
             return Err(PoolError::NoTool { server: name.to_owned(), tool: tool.clone(), known }.into());
