@@ -81,6 +81,10 @@ impl Offer for ClientOffer {
     async fn begun(&self, client: Caller) {
         self.shared.context.pool.begin(client.clone());
         self.shared.follow(client);
+        if self.shared.has_workflows() && self.shared.context.pool.has_servers() {
+            let orchestrator = self.shared.context.client.app().orchestrator().clone();
+            tokio::task::spawn_blocking(move || orchestrator.prepare());
+        }
         if self.shared.toolsets.contains(&Toolset::Processes) {
             crate::processes::look_after(&self.shared.context);
         }

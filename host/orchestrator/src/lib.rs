@@ -157,6 +157,12 @@ impl Orchestrator {
         Ok(self.0.scripts.get_or_try_init(load).await?)
     }
 
+    /// Makes the first script quicker, without loading anything: its engine is put where it loads fast. It blocks for a tenth of
+    /// a second, once on a machine.
+    pub fn prepare(&self) {
+        Scripts::prepare(CompiledCache::at(self.0.home.cache("compiled")), self.0.bundled);
+    }
+
     /// Looks whether a script makes sense and names only tools that there are, without running it. Returns the numbers of
     /// the tools that it names.
     pub async fn check(&self, code: &str, tools: &[ToolName]) -> Result<Vec<usize>, OrchestratorError> {

@@ -1,12 +1,14 @@
 //! A cache of compiled code on disk.
 //!
-//! wasmtime does not check compiled code: a flipped byte runs. So each file begins with a header of ours that holds
-//! the SHA-256 of the rest, and the exact bytes that are loaded are checked against it. Only our own compiler
+//! wasmtime does not check compiled code: a flipped byte runs. So each file ends with a trailer of ours that holds the SHA-256
+//! of the rest, and what is loaded is checked against it. Then the file itself is mapped: of the 20 MB of the component that
+//! runs scripts, only what runs is read. Only our own compiler
 //! writes here: precompiled code from outside is refused by `aiw_extensions::inspect`. Another program of the same
 //! user could forge a file, but that user can replace the aiw binary as well.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Seek, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -17,8 +19,8 @@ use wasmtime::component::Component;
 
 use crate::limits;
 
-const MAGIC: &[u8; 16] = b"aiw-compiled-v1\n";
-const HEADER: usize = MAGIC.len() + 32;
+const MAGIC: &[u8; 16] = b"aiw-compiled-v2\n";
+const TRAILER: usize = MAGIC.len() + 32;
 
 /// A directory of compiled components. At [`limits::COMPILED_CACHE`], the least recently used are deleted. If
 /// anything is wrong with the directory, code is compiled in memory.
@@ -42,18 +44,19 @@ impl CompiledCache {
         Some(self.dir.as_ref()?.join(format!("{key}.cwasm")))
     }
 
+    /// Whether there is a file for this code.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.file(key).is_some_and(|path| is_ours(&path, false))
+    }
+
     /// Returns the code compiled for this engine, if it is in the cache and intact.
     pub(crate) fn load(&self, engine: &wasmtime::Engine, key: &str) -> Option<Component> {
         let path = self.file(key)?;
         if !is_ours(self.dir.as_ref()?, true) || !is_ours(&path, false) {
             return None;
         }
-        let bytes = fs::read(&path).ok()?;
-        let component = bytes
-            .strip_prefix(MAGIC)
-            .and_then(|rest| rest.split_at_checked(32))
-            .filter(|(digest, code)| Sha256::digest(code)[..] == **digest)
-            .and_then(|(_, code)| deserialize(engine, code));
+        let file = fs::File::open(&path).ok()?;
+        let component = intact(&file).and_then(|()| mapped(engine, &file).or_else(|| copied(engine, &file)));
         if component.is_none() {
             let _ = fs::remove_file(&path);
             return None;
@@ -89,15 +92,15 @@ impl CompiledCache {
     /// Stores compiled code. A failure is not an error: the next process compiles again.
     pub(crate) fn store(&self, key: &str, code: &[u8]) {
         let (Some(dir), Some(path)) = (self.private_dir(), self.file(key)) else { return };
-        make_room(dir, (code.len() + HEADER) as u64);
+        make_room(dir, (code.len() + TRAILER) as u64);
         let write = || -> std::io::Result<()> {
             let mut builder = tempfile::Builder::new();
             let mut file = builder
                 .prefix(".new-")
                 .make_in(dir, |path| fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path))?;
+            file.write_all(code)?;
             file.write_all(MAGIC)?;
             file.write_all(&Sha256::digest(code))?;
-            file.write_all(code)?;
             file.as_file().sync_all()?;
             file.persist(&path).map_err(|e| e.error)?;
             Ok(())
@@ -128,13 +131,47 @@ fn is_ours(path: &Path, directory: bool) -> bool {
     })
 }
 
-/// Loads compiled code. This is the only `unsafe` in this crate.
+/// Looks whether a file is as it was written.
+fn intact(file: &fs::File) -> Option<()> {
+    let length = file.metadata().ok()?.len();
+    let mut left = usize::try_from(length).ok()?.checked_sub(TRAILER)?;
+    let (mut digest, mut buffer, mut file) = (Sha256::new(), vec![0; 256 << 10], file);
+    file.rewind().ok()?;
+    while left > 0 {
+        let part = left.min(buffer.len());
+        file.read_exact(&mut buffer[..part]).ok()?;
+        digest.update(&buffer[..part]);
+        left -= part;
+    }
+    let mut trailer = [0; TRAILER];
+    file.read_exact(&mut trailer).ok()?;
+    (trailer[..MAGIC.len()] == *MAGIC && trailer[MAGIC.len()..] == digest.finalize()[..]).then_some(())
+}
+
+/// Maps the code of a file that is intact.
+#[expect(unsafe_code, reason = "wasmtime runs compiled code as it is")]
+fn mapped(engine: &wasmtime::Engine, file: &fs::File) -> Option<Component> {
+    // By this name it is the file that was just looked at, whatever is at its path now.
+    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    // SAFETY: as in `deserialize`. What changes the file while it is mapped is a program of the same user, which could as
+    // well change this one.
+    path.exists().then(|| unsafe { Component::deserialize_file(engine, path) }.ok())?
+}
+
+/// Loads the code of a file where it can't be mapped: a file system may forbid to run what is on it.
+fn copied(engine: &wasmtime::Engine, mut file: &fs::File) -> Option<Component> {
+    let mut bytes = Vec::new();
+    file.rewind().ok()?;
+    file.read_to_end(&mut bytes).ok()?;
+    deserialize(engine, bytes.get(..bytes.len().checked_sub(TRAILER)?)?)
+}
+
+/// Loads compiled code.
 #[expect(unsafe_code, reason = "wasmtime runs compiled code as it is")]
 pub(crate) fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> Option<Component> {
-    // SAFETY: `code` was made by `Engine::precompile_component` of this program. It came through a pipe from a
-    // child of ours that ran nothing else, or out of a file that `store` wrote. That file is in a private directory
-    // of ours and carries our magic, and the SHA-256 in its header was checked against exactly these bytes, which
-    // nobody else can change while they are read. wasmtime itself refuses code for another engine or version.
+    // SAFETY: `code` was made by `Engine::precompile_component` of this program. It is in its binary, came through a pipe from
+    // a child of ours that ran nothing else, or out of a file that `store` wrote. That file is in a private directory
+    // of ours and carries our magic, and its SHA-256 was checked. wasmtime itself refuses code for another engine or version.
     unsafe { Component::deserialize(engine, code) }.ok()
 }
 

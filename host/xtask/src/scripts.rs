@@ -43,6 +43,8 @@ pub fn run(aiw: &Path) -> Result<bool> {
             let mut client = Client::start(&home, aiw)?;
             // A client asks for the tools before a model can call one.
             client.ask("tools/list", &json!({}))?;
+            // No model writes one sooner.
+            std::thread::sleep(Duration::from_secs(1));
             let begun = Instant::now();
             client.script("return 1")?;
             times.push(begun.elapsed());
@@ -176,6 +178,10 @@ fn home(aiw: &Path) -> Result<Environment> {
     env.write_mcp(&json!({"mcpServers": {"one": server}}).to_string());
     let known = env.program(aiw).args(["mcp", "tools"]).output()?;
     ensure!(known.status.success(), "the server's tools can't be learned: {known:?}");
+    // They don't say that they only read.
+    let allowed = ["mcp", "approve", "one", "--scripts", "slow", "--scripts", "big", "--yes"];
+    let allowed = env.program(aiw).args(allowed).output()?;
+    ensure!(allowed.status.success(), "scripts may not call what they need: {allowed:?}");
     Ok(env)
 }
 
