@@ -285,8 +285,17 @@ pub fn plain_code(code: &str) -> &str {
 
 /// Returns a file: its head, and the code as it is. What the code has of a head goes.
 pub fn workflow_file(description: &str, tools: &[String], input_schema: &Value, code: &str) -> String {
-    // JSON is YAML, and nothing in a string may end the comment.
-    let quoted = |value: &Value| value.to_string().replace("*/", "*\\/");
+    // JSON is YAML but for some characters, and nothing in a string may end the comment.
+    let quoted = |value: &Value| {
+        let text = value.to_string().replace("*/", "*\\/");
+        let is_odd =
+            |c: char| c.is_control() || aiw_core::is_unsafe(c) || matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+        let written = |c: char| match u16::try_from(u32::from(c)) {
+            Ok(unit) if is_odd(c) => format!("\\u{unit:04x}"),
+            _ => c.to_string(),
+        };
+        text.chars().map(written).collect::<String>()
+    };
     let tools: Vec<String> =
         tools.iter().map(|tool| format!("\n  - {}", quoted(&Value::from(tool.as_str())))).collect();
     let code = front(code).map_or(code, |_| code.split_once("*/").map_or(code, |(_, rest)| rest));
