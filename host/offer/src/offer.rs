@@ -35,8 +35,12 @@ impl ClientOffer {
     pub fn new(setting: Setting) -> Self {
         let pool = setting.client.pool().clone();
         let changes = setting.client.changes();
-        let table: Vec<ToolEntry> =
+        let mut table: Vec<ToolEntry> =
             table().into_iter().filter(|entry| setting.toolsets.contains(&entry.toolset)).collect();
+        if !setting.toolsets.contains(&Toolset::Workflows) {
+            // What is for scripts alone costs tokens.
+            table.iter_mut().for_each(|entry| entry.leave_out("declarations"));
+        }
         let offered = pool.tools();
         let registry = DynamicToolRegistry::new(Vec::new());
         let context = Context::new(setting.client, pool.clone(), registry, setting.meaning);

@@ -446,6 +446,17 @@ impl ToolEntry {
         (self.run)(context, arguments, call).await
     }
 
+    /// Doesn't list an argument, which is taken all the same.
+    pub(crate) fn leave_out(&mut self, argument: &str) {
+        let mut definition = self.tool.definition().clone();
+        let properties = definition["inputSchema"]["properties"].as_object_mut();
+        if properties.is_some_and(|properties| properties.shift_remove(argument).is_some())
+            && let Some(tool) = Tool::foreign(definition)
+        {
+            self.tool = tool;
+        }
+    }
+
     /// Whether it changes nothing.
     pub(crate) fn only_reads(&self) -> bool {
         only_reads(self.tool.definition())

@@ -135,5 +135,9 @@ fn a_profile_is_as_it_is_written_and_nothing_else() {
     servers.env.settings(&json!({"mcp": {"profiles": {"typo": {"alow": ["files/*"]}}}}));
     let run = servers.env.run(&["mcp", "serve", "--profile", "typo"]);
     assert_eq!(run.code, 3, "{}", run.whole());
-    assert!(run.stderr.contains("`mcp.profiles.typo.alow`: a profile has `allow` and `deny`"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("`mcp.profiles.typo.alow`: a profile has `allow`, `deny` and `scripts`"),
+        "{}",
+        run.stderr
+    );
 }
