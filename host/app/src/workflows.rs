@@ -1,6 +1,5 @@
 //! Scripts over the tools that a client may use: which tools a script means, what its calls reach, and what is kept of it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,7 +9,7 @@ use aiw_home::{Home, now_millis};
 use aiw_mcp::{Arguments, Call};
 use aiw_orchestrator::{
     Ask, Consent, Ended, KeptError, KeptWorkflow, Orchestrator, OrchestratorError, Plan, PlannedTool, RunRecord,
-    RunRecords, Said, ScriptLimits, Standing, ToolName, Tools, Workflows, problem_of_arguments,
+    RunRecords, Said, ScriptLimits, Standing, ToolName, Tools, Workflows, problem_of_arguments, tool_name,
 };
 use aiw_routing::{Offered, Pool, scripts_may_call};
 use async_trait::async_trait;
@@ -79,14 +78,18 @@ impl ScriptTools {
         &self.0
     }
 
-    /// Returns a digest of each tool's definition, by its name.
-    pub fn digests(&self) -> BTreeMap<String, String> {
-        self.0.iter().map(|tool| (tool.proxied.clone(), aiw_core::hex(tool.definition.digest()))).collect()
+    fn find(&self, name: &str) -> Option<&Offered> {
+        self.0.iter().find(|tool| tool.proxied == name)
+    }
+
+    /// Returns a digest of the definition of the tool of a name.
+    pub fn digest(&self, name: &str) -> Option<String> {
+        Some(aiw_core::hex(self.find(name)?.definition.digest()))
     }
 
     /// Returns a tool by its name among all tools.
     pub fn named(&self, name: &str) -> Result<&Offered, ScriptError> {
-        self.0.iter().find(|tool| tool.proxied == name).ok_or_else(|| ScriptError::NoTool {
+        self.find(name).ok_or_else(|| ScriptError::NoTool {
             name: name.to_owned(),
             nearest: closest(name, self.0.iter().map(|tool| tool.proxied.as_str())).map(str::to_owned),
         })
@@ -94,9 +97,9 @@ impl ScriptTools {
 
     /// Looks whether a kept workflow can have a name among the tools.
     pub fn check_name(&self, name: &WorkflowName) -> Result<(), ScriptError> {
-        match self.0.iter().any(|tool| tool.proxied == format!("workflows__{name}")) {
-            true => Err(KeptError::ServersTool { name: name.clone() }.into()),
-            false => Ok(()),
+        match self.find(&tool_name(name)) {
+            Some(_) => Err(KeptError::ServersTool { name: name.clone() }.into()),
+            None => Ok(()),
         }
     }
 
@@ -129,7 +132,7 @@ impl ScriptTools {
         needs_approval: bool,
     ) -> Result<(KeptWorkflow, Vec<&Offered>), ScriptError> {
         let workflow = workflows.get(name)?;
-        let standing = workflow.standing(&workflows.lock()?, &self.digests());
+        let standing = workflow.standing(&workflows.lock()?, &|tool| self.digest(tool));
         if needs_approval && standing != Standing::Approved {
             return Err(KeptError::NotApproved { name: name.clone(), standing }.into());
         }

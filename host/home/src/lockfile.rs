@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use aiw_core::ExtensionId;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::{HomeError, Lock, Mode, read_capped, replace};
@@ -51,15 +52,7 @@ impl ExtensionsLock {
     pub(crate) fn load(path: &Path) -> Result<Self, HomeError> {
         let invalid = |problem: String| HomeError::invalid(path, problem);
         let mut lock = Self { path: path.to_owned(), extensions: BTreeMap::new() };
-        let Some(bytes) = read_capped(path, 1 << 20)? else { return Ok(lock) };
-        let text = String::from_utf8(bytes).map_err(|_| invalid("is not UTF-8".into()))?;
-        let file: File = toml::from_str(&text).map_err(|e| invalid(format!("cannot be read: {}", e.message())))?;
-        if file.version != VERSION {
-            return Err(invalid(format!(
-                "has version {}, but this aiw supports {VERSION}; a newer aiw wrote it",
-                file.version
-            )));
-        }
+        let Some(file) = read_toml(path, 1 << 20, VERSION, |file: &File| file.version)? else { return Ok(lock) };
         for extension in file.extensions {
             // The digest becomes a path.
             if extension.sha256.len() != 64 || !extension.sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -73,8 +66,32 @@ impl ExtensionsLock {
     /// Writes the file.
     pub fn save(&self, _lock: &Lock) -> Result<(), HomeError> {
         let file = File { version: VERSION, extensions: self.extensions.values().cloned().collect() };
-        let text = toml::to_string_pretty(&file).map_err(|e| HomeError::invalid(&self.path, e.to_string()))?;
-        let head = "# Written by `aiw extension`. Pins each component and what it may do.\n";
-        replace(&self.path, format!("{head}{text}").as_bytes(), Mode::Private)
+        write_toml(&self.path, "# Written by `aiw extension`. Pins each component and what it may do.", &file)
     }
+}
+
+/// Reads a file of TOML that aiw alone writes, of at most so many bytes, in the version that this aiw supports; none if there
+/// is no file.
+pub(crate) fn read_toml<T: DeserializeOwned>(
+    path: &Path,
+    limit: u64,
+    supported: u32,
+    version: impl FnOnce(&T) -> u32,
+) -> Result<Option<T>, HomeError> {
+    let invalid = |problem: String| HomeError::invalid(path, problem);
+    let Some(bytes) = read_capped(path, limit)? else { return Ok(None) };
+    let text = String::from_utf8(bytes).map_err(|_| invalid("is not UTF-8".into()))?;
+    let file: T = toml::from_str(&text).map_err(|e| invalid(format!("cannot be read: {}", e.message())))?;
+    match version(&file) {
+        version if version == supported => Ok(Some(file)),
+        version => {
+            Err(invalid(format!("has version {version}, but this aiw supports {supported}; a newer aiw wrote it")))
+        }
+    }
+}
+
+/// Writes such a file below a comment of one line.
+pub(crate) fn write_toml(path: &Path, head: &str, file: &impl Serialize) -> Result<(), HomeError> {
+    let text = toml::to_string_pretty(file).map_err(|e| HomeError::invalid(path, e.to_string()))?;
+    replace(path, format!("{head}\n{text}").as_bytes(), Mode::Private)
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{HomeError, Lock, Mode, read_capped, replace};
+use crate::lockfile::{read_toml, write_toml};
+use crate::{HomeError, Lock};
 
 /// The version of `models.lock` that aiw writes.
 const VERSION: u32 = 1;
@@ -54,17 +55,9 @@ pub struct ModelsLock {
 impl ModelsLock {
     pub(crate) fn load(path: &Path) -> Result<Self, HomeError> {
         let invalid = |problem: String| HomeError::invalid(path, problem);
-        let Some(bytes) = read_capped(path, 1 << 20)? else {
+        let Some(mut file) = read_toml(path, 1 << 20, VERSION, |file: &Self| file.version)? else {
             return Ok(Self { version: VERSION, path: path.to_owned(), ..Self::default() });
         };
-        let text = String::from_utf8(bytes).map_err(|_| invalid("is not UTF-8".into()))?;
-        let mut file: Self = toml::from_str(&text).map_err(|e| invalid(format!("cannot be read: {}", e.message())))?;
-        if file.version != VERSION {
-            return Err(invalid(format!(
-                "has version {}, but this aiw supports {VERSION}; a newer aiw wrote it",
-                file.version
-            )));
-        }
         // Names become paths.
         let names = file.models.keys().chain(file.models.values().chain(&file.runtime).flat_map(|m| m.files.keys()));
         if let Some(bad) = names.into_iter().find(|name| !is_model_name(name)) {
@@ -76,9 +69,7 @@ impl ModelsLock {
 
     /// Writes the file.
     pub fn save(&self, _lock: &Lock) -> Result<(), HomeError> {
-        let text = toml::to_string_pretty(self).map_err(|e| HomeError::invalid(&self.path, e.to_string()))?;
-        let head = "# Written by `aiw model`. Pins the files of each model.\n";
-        replace(&self.path, format!("{head}{text}").as_bytes(), Mode::Private)
+        write_toml(&self.path, "# Written by `aiw model`. Pins the files of each model.", self)
     }
 }
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use aiw_core::WorkflowName;
 use serde::{Deserialize, Serialize};
 
-use crate::{HomeError, Lock, Mode, read_capped, replace};
+use crate::lockfile::{read_toml, write_toml};
+use crate::{HomeError, Lock};
 
 /// The version of `workflows.lock` that aiw writes.
 const VERSION: u32 = 1;
@@ -34,26 +35,16 @@ pub struct WorkflowsLock {
 
 impl WorkflowsLock {
     pub(crate) fn load(path: &Path) -> Result<Self, HomeError> {
-        let invalid = |problem: String| HomeError::invalid(path, problem);
-        let Some(bytes) = read_capped(path, 8 << 20)? else {
+        let Some(mut file) = read_toml(path, 8 << 20, VERSION, |file: &Self| file.version)? else {
             return Ok(Self { version: VERSION, path: path.to_owned(), ..Self::default() });
         };
-        let text = String::from_utf8(bytes).map_err(|_| invalid("is not UTF-8".into()))?;
-        let mut file: Self = toml::from_str(&text).map_err(|e| invalid(format!("cannot be read: {}", e.message())))?;
-        if file.version != VERSION {
-            return Err(invalid(format!(
-                "has version {}, but this aiw supports {VERSION}; a newer aiw wrote it",
-                file.version
-            )));
-        }
         path.clone_into(&mut file.path);
         Ok(file)
     }
 
     /// Writes the file.
     pub fn save(&self, _lock: &Lock) -> Result<(), HomeError> {
-        let text = toml::to_string_pretty(self).map_err(|e| HomeError::invalid(&self.path, e.to_string()))?;
-        let head = "# Written by `aiw workflow`. Says which workflows may run, as they were when you approved them.\n";
-        replace(&self.path, format!("{head}{text}").as_bytes(), Mode::Private)
+        let head = "# Written by `aiw workflow`. Says which workflows may run, as they were when you approved them.";
+        write_toml(&self.path, head, self)
     }
 }

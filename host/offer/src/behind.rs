@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use aiw_app::workflows::ScriptTools;
+use aiw_home::Home;
 use aiw_mcp::{Call, Caller, LOG_LEVELS, RpcError, Tool};
-use aiw_routing::{Offered, PoolError, SWEEP};
+use aiw_routing::{Offered, Pool, PoolError, SWEEP};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
-use crate::context::Context;
 use crate::saved::kept_tools;
 use crate::shared::{SharedOffer, names};
 
@@ -51,22 +52,24 @@ pub(crate) fn direct(offered: &[Offered]) -> Vec<Tool> {
 /// Returns the tools that the client lists at any time: aiw's own, the kept workflows, and those of the servers.
 pub(crate) fn base<'a>(
     own: impl Iterator<Item = &'a Tool>,
-    context: &Context,
-    offered: &[Offered],
+    home: &Home,
+    pool: &Pool,
+    tools: &ScriptTools,
     has_workflows: bool,
 ) -> Vec<Tool> {
-    let kept = if has_workflows { kept_tools(context) } else { Vec::new() };
+    let kept = if has_workflows { kept_tools(home, pool, tools) } else { Vec::new() };
     // A server of the user's may have that name.
-    let kept = kept.into_iter().filter(|kept| !offered.iter().any(|tool| tool.proxied == kept.name()));
-    own.cloned().chain(kept).chain(direct(offered)).collect()
+    let kept = kept.into_iter().filter(|kept| tools.named(kept.name()).is_err());
+    own.cloned().chain(kept).chain(direct(tools.all())).collect()
 }
 
 impl SharedOffer {
     /// Brings the list of tools up to date. Returns whether it changed.
     pub(crate) fn refresh(&self) -> bool {
-        let offered = self.context.pool.tools();
-        *self.names.write().unwrap_or_else(PoisonError::into_inner) = names(&offered);
-        let base = base(self.own(), &self.context, &offered, self.has_workflows());
+        let tools = ScriptTools::of(&self.context.pool);
+        let offered = tools.all();
+        *self.names.write().unwrap_or_else(PoisonError::into_inner) = names(offered);
+        let base = base(self.own(), &self.context.home, &self.context.pool, &tools, self.has_workflows());
         let changed = self.context.registry.set_base(base);
         // A registered tool that its server has changed or dropped goes at once.
         let is_offered =

@@ -77,10 +77,14 @@ pub(crate) enum CallError {
     Workflow { problem: String, made: String },
     #[error(transparent)]
     Script(#[from] ScriptError),
-    #[error(transparent)]
-    Kept(#[from] KeptError),
     #[error("`{program}` is not on this machine")]
     NoProgram { program: String, how_to_get: &'static str },
+}
+
+impl From<KeptError> for CallError {
+    fn from(e: KeptError) -> Self {
+        Self::Script(e.into())
+    }
 }
 
 fn process(pid: &Option<u32>) -> String {
@@ -94,15 +98,11 @@ impl CallError {
             Self::UnknownTool { tools, .. } => format!("the tools are {}", tools.join(", ")),
             Self::Script(ScriptError::NoTool { nearest: None, .. }) => "search_tools finds tools".into(),
             // The command is for the user.
-            Self::Kept(e @ KeptError::NotApproved { .. })
-            | Self::Script(ScriptError::Kept(e @ KeptError::NotApproved { .. })) => {
+            Self::Script(ScriptError::Kept(e @ KeptError::NotApproved { .. })) => {
                 format!("the user's way: {}", e.hint()?)
             }
-            Self::Kept(KeptError::Unknown { nearest: None, .. } | KeptError::Taken { .. }) => {
-                "choose another name".into()
-            }
+            Self::Script(ScriptError::Kept(KeptError::Unknown { nearest: None, .. })) => "choose another name".into(),
             Self::Script(e) => return e.hint(),
-            Self::Kept(e) => return e.hint(),
             Self::TooManyRuns { .. } => "wait_workflow fetches a result".into(),
             Self::UnknownArgument { known, .. } if known.is_empty() => "it takes none".into(),
             Self::UnknownArgument { known, .. } => format!("it takes {}", known.join(", ")),

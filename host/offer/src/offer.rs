@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, RwLock};
 
 use aiw_app::ClientSession;
+use aiw_app::workflows::ScriptTools;
 use aiw_mcp::{About, Answer, Arguments, Call, Caller, Offer, RpcError, Tool};
 use aiw_routing::{CurrentMeaning, DynamicToolRegistry};
 use async_trait::async_trait;
@@ -41,15 +42,14 @@ impl ClientOffer {
             // What is for scripts alone costs tokens.
             table.iter_mut().for_each(|entry| entry.leave_out("declarations"));
         }
-        let offered = pool.tools();
-        let registry = DynamicToolRegistry::new(Vec::new());
-        let context = Context::new(setting.client, pool.clone(), registry, setting.meaning);
+        let tools = ScriptTools::of(&pool);
         let has_workflows = setting.toolsets.contains(&Toolset::Workflows);
-        context.registry.set_base(base(own(&table, &pool), &context, &offered, has_workflows));
+        let base = base(own(&table, &pool), setting.client.home(), &pool, &tools, has_workflows);
+        let registry = DynamicToolRegistry::new(base);
         let shared = SharedOffer {
-            context: Arc::new(context),
+            context: Arc::new(Context::new(setting.client, pool, registry, setting.meaning)),
             changes: Mutex::new(changes),
-            names: RwLock::new(names(&offered)),
+            names: RwLock::new(names(tools.all())),
             table,
             toolsets: setting.toolsets,
         };

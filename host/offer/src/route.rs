@@ -180,13 +180,13 @@ pub(crate) async fn intelligent_route(
 ) -> Result<Answer, CallError> {
     let most = asked.max_tools.unwrap_or(TOOLS).clamp(1, MOST_TOOLS);
     let (found, offered) = find(&context, asked.user_request, most).await?;
-    let register = || offered.iter().flatten().filter_map(|offered| Tool::foreign(offered.renamed())).collect();
     // A script calls tools that are not listed, too.
-    if !asked.declarations && context.registry.register(register(), Instant::now()) {
-        announce(&context, &call).await;
-    }
     if asked.declarations {
         return answer(&Declared::new(&context, &found, &offered, call.caller.name()));
+    }
+    let registered = offered.iter().flatten().filter_map(|offered| Tool::foreign(offered.renamed())).collect();
+    if context.registry.register(registered, Instant::now()) {
+        announce(&context, &call).await;
     }
     let mut routed = Routed { message: message(&found), tools: Vec::new(), notes: notes(&context, &found) };
     // Twice: as text and as structure.

@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use aiw_app::workflows::{ScriptTools, plan_of};
 use aiw_core::{WorkflowName, one_line, quoted_text};
+use aiw_home::Home;
 use aiw_mcp::{Answer, Arguments, Call, Effect, Tool};
-use aiw_orchestrator::{KeptError, KeptWorkflow, OverWorkflow, Standing, Workflows, plain_code, workflow_file};
+use aiw_orchestrator::{
+    KeptError, KeptWorkflow, OverWorkflow, Standing, Workflows, plain_code, tool_name, workflow_file,
+};
+use aiw_routing::{Offered, Pool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -14,9 +18,6 @@ use crate::ask::{Stop, ask, can_ask};
 use crate::context::Context;
 use crate::error::CallError;
 use crate::workflows::start;
-
-/// What the names of kept workflows begin with among the tools.
-pub(crate) const PREFIX: &str = "workflows__";
 
 /// The longest script that a question shows whole. A longer one is approved in a terminal.
 const SHOWN: usize = 6000;
@@ -57,7 +58,7 @@ pub(crate) struct Saved {
 /// Writes a workflow's file, and asks the user to approve it.
 pub(crate) async fn save_workflow(context: Arc<Context>, asked: SaveWorkflow, call: Call) -> Result<Saved, CallError> {
     let name: WorkflowName = asked.name.trim().parse()?;
-    let tools = ScriptTools::of(&context.pool);
+    let (tools, workflows) = (Arc::new(ScriptTools::of(&context.pool)), Workflows::new(context.home.clone()));
     let (code, orchestrator) = (plain_code(&asked.code), context.client.app().orchestrator());
     let schema = asked.input_schema.map_or_else(|| json!({"type": "object"}), Value::Object);
     let check = async {
@@ -65,26 +66,24 @@ pub(crate) async fn save_workflow(context: Arc<Context>, asked: SaveWorkflow, ca
         let used = tools.check(orchestrator, code, &asked.tools).await?;
         let names: Vec<String> = used.iter().map(|tool| tool.proxied.clone()).collect();
         let text = workflow_file(&asked.description, &names, &schema, code);
+        let workflow = workflows.parsed(&name, text.into_bytes())?;
         // The file is what runs.
-        tools.check(orchestrator, &text, &names).await?;
-        Ok::<_, CallError>((used, text))
+        tools.check(orchestrator, &workflow.text, &workflow.tools).await?;
+        Ok::<_, CallError>((used, workflow))
     };
-    let (used, text) = tokio::select! {
+    let (used, kept) = tokio::select! {
         checked = check => checked?,
         () = call.cancelled.nobody_waits() => return Err(CallError::NobodyWaits),
     };
     let writing: Vec<String> =
         used.iter().filter(|tool| !tool.definition.only_reads()).map(|tool| quoted_text(&tool.proxied, 120)).collect();
-    let workflows = Workflows::new(context.home.clone());
-    let kept = {
-        let (workflows, name) = (workflows.clone(), name.clone());
-        // What somebody wrote is not replaced.
-        context.lanes.start.run(move || Ok(workflows.write(&name, text, OverWorkflow::Never)?)).await?
-    };
-    let (digests, seen) = (tools.digests(), kept.clone());
+    let (written, there) = (kept.clone(), workflows.clone());
+    // What somebody wrote is not replaced.
+    context.lanes.start.run(move || Ok(there.write(&written, OverWorkflow::Never)?)).await?;
+    let (here, seen) = (tools.clone(), kept.clone());
     let approved = match approval(&kept, &writing, &call).await? {
         true => {
-            context.lanes.start.run(move || Ok(workflows.approve(&seen, &digests)?)).await?;
+            context.lanes.start.run(move || Ok(workflows.approve(&seen, &|tool| here.digest(tool))?)).await?;
             // It is listed when this is answered.
             context.pool.reload().await;
             true
@@ -95,7 +94,7 @@ pub(crate) async fn save_workflow(context: Arc<Context>, asked: SaveWorkflow, ca
         true => "it is saved and approved: it is a tool now".to_owned(),
         false => format!("it is saved, and is a tool once the user has typed `aiw workflow approve {name}`"),
     };
-    let (tool, path) = (format!("{PREFIX}{name}"), kept.path.to_string_lossy().into_owned());
+    let (tool, path) = (tool_name(&name), kept.path.to_string_lossy().into_owned());
     Ok(Saved { message, approved, tool, path, tools: kept.tools })
 }
 
@@ -113,7 +112,7 @@ async fn approval(kept: &KeptWorkflow, writing: &[String], call: &Call) -> Resul
         [] => "The tools that it calls only read.".to_owned(),
         names => format!("It may call, without asking again: {}.", names.join(", ")),
     };
-    let message = format!("Offer this script as the tool {PREFIX}{}? {writes}\n\n{}", kept.name, kept.text);
+    let message = format!("Offer this script as the tool {}? {writes}\n\n{}", tool_name(&kept.name), kept.text);
     match ask(call, message, Map::new(), &[]).await {
         Ok(_) => Ok(true),
         Err(Stop::Declined | Stop::Unasked) => Ok(false),
@@ -121,26 +120,29 @@ async fn approval(kept: &KeptWorkflow, writing: &[String], call: &Call) -> Resul
     }
 }
 
-/// Returns the kept workflows that may run, as tools.
-pub(crate) fn kept_tools(context: &Context) -> Vec<Tool> {
-    let workflows = Workflows::new(context.home.clone());
+/// Returns the kept workflows that may run over these tools, as tools.
+pub(crate) fn kept_tools(home: &Home, pool: &Pool, tools: &ScriptTools) -> Vec<Tool> {
+    let workflows = Workflows::new(home.clone());
     let listed = workflows.list();
-    if listed.is_empty() {
-        return Vec::new();
-    }
     // What can't be read approves nothing.
     let Ok(lock) = workflows.lock() else { return Vec::new() };
-    let (tools, profile) = (ScriptTools::of(&context.pool), context.pool.profile());
-    let digests = tools.digests();
     let kept = listed.into_iter().filter_map(|listed| listed.workflow.ok());
-    kept.filter(|kept| kept.standing(&lock, &digests) == Standing::Approved)
+    kept.filter(|kept| kept.standing(&lock, &|tool| tools.digest(tool)) == Standing::Approved)
         .filter_map(|kept| {
-            let only_reads = kept.tools.iter().all(|tool| tools.named(tool).is_ok_and(|t| t.definition.only_reads()));
-            let name = format!("{PREFIX}{}", kept.name);
-            // Its calls are those that the profile allows.
-            profile.allows_own(&name, only_reads, true).then(|| tool(&kept, &name, only_reads))
+            let used = kept.tools.iter().filter_map(|tool| tools.named(tool).ok()).collect::<Vec<_>>();
+            let name = tool_name(&kept.name);
+            is_allowed(pool, &name, &used).then(|| tool(&kept, &name, only_read(&used)))
         })
         .collect()
+}
+
+fn only_read(tools: &[&Offered]) -> bool {
+    tools.iter().all(|tool| tool.definition.only_reads())
+}
+
+/// Whether the profile allows a kept workflow that calls these tools, which it allows already.
+fn is_allowed(pool: &Pool, name: &str, tools: &[&Offered]) -> bool {
+    pool.profile().allows_own(name, only_read(tools), true)
 }
 
 fn tool(kept: &KeptWorkflow, name: &str, only_reads: bool) -> Tool {
@@ -166,8 +168,7 @@ pub(crate) async fn run_kept(
         let plan = move || {
             let tools = ScriptTools::of(&here.pool);
             let (kept, used) = tools.kept(&Workflows::new(here.home.clone()), &name, true)?;
-            let only_reads = used.iter().all(|tool| tool.definition.only_reads());
-            if !here.pool.profile().allows_own(&format!("{PREFIX}{name}"), only_reads, true) {
+            if !is_allowed(&here.pool, &tool_name(&name), &used) {
                 return Err(KeptError::Unknown { name, nearest: None }.into());
             }
             Ok(plan_of(&kept, input.into(), &used)?)

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use aiw_mcp::{Answer, Arguments, Call, Tool};
+use aiw_orchestrator::TOOL_PREFIX;
 use aiw_routing::{Offered, Pool};
 use tokio::sync::mpsc;
 
 use crate::context::Context;
 use crate::error::CallError;
-use crate::saved::{PREFIX, run_kept};
+use crate::saved::run_kept;
 use crate::servers;
 use crate::table::ToolEntry;
 use crate::toolset::Toolset;
@@ -65,7 +66,7 @@ impl SharedOffer {
             self.context.registry.touch(name, Instant::now());
             return servers::pass(&self.context, server, tool, arguments, &call).await;
         }
-        if let Some(kept) = name.strip_prefix(PREFIX).filter(|_| self.has_workflows()) {
+        if let Some(kept) = name.strip_prefix(TOOL_PREFIX).filter(|_| self.has_workflows()) {
             return Box::pin(run_kept(&self.context, kept, arguments, call)).await;
         }
         if let Some(withheld) = pool.withholds(name) {

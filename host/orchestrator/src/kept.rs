@@ -14,7 +14,6 @@
 //!
 //! An approval is for the bytes of the file and the definitions of its tools. Where one of them is another, it is void.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
@@ -29,7 +28,7 @@ const HEAD: &str = "/*---";
 const TAIL: &str = "---*/";
 
 /// The largest file.
-const MOST_BYTES: u64 = 256 << 10;
+pub const MOST_BYTES: u64 = 256 << 10;
 
 /// How many workflows are listed.
 const WORKFLOWS: usize = 200;
@@ -128,7 +127,7 @@ pub enum KeptError {
     #[error("there are {WORKFLOWS} workflows already")]
     TooMany,
     /// A server has a tool of the name that it would have.
-    #[error("a server's tool is `workflows__{name}` already")]
+    #[error("a server's tool is `{}` already", tool_name(.name))]
     ServersTool {
         /// The name.
         name: WorkflowName,
@@ -209,6 +208,9 @@ impl KeptError {
 impl KeptWorkflow {
     /// Reads a file. The error is the end of a sentence about it.
     pub fn parse(name: WorkflowName, path: PathBuf, bytes: Vec<u8>) -> Result<Self, String> {
+        if bytes.len() as u64 > MOST_BYTES {
+            return Err(format!("is larger than {} kB", MOST_BYTES >> 10));
+        }
         let sha256 = aiw_core::hex(&Sha256::digest(&bytes));
         let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8")?;
         let front: Front =
@@ -241,24 +243,32 @@ impl KeptWorkflow {
         Ok(Self { name, path, description, tools, input_schema, text, sha256 })
     }
 
-    /// Whether it may be used, with the tools that are there: each by its name, with a digest of its definition.
-    pub fn standing(&self, lock: &WorkflowsLock, known: &BTreeMap<String, String>) -> Standing {
+    /// Whether it may be used. `digest` is that of the definition of the tool of a name, if there is one.
+    pub fn standing(&self, lock: &WorkflowsLock, digest: &dyn Fn(&str) -> Option<String>) -> Standing {
         let those = |is: &dyn Fn(&String) -> bool| -> Vec<String> {
             self.tools.iter().filter(|tool| is(tool)).cloned().collect()
         };
-        let missing = those(&|tool| !known.contains_key(tool));
         let Some(approved) = lock.workflows.get(&self.name) else { return Standing::New };
         if approved.sha256 != self.sha256 {
             return Standing::Edited;
         }
+        let missing = those(&|tool| digest(tool).is_none());
         if !missing.is_empty() {
             return Standing::ToolsMissing(missing);
         }
-        match those(&|tool| approved.tools.get(tool) != known.get(tool)) {
+        match those(&|tool| approved.tools.get(tool).cloned() != digest(tool)) {
             changed if changed.is_empty() => Standing::Approved,
             changed => Standing::ToolsChanged(changed),
         }
     }
+}
+
+/// What the names of kept workflows begin with among the tools.
+pub const TOOL_PREFIX: &str = "workflows__";
+
+/// Returns the name of a kept workflow among the tools.
+pub fn tool_name(name: &WorkflowName) -> String {
+    format!("{TOOL_PREFIX}{name}")
 }
 
 /// Returns the YAML of a file. Comments of one line may stand before it.
@@ -382,9 +392,15 @@ impl Workflows {
 
     /// Reads one.
     pub fn get(&self, name: &WorkflowName) -> Result<KeptWorkflow, KeptError> {
-        let path = self.path(name);
-        let Some(bytes) = read_capped(&path, MOST_BYTES)? else { return Err(self.unknown(name)) };
-        KeptWorkflow::parse(name.clone(), path, bytes)
+        match read_capped(&self.path(name), MOST_BYTES)? {
+            Some(bytes) => self.parsed(name, bytes),
+            None => Err(self.unknown(name)),
+        }
+    }
+
+    /// Returns the workflow that a file of this content would be.
+    pub fn parsed(&self, name: &WorkflowName, bytes: Vec<u8>) -> Result<KeptWorkflow, KeptError> {
+        KeptWorkflow::parse(name.clone(), self.path(name), bytes)
             .map_err(|problem| KeptError::Invalid { name: name.clone(), problem })
     }
 
@@ -394,17 +410,11 @@ impl Workflows {
         KeptError::Unknown { name: name.clone(), nearest }
     }
 
-    /// Writes a file, if it makes sense.
-    pub fn write(&self, name: &WorkflowName, text: String, over: OverWorkflow) -> Result<KeptWorkflow, KeptError> {
-        let path = self.path(name);
-        let workflow = KeptWorkflow::parse(name.clone(), path.clone(), text.into_bytes())
-            .map_err(|problem| KeptError::Invalid { name: name.clone(), problem })?;
-        if workflow.text.len() as u64 > MOST_BYTES {
-            let problem = format!("is larger than {MOST_BYTES} bytes");
-            return Err(KeptError::Invalid { name: name.clone(), problem });
-        }
+    /// Writes the file of a workflow.
+    pub fn write(&self, workflow: &KeptWorkflow, over: OverWorkflow) -> Result<(), KeptError> {
+        let KeptWorkflow { name, path, .. } = workflow;
         let _lock = self.home.lock()?;
-        if over == OverWorkflow::Never && fs::symlink_metadata(&path).is_ok() {
+        if over == OverWorkflow::Never && fs::symlink_metadata(path).is_ok() {
             return Err(KeptError::Taken { name: name.clone() });
         }
         // A model could push others out of the list.
@@ -412,8 +422,7 @@ impl Workflows {
             return Err(KeptError::TooMany);
         }
         self.home.make_dir(&self.home.workflows())?;
-        replace(&path, workflow.text.as_bytes(), Mode::Private)?;
-        Ok(workflow)
+        Ok(replace(path, workflow.text.as_bytes(), Mode::Private)?)
     }
 
     /// Writes the declarations of tools for editors.
@@ -422,13 +431,13 @@ impl Workflows {
         Ok(replace(&self.declarations(), text.as_bytes(), Mode::Private)?)
     }
 
-    /// Approves a workflow as it was shown, with its tools: each by its name, with a digest of its definition.
-    pub fn approve(&self, seen: &KeptWorkflow, known: &BTreeMap<String, String>) -> Result<(), KeptError> {
+    /// Approves a workflow as it was shown, with its tools. `digest` is that of the definition of the tool of a name.
+    pub fn approve(&self, seen: &KeptWorkflow, digest: &dyn Fn(&str) -> Option<String>) -> Result<(), KeptError> {
         let lock = self.home.lock()?;
         if self.get(&seen.name)?.sha256 != seen.sha256 {
             return Err(KeptError::Changed { name: seen.name.clone() });
         }
-        let tools = seen.tools.iter().filter_map(|tool| Some((tool.clone(), known.get(tool)?.clone()))).collect();
+        let tools = seen.tools.iter().filter_map(|tool| Some((tool.clone(), digest(tool)?))).collect();
         let mut approved = self.home.workflows_lock()?;
         approved.workflows.insert(seen.name.clone(), ApprovedWorkflow { sha256: seen.sha256.clone(), tools });
         Ok(approved.save(&lock)?)
@@ -474,11 +483,11 @@ pub struct WorkflowSummary {
 
 impl WorkflowSummary {
     /// Describes a workflow.
-    pub fn of(listed: &ListedWorkflow, lock: &WorkflowsLock, known: &BTreeMap<String, String>) -> Self {
+    pub fn of(listed: &ListedWorkflow, lock: &WorkflowsLock, digest: &dyn Fn(&str) -> Option<String>) -> Self {
         let (name, path) = (listed.name.to_string(), listed.path.clone());
         match &listed.workflow {
             Ok(workflow) => {
-                let standing = workflow.standing(lock, known);
+                let standing = workflow.standing(lock, digest);
                 Self {
                     name,
                     path,
@@ -548,18 +557,22 @@ mod tests {
         let workflows = Workflows::new(Home::at(dir.path()));
         let name: WorkflowName = "count".parse().unwrap();
         let file = |code: &str| workflow_file("Counts", &["a__b".into()], &json!({}), code);
-        let known = |digest: &str| BTreeMap::from([("a__b".to_owned(), digest.to_owned())]);
-        let standing = |known: &BTreeMap<String, String>| {
+        let known = |digest: &'static str| move |name: &str| (name == "a__b").then(|| digest.to_owned());
+        let standing = |known: &dyn Fn(&str) -> Option<String>| {
             workflows.get(&name).unwrap().standing(&workflows.lock().unwrap(), known)
         };
-        let first = workflows.write(&name, file("return 1"), OverWorkflow::Never).unwrap();
+        let write = |code: &str, over| {
+            let workflow = workflows.parsed(&name, file(code).into_bytes()).unwrap();
+            workflows.write(&workflow, over).map(|()| workflow)
+        };
+        let first = write("return 1", OverWorkflow::Never).unwrap();
         assert_eq!(standing(&known("1")), Standing::New);
         workflows.approve(&first, &known("1")).unwrap();
         assert_eq!(standing(&known("1")), Standing::Approved);
         assert_eq!(standing(&known("2")), Standing::ToolsChanged(vec!["a__b".into()]));
-        assert_eq!(standing(&BTreeMap::new()), Standing::ToolsMissing(vec!["a__b".into()]));
-        assert!(matches!(workflows.write(&name, file("return 2"), OverWorkflow::Never), Err(KeptError::Taken { .. })));
-        workflows.write(&name, file("return 2"), OverWorkflow::Always).unwrap();
+        assert_eq!(standing(&|_: &str| None), Standing::ToolsMissing(vec!["a__b".into()]));
+        assert!(matches!(write("return 2", OverWorkflow::Never), Err(KeptError::Taken { .. })));
+        write("return 2", OverWorkflow::Always).unwrap();
         assert_eq!(standing(&known("1")), Standing::Edited);
         // What was shown is not what is there.
         assert!(matches!(workflows.approve(&first, &known("1")), Err(KeptError::Changed { .. })));
@@ -567,7 +580,7 @@ mod tests {
         assert!(matches!(workflows.get(&name), Err(KeptError::Unknown { .. })));
         assert!(workflows.lock().unwrap().workflows.is_empty());
         // One that comes again under the name is new.
-        workflows.write(&name, file("return 1"), OverWorkflow::Never).unwrap();
+        write("return 1", OverWorkflow::Never).unwrap();
         assert_eq!(standing(&known("1")), Standing::New);
     }
 

@@ -37,8 +37,8 @@ pub use arguments::problem as problem_of_arguments;
 pub use consent::{Ask, CALLS_OF_A_YES, Consent, Said};
 pub use declarations::{DeclaredTool, declaration, declaration_file, tool_expression};
 pub use kept::{
-    KeptError, KeptWorkflow, ListedWorkflow, OverWorkflow, Standing, WorkflowSummary, Workflows, plain_code,
-    workflow_file,
+    KeptError, KeptWorkflow, ListedWorkflow, MOST_BYTES, OverWorkflow, Standing, TOOL_PREFIX, WorkflowSummary,
+    Workflows, plain_code, tool_name, workflow_file,
 };
 pub use records::{RunRecord, RunRecords};
 pub use run::{CALLS, Ended, WALL};

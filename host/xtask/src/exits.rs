@@ -94,7 +94,8 @@ pub fn run(rounds: usize) -> Result<bool> {
     Ok(ours <= LIMIT)
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// Returns the middle one.
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
 }

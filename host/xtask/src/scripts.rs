@@ -185,9 +185,8 @@ fn home(aiw: &Path) -> Result<Environment> {
     Ok(env)
 }
 
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort_unstable();
-    times.get(times.len() / 2).map_or(f64::NAN, |time| millis(*time))
+fn median(times: Vec<Duration>) -> f64 {
+    crate::exits::median(times.into_iter().map(millis).collect())
 }
 
 /// A client of `aiw mcp serve` that says only what it must.

@@ -1,16 +1,16 @@
 //! Dates as they are written: the engine reads ISO 8601 alone, and everything else would be an invalid date without a word.
 //! This reads what V8 reads besides, by the rules of its `dateparser`. Times without a zone are UTC, as all times here are.
 
-use boa_engine::object::builtins::{JsDate, JsFunction, JsProxyBuilder};
-use boa_engine::property::{Attribute, PropertyDescriptor};
+use boa_engine::object::builtins::JsDate;
 use boa_engine::value::PreferredType;
-use boa_engine::{Context, JsArgs, JsNativeError, JsObject, JsResult, JsValue, NativeFunction, js_string};
+use boa_engine::{Context, JsArgs, JsObject, JsResult, JsValue, NativeFunction};
+
+use crate::builtins::{method, put, trapped, wrapped};
 
 /// Puts a `Date` in place that reads them.
 pub(crate) fn register(context: &mut Context) -> JsResult<()> {
     let date = context.intrinsics().constructors().date().constructor();
-    let iso = date.get(js_string!("parse"), context)?;
-    let iso = iso.as_object().ok_or_else(|| JsNativeError::typ().with_message("no `Date.parse`"))?;
+    let iso = method(&date, "parse", context)?;
     let parse = NativeFunction::from_copy_closure_with_captures(
         |_, args, iso: &JsObject, context| {
             let text = args.get_or_undefined(0).to_string(context)?;
@@ -23,31 +23,16 @@ pub(crate) fn register(context: &mut Context) -> JsResult<()> {
                 _ => Ok(time),
             }
         },
-        iso.clone(),
+        iso,
     );
-    let parse = boa_engine::object::FunctionObjectBuilder::new(context.realm(), parse)
-        .name(js_string!("parse"))
-        .length(1)
-        .build();
-    date.set(js_string!("parse"), parse, true, context)?;
-    let whole: JsObject = JsProxyBuilder::new(date.clone()).construct(construct).build(context)?.into();
-    let prototype = context.intrinsics().constructors().date().prototype();
-    let own = PropertyDescriptor::builder().value(whole.clone()).writable(true).enumerable(false).configurable(true);
-    prototype.define_property_or_throw(js_string!("constructor"), own, context)?;
-    context.register_global_property(js_string!("Date"), whole, Attribute::WRITABLE | Attribute::CONFIGURABLE)
+    put(&date, "parse", 1, parse, context)?;
+    wrapped("Date", construct, None, context)
 }
 
 /// `new Date(…)`: a text is read by `Date.parse`.
 fn construct(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
-    let wrong = || JsNativeError::typ().with_message("`Date` can't be made this way");
-    let date = args.get_or_undefined(0).as_object().ok_or_else(wrong)?;
-    let given = args.get_or_undefined(1).as_object().ok_or_else(wrong)?;
+    let (date, mut all) = trapped(args, 1, context)?;
     let target = args.get_or_undefined(2).as_object();
-    let length = given.get(js_string!("length"), context)?.to_length(context)?;
-    let mut all = Vec::new();
-    for at in 0..length {
-        all.push(given.get(at, context)?);
-    }
     // What is no date is first made a text or a number.
     if let [one] = all.as_mut_slice()
         && one.as_object().is_some_and(|object| JsDate::from_object(object.clone()).is_err())
@@ -57,8 +42,7 @@ fn construct(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<J
     if let [one] = all.as_mut_slice()
         && one.is_string()
     {
-        let parse = date.get(js_string!("parse"), context)?;
-        let parse = parse.as_object().and_then(|parse| JsFunction::from_object(parse.clone())).ok_or_else(wrong)?;
+        let parse = method(&date, "parse", context)?;
         *one = parse.call(&JsValue::undefined(), std::slice::from_ref(one), context)?;
     }
     Ok(date.construct(&all, target.as_ref(), context)?.into())

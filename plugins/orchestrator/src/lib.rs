@@ -4,6 +4,7 @@
 //! `source` makes a function of what was written, `globals` is what a script finds beside the language, `tools` is the
 //! border: names, arguments and results cross it once, as text. `jobs` decides what runs next.
 
+mod builtins;
 mod dates;
 mod globals;
 mod jobs;

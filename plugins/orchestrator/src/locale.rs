@@ -1,33 +1,26 @@
 //! What depends on a language, in American English as Node does without being told otherwise. The engine has none of it,
 //! and its functions of these names would be wrong without a word: what is not here is an error with a way around.
 
-use boa_engine::object::FunctionObjectBuilder;
-use boa_engine::{
-    Context, JsArgs, JsError, JsNativeError, JsObject, JsResult, JsString, JsValue, NativeFunction, js_string,
-};
+use boa_engine::{Context, JsArgs, JsError, JsNativeError, JsResult, JsString, JsValue, NativeFunction, js_string};
+
+use crate::builtins::put;
 
 /// Puts them in the place of the engine's.
 pub(crate) fn register(context: &mut Context) -> JsResult<()> {
     let all = context.intrinsics().constructors();
     let (string, number, bigint, date) =
         (all.string().prototype(), all.number().prototype(), all.bigint().prototype(), all.date().prototype());
-    put(&string, "localeCompare", NativeFunction::from_fn_ptr(locale_compare), context)?;
-    put(&number, "toLocaleString", NativeFunction::from_fn_ptr(number_text), context)?;
-    put(&bigint, "toLocaleString", NativeFunction::from_fn_ptr(bigint_text), context)?;
+    put(&string, "localeCompare", 1, NativeFunction::from_fn_ptr(locale_compare), context)?;
+    put(&number, "toLocaleString", 1, NativeFunction::from_fn_ptr(number_text), context)?;
+    put(&bigint, "toLocaleString", 1, NativeFunction::from_fn_ptr(bigint_text), context)?;
     for name in ["toLocaleString", "toLocaleDateString", "toLocaleTimeString"] {
         let missing = NativeFunction::from_fn_ptr(|_, _, _| {
             Err(missing(
                 "dates are not formatted by language here: use `toISOString()`, or put `getUTCDate()` and others together",
             ))
         });
-        put(&date, name, missing, context)?;
+        put(&date, name, 1, missing, context)?;
     }
-    Ok(())
-}
-
-fn put(object: &JsObject, name: &str, function: NativeFunction, context: &mut Context) -> JsResult<()> {
-    let function = FunctionObjectBuilder::new(context.realm(), function).name(js_string!(name)).length(1).build();
-    object.set(js_string!(name), function, true, context)?;
     Ok(())
 }
 

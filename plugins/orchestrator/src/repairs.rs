@@ -1,9 +1,11 @@
 //! What Boa 0.22 gets wrong without a word, and is put right here. A test compares each with Node.
 
-use boa_engine::object::builtins::{JsMap, JsProxyBuilder, JsSet};
+use boa_engine::object::builtins::{JsMap, JsSet};
 use boa_engine::object::{FunctionObjectBuilder, JsObject};
-use boa_engine::property::{Attribute, PropertyDescriptor};
+use boa_engine::property::PropertyDescriptor;
 use boa_engine::{Context, JsArgs, JsNativeError, JsResult, JsString, JsValue, NativeFunction, js_string};
+
+use crate::builtins::{method, missing, put, trapped, wrapped};
 
 /// Puts them in the place of the engine's.
 pub(crate) fn register(context: &mut Context) -> JsResult<()> {
@@ -15,23 +17,6 @@ pub(crate) fn register(context: &mut Context) -> JsResult<()> {
     precision(context)?;
     wrapped("RegExp", regexp, Some(regexp_call), context)?;
     wrapped("TextDecoder", text_decoder, None, context)
-}
-
-/// Replaces a method. Returns the one before.
-fn put(object: &JsObject, name: &str, function: NativeFunction, context: &mut Context) -> JsResult<()> {
-    let function = FunctionObjectBuilder::new(context.realm(), function).name(js_string!(name)).build();
-    let whole = PropertyDescriptor::builder().value(function).writable(true).enumerable(false).configurable(true);
-    object.define_property_or_throw(js_string!(name), whole, context)?;
-    Ok(())
-}
-
-fn method(object: &JsObject, name: &str, context: &mut Context) -> JsResult<JsObject> {
-    let found = object.get(js_string!(name), context)?;
-    found.as_object().ok_or_else(|| missing(name))
-}
-
-fn missing(name: &str) -> boa_engine::JsError {
-    JsNativeError::typ().with_message(format!("there is no `{name}`")).into()
 }
 
 /// `clear()` while somebody looks at the entries: those that are added after it were passed over.
@@ -47,7 +32,7 @@ fn clear(context: &mut Context) -> JsResult<()> {
         }
         Ok(JsValue::undefined())
     });
-    put(&map, "clear", clear_map, context)?;
+    put(&map, "clear", 0, clear_map, context)?;
     let clear_set = NativeFunction::from_fn_ptr(|this, _, context| {
         let set = this.as_object().ok_or_else(|| missing("clear"))?;
         let set = JsSet::from_object(set.clone()).map_err(|_| missing("clear"))?;
@@ -57,7 +42,7 @@ fn clear(context: &mut Context) -> JsResult<()> {
         }
         Ok(JsValue::undefined())
     });
-    put(&set, "clear", clear_set, context)
+    put(&set, "clear", 0, clear_set, context)
 }
 
 /// Returns all that an iterator has left. (`for_each_native` never ends where an entry was deleted.)
@@ -122,8 +107,8 @@ fn array_text(context: &mut Context) -> JsResult<()> {
         parts.pop();
         Ok(JsString::concat_array(&parts.iter().map(JsString::as_str).collect::<Vec<_>>()).into())
     };
-    put(&array, "toLocaleString", NativeFunction::from_copy_closure(text), context)?;
-    put(&typed, "toLocaleString", NativeFunction::from_copy_closure(text), context)
+    put(&array, "toLocaleString", 0, NativeFunction::from_copy_closure(text), context)?;
+    put(&typed, "toLocaleString", 0, NativeFunction::from_copy_closure(text), context)
 }
 
 /// `toString` and `toTimeString` of dates name the zone.
@@ -141,7 +126,7 @@ fn date_text(context: &mut Context) -> JsResult<()> {
             },
             engine,
         );
-        put(&date, name, whole, context)?;
+        put(&date, name, 0, whole, context)?;
     }
     Ok(())
 }
@@ -166,7 +151,7 @@ fn letters(context: &mut Context) -> JsResult<()> {
             },
             engine,
         );
-        put(&string, name, whole, context)?;
+        put(&string, name, 0, whole, context)?;
     }
     Ok(())
 }
@@ -192,32 +177,7 @@ fn precision(context: &mut Context) -> JsResult<()> {
         },
         engine,
     );
-    put(&number, "toPrecision", whole, context)
-}
-
-type Trap = fn(&JsValue, &[JsValue], &mut Context) -> JsResult<JsValue>;
-
-/// Puts a proxy in the place of a constructor.
-fn wrapped(name: &str, construct: Trap, call: Option<Trap>, context: &mut Context) -> JsResult<()> {
-    let engine = method(&context.global_object(), name, context)?;
-    let mut proxy = JsProxyBuilder::new(engine.clone()).construct(construct);
-    if let Some(call) = call {
-        proxy = proxy.apply(call);
-    }
-    let whole: JsObject = proxy.build(context)?.into();
-    let prototype = method(&engine, "prototype", context)?;
-    let own = PropertyDescriptor::builder().value(whole.clone()).writable(true).enumerable(false).configurable(true);
-    prototype.define_property_or_throw(js_string!("constructor"), own, context)?;
-    context.register_global_property(js_string!(name), whole, Attribute::WRITABLE | Attribute::CONFIGURABLE)
-}
-
-/// What a proxy's trap is called with: the function, and the arguments.
-fn trapped(args: &[JsValue], at: usize, context: &mut Context) -> JsResult<(JsObject, Vec<JsValue>)> {
-    let engine = args.get_or_undefined(0).as_object().ok_or_else(|| missing("constructor"))?.clone();
-    let given = args.get_or_undefined(at).as_object().ok_or_else(|| missing("arguments"))?.clone();
-    let length = given.get(js_string!("length"), context)?.to_length(context)?;
-    let given = (0..length).map(|at| given.get(at, context)).collect::<JsResult<_>>()?;
-    Ok((engine, given))
+    put(&number, "toPrecision", 0, whole, context)
 }
 
 /// `new RegExp(…)`

@@ -28,6 +28,26 @@ pub mod task;
 pub mod trust;
 pub mod workflow;
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use crate::failure::Failure;
+
+/// Reads what the user gives, from a file or, for `-`, from standard input; one byte more than `most` shows that it is too
+/// large.
+fn given(from: &Path, most: u64) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let result = match from == Path::new("-") {
+        true => io::stdin().lock().take(most + 1).read_to_end(&mut bytes),
+        false => File::open(from).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)),
+    };
+    match result {
+        Ok(_) => Ok(bytes),
+        Err(e) => Err(Failure::user(format!("cannot read `{}`: {e}", from.display()))),
+    }
+}
+
 /// A line for each sign that what is about to be added is written to take over a model or to read keys.
 fn suspicious(lines: &[String]) -> Vec<String> {
     let signs = aiw_routing::signs(lines.iter().map(String::as_str));

@@ -4,7 +4,7 @@ use std::env;
 use std::fs;
 use std::io::{self, IsTerminal, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use aiw_core::{ErrorKind, RoleName, one_line};
 use aiw_home::Home;
@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::each::{FailedName, remove_each};
+use super::given;
 use crate::cli::{NewRoleArgs, RoleCommand};
 use crate::editor::Editor;
 use crate::failure::Failure;
@@ -87,7 +88,7 @@ fn show(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> 
 
 fn new(roles: &Roles, args: &NewRoleArgs, output: &Output) -> Result<(), Failure> {
     let name: RoleName = args.name.parse()?;
-    let given = args.from.as_deref().map(read).transpose()?;
+    let given = args.from.as_deref().map(|from| given(from, MAX_ROLE_BYTES)).transpose()?;
     let is_template = given.is_none();
     let text = match (&args.description, given) {
         (None, Some(whole)) => whole,
@@ -112,20 +113,6 @@ fn remove(roles: &Roles, names: &[String], output: &Output) -> Result<(), Failur
         Ok(name.to_owned())
     });
     output.conclude(RoleRemove { removed, failed: failures.failed }, failures.first)
-}
-
-/// Reads the user's text from anywhere; one byte more than a role may have shows that it is too large.
-fn read(from: &Path) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let result = if from == Path::new("-") {
-        io::stdin().lock().take(MAX_ROLE_BYTES + 1).read_to_end(&mut bytes)
-    } else {
-        fs::File::open(from).and_then(|file| file.take(MAX_ROLE_BYTES + 1).read_to_end(&mut bytes))
-    };
-    match result {
-        Ok(_) => Ok(bytes),
-        Err(e) => Err(Failure::user(format!("cannot read `{}`: {e}", from.display()))),
-    }
 }
 
 fn edit(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> {

@@ -1,8 +1,6 @@
 //! `aiw workflow …`
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use aiw_app::ClientSession;
@@ -10,8 +8,8 @@ use aiw_app::runs::is_private_session;
 use aiw_app::workflows::{About, Nobody, ScriptReach, ScriptTools, Writes, plan_of};
 use aiw_core::{ErrorKind, WorkflowName, counted, one_line, quoted_text};
 use aiw_orchestrator::{
-    DeclaredTool, Ended, KeptWorkflow, ListedWorkflow, OverWorkflow, Plan, RunRecord, RunRecords, Trace,
-    WorkflowSummary, Workflows, declaration_file, plain_code, tool_expression, workflow_file,
+    DeclaredTool, Ended, KeptWorkflow, ListedWorkflow, MOST_BYTES, OverWorkflow, Plan, RunRecord, RunRecords, Trace,
+    WorkflowSummary, Workflows, declaration_file, plain_code, tool_expression, tool_name, workflow_file,
 };
 use aiw_routing::{Offered, Pool, PoolError};
 use schemars::JsonSchema;
@@ -21,15 +19,12 @@ use serde_json::{Value, json};
 
 use super::each::{FailedName, remove_each};
 use super::mcp::call::arguments;
-use super::suspicious;
+use super::{given, suspicious};
 use crate::cli::workflow::{NewWorkflowArgs, RunWorkflowArgs, RunsArgs, SaveWorkflowArgs, WorkflowCommand};
 use crate::components::session;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
-
-/// The largest script that is read.
-const MOST_BYTES: u64 = 256 << 10;
 
 /// `aiw workflow list`
 #[derive(Serialize, JsonSchema)]
@@ -117,7 +112,7 @@ impl Here {
     fn summary(&self, workflow: &KeptWorkflow, tools: &ScriptTools) -> Result<WorkflowSummary, Failure> {
         let (name, path) = (workflow.name.clone(), workflow.path.clone());
         let listed = ListedWorkflow { name, path, workflow: Ok(workflow.clone()) };
-        Ok(WorkflowSummary::of(&listed, &self.workflows.lock()?, &tools.digests()))
+        Ok(WorkflowSummary::of(&listed, &self.workflows.lock()?, &|tool| tools.digest(tool)))
     }
 
     /// Looks whether the script of a workflow makes sense and calls nothing but its tools.
@@ -155,9 +150,10 @@ pub async fn run(command: WorkflowCommand, output: &Output) -> Result<(), Failur
 }
 
 fn list(here: &Here, output: &Output) -> Result<(), Failure> {
-    let (lock, digests) = (here.workflows.lock()?, ScriptTools::of(here.pool()).digests());
+    let (lock, tools) = (here.workflows.lock()?, ScriptTools::of(here.pool()));
     let listed = here.workflows.list();
-    let workflows: Vec<_> = listed.iter().map(|listed| WorkflowSummary::of(listed, &lock, &digests)).collect();
+    let workflows: Vec<_> =
+        listed.iter().map(|listed| WorkflowSummary::of(listed, &lock, &|tool| tools.digest(tool))).collect();
     let row = |workflow: &WorkflowSummary| {
         let about = workflow.description.clone().or_else(|| workflow.problem.as_ref().map(|p| format!("it {p}")));
         vec![workflow.name.clone(), workflow.state.to_owned(), one_line(&about.unwrap_or_default(), 80)]
@@ -199,7 +195,8 @@ async fn new(here: &Here, args: NewWorkflowArgs, output: &Output) -> Result<(), 
     let file = workflow_file(&description, &args.tools, &json!({"type": "object", "properties": {}}), &code);
     // What an editor needs. Comments of a line may stand before the head.
     let file = format!("// @ts-check\n/// <reference path=\"tools.d.ts\" />\n{file}");
-    let workflow = here.workflows.write(&name, file, OverWorkflow::Never)?;
+    let workflow = here.workflows.parsed(&name, file.into_bytes())?;
+    here.workflows.write(&workflow, OverWorkflow::Never)?;
     let declared: Vec<(&str, Value)> =
         tools.all().iter().map(|tool| (tool.proxied.as_str(), tool.definition.value())).collect();
     let declared = declared.iter().map(|(whole_name, definition)| DeclaredTool { whole_name, definition });
@@ -219,11 +216,14 @@ async fn new(here: &Here, args: NewWorkflowArgs, output: &Output) -> Result<(), 
 
 async fn save(here: &Here, args: SaveWorkflowArgs, output: &Output) -> Result<(), Failure> {
     let name: WorkflowName = args.name.parse()?;
-    let text = read(&args.from)?;
+    let bytes = given(&args.from, MOST_BYTES)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(Failure::user(format!("`{}` is larger than {} kB", args.from.display(), MOST_BYTES >> 10)));
+    }
     let tools = here.fresh(&args.tools, output).await;
-    let parsed = KeptWorkflow::parse(name.clone(), here.workflows.path(&name), text.clone().into_bytes());
-    let file = match (parsed, args.description) {
-        (Ok(_), None) if args.tools.is_empty() => text,
+    let parsed = KeptWorkflow::parse(name.clone(), here.workflows.path(&name), bytes.clone());
+    let workflow = match (parsed, args.description) {
+        (Ok(workflow), None) if args.tools.is_empty() => workflow,
         (Ok(_), _) => {
             return Err(Failure::new(ErrorKind::Usage, "the file has a head that says what it does and calls")
                 .with_hint("leave `--description` and `--tool` out, or the head"));
@@ -233,36 +233,22 @@ async fn save(here: &Here, args: SaveWorkflowArgs, output: &Output) -> Result<()
                 .with_hint("`--description` gives it one, with the tools that the script names"));
         }
         (Err(_), Some(description)) => {
+            let text = String::from_utf8(bytes)
+                .map_err(|_| Failure::user(format!("`{}` is not UTF-8", args.from.display())))?;
             let code = plain_code(&text);
             let used = tools.check(here.client.app().orchestrator(), code, &args.tools).await?;
             let names: Vec<String> = used.iter().map(|tool| tool.proxied.clone()).collect();
-            workflow_file(&description, &names, &json!({"type": "object"}), code)
+            let file = workflow_file(&description, &names, &json!({"type": "object"}), code);
+            here.workflows.parsed(&name, file.into_bytes())?
         }
     };
     tools.check_name(&name)?;
-    if let Ok(parsed) = KeptWorkflow::parse(name.clone(), here.workflows.path(&name), file.clone().into_bytes()) {
-        here.check(&parsed, &tools).await?;
-    }
-    let over = if args.force { OverWorkflow::Always } else { OverWorkflow::Never };
-    let workflow = here.workflows.write(&name, file, over)?;
+    here.check(&workflow, &tools).await?;
+    here.workflows.write(&workflow, if args.force { OverWorkflow::Always } else { OverWorkflow::Never })?;
     output.line(format!("Wrote `{}`", workflow.path.display()));
     output.line(format!("`aiw workflow approve {name}` makes it a tool"));
     output.answer(ShownWorkflow { workflow: here.summary(&workflow, &tools)?, text: None });
     Ok(())
-}
-
-/// Reads the user's text from anywhere, up to a limit.
-fn read(from: &Path) -> Result<String, Failure> {
-    let mut bytes = Vec::new();
-    let result = match from == Path::new("-") {
-        true => io::stdin().lock().take(MOST_BYTES + 1).read_to_end(&mut bytes),
-        false => File::open(from).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes)),
-    };
-    result.map_err(|e| Failure::user(format!("cannot read `{}`: {e}", from.display())))?;
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err(Failure::user(format!("`{}` is larger than {} kB", from.display(), MOST_BYTES >> 10)));
-    }
-    String::from_utf8(bytes).map_err(|_| Failure::user(format!("`{}` is not UTF-8", from.display())))
 }
 
 async fn execute(here: &Here, args: &RunWorkflowArgs, writes: Writes, output: &Output) -> Result<(), Failure> {
@@ -338,9 +324,9 @@ async fn approve(here: &Here, name: &WorkflowName, yes: bool, output: &Output) -
     if !terminal::confirm(question, "--yes", yes).await? {
         return Err(Failure::declined("nothing was approved"));
     }
-    here.workflows.approve(&workflow, &tools.digests())?;
+    here.workflows.approve(&workflow, &|tool| tools.digest(tool))?;
     here.pool().end().await;
-    output.line(format!("Approved `{name}`: it is the tool `workflows__{name}` of the toolset `workflows`"));
+    output.line(format!("Approved `{name}`: it is the tool `{}` of the toolset `workflows`", tool_name(name)));
     output.answer(ShownWorkflow { workflow: here.summary(&workflow, &tools)?, text: None });
     Ok(())
 }
