@@ -23,6 +23,7 @@ mod mcp_clients;
 mod models;
 mod oauth;
 mod odd_searches;
+mod planning;
 mod plugins;
 mod processes;
 mod providers;

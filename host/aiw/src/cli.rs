@@ -2,6 +2,7 @@
 
 pub mod history;
 pub mod hooks;
+pub mod llm;
 pub mod mcp;
 pub mod model;
 pub mod process;
@@ -22,6 +23,7 @@ use crate::complete;
 
 use self::history::HistoryCommand;
 use self::hooks::HooksCommand;
+use self::llm::LlmCommand;
 use self::mcp::McpCommand;
 use self::model::ModelCommand;
 use self::process::{
@@ -147,6 +149,11 @@ pub enum Command {
     /// Everything works without one, by words alone.
     #[command(subcommand)]
     Model(ModelCommand),
+    /// Let a model of your own plan jobs over your tools, so that one call does the whole job
+    ///
+    /// Without one, `intelligent_route` finds the tools and leaves the plan to the AI CLI.
+    #[command(subcommand)]
+    Llm(LlmCommand),
     /// Look for problems with your files, processes, MCP servers and history, and say what to do about each
     ///
     /// It asks nobody, starts nothing and changes nothing. Exit code 0 if there is no problem, else 1.

@@ -131,6 +131,7 @@ macro_rules! from {
 }
 
 from!(
+    aiw_app::planning::NoPlan,
     aiw_app::workflows::ScriptError,
     aiw_history::HistoryError,
     aiw_home::HomeError,

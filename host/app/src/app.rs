@@ -11,6 +11,7 @@ use aiw_wasm::OnCompile;
 use aiw_wasm::host::Capabilities;
 
 use crate::components::SharedByComponents;
+use crate::planning::Planner;
 use crate::{AppError, own_executable};
 
 /// The host of one process. Each part is opened when it is first asked for.
@@ -23,6 +24,7 @@ pub struct App {
     components: OnceLock<SharedByComponents>,
     library: OnceLock<Library>,
     orchestrator: Orchestrator,
+    planner: Planner,
 }
 
 impl App {
@@ -44,12 +46,18 @@ impl App {
             recovered: OnceLock::new(),
             components: OnceLock::new(),
             library: OnceLock::new(),
+            planner: Planner::default(),
         })
     }
 
     /// Returns what runs scripts.
     pub fn orchestrator(&self) -> &Orchestrator {
         &self.orchestrator
+    }
+
+    /// Returns what plans jobs.
+    pub fn planner(&self) -> &Planner {
+        &self.planner
     }
 
     /// Returns the home.

@@ -22,6 +22,7 @@ mod executable;
 pub mod extensions;
 pub mod installs;
 pub mod models;
+pub mod planning;
 pub mod providers;
 pub mod queries;
 mod reach;

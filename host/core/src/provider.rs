@@ -62,11 +62,11 @@ pub struct Account {
     pub secrets: BTreeSet<String>,
 }
 
-/// The AI CLI to plan for.
+/// Who is to use the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// The CLI.
-    pub cli: CliKind,
+    /// The AI CLI; none for aiw itself, which components see as a CLI of another name.
+    pub cli: Option<CliKind>,
     /// Its version, read from its files.
     pub version: Option<String>,
     /// The APIs that it speaks, the preferred one first.

@@ -35,6 +35,12 @@ pub enum HomeError {
         /// The document.
         path: PathBuf,
     },
+    /// A variable of the environment is wrong.
+    #[error("{problem}")]
+    Variable {
+        /// A sentence that names it.
+        problem: String,
+    },
     /// Another process has held the lock for too long.
     #[error("another aiw is using `{}` and did not finish within {seconds} s", .path.display())]
     Busy {
@@ -58,7 +64,7 @@ impl HomeError {
     /// The kind, for the exit code.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoHome | Self::Invalid { .. } | Self::Old { .. } => ErrorKind::Config,
+            Self::NoHome | Self::Invalid { .. } | Self::Old { .. } | Self::Variable { .. } => ErrorKind::Config,
             Self::Io { .. } | Self::Busy { .. } => ErrorKind::Unavailable,
         }
     }

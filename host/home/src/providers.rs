@@ -35,14 +35,14 @@ pub enum SecretRef {
 }
 
 impl SecretRef {
-    fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         match self {
             Self::Vault(name) => json!({"secret": name}),
             Self::Variable(name) => format!("${{{name}}}").into(),
         }
     }
 
-    fn from_json(value: &Value) -> Result<Self, String> {
+    pub(crate) fn from_json(value: &Value) -> Result<Self, String> {
         match Text::from_json(value)? {
             Text::Secret(reference) => Ok(reference),
             // This is probably the secret itself, so don't repeat it.

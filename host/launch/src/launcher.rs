@@ -236,7 +236,8 @@ impl Launcher {
         turn: &mut Option<Turn>,
     ) -> Result<Intent, LaunchError> {
         let account = &chosen.account;
-        let target = Target { cli: cli.kind(), version, speaks: cli.speaks().to_vec(), model: request.model.clone() };
+        let target =
+            Target { cli: Some(cli.kind()), version, speaks: cli.speaks().to_vec(), model: request.model.clone() };
         let mut intent =
             self.providers.components().plan(&chosen.component, account, &target).await.map_err(ProviderError::from)?;
         // A tag is meant for later plans: each has to see what was started before it, so the plan is repeated under

@@ -74,7 +74,12 @@ impl SharedOffer {
         // A registered tool that its server has changed or dropped goes at once.
         let is_offered =
             |tool: &Tool| offered.iter().any(|o| o.proxied == tool.name() && o.renamed() == *tool.definition());
-        changed | self.context.registry.retain(is_offered)
+        let planned = &self.context.planned;
+        let changed =
+            changed | self.context.registry.retain(|tool| is_offered(tool) || planned.holds(tool.name(), &tools));
+        let listed = self.context.registry.tools();
+        planned.retain(|name| listed.iter().any(|tool| tool.name() == name));
+        changed
     }
 
     /// Follows the servers and the time, and notifies the client of each change, until the session is over.

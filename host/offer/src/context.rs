@@ -11,6 +11,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::error::CallError;
 use crate::kept::Kept;
+use crate::planned::PlannedTools;
 use crate::runs::Runs;
 use crate::watch::Watch;
 
@@ -26,6 +27,8 @@ pub(crate) struct Context {
     /// The model in use.
     pub(crate) meaning: Arc<CurrentMeaning>,
     pub(crate) registry: DynamicToolRegistry,
+    /// What the user's model has planned.
+    pub(crate) planned: PlannedTools,
     /// The client has asked for the list of tools.
     pub(crate) listed: Notify,
     /// The scripts that run, and those whose results were not fetched.
@@ -43,7 +46,20 @@ impl Context {
         let finder = Finder::new(&home, meaning.clone());
         let watch = Watch::new(home.clone());
         let (lanes, kept, listed) = (Lanes::new(), Kept::default(), Notify::new());
-        Self { client, home, lanes, watch, pool, kept, finder, meaning, registry, listed, runs: Runs::default() }
+        Self {
+            client,
+            home,
+            lanes,
+            watch,
+            pool,
+            kept,
+            finder,
+            meaning,
+            registry,
+            planned: PlannedTools::default(),
+            listed,
+            runs: Runs::default(),
+        }
     }
 }
 

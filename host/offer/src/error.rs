@@ -71,6 +71,8 @@ pub(crate) enum CallError {
     InFile { id: String, file: PathBuf },
     #[error("there is no run `{}`", one_line(.run, 40))]
     NoRun { run: String },
+    #[error("there is no planned tool `{}`", one_line(.name, 80))]
+    NoPlanned { name: String },
     #[error("{most} scripts run already, or have results that were not fetched")]
     TooManyRuns { most: usize },
     #[error("{problem}; {made}")]
@@ -103,6 +105,7 @@ impl CallError {
             }
             Self::Script(ScriptError::Kept(KeptError::Unknown { nearest: None, .. })) => "choose another name".into(),
             Self::Script(e) => return e.hint(),
+            Self::NoPlanned { .. } => "intelligent_route plans the job again".into(),
             Self::TooManyRuns { .. } => "wait_workflow fetches a result".into(),
             Self::UnknownArgument { known, .. } if known.is_empty() => "it takes none".into(),
             Self::UnknownArgument { known, .. } => format!("it takes {}", known.join(", ")),

@@ -20,6 +20,7 @@ mod input;
 mod install;
 mod kept;
 mod offer;
+mod planned;
 mod processes;
 mod providers;
 mod registries;

@@ -16,6 +16,7 @@ use crate::bounds::length;
 use crate::context::{Context, answer};
 use crate::error::CallError;
 use crate::kept::{CODEX, limit};
+use crate::planned::{planned, reason};
 
 /// How many tools a request gets: more would fill the context that routing is to keep empty.
 const TOOLS: usize = 5;
@@ -73,6 +74,10 @@ pub(crate) struct SearchTools {
 #[derive(Serialize)]
 struct Routed {
     message: String,
+    /// `vector`: found by words and meaning. `llm` is a [`PlannedAnswer`](crate::planned::PlannedAnswer).
+    mode: &'static str,
+    /// Why no model has planned the job.
+    mode_reason: String,
     tools: Vec<RoutedTool>,
     /// The servers' own words about all of their tools.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -179,16 +184,36 @@ pub(crate) async fn intelligent_route(
     call: Call,
 ) -> Result<Answer, CallError> {
     let most = asked.max_tools.unwrap_or(TOOLS).clamp(1, MOST_TOOLS);
-    let (found, offered) = find(&context, asked.user_request, most).await?;
+    let (found, offered) = find(&context, asked.user_request.clone(), most).await?;
     // A script calls tools that are not listed, too.
     if asked.declarations {
         return answer(&Declared::new(&context, &found, &offered, call.caller.name()));
     }
+    let candidates: Vec<Offered> = offered.iter().flatten().cloned().collect();
+    let planned = tokio::select! {
+        planned = planned(&context, &asked.user_request, &candidates) => planned,
+        () = call.cancelled.nobody_waits() => return Err(CallError::NobodyWaits),
+    };
+    let no_plan = match planned {
+        Ok((tool, planned)) => {
+            if context.registry.register(vec![tool], Instant::now()) {
+                announce(&context, &call).await;
+            }
+            return answer(&planned);
+        }
+        Err(no_plan) => no_plan,
+    };
     let registered = offered.iter().flatten().filter_map(|offered| Tool::foreign(offered.renamed())).collect();
     if context.registry.register(registered, Instant::now()) {
         announce(&context, &call).await;
     }
-    let mut routed = Routed { message: message(&found), tools: Vec::new(), notes: notes(&context, &found) };
+    let mut routed = Routed {
+        message: message(&found),
+        mode: "vector",
+        mode_reason: reason(&no_plan),
+        tools: Vec::new(),
+        notes: notes(&context, &found),
+    };
     // Twice: as text and as structure.
     let mut room = (limit(call.caller.name()) * 3 / 4).saturating_sub(length(&routed.notes));
     for (found, offered) in found.matches.iter().zip(offered) {

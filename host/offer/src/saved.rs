@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 use crate::ask::{Stop, ask, can_ask};
 use crate::context::Context;
 use crate::error::CallError;
+use crate::planned::to_save;
 use crate::workflows::start;
 
 /// The longest script that a question shows whole. A longer one is approved in a terminal.
@@ -33,7 +34,11 @@ pub(crate) struct SaveWorkflow {
     /// What it does, for whoever looks for a tool
     description: String,
     /// The script, as run_workflow took it: `async function workflow(input) {…}`
-    code: String,
+    #[serde(default)]
+    code: Option<String>,
+    /// A planned tool, in place of `code`
+    #[serde(default)]
+    planned: Option<String>,
     /// The JSON schema of `input`: an object
     #[serde(default)]
     input_schema: Option<Map<String, Value>>,
@@ -59,8 +64,16 @@ pub(crate) struct Saved {
 pub(crate) async fn save_workflow(context: Arc<Context>, asked: SaveWorkflow, call: Call) -> Result<Saved, CallError> {
     let name: WorkflowName = asked.name.trim().parse()?;
     let (tools, workflows) = (Arc::new(ScriptTools::of(&context.pool)), Workflows::new(context.home.clone()));
-    let (code, orchestrator) = (plain_code(&asked.code), context.client.app().orchestrator());
-    let schema = asked.input_schema.map_or_else(|| json!({"type": "object"}), Value::Object);
+    let planned = asked.planned.as_deref().map(|name| to_save(&context, name)).transpose()?;
+    let code = match (&asked.code, &planned) {
+        (Some(code), None) => plain_code(code),
+        (None, Some(planned)) => &planned.job.code,
+        _ => return Err(CallError::Missing { name: "code".into(), what: "or `planned`, and not both".into() }),
+    };
+    let orchestrator = context.client.app().orchestrator();
+    let of_plan =
+        || planned.as_ref().map_or_else(|| json!({"type": "object"}), |planned| planned.job.input_schema.clone());
+    let schema = asked.input_schema.map_or_else(of_plan, Value::Object);
     let check = async {
         tools.check_name(&name)?;
         let used = tools.check(orchestrator, code, &asked.tools).await?;

@@ -12,6 +12,7 @@ use crate::bounds;
 use crate::context::Context;
 use crate::error::CallError;
 use crate::kept::limit;
+use crate::planned;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -27,6 +28,11 @@ pub(crate) struct CallTool {
 
 /// Calls a tool of a server behind aiw. Its answer passes unchanged, and so does its error.
 pub(crate) async fn call_tool(context: Arc<Context>, asked: CallTool, call: Call) -> Result<Answer, CallError> {
+    let is_servers = || context.pool.offered(&[(asked.server.clone(), asked.tool.clone())]).iter().any(Option::is_some);
+    // A server may have that name.
+    if asked.server == planned::SERVER && !is_servers() {
+        return Box::pin(planned::run_planned(&context, &asked.tool, asked.arguments.into(), call)).await;
+    }
     pass(&context, &asked.server, &asked.tool, asked.arguments.into(), &call).await
 }
 

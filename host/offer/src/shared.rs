@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::context::Context;
 use crate::error::CallError;
+use crate::planned::run_planned;
 use crate::saved::run_kept;
 use crate::servers;
 use crate::table::ToolEntry;
@@ -68,6 +69,9 @@ impl SharedOffer {
         }
         if let Some(kept) = name.strip_prefix(TOOL_PREFIX).filter(|_| self.has_workflows()) {
             return Box::pin(run_kept(&self.context, kept, arguments, call)).await;
+        }
+        if self.context.planned.get(name).is_some() {
+            return Box::pin(run_planned(&self.context, name, arguments, call)).await;
         }
         if let Some(withheld) = pool.withholds(name) {
             return Err(withheld.into());

@@ -35,6 +35,36 @@ pub fn declaration(tool: DeclaredTool<'_>) -> String {
     format!("{name}{};{about}", signature(tool.definition))
 }
 
+/// The longest types of a tool that a plan may use, in bytes, and the longest description of it, in characters.
+const PLAN_TYPES: usize = 240;
+const PLAN_DESCRIPTION: usize = 80;
+
+/// How many arguments of a tool that a plan may use are written.
+const PLAN_ARGUMENTS: usize = 8;
+
+/// Describes a tool to a small model, in some 40 tokens: `NAME(args: {…}): {…} // what it does`. The arguments that it must
+/// have come first.
+pub(crate) fn plan_line(whole_name: &str, definition: &Value) -> String {
+    let input = &definition["inputSchema"];
+    let required = input["required"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let fields = input["properties"].as_object();
+    let (must, may): (Vec<_>, Vec<_>) =
+        fields.into_iter().flatten().partition(|(name, _)| required.iter().any(|one| one == name.as_str()));
+    let fields: Map<String, Value> =
+        must.into_iter().chain(may).take(PLAN_ARGUMENTS).map(|(name, field)| (name.clone(), field.clone())).collect();
+    let mut shown = input.clone();
+    if !fields.is_empty() {
+        shown["properties"] = Value::Object(fields);
+    }
+    let arguments = if shown["properties"].is_object() { bounded_type_of(&shown, PLAN_TYPES) } else { String::new() };
+    let output = match &definition["outputSchema"] {
+        output if output.is_object() => format!(": {}", bounded_type_of(output, PLAN_TYPES)),
+        _ => String::new(),
+    };
+    let about = about(definition).map(|text| format!(" // {}", aiw_core::one_line(&text, PLAN_DESCRIPTION)));
+    format!("{whole_name}({arguments}){output}{}", about.unwrap_or_default())
+}
+
 /// Returns how a script writes a tool: `tools.NAME`.
 pub fn tool_expression(whole_name: &str) -> String {
     match is_identifier(whole_name) {
@@ -87,7 +117,12 @@ fn signature(definition: &Value) -> String {
 
 /// Returns the type that a schema describes. What TypeScript can't say is `unknown`, and what is too long, too.
 fn type_of(schema: &Value) -> String {
-    let mut types = Types { root: schema, open: Vec::new(), room: LENGTH, left: SCHEMAS };
+    bounded_type_of(schema, LENGTH)
+}
+
+/// The same in about so many bytes.
+fn bounded_type_of(schema: &Value, room: usize) -> String {
+    let mut types = Types { root: schema, open: Vec::new(), room, left: SCHEMAS };
     types.of(schema, 0)
 }
 

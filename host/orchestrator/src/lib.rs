@@ -17,6 +17,7 @@ mod arguments;
 mod consent;
 mod declarations;
 mod kept;
+pub mod planning;
 mod records;
 mod run;
 mod shape;

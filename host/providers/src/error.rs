@@ -227,6 +227,18 @@ pub enum ProviderError {
     /// The user did not agree to an address.
     #[error("nothing was changed")]
     NotAgreed,
+    /// The provider speaks no API by which aiw asks a model.
+    #[error("provider `{provider}` speaks neither OpenAI Chat Completions nor Anthropic Messages")]
+    NoModelApi {
+        /// The provider.
+        provider: String,
+    },
+    /// No model is named.
+    #[error("provider `{provider}` names no model")]
+    NoModelName {
+        /// The provider.
+        provider: String,
+    },
     /// The provider rejects the key.
     #[error("provider `{provider}` refuses the key")]
     KeyRefused {
@@ -266,6 +278,8 @@ impl ProviderError {
             Self::Unknown { known, .. } => format!("your providers: {}", known.join(", ")),
             Self::Taken { name } => format!("`aiw provider edit {name}` changes it"),
             Self::Reserved => "choose another name".into(),
+            Self::NoModelName { provider } => format!("`aiw llm set --provider {provider} --model NAME` names one"),
+            Self::NoModelApi { .. } => return None,
             Self::Moved { provider, .. } | Self::Gained { provider, .. } => format!(
                 "if you trust the new address, `aiw provider edit {provider} --keep-token` sends the token there; `--token-stdin` gives another"
             ),

@@ -13,6 +13,7 @@ mod edit;
 mod error;
 mod keys;
 mod list;
+mod model;
 mod secrets;
 mod test;
 
@@ -28,6 +29,7 @@ pub use edit::{Added, Changes, RemovedProvider, RenamedProvider, TokenSource};
 pub use error::ProviderError;
 pub use keys::{SET_VARIABLE, WITHHELD_VARIABLE, is_vendor_key, withheld};
 pub use list::{PresetSummary, ProviderDetails, ProviderSummary, SecretState, Variable};
+pub use model::ModelAccess;
 pub use secrets::{RemovedSecret, has_secrets, look_up, remove_secret, secrets};
 pub use test::{TestSummary, Tested};
 

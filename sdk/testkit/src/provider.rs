@@ -280,7 +280,7 @@ impl Provider<'_> {
     /// Returns what to tell a CLI so that it reaches a provider.
     pub async fn plan(&self, account: &Account, target: &Target) -> Result<Intent, CallError> {
         let target = host::Target {
-            cli: target.cli.into_host(),
+            cli: Some(target.cli.into_host()),
             version: target.version.clone(),
             speaks: target.speaks.iter().map(|api| api.into_host()).collect(),
             model: target.model.clone(),

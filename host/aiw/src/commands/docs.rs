@@ -32,6 +32,7 @@ use super::history::{HistoryForget, HistorySearch, HistorySessions, HistoryShow}
 use super::history_doctor::{HistoryDoctor, HistorySkipped};
 use super::hooks::{HooksAnswer, HooksStatus};
 use super::intake::HistoryImport;
+use super::llm::{LlmShow, LlmSummary, LlmTest};
 use super::mcp::http::{Listening, McpToken};
 use super::mcp::install::{ServerInstalled, ServerNews};
 use super::mcp::login::{McpLogin, McpLogout};
@@ -111,6 +112,9 @@ fn shapes() -> Vec<(&'static str, Value)> {
         ListedRuns
         ListedWorkflows
         Listening
+        LlmShow
+        LlmSummary
+        LlmTest
         LogLine
         MarketSummary
         McpLogin

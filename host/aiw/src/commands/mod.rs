@@ -13,6 +13,7 @@ pub mod history;
 pub mod history_doctor;
 pub mod hooks;
 pub mod intake;
+pub mod llm;
 pub mod marketplace;
 pub mod mcp;
 pub mod model;

@@ -1,8 +1,9 @@
 //! `settings.json`: `extraKnownMarketplaces` and `enabledPlugins` (both in Claude Code's shape), `sources`,
-//! `trustedDirectories`, `clis`, `tasks`, `mcp` and `history`.
+//! `trustedDirectories`, `clis`, `tasks`, `mcp`, `history` and `llm`.
 
 mod clis;
 mod history;
+mod llm;
 mod markets;
 mod mcp;
 mod plugins;
@@ -17,6 +18,7 @@ use serde_json::Value;
 
 pub use clis::CliSettings;
 pub use history::HistorySettings;
+pub use llm::{LlmApiName, LlmPlace, LlmSettings, ollama_host};
 pub use markets::MarketSettings;
 pub use mcp::{McpSettings, ProfileSettings, ServerSettings};
 pub use plugins::PluginSettings;
@@ -58,7 +60,7 @@ impl Settings {
 /// Returns a field that has the wrong shape, as the end of a sentence. Ignoring it would not do what its author meant.
 fn misshapen(settings: &Value) -> Option<String> {
     let is_set = |key: &&str| settings.get(key).is_some_and(|value| !value.is_null());
-    let objects = ["enabledPlugins", "sources", "clis", "tasks", "mcp", "history", "trustedFiles"];
+    let objects = ["enabledPlugins", "sources", "clis", "tasks", "mcp", "history", "llm", "trustedFiles"];
     if let Some(key) = objects.into_iter().filter(is_set).find(|key| !settings[*key].is_object()) {
         return Some(format!("has a `{key}` that is not an object"));
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::command;
 
 /// The rooms from the top down, each with the rooms that it may depend on.
-const ROOMS: [(&str, &[&str]); 30] = [
+const ROOMS: [(&str, &[&str]); 31] = [
     (
         "agentic-warden",
         &[
@@ -64,6 +64,7 @@ const ROOMS: [(&str, &[&str]); 30] = [
             "aiw-history",
             "aiw-home",
             "aiw-launch",
+            "aiw-llm",
             "aiw-markets",
             "aiw-mcp",
             "aiw-net",
@@ -124,6 +125,7 @@ const ROOMS: [(&str, &[&str]); 30] = [
     // The runtime.
     ("aiw-wasm", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net"]),
     // Capabilities. What `mcp` serves comes through a trait; as a client, it uses `net` for the network.
+    ("aiw-llm", &["aiw-core", "aiw-net"]),
     ("aiw-mcp", &["aiw-core", "aiw-net"]),
     ("aiw-listen", &["aiw-core"]),
     ("aiw-net", &["aiw-core", "aiw-home"]),

@@ -286,7 +286,7 @@ pub(super) fn whole(
 }
 
 /// Starts what was never seen, to learn its tools.
-pub(super) async fn learn(pool: &Pool, names: &[String], output: &Output) {
+pub async fn learn(pool: &Pool, names: &[String], output: &Output) {
     let is_new = |status: &Status| status.record.is_none() && status.enabled && names.contains(&status.name);
     let new: Vec<String> = pool.status().iter().filter(|s| is_new(s)).map(|s| s.name.clone()).collect();
     for (name, looked) in futures::future::join_all(new.iter().map(async |name| (name, pool.look(name).await))).await {

@@ -12,7 +12,7 @@ mod profile;
 mod profiles;
 pub(super) mod registry;
 mod route;
-mod serve;
+pub mod serve;
 
 use std::sync::Arc;
 

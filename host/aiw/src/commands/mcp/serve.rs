@@ -70,7 +70,7 @@ fn followed(name: Option<String>, home: Home, cwd: PathBuf) -> ProfileSource {
 
 /// Returns the vectors of tools by the model in use, which may change from request to request: one small file names it.
 /// If that can't be read, tools are found by words alone, and a note says so once.
-pub(super) fn meaning(home: &Home, output: &Output) -> CurrentMeaning {
+pub fn meaning(home: &Home, output: &Output) -> CurrentMeaning {
     let models = Models::at(home.clone());
     if let Err(e) = models.chosen() {
         output.note(format!("note: tools are found by words alone: {e}"));

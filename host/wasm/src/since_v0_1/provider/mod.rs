@@ -73,7 +73,7 @@ fn given_target(target: &Target) -> generated::Target {
         Api::GenerateContent => generated::Api::GenerateContent,
     };
     generated::Target {
-        cli: cli(target.cli),
+        cli: target.cli.map_or_else(|| generated::Cli::Other("aiw".into()), cli),
         version: target.version.clone(),
         speaks: target.speaks.iter().map(api).collect(),
         model: target.model.clone(),

@@ -1,0 +1,289 @@
+//! `aiw llm …`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aiw_app::planning::{PlannedJob, Planner};
+use aiw_core::{SecretName, quoted_text};
+use aiw_home::{Home, LlmApiName, LlmPlace, LlmSettings, SecretRef, base_url};
+use aiw_routing::{Finder, Offered};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::mcp::{look, serve};
+use super::secret;
+use crate::cli::llm::{LlmCommand, LlmSetArgs};
+use crate::components::session;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// The name of the key in the vault.
+const KEY: &str = "llm";
+
+/// `aiw llm set`, `show`, `off`
+#[derive(Serialize, JsonSchema)]
+pub struct LlmShow {
+    /// The model that plans jobs, if one does
+    pub llm: Option<LlmSummary>,
+}
+
+/// A model that plans jobs.
+#[derive(Serialize, JsonSchema)]
+pub struct LlmSummary {
+    /// `ollama`, `chat-completions` or `messages`; none for a provider
+    pub api: Option<&'static str>,
+    /// Its address; none for a provider
+    pub url: Option<String>,
+    /// The provider
+    pub provider: Option<String>,
+    /// Its name; none if the provider's is used
+    pub model: Option<String>,
+    /// `none`, `set` or `missing`; none for a provider
+    pub key: Option<&'static str>,
+    /// Whether the variable `AIW_LLM` says so, and not the settings
+    pub from_variable: bool,
+    /// How long a plan may take, in seconds
+    pub seconds: u64,
+    /// How long the code of a plan may take, in seconds
+    pub code_seconds: u64,
+    /// The most tokens of a plan
+    pub plan_tokens: u32,
+}
+
+/// `aiw llm test`
+#[derive(Serialize, JsonSchema)]
+pub struct LlmTest {
+    /// The model
+    pub model: String,
+    /// How long it took, in milliseconds
+    pub took_ms: u64,
+    /// The tokens that it read, if its server counts them
+    pub input_tokens: Option<u64>,
+    /// The tokens that it wrote
+    pub output_tokens: Option<u64>,
+    /// What it calls the job
+    pub name: String,
+    /// The tools that the plan calls
+    pub tools: Vec<String>,
+    /// The JSON schema of what the job is called with
+    pub input_schema: Value,
+    /// The script
+    pub code: String,
+}
+
+pub async fn run(command: LlmCommand, output: &Output) -> Result<(), Failure> {
+    let home = Home::find()?;
+    home.recover()?;
+    match command {
+        LlmCommand::Set(args) => set(&home, args, output).await,
+        LlmCommand::Show => show(&home, output),
+        LlmCommand::Test { request, limit } => test(&request.join(" "), usize::from(limit), output).await,
+        LlmCommand::Off => {
+            let lock = home.lock()?;
+            let mut settings = home.settings()?;
+            settings.set_llm(None)?;
+            settings.save(&lock)?;
+            drop(lock);
+            show(&home, output)
+        }
+    }
+}
+
+async fn set(home: &Home, args: LlmSetArgs, output: &Output) -> Result<(), Failure> {
+    // What is wrong now is replaced.
+    let before = home.settings()?.written_llm().ok().flatten();
+    let url = |api: LlmApiName, url: &str| {
+        let url = match url {
+            "" => None,
+            url => Some(base_url(url).map_err(|why| Failure::user(format!("the address {why}")))?),
+        };
+        Ok::<_, Failure>(LlmPlace::Url { api, url, key: None })
+    };
+    let place = match (&args.ollama, &args.openai, &args.anthropic, &args.provider) {
+        (Some(given), ..) => Some(url(LlmApiName::Ollama, given)?),
+        (_, Some(given), ..) => Some(url(LlmApiName::ChatCompletions, given)?),
+        (_, _, Some(given), _) => Some(url(LlmApiName::Messages, given)?),
+        (.., Some(name)) => Some(LlmPlace::Provider(name.clone())),
+        _ => None,
+    };
+    let is_same = |place: &LlmPlace| match (&before, place) {
+        (Some(LlmSettings { place: LlmPlace::Url { api, url, .. }, .. }), LlmPlace::Url { api: a, url: u, .. }) => {
+            api == a && url == u
+        }
+        (Some(before), place) => before.place == *place,
+        (None, _) => false,
+    };
+    let mut llm = match (place, before.clone()) {
+        // A key and a model belong to the place that they were given for.
+        (Some(place), Some(before)) if !is_same(&place) => LlmSettings { place, model: None, ..before },
+        (_, Some(before)) => before,
+        (place, None) => {
+            let here = LlmPlace::Url { api: LlmApiName::Ollama, url: None, key: None };
+            LlmSettings::new(place.unwrap_or(here), None)
+        }
+    };
+    if let LlmPlace::Provider(name) = &llm.place
+        && home.providers()?.get(name.as_str())?.is_none()
+    {
+        return Err(Failure::user(format!("there is no provider `{name}`")).with_hint("`aiw provider list` names them"));
+    }
+    if let Some(model) = args.model {
+        if !aiw_core::is_model(&model) {
+            return Err(Failure::user(format!("{} is not a valid model name", quoted_text(&model, 80))));
+        }
+        llm.model = Some(model);
+    }
+    if let LlmPlace::Url { api: LlmApiName::ChatCompletions | LlmApiName::Messages, .. } = llm.place
+        && llm.model.is_none()
+    {
+        return Err(Failure::user("no model is named").with_hint("name it with `--model NAME`"));
+    }
+    let given = match &args.token_env {
+        Some(variable) => Some(SecretRef::Variable(variable.clone())),
+        None if args.token_stdin => Some(store_key(home, before.as_ref()).await?),
+        None => None,
+    };
+    match &mut llm.place {
+        LlmPlace::Url { key, .. } => *key = given.or(key.take()),
+        LlmPlace::Provider(_) if given.is_some() => {
+            return Err(Failure::user("a provider has a key of its own"));
+        }
+        LlmPlace::Provider(_) => {}
+    }
+    llm.plan_time = args.seconds.map_or(llm.plan_time, Duration::from_secs);
+    llm.code_time = args.code_seconds.map_or(llm.code_time, Duration::from_secs);
+    llm.plan_tokens = args.plan_tokens.unwrap_or(llm.plan_tokens);
+    let lock = home.lock()?;
+    let mut settings = home.settings()?;
+    settings.set_llm(Some(&llm))?;
+    settings.save(&lock)?;
+    drop(lock);
+    output.note("`aiw llm test` tries it");
+    show(home, output)
+}
+
+/// Stores the key from standard input.
+async fn store_key(home: &Home, before: Option<&LlmSettings>) -> Result<SecretRef, Failure> {
+    let name: SecretName = KEY.parse()?;
+    let is_ours = matches!(before, Some(LlmSettings { place: LlmPlace::Url { key: Some(SecretRef::Vault(known)), .. }, .. }) if *known == name);
+    if home.vault().is_taken(&name) && !is_ours {
+        let message = format!("there is a secret `{KEY}` in the vault already, for something else");
+        return Err(Failure::user(message).with_hint(format!("`aiw secret remove {KEY}` removes it")));
+    }
+    let key = secret::read("Key of the model:").await?;
+    home.vault().set(&home.lock()?, &name, &key)?;
+    Ok(SecretRef::Vault(name))
+}
+
+fn show(home: &Home, output: &Output) -> Result<(), Failure> {
+    let settings = home.settings()?;
+    let written = settings.written_llm();
+    let used = settings.llm()?;
+    let from_variable = std::env::var("AIW_LLM").is_ok_and(|text| !text.trim().is_empty());
+    match &used {
+        None if from_variable => output.line("no model plans jobs: the variable `AIW_LLM` says so"),
+        None => output.line("no model plans jobs: `aiw llm set` sets one"),
+        Some(llm) => {
+            let place = match &llm.place {
+                LlmPlace::Provider(name) => format!("provider {name}"),
+                LlmPlace::Url { api, .. } => format!("{} at {}", api.as_str(), llm.url().unwrap_or_default()),
+            };
+            let mut rows = vec![
+                vec!["model".to_owned(), llm.model().unwrap_or("the provider's").to_owned()],
+                vec!["place".into(), place],
+            ];
+            rows.extend(key_state(home, llm).map(|state| vec!["key".to_owned(), state.to_owned()]));
+            rows.push(vec![
+                "time".into(),
+                format!(
+                    "{} s for a plan of {} tokens, {} s for code",
+                    llm.plan_time.as_secs(),
+                    llm.plan_tokens,
+                    llm.code_time.as_secs()
+                ),
+            ]);
+            if from_variable {
+                rows.push(vec!["set by".into(), "AIW_LLM".into()]);
+            }
+            for row in rows {
+                output.line(format!("{:<8}{}", row[0], row[1]));
+            }
+        }
+    }
+    if !from_variable {
+        written?;
+    }
+    let summary = |llm: &LlmSettings| LlmSummary {
+        api: match &llm.place {
+            LlmPlace::Url { api, .. } => Some(api.as_str()),
+            LlmPlace::Provider(_) => None,
+        },
+        url: llm.url(),
+        provider: match &llm.place {
+            LlmPlace::Provider(name) => Some(name.to_string()),
+            LlmPlace::Url { .. } => None,
+        },
+        model: llm.model().map(str::to_owned),
+        key: key_state(home, llm),
+        from_variable,
+        seconds: llm.plan_time.as_secs(),
+        code_seconds: llm.code_time.as_secs(),
+        plan_tokens: llm.plan_tokens,
+    };
+    output.answer(LlmShow { llm: used.as_ref().map(summary) });
+    Ok(())
+}
+
+fn key_state(home: &Home, llm: &LlmSettings) -> Option<&'static str> {
+    let LlmPlace::Url { key, .. } = &llm.place else { return None };
+    let is_set = match key {
+        None => return Some("none"),
+        Some(SecretRef::Vault(name)) => home.vault().has(name),
+        Some(SecretRef::Variable(name)) => std::env::var(name.as_str()).is_ok_and(|value| !value.trim().is_empty()),
+    };
+    Some(if is_set { "set" } else { "missing" })
+}
+
+async fn test(request: &str, most: usize, output: &Output) -> Result<(), Failure> {
+    let client = session(output)?;
+    let planner: &Planner = client.app().planner();
+    output.observer().progress("loading the model", 0, 0);
+    let loaded = planner.load_now(&client).await;
+    output.clear_progress();
+    loaded?;
+    let job = match request.trim() {
+        "" => planner.plan_sample(&client).await?,
+        request => {
+            let pool = client.pool();
+            let names: Vec<String> = pool.status().into_iter().map(|status| status.name).collect();
+            look::learn(pool, &names, output).await;
+            let finder = Finder::new(client.home(), Arc::new(serve::meaning(client.home(), output)));
+            let (here, wanted) = (pool.clone(), request.to_owned());
+            let find = move || {
+                let found = here.find(&finder, &wanted, most);
+                finder.end();
+                let wanted: Vec<_> = found.matches.iter().map(|m| (m.server.clone(), m.tool.clone())).collect();
+                here.offered(&wanted).into_iter().flatten().collect::<Vec<Offered>>()
+            };
+            let offered = aiw_home::blocking(find).await;
+            let planned = planner.plan(&client, request, &offered).await;
+            pool.end().await;
+            planned?
+        }
+    };
+    let took = u64::try_from(job.took.as_millis()).unwrap_or(u64::MAX);
+    let count = |tokens: Option<u64>| tokens.map_or_else(|| "?".to_owned(), |tokens| tokens.to_string());
+    output.line(format!(
+        "{} planned it in {:.1} s: {} tokens read, {} written",
+        quoted_text(&job.model, 80),
+        job.took.as_secs_f64(),
+        count(job.input_tokens),
+        count(job.output_tokens)
+    ));
+    output.line("");
+    output.line(job.code.trim_end());
+    let PlannedJob { model, input_tokens, output_tokens, name, tools, input_schema, code, .. } = job;
+    output.answer(LlmTest { model, took_ms: took, input_tokens, output_tokens, name, tools, input_schema, code });
+    Ok(())
+}

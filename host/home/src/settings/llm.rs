@@ -1,0 +1,329 @@
+//! `llm`: the model that plans jobs over tools.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use aiw_core::{ProviderName, is_model, one_line};
+use serde_json::{Value, json};
+
+use super::Settings;
+use crate::{HomeError, SecretRef, base_url};
+
+/// The model that Ollama is asked for, if none is named.
+const DEFAULT_MODEL: &str = "qwen3:1.7b";
+
+/// Anthropic's own address.
+const ANTHROPIC: &str = "https://api.anthropic.com";
+
+/// The APIs by which a model is asked at an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LlmApiName {
+    /// `ollama`
+    Ollama,
+    /// `chat-completions`: OpenAI's, which many servers speak.
+    ChatCompletions,
+    /// `messages`: Anthropic's.
+    Messages,
+}
+
+impl LlmApiName {
+    const ALL: [Self; 3] = [Self::Ollama, Self::ChatCompletions, Self::Messages];
+
+    /// Returns its name in the settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ollama => "ollama",
+            Self::ChatCompletions => "chat-completions",
+            Self::Messages => "messages",
+        }
+    }
+}
+
+/// Where the model is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LlmPlace {
+    /// At an address. Without one, Ollama is where `OLLAMA_HOST` says.
+    Url {
+        /// The API.
+        api: LlmApiName,
+        /// Its address, if it is written.
+        url: Option<String>,
+        /// The key, if it takes one.
+        key: Option<SecretRef>,
+    },
+    /// One of the providers.
+    Provider(ProviderName),
+}
+
+/// The model that plans jobs: `llm`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LlmSettings {
+    /// Where it is.
+    pub place: LlmPlace,
+    /// Its name. None for the usual one.
+    pub model: Option<String>,
+    /// How long a plan may take: `seconds`.
+    pub plan_time: Duration,
+    /// How long the code of a plan that is more than steps one after the other may take: `code_seconds`.
+    pub code_time: Duration,
+    /// The most tokens of a plan: `plan_tokens`.
+    pub plan_tokens: u32,
+    /// The tokens that prompt and answer need together: `context_tokens`.
+    pub context: u32,
+}
+
+impl LlmSettings {
+    /// A model at a place, with the usual limits.
+    pub fn new(place: LlmPlace, model: Option<String>) -> Self {
+        let time = Duration::from_secs(3);
+        Self { place, model, plan_time: time, code_time: time, plan_tokens: 120, context: 4096 }
+    }
+
+    /// Returns the name of the model, if it is known without asking the provider.
+    pub fn model(&self) -> Option<&str> {
+        let usual = match &self.place {
+            LlmPlace::Url { api: LlmApiName::Ollama, .. } => Some(DEFAULT_MODEL),
+            _ => None,
+        };
+        self.model.as_deref().or(usual)
+    }
+
+    /// Returns the address, and none for a provider.
+    pub fn url(&self) -> Option<String> {
+        match &self.place {
+            LlmPlace::Url { url: Some(url), .. } => Some(url.clone()),
+            LlmPlace::Url { api: LlmApiName::Messages, .. } => Some(ANTHROPIC.to_owned()),
+            LlmPlace::Url { .. } => Some(ollama_host(&std::env::var("OLLAMA_HOST").unwrap_or_default())),
+            LlmPlace::Provider(_) => None,
+        }
+    }
+
+    /// Reads what the variable `AIW_LLM` says: `off`, `ollama` or the name of a provider, and after `/` a model. None for
+    /// `off`.
+    fn from_variable(text: &str) -> Result<Option<Self>, String> {
+        let (place, model) = text.split_once('/').map_or((text, None), |(place, model)| (place, Some(model)));
+        if model.is_some_and(|model| !is_model(model)) {
+            return Err(format!("`AIW_LLM` names a model that can't be one: `{}`", one_line(text, 80)));
+        }
+        let place = match place {
+            "off" => return Ok(None),
+            "ollama" => LlmPlace::Url { api: LlmApiName::Ollama, url: None, key: None },
+            name => LlmPlace::Provider(name.parse().map_err(|_| {
+                format!("`AIW_LLM` is `off`, `ollama` or the name of a provider, not `{}`", one_line(text, 80))
+            })?),
+        };
+        Ok(Some(Self::new(place, model.map(str::to_owned))))
+    }
+
+    /// The error is the end of a sentence about `llm`.
+    fn from_json(value: &Value) -> Result<Self, String> {
+        let text = |key: &str| match &value[key] {
+            Value::Null => Ok(None),
+            Value::String(text) => Ok(Some(text.as_str())),
+            _ => Err(format!("has a `{key}` that is not text")),
+        };
+        let model = match text("model")? {
+            Some(model) if !is_model(model) => return Err("has a `model` that is no name of a model".into()),
+            model => model.map(str::to_owned),
+        };
+        let place = match (text("provider")?, text("api")?) {
+            (Some(name), None) => {
+                LlmPlace::Provider(name.parse().map_err(|e| format!("has a `provider` that is wrong: {e}"))?)
+            }
+            (None, Some(name)) => {
+                let api = LlmApiName::ALL.into_iter().find(|api| api.as_str() == name);
+                let api = api.ok_or("has an `api` that is none of `ollama`, `chat-completions`, `messages`")?;
+                let url = text("url")?.map(base_url).transpose().map_err(|why| format!("has a `url` that {why}"))?;
+                if url.is_none() && api == LlmApiName::ChatCompletions {
+                    return Err("has no `url`".into());
+                }
+                if model.is_none() && api != LlmApiName::Ollama {
+                    return Err("has no `model`".into());
+                }
+                let key = match &value["key"] {
+                    Value::Null => None,
+                    key => Some(SecretRef::from_json(key).map_err(|why| format!("has a `key` that {why}"))?),
+                };
+                LlmPlace::Url { api, url, key }
+            }
+            _ => return Err("has neither an `api` nor a `provider`, or both".into()),
+        };
+        let number = |key: &str, usual: u64, least: u64, most: u64| match &value[key] {
+            Value::Null => Ok(usual),
+            number => number
+                .as_u64()
+                .filter(|number| (least..=most).contains(number))
+                .ok_or_else(|| format!("has a `{key}` that is not a number from {least} to {most}")),
+        };
+        let usual = Self::new(place, model);
+        let seconds = |key: &str| number(key, 3, 1, 120).map(Duration::from_secs);
+        let tokens = |key: &str, usual: u32, least, most| {
+            let number = number(key, u64::from(usual), least, most)?;
+            Ok::<_, String>(u32::try_from(number).unwrap_or(usual))
+        };
+        Ok(Self {
+            plan_time: seconds("seconds")?,
+            code_time: seconds("code_seconds")?,
+            plan_tokens: tokens("plan_tokens", usual.plan_tokens, 50, 4000)?,
+            context: tokens("context_tokens", usual.context, 1024, 200_000)?,
+            ..usual
+        })
+    }
+}
+
+impl Settings {
+    /// Returns the model that plans jobs, if there is one. The variable `AIW_LLM` comes first.
+    pub fn llm(&self) -> Result<Option<LlmSettings>, HomeError> {
+        match std::env::var("AIW_LLM") {
+            Ok(text) if !text.trim().is_empty() => {
+                LlmSettings::from_variable(text.trim()).map_err(|problem| HomeError::Variable { problem })
+            }
+            _ => self.written_llm(),
+        }
+    }
+
+    /// Returns the model that is written in the settings.
+    pub fn written_llm(&self) -> Result<Option<LlmSettings>, HomeError> {
+        match self.document.get(&["llm"]) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => LlmSettings::from_json(value)
+                .map(Some)
+                .map_err(|problem| HomeError::invalid(self.document.path(), format!("has an `llm` that {problem}"))),
+        }
+    }
+
+    /// Writes which model plans jobs, or that none does. Limits that are written stay.
+    pub fn set_llm(&mut self, llm: Option<&LlmSettings>) -> Result<(), HomeError> {
+        let Some(llm) = llm else { return self.document.remove(&["llm"]).map(drop) };
+        let (api, url, key, provider) = match &llm.place {
+            LlmPlace::Url { api, url, key } => (Some(api.as_str()), url.clone(), key.as_ref(), None),
+            LlmPlace::Provider(name) => (None, None, None, Some(name.to_string())),
+        };
+        for (field, value) in [
+            ("api", api.map(|api| json!(api))),
+            ("url", url.map(|url| json!(url))),
+            ("key", key.map(SecretRef::to_json)),
+            ("provider", provider.map(|name| json!(name))),
+            ("model", llm.model.as_ref().map(|model| json!(model))),
+            ("seconds", Some(json!(llm.plan_time.as_secs()))),
+            ("code_seconds", Some(json!(llm.code_time.as_secs()))),
+            ("plan_tokens", Some(json!(llm.plan_tokens))),
+        ] {
+            match value {
+                Some(value) => self.document.set(&["llm", field], &value)?,
+                None => drop(self.document.remove(&["llm", field])?),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns the address that `OLLAMA_HOST` means, as Ollama reads it: `[SCHEME://]HOST[:PORT][/PATH]`. A server that listens
+/// everywhere is asked on this machine.
+pub fn ollama_host(variable: &str) -> String {
+    let text = variable.trim().trim_matches(['"', '\'']);
+    let (scheme, rest, usual) = match text.split_once("://") {
+        Some(("https", rest)) => ("https", rest, 443),
+        Some((_, rest)) => ("http", rest, 80),
+        None => ("http", text, 11434),
+    };
+    let (place, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (host, port) = match place.parse::<IpAddr>() {
+        Ok(address) => (address.to_string(), usual),
+        Err(_) => match place.rsplit_once(':') {
+            Some((host, port)) => (host.to_owned(), port.parse().unwrap_or(usual)),
+            None => (place.to_owned(), usual),
+        },
+    };
+    let bare = host.trim_matches(['[', ']']);
+    let host = match bare.parse::<IpAddr>() {
+        Ok(address) if address.is_unspecified() => "127.0.0.1".to_owned(),
+        Ok(IpAddr::V6(address)) => format!("[{address}]"),
+        Ok(address) => address.to_string(),
+        Err(_) if bare.is_empty() => "127.0.0.1".to_owned(),
+        Err(_) => bare.to_owned(),
+    };
+    let url = format!("{scheme}://{host}:{port}/{path}");
+    base_url(&url).unwrap_or_else(|_| "http://127.0.0.1:11434".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Home;
+
+    #[test]
+    fn the_variable_of_ollama_is_read_as_ollama_reads_it() {
+        for (text, url) in [
+            ("", "http://127.0.0.1:11434"),
+            ("0.0.0.0", "http://127.0.0.1:11434"),
+            ("0.0.0.0:8080", "http://127.0.0.1:8080"),
+            ("gpu", "http://gpu:11434"),
+            ("gpu:1234", "http://gpu:1234"),
+            (":1234", "http://127.0.0.1:1234"),
+            ("http://gpu", "http://gpu"),
+            ("https://gpu", "https://gpu"),
+            ("https://gpu:8443/ollama/", "https://gpu:8443/ollama"),
+            ("[::1]:1", "http://[::1]:1"),
+            ("::1", "http://[::1]:11434"),
+            ("\"gpu\"", "http://gpu:11434"),
+            ("gpu:x", "http://gpu:11434"),
+            ("a b:1", "http://127.0.0.1:11434"),
+        ] {
+            assert_eq!(ollama_host(text), url, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_what_is_wrong_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let read = |text: &str| {
+            std::fs::write(home.settings_path(), format!(r#"{{"llm": {text}, "mine": 1}}"#)).unwrap();
+            home.settings().and_then(|settings| settings.written_llm())
+        };
+        assert_eq!(read("null").unwrap(), None);
+        let ollama = read(r#"{"api": "ollama", "seconds": 5}"#).unwrap().unwrap();
+        assert_eq!((ollama.model(), ollama.plan_time.as_secs(), ollama.plan_tokens), (Some("qwen3:1.7b"), 5, 120));
+        let key = r#"{"api": "messages", "model": "m", "key": {"secret": "llm"}}"#;
+        let messages = read(key).unwrap().unwrap();
+        assert_eq!(messages.url().unwrap(), "https://api.anthropic.com");
+        assert!(matches!(messages.place, LlmPlace::Url { key: Some(SecretRef::Vault(_)), .. }));
+        assert!(read(r#"{"provider": "router"}"#).unwrap().unwrap().url().is_none());
+        for (bad, said) in [
+            ("3", "not an object"),
+            ("{}", "neither"),
+            (r#"{"api": "ollama", "provider": "x"}"#, "both"),
+            (r#"{"api": "x"}"#, "none of"),
+            (r#"{"api": "chat-completions", "model": "m"}"#, "no `url`"),
+            (r#"{"api": "chat-completions", "url": "https://h/v1"}"#, "no `model`"),
+            (r#"{"api": "ollama", "url": "http://u:canary@h"}"#, "credentials"),
+            (r#"{"api": "messages", "model": "m", "key": "sk-canary"}"#, "a secret instead of a reference"),
+            (r#"{"api": "ollama", "seconds": 0}"#, "from 1 to 120"),
+            (r#"{"api": "ollama", "model": 3}"#, "not text"),
+        ] {
+            let error = read(bad).unwrap_err().to_string();
+            assert!(error.contains(said) && !error.contains("canary"), "{bad}: {error}");
+        }
+        let mut settings = {
+            read(r#"{"api": "ollama", "mine": 2, "url": "http://gpu"}"#).unwrap();
+            home.settings().unwrap()
+        };
+        let router = LlmSettings::new(LlmPlace::Provider("router".parse().unwrap()), None);
+        settings.set_llm(Some(&router)).unwrap();
+        settings.save(&home.lock().unwrap()).unwrap();
+        let settings = home.settings().unwrap();
+        assert_eq!(settings.written_llm().unwrap(), Some(router));
+        let text = std::fs::read_to_string(home.settings_path()).unwrap();
+        assert!(text.contains("\"mine\": 2") && !text.contains("gpu"), "{text}");
+    }
+
+    #[test]
+    fn the_variable_names_a_model_or_switches_it_off() {
+        let read = LlmSettings::from_variable;
+        assert_eq!(read("off"), Ok(None));
+        assert_eq!(read("ollama/hf.co/a/b:q4").unwrap().unwrap().model(), Some("hf.co/a/b:q4"));
+        assert!(matches!(read("router").unwrap().unwrap().place, LlmPlace::Provider(_)));
+        assert!(read("no such thing!").is_err() && read("ollama/ ").is_err());
+    }
+}

@@ -1,0 +1,84 @@
+//! Why a model gave no answer.
+
+use std::time::Duration;
+
+use aiw_core::{ErrorKind, quoted_text};
+use aiw_net::NetError;
+
+/// Why a model gave no answer. What a server says is quoted, and never contains a key.
+#[derive(Debug, thiserror::Error)]
+pub enum LlmError {
+    /// Nothing was received.
+    #[error(transparent)]
+    Unreachable {
+        /// Why.
+        source: NetError,
+    },
+    /// The answer took too long.
+    #[error("{place} did not answer within {} s", .time.as_secs_f32())]
+    TooSlow {
+        /// How long it was waited for.
+        time: Duration,
+        /// Host and port.
+        place: String,
+    },
+    /// The server has no such model.
+    #[error("{place} has no model {}", quoted_text(.model, 80))]
+    NoModel {
+        /// The model.
+        model: String,
+        /// Host and port.
+        place: String,
+        /// Whether the server is Ollama, which can pull it.
+        is_ollama: bool,
+    },
+    /// The server refused the key, or wants one.
+    #[error("{place} refused the key (status {status})")]
+    Key {
+        /// The HTTP status.
+        status: u16,
+        /// Host and port.
+        place: String,
+    },
+    /// The server refused the question.
+    #[error("{place} answered with status {status}: {}", quoted_text(.said, 200))]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// Host and port.
+        place: String,
+        /// What the server said.
+        said: String,
+    },
+    /// The answer is none of this API.
+    #[error("{place} sent {problem}")]
+    Unusable {
+        /// Host and port.
+        place: String,
+        /// What came instead of an answer.
+        problem: &'static str,
+    },
+}
+
+impl LlmError {
+    /// Returns the kind of the error, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Unreachable { source } => source.kind(),
+            Self::NoModel { .. } | Self::Key { .. } => ErrorKind::Config,
+            Self::TooSlow { .. } | Self::Refused { .. } | Self::Unusable { .. } => ErrorKind::Unavailable,
+        }
+    }
+
+    /// Returns the next step.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoModel { model, is_ollama: true, .. } => {
+                Some(format!("`ollama pull {}`", aiw_core::shell_word_in_line(model)))
+            }
+            Self::NoModel { .. } => Some("`aiw llm set --model NAME` names another one".into()),
+            Self::Key { .. } => Some("`aiw llm set --token-stdin` stores another one".into()),
+            _ => None,
+        }
+    }
+}

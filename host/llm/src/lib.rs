@@ -1,0 +1,231 @@
+//! Asks a language model one question, by one of three APIs: Ollama's, OpenAI's Chat Completions, Anthropic's Messages.
+//!
+//! The answer is short, and comes whole or not at all: it is limited in bytes and in time, and what a model thought before
+//! it is taken out. This is not the place for tools, streams or conversations, and what is asked is the caller's business.
+//!
+//! ```no_run
+//! # async fn example(client: &aiw_net::Client) -> Result<(), aiw_llm::LlmError> {
+//! use std::time::Duration;
+//!
+//! use aiw_llm::{Endpoint, LlmApi, Message, Model, Question, Role};
+//!
+//! let model = Model::new(Endpoint::typed(LlmApi::Ollama, "http://127.0.0.1:11434", "qwen3:1.7b"));
+//! let question = Question {
+//!     system: "Answer with one word.",
+//!     messages: vec![Message { role: Role::User, text: "The capital of Norway?".into() }],
+//!     schema: None,
+//!     tokens: 10,
+//!     context: 4096,
+//!     time: Duration::from_secs(3),
+//! };
+//! println!("{}", model.ask(client, &question).await?.text);
+//! # Ok(())
+//! # }
+//! ```
+
+mod answer;
+mod body;
+mod error;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use aiw_core::Secret;
+use aiw_net::{Client, Method, Policy, Request};
+use serde_json::{Value, json};
+
+pub use error::LlmError;
+
+/// The longest answer that is read, in bytes. A plan has a few hundred.
+const ANSWER: u64 = 256 << 10;
+
+/// How long Ollama keeps a model in memory after a question.
+const KEEP_ALIVE: &str = "10m";
+
+/// An API to ask a model by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LlmApi {
+    /// Ollama's `POST /api/chat`: <https://docs.ollama.com/api/chat>. Its OpenAI-compatible API can't switch thinking off.
+    Ollama,
+    /// OpenAI's `POST /chat/completions`: <https://platform.openai.com/docs/api-reference/chat>.
+    ChatCompletions,
+    /// Anthropic's `POST /v1/messages`: <https://docs.claude.com/en/api/messages>.
+    Messages,
+}
+
+/// Where a model is asked.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// The API.
+    pub api: LlmApi,
+    /// The address, without a trailing `/`: Ollama's, OpenAI's with `/v1`, Anthropic's without.
+    pub url: String,
+    /// The model.
+    pub model: String,
+    /// Headers that each request carries.
+    pub headers: Vec<(String, String)>,
+    /// Headers that are secrets.
+    pub secrets: Vec<(String, Secret)>,
+    /// What may be reached.
+    pub policy: Policy,
+}
+
+impl Endpoint {
+    /// An endpoint at an address that the user typed, which may be on this machine.
+    pub fn typed(api: LlmApi, url: &str, model: &str) -> Self {
+        let mut policy = Policy::none();
+        policy.grant_url(url);
+        let (headers, secrets) = (Vec::new(), Vec::new());
+        Self { api, url: url.trim_end_matches('/').to_owned(), model: model.to_owned(), headers, secrets, policy }
+    }
+
+    /// Sends a key in the header that the API's maker uses.
+    #[must_use]
+    pub fn with_key(mut self, key: &Secret) -> Self {
+        self.secrets.push(match self.api {
+            LlmApi::Messages => ("x-api-key".into(), key.clone()),
+            LlmApi::Ollama | LlmApi::ChatCompletions => {
+                ("authorization".into(), Secret::new(format!("Bearer {}", key.expose())))
+            }
+        });
+        self
+    }
+}
+
+/// Who says something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Who asks.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// A part of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Who says it.
+    pub role: Role,
+    /// What is said.
+    pub text: String,
+}
+
+/// What a model is asked.
+#[derive(Debug, Clone)]
+pub struct Question<'a> {
+    /// What holds for every question of a kind. A server that keeps the beginning of its last prompt reads it once.
+    pub system: &'a str,
+    /// The conversation; the last message is the user's.
+    pub messages: Vec<Message>,
+    /// The JSON schema of the answer, which is an object; without it, the answer is text.
+    pub schema: Option<Value>,
+    /// The most tokens of the answer.
+    pub tokens: u32,
+    /// The tokens that question and answer need together. Ollama silently cuts what its default does not hold.
+    pub context: u32,
+    /// The longest wait.
+    pub time: Duration,
+}
+
+/// A model's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The text, without what the model thought before it.
+    pub text: String,
+    /// Whether it ended because it was too long.
+    pub is_cut: bool,
+    /// The tokens that were read, if the server counts them.
+    pub input_tokens: Option<u64>,
+    /// The tokens that were written.
+    pub output_tokens: Option<u64>,
+    /// From the question to the answer.
+    pub took: Duration,
+}
+
+/// A model at an endpoint.
+#[derive(Debug)]
+pub struct Model {
+    endpoint: Endpoint,
+    /// The server has refused a field that not every one knows.
+    is_plain: AtomicBool,
+}
+
+impl Model {
+    /// Returns the model of an endpoint. Nothing is sent.
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self { endpoint, is_plain: AtomicBool::new(false) }
+    }
+
+    /// Returns the endpoint.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Asks the model. A server that refuses a field that not every server knows is asked once more without such fields.
+    pub async fn ask(&self, client: &Client, question: &Question<'_>) -> Result<Reply, LlmError> {
+        let started = Instant::now();
+        let asked = async {
+            let is_plain = self.is_plain.load(Ordering::Relaxed);
+            match self.once(client, question, is_plain).await {
+                Err(LlmError::Refused { status: 400 | 422, .. }) if !is_plain => {
+                    let reply = self.once(client, question, true).await?;
+                    self.is_plain.store(true, Ordering::Relaxed);
+                    Ok(reply)
+                }
+                reply => reply,
+            }
+        };
+        let reply = tokio::time::timeout(question.time, asked).await;
+        let reply = reply.map_err(|_| LlmError::TooSlow { time: question.time, place: self.place() })?;
+        reply.map(|reply| Reply { took: started.elapsed(), ..reply })
+    }
+
+    async fn once(&self, client: &Client, question: &Question<'_>, is_plain: bool) -> Result<Reply, LlmError> {
+        let body = body::of(&self.endpoint, question, is_plain);
+        let response = client.fetch(&self.endpoint.policy, &self.request(&body)).await;
+        let response = response.map_err(|source| LlmError::Unreachable { source: source.without_paths() })?;
+        answer::read(self, response.status, &response.body)
+    }
+
+    fn request(&self, body: &Value) -> Request {
+        let endpoint = &self.endpoint;
+        let path = match endpoint.api {
+            LlmApi::Ollama => "/api/chat",
+            LlmApi::ChatCompletions => "/chat/completions",
+            LlmApi::Messages => "/v1/messages",
+        };
+        let mut headers = endpoint.headers.clone();
+        headers.push(("content-type".into(), "application/json".into()));
+        if endpoint.api == LlmApi::Messages {
+            headers.push(("anthropic-version".into(), "2023-06-01".into()));
+        }
+        Request {
+            method: Method::Post,
+            headers,
+            secrets: endpoint.secrets.clone(),
+            body: body.to_string().into_bytes(),
+            limit: ANSWER,
+            ..Request::new(format!("{}{path}", endpoint.url))
+        }
+    }
+
+    /// Lets Ollama load the model, which can take longer than anybody waits for an answer. Elsewhere it does nothing.
+    pub async fn load(&self, client: &Client) -> Result<(), LlmError> {
+        if self.endpoint.api != LlmApi::Ollama {
+            return Ok(());
+        }
+        let body = json!({"model": self.endpoint.model, "messages": [], "stream": false, "keep_alive": KEEP_ALIVE});
+        let response = client.fetch(&self.endpoint.policy, &self.request(&body)).await;
+        let response = response.map_err(|source| LlmError::Unreachable { source: source.without_paths() })?;
+        match response.status {
+            200 => Ok(()),
+            status => Err(answer::refused(self, status, &response.body)),
+        }
+    }
+
+    /// The host and port of the endpoint.
+    fn place(&self) -> String {
+        aiw_net::host_and_port(&self.endpoint.url)
+            .map_or_else(|| self.endpoint.url.clone(), |(host, port)| format!("{host}:{port}"))
+    }
+}

@@ -1,0 +1,143 @@
+//! A plan of steps one after the other becomes a script by rule.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::template::{Key, Piece, Reference, pieces};
+use super::{JobPlan, Step};
+use crate::tool_expression;
+
+/// A way into a result. What is not there is said with what is.
+const PART: &str = r#"
+function part(value, step, path) {
+  for (const key of path) {
+    if (value === null || typeof value !== "object" || !Object.hasOwn(value, key)) {
+      const has = value === null || typeof value !== "object" ? `it is ${value === null ? "null" : `a ${typeof value}`}` : `it has ${Object.keys(value).slice(0, 20).join(", ") || "nothing"}`;
+      throw new Error(`the result of step ${step} has no ${JSON.stringify(key)}: ${has}`);
+    }
+    value = value[key];
+  }
+  return value;
+}
+"#;
+
+/// A value within a text.
+const TEXT: &str = r#"
+function text(value) {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+"#;
+
+/// Returns the script of a plan that needs no code of the model's. It returns what no later step has used: one result, or
+/// each by its step.
+pub fn script_of(plan: &JobPlan) -> String {
+    let mut script = Script { text: String::from("async function workflow(input) {\n"), used: Vec::new() };
+    for (at, Step { tool, arguments }) in plan.steps.iter().enumerate() {
+        let arguments = script.expression(arguments);
+        let _ = writeln!(script.text, "  const step{} = await {}({arguments});", at + 1, tool_expression(tool));
+    }
+    let unused: Vec<String> =
+        (1..=plan.steps.len()).filter(|step| !script.used.contains(step)).map(|step| format!("step{step}")).collect();
+    let _ = match unused.as_slice() {
+        [one] => writeln!(script.text, "  return {one};\n}}"),
+        all => writeln!(script.text, "  return {{ {} }};\n}}", all.join(", ")),
+    };
+    for helper in [PART, TEXT] {
+        let name = if helper == PART { "part(" } else { "text(" };
+        if script.text.contains(name) {
+            script.text.push_str(helper);
+        }
+    }
+    script.text
+}
+
+struct Script {
+    text: String,
+    /// The steps whose results others use.
+    used: Vec<usize>,
+}
+
+impl Script {
+    /// Returns a value as JavaScript writes it. Everything of the model's is within quotes.
+    fn expression(&mut self, value: &Value) -> String {
+        match value {
+            Value::String(text) => match pieces(text).unwrap_or_default().as_slice() {
+                [Piece::Reference(reference)] => self.reference(reference),
+                pieces if pieces.iter().any(|piece| matches!(piece, Piece::Reference(_))) => {
+                    let piece = |piece: &Piece| match piece {
+                        Piece::Text(text) => quoted(text),
+                        Piece::Reference(reference) => format!("text({})", self.reference(reference)),
+                    };
+                    pieces.iter().map(piece).collect::<Vec<_>>().join(" + ")
+                }
+                _ => quoted(text),
+            },
+            Value::Array(items) => {
+                let items: Vec<String> = items.iter().map(|item| self.expression(item)).collect();
+                format!("[{}]", items.join(", "))
+            }
+            Value::Object(fields) => {
+                // `"__proto__": x` would set a prototype; `["__proto__"]: x` is a field.
+                let field = |(name, value): (&String, &Value)| {
+                    let name = if name == "__proto__" { format!("[{}]", quoted(name)) } else { quoted(name) };
+                    format!("{name}: {}", self.expression(value))
+                };
+                let fields: Vec<String> = fields.iter().map(field).collect();
+                if fields.is_empty() { "{}".into() } else { format!("{{ {} }}", fields.join(", ")) }
+            }
+            other => other.to_string(),
+        }
+    }
+
+    fn reference(&mut self, reference: &Reference) -> String {
+        match reference {
+            Reference::Input(name) => format!("input[{}]", quoted(name)),
+            Reference::Step(step, way) => {
+                self.used.push(*step);
+                if way.is_empty() {
+                    return format!("step{step}");
+                }
+                let key = |key: &Key| match key {
+                    Key::Field(name) => quoted(name),
+                    Key::Index(at) => at.to_string(),
+                };
+                format!("part(step{step}, {step}, [{}])", way.iter().map(key).collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
+/// A text in quotes. JSON's texts are JavaScript's too, since ECMAScript 2019.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn script(steps: Value) -> String {
+        let step = |step: &Value| Step { tool: step[0].as_str().unwrap().into(), arguments: step[1].clone() };
+        let steps = steps.as_array().unwrap().iter().map(step).collect();
+        script_of(&JobPlan { name: "x".into(), input_schema: json!({}), steps, needs_code: false })
+    }
+
+    #[test]
+    fn steps_become_calls_and_what_nobody_used_is_returned() {
+        let text = script(json!([
+            ["git__log", {"repo": "{{input.repo}}", "n": 3}],
+            ["chat__post", {"text": "Last: {{step1.commits[0].title}} of {{step1}}", "to": ["{{step1.author}}"]}],
+        ]));
+        assert!(text.starts_with("async function workflow(input) {\n  const step1 = await tools.git__log({ \"repo\": input[\"repo\"], \"n\": 3 });\n  const step2 = await tools.chat__post({ \"text\": \"Last: \" + text(part(step1, 1, [\"commits\", 0, \"title\"])) + \" of \" + text(step1), \"to\": [part(step1, 1, [\"author\"])] });\n  return step2;\n}\n"), "{text}");
+        assert!(text.contains("function part(") && text.contains("function text("), "{text}");
+        let both = script(json!([["a__b", {}], ["a-x__c", {"__proto__": "\"); evil(\"", "k": "`${x}`"}]]));
+        assert!(
+            both.contains("tools[\"a-x__c\"]({ [\"__proto__\"]: \"\\\"); evil(\\\"\", \"k\": \"`${x}`\" })"),
+            "{both}"
+        );
+        assert!(both.contains("return { step1, step2 };") && !both.contains("function part"), "{both}");
+    }
+}

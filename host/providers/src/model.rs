@@ -1,0 +1,93 @@
+//! How aiw itself asks a provider's model.
+
+use aiw_core::provider::{Auth, Header, Intent, Target, Value};
+use aiw_core::{Api, Secret};
+use aiw_home::Text;
+
+use crate::{ProviderError, Providers, account, look_up, secrets};
+
+/// Where a provider's model is asked, and with what.
+#[derive(Debug, Clone)]
+pub struct ModelAccess {
+    /// [`Api::ChatCompletions`] or [`Api::Messages`].
+    pub api: Api,
+    /// The provider's address for that API.
+    pub url: String,
+    /// Whether the user typed the address, or aiw itself knows it: then it may be on this machine.
+    pub is_granted: bool,
+    /// The model.
+    pub model: String,
+    /// Headers.
+    pub headers: Vec<(String, String)>,
+    /// Headers that are secrets.
+    pub secrets: Vec<(String, Secret)>,
+}
+
+impl Providers {
+    /// Returns how a provider's model is asked: by its component's intent, as an AI CLI would be told.
+    pub async fn model_access(&self, name: &str, model: Option<&str>) -> Result<ModelAccess, ProviderError> {
+        let provider = Self::get(&self.file()?, name)?;
+        let known = self.preset_of(&provider).await?;
+        let (account, secrets) = (account(&provider, &known)?, secrets(&self.home, &provider)?);
+        let speaks = [Api::ChatCompletions, Api::Messages];
+        let no_api = || ProviderError::NoModelApi { provider: name.to_owned() };
+        if !speaks.iter().any(|api| account.base_urls.contains_key(&api.family())) {
+            return Err(no_api());
+        }
+        let target = Target { cli: None, version: None, speaks: speaks.to_vec(), model: model.map(str::to_owned) };
+        let intent = self.components.plan(&known.component, &account, &target).await?;
+        let url = account.base_urls.get(&intent.api.family()).filter(|_| speaks.contains(&intent.api));
+        let url = url.ok_or_else(no_api)?.clone();
+        let is_granted = account.granted.contains(&intent.api.family());
+        if !is_granted {
+            self.components.check_address(&url).await?;
+        }
+        // A plan is small work.
+        let models = intent.models.clone();
+        let named = model.map(str::to_owned).or(models.small).or(models.main).or(account.model.clone());
+        let model = named.ok_or_else(|| ProviderError::NoModelName { provider: name.to_owned() })?;
+        let (mut headers, mut hidden) = (Vec::new(), Vec::new());
+        let secret = |name: &str| secrets.get(name).cloned().ok_or_else(|| no_secret(provider.name.as_str(), name));
+        for (header, text) in &provider.headers {
+            match text {
+                Text::Literal(value) => headers.push((header.to_string(), value.clone())),
+                Text::Secret(reference) => {
+                    hidden.push((header.to_string(), look_up(&self.home, &provider, header.as_str(), reference)?));
+                }
+            }
+        }
+        for Header { name, value } in &intent.headers {
+            match value {
+                Value::Literal(value) => headers.push((name.to_string(), value.clone())),
+                Value::Secret { name: wanted, prefix } => {
+                    let value = format!("{prefix}{}", secret(wanted)?.expose());
+                    hidden.push((name.to_string(), Secret::new(value)));
+                }
+            }
+        }
+        if let Some((header, prefix, wanted)) = credentials(&intent) {
+            hidden.push((header, Secret::new(format!("{prefix}{}", secret(wanted)?.expose()))));
+        }
+        Ok(ModelAccess { api: intent.api, url, is_granted, model, headers, secrets: hidden })
+    }
+}
+
+/// The header with which an intent authenticates, what stands before the secret, and the secret's name.
+fn credentials(intent: &Intent) -> Option<(String, &'static str, &str)> {
+    let bearer = |secret| Some(("authorization".to_owned(), "Bearer ", secret));
+    match &intent.auth {
+        Auth::None => None,
+        Auth::ApiKey(secret) if intent.api == Api::Messages => Some(("x-api-key".to_owned(), "", secret.as_str())),
+        Auth::Bearer(secret) | Auth::ApiKey(secret) => bearer(secret.as_str()),
+        Auth::Header { header, secret } => Some((header.to_string(), "", secret.as_str())),
+    }
+}
+
+fn no_secret(provider: &str, secret: &str) -> ProviderError {
+    ProviderError::NoSecret {
+        provider: provider.to_owned(),
+        secret: secret.to_owned(),
+        problem: "you have not given it one".into(),
+        hint: format!("`aiw provider edit {provider} --token-stdin`"),
+    }
+}
