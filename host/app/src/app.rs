@@ -11,7 +11,7 @@ use aiw_wasm::OnCompile;
 use aiw_wasm::host::Capabilities;
 
 use crate::components::SharedByComponents;
-use crate::planning::Planner;
+use crate::planner::Planner;
 use crate::{AppError, own_executable};
 
 /// The host of one process. Each part is opened when it is first asked for.
@@ -55,8 +55,8 @@ impl App {
         &self.orchestrator
     }
 
-    /// Returns what plans jobs.
-    pub fn planner(&self) -> &Planner {
+    /// Returns what is known of the model that plans jobs.
+    pub(crate) fn planner(&self) -> &Planner {
         &self.planner
     }
 

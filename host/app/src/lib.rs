@@ -22,6 +22,7 @@ mod executable;
 pub mod extensions;
 pub mod installs;
 pub mod models;
+mod planner;
 pub mod planning;
 pub mod providers;
 pub mod queries;

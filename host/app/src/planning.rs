@@ -1,6 +1,6 @@
 //! A model of the user's own plans a job over tools, which becomes one script.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_core::{Api, ErrorKind, Secret, one_line};
@@ -15,12 +15,6 @@ use serde_json::{Map, Value, json};
 
 use crate::workflows::{ScriptError, ScriptTools};
 use crate::{AppError, ClientSession};
-
-/// How long a model that did not answer is left alone.
-const REST: Duration = Duration::from_secs(60);
-
-/// How long what a provider's component said of its model holds.
-const FRESH: Duration = Duration::from_secs(60);
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -128,212 +122,168 @@ pub struct PlannedJob {
     pub output_tokens: Option<u64>,
 }
 
-/// Plans jobs. A model that does not answer costs one try a minute.
-#[derive(Clone, Default)]
-pub struct Planner(Arc<Mutex<State>>);
-
-#[derive(Default)]
-struct State {
-    settings: Option<LlmSettings>,
-    model: Option<(Arc<Model>, Instant)>,
-    resting: Option<Resting>,
+/// Plans a job over tools by the model that is set.
+pub async fn plan(client: &ClientSession, request: &str, tools: &[Offered]) -> Result<PlannedJob, NoPlan> {
+    let settings = set(client)?;
+    if tools.is_empty() {
+        return Err(NoPlan::NoTools);
+    }
+    let definitions: Vec<Value> = tools.iter().map(|tool| tool.definition.value()).collect();
+    let candidate = |(tool, definition)| {
+        let (tool, definition): (&Offered, &Value) = (tool, definition);
+        Candidate { whole_name: &tool.proxied, definition, only_reads: tool.definition.only_reads() }
+    };
+    let job = Job { request, candidates: tools.iter().zip(&definitions).map(candidate).collect() };
+    plan_job(client, &settings, &job).await
 }
 
-#[derive(Clone)]
-struct Resting {
-    problem: String,
-    until: Instant,
+fn set(client: &ClientSession) -> Result<LlmSettings, NoPlan> {
+    client.home().settings()?.llm()?.ok_or(NoPlan::NotSet)
 }
 
-impl Planner {
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Plans a small job over tools that don't exist, to see whether the model can.
+pub async fn plan_sample(client: &ClientSession) -> Result<PlannedJob, NoPlan> {
+    let settings = set(client)?;
+    let text = |names: &[&str]| {
+        let fields: Map<String, Value> =
+            names.iter().map(|name| ((*name).to_owned(), json!({"type": "string"}))).collect();
+        json!({"type": "object", "properties": fields, "required": names})
+    };
+    let forecast = json!({
+        "description": "Gets the weather forecast of a city.",
+        "inputSchema": text(&["city"]),
+        "outputSchema": text(&["summary"]),
+    });
+    let send = json!({"description": "Sends a message to a person.", "inputSchema": text(&["to", "text"])});
+    let candidate = |whole_name, definition, only_reads| Candidate { whole_name, definition, only_reads };
+    let job = Job {
+        request: "Send Anna the weather in Oslo",
+        candidates: vec![candidate("weather__forecast", &forecast, true), candidate("chat__send", &send, false)],
+    };
+    plan_job(client, &settings, &job).await
+}
 
-    /// Plans a job over tools by the model that is set.
-    pub async fn plan(&self, client: &ClientSession, request: &str, tools: &[Offered]) -> Result<PlannedJob, NoPlan> {
-        let settings = client.home().settings()?.llm()?.ok_or(NoPlan::NotSet)?;
-        if tools.is_empty() {
-            return Err(NoPlan::NoTools);
+/// Waits until the model is loaded, where that takes long.
+pub async fn load_now(client: &ClientSession) -> Result<(), NoPlan> {
+    let settings = set(client)?;
+    Ok(model(client, &settings).await?.load(client.app().client()?).await?)
+}
+
+async fn plan_job(client: &ClientSession, settings: &LlmSettings, job: &Job<'_>) -> Result<PlannedJob, NoPlan> {
+    client.app().planner().may_try(settings).map_err(|resting| {
+        let seconds = resting.until.saturating_duration_since(Instant::now()).as_secs() + 1;
+        NoPlan::Resting { problem: resting.problem, seconds }
+    })?;
+    let model = model(client, settings).await?;
+    let net = client.app().client()?;
+    let mut question = Question {
+        system: SYSTEM,
+        messages: vec![Message { role: Role::User, text: job.prompt() }],
+        schema: Some(job.schema()),
+        tokens: settings.plan_tokens,
+        context: settings.context,
+        time: settings.plan_time,
+    };
+    let reply = ask(client, &model, net, &question).await?;
+    let plan = match job.plan(&reply.text) {
+        Err(PlanError::NoPlan { .. }) if reply.is_cut => return Err(PlanError::Cut.into()),
+        plan => plan?,
+    };
+    let (mut took, mut code) = (reply.took, None);
+    if plan.needs_code {
+        question.messages.push(Message { role: Role::Assistant, text: reply.text });
+        question.messages.push(Message { role: Role::User, text: Job::code_prompt(&plan) });
+        question = Question { schema: None, tokens: CODE_TOKENS, time: settings.code_time, ..question };
+        let (written, more) = code_of(client, &model, &plan, question).await?;
+        (took, code) = (took + more, Some(written));
+    }
+    Ok(PlannedJob {
+        tools: plan.tools(),
+        is_code: code.is_some(),
+        code: code.unwrap_or_else(|| script_of(&plan)),
+        name: plan.name,
+        input_schema: plan.input_schema,
+        model: model.endpoint().model.clone(),
+        took,
+        input_tokens: reply.input_tokens,
+        output_tokens: reply.output_tokens,
+    })
+}
+
+/// Lets the model write the script of a plan. What is wrong with its first one is told to it once.
+async fn code_of(
+    client: &ClientSession,
+    model: &Arc<Model>,
+    plan: &JobPlan,
+    mut question: Question<'_>,
+) -> Result<(String, Duration), NoPlan> {
+    let (net, names, started) = (client.app().client()?, plan.tools(), Instant::now());
+    let (mut took, time) = (Duration::ZERO, question.time);
+    loop {
+        let reply = ask(client, model, net, &question).await?;
+        took += reply.took;
+        let code = plain_code(&reply.text).to_owned();
+        let tools = ScriptTools::of(client.pool());
+        match tools.check(client.app().orchestrator(), &code, &names).await {
+            Ok(_) => return Ok((code, took)),
+            Err(source) => {
+                let left = time.saturating_sub(started.elapsed());
+                // The first answer and the repair share their time.
+                if question.messages.len() > 3 || left.is_zero() {
+                    return Err(NoPlan::Code { source });
+                }
+                let problem = format!("That is wrong: {}. Write it again.", one_line(&source.to_string(), 300));
+                question.messages.push(Message { role: Role::Assistant, text: reply.text });
+                question.messages.push(Message { role: Role::User, text: problem });
+                question.time = left;
+            }
         }
-        let definitions: Vec<Value> = tools.iter().map(|tool| tool.definition.value()).collect();
-        let candidate = |(tool, definition)| {
-            let (tool, definition): (&Offered, &Value) = (tool, definition);
-            Candidate { whole_name: &tool.proxied, definition, only_reads: tool.definition.only_reads() }
-        };
-        let job = Job { request, candidates: tools.iter().zip(&definitions).map(candidate).collect() };
-        self.plan_job(client, &settings, &job).await
     }
+}
 
-    /// Plans a small job over tools that don't exist, to see whether the model can.
-    pub async fn plan_sample(&self, client: &ClientSession) -> Result<PlannedJob, NoPlan> {
-        let settings = client.home().settings()?.llm()?.ok_or(NoPlan::NotSet)?;
-        let text = |names: &[&str]| {
-            let fields: Map<String, Value> =
-                names.iter().map(|name| ((*name).to_owned(), json!({"type": "string"}))).collect();
-            json!({"type": "object", "properties": fields, "required": names})
-        };
-        let forecast = json!({
-            "description": "Gets the weather forecast of a city.",
-            "inputSchema": text(&["city"]),
-            "outputSchema": text(&["summary"]),
-        });
-        let send = json!({"description": "Sends a message to a person.", "inputSchema": text(&["to", "text"])});
-        let candidate = |whole_name, definition, only_reads| Candidate { whole_name, definition, only_reads };
-        let job = Job {
-            request: "Send Anna the weather in Oslo",
-            candidates: vec![candidate("weather__forecast", &forecast, true), candidate("chat__send", &send, false)],
-        };
-        self.plan_job(client, &settings, &job).await
-    }
-
-    /// Waits until the model is loaded, where that takes long.
-    pub async fn load_now(&self, client: &ClientSession) -> Result<(), NoPlan> {
-        let settings = client.home().settings()?.llm()?.ok_or(NoPlan::NotSet)?;
-        Ok(self.model(client, &settings).await?.load(client.app().client()?).await?)
-    }
-
-    async fn plan_job(
-        &self,
-        client: &ClientSession,
-        settings: &LlmSettings,
-        job: &Job<'_>,
-    ) -> Result<PlannedJob, NoPlan> {
-        self.may_try(settings)?;
-        let model = self.model(client, settings).await?;
-        let net = client.app().client()?;
-        let mut question = Question {
-            system: SYSTEM,
-            messages: vec![Message { role: Role::User, text: job.prompt() }],
-            schema: Some(job.schema()),
-            tokens: settings.plan_tokens,
-            context: settings.context,
-            time: settings.plan_time,
-        };
-        let reply = self.ask(&model, net, &question).await?;
-        let plan = match job.plan(&reply.text) {
-            Err(PlanError::NoPlan { .. }) if reply.is_cut => return Err(PlanError::Cut.into()),
-            plan => plan?,
-        };
-        let (mut took, mut code) = (reply.took, None);
-        if plan.needs_code {
-            question.messages.push(Message { role: Role::Assistant, text: reply.text });
-            question.messages.push(Message { role: Role::User, text: Job::code_prompt(&plan) });
-            question = Question { schema: None, tokens: CODE_TOKENS, time: settings.code_time, ..question };
-            let (written, more) = self.code(client, &model, &plan, question).await?;
-            (took, code) = (took + more, Some(written));
+/// Asks the model, and notes whether it answered.
+async fn ask(
+    client: &ClientSession,
+    model: &Arc<Model>,
+    net: &Client,
+    question: &Question<'_>,
+) -> Result<Reply, NoPlan> {
+    let planner = client.app().planner();
+    match model.ask(net, question).await {
+        Ok(reply) => {
+            planner.answers();
+            Ok(reply)
         }
-        Ok(PlannedJob {
-            tools: plan.tools(),
-            is_code: code.is_some(),
-            code: code.unwrap_or_else(|| script_of(&plan)),
-            name: plan.name,
-            input_schema: plan.input_schema,
-            model: model.endpoint().model.clone(),
-            took,
-            input_tokens: reply.input_tokens,
-            output_tokens: reply.output_tokens,
-        })
-    }
-
-    /// Lets the model write the script of a plan. What is wrong with its first one is told to it once.
-    async fn code(
-        &self,
-        client: &ClientSession,
-        model: &Arc<Model>,
-        plan: &JobPlan,
-        mut question: Question<'_>,
-    ) -> Result<(String, Duration), NoPlan> {
-        let (net, names, started) = (client.app().client()?, plan.tools(), Instant::now());
-        let (mut took, time) = (Duration::ZERO, question.time);
-        loop {
-            let reply = self.ask(model, net, &question).await?;
-            took += reply.took;
-            let code = plain_code(&reply.text).to_owned();
-            let tools = ScriptTools::of(client.pool());
-            match tools.check(client.app().orchestrator(), &code, &names).await {
-                Ok(_) => return Ok((code, took)),
-                Err(source) => {
-                    let left = time.saturating_sub(started.elapsed());
-                    // The first answer and the repair share their time.
-                    if question.messages.len() > 3 || left.is_zero() {
-                        return Err(NoPlan::Code { source });
+        Err(e) => {
+            planner.rests(e.to_string());
+            if matches!(e, LlmError::TooSlow { .. }) && model.endpoint().api == LlmApi::Ollama {
+                // The next question finds it ready.
+                let (planner, model, net) = (planner.clone(), model.clone(), net.clone());
+                tokio::spawn(async move {
+                    if model.load(&net).await.is_ok() {
+                        planner.answers();
                     }
-                    let problem = format!("That is wrong: {}. Write it again.", one_line(&source.to_string(), 300));
-                    question.messages.push(Message { role: Role::Assistant, text: reply.text });
-                    question.messages.push(Message { role: Role::User, text: problem });
-                    question.time = left;
-                }
+                });
             }
+            Err(e.into())
         }
     }
+}
 
-    /// Asks the model, and notes whether it answered.
-    async fn ask(&self, model: &Arc<Model>, net: &Client, question: &Question<'_>) -> Result<Reply, NoPlan> {
-        match model.ask(net, question).await {
-            Ok(reply) => {
-                self.state().resting = None;
-                Ok(reply)
-            }
-            Err(e) => {
-                let mut state = self.state();
-                state.resting = Some(Resting { problem: e.to_string(), until: Instant::now() + REST });
-                state.model = None;
-                drop(state);
-                if matches!(e, LlmError::TooSlow { .. }) {
-                    self.load(model.clone(), net.clone());
-                }
-                Err(e.into())
-            }
-        }
+/// Returns the model, as it is now.
+async fn model(client: &ClientSession, settings: &LlmSettings) -> Result<Arc<Model>, NoPlan> {
+    let planner = client.app().planner();
+    if let Some(model) = planner.model() {
+        return Ok(model);
     }
-
-    /// Lets a model that was too slow be loaded, so that the next question finds it ready.
-    fn load(&self, model: Arc<Model>, net: Client) {
-        let state = Arc::downgrade(&self.0);
-        if model.endpoint().api != LlmApi::Ollama {
-            return;
-        }
-        tokio::spawn(async move {
-            if model.load(&net).await.is_ok()
-                && let Some(state) = state.upgrade()
-            {
-                state.lock().unwrap_or_else(PoisonError::into_inner).resting = None;
-            }
-        });
+    let endpoint = endpoint(client, settings).await;
+    if let Err(e @ NoPlan::Provider(_)) = &endpoint {
+        // Its component may have asked the network.
+        planner.rests(e.to_string());
     }
-
-    /// Looks whether the model is to be asked. Of several questions after a rest, one tries.
-    fn may_try(&self, settings: &LlmSettings) -> Result<(), NoPlan> {
-        let mut state = self.state();
-        if state.settings.as_ref() != Some(settings) {
-            *state = State { settings: Some(settings.clone()), ..State::default() };
-        }
-        let now = Instant::now();
-        match &mut state.resting {
-            Some(resting) if resting.until > now => {
-                let seconds = (resting.until - now).as_secs() + 1;
-                Err(NoPlan::Resting { problem: resting.problem.clone(), seconds })
-            }
-            Some(resting) => {
-                resting.until = now + REST;
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// Returns the model, as it is now.
-    async fn model(&self, client: &ClientSession, settings: &LlmSettings) -> Result<Arc<Model>, NoPlan> {
-        if let Some((model, since)) = &self.state().model
-            && since.elapsed() < FRESH
-        {
-            return Ok(model.clone());
-        }
-        let model = Arc::new(Model::new(endpoint(client, settings).await?));
-        self.state().model = Some((model.clone(), Instant::now()));
-        Ok(model)
-    }
+    let model = Arc::new(Model::new(endpoint?));
+    planner.set_model(&model);
+    Ok(model)
 }
 
 /// Returns where the model of the settings is asked.

@@ -21,6 +21,7 @@ mod install;
 mod kept;
 mod offer;
 mod planned;
+mod planning;
 mod processes;
 mod providers;
 mod registries;

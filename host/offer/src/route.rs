@@ -16,7 +16,7 @@ use crate::bounds::length;
 use crate::context::{Context, answer};
 use crate::error::CallError;
 use crate::kept::{CODEX, limit};
-use crate::planned::{planned, reason};
+use crate::planning::{planned, reason};
 
 /// How many tools a request gets: more would fill the context that routing is to keep empty.
 const TOOLS: usize = 5;

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use crate::ask::{Stop, ask, can_ask};
 use crate::context::Context;
 use crate::error::CallError;
-use crate::planned::to_save;
+use crate::planning::to_save;
 use crate::workflows::start;
 
 /// The longest script that a question shows whole. A longer one is approved in a terminal.

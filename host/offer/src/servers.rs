@@ -12,7 +12,7 @@ use crate::bounds;
 use crate::context::Context;
 use crate::error::CallError;
 use crate::kept::limit;
-use crate::planned;
+use crate::planning;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -30,8 +30,8 @@ pub(crate) struct CallTool {
 pub(crate) async fn call_tool(context: Arc<Context>, asked: CallTool, call: Call) -> Result<Answer, CallError> {
     let is_servers = || context.pool.offered(&[(asked.server.clone(), asked.tool.clone())]).iter().any(Option::is_some);
     // A server may have that name.
-    if asked.server == planned::SERVER && !is_servers() {
-        return Box::pin(planned::run_planned(&context, &asked.tool, asked.arguments.into(), call)).await;
+    if asked.server == planning::SERVER && !is_servers() {
+        return Box::pin(planning::run_planned(&context, &asked.tool, asked.arguments.into(), call)).await;
     }
     pass(&context, &asked.server, &asked.tool, asked.arguments.into(), &call).await
 }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::context::Context;
 use crate::error::CallError;
-use crate::planned::run_planned;
+use crate::planning::run_planned;
 use crate::saved::run_kept;
 use crate::servers;
 use crate::table::ToolEntry;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aiw_app::planning::{PlannedJob, Planner};
+use aiw_app::planning::{PlannedJob, load_now, plan, plan_sample};
 use aiw_core::{SecretName, quoted_text};
 use aiw_home::{Home, LlmApiName, LlmPlace, LlmSettings, SecretRef, base_url};
 use aiw_routing::{Finder, Offered};
@@ -247,13 +247,12 @@ fn key_state(home: &Home, llm: &LlmSettings) -> Option<&'static str> {
 
 async fn test(request: &str, most: usize, output: &Output) -> Result<(), Failure> {
     let client = session(output)?;
-    let planner: &Planner = client.app().planner();
     output.observer().progress("loading the model", 0, 0);
-    let loaded = planner.load_now(&client).await;
+    let loaded = load_now(&client).await;
     output.clear_progress();
     loaded?;
     let job = match request.trim() {
-        "" => planner.plan_sample(&client).await?,
+        "" => plan_sample(&client).await?,
         request => {
             let pool = client.pool();
             let names: Vec<String> = pool.status().into_iter().map(|status| status.name).collect();
@@ -267,7 +266,7 @@ async fn test(request: &str, most: usize, output: &Output) -> Result<(), Failure
                 here.offered(&wanted).into_iter().flatten().collect::<Vec<Offered>>()
             };
             let offered = aiw_home::blocking(find).await;
-            let planned = planner.plan(&client, request, &offered).await;
+            let planned = plan(&client, request, &offered).await;
             pool.end().await;
             planned?
         }

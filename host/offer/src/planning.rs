@@ -1,0 +1,135 @@
+//! What a model of the user's own has planned, as a tool for this session: `planned__NAME`.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use aiw_app::planning::{NoPlan, plan as plan_job};
+use aiw_app::workflows::{ScriptTools, plan};
+use aiw_core::{one_line, quoted_text};
+use aiw_mcp::{Answer, Arguments, Call, Effect, Tool};
+use aiw_orchestrator::problem_of_arguments;
+use aiw_routing::Offered;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::context::Context;
+use crate::error::CallError;
+use crate::planned::{PREFIX, PlannedTool};
+use crate::workflows::start;
+
+/// The server's name by which call_tool reaches planned tools.
+pub(crate) const SERVER: &str = "planned";
+
+/// What the client is told of a planned tool.
+#[derive(Serialize)]
+pub(crate) struct PlannedAnswer {
+    message: String,
+    mode: &'static str,
+    tool: PlannedSummary,
+}
+
+#[derive(Serialize)]
+struct PlannedSummary {
+    name: String,
+    input_schema: Value,
+    /// The tools that it calls.
+    calls: Vec<String>,
+    read_only: bool,
+}
+
+/// Lets the model plan a request over the tools that were found for it. The new tool is not listed yet.
+pub(crate) async fn planned(
+    context: &Arc<Context>,
+    request: &str,
+    offered: &[Offered],
+) -> Result<(Tool, PlannedAnswer), NoPlan> {
+    let client = &context.client;
+    let job = plan_job(client, request, offered).await?;
+    let tools = ScriptTools::of(&context.pool);
+    let used: Vec<&Offered> = job.tools.iter().filter_map(|name| tools.named(name).ok()).collect();
+    let only_reads = used.iter().all(|tool| tool.definition.only_reads());
+    let digests = job.tools.iter().filter_map(|name| Some((name.clone(), tools.digest(name)?))).collect();
+    let effect = match only_reads {
+        true => Effect::Reads,
+        false => Effect::Changes { idempotent: false, open_world: true },
+    };
+    let text = format!("One call does: {} It calls {}.", sentence(request), job.tools.join(", "));
+    let mut all = context.planned.all();
+    // A server may be called so, and an earlier plan may still be in use.
+    let is_free = |name: &String| tools.named(name).is_err() && !all.contains_key(name);
+    let names = std::iter::once(format!("{PREFIX}{}", job.name));
+    let mut names = names.chain((2..).map(|number| format!("{PREFIX}{}_{number}", job.name)));
+    let name = names.find(is_free).unwrap_or_default();
+    let tool = Tool::new(&name, &job.name, &text, effect, job.input_schema.clone(), None);
+    let answer = PlannedAnswer {
+        message: format!(
+            "Use the `{name}` tool: one call does the whole job. Without that name, use call_tool with server `{SERVER}` and \
+             tool `{}`. What changes something asks the user. search_tools finds single tools.",
+            name.trim_start_matches(PREFIX)
+        ),
+        mode: "llm",
+        tool: PlannedSummary {
+            name: name.clone(),
+            input_schema: job.input_schema.clone(),
+            calls: job.tools.clone(),
+            read_only: only_reads,
+        },
+    };
+    all.insert(name, Arc::new(PlannedTool { job, digests, tool: tool.clone(), since: Instant::now() }));
+    Ok((tool, answer))
+}
+
+fn sentence(request: &str) -> String {
+    let text = one_line(request.trim(), 200);
+    if text.ends_with(['.', '!', '?', '…']) { text } else { format!("{text}.") }
+}
+
+/// Runs a planned tool.
+pub(crate) async fn run_planned(
+    context: &Arc<Context>,
+    name: &str,
+    arguments: Arguments,
+    call: Call,
+) -> Result<Answer, CallError> {
+    let gone = || CallError::NoPlanned { name: name.to_owned() };
+    let planned = context.planned.get(name).ok_or_else(gone)?;
+    let input = arguments.read().map_err(|e| CallError::Arguments { problem: e.to_string() })?;
+    let input = Value::Object(input);
+    if let Some(problem) = problem_of_arguments(&planned.job.input_schema, &input.to_string()) {
+        return Err(CallError::Arguments { problem });
+    }
+    context.registry.touch(planned.tool.name(), Instant::now());
+    let plan = {
+        let (here, planned) = (context.clone(), planned.clone());
+        let work = move || {
+            let tools = ScriptTools::of(&here.pool);
+            if !planned.is_current(&tools) {
+                return Err(CallError::NoPlanned { name: planned.tool.name().to_owned() });
+            }
+            let used: Vec<&Offered> =
+                planned.job.tools.iter().map(|tool| tools.named(tool)).collect::<Result<_, _>>()?;
+            let only_reads = used.iter().all(|tool| tool.definition.only_reads());
+            if !here.pool.profile().allows_own(planned.tool.name(), only_reads, true) {
+                return Err(CallError::NoPlanned { name: planned.tool.name().to_owned() });
+            }
+            Ok(plan(planned.job.code.clone(), input, &used))
+        };
+        context.lanes.look.run(work).await?
+    };
+    start(context, plan, None, &call).await
+}
+
+/// Why there is no plan, for the client.
+pub(crate) fn reason(no_plan: &NoPlan) -> String {
+    let text = one_line(&no_plan.to_string(), 300);
+    match no_plan {
+        NoPlan::NotSet | NoPlan::NoTools => text,
+        NoPlan::Plan(_) | NoPlan::Code { .. } => format!("the model gave no plan: {text}"),
+        _ => format!("the model that plans jobs can't be asked: {text}"),
+    }
+}
+
+/// What save_workflow takes of a planned tool.
+pub(crate) fn to_save(context: &Context, name: &str) -> Result<Arc<PlannedTool>, CallError> {
+    context.planned.get(name).ok_or_else(|| CallError::NoPlanned { name: quoted_text(name, 80) })
+}
