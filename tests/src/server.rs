@@ -120,6 +120,8 @@ fn serve(
     stop: &AtomicBool,
     log: &Mutex<Vec<String>>,
 ) -> std::io::Result<()> {
+    // Head and body are written apart: without this, the second waits 40 ms for an acknowledgement of the first.
+    stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut stream = stream;
     loop {

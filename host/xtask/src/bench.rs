@@ -119,6 +119,7 @@ pub fn run() -> Result<bool> {
     good &= crate::registries::run(&bench.aiw)?;
     good &= crate::processes::run(&bench.aiw)?;
     good &= crate::scripts::run(&bench.aiw)?;
+    good &= crate::planning::run(&bench.aiw)?;
     println!("the search of a million messages: `cargo xtask bench history --figures 1000000`");
     Ok(good)
 }

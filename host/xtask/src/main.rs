@@ -14,6 +14,7 @@ mod docs;
 mod exits;
 mod guests;
 mod picture;
+mod planning;
 mod plugins;
 mod processes;
 mod registries;
@@ -110,6 +111,12 @@ enum Measure {
         #[arg(long, value_name = "FILE")]
         aiw: Option<PathBuf>,
     },
+    /// What a model that plans jobs costs beside its own time, its prompts, and how many of forty jobs it carries out
+    Planning {
+        /// The binary to measure [default: the release build]
+        #[arg(long, value_name = "FILE")]
+        aiw: Option<PathBuf>,
+    },
     /// What a script over tools costs, and what a session of the real Claude Code costs with one and without
     Scripts {
         /// The binary to measure [default: the release build]
@@ -163,6 +170,7 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Bench { what: Some(Measure::History { figures }) } => return bench::history(figures),
         Chore::Bench { what: Some(Measure::Registries { aiw, live }) } => return registries::bench(aiw, live),
         Chore::Bench { what: Some(Measure::Processes { aiw }) } => return processes::bench(aiw),
+        Chore::Bench { what: Some(Measure::Planning { aiw }) } => return planning::bench(aiw),
         Chore::Bench { what: Some(Measure::Scripts { aiw }) } => return scripts::bench(aiw),
         Chore::Bench { what: Some(Measure::Hooks { rounds }) } => return exits::run(rounds),
     }

@@ -190,7 +190,7 @@ fn median(times: Vec<Duration>) -> f64 {
 }
 
 /// A client of `aiw mcp serve` that says only what it must.
-struct Client {
+pub struct Client {
     server: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
@@ -199,13 +199,18 @@ struct Client {
 
 impl Client {
     fn start(env: &Environment, aiw: &Path) -> Result<Self> {
+        Self::start_as("bench", env, aiw)
+    }
+
+    /// Starts a server in an environment, as a client of this name.
+    pub fn start_as(name: &str, env: &Environment, aiw: &Path) -> Result<Self> {
         let mut command = env.program(aiw);
         command.args(["mcp", "serve", "--toolsets", "default,workflows"]);
         let mut server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let to = server.stdin.take().context("it has an input")?;
         let from = BufReader::new(server.stdout.take().context("it has an output")?);
         let mut client = Self { server, to, from, asked: 0 };
-        let about = json!({"name": "bench", "version": "1"});
+        let about = json!({"name": name, "version": "1"});
         client.ask("initialize", &json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": about}))?;
         client.say(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))?;
         Ok(client)
@@ -215,7 +220,8 @@ impl Client {
         Ok(self.to.write_all(format!("{line}\n").as_bytes())?)
     }
 
-    fn ask(&mut self, method: &str, params: &Value) -> Result<Value> {
+    /// Asks, and returns the result.
+    pub fn ask(&mut self, method: &str, params: &Value) -> Result<Value> {
         self.asked += 1;
         let id = self.asked;
         self.say(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))?;
@@ -240,7 +246,7 @@ impl Client {
     }
 
     /// Waits until a tool is there.
-    fn until(&mut self, tool: &str) -> Result<()> {
+    pub fn until(&mut self, tool: &str) -> Result<()> {
         let begun = Instant::now();
         while !self.ask("tools/list", &json!({}))?.to_string().contains(tool) {
             ensure!(begun.elapsed() < Duration::from_secs(20), "`{tool}` never comes");
