@@ -273,7 +273,8 @@ fn an_answer_that_is_no_plan_leaves_the_tools_to_the_client_with_the_reason() {
 #[test]
 fn a_model_that_does_not_answer_costs_one_try_a_minute() {
     let Some(servers) = shop() else { return };
-    let odd: [(fn() -> Answer, &str); 8] = [
+    type Said = fn() -> Answer;
+    let odd: [(Said, &str); 8] = [
         (|| Answer::status(500), "status 500"),
         (
             || Answer::Plain(401, Vec::new(), br#"{"error":{"message":"bad key sk-canary-llm"}}"#.to_vec()),
