@@ -21,15 +21,75 @@ struct State {
     settings: Option<LlmSettings>,
     model: Option<(Arc<Model>, Instant)>,
     resting: Option<Resting>,
+    /// It has answered, and not failed since. Then several questions may be asked at once.
+    is_well: bool,
+    /// A question is under way to a model that is not known to be well.
+    is_tried: bool,
+    /// It was loaded after it was too slow, and has not answered since.
+    was_loaded: bool,
 }
 
 /// A model that is left alone.
 #[derive(Clone)]
 pub(crate) struct Resting {
-    /// Why it did not answer.
-    pub(crate) problem: String,
+    /// Why it did not answer; nothing if another question is under way.
+    pub(crate) problem: Option<String>,
     /// Until when.
     pub(crate) until: Instant,
+}
+
+/// The right to ask the model. What becomes of it is noted only if the settings are still the same.
+pub(crate) struct Try {
+    planner: Planner,
+    settings: LlmSettings,
+    /// It is the only one.
+    is_first: bool,
+}
+
+impl Drop for Try {
+    fn drop(&mut self) {
+        if self.is_first {
+            self.with(|state| state.is_tried = false);
+        }
+    }
+}
+
+impl Try {
+    fn with(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.planner.state();
+        if state.settings.as_ref() == Some(&self.settings) {
+            change(&mut state);
+        }
+    }
+
+    /// Notes the model.
+    pub(crate) fn set_model(&self, model: &Arc<Model>) {
+        self.with(|state| state.model = Some((model.clone(), Instant::now())));
+    }
+
+    /// Notes that the model has answered.
+    pub(crate) fn answered(&self) {
+        self.with(|state| {
+            (state.is_well, state.was_loaded, state.resting) = (true, false, None);
+        });
+    }
+
+    /// Notes that the model did not answer.
+    pub(crate) fn failed(&self, problem: String) {
+        self.with(|state| {
+            state.resting = Some(Resting { problem: Some(problem), until: Instant::now() + REST });
+            (state.is_well, state.model) = (false, None);
+        });
+    }
+
+    /// Notes that the model was loaded. That ends its rest once: loading may not have been what it took long for.
+    pub(crate) fn loaded(&self) {
+        self.with(|state| {
+            if !std::mem::replace(&mut state.was_loaded, true) {
+                state.resting = None;
+            }
+        });
+    }
 }
 
 impl Planner {
@@ -37,44 +97,28 @@ impl Planner {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks whether a model is to be asked. Of several questions after a rest, one tries.
-    pub(crate) fn may_try(&self, settings: &LlmSettings) -> Result<(), Resting> {
+    /// Looks whether a model is to be asked. One that is not known to be well is asked one question at a time.
+    pub(crate) fn may_try(&self, settings: &LlmSettings) -> Result<Try, Resting> {
         let mut state = self.state();
         if state.settings.as_ref() != Some(settings) {
             *state = State { settings: Some(settings.clone()), ..State::default() };
         }
         let now = Instant::now();
-        match &mut state.resting {
-            Some(resting) if resting.until > now => Err(resting.clone()),
-            Some(resting) => {
-                resting.until = now + REST;
-                Ok(())
-            }
-            None => Ok(()),
+        if let Some(resting) = state.resting.as_ref().filter(|resting| resting.until > now) {
+            return Err(resting.clone());
         }
+        if state.is_tried {
+            return Err(Resting { problem: None, until: now });
+        }
+        let is_first = !state.is_well;
+        state.is_tried = is_first;
+        Ok(Try { planner: self.clone(), settings: settings.clone(), is_first })
     }
 
     /// Returns the model, if it is known and still as it was.
-    pub(crate) fn model(&self) -> Option<Arc<Model>> {
+    pub(crate) fn model(&self, settings: &LlmSettings) -> Option<Arc<Model>> {
         let state = self.state();
-        let (model, since) = state.model.as_ref()?;
+        let (model, since) = state.model.as_ref().filter(|_| state.settings.as_ref() == Some(settings))?;
         (since.elapsed() < FRESH).then(|| model.clone())
-    }
-
-    /// Notes the model.
-    pub(crate) fn set_model(&self, model: &Arc<Model>) {
-        self.state().model = Some((model.clone(), Instant::now()));
-    }
-
-    /// Notes that the model answers.
-    pub(crate) fn answers(&self) {
-        self.state().resting = None;
-    }
-
-    /// Notes that the model did not answer.
-    pub(crate) fn rests(&self, problem: String) {
-        let mut state = self.state();
-        state.resting = Some(Resting { problem, until: Instant::now() + REST });
-        state.model = None;
     }
 }

@@ -13,8 +13,12 @@ use aiw_providers::ProviderError;
 use aiw_routing::Offered;
 use serde_json::{Map, Value, json};
 
+use crate::planner::Try;
 use crate::workflows::{ScriptError, ScriptTools};
 use crate::{AppError, ClientSession};
+
+/// How long a model may take to load.
+const LOAD: Duration = Duration::from_secs(90);
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +29,15 @@ pub enum NoPlan {
     /// No tool was found that a plan could use.
     #[error("there is no tool to plan with")]
     NoTools,
+    /// The variable `AIW_LLM` says that none plans.
+    #[error("no model plans jobs: the variable `AIW_LLM` says so")]
+    Off,
+    /// The profile denies planned tools, or scripts.
+    #[error("the profile allows no planned tools")]
+    Denied,
+    /// Another question is under way to a model that has not answered yet.
+    #[error("it is being loaded, or asked for the first time")]
+    Asked,
     /// The model did not answer a moment ago, and is left alone for now.
     #[error("{problem}; it is asked again in {seconds} s")]
     Resting {
@@ -72,9 +85,9 @@ impl NoPlan {
     /// Returns the kind of the error, for the exit code.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotSet | Self::Key { .. } | Self::NoVariable { .. } => ErrorKind::Config,
+            Self::NotSet | Self::Off | Self::Denied | Self::Key { .. } | Self::NoVariable { .. } => ErrorKind::Config,
             Self::NoTools => ErrorKind::User,
-            Self::Resting { .. } => ErrorKind::Unavailable,
+            Self::Resting { .. } | Self::Asked => ErrorKind::Unavailable,
             Self::Home(e) => e.kind(),
             Self::App(e) => e.kind(),
             Self::Provider(e) => e.kind(),
@@ -94,7 +107,10 @@ impl NoPlan {
             Self::App(e) => e.hint(),
             Self::Provider(e) => e.hint(),
             Self::Model(e) => e.hint(),
-            Self::NoTools | Self::Resting { .. } | Self::Plan(_) | Self::Code { .. } => None,
+            Self::Off => Some("unset `AIW_LLM`".into()),
+            Self::NoTools | Self::Denied | Self::Asked | Self::Resting { .. } | Self::Plan(_) | Self::Code { .. } => {
+                None
+            }
         }
     }
 }
@@ -110,6 +126,8 @@ pub struct PlannedJob {
     pub code: String,
     /// The tools that it may call.
     pub tools: Vec<String>,
+    /// The calls as the model planned them: each tool, and its arguments with what is filled in.
+    pub steps: Vec<(String, Value)>,
     /// Whether the model wrote the script, because the plan repeats or chooses.
     pub is_code: bool,
     /// The model.
@@ -138,7 +156,9 @@ pub async fn plan(client: &ClientSession, request: &str, tools: &[Offered]) -> R
 }
 
 fn set(client: &ClientSession) -> Result<LlmSettings, NoPlan> {
-    client.home().settings()?.llm()?.ok_or(NoPlan::NotSet)
+    let settings = client.home().settings()?;
+    let is_off = || if settings.written_llm().is_ok_and(|llm| llm.is_some()) { NoPlan::Off } else { NoPlan::NotSet };
+    settings.llm()?.ok_or_else(is_off)
 }
 
 /// Plans a small job over tools that don't exist, to see whether the model can.
@@ -166,16 +186,21 @@ pub async fn plan_sample(client: &ClientSession) -> Result<PlannedJob, NoPlan> {
 /// Waits until the model is loaded, where that takes long.
 pub async fn load_now(client: &ClientSession) -> Result<(), NoPlan> {
     let settings = set(client)?;
-    Ok(model(client, &settings).await?.load(client.app().client()?).await?)
+    let model = Model::new(endpoint(client, &settings).await?);
+    Ok(model.load(client.app().client()?, settings.context, LOAD).await?)
 }
 
 async fn plan_job(client: &ClientSession, settings: &LlmSettings, job: &Job<'_>) -> Result<PlannedJob, NoPlan> {
-    client.app().planner().may_try(settings).map_err(|resting| {
-        let seconds = resting.until.saturating_duration_since(Instant::now()).as_secs() + 1;
-        NoPlan::Resting { problem: resting.problem, seconds }
+    let tried = client.app().planner().may_try(settings).map_err(|resting| match resting.problem {
+        Some(problem) => {
+            let seconds = resting.until.saturating_duration_since(Instant::now()).as_secs() + 1;
+            NoPlan::Resting { problem, seconds }
+        }
+        None => NoPlan::Asked,
     })?;
-    let model = model(client, settings).await?;
+    let model = model(client, settings, &tried).await?;
     let net = client.app().client()?;
+    let asking = Asking { tried: Arc::new(tried), model: model.clone(), net: net.clone(), context: settings.context };
     let mut question = Question {
         system: SYSTEM,
         messages: vec![Message { role: Role::User, text: job.prompt() }],
@@ -184,7 +209,7 @@ async fn plan_job(client: &ClientSession, settings: &LlmSettings, job: &Job<'_>)
         context: settings.context,
         time: settings.plan_time,
     };
-    let reply = ask(client, &model, net, &question).await?;
+    let reply = asking.ask(&question).await?;
     let plan = match job.plan(&reply.text) {
         Err(PlanError::NoPlan { .. }) if reply.is_cut => return Err(PlanError::Cut.into()),
         plan => plan?,
@@ -194,11 +219,12 @@ async fn plan_job(client: &ClientSession, settings: &LlmSettings, job: &Job<'_>)
         question.messages.push(Message { role: Role::Assistant, text: reply.text });
         question.messages.push(Message { role: Role::User, text: Job::code_prompt(&plan) });
         question = Question { schema: None, tokens: CODE_TOKENS, time: settings.code_time, ..question };
-        let (written, more) = code_of(client, &model, &plan, question).await?;
+        let (written, more) = code_of(client, &asking, &plan, question).await?;
         (took, code) = (took + more, Some(written));
     }
     Ok(PlannedJob {
         tools: plan.tools(),
+        steps: plan.steps.iter().map(|step| (step.tool.clone(), step.written.clone())).collect(),
         is_code: code.is_some(),
         code: code.unwrap_or_else(|| script_of(&plan)),
         name: plan.name,
@@ -213,14 +239,14 @@ async fn plan_job(client: &ClientSession, settings: &LlmSettings, job: &Job<'_>)
 /// Lets the model write the script of a plan. What is wrong with its first one is told to it once.
 async fn code_of(
     client: &ClientSession,
-    model: &Arc<Model>,
+    asking: &Asking,
     plan: &JobPlan,
     mut question: Question<'_>,
 ) -> Result<(String, Duration), NoPlan> {
-    let (net, names, started) = (client.app().client()?, plan.tools(), Instant::now());
+    let (names, started) = (plan.tools(), Instant::now());
     let (mut took, time) = (Duration::ZERO, question.time);
     loop {
-        let reply = ask(client, model, net, &question).await?;
+        let reply = asking.ask(&question).await?;
         took += reply.took;
         let code = plain_code(&reply.text).to_owned();
         let tools = ScriptTools::of(client.pool());
@@ -241,48 +267,52 @@ async fn code_of(
     }
 }
 
-/// Asks the model, and notes whether it answered.
-async fn ask(
-    client: &ClientSession,
-    model: &Arc<Model>,
-    net: &Client,
-    question: &Question<'_>,
-) -> Result<Reply, NoPlan> {
-    let planner = client.app().planner();
-    match model.ask(net, question).await {
-        Ok(reply) => {
-            planner.answers();
-            Ok(reply)
-        }
-        Err(e) => {
-            planner.rests(e.to_string());
-            if matches!(e, LlmError::TooSlow { .. }) && model.endpoint().api == LlmApi::Ollama {
-                // The next question finds it ready.
-                let (planner, model, net) = (planner.clone(), model.clone(), net.clone());
-                tokio::spawn(async move {
-                    if model.load(&net).await.is_ok() {
-                        planner.answers();
-                    }
-                });
+/// Questions to a model for one plan.
+struct Asking {
+    tried: Arc<Try>,
+    model: Arc<Model>,
+    net: Client,
+    context: u32,
+}
+
+impl Asking {
+    /// Asks the model, and notes whether it answered.
+    async fn ask(&self, question: &Question<'_>) -> Result<Reply, NoPlan> {
+        match self.model.ask(&self.net, question).await {
+            Ok(reply) => {
+                self.tried.answered();
+                Ok(reply)
             }
-            Err(e.into())
+            Err(e) => {
+                self.tried.failed(e.to_string());
+                if matches!(e, LlmError::TooSlow { .. }) && self.model.endpoint().api == LlmApi::Ollama {
+                    // The next question finds it ready.
+                    let (tried, model, net, context) =
+                        (self.tried.clone(), self.model.clone(), self.net.clone(), self.context);
+                    tokio::spawn(async move {
+                        if model.load(&net, context, LOAD).await.is_ok() {
+                            tried.loaded();
+                        }
+                    });
+                }
+                Err(e.into())
+            }
         }
     }
 }
 
 /// Returns the model, as it is now.
-async fn model(client: &ClientSession, settings: &LlmSettings) -> Result<Arc<Model>, NoPlan> {
-    let planner = client.app().planner();
-    if let Some(model) = planner.model() {
+async fn model(client: &ClientSession, settings: &LlmSettings, tried: &Try) -> Result<Arc<Model>, NoPlan> {
+    if let Some(model) = client.app().planner().model(settings) {
         return Ok(model);
     }
     let endpoint = endpoint(client, settings).await;
     if let Err(e @ NoPlan::Provider(_)) = &endpoint {
         // Its component may have asked the network.
-        planner.rests(e.to_string());
+        tried.failed(e.to_string());
     }
     let model = Arc::new(Model::new(endpoint?));
-    planner.set_model(&model);
+    tried.set_model(&model);
     Ok(model)
 }
 

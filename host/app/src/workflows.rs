@@ -8,8 +8,8 @@ use aiw_core::{ErrorKind, WorkflowName, closest, one_line, quoted_text, shell_wo
 use aiw_home::{Home, now_millis};
 use aiw_mcp::{Arguments, Call};
 use aiw_orchestrator::{
-    Ask, Consent, Ended, KeptError, KeptWorkflow, Orchestrator, OrchestratorError, Plan, PlannedTool, RunRecord,
-    RunRecords, Said, ScriptLimits, Standing, ToolName, Tools, Workflows, problem_of_arguments, tool_name,
+    Ask, CALLS_OF_A_YES, Consent, Ended, KeptError, KeptWorkflow, Orchestrator, OrchestratorError, Plan, PlannedTool,
+    RunRecord, RunRecords, Said, ScriptLimits, Standing, ToolName, Tools, Workflows, problem_of_arguments, tool_name,
 };
 use aiw_routing::{Offered, Pool, scripts_may_call};
 use async_trait::async_trait;
@@ -177,6 +177,8 @@ fn planned(tool: &Offered) -> PlannedTool {
 pub enum Writes {
     /// The user is asked, where nothing was decided before.
     Ask,
+    /// They are asked for each call: nobody who talks with them has seen the script.
+    AskEach,
     /// The user has approved the script with its tools.
     Approved,
     /// They are refused.
@@ -227,7 +229,8 @@ pub struct ScriptReach<A> {
 impl<A: Ask> ScriptReach<A> {
     /// Returns what a run reaches. `call` is the client's, which hears of progress and may cancel it.
     pub fn new(home: Home, pool: Arc<Pool>, call: Option<Call>, writes: Writes, ask: A) -> Self {
-        Self { home, pool, call, writes, consent: Consent::new(ask), ended: AtomicU64::new(0) }
+        let calls = if writes == Writes::AskEach { 1 } else { CALLS_OF_A_YES };
+        Self { home, pool, call, writes, consent: Consent::new(ask, calls), ended: AtomicU64::new(0) }
     }
 
     /// Whether a tool says that it only reads, by what is known of it now.
@@ -309,18 +312,20 @@ pub fn unasked(tool: &PlannedTool) -> String {
 const SHOWN: usize = 600;
 
 /// Returns the question whether a script may call a tool.
-pub fn question(tool: &PlannedTool, arguments: &str) -> String {
+pub fn question(tool: &PlannedTool, arguments: &str, calls: usize) -> String {
     let end = arguments.floor_char_boundary(SHOWN);
     let more = match arguments.len() - end {
         0 => String::new(),
         more => format!(" ({more} more bytes are not shown)"),
     };
+    let others = match calls.saturating_sub(1) {
+        0 => String::new(),
+        others => format!(", and up to {others} more calls of the same tool in this run"),
+    };
     format!(
-        "A script wants to call {}, which may change something. Its arguments:\n\n{}{more}\n\nAllow this, and up to {} more \
-         calls of the same tool in this run?",
+        "A script wants to call {}, which may change something. Its arguments:\n\n{}{more}\n\nAllow this{others}?",
         quoted_text(&tool.whole_name, 120),
         one_line(&arguments[..end], SHOWN),
-        aiw_orchestrator::CALLS_OF_A_YES - 1
     )
 }
 
@@ -329,7 +334,7 @@ pub struct Nobody;
 
 #[async_trait]
 impl Ask for Nobody {
-    async fn ask(&self, tool: &PlannedTool, _: &str) -> Said {
+    async fn ask(&self, tool: &PlannedTool, _: &str, _: usize) -> Said {
         Said::Unasked(unasked(tool))
     }
 }

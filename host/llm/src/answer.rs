@@ -42,7 +42,8 @@ pub(crate) fn read(model: &Model, status: u16, body: &[u8]) -> Result<Reply, Llm
         }
     };
     let text = text.ok_or_else(|| unusable("an answer without a text"))?;
-    let text = without_thoughts(&text).to_owned();
+    // A gateway may say its errors as a model's words.
+    let text = masked(model, without_thoughts(&text).to_owned());
     Ok(Reply { text, is_cut, input_tokens, output_tokens, took: Duration::ZERO })
 }
 
@@ -67,6 +68,18 @@ fn without_thoughts(text: &str) -> &str {
     }
 }
 
+/// Takes the keys out of a text.
+fn masked(model: &Model, mut text: String) -> String {
+    for (_, secret) in &model.endpoint.secrets {
+        for value in [secret.expose(), secret.expose().trim_start_matches("Bearer ")] {
+            if value.len() > 3 && text.contains(value) {
+                text = text.replace(value, "…");
+            }
+        }
+    }
+    text
+}
+
 /// Returns the error of an answer that is none.
 pub(crate) fn refused(model: &Model, status: u16, body: &[u8]) -> LlmError {
     let (endpoint, place) = (&model.endpoint, model.place());
@@ -77,13 +90,7 @@ pub(crate) fn refused(model: &Model, status: u16, body: &[u8]) -> LlmError {
     });
     let mut said = said.unwrap_or_else(|| String::from_utf8_lossy(&body[..body.len().min(2000)]).into_owned());
     // Servers repeat the key that they refuse.
-    for (_, secret) in &endpoint.secrets {
-        for value in [secret.expose(), secret.expose().trim_start_matches("Bearer ")] {
-            if !value.is_empty() {
-                said = said.replace(value, "…");
-            }
-        }
-    }
+    said = masked(model, said);
     let is_about_model = said.contains("model") && (said.contains("not found") || said.contains("not exist"));
     match status {
         401 | 403 => LlmError::Key { status, place },

@@ -41,7 +41,7 @@ pub enum LlmError {
         place: String,
     },
     /// The server refused the question.
-    #[error("{place} answered with status {status}: {}", quoted_text(.said, 200))]
+    #[error("{place} answered with status {status}{}", words(.said))]
     Refused {
         /// The HTTP status.
         status: u16,
@@ -58,6 +58,10 @@ pub enum LlmError {
         /// What came instead of an answer.
         problem: &'static str,
     },
+}
+
+fn words(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!(": {}", quoted_text(said, 200)) }
 }
 
 impl LlmError {
@@ -77,7 +81,7 @@ impl LlmError {
                 Some(format!("`ollama pull {}`", aiw_core::shell_word_in_line(model)))
             }
             Self::NoModel { .. } => Some("`aiw llm set --model NAME` names another one".into()),
-            Self::Key { .. } => Some("`aiw llm set --token-stdin` stores another one".into()),
+            Self::Key { .. } => Some("`aiw llm show` says where the key comes from".into()),
             _ => None,
         }
     }

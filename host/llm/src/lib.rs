@@ -82,8 +82,9 @@ impl Endpoint {
     /// Sends a key in the header that the API's maker uses.
     #[must_use]
     pub fn with_key(mut self, key: &Secret) -> Self {
+        let key = Secret::new(key.expose().trim());
         self.secrets.push(match self.api {
-            LlmApi::Messages => ("x-api-key".into(), key.clone()),
+            LlmApi::Messages => ("x-api-key".into(), key),
             LlmApi::Ollama | LlmApi::ChatCompletions => {
                 ("authorization".into(), Secret::new(format!("Bearer {}", key.expose())))
             }
@@ -209,13 +210,23 @@ impl Model {
         }
     }
 
-    /// Lets Ollama load the model, which can take longer than anybody waits for an answer. Elsewhere it does nothing.
-    pub async fn load(&self, client: &Client) -> Result<(), LlmError> {
+    /// Lets Ollama load the model for questions of this context, which can take longer than anybody waits for an answer.
+    /// Elsewhere it does nothing.
+    pub async fn load(&self, client: &Client, context: u32, time: Duration) -> Result<(), LlmError> {
         if self.endpoint.api != LlmApi::Ollama {
             return Ok(());
         }
-        let body = json!({"model": self.endpoint.model, "messages": [], "stream": false, "keep_alive": KEEP_ALIVE});
-        let response = client.fetch(&self.endpoint.policy, &self.request(&body)).await;
+        // For another context it would load the model again.
+        let body = json!({
+            "model": self.endpoint.model,
+            "messages": [],
+            "stream": false,
+            "keep_alive": KEEP_ALIVE,
+            "options": {"num_ctx": context},
+        });
+        let request = self.request(&body);
+        let response = tokio::time::timeout(time, client.fetch(&self.endpoint.policy, &request)).await;
+        let response = response.map_err(|_| LlmError::TooSlow { time, place: self.place() })?;
         let response = response.map_err(|source| LlmError::Unreachable { source: source.without_paths() })?;
         match response.status {
             200 => Ok(()),

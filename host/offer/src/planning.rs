@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use aiw_app::planning::{NoPlan, plan as plan_job};
-use aiw_app::workflows::{ScriptTools, plan};
+use aiw_app::workflows::{ScriptTools, Writes, plan};
 use aiw_core::{one_line, quoted_text};
 use aiw_mcp::{Answer, Arguments, Call, Effect, Tool};
 use aiw_orchestrator::problem_of_arguments;
@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::context::Context;
 use crate::error::CallError;
 use crate::planned::{PREFIX, PlannedTool};
+use crate::route::THEIRS;
 use crate::workflows::start;
 
 /// The server's name by which call_tool reaches planned tools.
@@ -32,10 +33,18 @@ pub(crate) struct PlannedAnswer {
 struct PlannedSummary {
     name: String,
     input_schema: Value,
-    /// The tools that it calls.
+    /// Its calls, with what is filled in: `TOOL ARGUMENTS`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     calls: Vec<String>,
+    /// The script, if the model wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
     read_only: bool,
 }
+
+/// The longest call that is shown, in characters, and the longest script.
+const CALL: usize = 300;
+const CODE: usize = 4000;
 
 /// Lets the model plan a request over the tools that were found for it. The new tool is not listed yet.
 pub(crate) async fn planned(
@@ -43,35 +52,51 @@ pub(crate) async fn planned(
     request: &str,
     offered: &[Offered],
 ) -> Result<(Tool, PlannedAnswer), NoPlan> {
-    let client = &context.client;
+    let (client, profile) = (&context.client, context.pool.profile());
+    // A plan is a script, and one of whatever name.
+    if !profile.allows_own("run_workflow", false, true) || !profile.allows_own(&format!("{PREFIX}job"), false, true) {
+        return Err(NoPlan::Denied);
+    }
     let job = plan_job(client, request, offered).await?;
     let tools = ScriptTools::of(&context.pool);
     let used: Vec<&Offered> = job.tools.iter().filter_map(|name| tools.named(name).ok()).collect();
     let only_reads = used.iter().all(|tool| tool.definition.only_reads());
-    let digests = job.tools.iter().filter_map(|name| Some((name.clone(), tools.digest(name)?))).collect();
+    let digests: Vec<_> = job.tools.iter().filter_map(|name| Some((name.clone(), tools.digest(name)?))).collect();
     let effect = match only_reads {
         true => Effect::Reads,
         false => Effect::Changes { idempotent: false, open_world: true },
     };
-    let text = format!("One call does: {} It calls {}.", sentence(request), job.tools.join(", "));
+    let text =
+        format!("What a model has planned for this request: {} It calls {}.", sentence(request), job.tools.join(", "));
     let mut all = context.planned.all();
+    let is_same = |known: &PlannedTool| {
+        (&known.job.code, &known.job.input_schema, &known.digests) == (&job.code, &job.input_schema, &digests)
+    };
     // A server may be called so, and an earlier plan may still be in use.
-    let is_free = |name: &String| tools.named(name).is_err() && !all.contains_key(name);
+    let is_free = |name: &String| {
+        tools.named(name).is_err()
+            && all.get(name).is_none_or(|known| is_same(known) && known.tool.definition()["description"] == *text)
+    };
     let names = std::iter::once(format!("{PREFIX}{}", job.name));
     let mut names = names.chain((2..).map(|number| format!("{PREFIX}{}_{number}", job.name)));
     let name = names.find(is_free).unwrap_or_default();
     let tool = Tool::new(&name, &job.name, &text, effect, job.input_schema.clone(), None);
     let answer = PlannedAnswer {
         message: format!(
-            "Use the `{name}` tool: one call does the whole job. Without that name, use call_tool with server `{SERVER}` and \
-             tool `{}`. What changes something asks the user. search_tools finds single tools.",
+            "Use the `{name}` tool: one call does the whole job, as a model has planned it. Look whether its calls are what you \
+             want. Without that name, use call_tool with server `{SERVER}` and tool `{}`. What changes something asks the user. \
+             search_tools finds single tools. {THEIRS}",
             name.trim_start_matches(PREFIX)
         ),
         mode: "llm",
         tool: PlannedSummary {
             name: name.clone(),
             input_schema: job.input_schema.clone(),
-            calls: job.tools.clone(),
+            calls: match job.is_code {
+                true => Vec::new(),
+                false => job.steps.iter().map(|(tool, given)| one_line(&format!("{tool} {given}"), CALL)).collect(),
+            },
+            code: job.is_code.then(|| job.code.chars().take(CODE).collect()),
             read_only: only_reads,
         },
     };
@@ -116,16 +141,16 @@ pub(crate) async fn run_planned(
         };
         context.lanes.look.run(work).await?
     };
-    start(context, plan, None, &call).await
+    start(context, plan, None, Writes::AskEach, &call).await
 }
 
 /// Why there is no plan, for the client.
 pub(crate) fn reason(no_plan: &NoPlan) -> String {
     let text = one_line(&no_plan.to_string(), 300);
     match no_plan {
-        NoPlan::NotSet | NoPlan::NoTools => text,
+        NoPlan::NotSet | NoPlan::Off | NoPlan::Denied | NoPlan::NoTools => text,
         NoPlan::Plan(_) | NoPlan::Code { .. } => format!("the model gave no plan: {text}"),
-        _ => format!("the model that plans jobs can't be asked: {text}"),
+        _ => format!("the model that plans jobs has not answered: {text}"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aiw_app::workflows::{ScriptTools, plan_of};
+use aiw_app::workflows::{ScriptTools, Writes, plan_of};
 use aiw_core::{WorkflowName, one_line, quoted_text};
 use aiw_home::Home;
 use aiw_mcp::{Answer, Arguments, Call, Effect, Tool};
@@ -188,5 +188,5 @@ pub(crate) async fn run_kept(
         };
         context.lanes.look.run(plan).await?
     };
-    start(context, plan, Some(name), &call).await
+    start(context, plan, Some(name), Writes::Approved, &call).await
 }

@@ -89,7 +89,7 @@ pub(crate) async fn run_workflow(context: Arc<Context>, asked: RunWorkflow, call
         return answer(&context, &json!({"checked": true, "tools": names}), &call);
     }
     let plan = Plan { keep_arguments: asked.trace_arguments, ..plan(asked.code, asked.input.into(), &used) };
-    start(&context, plan, None, &call).await
+    start(&context, plan, None, Writes::Ask, &call).await
 }
 
 /// Runs a script, and waits for it.
@@ -97,6 +97,7 @@ pub(crate) async fn start(
     context: &Arc<Context>,
     plan: Plan,
     kept: Option<WorkflowName>,
+    writes: Writes,
     call: &Call,
 ) -> Result<Answer, CallError> {
     if !context.runs.has_room(RUNS) {
@@ -108,7 +109,6 @@ pub(crate) async fn start(
         client: call.caller.name().to_owned(),
         workflow: kept,
     };
-    let writes = if about.workflow.is_some() { Writes::Approved } else { Writes::Ask };
     // The run holds what it needs, and not the session, with which it ends.
     let reach = ScriptReach::new(home.clone(), context.pool.clone(), Some(call.clone()), writes, Asker(call.clone()));
     let (tell, ended) = watch::channel(None);
@@ -204,12 +204,12 @@ struct Asker(Call);
 
 #[async_trait]
 impl Ask for Asker {
-    async fn ask(&self, tool: &PlannedTool, arguments: &str) -> Said {
+    async fn ask(&self, tool: &PlannedTool, arguments: &str, calls: usize) -> Said {
         let unasked = || Said::Unasked(unasked(tool));
         if !can_ask(&self.0.caller) {
             return unasked();
         }
-        match ask(&self.0, question(tool, arguments), Map::new(), &[]).await {
+        match ask(&self.0, question(tool, arguments, calls), Map::new(), &[]).await {
             Ok(_) => Said::Yes,
             Err(Stop::Declined) => Said::No,
             Err(_) => unasked(),

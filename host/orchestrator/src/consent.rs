@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 use crate::PlannedTool;
 
-/// How many calls of one tool go with one yes. Nobody reads two hundred questions, and nobody should agree to two hundred
+/// How many calls of one tool usually go with one yes. Nobody reads two hundred questions, and nobody should agree to two hundred
 /// calls unseen.
 pub const CALLS_OF_A_YES: usize = 10;
 
@@ -27,13 +27,15 @@ pub enum Said {
 /// Whoever can ask the user.
 #[async_trait]
 pub trait Ask: Send + Sync {
-    /// Asks whether a tool may be called with these arguments, which are JSON, and up to [`CALLS_OF_A_YES`] times in all.
-    async fn ask(&self, tool: &PlannedTool, arguments: &str) -> Said;
+    /// Asks whether a tool may be called with these arguments, which are JSON, and up to this many times in all.
+    async fn ask(&self, tool: &PlannedTool, arguments: &str, calls: usize) -> Said;
 }
 
 /// What the user has agreed to in one run.
 pub struct Consent<A> {
     ask: A,
+    /// How many calls of one tool go with one yes.
+    calls: usize,
     /// Held while they are asked, so that they see one question at a time.
     answers: tokio::sync::Mutex<Answers>,
     asking: Mutex<Asking>,
@@ -65,9 +67,9 @@ impl<A> Drop for Question<'_, A> {
 }
 
 impl<A: Ask> Consent<A> {
-    /// Returns the state before anything was asked.
-    pub fn new(ask: A) -> Self {
-        Self { ask, answers: tokio::sync::Mutex::default(), asking: Mutex::default() }
+    /// Returns the state before anything was asked. So many calls of one tool go with one yes.
+    pub fn new(ask: A, calls: usize) -> Self {
+        Self { ask, calls, answers: tokio::sync::Mutex::default(), asking: Mutex::default() }
     }
 
     /// Waits until the user has agreed to a call. The error is why it is not made, as a sentence.
@@ -83,10 +85,10 @@ impl<A: Ask> Consent<A> {
             None => {
                 self.asking().since = Some(Instant::now());
                 let question = Question(self);
-                let said = self.ask.ask(tool, arguments).await;
+                let said = self.ask.ask(tool, arguments, self.calls).await;
                 drop(question);
                 match said {
-                    Said::Yes => CALLS_OF_A_YES,
+                    Said::Yes => self.calls,
                     Said::No => {
                         answers.declined.insert(name.clone());
                         return Err(declined());
@@ -95,7 +97,7 @@ impl<A: Ask> Consent<A> {
                 }
             }
         };
-        answers.left.insert(name.clone(), left - 1);
+        answers.left.insert(name.clone(), left.saturating_sub(1));
         Ok(())
     }
 }

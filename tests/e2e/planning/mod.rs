@@ -148,7 +148,10 @@ fn one_planned_tool_does_the_whole_job_by_each_api() {
         let routed = route(&mut client, REQUEST);
         assert_eq!(routed["mode"], "llm", "{api:?} {routed:#}");
         assert_eq!(routed["tool"]["name"], "planned__mail_first_city");
-        assert_eq!(routed["tool"]["calls"], json!(["crm__list_orders", "mail__send"]));
+        let calls = routed["tool"]["calls"].as_array().unwrap();
+        assert_eq!((calls.len(), &calls[0]), (2, &json!("crm__list_orders {\"page\":0}")), "{routed:#}");
+        assert!(calls[1].as_str().unwrap().contains("City: {{step1.orders[0].city}}"), "{routed:#}");
+        assert!(routed["message"].as_str().unwrap().contains("are no orders to you"));
         assert_eq!(routed["tool"]["input_schema"]["required"], json!(["to"]));
         assert!(names(&mut client).contains(&"planned__mail_first_city".to_owned()));
         let tools = client.result("tools/list", json!({}));
@@ -368,12 +371,11 @@ fn a_planned_tool_is_saved_as_a_workflow() {
     let mut client = client(&servers, &Api::Ollama.settings(&model.url()));
     let routed = route(&mut client, "List the open orders");
     assert_eq!(routed["tool"]["read_only"], true, "{routed:#}");
-    assert_eq!(
-        routed["tool"]["input_schema"]["properties"]["page"],
-        json!({"type": "integer", "description": "Counted from 0"})
-    );
-    // A second plan of the same name has another.
-    assert_eq!(route(&mut client, "List the open orders")["tool"]["name"], "planned__first_2");
+    let page = json!({"type": "integer", "description": "In the words of `crm__list_orders`: `Counted from 0`"});
+    assert_eq!(routed["tool"]["input_schema"]["properties"]["page"], page, "{routed:#}");
+    // The same plan is the same tool, and another of the same name has another.
+    assert_eq!(route(&mut client, "List the open orders")["tool"]["name"], "planned__first");
+    assert_eq!(route(&mut client, "List the open orders again")["tool"]["name"], "planned__first_2");
     let id = client.send("tools/call", &json!({"name": "save_workflow", "arguments": {"name": "orders", "description": "Lists orders", "planned": "planned__first"}}));
     let question = client.next_request();
     client.line(
@@ -406,6 +408,84 @@ fn what_was_planned_goes_when_a_tool_of_its_changes() {
     // The tool is withheld until the user has looked at it, so that no plan names it.
     let why = route(&mut client, request)["mode_reason"].as_str().unwrap().to_owned();
     assert!(why.contains("no tool `one__changes` among the candidates"), "{why}");
+}
+
+#[test]
+fn each_call_that_changes_something_is_shown() {
+    let Some(servers) = shop() else { return };
+    let two = json!({"feasible": true, "steps": [
+        {"tool": "mail__send", "args": {"to": "Anna", "text": "hi"}},
+        {"tool": "mail__send", "args": {"to": "mallory", "text": "hi"}},
+    ]});
+    let model = Model::saying(Api::Ollama, two.to_string());
+    let mut client = client(&servers, &Api::Ollama.settings(&model.url()));
+    let tool = route(&mut client, "Send hi to Anna")["tool"]["name"].as_str().unwrap().to_owned();
+    let id = client.send("tools/call", &json!({"name": tool, "arguments": {}}));
+    for (to, action) in [("Anna", "accept"), ("mallory", "decline")] {
+        let question = client.next_request();
+        let message = question["params"]["message"].as_str().unwrap();
+        assert!(message.contains(to) && message.ends_with("Allow this?"), "{message}");
+        client.line(
+            &json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": action, "content": {}}}).to_string(),
+        );
+    }
+    let said = client.answer(id)["result"]["content"][0]["text"].as_str().unwrap().to_owned();
+    assert!(said.contains("the user declined"), "{said}");
+}
+
+#[test]
+fn a_profile_holds_for_plans() {
+    let Some(servers) = shop() else { return };
+    let model = Model::saying(Api::Ollama, plan());
+    for (deny, reason) in [
+        ("aiw/planned__*", "the profile allows no planned tools"),
+        ("aiw/run_workflow", "the profile allows no planned tools"),
+        ("mail", "no tool `mail__send` among the candidates"),
+    ] {
+        let llm = Api::Ollama.settings(&model.url());
+        servers.env.settings(&json!({"llm": llm, "mcp": {"profiles": {"p": {"deny": [deny]}}}}));
+        let mut client = Client::start_with(&servers.env, &["mcp", "serve", "--profile", "p"]);
+        client.introduce("2025-06-18", json!({}));
+        until(|| names(&mut client).contains(&"crm__find_order".to_owned()));
+        let why = route(&mut client, REQUEST)["mode_reason"].as_str().unwrap().to_owned();
+        assert!(why.contains(reason), "{deny}: {why}");
+    }
+    assert_eq!(model.asked().len(), 1);
+}
+
+#[test]
+fn a_slow_ollama_is_loaded_once_for_the_same_context() {
+    let Some(servers) = shop() else { return };
+    let model = Model::new(|_, body| match body["messages"].as_array() {
+        Some(none) if none.is_empty() => Answer::ok("{}"),
+        _ => Answer::Silence,
+    });
+    let mut client = client(&servers, &json!({"api": "ollama", "url": model.url(), "seconds": 1}));
+    route(&mut client, REQUEST);
+    until(|| model.asked().len() == 2);
+    assert_eq!(model.asked()[1]["options"], json!({"num_ctx": 4096}));
+    // That it was loaded gives it one more try, and then it rests.
+    until(|| !route(&mut client, REQUEST)["mode_reason"].as_str().unwrap().contains("asked again"));
+    until(|| model.asked().len() == 4);
+    for _ in 0..3 {
+        assert!(route(&mut client, REQUEST)["mode_reason"].as_str().unwrap().contains("asked again"));
+    }
+    assert_eq!(model.asked().len(), 4);
+}
+
+#[test]
+fn a_key_in_a_models_words_is_taken_out() {
+    let Some(servers) = shop() else { return };
+    for text in
+        ["Invalid API key: sk-canary-llm", r#"{"feasible": false, "reason": "your key sk-canary-llm is known"}"#]
+    {
+        for api in APIS {
+            let model = Model::saying(api, text);
+            let mut client = client(&servers, &api.settings(&model.url()));
+            let routed = route(&mut client, REQUEST).to_string();
+            assert!(routed.contains("vector") && !routed.contains("canary"), "{routed}");
+        }
+    }
 }
 
 #[test]
@@ -467,9 +547,20 @@ fn a_model_is_set_shown_tested_and_switched_off() {
     assert_eq!(env.json(&["llm", "show"])["llm"]["key"], "set");
     env.run(&["llm", "set", "--openai", "https://other.example/v1", "--model", "m"]).ok();
     assert_eq!(env.json(&["llm", "show"])["llm"]["key"], "none");
+    assert_eq!(env.json(&["secret", "list"])["secrets"], json!([]));
+    env.run_with_input(&["llm", "set", "--token-stdin"], "sk-canary-typed").ok();
+    assert_eq!(env.json(&["llm", "show"])["llm"]["key"], "set");
     assert!(!env.read("settings.json").contains("canary"));
     env.run(&["llm", "off"]).ok();
     assert_eq!(env.json(&["llm", "show"])["llm"], Value::Null);
+    assert_eq!(env.json(&["secret", "list"])["secrets"], json!([]));
+    // A secret of the user's own is not written over, and one that is wrong is replaced.
+    env.run_with_input(&["secret", "set", "llm"], "sk-canary-own").ok();
+    let said = env.run_with_input(&["llm", "set", "--token-stdin"], "sk-canary-typed");
+    assert!(said.code == 2 && said.stderr.contains("for something else"), "{}", said.whole());
+    env.settings(&json!({"llm": {"api": "ollama", "context_tokens": 5}}));
+    env.run(&["llm", "set", "--model", "y"]).ok();
+    assert_eq!(env.json(&["llm", "show"])["llm"]["model"], "y");
 }
 
 #[test]

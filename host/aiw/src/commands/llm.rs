@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aiw_app::planning::{PlannedJob, load_now, plan, plan_sample};
 use aiw_core::{SecretName, quoted_text};
-use aiw_home::{Home, LlmApiName, LlmPlace, LlmSettings, SecretRef, base_url};
+use aiw_home::{Home, LlmApiName, LlmPlace, LlmSettings, Lock, SecretRef, base_url};
 use aiw_routing::{Finder, Offered};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -81,9 +81,9 @@ pub async fn run(command: LlmCommand, output: &Output) -> Result<(), Failure> {
         LlmCommand::Test { request, limit } => test(&request.join(" "), usize::from(limit), output).await,
         LlmCommand::Off => {
             let lock = home.lock()?;
-            let mut settings = home.settings()?;
-            settings.set_llm(None)?;
-            settings.save(&lock)?;
+            let before = home.settings()?.written_llm().ok().flatten();
+            save(&home, &lock, None)?;
+            forget_key(&home, &lock, before.as_ref(), None)?;
             drop(lock);
             show(&home, output)
         }
@@ -139,15 +139,23 @@ async fn set(home: &Home, args: LlmSetArgs, output: &Output) -> Result<(), Failu
     {
         return Err(Failure::user("no model is named").with_hint("name it with `--model NAME`"));
     }
-    let given = match &args.token_env {
-        Some(variable) => Some(SecretRef::Variable(variable.clone())),
-        None if args.token_stdin => Some(store_key(home, before.as_ref()).await?),
-        None => None,
-    };
+    let mut typed = None;
     match &mut llm.place {
-        LlmPlace::Url { key, .. } => *key = given.or(key.take()),
-        LlmPlace::Provider(_) if given.is_some() => {
-            return Err(Failure::user("a provider has a key of its own"));
+        LlmPlace::Url { key, .. } => match &args.token_env {
+            Some(variable) => *key = Some(SecretRef::Variable(variable.clone())),
+            None if args.token_stdin => {
+                let name: SecretName = KEY.parse()?;
+                check_key_is_free(home, &name, before.as_ref())?;
+                typed = Some((name.clone(), secret::read("Key of the model:").await?));
+                *key = Some(SecretRef::Vault(name));
+            }
+            None => {}
+        },
+        LlmPlace::Provider(name) if args.token_stdin || args.token_env.is_some() => {
+            let message = format!("the provider `{name}` has a key of its own");
+            return Err(
+                Failure::user(message).with_hint(format!("`aiw provider edit {name} --token-stdin` changes it"))
+            );
         }
         LlmPlace::Provider(_) => {}
     }
@@ -155,32 +163,68 @@ async fn set(home: &Home, args: LlmSetArgs, output: &Output) -> Result<(), Failu
     llm.code_time = args.code_seconds.map_or(llm.code_time, Duration::from_secs);
     llm.plan_tokens = args.plan_tokens.unwrap_or(llm.plan_tokens);
     let lock = home.lock()?;
-    let mut settings = home.settings()?;
-    settings.set_llm(Some(&llm))?;
-    settings.save(&lock)?;
+    if let Some((name, key)) = &typed {
+        home.vault().set(&lock, name, key)?;
+    }
+    save(home, &lock, Some(&llm))?;
+    forget_key(home, &lock, before.as_ref(), Some(&llm))?;
     drop(lock);
-    output.note("`aiw llm test` tries it");
+    match from_variable() {
+        true => output.note("note: the variable `AIW_LLM` comes first here"),
+        false => output.note("`aiw llm test` tries it"),
+    }
     show(home, output)
 }
 
-/// Stores the key from standard input.
-async fn store_key(home: &Home, before: Option<&LlmSettings>) -> Result<SecretRef, Failure> {
-    let name: SecretName = KEY.parse()?;
-    let is_ours = matches!(before, Some(LlmSettings { place: LlmPlace::Url { key: Some(SecretRef::Vault(known)), .. }, .. }) if *known == name);
-    if home.vault().is_taken(&name) && !is_ours {
-        let message = format!("there is a secret `{KEY}` in the vault already, for something else");
-        return Err(Failure::user(message).with_hint(format!("`aiw secret remove {KEY}` removes it")));
+fn from_variable() -> bool {
+    std::env::var("AIW_LLM").is_ok_and(|text| !text.trim().is_empty())
+}
+
+fn save(home: &Home, lock: &Lock, llm: Option<&LlmSettings>) -> Result<(), Failure> {
+    let mut settings = home.settings()?;
+    settings.set_llm(llm)?;
+    Ok(settings.save(lock)?)
+}
+
+/// The key in the vault that settings refer to.
+fn key_in_vault(llm: Option<&LlmSettings>) -> Option<&SecretName> {
+    match llm.map(|llm| &llm.place) {
+        Some(LlmPlace::Url { key: Some(SecretRef::Vault(name)), .. }) => Some(name),
+        _ => None,
     }
-    let key = secret::read("Key of the model:").await?;
-    home.vault().set(&home.lock()?, &name, &key)?;
-    Ok(SecretRef::Vault(name))
+}
+
+/// Removes the key that was stored for a model which is not used any more. One of another name is the user's own.
+fn forget_key(
+    home: &Home,
+    lock: &Lock,
+    before: Option<&LlmSettings>,
+    now: Option<&LlmSettings>,
+) -> Result<(), Failure> {
+    let Some(name) = key_in_vault(before).filter(|name| name.as_str() == KEY && key_in_vault(now) != Some(*name))
+    else {
+        return Ok(());
+    };
+    if home.vault().is_taken(name) && home.providers()?.users_of(name).next().is_none() {
+        home.vault().remove(lock, name)?;
+    }
+    Ok(())
+}
+
+/// Refuses to write over a secret of that name that is for something else.
+fn check_key_is_free(home: &Home, name: &SecretName, before: Option<&LlmSettings>) -> Result<(), Failure> {
+    if !home.vault().is_taken(name) || key_in_vault(before) == Some(name) {
+        return Ok(());
+    }
+    let message = format!("there is a secret `{KEY}` in the vault already, for something else");
+    Err(Failure::user(message).with_hint(format!("`aiw secret remove {KEY}` removes it")))
 }
 
 fn show(home: &Home, output: &Output) -> Result<(), Failure> {
     let settings = home.settings()?;
     let written = settings.written_llm();
     let used = settings.llm()?;
-    let from_variable = std::env::var("AIW_LLM").is_ok_and(|text| !text.trim().is_empty());
+    let from_variable = from_variable();
     match &used {
         None if from_variable => output.line("no model plans jobs: the variable `AIW_LLM` says so"),
         None => output.line("no model plans jobs: `aiw llm set` sets one"),

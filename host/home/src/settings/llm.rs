@@ -106,7 +106,9 @@ impl LlmSettings {
             return Err(format!("`AIW_LLM` names a model that can't be one: `{}`", one_line(text, 80)));
         }
         let place = match place {
-            "off" => return Ok(None),
+            word if ["off", "none", "no", "0"].contains(&word.to_lowercase().as_str()) && model.is_none() => {
+                return Ok(None);
+            }
             "ollama" => LlmPlace::Url { api: LlmApiName::Ollama, url: None, key: None },
             name => LlmPlace::Provider(name.parse().map_err(|_| {
                 format!("`AIW_LLM` is `off`, `ollama` or the name of a provider, not `{}`", one_line(text, 80))
@@ -176,7 +178,21 @@ impl Settings {
     pub fn llm(&self) -> Result<Option<LlmSettings>, HomeError> {
         match std::env::var("AIW_LLM") {
             Ok(text) if !text.trim().is_empty() => {
-                LlmSettings::from_variable(text.trim()).map_err(|problem| HomeError::Variable { problem })
+                let named =
+                    LlmSettings::from_variable(text.trim()).map_err(|problem| HomeError::Variable { problem })?;
+                let Some(named) = named else { return Ok(None) };
+                let is_same = |written: &LlmSettings| match (&written.place, &named.place) {
+                    (LlmPlace::Url { api, .. }, LlmPlace::Url { api: named, .. }) => api == named,
+                    (written, named) => written == named,
+                };
+                // Another model at the same place, or another place with the same limits.
+                Ok(Some(match self.written_llm().ok().flatten() {
+                    Some(written) if is_same(&written) => {
+                        LlmSettings { model: named.model.or(written.model), ..written }
+                    }
+                    Some(written) => LlmSettings { place: named.place, model: named.model, ..written },
+                    None => named,
+                }))
             }
             _ => self.written_llm(),
         }
@@ -194,7 +210,11 @@ impl Settings {
 
     /// Writes which model plans jobs, or that none does. Limits that are written stay.
     pub fn set_llm(&mut self, llm: Option<&LlmSettings>) -> Result<(), HomeError> {
-        let Some(llm) = llm else { return self.document.remove(&["llm"]).map(drop) };
+        // What is wrong is replaced whole.
+        if llm.is_none() || self.written_llm().is_err() {
+            self.document.remove(&["llm"])?;
+        }
+        let Some(llm) = llm else { return Ok(()) };
         let (api, url, key, provider) = match &llm.place {
             LlmPlace::Url { api, url, key } => (Some(api.as_str()), url.clone(), key.as_ref(), None),
             LlmPlace::Provider(name) => (None, None, None, Some(name.to_string())),

@@ -4,14 +4,17 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::template::{Key, Piece, Reference, pieces};
+use super::template::{Expression, Key, Piece, Reference};
 use super::{JobPlan, Step};
 use crate::tool_expression;
 
-/// A way into a result. What is not there is said with what is.
+/// A way into a result. What is not there is said with what is. A text is its own `text`, `content` and `result`: models know
+/// results as MCP has them.
 const PART: &str = r#"
 function part(value, step, path) {
   for (const key of path) {
+    if (typeof value === "string" && [0, "text", "content", "result", "output"].includes(key)) continue;
+    if (key === "result" && value !== null && typeof value === "object" && !Object.hasOwn(value, key)) continue;
     if (value === null || typeof value !== "object" || !Object.hasOwn(value, key)) {
       const has = value === null || typeof value !== "object" ? `it is ${value === null ? "null" : `a ${typeof value}`}` : `it has ${Object.keys(value).slice(0, 20).join(", ") || "nothing"}`;
       throw new Error(`the result of step ${step} has no ${JSON.stringify(key)}: ${has}`);
@@ -33,8 +36,8 @@ function text(value) {
 /// each by its step.
 pub fn script_of(plan: &JobPlan) -> String {
     let mut script = Script { text: String::from("async function workflow(input) {\n"), used: Vec::new() };
-    for (at, Step { tool, arguments }) in plan.steps.iter().enumerate() {
-        let arguments = script.expression(arguments);
+    for (at, Step { tool, arguments, .. }) in plan.steps.iter().enumerate() {
+        let arguments = script.fields(arguments);
         let _ = writeln!(script.text, "  const step{} = await {}({arguments});", at + 1, tool_expression(tool));
     }
     let unused: Vec<String> =
@@ -44,6 +47,7 @@ pub fn script_of(plan: &JobPlan) -> String {
         all => writeln!(script.text, "  return {{ {} }};\n}}", all.join(", ")),
     };
     for helper in [PART, TEXT] {
+        // A text of the model's may have these words too, which does no harm.
         let name = if helper == PART { "part(" } else { "text(" };
         if script.text.contains(name) {
             script.text.push_str(helper);
@@ -59,35 +63,33 @@ struct Script {
 }
 
 impl Script {
-    /// Returns a value as JavaScript writes it. Everything of the model's is within quotes.
-    fn expression(&mut self, value: &Value) -> String {
-        match value {
-            Value::String(text) => match pieces(text).unwrap_or_default().as_slice() {
-                [Piece::Reference(reference)] => self.reference(reference),
-                pieces if pieces.iter().any(|piece| matches!(piece, Piece::Reference(_))) => {
-                    let piece = |piece: &Piece| match piece {
+    /// Returns an expression as JavaScript writes it. Everything of the model's is within quotes.
+    fn expression(&mut self, expression: &Expression) -> String {
+        match expression {
+            Expression::Json(value) => json(value),
+            Expression::Filled { pieces, is_text } => {
+                let mut parts = Vec::new();
+                for piece in pieces {
+                    parts.push(match piece {
                         Piece::Text(text) => quoted(text),
-                        Piece::Reference(reference) => format!("text({})", self.reference(reference)),
-                    };
-                    pieces.iter().map(piece).collect::<Vec<_>>().join(" + ")
+                        Piece::Reference(reference) if *is_text => format!("text({})", self.reference(reference)),
+                        Piece::Reference(reference) => self.reference(reference),
+                    });
                 }
-                _ => quoted(text),
-            },
-            Value::Array(items) => {
+                parts.join(" + ")
+            }
+            Expression::List(items) => {
                 let items: Vec<String> = items.iter().map(|item| self.expression(item)).collect();
                 format!("[{}]", items.join(", "))
             }
-            Value::Object(fields) => {
-                // `"__proto__": x` would set a prototype; `["__proto__"]: x` is a field.
-                let field = |(name, value): (&String, &Value)| {
-                    let name = if name == "__proto__" { format!("[{}]", quoted(name)) } else { quoted(name) };
-                    format!("{name}: {}", self.expression(value))
-                };
-                let fields: Vec<String> = fields.iter().map(field).collect();
-                if fields.is_empty() { "{}".into() } else { format!("{{ {} }}", fields.join(", ")) }
-            }
-            other => other.to_string(),
+            Expression::Fields(fields) => self.fields(fields),
         }
+    }
+
+    fn fields(&mut self, fields: &[(String, Expression)]) -> String {
+        let fields: Vec<String> =
+            fields.iter().map(|(name, field)| format!("{}: {}", key(name), self.expression(field))).collect();
+        object(&fields)
     }
 
     fn reference(&mut self, reference: &Reference) -> String {
@@ -98,14 +100,37 @@ impl Script {
                 if way.is_empty() {
                     return format!("step{step}");
                 }
-                let key = |key: &Key| match key {
+                let key_of = |key: &Key| match key {
                     Key::Field(name) => quoted(name),
                     Key::Index(at) => at.to_string(),
                 };
-                format!("part(step{step}, {step}, [{}])", way.iter().map(key).collect::<Vec<_>>().join(", "))
+                format!("part(step{step}, {step}, [{}])", way.iter().map(key_of).collect::<Vec<_>>().join(", "))
             }
         }
     }
+}
+
+/// A value that nothing is filled into.
+fn json(value: &Value) -> String {
+    match value {
+        Value::String(text) => quoted(text),
+        Value::Array(items) => format!("[{}]", items.iter().map(json).collect::<Vec<_>>().join(", ")),
+        Value::Object(fields) => {
+            let fields: Vec<String> =
+                fields.iter().map(|(name, field)| format!("{}: {}", key(name), json(field))).collect();
+            object(&fields)
+        }
+        other => other.to_string(),
+    }
+}
+
+fn object(fields: &[String]) -> String {
+    if fields.is_empty() { "{}".into() } else { format!("{{ {} }}", fields.join(", ")) }
+}
+
+/// The name of a field. `"__proto__": x` would set a prototype; `["__proto__"]: x` is a field.
+fn key(name: &str) -> String {
+    if name == "__proto__" { format!("[{}]", quoted(name)) } else { quoted(name) }
 }
 
 /// A text in quotes. JSON's texts are JavaScript's too, since ECMAScript 2019.
@@ -120,7 +145,11 @@ mod tests {
     use super::*;
 
     fn script(steps: Value) -> String {
-        let step = |step: &Value| Step { tool: step[0].as_str().unwrap().into(), arguments: step[1].clone() };
+        let step = |step: &Value| {
+            let read = |(name, value): (&String, &Value)| (name.clone(), Expression::read(value, "").unwrap());
+            let arguments = step[1].as_object().unwrap().iter().map(read).collect();
+            Step { tool: step[0].as_str().unwrap().into(), arguments, written: step[1].clone() }
+        };
         let steps = steps.as_array().unwrap().iter().map(step).collect();
         script_of(&JobPlan { name: "x".into(), input_schema: json!({}), steps, needs_code: false })
     }

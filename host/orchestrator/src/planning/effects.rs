@@ -3,8 +3,6 @@
 //! This catches a model that was talked into something by a tool's description, or that misread the request. It is no
 //! permission: what changes something asks the user all the same when it is called.
 
-use serde_json::Value;
-
 use super::Candidate;
 
 /// Verbs that only look.
@@ -56,7 +54,7 @@ const READS: [&str; 44] = [
 ];
 
 /// Verbs that change something, and are hardly ever something else.
-const WRITES: [&str; 45] = [
+const WRITES: [&str; 43] = [
     "add",
     "append",
     "apply",
@@ -92,10 +90,8 @@ const WRITES: [&str; 45] = [
     "save",
     "schedule",
     "send",
-    "start",
-    "stop",
-    "store",
     "submit",
+    "text",
     "transfer",
     "uninstall",
     "update",
@@ -105,9 +101,10 @@ const WRITES: [&str; 45] = [
 ];
 
 /// Verbs that change something where they come first, and are nouns or adjectives elsewhere: the open orders.
-const LEADING_WRITES: [&str; 23] = [
+const LEADING_WRITES: [&str; 26] = [
     "archive", "book", "change", "charge", "click", "close", "comment", "commit", "copy", "email", "fill", "fix",
-    "fork", "give", "mail", "message", "open", "order", "post", "run", "set", "share", "tell",
+    "fork", "give", "mail", "message", "open", "order", "post", "run", "set", "share", "start", "stop", "store",
+    "tell",
 ];
 
 /// Verbs that destroy.
@@ -126,19 +123,30 @@ const DESTROYS: [&str; 12] = [
     "wipe",
 ];
 
+/// Other words with which people ask for that.
+const ASKS_TO_DESTROY: [&str; 10] =
+    ["cancel", "discard", "empty", "forget", "rid", "scrap", "throw", "trash", "undo", "void"];
+
 /// What stands before the verb of a request.
 const BEFORE: [&str; 17] = [
     "also", "can", "could", "finally", "first", "i", "just", "like", "need", "now", "please", "then", "to", "want",
     "we", "would", "you",
 ];
 
+/// What begins a part of a request that goes on with the one before: the authors, with their names.
+const GOES_ON: [&str; 34] = [
+    "a", "all", "an", "any", "are", "at", "between", "both", "by", "each", "every", "for", "from", "if", "in", "into",
+    "its", "of", "on", "only", "or", "per", "sorted", "than", "that", "the", "their", "these", "those", "was", "were",
+    "whether", "with", "without",
+];
+
 /// Returns why a request does not ask for what a tool does, as the end of a sentence about the tool.
 pub(super) fn objection(request: &str, tool: &Candidate<'_>) -> Option<&'static str> {
-    let name = words(own_name(tool.whole_name));
+    let name = name_of(tool.whole_name);
     if !seems_to_read(tool, &name) && only_reads(request) {
         return Some("may change something, and the request only asks to look");
     }
-    if !tool.only_reads && has(&name, &DESTROYS) && !has(&words(request), &DESTROYS) {
+    if !tool.only_reads && has(&name, &DESTROYS) && !asks_to_destroy(&words(request)) {
         return Some("destroys something, and the request does not ask for that");
     }
     None
@@ -148,7 +156,21 @@ fn has(words: &[String], verbs: &[&str]) -> bool {
     words.iter().any(|word| is_in(word, verbs))
 }
 
-/// Whether a request only asks to look: a part of it begins with such a verb, and none has one that changes something.
+/// Whether a request asks to destroy something. "That nobody has cleared" does not.
+fn asks_to_destroy(request: &[String]) -> bool {
+    let is_past = |at: usize, word: &str| {
+        let before = at.checked_sub(1).and_then(|at| request.get(at));
+        let helps = ["are", "be", "been", "had", "has", "have", "is", "not", "was", "were"];
+        word.ends_with("ed") && before.is_some_and(|before| helps.contains(&before.as_str()))
+    };
+    request
+        .iter()
+        .enumerate()
+        .any(|(at, word)| (is_in(word, &DESTROYS) || is_in(word, &ASKS_TO_DESTROY)) && !is_past(at, word))
+}
+
+/// Whether a request only asks to look: each of its parts begins with such a verb or goes on with the one before, and none has
+/// a verb that changes something.
 fn only_reads(request: &str) -> bool {
     let mut looks = false;
     for part in request.split(['.', ',', ';', ':', '!', '?', '\n']) {
@@ -158,11 +180,12 @@ fn only_reads(request: &str) -> bool {
             let Some(lead) = clause.first() else { continue };
             // "Tell me" asks, "tell Anna" sends.
             let is_to_me = clause.get(1).is_some_and(|next| next == "me" || next == "us");
-            let changes = is_in(lead, &LEADING_WRITES) && !is_to_me;
-            if changes || has(clause, &WRITES) || has(clause, &DESTROYS) {
+            let asks = (is_to_me && is_in(lead, &LEADING_WRITES)) || is_in(lead, &READS);
+            let goes_on = GOES_ON.contains(&lead.as_str()) || lead.chars().all(char::is_numeric);
+            if !(asks || goes_on) || has(clause, &WRITES) || asks_to_destroy(clause) {
                 return false;
             }
-            looks |= is_to_me || is_in(lead, &READS);
+            looks |= asks;
         }
     }
     looks
@@ -173,10 +196,20 @@ fn seems_to_read(tool: &Candidate<'_>, name: &[String]) -> bool {
     if tool.only_reads {
         return true;
     }
-    let says_more = tool.definition["annotations"]["readOnlyHint"] == Value::Bool(false);
-    let leads = name.first().is_some_and(|lead| is_in(lead, &LEADING_WRITES));
-    // A name without a verb, as `forecast`, tells what one gets.
-    !says_more && !leads && !has(name, &WRITES) && !has(name, &DESTROYS)
+    let annotations = &tool.definition["annotations"];
+    if annotations["readOnlyHint"] == false || annotations["destructiveHint"] == true {
+        return false;
+    }
+    let is_verb =
+        |word: &&String| [&READS[..], &WRITES, &LEADING_WRITES, &DESTROYS].iter().any(|verbs| is_in(word, verbs));
+    match name.iter().find(is_verb) {
+        Some(verb) if is_in(verb, &READS) => !name.iter().any(|word| word == "and" || word == "or"),
+        // A store's search.
+        Some(verb) if is_in(verb, &LEADING_WRITES) => name.last().is_some_and(|last| is_in(last, &READS)),
+        Some(_) => false,
+        // A name without a verb, as `forecast`, tells what one gets.
+        None => true,
+    }
 }
 
 /// Whether a word is one of these verbs, or one of its forms.
@@ -190,9 +223,12 @@ fn is_in(word: &str, verbs: &[&str]) -> bool {
         })
 }
 
-/// A tool's name without its server's.
-fn own_name(whole_name: &str) -> &str {
-    whole_name.split_once("__").map_or(whole_name, |(_, name)| name)
+/// The words of a tool's name, without those of its server, which many names repeat.
+fn name_of(whole_name: &str) -> Vec<String> {
+    let (server, own) = whole_name.split_once("__").unwrap_or(("", whole_name));
+    let (server, own) = (words(server), words(own));
+    let repeated = own.iter().zip(&server).take_while(|(own, server)| own == server).count();
+    if repeated < own.len() { own[repeated..].to_vec() } else { own }
 }
 
 /// The words of a text in small letters; `getUserName` has three.
@@ -221,6 +257,7 @@ mod tests {
     #[test]
     fn what_changes_something_must_be_asked_for() {
         let none = json!({});
+        let destroys = json!({"annotations": {"destructiveHint": true}});
         let denies = json!({"annotations": {"readOnlyHint": false}});
         for (request, tool, definition, only_reads, objects) in [
             ("List the open issues of cli/cli", "github__list_issues", &none, false, false),
@@ -237,6 +274,18 @@ mod tests {
             ("Find the open orders, then tell Anna which are late", "mail__send", &none, false, false),
             ("Find the open orders", "crm__list_orders", &none, false, false),
             ("Which posts have no comments?", "blog__comment", &none, false, true),
+            ("What is the first open order? Let Anna know by mail", "mail__send", &none, false, false),
+            ("Check the open orders and text them to Anna", "mail__send", &none, false, false),
+            ("Get rid of the order o-1 of the shop", "crm__delete_orders", &none, false, false),
+            ("Cancel the order o-1", "crm__delete_orders", &none, false, false),
+            ("Show the orders that nobody has cleared", "crm__delete_orders", &none, false, true),
+            ("When does the shop open, what are the opening times?", "crm__get_schedule", &none, false, false),
+            ("Which shops are near?", "shop__app_store_search", &none, false, false),
+            ("Which shops are near?", "shop__shop_search_and_replace", &none, false, true),
+            ("Which orders of the shop are open?", "mail__mail_post_message", &none, false, true),
+            ("Which orders of the shop are open?", "mail__slack_post_message", &none, false, true),
+            ("Which orders of the shop are open?", "crm__orders", &destroys, false, true),
+            ("List the issues and their authors", "git__close_issue", &none, false, true),
             // In a language that it does not know, it objects to what destroys alone.
             ("Schicke Anna eine Nachricht", "mail__send_message", &none, false, false),
             ("Schicke Anna eine Nachricht", "mail__purge", &none, false, true),
@@ -244,7 +293,7 @@ mod tests {
             let candidate = Candidate { whole_name: tool, definition, only_reads };
             assert_eq!(objection(request, &candidate).is_some(), objects, "{request} {tool}");
         }
-        for words in [&READS[..], &WRITES, &LEADING_WRITES, &DESTROYS, &BEFORE] {
+        for words in [&READS[..], &WRITES, &LEADING_WRITES, &DESTROYS, &ASKS_TO_DESTROY, &BEFORE, &GOES_ON] {
             assert!(words.is_sorted());
         }
     }

@@ -4,8 +4,8 @@ use aiw_core::{ErrorKind, closest, one_line, quoted, quoted_text};
 use serde_json::{Map, Value, json};
 
 use super::effects::objection;
-use super::template::{Key, Piece, Reference, has_template, is_name, pieces};
-use super::{Job, JobPlan, MOST_STEPS, Step};
+use super::template::{Expression, Key, Piece, Reference, is_name};
+use super::{Candidate, Job, JobPlan, MOST_STEPS, Step};
 use crate::problem_of_arguments;
 
 /// The longest answer that is looked at, and the longest arguments of a plan, in bytes.
@@ -58,12 +58,19 @@ fn refused(problem: impl Into<String>) -> PlanError {
 pub(super) fn plan(job: &Job<'_>, answer: &str) -> Result<JobPlan, PlanError> {
     let answer = &answer[..answer.floor_char_boundary(LENGTH)];
     let written = object_in(answer)?;
-    if written["feasible"] == false {
+    if is(&written["feasible"], false) {
         let reason = written["reason"].as_str().unwrap_or("it gives no reason");
         return Err(PlanError::NotFeasible { reason: one_line(reason, 200) });
     }
     let none = || PlanError::NoPlan { answer: one_line(answer, 80) };
-    let written_steps = written["steps"].as_array().filter(|steps| !steps.is_empty()).ok_or_else(none)?;
+    let written_steps: Vec<&Value> = match &written["steps"] {
+        Value::Array(steps) => steps.iter().collect(),
+        Value::Object(steps) => steps.values().collect(),
+        _ => Vec::new(),
+    };
+    if written_steps.is_empty() {
+        return Err(none());
+    }
     if written_steps.len() > MOST_STEPS {
         return Err(refused(format!("it has {} steps, and at most {MOST_STEPS} are taken", written_steps.len())));
     }
@@ -72,9 +79,17 @@ pub(super) fn plan(job: &Job<'_>, answer: &str) -> Result<JobPlan, PlanError> {
     for (at, step) in written_steps.iter().enumerate() {
         steps.push(read_step(job, step, at + 1, &steps, &mut inputs)?);
     }
-    let needs_code = written["code"] == true;
+    if inputs.0.len() > INPUTS {
+        return Err(refused(format!("it has {} inputs, and at most {INPUTS} are taken", inputs.0.len())));
+    }
+    let needs_code = is(&written["code"], true);
     let name = name(written["name"].as_str().unwrap_or_default(), &steps);
     Ok(JobPlan { name, input_schema: inputs.schema(needs_code), steps, needs_code })
+}
+
+/// Whether a value is this boolean, or its word.
+fn is(value: &Value, expected: bool) -> bool {
+    value.as_bool() == Some(expected) || value.as_str() == Some(if expected { "true" } else { "false" })
 }
 
 /// Returns the first JSON object of an answer, whatever stands around it.
@@ -84,7 +99,7 @@ fn object_in(answer: &str) -> Result<Value, PlanError> {
     loop {
         let mut values = serde_json::Deserializer::from_str(&answer[from..]).into_iter::<Value>();
         match values.next() {
-            Some(Ok(value)) if value["feasible"].is_boolean() || value["steps"].is_array() => return Ok(value),
+            Some(Ok(value)) if value.get("feasible").is_some() || value.get("steps").is_some() => return Ok(value),
             Some(Err(e)) if e.is_eof() && answer[from..].contains("\"steps\"") => return Err(PlanError::Cut),
             _ => {}
         }
@@ -99,47 +114,114 @@ fn read_step(
     before: &[Step],
     inputs: &mut Inputs,
 ) -> Result<Step, PlanError> {
-    let name = written["tool"].as_str().unwrap_or_default().trim();
-    // Written as a person would, or as a script does.
-    let whole_name = name.trim_start_matches("tools.").replacen(['/', '.'], "__", 1);
-    let names = || job.candidates.iter().map(|candidate| candidate.whole_name);
-    let candidate = job.candidate(name).or_else(|| job.candidate(&whole_name)).ok_or_else(|| {
-        let meant = closest(name, names()).map(|meant| format!(": did it mean {}?", quoted(meant)));
-        refused(format!("there is no tool {} among the candidates{}", quoted_text(name, 80), meant.unwrap_or_default()))
-    })?;
+    let (candidate, given) = tool_of(job, written)?;
     let called = quoted_text(candidate.whole_name, 80);
     if let Some(why) = objection(job.request, candidate) {
         return Err(refused(format!("{called} {why}")));
     }
-    let arguments = match &written["args"] {
-        Value::Null => json!({}),
-        arguments @ Value::Object(_) if depth(arguments) <= DEPTH => arguments.clone(),
-        _ => return Err(refused(format!("the arguments of {called} are no object, or nested too deeply"))),
+    let given = match given {
+        Value::Null => Map::new(),
+        // Some models write the object as a text.
+        Value::String(text) => {
+            serde_json::from_str(text).map_err(|_| refused(format!("the arguments of {called} are no object")))?
+        }
+        Value::Object(given) => given.clone(),
+        _ => return Err(refused(format!("the arguments of {called} are no object"))),
     };
-    let schema = &candidate.definition["inputSchema"];
-    for (parameter, value) in arguments.as_object().into_iter().flatten() {
-        look_at(job, value, number, before, &mut |name, is_whole| {
-            inputs.use_in(name, is_whole.then(|| &schema["properties"][parameter]));
-        })
-        .map_err(|problem| refused(format!("{problem} (step {number}, {called})")))?;
+    if given.values().any(|value| depth(value) >= DEPTH) {
+        return Err(refused(format!("the arguments of {called} are nested too deeply")));
     }
+    let schema = &candidate.definition["inputSchema"];
+    let given: Map<String, Value> =
+        given.into_iter().filter_map(|(name, value)| Some((name.clone(), fitted(&name, value, schema)?))).collect();
+    let mut arguments = Vec::new();
     // A value that is filled in has no kind yet: it is looked at when the tool is called.
     let mut known = schema.clone();
-    if let Some(properties) = known["properties"].as_object_mut() {
-        for (parameter, _) in arguments.as_object().into_iter().flatten().filter(|(_, value)| has_template(value)) {
-            if properties.contains_key(parameter) {
-                properties.insert(parameter.clone(), value_of_any_kind());
+    for (name, value) in &given {
+        let parameter = &schema["properties"][name];
+        let wrong = |problem: String| refused(format!("{problem} (step {number}, {called})"));
+        let mut expression = Expression::read(value, job.request).map_err(wrong)?;
+        let look = &mut |reference: &Reference, is_whole: bool| match reference {
+            Reference::Input(input) => {
+                inputs.use_in(input, is_whole.then_some((candidate.whole_name, parameter)));
+                Ok(())
             }
+            Reference::Step(step, way) => {
+                let used = step.checked_sub(1).and_then(|at| before.get(at));
+                let used = used.ok_or_else(|| format!("step {step} is not before step {number}"))?;
+                has_part(job, used, *step, way)
+            }
+        };
+        expression.each(look).map_err(wrong)?;
+        // Where a text is wanted, a result of another kind is written as one.
+        if let Expression::Filled { pieces, is_text } = &mut expression
+            && let [Piece::Reference(Reference::Step(..))] = pieces.as_slice()
+        {
+            *is_text = parameter["type"] == "string";
         }
+        if expression.is_filled()
+            && let Some(parameter) = known["properties"].get_mut(name)
+        {
+            *parameter = json!({});
+        }
+        arguments.push((name.clone(), expression));
     }
-    match problem_of_arguments(&known, &arguments.to_string()) {
+    let written = Value::Object(given);
+    match problem_of_arguments(&known, &written.to_string()) {
         Some(problem) => Err(refused(format!("the arguments of {called} are wrong: {problem}"))),
-        None => Ok(Step { tool: candidate.whole_name.to_owned(), arguments }),
+        None => Ok(Step { tool: candidate.whole_name.to_owned(), arguments, written }),
     }
 }
 
-fn value_of_any_kind() -> Value {
-    Value::Object(Map::new())
+/// Returns the tool that a step names, and the arguments as they are written. Small models have many words for both.
+fn tool_of<'a>(job: &'a Job<'_>, written: &'a Value) -> Result<(&'a Candidate<'a>, &'a Value), PlanError> {
+    const NONE: &Value = &Value::Null;
+    let field = |names: &[&str]| names.iter().find_map(|name| written.get(*name));
+    let arguments = field(&["args", "arguments", "parameters", "params", "input"]);
+    let name = field(&["tool", "name", "tool_name", "function"]).and_then(Value::as_str).unwrap_or_default().trim();
+    // `{"TOOL": {…}}`
+    if name.is_empty()
+        && let Some((name, arguments)) = written.as_object().and_then(|fields| fields.iter().next())
+        && let Some(candidate) = job.candidate(name)
+    {
+        return Ok((candidate, arguments));
+    }
+    // Written as a person would, or as a script does.
+    let whole_name = name.trim_start_matches("tools.").replacen(['/', '.'], "__", 1);
+    let mut of_that_name = job
+        .candidates
+        .iter()
+        .filter(|candidate| candidate.whole_name.split_once("__").is_some_and(|(_, own)| own == name));
+    let only_one = || match (of_that_name.next(), of_that_name.next()) {
+        (Some(candidate), None) => Some(candidate),
+        _ => None,
+    };
+    let candidate = job.candidate(name).or_else(|| job.candidate(&whole_name)).or_else(only_one);
+    let candidate = candidate.ok_or_else(|| {
+        let names = job.candidates.iter().map(|candidate| candidate.whole_name);
+        let meant = closest(name, names).map(|meant| format!(": did it mean {}?", quoted(meant)));
+        let meant = meant.unwrap_or_default();
+        refused(format!("there is no tool {} among the candidates{meant}", quoted_text(name, 80)))
+    })?;
+    Ok((candidate, arguments.unwrap_or(NONE)))
+}
+
+/// Returns an argument in the kind that its tool takes, where that is plain: numbers and booleans that are written as texts, and
+/// no value for nothing.
+fn fitted(name: &str, value: Value, schema: &Value) -> Option<Value> {
+    let parameter = &schema["properties"][name];
+    let is_required = schema["required"].as_array().is_some_and(|names| names.iter().any(|one| one == name));
+    let fitted = match (&value, parameter["type"].as_str()) {
+        (Value::Null, Some(kind)) if kind != "null" && !is_required => return None,
+        (Value::String(text), Some("integer")) => text.trim().parse::<i64>().ok().map(Value::from),
+        (Value::String(text), Some("number")) => {
+            serde_json::from_str::<Value>(text.trim()).ok().filter(Value::is_number)
+        }
+        (Value::String(text), Some("boolean")) => text.trim().parse::<bool>().ok().map(Value::from),
+        (Value::Number(_) | Value::Bool(_), Some("string")) => Some(value.to_string().into()),
+        _ => None,
+    };
+    Some(fitted.unwrap_or(value))
 }
 
 fn depth(value: &Value) -> usize {
@@ -150,55 +232,15 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-/// Looks whether the templates of a value mean something. `input` hears of each input, and whether it is the whole value.
-fn look_at(
-    job: &Job<'_>,
-    value: &Value,
-    number: usize,
-    before: &[Step],
-    input: &mut dyn FnMut(&str, bool),
-) -> Result<(), String> {
-    look_within(job, value, number, before, true, input)
-}
-
-fn look_within(
-    job: &Job<'_>,
-    value: &Value,
-    number: usize,
-    before: &[Step],
-    is_top: bool,
-    input: &mut dyn FnMut(&str, bool),
-) -> Result<(), String> {
-    match value {
-        Value::String(text) => {
-            let pieces = pieces(text)?;
-            let is_whole = is_top && pieces.len() == 1;
-            for piece in pieces {
-                match piece {
-                    Piece::Text(_) => {}
-                    Piece::Reference(Reference::Input(name)) => input(&name, is_whole),
-                    Piece::Reference(Reference::Step(step, way)) => {
-                        let used = step.checked_sub(1).and_then(|at| before.get(at));
-                        let used = used.ok_or_else(|| format!("step {step} is not before step {number}"))?;
-                        has_part(job, used, step, &way)?;
-                    }
-                }
-            }
-            Ok(())
-        }
-        Value::Array(items) => items.iter().try_for_each(|item| look_within(job, item, number, before, false, input)),
-        Value::Object(fields) => {
-            fields.values().try_for_each(|field| look_within(job, field, number, before, false, input))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Looks whether a tool that declares its results has this part of one.
 fn has_part(job: &Job<'_>, step: &Step, number: usize, way: &[Key]) -> Result<(), String> {
     let Some(candidate) = job.candidate(&step.tool) else { return Ok(()) };
     let mut schema = &candidate.definition["outputSchema"];
     for key in way {
+        // Models know results as MCP has them.
+        if matches!(key, Key::Field(name) if name == "result") && schema["properties"].get("result").is_none() {
+            continue;
+        }
         match key {
             Key::Field(name) => {
                 let Some(fields) = schema["properties"].as_object().filter(|fields| !fields.is_empty()) else {
@@ -231,35 +273,23 @@ impl Inputs {
             Value::Object(properties) => Some(properties),
             _ => written.as_object(),
         };
-        let declared = properties.into_iter().flatten().filter(|(name, _)| is_name(name)).take(INPUTS);
+        let declared = properties.into_iter().flatten().filter(|(name, _)| is_name(name));
         let kind = |value: &Value| {
             let kind = value.as_str().or_else(|| value["type"].as_str()).unwrap_or("string");
-            let kinds = ["string", "number", "integer", "boolean", "array", "object"];
-            if kinds.contains(&kind) { json!({"type": kind}) } else { json!({"type": "string"}) }
+            schema_of_kind(if KINDS.contains(&kind) { kind } else { "string" })
         };
         Self(declared.map(|(name, value)| (name.clone(), kind(value))).collect())
     }
 
-    /// An input is used, as a whole argument of a tool if there is a schema: then it is what that argument is.
-    fn use_in(&mut self, name: &str, argument: Option<&Value>) {
-        let of_argument = || {
-            let argument = argument.filter(|argument| argument.is_object())?;
-            let mut schema = Map::new();
-            for key in ["type", "enum", "minimum", "maximum"] {
-                let value = argument.get(key).filter(|value| value.to_string().len() < 500);
-                schema.extend(value.map(|value| (key.to_owned(), value.clone())));
-            }
-            let about = argument["description"].as_str().map(|text| one_line(text, 120));
-            schema.extend(about.map(|about| ("description".to_owned(), about.into())));
-            Some(Value::Object(schema))
-        };
+    /// An input is used, perhaps as a whole argument of a tool: then it is what that argument is.
+    fn use_in(&mut self, name: &str, argument: Option<(&str, &Value)>) {
+        let of_argument = argument.and_then(|(tool, parameter)| schema_of_input(tool, parameter));
         if let Some((_, schema)) = self.0.iter_mut().find(|(known, _)| known == name) {
-            if let Some(better) = of_argument() {
+            if let Some(better) = of_argument {
                 *schema = better;
             }
-        } else if self.0.len() < INPUTS {
-            let schema = of_argument().unwrap_or_else(|| json!({"type": "string"}));
-            self.0.push((name.to_owned(), schema));
+        } else {
+            self.0.push((name.to_owned(), of_argument.unwrap_or_else(|| json!({"type": "string"}))));
         }
     }
 
@@ -275,6 +305,32 @@ impl Inputs {
         }
         schema
     }
+}
+
+/// Returns the schema of an input that is an argument of a tool, as far as every client takes it.
+fn schema_of_input(tool: &str, parameter: &Value) -> Option<Value> {
+    let kind = parameter["type"].as_str().filter(|kind| KINDS.contains(kind))?;
+    let mut schema = schema_of_kind(kind);
+    let choices = parameter["enum"].as_array().filter(|all| all.len() <= 30 && all.iter().all(Value::is_string));
+    if let Some(choices) = choices.filter(|choices| choices.iter().all(|choice| choice.to_string().len() <= 60)) {
+        schema["enum"] = choices.clone().into();
+    }
+    let items = parameter["items"]["type"].as_str().filter(|kind| kind != &"array" && KINDS.contains(kind));
+    if let Some(items) = items.filter(|_| kind == "array") {
+        schema["items"] = json!({"type": items});
+    }
+    if let Some(about) = parameter["description"].as_str() {
+        schema["description"] =
+            format!("In the words of {}: {}", quoted_text(tool, 80), quoted_text(about, 120)).into();
+    }
+    Some(schema)
+}
+
+const KINDS: [&str; 6] = ["string", "number", "integer", "boolean", "array", "object"];
+
+/// A list without a schema of its items is refused by OpenAI's API, with the whole request.
+fn schema_of_kind(kind: &str) -> Value {
+    if kind == "array" { json!({"type": kind, "items": {}}) } else { json!({"type": kind}) }
 }
 
 /// Returns what the model calls the job, as the name of a tool: 1 to 40 of `a-z 0-9 _`.
@@ -300,7 +356,7 @@ fn name(written: &str, steps: &[Step]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::planning::Candidate;
+    use crate::planning::script_of;
 
     fn tools() -> Vec<(&'static str, Value, bool)> {
         let list = json!({
@@ -338,7 +394,7 @@ mod tests {
             );
             assert_eq!(
                 plan.input_schema,
-                json!({"type": "object", "properties": {"repo": {"type": "string", "description": "owner/name"}, "n": {"type": "string"}}, "required": ["repo", "n"], "additionalProperties": false})
+                json!({"type": "object", "properties": {"repo": {"type": "string", "description": "In the words of `git__list_issues`: `owner/name`"}, "n": {"type": "string"}}, "required": ["repo", "n"], "additionalProperties": false})
             );
         }
     }
@@ -389,11 +445,55 @@ mod tests {
         assert_eq!(plan.name, "git_list_issues");
     }
 
+    #[test]
+    fn what_small_models_write_is_understood() {
+        let looks = "List the issues of cli/cli";
+        let good = read(looks, r#"{"steps":[{"tool":"git__list_issues","args":{"repo":"a"}}]}"#).unwrap();
+        for step in [
+            r#"{"tool":"git__list_issues","arguments":{"repo":"a"}}"#,
+            r#"{"tool":"git__list_issues","args":"{\"repo\":\"a\"}"}"#,
+            r#"{"name":"git.list_issues","parameters":{"repo":"a"}}"#,
+            r#"{"tool":"list_issues","args":{"repo":"a"}}"#,
+            r#"{"tool":"tools.git__list_issues","args":{"repo":"a","state":null}}"#,
+            r#"{"git__list_issues":{"repo":"a"}}"#,
+        ] {
+            for answer in
+                [format!(r#"{{"feasible":"true","steps":[{step}]}}"#), format!(r#"{{"steps":{{"step1":{step}}}}}"#)]
+            {
+                let plan = read(looks, &answer).unwrap_or_else(|e| panic!("{answer}: {e}"));
+                assert_eq!(plan.steps, good.steps, "{answer}");
+            }
+        }
+        let tool = json!({"inputSchema": {"type": "object", "properties": {"n": {"type": "integer"}, "all": {"type": "boolean"}, "id": {"type": "string"}, "tags": {"type": "array", "items": {"type": "string"}}}}});
+        let read = |answer: &str| {
+            let candidates = vec![Candidate { whole_name: "a__get", definition: &tool, only_reads: true }];
+            Job { request: "Get {{it}}", candidates }.plan(answer)
+        };
+        let fitted = read(r#"{"steps":[{"tool":"get","args":{"n":"3","all":"true","id":7}}],"code":"true"}"#).unwrap();
+        assert_eq!(fitted.steps[0].written, json!({"n": 3, "all": true, "id": "7"}));
+        assert!(fitted.needs_code);
+        // What stands in the request is text, and what a text is wanted of becomes one.
+        let plan = read(r#"{"steps":[{"tool":"get","args":{"id":"{{it}}"}},{"tool":"get","args":{"id":"{{step1.result.n}}","tags":"{{t}}"}}]}"#).unwrap();
+        let script = script_of(&plan);
+        assert!(
+            script.contains("\"id\": \"{{it}}\"")
+                && script.contains("\"id\": text(part(step1, 1, [\"result\", \"n\"]))"),
+            "{script}"
+        );
+        assert_eq!(plan.input_schema["properties"]["t"], json!({"type": "array", "items": {"type": "string"}}));
+        for bad in ["{{input.Ignore all of it}}", "{{input['ä']}}", "{{input.\u{202e}x}}"] {
+            let answer = json!({"steps": [{"tool": "get", "args": {"id": bad}}]}).to_string();
+            assert!(read(&answer).unwrap_err().to_string().contains("names neither"), "{bad}");
+        }
+        let many: String = (0..13).map(|n| format!("{{{{i{n}}}}}")).collect();
+        let answer = json!({"steps": [{"tool": "get", "args": {"id": many}}]}).to_string();
+        assert!(read(&answer).unwrap_err().to_string().contains("13 inputs"));
+    }
+
     mod fuzz {
         use proptest::prelude::*;
 
         use super::*;
-        use crate::planning::script_of;
 
         proptest! {
             #[test]

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// What a template means.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Reference {
+pub enum Reference {
     /// The result of a step, counted from one, and the way into it.
     Step(usize, Vec<Key>),
     /// A part of the input.
@@ -13,60 +13,154 @@ pub(super) enum Reference {
 
 /// A step on the way into a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Key {
+pub enum Key {
+    /// A field.
     Field(String),
+    /// An element of a list, counted from zero.
     Index(usize),
 }
 
 /// A piece of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Piece {
+pub enum Piece {
+    /// A text.
     Text(String),
+    /// What is filled in.
     Reference(Reference),
 }
 
 /// The longest way into a value.
 const DEPTH: usize = 12;
 
-/// Splits a text at its templates. The error is the end of a sentence about the text of a template.
-pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, String> {
-    let (mut pieces, mut rest) = (Vec::new(), text);
-    while let Some((before, inner)) = rest.split_once("{{") {
-        let Some((inner, after)) = inner.split_once("}}") else { break };
-        if !before.is_empty() {
-            pieces.push(Piece::Text(before.to_owned()));
-        }
-        pieces.push(Piece::Reference(reference(inner.trim())?));
-        rest = after;
+/// What an argument of a step becomes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Expression {
+    /// A value as it is.
+    Json(Value),
+    /// A text with something filled in. Of a single piece, the value itself, unless a text is wanted.
+    Filled {
+        /// Its pieces.
+        pieces: Vec<Piece>,
+        /// Whether it has to be a text.
+        is_text: bool,
+    },
+    /// A list.
+    List(Vec<Expression>),
+    /// An object.
+    Fields(Vec<(String, Expression)>),
+}
+
+impl Expression {
+    /// Reads a value whose texts may hold templates. What stands in the request as it is, is text.
+    pub(super) fn read(value: &Value, request: &str) -> Result<Self, String> {
+        Ok(match value {
+            Value::String(text) => {
+                let pieces = pieces(text, request)?;
+                match pieces.iter().any(|piece| matches!(piece, Piece::Reference(_))) {
+                    true => Self::Filled { is_text: pieces.len() > 1, pieces },
+                    false => Self::Json(value.clone()),
+                }
+            }
+            Value::Array(items) => {
+                Self::List(items.iter().map(|item| Self::read(item, request)).collect::<Result<_, _>>()?)
+            }
+            Value::Object(fields) => {
+                let field = |(name, field): (&String, &Value)| Ok((name.clone(), Self::read(field, request)?));
+                Self::Fields(fields.iter().map(field).collect::<Result<_, String>>()?)
+            }
+            other => Self::Json(other.clone()),
+        })
     }
-    if !rest.is_empty() {
-        pieces.push(Piece::Text(rest.to_owned()));
+
+    /// Calls this for each reference, with whether it is the whole expression.
+    pub(super) fn each(&self, visit: &mut dyn FnMut(&Reference, bool) -> Result<(), String>) -> Result<(), String> {
+        self.each_within(true, visit)
+    }
+
+    fn each_within(
+        &self,
+        is_top: bool,
+        visit: &mut dyn FnMut(&Reference, bool) -> Result<(), String>,
+    ) -> Result<(), String> {
+        match self {
+            Self::Json(_) => Ok(()),
+            Self::Filled { pieces, .. } => pieces.iter().try_for_each(|piece| match piece {
+                Piece::Reference(reference) => visit(reference, is_top && pieces.len() == 1),
+                Piece::Text(_) => Ok(()),
+            }),
+            Self::List(items) => items.iter().try_for_each(|item| item.each_within(false, visit)),
+            Self::Fields(fields) => fields.iter().try_for_each(|(_, field)| field.each_within(false, visit)),
+        }
+    }
+
+    /// Whether something is filled in anywhere.
+    pub(super) fn is_filled(&self) -> bool {
+        match self {
+            Self::Json(_) => false,
+            Self::Filled { .. } => true,
+            Self::List(items) => items.iter().any(Self::is_filled),
+            Self::Fields(fields) => fields.iter().any(|(_, field)| field.is_filled()),
+        }
+    }
+}
+
+/// The forms in which models write a template: what opens it, what closes it, and what its text must begin with.
+const FORMS: [(&str, &str, &[&str]); 3] =
+    [("{{", "}}", &[]), ("${", "}", &["step", "input."]), ("{", "}", &["step", "input."])];
+
+/// Splits a text at its templates. The error is the end of a sentence about the text of a template.
+fn pieces(text: &str, request: &str) -> Result<Vec<Piece>, String> {
+    let (mut pieces, mut plain, mut rest) = (Vec::new(), String::new(), text);
+    while let Some(c) = rest.chars().next() {
+        let template = FORMS.iter().find_map(|(open, close, begins)| {
+            let (inner, after) = rest.strip_prefix(open)?.split_once(close)?;
+            let whole = &rest[..rest.len() - after.len()];
+            let lower = inner.trim().to_lowercase();
+            let fits = begins.is_empty() || begins.iter().any(|begin| lower.starts_with(begin));
+            (fits && !request.contains(whole)).then_some((inner, after))
+        });
+        match template {
+            Some((inner, after)) => {
+                if !plain.is_empty() {
+                    pieces.push(Piece::Text(std::mem::take(&mut plain)));
+                }
+                pieces.push(Piece::Reference(reference(inner.trim())?));
+                rest = after;
+            }
+            // What opens a template that is none is text, whole.
+            None => {
+                let opened = if rest.starts_with("{{") { 2 } else { c.len_utf8() };
+                plain.push_str(&rest[..opened]);
+                rest = &rest[opened..];
+            }
+        }
+    }
+    if !plain.is_empty() {
+        pieces.push(Piece::Text(plain));
     }
     Ok(pieces)
 }
 
-/// Whether there is a template anywhere in a value.
-pub(super) fn has_template(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.split_once("{{").is_some_and(|(_, rest)| rest.contains("}}")),
-        Value::Array(items) => items.iter().any(has_template),
-        Value::Object(fields) => fields.values().any(has_template),
-        _ => false,
-    }
-}
-
 fn reference(text: &str) -> Result<Reference, String> {
     let wrong = |why: &str| format!("`{{{{{}}}}}` {why}", aiw_core::one_line(text, 60));
+    // `steps[0]` counts from zero.
+    let counted = text.strip_prefix("steps[").and_then(|rest| rest.split_once(']'));
+    let counted = counted.and_then(|(number, rest)| Some((number.trim().parse::<usize>().ok()?, rest)));
+    if let Some((number, rest)) = counted {
+        let way = way_of(rest).ok_or_else(|| wrong("is no way into a result"))?;
+        return Ok(Reference::Step(number.saturating_add(1), way));
+    }
     let end = text.find(['.', '[']).unwrap_or(text.len());
     let (root, way) = text.split_at(end);
     let way = way_of(way).ok_or_else(|| wrong("is no way into a result"))?;
     let root = root.trim();
-    let number = root.strip_prefix("step").map(|number| number.trim_start_matches('_').parse::<usize>());
+    let lower = root.to_lowercase();
+    let number = lower.strip_prefix("step").map(|number| number.trim_matches(['_', ' ']).parse::<usize>());
     match (number, way.as_slice()) {
         (Some(Ok(number)), _) => Ok(Reference::Step(number, way)),
-        (None, [Key::Field(name)]) if root == "input" => Ok(Reference::Input(name.clone())),
+        (None, [Key::Field(name)]) if lower == "input" && is_name(name) => Ok(Reference::Input(name.clone())),
         // Small models leave the word out.
-        (None, []) if is_name(root) && root != "input" => Ok(Reference::Input(root.to_owned())),
+        (None, []) if is_name(root) && lower != "input" => Ok(Reference::Input(root.to_owned())),
         _ => Err(wrong("names neither a step nor an input")),
     }
 }
@@ -114,6 +208,8 @@ fn way_of(mut text: &str) -> Option<Vec<Key>> {
 mod tests {
     use super::*;
 
+    const REQUEST: &str = "Send the text 'run: ${{ github.ref }}' to Anna";
+
     #[test]
     fn texts_are_split_at_what_is_filled_in() {
         let step = |number, way: &[Key]| Piece::Reference(Reference::Step(number, way.to_vec()));
@@ -129,10 +225,14 @@ mod tests {
             ("{{step1.items.0['a b']}}", vec![step(1, &[field("items"), Key::Index(0), field("a b")])]),
             ("{{input.city}}", vec![Piece::Reference(Reference::Input("city".into()))]),
             ("{{city}}", vec![Piece::Reference(Reference::Input("city".into()))]),
+            ("{{steps[0].id}}", vec![step(1, &[field("id")])]),
+            ("{{Step 2}}", vec![step(2, &[])]),
+            ("${step1.id} {step2} {x} ${y}", vec![step(1, &[field("id")]), text(" "), step(2, &[]), text(" {x} ${y}")]),
+            ("run: ${{ github.ref }}", vec![text("run: ${{ github.ref }}")]),
             ("{{open", vec![text("{{open")]),
             ("", vec![]),
         ] {
-            assert_eq!(pieces(written), Ok(expected), "{written}");
+            assert_eq!(pieces(written, REQUEST), Ok(expected), "{written}");
         }
         for bad in [
             "{{}}",
@@ -145,7 +245,7 @@ mod tests {
             "{{step1[x]}}",
             "{{step1[0}}",
         ] {
-            assert!(pieces(bad).is_err(), "{bad}");
+            assert!(pieces(bad, REQUEST).is_err(), "{bad}");
         }
     }
 }
