@@ -12,10 +12,10 @@ use aiw_routing::Offered;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::bounds::THEIRS;
 use crate::context::Context;
 use crate::error::CallError;
 use crate::planned::{PREFIX, PlannedTool};
-use crate::route::THEIRS;
 use crate::workflows::start;
 
 /// The server's name by which call_tool reaches planned tools.

@@ -430,8 +430,7 @@ mod tests {
         }
         let wrong_part = r#"{"steps":[{"tool":"git__list_issues","args":{"repo":"a"}},{"tool":"mail__send","args":{"to":"a","text":"{{step1.issue}}"}}]}"#;
         assert!(read(SEND, wrong_part).unwrap_err().to_string().contains("did it mean `issues`?"));
-        let many =
-            format!(r#"{{"steps":[{}]}}"#, vec![r#"{"tool":"git__list_issues","args":{"repo":"a"}}"#; 9].join(","));
+        let many = format!(r#"{{"steps":[{}]}}"#, [r#"{"tool":"git__list_issues","args":{"repo":"a"}}"#; 9].join(","));
         assert!(read(SEND, &many).unwrap_err().to_string().contains("9 steps"));
         let deep = step("mail__send", &format!(r#"{{"to":{}1{}}}"#, "[".repeat(60), "]".repeat(60)));
         assert!(read(SEND, &deep).unwrap_err().to_string().contains("too deeply"));
