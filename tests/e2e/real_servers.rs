@@ -12,7 +12,7 @@ use crate::mcp::Client;
 use crate::servers::{is_there, names, text, until};
 
 /// A server of npm or PyPI that is installed below `target/servers`.
-fn installed(name: &str) -> Option<PathBuf> {
+pub(crate) fn installed(name: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("target/servers");
     let known = [root.join("node_modules/.bin").join(name), root.join("venv/bin").join(name)];
     let found = known.into_iter().find(|path| path.is_file());

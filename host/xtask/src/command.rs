@@ -49,7 +49,10 @@ pub fn guest_target() -> PathBuf {
 /// Returns a `cargo` command for a guest's workspace, without the flags that are meant for the host.
 pub fn guest_cargo(directory: impl AsRef<Path>) -> Command {
     let mut cargo = cargo(directory);
-    cargo.env_remove("RUSTFLAGS").env("CARGO_TARGET_DIR", guest_target());
+    for of_host in ["RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER", "CLIPPY_ARGS"] {
+        cargo.env_remove(of_host);
+    }
+    cargo.env("CARGO_TARGET_DIR", guest_target());
     cargo
 }
 

@@ -52,7 +52,13 @@ pub fn install() -> Result<()> {
 
 /// Builds the components of the binary into `.components`.
 pub fn build() -> Result<()> {
-    let written = wrap_workspace(Path::new("plugins"), &root().join(".components"))?;
+    need(PLAIN)?;
+    // The guests leave processors idle while they are linked. The compiler, which is needed last, is built meanwhile.
+    let beside = std::thread::spawn(|| command::run(&mut compiler_build()));
+    let written = wrap_workspace(Path::new("plugins"), &root().join(".components"));
+    // Its error is that of the build below.
+    let _ = beside.join();
+    let written = written?;
     println!("components: {}", written.join(", "));
     Ok(())
 }
@@ -94,9 +100,7 @@ pub fn wrap_workspace(workspace: &Path, out: &Path) -> Result<Vec<String>> {
 fn orchestrator(module: &[u8], out: &Path) -> Result<String> {
     let wasm = guest_target().join(ORCHESTRATOR).with_extension("component.wasm");
     write_if_changed(&wasm, &component::wrap_orchestrator(module)?)?;
-    // Built as part of the workspace: with the features that the host has, nothing is compiled twice.
-    let mut build = command::host_cargo();
-    command::run(build.args(["build", "--quiet", "--locked", "--workspace", "--example", "compile-scripts"]))?;
+    command::run(&mut compiler_build())?;
     let compiler = command::host_target().join("debug/examples/compile-scripts");
     let to = out.join(ORCHESTRATOR);
     let code = to.with_extension("code.z");
@@ -110,6 +114,14 @@ fn orchestrator(module: &[u8], out: &Path) -> Result<String> {
     };
     let size = |extension| std::fs::metadata(to.with_extension(extension)).map(|meta| meta.len() / 1000);
     Ok(format!("{ORCHESTRATOR} {} kB, compiled {} kB{note}", size("wasm.z")?, size("code.z")?))
+}
+
+/// Returns the build of what compiles the component that runs scripts. It is built as part of the workspace: with the features
+/// that the host has, nothing is compiled twice.
+fn compiler_build() -> Command {
+    let mut build = command::host_cargo();
+    build.args(["build", "--quiet", "--locked", "--workspace", "--example", "compile-scripts"]);
+    build
 }
 
 /// Returns the name of the system that this program was built on.

@@ -548,8 +548,12 @@ fn a_model_is_set_shown_tested_and_switched_off() {
     env.run(&["llm", "set", "--openai", "https://other.example/v1", "--model", "m"]).ok();
     assert_eq!(env.json(&["llm", "show"])["llm"]["key"], "none");
     assert_eq!(env.json(&["secret", "list"])["secrets"], json!([]));
+    env.run(&["llm", "set", "--token-env", "NO_SUCH_KEY"]).ok();
+    let doctor = env.run(&["doctor"]).stdout;
+    assert!(doctor.contains("the key of the model that plans jobs is missing"), "{doctor}");
     env.run_with_input(&["llm", "set", "--token-stdin"], "sk-canary-typed").ok();
     assert_eq!(env.json(&["llm", "show"])["llm"]["key"], "set");
+    assert!(!env.run(&["doctor"]).stdout.contains("plans jobs"));
     assert!(!env.read("settings.json").contains("canary"));
     env.run(&["llm", "off"]).ok();
     assert_eq!(env.json(&["llm", "show"])["llm"], Value::Null);

@@ -90,6 +90,8 @@ fn a_script_is_kept_approved_and_called_as_a_tool() {
     assert!(said.contains("was edited after it was approved"), "{said}");
     let listed = servers.env.json(&["workflow", "list"]);
     assert_eq!(listed["workflows"][0]["state"], "edited");
+    let doctor = servers.env.run(&["doctor"]).stdout;
+    assert!(doctor.contains("was edited after you approved it") && doctor.contains("aiw workflow approve"), "{doctor}");
     servers.env.run(&["workflow", "approve", "sum-city", "-y"]).ok();
     assert_eq!(mute.good("workflows__sum-city", json!({"city": "Oslo"}))["result"]["total"], 3);
     servers.env.run(&["workflow", "remove", "sum-city"]).ok();

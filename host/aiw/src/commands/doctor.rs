@@ -5,11 +5,12 @@ use std::path::Path;
 use aiw_app::current_dir;
 use aiw_core::{ErrorKind, counted, quoted, shell_word_in_line};
 use aiw_home::Home;
+use aiw_orchestrator::Workflows;
 use aiw_routing::ServerPlaces;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{history_doctor, process};
+use super::{history_doctor, llm, process};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -23,7 +24,7 @@ pub struct Doctor {
 /// A part of aiw in `aiw doctor`
 #[derive(Serialize, JsonSchema)]
 pub struct CheckedPart {
-    /// `home`, `processes`, `mcp` or `history`
+    /// `home`, `processes`, `mcp`, `workflows` or `history`
     pub name: &'static str,
     /// What there is, in a few words
     pub summary: String,
@@ -41,7 +42,7 @@ pub struct FoundProblem {
 }
 
 impl FoundProblem {
-    fn new(problem: impl Into<String>, next: impl Into<String>) -> Self {
+    pub fn new(problem: impl Into<String>, next: impl Into<String>) -> Self {
         Self { problem: problem.into(), next: Some(next.into()) }
     }
 }
@@ -54,7 +55,7 @@ impl From<Failure> for FoundProblem {
 
 pub fn doctor(output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
-    let parts = vec![files(&home), processes(), servers(&home), history(&home)];
+    let parts = vec![files(&home), processes(), servers(&home), workflows(&home), history(&home)];
     for part in &parts {
         output.line(format!("{:<10} {}", part.name, part.summary));
         for found in &part.problems {
@@ -78,13 +79,14 @@ fn files(home: &Home) -> CheckedPart {
     let mut problems: Vec<FoundProblem> = Vec::new();
     problems.extend(open_to_others(home.root()));
     let read = [
-        home.settings().err().map(Failure::from),
+        home.settings().and_then(|settings| settings.llm()).err().map(Failure::from),
         home.providers().err().map(Failure::from),
         home.plugins().err().map(Failure::from),
         home.extensions_lock().err().map(Failure::from),
         home.registry_settings().err().map(Failure::from),
     ];
     problems.extend(read.into_iter().flatten().map(FoundProblem::from));
+    problems.extend(llm::missing_key(home));
     let (values, unreadable) = home.vault().values();
     let secret =
         |problem: &dyn ToString| FoundProblem::new(problem.to_string(), "`aiw secret set NAME` stores it again");
@@ -101,6 +103,37 @@ fn open_to_others(root: &Path) -> Option<FoundProblem> {
         let root = root.to_string_lossy();
         FoundProblem::new("others can write to aiw's home", format!("`chmod go-w {}`", aiw_core::shell_word(&root)))
     })
+}
+
+/// The kept scripts as they are written. Whether their tools are there, `aiw workflow list` says.
+fn workflows(home: &Home) -> CheckedPart {
+    let workflows = Workflows::new(home.clone());
+    let listed = workflows.list();
+    let lock = workflows.lock();
+    let approved = |name| lock.as_ref().ok().and_then(|lock| lock.workflows.get(name));
+    let mut problems: Vec<FoundProblem> = Vec::new();
+    for found in &listed {
+        let name = &found.name;
+        match &found.workflow {
+            Err(problem) => problems.push(FoundProblem {
+                problem: format!("workflow `{name}` can't be used: it {problem}"),
+                next: Some(format!("edit `{}`", found.path.display())),
+            }),
+            Ok(kept) if approved(name).is_some_and(|approved| approved.sha256 != kept.sha256) => {
+                problems.push(FoundProblem::new(
+                    format!("workflow `{name}` was edited after you approved it, so it does not run"),
+                    format!("`aiw workflow approve {name}` shows it and asks"),
+                ));
+            }
+            Ok(_) => {}
+        }
+    }
+    let summary = match listed.len() {
+        0 => "no workflows".to_owned(),
+        count => counted(count, "workflow"),
+    };
+    problems.extend(lock.err().map(|e| FoundProblem::from(Failure::from(e))));
+    CheckedPart { name: "workflows", summary, problems }
 }
 
 fn processes() -> CheckedPart {

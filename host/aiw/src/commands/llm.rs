@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::doctor::FoundProblem;
 use super::mcp::{look, serve};
 use super::secret;
 use crate::cli::llm::{LlmCommand, LlmSetArgs};
@@ -277,6 +278,15 @@ fn show(home: &Home, output: &Output) -> Result<(), Failure> {
     };
     output.answer(LlmShow { llm: used.as_ref().map(summary) });
     Ok(())
+}
+
+/// Says that the model that plans jobs lacks its key.
+pub fn missing_key(home: &Home) -> Option<FoundProblem> {
+    let llm = home.settings().ok()?.llm().ok()??;
+    let is_missing = key_state(home, &llm) == Some("missing");
+    is_missing.then(|| {
+        FoundProblem::new("the key of the model that plans jobs is missing", "`aiw llm show` says where it should be")
+    })
 }
 
 fn key_state(home: &Home, llm: &LlmSettings) -> Option<&'static str> {

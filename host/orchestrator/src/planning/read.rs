@@ -160,7 +160,7 @@ fn read_step(
             *is_text = parameter["type"] == "string";
         }
         if expression.is_filled()
-            && let Some(parameter) = known["properties"].get_mut(name)
+            && let Some(parameter) = known.get_mut("properties").and_then(|properties| properties.get_mut(name))
         {
             *parameter = json!({});
         }
