@@ -42,7 +42,7 @@ pub struct FoundProblem {
 }
 
 impl FoundProblem {
-    pub fn new(problem: impl Into<String>, next: impl Into<String>) -> Self {
+    fn new(problem: impl Into<String>, next: impl Into<String>) -> Self {
         Self { problem: problem.into(), next: Some(next.into()) }
     }
 }
@@ -86,7 +86,10 @@ fn files(home: &Home) -> CheckedPart {
         home.registry_settings().err().map(Failure::from),
     ];
     problems.extend(read.into_iter().flatten().map(FoundProblem::from));
-    problems.extend(llm::missing_key(home));
+    if llm::lacks_key(home) {
+        let problem = "the key of the model that plans jobs is missing";
+        problems.push(FoundProblem::new(problem, "`aiw llm show` says where it should be"));
+    }
     let (values, unreadable) = home.vault().values();
     let secret =
         |problem: &dyn ToString| FoundProblem::new(problem.to_string(), "`aiw secret set NAME` stores it again");

@@ -11,7 +11,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::doctor::FoundProblem;
 use super::mcp::{look, serve};
 use super::secret;
 use crate::cli::llm::{LlmCommand, LlmSetArgs};
@@ -280,13 +279,10 @@ fn show(home: &Home, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Says that the model that plans jobs lacks its key.
-pub fn missing_key(home: &Home) -> Option<FoundProblem> {
-    let llm = home.settings().ok()?.llm().ok()??;
-    let is_missing = key_state(home, &llm) == Some("missing");
-    is_missing.then(|| {
-        FoundProblem::new("the key of the model that plans jobs is missing", "`aiw llm show` says where it should be")
-    })
+/// Returns whether the model that plans jobs lacks its key.
+pub fn lacks_key(home: &Home) -> bool {
+    let llm = home.settings().ok().and_then(|settings| settings.llm().ok()).flatten();
+    llm.is_some_and(|llm| key_state(home, &llm) == Some("missing"))
 }
 
 fn key_state(home: &Home, llm: &LlmSettings) -> Option<&'static str> {
