@@ -8,7 +8,7 @@ use crate::mcp_clients::{asks, line_of, tool_use};
 use crate::real_servers::installed;
 use crate::servers::Servers;
 
-const PROMPT: &str = "Which time is it in Tokyo at noon? Echo it";
+const PROMPT: &str = "Say which time it is in Tokyo at noon, and echo it";
 
 fn plans(cli: &str) {
     let Some(real) = real_cli(cli) else { return not_run(&format!("{cli} is absent")) };
