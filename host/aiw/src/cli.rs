@@ -1,5 +1,6 @@
 //! The command line, as it is typed.
 
+pub mod gateway;
 pub mod history;
 pub mod hooks;
 pub mod llm;
@@ -21,6 +22,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::complete;
 
+use self::gateway::GatewayCommand;
 use self::history::HistoryCommand;
 use self::hooks::HooksCommand;
 use self::llm::LlmCommand;
@@ -154,6 +156,9 @@ pub enum Command {
     /// Without one, `intelligent_route` finds the tools and leaves the plan to the AI CLI.
     #[command(subcommand)]
     Llm(LlmCommand),
+    /// Let any program on this machine use any of your providers, whatever API each speaks
+    #[command(subcommand)]
+    Gateway(GatewayCommand),
     /// Look for problems with your files, processes, MCP servers and history, and say what to do about each
     ///
     /// It asks nobody, starts nothing and changes nothing. Exit code 0 if there is no problem, else 1.

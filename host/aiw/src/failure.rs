@@ -131,6 +131,7 @@ macro_rules! from {
 }
 
 from!(
+    aiw_gateway::GatewayError,
     aiw_app::planning::NoPlan,
     aiw_app::workflows::ScriptError,
     aiw_history::HistoryError,

@@ -99,6 +99,7 @@ fn main() -> ExitCode {
         Command::History(HistoryCommand::Search(args)) => commands::history::search(&args, &output),
         Command::History(command) => runtime::run(&output, commands::history::run(command, &output)),
         Command::Hooks(command) => runtime::run(&output, commands::hooks::run(command, &output)),
+        Command::Gateway(command) => runtime::run(&output, commands::gateway::run(command, &output)),
         Command::Llm(command) => runtime::run(&output, commands::llm::run(command, &output)),
         Command::Model(command) => runtime::run(&output, commands::model::run(command, &output)),
         Command::Mcp(command) => runtime::run(&output, commands::mcp::run(command, &output)),

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::app::App;
 use crate::components::{LibraryProviders, SessionMcp, SessionTasks};
+use crate::gateways::Door;
 use crate::reach::Reach;
 use crate::{AppError, own_executable, providers, runs};
 
@@ -188,7 +189,8 @@ impl ClientSession {
             return Ok(launcher);
         }
         // After a failure, the next call tries again.
-        let launcher = Launcher::new(self.home().clone(), Search::from_environment(), self.providers()?);
+        let launcher = Launcher::new(self.home().clone(), Search::from_environment(), self.providers()?)
+            .with_gateway(Arc::new(Door::new(self.home().clone())));
         Ok(self.launcher.get_or_init(|| launcher))
     }
 

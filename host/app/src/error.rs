@@ -2,9 +2,11 @@
 
 use aiw_components::LibraryError;
 use aiw_core::ErrorKind;
+use aiw_gateway::{GatewayError, RouteError};
 use aiw_home::{HomeError, VaultError};
 use aiw_launch::LaunchError;
 use aiw_net::NetError;
+use aiw_providers::ProviderError;
 use aiw_tasks::TaskError;
 
 use crate::NoExecutable;
@@ -21,6 +23,9 @@ pub enum AppError {
     /// aiw's own executable can't be used.
     #[error(transparent)]
     Executable(#[from] NoExecutable),
+    /// The gateway can't be used.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
     /// The home can't be used.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -33,6 +38,12 @@ pub enum AppError {
     /// The network can't be used.
     #[error(transparent)]
     Net(#[from] NetError),
+    /// A provider can't be used.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// A route of the gateway can't be made.
+    #[error(transparent)]
+    Route(#[from] RouteError),
     /// A task can't be used.
     #[error(transparent)]
     Task(#[from] TaskError),
@@ -47,6 +58,9 @@ impl AppError {
         match self {
             Self::Directory { .. } => ErrorKind::Unavailable,
             Self::Executable(e) => e.kind(),
+            Self::Gateway(e) => e.kind(),
+            Self::Provider(e) => e.kind(),
+            Self::Route(e) => e.kind(),
             Self::Home(e) => e.kind(),
             Self::Launch(e) => e.kind(),
             Self::Library(e) => e.kind(),
@@ -60,6 +74,9 @@ impl AppError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Executable(e) => e.hint().map(str::to_owned),
+            Self::Gateway(e) => e.hint(),
+            Self::Provider(e) => e.hint(),
+            Self::Route(e) => e.hint(),
             Self::Home(e) => e.hint(),
             Self::Launch(e) => e.hint(),
             Self::Library(e) => e.hint(),

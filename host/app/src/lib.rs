@@ -20,6 +20,7 @@ mod downloads;
 mod error;
 mod executable;
 pub mod extensions;
+pub mod gateways;
 pub mod installs;
 pub mod models;
 mod planner;

@@ -320,9 +320,15 @@ async fn model(client: &ClientSession, settings: &LlmSettings, tried: &Try) -> R
 pub async fn endpoint(client: &ClientSession, settings: &LlmSettings) -> Result<Endpoint, NoPlan> {
     let (api, key) = match &settings.place {
         LlmPlace::Provider(name) => {
-            let access = client.providers()?.model_access(name.as_str(), settings.model.as_deref()).await?;
+            let model = settings.model.as_deref();
+            let speaks = [Api::ChatCompletions, Api::Messages];
+            let access = client.providers()?.model_access(name.as_str(), None, &speaks, model).await?;
+            let models = access.models;
+            // A plan is small work.
+            let named = model.map(str::to_owned).or(models.small).or(models.main);
+            let model = named.ok_or_else(|| ProviderError::NoModelName { provider: name.to_string() })?;
             let api = if access.api == Api::Messages { LlmApi::Messages } else { LlmApi::ChatCompletions };
-            let mut endpoint = Endpoint::typed(api, &access.url, &access.model);
+            let mut endpoint = Endpoint::typed(api, &access.url, &model);
             if !access.is_granted {
                 endpoint.policy = Policy::public();
             }

@@ -52,7 +52,8 @@ impl FromStr for Family {
 }
 
 /// An API for calling models.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Api {
     /// Anthropic's `POST /v1/messages`.
     Messages,
@@ -65,12 +66,25 @@ pub enum Api {
 }
 
 impl Api {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Messages, Self::Responses, Self::ChatCompletions, Self::GenerateContent];
+
     /// The family whose address it uses.
     pub const fn family(self) -> Family {
         match self {
             Self::Messages => Family::Anthropic,
             Self::Responses | Self::ChatCompletions => Family::Openai,
             Self::GenerateContent => Family::Gemini,
+        }
+    }
+
+    /// Its name in files and on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Messages => "messages",
+            Self::Responses => "responses",
+            Self::ChatCompletions => "chat-completions",
+            Self::GenerateContent => "generate-content",
         }
     }
 
@@ -82,6 +96,18 @@ impl Api {
             Self::ChatCompletions => "OpenAI Chat Completions",
             Self::GenerateContent => "the Gemini API",
         }
+    }
+}
+
+impl FromStr for Api {
+    type Err = InvalidName;
+    fn from_str(name: &str) -> Result<Self, InvalidName> {
+        let known = Self::ALL.into_iter().find(|api| api.as_str() == name);
+        known.ok_or(InvalidName {
+            what: "API",
+            name: name.to_owned(),
+            why: "is not `messages`, `responses`, `chat-completions` or `generate-content`",
+        })
     }
 }
 

@@ -133,6 +133,11 @@ impl Home {
         self.cache("market").join(format!("{market}.json"))
     }
 
+    /// What the gateway keeps.
+    pub fn gateway_dir(&self) -> PathBuf {
+        self.root().join("gateway")
+    }
+
     /// A bounded cache of bytes by key.
     pub fn byte_cache(&self, part: &str, quota: u64) -> Cache {
         Cache::new(self.cache(part), quota)

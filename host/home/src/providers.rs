@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use aiw_core::{
-    CliKind, EnvName, ExtensionId, Family, HeaderName, InvalidName, ProcessId, ProviderName, SecretName, is_model,
+    Api, CliKind, EnvName, ExtensionId, Family, HeaderName, InvalidName, ProcessId, ProviderName, SecretName, is_model,
     one_line,
 };
 use serde_json::{Map, Value, json};
@@ -145,6 +145,9 @@ pub struct Provider {
     pub origins: BTreeMap<Family, String>,
     /// Its addresses, for families that don't use the preset's.
     pub base_urls: BTreeMap<Family, String>,
+    /// The API that its address speaks, where a family has two or the address is not what its preset expects. Other CLIs reach it
+    /// through the gateway.
+    pub api: Option<Api>,
     /// The model for its runs.
     pub model: Option<String>,
     /// The CLIs that can use it; if absent, all that it works with.
@@ -174,6 +177,7 @@ impl Provider {
             id: None,
             origins: BTreeMap::new(),
             base_urls: BTreeMap::new(),
+            api: None,
             model: None,
             clis: None,
             scenario: None,
@@ -205,7 +209,7 @@ impl Provider {
     }
 
     /// Each field with its value; unset fields are absent.
-    fn fields(&self) -> [(&'static str, Option<Value>); 13] {
+    fn fields(&self) -> [(&'static str, Option<Value>); 14] {
         let map = |map: Map<String, Value>| (!map.is_empty()).then_some(Value::Object(map));
         let by_family = |urls: &BTreeMap<Family, String>| {
             map(urls.iter().map(|(family, url)| (family.to_string(), url.clone().into())).collect())
@@ -219,6 +223,7 @@ impl Provider {
             ("id", self.id.clone().map(Value::from)),
             ("origins", by_family(&self.origins)),
             ("base_urls", by_family(&self.base_urls)),
+            ("api", self.api.map(|api| json!(api))),
             ("model", self.model.clone().map(Value::from)),
             ("clis", self.clis.as_ref().map(|clis| json!(clis))),
             ("scenario", self.scenario.clone().map(Value::from)),
@@ -264,6 +269,8 @@ impl Provider {
         };
         provider.origins = urls("origins", "an origin")?;
         provider.base_urls = urls("base_urls", "a base URL")?;
+        let api = text("api")?.map(|api| api.parse().map_err(said)).transpose()?;
+        provider.api = api;
         provider.model = text("model")?;
         if provider.model.as_deref().is_some_and(|model| !is_model(model)) {
             return Err("has a `model` that is not a valid model name".into());

@@ -196,6 +196,13 @@ impl Vault {
             .map_err(|e| VaultError::Key { path: self.key_path(), problem: format!("can't encrypt: {e}") })
     }
 
+    /// Decrypts what [`Vault::seal`] has encrypted.
+    pub fn open(&self, sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
+        let identity = self.identity()?.ok_or_else(|| VaultError::KeyMissing { path: self.key_path() })?;
+        age::decrypt(&identity, sealed)
+            .map_err(|e| VaultError::Key { path: self.key_path(), problem: format!("can't decrypt: {e}") })
+    }
+
     /// Removes a secret.
     pub fn remove(&self, _lock: &Lock, name: &SecretName) -> Result<(), VaultError> {
         match fs::remove_file(self.file(name)) {

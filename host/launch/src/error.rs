@@ -7,7 +7,7 @@ use aiw_home::HomeError;
 use aiw_providers::ProviderError;
 use aiw_tasks::TaskError;
 
-use crate::RoleError;
+use crate::{GatewayProblem, RoleError};
 
 /// An error that prevents a CLI from being started. Nothing has been started when one of these is returned.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +50,9 @@ pub enum LaunchError {
         /// The names of providers that work with the CLI.
         fits: Vec<String>,
     },
+    /// An error of the gateway.
+    #[error(transparent)]
+    Gateway(#[from] GatewayProblem),
     /// An error of the task.
     #[error(transparent)]
     Task(#[from] TaskError),
@@ -86,6 +89,7 @@ impl LaunchError {
             Self::Home(e) => e.kind(),
             Self::Provider(e) => e.kind(),
             Self::Role(e) => e.kind(),
+            Self::Gateway(e) => e.kind,
             Self::Task(e) => e.kind(),
             Self::Start { .. } => ErrorKind::Unavailable,
             _ => ErrorKind::User,
@@ -98,6 +102,7 @@ impl LaunchError {
             Self::Home(e) => e.hint(),
             Self::Provider(e) => e.hint(),
             Self::Role(e) => e.hint(),
+            Self::Gateway(e) => e.hint.clone(),
             Self::Task(e) => e.hint(),
             Self::NotInstalled(cli) => Some(format!("`{}` installs it", crate::install_command(*cli))),
             Self::UnknownProvider { cli, fits, .. } | Self::DoesNotFit { cli, fits, .. } => {

@@ -4,23 +4,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_core::provider::{Account, Intent, Target};
-use aiw_core::{CliKind, ExtensionId, Family, HeaderName, InvalidName, Secret, is_model, is_secret_name, one_line};
+use aiw_core::{
+    Api, CliKind, ExtensionId, Family, HeaderName, InvalidName, Secret, is_model, is_secret_name, one_line,
+};
+use aiw_dialects::UPSTREAMS;
 use aiw_home::{CliFiles, Home, Provider, ProvidersFile, Settings, Text, Turn, origin};
 use aiw_providers::{
-    Choice, ProviderComponentError, ProviderError, Providers, account, is_unpinned, lacks_token, look_up, pin, secrets,
-    withheld,
+    Choice, ModelAccess, ProviderComponentError, ProviderError, Providers, account, is_unpinned, lacks_token, look_up,
+    pin, secrets, withheld,
 };
 
 use crate::access::Access;
 use crate::clis::{self, AiCli, Line};
 use crate::draft::Draft;
 use crate::environment::Environment;
+use crate::gateway::{Admission, GatewayDoor};
 use crate::prepared::Prepared;
 use crate::request::{MAX_PROMPT_BYTES, RunRequest};
 use crate::served::Served;
+use crate::via::{TOKEN, Via};
 use crate::{Cli, LaunchError, Permission, Roles, Search};
 
 /// Prepares runs of CLIs, without starting anything itself.
@@ -28,6 +34,7 @@ pub struct Launcher {
     home: Home,
     search: Search,
     providers: Providers,
+    gateway: Option<Arc<dyn GatewayDoor>>,
 }
 
 /// The provider of a run, with what its component knows about it.
@@ -42,7 +49,13 @@ struct Chosen {
 impl Launcher {
     /// Returns a launcher with a home, the CLIs of a search path, and providers.
     pub fn new(home: Home, search: Search, providers: Providers) -> Self {
-        Self { home, search, providers }
+        Self { home, search, providers, gateway: None }
+    }
+
+    /// Lets runs reach providers whose API their CLI does not speak.
+    #[must_use]
+    pub fn with_gateway(self, gateway: Arc<dyn GatewayDoor>) -> Self {
+        Self { gateway: Some(gateway), ..self }
     }
 
     /// Returns the providers that runs can use.
@@ -64,13 +77,14 @@ impl Launcher {
 
         let mut draft = self.draft(request, &choice, chosen.as_ref());
         let (mut tag, mut turn, mut model, mut reached) = (None, None, request.model.clone(), Ok(None));
+        let mut via = None;
         if let Some(chosen) = &chosen {
             let version = found.version.clone();
             let intent = self.intent(cli, chosen, version, request, stdin.is_some(), &mut turn).await?;
             if request.check && stdin.is_some() {
                 reached = self.check_connection(chosen, intent.api.family()).await;
             }
-            self.under(cli, chosen, &providers, &intent, &mut draft)?;
+            via = self.under(cli, chosen, &providers, &intent, request, &mut draft).await?;
             tag = intent.tag;
             model = intent.models.main.or(model);
         }
@@ -121,6 +135,7 @@ impl Launcher {
             stdin,
             secrets: draft.secrets,
             notes: draft.notes,
+            via,
             unreachable,
             tag,
             turn,
@@ -236,8 +251,10 @@ impl Launcher {
         turn: &mut Option<Turn>,
     ) -> Result<Intent, LaunchError> {
         let account = &chosen.account;
-        let target =
-            Target { cli: Some(cli.kind()), version, speaks: cli.speaks().to_vec(), model: request.model.clone() };
+        // What the CLI itself speaks, then what the gateway translates.
+        let speaks = cli.speaks().iter().chain(UPSTREAMS.iter().filter(|api| !cli.speaks().contains(api))).copied();
+        let speaks = speaks.filter(|api| chosen.provider.api.is_none_or(|own| own == *api)).collect();
+        let target = Target { cli: Some(cli.kind()), version, speaks, model: request.model.clone() };
         let mut intent =
             self.providers.components().plan(&chosen.component, account, &target).await.map_err(ProviderError::from)?;
         // A tag is meant for later plans: each has to see what was started before it, so the plan is repeated under
@@ -250,15 +267,6 @@ impl Launcher {
                 .plan(&chosen.component, account, &target)
                 .await
                 .map_err(ProviderError::from)?;
-        }
-        if !cli.speaks().contains(&intent.api) {
-            return Err(LaunchError::DoesNotFit {
-                provider: chosen.provider.name.to_string(),
-                source_name: None,
-                cli: cli.kind(),
-                reason: format!("it needs {}, which `{}` does not speak", intent.api, cli.kind()),
-                fits: Vec::new(),
-            });
         }
         let family = intent.api.family();
         if let Some(url) = account.base_urls.get(&family).filter(|_| !account.granted.contains(&family)) {
@@ -291,24 +299,58 @@ impl Launcher {
         Ok(None)
     }
 
-    /// Adds to the draft what sends the CLI to the provider.
-    fn under(
+    /// Adds to the draft what sends the CLI to the provider. Returns how it gets into the gateway, if it goes through it.
+    async fn under(
         &self,
         cli: &dyn AiCli,
         chosen: &Chosen,
         providers: &ProvidersFile,
         intent: &Intent,
+        request: &RunRequest,
         draft: &mut Draft,
-    ) -> Result<(), LaunchError> {
+    ) -> Result<Option<Via>, LaunchError> {
         let provider = &chosen.provider;
         let secrets: BTreeMap<String, Secret> = secrets(&self.home, provider)?;
         draft.secrets.extend(secrets.values().map(|secret| secret.expose().into()));
         draft.withheld = draft.environment.withhold(&withheld(providers.providers()));
-        let headers = self.headers(provider, draft)?;
         let id = provider.id.as_deref().unwrap_or_default();
-        cli.express(&Access::new(&chosen.account, id, intent, &secrets, &headers)?, draft)?;
+        let is_spoken = cli.speaks().contains(&intent.api);
+        let via = if is_spoken && !request.gateway {
+            let headers = self.headers(provider, draft)?;
+            cli.express(&Access::new(&chosen.account, id, intent, &secrets, &headers)?, draft)?;
+            None
+        } else {
+            let access = self.providers.access(provider, &chosen.account, intent, &secrets).await?;
+            let via = self.through_gateway(cli, chosen, intent, access, request)?;
+            draft.secrets.push(via.admission.token.expose().into());
+            let secrets = BTreeMap::from([(TOKEN.to_owned(), via.admission.token.clone())]);
+            let (account, intent) = via.as_seen_by(cli, &chosen.account, intent);
+            cli.express(&Access::new(&account, id, &intent, &secrets, &[])?, draft)?;
+            Some(via)
+        };
         draft.notes.extend(intent.notes.iter().cloned());
-        self.give_provider_variables(cli, provider, draft)
+        self.give_provider_variables(cli, provider, draft)?;
+        Ok(via)
+    }
+
+    fn through_gateway(
+        &self,
+        cli: &dyn AiCli,
+        chosen: &Chosen,
+        intent: &Intent,
+        access: ModelAccess,
+        request: &RunRequest,
+    ) -> Result<Via, LaunchError> {
+        let door = self.gateway.clone().ok_or_else(|| LaunchError::Invalid {
+            message: format!("`{}` does not speak {}, and there is no gateway here", cli.kind(), intent.api),
+            hint: None,
+        })?;
+        let admission = match request.starts {
+            true => door.admit(&chosen.provider.name, access)?,
+            false => Admission { address: ([127, 0, 0, 1], 0).into(), token: Secret::new("aiw-".to_owned()) },
+        };
+        let client = cli.speaks().iter().copied().find(|api| *api == intent.api).or(cli.speaks().first().copied());
+        Ok(Via { door, admission, client: client.unwrap_or(Api::Messages), upstream: intent.api })
     }
 
     /// Returns the value of a header or a variable of the provider's. A secret is masked in what the task writes.

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::clis::{self, GeminiHome, Passed};
 use crate::environment::Environment;
+use crate::via::Via;
 use aiw_providers::Decision;
 
 use crate::{Cli, LaunchError, OwnServer, Permission, ProcessSession, RunRequest, overlay};
@@ -29,6 +30,8 @@ pub struct Prepared {
     pub decision: Decision,
     /// Sentences for the user, to be shown before the start.
     pub notes: Vec<String>,
+    /// How it gets into the gateway, if it goes through it.
+    pub(crate) via: Option<Via>,
     /// Why the provider can't be reached, as far as aiw can tell; one of the notes.
     pub unreachable: Option<String>,
     /// The CLI's permissions.
@@ -94,6 +97,19 @@ pub struct Explanation {
     pub settings: Vec<String>,
     /// Notes for you, a sentence each
     pub notes: Vec<String>,
+    /// How the gateway translates; null if the CLI talks to the provider itself
+    pub gateway: Option<Translation>,
+}
+
+/// What the gateway does between a CLI and a provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Translation {
+    /// The API that the CLI speaks
+    pub from: &'static str,
+    /// The API that the provider speaks
+    pub to: &'static str,
+    /// What gets lost, a sentence each
+    pub losses: Vec<&'static str>,
 }
 
 /// The number of a passed file. CLIs use lower numbers for files of their own, and Node, when it restarts itself,
@@ -126,6 +142,11 @@ impl Prepared {
             withholds: self.withheld.iter().cloned().collect(),
             settings: self.settings.iter().flat_map(|(_, settings)| overlay::keys(settings)).collect(),
             notes: self.notes.clone(),
+            gateway: self.via.as_ref().map(|via| Translation {
+                from: via.client.label(),
+                to: via.upstream.label(),
+                losses: via.losses(),
+            }),
         }
     }
 
@@ -187,12 +208,21 @@ impl Prepared {
             None => 0,
         };
         self.write_pins(home)?;
-        let turn = self.turn.take();
+        let (turn, via) = (self.turn.take(), self.via.take());
         let (about, process, program) = self.into_task()?;
         let process = NewProcess { depth, parent: session.task, ..process };
-        let started = Tasks::open(home, Scope::Root(session.root))?.start(aiw, &about, process, program, queue);
+        let tasks = Tasks::open(home, Scope::Root(session.root))?;
+        let started = tasks.start(aiw, &about, process, program, queue);
         drop(turn);
-        Ok(started?)
+        let started = started?;
+        if let Some(via) = via
+            && let Err(e) = via.door.give_to_task(&via.admission, started.id)
+        {
+            // It would lose its way to the model within a minute.
+            tasks.stop(started.id, false)?;
+            return Err(e.into());
+        }
+        Ok(started)
     }
 
     /// Returns the run as a supervised task. Returns an error if it has no prompt.
@@ -298,6 +328,7 @@ impl Prepared {
     #[cfg(unix)]
     pub fn exec(mut self, home: &Home) -> Result<(i32, BTreeSet<String>), LaunchError> {
         self.write_pins(home)?;
+        let _held = self.via.take().map(|via| via.door.hold(&via.admission)).transpose()?;
         let waits = self.provider.is_some() || self.request.private;
         let failed = |path: PathBuf, reason: std::io::Error| LaunchError::Start { path, reason: reason.to_string() };
         let (mut files, by_name) = (platform::Files::default(), self.wants_names());

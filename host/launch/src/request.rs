@@ -43,6 +43,10 @@ pub struct RunRequest {
     pub permission: Option<Permission>,
     /// Whether to try a connection to the provider before a task starts, so that the CLI doesn't try for minutes.
     pub check: bool,
+    /// Whether the run is started. Otherwise only its explanation is wanted, and no gateway is.
+    pub starts: bool,
+    /// Whether it reaches the provider through the gateway even if it speaks its API: the key then stays there.
+    pub gateway: bool,
     /// aiw's own MCP server, if the CLI gets it in place of the user's.
     pub mcp: Option<OwnServer>,
     /// Whether the CLI gets a separate configuration directory.
@@ -68,6 +72,8 @@ impl RunRequest {
             model: None,
             permission: None,
             check: true,
+            starts: true,
+            gateway: false,
             mcp: None,
             isolated: false,
             private: false,

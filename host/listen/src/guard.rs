@@ -64,7 +64,7 @@ fn check(parts: &Parts, rules: &Rules, address: SocketAddr) -> Result<(), Refusa
             return Err(Refusal::Origin);
         }
     }
-    let route = rules.routes.iter().find(|route| route.path == parts.uri.path()).ok_or(Refusal::Path)?;
+    let route = rules.routes.iter().find(|route| route.is_for(parts.uri.path())).ok_or(Refusal::Path)?;
     if route.needs_token && !has_token(single(parts, AUTHORIZATION)?, rules) {
         return Err(Refusal::Token);
     }

@@ -40,6 +40,19 @@ impl Listener {
         })
     }
 
+    /// Makes it of a socket that listens already, such as one that a supervisor holds.
+    pub fn of(socket: std::net::TcpListener) -> io::Result<Self> {
+        let address = socket.local_addr()?;
+        if !address.ip().is_loopback() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{address} is not an address of this machine alone"),
+            ));
+        }
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket: TcpListener::from_std(socket)?, address })
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address

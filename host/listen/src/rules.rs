@@ -59,6 +59,7 @@ impl fmt::Debug for Rules {
 pub struct Route {
     pub(crate) path: Cow<'static, str>,
     pub(crate) methods: Vec<Method>,
+    pub(crate) is_prefix: bool,
     pub(crate) needs_token: bool,
     pub(crate) media_type: Option<&'static str>,
 }
@@ -66,12 +67,27 @@ pub struct Route {
 impl Route {
     /// A path that needs the token, in the header `Authorization: Bearer …`.
     pub fn new(path: impl Into<Cow<'static, str>>, methods: impl IntoIterator<Item = Method>) -> Self {
-        Self { path: path.into(), methods: methods.into_iter().collect(), needs_token: true, media_type: None }
+        Self {
+            path: path.into(),
+            methods: methods.into_iter().collect(),
+            is_prefix: false,
+            needs_token: true,
+            media_type: None,
+        }
     }
 
     /// A path that needs no token: its path is a secret itself, or it tells nothing.
     pub fn open(path: impl Into<Cow<'static, str>>, methods: impl IntoIterator<Item = Method>) -> Self {
         Self { needs_token: false, ..Self::new(path, methods) }
+    }
+
+    /// All paths that begin so. They need no token here: the service looks at it.
+    pub fn under(path: impl Into<Cow<'static, str>>, methods: impl IntoIterator<Item = Method>) -> Self {
+        Self { is_prefix: true, ..Self::open(path, methods) }
+    }
+
+    pub(crate) fn is_for(&self, path: &str) -> bool {
+        if self.is_prefix { path.starts_with(&*self.path) } else { path == self.path }
     }
 
     /// The media type that the body of a POST must have.

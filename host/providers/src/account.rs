@@ -135,10 +135,15 @@ impl Clis {
         self.0.iter().find(|known| known.cli == cli).map(|known| known.apis).unwrap_or_default()
     }
 
-    /// The CLIs that a provider can be used with: it has an address for their API, and the user didn't reserve it for
-    /// others.
+    /// The CLIs that a provider can be used with directly: it has an address for their API, and the user didn't reserve it
+    /// for others. All others reach it through the gateway.
     pub fn fitting(&self, provider: &Provider, preset: &Preset) -> Vec<CliKind> {
-        self.all().filter(|cli| self.misfit(provider, preset, *cli).is_none()).collect()
+        let is_direct = |cli: &CliKind| {
+            let speaks = |api: &&Api| provider.api.is_none_or(|own| own == **api);
+            let mut apis = self.apis(*cli).iter().filter(speaks);
+            !is_reserved(provider, *cli) && apis.any(|api| has_address(provider, preset, api.family()))
+        };
+        self.all().filter(is_direct).collect()
     }
 
     /// The CLIs that a preset works with: those whose API it speaks.
@@ -154,11 +159,11 @@ impl Clis {
         preset: &Preset,
         cli: CliKind,
     ) -> Result<(), ProviderError> {
-        let mut families = self.apis(cli).iter().map(|api| api.family());
-        if families.clone().any(|family| account.base_urls.contains_key(&family)) {
+        if !account.base_urls.is_empty() {
             return Ok(());
         }
-        let added = families.find_map(|family| preset.base_urls.get(&family)?.as_deref());
+        let own = self.apis(cli).iter().map(|api| api.family());
+        let added = own.chain(Family::ALL).find_map(|family| preset.base_urls.get(&family)?.as_deref());
         Err(ProviderError::Gained {
             provider: provider.name.to_string(),
             preset: preset.id.clone(),
@@ -172,24 +177,31 @@ impl Clis {
         self.apis(cli).iter().map(|api| api.family()).find(|family| preset.base_urls.contains_key(family))
     }
 
-    /// Why a provider doesn't work with a CLI, as the end of a sentence.
+    /// Why a provider doesn't work with a CLI, as the end of a sentence. One that speaks another API does: through the gateway.
     pub fn misfit(&self, provider: &Provider, preset: &Preset, cli: CliKind) -> Option<String> {
-        if provider.clis.as_ref().is_some_and(|clis| !clis.contains(&cli)) {
+        if is_reserved(provider, cli) {
             return Some("it is meant for other CLIs".into());
         }
-        let Some(family) = self.family_for(cli, preset) else {
-            let families: Vec<String> = self.apis(cli).iter().map(|api| api.family().to_string()).collect();
-            return Some(format!("it does not speak the API of `{cli}` ({})", families.join(", ")));
-        };
-        let address =
-            provider.base_urls.contains_key(&family) || preset.base_urls.get(&family).is_some_and(Option::is_some);
-        (!address).then(|| {
-            format!(
-                "it has no address for the API of `{cli}`; `aiw provider edit {} --base-url {family}=URL` gives it one",
-                provider.name
-            )
+        if Family::ALL.into_iter().any(|family| has_address(provider, preset, family)) {
+            return None;
+        }
+        let family = self.family_for(cli, preset).or_else(|| preset.base_urls.keys().next().copied());
+        Some(match family {
+            Some(family) => {
+                let name = &provider.name;
+                format!("it has no address; `aiw provider edit {name} --base-url {family}=URL` gives it one")
+            }
+            None => "it has no address".into(),
         })
     }
+}
+
+fn is_reserved(provider: &Provider, cli: CliKind) -> bool {
+    provider.clis.as_ref().is_some_and(|clis| !clis.contains(&cli))
+}
+
+fn has_address(provider: &Provider, preset: &Preset, family: Family) -> bool {
+    provider.base_urls.contains_key(&family) || preset.base_urls.get(&family).is_some_and(Option::is_some)
 }
 
 /// Whether it lacks the token that its preset needs.

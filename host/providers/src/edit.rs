@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aiw_core::provider::{Need, Preset};
-use aiw_core::{CliKind, EnvName, Family, HeaderName, ProviderName, Secret, SecretName, one_line};
+use aiw_core::{Api, CliKind, EnvName, Family, HeaderName, ProviderName, Secret, SecretName, one_line};
 use aiw_home::{Lock, OWN, Provider, ProvidersFile, SecretRef, Text, blocking, check_header, origin};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -21,6 +21,8 @@ pub struct Changes {
     pub preset: Option<String>,
     /// Addresses, each for one API or for all APIs of the preset.
     pub base_urls: Vec<(Option<Family>, String)>,
+    /// The API that its address speaks.
+    pub api: Option<Api>,
     /// The model; empty text removes it.
     pub model: Option<String>,
     /// The CLIs that it is for.
@@ -287,12 +289,13 @@ impl Providers {
             OWN => self.clis.all().collect(),
             name => {
                 let provider = Self::get(&self.file()?, name)?;
-                self.clis.fitting(&provider, &self.preset_of(&provider).await?.preset)
+                let preset = self.preset_of(&provider).await?.preset;
+                if let Some(cli) = wanted.iter().find(|cli| self.clis.misfit(&provider, &preset, **cli).is_some()) {
+                    return Err(ProviderError::Misfit { provider: name.to_owned(), cli: *cli });
+                }
+                self.clis.fitting(&provider, &preset)
             }
         };
-        if let Some(cli) = wanted.iter().find(|cli| !fitting.contains(cli)) {
-            return Err(ProviderError::Misfit { provider: name.to_owned(), cli: *cli });
-        }
         let clis = if wanted.is_empty() { fitting } else { wanted.to_vec() };
         let (this, name) = (self.clone(), name.to_owned());
         blocking(move || {
@@ -394,6 +397,7 @@ impl Providers {
             let fitting = self.clis.fitting(provider, preset);
             provider.clis = if fitting.len() < 2 { None } else { ask.clis(&fitting).await? };
         }
+        provider.api = changes.api.or(provider.api);
         if let Some(model) = &changes.model {
             provider.model = Some(model.clone()).filter(|model| !model.is_empty());
         } else if let Some(ask) = ask {
@@ -469,17 +473,17 @@ impl Providers {
 
     /// A provider that works with no CLI is useless.
     fn refuse_useless(&self, provider: &Provider, preset: &Preset, changes: &Changes) -> Result<(), ProviderError> {
-        let fitting = self.clis.fitting(provider, preset);
-        let misfit = self.clis.of(&changes.clis).into_iter().find(|known| !fitting.contains(&known.cli));
+        let works = |cli: CliKind| self.clis.misfit(provider, preset, cli).is_none();
+        let misfit = self.clis.of(&changes.clis).into_iter().find(|known| !works(known.cli));
         if let Some((cli, family)) = misfit.and_then(|known| Some((known.cli, known.family()?))) {
             return Err(ProviderError::NoAddressFor { preset: preset.id.clone(), cli, family });
         }
-        match fitting.is_empty() {
-            true => Err(ProviderError::NoAddress {
+        match self.clis.all().any(works) {
+            false => Err(ProviderError::NoAddress {
                 preset: preset.id.clone(),
                 families: preset.base_urls.keys().copied().collect(),
             }),
-            false => Ok(()),
+            true => Ok(()),
         }
     }
 

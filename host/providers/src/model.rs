@@ -1,22 +1,26 @@
 //! How aiw itself asks a provider's model.
 
-use aiw_core::provider::{Auth, Header, Intent, Target, Value};
-use aiw_core::{Api, Secret};
-use aiw_home::Text;
+use std::collections::BTreeMap;
+
+use aiw_core::provider::{Account, Auth, Header, Intent, Models, Target, Tuning, Value};
+use aiw_core::{Api, CliKind, Secret};
+use aiw_home::{Provider, Text};
 
 use crate::{ProviderError, Providers, account, look_up, secrets};
 
 /// Where a provider's model is asked, and with what.
 #[derive(Debug, Clone)]
 pub struct ModelAccess {
-    /// [`Api::ChatCompletions`] or [`Api::Messages`].
+    /// The API that it speaks.
     pub api: Api,
     /// The provider's address for that API.
     pub url: String,
     /// Whether the user typed the address, or aiw itself knows it: then it may be on this machine.
     pub is_granted: bool,
-    /// The model.
-    pub model: String,
+    /// Its models by size.
+    pub models: Models,
+    /// What is known of the models' limits.
+    pub tuning: Tuning,
     /// Headers.
     pub headers: Vec<(String, String)>,
     /// Headers that are secrets.
@@ -24,35 +28,50 @@ pub struct ModelAccess {
 }
 
 impl Providers {
-    /// Returns how a provider's model is asked: by its component's intent, as an AI CLI would be told.
-    pub async fn model_access(&self, name: &str, model: Option<&str>) -> Result<ModelAccess, ProviderError> {
+    /// Returns how a provider's model is asked, through one of these APIs, the preferred one first: by its component's intent, as
+    /// an AI CLI would be told.
+    pub async fn model_access(
+        &self,
+        name: &str,
+        cli: Option<CliKind>,
+        speaks: &[Api],
+        model: Option<&str>,
+    ) -> Result<ModelAccess, ProviderError> {
         let provider = Self::get(&self.file()?, name)?;
         let known = self.preset_of(&provider).await?;
         let (account, secrets) = (account(&provider, &known)?, secrets(&self.home, &provider)?);
-        let speaks = [Api::ChatCompletions, Api::Messages];
         let no_api = || ProviderError::NoModelApi { provider: name.to_owned() };
         if !speaks.iter().any(|api| account.base_urls.contains_key(&api.family())) {
             return Err(no_api());
         }
-        let target = Target { cli: None, version: None, speaks: speaks.to_vec(), model: model.map(str::to_owned) };
+        let only: Vec<Api> = speaks.iter().copied().filter(|api| provider.api.is_none_or(|own| own == *api)).collect();
+        let target = Target { cli, version: None, speaks: only, model: model.map(str::to_owned) };
         let intent = self.components.plan(&known.component, &account, &target).await?;
-        let url = account.base_urls.get(&intent.api.family()).filter(|_| speaks.contains(&intent.api));
+        self.access(&provider, &account, &intent, &secrets).await
+    }
+
+    /// Returns how what a component intends is done by aiw itself.
+    pub async fn access(
+        &self,
+        provider: &Provider,
+        account: &Account,
+        intent: &Intent,
+        secrets: &BTreeMap<String, Secret>,
+    ) -> Result<ModelAccess, ProviderError> {
+        let url = account.base_urls.get(&intent.api.family());
+        let no_api = || ProviderError::NoModelApi { provider: provider.name.to_string() };
         let url = url.ok_or_else(no_api)?.clone();
         let is_granted = account.granted.contains(&intent.api.family());
         if !is_granted {
             self.components.check_address(&url).await?;
         }
-        // A plan is small work.
-        let models = intent.models.clone();
-        let named = model.map(str::to_owned).or(models.small).or(models.main).or(account.model.clone());
-        let model = named.ok_or_else(|| ProviderError::NoModelName { provider: name.to_owned() })?;
         let (mut headers, mut hidden) = (Vec::new(), Vec::new());
         let secret = |name: &str| secrets.get(name).cloned().ok_or_else(|| no_secret(provider.name.as_str(), name));
         for (header, text) in &provider.headers {
             match text {
                 Text::Literal(value) => headers.push((header.to_string(), value.clone())),
                 Text::Secret(reference) => {
-                    hidden.push((header.to_string(), look_up(&self.home, &provider, header.as_str(), reference)?));
+                    hidden.push((header.to_string(), look_up(&self.home, provider, header.as_str(), reference)?));
                 }
             }
         }
@@ -65,10 +84,13 @@ impl Providers {
                 }
             }
         }
-        if let Some((header, prefix, wanted)) = credentials(&intent) {
+        if let Some((header, prefix, wanted)) = credentials(intent) {
             hidden.push((header, Secret::new(format!("{prefix}{}", secret(wanted)?.expose()))));
         }
-        Ok(ModelAccess { api: intent.api, url, is_granted, model, headers, secrets: hidden })
+        let (api, tuning) = (intent.api, intent.tuning);
+        let mut models = intent.models.clone();
+        models.main = models.main.or_else(|| account.model.clone());
+        Ok(ModelAccess { api, url, is_granted, models, tuning, headers, secrets: hidden })
     }
 }
 
@@ -78,6 +100,9 @@ fn credentials(intent: &Intent) -> Option<(String, &'static str, &str)> {
     match &intent.auth {
         Auth::None => None,
         Auth::ApiKey(secret) if intent.api == Api::Messages => Some(("x-api-key".to_owned(), "", secret.as_str())),
+        Auth::ApiKey(secret) if intent.api == Api::GenerateContent => {
+            Some(("x-goog-api-key".to_owned(), "", secret.as_str()))
+        }
         Auth::Bearer(secret) | Auth::ApiKey(secret) => bearer(secret.as_str()),
         Auth::Header { header, secret } => Some((header.to_string(), "", secret.as_str())),
     }

@@ -1,5 +1,6 @@
 //! How to start a process, apart from the program itself.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -41,6 +42,9 @@ pub struct NewProcess {
     pub success: Vec<i32>,
     /// Whether others may write to its standard input while it runs.
     pub takes_input: bool,
+    /// An address on which the shim listens. The process gets the listening socket as its standard input, as with the
+    /// `wait` services of inetd(8): it is the same one after a restart, so a client meanwhile only waits.
+    pub listen: Option<SocketAddr>,
     /// The terminal of the process. Without one it has pipes.
     pub terminal: Option<Terminal>,
     /// How much of its output is kept.
@@ -65,6 +69,7 @@ impl NewProcess {
             stop_signal: TERM,
             success: vec![0],
             takes_input: false,
+            listen: None,
             terminal: None,
             log: LogPolicy::default(),
         }
@@ -178,7 +183,7 @@ pub enum Place {
     /// A port of this machine, at 127.0.0.1 or at ::1.
     Local(u16),
     /// An address.
-    Address(std::net::SocketAddr),
+    Address(SocketAddr),
 }
 
 /// After which ends a process is started again. A process that was stopped or that timed out is never started again.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aiw_core::{CliKind, EnvName, Family, HeaderName, ProviderName, SecretName};
+use aiw_core::{Api, CliKind, EnvName, Family, HeaderName, ProviderName, SecretName};
 use aiw_home::{SecretRef, Text};
 use clap::{Args, Subcommand};
 
@@ -74,6 +74,10 @@ pub struct ProviderArgs {
     /// Its address, or one for each API family (anthropic, openai, gemini)
     #[arg(long, value_name = "[FAMILY=]URL", value_parser = parse_base_url)]
     pub base_url: Vec<(Option<Family>, String)>,
+    /// The API that its address speaks, if it is not the one that the CLI expects: messages, responses, chat-completions,
+    /// generate-content
+    #[arg(long)]
+    pub api: Option<Api>,
     /// The model for its runs; an empty value removes it
     #[arg(long)]
     pub model: Option<String>,

@@ -60,6 +60,11 @@ pub struct RunArgs {
     /// Start it even if nothing answers at the provider's address
     #[arg(long)]
     pub no_check: bool,
+    /// Reach the provider through aiw's gateway even if the CLI speaks its API; the key then stays out of the CLI
+    ///
+    /// A CLI that speaks another API goes through it anyway.
+    #[arg(long)]
+    pub gateway: bool,
     /// Show what would start and why, without starting it
     #[arg(long)]
     pub explain: bool,

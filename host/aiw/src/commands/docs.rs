@@ -27,6 +27,7 @@ use serde_json::Value;
 use super::doctor::{CheckedPart, Doctor, FoundProblem};
 use super::each::FailedId;
 use super::extension::{ExtensionDetails, ExtensionRemove, Reference};
+use super::gateway::{GatewayServe, GatewayStatus};
 use super::general::Version;
 use super::history::{HistoryForget, HistorySearch, HistorySessions, HistoryShow};
 use super::history_doctor::{HistoryDoctor, HistorySkipped};
@@ -97,6 +98,8 @@ fn shapes() -> Vec<(&'static str, Value)> {
         Hidden
         HistoryDoctor
         HistoryForget
+        GatewayServe
+        GatewayStatus
         HistoryHit
         HistoryImport
         HistoryMessage

@@ -8,6 +8,7 @@ pub mod doctor;
 mod each;
 pub mod extension;
 mod follow;
+pub mod gateway;
 pub mod general;
 pub mod history;
 pub mod history_doctor;

@@ -73,6 +73,7 @@ fn changes(args: ProviderArgs) -> Changes {
     Changes {
         preset: args.preset,
         base_urls: args.base_url,
+        api: args.api,
         model: args.model,
         clis: args.clis,
         scenario: args.scenario,

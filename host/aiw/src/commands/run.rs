@@ -152,6 +152,8 @@ fn request(cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -> Result<RunR
         permission: args.permission,
         // `--explain` starts nothing.
         check: !args.no_check && !args.explain,
+        starts: !args.explain,
+        gateway: args.gateway,
         mcp,
         isolated: args.isolated,
         arguments: args.arguments.clone(),
@@ -180,6 +182,13 @@ fn explain(prepared: &Prepared, output: &Output) {
         "arguments: {}",
         plan.arguments.iter().map(|a| shell_word(a).into_owned()).collect::<Vec<_>>().join(" ")
     ));
+    if let Some(translation) = &plan.gateway {
+        output.line(match translation.from == translation.to {
+            true => format!("through: aiw's gateway, which keeps the key; {} passes as it is", translation.to),
+            false => format!("through: aiw's gateway, from {} to {}", translation.from, translation.to),
+        });
+        translation.losses.iter().for_each(|loss| output.line(format!("  lost: {loss}")));
+    }
     output.line(format!("permission: {}", plan.permission));
     if let Some(bypass) = &plan.bypass {
         output.line(format!("guards lifted by: {bypass}"));

@@ -1,6 +1,6 @@
 //! The JSON Schema of `providers.json`.
 
-use aiw_core::{CliKind, Family};
+use aiw_core::{Api, CliKind, Family};
 use serde_json::{Value, json};
 
 use super::{OWN, VERSION};
@@ -63,6 +63,10 @@ pub fn providers_schema() -> Value {
                     "base_urls": {
                         "description": "The base URL, unless the preset defines it: `openai` with `/v1`, the others without.",
                         "type": "object", "propertyNames": {"enum": families}, "additionalProperties": url
+                    },
+                    "api": {
+                        "description": "The API that the address speaks, if it is not what the preset expects.",
+                        "enum": Api::ALL
                     },
                     "model": {"type": "string"},
                     "clis": {

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
+use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -60,6 +61,8 @@ pub(super) struct Setting<'a> {
     pub terminal: Option<Terminal>,
     /// Whether it takes input while it runs.
     pub takes_input: bool,
+    /// A socket that is its standard input.
+    pub listener: Option<&'a TcpListener>,
     pub core: Rlimit,
     pub cgroup: Option<OwnedFd>,
 }
@@ -93,7 +96,11 @@ pub(super) fn spawn(program: &Program, setting: Setting<'_>) -> io::Result<Start
             Some(master)
         }
         None => {
-            let stdin = if setting.takes_input { Stdio::piped() } else { File::open(setting.prompt)?.into() };
+            let stdin = match setting.listener {
+                Some(listener) => OwnedFd::from(listener.try_clone()?).into(),
+                None if setting.takes_input => Stdio::piped(),
+                None => File::open(setting.prompt)?.into(),
+            };
             command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
             None
         }

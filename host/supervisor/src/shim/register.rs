@@ -2,6 +2,7 @@
 
 use std::fs::{self, DirBuilder};
 use std::io::Write;
+use std::net::TcpListener;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -39,6 +40,11 @@ pub(super) fn register(
     let stdin = std::mem::take(&mut program.stdin);
     // This comes first, while few descriptors are open that could take these numbers.
     let files = place(&program.files).map_err(|e| Answer::Failed(e.to_string()))?;
+    let listener = head.new.listen.map(|address| {
+        let socket = TcpListener::bind(address);
+        socket.map_err(|e| Answer::Failed(format!("cannot listen on {address}: {e}")))
+    });
+    let listener = listener.transpose()?;
     match fs::metadata(&head.new.cwd) {
         Ok(meta) if meta.is_dir() => {}
         Ok(_) => return Err(Answer::Cwd(std::io::Error::from(rustix::io::Errno::NOTDIR).into())),
@@ -99,6 +105,7 @@ pub(super) fn register(
         signals,
         program,
         files,
+        listener,
         grace: head.grace,
         core,
         live,

@@ -142,6 +142,7 @@ impl Supervisor {
             prompt: &self.directory.join(PROMPT),
             terminal: self.new.terminal,
             takes_input: self.new.takes_input,
+            listener: self.listener.as_ref(),
             core: self.core,
             cgroup: group.as_ref().and_then(Group::entrance),
         };

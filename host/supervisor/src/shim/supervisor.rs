@@ -1,6 +1,7 @@
 //! A shim with its process: its state, and how the state is published.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -34,6 +35,8 @@ pub(super) struct Supervisor {
     pub signals: Signals,
     pub program: Program,
     pub files: Vec<OwnedFd>,
+    /// The socket that each incarnation gets.
+    pub listener: Option<TcpListener>,
     pub grace: Duration,
     pub core: Rlimit,
     pub live: Live,

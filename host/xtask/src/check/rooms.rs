@@ -9,13 +9,14 @@ use serde_json::Value;
 use crate::command;
 
 /// The rooms from the top down, each with the rooms that it may depend on.
-const ROOMS: [(&str, &[&str]); 31] = [
+const ROOMS: [(&str, &[&str]); 33] = [
     (
         "agentic-warden",
         &[
             "aiw-app",
             "aiw-core",
             "aiw-extensions",
+            "aiw-gateway",
             "aiw-history",
             "aiw-home",
             "aiw-launch",
@@ -61,6 +62,7 @@ const ROOMS: [(&str, &[&str]); 31] = [
             "aiw-components",
             "aiw-core",
             "aiw-extensions",
+            "aiw-gateway",
             "aiw-history",
             "aiw-home",
             "aiw-launch",
@@ -80,7 +82,11 @@ const ROOMS: [(&str, &[&str]); 31] = [
     ),
     // Domains.
     ("aiw-history", &["aiw-core", "aiw-home", "aiw-redact", "aiw-search", "aiw-supervisor", "aiw-vectors"]),
-    ("aiw-launch", &["aiw-core", "aiw-home", "aiw-providers", "aiw-tasks"]),
+    ("aiw-launch", &["aiw-core", "aiw-dialects", "aiw-home", "aiw-providers", "aiw-tasks"]),
+    (
+        "aiw-gateway",
+        &["aiw-core", "aiw-dialects", "aiw-home", "aiw-listen", "aiw-net", "aiw-providers", "aiw-supervisor"],
+    ),
     ("aiw-processes", &["aiw-core", "aiw-home", "aiw-supervisor"]),
     ("aiw-orchestrator", &["aiw-core", "aiw-home", "aiw-wasm"]),
     ("aiw-setup", &["aiw-core", "aiw-home", "aiw-servers"]),
@@ -132,6 +138,7 @@ const ROOMS: [(&str, &[&str]); 31] = [
     ("aiw-supervisor", &["aiw-core", "aiw-home", "aiw-redact"]),
     ("aiw-vectors", &["aiw-core", "aiw-home"]),
     // Foundations.
+    ("aiw-dialects", &["aiw-core"]),
     ("aiw-extensions", &["aiw-core"]),
     ("aiw-redact", &["aiw-core"]),
     ("aiw-search", &["aiw-core"]),
@@ -164,8 +171,8 @@ const DOORS: [(&str, &[&str]); 34] = [
     ("libgit2-sys", &["aiw-net"]),
     ("rmcp", &["aiw-mcp"]),
     ("sse-stream", &["aiw-mcp"]),
-    ("http", &["aiw-listen", "aiw-mcp"]),
-    ("http-body", &["aiw-listen", "aiw-mcp"]),
+    ("http", &["aiw-gateway", "aiw-listen", "aiw-mcp"]),
+    ("http-body", &["aiw-gateway", "aiw-listen", "aiw-mcp"]),
     ("http-body-util", &["aiw-listen", "aiw-mcp"]),
     ("clap", &["agentic-warden", "xtask"]),
     ("anyhow", &["agentic-warden", "xtask", "aiw-tests"]),

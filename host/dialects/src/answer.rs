@@ -1,0 +1,371 @@
+//! An answer on its way from an upstream to a client.
+
+use serde_json::{Map, Value};
+
+use crate::carrier::Proof;
+use crate::event::{Event, Stop, Usage};
+use crate::failure::{Failure, FailureKind};
+use crate::pass::Pass;
+use crate::sse::Events;
+use crate::{Api, Exchange, chat, generate, messages, responses};
+
+/// An answer of an upstream, rewritten for the client while it comes.
+#[derive(Debug)]
+pub struct Answer {
+    exchange: Exchange,
+    events: Events,
+    reader: Reader,
+    form: Form,
+    state: State,
+}
+
+/// What is known of an answer so far.
+#[derive(Debug, Default)]
+struct State {
+    usage: Usage,
+    stop: Option<Stop>,
+    failure: Option<Failure>,
+    /// Words, a thought or a call came: from here on, no other upstream may take over.
+    has_content: bool,
+    /// The client was sent something.
+    has_written: bool,
+    is_over: bool,
+}
+
+#[derive(Debug)]
+enum Form {
+    Events(Writer),
+    /// The client waits for the whole.
+    Whole(Collected),
+    /// Both sides speak one dialect.
+    Pass(Pass),
+}
+
+/// Reads one dialect's answers.
+#[derive(Debug)]
+pub(crate) enum Reader {
+    Messages(messages::EventReader),
+    Responses(responses::EventReader),
+    Chat(chat::EventReader),
+    Generate(generate::EventReader),
+}
+
+impl Reader {
+    pub(crate) fn new(upstream: Api) -> Self {
+        match upstream {
+            Api::Messages => Self::Messages(messages::EventReader::default()),
+            Api::Responses => Self::Responses(responses::EventReader::default()),
+            Api::ChatCompletions => Self::Chat(chat::EventReader::default()),
+            Api::GenerateContent => Self::Generate(generate::EventReader::default()),
+        }
+    }
+
+    pub(crate) fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
+        match self {
+            Self::Messages(reader) => reader.read(data, sink),
+            Self::Responses(reader) => reader.read(data, sink),
+            Self::Chat(reader) => reader.read(data, sink),
+            Self::Generate(reader) => reader.read(data, sink),
+        }
+    }
+
+    pub(crate) fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        match self {
+            Self::Messages(reader) => reader.end(sink),
+            Self::Responses(reader) => reader.end(sink),
+            Self::Chat(reader) => reader.end(sink),
+            Self::Generate(reader) => reader.end(sink),
+        }
+    }
+}
+
+/// Writes one dialect's answers.
+#[derive(Debug)]
+pub(crate) enum Writer {
+    Messages(messages::AnswerWriter),
+    Responses(responses::AnswerWriter),
+    Generate(generate::AnswerWriter),
+}
+
+impl Writer {
+    /// Returns `None` for Chat Completions, which no client speaks.
+    pub(crate) fn new(client: Api) -> Option<Self> {
+        match client {
+            Api::Messages => Some(Self::Messages(messages::AnswerWriter::default())),
+            Api::Responses => Some(Self::Responses(responses::AnswerWriter::default())),
+            Api::GenerateContent => Some(Self::Generate(generate::AnswerWriter::default())),
+            Api::ChatCompletions => None,
+        }
+    }
+
+    /// Makes it one that goes on with an answer that others began.
+    pub(crate) fn begun(mut self) -> Self {
+        if let Self::Responses(writer) = &mut self {
+            writer.go_on();
+        }
+        self
+    }
+
+    pub(crate) fn write_failure(mut self, failure: Failure, exchange: &mut Exchange, out: &mut Vec<u8>) {
+        self.write(Event::Failed(failure), exchange, out);
+    }
+
+    fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
+        match self {
+            Self::Messages(writer) => writer.write(event, exchange, out),
+            Self::Responses(writer) => writer.write(event, exchange, out),
+            Self::Generate(writer) => writer.write(event, exchange, out),
+        }
+    }
+
+    fn keep_alive(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
+        match self {
+            Self::Messages(writer) => writer.keep_alive(exchange, out),
+            Self::Responses(writer) => writer.keep_alive(exchange, out),
+            Self::Generate(writer) => writer.keep_alive(exchange, out),
+        }
+    }
+}
+
+impl Answer {
+    pub(crate) fn new(exchange: Exchange, writer: Option<Writer>) -> Self {
+        let form = match writer {
+            Some(_) if exchange.client == exchange.upstream => Form::Pass(Pass::new(exchange.is_streamed)),
+            Some(writer) if exchange.is_streamed => Form::Events(writer),
+            _ => Form::Whole(Collected::default()),
+        };
+        let reader = Reader::new(exchange.upstream);
+        Self { exchange, events: Events::default(), reader, form, state: State::default() }
+    }
+
+    /// Reads a piece of the upstream's answer, of any length. What the client gets is appended to `out`.
+    pub fn read(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
+        if self.state.is_over {
+            return;
+        }
+        let Self { exchange, events, reader, form, state } = self;
+        let read = match form {
+            Form::Pass(pass) => pass.read(chunk, reader, exchange, out, &mut |event| state.note(&event)),
+            form => events.read(chunk, |data| {
+                reader.read(data, &mut |event| step(event, form, state, exchange, out));
+            }),
+        };
+        state.has_written |= !out.is_empty();
+        if read.is_err() {
+            self.fail(
+                Failure::new(FailureKind::Upstream, "the provider's answer holds an event that is too large"),
+                out,
+            );
+        }
+    }
+
+    /// Reads a whole answer, of an upstream that does not stream.
+    pub fn read_whole(&mut self, body: &[u8], out: &mut Vec<u8>) {
+        let Self { exchange, reader, form, state, .. } = self;
+        if let Form::Pass(pass) = form {
+            pass.read_whole(body, reader, exchange, out, &mut |event| state.note(&event));
+            state.has_written |= !out.is_empty();
+        } else {
+            reader.read(body, &mut |event| step(event, form, state, exchange, out));
+        }
+        self.end(out);
+    }
+
+    /// Ends the upstream's bytes. An answer that is not whole becomes an error that the client understands.
+    pub fn end(&mut self, out: &mut Vec<u8>) {
+        if self.state.is_over {
+            return;
+        }
+        let Self { exchange, events, reader, form, state } = self;
+        match form {
+            Form::Pass(pass) => {
+                pass.end(reader, exchange, out, &mut |event| state.note(&event));
+                if let Some(failure) = state.failure.clone().filter(|_| state.has_written) {
+                    pass.fail(&failure, exchange, out);
+                }
+            }
+            form => {
+                events.end(|data| reader.read(data, &mut |event| step(event, form, state, exchange, out)));
+                if !state.is_over {
+                    reader.end(&mut |event| step(event, form, state, exchange, out));
+                }
+            }
+        }
+        self.state.is_over = true;
+    }
+
+    /// Ends the answer with an error of ours, such as a connection that broke.
+    pub fn fail(&mut self, failure: Failure, out: &mut Vec<u8>) {
+        if self.state.is_over {
+            return;
+        }
+        let Self { exchange, form, state, .. } = self;
+        match form {
+            Form::Pass(pass) => {
+                state.note(&Event::Failed(failure.clone()));
+                if state.has_written {
+                    pass.fail(&failure, exchange, out);
+                }
+            }
+            form => step(Event::Failed(failure), form, state, exchange, out),
+        }
+        self.state.is_over = true;
+    }
+
+    /// Writes the failure into the stream although nothing was written before. Codex wants it so.
+    pub fn write_failure(&mut self, out: &mut Vec<u8>) {
+        if let (Some(failure), Some(mut writer)) = (self.state.failure.clone(), Writer::new(self.exchange.client)) {
+            writer.write(Event::Failed(failure), &mut self.exchange, out);
+        }
+    }
+
+    /// Writes a sign of life that the client's reader takes.
+    pub fn keep_alive(&mut self, out: &mut Vec<u8>) {
+        if self.state.is_over {
+            return;
+        }
+        match &mut self.form {
+            Form::Events(writer) => writer.keep_alive(&self.exchange, out),
+            // Between two events, which is where it is written.
+            Form::Pass(pass) => pass.keep_alive(&self.exchange, out),
+            Form::Whole(_) => {}
+        }
+        self.state.has_written |= !out.is_empty();
+    }
+
+    /// Formats the answer for a client that waits for the whole. `None` if the client gets events, or the answer failed.
+    pub fn whole(&mut self) -> Option<Vec<u8>> {
+        let Form::Whole(collected) = &mut self.form else { return None };
+        if self.state.failure.is_some() || !self.state.is_over {
+            return None;
+        }
+        collected.usage = self.state.usage;
+        collected.stop = self.state.stop;
+        let write = match self.exchange.client {
+            Api::Messages => messages::write_whole,
+            Api::Responses => responses::write_whole,
+            Api::GenerateContent | Api::ChatCompletions => generate::write_whole,
+        };
+        Some(write(collected, &mut self.exchange))
+    }
+
+    /// Returns whether the client gets what was written by `read`, in place of `whole`.
+    pub fn is_passed_on(&self) -> bool {
+        !matches!(self.form, Form::Whole(_))
+    }
+
+    /// Returns the tokens, as far as the upstream has counted them.
+    pub fn usage(&self) -> Usage {
+        self.state.usage
+    }
+
+    /// Returns why the answer ended, if the upstream said so.
+    pub fn stop(&self) -> Option<Stop> {
+        self.state.stop
+    }
+
+    /// Returns what went wrong.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.state.failure.as_ref()
+    }
+
+    /// Returns whether words, a thought or a call have come.
+    pub fn has_content(&self) -> bool {
+        self.state.has_content
+    }
+
+    /// Returns whether the client was sent anything.
+    pub fn has_written(&self) -> bool {
+        self.state.has_written
+    }
+
+    /// Returns whether the answer ended, well or not.
+    pub fn is_over(&self) -> bool {
+        self.state.is_over
+    }
+}
+
+impl State {
+    fn note(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Usage(usage) => self.usage.grow(*usage),
+            Event::Stop(stop) => self.stop = Some(*stop),
+            Event::Failed(failure) => {
+                self.failure.get_or_insert_with(|| failure.clone());
+                self.is_over = true;
+            }
+            Event::End => self.is_over = true,
+            Event::Text(_) | Event::Thought(_) | Event::Proof(_) | Event::Call { .. } => self.has_content = true,
+            Event::Arguments(_) | Event::CallEnd => {}
+        }
+    }
+}
+
+fn step(event: Event<'_>, form: &mut Form, state: &mut State, exchange: &mut Exchange, out: &mut Vec<u8>) {
+    // Behind its end, nothing belongs to an answer.
+    if state.is_over {
+        return;
+    }
+    state.note(&event);
+    match form {
+        // Before the first word, a failure may still become another answer.
+        Form::Events(writer) if state.has_written || !out.is_empty() || !matches!(event, Event::Failed(_)) => {
+            writer.write(event, exchange, out);
+        }
+        Form::Whole(collected) => collected.add(event),
+        Form::Events(_) | Form::Pass(_) => {}
+    }
+}
+
+/// An answer whose parts were put together.
+#[derive(Debug, Default)]
+pub(crate) struct Collected {
+    pub parts: Vec<CollectedPart>,
+    pub usage: Usage,
+    pub stop: Option<Stop>,
+}
+
+#[derive(Debug)]
+pub(crate) enum CollectedPart {
+    Text(String),
+    Thought { text: String, proof: Option<Proof> },
+    Call { id: String, name: String, arguments: String },
+}
+
+impl Collected {
+    fn add(&mut self, event: Event<'_>) {
+        match (event, self.parts.last_mut()) {
+            (Event::Text(text), Some(CollectedPart::Text(all))) => all.push_str(&text),
+            (Event::Text(text), _) => self.parts.push(CollectedPart::Text(text.into_owned())),
+            (Event::Thought(text), Some(CollectedPart::Thought { text: all, proof: None })) => all.push_str(&text),
+            (Event::Thought(text), _) => {
+                self.parts.push(CollectedPart::Thought { text: text.into_owned(), proof: None });
+            }
+            (Event::Proof(given), Some(CollectedPart::Thought { proof: proof @ None, .. })) => *proof = Some(given),
+            (Event::Proof(given), _) => {
+                self.parts.push(CollectedPart::Thought { text: String::new(), proof: Some(given) });
+            }
+            (Event::Call { id, name }, _) => self.parts.push(CollectedPart::Call {
+                id: id.into_owned(),
+                name: name.into_owned(),
+                arguments: String::new(),
+            }),
+            (Event::Arguments(piece), Some(CollectedPart::Call { arguments, .. })) => arguments.push_str(&piece),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn has_calls(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, CollectedPart::Call { .. }))
+    }
+}
+
+/// Reads a call's arguments. Those that are no object become one, so that the tool can say what is wrong.
+pub(crate) fn object_of(arguments: &str) -> Value {
+    match serde_json::from_str(arguments) {
+        Ok(Value::Object(object)) => Value::Object(object),
+        Ok(Value::Null) => Value::Object(Map::new()),
+        _ if arguments.trim().is_empty() => Value::Object(Map::new()),
+        _ => serde_json::json!({"input": arguments}),
+    }
+}

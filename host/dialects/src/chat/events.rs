@@ -1,0 +1,347 @@
+//! Answers of upstreams.
+
+use std::collections::VecDeque;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::carrier::Proof;
+use crate::event::{Event, JsonEnd, Stop, Usage};
+use crate::failure::Failure;
+use crate::json::{Text, parse, string, word};
+
+#[derive(Deserialize)]
+struct Chunk<'a> {
+    #[serde(borrow, default)]
+    choices: Option<Vec<ChoiceOf<'a>>>,
+    #[serde(default)]
+    usage: Option<UsageOf>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    object: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct ChoiceOf<'a> {
+    // `message`: an answer that is not streamed.
+    #[serde(borrow, default, alias = "message")]
+    delta: Option<Delta<'a>>,
+    #[serde(borrow, default)]
+    finish_reason: Option<Text<'a>>,
+    #[serde(default)]
+    index: u64,
+}
+
+#[derive(Deserialize)]
+struct Delta<'a> {
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    refusal: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    reasoning_content: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    reasoning: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tool_calls: Option<Vec<CallOf<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct CallOf<'a> {
+    #[serde(default)]
+    index: Option<u64>,
+    #[serde(borrow, default)]
+    id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    function: Option<FunctionOf<'a>>,
+}
+
+#[derive(Deserialize)]
+struct FunctionOf<'a> {
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    arguments: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct TextPart<'a> {
+    #[serde(borrow, default)]
+    text: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct UsageOf {
+    #[serde(default)]
+    prompt_tokens: Option<u64>,
+    #[serde(default)]
+    completion_tokens: Option<u64>,
+    #[serde(default)]
+    prompt_tokens_details: Option<PromptDetails>,
+    #[serde(default)]
+    completion_tokens_details: Option<CompletionDetails>,
+    /// DeepSeek's.
+    #[serde(default)]
+    prompt_cache_hit_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct PromptDetails {
+    #[serde(default)]
+    cached_tokens: Option<u64>,
+    #[serde(default)]
+    cache_write_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct CompletionDetails {
+    #[serde(default)]
+    reasoning_tokens: Option<u64>,
+}
+
+/// A call whose pieces come in.
+#[derive(Debug, Default)]
+struct OpenCall {
+    index: u64,
+    id: String,
+    name: String,
+    end: JsonEnd,
+    has_arguments: bool,
+    /// Pieces that wait until the calls before it have ended.
+    waiting: String,
+}
+
+/// Reads chunks, one after the other.
+///
+/// The first call that is open is passed on as it comes; others wait for it. Servers send calls of one answer side by
+/// side, two calls under one index, or a call's index again with arguments of another.
+#[derive(Debug, Default)]
+pub(crate) struct EventReader {
+    calls: VecDeque<OpenCall>,
+    /// The first of `calls` was announced.
+    is_announced: bool,
+    in_thought: bool,
+    has_content: bool,
+    has_calls: bool,
+    stop: Option<Stop>,
+    is_over: bool,
+}
+
+impl EventReader {
+    pub(crate) fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
+        if data.trim_ascii() == b"[DONE]" {
+            return self.ends(sink);
+        }
+        let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return };
+        if chunk.error.is_some_and(|error| error.get() != "null") {
+            self.is_over = true;
+            return sink(Event::Failed(Failure::read(200, data)));
+        }
+        for choice in chunk.choices.unwrap_or_default() {
+            // Only one answer was asked for.
+            if choice.index > 0 {
+                continue;
+            }
+            if let Some(delta) = choice.delta {
+                self.delta(delta, sink);
+            }
+            if let Some(reason) = choice.finish_reason.filter(|reason| !reason.as_str().is_empty()) {
+                self.thought_ends(sink);
+                self.calls_end(sink);
+                let stop = match reason.as_str() {
+                    "length" => Stop::Limit,
+                    "content_filter" => Stop::Refused,
+                    "tool_calls" | "function_call" => Stop::Calls,
+                    "error" => {
+                        self.is_over = true;
+                        return sink(Event::Failed(Failure::cut()));
+                    }
+                    _ if self.has_calls => Stop::Calls,
+                    _ => Stop::Done,
+                };
+                self.stop = Some(stop);
+            }
+        }
+        if let Some(usage) = chunk.usage {
+            sink(Event::Usage(usage.usage()));
+        }
+        if word(chunk.object.as_ref()) == "chat.completion" {
+            self.ends(sink);
+        }
+    }
+
+    fn delta(&mut self, delta: Delta<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+        let reasoning = delta.reasoning.and_then(string).map(Text);
+        let thought = delta.reasoning_content.filter(|text| !text.as_str().is_empty()).or(reasoning);
+        if let Some(text) = thought.filter(|text| !text.as_str().is_empty()) {
+            self.calls_end(sink);
+            self.in_thought = true;
+            sink(Event::Thought(text.0));
+        }
+        if let Some(content) = delta.content {
+            match string(content) {
+                Some(text) => self.text(Text(text), sink),
+                None => {
+                    let parts: Vec<TextPart<'_>> = parse(content).unwrap_or_default();
+                    parts.into_iter().filter_map(|part| part.text).for_each(|text| self.text(text, sink));
+                }
+            }
+        }
+        if let Some(text) = delta.refusal {
+            self.text(text, sink);
+        }
+        for call in delta.tool_calls.unwrap_or_default() {
+            self.call(call, sink);
+        }
+    }
+
+    fn text(&mut self, text: Text<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+        if text.as_str().is_empty() {
+            return;
+        }
+        self.thought_ends(sink);
+        // Some servers send an empty line between calls and their end.
+        if !self.calls.is_empty() && text.as_str().trim().is_empty() {
+            return;
+        }
+        self.calls_end(sink);
+        self.has_content = true;
+        sink(Event::Text(text.0));
+    }
+
+    fn thought_ends(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        if std::mem::take(&mut self.in_thought) {
+            sink(Event::Proof(Proof::Nothing));
+        }
+    }
+
+    fn call(&mut self, call: CallOf<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+        self.thought_ends(sink);
+        let id = word(call.id.as_ref());
+        let (name, arguments) = match &call.function {
+            Some(function) => (word(function.name.as_ref()), function.arguments),
+            None => ("", None),
+        };
+        // An object instead of a string is not as it should be, but its meaning is clear.
+        let arguments = arguments.filter(|raw| raw.get() != "null").map(|raw| string(raw).unwrap_or(raw.get().into()));
+        let arguments = arguments.as_deref().unwrap_or_default();
+        let index = call.index.unwrap_or_else(|| match (id.is_empty(), self.calls.back()) {
+            (true, Some(last)) => last.index,
+            (false, Some(last)) if last.id == id => last.index,
+            (_, Some(last)) => last.index + 1,
+            (_, None) => 0,
+        });
+        let known = self.calls.iter().rposition(|open| open.index == index);
+        let at = known.filter(|at| {
+            let open = &self.calls[*at];
+            let is_other = (!id.is_empty() && !open.id.is_empty() && open.id != id)
+                || (open.end.is_whole() && !name.is_empty() && !arguments.is_empty());
+            !is_other
+        });
+        let at = at.unwrap_or_else(|| {
+            self.calls.push_back(OpenCall { index, ..OpenCall::default() });
+            self.calls.len() - 1
+        });
+        self.has_calls = true;
+        let open = &mut self.calls[at];
+        if open.id.is_empty() {
+            id.clone_into(&mut open.id);
+        }
+        // A name comes whole, but some servers repeat it.
+        if open.name.is_empty() {
+            name.clone_into(&mut open.name);
+        }
+        // Behind its end, nothing belongs to a call.
+        if !arguments.is_empty() && !open.end.is_whole() {
+            open.end.read(arguments);
+            open.waiting.push_str(arguments);
+        }
+        self.pass_on(sink);
+    }
+
+    fn pass_on(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        while let Some(first) = self.calls.front_mut() {
+            if !self.is_announced {
+                if first.name.is_empty() || (first.id.is_empty() && first.waiting.is_empty()) {
+                    return;
+                }
+                sink(Event::Call { id: first.id.as_str().into(), name: first.name.as_str().into() });
+                self.is_announced = true;
+            }
+            if !first.waiting.is_empty() {
+                first.has_arguments = true;
+                sink(Event::Arguments(std::mem::take(&mut first.waiting).into()));
+            }
+            if !first.end.is_whole() || self.calls.len() == 1 {
+                return;
+            }
+            self.first_ends(sink);
+        }
+    }
+
+    fn first_ends(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        let Some(mut first) = self.calls.pop_front() else { return };
+        if !std::mem::take(&mut self.is_announced) {
+            if first.name.is_empty() {
+                return;
+            }
+            sink(Event::Call { id: first.id.into(), name: first.name.into() });
+        }
+        if !first.waiting.is_empty() {
+            first.has_arguments = true;
+            sink(Event::Arguments(first.waiting.into()));
+        }
+        if !first.has_arguments {
+            sink(Event::Arguments("{}".into()));
+        }
+        sink(Event::CallEnd);
+    }
+
+    fn calls_end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        while !self.calls.is_empty() {
+            self.first_ends(sink);
+        }
+    }
+
+    fn ends(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        if std::mem::replace(&mut self.is_over, true) {
+            return;
+        }
+        self.thought_ends(sink);
+        self.calls_end(sink);
+        match self.stop {
+            Some(stop) => {
+                sink(Event::Stop(stop));
+                sink(Event::End);
+            }
+            // Some servers give no reason; `[DONE]` alone says that all was said.
+            None if self.has_content || self.has_calls => sink(Event::End),
+            None => sink(Event::Failed(Failure::cut())),
+        }
+    }
+
+    /// Ends the stream of bytes. Some servers leave out `[DONE]`.
+    pub(crate) fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        if self.stop.is_some() {
+            self.ends(sink);
+        } else if !self.is_over {
+            sink(Event::Failed(Failure::cut()));
+        }
+    }
+}
+
+impl UsageOf {
+    fn usage(self) -> Usage {
+        let details = self.prompt_tokens_details.map_or((None, None), |of| (of.cached_tokens, of.cache_write_tokens));
+        let cached = details.0.or(self.prompt_cache_hit_tokens).unwrap_or_default();
+        let thinking = self.completion_tokens_details.and_then(|of| of.reasoning_tokens).unwrap_or_default();
+        Usage::with_cache_inside(
+            self.prompt_tokens.unwrap_or_default(),
+            cached,
+            details.1.unwrap_or_default(),
+            self.completion_tokens.unwrap_or_default(),
+            thinking,
+        )
+    }
+}

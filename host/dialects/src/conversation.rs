@@ -1,0 +1,449 @@
+//! A request as all dialects mean it, borrowed from the bytes of the one that it was read from.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, VecDeque};
+
+use serde_json::value::RawValue;
+
+use crate::carrier::Carried;
+
+/// Everything that a request to a model says.
+#[derive(Debug, Default)]
+pub(crate) struct Conversation<'a> {
+    /// The model, as the client named it.
+    pub model: Cow<'a, str>,
+    /// The instructions before the first turn.
+    pub system: Vec<Cow<'a, str>>,
+    /// Parts in their order, each with its role.
+    pub parts: Vec<(Role, Part<'a>)>,
+    pub tools: Vec<Tool<'a>>,
+    pub choice: Choice<'a>,
+    /// The model may call one tool at a time only.
+    pub one_call: bool,
+    pub thinking: Thinking,
+    pub max_output: Option<u64>,
+    pub temperature: Option<&'a RawValue>,
+    pub top_p: Option<&'a RawValue>,
+    pub top_k: Option<&'a RawValue>,
+    pub seed: Option<&'a RawValue>,
+    pub stop: Vec<Cow<'a, str>>,
+    pub format: Option<Format<'a>>,
+    /// What requests with a common beginning share.
+    pub cache_key: Option<Cow<'a, str>>,
+    /// The client wants events.
+    pub is_streamed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Instructions after the first turn.
+    System,
+    User,
+    Assistant,
+}
+
+#[derive(Debug)]
+pub(crate) enum Part<'a> {
+    Text(Cow<'a, str>),
+    Image(Media<'a>),
+    File(Media<'a>),
+    /// A thought with what proves it, where the client still has it.
+    Thought {
+        text: Cow<'a, str>,
+        carried: Option<Carried>,
+    },
+    Call(Call<'a>),
+    Result(ToolResult<'a>),
+}
+
+/// A picture or a document.
+#[derive(Clone, Debug)]
+pub(crate) struct Media<'a> {
+    pub kind: Cow<'a, str>,
+    pub source: Source<'a>,
+    pub name: Option<Cow<'a, str>>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Source<'a> {
+    Base64(Cow<'a, str>),
+    Url(Cow<'a, str>),
+}
+
+impl<'a> Media<'a> {
+    /// Reads a `data:` URL or another one.
+    pub(crate) fn from_url(url: Cow<'a, str>, name: Option<Cow<'a, str>>) -> Self {
+        let data = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
+        match data {
+            Some((kind, data)) => {
+                Self { kind: kind.to_owned().into(), source: Source::Base64(data.to_owned().into()), name }
+            }
+            None => Self { kind: "".into(), source: Source::Url(url), name },
+        }
+    }
+
+    /// Formats it as a URL.
+    pub(crate) fn url(&self) -> Cow<'_, str> {
+        match &self.source {
+            Source::Base64(data) => format!("data:{};base64,{data}", self.kind_or("image/png")).into(),
+            Source::Url(url) => Cow::Borrowed(url),
+        }
+    }
+
+    pub(crate) fn kind_or<'k>(&'k self, default: &'k str) -> &'k str {
+        if self.kind.is_empty() { default } else { &self.kind }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub id: Cow<'a, str>,
+    pub namespace: Option<Cow<'a, str>>,
+    pub name: Cow<'a, str>,
+    /// JSON, as far as the client keeps to it.
+    pub arguments: Cow<'a, str>,
+    /// What proves this call itself (Gemini).
+    pub carried: Option<Carried>,
+}
+
+#[derive(Debug)]
+pub(crate) struct ToolResult<'a> {
+    pub id: Cow<'a, str>,
+    /// Texts, images and files.
+    pub parts: Vec<Part<'a>>,
+    pub has_failed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ToolKind {
+    Function,
+    /// Takes a text instead of arguments (Responses: `custom`).
+    FreeForm,
+    /// Looks for tools (Responses: `tool_search`).
+    Search,
+}
+
+#[derive(Debug)]
+pub(crate) struct Tool<'a> {
+    pub kind: ToolKind,
+    pub namespace: Option<Cow<'a, str>>,
+    pub name: Cow<'a, str>,
+    pub description: Cow<'a, str>,
+    /// A JSON schema.
+    pub schema: Option<Cow<'a, str>>,
+    pub is_strict: bool,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) enum Choice<'a> {
+    #[default]
+    Unsaid,
+    Auto,
+    /// Some tool must be called.
+    Any,
+    None,
+    Tool(Cow<'a, str>),
+}
+
+/// How much the model thinks before it answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Thinking {
+    #[default]
+    Unsaid,
+    Off,
+    /// The model decides, or an effort says.
+    Effort(Option<Effort>),
+    /// At most so many tokens.
+    Budget(u64),
+}
+
+/// An effort to think.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Effort {
+    Minimal,
+    Low,
+    Medium,
+    High,
+    ExtraHigh,
+    Max,
+}
+
+impl Effort {
+    const ALL: [(Self, &'static str, u64); 6] = [
+        (Self::Minimal, "minimal", 512),
+        (Self::Low, "low", 1_024),
+        (Self::Medium, "medium", 8_192),
+        (Self::High, "high", 24_576),
+        (Self::ExtraHigh, "xhigh", 32_768),
+        (Self::Max, "max", 32_768),
+    ];
+
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        let word = word.to_ascii_lowercase();
+        Self::ALL.iter().find(|(_, name, _)| *name == word).map(|(effort, ..)| *effort)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(effort, ..)| *effort == self).map_or("medium", |(_, name, _)| name)
+    }
+
+    /// Returns the tokens that stand for it where a dialect counts.
+    pub(crate) fn budget(self) -> u64 {
+        Self::ALL.iter().find(|(effort, ..)| *effort == self).map_or(8_192, |(.., budget)| *budget)
+    }
+
+    /// Returns the least effort that a number of tokens is enough for.
+    pub(crate) fn of_budget(tokens: u64) -> Self {
+        Self::ALL
+            .iter()
+            .rev()
+            .find(|(.., budget)| *budget <= tokens)
+            .map_or(Self::Minimal, |(effort, ..)| *effort)
+            .min(Self::ExtraHigh)
+    }
+}
+
+impl Thinking {
+    /// Returns the effort that OpenAI's dialects take. `None` leaves the field out.
+    pub(crate) fn effort(self) -> Option<Effort> {
+        match self {
+            Self::Unsaid | Self::Off | Self::Effort(None) => None,
+            Self::Effort(effort) => effort.map(|effort| effort.min(Effort::ExtraHigh)),
+            Self::Budget(tokens) => Some(Effort::of_budget(tokens)),
+        }
+    }
+}
+
+/// JSON that the answer must be.
+#[derive(Debug)]
+pub(crate) struct Format<'a> {
+    pub name: Cow<'a, str>,
+    /// Absent: any JSON.
+    pub schema: Option<Cow<'a, str>>,
+}
+
+/// A stretch of a conversation in which one side speaks.
+#[derive(Debug)]
+pub(crate) enum Turn<'c, 'a> {
+    System(&'c str),
+    User(Vec<&'c Part<'a>>),
+    Assistant(Vec<&'c Part<'a>>),
+    /// The results of the turn before it, in the order of its calls: all of them, and no other.
+    Results(Vec<Answered<'c, 'a>>),
+}
+
+/// A call with its result.
+#[derive(Debug)]
+pub(crate) struct Answered<'c, 'a> {
+    pub call: &'c Call<'a>,
+    /// Absent: the client has none.
+    pub result: Option<&'c ToolResult<'a>>,
+}
+
+/// Stands for the result of a call that has none. Each dialect demands one.
+pub(crate) const NO_RESULT: &str = "error: there is no result of this call";
+
+impl<'a> Conversation<'a> {
+    /// Returns the turns as every dialect accepts them: results stand directly behind their calls, each call has
+    /// one, and a result without a call is a text of the user.
+    pub(crate) fn turns(&self) -> Vec<Turn<'_, 'a>> {
+        // Clients repeat ids, so the first result belongs to the first call.
+        let mut results: HashMap<&str, VecDeque<usize>> = HashMap::new();
+        for (at, (_, part)) in self.parts.iter().enumerate() {
+            if let Part::Result(result) = part {
+                results.entry(&result.id).or_default().push_back(at);
+            }
+        }
+        let mut turns: Vec<Turn<'_, 'a>> = Vec::new();
+        let mut taken = vec![false; self.parts.len()];
+        let mut calls: Vec<&Call<'a>> = Vec::new();
+        for (at, (role, part)) in self.parts.iter().enumerate() {
+            if taken[at] {
+                continue;
+            }
+            if *role != Role::Assistant && !calls.is_empty() {
+                turns.push(Turn::Results(self.answered(&mut calls, &mut results, &mut taken)));
+                if taken[at] {
+                    continue;
+                }
+            }
+            match (role, part) {
+                (Role::System, Part::Text(text)) => turns.push(Turn::System(text)),
+                (Role::System, _) => {}
+                (Role::User, part) => match turns.last_mut() {
+                    Some(Turn::User(parts)) => parts.push(part),
+                    _ => turns.push(Turn::User(vec![part])),
+                },
+                (Role::Assistant, part) => {
+                    if let Part::Call(call) = part {
+                        calls.push(call);
+                    }
+                    match turns.last_mut() {
+                        Some(Turn::Assistant(parts)) => parts.push(part),
+                        _ => turns.push(Turn::Assistant(vec![part])),
+                    }
+                }
+            }
+        }
+        if !calls.is_empty() {
+            turns.push(Turn::Results(self.answered(&mut calls, &mut results, &mut taken)));
+        }
+        turns
+    }
+
+    fn answered<'c>(
+        &'c self,
+        calls: &mut Vec<&'c Call<'a>>,
+        results: &mut HashMap<&str, VecDeque<usize>>,
+        taken: &mut [bool],
+    ) -> Vec<Answered<'c, 'a>> {
+        let answered = calls.drain(..).map(|call| {
+            let at = results.get_mut(&*call.id).and_then(VecDeque::pop_front);
+            let result = at.and_then(|at| {
+                taken[at] = true;
+                match &self.parts[at].1 {
+                    Part::Result(result) => Some(result),
+                    _ => None,
+                }
+            });
+            Answered { call, result }
+        });
+        answered.collect()
+    }
+}
+
+impl Part<'_> {
+    /// Returns a text that says something.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) if !text.trim().is_empty() => Some(text),
+            _ => None,
+        }
+    }
+}
+
+impl ToolResult<'_> {
+    /// Returns the result's texts as one.
+    pub(crate) fn text(&self) -> String {
+        let texts: Vec<&str> = self.parts.iter().filter_map(Part::text).collect();
+        texts.join("\n")
+    }
+
+    /// Returns its texts, marked if the tool failed, for dialects that have no place for that.
+    pub(crate) fn marked_text(&self) -> String {
+        let text = self.text();
+        if !self.has_failed || text.trim_start().to_ascii_lowercase().starts_with("error") {
+            return text;
+        }
+        format!("error: {text}")
+    }
+
+    /// Returns its images and files.
+    pub(crate) fn media(&self) -> impl Iterator<Item = &Part<'_>> {
+        self.parts.iter().filter(|part| matches!(part, Part::Image(_) | Part::File(_)))
+    }
+}
+
+/// Formats instructions that come in the middle as a text of the user. Moved to the top, they would break the prefix
+/// that upstreams cache, and many take one system message only.
+pub(crate) fn reminder(text: &str) -> String {
+    if text.contains("<system-reminder>") {
+        text.to_owned()
+    } else {
+        format!("<system-reminder>\n{text}\n</system-reminder>")
+    }
+}
+
+/// Makes the ids of an exchange's calls valid everywhere, and different from each other.
+///
+/// Messages takes letters, digits, `_` and `-` only.
+#[derive(Debug, Default)]
+pub(crate) struct Ids {
+    used: HashMap<String, u32>,
+}
+
+impl Ids {
+    /// Returns the id for the next call.
+    pub(crate) fn unique(&mut self, id: &str) -> String {
+        let mut valid: String =
+            id.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).take(64).collect();
+        if valid.is_empty() {
+            valid = "call".to_owned();
+        }
+        loop {
+            let used = self.used.entry(valid.clone()).or_insert(0);
+            *used += 1;
+            if *used == 1 {
+                return valid;
+            }
+            let next = format!("{}_{used}", valid.get(..56).unwrap_or(&valid));
+            valid = next;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(id: &str) -> (Role, Part<'_>) {
+        let call = Call { id: id.into(), namespace: None, name: "t".into(), arguments: "{}".into(), carried: None };
+        (Role::Assistant, Part::Call(call))
+    }
+
+    fn result<'a>(id: &'a str, text: &'a str) -> (Role, Part<'a>) {
+        let parts = vec![Part::Text(text.into())];
+        (Role::User, Part::Result(ToolResult { id: id.into(), parts, has_failed: false }))
+    }
+
+    fn said(text: &str) -> (Role, Part<'_>) {
+        (Role::User, Part::Text(text.into()))
+    }
+
+    fn shape(parts: Vec<(Role, Part<'_>)>) -> Vec<String> {
+        let conversation = Conversation { parts, ..Conversation::default() };
+        let shape = conversation.turns().into_iter().map(|turn| match turn {
+            Turn::System(text) => format!("system {text}"),
+            Turn::User(parts) => format!("user {}", parts.len()),
+            Turn::Assistant(parts) => format!("assistant {}", parts.len()),
+            Turn::Results(answered) => {
+                let of = |answered: &Answered<'_, '_>| {
+                    format!("{}={}", answered.call.id, answered.result.map_or("none".to_owned(), ToolResult::text))
+                };
+                answered.iter().map(of).collect::<Vec<_>>().join(" ")
+            }
+        });
+        shape.collect()
+    }
+
+    #[test]
+    fn results_stand_behind_their_calls_in_their_order() {
+        let parts =
+            vec![said("a"), call("x"), call("y"), said("meanwhile"), result("y", "2"), result("x", "1"), call("z")];
+        assert_eq!(shape(parts), ["user 1", "assistant 2", "x=1 y=2", "user 1", "assistant 1", "z=none"]);
+    }
+
+    #[test]
+    fn two_calls_with_one_id_have_two_results_and_a_stray_result_is_the_users() {
+        let parts = vec![call("x"), call("x"), result("x", "1"), result("x", "2"), result("w", "stray")];
+        assert_eq!(shape(parts), ["assistant 2", "x=1 x=2", "user 1"]);
+    }
+
+    #[test]
+    fn ids_are_valid_and_never_two_alike() {
+        let mut ids = Ids::default();
+        let made: Vec<String> = ["a.b", "a_b", "", "", "a_b_2", "a_b"].iter().map(|id| ids.unique(id)).collect();
+        let different: std::collections::HashSet<&String> = made.iter().collect();
+        assert_eq!(different.len(), made.len(), "{made:?}");
+        assert!(made.iter().all(|id| id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')));
+    }
+
+    #[test]
+    fn efforts_and_budgets_are_each_others() {
+        for (effort, name, budget) in Effort::ALL {
+            assert_eq!(Effort::parse(name), Some(effort));
+            assert_eq!(Effort::of_budget(budget), effort.min(Effort::ExtraHigh));
+        }
+        assert_eq!((Effort::of_budget(0), Effort::of_budget(4_000)), (Effort::Minimal, Effort::Low));
+    }
+}

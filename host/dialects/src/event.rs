@@ -1,0 +1,145 @@
+//! An answer as all dialects mean it: what comes, in order.
+
+use std::borrow::Cow;
+
+use crate::carrier::Proof;
+use crate::failure::Failure;
+
+/// A step of an answer. Calls and thoughts come one after the other, never side by side.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Event<'a> {
+    Text(Cow<'a, str>),
+    Thought(Cow<'a, str>),
+    /// Ends a thought, or stands for one that nobody may read, with what the upstream wants back.
+    Proof(Proof),
+    Call {
+        id: Cow<'a, str>,
+        name: Cow<'a, str>,
+    },
+    /// A piece of the JSON of the arguments of the call that is open.
+    Arguments(Cow<'a, str>),
+    CallEnd,
+    Usage(Usage),
+    Stop(Stop),
+    Failed(Failure),
+    /// The upstream ended its answer as its dialect demands.
+    End,
+}
+
+/// Why an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// All was said.
+    Done,
+    /// A stop sequence was met.
+    Sequence,
+    /// The client has to run tools.
+    Calls,
+    /// The limit of the answer was reached.
+    Limit,
+    /// The context is full.
+    Context,
+    /// The model, or its vendor, refused.
+    Refused,
+}
+
+/// Tokens of one request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Usage {
+    /// Read, without those that came out of a cache or went into one.
+    pub input: u64,
+    /// Read out of a cache.
+    pub cached: u64,
+    /// Read and put into a cache, where the vendor counts that.
+    pub cache_written: u64,
+    /// Written, thoughts included.
+    pub output: u64,
+    /// Of the written ones, thoughts.
+    pub thinking: u64,
+}
+
+impl Usage {
+    /// Returns all that was read.
+    pub fn whole_input(&self) -> u64 {
+        self.input.saturating_add(self.cached).saturating_add(self.cache_written)
+    }
+
+    /// Makes it of a count that includes what came out of a cache.
+    pub(crate) fn with_cache_inside(whole: u64, cached: u64, written: u64, output: u64, thinking: u64) -> Self {
+        let cached = cached.min(whole);
+        let cache_written = written.min(whole - cached);
+        Self { input: whole - cached - cache_written, cached, cache_written, output, thinking: thinking.min(output) }
+    }
+
+    /// Takes in later counts. Each dialect's counts only grow within an answer.
+    pub(crate) fn grow(&mut self, later: Self) {
+        self.input = self.input.max(later.input);
+        self.cached = self.cached.max(later.cached);
+        self.cache_written = self.cache_written.max(later.cache_written);
+        self.output = self.output.max(later.output);
+        self.thinking = self.thinking.max(later.thinking);
+    }
+}
+
+/// Follows the JSON of a call's arguments, to know when it is whole.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct JsonEnd {
+    depth: u32,
+    is_begun: bool,
+    in_string: bool,
+    is_escaped: bool,
+}
+
+impl JsonEnd {
+    pub(crate) fn read(&mut self, piece: &str) {
+        for byte in piece.bytes() {
+            if self.in_string {
+                match byte {
+                    _ if std::mem::take(&mut self.is_escaped) => {}
+                    b'\\' => self.is_escaped = true,
+                    b'"' => self.in_string = false,
+                    _ => {}
+                }
+                continue;
+            }
+            match byte {
+                b'"' => self.in_string = true,
+                b'{' | b'[' => {
+                    self.depth += 1;
+                    self.is_begun = true;
+                }
+                b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+    }
+
+    pub(crate) fn is_whole(self) -> bool {
+        self.is_begun && self.depth == 0 && !self.in_string
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_arguments_is_seen_through_strings() {
+        let whole = r#"{"a": "}\"{", "b": [1, {"c": "\\"}]}"#;
+        for at in 1..whole.len() {
+            let mut end = JsonEnd::default();
+            end.read(&whole[..at]);
+            assert!(!end.is_whole(), "{}", &whole[..at]);
+            end.read(&whole[at..]);
+            assert!(end.is_whole());
+        }
+        assert!(!JsonEnd::default().is_whole());
+    }
+
+    #[test]
+    fn what_came_from_a_cache_is_counted_once() {
+        let usage = Usage::with_cache_inside(100, 80, 5, 7, 3);
+        assert_eq!((usage.input, usage.whole_input()), (15, 100));
+        assert_eq!(Usage::with_cache_inside(10, 80, 5, 0, 9).whole_input(), 10);
+    }
+}

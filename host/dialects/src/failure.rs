@@ -1,0 +1,335 @@
+//! Errors of upstreams, as each dialect says them.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::Api;
+
+/// Why an upstream gave no answer, or no whole one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The request is wrong.
+    Invalid,
+    /// The conversation is longer than the model reads.
+    TooLong,
+    /// The key is refused.
+    Key,
+    /// The key may not do this.
+    Permission,
+    /// There is no such model, or no such address.
+    NotFound,
+    /// The request has too many bytes.
+    TooLarge,
+    /// Too many requests; later ones are answered.
+    RateLimit,
+    /// The account has nothing left; waiting does not help.
+    Quota,
+    /// The upstream has too much to do.
+    Overloaded,
+    /// The upstream does not answer in time.
+    Timeout,
+    /// The upstream failed, broke its answer off, or said what makes no sense.
+    Upstream,
+}
+
+/// An error of an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What it means.
+    pub kind: FailureKind,
+    /// The upstream's words, or ours where it has none.
+    pub message: String,
+    /// How long the upstream asks to wait.
+    pub retry_after: Option<Duration>,
+}
+
+/// The longest message that is passed on, in characters.
+const LONGEST: usize = 2_000;
+
+impl Failure {
+    /// Makes an error.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        let message: String = message.into().chars().take(LONGEST).collect();
+        Self { kind, message, retry_after: None }
+    }
+
+    /// The stream ended without the end that its dialect demands.
+    pub fn cut() -> Self {
+        Self::new(FailureKind::Upstream, "the provider's answer broke off")
+    }
+
+    /// Reads an error answer. `body` may be anything.
+    pub fn read(status: u16, body: &[u8]) -> Self {
+        let said: Value = serde_json::from_slice(body).unwrap_or_default();
+        // Gemini wraps errors in a list where it streams.
+        let said = said.get(0).unwrap_or(&said);
+        let error = said.get("error").filter(|error| !error.is_null()).unwrap_or(said);
+        let words = [&error["message"], error, &said["message"], &said["detail"], &said["error_description"]];
+        let message = words.into_iter().find_map(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
+        let message = message.map_or_else(
+            || match serde_json::from_slice::<Value>(body).is_ok() || body.starts_with(b"<") || body.is_empty() {
+                true => format!("the provider answered with status {status}"),
+                false => String::from_utf8_lossy(&body[..body.len().min(LONGEST)]).into_owned(),
+            },
+            str::to_owned,
+        );
+        let code = [&error["code"], &error["type"], &error["status"]];
+        let codes: Vec<String> = code.iter().filter_map(|code| code.as_str()).map(str::to_ascii_lowercase).collect();
+        let status = match error["code"].as_u64().and_then(|code| u16::try_from(code).ok()) {
+            // An error inside of a stream, whose own status was 200.
+            Some(code) if status < 400 && (400..600).contains(&code) => code,
+            _ => status,
+        };
+        let mut failure = Self::new(kind(status, &codes, &message.to_ascii_lowercase()), message);
+        let retry = error["details"].as_array().into_iter().flatten().find_map(|detail| detail["retryDelay"].as_str());
+        let seconds = error["resets_in_seconds"].as_f64();
+        failure.retry_after =
+            retry.and_then(|delay| delay.strip_suffix('s')?.parse().ok()).or(seconds).and_then(seconds_of);
+        failure.retry_after = failure.retry_after.or_else(|| said_wait(&failure.message));
+        failure
+    }
+
+    /// Takes the wait from an answer's headers, which say it better than its words.
+    #[must_use]
+    pub fn with_retry_after(mut self, header: Option<Duration>) -> Self {
+        self.retry_after = header.or(self.retry_after);
+        self
+    }
+
+    /// Returns the HTTP status for a client.
+    pub fn status(&self, client: Api) -> u16 {
+        match self.kind {
+            FailureKind::Invalid | FailureKind::TooLong => 400,
+            FailureKind::Key => 401,
+            FailureKind::Permission => 403,
+            FailureKind::NotFound => 404,
+            FailureKind::TooLarge => 413,
+            FailureKind::RateLimit | FailureKind::Quota => 429,
+            FailureKind::Overloaded if client == Api::Messages => 529,
+            FailureKind::Overloaded => 503,
+            FailureKind::Timeout => 504,
+            // Codex asks again at 503.
+            FailureKind::Upstream if client == Api::Responses => 503,
+            FailureKind::Upstream => 502,
+        }
+    }
+
+    /// Formats the error as the body of an answer.
+    pub fn body(&self, client: Api) -> Vec<u8> {
+        let body = match client {
+            Api::Messages => json!({"type": "error", "error": self.of_messages()}),
+            Api::Responses | Api::ChatCompletions => {
+                let code = self.code();
+                json!({"error": {"message": self.message, "type": code, "code": code, "param": null}})
+            }
+            Api::GenerateContent => json!({"error": self.of_generate_content()}),
+        };
+        body.to_string().into_bytes()
+    }
+
+    /// Claude Code compacts at these words.
+    pub(crate) fn of_messages(&self) -> Value {
+        let kind = match self.kind {
+            FailureKind::Invalid | FailureKind::TooLong => "invalid_request_error",
+            FailureKind::Key => "authentication_error",
+            FailureKind::Permission => "permission_error",
+            FailureKind::NotFound => "not_found_error",
+            FailureKind::TooLarge => "request_too_large",
+            FailureKind::RateLimit | FailureKind::Quota => "rate_limit_error",
+            FailureKind::Overloaded => "overloaded_error",
+            FailureKind::Timeout => "timeout_error",
+            FailureKind::Upstream => "api_error",
+        };
+        let message = match self.kind {
+            FailureKind::TooLong if !self.message.contains("prompt is too long") => {
+                format!("prompt is too long: {}", self.message)
+            }
+            _ => self.message.clone(),
+        };
+        json!({"type": kind, "message": message})
+    }
+
+    /// Returns the word that Codex knows.
+    pub(crate) fn code(&self) -> &'static str {
+        match self.kind {
+            FailureKind::Invalid | FailureKind::TooLarge => "invalid_request_error",
+            FailureKind::TooLong => "context_length_exceeded",
+            FailureKind::Key => "invalid_api_key",
+            FailureKind::Permission => "permission_denied",
+            FailureKind::NotFound => "model_not_found",
+            FailureKind::RateLimit => "rate_limit_exceeded",
+            FailureKind::Quota => "insufficient_quota",
+            FailureKind::Overloaded => "server_is_overloaded",
+            FailureKind::Timeout | FailureKind::Upstream => "server_error",
+        }
+    }
+
+    /// Returns the message for Codex, which reads the wait out of the text.
+    pub(crate) fn message_with_wait(&self) -> String {
+        match self.retry_after {
+            Some(wait) if self.kind == FailureKind::RateLimit && said_wait(&self.message).is_none() => {
+                format!(
+                    "{} Please try again in {:.1}s.",
+                    self.message.trim_end_matches('.').to_owned() + ".",
+                    wait.as_secs_f64()
+                )
+            }
+            _ => self.message.clone(),
+        }
+    }
+
+    pub(crate) fn of_generate_content(&self) -> Value {
+        let (code, status) = match self.kind {
+            FailureKind::Invalid | FailureKind::TooLong | FailureKind::TooLarge => (400, "INVALID_ARGUMENT"),
+            FailureKind::Key => (401, "UNAUTHENTICATED"),
+            FailureKind::Permission => (403, "PERMISSION_DENIED"),
+            FailureKind::NotFound => (404, "NOT_FOUND"),
+            FailureKind::RateLimit | FailureKind::Quota => (429, "RESOURCE_EXHAUSTED"),
+            FailureKind::Overloaded => (503, "UNAVAILABLE"),
+            FailureKind::Timeout => (504, "DEADLINE_EXCEEDED"),
+            FailureKind::Upstream => (500, "INTERNAL"),
+        };
+        let mut error = json!({"code": code, "message": self.message, "status": status});
+        if let Some(wait) = self.retry_after {
+            let delay = format!("{}s", wait.as_secs_f64());
+            error["details"] = json!([{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}]);
+        }
+        error
+    }
+}
+
+fn seconds_of(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+fn kind(status: u16, codes: &[String], message: &str) -> FailureKind {
+    let has = |code: &str| codes.iter().any(|said| said.contains(code));
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    let too_long = [
+        "prompt is too long",
+        "maximum context length",
+        "context length",
+        "context window",
+        "context_length",
+        "input token count",
+        "too many tokens",
+    ];
+    if has("context_length")
+        || has("model_context_window")
+        || (matches!(status, 400 | 413 | 422 | 500) && says(&too_long))
+    {
+        return FailureKind::TooLong;
+    }
+    if has("insufficient_quota")
+        || has("billing")
+        || status == 402
+        || says(&["exceeded your current quota", "insufficient balance", "credit balance"])
+    {
+        return FailureKind::Quota;
+    }
+    if has("overloaded") || has("unavailable") {
+        return FailureKind::Overloaded;
+    }
+    if has("rate_limit") || has("resource_exhausted") {
+        return FailureKind::RateLimit;
+    }
+    match status {
+        401 => FailureKind::Key,
+        400 if has("invalid_api_key") || has("authentication") || says(&["api key not valid", "api_key_invalid"]) => {
+            FailureKind::Key
+        }
+        403 => FailureKind::Permission,
+        404 => FailureKind::NotFound,
+        413 => FailureKind::TooLarge,
+        408 | 504 => FailureKind::Timeout,
+        429 => FailureKind::RateLimit,
+        503 | 529 => FailureKind::Overloaded,
+        400..500 => FailureKind::Invalid,
+        _ if has("invalid_request") || has("invalid_argument") => FailureKind::Invalid,
+        _ if has("authentication") => FailureKind::Key,
+        _ if has("permission") => FailureKind::Permission,
+        _ if has("not_found") => FailureKind::NotFound,
+        _ => FailureKind::Upstream,
+    }
+}
+
+/// Reads "try again in 1.5s" and "in 20 seconds" out of a message.
+fn said_wait(message: &str) -> Option<Duration> {
+    let lower = message.to_ascii_lowercase();
+    let (_, rest) = lower.split_once("try again in ").or_else(|| lower.split_once("retry in "))?;
+    let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+    let number: f64 = rest[..digits].trim_end_matches('.').parse().ok()?;
+    let unit = rest[digits..].trim_start();
+    let seconds = match unit {
+        _ if unit.starts_with("ms") => number / 1_000.0,
+        _ if unit.starts_with('m') => number * 60.0,
+        _ if unit.starts_with('h') => number * 3_600.0,
+        _ => number,
+    };
+    seconds_of(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(status: u16, body: &Value) -> Failure {
+        Failure::read(status, body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn each_vendors_errors_are_understood() {
+        let openai = read(
+            429,
+            &json!({"error": {"message": "Rate limit reached. Please try again in 1.5s.", "type": "tokens", "code": "rate_limit_exceeded"}}),
+        );
+        assert_eq!((openai.kind, openai.retry_after), (FailureKind::RateLimit, Some(Duration::from_millis(1500))));
+        assert_eq!(
+            read(429, &json!({"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}))
+                .kind,
+            FailureKind::Quota
+        );
+        let long = "This model's maximum context length is 8192 tokens";
+        assert_eq!(
+            read(400, &json!({"error": {"message": long, "code": "context_length_exceeded"}})).kind,
+            FailureKind::TooLong
+        );
+        let google = json!([{"error": {"code": 429, "message": "quota", "status": "RESOURCE_EXHAUSTED", "details": [{"@type": "x", "retryDelay": "7s"}]}}]);
+        assert_eq!(
+            (read(429, &google).kind, read(429, &google).retry_after),
+            (FailureKind::RateLimit, Some(Duration::from_secs(7)))
+        );
+        assert_eq!(
+            read(400, &json!({"error": {"message": "API key not valid.", "status": "INVALID_ARGUMENT"}})).kind,
+            FailureKind::Key
+        );
+        assert_eq!(
+            read(529, &json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})).kind,
+            FailureKind::Overloaded
+        );
+        // In a stream, the status was 200.
+        assert_eq!(read(200, &json!({"error": {"message": "x", "code": 502}})).kind, FailureKind::Upstream);
+        assert_eq!(read(200, &json!({"error": {"type": "overloaded_error"}})).kind, FailureKind::Overloaded);
+        assert_eq!(Failure::read(502, b"<html>").message, "the provider answered with status 502");
+        assert_eq!(Failure::read(500, b"plain words").message, "plain words");
+    }
+
+    #[test]
+    fn each_client_gets_its_own_form() {
+        let long = Failure::new(FailureKind::TooLong, "too big");
+        let said: Value = serde_json::from_slice(&long.body(Api::Messages)).unwrap();
+        assert_eq!(
+            said,
+            json!({"type": "error", "error": {"type": "invalid_request_error", "message": "prompt is too long: too big"}})
+        );
+        assert_eq!(long.code(), "context_length_exceeded");
+        let slow =
+            Failure { retry_after: Some(Duration::from_secs(9)), ..Failure::new(FailureKind::RateLimit, "slow down") };
+        let said: Value = serde_json::from_slice(&slow.body(Api::GenerateContent)).unwrap();
+        assert_eq!(said["error"]["details"][0]["retryDelay"], "9s");
+        assert_eq!(slow.message_with_wait(), "slow down. Please try again in 9.0s.");
+        assert_eq!(said_wait(&slow.message_with_wait()), Some(Duration::from_secs(9)));
+        assert_eq!(Failure::cut().status(Api::Responses), 503);
+    }
+}

@@ -1,0 +1,162 @@
+//! Answers to clients.
+//!
+//! Gemini CLI throws an answer away that has an `event:` line or a comment.
+
+use serde_json::{Value, json};
+
+use crate::Exchange;
+use crate::answer::{Collected, CollectedPart, object_of};
+use crate::carrier::{Carried, Proof};
+use crate::event::{Event, Stop, Usage};
+use crate::json::write_string;
+
+/// Writes chunks, one after the other. Calls are written whole.
+#[derive(Debug, Default)]
+pub(crate) struct AnswerWriter {
+    thought: String,
+    /// Records that wait for a part that carries them.
+    waiting: Vec<Carried>,
+    call: Option<(String, String, String)>,
+    usage: Usage,
+    stop: Option<Stop>,
+}
+
+impl AnswerWriter {
+    pub(crate) fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
+        match event {
+            Event::Usage(usage) => self.usage.grow(usage),
+            Event::Stop(stop) => self.stop = Some(stop),
+            Event::Text(text) => piece("", &text, exchange, out),
+            Event::Thought(text) => {
+                self.thought.push_str(&text);
+                piece("\"thought\":true,", &text, exchange, out);
+            }
+            Event::Proof(proof) => self.proof(proof, exchange),
+            Event::Call { id, name } => {
+                self.open_thought_ends(exchange);
+                self.call = Some((exchange.call_id(&id), exchange.names.client(&name).name, String::new()));
+            }
+            Event::Arguments(text) => {
+                if let Some((.., arguments)) = &mut self.call {
+                    arguments.push_str(&text);
+                }
+            }
+            Event::CallEnd => {
+                let Some((id, name, arguments)) = self.call.take() else { return };
+                let mut part = json!({"functionCall": {"id": id, "name": name, "args": object_of(&arguments)}});
+                if let Some(record) = self.record() {
+                    part["thoughtSignature"] = record.into();
+                }
+                send(&chunk(&[part], exchange), out);
+            }
+            Event::Failed(failure) => send(&json!({"error": failure.of_generate_content()}), out),
+            Event::End => {
+                self.open_thought_ends(exchange);
+                let parts = match self.record() {
+                    Some(record) => vec![json!({"text": "", "thoughtSignature": record})],
+                    None => vec![json!({"text": ""})],
+                };
+                let mut last = chunk(&parts, exchange);
+                last["candidates"][0]["finishReason"] = stop(self.stop).into();
+                last["usageMetadata"] = usage(self.usage);
+                send(&last, out);
+            }
+        }
+    }
+
+    /// Writes a sign of life.
+    pub(crate) fn keep_alive(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
+        send(&json!({"modelVersion": exchange.asked}), out);
+    }
+
+    fn proof(&mut self, proof: Proof, exchange: &Exchange) {
+        self.waiting.push(exchange.record(proof, std::mem::take(&mut self.thought)));
+    }
+
+    fn open_thought_ends(&mut self, exchange: &Exchange) {
+        if !self.thought.is_empty() {
+            self.proof(Proof::Nothing, exchange);
+        }
+    }
+
+    fn record(&mut self) -> Option<String> {
+        joined(std::mem::take(&mut self.waiting))
+    }
+}
+
+/// Makes one record of several.
+fn joined(records: Vec<Carried>) -> Option<String> {
+    let mut records = records.into_iter();
+    let mut first = records.next()?;
+    first.next = records.collect();
+    Some(first.encode())
+}
+
+// Most chunks are pieces of text, so their envelope is not built up piece by piece.
+fn piece(kind: &str, text: &str, exchange: &Exchange, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"data: {\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{");
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(b"\"text\":");
+    write_string(out, text);
+    out.extend_from_slice(b"}]},\"index\":0}],\"modelVersion\":");
+    write_string(out, &exchange.asked);
+    out.extend_from_slice(b"}\n\n");
+}
+
+fn chunk(parts: &[Value], exchange: &Exchange) -> Value {
+    json!({"candidates": [{"content": {"role": "model", "parts": parts}, "index": 0}], "modelVersion": exchange.asked})
+}
+
+fn send(chunk: &Value, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"data: ");
+    out.extend_from_slice(chunk.to_string().as_bytes());
+    out.extend_from_slice(b"\n\n");
+}
+
+fn stop(stop: Option<Stop>) -> &'static str {
+    match stop {
+        Some(Stop::Limit | Stop::Context) => "MAX_TOKENS",
+        Some(Stop::Refused) => "SAFETY",
+        _ => "STOP",
+    }
+}
+
+fn usage(usage: Usage) -> Value {
+    json!({
+        "promptTokenCount": usage.whole_input(), "cachedContentTokenCount": usage.cached,
+        "candidatesTokenCount": usage.output - usage.thinking.min(usage.output), "thoughtsTokenCount": usage.thinking,
+        "totalTokenCount": usage.whole_input().saturating_add(usage.output),
+    })
+}
+
+/// Formats a whole answer.
+pub(crate) fn write_whole(answer: &Collected, exchange: &mut Exchange) -> Vec<u8> {
+    let mut parts = Vec::new();
+    let mut waiting = Vec::new();
+    for part in &answer.parts {
+        match part {
+            CollectedPart::Text(text) => parts.push(json!({"text": text})),
+            CollectedPart::Thought { text, proof } => {
+                if !text.is_empty() {
+                    parts.push(json!({"text": text, "thought": true}));
+                }
+                waiting.push(exchange.record(proof.clone().unwrap_or(Proof::Nothing), text.clone()));
+            }
+            CollectedPart::Call { id, name, arguments } => {
+                let (id, name) = (exchange.call_id(id), exchange.names.client(name).name);
+                let mut part = json!({"functionCall": {"id": id, "name": name, "args": object_of(arguments)}});
+                if let Some(record) = joined(std::mem::take(&mut waiting)) {
+                    part["thoughtSignature"] = record.into();
+                }
+                parts.push(part);
+            }
+        }
+    }
+    if let Some(record) = joined(waiting) {
+        parts.push(json!({"text": "", "thoughtSignature": record}));
+    }
+    let mut whole = chunk(&parts, exchange);
+    whole["candidates"][0]["finishReason"] = stop(answer.stop).into();
+    whole["usageMetadata"] = usage(answer.usage);
+    whole.to_string().into_bytes()
+}

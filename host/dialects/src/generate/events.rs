@@ -1,0 +1,180 @@
+//! Answers of upstreams.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::carrier::Proof;
+use crate::event::{Event, Stop, Usage};
+use crate::failure::{Failure, FailureKind};
+use crate::json::{Text, word};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Chunk<'a> {
+    #[serde(borrow, default)]
+    candidates: Vec<Candidate<'a>>,
+    #[serde(borrow, default)]
+    prompt_feedback: Option<Feedback<'a>>,
+    #[serde(default)]
+    usage_metadata: Option<UsageOf>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Candidate<'a> {
+    #[serde(borrow, default)]
+    content: Option<Content<'a>>,
+    #[serde(borrow, default)]
+    finish_reason: Option<Text<'a>>,
+    #[serde(default)]
+    index: u64,
+}
+
+#[derive(Deserialize)]
+struct Content<'a> {
+    #[serde(borrow, default)]
+    parts: Vec<PartOf<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PartOf<'a> {
+    #[serde(borrow, default)]
+    text: Option<Text<'a>>,
+    #[serde(default)]
+    thought: bool,
+    #[serde(borrow, default)]
+    thought_signature: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    function_call: Option<FunctionCall<'a>>,
+}
+
+#[derive(Deserialize)]
+struct FunctionCall<'a> {
+    #[serde(borrow, default)]
+    id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    name: Text<'a>,
+    #[serde(borrow, default)]
+    args: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Feedback<'a> {
+    #[serde(borrow, default)]
+    block_reason: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UsageOf {
+    #[serde(default)]
+    prompt_token_count: u64,
+    #[serde(default)]
+    cached_content_token_count: u64,
+    #[serde(default)]
+    candidates_token_count: u64,
+    #[serde(default)]
+    thoughts_token_count: u64,
+}
+
+/// Reads chunks, one after the other. Calls come whole.
+#[derive(Debug, Default)]
+pub(crate) struct EventReader {
+    stop: Option<Stop>,
+    has_calls: bool,
+    in_thought: bool,
+    is_over: bool,
+}
+
+impl EventReader {
+    pub(crate) fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
+        let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return };
+        if chunk.error.is_some_and(|error| error.get() != "null") {
+            self.is_over = true;
+            return sink(Event::Failed(Failure::read(200, data)));
+        }
+        // Only one answer was asked for.
+        for candidate in chunk.candidates.into_iter().filter(|candidate| candidate.index == 0) {
+            for part in candidate.content.into_iter().flat_map(|content| content.parts) {
+                self.part(part, sink);
+            }
+            let reason = candidate.finish_reason;
+            let stop = match word(reason.as_ref()) {
+                "" | "FINISH_REASON_UNSPECIFIED" => continue,
+                "MAX_TOKENS" => Stop::Limit,
+                "SAFETY" | "PROHIBITED_CONTENT" | "BLOCKLIST" | "SPII" | "RECITATION" | "IMAGE_SAFETY" => Stop::Refused,
+                "MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL" => {
+                    let said = "the model made a tool call that cannot be read";
+                    self.is_over = true;
+                    return sink(Event::Failed(Failure::new(FailureKind::Upstream, said)));
+                }
+                _ if self.has_calls => Stop::Calls,
+                _ => Stop::Done,
+            };
+            self.stop = Some(stop);
+        }
+        if chunk.prompt_feedback.is_some_and(|feedback| feedback.block_reason.is_some()) {
+            self.stop = Some(Stop::Refused);
+        }
+        if let Some(usage) = chunk.usage_metadata {
+            let output = usage.candidates_token_count.saturating_add(usage.thoughts_token_count);
+            let (whole, cached) = (usage.prompt_token_count, usage.cached_content_token_count);
+            sink(Event::Usage(Usage::with_cache_inside(whole, cached, 0, output, usage.thoughts_token_count)));
+        }
+    }
+
+    fn part(&mut self, part: PartOf<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+        let signature = part.thought_signature.filter(|signature| !signature.as_str().is_empty());
+        let proof = signature.map(|signature| Proof::OfPart(signature.0.into_owned()));
+        if let Some(call) = part.function_call {
+            self.thought_ends(proof, sink);
+            self.has_calls = true;
+            sink(Event::Call { id: call.id.unwrap_or_default().0, name: call.name.0 });
+            sink(Event::Arguments(call.args.map(RawValue::get).filter(|args| *args != "null").unwrap_or("{}").into()));
+            sink(Event::CallEnd);
+            return;
+        }
+        let text = part.text.filter(|text| !text.as_str().is_empty());
+        match (part.thought, text) {
+            (true, Some(text)) => {
+                self.in_thought = true;
+                sink(Event::Thought(text.0));
+            }
+            (false, Some(text)) => {
+                self.thought_ends(proof, sink);
+                sink(Event::Text(text.0));
+                return;
+            }
+            (_, None) => {}
+        }
+        if proof.is_some() {
+            self.thought_ends(proof, sink);
+        }
+    }
+
+    fn thought_ends(&mut self, proof: Option<Proof>, sink: &mut dyn FnMut(Event<'_>)) {
+        let in_thought = std::mem::take(&mut self.in_thought);
+        if in_thought || proof.is_some() {
+            sink(Event::Proof(proof.unwrap_or(Proof::Nothing)));
+        }
+    }
+
+    /// Ends the stream of bytes. Counts may follow the reason to stop, so only this is the end.
+    pub(crate) fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        if self.is_over {
+            return;
+        }
+        self.thought_ends(None, sink);
+        match self.stop {
+            Some(stop) => {
+                sink(Event::Stop(stop));
+                sink(Event::End);
+            }
+            None => sink(Event::Failed(Failure::cut())),
+        }
+    }
+}

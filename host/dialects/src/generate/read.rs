@@ -1,0 +1,323 @@
+//! Requests of clients.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::schema::from_gemini;
+use crate::RequestError;
+use crate::carrier::Carried;
+use crate::conversation::{
+    Call, Choice, Conversation, Effort, Format, Media, Part, Role, Source, Thinking, Tool, ToolKind, ToolResult,
+};
+use crate::json::{Text, parse, string, word};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Request<'a> {
+    #[serde(borrow)]
+    contents: Vec<Content<'a>>,
+    #[serde(borrow, default)]
+    system_instruction: Option<Content<'a>>,
+    #[serde(borrow, default)]
+    tools: Vec<ToolOf<'a>>,
+    #[serde(borrow, default)]
+    tool_config: Option<ToolConfig<'a>>,
+    #[serde(borrow, default)]
+    generation_config: Option<Generation<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Content<'a> {
+    #[serde(borrow, default)]
+    role: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    parts: Vec<PartOf<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PartOf<'a> {
+    #[serde(borrow, default)]
+    text: Option<Text<'a>>,
+    #[serde(default)]
+    thought: Option<bool>,
+    #[serde(borrow, default)]
+    thought_signature: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    inline_data: Option<Data<'a>>,
+    #[serde(borrow, default)]
+    file_data: Option<Data<'a>>,
+    #[serde(borrow, default)]
+    function_call: Option<FunctionCall<'a>>,
+    #[serde(borrow, default)]
+    function_response: Option<FunctionResponse<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Data<'a> {
+    #[serde(borrow, default)]
+    mime_type: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    data: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    file_uri: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct FunctionCall<'a> {
+    #[serde(borrow, default)]
+    id: Option<Text<'a>>,
+    #[serde(borrow)]
+    name: Text<'a>,
+    #[serde(borrow, default)]
+    args: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct FunctionResponse<'a> {
+    #[serde(borrow, default)]
+    id: Option<Text<'a>>,
+    #[serde(borrow)]
+    name: Text<'a>,
+    #[serde(borrow, default)]
+    response: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    parts: Vec<PartOf<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Response<'a> {
+    #[serde(borrow, default)]
+    output: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ToolOf<'a> {
+    #[serde(borrow, default)]
+    function_declarations: Vec<Declaration<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Declaration<'a> {
+    #[serde(borrow)]
+    name: Text<'a>,
+    #[serde(borrow, default)]
+    description: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    parameters: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    parameters_json_schema: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ToolConfig<'a> {
+    #[serde(borrow, default)]
+    function_calling_config: Option<CallingConfig<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CallingConfig<'a> {
+    #[serde(borrow, default)]
+    mode: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    allowed_function_names: Vec<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Generation<'a> {
+    #[serde(borrow, default)]
+    temperature: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    top_p: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    top_k: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    seed: Option<&'a RawValue>,
+    #[serde(default)]
+    max_output_tokens: Option<u64>,
+    #[serde(borrow, default)]
+    stop_sequences: Vec<Text<'a>>,
+    #[serde(borrow, default)]
+    response_mime_type: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    response_json_schema: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    response_schema: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    thinking_config: Option<ThinkingConfig<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ThinkingConfig<'a> {
+    #[serde(default)]
+    thinking_budget: Option<i64>,
+    #[serde(borrow, default)]
+    thinking_level: Option<Text<'a>>,
+}
+
+/// Reads a request. The model and whether events are wanted stand in its path.
+pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
+    let request: Request<'_> = serde_json::from_slice(body)?;
+    let mut conversation = Conversation::default();
+    for part in request.system_instruction.into_iter().flat_map(|content| content.parts) {
+        if let Some(text) = part.text.filter(|text| !text.as_str().trim().is_empty()) {
+            conversation.system.push(text.0);
+        }
+    }
+    // Ids are optional: a call and its result are then matched by name and order.
+    let mut unanswered: HashMap<String, Vec<String>> = HashMap::new();
+    let mut made = 0;
+    for content in request.contents {
+        let role = if word(content.role.as_ref()) == "model" { Role::Assistant } else { Role::User };
+        let start = conversation.parts.len();
+        for part in content.parts {
+            read_part(part, role, start, &mut unanswered, &mut made, &mut conversation);
+        }
+    }
+    let declared = request.tools.into_iter().flat_map(|tool| tool.function_declarations);
+    conversation.tools = declared
+        .map(|declared| {
+            let older = || declared.parameters.map(|raw| from_gemini(raw.get()));
+            Tool {
+                kind: ToolKind::Function,
+                namespace: None,
+                name: declared.name.0,
+                description: declared.description.unwrap_or_default().0,
+                schema: declared.parameters_json_schema.map(|raw| from_gemini(raw.get())).or_else(older),
+                is_strict: false,
+            }
+        })
+        .collect();
+    if let Some(config) = request.tool_config.and_then(|config| config.function_calling_config) {
+        let mut allowed = config.allowed_function_names;
+        conversation.choice = match word(config.mode.as_ref()) {
+            "NONE" => Choice::None,
+            "ANY" if allowed.len() == 1 => Choice::Tool(allowed.remove(0).0),
+            "ANY" => Choice::Any,
+            _ => Choice::Auto,
+        };
+    }
+    if let Some(config) = request.generation_config {
+        (conversation.temperature, conversation.top_p, conversation.top_k) =
+            (config.temperature, config.top_p, config.top_k);
+        (conversation.seed, conversation.max_output) = (config.seed, config.max_output_tokens);
+        conversation.stop = config.stop_sequences.into_iter().map(|text| text.0).collect();
+        let schema = config.response_json_schema.or(config.response_schema);
+        if schema.is_some() || word(config.response_mime_type.as_ref()) == "application/json" {
+            let schema = schema.map(|raw| from_gemini(raw.get()));
+            conversation.format = Some(Format { name: "answer".into(), schema });
+        }
+        if let Some(thinking) = config.thinking_config {
+            let effort = Effort::parse(word(thinking.thinking_level.as_ref()));
+            conversation.thinking = match thinking.thinking_budget {
+                Some(0) => Thinking::Off,
+                Some(tokens) if tokens > 0 => Thinking::Budget(tokens.unsigned_abs()),
+                _ => Thinking::Effort(effort),
+            };
+        }
+    }
+    Ok(conversation)
+}
+
+fn read_part<'a>(
+    part: PartOf<'a>,
+    role: Role,
+    start: usize,
+    unanswered: &mut HashMap<String, Vec<String>>,
+    made: &mut u32,
+    conversation: &mut Conversation<'a>,
+) {
+    let carried = Carried::of(part.thought_signature.as_ref());
+    if let Some(call) = part.function_call {
+        let id = call.id.filter(|id| !id.as_str().is_empty()).map_or_else(
+            || {
+                *made += 1;
+                Cow::Owned(format!("call_{made}"))
+            },
+            |id| id.0,
+        );
+        unanswered.entry(call.name.0.clone().into_owned()).or_default().push(id.clone().into_owned());
+        let arguments = call.args.map_or("{}", RawValue::get).into();
+        let call = Call { id, namespace: None, name: call.name.0, arguments, carried };
+        conversation.parts.push((role, Part::Call(call)));
+        return;
+    }
+    if let Some(response) = part.function_response {
+        let waiting = unanswered.entry(response.name.0.into_owned()).or_default();
+        let id = match response.id.filter(|id| !id.as_str().is_empty()) {
+            Some(id) => {
+                if let Some(at) = waiting.iter().position(|known| *known == id.0) {
+                    waiting.remove(at);
+                }
+                id.0
+            }
+            None if waiting.is_empty() => "".into(),
+            None => Cow::Owned(waiting.remove(0)),
+        };
+        let (parts, has_failed) = result(response.response);
+        let media = response.parts.into_iter().filter_map(media);
+        let parts = parts.into_iter().chain(media).collect();
+        conversation.parts.push((role, Part::Result(ToolResult { id, parts, has_failed })));
+        return;
+    }
+    if let Some(text) = part.text {
+        let is_thought = part.thought == Some(true);
+        if carried.is_some() || is_thought {
+            // The record stands behind the words that the thought came before.
+            let kept = if is_thought { text.0.clone() } else { "".into() };
+            conversation.parts.insert(start, (role, Part::Thought { text: kept, carried }));
+        }
+        if !is_thought && !text.as_str().is_empty() {
+            conversation.parts.push((role, Part::Text(text.0)));
+        }
+        return;
+    }
+    // An image of a result stands beside the results. It is put into the last one.
+    let Some(media) = media(PartOf { function_call: None, function_response: None, text: None, ..part }) else {
+        return;
+    };
+    match conversation.parts[start..].iter_mut().rev().find_map(|(_, part)| match part {
+        Part::Result(result) => Some(result),
+        _ => None,
+    }) {
+        Some(result) => result.parts.push(media),
+        None => conversation.parts.push((role, media)),
+    }
+}
+
+fn media(part: PartOf<'_>) -> Option<Part<'_>> {
+    let data = part.inline_data.or(part.file_data)?;
+    let kind = data.mime_type.unwrap_or_default().0;
+    let is_image = kind.is_empty() || kind.starts_with("image/");
+    let source = match data.file_uri {
+        Some(url) => Source::Url(url.0),
+        None => Source::Base64(data.data?.0),
+    };
+    let media = Media { kind, source, name: None };
+    Some(if is_image { Part::Image(media) } else { Part::File(media) })
+}
+
+/// Reads what a tool gave: Gemini CLI wraps texts in `output` and errors in `error`.
+fn result(response: Option<&RawValue>) -> (Vec<Part<'_>>, bool) {
+    let Some(raw) = response else { return (Vec::new(), false) };
+    let text = |raw: &'_ RawValue| -> Option<String> { string(raw).map(Cow::into_owned) };
+    let whole = |raw: &RawValue| text(raw).unwrap_or_else(|| raw.get().to_owned());
+    let (said, has_failed) = match parse::<Response<'_>>(raw) {
+        Some(Response { error: Some(error), .. }) => (whole(error), true),
+        Some(Response { output: Some(output), .. }) => (whole(output), false),
+        _ => (whole(raw), false),
+    };
+    (vec![Part::Text(said.into())], has_failed)
+}

@@ -1,0 +1,259 @@
+//! Requests to upstreams.
+
+use crate::carrier::Proof;
+use crate::conversation::{
+    Answered, Choice, Conversation, Effort, Ids, Media, NO_RESULT, Part, Source, Thinking, Turn, reminder,
+};
+use crate::generate::schema::{inlined, subset};
+use crate::json::{Array, Object, is_object, object};
+use crate::{Exchange, Upstream};
+
+/// Stands for the signature of a call that another model made. Google documents it for this.
+///
+/// Source: <https://ai.google.dev/gemini-api/docs/thought-signatures>.
+const NO_SIGNATURE: &str = "skip_thought_signature_validator";
+
+/// The field that older servers refuse.
+const JSON_SCHEMA: &str = "parametersJsonSchema";
+
+/// Writes a request.
+pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &Upstream) -> Vec<u8> {
+    let mut body = Vec::with_capacity(16 << 10);
+    let is_older = to.refused.iter().any(|field| field == JSON_SCHEMA);
+    object(&mut body, |request| {
+        if !conversation.system.is_empty() {
+            request.object("systemInstruction", |out| {
+                out.array("parts", |parts| {
+                    conversation.system.iter().for_each(|block| text(parts, block));
+                });
+            });
+        }
+        request.array("contents", |contents| write_turns(contents, conversation, exchange));
+        if !conversation.tools.is_empty() {
+            request.array("tools", |tools| {
+                tools.object(|out| {
+                    out.array("functionDeclarations", |all| {
+                        for tool in &conversation.tools {
+                            all.object(|out| {
+                                out.string("name", exchange.names.upstream(tool.namespace.as_deref(), &tool.name));
+                                out.string("description", &tool.description);
+                                match &tool.schema {
+                                    None => {}
+                                    Some(schema) if is_older => {
+                                        out.raw("parameters", &subset(schema));
+                                    }
+                                    Some(schema) => {
+                                        out.raw(JSON_SCHEMA, &inlined(schema));
+                                    }
+                                }
+                            });
+                        }
+                    });
+                });
+            });
+            let (mode, only) = match &conversation.choice {
+                Choice::Unsaid | Choice::Auto => ("AUTO", None),
+                Choice::Any => ("ANY", None),
+                Choice::None => ("NONE", None),
+                Choice::Tool(name) => ("ANY", Some(exchange.names.upstream(None, name))),
+            };
+            request.object("toolConfig", |out| {
+                out.object("functionCallingConfig", |out| {
+                    out.string("mode", mode);
+                    if let Some(name) = only {
+                        out.array("allowedFunctionNames", |names| names.string(name));
+                    }
+                });
+            });
+        }
+        request.object("generationConfig", |out| generation(out, conversation, to));
+    });
+    body
+}
+
+fn generation(out: &mut Object<'_>, conversation: &Conversation<'_>, to: &Upstream) {
+    out.some_raw("temperature", conversation.temperature).some_raw("topP", conversation.top_p);
+    out.some_raw("topK", conversation.top_k).some_raw("seed", conversation.seed);
+    if let Some(limit) = conversation.max_output {
+        out.number("maxOutputTokens", to.output_tokens.map_or(limit, |most| limit.min(most)));
+    }
+    if !conversation.stop.is_empty() {
+        // Gemini takes five.
+        out.array("stopSequences", |stop| conversation.stop.iter().take(5).for_each(|text| stop.string(text)));
+    }
+    if let Some(format) = &conversation.format {
+        out.string("responseMimeType", "application/json");
+        if let Some(schema) = &format.schema {
+            out.raw("responseJsonSchema", &inlined(schema));
+        }
+    }
+    let takes_levels = to.model.contains("gemini-3");
+    match conversation.thinking {
+        Thinking::Unsaid | Thinking::Effort(None) => {}
+        // Not every model can be kept from thinking.
+        Thinking::Off if takes_levels || !to.model.contains("flash") => {}
+        Thinking::Off => {
+            out.object("thinkingConfig", |out| {
+                out.number("thinkingBudget", 0);
+            });
+        }
+        thinking => {
+            let effort = thinking.effort().unwrap_or(Effort::Medium);
+            out.object("thinkingConfig", |out| {
+                out.flag("includeThoughts", true);
+                match (takes_levels, thinking) {
+                    (true, _) => out.string("thinkingLevel", if effort <= Effort::Low { "LOW" } else { "HIGH" }),
+                    (false, Thinking::Budget(tokens)) => out.number("thinkingBudget", tokens.min(24_576)),
+                    (false, _) => out.number("thinkingBudget", effort.budget().min(24_576)),
+                };
+            });
+        }
+    }
+}
+
+fn write_turns(contents: &mut Array<'_>, conversation: &Conversation<'_>, exchange: &Exchange) {
+    let mut ids = Ids::default();
+    let mut calls: Vec<String> = Vec::new();
+    // Turns of one role that follow each other are one content.
+    let mut groups: Vec<(&str, Vec<Vec<u8>>)> = Vec::new();
+    for turn in conversation.turns() {
+        let (role, parts) = match turn {
+            Turn::System(said) => ("user", vec![text_part(&reminder(said))]),
+            Turn::User(parts) => ("user", parts.iter().filter_map(|part| user_part(part)).collect()),
+            Turn::Assistant(parts) => {
+                let (written, made) = model_parts(&parts, exchange, &mut ids);
+                calls = made;
+                ("model", written)
+            }
+            Turn::Results(results) => ("user", results_of(&results, &calls, exchange)),
+        };
+        match groups.last_mut() {
+            _ if parts.is_empty() => {}
+            Some((last, all)) if *last == role => all.extend(parts),
+            _ => groups.push((role, parts)),
+        }
+    }
+    if groups.first().is_none_or(|(role, _)| *role == "model") {
+        groups.insert(0, ("user", vec![text_part("(The beginning of the conversation is not shown.)")]));
+    }
+    for (role, parts) in groups {
+        contents.object(|out| {
+            out.string("role", role);
+            out.array("parts", |all| parts.iter().for_each(|part| all.item().extend_from_slice(part)));
+        });
+    }
+}
+
+fn model_parts(parts: &[&Part<'_>], exchange: &Exchange, ids: &mut Ids) -> (Vec<Vec<u8>>, Vec<String>) {
+    let mut written = Vec::new();
+    let mut calls = Vec::new();
+    let mut signature: Option<String> = None;
+    for part in parts {
+        match part {
+            Part::Thought { carried: Some(carried), .. } => {
+                for one in carried.clone().all() {
+                    if let Some(Proof::OfPart(of_part)) = exchange.own(&one).map(|one| &one.proof) {
+                        signature = Some(of_part.clone());
+                    }
+                }
+            }
+            Part::Call(call) => {
+                for one in call.carried.clone().into_iter().flat_map(crate::carrier::Carried::all) {
+                    if let Some(Proof::OfPart(of_part)) = exchange.own(&one).map(|one| &one.proof) {
+                        signature = Some(of_part.clone());
+                    }
+                }
+                let id = ids.unique(&call.id);
+                let mut bytes = Vec::new();
+                object(&mut bytes, |out| {
+                    out.object("functionCall", |out| {
+                        out.string("id", &id);
+                        out.string("name", exchange.names.upstream(call.namespace.as_deref(), &call.name));
+                        out.raw("args", if is_object(&call.arguments) { &call.arguments } else { "{}" });
+                    });
+                    let signature = signature.take();
+                    if signature.is_some() || calls.is_empty() {
+                        out.string("thoughtSignature", signature.as_deref().unwrap_or(NO_SIGNATURE));
+                    }
+                });
+                written.push(bytes);
+                calls.push(id);
+            }
+            part => written.extend(part.text().map(text_part)),
+        }
+    }
+    if let Some(signature) = signature {
+        let mut bytes = Vec::new();
+        object(&mut bytes, |out| {
+            out.string("text", "").string("thoughtSignature", &signature);
+        });
+        written.push(bytes);
+    }
+    (written, calls)
+}
+
+fn results_of(results: &[Answered<'_, '_>], calls: &[String], exchange: &Exchange) -> Vec<Vec<u8>> {
+    let mut written = Vec::new();
+    let mut media = Vec::new();
+    for (answered, id) in results.iter().zip(calls) {
+        let call = answered.call;
+        let mut bytes = Vec::new();
+        object(&mut bytes, |out| {
+            out.object("functionResponse", |out| {
+                out.string("id", id);
+                out.string("name", exchange.names.upstream(call.namespace.as_deref(), &call.name));
+                out.object("response", |out| match answered.result {
+                    None => {
+                        out.string("error", NO_RESULT);
+                    }
+                    Some(result) => {
+                        out.string(if result.has_failed { "error" } else { "output" }, &result.text());
+                    }
+                });
+            });
+        });
+        written.push(bytes);
+        media.extend(answered.result.into_iter().flat_map(|result| result.media()).filter_map(user_part));
+    }
+    written.extend(media);
+    written
+}
+
+fn text(parts: &mut Array<'_>, text: &str) {
+    parts.object(|out| {
+        out.string("text", text);
+    });
+}
+
+fn text_part(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    object(&mut bytes, |out| {
+        out.string("text", text);
+    });
+    bytes
+}
+
+fn user_part(part: &Part<'_>) -> Option<Vec<u8>> {
+    match part {
+        Part::Image(media) => Some(media_part(media, "image/png")),
+        Part::File(media) => Some(media_part(media, "application/pdf")),
+        // A result without its call.
+        Part::Result(result) => Some(result.marked_text()).filter(|text| !text.is_empty()).map(|text| text_part(&text)),
+        part => part.text().map(text_part),
+    }
+}
+
+fn media_part(media: &Media<'_>, default: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    object(&mut bytes, |out| {
+        match &media.source {
+            Source::Base64(data) => out.object("inlineData", |out| {
+                out.string("mimeType", media.kind_or(default)).string("data", data);
+            }),
+            Source::Url(url) => out.object("fileData", |out| {
+                out.string("mimeType", media.kind_or(default)).string("fileUri", url);
+            }),
+        };
+    });
+    bytes
+}

@@ -1,0 +1,232 @@
+//! Answers to clients.
+
+use serde_json::json;
+
+use super::STOPS;
+use crate::Exchange;
+use crate::answer::Collected;
+use crate::carrier::Proof;
+use crate::event::{Event, Stop, Usage};
+use crate::json::{Object, object, write_string};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Open {
+    Text,
+    Thinking,
+    Call,
+}
+
+/// Writes events, one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct AnswerWriter {
+    is_begun: bool,
+    open: Option<Open>,
+    index: u32,
+    usage: Usage,
+    stop: Option<Stop>,
+    has_calls: bool,
+}
+
+impl AnswerWriter {
+    pub(crate) fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
+        match event {
+            Event::Usage(usage) => self.usage.grow(usage),
+            Event::Stop(stop) => self.stop = Some(stop),
+            Event::Text(text) => {
+                self.block(Open::Text, exchange, out);
+                self.delta("text_delta", "text", &text, out);
+            }
+            Event::Thought(text) => {
+                self.block(Open::Thinking, exchange, out);
+                self.delta("thinking_delta", "thinking", &text, out);
+            }
+            Event::Proof(proof) => self.proof(proof, exchange, out),
+            Event::Call { id, name } => {
+                self.close(exchange, out);
+                self.begin(exchange, out);
+                self.has_calls = true;
+                let (id, name) = (exchange.call_id(&id), exchange.names.client(&name).name);
+                self.start(out, |block| {
+                    block.string("type", "tool_use").string("id", &id).string("name", &name).raw("input", "{}");
+                });
+                self.open = Some(Open::Call);
+            }
+            Event::Arguments(piece) => {
+                if self.open == Some(Open::Call) {
+                    self.delta("input_json_delta", "partial_json", &piece, out);
+                }
+            }
+            Event::CallEnd => self.close(exchange, out),
+            Event::Failed(failure) => {
+                send(out, "error", |data| {
+                    data.raw("error", &failure.of_messages().to_string());
+                });
+            }
+            Event::End => {
+                self.begin(exchange, out);
+                self.close(exchange, out);
+                let stop = stop(self.stop, self.has_calls);
+                send(out, "message_delta", |data| {
+                    data.object("delta", |delta| {
+                        delta.string("stop_reason", stop).raw("stop_sequence", "null");
+                    });
+                    write_usage(data, self.usage);
+                });
+                send(out, "message_stop", |_| {});
+            }
+        }
+    }
+
+    /// Writes a sign of life.
+    pub(crate) fn keep_alive(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
+        self.begin(exchange, out);
+        send(out, "ping", |_| {});
+    }
+
+    pub(crate) fn begin(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
+        if std::mem::replace(&mut self.is_begun, true) {
+            return;
+        }
+        send(out, "message_start", |data| {
+            data.object("message", |message| {
+                message.string("id", &format!("msg_{}", exchange.seed)).string("type", "message");
+                message.string("role", "assistant").string("model", &exchange.asked).raw("content", "[]");
+                message.raw("stop_reason", "null").raw("stop_sequence", "null");
+                write_usage(message, self.usage);
+            });
+        });
+    }
+
+    fn proof(&mut self, proof: Proof, exchange: &mut Exchange, out: &mut Vec<u8>) {
+        let record = exchange.record(proof, String::new()).encode();
+        if self.open == Some(Open::Thinking) {
+            self.delta("signature_delta", "signature", &record, out);
+            self.open = None;
+            self.block_stop(out);
+            return;
+        }
+        // A thought that nobody may read.
+        self.close(exchange, out);
+        self.begin(exchange, out);
+        self.start(out, |block| {
+            block.string("type", "redacted_thinking").string("data", &record);
+        });
+        self.block_stop(out);
+    }
+
+    fn block(&mut self, wanted: Open, exchange: &mut Exchange, out: &mut Vec<u8>) {
+        if self.open == Some(wanted) {
+            return;
+        }
+        self.close(exchange, out);
+        self.begin(exchange, out);
+        self.start(out, |block| match wanted {
+            Open::Text => {
+                block.string("type", "text").string("text", "");
+            }
+            _ => {
+                block.string("type", "thinking").string("thinking", "").string("signature", "");
+            }
+        });
+        self.open = Some(wanted);
+    }
+
+    fn close(&mut self, exchange: &mut Exchange, out: &mut Vec<u8>) {
+        match self.open.take() {
+            None => {}
+            Some(Open::Thinking) => {
+                // Clients demand a signature.
+                self.open = Some(Open::Thinking);
+                self.proof(Proof::Nothing, exchange, out);
+            }
+            Some(Open::Text | Open::Call) => self.block_stop(out),
+        }
+    }
+
+    fn start(&mut self, out: &mut Vec<u8>, fill: impl FnOnce(&mut Object<'_>)) {
+        send(out, "content_block_start", |data| {
+            data.number("index", self.index.into()).object("content_block", fill);
+        });
+    }
+
+    fn block_stop(&mut self, out: &mut Vec<u8>) {
+        send(out, "content_block_stop", |data| {
+            data.number("index", self.index.into());
+        });
+        self.index += 1;
+    }
+
+    // Most events are deltas, so their envelope is not built up piece by piece.
+    fn delta(&mut self, kind: &str, field: &str, text: &str, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":");
+        out.extend_from_slice(self.index.to_string().as_bytes());
+        out.extend_from_slice(b",\"delta\":{\"type\":\"");
+        out.extend_from_slice(kind.as_bytes());
+        out.extend_from_slice(b"\",\"");
+        out.extend_from_slice(field.as_bytes());
+        out.extend_from_slice(b"\":");
+        write_string(out, text);
+        out.extend_from_slice(b"}}\n\n");
+    }
+}
+
+fn send(out: &mut Vec<u8>, kind: &str, fill: impl FnOnce(&mut Object<'_>)) {
+    out.extend_from_slice(b"event: ");
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(b"\ndata: ");
+    object(out, |data| {
+        data.string("type", kind);
+        fill(data);
+    });
+    out.extend_from_slice(b"\n\n");
+}
+
+fn stop(stop: Option<Stop>, has_calls: bool) -> &'static str {
+    let stop = match stop {
+        // Some upstreams stop for their calls without saying so.
+        None | Some(Stop::Done) if has_calls => Stop::Calls,
+        stop => stop.unwrap_or(Stop::Done),
+    };
+    STOPS.iter().find(|(_, known)| *known == stop).map_or("end_turn", |(name, _)| name)
+}
+
+fn write_usage(out: &mut Object<'_>, usage: Usage) {
+    out.object("usage", |counts| {
+        counts.number("input_tokens", usage.input);
+        counts.number("cache_creation_input_tokens", usage.cache_written);
+        counts.number("cache_read_input_tokens", usage.cached);
+        counts.number("output_tokens", usage.output);
+    });
+}
+
+/// Formats a whole answer.
+pub(crate) fn write_whole(answer: &Collected, exchange: &mut Exchange) -> Vec<u8> {
+    let mut content = Vec::new();
+    for part in &answer.parts {
+        use crate::answer::CollectedPart as Part;
+        content.push(match part {
+            Part::Text(text) => json!({"type": "text", "text": text}),
+            Part::Thought { text, proof } => {
+                let record = exchange.record(proof.clone().unwrap_or(Proof::Nothing), String::new()).encode();
+                match text.is_empty() {
+                    true => json!({"type": "redacted_thinking", "data": record}),
+                    false => json!({"type": "thinking", "thinking": text, "signature": record}),
+                }
+            }
+            Part::Call { id, name, arguments } => {
+                let (id, name) = (exchange.call_id(id), exchange.names.client(name).name);
+                json!({"type": "tool_use", "id": id, "name": name, "input": crate::answer::object_of(arguments)})
+            }
+        });
+    }
+    let usage = answer.usage;
+    let answer = json!({
+        "id": format!("msg_{}", exchange.seed), "type": "message", "role": "assistant", "model": exchange.asked,
+        "content": content, "stop_reason": stop(answer.stop, answer.has_calls()), "stop_sequence": null,
+        "usage": {
+            "input_tokens": usage.input, "cache_creation_input_tokens": usage.cache_written,
+            "cache_read_input_tokens": usage.cached, "output_tokens": usage.output,
+        },
+    });
+    answer.to_string().into_bytes()
+}

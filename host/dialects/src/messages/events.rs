@@ -1,0 +1,249 @@
+//! Answers of upstreams.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::STOPS;
+use crate::carrier::Proof;
+use crate::event::{Event, Stop, Usage};
+use crate::failure::{Failure, FailureKind};
+use crate::json::{Text, word};
+
+#[derive(Deserialize)]
+struct Data<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Text<'a>,
+    #[serde(borrow, default)]
+    message: Option<Message<'a>>,
+    #[serde(borrow, default)]
+    content_block: Option<Block<'a>>,
+    #[serde(borrow, default)]
+    delta: Option<Delta<'a>>,
+    #[serde(default)]
+    usage: Option<UsageOf>,
+    // An answer that is not streamed.
+    #[serde(borrow, default)]
+    content: Option<Vec<Block<'a>>>,
+    #[serde(borrow, default)]
+    stop_reason: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(default)]
+    usage: Option<UsageOf>,
+    #[serde(borrow, default)]
+    content: Vec<Block<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Block<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Text<'a>,
+    #[serde(borrow, default)]
+    text: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    thinking: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    signature: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    data: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    input: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Delta<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Text<'a>,
+    #[serde(borrow, default)]
+    text: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    thinking: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    signature: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    partial_json: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    stop_reason: Option<Text<'a>>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+struct UsageOf {
+    #[serde(default)]
+    input_tokens: Option<u64>,
+    #[serde(default)]
+    cache_read_input_tokens: Option<u64>,
+    #[serde(default)]
+    cache_creation_input_tokens: Option<u64>,
+    #[serde(default)]
+    output_tokens: Option<u64>,
+}
+
+impl UsageOf {
+    fn usage(self) -> Usage {
+        Usage {
+            input: self.input_tokens.unwrap_or_default(),
+            cached: self.cache_read_input_tokens.unwrap_or_default(),
+            cache_written: self.cache_creation_input_tokens.unwrap_or_default(),
+            output: self.output_tokens.unwrap_or_default(),
+            thinking: 0,
+        }
+    }
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Open {
+    #[default]
+    Nothing,
+    Thinking,
+    Call {
+        has_input: bool,
+    },
+}
+
+/// Reads events, one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct EventReader {
+    open: Open,
+    signature: String,
+}
+
+impl EventReader {
+    pub(crate) fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
+        let Ok(event) = serde_json::from_slice::<Data<'_>>(data) else {
+            // Claude Code passes over what it does not know, and so do we: an end that never comes is an error anyway.
+            return;
+        };
+        match event.kind.as_str() {
+            "message_start" => {
+                let Some(message) = event.message else { return };
+                if let Some(usage) = message.usage {
+                    sink(Event::Usage(usage.usage()));
+                }
+                message.content.into_iter().for_each(|block| self.whole(block, sink));
+            }
+            "content_block_start" => {
+                self.block_ends(sink);
+                if let Some(block) = event.content_block {
+                    self.begin(block, sink);
+                }
+            }
+            "content_block_delta" => {
+                let Some(delta) = event.delta else { return };
+                match delta.kind.as_str() {
+                    "text_delta" => text(delta.text, sink),
+                    "thinking_delta" => {
+                        if let Some(text) = delta.thinking.filter(|text| !text.as_str().is_empty()) {
+                            self.open = Open::Thinking;
+                            sink(Event::Thought(text.0));
+                        }
+                    }
+                    "signature_delta" => self.signature.push_str(word(delta.signature.as_ref())),
+                    "input_json_delta" => {
+                        let piece = delta.partial_json.filter(|piece| !piece.as_str().is_empty());
+                        if let (Open::Call { has_input }, Some(piece)) = (&mut self.open, piece) {
+                            *has_input = true;
+                            sink(Event::Arguments(piece.0));
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            "content_block_stop" => self.block_ends(sink),
+            "message_delta" => {
+                if let Some(usage) = event.usage {
+                    sink(Event::Usage(usage.usage()));
+                }
+                let reason = event.delta.and_then(|delta| delta.stop_reason);
+                self.stop(reason, sink);
+            }
+            "message_stop" => {
+                self.block_ends(sink);
+                sink(Event::End);
+            }
+            "error" => sink(Event::Failed(Failure::read(200, data))),
+            // The whole answer.
+            "message" => {
+                event.content.unwrap_or_default().into_iter().for_each(|block| self.whole(block, sink));
+                if let Some(usage) = event.usage {
+                    sink(Event::Usage(usage.usage()));
+                }
+                self.stop(event.stop_reason, sink);
+                sink(Event::End);
+            }
+            _ => {}
+        }
+    }
+
+    fn stop(&mut self, reason: Option<Text<'_>>, sink: &mut dyn FnMut(Event<'_>)) {
+        let Some(reason) = reason else { return };
+        self.block_ends(sink);
+        let stop = STOPS.iter().find(|(name, _)| *name == reason.as_str()).map_or(Stop::Done, |(_, stop)| *stop);
+        sink(Event::Stop(stop));
+    }
+
+    fn begin(&mut self, block: Block<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+        match block.kind.as_str() {
+            "text" => text(block.text, sink),
+            "thinking" => {
+                self.open = Open::Thinking;
+                self.signature = block.signature.unwrap_or_default().0.into_owned();
+                if let Some(text) = block.thinking.filter(|text| !text.as_str().is_empty()) {
+                    sink(Event::Thought(text.0));
+                }
+            }
+            "redacted_thinking" => {
+                if let Some(data) = block.data {
+                    sink(Event::Proof(Proof::Redacted(data.0.into_owned())));
+                }
+            }
+            "tool_use" => {
+                sink(Event::Call { id: block.id.unwrap_or_default().0, name: block.name.unwrap_or_default().0 });
+                let input = block.input.map(RawValue::get).filter(|input| !matches!(*input, "{}" | "null" | "\"\""));
+                if let Some(input) = input {
+                    sink(Event::Arguments(input.into()));
+                }
+                self.open = Open::Call { has_input: input.is_some() };
+            }
+            _ => {}
+        }
+    }
+
+    fn whole(&mut self, block: Block<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+        self.begin(block, sink);
+        self.block_ends(sink);
+    }
+
+    fn block_ends(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        match std::mem::take(&mut self.open) {
+            Open::Nothing => {}
+            Open::Thinking => {
+                let signature = std::mem::take(&mut self.signature);
+                let proof = if signature.is_empty() { Proof::Nothing } else { Proof::Signature(signature) };
+                sink(Event::Proof(proof));
+            }
+            Open::Call { has_input } => {
+                if !has_input {
+                    sink(Event::Arguments("{}".into()));
+                }
+                sink(Event::CallEnd);
+            }
+        }
+    }
+
+    /// Ends the stream of bytes.
+    pub(crate) fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        sink(Event::Failed(Failure::new(FailureKind::Upstream, Failure::cut().message)));
+    }
+}
+
+fn text(text: Option<Text<'_>>, sink: &mut dyn FnMut(Event<'_>)) {
+    if let Some(text) = text.filter(|text| !text.as_str().is_empty()) {
+        sink(Event::Text(text.0));
+    }
+}

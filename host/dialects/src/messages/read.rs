@@ -1,0 +1,293 @@
+//! Requests of clients.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::RequestError;
+use crate::carrier::Carried;
+use crate::conversation::{
+    Call, Choice, Conversation, Effort, Format, Media, Part, Role, Source, Thinking, Tool, ToolKind, ToolResult,
+};
+use crate::json::{Text, parse, text_or_list, word};
+
+#[derive(Deserialize)]
+struct Request<'a> {
+    #[serde(borrow)]
+    model: Text<'a>,
+    #[serde(borrow)]
+    messages: Vec<Message<'a>>,
+    #[serde(borrow, default)]
+    system: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tools: Vec<ToolOf<'a>>,
+    #[serde(borrow, default)]
+    tool_choice: Option<ToolChoice<'a>>,
+    #[serde(borrow, default)]
+    thinking: Option<ThinkingOf<'a>>,
+    #[serde(borrow, default)]
+    output_config: Option<OutputConfig<'a>>,
+    #[serde(borrow, default)]
+    metadata: Option<Metadata<'a>>,
+    #[serde(default)]
+    max_tokens: Option<u64>,
+    #[serde(borrow, default)]
+    temperature: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    top_p: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    top_k: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    stop_sequences: Vec<Text<'a>>,
+    #[serde(default)]
+    stream: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    role: Text<'a>,
+    #[serde(borrow)]
+    content: &'a RawValue,
+}
+
+#[derive(Default, Deserialize)]
+struct Block<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Text<'a>,
+    #[serde(borrow, default)]
+    text: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    source: Option<SourceOf<'a>>,
+    #[serde(borrow, default)]
+    id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    input: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tool_use_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+    #[serde(default)]
+    is_error: Option<bool>,
+    #[serde(borrow, default)]
+    thinking: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    signature: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    data: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    tool_name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    title: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct SourceOf<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Text<'a>,
+    #[serde(borrow, default)]
+    media_type: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    data: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    url: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct ToolOf<'a> {
+    #[serde(borrow)]
+    name: Text<'a>,
+    #[serde(borrow, default)]
+    description: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    input_schema: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct ToolChoice<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+    #[serde(default)]
+    disable_parallel_tool_use: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct ThinkingOf<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
+    #[serde(default)]
+    budget_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct OutputConfig<'a> {
+    #[serde(borrow, default)]
+    effort: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    format: Option<FormatOf<'a>>,
+}
+
+#[derive(Deserialize)]
+struct FormatOf<'a> {
+    #[serde(borrow, default)]
+    schema: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Metadata<'a> {
+    #[serde(borrow, default)]
+    user_id: Option<Text<'a>>,
+}
+
+/// Claude Code's first block of `system`. It changes with each request, so no upstream could cache what follows.
+const BILLING: &str = "x-anthropic-billing-header:";
+
+/// Reads a request.
+pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
+    let request: Request<'_> = serde_json::from_slice(body)?;
+    let effort = request.output_config.as_ref().and_then(|config| Effort::parse(word(config.effort.as_ref())));
+    let thinking = match &request.thinking {
+        None => effort.map_or(Thinking::Unsaid, |effort| Thinking::Effort(Some(effort))),
+        Some(thinking) => match (thinking.kind.as_str(), thinking.budget_tokens) {
+            ("disabled", _) => Thinking::Off,
+            ("enabled", Some(tokens)) if effort.is_none() => Thinking::Budget(tokens),
+            _ => Thinking::Effort(effort),
+        },
+    };
+    let mut conversation = Conversation {
+        model: request.model.0,
+        thinking,
+        max_output: request.max_tokens,
+        temperature: request.temperature,
+        top_p: request.top_p,
+        top_k: request.top_k,
+        stop: request.stop_sequences.into_iter().map(|text| text.0).collect(),
+        cache_key: request.metadata.and_then(|metadata| metadata.user_id).map(|id| session(id.0)),
+        is_streamed: request.stream.unwrap_or_default(),
+        ..Conversation::default()
+    };
+    let format = request.output_config.and_then(|config| config.format);
+    conversation.format = format.map(|format| Format {
+        name: "answer".into(),
+        schema: format.schema.map(|schema| Cow::Borrowed(schema.get())),
+    });
+    let blocks =
+        request.system.map(|raw| text_or_list(raw, of_text).ok_or(RequestError::Shape("system"))).transpose()?;
+    for block in blocks.unwrap_or_default() {
+        let text = block.text.unwrap_or_default().0;
+        if !text.starts_with(BILLING) && !text.trim().is_empty() {
+            conversation.system.push(text);
+        }
+    }
+    for message in request.messages {
+        let role = match message.role.as_str() {
+            "assistant" => Role::Assistant,
+            "system" => Role::System,
+            _ => Role::User,
+        };
+        let blocks: Vec<Block<'_>> =
+            text_or_list(message.content, of_text).ok_or(RequestError::Shape("messages.content"))?;
+        conversation.parts.extend(blocks.into_iter().filter_map(|block| Some((role, part(block)?))));
+    }
+    // A tool without a schema is one that Anthropic runs itself.
+    let tools = request.tools.into_iter().filter_map(|tool| {
+        let schema = tool.input_schema?;
+        Some(Tool {
+            kind: ToolKind::Function,
+            namespace: None,
+            name: tool.name.0,
+            description: tool.description.unwrap_or_default().0,
+            schema: Some(Cow::Borrowed(schema.get())),
+            is_strict: false,
+        })
+    });
+    conversation.tools = tools.collect();
+    if let Some(choice) = request.tool_choice {
+        conversation.one_call = choice.disable_parallel_tool_use.unwrap_or_default();
+        conversation.choice = match (choice.kind.as_str(), choice.name) {
+            ("any", _) => Choice::Any,
+            ("none", _) => Choice::None,
+            ("tool", Some(name)) => Choice::Tool(name.0),
+            _ => Choice::Auto,
+        };
+        // Of a tool that is left out, nothing can be demanded.
+        let is_there = |name: &str| conversation.tools.iter().any(|tool| tool.name == name);
+        if matches!(&conversation.choice, Choice::Tool(name) if !is_there(name)) {
+            conversation.choice = Choice::Unsaid;
+        }
+    }
+    Ok(conversation)
+}
+
+/// Claude Code's `user_id` is JSON with the session's id.
+fn session(user_id: Cow<'_, str>) -> Cow<'_, str> {
+    #[derive(Deserialize)]
+    struct User {
+        session_id: String,
+    }
+    match serde_json::from_str::<User>(&user_id) {
+        Ok(user) => Cow::Owned(user.session_id),
+        Err(_) => user_id,
+    }
+}
+
+fn of_text(text: Cow<'_, str>) -> Block<'_> {
+    Block { kind: Text("text".into()), text: Some(Text(text)), ..Block::default() }
+}
+
+fn part(block: Block<'_>) -> Option<Part<'_>> {
+    let part = match block.kind.as_str() {
+        "text" => Part::Text(block.text?.0),
+        "image" => Part::Image(media(block.source?, None)?),
+        "document" => {
+            let source = block.source?;
+            if source.kind.as_str() == "text" {
+                return Some(Part::Text(source.data?.0));
+            }
+            Part::File(media(source, block.title.map(|title| title.0))?)
+        }
+        "thinking" => {
+            let carried = Carried::of(block.signature.as_ref());
+            Part::Thought { text: block.thinking.unwrap_or_default().0, carried }
+        }
+        "redacted_thinking" => Part::Thought { text: "".into(), carried: Carried::of(block.data.as_ref()) },
+        "tool_use" => Part::Call(Call {
+            id: block.id.unwrap_or_default().0,
+            namespace: None,
+            name: block.name.unwrap_or_default().0,
+            arguments: block.input.map_or("{}", RawValue::get).into(),
+            carried: None,
+        }),
+        "tool_result" => {
+            let content = block.content.and_then(|raw| text_or_list(raw, of_text)).unwrap_or_default();
+            Part::Result(ToolResult {
+                id: block.tool_use_id.unwrap_or_default().0,
+                parts: content.into_iter().filter_map(part).collect(),
+                has_failed: block.is_error.unwrap_or_default(),
+            })
+        }
+        "tool_reference" => Part::Text(format!("The tool {} is loaded.", block.tool_name?.0).into()),
+        "search_result" => {
+            let texts: Vec<Block<'_>> = parse(block.content?)?;
+            let texts: Vec<Cow<'_, str>> = texts.into_iter().filter_map(|block| Some(block.text?.0)).collect();
+            Part::Text(texts.join("\n").into())
+        }
+        // Tools that Anthropic runs itself, and blocks that are not known yet: other vendors have no place for them.
+        _ => return None,
+    };
+    Some(part)
+}
+
+fn media<'a>(source: SourceOf<'a>, name: Option<Cow<'a, str>>) -> Option<Media<'a>> {
+    let kind = source.media_type.unwrap_or_default().0;
+    let source = match source.url {
+        Some(url) => Source::Url(url.0),
+        None => Source::Base64(source.data?.0),
+    };
+    Some(Media { kind, source, name })
+}

@@ -1,0 +1,327 @@
+//! Requests to upstreams.
+
+use crate::carrier::{Carried, Proof};
+use crate::conversation::{
+    Answered, Choice, Conversation, Effort, Ids, Media, NO_RESULT, Part, Source, Thinking, ToolKind, Turn, reminder,
+};
+use crate::json::{Array, Object, is_object, object};
+use crate::names::Names;
+use crate::{Exchange, Upstream};
+
+/// Opens a conversation that begins with the model's words, which Messages does not take.
+const OPENING: &str = "(The beginning of the conversation is not shown.)";
+
+/// Where a cache may end, at most.
+const BREAKPOINTS: usize = 4;
+
+/// Writes a request.
+pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &Upstream) -> Vec<u8> {
+    let mut body = Vec::with_capacity(16 << 10);
+    let turns = conversation.turns();
+    let thinking = thinking(conversation, to);
+    object(&mut body, |request| {
+        request.string("model", &to.model);
+        let limit = conversation.max_output.unwrap_or(to.output_tokens_or_default());
+        let limit = to.output_tokens.map_or(limit, |most| limit.min(most)).max(1);
+        // Thoughts count, and a budget must be less than the limit.
+        let limit = if let Some(Mode::Budget(_)) = thinking { limit.max(2_048) } else { limit };
+        request.number("max_tokens", limit);
+        request.flag("stream", true);
+        if !conversation.system.is_empty() {
+            request.array("system", |blocks| {
+                for (at, block) in conversation.system.iter().enumerate() {
+                    let is_last = at + 1 == conversation.system.len();
+                    blocks.object(|out| {
+                        out.string("type", "text").string("text", block);
+                        cached(out, is_last);
+                    });
+                }
+            });
+        }
+        if !conversation.tools.is_empty() {
+            request.array("tools", |tools| write_tools(tools, conversation, &exchange.names));
+            let forced = thinking.is_none();
+            let choice = match &conversation.choice {
+                Choice::Any if forced => Some("any"),
+                Choice::Tool(_) if forced => Some("tool"),
+                Choice::None => Some("none"),
+                _ if conversation.one_call => Some("auto"),
+                _ => None,
+            };
+            if let Some(kind) = choice {
+                request.object("tool_choice", |out| {
+                    out.string("type", kind);
+                    if let (Choice::Tool(name), "tool") = (&conversation.choice, kind) {
+                        out.string("name", exchange.names.upstream(None, name));
+                    }
+                    if conversation.one_call && kind != "none" {
+                        out.flag("disable_parallel_tool_use", true);
+                    }
+                });
+            }
+        }
+        match thinking {
+            Some(Mode::Adaptive(effort)) => {
+                request.object("thinking", |out| {
+                    out.string("type", "adaptive");
+                });
+                if let Some(effort) = effort {
+                    let effort = effort.max(Effort::Low);
+                    request.object("output_config", |out| {
+                        out.string("effort", effort.name());
+                    });
+                }
+            }
+            Some(Mode::Budget(tokens)) => {
+                let tokens = tokens.min(limit - 1).max(1_024);
+                request.object("thinking", |out| {
+                    out.string("type", "enabled").number("budget_tokens", tokens);
+                });
+            }
+            None => {
+                // With thinking, only the usual temperature is taken.
+                request.some_raw("temperature", conversation.temperature).some_raw("top_k", conversation.top_k);
+                if conversation.temperature.is_none() {
+                    request.some_raw("top_p", conversation.top_p);
+                }
+            }
+        }
+        if !conversation.stop.is_empty() {
+            request.array("stop_sequences", |stop| conversation.stop.iter().for_each(|text| stop.string(text)));
+        }
+        request.array("messages", |messages| write_turns(messages, &turns, conversation, exchange));
+    });
+    body
+}
+
+enum Mode {
+    Adaptive(Option<Effort>),
+    Budget(u64),
+}
+
+fn thinking(conversation: &Conversation<'_>, to: &Upstream) -> Option<Mode> {
+    let is_adaptive = decides_itself(&to.model);
+    match conversation.thinking {
+        Thinking::Unsaid | Thinking::Off => None,
+        Thinking::Effort(effort) if is_adaptive => Some(Mode::Adaptive(effort)),
+        Thinking::Budget(tokens) if is_adaptive => Some(Mode::Adaptive(Some(Effort::of_budget(tokens)))),
+        Thinking::Effort(effort) => effort.map(|effort| Mode::Budget(effort.budget())),
+        Thinking::Budget(tokens) => Some(Mode::Budget(tokens)),
+    }
+}
+
+/// Returns whether a model takes `thinking: adaptive`: Claude from 4.6 on.
+fn decides_itself(model: &str) -> bool {
+    let Some((_, rest)) = model.split_once("claude-") else { return false };
+    let mut numbers = rest.split(['-', '.', '@']).filter_map(|word| word.parse::<u32>().ok());
+    let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+    // What follows a major version may be a date.
+    major >= 5 || (major == 4 && (6..100).contains(&minor))
+}
+
+fn cached(out: &mut Object<'_>, is_end: bool) {
+    if is_end {
+        out.raw("cache_control", r#"{"type":"ephemeral"}"#);
+    }
+}
+
+fn write_tools(tools: &mut Array<'_>, conversation: &Conversation<'_>, names: &Names) {
+    for (at, tool) in conversation.tools.iter().enumerate() {
+        tools.object(|out| {
+            out.string("name", names.upstream(tool.namespace.as_deref(), &tool.name));
+            if !tool.description.is_empty() {
+                out.string("description", &tool.description);
+            }
+            out.raw("input_schema", tool.schema.as_deref().unwrap_or(r#"{"type":"object","properties":{}}"#));
+            debug_assert!(tool.kind != ToolKind::FreeForm || tool.schema.is_some());
+            cached(out, at + 1 == conversation.tools.len());
+        });
+    }
+}
+
+fn write_turns(messages: &mut Array<'_>, turns: &[Turn<'_, '_>], conversation: &Conversation<'_>, exchange: &Exchange) {
+    let mut ids = Ids::default();
+    // The last two messages of the user end a cache, behind the tools and the instructions.
+    let used = usize::from(!conversation.tools.is_empty()) + usize::from(!conversation.system.is_empty());
+    let mut groups: Vec<(bool, Vec<&Turn<'_, '_>>)> = Vec::new();
+    for turn in turns {
+        let is_assistant = matches!(turn, Turn::Assistant(_));
+        match groups.last_mut() {
+            Some((was, group)) if *was == is_assistant => group.push(turn),
+            _ => groups.push((is_assistant, vec![turn])),
+        }
+    }
+    let of_user = groups.iter().enumerate().filter(|(_, (is_assistant, _))| !is_assistant).map(|(at, _)| at);
+    let ends: Vec<usize> = of_user.rev().take((BREAKPOINTS - used).min(2)).collect();
+    if groups.first().is_none_or(|(is_assistant, _)| *is_assistant) {
+        messages.object(|out| {
+            out.string("role", "user").string("content", OPENING);
+        });
+    }
+    let mut calls = Vec::new();
+    for (at, (is_assistant, group)) in groups.iter().enumerate() {
+        let mut blocks = Vec::new();
+        for turn in group {
+            match turn {
+                Turn::Assistant(parts) => {
+                    calls = assistant(&mut blocks, parts, exchange, &mut ids);
+                }
+                Turn::Results(results) => {
+                    for (answered, id) in results.iter().zip(&calls) {
+                        blocks.push(result(answered, id));
+                    }
+                }
+                Turn::System(text) => blocks.push(text_block(&reminder(text))),
+                Turn::User(parts) => blocks.extend(parts.iter().filter_map(|part| user_block(part))),
+            }
+        }
+        if blocks.is_empty() {
+            // An answer without words leaves a gap that Messages does not take.
+            blocks.push(text_block("(no text)"));
+        }
+        if ends.contains(&at)
+            && let Some(last) = blocks.last_mut()
+            && last.last() == Some(&b'}')
+        {
+            last.pop();
+            last.extend_from_slice(br#","cache_control":{"type":"ephemeral"}}"#);
+        }
+        messages.object(|out| {
+            out.string("role", if *is_assistant { "assistant" } else { "user" });
+            out.array("content", |content| blocks.iter().for_each(|block| content.item().extend_from_slice(block)));
+        });
+    }
+}
+
+/// Writes thoughts first, then texts, then calls: a call between texts is refused. Returns the ids of the calls.
+fn assistant(blocks: &mut Vec<Vec<u8>>, parts: &[&Part<'_>], exchange: &Exchange, ids: &mut Ids) -> Vec<String> {
+    for part in parts {
+        if let Part::Thought { text, carried: Some(carried) } = part {
+            for carried in carried.clone().all() {
+                blocks.extend(exchange.own(&carried).and_then(|carried| thought(carried, text)));
+            }
+        }
+        if let Part::Call(call) = part
+            && let Some(carried) = call.carried.clone()
+        {
+            for carried in carried.all() {
+                blocks.extend(exchange.own(&carried).and_then(|carried| thought(carried, "")));
+            }
+        }
+    }
+    blocks.extend(parts.iter().filter_map(|part| part.text()).map(text_block));
+    let mut calls = Vec::new();
+    for part in parts {
+        if let Part::Call(call) = part {
+            let id = ids.unique(&call.id);
+            let mut block = Vec::new();
+            object(&mut block, |out| {
+                out.string("type", "tool_use").string("id", &id);
+                out.string("name", exchange.names.upstream(call.namespace.as_deref(), &call.name));
+                out.raw("input", if is_object(&call.arguments) { &call.arguments } else { "{}" });
+            });
+            blocks.push(block);
+            calls.push(id);
+        }
+    }
+    calls
+}
+
+fn thought(carried: &Carried, kept: &str) -> Option<Vec<u8>> {
+    let mut block = Vec::new();
+    match &carried.proof {
+        Proof::Signature(signature) => object(&mut block, |out| {
+            out.string("type", "thinking").string("thinking", &carried.thought(kept)).string("signature", signature);
+        }),
+        Proof::Redacted(data) => object(&mut block, |out| {
+            out.string("type", "redacted_thinking").string("data", data);
+        }),
+        _ => return None,
+    }
+    Some(block)
+}
+
+fn text_block(text: &str) -> Vec<u8> {
+    let mut block = Vec::new();
+    object(&mut block, |out| {
+        out.string("type", "text").string("text", text);
+    });
+    block
+}
+
+fn user_block(part: &Part<'_>) -> Option<Vec<u8>> {
+    match part {
+        Part::Text(_) => part.text().map(text_block),
+        Part::Image(media) => Some(media_block("image", media)),
+        Part::File(media) => Some(media_block("document", media)),
+        // A result without its call.
+        Part::Result(result) => Some(text_block(&result.marked_text())).filter(|_| !result.text().is_empty()),
+        Part::Thought { .. } | Part::Call(_) => None,
+    }
+}
+
+fn media_block(kind: &str, media: &Media<'_>) -> Vec<u8> {
+    let mut block = Vec::new();
+    object(&mut block, |out| {
+        out.string("type", kind);
+        out.object("source", |source| match &media.source {
+            Source::Base64(data) => {
+                let default = if kind == "image" { "image/png" } else { "application/pdf" };
+                source.string("type", "base64").string("media_type", media.kind_or(default)).string("data", data);
+            }
+            Source::Url(url) => {
+                source.string("type", "url").string("url", url);
+            }
+        });
+        if kind == "document" {
+            out.some_string("title", media.name.as_deref());
+        }
+    });
+    block
+}
+
+fn result(answered: &Answered<'_, '_>, id: &str) -> Vec<u8> {
+    let mut block = Vec::new();
+    object(&mut block, |out| {
+        out.string("type", "tool_result").string("tool_use_id", id);
+        match answered.result {
+            None => {
+                out.string("content", NO_RESULT).flag("is_error", true);
+            }
+            Some(result) => {
+                out.array("content", |content| {
+                    for block in result.parts.iter().filter_map(user_block) {
+                        content.item().extend_from_slice(&block);
+                    }
+                });
+                if result.has_failed {
+                    out.flag("is_error", true);
+                }
+            }
+        }
+    });
+    block
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_that_decide_how_long_they_think_are_known_by_their_version() {
+        for model in [
+            "claude-opus-4-7",
+            "claude-sonnet-4-6",
+            "claude-opus-5",
+            "anthropic/claude-opus-4.6",
+            "claude-fable-5-20260901",
+        ] {
+            assert!(decides_itself(model), "{model}");
+        }
+        for model in
+            ["claude-opus-4-5-20251101", "claude-sonnet-4-20250514", "claude-3-7-sonnet-20250219", "deepseek-chat"]
+        {
+            assert!(!decides_itself(model), "{model}");
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! Answers to clients.
+
+use serde_json::{Value, json};
+
+use crate::Exchange;
+use crate::answer::{Collected, CollectedPart, object_of};
+use crate::carrier::Proof;
+use crate::conversation::ToolKind;
+use crate::event::{Event, Stop, Usage};
+use crate::json::{Object, object, write_string};
+use crate::names::Named;
+
+#[derive(Debug)]
+enum Open {
+    Text(String),
+    Thought(String),
+    Call { id: String, named: Named, arguments: String },
+}
+
+/// Writes events, one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct AnswerWriter {
+    is_begun: bool,
+    open: Option<Open>,
+    /// The finished items, as JSON.
+    output: Vec<Value>,
+    number: u64,
+    usage: Usage,
+    stop: Option<Stop>,
+}
+
+impl AnswerWriter {
+    pub(crate) fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
+        match event {
+            Event::Usage(usage) => self.usage.grow(usage),
+            Event::Stop(stop) => self.stop = Some(stop),
+            Event::Text(text) => {
+                if !matches!(self.open, Some(Open::Text(_))) {
+                    self.close(None, exchange, out);
+                    self.begin(exchange, out);
+                    let item = self.item_id(exchange, "msg");
+                    self.added(&json!({"type": "message", "id": item, "status": "in_progress", "role": "assistant", "content": []}), out);
+                    self.send("response.content_part.added", out, |data, at| {
+                        data.string("item_id", &item).number("output_index", at).number("content_index", 0);
+                        data.raw("part", r#"{"type":"output_text","text":"","annotations":[]}"#);
+                    });
+                    self.open = Some(Open::Text(String::new()));
+                }
+                if let Some(Open::Text(all)) = &mut self.open {
+                    all.push_str(&text);
+                }
+                self.delta("response.output_text.delta", "msg", "content_index", &text, exchange, out);
+            }
+            Event::Thought(text) => {
+                if !matches!(self.open, Some(Open::Thought(_))) {
+                    self.close(None, exchange, out);
+                    self.begin(exchange, out);
+                    let item = self.item_id(exchange, "rs");
+                    self.added(&json!({"type": "reasoning", "id": item, "summary": []}), out);
+                    self.send("response.reasoning_summary_part.added", out, |data, at| {
+                        data.string("item_id", &item).number("output_index", at).number("summary_index", 0);
+                        data.raw("part", r#"{"type":"summary_text","text":""}"#);
+                    });
+                    self.open = Some(Open::Thought(String::new()));
+                }
+                if let Some(Open::Thought(all)) = &mut self.open {
+                    all.push_str(&text);
+                }
+                self.delta("response.reasoning_summary_text.delta", "rs", "summary_index", &text, exchange, out);
+            }
+            Event::Proof(proof) => {
+                if !matches!(self.open, Some(Open::Thought(_))) {
+                    self.close(None, exchange, out);
+                    self.begin(exchange, out);
+                    let item = self.item_id(exchange, "rs");
+                    self.added(&json!({"type": "reasoning", "id": item, "summary": []}), out);
+                    self.open = Some(Open::Thought(String::new()));
+                }
+                self.close(Some(proof), exchange, out);
+            }
+            Event::Call { id, name } => {
+                self.close(None, exchange, out);
+                self.begin(exchange, out);
+                let (id, named) = (exchange.call_id(&id), exchange.names.client(&name));
+                let item = call(&self.item_id(exchange, "fc"), &id, &named, "", "in_progress");
+                self.added(&item, out);
+                self.open = Some(Open::Call { id, named, arguments: String::new() });
+            }
+            Event::Arguments(piece) => {
+                let Some(Open::Call { named, arguments, .. }) = &mut self.open else { return };
+                arguments.push_str(&piece);
+                // Those of the other kinds are not JSON, and are unwrapped when they are whole.
+                if named.kind == ToolKind::Function {
+                    self.delta("response.function_call_arguments.delta", "fc", "", &piece, exchange, out);
+                }
+            }
+            Event::CallEnd => self.close(None, exchange, out),
+            Event::Failed(failure) => {
+                self.begin(exchange, out);
+                let error = json!({"code": failure.code(), "message": failure.message_with_wait()});
+                let response = self.response(exchange, "failed", Some(&error), None);
+                self.send("response.failed", out, |data, _| {
+                    data.raw("response", &response.to_string());
+                });
+            }
+            Event::End => {
+                self.begin(exchange, out);
+                self.close(None, exchange, out);
+                let (status, details) = status(self.stop);
+                let response = self.response(exchange, status, None, details);
+                self.send(&format!("response.{status}"), out, |data, _| {
+                    data.raw("response", &response.to_string());
+                });
+            }
+        }
+    }
+
+    /// Writes a sign of life.
+    pub(crate) fn keep_alive(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
+        self.begin(exchange, out);
+        out.extend_from_slice(b": waiting\n\n");
+    }
+
+    /// Leaves out the events of the beginning.
+    pub(crate) fn go_on(&mut self) {
+        self.is_begun = true;
+    }
+
+    pub(crate) fn begin(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
+        if std::mem::replace(&mut self.is_begun, true) {
+            return;
+        }
+        for kind in ["response.created", "response.in_progress"] {
+            let response = self.response(exchange, "in_progress", None, None);
+            self.send(kind, out, |data, _| {
+                data.raw("response", &response.to_string());
+            });
+        }
+    }
+
+    fn item_id(&self, exchange: &Exchange, kind: &str) -> String {
+        format!("{kind}_{}_{}", exchange.seed, self.output.len())
+    }
+
+    fn added(&mut self, item: &Value, out: &mut Vec<u8>) {
+        self.send("response.output_item.added", out, |data, at| {
+            data.number("output_index", at).raw("item", &item.to_string());
+        });
+    }
+
+    /// Ends the open item.
+    fn close(&mut self, proof: Option<Proof>, exchange: &Exchange, out: &mut Vec<u8>) {
+        let item = match self.open.take() {
+            None => return,
+            Some(Open::Text(text)) => {
+                let id = self.item_id(exchange, "msg");
+                let part = json!({"type": "output_text", "text": text, "annotations": []});
+                self.send("response.output_text.done", out, |data, at| {
+                    data.string("item_id", &id)
+                        .number("output_index", at)
+                        .number("content_index", 0)
+                        .string("text", &text);
+                });
+                self.send("response.content_part.done", out, |data, at| {
+                    data.string("item_id", &id).number("output_index", at).number("content_index", 0);
+                    data.raw("part", &part.to_string());
+                });
+                json!({"type": "message", "id": id, "status": "completed", "role": "assistant", "content": [part]})
+            }
+            Some(Open::Thought(text)) => {
+                let id = self.item_id(exchange, "rs");
+                if !text.is_empty() {
+                    let part = json!({"type": "summary_text", "text": text});
+                    self.send("response.reasoning_summary_text.done", out, |data, at| {
+                        data.string("item_id", &id)
+                            .number("output_index", at)
+                            .number("summary_index", 0)
+                            .string("text", &text);
+                    });
+                    self.send("response.reasoning_summary_part.done", out, |data, at| {
+                        data.string("item_id", &id).number("output_index", at).number("summary_index", 0);
+                        data.raw("part", &part.to_string());
+                    });
+                }
+                reasoning(&id, &text, proof, exchange)
+            }
+            Some(Open::Call { id, named, arguments }) => {
+                let item = self.item_id(exchange, "fc");
+                let arguments = if arguments.trim().is_empty() { "{}" } else { &arguments };
+                let whole = call(&item, &id, &named, arguments, "completed");
+                let (kind, field) = match named.kind {
+                    ToolKind::Function => ("response.function_call_arguments.done", "arguments"),
+                    ToolKind::FreeForm => ("response.custom_tool_call_input.done", "input"),
+                    ToolKind::Search => ("", ""),
+                };
+                if let Some(text) = whole[field].as_str() {
+                    self.send(kind, out, |data, at| {
+                        data.string("item_id", &item).number("output_index", at).string(field, text);
+                    });
+                }
+                whole
+            }
+        };
+        self.send("response.output_item.done", out, |data, at| {
+            data.number("output_index", at).raw("item", &item.to_string());
+        });
+        self.output.push(item);
+    }
+
+    fn response(&self, exchange: &Exchange, status: &str, error: Option<&Value>, details: Option<Value>) -> Value {
+        response(exchange, status, error, details, &self.output, (status != "in_progress").then_some(self.usage))
+    }
+
+    fn send(&mut self, kind: &str, out: &mut Vec<u8>, fill: impl FnOnce(&mut Object<'_>, u64)) {
+        out.extend_from_slice(b"event: ");
+        out.extend_from_slice(kind.as_bytes());
+        out.extend_from_slice(b"\ndata: ");
+        object(out, |data| {
+            data.string("type", kind).number("sequence_number", self.number);
+            fill(data, self.output.len() as u64);
+        });
+        out.extend_from_slice(b"\n\n");
+        self.number += 1;
+    }
+
+    // Most events are deltas, so their envelope is not built up piece by piece.
+    fn delta(&mut self, kind: &str, item: &str, index: &str, text: &str, exchange: &Exchange, out: &mut Vec<u8>) {
+        let at = self.output.len();
+        let start = format!(
+            "event: {kind}\ndata: {{\"type\":\"{kind}\",\"sequence_number\":{},\"item_id\":\"{item}_{}_{at}\",\"output_index\":{at},",
+            self.number, exchange.seed
+        );
+        out.extend_from_slice(start.as_bytes());
+        if !index.is_empty() {
+            out.push(b'"');
+            out.extend_from_slice(index.as_bytes());
+            out.extend_from_slice(b"\":0,");
+        }
+        out.extend_from_slice(b"\"delta\":");
+        write_string(out, text);
+        out.extend_from_slice(b"}\n\n");
+        self.number += 1;
+    }
+}
+
+fn status(stop: Option<Stop>) -> (&'static str, Option<Value>) {
+    match stop {
+        Some(Stop::Limit | Stop::Context) => ("incomplete", Some(json!({"reason": "max_output_tokens"}))),
+        Some(Stop::Refused) => ("incomplete", Some(json!({"reason": "content_filter"}))),
+        _ => ("completed", None),
+    }
+}
+
+fn reasoning(id: &str, text: &str, proof: Option<Proof>, exchange: &Exchange) -> Value {
+    let summary = if text.is_empty() { json!([]) } else { json!([{"type": "summary_text", "text": text}]) };
+    let record = exchange.record(proof.unwrap_or(Proof::Nothing), String::new());
+    json!({"type": "reasoning", "id": id, "summary": summary, "encrypted_content": record.encode()})
+}
+
+/// Makes the item of a call, as the tool's kind wants it.
+fn call(item: &str, id: &str, named: &Named, arguments: &str, status: &str) -> Value {
+    match named.kind {
+        ToolKind::Function => {
+            let mut call = json!({
+                "type": "function_call", "id": item, "call_id": id, "name": named.name, "arguments": arguments, "status": status,
+            });
+            if let Some(namespace) = &named.namespace {
+                call["namespace"] = namespace.as_str().into();
+            }
+            call
+        }
+        ToolKind::FreeForm => {
+            // A model that did not keep to the wrapping gave the text itself.
+            let input = object_of(arguments)["input"].as_str().map_or_else(|| arguments.to_owned(), str::to_owned);
+            json!({"type": "custom_tool_call", "id": item, "call_id": id, "name": named.name, "input": input, "status": status})
+        }
+        ToolKind::Search => json!({
+            "type": "tool_search_call", "id": item, "call_id": id, "execution": "client",
+            "arguments": object_of(arguments), "status": status,
+        }),
+    }
+}
+
+fn response(
+    exchange: &Exchange,
+    status: &str,
+    error: Option<&Value>,
+    details: Option<Value>,
+    output: &[Value],
+    usage: Option<Usage>,
+) -> Value {
+    let usage = usage.map(|usage| {
+        json!({
+            "input_tokens": usage.whole_input(),
+            "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": usage.cache_written},
+            "output_tokens": usage.output, "output_tokens_details": {"reasoning_tokens": usage.thinking},
+            "total_tokens": usage.whole_input().saturating_add(usage.output),
+        })
+    });
+    json!({
+        "id": format!("resp_{}", exchange.seed), "object": "response", "created_at": 0, "status": status,
+        "model": exchange.asked, "output": output, "error": error, "incomplete_details": details, "usage": usage,
+    })
+}
+
+/// Formats a whole answer.
+pub(crate) fn write_whole(answer: &Collected, exchange: &mut Exchange) -> Vec<u8> {
+    let mut output = Vec::new();
+    for (at, part) in answer.parts.iter().enumerate() {
+        let id = |kind: &str, exchange: &Exchange| format!("{kind}_{}_{at}", exchange.seed);
+        output.push(match part {
+            CollectedPart::Text(text) => json!({
+                "type": "message", "id": id("msg", exchange), "status": "completed", "role": "assistant",
+                "content": [{"type": "output_text", "text": text, "annotations": []}],
+            }),
+            CollectedPart::Thought { text, proof } => reasoning(&id("rs", exchange), text, proof.clone(), exchange),
+            CollectedPart::Call { id: call_id, name, arguments } => {
+                let (call_id, named) = (exchange.call_id(call_id), exchange.names.client(name));
+                call(&id("fc", exchange), &call_id, &named, arguments, "completed")
+            }
+        });
+    }
+    let (status, details) = status(answer.stop);
+    response(exchange, status, None, details, &output, Some(answer.usage)).to_string().into_bytes()
+}

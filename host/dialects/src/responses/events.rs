@@ -1,0 +1,251 @@
+//! Answers of upstreams.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::carrier::Proof;
+use crate::event::{Event, Stop, Usage};
+use crate::failure::{Failure, FailureKind};
+use crate::json::{Text, parse, string, word};
+
+#[derive(Deserialize)]
+struct Data<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    delta: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    item: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    response: Option<Response<'a>>,
+    // An answer that is not streamed.
+    #[serde(borrow, default)]
+    object: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Response<'a> {
+    #[serde(borrow, default)]
+    status: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    output: Option<Vec<&'a RawValue>>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    incomplete_details: Option<Incomplete<'a>>,
+    #[serde(default)]
+    usage: Option<UsageOf>,
+}
+
+#[derive(Deserialize)]
+struct Incomplete<'a> {
+    #[serde(borrow, default)]
+    reason: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct UsageOf {
+    #[serde(default)]
+    input_tokens: u64,
+    #[serde(default)]
+    output_tokens: u64,
+    #[serde(default)]
+    input_tokens_details: Option<InputDetails>,
+    #[serde(default)]
+    output_tokens_details: Option<OutputDetails>,
+}
+
+#[derive(Deserialize)]
+struct InputDetails {
+    #[serde(default)]
+    cached_tokens: Option<u64>,
+    #[serde(default)]
+    cache_write_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct OutputDetails {
+    #[serde(default)]
+    reasoning_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Item<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Text<'a>,
+    #[serde(borrow, default)]
+    id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    call_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    arguments: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    summary: Option<Vec<Content<'a>>>,
+    #[serde(borrow, default)]
+    content: Option<Vec<Content<'a>>>,
+    #[serde(borrow, default)]
+    encrypted_content: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Content<'a> {
+    #[serde(borrow, default)]
+    text: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    refusal: Option<Text<'a>>,
+}
+
+/// Reads events, one after the other. Calls are taken whole, from the event that ends their item.
+#[derive(Debug, Default)]
+pub(crate) struct EventReader {
+    /// Words of the item that is open came in pieces. Items come one after the other.
+    in_pieces: bool,
+    thought_in_pieces: bool,
+    parts_of_thought: u32,
+    items: usize,
+    has_calls: bool,
+    was_refused: bool,
+}
+
+impl EventReader {
+    pub(crate) fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
+        let Ok(event) = serde_json::from_slice::<Data<'_>>(data) else { return };
+        let delta = || event.delta.and_then(string).filter(|delta| !delta.is_empty());
+        match word(event.kind.as_ref()) {
+            "response.output_text.delta" | "response.refusal.delta" => {
+                if let Some(text) = delta() {
+                    self.in_pieces = true;
+                    self.was_refused |= word(event.kind.as_ref()) == "response.refusal.delta";
+                    sink(Event::Text(text));
+                }
+            }
+            "response.reasoning_summary_part.added" => {
+                self.parts_of_thought += 1;
+                if self.parts_of_thought > 1 {
+                    sink(Event::Thought("\n\n".into()));
+                }
+            }
+            "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
+                if let Some(text) = delta() {
+                    self.thought_in_pieces = true;
+                    sink(Event::Thought(text));
+                }
+            }
+            "response.output_item.done" => {
+                if let Some(item) = event.item {
+                    self.item(item, sink);
+                }
+            }
+            "response.completed" | "response.incomplete" | "response.failed" | "response.done" => {
+                if let Some(response) = event.response {
+                    self.ends(response, sink);
+                }
+            }
+            "error" => sink(Event::Failed(failure(data))),
+            "" if word(event.object.as_ref()) == "response" => {
+                if let Ok(response) = serde_json::from_slice::<Response<'_>>(data) {
+                    self.ends(response, sink);
+                }
+            }
+            "" if event.error.is_some() => sink(Event::Failed(failure(data))),
+            _ => {}
+        }
+    }
+
+    fn ends(&mut self, response: Response<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+        // Some servers say everything at the end only.
+        let output = response.output.unwrap_or_default();
+        if self.items < output.len() {
+            output[self.items..].iter().for_each(|item| self.item(item, sink));
+        }
+        if let Some(usage) = response.usage {
+            let input = usage.input_tokens_details.map_or((None, None), |of| (of.cached_tokens, of.cache_write_tokens));
+            let thinking = usage.output_tokens_details.and_then(|of| of.reasoning_tokens).unwrap_or_default();
+            let (cached, written) = (input.0.unwrap_or_default(), input.1.unwrap_or_default());
+            sink(Event::Usage(Usage::with_cache_inside(
+                usage.input_tokens,
+                cached,
+                written,
+                usage.output_tokens,
+                thinking,
+            )));
+        }
+        match word(response.status.as_ref()) {
+            "failed" | "cancelled" => {
+                let said = response.error.map_or("{}", RawValue::get);
+                sink(Event::Failed(failure(format!("{{\"error\":{said}}}").as_bytes())));
+                return;
+            }
+            "incomplete" => {
+                let reason = response.incomplete_details.and_then(|of| of.reason);
+                let stop = if word(reason.as_ref()) == "content_filter" { Stop::Refused } else { Stop::Limit };
+                sink(Event::Stop(stop));
+            }
+            _ if self.has_calls => sink(Event::Stop(Stop::Calls)),
+            _ if self.was_refused => sink(Event::Stop(Stop::Refused)),
+            _ => sink(Event::Stop(Stop::Done)),
+        }
+        sink(Event::End);
+    }
+
+    fn item(&mut self, item: &RawValue, sink: &mut dyn FnMut(Event<'_>)) {
+        self.items += 1;
+        let Some(item) = parse::<Item<'_>>(item) else { return };
+        match item.kind.as_str() {
+            "message" => {
+                let is_known = std::mem::take(&mut self.in_pieces);
+                for content in item.content.filter(|_| !is_known).unwrap_or_default() {
+                    self.was_refused |= content.refusal.is_some();
+                    if let Some(text) = content.text.or(content.refusal).filter(|text| !text.as_str().is_empty()) {
+                        sink(Event::Text(text.0));
+                    }
+                }
+            }
+            "reasoning" => {
+                let in_pieces = std::mem::take(&mut self.thought_in_pieces);
+                self.parts_of_thought = 0;
+                if !in_pieces {
+                    let summary =
+                        item.summary.filter(|summary| !summary.is_empty()).or(item.content).unwrap_or_default();
+                    let texts: Vec<Cow<'_, str>> = summary.into_iter().filter_map(|of| Some(of.text?.0)).collect();
+                    if !texts.is_empty() {
+                        sink(Event::Thought(texts.join("\n\n").into()));
+                    }
+                }
+                let id = item.id.unwrap_or_default().0.into_owned();
+                sink(Event::Proof(match item.encrypted_content {
+                    Some(content) => Proof::Encrypted { id, content: content.0.into_owned() },
+                    None => Proof::Nothing,
+                }));
+            }
+            "function_call" => {
+                self.has_calls = true;
+                sink(Event::Call { id: item.call_id.unwrap_or_default().0, name: item.name.unwrap_or_default().0 });
+                let arguments = item.arguments.and_then(string).filter(|arguments| !arguments.trim().is_empty());
+                sink(Event::Arguments(arguments.unwrap_or("{}".into())));
+                sink(Event::CallEnd);
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends the stream of bytes.
+    pub(crate) fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        sink(Event::Failed(Failure::cut()));
+    }
+}
+
+fn failure(data: &[u8]) -> Failure {
+    let mut failure = Failure::read(200, data);
+    // In a stream, only the code tells.
+    if failure.message.ends_with("status 200") {
+        failure = Failure::new(FailureKind::Upstream, "the provider failed without saying why");
+    }
+    failure
+}

@@ -1,0 +1,325 @@
+//! Requests of clients.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::RequestError;
+use crate::carrier::Carried;
+use crate::conversation::{
+    Call, Choice, Conversation, Effort, Format, Media, Part, Role, Thinking, Tool, ToolKind, ToolResult,
+};
+use crate::json::{Text, parse, string, text_or_list, word};
+
+#[derive(Deserialize)]
+struct Request<'a> {
+    #[serde(borrow)]
+    model: Text<'a>,
+    #[serde(borrow, default)]
+    instructions: Option<Text<'a>>,
+    #[serde(borrow)]
+    input: &'a RawValue,
+    #[serde(borrow, default)]
+    tools: Vec<ToolOf<'a>>,
+    #[serde(borrow, default)]
+    tool_choice: Option<&'a RawValue>,
+    #[serde(default)]
+    parallel_tool_calls: Option<bool>,
+    #[serde(borrow, default)]
+    reasoning: Option<Reasoning<'a>>,
+    #[serde(borrow, default)]
+    text: Option<TextOf<'a>>,
+    #[serde(borrow, default)]
+    prompt_cache_key: Option<Text<'a>>,
+    #[serde(default)]
+    max_output_tokens: Option<u64>,
+    #[serde(borrow, default)]
+    temperature: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    top_p: Option<&'a RawValue>,
+    #[serde(default)]
+    stream: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+struct Item<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    role: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    call_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    namespace: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    arguments: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    input: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    output: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    summary: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    encrypted_content: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    tools: Vec<ToolOf<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+struct Content<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Text<'a>,
+    #[serde(borrow, default)]
+    text: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    refusal: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    image_url: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    file_data: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    file_url: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    filename: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct ToolOf<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    description: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    parameters: Option<&'a RawValue>,
+    #[serde(default)]
+    strict: Option<bool>,
+    #[serde(borrow, default)]
+    format: Option<Grammar<'a>>,
+    #[serde(borrow, default)]
+    tools: Vec<ToolOf<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Grammar<'a> {
+    #[serde(borrow, default)]
+    syntax: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    definition: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Chosen<'a> {
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Reasoning<'a> {
+    #[serde(borrow, default)]
+    effort: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct TextOf<'a> {
+    #[serde(borrow, default)]
+    format: Option<FormatOf<'a>>,
+}
+
+#[derive(Deserialize)]
+struct FormatOf<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Text<'a>,
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    schema: Option<&'a RawValue>,
+}
+
+/// The name of the tool that looks for tools. Codex's has none.
+pub(super) const SEARCH: &str = "tool_search";
+
+/// The schema of a tool that takes a text, for upstreams that know functions only.
+const FREE_FORM: &str = r#"{"type":"object","properties":{"input":{"type":"string","description":"The whole input of the tool"}},"required":["input"],"additionalProperties":false}"#;
+
+/// How deep namespaces of tools lie.
+const DEEPEST: usize = 4;
+
+/// Reads a request.
+pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
+    let request: Request<'_> = serde_json::from_slice(body)?;
+    let effort = request.reasoning.map(|reasoning| reasoning.effort.unwrap_or_default());
+    let thinking = match effort.as_ref().map(Text::as_str) {
+        None => Thinking::Unsaid,
+        Some("none") => Thinking::Off,
+        Some(effort) => Thinking::Effort(Effort::parse(effort)),
+    };
+    let mut conversation = Conversation {
+        model: request.model.0,
+        thinking,
+        one_call: request.parallel_tool_calls == Some(false),
+        max_output: request.max_output_tokens,
+        temperature: request.temperature,
+        top_p: request.top_p,
+        cache_key: request.prompt_cache_key.map(|key| key.0),
+        is_streamed: request.stream.unwrap_or_default(),
+        ..Conversation::default()
+    };
+    conversation.format = request.text.and_then(|text| text.format).and_then(|format| match format.kind.as_str() {
+        "json_schema" | "json_object" => Some(Format {
+            name: format.name.map_or("answer".into(), |name| name.0),
+            schema: format.schema.map(|schema| Cow::Borrowed(schema.get())),
+        }),
+        _ => None,
+    });
+    conversation.system.extend(request.instructions.filter(|text| !text.as_str().trim().is_empty()).map(|text| text.0));
+    tools(request.tools, None, DEEPEST, &mut conversation.tools);
+    // A text alone is what the user says.
+    let user = |_| Item { content: Some(request.input), ..Item::default() };
+    let items = text_or_list(request.input, user).ok_or(RequestError::Shape("input"))?;
+    for item in items {
+        read_item(item, &mut conversation);
+    }
+    if let Some(choice) = request.tool_choice {
+        conversation.choice = match string(choice).as_deref() {
+            Some("required") => Choice::Any,
+            Some("none") => Choice::None,
+            Some(_) => Choice::Auto,
+            None => match parse::<Chosen<'_>>(choice).and_then(|chosen| chosen.name) {
+                Some(name) if conversation.tools.iter().any(|tool| tool.name == name.0) => Choice::Tool(name.0),
+                _ => Choice::Auto,
+            },
+        };
+    }
+    Ok(conversation)
+}
+
+fn tools<'a>(given: Vec<ToolOf<'a>>, namespace: Option<&Cow<'a, str>>, depth: usize, into: &mut Vec<Tool<'a>>) {
+    for tool in given {
+        let name = tool.name.unwrap_or_default().0;
+        let description = tool.description.unwrap_or_default().0;
+        let (kind, name, description, schema) = match tool.kind.as_str() {
+            "function" => (ToolKind::Function, name, description, tool.parameters.map(|raw| Cow::Borrowed(raw.get()))),
+            "custom" => {
+                let grammar =
+                    tool.format.and_then(|format| Some((format.syntax.unwrap_or_default(), format.definition?)));
+                let description = match grammar {
+                    Some((syntax, grammar)) => {
+                        let (syntax, grammar) = (syntax.as_str(), grammar.as_str());
+                        format!("{description}\n\n`input` must follow this grammar ({syntax}):\n{grammar}").into()
+                    }
+                    None => description,
+                };
+                (ToolKind::FreeForm, name, description, Some(FREE_FORM.into()))
+            }
+            SEARCH => {
+                (ToolKind::Search, SEARCH.into(), description, tool.parameters.map(|raw| Cow::Borrowed(raw.get())))
+            }
+            "namespace" if depth > 0 => {
+                tools(tool.tools, Some(&name), depth - 1, into);
+                continue;
+            }
+            // Tools that OpenAI runs itself.
+            _ => continue,
+        };
+        let namespace = namespace.cloned();
+        // Tools that were found come again in later answers.
+        if !name.is_empty() && !into.iter().any(|known| known.name == name && known.namespace == namespace) {
+            into.push(Tool { kind, namespace, name, description, schema, is_strict: tool.strict.unwrap_or_default() });
+        }
+    }
+}
+
+fn read_item<'a>(item: Item<'a>, conversation: &mut Conversation<'a>) {
+    let id = item.call_id.unwrap_or_default().0;
+    let namespace = item.namespace.map(|namespace| namespace.0);
+    let call = |name: Cow<'a, str>, namespace, arguments: Cow<'a, str>| {
+        (Role::Assistant, Part::Call(Call { id: id.clone(), namespace, name, arguments, carried: None }))
+    };
+    let name = item.name.unwrap_or_default().0;
+    match word(item.kind.as_ref()) {
+        "" | "message" => {
+            let role = match word(item.role.as_ref()) {
+                "assistant" => Role::Assistant,
+                "developer" | "system" => Role::System,
+                _ => Role::User,
+            };
+            let parts = item.content.map(contents).unwrap_or_default();
+            if role == Role::System && conversation.parts.is_empty() {
+                let texts = parts.into_iter().filter_map(|part| match part {
+                    Part::Text(text) => Some(text),
+                    _ => None,
+                });
+                conversation.system.extend(texts);
+            } else {
+                conversation.parts.extend(parts.into_iter().map(|part| (role, part)));
+            }
+        }
+        "function_call" => {
+            let arguments = item.arguments.and_then(string).unwrap_or("{}".into());
+            conversation.parts.push(call(name, namespace, arguments));
+        }
+        "tool_search_call" => {
+            let arguments = item.arguments.map_or("{}", RawValue::get);
+            conversation.parts.push(call(SEARCH.into(), None, arguments.into()));
+        }
+        "custom_tool_call" => {
+            let input = serde_json::json!({"input": item.input.unwrap_or_default().as_str()});
+            conversation.parts.push(call(name, namespace, input.to_string().into()));
+        }
+        "function_call_output" | "custom_tool_call_output" => {
+            let parts = item.output.map(contents).unwrap_or_default();
+            conversation.parts.push((Role::User, Part::Result(ToolResult { id, parts, has_failed: false })));
+        }
+        "tool_search_output" => {
+            let before = conversation.tools.len();
+            tools(item.tools, None, DEEPEST, &mut conversation.tools);
+            let found: Vec<String> = conversation.tools[before..]
+                .iter()
+                .map(|tool| match &tool.namespace {
+                    Some(namespace) => format!("{namespace}.{}", tool.name),
+                    None => tool.name.clone().into_owned(),
+                })
+                .collect();
+            let text = match found.is_empty() {
+                true => "No further tools were found.".to_owned(),
+                false => format!("These tools are loaded: {}", found.join(", ")),
+            };
+            let parts = vec![Part::Text(text.into())];
+            conversation.parts.push((Role::User, Part::Result(ToolResult { id, parts, has_failed: false })));
+        }
+        "reasoning" => {
+            let texts: Vec<Content<'_>> = item.summary.and_then(parse).unwrap_or_default();
+            let texts: Vec<Cow<'_, str>> = texts.into_iter().filter_map(|content| Some(content.text?.0)).collect();
+            let text = texts.join("\n\n").into();
+            let carried = Carried::of(item.encrypted_content.as_ref());
+            conversation.parts.push((Role::Assistant, Part::Thought { text, carried }));
+        }
+        // What OpenAI's own tools did.
+        _ => {}
+    }
+}
+
+fn contents(raw: &RawValue) -> Vec<Part<'_>> {
+    let of_text = |text| Content { kind: Text("text".into()), text: Some(Text(text)), ..Content::default() };
+    // An output may be any JSON.
+    let Some(contents) = text_or_list(raw, of_text) else { return vec![Part::Text(raw.get().into())] };
+    contents.into_iter().filter_map(content).collect()
+}
+
+fn content(content: Content<'_>) -> Option<Part<'_>> {
+    match content.kind.as_str() {
+        "input_image" => Some(Part::Image(Media::from_url(content.image_url?.0, None))),
+        "input_file" => {
+            let url = content.file_data.or(content.file_url)?.0;
+            Some(Part::File(Media::from_url(url, content.filename.map(|name| name.0))))
+        }
+        _ => Some(Part::Text(content.text.or(content.refusal)?.0)),
+    }
+}

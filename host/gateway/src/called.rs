@@ -1,0 +1,97 @@
+//! What a request asks for, by its path.
+
+use aiw_dialects::Api;
+use http::{Method, Uri};
+
+use crate::daemon::PROOF;
+
+/// A request that the gateway answers.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Called {
+    /// A sign of life.
+    Hello,
+    /// A proof that this is the gateway of a home, over a word that the asker made up.
+    Prove(String),
+    /// The models of a provider.
+    Models(Api),
+    /// An answer of a model.
+    Generate(Api, InPath),
+    /// The tokens of a request.
+    Count(Api, InPath),
+}
+
+/// What generateContent says in its path.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct InPath {
+    pub(crate) model: Option<String>,
+    pub(crate) is_streamed: Option<bool>,
+}
+
+impl Called {
+    /// Reads a path. `None`: there is nothing.
+    pub(crate) fn of(method: &Method, uri: &Uri) -> Option<Self> {
+        let path = uri.path().trim_end_matches('/');
+        let path = path.strip_prefix("/v1beta").or_else(|| path.strip_prefix("/v1")).unwrap_or(path);
+        if let (&Method::GET, Some(nonce)) = (method, uri.path().strip_prefix(PROOF)) {
+            return Some(Self::Prove(nonce.to_owned()));
+        }
+        if method == Method::HEAD || (method == Method::GET && path.is_empty()) {
+            return Some(Self::Hello);
+        }
+        if method == Method::GET {
+            let is_google = uri.path().starts_with("/v1beta");
+            return (path == "/models").then_some(Self::Models(if is_google {
+                Api::GenerateContent
+            } else {
+                Api::Responses
+            }));
+        }
+        if method != Method::POST {
+            return None;
+        }
+        match path {
+            "/messages" => Some(Self::Generate(Api::Messages, InPath::default())),
+            "/messages/count_tokens" => Some(Self::Count(Api::Messages, InPath::default())),
+            "/responses" => Some(Self::Generate(Api::Responses, InPath::default())),
+            "/responses/input_tokens" => Some(Self::Count(Api::Responses, InPath::default())),
+            _ => {
+                let (model, verb) = path.strip_prefix("/models/")?.rsplit_once(':')?;
+                let at = |is_streamed| InPath { model: Some(model.to_owned()), is_streamed: Some(is_streamed) };
+                match verb {
+                    "generateContent" => Some(Self::Generate(Api::GenerateContent, at(false))),
+                    "streamGenerateContent" => Some(Self::Generate(Api::GenerateContent, at(true))),
+                    "countTokens" => Some(Self::Count(Api::GenerateContent, at(false))),
+                    _ => None,
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_clis_paths_are_known() {
+        let called = |method: Method, uri: &str| Called::of(&method, &uri.parse().unwrap());
+        assert_eq!(called(Method::HEAD, "/"), Some(Called::Hello));
+        assert_eq!(
+            called(Method::POST, "/v1/messages?beta=true"),
+            Some(Called::Generate(Api::Messages, InPath::default()))
+        );
+        assert_eq!(called(Method::POST, "/v1/responses"), Some(Called::Generate(Api::Responses, InPath::default())));
+        let google = |is_streamed| InPath { model: Some("gemini-x".into()), is_streamed: Some(is_streamed) };
+        let stream = called(Method::POST, "/v1beta/models/gemini-x:streamGenerateContent?alt=sse");
+        assert_eq!(stream, Some(Called::Generate(Api::GenerateContent, google(true))));
+        assert_eq!(
+            called(Method::POST, "/v1beta/models/gemini-x:countTokens"),
+            Some(Called::Count(Api::GenerateContent, google(false)))
+        );
+        for (method, uri) in
+            [(Method::POST, "/v1/chat/completions"), (Method::PUT, "/v1/messages"), (Method::GET, "/v1/other")]
+        {
+            assert_eq!(called(method, uri), None, "{uri}");
+        }
+    }
+}

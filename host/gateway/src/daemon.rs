@@ -1,0 +1,252 @@
+//! The gateway of runs: started by the first run that needs it, supervised, ended after the last.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aiw_core::{ErrorKind, ProcessId};
+use aiw_home::{Home, Mode, PLACES, read_capped, replace};
+use aiw_listen::Listener;
+use aiw_net::NetError;
+use aiw_supervisor::{
+    Names, NewProcess, Processes, Program, Queue, Restart, RestartWhen, Root, Scope, SupervisorError, digest,
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use crate::routes::{IsRunning, KeptRoutes, RouteError};
+use crate::serve::{Gateway, serve};
+
+/// The word for the gateway, and the names of its files and variables.
+const NAMES: Names = Names::new("gateway", "gateway.json", "gateway", ["AIW_GATEWAY_ID", "AIW_GATEWAY_INSTANCE"]);
+
+/// The path at which the gateway proves that it is ours.
+pub(crate) const PROOF: &str = "/aiw-gateway/";
+
+/// How long a new gateway may take.
+const STARTS: Duration = Duration::from_secs(10);
+
+/// How often it looks for runs that have ended.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// How long it lives on after the last run.
+const LINGERS: Duration = Duration::from_secs(20);
+
+/// Variables that the gateway of runs needs beside the places of files: the way out.
+const WAYS_OUT: [&str; 10] = [
+    "ALL_PROXY",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "all_proxy",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+];
+
+/// An error with the gateway of runs.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// Its files.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// Its supervisor.
+    #[error("aiw's gateway can't be started: {0}")]
+    Supervisor(#[from] SupervisorError),
+    /// It does not answer.
+    #[error("aiw's gateway was started but does not answer")]
+    Silent,
+    /// It has no way out.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// Its socket.
+    #[error("aiw's gateway has no socket: {0}")]
+    Socket(#[source] io::Error),
+}
+
+impl GatewayError {
+    /// The kind, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Route(e) => e.kind(),
+            Self::Supervisor(e) => e.kind(),
+            Self::Silent | Self::Net(_) => ErrorKind::Unavailable,
+            Self::Socket(_) => ErrorKind::Usage,
+        }
+    }
+
+    /// Returns the next step, if there is just one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Route(e) => e.hint(),
+            Self::Silent => Some("`aiw gateway status` shows its last lines".into()),
+            Self::Supervisor(_) | Self::Net(_) | Self::Socket(_) => None,
+        }
+    }
+}
+
+/// Where the gateway of runs is, and how it proves that it is ours: no other program gets what a run says.
+#[derive(Clone, Serialize, Deserialize)]
+struct Place {
+    address: SocketAddr,
+    key: String,
+}
+
+impl Place {
+    fn path(home: &Home) -> std::path::PathBuf {
+        home.gateway_dir().join("place.json")
+    }
+
+    fn read(home: &Home) -> Option<Self> {
+        serde_json::from_slice(&read_capped(&Self::path(home), 4_096).ok()??).ok()
+    }
+
+    /// Returns whether the gateway answers there.
+    fn is_ours(&self) -> bool {
+        let Ok(nonce) = random() else { return false };
+        let proof = self.ask(&nonce).unwrap_or_default();
+        proof.ends_with(&proof_of(&self.key, &nonce))
+    }
+
+    fn ask(&self, nonce: &str) -> io::Result<String> {
+        let time = Duration::from_secs(2);
+        let mut stream = TcpStream::connect_timeout(&self.address, time)?;
+        stream.set_read_timeout(Some(time))?;
+        let (address, path) = (self.address, format!("{PROOF}{nonce}"));
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").as_bytes())?;
+        let mut answer = String::new();
+        stream.take(16 << 10).read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+}
+
+fn random() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(hex(&bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Returns what only a gateway of this home can say.
+pub(crate) fn proof_of(key: &str, nonce: &str) -> String {
+    hex(&Sha256::digest(format!("{key}\0{nonce}")))
+}
+
+/// What is known of the gateway of runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewayState {
+    /// Where it listens, if it answers.
+    pub address: Option<SocketAddr>,
+    /// How many runs use it.
+    pub runs: usize,
+}
+
+/// Returns whether the gateway of runs lives, and for whom.
+pub fn state(home: &Home, is_running: &IsRunning) -> GatewayState {
+    let place = Place::read(home).filter(Place::is_ours);
+    GatewayState { address: place.map(|place| place.address), runs: KeptRoutes::new(home).sweep(is_running) }
+}
+
+/// Returns where the gateway of runs listens. Starts it if it does not run. `aiw` is the executable whose `shim` command
+/// supervises it.
+///
+/// # Errors
+///
+/// Fails if it can't be started.
+pub fn ensure(home: &Home, aiw: &Path) -> Result<SocketAddr, GatewayError> {
+    if let Some(place) = Place::read(home).filter(Place::is_ours) {
+        return Ok(place.address);
+    }
+    // One process at a time starts it.
+    let _turn = home.turn().map_err(RouteError::from)?;
+    let before = Place::read(home);
+    if let Some(place) = before.as_ref().filter(|place| place.is_ours()) {
+        return Ok(place.address);
+    }
+    home.make_dir(&home.gateway_dir()).map_err(RouteError::from)?;
+    // Runs that outlived its supervisor know the old address.
+    let wanted = before.map(|place| place.address.port()).unwrap_or_default();
+    if start(home, aiw, wanted).is_err() {
+        start(home, aiw, 0)?;
+    }
+    let begun = Instant::now();
+    while begun.elapsed() < STARTS {
+        if let Some(place) = Place::read(home).filter(Place::is_ours) {
+            return Ok(place.address);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Err(GatewayError::Silent)
+}
+
+fn start(home: &Home, aiw: &Path, port: u16) -> Result<(), GatewayError> {
+    // One place, one gateway.
+    let root = Root::directory(home.root()).map_err(GatewayError::Socket)?;
+    let number = digest(home.root().as_os_str().as_encoded_bytes());
+    let processes = Processes::open(home, NAMES, Scope::Root(root))?;
+    let mut environment: Vec<_> =
+        WAYS_OUT.iter().chain(&PLACES).filter_map(|name| Some(((*name).into(), std::env::var_os(name)?))).collect();
+    environment.push(("AIW_HOME".into(), home.root().into()));
+    let program =
+        Program { arguments: ["gateway", "serve", "--runs"].map(Into::into).to_vec(), environment, ..Program::of(aiw) };
+    let new = NewProcess {
+        restart: Restart {
+            when: RestartWhen::Failed,
+            pause: Duration::from_millis(20),
+            longest: Duration::from_secs(2),
+            limit: None,
+            within: None,
+        },
+        listen: Some(SocketAddr::from(([127, 0, 0, 1], port))),
+        ..NewProcess::within("/")
+    };
+    let queue = Queue { limit: u32::MAX, may_queue: false };
+    processes.start_named(aiw, ProcessId::from_number(number >> 2), new, program, queue)?;
+    Ok(())
+}
+
+/// Serves runs on the socket that is this process's standard input, until none is left.
+///
+/// # Errors
+///
+/// Fails if there is no such socket, or the home can't be written.
+pub async fn serve_runs(home: &Home, is_running: IsRunning) -> Result<(), GatewayError> {
+    let socket = io::stdin().as_fd().try_clone_to_owned().map(TcpListener::from).map_err(GatewayError::Socket)?;
+    let address = socket.local_addr().map_err(GatewayError::Socket)?;
+    let listener = Listener::of(socket).map_err(GatewayError::Socket)?;
+    // The key stays the same for whoever asks meanwhile.
+    let key = match Place::read(home) {
+        Some(place) if place.address == address => place.key,
+        _ => random().map_err(RouteError::from)?,
+    };
+    let place = Place { address, key: key.clone() };
+    let bytes = serde_json::to_vec(&place).map_err(RouteError::from)?;
+    replace(&Place::path(home), &bytes, Mode::Private).map_err(RouteError::from)?;
+    let routes = Arc::new(KeptRoutes::new(home));
+    let gateway = Arc::new(Gateway::new(routes.clone())?.with_key(key));
+    let stop = CancellationToken::new();
+    let end = async {
+        let mut last = Instant::now();
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            if routes.sweep(&is_running) > 0 {
+                last = Instant::now();
+            }
+            if last.elapsed() > LINGERS {
+                stop.cancel();
+                return;
+            }
+        }
+    };
+    tokio::join!(serve(listener, gateway, stop.clone()), end);
+    Ok(())
+}

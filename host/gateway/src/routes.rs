@@ -1,0 +1,227 @@
+//! Which tokens are good, and where they lead.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use aiw_core::{ErrorKind, ProcessId};
+use aiw_home::{Home, HomeError, Mode, VaultError, replace};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::route::{Route, Upstream};
+
+/// Tokens, and where they lead.
+pub trait Routes: Send + Sync {
+    /// Returns where a token leads, if it is good.
+    fn find(&self, token: &str) -> Option<Arc<Route>>;
+}
+
+/// One route, for as long as the gateway lives.
+impl Routes for Arc<Route> {
+    fn find(&self, token: &str) -> Option<Arc<Route>> {
+        is_same(token, &self.token).then(|| self.clone())
+    }
+}
+
+/// Compares in a time that tells nothing about where they differ.
+fn is_same(given: &str, expected: &str) -> bool {
+    bool::from(given.as_bytes().ct_eq(expected.as_bytes()))
+}
+
+/// How long a run may take from its preparation to its start.
+const STARTING: Duration = Duration::from_secs(60);
+
+/// An error with the routes of runs.
+#[derive(Debug, thiserror::Error)]
+pub enum RouteError {
+    /// A file.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The vault, to whose key routes are encrypted.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// A lock.
+    #[error("cannot write `{}`: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The system has no randomness.
+    #[error("cannot make a token: {0}")]
+    Random(#[from] getrandom::Error),
+    /// Something that aiw wrote itself can't be written as JSON.
+    #[error("cannot write a route: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl RouteError {
+    /// The kind, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Home(e) => e.kind(),
+            Self::Vault(e) => e.kind(),
+            Self::Io { .. } => ErrorKind::Unavailable,
+            Self::Random(_) | Self::Json(_) => ErrorKind::Internal,
+        }
+    }
+
+    /// Returns the next step, if there is just one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Home(e) => e.hint(),
+            Self::Vault(e) => e.hint(),
+            Self::Io { .. } | Self::Random(_) | Self::Json(_) => None,
+        }
+    }
+}
+
+/// Says whether a task still runs, or waits for its turn.
+pub type IsRunning = Box<dyn Fn(ProcessId) -> bool + Send + Sync>;
+
+/// The routes of runs, each a file that is encrypted to the vault's key. A gateway that was killed finds them again.
+///
+/// Beside each stands a file that says whose it is: the id of a task, or nothing while the process in the foreground holds its lock.
+pub struct KeptRoutes {
+    home: Home,
+    directory: PathBuf,
+    known: Mutex<HashMap<String, Arc<Route>>>,
+}
+
+/// The right of a run in the foreground to its route, until it is dropped.
+#[derive(Debug)]
+pub struct Held {
+    route: PathBuf,
+    owner: PathBuf,
+    _lock: File,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.route);
+        let _ = fs::remove_file(&self.owner);
+    }
+}
+
+impl KeptRoutes {
+    /// Returns the routes of a home.
+    pub fn new(home: &Home) -> Self {
+        Self { home: home.clone(), directory: home.gateway_dir().join("runs"), known: Mutex::default() }
+    }
+
+    /// Stores the route of a run that is about to start.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it can't be written or encrypted.
+    pub fn add(&self, upstream: Upstream) -> Result<Route, RouteError> {
+        let route = Route::new(upstream)?;
+        self.home.make_dir(&self.directory)?;
+        let sealed = {
+            let lock = self.home.lock()?;
+            self.home.vault().seal(&lock, &serde_json::to_vec(&route)?)?
+        };
+        replace(&self.route_file(&route.token), &sealed, Mode::Private)?;
+        Ok(route)
+    }
+
+    /// Notes that a route is a task's.
+    ///
+    /// # Errors
+    ///
+    /// Fails if that can't be written.
+    pub fn give_to_task(&self, token: &str, task: ProcessId) -> Result<(), RouteError> {
+        Ok(replace(&self.owner_file(token), task.to_string().as_bytes(), Mode::Private)?)
+    }
+
+    /// Notes that a route is this process's, until what is returned is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Fails if that can't be written.
+    pub fn hold(&self, token: &str) -> Result<Held, RouteError> {
+        let owner = self.owner_file(token);
+        let io = |source| RouteError::Io { path: owner.clone(), source };
+        let mut lock = OpenOptions::new().create(true).append(true).open(&owner).map_err(io)?;
+        lock.lock().map_err(io)?;
+        lock.write_all(b"").map_err(io)?;
+        Ok(Held { route: self.route_file(token), owner: owner.clone(), _lock: lock })
+    }
+
+    /// Removes the routes of runs that have ended. Returns how many are left.
+    pub fn sweep(&self, is_running: &IsRunning) -> usize {
+        let Ok(entries) = fs::read_dir(&self.directory) else { return 0 };
+        let is_kept = |name: &String| self.directory.join(name).with_extension("route").is_file();
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| is_kept(name));
+        let mut left = 0;
+        for path in entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|kind| kind == "route"))
+        {
+            if is_alive(&path, is_running) {
+                left += 1;
+                continue;
+            }
+            if let Some(name) = path.file_stem().and_then(|name| name.to_str()) {
+                self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+            }
+            let _ = fs::remove_file(&path);
+            let _ = fs::remove_file(path.with_extension("owner"));
+        }
+        left
+    }
+
+    fn route_file(&self, token: &str) -> PathBuf {
+        self.directory.join(name(token)).with_extension("route")
+    }
+
+    fn owner_file(&self, token: &str) -> PathBuf {
+        self.directory.join(name(token)).with_extension("owner")
+    }
+}
+
+/// A file's name tells nothing of the token.
+fn name(token: &str) -> String {
+    Sha256::digest(token).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn is_alive(route: &Path, is_running: &IsRunning) -> bool {
+    let is_new = fs::metadata(route)
+        .and_then(|metadata| metadata.modified())
+        .is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age < STARTING));
+    let owner = route.with_extension("owner");
+    let Ok(file) = File::open(&owner) else { return is_new };
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => true,
+        // It can't be known.
+        Err(TryLockError::Error(_)) => true,
+        Ok(()) => match fs::read_to_string(&owner) {
+            Ok(text) if !text.is_empty() => text.parse().is_ok_and(is_running),
+            _ => is_new,
+        },
+    }
+}
+
+impl Routes for KeptRoutes {
+    fn find(&self, token: &str) -> Option<Arc<Route>> {
+        let name = name(token);
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
+        if let Some(route) = known.filter(|route| is_same(token, &route.token)) {
+            return Some(route);
+        }
+        let bytes = aiw_home::read_capped(&self.route_file(token), 1 << 20).ok()??;
+        let plain = self.home.vault().open(&bytes).ok()?;
+        let route: Arc<Route> = Arc::new(serde_json::from_slice(&plain).ok()?);
+        if !is_same(token, &route.token) {
+            return None;
+        }
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(name, route.clone());
+        Some(route)
+    }
+}

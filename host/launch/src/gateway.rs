@@ -1,0 +1,41 @@
+//! The way to a provider whose API a CLI does not speak.
+
+use std::any::Any;
+use std::error::Error;
+use std::net::SocketAddr;
+
+use aiw_core::{ErrorKind, ProcessId, ProviderName, Secret};
+use aiw_providers::ModelAccess;
+
+/// aiw's gateway, as this room needs it. `app` implements it.
+pub trait GatewayDoor: Send + Sync {
+    /// Lets a run in, and starts the gateway if it does not run.
+    fn admit(&self, provider: &ProviderName, access: ModelAccess) -> Result<Admission, GatewayProblem>;
+
+    /// Notes that what was admitted is a task: it stays in until the task ends.
+    fn give_to_task(&self, admission: &Admission, task: ProcessId) -> Result<(), GatewayProblem>;
+
+    /// Keeps what was admitted in until the result is dropped.
+    fn hold(&self, admission: &Admission) -> Result<Box<dyn Any>, GatewayProblem>;
+}
+
+/// What lets one run into the gateway.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    /// Where the gateway listens.
+    pub address: SocketAddr,
+    /// What the run shows.
+    pub token: Secret,
+}
+
+/// Why there is no way through the gateway.
+#[derive(Debug, thiserror::Error)]
+#[error("{source}")]
+pub struct GatewayProblem {
+    /// For the exit code.
+    pub kind: ErrorKind,
+    /// The next step.
+    pub hint: Option<String>,
+    /// Why.
+    pub source: Box<dyn Error + Send + Sync>,
+}

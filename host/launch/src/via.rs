@@ -1,0 +1,57 @@
+//! A run that goes through the gateway.
+
+use std::sync::Arc;
+
+use aiw_core::Api;
+use aiw_core::provider::{Account, Auth, Intent, Tuning};
+use aiw_dialects::losses;
+
+use crate::clis::AiCli;
+use crate::gateway::{Admission, GatewayDoor};
+
+/// The name of the secret that a CLI shows to the gateway.
+pub(crate) const TOKEN: &str = "gateway";
+
+/// How a run gets into the gateway, and what happens there.
+pub(crate) struct Via {
+    pub(crate) door: Arc<dyn GatewayDoor>,
+    pub(crate) admission: Admission,
+    /// What the CLI speaks.
+    pub(crate) client: Api,
+    /// What the provider speaks.
+    pub(crate) upstream: Api,
+}
+
+impl Via {
+    /// Returns the account and the intent as the CLI sees them: the gateway is the provider.
+    pub(crate) fn as_seen_by(&self, cli: &dyn AiCli, account: &Account, intent: &Intent) -> (Account, Intent) {
+        let family = self.client.family();
+        let path = if matches!(self.client, Api::Responses | Api::ChatCompletions) { "/v1" } else { "" };
+        let mut account = account.clone();
+        account.base_urls = [(family, format!("http://{}{path}", self.admission.address))].into();
+        account.granted = [family].into();
+        account.secrets = [TOKEN.to_owned()].into();
+        let is_translated = self.client != self.upstream;
+        let tuning = match is_translated {
+            // What one server lacks, the gateway leaves out.
+            true => Tuning {
+                context_tokens: intent.tuning.context_tokens,
+                timeout_seconds: intent.tuning.timeout_seconds,
+                ..Tuning::default()
+            },
+            false => intent.tuning,
+        };
+        let auth = match self.client {
+            Api::GenerateContent => Auth::ApiKey(TOKEN.to_owned()),
+            _ => Auth::Bearer(TOKEN.to_owned()),
+        };
+        debug_assert!(cli.speaks().contains(&self.client));
+        let seen = Intent { api: self.client, auth, headers: Vec::new(), tuning, ..intent.clone() };
+        (account, seen)
+    }
+
+    /// Says in sentences what gets lost.
+    pub(crate) fn losses(&self) -> Vec<&'static str> {
+        losses(self.client, self.upstream)
+    }
+}
