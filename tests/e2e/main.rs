@@ -11,6 +11,7 @@ mod cli;
 mod clis;
 mod crash;
 mod extensions;
+mod gateway;
 mod history;
 mod http;
 mod intake;

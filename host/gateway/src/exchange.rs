@@ -142,7 +142,6 @@ impl Gateway {
         let mut headers = vec![
             ("content-type".to_owned(), "application/json".to_owned()),
             ("accept".to_owned(), if streams { "text/event-stream" } else { "application/json" }.to_owned()),
-            ("accept-encoding".to_owned(), "identity".to_owned()),
         ];
         if is_passed {
             for (name, value) in &parts.headers {

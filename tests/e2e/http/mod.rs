@@ -168,7 +168,7 @@ impl Session<'_> {
 
 /// An answer, whose body is read as it comes.
 pub(crate) struct Answer {
-    status: u16,
+    pub(crate) status: u16,
     headers: Vec<(String, String)>,
     body: Body,
 }
@@ -180,7 +180,7 @@ impl std::fmt::Debug for Answer {
 }
 
 impl Answer {
-    fn read(stream: TcpStream) -> Option<Self> {
+    pub(crate) fn read(stream: TcpStream) -> Option<Self> {
         let mut reader = BufReader::new(stream);
         let mut line = String::new();
         match reader.read_line(&mut line) {
@@ -203,11 +203,11 @@ impl Answer {
         Some(Self { status, headers, body: Body { reader, is_chunked, left, is_done: false } })
     }
 
-    fn header(&self, wanted: &str) -> Option<&str> {
+    pub(crate) fn header(&self, wanted: &str) -> Option<&str> {
         self.headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
     }
 
-    fn text(mut self) -> String {
+    pub(crate) fn text(mut self) -> String {
         let mut text = String::new();
         self.body.read_to_string(&mut text).unwrap();
         text
