@@ -525,6 +525,8 @@ fn what_cannot_be_done_is_an_answer_that_says_why() {
         &format!("anthropic={}", aiw_tests::listening()),
         "--token-env",
         "THE_KEY",
+        "--clis",
+        "claude",
     ])
     .ok();
     let mut errors = String::new();

@@ -260,7 +260,6 @@ fn what_is_no_good_provider_is_refused_before_anything_is_kept() {
         (&["provider", "add", "own", "--preset", "openrouter", "--token-env", "K"], 2, "own configuration"),
         (&["provider", "add", "x", "--preset", "custom", "--base-url", "https://h"], 2, "which API"),
         (&["provider", "add", "x", "--preset", "custom"], 2, "needs an address"),
-        (&["provider", "add", "x", "--preset", "groq", "--token-env", "K", "--clis", "claude"], 2, "API of `claude`"),
         (&["provider", "add", "x", "--preset", "custom", "--base-url", "openai=https://u:canary@h"], 2, "credentials"),
         (&["provider", "add", "x", "--preset", "custom", "--base-url", "openai=ftp://h"], 2, "not an address"),
         (
@@ -350,7 +349,7 @@ fn a_users_own_settings_go_beneath_and_what_would_undo_the_provider_is_refused()
 fn an_unknown_or_unfit_provider_stops_before_anything_starts() {
     let (env, clis) = FakeClis::environment();
     add(&env, "a", &["--preset", "openrouter"]);
-    add(&env, "g", &["--preset", "google"]);
+    add(&env, "g", &["--preset", "google", "--clis", "gemini"]);
     insta::assert_snapshot!(env.run(&["claude", "-p", "nope", "hello"]).whole(), @"
     ------- stderr -------
     error: there is no provider `nope`
@@ -367,7 +366,7 @@ fn an_unknown_or_unfit_provider_stops_before_anything_starts() {
     }
     insta::assert_snapshot!(env.run(&["codex", "-p", "g", "hello"]).whole(), @"
     ------- stderr -------
-    error: provider `g` does not work with `codex`: it does not speak the API of `codex` (openai)
+    error: provider `g` does not work with `codex`: it is meant for other CLIs
     hint: these work with `codex`: a
     ------- exit code 2 -------
     ");
@@ -763,15 +762,16 @@ fn an_address_that_a_preset_gains_is_not_used_until_it_is_agreed_to() {
     describing(&env, "url=https://one.example/v1");
     env.run_with_input(&["provider", "add", "x", "--preset", "polite", "--token-stdin"], "sk-canary\n").ok();
     describing(&env, "also=https://two.example/v1");
-    let refused = env.run(&["gemini", "-p", "x", "hello"]);
-    assert_eq!(refused.code, 2, "{}", refused.whole());
-    assert!(refused.stderr.contains("now leads to `https://two.example`"), "{}", refused.whole());
+    // Through the gateway, the CLI reaches the address that was agreed to.
+    let explained = env.json(&["gemini", "-p", "x", "hello", "--explain"]);
+    assert_eq!(explained["explain"]["gateway"]["to"], "OpenAI Chat Completions", "{explained}");
     // Other CLIs work as before, and changing something else does not agree to the new address.
     env.run(&["codex", "-p", "x", "hello"]).ok();
     let edited = env.run(&["provider", "edit", "x", "--model", "m"]);
     assert_eq!(edited.code, 2, "{}", edited.whole());
-    assert_eq!(env.run(&["gemini", "-p", "x", "hello"]).code, 2);
+    assert!(env.json(&["gemini", "-p", "x", "hello", "--explain"])["explain"]["gateway"].is_object());
     env.run(&["provider", "edit", "x", "--keep-token"]).ok();
+    assert_eq!(env.json(&["gemini", "-p", "x", "hello", "--explain"])["explain"]["gateway"], json!(null));
     env.run(&["gemini", "-p", "x", "hello"]).ok();
     // An address at a place that the user already agreed to is used at once.
     describing(&env, "url=https://one.example/v1");

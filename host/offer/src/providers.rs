@@ -56,7 +56,7 @@ fn list(context: &Context, runtime: &Handle) -> Result<ProviderList, CallError> 
     let providers = listed.into_iter().map(|provider| ListedProvider {
         name: provider.name.to_string(),
         scenario: provider.scenario.map(|scenario| bounds::cut(scenario, 400)),
-        ai_types: provider.clis.iter().map(|cli| cli.as_str()).collect(),
+        ai_types: provider.clis.iter().chain(&provider.gateway).map(|cli| cli.as_str()).collect(),
         default: provider.default,
         ready: provider.secret == SecretState::Set || provider.needs_none,
     });

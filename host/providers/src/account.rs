@@ -146,6 +146,13 @@ impl Clis {
         self.all().filter(is_direct).collect()
     }
 
+    /// The CLIs that reach a provider through the gateway.
+    pub(crate) fn translated(&self, provider: &Provider, preset: &Preset) -> Vec<CliKind> {
+        let direct = self.fitting(provider, preset);
+        let is_translated = |cli: &CliKind| !direct.contains(cli) && self.misfit(provider, preset, *cli).is_none();
+        self.all().filter(is_translated).collect()
+    }
+
     /// The CLIs that a preset works with: those whose API it speaks.
     pub fn of_preset(&self, preset: &Preset) -> Vec<CliKind> {
         self.all().filter(|cli| self.family_for(*cli, preset).is_some()).collect()
@@ -242,8 +249,13 @@ mod tests {
         let preset = preset(&[(Family::Anthropic, Some("https://a")), (Family::Openai, None)]);
         let mut provider = Provider::new("x".parse().unwrap(), "p");
         assert_eq!(clis().fitting(&provider, &preset), [CliKind::Claude]);
-        assert!(clis().misfit(&provider, &preset, CliKind::Codex).unwrap().contains("--base-url openai=URL"));
-        assert!(clis().misfit(&provider, &preset, CliKind::Gemini).unwrap().contains("does not speak"));
+        // All others reach it through the gateway, wherever it has an address at all.
+        assert_eq!(clis().misfit(&provider, &preset, CliKind::Codex), None);
+        let nowhere = self::preset(&[(Family::Openai, None)]);
+        assert!(clis().misfit(&provider, &nowhere, CliKind::Gemini).unwrap().contains("--base-url openai=URL"));
+        provider.api = Some(Api::ChatCompletions);
+        assert_eq!(clis().fitting(&provider, &preset), []);
+        provider.api = None;
         provider.base_urls.insert(Family::Openai, "https://b".into());
         provider.clis = Some(vec![CliKind::Codex]);
         assert_eq!(clis().fitting(&provider, &preset), [CliKind::Codex]);
@@ -278,9 +290,10 @@ mod tests {
         let gained = |url| preset(&[(Family::Anthropic, Some("https://b/x")), (Family::Gemini, Some(url))]);
         let with = account(&provider, &known(gained("https://evil/x"))).unwrap();
         assert_eq!(with.base_urls.keys().collect::<Vec<_>>(), [&Family::Anthropic]);
-        let refused = clis().check_agreed(&with, &provider, &gained("https://evil/x"), CliKind::Gemini);
+        clis().check_agreed(&with, &provider, &gained("https://evil/x"), CliKind::Gemini).unwrap();
+        let nothing = Account { base_urls: BTreeMap::new(), ..with };
+        let refused = clis().check_agreed(&nothing, &provider, &gained("https://evil/x"), CliKind::Gemini);
         assert!(matches!(refused, Err(ProviderError::Gained { now, .. }) if now == "https://evil"));
-        clis().check_agreed(&with, &provider, &gained("https://evil/x"), CliKind::Claude).unwrap();
         let with = account(&provider, &known(gained("https://b/y"))).unwrap();
         assert_eq!(with.base_urls[&Family::Gemini], "https://b/y");
         // The preset can't move the user's own address.

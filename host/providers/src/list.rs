@@ -22,9 +22,12 @@ pub struct ProviderSummary {
     /// Its addresses by API family: `anthropic`, `openai`, `gemini`
     #[schemars(with = "BTreeMap<String, String>")]
     pub base_urls: BTreeMap<Family, String>,
-    /// The CLIs that it fits
+    /// The CLIs that speak its API
     #[schemars(with = "Vec<String>")]
     pub clis: Vec<CliKind>,
+    /// The CLIs that reach it through aiw's gateway, which translates
+    #[schemars(with = "Vec<String>")]
+    pub gateway: Vec<CliKind>,
     /// Whether it is the default for one of them
     pub default: bool,
     /// Whether its secrets are there
@@ -215,6 +218,7 @@ impl Providers {
             preset: provider.preset.clone(),
             base_urls: known
                 .map_or_else(|| provider.base_urls.clone(), |known| unchecked_account(provider, known).base_urls),
+            gateway: known.map(|known| self.clis.translated(provider, &known.preset)).unwrap_or_default(),
             clis: match known {
                 Some(known) => self.clis.fitting(provider, &known.preset),
                 None => provider.clis.clone().unwrap_or_default(),

@@ -16,11 +16,19 @@ fn clis(clis: &[aiw_core::CliKind], separator: &str) -> String {
     clis.iter().map(ToString::to_string).collect::<Vec<_>>().join(separator)
 }
 
+/// The CLIs that a provider is for. If none speaks its API, all go through the gateway.
+fn used_by(provider: &ProviderSummary) -> String {
+    match provider.clis.as_slice() {
+        [] => format!("{}, through aiw's gateway", clis(&provider.gateway, ", ")),
+        direct => clis(direct, ", "),
+    }
+}
+
 pub fn added(added: &Added, output: &Output) {
     added.notes.iter().for_each(|note| output.note(note));
     let provider = &added.provider;
     let word = if added.existed { "Changed" } else { "Added" };
-    output.line(format!("{word} provider `{}` for {}", provider.name, clis(&provider.clis, ", ")));
+    output.line(format!("{word} provider `{}` for {}", provider.name, used_by(provider)));
     for (family, url) in &provider.base_urls {
         output.line(format!("  {family}: {url}"));
     }
@@ -50,7 +58,7 @@ pub async fn list(providers: &Providers, output: &Output) -> Result<(), Failure>
         vec![
             format!("{}{}", provider.name, if provider.default { " (default)" } else { "" }),
             provider.preset.clone(),
-            clis(&provider.clis, ","),
+            clis(if provider.clis.is_empty() { &provider.gateway } else { &provider.clis }, ","),
             secret(provider),
             one_line(provider.scenario.as_deref().unwrap_or_default(), 60),
         ]
@@ -87,7 +95,10 @@ pub fn show(provider: &ProviderDetails, output: &Output) {
     for (family, url) in &summary.base_urls {
         output.line(format!("  {family}: {url}"));
     }
-    output.line(format!("  for: {}", clis(&summary.clis, ", ")));
+    output.line(format!("  for: {}", used_by(summary)));
+    if !summary.clis.is_empty() && !summary.gateway.is_empty() {
+        output.line(format!("  for, through aiw's gateway: {}", clis(&summary.gateway, ", ")));
+    }
     for (word, value) in [("model", &provider.model), ("scenario", &provider.scenario)] {
         if let Some(value) = value {
             output.line(format!("  {word}: {value}"));
