@@ -12,6 +12,7 @@ mod component;
 mod conformance;
 mod docs;
 mod exits;
+mod gateway;
 mod guests;
 mod picture;
 mod planning;
@@ -111,6 +112,12 @@ enum Measure {
         #[arg(long, value_name = "FILE")]
         aiw: Option<PathBuf>,
     },
+    /// What the gateway adds to a request and to a stream, beside the same without it
+    Gateway {
+        /// The binary to measure [default: the release build]
+        #[arg(long, value_name = "FILE")]
+        aiw: Option<PathBuf>,
+    },
     /// What a model that plans jobs costs beside its own time, its prompts, and how many of forty jobs it carries out
     Planning {
         /// The binary to measure [default: the release build]
@@ -170,6 +177,7 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Bench { what: Some(Measure::History { figures }) } => return bench::history(figures),
         Chore::Bench { what: Some(Measure::Registries { aiw, live }) } => return registries::bench(aiw, live),
         Chore::Bench { what: Some(Measure::Processes { aiw }) } => return processes::bench(aiw),
+        Chore::Bench { what: Some(Measure::Gateway { aiw }) } => return gateway::bench(aiw),
         Chore::Bench { what: Some(Measure::Planning { aiw }) } => return planning::bench(aiw),
         Chore::Bench { what: Some(Measure::Scripts { aiw }) } => return scripts::bench(aiw),
         Chore::Bench { what: Some(Measure::Hooks { rounds }) } => return exits::run(rounds),

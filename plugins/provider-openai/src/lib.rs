@@ -1,6 +1,6 @@
 //! OpenAI itself: Codex with a key from the OpenAI platform.
 
-use aiw_extension::{Account, Error, Family, Intent, Preset, Provider, ProviderInfo, Target};
+use aiw_extension::{Account, Api, Error, Family, Intent, Preset, Provider, ProviderInfo, Target};
 
 struct OpenAi;
 
@@ -15,7 +15,10 @@ impl Provider for OpenAi {
     }
 
     fn plan(account: &Account, target: &Target) -> Result<Intent, Error> {
-        Intent::new(account, target)?.needs_secret(account)
+        // OpenAI's models get their reasoning back in Responses only, so that comes before Chat Completions.
+        let mut target = target.clone();
+        target.speaks.sort_by_key(|api| *api == Api::ChatCompletions);
+        Intent::new(account, &target)?.needs_secret(account)
     }
 }
 

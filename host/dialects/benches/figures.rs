@@ -1,0 +1,50 @@
+//! Pieces of streams that one core translates, without sockets.
+
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints, and ends by a panic")]
+
+use std::time::Instant;
+
+use aiw_dialects::{Api, Request, Upstream, prepare};
+
+const PIECES: usize = 500_000;
+
+/// What a core has to do.
+const LIMIT: f64 = 500_000.0;
+
+fn main() {
+    let request = br#"{"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"x"}]}"#;
+    let responses = br#"{"model":"m","stream":true,"input":"x"}"#;
+    let mut is_good = true;
+    for (what, client, body, text) in [
+        ("Chat Completions to Messages, pieces of 5 characters", Api::Messages, &request[..], "hello".to_owned()),
+        ("Chat Completions to Messages, pieces of 64 characters", Api::Messages, &request[..], "hello wo".repeat(8)),
+        ("Chat Completions to Responses, pieces of 5 characters", Api::Responses, &responses[..], "hello".to_owned()),
+    ] {
+        let event = format!(
+            "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}},\"finish_reason\":null}}]}}\n\n"
+        );
+        let stream = event.repeat(PIECES);
+        let upstream = Upstream::new(Api::ChatCompletions, "m", "f");
+        let mut best = f64::MAX;
+        for _ in 0..3 {
+            let mut prepared = prepare(&Request::new(client, body), &upstream).unwrap();
+            let (begun, mut out) = (Instant::now(), Vec::with_capacity(1 << 20));
+            // As pieces come from a socket.
+            for chunk in stream.as_bytes().chunks(1 << 14) {
+                prepared.answer.read(chunk, &mut out);
+                out.clear();
+            }
+            best = best.min(begun.elapsed().as_secs_f64());
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a count of pieces")]
+        let rate = PIECES as f64 / best;
+        is_good &= rate >= LIMIT;
+        println!(
+            "{what:<58} {:>11.0}k/s {:>11.0}k/s{}",
+            rate / 1_000.0,
+            LIMIT / 1_000.0,
+            if rate < LIMIT { "  OVER" } else { "" }
+        );
+    }
+    std::process::exit(i32::from(!is_good));
+}
