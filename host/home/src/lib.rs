@@ -64,8 +64,8 @@ pub use providers::{
 pub use registries::{InstalledServer, RegistryChoice, RegistryLock, RegistrySettings};
 pub use settings::{
     CliSettings, FileTrust, HistorySettings, LlmApiName, LlmPlace, LlmSettings, MarketSettings, McpSettings,
-    PluginSettings, ProfileSettings, ServerSettings, Settings, SourceSettings, TaskSettings, TrustSettings,
-    ollama_host,
+    ModelLimits, PluginSettings, ProfileSettings, ServerSettings, Settings, SourceSettings, TaskSettings,
+    TrustSettings, ollama_host,
 };
 pub use time::{millis_of, now_millis, now_rfc3339, rfc3339, rfc3339_of};
 pub use unlinked::{nearest, open_unlinked_dir, read_unlinked};

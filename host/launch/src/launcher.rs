@@ -80,7 +80,8 @@ impl Launcher {
         let mut via = None;
         if let Some(chosen) = &chosen {
             let version = found.version.clone();
-            let intent = self.intent(cli, chosen, version, request, stdin.is_some(), &mut turn).await?;
+            let mut intent = self.intent(cli, chosen, version, request, stdin.is_some(), &mut turn).await?;
+            size(&mut intent, cli, &settings)?;
             if request.check && stdin.is_some() {
                 reached = self.check_connection(chosen, intent.api.family()).await;
             }
@@ -412,6 +413,28 @@ impl Launcher {
         draft.own.insert(variable.to_owned());
         Ok(())
     }
+}
+
+/// Fills in how much the model reads and writes, where only the table of models knows it: CLIs take other vendors' models for
+/// their own, and compact too late.
+fn size(intent: &mut Intent, cli: &dyn AiCli, settings: &Settings) -> Result<(), LaunchError> {
+    let Some(model) = &intent.models.main else { return Ok(()) };
+    let is_own = ["claude-", "gpt-", "gemini-"]
+        .into_iter()
+        .zip(CliKind::ALL)
+        .any(|(start, kind)| cli.kind() == kind && model.starts_with(start));
+    if is_own {
+        return Ok(());
+    }
+    let (limits, tuning) = (settings.model_limits(model)?, &mut intent.tuning);
+    // The others have no way to be told, and the gateway tells the provider.
+    if cli.kind() != CliKind::Gemini {
+        tuning.context_tokens = tuning.context_tokens.or(limits.context);
+    }
+    if cli.kind() == CliKind::Claude || !cli.speaks().contains(&intent.api) {
+        tuning.output_tokens = tuning.output_tokens.or(limits.output);
+    }
+    Ok(())
 }
 
 /// Returns the request with a canonical directory, or an error if the request is invalid.

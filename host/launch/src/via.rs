@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use aiw_core::Api;
 use aiw_core::provider::{Account, Auth, Intent, Tuning};
+use aiw_core::{Api, CliKind};
 use aiw_dialects::losses;
 
 use crate::clis::AiCli;
@@ -35,8 +35,9 @@ impl Via {
         let tuning = match is_translated {
             // What one server lacks, the gateway leaves out.
             true => Tuning {
-                context_tokens: intent.tuning.context_tokens,
-                timeout_seconds: intent.tuning.timeout_seconds,
+                context_tokens: intent.tuning.context_tokens.filter(|_| cli.kind() != CliKind::Gemini),
+                output_tokens: intent.tuning.output_tokens.filter(|_| cli.kind() == CliKind::Claude),
+                timeout_seconds: intent.tuning.timeout_seconds.filter(|_| cli.kind() != CliKind::Gemini),
                 ..Tuning::default()
             },
             false => intent.tuning,
@@ -45,7 +46,6 @@ impl Via {
             Api::GenerateContent => Auth::ApiKey(TOKEN.to_owned()),
             _ => Auth::Bearer(TOKEN.to_owned()),
         };
-        debug_assert!(cli.speaks().contains(&self.client));
         let seen = Intent { api: self.client, auth, headers: Vec::new(), tuning, ..intent.clone() };
         (account, seen)
     }

@@ -311,6 +311,13 @@ fn a_run_gets_a_token_of_its_own_in_place_of_the_key() {
         assert!(own.is_empty() && !seen.settings.contains(KEY) && !seen.arguments.concat().contains(KEY), "{own:?}");
         assert!(format!("{:?} {:?}", seen.environment, seen.arguments).contains("http://127.0.0.1:"));
     }
+    // The table of models sizes the context, and the user's own table beats it.
+    env.settings(&json!({"models": {"up-model": {"context": 50_000, "output": 700}}}));
+    env.run(&["claude", "hi", "-p", "chat-completions"]).ok();
+    let sized =
+        fakes.seen().into_iter().find(|seen| seen.environment.contains_key("CLAUDE_CODE_MAX_CONTEXT_TOKENS")).unwrap();
+    assert_eq!(sized.environment["CLAUDE_CODE_MAX_CONTEXT_TOKENS"], "50000");
+    assert_eq!(sized.environment["CLAUDE_CODE_MAX_OUTPUT_TOKENS"], "700");
     // The routes of runs are encrypted, and gone with their runs.
     let status = env.json(&["gateway", "status"]);
     assert!(status["url"].is_string() && status["runs"] == 0, "{status}");

@@ -1,11 +1,12 @@
 //! `settings.json`: `extraKnownMarketplaces` and `enabledPlugins` (both in Claude Code's shape), `sources`,
-//! `trustedDirectories`, `clis`, `tasks`, `mcp`, `history` and `llm`.
+//! `trustedDirectories`, `clis`, `tasks`, `mcp`, `history`, `llm` and `models`.
 
 mod clis;
 mod history;
 mod llm;
 mod markets;
 mod mcp;
+mod models;
 mod plugins;
 mod sources;
 mod tasks;
@@ -21,6 +22,7 @@ pub use history::HistorySettings;
 pub use llm::{LlmApiName, LlmPlace, LlmSettings, ollama_host};
 pub use markets::MarketSettings;
 pub use mcp::{McpSettings, ProfileSettings, ServerSettings};
+pub use models::ModelLimits;
 pub use plugins::PluginSettings;
 pub use sources::SourceSettings;
 pub use tasks::TaskSettings;
@@ -60,11 +62,11 @@ impl Settings {
 /// Returns a field that has the wrong shape, as the end of a sentence. Ignoring it would not do what its author meant.
 fn misshapen(settings: &Value) -> Option<String> {
     let is_set = |key: &&str| settings.get(key).is_some_and(|value| !value.is_null());
-    let objects = ["enabledPlugins", "sources", "clis", "tasks", "mcp", "history", "llm", "trustedFiles"];
+    let objects = ["enabledPlugins", "sources", "clis", "tasks", "mcp", "history", "llm", "models", "trustedFiles"];
     if let Some(key) = objects.into_iter().filter(is_set).find(|key| !settings[*key].is_object()) {
         return Some(format!("has a `{key}` that is not an object"));
     }
-    for key in ["sources", "clis"] {
+    for key in ["sources", "clis", "models"] {
         let mut fields = settings[key].as_object().into_iter().flatten();
         if let Some((name, _)) = fields.find(|(_, value)| !value.is_object()) {
             return Some(format!("has a `{key}.{}` that is not an object", one_line(name, 60)));
