@@ -8,10 +8,11 @@ use aiw_core::{ProcessId, ProviderName, Secret};
 use aiw_gateway::{Gateway, GatewayError, IsRunning, KeptRoutes, Route, RouteError, UPSTREAMS, Upstream, ensure};
 use aiw_home::Home;
 use aiw_launch::{Admission, GatewayDoor, GatewayProblem};
-use aiw_providers::ModelAccess;
+use aiw_providers::{ModelAccess, Providers};
 use aiw_tasks::{Scope, State, Tasks};
 
-use crate::{AppError, ClientSession, own_executable};
+use crate::error::AppError;
+use crate::executable::own_executable;
 
 /// Lets runs into the gateway of a home.
 pub(crate) struct Door {
@@ -61,11 +62,11 @@ pub fn is_running(home: &Home) -> IsRunning {
 
 /// Makes a gateway to one provider, for as long as this process lives. Returns it with the token that it demands.
 pub async fn to_provider(
-    client: &ClientSession,
+    providers: &Providers,
     provider: &str,
     model: Option<&str>,
 ) -> Result<(Arc<Gateway>, Arc<Route>), AppError> {
-    let access = client.providers()?.model_access(provider, None, &UPSTREAMS, model).await?;
+    let access = providers.model_access(provider, None, &UPSTREAMS, model).await?;
     let route = Arc::new(Route::new(Upstream::new(provider, access)).map_err(RouteError::from)?);
     let gateway = Arc::new(Gateway::new(Arc::new(route.clone()))?);
     Ok((gateway, route))

@@ -1,13 +1,16 @@
 //! An answer on its way from an upstream to a client.
 
-use serde_json::{Map, Value};
-
-use crate::carrier::Proof;
+use crate::collected::Collected;
 use crate::event::{Event, Stop, Usage};
+use crate::exchange::Exchange;
 use crate::failure::{Failure, FailureKind};
+use crate::generate;
+use crate::messages;
 use crate::pass::Pass;
+use crate::responses;
+use crate::sides::{Reader, Writer};
 use crate::sse::Events;
-use crate::{Api, Exchange, chat, generate, messages, responses};
+use aiw_core::Api;
 
 /// An answer of an upstream, rewritten for the client while it comes.
 #[derive(Debug)]
@@ -39,92 +42,6 @@ enum Form {
     Whole(Collected),
     /// Both sides speak one dialect.
     Pass(Pass),
-}
-
-/// Reads one dialect's answers.
-#[derive(Debug)]
-pub(crate) enum Reader {
-    Messages(messages::EventReader),
-    Responses(responses::EventReader),
-    Chat(chat::EventReader),
-    Generate(generate::EventReader),
-}
-
-impl Reader {
-    pub(crate) fn new(upstream: Api) -> Self {
-        match upstream {
-            Api::Messages => Self::Messages(messages::EventReader::default()),
-            Api::Responses => Self::Responses(responses::EventReader::default()),
-            Api::ChatCompletions => Self::Chat(chat::EventReader::default()),
-            Api::GenerateContent => Self::Generate(generate::EventReader::default()),
-        }
-    }
-
-    pub(crate) fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
-        match self {
-            Self::Messages(reader) => reader.read(data, sink),
-            Self::Responses(reader) => reader.read(data, sink),
-            Self::Chat(reader) => reader.read(data, sink),
-            Self::Generate(reader) => reader.read(data, sink),
-        }
-    }
-
-    pub(crate) fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
-        match self {
-            Self::Messages(reader) => reader.end(sink),
-            Self::Responses(reader) => reader.end(sink),
-            Self::Chat(reader) => reader.end(sink),
-            Self::Generate(reader) => reader.end(sink),
-        }
-    }
-}
-
-/// Writes one dialect's answers.
-#[derive(Debug)]
-pub(crate) enum Writer {
-    Messages(messages::AnswerWriter),
-    Responses(responses::AnswerWriter),
-    Generate(generate::AnswerWriter),
-}
-
-impl Writer {
-    /// Returns `None` for Chat Completions, which no client speaks.
-    pub(crate) fn new(client: Api) -> Option<Self> {
-        match client {
-            Api::Messages => Some(Self::Messages(messages::AnswerWriter::default())),
-            Api::Responses => Some(Self::Responses(responses::AnswerWriter::default())),
-            Api::GenerateContent => Some(Self::Generate(generate::AnswerWriter::default())),
-            Api::ChatCompletions => None,
-        }
-    }
-
-    /// Makes it one that goes on with an answer that others began.
-    pub(crate) fn begun(mut self) -> Self {
-        if let Self::Responses(writer) = &mut self {
-            writer.go_on();
-        }
-        self
-    }
-
-    pub(crate) fn write_failure(mut self, failure: Failure, exchange: &mut Exchange, out: &mut Vec<u8>) {
-        self.write(Event::Failed(failure), exchange, out);
-    }
-
-    fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
-        match self {
-            Self::Messages(writer) => writer.write(event, exchange, out),
-            Self::Responses(writer) => writer.write(event, exchange, out),
-            Self::Generate(writer) => writer.write(event, exchange, out),
-        }
-    }
-
-    fn keep_alive(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
-        match self {
-            Self::Messages(writer) => writer.keep_alive(exchange, out),
-            Self::Responses(writer) => writer.keep_alive(exchange, out),
-            Self::Generate(writer) => writer.keep_alive(exchange, out),
-        }
-    }
 }
 
 impl Answer {
@@ -314,58 +231,5 @@ fn step(event: Event<'_>, form: &mut Form, state: &mut State, exchange: &mut Exc
         }
         Form::Whole(collected) => collected.add(event),
         Form::Events(_) | Form::Pass(_) => {}
-    }
-}
-
-/// An answer whose parts were put together.
-#[derive(Debug, Default)]
-pub(crate) struct Collected {
-    pub parts: Vec<CollectedPart>,
-    pub usage: Usage,
-    pub stop: Option<Stop>,
-}
-
-#[derive(Debug)]
-pub(crate) enum CollectedPart {
-    Text(String),
-    Thought { text: String, proof: Option<Proof> },
-    Call { id: String, name: String, arguments: String },
-}
-
-impl Collected {
-    fn add(&mut self, event: Event<'_>) {
-        match (event, self.parts.last_mut()) {
-            (Event::Text(text), Some(CollectedPart::Text(all))) => all.push_str(&text),
-            (Event::Text(text), _) => self.parts.push(CollectedPart::Text(text.into_owned())),
-            (Event::Thought(text), Some(CollectedPart::Thought { text: all, proof: None })) => all.push_str(&text),
-            (Event::Thought(text), _) => {
-                self.parts.push(CollectedPart::Thought { text: text.into_owned(), proof: None });
-            }
-            (Event::Proof(given), Some(CollectedPart::Thought { proof: proof @ None, .. })) => *proof = Some(given),
-            (Event::Proof(given), _) => {
-                self.parts.push(CollectedPart::Thought { text: String::new(), proof: Some(given) });
-            }
-            (Event::Call { id, name }, _) => self.parts.push(CollectedPart::Call {
-                id: id.into_owned(),
-                name: name.into_owned(),
-                arguments: String::new(),
-            }),
-            (Event::Arguments(piece), Some(CollectedPart::Call { arguments, .. })) => arguments.push_str(&piece),
-            _ => {}
-        }
-    }
-
-    pub(crate) fn has_calls(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, CollectedPart::Call { .. }))
-    }
-}
-
-/// Reads a call's arguments. Those that are no object become one, so that the tool can say what is wrong.
-pub(crate) fn object_of(arguments: &str) -> Value {
-    match serde_json::from_str(arguments) {
-        Ok(Value::Object(object)) => Value::Object(object),
-        Ok(Value::Null) => Value::Object(Map::new()),
-        _ if arguments.trim().is_empty() => Value::Object(Map::new()),
-        _ => serde_json::json!({"input": arguments}),
     }
 }

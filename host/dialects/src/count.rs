@@ -1,7 +1,9 @@
 //! Tokens of a request, for upstreams that do not count them.
 
 use crate::conversation::{Conversation, Part};
-use crate::{Api, Request, RequestError, read};
+use crate::read::read;
+use crate::request::{Request, RequestError};
+use aiw_core::Api;
 
 /// Tokens that a picture or a document costs, about.
 const MEDIA: u64 = 1_600;

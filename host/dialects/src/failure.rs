@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::Api;
+use aiw_core::Api;
 
 /// Why an upstream gave no answer, or no whole one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,16 +23,21 @@
 mod answer;
 mod carrier;
 mod chat;
+mod collected;
 mod conversation;
 mod count;
 mod event;
+mod exchange;
 mod failure;
 mod generate;
 mod json;
 mod messages;
 mod names;
 mod pass;
+mod read;
+mod request;
 mod responses;
+mod sides;
 mod sse;
 #[cfg(test)]
 mod tests;
@@ -41,15 +46,17 @@ pub use answer::Answer;
 pub use count::{count_answer, estimate};
 pub use event::{Stop, Usage};
 pub use failure::{Failure, FailureKind};
+pub use request::{Request, RequestError, Upstream};
 
 pub use aiw_core::Api;
 
 use sha2::{Digest, Sha256};
 
-use crate::answer::Writer;
-use crate::carrier::{Carried, Proof};
-use crate::conversation::{Conversation, Ids, Part};
+use crate::conversation::{Ids, Part};
+use crate::exchange::Exchange;
 use crate::names::Names;
+use crate::read::read;
+use crate::sides::Writer;
 
 /// What any client can be translated to, the preferred one first. Of the two that share an address, Chat Completions is the one
 /// that most servers speak.
@@ -65,69 +72,6 @@ pub fn path(api: Api, model: &str) -> String {
     }
 }
 
-/// A request of a client.
-#[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
-    /// The API that the client speaks.
-    pub client: Api,
-    /// Its JSON.
-    pub body: &'a [u8],
-    /// The model, where it stands in the path (generateContent).
-    pub model: Option<&'a str>,
-    /// Whether the client wants events, where the path says so (generateContent).
-    pub is_streamed: Option<bool>,
-}
-
-impl<'a> Request<'a> {
-    /// Makes a request whose body says everything.
-    pub fn new(client: Api, body: &'a [u8]) -> Self {
-        Self { client, body, model: None, is_streamed: None }
-    }
-}
-
-/// Where a request goes.
-#[derive(Clone, Debug)]
-pub struct Upstream {
-    /// The API that it speaks.
-    pub dialect: Api,
-    /// The model, as it calls it.
-    pub model: String,
-    /// Says whose reasoning can be given back: a word for the vendor and the address.
-    pub family: String,
-    /// The most tokens that the model writes in an answer.
-    pub output_tokens: Option<u64>,
-    /// Fields of the request that it has refused before.
-    pub refused: Vec<String>,
-}
-
-/// What a model may write where neither the client nor the table of models says it.
-const OUTPUT_TOKENS: u64 = 32_000;
-
-impl Upstream {
-    /// Makes one of which no more is known.
-    pub fn new(dialect: Api, model: impl Into<String>, family: impl Into<String>) -> Self {
-        Self { dialect, model: model.into(), family: family.into(), output_tokens: None, refused: Vec::new() }
-    }
-
-    fn output_tokens_or_default(&self) -> u64 {
-        self.output_tokens.unwrap_or(OUTPUT_TOKENS)
-    }
-}
-
-/// A client's request that makes no sense.
-#[derive(Debug, thiserror::Error)]
-pub enum RequestError {
-    /// It is not the JSON of the dialect.
-    #[error("the request is not valid: {0}")]
-    Json(#[from] serde_json::Error),
-    /// A field has a shape that the dialect does not know.
-    #[error("the request is not valid: `{0}` has a wrong shape")]
-    Shape(&'static str),
-    /// No client speaks Chat Completions here.
-    #[error("Chat Completions is not spoken to clients")]
-    Client,
-}
-
 /// A request for an upstream, and what reads its answer.
 #[derive(Debug)]
 pub struct Prepared {
@@ -139,38 +83,6 @@ pub struct Prepared {
     pub is_streamed: bool,
     /// Reads the upstream's answer.
     pub answer: Answer,
-}
-
-/// One request and its answer.
-#[derive(Debug)]
-pub(crate) struct Exchange {
-    client: Api,
-    upstream: Api,
-    /// The model, as the client called it. Answers repeat it letter by letter.
-    asked: String,
-    family: String,
-    model: String,
-    names: Names,
-    ids: Ids,
-    /// What ids of this answer are made of.
-    seed: String,
-    is_streamed: bool,
-}
-
-impl Exchange {
-    /// Returns a record if it is of this upstream. Another one's reasoning is never sent.
-    fn own<'c>(&self, carried: &'c Carried) -> Option<&'c Carried> {
-        (carried.family == self.family && carried.model == self.model).then_some(carried)
-    }
-
-    fn record(&self, proof: Proof, text: String) -> Carried {
-        Carried { family: self.family.clone(), model: self.model.clone(), proof, text, next: Vec::new() }
-    }
-
-    /// Returns the client's id for a call.
-    fn call_id(&mut self, id: &str) -> String {
-        if id.is_empty() { self.ids.unique(&format!("call_{}", self.seed)) } else { self.ids.unique(id) }
-    }
 }
 
 /// Turns a client's request into an upstream's.
@@ -217,15 +129,6 @@ pub fn prepare(request: &Request<'_>, to: &Upstream) -> Result<Prepared, Request
     };
     let (asked, is_streamed) = (exchange.asked.clone(), exchange.is_streamed);
     Ok(Prepared { body, asked, is_streamed, answer: Answer::new(exchange, Some(writer)) })
-}
-
-fn read<'a>(request: &Request<'a>) -> Result<Conversation<'a>, RequestError> {
-    match request.client {
-        Api::Messages => messages::read(request.body),
-        Api::Responses => responses::read(request.body),
-        Api::GenerateContent => generate::read(request.body),
-        Api::ChatCompletions => Err(RequestError::Client),
-    }
 }
 
 /// Reads the model and whether events are wanted. `None` if the path says it.

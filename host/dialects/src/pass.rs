@@ -6,13 +6,16 @@ use memchr::{memchr, memmem};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::answer::{Reader, Writer};
 use crate::carrier::{ENCODED_MARK, is_ours};
 use crate::event::Event;
+use crate::exchange::Exchange;
 use crate::failure::Failure;
+use crate::json;
 use crate::json::{Text, word};
+use crate::request::RequestError;
+use crate::sides::{Reader, Writer};
 use crate::sse::{Events, TooLarge};
-use crate::{Api, Exchange, RequestError, json};
+use aiw_core::Api;
 
 /// The largest event that is passed on.
 const LARGEST: usize = 32 << 20;

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::answer::Reader;
 use crate::event::Event;
+use crate::sides::Reader;
 use crate::{Answer, Api, FailureKind, Prepared, Request, Stop, Upstream, Usage, prepare};
 
 const CLIENTS: [Api; 3] = [Api::Messages, Api::Responses, Api::GenerateContent];

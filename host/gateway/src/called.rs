@@ -3,7 +3,7 @@
 use aiw_dialects::Api;
 use http::{Method, Uri};
 
-use crate::daemon::PROOF;
+use crate::proof::PROOF;
 
 /// A request that the gateway answers.
 #[derive(Debug, PartialEq, Eq)]

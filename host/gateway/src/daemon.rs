@@ -15,17 +15,14 @@ use aiw_supervisor::{
     Names, NewProcess, Processes, Program, Queue, Restart, RestartWhen, Root, Scope, SupervisorError, digest,
 };
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
+use crate::proof::{PROOF, hex, proof_of};
 use crate::routes::{IsRunning, KeptRoutes, RouteError};
 use crate::serve::{Gateway, serve};
 
 /// The word for the gateway, and the names of its files and variables.
 const NAMES: Names = Names::new("gateway", "gateway.json", "gateway", ["AIW_GATEWAY_ID", "AIW_GATEWAY_INSTANCE"]);
-
-/// The path at which the gateway proves that it is ours.
-pub(crate) const PROOF: &str = "/aiw-gateway/";
 
 /// How long a new gateway may take.
 const STARTS: Duration = Duration::from_secs(10);
@@ -130,15 +127,6 @@ fn random() -> Result<String, getrandom::Error> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)?;
     Ok(hex(&bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Returns what only a gateway of this home can say.
-pub(crate) fn proof_of(key: &str, nonce: &str) -> String {
-    hex(&Sha256::digest(format!("{key}\0{nonce}")))
 }
 
 /// What is known of the gateway of runs.

@@ -10,6 +10,7 @@ mod body;
 mod called;
 mod daemon;
 mod exchange;
+mod proof;
 mod route;
 mod routes;
 mod serve;

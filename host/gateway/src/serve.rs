@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::body::AnswerBody;
 use crate::called::{Called, InPath};
-use crate::daemon::proof_of;
+use crate::proof::proof_of;
 use crate::route::Route;
 use crate::routes::Routes;
 

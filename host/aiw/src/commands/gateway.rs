@@ -49,7 +49,7 @@ pub async fn run(command: GatewayCommand, output: &Output) -> Result<(), Failure
 async fn provider(args: ServeArgs, output: &Output) -> Result<(), Failure> {
     let name = args.provider.unwrap_or_default();
     let client = session(output)?;
-    let (gateway, route) = to_provider(&client, &name, args.model.as_deref()).await?;
+    let (gateway, route) = to_provider(&client.providers()?, &name, args.model.as_deref()).await?;
     let listener =
         bind(args.listen).await.map_err(|e| Failure::new(ErrorKind::Unavailable, e.to_string()).with_hint(e.hint()))?;
     let url = format!("http://{}", listener.address());

@@ -2,9 +2,11 @@
 
 use crate::carrier::Proof;
 use crate::conversation::{Choice, Conversation, Effort, Ids, NO_RESULT, Part, Turn, reminder};
+use crate::exchange::Exchange;
+use crate::json;
 use crate::json::{Array, Object};
+use crate::request::Upstream;
 use crate::responses::remove;
-use crate::{Exchange, Upstream, json};
 
 /// Writes a request.
 pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &Upstream) -> Vec<u8> {

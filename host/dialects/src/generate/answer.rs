@@ -4,10 +4,10 @@
 
 use serde_json::{Value, json};
 
-use crate::Exchange;
-use crate::answer::{Collected, CollectedPart, object_of};
 use crate::carrier::{Carried, Proof};
+use crate::collected::{Collected, CollectedPart, object_of};
 use crate::event::{Event, Stop, Usage};
+use crate::exchange::Exchange;
 use crate::json::write_string;
 
 /// Writes chunks, one after the other. Calls are written whole.

@@ -7,12 +7,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::schema::from_gemini;
-use crate::RequestError;
 use crate::carrier::Carried;
 use crate::conversation::{
     Call, Choice, Conversation, Effort, Format, Media, Part, Role, Source, Thinking, Tool, ToolKind, ToolResult,
 };
 use crate::json::{Text, parse, string, word};
+use crate::request::RequestError;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

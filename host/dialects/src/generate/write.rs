@@ -4,9 +4,10 @@ use crate::carrier::Proof;
 use crate::conversation::{
     Answered, Choice, Conversation, Effort, Ids, Media, NO_RESULT, Part, Source, Thinking, Turn, reminder,
 };
+use crate::exchange::Exchange;
 use crate::generate::schema::{inlined, subset};
 use crate::json::{Array, Object, is_object, object};
-use crate::{Exchange, Upstream};
+use crate::request::Upstream;
 
 /// Stands for the signature of a call that another model made. Google documents it for this.
 ///

@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::STOPS;
-use crate::Exchange;
-use crate::answer::Collected;
 use crate::carrier::Proof;
+use crate::collected::Collected;
 use crate::event::{Event, Stop, Usage};
+use crate::exchange::Exchange;
 use crate::json::{Object, object, write_string};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,7 +203,7 @@ fn write_usage(out: &mut Object<'_>, usage: Usage) {
 pub(crate) fn write_whole(answer: &Collected, exchange: &mut Exchange) -> Vec<u8> {
     let mut content = Vec::new();
     for part in &answer.parts {
-        use crate::answer::CollectedPart as Part;
+        use crate::collected::CollectedPart as Part;
         content.push(match part {
             Part::Text(text) => json!({"type": "text", "text": text}),
             Part::Thought { text, proof } => {
@@ -215,7 +215,7 @@ pub(crate) fn write_whole(answer: &Collected, exchange: &mut Exchange) -> Vec<u8
             }
             Part::Call { id, name, arguments } => {
                 let (id, name) = (exchange.call_id(id), exchange.names.client(name).name);
-                json!({"type": "tool_use", "id": id, "name": name, "input": crate::answer::object_of(arguments)})
+                json!({"type": "tool_use", "id": id, "name": name, "input": crate::collected::object_of(arguments)})
             }
         });
     }

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::RequestError;
 use crate::carrier::Carried;
 use crate::conversation::{
     Call, Choice, Conversation, Effort, Format, Media, Part, Role, Source, Thinking, Tool, ToolKind, ToolResult,
 };
 use crate::json::{Text, parse, text_or_list, word};
+use crate::request::RequestError;
 
 #[derive(Deserialize)]
 struct Request<'a> {

@@ -4,9 +4,10 @@ use crate::carrier::{Carried, Proof};
 use crate::conversation::{
     Answered, Choice, Conversation, Effort, Ids, Media, NO_RESULT, Part, Source, Thinking, ToolKind, Turn, reminder,
 };
+use crate::exchange::Exchange;
 use crate::json::{Array, Object, is_object, object};
 use crate::names::Names;
-use crate::{Exchange, Upstream};
+use crate::request::Upstream;
 
 /// Opens a conversation that begins with the model's words, which Messages does not take.
 const OPENING: &str = "(The beginning of the conversation is not shown.)";

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::Exchange;
-use crate::answer::{Collected, CollectedPart, object_of};
 use crate::carrier::Proof;
+use crate::collected::{Collected, CollectedPart, object_of};
 use crate::conversation::ToolKind;
 use crate::event::{Event, Stop, Usage};
+use crate::exchange::Exchange;
 use crate::json::{Object, object, write_string};
 use crate::names::Named;
 

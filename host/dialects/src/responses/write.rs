@@ -2,8 +2,9 @@
 
 use crate::carrier::{Carried, Proof};
 use crate::conversation::{Choice, Conversation, Effort, Ids, NO_RESULT, Part, Thinking, Turn};
+use crate::exchange::Exchange;
 use crate::json::{Array, Object, object};
-use crate::{Exchange, Upstream};
+use crate::request::Upstream;
 
 /// Writes a request.
 pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &Upstream) -> Vec<u8> {

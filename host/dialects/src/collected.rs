@@ -1,0 +1,59 @@
+//! Answers for clients that wait for the whole.
+
+use serde_json::{Map, Value};
+
+use crate::carrier::Proof;
+use crate::event::{Event, Stop, Usage};
+
+/// An answer whose parts were put together.
+#[derive(Debug, Default)]
+pub(crate) struct Collected {
+    pub parts: Vec<CollectedPart>,
+    pub usage: Usage,
+    pub stop: Option<Stop>,
+}
+
+#[derive(Debug)]
+pub(crate) enum CollectedPart {
+    Text(String),
+    Thought { text: String, proof: Option<Proof> },
+    Call { id: String, name: String, arguments: String },
+}
+
+impl Collected {
+    pub(crate) fn add(&mut self, event: Event<'_>) {
+        match (event, self.parts.last_mut()) {
+            (Event::Text(text), Some(CollectedPart::Text(all))) => all.push_str(&text),
+            (Event::Text(text), _) => self.parts.push(CollectedPart::Text(text.into_owned())),
+            (Event::Thought(text), Some(CollectedPart::Thought { text: all, proof: None })) => all.push_str(&text),
+            (Event::Thought(text), _) => {
+                self.parts.push(CollectedPart::Thought { text: text.into_owned(), proof: None });
+            }
+            (Event::Proof(given), Some(CollectedPart::Thought { proof: proof @ None, .. })) => *proof = Some(given),
+            (Event::Proof(given), _) => {
+                self.parts.push(CollectedPart::Thought { text: String::new(), proof: Some(given) });
+            }
+            (Event::Call { id, name }, _) => self.parts.push(CollectedPart::Call {
+                id: id.into_owned(),
+                name: name.into_owned(),
+                arguments: String::new(),
+            }),
+            (Event::Arguments(piece), Some(CollectedPart::Call { arguments, .. })) => arguments.push_str(&piece),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn has_calls(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, CollectedPart::Call { .. }))
+    }
+}
+
+/// Reads a call's arguments. Those that are no object become one, so that the tool can say what is wrong.
+pub(crate) fn object_of(arguments: &str) -> Value {
+    match serde_json::from_str(arguments) {
+        Ok(Value::Object(object)) => Value::Object(object),
+        Ok(Value::Null) => Value::Object(Map::new()),
+        _ if arguments.trim().is_empty() => Value::Object(Map::new()),
+        _ => serde_json::json!({"input": arguments}),
+    }
+}

@@ -1,0 +1,39 @@
+//! What a request and its answer share.
+
+use aiw_core::Api;
+
+use crate::carrier::{Carried, Proof};
+use crate::conversation::Ids;
+use crate::names::Names;
+
+/// One request and its answer.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub client: Api,
+    pub upstream: Api,
+    /// The model, as the client called it. Answers repeat it letter by letter.
+    pub asked: String,
+    pub family: String,
+    pub model: String,
+    pub names: Names,
+    pub ids: Ids,
+    /// What ids of this answer are made of.
+    pub seed: String,
+    pub is_streamed: bool,
+}
+
+impl Exchange {
+    /// Returns a record if it is of this upstream. Another one's reasoning is never sent.
+    pub fn own<'c>(&self, carried: &'c Carried) -> Option<&'c Carried> {
+        (carried.family == self.family && carried.model == self.model).then_some(carried)
+    }
+
+    pub fn record(&self, proof: Proof, text: String) -> Carried {
+        Carried { family: self.family.clone(), model: self.model.clone(), proof, text, next: Vec::new() }
+    }
+
+    /// Returns the client's id for a call.
+    pub fn call_id(&mut self, id: &str) -> String {
+        if id.is_empty() { self.ids.unique(&format!("call_{}", self.seed)) } else { self.ids.unique(id) }
+    }
+}

@@ -1,0 +1,66 @@
+//! Requests of clients, and where they go.
+
+use aiw_core::Api;
+
+/// A request of a client.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The API that the client speaks.
+    pub client: Api,
+    /// Its JSON.
+    pub body: &'a [u8],
+    /// The model, where it stands in the path (generateContent).
+    pub model: Option<&'a str>,
+    /// Whether the client wants events, where the path says so (generateContent).
+    pub is_streamed: Option<bool>,
+}
+
+impl<'a> Request<'a> {
+    /// Makes a request whose body says everything.
+    pub fn new(client: Api, body: &'a [u8]) -> Self {
+        Self { client, body, model: None, is_streamed: None }
+    }
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// The API that it speaks.
+    pub dialect: Api,
+    /// The model, as it calls it.
+    pub model: String,
+    /// Says whose reasoning can be given back: a word for the vendor and the address.
+    pub family: String,
+    /// The most tokens that the model writes in an answer.
+    pub output_tokens: Option<u64>,
+    /// Fields of the request that it has refused before.
+    pub refused: Vec<String>,
+}
+
+/// What a model may write where neither the client nor the table of models says it.
+const OUTPUT_TOKENS: u64 = 32_000;
+
+impl Upstream {
+    /// Makes one of which no more is known.
+    pub fn new(dialect: Api, model: impl Into<String>, family: impl Into<String>) -> Self {
+        Self { dialect, model: model.into(), family: family.into(), output_tokens: None, refused: Vec::new() }
+    }
+
+    pub(crate) fn output_tokens_or_default(&self) -> u64 {
+        self.output_tokens.unwrap_or(OUTPUT_TOKENS)
+    }
+}
+
+/// A client's request that makes no sense.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// It is not the JSON of the dialect.
+    #[error("the request is not valid: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A field has a shape that the dialect does not know.
+    #[error("the request is not valid: `{0}` has a wrong shape")]
+    Shape(&'static str),
+    /// No client speaks Chat Completions here.
+    #[error("Chat Completions is not spoken to clients")]
+    Client,
+}

@@ -1,0 +1,15 @@
+//! How the gateway of runs proves that it is ours.
+
+use sha2::{Digest, Sha256};
+
+/// The path at which it does, before a word that the asker made up.
+pub(crate) const PROOF: &str = "/aiw-gateway/";
+
+/// Returns what only a gateway that knows the key can say of a word.
+pub(crate) fn proof_of(key: &str, nonce: &str) -> String {
+    hex(&Sha256::digest(format!("{key}\0{nonce}")))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
