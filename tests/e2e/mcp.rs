@@ -505,7 +505,8 @@ fn providers_are_listed_for_a_model_without_their_secrets() {
         json!([
             {"name": "gw", "scenario": "cheap work", "ai_types": ["claude", "codex", "gemini"], "default": true,
              "ready": true},
-            {"name": "later", "scenario": null, "ai_types": ["claude", "codex"], "default": false, "ready": false}
+            {"name": "later", "scenario": null, "ai_types": ["claude", "codex", "gemini"], "default": false,
+             "ready": false}
         ])
     );
     assert!(!listed.to_string().contains("canary"));

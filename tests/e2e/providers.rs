@@ -30,7 +30,7 @@ fn a_provider_is_added_listed_changed_and_removed_with_its_secret() {
         json!({"providers": [{
             "name": "router", "preset": "openrouter",
             "base_urls": {"anthropic": "https://openrouter.ai/api", "openai": "https://openrouter.ai/api/v1"},
-            "clis": ["claude", "codex"], "default": true, "secret": "set"
+            "clis": ["claude", "codex"], "gateway": ["gemini"], "default": true, "secret": "set"
         }]})
     );
     let path = env.home().join("providers.json");

@@ -84,7 +84,12 @@ fn works(cli: &str) {
         let asked: Vec<&Value> = requests[before..].iter().filter(|request| request["method"] == "POST").collect();
         let last = asked.last().unwrap()["body"].to_string();
         let found = ["the first secret is apricot", "the second secret is quince"].map(|text| last.find(text));
-        assert!(found[0].is_some() && found[0] < found[1], "{cli} with {provider}: {last}");
+        // Claude Code sends results as they come in, and what speaks its own API gets its bytes.
+        let is_passed_on = cli == "claude" && provider == "messages";
+        assert!(
+            found.iter().all(Option::is_some) && (is_passed_on || found[0] < found[1]),
+            "{cli} with {provider}: {found:?}"
+        );
         for request in asked {
             let headers = request["headers"].to_string();
             assert!(headers.contains(KEY) && !headers.contains("aiw-"), "{headers}");
