@@ -27,6 +27,7 @@ fault = args.fault
 lock = threading.Lock()
 waiting = {}
 cancelled = set()
+slow_began = threading.Event()
 
 
 def state(name, default=""):
@@ -134,12 +135,15 @@ def tools():
 def call(id, params):
     name, given = params["name"], params.get("arguments") or {}
     if name == "echo":
+        if given.get("after") == "slow":
+            slow_began.wait()
         return text(json.dumps(given))
     if name == "odd":
         return {"content": [], "structuredContent": given} if given else ODD
     if name == "environment":
         return text(json.dumps({"env": dict(os.environ), "cwd": os.getcwd(), "argv": sys.argv, "pid": os.getpid()}))
     if name == "slow":
+        slow_began.set()
         token = params.get("_meta", {}).get("progressToken")
         steps = int(given.get("steps", 1))
         for step in range(steps):

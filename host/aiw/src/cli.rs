@@ -6,11 +6,13 @@ pub mod hooks;
 pub mod llm;
 pub mod mcp;
 pub mod model;
+pub mod pool;
 pub mod process;
 pub mod provider;
 pub mod run;
 pub mod setup;
 pub mod task;
+pub mod usage;
 pub mod workflow;
 
 use std::path::PathBuf;
@@ -28,6 +30,7 @@ use self::hooks::HooksCommand;
 use self::llm::LlmCommand;
 use self::mcp::McpCommand;
 use self::model::ModelCommand;
+use self::pool::PoolCommand;
 use self::process::{
     ExecArgs, InputArgs, NewProcessArgs, PsArgs, RmArgs, SignalArgs, SomeProcesses, StartArgs, UpArgs,
 };
@@ -35,6 +38,7 @@ use self::provider::{ProviderCommand, SecretCommand, TrustCommand};
 use self::run::RunArgs;
 use self::setup::SetupArgs;
 use self::task::{LogArgs, ScopeArgs, StopArgs, TaskCommand, WaitArgs};
+use self::usage::{BudgetCommand, UsageArgs};
 use self::workflow::WorkflowCommand;
 
 /// The colours of cargo and uv.
@@ -111,6 +115,18 @@ pub enum Command {
     /// Manage API providers
     #[command(subcommand)]
     Provider(ProviderCommand),
+    /// Put several providers or accounts under one name, so that a run goes on when one is limited
+    #[command(subcommand)]
+    Pool(PoolCommand),
+    /// Show what runs have used: requests, tokens and money
+    ///
+    /// Runs through aiw's gateway are counted request by request, tasks that reach their provider themselves by what their CLI
+    /// says. Interactive runs of that kind are not counted. Prices are list prices, unless `models` in settings.json says others;
+    /// `?` stands for what has no known price.
+    Usage(UsageArgs),
+    /// Limit what runs may use in a day or a month
+    #[command(subcommand)]
+    Budget(BudgetCommand),
     /// Manage secrets: encrypted on disk and never shown
     #[command(subcommand)]
     Secret(SecretCommand),

@@ -82,10 +82,33 @@ pub fn ended_tasks() -> ArgValueCandidates {
 fn provider_offers() -> Option<Vec<Offer>> {
     let file = Home::find().ok()?.providers().ok()?;
     let about = |provider: &aiw_home::Provider| provider.scenario.clone().unwrap_or_else(|| provider.preset.clone());
-    Some(file.providers().iter().map(|provider| (provider.name.to_string(), about(provider))).collect())
+    let providers = file.providers().iter().map(|provider| (provider.name.to_string(), about(provider)));
+    Some(providers.chain(pool_offers().into_iter().flatten()).collect())
 }
 
-/// Names of providers.
+fn pool_offers() -> Option<Vec<Offer>> {
+    let file = Home::find().ok()?.providers().ok()?;
+    let about = |pool: &aiw_home::ProviderPool| {
+        let members: Vec<&str> = pool.members.iter().map(|member| member.provider.as_str()).collect();
+        format!("pool of {}", members.join(", "))
+    };
+    Some(file.pools().iter().map(|pool| (pool.name.to_string(), about(pool))).collect())
+}
+
+/// Names of pools.
+pub fn pools() -> ArgValueCandidates {
+    candidates(pool_offers)
+}
+
+/// Names of budgets.
+pub fn budgets() -> ArgValueCandidates {
+    candidates(|| {
+        let budgets = Home::find().ok()?.settings().ok()?.budgets().ok()?;
+        Some(budgets.into_iter().map(|budget| (budget.name, String::new())).collect())
+    })
+}
+
+/// Names of providers and pools.
 pub fn providers() -> ArgValueCandidates {
     candidates(provider_offers)
 }

@@ -145,6 +145,7 @@ from!(
     aiw_servers::AddError,
     aiw_setup::SetupError,
     aiw_tasks::TaskError,
+    aiw_usage::UsageError,
     aiw_app::extensions::LibraryError,
     aiw_app::models::ModelsError
 );

@@ -29,7 +29,13 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|a| a == "shim") {
         let task = aiw_tasks::ProcessKind {
             noun: aiw_tasks::NOUN,
-            interpreter: |labels| aiw_tasks::interpreter(labels, aiw_launch::interpreter, aiw_app::runs::named_session),
+            interpreter: |record| {
+                let listeners = aiw_tasks::Listeners {
+                    on_session: aiw_app::runs::named_session,
+                    on_end: aiw_app::accounts::task_ended,
+                };
+                aiw_tasks::interpreter(record, aiw_launch::interpreter, listeners)
+            },
             after: commands::hooks::take_in_after_task,
         };
         return aiw_tasks::shim_main(std::env::args_os(), &[task]);
@@ -92,6 +98,10 @@ fn main() -> ExitCode {
         Command::Plugin(command) => commands::plugin::run(command, &output),
         Command::Extension(command) => runtime::run(&output, commands::extension::run(command, &output)),
         Command::Provider(command) => runtime::run(&output, commands::provider::run(command, &output)),
+        Command::Pool(command) => runtime::run(&output, commands::pool::run(command, &output)),
+        // They read files alone.
+        Command::Usage(args) => commands::usage::usage(&args, &output),
+        Command::Budget(command) => commands::usage::budget(command, &output),
         Command::Secret(command) => runtime::run(&output, commands::secret::run(command, &output)),
         Command::Trust(command) => runtime::run(&output, commands::trust::run(command, &output)),
         Command::Setup(args) => runtime::run(&output, commands::setup::run(args, &output)),

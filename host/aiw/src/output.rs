@@ -286,6 +286,11 @@ pub fn write(text: &str) -> ExitCode {
     }
 }
 
+/// Says a sentence on standard error, from any thread.
+pub fn say(sentence: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{}", aiw_core::printable(sentence));
+}
+
 pub fn write_line(line: &str) -> ExitCode {
     write(&format!("{line}\n"))
 }

@@ -3,13 +3,15 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use aiw_core::{ProcessId, ProviderName, Secret};
+use aiw_core::{ProcessId, Secret};
 
-use aiw_gateway::{Gateway, GatewayError, IsRunning, KeptRoutes, Route, RouteError, UPSTREAMS, Upstream, ensure};
+use aiw_gateway::{
+    Gateway, GatewayError, IsRunning, KeptRoutes, PoolOf, Route, RouteError, RunOf, UPSTREAMS, Upstream, Voice, ensure,
+};
 use aiw_home::Home;
-use aiw_launch::{Admission, GatewayDoor, GatewayProblem};
-use aiw_providers::{ModelAccess, Providers};
-use aiw_tasks::{Scope, State, Tasks};
+use aiw_launch::{Admission, GatewayDoor, GatewayProblem, RunThrough};
+use aiw_providers::{ProviderError, Providers};
+use aiw_tasks::{NOTE, Scope, State, Tasks};
 
 use crate::error::AppError;
 use crate::executable::own_executable;
@@ -26,10 +28,14 @@ impl Door {
 }
 
 impl GatewayDoor for Door {
-    fn admit(&self, provider: &ProviderName, access: ModelAccess) -> Result<Admission, GatewayProblem> {
+    fn admit(&self, run: RunThrough) -> Result<Admission, GatewayProblem> {
         let aiw = own_executable().map_err(|e| GatewayProblem { kind: e.kind(), hint: None, source: Box::new(e) })?;
         let address = ensure(&self.home, &aiw).map_err(problem)?;
-        let route = KeptRoutes::new(&self.home).add(Upstream::new(provider.as_str(), access)).map_err(route_problem)?;
+        let pool = run.pool.map(|(name, order)| PoolOf::new(name.as_str(), order));
+        let members = run.members.into_iter().map(|(name, access)| Upstream::new(name.as_str(), access)).collect();
+        let route = Route::new(members, pool).map_err(RouteError::from).map_err(route_problem)?;
+        let route = route.of_run(RunOf { cli: run.cli, project: run.project });
+        KeptRoutes::new(&self.home).add(&route).map_err(route_problem)?;
         Ok(Admission { address, token: Secret::new(route.token) })
     }
 
@@ -60,14 +66,53 @@ pub fn is_running(home: &Home) -> IsRunning {
     })
 }
 
-/// Makes a gateway to one provider, for as long as this process lives. Returns it with the token that it demands.
+/// Returns what the gateway of runs says with: in the log of the task, where whoever watches it sees it, and by `say`.
+pub fn voice(home: &Home, say: impl Fn(&str) + Send + Sync + 'static) -> Voice {
+    let home = home.clone();
+    Box::new(move |task, sentence| {
+        say(sentence);
+        // A task that is gone has nobody to tell.
+        if let Some((task, tasks)) = task.zip(Tasks::open(&home, Scope::All).ok()) {
+            let _ = tasks.remark(task, &format!("{NOTE}{sentence}"));
+        }
+    })
+}
+
+/// Makes a gateway to a provider or a pool, for as long as this process lives. Returns it with the token that it demands.
 pub async fn to_provider(
+    home: &Home,
     providers: &Providers,
-    provider: &str,
+    name: &str,
     model: Option<&str>,
+    say: impl Fn(&str) + Send + Sync + 'static,
 ) -> Result<(Arc<Gateway>, Arc<Route>), AppError> {
-    let access = providers.model_access(provider, None, &UPSTREAMS, model).await?;
-    let route = Arc::new(Route::new(Upstream::new(provider, access)).map_err(RouteError::from)?);
-    let gateway = Arc::new(Gateway::new(Arc::new(route.clone()))?);
+    let pool = providers.file()?.pool(name)?.cloned();
+    let route = match &pool {
+        None => Route::new(vec![upstream(providers, name, model).await?], None),
+        Some(pool) => {
+            let (mut members, mut last) = (Vec::new(), None);
+            for member in &pool.members {
+                let own = model.or(member.model.as_deref());
+                match upstream(providers, member.provider.as_str(), own).await {
+                    Ok(upstream) => members.push(upstream),
+                    Err(e) => {
+                        say(&format!("pool `{name}` goes without `{}`: {e}", member.provider));
+                        last = Some(e);
+                    }
+                }
+            }
+            if let Some(e) = last.filter(|_| members.is_empty()) {
+                return Err(e.into());
+            }
+            Route::new(members, Some(PoolOf::new(name, pool.order)))
+        }
+    };
+    let route = Arc::new(route.map_err(RouteError::from)?);
+    let voice: Voice = Box::new(move |_, sentence| say(sentence));
+    let gateway = Arc::new(Gateway::new(home, Arc::new(route.clone()), voice)?);
     Ok((gateway, route))
+}
+
+async fn upstream(providers: &Providers, name: &str, model: Option<&str>) -> Result<Upstream, ProviderError> {
+    Ok(Upstream::new(name, providers.model_access(name, None, &UPSTREAMS, model).await?))
 }

@@ -13,6 +13,7 @@
 //! # }
 //! ```
 
+pub mod accounts;
 mod app;
 mod client;
 mod components;

@@ -8,7 +8,7 @@ use aiw_home::{HISTORY_VARIABLE, Home};
 use aiw_launch::{Advice, LaunchError, Launcher, Prepared, ProcessSession, RunRequest, advice, standing};
 use aiw_tasks::{Keep, Outcome, Queue, Scope, State, Task, TaskError, Tasks};
 
-use crate::{AppError, own_executable};
+use crate::{AppError, accounts, own_executable};
 
 /// Prepares a run in a session. It is private if the user says so, or if the task is that it is started in.
 pub async fn prepare(
@@ -22,7 +22,10 @@ pub async fn prepare(
         // Its hooks, and what it starts itself, are told as well.
         request.env.extend(HISTORY_VARIABLE.parse().ok().map(|name| (name, "off".to_owned())));
     }
-    launcher.prepare(&request).await
+    let mut prepared = launcher.prepare(&request).await?;
+    let over = accounts::check(home, &prepared, request.starts)?;
+    prepared.notes.extend(over);
+    Ok(prepared)
 }
 
 /// Returns whether a run is to be kept out of the history.

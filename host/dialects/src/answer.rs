@@ -1,6 +1,7 @@
 //! An answer on its way from an upstream to a client.
 
 use crate::collected::Collected;
+use crate::count::tokens_of;
 use crate::event::{Event, Stop, Usage};
 use crate::exchange::Exchange;
 use crate::failure::{Failure, FailureKind};
@@ -30,6 +31,8 @@ struct State {
     failure: Option<Failure>,
     /// Words, a thought or a call came: from here on, no other upstream may take over.
     has_content: bool,
+    /// The bytes of words, thoughts and arguments.
+    said: u64,
     /// The client was sent something.
     has_written: bool,
     is_over: bool,
@@ -176,6 +179,11 @@ impl Answer {
         self.state.usage
     }
 
+    /// Estimates the tokens that were written, for upstreams that do not count them or whose answer broke off.
+    pub fn estimated_output(&self) -> u64 {
+        tokens_of(self.state.said)
+    }
+
     /// Returns why the answer ended, if the upstream said so.
     pub fn stop(&self) -> Option<Stop> {
         self.state.stop
@@ -212,8 +220,13 @@ impl State {
                 self.is_over = true;
             }
             Event::End => self.is_over = true,
-            Event::Text(_) | Event::Thought(_) | Event::Proof(_) | Event::Call { .. } => self.has_content = true,
-            Event::Arguments(_) | Event::CallEnd => {}
+            Event::Text(text) | Event::Thought(text) => {
+                self.has_content = true;
+                self.said += text.len() as u64;
+            }
+            Event::Proof(_) | Event::Call { .. } => self.has_content = true,
+            Event::Arguments(text) => self.said += text.len() as u64,
+            Event::CallEnd => {}
         }
     }
 }

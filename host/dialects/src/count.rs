@@ -16,7 +16,12 @@ const MEDIA: u64 = 1_600;
 pub fn estimate(request: &Request<'_>) -> Result<u64, RequestError> {
     let conversation = read(request)?;
     let (bytes, media) = size(&conversation);
-    Ok((bytes * 2).div_ceil(7) + media * MEDIA)
+    Ok(tokens_of(bytes) + media * MEDIA)
+}
+
+/// Estimates the tokens of so many bytes.
+pub(crate) fn tokens_of(bytes: u64) -> u64 {
+    (bytes * 2).div_ceil(7)
 }
 
 fn size(conversation: &Conversation<'_>) -> (u64, u64) {

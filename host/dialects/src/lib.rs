@@ -107,7 +107,7 @@ pub fn prepare(request: &Request<'_>, to: &Upstream) -> Result<Prepared, Request
         if let Some(head) = head(request)? {
             (exchange.asked, exchange.is_streamed) = head;
         }
-        pass::request(request.client, request.body, &to.model)?
+        pass::request(request.client, request.body, &to.model, to.strips_thoughts)?
     } else {
         let conversation = read(request)?;
         if request.model.is_none() {

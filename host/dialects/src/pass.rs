@@ -90,7 +90,7 @@ struct Item<'a> {
 }
 
 /// Writes the request for the upstream.
-pub(crate) fn request(dialect: Api, body: &[u8], model: &str) -> Result<Vec<u8>, RequestError> {
+pub(crate) fn request(dialect: Api, body: &[u8], model: &str, strips: bool) -> Result<Vec<u8>, RequestError> {
     let request: Request<'_> = serde_json::from_slice(body)?;
     let mut edits = Vec::new();
     if dialect != Api::GenerateContent {
@@ -100,20 +100,23 @@ pub(crate) fn request(dialect: Api, body: &[u8], model: &str) -> Result<Vec<u8>,
     // Most requests hold nothing of another upstream.
     let has_ours = memmem::find(body, ENCODED_MARK.as_bytes()).is_some();
     let has_empty = dialect == Api::Messages && memmem::find(body, b"\"signature\"").is_some();
-    if has_ours || has_empty {
+    if has_ours || has_empty || strips {
         match dialect {
             Api::Messages => {
                 for content in of_messages(request.messages, |message| message.content) {
                     edits.extend(without(body, content, |item| match word(item.kind.as_ref()) {
-                        "thinking" => is_foreign(word(item.signature.as_ref())),
-                        "redacted_thinking" => is_foreign(word(item.data.as_ref())),
+                        "thinking" => strips || is_foreign(word(item.signature.as_ref())),
+                        "redacted_thinking" => strips || is_foreign(word(item.data.as_ref())),
                         _ => false,
                     }));
                 }
             }
             Api::Responses => {
                 if let Some(input) = request.input {
-                    edits.extend(without(body, input, |item| is_ours(word(item.encrypted_content.as_ref()))));
+                    edits.extend(without(body, input, |item| {
+                        let content = word(item.encrypted_content.as_ref());
+                        is_ours(content) || (strips && word(item.kind.as_ref()) == "reasoning")
+                    }));
                 }
             }
             Api::GenerateContent => {
@@ -121,7 +124,8 @@ pub(crate) fn request(dialect: Api, body: &[u8], model: &str) -> Result<Vec<u8>,
                     let parts: Vec<Item<'_>> = json::parse(parts).unwrap_or_default();
                     // Gemini CLI itself puts this where there is no signature.
                     let signatures = parts.iter().filter_map(|part| part.thought_signature);
-                    let foreign = signatures.filter(|raw| json::string(raw).is_some_and(|text| is_ours(&text)));
+                    let foreign =
+                        signatures.filter(|raw| json::string(raw).is_some_and(|text| strips || is_ours(&text)));
                     edits.extend(foreign.map(|raw| replace(body, raw, quoted("skip_thought_signature_validator"))));
                 }
             }

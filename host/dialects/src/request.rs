@@ -35,6 +35,9 @@ pub struct Upstream {
     pub output_tokens: Option<u64>,
     /// Fields of the request that it has refused before.
     pub refused: Vec<String>,
+    /// Whether all earlier reasoning is left out, because it has refused some. Within one dialect, an upstream's own and
+    /// another one's look alike.
+    pub strips_thoughts: bool,
 }
 
 /// What a model may write where neither the client nor the table of models says it.
@@ -43,7 +46,8 @@ const OUTPUT_TOKENS: u64 = 32_000;
 impl Upstream {
     /// Makes one of which no more is known.
     pub fn new(dialect: Api, model: impl Into<String>, family: impl Into<String>) -> Self {
-        Self { dialect, model: model.into(), family: family.into(), output_tokens: None, refused: Vec::new() }
+        let (model, family) = (model.into(), family.into());
+        Self { dialect, model, family, output_tokens: None, refused: Vec::new(), strips_thoughts: false }
     }
 
     pub(crate) fn output_tokens_or_default(&self) -> u64 {

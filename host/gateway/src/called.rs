@@ -21,7 +21,7 @@ pub(crate) enum Called {
 }
 
 /// What generateContent says in its path.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct InPath {
     pub(crate) model: Option<String>,
     pub(crate) is_streamed: Option<bool>,

@@ -7,19 +7,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aiw_core::{ErrorKind, ProcessId};
+use aiw_core::ProcessId;
 use aiw_home::{Home, Mode, PLACES, read_capped, replace};
 use aiw_listen::Listener;
-use aiw_net::NetError;
-use aiw_supervisor::{
-    Names, NewProcess, Processes, Program, Queue, Restart, RestartWhen, Root, Scope, SupervisorError, digest,
-};
+use aiw_supervisor::{Names, NewProcess, Processes, Program, Queue, Restart, RestartWhen, Root, Scope, digest};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use crate::error::GatewayError;
+use crate::gateway::{Gateway, Voice};
 use crate::proof::{PROOF, hex, proof_of};
 use crate::routes::{IsRunning, KeptRoutes, RouteError};
-use crate::serve::{Gateway, serve};
+use crate::serve::serve;
 
 /// The word for the gateway, and the names of its files and variables.
 const NAMES: Names = Names::new("gateway", "gateway.json", "gateway", ["AIW_GATEWAY_ID", "AIW_GATEWAY_INSTANCE"]);
@@ -46,47 +45,6 @@ const WAYS_OUT: [&str; 10] = [
     "https_proxy",
     "no_proxy",
 ];
-
-/// An error with the gateway of runs.
-#[derive(Debug, thiserror::Error)]
-pub enum GatewayError {
-    /// Its files.
-    #[error(transparent)]
-    Route(#[from] RouteError),
-    /// Its supervisor.
-    #[error("aiw's gateway can't be started: {0}")]
-    Supervisor(#[from] SupervisorError),
-    /// It does not answer.
-    #[error("aiw's gateway was started but does not answer")]
-    Silent,
-    /// It has no way out.
-    #[error(transparent)]
-    Net(#[from] NetError),
-    /// Its socket.
-    #[error("aiw's gateway has no socket: {0}")]
-    Socket(#[source] io::Error),
-}
-
-impl GatewayError {
-    /// The kind, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Route(e) => e.kind(),
-            Self::Supervisor(e) => e.kind(),
-            Self::Silent | Self::Net(_) => ErrorKind::Unavailable,
-            Self::Socket(_) => ErrorKind::Usage,
-        }
-    }
-
-    /// Returns the next step, if there is just one.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Route(e) => e.hint(),
-            Self::Silent => Some("`aiw gateway status` shows its last lines".into()),
-            Self::Supervisor(_) | Self::Net(_) | Self::Socket(_) => None,
-        }
-    }
-}
 
 /// Where the gateway of runs is, and how it proves that it is ours: no other program gets what a run says.
 #[derive(Clone, Serialize, Deserialize)]
@@ -207,7 +165,7 @@ fn start(home: &Home, aiw: &Path, port: u16) -> Result<(), GatewayError> {
 /// # Errors
 ///
 /// Fails if there is no such socket, or the home can't be written.
-pub async fn serve_runs(home: &Home, is_running: IsRunning) -> Result<(), GatewayError> {
+pub async fn serve_runs(home: &Home, is_running: IsRunning, voice: Voice) -> Result<(), GatewayError> {
     let socket = io::stdin().as_fd().try_clone_to_owned().map(TcpListener::from).map_err(GatewayError::Socket)?;
     let address = socket.local_addr().map_err(GatewayError::Socket)?;
     let listener = Listener::of(socket).map_err(GatewayError::Socket)?;
@@ -220,7 +178,7 @@ pub async fn serve_runs(home: &Home, is_running: IsRunning) -> Result<(), Gatewa
     let bytes = serde_json::to_vec(&place).map_err(RouteError::from)?;
     replace(&Place::path(home), &bytes, Mode::Private).map_err(RouteError::from)?;
     let routes = Arc::new(KeptRoutes::new(home));
-    let gateway = Arc::new(Gateway::new(routes.clone())?.with_key(key));
+    let gateway = Arc::new(Gateway::new(home, routes.clone(), voice)?.with_key(key));
     let stop = CancellationToken::new();
     let end = async {
         let mut last = Instant::now();

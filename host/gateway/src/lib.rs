@@ -7,17 +7,27 @@
 //! Not for choosing a provider, or for starting anything: `launch` and `app` do that.
 
 mod body;
+mod busy;
 mod called;
 mod daemon;
+mod error;
 mod exchange;
+mod gateway;
+mod ledger;
+mod pool;
 mod proof;
+mod reply;
 mod route;
 mod routes;
 mod serve;
+mod turn;
 
 pub use aiw_dialects::UPSTREAMS;
 pub use body::AnswerBody;
-pub use daemon::{GatewayError, GatewayState, ensure, serve_runs, state};
-pub use route::{Route, Upstream};
+pub use daemon::{GatewayState, ensure, serve_runs, state};
+pub use error::GatewayError;
+pub use gateway::{Gateway, Voice};
+pub use pool::{Resting, forget_pool, resting};
+pub use route::{PoolOf, Route, RunOf, Upstream};
 pub use routes::{Held, IsRunning, KeptRoutes, RouteError, Routes};
-pub use serve::{Gateway, bind, serve};
+pub use serve::{bind, serve};

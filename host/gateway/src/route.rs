@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use aiw_core::{Api, Secret};
+use aiw_core::{Api, CliKind, Secret};
+use aiw_home::PoolOrder;
 use aiw_providers::ModelAccess;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -12,8 +13,41 @@ use sha2::{Digest, Sha256};
 pub struct Route {
     /// What clients show.
     pub token: String,
-    /// Where requests go.
-    pub upstream: Upstream,
+    /// Where requests go: one upstream, or the members of a pool.
+    pub members: Vec<Upstream>,
+    /// The pool, if it is one.
+    pub pool: Option<PoolOf>,
+    /// The run that it is for.
+    pub run: Option<RunOf>,
+}
+
+/// The pool of a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolOf {
+    /// Its name.
+    pub name: String,
+    /// How it chooses, by its name.
+    order: String,
+}
+
+/// What a route's requests are booked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunOf {
+    /// The CLI.
+    pub cli: CliKind,
+    /// The directory that it works in. A private run has none.
+    pub project: Option<String>,
+}
+
+impl PoolOf {
+    /// Makes it of a pool's name and order.
+    pub fn new(name: &str, order: PoolOrder) -> Self {
+        Self { name: name.to_owned(), order: order.as_str().to_owned() }
+    }
+
+    pub(crate) fn order(&self) -> PoolOrder {
+        self.order.parse().unwrap_or_default()
+    }
 }
 
 /// A provider's model API.
@@ -44,17 +78,69 @@ struct Models {
 
 impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Route").field("provider", &self.upstream.provider).finish_non_exhaustive()
+        f.debug_struct("Route").field("provider", &self.name()).finish_non_exhaustive()
     }
 }
 
 impl Route {
     /// Makes a route with a new token.
-    pub fn new(upstream: Upstream) -> Result<Self, getrandom::Error> {
+    pub fn new(members: Vec<Upstream>, pool: Option<PoolOf>) -> Result<Self, getrandom::Error> {
         let mut random = [0; 24];
         getrandom::fill(&mut random)?;
         let token = random.iter().fold("aiw-".to_owned(), |token, byte| format!("{token}{byte:02x}"));
-        Ok(Self { token, upstream })
+        Ok(Self { token, members, pool, run: None })
+    }
+
+    /// Says which run it is for.
+    #[must_use]
+    pub fn of_run(self, run: RunOf) -> Self {
+        Self { run: Some(run), ..self }
+    }
+
+    /// Returns the name of the pool, or of the provider.
+    pub fn name(&self) -> &str {
+        let provider = || self.members.first().map(|member| member.provider.as_str());
+        self.pool.as_ref().map(|pool| pool.name.as_str()).or_else(provider).unwrap_or_default()
+    }
+
+    /// Returns the model if the client asks for none.
+    pub(crate) fn main_model(&self) -> Option<&str> {
+        self.members.first()?.main_model()
+    }
+
+    /// Returns a member's model for the one that a client asks for. The client may know the models of another member.
+    pub(crate) fn model_for(&self, member: &Upstream, asked: &str) -> String {
+        let others = || self.members.iter().filter(|other| !std::ptr::eq(*other, member));
+        match others().find_map(|other| other.models.size_of(asked)) {
+            Some(size) if member.models.size_of(asked).is_none() => member.models.of(size).unwrap_or(asked).to_owned(),
+            _ => member.model_for(asked),
+        }
+    }
+}
+
+/// The sizes of models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Size {
+    Main,
+    Large,
+    Medium,
+    Small,
+}
+
+impl Models {
+    fn all(&self) -> [(Size, &Option<String>); 4] {
+        [(Size::Main, &self.main), (Size::Large, &self.large), (Size::Medium, &self.medium), (Size::Small, &self.small)]
+    }
+
+    /// Returns the size of one of these models.
+    fn size_of(&self, model: &str) -> Option<Size> {
+        self.all().into_iter().find(|(_, own)| own.as_deref() == Some(model)).map(|(size, _)| size)
+    }
+
+    /// Returns the model of a size, else the main one.
+    fn of(&self, size: Size) -> Option<&str> {
+        let named = self.all().into_iter().find(|(own, _)| *own == size).and_then(|(_, model)| model.as_deref());
+        named.or(self.main.as_deref())
     }
 }
 
@@ -98,24 +184,31 @@ impl Upstream {
     /// Returns the model for the one that a client asks for. A provider that has models of its own does not know the names of
     /// another vendor, which a CLI uses for its smaller tasks.
     pub fn model_for(&self, asked: &str) -> String {
-        let models = &self.models;
-        let own = [&models.main, &models.large, &models.medium, &models.small];
-        let Some(main) = &models.main else { return asked.to_owned() };
-        if own.into_iter().flatten().any(|model| model == asked) || !is_of_a_vendor(asked) {
+        if self.models.main.is_none() || self.models.size_of(asked).is_some() || !is_of_a_vendor(asked) {
             return asked.to_owned();
         }
         let says = |words: &[&str]| words.iter().any(|word| asked.contains(word));
-        let by_size = match () {
-            () if says(&["haiku", "mini", "nano", "flash", "lite"]) => &models.small,
-            () if says(&["opus", "pro", "fable", "max"]) => &models.large,
-            () => &models.medium,
+        let size = match () {
+            () if says(&["haiku", "mini", "nano", "flash", "lite"]) => Size::Small,
+            () if says(&["opus", "pro", "fable", "max"]) => Size::Large,
+            () => Size::Medium,
         };
-        by_size.as_ref().unwrap_or(main).clone()
+        self.models.of(size).unwrap_or(asked).to_owned()
     }
 
     /// Returns the model if the client asks for none.
-    pub fn main_model(&self) -> Option<&str> {
+    pub(crate) fn main_model(&self) -> Option<&str> {
         self.models.main.as_deref()
+    }
+
+    /// Returns a word for the provider, its address and its key: what rests with one key does not rest with another.
+    pub(crate) fn account(&self) -> String {
+        let mut hash = Sha256::new();
+        for text in [&self.url].into_iter().chain(self.secrets.iter().chain(&self.headers).map(|(_, value)| value)) {
+            hash.update(Sha256::digest(text));
+        }
+        let digest: String = hash.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        format!("{}#{digest}", self.provider)
     }
 
     /// Returns a word for the address and its API: reasoning of another one means nothing there.
@@ -166,10 +259,26 @@ mod tests {
     }
 
     #[test]
+    fn a_member_of_a_pool_gets_its_own_model_for_that_of_another() {
+        let (one, two) = (upstream(Some("glm-4.6"), Some("glm-air")), upstream(Some("deepseek-chat"), None));
+        let route = Route::new(vec![one, two], Some(PoolOf::new("work", PoolOrder::Order))).unwrap();
+        let model = |at: usize, asked: &str| route.model_for(&route.members[at], asked);
+        assert_eq!([model(0, "glm-4.6"), model(1, "glm-4.6")], ["glm-4.6", "deepseek-chat"]);
+        assert_eq!([model(0, "glm-air"), model(1, "glm-air")], ["glm-air", "deepseek-chat"]);
+        assert_eq!([model(0, "claude-haiku-4-5"), model(1, "claude-haiku-4-5")], ["glm-air", "deepseek-chat"]);
+        assert_eq!(model(1, "deepseek-reasoner"), "deepseek-reasoner");
+        assert_eq!((route.name(), route.main_model()), ("work", Some("glm-4.6")));
+        // Another key is another account.
+        let mut other = route.members[0].clone();
+        other.secrets[0].1 = "Bearer sk-other".into();
+        assert_ne!(other.account(), route.members[0].account());
+    }
+
+    #[test]
     fn keys_are_taken_out_of_what_a_server_says_and_out_of_debugging() {
         let own = upstream(None, None);
         assert_eq!(own.masked("bad key sk-canary"), "bad key …");
-        let route = Route::new(own).unwrap();
+        let route = Route::new(vec![own], None).unwrap();
         assert!(route.token.len() == 52 && !format!("{route:?}").contains(&route.token));
     }
 }

@@ -12,12 +12,17 @@ use aiw_home::{Home, HomeError, Mode, VaultError, replace};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::route::{Route, Upstream};
+use crate::route::Route;
 
 /// Tokens, and where they lead.
 pub trait Routes: Send + Sync {
     /// Returns where a token leads, if it is good.
     fn find(&self, token: &str) -> Option<Arc<Route>>;
+
+    /// Returns the task that shows a token, if it is one.
+    fn task(&self, _token: &str) -> Option<ProcessId> {
+        None
+    }
 }
 
 /// One route, for as long as the gateway lives.
@@ -119,15 +124,13 @@ impl KeptRoutes {
     /// # Errors
     ///
     /// Fails if it can't be written or encrypted.
-    pub fn add(&self, upstream: Upstream) -> Result<Route, RouteError> {
-        let route = Route::new(upstream)?;
+    pub fn add(&self, route: &Route) -> Result<(), RouteError> {
         self.home.make_dir(&self.directory)?;
         let sealed = {
             let lock = self.home.lock()?;
-            self.home.vault().seal(&lock, &serde_json::to_vec(&route)?)?
+            self.home.vault().seal(&lock, &serde_json::to_vec(route)?)?
         };
-        replace(&self.route_file(&route.token), &sealed, Mode::Private)?;
-        Ok(route)
+        Ok(replace(&self.route_file(&route.token), &sealed, Mode::Private)?)
     }
 
     /// Notes that a route is a task's.
@@ -223,5 +226,10 @@ impl Routes for KeptRoutes {
         }
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(name, route.clone());
         Some(route)
+    }
+
+    fn task(&self, token: &str) -> Option<ProcessId> {
+        let bytes = aiw_home::read_capped(&self.owner_file(token), 1 << 10).ok()??;
+        std::str::from_utf8(&bytes).ok()?.parse().ok()
     }
 }

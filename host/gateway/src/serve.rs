@@ -1,24 +1,24 @@
 //! The listener, and what is checked before anything is sent.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_dialects::{Api, Failure, FailureKind, Request, count_answer, estimate};
 use aiw_listen::{ListenError, ListenLimits, Listener, Method, Route as Path, Rules};
-use aiw_net::{Client, NetError};
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::AUTHORIZATION;
 use http::request::Parts;
-use http::{HeaderValue, Response, StatusCode};
+use http::{Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 
 use crate::body::AnswerBody;
-use crate::called::{Called, InPath};
+use crate::called::Called;
+use crate::exchange::Incoming;
+use crate::gateway::Gateway;
 use crate::proof::proof_of;
+use crate::reply::{refusal, request_of, whole};
 use crate::route::Route;
-use crate::routes::Routes;
 
 /// The largest request: a long conversation with pictures.
 const BODY_BYTES: usize = 64 << 20;
@@ -26,32 +26,7 @@ const BODY_BYTES: usize = 64 << 20;
 /// How long an answer may take to end after the gateway is told to stop.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Serves clients.
-pub struct Gateway {
-    pub(crate) client: Client,
-    routes: Arc<dyn Routes>,
-    /// What only a gateway of this home knows.
-    key: Option<String>,
-    /// What upstreams have refused, by address and model.
-    pub(crate) refused: Mutex<HashMap<(String, String), Vec<String>>>,
-}
-
 impl Gateway {
-    /// Makes a gateway for these routes.
-    ///
-    /// # Errors
-    ///
-    /// Fails if there is no way to make connections.
-    pub fn new(routes: Arc<dyn Routes>) -> Result<Self, NetError> {
-        Ok(Self { client: Client::new()?, routes, key: None, refused: Mutex::default() })
-    }
-
-    /// Lets it prove that it is the gateway of a home.
-    #[must_use]
-    pub(crate) fn with_key(self, key: String) -> Self {
-        Self { key: Some(key), ..self }
-    }
-
     /// Answers one request.
     pub async fn answer(self: Arc<Self>, request: http::Request<Bytes>) -> Response<AnswerBody> {
         let (parts, body) = request.into_parts();
@@ -75,19 +50,8 @@ impl Gateway {
             Called::Hello | Called::Prove(_) => whole(StatusCode::OK, b"{}".to_vec()),
             Called::Models(dialect) => whole(StatusCode::OK, models(dialect, &route)),
             Called::Count(dialect, at) => count(&request_of(dialect, &body, &at)),
-            Called::Generate(dialect, at) => self.generate(route, dialect, at, &parts, body).await,
+            Called::Generate(client, at) => self.generate(route, Incoming { client, at, parts: &parts, body }).await,
         }
-    }
-
-    pub(crate) fn refused_by(&self, url: &str, model: &str) -> Vec<String> {
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.get(&(url.to_owned(), model.to_owned())).cloned().unwrap_or_default()
-    }
-
-    pub(crate) fn learn(&self, url: &str, model: &str, fields: Vec<String>) {
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = refused.entry((url.to_owned(), model.to_owned())).or_default();
-        known.extend(fields.into_iter().filter(|field| !known.contains(field)).collect::<Vec<_>>());
     }
 }
 
@@ -115,10 +79,6 @@ pub async fn serve(listener: Listener, gateway: Arc<Gateway>, stop: Cancellation
     listener.serve(rules, answer, stop).await;
 }
 
-pub(crate) fn request_of<'a>(client: Api, body: &'a [u8], at: &'a InPath) -> Request<'a> {
-    Request { client, body, model: at.model.as_deref(), is_streamed: at.is_streamed }
-}
-
 /// Returns the token that a client shows, in its vendor's header.
 fn token(parts: &Parts) -> Option<String> {
     let header = |name: &str| parts.headers.get(name)?.to_str().ok();
@@ -130,15 +90,14 @@ fn token(parts: &Parts) -> Option<String> {
 }
 
 fn models(dialect: Api, route: &Route) -> Vec<u8> {
-    let model = route.upstream.main_model();
     let answer = match dialect {
         Api::GenerateContent => {
             let model = |model: &str| serde_json::json!({"name": format!("models/{model}"), "supportedGenerationMethods": ["generateContent"]});
-            serde_json::json!({"models": model_list(route.upstream.main_model(), model)})
+            serde_json::json!({"models": model_list(route.main_model(), model)})
         }
         _ => {
             let one = |model: &str| serde_json::json!({"id": model, "object": "model", "type": "model", "display_name": model});
-            serde_json::json!({"object": "list", "data": model_list(model, one), "has_more": false})
+            serde_json::json!({"object": "list", "data": model_list(route.main_model(), one), "has_more": false})
         }
     };
     answer.to_string().into_bytes()
@@ -153,23 +112,4 @@ fn count(request: &Request<'_>) -> Response<AnswerBody> {
         Ok(tokens) => whole(StatusCode::OK, count_answer(request.client, tokens)),
         Err(e) => refusal(request.client, &Failure::new(FailureKind::Invalid, e.to_string())),
     }
-}
-
-/// Formats a whole answer.
-pub(crate) fn whole(status: StatusCode, body: Vec<u8>) -> Response<AnswerBody> {
-    let mut response = Response::new(AnswerBody::Whole(Some(body.into())));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
-/// Formats an error as the client's dialect has it.
-pub(crate) fn refusal(client: Api, failure: &Failure) -> Response<AnswerBody> {
-    let status = StatusCode::from_u16(failure.status(client)).unwrap_or(StatusCode::BAD_GATEWAY);
-    let mut response = whole(status, failure.body(client));
-    if let Some(wait) = failure.retry_after {
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    response
 }

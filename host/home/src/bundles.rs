@@ -28,7 +28,7 @@ impl Home {
     pub fn use_bundle(&self, sha256: &str) -> Result<BundleUse, HomeError> {
         self.make_dir(&self.cache("trials"))?;
         let path = self.bundle_lock(&sha256[..sha256.len().min(DIGITS)]);
-        let file = files::open_lock(&path).map_err(|e| HomeError::io("open", &path, e))?;
+        let file = files::open_owned(&path).map_err(|e| HomeError::io("open", &path, e))?;
         file.lock_shared().map_err(|e| HomeError::io("lock", &path, e))?;
         Ok(BundleUse { _file: file })
     }
@@ -56,7 +56,7 @@ impl Home {
             if !is_dir || (!is_staged && (is_named(name) || has_process(&path))) {
                 continue;
             }
-            let Ok(lock) = files::open_lock(&self.bundle_lock(name)) else { continue };
+            let Ok(lock) = files::open_owned(&self.bundle_lock(name)) else { continue };
             if lock.try_lock().is_ok() {
                 let _ = remove_tree(&path);
             }

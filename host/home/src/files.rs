@@ -228,9 +228,9 @@ pub(crate) fn make_private_file(path: &Path) -> Result<(), HomeError> {
     protect().map_err(|e| HomeError::io("protect", path, e))
 }
 
-/// Opens the file of a lock, and creates it if needed.
-pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
-    platform::open_lock(path)
+/// Opens a file that several processes lock or write in turn, and creates it if needed (0600). A link is not followed.
+pub fn open_owned(path: &Path) -> io::Result<File> {
+    platform::open_owned(path)
 }
 
 #[cfg(unix)]
@@ -283,7 +283,7 @@ mod platform {
         fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0)
     }
 
-    pub(super) fn open_lock(path: &Path) -> io::Result<File> {
+    pub(super) fn open_owned(path: &Path) -> io::Result<File> {
         let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = File::from(open(path, flags, RawMode::from_raw_mode(0o600))?);
         if let Some(parent) = path.parent() {
@@ -334,7 +334,7 @@ mod platform {
         false
     }
 
-    pub(super) fn open_lock(path: &Path) -> io::Result<File> {
+    pub(super) fn open_owned(path: &Path) -> io::Result<File> {
         OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)
     }
 

@@ -47,8 +47,8 @@ pub use clis::{CLAUDE_AGENTS, CLAUDE_RUNNING, CliFiles, CliPlaces, GivenDirector
 pub use document::Document;
 pub use error::HomeError;
 pub use files::{
-    Mode, created, find_program, inherit_owner, is_program, make_private_dir, open_plain, publish_dir, read_capped,
-    remove_tree, replace, replace_with,
+    Mode, created, find_program, inherit_owner, is_program, make_private_dir, open_owned, open_plain, publish_dir,
+    read_capped, remove_tree, replace, replace_with,
 };
 pub use installed::{AddedServer, InstalledPlugin, Plugins, ServerKey};
 pub use jsonc::Jsonc;
@@ -58,14 +58,14 @@ pub use models::{LockedFile, LockedModel, ModelsLock, is_model_name};
 pub use paths::{HISTORY_VARIABLE, Home, TASK_VARIABLE, directory_of, user_home};
 pub use project::{Project, TrustedProject};
 pub use providers::{
-    Migration, OWN, Provider, ProviderProblem, ProvidersFile, SecretRef, Text, base_url, check_header, new_provider_id,
-    origin, providers_schema,
+    Migration, ModelFor, OWN, PoolMember, PoolOrder, Provider, ProviderPool, ProviderProblem, ProvidersFile, SecretRef,
+    Text, base_url, check_header, new_provider_id, origin, providers_schema,
 };
 pub use registries::{InstalledServer, RegistryChoice, RegistryLock, RegistrySettings};
 pub use settings::{
-    CliSettings, FileTrust, HistorySettings, LlmApiName, LlmPlace, LlmSettings, MarketSettings, McpSettings,
-    ModelLimits, PluginSettings, ProfileSettings, ServerSettings, Settings, SourceSettings, TaskSettings,
-    TrustSettings, ollama_host,
+    Budget, BudgetLimit, BudgetPeriod, CliSettings, FileTrust, HistorySettings, LlmApiName, LlmPlace, LlmSettings,
+    MarketSettings, McpSettings, ModelLimits, ModelPrice, PluginSettings, ProfileSettings, ServerSettings, Settings,
+    SourceSettings, TaskSettings, TrustSettings, ollama_host,
 };
 pub use time::{millis_of, now_millis, now_rfc3339, rfc3339, rfc3339_of};
 pub use unlinked::{nearest, open_unlinked_dir, read_unlinked};

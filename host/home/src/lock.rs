@@ -44,7 +44,7 @@ impl Lock {
     }
 
     fn within(path: &Path, patience: Duration) -> Result<Option<Self>, HomeError> {
-        let file = files::open_lock(path).map_err(|e| HomeError::io("open", path, e))?;
+        let file = files::open_owned(path).map_err(|e| HomeError::io("open", path, e))?;
         let locked = lock_within(file, patience).map_err(|e| HomeError::io("lock", path, e))?;
         Ok(locked.map(|file| Self { _file: file }))
     }

@@ -138,6 +138,11 @@ impl Home {
         self.root().join("gateway")
     }
 
+    /// What requests to models used, a file for each month.
+    pub fn usage(&self) -> PathBuf {
+        self.root().join("usage")
+    }
+
     /// A bounded cache of bytes by key.
     pub fn byte_cache(&self, part: &str, quota: u64) -> Cache {
         Cache::new(self.cache(part), quota)

@@ -2,6 +2,7 @@
 
 mod address;
 mod old;
+mod pool;
 mod schema;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use crate::{Document, HomeError, Lock, files};
 
 pub use address::{base_url, origin};
 pub use old::Migration;
+pub use pool::{PoolMember, PoolOrder, ProviderPool};
 pub use schema::providers_schema;
 
 /// The version of `providers.json` that aiw writes.
@@ -129,6 +131,46 @@ impl Choice {
     }
 }
 
+/// What one of a provider's models is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ModelFor {
+    /// What a CLI gives its vendor's largest models.
+    Large,
+    /// What it gives those in the middle.
+    Medium,
+    /// What it gives the smallest: titles, summaries.
+    Small,
+    /// The main model of one CLI.
+    Cli(CliKind),
+}
+
+impl std::fmt::Display for ModelFor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Large => "large",
+            Self::Medium => "medium",
+            Self::Small => "small",
+            Self::Cli(cli) => cli.as_str(),
+        })
+    }
+}
+
+impl std::str::FromStr for ModelFor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "large" => Ok(Self::Large),
+            "medium" => Ok(Self::Medium),
+            "small" => Ok(Self::Small),
+            cli => cli
+                .parse()
+                .map(Self::Cli)
+                .map_err(|_| "expected `large`, `medium`, `small`, `claude`, `codex` or `gemini`".to_owned()),
+        }
+    }
+}
+
 /// An API provider as the user configured it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {
@@ -150,6 +192,8 @@ pub struct Provider {
     pub api: Option<Api>,
     /// The model for its runs.
     pub model: Option<String>,
+    /// Its models for what CLIs ask of a vendor by size (`large`, `medium`, `small`), and the main one for single CLIs.
+    pub models: BTreeMap<ModelFor, String>,
     /// The CLIs that can use it; if absent, all that it works with.
     pub clis: Option<Vec<CliKind>>,
     /// The user's words for its use.
@@ -179,6 +223,7 @@ impl Provider {
             base_urls: BTreeMap::new(),
             api: None,
             model: None,
+            models: BTreeMap::new(),
             clis: None,
             scenario: None,
             env: Vec::new(),
@@ -209,7 +254,7 @@ impl Provider {
     }
 
     /// Each field with its value; unset fields are absent.
-    fn fields(&self) -> [(&'static str, Option<Value>); 14] {
+    fn fields(&self) -> [(&'static str, Option<Value>); 15] {
         let map = |map: Map<String, Value>| (!map.is_empty()).then_some(Value::Object(map));
         let by_family = |urls: &BTreeMap<Family, String>| {
             map(urls.iter().map(|(family, url)| (family.to_string(), url.clone().into())).collect())
@@ -225,6 +270,7 @@ impl Provider {
             ("base_urls", by_family(&self.base_urls)),
             ("api", self.api.map(|api| json!(api))),
             ("model", self.model.clone().map(Value::from)),
+            ("models", map(self.models.iter().map(|(of, model)| (of.to_string(), model.clone().into())).collect())),
             ("clis", self.clis.as_ref().map(|clis| json!(clis))),
             ("scenario", self.scenario.clone().map(Value::from)),
             ("env", map(env)),
@@ -274,6 +320,13 @@ impl Provider {
         provider.model = text("model")?;
         if provider.model.as_deref().is_some_and(|model| !is_model(model)) {
             return Err("has a `model` that is not a valid model name".into());
+        }
+        for (key, value) in map("models")? {
+            let of: ModelFor =
+                key.parse().map_err(|problem| format!("has `models` with `{}`: {problem}", one_line(key, 60)))?;
+            let model = value.as_str().filter(|model| is_model(model));
+            let model = model.ok_or_else(|| format!("has a `models.{of}` that is not a valid model name"))?;
+            provider.models.insert(of, model.to_owned());
         }
         provider.scenario = text("scenario")?;
         provider.clis = match object.get("clis") {
@@ -357,6 +410,8 @@ pub struct ProvidersFile {
     document: Document,
     providers: Vec<Provider>,
     problems: Vec<ProviderProblem>,
+    pools: Vec<ProviderPool>,
+    pool_problems: Vec<ProviderProblem>,
     default: Choice,
 }
 
@@ -396,7 +451,87 @@ impl ProvidersFile {
             }
             Some(_) => return Err(invalid("has `providers` that are not an object".into())),
         }
-        Ok(Self { document, providers, problems, default })
+        let (mut pools, mut pool_problems) = (Vec::new(), Vec::new());
+        let entries = match document.get(&["pools"]) {
+            None => None,
+            Some(Value::Object(map)) => Some(map),
+            Some(_) => return Err(invalid("has `pools` that are not an object".into())),
+        };
+        for (name, value) in entries.into_iter().flatten() {
+            let is_taken = providers.iter().any(|provider| provider.name.as_str() == name);
+            match ProviderPool::from_json(name, value) {
+                Ok(_) if is_taken => {
+                    let problem = "is called like a provider".to_owned();
+                    pool_problems.push(ProviderProblem { name: name.clone(), problem });
+                }
+                Ok(pool) => pools.push(pool),
+                Err(problem) => pool_problems.push(ProviderProblem { name: name.clone(), problem }),
+            }
+        }
+        Ok(Self { document, providers, problems, pools, pool_problems, default })
+    }
+
+    /// All pools that can be read, in the file's order.
+    pub fn pools(&self) -> &[ProviderPool] {
+        &self.pools
+    }
+
+    /// Returns the pools that can't be read.
+    pub fn pool_problems(&self) -> &[ProviderProblem] {
+        &self.pool_problems
+    }
+
+    /// One pool. An entry that can't be read is an error, not an absence.
+    pub fn pool(&self, name: &str) -> Result<Option<&ProviderPool>, HomeError> {
+        if let Some(bad) = self.pool_problems.iter().find(|bad| bad.name == name) {
+            let name = one_line(name, 80);
+            return Err(HomeError::invalid(self.document.path(), format!("has a pool `{name}` that {}", bad.problem)));
+        }
+        Ok(self.pools.iter().find(|pool| pool.name.as_str() == name))
+    }
+
+    /// Returns whether a run can name this: a provider or a pool.
+    pub fn has(&self, name: &str) -> bool {
+        self.providers.iter().any(|provider| provider.name.as_str() == name)
+            || self.pools.iter().any(|pool| pool.name.as_str() == name)
+    }
+
+    /// Adds or replaces a pool, and keeps unknown fields of its entry.
+    pub fn set_pool(&mut self, pool: &ProviderPool) -> Result<(), HomeError> {
+        self.document.set(&["version"], &VERSION.into())?;
+        for (key, value) in pool.fields() {
+            self.document.set(&["pools", pool.name.as_str(), key], &value)?;
+        }
+        match self.pools.iter_mut().find(|known| known.name == pool.name) {
+            Some(known) => *known = pool.clone(),
+            None => self.pools.push(pool.clone()),
+        }
+        self.pool_problems.retain(|bad| bad.name != pool.name.as_str());
+        Ok(())
+    }
+
+    /// Removes a pool, even one that can't be read, and its default entries.
+    pub fn remove_pool(&mut self, name: &str) -> Result<bool, HomeError> {
+        let there = self.document.remove(&["pools", name])?;
+        self.pools.retain(|pool| pool.name.as_str() != name);
+        self.pool_problems.retain(|bad| bad.name != name);
+        self.forget_default(name)?;
+        Ok(there)
+    }
+
+    /// Returns the pools with a provider.
+    pub fn pools_with(&self, provider: &str) -> impl Iterator<Item = &ProviderPool> {
+        let has = move |pool: &&ProviderPool| pool.members.iter().any(|member| member.provider.as_str() == provider);
+        self.pools.iter().filter(has)
+    }
+
+    fn forget_default(&mut self, name: &str) -> Result<(), HomeError> {
+        for cli in CliKind::ALL {
+            if self.default.of(cli) == Some(name) {
+                self.set_default(Some(&[cli]), None)?;
+            }
+        }
+        Ok(())
     }
 
     /// All providers that can be read, in the file's order.
@@ -449,11 +584,7 @@ impl ProvidersFile {
         let there = self.document.remove(&["providers", name])?;
         self.providers.retain(|provider| provider.name.as_str() != name);
         self.problems.retain(|bad| bad.name != name);
-        for cli in CliKind::ALL {
-            if self.default.of(cli) == Some(name) {
-                self.set_default(Some(&[cli]), None)?;
-            }
-        }
+        self.forget_default(name)?;
         Ok(there)
     }
 
@@ -475,6 +606,11 @@ impl ProvidersFile {
             if self.default.of(cli) == Some(name) {
                 self.set_default(Some(&[cli]), Some(new.as_str()))?;
             }
+        }
+        let mut pools: Vec<ProviderPool> = self.pools_with(name).cloned().collect();
+        for pool in &mut pools {
+            pool.members.iter_mut().filter(|m| m.provider.as_str() == name).for_each(|m| m.provider = new.clone());
+            self.set_pool(pool)?;
         }
         Ok(true)
     }

@@ -50,6 +50,12 @@ pub enum LaunchError {
         /// The names of providers that work with the CLI.
         fits: Vec<String>,
     },
+    /// A budget is used up.
+    #[error("{sentence}")]
+    OverBudget {
+        /// Which, and how far.
+        sentence: String,
+    },
     /// An error of the gateway.
     #[error(transparent)]
     Gateway(#[from] GatewayProblem),
@@ -104,6 +110,7 @@ impl LaunchError {
             Self::Role(e) => e.hint(),
             Self::Gateway(e) => e.hint.clone(),
             Self::Task(e) => e.hint(),
+            Self::OverBudget { .. } => Some("`aiw usage` shows what for, and `aiw budget` changes it".into()),
             Self::NotInstalled(cli) => Some(format!("`{}` installs it", crate::install_command(*cli))),
             Self::UnknownProvider { cli, fits, .. } | Self::DoesNotFit { cli, fits, .. } => {
                 let typed = match self {

@@ -4,19 +4,33 @@ use std::any::Any;
 use std::error::Error;
 use std::net::SocketAddr;
 
-use aiw_core::{ErrorKind, ProcessId, ProviderName, Secret};
+use aiw_core::{CliKind, ErrorKind, ProcessId, ProviderName, Secret};
+use aiw_home::PoolOrder;
 use aiw_providers::ModelAccess;
 
 /// aiw's gateway, as this room needs it. `app` implements it.
 pub trait GatewayDoor: Send + Sync {
     /// Lets a run in, and starts the gateway if it does not run.
-    fn admit(&self, provider: &ProviderName, access: ModelAccess) -> Result<Admission, GatewayProblem>;
+    fn admit(&self, run: RunThrough) -> Result<Admission, GatewayProblem>;
 
     /// Notes that what was admitted is a task: it stays in until the task ends.
     fn give_to_task(&self, admission: &Admission, task: ProcessId) -> Result<(), GatewayProblem>;
 
     /// Keeps what was admitted in until the result is dropped.
     fn hold(&self, admission: &Admission) -> Result<Box<dyn Any>, GatewayProblem>;
+}
+
+/// A run that is to go through the gateway.
+#[derive(Debug, Clone)]
+pub struct RunThrough {
+    /// Its CLI.
+    pub cli: CliKind,
+    /// The directory that it works in. A private run has none.
+    pub project: Option<String>,
+    /// The pool, and how it chooses.
+    pub pool: Option<(ProviderName, PoolOrder)>,
+    /// The provider, or the pool's members in their order; at least one.
+    pub members: Vec<(ProviderName, ModelAccess)>,
 }
 
 /// What lets one run into the gateway.

@@ -9,20 +9,21 @@ use std::time::Duration;
 
 use aiw_core::provider::{Account, Intent, Target};
 use aiw_core::{
-    Api, CliKind, ExtensionId, Family, HeaderName, InvalidName, Secret, is_model, is_secret_name, one_line,
+    Api, CliKind, ExtensionId, Family, HeaderName, InvalidName, ProviderName, Secret, is_model, is_secret_name,
+    one_line,
 };
 use aiw_dialects::UPSTREAMS;
-use aiw_home::{CliFiles, Home, Provider, ProvidersFile, Settings, Text, Turn, origin};
+use aiw_home::{CliFiles, Home, PoolOrder, Provider, ProvidersFile, Settings, Text, Turn, origin};
 use aiw_providers::{
     Choice, ModelAccess, ProviderComponentError, ProviderError, Providers, account, is_unpinned, lacks_token, look_up,
-    pin, secrets, withheld,
+    name_models, pin, secrets, withheld,
 };
 
 use crate::access::Access;
 use crate::clis::{self, AiCli, Line};
 use crate::draft::Draft;
 use crate::environment::Environment;
-use crate::gateway::{Admission, GatewayDoor};
+use crate::gateway::{Admission, GatewayDoor, RunThrough};
 use crate::prepared::Prepared;
 use crate::request::{MAX_PROMPT_BYTES, RunRequest};
 use crate::served::Served;
@@ -37,9 +38,20 @@ pub struct Launcher {
     gateway: Option<Arc<dyn GatewayDoor>>,
 }
 
-/// The provider of a run, with what its component knows about it.
+/// The provider of a run, or the pool.
 struct Chosen {
+    name: ProviderName,
+    /// How the pool chooses, if it is one.
+    order: Option<PoolOrder>,
+    /// The provider, or the pool's members.
+    members: Vec<Member>,
+}
+
+/// A provider, with what its component knows about it.
+struct Member {
     provider: Provider,
+    /// The model that the pool names for it.
+    model: Option<String>,
     account: Account,
     component: ExtensionId,
     /// Whether the provider was written by hand, so that its origins are recorded at the start.
@@ -72,22 +84,34 @@ impl Launcher {
         let stdin = self.stdin(request, &settings)?;
         let providers = self.home.providers()?;
         let choice = Choice::make(&settings, &providers, request.cli, request.provider.as_deref(), &request.cwd)?;
-        let chosen = self.chosen(&providers, &choice, request.cli).await?;
+        let mut notes = choice.note.clone().into_iter().collect();
+        let chosen = self.chosen(&providers, &choice, request.cli, &mut notes).await?;
         let (found, path) = self.find(request.cli)?;
 
-        let mut draft = self.draft(request, &choice, chosen.as_ref());
+        let mut draft = self.draft(request, notes, chosen.as_ref());
         let (mut tag, mut turn, mut model, mut reached) = (None, None, request.model.clone(), Ok(None));
         let mut via = None;
         if let Some(chosen) = &chosen {
-            let version = found.version.clone();
-            let mut intent = self.intent(cli, chosen, version, request, stdin.is_some(), &mut turn).await?;
-            size(&mut intent, cli, &settings)?;
-            if request.check && stdin.is_some() {
-                reached = self.check_connection(chosen, intent.api.family()).await;
+            let mut planned = Vec::new();
+            for member in &chosen.members {
+                let version = found.version.clone();
+                match self.intent(cli, member, version, request, stdin.is_some(), &mut turn).await {
+                    Ok(mut intent) => {
+                        size(&mut intent, cli, &settings)?;
+                        planned.push((member, intent));
+                    }
+                    Err(e) if chosen.order.is_some() => {
+                        draft.notes.push(left_out(&chosen.name, &member.provider.name, &e))
+                    }
+                    Err(e) => return Err(e),
+                }
             }
-            via = self.under(cli, chosen, &providers, &intent, request, &mut draft).await?;
-            tag = intent.tag;
-            model = intent.models.main.or(model);
+            let Some((first, intent)) = planned.first() else { return Err(nobody_left(&chosen.name)) };
+            if request.check && stdin.is_some() && chosen.order.is_none() {
+                reached = self.check_connection(first, intent.api.family()).await;
+            }
+            (tag, model) = (intent.tag.clone(), intent.models.main.clone().or(model));
+            via = self.under(cli, chosen, &planned, &providers, request, &mut draft).await?;
         }
         give_variables(cli, request, &mut draft)?;
         if request.isolated {
@@ -105,7 +129,7 @@ impl Launcher {
             task: stdin.is_some(),
             permission,
             model: request.model.as_deref().filter(|_| chosen.is_none()),
-            provider: chosen.as_ref().map(|chosen| chosen.provider.name.as_str()),
+            provider: chosen.as_ref().map(|chosen| chosen.name.as_str()),
             own: &request.arguments,
         };
         let command = cli.command(line, &mut draft)?;
@@ -116,11 +140,12 @@ impl Launcher {
         // Last: what is wrong with the request is more useful to know.
         let unreachable = reached?;
         draft.notes.extend(unreachable.clone());
-        let pins = chosen.as_ref().filter(|chosen| chosen.is_unpinned).map(|chosen| chosen.provider.clone());
+        let members = chosen.iter().flat_map(|chosen| &chosen.members).filter(|member| member.is_unpinned);
+        let pins = members.map(|member| member.provider.clone()).collect();
         Ok(Prepared {
             cli: found,
             path,
-            provider: chosen.map(|chosen| chosen.provider.name),
+            provider: chosen.map(|chosen| chosen.name),
             pins,
             model,
             decision: choice.decision,
@@ -169,18 +194,48 @@ impl Launcher {
         Ok(Some(stdin))
     }
 
-    /// Returns the provider of a run, if it has one. Returns an error if the provider does not fit.
+    /// Returns the provider or the pool of a run, if it has one. Returns an error if it does not fit. Members of a pool that
+    /// do not are left out, with a note.
     async fn chosen(
         &self,
         providers: &ProvidersFile,
         choice: &Choice,
         cli: CliKind,
+        notes: &mut Vec<String>,
     ) -> Result<Option<Chosen>, LaunchError> {
         let Some(name) = &choice.name else { return Ok(None) };
-        let source_name = choice.decision.source_name();
+        let Some(pool) = providers.pool(name)? else {
+            let member = self.member(providers, name, choice.decision.source_name(), cli, None).await?;
+            return Ok(Some(Chosen { name: member.provider.name.clone(), order: None, members: vec![member] }));
+        };
+        let (mut members, mut last) = (Vec::new(), None);
+        for member in &pool.members {
+            match self.member(providers, member.provider.as_str(), None, cli, member.model.clone()).await {
+                Ok(member) => members.push(member),
+                Err(e) => {
+                    notes.push(left_out(&pool.name, &member.provider, &e));
+                    last = Some(e);
+                }
+            }
+        }
+        match last {
+            Some(e) if members.is_empty() => Err(e),
+            _ => Ok(Some(Chosen { name: pool.name.clone(), order: Some(pool.order), members })),
+        }
+    }
+
+    /// Returns one provider, with what its component knows about it.
+    async fn member(
+        &self,
+        providers: &ProvidersFile,
+        name: &str,
+        source_name: Option<String>,
+        cli: CliKind,
+        model: Option<String>,
+    ) -> Result<Member, LaunchError> {
         let Some(provider) = providers.get(name)? else {
             let fits = self.that_fit(providers, cli).await;
-            return Err(LaunchError::UnknownProvider { name: name.clone(), source_name, cli, fits });
+            return Err(LaunchError::UnknownProvider { name: name.to_owned(), source_name, cli, fits });
         };
         let known = self.providers.preset_of(provider).await?;
         if let Some(reason) = self.providers.clis().misfit(provider, &known.preset, cli) {
@@ -202,7 +257,7 @@ impl Launcher {
         if is_unpinned {
             pin(&mut provider, &known.preset);
         }
-        Ok(Some(Chosen { provider, account, component: known.component, is_unpinned }))
+        Ok(Member { provider, model, account, component: known.component, is_unpinned })
     }
 
     /// Returns the names of the providers that work with a CLI.
@@ -214,6 +269,7 @@ impl Launcher {
                 fits.push(provider.name.to_string());
             }
         }
+        fits.extend(providers.pools().iter().map(|pool| pool.name.to_string()));
         fits
     }
 
@@ -223,16 +279,16 @@ impl Launcher {
         Ok((found, path))
     }
 
-    fn draft(&self, request: &RunRequest, choice: &Choice, chosen: Option<&Chosen>) -> Draft {
+    fn draft(&self, request: &RunRequest, notes: Vec<String>, chosen: Option<&Chosen>) -> Draft {
         Draft {
             home: self.home.clone(),
-            provider: chosen.map_or(aiw_home::OWN, |chosen| chosen.provider.name.as_str()).to_owned(),
+            provider: chosen.map_or(aiw_home::OWN, |chosen| chosen.name.as_str()).to_owned(),
             cwd: request.cwd.clone(),
             isolated: request.isolated,
             environment: Environment::inherited(env::vars_os()),
             settings: None,
             arguments: Vec::new(),
-            notes: choice.note.iter().cloned().collect(),
+            notes,
             set: Default::default(),
             cleared: Default::default(),
             withheld: Default::default(),
@@ -245,7 +301,7 @@ impl Launcher {
     async fn intent(
         &self,
         cli: &dyn AiCli,
-        chosen: &Chosen,
+        chosen: &Member,
         version: Option<String>,
         request: &RunRequest,
         is_task: bool,
@@ -255,7 +311,8 @@ impl Launcher {
         // What the CLI itself speaks, then what the gateway translates.
         let speaks = cli.speaks().iter().chain(UPSTREAMS.iter().filter(|api| !cli.speaks().contains(api))).copied();
         let speaks = speaks.filter(|api| chosen.provider.api.is_none_or(|own| own == *api)).collect();
-        let target = Target { cli: Some(cli.kind()), version, speaks, model: request.model.clone() };
+        let asked = request.model.clone().or_else(|| chosen.model.clone());
+        let target = Target { cli: Some(cli.kind()), version, speaks, model: asked };
         let mut intent =
             self.providers.components().plan(&chosen.component, account, &target).await.map_err(ProviderError::from)?;
         // A tag is meant for later plans: each has to see what was started before it, so the plan is repeated under
@@ -273,12 +330,13 @@ impl Launcher {
         if let Some(url) = account.base_urls.get(&family).filter(|_| !account.granted.contains(&family)) {
             self.providers.components().check_address(url).await.map_err(ProviderError::from)?;
         }
+        name_models(&chosen.provider, Some(cli.kind()), target.model.as_deref(), &mut intent);
         Ok(intent)
     }
 
     /// Returns an error if nothing answers at an address. A CLI would try again for minutes, Codex for ten. A preset's
     /// host name that does not resolve is no error, because the CLI may have its own way out: a sentence says so.
-    async fn check_connection(&self, chosen: &Chosen, family: Family) -> Result<Option<String>, LaunchError> {
+    async fn check_connection(&self, chosen: &Member, family: Family) -> Result<Option<String>, LaunchError> {
         /// How long a connection that worked is not tried again.
         const FRESH: Duration = Duration::from_secs(60);
 
@@ -301,57 +359,94 @@ impl Launcher {
     }
 
     /// Adds to the draft what sends the CLI to the provider. Returns how it gets into the gateway, if it goes through it.
+    /// `planned` holds the members that can be asked, at least one, with what their components intend.
     async fn under(
         &self,
         cli: &dyn AiCli,
         chosen: &Chosen,
+        planned: &[(&Member, Intent)],
         providers: &ProvidersFile,
-        intent: &Intent,
         request: &RunRequest,
         draft: &mut Draft,
     ) -> Result<Option<Via>, LaunchError> {
-        let provider = &chosen.provider;
-        let secrets: BTreeMap<String, Secret> = secrets(&self.home, provider)?;
-        draft.secrets.extend(secrets.values().map(|secret| secret.expose().into()));
-        draft.withheld = draft.environment.withhold(&withheld(providers.providers()));
+        let Some((first, intent)) = planned.first() else { return Err(nobody_left(&chosen.name)) };
+        let provider = &first.provider;
         let id = provider.id.as_deref().unwrap_or_default();
-        let is_spoken = cli.speaks().contains(&intent.api);
-        let via = if is_spoken && !request.gateway {
+        draft.withheld = draft.environment.withhold(&withheld(providers.providers()));
+        if chosen.order.is_none() && cli.speaks().contains(&intent.api) && !request.gateway {
+            let secrets: BTreeMap<String, Secret> = secrets(&self.home, provider)?;
+            draft.secrets.extend(secrets.values().map(|secret| secret.expose().into()));
             let headers = self.headers(provider, draft)?;
-            cli.express(&Access::new(&chosen.account, id, intent, &secrets, &headers)?, draft)?;
-            None
-        } else {
-            let access = self.providers.access(provider, &chosen.account, intent, &secrets).await?;
-            let via = self.through_gateway(cli, chosen, intent, access, request)?;
-            draft.secrets.push(via.admission.token.expose().into());
-            let secrets = BTreeMap::from([(TOKEN.to_owned(), via.admission.token.clone())]);
-            let (account, intent) = via.as_seen_by(cli, &chosen.account, intent);
-            cli.express(&Access::new(&account, id, &intent, &secrets, &[])?, draft)?;
-            Some(via)
-        };
-        draft.notes.extend(intent.notes.iter().cloned());
-        self.give_provider_variables(cli, provider, draft)?;
-        Ok(via)
+            cli.express(&Access::new(&first.account, id, intent, &secrets, &headers)?, draft)?;
+            draft.notes.extend(intent.notes.iter().cloned());
+            self.give_provider_variables(cli, provider, draft)?;
+            return Ok(None);
+        }
+        let mut members = Vec::new();
+        for (member, intent) in planned {
+            match self.access(member, intent, draft).await {
+                Ok(access) => members.push((member.provider.name.clone(), access)),
+                Err(e) if chosen.order.is_some() => {
+                    draft.notes.push(left_out(&chosen.name, &member.provider.name, &LaunchError::Provider(e)));
+                }
+                Err(e) => return Err(e.into()),
+            }
+        }
+        if members.is_empty() {
+            return Err(nobody_left(&chosen.name));
+        }
+        let via = self.through_gateway(cli, chosen, members, request)?;
+        draft.secrets.push(via.admission.token.expose().into());
+        let secrets = BTreeMap::from([(TOKEN.to_owned(), via.admission.token.clone())]);
+        let smallest = planned.iter().filter_map(|(_, intent)| intent.tuning.context_tokens).min();
+        let mut common = intent.clone();
+        common.tuning.context_tokens = smallest;
+        let (account, intent) = via.as_seen_by(cli, &first.account, &common);
+        cli.express(&Access::new(&account, id, &intent, &secrets, &[])?, draft)?;
+        for (member, intent) in planned {
+            draft.notes.extend(intent.notes.iter().cloned());
+            match chosen.order {
+                None => self.give_provider_variables(cli, &member.provider, draft)?,
+                Some(_) if member.provider.env.is_empty() => {}
+                Some(_) => draft.notes.push(format!(
+                    "variables of provider `{}` are left out: another member of the pool may answer",
+                    member.provider.name
+                )),
+            }
+        }
+        Ok(Some(via))
+    }
+
+    /// Returns how the gateway asks a member. Its secrets are masked in what the task writes.
+    async fn access(&self, member: &Member, intent: &Intent, draft: &mut Draft) -> Result<ModelAccess, ProviderError> {
+        let secrets: BTreeMap<String, Secret> = secrets(&self.home, &member.provider)?;
+        draft.secrets.extend(secrets.values().map(|secret| secret.expose().into()));
+        self.providers.access(&member.provider, &member.account, intent, &secrets).await
     }
 
     fn through_gateway(
         &self,
         cli: &dyn AiCli,
         chosen: &Chosen,
-        intent: &Intent,
-        access: ModelAccess,
+        members: Vec<(ProviderName, ModelAccess)>,
         request: &RunRequest,
     ) -> Result<Via, LaunchError> {
+        let upstreams: Vec<(ProviderName, Api)> =
+            members.iter().map(|(name, access)| (name.clone(), access.api)).collect();
         let door = self.gateway.clone().ok_or_else(|| LaunchError::Invalid {
-            message: format!("`{}` does not speak {}, and there is no gateway here", cli.kind(), intent.api),
+            message: format!("provider `{}` is reached through the gateway, and there is none here", chosen.name),
             hint: None,
         })?;
+        let pool = chosen.order.map(|order| (chosen.name.clone(), order));
+        let project = (!request.private).then(|| request.cwd.to_string_lossy().into_owned());
         let admission = match request.starts {
-            true => door.admit(&chosen.provider.name, access)?,
+            true => door.admit(RunThrough { cli: request.cli, project, pool: pool.clone(), members })?,
             false => Admission { address: ([127, 0, 0, 1], 0).into(), token: Secret::new("aiw-".to_owned()) },
         };
-        let client = cli.speaks().iter().copied().find(|api| *api == intent.api).or(cli.speaks().first().copied());
-        Ok(Via { door, admission, client: client.unwrap_or(Api::Messages), upstream: intent.api })
+        let is_spoken = |api: &&Api| upstreams.iter().any(|(_, upstream)| upstream == *api);
+        let client = cli.speaks().iter().find(is_spoken).or(cli.speaks().first()).copied();
+        let pool = pool.map(|(name, _)| name);
+        Ok(Via { door, admission, client: client.unwrap_or(Api::Messages), upstreams, pool })
     }
 
     /// Returns the value of a header or a variable of the provider's. A secret is masked in what the task writes.
@@ -413,6 +508,18 @@ impl Launcher {
         draft.own.insert(variable.to_owned());
         Ok(())
     }
+}
+
+/// Says that a pool goes without a member.
+fn left_out(pool: &ProviderName, member: &ProviderName, error: &LaunchError) -> String {
+    format!("pool `{pool}` goes without `{member}`: {error}")
+}
+
+fn nobody_left(pool: &ProviderName) -> LaunchError {
+    LaunchError::invalid(
+        format!("pool `{pool}` has no member that can be asked"),
+        format!("`aiw pool show {pool}` lists its members"),
+    )
 }
 
 /// Fills in how much the model reads and writes, where only the table of models knows it: CLIs take other vendors' models for

@@ -38,7 +38,7 @@ pub use advice::{Advice, advice};
 pub use clis::{apis, speaks};
 pub use detect::{Cli, Install, Search, detect, detect_one, install_command};
 pub use error::LaunchError;
-pub use gateway::{Admission, GatewayDoor, GatewayProblem};
+pub use gateway::{Admission, GatewayDoor, GatewayProblem, RunThrough};
 pub use launcher::Launcher;
 pub use permission::Permission;
 pub use prepared::{Explanation, Prepared, Translation};

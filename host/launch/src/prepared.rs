@@ -39,8 +39,8 @@ pub struct Prepared {
     /// The user's own flag that disables the CLI's guards.
     pub bypass: Option<String>,
     pub(crate) path: PathBuf,
-    /// The provider, completed with what is recorded at its first start: its id, and where its preset leads.
-    pub(crate) pins: Option<Provider>,
+    /// Providers, completed with what is recorded at their first start: their ids, and where their presets lead.
+    pub(crate) pins: Vec<Provider>,
     /// The arguments before the settings.
     pub(crate) before: Vec<OsString>,
     /// The user's own arguments, after the settings.
@@ -106,8 +106,10 @@ pub struct Explanation {
 pub struct Translation {
     /// The API that the CLI speaks
     pub from: &'static str,
-    /// The API that the provider speaks
-    pub to: &'static str,
+    /// The API that the provider speaks, or those of a pool's members
+    pub to: String,
+    /// The members of the pool, in their order; empty for a provider
+    pub members: Vec<String>,
     /// What gets lost, a sentence each
     pub losses: Vec<&'static str>,
 }
@@ -144,7 +146,11 @@ impl Prepared {
             notes: self.notes.clone(),
             gateway: self.via.as_ref().map(|via| Translation {
                 from: via.client.label(),
-                to: via.upstream.label(),
+                to: via.spoken(),
+                members: match &via.pool {
+                    Some(_) => via.upstreams.iter().map(|(name, _)| name.to_string()).collect(),
+                    None => Vec::new(),
+                },
                 losses: via.losses(),
             }),
         }
@@ -153,6 +159,13 @@ impl Prepared {
     /// Returns whether the CLI gets a separate configuration directory.
     pub fn isolated(&self) -> bool {
         self.request.isolated
+    }
+
+    /// Returns the provider, or the pool and its members: what a budget may be for.
+    pub fn payers(&self) -> Vec<&str> {
+        let members = self.via.iter().flat_map(|via| via.upstreams.iter().map(|(name, _)| name.as_str()));
+        let own = self.provider.as_ref().map_or(aiw_home::OWN, |name| name.as_str());
+        std::iter::once(own).chain(members.filter(|name| *name != own)).collect()
     }
 
     /// Returns the working directory of the CLI.
@@ -209,7 +222,8 @@ impl Prepared {
         };
         self.write_pins(home)?;
         let (turn, via) = (self.turn.take(), self.via.take());
-        let (about, process, program) = self.into_task()?;
+        let (mut about, process, program) = self.into_task()?;
+        about.gateway = via.is_some();
         let process = NewProcess { depth, parent: session.task, ..process };
         let tasks = Tasks::open(home, Scope::Root(session.root))?;
         let started = tasks.start(aiw, &about, process, program, queue);
@@ -249,6 +263,7 @@ impl Prepared {
             role: (!roles.is_empty()).then(|| roles.join(",")),
             tag: self.tag,
             model: request.model,
+            answering_model: self.model,
             bypass: self.bypass,
             isolated: request.isolated,
             private: request.private,
@@ -268,18 +283,21 @@ impl Prepared {
         Ok((about, process, program))
     }
 
-    /// Records what is missing in a provider that was written by hand.
+    /// Records what is missing in providers that were written by hand.
     fn write_pins(&self, home: &Home) -> Result<(), HomeError> {
-        let Some(pinned) = &self.pins else { return Ok(()) };
+        if self.pins.is_empty() {
+            return Ok(());
+        }
         let lock = home.lock()?;
         let mut providers = home.providers()?;
-        // If another command has changed the provider meanwhile, the next start records it.
-        let Some(now) = providers.get(pinned.name.as_str())?.cloned() else { return Ok(()) };
-        if (&now.preset, &now.component, &now.base_urls) == (&pinned.preset, &pinned.component, &pinned.base_urls) {
-            providers.set(&Provider { id: pinned.id.clone(), origins: pinned.origins.clone(), ..now })?;
-            providers.save(&lock)?;
+        for pinned in &self.pins {
+            // If another command has changed the provider meanwhile, the next start records it.
+            let Some(now) = providers.get(pinned.name.as_str())?.cloned() else { continue };
+            if (&now.preset, &now.component, &now.base_urls) == (&pinned.preset, &pinned.component, &pinned.base_urls) {
+                providers.set(&Provider { id: pinned.id.clone(), origins: pinned.origins.clone(), ..now })?;
+            }
         }
-        Ok(())
+        providers.save(&lock)
     }
 
     /// Sets the variable with the location of the settings, and marks the variables that are for this CLI alone.

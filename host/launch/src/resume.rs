@@ -53,10 +53,7 @@ impl Resumes {
             (None, false) => [vec![cli.to_string()], resume.clone()].concat(),
             _ => aiw_words(cli, session, provider, None, isolated),
         };
-        let is_gone = |name: &&str| {
-            *name != OWN
-                && self.providers.as_ref().is_some_and(|file| file.get(name).is_ok_and(|found| found.is_none()))
-        };
+        let is_gone = |name: &&str| *name != OWN && self.providers.as_ref().is_some_and(|file| is_gone(file, name));
         let problem = provider.filter(is_gone).map(|name| {
             let own = joined(&[vec![cli.to_string()], resume].concat());
             let again = match name.parse::<ProviderName>() {
@@ -118,4 +115,8 @@ pub(crate) fn aiw_words(
 /// Joins words to a line for a shell.
 pub(crate) fn joined(words: &[String]) -> String {
     words.iter().map(|word| shell_word_in_line(word)).collect::<Vec<_>>().join(" ")
+}
+/// Returns whether there is neither a provider nor a pool of a name. One that can't be read is there.
+fn is_gone(file: &ProvidersFile, name: &str) -> bool {
+    file.get(name).is_ok_and(|found| found.is_none()) && file.pool(name).is_ok_and(|found| found.is_none())
 }

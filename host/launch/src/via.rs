@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aiw_core::provider::{Account, Auth, Intent, Tuning};
-use aiw_core::{Api, CliKind};
+use aiw_core::{Api, CliKind, ProviderName};
 use aiw_dialects::losses;
 
 use crate::clis::AiCli;
@@ -18,8 +18,10 @@ pub(crate) struct Via {
     pub(crate) admission: Admission,
     /// What the CLI speaks.
     pub(crate) client: Api,
-    /// What the provider speaks.
-    pub(crate) upstream: Api,
+    /// What the provider speaks, or each member of the pool, by their names.
+    pub(crate) upstreams: Vec<(ProviderName, Api)>,
+    /// The pool, if it is one.
+    pub(crate) pool: Option<ProviderName>,
 }
 
 impl Via {
@@ -31,7 +33,7 @@ impl Via {
         account.base_urls = [(family, format!("http://{}{path}", self.admission.address))].into();
         account.granted = [family].into();
         account.secrets = [TOKEN.to_owned()].into();
-        let is_translated = self.client != self.upstream;
+        let is_translated = self.pool.is_some() || self.upstreams.iter().any(|(_, api)| *api != self.client);
         let tuning = match is_translated {
             // What one server lacks, the gateway leaves out.
             true => Tuning {
@@ -52,6 +54,23 @@ impl Via {
 
     /// Says in sentences what gets lost.
     pub(crate) fn losses(&self) -> Vec<&'static str> {
-        losses(self.client, self.upstream)
+        let mut all: Vec<&'static str> = Vec::new();
+        for loss in self.upstreams.iter().flat_map(|(_, api)| losses(self.client, *api)) {
+            if !all.contains(&loss) {
+                all.push(loss);
+            }
+        }
+        all
+    }
+
+    /// Returns what the upstreams speak, for people.
+    pub(crate) fn spoken(&self) -> String {
+        let mut spoken: Vec<&str> = Vec::new();
+        for (_, api) in &self.upstreams {
+            if !spoken.contains(&api.label()) {
+                spoken.push(api.label());
+            }
+        }
+        spoken.join(" or ")
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aiw_core::provider::{Need, Preset};
 use aiw_core::{Api, CliKind, EnvName, Family, HeaderName, ProviderName, Secret, SecretName, one_line};
-use aiw_home::{Lock, OWN, Provider, ProvidersFile, SecretRef, Text, blocking, check_header, origin};
+use aiw_home::{Lock, ModelFor, OWN, Provider, ProvidersFile, SecretRef, Text, blocking, check_header, origin};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -25,6 +25,8 @@ pub struct Changes {
     pub api: Option<Api>,
     /// The model; empty text removes it.
     pub model: Option<String>,
+    /// Models for sizes and for single CLIs; empty text removes one.
+    pub models: Vec<(ModelFor, String)>,
     /// The CLIs that it is for.
     pub clis: Vec<CliKind>,
     /// The user's words for its use; empty text removes them.
@@ -128,7 +130,7 @@ struct Pending {
     notes: Vec<String>,
 }
 
-fn refuse_name(file: &ProvidersFile, name: &ProviderName) -> Result<(), ProviderError> {
+pub(crate) fn refuse_name(file: &ProvidersFile, name: &ProviderName) -> Result<(), ProviderError> {
     match name.as_str() {
         OWN => Err(ProviderError::Reserved),
         _ => refuse_taken(file, name),
@@ -136,6 +138,9 @@ fn refuse_name(file: &ProvidersFile, name: &ProviderName) -> Result<(), Provider
 }
 
 fn refuse_taken(file: &ProvidersFile, name: &ProviderName) -> Result<(), ProviderError> {
+    if file.pool(name.as_str())?.is_some() {
+        return Err(ProviderError::TakenByPool { name: name.clone() });
+    }
     match file.get(name.as_str())? {
         Some(_) => Err(ProviderError::Taken { name: name.clone() }),
         None => Ok(()),
@@ -256,6 +261,9 @@ impl Providers {
             // A provider that can't be read can still be removed.
             _ => Vec::new(),
         };
+        if let Some(pool) = file.pools_with(name).next() {
+            return Err(ProviderError::InPool { provider: name.to_owned(), pool: pool.name.clone() });
+        }
         let was_default_for = self.clis.all().filter(|cli| file.default_for(*cli) == Some(name)).collect();
         if !file.remove(name)? {
             Self::get(&file, name)?;
@@ -285,8 +293,11 @@ impl Providers {
     /// Makes a provider the default for some CLIs, or for all that it works with. [`OWN`] is the CLI's own
     /// configuration.
     pub async fn set_default(&self, name: &str, wanted: &[CliKind]) -> Result<(), ProviderError> {
+        let is_pool = self.file()?.pool(name)?.is_some();
         let fitting = match name {
             OWN => self.clis.all().collect(),
+            // Any CLI reaches its members through the gateway.
+            _ if is_pool => self.clis.all().collect(),
             name => {
                 let provider = Self::get(&self.file()?, name)?;
                 let preset = self.preset_of(&provider).await?.preset;
@@ -301,7 +312,7 @@ impl Providers {
         blocking(move || {
             let lock = this.home.lock()?;
             let mut file = this.file()?;
-            if name != OWN {
+            if name != OWN && file.pool(&name)?.is_none() {
                 // Another process may have removed it in the meantime.
                 Self::get(&file, &name)?;
             }
@@ -410,7 +421,14 @@ impl Providers {
                 }
             };
         }
-        if let Some(model) = provider.model.as_ref().filter(|model| !aiw_core::is_model(model)) {
+        for (of, model) in &changes.models {
+            match model.as_str() {
+                "" => drop(provider.models.remove(of)),
+                model => drop(provider.models.insert(*of, model.to_owned())),
+            }
+        }
+        let models = provider.model.iter().chain(provider.models.values());
+        if let Some(model) = models.into_iter().find(|model| !aiw_core::is_model(model)) {
             return Err(ProviderError::Model { model: model.clone() });
         }
         if let Some(scenario) = &changes.scenario {

@@ -34,6 +34,36 @@ pub enum ProviderError {
         /// The name.
         name: ProviderName,
     },
+    /// A pool has that name already.
+    #[error("there is a pool `{name}`")]
+    TakenByPool {
+        /// The name.
+        name: ProviderName,
+    },
+    /// No pool has that name.
+    #[error("there is no pool `{}`", one_line(.name, 80))]
+    UnknownPool {
+        /// The name.
+        name: String,
+        /// The existing names.
+        known: Vec<String>,
+    },
+    /// The members of a pool are not what they should be.
+    #[error("pool `{name}` {problem}")]
+    BadPool {
+        /// The pool.
+        name: ProviderName,
+        /// The end of a sentence.
+        problem: String,
+    },
+    /// The provider is a member of a pool.
+    #[error("provider `{}` is a member of pool `{pool}`", one_line(.provider, 80))]
+    InPool {
+        /// The provider.
+        provider: String,
+        /// The pool.
+        pool: ProviderName,
+    },
     /// The name means something else.
     #[error("`{OWN}` means the CLI's own configuration")]
     Reserved,
@@ -277,6 +307,15 @@ impl ProviderError {
             Self::Unknown { known, .. } if known.is_empty() => "`aiw provider add NAME` adds one".into(),
             Self::Unknown { known, .. } => format!("your providers: {}", known.join(", ")),
             Self::Taken { name } => format!("`aiw provider edit {name}` changes it"),
+            Self::TakenByPool { name } => format!("choose another name, or `aiw pool remove {name}` first"),
+            Self::UnknownPool { known, .. } if known.is_empty() => "`aiw pool add NAME PROVIDER…` adds one".into(),
+            Self::UnknownPool { known, .. } => format!("your pools: {}", known.join(", ")),
+            Self::BadPool { .. } => return None,
+            Self::InPool { pool, .. } => {
+                format!(
+                    "`aiw pool edit {pool} --member PROVIDER` names its other members, `aiw pool remove {pool}` removes it"
+                )
+            }
             Self::Reserved => "choose another name".into(),
             Self::NoModelName { provider } => format!("`aiw llm set --provider {provider} --model NAME` names one"),
             Self::NoModelApi { .. } => return None,

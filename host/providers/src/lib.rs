@@ -14,6 +14,7 @@ mod error;
 mod keys;
 mod list;
 mod model;
+mod pools;
 mod secrets;
 mod test;
 
@@ -29,7 +30,8 @@ pub use edit::{Added, Changes, RemovedProvider, RenamedProvider, TokenSource};
 pub use error::ProviderError;
 pub use keys::{SET_VARIABLE, WITHHELD_VARIABLE, is_vendor_key, withheld};
 pub use list::{PresetSummary, ProviderDetails, ProviderSummary, SecretState, Variable};
-pub use model::ModelAccess;
+pub use model::{ModelAccess, name_models};
+pub use pools::{PoolMemberSummary, PoolSummary};
 pub use secrets::{RemovedSecret, has_secrets, look_up, remove_secret, secrets};
 pub use test::{TestSummary, Tested};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aiw_core::provider::{Account, Auth, Header, Intent, Models, Target, Tuning, Value};
 use aiw_core::{Api, CliKind, Secret};
-use aiw_home::{Provider, Text};
+use aiw_home::{ModelFor, Provider, Text};
 
 use crate::{ProviderError, Providers, account, look_up, secrets};
 
@@ -46,7 +46,8 @@ impl Providers {
         }
         let only: Vec<Api> = speaks.iter().copied().filter(|api| provider.api.is_none_or(|own| own == *api)).collect();
         let target = Target { cli, version: None, speaks: only, model: model.map(str::to_owned) };
-        let intent = self.components.plan(&known.component, &account, &target).await?;
+        let mut intent = self.components.plan(&known.component, &account, &target).await?;
+        name_models(&provider, cli, model, &mut intent);
         self.access(&provider, &account, &intent, &secrets).await
     }
 
@@ -91,6 +92,25 @@ impl Providers {
         let mut models = intent.models.clone();
         models.main = models.main.or_else(|| account.model.clone());
         Ok(ModelAccess { api, url, is_granted, models, tuning, headers, secrets: hidden })
+    }
+}
+
+/// Puts the models that the user named for sizes and CLIs in place of those that a component intends. `asked` is the model of
+/// this run alone, which stays the main one.
+pub fn name_models(provider: &Provider, cli: Option<CliKind>, asked: Option<&str>, intent: &mut Intent) {
+    let named = |of: ModelFor| provider.models.get(&of).cloned();
+    if let Some(main) = cli.and_then(|cli| named(ModelFor::Cli(cli))).filter(|_| asked.is_none()) {
+        intent.models.main = Some(main);
+    }
+    let models = &mut intent.models;
+    for (of, model) in [
+        (ModelFor::Large, &mut models.large),
+        (ModelFor::Medium, &mut models.medium),
+        (ModelFor::Small, &mut models.small),
+    ] {
+        if let Some(own) = named(of) {
+            *model = Some(own);
+        }
     }
 }
 

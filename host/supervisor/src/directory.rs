@@ -8,14 +8,16 @@
 //! reserve     space for the last record, in case the disk is full by then
 //! input       a FIFO: what is written to it is the input of a process that takes some while it runs
 //! stop        says which instance was asked to end; a shim that cannot be signaled sees it
+//! remarks     what other processes of aiw have to say in its log, a line each
 //! read        present once a report has shown how the process ended
 //! ```
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use aiw_core::one_line;
 use aiw_home::read_capped;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 
@@ -29,6 +31,10 @@ pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(5);
 pub(crate) const PROMPT: &str = "prompt";
 /// The FIFO for input while the process runs.
 pub(crate) const INPUT: &str = "input";
+/// What other processes have to say in the log.
+const REMARKS: &str = "remarks";
+/// The largest such file that is read.
+const REMARK_BYTES: u64 = 64 << 10;
 /// Asks for the end of the process.
 const STOP: &str = "stop";
 /// Marks that a report has shown the end.
@@ -78,9 +84,30 @@ pub(crate) fn is_shown(directory: &Path) -> bool {
 
 /// Removes the stop request and the mark of a report from an earlier incarnation.
 pub(crate) fn forget(directory: &Path) {
-    for name in [STOP, SHOWN] {
+    for name in [STOP, SHOWN, REMARKS] {
         let _ = fs::remove_file(directory.join(name));
     }
+}
+
+/// Leaves a sentence for the log, which the shim alone writes. It is there within some seconds, or at the end.
+pub(crate) fn add_remark(directory: &Path, sentence: &str) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = fs::OpenOptions::new();
+    options.append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let mut file = options.open(directory.join(REMARKS))?;
+    if file.metadata()?.len() > REMARK_BYTES {
+        return Ok(());
+    }
+    file.write_all(format!("{}\n", one_line(sentence, 400)).as_bytes())
+}
+
+/// Returns the remarks behind a position, which is moved behind them.
+pub(crate) fn remarks(directory: &Path, from: &mut usize) -> Vec<String> {
+    let bytes = read_capped(&directory.join(REMARKS), 2 * REMARK_BYTES).ok().flatten().unwrap_or_default();
+    let new = bytes.get(*from..).unwrap_or_default();
+    let whole = new.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    *from += whole;
+    String::from_utf8_lossy(&new[..whole]).lines().map(|line| one_line(line, 400)).collect()
 }
 
 /// Asks for the end of a process through its directory. The next one with the same id is not meant.

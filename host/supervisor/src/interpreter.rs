@@ -1,15 +1,15 @@
 //! What other rooms have the shim do for their processes: interpreting the output, and what comes after the end.
 
 use crate::log::Stream;
-use crate::record::Labels;
+use crate::record::{Labels, Record};
 
 /// The work of a shim for the processes of one room, besides supervising them.
 #[derive(Clone, Copy)]
 pub struct ProcessKind {
     /// The word for one of the processes, as in their [`Names`](crate::Names).
     pub noun: &'static str,
-    /// Returns the interpreter for the output of a process with these labels, if it has one.
-    pub interpreter: fn(&Labels) -> Option<Box<dyn Interpreter>>,
+    /// Returns the interpreter for the output of a process with this record, if it has one.
+    pub interpreter: fn(&Record) -> Option<Box<dyn Interpreter>>,
     /// Called at the end of a process, once its record says so and nothing of it is left: what this starts outlives the
     /// process.
     pub after: fn(),

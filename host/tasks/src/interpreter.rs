@@ -1,9 +1,10 @@
 //! The facts in the structured stream of a CLI, and which of them become part of the task.
 
+use std::path::PathBuf;
 use std::time::SystemTime;
 
-use aiw_core::{CliKind, one_line};
-use aiw_supervisor::{Findings, Labels, Stream};
+use aiw_core::{CliKind, ProcessId, one_line};
+use aiw_supervisor::{Findings, Labels, Record, Stream};
 use serde_json::{Value, json};
 
 use crate::task::{About, Usage};
@@ -61,12 +62,46 @@ pub trait Interpreter {
     }
 }
 
+/// A task whose CLI has ended.
+#[derive(Debug, Clone)]
+pub struct EndedTask {
+    /// Its id.
+    pub id: ProcessId,
+    /// What it is.
+    pub about: About,
+    /// The directory that it worked in.
+    pub cwd: PathBuf,
+    /// When its CLI was started.
+    pub since: SystemTime,
+    /// What its stream has told.
+    pub facts: Facts,
+}
+
+/// What a task used, where somebody else knows it better than its stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Counted {
+    /// The tokens.
+    pub usage: Option<Usage>,
+    /// The cost in US dollars.
+    pub cost_usd: Option<f64>,
+}
+
+/// What is told of a task while its shim interprets the stream.
+#[derive(Clone, Copy)]
+pub struct Listeners {
+    /// Called once, when the CLI names its session, with when the CLI began.
+    pub on_session: fn(&About, &str, SystemTime),
+    /// Called when the CLI has ended. Returns what it used.
+    pub on_end: fn(&EndedTask) -> Counted,
+}
+
 /// Turns the facts of a CLI into the labels of its task.
 struct Labelled {
+    id: ProcessId,
     about: About,
+    cwd: PathBuf,
     interpreter: Box<dyn Interpreter>,
-    /// Called once, when the CLI names its session.
-    on_session: fn(&About, &str, SystemTime),
+    listeners: Listeners,
     has_session: bool,
     /// When the CLI began.
     since: SystemTime,
@@ -80,7 +115,7 @@ impl aiw_supervisor::Interpreter for Labelled {
         }
         if let Some(session) = self.interpreter.facts().session {
             self.has_session = true;
-            (self.on_session)(&self.about, &session, self.since);
+            (self.listeners.on_session)(&self.about, &session, self.since);
         }
     }
 
@@ -92,14 +127,17 @@ impl aiw_supervisor::Interpreter for Labelled {
     fn findings(&self, mask: &dyn Fn(&str) -> String) -> Findings {
         let facts = self.interpreter.facts();
         let doubt = facts.doubt(self.interpreter.expects_structure());
+        let (about, cwd) = (self.about.clone(), self.cwd.clone());
+        let ended = EndedTask { id: self.id, about, cwd, since: self.since, facts: facts.clone() };
+        let counted = (self.listeners.on_end)(&ended);
         let mut labels = Labels::new();
         let mut add = |name: &str, value: Value| drop(labels.insert(name.to_owned(), value));
         if let Some(session) = facts.session {
             add("session", one_line(&mask(&session), SESSION).into());
         }
         add("final_message", json!(facts.final_message.map(|message| cut(mask(&message), FINAL_MESSAGE))));
-        add("usage", json!(facts.usage));
-        add("cost_usd", json!(facts.cost_usd.filter(|cost| cost.is_finite())));
+        add("usage", json!(counted.usage));
+        add("cost_usd", json!(counted.cost_usd.filter(|cost| cost.is_finite())));
         Findings { labels, doubt }
     }
 }
@@ -112,18 +150,19 @@ fn cut(mut text: String, limit: usize) -> String {
     text
 }
 
-/// Returns the interpreter for a process with these labels, if it is a task. `make` interprets the stream of a CLI, and
-/// `on_session` is called once, when the CLI names its session, with when the CLI began.
+/// Returns the interpreter for a process with this record, if it is a task. `make` interprets the stream of a CLI.
 pub fn interpreter(
-    labels: &Labels,
+    record: &Record,
     make: fn(CliKind) -> Box<dyn Interpreter>,
-    on_session: fn(&About, &str, SystemTime),
+    listeners: Listeners,
 ) -> Option<Box<dyn aiw_supervisor::Interpreter>> {
-    let about = About::of(labels).ok()?;
+    let about = About::of(&record.labels).ok()?;
     Some(Box::new(Labelled {
+        id: record.id,
         interpreter: make(about.cli),
         about,
-        on_session,
+        cwd: record.cwd.clone(),
+        listeners,
         has_session: false,
         since: SystemTime::now(),
     }))

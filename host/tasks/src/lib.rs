@@ -33,7 +33,7 @@ pub use aiw_supervisor::{
     ProcessKind, Program, Queue, ResourceLimits, Root, Scope, State, Stream, WaitMode, memory_path, shim_main,
 };
 pub use error::TaskError;
-pub use interpreter::{Facts, Interpreter, interpreter};
-pub use names::{INSTANCE_VARIABLE, NOUN, TASK_VARIABLE};
+pub use interpreter::{Counted, EndedTask, Facts, Interpreter, Listeners, interpreter};
+pub use names::{INSTANCE_VARIABLE, NOTE, NOUN, TASK_VARIABLE};
 pub use task::{About, Stopped, Task, Usage, Waited};
 pub use tasks::{MAX_DEPTH, Tasks};

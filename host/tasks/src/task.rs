@@ -43,6 +43,9 @@ pub struct About {
     /// The requested model.
     #[serde(default)]
     pub model: Option<String>,
+    /// The model that answers, as far as it is known: the requested one, or the provider's.
+    #[serde(default)]
+    pub answering_model: Option<String>,
     /// The CLI's permissions: `default`, `edit`, ….
     pub permission: String,
     /// A flag that the user passed through and that disables the CLI's own guards.
@@ -59,6 +62,9 @@ pub struct About {
     /// Whether its session is to be kept out of the history.
     #[serde(default)]
     pub private: bool,
+    /// Whether it reaches its provider through the gateway, which counts what it uses.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gateway: bool,
     /// The final message of the CLI, cut at 32 KiB.
     #[serde(default)]
     pub final_message: Option<String>,
@@ -79,12 +85,14 @@ impl About {
             role: None,
             tag: None,
             model: None,
+            answering_model: None,
             permission: permission.into(),
             bypass: None,
             prompt: prompt.into(),
             session: None,
             isolated: false,
             private: false,
+            gateway: false,
             final_message: None,
             usage: None,
             cost_usd: None,
@@ -109,7 +117,7 @@ impl About {
     }
 
     /// Reads the properties from labels. Returns an error if the labels are not those of a task that this aiw knows.
-    pub(crate) fn of(labels: &Labels) -> Result<Self, serde_json::Error> {
+    pub fn of(labels: &Labels) -> Result<Self, serde_json::Error> {
         use serde::de::IntoDeserializer;
         Self::deserialize(serde_json::Value::Object(labels.clone()).into_deserializer())
     }

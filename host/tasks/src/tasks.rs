@@ -90,6 +90,12 @@ impl Tasks {
         Ok(self.processes.log(id)?)
     }
 
+    /// Says a sentence in the log of a task that has not ended. It is there within some seconds, and shown to who watches the
+    /// task if it begins with [`NOTE`](crate::NOTE).
+    pub fn remark(&self, id: ProcessId, sentence: &str) -> Result<(), TaskError> {
+        Ok(self.processes.remark(id, sentence)?)
+    }
+
     /// Asks a task to end: SIGTERM to its group, 5 s, SIGKILL. With `wait` it returns when that is done. The shim
     /// does the work; if the shim is dead, the processes that are left are ended here. A stopped shim is resumed for
     /// this, and a shim that does nothing is killed after 15 s more. A shim that cannot be inspected is asked through

@@ -23,7 +23,7 @@ pub enum GatewayCommand {
 
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// The provider
+    /// The provider, or the pool
     #[arg(short, long, value_name = "NAME", required_unless_present = "runs", add = complete::providers())]
     pub provider: Option<String>,
     /// The model for programs that ask for none of its own

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use aiw_core::{Api, CliKind, EnvName, Family, HeaderName, ProviderName, SecretName};
-use aiw_home::{SecretRef, Text};
+use aiw_home::{ModelFor, SecretRef, Text};
 use clap::{Args, Subcommand};
 
 use crate::complete;
@@ -81,6 +81,10 @@ pub struct ProviderArgs {
     /// The model for its runs; an empty value removes it
     #[arg(long)]
     pub model: Option<String>,
+    /// Its model for what a CLI gives its vendor's models of a size (large, medium, small), or for one CLI (claude, codex,
+    /// gemini); an empty value removes it
+    #[arg(long, value_name = "FOR=MODEL", value_parser = parse_model_for)]
+    pub model_for: Vec<(ModelFor, String)>,
     /// Use it only for these CLIs
     #[arg(long, value_delimiter = ',', value_name = "CLI", add = complete::clis())]
     pub clis: Vec<CliKind>,
@@ -192,6 +196,11 @@ fn parse_base_url(text: &str) -> Result<(Option<Family>, String), String> {
         }
         _ => Ok((None, text.to_owned())),
     }
+}
+
+fn parse_model_for(text: &str) -> Result<(ModelFor, String), String> {
+    let (of, model) = text.split_once('=').ok_or("expected `FOR=MODEL`")?;
+    Ok((of.parse()?, model.to_owned()))
 }
 
 fn parse_variable(text: &str) -> Result<(EnvName, String), String> {

@@ -15,10 +15,13 @@ use aiw_markets::{
 };
 use aiw_orchestrator::{CallTrace, RunRecord, WorkflowSummary};
 use aiw_processes::ProcessSummary;
-use aiw_providers::{PresetSummary, ProviderDetails, RemovedProvider, RenamedProvider, TestSummary};
+use aiw_providers::{
+    PoolMemberSummary, PoolSummary, PresetSummary, ProviderDetails, RemovedProvider, RenamedProvider, TestSummary,
+};
 use aiw_registries::{Answered, Asked, RegistryServer, ServerWay};
 use aiw_routing::{Change, FoundTool, ServerEntry, ServerStatus, ServerTool};
 use aiw_setup::{ClientChange, ClientSummary, HookStatus};
+use aiw_usage::{Sum, UsageRow};
 use clap::{Command, CommandFactory};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -41,10 +44,12 @@ use super::mcp::look::ServerCheck;
 use super::mcp::registry::ServerInfo;
 use super::model::{ModelPull, ModelRemove};
 use super::new::NewProject;
+use super::pool::{PoolDetails, PoolRemove, PoolRest};
 use super::process::{ProcessLine, ProcessLog, Processes, StoppedProcesses};
 use super::secret::SecretRemove;
 use super::setup::SetupAnswer;
 use super::task::{Status, TaskLog, Wait};
+use super::usage::{BudgetRemove, BudgetSummary, UsageAnswer};
 use super::workflow::{ListedRuns, ListedWorkflows, RanWorkflow, RemovedWorkflows, ShownWorkflow};
 use crate::cli::Cli;
 use crate::failure::Failure;
@@ -81,6 +86,8 @@ fn shapes() -> Vec<(&'static str, Value)> {
     named![
         Answered
         Asked
+        BudgetRemove
+        BudgetSummary
         CallTrace
         Change
         CheckedPart
@@ -130,6 +137,11 @@ fn shapes() -> Vec<(&'static str, Value)> {
         NewProject
         PluginDetails
         PluginSummary
+        PoolDetails
+        PoolMemberSummary
+        PoolRemove
+        PoolRest
+        PoolSummary
         PresetSummary
         ProcessLine
         ProcessLog
@@ -167,9 +179,12 @@ fn shapes() -> Vec<(&'static str, Value)> {
         TestSummary
         Todo
         Todos
+        Sum
         UpdatedExtension
         UpdatedMarket
         UpdatedSummary
+        UsageAnswer
+        UsageRow
         Validation
         VerifiedExtension
         Version

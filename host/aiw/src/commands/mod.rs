@@ -20,6 +20,7 @@ pub mod mcp;
 pub mod model;
 pub mod new;
 pub mod plugin;
+pub mod pool;
 pub mod process;
 pub mod provider;
 pub mod role;
@@ -28,6 +29,7 @@ pub mod secret;
 pub mod setup;
 pub mod task;
 pub mod trust;
+pub mod usage;
 pub mod workflow;
 
 use std::fs::File;

@@ -75,6 +75,7 @@ fn changes(args: ProviderArgs) -> Changes {
         base_urls: args.base_url,
         api: args.api,
         model: args.model,
+        models: args.model_for,
         clis: args.clis,
         scenario: args.scenario,
         env: args.env,

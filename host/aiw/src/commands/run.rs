@@ -15,7 +15,7 @@ use aiw_app::{current_dir, own_path};
 use aiw_core::{CliKind, ErrorKind, shell_word};
 use aiw_launch::{MAX_PROMPT_BYTES, OwnServer, Place, Prepared, RunRequest, TaskDetails, Text};
 use aiw_providers::Decision;
-use aiw_tasks::{FollowFrom, LogEntry, Outcome, ResourceLimits, State, Stream, Task, Tasks};
+use aiw_tasks::{FollowFrom, LogEntry, NOTE, Outcome, ResourceLimits, State, Stream, Task, Tasks};
 use serde_json::json;
 
 use self::progress::LiveLine;
@@ -183,6 +183,9 @@ fn explain(prepared: &Prepared, output: &Output) {
         plan.arguments.iter().map(|a| shell_word(a).into_owned()).collect::<Vec<_>>().join(" ")
     ));
     if let Some(translation) = &plan.gateway {
+        if !translation.members.is_empty() {
+            output.line(format!("pool of: {}", translation.members.join(", ")));
+        }
         output.line(match translation.from == translation.to {
             true => format!("through: aiw's gateway, which keeps the key; {} passes as it is", translation.to),
             false => format!("through: aiw's gateway, from {} to {}", translation.from, translation.to),
@@ -279,8 +282,13 @@ fn attend(
     let attendance = RefCell::new(attendance);
     let (mut text, mut live) = (Text::new(task), LiveLine::new());
     let show = |entry: &LogEntry, text: &mut Text, live: &mut LiveLine| {
-        // What aiw itself notes is for the log.
+        // What aiw itself notes is for the log, but for what is said to whoever watches.
         if entry.stream == Stream::Aiw {
+            let text = String::from_utf8_lossy(&entry.bytes);
+            if text.starts_with(NOTE) {
+                live.clear();
+                output.note(text.trim_end());
+            }
             return;
         }
         let pieces = text.pieces(entry);
@@ -353,6 +361,9 @@ fn attend(
     }
     text.untold(&task).iter().for_each(|answer| attendance.borrow_mut().hear(answer));
     let ending = attendance.into_inner().end(&task, signals.stop.load(Ordering::Relaxed));
+    if let Some(line) = progress::used(&task) {
+        output.note(line);
+    }
     let Some(Problem { message, kind, hint }) = ending.problem else {
         task.note.iter().for_each(|note| output.note(format!("note: {note}")));
         output.answer(answer);

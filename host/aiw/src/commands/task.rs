@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use aiw_app::accounts;
 use aiw_core::{ErrorKind, ProcessId, one_line};
 use aiw_home::{Home, rfc3339};
 use aiw_launch::{
@@ -16,6 +17,7 @@ use aiw_launch::{
     standing, tail,
 };
 use aiw_tasks::{FollowFrom, Keep, Outcome, Scope, State, Stopped, Stream, Task, TaskError, Tasks, WaitMode};
+use aiw_usage::Sum;
 use clap::Parser;
 use clap::builder::styling::{AnsiColor, Style};
 use schemars::JsonSchema;
@@ -26,6 +28,7 @@ use crate::cli::run::RunArgs;
 use crate::cli::task::{LogArgs, PruneArgs, TaskCommand, WaitArgs};
 use crate::cli::{Cli, Command};
 use crate::commands::follow::{Step, follow};
+use crate::commands::usage::tokens as tokens_of;
 use crate::failure::Failure;
 use crate::output::{self, Output, table};
 use crate::terminal;
@@ -44,6 +47,8 @@ pub struct Status {
     /// How many processes of this project run, if any
     #[serde(skip_serializing_if = "is_zero")]
     pub processes: usize,
+    /// What was used today, in UTC, if anything was booked
+    pub today: Option<Sum>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
@@ -217,8 +222,14 @@ pub fn status(all_namespaces: bool, output: &Output) -> Result<(), Failure> {
     if processes > 0 {
         output.line(format!("{processes} processes of this project run: `aiw ps`"));
     }
+    // A book that can't be read is what `aiw usage` says.
+    let today = accounts::today(&Home::find()?).ok().filter(|sum| sum.bookings() > 0);
+    if let Some(sum) = &today {
+        let (read, written) = (tokens_of(sum.read()), tokens_of(sum.output));
+        output.line(format!("today: {read} tokens read, {written} written, {}: `aiw usage`", sum.cost()));
+    }
     let tasks = shown.iter().map(TaskSummary::of).collect();
-    output.answer(Status { tasks, running, queued: count(State::Queued), unread, processes });
+    output.answer(Status { tasks, running, queued: count(State::Queued), unread, processes, today });
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use aiw_core::{Api, CliKind, Family};
 use serde_json::{Value, json};
 
-use super::{OWN, VERSION};
+use super::{OWN, PoolOrder, ProviderPool, VERSION};
 
 /// The JSON Schema of `providers.json` (draft 2020-12).
 pub fn providers_schema() -> Value {
@@ -38,6 +38,32 @@ pub fn providers_schema() -> Value {
                 "description": "The provider of runs that name none: for all CLIs, or for each.",
                 "anyOf": choice["anyOf"]
             },
+            "pools": {
+                "description": "Several providers under one name: `aiw pool`.",
+                "type": "object",
+                "propertyNames": {"allOf": [name, {"not": {"const": OWN}}]},
+                "additionalProperties": {
+                    "type": "object",
+                    "properties": {
+                        "members": {
+                            "description": "The providers, the preferred one first.",
+                            "type": "array", "minItems": 1, "maxItems": ProviderPool::MOST,
+                            "items": {"anyOf": [
+                                name,
+                                {
+                                    "type": "object", "required": ["provider"],
+                                    "properties": {"provider": name, "model": {"type": "string"}}
+                                }
+                            ]}
+                        },
+                        "choose": {
+                            "description": "How a member is chosen for a new session.",
+                            "enum": PoolOrder::ALL.map(PoolOrder::as_str)
+                        }
+                    },
+                    "required": ["members"]
+                }
+            },
             "providers": {
                 "type": "object",
                 "propertyNames": {"allOf": [name, {"not": {"const": OWN}}]},
@@ -69,6 +95,12 @@ pub fn providers_schema() -> Value {
                         "enum": Api::ALL
                     },
                     "model": {"type": "string"},
+                    "models": {
+                        "description": "Its models in place of a vendor's by size, and the main one for single CLIs.",
+                        "type": "object",
+                        "propertyNames": {"enum": ["large", "medium", "small", "claude", "codex", "gemini"]},
+                        "additionalProperties": {"type": "string"}
+                    },
                     "clis": {
                         "description": "The CLIs that can use it; if absent, all that it works with.",
                         "type": "array", "items": {"enum": clis}, "uniqueItems": true

@@ -1,6 +1,7 @@
 //! `settings.json`: `extraKnownMarketplaces` and `enabledPlugins` (both in Claude Code's shape), `sources`,
-//! `trustedDirectories`, `clis`, `tasks`, `mcp`, `history`, `llm` and `models`.
+//! `trustedDirectories`, `clis`, `tasks`, `mcp`, `history`, `llm`, `models` and `budgets`.
 
+mod budgets;
 mod clis;
 mod history;
 mod llm;
@@ -17,12 +18,13 @@ use std::path::Path;
 use aiw_core::one_line;
 use serde_json::Value;
 
+pub use budgets::{Budget, BudgetLimit, BudgetPeriod};
 pub use clis::CliSettings;
 pub use history::HistorySettings;
 pub use llm::{LlmApiName, LlmPlace, LlmSettings, ollama_host};
 pub use markets::MarketSettings;
 pub use mcp::{McpSettings, ProfileSettings, ServerSettings};
-pub use models::ModelLimits;
+pub use models::{ModelLimits, ModelPrice};
 pub use plugins::PluginSettings;
 pub use sources::SourceSettings;
 pub use tasks::TaskSettings;
@@ -62,11 +64,12 @@ impl Settings {
 /// Returns a field that has the wrong shape, as the end of a sentence. Ignoring it would not do what its author meant.
 fn misshapen(settings: &Value) -> Option<String> {
     let is_set = |key: &&str| settings.get(key).is_some_and(|value| !value.is_null());
-    let objects = ["enabledPlugins", "sources", "clis", "tasks", "mcp", "history", "llm", "models", "trustedFiles"];
+    let objects =
+        ["enabledPlugins", "sources", "clis", "tasks", "mcp", "history", "llm", "models", "budgets", "trustedFiles"];
     if let Some(key) = objects.into_iter().filter(is_set).find(|key| !settings[*key].is_object()) {
         return Some(format!("has a `{key}` that is not an object"));
     }
-    for key in ["sources", "clis", "models"] {
+    for key in ["sources", "clis", "models", "budgets"] {
         let mut fields = settings[key].as_object().into_iter().flatten();
         if let Some((name, _)) = fields.find(|(_, value)| !value.is_object()) {
             return Some(format!("has a `{key}.{}` that is not an object", one_line(name, 60)));

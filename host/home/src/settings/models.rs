@@ -1,4 +1,4 @@
-//! `models`: how much models read and write.
+//! `models`: how much models read and write, and what they cost.
 
 use aiw_core::one_line;
 use serde_json::Value;
@@ -14,6 +14,93 @@ pub struct ModelLimits {
     /// The most tokens of an answer: `output`.
     pub output: Option<u32>,
 }
+
+/// What a model costs, in US dollars for a million tokens: `price`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ModelPrice {
+    /// Read: `input`.
+    pub input: f64,
+    /// Read from the cache: `cached`. Like `input` where it is not said.
+    pub cached: f64,
+    /// Put into the cache: `cache_written`. Like `input` where it is not said.
+    pub cache_written: f64,
+    /// Written, thoughts included: `output`.
+    pub output: f64,
+}
+
+impl ModelPrice {
+    const fn of(input: f64, cached: f64, cache_written: f64, output: f64) -> Self {
+        Self { input, cached, cache_written, output }
+    }
+
+    /// The error is the end of a sentence.
+    fn from_json(price: &Value) -> Result<Self, String> {
+        let number = |key: &str| match &price[key] {
+            Value::Null => Ok(None),
+            value => match value.as_f64().filter(|number| (0.0..=1e6).contains(number)) {
+                Some(number) => Ok(Some(number)),
+                None => Err(format!("has a `price.{key}` that is not a number of dollars")),
+            },
+        };
+        let (input, output) = (number("input")?, number("output")?);
+        let (Some(input), Some(output)) = (input, output) else {
+            return Err("has a `price` without `input` and `output`".into());
+        };
+        let or_input = |given: Option<f64>| given.unwrap_or(input);
+        Ok(Self::of(input, or_input(number("cached")?), or_input(number("cache_written")?), output))
+    }
+}
+
+/// List prices, as vendors' pages have them, by the beginning of the name; a longer beginning counts.
+const PRICES: [(&str, ModelPrice); 39] = [
+    // https://docs.claude.com/en/docs/about-claude/pricing
+    ("claude-opus-4", ModelPrice::of(15.0, 1.5, 18.75, 75.0)),
+    ("claude-opus-4-5", ModelPrice::of(5.0, 0.5, 6.25, 25.0)),
+    ("claude-opus-4-6", ModelPrice::of(5.0, 0.5, 6.25, 25.0)),
+    ("claude-opus-4.5", ModelPrice::of(5.0, 0.5, 6.25, 25.0)),
+    ("claude-opus-4.6", ModelPrice::of(5.0, 0.5, 6.25, 25.0)),
+    ("claude-sonnet-4", ModelPrice::of(3.0, 0.3, 3.75, 15.0)),
+    ("claude-haiku-4-5", ModelPrice::of(1.0, 0.1, 1.25, 5.0)),
+    ("claude-3-7-sonnet", ModelPrice::of(3.0, 0.3, 3.75, 15.0)),
+    ("claude-3-5-haiku", ModelPrice::of(0.8, 0.08, 1.0, 4.0)),
+    // https://platform.openai.com/docs/pricing
+    ("gpt-5", ModelPrice::of(1.25, 0.125, 1.25, 10.0)),
+    ("gpt-5-mini", ModelPrice::of(0.25, 0.025, 0.25, 2.0)),
+    ("gpt-5-nano", ModelPrice::of(0.05, 0.005, 0.05, 0.4)),
+    ("gpt-5.1", ModelPrice::of(1.25, 0.125, 1.25, 10.0)),
+    ("gpt-5.1-codex-mini", ModelPrice::of(0.25, 0.025, 0.25, 2.0)),
+    ("gpt-5.2", ModelPrice::of(1.75, 0.175, 1.75, 14.0)),
+    ("gpt-4o", ModelPrice::of(2.5, 1.25, 2.5, 10.0)),
+    ("gpt-4o-mini", ModelPrice::of(0.15, 0.075, 0.15, 0.6)),
+    ("gpt-4.1", ModelPrice::of(2.0, 0.5, 2.0, 8.0)),
+    ("gpt-4.1-mini", ModelPrice::of(0.4, 0.1, 0.4, 1.6)),
+    ("gpt-4.1-nano", ModelPrice::of(0.1, 0.025, 0.1, 0.4)),
+    ("o3", ModelPrice::of(2.0, 0.5, 2.0, 8.0)),
+    ("o4-mini", ModelPrice::of(1.1, 0.275, 1.1, 4.4)),
+    // https://ai.google.dev/gemini-api/docs/pricing
+    ("gemini-2.5-pro", ModelPrice::of(1.25, 0.125, 1.25, 10.0)),
+    ("gemini-2.5-flash", ModelPrice::of(0.3, 0.03, 0.3, 2.5)),
+    ("gemini-2.5-flash-lite", ModelPrice::of(0.1, 0.01, 0.1, 0.4)),
+    ("gemini-3-pro", ModelPrice::of(2.0, 0.2, 2.0, 12.0)),
+    ("gemini-3-flash", ModelPrice::of(0.5, 0.05, 0.5, 3.0)),
+    // https://api-docs.deepseek.com/quick_start/pricing
+    ("deepseek-chat", ModelPrice::of(0.28, 0.028, 0.28, 0.42)),
+    ("deepseek-reasoner", ModelPrice::of(0.28, 0.028, 0.28, 0.42)),
+    // https://docs.z.ai/guides/overview/pricing
+    ("glm-4.5", ModelPrice::of(0.6, 0.11, 0.6, 2.2)),
+    ("glm-4.5-air", ModelPrice::of(0.2, 0.03, 0.2, 1.1)),
+    ("glm-4.6", ModelPrice::of(0.6, 0.11, 0.6, 2.2)),
+    ("glm-4.7", ModelPrice::of(0.6, 0.11, 0.6, 2.2)),
+    // https://platform.moonshot.ai/docs/pricing
+    ("kimi-k2", ModelPrice::of(0.6, 0.15, 0.6, 2.5)),
+    ("kimi-k2-turbo", ModelPrice::of(1.15, 0.15, 1.15, 8.0)),
+    // https://platform.minimax.io/docs/pricing
+    ("minimax-m2", ModelPrice::of(0.3, 0.03, 0.375, 1.2)),
+    // https://docs.x.ai/docs/models
+    ("grok-4", ModelPrice::of(3.0, 0.75, 3.0, 15.0)),
+    ("grok-4-fast", ModelPrice::of(0.2, 0.05, 0.2, 0.5)),
+    ("grok-code-fast", ModelPrice::of(0.2, 0.02, 0.2, 1.5)),
+];
 
 /// What vendors say of their models, by the beginning of the name. A later line with the same beginning and more of it counts.
 /// Models of the CLIs' own vendors are left out: their CLIs know them.
@@ -61,13 +148,7 @@ impl Settings {
     /// An entry of `models` is not what it should be.
     pub fn model_limits(&self, model: &str) -> Result<ModelLimits, HomeError> {
         let invalid = |problem: String| HomeError::invalid(self.document.path(), problem);
-        let own = match self.document.get(&["models"]) {
-            Some(Value::Object(entries)) => {
-                let fits = entries.iter().filter(|(name, _)| is_for(name, model));
-                fits.max_by_key(|(name, _)| (!name.ends_with('*'), name.len()))
-            }
-            _ => None,
-        };
+        let own = self.model_entry(model, |_| true);
         let known = KNOWN.iter().filter(|(start, ..)| bare(model).starts_with(start) || model.starts_with(start));
         let known = known.max_by_key(|(start, ..)| start.len());
         let known = known.map_or_else(ModelLimits::default, |(_, context, output)| ModelLimits {
@@ -85,6 +166,34 @@ impl Settings {
             }
         };
         Ok(ModelLimits { context: number("context")?.or(known.context), output: number("output")?.or(known.output) })
+    }
+
+    /// Returns what a model costs: what `models` says, else its vendor's list price. `None` if neither is known.
+    ///
+    /// # Errors
+    ///
+    /// An entry of `models` is not what it should be.
+    pub fn model_price(&self, model: &str) -> Result<Option<ModelPrice>, HomeError> {
+        if let Some((name, entry)) = self.model_entry(model, |entry| !entry["price"].is_null()) {
+            let invalid = |problem| {
+                let name = one_line(name, 80);
+                HomeError::invalid(self.document.path(), format!("has a model `{name}` that {problem}"))
+            };
+            return ModelPrice::from_json(&entry["price"]).map(Some).map_err(invalid);
+        }
+        // What a router gives away is marked so.
+        if model.ends_with(":free") {
+            return Ok(Some(ModelPrice::of(0.0, 0.0, 0.0, 0.0)));
+        }
+        let known = PRICES.iter().filter(|(start, _)| bare(model).starts_with(start));
+        Ok(known.max_by_key(|(start, _)| start.len()).map(|(_, price)| *price))
+    }
+
+    /// Returns the entry of `models` for a model: the one with its name, else the one with the longest beginning of it.
+    fn model_entry(&self, model: &str, is_wanted: impl Fn(&Value) -> bool) -> Option<(&String, &Value)> {
+        let entries = self.document.get(&["models"])?.as_object()?;
+        let fits = entries.iter().filter(|(name, entry)| is_for(name, model) && is_wanted(entry));
+        fits.max_by_key(|(name, _)| (!name.ends_with('*'), name.len()))
     }
 }
 
@@ -123,6 +232,27 @@ mod tests {
             [r#"{"models": []}"#, r#"{"models": {"m": {"context": 0}}}"#, r#"{"models": {"m": {"output": "x"}}}"#]
         {
             assert!(limits(wrong, "m").is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_price_is_the_users_else_the_vendors_else_unknown() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("settings.json");
+        let price = |text: &str, model: &str| {
+            fs::write(&path, text).unwrap();
+            Settings::load(&path)?.model_price(model)
+        };
+        let output = |text, model| price(text, model).unwrap().map(|price| price.output);
+        assert_eq!(output("{}", "claude-opus-4-5-20251101"), Some(25.0));
+        assert_eq!(output("{}", "claude-opus-4-1"), Some(75.0));
+        assert_eq!(output("{}", "anthropic/claude-sonnet-4.5"), Some(15.0));
+        assert_eq!(output("{}", "deepseek/deepseek-chat:free"), Some(0.0));
+        assert_eq!(output("{}", "mine"), None);
+        let own = r#"{"models": {"mine": {"context": 5}, "mi*": {"price": {"input": 1, "output": 2}}}}"#;
+        assert_eq!(price(own, "mine").unwrap(), Some(ModelPrice::of(1.0, 1.0, 1.0, 2.0)));
+        for wrong in [r#"{"input": 1}"#, r#"{"input": -1, "output": 2}"#, r#"{"input": "1", "output": 2}"#, "7"] {
+            assert!(price(&format!(r#"{{"models": {{"m": {{"price": {wrong}}}}}}}"#), "m").is_err(), "{wrong}");
         }
     }
 }

@@ -9,7 +9,7 @@ use aiw_core::{ProcessId, ProcessState as State};
 
 use super::outcome::Usage;
 use super::table::Processes;
-use crate::directory::INPUT;
+use crate::directory::{INPUT, add_remark};
 use crate::error::{Refusal, SupervisorError};
 use crate::platform::{self, Signal};
 use crate::record::Record;
@@ -32,6 +32,12 @@ impl Processes {
         let target = Target::of(child.pid, child.start, Proof::Marked(&record, names)).map_err(&out_of_reach)?;
         let target = target.ok_or_else(|| SupervisorError::NotRunning { noun: noun.clone(), id })?;
         target.signal(signal).map_err(|e| out_of_reach(e.into()))
+    }
+
+    /// Says a sentence in the log of a process that has not ended. Its shim writes it there within some seconds.
+    pub fn remark(&self, id: ProcessId, sentence: &str) -> Result<(), SupervisorError> {
+        let directory = self.records.directory(id);
+        add_remark(&directory, sentence).map_err(|e| SupervisorError::io("write", &directory, e))
     }
 
     /// Writes to the standard input of a process that takes input while it runs. Returns once the process's shim has

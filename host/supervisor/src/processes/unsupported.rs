@@ -146,6 +146,10 @@ impl Processes {
     pub fn write_input(&self, _id: ProcessId, _bytes: &[u8]) -> Answer<()> {
         self.refuse()
     }
+    /// Always refused.
+    pub fn remark(&self, _id: ProcessId, _sentence: &str) -> Answer<()> {
+        self.refuse()
+    }
     /// Returns nothing for each: no process runs.
     pub fn usage(&self, records: &[&Record]) -> Vec<Option<Usage>> {
         records.iter().map(|_| None).collect()

@@ -26,6 +26,7 @@ impl Supervisor {
         if left > 0 {
             self.streams.say(&format!("processes that it left and that were ended: {left}"));
         }
+        self.say_remarks();
         let findings = self.streams.findings();
         let outcome = self.judge(running, findings.doubt);
         if left > 0

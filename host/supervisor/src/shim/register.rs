@@ -22,7 +22,7 @@ use crate::interpreter::Interpreter;
 use crate::log::Writer;
 use crate::new::{Check, NewProcess};
 use crate::platform;
-use crate::record::{Labels, Pid, Record};
+use crate::record::{Pid, Record};
 use crate::records::{Records, VERSION};
 use crate::request::{Answer, StartRequest};
 use crate::runtime::RuntimeDir;
@@ -32,7 +32,7 @@ use crate::segment::{Live, Owner, SLOTS, attach};
 pub(super) fn register(
     identity: Identity,
     request: StartRequest,
-    interpreter: fn(&Labels) -> Option<Box<dyn Interpreter>>,
+    interpreter: fn(&Record) -> Option<Box<dyn Interpreter>>,
     signals: Signals,
     core: Rlimit,
 ) -> Result<Supervisor, Answer> {
@@ -93,7 +93,7 @@ pub(super) fn register(
         Check::Line { pattern } => Some(pattern.as_str()),
         _ => None,
     });
-    let streams = Streams::new(log, interpreter(&record.labels), &program.secrets).awaits(pattern);
+    let streams = Streams::new(log, interpreter(&record), &program.secrets).awaits(pattern);
     Ok(Supervisor {
         before: place.before,
         _alive: place.alive,
@@ -113,6 +113,7 @@ pub(super) fn register(
         records,
         runtime,
         queue: head.queue,
+        remarked: 0,
     })
 }
 

@@ -242,7 +242,7 @@ impl Supervisor {
         self.record.child = None;
         self.record.ready = self.new.ready.is_some().then_some(false);
         self.publish();
-        self.streams.begin_again((self.interpreter)(&self.record.labels));
+        self.streams.begin_again((self.interpreter)(&self.record));
         let restart = self.new.restart;
         let doubled = 1u32.checked_shl(streak.saturating_sub(1)).and_then(|times| restart.pause.checked_mul(times));
         let longest = restart.longest.max(restart.pause);
@@ -283,6 +283,7 @@ impl Supervisor {
             if looked.elapsed() >= LOOK_AGAIN {
                 looked = time;
                 self.stay_attached();
+                self.say_remarks();
                 if running.stop.is_none() && self.is_to_stop() {
                     self.stop(running, Stop::Requested);
                 }

@@ -11,11 +11,11 @@ use rustix::process::Rlimit;
 
 use super::signals::Signals;
 use super::streams::Streams;
-use crate::directory::{Alive, is_asked_to_stop};
+use crate::directory::{Alive, is_asked_to_stop, remarks};
 use crate::interpreter::Interpreter;
 use crate::new::{NewProcess, Queue};
 use crate::program::Program;
-use crate::record::{Labels, Record};
+use crate::record::Record;
 use crate::records::Records;
 use crate::runtime::RuntimeDir;
 use crate::segment::{Live, Slot, attach, open};
@@ -31,7 +31,7 @@ pub(super) struct Supervisor {
     pub new: NewProcess,
     pub directory: PathBuf,
     pub streams: Streams,
-    pub interpreter: fn(&Labels) -> Option<Box<dyn Interpreter>>,
+    pub interpreter: fn(&Record) -> Option<Box<dyn Interpreter>>,
     pub signals: Signals,
     pub program: Program,
     pub files: Vec<OwnedFd>,
@@ -44,6 +44,8 @@ pub(super) struct Supervisor {
     pub records: Records,
     pub runtime: RuntimeDir,
     pub queue: Queue,
+    /// How far the remarks of others were read.
+    pub remarked: usize,
     /// Held until this process ends.
     pub _alive: Alive,
 }
@@ -66,6 +68,13 @@ impl Supervisor {
     /// Returns whether the end of the process was requested, by a signal or through its directory.
     pub fn is_to_stop(&self) -> bool {
         self.signals.terminate() || is_asked_to_stop(&self.directory, self.record.instance)
+    }
+
+    /// Takes what other processes have to say into the log.
+    pub fn say_remarks(&mut self) {
+        for remark in remarks(&self.directory, &mut self.remarked) {
+            self.streams.say(&remark);
+        }
     }
 
     /// Moves to the root's new segment, if there is one (the files of a segment may vanish at a logout).

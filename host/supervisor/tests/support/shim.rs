@@ -12,8 +12,8 @@ fn main() -> ExitCode {
     }
     match std::env::args_os().nth(1).as_deref().and_then(|word| word.to_str()) {
         Some("shim") => {
-            let interpreter = |labels: &aiw_supervisor::Labels| {
-                let is_counted = labels.get("counts").is_some();
+            let interpreter = |record: &aiw_supervisor::Record| {
+                let is_counted = record.labels.get("counts").is_some();
                 is_counted.then(|| Box::new(counter::Counter::default()) as Box<dyn aiw_supervisor::Interpreter>)
             };
             let server = aiw_supervisor::ProcessKind { noun: "server", interpreter, after: || {} };

@@ -14,8 +14,13 @@ fn main() -> ExitCode {
         Some("shim") => {
             let task = aiw_tasks::ProcessKind {
                 noun: aiw_tasks::NOUN,
-                interpreter: |labels| {
-                    aiw_tasks::interpreter(labels, |_| Box::new(words::Words::default()), |_, _, _| {})
+                interpreter: |record| {
+                    let on_end = |ended: &aiw_tasks::EndedTask| aiw_tasks::Counted {
+                        usage: ended.facts.usage,
+                        cost_usd: ended.facts.cost_usd,
+                    };
+                    let listeners = aiw_tasks::Listeners { on_session: |_, _, _| {}, on_end };
+                    aiw_tasks::interpreter(record, |_| Box::new(words::Words::default()), listeners)
                 },
                 after: || {},
             };

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use aiw_core::one_line;
 use aiw_launch::{Place, Prepared};
+use aiw_tasks::Task;
 
+use crate::commands::usage::tokens;
 use crate::output::cut;
 use crate::terminal;
 
@@ -19,6 +21,13 @@ pub fn started(id: &str, cli: &str, provider: Option<&str>, model: Option<&str>)
 /// Returns the provider that runs the CLI, and the model.
 pub fn describe(prepared: &Prepared) -> (Option<String>, Option<String>) {
     (prepared.provider.as_ref().map(ToString::to_string), prepared.model.clone())
+}
+
+/// Returns the line that says what a run used. `None` if its CLI did not say.
+pub fn used(task: &Task) -> Option<String> {
+    let usage = task.about.usage.filter(|usage| usage.input > 0 || usage.output > 0)?;
+    let cost = task.about.cost_usd.map_or_else(|| "?".to_owned(), |cost| format!("${cost:.4}"));
+    Some(format!("used: {} tokens read, {} written, {cost}", tokens(usage.input), tokens(usage.output)))
 }
 
 /// The live line: how long the run has taken, what it did last, and the tokens that it has used.

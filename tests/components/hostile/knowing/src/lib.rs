@@ -150,10 +150,10 @@ fn together(argument: &str) -> Result<String, Error> {
     Ok(format!("{} after {} s", ended.join(", "), took.as_secs()))
 }
 
-/// Leaves a call that has reached its server: that of `echo`, which was started later, has ended.
+/// Leaves a call of `slow` that has reached its server: the call of `echo` ends only after that.
 fn leave(argument: &str) -> Result<String, Error> {
     let left = start(argument)?;
-    let echo = start("files/echo")?;
+    let echo = start(r#"files/echo/{"after": "slow"}"#)?;
     let ended = mcp::next_result().is_some_and(|finished| finished.call == echo);
     Ok(format!("call {left} is left, call {echo} ended: {ended}"))
 }

@@ -1,0 +1,69 @@
+//! `aiw pool …`, as it is typed.
+
+use aiw_core::{InvalidName, ProviderName, is_model};
+use aiw_home::{PoolMember, PoolOrder};
+use clap::Subcommand;
+
+use crate::complete;
+
+#[derive(Debug, Subcommand)]
+pub enum PoolCommand {
+    /// Add a pool of providers that exist
+    ///
+    /// Runs name it as they name a provider. A new session gets the first member that works; it stays there until that one is
+    /// limited or fails, and then goes on with another one.
+    #[command(
+        after_help = "aiw pool add work anthropic deepseek=deepseek-chat\naiw claude -p work \"fix the failing test\""
+    )]
+    Add {
+        /// Its name, which no provider has
+        name: ProviderName,
+        /// Its members, the preferred one first, each with its own model or that of the provider
+        #[arg(required = true, value_name = "PROVIDER[=MODEL]", value_parser = parse_member, add = complete::providers())]
+        members: Vec<PoolMember>,
+        /// How it chooses a member for a new session: order, round-robin, least-busy
+        #[arg(long, value_name = "HOW", default_value = "order")]
+        choose: PoolOrder,
+    },
+    /// Change a pool; what you leave out stays as it is
+    Edit {
+        /// Its name
+        #[arg(add = complete::pools())]
+        name: String,
+        /// A member; name all of them, the preferred one first
+        #[arg(long = "member", value_name = "PROVIDER[=MODEL]", value_parser = parse_member)]
+        members: Vec<PoolMember>,
+        /// How it chooses a member for a new session: order, round-robin, least-busy
+        #[arg(long, value_name = "HOW")]
+        choose: Option<PoolOrder>,
+    },
+    /// Remove pools; their members stay
+    Remove {
+        /// Their names
+        #[arg(required = true, add = complete::pools())]
+        names: Vec<String>,
+    },
+    /// List pools
+    List,
+    /// Show one pool, and which of its members rest
+    Show {
+        /// Its name
+        #[arg(add = complete::pools())]
+        name: String,
+    },
+    /// Let all members of a pool be asked again, though they were limited or failed
+    Reset {
+        /// Its name
+        #[arg(add = complete::pools())]
+        name: String,
+    },
+}
+
+fn parse_member(text: &str) -> Result<PoolMember, String> {
+    let (name, model) = text.split_once('=').map_or((text, None), |(name, model)| (name, Some(model)));
+    let provider = name.parse().map_err(|e: InvalidName| e.to_string())?;
+    match model {
+        Some(model) if !is_model(model) => Err("expected `PROVIDER` or `PROVIDER=MODEL`".into()),
+        model => Ok(PoolMember { provider, model: model.map(str::to_owned) }),
+    }
+}

@@ -1,0 +1,83 @@
+//! `aiw usage` and `aiw budget`, as they are typed.
+
+use std::path::PathBuf;
+
+use aiw_home::BudgetPeriod;
+use aiw_usage::By;
+use clap::{ArgGroup, Args, Subcommand};
+
+use super::task::parse_since;
+use crate::complete;
+
+#[derive(Debug, Args)]
+#[command(after_help = "aiw usage --by model --since 2w\naiw usage --by task --project .")]
+pub struct UsageArgs {
+    /// What to sum up by: provider, model, task, project, day
+    #[arg(long, value_name = "WHAT", default_value = "provider")]
+    pub by: By,
+    /// Only what is newer: a date, `today`, `yesterday` or how long ago (`2w`) [default: the beginning of this month]
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
+    pub since: Option<u64>,
+    /// Only what this provider or pool was asked; `own` is the CLIs' own login
+    #[arg(short, long, value_name = "NAME", add = complete::providers_or_own())]
+    pub provider: Option<String>,
+    /// Only runs in this directory or below
+    #[arg(long, value_name = "DIRECTORY")]
+    pub project: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BudgetCommand {
+    /// Add a budget, or replace the one with this name
+    ///
+    /// Once it is used up, new runs say so. With `--refuse` they don't start, and the gateway refuses further requests.
+    #[command(
+        after_help = "aiw budget set daily --usd 20 --per day --refuse\naiw budget set router --tokens 5000000 --per month -p router"
+    )]
+    Set(BudgetArgs),
+    /// List budgets, and what was spent of each
+    List,
+    /// Remove budgets
+    Remove {
+        /// Their names
+        #[arg(required = true, add = complete::budgets())]
+        names: Vec<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("limit").required(true)))]
+pub struct BudgetArgs {
+    /// Its name
+    #[arg(value_parser = parse_name)]
+    pub name: String,
+    /// How much, in US dollars
+    #[arg(long, value_name = "AMOUNT", value_parser = parse_dollars, group = "limit")]
+    pub usd: Option<f64>,
+    /// How much, in tokens that are read and written
+    #[arg(long, value_name = "COUNT", group = "limit")]
+    pub tokens: Option<u64>,
+    /// For which time, in UTC: day, month
+    #[arg(long, value_name = "TIME", default_value = "month")]
+    pub per: BudgetPeriod,
+    /// Only for what this provider or pool is asked; `own` is the CLIs' own login
+    #[arg(short, long, value_name = "NAME", add = complete::providers_or_own())]
+    pub provider: Option<String>,
+    /// Only for runs in this directory or below
+    #[arg(long, value_name = "DIRECTORY")]
+    pub project: Option<PathBuf>,
+    /// Start nothing new once it is used up
+    #[arg(long)]
+    pub refuse: bool,
+}
+
+fn parse_name(text: &str) -> Result<String, String> {
+    let is_good = (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    if is_good { Ok(text.to_owned()) } else { Err("expected 1 to 64 of `A-Z a-z 0-9 . _ -`".into()) }
+}
+
+fn parse_dollars(text: &str) -> Result<f64, String> {
+    let number = text.trim_start_matches('$').parse::<f64>().ok().filter(|usd| usd.is_finite() && *usd >= 0.0);
+    number.ok_or_else(|| "expected a number of dollars: `20` or `2.50`".into())
+}

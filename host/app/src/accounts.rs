@@ -1,0 +1,118 @@
+//! What runs use: booked at the end of those that the gateway does not count, and held against budgets before a start.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use aiw_home::{Home, HomeError, Settings};
+use aiw_launch::{LaunchError, Prepared};
+use aiw_tasks::{Counted, EndedTask, Usage};
+use aiw_usage::{Book, Booking, By, OverBudget, Source, Spending, Sum, Tokens, UsageError, sum_by};
+
+/// Holds a run against the budgets: a sentence for each that is used up and only warns, or an error for one that refuses.
+///
+/// # Errors
+///
+/// Fails if a budget refuses, or can't be read.
+pub(crate) fn check(home: &Home, prepared: &Prepared, starts: bool) -> Result<Vec<String>, LaunchError> {
+    let settings = home.settings()?;
+    let budgets = settings.budgets()?;
+    if budgets.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut spending = Spending::new(Book::of(home), budgets);
+    spending.refresh(&settings).map_err(usage_error)?;
+    let payers = prepared.payers();
+    let over = |names: &[&str]| spending.over(names, Some(prepared.cwd()));
+    let (own, members) = payers.split_at(payers.len().min(1));
+    let mut all = over(own);
+    // A pool stops where none of its members may be asked.
+    let refuses = |name: &&str| over(&[name]).into_iter().find(|over| over.refuses);
+    if !members.is_empty() && members.iter().all(|name| refuses(name).is_some()) {
+        all.extend(members.iter().find_map(refuses));
+    }
+    match all.iter().find(|over| over.refuses).filter(|_| starts) {
+        Some(OverBudget { sentence, .. }) => Err(LaunchError::OverBudget { sentence: sentence.clone() }),
+        None => Ok(all.into_iter().map(|over| over.sentence).collect()),
+    }
+}
+
+fn usage_error(error: UsageError) -> LaunchError {
+    match error {
+        UsageError::Home(e) => e.into(),
+        other => LaunchError::Invalid { message: other.to_string(), hint: None },
+    }
+}
+
+/// Books what a task used, and returns it for its record. This runs in the shim. What the gateway has counted is only summed
+/// up.
+pub fn task_ended(task: &EndedTask) -> Counted {
+    let own = Counted { usage: task.facts.usage, cost_usd: task.facts.cost_usd };
+    let Ok(home) = Home::find() else { return own };
+    let counted = match task.about.gateway {
+        true => by_gateway(&home, task),
+        false => by_itself(&home, task),
+    };
+    counted.unwrap_or(own)
+}
+
+fn by_gateway(home: &Home, task: &EndedTask) -> Result<Counted, UsageError> {
+    let since = task.since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+    let since = u64::try_from(since).unwrap_or_default();
+    let (book, settings) = (Book::of(home), home.settings()?);
+    let rows = sum_by(&book, &settings, By::Task, since, |booking| booking.task == Some(task.id))?;
+    let sum = rows.into_iter().next().map(|row| row.sum).unwrap_or_default();
+    let usage =
+        Usage { input: sum.read(), output: sum.output, cached: Some(sum.cached), reasoning: Some(sum.thinking) };
+    let is_known = sum.bookings() > 0 && sum.unpriced == 0;
+    Ok(Counted { usage: Some(usage), cost_usd: is_known.then_some(sum.cost_usd) })
+}
+
+fn by_itself(home: &Home, task: &EndedTask) -> Result<Counted, UsageError> {
+    let (about, facts, settings) = (&task.about, &task.facts, home.settings()?);
+    let Some(usage) = facts.usage else { return Ok(Counted { usage: None, cost_usd: facts.cost_usd }) };
+    let cached = usage.cached.unwrap_or_default().min(usage.input);
+    let tokens = Tokens {
+        input: usage.input - cached,
+        cached,
+        cache_written: 0,
+        output: usage.output,
+        thinking: usage.reasoning.unwrap_or_default().min(usage.output),
+    };
+    let mut booking = Booking {
+        cli: Some(about.cli),
+        provider: about.provider.clone(),
+        model: about.answering_model.clone().or_else(|| about.model.clone()),
+        task: Some(task.id),
+        project: (!about.private).then(|| task.cwd.to_string_lossy().into_owned()),
+        cut: !facts.complete,
+        ..Booking::new(Source::Cli, tokens)
+    };
+    booking.cost_usd = cost(&booking, &settings, facts.cost_usd)?;
+    Book::of(home).add(&booking)?;
+    Ok(Counted { usage: Some(usage), cost_usd: booking.cost_usd })
+}
+
+/// Returns what a task cost. A CLI knows the prices of its own vendor's models, and takes others for one of them.
+fn cost(booking: &Booking, settings: &Settings, by_cli: Option<f64>) -> Result<Option<f64>, HomeError> {
+    match (&booking.provider, &booking.model) {
+        (Some(_), Some(_)) => booking.cost(settings),
+        _ => Ok(by_cli.or(booking.cost(settings)?)),
+    }
+}
+
+/// Returns what was used today, in UTC.
+///
+/// # Errors
+///
+/// Fails if the book can't be read.
+pub fn today(home: &Home) -> Result<Sum, UsageError> {
+    const DAY: u64 = 24 * 60 * 60 * 1000;
+    let since = aiw_home::now_millis() / DAY * DAY;
+    let rows = sum_by(&Book::of(home), &home.settings()?, By::Day, since, |_| true)?;
+    Ok(rows.into_iter().next().map(|row| row.sum).unwrap_or_default())
+}
+
+/// Returns what was used in a directory and below it, or all of it.
+pub fn is_below(booking: &Booking, directory: Option<&Path>) -> bool {
+    directory.is_none_or(|directory| booking.project.as_deref().is_some_and(|at| Path::new(at).starts_with(directory)))
+}

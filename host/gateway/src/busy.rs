@@ -1,0 +1,40 @@
+//! How many requests each account answers now.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The open requests, by account.
+#[derive(Debug, Default)]
+pub(crate) struct Busy(Mutex<HashMap<String, usize>>);
+
+impl Busy {
+    pub(crate) fn count(&self, account: &str) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(account).copied().unwrap_or_default()
+    }
+}
+
+/// A request that an account answers, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Answering {
+    busy: Arc<Busy>,
+    account: String,
+}
+
+impl Answering {
+    pub(crate) fn begin(busy: &Arc<Busy>, account: &str) -> Self {
+        *busy.0.lock().unwrap_or_else(PoisonError::into_inner).entry(account.to_owned()).or_default() += 1;
+        Self { busy: busy.clone(), account: account.to_owned() }
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let mut all = self.busy.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = all.get_mut(&self.account) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                all.remove(&self.account);
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Errors of the gateway.
+
+use std::io;
+
+use aiw_core::ErrorKind;
+use aiw_net::NetError;
+use aiw_supervisor::SupervisorError;
+
+use crate::routes::RouteError;
+
+/// An error with the gateway of runs.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// Its files.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// Its supervisor.
+    #[error("aiw's gateway can't be started: {0}")]
+    Supervisor(#[from] SupervisorError),
+    /// It does not answer.
+    #[error("aiw's gateway was started but does not answer")]
+    Silent,
+    /// It has no way out.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// Its socket.
+    #[error("aiw's gateway has no socket: {0}")]
+    Socket(#[source] io::Error),
+}
+
+impl GatewayError {
+    /// The kind, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Route(e) => e.kind(),
+            Self::Supervisor(e) => e.kind(),
+            Self::Silent | Self::Net(_) => ErrorKind::Unavailable,
+            Self::Socket(_) => ErrorKind::Usage,
+        }
+    }
+
+    /// Returns the next step, if there is just one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Route(e) => e.hint(),
+            Self::Silent => Some("`aiw gateway status` shows its last lines".into()),
+            Self::Supervisor(_) | Self::Net(_) | Self::Socket(_) => None,
+        }
+    }
+}

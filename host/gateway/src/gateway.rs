@@ -1,0 +1,74 @@
+//! What all requests share.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aiw_core::ProcessId;
+use aiw_home::Home;
+use aiw_net::Client;
+
+use crate::busy::Busy;
+use crate::error::GatewayError;
+use crate::ledger::Ledger;
+use crate::route::Route;
+use crate::routes::{RouteError, Routes};
+
+/// Says a sentence about a task, or about no task that is known.
+pub type Voice = Box<dyn Fn(Option<ProcessId>, &str) + Send + Sync>;
+
+/// Serves clients.
+pub struct Gateway {
+    pub(crate) client: Client,
+    pub(crate) routes: Arc<dyn Routes>,
+    pub(crate) home: Home,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) busy: Arc<Busy>,
+    voice: Voice,
+    /// What only a gateway of this home knows.
+    pub(crate) key: Option<String>,
+    /// What upstreams have refused, by address and model.
+    pub(crate) refused: Mutex<HashMap<(String, String), Vec<String>>>,
+}
+
+impl Gateway {
+    /// Makes a gateway for these routes, which books in a home what they use. `voice` says what people should know.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no way to make connections, or the home can't be written.
+    pub fn new(home: &Home, routes: Arc<dyn Routes>, voice: Voice) -> Result<Self, GatewayError> {
+        home.make_dir(&home.gateway_dir().join("pools")).map_err(RouteError::from)?;
+        Ok(Self {
+            client: Client::new()?,
+            routes,
+            home: home.clone(),
+            ledger: Arc::new(Ledger::new(home)),
+            busy: Arc::default(),
+            voice,
+            key: None,
+            refused: Mutex::default(),
+        })
+    }
+
+    /// Says a sentence about a route's run.
+    pub(crate) fn say(&self, route: &Route, sentence: &str) {
+        (self.voice)(self.routes.task(&route.token), sentence);
+    }
+
+    /// Lets it prove that it is the gateway of a home.
+    #[must_use]
+    pub(crate) fn with_key(self, key: String) -> Self {
+        Self { key: Some(key), ..self }
+    }
+
+    pub(crate) fn refused_by(&self, url: &str, model: &str) -> Vec<String> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.get(&(url.to_owned(), model.to_owned())).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn learn(&self, url: &str, model: &str, fields: Vec<String>) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = refused.entry((url.to_owned(), model.to_owned())).or_default();
+        known.extend(fields.into_iter().filter(|field| !known.contains(field)).collect::<Vec<_>>());
+    }
+}

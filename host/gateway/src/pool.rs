@@ -1,0 +1,592 @@
+//! Which member of a pool answers, and which one rests.
+//!
+//! A session stays with its member, because that one has its prompt in the cache. A member that is limited or fails rests;
+//! after that, or after a while, one request tries it again. What is known stands in a small file for each pool, so that
+//! gateways share it and a restart loses nothing.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aiw_dialects::{Failure, FailureKind};
+use aiw_home::{Home, Mode, PoolOrder, Turn, now_millis, read_capped, replace};
+use serde::{Deserialize, Serialize};
+
+/// How long a session that is not used stays with its member.
+const STAYS: Duration = Duration::from_secs(60 * 60);
+
+/// How often it is noted that a session was used.
+const RENEWED: Duration = Duration::from_secs(5 * 60);
+
+/// The most sessions that are remembered.
+const SESSIONS: usize = 500;
+
+/// The longest rest after which one request tries again.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
+
+/// The rest after a limit whose end was not said. It doubles, up to `DOUBLED`.
+const LIMITED: Duration = Duration::from_secs(2);
+
+/// The rest after failures. It doubles, up to `DOUBLED`.
+const FAILED: Duration = Duration::from_secs(30);
+const DOUBLED: Duration = Duration::from_secs(5 * 60);
+
+/// So many failures in so long a time make a member rest.
+const FAILURES: usize = 3;
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// The rest of an account that has nothing left or whose key is refused, unless its configuration changes.
+const EMPTY: Duration = Duration::from_secs(30 * 60);
+
+/// The rest of a model that is not there.
+const MISSING: Duration = Duration::from_secs(60 * 60);
+
+/// How long a request waits for a member that is limited, where all are.
+pub(crate) const WAITS: Duration = Duration::from_secs(20);
+
+/// How long another gateway may have the file.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The largest file.
+const FILE_BYTES: u64 = 1 << 20;
+
+/// A member, as a pool's file knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Account {
+    /// The provider, its address and its key, as a word: another key is another account.
+    pub id: String,
+    /// The model that is asked for.
+    pub model: String,
+}
+
+impl Account {
+    fn with_model(&self) -> String {
+        format!("{} {}", self.id, self.model)
+    }
+}
+
+/// What a pool's file says.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct State {
+    /// How many sessions were given a member.
+    turns: u64,
+    /// Which account a session is with, and when that was noted.
+    sessions: BTreeMap<String, (String, u64)>,
+    /// What rests, by account, or by account and model.
+    rests: BTreeMap<String, Rest>,
+}
+
+/// Why something rests, and until when. Times are in milliseconds since 1970.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Rest {
+    /// When it may be used again.
+    until: u64,
+    /// When one request may try, before that.
+    probe: u64,
+    /// How often it had to rest without an answer in between.
+    strikes: u32,
+    /// When it failed lately.
+    failed: Vec<u64>,
+    /// Why, in a few words.
+    why: String,
+    /// Whether waiting helps.
+    is_limit: bool,
+}
+
+impl Rest {
+    fn is_over(&self, now: u64) -> bool {
+        now >= self.until
+    }
+}
+
+/// A pool and its file.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    path: PathBuf,
+    order: PoolOrder,
+}
+
+/// A member that a session has left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// The provider.
+    pub provider: String,
+    /// Why it rests, if it does.
+    pub why: Option<String>,
+}
+
+/// What to do with a request of a session, and whom the session leaves for that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Picked {
+    pub pick: Pick,
+    pub left: Option<Left>,
+}
+
+/// What to do with a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Pick {
+    /// Ask this member.
+    Member(usize),
+    /// Wait: all members are limited, and the first will be free then.
+    Wait(Duration),
+    /// There is nobody left to ask.
+    Nobody,
+}
+
+impl Pool {
+    pub(crate) fn new(home: &Home, name: &str, order: PoolOrder) -> Self {
+        Self { path: path(home, name), order }
+    }
+
+    /// Picks a member for a request of a session. `tried` were asked already, and `busy` says how many requests each member
+    /// answers now.
+    pub(crate) fn pick(&self, session: &str, members: &[Account], tried: &[usize], busy: &[usize]) -> Picked {
+        let now = now_millis();
+        self.change(|state| state.pick(session, members, tried, busy, self.order, now)).unwrap_or_else(|| {
+            // Without the file, the order is what counts.
+            let pick = (0..members.len()).find(|at| !tried.contains(at)).map_or(Pick::Nobody, Pick::Member);
+            Picked { pick, left: None }
+        })
+    }
+
+    /// Notes that a member has answered.
+    pub(crate) fn answered(&self, member: &Account) {
+        // Nearly always there is nothing to clear, and then nothing is locked.
+        let has_rest = load(&self.path).is_some_and(|state| state.has_rest(member));
+        if has_rest {
+            self.change(|state| ((), state.clear(member)));
+        }
+    }
+
+    /// Notes a failure of a member. Returns whether another one may be asked.
+    pub(crate) fn failed(&self, member: &Account, failure: &Failure, is_alone: bool) -> bool {
+        let Some(fault) = Fault::of(failure) else { return false };
+        if !is_alone {
+            let now = now_millis();
+            self.change(|state| ((), state.rest(member, fault, failure, now)));
+        }
+        true
+    }
+
+    /// Looks at the file, and changes it, while no other gateway does. The second part of the result says whether it changed.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> (T, bool)) -> Option<T> {
+        let _turn = Turn::within(&self.path.with_extension("lock"), PATIENCE).ok().flatten()?;
+        let mut state = load(&self.path).unwrap_or_default();
+        let (result, has_changed) = change(&mut state);
+        if has_changed && let Ok(bytes) = serde_json::to_vec(&state) {
+            // What can't be written is forgotten by the next request.
+            let _ = replace(&self.path, &bytes, Mode::Private);
+        }
+        Some(result)
+    }
+}
+
+fn path(home: &Home, name: &str) -> PathBuf {
+    home.gateway_dir().join("pools").join(name).with_added_extension("json")
+}
+
+fn load(path: &Path) -> Option<State> {
+    serde_json::from_slice(&read_capped(path, FILE_BYTES).ok()??).ok()
+}
+
+impl State {
+    fn pick(
+        &mut self,
+        session: &str,
+        members: &[Account],
+        tried: &[usize],
+        busy: &[usize],
+        order: PoolOrder,
+        now: u64,
+    ) -> (Picked, bool) {
+        let left: Vec<usize> = (0..members.len()).filter(|at| !tried.contains(at)).collect();
+        let free: Vec<usize> = left
+            .iter()
+            .copied()
+            .filter(|at| self.resting(&members[*at], now).is_none_or(|rest| now >= rest.probe))
+            .collect();
+        let stays = self.sessions.get(session).filter(|(_, at)| now.saturating_sub(*at) < millis(STAYS)).cloned();
+        let own = stays.as_ref().and_then(|(id, _)| free.iter().copied().find(|at| members[*at].id == *id));
+        let picked = own.or_else(|| match order {
+            _ if free.is_empty() => None,
+            PoolOrder::Order => free.first().copied(),
+            PoolOrder::RoundRobin => {
+                // The next one of all members that is free, so that a rest of one doubles nobody's turn.
+                let from = usize::try_from(self.turns % members.len() as u64).unwrap_or(0);
+                (0..members.len()).map(|step| (from + step) % members.len()).find(|at| free.contains(at))
+            }
+            PoolOrder::LeastBusy => free.iter().copied().min_by_key(|at| busy.get(*at).copied().unwrap_or(0)),
+        });
+        let at = match picked.map_or_else(|| self.none_is_free(&left, members, now), Pick::Member) {
+            Pick::Member(at) => at,
+            pick => return (Picked { pick, left: None }, false),
+        };
+        let mut has_changed = false;
+        // One request tries; the others wait until it has succeeded, or for the next time.
+        for key in [members[at].id.clone(), members[at].with_model()] {
+            if let Some(rest) = self.rests.get_mut(&key).filter(|rest| !rest.is_over(now)) {
+                rest.probe = now + millis(LONGEST);
+                has_changed = true;
+            }
+        }
+        let left = stays.as_ref().filter(|(id, _)| *id != members[at].id).map(|(id, _)| {
+            let model = &members.iter().find(|member| member.id == *id).unwrap_or(&members[at]).model;
+            let rest = self.resting(&Account { id: id.clone(), model: model.clone() }, now);
+            Left { provider: provider_of(id).to_owned(), why: rest.map(|rest| rest.why.clone()) }
+        });
+        let noted = stays.filter(|(id, _)| *id == members[at].id).map(|(_, at)| at);
+        if noted.is_none() {
+            self.turns += 1;
+        }
+        if noted.is_none_or(|at| now.saturating_sub(at) >= millis(RENEWED)) {
+            self.sessions.insert(session.to_owned(), (members[at].id.clone(), now));
+            self.forget_sessions(now);
+            has_changed = true;
+        }
+        (Picked { pick: Pick::Member(at), left }, has_changed)
+    }
+
+    /// What to do where all members that are left rest: wait for a limit that ends soon, or ask the one that has rested most.
+    fn none_is_free(&self, left: &[usize], members: &[Account], now: u64) -> Pick {
+        let ends = |at: &usize| self.resting(&members[*at], now).map_or(0, |rest| rest.until);
+        let Some(soonest) = left.iter().copied().min_by_key(|at| ends(at)) else { return Pick::Nobody };
+        match self.resting(&members[soonest], now) {
+            Some(rest) if rest.is_limit => Pick::Wait(Duration::from_millis(rest.until.saturating_sub(now).max(1))),
+            _ => Pick::Member(soonest),
+        }
+    }
+
+    /// Returns the rest of a member that ends last.
+    fn resting(&self, member: &Account, now: u64) -> Option<&Rest> {
+        let keys = [member.id.clone(), member.with_model()];
+        let rests = keys.iter().filter_map(|key| self.rests.get(key)).filter(|rest| !rest.is_over(now));
+        rests.max_by_key(|rest| rest.until)
+    }
+
+    fn has_rest(&self, member: &Account) -> bool {
+        self.rests.contains_key(&member.id) || self.rests.contains_key(&member.with_model())
+    }
+
+    fn clear(&mut self, member: &Account) -> bool {
+        let of_account = self.rests.remove(&member.id).is_some();
+        self.rests.remove(&member.with_model()).is_some() || of_account
+    }
+
+    fn rest(&mut self, member: &Account, fault: Fault, failure: &Failure, now: u64) -> bool {
+        let key = if fault.is_of_account() { member.id.clone() } else { member.with_model() };
+        // What ended long ago says nothing any more.
+        self.rests.retain(|_, rest| now.saturating_sub(rest.until) < millis(STAYS));
+        let rest = self.rests.entry(key).or_default();
+        let doubled = |first: Duration| first.saturating_mul(1 << rest.strikes.min(16)).min(DOUBLED);
+        let time = match fault {
+            Fault::Limited { wait: Some(wait), .. } => wait,
+            Fault::Limited { wait: None, .. } => doubled(LIMITED),
+            Fault::Empty => EMPTY,
+            Fault::Missing => MISSING,
+            Fault::Broken => {
+                rest.failed.retain(|at| now.saturating_sub(*at) < millis(WITHIN));
+                rest.failed.push(now);
+                if rest.failed.len() < FAILURES {
+                    return true;
+                }
+                rest.failed.clear();
+                doubled(FAILED)
+            }
+        };
+        rest.strikes = rest.strikes.saturating_add(1);
+        rest.until = rest.until.max(now.saturating_add(millis(time)));
+        rest.probe = rest.until.min(now + millis(LONGEST));
+        rest.is_limit = matches!(fault, Fault::Limited { .. });
+        rest.why = aiw_core::one_line(&failure.message, 120);
+        true
+    }
+
+    fn forget_sessions(&mut self, now: u64) {
+        self.sessions.retain(|_, (_, at)| now.saturating_sub(*at) < millis(STAYS));
+        while self.sessions.len() > SESSIONS {
+            let oldest = self.sessions.iter().min_by_key(|(_, (_, at))| *at).map(|(session, _)| session.clone());
+            let Some(oldest) = oldest else { return };
+            self.sessions.remove(&oldest);
+        }
+    }
+}
+
+/// Returns the provider of an account. Behind its name stands what tells keys apart.
+fn provider_of(account: &str) -> &str {
+    account.rsplit_once('#').map_or(account, |(name, _)| name)
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What a failure says of the member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// It answers later.
+    Limited { wait: Option<Duration>, is_of_account: bool },
+    /// The account has nothing left, or its key is refused.
+    Empty,
+    /// The model is not there.
+    Missing,
+    /// It does not work.
+    Broken,
+}
+
+impl Fault {
+    /// Returns what a failure says of the member. `None`: nothing, the request itself is what is wrong.
+    fn of(failure: &Failure) -> Option<Self> {
+        let said = failure.message.to_ascii_lowercase();
+        let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+        let is_of_account = says(&["account", "organization", "plan", "subscription", "workspace", "your limit"]);
+        Some(match failure.kind {
+            FailureKind::Invalid | FailureKind::TooLong | FailureKind::TooLarge => return None,
+            FailureKind::RateLimit => Self::Limited { wait: failure.retry_after, is_of_account },
+            FailureKind::Quota | FailureKind::Key => Self::Empty,
+            // A key that may not use one model may use others.
+            FailureKind::Permission if says(&["key", "account", "organization"]) => Self::Empty,
+            FailureKind::Permission | FailureKind::NotFound => Self::Missing,
+            FailureKind::Overloaded | FailureKind::Timeout | FailureKind::Upstream => Self::Broken,
+        })
+    }
+
+    fn is_of_account(self) -> bool {
+        match self {
+            Self::Limited { is_of_account, .. } => is_of_account,
+            Self::Empty | Self::Broken => true,
+            Self::Missing => false,
+        }
+    }
+}
+
+/// What rests in a pool, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resting {
+    /// The provider.
+    pub provider: String,
+    /// The model, if only that rests.
+    pub model: Option<String>,
+    /// Until when, in milliseconds since 1970.
+    pub until: u64,
+    /// What the provider said.
+    pub why: String,
+}
+
+/// Returns what rests in a pool.
+pub fn resting(home: &Home, pool: &str) -> Vec<Resting> {
+    let now = now_millis();
+    let state = load(&path(home, pool)).unwrap_or_default();
+    let resting = |(key, rest): (String, Rest)| {
+        let (account, model) =
+            key.split_once(' ').map_or((key.as_str(), None), |(id, model)| (id, Some(model.to_owned())));
+        let provider = provider_of(account).to_owned();
+        (!rest.is_over(now)).then(|| Resting { provider, model, until: rest.until, why: rest.why.clone() })
+    };
+    state.rests.into_iter().filter_map(resting).collect()
+}
+
+/// Forgets what rests in a pool, and which session is with whom.
+///
+/// # Errors
+///
+/// Fails if the file can't be removed.
+pub fn forget_pool(home: &Home, pool: &str) -> std::io::Result<()> {
+    match std::fs::remove_file(path(home, pool)) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn members(count: usize) -> Vec<Account> {
+        (0..count).map(|at| Account { id: format!("p{at}#0"), model: "m".into() }).collect()
+    }
+
+    fn failure(kind: FailureKind, message: &str, wait: Option<u64>) -> Failure {
+        Failure::new(kind, message).with_retry_after(wait.map(Duration::from_secs))
+    }
+
+    /// Time passes as a test says.
+    struct World {
+        state: State,
+        members: Vec<Account>,
+        order: PoolOrder,
+        now: u64,
+    }
+
+    impl World {
+        fn new(count: usize, order: PoolOrder) -> Self {
+            Self { state: State::default(), members: members(count), order, now: 1_000_000 }
+        }
+
+        fn pick(&mut self, session: &str) -> Pick {
+            self.state.pick(session, &self.members, &[], &[2, 1, 3], self.order, self.now).0.pick
+        }
+
+        fn fails(&mut self, at: usize, failure: &Failure) -> bool {
+            match Fault::of(failure) {
+                Some(fault) => self.state.rest(&self.members[at], fault, failure, self.now),
+                None => false,
+            }
+        }
+
+        fn wait(&mut self, seconds: u64) {
+            self.now += seconds * 1000;
+        }
+    }
+
+    #[test]
+    fn a_session_stays_with_its_member_while_that_works() {
+        let mut world = World::new(3, PoolOrder::RoundRobin);
+        let picked: Vec<Pick> = ["a", "b", "c", "d", "a", "b"].into_iter().map(|session| world.pick(session)).collect();
+        assert_eq!(picked, [0, 1, 2, 0, 0, 1].map(Pick::Member));
+        // Its member is limited: another one takes over, and keeps it.
+        assert!(world.fails(1, &failure(FailureKind::RateLimit, "slow", Some(60))));
+        let other = world.pick("b");
+        assert!(other != Pick::Member(1));
+        world.wait(61);
+        assert_eq!(world.pick("b"), other);
+        // After an hour without a request, it may go elsewhere.
+        world.wait(3_601);
+        assert!(matches!(world.pick("new"), Pick::Member(_)));
+        let mut by_order = World::new(3, PoolOrder::Order);
+        assert_eq!([by_order.pick("a"), by_order.pick("b")], [Pick::Member(0), Pick::Member(0)]);
+        assert_eq!(World::new(3, PoolOrder::LeastBusy).pick("a"), Pick::Member(1));
+    }
+
+    #[test]
+    fn each_failure_rests_as_long_as_it_should_and_only_what_it_concerns() {
+        let mut world = World::new(2, PoolOrder::Order);
+        // The request's own fault is nobody's.
+        for kind in [FailureKind::Invalid, FailureKind::TooLong, FailureKind::TooLarge] {
+            assert!(!world.fails(0, &failure(kind, "no", None)));
+        }
+        assert_eq!(world.pick("a"), Pick::Member(0));
+        // A limit without a time doubles.
+        let limited = failure(FailureKind::RateLimit, "slow", None);
+        for seconds in [2, 4, 8] {
+            world.fails(0, &limited);
+            world.wait(seconds - 1);
+            assert_eq!(world.pick("a"), Pick::Member(1), "{seconds}");
+            world.state.sessions.clear();
+            world.wait(1);
+            assert_eq!(world.pick("a"), Pick::Member(0), "{seconds}");
+        }
+        world.state.clear(&world.members[0].clone());
+        // Two failures are chance.
+        let broken = failure(FailureKind::Upstream, "broke off", None);
+        world.fails(0, &broken);
+        world.fails(0, &broken);
+        assert_eq!(world.pick("x"), Pick::Member(0));
+        world.fails(0, &broken);
+        assert_eq!(world.pick("x"), Pick::Member(1));
+        world.wait(30);
+        assert_eq!(world.pick("y"), Pick::Member(0));
+        // An account rests for all models, a model that is missing for itself.
+        let of_account = failure(FailureKind::RateLimit, "the limit of your plan is reached", Some(600));
+        world.fails(0, &of_account);
+        let other = Account { model: "other".into(), ..world.members[0].clone() };
+        assert!(world.state.resting(&other, world.now).is_some());
+        let mut world = World::new(2, PoolOrder::Order);
+        world.fails(0, &failure(FailureKind::NotFound, "no such model", None));
+        assert!(world.state.resting(&other, world.now).is_none() && world.pick("a") == Pick::Member(1));
+    }
+
+    #[test]
+    fn a_long_rest_is_tried_by_one_request_and_ends_with_its_success() {
+        let mut world = World::new(2, PoolOrder::Order);
+        // 18 days, as one vendor said.
+        world.fails(0, &failure(FailureKind::RateLimit, "slow", Some(18 * 86_400)));
+        assert_eq!(world.pick("a"), Pick::Member(1));
+        world.wait(15 * 60);
+        world.state.sessions.clear();
+        assert_eq!(world.pick("b"), Pick::Member(0));
+        assert_eq!(world.pick("c"), Pick::Member(1));
+        let first = world.members[0].clone();
+        assert!(world.state.clear(&first));
+        assert_eq!(world.pick("d"), Pick::Member(0));
+    }
+
+    #[test]
+    fn where_all_rest_a_limit_is_waited_for_and_a_failure_is_tried() {
+        let mut world = World::new(2, PoolOrder::Order);
+        world.fails(0, &failure(FailureKind::RateLimit, "slow", Some(60)));
+        world.fails(1, &failure(FailureKind::RateLimit, "slow", Some(9)));
+        assert_eq!(world.pick("a"), Pick::Wait(Duration::from_secs(9)));
+        let mut world = World::new(2, PoolOrder::Order);
+        world.fails(0, &failure(FailureKind::Quota, "nothing left", None));
+        let broken = failure(FailureKind::Overloaded, "too much", None);
+        (0..3).for_each(|_| drop(world.fails(1, &broken)));
+        assert_eq!(world.pick("a"), Pick::Member(1));
+        let tried = world.state.pick("a", &world.members, &[0, 1], &[], PoolOrder::Order, world.now).0;
+        assert_eq!(tried.pick, Pick::Nobody);
+    }
+
+    #[test]
+    fn a_file_is_shared_and_survives_nonsense() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        home.make_dir(&home.gateway_dir().join("pools")).unwrap();
+        let pool = || Pool::new(&home, "work", PoolOrder::Order);
+        let members = members(2);
+        assert_eq!(pool().pick("a", &members, &[], &[]).pick, Pick::Member(0));
+        assert!(pool().failed(&members[0], &failure(FailureKind::Key, "refused", None), false));
+        let picked = pool().pick("a", &members, &[], &[]);
+        let left = Left { provider: "p0".into(), why: Some("refused".into()) };
+        assert_eq!(picked, Picked { pick: Pick::Member(1), left: Some(left) });
+        let rests = resting(&home, "work");
+        assert_eq!((rests.len(), rests[0].provider.as_str(), rests[0].why.as_str()), (1, "p0", "refused"));
+        pool().answered(&members[0]);
+        assert!(resting(&home, "work").is_empty());
+        // A pool of one is never left without.
+        assert!(pool().failed(&members[0], &failure(FailureKind::Key, "refused", None), true));
+        assert!(resting(&home, "work").is_empty());
+        for nonsense in ["", "{", "[]", r#"{"rests": 7}"#] {
+            std::fs::write(path(&home, "work"), nonsense).unwrap();
+            assert_eq!(pool().pick("a", &members, &[], &[]).pick, Pick::Member(0));
+        }
+        forget_pool(&home, "work").unwrap();
+        forget_pool(&home, "work").unwrap();
+    }
+
+    mod fuzz {
+        use super::*;
+
+        proptest! {
+            /// Whatever happens, a request gets a member that was not tried, or is told to wait for a limit.
+            #[test]
+            fn somebody_is_always_asked(
+                steps in proptest::collection::vec((0..3_usize, 0..11_usize, 0..2_000_u64, any::<bool>()), 0..60),
+                order in 0..3_usize,
+            ) {
+                let kinds = [
+                    FailureKind::Invalid, FailureKind::TooLong, FailureKind::Key, FailureKind::Permission,
+                    FailureKind::NotFound, FailureKind::TooLarge, FailureKind::RateLimit, FailureKind::Quota,
+                    FailureKind::Overloaded, FailureKind::Timeout, FailureKind::Upstream,
+                ];
+                let mut world = World::new(3, PoolOrder::ALL[order]);
+                for (at, kind, wait, is_answered) in steps {
+                    if is_answered {
+                        let member = world.members[at].clone();
+                        world.state.clear(&member);
+                    } else {
+                        world.fails(at, &failure(kinds[kind], "your plan", (wait % 2 == 0).then_some(wait)));
+                    }
+                    world.wait(wait % 97);
+                    match world.pick("session") {
+                        Pick::Member(at) => prop_assert!(at < 3),
+                        Pick::Wait(time) => prop_assert!(!time.is_zero()),
+                        Pick::Nobody => prop_assert!(false),
+                    }
+                }
+            }
+        }
+    }
+}

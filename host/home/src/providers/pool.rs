@@ -1,0 +1,182 @@
+//! Pools: several providers under one name.
+
+use std::collections::BTreeSet;
+
+use aiw_core::{ProviderName, is_model};
+use serde_json::{Value, json};
+
+use super::{OWN, said};
+
+/// How a pool chooses a member for a new session. A session stays with its member while that works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PoolOrder {
+    /// The first member that works: `order`.
+    #[default]
+    Order,
+    /// The next one each time: `round-robin`.
+    RoundRobin,
+    /// The one with the fewest open requests: `least-busy`.
+    LeastBusy,
+}
+
+impl PoolOrder {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Order, Self::RoundRobin, Self::LeastBusy];
+
+    /// Returns its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Order => "order",
+            Self::RoundRobin => "round-robin",
+            Self::LeastBusy => "least-busy",
+        }
+    }
+}
+
+impl std::str::FromStr for PoolOrder {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let named = Self::ALL.into_iter().find(|order| order.as_str() == text);
+        named.ok_or_else(|| "expected `order`, `round-robin` or `least-busy`".to_owned())
+    }
+}
+
+/// A member of a pool.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PoolMember {
+    /// The provider.
+    pub provider: ProviderName,
+    /// The model for it, in place of the provider's own.
+    pub model: Option<String>,
+}
+
+impl PoolMember {
+    fn from_json(value: &Value) -> Result<Self, String> {
+        let (name, model) = match value {
+            Value::String(name) => (name.as_str(), None),
+            Value::Object(fields) => {
+                let name = fields.get("provider").and_then(Value::as_str).ok_or("has a member without a `provider`")?;
+                let model = match fields.get("model") {
+                    None | Some(Value::Null) => None,
+                    Some(model) => Some(
+                        model
+                            .as_str()
+                            .filter(|model| is_model(model))
+                            .map(str::to_owned)
+                            .ok_or("has a member with a `model` that is not a valid model name")?,
+                    ),
+                };
+                (name, model)
+            }
+            _ => return Err("has a member that is neither a name nor an object".into()),
+        };
+        if name == OWN {
+            return Err(format!("has the member `{OWN}`, which is no provider"));
+        }
+        Ok(Self { provider: name.parse().map_err(said)?, model })
+    }
+
+    fn to_json(&self) -> Value {
+        match &self.model {
+            None => json!(self.provider),
+            Some(model) => json!({"provider": self.provider, "model": model}),
+        }
+    }
+}
+
+/// Several providers or accounts under one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderPool {
+    /// Its name, which no provider has.
+    pub name: ProviderName,
+    /// Its members, the preferred one first; none twice.
+    pub members: Vec<PoolMember>,
+    /// How it chooses.
+    pub order: PoolOrder,
+}
+
+impl ProviderPool {
+    /// The most members.
+    pub const MOST: usize = 32;
+
+    /// The error is the end of a sentence.
+    pub(super) fn from_json(name: &str, value: &Value) -> Result<Self, String> {
+        let name: ProviderName = name.parse().map_err(said)?;
+        if name.as_str() == OWN {
+            return Err(format!("is called `{OWN}`, which means the CLI's own configuration"));
+        }
+        let members = value["members"].as_array().ok_or("has no list of `members`")?;
+        let members = members.iter().map(PoolMember::from_json).collect::<Result<Vec<_>, _>>()?;
+        let order = match &value["choose"] {
+            Value::Null => PoolOrder::default(),
+            order => order
+                .as_str()
+                .and_then(|order| order.parse().ok())
+                .ok_or("has a `choose` that is none of `order`, `round-robin` and `least-busy`")?,
+        };
+        let pool = Self { name, members, order };
+        pool.problem().map_or(Ok(pool), Err)
+    }
+
+    /// Returns what is wrong with the members, as the end of a sentence.
+    pub fn problem(&self) -> Option<String> {
+        let distinct: BTreeSet<&PoolMember> = self.members.iter().collect();
+        if self.members.is_empty() || self.members.len() > Self::MOST {
+            return Some(format!("needs 1 to {} members", Self::MOST));
+        }
+        (distinct.len() < self.members.len()).then(|| "has a member twice".to_owned())
+    }
+
+    /// Each field with its value.
+    pub(super) fn fields(&self) -> [(&'static str, Value); 2] {
+        let members: Vec<Value> = self.members.iter().map(PoolMember::to_json).collect();
+        [("members", members.into()), ("choose", self.order.as_str().into())]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Home;
+
+    const FILE: &str = r#"{
+  "version": 1,
+  "default": "work",
+  "providers": {"a": {"preset": "custom"}, "b": {"preset": "custom", "models": {"small": "b-s", "codex": "b-c"}}},
+  "pools": {
+    "work": {"members": ["a", {"provider": "b", "model": "m"}], "choose": "round-robin", "mine": 1},
+    "a": {"members": ["b"]},
+    "empty": {"members": []},
+    "twice": {"members": ["a", "a"]},
+    "odd": {"members": ["a"], "choose": "dice"}
+  }
+}
+"#;
+
+    #[test]
+    fn what_is_good_is_read_and_what_is_not_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        std::fs::write(home.providers_path(), FILE).unwrap();
+        let mut file = home.providers().unwrap();
+        let work = file.pool("work").unwrap().unwrap().clone();
+        assert_eq!((work.members.len(), work.order), (2, super::PoolOrder::RoundRobin));
+        assert_eq!(work.members[1].model.as_deref(), Some("m"));
+        assert_eq!(file.providers()[1].models.len(), 2);
+        assert!(file.pool("none").unwrap().is_none() && file.has("work") && file.has("a") && !file.has("odd"));
+        for (name, said) in
+            [("a", "like a provider"), ("empty", "1 to 32 members"), ("twice", "twice"), ("odd", "`choose`")]
+        {
+            let error = file.pool(name).unwrap_err().to_string();
+            assert!(error.contains(said), "{name}: {error}");
+        }
+        // A new name of a member reaches the pool, and the default goes with the pool.
+        assert!(file.rename("a", &"c".parse().unwrap()).unwrap());
+        file.save(&home.lock().unwrap()).unwrap();
+        let mut file = home.providers().unwrap();
+        assert_eq!(file.pool("work").unwrap().unwrap().members[0].provider.as_str(), "c");
+        assert!(std::fs::read_to_string(home.providers_path()).unwrap().contains("\"mine\": 1"));
+        assert!(file.remove_pool("work").unwrap());
+        assert_eq!(file.default_for(aiw_core::CliKind::Claude), None);
+    }
+}

@@ -1,0 +1,127 @@
+//! One line of a book.
+
+use aiw_core::{CliKind, ProcessId};
+use aiw_home::{HomeError, ModelPrice, Settings};
+use serde::{Deserialize, Serialize};
+
+/// Where the numbers of a booking come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The gateway: one request.
+    Gateway,
+    /// The CLI's own stream: a whole task.
+    Cli,
+}
+
+/// Tokens of one request, or of several.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tokens {
+    /// Read, without those out of a cache or into one.
+    pub input: u64,
+    /// Read out of a cache.
+    pub cached: u64,
+    /// Read and put into a cache, where the vendor counts that.
+    pub cache_written: u64,
+    /// Written, thoughts included.
+    pub output: u64,
+    /// Of the written ones, thoughts.
+    pub thinking: u64,
+}
+
+impl Tokens {
+    /// Returns all that was read and written.
+    pub fn all(&self) -> u64 {
+        self.read().saturating_add(self.output)
+    }
+
+    /// Returns all that was read.
+    pub fn read(&self) -> u64 {
+        self.input.saturating_add(self.cached).saturating_add(self.cache_written)
+    }
+
+    /// Returns their cost in US dollars.
+    #[expect(clippy::cast_precision_loss, reason = "the numbers are far below 2^53, and money is rounded anyway")]
+    pub fn cost(&self, price: &ModelPrice) -> f64 {
+        let parts = [
+            (self.input, price.input),
+            (self.cached, price.cached),
+            (self.cache_written, price.cache_written),
+            (self.output, price.output),
+        ];
+        parts.iter().map(|(tokens, price)| *tokens as f64 * price / 1e6).sum()
+    }
+}
+
+/// What was used by one request, or by one task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Booking {
+    /// When it ended, in milliseconds since 1970.
+    pub at: u64,
+    /// Where the numbers come from.
+    pub source: Source,
+    /// The CLI, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cli: Option<CliKind>,
+    /// The provider that answered; none for the CLI's own login.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// The pool that chose the provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// The model that answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<ProcessId>,
+    /// The directory that the run works in. Private runs have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// The tokens.
+    #[serde(flatten)]
+    pub tokens: Tokens,
+    /// The cost in US dollars, where it was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
+    /// Whether the answer broke off: the numbers are those until then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+    /// Whether the tokens are an estimate: the provider has not counted them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
+}
+
+impl Booking {
+    /// Begins a booking of now.
+    pub fn new(source: Source, tokens: Tokens) -> Self {
+        Self {
+            at: aiw_home::now_millis(),
+            source,
+            cli: None,
+            provider: None,
+            pool: None,
+            model: None,
+            task: None,
+            project: None,
+            tokens,
+            cost_usd: None,
+            cut: false,
+            estimated: false,
+        }
+    }
+
+    /// Returns the cost: as it was booked, else by the prices of today.
+    ///
+    /// # Errors
+    ///
+    /// A price in the settings is not what it should be.
+    pub fn cost(&self, settings: &Settings) -> Result<Option<f64>, HomeError> {
+        if let Some(cost) = self.cost_usd.filter(|cost| cost.is_finite()) {
+            return Ok(Some(cost));
+        }
+        let Some(model) = &self.model else { return Ok(None) };
+        Ok(settings.model_price(model)?.map(|price| self.tokens.cost(&price)))
+    }
+}

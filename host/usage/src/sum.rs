@@ -1,0 +1,231 @@
+//! Sums of bookings.
+
+use std::collections::BTreeMap;
+
+use aiw_home::{Settings, rfc3339};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::book::{Book, UsageError};
+use crate::booking::{Booking, Source};
+
+/// What bookings are summed up by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum By {
+    /// The provider that answered.
+    #[default]
+    Provider,
+    /// The model that answered.
+    Model,
+    /// The task.
+    Task,
+    /// The directory of the run.
+    Project,
+    /// The day in UTC.
+    Day,
+}
+
+impl By {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Provider, Self::Model, Self::Task, Self::Project, Self::Day];
+
+    /// Returns its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Model => "model",
+            Self::Task => "task",
+            Self::Project => "project",
+            Self::Day => "day",
+        }
+    }
+
+    fn key(self, booking: &Booking) -> Option<String> {
+        match self {
+            // What a CLI asks without a provider of aiw's goes to its own login.
+            Self::Provider => Some(booking.provider.clone().unwrap_or_else(|| aiw_home::OWN.to_owned())),
+            Self::Model => booking.model.clone(),
+            Self::Task => booking.task.map(|task| task.to_string()),
+            Self::Project => booking.project.clone(),
+            Self::Day => Some(rfc3339(booking.at).chars().take(10).collect()),
+        }
+    }
+}
+
+impl std::str::FromStr for By {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let named = Self::ALL.into_iter().find(|by| by.as_str() == text);
+        named.ok_or_else(|| "expected `provider`, `model`, `task`, `project` or `day`".to_owned())
+    }
+}
+
+/// What bookings come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
+pub struct Sum {
+    /// How many requests were sent through the gateway
+    pub requests: u64,
+    /// How many tasks talked to their provider themselves, and are counted as a whole
+    pub tasks: u64,
+    /// Tokens read, without those out of a cache or into one
+    pub input: u64,
+    /// Tokens read out of a cache
+    pub cached: u64,
+    /// Tokens read and put into a cache
+    pub cache_written: u64,
+    /// Tokens written, thoughts included
+    pub output: u64,
+    /// Of the written ones, thoughts
+    pub thinking: u64,
+    /// The cost in US dollars, as far as prices are known
+    pub cost_usd: f64,
+    /// How many of the bookings have no known price
+    pub unpriced: u64,
+    /// How many of the answers broke off
+    pub cut: u64,
+    /// For how many the tokens are an estimate, because the provider has not counted them
+    pub estimated: u64,
+}
+
+impl Sum {
+    pub(crate) fn add(&mut self, booking: &Booking, cost: Option<f64>) {
+        let tokens = &booking.tokens;
+        match booking.source {
+            Source::Gateway => self.requests += 1,
+            Source::Cli => self.tasks += 1,
+        }
+        for (sum, more) in [
+            (&mut self.input, tokens.input),
+            (&mut self.cached, tokens.cached),
+            (&mut self.cache_written, tokens.cache_written),
+            (&mut self.output, tokens.output),
+            (&mut self.thinking, tokens.thinking),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+        match cost {
+            Some(cost) => self.cost_usd += cost,
+            // What used nothing costs nothing.
+            None => self.unpriced += u64::from(tokens.all() > 0),
+        }
+        self.cut += u64::from(booking.cut);
+        self.estimated += u64::from(booking.estimated);
+    }
+
+    /// Returns this sum and another one.
+    #[must_use]
+    pub fn and(self, other: &Self) -> Self {
+        Self {
+            requests: self.requests + other.requests,
+            tasks: self.tasks + other.tasks,
+            input: self.input.saturating_add(other.input),
+            cached: self.cached.saturating_add(other.cached),
+            cache_written: self.cache_written.saturating_add(other.cache_written),
+            output: self.output.saturating_add(other.output),
+            thinking: self.thinking.saturating_add(other.thinking),
+            cost_usd: self.cost_usd + other.cost_usd,
+            unpriced: self.unpriced + other.unpriced,
+            cut: self.cut + other.cut,
+            estimated: self.estimated + other.estimated,
+        }
+    }
+
+    /// Returns how many bookings there are.
+    pub fn bookings(&self) -> u64 {
+        self.requests + self.tasks
+    }
+
+    /// Returns all tokens that were read.
+    pub fn read(&self) -> u64 {
+        self.input.saturating_add(self.cached).saturating_add(self.cache_written)
+    }
+
+    /// Returns the cost for people: `?` where no price is known.
+    pub fn cost(&self) -> String {
+        match (self.unpriced, self.bookings()) {
+            (0, _) => dollars(self.cost_usd),
+            (unpriced, bookings) if unpriced == bookings => "?".to_owned(),
+            _ => format!("{} + ?", dollars(self.cost_usd)),
+        }
+    }
+}
+
+/// Formats money: in cents, and more exactly below one.
+pub(crate) fn dollars(amount: f64) -> String {
+    match amount {
+        amount if amount == 0.0 || amount >= 0.995 => format!("${amount:.2}"),
+        amount => format!("${amount:.4}"),
+    }
+}
+
+/// A row of sums.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct UsageRow {
+    /// What is summed up: a provider, a model, a task, a directory or a day; null for what has none
+    pub key: Option<String>,
+    /// The sums.
+    #[serde(flatten)]
+    pub sum: Sum,
+}
+
+/// Sums up what was booked since a time, in milliseconds since 1970, in the order of the keys. Only what `is_wanted`.
+///
+/// # Errors
+///
+/// Fails if the book can't be read.
+pub fn sum_by(
+    book: &Book,
+    settings: &Settings,
+    by: By,
+    since: u64,
+    is_wanted: impl Fn(&Booking) -> bool,
+) -> Result<Vec<UsageRow>, UsageError> {
+    let mut sums: BTreeMap<Option<String>, Sum> = BTreeMap::new();
+    let mut problem = None;
+    book.read(since, |booking| {
+        if is_wanted(&booking) {
+            let cost = booking.cost(settings).unwrap_or_else(|e| {
+                problem.get_or_insert(e);
+                None
+            });
+            sums.entry(by.key(&booking)).or_default().add(&booking, cost);
+        }
+    })?;
+    match problem {
+        Some(problem) => Err(problem.into()),
+        None => Ok(sums.into_iter().map(|(key, sum)| UsageRow { key, sum }).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::booking::Tokens;
+
+    #[test]
+    fn sums_add_up_and_what_has_no_price_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = aiw_home::Home::at(dir.path());
+        let settings = r#"{"models": {"m": {"price": {"input": 1, "cached": 0.5, "output": 10}}}}"#;
+        std::fs::write(home.settings_path(), settings).unwrap();
+        let (book, settings) = (Book::of(&home), home.settings().unwrap());
+        let tokens = Tokens { input: 1_000_000, cached: 2_000_000, cache_written: 0, output: 100_000, thinking: 5 };
+        let of = |model: &str, provider: Option<&str>| Booking {
+            model: Some(model.into()),
+            provider: provider.map(Into::into),
+            ..Booking::new(Source::Gateway, tokens)
+        };
+        let direct = Booking { source: Source::Cli, cost_usd: Some(0.5), ..of("other", None) };
+        for booking in [of("m", Some("p")), of("m", Some("p")), of("unheard-of", Some("p")), direct] {
+            book.add(&booking).unwrap();
+        }
+        let rows = sum_by(&book, &settings, By::Provider, 0, |_| true).unwrap();
+        let costs: Vec<(Option<&str>, String)> = rows.iter().map(|row| (row.key.as_deref(), row.sum.cost())).collect();
+        assert_eq!(costs, [(Some("own"), "$0.5000".to_owned()), (Some("p"), "$6.00 + ?".to_owned())]);
+        assert_eq!((rows[1].sum.requests, rows[1].sum.tasks, rows[1].sum.read()), (3, 0, 9_000_000));
+        let rows = sum_by(&book, &settings, By::Model, 0, |booking| booking.source == Source::Gateway).unwrap();
+        assert_eq!(rows.iter().map(|row| row.sum.cost()).collect::<Vec<_>>(), ["$6.00", "?"]);
+        assert!(sum_by(&book, &settings, By::Day, u64::MAX, |_| true).unwrap().is_empty());
+    }
+}
