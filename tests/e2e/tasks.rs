@@ -47,7 +47,7 @@ fn a_prompt_is_a_task_that_shows_what_the_model_says() {
     assert_eq!(run.stdout, "I see.\nThe work is done.\n");
     let (started, rest) = run.stderr.split_once('\n').unwrap();
     assert!(started.starts_with("task ") && started.ends_with(": claude with its own configuration"), "{started}");
-    assert_eq!(rest, "> Bash ls\nodd\n");
+    assert_eq!(rest, "> Bash ls\nodd\nused: 10 tokens read, 5 written, $0.2500\n");
     let seen = clis.only();
     assert_eq!(seen.arguments, ["-p", "--output-format", "stream-json", "--verbose"]);
     assert_eq!(seen.stdin, FakeClis::script(say).into_bytes());
@@ -127,7 +127,10 @@ fn a_detached_task_is_waited_for_and_reported_once() {
     assert_eq!(env.run(&["wait", &good]).code, 0);
     // Each was reported once, and the stopped one was reported by the command that stopped it.
     assert_eq!(env.run(&["wait"]).ok().stdout, "no tasks to wait for\n");
-    assert_eq!(env.json(&["status"]), json!({"tasks": [], "running": 0, "queued": 0, "unread": 0}));
+    let mut status = env.json(&["status"]);
+    // The bad one said nothing of its tokens.
+    assert_eq!(status.as_object_mut().unwrap().remove("today").unwrap()["tasks"], 1);
+    assert_eq!(status, json!({"tasks": [], "running": 0, "queued": 0, "unread": 0}));
     assert_eq!(env.run(&["wait", "zzzzzzzzzzzz"]).code, 2);
 }
 

@@ -48,11 +48,11 @@ fn usage_error(error: UsageError) -> LaunchError {
 pub fn task_ended(task: &EndedTask) -> Counted {
     let own = Counted { usage: task.facts.usage, cost_usd: task.facts.cost_usd };
     let Ok(home) = Home::find() else { return own };
-    let counted = match task.about.gateway {
-        true => by_gateway(&home, task),
-        false => by_itself(&home, task),
-    };
-    counted.unwrap_or(own)
+    match task.about.gateway {
+        // A CLI knows nothing of the prices of another vendor.
+        true => by_gateway(&home, task).unwrap_or_default(),
+        false => by_itself(&home, task).unwrap_or(own),
+    }
 }
 
 fn by_gateway(home: &Home, task: &EndedTask) -> Result<Counted, UsageError> {

@@ -92,7 +92,7 @@ impl Launcher {
         let (mut tag, mut turn, mut model, mut reached) = (None, None, request.model.clone(), Ok(None));
         let mut via = None;
         if let Some(chosen) = &chosen {
-            let mut planned = Vec::new();
+            let (mut planned, mut last) = (Vec::new(), None);
             for member in &chosen.members {
                 let version = found.version.clone();
                 match self.intent(cli, member, version, request, stdin.is_some(), &mut turn).await {
@@ -100,13 +100,15 @@ impl Launcher {
                         size(&mut intent, cli, &settings)?;
                         planned.push((member, intent));
                     }
-                    Err(e) if chosen.order.is_some() => {
-                        draft.notes.push(left_out(&chosen.name, &member.provider.name, &e))
+                    Err(e) => {
+                        draft.notes.push(left_out(&chosen.name, &member.provider.name, &e));
+                        last = Some(e);
                     }
-                    Err(e) => return Err(e),
                 }
             }
-            let Some((first, intent)) = planned.first() else { return Err(nobody_left(&chosen.name)) };
+            let Some((first, intent)) = planned.first() else {
+                return Err(last.unwrap_or_else(|| nobody_left(&chosen.name)));
+            };
             if request.check && stdin.is_some() && chosen.order.is_none() {
                 reached = self.check_connection(first, intent.api.family()).await;
             }
@@ -382,18 +384,19 @@ impl Launcher {
             self.give_provider_variables(cli, provider, draft)?;
             return Ok(None);
         }
-        let mut members = Vec::new();
+        let (mut members, mut last) = (Vec::new(), None);
         for (member, intent) in planned {
             match self.access(member, intent, draft).await {
                 Ok(access) => members.push((member.provider.name.clone(), access)),
-                Err(e) if chosen.order.is_some() => {
-                    draft.notes.push(left_out(&chosen.name, &member.provider.name, &LaunchError::Provider(e)));
+                Err(e) => {
+                    let e = LaunchError::Provider(e);
+                    draft.notes.push(left_out(&chosen.name, &member.provider.name, &e));
+                    last = Some(e);
                 }
-                Err(e) => return Err(e.into()),
             }
         }
-        if members.is_empty() {
-            return Err(nobody_left(&chosen.name));
+        if let Some(e) = last.filter(|_| members.is_empty()) {
+            return Err(e);
         }
         let via = self.through_gateway(cli, chosen, members, request)?;
         draft.secrets.push(via.admission.token.expose().into());

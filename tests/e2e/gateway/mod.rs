@@ -1,8 +1,10 @@
 //! The gateway, with scripted upstreams and a client that writes every byte itself.
 
+mod pools;
 mod real;
+mod usage;
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
@@ -70,6 +72,14 @@ impl Gateway {
         Answer::read(stream).unwrap()
     }
 
+    /// Ends it. Returns what it said on standard error.
+    fn stop(mut self) -> String {
+        let _ = self.process.kill();
+        let mut said = String::new();
+        self.process.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        said
+    }
+
     fn ask(&self, path: &str, body: &Value) -> Answer {
         let bearer = format!("Bearer {}", self.token);
         self.send("POST", path, &[("authorization", &bearer), ("content-type", "application/json")], &body.to_string())
@@ -117,8 +127,14 @@ fn refusal(status: u16, headers: &[(&str, &str)], body: &Value) -> Scripted {
     Scripted::Plain(status, headers, body.to_string().into_bytes())
 }
 
-const CHAT: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hello\"},\"finish_reason\":null}]}\n\n\
-                    data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n";
+/// An answer of Chat Completions that says a word.
+fn chat(word: &str) -> String {
+    format!(
+        "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{word}\"}},\"finish_reason\":null}}]}}\n\n\
+         data: {{\"choices\":[{{\"index\":0,\"delta\":{{}},\"finish_reason\":\"stop\"}}],\
+         \"usage\":{{\"prompt_tokens\":9,\"completion_tokens\":2}}}}\n\ndata: [DONE]\n\n"
+    )
+}
 
 fn question(is_streamed: bool) -> Value {
     json!({"model": "claude-opus-5", "max_tokens": 999, "stream": is_streamed, "messages": [{"role": "user", "content": "Hi"}]})
@@ -126,7 +142,7 @@ fn question(is_streamed: bool) -> Value {
 
 #[test]
 fn an_editor_is_served_by_any_provider_and_never_sees_its_key() {
-    let upstream = Upstream::new(|_, _| events(CHAT));
+    let upstream = Upstream::new(|_, _| events(&chat("Hello")));
     let mut env = Environment::new();
     add_providers(&mut env, &upstream.server.url());
     let gateway = Gateway::start(&env, "chat-completions");
@@ -153,7 +169,7 @@ fn an_editor_is_served_by_any_provider_and_never_sees_its_key() {
 
 #[test]
 fn strangers_web_pages_and_other_names_are_refused() {
-    let upstream = Upstream::new(|_, _| events(CHAT));
+    let upstream = Upstream::new(|_, _| events(&chat("Hello")));
     let mut env = Environment::new();
     add_providers(&mut env, &upstream.server.url());
     let gateway = Gateway::start(&env, "messages");
@@ -251,7 +267,7 @@ fn a_field_that_a_provider_refuses_is_left_out_from_then_on() {
             &[],
             &json!({"error": {"message": "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.", "param": "max_tokens"}}),
         ),
-        None => events(CHAT),
+        None => events(&chat("Hello")),
     });
     let mut env = Environment::new();
     add_providers(&mut env, &upstream.server.url());
@@ -266,7 +282,7 @@ fn a_field_that_a_provider_refuses_is_left_out_from_then_on() {
 
 #[test]
 fn a_run_gets_a_token_of_its_own_in_place_of_the_key() {
-    let upstream = Upstream::new(|_, _| events(CHAT));
+    let upstream = Upstream::new(|_, _| events(&chat("Hello")));
     let (mut env, fakes) = FakeClis::environment();
     add_providers(&mut env, &upstream.server.url());
     // Without a start, nothing is started.
