@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::command;
 
 /// The rooms from the top down, each with the rooms that it may depend on.
-const ROOMS: [(&str, &[&str]); 33] = [
+const ROOMS: [(&str, &[&str]); 34] = [
     (
         "agentic-warden",
         &[
@@ -34,6 +34,7 @@ const ROOMS: [(&str, &[&str]); 33] = [
             "aiw-tasks",
             "aiw-testkit",
             "aiw-tui",
+            "aiw-usage",
         ],
     ),
     // Views. The content of a screen comes through a trait.
@@ -76,6 +77,7 @@ const ROOMS: [(&str, &[&str]); 33] = [
             "aiw-routing",
             "aiw-servers",
             "aiw-tasks",
+            "aiw-usage",
             "aiw-vectors",
             "aiw-wasm",
         ],
@@ -85,7 +87,16 @@ const ROOMS: [(&str, &[&str]); 33] = [
     ("aiw-launch", &["aiw-core", "aiw-dialects", "aiw-home", "aiw-providers", "aiw-tasks"]),
     (
         "aiw-gateway",
-        &["aiw-core", "aiw-dialects", "aiw-home", "aiw-listen", "aiw-net", "aiw-providers", "aiw-supervisor"],
+        &[
+            "aiw-core",
+            "aiw-dialects",
+            "aiw-home",
+            "aiw-listen",
+            "aiw-net",
+            "aiw-providers",
+            "aiw-supervisor",
+            "aiw-usage",
+        ],
     ),
     ("aiw-processes", &["aiw-core", "aiw-home", "aiw-supervisor"]),
     ("aiw-orchestrator", &["aiw-core", "aiw-home", "aiw-wasm"]),
@@ -126,6 +137,7 @@ const ROOMS: [(&str, &[&str]); 33] = [
     ("aiw-providers", &["aiw-core", "aiw-home"]),
     ("aiw-servers", &["aiw-core", "aiw-home"]),
     ("aiw-tasks", &["aiw-core", "aiw-home", "aiw-supervisor"]),
+    ("aiw-usage", &["aiw-core", "aiw-home"]),
     ("aiw-components", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
     ("aiw-testkit", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
     // The runtime.
