@@ -1,10 +1,11 @@
-//! `cargo xtask bench gateway`: what the gateway adds to a request and to a stream, beside the same without it.
+//! `cargo xtask bench gateway`: what the gateway adds to a request and to a stream, beside the same without it, and beside
+//! claude-code-router and LiteLLM: in time, and in what each of them keeps. `cargo xtask setup --peers` installs both.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aiw_tests::Environment;
@@ -12,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::bench::{binary, millis};
-use crate::command;
+use crate::command::{self, root};
 
 /// Requests of one measurement, after as many that are not counted.
 const REQUESTS: usize = 200;
@@ -22,40 +23,55 @@ const DELTAS: usize = 100_000;
 
 const STREAMS: usize = 5;
 
+/// Pieces of a stream that the peers pass on too.
+const FEW: usize = 5_000;
+
 /// An upstream of both APIs, which sends what was prepared.
 struct Upstream {
     address: SocketAddr,
+    prepared: Arc<Prepared>,
 }
 
 struct Prepared {
     chat: Vec<u8>,
+    /// As `chat`, but shorter: one of the peers needs minutes otherwise.
+    few: Vec<u8>,
     messages: Vec<u8>,
     short: Vec<u8>,
+    /// The last request.
+    asked: Mutex<Vec<u8>>,
 }
 
 impl Upstream {
     fn start() -> Result<Self> {
         let mut chat = String::new();
         let mut messages = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"up-model\",\"content\":[],\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}}\n\nevent: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n".to_owned();
-        for _ in 0..DELTAS {
+        let mut few = String::new();
+        for at in 0..DELTAS {
+            if at == FEW {
+                few.clone_from(&chat);
+            }
             chat.push_str("data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello\"},\"finish_reason\":null}]}\n\n");
             messages.push_str("event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"hello\"}}\n\n");
         }
         let end = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
         chat.push_str(end);
+        few.push_str(end);
         messages.push_str("event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\nevent: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":9}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
         let short = format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"hello\"}}}}]}}\n\n{end}")
             .into_bytes();
-        let prepared = Arc::new(Prepared { chat: chat.into_bytes(), messages: messages.into_bytes(), short });
+        let (chat, few, messages) = (chat.into_bytes(), few.into_bytes(), messages.into_bytes());
+        let prepared = Arc::new(Prepared { chat, few, messages, short, asked: Mutex::default() });
+        let shared = prepared.clone();
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let prepared = prepared.clone();
+                let prepared = shared.clone();
                 std::thread::spawn(move || serve(stream, &prepared));
             }
         });
-        Ok(Self { address })
+        Ok(Self { address, prepared })
     }
 }
 
@@ -67,8 +83,14 @@ fn serve(stream: TcpStream, prepared: &Prepared) -> Option<()> {
     loop {
         let (path, body) = read_request(&mut reader)?;
         let says = |word: &str| body.windows(word.len()).any(|at| at == word.as_bytes());
+        prepared.asked.lock().ok()?.clone_from(&body);
+        if let Some(case) = CASES.iter().find(|case| says(case.word)) {
+            stream.write_all(&(case.answer)()).ok()?;
+            return None;
+        }
         let answer: &[u8] = match () {
             () if says("short") => &prepared.short,
+            () if says("few") => &prepared.few,
             () if path.contains("messages") => &prepared.messages,
             () => &prepared.chat,
         };
@@ -202,6 +224,311 @@ impl Drop for Gateway {
     }
 }
 
+/// A way that a translation may go wrong, as peers' users have reported.
+struct Case {
+    /// What is to be kept.
+    name: &'static str,
+    /// What the question says, so that the upstream knows it.
+    word: &'static str,
+    /// The whole answer of the upstream, with its head.
+    answer: fn() -> Vec<u8>,
+    /// The question's message.
+    question: fn() -> Value,
+    /// Whether it was kept: the status, the head and the body that the client got, and what the upstream was asked.
+    is_kept: fn(u16, &str, &str, &str) -> bool,
+}
+
+fn stream_of(events: &[&str]) -> Vec<u8> {
+    let body: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+    format!("{head}{body}").into_bytes()
+}
+
+fn piece(delta: &str) -> String {
+    format!(
+        r#"{{"id":"c","object":"chat.completion.chunk","created":1,"model":"up-model","choices":[{{"index":0,"delta":{delta},"finish_reason":null}}]}}"#
+    )
+}
+
+fn last(reason: &str, usage: &str) -> String {
+    format!(
+        r#"{{"id":"c","object":"chat.completion.chunk","created":1,"model":"up-model","choices":[{{"index":0,"delta":{{}},"finish_reason":"{reason}"}}],"usage":{usage}}}"#
+    )
+}
+
+const USAGE: &str =
+    r#"{"prompt_tokens":100,"completion_tokens":5,"total_tokens":105,"prompt_tokens_details":{"cached_tokens":80}}"#;
+
+fn call(index: u32, id: &str, arguments: &str) -> String {
+    piece(&format!(
+        r#"{{"tool_calls":[{{"index":{index},"id":"{id}","type":"function","function":{{"name":"look","arguments":"{arguments}"}}}}]}}"#
+    ))
+}
+
+fn says(word: &str) -> Value {
+    json!({"role": "user", "content": word})
+}
+
+const CASES: [Case; 8] = [
+    Case {
+        name: "two calls side by side stay two",
+        word: "case-side-by-side",
+        answer: || {
+            let more = |index: u32, text: &str| {
+                piece(&format!(r#"{{"tool_calls":[{{"index":{index},"function":{{"arguments":"{text}"}}}}]}}"#))
+            };
+            let (one, two) = (call(0, "c1", ""), call(1, "c2", ""));
+            let pieces = [more(0, r#"{\"a\":"#), more(1, r#"{\"b\":"#), more(0, "1}"), more(1, "2}")];
+            let end = last("tool_calls", USAGE);
+            let [p0, p1, p2, p3] = &pieces;
+            stream_of(&[&one, &two, p0, p1, p2, p3, &end, "[DONE]"])
+        },
+        question: || says("case-side-by-side"),
+        is_kept: |_, _, body, _| {
+            let joined = arguments(body);
+            joined.len() == 2 && joined.contains(&json!({"a": 1})) && joined.contains(&json!({"b": 2}))
+        },
+    },
+    Case {
+        name: "two calls with one id get two",
+        word: "case-one-id",
+        answer: || {
+            let calls = [call(0, "same", r#"{\"a\":1}"#), call(1, "same", r#"{\"b\":2}"#), last("tool_calls", USAGE)];
+            stream_of(&[&calls[0], &calls[1], &calls[2], "[DONE]"])
+        },
+        question: || says("case-one-id"),
+        is_kept: |_, _, body, _| {
+            let ids: std::collections::BTreeSet<String> = blocks(body, "tool_use")
+                .filter_map(|block| Some(block["content_block"]["id"].as_str()?.to_owned()))
+                .collect();
+            ids.len() == 2 && arguments(body).len() == 2
+        },
+    },
+    Case {
+        name: "a limit keeps its status and Retry-After",
+        word: "case-limit",
+        answer: || {
+            let body = r#"{"error":{"message":"slow down","type":"requests","code":"rate_limit_exceeded"}}"#;
+            let length = body.len();
+            format!("HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\nretry-after: 7\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}").into_bytes()
+        },
+        question: || says("case-limit"),
+        is_kept: |status, head, _, _| status == 429 && head.to_ascii_lowercase().contains("retry-after: 7"),
+    },
+    Case {
+        name: "an answer that breaks off is an error",
+        word: "case-cut",
+        answer: || stream_of(&[&piece(r#"{"content":"half a wo"}"#)]),
+        question: || says("case-cut"),
+        is_kept: |_, _, body, _| body.contains("event: error") && !body.contains("\"message_stop\""),
+    },
+    Case {
+        name: "cached tokens are counted once",
+        word: "case-cached",
+        answer: || stream_of(&[&piece(r#"{"content":"hello"}"#), &last("stop", USAGE), "[DONE]"]),
+        question: || says("case-cached"),
+        is_kept: |_, _, body, _| {
+            body.contains("\"cache_read_input_tokens\":80") && body.contains("\"input_tokens\":20")
+        },
+    },
+    Case {
+        name: "a picture in a result reaches the model",
+        word: "case-picture",
+        answer: || stream_of(&[&piece(r#"{"content":"hello"}"#), &last("stop", USAGE), "[DONE]"]),
+        question: || {
+            json!({"role": "user", "content": [
+                {"type": "tool_result", "tool_use_id": "t1", "content": [
+                    {"type": "text", "text": "case-picture"},
+                    {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgoPICTURE"}}
+                ]}
+            ]})
+        },
+        is_kept: |_, _, _, asked| asked.contains("iVBORw0KGgoPICTURE"),
+    },
+    Case {
+        name: "a thought comes back as one",
+        word: "case-thought",
+        answer: || {
+            let thought = piece(r#"{"reasoning_content":"I wonder"}"#);
+            stream_of(&[&thought, &piece(r#"{"content":"hello"}"#), &last("stop", USAGE), "[DONE]"])
+        },
+        question: || says("case-thought"),
+        is_kept: |_, _, body, _| body.contains("thinking_delta") && body.contains("I wonder"),
+    },
+    Case {
+        name: "a name of 80 letters is cut and comes back",
+        word: "case-name",
+        answer: || stream_of(&[&piece(r#"{"content":"hello"}"#), &last("stop", USAGE), "[DONE]"]),
+        question: || says("case-name"),
+        is_kept: |_, _, _, asked| {
+            let asked: Value = serde_json::from_str(asked).unwrap_or_default();
+            let names: Vec<&str> = asked["tools"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|tool| tool["function"]["name"].as_str())
+                .collect();
+            names.len() == 2 && names.iter().all(|name| name.len() <= 64)
+        },
+    },
+];
+
+/// The events of a kind of block that begins.
+fn blocks<'b>(body: &'b str, kind: &'b str) -> impl Iterator<Item = Value> + 'b {
+    let events = body.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data:")?.trim()).ok());
+    events.filter(move |event| event["content_block"]["type"] == kind)
+}
+
+/// The arguments of all calls in a stream of Messages.
+fn arguments(body: &str) -> Vec<Value> {
+    let events = body.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data:")?.trim()).ok());
+    let mut texts: std::collections::BTreeMap<u64, String> = Default::default();
+    for event in events.filter(|event| event["delta"]["type"] == "input_json_delta") {
+        let text = event["delta"]["partial_json"].as_str().unwrap_or_default();
+        texts.entry(event["index"].as_u64().unwrap_or_default()).or_default().push_str(text);
+    }
+    texts.values().filter_map(|text| serde_json::from_str(text).ok()).collect()
+}
+
+/// Asks once. Returns the status, the head and the body.
+fn ask_once(host: SocketAddr, token: &str, body: &str) -> Result<(u16, String, String)> {
+    let mut stream = TcpStream::connect(host)?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    let length = body.len();
+    let head = format!(
+        "POST /v1/messages HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\nx-api-key: {token}\r\nanthropic-version: 2023-06-01\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+    );
+    stream.write_all(format!("{head}{body}").as_bytes())?;
+    let mut answer = Vec::new();
+    // One that ends without a last chunk is what some of the cases are about.
+    let _ = stream.read_to_end(&mut answer);
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
+    Ok((status, head.to_owned(), body.to_owned()))
+}
+
+/// Returns which cases are kept.
+fn kept(upstream: &Upstream, host: SocketAddr, token: &str) -> Vec<bool> {
+    let is_kept = |case: &Case| {
+        let schema = json!({"type": "object", "properties": {"a": {"type": "integer"}}});
+        let tools = json!([
+            {"name": "look", "description": "Looks", "input_schema": schema},
+            {"name": format!("mcp__{}", "long_name_".repeat(8)), "description": "Long", "input_schema": schema}
+        ]);
+        // The name that is too long would fail every other case of a peer that does not cut it.
+        let tools = if case.word == "case-name" { tools } else { json!([tools[0]]) };
+        let messages = match case.word {
+            "case-picture" => json!([
+                says("Look"),
+                {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "look", "input": {}}]},
+                (case.question)()
+            ]),
+            _ => json!([(case.question)()]),
+        };
+        let body = json!({"model": "up-model", "max_tokens": 99, "stream": true, "messages": messages, "tools": tools});
+        let Ok((status, head, body)) = ask_once(host, token, &body.to_string()) else { return false };
+        let asked = upstream.prepared.asked.lock().map(|asked| String::from_utf8_lossy(&asked).into_owned());
+        (case.is_kept)(status, &head, &body, &asked.unwrap_or_default())
+    };
+    CASES.iter().map(is_kept).collect()
+}
+
+/// A peer that runs, until it is dropped.
+struct Peer {
+    name: &'static str,
+    process: Child,
+    address: SocketAddr,
+    started: Duration,
+    _home: tempfile::TempDir,
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+const PEER_KEY: &str = "peer-key";
+
+impl Peer {
+    /// Starts those that are installed.
+    fn all(upstream: SocketAddr) -> Vec<Self> {
+        let mut all = Vec::new();
+        for (name, start) in [("claude-code-router", Self::router as fn(_) -> _), ("LiteLLM", Self::litellm)] {
+            match start(upstream) {
+                Ok(Some(peer)) => all.push(peer),
+                Ok(None) => println!("{name} is not installed here: `cargo xtask setup --peers` installs it"),
+                Err(e) => println!("{name} was not measured: {e:#}"),
+            }
+        }
+        all
+    }
+
+    fn router(upstream: SocketAddr) -> Result<Option<Self>> {
+        let program = root().join("target/peers/node_modules/.bin/ccr");
+        if !program.is_file() {
+            return Ok(None);
+        }
+        let (home, port) = (tempfile::tempdir()?, free_port()?);
+        std::fs::create_dir_all(home.path().join(".claude-code-router"))?;
+        let config = json!({
+            "PORT": port, "HOST": "127.0.0.1", "APIKEY": PEER_KEY, "LOG": false,
+            "Providers": [{
+                "name": "up", "api_base_url": format!("http://{upstream}/v1/chat/completions"), "api_key": "sk-bench",
+                "models": ["up-model"]
+            }],
+            "Router": {"default": "up,up-model"}
+        });
+        std::fs::write(home.path().join(".claude-code-router/config.json"), config.to_string())?;
+        let mut command = std::process::Command::new(program);
+        command.arg("start").env("HOME", home.path()).env("SERVICE_PORT", port.to_string());
+        Self::start("claude-code-router", command, port, home).map(Some)
+    }
+
+    fn litellm(upstream: SocketAddr) -> Result<Option<Self>> {
+        let program = root().join("target/peers/litellm/bin/litellm");
+        if !program.is_file() {
+            return Ok(None);
+        }
+        let (home, port) = (tempfile::tempdir()?, free_port()?);
+        let config = format!(
+            "model_list:\n  - model_name: up-model\n    litellm_params:\n      model: openai/up-model\n      api_base: http://{upstream}/v1\n      api_key: sk-bench\nlitellm_settings:\n  num_retries: 0\n  telemetry: false\n"
+        );
+        let path = home.path().join("config.yaml");
+        std::fs::write(&path, config)?;
+        let mut command = std::process::Command::new(program);
+        command.arg("--config").arg(&path).args(["--host", "127.0.0.1", "--port", &port.to_string()]);
+        command.env("HOME", home.path()).env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
+        Self::start("LiteLLM", command, port, home).map(Some)
+    }
+
+    fn start(
+        name: &'static str,
+        mut command: std::process::Command,
+        port: u16,
+        home: tempfile::TempDir,
+    ) -> Result<Self> {
+        let begun = Instant::now();
+        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let mut peer = Self { name, process, address, started: Duration::ZERO, _home: home };
+        while begun.elapsed() < Duration::from_secs(120) {
+            if TcpStream::connect(address).is_ok() {
+                peer.started = begun.elapsed();
+                return Ok(peer);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        anyhow::bail!("it does not listen")
+    }
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times[times.len() / 2]
@@ -303,6 +630,55 @@ pub fn bench(aiw: Option<PathBuf>) -> Result<bool> {
     );
     row("memory of its own, idle", format!("{idle:.1} MB"), "15 MB".into(), idle <= 15.0);
     row("memory of its own, 16 open streams", format!("{busy:.1} MB"), "25 MB".into(), busy <= 25.0);
+    beside(&upstream, &chat, alone)?;
     command::run(command::host_cargo().args(["bench", "--quiet", "-p", "aiw-dialects", "--bench", "figures"]))?;
     Ok(is_good)
+}
+
+/// Prints a table of aiw and its peers. A case that aiw loses is an error.
+fn beside(upstream: &Upstream, ours: &Gateway, alone: Duration) -> Result<()> {
+    let peers = Peer::all(upstream.address);
+    let body = |says: &str| {
+        json!({"model": "up-model", "max_tokens": 99, "stream": true, "messages": [{"role": "user", "content": says}]})
+            .to_string()
+    };
+    let measure = |host: SocketAddr, token: &str| -> Result<(Duration, f64)> {
+        let mut client = Client::connect(host, token)?;
+        let mut times = Vec::new();
+        for round in 0..60 {
+            let (first, _) = client.ask("/v1/messages", &body("short"), "message_stop")?;
+            if round >= 20 {
+                times.push(first);
+            }
+        }
+        let (_, whole) = client.ask("/v1/messages", &body("few"), "message_stop")?;
+        #[expect(clippy::cast_precision_loss, reason = "a count of pieces")]
+        Ok((median(times).saturating_sub(alone), FEW as f64 / whole.as_secs_f64()))
+    };
+    let mut columns =
+        vec![("aiw", None, measure(ours.address, &ours.token)?, kept(upstream, ours.address, &ours.token))];
+    for peer in &peers {
+        match measure(peer.address, PEER_KEY) {
+            Ok(measured) => {
+                columns.push((peer.name, Some(peer.started), measured, kept(upstream, peer.address, PEER_KEY)));
+            }
+            Err(e) => println!("{} was not measured: {e:#}", peer.name),
+        }
+    }
+    let row = |what: &str, cells: Vec<String>| {
+        println!("{what:<46}{}", cells.iter().map(|cell| format!("{cell:>20}")).collect::<String>());
+    };
+    println!();
+    row("Messages to Chat Completions", columns.iter().map(|(name, ..)| (*name).to_owned()).collect());
+    let started = |started: &Option<Duration>| {
+        started.map_or_else(|| "above".into(), |time| format!("{:.1} s", time.as_secs_f64()))
+    };
+    row("start", columns.iter().map(|(_, time, ..)| started(time)).collect());
+    row("first word, added", columns.iter().map(|(_, _, (added, _), _)| format!("{:.2} ms", millis(*added))).collect());
+    row("pieces a second", columns.iter().map(|(_, _, (_, rate), _)| format!("{:.1}k", rate / 1_000.0)).collect());
+    for (at, case) in CASES.iter().enumerate() {
+        row(case.name, columns.iter().map(|(.., kept)| if kept[at] { "kept" } else { "LOST" }.to_owned()).collect());
+    }
+    ensure!(columns[0].3.iter().all(|is_kept| *is_kept), "aiw loses what it should keep");
+    Ok(())
 }

@@ -44,7 +44,7 @@ enum Chore {
         /// Install also what tests use: AI CLIs, MCP servers, a sentence model
         #[arg(long)]
         tests: bool,
-        /// Install also the supervisors that `cargo xtask bench processes` measures beside aiw
+        /// Install also what `cargo xtask bench processes` and `bench gateway` measure beside aiw
         #[arg(long)]
         peers: bool,
     },
@@ -112,7 +112,7 @@ enum Measure {
         #[arg(long, value_name = "FILE")]
         aiw: Option<PathBuf>,
     },
-    /// What the gateway adds to a request and to a stream, beside the same without it
+    /// What the gateway adds to a request and to a stream, and what it keeps, beside claude-code-router and LiteLLM
     Gateway {
         /// The binary to measure [default: the release build]
         #[arg(long, value_name = "FILE")]

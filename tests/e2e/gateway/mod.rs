@@ -1,5 +1,6 @@
 //! The gateway, with scripted upstreams and a client that writes every byte itself.
 
+mod matrix;
 mod pools;
 mod real;
 mod usage;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{KEY, add_providers};
 
 /// Two calls at once of a tool that the CLI has by itself, in its own words.
-fn reads(cli: &str, project: &Path) -> Value {
+pub(super) fn reads(cli: &str, project: &Path) -> Value {
     let file = |name: &str| project.join(name).display().to_string();
     let call = |name: &str| match cli {
         "claude" => json!({"name": "Read", "input": {"file_path": file(name)}}),
@@ -22,7 +22,7 @@ fn reads(cli: &str, project: &Path) -> Value {
     json!([call("one.txt"), call("two.txt")])
 }
 
-fn set_up(cli: &str, turns: &dyn Fn(&Path) -> Value) -> Option<(Environment, ModelApi)> {
+pub(super) fn set_up(cli: &str, turns: &dyn Fn(&Path) -> Value) -> Option<(Environment, ModelApi)> {
     let Some(real) = real_cli(cli) else {
         not_run(&format!("{cli} is absent"));
         return None;
