@@ -393,7 +393,7 @@ fn arguments(body: &str) -> Vec<Value> {
 /// Asks once. Returns the status, the head and the body.
 fn ask_once(host: SocketAddr, token: &str, body: &str) -> Result<(u16, String, String)> {
     let mut stream = TcpStream::connect(host)?;
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     let length = body.len();
     let head = format!(
         "POST /v1/messages HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\nx-api-key: {token}\r\nanthropic-version: 2023-06-01\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
@@ -514,7 +514,7 @@ impl Peer {
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let mut peer = Self { name, process, address, started: Duration::ZERO, _home: home };
-        while begun.elapsed() < Duration::from_secs(120) {
+        while begun.elapsed() < Duration::from_secs(300) {
             if TcpStream::connect(address).is_ok() {
                 peer.started = begun.elapsed();
                 return Ok(peer);

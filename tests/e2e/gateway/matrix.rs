@@ -22,13 +22,17 @@ const CLIS: [(&str, &str, &str); 3] = [
     ("gemini", "generate-content", "responses"),
 ];
 
+const ALL: [&str; 3] = ["claude", "codex", "gemini"];
+
 const DONE: &str = "All is done: \u{1f34f} gr\u{fc}n.";
 
 /// A kind of session: what the model answers, and what the model must have been told at the end.
 struct Session {
     name: &'static str,
-    turns: fn(&str, &Path) -> Vec<Value>,
+    turns: fn(cli: &str, api: &str, project: &Path) -> Vec<Value>,
     told: fn(cli: &str, api: &str, asked: &[Value]),
+    /// The CLIs that it is for.
+    clis: &'static [&'static str],
     /// Whether CI runs it too.
     is_quick: bool,
 }
@@ -48,32 +52,36 @@ fn sessions() -> Vec<Session> {
     vec![
         Session {
             name: "a limit",
-            turns: |_, _| vec![json!({"status": 429, "headers": {"Retry-After": "1"}}), done()],
+            turns: |_, _, _| vec![json!({"status": 429, "headers": {"Retry-After": "1"}}), done()],
             told: tells_nothing,
+            clis: &ALL,
             is_quick: true,
         },
         Session {
             name: "two failures",
-            turns: |_, _| vec![json!({"status": 500}), json!({"status": 529}), done()],
+            turns: |_, _, _| vec![json!({"status": 500}), json!({"status": 529}), done()],
             told: tells_nothing,
+            clis: &ALL,
             is_quick: true,
         },
         Session {
             name: "cuts",
             // Behind the second event, the answer of Chat Completions and generateContent is whole.
-            turns: |_, _| [0, 1, 1].iter().map(|at| json!({"text": "I will", "cut": at})).chain([done()]).collect(),
+            turns: |_, _, _| [0, 1, 1].iter().map(|at| json!({"text": "I will", "cut": at})).chain([done()]).collect(),
             told: tells_nothing,
+            clis: &ALL,
             is_quick: false,
         },
         Session {
             name: "pieces of three bytes",
-            turns: |_, _| vec![json!({"text": DONE, "pieces": 3})],
+            turns: |_, _, _| vec![json!({"text": DONE, "pieces": 3})],
             told: tells_nothing,
+            clis: &ALL,
             is_quick: true,
         },
         Session {
             name: "thoughts over several turns",
-            turns: |cli, project| {
+            turns: |cli, _, project| {
                 let thinks = |thought: &str| json!({"thinking": thought, "tools": reads(cli, project)});
                 vec![thinks("first one"), thinks("then the other"), done()]
             },
@@ -86,11 +94,12 @@ fn sessions() -> Vec<Session> {
                 };
                 assert!(found, "{cli} with {api}: {text}");
             },
+            clis: &ALL,
             is_quick: true,
         },
         Session {
             name: "a picture",
-            turns: |cli, project| {
+            turns: |cli, _, project| {
                 let path = project.join("dot.png").display().to_string();
                 let call = match cli {
                     "claude" => json!({"name": "Read", "input": {"file_path": path}}),
@@ -108,30 +117,77 @@ fn sessions() -> Vec<Session> {
                     &text[text.len().saturating_sub(3_000)..]
                 );
             },
+            clis: &ALL,
             is_quick: true,
         },
         Session {
             name: "200 turns",
-            turns: |cli, project| {
+            turns: |cli, _, project| {
                 let calls = reads(cli, project);
                 (0..200).map(|_| json!({"tools": [calls[0]]})).chain([done()]).collect()
             },
             told: |_, _, asked| assert!(asked.len() > 200, "{}", asked.len()),
+            clis: &ALL,
             is_quick: false,
         },
         Session {
             name: "ten megabytes",
-            turns: |_, _| vec![json!({"text": format!("{}{DONE}", "A long answer. ".repeat(700_000))})],
+            turns: |_, _, _| vec![json!({"text": format!("{}{DONE}", "A long answer. ".repeat(700_000))})],
             told: tells_nothing,
+            clis: &ALL,
             is_quick: false,
         },
         Session {
             name: "a drip",
-            turns: |cli, project| {
+            turns: |cli, _, project| {
                 vec![json!({"text": "Wait.", "tools": reads(cli, project), "chunk_delay": 1.5}), done()]
             },
             told: tells_nothing,
+            clis: &ALL,
             is_quick: false,
+        },
+        Session {
+            name: "a patch",
+            turns: |_, api, _| {
+                let patch = "*** Begin Patch\n*** Add File: new.txt\n+patched\n*** End Patch\n";
+                // Only its own API has tools that take a text.
+                let call = match api {
+                    "responses" => json!({"name": "apply_patch", "type": "custom", "input": patch}),
+                    _ => json!({"name": "apply_patch", "input": {"input": patch}}),
+                };
+                vec![json!({"tools": [call]}), done()]
+            },
+            told: |cli, api, asked| {
+                let text = last(asked);
+                assert!(text.contains("Success. Updated the following files"), "{cli} with {api}: {text}");
+            },
+            clis: &["codex"],
+            is_quick: true,
+        },
+        Session {
+            name: "a context that is full",
+            turns: |cli, api, project| {
+                let full = match api {
+                    "messages" => "prompt is too long: 250000 tokens > 200000 maximum",
+                    "generate-content" => {
+                        "The input token count (250000) exceeds the maximum number of tokens allowed (200000)."
+                    }
+                    _ => {
+                        "This model's maximum context length is 200000 tokens. However, your messages resulted in 250000 tokens."
+                    }
+                };
+                let calls = json!({"tools": [reads(cli, project)[0]]});
+                vec![
+                    calls,
+                    json!({"status": 400, "error": full}),
+                    json!({"text": "We have read a file."}),
+                    done(),
+                    done(),
+                ]
+            },
+            told: tells_nothing,
+            clis: &["claude"],
+            is_quick: true,
         },
     ]
 }
@@ -145,19 +201,22 @@ fn ended(output: &Output) -> (bool, bool) {
 fn run(cli: &str, provider: &str, session: &Session, through: bool) -> Option<(Output, ModelApi)> {
     let turns = |project: &Path| {
         std::fs::write(project.join("dot.png"), base64(PICTURE)).unwrap();
-        json!((session.turns)(cli, project))
+        json!((session.turns)(cli, provider, project))
     };
     let (env, api) = set_up(cli, &turns)?;
-    let output = command(&env, cli, provider, through);
+    // Codex gives the tool for patches only to models that it knows.
+    let model = (session.name == "a patch").then_some("gpt-5.5");
+    let output = command(&env, cli, provider, model, through);
     Some((output, api))
 }
 
-fn command(env: &Environment, cli: &str, provider: &str, through: bool) -> Output {
+fn command(env: &Environment, cli: &str, provider: &str, model: Option<&str>, through: bool) -> Output {
     let cwd = env.path("project").display().to_string();
     let mut arguments = vec![cli, "Do what is to be done", "-p", provider, "--cwd", &cwd, "--timeout", "300s"];
     if through {
         arguments.push("--gateway");
     }
+    arguments.extend(model.iter().flat_map(|model| ["-m", model]));
     arguments.push("--");
     match cli {
         "codex" => arguments.push("--dangerously-bypass-approvals-and-sandbox"),
@@ -188,7 +247,7 @@ fn base64(text: &str) -> Vec<u8> {
 fn ends_alike(cli: &str) {
     let is_soak = std::env::var_os("AIW_SOAK_ROUNDS").is_some();
     let (_, own, quick) = *CLIS.iter().find(|(name, ..)| *name == cli).unwrap();
-    for session in sessions().iter().filter(|session| is_soak || session.is_quick) {
+    for session in sessions().iter().filter(|session| session.clis.contains(&cli) && (is_soak || session.is_quick)) {
         let Some((direct, _)) = run(cli, own, session, false) else { return };
         for (provider, ..) in PROVIDERS.iter().filter(|(provider, ..)| is_soak || *provider == quick) {
             let Some((output, api)) = run(cli, provider, session, true) else { return };

@@ -51,23 +51,44 @@ impl ModelPrice {
     }
 }
 
-/// List prices, as vendors' pages have them, by the beginning of the name; a longer beginning counts.
-const PRICES: [(&str, ModelPrice); 39] = [
+/// List prices, as vendors' pages have them, by the name without its date. The next version of a model has another price, so a
+/// beginning is not enough.
+const PRICES: [(&str, ModelPrice); 59] = [
     // https://docs.claude.com/en/docs/about-claude/pricing
     ("claude-opus-4", ModelPrice::of(15.0, 1.5, 18.75, 75.0)),
+    ("claude-opus-4-0", ModelPrice::of(15.0, 1.5, 18.75, 75.0)),
+    ("claude-opus-4-1", ModelPrice::of(15.0, 1.5, 18.75, 75.0)),
     ("claude-opus-4-5", ModelPrice::of(5.0, 0.5, 6.25, 25.0)),
     ("claude-opus-4-6", ModelPrice::of(5.0, 0.5, 6.25, 25.0)),
     ("claude-opus-4.5", ModelPrice::of(5.0, 0.5, 6.25, 25.0)),
     ("claude-opus-4.6", ModelPrice::of(5.0, 0.5, 6.25, 25.0)),
     ("claude-sonnet-4", ModelPrice::of(3.0, 0.3, 3.75, 15.0)),
+    ("claude-sonnet-4-0", ModelPrice::of(3.0, 0.3, 3.75, 15.0)),
+    ("claude-sonnet-4-5", ModelPrice::of(3.0, 0.3, 3.75, 15.0)),
+    ("claude-sonnet-4.5", ModelPrice::of(3.0, 0.3, 3.75, 15.0)),
+    ("claude-haiku-4.5", ModelPrice::of(1.0, 0.1, 1.25, 5.0)),
     ("claude-haiku-4-5", ModelPrice::of(1.0, 0.1, 1.25, 5.0)),
+    ("claude-opus-4-7", ModelPrice::of(5.0, 0.5, 6.25, 25.0)),
+    ("claude-opus-5-5", ModelPrice::of(4.0, 0.2, 5.0, 20.0)),
+    ("claude-sonnet-5", ModelPrice::of(2.0, 0.2, 2.5, 10.0)),
+    ("claude-sonnet-5-5", ModelPrice::of(2.0, 0.1, 2.5, 10.0)),
+    ("claude-haiku-5-5", ModelPrice::of(0.1, 0.01, 0.125, 0.5)),
+    ("claude-fable-5-1", ModelPrice::of(10.0, 0.25, 12.5, 50.0)),
     ("claude-3-7-sonnet", ModelPrice::of(3.0, 0.3, 3.75, 15.0)),
     ("claude-3-5-haiku", ModelPrice::of(0.8, 0.08, 1.0, 4.0)),
-    // https://platform.openai.com/docs/pricing
+    // https://platform.openai.com/docs/pricing, for prompts of usual length
+    ("gpt-6-astra", ModelPrice::of(10.0, 1.0, 12.5, 50.0)),
+    ("gpt-6-sol", ModelPrice::of(2.0, 0.2, 2.5, 10.0)),
+    ("gpt-6-luna", ModelPrice::of(0.1, 0.01, 0.125, 0.5)),
+    ("gpt-6.1-sol", ModelPrice::of(2.0, 0.1, 2.5, 10.0)),
+    ("gpt-6.1-terra", ModelPrice::of(1.0, 0.05, 1.25, 5.0)),
+    ("gpt-5.6-terra", ModelPrice::of(2.0, 0.2, 2.0, 12.0)),
+    ("gpt-5.6-luna", ModelPrice::of(0.2, 0.02, 0.2, 1.2)),
     ("gpt-5", ModelPrice::of(1.25, 0.125, 1.25, 10.0)),
     ("gpt-5-mini", ModelPrice::of(0.25, 0.025, 0.25, 2.0)),
     ("gpt-5-nano", ModelPrice::of(0.05, 0.005, 0.05, 0.4)),
     ("gpt-5.1", ModelPrice::of(1.25, 0.125, 1.25, 10.0)),
+    ("gpt-5.1-codex", ModelPrice::of(1.25, 0.125, 1.25, 10.0)),
     ("gpt-5.1-codex-mini", ModelPrice::of(0.25, 0.025, 0.25, 2.0)),
     ("gpt-5.2", ModelPrice::of(1.75, 0.175, 1.75, 14.0)),
     ("gpt-4o", ModelPrice::of(2.5, 1.25, 2.5, 10.0)),
@@ -185,8 +206,8 @@ impl Settings {
         if model.ends_with(":free") {
             return Ok(Some(ModelPrice::of(0.0, 0.0, 0.0, 0.0)));
         }
-        let known = PRICES.iter().filter(|(start, _)| bare(model).starts_with(start));
-        Ok(known.max_by_key(|(start, _)| start.len()).map(|(_, price)| *price))
+        let name = bare(model).split(':').next().unwrap_or_default();
+        Ok(PRICES.iter().find(|(known, _)| is_version_of(name, known)).map(|(_, price)| *price))
     }
 
     /// Returns the entry of `models` for a model: the one with its name, else the one with the longest beginning of it.
@@ -199,6 +220,18 @@ impl Settings {
 
 fn is_for(pattern: &str, model: &str) -> bool {
     pattern.strip_suffix('*').map_or(pattern == model, |start| model.starts_with(start))
+}
+
+/// Returns whether a name is another one, with or without a date: `gpt-4o-2024-08-06`, `claude-haiku-4-5-20251001`,
+/// `gemini-2.5-pro-preview`, `kimi-k2-0905-preview`.
+fn is_version_of(name: &str, known: &str) -> bool {
+    let Some(rest) = name.strip_prefix(known) else { return false };
+    let rest = rest.trim_end_matches("-preview").trim_end_matches("-latest");
+    let date: String = rest.chars().filter(char::is_ascii_digit).collect();
+    let is_date = rest.starts_with(['-', '@'])
+        && rest[1..].bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+        && matches!(date.len(), 4 | 6 | 8);
+    rest.is_empty() || is_date
 }
 
 /// Routers put the vendor before the name: `deepseek/deepseek-chat`.
@@ -245,7 +278,12 @@ mod tests {
         };
         let output = |text, model| price(text, model).unwrap().map(|price| price.output);
         assert_eq!(output("{}", "claude-opus-4-5-20251101"), Some(25.0));
-        assert_eq!(output("{}", "claude-opus-4-1"), Some(75.0));
+        assert_eq!(output("{}", "claude-opus-4-1-20250805"), Some(75.0));
+        assert_eq!(output("{}", "kimi-k2-0905-preview"), Some(2.5));
+        // The next version may cost anything.
+        for next in ["gpt-5.5", "claude-opus-5", "claude-sonnet-4-7-20270101", "deepseek-chat-v9", "gpt-5-mini-x"] {
+            assert_eq!(output("{}", next), None, "{next}");
+        }
         assert_eq!(output("{}", "anthropic/claude-sonnet-4.5"), Some(15.0));
         assert_eq!(output("{}", "deepseek/deepseek-chat:free"), Some(0.0));
         assert_eq!(output("{}", "mine"), None);
