@@ -288,7 +288,7 @@ pub fn write(text: &str) -> ExitCode {
 
 /// Says a sentence on standard error, from any thread.
 pub fn say(sentence: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{}", aiw_core::printable(sentence));
+    let _ = writeln!(std::io::stderr().lock(), "note: {}", aiw_core::one_line(sentence, 400));
 }
 
 pub fn write_line(line: &str) -> ExitCode {

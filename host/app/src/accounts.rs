@@ -1,8 +1,10 @@
 //! What runs use: booked at the end of those that the gateway does not count, and held against budgets before a start.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::SystemTime;
 
+use aiw_core::one_line;
 use aiw_home::{Home, HomeError, Settings};
 use aiw_launch::{LaunchError, Prepared};
 use aiw_tasks::{Counted, EndedTask, Usage};
@@ -32,7 +34,12 @@ pub(crate) fn check(home: &Home, prepared: &Prepared, starts: bool) -> Result<Ve
     }
     match all.iter().find(|over| over.refuses).filter(|_| starts) {
         Some(OverBudget { sentence, .. }) => Err(LaunchError::OverBudget { sentence: sentence.clone() }),
-        None => Ok(all.into_iter().map(|over| over.sentence).collect()),
+        None => {
+            // A member that only warns is said, too.
+            all.extend(members.iter().flat_map(|name| over(&[name])).filter(|over| !over.refuses));
+            let said: BTreeSet<String> = all.into_iter().map(|over| over.sentence).collect();
+            Ok(said.into_iter().collect())
+        }
     }
 }
 
@@ -43,16 +50,25 @@ fn usage_error(error: UsageError) -> LaunchError {
     }
 }
 
+/// Returns a cost that a CLI says, if it can be one.
+fn said_cost(cost: Option<f64>) -> Option<f64> {
+    cost.filter(|cost| (0.0..=1e6).contains(cost))
+}
+
 /// Books what a task used, and returns it for its record. This runs in the shim. What the gateway has counted is only summed
 /// up.
 pub fn task_ended(task: &EndedTask) -> Counted {
-    let own = Counted { usage: task.facts.usage, cost_usd: task.facts.cost_usd };
+    let own = Counted { usage: task.facts.usage, cost_usd: said_cost(task.facts.cost_usd), note: None };
     let Ok(home) = Home::find() else { return own };
-    match task.about.gateway {
+    let counted = match task.about.gateway {
+        true => by_gateway(&home, task),
+        false => by_itself(&home, task),
+    };
+    counted.unwrap_or_else(|e| {
         // A CLI knows nothing of the prices of another vendor.
-        true => by_gateway(&home, task).unwrap_or_default(),
-        false => by_itself(&home, task).unwrap_or(own),
-    }
+        let known = if task.about.gateway { Counted::default() } else { own };
+        Counted { note: Some(format!("what it used is not in the book of usage: {e}")), ..known }
+    })
 }
 
 fn by_gateway(home: &Home, task: &EndedTask) -> Result<Counted, UsageError> {
@@ -61,35 +77,44 @@ fn by_gateway(home: &Home, task: &EndedTask) -> Result<Counted, UsageError> {
     let (book, settings) = (Book::of(home), home.settings()?);
     let rows = sum_by(&book, &settings, By::Task, since, |booking| booking.task == Some(task.id))?;
     let sum = rows.into_iter().next().map(|row| row.sum).unwrap_or_default();
-    let usage =
-        Usage { input: sum.read(), output: sum.output, cached: Some(sum.cached), reasoning: Some(sum.thinking) };
+    let usage = Usage {
+        input: sum.read(),
+        output: sum.output,
+        cached: Some(sum.cached),
+        cache_written: Some(sum.cache_written),
+        reasoning: Some(sum.thinking),
+    };
     let is_known = sum.bookings() > 0 && sum.unpriced == 0;
-    Ok(Counted { usage: Some(usage), cost_usd: is_known.then_some(sum.cost_usd) })
+    Ok(Counted { usage: Some(usage), cost_usd: is_known.then_some(sum.cost_usd), note: None })
 }
 
 fn by_itself(home: &Home, task: &EndedTask) -> Result<Counted, UsageError> {
     let (about, facts, settings) = (&task.about, &task.facts, home.settings()?);
-    let Some(usage) = facts.usage else { return Ok(Counted { usage: None, cost_usd: facts.cost_usd }) };
-    let cached = usage.cached.unwrap_or_default().min(usage.input);
+    let by_cli = said_cost(facts.cost_usd);
+    let Some(usage) = facts.usage else { return Ok(Counted { usage: None, cost_usd: by_cli, note: None }) };
+    let count = |count: u64| count.min(Tokens::MOST);
+    let read = count(usage.input);
+    let cached = usage.cached.unwrap_or_default().min(read);
+    let cache_written = usage.cache_written.unwrap_or_default().min(read - cached);
     let tokens = Tokens {
-        input: usage.input - cached,
+        input: read - cached - cache_written,
         cached,
-        cache_written: 0,
-        output: usage.output,
-        thinking: usage.reasoning.unwrap_or_default().min(usage.output),
+        cache_written,
+        output: count(usage.output),
+        thinking: usage.reasoning.unwrap_or_default().min(count(usage.output)),
     };
     let mut booking = Booking {
         cli: Some(about.cli),
         provider: about.provider.clone(),
-        model: about.answering_model.clone().or_else(|| about.model.clone()),
+        model: about.answering_model.clone().or_else(|| facts.model.as_deref().map(|model| one_line(model, 200))),
         task: Some(task.id),
         project: (!about.private).then(|| task.cwd.to_string_lossy().into_owned()),
         cut: !facts.complete,
         ..Booking::new(Source::Cli, tokens)
     };
-    booking.cost_usd = cost(&booking, &settings, facts.cost_usd)?;
+    booking.cost_usd = cost(&booking, &settings, by_cli)?;
     Book::of(home).add(&booking)?;
-    Ok(Counted { usage: Some(usage), cost_usd: booking.cost_usd })
+    Ok(Counted { usage: Some(usage), cost_usd: booking.cost_usd, note: None })
 }
 
 /// Returns what a task cost. A CLI knows the prices of its own vendor's models, and takes others for one of them.

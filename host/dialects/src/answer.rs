@@ -8,6 +8,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::generate;
 use crate::messages;
 use crate::pass::Pass;
+use crate::request::Mask;
 use crate::responses;
 use crate::sides::{Reader, Writer};
 use crate::sse::Events;
@@ -65,7 +66,10 @@ impl Answer {
         }
         let Self { exchange, events, reader, form, state } = self;
         let read = match form {
-            Form::Pass(pass) => pass.read(chunk, reader, exchange, out, &mut |event| state.note(&event)),
+            Form::Pass(pass) => {
+                let mask = exchange.mask.clone();
+                pass.read(chunk, reader, exchange, out, &mut |event| state.note(&masked(event, &mask)))
+            }
             form => events.read(chunk, |data| {
                 reader.read(data, &mut |event| step(event, form, state, exchange, out));
             }),
@@ -83,7 +87,8 @@ impl Answer {
     pub fn read_whole(&mut self, body: &[u8], out: &mut Vec<u8>) {
         let Self { exchange, reader, form, state, .. } = self;
         if let Form::Pass(pass) = form {
-            pass.read_whole(body, reader, exchange, out, &mut |event| state.note(&event));
+            let mask = exchange.mask.clone();
+            pass.read_whole(body, reader, exchange, out, &mut |event| state.note(&masked(event, &mask)));
             state.has_written |= !out.is_empty();
         } else {
             reader.read(body, &mut |event| step(event, form, state, exchange, out));
@@ -99,7 +104,8 @@ impl Answer {
         let Self { exchange, events, reader, form, state } = self;
         match form {
             Form::Pass(pass) => {
-                pass.end(reader, exchange, out, &mut |event| state.note(&event));
+                let mask = exchange.mask.clone();
+                pass.end(reader, exchange, out, &mut |event| state.note(&masked(event, &mask)));
                 if let Some(failure) = state.failure.clone().filter(|_| state.has_written) {
                     pass.fail(&failure, exchange, out);
                 }
@@ -236,6 +242,7 @@ fn step(event: Event<'_>, form: &mut Form, state: &mut State, exchange: &mut Exc
     if state.is_over {
         return;
     }
+    let event = masked(event, &exchange.mask);
     state.note(&event);
     match form {
         // Before the first word, a failure may still become another answer.
@@ -244,5 +251,13 @@ fn step(event: Event<'_>, form: &mut Form, state: &mut State, exchange: &mut Exc
         }
         Form::Whole(collected) => collected.add(event),
         Form::Events(_) | Form::Pass(_) => {}
+    }
+}
+
+/// Takes secrets out of what an upstream says of a failure.
+fn masked<'e>(event: Event<'e>, mask: &Mask) -> Event<'e> {
+    match event {
+        Event::Failed(failure) => Event::Failed(failure.masked(mask)),
+        event => event,
     }
 }

@@ -5,6 +5,7 @@ use aiw_core::Api;
 use crate::carrier::{Carried, Proof};
 use crate::conversation::Ids;
 use crate::names::Names;
+use crate::request::Mask;
 
 /// One request and its answer.
 #[derive(Debug)]
@@ -20,6 +21,9 @@ pub(crate) struct Exchange {
     /// What ids of this answer are made of.
     pub seed: String,
     pub is_streamed: bool,
+    /// Whether reasoning is marked although both sides speak one dialect.
+    pub marks_thoughts: bool,
+    pub mask: Mask,
 }
 
 impl Exchange {

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use aiw_core::Api;
 
+use crate::request::Mask;
+
 /// Why an upstream gave no answer, or no whole one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
@@ -87,13 +89,24 @@ impl Failure {
         failure.retry_after =
             retry.and_then(|delay| delay.strip_suffix('s')?.parse().ok()).or(seconds).and_then(seconds_of);
         failure.retry_after = failure.retry_after.or_else(|| said_wait(&failure.message));
-        failure
+        failure.with_retry_after(None)
+    }
+
+    /// Takes secrets out of the words.
+    #[must_use]
+    pub fn masked(self, mask: &Mask) -> Self {
+        Self { message: mask.text(&self.message), ..self }
     }
 
     /// Takes the wait from an answer's headers, which say it better than its words.
     #[must_use]
     pub fn with_retry_after(mut self, header: Option<Duration>) -> Self {
-        self.retry_after = header.or(self.retry_after);
+        let wait = header.or(self.retry_after).filter(|wait| !wait.is_zero());
+        self.retry_after = wait.map(|wait| wait.min(LONGEST_WAIT));
+        // Gemini calls the limit of a minute a quota, and says when it ends.
+        if self.kind == FailureKind::Quota && self.retry_after.is_some() {
+            self.kind = FailureKind::RateLimit;
+        }
         self
     }
 
@@ -199,8 +212,11 @@ impl Failure {
     }
 }
 
+/// The longest wait that is believed.
+const LONGEST_WAIT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 fn seconds_of(seconds: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(seconds).ok()
+    Duration::try_from_secs_f64(seconds).ok().map(|wait| wait.min(LONGEST_WAIT))
 }
 
 fn kind(status: u16, codes: &[String], message: &str) -> FailureKind {
@@ -257,17 +273,27 @@ fn kind(status: u16, codes: &[String], message: &str) -> FailureKind {
 /// Reads "try again in 1.5s" and "in 20 seconds" out of a message.
 fn said_wait(message: &str) -> Option<Duration> {
     let lower = message.to_ascii_lowercase();
-    let (_, rest) = lower.split_once("try again in ").or_else(|| lower.split_once("retry in "))?;
-    let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-    let number: f64 = rest[..digits].trim_end_matches('.').parse().ok()?;
-    let unit = rest[digits..].trim_start();
-    let seconds = match unit {
-        _ if unit.starts_with("ms") => number / 1_000.0,
-        _ if unit.starts_with('m') => number * 60.0,
-        _ if unit.starts_with('h') => number * 3_600.0,
-        _ => number,
-    };
-    seconds_of(seconds)
+    let (_, mut rest) = lower.split_once("try again in ").or_else(|| lower.split_once("retry in "))?;
+    let mut seconds = None;
+    // `1h2m3.5s`, `20`, `3 days`
+    loop {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let Ok(number) = rest[..digits].trim_end_matches('.').parse::<f64>() else { break };
+        let after = rest[digits..].trim_start();
+        let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        let factor = match &after[..letters] {
+            "ms" | "millis" | "millisecond" | "milliseconds" => 0.001,
+            "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
+            "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
+            "h" | "hr" | "hrs" | "hour" | "hours" => 3_600.0,
+            "d" | "day" | "days" => 86_400.0,
+            "" if seconds.is_none() => 1.0,
+            _ => break,
+        };
+        seconds = Some(seconds.unwrap_or(0.0) + number * factor);
+        rest = &after[letters..];
+    }
+    seconds_of(seconds?)
 }
 
 #[cfg(test)]
@@ -330,6 +356,18 @@ mod tests {
         assert_eq!(said["error"]["details"][0]["retryDelay"], "9s");
         assert_eq!(slow.message_with_wait(), "slow down. Please try again in 9.0s.");
         assert_eq!(said_wait(&slow.message_with_wait()), Some(Duration::from_secs(9)));
+        for (said, seconds) in [
+            ("Please retry in 500 milliseconds", Some(0.5)),
+            ("try again in 3 days", Some(259_200.0)),
+            ("try again in 2 minutes.", Some(120.0)),
+            ("try again in 1h", Some(3_600.0)),
+            ("try again in 1h2m3.5s.", Some(3_723.5)),
+            ("try again in 20", Some(20.0)),
+            ("try again in 2 fortnights", None),
+            ("try again in 99999999999 days", Some(2_592_000.0)),
+        ] {
+            assert_eq!(said_wait(said), seconds.map(Duration::from_secs_f64), "{said}");
+        }
         assert_eq!(Failure::cut().status(Api::Responses), 503);
     }
 }

@@ -46,7 +46,7 @@ pub use answer::Answer;
 pub use count::{count_answer, estimate};
 pub use event::{Stop, Usage};
 pub use failure::{Failure, FailureKind};
-pub use request::{Request, RequestError, Upstream};
+pub use request::{Mask, Request, RequestError, Upstream};
 
 pub use aiw_core::Api;
 
@@ -102,12 +102,14 @@ pub fn prepare(request: &Request<'_>, to: &Upstream) -> Result<Prepared, Request
         ids: Ids::default(),
         seed: seed(request.body),
         is_streamed: request.is_streamed.unwrap_or_default(),
+        marks_thoughts: to.marks_thoughts,
+        mask: to.mask.clone(),
     };
     let body = if request.client == to.dialect {
         if let Some(head) = head(request)? {
             (exchange.asked, exchange.is_streamed) = head;
         }
-        pass::request(request.client, request.body, &to.model, to.strips_thoughts)?
+        pass::request(request.body, &exchange, to.strips_thoughts)?
     } else {
         let conversation = read(request)?;
         if request.model.is_none() {

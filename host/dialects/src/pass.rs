@@ -2,16 +2,18 @@
 //!
 //! Only the model's name, the reasoning of other upstreams, and broken ends are changed.
 
+use std::borrow::Cow;
+
 use memchr::{memchr, memmem};
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::carrier::{ENCODED_MARK, is_ours};
+use crate::carrier::{Carried, ENCODED_MARK, Proof, is_ours};
 use crate::event::Event;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
 use crate::json;
-use crate::json::{Text, word};
 use crate::request::RequestError;
 use crate::sides::{Reader, Writer};
 use crate::sse::{Events, TooLarge};
@@ -74,70 +76,96 @@ struct Message<'a> {
     parts: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Item<'a> {
-    #[serde(borrow, rename = "type", default)]
-    kind: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    signature: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    data: Option<Text<'a>>,
-    #[serde(borrow, default, rename = "encrypted_content")]
-    encrypted_content: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    thought_signature: Option<&'a RawValue>,
-}
-
-/// Writes the request for the upstream.
-pub(crate) fn request(dialect: Api, body: &[u8], model: &str, strips: bool) -> Result<Vec<u8>, RequestError> {
-    let request: Request<'_> = serde_json::from_slice(body)?;
+/// Writes the request for the upstream: with its own model, with its own reasoning as it gave it, and without another one's.
+pub(crate) fn request(body: &[u8], exchange: &Exchange, strips: bool) -> Result<Vec<u8>, RequestError> {
+    let (dialect, request) = (exchange.client, serde_json::from_slice::<Request<'_>>(body)?);
     let mut edits = Vec::new();
     if dialect != Api::GenerateContent {
         let named = request.model.ok_or(RequestError::Shape("model"))?;
-        edits.push(replace(body, named, quoted(model)));
+        edits.push(replace(body, named, quoted(&exchange.model)));
     }
     // Most requests hold nothing of another upstream.
     let has_ours = memmem::find(body, ENCODED_MARK.as_bytes()).is_some();
     let has_empty = dialect == Api::Messages && memmem::find(body, b"\"signature\"").is_some();
-    if has_ours || has_empty || strips {
-        match dialect {
-            Api::Messages => {
-                for content in of_messages(request.messages, |message| message.content) {
-                    edits.extend(without(body, content, |item| match word(item.kind.as_ref()) {
-                        "thinking" => strips || is_foreign(word(item.signature.as_ref())),
-                        "redacted_thinking" => strips || is_foreign(word(item.data.as_ref())),
-                        _ => false,
-                    }));
-                }
-            }
-            Api::Responses => {
-                if let Some(input) = request.input {
-                    edits.extend(without(body, input, |item| {
-                        let content = word(item.encrypted_content.as_ref());
-                        is_ours(content) || (strips && word(item.kind.as_ref()) == "reasoning")
-                    }));
-                }
-            }
-            Api::GenerateContent => {
-                for parts in of_messages(request.contents, |content| content.parts) {
-                    let parts: Vec<Item<'_>> = json::parse(parts).unwrap_or_default();
-                    // Gemini CLI itself puts this where there is no signature.
-                    let signatures = parts.iter().filter_map(|part| part.thought_signature);
-                    let foreign =
-                        signatures.filter(|raw| json::string(raw).is_some_and(|text| strips || is_ours(&text)));
-                    edits.extend(foreign.map(|raw| replace(body, raw, quoted("skip_thought_signature_validator"))));
-                }
-            }
-            Api::ChatCompletions => {}
+    // Where several upstreams answer, all that is theirs is marked, so that what is not marked is a stranger's.
+    let has_strangers = exchange.marks_thoughts;
+    if !(has_ours || has_empty || strips || has_strangers) {
+        return Ok(edited(body, edits));
+    }
+    let given_back = |field: &str| {
+        let record = Carried::decode(field);
+        let own = record.as_ref().and_then(|record| exchange.own(record)).map(|record| record.proof.clone());
+        match own {
+            Some(proof) if !strips => Back::Own(proof),
+            None if !is_ours(field) && !field.is_empty() && !strips && !has_strangers => Back::AsItIs,
+            _ => Back::Nothing,
         }
+    };
+    match dialect {
+        Api::Messages => {
+            for content in of_messages(request.messages, |message| message.content) {
+                edits.extend(rewritten(body, content, |item, kind| {
+                    let field = match kind {
+                        "thinking" => "signature",
+                        "redacted_thinking" => "data",
+                        _ => return true,
+                    };
+                    match given_back(item[field].as_str().unwrap_or_default()) {
+                        Back::AsItIs => true,
+                        Back::Own(Proof::Signature(given) | Proof::Redacted(given)) => {
+                            item[field] = given.into();
+                            true
+                        }
+                        Back::Own(_) | Back::Nothing => false,
+                    }
+                }));
+            }
+        }
+        Api::Responses => {
+            if let Some(input) = request.input.filter(|input| input.get().starts_with('[')) {
+                edits.extend(rewritten(body, input, |item, kind| {
+                    let Some(content) = item["encrypted_content"].as_str().filter(|_| kind == "reasoning") else {
+                        return kind != "reasoning" || !strips;
+                    };
+                    match given_back(content) {
+                        Back::AsItIs => true,
+                        Back::Own(Proof::Encrypted { content, .. }) => {
+                            item["encrypted_content"] = content.into();
+                            true
+                        }
+                        Back::Own(_) | Back::Nothing => false,
+                    }
+                }));
+            }
+        }
+        Api::GenerateContent => {
+            for parts in of_messages(request.contents, |content| content.parts) {
+                edits.extend(rewritten(body, parts, |part, _| {
+                    let Some(signature) = part["thoughtSignature"].as_str() else { return true };
+                    match given_back(signature) {
+                        Back::AsItIs => {}
+                        Back::Own(Proof::OfPart(given)) => part["thoughtSignature"] = given.into(),
+                        // Gemini CLI itself puts this where there is no signature.
+                        Back::Own(_) | Back::Nothing => part["thoughtSignature"] = UNSIGNED.into(),
+                    }
+                    true
+                }));
+            }
+        }
+        Api::ChatCompletions => {}
     }
     Ok(edited(body, edits))
 }
 
-/// A signature that the upstream would refuse: none, or a record of another upstream's reasoning.
-fn is_foreign(signature: &str) -> bool {
-    signature.is_empty() || is_ours(signature)
+/// What Gemini takes in place of a signature.
+const UNSIGNED: &str = "skip_thought_signature_validator";
+
+/// What becomes of reasoning that a client gives back.
+enum Back {
+    AsItIs,
+    /// It is the upstream's own, which wants this.
+    Own(Proof),
+    Nothing,
 }
 
 fn of_messages<'a>(list: Option<&'a RawValue>, of: impl Fn(Message<'a>) -> Option<&'a RawValue>) -> Vec<&'a RawValue> {
@@ -145,12 +173,34 @@ fn of_messages<'a>(list: Option<&'a RawValue>, of: impl Fn(Message<'a>) -> Optio
     messages.into_iter().filter_map(of).filter(|raw| raw.get().starts_with('[')).collect()
 }
 
-/// Leaves items out of an array.
-fn without(body: &[u8], array: &RawValue, is_out: impl Fn(&Item<'_>) -> bool) -> Option<Edit> {
+/// Rewrites the items of an array that hold reasoning. `keeps` changes an item, by its type, and says whether it stays. All
+/// others stay byte for byte.
+fn rewritten(body: &[u8], array: &RawValue, keeps: impl Fn(&mut Value, &str) -> bool) -> Option<Edit> {
     let items: Vec<&RawValue> = json::parse(array)?;
-    let is_out = |raw: &&RawValue| json::parse::<Item<'_>>(raw).is_some_and(|item| is_out(&item));
-    let kept: Vec<&&RawValue> = items.iter().filter(|raw| !is_out(raw)).collect();
-    if kept.len() == items.len() {
+    let mut has_changed = false;
+    let mut kept: Vec<Cow<'_, str>> = Vec::new();
+    for raw in items {
+        let text = raw.get();
+        if !REASONING.iter().any(|word| text.contains(word)) {
+            kept.push(text.into());
+            continue;
+        }
+        let Ok(mut item) = serde_json::from_str::<Value>(text) else {
+            kept.push(text.into());
+            continue;
+        };
+        let before = item.clone();
+        let kind = before["type"].as_str().unwrap_or_default();
+        match keeps(&mut item, kind) {
+            true if item == before => kept.push(text.into()),
+            true => {
+                kept.push(item.to_string().into());
+                has_changed = true;
+            }
+            false => has_changed = true,
+        }
+    }
+    if !has_changed {
         return None;
     }
     let mut with = Vec::new();
@@ -159,10 +209,13 @@ fn without(body: &[u8], array: &RawValue, is_out: impl Fn(&Item<'_>) -> bool) ->
             // A message must hold something.
             out.raw(r#"{"type":"text","text":"(no text)"}"#);
         }
-        kept.iter().for_each(|raw| out.raw(raw.get()));
+        kept.iter().for_each(|raw| out.raw(raw));
     });
     Some(replace(body, array, with))
 }
+
+/// The words that items with reasoning hold.
+const REASONING: [&str; 3] = ["thinking", "reasoning", "thoughtSignature"];
 
 #[derive(Deserialize)]
 struct Named<'a> {
@@ -248,8 +301,8 @@ impl Pass {
         out: &mut Vec<u8>,
         note: &mut dyn FnMut(Event<'_>),
     ) {
-        reader.read(body, note);
-        out.extend_from_slice(&renamed(body, exchange));
+        let has_failed = read_noting(reader, body, note);
+        push(out, &changed(body, exchange), exchange, has_failed);
     }
 
     pub(crate) fn end(
@@ -315,27 +368,96 @@ fn pass_event(
         let data = rest[..end].trim_ascii();
         let is_alone = memmem::find(&rest[end..], b"\ndata:").is_none();
         if is_alone {
-            reader.read(data, note);
-            let new = renamed(data, exchange);
+            let has_failed = read_noting(reader, data, note);
+            let new = changed(data, exchange);
             if new == data {
-                out.extend_from_slice(raw);
+                push(out, raw, exchange, has_failed);
             } else {
                 out.extend_from_slice(&raw[..at]);
                 out.extend_from_slice(b"data: ");
-                out.extend_from_slice(&new);
+                push(out, &new, exchange, has_failed);
                 out.extend_from_slice(&rest[rest[..end].trim_ascii_end().len()..]);
             }
             return;
         }
     }
-    if let Some(data) = data(raw) {
-        reader.read(&data, note);
+    let has_failed = data(raw).is_some_and(|data| read_noting(reader, &data, note));
+    push(out, raw, exchange, has_failed);
+}
+
+/// Reads an event, and says whether it was a failure, or may be one.
+fn read_noting(reader: &mut Reader, data: &[u8], note: &mut dyn FnMut(Event<'_>)) -> bool {
+    let mut has_failed = memmem::find(data, b"\"error\"").is_some();
+    reader.read(data, &mut |event| {
+        has_failed |= matches!(event, Event::Failed(_));
+        note(event);
+    });
+    has_failed
+}
+
+/// Passes bytes on. What says a failure may repeat the key.
+fn push(out: &mut Vec<u8>, bytes: &[u8], exchange: &Exchange, has_failed: bool) {
+    match has_failed {
+        true => out.extend_from_slice(exchange.mask.text(&String::from_utf8_lossy(bytes)).as_bytes()),
+        false => out.extend_from_slice(bytes),
     }
-    out.extend_from_slice(raw);
+}
+
+/// Puts the asked name in, and marks reasoning where another upstream may see it next.
+fn changed<'d>(data: &'d [u8], exchange: &Exchange) -> Cow<'d, [u8]> {
+    let has_reasoning = || MARKED.iter().any(|word| memmem::find(data, word.as_bytes()).is_some());
+    if exchange.marks_thoughts
+        && has_reasoning()
+        && let Ok(mut value) = serde_json::from_slice::<Value>(data)
+    {
+        mark(&mut value, exchange);
+        if let Ok(marked) = serde_json::to_vec(&value) {
+            return Cow::Owned(renamed(&marked, exchange).into_owned());
+        }
+    }
+    renamed(data, exchange)
+}
+
+/// The words that events with reasoning hold.
+const MARKED: [&str; 4] = ["\"signature\"", "\"redacted_thinking\"", "\"encrypted_content\"", "\"thoughtSignature\""];
+
+/// Marks each proof of reasoning in a value as this upstream's. Values are no deeper than serde_json reads.
+fn mark(value: &mut Value, exchange: &Exchange) {
+    let marked = |text: &Value, proof: fn(String) -> Proof| {
+        let text = text.as_str().filter(|text| !text.is_empty())?;
+        Some(Value::from(exchange.record(proof(text.to_owned()), String::new()).encode()))
+    };
+    match value {
+        Value::Object(fields) => {
+            let kind = fields.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let id = fields.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+            for (name, field) in fields.iter_mut() {
+                let new = match (name.as_str(), kind.as_str()) {
+                    ("signature", "thinking" | "signature_delta") => marked(field, Proof::Signature),
+                    ("data", "redacted_thinking") => marked(field, Proof::Redacted),
+                    ("thoughtSignature", _) => marked(field, Proof::OfPart),
+                    ("encrypted_content", "reasoning") => {
+                        let text = field.as_str().filter(|text| !text.is_empty());
+                        text.map(|content| {
+                            let proof = Proof::Encrypted { id: id.clone(), content: content.to_owned() };
+                            exchange.record(proof, String::new()).encode().into()
+                        })
+                    }
+                    _ => None,
+                };
+                match new {
+                    Some(new) => *field = new,
+                    None => mark(field, exchange),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| mark(item, exchange)),
+        _ => {}
+    }
 }
 
 /// Puts the name that the client asked for in place of the upstream's: Claude Code loses its signed thoughts otherwise.
-fn renamed<'d>(data: &'d [u8], exchange: &Exchange) -> std::borrow::Cow<'d, [u8]> {
+fn renamed<'d>(data: &'d [u8], exchange: &Exchange) -> Cow<'d, [u8]> {
     let has_name = match exchange.client {
         Api::Messages => {
             memmem::find(&data[..data.len().min(200)], b"\"message_start\"").is_some()

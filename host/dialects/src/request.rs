@@ -1,5 +1,8 @@
 //! Requests of clients, and where they go.
 
+use std::fmt;
+use std::sync::Arc;
+
 use aiw_core::Api;
 
 /// A request of a client.
@@ -38,6 +41,31 @@ pub struct Upstream {
     /// Whether all earlier reasoning is left out, because it has refused some. Within one dialect, an upstream's own and
     /// another one's look alike.
     pub strips_thoughts: bool,
+    /// Whether its reasoning is marked even within one dialect, because another upstream may answer the next request.
+    pub marks_thoughts: bool,
+    /// Takes secrets out of what it says of failures. Servers repeat the key that they refuse.
+    pub mask: Mask,
+}
+
+/// Takes secrets out of texts.
+#[derive(Clone, Default)]
+pub struct Mask(Option<Arc<dyn Fn(&str) -> String + Send + Sync>>);
+
+impl Mask {
+    /// Makes one of a function.
+    pub fn new(mask: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(mask)))
+    }
+
+    pub(crate) fn text(&self, text: &str) -> String {
+        self.0.as_ref().map_or_else(|| text.to_owned(), |mask| mask(text))
+    }
+}
+
+impl fmt::Debug for Mask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mask")
+    }
 }
 
 /// What a model may write where neither the client nor the table of models says it.
@@ -47,7 +75,16 @@ impl Upstream {
     /// Makes one of which no more is known.
     pub fn new(dialect: Api, model: impl Into<String>, family: impl Into<String>) -> Self {
         let (model, family) = (model.into(), family.into());
-        Self { dialect, model, family, output_tokens: None, refused: Vec::new(), strips_thoughts: false }
+        Self {
+            dialect,
+            model,
+            family,
+            output_tokens: None,
+            refused: Vec::new(),
+            strips_thoughts: false,
+            marks_thoughts: false,
+            mask: Mask::default(),
+        }
     }
 
     pub(crate) fn output_tokens_or_default(&self) -> u64 {

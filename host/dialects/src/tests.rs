@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::event::Event;
 use crate::sides::Reader;
-use crate::{Answer, Api, FailureKind, Prepared, Request, Stop, Upstream, Usage, prepare};
+use crate::{Answer, Api, FailureKind, Mask, Prepared, Request, Stop, Upstream, Usage, prepare};
 
 const CLIENTS: [Api; 3] = [Api::Messages, Api::Responses, Api::GenerateContent];
 
@@ -564,6 +564,91 @@ fn bytes_pass_where_both_sides_speak_one_dialect() {
     );
     let stream = ": hello\r\n\r\nevent: message_start\r\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"dated\",\"odd\":[1]}}\r\n\r\nevent: new_kind\ndata: {\"type\":\"new_kind\",\"x\":\"\\u00e9\"}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
     assert_eq!(drive(&mut passed.answer, &[stream]), stream.replace("\"dated\"", "\"claude-asked\""));
+}
+
+#[test]
+fn within_one_dialect_reasoning_is_marked_where_another_upstream_may_see_it() {
+    let cases = [
+        (
+            Api::Messages,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"SIGNED"}}"#,
+            "/delta/signature",
+            json!({"model": "m", "messages": [
+                {"role": "user", "content": "Hi"},
+                {"role": "assistant", "content": [{"type": "thinking", "thinking": "x", "signature": "@"}, {"type": "text", "text": "y"}]}
+            ]}),
+        ),
+        (
+            Api::Responses,
+            r#"{"type":"response.output_item.done","item":{"type":"reasoning","id":"rs","summary":[],"encrypted_content":"SIGNED"}}"#,
+            "/item/encrypted_content",
+            json!({"model": "m", "input": [
+                {"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": "@"},
+                {"role": "user", "content": "Hi"}
+            ]}),
+        ),
+        (
+            Api::GenerateContent,
+            r#"{"candidates":[{"content":{"role":"model","parts":[{"functionCall":{"name":"f","args":{}},"thoughtSignature":"SIGNED"}]}}]}"#,
+            "/candidates/0/content/parts/0/thoughtSignature",
+            json!({"contents": [{"role": "model", "parts": [{"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "@"}]}]}),
+        ),
+    ];
+    for (dialect, event, pointer, back) in cases {
+        let to = |family: &str| Upstream { marks_thoughts: true, family: family.into(), ..upstream(dialect) };
+        let sent = |given: &str, to: &Upstream| {
+            let body = back.to_string().replace('@', given);
+            let request =
+                Request { model: Some("m"), is_streamed: Some(true), ..Request::new(dialect, body.as_bytes()) };
+            String::from_utf8(prepare(&request, to).unwrap().body).unwrap()
+        };
+        let body = back.to_string();
+        let request = Request { model: Some("m"), is_streamed: Some(true), ..Request::new(dialect, body.as_bytes()) };
+        let mut answer = prepare(&request, &to("one")).unwrap().answer;
+        let stream = drive(&mut answer, &[format!("data: {event}\n\n")]);
+        let said: Value =
+            serde_json::from_str(stream.lines().find_map(|line| line.strip_prefix("data: ")).unwrap()).unwrap();
+        let marked = said.pointer(pointer).unwrap().as_str().unwrap();
+        assert!(marked != "SIGNED" && !stream.contains("SIGNED"), "{stream}");
+        assert!(sent(marked, &to("one")).contains("SIGNED"), "{dialect:?}: its own comes back as it was");
+        for (given, of) in [(marked, "two"), ("SIGNED", "one")] {
+            let sent = sent(given, &to(of));
+            assert!(!sent.contains("SIGNED") && !sent.contains(marked), "{dialect:?}, {of}: {sent}");
+        }
+        // Without a pool, what the vendor's own client says passes as it is.
+        let plain = Upstream { marks_thoughts: false, ..to("one") };
+        assert!(
+            sent("SIGNED", &plain).contains("SIGNED")
+                && !sent(marked, &Upstream { family: "two".into(), ..plain }).contains(marked)
+        );
+    }
+}
+
+#[test]
+fn a_key_in_a_failure_is_taken_out_within_one_dialect_and_between_two() {
+    let mask = Mask::new(|text| text.replace("sk-canary", "\u{2026}"));
+    for (client, to) in
+        [(Api::Messages, Api::Messages), (Api::Responses, Api::Responses), (Api::Messages, Api::ChatCompletions)]
+    {
+        let upstream = Upstream { mask: mask.clone(), ..upstream(to) };
+        let mut answer = prepared(client, &request(client, true), true, &upstream).answer;
+        let failure = match to {
+            Api::Messages => {
+                r#"event: error
+data: {"type":"error","error":{"type":"authentication_error","message":"no sk-canary"}}
+
+"#
+            }
+            Api::Responses => {
+                "data: {\"type\":\"response.failed\",\"response\":{\"status\":\"failed\",\"error\":{\"code\":\"x\",\"message\":\"no sk-canary\"}}}\n\n"
+            }
+            _ => {
+                "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: {\"error\":{\"message\":\"no sk-canary\"}}\n\n"
+            }
+        };
+        let stream = drive(&mut answer, &[failure]);
+        assert!(!stream.contains("canary") && !answer.failure().unwrap().message.contains("canary"), "{stream}");
+    }
 }
 
 #[test]

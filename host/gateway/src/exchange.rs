@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aiw_core::is_model;
 use aiw_dialects::{Answer, Api, Failure, FailureKind, Prepared, Upstream as To, estimate, prepare};
 use aiw_net::{Method, Policy, Request, Streamed};
 use aiw_usage::{Booking, Source, Tokens};
@@ -22,6 +23,12 @@ use crate::turn::{OpenTurn, Turn};
 /// The longest silence of an upstream. A model may think for minutes.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// The same, where another member of a pool can be asked.
+const OTHERS: Duration = Duration::from_secs(60);
+
+/// How much is held back for the first word.
+const HELD_BYTES: usize = 1 << 20;
+
 /// How long an answer is held back for its first word, so that a failure can still be said with its own status.
 const HELD_BACK: Duration = Duration::from_secs(15);
 
@@ -38,7 +45,7 @@ const ERROR_BYTES: usize = 256 << 10;
 const WHOLE_BYTES: usize = 64 << 20;
 
 /// How often a request is sent again without what the upstream refused.
-const CHANGES: u32 = 5;
+const CHANGES: usize = 5;
 
 /// Pieces that wait for a slow client.
 const WAITING: usize = 16;
@@ -62,6 +69,22 @@ const DISPENSABLE: [&str; 15] = [
     "top_p",
 ];
 
+/// How servers say that they do not know a field.
+const UNKNOWN: [&str; 12] = [
+    "unsupported",
+    "not supported",
+    "n't support",
+    "not support",
+    "unknown",
+    "unrecognized",
+    "unexpected",
+    "not allowed",
+    "not permitted",
+    "extra ",
+    "cannot find field",
+    "invalid parameter",
+];
+
 /// Headers of a client that its own vendor's servers get too.
 const PASSED_ON: [&str; 4] = ["anthropic-", "openai-", "x-goog-api-client", "x-claude-code-"];
 
@@ -83,19 +106,14 @@ impl Incoming<'_> {
     }
 }
 
-/// An answer that failed before the client got any of it.
-struct Unanswered {
-    failure: Failure,
-    answer: Answer,
-    is_streamed: bool,
-}
-
 impl Gateway {
     /// Answers a request: asks one upstream after the other, as its pool says, until one answers.
     pub(crate) async fn generate(self: &Arc<Self>, route: Arc<Route>, incoming: Incoming<'_>) -> Response<AnswerBody> {
         let client = incoming.client;
-        let Some(asked) = asked(&incoming.body, &incoming.at) else {
-            return refusal(client, &Failure::new(FailureKind::Invalid, "the request names no model"));
+        // It becomes a part of the address in one of the APIs.
+        let asked = asked(&incoming.body, &incoming.at).filter(|model| is_model(model) && is_in_path(model));
+        let Some(asked) = asked else {
+            return refusal(client, &Failure::new(FailureKind::Invalid, "the request names no model, or no valid one"));
         };
         let (ledger, budgeted) = (self.ledger.clone(), route.clone());
         let refused_by_budget = aiw_home::blocking(move || ledger.refused(&budgeted)).await;
@@ -104,31 +122,23 @@ impl Gateway {
         }
         let request = incoming.request();
         let mut turn = Turn::begin(self, &route, &request, incoming.parts, &asked, refused_by_budget.members);
-        let mut last: Option<Unanswered> = None;
         loop {
             let at = match turn.next().await {
                 Ok(at) => at,
-                Err(failure) => {
-                    return match last {
-                        Some(Unanswered { answer, is_streamed, .. }) => refused(client, failure, answer, is_streamed),
-                        None => self.refused_unasked(&route, &incoming, failure),
-                    };
-                }
+                Err(failure) => return self.refused_unasked(&route, &incoming, failure),
             };
-            match self.ask(&route, at, &incoming, &turn).await {
+            match self.ask(&route, at, &incoming, &mut turn).await {
                 Ok(response) => return response,
-                Err(unanswered) => {
-                    let unanswered = *unanswered;
-                    if !turn.failed(at, &unanswered.failure).await {
-                        return refused(client, unanswered.failure, unanswered.answer, unanswered.is_streamed);
+                Err(failure) => {
+                    if !turn.failed(at, &failure).await {
+                        return self.refused_unasked(&route, &incoming, failure);
                     }
-                    last = Some(unanswered);
                 }
             }
         }
     }
 
-    /// Formats a failure of a request that nobody was asked.
+    /// Formats a failure of a request that nobody answers.
     fn refused_unasked(&self, route: &Route, incoming: &Incoming<'_>, failure: Failure) -> Response<AnswerBody> {
         let client = incoming.client;
         let to = route.members.first().map(|member| To::new(member.api, "", member.family()));
@@ -144,64 +154,76 @@ impl Gateway {
         route: &Arc<Route>,
         at: usize,
         incoming: &Incoming<'_>,
-        turn: &Turn,
-    ) -> Result<Response<AnswerBody>, Box<Unanswered>> {
+        turn: &mut Turn,
+    ) -> Result<Response<AnswerBody>, Failure> {
         let (client, upstream) = (incoming.client, &route.members[at]);
-        let (mut changes, mut strips_thoughts) = (0, false);
+        let (mut dropped, mut strips_thoughts, mut before) = (Vec::new(), false, None);
+        let mask = upstream.mask();
         loop {
             let open = turn.open(at);
             let model = open.model().to_owned();
             let to = To {
                 output_tokens: upstream.output_tokens.map(u64::from),
-                refused: self.refused_by(&upstream.url, &model),
+                refused: [self.refused_by(&upstream.url, &model), dropped.clone()].concat(),
                 strips_thoughts,
+                marks_thoughts: route.members.len() > 1,
+                mask: mask.clone(),
                 ..To::new(upstream.api, model.clone(), upstream.family())
             };
-            let Prepared { body: sent, mut answer, is_streamed, .. } = match prepare(&incoming.request(), &to) {
+            let Prepared { body: sent, answer, is_streamed, .. } = match prepare(&incoming.request(), &to) {
                 Ok(prepared) => prepared,
                 Err(e) => return Ok(refusal(client, &Failure::new(FailureKind::Invalid, e.to_string()))),
             };
-            let unanswered = |failure, answer| Err(Box::new(Unanswered { failure, answer, is_streamed }));
             let is_passed = client == upstream.api;
             let streams = !is_passed || is_streamed;
-            let mut streamed = match self.send(upstream, &model, incoming.parts, sent.clone(), is_passed, streams).await
-            {
-                Ok(streamed) => streamed,
-                Err(failure) => return unanswered(failure, answer),
+            // What changes nothing is not asked again.
+            if let Some((failure, _)) = before.take().filter(|(_, body): &(Failure, Vec<u8>)| *body == sent) {
+                return Err(failure);
+            }
+            // One that takes a request and says nothing keeps no other member from it.
+            let patience = if turn.has_others() { OTHERS } else { PATIENCE };
+            let asked = self.send(upstream, &model, incoming.parts, sent.clone(), is_passed, streams);
+            let mut streamed = match tokio::time::timeout(patience, asked).await {
+                Ok(Ok(streamed)) => streamed,
+                Ok(Err(failure)) => return Err(failure),
+                Err(_) => {
+                    let said = format!("provider `{}` says nothing for {} s", upstream.provider, patience.as_secs());
+                    return Err(Failure::new(FailureKind::Timeout, said));
+                }
             };
             if !(200..300).contains(&streamed.status) {
                 let failure = read_failure(&mut streamed, upstream).await;
-                let dropped = dispensable(&failure, &sent);
                 if !strips_thoughts && is_about_thoughts(&failure) {
                     strips_thoughts = true;
+                    before = Some((failure, sent));
                     continue;
                 }
-                if !dropped.is_empty() && changes < CHANGES {
-                    changes += 1;
-                    self.learn(&upstream.url, &model, dropped);
+                let more = dispensable(&failure, &sent);
+                if !more.is_empty() && dropped.len() < CHANGES {
+                    dropped.extend(more);
+                    before = Some((failure, sent));
                     continue;
                 }
-                return unanswered(failure, answer);
+                return Err(failure);
             }
+            // It takes the request without these.
+            self.learn(&upstream.url, &model, std::mem::take(&mut dropped));
             let back = if is_passed { passed_back(&streamed) } else { Vec::new() };
-            let receipt = Receipt::new(self, route, at, open, incoming);
+            let mut receipt = Receipt::new(self, route, at, open, incoming, answer);
             let mut response = if is_events(&streamed) {
-                match self.stream(streamed, answer, receipt).await {
-                    Ok(response) => response,
-                    Err((failure, answer)) => return unanswered(failure, answer),
-                }
+                self.stream(streamed, receipt).await?
             } else {
                 let mut out = Vec::new();
                 match read_whole(&mut streamed, WHOLE_BYTES).await {
-                    Ok(bytes) => answer.read_whole(&bytes, &mut out),
-                    Err(failure) => answer.fail(failure, &mut out),
+                    Ok(bytes) => receipt.answer.read_whole(&bytes, &mut out),
+                    Err(failure) => receipt.answer.fail(failure, &mut out),
                 }
                 // A failure is never half an answer here: nothing was sent.
-                if let Some(failure) = answer.failure().cloned() {
-                    return unanswered(failure, answer);
+                if let Some(failure) = receipt.answer.failure().cloned() {
+                    return Err(failure);
                 }
-                receipt.ended(&answer, false).await;
-                finished(answer, out, is_streamed)
+                receipt.ended().await;
+                finished(&mut receipt.answer, out, is_streamed)
             };
             for (name, value) in back {
                 response.headers_mut().insert(name, value);
@@ -256,57 +278,54 @@ impl Gateway {
     }
 
     /// Passes a stream on, once its first word has come. Gives a failure before it back.
-    async fn stream(
-        &self,
-        mut from: Streamed,
-        mut answer: Answer,
-        receipt: Receipt,
-    ) -> Result<Response<AnswerBody>, (Failure, Answer)> {
+    async fn stream(&self, mut from: Streamed, mut receipt: Receipt) -> Result<Response<AnswerBody>, Failure> {
         let mut out = Vec::new();
-        if !answer.is_passed_on() {
+        if !receipt.answer.is_passed_on() {
             // The client waits for the whole.
-            while !answer.is_over() {
-                step(&mut from, &mut answer, &mut out).await;
+            while !receipt.answer.is_over() {
+                step(&mut from, &mut receipt.answer, &mut out).await;
             }
-            if let Some(failure) = answer.failure().cloned() {
-                return Err((failure, answer));
+            if let Some(failure) = receipt.answer.failure().cloned() {
+                return Err(failure);
             }
-            receipt.ended(&answer, false).await;
-            return Ok(finished(answer, out, false));
+            receipt.ended().await;
+            return Ok(finished(&mut receipt.answer, out, false));
         }
+        let answer = &mut receipt.answer;
         let first = async {
-            while !answer.has_content() && !answer.is_over() {
-                step(&mut from, &mut answer, &mut out).await;
+            while !answer.has_content() && !answer.is_over() && out.len() < HELD_BYTES {
+                step(&mut from, answer, &mut out).await;
             }
         };
         if tokio::time::timeout(HELD_BACK, first).await.is_err() {
-            answer.keep_alive(&mut out);
+            receipt.answer.keep_alive(&mut out);
         }
-        if answer.is_over()
-            && !answer.has_content()
-            && let Some(failure) = answer.failure().cloned()
+        if receipt.answer.is_over()
+            && !receipt.answer.has_content()
+            && let Some(failure) = receipt.answer.failure().cloned()
         {
-            return Err((failure, answer));
+            return Err(failure);
         }
         let (sender, receiver) = mpsc::channel(WAITING);
         tokio::spawn(async move {
             loop {
-                if answer.is_over() {
+                if receipt.answer.is_over() {
                     // Before its last bytes: whoever has them finds what they cost.
-                    receipt.ended(&answer, false).await;
+                    receipt.ended().await;
                     let _ = sender.send(out.into()).await;
                     return;
                 }
+                // A client that has left is told by the channel, the upstream by the end of its connection, and the receipt
+                // books what came.
                 if !out.is_empty() && sender.send(std::mem::take(&mut out).into()).await.is_err() {
-                    // The client has left, and the upstream is told by the end of its connection.
-                    return receipt.ended(&answer, true).await;
+                    return;
                 }
                 let is_silent = tokio::select! {
-                    read = tokio::time::timeout(SILENCE, step(&mut from, &mut answer, &mut out)) => read.is_err(),
-                    () = sender.closed() => return receipt.ended(&answer, true).await,
+                    read = tokio::time::timeout(SILENCE, step(&mut from, &mut receipt.answer, &mut out)) => read.is_err(),
+                    () = sender.closed() => return,
                 };
                 if is_silent {
-                    answer.keep_alive(&mut out);
+                    receipt.answer.keep_alive(&mut out);
                 }
             }
         });
@@ -314,8 +333,15 @@ impl Gateway {
     }
 }
 
-/// What is written down when an answer has ended.
+/// An answer with what is written down when it ends. Dropped before that, it is booked as far as it came.
 struct Receipt {
+    answer: Answer,
+    /// Taken when it is written down.
+    rest: Option<Due>,
+}
+
+/// What is written down of an answer.
+struct Due {
     gateway: Arc<Gateway>,
     route: Arc<Route>,
     at: usize,
@@ -326,54 +352,105 @@ struct Receipt {
 }
 
 impl Receipt {
-    fn new(gateway: &Arc<Gateway>, route: &Arc<Route>, at: usize, open: OpenTurn, incoming: &Incoming<'_>) -> Self {
+    fn new(
+        gateway: &Arc<Gateway>,
+        route: &Arc<Route>,
+        at: usize,
+        open: OpenTurn,
+        incoming: &Incoming<'_>,
+        answer: Answer,
+    ) -> Self {
         let (gateway, route, in_path) = (gateway.clone(), route.clone(), incoming.at.clone());
-        Self { gateway, route, at, open, client: incoming.client, in_path, body: incoming.body.clone() }
+        let (client, body) = (incoming.client, incoming.body.clone());
+        Self { answer, rest: Some(Due { gateway, route, at, open, client, in_path, body }) }
     }
 
-    /// Books what was used, and notes how it ended. `has_left`: the client did not wait for the end.
-    async fn ended(self, answer: &Answer, has_left: bool) {
-        let (usage, failure, said) = (answer.usage(), answer.failure().cloned(), answer.estimated_output());
-        let is_cut = failure.is_some() || has_left;
-        let written = tokio::task::spawn_blocking(move || {
-            if !has_left {
-                self.open.ended(failure.as_ref());
-            }
-            let mut tokens = Tokens {
-                input: usage.input,
-                cached: usage.cached,
-                cache_written: usage.cache_written,
-                output: usage.output,
-                thinking: usage.thinking,
-            };
-            let mut estimated = false;
-            if tokens.read() == 0 {
-                tokens.input = estimate(&request_of(self.client, &self.body, &self.in_path)).unwrap_or_default();
-                estimated = true;
-            }
-            // Where an answer broke off, the count of its beginning may stand.
-            if tokens.output < said && (tokens.output == 0 || is_cut) {
-                tokens.output = said;
-                estimated = true;
-            }
-            let run = self.route.run.as_ref();
-            let booking = Booking {
-                cli: run.map(|run| run.cli),
-                provider: Some(self.route.members[self.at].provider.clone()),
-                pool: self.route.pool.as_ref().map(|pool| pool.name.clone()),
-                model: Some(self.open.model().to_owned()),
-                task: self.gateway.routes.task(&self.route.token),
-                project: run.and_then(|run| run.project.clone()),
-                cut: is_cut,
-                estimated,
-                ..Booking::new(Source::Gateway, tokens)
-            };
-            if let Err(e) = self.gateway.ledger.add(booking) {
-                self.gateway.say(&self.route, &format!("what a request used can't be booked: {e}"));
-            }
-        });
-        // A slow disk holds up no client.
-        let _ = tokio::time::timeout(WRITES, written).await;
+    /// Books what was used, and notes how it ended.
+    async fn ended(&mut self) {
+        if let Some(due) = self.rest.take() {
+            let (used, failure) =
+                (Used::of(&self.answer, self.answer.failure().is_some()), self.answer.failure().cloned());
+            let written = tokio::task::spawn_blocking(move || {
+                due.open.ended(failure.as_ref());
+                due.book(used);
+            });
+            // A slow disk holds up no client.
+            let _ = tokio::time::timeout(WRITES, written).await;
+        }
+    }
+
+    /// Books what came so far of an answer that nobody gets.
+    fn book_if_used(&mut self) {
+        let used = Used::of(&self.answer, true);
+        if let Some(due) = self.rest.take().filter(|_| used.is_any()) {
+            due.book(used);
+        }
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        self.book_if_used();
+    }
+}
+
+/// What an answer used.
+#[derive(Clone, Copy)]
+struct Used {
+    tokens: Tokens,
+    /// The estimate of what was written.
+    said: u64,
+    is_cut: bool,
+}
+
+impl Used {
+    fn of(answer: &Answer, is_cut: bool) -> Self {
+        let usage = answer.usage();
+        let count = |count: u64| count.min(Tokens::MOST);
+        let tokens = Tokens {
+            input: count(usage.input),
+            cached: count(usage.cached),
+            cache_written: count(usage.cache_written),
+            output: count(usage.output),
+            thinking: count(usage.thinking),
+        };
+        Self { tokens, said: count(answer.estimated_output()), is_cut }
+    }
+
+    fn is_any(&self) -> bool {
+        self.tokens.all() > 0 || self.said > 0
+    }
+}
+
+impl Due {
+    /// Books what was used. This writes a file.
+    fn book(&self, used: Used) {
+        let (mut tokens, mut estimated) = (used.tokens, false);
+        if tokens.read() == 0 {
+            tokens.input = estimate(&request_of(self.client, &self.body, &self.in_path)).unwrap_or_default();
+            estimated = true;
+        }
+        // Where an answer broke off, the count of its beginning may stand.
+        let is_begun = used.is_cut && tokens.output.saturating_mul(4) < used.said;
+        if tokens.output < used.said && (tokens.output == 0 || is_begun) {
+            tokens.output = used.said;
+            estimated = true;
+        }
+        let run = self.route.run.as_ref();
+        let booking = Booking {
+            cli: run.map(|run| run.cli),
+            provider: Some(self.route.members[self.at].provider.clone()),
+            pool: self.route.pool.as_ref().map(|pool| pool.name.clone()),
+            model: Some(self.open.model().to_owned()),
+            task: self.gateway.routes.task(&self.route.token),
+            project: run.and_then(|run| run.project.clone()),
+            cut: used.is_cut,
+            estimated,
+            ..Booking::new(Source::Gateway, tokens)
+        };
+        if let Err(e) = self.gateway.ledger.add(booking) {
+            self.gateway.say(&self.route, &format!("what a request used can't be booked: {e}"));
+        }
     }
 }
 
@@ -383,6 +460,11 @@ async fn step(from: &mut Streamed, answer: &mut Answer, out: &mut Vec<u8>) {
         Ok(None) => answer.end(out),
         Err(_) => answer.fail(Failure::cut(), out),
     }
+}
+
+/// Returns whether a name stays where it stands in an address.
+fn is_in_path(model: &str) -> bool {
+    !model.contains("..") && !model.contains(['?', '#', '%', '\\']) && !model.starts_with('/') && !model.contains("//")
 }
 
 /// Returns the model that a client asks for.
@@ -395,13 +477,14 @@ fn asked(body: &[u8], at: &InPath) -> Option<String> {
 }
 
 fn is_events(streamed: &Streamed) -> bool {
-    streamed.header("content-type").is_some_and(|kind| kind.starts_with("text/event-stream"))
+    streamed.header("content-type").is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/event-stream"))
 }
 
 async fn read_failure(streamed: &mut Streamed, upstream: &Upstream) -> Failure {
     let body = read_whole(streamed, ERROR_BYTES).await.unwrap_or_default();
-    let seconds =
-        streamed.header("retry-after").and_then(|value| Duration::try_from_secs_f64(value.trim().parse().ok()?).ok());
+    // Before it is cut anywhere.
+    let body = upstream.masked(&String::from_utf8_lossy(&body)).into_bytes();
+    let seconds = streamed.header("retry-after").and_then(wait_until);
     let millis =
         streamed.header("retry-after-ms").and_then(|value| value.trim().parse().ok()).map(Duration::from_millis);
     let reset = || resets(streamed.headers.iter().map(|(name, value)| (name.as_ref(), value.as_ref())));
@@ -409,7 +492,6 @@ async fn read_failure(streamed: &mut Streamed, upstream: &Upstream) -> Failure {
     if failure.kind == FailureKind::RateLimit && failure.retry_after.is_none() {
         failure.retry_after = reset();
     }
-    failure.message = upstream.masked(&failure.message);
     if failure.kind == FailureKind::Key {
         failure.message = format!("provider `{}` refused its key: {}", upstream.provider, failure.message);
     }
@@ -427,10 +509,10 @@ fn resets<'h>(headers: impl Iterator<Item = (&'h str, &'h str)> + Clone) -> Opti
     headers.filter(|(name, _)| used_up.iter().any(|reset| reset == name)).filter_map(|(_, at)| wait_until(at)).max()
 }
 
-/// Reads `2026-11-24T20:00:00Z`, `6m0s`, `1.5s`, `20` or `250ms`.
+/// Reads `2026-11-24T20:00:00Z`, `Tue, 24 Nov 2026 20:00:00 GMT`, `6m0s`, `1.5s`, `20` or `250ms`.
 fn wait_until(text: &str) -> Option<Duration> {
     let text = text.trim();
-    if let Some(at) = aiw_home::millis_of(text) {
+    if let Some(at) = aiw_home::millis_of(text).or_else(|| aiw_home::millis_of_http(text)) {
         let now = i64::try_from(aiw_home::now_millis()).ok()?;
         return Some(Duration::from_millis(u64::try_from(at.saturating_sub(now)).unwrap_or(0)));
     }
@@ -486,7 +568,13 @@ fn dispensable(failure: &Failure, sent: &[u8]) -> Vec<String> {
         let quoted = format!("\"{field}\"");
         sent.windows(quoted.len()).any(|at| at == quoted.as_bytes())
     };
-    let named = DISPENSABLE.iter().find(|field| names(&failure.message, field) && is_sent(field));
+    let said = failure.message.to_ascii_lowercase();
+    // A field that is unknown, not a value that is wrong: without the field, the answer would be another one.
+    let is_unknown = UNKNOWN.iter().any(|word| said.contains(word));
+    let named = DISPENSABLE.iter().find(|field| {
+        let is_limit = matches!(**field, "max_tokens" | "max_completion_tokens");
+        (is_unknown || is_limit) && names(&failure.message, field) && is_sent(field)
+    });
     match named {
         None => Vec::new(),
         // The other name is asked for, or the limit itself is wrong.
@@ -513,7 +601,7 @@ fn passed_back(streamed: &Streamed) -> Vec<(HeaderName, HeaderValue)> {
 }
 
 /// Formats a whole answer.
-fn finished(mut answer: Answer, out: Vec<u8>, is_streamed: bool) -> Response<AnswerBody> {
+fn finished(answer: &mut Answer, out: Vec<u8>, is_streamed: bool) -> Response<AnswerBody> {
     match answer.whole() {
         Some(body) => whole(StatusCode::OK, body),
         None if is_streamed => events(AnswerBody::Whole(Some(out.into()))),
@@ -560,7 +648,9 @@ mod tests {
         {
             assert_eq!(wait_until(text), Some(Duration::from_millis(millis)), "{text}");
         }
-        for text in ["s", "1x", "soon", "-1", "1s é"] {
+        assert_eq!(wait_until("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+        assert!(wait_until("Thu, 01 Jan 2099 00:00:00 GMT").is_some_and(|wait| wait.as_secs() > 1_000_000_000));
+        for text in ["s", "1x", "soon", "-1", "1s é", "nan", "inf", "1e400"] {
             assert_eq!(wait_until(text), None, "{text}");
         }
     }

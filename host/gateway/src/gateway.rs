@@ -23,6 +23,8 @@ pub struct Gateway {
     pub(crate) home: Home,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) busy: Arc<Busy>,
+    /// Held while a member of a pool is picked.
+    pub(crate) picking: tokio::sync::Mutex<()>,
     voice: Voice,
     /// What only a gateway of this home knows.
     pub(crate) key: Option<String>,
@@ -44,6 +46,7 @@ impl Gateway {
             home: home.clone(),
             ledger: Arc::new(Ledger::new(home)),
             busy: Arc::default(),
+            picking: tokio::sync::Mutex::default(),
             voice,
             key: None,
             refused: Mutex::default(),
@@ -67,6 +70,9 @@ impl Gateway {
     }
 
     pub(crate) fn learn(&self, url: &str, model: &str, fields: Vec<String>) {
+        if fields.is_empty() {
+            return;
+        }
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let known = refused.entry((url.to_owned(), model.to_owned())).or_default();
         known.extend(fields.into_iter().filter(|field| !known.contains(field)).collect::<Vec<_>>());

@@ -47,8 +47,13 @@ impl Ledger {
     pub(crate) fn refused(&self, route: &Route) -> Refused {
         let mut known = self.known();
         let Known { settings: Some(settings), spending, .. } = &mut *known else { return Refused::default() };
-        if spending.is_empty() || spending.refresh(settings).is_err() {
+        if spending.is_empty() {
             return Refused::default();
+        }
+        if let Err(e) = spending.refresh(settings) {
+            // Nobody knows whether it is used up, so a budget that refuses does.
+            let all = spending.has_refusing().then(|| format!("what was spent of your budgets can't be read: {e}"));
+            return Refused { members: Vec::new(), all };
         }
         let project = route.run.as_ref().and_then(|run| run.project.as_deref()).map(Path::new);
         let over = |name: &str| spending.over(&[name], project).into_iter().find(|over| over.refuses);

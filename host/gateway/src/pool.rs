@@ -55,13 +55,16 @@ const FILE_BYTES: u64 = 1 << 20;
 pub(crate) struct Account {
     /// The provider, its address and its key, as a word: another key is another account.
     pub id: String,
+    /// The account and the member's main model, as a word: one account may be in a pool with several models.
+    pub member: String,
     /// The model that is asked for.
     pub model: String,
 }
 
 impl Account {
     fn with_model(&self) -> String {
-        format!("{} {}", self.id, self.model)
+        // A name of a model comes from a client.
+        format!("{} {}", self.id, aiw_core::one_line(&self.model, 100))
     }
 }
 
@@ -71,7 +74,7 @@ impl Account {
 struct State {
     /// How many sessions were given a member.
     turns: u64,
-    /// Which account a session is with, and when that was noted.
+    /// Which member a session is with, and when that was noted.
     sessions: BTreeMap<String, (String, u64)>,
     /// What rests, by account, or by account and model.
     rests: BTreeMap<String, Rest>,
@@ -81,6 +84,8 @@ struct State {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct Rest {
+    /// When it last had to rest.
+    since: u64,
     /// When it may be used again.
     until: u64,
     /// When one request may try, before that.
@@ -151,12 +156,12 @@ impl Pool {
         })
     }
 
-    /// Notes that a member has answered.
-    pub(crate) fn answered(&self, member: &Account) {
+    /// Notes that a member has answered a request that was sent at a time, in milliseconds since 1970.
+    pub(crate) fn answered(&self, member: &Account, sent: u64) {
         // Nearly always there is nothing to clear, and then nothing is locked.
         let has_rest = load(&self.path).is_some_and(|state| state.has_rest(member));
         if has_rest {
-            self.change(|state| ((), state.clear(member)));
+            self.change(|state| ((), state.clear(member, sent)));
         }
     }
 
@@ -172,6 +177,10 @@ impl Pool {
 
     /// Looks at the file, and changes it, while no other gateway does. The second part of the result says whether it changed.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> (T, bool)) -> Option<T> {
+        // It is aiw's own file, so nothing is written through a link.
+        if std::fs::symlink_metadata(&self.path).is_ok_and(|meta| meta.file_type().is_symlink()) {
+            return None;
+        }
         let _turn = Turn::within(&self.path.with_extension("lock"), PATIENCE).ok().flatten()?;
         let mut state = load(&self.path).unwrap_or_default();
         let (result, has_changed) = change(&mut state);
@@ -208,15 +217,12 @@ impl State {
             .filter(|at| self.resting(&members[*at], now).is_none_or(|rest| now >= rest.probe))
             .collect();
         let stays = self.sessions.get(session).filter(|(_, at)| now.saturating_sub(*at) < millis(STAYS)).cloned();
-        let own = stays.as_ref().and_then(|(id, _)| free.iter().copied().find(|at| members[*at].id == *id));
+        let own = stays.as_ref().and_then(|(id, _)| free.iter().copied().find(|at| members[*at].member == *id));
         let picked = own.or_else(|| match order {
             _ if free.is_empty() => None,
             PoolOrder::Order => free.first().copied(),
-            PoolOrder::RoundRobin => {
-                // The next one of all members that is free, so that a rest of one doubles nobody's turn.
-                let from = usize::try_from(self.turns % members.len() as u64).unwrap_or(0);
-                (0..members.len()).map(|step| (from + step) % members.len()).find(|at| free.contains(at))
-            }
+            // Of those that are free, so that the rest of one doubles nobody's turn.
+            PoolOrder::RoundRobin => free.get(usize::try_from(self.turns % free.len() as u64).unwrap_or(0)).copied(),
             PoolOrder::LeastBusy => free.iter().copied().min_by_key(|at| busy.get(*at).copied().unwrap_or(0)),
         });
         let at = match picked.map_or_else(|| self.none_is_free(&left, members, now), Pick::Member) {
@@ -227,21 +233,21 @@ impl State {
         // One request tries; the others wait until it has succeeded, or for the next time.
         for key in [members[at].id.clone(), members[at].with_model()] {
             if let Some(rest) = self.rests.get_mut(&key).filter(|rest| !rest.is_over(now)) {
-                rest.probe = now + millis(LONGEST);
+                rest.probe = now.saturating_add(millis(LONGEST));
                 has_changed = true;
             }
         }
-        let left = stays.as_ref().filter(|(id, _)| *id != members[at].id).map(|(id, _)| {
-            let model = &members.iter().find(|member| member.id == *id).unwrap_or(&members[at]).model;
-            let rest = self.resting(&Account { id: id.clone(), model: model.clone() }, now);
-            Left { provider: provider_of(id).to_owned(), why: rest.map(|rest| rest.why.clone()) }
+        let left = stays.as_ref().filter(|(id, _)| *id != members[at].member).map(|(id, _)| {
+            let before = members.iter().find(|member| member.member == *id);
+            let rest = before.and_then(|before| self.resting(before, now));
+            Left { provider: provider_of(id), why: rest.map(|rest| aiw_core::one_line(&rest.why, 120)) }
         });
-        let noted = stays.filter(|(id, _)| *id == members[at].id).map(|(_, at)| at);
+        let noted = stays.filter(|(id, _)| *id == members[at].member).map(|(_, at)| at);
         if noted.is_none() {
-            self.turns += 1;
+            self.turns = self.turns.wrapping_add(1);
         }
         if noted.is_none_or(|at| now.saturating_sub(at) >= millis(RENEWED)) {
-            self.sessions.insert(session.to_owned(), (members[at].id.clone(), now));
+            self.sessions.insert(session.to_owned(), (members[at].member.clone(), now));
             self.forget_sessions(now);
             has_changed = true;
         }
@@ -252,9 +258,18 @@ impl State {
     fn none_is_free(&self, left: &[usize], members: &[Account], now: u64) -> Pick {
         let ends = |at: &usize| self.resting(&members[*at], now).map_or(0, |rest| rest.until);
         let Some(soonest) = left.iter().copied().min_by_key(|at| ends(at)) else { return Pick::Nobody };
-        match self.resting(&members[soonest], now) {
-            Some(rest) if rest.is_limit => Pick::Wait(Duration::from_millis(rest.until.saturating_sub(now).max(1))),
-            _ => Pick::Member(soonest),
+        let wait = |at: usize| match self.resting(&members[at], now) {
+            Some(rest) if rest.is_limit => Some(Duration::from_millis(rest.until.saturating_sub(now).max(1))),
+            _ => None,
+        };
+        match wait(soonest) {
+            None => Pick::Member(soonest),
+            // Rather one that fails than a client that is sent away.
+            Some(time) if time > WAITS => {
+                let failing = left.iter().copied().filter(|at| wait(*at).is_none()).min_by_key(|at| ends(at));
+                failing.map_or(Pick::Wait(time), Pick::Member)
+            }
+            Some(time) => Pick::Wait(time),
         }
     }
 
@@ -269,9 +284,15 @@ impl State {
         self.rests.contains_key(&member.id) || self.rests.contains_key(&member.with_model())
     }
 
-    fn clear(&mut self, member: &Account) -> bool {
-        let of_account = self.rests.remove(&member.id).is_some();
-        self.rests.remove(&member.with_model()).is_some() || of_account
+    /// Clears what began before a request was sent that has been answered.
+    fn clear(&mut self, member: &Account, sent: u64) -> bool {
+        let before = self.rests.len();
+        for key in [member.id.clone(), member.with_model()] {
+            if self.rests.get(&key).is_some_and(|rest| rest.since <= sent) {
+                self.rests.remove(&key);
+            }
+        }
+        self.rests.len() < before
     }
 
     fn rest(&mut self, member: &Account, fault: Fault, failure: &Failure, now: u64) -> bool {
@@ -285,10 +306,13 @@ impl State {
             Fault::Limited { wait: None, .. } => doubled(LIMITED),
             Fault::Empty => EMPTY,
             Fault::Missing => MISSING,
+            Fault::Silent => doubled(FAILED),
             Fault::Broken => {
                 rest.failed.retain(|at| now.saturating_sub(*at) < millis(WITHIN));
                 rest.failed.push(now);
                 if rest.failed.len() < FAILURES {
+                    // What ended it is a success after this.
+                    rest.since = now;
                     return true;
                 }
                 rest.failed.clear();
@@ -296,8 +320,11 @@ impl State {
             }
         };
         rest.strikes = rest.strikes.saturating_add(1);
-        rest.until = rest.until.max(now.saturating_add(millis(time)));
-        rest.probe = rest.until.min(now + millis(LONGEST));
+        rest.since = now;
+        let until = now.saturating_add(millis(time));
+        // A server's newest word counts.
+        rest.until = if matches!(fault, Fault::Limited { wait: Some(_), .. }) { until } else { rest.until.max(until) };
+        rest.probe = rest.until.min(now.saturating_add(millis(LONGEST)));
         rest.is_limit = matches!(fault, Fault::Limited { .. });
         rest.why = aiw_core::one_line(&failure.message, 120);
         true
@@ -313,9 +340,9 @@ impl State {
     }
 }
 
-/// Returns the provider of an account. Behind its name stands what tells keys apart.
-fn provider_of(account: &str) -> &str {
-    account.rsplit_once('#').map_or(account, |(name, _)| name)
+/// Returns the provider of an account or a member. Behind its name stands what tells keys apart.
+fn provider_of(account: &str) -> String {
+    aiw_core::one_line(account.split_once('#').map_or(account, |(name, _)| name), 80)
 }
 
 fn millis(time: Duration) -> u64 {
@@ -333,14 +360,19 @@ enum Fault {
     Missing,
     /// It does not work.
     Broken,
+    /// It takes requests and says nothing.
+    Silent,
 }
 
 impl Fault {
     /// Returns what a failure says of the member. `None`: nothing, the request itself is what is wrong.
     fn of(failure: &Failure) -> Option<Self> {
         let said = failure.message.to_ascii_lowercase();
-        let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
-        let is_of_account = says(&["account", "organization", "plan", "subscription", "workspace", "your limit"]);
+        // Links tell nothing, nor do parts of words: an explanation is no plan.
+        let texts = said.split_whitespace().filter(|word| !word.contains('/'));
+        let all: Vec<&str> = texts.flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric())).collect();
+        let says = |words: &[&str]| words.iter().any(|word| all.contains(word));
+        let is_of_account = says(&["account", "accounts", "plan", "subscription", "workspace"]);
         Some(match failure.kind {
             FailureKind::Invalid | FailureKind::TooLong | FailureKind::TooLarge => return None,
             FailureKind::RateLimit => Self::Limited { wait: failure.retry_after, is_of_account },
@@ -348,18 +380,22 @@ impl Fault {
             // A key that may not use one model may use others.
             FailureKind::Permission if says(&["key", "account", "organization"]) => Self::Empty,
             FailureKind::Permission | FailureKind::NotFound => Self::Missing,
-            FailureKind::Overloaded | FailureKind::Timeout | FailureKind::Upstream => Self::Broken,
+            FailureKind::Timeout => Self::Silent,
+            FailureKind::Overloaded | FailureKind::Upstream => Self::Broken,
         })
     }
 
     fn is_of_account(self) -> bool {
         match self {
             Self::Limited { is_of_account, .. } => is_of_account,
-            Self::Empty | Self::Broken => true,
+            Self::Empty | Self::Broken | Self::Silent => true,
             Self::Missing => false,
         }
     }
 }
+
+/// The end of the year 9999, in milliseconds since 1970.
+const LAST: u64 = 253_402_300_799_999;
 
 /// What rests in a pool, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -381,8 +417,11 @@ pub fn resting(home: &Home, pool: &str) -> Vec<Resting> {
     let resting = |(key, rest): (String, Rest)| {
         let (account, model) =
             key.split_once(' ').map_or((key.as_str(), None), |(id, model)| (id, Some(model.to_owned())));
-        let provider = provider_of(account).to_owned();
-        (!rest.is_over(now)).then(|| Resting { provider, model, until: rest.until, why: rest.why.clone() })
+        let provider = provider_of(account);
+        // The file may have been written by hand.
+        let (until, why) = (rest.until.min(LAST), aiw_core::one_line(&rest.why, 120));
+        let model = model.map(|model| aiw_core::one_line(&model, 100));
+        (!rest.is_over(now)).then_some(Resting { provider, model, until, why })
     };
     state.rests.into_iter().filter_map(resting).collect()
 }
@@ -393,6 +432,7 @@ pub fn resting(home: &Home, pool: &str) -> Vec<Resting> {
 ///
 /// Fails if the file can't be removed.
 pub fn forget_pool(home: &Home, pool: &str) -> std::io::Result<()> {
+    let _ = std::fs::remove_file(path(home, pool).with_extension("lock"));
     match std::fs::remove_file(path(home, pool)) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
         _ => Ok(()),
@@ -405,8 +445,12 @@ mod tests {
 
     use super::*;
 
+    fn account(at: usize, model: &str) -> Account {
+        Account { id: format!("p{at}#0"), member: format!("p{at}#0 m"), model: model.into() }
+    }
+
     fn members(count: usize) -> Vec<Account> {
-        (0..count).map(|at| Account { id: format!("p{at}#0"), model: "m".into() }).collect()
+        (0..count).map(|at| account(at, "m")).collect()
     }
 
     fn failure(kind: FailureKind, message: &str, wait: Option<u64>) -> Failure {
@@ -479,7 +523,7 @@ mod tests {
             world.wait(1);
             assert_eq!(world.pick("a"), Pick::Member(0), "{seconds}");
         }
-        world.state.clear(&world.members[0].clone());
+        world.state.clear(&world.members[0].clone(), u64::MAX);
         // Two failures are chance.
         let broken = failure(FailureKind::Upstream, "broke off", None);
         world.fails(0, &broken);
@@ -510,8 +554,29 @@ mod tests {
         assert_eq!(world.pick("b"), Pick::Member(0));
         assert_eq!(world.pick("c"), Pick::Member(1));
         let first = world.members[0].clone();
-        assert!(world.state.clear(&first));
+        assert!(world.state.clear(&first, world.now));
         assert_eq!(world.pick("d"), Pick::Member(0));
+    }
+
+    #[test]
+    fn an_older_answer_ends_no_later_rest_and_one_account_may_be_two_members() {
+        let mut world = World::new(2, PoolOrder::Order);
+        let sent = world.now;
+        world.wait(5);
+        world.fails(0, &failure(FailureKind::RateLimit, "slow", Some(600)));
+        let first = world.members[0].clone();
+        assert!(!world.state.clear(&first, sent));
+        assert_eq!(world.pick("a"), Pick::Member(1));
+        assert!(world.state.clear(&first, world.now));
+        let mut world = World::new(0, PoolOrder::RoundRobin);
+        let member = |model: &str| Account { member: format!("p#0 {model}"), ..account(0, model) };
+        world.members = vec![member("one"), member("two")];
+        let picked: Vec<Pick> = ["a", "b", "a", "b", "b"].into_iter().map(|session| world.pick(session)).collect();
+        assert_eq!(picked, [0, 1, 0, 1, 1].map(Pick::Member));
+        // Any number may stand in the file.
+        world.state.turns = u64::MAX;
+        world.pick("c");
+        world.pick("d");
     }
 
     #[test]
@@ -523,7 +588,7 @@ mod tests {
         let mut world = World::new(2, PoolOrder::Order);
         world.fails(0, &failure(FailureKind::Quota, "nothing left", None));
         let broken = failure(FailureKind::Overloaded, "too much", None);
-        (0..3).for_each(|_| drop(world.fails(1, &broken)));
+        (0..3).for_each(|_| assert!(world.fails(1, &broken)));
         assert_eq!(world.pick("a"), Pick::Member(1));
         let tried = world.state.pick("a", &world.members, &[0, 1], &[], PoolOrder::Order, world.now).0;
         assert_eq!(tried.pick, Pick::Nobody);
@@ -543,7 +608,7 @@ mod tests {
         assert_eq!(picked, Picked { pick: Pick::Member(1), left: Some(left) });
         let rests = resting(&home, "work");
         assert_eq!((rests.len(), rests[0].provider.as_str(), rests[0].why.as_str()), (1, "p0", "refused"));
-        pool().answered(&members[0]);
+        pool().answered(&members[0], u64::MAX);
         assert!(resting(&home, "work").is_empty());
         // A pool of one is never left without.
         assert!(pool().failed(&members[0], &failure(FailureKind::Key, "refused", None), true));
@@ -575,7 +640,7 @@ mod tests {
                 for (at, kind, wait, is_answered) in steps {
                     if is_answered {
                         let member = world.members[at].clone();
-                        world.state.clear(&member);
+                        world.state.clear(&member, world.now);
                     } else {
                         world.fails(at, &failure(kinds[kind], "your plan", (wait % 2 == 0).then_some(wait)));
                     }

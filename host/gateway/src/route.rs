@@ -3,6 +3,7 @@
 use std::fmt;
 
 use aiw_core::{Api, CliKind, Secret};
+use aiw_dialects::Mask;
 use aiw_home::PoolOrder;
 use aiw_providers::ModelAccess;
 use serde::{Deserialize, Serialize};
@@ -168,17 +169,16 @@ impl Upstream {
         self.secrets.iter().map(|(name, value)| (name.clone(), Secret::new(value.clone()))).collect()
     }
 
-    /// Takes the keys out of a text. Servers repeat the key that they refuse.
+    /// Returns what takes the keys out of texts. Servers repeat the key that they refuse.
+    pub(crate) fn mask(&self) -> Mask {
+        let keys: Vec<String> = self.secrets.iter().flat_map(|(_, value)| keys_in(value)).collect();
+        Mask::new(move |text| masked(text, &keys))
+    }
+
+    /// Takes the keys out of a text.
     pub(crate) fn masked(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for (_, value) in &self.secrets {
-            for value in [value.as_str(), value.trim_start_matches("Bearer ")] {
-                if value.len() > 3 && text.contains(value) {
-                    text = text.replace(value, "…");
-                }
-            }
-        }
-        text
+        let keys: Vec<String> = self.secrets.iter().flat_map(|(_, value)| keys_in(value)).collect();
+        masked(text, &keys)
     }
 
     /// Returns the model for the one that a client asks for. A provider that has models of its own does not know the names of
@@ -218,6 +218,29 @@ impl Upstream {
         hash.update(&self.url);
         hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+/// The key in a header's value, and the value itself.
+fn keys_in(value: &str) -> Vec<String> {
+    let key = value.strip_prefix("Bearer ").unwrap_or(value);
+    [value, key].into_iter().filter(|key| key.len() > 3).map(str::to_owned).collect()
+}
+
+/// Takes keys out of a text, and the beginning of one at its end: the text may have been cut there.
+fn masked(text: &str, keys: &[String]) -> String {
+    let mut text = text.to_owned();
+    for key in keys {
+        if text.contains(key.as_str()) {
+            text = text.replace(key.as_str(), "…");
+        }
+        let begun =
+            (4..key.len()).rev().find(|length| key.is_char_boundary(*length) && text.ends_with(&key[..*length]));
+        if let Some(length) = begun {
+            text.truncate(text.len() - length);
+            text.push('…');
+        }
+    }
+    text
 }
 
 /// Returns whether a name is one that an AI CLI has by itself.
@@ -278,6 +301,7 @@ mod tests {
     fn keys_are_taken_out_of_what_a_server_says_and_out_of_debugging() {
         let own = upstream(None, None);
         assert_eq!(own.masked("bad key sk-canary"), "bad key …");
+        assert_eq!(own.masked("bad Bearer sk-canary and sk-can"), "bad … and …");
         let route = Route::new(vec![own], None).unwrap();
         assert!(route.token.len() == 52 && !format!("{route:?}").contains(&route.token));
     }

@@ -22,7 +22,13 @@ pub(crate) struct Turn {
     accounts: Vec<Account>,
     pool: Option<Arc<Pool>>,
     session: String,
+    /// Those that a budget refuses.
+    refused: Vec<usize>,
     tried: Vec<usize>,
+    /// Whether all were asked, and a limit has been waited for since.
+    is_second_round: bool,
+    /// The member that was picked and is not asked yet.
+    answering: Option<Answering>,
     /// The last failure, with its provider.
     failed: Option<(String, Failure)>,
     begun: Instant,
@@ -38,7 +44,11 @@ impl Turn {
         asked: &str,
         refused: Vec<usize>,
     ) -> Self {
-        let account = |member| Account { id: Upstream::account(member), model: route.model_for(member, asked) };
+        let account = |member: &Upstream| {
+            let id = member.account();
+            let named = format!("{id} {}", member.main_model().unwrap_or_default());
+            Account { member: named, model: route.model_for(member, asked), id }
+        };
         let pool = route.pool.as_ref().map(|pool| Arc::new(Pool::new(&gateway.home, &pool.name, pool.order())));
         let session = if pool.is_some() { session(request, parts) } else { String::new() };
         Self {
@@ -47,7 +57,10 @@ impl Turn {
             route: route.clone(),
             pool,
             session,
-            tried: refused,
+            tried: refused.clone(),
+            refused,
+            is_second_round: false,
+            answering: None,
             failed: None,
             begun: Instant::now(),
         }
@@ -60,13 +73,25 @@ impl Turn {
             return first.ok_or_else(|| self.last_failure());
         };
         loop {
-            let (session, accounts, tried) = (self.session.clone(), self.accounts.clone(), self.tried.clone());
+            let is_over = self.tried.len() >= self.accounts.len();
+            if is_over && (self.is_second_round || self.is_alone()) {
+                return Err(self.last_failure());
+            }
+            // Where all were asked, the question is how long all of them rest.
+            let tried = if is_over { &self.refused } else { &self.tried };
+            let (session, accounts, tried) = (self.session.clone(), self.accounts.clone(), tried.clone());
+            // Those that choose at once see each other's choices.
+            let gateway = self.gateway.clone();
+            let alone = gateway.picking.lock().await;
             let busy: Vec<usize> = accounts.iter().map(|account| self.gateway.busy.count(&account.id)).collect();
             let asked = pool.clone();
             let Picked { pick, left } =
                 aiw_home::blocking(move || asked.pick(&session, &accounts, &tried, &busy)).await;
             match pick {
+                Pick::Member(_) | Pick::Nobody if is_over => return Err(self.last_failure()),
                 Pick::Member(at) => {
+                    self.answering = Some(Answering::begin(&self.gateway.busy, &self.accounts[at].id));
+                    drop(alone);
                     if let Some(left) = left {
                         self.say_switch(&left, at);
                     }
@@ -74,11 +99,15 @@ impl Turn {
                 }
                 Pick::Nobody => return Err(self.last_failure()),
                 Pick::Wait(time) => {
-                    let left = WAITS.saturating_sub(self.begun.elapsed());
-                    if time > left {
+                    drop(alone);
+                    if time > WAITS.saturating_sub(self.begun.elapsed()) {
                         return Err(self.all_are_limited(time));
                     }
                     tokio::time::sleep(time).await;
+                    if is_over {
+                        self.is_second_round = true;
+                        self.tried.clone_from(&self.refused);
+                    }
                 }
             }
         }
@@ -101,10 +130,17 @@ impl Turn {
 
     fn say_switch(&self, left: &Left, at: usize) {
         let own = self.failed.as_ref().filter(|(provider, _)| *provider == left.provider);
-        let why = own.map(|(_, failure)| failure.message.clone()).or_else(|| left.why.clone());
+        let is_refused = self.refused.iter().any(|at| self.route.members[*at].provider == left.provider);
+        let budget = || is_refused.then(|| "its budget is used up".to_owned());
+        let why = own.map(|(_, failure)| failure.message.clone()).or_else(|| left.why.clone()).or_else(budget);
         let why = why.map(|why| format!(" ({})", aiw_core::one_line(&why, 120))).unwrap_or_default();
         let (pool, from, to) = (self.route.name(), &left.provider, &self.route.members[at].provider);
         self.gateway.say(&self.route, &format!("pool `{pool}` goes on with `{to}` in place of `{from}`{why}"));
+    }
+
+    /// Returns whether somebody else may be asked if this member does not answer.
+    pub(crate) fn has_others(&self) -> bool {
+        self.tried.len() + 1 < self.accounts.len()
     }
 
     /// Notes a failure before the client got anything. Returns whether another member may be asked.
@@ -114,14 +150,16 @@ impl Turn {
         let may_go_on = aiw_home::blocking(move || pool.failed(&account, &noted, is_alone)).await;
         self.failed = Some((self.route.members[at].provider.clone(), failure.clone()));
         self.tried.push(at);
-        may_go_on && self.tried.len() < self.accounts.len()
+        may_go_on && !is_alone
     }
 
     /// Returns what is noted at the end of an answer.
-    pub(crate) fn open(&self, at: usize) -> OpenTurn {
+    pub(crate) fn open(&mut self, at: usize) -> OpenTurn {
         let account = self.accounts[at].clone();
-        let answering = Answering::begin(&self.gateway.busy, &account.id);
-        OpenTurn { pool: self.pool.clone(), account, is_alone: self.is_alone(), _answering: answering }
+        let taken = self.answering.take();
+        let answering = taken.unwrap_or_else(|| Answering::begin(&self.gateway.busy, &account.id));
+        let sent = aiw_home::now_millis();
+        OpenTurn { pool: self.pool.clone(), account, is_alone: self.is_alone(), sent, _answering: answering }
     }
 
     fn is_alone(&self) -> bool {
@@ -135,6 +173,8 @@ pub(crate) struct OpenTurn {
     pool: Option<Arc<Pool>>,
     account: Account,
     is_alone: bool,
+    /// When the request was sent, in milliseconds since 1970.
+    sent: u64,
     _answering: Answering,
 }
 
@@ -147,7 +187,7 @@ impl OpenTurn {
     /// Notes how the answer ended. This reads and writes files.
     pub(crate) fn ended(&self, failure: Option<&Failure>) {
         match (&self.pool, failure) {
-            (Some(pool), None) => pool.answered(&self.account),
+            (Some(pool), None) => pool.answered(&self.account, self.sent),
             (Some(pool), Some(failure)) => drop(pool.failed(&self.account, failure, self.is_alone)),
             (None, _) => {}
         }

@@ -67,7 +67,7 @@ pub use settings::{
     MarketSettings, McpSettings, ModelLimits, ModelPrice, PluginSettings, ProfileSettings, ServerSettings, Settings,
     SourceSettings, TaskSettings, TrustSettings, ollama_host,
 };
-pub use time::{millis_of, now_millis, now_rfc3339, rfc3339, rfc3339_of};
+pub use time::{millis_of, millis_of_http, now_millis, now_rfc3339, rfc3339, rfc3339_of};
 pub use unlinked::{nearest, open_unlinked_dir, read_unlinked};
 pub use vault::{MAX_SECRET_BYTES, Vault, VaultError};
 pub use workflows::{ApprovedWorkflow, WorkflowsLock};

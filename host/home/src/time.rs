@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::iso8601::{Config, EncodedConfig, TimePrecision};
-use time::format_description::well_known::{Iso8601, Rfc3339};
+use time::format_description::well_known::{Iso8601, Rfc2822, Rfc3339};
 
 /// RFC 3339 with three digits below the second, always: such times sort as text.
 const MILLISECONDS: EncodedConfig =
@@ -48,6 +48,12 @@ pub fn millis_of(text: &str) -> Option<i64> {
     i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()
 }
 
+/// Milliseconds since 1970 of a date of HTTP (RFC 9110, section 5.6.7): `Tue, 24 Nov 2026 20:00:00 GMT`.
+pub fn millis_of_http(text: &str) -> Option<i64> {
+    let time = OffsetDateTime::parse(text.trim(), &Rfc2822).ok()?;
+    i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +65,8 @@ mod tests {
         assert_eq!(millis_of("2026-03-01T01:00:00+01:00"), Some(1_772_323_200_000));
         assert_eq!(rfc3339(1_790_000_000_000), "2026-09-21T14:13:20.000Z");
         assert!(rfc3339(1_790_000_000_000) < rfc3339(1_790_000_000_100));
+        assert_eq!(millis_of_http("Sun, 01 Mar 2026 00:00:00 GMT"), Some(1_772_323_200_000));
+        assert_eq!([millis_of_http("Sunday"), millis_of_http("60")], [None; 2]);
         assert_eq!([millis_of("March"), millis_of("2026-13-01"), millis_of("")], [None; 3]);
     }
 }

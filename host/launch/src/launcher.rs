@@ -221,7 +221,10 @@ impl Launcher {
             }
         }
         match last {
-            Some(e) if members.is_empty() => Err(e),
+            Some(e) if members.is_empty() => Err(LaunchError::Invalid {
+                message: format!("pool `{}` has no member that can be asked: {e}", pool.name),
+                hint: Some(format!("`aiw pool show {}` lists its members", pool.name)),
+            }),
             _ => Ok(Some(Chosen { name: pool.name.clone(), order: Some(pool.order), members })),
         }
     }

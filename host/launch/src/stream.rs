@@ -198,7 +198,10 @@ mod tests {
         assert_eq!(text, "I will look.\n# > Bash echo hi ls\n#   failed: no\n");
         assert_eq!(facts.session.as_deref(), Some("22447f6f-9811"));
         assert_eq!(facts.final_message.as_deref(), Some("Done."));
-        assert_eq!(facts.usage, Some(Usage { input: 7, output: 3, cached: Some(4), reasoning: None }));
+        assert_eq!(
+            facts.usage,
+            Some(Usage { input: 7, output: 3, cached: Some(4), cache_written: Some(1), reasoning: None })
+        );
         assert!(facts.complete && facts.failed == Some(false) && facts.cost_usd == Some(0.5));
     }
 
@@ -234,7 +237,10 @@ mod tests {
         );
         assert_eq!(text, "# No metadata\n# > exec /bin/bash -lc 'echo hi'\n#   hi\nDone.\n");
         assert_eq!((facts.session.as_deref(), facts.final_message.as_deref()), (Some("01a1-b"), Some("Done.")));
-        assert_eq!(facts.usage, Some(Usage { input: 20, output: 10, cached: Some(0), reasoning: Some(1) }));
+        assert_eq!(
+            facts.usage,
+            Some(Usage { input: 20, output: 10, cached: Some(0), reasoning: Some(1), cache_written: None })
+        );
         let (text, facts) = run(
             CliKind::Codex,
             &[

@@ -30,6 +30,7 @@ impl Via {
         let family = self.client.family();
         let path = if matches!(self.client, Api::Responses | Api::ChatCompletions) { "/v1" } else { "" };
         let mut account = account.clone();
+        account.name = self.pool.clone().unwrap_or(account.name);
         account.base_urls = [(family, format!("http://{}{path}", self.admission.address))].into();
         account.granted = [family].into();
         account.secrets = [TOKEN.to_owned()].into();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aiw_core::CliKind;
 use aiw_launch::LaunchError;
 use aiw_mcp::Call;
 use aiw_providers::SecretState;
@@ -40,7 +41,7 @@ struct ListedProvider {
     ready: bool,
 }
 
-/// The API providers that the user has added.
+/// The API providers that the user has added, and pools of them.
 pub(crate) async fn list_providers(
     context: Arc<Context>,
     _: ListProviders,
@@ -51,8 +52,8 @@ pub(crate) async fn list_providers(
 }
 
 fn list(context: &Context, runtime: &Handle) -> Result<ProviderList, CallError> {
-    let providers = context.client.launcher()?.providers();
-    let (listed, mut problems) = runtime.block_on(providers.list()).map_err(LaunchError::from)?;
+    let providers_of = context.client.launcher()?.providers();
+    let (listed, mut problems) = runtime.block_on(providers_of.list()).map_err(LaunchError::from)?;
     let providers = listed.into_iter().map(|provider| ListedProvider {
         name: provider.name.to_string(),
         scenario: provider.scenario.map(|scenario| bounds::cut(scenario, 400)),
@@ -60,8 +61,20 @@ fn list(context: &Context, runtime: &Handle) -> Result<ProviderList, CallError> 
         default: provider.default,
         ready: provider.secret == SecretState::Set || provider.needs_none,
     });
+    let (pools, unreadable) = providers_of.pools().map_err(LaunchError::from)?;
+    problems.extend(unreadable);
+    let pools = pools.into_iter().map(|pool| ListedProvider {
+        scenario: Some(format!(
+            "a pool of {}",
+            pool.members.iter().map(|m| m.provider.as_str()).collect::<Vec<_>>().join(", ")
+        )),
+        ai_types: CliKind::ALL.iter().map(|cli| cli.as_str()).collect(),
+        default: !pool.default_for.is_empty(),
+        ready: pool.members.iter().any(|member| member.exists),
+        name: pool.name,
+    });
     problems.splice(0..0, context.client.notes());
     problems.truncate(20);
-    let (providers, left_out) = bounds::first_that_fit(providers.collect());
+    let (providers, left_out) = bounds::first_that_fit(providers.chain(pools).collect());
     Ok(ProviderList { providers, left_out, problems })
 }

@@ -281,6 +281,11 @@ impl Providers {
         refuse_name(&file, &new)?;
         file.rename(name, &new)?;
         file.save(&lock)?;
+        // What limits it goes on doing so.
+        let mut settings = self.home.settings()?;
+        if settings.rename_in_budgets(name, new.as_str())? {
+            settings.save(&lock)?;
+        }
         Ok(RenamedProvider { renamed: name.to_owned(), name: new })
     }
 

@@ -40,6 +40,15 @@ pub enum ProviderError {
         /// The name.
         name: ProviderName,
     },
+    /// It is a pool.
+    #[error("`{}` is a pool of providers", one_line(.name, 80))]
+    IsPool {
+        /// The name.
+        name: String,
+    },
+    /// Nothing of a pool would change.
+    #[error("nothing to change")]
+    PoolUnchanged,
     /// No pool has that name.
     #[error("there is no pool `{}`", one_line(.name, 80))]
     UnknownPool {
@@ -310,6 +319,8 @@ impl ProviderError {
             Self::TakenByPool { name } => format!("choose another name, or `aiw pool remove {name}` first"),
             Self::UnknownPool { known, .. } if known.is_empty() => "`aiw pool add NAME PROVIDER…` adds one".into(),
             Self::UnknownPool { known, .. } => format!("your pools: {}", known.join(", ")),
+            Self::IsPool { name } => format!("`aiw pool show {name}` shows it, and `aiw pool edit` changes it"),
+            Self::PoolUnchanged => "`--member PROVIDER` names its members, `--choose HOW` how it chooses".into(),
             Self::BadPool { .. } => return None,
             Self::InPool { pool, .. } => {
                 format!(

@@ -74,7 +74,7 @@ impl Providers {
         let members = if members.is_empty() { before.members.clone() } else { members };
         let pool = ProviderPool { members, order: order.unwrap_or(before.order), ..before.clone() };
         if pool == before {
-            return Err(ProviderError::Unchanged);
+            return Err(ProviderError::PoolUnchanged);
         }
         self.write_pool(&mut file, &pool)?;
         file.save(&lock)?;

@@ -31,6 +31,8 @@ pub struct Findings {
     pub labels: Labels,
     /// Why a process that exited with 0 has failed nevertheless, as a sentence.
     pub doubt: Option<String>,
+    /// Something else that the record is to say, as a sentence.
+    pub note: Option<String>,
 }
 
 /// Interprets what a process writes. It runs in the shim; if it fails, only its own findings are lost.

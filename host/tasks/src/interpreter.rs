@@ -27,6 +27,8 @@ pub struct Facts {
     pub failed: Option<bool>,
     /// Whether the stream reached its final record.
     pub complete: bool,
+    /// The model that answers.
+    pub model: Option<String>,
     /// The tokens used.
     pub usage: Option<Usage>,
     /// The cost in US dollars.
@@ -78,12 +80,14 @@ pub struct EndedTask {
 }
 
 /// What a task used, where somebody else knows it better than its stream.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Counted {
     /// The tokens.
     pub usage: Option<Usage>,
     /// The cost in US dollars.
     pub cost_usd: Option<f64>,
+    /// Why it could not be counted, as a sentence.
+    pub note: Option<String>,
 }
 
 /// What is told of a task while its shim interprets the stream.
@@ -138,7 +142,7 @@ impl aiw_supervisor::Interpreter for Labelled {
         add("final_message", json!(facts.final_message.map(|message| cut(mask(&message), FINAL_MESSAGE))));
         add("usage", json!(counted.usage));
         add("cost_usd", json!(counted.cost_usd.filter(|cost| cost.is_finite())));
-        Findings { labels, doubt }
+        Findings { labels, doubt, note: counted.note }
     }
 }
 

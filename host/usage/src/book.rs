@@ -136,6 +136,16 @@ impl Book {
         Ok(())
     }
 
+    /// Returns whether a file is shorter than what was read of it, or gone.
+    pub(crate) fn has_shrunk(&self, mark: &Mark) -> Result<bool, UsageError> {
+        let files = self.files()?;
+        let is_shorter = |(name, read): (&String, &u64)| {
+            let length = files.get(name).and_then(|path| fs::metadata(path).ok()).map_or(0, |meta| meta.len());
+            length < *read
+        };
+        Ok(mark.0.iter().any(is_shorter))
+    }
+
     /// Returns the files by their months.
     fn files(&self) -> Result<BTreeMap<String, PathBuf>, UsageError> {
         let entries = match fs::read_dir(&self.directory) {

@@ -4,6 +4,9 @@ use aiw_core::{CliKind, ProcessId};
 use aiw_home::{HomeError, ModelPrice, Settings};
 use serde::{Deserialize, Serialize};
 
+/// Nothing costs more. What says so is no cost.
+const MOST: f64 = 1e6;
+
 /// Where the numbers of a booking come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -31,6 +34,9 @@ pub struct Tokens {
 }
 
 impl Tokens {
+    /// No request uses more of any kind. Servers and CLIs may say anything.
+    pub const MOST: u64 = 100_000_000;
+
     /// Returns all that was read and written.
     pub fn all(&self) -> u64 {
         self.read().saturating_add(self.output)
@@ -118,7 +124,7 @@ impl Booking {
     ///
     /// A price in the settings is not what it should be.
     pub fn cost(&self, settings: &Settings) -> Result<Option<f64>, HomeError> {
-        if let Some(cost) = self.cost_usd.filter(|cost| cost.is_finite()) {
+        if let Some(cost) = self.cost_usd.filter(|cost| (0.0..=MOST).contains(cost)) {
             return Ok(Some(cost));
         }
         let Some(model) = &self.model else { return Ok(None) };

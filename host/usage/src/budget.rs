@@ -8,6 +8,9 @@ use crate::book::{Book, Mark, UsageError};
 use crate::booking::Booking;
 use crate::sum::{Sum, dollars};
 
+/// How far the clock of another process may be ahead, in milliseconds.
+const SKEW: u64 = 60_000;
+
 /// A budget that is used up.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OverBudget {
@@ -47,6 +50,11 @@ impl Spending {
         self.budgets.is_empty()
     }
 
+    /// Returns whether one of them refuses.
+    pub fn has_refusing(&self) -> bool {
+        self.budgets.iter().any(|(budget, _)| budget.refuses)
+    }
+
     /// Returns whether these are its budgets.
     pub fn is_of(&self, budgets: &[Budget]) -> bool {
         self.budgets.iter().map(|(budget, _)| budget).eq(budgets)
@@ -56,15 +64,15 @@ impl Spending {
     ///
     /// # Errors
     ///
-    /// Fails if the book or a price can't be read.
+    /// Fails if the book can't be read.
     pub fn refresh(&mut self, settings: &Settings) -> Result<(), UsageError> {
         if self.budgets.is_empty() {
             return Ok(());
         }
         let now = now_millis();
         let day: String = rfc3339(now).chars().take(10).collect();
-        if day != self.day {
-            // Another period began for some of them.
+        if day != self.day || self.book.has_shrunk(&self.mark)? {
+            // Another period began for some of them, or somebody has cut the book.
             self.day = day;
             self.mark = Mark::default();
             self.budgets.iter_mut().for_each(|(_, spent)| *spent = Spent::default());
@@ -74,23 +82,18 @@ impl Spending {
             true => month,
             false => start(now, BudgetPeriod::Day),
         };
-        let (budgets, mut problem) = (&mut self.budgets, None);
+        let budgets = &mut self.budgets;
         self.book.read_on(&mut self.mark, since, &mut |booking| {
-            let concerned = budgets
-                .iter_mut()
-                .filter(|(budget, _)| booking.at >= start(now, budget.period) && concerns(budget, &booking));
+            // A clock that was wrong may have booked in the future.
+            let is_now = |budget: &Budget| (start(now, budget.period)..=now.saturating_add(SKEW)).contains(&booking.at);
+            let concerned = budgets.iter_mut().filter(|(budget, _)| is_now(budget) && concerns(budget, &booking));
             let mut cost = None;
             for (_, spent) in concerned {
-                let cost = *cost.get_or_insert_with(|| {
-                    booking.cost(settings).unwrap_or_else(|e| {
-                        problem.get_or_insert(e);
-                        None
-                    })
-                });
+                // A price that can't be read is none, and is said by `aiw usage`.
+                let cost = *cost.get_or_insert_with(|| booking.cost(settings).ok().flatten());
                 spent.sum.add(&booking, cost);
             }
-        })?;
-        problem.map_or(Ok(()), |problem| Err(problem.into()))
+        })
     }
 
     /// Returns the budgets for a provider (and the pool that chose it) and a directory that are used up.
@@ -103,13 +106,12 @@ impl Spending {
             let sum = &spent.sum;
             let (limit, used) = match budget.limit {
                 BudgetLimit::Dollars(limit) if sum.cost_usd >= limit => (dollars(limit), sum.cost()),
-                BudgetLimit::Tokens(limit) if sum.read().saturating_add(sum.output) >= limit => {
-                    (format!("{limit} tokens"), (sum.read() + sum.output).to_string())
-                }
+                BudgetLimit::Tokens(limit) if sum.all() >= limit => (format!("{limit} tokens"), sum.all().to_string()),
                 _ => return None,
             };
             let period = budget.period.as_str();
-            let sentence = format!("the budget `{}` of {limit} a {period} is used up: {used} so far", budget.name);
+            let name = aiw_core::one_line(&budget.name, 60);
+            let sentence = format!("the budget `{name}` of {limit} a {period} is used up: {used} so far");
             Some(OverBudget { refuses: budget.refuses, name: budget.name.clone(), sentence })
         };
         self.budgets.iter().filter(|(budget, _)| is_for(budget)).filter_map(over).collect()

@@ -141,6 +141,11 @@ impl Sum {
         self.input.saturating_add(self.cached).saturating_add(self.cache_written)
     }
 
+    /// Returns all tokens.
+    pub fn all(&self) -> u64 {
+        self.read().saturating_add(self.output)
+    }
+
     /// Returns the cost for people: `?` where no price is known.
     pub fn cost(&self) -> String {
         match (self.unpriced, self.bookings()) {

@@ -450,7 +450,8 @@ impl Drop for Peer {
     }
 }
 
-const PEER_KEY: &str = "peer-key";
+/// LiteLLM refuses to start with a weak one.
+const PEER_KEY: &str = "sk-5b1f9c3a7e2d48d6a0c4f8e1b7395d2c6e4a8f0b3d7c1e9a5f2b6d8c0e4a7f1b";
 
 impl Peer {
     /// Starts those that are installed.
@@ -500,7 +501,10 @@ impl Peer {
         std::fs::write(&path, config)?;
         let mut command = std::process::Command::new(program);
         command.arg("--config").arg(&path).args(["--host", "127.0.0.1", "--port", &port.to_string()]);
-        command.env("HOME", home.path()).env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
+        command
+            .env("HOME", home.path())
+            .env("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+            .env("LITELLM_MASTER_KEY", PEER_KEY);
         Self::start("LiteLLM", command, port, home).map(Some)
     }
 
@@ -518,6 +522,9 @@ impl Peer {
             if TcpStream::connect(address).is_ok() {
                 peer.started = begun.elapsed();
                 return Ok(peer);
+            }
+            if let Some(status) = peer.process.try_wait()? {
+                anyhow::bail!("it ended: {status}");
             }
             std::thread::sleep(Duration::from_millis(50));
         }

@@ -81,6 +81,15 @@ impl Gateway {
         said
     }
 
+    /// Asks, and leaves a moment later.
+    fn leave(&self, path: &str, body: &Value) {
+        let (address, token, body) = (self.address, &self.token, body.to_string());
+        let mut stream = TcpStream::connect(address).unwrap();
+        let head = format!("POST {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n");
+        stream.write_all(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+    }
+
     fn ask(&self, path: &str, body: &Value) -> Answer {
         let bearer = format!("Bearer {}", self.token);
         self.send("POST", path, &[("authorization", &bearer), ("content-type", "application/json")], &body.to_string())

@@ -100,9 +100,9 @@ fn a_session_goes_on_with_the_next_member_where_one_is_limited_or_fails_and_stay
         assert_eq!(upstreams[1].0.asked()[0].1["model"], "two-model");
         let problems = gateway.stop();
         let switches: Vec<&str> =
-            problems.lines().filter(|line| line.starts_with("pool `work` goes on with")).collect();
+            problems.lines().filter(|line| line.starts_with("note: pool `work` goes on with")).collect();
         assert_eq!(switches.len(), 1, "{problems}");
-        assert!(switches[0].starts_with("pool `work` goes on with `two` in place of `one` ("), "{problems}");
+        assert!(switches[0].starts_with("note: pool `work` goes on with `two` in place of `one` ("), "{problems}");
         assert!(!problems.contains(KEY));
     }
 }
@@ -135,11 +135,8 @@ fn where_all_are_limited_a_short_wait_is_waited_and_a_long_one_is_said() {
         std::thread::sleep(Duration::from_millis(300));
         statuses.iter().for_each(|status| status.store(200, Ordering::Relaxed));
     });
-    // Both members were asked, so this request is over; the next one waits.
-    let first = ask(&gateway, "a");
-    assert_eq!(first.0, 429, "{first:?}");
-    recovers.join().unwrap();
     assert_eq!(ask(&gateway, "a").0, 200);
+    recovers.join().unwrap();
     assert!(begun.elapsed() >= Duration::from_millis(900));
     upstreams.iter().for_each(|(_, status)| status.store(429, Ordering::Relaxed));
     assert_eq!(ask(&gateway, "a").0, 429);
@@ -232,6 +229,94 @@ fn a_pool_is_added_shown_changed_renamed_with_its_members_and_removed() {
     env.run(&["pool", "remove", "work"]).ok();
     assert_eq!(env.json(&["pool", "list"])["pools"], json!([]));
     assert_eq!(env.json(&["provider", "default"])["default"]["claude"], Value::Null);
+}
+
+#[test]
+fn a_key_that_a_server_repeats_within_an_answer_stands_nowhere() {
+    let mut env = Environment::new();
+    let upstream = Upstream::new(|asked, _| match asked % 3 {
+        0 => events(&format!("data: {{\"error\":{{\"message\":\"bad key {KEY}\",\"code\":503}}}}\n\n")),
+        1 => Scripted::Plain(
+            200,
+            vec![("content-type".into(), "application/json".into())],
+            json!({"error": {"message": format!("bad key {KEY}"), "code": "rate_limit_exceeded"}}).to_string().into(),
+        ),
+        _ => refusal(429, &[], &json!({"error": {"message": format!("{} {KEY}", "x".repeat(1_990))}})),
+    });
+    add(&mut env, "one", &upstream);
+    let (two, _) = named("two");
+    add(&mut env, "two", &two);
+    env.run(&["pool", "add", "work", "one", "two"]).ok();
+    let (alone, pooled) = (Gateway::start(&env, "one"), Gateway::start(&env, "work"));
+    let mut said = String::new();
+    for at in 0..6 {
+        said.push_str(&alone.ask("/v1/messages", &question(at % 2 == 0)).text());
+        said.push_str(&ask(&pooled, &format!("session {at}")).1);
+        env.run(&["pool", "show", "work"]).ok();
+        said.push_str(&env.run(&["pool", "show", "work"]).ok().stdout);
+        env.run(&["pool", "reset", "work"]).ok();
+    }
+    said.push_str(&alone.stop());
+    said.push_str(&pooled.stop());
+    said.push_str(&std::fs::read_to_string(env.home().join("gateway/pools/work.json")).unwrap_or_default());
+    // Not even its beginning.
+    assert!(!said.contains(&KEY[..8]), "{said}");
+}
+
+#[test]
+fn a_name_of_a_model_leads_to_no_other_address() {
+    let mut env = Environment::new();
+    env.set("THE_KEY", KEY);
+    let upstream = Upstream::new(|_, _| Scripted::status(404));
+    let url = format!("gemini={}", upstream.server.url());
+    let own = ["provider", "add", "g", "--preset", "custom", "--api", "generate-content", "--base-url", &url];
+    env.run(&[&own[..], &["--token-env", "THE_KEY", "--no-withhold"]].concat()).ok();
+    let gateway = Gateway::start(&env, "g");
+    for model in ["../../v1/secrets?x=1#", "a/../../b", "%2e%2e/x", "", "a\nb", "/x", &"x".repeat(300)] {
+        let asked = json!({"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]});
+        let answer = gateway.ask("/v1/messages", &asked);
+        let status = answer.status;
+        assert!(status == 400 && answer.text().contains("valid"), "{model:?}");
+    }
+    assert!(upstream.asked().is_empty() && upstream.server.seen().is_empty(), "{:?}", upstream.server.seen());
+}
+
+#[test]
+fn a_limit_that_ends_soon_is_waited_for_by_the_request_that_met_it() {
+    let (_env, upstreams) = pool("order");
+    let gateway = Gateway::start(&_env, "work");
+    upstreams[0].1.store(430, Ordering::Relaxed);
+    upstreams[1].1.store(429, Ordering::Relaxed);
+    let recovered = upstreams[0].1.clone();
+    let recovers = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(400));
+        recovered.store(200, Ordering::Relaxed);
+    });
+    assert_eq!(ask(&gateway, "a"), (200, "one".to_owned()));
+    recovers.join().unwrap();
+}
+
+#[test]
+fn a_value_that_a_provider_refuses_changes_no_other_request() {
+    let mut env = Environment::new();
+    let upstream = Upstream::new(|_, body| match body["temperature"].as_f64() {
+        Some(heat) if heat > 1.0 => refusal(
+            400,
+            &[],
+            &json!({"error": {"message": "temperature must be at most 1; please stop", "param": "temperature"}}),
+        ),
+        _ => events(&chat("one")),
+    });
+    add(&mut env, "one", &upstream);
+    let gateway = Gateway::start(&env, "one");
+    let with = |heat: f64| {
+        let mut asked = question(false);
+        asked["temperature"] = json!(heat);
+        gateway.ask("/v1/messages", &asked).status
+    };
+    assert_eq!([with(1.5), with(0.5)], [400, 200]);
+    let asked = upstream.asked();
+    assert_eq!((asked.len(), &asked[1].1["temperature"]), (2, &json!(0.5)));
 }
 
 #[test]

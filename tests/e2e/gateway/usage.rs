@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::Ordering;
 
-use aiw_tests::{Environment, FakeClis};
+use aiw_tests::{Answer as Scripted, Environment, FakeClis, Then};
 use serde_json::{Value, json};
 
 use super::pools::{add, asking, named};
@@ -165,6 +165,66 @@ fn a_budget_warns_or_stops_new_runs_and_requests() {
         let run = env.run(&arguments);
         assert!(run.code != 0 && run.stderr.contains(said), "{arguments:?}: {}", run.whole());
     }
+}
+
+#[test]
+fn what_was_paid_for_is_booked_whoever_left_and_whatever_broke() {
+    let mut env = Environment::new();
+    let begun = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"half a word that goes on\"}}],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":1}}\n\n";
+    let upstream = Upstream::new(move |asked, _| match asked {
+        1 => {
+            Scripted::Part(200, vec![("content-type".into(), "text/event-stream".into())], begun.into(), Then::Silence)
+        }
+        _ => events(begun),
+    });
+    add(&mut env, "one", &upstream);
+    let gateway = Gateway::start(&env, "one");
+    // It leaves while it waits for the whole.
+    gateway.leave("/v1/messages", &question(false));
+    let begun = std::time::Instant::now();
+    while rows(&env, &[]).as_array().unwrap().is_empty() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "it was not booked");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    // It gets nothing of an answer that breaks off, which was paid for.
+    assert_eq!(gateway.ask("/v1/messages", &question(false)).status, 502);
+    let sum = rows(&env, &[])[0].clone();
+    assert_eq!((&sum["requests"], &sum["cut"], &sum["input"]), (&json!(2), &json!(2), &json!(18)), "{sum}");
+}
+
+#[test]
+fn absurd_numbers_and_a_book_that_was_cut_or_can_not_be_read_are_no_way_around_a_budget() {
+    let mut env = Environment::new();
+    let text = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":18446744073709551615,\"completion_tokens\":18446744073709551615}}\n\ndata: [DONE]\n\n";
+    let absurd = Upstream::new(move |_, _| events(text));
+    let (two, _) = named("two");
+    add(&mut env, "absurd", &absurd);
+    add(&mut env, "two", &two);
+    env.run(&["budget", "set", "b", "--tokens", "1000000000000", "--per", "day", "--refuse"]).ok();
+    let gateway = Gateway::start(&env, "absurd");
+    for _ in 0..3 {
+        assert_eq!(gateway.ask("/v1/messages", &question(false)).status, 200);
+    }
+    assert!(env.json(&["budget", "list"])["budgets"][0]["spent"]["input"].as_u64().unwrap() <= 300_000_000);
+    // Twenty-two tokens of the other one use this up.
+    env.run(&["budget", "set", "b", "--tokens", "20", "--per", "day", "-p", "two", "--refuse"]).ok();
+    let gateway = Gateway::start(&env, "two");
+    let status = || gateway.ask("/v1/messages", &question(false)).status;
+    assert_eq!([status(), status(), status()], [200, 200, 403]);
+    // A new name of the provider is no way around it.
+    env.run(&["provider", "rename", "two", "zwei"]).ok();
+    assert_eq!(env.json(&["budget", "list"])["budgets"][0]["provider"], "zwei");
+    env.run(&["provider", "rename", "zwei", "two"]).ok();
+    let month = aiw_home_month(&env);
+    let book = std::fs::read_to_string(&month).unwrap();
+    std::fs::write(&month, book.lines().take(4).map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    assert_eq!([status(), status()], [200, 403]);
+    // A book that nobody can read may say anything.
+    std::fs::remove_file(&month).unwrap();
+    std::fs::create_dir(&month).unwrap();
+    let refused = gateway.ask("/v1/messages", &question(false));
+    let (status, said) = (refused.status, refused.text());
+    assert!(status == 403 && said.contains("can't be read"), "{said}");
 }
 
 #[test]

@@ -78,6 +78,6 @@ fn parse_name(text: &str) -> Result<String, String> {
 }
 
 fn parse_dollars(text: &str) -> Result<f64, String> {
-    let number = text.trim_start_matches('$').parse::<f64>().ok().filter(|usd| usd.is_finite() && *usd >= 0.0);
+    let number = text.trim_start_matches('$').parse::<f64>().ok().filter(|usd| (0.0..=1e9).contains(usd));
     number.ok_or_else(|| "expected a number of dollars: `20` or `2.50`".into())
 }

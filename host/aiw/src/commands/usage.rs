@@ -128,7 +128,9 @@ pub fn budget(command: BudgetCommand, output: &Output) -> Result<(), Failure> {
                 let mut settings = home.settings()?;
                 if !settings.remove_budget(name)? {
                     let name = aiw_core::one_line(name, 80);
-                    return Err(Failure::user(format!("there is no budget `{name}`")));
+                    return Err(
+                        Failure::user(format!("there is no budget `{name}`")).with_hint("`aiw budget list` shows them")
+                    );
                 }
                 settings.save(&lock)?;
                 output.line(format!("Removed budget `{name}`"));
@@ -172,10 +174,11 @@ fn described(budget: &Budget) -> String {
         BudgetLimit::Dollars(usd) => format!("${usd:.2}"),
         BudgetLimit::Tokens(count) => format!("{} tokens", tokens(count)),
     };
+    let name = aiw_core::one_line(&budget.name, 60);
     let provider = budget.provider.as_ref().map(|name| format!(" for {name}")).unwrap_or_default();
     let project = budget.project.as_ref().map(|path| format!(" in {}", path.display())).unwrap_or_default();
     let then = if budget.refuses { "then refuses" } else { "then warns" };
-    format!("budget `{}`: {limit} a {}{provider}{project}, {then}", budget.name, budget.period.as_str())
+    format!("budget `{name}`: {limit} a {}{provider}{project}, {then}", budget.period.as_str())
 }
 
 fn summary(budget: &Budget, spent: Sum) -> BudgetSummary {
@@ -206,7 +209,13 @@ fn list(home: &Home, output: &Output) -> Result<(), Failure> {
     for (budget, spent) in spending.all() {
         let used = match budget.limit {
             BudgetLimit::Dollars(_) => spent.cost(),
-            BudgetLimit::Tokens(_) => tokens(spent.read() + spent.output),
+            BudgetLimit::Tokens(_) => tokens(spent.all()),
+        };
+        let used = match budget.limit {
+            BudgetLimit::Dollars(_) if spent.unpriced > 0 => {
+                format!("{used}, which counts no {} without a price", spent.unpriced)
+            }
+            _ => used,
         };
         let when = if budget.period == BudgetPeriod::Day { "today" } else { "this month" };
         output.line(format!("{}; {used} {when}", described(budget)));

@@ -72,7 +72,7 @@ impl Budget {
     fn from_json(name: &str, value: &Value) -> Result<Self, String> {
         let limit = match (&value["usd"], &value["tokens"]) {
             (usd, Value::Null) if !usd.is_null() => {
-                let usd = usd.as_f64().filter(|usd| usd.is_finite() && *usd >= 0.0);
+                let usd = usd.as_f64().filter(|usd| (0.0..=1e9).contains(usd));
                 BudgetLimit::Dollars(usd.ok_or("has a `usd` that is not a number of dollars")?)
             }
             (Value::Null, tokens) if !tokens.is_null() => {
@@ -132,6 +132,16 @@ impl Settings {
     /// Adds or replaces a budget.
     pub fn set_budget(&mut self, budget: &Budget) -> Result<(), HomeError> {
         self.document.set(&["budgets", &budget.name], &budget.to_json())
+    }
+
+    /// Gives budgets the new name of their provider. Returns whether there are any.
+    pub fn rename_in_budgets(&mut self, provider: &str, new: &str) -> Result<bool, HomeError> {
+        let mut concerned = self.budgets()?;
+        concerned.retain(|budget| budget.provider.as_deref() == Some(provider));
+        for budget in &concerned {
+            self.set_budget(&Budget { provider: Some(new.to_owned()), ..budget.clone() })?;
+        }
+        Ok(!concerned.is_empty())
     }
 
     /// Removes a budget. Returns whether it was there.

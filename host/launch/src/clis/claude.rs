@@ -375,6 +375,7 @@ impl CliStream for Stream {
         let kind = text(&value["type"]);
         if kind == "system" && value["subtype"] == "init" {
             found.session(&value["session_id"]);
+            found.facts.model = value["model"].as_str().map(str::to_owned);
         }
         match kind {
             // What a subagent says concerns only its caller.
@@ -412,6 +413,7 @@ impl Stream {
             input: before.input.saturating_add(usage.input),
             output: before.output.saturating_add(usage.output),
             cached: sum(before.cached, usage.cached),
+            cache_written: sum(before.cache_written, usage.cache_written),
             reasoning: sum(before.reasoning, usage.reasoning),
         });
         self.message = Some(id.to_owned());
@@ -421,11 +423,10 @@ impl Stream {
 fn usage(usage: &Value) -> Option<Usage> {
     let count = |key: &str| usage[key].as_u64();
     let (input, output) = (count("input_tokens")?, count("output_tokens")?);
-    let written = count("cache_creation_input_tokens").unwrap_or(0);
-    let cached = count("cache_read_input_tokens");
-    let input = input.saturating_add(written).saturating_add(cached.unwrap_or(0));
+    let (written, cached) = (count("cache_creation_input_tokens"), count("cache_read_input_tokens"));
+    let input = input.saturating_add(written.unwrap_or(0)).saturating_add(cached.unwrap_or(0));
     let reasoning = usage["output_tokens_details"]["thinking_tokens"].as_u64();
-    Some(Usage { input, output, cached, reasoning })
+    Some(Usage { input, output, cached, cache_written: written, reasoning })
 }
 
 fn result(value: &Value, found: &mut Findings) -> Vec<Event> {

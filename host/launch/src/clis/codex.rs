@@ -340,7 +340,7 @@ impl CliStream for Stream {
                 let count = |key: &str| usage[key].as_u64();
                 if let (Some(input), Some(output)) = (count("input_tokens"), count("output_tokens")) {
                     let (cached, reasoning) = (count("cached_input_tokens"), count("reasoning_output_tokens"));
-                    found.facts.usage = Some(Usage { input, output, cached, reasoning });
+                    found.facts.usage = Some(Usage { input, output, cached, reasoning, ..Usage::default() });
                 }
                 found.end(false);
                 Vec::new()

@@ -249,6 +249,7 @@ impl CliStream for Stream {
         match kind {
             "init" => {
                 found.session(&value["session_id"]);
+                found.facts.model = value["model"].as_str().map(str::to_owned);
                 Vec::new()
             }
             "message" if value["role"] == "assistant" => {
@@ -278,7 +279,7 @@ impl CliStream for Stream {
                 let stats = &value["stats"];
                 let count = |key: &str| stats[key].as_u64();
                 if let (Some(input), Some(output)) = (count("input_tokens"), count("output_tokens")) {
-                    found.facts.usage = Some(Usage { input, output, cached: count("cached"), reasoning: None });
+                    found.facts.usage = Some(Usage { input, output, cached: count("cached"), ..Usage::default() });
                 }
                 let error = text(&value["error"]["message"]).to_owned();
                 let said = std::mem::take(&mut self.saying);

@@ -40,6 +40,9 @@ impl Supervisor {
             );
         }
         self.record.labels.extend(findings.labels);
+        if let Some(note) = findings.note {
+            self.record.note(&note);
+        }
         let how = match (self.record.exit_code, self.record.signal) {
             (Some(code), _) => format!("exit code {code}"),
             (None, Some(signal)) => format!("signal {signal}"),

@@ -55,7 +55,7 @@ mod counter {
         fn findings(&self, _mask: &dyn Fn(&str) -> String) -> Findings {
             let labels = [("lines".to_owned(), self.lines.into()), ("last".to_owned(), self.last.clone().into())];
             let doubt = (self.last == "no").then(|| "its last line says no".to_owned());
-            Findings { labels: Labels::from_iter(labels), doubt }
+            Findings { labels: Labels::from_iter(labels), doubt, note: None }
         }
     }
 }

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
                     let on_end = |ended: &aiw_tasks::EndedTask| aiw_tasks::Counted {
                         usage: ended.facts.usage,
                         cost_usd: ended.facts.cost_usd,
+                        note: None,
                     };
                     let listeners = aiw_tasks::Listeners { on_session: |_, _, _| {}, on_end };
                     aiw_tasks::interpreter(record, |_| Box::new(words::Words::default()), listeners)

@@ -68,6 +68,12 @@ pub async fn list(providers: &Providers, output: &Output) -> Result<(), Failure>
     if summaries.is_empty() {
         output.line("no providers: `aiw provider add NAME` adds one");
     }
+    let (pools, _) = providers.pools()?;
+    for pool in &pools {
+        let is_default = if pool.default_for.is_empty() { "" } else { " (default)" };
+        let members: Vec<&str> = pool.members.iter().map(|member| member.provider.as_str()).collect();
+        output.note(format!("pool `{}`{is_default}: {}", pool.name, members.join(", ")));
+    }
     output.answer(json!({"providers": summaries}));
     Ok(())
 }
