@@ -96,6 +96,8 @@ fn a_token_is_typed_unseen_and_the_terminal_is_as_it_was() {
     terminal.press("codex\r");
     terminal.wait_for("Model");
     terminal.press("\r");
+    terminal.wait_for("Keep its key out of the CLIs?");
+    terminal.press("y\r");
     terminal.wait_for("Token");
     std::thread::sleep(std::time::Duration::from_millis(200));
     terminal.press("sk-typed-canary\r");
@@ -104,6 +106,7 @@ fn a_token_is_typed_unseen_and_the_terminal_is_as_it_was() {
     assert!(terminal.ends().success());
     let provider = env.json(&["provider", "show", "asked"])["provider"].clone();
     assert_eq!((&provider["secret"], &provider["clis"]), (&json!("set"), &json!(["codex"])));
+    assert_eq!(provider["keeps_key"], true);
     let mut terminal = Terminal::start(&env, &["secret", "set", "x"]);
     terminal.wait_for("Secret");
     terminal.press("\u{3}");
@@ -122,6 +125,7 @@ fn adding_a_provider_asks_for_everything_and_again_after_a_typo() {
         ("Address for the openai API", "", "", ""),
         ("Address for the gemini API", "", "", ""),
         ("Model", "--yolo", "is not a valid model name", "m"),
+        ("Keep its key out of the CLIs?", "", "", ""),
     ] {
         terminal.wait_for(question);
         if !wrong.is_empty() {
@@ -153,7 +157,7 @@ fn a_run_on_a_terminal_shows_what_it_does_while_it_does_it() {
     terminal.wait_for("The work is done.");
     assert!(terminal.ends().success());
     // The live line is gone.
-    assert!(!terminal.shown().contains(" tokens"), "{}", terminal.shown());
+    assert!(!terminal.shown().contains(" · "), "{}", terminal.shown());
 }
 
 #[test]

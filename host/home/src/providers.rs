@@ -190,6 +190,8 @@ pub struct Provider {
     /// The API that its address speaks, where a family has two or the address is not what its preset expects. Other CLIs reach it
     /// through the gateway.
     pub api: Option<Api>,
+    /// Whether CLIs that speak its API go through the gateway all the same, which keeps its key.
+    pub gateway: bool,
     /// The model for its runs.
     pub model: Option<String>,
     /// Its models for what CLIs ask of a vendor by size (`large`, `medium`, `small`), and the main one for single CLIs.
@@ -222,6 +224,7 @@ impl Provider {
             origins: BTreeMap::new(),
             base_urls: BTreeMap::new(),
             api: None,
+            gateway: false,
             model: None,
             models: BTreeMap::new(),
             clis: None,
@@ -254,7 +257,7 @@ impl Provider {
     }
 
     /// Each field with its value; unset fields are absent.
-    fn fields(&self) -> [(&'static str, Option<Value>); 15] {
+    fn fields(&self) -> [(&'static str, Option<Value>); 16] {
         let map = |map: Map<String, Value>| (!map.is_empty()).then_some(Value::Object(map));
         let by_family = |urls: &BTreeMap<Family, String>| {
             map(urls.iter().map(|(family, url)| (family.to_string(), url.clone().into())).collect())
@@ -269,6 +272,7 @@ impl Provider {
             ("origins", by_family(&self.origins)),
             ("base_urls", by_family(&self.base_urls)),
             ("api", self.api.map(|api| json!(api))),
+            ("gateway", self.gateway.then_some(Value::Bool(true))),
             ("model", self.model.clone().map(Value::from)),
             ("models", map(self.models.iter().map(|(of, model)| (of.to_string(), model.clone().into())).collect())),
             ("clis", self.clis.as_ref().map(|clis| json!(clis))),
@@ -317,6 +321,11 @@ impl Provider {
         provider.base_urls = urls("base_urls", "a base URL")?;
         let api = text("api")?.map(|api| api.parse().map_err(said)).transpose()?;
         provider.api = api;
+        provider.gateway = match object.get("gateway") {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(gateway)) => *gateway,
+            Some(_) => return Err("has a `gateway` that is neither `true` nor `false`".into()),
+        };
         provider.model = text("model")?;
         if provider.model.as_deref().is_some_and(|model| !is_model(model)) {
             return Err("has a `model` that is not a valid model name".into());

@@ -378,7 +378,7 @@ impl Launcher {
         let provider = &first.provider;
         let id = provider.id.as_deref().unwrap_or_default();
         draft.withheld = draft.environment.withhold(&withheld(providers.providers()));
-        if chosen.order.is_none() && cli.speaks().contains(&intent.api) && !request.gateway {
+        if chosen.order.is_none() && cli.speaks().contains(&intent.api) && !(request.gateway || provider.gateway) {
             let secrets: BTreeMap<String, Secret> = secrets(&self.home, provider)?;
             draft.secrets.extend(secrets.values().map(|secret| secret.expose().into()));
             let headers = self.headers(provider, draft)?;

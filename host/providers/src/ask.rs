@@ -29,6 +29,9 @@ pub trait Ask: Send + Sync {
     /// The model; none for the CLI's own choice.
     async fn model(&self) -> Result<Option<String>, AskError>;
 
+    /// Whether CLIs that could reach the provider themselves go through the gateway, which keeps the key.
+    async fn gateway(&self) -> Result<bool, AskError>;
+
     /// The token; none if you typed nothing. `page` is where to get one.
     async fn token(&self, page: Option<&str>) -> Result<Option<Secret>, AskError>;
 

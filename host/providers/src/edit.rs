@@ -23,6 +23,8 @@ pub struct Changes {
     pub base_urls: Vec<(Option<Family>, String)>,
     /// The API that its address speaks.
     pub api: Option<Api>,
+    /// Whether CLIs that speak its API go through the gateway all the same.
+    pub gateway: Option<bool>,
     /// The model; empty text removes it.
     pub model: Option<String>,
     /// Models for sizes and for single CLIs; empty text removes one.
@@ -435,6 +437,12 @@ impl Providers {
         let models = provider.model.iter().chain(provider.models.values());
         if let Some(model) = models.into_iter().find(|model| !aiw_core::is_model(model)) {
             return Err(ProviderError::Model { model: model.clone() });
+        }
+        if let Some(gateway) = changes.gateway {
+            provider.gateway = gateway;
+        } else if let Some(ask) = ask.filter(|_| preset.token != Need::Never) {
+            // Where only one way works, there is nothing to ask.
+            provider.gateway = !self.clis.fitting(provider, preset).is_empty() && ask.gateway().await?;
         }
         if let Some(scenario) = &changes.scenario {
             provider.scenario = Some(one_line(scenario, 1000)).filter(|text| !text.is_empty());

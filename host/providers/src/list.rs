@@ -63,6 +63,8 @@ pub struct ProviderDetails {
     /// The preset's label.
     #[serde(skip)]
     pub label: String,
+    /// Whether CLIs that speak its API go through aiw's gateway all the same, which keeps its key
+    pub keeps_key: bool,
     /// The model for its runs
     pub model: Option<String>,
     /// Your words for its use
@@ -166,6 +168,7 @@ impl Providers {
         Ok(ProviderDetails {
             summary: self.summary(&file, &provider, Some(&known)),
             label: known.preset.label,
+            keeps_key: provider.gateway,
             model: provider.model.clone(),
             scenario: provider.scenario.clone(),
             component: provider.component.clone(),

@@ -337,6 +337,14 @@ fn a_run_gets_a_token_of_its_own_in_place_of_the_key() {
         assert!(own.is_empty() && !seen.settings.contains(KEY) && !seen.arguments.concat().contains(KEY), "{own:?}");
         assert!(format!("{:?} {:?}", seen.environment, seen.arguments).contains("http://127.0.0.1:"));
     }
+    // A provider may say so once for all runs.
+    env.run(&["provider", "edit", "messages", "--gateway"]).ok();
+    assert_eq!(
+        env.json(&["claude", "hi", "-p", "messages", "--explain"])["explain"]["gateway"]["from"],
+        "Anthropic Messages"
+    );
+    env.run(&["provider", "edit", "messages", "--no-gateway"]).ok();
+    assert_eq!(env.json(&["claude", "hi", "-p", "messages", "--explain"])["explain"]["gateway"], Value::Null);
     // The table of models sizes the context, and the user's own table beats it.
     env.settings(&json!({"models": {"up-model": {"context": 50_000, "output": 700}}}));
     env.run(&["claude", "hi", "-p", "chat-completions"]).ok();

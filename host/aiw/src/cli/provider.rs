@@ -78,6 +78,12 @@ pub struct ProviderArgs {
     /// generate-content
     #[arg(long)]
     pub api: Option<Api>,
+    /// Always go through aiw's gateway, which keeps its key out of the CLIs
+    #[arg(long, conflicts_with = "no_gateway")]
+    pub gateway: bool,
+    /// Let CLIs that speak its API reach it themselves
+    #[arg(long)]
+    pub no_gateway: bool,
     /// The model for its runs; an empty value removes it
     #[arg(long)]
     pub model: Option<String>,

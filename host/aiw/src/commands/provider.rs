@@ -74,6 +74,10 @@ fn changes(args: ProviderArgs) -> Changes {
         preset: args.preset,
         base_urls: args.base_url,
         api: args.api,
+        gateway: match (args.gateway, args.no_gateway) {
+            (false, false) => None,
+            (gateway, _) => Some(gateway),
+        },
         model: args.model,
         models: args.model_for,
         clis: args.clis,

@@ -94,6 +94,10 @@ pub fn providers_schema() -> Value {
                         "description": "The API that the address speaks, if it is not what the preset expects.",
                         "enum": Api::ALL
                     },
+                    "gateway": {
+                        "description": "Whether CLIs that speak its API go through aiw's gateway all the same, which keeps its key.",
+                        "type": "boolean"
+                    },
                     "model": {"type": "string"},
                     "models": {
                         "description": "Its models in place of a vendor's by size, and the main one for single CLIs.",

@@ -72,6 +72,11 @@ impl Ask for Terminal {
         Ok(Some(model).filter(|model| !model.is_empty()))
     }
 
+    async fn gateway(&self) -> Result<bool, AskError> {
+        let question = "Keep its key out of the CLIs? They go through aiw's gateway then. [y/N]";
+        Ok(matches!(answer(terminal::ask(question).await)?.to_lowercase().as_str(), "y" | "yes"))
+    }
+
     async fn token(&self, page: Option<&str>) -> Result<Option<Secret>, AskError> {
         let page = page.map(|page| format!(" ({page})")).unwrap_or_default();
         match terminal::ask_hidden(&format!("Token{page}:")).await {
