@@ -47,9 +47,11 @@ pub struct Upstream {
     pub mask: Mask,
 }
 
+type MaskFn = dyn Fn(&str) -> String + Send + Sync;
+
 /// Takes secrets out of texts.
 #[derive(Clone, Default)]
-pub struct Mask(Option<Arc<dyn Fn(&str) -> String + Send + Sync>>);
+pub struct Mask(Option<Arc<MaskFn>>);
 
 impl Mask {
     /// Makes one of a function.

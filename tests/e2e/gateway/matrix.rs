@@ -2,6 +2,7 @@
 //!
 //! CI runs each kind of session with one API for each CLI, `AIW_SOAK_ROUNDS` all of them.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::Output;
 
@@ -260,10 +261,8 @@ fn ends_alike(cli: &str) {
             };
             if is_soak {
                 let (own, through) = (ended(&direct), ended(&output));
-                println!(
-                    "{cli} with {provider}, {}: well, and to its end: {through:?}; its own API: {own:?}",
-                    session.name
-                );
+                let line = format!("{cli} with {provider}, {}: {through:?}; its own API: {own:?}\n", session.name);
+                std::io::stderr().write_all(line.as_bytes()).unwrap();
             }
             // Better is good, too: Codex gives up at the first limit of its own API.
             assert!(
