@@ -34,6 +34,8 @@ struct Session {
     told: fn(cli: &str, api: &str, asked: &[Value]),
     /// The CLIs that it is for.
     clis: &'static [&'static str],
+    /// What the CLI says at the end.
+    end: &'static str,
     /// Whether CI runs it too.
     is_quick: bool,
 }
@@ -56,6 +58,7 @@ fn sessions() -> Vec<Session> {
             turns: |_, _, _| vec![json!({"status": 429, "headers": {"Retry-After": "1"}}), done()],
             told: tells_nothing,
             clis: &ALL,
+            end: DONE,
             is_quick: true,
         },
         Session {
@@ -63,6 +66,7 @@ fn sessions() -> Vec<Session> {
             turns: |_, _, _| vec![json!({"status": 500}), json!({"status": 529}), done()],
             told: tells_nothing,
             clis: &ALL,
+            end: DONE,
             is_quick: true,
         },
         Session {
@@ -71,6 +75,7 @@ fn sessions() -> Vec<Session> {
             turns: |_, _, _| [0, 1, 1].iter().map(|at| json!({"text": "I will", "cut": at})).chain([done()]).collect(),
             told: tells_nothing,
             clis: &ALL,
+            end: DONE,
             is_quick: false,
         },
         Session {
@@ -78,6 +83,7 @@ fn sessions() -> Vec<Session> {
             turns: |_, _, _| vec![json!({"text": DONE, "pieces": 3})],
             told: tells_nothing,
             clis: &ALL,
+            end: DONE,
             is_quick: true,
         },
         Session {
@@ -96,6 +102,7 @@ fn sessions() -> Vec<Session> {
                 assert!(found, "{cli} with {api}: {text}");
             },
             clis: &ALL,
+            end: DONE,
             is_quick: true,
         },
         Session {
@@ -119,6 +126,7 @@ fn sessions() -> Vec<Session> {
                 );
             },
             clis: &ALL,
+            end: DONE,
             is_quick: true,
         },
         Session {
@@ -129,13 +137,16 @@ fn sessions() -> Vec<Session> {
             },
             told: |_, _, asked| assert!(asked.len() > 200, "{}", asked.len()),
             clis: &ALL,
+            end: DONE,
             is_quick: false,
         },
         Session {
-            name: "ten megabytes",
-            turns: |_, _, _| vec![json!({"text": format!("{}{DONE}", "A long answer. ".repeat(700_000))})],
+            // What a CLI prints of it is one line, and a line of more than 8 MiB is not interpreted.
+            name: "six megabytes",
+            turns: |_, _, _| vec![json!({"text": format!("{}{DONE}", "A long answer. ".repeat(400_000))})],
             told: tells_nothing,
             clis: &ALL,
+            end: DONE,
             is_quick: false,
         },
         Session {
@@ -145,6 +156,7 @@ fn sessions() -> Vec<Session> {
             },
             told: tells_nothing,
             clis: &ALL,
+            end: DONE,
             is_quick: false,
         },
         Session {
@@ -163,6 +175,7 @@ fn sessions() -> Vec<Session> {
                 assert!(text.contains("Success. Updated the following files"), "{cli} with {api}: {text}");
             },
             clis: &["codex"],
+            end: DONE,
             is_quick: true,
         },
         Session {
@@ -178,25 +191,21 @@ fn sessions() -> Vec<Session> {
                     }
                 };
                 let calls = json!({"tools": [reads(cli, project)[0]]});
-                vec![
-                    calls,
-                    json!({"status": 400, "error": full}),
-                    json!({"text": "We have read a file."}),
-                    done(),
-                    done(),
-                ]
+                vec![calls, json!({"status": 400, "error": full})]
             },
             told: tells_nothing,
             clis: &["claude"],
+            // Without a person, it does not compact. It knows what has happened, and says it in its own words.
+            end: "Prompt is too long",
             is_quick: true,
         },
     ]
 }
 
 /// How a session ended: whether well, and the end of what the CLI said.
-fn ended(output: &Output) -> (bool, bool) {
+fn ended(session: &Session, output: &Output) -> (bool, bool) {
     let said = String::from_utf8_lossy(&output.stdout);
-    (output.status.success(), said.contains(DONE))
+    (output.status.success(), said.contains(session.end))
 }
 
 fn run(cli: &str, provider: &str, session: &Session, through: bool) -> Option<(Output, ModelApi)> {
@@ -260,19 +269,19 @@ fn ends_alike(cli: &str) {
                 format!("{}\n{}", end(&output.stdout), end(&output.stderr))
             };
             if is_soak {
-                let (own, through) = (ended(&direct), ended(&output));
+                let (own, through) = (ended(session, &direct), ended(session, &output));
                 let line = format!("{cli} with {provider}, {}: {through:?}; its own API: {own:?}\n", session.name);
                 std::io::stderr().write_all(line.as_bytes()).unwrap();
             }
             // Better is good, too: Codex gives up at the first limit of its own API.
             assert!(
-                ended(&output) >= ended(&direct),
+                ended(session, &output) >= ended(session, &direct),
                 "{cli} with {provider}, {}: {}\n--- its own API: {}",
                 session.name,
                 told(&output),
                 told(&direct)
             );
-            if ended(&output).1 {
+            if ended(session, &output).1 {
                 let asked: Vec<Value> =
                     api.requests().into_iter().filter(|request| request["method"] == "POST").collect();
                 (session.told)(cli, provider, &asked);
