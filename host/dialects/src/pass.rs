@@ -93,8 +93,7 @@ pub(crate) fn request(body: &[u8], exchange: &Exchange, strips: bool) -> Result<
         return Ok(edited(body, edits));
     }
     let given_back = |field: &str| {
-        let record = Carried::decode(field);
-        let own = record.as_ref().and_then(|record| exchange.own(record)).map(|record| record.proof.clone());
+        let own = own_proof(field, exchange);
         match own {
             Some(proof) if !strips => Back::Own(proof),
             None if !is_ours(field) && !field.is_empty() && !strips && !has_strangers => Back::AsItIs,
@@ -124,7 +123,8 @@ pub(crate) fn request(body: &[u8], exchange: &Exchange, strips: bool) -> Result<
         Api::Responses => {
             if let Some(input) = request.input.filter(|input| input.get().starts_with('[')) {
                 edits.extend(rewritten(body, input, |item, kind| {
-                    let Some(content) = item["encrypted_content"].as_str().filter(|_| kind == "reasoning") else {
+                    let is_sealed = matches!(kind, "reasoning" | "compaction");
+                    let Some(content) = item["encrypted_content"].as_str().filter(|_| is_sealed) else {
                         return kind != "reasoning" || !strips;
                     };
                     match given_back(content) {
@@ -141,9 +141,15 @@ pub(crate) fn request(body: &[u8], exchange: &Exchange, strips: bool) -> Result<
         Api::GenerateContent => {
             for parts in of_messages(request.contents, |content| content.parts) {
                 edits.extend(rewritten(body, parts, |part, _| {
-                    let Some(signature) = part["thoughtSignature"].as_str() else { return true };
+                    let is_thought = part["thought"] == true;
+                    let Some(signature) = part["thoughtSignature"].as_str() else {
+                        return !(is_thought && (strips || has_strangers));
+                    };
                     match given_back(signature) {
                         Back::AsItIs => {}
+                        Back::Own(_) | Back::Nothing if is_thought && own_proof(signature, exchange).is_none() => {
+                            return false;
+                        }
                         Back::Own(Proof::OfPart(given)) => part["thoughtSignature"] = given.into(),
                         // Gemini CLI itself puts this where there is no signature.
                         Back::Own(_) | Back::Nothing => part["thoughtSignature"] = UNSIGNED.into(),
@@ -155,6 +161,28 @@ pub(crate) fn request(body: &[u8], exchange: &Exchange, strips: bool) -> Result<
         Api::ChatCompletions => {}
     }
     Ok(edited(body, edits))
+}
+
+/// Returns what a field that this upstream's own reasoning was marked in stood for. A signature that came in pieces was marked in
+/// pieces.
+fn own_proof(field: &str, exchange: &Exchange) -> Option<Proof> {
+    let own = |text: &str| {
+        let record = Carried::decode(text)?;
+        exchange.own(&record).map(|record| record.proof.clone())
+    };
+    if let Some(proof) = own(field) {
+        return Some(proof);
+    }
+    let starts: Vec<usize> = field.match_indices(ENCODED_MARK).map(|(at, _)| at).collect();
+    let ends = starts.iter().skip(1).copied().chain([field.len()]);
+    let mut joined = String::new();
+    for (start, end) in starts.iter().zip(ends) {
+        match own(&field[*start..end])? {
+            Proof::Signature(piece) => joined.push_str(&piece),
+            _ => return None,
+        }
+    }
+    (starts.len() > 1 && starts[0] == 0).then_some(Proof::Signature(joined))
 }
 
 /// What Gemini takes in place of a signature.
@@ -205,9 +233,11 @@ fn rewritten(body: &[u8], array: &RawValue, keeps: impl Fn(&mut Value, &str) -> 
     }
     let mut with = Vec::new();
     json::array(&mut with, |out| {
-        if kept.is_empty() && body.windows(10).any(|at| at == b"\"messages\"") {
-            // A message must hold something.
+        // A message must hold something.
+        if kept.is_empty() && memmem::find(body, b"\"messages\"").is_some() {
             out.raw(r#"{"type":"text","text":"(no text)"}"#);
+        } else if kept.is_empty() && memmem::find(body, b"\"contents\"").is_some() {
+            out.raw(r#"{"text":"(no text)"}"#);
         }
         kept.iter().for_each(|raw| out.raw(raw));
     });
@@ -215,7 +245,7 @@ fn rewritten(body: &[u8], array: &RawValue, keeps: impl Fn(&mut Value, &str) -> 
 }
 
 /// The words that items with reasoning hold.
-const REASONING: [&str; 3] = ["thinking", "reasoning", "thoughtSignature"];
+const REASONING: [&str; 5] = ["thinking", "reasoning", "compaction", "thoughtSignature", "\"thought\""];
 
 #[derive(Deserialize)]
 struct Named<'a> {
@@ -436,7 +466,7 @@ fn mark(value: &mut Value, exchange: &Exchange) {
                     ("signature", "thinking" | "signature_delta") => marked(field, Proof::Signature),
                     ("data", "redacted_thinking") => marked(field, Proof::Redacted),
                     ("thoughtSignature", _) => marked(field, Proof::OfPart),
-                    ("encrypted_content", "reasoning") => {
+                    ("encrypted_content", "reasoning" | "compaction") => {
                         let text = field.as_str().filter(|text| !text.is_empty());
                         text.map(|content| {
                             let proof = Proof::Encrypted { id: id.clone(), content: content.to_owned() };

@@ -625,6 +625,36 @@ fn within_one_dialect_reasoning_is_marked_where_another_upstream_may_see_it() {
 }
 
 #[test]
+fn a_signature_in_pieces_comes_back_whole_and_a_strangers_thought_goes_nowhere() {
+    let to = |dialect, family: &str| Upstream { marks_thoughts: true, family: family.into(), ..upstream(dialect) };
+    let question = json!({"model": "m", "stream": true, "messages": [{"role": "user", "content": "Hi"}]});
+    let mut answer = prepared(Api::Messages, &question, true, &to(Api::Messages, "one")).answer;
+    let delta = |piece: &str| {
+        format!(
+            "data: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"signature_delta\",\"signature\":\"{piece}\"}}}}\n\n"
+        )
+    };
+    let stream = drive(&mut answer, &[delta("SIG"), delta("NED")]);
+    let datas = stream.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok());
+    let whole: String = datas.filter_map(|event| Some(event["delta"]["signature"].as_str()?.to_owned())).collect();
+    let back = json!({"model": "m", "messages": [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "x", "signature": whole}, {"type": "text", "text": "y"}]}
+    ]});
+    let sent = |family: &str| {
+        String::from_utf8(prepared(Api::Messages, &back, false, &to(Api::Messages, family)).body).unwrap()
+    };
+    assert!(sent("one").contains("\"SIGNED\"") && !sent("two").contains("thinking"));
+    let thought = json!({"contents": [
+        {"role": "user", "parts": [{"text": "Hi"}]},
+        {"role": "model", "parts": [{"text": "a secret thought", "thought": true}]}
+    ]});
+    let sent = prepared(Api::GenerateContent, &thought, true, &to(Api::GenerateContent, "two")).body;
+    let sent = String::from_utf8(sent).unwrap();
+    assert!(!sent.contains("secret") && sent.contains("(no text)"), "{sent}");
+}
+
+#[test]
 fn a_key_in_a_failure_is_taken_out_within_one_dialect_and_between_two() {
     let mask = Mask::new(|text| text.replace("sk-canary", "\u{2026}"));
     for (client, to) in

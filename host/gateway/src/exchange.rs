@@ -219,7 +219,7 @@ impl Gateway {
                     Err(failure) => receipt.answer.fail(failure, &mut out),
                 }
                 // A failure is never half an answer here: nothing was sent.
-                if let Some(failure) = receipt.answer.failure().cloned() {
+                if let Some(failure) = receipt.failed() {
                     return Err(failure);
                 }
                 receipt.ended().await;
@@ -285,7 +285,7 @@ impl Gateway {
             while !receipt.answer.is_over() {
                 step(&mut from, &mut receipt.answer, &mut out).await;
             }
-            if let Some(failure) = receipt.answer.failure().cloned() {
+            if let Some(failure) = receipt.failed() {
                 return Err(failure);
             }
             receipt.ended().await;
@@ -302,7 +302,7 @@ impl Gateway {
         }
         if receipt.answer.is_over()
             && !receipt.answer.has_content()
-            && let Some(failure) = receipt.answer.failure().cloned()
+            && let Some(failure) = receipt.failed()
         {
             return Err(failure);
         }
@@ -379,18 +379,23 @@ impl Receipt {
         }
     }
 
-    /// Books what came so far of an answer that nobody gets.
-    fn book_if_used(&mut self) {
+    /// Returns the failure of an answer that the client gets nothing of. What it used is booked all the same.
+    fn failed(&mut self) -> Option<Failure> {
+        let failure = self.answer.failure().cloned()?;
         let used = Used::of(&self.answer, true);
         if let Some(due) = self.rest.take().filter(|_| used.is_any()) {
             due.book(used);
         }
+        Some(failure)
     }
 }
 
 impl Drop for Receipt {
     fn drop(&mut self) {
-        self.book_if_used();
+        // The client has left. The provider has read the request, and goes on for a while.
+        if let Some(due) = self.rest.take() {
+            due.book(Used::of(&self.answer, true));
+        }
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Ledger {
 struct Known {
     read: Option<Instant>,
     settings: Option<Settings>,
+    /// Why the settings could not be read when they were first needed: there may be a budget that refuses.
+    problem: Option<String>,
     spending: Spending,
 }
 
@@ -40,13 +42,19 @@ impl Ledger {
     pub(crate) fn new(home: &Home) -> Self {
         let book = Book::of(home);
         let spending = Spending::new(book.clone(), Vec::new());
-        Self { home: home.clone(), book, known: Mutex::new(Known { read: None, settings: None, spending }) }
+        Self {
+            home: home.clone(),
+            book,
+            known: Mutex::new(Known { read: None, settings: None, problem: None, spending }),
+        }
     }
 
     /// Returns what budgets refuse to a request. Without budgets, this reads a file every two seconds.
     pub(crate) fn refused(&self, route: &Route) -> Refused {
         let mut known = self.known();
-        let Known { settings: Some(settings), spending, .. } = &mut *known else { return Refused::default() };
+        let Known { settings: Some(settings), spending, .. } = &mut *known else {
+            return Refused { members: Vec::new(), all: known.problem.clone() };
+        };
         if spending.is_empty() {
             return Refused::default();
         }
@@ -80,11 +88,15 @@ impl Ledger {
         if known.read.is_none_or(|at| at.elapsed() > FRESH) {
             known.read = Some(Instant::now());
             // Settings that can't be read stop new runs, which say why. What runs goes on as before.
-            if let Ok((settings, budgets)) = self.settings() {
-                if !known.spending.is_of(&budgets) {
-                    known.spending = Spending::new(self.book.clone(), budgets);
+            match self.settings() {
+                Ok((settings, budgets)) => {
+                    if !known.spending.is_of(&budgets) {
+                        known.spending = Spending::new(self.book.clone(), budgets);
+                    }
+                    known.settings = Some(settings);
+                    known.problem = None;
                 }
-                known.settings = Some(settings);
+                Err(e) => known.problem = Some(format!("your budgets can't be read: {e}")),
             }
         }
         known

@@ -98,6 +98,8 @@ struct Rest {
     why: String,
     /// Whether waiting helps.
     is_limit: bool,
+    /// Whether asking again does not: the key is refused, or the model is not there.
+    is_final: bool,
 }
 
 impl Rest {
@@ -266,7 +268,9 @@ impl State {
             None => Pick::Member(soonest),
             // Rather one that fails than a client that is sent away.
             Some(time) if time > WAITS => {
-                let failing = left.iter().copied().filter(|at| wait(*at).is_none()).min_by_key(|at| ends(at));
+                let may_work =
+                    |at: &usize| self.resting(&members[*at], now).is_none_or(|rest| !rest.is_limit && !rest.is_final);
+                let failing = left.iter().copied().filter(may_work).min_by_key(|at| ends(at));
                 failing.map_or(Pick::Wait(time), Pick::Member)
             }
             Some(time) => Pick::Wait(time),
@@ -326,6 +330,7 @@ impl State {
         rest.until = if matches!(fault, Fault::Limited { wait: Some(_), .. }) { until } else { rest.until.max(until) };
         rest.probe = rest.until.min(now.saturating_add(millis(LONGEST)));
         rest.is_limit = matches!(fault, Fault::Limited { .. });
+        rest.is_final = matches!(fault, Fault::Empty | Fault::Missing);
         rest.why = aiw_core::one_line(&failure.message, 120);
         true
     }

@@ -101,7 +101,12 @@ impl Turn {
                 Pick::Wait(time) => {
                     drop(alone);
                     if time > WAITS.saturating_sub(self.begun.elapsed()) {
-                        return Err(self.all_are_limited(time));
+                        // What was asked and failed is no limit.
+                        let failed = self.failed.as_ref().map(|(_, failure)| failure.kind);
+                        return Err(match failed {
+                            Some(kind) if kind != FailureKind::RateLimit => self.last_failure(),
+                            _ => self.all_are_limited(time),
+                        });
                     }
                     tokio::time::sleep(time).await;
                     if is_over {

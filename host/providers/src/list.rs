@@ -67,6 +67,8 @@ pub struct ProviderDetails {
     pub keeps_key: bool,
     /// The model for its runs
     pub model: Option<String>,
+    /// Its models by size (`large`, `medium`, `small`), and the main one for single CLIs
+    pub models: BTreeMap<String, String>,
     /// Your words for its use
     pub scenario: Option<String>,
     /// The extension that knows the preset
@@ -169,6 +171,7 @@ impl Providers {
             summary: self.summary(&file, &provider, Some(&known)),
             label: known.preset.label,
             keeps_key: provider.gateway,
+            models: provider.models.iter().map(|(of, model)| (of.to_string(), model.clone())).collect(),
             model: provider.model.clone(),
             scenario: provider.scenario.clone(),
             component: provider.component.clone(),

@@ -219,6 +219,13 @@ fn absurd_numbers_and_a_book_that_was_cut_or_can_not_be_read_are_no_way_around_a
     let book = std::fs::read_to_string(&month).unwrap();
     std::fs::write(&month, book.lines().take(4).map(|line| format!("{line}\n")).collect::<String>()).unwrap();
     assert_eq!([status(), status()], [200, 403]);
+    // Settings that nobody can read may hold any budget.
+    let settings = std::fs::read_to_string(env.home().join("settings.json")).unwrap();
+    std::fs::write(env.home().join("settings.json"), r#"{"budgets": {"b": {"usd": "5", "per": "day"}}}"#).unwrap();
+    let unsure = Gateway::start(&env, "absurd").ask("/v1/messages", &question(false));
+    let (status_of, said) = (unsure.status, unsure.text());
+    assert!(status_of == 403 && said.contains("your budgets can't be read"), "{said}");
+    std::fs::write(env.home().join("settings.json"), settings).unwrap();
     // A book that nobody can read may say anything.
     std::fs::remove_file(&month).unwrap();
     std::fs::create_dir(&month).unwrap();

@@ -165,7 +165,10 @@ fn set(home: &Home, args: BudgetArgs, output: &Output) -> Result<(), Failure> {
     settings.set_budget(&budget)?;
     settings.save(&lock)?;
     output.line(format!("Set {}", described(&budget)));
-    output.answer(json!({"budget": summary(&budget, Sum::default())}));
+    let mut spending = Spending::new(Book::of(home), vec![budget.clone()]);
+    spending.refresh(&settings)?;
+    let spent = spending.all().next().map(|(_, spent)| *spent).unwrap_or_default();
+    output.answer(json!({"budget": summary(&budget, spent)}));
     Ok(())
 }
 
@@ -175,7 +178,8 @@ fn described(budget: &Budget) -> String {
         BudgetLimit::Tokens(count) => format!("{} tokens", tokens(count)),
     };
     let name = aiw_core::one_line(&budget.name, 60);
-    let provider = budget.provider.as_ref().map(|name| format!(" for {name}")).unwrap_or_default();
+    let provider =
+        budget.provider.as_ref().map(|name| format!(" for {}", aiw_core::one_line(name, 80))).unwrap_or_default();
     let project = budget.project.as_ref().map(|path| format!(" in {}", path.display())).unwrap_or_default();
     let then = if budget.refuses { "then refuses" } else { "then warns" };
     format!("budget `{name}`: {limit} a {}{provider}{project}, {then}", budget.period.as_str())
@@ -213,7 +217,7 @@ fn list(home: &Home, output: &Output) -> Result<(), Failure> {
         };
         let used = match budget.limit {
             BudgetLimit::Dollars(_) if spent.unpriced > 0 => {
-                format!("{used}, which counts no {} without a price", spent.unpriced)
+                format!("{used} ({} of its bookings have no price)", spent.unpriced)
             }
             _ => used,
         };

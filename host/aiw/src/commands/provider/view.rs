@@ -105,6 +105,12 @@ pub fn show(provider: &ProviderDetails, output: &Output) {
     if !summary.clis.is_empty() && !summary.gateway.is_empty() {
         output.line(format!("  for, through aiw's gateway: {}", clis(&summary.gateway, ", ")));
     }
+    for (of, model) in &provider.models {
+        output.line(format!("  model for {of}: {model}"));
+    }
+    if provider.keeps_key {
+        output.line("  key: stays in aiw's gateway");
+    }
     for (word, value) in [("model", &provider.model), ("scenario", &provider.scenario)] {
         if let Some(value) = value {
             output.line(format!("  {word}: {value}"));
