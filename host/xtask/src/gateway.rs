@@ -51,7 +51,11 @@ impl Upstream {
             if at == FEW {
                 few.clone_from(&chat);
             }
-            chat.push_str("data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello\"},\"finish_reason\":null}]}\n\n");
+            // One of the peers ends a stream that repeats itself.
+            let word = if at % 2 == 0 { "hello" } else { "world" };
+            chat.push_str("data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"");
+            chat.push_str(word);
+            chat.push_str("\"},\"finish_reason\":null}]}\n\n");
             messages.push_str("event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"hello\"}}\n\n");
         }
         let end = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
@@ -495,7 +499,7 @@ impl Peer {
         }
         let (home, port) = (tempfile::tempdir()?, free_port()?);
         let config = format!(
-            "model_list:\n  - model_name: up-model\n    litellm_params:\n      model: openai/up-model\n      api_base: http://{upstream}/v1\n      api_key: sk-bench\nlitellm_settings:\n  num_retries: 0\n  telemetry: false\n"
+            "model_list:\n  - model_name: up-model\n    litellm_params:\n      model: hosted_vllm/up-model\n      api_base: http://{upstream}/v1\n      api_key: sk-bench\nlitellm_settings:\n  num_retries: 0\n  telemetry: false\n"
         );
         let path = home.path().join("config.yaml");
         std::fs::write(&path, config)?;
