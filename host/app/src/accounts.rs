@@ -8,7 +8,7 @@ use aiw_core::one_line;
 use aiw_home::{Home, HomeError, Settings};
 use aiw_launch::{LaunchError, Prepared};
 use aiw_tasks::{Counted, EndedTask, Usage};
-use aiw_usage::{Book, Booking, By, OverBudget, Source, Spending, Sum, Tokens, UsageError, sum_by};
+use aiw_usage::{Book, Booking, By, OverBudget, Source, Spending, Sum, Tokens, UsageError, plausible_cost, sum_by};
 
 /// Holds a run against the budgets: a sentence for each that is used up and only warns, or an error for one that refuses.
 ///
@@ -50,15 +50,10 @@ fn usage_error(error: UsageError) -> LaunchError {
     }
 }
 
-/// Returns a cost that a CLI says, if it can be one.
-fn said_cost(cost: Option<f64>) -> Option<f64> {
-    cost.filter(|cost| (0.0..=1e6).contains(cost))
-}
-
 /// Books what a task used, and returns it for its record. This runs in the shim. What the gateway has counted is only summed
 /// up.
 pub fn task_ended(task: &EndedTask) -> Counted {
-    let own = Counted { usage: task.facts.usage, cost_usd: said_cost(task.facts.cost_usd), note: None };
+    let own = Counted { usage: task.facts.usage, cost_usd: plausible_cost(task.facts.cost_usd), note: None };
     let Ok(home) = Home::find() else { return own };
     let counted = match task.about.gateway {
         true => by_gateway(&home, task),
@@ -90,7 +85,7 @@ fn by_gateway(home: &Home, task: &EndedTask) -> Result<Counted, UsageError> {
 
 fn by_itself(home: &Home, task: &EndedTask) -> Result<Counted, UsageError> {
     let (about, facts, settings) = (&task.about, &task.facts, home.settings()?);
-    let by_cli = said_cost(facts.cost_usd);
+    let by_cli = plausible_cost(facts.cost_usd);
     let Some(usage) = facts.usage else { return Ok(Counted { usage: None, cost_usd: by_cli, note: None }) };
     let count = |count: u64| count.min(Tokens::MOST);
     let read = count(usage.input);

@@ -273,9 +273,14 @@ fn kind(status: u16, codes: &[String], message: &str) -> FailureKind {
 /// Reads "try again in 1.5s" and "in 20 seconds" out of a message.
 fn said_wait(message: &str) -> Option<Duration> {
     let lower = message.to_ascii_lowercase();
-    let (_, mut rest) = lower.split_once("try again in ").or_else(|| lower.split_once("retry in "))?;
-    let mut seconds = None;
-    // `1h2m3.5s`, `20`, `3 days`
+    let (_, rest) = lower.split_once("try again in ").or_else(|| lower.split_once("retry in "))?;
+    spelled_wait(rest).map(|(wait, _)| wait)
+}
+
+/// Reads a time at the beginning of a text, in lower case: `1h2m3.5s`, `250ms`, `3 days`, or `20`, which are seconds. Returns it
+/// with the rest of the text.
+pub fn spelled_wait(text: &str) -> Option<(Duration, &str)> {
+    let (mut rest, mut seconds) = (text, None);
     loop {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let Ok(number) = rest[..digits].trim_end_matches('.').parse::<f64>() else { break };
@@ -293,7 +298,7 @@ fn said_wait(message: &str) -> Option<Duration> {
         seconds = Some(seconds.unwrap_or(0.0) + number * factor);
         rest = &after[letters..];
     }
-    seconds_of(seconds?)
+    Some((seconds_of(seconds?)?, rest))
 }
 
 #[cfg(test)]

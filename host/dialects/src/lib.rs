@@ -45,7 +45,7 @@ mod tests;
 pub use answer::Answer;
 pub use count::{count_answer, estimate};
 pub use event::{Stop, Usage};
-pub use failure::{Failure, FailureKind};
+pub use failure::{Failure, FailureKind, spelled_wait};
 pub use request::{Mask, Request, RequestError, Upstream};
 
 pub use aiw_core::Api;

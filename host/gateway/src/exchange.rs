@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_core::is_model;
-use aiw_dialects::{Answer, Api, Failure, FailureKind, Prepared, Upstream as To, estimate, prepare};
+use aiw_dialects::{Answer, Api, Failure, FailureKind, Prepared, Upstream as To, estimate, prepare, spelled_wait};
 use aiw_net::{Method, Policy, Request, Streamed};
 use aiw_usage::{Booking, Source, Tokens};
 use bytes::Bytes;
@@ -521,25 +521,7 @@ fn wait_until(text: &str) -> Option<Duration> {
         let now = i64::try_from(aiw_home::now_millis()).ok()?;
         return Some(Duration::from_millis(u64::try_from(at.saturating_sub(now)).unwrap_or(0)));
     }
-    if let Ok(seconds) = text.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).ok();
-    }
-    let (mut seconds, mut rest) = (0.0, text);
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        let (factor, length) = match &rest[digits..] {
-            unit if unit.starts_with("ms") => (0.001, 2),
-            unit if unit.starts_with('s') => (1.0, 1),
-            unit if unit.starts_with('m') => (60.0, 1),
-            unit if unit.starts_with('h') => (3_600.0, 1),
-            unit if unit.starts_with('d') => (86_400.0, 1),
-            _ => return None,
-        };
-        seconds += number * factor;
-        rest = &rest[digits + length..];
-    }
-    Duration::try_from_secs_f64(seconds).ok()
+    spelled_wait(text).filter(|(_, rest)| rest.is_empty()).map(|(wait, _)| wait)
 }
 
 /// Returns whether an upstream refuses reasoning of earlier turns, such as that of another one.

@@ -171,14 +171,17 @@ impl Upstream {
 
     /// Returns what takes the keys out of texts. Servers repeat the key that they refuse.
     pub(crate) fn mask(&self) -> Mask {
-        let keys: Vec<String> = self.secrets.iter().flat_map(|(_, value)| keys_in(value)).collect();
+        let keys = self.keys();
         Mask::new(move |text| masked(text, &keys))
     }
 
     /// Takes the keys out of a text.
     pub(crate) fn masked(&self, text: &str) -> String {
-        let keys: Vec<String> = self.secrets.iter().flat_map(|(_, value)| keys_in(value)).collect();
-        masked(text, &keys)
+        masked(text, &self.keys())
+    }
+
+    fn keys(&self) -> Vec<String> {
+        self.secrets.iter().flat_map(|(_, value)| keys_in(value)).collect()
     }
 
     /// Returns the model for the one that a client asks for. A provider that has models of its own does not know the names of

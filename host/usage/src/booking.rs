@@ -4,8 +4,13 @@ use aiw_core::{CliKind, ProcessId};
 use aiw_home::{HomeError, ModelPrice, Settings};
 use serde::{Deserialize, Serialize};
 
-/// Nothing costs more. What says so is no cost.
+/// Nothing costs more, in US dollars. What says so is no cost.
 const MOST: f64 = 1e6;
+
+/// Returns a cost that somebody says, if it can be one.
+pub fn plausible_cost(said: Option<f64>) -> Option<f64> {
+    said.filter(|cost| (0.0..=MOST).contains(cost))
+}
 
 /// Where the numbers of a booking come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,7 +129,7 @@ impl Booking {
     ///
     /// A price in the settings is not what it should be.
     pub fn cost(&self, settings: &Settings) -> Result<Option<f64>, HomeError> {
-        if let Some(cost) = self.cost_usd.filter(|cost| (0.0..=MOST).contains(cost)) {
+        if let Some(cost) = plausible_cost(self.cost_usd) {
             return Ok(Some(cost));
         }
         let Some(model) = &self.model else { return Ok(None) };

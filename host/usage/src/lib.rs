@@ -12,6 +12,6 @@ mod budget;
 mod sum;
 
 pub use book::{Book, UsageError};
-pub use booking::{Booking, Source, Tokens};
+pub use booking::{Booking, Source, Tokens, plausible_cost};
 pub use budget::{OverBudget, Spending};
 pub use sum::{By, Sum, UsageRow, sum_by};

@@ -269,6 +269,11 @@ fn call(index: u32, id: &str, arguments: &str) -> String {
     ))
 }
 
+/// An answer of one word.
+fn hello() -> Vec<u8> {
+    stream_of(&[&piece(r#"{"content":"hello"}"#), &last("stop", USAGE), "[DONE]"])
+}
+
 fn says(word: &str) -> Value {
     json!({"role": "user", "content": word})
 }
@@ -329,7 +334,7 @@ const CASES: [Case; 8] = [
     Case {
         name: "cached tokens are counted once",
         word: "case-cached",
-        answer: || stream_of(&[&piece(r#"{"content":"hello"}"#), &last("stop", USAGE), "[DONE]"]),
+        answer: hello,
         question: || says("case-cached"),
         is_kept: |_, _, body, _| {
             body.contains("\"cache_read_input_tokens\":80") && body.contains("\"input_tokens\":20")
@@ -338,7 +343,7 @@ const CASES: [Case; 8] = [
     Case {
         name: "a picture in a result reaches the model",
         word: "case-picture",
-        answer: || stream_of(&[&piece(r#"{"content":"hello"}"#), &last("stop", USAGE), "[DONE]"]),
+        answer: hello,
         question: || {
             json!({"role": "user", "content": [
                 {"type": "tool_result", "tool_use_id": "t1", "content": [
@@ -362,7 +367,7 @@ const CASES: [Case; 8] = [
     Case {
         name: "a name of 80 letters is cut and comes back",
         word: "case-name",
-        answer: || stream_of(&[&piece(r#"{"content":"hello"}"#), &last("stop", USAGE), "[DONE]"]),
+        answer: hello,
         question: || says("case-name"),
         is_kept: |_, _, _, asked| {
             let asked: Value = serde_json::from_str(asked).unwrap_or_default();
@@ -377,17 +382,20 @@ const CASES: [Case; 8] = [
     },
 ];
 
+/// The events of a stream of Messages.
+fn events_of(body: &str) -> impl Iterator<Item = Value> {
+    body.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data:")?.trim()).ok())
+}
+
 /// The events of a kind of block that begins.
 fn blocks<'b>(body: &'b str, kind: &'b str) -> impl Iterator<Item = Value> + 'b {
-    let events = body.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data:")?.trim()).ok());
-    events.filter(move |event| event["content_block"]["type"] == kind)
+    events_of(body).filter(move |event| event["content_block"]["type"] == kind)
 }
 
 /// The arguments of all calls in a stream of Messages.
 fn arguments(body: &str) -> Vec<Value> {
-    let events = body.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data:")?.trim()).ok());
     let mut texts: std::collections::BTreeMap<u64, String> = Default::default();
-    for event in events.filter(|event| event["delta"]["type"] == "input_json_delta") {
+    for event in events_of(body).filter(|event| event["delta"]["type"] == "input_json_delta") {
         let text = event["delta"]["partial_json"].as_str().unwrap_or_default();
         texts.entry(event["index"].as_u64().unwrap_or_default()).or_default().push_str(text);
     }
