@@ -1,6 +1,7 @@
 //! The runtime of commands that wait for components or the network, and how signals end it.
 
 use std::cell::Cell;
+use std::pin::{Pin, pin};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,11 @@ use crate::output::Output;
 
 /// Does a command's work, until it is done or a signal ends it.
 pub fn run(output: &Output, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    run_pinned(output, pin!(work))
+}
+
+/// One runtime for all commands: it is not compiled anew for the future of each.
+fn run_pinned(output: &Output, work: Pin<&mut dyn Future<Output = Result<(), Failure>>>) -> Result<(), Failure> {
     // One thread is enough: guests yield every tick, git works on the blocking pool.
     let runtime = blocking()?;
     end_what_does_not_wait(output.is_json());

@@ -1,6 +1,7 @@
 //! Installing MCP servers from registries: fetching a bundle, trying a server before it is written, and writing all of it
 //! at once.
 
+use futures::future::BoxFuture;
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
@@ -202,34 +203,41 @@ pub fn missing_program(way: &Way) -> Option<&str> {
 
 /// Fetches the bundle of a way, if it has one, and checks its digest. Its registry may be at an address on this machine
 /// that the user typed; then the bundle may be there too.
-pub async fn fetch(home: &Home, net: &Client, found: &FoundServer, way: &Way) -> Result<Option<Fetched>, FetchError> {
-    let Some((url, sha256)) = way.bundle() else { return Ok(None) };
-    let mut policy = Policy::public();
-    if let Some(typed) = home.settings()?.source(found.source.as_str()).get("base_url") {
-        policy.grant_url(&typed);
-    }
-    let mut stream = net.open(&policy, &Request::new(url), PATIENCE).await?;
-    if stream.status != 200 {
-        return Err(FetchError::Answered { status: stream.status });
-    }
-    let directory = home.cache("trials");
-    home.make_dir(&directory)?;
-    let failed = |e| HomeError::io("write a file in", &directory, e);
-    let mut file = tempfile::tempfile_in(&directory).map_err(failed)?;
-    let mut length = 0;
-    while let Some(chunk) = stream.chunk().await? {
-        length += chunk.len() as u64;
-        if length > MAX_BUNDLE {
-            return Err(BundleError::TooLarge { most: MAX_BUNDLE, what: "bytes" }.into());
+pub fn fetch<'a>(
+    home: &'a Home,
+    net: &'a Client,
+    found: &'a FoundServer,
+    way: &'a Way,
+) -> BoxFuture<'a, Result<Option<Fetched>, FetchError>> {
+    Box::pin(async move {
+        let Some((url, sha256)) = way.bundle() else { return Ok(None) };
+        let mut policy = Policy::public();
+        if let Some(typed) = home.settings()?.source(found.source.as_str()).get("base_url") {
+            policy.grant_url(&typed);
         }
-        file.write_all(&chunk).map_err(failed)?;
-    }
-    file.rewind().map_err(failed)?;
-    let bundle = Bundle::read(file, sha256)?;
-    let using = Some(home.use_bundle(bundle.sha256())?);
-    let directory = home.bundle(bundle.sha256());
-    let way = bundle.way(way, &directory, &Machine::this());
-    Ok(Some(Fetched { home: home.clone(), bundle, directory, using, way }))
+        let mut stream = net.open(&policy, &Request::new(url), PATIENCE).await?;
+        if stream.status != 200 {
+            return Err(FetchError::Answered { status: stream.status });
+        }
+        let directory = home.cache("trials");
+        home.make_dir(&directory)?;
+        let failed = |e| HomeError::io("write a file in", &directory, e);
+        let mut file = tempfile::tempfile_in(&directory).map_err(failed)?;
+        let mut length = 0;
+        while let Some(chunk) = stream.chunk().await? {
+            length += chunk.len() as u64;
+            if length > MAX_BUNDLE {
+                return Err(BundleError::TooLarge { most: MAX_BUNDLE, what: "bytes" }.into());
+            }
+            file.write_all(&chunk).map_err(failed)?;
+        }
+        file.rewind().map_err(failed)?;
+        let bundle = Bundle::read(file, sha256)?;
+        let using = Some(home.use_bundle(bundle.sha256())?);
+        let directory = home.bundle(bundle.sha256());
+        let way = bundle.way(way, &directory, &Machine::this());
+        Ok(Some(Fetched { home: home.clone(), bundle, directory, using, way }))
+    })
 }
 
 /// What a server that was started once has shown.
@@ -323,22 +331,24 @@ pub struct Installation<'a> {
     pub replaces: Replaces,
 }
 
-impl Installation<'_> {
+impl<'a> Installation<'a> {
     /// Tries the server, and writes it: its entry, its secrets, where it came from, and the tools that it was seen with.
-    pub async fn finish(self, home: &Home, net: &Client) -> Result<Installed, InstallError> {
-        let Self { found, way, way_id, key, entry, check, replaces } = self;
-        let tried = match check {
-            true => Some(try_out(home, net, key, entry).await?),
-            false => None,
-        };
-        let (seen, problem) = tried.map_or((None, None), |tried| (tried.record, tried.problem));
-        let wants_login = problem.as_ref().is_some_and(PoolError::is_login);
-        if let Some(problem) = problem.filter(|_| !wants_login) {
-            return Err(InstallError::Broken { key: key.to_owned(), problem });
-        }
-        let record = InstalledServer { way: way_id, ..record(found, way, entry) };
-        let replaced = write(home, key, entry, &record, seen.clone(), &replaces)?;
-        Ok(Installed { record, seen: seen.filter(|_| !wants_login), replaced, wants_login })
+    pub fn finish(self, home: &'a Home, net: &'a Client) -> BoxFuture<'a, Result<Installed, InstallError>> {
+        Box::pin(async move {
+            let Self { found, way, way_id, key, entry, check, replaces } = self;
+            let tried = match check {
+                true => Some(try_out(home, net, key, entry).await?),
+                false => None,
+            };
+            let (seen, problem) = tried.map_or((None, None), |tried| (tried.record, tried.problem));
+            let wants_login = problem.as_ref().is_some_and(PoolError::is_login);
+            if let Some(problem) = problem.filter(|_| !wants_login) {
+                return Err(InstallError::Broken { key: key.to_owned(), problem });
+            }
+            let record = InstalledServer { way: way_id, ..record(found, way, entry) };
+            let replaced = write(home, key, entry, &record, seen.clone(), &replaces)?;
+            Ok(Installed { record, seen: seen.filter(|_| !wants_login), replaced, wants_login })
+        })
     }
 }
 

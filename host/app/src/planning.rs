@@ -1,5 +1,6 @@
 //! A model of the user's own plans a job over tools, which becomes one script.
 
+use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -141,18 +142,24 @@ pub struct PlannedJob {
 }
 
 /// Plans a job over tools by the model that is set.
-pub async fn plan(client: &ClientSession, request: &str, tools: &[Offered]) -> Result<PlannedJob, NoPlan> {
-    let settings = set(client)?;
-    if tools.is_empty() {
-        return Err(NoPlan::NoTools);
-    }
-    let definitions: Vec<Value> = tools.iter().map(|tool| tool.definition.value()).collect();
-    let candidate = |(tool, definition)| {
-        let (tool, definition): (&Offered, &Value) = (tool, definition);
-        Candidate { whole_name: &tool.proxied, definition, only_reads: tool.definition.only_reads() }
-    };
-    let job = Job { request, candidates: tools.iter().zip(&definitions).map(candidate).collect() };
-    plan_job(client, &settings, &job).await
+pub fn plan<'a>(
+    client: &'a ClientSession,
+    request: &'a str,
+    tools: &'a [Offered],
+) -> BoxFuture<'a, Result<PlannedJob, NoPlan>> {
+    Box::pin(async move {
+        let settings = set(client)?;
+        if tools.is_empty() {
+            return Err(NoPlan::NoTools);
+        }
+        let definitions: Vec<Value> = tools.iter().map(|tool| tool.definition.value()).collect();
+        let candidate = |(tool, definition)| {
+            let (tool, definition): (&Offered, &Value) = (tool, definition);
+            Candidate { whole_name: &tool.proxied, definition, only_reads: tool.definition.only_reads() }
+        };
+        let job = Job { request, candidates: tools.iter().zip(&definitions).map(candidate).collect() };
+        plan_job(client, &settings, &job).await
+    })
 }
 
 fn set(client: &ClientSession) -> Result<LlmSettings, NoPlan> {
@@ -162,32 +169,36 @@ fn set(client: &ClientSession) -> Result<LlmSettings, NoPlan> {
 }
 
 /// Plans a small job over tools that don't exist, to see whether the model can.
-pub async fn plan_sample(client: &ClientSession) -> Result<PlannedJob, NoPlan> {
-    let settings = set(client)?;
-    let text = |names: &[&str]| {
-        let fields: Map<String, Value> =
-            names.iter().map(|name| ((*name).to_owned(), json!({"type": "string"}))).collect();
-        json!({"type": "object", "properties": fields, "required": names})
-    };
-    let forecast = json!({
-        "description": "Gets the weather forecast of a city.",
-        "inputSchema": text(&["city"]),
-        "outputSchema": text(&["summary"]),
-    });
-    let send = json!({"description": "Sends a message to a person.", "inputSchema": text(&["to", "text"])});
-    let candidate = |whole_name, definition, only_reads| Candidate { whole_name, definition, only_reads };
-    let job = Job {
-        request: "Send Anna the weather in Oslo",
-        candidates: vec![candidate("weather__forecast", &forecast, true), candidate("chat__send", &send, false)],
-    };
-    plan_job(client, &settings, &job).await
+pub fn plan_sample(client: &ClientSession) -> BoxFuture<'_, Result<PlannedJob, NoPlan>> {
+    Box::pin(async move {
+        let settings = set(client)?;
+        let text = |names: &[&str]| {
+            let fields: Map<String, Value> =
+                names.iter().map(|name| ((*name).to_owned(), json!({"type": "string"}))).collect();
+            json!({"type": "object", "properties": fields, "required": names})
+        };
+        let forecast = json!({
+            "description": "Gets the weather forecast of a city.",
+            "inputSchema": text(&["city"]),
+            "outputSchema": text(&["summary"]),
+        });
+        let send = json!({"description": "Sends a message to a person.", "inputSchema": text(&["to", "text"])});
+        let candidate = |whole_name, definition, only_reads| Candidate { whole_name, definition, only_reads };
+        let job = Job {
+            request: "Send Anna the weather in Oslo",
+            candidates: vec![candidate("weather__forecast", &forecast, true), candidate("chat__send", &send, false)],
+        };
+        plan_job(client, &settings, &job).await
+    })
 }
 
 /// Waits until the model is loaded, where that takes long.
-pub async fn load_now(client: &ClientSession) -> Result<(), NoPlan> {
-    let settings = set(client)?;
-    let model = Model::new(endpoint(client, &settings).await?);
-    Ok(model.load(client.app().client()?, settings.context, LOAD).await?)
+pub fn load_now(client: &ClientSession) -> BoxFuture<'_, Result<(), NoPlan>> {
+    Box::pin(async move {
+        let settings = set(client)?;
+        let model = Model::new(endpoint(client, &settings).await?);
+        Ok(model.load(client.app().client()?, settings.context, LOAD).await?)
+    })
 }
 
 async fn plan_job(client: &ClientSession, settings: &LlmSettings, job: &Job<'_>) -> Result<PlannedJob, NoPlan> {
@@ -317,41 +328,43 @@ async fn model(client: &ClientSession, settings: &LlmSettings, tried: &Try) -> R
 }
 
 /// Returns where the model of the settings is asked.
-pub async fn endpoint(client: &ClientSession, settings: &LlmSettings) -> Result<Endpoint, NoPlan> {
-    let (api, key) = match &settings.place {
-        LlmPlace::Provider(name) => {
-            let model = settings.model.as_deref();
-            let speaks = [Api::ChatCompletions, Api::Messages];
-            let access = client.providers()?.model_access(name.as_str(), None, &speaks, model).await?;
-            let models = access.models;
-            // A plan is small work.
-            let named = model.map(str::to_owned).or(models.small).or(models.main);
-            let model = named.ok_or_else(|| ProviderError::NoModelName { provider: name.to_string() })?;
-            let api = if access.api == Api::Messages { LlmApi::Messages } else { LlmApi::ChatCompletions };
-            let mut endpoint = Endpoint::typed(api, &access.url, &model);
-            if !access.is_granted {
-                endpoint.policy = Policy::public();
+pub fn endpoint<'a>(client: &'a ClientSession, settings: &'a LlmSettings) -> BoxFuture<'a, Result<Endpoint, NoPlan>> {
+    Box::pin(async move {
+        let (api, key) = match &settings.place {
+            LlmPlace::Provider(name) => {
+                let model = settings.model.as_deref();
+                let speaks = [Api::ChatCompletions, Api::Messages];
+                let access = client.providers()?.model_access(name.as_str(), None, &speaks, model).await?;
+                let models = access.models;
+                // A plan is small work.
+                let named = model.map(str::to_owned).or(models.small).or(models.main);
+                let model = named.ok_or_else(|| ProviderError::NoModelName { provider: name.to_string() })?;
+                let api = if access.api == Api::Messages { LlmApi::Messages } else { LlmApi::ChatCompletions };
+                let mut endpoint = Endpoint::typed(api, &access.url, &model);
+                if !access.is_granted {
+                    endpoint.policy = Policy::public();
+                }
+                return Ok(Endpoint { headers: access.headers, secrets: access.secrets, ..endpoint });
             }
-            return Ok(Endpoint { headers: access.headers, secrets: access.secrets, ..endpoint });
+            LlmPlace::Url { api, key, .. } => (*api, key.as_ref()),
+        };
+        let api = match api {
+            LlmApiName::Ollama => LlmApi::Ollama,
+            LlmApiName::ChatCompletions => LlmApi::ChatCompletions,
+            LlmApiName::Messages => LlmApi::Messages,
+        };
+        let url = settings.url().unwrap_or_default();
+        let endpoint = Endpoint::typed(api, &url, settings.model().unwrap_or_default());
+        match key {
+            None => Ok(endpoint),
+            Some(SecretRef::Vault(name)) => {
+                let key = client.home().vault().get(name).map_err(|source| NoPlan::Key { source })?;
+                Ok(endpoint.with_key(&key))
+            }
+            Some(SecretRef::Variable(name)) => match std::env::var(name.as_str()) {
+                Ok(key) if !key.trim().is_empty() => Ok(endpoint.with_key(&Secret::new(key))),
+                _ => Err(NoPlan::NoVariable { variable: name.to_string() }),
+            },
         }
-        LlmPlace::Url { api, key, .. } => (*api, key.as_ref()),
-    };
-    let api = match api {
-        LlmApiName::Ollama => LlmApi::Ollama,
-        LlmApiName::ChatCompletions => LlmApi::ChatCompletions,
-        LlmApiName::Messages => LlmApi::Messages,
-    };
-    let url = settings.url().unwrap_or_default();
-    let endpoint = Endpoint::typed(api, &url, settings.model().unwrap_or_default());
-    match key {
-        None => Ok(endpoint),
-        Some(SecretRef::Vault(name)) => {
-            let key = client.home().vault().get(name).map_err(|source| NoPlan::Key { source })?;
-            Ok(endpoint.with_key(&key))
-        }
-        Some(SecretRef::Variable(name)) => match std::env::var(name.as_str()) {
-            Ok(key) if !key.trim().is_empty() => Ok(endpoint.with_key(&Secret::new(key))),
-            _ => Err(NoPlan::NoVariable { variable: name.to_string() }),
-        },
-    }
+    })
 }

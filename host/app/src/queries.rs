@@ -1,5 +1,6 @@
 //! Results that the command line, the MCP server and the screens show alike.
 
+use futures::future::BoxFuture;
 use std::borrow::Borrow;
 use std::path::{Path, PathBuf};
 
@@ -191,33 +192,35 @@ impl HistorySession {
 
 /// Searches the registries of MCP servers, or one of them. A local copy that is out of date is seen to afterwards, by a
 /// process of its own. With a model, a request in several words is ranked by meaning, too.
-pub async fn find_servers(
-    home: &Home,
-    registries: &Registries,
-    meaning: &CurrentMeaning,
-    query: &str,
+pub fn find_servers<'a>(
+    home: &'a Home,
+    registries: &'a Registries,
+    meaning: &'a CurrentMeaning,
+    query: &'a str,
     limit: usize,
-    source: Option<&str>,
-) -> Result<Found, RegistryError> {
-    let model = meaning.now().zip(is_request(query));
-    let most = model.as_ref().map_or(limit, |(_, ranked)| limit.max(*ranked));
-    let mut found = registries.search(query, most, source).await?;
-    if let Some((model, _)) = model {
-        let (query, mut servers) = (query.to_owned(), found.servers.clone());
-        let ranked = aiw_home::blocking(move || {
-            rank(&query, &mut servers, |texts| model.embedder()?.embed(texts).ok());
-            servers
-        });
-        found.servers = ranked.await;
-        found.servers.truncate(limit);
-    }
-    if found.wants_sync && !registries.is_syncing() {
-        let started = own_executable().map_err(|e| e.to_string());
-        let started = started.and_then(|aiw| start_sync(home, &aiw).map_err(|e| e.to_string()));
-        if let (Err(problem), Some(first)) = (started, found.sources.first_mut()) {
-            // The answer itself is good.
-            first.problem.get_or_insert(format!("its copy can't be brought up to date: {problem}"));
+    source: Option<&'a str>,
+) -> BoxFuture<'a, Result<Found, RegistryError>> {
+    Box::pin(async move {
+        let model = meaning.now().zip(is_request(query));
+        let most = model.as_ref().map_or(limit, |(_, ranked)| limit.max(*ranked));
+        let mut found = registries.search(query, most, source).await?;
+        if let Some((model, _)) = model {
+            let (query, mut servers) = (query.to_owned(), found.servers.clone());
+            let ranked = aiw_home::blocking(move || {
+                rank(&query, &mut servers, |texts| model.embedder()?.embed(texts).ok());
+                servers
+            });
+            found.servers = ranked.await;
+            found.servers.truncate(limit);
         }
-    }
-    Ok(found)
+        if found.wants_sync && !registries.is_syncing() {
+            let started = own_executable().map_err(|e| e.to_string());
+            let started = started.and_then(|aiw| start_sync(home, &aiw).map_err(|e| e.to_string()));
+            if let (Err(problem), Some(first)) = (started, found.sources.first_mut()) {
+                // The answer itself is good.
+                first.problem.get_or_insert(format!("its copy can't be brought up to date: {problem}"));
+            }
+        }
+        Ok(found)
+    })
 }

@@ -1,5 +1,6 @@
 //! Runs of AI CLIs: preparing them, starting them, and attending to them until they end.
 
+use futures::future::BoxFuture;
 use std::time::{Duration, Instant, SystemTime};
 
 use aiw_core::{ErrorKind, ProcessId};
@@ -11,21 +12,23 @@ use aiw_tasks::{Keep, Outcome, Queue, Scope, State, Task, TaskError, Tasks};
 use crate::{AppError, accounts, own_executable};
 
 /// Prepares a run in a session. It is private if the user says so, or if the task is that it is started in.
-pub async fn prepare(
-    launcher: &Launcher,
-    home: &Home,
-    session: &ProcessSession,
+pub fn prepare<'a>(
+    launcher: &'a Launcher,
+    home: &'a Home,
+    session: &'a ProcessSession,
     mut request: RunRequest,
-) -> Result<Prepared, LaunchError> {
-    request.private = is_private(&request, home, session.task);
-    if request.private {
-        // Its hooks, and what it starts itself, are told as well.
-        request.env.extend(HISTORY_VARIABLE.parse().ok().map(|name| (name, "off".to_owned())));
-    }
-    let mut prepared = launcher.prepare(&request).await?;
-    let over = accounts::check(home, &prepared, request.starts)?;
-    prepared.notes.extend(over);
-    Ok(prepared)
+) -> BoxFuture<'a, Result<Prepared, LaunchError>> {
+    Box::pin(async move {
+        request.private = is_private(&request, home, session.task);
+        if request.private {
+            // Its hooks, and what it starts itself, are told as well.
+            request.env.extend(HISTORY_VARIABLE.parse().ok().map(|name| (name, "off".to_owned())));
+        }
+        let mut prepared = launcher.prepare(&request).await?;
+        let over = accounts::check(home, &prepared, request.starts)?;
+        prepared.notes.extend(over);
+        Ok(prepared)
+    })
 }
 
 /// Returns whether a run is to be kept out of the history.

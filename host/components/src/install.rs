@@ -1,5 +1,6 @@
 //! Adding, updating, enabling, disabling and removing third-party components.
 
+use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -22,8 +23,8 @@ enum Adding {
 
 impl Library {
     /// Loads a candidate without adding it, and grants everything that it asks for. For its author.
-    pub async fn try_out(&self, candidate: &Candidate) -> Result<Component, LibraryError> {
-        self.load_unlisted(&candidate.about, &candidate.bytes).await
+    pub fn try_out<'a>(&'a self, candidate: &'a Candidate) -> BoxFuture<'a, Result<Component, LibraryError>> {
+        Box::pin(async move { self.load_unlisted(&candidate.about, &candidate.bytes).await })
     }
 
     /// Reads a component from a file, a directory or a URL. Stores nothing.
@@ -58,13 +59,19 @@ impl Library {
     }
 
     /// Adds a candidate that the user agreed to. It is compiled first, so that every listed component loads.
-    pub async fn add(self: &Arc<Self>, candidate: &Candidate) -> Result<LockedExtension, LibraryError> {
-        self.keep(candidate, Adding::New).await
+    pub fn add<'a>(
+        self: &'a Arc<Self>,
+        candidate: &'a Candidate,
+    ) -> BoxFuture<'a, Result<LockedExtension, LibraryError>> {
+        Box::pin(async move { self.keep(candidate, Adding::New).await })
     }
 
     /// Replaces the component passed to [`Library::check_update`] with a candidate.
-    pub async fn update(self: &Arc<Self>, candidate: &Candidate) -> Result<LockedExtension, LibraryError> {
-        self.keep(candidate, Adding::Update).await
+    pub fn update<'a>(
+        self: &'a Arc<Self>,
+        candidate: &'a Candidate,
+    ) -> BoxFuture<'a, Result<LockedExtension, LibraryError>> {
+        Box::pin(async move { self.keep(candidate, Adding::Update).await })
     }
 
     async fn keep(self: &Arc<Self>, candidate: &Candidate, adding: Adding) -> Result<LockedExtension, LibraryError> {
@@ -142,37 +149,39 @@ impl Library {
 
     /// Returns the candidate that would replace a component, and the reasons for which the user must agree first;
     /// `None` if its source has the same file.
-    pub async fn check_update(
-        &self,
-        id: &str,
-        client: &Client,
-    ) -> Result<Option<(Candidate, Vec<LibraryError>)>, LibraryError> {
-        if self.is_bundled(id) {
-            return Err(LibraryError::Bundled { id: id.to_owned(), action: "updated separately" });
-        }
-        let lock = self.home.extensions_lock()?;
-        let known = find(&lock.extensions, id)?;
-        let candidate = read(&known.source, client).await?;
-        if candidate.about.manifest.id != known.id {
-            return Err(LibraryError::Replaced {
-                source_name: shown(&known.source),
-                found: candidate.about.manifest.id,
-            });
-        }
-        let more = candidate.wanted.beyond(&Grants::from_map(&known.grants));
-        let whole = self.read_locked(known).is_ok();
-        if candidate.about.sha256 == known.sha256 && more.is_empty() && whole {
-            return Ok(None);
-        }
-        let (id, offered) = (id.to_owned(), candidate.about.manifest.version.clone());
-        let mut against = Vec::new();
-        if !more.is_empty() {
-            against.push(LibraryError::AsksMore { id: id.clone(), version: offered.clone(), more });
-        }
-        // An old version may have vulnerabilities that were fixed since.
-        if is_lower(&offered, &known.version) {
-            against.push(LibraryError::Lower { id, installed: known.version.clone(), offered });
-        }
-        Ok(Some((candidate, against)))
+    pub fn check_update<'a>(
+        &'a self,
+        id: &'a str,
+        client: &'a Client,
+    ) -> BoxFuture<'a, Result<Option<(Candidate, Vec<LibraryError>)>, LibraryError>> {
+        Box::pin(async move {
+            if self.is_bundled(id) {
+                return Err(LibraryError::Bundled { id: id.to_owned(), action: "updated separately" });
+            }
+            let lock = self.home.extensions_lock()?;
+            let known = find(&lock.extensions, id)?;
+            let candidate = read(&known.source, client).await?;
+            if candidate.about.manifest.id != known.id {
+                return Err(LibraryError::Replaced {
+                    source_name: shown(&known.source),
+                    found: candidate.about.manifest.id,
+                });
+            }
+            let more = candidate.wanted.beyond(&Grants::from_map(&known.grants));
+            let whole = self.read_locked(known).is_ok();
+            if candidate.about.sha256 == known.sha256 && more.is_empty() && whole {
+                return Ok(None);
+            }
+            let (id, offered) = (id.to_owned(), candidate.about.manifest.version.clone());
+            let mut against = Vec::new();
+            if !more.is_empty() {
+                against.push(LibraryError::AsksMore { id: id.clone(), version: offered.clone(), more });
+            }
+            // An old version may have vulnerabilities that were fixed since.
+            if is_lower(&offered, &known.version) {
+                against.push(LibraryError::Lower { id, installed: known.version.clone(), offered });
+            }
+            Ok(Some((candidate, against)))
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! The available components: bundled ones and those in `extensions.lock`. Loads either kind, and checks its digest.
 
+use futures::future::BoxFuture;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -173,33 +174,35 @@ impl Library {
     }
 
     /// Loads a component. It is compiled and linked once.
-    pub async fn load(&self, id: &str) -> Result<Arc<Component>, LibraryError> {
-        let (about, bytes, granted, origin) = match self.bundled(id) {
-            Some(bundled) => {
-                let about = about_of(bundled)?;
-                let bytes = Cow::Borrowed(bundled.0.bytes);
-                (about.clone(), bytes, Grants::wanted(about), Origin::Bundled)
-            }
-            None => {
-                let lock = self.home.extensions_lock()?;
-                let locked = find(&lock.extensions, id)?;
-                if !locked.enabled {
-                    return Err(LibraryError::Disabled { id: id.to_owned() });
+    pub fn load<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Arc<Component>, LibraryError>> {
+        Box::pin(async move {
+            let (about, bytes, granted, origin) = match self.bundled(id) {
+                Some(bundled) => {
+                    let about = about_of(bundled)?;
+                    let bytes = Cow::Borrowed(bundled.0.bytes);
+                    (about.clone(), bytes, Grants::wanted(about), Origin::Bundled)
                 }
-                let (about, bytes) = self.read_locked(locked)?;
-                (about, bytes.into(), Grants::from_map(&locked.grants), Origin::Foreign)
-            }
-        };
-        let place = {
-            let mut loaded = self.shared.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-            loaded.entry(about.sha256.clone()).or_default().clone()
-        };
-        let load = async || {
-            let (engine, capabilities) = (self.engine()?, self.capabilities.clone());
-            let component = Component::load(&engine, &bytes, &about, granted, capabilities, origin).await?;
-            Ok::<_, LibraryError>(Arc::new(component))
-        };
-        Ok(Arc::new(place.get_or_try_init(load).await?.reaching(self.capabilities.clone())))
+                None => {
+                    let lock = self.home.extensions_lock()?;
+                    let locked = find(&lock.extensions, id)?;
+                    if !locked.enabled {
+                        return Err(LibraryError::Disabled { id: id.to_owned() });
+                    }
+                    let (about, bytes) = self.read_locked(locked)?;
+                    (about, bytes.into(), Grants::from_map(&locked.grants), Origin::Foreign)
+                }
+            };
+            let place = {
+                let mut loaded = self.shared.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+                loaded.entry(about.sha256.clone()).or_default().clone()
+            };
+            let load = async || {
+                let (engine, capabilities) = (self.engine()?, self.capabilities.clone());
+                let component = Component::load(&engine, &bytes, &about, granted, capabilities, origin).await?;
+                Ok::<_, LibraryError>(Arc::new(component))
+            };
+            Ok(Arc::new(place.get_or_try_init(load).await?.reaching(self.capabilities.clone())))
+        })
     }
 
     /// Loads a component that is not added, and grants everything that it asks for.

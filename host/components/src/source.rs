@@ -1,5 +1,6 @@
 //! Where a component is read from: a file, a directory, a URL.
 
+use futures::future::BoxFuture;
 use std::path::{Path, PathBuf};
 
 use aiw_extensions::{About, Grants, MAX_COMPONENT_BYTES, inspect};
@@ -20,27 +21,29 @@ pub struct Candidate {
 }
 
 /// Reads a component from a file, a directory or a URL. Stores nothing.
-pub async fn read(source: &str, client: &Client) -> Result<Candidate, LibraryError> {
-    let (source, bytes) = if source.starts_with("https://") || source.starts_with("http://") {
-        // The typed address may be anywhere; redirects (release assets use them) must lead to the public internet.
-        let mut policy = Policy::public();
-        policy.grant_url(source);
-        let request = Request { limit: MAX_COMPONENT_BYTES, ..Request::new(source) };
-        let response = client.fetch(&policy, &request).await?;
-        if response.status != 200 {
-            return Err(LibraryError::Answered { url: shown(source), status: response.status });
-        }
-        (source.to_owned(), response.body)
-    } else {
-        let path = component_file(Path::new(source))?;
-        let path = std::path::absolute(&path).unwrap_or(path);
-        let bytes = aiw_home::read_capped(&path, MAX_COMPONENT_BYTES)?
-            .ok_or_else(|| LibraryError::NoFile { path: path.clone() })?;
-        (path.display().to_string(), bytes)
-    };
-    let named = |error| LibraryError::Extension { source_name: shown(&source), source: error };
-    let about = inspect(&bytes).map_err(named)?;
-    Ok(Candidate { wanted: Grants::wanted(&about), about, source, bytes })
+pub fn read<'a>(source: &'a str, client: &'a Client) -> BoxFuture<'a, Result<Candidate, LibraryError>> {
+    Box::pin(async move {
+        let (source, bytes) = if source.starts_with("https://") || source.starts_with("http://") {
+            // The typed address may be anywhere; redirects (release assets use them) must lead to the public internet.
+            let mut policy = Policy::public();
+            policy.grant_url(source);
+            let request = Request { limit: MAX_COMPONENT_BYTES, ..Request::new(source) };
+            let response = client.fetch(&policy, &request).await?;
+            if response.status != 200 {
+                return Err(LibraryError::Answered { url: shown(source), status: response.status });
+            }
+            (source.to_owned(), response.body)
+        } else {
+            let path = component_file(Path::new(source))?;
+            let path = std::path::absolute(&path).unwrap_or(path);
+            let bytes = aiw_home::read_capped(&path, MAX_COMPONENT_BYTES)?
+                .ok_or_else(|| LibraryError::NoFile { path: path.clone() })?;
+            (path.display().to_string(), bytes)
+        };
+        let named = |error| LibraryError::Extension { source_name: shown(&source), source: error };
+        let about = inspect(&bytes).map_err(named)?;
+        Ok(Candidate { wanted: Grants::wanted(&about), about, source, bytes })
+    })
 }
 
 /// A path or URL for messages, without the query, which may hold a key.

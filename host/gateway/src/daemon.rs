@@ -1,5 +1,6 @@
 //! The gateway of runs: started by the first run that needs it, supervised, ended after the last.
 
+use futures::future::BoxFuture;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
@@ -165,34 +166,36 @@ fn start(home: &Home, aiw: &Path, port: u16) -> Result<(), GatewayError> {
 /// # Errors
 ///
 /// Fails if there is no such socket, or the home can't be written.
-pub async fn serve_runs(home: &Home, is_running: IsRunning, voice: Voice) -> Result<(), GatewayError> {
-    let socket = io::stdin().as_fd().try_clone_to_owned().map(TcpListener::from).map_err(GatewayError::Socket)?;
-    let address = socket.local_addr().map_err(GatewayError::Socket)?;
-    let listener = Listener::of(socket).map_err(GatewayError::Socket)?;
-    // The key stays the same for whoever asks meanwhile.
-    let key = match Place::read(home) {
-        Some(place) if place.address == address => place.key,
-        _ => random().map_err(RouteError::from)?,
-    };
-    let place = Place { address, key: key.clone() };
-    let bytes = serde_json::to_vec(&place).map_err(RouteError::from)?;
-    replace(&Place::path(home), &bytes, Mode::Private).map_err(RouteError::from)?;
-    let routes = Arc::new(KeptRoutes::new(home));
-    let gateway = Arc::new(Gateway::new(home, routes.clone(), voice)?.with_key(key));
-    let stop = CancellationToken::new();
-    let end = async {
-        let mut last = Instant::now();
-        loop {
-            tokio::time::sleep(SWEEP).await;
-            if routes.sweep(&is_running) > 0 {
-                last = Instant::now();
+pub fn serve_runs(home: &Home, is_running: IsRunning, voice: Voice) -> BoxFuture<'_, Result<(), GatewayError>> {
+    Box::pin(async move {
+        let socket = io::stdin().as_fd().try_clone_to_owned().map(TcpListener::from).map_err(GatewayError::Socket)?;
+        let address = socket.local_addr().map_err(GatewayError::Socket)?;
+        let listener = Listener::of(socket).map_err(GatewayError::Socket)?;
+        // The key stays the same for whoever asks meanwhile.
+        let key = match Place::read(home) {
+            Some(place) if place.address == address => place.key,
+            _ => random().map_err(RouteError::from)?,
+        };
+        let place = Place { address, key: key.clone() };
+        let bytes = serde_json::to_vec(&place).map_err(RouteError::from)?;
+        replace(&Place::path(home), &bytes, Mode::Private).map_err(RouteError::from)?;
+        let routes = Arc::new(KeptRoutes::new(home));
+        let gateway = Arc::new(Gateway::new(home, routes.clone(), voice)?.with_key(key));
+        let stop = CancellationToken::new();
+        let end = async {
+            let mut last = Instant::now();
+            loop {
+                tokio::time::sleep(SWEEP).await;
+                if routes.sweep(&is_running) > 0 {
+                    last = Instant::now();
+                }
+                if last.elapsed() > LINGERS {
+                    stop.cancel();
+                    return;
+                }
             }
-            if last.elapsed() > LINGERS {
-                stop.cancel();
-                return;
-            }
-        }
-    };
-    tokio::join!(serve(listener, gateway, stop.clone()), end);
-    Ok(())
+        };
+        tokio::join!(serve(listener, gateway, stop.clone()), end);
+        Ok(())
+    })
 }

@@ -1,5 +1,6 @@
 //! The listener, and what is checked before anything is sent.
 
+use futures::future::BoxFuture;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,30 +29,34 @@ const GRACE: Duration = Duration::from_secs(2);
 
 impl Gateway {
     /// Answers one request.
-    pub async fn answer(self: Arc<Self>, request: http::Request<Bytes>) -> Response<AnswerBody> {
-        let (parts, body) = request.into_parts();
-        let Some(called) = Called::of(&parts.method, &parts.uri) else {
-            let said = "aiw's gateway has no such address; clients speak Messages, Responses or generateContent";
-            return refusal(Api::Messages, &Failure::new(FailureKind::NotFound, said));
-        };
-        let dialect = match &called {
-            Called::Hello => return whole(StatusCode::OK, b"{}".to_vec()),
-            Called::Prove(nonce) => {
-                let proof = self.key.as_ref().map(|key| proof_of(key, nonce));
-                return whole(StatusCode::OK, proof.unwrap_or_default().into_bytes());
+    pub fn answer(self: Arc<Self>, request: http::Request<Bytes>) -> BoxFuture<'static, Response<AnswerBody>> {
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            let Some(called) = Called::of(&parts.method, &parts.uri) else {
+                let said = "aiw's gateway has no such address; clients speak Messages, Responses or generateContent";
+                return refusal(Api::Messages, &Failure::new(FailureKind::NotFound, said));
+            };
+            let dialect = match &called {
+                Called::Hello => return whole(StatusCode::OK, b"{}".to_vec()),
+                Called::Prove(nonce) => {
+                    let proof = self.key.as_ref().map(|key| proof_of(key, nonce));
+                    return whole(StatusCode::OK, proof.unwrap_or_default().into_bytes());
+                }
+                Called::Models(dialect) | Called::Generate(dialect, _) | Called::Count(dialect, _) => *dialect,
+            };
+            let Some(route) = token(&parts).and_then(|token| self.routes.find(&token)) else {
+                let said = "the token is not that of a run of aiw, or the run has ended";
+                return refusal(dialect, &Failure::new(FailureKind::Key, said));
+            };
+            match called {
+                Called::Hello | Called::Prove(_) => whole(StatusCode::OK, b"{}".to_vec()),
+                Called::Models(dialect) => whole(StatusCode::OK, models(dialect, &route)),
+                Called::Count(dialect, at) => count(&request_of(dialect, &body, &at)),
+                Called::Generate(client, at) => {
+                    self.generate(route, Incoming { client, at, parts: &parts, body }).await
+                }
             }
-            Called::Models(dialect) | Called::Generate(dialect, _) | Called::Count(dialect, _) => *dialect,
-        };
-        let Some(route) = token(&parts).and_then(|token| self.routes.find(&token)) else {
-            let said = "the token is not that of a run of aiw, or the run has ended";
-            return refusal(dialect, &Failure::new(FailureKind::Key, said));
-        };
-        match called {
-            Called::Hello | Called::Prove(_) => whole(StatusCode::OK, b"{}".to_vec()),
-            Called::Models(dialect) => whole(StatusCode::OK, models(dialect, &route)),
-            Called::Count(dialect, at) => count(&request_of(dialect, &body, &at)),
-            Called::Generate(client, at) => self.generate(route, Incoming { client, at, parts: &parts, body }).await,
-        }
+        })
     }
 }
 
@@ -65,18 +70,21 @@ pub async fn bind(address: SocketAddr) -> Result<Listener, ListenError> {
 }
 
 /// Serves until `stop`. Web pages are refused: none has an origin that is allowed.
-pub async fn serve(listener: Listener, gateway: Arc<Gateway>, stop: CancellationToken) {
-    // Tokens are many, and come in each vendor's own header, so the gateway looks at them.
-    let rules = Rules::new([Path::under("/", [Method::GET, Method::HEAD, Method::POST])]).with_limits(ListenLimits {
-        head_bytes: 64 << 10,
-        body_bytes: BODY_BYTES,
-        body_time: Duration::from_secs(120),
-        head_time: Duration::from_secs(120),
-        grace: GRACE,
-        ..ListenLimits::default()
-    });
-    let answer = move |request| gateway.clone().answer(request);
-    listener.serve(rules, answer, stop).await;
+pub fn serve(listener: Listener, gateway: Arc<Gateway>, stop: CancellationToken) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        // Tokens are many, and come in each vendor's own header, so the gateway looks at them.
+        let rules =
+            Rules::new([Path::under("/", [Method::GET, Method::HEAD, Method::POST])]).with_limits(ListenLimits {
+                head_bytes: 64 << 10,
+                body_bytes: BODY_BYTES,
+                body_time: Duration::from_secs(120),
+                head_time: Duration::from_secs(120),
+                grace: GRACE,
+                ..ListenLimits::default()
+            });
+        let answer = move |request| gateway.clone().answer(request);
+        listener.serve(rules, answer, stop).await;
+    })
 }
 
 /// Returns the token that a client shows, in its vendor's header.

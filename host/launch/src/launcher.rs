@@ -1,5 +1,6 @@
 //! From a request to a run that is ready to start, in named steps.
 
+use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsStr;
@@ -77,98 +78,101 @@ impl Launcher {
 
     /// Returns everything needed to start a run, or the reason why it can't be started. This starts nothing, and writes
     /// nothing but caches and the directory for `--isolated`.
-    pub async fn prepare(&self, request: &RunRequest) -> Result<Prepared, LaunchError> {
-        let request = &checked(request)?;
-        let cli = clis::of(request.cli);
-        let settings = self.home.settings()?;
-        let stdin = self.stdin(request, &settings)?;
-        let providers = self.home.providers()?;
-        let choice = Choice::make(&settings, &providers, request.cli, request.provider.as_deref(), &request.cwd)?;
-        let mut notes = choice.note.clone().into_iter().collect();
-        let chosen = self.chosen(&providers, &choice, request.cli, &mut notes).await?;
-        let (found, path) = self.find(request.cli)?;
+    pub fn prepare<'a>(&'a self, request: &'a RunRequest) -> BoxFuture<'a, Result<Prepared, LaunchError>> {
+        Box::pin(async move {
+            let request = &checked(request)?;
+            let cli = clis::of(request.cli);
+            let settings = self.home.settings()?;
+            let stdin = self.stdin(request, &settings)?;
+            let providers = self.home.providers()?;
+            let choice = Choice::make(&settings, &providers, request.cli, request.provider.as_deref(), &request.cwd)?;
+            let mut notes = choice.note.clone().into_iter().collect();
+            let chosen = self.chosen(&providers, &choice, request.cli, &mut notes).await?;
+            let (found, path) = self.find(request.cli)?;
 
-        let mut draft = self.draft(request, notes, chosen.as_ref());
-        let (mut tag, mut turn, mut model, mut reached) = (None, None, request.model.clone(), Ok(None));
-        let mut via = None;
-        if let Some(chosen) = &chosen {
-            let (mut planned, mut last) = (Vec::new(), None);
-            for member in &chosen.members {
-                let version = found.version.clone();
-                match self.intent(cli, member, version, request, stdin.is_some(), &mut turn).await {
-                    Ok(mut intent) => {
-                        size(&mut intent, cli, &settings)?;
-                        planned.push((member, intent));
-                    }
-                    Err(e) => {
-                        draft.notes.push(left_out(&chosen.name, &member.provider.name, &e));
-                        last = Some(e);
+            let mut draft = self.draft(request, notes, chosen.as_ref());
+            let (mut tag, mut turn, mut model, mut reached) = (None, None, request.model.clone(), Ok(None));
+            let mut via = None;
+            if let Some(chosen) = &chosen {
+                let (mut planned, mut last) = (Vec::new(), None);
+                for member in &chosen.members {
+                    let version = found.version.clone();
+                    match self.intent(cli, member, version, request, stdin.is_some(), &mut turn).await {
+                        Ok(mut intent) => {
+                            size(&mut intent, cli, &settings)?;
+                            planned.push((member, intent));
+                        }
+                        Err(e) => {
+                            draft.notes.push(left_out(&chosen.name, &member.provider.name, &e));
+                            last = Some(e);
+                        }
                     }
                 }
+                let Some((first, intent)) = planned.first() else {
+                    return Err(last.unwrap_or_else(|| nobody_left(&chosen.name)));
+                };
+                if request.check && stdin.is_some() && chosen.order.is_none() {
+                    reached = self.check_connection(first, intent.api.family()).await;
+                }
+                (tag, model) = (intent.tag.clone(), intent.models.main.clone().or(model));
+                via = self.under(cli, chosen, &planned, &providers, request, &mut draft).await?;
             }
-            let Some((first, intent)) = planned.first() else {
-                return Err(last.unwrap_or_else(|| nobody_left(&chosen.name)));
+            give_variables(cli, request, &mut draft)?;
+            if request.isolated {
+                self.isolate(cli, &mut draft)?;
+            }
+            if let Some(server) = &request.mcp {
+                cli.pass_server(&Served::new(server, &draft)?, &mut draft);
+            }
+            // What the run was given back is not withheld.
+            let is_missing = |name: &String| draft.environment.get(name).is_none_or(OsStr::is_empty);
+            let withheld: BTreeSet<String> =
+                std::mem::take(&mut draft.withheld).into_iter().filter(is_missing).collect();
+            draft.environment.tell_withheld(&withheld);
+            let permission = permission(request, &settings, &mut draft.notes);
+            let line = Line {
+                task: stdin.is_some(),
+                permission,
+                model: request.model.as_deref().filter(|_| chosen.is_none()),
+                provider: chosen.as_ref().map(|chosen| chosen.name.as_str()),
+                own: &request.arguments,
             };
-            if request.check && stdin.is_some() && chosen.order.is_none() {
-                reached = self.check_connection(first, intent.api.family()).await;
-            }
-            (tag, model) = (intent.tag.clone(), intent.models.main.clone().or(model));
-            via = self.under(cli, chosen, &planned, &providers, request, &mut draft).await?;
-        }
-        give_variables(cli, request, &mut draft)?;
-        if request.isolated {
-            self.isolate(cli, &mut draft)?;
-        }
-        if let Some(server) = &request.mcp {
-            cli.pass_server(&Served::new(server, &draft)?, &mut draft);
-        }
-        // What the run was given back is not withheld.
-        let is_missing = |name: &String| draft.environment.get(name).is_none_or(OsStr::is_empty);
-        let withheld: BTreeSet<String> = std::mem::take(&mut draft.withheld).into_iter().filter(is_missing).collect();
-        draft.environment.tell_withheld(&withheld);
-        let permission = permission(request, &settings, &mut draft.notes);
-        let line = Line {
-            task: stdin.is_some(),
-            permission,
-            model: request.model.as_deref().filter(|_| chosen.is_none()),
-            provider: chosen.as_ref().map(|chosen| chosen.name.as_str()),
-            own: &request.arguments,
-        };
-        let command = cli.command(line, &mut draft)?;
-        let settings = match draft.settings.take() {
-            Some(settings) => Some((cli.pass_settings(&settings, &draft)?, settings)),
-            None => None,
-        };
-        // Last: what is wrong with the request is more useful to know.
-        let unreachable = reached?;
-        draft.notes.extend(unreachable.clone());
-        let members = chosen.iter().flat_map(|chosen| &chosen.members).filter(|member| member.is_unpinned);
-        let pins = members.map(|member| member.provider.clone()).collect();
-        Ok(Prepared {
-            cli: found,
-            path,
-            provider: chosen.map(|chosen| chosen.name),
-            pins,
-            model,
-            decision: choice.decision,
-            before: command.before,
-            after: command.after,
-            bypass: command.bypass,
-            environment: draft.environment,
-            settings,
-            set: draft.set,
-            cleared: draft.cleared,
-            own: draft.own,
-            withheld,
-            stdin,
-            secrets: draft.secrets,
-            notes: draft.notes,
-            via,
-            unreachable,
-            tag,
-            turn,
-            permission,
-            request: request.clone(),
+            let command = cli.command(line, &mut draft)?;
+            let settings = match draft.settings.take() {
+                Some(settings) => Some((cli.pass_settings(&settings, &draft)?, settings)),
+                None => None,
+            };
+            // Last: what is wrong with the request is more useful to know.
+            let unreachable = reached?;
+            draft.notes.extend(unreachable.clone());
+            let members = chosen.iter().flat_map(|chosen| &chosen.members).filter(|member| member.is_unpinned);
+            let pins = members.map(|member| member.provider.clone()).collect();
+            Ok(Prepared {
+                cli: found,
+                path,
+                provider: chosen.map(|chosen| chosen.name),
+                pins,
+                model,
+                decision: choice.decision,
+                before: command.before,
+                after: command.after,
+                bypass: command.bypass,
+                environment: draft.environment,
+                settings,
+                set: draft.set,
+                cleared: draft.cleared,
+                own: draft.own,
+                withheld,
+                stdin,
+                secrets: draft.secrets,
+                notes: draft.notes,
+                via,
+                unreachable,
+                tag,
+                turn,
+                permission,
+                request: request.clone(),
+            })
         })
     }
 

@@ -27,6 +27,7 @@ mod answer;
 mod body;
 mod error;
 
+use futures::future::BoxFuture;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -163,22 +164,24 @@ impl Model {
     }
 
     /// Asks the model. A server that refuses a field that not every server knows is asked once more without such fields.
-    pub async fn ask(&self, client: &Client, question: &Question<'_>) -> Result<Reply, LlmError> {
-        let started = Instant::now();
-        let asked = async {
-            let is_plain = self.is_plain.load(Ordering::Relaxed);
-            match self.once(client, question, is_plain).await {
-                Err(LlmError::Refused { status: 400 | 422, .. }) if !is_plain => {
-                    let reply = self.once(client, question, true).await?;
-                    self.is_plain.store(true, Ordering::Relaxed);
-                    Ok(reply)
+    pub fn ask<'a>(&'a self, client: &'a Client, question: &'a Question<'a>) -> BoxFuture<'a, Result<Reply, LlmError>> {
+        Box::pin(async move {
+            let started = Instant::now();
+            let asked = async {
+                let is_plain = self.is_plain.load(Ordering::Relaxed);
+                match self.once(client, question, is_plain).await {
+                    Err(LlmError::Refused { status: 400 | 422, .. }) if !is_plain => {
+                        let reply = self.once(client, question, true).await?;
+                        self.is_plain.store(true, Ordering::Relaxed);
+                        Ok(reply)
+                    }
+                    reply => reply,
                 }
-                reply => reply,
-            }
-        };
-        let reply = tokio::time::timeout(question.time, asked).await;
-        let reply = reply.map_err(|_| LlmError::TooSlow { time: question.time, place: self.place() })?;
-        reply.map(|reply| Reply { took: started.elapsed(), ..reply })
+            };
+            let reply = tokio::time::timeout(question.time, asked).await;
+            let reply = reply.map_err(|_| LlmError::TooSlow { time: question.time, place: self.place() })?;
+            reply.map(|reply| Reply { took: started.elapsed(), ..reply })
+        })
     }
 
     async fn once(&self, client: &Client, question: &Question<'_>, is_plain: bool) -> Result<Reply, LlmError> {
@@ -212,26 +215,28 @@ impl Model {
 
     /// Lets Ollama load the model for questions of this context, which can take longer than anybody waits for an answer.
     /// Elsewhere it does nothing.
-    pub async fn load(&self, client: &Client, context: u32, time: Duration) -> Result<(), LlmError> {
-        if self.endpoint.api != LlmApi::Ollama {
-            return Ok(());
-        }
-        // For another context it would load the model again.
-        let body = json!({
-            "model": self.endpoint.model,
-            "messages": [],
-            "stream": false,
-            "keep_alive": KEEP_ALIVE,
-            "options": {"num_ctx": context},
-        });
-        let request = self.request(&body);
-        let response = tokio::time::timeout(time, client.fetch(&self.endpoint.policy, &request)).await;
-        let response = response.map_err(|_| LlmError::TooSlow { time, place: self.place() })?;
-        let response = response.map_err(|source| LlmError::Unreachable { source: source.without_paths() })?;
-        match response.status {
-            200 => Ok(()),
-            status => Err(answer::refused(self, status, &response.body)),
-        }
+    pub fn load<'a>(&'a self, client: &'a Client, context: u32, time: Duration) -> BoxFuture<'a, Result<(), LlmError>> {
+        Box::pin(async move {
+            if self.endpoint.api != LlmApi::Ollama {
+                return Ok(());
+            }
+            // For another context it would load the model again.
+            let body = json!({
+                "model": self.endpoint.model,
+                "messages": [],
+                "stream": false,
+                "keep_alive": KEEP_ALIVE,
+                "options": {"num_ctx": context},
+            });
+            let request = self.request(&body);
+            let response = tokio::time::timeout(time, client.fetch(&self.endpoint.policy, &request)).await;
+            let response = response.map_err(|_| LlmError::TooSlow { time, place: self.place() })?;
+            let response = response.map_err(|source| LlmError::Unreachable { source: source.without_paths() })?;
+            match response.status {
+                200 => Ok(()),
+                status => Err(answer::refused(self, status, &response.body)),
+            }
+        })
     }
 
     /// The host and port of the endpoint.

@@ -3,6 +3,7 @@
 //! Three steps: [`Markets::plan`] fetches and reads without the lock, the user reviews and answers,
 //! [`Markets::install`] commits under the lock, all of it or nothing.
 
+use futures::future::BoxFuture;
 use std::path::PathBuf;
 
 use aiw_core::PluginId;
@@ -63,13 +64,13 @@ pub struct SwitchedPlugin {
 
 impl Markets {
     /// Installs a plan that the user has seen. Puts back entries that the user had removed.
-    pub async fn install(&self, plan: InstallPlan, answers: Answers) -> Result<Installed, MarketError> {
-        self.commit(move |markets| markets.apply(plan, &answers, true)).await
+    pub fn install(&self, plan: InstallPlan, answers: Answers) -> BoxFuture<'_, Result<Installed, MarketError>> {
+        Box::pin(async move { self.commit(move |markets| markets.apply(plan, &answers, true)).await })
     }
 
     /// Updates to a plan whose changes the user has agreed to. Entries that the user removed stay removed.
-    pub async fn update_to(&self, plan: InstallPlan, answers: Answers) -> Result<Installed, MarketError> {
-        self.commit(move |markets| markets.apply(plan, &answers, false)).await
+    pub fn update_to(&self, plan: InstallPlan, answers: Answers) -> BoxFuture<'_, Result<Installed, MarketError>> {
+        Box::pin(async move { self.commit(move |markets| markets.apply(plan, &answers, false)).await })
     }
 
     /// Changes documents under the lock, where waiting for it holds up nothing else.
@@ -165,9 +166,11 @@ impl Markets {
     }
 
     /// Removes an installed plugin: exactly what it added.
-    pub async fn uninstall(&self, name: &str) -> Result<RemovedPlugin, MarketError> {
-        let name = name.to_owned();
-        self.commit(move |markets| markets.take_out(&name)).await
+    pub fn uninstall<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<RemovedPlugin, MarketError>> {
+        Box::pin(async move {
+            let name = name.to_owned();
+            self.commit(move |markets| markets.take_out(&name)).await
+        })
     }
 
     fn take_out(&self, name: &str) -> Result<RemovedPlugin, MarketError> {
@@ -201,19 +204,21 @@ impl Markets {
     }
 
     /// Enables or disables an installed plugin. Its record and files stay.
-    pub async fn set_enabled(
-        &self,
-        name: &str,
+    pub fn set_enabled<'a>(
+        &'a self,
+        name: &'a str,
         enabled: bool,
         answers: Answers,
-    ) -> Result<SwitchedPlugin, MarketError> {
-        let name = name.to_owned();
-        self.commit(move |markets| {
-            let lock = markets.home.lock()?;
-            let id = markets.find_installed(&name)?;
-            markets.switch(&lock, id, enabled, &answers)
+    ) -> BoxFuture<'a, Result<SwitchedPlugin, MarketError>> {
+        Box::pin(async move {
+            let name = name.to_owned();
+            self.commit(move |markets| {
+                let lock = markets.home.lock()?;
+                let id = markets.find_installed(&name)?;
+                markets.switch(&lock, id, enabled, &answers)
+            })
+            .await
         })
-        .await
     }
 
     fn switch(
@@ -256,8 +261,8 @@ impl Markets {
 
     /// Applies what the user wrote into `enabledPlugins` by hand; returns one sentence for each plugin that was
     /// switched, or could not be.
-    pub async fn reconcile(&self) -> Result<Vec<String>, MarketError> {
-        self.commit(Self::switch_by_hand).await
+    pub fn reconcile(&self) -> BoxFuture<'_, Result<Vec<String>, MarketError>> {
+        Box::pin(async move { self.commit(Self::switch_by_hand).await })
     }
 
     fn switch_by_hand(&self) -> Result<Vec<String>, MarketError> {
@@ -295,8 +300,8 @@ impl Markets {
     }
 
     /// Validates a marketplace or a plugin for its author.
-    pub async fn validate(&self, path: &std::path::Path) -> Result<crate::Validation, MarketError> {
-        crate::validate::validate(&self.trees, path).await
+    pub fn validate<'a>(&'a self, path: &'a std::path::Path) -> BoxFuture<'a, Result<crate::Validation, MarketError>> {
+        Box::pin(async move { crate::validate::validate(&self.trees, path).await })
     }
 
     /// All installed plugins.

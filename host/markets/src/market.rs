@@ -1,5 +1,6 @@
 //! Registering, fetching and listing marketplaces.
 
+use futures::future::BoxFuture;
 use std::sync::Arc;
 
 use aiw_core::{ErrorKind, ExtensionId, MarketKind, MarketName, PluginId, is_git_ref, one_line, without_query};
@@ -299,48 +300,50 @@ impl Markets {
     }
 
     /// Adds a marketplace. It is registered only after its document was read.
-    pub async fn add(&self, reference: &str, options: &AddOptions) -> Result<Added, MarketError> {
-        let settings = self.home.settings()?;
-        let Resolved { mut market, mut notes } = self.resolve_reference(reference, options).await?;
-        let component = self.component(&market).await?;
-        let source = component.market_source()?;
-        self.observer.progress("fetching the marketplace", 0, 0);
-        let fetched = source.fetch_marketplace(&Self::reach(&settings, &market), &registration(&market)).await;
-        let snapshot = fetched.map_err(|e| match e {
-            // `owner/repo` means GitHub, even if a directory has that name.
-            CallError::Refused { message, .. }
-                if market.kind == MarketKind::Github && std::path::Path::new(reference).is_dir() =>
-            {
-                let hint = Some(format!("`./{reference}` is the directory"));
-                MarketError::Reference {
-                    reference: reference.to_owned(),
-                    why: format!("was taken for a GitHub repository, but {message}"),
-                    hint,
+    pub fn add<'a>(&'a self, reference: &'a str, options: &'a AddOptions) -> BoxFuture<'a, Result<Added, MarketError>> {
+        Box::pin(async move {
+            let settings = self.home.settings()?;
+            let Resolved { mut market, mut notes } = self.resolve_reference(reference, options).await?;
+            let component = self.component(&market).await?;
+            let source = component.market_source()?;
+            self.observer.progress("fetching the marketplace", 0, 0);
+            let fetched = source.fetch_marketplace(&Self::reach(&settings, &market), &registration(&market)).await;
+            let snapshot = fetched.map_err(|e| match e {
+                // `owner/repo` means GitHub, even if a directory has that name.
+                CallError::Refused { message, .. }
+                    if market.kind == MarketKind::Github && std::path::Path::new(reference).is_dir() =>
+                {
+                    let hint = Some(format!("`./{reference}` is the directory"));
+                    MarketError::Reference {
+                        reference: reference.to_owned(),
+                        why: format!("was taken for a GitHub repository, but {message}"),
+                        hint,
+                    }
                 }
+                e => e.into(),
+            })?;
+            let document = self.parse(&source, &market, &snapshot.document).await?;
+            market.name = match &options.name {
+                Some(name) => name.clone(),
+                None => document.market_name().map_err(|problem| MarketError::NameUnusable { problem })?,
+            };
+            check_use(&market)?;
+            self.check_looks(&settings, &market, options)?;
+            let not_official = document.name.as_deref().is_some_and(is_reserved) && !is_anthropic(&market);
+            if let Some(reserved) = looks_reserved(market.name.as_str()).filter(|_| !is_anthropic(&market)) {
+                notes.push(format!("its name looks like `{reserved}`, which is Anthropic's, but it is not official"));
             }
-            e => e.into(),
-        })?;
-        let document = self.parse(&source, &market, &snapshot.document).await?;
-        market.name = match &options.name {
-            Some(name) => name.clone(),
-            None => document.market_name().map_err(|problem| MarketError::NameUnusable { problem })?,
-        };
-        check_use(&market)?;
-        self.check_looks(&settings, &market, options)?;
-        let not_official = document.name.as_deref().is_some_and(is_reserved) && !is_anthropic(&market);
-        if let Some(reserved) = looks_reserved(market.name.as_str()).filter(|_| !is_anthropic(&market)) {
-            notes.push(format!("its name looks like `{reserved}`, which is Anthropic's, but it is not official"));
-        }
-        let listing = self.list(&settings, &market, document, snapshot.revision, None).await?;
-        notes.extend(self.notes(&listing));
+            let listing = self.list(&settings, &market, document, snapshot.revision, None).await?;
+            notes.extend(self.notes(&listing));
 
-        let home = self.home.clone();
-        let (market, listing, known) = blocking(move || keep(&home, market, listing)).await?;
-        let mut added = Added { market, listing, known, not_official, notes };
-        if options.inspect {
-            added.notes.extend(self.inspect_remote(&added.market, &mut added.listing).await?);
-        }
-        Ok(added)
+            let home = self.home.clone();
+            let (market, listing, known) = blocking(move || keep(&home, market, listing)).await?;
+            let mut added = Added { market, listing, known, not_official, notes };
+            if options.inspect {
+                added.notes.extend(self.inspect_remote(&added.market, &mut added.listing).await?);
+            }
+            Ok(added)
+        })
     }
 
     /// The user must agree, once, to a name that could be mistaken for a reserved one.
@@ -459,9 +462,11 @@ impl Markets {
     }
 
     /// Removes a marketplace. Its installed plugins stay, and are listed.
-    pub async fn remove(&self, name: &str) -> Result<RemovedMarket, MarketError> {
-        let name = name.to_owned();
-        self.commit(move |markets| markets.forget(&name)).await
+    pub fn remove<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<RemovedMarket, MarketError>> {
+        Box::pin(async move {
+            let name = name.to_owned();
+            self.commit(move |markets| markets.forget(&name)).await
+        })
     }
 
     fn forget(&self, name: &str) -> Result<RemovedMarket, MarketError> {
@@ -477,50 +482,52 @@ impl Markets {
     }
 
     /// Fetches a marketplace again.
-    pub async fn update(&self, name: &str, inspect: bool) -> Result<UpdatedMarket, MarketError> {
-        let settings = self.home.settings()?;
-        let market = lookup(&settings, name)?.clone();
-        let old = Listing::load(&self.home, &market)?;
-        let component = self.component(&market).await?;
-        let source = component.market_source()?;
-        let (reach, at) = (Self::reach(&settings, &market), registration(&market));
-        self.observer.progress(&format!("fetching {}", market.name), 0, 0);
-        let snapshot = match &old {
-            Some(old) => source.update(&reach, &at, &old.revision).await?,
-            None => Some(source.fetch_marketplace(&reach, &at).await?),
-        };
-        let names = |listing: Option<&Listing>| -> Vec<String> {
-            listing.into_iter().flat_map(|l| &l.plugins).map(|p| p.entry.name.clone()).collect()
-        };
-        let (before, changed) = (names(old.as_ref()), snapshot.is_some());
-        let mut notes = Vec::new();
-        let mut listing = match (snapshot, old) {
-            (None, Some(old)) => old,
-            (snapshot, old) => {
-                let snapshot = match snapshot {
-                    Some(snapshot) => snapshot,
-                    None => source.fetch_marketplace(&reach, &at).await?,
-                };
-                let document = self.parse(&source, &market, &snapshot.document).await?;
-                let listing = self.list(&settings, &market, document, snapshot.revision, old.as_ref()).await?;
-                notes = self.notes(&listing);
-                let (home, market) = (self.home.clone(), market.clone());
-                blocking(move || keep_again(&home, &market, listing)).await?
+    pub fn update<'a>(&'a self, name: &'a str, inspect: bool) -> BoxFuture<'a, Result<UpdatedMarket, MarketError>> {
+        Box::pin(async move {
+            let settings = self.home.settings()?;
+            let market = lookup(&settings, name)?.clone();
+            let old = Listing::load(&self.home, &market)?;
+            let component = self.component(&market).await?;
+            let source = component.market_source()?;
+            let (reach, at) = (Self::reach(&settings, &market), registration(&market));
+            self.observer.progress(&format!("fetching {}", market.name), 0, 0);
+            let snapshot = match &old {
+                Some(old) => source.update(&reach, &at, &old.revision).await?,
+                None => Some(source.fetch_marketplace(&reach, &at).await?),
+            };
+            let names = |listing: Option<&Listing>| -> Vec<String> {
+                listing.into_iter().flat_map(|l| &l.plugins).map(|p| p.entry.name.clone()).collect()
+            };
+            let (before, changed) = (names(old.as_ref()), snapshot.is_some());
+            let mut notes = Vec::new();
+            let mut listing = match (snapshot, old) {
+                (None, Some(old)) => old,
+                (snapshot, old) => {
+                    let snapshot = match snapshot {
+                        Some(snapshot) => snapshot,
+                        None => source.fetch_marketplace(&reach, &at).await?,
+                    };
+                    let document = self.parse(&source, &market, &snapshot.document).await?;
+                    let listing = self.list(&settings, &market, document, snapshot.revision, old.as_ref()).await?;
+                    notes = self.notes(&listing);
+                    let (home, market) = (self.home.clone(), market.clone());
+                    blocking(move || keep_again(&home, &market, listing)).await?
+                }
+            };
+            if inspect {
+                notes.extend(self.inspect_remote(&market, &mut listing).await?);
             }
-        };
-        if inspect {
-            notes.extend(self.inspect_remote(&market, &mut listing).await?);
-        }
-        let after = names(Some(&listing));
-        let missing = |from: &[String], to: &[String]| from.iter().filter(|n| !to.contains(n)).cloned().collect();
-        Ok(UpdatedMarket {
-            name: market.name.clone(),
-            changed,
-            plugins: listing.plugins.len(),
-            revision: listing.revision,
-            added: missing(&after, &before),
-            removed: missing(&before, &after),
-            notes,
+            let after = names(Some(&listing));
+            let missing = |from: &[String], to: &[String]| from.iter().filter(|n| !to.contains(n)).cloned().collect();
+            Ok(UpdatedMarket {
+                name: market.name.clone(),
+                changed,
+                plugins: listing.plugins.len(),
+                revision: listing.revision,
+                added: missing(&after, &before),
+                removed: missing(&before, &after),
+                notes,
+            })
         })
     }
 

@@ -1,5 +1,6 @@
 //! What an install would add: a plugin that is fetched and read, but not installed.
 
+use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 
 use aiw_core::{EnvName, ErrorKind, PluginId, RelPath, Sha};
@@ -84,9 +85,11 @@ pub struct InstallPlan {
 
 impl Markets {
     /// Fetches a plugin and reads what an install would add.
-    pub async fn plan(&self, name: &str) -> Result<InstallPlan, MarketError> {
-        let found = self.find(name)?;
-        self.plan_found(&found).await
+    pub fn plan<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<InstallPlan, MarketError>> {
+        Box::pin(async move {
+            let found = self.find(name)?;
+            self.plan_found(&found).await
+        })
     }
 
     pub(crate) async fn plan_found(&self, found: &FoundPlugin) -> Result<InstallPlan, MarketError> {
@@ -209,18 +212,20 @@ impl Markets {
     }
 
     /// Inspects one plugin now, whatever it costs. The listing keeps the result.
-    pub async fn look_into(&self, found: &FoundPlugin) -> Result<Inspection, MarketError> {
-        if let Some(inspection) = &found.listed.inspection {
-            return Ok(inspection.clone());
-        }
-        let name = format!("{}@{}", found.listed.entry.name, found.market);
-        let unusable = |problem: String| MarketError::Unusable { name: name.clone(), problem, hint: None };
-        let usable = found.listed.entry.content.as_ref().map_err(|problem| unusable(problem.clone()))?;
-        let tree = self.tree(found, &usable.source).await?;
-        let files = Files::of_tree(&tree, &found.listed.entry)?;
-        let inspection = inspect(&found.listed.entry, &files, tree.commit().cloned());
-        self.remember(found, &inspection).await?;
-        Ok(inspection)
+    pub fn look_into<'a>(&'a self, found: &'a FoundPlugin) -> BoxFuture<'a, Result<Inspection, MarketError>> {
+        Box::pin(async move {
+            if let Some(inspection) = &found.listed.inspection {
+                return Ok(inspection.clone());
+            }
+            let name = format!("{}@{}", found.listed.entry.name, found.market);
+            let unusable = |problem: String| MarketError::Unusable { name: name.clone(), problem, hint: None };
+            let usable = found.listed.entry.content.as_ref().map_err(|problem| unusable(problem.clone()))?;
+            let tree = self.tree(found, &usable.source).await?;
+            let files = Files::of_tree(&tree, &found.listed.entry)?;
+            let inspection = inspect(&found.listed.entry, &files, tree.commit().cloned());
+            self.remember(found, &inspection).await?;
+            Ok(inspection)
+        })
     }
 
     /// Keeps an inspection in the listing, unless its entry has changed in the meantime.

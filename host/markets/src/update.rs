@@ -1,5 +1,6 @@
 //! What an update would do to an installed plugin, and which changes need the user's agreement.
 
+use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -29,37 +30,44 @@ pub struct UpdateCheck {
 
 impl Markets {
     /// Plans an update of an installed plugin; `None` if it is up to date and the answers change none of its values.
-    pub async fn check_update(&self, id: &PluginId, answers: &Answers) -> Result<Option<UpdateCheck>, MarketError> {
-        let record = self.home.plugins()?.get(id)?.ok_or_else(|| MarketError::NotInstalled { name: id.to_string() })?;
-        let found = self.find(&id.to_string())?;
-        if found.id().as_ref() != Some(id) {
-            return Err(MarketError::Unusable {
-                name: id.to_string(),
-                problem: format!("is now called `{}`", found.listed.entry.name),
-                hint: Some(format!("install `{}@{}`, then remove `{id}`", found.listed.entry.name, found.market)),
-            });
-        }
-        // A pinned commit that has not moved needs no check.
-        if let Ok(usable) = &found.listed.entry.content
-            && let Source::Git { sha: Some(sha), .. } = &usable.source
-            && record.commit.as_ref() == Some(sha)
-            && found.listed.version().is_none_or(|version| version == record.version)
-            && answers.values.is_empty()
-        {
-            return Ok(None);
-        }
-        let plan = self.plan_found(&found).await?;
-        let moved = plan.version != record.version || plan.commit != record.commit;
-        let changes = changes(&record, &plan);
-        // A commit elsewhere in the marketplace doesn't affect this plugin.
-        let same = plan.digest == record.digest && plan.version == record.version && changes.is_empty();
-        let is_current = same || (!moved && plan.commit.is_some());
-        if is_current && merged(&plan, Some(&record), answers) == record.values {
-            return Ok(None);
-        }
-        let own_tree = plan.servers.iter().any(|server| server.reads.own_tree);
-        let changed_files = if own_tree { self.changed_files(&record.digest, &plan).await? } else { 0 };
-        Ok(Some(UpdateCheck { plan, from: record.version, changes, changed_files }))
+    pub fn check_update<'a>(
+        &'a self,
+        id: &'a PluginId,
+        answers: &'a Answers,
+    ) -> BoxFuture<'a, Result<Option<UpdateCheck>, MarketError>> {
+        Box::pin(async move {
+            let record =
+                self.home.plugins()?.get(id)?.ok_or_else(|| MarketError::NotInstalled { name: id.to_string() })?;
+            let found = self.find(&id.to_string())?;
+            if found.id().as_ref() != Some(id) {
+                return Err(MarketError::Unusable {
+                    name: id.to_string(),
+                    problem: format!("is now called `{}`", found.listed.entry.name),
+                    hint: Some(format!("install `{}@{}`, then remove `{id}`", found.listed.entry.name, found.market)),
+                });
+            }
+            // A pinned commit that has not moved needs no check.
+            if let Ok(usable) = &found.listed.entry.content
+                && let Source::Git { sha: Some(sha), .. } = &usable.source
+                && record.commit.as_ref() == Some(sha)
+                && found.listed.version().is_none_or(|version| version == record.version)
+                && answers.values.is_empty()
+            {
+                return Ok(None);
+            }
+            let plan = self.plan_found(&found).await?;
+            let moved = plan.version != record.version || plan.commit != record.commit;
+            let changes = changes(&record, &plan);
+            // A commit elsewhere in the marketplace doesn't affect this plugin.
+            let same = plan.digest == record.digest && plan.version == record.version && changes.is_empty();
+            let is_current = same || (!moved && plan.commit.is_some());
+            if is_current && merged(&plan, Some(&record), answers) == record.values {
+                return Ok(None);
+            }
+            let own_tree = plan.servers.iter().any(|server| server.reads.own_tree);
+            let changed_files = if own_tree { self.changed_files(&record.digest, &plan).await? } else { 0 };
+            Ok(Some(UpdateCheck { plan, from: record.version, changes, changed_files }))
+        })
     }
 
     async fn installed_tree(&self, path: PathBuf) -> Result<Tree, MarketError> {

@@ -1,5 +1,6 @@
 //! `plugin validate`: strict where listing is lenient.
 
+use futures::future::BoxFuture;
 use std::path::Path;
 
 use aiw_core::RelPath;
@@ -39,43 +40,48 @@ impl Validation {
 }
 
 /// Validates a marketplace (directory or marketplace.json) or a plugin's directory.
-pub async fn validate(trees: &Trees, path: &Path) -> Result<Validation, MarketError> {
-    let missing =
-        |why: &str| MarketError::Reference { reference: path.display().to_string(), why: why.to_owned(), hint: None };
-    let path = std::fs::canonicalize(path).map_err(|e| missing(&format!("cannot be opened: {e}")))?;
-    let (root, document) = if path.is_dir() {
-        (path.clone(), RelPath::parse(MARKETPLACE_JSON).unwrap_or_default())
-    } else {
-        let parent = path.parent().unwrap_or(&path);
-        let root = if parent.ends_with(".claude-plugin") { parent.parent().unwrap_or(parent) } else { parent };
-        let below = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-        (root.to_owned(), RelPath::parse(&below).map_err(|e| missing(&e.to_string()))?)
-    };
-    let mut policy = Policy::none();
-    policy.directories.push(root.clone());
-    let tree = trees.open_directory(&policy, &root).await?;
-    let mut report = Validation::default();
-    match tree.read(&document, aiw_home::json::MAX_BYTES) {
-        Ok(bytes) => {
-            report.kind = "marketplace".into();
-            marketplace(&mut report, &tree, &bytes);
+pub fn validate<'a>(trees: &'a Trees, path: &'a Path) -> BoxFuture<'a, Result<Validation, MarketError>> {
+    Box::pin(async move {
+        let missing = |why: &str| MarketError::Reference {
+            reference: path.display().to_string(),
+            why: why.to_owned(),
+            hint: None,
+        };
+        let path = std::fs::canonicalize(path).map_err(|e| missing(&format!("cannot be opened: {e}")))?;
+        let (root, document) = if path.is_dir() {
+            (path.clone(), RelPath::parse(MARKETPLACE_JSON).unwrap_or_default())
+        } else {
+            let parent = path.parent().unwrap_or(&path);
+            let root = if parent.ends_with(".claude-plugin") { parent.parent().unwrap_or(parent) } else { parent };
+            let below = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
+            (root.to_owned(), RelPath::parse(&below).map_err(|e| missing(&e.to_string()))?)
+        };
+        let mut policy = Policy::none();
+        policy.directories.push(root.clone());
+        let tree = trees.open_directory(&policy, &root).await?;
+        let mut report = Validation::default();
+        match tree.read(&document, aiw_home::json::MAX_BYTES) {
+            Ok(bytes) => {
+                report.kind = "marketplace".into();
+                marketplace(&mut report, &tree, &bytes);
+            }
+            Err(aiw_net::NetError::NotFound { .. })
+                if root.join(PLUGIN_JSON).exists() || root.join(".mcp.json").exists() =>
+            {
+                report.kind = "plugin".into();
+                plugin(&mut report, &tree, &bare_entry(), "");
+            }
+            Err(aiw_net::NetError::NotFound { .. }) => {
+                return Err(missing(&format!("contains neither `{MARKETPLACE_JSON}` nor `{PLUGIN_JSON}`")));
+            }
+            Err(e) => {
+                report.kind = "marketplace".into();
+                report.error(format!("`{document}` cannot be read: {e}"));
+            }
         }
-        Err(aiw_net::NetError::NotFound { .. })
-            if root.join(PLUGIN_JSON).exists() || root.join(".mcp.json").exists() =>
-        {
-            report.kind = "plugin".into();
-            plugin(&mut report, &tree, &bare_entry(), "");
-        }
-        Err(aiw_net::NetError::NotFound { .. }) => {
-            return Err(missing(&format!("contains neither `{MARKETPLACE_JSON}` nor `{PLUGIN_JSON}`")));
-        }
-        Err(e) => {
-            report.kind = "marketplace".into();
-            report.error(format!("`{document}` cannot be read: {e}"));
-        }
-    }
-    report.valid = report.errors.is_empty();
-    Ok(report)
+        report.valid = report.errors.is_empty();
+        Ok(report)
+    })
 }
 
 fn marketplace(report: &mut Validation, tree: &aiw_net::Tree, bytes: &[u8]) {

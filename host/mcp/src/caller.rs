@@ -1,5 +1,6 @@
 //! The client of a session, as a server sees it, and one of its requests.
 
+use futures::future::BoxFuture;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -151,57 +152,67 @@ impl Caller {
     }
 
     /// Sends a notification. A log message that the client did not ask for is dropped. Returns once it is written, so that it arrives before an answer that is given later.
-    pub async fn notify(&self, method: &str, params: Option<Value>) -> Result<(), ClientError> {
-        if method == "notifications/message" && !self.wants(params.as_ref().and_then(|params| params["level"].as_str()))
-        {
-            return Ok(());
-        }
-        let subscribed = self.client.session.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let is_change = method.ends_with("/list_changed") || method == "notifications/resources/updated";
-        if subscribed.is_empty() || !is_change {
-            return self.while_there(self.client.peer.send_notification(notification(method, params))).await;
-        }
-        let uri = params.as_ref().and_then(|params| params["uri"].as_str()).unwrap_or_default();
-        for Subscription { number, sink } in subscribed {
-            // One that did not ask for this kind refuses it.
-            let sent = match method {
-                "notifications/tools/list_changed" => sink.notify_tool_list_changed().await,
-                "notifications/prompts/list_changed" => sink.notify_prompt_list_changed().await,
-                "notifications/resources/list_changed" => sink.notify_resource_list_changed().await,
-                _ => sink.notify_resource_updated(uri).await,
-            };
-            if matches!(sent, Err(SubscriptionSendError::SubscriptionClosed)) {
-                let mut sinks = self.client.session.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
-                sinks.retain(|other| other.number != number);
+    pub fn notify<'a>(&'a self, method: &'a str, params: Option<Value>) -> BoxFuture<'a, Result<(), ClientError>> {
+        Box::pin(async move {
+            if method == "notifications/message"
+                && !self.wants(params.as_ref().and_then(|params| params["level"].as_str()))
+            {
+                return Ok(());
             }
-        }
-        Ok(())
+            let subscribed = self.client.session.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let is_change = method.ends_with("/list_changed") || method == "notifications/resources/updated";
+            if subscribed.is_empty() || !is_change {
+                return self.while_there(self.client.peer.send_notification(notification(method, params))).await;
+            }
+            let uri = params.as_ref().and_then(|params| params["uri"].as_str()).unwrap_or_default();
+            for Subscription { number, sink } in subscribed {
+                // One that did not ask for this kind refuses it.
+                let sent = match method {
+                    "notifications/tools/list_changed" => sink.notify_tool_list_changed().await,
+                    "notifications/prompts/list_changed" => sink.notify_prompt_list_changed().await,
+                    "notifications/resources/list_changed" => sink.notify_resource_list_changed().await,
+                    _ => sink.notify_resource_updated(uri).await,
+                };
+                if matches!(sent, Err(SubscriptionSendError::SubscriptionClosed)) {
+                    let mut sinks = self.client.session.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
+                    sinks.retain(|other| other.number != number);
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Sends a request to the client, and waits for its answer. One that takes too long is cancelled.
-    pub async fn ask(&self, method: &str, params: Option<Value>, patience: Duration) -> Result<Value, ClientError> {
-        if let Some(asker) = &self.asker {
-            let (answer, given) = oneshot::channel();
-            let question = Question { method: method.to_owned(), params, answer };
-            asker.send(question).await.map_err(|_| ClientError::Closed)?;
-            let given = tokio::time::timeout(patience, given).await.map_err(|_| ClientError::Slow(patience))?;
-            let unanswered = |_| RpcError { code: -32603, message: "the client gave no answer".into(), data: None };
-            return given.map_err(|e| unanswered(e).into());
-        }
-        let mut request = CustomRequest::new(method, params);
-        if let Some(id) = &self.request {
-            request.extensions_mut().insert(OriginatingRequestId(id.clone()));
-        }
-        let options = PeerRequestOptions::with_timeout(patience);
-        let sent = async {
-            let handle =
-                self.client.peer.send_cancellable_request(ServerRequest::CustomRequest(request), options).await?;
-            handle.await_response().await
-        };
-        match self.while_there(sent).await? {
-            ClientResult::CustomResult(result) => Ok(incoming::result(result.0)),
-            other => serde_json::to_value(other).map_err(|_| RpcError::no_method(method).into()),
-        }
+    pub fn ask<'a>(
+        &'a self,
+        method: &'a str,
+        params: Option<Value>,
+        patience: Duration,
+    ) -> BoxFuture<'a, Result<Value, ClientError>> {
+        Box::pin(async move {
+            if let Some(asker) = &self.asker {
+                let (answer, given) = oneshot::channel();
+                let question = Question { method: method.to_owned(), params, answer };
+                asker.send(question).await.map_err(|_| ClientError::Closed)?;
+                let given = tokio::time::timeout(patience, given).await.map_err(|_| ClientError::Slow(patience))?;
+                let unanswered = |_| RpcError { code: -32603, message: "the client gave no answer".into(), data: None };
+                return given.map_err(|e| unanswered(e).into());
+            }
+            let mut request = CustomRequest::new(method, params);
+            if let Some(id) = &self.request {
+                request.extensions_mut().insert(OriginatingRequestId(id.clone()));
+            }
+            let options = PeerRequestOptions::with_timeout(patience);
+            let sent = async {
+                let handle =
+                    self.client.peer.send_cancellable_request(ServerRequest::CustomRequest(request), options).await?;
+                handle.await_response().await
+            };
+            match self.while_there(sent).await? {
+                ClientResult::CustomResult(result) => Ok(incoming::result(result.0)),
+                other => serde_json::to_value(other).map_err(|_| RpcError::no_method(method).into()),
+            }
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Serves an offer over two streams until the client disconnects.
 
+use futures::future::BoxFuture;
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,30 +27,32 @@ pub async fn serve(offer: Arc<dyn Offer>, input: impl Read + Send + 'static, out
     speak(offer, Input::Blocking(Box::new(input)), Output::blocking(output)).await;
 }
 
-async fn speak(offer: Arc<dyn Offer>, input: Input, output: Output) {
-    let gone = CancellationToken::new();
-    let wire = Wire::new(input, output, gone.clone());
-    let sessions = async {
-        while !gone.is_cancelled() {
-            let handler = Handler::new(offer.clone(), gone.clone());
-            // rmcp returns an error for a message that doesn't start a session (the cancellation of a probe, a stray
-            // answer). Skip it; the next message may start one.
-            if let Ok(session) = serve_server(Front(handler.clone()), wire.clone()).await {
-                let lane = Lane::of(handler, session.peer());
-                wire.set_lane(lane.clone());
-                let _ = session.waiting().await;
-                wire.set_lane(None);
-                if let Some(lane) = lane {
-                    lane.done().await;
+fn speak(offer: Arc<dyn Offer>, input: Input, output: Output) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        let gone = CancellationToken::new();
+        let wire = Wire::new(input, output, gone.clone());
+        let sessions = async {
+            while !gone.is_cancelled() {
+                let handler = Handler::new(offer.clone(), gone.clone());
+                // rmcp returns an error for a message that doesn't start a session (the cancellation of a probe, a stray
+                // answer). Skip it; the next message may start one.
+                if let Ok(session) = serve_server(Front(handler.clone()), wire.clone()).await {
+                    let lane = Lane::of(handler, session.peer());
+                    wire.set_lane(lane.clone());
+                    let _ = session.waiting().await;
+                    wire.set_lane(None);
+                    if let Some(lane) = lane {
+                        lane.done().await;
+                    }
                 }
             }
+            wire.flush().await;
+        };
+        tokio::select! {
+            () = sessions => {}
+            () = async { gone.cancelled().await; tokio::time::sleep(GRACE).await } => {}
         }
-        wire.flush().await;
-    };
-    tokio::select! {
-        () = sessions => {}
-        () = async { gone.cancelled().await; tokio::time::sleep(GRACE).await } => {}
-    }
+    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Trying a connection: whether an address answers at all, before a program is pointed at it.
 
+use futures::future::BoxFuture;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -21,15 +22,17 @@ pub enum Unreachable {
 impl Client {
     /// Connects to the host of a URL, or to the proxy on the way to it, and sends nothing. Waits for
     /// `patience`, or a second longer where the name servers are slow.
-    pub async fn try_connection(&self, url: &str, patience: Duration) -> Result<(), Unreachable> {
-        let Some((host, port)) = self.first_hop(url).map_err(Unreachable::Place)? else { return Ok(()) };
-        let shown = one_line(&format!("{host}:{port}"), 120);
-        let slow = format!("`{shown}` does not answer within {} s", patience.as_secs());
-        let tried = detached(move || connect(&host, port, patience));
-        match tokio::time::timeout(patience + Duration::from_secs(1), tried).await {
-            Ok(Ok(result)) => result,
-            _ => Err(Unreachable::Name(NetError::unavailable(slow))),
-        }
+    pub fn try_connection<'a>(&'a self, url: &'a str, patience: Duration) -> BoxFuture<'a, Result<(), Unreachable>> {
+        Box::pin(async move {
+            let Some((host, port)) = self.first_hop(url).map_err(Unreachable::Place)? else { return Ok(()) };
+            let shown = one_line(&format!("{host}:{port}"), 120);
+            let slow = format!("`{shown}` does not answer within {} s", patience.as_secs());
+            let tried = detached(move || connect(&host, port, patience));
+            match tokio::time::timeout(patience + Duration::from_secs(1), tried).await {
+                Ok(Ok(result)) => result,
+                _ => Err(Unreachable::Name(NetError::unavailable(slow))),
+            }
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! HTTP under the egress policy.
 
+use futures::future::BoxFuture;
 use std::collections::HashSet;
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -266,17 +267,24 @@ impl Client {
     /// Sends a request and reads the head of the response; the body follows piece by piece. Any status is returned
     /// as a response. `patience` is the longest pause before and between pieces, because a stream of events may be
     /// quiet for long.
-    pub async fn open(&self, policy: &Policy, request: &Request, patience: Duration) -> Result<Streamed, NetError> {
-        /// The caller ends the stream, which may go on for days.
-        const NO_END: Duration = Duration::from_secs(365 * 24 * 3600);
+    pub fn open<'a>(
+        &'a self,
+        policy: &'a Policy,
+        request: &'a Request,
+        patience: Duration,
+    ) -> BoxFuture<'a, Result<Streamed, NetError>> {
+        Box::pin(async move {
+            /// The caller ends the stream, which may go on for days.
+            const NO_END: Duration = Duration::from_secs(365 * 24 * 3600);
 
-        let mut outgoing = request.outgoing()?;
-        // A server that compresses a stream holds pieces of it back.
-        outgoing.headers.insert(reqwest::header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let mut stream = self.send(policy, outgoing, Instant::now() + NO_END, patience).await?;
-        stream.idle = patience;
-        let headers = headers(&stream.response);
-        Ok(Streamed { status: stream.response.status().as_u16(), headers, url: stream.url.to_string(), stream })
+            let mut outgoing = request.outgoing()?;
+            // A server that compresses a stream holds pieces of it back.
+            outgoing.headers.insert(reqwest::header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            let mut stream = self.send(policy, outgoing, Instant::now() + NO_END, patience).await?;
+            stream.idle = patience;
+            let headers = headers(&stream.response);
+            Ok(Streamed { status: stream.response.status().as_u16(), headers, url: stream.url.to_string(), stream })
+        })
     }
 
     /// Says what is wrong with a request that is refused wherever its names lead. Nothing is sent or resolved.
@@ -287,113 +295,119 @@ impl Client {
 
     /// Sends a request and reads the whole response. Any status is returned as a response. The redirects of a `GET`
     /// are followed, and each is checked like the first URL.
-    pub async fn fetch(&self, policy: &Policy, request: &Request) -> Result<Response, NetError> {
-        let limits = self.shared.limits;
-        let mut stream = self.send(policy, request.outgoing()?, Instant::now() + limits.get, limits.idle).await?;
-        let limit = request.limit.min(MAX_BODY);
-        let too_large = |url: &Url| {
-            NetError::too_large(format!("`{}` is longer than the {limit} bytes that were requested", shown(url)))
-        };
-        if stream.response.content_length().is_some_and(|length| length > limit) {
-            return Err(too_large(&stream.url));
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = stream.chunk().await? {
-            if body.len() as u64 + chunk.len() as u64 > limit {
+    pub fn fetch<'a>(&'a self, policy: &'a Policy, request: &'a Request) -> BoxFuture<'a, Result<Response, NetError>> {
+        Box::pin(async move {
+            let limits = self.shared.limits;
+            let mut stream = self.send(policy, request.outgoing()?, Instant::now() + limits.get, limits.idle).await?;
+            let limit = request.limit.min(MAX_BODY);
+            let too_large = |url: &Url| {
+                NetError::too_large(format!("`{}` is longer than the {limit} bytes that were requested", shown(url)))
+            };
+            if stream.response.content_length().is_some_and(|length| length > limit) {
                 return Err(too_large(&stream.url));
             }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Response {
-            status: stream.response.status().as_u16(),
-            headers: headers(&stream.response),
-            body,
-            url: stream.url.into(),
+            let mut body = Vec::new();
+            while let Some(chunk) = stream.chunk().await? {
+                if body.len() as u64 + chunk.len() as u64 > limit {
+                    return Err(too_large(&stream.url));
+                }
+                body.extend_from_slice(&chunk);
+            }
+            Ok(Response {
+                status: stream.response.status().as_u16(),
+                headers: headers(&stream.response),
+                body,
+                url: stream.url.into(),
+            })
         })
     }
 
     /// Sends a request and reads up to the head of the response, which may take `patience`. Follows the redirects
     /// of a `GET`.
-    pub(crate) async fn send(
-        &self,
-        policy: &Policy,
+    pub(crate) fn send<'a>(
+        &'a self,
+        policy: &'a Policy,
         outgoing: Outgoing,
         deadline: Instant,
         patience: Duration,
-    ) -> Result<Stream, NetError> {
-        let Outgoing { mut method, mut url, mut headers, mut secrets, mut body, see_other } = outgoing;
-        for _ in 0..=MAX_REDIRECTS {
-            let route = self.admit(policy, &url, !secrets.is_empty())?;
-            let mut sent = headers.clone();
-            // Append the secrets; do not replace headers of the same name.
-            for (name, value) in &secrets {
-                sent.append(name, value.clone());
-            }
-            let verb = match method {
-                Method::Get => reqwest::Method::GET,
-                Method::Post => reqwest::Method::POST,
-                Method::Delete => reqwest::Method::DELETE,
-            };
-            let mut request = self.http(route)?.request(verb, url.clone()).headers(sent);
-            if !body.is_empty() || method == Method::Post {
-                request = request.body(body.clone());
-            }
-            let limits = self.shared.limits;
-            // Connecting has its own limit. After that, the head of the response may take as long as any pause.
-            let response = within(limits.connect + patience, patience, deadline, &url, request.send()).await?;
-            let follows = match method {
-                Method::Get => matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308),
-                Method::Post => see_other && response.status() == 303,
-                Method::Delete => false,
-            };
-            let next = match response.headers().get("location") {
-                Some(to) if follows => {
-                    let to = to.to_str().ok().and_then(|to| url.join(to).ok());
-                    to.ok_or_else(|| {
-                        NetError::malformed(format!("`{}` redirects to something that is not a URL", shown(&url)))
-                    })?
+    ) -> BoxFuture<'a, Result<Stream, NetError>> {
+        Box::pin(async move {
+            let Outgoing { mut method, mut url, mut headers, mut secrets, mut body, see_other } = outgoing;
+            for _ in 0..=MAX_REDIRECTS {
+                let route = self.admit(policy, &url, !secrets.is_empty())?;
+                let mut sent = headers.clone();
+                // Append the secrets; do not replace headers of the same name.
+                for (name, value) in &secrets {
+                    sent.append(name, value.clone());
                 }
-                _ => return Ok(Stream { response, url, idle: limits.idle, deadline }),
-            };
-            if method == Method::Post {
-                method = Method::Get;
-                body.clear();
-                // They describe the body.
-                for name in ["content-type", "content-encoding", "content-language", "content-location"] {
-                    headers.remove(name);
+                let verb = match method {
+                    Method::Get => reqwest::Method::GET,
+                    Method::Post => reqwest::Method::POST,
+                    Method::Delete => reqwest::Method::DELETE,
+                };
+                let mut request = self.http(route)?.request(verb, url.clone()).headers(sent);
+                if !body.is_empty() || method == Method::Post {
+                    request = request.body(body.clone());
                 }
+                let limits = self.shared.limits;
+                // Connecting has its own limit. After that, the head of the response may take as long as any pause.
+                let response = within(limits.connect + patience, patience, deadline, &url, request.send()).await?;
+                let follows = match method {
+                    Method::Get => matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308),
+                    Method::Post => see_other && response.status() == 303,
+                    Method::Delete => false,
+                };
+                let next = match response.headers().get("location") {
+                    Some(to) if follows => {
+                        let to = to.to_str().ok().and_then(|to| url.join(to).ok());
+                        to.ok_or_else(|| {
+                            NetError::malformed(format!("`{}` redirects to something that is not a URL", shown(&url)))
+                        })?
+                    }
+                    _ => return Ok(Stream { response, url, idle: limits.idle, deadline }),
+                };
+                if method == Method::Post {
+                    method = Method::Get;
+                    body.clear();
+                    // They describe the body.
+                    for name in ["content-type", "content-encoding", "content-language", "content-location"] {
+                        headers.remove(name);
+                    }
+                }
+                // Any of the caller's headers may be a key, so another origin gets only harmless ones. Hosts of large files
+                // redirect to others, and the rest of a file is asked for by its range.
+                if next.origin() != url.origin() {
+                    secrets.clear();
+                    let kept = ["accept", "accept-language", "range", "user-agent"];
+                    headers = headers
+                        .into_iter()
+                        .filter_map(|(name, value)| name.map(|name| (name, value)))
+                        .filter(|(name, _)| kept.contains(&name.as_str()))
+                        .collect();
+                }
+                url = next;
             }
-            // Any of the caller's headers may be a key, so another origin gets only harmless ones. Hosts of large files
-            // redirect to others, and the rest of a file is asked for by its range.
-            if next.origin() != url.origin() {
-                secrets.clear();
-                let kept = ["accept", "accept-language", "range", "user-agent"];
-                headers = headers
-                    .into_iter()
-                    .filter_map(|(name, value)| name.map(|name| (name, value)))
-                    .filter(|(name, _)| kept.contains(&name.as_str()))
-                    .collect();
-            }
-            url = next;
-        }
-        Err(NetError::malformed(format!("`{}`: more than {MAX_REDIRECTS} redirects", shown(&url))))
+            Err(NetError::malformed(format!("`{}`: more than {MAX_REDIRECTS} redirects", shown(&url))))
+        })
     }
 
     /// Checks whether a program that is about to start may be pointed at an address. The checks are those of
     /// [`Client::fetch`], including the addresses that the name resolves to. A name that does not resolve now leads
     /// nowhere and is not an error. Nothing is sent.
-    pub async fn check_address(&self, policy: &Policy, url: &str) -> Result<(), NetError> {
-        /// When a network is gone, its name servers take many seconds to answer.
-        const PATIENCE: Duration = Duration::from_secs(2);
+    pub fn check_address<'a>(&'a self, policy: &'a Policy, url: &'a str) -> BoxFuture<'a, Result<(), NetError>> {
+        Box::pin(async move {
+            /// When a network is gone, its name servers take many seconds to answer.
+            const PATIENCE: Duration = Duration::from_secs(2);
 
-        let url = parse_http(url)?;
-        let (Route::Public, Some(host)) = (self.admit(policy, &url, true)?, url.host_str()) else { return Ok(()) };
-        let host = host.to_owned();
-        let resolved = detached(move || resolve_public(&host));
-        match tokio::time::timeout(PATIENCE, resolved).await {
-            Ok(Ok(Err(denied @ NetError::Denied { .. }))) => Err(denied),
-            _ => Ok(()),
-        }
+            let url = parse_http(url)?;
+            let (Route::Public, Some(host)) = (self.admit(policy, &url, true)?, url.host_str()) else { return Ok(()) };
+            let host = host.to_owned();
+            let resolved = detached(move || resolve_public(&host));
+            match tokio::time::timeout(PATIENCE, resolved).await {
+                Ok(Ok(Err(denied @ NetError::Denied { .. }))) => Err(denied),
+                _ => Ok(()),
+            }
+        })
     }
 
     /// Returns the host and port that a connection for a URL goes to first: those of the proxy, if there is one. `None`

@@ -23,6 +23,7 @@ mod run;
 mod shape;
 mod trace;
 
+use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -166,10 +167,20 @@ impl Orchestrator {
 
     /// Looks whether a script makes sense and names only tools that there are, without running it. Returns the numbers of
     /// the tools that it names.
-    pub async fn check(&self, code: &str, tools: &[ToolName]) -> Result<Vec<usize>, OrchestratorError> {
-        let named = self.scripts().await?.check(code, tools).await;
-        let named = named.map_err(OrchestratorError::Script)?;
-        Ok(named.into_iter().filter_map(|number| usize::try_from(number).ok()).filter(|at| *at < tools.len()).collect())
+    pub fn check<'a>(
+        &'a self,
+        code: &'a str,
+        tools: &'a [ToolName],
+    ) -> BoxFuture<'a, Result<Vec<usize>, OrchestratorError>> {
+        Box::pin(async move {
+            let named = self.scripts().await?.check(code, tools).await;
+            let named = named.map_err(OrchestratorError::Script)?;
+            Ok(named
+                .into_iter()
+                .filter_map(|number| usize::try_from(number).ok())
+                .filter(|at| *at < tools.len())
+                .collect())
+        })
     }
 }
 

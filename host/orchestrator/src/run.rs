@@ -41,11 +41,13 @@ pub struct Ended {
 
 impl Orchestrator {
     /// Runs a script to its end. When this is dropped, so is the run, with its calls.
-    pub async fn run(&self, plan: Plan, tools: Arc<dyn Tools>) -> Ended {
-        let trace = Arc::new(Mutex::new(Trace::default()));
-        let outcome = self.run_traced(plan, tools, trace.clone()).await;
-        let trace = trace.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Ended { outcome, trace }
+    pub fn run(&self, plan: Plan, tools: Arc<dyn Tools>) -> BoxFuture<'_, Ended> {
+        Box::pin(async move {
+            let trace = Arc::new(Mutex::new(Trace::default()));
+            let outcome = self.run_traced(plan, tools, trace.clone()).await;
+            let trace = trace.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            Ended { outcome, trace }
+        })
     }
 
     async fn run_traced(

@@ -1,5 +1,6 @@
 //! Adding, changing and removing providers.
 
+use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aiw_core::provider::{Need, Preset};
@@ -151,42 +152,44 @@ fn refuse_taken(file: &ProvidersFile, name: &ProviderName) -> Result<(), Provide
 
 impl Providers {
     /// Adds a provider. Asks for what was not given, and asks again if an answer is of no use.
-    pub async fn add(
-        &self,
+    pub fn add<'a>(
+        &'a self,
         name: Option<ProviderName>,
-        changes: &Changes,
-        ask: &dyn Ask,
-    ) -> Result<Added, ProviderError> {
-        if let Some(name) = &name {
-            refuse_name(&self.file()?, name)?;
-        }
-        let known = match &changes.preset {
-            Some(preset) => self.components.preset(preset, None).await?,
-            None => self.ask_preset(ask).await?,
-        };
-        let name = match name {
-            Some(name) => name,
-            None => self.ask_name(&known.preset.id, ask).await?,
-        };
-        let mut provider = Provider::new(name.clone(), known.preset.id.clone());
-        provider.component = Some(known.component.clone());
-        let asks = ask.is_there() && changes.preset.is_none();
-        self.apply(&mut provider, &known.preset, changes, asks.then_some(ask)).await?;
-        agree_to_private(&mut provider, &known, ask).await?;
-        pin(&mut provider, &known.preset);
-        let token = token(&mut provider, &known.preset, changes, Wanted::New, ask).await?;
-        let mut notes = Vec::new();
-        withhold(None, &mut provider, changes, ask, &mut notes).await?;
-        let pending = Pending { before: None, provider, known, token, default: changes.default, notes };
-        let this = self.clone();
-        blocking(move || {
-            let lock = this.home.lock()?;
-            let file = this.file()?;
-            // Another process may have added it in the meantime.
-            refuse_taken(&file, &pending.provider.name)?;
-            this.keep(lock, file, pending)
+        changes: &'a Changes,
+        ask: &'a dyn Ask,
+    ) -> BoxFuture<'a, Result<Added, ProviderError>> {
+        Box::pin(async move {
+            if let Some(name) = &name {
+                refuse_name(&self.file()?, name)?;
+            }
+            let known = match &changes.preset {
+                Some(preset) => self.components.preset(preset, None).await?,
+                None => self.ask_preset(ask).await?,
+            };
+            let name = match name {
+                Some(name) => name,
+                None => self.ask_name(&known.preset.id, ask).await?,
+            };
+            let mut provider = Provider::new(name.clone(), known.preset.id.clone());
+            provider.component = Some(known.component.clone());
+            let asks = ask.is_there() && changes.preset.is_none();
+            self.apply(&mut provider, &known.preset, changes, asks.then_some(ask)).await?;
+            agree_to_private(&mut provider, &known, ask).await?;
+            pin(&mut provider, &known.preset);
+            let token = token(&mut provider, &known.preset, changes, Wanted::New, ask).await?;
+            let mut notes = Vec::new();
+            withhold(None, &mut provider, changes, ask, &mut notes).await?;
+            let pending = Pending { before: None, provider, known, token, default: changes.default, notes };
+            let this = self.clone();
+            blocking(move || {
+                let lock = this.home.lock()?;
+                let file = this.file()?;
+                // Another process may have added it in the meantime.
+                refuse_taken(&file, &pending.provider.name)?;
+                this.keep(lock, file, pending)
+            })
+            .await
         })
-        .await
     }
 
     async fn ask_preset(&self, ask: &dyn Ask) -> Result<KnownPreset, ProviderError> {
@@ -213,45 +216,52 @@ impl Providers {
     }
 
     /// Changes only the given parts of a provider.
-    pub async fn edit(&self, name: &ProviderName, changes: &Changes, ask: &dyn Ask) -> Result<Added, ProviderError> {
-        let mut given: Option<Given> = None;
-        loop {
-            let before = Self::get(&self.file()?, name.as_str())?;
-            let (mut provider, known, moved) = self.changed(&before, changes, ask).await?;
-            let (wanted, mut notes) = match moved && !changes.keep_token {
-                true => leave_behind(&mut provider, changes),
-                false => (Wanted::No, Vec::new()),
-            };
-            let places = origins(&provider, &known);
-            let token = match given {
-                Some(given) if given.places != places => {
-                    return Err(ProviderError::MovedMeanwhile { provider: name.clone() });
+    pub fn edit<'a>(
+        &'a self,
+        name: &'a ProviderName,
+        changes: &'a Changes,
+        ask: &'a dyn Ask,
+    ) -> BoxFuture<'a, Result<Added, ProviderError>> {
+        Box::pin(async move {
+            let mut given: Option<Given> = None;
+            loop {
+                let before = Self::get(&self.file()?, name.as_str())?;
+                let (mut provider, known, moved) = self.changed(&before, changes, ask).await?;
+                let (wanted, mut notes) = match moved && !changes.keep_token {
+                    true => leave_behind(&mut provider, changes),
+                    false => (Wanted::No, Vec::new()),
+                };
+                let places = origins(&provider, &known);
+                let token = match given {
+                    Some(given) if given.places != places => {
+                        return Err(ProviderError::MovedMeanwhile { provider: name.clone() });
+                    }
+                    Some(given) => Some(given.token),
+                    None => token(&mut provider, &known.preset, changes, wanted, ask).await?,
+                };
+                withhold(Some(&before), &mut provider, changes, ask, &mut notes).await?;
+                let renewed = changes.preset.is_some() || changes.default;
+                if provider == before && token.is_none() && !renewed {
+                    return Err(ProviderError::Unchanged);
                 }
-                Some(given) => Some(given.token),
-                None => token(&mut provider, &known.preset, changes, wanted, ask).await?,
-            };
-            withhold(Some(&before), &mut provider, changes, ask, &mut notes).await?;
-            let renewed = changes.preset.is_some() || changes.default;
-            if provider == before && token.is_none() && !renewed {
-                return Err(ProviderError::Unchanged);
-            }
-            let before = Some(before);
-            let pending = Pending { before, provider, known, token, default: changes.default, notes };
-            let (this, name) = (self.clone(), name.clone());
-            let kept = blocking(move || {
-                let lock = this.home.lock()?;
-                let file = this.file()?;
-                // Another process changed it in the meantime: apply the changes on top.
-                match Some(Self::get(&file, name.as_str())?) == pending.before {
-                    true => this.keep(lock, file, pending).map(Ok),
-                    false => Ok(Err(pending.token)),
+                let before = Some(before);
+                let pending = Pending { before, provider, known, token, default: changes.default, notes };
+                let (this, name) = (self.clone(), name.clone());
+                let kept = blocking(move || {
+                    let lock = this.home.lock()?;
+                    let file = this.file()?;
+                    // Another process changed it in the meantime: apply the changes on top.
+                    match Some(Self::get(&file, name.as_str())?) == pending.before {
+                        true => this.keep(lock, file, pending).map(Ok),
+                        false => Ok(Err(pending.token)),
+                    }
+                });
+                match kept.await? {
+                    Ok(added) => return Ok(added),
+                    Err(token) => given = token.map(|token| Given { token, places }),
                 }
-            });
-            match kept.await? {
-                Ok(added) => return Ok(added),
-                Err(token) => given = token.map(|token| Given { token, places }),
             }
-        }
+        })
     }
 
     /// Removes a provider and the secrets that only it uses.
@@ -299,34 +309,36 @@ impl Providers {
 
     /// Makes a provider the default for some CLIs, or for all that it works with. [`OWN`] is the CLI's own
     /// configuration.
-    pub async fn set_default(&self, name: &str, wanted: &[CliKind]) -> Result<(), ProviderError> {
-        let is_pool = self.file()?.pool(name)?.is_some();
-        let fitting = match name {
-            OWN => self.clis.all().collect(),
-            // Any CLI reaches its members through the gateway.
-            _ if is_pool => self.clis.all().collect(),
-            name => {
-                let provider = Self::get(&self.file()?, name)?;
-                let preset = self.preset_of(&provider).await?.preset;
-                if let Some(cli) = wanted.iter().find(|cli| self.clis.misfit(&provider, &preset, **cli).is_some()) {
-                    return Err(ProviderError::Misfit { provider: name.to_owned(), cli: *cli });
+    pub fn set_default<'a>(&'a self, name: &'a str, wanted: &'a [CliKind]) -> BoxFuture<'a, Result<(), ProviderError>> {
+        Box::pin(async move {
+            let is_pool = self.file()?.pool(name)?.is_some();
+            let fitting = match name {
+                OWN => self.clis.all().collect(),
+                // Any CLI reaches its members through the gateway.
+                _ if is_pool => self.clis.all().collect(),
+                name => {
+                    let provider = Self::get(&self.file()?, name)?;
+                    let preset = self.preset_of(&provider).await?.preset;
+                    if let Some(cli) = wanted.iter().find(|cli| self.clis.misfit(&provider, &preset, **cli).is_some()) {
+                        return Err(ProviderError::Misfit { provider: name.to_owned(), cli: *cli });
+                    }
+                    self.clis.fitting(&provider, &preset)
                 }
-                self.clis.fitting(&provider, &preset)
-            }
-        };
-        let clis = if wanted.is_empty() { fitting } else { wanted.to_vec() };
-        let (this, name) = (self.clone(), name.to_owned());
-        blocking(move || {
-            let lock = this.home.lock()?;
-            let mut file = this.file()?;
-            if name != OWN && file.pool(&name)?.is_none() {
-                // Another process may have removed it in the meantime.
-                Self::get(&file, &name)?;
-            }
-            file.set_default(Some(&clis), (name != OWN).then_some(name.as_str()))?;
-            Ok(file.save(&lock)?)
+            };
+            let clis = if wanted.is_empty() { fitting } else { wanted.to_vec() };
+            let (this, name) = (self.clone(), name.to_owned());
+            blocking(move || {
+                let lock = this.home.lock()?;
+                let mut file = this.file()?;
+                if name != OWN && file.pool(&name)?.is_none() {
+                    // Another process may have removed it in the meantime.
+                    Self::get(&file, &name)?;
+                }
+                file.set_default(Some(&clis), (name != OWN).then_some(name.as_str()))?;
+                Ok(file.save(&lock)?)
+            })
+            .await
         })
-        .await
     }
 
     /// The new entry, with its preset, and whether its secrets would go to another place.

@@ -18,6 +18,7 @@ mod pools;
 mod secrets;
 mod test;
 
+use futures::future::BoxFuture;
 use std::sync::Arc;
 
 use aiw_home::{Home, Provider, ProvidersFile};
@@ -65,8 +66,8 @@ impl Providers {
     }
 
     /// The preset of a provider.
-    pub async fn preset_of(&self, provider: &Provider) -> Result<KnownPreset, ProviderError> {
-        Ok(self.components.preset(&provider.preset, provider.component.as_ref()).await?)
+    pub fn preset_of<'a>(&'a self, provider: &'a Provider) -> BoxFuture<'a, Result<KnownPreset, ProviderError>> {
+        Box::pin(async move { Ok(self.components.preset(&provider.preset, provider.component.as_ref()).await?) })
     }
 
     fn get(file: &ProvidersFile, name: &str) -> Result<Provider, ProviderError> {

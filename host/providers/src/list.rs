@@ -1,5 +1,6 @@
 //! Providers and presets for display.
 
+use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 
 use aiw_core::provider::{Need, Preset};
@@ -135,71 +136,77 @@ pub struct PresetSummary {
 impl Providers {
     /// All providers in the file's order, and one sentence for each that can't be read or whose preset no longer
     /// exists.
-    pub async fn list(&self) -> Result<(Vec<ProviderSummary>, Vec<String>), ProviderError> {
-        let file = self.file()?;
-        let (mut summaries, mut problems) = (Vec::new(), Vec::new());
-        for provider in file.providers() {
-            let known = self.preset_of(provider).await;
-            if let Err(error) = &known {
-                problems.push(format!("provider `{}`: {error}", provider.name));
+    pub fn list(&self) -> BoxFuture<'_, Result<(Vec<ProviderSummary>, Vec<String>), ProviderError>> {
+        Box::pin(async move {
+            let file = self.file()?;
+            let (mut summaries, mut problems) = (Vec::new(), Vec::new());
+            for provider in file.providers() {
+                let known = self.preset_of(provider).await;
+                if let Err(error) = &known {
+                    problems.push(format!("provider `{}`: {error}", provider.name));
+                }
+                summaries.push(self.summary(&file, provider, known.as_ref().ok()));
             }
-            summaries.push(self.summary(&file, provider, known.as_ref().ok()));
-        }
-        for bad in file.problems() {
-            let name = aiw_core::one_line(&bad.name, 60);
-            problems.push(format!("provider `{name}` in providers.json {}", bad.problem));
-        }
-        Ok((summaries, problems))
+            for bad in file.problems() {
+                let name = aiw_core::one_line(&bad.name, 60);
+                problems.push(format!("provider `{name}` in providers.json {}", bad.problem));
+            }
+            Ok((summaries, problems))
+        })
     }
 
     /// Everything about one provider.
-    pub async fn show(&self, name: &str) -> Result<ProviderDetails, ProviderError> {
-        let file = self.file()?;
-        let provider = Self::get(&file, name)?;
-        let known = self.preset_of(&provider).await?;
-        fn variable(name: &str, text: &Text) -> (String, Variable) {
-            let value = match text {
-                Text::Literal(text) if aiw_core::is_secret(name, text) => Variable::LooksSecret,
-                Text::Literal(text) => Variable::Plain(text.clone()),
-                Text::Secret(reference) => Variable::Reference(reference.clone()),
-            };
-            (name.to_owned(), value)
-        }
-        let references = provider.secret_refs().map(|(name, reference)| (name.to_owned(), reference.clone()));
-        let is_default = |cli: &CliKind| file.default_for(*cli) == Some(provider.name.as_str());
-        Ok(ProviderDetails {
-            summary: self.summary(&file, &provider, Some(&known)),
-            label: known.preset.label,
-            keeps_key: provider.gateway,
-            models: provider.models.iter().map(|(of, model)| (of.to_string(), model.clone())).collect(),
-            model: provider.model.clone(),
-            scenario: provider.scenario.clone(),
-            component: provider.component.clone(),
-            default_for: self.clis.all().filter(is_default).collect(),
-            env: provider.env.iter().map(|(name, _)| name.to_string()).collect(),
-            secrets: provider.secret_refs().map(|(name, _)| name.to_owned()).collect(),
-            references: references.collect(),
-            variables: provider.env.iter().map(|(name, text)| variable(name.as_str(), text)).collect(),
-            headers: provider.headers.iter().map(|(name, _)| name.to_string()).collect(),
-            withhold: crate::keys::hidden(&provider).iter().map(ToString::to_string).collect(),
-            header_values: provider.headers.iter().map(|(name, text)| variable(name.as_str(), text)).collect(),
+    pub fn show<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<ProviderDetails, ProviderError>> {
+        Box::pin(async move {
+            let file = self.file()?;
+            let provider = Self::get(&file, name)?;
+            let known = self.preset_of(&provider).await?;
+            fn variable(name: &str, text: &Text) -> (String, Variable) {
+                let value = match text {
+                    Text::Literal(text) if aiw_core::is_secret(name, text) => Variable::LooksSecret,
+                    Text::Literal(text) => Variable::Plain(text.clone()),
+                    Text::Secret(reference) => Variable::Reference(reference.clone()),
+                };
+                (name.to_owned(), value)
+            }
+            let references = provider.secret_refs().map(|(name, reference)| (name.to_owned(), reference.clone()));
+            let is_default = |cli: &CliKind| file.default_for(*cli) == Some(provider.name.as_str());
+            Ok(ProviderDetails {
+                summary: self.summary(&file, &provider, Some(&known)),
+                label: known.preset.label,
+                keeps_key: provider.gateway,
+                models: provider.models.iter().map(|(of, model)| (of.to_string(), model.clone())).collect(),
+                model: provider.model.clone(),
+                scenario: provider.scenario.clone(),
+                component: provider.component.clone(),
+                default_for: self.clis.all().filter(is_default).collect(),
+                env: provider.env.iter().map(|(name, _)| name.to_string()).collect(),
+                secrets: provider.secret_refs().map(|(name, _)| name.to_owned()).collect(),
+                references: references.collect(),
+                variables: provider.env.iter().map(|(name, text)| variable(name.as_str(), text)).collect(),
+                headers: provider.headers.iter().map(|(name, _)| name.to_string()).collect(),
+                withhold: crate::keys::hidden(&provider).iter().map(ToString::to_string).collect(),
+                header_values: provider.headers.iter().map(|(name, text)| variable(name.as_str(), text)).collect(),
+            })
         })
     }
 
     /// All presets, and the components that don't answer.
-    pub async fn presets(&self) -> Result<(Vec<PresetSummary>, Vec<ProviderComponentError>), ProviderError> {
-        let (presets, problems) = self.components.presets().await?;
-        let summary = |KnownPreset { component, preset, .. }: KnownPreset| PresetSummary {
-            clis: self.clis.of_preset(&preset),
-            id: preset.id,
-            label: preset.label,
-            component,
-            base_urls: preset.base_urls,
-            token: preset.token,
-            token_page: preset.token_page,
-            model: preset.model,
-        };
-        Ok((presets.into_iter().map(summary).collect(), problems))
+    pub fn presets(&self) -> BoxFuture<'_, Result<(Vec<PresetSummary>, Vec<ProviderComponentError>), ProviderError>> {
+        Box::pin(async move {
+            let (presets, problems) = self.components.presets().await?;
+            let summary = |KnownPreset { component, preset, .. }: KnownPreset| PresetSummary {
+                clis: self.clis.of_preset(&preset),
+                id: preset.id,
+                label: preset.label,
+                component,
+                base_urls: preset.base_urls,
+                token: preset.token,
+                token_page: preset.token_page,
+                model: preset.model,
+            };
+            Ok((presets.into_iter().map(summary).collect(), problems))
+        })
     }
 
     pub(crate) fn summary(

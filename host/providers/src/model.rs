@@ -1,5 +1,6 @@
 //! How aiw itself asks a provider's model.
 
+use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 
 use aiw_core::provider::{Account, Auth, Header, Intent, Models, Target, Tuning, Value};
@@ -30,68 +31,73 @@ pub struct ModelAccess {
 impl Providers {
     /// Returns how a provider's model is asked, through one of these APIs, the preferred one first: by its component's intent, as
     /// an AI CLI would be told.
-    pub async fn model_access(
-        &self,
-        name: &str,
+    pub fn model_access<'a>(
+        &'a self,
+        name: &'a str,
         cli: Option<CliKind>,
-        speaks: &[Api],
-        model: Option<&str>,
-    ) -> Result<ModelAccess, ProviderError> {
-        let provider = Self::get(&self.file()?, name)?;
-        let known = self.preset_of(&provider).await?;
-        let (account, secrets) = (account(&provider, &known)?, secrets(&self.home, &provider)?);
-        let no_api = || ProviderError::NoModelApi { provider: name.to_owned() };
-        if !speaks.iter().any(|api| account.base_urls.contains_key(&api.family())) {
-            return Err(no_api());
-        }
-        let only: Vec<Api> = speaks.iter().copied().filter(|api| provider.api.is_none_or(|own| own == *api)).collect();
-        let target = Target { cli, version: None, speaks: only, model: model.map(str::to_owned) };
-        let mut intent = self.components.plan(&known.component, &account, &target).await?;
-        name_models(&provider, cli, model, &mut intent);
-        self.access(&provider, &account, &intent, &secrets).await
+        speaks: &'a [Api],
+        model: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<ModelAccess, ProviderError>> {
+        Box::pin(async move {
+            let provider = Self::get(&self.file()?, name)?;
+            let known = self.preset_of(&provider).await?;
+            let (account, secrets) = (account(&provider, &known)?, secrets(&self.home, &provider)?);
+            let no_api = || ProviderError::NoModelApi { provider: name.to_owned() };
+            if !speaks.iter().any(|api| account.base_urls.contains_key(&api.family())) {
+                return Err(no_api());
+            }
+            let only: Vec<Api> =
+                speaks.iter().copied().filter(|api| provider.api.is_none_or(|own| own == *api)).collect();
+            let target = Target { cli, version: None, speaks: only, model: model.map(str::to_owned) };
+            let mut intent = self.components.plan(&known.component, &account, &target).await?;
+            name_models(&provider, cli, model, &mut intent);
+            self.access(&provider, &account, &intent, &secrets).await
+        })
     }
 
     /// Returns how what a component intends is done by aiw itself.
-    pub async fn access(
-        &self,
-        provider: &Provider,
-        account: &Account,
-        intent: &Intent,
-        secrets: &BTreeMap<String, Secret>,
-    ) -> Result<ModelAccess, ProviderError> {
-        let url = account.base_urls.get(&intent.api.family());
-        let no_api = || ProviderError::NoModelApi { provider: provider.name.to_string() };
-        let url = url.ok_or_else(no_api)?.clone();
-        let is_granted = account.granted.contains(&intent.api.family());
-        if !is_granted {
-            self.components.check_address(&url).await?;
-        }
-        let (mut headers, mut hidden) = (Vec::new(), Vec::new());
-        let secret = |name: &str| secrets.get(name).cloned().ok_or_else(|| no_secret(provider.name.as_str(), name));
-        for (header, text) in &provider.headers {
-            match text {
-                Text::Literal(value) => headers.push((header.to_string(), value.clone())),
-                Text::Secret(reference) => {
-                    hidden.push((header.to_string(), look_up(&self.home, provider, header.as_str(), reference)?));
+    pub fn access<'a>(
+        &'a self,
+        provider: &'a Provider,
+        account: &'a Account,
+        intent: &'a Intent,
+        secrets: &'a BTreeMap<String, Secret>,
+    ) -> BoxFuture<'a, Result<ModelAccess, ProviderError>> {
+        Box::pin(async move {
+            let url = account.base_urls.get(&intent.api.family());
+            let no_api = || ProviderError::NoModelApi { provider: provider.name.to_string() };
+            let url = url.ok_or_else(no_api)?.clone();
+            let is_granted = account.granted.contains(&intent.api.family());
+            if !is_granted {
+                self.components.check_address(&url).await?;
+            }
+            let (mut headers, mut hidden) = (Vec::new(), Vec::new());
+            let secret = |name: &str| secrets.get(name).cloned().ok_or_else(|| no_secret(provider.name.as_str(), name));
+            for (header, text) in &provider.headers {
+                match text {
+                    Text::Literal(value) => headers.push((header.to_string(), value.clone())),
+                    Text::Secret(reference) => {
+                        hidden.push((header.to_string(), look_up(&self.home, provider, header.as_str(), reference)?));
+                    }
                 }
             }
-        }
-        for Header { name, value } in &intent.headers {
-            match value {
-                Value::Literal(value) => headers.push((name.to_string(), value.clone())),
-                Value::Secret { name: wanted, prefix } => {
-                    let value = format!("{prefix}{}", secret(wanted)?.expose());
-                    hidden.push((name.to_string(), Secret::new(value)));
+            for Header { name, value } in &intent.headers {
+                match value {
+                    Value::Literal(value) => headers.push((name.to_string(), value.clone())),
+                    Value::Secret { name: wanted, prefix } => {
+                        let value = format!("{prefix}{}", secret(wanted)?.expose());
+                        hidden.push((name.to_string(), Secret::new(value)));
+                    }
                 }
             }
-        }
-        if let Some((header, prefix, wanted)) = credentials(intent) {
-            hidden.push((header, Secret::new(format!("{prefix}{}", secret(wanted)?.expose()))));
-        }
-        let (api, tuning) = (intent.api, intent.tuning);
-        let mut models = intent.models.clone();
-        models.main = models.main.or_else(|| account.model.clone());
-        Ok(ModelAccess { api, url, is_granted, models, tuning, headers, secrets: hidden })
+            if let Some((header, prefix, wanted)) = credentials(intent) {
+                hidden.push((header, Secret::new(format!("{prefix}{}", secret(wanted)?.expose()))));
+            }
+            let (api, tuning) = (intent.api, intent.tuning);
+            let mut models = intent.models.clone();
+            models.main = models.main.or_else(|| account.model.clone());
+            Ok(ModelAccess { api, url, is_granted, models, tuning, headers, secrets: hidden })
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Testing whether a provider is reachable.
 
+use futures::future::BoxFuture;
 use std::time::{Duration, Instant};
 
 use schemars::JsonSchema;
@@ -54,27 +55,29 @@ impl TestSummary {
 
 impl Providers {
     /// Asks a provider whether it is reachable, whether the key is valid, and which models it has.
-    pub async fn test(&self, name: &str) -> Result<Tested, ProviderError> {
-        let provider = Self::get(&self.file()?, name)?;
-        let known = self.preset_of(&provider).await?;
-        let (account, secrets) = (account(&provider, &known)?, secrets(&self.home, &provider)?);
-        let start = Instant::now();
-        let health = self.components.check(&known.component, &account, &secrets).await?;
-        let latency = start.elapsed();
-        let models = match health.key {
-            KeyState::Refused => Ok(Vec::new()),
-            _ => self.components.models(&known.component, &account, &secrets).await,
-        };
-        let mut notes = Vec::new();
-        if !provider.headers.is_empty() {
-            notes.push("this test does not send the provider's own headers".to_owned());
-        }
-        if let (Some(model), Ok(models)) = (provider.model.as_ref().or(known.preset.model.as_ref()), &models)
-            && !models.is_empty()
-            && !models.iter().any(|known| known.id == *model)
-        {
-            notes.push(format!("note: its model {} is not among the models that it lists", quoted(model)));
-        }
-        Ok(Tested { latency, health, models, notes })
+    pub fn test<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Tested, ProviderError>> {
+        Box::pin(async move {
+            let provider = Self::get(&self.file()?, name)?;
+            let known = self.preset_of(&provider).await?;
+            let (account, secrets) = (account(&provider, &known)?, secrets(&self.home, &provider)?);
+            let start = Instant::now();
+            let health = self.components.check(&known.component, &account, &secrets).await?;
+            let latency = start.elapsed();
+            let models = match health.key {
+                KeyState::Refused => Ok(Vec::new()),
+                _ => self.components.models(&known.component, &account, &secrets).await,
+            };
+            let mut notes = Vec::new();
+            if !provider.headers.is_empty() {
+                notes.push("this test does not send the provider's own headers".to_owned());
+            }
+            if let (Some(model), Ok(models)) = (provider.model.as_ref().or(known.preset.model.as_ref()), &models)
+                && !models.is_empty()
+                && !models.iter().any(|known| known.id == *model)
+            {
+                notes.push(format!("note: its model {} is not among the models that it lists", quoted(model)));
+            }
+            Ok(Tested { latency, health, models, notes })
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! All registries together.
 
+use futures::future::{BoxFuture, LocalBoxFuture};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,18 +101,25 @@ impl Registries {
     }
 
     /// Searches all registries that are switched on, or one. One that fails or is slow is named, and hides nothing.
-    pub async fn search(&self, query: &str, limit: usize, source: Option<&str>) -> Result<Found, RegistryError> {
-        let (settings, ids) = self.chosen(source)?;
-        let mut answers = join_all(ids.iter().map(|id| self.ask(&settings, id, query))).await;
-        answers.sort_by(|one, two| (one.priority, &one.id).cmp(&(two.priority, &two.id)));
-        let wants_sync = answers.iter().any(|answer| answer.wants_sync);
-        let sources = answers.iter().map(|answer| answer.answered.clone()).collect();
-        let answers = answers.iter_mut().map(|answer| Answers {
-            id: &answer.id,
-            priority: answer.priority,
-            servers: std::mem::take(&mut answer.servers),
-        });
-        Ok(Found { servers: merge(query, answers.collect(), limit), sources, wants_sync })
+    pub fn search<'a>(
+        &'a self,
+        query: &'a str,
+        limit: usize,
+        source: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Found, RegistryError>> {
+        Box::pin(async move {
+            let (settings, ids) = self.chosen(source)?;
+            let mut answers = join_all(ids.iter().map(|id| self.ask(&settings, id, query))).await;
+            answers.sort_by(|one, two| (one.priority, &one.id).cmp(&(two.priority, &two.id)));
+            let wants_sync = answers.iter().any(|answer| answer.wants_sync);
+            let sources = answers.iter().map(|answer| answer.answered.clone()).collect();
+            let answers = answers.iter_mut().map(|answer| Answers {
+                id: &answer.id,
+                priority: answer.priority,
+                servers: std::mem::take(&mut answer.servers),
+            });
+            Ok(Found { servers: merge(query, answers.collect(), limit), sources, wants_sync })
+        })
     }
 
     /// Asks one registry: its copy if that is whole, else itself.
@@ -189,54 +197,56 @@ impl Registries {
 
     /// Returns a server by its name, from the first registry that has it, and that registry. It is asked now; if it can't
     /// be, its copy answers, and the second result says why.
-    pub async fn server(
-        &self,
-        name: &str,
-        version: Option<&str>,
-        source: Option<&str>,
-    ) -> Result<(FoundServer, Option<RegistryError>), RegistryError> {
-        let (settings, ids) = self.chosen(source)?;
-        let opened = join_all(ids.iter().map(|id| self.open(&settings, id))).await;
-        let mut failed = Vec::new();
-        let mut registries = Vec::new();
-        for opened in opened {
-            match opened {
-                Ok(registry) => registries.push(registry),
-                Err(e) => failed.push(e),
+    pub fn server<'a>(
+        &'a self,
+        name: &'a str,
+        version: Option<&'a str>,
+        source: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<(FoundServer, Option<RegistryError>), RegistryError>> {
+        Box::pin(async move {
+            let (settings, ids) = self.chosen(source)?;
+            let opened = join_all(ids.iter().map(|id| self.open(&settings, id))).await;
+            let mut failed = Vec::new();
+            let mut registries = Vec::new();
+            for opened in opened {
+                match opened {
+                    Ok(registry) => registries.push(registry),
+                    Err(e) => failed.push(e),
+                }
             }
-        }
-        registries.sort_by(|one, two| (one.priority, &one.id).cmp(&(two.priority, &two.id)));
-        let answers = join_all(registries.iter().map(|registry| registry.server(name, version))).await;
-        let mut copied = None;
-        for (registry, answer) in registries.iter().zip(answers) {
-            let found = |server| FoundServer { server, source: registry.id.clone(), also: Vec::new() };
-            match answer {
-                Ok(Some(server)) => return Ok((found(server), None)),
-                Ok(None) => {}
-                Err(e) => {
-                    let copy = Copy::open_existing(&self.home, &registry.id).ok().flatten();
-                    let known = copy.and_then(|copy| copy.server(name).ok()).flatten();
-                    let known = known.filter(|server| version.is_none_or(|version| version == server.version));
-                    match known {
-                        Some(server) if copied.is_none() => copied = Some((found(server), Some(e))),
-                        _ => failed.push(e),
+            registries.sort_by(|one, two| (one.priority, &one.id).cmp(&(two.priority, &two.id)));
+            let answers = join_all(registries.iter().map(|registry| registry.server(name, version))).await;
+            let mut copied = None;
+            for (registry, answer) in registries.iter().zip(answers) {
+                let found = |server| FoundServer { server, source: registry.id.clone(), also: Vec::new() };
+                match answer {
+                    Ok(Some(server)) => return Ok((found(server), None)),
+                    Ok(None) => {}
+                    Err(e) => {
+                        let copy = Copy::open_existing(&self.home, &registry.id).ok().flatten();
+                        let known = copy.and_then(|copy| copy.server(name).ok()).flatten();
+                        let known = known.filter(|server| version.is_none_or(|version| version == server.version));
+                        match known {
+                            Some(server) if copied.is_none() => copied = Some((found(server), Some(e))),
+                            _ => failed.push(e),
+                        }
                     }
                 }
             }
-        }
-        if let Some(copied) = copied {
-            return Ok(copied);
-        }
-        let name = name.to_owned();
-        if let Some(wanted) = version {
-            for registry in &registries {
-                if let Ok(Some(newest)) = registry.server(&name, None).await {
-                    let (version, newest) = (wanted.to_owned(), newest.version);
-                    return Err(RegistryError::UnknownVersion { name, version, newest });
+            if let Some(copied) = copied {
+                return Ok(copied);
+            }
+            let name = name.to_owned();
+            if let Some(wanted) = version {
+                for registry in &registries {
+                    if let Ok(Some(newest)) = registry.server(&name, None).await {
+                        let (version, newest) = (wanted.to_owned(), newest.version);
+                        return Err(RegistryError::UnknownVersion { name, version, newest });
+                    }
                 }
             }
-        }
-        Err(RegistryError::UnknownServer { name, failed })
+            Err(RegistryError::UnknownServer { name, failed })
+        })
     }
 
     /// Returns the names of servers in local copies that begin like this, for completion.
@@ -248,15 +258,17 @@ impl Registries {
 
     /// Brings the copies up to date that are due, one process at a time: if another is at it, there is nothing to do. A copy
     /// keeps why it could not be brought up to date.
-    pub async fn sync(&self) -> Result<(), RegistryError> {
-        let (settings, ids) = self.chosen(None)?;
-        self.home.make_dir(&self.home.cache("registries"))?;
-        let Some(_turn) = Turn::within(&self.lock(), Duration::ZERO)? else { return Ok(()) };
-        for id in ids {
-            // One that fails does not keep the others from it.
-            let _ = self.sync_one(&settings, &id).await;
-        }
-        Ok(())
+    pub fn sync(&self) -> LocalBoxFuture<'_, Result<(), RegistryError>> {
+        Box::pin(async move {
+            let (settings, ids) = self.chosen(None)?;
+            self.home.make_dir(&self.home.cache("registries"))?;
+            let Some(_turn) = Turn::within(&self.lock(), Duration::ZERO)? else { return Ok(()) };
+            for id in ids {
+                // One that fails does not keep the others from it.
+                let _ = self.sync_one(&settings, &id).await;
+            }
+            Ok(())
+        })
     }
 
     async fn sync_one(&self, settings: &RegistrySettings, id: &ExtensionId) -> Result<(), RegistryError> {

@@ -1,5 +1,6 @@
 //! Logging in to one server and out again: what its entry says about that, and the tokens that come of it.
 
+use futures::future::BoxFuture;
 use std::fmt;
 
 use aiw_core::Secret;
@@ -106,50 +107,56 @@ impl Account {
     }
 
     /// Begins a login whose code comes back to `redirect`.
-    pub async fn begin(&self, wishes: LoginWishes, redirect: String) -> Result<Login, PoolError> {
-        let before = self.tokens().await;
-        let before = before.map(|tokens| tokens.scopes().to_vec()).unwrap_or_default();
-        let said = &self.said;
-        // Without a wish the login is a new one; with one it keeps what is there and adds to it.
-        let more = if wishes.scopes.is_empty() { Vec::new() } else { [before, wishes.scopes].concat() };
-        let (client_id, client_secret) = match wishes.client_id {
-            Some(id) => (Some(id), wishes.client_secret),
-            None => (said.client_id.clone(), wishes.client_secret.or_else(|| said.client_secret.clone())),
-        };
-        let request = LoginRequest {
-            client: self.ground.net.clone(),
-            url: self.url.clone(),
-            headers: self.headers.clone(),
-            issuer: said.issuer.clone(),
-            client_id,
-            client_secret,
-            scopes: said.scopes.clone(),
-            more_scopes: more,
-            redirect,
-        };
-        Login::begin(request).await.map_err(|e| self.failed(e))
+    pub fn begin(&self, wishes: LoginWishes, redirect: String) -> BoxFuture<'_, Result<Login, PoolError>> {
+        Box::pin(async move {
+            let before = self.tokens().await;
+            let before = before.map(|tokens| tokens.scopes().to_vec()).unwrap_or_default();
+            let said = &self.said;
+            // Without a wish the login is a new one; with one it keeps what is there and adds to it.
+            let more = if wishes.scopes.is_empty() { Vec::new() } else { [before, wishes.scopes].concat() };
+            let (client_id, client_secret) = match wishes.client_id {
+                Some(id) => (Some(id), wishes.client_secret),
+                None => (said.client_id.clone(), wishes.client_secret.or_else(|| said.client_secret.clone())),
+            };
+            let request = LoginRequest {
+                client: self.ground.net.clone(),
+                url: self.url.clone(),
+                headers: self.headers.clone(),
+                issuer: said.issuer.clone(),
+                client_id,
+                client_secret,
+                scopes: said.scopes.clone(),
+                more_scopes: more,
+                redirect,
+            };
+            Login::begin(request).await.map_err(|e| self.failed(e))
+        })
     }
 
     /// Exchanges what came back from the browser, and keeps the tokens.
-    pub async fn finish(&self, login: Login, query: &str) -> Result<Tokens, PoolError> {
-        let tokens = login.finish(query).await.map_err(|e| self.failed(e))?;
-        let (home, key, kept) = (self.ground.home.clone(), self.key.clone(), tokens.clone());
-        let written = aiw_home::blocking(move || {
-            let _turn = home.login_turn(&mark(&key))?;
-            write(&home, &key, &kept)
-        });
-        written.await.map_err(|source| self.vault(source))?;
-        Ok(tokens)
+    pub fn finish<'a>(&'a self, login: Login, query: &'a str) -> BoxFuture<'a, Result<Tokens, PoolError>> {
+        Box::pin(async move {
+            let tokens = login.finish(query).await.map_err(|e| self.failed(e))?;
+            let (home, key, kept) = (self.ground.home.clone(), self.key.clone(), tokens.clone());
+            let written = aiw_home::blocking(move || {
+                let _turn = home.login_turn(&mark(&key))?;
+                write(&home, &key, &kept)
+            });
+            written.await.map_err(|source| self.vault(source))?;
+            Ok(tokens)
+        })
     }
 
     /// Gives the tokens back and forgets them. Returns whether there were any, and whether they were revoked.
-    pub async fn log_out(&self) -> Result<(bool, Result<bool, OAuthError>), PoolError> {
-        let revoked = match self.tokens().await {
-            Some(tokens) => tokens.revoke(&self.ground.net).await,
-            None => Ok(false),
-        };
-        let removed = forget_logins(&self.ground.home, &self.key).map_err(|source| self.vault(source))?;
-        Ok((removed > 0, revoked))
+    pub fn log_out(&self) -> BoxFuture<'_, Result<(bool, Result<bool, OAuthError>), PoolError>> {
+        Box::pin(async move {
+            let revoked = match self.tokens().await {
+                Some(tokens) => tokens.revoke(&self.ground.net).await,
+                None => Ok(false),
+            };
+            let removed = forget_logins(&self.ground.home, &self.key).map_err(|source| self.vault(source))?;
+            Ok((removed > 0, revoked))
+        })
     }
 
     async fn tokens(&self) -> Option<Tokens> {

@@ -1,5 +1,6 @@
 //! The servers of one client session.
 
+use futures::future::BoxFuture;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -149,9 +150,11 @@ impl Pool {
     }
 
     /// Reads the files now, and not only once their change is noticed.
-    pub async fn reload(&self) {
-        let inner = self.inner.clone();
-        aiw_home::blocking(move || inner.reload()).await;
+    pub fn reload(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let inner = self.inner.clone();
+            aiw_home::blocking(move || inner.reload()).await;
+        })
     }
 
     /// The profile of the session, as it is now.
@@ -298,40 +301,42 @@ impl Pool {
     }
 
     /// Calls a tool by its server's key and its own name. The result is an object as the server wrote it.
-    pub async fn call(
-        &self,
-        server: &str,
-        tool: &str,
+    pub fn call<'a>(
+        &'a self,
+        server: &'a str,
+        tool: &'a str,
         arguments: Arguments,
-        call: Option<&Call>,
-    ) -> Result<Box<RawValue>, PoolError> {
-        let slot = self.inner.slot(server)?;
-        let denied = || PoolError::NotAllowed { server: server.to_owned(), tool: tool.to_owned() };
-        // An unknown tool may be a new one; the server decides after its start.
-        let is_denied = |record: Arc<Record>| record.tool(tool).is_some_and(|tool| !self.allows(server, tool));
-        if slot.record().is_some_and(is_denied) {
-            return Err(denied());
-        }
-        let connection = slot.connected_within(call).await?;
-        let record = slot.record().unwrap_or_default();
-        let Some(definition) = record.tool(tool) else {
-            let allowed = record.accepted().filter(|tool| self.allows(server, tool));
-            let known = allowed.map(|tool| tool.name().to_owned()).collect();
-            return Err(PoolError::NoTool { server: server.to_owned(), tool: tool.to_owned(), known });
-        };
-        if !self.allows(server, definition) {
-            return Err(denied());
-        }
-        if !record.is_accepted(definition) {
-            return Err(PoolError::withheld(&record, server, tool));
-        }
-        let params = Params::Call { name: tool.to_owned(), arguments, meta: Map::new() };
-        let result = Box::pin(slot.pass("tools/call", params, call, connection)).await?;
-        if result.get().starts_with('{') {
-            return Ok(result);
-        }
-        let wrapped = format!(r#"{{"content":[],"result":{}}}"#, result.get());
-        Ok(RawValue::from_string(wrapped).unwrap_or(result))
+        call: Option<&'a Call>,
+    ) -> BoxFuture<'a, Result<Box<RawValue>, PoolError>> {
+        Box::pin(async move {
+            let slot = self.inner.slot(server)?;
+            let denied = || PoolError::NotAllowed { server: server.to_owned(), tool: tool.to_owned() };
+            // An unknown tool may be a new one; the server decides after its start.
+            let is_denied = |record: Arc<Record>| record.tool(tool).is_some_and(|tool| !self.allows(server, tool));
+            if slot.record().is_some_and(is_denied) {
+                return Err(denied());
+            }
+            let connection = slot.connected_within(call).await?;
+            let record = slot.record().unwrap_or_default();
+            let Some(definition) = record.tool(tool) else {
+                let allowed = record.accepted().filter(|tool| self.allows(server, tool));
+                let known = allowed.map(|tool| tool.name().to_owned()).collect();
+                return Err(PoolError::NoTool { server: server.to_owned(), tool: tool.to_owned(), known });
+            };
+            if !self.allows(server, definition) {
+                return Err(denied());
+            }
+            if !record.is_accepted(definition) {
+                return Err(PoolError::withheld(&record, server, tool));
+            }
+            let params = Params::Call { name: tool.to_owned(), arguments, meta: Map::new() };
+            let result = Box::pin(slot.pass("tools/call", params, call, connection)).await?;
+            if result.get().starts_with('{') {
+                return Ok(result);
+            }
+            let wrapped = format!(r#"{{"content":[],"result":{}}}"#, result.get());
+            Ok(RawValue::from_string(wrapped).unwrap_or(result))
+        })
     }
 
     /// The names under which a client may know tools that are withheld.
@@ -356,42 +361,50 @@ impl Pool {
     }
 
     /// Gets a prompt by the name that the client knows.
-    pub async fn get_prompt(&self, mut params: Map<String, Value>, call: &Call) -> Result<Value, PoolError> {
-        let wanted = params.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let prompts = self.prompts();
-        let Some(prompt) = prompts.iter().find(|prompt| prompt.proxied == wanted) else {
-            return Err(RpcError::invalid(&format!("there is no prompt `{wanted}`")).into());
-        };
-        params.insert("name".into(), prompt.definition["name"].clone());
-        self.inner.slot(&prompt.server)?.ask("prompts/get", without_meta(params), Some(call)).await
+    pub fn get_prompt<'a>(
+        &'a self,
+        mut params: Map<String, Value>,
+        call: &'a Call,
+    ) -> BoxFuture<'a, Result<Value, PoolError>> {
+        Box::pin(async move {
+            let wanted = params.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let prompts = self.prompts();
+            let Some(prompt) = prompts.iter().find(|prompt| prompt.proxied == wanted) else {
+                return Err(RpcError::invalid(&format!("there is no prompt `{wanted}`")).into());
+            };
+            params.insert("name".into(), prompt.definition["name"].clone());
+            self.inner.slot(&prompt.server)?.ask("prompts/get", without_meta(params), Some(call)).await
+        })
     }
 
     /// Sends a request about a resource (`resources/read`, `resources/subscribe`) to the server that has it.
-    pub async fn ask_resource(
-        &self,
-        method: &str,
+    pub fn ask_resource<'a>(
+        &'a self,
+        method: &'a str,
         mut params: Map<String, Value>,
-        call: &Call,
-    ) -> Result<Value, PoolError> {
-        let uri = params.get("uri").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let (slot, own) = self.server_of(&uri)?;
-        match method {
-            "resources/subscribe" => slot.relay.subscribe(&own, &uri),
-            "resources/unsubscribe" => slot.relay.unsubscribe(&own),
-            _ => {}
-        }
-        let is_marked = own != uri;
-        params.insert("uri".into(), own.into());
-        let mut answer = slot.ask(method, without_meta(params), Some(call)).await?;
-        // What was asked for under its server's name is answered under it.
-        if is_marked && let Some(contents) = answer.get_mut("contents").and_then(Value::as_array_mut) {
-            for content in contents {
-                if let Some(uri) = content.get("uri").and_then(Value::as_str) {
-                    content["uri"] = marked(slot.key(), uri).into();
+        call: &'a Call,
+    ) -> BoxFuture<'a, Result<Value, PoolError>> {
+        Box::pin(async move {
+            let uri = params.get("uri").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let (slot, own) = self.server_of(&uri)?;
+            match method {
+                "resources/subscribe" => slot.relay.subscribe(&own, &uri),
+                "resources/unsubscribe" => slot.relay.unsubscribe(&own),
+                _ => {}
+            }
+            let is_marked = own != uri;
+            params.insert("uri".into(), own.into());
+            let mut answer = slot.ask(method, without_meta(params), Some(call)).await?;
+            // What was asked for under its server's name is answered under it.
+            if is_marked && let Some(contents) = answer.get_mut("contents").and_then(Value::as_array_mut) {
+                for content in contents {
+                    if let Some(uri) = content.get("uri").and_then(Value::as_str) {
+                        content["uri"] = marked(slot.key(), uri).into();
+                    }
                 }
             }
-        }
-        Ok(answer)
+            Ok(answer)
+        })
     }
 
     /// The server that has a resource, and the URI there.
@@ -418,24 +431,31 @@ impl Pool {
     }
 
     /// Completes an argument of a prompt or of a resource template.
-    pub async fn complete(&self, mut params: Map<String, Value>, call: &Call) -> Result<Value, PoolError> {
-        let reference = params.get("ref").cloned().unwrap_or_default();
-        let none = || PoolError::from(RpcError::invalid("`ref` names no prompt or resource template of a server"));
-        let server = if reference["type"] == "ref/prompt" {
-            let prompts = self.prompts();
-            let prompt = prompts.iter().find(|prompt| reference["name"] == prompt.proxied.as_str()).ok_or_else(none)?;
-            params["ref"]["name"] = prompt.definition["name"].clone();
-            prompt.server.clone()
-        } else {
-            let templates = self.templates();
-            let is_it = |template: &&Offered<Value>| template.definition["uriTemplate"] == reference["uri"];
-            let server = templates.iter().find(is_it).map(|template| template.server.clone()).ok_or_else(none)?;
-            if let Some(own) = reference["uri"].as_str().and_then(|uri| own(&server, uri)) {
-                params["ref"]["uri"] = own.into();
-            }
-            server
-        };
-        self.inner.slot(&server)?.ask("completion/complete", without_meta(params), Some(call)).await
+    pub fn complete<'a>(
+        &'a self,
+        mut params: Map<String, Value>,
+        call: &'a Call,
+    ) -> BoxFuture<'a, Result<Value, PoolError>> {
+        Box::pin(async move {
+            let reference = params.get("ref").cloned().unwrap_or_default();
+            let none = || PoolError::from(RpcError::invalid("`ref` names no prompt or resource template of a server"));
+            let server = if reference["type"] == "ref/prompt" {
+                let prompts = self.prompts();
+                let prompt =
+                    prompts.iter().find(|prompt| reference["name"] == prompt.proxied.as_str()).ok_or_else(none)?;
+                params["ref"]["name"] = prompt.definition["name"].clone();
+                prompt.server.clone()
+            } else {
+                let templates = self.templates();
+                let is_it = |template: &&Offered<Value>| template.definition["uriTemplate"] == reference["uri"];
+                let server = templates.iter().find(is_it).map(|template| template.server.clone()).ok_or_else(none)?;
+                if let Some(own) = reference["uri"].as_str().and_then(|uri| own(&server, uri)) {
+                    params["ref"]["uri"] = own.into();
+                }
+                server
+            };
+            self.inner.slot(&server)?.ask("completion/complete", without_meta(params), Some(call)).await
+        })
     }
 
     /// Tells all running servers something.
@@ -446,25 +466,29 @@ impl Pool {
     }
 
     /// The client wants log messages from this level on, from every server.
-    pub async fn set_log_level(&self, level: &str) {
-        let slots = self.inner.slots();
-        futures::future::join_all(slots.iter().map(|slot| slot.set_log_level(level))).await;
+    pub fn set_log_level<'a>(&'a self, level: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let slots = self.inner.slots();
+            futures::future::join_all(slots.iter().map(|slot| slot.set_log_level(level))).await;
+        })
     }
 
     /// Starts a server and reads what it offers.
-    pub async fn look(&self, server: &str) -> Result<Duration, PoolError> {
-        self.inner.slot(server)?.look().await
+    pub fn look<'a>(&'a self, server: &'a str) -> BoxFuture<'a, Result<Duration, PoolError>> {
+        Box::pin(async move { self.inner.slot(server)?.look().await })
     }
 
     /// Waits for the answer to a ping.
-    pub async fn ping(&self, server: &str) -> Result<Duration, PoolError> {
-        let slot = self.inner.slot(server)?;
-        slot.connected().await?;
-        let start = Instant::now();
-        match slot.ask("ping", Map::new(), None).await {
-            Ok(_) | Err(PoolError::Rpc(_)) => Ok(start.elapsed()),
-            Err(e) => Err(e),
-        }
+    pub fn ping<'a>(&'a self, server: &'a str) -> BoxFuture<'a, Result<Duration, PoolError>> {
+        Box::pin(async move {
+            let slot = self.inner.slot(server)?;
+            slot.connected().await?;
+            let start = Instant::now();
+            match slot.ask("ping", Map::new(), None).await {
+                Ok(_) | Err(PoolError::Rpc(_)) => Ok(start.elapsed()),
+                Err(e) => Err(e),
+            }
+        })
     }
 
     /// Returns the state of each server.
@@ -534,9 +558,11 @@ impl Pool {
     }
 
     /// Ends all servers.
-    pub async fn end(&self) {
-        let slots = self.inner.slots();
-        futures::future::join_all(slots.iter().map(|slot| slot.stop())).await;
+    pub fn end(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let slots = self.inner.slots();
+            futures::future::join_all(slots.iter().map(|slot| slot.stop())).await;
+        })
     }
 }
 

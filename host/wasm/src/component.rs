@@ -1,5 +1,6 @@
 //! Loads, links and calls components.
 
+use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,40 +34,35 @@ impl Component {
     ///
     /// `about` must come from `inspect` of the same bytes. `granted` is what the user agreed to; for a bundled
     /// component, it is what the component wants.
-    pub async fn load(
-        engine: &Engine,
-        bytes: &[u8],
-        about: &About,
+    pub fn load<'a>(
+        engine: &'a Engine,
+        bytes: &'a [u8],
+        about: &'a About,
         granted: Grants,
         capabilities: Capabilities,
         origin: Origin,
-    ) -> Result<Self, LoadError> {
-        let id: Arc<str> = about.manifest.id.as_str().into();
-        if wasmtime::Engine::detect_precompiled(bytes).is_some() {
-            return Err(ExtensionError::Precompiled.into());
-        }
-        let wanted = Grants::wanted(about);
-        if let Some(more) =
-            wanted.beyond(&granted).into_iter().find(|capability| capability.kind == CapabilityKind::Imports)
-        {
-            return Err(LoadError::NotGranted { id: id.to_string(), import: more.value });
-        }
-        let fail = |e: &wasmtime::Error| LoadError::Compile { id: id.to_string(), reason: crate::error::one_line(e) };
-        let component = compile::component(engine, bytes, &about.sha256, &id, origin).await?;
-        let mut linker = Linker::new(&engine.inner);
-        let link = |linker: &mut Linker<CallState>| -> wasmtime::Result<InstancePre<CallState>> {
-            host::link(linker, &about.interfaces())?;
-            if about.wants_wasi() {
-                wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    ) -> BoxFuture<'a, Result<Self, LoadError>> {
+        Box::pin(async move {
+            let id: Arc<str> = about.manifest.id.as_str().into();
+            if wasmtime::Engine::detect_precompiled(bytes).is_some() {
+                return Err(ExtensionError::Precompiled.into());
             }
-            linker.instantiate_pre(&component)
-        };
-        let pre = link(&mut linker).map_err(|e| fail(&e))?;
-        for world in &about.worlds {
-            since_v0_1::check_exports(*world, &pre).map_err(|e| fail(&e))?;
-        }
-        let keys = Keys { id, wanted: Arc::new(wanted), granted: Arc::new(granted) };
-        Ok(Self { keys, worlds: about.worlds.as_slice().into(), engine: engine.clone(), pre, capabilities })
+            let wanted = Grants::wanted(about);
+            if let Some(more) =
+                wanted.beyond(&granted).into_iter().find(|capability| capability.kind == CapabilityKind::Imports)
+            {
+                return Err(LoadError::NotGranted { id: id.to_string(), import: more.value });
+            }
+            let fail =
+                |e: &wasmtime::Error| LoadError::Compile { id: id.to_string(), reason: crate::error::one_line(e) };
+            let component = compile::component(engine, bytes, &about.sha256, &id, origin).await?;
+            let pre = link(engine, about, &component).map_err(|e| fail(&e))?;
+            for world in &about.worlds {
+                since_v0_1::check_exports(*world, &pre).map_err(|e| fail(&e))?;
+            }
+            let keys = Keys { id, wanted: Arc::new(wanted), granted: Arc::new(granted) };
+            Ok(Self { keys, worlds: about.worlds.as_slice().into(), engine: engine.clone(), pre, capabilities })
+        })
     }
 
     /// Returns the same component for a caller whose calls reach something else.
@@ -145,6 +141,20 @@ impl Component {
     fn misbehaved(&self, what: String) -> CallError {
         CallError::Misbehaved { component: self.keys.id.to_string(), what }
     }
+}
+
+/// Gives a component what it imports.
+fn link(
+    engine: &Engine,
+    about: &About,
+    component: &wasmtime::component::Component,
+) -> wasmtime::Result<InstancePre<CallState>> {
+    let mut linker = Linker::new(&engine.inner);
+    host::link(&mut linker, &about.interfaces())?;
+    if about.wants_wasi() {
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    }
+    linker.instantiate_pre(component)
 }
 
 /// Describes in one sentence what ended a guest.

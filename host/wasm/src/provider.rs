@@ -3,6 +3,7 @@
 //! A component's answer is hostile until it is checked. Counts and lengths are limited, names must be valid, and an
 //! intent may use only what its account has.
 
+use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 
 use aiw_core::Secret;
@@ -45,27 +46,45 @@ impl Component {
 
 impl Provider<'_> {
     /// Returns what the component can speak to.
-    pub async fn describe(&self) -> Result<ProviderInfo, CallError> {
-        let (reach, pure) = (Reach::default(), Purpose::Pure("describe"));
-        self.0.call(&reach, pure, async |guest: &Guest, store| guest.describe(store).await).await
+    pub fn describe(&self) -> BoxFuture<'_, Result<ProviderInfo, CallError>> {
+        Box::pin(async move {
+            let (reach, pure) = (Reach::default(), Purpose::Pure("describe"));
+            self.0.call(&reach, pure, async |guest: &Guest, store| guest.describe(store).await).await
+        })
     }
 
     /// Returns what to tell a CLI. During this call, the component cannot send requests or start tasks.
-    pub async fn plan(&self, account: &Account, target: &Target) -> Result<Intent, CallError> {
-        let reach = Reach::default();
-        self.0.call(&reach, Purpose::Plan, async |guest: &Guest, store| guest.plan(store, account, target).await).await
+    pub fn plan<'a>(&'a self, account: &'a Account, target: &'a Target) -> BoxFuture<'a, Result<Intent, CallError>> {
+        Box::pin(async move {
+            let reach = Reach::default();
+            self.0
+                .call(&reach, Purpose::Plan, async |guest: &Guest, store| guest.plan(store, account, target).await)
+                .await
+        })
     }
 
     /// Asks the far end once whether it is reachable and whether the key is good. Secrets that the account does not
     /// name are left out.
-    pub async fn check(&self, account: &Account, secrets: &BTreeMap<String, Secret>) -> Result<Health, CallError> {
-        let reach = reach(account, secrets);
-        self.0.call(&reach, Purpose::Answer, async |guest: &Guest, store| guest.check(store, account).await).await
+    pub fn check<'a>(
+        &'a self,
+        account: &'a Account,
+        secrets: &'a BTreeMap<String, Secret>,
+    ) -> BoxFuture<'a, Result<Health, CallError>> {
+        Box::pin(async move {
+            let reach = reach(account, secrets);
+            self.0.call(&reach, Purpose::Answer, async |guest: &Guest, store| guest.check(store, account).await).await
+        })
     }
 
     /// Returns the models that the far end offers.
-    pub async fn models(&self, account: &Account, secrets: &BTreeMap<String, Secret>) -> Result<Vec<Model>, CallError> {
-        let reach = reach(account, secrets);
-        self.0.call(&reach, Purpose::Answer, async |guest: &Guest, store| guest.models(store, account).await).await
+    pub fn models<'a>(
+        &'a self,
+        account: &'a Account,
+        secrets: &'a BTreeMap<String, Secret>,
+    ) -> BoxFuture<'a, Result<Vec<Model>, CallError>> {
+        Box::pin(async move {
+            let reach = reach(account, secrets);
+            self.0.call(&reach, Purpose::Answer, async |guest: &Guest, store| guest.models(store, account).await).await
+        })
     }
 }

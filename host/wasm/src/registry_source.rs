@@ -4,6 +4,7 @@
 
 use aiw_core::registry::{Page, RegistryInfo, Server};
 use aiw_extensions::World;
+use futures::future::BoxFuture;
 
 use crate::budget::Purpose;
 use crate::component::Component;
@@ -24,25 +25,52 @@ impl Component {
 
 impl RegistrySource<'_> {
     /// Returns what the registry is.
-    pub async fn describe(&self) -> Result<RegistryInfo, CallError> {
-        let (reach, pure) = (Reach::default(), Purpose::Pure("describe"));
-        self.0.call(&reach, pure, async |guest: &Guest, store| guest.describe(store).await).await
+    pub fn describe(&self) -> BoxFuture<'_, Result<RegistryInfo, CallError>> {
+        Box::pin(async move {
+            let (reach, pure) = (Reach::default(), Purpose::Pure("describe"));
+            self.0.call(&reach, pure, async |guest: &Guest, store| guest.describe(store).await).await
+        })
     }
 
     /// Returns what the registry finds, and how many servers of it are malformed.
-    pub async fn search(&self, reach: &Reach, query: &str, limit: u32) -> Result<(Vec<Server>, usize), CallError> {
-        self.0.call(reach, Purpose::Answer, async |guest: &Guest, store| guest.search(store, query, limit).await).await
+    pub fn search<'a>(
+        &'a self,
+        reach: &'a Reach,
+        query: &'a str,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<(Vec<Server>, usize), CallError>> {
+        Box::pin(async move {
+            self.0
+                .call(reach, Purpose::Answer, async |guest: &Guest, store| guest.search(store, query, limit).await)
+                .await
+        })
     }
 
     /// Returns a page of what changed since a time (milliseconds since 1970), or of all that there is.
-    pub async fn changes(&self, reach: &Reach, since: Option<u64>, cursor: Option<&str>) -> Result<Page, CallError> {
-        self.0
-            .call(reach, Purpose::Answer, async |guest: &Guest, store| guest.changes(store, since, cursor).await)
-            .await
+    pub fn changes<'a>(
+        &'a self,
+        reach: &'a Reach,
+        since: Option<u64>,
+        cursor: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Page, CallError>> {
+        Box::pin(async move {
+            self.0
+                .call(reach, Purpose::Answer, async |guest: &Guest, store| guest.changes(store, since, cursor).await)
+                .await
+        })
     }
 
     /// Returns a version of a server, or the latest.
-    pub async fn server(&self, reach: &Reach, name: &str, version: Option<&str>) -> Result<Server, CallError> {
-        self.0.call(reach, Purpose::Answer, async |guest: &Guest, store| guest.server(store, name, version).await).await
+    pub fn server<'a>(
+        &'a self,
+        reach: &'a Reach,
+        name: &'a str,
+        version: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Server, CallError>> {
+        Box::pin(async move {
+            self.0
+                .call(reach, Purpose::Answer, async |guest: &Guest, store| guest.server(store, name, version).await)
+                .await
+        })
     }
 }

@@ -3,6 +3,7 @@
 //! It is no extension: both sides are of one aiw, and it has an engine of its own, because its parser needs a deeper stack
 //! than extensions get. A runtime runs one script and is thrown away, whatever came of it.
 
+use futures::future::BoxFuture;
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -224,16 +225,18 @@ fn now() -> u64 {
 impl Scripts {
     /// Loads the component: its code out of the cache, else as it was compiled ahead of time, else compiling it here,
     /// which takes seconds once. Nothing is loaded before this is called.
-    pub async fn load(cache: CompiledCache, bundled: BundledScripts) -> Result<Self, LoadError> {
-        let engine = Self::engine(cache, None)?;
-        let component = Self::component(&engine, bundled).await?;
-        let mut linker = Linker::new(&engine.inner);
-        let fail = |e: wasmtime::Error| not_compiled(one_line(&e));
-        generated::Orchestrator::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state)
-            .map_err(fail)?;
-        let pre = linker.instantiate_pre(&component).and_then(generated::OrchestratorPre::new).map_err(fail)?;
-        engine.tick();
-        Ok(Self { engine, pre, pool: Arc::default() })
+    pub fn load(cache: CompiledCache, bundled: BundledScripts) -> BoxFuture<'static, Result<Self, LoadError>> {
+        Box::pin(async move {
+            let engine = Self::engine(cache, None)?;
+            let component = Self::component(&engine, bundled).await?;
+            let mut linker = Linker::new(&engine.inner);
+            let fail = |e: wasmtime::Error| not_compiled(one_line(&e));
+            generated::Orchestrator::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state)
+                .map_err(fail)?;
+            let pre = linker.instantiate_pre(&component).and_then(generated::OrchestratorPre::new).map_err(fail)?;
+            engine.tick();
+            Ok(Self { engine, pre, pool: Arc::default() })
+        })
     }
 
     /// Puts the code into the cache, if it is not there, so that the first script finds it there. It takes a tenth of a second;
@@ -296,81 +299,93 @@ impl Scripts {
         }
     }
 
-    async fn fresh(&self) -> wasmtime::Result<Runtime> {
-        let state = State {
-            usage: Usage::new(&LIMITS),
-            calls: None,
-            cpu: ScriptLimits::USUAL.cpu,
-            ticks: 0,
-            waited: Duration::ZERO,
-        };
-        let mut store = Store::new(&self.engine.inner, state);
-        store.limiter(|state| &mut state.usage);
-        store.set_hostcall_fuel(LIMITS.hostcall_bytes);
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|mut context| {
-            context.data_mut().charge_tick()?;
-            Ok(UpdateDeadline::Yield(1))
-        });
-        let guest = self.pre.instantiate_async(&mut store).await?;
-        guest.call_warm(&mut store).await?;
-        // Until here no script ran.
-        store.data_mut().ticks = 0;
-        Ok(Runtime { store, guest })
+    fn fresh(&self) -> BoxFuture<'_, wasmtime::Result<Runtime>> {
+        Box::pin(async move {
+            let state = State {
+                usage: Usage::new(&LIMITS),
+                calls: None,
+                cpu: ScriptLimits::USUAL.cpu,
+                ticks: 0,
+                waited: Duration::ZERO,
+            };
+            let mut store = Store::new(&self.engine.inner, state);
+            store.limiter(|state| &mut state.usage);
+            store.set_hostcall_fuel(LIMITS.hostcall_bytes);
+            store.set_epoch_deadline(1);
+            store.epoch_deadline_callback(|mut context| {
+                context.data_mut().charge_tick()?;
+                Ok(UpdateDeadline::Yield(1))
+            });
+            let guest = self.pre.instantiate_async(&mut store).await?;
+            guest.call_warm(&mut store).await?;
+            // Until here no script ran.
+            store.data_mut().ticks = 0;
+            Ok(Runtime { store, guest })
+        })
     }
 
     /// Makes runtimes, so that the next scripts start at once.
-    pub async fn fill(&self) {
-        loop {
-            if self.pool.lock().unwrap_or_else(PoisonError::into_inner).len() >= POOL {
-                return;
+    pub fn fill(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            loop {
+                if self.pool.lock().unwrap_or_else(PoisonError::into_inner).len() >= POOL {
+                    return;
+                }
+                let Ok(fresh) = self.fresh().await else { return };
+                self.pool.lock().unwrap_or_else(PoisonError::into_inner).push(fresh);
             }
-            let Ok(fresh) = self.fresh().await else { return };
-            self.pool.lock().unwrap_or_else(PoisonError::into_inner).push(fresh);
-        }
+        })
     }
 
     /// Looks whether a script makes sense, without running it. Returns the numbers of the tools that it names.
-    pub async fn check(&self, source: &str, tools: &[ScriptTool]) -> Result<Vec<u32>, ScriptFailure> {
-        let Runtime { mut store, guest } = self.runtime().await.map_err(|e| unavailable(&e))?;
-        let checked = guest.call_check(&mut store, source, &tools_of(tools)).await.map_err(|e| explain(&e))?;
-        let checked = checked.map_err(ScriptFailure::from)?;
-        Ok(checked.tools)
+    pub fn check<'a>(
+        &'a self,
+        source: &'a str,
+        tools: &'a [ScriptTool],
+    ) -> BoxFuture<'a, Result<Vec<u32>, ScriptFailure>> {
+        Box::pin(async move {
+            let Runtime { mut store, guest } = self.runtime().await.map_err(|e| unavailable(&e))?;
+            let checked = guest.call_check(&mut store, source, &tools_of(tools)).await.map_err(|e| explain(&e))?;
+            let checked = checked.map_err(ScriptFailure::from)?;
+            Ok(checked.tools)
+        })
     }
 
     /// Runs a script to its end. `input` is JSON. Returns its result as JSON.
-    pub async fn run(
-        &self,
-        source: &str,
-        input: &str,
-        tools: &[ScriptTool],
+    pub fn run<'a>(
+        &'a self,
+        source: &'a str,
+        input: &'a str,
+        tools: &'a [ScriptTool],
         limits: ScriptLimits,
         calls: Box<dyn ScriptCalls>,
-    ) -> Result<String, ScriptFailure> {
-        let Runtime { mut store, guest } = self.runtime().await.map_err(|e| unavailable(&e))?;
-        let state = store.data_mut();
-        (state.calls, state.cpu) = (Some(calls), limits.cpu);
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|e| {
-            ScriptFailure::new(ScriptFailureKind::Unavailable, format!("the system gives no random numbers: {e}"))
-        })?;
-        let start = generated::Start {
-            source: source.to_owned(),
-            input: input.to_owned(),
-            tools: tools_of(tools),
-            now: now(),
-            seed: seed.to_vec(),
-        };
-        let result = guest.call_run(&mut store, &start).await.map_err(|e| explain(&e))?;
-        let result = result.map_err(ScriptFailure::from)?;
-        match result.len() > limits.output {
-            true => Err(ScriptFailure::limit(format!(
-                "the result has {} bytes, and at most {} go back: return less",
-                result.len(),
-                limits.output
-            ))),
-            false => Ok(result),
-        }
+    ) -> BoxFuture<'a, Result<String, ScriptFailure>> {
+        Box::pin(async move {
+            let Runtime { mut store, guest } = self.runtime().await.map_err(|e| unavailable(&e))?;
+            let state = store.data_mut();
+            (state.calls, state.cpu) = (Some(calls), limits.cpu);
+            let mut seed = [0; 32];
+            getrandom::fill(&mut seed).map_err(|e| {
+                ScriptFailure::new(ScriptFailureKind::Unavailable, format!("the system gives no random numbers: {e}"))
+            })?;
+            let start = generated::Start {
+                source: source.to_owned(),
+                input: input.to_owned(),
+                tools: tools_of(tools),
+                now: now(),
+                seed: seed.to_vec(),
+            };
+            let result = guest.call_run(&mut store, &start).await.map_err(|e| explain(&e))?;
+            let result = result.map_err(ScriptFailure::from)?;
+            match result.len() > limits.output {
+                true => Err(ScriptFailure::limit(format!(
+                    "the result has {} bytes, and at most {} go back: return less",
+                    result.len(),
+                    limits.output
+                ))),
+                false => Ok(result),
+            }
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! A component under test.
 
+use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -206,45 +207,47 @@ impl Testkit {
     }
 
     /// Compiles and links the component.
-    pub async fn load(self) -> Result<Driver, TestkitError> {
-        let home = tempfile::Builder::new().prefix("aiw-testkit-").tempdir().map_err(TestkitError::Temporary)?;
-        let http = Arc::new(PlayedHttp { answers: self.answers, requests: Notes::default() });
-        let asked: Arc<dyn Http> = match self.real_http {
-            true => Arc::new(client()?),
-            false => http.clone(),
-        };
-        let tasks: Result<Vec<_>, _> = self.tasks.into_iter().map(Task::into_host).collect();
-        let tasks = tasks.map_err(|e| TestkitError::Task(e.into()))?;
-        let tasks = Arc::new(PlayedTasks::new(tasks, self.clock));
-        let log = Arc::new(Kept::default());
-        let trees = PlayedTrees {
-            trees: aiw_net::Trees::new(client()?, home.path().join("git")),
-            repositories: self.repositories,
-            real_git: self.real_git,
-        };
-        let capabilities = Capabilities {
-            http: asked,
-            trees: Arc::new(trees),
-            clock: Arc::new(Standing(self.clock)),
-            log: log.clone(),
-            settings: Arc::new(Given(self.settings)),
-            tasks: tasks.clone(),
-            task_starts: tasks.clone(),
-            cache: Arc::new(Home::at(home.path())),
-            ..Capabilities::nothing()
-        };
-        let mut engine = Engine::new(self.cache).map_err(|e| TestkitError::Load(e.into()))?;
-        if let Some(program) = self.compiler {
-            engine = engine.compile_with(program);
-        }
-        if let Some(on_compile) = self.on_compile {
-            engine = engine.on_compile(on_compile);
-        }
-        let component =
-            Component::load(&engine, &self.bytes, &self.about, self.grants, capabilities, Origin::Foreign).await;
-        let component = component.map_err(|e| TestkitError::Load(e.into()))?;
-        let hosts = self.about.manifest.hosts.iter().map(ToString::to_string).collect();
-        Ok(Driver { component, reach: self.reach, secrets: self.secrets, hosts, http, tasks, log, _home: home })
+    pub fn load(self) -> BoxFuture<'static, Result<Driver, TestkitError>> {
+        Box::pin(async move {
+            let home = tempfile::Builder::new().prefix("aiw-testkit-").tempdir().map_err(TestkitError::Temporary)?;
+            let http = Arc::new(PlayedHttp { answers: self.answers, requests: Notes::default() });
+            let asked: Arc<dyn Http> = match self.real_http {
+                true => Arc::new(client()?),
+                false => http.clone(),
+            };
+            let tasks: Result<Vec<_>, _> = self.tasks.into_iter().map(Task::into_host).collect();
+            let tasks = tasks.map_err(|e| TestkitError::Task(e.into()))?;
+            let tasks = Arc::new(PlayedTasks::new(tasks, self.clock));
+            let log = Arc::new(Kept::default());
+            let trees = PlayedTrees {
+                trees: aiw_net::Trees::new(client()?, home.path().join("git")),
+                repositories: self.repositories,
+                real_git: self.real_git,
+            };
+            let capabilities = Capabilities {
+                http: asked,
+                trees: Arc::new(trees),
+                clock: Arc::new(Standing(self.clock)),
+                log: log.clone(),
+                settings: Arc::new(Given(self.settings)),
+                tasks: tasks.clone(),
+                task_starts: tasks.clone(),
+                cache: Arc::new(Home::at(home.path())),
+                ..Capabilities::nothing()
+            };
+            let mut engine = Engine::new(self.cache).map_err(|e| TestkitError::Load(e.into()))?;
+            if let Some(program) = self.compiler {
+                engine = engine.compile_with(program);
+            }
+            if let Some(on_compile) = self.on_compile {
+                engine = engine.on_compile(on_compile);
+            }
+            let component =
+                Component::load(&engine, &self.bytes, &self.about, self.grants, capabilities, Origin::Foreign).await;
+            let component = component.map_err(|e| TestkitError::Load(e.into()))?;
+            let hosts = self.about.manifest.hosts.iter().map(ToString::to_string).collect();
+            Ok(Driver { component, reach: self.reach, secrets: self.secrets, hosts, http, tasks, log, _home: home })
+        })
     }
 }
 

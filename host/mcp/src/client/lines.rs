@@ -28,17 +28,23 @@ const LINE: usize = 512;
 /// Lines that are shorter in all are written at once.
 const BATCH: usize = 64 << 10;
 
+/// What comes from a server.
+pub(crate) type Input = Box<dyn AsyncRead + Send + Unpin>;
+
+/// What goes to a server.
+pub(crate) type Output = Box<dyn AsyncWrite + Send + Unpin>;
+
 /// Both ways to a server, as rmcp sees them.
-pub(crate) struct Lines<R> {
-    input: BufReader<R>,
+pub(crate) struct Lines {
+    input: BufReader<Input>,
     outbox: Outbox,
     raw: Raw,
     /// The bytes of a line that were read so far. They are kept here, because a read may be given up in the middle.
     line: Vec<u8>,
 }
 
-impl<R: AsyncRead + Send + Unpin> Lines<R> {
-    pub(crate) fn new(input: R, outbox: Outbox, raw: Raw) -> Self {
+impl Lines {
+    pub(crate) fn new(input: Input, outbox: Outbox, raw: Raw) -> Self {
         Self { input: BufReader::with_capacity(64 << 10, input), outbox, raw, line: Vec::new() }
     }
 
@@ -81,13 +87,13 @@ fn trimmed(line: &[u8]) -> &[u8] {
     line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii()
 }
 
-impl<R> Drop for Lines<R> {
+impl Drop for Lines {
     fn drop(&mut self) {
         self.raw.over();
     }
 }
 
-impl<R: AsyncRead + Send + Unpin + 'static> Transport<RoleClient> for Lines<R> {
+impl Transport<RoleClient> for Lines {
     type Error = io::Error;
 
     fn send(&mut self, message: ClientJsonRpcMessage) -> impl Future<Output = io::Result<()>> + Send + 'static {
@@ -120,7 +126,7 @@ pub(crate) struct Outbox(mpsc::UnboundedSender<Option<Vec<u8>>>);
 
 impl Outbox {
     /// Writes until it is closed, dropped, or nobody reads any more.
-    pub(crate) fn new(output: impl AsyncWrite + Send + Unpin + 'static, raw: Raw) -> Self {
+    pub(crate) fn new(output: Output, raw: Raw) -> Self {
         let (sender, lines) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             let _ = write(output, lines).await;
@@ -142,10 +148,7 @@ impl Outbox {
     }
 }
 
-async fn write(
-    mut output: impl AsyncWrite + Unpin,
-    mut lines: mpsc::UnboundedReceiver<Option<Vec<u8>>>,
-) -> io::Result<()> {
+async fn write(mut output: Output, mut lines: mpsc::UnboundedReceiver<Option<Vec<u8>>>) -> io::Result<()> {
     while let Some(Some(mut batch)) = lines.recv().await {
         let mut is_closed = false;
         // What has come meanwhile goes with it.

@@ -9,6 +9,7 @@ mod lines;
 mod raw;
 mod request;
 
+use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use self::events::{Events, RpcError};
 pub use self::http::{Bearer, Endpoint};
-use self::lines::{Direct, Lines, Outbox};
+use self::lines::{Direct, Input, Lines, Outbox, Output};
 pub use self::raw::value_of;
 use self::raw::{Back, Progress, Raw};
 pub(crate) use self::request::failure;
@@ -53,29 +54,43 @@ pub struct Client {
 
 impl Client {
     /// Starts a session over two streams: a process's standard output and input. A line is one message.
-    pub async fn over(
+    pub fn over(
         input: impl AsyncRead + Send + Unpin + 'static,
         output: impl AsyncWrite + Send + Unpin + 'static,
         info: ClientInfo,
         events: Arc<dyn Events>,
         patience: Duration,
-    ) -> Result<Self, ClientError> {
+    ) -> BoxFuture<'static, Result<Self, ClientError>> {
+        Self::over_lines(Box::new(input), Box::new(output), info, events, patience)
+    }
+
+    fn over_lines(
+        input: Input,
+        output: Output,
+        info: ClientInfo,
+        events: Arc<dyn Events>,
+        patience: Duration,
+    ) -> BoxFuture<'static, Result<Self, ClientError>> {
         let raw = Raw::new(events.clone());
         let outbox = Outbox::new(output, raw.clone());
         let lines = Lines::new(input, outbox.clone(), raw.clone());
-        let begun = Self::begin(lines, raw.clone(), info, events, patience).await?;
-        Ok(Self { direct: Some(Direct::new(raw, outbox)), ..begun })
+        Box::pin(async move {
+            let begun = Self::begin(lines, raw.clone(), info, events, patience).await?;
+            Ok(Self { direct: Some(Direct::new(raw, outbox)), ..begun })
+        })
     }
 
     /// Starts a session over streamable HTTP, under the endpoint's egress policy.
-    pub async fn http(
+    pub fn http(
         endpoint: Endpoint,
         info: ClientInfo,
         events: Arc<dyn Events>,
         patience: Duration,
-    ) -> Result<Self, ClientError> {
-        let raw = Raw::new(events.clone());
-        Self::begin(endpoint.transport(raw.clone()), raw, info, events, patience).await
+    ) -> BoxFuture<'static, Result<Self, ClientError>> {
+        Box::pin(async move {
+            let raw = Raw::new(events.clone());
+            Self::begin(endpoint.transport(raw.clone()), raw, info, events, patience).await
+        })
     }
 
     async fn begin<T: Transport<RoleClient> + 'static>(
@@ -119,28 +134,30 @@ impl Client {
         }
     }
 
-    async fn send_by_rmcp(&self, request: Request) -> Result<Box<RawValue>, ClientError> {
-        let params = request.params.map(Params::value).transpose()?;
-        let mut sent = CustomRequest::new(request.method, params);
-        if let Some(progress) = request.progress {
-            sent.extensions_mut().insert(Progress(progress));
-        }
-        let sent = ClientRequest::CustomRequest(sent);
-        let options = PeerRequestOptions::with_timeout(request.patience);
-        let handle = self.service.send_cancellable_request(sent, options).await.map_err(failure)?;
-        let mut unanswered =
-            Unanswered { peer: self.service.peer().clone(), raw: self.raw.clone(), id: Some(handle.id.clone()) };
-        let answer = handle.await_response().await;
-        if let Some(id) = unanswered.id.take() {
-            self.raw.forget(&id);
-        }
-        match answer.map_err(failure)? {
-            // As it was written.
-            ServerResult::CustomResult(CustomResult(Value::String(text))) => Ok(RawValue::from_string(text)),
-            // Nothing else comes out of `raw`; if it does, it is still complete.
-            other => Ok(to_raw_value(&other)),
-        }
-        .map(|result| result.unwrap_or_default())
+    fn send_by_rmcp(&self, request: Request) -> BoxFuture<'_, Result<Box<RawValue>, ClientError>> {
+        Box::pin(async move {
+            let params = request.params.map(Params::value).transpose()?;
+            let mut sent = CustomRequest::new(request.method, params);
+            if let Some(progress) = request.progress {
+                sent.extensions_mut().insert(Progress(progress));
+            }
+            let sent = ClientRequest::CustomRequest(sent);
+            let options = PeerRequestOptions::with_timeout(request.patience);
+            let handle = self.service.send_cancellable_request(sent, options).await.map_err(failure)?;
+            let mut unanswered =
+                Unanswered { peer: self.service.peer().clone(), raw: self.raw.clone(), id: Some(handle.id.clone()) };
+            let answer = handle.await_response().await;
+            if let Some(id) = unanswered.id.take() {
+                self.raw.forget(&id);
+            }
+            match answer.map_err(failure)? {
+                // As it was written.
+                ServerResult::CustomResult(CustomResult(Value::String(text))) => Ok(RawValue::from_string(text)),
+                // Nothing else comes out of `raw`; if it does, it is still complete.
+                other => Ok(to_raw_value(&other)),
+            }
+            .map(|result| result.unwrap_or_default())
+        })
     }
 
     /// All items of one of the server's lists (`tools/list`, `resources/list`), page by page; at most `most`.
@@ -170,9 +187,11 @@ impl Client {
     }
 
     /// Sends a notification to the server.
-    pub async fn notify(&self, method: &str, params: Option<Value>) -> Result<(), ClientError> {
-        let notification = ClientNotification::CustomNotification(CustomNotification::new(method, params));
-        self.service.send_notification(notification).await.map_err(failure)
+    pub fn notify<'a>(&'a self, method: &'a str, params: Option<Value>) -> BoxFuture<'a, Result<(), ClientError>> {
+        Box::pin(async move {
+            let notification = ClientNotification::CustomNotification(CustomNotification::new(method, params));
+            self.service.send_notification(notification).await.map_err(failure)
+        })
     }
 
     /// Whether the connection is gone.
@@ -186,8 +205,10 @@ impl Client {
     }
 
     /// Ends the session.
-    pub async fn close(self) {
-        let _ = self.service.cancel().await;
+    pub fn close(self) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let _ = self.service.cancel().await;
+        })
     }
 }
 

@@ -12,6 +12,7 @@ mod session;
 mod sessions;
 mod ticks;
 
+use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,17 +80,19 @@ impl HttpServer {
     }
 
     /// Answers a request. Who may ask was checked before.
-    pub async fn answer(&self, request: Request<Bytes>) -> Response<Body> {
-        let (parts, body) = request.into_parts();
-        let headers = &parts.headers;
-        let result = match parts.method {
-            Method::POST => self.post(headers, &body).await,
-            Method::GET => self.get(headers),
-            Method::DELETE => self.delete(headers),
-            _ => Err(error(StatusCode::METHOD_NOT_ALLOWED, "only GET, POST and DELETE are allowed here")),
-        };
-        let response = result.unwrap_or_else(|refusal| *refusal);
-        if reply::is_stream(&response) { reply::until_cut(response, self.cut.subscribe()) } else { response }
+    pub fn answer(&self, request: Request<Bytes>) -> BoxFuture<'_, Response<Body>> {
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            let headers = &parts.headers;
+            let result = match parts.method {
+                Method::POST => self.post(headers, &body).await,
+                Method::GET => self.get(headers),
+                Method::DELETE => self.delete(headers),
+                _ => Err(error(StatusCode::METHOD_NOT_ALLOWED, "only GET, POST and DELETE are allowed here")),
+            };
+            let response = result.unwrap_or_else(|refusal| *refusal);
+            if reply::is_stream(&response) { reply::until_cut(response, self.cut.subscribe()) } else { response }
+        })
     }
 
     async fn post(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response<Body>, Refusal> {

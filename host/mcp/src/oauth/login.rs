@@ -1,5 +1,6 @@
 //! A login: discovery, registration, the address for the browser, and the code that comes back.
 
+use futures::future::BoxFuture;
 use std::fmt;
 
 use aiw_core::Secret;
@@ -65,65 +66,67 @@ impl fmt::Debug for Login {
 
 impl Login {
     /// Finds the authorization server and makes itself known there. Nothing is kept if the login isn't finished.
-    pub async fn begin(request: LoginRequest) -> Result<Self, OAuthError> {
-        let reach = Reach::new(request.client.clone(), &request.url, request.issuer.as_deref())?;
-        let challenge = challenge(&reach, &request.headers).await?;
-        let resource = resource(&reach, &challenge, request.issuer.as_deref()).await?;
-        let server = authorization_server(&reach, &resource.issuer).await?;
-        let mut scopes = match (request.scopes, challenge.scopes) {
-            (given, _) if !given.is_empty() => given,
-            (_, wanted) if !wanted.is_empty() => wanted,
-            _ => resource.scopes,
-        };
-        let offline = server.scopes.iter().any(|scope| scope == OFFLINE).then(|| OFFLINE.to_owned());
-        for scope in request.more_scopes.into_iter().chain(offline) {
-            if !scopes.contains(&scope) {
-                scopes.push(scope);
+    pub fn begin(request: LoginRequest) -> BoxFuture<'static, Result<Self, OAuthError>> {
+        Box::pin(async move {
+            let reach = Reach::new(request.client.clone(), &request.url, request.issuer.as_deref())?;
+            let challenge = challenge(&reach, &request.headers).await?;
+            let resource = resource(&reach, &challenge, request.issuer.as_deref()).await?;
+            let server = authorization_server(&reach, &resource.issuer).await?;
+            let mut scopes = match (request.scopes, challenge.scopes) {
+                (given, _) if !given.is_empty() => given,
+                (_, wanted) if !wanted.is_empty() => wanted,
+                _ => resource.scopes,
+            };
+            let offline = server.scopes.iter().any(|scope| scope == OFFLINE).then(|| OFFLINE.to_owned());
+            for scope in request.more_scopes.into_iter().chain(offline) {
+                if !scopes.contains(&scope) {
+                    scopes.push(scope);
+                }
             }
-        }
-        let client = match request.client_id {
-            Some(id) => given(id, request.client_secret, &server),
-            None => register(&reach, &server, &request.redirect, &scopes).await?,
-        };
-        let (state, verifier) = (random()?, random()?);
-        let mut url = server.authorization.clone();
-        {
-            let scope = scopes.join(" ");
-            let mut query = url.query_pairs_mut();
-            query
-                .append_pair("response_type", "code")
-                .append_pair("client_id", &client.id)
-                .append_pair("redirect_uri", &request.redirect)
-                .append_pair("state", &state)
-                .append_pair("code_challenge", &URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes())))
-                .append_pair("code_challenge_method", "S256")
-                .append_pair("resource", &resource.resource);
-            if !scope.is_empty() {
-                query.append_pair("scope", &scope);
+            let client = match request.client_id {
+                Some(id) => given(id, request.client_secret, &server),
+                None => register(&reach, &server, &request.redirect, &scopes).await?,
+            };
+            let (state, verifier) = (random()?, random()?);
+            let mut url = server.authorization.clone();
+            {
+                let scope = scopes.join(" ");
+                let mut query = url.query_pairs_mut();
+                query
+                    .append_pair("response_type", "code")
+                    .append_pair("client_id", &client.id)
+                    .append_pair("redirect_uri", &request.redirect)
+                    .append_pair("state", &state)
+                    .append_pair("code_challenge", &URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes())))
+                    .append_pair("code_challenge_method", "S256")
+                    .append_pair("resource", &resource.resource);
+                if !scope.is_empty() {
+                    query.append_pair("scope", &scope);
+                }
+                if scopes.iter().any(|scope| scope == OFFLINE) {
+                    // OpenID: without it the scope is not granted.
+                    query.append_pair("prompt", "consent");
+                }
             }
-            if scopes.iter().any(|scope| scope == OFFLINE) {
-                // OpenID: without it the scope is not granted.
-                query.append_pair("prompt", "consent");
-            }
-        }
-        let source = Source {
-            resource: resource.resource,
-            issuer: server.issuer,
-            named: request.issuer,
-            token: server.token,
-            revocation: server.revocation,
-            client,
-            scopes,
-        };
-        Ok(Self {
-            reach,
-            source,
-            names_itself: server.names_itself,
-            redirect: request.redirect,
-            given: request.url,
-            state: Secret::new(state),
-            verifier: Secret::new(verifier),
-            url: url.into(),
+            let source = Source {
+                resource: resource.resource,
+                issuer: server.issuer,
+                named: request.issuer,
+                token: server.token,
+                revocation: server.revocation,
+                client,
+                scopes,
+            };
+            Ok(Self {
+                reach,
+                source,
+                names_itself: server.names_itself,
+                redirect: request.redirect,
+                given: request.url,
+                state: Secret::new(state),
+                verifier: Secret::new(verifier),
+                url: url.into(),
+            })
         })
     }
 
@@ -152,10 +155,12 @@ impl Login {
     }
 
     /// Takes the query of the address that the browser came back to, and exchanges its code for tokens.
-    pub async fn finish(self, query: &str) -> Result<Tokens, OAuthError> {
-        let code = self.code(query)?;
-        let (verifier, redirect) = (self.verifier.expose(), &self.redirect);
-        Tokens::exchange(&self.reach, self.source, self.given, code.expose(), verifier, redirect).await
+    pub fn finish(self, query: &str) -> BoxFuture<'_, Result<Tokens, OAuthError>> {
+        Box::pin(async move {
+            let code = self.code(query)?;
+            let (verifier, redirect) = (self.verifier.expose(), &self.redirect);
+            Tokens::exchange(&self.reach, self.source, self.given, code.expose(), verifier, redirect).await
+        })
     }
 
     /// The code of an answer that is for this login, and from the server that was asked.

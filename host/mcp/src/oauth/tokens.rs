@@ -1,5 +1,6 @@
 //! Tokens: getting them, refreshing them, giving them back.
 
+use futures::future::BoxFuture;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -125,33 +126,37 @@ impl Tokens {
     }
 
     /// New tokens for the old ones, which may be void from now on.
-    pub async fn refreshed(&self, client: &Client) -> Result<Self, OAuthError> {
-        let reach = Reach::new(client.clone(), &self.url, self.named.as_deref())?;
-        let Some(refresh) = &self.refresh else {
-            return Err(OAuthError::Refused {
-                code: "invalid_grant".into(),
-                description: "there is no refresh token".into(),
-            });
-        };
-        let endpoint = reach.check(ENDPOINT, &self.token)?;
-        let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh), ("resource", &self.resource)];
-        let answer = self.client.post(&reach, ENDPOINT, &endpoint, &fields).await?;
-        let mut tokens = self.clone();
-        tokens.take(&answer)?;
-        Ok(tokens)
+    pub fn refreshed<'a>(&'a self, client: &'a Client) -> BoxFuture<'a, Result<Self, OAuthError>> {
+        Box::pin(async move {
+            let reach = Reach::new(client.clone(), &self.url, self.named.as_deref())?;
+            let Some(refresh) = &self.refresh else {
+                return Err(OAuthError::Refused {
+                    code: "invalid_grant".into(),
+                    description: "there is no refresh token".into(),
+                });
+            };
+            let endpoint = reach.check(ENDPOINT, &self.token)?;
+            let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh), ("resource", &self.resource)];
+            let answer = self.client.post(&reach, ENDPOINT, &endpoint, &fields).await?;
+            let mut tokens = self.clone();
+            tokens.take(&answer)?;
+            Ok(tokens)
+        })
     }
 
     /// Tells the authorization server that the tokens are no longer used. False if it takes no such word.
-    pub async fn revoke(&self, client: &Client) -> Result<bool, OAuthError> {
-        let reach = Reach::new(client.clone(), &self.url, self.named.as_deref())?;
-        let what = "the revocation endpoint";
-        let Some(endpoint) = &self.revocation else { return Ok(false) };
-        let endpoint = reach.check(what, endpoint)?;
-        let refresh = self.refresh.iter().map(|token| (token.as_str(), "refresh_token"));
-        for (token, kind) in refresh.chain([(self.access.as_str(), "access_token")]) {
-            self.client.post(&reach, what, &endpoint, &[("token", token), ("token_type_hint", kind)]).await?;
-        }
-        Ok(true)
+    pub fn revoke<'a>(&'a self, client: &'a Client) -> BoxFuture<'a, Result<bool, OAuthError>> {
+        Box::pin(async move {
+            let reach = Reach::new(client.clone(), &self.url, self.named.as_deref())?;
+            let what = "the revocation endpoint";
+            let Some(endpoint) = &self.revocation else { return Ok(false) };
+            let endpoint = reach.check(what, endpoint)?;
+            let refresh = self.refresh.iter().map(|token| (token.as_str(), "refresh_token"));
+            for (token, kind) in refresh.chain([(self.access.as_str(), "access_token")]) {
+                self.client.post(&reach, what, &endpoint, &[("token", token), ("token_type_hint", kind)]).await?;
+            }
+            Ok(true)
+        })
     }
 
     /// The URL of the server that they are for.

@@ -14,6 +14,7 @@ mod session;
 mod transfer;
 pub(crate) mod transport;
 
+use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -78,29 +79,33 @@ impl Trees {
     /// Opens the tree of a commit. A repository on this machine is read in place; any other is fetched into the
     /// cache. If `sha` is given and was fetched before, the network is not used. Dropping the future stops the
     /// transfer.
-    pub async fn open_git(&self, policy: &Policy, origin: &GitOrigin) -> Result<Tree, NetError> {
-        let origin = origin.clone();
-        let tree = self.blocking(policy, origin.url.clone(), move |job| job.open(&origin)).await?;
-        Ok(tree)
+    pub fn open_git<'a>(&'a self, policy: &'a Policy, origin: &'a GitOrigin) -> BoxFuture<'a, Result<Tree, NetError>> {
+        Box::pin(async move {
+            let origin = origin.clone();
+            let tree = self.blocking(policy, origin.url.clone(), move |job| job.open(&origin)).await?;
+            Ok(tree)
+        })
     }
 
     /// Opens the tree of a directory that the user named, or of one beneath it.
-    pub async fn open_directory(&self, policy: &Policy, path: &Path) -> Result<Tree, NetError> {
-        let shown = one_line(&path.display().to_string(), 200);
-        if !path.is_absolute() {
-            return Err(NetError::invalid(format!("directory `{shown}` is not an absolute path")));
-        }
-        let (policy, path) = (policy.clone(), path.to_owned());
-        spawn(move || {
-            let real = allowed_path(&policy, &path, false)?;
-            Tree::directory(&real)
+    pub fn open_directory<'a>(&'a self, policy: &'a Policy, path: &'a Path) -> BoxFuture<'a, Result<Tree, NetError>> {
+        Box::pin(async move {
+            let shown = one_line(&path.display().to_string(), 200);
+            if !path.is_absolute() {
+                return Err(NetError::invalid(format!("directory `{shown}` is not an absolute path")));
+            }
+            let (policy, path) = (policy.clone(), path.to_owned());
+            spawn(move || {
+                let real = allowed_path(&policy, &path, false)?;
+                Tree::directory(&real)
+            })
+            .await
         })
-        .await
     }
 
     /// Returns all refs of a repository, including `HEAD`.
-    pub async fn list_refs(&self, policy: &Policy, url: &str) -> Result<GitRefs, NetError> {
-        self.blocking(policy, url.to_owned(), |job| job.refs()).await
+    pub fn list_refs<'a>(&'a self, policy: &'a Policy, url: &'a str) -> BoxFuture<'a, Result<GitRefs, NetError>> {
+        Box::pin(async move { self.blocking(policy, url.to_owned(), |job| job.refs()).await })
     }
 
     /// Runs `work` on a thread that may block. Dropping the future drops the guard, which stops the job.

@@ -4,6 +4,7 @@ mod catalogue;
 mod error;
 mod pull;
 
+use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -229,77 +230,80 @@ impl Models {
 
     /// Gets a model or the library, from `from` (a directory or the address of a mirror) or from where it is
     /// published. Returns whether anything had to be fetched. The first model that is pulled is used.
-    pub async fn pull(
-        &self,
-        name: &str,
-        from: Option<&str>,
-        fetch: &dyn Fetch,
-        progress: Progress<'_>,
-    ) -> Result<bool, ModelsError> {
-        check_name(name)?;
-        let offered = if name == RUNTIME {
-            Some(catalogue::runtime().ok_or(ModelsError::NotForThisSystem)?)
-        } else {
-            offer(name)
-        };
-        let directory = from.filter(|from| !is_url(from)).map(Path::new);
-        let mirror = from.filter(|from| is_url(from)).map(|url| url.trim_end_matches('/'));
-        let wanted: Vec<(WantedFile, String)> = match (offered, directory, mirror) {
-            (Some(offer), ..) => offer
-                .files
-                .iter()
-                .map(|file| {
-                    let url = mirror.map_or_else(|| file.url.to_owned(), |mirror| format!("{mirror}/{}", file.name));
-                    let wanted = WantedFile { name: file.name.into(), size: file.size, sha256: file.sha256.into() };
-                    (wanted, url)
-                })
-                .collect(),
-            (None, Some(directory), _) => own(directory)?.into_iter().map(|file| (file, String::new())).collect(),
-            (None, None, Some(mirror)) => manifest(mirror, fetch).await?,
-            (None, None, None) => return Err(ModelsError::Unknown { name: name.into() }),
-        };
-        let member = offered.and_then(|offer| offer.files[0].member);
-        let files: BTreeMap<String, LockedFile> = match member {
-            Some(member) => [(member.name.to_owned(), locked(member.size, member.sha256))].into(),
-            None => wanted.iter().map(|(file, _)| (file.name.clone(), locked(file.size, &file.sha256))).collect(),
-        };
-        let target = self.root().join(name);
-        let fetched = !is_whole(&target, &files);
-        if fetched {
-            let partial = self.root().join(".partial");
-            let staged = self.home.temporary_dir(&self.root())?;
-            for (file, url) in &wanted {
-                let from = match directory {
-                    Some(directory) => From::Directory(directory),
-                    None => From::Url(url.clone(), fetch),
-                };
-                let path = get(file, from, &partial, progress).await?;
-                match member {
-                    Some(member) => {
-                        let to = staged.path().to_owned();
-                        let archive = path.clone();
-                        blocking(move || unpack(&archive, &member, &to)).await?;
-                    }
-                    None => {
-                        let to = staged.path().join(&file.name);
-                        // Copied, not moved: what follows may fail, and models share files.
-                        fs::copy(&path, &to).map_err(|e| HomeError::io("write", &to, e))?;
+    pub fn pull<'a>(
+        &'a self,
+        name: &'a str,
+        from: Option<&'a str>,
+        fetch: &'a dyn Fetch,
+        progress: Progress<'a>,
+    ) -> BoxFuture<'a, Result<bool, ModelsError>> {
+        Box::pin(async move {
+            check_name(name)?;
+            let offered = if name == RUNTIME {
+                Some(catalogue::runtime().ok_or(ModelsError::NotForThisSystem)?)
+            } else {
+                offer(name)
+            };
+            let directory = from.filter(|from| !is_url(from)).map(Path::new);
+            let mirror = from.filter(|from| is_url(from)).map(|url| url.trim_end_matches('/'));
+            let wanted: Vec<(WantedFile, String)> = match (offered, directory, mirror) {
+                (Some(offer), ..) => offer
+                    .files
+                    .iter()
+                    .map(|file| {
+                        let url =
+                            mirror.map_or_else(|| file.url.to_owned(), |mirror| format!("{mirror}/{}", file.name));
+                        let wanted = WantedFile { name: file.name.into(), size: file.size, sha256: file.sha256.into() };
+                        (wanted, url)
+                    })
+                    .collect(),
+                (None, Some(directory), _) => own(directory)?.into_iter().map(|file| (file, String::new())).collect(),
+                (None, None, Some(mirror)) => manifest(mirror, fetch).await?,
+                (None, None, None) => return Err(ModelsError::Unknown { name: name.into() }),
+            };
+            let member = offered.and_then(|offer| offer.files[0].member);
+            let files: BTreeMap<String, LockedFile> = match member {
+                Some(member) => [(member.name.to_owned(), locked(member.size, member.sha256))].into(),
+                None => wanted.iter().map(|(file, _)| (file.name.clone(), locked(file.size, &file.sha256))).collect(),
+            };
+            let target = self.root().join(name);
+            let fetched = !is_whole(&target, &files);
+            if fetched {
+                let partial = self.root().join(".partial");
+                let staged = self.home.temporary_dir(&self.root())?;
+                for (file, url) in &wanted {
+                    let from = match directory {
+                        Some(directory) => From::Directory(directory),
+                        None => From::Url(url.clone(), fetch),
+                    };
+                    let path = get(file, from, &partial, progress).await?;
+                    match member {
+                        Some(member) => {
+                            let to = staged.path().to_owned();
+                            let archive = path.clone();
+                            blocking(move || unpack(&archive, &member, &to)).await?;
+                        }
+                        None => {
+                            let to = staged.path().join(&file.name);
+                            // Copied, not moved: what follows may fail, and models share files.
+                            fs::copy(&path, &to).map_err(|e| HomeError::io("write", &to, e))?;
+                        }
                     }
                 }
+                publish_dir(staged.path(), &target)?;
+                // Others may be downloading other files.
+                wanted.iter().for_each(|(file, _)| pull::forget(&partial, file));
             }
-            publish_dir(staged.path(), &target)?;
-            // Others may be downloading other files.
-            wanted.iter().for_each(|(file, _)| pull::forget(&partial, file));
-        }
-        let source = from.map_or_else(
-            || offered.map_or_else(String::new, |offer| offer.files[0].url.to_owned()),
-            |from| match directory {
-                Some(directory) => absolute(directory).display().to_string(),
-                None => one_line(&aiw_core::without_query(from), 200),
-            },
-        );
-        self.record(name, LockedModel { source, directory: None, files })?;
-        Ok(fetched)
+            let source = from.map_or_else(
+                || offered.map_or_else(String::new, |offer| offer.files[0].url.to_owned()),
+                |from| match directory {
+                    Some(directory) => absolute(directory).display().to_string(),
+                    None => one_line(&aiw_core::without_query(from), 200),
+                },
+            );
+            self.record(name, LockedModel { source, directory: None, files })?;
+            Ok(fetched)
+        })
     }
 
     fn record(&self, name: &str, locked: LockedModel) -> Result<(), ModelsError> {
