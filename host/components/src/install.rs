@@ -149,39 +149,37 @@ impl Library {
 
     /// Returns the candidate that would replace a component, and the reasons for which the user must agree first;
     /// `None` if its source has the same file.
-    pub fn check_update<'a>(
-        &'a self,
-        id: &'a str,
-        client: &'a Client,
-    ) -> BoxFuture<'a, Result<Option<(Candidate, Vec<LibraryError>)>, LibraryError>> {
-        Box::pin(async move {
-            if self.is_bundled(id) {
-                return Err(LibraryError::Bundled { id: id.to_owned(), action: "updated separately" });
-            }
-            let lock = self.home.extensions_lock()?;
-            let known = find(&lock.extensions, id)?;
-            let candidate = read(&known.source, client).await?;
-            if candidate.about.manifest.id != known.id {
-                return Err(LibraryError::Replaced {
-                    source_name: shown(&known.source),
-                    found: candidate.about.manifest.id,
-                });
-            }
-            let more = candidate.wanted.beyond(&Grants::from_map(&known.grants));
-            let whole = self.read_locked(known).is_ok();
-            if candidate.about.sha256 == known.sha256 && more.is_empty() && whole {
-                return Ok(None);
-            }
-            let (id, offered) = (id.to_owned(), candidate.about.manifest.version.clone());
-            let mut against = Vec::new();
-            if !more.is_empty() {
-                against.push(LibraryError::AsksMore { id: id.clone(), version: offered.clone(), more });
-            }
-            // An old version may have vulnerabilities that were fixed since.
-            if is_lower(&offered, &known.version) {
-                against.push(LibraryError::Lower { id, installed: known.version.clone(), offered });
-            }
-            Ok(Some((candidate, against)))
-        })
+    pub async fn check_update(
+        &self,
+        id: &str,
+        client: &Client,
+    ) -> Result<Option<(Candidate, Vec<LibraryError>)>, LibraryError> {
+        if self.is_bundled(id) {
+            return Err(LibraryError::Bundled { id: id.to_owned(), action: "updated separately" });
+        }
+        let lock = self.home.extensions_lock()?;
+        let known = find(&lock.extensions, id)?;
+        let candidate = read(&known.source, client).await?;
+        if candidate.about.manifest.id != known.id {
+            return Err(LibraryError::Replaced {
+                source_name: shown(&known.source),
+                found: candidate.about.manifest.id,
+            });
+        }
+        let more = candidate.wanted.beyond(&Grants::from_map(&known.grants));
+        let whole = self.read_locked(known).is_ok();
+        if candidate.about.sha256 == known.sha256 && more.is_empty() && whole {
+            return Ok(None);
+        }
+        let (id, offered) = (id.to_owned(), candidate.about.manifest.version.clone());
+        let mut against = Vec::new();
+        if !more.is_empty() {
+            against.push(LibraryError::AsksMore { id: id.clone(), version: offered.clone(), more });
+        }
+        // An old version may have vulnerabilities that were fixed since.
+        if is_lower(&offered, &known.version) {
+            against.push(LibraryError::Lower { id, installed: known.version.clone(), offered });
+        }
+        Ok(Some((candidate, against)))
     }
 }
