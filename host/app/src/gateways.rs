@@ -1,6 +1,5 @@
 //! The gateway for runs, and for other programs.
 
-use futures::future::BoxFuture;
 use std::any::Any;
 use std::sync::Arc;
 
@@ -80,40 +79,38 @@ pub fn voice(home: &Home, say: impl Fn(&str) + Send + Sync + 'static) -> Voice {
 }
 
 /// Makes a gateway to a provider or a pool, for as long as this process lives. Returns it with the token that it demands.
-pub fn to_provider<'a>(
-    home: &'a Home,
-    providers: &'a Providers,
-    name: &'a str,
-    model: Option<&'a str>,
+pub async fn to_provider(
+    home: &Home,
+    providers: &Providers,
+    name: &str,
+    model: Option<&str>,
     say: impl Fn(&str) + Send + Sync + 'static,
-) -> BoxFuture<'a, Result<(Arc<Gateway>, Arc<Route>), AppError>> {
-    Box::pin(async move {
-        let pool = providers.file()?.pool(name)?.cloned();
-        let route = match &pool {
-            None => Route::new(vec![upstream(providers, name, model).await?], None),
-            Some(pool) => {
-                let (mut members, mut last) = (Vec::new(), None);
-                for member in &pool.members {
-                    let own = model.or(member.model.as_deref());
-                    match upstream(providers, member.provider.as_str(), own).await {
-                        Ok(upstream) => members.push(upstream),
-                        Err(e) => {
-                            say(&format!("pool `{name}` goes without `{}`: {e}", member.provider));
-                            last = Some(e);
-                        }
+) -> Result<(Arc<Gateway>, Arc<Route>), AppError> {
+    let pool = providers.file()?.pool(name)?.cloned();
+    let route = match &pool {
+        None => Route::new(vec![upstream(providers, name, model).await?], None),
+        Some(pool) => {
+            let (mut members, mut last) = (Vec::new(), None);
+            for member in &pool.members {
+                let own = model.or(member.model.as_deref());
+                match upstream(providers, member.provider.as_str(), own).await {
+                    Ok(upstream) => members.push(upstream),
+                    Err(e) => {
+                        say(&format!("pool `{name}` goes without `{}`: {e}", member.provider));
+                        last = Some(e);
                     }
                 }
-                if let Some(e) = last.filter(|_| members.is_empty()) {
-                    return Err(e.into());
-                }
-                Route::new(members, Some(PoolOf::new(name, pool.order)))
             }
-        };
-        let route = Arc::new(route.map_err(RouteError::from)?);
-        let voice: Voice = Box::new(move |_, sentence| say(sentence));
-        let gateway = Arc::new(Gateway::new(home, Arc::new(route.clone()), voice)?);
-        Ok((gateway, route))
-    })
+            if let Some(e) = last.filter(|_| members.is_empty()) {
+                return Err(e.into());
+            }
+            Route::new(members, Some(PoolOf::new(name, pool.order)))
+        }
+    };
+    let route = Arc::new(route.map_err(RouteError::from)?);
+    let voice: Voice = Box::new(move |_, sentence| say(sentence));
+    let gateway = Arc::new(Gateway::new(home, Arc::new(route.clone()), voice)?);
+    Ok((gateway, route))
 }
 
 async fn upstream(providers: &Providers, name: &str, model: Option<&str>) -> Result<Upstream, ProviderError> {

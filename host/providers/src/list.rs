@@ -136,23 +136,21 @@ pub struct PresetSummary {
 impl Providers {
     /// All providers in the file's order, and one sentence for each that can't be read or whose preset no longer
     /// exists.
-    pub fn list(&self) -> BoxFuture<'_, Result<(Vec<ProviderSummary>, Vec<String>), ProviderError>> {
-        Box::pin(async move {
-            let file = self.file()?;
-            let (mut summaries, mut problems) = (Vec::new(), Vec::new());
-            for provider in file.providers() {
-                let known = self.preset_of(provider).await;
-                if let Err(error) = &known {
-                    problems.push(format!("provider `{}`: {error}", provider.name));
-                }
-                summaries.push(self.summary(&file, provider, known.as_ref().ok()));
+    pub async fn list(&self) -> Result<(Vec<ProviderSummary>, Vec<String>), ProviderError> {
+        let file = self.file()?;
+        let (mut summaries, mut problems) = (Vec::new(), Vec::new());
+        for provider in file.providers() {
+            let known = self.preset_of(provider).await;
+            if let Err(error) = &known {
+                problems.push(format!("provider `{}`: {error}", provider.name));
             }
-            for bad in file.problems() {
-                let name = aiw_core::one_line(&bad.name, 60);
-                problems.push(format!("provider `{name}` in providers.json {}", bad.problem));
-            }
-            Ok((summaries, problems))
-        })
+            summaries.push(self.summary(&file, provider, known.as_ref().ok()));
+        }
+        for bad in file.problems() {
+            let name = aiw_core::one_line(&bad.name, 60);
+            problems.push(format!("provider `{name}` in providers.json {}", bad.problem));
+        }
+        Ok((summaries, problems))
     }
 
     /// Everything about one provider.
@@ -192,21 +190,19 @@ impl Providers {
     }
 
     /// All presets, and the components that don't answer.
-    pub fn presets(&self) -> BoxFuture<'_, Result<(Vec<PresetSummary>, Vec<ProviderComponentError>), ProviderError>> {
-        Box::pin(async move {
-            let (presets, problems) = self.components.presets().await?;
-            let summary = |KnownPreset { component, preset, .. }: KnownPreset| PresetSummary {
-                clis: self.clis.of_preset(&preset),
-                id: preset.id,
-                label: preset.label,
-                component,
-                base_urls: preset.base_urls,
-                token: preset.token,
-                token_page: preset.token_page,
-                model: preset.model,
-            };
-            Ok((presets.into_iter().map(summary).collect(), problems))
-        })
+    pub async fn presets(&self) -> Result<(Vec<PresetSummary>, Vec<ProviderComponentError>), ProviderError> {
+        let (presets, problems) = self.components.presets().await?;
+        let summary = |KnownPreset { component, preset, .. }: KnownPreset| PresetSummary {
+            clis: self.clis.of_preset(&preset),
+            id: preset.id,
+            label: preset.label,
+            component,
+            base_urls: preset.base_urls,
+            token: preset.token,
+            token_page: preset.token_page,
+            model: preset.model,
+        };
+        Ok((presets.into_iter().map(summary).collect(), problems))
     }
 
     pub(crate) fn summary(

@@ -148,15 +148,13 @@ impl Account {
     }
 
     /// Gives the tokens back and forgets them. Returns whether there were any, and whether they were revoked.
-    pub fn log_out(&self) -> BoxFuture<'_, Result<(bool, Result<bool, OAuthError>), PoolError>> {
-        Box::pin(async move {
-            let revoked = match self.tokens().await {
-                Some(tokens) => tokens.revoke(&self.ground.net).await,
-                None => Ok(false),
-            };
-            let removed = forget_logins(&self.ground.home, &self.key).map_err(|source| self.vault(source))?;
-            Ok((removed > 0, revoked))
-        })
+    pub async fn log_out(&self) -> Result<(bool, Result<bool, OAuthError>), PoolError> {
+        let revoked = match self.tokens().await {
+            Some(tokens) => tokens.revoke(&self.ground.net).await,
+            None => Ok(false),
+        };
+        let removed = forget_logins(&self.ground.home, &self.key).map_err(|source| self.vault(source))?;
+        Ok((removed > 0, revoked))
     }
 
     async fn tokens(&self) -> Option<Tokens> {
