@@ -1,6 +1,5 @@
 //! One server of a session: starts at its first call, and again when it has ended; rests after failures.
 
-use futures::future::BoxFuture;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -218,17 +217,12 @@ impl Slot {
 
     /// Returns a connection for a call, for as long as a caller waits for it. The time limit of a call says nothing
     /// about the start, which has a limit of its own.
-    pub(crate) fn connected_within<'a>(
-        self: &'a Arc<Self>,
-        call: Option<&'a Call>,
-    ) -> BoxFuture<'a, Result<Arc<Connection>, PoolError>> {
-        Box::pin(async move {
-            if let Some(connection) = self.running() {
-                return Ok(connection);
-            }
-            // A large future, and nearly every call finds a connection.
-            Box::pin(wait(self.connected(), call)).await?
-        })
+    pub(crate) async fn connected_within(self: &Arc<Self>, call: Option<&Call>) -> Result<Arc<Connection>, PoolError> {
+        if let Some(connection) = self.running() {
+            return Ok(connection);
+        }
+        // A large future, and nearly every call finds a connection.
+        Box::pin(wait(self.connected(), call)).await?
     }
 
     /// `before` is the number of attempts when the caller began to wait: it shares the failure of a later one.
@@ -451,12 +445,10 @@ impl Slot {
     }
 
     /// Starts it, if it does not run, and reads everything that it offers. Returns how long its start took.
-    pub(crate) fn look(self: &Arc<Self>) -> BoxFuture<'_, Result<Duration, PoolError>> {
-        Box::pin(async move {
-            let connection = self.connected().await?;
-            self.learn_more(&connection).await?;
-            Ok(connection.took)
-        })
+    pub(crate) async fn look(self: &Arc<Self>) -> Result<Duration, PoolError> {
+        let connection = self.connected().await?;
+        self.learn_more(&connection).await?;
+        Ok(connection.took)
     }
 
     fn is_unused(&self) -> bool {
@@ -487,65 +479,59 @@ impl Slot {
     }
 
     /// Ends its process; the next call starts it again.
-    pub(crate) fn stop(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async move {
-            let connection = self.connection.lock().await.take();
-            self.standing(|standing| {
-                if standing.state == State::Ready {
-                    standing.state = State::Idle;
-                }
-                standing.pid = None;
-            });
-            drop(connection);
-        })
+    pub(crate) async fn stop(&self) {
+        let connection = self.connection.lock().await.take();
+        self.standing(|standing| {
+            if standing.state == State::Ready {
+                standing.state = State::Idle;
+            }
+            standing.pid = None;
+        });
+        drop(connection);
     }
 
     /// Sends a request, with the client's metadata, progress and cancellation.
-    pub(crate) fn ask<'a>(
-        self: &'a Arc<Self>,
-        method: &'a str,
+    pub(crate) async fn ask(
+        self: &Arc<Self>,
+        method: &str,
         params: Map<String, Value>,
-        call: Option<&'a Call>,
-    ) -> BoxFuture<'a, Result<Value, PoolError>> {
-        Box::pin(async move {
-            let connection = self.connected_within(call).await?;
-            let params = Params::Values(params.into());
-            value_of(&self.pass(method, params, call, connection).await?).map_err(PoolError::from)
-        })
+        call: Option<&Call>,
+    ) -> Result<Value, PoolError> {
+        let connection = self.connected_within(call).await?;
+        let params = Params::Values(params.into());
+        value_of(&self.pass(method, params, call, connection).await?).map_err(PoolError::from)
     }
 
     /// Forwards a request over a connection. The result is as the server wrote it.
-    pub(crate) fn pass<'a>(
-        &'a self,
-        method: &'a str,
+    pub(crate) async fn pass(
+        &self,
+        method: &str,
         params: Params,
-        call: Option<&'a Call>,
+        call: Option<&Call>,
         connection: Arc<Connection>,
-    ) -> BoxFuture<'a, Result<Box<RawValue>, PoolError>> {
-        Box::pin(async move {
-            self.in_flight.fetch_add(1, Ordering::Relaxed);
-            let _one = OneLess(&self.in_flight);
-            let _during = call.map(|call| self.relay.during(call.caller.clone()));
-            let (request, token) = self.request(method, params, call);
-            let answer = match call.zip(token) {
-                Some((call, token)) => {
-                    wait(Box::pin(send_with_progress(&connection, request, call, &token)), Some(call)).await
-                }
-                None => wait(pin!(connection.client.send(request)), call).await,
-            };
-            self.standing(|standing| standing.used = Some(Instant::now()));
-            match answer? {
-                Ok(answer) => Ok(answer),
-                Err(ClientError::Rpc(e)) => Err(e.into()),
-                Err(e) => {
-                    let e = Box::pin(self.failure(e, &connection, self.configured.settings.timeout)).await;
-                    if matches!(e, PoolError::Login { .. }) {
-                        Box::pin(self.lost(&connection, &e)).await;
-                    }
-                    Err(e)
-                }
+    ) -> Result<Box<RawValue>, PoolError> {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let _one = OneLess(&self.in_flight);
+        let _during = call.map(|call| self.relay.during(call.caller.clone()));
+        let (request, token) = self.request(method, params, call);
+        let answer = match call.zip(token) {
+            Some((call, token)) => {
+                wait(Box::pin(send_with_progress(&connection, request, call, &token)), Some(call)).await
             }
-        })
+            None => wait(pin!(connection.client.send(request)), call).await,
+        };
+        self.standing(|standing| standing.used = Some(Instant::now()));
+        match answer? {
+            Ok(answer) => Ok(answer),
+            Err(ClientError::Rpc(e)) => Err(e.into()),
+            Err(e) => {
+                let e = Box::pin(self.failure(e, &connection, self.configured.settings.timeout)).await;
+                if matches!(e, PoolError::Login { .. }) {
+                    Box::pin(self.lost(&connection, &e)).await;
+                }
+                Err(e)
+            }
+        }
     }
 
     /// A request with what the client adds to it, and under which token the client wants its progress.
@@ -573,18 +559,16 @@ impl Slot {
     }
 
     /// The client wants log messages from this level on.
-    pub(crate) fn set_log_level<'a>(self: &'a Arc<Self>, level: &'a str) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            self.standing(|standing| standing.log_level = Some(level.to_owned()));
-            // One that starts is told after its start.
-            let connection = self.connection.try_lock().ok().and_then(|held| held.clone());
-            if let Some(connection) = connection.filter(|c| c.client.server()["capabilities"]["logging"].is_object()) {
-                let params = json!({"level": level});
-                let told = async move { drop(connection.client.request("logging/setLevel", Some(params), PING).await) };
-                // Don't wait for a server that does not answer; one that is far away still gets the request.
-                let _ = tokio::time::timeout(TOLD, tokio::spawn(told)).await;
-            }
-        })
+    pub(crate) async fn set_log_level(self: &Arc<Self>, level: &str) {
+        self.standing(|standing| standing.log_level = Some(level.to_owned()));
+        // One that starts is told after its start.
+        let connection = self.connection.try_lock().ok().and_then(|held| held.clone());
+        if let Some(connection) = connection.filter(|c| c.client.server()["capabilities"]["logging"].is_object()) {
+            let params = json!({"level": level});
+            let told = async move { drop(connection.client.request("logging/setLevel", Some(params), PING).await) };
+            // Don't wait for a server that does not answer; one that is far away still gets the request.
+            let _ = tokio::time::timeout(TOLD, tokio::spawn(told)).await;
+        }
     }
 
     /// Why a request failed, with how the server ended.

@@ -1,6 +1,5 @@
 //! Starting one server, and the first words with it.
 
-use futures::future::BoxFuture;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -111,70 +110,67 @@ impl Lookup for Values<'_> {
 }
 
 /// Starts a server and begins a session with it. `directory` holds the file that declares it.
-pub(crate) fn start<'a>(
-    ground: &'a Ground,
-    key: &'a str,
-    server: &'a Server,
-    directory: &'a Path,
+pub(crate) async fn start(
+    ground: &Ground,
+    key: &str,
+    server: &Server,
+    directory: &Path,
     log: PathBuf,
     capabilities: Value,
     events: Arc<dyn Events>,
-) -> BoxFuture<'a, Result<Connection, PoolError>> {
-    Box::pin(async move {
-        let began = Instant::now();
-        let (expanded, secrets) = resolved(ground, key, server)?;
-        let info = ClientInfo { name: "aiw".into(), version: env!("CARGO_PKG_VERSION").into(), capabilities };
-        if server.transport == Transport::Http {
-            let (endpoint, access) = endpoint(ground, key, &expanded);
-            let begun = Client::http(endpoint, info, events, PATIENCE).await;
-            let refusal = || access.as_ref().and_then(Access::refusal).map(|refusal| PoolError::refused(refusal, key));
-            let client = begun.map_err(|e| refusal().unwrap_or_else(|| not_begun(key, &e, None, &secrets)))?;
-            return Ok(Connection { client, process: None, access, took: began.elapsed() });
+) -> Result<Connection, PoolError> {
+    let began = Instant::now();
+    let (expanded, secrets) = resolved(ground, key, server)?;
+    let info = ClientInfo { name: "aiw".into(), version: env!("CARGO_PKG_VERSION").into(), capabilities };
+    if server.transport == Transport::Http {
+        let (endpoint, access) = endpoint(ground, key, &expanded);
+        let begun = Client::http(endpoint, info, events, PATIENCE).await;
+        let refusal = || access.as_ref().and_then(Access::refusal).map(|refusal| PoolError::refused(refusal, key));
+        let client = begun.map_err(|e| refusal().unwrap_or_else(|| not_begun(key, &e, None, &secrets)))?;
+        return Ok(Connection { client, process: None, access, took: began.elapsed() });
+    }
+    let program = program(directory, &expanded)
+        .map_err(|program| PoolError::NoProgram { server: key.to_owned(), program: masked(&program, &secrets) })?;
+    let cwd = cwd(ground, directory, &expanded);
+    let (executable, words) = (ground.executable.clone(), Arc::<Mutex<String>>::default());
+    let (heard, (hears, all_heard), hidden) = (words.clone(), mpsc::channel::<()>(), secrets.clone());
+    let spawned = aiw_home::blocking(move || {
+        let mut attached = Attached::start(&executable, &cwd, program, GRACE)?;
+        if let Some(stderr) = attached.stderr.take() {
+            let last = move |line| *heard.lock().unwrap_or_else(PoisonError::into_inner) = line;
+            let copy = move || {
+                log::keep(stderr, &log, &secrets, &last);
+                drop(hears);
+            };
+            // Without a thread its pipe closes, and the server writes to nobody.
+            let _ = std::thread::Builder::new().name("aiw-stderr".into()).stack_size(256 << 10).spawn(copy);
         }
-        let program = program(directory, &expanded)
-            .map_err(|program| PoolError::NoProgram { server: key.to_owned(), program: masked(&program, &secrets) })?;
-        let cwd = cwd(ground, directory, &expanded);
-        let (executable, words) = (ground.executable.clone(), Arc::<Mutex<String>>::default());
-        let (heard, (hears, all_heard), hidden) = (words.clone(), mpsc::channel::<()>(), secrets.clone());
-        let spawned = aiw_home::blocking(move || {
-            let mut attached = Attached::start(&executable, &cwd, program, GRACE)?;
-            if let Some(stderr) = attached.stderr.take() {
-                let last = move |line| *heard.lock().unwrap_or_else(PoisonError::into_inner) = line;
-                let copy = move || {
-                    log::keep(stderr, &log, &secrets, &last);
-                    drop(hears);
-                };
-                // Without a thread its pipe closes, and the server writes to nobody.
-                let _ = std::thread::Builder::new().name("aiw-stderr".into()).stack_size(256 << 10).spawn(copy);
-            }
-            Ok(attached)
-        });
-        let mut attached = spawned.await.map_err(|source: Box<SupervisorError>| {
-            let (server, text) = (key.to_owned(), source.to_string());
-            // The directory of an entry may hold a value too.
-            match masked(&text, &hidden) {
-                problem if problem == text => PoolError::Spawn { server, source },
-                problem => PoolError::Start { server, problem },
-            }
-        })?;
-        let (stdin, stdout) = (attached.stdin.take(), attached.stdout.take());
-        let process = Process { attached: Mutex::new(attached), last_words: words, heard: Mutex::new(all_heard) };
-        let pipes = |e: std::io::Error| PoolError::Start { server: key.to_owned(), problem: e.to_string() };
-        let broken = || pipes(std::io::ErrorKind::BrokenPipe.into());
-        let input = tokio::process::ChildStdout::from_std(stdout.ok_or_else(broken)?).map_err(pipes)?;
-        let output = tokio::process::ChildStdin::from_std(stdin.ok_or_else(broken)?).map_err(pipes)?;
-        let begun = Client::over(input, output, info, events, PATIENCE).await;
-        match begun {
-            Ok(client) => Ok(Connection { client, process: Some(process), access: None, took: began.elapsed() }),
-            Err(e) => {
-                // Whoever closed the connection is about to exit.
-                let patience =
-                    if matches!(e, ClientError::SlowStart(_)) { Duration::ZERO } else { Duration::from_secs(1) };
-                let end = aiw_home::blocking(move || process.end(patience)).await;
-                Err(not_begun(key, &e, end, &hidden))
-            }
+        Ok(attached)
+    });
+    let mut attached = spawned.await.map_err(|source: Box<SupervisorError>| {
+        let (server, text) = (key.to_owned(), source.to_string());
+        // The directory of an entry may hold a value too.
+        match masked(&text, &hidden) {
+            problem if problem == text => PoolError::Spawn { server, source },
+            problem => PoolError::Start { server, problem },
         }
-    })
+    })?;
+    let (stdin, stdout) = (attached.stdin.take(), attached.stdout.take());
+    let process = Process { attached: Mutex::new(attached), last_words: words, heard: Mutex::new(all_heard) };
+    let pipes = |e: std::io::Error| PoolError::Start { server: key.to_owned(), problem: e.to_string() };
+    let broken = || pipes(std::io::ErrorKind::BrokenPipe.into());
+    let input = tokio::process::ChildStdout::from_std(stdout.ok_or_else(broken)?).map_err(pipes)?;
+    let output = tokio::process::ChildStdin::from_std(stdin.ok_or_else(broken)?).map_err(pipes)?;
+    let begun = Client::over(input, output, info, events, PATIENCE).await;
+    match begun {
+        Ok(client) => Ok(Connection { client, process: Some(process), access: None, took: began.elapsed() }),
+        Err(e) => {
+            // Whoever closed the connection is about to exit.
+            let patience = if matches!(e, ClientError::SlowStart(_)) { Duration::ZERO } else { Duration::from_secs(1) };
+            let end = aiw_home::blocking(move || process.end(patience)).await;
+            Err(not_begun(key, &e, end, &hidden))
+        }
+    }
 }
 
 /// A server may say what it was given.

@@ -129,11 +129,11 @@ impl Client {
     pub async fn send(&self, request: Request) -> Result<Box<RawValue>, ClientError> {
         match &self.direct {
             Some(direct) => direct.send(request)?.answer().await,
-            // A large future: as a part of every call's, it would be moved around with it.
-            None => Box::pin(self.send_by_rmcp(request)).await,
+            None => self.send_by_rmcp(request).await,
         }
     }
 
+    /// A large future: as a part of every call's, it would be moved around with it.
     fn send_by_rmcp(&self, request: Request) -> BoxFuture<'_, Result<Box<RawValue>, ClientError>> {
         Box::pin(async move {
             let params = request.params.map(Params::value).transpose()?;
