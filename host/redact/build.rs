@@ -1,128 +1,26 @@
-//! Takes the rules of other scanners for secrets over: those whose tokens begin with fixed letters, as a table with the
-//! marks to look for. Nothing of the crate that has them gets into the program but this table.
-//!
-//! All rules together get a number, which is another one whenever one of them changes.
+//! Gives all rules together a number, which is another one whenever one of them changes.
 
-use std::collections::BTreeSet;
 use std::error::Error;
-use std::fmt::Write;
 use std::path::Path;
 
-use regex_syntax::hir::literal::{ExtractKind, Extractor};
-use regex_syntax::hir::{Hir, HirKind, Look};
-
-/// Rules whose tokens are words of other texts as well, or no secrets.
-const LEFT_OUT: [&str; 3] = ["generic", "jwt-base64", "pwhash"];
-
-/// Where our own rules are.
-const OWN: &str = "src/rules";
+/// Where the rules are.
+const RULES: &str = "src/rules";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed={OWN}");
-    let rules: toml::Table = toml::from_str(secrets_scanner::rules::BUNDLED_RULES)?;
-    let rules = rules.get("rules").and_then(toml::Value::as_array).ok_or("the rules are no list")?;
-    let mut table = String::from("[\n");
-    let mut seen = BTreeSet::new();
-    for rule in rules {
-        let text = |key: &str| rule.get(key).and_then(toml::Value::as_str);
-        let (Some(id), Some(pattern)) = (text("id"), text("regex")) else { continue };
-        // What is in a URL is looked for there.
-        if LEFT_OUT.iter().any(|part| id.contains(part)) || pattern.contains("://") || pattern.contains(":\\/\\/") {
-            continue;
-        }
-        // ASCII patterns are compiled ten times as fast. Some mean signs beyond it.
-        let ascii = format!("(?-u){pattern}");
-        let is_fine = |pattern: &str| regex::Regex::new(pattern).is_ok();
-        let pattern = if is_fine(&ascii) { ascii } else { pattern.to_owned() };
-        let Some(Marks { marks, is_exact, is_word }) =
-            marks(&pattern).filter(|_| is_fine(&pattern) && seen.insert(pattern.clone()))
-        else {
-            continue;
-        };
-        let number = |value: &toml::Value| value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
-        let entropy = rule.get("entropy").and_then(number).unwrap_or_default();
-        writeln!(
-            table,
-            "    Public {{ marks: &{marks:?}, is_exact: {is_exact}, is_word: {is_word}, pattern: {pattern:?}, entropy: {entropy:?} }},"
-        )?;
-    }
-    table.push(']');
-    let to = std::env::var("OUT_DIR")?;
+    println!("cargo::rerun-if-changed={RULES}");
+    let mut paths: Vec<_> =
+        std::fs::read_dir(RULES)?.map(|entry| Ok(entry?.path())).collect::<Result<_, std::io::Error>>()?;
+    // Tests are no rules.
+    paths.retain(|path| !path.ends_with("tests.rs"));
+    paths.sort();
     let mut number = 0xcbf2_9ce4_8422_2325_u64;
-    for text in own_rules()?.iter().chain([&table]) {
-        number = text.bytes().fold(number, |number, byte| (number ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    for path in paths {
+        let text = std::fs::read(path)?;
+        number = text.iter().fold(number, |number, byte| (number ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     }
     // No number of rules is 0, which no text has gone through.
+    let to = std::env::var("OUT_DIR")?;
     std::fs::write(Path::new(&to).join("version.rs"), format!("{}_i64", (number >> 1) | 1))?;
-    std::fs::write(Path::new(&to).join("public.rs"), table)?;
     Ok(())
-}
-
-/// The files with our own rules, without their tests.
-fn own_rules() -> Result<Vec<String>, Box<dyn Error>> {
-    let mut paths: Vec<_> =
-        std::fs::read_dir(OWN)?.map(|entry| Ok(entry?.path())).collect::<Result<_, std::io::Error>>()?;
-    paths.retain(|path| path.extension().is_some_and(|end| end == "rs") && !path.ends_with("tests.rs"));
-    paths.sort();
-    Ok(paths.into_iter().map(std::fs::read_to_string).collect::<Result<_, _>>()?)
-}
-
-/// The text that every match begins with.
-struct Marks {
-    marks: Vec<String>,
-    /// Whether they are in this case in every match.
-    is_exact: bool,
-    /// Whether no letter, digit or underscore stands before.
-    is_word: bool,
-}
-
-/// Returns the text that every match begins with, if it differs from ordinary words and is part of the secret.
-fn marks(pattern: &str) -> Option<Marks> {
-    let hir = regex_syntax::parse(pattern).ok()?;
-    if has_capture(&hir) && !begins_with_secret(&hir) {
-        return None;
-    }
-    let mut extractor = Extractor::new();
-    extractor.kind(ExtractKind::Prefix).limit_total(100).limit_class(4).limit_literal_len(12);
-    let found = extractor.extract(&hir);
-    let (mut marks, mut exact) = (BTreeSet::new(), BTreeSet::new());
-    for literal in found.literals()? {
-        let literal = std::str::from_utf8(literal.as_bytes()).ok()?;
-        let mark = literal.to_ascii_lowercase();
-        let is_word = mark.bytes().all(|byte| byte.is_ascii_alphabetic());
-        let is_rare = mark.len() >= 4 || (mark.len() == 3 && !is_word);
-        if !is_rare || mark.starts_with("-----") || mark.contains("://") {
-            return None;
-        }
-        marks.insert(mark);
-        exact.insert(literal.to_owned());
-    }
-    // A pattern for both cases has a mark in each of them.
-    let is_exact = exact.len() == marks.len();
-    let marks = if is_exact { exact } else { marks };
-    let before = hir.properties().look_set_prefix();
-    let is_word = before.contains(Look::WordAscii) || before.contains(Look::WordUnicode);
-    // One stands for those that begin with it.
-    let shortest =
-        marks.iter().filter(|mark| !marks.iter().any(|other| other != *mark && mark.starts_with(other.as_str())));
-    let marks: Vec<String> = shortest.cloned().collect();
-    (!marks.is_empty() && marks.len() <= 24).then_some(Marks { marks, is_exact, is_word })
-}
-
-fn has_capture(hir: &Hir) -> bool {
-    hir.properties().explicit_captures_len() > 0
-}
-
-/// Whether a match begins with its first group.
-fn begins_with_secret(hir: &Hir) -> bool {
-    match hir.kind() {
-        HirKind::Capture(capture) => capture.index == 1,
-        HirKind::Concat(parts) => parts
-            .iter()
-            .find(|part| !matches!(part.kind(), HirKind::Look(_) | HirKind::Empty))
-            .is_some_and(begins_with_secret),
-        HirKind::Alternation(parts) => parts.iter().all(begins_with_secret),
-        _ => false,
-    }
 }

@@ -1,9 +1,9 @@
 //! A tool's arguments, from JSON to its input type. Models write numbers as text and leave fields `null`, so
 //! unambiguous values are accepted.
 
-use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform};
+use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -16,25 +16,12 @@ impl<T: DeserializeOwned + JsonSchema + Send + 'static> Input for T {}
 
 /// The schema of a tool's arguments.
 pub(crate) fn input_schema<T: JsonSchema>() -> Value {
-    // `null` counts as absent. The schema doesn't mention it, because some clients have no such type.
-    let plain = RecursiveTransform(|schema: &mut schemars::Schema| {
-        if let Some(Value::Array(kinds)) = schema.get_mut("type") {
-            kinds.retain(|kind| kind != "null");
-            if let [kind] = kinds.as_slice() {
-                let kind = kind.clone();
-                schema.insert("type".into(), kind);
-            }
-        }
-        if schema.get("default") == Some(&Value::Null) {
-            schema.remove("default");
-        }
-    });
-    schema::<T>(settings(), plain)
+    short(settings().into_generator().into_root_schema_for::<T>(), without_null)
 }
 
 /// The schema of a tool's structured answer.
 pub(crate) fn output_schema<T: JsonSchema>() -> Value {
-    schema::<T>(settings().for_serialize(), RecursiveTransform(|_: &mut schemars::Schema| {}))
+    short(settings().for_serialize().into_generator().into_root_schema_for::<T>(), |_| {})
 }
 
 fn settings() -> SchemaSettings {
@@ -44,10 +31,24 @@ fn settings() -> SchemaSettings {
     })
 }
 
-/// A schema without the parts that only cost a model tokens.
-fn schema<T: JsonSchema>(settings: SchemaSettings, mut more: impl Transform) -> Value {
-    let mut schema = settings.into_generator().into_root_schema_for::<T>();
-    let mut short = RecursiveTransform(|schema: &mut schemars::Schema| {
+/// `null` counts as absent. The schema doesn't mention it, because some clients have no such type.
+fn without_null(schema: &mut Schema) {
+    if let Some(Value::Array(kinds)) = schema.get_mut("type") {
+        kinds.retain(|kind| kind != "null");
+        if let [kind] = kinds.as_slice() {
+            let kind = kind.clone();
+            schema.insert("type".into(), kind);
+        }
+    }
+    if schema.get("default") == Some(&Value::Null) {
+        schema.remove("default");
+    }
+}
+
+/// A schema without the parts that only cost a model tokens. It is not generic: the schemas of all tools pass through
+/// one copy of it.
+fn short(mut schema: Schema, more: fn(&mut Schema)) -> Value {
+    let mut each = RecursiveTransform(|schema: &mut Schema| {
         // Doc comments are wrapped into lines for human readers.
         if let Some(Value::String(text)) = schema.get_mut("description") {
             *text = text.replace('\n', " ");
@@ -58,9 +59,9 @@ fn schema<T: JsonSchema>(settings: SchemaSettings, mut more: impl Transform) -> 
                 schema.remove(name);
             }
         }
+        more(schema);
     });
-    short.transform(&mut schema);
-    more.transform(&mut schema);
+    each.transform(&mut schema);
     schema.remove("description");
     schema.insert("type".into(), "object".into());
     if schema.get("properties").is_none() {
@@ -71,6 +72,12 @@ fn schema<T: JsonSchema>(settings: SchemaSettings, mut more: impl Transform) -> 
 
 /// Reads arguments by their schema.
 pub(crate) fn read<T: Input>(given: Map<String, Value>, schema: &Value) -> Result<T, CallError> {
+    let arguments = checked(given, schema)?;
+    serde_json::from_value(arguments.into()).map_err(|e| CallError::Arguments { problem: e.to_string() })
+}
+
+/// The given arguments as the schema has them, without those that are `null`.
+fn checked(given: Map<String, Value>, schema: &Value) -> Result<Map<String, Value>, CallError> {
     let none = Map::new();
     let properties = schema["properties"].as_object().unwrap_or(&none);
     let mut arguments = Map::new();
@@ -91,7 +98,7 @@ pub(crate) fn read<T: Input>(given: Map<String, Value>, schema: &Value) -> Resul
             return Err(CallError::Missing { name: name.to_owned(), what: about(&properties[name]) });
         }
     }
-    serde_json::from_value(arguments.into()).map_err(|e| CallError::Arguments { problem: e.to_string() })
+    Ok(arguments)
 }
 
 /// Returns a property's description and its allowed values: the hint if it is missing.
