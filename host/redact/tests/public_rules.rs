@@ -14,6 +14,12 @@ use regex_syntax::hir::{Hir, HirKind, Look};
 /// Rules whose tokens are words of other texts as well, or no secrets.
 const LEFT_OUT: [&str; 3] = ["generic", "jwt-base64", "pwhash"];
 
+/// What the table begins with.
+const HEAD: &str = "\
+// Made by tests/public_rules.rs from the rules that the crate secrets_scanner (MIT) has of gitleaks (MIT) and of
+// kingfisher (Apache-2.0).
+";
+
 #[test]
 fn the_table_is_that_of_the_scanner() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/rules/public.in");
@@ -29,7 +35,7 @@ fn the_table_is_that_of_the_scanner() {
 fn table() -> String {
     let rules: toml::Table = toml::from_str(secrets_scanner::rules::BUNDLED_RULES).unwrap();
     let rules = rules.get("rules").and_then(toml::Value::as_array).unwrap();
-    let mut table = String::from("[\n");
+    let mut table = format!("{HEAD}[\n");
     let mut seen = BTreeSet::new();
     for rule in rules {
         let text = |key: &str| rule.get(key).and_then(toml::Value::as_str);
