@@ -11,8 +11,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={RULES}");
     let mut paths: Vec<_> =
         std::fs::read_dir(RULES)?.map(|entry| Ok(entry?.path())).collect::<Result<_, std::io::Error>>()?;
-    // Tests are no rules.
-    paths.retain(|path| !path.ends_with("tests.rs"));
+    // Tests are no rules, nor is what an editor leaves beside a file.
+    let is_rule = |path: &Path| path.extension().is_some_and(|end| end == "rs" || end == "in");
+    paths.retain(|path| is_rule(path) && !path.ends_with("tests.rs"));
     paths.sort();
     let mut number = 0xcbf2_9ce4_8422_2325_u64;
     for path in paths {
