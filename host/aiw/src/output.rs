@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
+use aiw_core::shown_lines;
 use aiw_markets::{Observer, Quiet};
 use clap::builder::StyledStr;
 use clap::builder::styling::{AnsiColor, Style};
@@ -99,9 +100,11 @@ impl Output {
         }
     }
 
-    /// A line that a question refers to: of the answer for people, a note beside JSON.
-    pub fn before_question(&self, line: impl AsRef<str>) {
-        if self.json { self.note(line) } else { self.line(line) }
+    /// What a question refers to: lines of the answer for people, notes beside JSON. What is agreed to is seen, so
+    /// nothing of it is hidden or pushed out of sight.
+    pub fn before_question(&self, text: impl AsRef<str>) {
+        let show = |line: &String| if self.json { self.note(line) } else { self.line(line) };
+        shown_lines(text.as_ref()).iter().for_each(show);
     }
 
     /// The answer for programs.

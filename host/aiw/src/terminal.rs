@@ -25,12 +25,12 @@ pub fn size() -> (usize, usize) {
 
 /// A line that belongs to a question.
 pub fn tell(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{}", aiw_core::printable(line));
+    let _ = writeln!(io::stderr().lock(), "{}", aiw_core::shown_line(line));
 }
 
 /// Asks for a line; end of input is an interruption.
 pub async fn ask(question: &str) -> Result<String, Failure> {
-    let _ = write!(io::stderr().lock(), "{} ", aiw_core::printable(question));
+    let _ = write!(io::stderr().lock(), "{} ", aiw_core::shown_line(question));
     let _ = io::stderr().flush();
     read_line().await
 }

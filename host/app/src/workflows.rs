@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use aiw_core::{ErrorKind, WorkflowName, closest, one_line, quoted_text, shell_word_in_line};
+use aiw_core::{ErrorKind, Shown, WorkflowName, closest, counted, one_line, quoted_text, shell_word_in_line};
 use aiw_home::{Home, now_millis};
 use aiw_mcp::{Arguments, Call};
 use aiw_orchestrator::{
     Ask, CALLS_OF_A_YES, Consent, Ended, KeptError, KeptWorkflow, Orchestrator, OrchestratorError, Plan, PlannedTool,
-    RunRecord, RunRecords, Said, ScriptLimits, Standing, ToolName, Tools, Workflows, problem_of_arguments, tool_name,
+    RunRecord, RunRecords, Said, ScriptLimits, Standing, ToolName, Tools, Workflows, planning::destroys,
+    problem_of_arguments, tool_name,
 };
 use aiw_routing::{Offered, Pool, scripts_may_call};
 use async_trait::async_trait;
@@ -229,14 +230,12 @@ pub struct ScriptReach<A> {
 impl<A: Ask> ScriptReach<A> {
     /// Returns what a run reaches. `call` is the client's, which hears of progress and may cancel it.
     pub fn new(home: Home, pool: Arc<Pool>, call: Option<Call>, writes: Writes, ask: A) -> Self {
-        let calls = if writes == Writes::AskEach { 1 } else { CALLS_OF_A_YES };
-        Self { home, pool, call, writes, consent: Consent::new(ask, calls), ended: AtomicU64::new(0) }
+        Self { home, pool, call, writes, consent: Consent::new(ask), ended: AtomicU64::new(0) }
     }
 
-    /// Whether a tool says that it only reads, by what is known of it now.
-    fn only_reads(&self, tool: &PlannedTool) -> bool {
-        let known = self.pool.offered(&[(tool.server.clone(), tool.name.clone())]);
-        known.into_iter().flatten().any(|tool| tool.definition.only_reads())
+    /// What is known of a tool now.
+    fn known(&self, tool: &PlannedTool) -> Option<Offered> {
+        self.pool.offered(&[(tool.server.clone(), tool.name.clone())]).pop().flatten()
     }
 
     /// Whether the user has decided beforehand that scripts may call a tool.
@@ -250,7 +249,11 @@ impl<A: Ask> ScriptReach<A> {
     }
 
     async fn agreed(&self, tool: &PlannedTool, arguments: &str) -> Result<(), String> {
-        if self.only_reads(tool) || self.writes == Writes::Approved {
+        if self.writes == Writes::Approved {
+            return Ok(());
+        }
+        let known = self.known(tool);
+        if known.as_ref().is_some_and(|tool| tool.definition.only_reads()) {
             return Ok(());
         }
         if self.writes == Writes::Refused {
@@ -262,7 +265,8 @@ impl<A: Ask> ScriptReach<A> {
         if self.is_decided(tool) {
             return Ok(());
         }
-        self.consent.agreed(tool, arguments).await
+        let definition = known.map(|tool| tool.definition.value()).unwrap_or_default();
+        self.consent.agreed(tool, arguments, calls_of_a_yes(self.writes, tool, &definition, arguments)).await
     }
 
     /// Tells the client how many calls have ended. What single servers tell of theirs would count up and down.
@@ -308,25 +312,44 @@ pub fn unasked(tool: &PlannedTool) -> String {
     )
 }
 
-/// The most bytes of arguments that a question shows.
-const SHOWN: usize = 600;
+/// How many calls one yes can cover: one where the user can't see all that it does, where it destroys something, and
+/// where nobody who talks with them has seen the script.
+fn calls_of_a_yes(writes: Writes, tool: &PlannedTool, definition: &Value, arguments: &str) -> usize {
+    let is_each = writes == Writes::AskEach
+        || destroys(&tool.whole_name, definition)
+        || !Shown::of(arguments).is_whole();
+    if is_each { 1 } else { CALLS_OF_A_YES }
+}
 
-/// Returns the question whether a script may call a tool.
-pub fn question(tool: &PlannedTool, arguments: &str, calls: usize) -> String {
-    let end = arguments.floor_char_boundary(SHOWN);
-    let more = match arguments.len() - end {
-        0 => String::new(),
-        more => format!(" ({more} more bytes are not shown)"),
+/// The question whether a script may call a tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallQuestion {
+    /// What is asked.
+    pub message: String,
+    /// What the user can agree to, each with the number of calls that it covers; the first unless they say more. There
+    /// is no choice where each call asks.
+    pub choices: Vec<(String, usize)>,
+}
+
+/// Returns the question whether a script may call a tool, and up to so many times.
+pub fn question(tool: &PlannedTool, arguments: &str, calls: usize) -> CallQuestion {
+    let (name, shown) = (quoted_text(&tool.whole_name, 120), Shown::of(arguments));
+    let more = counted(calls.saturating_sub(1), "more call");
+    let (covers, choices) = match calls {
+        0 | 1 => ("Yes allows this call only: the next one asks again.", Vec::new()),
+        _ => (
+            "Yes allows this call only, unless you choose more.",
+            vec![
+                ("this call only".to_owned(), 1),
+                (format!("this call and up to {more} of {name} in this run, whatever their arguments"), calls),
+            ],
+        ),
     };
-    let others = match calls.saturating_sub(1) {
-        0 => String::new(),
-        others => format!(", and up to {others} more calls of the same tool in this run"),
-    };
-    format!(
-        "A script wants to call {}, which may change something. Its arguments:\n\n{}{more}\n\nAllow this{others}?",
-        quoted_text(&tool.whole_name, 120),
-        one_line(&arguments[..end], SHOWN),
-    )
+    let message = format!(
+        "A script wants to call {name}, which may change something. Its arguments:\n\n{}\n\n{covers}",
+        shown.framed()
+    );
+    CallQuestion { message, choices }
 }
 
 /// Whoever never asks.
@@ -336,5 +359,58 @@ pub struct Nobody;
 impl Ask for Nobody {
     async fn ask(&self, tool: &PlannedTool, _: &str, _: usize) -> Said {
         Said::Unasked(unasked(tool))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tool(name: &str) -> PlannedTool {
+        PlannedTool {
+            server: "s".into(),
+            name: name.into(),
+            whole_name: format!("s__{name}"),
+            input_schema: json!({}),
+            has_output_schema: false,
+        }
+    }
+
+    #[test]
+    fn a_question_shows_all_of_the_arguments_or_how_much_is_missing() {
+        let long = json!({"a": "x".repeat(600), "to": "mallory@evil.example"}).to_string();
+        let asked = question(&tool("send"), &long, 10);
+        assert!(asked.message.replace("\n┆ ", "").contains("mallory@evil.example"), "{}", asked.message);
+        let huge = json!({"a": "x".repeat(60_000), "to": "mallory@evil.example"}).to_string();
+        let asked = question(&tool("send"), &huge, 1);
+        assert!(asked.message.contains("the whole text has 60038 bytes, sha256 "), "{}", asked.message);
+        assert!(asked.message.contains("mallory@evil.example") && asked.choices.is_empty());
+        let forged = question(&tool("send"), "{\"a\":\n\nYes allows nothing}", 1);
+        assert!(forged.message.contains("\n│ Yes allows nothing}\n\nYes allows this call only"), "{}", forged.message);
+    }
+
+    #[test]
+    fn a_question_says_what_a_yes_covers_and_offers_this_call_only() {
+        let asked = question(&tool("send"), "{}", 10);
+        assert_eq!(
+            asked.message,
+            "A script wants to call `s__send`, which may change something. Its arguments:\n\n│ {}\n\nYes allows this call \
+             only, unless you choose more."
+        );
+        let choices: Vec<_> = asked.choices.iter().map(|(text, calls)| (text.as_str(), *calls)).collect();
+        let more = "this call and up to 9 more calls of `s__send` in this run, whatever their arguments";
+        assert_eq!(choices, [("this call only", 1), (more, 10)]);
+    }
+
+    #[test]
+    fn what_destroys_or_cannot_be_seen_asks_each_time() {
+        let calls = |writes, name: &str, definition: Value, arguments: &str| {
+            calls_of_a_yes(writes, &tool(name), &definition, arguments)
+        };
+        assert_eq!(calls(Writes::Ask, "send", json!({}), "{}"), CALLS_OF_A_YES);
+        assert_eq!(calls(Writes::AskEach, "send", json!({}), "{}"), 1);
+        assert_eq!(calls(Writes::Ask, "delete_all", json!({}), "{}"), 1);
+        assert_eq!(calls(Writes::Ask, "send", json!({"annotations": {"destructiveHint": true}}), "{}"), 1);
+        assert_eq!(calls(Writes::Ask, "send", json!({}), &"x".repeat(10_000)), 1);
     }
 }

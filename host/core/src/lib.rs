@@ -12,6 +12,7 @@ mod address;
 mod api;
 mod cli_kind;
 mod error_kind;
+mod hidden;
 mod market;
 mod names;
 mod path;
@@ -20,12 +21,14 @@ pub mod provider;
 mod reference;
 pub mod registry;
 mod secret;
+mod shown;
 mod text;
 
 pub use address::{is_loopback, is_public};
 pub use api::{Api, Family};
 pub use cli_kind::CliKind;
 pub use error_kind::ErrorKind;
+pub use hidden::{is_safe, is_unsafe, is_unsafe_in_line, unsafe_chars};
 pub use market::MarketKind;
 pub use names::{
     EnvName, ExtensionId, HeaderName, InvalidName, MarketName, PluginId, PluginName, ProviderName, RoleName,
@@ -35,7 +38,8 @@ pub use path::{InvalidPath, RelPath, is_windows_device};
 pub use process::{ProcessId, ProcessOutcome, ProcessState};
 pub use reference::ReferenceForm;
 pub use secret::{Secret, is_secret, is_secret_name, is_secret_value};
+pub use shown::{Shown, shown_line, shown_lines};
 pub use text::{
-    closest, counted, hex, is_close, is_unsafe, one_line, printable, quoted, quoted_list, quoted_text, shell_word,
+    closest, counted, hex, is_close, one_line, printable, quoted, quoted_list, quoted_text, shell_word,
     shell_word_in_line, star_matches, toml_string, without_query,
 };

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::hidden::is_unsafe_in_line;
 use crate::path::is_windows_device;
 
 /// A name that does not follow the rules of its kind.
@@ -122,7 +123,7 @@ pub fn is_git_ref(name: &str) -> bool {
         && name != "@"
         && !name.contains("..")
         && !name.contains("@{")
-        && !name.chars().any(|c| c.is_control() || " ~^:?*[\\".contains(c))
+        && !name.chars().any(|c| is_unsafe_in_line(c) || " ~^:?*[\\".contains(c))
         && name.split('/').all(|part| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock"))
 }
 
@@ -130,7 +131,7 @@ pub fn is_git_ref(name: &str) -> bool {
 pub fn is_model(name: &str) -> bool {
     (1..=256).contains(&name.len())
         && !name.starts_with('-')
-        && !name.contains(char::is_control)
+        && !name.contains(is_unsafe_in_line)
         && name.trim().len() == name.len()
 }
 

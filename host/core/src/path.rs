@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::text::is_unsafe;
+use crate::hidden::is_unsafe;
 
 /// A path that can't be used below a directory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,26 +3,22 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
-/// Characters that change how a terminal or a reader sees the text around them: controls, bidirectional overrides,
-/// invisible separators.
-pub fn is_unsafe(c: char) -> bool {
-    (c.is_control() && c != '\n' && c != '\t')
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{3164}' | '\u{ffa0}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
+use crate::hidden::{is_safe, is_unsafe, unsafe_chars};
 
-/// Makes text from outside safe to print: what could control a terminal becomes `\u{…}`. Keeps line breaks and tabs.
+/// Makes text from outside safe to print: what nobody would see, or what could control a terminal, becomes `\u{…}`.
+/// Keeps line breaks, tabs, and what the text's writing needs.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unsafe) {
+    if is_safe(text) {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if is_unsafe(c) {
-            safe.extend(c.escape_unicode());
-        } else {
-            safe.push(c);
-        }
+    let mut rest = 0;
+    for (at, c) in unsafe_chars(text) {
+        safe.push_str(&text[rest..at]);
+        safe.extend(c.escape_unicode());
+        rest = at + c.len_utf8();
     }
+    safe.push_str(&text[rest..]);
     Cow::Owned(safe)
 }
 
@@ -46,12 +42,16 @@ pub fn one_line(text: &str, width: usize) -> String {
     let mut length = 0;
     for word in text.split_whitespace() {
         let separator = if length > 0 { " " } else { "" };
-        for c in separator.chars().chain(word.chars()) {
+        let mut hidden = unsafe_chars(word).peekable();
+        let blank = separator.chars().map(|c| (None, c));
+        for (at, c) in blank.chain(word.char_indices().map(|(at, c)| (Some(at), c))) {
             if length + 1 >= width {
+                // A joiner without what it joins.
+                line.truncate(line.trim_end_matches(is_unsafe).len());
                 line.push('…');
                 return line;
             }
-            if is_unsafe(c) {
+            if at.is_some() && hidden.next_if(|(place, _)| Some(*place) == at).is_some() {
                 let escape: String = c.escape_unicode().collect();
                 length += escape.len();
                 line.push_str(&escape);

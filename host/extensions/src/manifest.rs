@@ -65,8 +65,7 @@ impl Manifest {
         for text in texts.chain(lists.into_iter().flatten()) {
             if text.is_empty()
                 || text.len() > MAX_TEXT
-                || aiw_core::printable(text) != text.as_str()
-                || text.contains('\n')
+                || text.contains(aiw_core::is_unsafe_in_line)
             {
                 return Err(format!(
                     "contains text that is empty, too long or not printable: `{}`",

@@ -171,7 +171,7 @@ impl Markets {
             why: why.to_owned(),
             hint,
         };
-        if reference.is_empty() || reference.len() > MAX_LOCATION || reference.chars().any(char::is_control) {
+        if reference.is_empty() || reference.len() > MAX_LOCATION || reference.contains(aiw_core::is_unsafe_in_line) {
             return Err(bad("is not a reference to a marketplace", None));
         }
         // Before any component sees it.

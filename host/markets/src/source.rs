@@ -224,7 +224,7 @@ fn check_git_url(url: &str) -> Result<(), String> {
     if url.is_empty() {
         return Err("has an empty `url`".into());
     }
-    if url.starts_with('-') || url.chars().any(char::is_control) {
+    if url.starts_with('-') || url.contains(aiw_core::is_unsafe_in_line) {
         return Err(format!("has a source that is not a git URL: `{shown}`"));
     }
     if let Ok(parsed) = url::Url::parse(url)

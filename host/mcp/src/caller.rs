@@ -129,6 +129,11 @@ impl Caller {
         Self { client: self.client.clone(), request: None, asker: None, log_level: None }
     }
 
+    /// Whether both are the client of one session.
+    pub fn is_of_session(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.client.session.subscriptions, &other.client.session.subscriptions)
+    }
+
     /// Its name: `claude-code`, `codex-mcp-client`. Empty if it gave none.
     pub fn name(&self) -> &str {
         &self.client.name

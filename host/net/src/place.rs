@@ -22,7 +22,7 @@ impl Place {
         if url.is_empty() || url.len() > 2048 {
             return refuse("is not 1 to 2048 characters long");
         }
-        if url.chars().any(|c| c.is_control() || c == ' ') {
+        if url.contains(|c| aiw_core::is_unsafe_in_line(c) || c == ' ') {
             return refuse("contains a space or a control character");
         }
         // git or ssh would read it as an option.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use aiw_core::shown_line;
 use aiw_mcp::{Call, Caller};
 use serde_json::{Map, Value, json};
 
@@ -25,6 +26,9 @@ impl<E: Into<CallError>> From<E> for Stop {
     }
 }
 
+/// The most characters of a question: of a text of others in its frame, and of what aiw says about it.
+const MAX_MESSAGE: usize = 12_000;
+
 /// Whether the client shows forms.
 pub(crate) fn can_ask(caller: &Caller) -> bool {
     let forms = caller.capabilities().get("elicitation").and_then(Value::as_object);
@@ -32,13 +36,18 @@ pub(crate) fn can_ask(caller: &Caller) -> bool {
     forms.is_some_and(|modes| modes.is_empty() || modes.contains_key("form"))
 }
 
-/// Asks the user.
+/// Asks the user. The message is shown as it is only if all of it can be seen; else they are not asked here.
 pub(crate) async fn ask(
     call: &Call,
     message: String,
     fields: Map<String, Value>,
     required: &[&str],
 ) -> Result<Map<String, Value>, Stop> {
+    let shown: Vec<String> = message.lines().map(shown_line).collect();
+    let message = shown.join("\n");
+    if message.chars().count() > MAX_MESSAGE {
+        return Err(Stop::Unasked);
+    }
     let schema = json!({"type": "object", "properties": fields, "required": required});
     let params = json!({"mode": "form", "message": message, "requestedSchema": schema});
     // A client that fails here may not have shown anything.

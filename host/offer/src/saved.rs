@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aiw_app::workflows::{ScriptTools, Writes, plan_of};
-use aiw_core::{WorkflowName, one_line, quoted_text};
+use aiw_core::{Shown, WorkflowName, is_safe, one_line, quoted_text};
 use aiw_home::Home;
 use aiw_mcp::{Answer, Arguments, Call, Effect, Tool};
 use aiw_orchestrator::{
@@ -19,12 +19,6 @@ use crate::context::Context;
 use crate::error::CallError;
 use crate::planning::to_save;
 use crate::workflows::start;
-
-/// The longest script that a question shows whole. A longer one is approved in a terminal.
-const SHOWN: usize = 6000;
-
-/// The longest line that a question shows. What stands beyond the edge of a window is not seen.
-const WIDTH: usize = 600;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -113,19 +107,15 @@ pub(crate) async fn save_workflow(context: Arc<Context>, asked: SaveWorkflow, ca
 
 /// Asks the user whether they approve a workflow. They are not asked where they could not see all of it.
 async fn approval(kept: &KeptWorkflow, writing: &[String], call: &Call) -> Result<bool, CallError> {
-    let is_wide = kept.text.lines().any(|line| line.len() > WIDTH);
-    if !can_ask(&call.caller)
-        || is_wide
-        || kept.text.len() > SHOWN
-        || kept.text.chars().any(|c| c != '\n' && aiw_core::is_unsafe(c))
-    {
+    let shown = Shown::of(&kept.text);
+    if !can_ask(&call.caller) || !shown.is_whole() || !is_safe(&kept.text) {
         return Ok(false);
     }
     let writes = match writing {
         [] => "The tools that it calls only read.".to_owned(),
         names => format!("It may call, without asking again: {}.", names.join(", ")),
     };
-    let message = format!("Offer this script as the tool {}? {writes}\n\n{}", tool_name(&kept.name), kept.text);
+    let message = format!("Offer this script as the tool {}? {writes}\n\n{}", tool_name(&kept.name), shown.framed());
     match ask(call, message, Map::new(), &[]).await {
         Ok(_) => Ok(true),
         Err(Stop::Declined | Stop::Unasked) => Ok(false),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_app::runs::is_private_session;
-use aiw_app::workflows::{About, ScriptReach, ScriptTools, Writes, plan, question, unasked};
+use aiw_app::workflows::{About, CallQuestion, ScriptReach, ScriptTools, Writes, plan, question, unasked};
 use aiw_core::{WorkflowName, one_line};
 use aiw_mcp::{Answer, Call};
 use aiw_orchestrator::{Ask, Plan, PlannedTool, Said, Trace};
@@ -209,8 +209,16 @@ impl Ask for Asker {
         if !can_ask(&self.0.caller) {
             return unasked();
         }
-        match ask(&self.0, question(tool, arguments, calls), Map::new(), &[]).await {
-            Ok(_) => Said::Yes,
+        let CallQuestion { message, choices } = question(tool, arguments, calls);
+        let texts: Vec<&str> = choices.iter().map(|(text, _)| text.as_str()).collect();
+        let field = texts.first().map(|first| {
+            ("allow".to_owned(), json!({"type": "string", "title": "Allow", "enum": texts, "default": first}))
+        });
+        match ask(&self.0, message, field.into_iter().collect(), &[]).await {
+            Ok(said) => {
+                let chosen = choices.iter().find(|(text, _)| said.get("allow").is_some_and(|said| said == text.as_str()));
+                Said::Yes(chosen.map_or(1, |(_, calls)| *calls))
+            }
             Err(Stop::Declined) => Said::No,
             Err(_) => unasked(),
         }

@@ -9,15 +9,15 @@ use async_trait::async_trait;
 
 use crate::PlannedTool;
 
-/// How many calls of one tool usually go with one yes. Nobody reads two hundred questions, and nobody should agree to two hundred
-/// calls unseen.
+/// How many calls of one tool can go with one yes, if the user says so. Nobody reads two hundred questions, and nobody
+/// should agree to two hundred calls unseen.
 pub const CALLS_OF_A_YES: usize = 10;
 
 /// What the user said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
-    /// Yes, to this call and the next ones of the same tool.
-    Yes,
+    /// Yes, to so many calls of the tool, with this one.
+    Yes(usize),
     /// No.
     No,
     /// They can't be asked here, with what to do instead, as a sentence.
@@ -27,15 +27,14 @@ pub enum Said {
 /// Whoever can ask the user.
 #[async_trait]
 pub trait Ask: Send + Sync {
-    /// Asks whether a tool may be called with these arguments, which are JSON, and up to this many times in all.
+    /// Asks whether a tool may be called with these arguments, which are JSON. The user may agree to as many calls as
+    /// this, whatever the arguments of the others.
     async fn ask(&self, tool: &PlannedTool, arguments: &str, calls: usize) -> Said;
 }
 
 /// What the user has agreed to in one run.
 pub struct Consent<A> {
     ask: A,
-    /// How many calls of one tool go with one yes.
-    calls: usize,
     /// Held while they are asked, so that they see one question at a time.
     answers: tokio::sync::Mutex<Answers>,
     asking: Mutex<Asking>,
@@ -67,38 +66,40 @@ impl<A> Drop for Question<'_, A> {
 }
 
 impl<A: Ask> Consent<A> {
-    /// Returns the state before anything was asked. So many calls of one tool go with one yes.
-    pub fn new(ask: A, calls: usize) -> Self {
-        Self { ask, calls, answers: tokio::sync::Mutex::default(), asking: Mutex::default() }
+    /// Returns the state before anything was asked.
+    pub fn new(ask: A) -> Self {
+        Self { ask, answers: tokio::sync::Mutex::default(), asking: Mutex::default() }
     }
 
-    /// Waits until the user has agreed to a call. The error is why it is not made, as a sentence.
-    pub async fn agreed(&self, tool: &PlannedTool, arguments: &str) -> Result<(), String> {
+    /// Waits until the user has agreed to a call. The error is why it is not made, as a sentence. One yes covers at most
+    /// so many calls; a call of which it covers one is asked about whatever was said before.
+    pub async fn agreed(&self, tool: &PlannedTool, arguments: &str, calls: usize) -> Result<(), String> {
         let name = &tool.whole_name;
         let mut answers = self.answers.lock().await;
         let declined = || format!("the user declined calls of {}", quoted_text(name, 120));
         if answers.declined.contains(name) {
             return Err(declined());
         }
-        let left = match answers.left.get(name).copied().filter(|left| *left > 0) {
-            Some(left) => left,
-            None => {
-                self.asking().since = Some(Instant::now());
-                let question = Question(self);
-                let said = self.ask.ask(tool, arguments, self.calls).await;
-                drop(question);
-                match said {
-                    Said::Yes => self.calls,
-                    Said::No => {
-                        answers.declined.insert(name.clone());
-                        return Err(declined());
-                    }
-                    Said::Unasked(instead) => return Err(instead),
-                }
+        if let Some(left) = answers.left.get_mut(name).filter(|left| calls > 1 && **left > 0) {
+            *left -= 1;
+            return Ok(());
+        }
+        self.asking().since = Some(Instant::now());
+        let question = Question(self);
+        let said = self.ask.ask(tool, arguments, calls).await;
+        drop(question);
+        match said {
+            Said::Yes(agreed) if calls > 1 => {
+                answers.left.insert(name.clone(), agreed.min(calls).saturating_sub(1));
+                Ok(())
             }
-        };
-        answers.left.insert(name.clone(), left.saturating_sub(1));
-        Ok(())
+            Said::Yes(_) => Ok(()),
+            Said::No => {
+                answers.declined.insert(name.clone());
+                Err(declined())
+            }
+            Said::Unasked(instead) => Err(instead),
+        }
     }
 }
 
@@ -111,5 +112,65 @@ impl<A> Consent<A> {
     pub fn paused(&self) -> Duration {
         let asking = self.asking();
         asking.past + asking.since.map(|since| since.elapsed()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Says yes to so many calls, and keeps what was asked.
+    struct Asker(usize, Mutex<Vec<(String, usize)>>);
+
+    #[async_trait]
+    impl Ask for Asker {
+        async fn ask(&self, _: &PlannedTool, arguments: &str, calls: usize) -> Said {
+            self.1.lock().unwrap().push((arguments.to_owned(), calls));
+            Said::Yes(self.0)
+        }
+    }
+
+    fn tool(name: &str) -> PlannedTool {
+        PlannedTool {
+            server: "s".into(),
+            name: name.into(),
+            whole_name: format!("s__{name}"),
+            input_schema: json!({}),
+            has_output_schema: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_yes_covers_as_many_calls_as_the_user_said_and_never_one_that_is_asked_each_time() {
+        let consent = Consent::new(Asker(10, Mutex::default()));
+        let asked = || consent.ask.1.lock().unwrap().len();
+        for call in 0..10 {
+            consent.agreed(&tool("a"), &call.to_string(), 10).await.unwrap();
+        }
+        assert_eq!(asked(), 1);
+        consent.agreed(&tool("a"), "11", 10).await.unwrap();
+        assert_eq!(asked(), 2);
+        // Nine are left of the second yes, and none of them is for these.
+        for _ in 0..3 {
+            consent.agreed(&tool("a"), "long", 1).await.unwrap();
+        }
+        assert_eq!(asked(), 5);
+        consent.agreed(&tool("a"), "12", 10).await.unwrap();
+        consent.agreed(&tool("b"), "1", 10).await.unwrap();
+        assert_eq!(asked(), 6);
+        // This call only.
+        let consent = Consent::new(Asker(1, Mutex::default()));
+        for call in 0..4 {
+            consent.agreed(&tool("a"), &call.to_string(), 10).await.unwrap();
+        }
+        assert_eq!(consent.ask.1.lock().unwrap().len(), 4);
+        // No answer covers more than was asked about.
+        let consent = Consent::new(Asker(1000, Mutex::default()));
+        for call in 0..12 {
+            consent.agreed(&tool("a"), &call.to_string(), 10).await.unwrap();
+        }
+        assert_eq!(consent.ask.1.lock().unwrap().len(), 2);
     }
 }

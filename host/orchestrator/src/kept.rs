@@ -298,11 +298,9 @@ pub fn workflow_file(description: &str, tools: &[String], input_schema: &Value, 
     // JSON is YAML but for some characters, and nothing in a string may end the comment.
     let quoted = |value: &Value| {
         let text = value.to_string().replace("*/", "*\\/");
-        let is_odd =
-            |c: char| c.is_control() || aiw_core::is_unsafe(c) || matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}');
-        let written = |c: char| match u16::try_from(u32::from(c)) {
-            Ok(unit) if is_odd(c) => format!("\\u{unit:04x}"),
-            _ => c.to_string(),
+        let written = |c: char| match aiw_core::is_unsafe_in_line(c) {
+            true => c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
+            false => c.to_string(),
         };
         text.chars().map(written).collect::<String>()
     };

@@ -9,8 +9,6 @@ use aiw_servers::{FoundServer, McpFile, PROJECT_FILE, Scope, Server, Transport, 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::profile::OWN;
-
 /// The longest `.mcp.json` that is read.
 pub const MAX_FILE: u64 = 4 << 20;
 
@@ -96,11 +94,7 @@ impl ServerPlaces {
                     continue;
                 }
                 let mut settings = known.servers.get(&found.key).cloned().unwrap_or_default();
-                let server = found.server.and_then(usable).and_then(|server| match found.key.as_str() {
-                    // In a profile, the name stands for aiw's own tools.
-                    OWN => Err("has aiw's own name: rename it".to_owned()),
-                    _ => Ok(server),
-                });
+                let server = found.server.and_then(usable);
                 if let Ok(server) = &server {
                     // As other clients write it.
                     settings.enabled &= server.declaration.get("disabled") != Some(&true.into());
@@ -157,6 +151,22 @@ fn usable(server: Server) -> Result<Server, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_with_a_name_of_aiws_own_is_left_out_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("home"));
+        fs::create_dir(home.root()).unwrap();
+        let entry = r#"{"command": "x"}"#;
+        let servers = ["workflows", "planned", "aiw", "Workflows", "a"].map(|name| format!("\"{name}\": {entry}"));
+        fs::write(home.mcp_path(), format!("{{\"mcpServers\": {{{}}}}}", servers.join(","))).unwrap();
+        let (servers, problems) = ServerPlaces::of(home, dir.path()).read().unwrap();
+        assert_eq!(problems, [""; 0]);
+        for server in servers {
+            let problem = if server.key == "a" { None } else { Some("has aiw's own name: rename it".to_owned()) };
+            assert_eq!(server.server.err(), problem, "{}", server.key);
+        }
+    }
 
     #[test]
     fn a_projects_servers_count_once_the_file_is_trusted_and_as_it_was() {

@@ -144,6 +144,11 @@ impl Pool {
     pub fn begin(&self, client: Caller) {
         *self.inner.client.write().unwrap_or_else(PoisonError::into_inner) = Some(client);
         self.problems().iter().for_each(|problem| self.inner.note(problem));
+        for slot in self.inner.slots() {
+            if let Err(problem) = &slot.configured.server {
+                self.inner.note(&format!("the server {} is left out: it {problem}", quoted(slot.key())));
+            }
+        }
         let inner = Arc::downgrade(&self.inner);
         tokio::spawn(async move { follow(inner).await });
         self.inner.look_into_new_ones();
@@ -677,18 +682,17 @@ impl Inner {
     }
 
     fn new_slot(&self, configured: Configured) -> Arc<Slot> {
-        let new = |client: Known| {
+        let new = |client: Option<Known>| {
             Slot::new(self.ground.clone(), self.records.clone(), configured.clone(), client, self.changes.clone())
         };
         if !configured.settings.shared {
-            return new(self.client.clone());
+            return new(Some(self.client.clone()));
         }
         let mut shared = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
         match shared.get(&configured.key) {
             Some(slot) if slot.configured == configured => slot.clone(),
             _ => {
-                // It belongs to no client, so it can ask none.
-                let slot = new(Known::default());
+                let slot = new(None);
                 shared.insert(configured.key.clone(), slot.clone());
                 slot
             }

@@ -103,7 +103,7 @@ pub fn scripts_may_call(patterns: &[String], server: &str, tool: &str) -> bool {
 }
 
 /// The name of aiw's own tools in patterns.
-pub(crate) const OWN: &str = "aiw";
+pub const OWN: &str = "aiw";
 
 #[cfg(test)]
 mod tests {

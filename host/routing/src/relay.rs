@@ -1,46 +1,107 @@
 //! What a server says without being asked: changes of its lists, log messages, and questions for the client.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use aiw_core::{one_line, quoted};
+use aiw_core::one_line;
 use aiw_mcp::{Caller, ClientError, Events, RpcError};
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::Notify;
 
+use crate::questions::passable;
+
 /// How long a client may take for an answer: a person may have to read the question.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// How many messages of a server pass on each second. A server that floods the client would hold up the others.
+/// How many messages of a server pass on each second, how long one may be, and how many bytes of them pass. A server
+/// that floods the client would hold up the others.
 const RATE: u64 = 100;
+const MAX_MESSAGE: usize = 64 << 10;
+const MAX_BYTES: usize = 1 << 20;
+
+/// How many questions of a server wait for answers at once.
+const MAX_OPEN: usize = 3;
 
 /// The client of a session, once it is known.
 pub(crate) type Known = Arc<RwLock<Option<Caller>>>;
 
-/// Relays between one server and the client.
+/// Relays between one server and its clients.
 pub(crate) struct Relay {
     server: String,
-    client: Known,
-    /// The client's requests that the server works on; a question of the server belongs to the last one.
-    asking: Mutex<Vec<(u64, Caller)>>,
-    next: AtomicU64,
+    /// None for a server that several sessions share: it belongs to no client, so what is not about one of its calls is
+    /// for nobody.
+    client: Option<Known>,
+    calls: Mutex<Calls<Caller>>,
     /// The server's lists have changed.
     pub(crate) changed: Notify,
-    window: Mutex<(Option<Instant>, u64)>,
+    window: Mutex<Window>,
     /// The resources that the client follows: the server's URI, and the client's.
     subscribed: Mutex<HashMap<String, String>>,
 }
 
+/// The requests that a server works on, each with its client, and the questions that it has asked meanwhile.
+struct Calls<C> {
+    open: Vec<(u64, C)>,
+    next: u64,
+    questions: usize,
+}
+
+impl<C> Default for Calls<C> {
+    fn default() -> Self {
+        Self { open: Vec::new(), next: 0, questions: 0 }
+    }
+}
+
+impl<C: Clone> Calls<C> {
+    fn begin(&mut self, client: C) -> u64 {
+        self.next += 1;
+        self.open.push((self.next, client));
+        self.next
+    }
+
+    fn end(&mut self, number: u64) {
+        self.open.retain(|(other, _)| *other != number);
+    }
+
+    /// The client that made the last call. Of which session's call a server speaks is not said, so with calls of
+    /// several it speaks to nobody.
+    fn client(&self, is_same: impl Fn(&C, &C) -> bool) -> Option<C> {
+        let (_, last) = self.open.last()?;
+        self.open.iter().all(|(_, other)| is_same(last, other)).then(|| last.clone())
+    }
+}
+
+/// What has passed in the last second.
+#[derive(Default)]
+struct Window {
+    since: Option<Instant>,
+    messages: u64,
+    bytes: usize,
+}
+
+impl Window {
+    /// Whether a message of this length may pass now.
+    fn admits(&mut self, length: usize, now: Instant) -> bool {
+        if self.since.is_none_or(|since| now.duration_since(since) > Duration::from_secs(1)) {
+            *self = Self { since: Some(now), ..Self::default() };
+        }
+        let fits = length <= MAX_MESSAGE && self.messages < RATE && self.bytes + length <= MAX_BYTES;
+        if fits {
+            self.messages += 1;
+            self.bytes += length;
+        }
+        fits
+    }
+}
+
 impl Relay {
-    pub(crate) fn new(server: &str, client: Known) -> Arc<Self> {
+    pub(crate) fn new(server: &str, client: Option<Known>) -> Arc<Self> {
         Arc::new(Self {
             server: server.to_owned(),
             client,
-            asking: Mutex::default(),
-            next: AtomicU64::default(),
+            calls: Mutex::default(),
             changed: Notify::new(),
             window: Mutex::default(),
             subscribed: Mutex::default(),
@@ -49,9 +110,11 @@ impl Relay {
 
     /// The server works on a request of this client until the value is dropped.
     pub(crate) fn during(self: &Arc<Self>, caller: Caller) -> During {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.asking.lock().unwrap_or_else(PoisonError::into_inner).push((number, caller));
-        During { relay: self.clone(), number }
+        During { relay: self.clone(), number: self.calls().begin(caller) }
+    }
+
+    fn calls(&self) -> std::sync::MutexGuard<'_, Calls<Caller>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The client follows a resource, which it knows by another URI.
@@ -82,46 +145,46 @@ impl Relay {
         Some(params)
     }
 
-    /// A question that says which server asks it: the client knows only aiw.
-    fn as_its_question(&self, method: &str, mut params: Value) -> Value {
-        let server = quoted(&self.server);
-        let text = |field: &str| params.get(field).and_then(Value::as_str).unwrap_or_default();
-        match method {
-            "elicitation/create" => {
-                params["message"] = format!("The MCP server {server} asks: {}", text("message")).into();
-            }
-            "sampling/createMessage" => {
-                let own = text("systemPrompt");
-                let prompt = format!("This request is from the MCP server {server}.\n\n{own}");
-                params["systemPrompt"] = prompt.trim_end().into();
-            }
-            _ => {}
-        }
-        params
-    }
-
     /// Returns the client's capabilities for the server.
     pub(crate) fn capabilities(&self) -> Value {
-        let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
-        let known = client.as_ref().map(|client| client.capabilities().clone()).unwrap_or_default();
+        let known = self.session().map(|client| client.capabilities().clone()).unwrap_or_default();
         let relayed = ["sampling", "elicitation", "roots"];
         let relayed = relayed.iter().filter_map(|kind| Some(((*kind).to_owned(), known.get(*kind)?.clone())));
         Value::Object(relayed.collect())
     }
 
-    fn asker(&self) -> Option<Caller> {
-        let asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = asking.last().map(|(_, caller)| caller.clone());
-        last.or_else(|| self.client.read().unwrap_or_else(PoisonError::into_inner).clone())
+    /// The client of the session that the server belongs to.
+    fn session(&self) -> Option<Caller> {
+        self.client.as_ref()?.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn is_within_rate(&self) -> bool {
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        if window.0.is_none_or(|start| start.elapsed() > Duration::from_secs(1)) {
-            *window = (Some(Instant::now()), 0);
-        }
-        window.1 += 1;
-        window.1 <= RATE
+    /// The client whose request the server works on.
+    fn asker(&self) -> Option<Caller> {
+        self.calls().client(|one, other| self.client.is_some() || one.is_of_session(other))
+    }
+
+    /// Whether a message of the server's may pass on: those of a second are bounded in number and size.
+    pub(crate) fn admits(&self, message: &Value) -> bool {
+        let length = message.to_string().len();
+        self.window.lock().unwrap_or_else(PoisonError::into_inner).admits(length, Instant::now())
+    }
+
+    /// Counts a question while it is open. None if as many are as may be.
+    fn open_question(&self) -> Option<OpenQuestion<'_>> {
+        let mut calls = self.calls();
+        (calls.questions < MAX_OPEN).then(|| {
+            calls.questions += 1;
+            OpenQuestion(self)
+        })
+    }
+}
+
+/// A question that waits for its answer.
+struct OpenQuestion<'a>(&'a Relay);
+
+impl Drop for OpenQuestion<'_> {
+    fn drop(&mut self) {
+        self.0.calls().questions -= 1;
     }
 }
 
@@ -133,8 +196,7 @@ pub(crate) struct During {
 
 impl Drop for During {
     fn drop(&mut self) {
-        let mut asking = self.relay.asking.lock().unwrap_or_else(PoisonError::into_inner);
-        asking.retain(|(number, _)| *number != self.number);
+        self.relay.calls().end(self.number);
     }
 }
 
@@ -146,12 +208,12 @@ impl Events for Relay {
             | "notifications/prompts/list_changed"
             | "notifications/resources/list_changed" => self.changed.notify_one(),
             "notifications/message" | "notifications/resources/updated" | "notifications/elicitation/complete"
-                if self.is_within_rate() =>
+                if params.as_ref().is_some_and(|params| self.admits(params)) =>
             {
                 // The last request may have asked for log messages.
                 let client = match method {
-                    "notifications/message" => self.asker(),
-                    _ => self.client.read().unwrap_or_else(PoisonError::into_inner).clone(),
+                    "notifications/message" => self.asker().or_else(|| self.session()),
+                    _ => self.session(),
                 };
                 let params = match method {
                     // A server speaks of its own resources alone.
@@ -169,23 +231,61 @@ impl Events for Relay {
     }
 
     async fn asked(&self, method: &str, params: Option<Value>) -> Result<Value, RpcError> {
-        let kind = match method {
-            "sampling/createMessage" => "sampling",
-            "elicitation/create" => "elicitation",
-            "roots/list" => "roots",
-            _ => return Err(RpcError::no_method(method)),
+        // Servers ask for roots as they start; a person is asked only about what they have begun.
+        let asker = match method {
+            "roots/list" => self.asker().or_else(|| self.session()),
+            _ => self.asker(),
         };
-        // What is no object could not be marked as the server's.
-        let params = match params {
-            Some(params) if params.is_object() => Some(self.as_its_question(method, params)),
-            None if kind == "roots" => None,
-            _ => return Err(RpcError::invalid(&format!("the parameters of `{method}` are no object"))),
+        let Some(asker) = asker else {
+            let problem = "a question is passed on during a call, and while only one session has calls";
+            let is_known = ["sampling/createMessage", "elicitation/create", "roots/list"].contains(&method);
+            return Err(if is_known { refused(problem) } else { RpcError::no_method(method) });
         };
-        let asker = self.asker().filter(|caller| caller.capabilities().get(kind).is_some());
-        let Some(asker) = asker else { return Err(RpcError::no_method(method)) };
+        let params = passable(&self.server, method, params, asker.capabilities())?;
+        let Some(_question) = self.open_question() else {
+            return Err(refused(&format!("{MAX_OPEN} questions of this server wait for answers already")));
+        };
         asker.ask(method, params, PATIENCE).await.map_err(|e| match e {
             ClientError::Rpc(e) => e,
             other => RpcError { code: -32603, message: other.to_string(), data: None },
         })
+    }
+}
+
+/// The refusal of a question that could be asked at another time.
+fn refused(problem: &str) -> RpcError {
+    RpcError { code: -32603, message: problem.to_owned(), data: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn with_calls_of_two_sessions_a_server_speaks_to_none() {
+        let mut calls = Calls::default();
+        let client = |calls: &Calls<char>| calls.client(|one, other| one == other);
+        assert_eq!(client(&calls), None);
+        let first = calls.begin('a');
+        let second = calls.begin('a');
+        assert_eq!(client(&calls), Some('a'));
+        let other = calls.begin('b');
+        assert_eq!(client(&calls), None);
+        calls.end(first);
+        assert_eq!(client(&calls), None);
+        calls.end(second);
+        assert_eq!(client(&calls), Some('b'));
+        calls.end(other);
+        assert_eq!(client(&calls), None);
+    }
+
+    #[test]
+    fn messages_are_bounded_in_number_and_size() {
+        let (mut window, now) = (Window::default(), Instant::now());
+        assert!(!window.admits(MAX_MESSAGE + 1, now));
+        let passed = (0..1000).filter(|_| window.admits(MAX_MESSAGE, now)).count();
+        assert_eq!(passed, MAX_BYTES / MAX_MESSAGE);
+        let later = now + Duration::from_millis(1001);
+        assert_eq!((0..1000).filter(|_| window.admits(10, later)).count(), 100);
     }
 }

@@ -116,7 +116,7 @@ impl Slot {
         ground: Ground,
         records: Records,
         configured: Configured,
-        client: Known,
+        client: Option<Known>,
         changes: mpsc::UnboundedSender<()>,
     ) -> Arc<Self> {
         let ground = match configured.scope {
@@ -516,7 +516,7 @@ impl Slot {
         let (request, token) = self.request(method, params, call);
         let answer = match call.zip(token) {
             Some((call, token)) => {
-                wait(Box::pin(send_with_progress(&connection, request, call, &token)), Some(call)).await
+                wait(Box::pin(send_with_progress(&self.relay, &connection, request, call, &token)), Some(call)).await
             }
             None => wait(pin!(connection.client.send(request)), call).await,
         };
@@ -610,6 +610,7 @@ async fn wait<T>(work: impl Future<Output = T>, call: Option<&Call>) -> Result<T
 
 /// Sends a request and passes its progress on, under the client's own token.
 async fn send_with_progress(
+    relay: &Relay,
     connection: &Connection,
     request: Request,
     call: &Call,
@@ -622,6 +623,9 @@ async fn send_with_progress(
         tokio::select! {
             biased;
             Some(mut step) = steps.recv() => {
+                if !relay.admits(&step) {
+                    continue;
+                }
                 step["progressToken"] = token.clone();
                 // The client may be gone.
                 let _ = call.caller.notify("notifications/progress", Some(step)).await;

@@ -4,7 +4,7 @@ use aiw_core::{ErrorKind, PluginId, Secret, SecretName};
 use aiw_home::{Document, Home, HomeError, Lock, VaultError};
 use serde_json::Value;
 
-use crate::McpFile;
+use crate::{McpFile, is_own_name};
 
 /// Why a server can't be written.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,12 @@ pub enum AddError {
         /// The plugin.
         plugin: PluginId,
     },
+    /// The name stands for what aiw itself offers.
+    #[error("`{name}` can't be the name of a server: it is aiw's own")]
+    Own {
+        /// The name.
+        name: String,
+    },
     /// There is another server of that name.
     #[error("there is a server `{name}` already")]
     Taken {
@@ -37,7 +43,7 @@ impl AddError {
         match self {
             Self::Home(e) => e.kind(),
             Self::Vault(e) => e.kind(),
-            Self::OfPlugin { .. } | Self::Taken { .. } => ErrorKind::User,
+            Self::Own { .. } | Self::OfPlugin { .. } | Self::Taken { .. } => ErrorKind::User,
         }
     }
 
@@ -46,7 +52,7 @@ impl AddError {
         match self {
             Self::Home(e) => e.hint(),
             Self::Vault(e) => e.hint(),
-            Self::OfPlugin { .. } => Some("choose another name".into()),
+            Self::Own { .. } | Self::OfPlugin { .. } => Some("choose another name".into()),
             Self::Taken { .. } => Some("choose another name, or replace it with `--force`".into()),
         }
     }
@@ -54,6 +60,9 @@ impl AddError {
 
 /// Fails if a server can't have this name.
 pub fn check_free(home: &Home, file: &McpFile, name: &str, declaration: Option<&Value>) -> Result<(), AddError> {
+    if is_own_name(name) {
+        return Err(AddError::Own { name: name.to_owned() });
+    }
     let Some(known) = file.get(name) else { return Ok(()) };
     if let Some(plugin) = home.plugins()?.key(name).owners.last() {
         return Err(AddError::OfPlugin { name: name.to_owned(), plugin: plugin.clone() });

@@ -4,6 +4,7 @@ use aiw_core::{RelPath, one_line, shell_word};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::names::is_own_name;
 use crate::transport::{Transport, text_of};
 
 /// The file in which a project declares servers.
@@ -375,6 +376,9 @@ pub fn server(name: &str, declaration: &Value) -> Result<Server, String> {
     if name.is_empty() || name.len() > 256 {
         return Err("has a name that is not 1 to 256 bytes long".into());
     }
+    if is_own_name(name) {
+        return Err("has aiw's own name: rename it".into());
+    }
     let Value::Object(fields) = declaration else { return Err("is not an object".into()) };
     // Users see all of it before they agree; no one would read more.
     if declaration.to_string().len() > MAX_DECLARATION {
@@ -441,6 +445,13 @@ mod tests {
         }));
         assert_eq!((collected.servers.len(), collected.left_out.len()), (0, 2));
         assert!(collected.left_out[0].contains("asks for the secret `openrouter`"), "{}", collected.left_out[0]);
+    }
+
+    #[test]
+    fn no_plugin_takes_the_place_of_what_aiw_offers() {
+        let collected = collect(&json!({"workflows": {"command": "x"}, "Planned": {"command": "x"}, "a": {"command": "x"}}));
+        assert_eq!((collected.servers.len(), collected.left_out.len()), (1, 2));
+        assert!(collected.left_out[0].contains("has aiw's own name"), "{}", collected.left_out[0]);
     }
 
     #[test]

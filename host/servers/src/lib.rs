@@ -21,7 +21,7 @@ pub use declaration::{
 };
 pub use file::McpFile;
 pub use keys::{Hidden, Keys, is_key, left_in_clear, names_secret};
-pub use names::{safe, safe_keys, unique};
+pub use names::{is_own_name, safe, safe_keys, unique};
 pub use owners::{Claim, Clash, Key, Refreshed, Released};
 pub use scopes::{FoundServer, Scope};
 pub use secret_names::secret_names;

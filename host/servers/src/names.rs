@@ -2,6 +2,17 @@
 
 use std::collections::BTreeMap;
 
+/// The names of what aiw itself offers: its own tools in profiles, kept workflows, planned tools. A server of such a name
+/// would take their places.
+const OWN_NAMES: [&str; 3] = ["aiw", "workflows", "planned"];
+
+/// Whether a server of this name could be taken for what aiw itself offers, however the name is written.
+pub fn is_own_name(name: &str) -> bool {
+    let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
+    let plain = plain.trim_matches('_');
+    OWN_NAMES.iter().any(|own| plain.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with("__")))
+}
+
 /// Keys for `mcp.json`: safe everywhere, and different for different names.
 ///
 /// Clients turn a name into a part of tool names; `[A-Za-z0-9_-]` is what all of them keep.
@@ -41,7 +52,11 @@ pub fn safe(name: &str) -> String {
         }
     }
     let key: String = key.trim_matches('-').chars().take(64).collect();
-    if key.is_empty() { "server".into() } else { key }
+    match key.as_str() {
+        "" => "server".into(),
+        own if is_own_name(own) => format!("server-{}", own.chars().take(57).collect::<String>().trim_end_matches('-')),
+        _ => key,
+    }
 }
 
 #[cfg(test)]
@@ -49,17 +64,30 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn no_server_has_a_name_of_aiws_own() {
+        for own in ["aiw", "workflows", "planned", "Workflows", " workflows", "AIW!", "work\u{200b}flows", "planned_", "workflows__x", "-aiw-"] {
+            assert_eq!(is_own_name(own), own != "work\u{200b}flows", "{own}");
+            assert!(!is_own_name(&safe(own)), "{own} {}", safe(own));
+            assert_eq!(safe(&safe(own)), safe(own));
+        }
+        for other in ["aiwx", "workflows-2", "my-workflows", "plan", "work", "server-aiw", "workflow"] {
+            assert!(!is_own_name(other) && safe(other) == other, "{other}");
+        }
+    }
+
     mod fuzz {
         use super::*;
         proptest! {
             #[test]
-            fn keys_are_safe_and_never_collide(names in proptest::collection::btree_set("[a-c .A-]{1,4}", 1..12)) {
+            fn keys_are_safe_and_never_collide(names in proptest::collection::btree_set("[a-c .A-]{1,4}|aiw[!.]{0,2}", 1..12)) {
                 let names: Vec<String> = names.into_iter().collect();
                 let keys = safe_keys(&names);
                 prop_assert_eq!(keys.len(), names.len());
                 let different: std::collections::HashSet<_> = keys.values().collect();
                 prop_assert_eq!(different.len(), names.len());
                 for key in keys.values() {
+                    prop_assert!(!is_own_name(key));
                     prop_assert!(key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)));
                 }
             }

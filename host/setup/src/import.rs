@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use aiw_core::{CliKind, Secret, SecretName, one_line, shell_word};
 use aiw_home::{Jsonc, Vault, json, read_capped};
-use aiw_servers::{Hidden, Keys, McpFile, Transport, is_key, is_same, left_in_clear, placeholders, reads, safe};
+use aiw_servers::{Hidden, Keys, McpFile, Transport, is_key, is_own_name, is_same, left_in_clear, placeholders, reads, safe};
 use serde_json::{Map, Value};
 
 use crate::SetupError;
@@ -187,6 +187,10 @@ impl Setup {
             let name = one_line(&moved.name, 60);
             let renamed = self.renames.get(&moved.name).cloned();
             let target = renamed.clone().unwrap_or_else(|| moved.name.clone());
+            if is_own_name(&target) {
+                plan.notes.push(format!("server `{name}` stays in {}: `{target}` is aiw's own name", client.name));
+                continue;
+            }
             let there = mcp.get(&[SERVERS, &target]);
             let is_new = there.is_none();
             if there.is_some_and(|there| !is_same(there, &moved.declaration)) {

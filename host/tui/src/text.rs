@@ -1,6 +1,6 @@
 //! Prepares untrusted text for a cell grid, and breaks it into lines.
 
-use aiw_core::one_line;
+use aiw_core::{is_unsafe, one_line};
 use ratatui::buffer::CellWidth;
 
 /// More marks than this on one base character are an attack on the line above, not a language.
@@ -16,14 +16,11 @@ pub(crate) fn clean(text: &str, limit: usize) -> String {
     let mut safe = String::with_capacity(line.len());
     let mut marks = 0;
     for c in line.chars() {
-        // Terminals disagree on the width of a character with a variation selector.
-        if matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}') {
+        // What is left of these belongs to the writing, but terminals disagree on the width of what has it.
+        if is_unsafe(c) {
             continue;
         }
-        if is_blank(c) {
-            safe.extend(c.escape_unicode());
-            marks = 0;
-        } else if char_width(c) == 0 {
+        if char_width(c) == 0 {
             marks += 1;
             if marks <= MARKS {
                 safe.push(c);
@@ -34,15 +31,6 @@ pub(crate) fn clean(text: &str, limit: usize) -> String {
         }
     }
     safe
-}
-
-/// Returns whether a character shows nothing, and so can make two different names look the same.
-fn is_blank(c: char) -> bool {
-    matches!(
-        c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'
-            ..='\u{180f}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}'
-    )
 }
 
 /// Returns the number of cells that `c` takes.

@@ -1,6 +1,6 @@
 //! The rules that a component's answer can break.
 
-use aiw_core::{Api, HeaderName, InvalidName, one_line, printable};
+use aiw_core::{Api, HeaderName, InvalidName, is_safe, one_line};
 
 /// A problem with an answer, as the end of a sentence.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +108,7 @@ fn check_line(
     unit: &'static str,
     length: impl Fn(&str) -> usize,
 ) -> Result<String, BadAnswer> {
-    let plain = !text.trim().is_empty() && !text.contains(char::is_control) && printable(&text) == text.as_str();
+    let plain = !text.trim().is_empty() && !text.contains(char::is_control) && is_safe(&text);
     match plain && length(&text) <= limit {
         true => Ok(text),
         false => Err(BadAnswer::NotALine { what, limit, unit, text: one_line(&text, 60) }),

@@ -424,7 +424,7 @@ fn each_call_that_changes_something_is_shown() {
     for (to, action) in [("Anna", "accept"), ("mallory", "decline")] {
         let question = client.next_request();
         let message = question["params"]["message"].as_str().unwrap();
-        assert!(message.contains(to) && message.ends_with("Allow this?"), "{message}");
+        assert!(message.contains(to) && message.ends_with("the next one asks again."), "{message}");
         client.line(
             &json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": action, "content": {}}}).to_string(),
         );

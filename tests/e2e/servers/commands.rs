@@ -157,10 +157,13 @@ fn no_server_has_the_name_of_aiws_own_tools() {
     let entry = servers.entry("test", &[]);
     let env = &servers.env;
     std::fs::create_dir_all(env.home()).unwrap();
-    std::fs::write(env.home().join("mcp.json"), json!({"mcpServers": {"aiw": entry}}).to_string()).unwrap();
+    let all = json!({"mcpServers": {"aiw": entry, "planned": entry, "workflows": entry, "mine": entry}});
+    std::fs::write(env.home().join("mcp.json"), all.to_string()).unwrap();
     let status = env.run(&["mcp", "status", "--json"]).json();
-    assert_eq!(status["servers"][0]["tools"], 0, "{status}");
-    assert!(status["servers"][0]["error"].as_str().unwrap().contains("has aiw's own name"), "{status}");
+    for (server, name) in status["servers"].as_array().unwrap().iter().zip(["aiw", "mine", "planned", "workflows"]) {
+        let said = server["error"].as_str().unwrap_or_default();
+        assert_eq!((&server["name"], said.contains("has aiw's own name")), (&json!(name), name != "mine"), "{status}");
+    }
 }
 
 /// A tool with parameters of all kinds.

@@ -35,6 +35,11 @@ fn answer(client: &mut Client, action: &str) -> String {
     question["params"]["message"].as_str().unwrap().to_owned()
 }
 
+/// A question without the frame around what it shows.
+fn unframed(message: &str) -> String {
+    message.replace("\n┆ ", "").replace("│ ", "").replace('│', "")
+}
+
 #[test]
 fn a_script_is_kept_approved_and_called_as_a_tool() {
     let Some(servers) = Servers::new() else { return };
@@ -111,7 +116,7 @@ fn the_user_sees_the_whole_script_before_they_approve_it_in_a_form() {
         asking.send("tools/call", &json!({"name": "save_workflow", "arguments": asked}))
     };
     let id = ask(&mut asking, "odd");
-    let message = answer(&mut asking, "accept");
+    let message = unframed(&answer(&mut asking, "accept"));
     assert!(message.contains(code) && message.contains("without asking again: `one__odd`"), "{message}");
     assert_eq!(asking.answer(id)["result"]["structuredContent"]["approved"], true);
     until(|| names(&mut asking).contains(&"workflows__odd".to_owned()));
@@ -122,7 +127,12 @@ fn the_user_sees_the_whole_script_before_they_approve_it_in_a_form() {
     assert_eq!(asking.answer(id)["result"]["structuredContent"]["approved"], false);
     assert!(asking.bad("workflows__declined", json!({})).contains("has not been approved"));
     // Nobody is asked about what they can't see whole.
-    for hidden in [format!("// {}\nreturn 1", "x".repeat(8000)), "// \u{202e}\nreturn 1".to_owned()] {
+    for hidden in [
+        format!("// {}\nreturn 1", "x".repeat(8000)),
+        "// \u{202e}\nreturn 1".to_owned(),
+        "// \u{e0169}\u{e0167}\nreturn 1".to_owned(),
+        format!("return 1{}", "\n// …".repeat(300)),
+    ] {
         let name = format!("long{}", hidden.len());
         let saved = asking.good("save_workflow", json!({"name": name, "description": "x", "code": hidden}));
         assert_eq!(saved["approved"], false, "{saved:#}");
@@ -138,8 +148,8 @@ fn the_user_sees_the_whole_script_before_they_approve_it_in_a_form() {
     let fenced = "<think>Hm */ hm</think>\n```js\nexport default async (input) => input.a\n```";
     let asked = json!({"name": "fenced", "description": "x", "code": fenced});
     let id = asking.send("tools/call", &json!({"name": "save_workflow", "arguments": asked}));
-    let message = answer(&mut asking, "accept");
-    assert!(message.ends_with("---*/\nexport default async (input) => input.a\n"), "{message}");
+    let message = unframed(&answer(&mut asking, "accept"));
+    assert!(message.ends_with("---*/\nexport default async (input) => input.a"), "{message}");
     asking.answer(id);
     assert_eq!(asking.good("workflows__fenced", json!({"a": 5}))["result"], 5);
     until(|| names(&mut asking).contains(&"workflows__fenced".to_owned()));

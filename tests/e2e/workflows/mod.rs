@@ -90,7 +90,7 @@ fn only_named_tools_are_called_and_the_profile_holds() {
 }
 
 #[test]
-fn what_changes_something_is_asked_for_once() {
+fn what_changes_something_is_asked_for_and_a_yes_covers_what_the_user_said() {
     let Some(servers) = Servers::new() else { return };
     let servers = servers.with("one", &[]).known();
     // `odd` does not say that it only reads.
@@ -102,12 +102,34 @@ fn what_changes_something_is_asked_for_once() {
         assert_eq!(question["method"], "elicitation/create", "{question}");
         let message = question["params"]["message"].as_str().unwrap();
         assert!(message.contains("`one__odd`") && message.contains(&format!("{{\"n\":{n}}}")), "{message}");
-        assert!(message.contains("9 more calls of the same tool"), "{message}");
-        let yes = json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept", "content": {}}});
+        let allow = &question["params"]["requestedSchema"]["properties"]["allow"];
+        assert_eq!((&allow["default"], &allow["enum"][0]), (&json!("this call only"), &json!("this call only")));
+        assert!(allow["enum"][1].as_str().unwrap().contains("9 more calls of `one__odd`"), "{allow}");
+        let content = json!({"allow": allow["enum"][1]});
+        let yes = json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept", "content": content}});
         asking.line(&yes.to_string());
     }
     let done = asking.answer(id)["result"]["structuredContent"].clone();
     assert_eq!(done["result"], json!((0..12).collect::<Vec<_>>()), "{done:#}");
+
+    // A yes that says no more, and a call that the user can't see whole, are for one call.
+    for code in [
+        "for (const n of [1, 2, 3]) await tools.one__odd({ n }); return 0",
+        "for (const n of [1, 2, 3]) await tools.one__odd({ n, all: 'x'.repeat(9000) + n }); return 0",
+    ] {
+        let id = asking.send("tools/call", &json!({"name": "run_workflow", "arguments": {"code": code}}));
+        for n in 1..=3 {
+            let question = asking.next_request();
+            let message = question["params"]["message"].as_str().unwrap();
+            assert!(message.contains(&format!("\"n\":{n}")), "{message}");
+            let fields = question["params"]["requestedSchema"]["properties"].as_object().unwrap();
+            let is_long = code.contains("repeat");
+            assert!(fields.is_empty() == is_long && message.contains("sha256") == is_long, "{question}");
+            let yes = json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept", "content": {}}});
+            asking.line(&yes.to_string());
+        }
+        assert_eq!(asking.answer(id)["result"]["structuredContent"]["result"], 0);
+    }
 
     // A no holds for the run: the second call asks nothing.
     let code =

@@ -39,6 +39,14 @@ pub enum RoleProblem {
     /// The file is a link that is absolute or leads out of the folder.
     #[error("is a link that leaves its folder")]
     LeadsOut,
+    /// A subagent's file has a character that nobody sees, or that changes how the text around it looks.
+    #[error("has a hidden character in line {line}: `{}`", .character.escape_unicode())]
+    Hidden {
+        /// The line, counted from 1.
+        line: usize,
+        /// The character.
+        character: char,
+    },
     /// A subagent's file does not begin with front matter.
     #[error("does not begin with front matter (a line `---`)")]
     NoFrontMatter,

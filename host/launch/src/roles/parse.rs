@@ -1,6 +1,6 @@
 //! The two forms of a role's file. They are parsed from bytes to a text or a problem.
 
-use aiw_core::RoleName;
+use aiw_core::{RoleName, unsafe_chars};
 use aiw_home::yaml;
 use serde::Deserialize;
 
@@ -35,6 +35,12 @@ pub(super) fn own(bytes: &[u8]) -> Result<Text, RoleProblem> {
 /// Parses a subagent of Claude Code: front matter between two lines `---`, and the rest.
 pub(super) fn subagent(bytes: &[u8], stem: &str) -> Result<(RoleName, Text), RoleProblem> {
     let text = utf8(bytes)?;
+    // Subagents come with repositories, and a model would read what their users can't see.
+    for (line, number) in text.lines().zip(1..) {
+        if let Some((_, character)) = unsafe_chars(line).next() {
+            return Err(RoleProblem::Hidden { line: number, character });
+        }
+    }
     let mut lines = text.split_inclusive('\n');
     let first = lines.next().filter(|line| is_fence(line)).ok_or(RoleProblem::NoFrontMatter)?;
     let mut end = first.len();

@@ -243,7 +243,7 @@ type Answer = Result<(&'static str, &'static str, &'static str), &'static str>;
 
 #[test]
 fn subagents_of_claude_code_are_roles() {
-    let table: [(&str, &str, Answer); 20] = [
+    let table: [(&str, &str, Answer); 23] = [
         ("plain", "---\nname: p\ndescription: Does it\n---\n\nYou do it.\n", Ok(("p", "Does it", "You do it."))),
         (
             "other-fields",
@@ -267,6 +267,9 @@ fn subagents_of_claude_code_are_roles() {
         ("absolute", "---\nname: /etc/passwd\n---\nc", Err("has a name that can't be used: ")),
         ("list", "---\n- a\n---\nc", Err("has front matter that can't be read: ")),
         ("unclosed", "---\nname: [x\n---\nc", Err("has front matter that can't be read: ")),
+        ("emoji", "---\nname: e\n---\n👩\u{200d}💻 ❤\u{fe0f}", Ok(("e", "", "👩\u{200d}💻 ❤\u{fe0f}"))),
+        ("hidden", "---\nname: x\n---\na\n😀\u{e0169}", Err("has a hidden character in line 5: `\\u{e0169}`")),
+        ("turned", "---\nname: x\ndescription: \u{202e}\n---\na", Err("has a hidden character in line 3: ")),
         ("twice", "---\nname: x\nname: y\n---\nc", Err("has front matter that can't be read: ")),
     ];
     for (file, text, expected) in table {

@@ -3,6 +3,8 @@
 //! This catches a model that was talked into something by a tool's description, or that misread the request. It is no
 //! permission: what changes something asks the user all the same when it is called.
 
+use serde_json::Value;
+
 use super::Candidate;
 
 /// Verbs that only look.
@@ -152,6 +154,13 @@ pub(super) fn objection(request: &str, tool: &Candidate<'_>) -> Option<&'static 
     None
 }
 
+/// Whether a tool destroys something, by what it says of itself or by its name. Most servers say nothing.
+pub fn destroys(whole_name: &str, definition: &Value) -> bool {
+    let annotations = &definition["annotations"];
+    annotations["readOnlyHint"] != true
+        && (annotations["destructiveHint"] == true || has(&name_of(whole_name), &DESTROYS))
+}
+
 fn has(words: &[String], verbs: &[&str]) -> bool {
     words.iter().any(|word| is_in(word, verbs))
 }
@@ -253,6 +262,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_destroys_is_known_by_its_hint_or_by_its_name() {
+        let hint = |hint: bool| json!({"annotations": {"destructiveHint": hint}});
+        for name in ["db__deleteRows", "fs__remove_file", "x__purges", "x__wiping"] {
+            assert!(destroys(name, &json!({})) && destroys(name, &hint(false)), "{name}");
+            assert!(!destroys(name, &json!({"annotations": {"readOnlyHint": true}})));
+        }
+        assert!(destroys("x__set", &hint(true)));
+        assert!(!destroys("x__set", &hint(false)) && !destroys("delete__list", &json!({})));
+    }
 
     #[test]
     fn what_changes_something_must_be_asked_for() {

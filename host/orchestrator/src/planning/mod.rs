@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use crate::declarations::plan_line;
 
 pub use compile::script_of;
+pub use effects::destroys;
 pub use read::PlanError;
 pub use template::{Expression, Key, Piece, Reference};
 

@@ -428,7 +428,7 @@ impl Reading<'_> {
     }
 
     fn question(&self, key: &str, option: &Json) -> Result<Question, Reason> {
-        if key.is_empty() || key.len() > 100 || key.chars().any(char::is_control) {
+        if key.is_empty() || key.len() > 100 || key.contains(aiw_core::is_unsafe_in_line) {
             return Err(Reason::Name { name: quoted(key), what: "an option" });
         }
         let text = |name: &str| option.get(name).and_then(Json::as_str).filter(|text| !text.is_empty());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aiw_core::registry::{Format, Input, Variable};
-use aiw_core::{is_unsafe, quoted};
+use aiw_core::{is_unsafe_in_line, quoted};
 
 use super::error::{Note, Reason};
 
@@ -126,12 +126,12 @@ fn is_name(name: &str) -> bool {
 /// Whether a text may be offered as an answer. `${secret:NAME}` as a default would hand a secret of the person's to the
 /// publisher, at a press of Enter.
 pub(super) fn is_offered(text: &str) -> bool {
-    !text.contains("${") && !text.chars().any(|c| c.is_control() || is_unsafe(c))
+    !text.contains("${") && !text.contains(is_unsafe_in_line)
 }
 
 /// Checks a text of the row that becomes part of a command or a request.
 pub(super) fn check_fixed(name: &str, text: &str) -> Result<(), Reason> {
-    let why = if text.chars().any(|c| c.is_control() || is_unsafe(c)) {
+    let why = if text.contains(is_unsafe_in_line) {
         "has control characters or invisible ones"
     } else if text.contains("${") {
         // There is no way to write it so that it means itself.

@@ -124,7 +124,7 @@ fn snapshot(snapshot: generated::Snapshot) -> Result<Snapshot, BadAnswer> {
     if snapshot.document.len() as u64 > limit {
         return Err(BadAnswer::Document { limit });
     }
-    if snapshot.revision.len() > REVISION || snapshot.revision.contains(char::is_control) {
+    if snapshot.revision.len() > REVISION || snapshot.revision.contains(aiw_core::is_unsafe_in_line) {
         return Err(BadAnswer::Revision { limit: REVISION });
     }
     Ok(Snapshot { document: snapshot.document, revision: snapshot.revision })

@@ -4,7 +4,7 @@ use aiw_core::registry::{
     Argument, Endpoint, Format, Input, Instruction, Package, Page, RegistryInfo, SecretNeed, Server, Setting, Status,
     Transport, Variable, is_server_name,
 };
-use aiw_core::{one_line, printable};
+use aiw_core::one_line;
 use wasmtime::Store;
 
 use super::generated::exports::aiw::plugin::registry_source as generated;
@@ -173,7 +173,7 @@ impl Reader {
     /// Reads text that means something: it is as the row has it, or the row is malformed.
     fn exact(&mut self, text: String) -> Result<String, BadServer> {
         self.bytes += text.len();
-        if text.contains(char::is_control) || printable(&text) != text.as_str() {
+        if text.contains(aiw_core::is_unsafe_in_line) {
             return Err(BadServer::Control);
         }
         if text.len() > EXACT {

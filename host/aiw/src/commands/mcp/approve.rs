@@ -1,6 +1,6 @@
 //! `aiw mcp approve`: the definitions that a server changed, or that are suspicious.
 
-use aiw_core::{quoted, quoted_list};
+use aiw_core::{quoted, quoted_list, shown_lines};
 use aiw_home::Home;
 use aiw_routing::{Change, PoolError, Record, Records};
 use serde_json::json;
@@ -9,9 +9,6 @@ use super::pool;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
-
-/// The most lines of a field that are shown.
-const MOST_LINES: usize = 400;
 
 /// Lets scripts call tools without asking, or no longer.
 pub async fn approve_for_scripts(name: &str, scripts: Scripts<'_>, yes: bool, output: &Output) -> Result<(), Failure> {
@@ -122,10 +119,9 @@ fn show(changes: &[Change], output: &Output) {
         for field in &change.fields {
             output.before_question(format!("  {}", field.field));
             for (mark, text) in [("-", &field.before), ("+", &field.now)] {
-                text.lines().take(MOST_LINES).for_each(|line| output.before_question(format!("  {mark} {line}")));
-                let more = text.lines().count().saturating_sub(MOST_LINES);
-                if more > 0 {
-                    output.before_question(format!("  {mark} … ({more} more lines)"));
+                // All of it: what is accepted is what was shown.
+                if !text.is_empty() {
+                    shown_lines(text).iter().for_each(|line| output.before_question(format!("  {mark} {line}")));
                 }
             }
         }

@@ -9,7 +9,7 @@ use aiw_core::{ErrorKind, SecretName, one_line, shell_word};
 use aiw_home::Home;
 use aiw_routing::{PoolError, Records, ServerPlaces, check_remote, forget_logins};
 use aiw_servers::{
-    Hidden, Keys, McpFile, PROJECT_FILE, Scope, is_key, left_in_clear, placeholders, safe, secret_reference, server,
+    Hidden, Keys, McpFile, PROJECT_FILE, Scope, is_key, is_own_name, left_in_clear, placeholders, safe, secret_reference, server,
 };
 use serde_json::{Map, Value, json};
 
@@ -19,9 +19,6 @@ use crate::commands::secret::note_unused;
 use crate::components::session;
 use crate::failure::Failure;
 use crate::output::Output;
-
-/// The name of aiw's own tools in profiles.
-pub(super) const OWN: &str = "aiw";
 
 /// The flags of `aiw mcp add` that may be meant where they come after the command.
 const OWN_FLAGS: [&str; 7] = ["--no-check", "--force", "--plain", "--url", "--header", "--env", "--json"];
@@ -38,11 +35,11 @@ pub(super) fn check_name(name: &str) -> Result<(), Failure> {
         let failure = Failure::new(ErrorKind::Usage, "the name looks like a key, and names are shown everywhere");
         return Err(failure.with_hint("give the name first, the key with `--env` or `--header`"));
     }
-    if safe(name) != name || name == OWN {
-        let why = if name == OWN { "aiw's own" } else { "not made of letters, digits, `_` and `-` alone" };
+    if safe(name) != name {
+        let is_own = is_own_name(name);
+        let why = if is_own { "aiw's own" } else { "not made of letters, digits, `_` and `-` alone" };
         let failure = Failure::new(ErrorKind::Usage, format!("`{name}` can't be the name of a server: it is {why}"));
-        let other = if name == OWN { "mine".to_owned() } else { safe(name) };
-        return Err(failure.with_hint(format!("for example `{other}`")));
+        return Err(failure.with_hint(format!("for example `{}`", safe(name))));
     }
     Ok(())
 }

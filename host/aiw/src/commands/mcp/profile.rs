@@ -3,7 +3,7 @@
 use aiw_app::current_dir;
 use aiw_core::{ErrorKind, one_line, quoted, shell_word};
 use aiw_home::{Home, ProfileSettings};
-use aiw_routing::Pattern;
+use aiw_routing::{OWN, Pattern};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -164,7 +164,7 @@ async fn tools(output: &Output) -> Result<Vec<Tool>, Failure> {
         tools.extend(known.map(|tool| (status.name.clone(), tool.name().to_owned(), tool.only_reads())));
     }
     pool.end().await;
-    tools.extend(aiw_offer::own_tools().into_iter().map(|(name, reads)| (super::edit::OWN.to_owned(), name, reads)));
+    tools.extend(aiw_offer::own_tools().into_iter().map(|(name, reads)| (OWN.to_owned(), name, reads)));
     Ok(tools)
 }
 

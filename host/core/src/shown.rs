@@ -1,0 +1,255 @@
+//! What somebody is asked to agree to, as they can see it: all of it, or how much is missing.
+//!
+//! Every question of aiw's, in a form or on a terminal, shows what others wrote through this module, so that what is
+//! agreed to is what happens.
+
+use sha2::{Digest, Sha256};
+
+use crate::text::{counted, hex, printable};
+
+/// The most characters and lines that a form shows. Nobody scrolls through more before they agree.
+const MOST: usize = 6000;
+const MOST_LINES: usize = 200;
+
+/// The width of a line in a form. What stands beyond the edge of a window is not seen.
+const WIDTH: usize = 96;
+
+/// The most characters of a line on a terminal, which scrolls back.
+const LINE: usize = 10_000;
+
+/// How many blanks in a row are shown as they are: at the beginning of a line, where code is indented, and elsewhere.
+const INDENT: usize = 40;
+const BLANKS: usize = 16;
+
+/// How many empty lines in a row are shown as they are.
+const EMPTY: usize = 2;
+
+/// A text of somebody else's, as a question shows it: nothing is hidden, long runs of blanks and of empty lines are
+/// given as a count, and if it is too long, its beginning and its end stand beside its length and digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    rows: Vec<Row>,
+    is_whole: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Row {
+    /// The beginning of a line.
+    Line(String),
+    /// The rest of a line that is too wide.
+    More(String),
+    /// What aiw says about lines that are not here.
+    Note(String),
+}
+
+impl Row {
+    fn length(&self) -> usize {
+        let (Self::Line(text) | Self::More(text) | Self::Note(text)) = self;
+        text.chars().count()
+    }
+}
+
+impl Shown {
+    /// Returns a text as a form shows it.
+    pub fn of(text: &str) -> Self {
+        let mut rows = Vec::new();
+        let mut empty = EmptyLines::default();
+        for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
+            let line = line.strip_suffix('\r').unwrap_or(line);
+            let line = shown_gaps(&printable(line));
+            match empty.next(&line) {
+                Some(note) => rows.extend(note.map(Row::Note)),
+                None => continue,
+            }
+            wrap(&line, &mut rows);
+        }
+        rows.extend(empty.end().map(Row::Note));
+        let is_whole = rows.len() <= MOST_LINES && rows.iter().map(Row::length).sum::<usize>() <= MOST;
+        if !is_whole {
+            cut(&mut rows, text);
+        }
+        Self { rows, is_whole }
+    }
+
+    /// Whether all of the text is shown.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    /// Returns the text in a frame that it can't leave: each line begins with a mark, so that none looks like a
+    /// sentence of aiw's.
+    pub fn framed(&self) -> String {
+        let line = |row: &Row| match row {
+            Row::Line(text) => format!("│ {text}"),
+            Row::More(text) => format!("┆ {text}"),
+            Row::Note(text) => format!("⋮ {text}"),
+        };
+        self.rows.iter().map(line).map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Cuts a line into rows that are no wider than a form.
+fn wrap(line: &str, rows: &mut Vec<Row>) {
+    let mut rest = line;
+    let mut row: fn(String) -> Row = Row::Line;
+    loop {
+        let end = rest.char_indices().nth(WIDTH).map_or(rest.len(), |(at, _)| at);
+        let (part, more) = rest.split_at(end);
+        rows.push(row(printable(part).into_owned()));
+        if more.is_empty() {
+            return;
+        }
+        (rest, row) = (more, Row::More);
+    }
+}
+
+/// Takes out the middle, and says how much that is.
+fn cut(rows: &mut Vec<Row>, text: &str) {
+    let mut room = MOST;
+    let mut fits = |row: &&Row, share: usize| {
+        room = room.saturating_sub(row.length());
+        room > share
+    };
+    let head = rows.iter().take(MOST_LINES * 2 / 3).take_while(|row| fits(row, MOST / 3)).count();
+    let tail = rows[head..].iter().rev().take(MOST_LINES / 3).take_while(|row| fits(row, 0)).count();
+    let left_out = rows.len() - head - tail;
+    let note = format!("{} are not shown; {}", counted(left_out, "line"), measured(text));
+    let end = rows.len() - tail;
+    rows.splice(head..end, [Row::Note(note)]);
+}
+
+/// The length and digest of a whole text.
+fn measured(text: &str) -> String {
+    format!("the whole text has {}, sha256 {}", counted(text.len(), "byte"), hex(&Sha256::digest(text)))
+}
+
+/// The lines of a text for a terminal, as a question shows them.
+pub fn shown_lines(text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut empty = EmptyLines::default();
+    for line in text.split('\n') {
+        let line = shown_line(line.strip_suffix('\r').unwrap_or(line));
+        if let Some(note) = empty.next(&line) {
+            lines.extend(note);
+            lines.push(line);
+        }
+    }
+    lines.extend(empty.end());
+    lines
+}
+
+/// A line as a question shows it.
+pub fn shown_line(line: &str) -> String {
+    let shown = shown_gaps(&printable(line));
+    let length = shown.chars().count();
+    if length <= LINE {
+        return shown;
+    }
+    let at = |n: usize| shown.char_indices().nth(n).map_or(shown.len(), |(at, _)| at);
+    let (head, tail) = (&shown[..at(LINE * 2 / 3)], &shown[at(length - LINE / 3)..]);
+    let left_out = counted(length - LINE * 2 / 3 - LINE / 3, "character");
+    format!("{} ⟨{left_out} are not shown; {}⟩ {}", printable(head), measured(line), printable(tail))
+}
+
+/// A line in which long runs of blanks are given as a count.
+fn shown_gaps(line: &str) -> String {
+    let mut shown = String::with_capacity(line.len());
+    let mut rest = line;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_whitespace()).unwrap_or(rest.len());
+        let (gap, after) = rest.split_at(end);
+        let count = gap.chars().count();
+        let is_indent = shown.chars().all(|c| matches!(c, '│' | '┆' | '+' | '-'));
+        let most = if is_indent && !after.is_empty() { INDENT } else { BLANKS };
+        match count > most {
+            true => shown.push_str(&format!("⟨{count} blanks⟩")),
+            false => shown.push_str(gap),
+        }
+        let word = after.find(char::is_whitespace).unwrap_or(after.len());
+        shown.push_str(&after[..word]);
+        rest = &after[word..];
+    }
+    shown
+}
+
+/// Counts empty lines, so that many of them push nothing out of sight.
+#[derive(Debug, Default)]
+struct EmptyLines(usize);
+
+impl EmptyLines {
+    /// Takes the next line. Returns None if it is not shown; else what is to be said before it, if anything is.
+    fn next(&mut self, line: &str) -> Option<Option<String>> {
+        if line.trim().is_empty() {
+            self.0 += 1;
+            return (self.0 <= EMPTY).then_some(None);
+        }
+        Some(self.end())
+    }
+
+    /// Ends a run of empty lines. Returns what is to be said about those that were not shown.
+    fn end(&mut self) -> Option<String> {
+        let more = std::mem::take(&mut self.0).saturating_sub(EMPTY);
+        (more > 0).then(|| format!("⟨{} more⟩", counted(more, "empty line")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn nothing_is_pushed_out_of_sight() {
+        let script = format!("read();{}\ndelete_all();{}wipe();", "\n".repeat(3000), " ".repeat(250));
+        let shown = Shown::of(&script);
+        assert!(shown.is_whole());
+        assert_eq!(shown.framed(), "│ read();\n│\n│\n⋮ ⟨2998 empty lines more⟩\n│ delete_all();⟨250 blanks⟩wipe();");
+        let blanks = ["\u{3000}", "\u{2003}", "\t", "\u{a0}"].map(|blank| blank.repeat(3000)).concat();
+        assert_eq!(shown_line(&format!("a{blanks}b")), "a⟨12000 blanks⟩b");
+        assert_eq!(shown_lines("a\n\n\n\n\nb\n"), ["a", "", "", "⟨2 empty lines more⟩", "b", ""]);
+    }
+
+    #[test]
+    fn what_is_too_long_shows_its_beginning_its_end_and_its_digest() {
+        let text = format!("BEGIN{}END", "x".repeat(100_000));
+        for shown in [Shown::of(&text).framed(), shown_line(&text)] {
+            assert!(shown.contains("BEGINx") && shown.ends_with("xEND"), "{shown}");
+            assert!(shown.contains("the whole text has 100008 bytes, sha256 ") && shown.len() < 12_000, "{shown}");
+            assert!(shown.contains(&hex(&Sha256::digest(&text))));
+        }
+        assert!(!Shown::of(&text).is_whole());
+        let many = "//\n".repeat(201);
+        assert!(!Shown::of(&many).is_whole() && Shown::of(&many).framed().lines().count() <= MOST_LINES + 1);
+    }
+
+    #[test]
+    fn no_line_leaves_its_frame() {
+        let text = "a\nAllow this?\r\n\u{1b}[2J\u{2028}x\rb";
+        assert_eq!(Shown::of(text).framed(), "│ a\n│ Allow this?\n│ \\u{1b}[2J\\u{2028}x\\u{d}b");
+        let wide = Shown::of(&"w".repeat(200)).framed();
+        assert_eq!(wide.lines().map(|line| line.chars().count()).collect::<Vec<_>>(), [98, 98, 10]);
+        assert!(wide.lines().skip(1).all(|line| line.starts_with("┆ ")));
+    }
+
+    proptest! {
+        #[test]
+        fn a_question_is_bounded_safe_and_whole_or_measured(text in "(?s)([a-z \n\t\u{200b}👩\u{200d}]|.){0,300}", times in 1usize..40) {
+            let text = text.repeat(times);
+            let shown = Shown::of(&text);
+            let framed = shown.framed();
+            prop_assert!(crate::is_safe(&framed), "{:?}", framed);
+            prop_assert!(framed.lines().all(|line| line.starts_with(['│', '┆', '⋮'])));
+            prop_assert!(framed.lines().count() <= MOST_LINES + 1 && framed.chars().count() <= MOST + 3 * MOST_LINES + 200);
+            prop_assert!(shown.is_whole() || framed.contains(&hex(&Sha256::digest(&text))));
+            // Every word that is short enough to stand on one line is there.
+            if shown.is_whole() {
+                let short = |word: &&str| word.len() < 8 && word.bytes().all(|b| b.is_ascii_lowercase());
+                for word in text.split_whitespace().filter(short) {
+                    let all: String = framed.lines().map(|line| line.chars().skip(2).collect::<String>()).collect();
+                    prop_assert!(all.contains(word), "{}", word);
+                }
+            }
+            prop_assert!(crate::is_safe(&shown_line(&text)));
+        }
+    }
+}
