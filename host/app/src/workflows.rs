@@ -315,9 +315,8 @@ pub fn unasked(tool: &PlannedTool) -> String {
 /// How many calls one yes can cover: one where the user can't see all that it does, where it destroys something, and
 /// where nobody who talks with them has seen the script.
 fn calls_of_a_yes(writes: Writes, tool: &PlannedTool, definition: &Value, arguments: &str) -> usize {
-    let is_each = writes == Writes::AskEach
-        || destroys(&tool.whole_name, definition)
-        || !Shown::of(arguments).is_whole();
+    let is_each =
+        writes == Writes::AskEach || destroys(&tool.whole_name, definition) || !Shown::of(arguments).is_whole();
     if is_each { 1 } else { CALLS_OF_A_YES }
 }
 

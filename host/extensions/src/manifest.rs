@@ -63,10 +63,7 @@ impl Manifest {
             [&manifest.version, &manifest.label].into_iter().chain(&manifest.publisher).chain(&manifest.homepage);
         let lists = [&manifest.hosts, &manifest.origins, &manifest.settings, &manifest.collections, &manifest.mcp];
         for text in texts.chain(lists.into_iter().flatten()) {
-            if text.is_empty()
-                || text.len() > MAX_TEXT
-                || text.contains(aiw_core::is_unsafe_in_line)
-            {
+            if text.is_empty() || text.len() > MAX_TEXT || text.contains(aiw_core::is_unsafe_in_line) {
                 return Err(format!(
                     "contains text that is empty, too long or not printable: `{}`",
                     aiw_core::one_line(text, 60)

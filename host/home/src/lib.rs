@@ -68,6 +68,6 @@ pub use settings::{
     SourceSettings, TaskSettings, TrustSettings, ollama_host,
 };
 pub use time::{millis_of, millis_of_http, now_millis, now_rfc3339, rfc3339, rfc3339_of};
-pub use unlinked::{nearest, open_unlinked_dir, read_unlinked};
+pub use unlinked::{OpenDir, nearest, open_unlinked_dir, read_unlinked, read_unlinked_beside};
 pub use vault::{MAX_SECRET_BYTES, Vault, VaultError};
 pub use workflows::{ApprovedWorkflow, WorkflowsLock};

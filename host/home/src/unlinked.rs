@@ -7,6 +7,7 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::HomeError;
 use crate::files::size;
@@ -17,11 +18,17 @@ use crate::files::size;
 ///
 /// The file is not a plain one, is larger, or can't be reached without a link.
 pub fn read_unlinked(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, HomeError> {
-    let file = match platform::open_file(path) {
-        Ok(file) => file,
+    Ok(read_unlinked_beside(path, limit)?.map(|(_, bytes)| bytes))
+}
+
+/// Reads a file as [`read_unlinked`] does, and returns the open directory in which it was found.
+pub fn read_unlinked_beside(path: &Path, limit: u64) -> Result<Option<(OpenDir, Vec<u8>)>, HomeError> {
+    let (directory, file) = match platform::open_file(path) {
+        Ok(opened) => opened,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(explained(path, e)),
     };
+    let directory = OpenDir::of(directory).map_err(|e| HomeError::io("read", path, e))?;
     let meta = file.metadata().map_err(|e| HomeError::io("read", path, e))?;
     if !meta.is_file() {
         return Err(HomeError::invalid(path, "is not a plain file"));
@@ -31,8 +38,42 @@ pub fn read_unlinked(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, HomeErr
     if bytes.len() as u64 > limit {
         return Err(HomeError::invalid(path, format!("is larger than {}", size(limit))));
     }
-    Ok(Some(bytes))
+    Ok(Some((directory, bytes)))
 }
+
+/// An open directory: the same one, whatever becomes of its path. Two are equal if they are one directory.
+#[derive(Debug, Clone)]
+pub struct OpenDir {
+    file: Arc<File>,
+    id: (u64, u64),
+}
+
+impl OpenDir {
+    #[cfg(unix)]
+    fn of(file: File) -> io::Result<Self> {
+        use std::os::unix::fs::MetadataExt;
+        let meta = file.metadata()?;
+        Ok(Self { file: Arc::new(file), id: (meta.dev(), meta.ino()) })
+    }
+
+    #[cfg(not(unix))]
+    fn of(file: File) -> io::Result<Self> {
+        Ok(Self { file: Arc::new(file), id: (0, 0) })
+    }
+
+    /// Returns the handle.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+impl PartialEq for OpenDir {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for OpenDir {}
 
 /// Opens a directory. The path must be absolute and hold no link.
 ///
@@ -91,15 +132,16 @@ mod platform {
     const FILE: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
     const DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-    pub(super) fn open_file(path: &Path) -> io::Result<File> {
+    /// Returns the directory of a file, and the file.
+    pub(super) fn open_file(path: &Path) -> io::Result<(File, File)> {
         open_last(path, FILE)
     }
 
     pub(super) fn open_dir(path: &Path) -> io::Result<File> {
-        open_last(path, DIR)
+        open_last(path, DIR).map(|(_, directory)| directory)
     }
 
-    fn open_last(path: &Path, flags: OFlags) -> io::Result<File> {
+    fn open_last(path: &Path, flags: OFlags) -> io::Result<(File, File)> {
         let mut parts = path.components();
         if parts.next() != Some(Component::RootDir) {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -109,12 +151,15 @@ mod platform {
             _ => Err(io::Error::from(io::ErrorKind::InvalidInput)),
         };
         let names: Vec<&OsStr> = parts.map(name).collect::<io::Result<_>>()?;
-        let Some((last, above)) = names.split_last() else { return Ok(open("/", flags, Mode::empty())?.into()) };
         let mut dir: OwnedFd = open("/", STEP, Mode::empty())?;
+        let Some((last, above)) = names.split_last() else {
+            return Ok((dir.into(), open("/", flags, Mode::empty())?.into()));
+        };
         for name in above {
             dir = openat(&dir, *name, STEP | OFlags::NOFOLLOW, Mode::empty())?;
         }
-        Ok(openat(&dir, *last, flags | OFlags::NOFOLLOW, Mode::empty())?.into())
+        let last = openat(&dir, *last, flags | OFlags::NOFOLLOW, Mode::empty())?;
+        Ok((dir.into(), last.into()))
     }
 }
 
@@ -125,11 +170,12 @@ mod platform {
     use std::io;
     use std::path::Path;
 
-    pub(super) fn open_file(path: &Path) -> io::Result<File> {
+    pub(super) fn open_file(path: &Path) -> io::Result<(File, File)> {
         without_links(path)?;
         let file = crate::files::open_plain(path)?;
+        let directory = File::open(path.parent().unwrap_or(path))?;
         without_links(path)?;
-        Ok(file)
+        Ok((directory, file))
     }
 
     pub(super) fn open_dir(path: &Path) -> io::Result<File> {

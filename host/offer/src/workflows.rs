@@ -216,7 +216,8 @@ impl Ask for Asker {
         });
         match ask(&self.0, message, field.into_iter().collect(), &[]).await {
             Ok(said) => {
-                let chosen = choices.iter().find(|(text, _)| said.get("allow").is_some_and(|said| said == text.as_str()));
+                let chosen =
+                    choices.iter().find(|(text, _)| said.get("allow").is_some_and(|said| said == text.as_str()));
                 Said::Yes(chosen.map_or(1, |(_, calls)| *calls))
             }
             Err(Stop::Declined) => Said::No,

@@ -59,7 +59,10 @@ fn place(text: &str) -> Option<Place> {
 fn http(url: &str) -> Option<Check> {
     let rest = url.strip_prefix("http://")?;
     // What is sent as it stands must not hold a line of its own.
-    if rest.contains(|c: char| c.is_whitespace() || aiw_core::is_unsafe_in_line(c)) || rest.contains(['@', '#']) || url.len() > 2000 {
+    if rest.contains(|c: char| c.is_whitespace() || aiw_core::is_unsafe_in_line(c))
+        || rest.contains(['@', '#'])
+        || url.len() > 2000
+    {
         return None;
     }
     let end = rest.find(['/', '?']).unwrap_or(rest.len());

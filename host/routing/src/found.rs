@@ -4,7 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use aiw_core::{one_line, shell_word};
-use aiw_home::{FileTrust, Home, HomeError, Project, ServerSettings, TrustSettings, nearest, read_unlinked, user_home};
+use aiw_home::{
+    FileTrust, Home, HomeError, OpenDir, Project, ServerSettings, TrustSettings, nearest, read_unlinked_beside,
+    user_home,
+};
 use aiw_servers::{FoundServer, McpFile, PROJECT_FILE, Scope, Server, Transport, in_file};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -21,6 +24,8 @@ pub struct Configured {
     pub scope: Scope,
     /// The directory of the file that declares it.
     pub directory: PathBuf,
+    /// That directory as it was opened, if it is a project's: a repository that is moved takes its trust with it.
+    pub opened: Option<OpenDir>,
     /// The declaration, or the end of a sentence that says why it can't be used.
     pub server: Result<Server, String>,
     /// Its settings.
@@ -75,16 +80,17 @@ impl ServerPlaces {
         let known = settings.mcp()?;
         let mut problems = Vec::new();
         // A file of the user's that makes no sense is an error, not a home without servers.
-        let mut all = vec![(Scope::Aiw, self.home.root().to_owned(), McpFile::load(&self.home)?.map())];
+        let mut all = vec![(Scope::Aiw, self.home.root().to_owned(), None, McpFile::load(&self.home)?.map())];
         if let Some(file) = &self.project {
             let directory = file.parent().unwrap_or(file).to_owned();
             match declared(file, &settings.trust()) {
-                Ok(servers) => all.push((Scope::Project, directory, servers)),
+                Ok(None) => {}
+                Ok(Some((opened, servers))) => all.push((Scope::Project, directory, Some(opened), servers)),
                 Err(problem) => problems.push(problem),
             }
         }
         let mut servers: Vec<Configured> = Vec::new();
-        for (scope, directory, declared) in all {
+        for (scope, directory, opened, declared) in all {
             for found in FoundServer::all(scope, declared) {
                 if servers.iter().any(|other| other.key == found.key) {
                     problems.push(format!(
@@ -99,7 +105,8 @@ impl ServerPlaces {
                     // As other clients write it.
                     settings.enabled &= server.declaration.get("disabled") != Some(&true.into());
                 }
-                servers.push(Configured { key: found.key, scope, directory: directory.clone(), server, settings });
+                let (directory, opened) = (directory.clone(), opened.clone());
+                servers.push(Configured { key: found.key, scope, directory, opened, server, settings });
             }
         }
         Ok((servers, problems))
@@ -112,7 +119,7 @@ impl ServerPlaces {
 /// # Errors
 ///
 /// Why there are none, as a sentence.
-fn declared(file: &Path, trust: &TrustSettings) -> Result<Map<String, Value>, String> {
+fn declared(file: &Path, trust: &TrustSettings) -> Result<Option<(OpenDir, Map<String, Value>)>, String> {
     let shown = file.display();
     let left_out = |why: &dyn std::fmt::Display| format!("the servers of `{shown}` are left out: {why}");
     let root = file.parent().unwrap_or(file);
@@ -125,9 +132,14 @@ fn declared(file: &Path, trust: &TrustSettings) -> Result<Map<String, Value>, St
     if !trust.covers(root) {
         return Err(untrusted());
     }
-    let Some(bytes) = read_unlinked(file, MAX_FILE).map_err(|e| left_out(&e))? else { return Ok(Map::new()) };
+    let Some((opened, bytes)) = read_unlinked_beside(file, MAX_FILE).map_err(|e| left_out(&e))? else {
+        return Ok(None);
+    };
     match trust.file(file, &bytes) {
-        FileTrust::Trusted => in_file(&bytes).map_err(|problem| left_out(&format!("it {problem}"))),
+        FileTrust::Trusted => match in_file(&bytes) {
+            Ok(servers) => Ok(Some((opened, servers))),
+            Err(problem) => Err(left_out(&format!("it {problem}"))),
+        },
         FileTrust::Changed => Err(left_out(&format!("the file is not as you trusted it; look at it, then {again}"))),
         FileTrust::Unknown => Err(untrusted()),
     }

@@ -34,7 +34,7 @@ pub use find::{Allows, CurrentMeaning, Finder, FoundTools, KnownServer, Match, M
 pub use found::{Configured, MAX_FILE, ServerPlaces};
 pub use names::proxied;
 pub use pool::{Offered, Pool, SharedServers, Status, suspicions};
-pub use profile::{OWN, Pattern, Profile, ProfileSource, scripts_may_call};
+pub use profile::{KnownTool, OWN, Pattern, Profile, ProfileSource, idle_patterns, scripts_may_call};
 pub use record::{Change, Record, Records};
 pub use registry::{DynamicToolRegistry, MOST, SWEEP, TTL};
 pub use signs::signs;

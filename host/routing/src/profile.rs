@@ -54,6 +54,23 @@ impl Pattern {
     }
 }
 
+/// A tool that a profile can be about: its server, its name, and whether it only reads.
+pub type KnownTool = (String, String, bool);
+
+/// The patterns that match none of the known tools, nor anything of a server whose tools are not known yet. A denial
+/// that matches nothing protects from nothing.
+pub fn idle_patterns<'a>(
+    patterns: impl IntoIterator<Item = &'a String>,
+    tools: &[KnownTool],
+    unknown: &[String],
+) -> Vec<&'a String> {
+    let is_idle = |text: &&String| match Pattern::parse(text) {
+        Pattern::Named { server, .. } if unknown.iter().any(|key| star_matches(&server, &key.to_lowercase())) => false,
+        pattern => !tools.iter().any(|(server, tool, reads)| pattern.matches(server, tool, *reads)),
+    };
+    patterns.into_iter().filter(is_idle).collect()
+}
+
 impl Profile {
     /// Everything.
     pub fn everything() -> Self {
@@ -112,6 +129,16 @@ mod tests {
     fn profile(allow: Option<&[&str]>, deny: &[&str]) -> Profile {
         let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         Profile::of(&ProfileSettings { allow: allow.map(owned), deny: owned(deny), ..ProfileSettings::default() })
+    }
+
+    #[test]
+    fn a_pattern_that_matches_no_tool_is_idle_unless_a_server_is_unknown() {
+        let tools = [("fs".to_owned(), "write_file".to_owned(), false), ("fs".to_owned(), "read".to_owned(), true)];
+        let patterns =
+            ["fs/delete*", "FS/Write_File", "files/*", "git/push", "read-only", "*/x"].map(str::to_owned).to_vec();
+        assert_eq!(idle_patterns(&patterns, &tools, &[]), ["fs/delete*", "files/*", "git/push", "*/x"]);
+        assert_eq!(idle_patterns(&patterns, &tools, &["Git".to_owned()]), ["fs/delete*", "files/*"]);
+        assert_eq!(idle_patterns(&patterns, &[], &[]).len(), 6);
     }
 
     #[test]

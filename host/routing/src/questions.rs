@@ -136,9 +136,8 @@ fn elicitation(server: &str, params: &Map<String, Value>, able: &Value) -> Resul
 fn address(text: &str) -> Result<String, Problem> {
     let url = Some(text).filter(|text| text.len() <= MAX_URL && !text.contains(is_unsafe_in_line));
     let url = url.and_then(|text| Url::parse(text).ok());
-    let plain = |url: &Url| {
-        url.scheme() == "https" && url.has_host() && url.username().is_empty() && url.password().is_none()
-    };
+    let plain =
+        |url: &Url| url.scheme() == "https" && url.has_host() && url.username().is_empty() && url.password().is_none();
     url.filter(plain).map(String::from).ok_or_else(|| "has a `url` that is not https, or that has a user in it".into())
 }
 
@@ -208,7 +207,9 @@ fn field(name: &str, asked: &Value, message: &str) -> Result<Value, Problem> {
     if let Some(default) = asked.get("default") {
         let is_short = match default {
             Value::String(text) => text.chars().count() <= MAX_LABEL && !text.contains(is_unsafe_in_line),
-            Value::Array(texts) => texts.len() <= MAX_CHOICES && texts.iter().all(|text| text.as_str().is_some_and(is_name)),
+            Value::Array(texts) => {
+                texts.len() <= MAX_CHOICES && texts.iter().all(|text| text.as_str().is_some_and(is_name))
+            }
             Value::Bool(_) | Value::Number(_) => true,
             _ => false,
         };
@@ -223,8 +224,19 @@ fn field(name: &str, asked: &Value, message: &str) -> Result<Value, Problem> {
 /// Whether a sentence names something that is a secret.
 fn names_secret(text: &str) -> bool {
     const WORDS: [&str; 13] = [
-        "passw", "passphrase", "passcode", "secret", "api key", "api-key", "api_key", "access key", "private key",
-        "token", "credential", "seed phrase", "recovery phrase",
+        "passw",
+        "passphrase",
+        "passcode",
+        "secret",
+        "api key",
+        "api-key",
+        "api_key",
+        "access key",
+        "private key",
+        "token",
+        "credential",
+        "seed phrase",
+        "recovery phrase",
     ];
     let text = text.to_lowercase();
     WORDS.iter().any(|word| text.contains(word))
@@ -261,8 +273,7 @@ fn choices(asked: &Value, field: &mut Map<String, Value>) -> Result<bool, Proble
         field.insert("items".into(), items);
         return Ok(true);
     }
-    for (key, one) in
-        [("enum", &plain as &dyn Fn(&Value) -> Option<Value>), ("enumNames", &plain), ("oneOf", &titled)]
+    for (key, one) in [("enum", &plain as &dyn Fn(&Value) -> Option<Value>), ("enumNames", &plain), ("oneOf", &titled)]
     {
         if let Some(list) = asked.get(key) {
             field.insert(key.into(), checked(list, one)?);
@@ -327,7 +338,8 @@ mod tests {
         ] {
             assert!(form_of(secret.clone()).is_err(), "{secret}");
         }
-        let asked = json!({"message": "Type your password", "requestedSchema": {"properties": {"x": {"type": "string"}}}});
+        let asked =
+            json!({"message": "Type your password", "requestedSchema": {"properties": {"x": {"type": "string"}}}});
         assert!(ask("elicitation/create", asked).unwrap_err().contains("asks for a secret"));
         for fine in [
             json!({"name": {"type": "string", "title": "Name", "minLength": 1, "format": "email", "default": "a"}}),

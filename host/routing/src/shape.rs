@@ -3,7 +3,6 @@
 //!
 //! <https://modelcontextprotocol.io/specification/2025-11-25/schema>
 
-use aiw_core::is_unsafe;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -245,8 +244,8 @@ fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Problem {
         Name => {
             must(value.as_str().is_some_and(|text| (1..=MAX_NAME).contains(&text.len())), "a text of 1 to 256 bytes")
         }
-        Uri => check_uri(value, &[':'], "a URI of at most 2048 bytes"),
-        UriTemplate => check_uri(value, &[':', '{'], "a URI template of at most 2048 bytes"),
+        Uri => check_uri(value, is_uri, &[':'], "a URI of at most 2048 bytes"),
+        UriTemplate => check_uri(value, is_uri_template, &[':', '{'], "a URI template of at most 2048 bytes"),
         Flag => must(value.is_boolean(), "`true` or `false`"),
         Number => must(value.is_number(), "a number"),
         Object => must(value.is_object(), "an object"),
@@ -278,15 +277,90 @@ fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Problem {
 /// `ends` are the signs that can follow the scheme: that of a template may go on with a variable.
 ///
 /// <https://www.rfc-editor.org/rfc/rfc3986#section-3.1>
-fn check_uri(value: &Value, ends: &[char], what: &str) -> Problem {
-    let uri =
-        value.as_str().filter(|text| text.len() <= MAX_URI && !text.contains(|c: char| c.is_control() || is_unsafe(c)));
+fn check_uri(value: &Value, grammar: fn(&str) -> bool, ends: &[char], what: &str) -> Problem {
+    let uri = value.as_str().filter(|text| text.len() <= MAX_URI && grammar(text));
     let end = uri.and_then(|uri| uri.find(ends));
     let Some((uri, end)) = uri.zip(end) else { return must(false, what) };
     let scheme = &uri[..end];
     let is_scheme = scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
     must(is_scheme && (end > 0 || uri.starts_with('{')), what)?;
     must(!scheme.eq_ignore_ascii_case(OWN_SCHEME), "a URI of the server's own")
+}
+
+/// Whether a text has only what may stand in a URI: its characters, and whole bytes in percent.
+///
+/// <https://www.rfc-editor.org/rfc/rfc3986#section-2>
+fn is_uri(text: &str) -> bool {
+    let is_plain = |c: u8| c.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=".contains(&c);
+    are_whole(text, is_plain)
+}
+
+/// Whether a text has only such bytes, and bytes in percent.
+fn are_whole(text: &str, is_plain: impl Fn(u8) -> bool) -> bool {
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        rest = match first {
+            b'%' if after.len() >= 2 && after[..2].iter().all(u8::is_ascii_hexdigit) => &after[2..],
+            c if is_plain(*c) => after,
+            _ => return false,
+        };
+    }
+    true
+}
+
+/// Whether a text is a template of URIs: literal parts of a URI, and expressions.
+///
+/// <https://www.rfc-editor.org/rfc/rfc6570#section-2>
+fn is_uri_template(text: &str) -> bool {
+    let mut rest = text;
+    while let Some((literal, after)) = rest.split_once('{') {
+        let Some((expression, next)) = after.split_once('}') else { return false };
+        if !is_uri(literal) || !is_expression(expression) {
+            return false;
+        }
+        rest = next;
+    }
+    is_uri(rest)
+}
+
+fn is_expression(text: &str) -> bool {
+    let list = text.strip_prefix(['+', '#', '.', '/', ';', '?', '&']).unwrap_or(text);
+    list.split(',').all(|variable| {
+        let name = match variable.split_once(':') {
+            Some((name, most)) => {
+                let is_most = (1..=4).contains(&most.len()) && most.bytes().all(|b| b.is_ascii_digit());
+                if !is_most || most.starts_with('0') {
+                    return false;
+                }
+                name
+            }
+            None => variable.strip_suffix('*').unwrap_or(variable),
+        };
+        let is_part = |part: &str| !part.is_empty() && are_whole(part, |c| c.is_ascii_alphanumeric() || c == b'_');
+        name.split('.').all(is_part)
+    })
+}
+
+/// Returns what a URI or a template says, as words: a model reads them, whatever stands between.
+pub(crate) fn words_of_uri(uri: &str) -> String {
+    let pairs = url::form_urlencoded::parse(uri.as_bytes());
+    let decoded = pairs.map(|(name, value)| format!("{name} {value} ")).collect::<String>();
+    decoded.chars().map(|c| if "-_+/.,;:?&=#{}*".contains(c) { ' ' } else { c }).collect()
+}
+
+/// The drafts of JSON Schema that are known here, without what may stand around their names.
+const DRAFTS: [&str; 6] = [
+    "json-schema.org/schema",
+    "json-schema.org/draft-04/schema",
+    "json-schema.org/draft-06/schema",
+    "json-schema.org/draft-07/schema",
+    "json-schema.org/draft/2019-09/schema",
+    "json-schema.org/draft/2020-12/schema",
+];
+
+fn is_known_draft(text: &str) -> bool {
+    let name = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    name.is_some_and(|name| DRAFTS.contains(&name.trim_end_matches('#')))
 }
 
 /// The types of JSON Schema.
@@ -330,7 +404,13 @@ fn schema_of(schema: &Value, path: &mut Vec<String>) -> Problem {
             }
             "enum" | "examples" => must(value.is_array(), "a list"),
             "uniqueItems" | "readOnly" | "writeOnly" | "deprecated" => must(value.is_boolean(), "`true` or `false`"),
-            "title" | "description" | "format" | "pattern" | "$ref" | "$schema" | "$id" | "$anchor" | "$comment" => {
+            // A reader of the schema may fetch what another document has, or look there for what stands here.
+            "$ref" | "$dynamicRef" | "$recursiveRef" => {
+                must(value.as_str().is_some_and(|at| at.starts_with('#')), "a place in the same schema")
+            }
+            "$id" => must(value.as_str().is_some_and(|id| id.starts_with('#')), "a name within the schema"),
+            "$schema" => must(value.as_str().is_some_and(is_known_draft), "a known draft of JSON Schema"),
+            "title" | "description" | "format" | "pattern" | "$anchor" | "$comment" => {
                 must(value.is_string(), "a text")
             }
             "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties" | "minContains"
@@ -366,7 +446,7 @@ mod tests {
         match kind {
             Kind::Tool => json!({
                 "name": "t", "title": "T", "description": "d", "icons": icons, "_meta": {"x": 1}, "odd": 1,
-                "inputSchema": {"$schema": "x", "type": "object", "properties": {"a": {"type": ["string", "null"]},
+                "inputSchema": {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "properties": {"a": {"type": ["string", "null"]},
                     "b": {"anyOf": [{"type": "array", "items": {"$ref": "#/$defs/c"}}, {"enum": [1, "x", null]}]}},
                     "required": ["a"], "additionalProperties": false, "$defs": {"c": true}},
                 "outputSchema": {"type": "object"}, "execution": {"taskSupport": "optional"},
@@ -456,9 +536,64 @@ mod tests {
         for wrong in ["", "note", "zzz__file:///x", "aiw://a/b", "AIW:x", "a b:c", "x:\n", "x:\u{202e}"] {
             assert!(!is_right(wrong), "{wrong}");
         }
+        // By the grammar.
+        assert!(is_right("file:///a%20b") && is_right("x://[::1]:80/a;b=c?d#e") && is_right("mailto:a@b.example"));
+        for wrong in
+            ["x:a b", "x:ä", "x:\"a\"", "x:<a>", "x:{a}", "x:a|b", "x:a\\b", "x:^", "x:%", "x:%4", "x:%zz", "x:`a`"]
+        {
+            assert!(!is_right(wrong), "{wrong}");
+        }
         assert!(!is_right(&format!("x:{}", "y".repeat(MAX_URI))));
         let template = |uri: &str| Kind::Template.problem(&json!({"uriTemplate": uri, "name": "x"})).is_none();
+        for right in ["x:{a}{b}", "x:{?a,b*,c:30}", "x:{#a.b}", "x:{/a_1,%41}", "x:a%20{;b}", "x:{&c}"] {
+            assert!(template(right), "{right}");
+        }
+        for wrong in [
+            "x:{",
+            "x:}",
+            "x:{}",
+            "x:{a b}",
+            "x:{=a}",
+            "x:{a:0}",
+            "x:{a:10000}",
+            "x:{a,}",
+            "x:{.a.}",
+            "x:{ignore all}",
+            "x y:{a}",
+            "x:{a{b}}",
+        ] {
+            assert!(!template(wrong), "{wrong}");
+        }
         assert!(template("https{+rest}") && template("{+all}") && template("x:/{y}") && !template("aiw{+rest}"));
+    }
+
+    #[test]
+    fn a_schema_leads_nowhere_else() {
+        let is_right = |schema: Value| {
+            let mut whole = json!({"type": "object"});
+            whole.as_object_mut().unwrap().extend(schema.as_object().unwrap().clone());
+            Kind::Tool.problem(&json!({"name": "x", "inputSchema": whole})).is_none()
+        };
+        for right in [
+            json!({"$schema": "http://json-schema.org/draft-07/schema#"}),
+            json!({"$schema": "https://json-schema.org/draft/2020-12/schema"}),
+            json!({"$id": "#here", "properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"type": "string"}}}),
+            json!({"properties": {"$ref": {"type": "string"}, "$id": {"type": "string"}}}),
+        ] {
+            assert!(is_right(right.clone()), "{right}");
+        }
+        for wrong in [
+            json!({"$schema": "https://evil.example/schema"}),
+            json!({"$schema": "https://json-schema.org.evil.example/draft-07/schema"}),
+            json!({"$id": "https://evil.example/x"}),
+            json!({"$ref": "https://evil.example/x"}),
+            json!({"properties": {"a": {"$ref": "file:///etc/passwd"}}}),
+            json!({"properties": {"a": {"items": {"$ref": "other.json#/a"}}}}),
+            json!({"properties": {"a": {"$dynamicRef": "//evil.example/x"}}}),
+            json!({"properties": {"a": {"anyOf": [{"$recursiveRef": "x"}]}}}),
+        ] {
+            assert!(!is_right(wrong.clone()), "{wrong}");
+        }
     }
 
     fn anything() -> impl Strategy<Value = Value> {

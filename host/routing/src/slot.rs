@@ -269,8 +269,8 @@ impl Slot {
     async fn start(self: &Arc<Self>) -> Result<Arc<Connection>, PoolError> {
         let capabilities = self.relay.capabilities();
         let events = self.relay.clone();
-        let (server, directory) = (self.server()?, &self.configured.directory);
-        let started = start(&self.ground, self.key(), server, directory, self.log(), capabilities, events).await;
+        self.server()?;
+        let started = start(&self.ground, &self.configured, self.log(), capabilities, events).await;
         let connection = Arc::new(started?);
         self.learn(&connection).await?;
         Ok(connection)

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use aiw_core::{EnvName, Secret, SecretName, quoted_text};
-use aiw_home::{Home, find_program};
+use aiw_home::{Home, OpenDir, find_program};
 use aiw_mcp::{Client, ClientError, ClientInfo, Endpoint, Events};
 use aiw_net::{NetError, Policy, Request};
 use aiw_redact::known::Mask;
@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::access::{Access, is_login};
 use crate::error::PoolError;
+use crate::found::Configured;
 use crate::log;
 
 /// How long a server has to begin a session. Package runners download what they run first.
@@ -109,17 +110,18 @@ impl Lookup for Values<'_> {
     }
 }
 
-/// Starts a server and begins a session with it. `directory` holds the file that declares it.
+/// Starts a server and begins a session with it.
 pub(crate) async fn start(
     ground: &Ground,
-    key: &str,
-    server: &Server,
-    directory: &Path,
+    configured: &Configured,
     log: PathBuf,
     capabilities: Value,
     events: Arc<dyn Events>,
 ) -> Result<Connection, PoolError> {
     let began = Instant::now();
+    let Configured { key, directory, opened, server, .. } = configured;
+    let unusable = |problem: &String| PoolError::Declaration { server: key.clone(), problem: problem.clone() };
+    let server = server.as_ref().map_err(unusable)?;
     let (expanded, secrets) = resolved(ground, key, server)?;
     let info = ClientInfo { name: "aiw".into(), version: env!("CARGO_PKG_VERSION").into(), capabilities };
     if server.transport == Transport::Http {
@@ -129,13 +131,13 @@ pub(crate) async fn start(
         let client = begun.map_err(|e| refusal().unwrap_or_else(|| not_begun(key, &e, None, &secrets)))?;
         return Ok(Connection { client, process: None, access, took: began.elapsed() });
     }
-    let program = program(directory, &expanded)
+    let program = program(directory, opened.is_some(), &expanded)
         .map_err(|program| PoolError::NoProgram { server: key.to_owned(), program: masked(&program, &secrets) })?;
-    let cwd = cwd(ground, directory, &expanded);
+    let place = Place::of(ground, directory, opened.as_ref(), &expanded);
     let (executable, words) = (ground.executable.clone(), Arc::<Mutex<String>>::default());
     let (heard, (hears, all_heard), hidden) = (words.clone(), mpsc::channel::<()>(), secrets.clone());
     let spawned = aiw_home::blocking(move || {
-        let mut attached = Attached::start(&executable, &cwd, program, GRACE)?;
+        let mut attached = place.start(&executable, program)?;
         if let Some(stderr) = attached.stderr.take() {
             let last = move |line| *heard.lock().unwrap_or_else(PoisonError::into_inner) = line;
             let copy = move || {
@@ -240,18 +242,37 @@ fn texts<'a>(expanded: &'a Map<String, Value>, key: &str) -> impl Iterator<Item 
     expanded.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// Where a server starts. What its declaration says is relative to the file that holds it, never to the directory of
-/// the session, which may be a stranger's.
-fn cwd(ground: &Ground, directory: &Path, expanded: &Map<String, Value>) -> PathBuf {
-    match expanded.get("cwd").and_then(Value::as_str) {
-        Some(cwd) => directory.join(cwd),
-        None => ground.cwd.clone(),
+/// Where a server starts.
+enum Place {
+    At(PathBuf),
+    /// Beneath the directory of a project whose file was read, and not what has its path now.
+    Beneath(OpenDir, PathBuf),
+}
+
+impl Place {
+    /// What a declaration says is relative to the file that holds it, never to the directory of the session, which may
+    /// be a stranger's.
+    fn of(ground: &Ground, directory: &Path, opened: Option<&OpenDir>, expanded: &Map<String, Value>) -> Self {
+        let cwd = expanded.get("cwd").and_then(Value::as_str);
+        match (opened, cwd) {
+            (Some(opened), cwd) => Self::Beneath(opened.clone(), cwd.unwrap_or(".").into()),
+            (None, Some(cwd)) => Self::At(directory.join(cwd)),
+            (None, None) => Self::At(ground.cwd.clone()),
+        }
+    }
+
+    fn start(&self, executable: &Path, program: Program) -> Result<Attached, Box<SupervisorError>> {
+        match self {
+            Self::At(cwd) => Attached::start(executable, cwd, program, GRACE),
+            Self::Beneath(opened, cwd) => Attached::start_beneath(executable, opened.file(), cwd, program, GRACE),
+        }
+        .map_err(Box::new)
     }
 }
 
 /// The environment has what programs need to run and what the entry names, and nothing else of aiw's. The error is the
 /// command that is not there.
-fn program(directory: &Path, expanded: &Map<String, Value>) -> Result<Program, String> {
+fn program(directory: &Path, is_beneath: bool, expanded: &Map<String, Value>) -> Result<Program, String> {
     const PASSED: [&str; 7] = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP"];
     let mut environment: Vec<(OsString, OsString)> =
         PASSED.iter().filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?))).collect();
@@ -262,6 +283,10 @@ fn program(directory: &Path, expanded: &Map<String, Value>) -> Result<Program, S
     let command = expanded.get("command").and_then(Value::as_str).unwrap_or_default();
     let search = environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
     let path = find_program(command, search, directory).ok_or_else(|| command.to_owned())?;
+    // One of the project's is run from its open directory too, which is where the process begins.
+    let is_own =
+        is_beneath && command.contains('/') && Path::new(command).is_relative() && !expanded.contains_key("cwd");
+    let path = if is_own { Path::new(".").join(command) } else { path };
     let arguments = texts(expanded, "args").map(OsString::from).collect();
     Ok(Program { arguments, environment, ..Program::of(path) })
 }

@@ -449,7 +449,8 @@ mod tests {
 
     #[test]
     fn no_plugin_takes_the_place_of_what_aiw_offers() {
-        let collected = collect(&json!({"workflows": {"command": "x"}, "Planned": {"command": "x"}, "a": {"command": "x"}}));
+        let collected =
+            collect(&json!({"workflows": {"command": "x"}, "Planned": {"command": "x"}, "a": {"command": "x"}}));
         assert_eq!((collected.servers.len(), collected.left_out.len()), (1, 2));
         assert!(collected.left_out[0].contains("has aiw's own name"), "{}", collected.left_out[0]);
     }

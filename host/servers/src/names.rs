@@ -8,7 +8,8 @@ const OWN_NAMES: [&str; 3] = ["aiw", "workflows", "planned"];
 
 /// Whether a server of this name could be taken for what aiw itself offers, however the name is written.
 pub fn is_own_name(name: &str) -> bool {
-    let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
+    let plain: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
     let plain = plain.trim_matches('_');
     OWN_NAMES.iter().any(|own| plain.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with("__")))
 }
@@ -66,7 +67,18 @@ mod tests {
 
     #[test]
     fn no_server_has_a_name_of_aiws_own() {
-        for own in ["aiw", "workflows", "planned", "Workflows", " workflows", "AIW!", "work\u{200b}flows", "planned_", "workflows__x", "-aiw-"] {
+        for own in [
+            "aiw",
+            "workflows",
+            "planned",
+            "Workflows",
+            " workflows",
+            "AIW!",
+            "work\u{200b}flows",
+            "planned_",
+            "workflows__x",
+            "-aiw-",
+        ] {
             assert_eq!(is_own_name(own), own != "work\u{200b}flows", "{own}");
             assert!(!is_own_name(&safe(own)), "{own} {}", safe(own));
             assert_eq!(safe(&safe(own)), safe(own));

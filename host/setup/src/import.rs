@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use aiw_core::{CliKind, Secret, SecretName, one_line, shell_word};
 use aiw_home::{Jsonc, Vault, json, read_capped};
-use aiw_servers::{Hidden, Keys, McpFile, Transport, is_key, is_own_name, is_same, left_in_clear, placeholders, reads, safe};
+use aiw_servers::{
+    Hidden, Keys, McpFile, Transport, is_key, is_own_name, is_same, left_in_clear, placeholders, reads, safe,
+};
 use serde_json::{Map, Value};
 
 use crate::SetupError;

@@ -4,6 +4,7 @@
 //! process's pipes and writes no log; it holds a socket to the owner. When that socket closes, however the owner
 //! ended, the reaper ends the process and everything the process has started.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
@@ -18,7 +19,7 @@ use crate::error::{ShimProblem, SupervisorError};
 use crate::files::random;
 use crate::platform;
 use crate::program::Program;
-use crate::request::{ATTACHED, Attachment, Report};
+use crate::request::{ATTACHED, Attachment, HERE, Report};
 use crate::signal::{Proof, Target, end_marked};
 
 /// The variable that marks everything an attached process starts.
@@ -60,6 +61,28 @@ impl Attached {
     /// [`shim_main`](crate::shim_main); `grace` is the time between SIGTERM and SIGKILL. The program's `stdin` is
     /// not used.
     pub fn start(aiw: &Path, cwd: &Path, program: Program, grace: Duration) -> Result<Self, SupervisorError> {
+        Self::start_within(aiw, None, cwd, program, grace)
+    }
+
+    /// As [`start`](Self::start), but a relative `cwd`, and with it a relative program, begins at this open directory:
+    /// whatever has the directory's path now, it starts in the one that was opened.
+    pub fn start_beneath(
+        aiw: &Path,
+        directory: &File,
+        cwd: &Path,
+        program: Program,
+        grace: Duration,
+    ) -> Result<Self, SupervisorError> {
+        Self::start_within(aiw, Some(directory), cwd, program, grace)
+    }
+
+    fn start_within(
+        aiw: &Path,
+        directory: Option<&File>,
+        cwd: &Path,
+        program: Program,
+        grace: Duration,
+    ) -> Result<Self, SupervisorError> {
         crate::request::check(&program)?;
         let failed = |source| SupervisorError::Shim { noun: None, source };
         let (ours, theirs) = UnixStream::pair().map_err(|e| failed(ShimProblem::NotTold(e)))?;
@@ -68,12 +91,13 @@ impl Attached {
             .arg("shim")
             .arg(ATTACHED)
             .arg(theirs.as_raw_fd().to_string())
+            .args(directory.map(|_| HERE))
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        platform::pass(&mut command, theirs.as_raw_fd());
+        platform::pass(&mut command, theirs.as_raw_fd(), directory.map(File::as_raw_fd));
         let not_run = |source| failed(ShimProblem::NotRun { path: aiw.to_owned(), source });
         let mut reaper = command.spawn().map_err(not_run)?;
         // From now on only our end is open, so that a closed socket means the reaper has died.

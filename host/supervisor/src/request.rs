@@ -136,6 +136,9 @@ pub(crate) struct Attachment {
 /// The word that takes the place of the root on the command line of a reaper.
 pub(crate) const ATTACHED: &str = "attached";
 
+/// The word for a reaper whose process starts beneath the directory that the reaper was started in.
+pub(crate) const HERE: &str = "here";
+
 /// The reports of a reaper to its owner, one on each line.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Report {

@@ -88,7 +88,8 @@ pub enum RunOutput {
 
 /// A profile's name: it becomes an argument of the server.
 fn parse_profile(text: &str) -> Result<String, String> {
-    let is_name = (1..=64).contains(&text.len()) && !text.contains(aiw_core::is_unsafe_in_line) && !text.starts_with('-');
+    let is_name =
+        (1..=64).contains(&text.len()) && !text.contains(aiw_core::is_unsafe_in_line) && !text.starts_with('-');
     if is_name { Ok(text.to_owned()) } else { Err("expected the name of a profile".into()) }
 }
 

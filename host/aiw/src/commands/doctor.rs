@@ -10,6 +10,7 @@ use aiw_routing::ServerPlaces;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::mcp::profiles;
 use super::{history_doctor, llm, process};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -170,7 +171,10 @@ fn servers(home: &Home) -> CheckedPart {
                 0 => "no servers".to_owned(),
                 count => format!("{}; `aiw mcp doctor` starts and checks them", counted(count, "server")),
             };
-            (summary, problems.chain(unusable).collect())
+            let idle = current_dir().map_err(Failure::from).and_then(|cwd| profiles::problems(home, &cwd));
+            let idle = idle.unwrap_or_else(|failure| vec![failure.message().to_owned()]).into_iter();
+            let idle = idle.map(|problem| FoundProblem { problem, next: Some("`aiw mcp profile list`".into()) });
+            (summary, problems.chain(unusable).chain(idle).collect())
         }
     };
     CheckedPart { name: "mcp", summary, problems }

@@ -116,10 +116,17 @@ pub(crate) fn prepare(command: &mut Command, core: Rlimit, entrance: Entrance) {
     }
 }
 
-/// Passes a descriptor to a new process under the same number, and gives the process a session of its own.
-pub(crate) fn pass(command: &mut Command, fd: RawFd) {
+/// Passes a descriptor to a new process under the same number, and gives the process a session of its own, in an open
+/// directory if there is one.
+pub(crate) fn pass(command: &mut Command, fd: RawFd, directory: Option<RawFd>) {
     let before_exec = move || {
         rustix::process::setsid()?;
+        if let Some(directory) = directory {
+            #[expect(unsafe_code, reason = "a descriptor by its number")]
+            // SAFETY: as below.
+            let directory = unsafe { BorrowedFd::borrow_raw(directory) };
+            rustix::process::fchdir(directory)?;
+        }
         #[expect(unsafe_code, reason = "a descriptor by its number")]
         // SAFETY: the caller keeps the descriptor open until the process has started.
         let fd = unsafe { BorrowedFd::borrow_raw(fd) };

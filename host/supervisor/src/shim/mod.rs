@@ -38,7 +38,7 @@ pub use enter::detach;
 
 use crate::interpreter::ProcessKind;
 
-/// Runs the whole life of `aiw shim ROOT ID INSTANCE`, and of `aiw shim attached FD`. This must be the first thing
+/// Runs the whole life of `aiw shim ROOT ID INSTANCE`, and of `aiw shim attached FD [here]`. This must be the first thing
 /// that `main` does, because every process pays for anything that comes before it. `arguments` are those of this
 /// process, including its own name and the word `shim`; the program to run comes over a pipe. `kinds` says what to do for
 /// the processes of each room.

@@ -5,8 +5,10 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags, open};
 use rustix::io::fcntl_dupfd_cloexec;
-use rustix::process::{Rlimit, WaitOptions, WaitStatus, wait};
+use rustix::process::{Rlimit, WaitOptions, WaitStatus, fchdir, wait};
 
 use super::child::{ABOVE_PASSED, Inherited, place, spawn_inherited};
 use super::enter::{invalid, keep_to_itself, leave_stdio};
@@ -14,7 +16,7 @@ use super::signals::Signals;
 use crate::files::random;
 use crate::memory;
 use crate::platform::{self, Group, Signal, timespec};
-use crate::request::{Attachment, Report, Told};
+use crate::request::{Attachment, HERE, Report, Told};
 use crate::signal::{end_descendants, signal_group_of_child};
 
 /// The time between SIGTERM and SIGKILL for processes that were left behind.
@@ -27,12 +29,15 @@ pub(super) fn reap(mut words: impl Iterator<Item = String>) -> io::Result<()> {
     let fd = words.next().and_then(|fd| fd.parse().ok()).filter(|fd| *fd > 2).ok_or_else(|| invalid("no owner"))?;
     platform::close_inherited(Some(fd));
     let owner = UnixStream::from(fcntl_dupfd_cloexec(platform::passed(fd), ABOVE_PASSED)?);
+    let is_here = words.next().is_some_and(|word| word == HERE);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let here = is_here.then(|| open(".", flags, Mode::empty())).transpose()?;
     let core = keep_to_itself()?;
     let signals = Signals::install()?;
     let attachment = Attachment::read(&owner)?;
     let grace = attachment.grace;
     let mut reaper = Reaper { owner, signals, status: None, pid: 0, grace };
-    let (group, named) = match reaper.start(attachment, core) {
+    let (group, named) = match reaper.start(attachment, core, here) {
         Ok(started) => started,
         Err(report) => return reaper.say(&report),
     };
@@ -60,10 +65,19 @@ struct Reaper {
 }
 
 impl Reaper {
-    fn start(&mut self, attachment: Attachment, core: Rlimit) -> Result<(Option<Group>, memory::Named), Report> {
+    /// A relative directory begins at `here`.
+    fn start(
+        &mut self,
+        attachment: Attachment,
+        core: Rlimit,
+        here: Option<OwnedFd>,
+    ) -> Result<(Option<Group>, memory::Named), Report> {
         let Attachment { cwd, mark, mut program, .. } = attachment;
         let failed = |e: io::Error| Report::NotStarted(Told::from(e));
         let files = place(&program.files).map_err(failed)?;
+        if let Some(here) = here {
+            fchdir(here).map_err(|e| failed(e.into()))?;
+        }
         match std::fs::metadata(&cwd) {
             Ok(meta) if meta.is_dir() => {}
             Ok(_) => return Err(Report::Cwd(Told::Number(rustix::io::Errno::NOTDIR.raw_os_error()))),
@@ -76,6 +90,8 @@ impl Reaper {
         let started =
             spawn_inherited(&program, Inherited { marks: &mark, cwd: &cwd, files: &files, core, cgroup: entrance });
         program.wipe();
+        // It holds no directory while it waits.
+        let _ = std::env::set_current_dir("/");
         match started {
             Ok(pid) => {
                 self.pid = pid;

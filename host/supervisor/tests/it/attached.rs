@@ -112,6 +112,32 @@ fn it_has_its_environment_and_no_descriptor_of_others() {
 }
 
 #[test]
+fn it_starts_in_the_directory_that_was_opened_and_not_in_what_has_its_path_now() {
+    let env = Environment::new();
+    let (at, away) = (env.path("project"), env.path("moved"));
+    std::fs::create_dir(&at).unwrap();
+    std::fs::write(at.join("mine"), "").unwrap();
+    std::fs::create_dir(at.join("sub")).unwrap();
+    let opened = std::fs::File::open(&at).unwrap();
+    std::fs::rename(&at, &away).unwrap();
+    std::fs::create_dir(&at).unwrap();
+    std::fs::write(at.join("theirs"), "").unwrap();
+    let said = |cwd: &str, script: &str| {
+        let started = Attached::start_beneath(shim(), &opened, cwd.as_ref(), program(script), GUARD);
+        let mut attached = started.unwrap();
+        let mut said = String::new();
+        attached.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+        attached.wait(GUARD).unwrap();
+        said
+    };
+    assert_eq!(said(".", "ls"), "mine\nsub\n");
+    assert_eq!(said("sub", "ls .."), "mine\nsub\n");
+    assert_eq!(said("/", "pwd"), "/\n");
+    let error = Attached::start_beneath(shim(), &opened, "none".as_ref(), program("true"), GUARD).unwrap_err();
+    assert_eq!(error.to_string(), "cannot work in `none`: No such file or directory (os error 2)");
+}
+
+#[test]
 fn what_cannot_be_started_says_why() {
     let start = |cwd: &str, program: Program| Attached::start(shim(), cwd.as_ref(), program, GUARD).unwrap_err();
     assert_eq!(

@@ -1,10 +1,10 @@
 //! The exports of a registry. What it says about a server is checked field by field.
 
+use aiw_core::one_line;
 use aiw_core::registry::{
     Argument, Endpoint, Format, Input, Instruction, Package, Page, RegistryInfo, SecretNeed, Server, Setting, Status,
     Transport, Variable, is_server_name,
 };
-use aiw_core::one_line;
 use wasmtime::Store;
 
 use super::generated::exports::aiw::plugin::registry_source as generated;

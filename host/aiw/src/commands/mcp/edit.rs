@@ -9,7 +9,8 @@ use aiw_core::{ErrorKind, SecretName, one_line, shell_word};
 use aiw_home::Home;
 use aiw_routing::{PoolError, Records, ServerPlaces, check_remote, forget_logins};
 use aiw_servers::{
-    Hidden, Keys, McpFile, PROJECT_FILE, Scope, is_key, is_own_name, left_in_clear, placeholders, safe, secret_reference, server,
+    Hidden, Keys, McpFile, PROJECT_FILE, Scope, is_key, is_own_name, left_in_clear, placeholders, safe,
+    secret_reference, server,
 };
 use serde_json::{Map, Value, json};
 

@@ -298,7 +298,7 @@ pub async fn learn(pool: &Pool, names: &[String], output: &Output) {
 
 pub async fn doctor(names: &[String], output: &Output) -> Result<(), Failure> {
     let pool = pool(output)?;
-    let problems_of_files = pool.problems();
+    let mut problems_of_files = pool.problems();
     let tried = tried(&pool, names).await?;
     let statuses = pool.status();
     let suspicious = suspicions(&statuses);
@@ -343,6 +343,9 @@ pub async fn doctor(names: &[String], output: &Output) -> Result<(), Failure> {
         checks.push(ServerCheck { status, problems, news });
     }
     kept.problems.iter().for_each(|problem| output.note(format!("note: {}", problem.problem)));
+    let idle = profiles::problems(&Home::find()?, &current_dir()?)?;
+    idle.iter().for_each(|problem| output.note(format!("note: {problem}")));
+    problems_of_files.extend(idle);
     let leftovers = Home::find()?.leftovers().len();
     if leftovers > 0 {
         let (files, wait) = if leftovers == 1 { ("file", "waits") } else { ("files", "wait") };

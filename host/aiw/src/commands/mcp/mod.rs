@@ -9,7 +9,7 @@ pub(super) mod login;
 pub(super) mod look;
 pub mod named;
 mod profile;
-mod profiles;
+pub(super) mod profiles;
 pub(super) mod registry;
 mod route;
 pub mod serve;

@@ -3,7 +3,7 @@
 use aiw_app::current_dir;
 use aiw_core::{ErrorKind, one_line, quoted, shell_word};
 use aiw_home::{Home, ProfileSettings};
-use aiw_routing::{OWN, Pattern};
+use aiw_routing::{KnownTool, OWN, idle_patterns};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -150,15 +150,12 @@ fn remove(names: &[String], output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A tool that a profile can be about: its server, its name, and whether it only reads.
-type Tool = (String, String, bool);
-
 /// The tools that are known here, aiw's own among them.
-async fn tools(output: &Output) -> Result<Vec<Tool>, Failure> {
+async fn tools(output: &Output) -> Result<Vec<KnownTool>, Failure> {
     let pool = pool(output)?;
     let names: Vec<String> = pool.status().into_iter().map(|status| status.name).collect();
     look::learn(&pool, &names, output).await;
-    let mut tools: Vec<Tool> = Vec::new();
+    let mut tools: Vec<KnownTool> = Vec::new();
     for status in pool.status() {
         let known = status.record.iter().flat_map(|record| &record.tools);
         tools.extend(known.map(|tool| (status.name.clone(), tool.name().to_owned(), tool.only_reads())));
@@ -168,14 +165,10 @@ async fn tools(output: &Output) -> Result<Vec<Tool>, Failure> {
     Ok(tools)
 }
 
-fn shown(known: &Known, tools: &[Tool]) -> ShownProfile {
+fn shown(known: &Known, tools: &[KnownTool]) -> ShownProfile {
     let profile = known.profile();
     let allowed = tools.iter().filter(|(server, tool, reads)| profile.allows(server, tool, *reads));
     let patterns = known.profile.allow.iter().flatten().chain(&known.profile.deny).chain(&known.profile.scripts);
-    let is_idle = |text: &&String| {
-        let pattern = Pattern::parse(text);
-        !tools.iter().any(|(server, tool, reads)| pattern.matches(server, tool, *reads))
-    };
     ShownProfile {
         name: known.name.clone(),
         scope: known.scope,
@@ -183,7 +176,7 @@ fn shown(known: &Known, tools: &[Tool]) -> ShownProfile {
         deny: known.profile.deny.clone(),
         scripts: known.profile.scripts.clone(),
         tools: allowed.map(|(server, tool, _)| format!("{server}/{tool}")).collect(),
-        unmatched: patterns.filter(is_idle).cloned().collect(),
+        unmatched: idle_patterns(patterns, tools, &[]).into_iter().cloned().collect(),
     }
 }
 

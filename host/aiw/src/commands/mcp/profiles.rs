@@ -5,7 +5,7 @@ use std::path::Path;
 
 use aiw_core::{ErrorKind, quoted};
 use aiw_home::{Home, ProfileSettings, TrustedProject, user_home};
-use aiw_routing::Profile;
+use aiw_routing::{KnownTool, OWN, Profile, Records, ServerPlaces, idle_patterns};
 
 use crate::failure::Failure;
 
@@ -55,6 +55,37 @@ pub(super) fn find(name: &str, home: &Home, cwd: &Path, missing: ErrorKind) -> R
         true => "`aiw mcp profile add` defines one".to_owned(),
         false => format!("the profiles are: {}", names.join(", ")),
     }))
+}
+
+/// Returns a sentence for each denial of some profiles that matches no tool which is known without starting a server.
+pub(super) fn idle_denials(profiles: &[Known], home: &Home, cwd: &Path) -> Result<Vec<String>, Failure> {
+    if profiles.iter().all(|known| known.profile.deny.is_empty()) {
+        return Ok(Vec::new());
+    }
+    let own = aiw_offer::own_tools().into_iter().map(|(name, reads)| (OWN.to_owned(), name, reads));
+    let (mut tools, mut unknown): (Vec<KnownTool>, Vec<String>) = (own.collect(), Vec::new());
+    let records = Records::new(home.clone());
+    for server in ServerPlaces::of(home.clone(), cwd).read()?.0 {
+        match records.load(&server.key) {
+            Some(record) => {
+                tools.extend(record.tools.iter().map(|t| (server.key.clone(), t.name().to_owned(), t.only_reads())));
+            }
+            None => unknown.push(server.key),
+        }
+    }
+    let sentence = |known: &Known, pattern: &String| {
+        format!("the profile {} denies {}, which no known tool matches", quoted(&known.name), quoted(pattern))
+    };
+    let of = |known: &Known| -> Vec<String> {
+        let idle = idle_patterns(&known.profile.deny, &tools, &unknown);
+        idle.into_iter().map(|pattern| sentence(known, pattern)).collect()
+    };
+    Ok(profiles.iter().flat_map(of).collect())
+}
+
+/// Returns a sentence for each denial of the profiles of a directory that matches no known tool.
+pub fn problems(home: &Home, cwd: &Path) -> Result<Vec<String>, Failure> {
+    idle_denials(&profiles(home, cwd)?, home, cwd)
 }
 
 /// Returns the profile that a command asks for. An undefined one would offer everything, so it is an error.

@@ -1,12 +1,12 @@
 //! `aiw mcp serve`
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use aiw_app::models::Models;
 use aiw_app::{ClientSession, current_dir};
-use aiw_core::ErrorKind;
+use aiw_core::{ErrorKind, printable};
 use aiw_home::Home;
 use aiw_markets::Quiet;
 use aiw_offer::{ClientOffer, Setting, Toolset};
@@ -30,6 +30,9 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
     let toolsets = toolsets(args.toolsets, &home)?;
     // What is wrong with it is said at once. One that can't be read any more allows nothing.
     profiles::chosen(args.profile.as_deref(), &home, &cwd)?;
+    if let Some(name) = &args.profile {
+        say_idle_denials(name.clone(), home.clone(), cwd.clone());
+    }
     // For all clients the same.
     let (session, shared) = (aiw_launch::session(), aiw_routing::SharedServers::default());
     let app = app(Arc::new(Quiet))?;
@@ -53,6 +56,20 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
     }
     aiw_mcp::serve_stdio(Arc::new(offer())).await;
     Ok(())
+}
+
+/// Says which denials of a profile protect from nothing. It reads what is known of each server, so the client does not
+/// wait for it.
+fn say_idle_denials(name: String, home: Home, cwd: PathBuf) {
+    let say = move || {
+        let known = profiles::find(&name, &home, &cwd, ErrorKind::Config).into_iter().collect::<Vec<_>>();
+        for problem in profiles::idle_denials(&known, &home, &cwd).unwrap_or_default() {
+            // Standard output is the protocol's.
+            let _ = writeln!(std::io::stderr().lock(), "note: {}", printable(&problem));
+        }
+    };
+    // Without a thread, `aiw mcp doctor` says it.
+    let _ = std::thread::Builder::new().name("aiw-profile".into()).spawn(say);
 }
 
 /// The profile of a session that begins now, followed from then on. A project's own stays as it was: whoever works in the
