@@ -8,6 +8,7 @@ the tool `changes` is the content of the file `description` there, and the file 
 changed. Faults: see the bottom.
 """
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -64,8 +65,11 @@ def note(method, params):
     send({"jsonrpc": "2.0", "method": method, "params": params})
 
 
+numbers = itertools.count()
+
+
 def ask(method, params):
-    number = f"q{len(waiting)}-{time.time()}"
+    number = f"q{next(numbers)}"
     event = threading.Event()
     waiting[number] = [event, None]
     send({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
@@ -156,7 +160,20 @@ def call(id, params):
     if name == "failed":
         return text("it failed", isError=True)
     if name == "asks":
-        return text(json.dumps(ask(given["method"], given.get("params", {}))))
+        answers = []
+        asking = lambda: answers.append(ask(given["method"], given.get("params", {})))
+        if given.get("later"):
+            def later():
+                time.sleep(0.3)
+                asking()
+                with open(os.path.join(args.state, "asked"), "w") as file:
+                    file.write(json.dumps(answers))
+            threading.Thread(target=later, daemon=True).start()
+            return text("later")
+        threads = [threading.Thread(target=asking) for _ in range(given.get("times", 1))]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+        return text(json.dumps(answers if "times" in given else answers[0]))
     if name == "big":
         return text("x" * int(given["bytes"]))
     if name == "dies":

@@ -495,6 +495,15 @@ mod tests {
     }
 
     #[test]
+    fn nothing_that_is_agreed_to_is_hidden_or_pushed_out_of_sight() {
+        let output = Output::new(false);
+        output.before_question(format!("  runs: sh{}-c evil\u{e0101}", " ".repeat(8000)));
+        output.before_question(format!("one{}two", "\n".repeat(3001)));
+        let shown = "  runs: sh⟨8000 blanks⟩-c evil\\u{e0101}\none\n\n\n⟨2998 empty lines more⟩\ntwo\n";
+        assert_eq!(*output.text.borrow(), shown);
+    }
+
+    #[test]
     fn a_list_fits_its_terminal_and_keeps_whole_what_is_typed() {
         let rows = |prompt: &str| {
             vec![vec![

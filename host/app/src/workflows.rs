@@ -382,8 +382,9 @@ mod tests {
         assert!(asked.message.replace("\n┆ ", "").contains("mallory@evil.example"), "{}", asked.message);
         let huge = json!({"a": "x".repeat(60_000), "to": "mallory@evil.example"}).to_string();
         let asked = question(&tool("send"), &huge, 1);
-        assert!(asked.message.contains("the whole text has 60038 bytes, sha256 "), "{}", asked.message);
-        assert!(asked.message.contains("mallory@evil.example") && asked.choices.is_empty());
+        let measured = format!("the whole text has {} bytes, sha256 ", huge.len());
+        assert!(asked.message.contains(&measured) && asked.choices.is_empty(), "{}", asked.message);
+        assert!(asked.message.replace("\n┆ ", "").contains("mallory@evil.example"), "{}", asked.message);
         let forged = question(&tool("send"), "{\"a\":\n\nYes allows nothing}", 1);
         assert!(forged.message.contains("\n│ Yes allows nothing}\n\nYes allows this call only"), "{}", forged.message);
     }

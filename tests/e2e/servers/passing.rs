@@ -157,6 +157,47 @@ fn progress_logs_questions_and_cancellation_are_relayed() {
 }
 
 #[test]
+fn a_server_asks_three_things_at_once_and_only_during_its_calls() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("test", &[]).known();
+    let mut client = Client::with_capabilities(&servers.env, json!({"sampling": {}, "elicitation": {}}));
+    let asks = |more: Value| {
+        let mut asked = json!({"method": "elicitation/create", "params": {"message": "?"}});
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"name": "test__asks", "arguments": asked})
+    };
+    let id = client.send("tools/call", &asks(json!({"times": 8})));
+    let open: Vec<Value> = (0..3).map(|_| client.next_request()).collect();
+    // The others reach aiw meanwhile.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    for question in &open {
+        let answer = json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept", "content": {}}});
+        client.line(&answer.to_string());
+    }
+    let told = client.answer(id);
+    let answers: Vec<Value> = serde_json::from_str(text(&told["result"])).unwrap();
+    let (accepted, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer["action"] == "accept");
+    assert_eq!((accepted.len(), refused.len()), (3, 5), "{answers:?}");
+    assert!(refused.iter().all(|answer| answer["message"].as_str().unwrap().contains("3 questions")), "{refused:?}");
+    // Nobody is asked once the call is over.
+    assert_eq!(text(&client.result("tools/call", asks(json!({"later": true})))), "later");
+    let asked = servers.state("test").join("asked");
+    super::until(|| std::fs::read_to_string(&asked).is_ok_and(|text| text.ends_with(']')));
+    assert!(std::fs::read_to_string(&asked).unwrap().contains("during a call"));
+    // What a form may not ask for, and where nobody is sent.
+    for params in [
+        json!({"message": "Your password?", "requestedSchema": {"properties": {"x": {"type": "string"}}}}),
+        json!({"message": "?", "requestedSchema": {"properties": {"password": {"type": "string"}}}}),
+        json!({"message": "x".repeat(5000)}),
+        json!({"mode": "url", "message": "?", "url": "https://a.example/", "elicitationId": "1"}),
+        json!({"mode": "odd", "message": "?"}),
+    ] {
+        let refused = client.result("tools/call", asks(json!({"params": params})));
+        assert!(text(&refused).contains("-32602"), "{refused}");
+    }
+}
+
+#[test]
 fn a_client_without_a_session_is_asked_in_the_answer_to_its_request() {
     let Some(servers) = Servers::new() else { return };
     let servers = servers.with("test", &[]).known();

@@ -158,6 +158,20 @@ fn a_shared_server_serves_all_sessions_of_a_process_and_others_their_own() {
     let (first, second) = (server.session("2025-06-18"), server.session("2025-06-18"));
     assert_eq!(pid(&first, "one"), pid(&second, "one"));
     assert_ne!(pid(&first, "each"), pid(&second, "each"));
+    // It can't say whose question it asks, so with calls of both open it asks neither.
+    let asks = || {
+        let asked =
+            json!({"name": "one__asks", "arguments": {"method": "elicitation/create", "params": {"message": "?"}}});
+        text(&second.ask(8, "tools/call", &asked)["result"]).to_owned()
+    };
+    assert!(asks().contains("-32601"), "{}", asks());
+    std::thread::scope(|scope| {
+        let slow = json!({"name": "one__slow", "arguments": {"seconds": 3}});
+        let open = scope.spawn(|| first.ask(9, "tools/call", &slow));
+        until(|| asks().contains("only one session has calls"));
+        assert_eq!(text(&open.join().unwrap()["result"]), "done");
+    });
+    assert!(asks().contains("-32601"), "{}", asks());
     drop(server);
     until(|| !servers.processes().iter().any(|pid| is_there(*pid)));
 }

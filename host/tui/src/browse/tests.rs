@@ -590,31 +590,31 @@ fn hostile_text_is_seen_and_not_obeyed() {
         aiw plugins  1/1 of 1 · with MCP servers
         › ! \u{1b}[2J\u{1b}]0;… \u{1b}[2J\u… \u{1b}[2J\u… │ \u{1b}[2J\u{1b}]0;title\u{7}\u{9b}31m\u{202e}gnp
                                                           │ \u{202c}\u{200b}\u{feff}
-                                                          │ 日本語🦀👩\u{200d}💻é́\u{61c}@\u{1b}[2J\u{1b}]0;…
+                                                          │ 日本語🦀👩💻é́\u{61c}@\u{1b}[2J\u{1b}]0;title\u{7
+                                                          │ }…
                                                           │
                                                           │ ! broken:
                                                           │ \u{1b}[2J\u{1b}]0;title\u{7}\u{9b}31m\u{202e}gnp
-                                                          │ \u{202c}\u{200b}\u{feff}
-                                                          │ 日本語🦀👩\u{200d}💻é́\u{61c}
+                                                          │ \u{202c}\u{200b}\u{feff} 日本語🦀👩💻é́\u{61c}
                                                           │
                                                           │ \u{1b}[2J\u{1b}]0;title\u{7}\u{9b}31m\u{202e}gnp
                                                           │ \u{202c}\u{200b}\u{feff}
-                                                          │ 日本語🦀👩\u{200d}💻é́\u{61c}\u{1b}[2J\u{1b}]0;ti
-                                                          │ tle\u{7}\u{9b}31m\u{202e}gnp\u{202c}\u{200b}\u{f
-                                                          │ eff}
-                                                          │ 日本語🦀👩\u{200d}💻é́\u{61c}\u{1b}[2J\u{1b}]0;ti
-                                                          │ tle\u{7}\u{9b}31m\u{202e}gnp\u{202c}\u{200b}\u{f
-                                                          │ eff}
-                                                          │ 日本語🦀👩\u{200d}💻é́\u{61c}\u{1b}[2J\u{1b}]0;ti
-                                                          │ tle\u{7}\u{9b}31m\u{202e}gnp\u{202c}\u{200b}\u{f
-                                                          │ eff}
-                                                          │ 日本語🦀👩\u{200d}💻é́\u{61c}\u{1b}[2J\u{1b}]0;ti
-                                                          │ tle\u{7}\u{9b}31m\u{202e}gnp\u{202c}\u{200b}\u{f
-                                                          │ eff}
-                                                          │ 日本語🦀👩\u{200d}💻é́\u{61c}\u{1b}[2J\u{1b}]0;ti
-                                                          │ tle\u{7}\u{9b}31m\u{202e}gnp\u{202c}\u{200b}\u{f
-                                                          │ eff}
-                                                          │ 日本語🦀👩\u{200d}💻é́\u{61c}\u{1b}[2J\u{1b}]0;ti
+                                                          │ 日本語🦀👩💻é́\u{61c}\u{1b}[2J\u{1b}]0;title\u{7}
+                                                          │ \u{9b}31m\u{202e}gnp\u{202c}\u{200b}\u{feff}
+                                                          │ 日本語🦀👩💻é́\u{61c}\u{1b}[2J\u{1b}]0;title\u{7}
+                                                          │ \u{9b}31m\u{202e}gnp\u{202c}\u{200b}\u{feff}
+                                                          │ 日本語🦀👩💻é́\u{61c}\u{1b}[2J\u{1b}]0;title\u{7}
+                                                          │ \u{9b}31m\u{202e}gnp\u{202c}\u{200b}\u{feff}
+                                                          │ 日本語🦀👩💻é́\u{61c}\u{1b}[2J\u{1b}]0;title\u{7}
+                                                          │ \u{9b}31m\u{202e}gnp\u{202c}\u{200b}\u{feff}
+                                                          │ 日本語🦀👩💻é́\u{61c}\u{1b}[2J\u{1b}]0;title\u{7}
+                                                          │ \u{9b}31m\u{202e}gnp\u{202c}\u{200b}\u{feff}
+                                                          │ 日本語🦀👩💻é́\u{61c}\u{1b}[2J\u{1b}]0;title\u{7}
+                                                          │ \u{9b}31m\u{202e}gnp\u{202c}\u{200b}\u{feff}
+                                                          │ 日本語🦀👩💻é́\u{61c}\u{1b}[2J\u{1b}]0;title\u{7}
+                                                          │ \u{9b}31m\u{202e}gnp\u{202c}\u{200b}\u{feff}
+                                                          │ 日本語🦀👩💻é́\u{61c}\u{1b}[2J\u{1b}]0;title\u{7}
+                                                          │ \u{9b}31m\u{202e}gnp\u{202c}\u{200b}\u{feff}
 
         / search  i install  q quit  ? help  Tab details  d remove  m market  c category  t kind  a all
         "#);

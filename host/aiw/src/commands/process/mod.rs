@@ -165,8 +165,8 @@ fn allowed(manager: &Manager, yes: bool, output: &Output) -> Result<Loaded, Fail
     output.before_question(format!("`{}` defines:", path(&manager.project().file())));
     for (id, (definition, _)) in &loaded.definitions {
         for line in described(id, definition) {
-            // All of it is shown: what is cut off could be what matters.
-            output.before_question(format!("  {}", one_line(&line, usize::MAX)));
+            // All of it is shown, with its line breaks: what is cut off or folded could be what matters.
+            output.before_question(format!("  {}", aiw_servers::visible(&line)));
         }
     }
     for status in manager.list_running()?.iter().filter(|status| status.state.is_alive()) {

@@ -5,8 +5,9 @@ use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use aiw_core::{one_line, printable};
+use aiw_core::{one_line, printable, shown_line};
 use aiw_processes::{Definition, Follow, FollowFrom, Loaded, LogEntry, Manager, ProcessError, Started, State, Stream};
+use aiw_servers::visible;
 use clap::builder::styling::AnsiColor;
 
 use super::{allowed, counted, described, looked_after, own, path, told};
@@ -181,7 +182,7 @@ impl View<'_> {
         let says = |id: &String, what: &str| {
             self.output.note(format!("  `{id}` {what}"));
             for line in new.definitions.get(id).map(|(definition, _)| described(id, definition)).unwrap_or_default() {
-                self.output.note(format!("    {}", one_line(&line, usize::MAX)));
+                self.output.note(format!("    {}", shown_line(&visible(&line))));
             }
         };
         starts.iter().for_each(|id| says(id, "is new or has changed, and starts:"));
