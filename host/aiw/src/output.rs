@@ -145,10 +145,11 @@ impl Output {
         }
     }
 
-    /// A line about the work, not of the answer; after the lines of the answer that came before it.
+    /// A line about the work, not of the answer; after the lines of the answer that came before it. A question may refer
+    /// to it.
     pub fn note(&self, line: impl AsRef<str>) {
         self.flush();
-        let _ = writeln!(std::io::stderr().lock(), "{}", aiw_core::printable(line.as_ref()));
+        let _ = writeln!(std::io::stderr().lock(), "{}", shown_lines(line.as_ref()).join("\n"));
     }
 
     pub fn observer(&self) -> Arc<dyn Observer> {

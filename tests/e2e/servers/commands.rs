@@ -286,6 +286,21 @@ fn a_server_is_added_from_json_shown_and_renamed() {
 }
 
 #[test]
+fn a_denial_that_protects_from_nothing_is_said() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("one", &[]).known();
+    let env = &servers.env;
+    env.settings(&json!({"mcp": {"profiles": {"p": {"deny": ["one/echo", "one/gone*"]}}}}));
+    for args in [&["doctor"] as &[&str], &["mcp", "doctor"], &["mcp", "serve", "--profile", "p"]] {
+        let said = env.run_with_input(args, "").whole();
+        assert!(said.contains("the profile `p` denies `one/gone*`, which no known tool matches"), "{args:?} {said}");
+        assert!(!said.contains("denies `one/echo`"), "{args:?} {said}");
+    }
+    let shown = env.run(&["mcp", "profile", "show", "p"]).whole();
+    assert!(shown.contains("no tool that is known here matches `one/gone*`"), "{shown}");
+}
+
+#[test]
 fn a_projects_server_is_removed_where_it_is_declared() {
     let Some(servers) = Servers::new() else { return };
     let env = &servers.env;

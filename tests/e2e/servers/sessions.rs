@@ -165,8 +165,8 @@ fn a_shared_server_serves_all_sessions_of_a_process_and_others_their_own() {
         text(&second.ask(8, "tools/call", &asked)["result"]).to_owned()
     };
     assert!(asks().contains("-32601"), "{}", asks());
+    let slow = json!({"name": "one__slow", "arguments": {"seconds": 3}});
     std::thread::scope(|scope| {
-        let slow = json!({"name": "one__slow", "arguments": {"seconds": 3}});
         let open = scope.spawn(|| first.ask(9, "tools/call", &slow));
         until(|| asks().contains("only one session has calls"));
         assert_eq!(text(&open.join().unwrap()["result"]), "done");

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use aiw_app::models::Models;
 use aiw_app::{ClientSession, current_dir};
@@ -30,9 +31,7 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
     let toolsets = toolsets(args.toolsets, &home)?;
     // What is wrong with it is said at once. One that can't be read any more allows nothing.
     profiles::chosen(args.profile.as_deref(), &home, &cwd)?;
-    if let Some(name) = &args.profile {
-        say_idle_denials(name.clone(), home.clone(), cwd.clone());
-    }
+    let saying = args.profile.clone().and_then(|name| say_idle_denials(name, home.clone(), cwd.clone()));
     // For all clients the same.
     let (session, shared) = (aiw_launch::session(), aiw_routing::SharedServers::default());
     let app = app(Arc::new(Quiet))?;
@@ -55,12 +54,13 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
         output.note("It waits for messages now; Ctrl-C ends it.");
     }
     aiw_mcp::serve_stdio(Arc::new(offer())).await;
+    let _ = saying.map(JoinHandle::join);
     Ok(())
 }
 
 /// Says which denials of a profile protect from nothing. It reads what is known of each server, so the client does not
 /// wait for it.
-fn say_idle_denials(name: String, home: Home, cwd: PathBuf) {
+fn say_idle_denials(name: String, home: Home, cwd: PathBuf) -> Option<JoinHandle<()>> {
     let say = move || {
         let known = profiles::find(&name, &home, &cwd, ErrorKind::Config).into_iter().collect::<Vec<_>>();
         for problem in profiles::idle_denials(&known, &home, &cwd).unwrap_or_default() {
@@ -69,7 +69,7 @@ fn say_idle_denials(name: String, home: Home, cwd: PathBuf) {
         }
     };
     // Without a thread, `aiw mcp doctor` says it.
-    let _ = std::thread::Builder::new().name("aiw-profile".into()).spawn(say);
+    std::thread::Builder::new().name("aiw-profile".into()).spawn(say).ok()
 }
 
 /// The profile of a session that begins now, followed from then on. A project's own stays as it was: whoever works in the
