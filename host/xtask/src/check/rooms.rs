@@ -173,7 +173,7 @@ const TESTS: [(&str, &str); 8] = [
 ];
 
 /// Foreign crates, and the only rooms that may depend on them. A trailing `*` matches anything.
-const DOORS: [(&str, &[&str]); 34] = [
+const DOORS: [(&str, &[&str]); 35] = [
     ("wasmtime*", &["aiw-wasm"]),
     ("reqwest", &["aiw-net"]),
     ("rustls", &["aiw-net"]),
@@ -189,6 +189,7 @@ const DOORS: [(&str, &[&str]); 34] = [
     ("clap", &["agentic-warden", "xtask"]),
     ("anyhow", &["agentic-warden", "xtask", "aiw-tests"]),
     ("ratatui", &["aiw-tui"]),
+    ("icu_properties", &["aiw-core"]),
     ("jsonc-parser", &["aiw-home"]),
     ("kdl", &["aiw-processes"]),
     ("toml_edit", &["aiw-setup"]),
