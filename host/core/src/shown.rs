@@ -17,12 +17,13 @@ const WIDTH: usize = 96;
 /// The most characters of a line on a terminal, which scrolls back.
 const LINE: usize = 10_000;
 
-/// How many blanks in a row are shown as they are: at the beginning of a line, where code is indented, and elsewhere.
-const INDENT: usize = 40;
+/// How many columns of blanks in a row are shown as they are: at the beginning of a line, where code is indented, and
+/// elsewhere.
+const INDENT: usize = 64;
 const BLANKS: usize = 16;
 
-/// How many empty lines in a row are shown as they are.
-const EMPTY: usize = 2;
+/// How many equal lines in a row are shown as they are.
+const REPEATED: usize = 2;
 
 /// A text of somebody else's, as a question shows it: nothing is hidden, long runs of blanks and of empty lines are
 /// given as a count, and if it is too long, its beginning and its end stand beside its length and digest.
@@ -53,17 +54,15 @@ impl Shown {
     /// Returns a text as a form shows it.
     pub fn of(text: &str) -> Self {
         let mut rows = Vec::new();
-        let mut empty = EmptyLines::default();
+        let mut repeats = Repeats::default();
         for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
             let line = line.strip_suffix('\r').unwrap_or(line);
-            let line = shown_gaps(&printable(line));
-            match empty.next(&line) {
-                Some(note) => rows.extend(note.map(Row::Note)),
-                None => continue,
+            if let Some(note) = repeats.next(line) {
+                rows.extend(note.map(Row::Note));
+                wrap(shown_gaps(&printable(line)).trim_end(), &mut rows);
             }
-            wrap(&line, &mut rows);
         }
-        rows.extend(empty.end().map(Row::Note));
+        rows.extend(repeats.end().map(Row::Note));
         let is_whole = rows.len() <= MOST_LINES && rows.iter().map(Row::length).sum::<usize>() <= MOST;
         if !is_whole {
             cut(&mut rows, text);
@@ -126,15 +125,15 @@ fn measured(text: &str) -> String {
 /// The lines of a text for a terminal, as a question shows them.
 pub fn shown_lines(text: &str) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut empty = EmptyLines::default();
+    let mut repeats = Repeats::default();
     for line in text.split('\n') {
-        let line = shown_line(line.strip_suffix('\r').unwrap_or(line));
-        if let Some(note) = empty.next(&line) {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if let Some(note) = repeats.next(line) {
             lines.extend(note);
-            lines.push(line);
+            lines.push(if line.trim().is_empty() { String::new() } else { shown_line(line) });
         }
     }
-    lines.extend(empty.end());
+    lines.extend(repeats.end());
     lines
 }
 
@@ -154,42 +153,51 @@ pub fn shown_line(line: &str) -> String {
 /// A line in which long runs of blanks are given as a count.
 fn shown_gaps(line: &str) -> String {
     let mut shown = String::with_capacity(line.len());
-    let mut rest = line;
+    let (mut rest, mut is_beginning) = (line, true);
     while !rest.is_empty() {
         let end = rest.find(|c: char| !c.is_whitespace()).unwrap_or(rest.len());
         let (gap, after) = rest.split_at(end);
-        let count = gap.chars().count();
-        let is_indent = shown.chars().all(|c| matches!(c, '│' | '┆' | '+' | '-'));
-        let most = if is_indent && !after.is_empty() { INDENT } else { BLANKS };
-        match count > most {
-            true => shown.push_str(&format!("⟨{count} blanks⟩")),
+        let columns: usize = gap.chars().map(|c| if c == '\t' { 8 } else { 1 }).sum();
+        let most = if is_beginning && !after.is_empty() { INDENT } else { BLANKS };
+        match columns > most {
+            true => shown.push_str(&format!("⟨{} blanks⟩", gap.chars().count())),
             false => shown.push_str(gap),
         }
-        let word = after.find(char::is_whitespace).unwrap_or(after.len());
-        shown.push_str(&after[..word]);
-        rest = &after[word..];
+        let word = &after[..after.find(char::is_whitespace).unwrap_or(after.len())];
+        shown.push_str(word);
+        // Behind a mark of a frame or of a change.
+        is_beginning &= matches!(word, "" | "│" | "┆" | "+" | "-");
+        rest = &after[word.len()..];
     }
     shown
 }
 
-/// Counts empty lines, so that many of them push nothing out of sight.
+/// Counts lines that are as the one before, so that many of them push nothing out of sight.
 #[derive(Debug, Default)]
-struct EmptyLines(usize);
+struct Repeats {
+    last: String,
+    count: usize,
+}
 
-impl EmptyLines {
+impl Repeats {
     /// Takes the next line. Returns None if it is not shown; else what is to be said before it, if anything is.
     fn next(&mut self, line: &str) -> Option<Option<String>> {
-        if line.trim().is_empty() {
-            self.0 += 1;
-            return (self.0 <= EMPTY).then_some(None);
+        // Blanks alone are an empty line.
+        let line = if line.trim().is_empty() { "" } else { line };
+        if self.count > 0 && line == self.last {
+            self.count += 1;
+            return (self.count <= REPEATED).then_some(None);
         }
-        Some(self.end())
+        let note = self.end();
+        *self = Self { last: line.to_owned(), count: 1 };
+        Some(note)
     }
 
-    /// Ends a run of empty lines. Returns what is to be said about those that were not shown.
+    /// Ends a run of such lines. Returns what is to be said about those that were not shown.
     fn end(&mut self) -> Option<String> {
-        let more = std::mem::take(&mut self.0).saturating_sub(EMPTY);
-        (more > 0).then(|| format!("⟨{} more⟩", counted(more, "empty line")))
+        let more = std::mem::take(&mut self.count).saturating_sub(REPEATED);
+        let what = if self.last.is_empty() { "empty line" } else { "such line" };
+        (more > 0).then(|| format!("⟨{} more⟩", counted(more, what)))
     }
 }
 
@@ -207,6 +215,17 @@ mod tests {
         let blanks = ["\u{3000}", "\u{2003}", "\t", "\u{a0}"].map(|blank| blank.repeat(3000)).concat();
         assert_eq!(shown_line(&format!("a{blanks}b")), "a⟨12000 blanks⟩b");
         assert_eq!(shown_lines("a\n\n\n\n\nb\n"), ["a", "", "", "⟨2 empty lines more⟩", "b", ""]);
+        assert_eq!(shown_lines("\n\n\na"), ["", "", "⟨1 empty line more⟩", "a"]);
+        // Nor by lines that only look like something.
+        let filled = format!("a\n{}b", format!("{}\n", " ".repeat(500)).repeat(3000));
+        assert_eq!(shown_lines(&filled), ["a", "", "", "⟨2998 empty lines more⟩", "b"]);
+        let filled = format!("a\n{}b", "//\n".repeat(3000));
+        assert_eq!(Shown::of(&filled).framed(), "│ a\n│ //\n│ //\n⋮ ⟨2998 such lines more⟩\n│ b");
+        assert_eq!(
+            shown_line(&format!("{}a{}b", "\t".repeat(8), "\t".repeat(3))),
+            format!("{}a⟨3 blanks⟩b", "\t".repeat(8))
+        );
+        assert_eq!(shown_line(&format!("{}a", "\t".repeat(9))), "⟨9 blanks⟩a");
     }
 
     #[test]
@@ -218,7 +237,7 @@ mod tests {
             assert!(shown.contains(&hex(&Sha256::digest(&text))));
         }
         assert!(!Shown::of(&text).is_whole());
-        let many = "//\n".repeat(201);
+        let many: String = (0..201).map(|n| format!("// {n}\n")).collect();
         assert!(!Shown::of(&many).is_whole() && Shown::of(&many).framed().lines().count() <= MOST_LINES + 1);
     }
 

@@ -113,13 +113,16 @@ impl ServerPlaces {
     }
 }
 
+/// The servers of a project's file, and the directory in which it was found.
+type DeclaredHere = (OpenDir, Map<String, Value>);
+
 /// The servers of a project's file, if the user trusts it as it is. It is read once: the bytes that trust is asked about
 /// are those that are used.
 ///
 /// # Errors
 ///
 /// Why there are none, as a sentence.
-fn declared(file: &Path, trust: &TrustSettings) -> Result<Option<(OpenDir, Map<String, Value>)>, String> {
+fn declared(file: &Path, trust: &TrustSettings) -> Result<Option<DeclaredHere>, String> {
     let shown = file.display();
     let left_out = |why: &dyn std::fmt::Display| format!("the servers of `{shown}` are left out: {why}");
     let root = file.parent().unwrap_or(file);

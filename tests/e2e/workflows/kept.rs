@@ -131,7 +131,7 @@ fn the_user_sees_the_whole_script_before_they_approve_it_in_a_form() {
         format!("// {}\nreturn 1", "x".repeat(8000)),
         "// \u{202e}\nreturn 1".to_owned(),
         "// \u{e0169}\u{e0167}\nreturn 1".to_owned(),
-        format!("return 1{}", "\n// …".repeat(300)),
+        (0..300).fold("return 1".to_owned(), |code, n| format!("{code}\n// {n}")),
     ] {
         let name = format!("long{}", hidden.len());
         let saved = asking.good("save_workflow", json!({"name": name, "description": "x", "code": hidden}));
