@@ -133,7 +133,7 @@ pub(crate) async fn start(
     }
     let program = program(directory, opened.is_some(), &expanded)
         .map_err(|program| PoolError::NoProgram { server: key.to_owned(), program: masked(&program, &secrets) })?;
-    let place = Place::of(ground, directory, opened.as_ref(), &expanded);
+    let place = Place::of(&ground.cwd, directory, opened.as_ref(), &expanded);
     let (executable, words) = (ground.executable.clone(), Arc::<Mutex<String>>::default());
     let (heard, (hears, all_heard), hidden) = (words.clone(), mpsc::channel::<()>(), secrets.clone());
     let spawned = aiw_home::blocking(move || {
@@ -252,12 +252,12 @@ enum Place {
 impl Place {
     /// What a declaration says is relative to the file that holds it, never to the directory of the session, which may
     /// be a stranger's.
-    fn of(ground: &Ground, directory: &Path, opened: Option<&OpenDir>, expanded: &Map<String, Value>) -> Self {
+    fn of(session: &Path, directory: &Path, opened: Option<&OpenDir>, expanded: &Map<String, Value>) -> Self {
         let cwd = expanded.get("cwd").and_then(Value::as_str);
         match (opened, cwd) {
             (Some(opened), cwd) => Self::Beneath(opened.clone(), cwd.unwrap_or(".").into()),
             (None, Some(cwd)) => Self::At(directory.join(cwd)),
-            (None, None) => Self::At(ground.cwd.clone()),
+            (None, None) => Self::At(session.to_owned()),
         }
     }
 
@@ -289,4 +289,38 @@ fn program(directory: &Path, is_beneath: bool, expanded: &Map<String, Value>) ->
     let path = if is_own { Path::new(".").join(command) } else { path };
     let arguments = texts(expanded, "args").map(OsString::from).collect();
     Ok(Program { arguments, environment, ..Program::of(path) })
+}
+
+#[cfg(test)]
+mod tests {
+    use aiw_home::read_unlinked_beside;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_projects_server_starts_beneath_the_directory_that_was_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = std::fs::canonicalize(dir.path()).unwrap();
+        std::fs::write(root.join("server"), "#!/bin/sh\n").unwrap();
+        std::fs::set_permissions(root.join("server"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        let (opened, _) = read_unlinked_beside(&root.join("server"), 100).unwrap().unwrap();
+        let entry = |value: Value| value.as_object().cloned().unwrap();
+        let place =
+            |opened: Option<&OpenDir>, value: Value| match Place::of("/s".as_ref(), &root, opened, &entry(value)) {
+                Place::At(path) => (false, path),
+                Place::Beneath(_, path) => (true, path),
+            };
+        assert_eq!(place(Some(&opened), json!({})), (true, ".".into()));
+        assert_eq!(place(Some(&opened), json!({"cwd": "sub"})), (true, "sub".into()));
+        assert_eq!(place(None, json!({})), (false, "/s".into()));
+        assert_eq!(place(None, json!({"cwd": "sub"})), (false, root.join("sub")));
+        // Its own program is found there too, and others by their paths.
+        let path =
+            |is_beneath, command: &str| program(&root, is_beneath, &entry(json!({"command": command}))).unwrap().path;
+        assert_eq!(path(true, "./server"), Path::new("./server"));
+        assert_eq!(path(false, "./server"), root.join("./server"));
+        assert!(path(true, "sh").is_absolute());
+        assert!(program(&root, true, &entry(json!({"command": "./none"}))).is_err());
+    }
 }
