@@ -4,11 +4,13 @@
 
 mod assigned;
 mod gates;
+mod harmless;
 mod keys;
 mod marks;
 mod named;
 mod prose;
 mod public;
+mod random;
 mod seen;
 mod services;
 mod step;
@@ -238,11 +240,9 @@ impl Redactor {
             let around = windows(&out, &coded);
             coded = self.through(&mut out, |text| Seen::decoded(text, &around, layers), false, &mut []);
         }
-        if self.is_strict {
-            let spans = random(&out);
-            if !spans.is_empty() {
-                out = Cow::Owned(without(&out, &spans));
-            }
+        let spans = random::spans(&out, self.is_strict);
+        if !spans.is_empty() {
+            out = Cow::Owned(without(&out, &spans));
         }
         out
     }
@@ -406,30 +406,6 @@ impl Owners {
             self.0.entry(mark.to_ascii_lowercase()).or_default().push(owner(mark));
         }
     }
-}
-
-/// Returns the runs that look drawn at random: long ones with digits and letters of which no language has as many.
-fn random(text: &str) -> Vec<Span> {
-    let is_of = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'_' | b'-');
-    let mut spans = Vec::new();
-    let (mut start, bytes) = (0, text.as_bytes());
-    while start < bytes.len() {
-        let length = bytes[start..].iter().take_while(|byte| is_of(**byte)).count();
-        let run = text.get(start..start + length).unwrap_or_default();
-        let digits = run.bytes().filter(u8::is_ascii_digit).count();
-        let is_hex = run.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-        let longest = run.split(['/', '_', '-']).map(str::len).max().unwrap_or(0);
-        let has_letters = run.bytes().any(|byte| byte.is_ascii_alphabetic());
-        let is_random = length >= 20
-            && digits >= 3
-            && has_letters
-            && (if is_hex { entropy(run) >= 3.0 } else { longest >= 16 && entropy(run) >= 3.7 });
-        if is_random {
-            spans.push((start, start + length));
-        }
-        start += length.max(1);
-    }
-    spans
 }
 
 #[cfg(test)]
