@@ -1,6 +1,8 @@
 //! Forms of tokens that look random and are no secrets: what commits, digests, identifiers, images and public keys look
 //! like, by themselves or by what is before them.
 
+use base64::Engine as _;
+
 use super::text::Span;
 
 /// How far before a token the word is looked for that says what it is.
@@ -45,6 +47,15 @@ const IDENTIFIERS: [&str; 40] = [
 /// Parts of a token that say that the rest is a secret, whatever its form.
 const SECRET_WORDS: [&str; 12] =
     ["sk", "key", "token", "secret", "pat", "api", "apikey", "auth", "access", "private", "priv", "password"];
+
+/// Words before a token that say that it is a secret, whatever its form.
+const TELLING: [&str; 14] = [
+    "token", "secret", "passw", "apikey", "api key", "api_key", "api-key", "auth key", "auth-key", "auth_key",
+    "accesskey", "access key", "access_key", "privatekey",
+];
+
+/// How far before a token such a word is looked for.
+const NEAR: usize = 28;
 
 /// The words in an address of the web that say that who knows it may use it.
 const SECRET_ADDRESSES: [&str; 5] = ["hook", "/bot", "token", "secret", "/key"];
@@ -134,6 +145,25 @@ impl Run<'_> {
             || self.is_address(token)
     }
 
+    /// The text that the run is the code of: hexadecimal, or the base64 of an address that has its data in it. What looks
+    /// random isn't read for it.
+    pub(super) fn decoded(&self) -> Option<String> {
+        let run = self.run();
+        let hex = run.strip_prefix(b"0x").unwrap_or(run);
+        let text = if hex.len().is_multiple_of(2) && hex.iter().all(u8::is_ascii_hexdigit) {
+            let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or_default() as u8;
+            let bytes = hex.chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1]));
+            // Of what is no text, most is known by its first bytes.
+            let bytes = bytes.map(|byte| (byte.is_ascii_graphic() || byte.is_ascii_whitespace()).then_some(byte));
+            bytes.collect::<Option<Vec<u8>>>()?
+        } else if self.bytes[..self.start].ends_with(b";base64,") {
+            base64::engine::general_purpose::STANDARD_NO_PAD.decode(&run[..run.len() - run.iter().rev().take(2).take_while(|byte| **byte == b'=').count()]).ok()?
+        } else {
+            return None;
+        };
+        String::from_utf8(text).ok()
+    }
+
     fn run(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
@@ -144,12 +174,14 @@ impl Run<'_> {
         memchr::memrchr(b'\n', before).map_or(before, |line| &before[line + 1..])
     }
 
-    /// Whether the run says before a place that a secret follows.
+    /// Whether the run or the words before it say that a secret follows at a place.
     fn is_told_secret(&self, at: usize) -> bool {
-        let before = self.bytes[self.start..at].to_ascii_lowercase();
-        before
+        let own = self.bytes[self.start..at].to_ascii_lowercase();
+        let is_own = own
             .split(|byte| !byte.is_ascii_alphanumeric())
-            .any(|word| SECRET_WORDS.iter().any(|secret| word == secret.as_bytes()))
+            .any(|word| SECRET_WORDS.iter().any(|secret| word == secret.as_bytes()));
+        let before = self.before(at, NEAR).to_ascii_lowercase();
+        is_own || (TELLING.iter().any(|word| has(&before, word)) && !self.is_told_digest(at))
     }
 
     fn is_told_digest(&self, at: usize) -> bool {

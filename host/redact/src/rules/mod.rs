@@ -8,9 +8,11 @@ mod harmless;
 mod keys;
 mod marks;
 mod named;
+mod placed;
 mod prose;
 mod public;
 mod random;
+mod seeds;
 mod seen;
 mod services;
 mod step;
@@ -26,6 +28,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use self::gates::Gate;
 use self::marks::Marks;
 use self::public::PUBLIC;
+use self::seeds::Seeds;
 use self::seen::Seen;
 use self::services::RULES;
 use self::step::{Find, LOOK_AFTER, Step, Work, windows};
@@ -43,6 +46,9 @@ const MIN_VALUE: usize = 6;
 
 /// How often a text is decoded: JSON in JSON in JSON, HTML in a URL.
 const MAX_LAYERS: usize = 3;
+
+/// From how many escapes on a text is decoded that has no mark of a rule: each letter of it may be one.
+const MANY_CODES: usize = 12;
 
 /// A defect in a rule.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +71,8 @@ pub struct Redactor {
     names: usize,
     /// The values that the caller knows, in all their forms.
     values: Option<AhoCorasick>,
-    /// Whether what only looks random is taken out too.
+    seeds: Seeds,
+    /// Whether what only looks random is taken out too, if it has a form that is known to be harmless.
     is_strict: bool,
 }
 
@@ -178,7 +185,7 @@ impl Redactor {
             owners.add(rule.marks, |mark| Owner::Form(rules.len(), begin(mark)));
             rules.push(Step::new(Work::Public(rule)));
         }
-        for (marks, pattern, replace) in named::steps() {
+        for (marks, pattern, replace) in named::steps().into_iter().chain(placed::steps()) {
             owners.add(marks, |mark| Owner::Rule(rules.len(), gates::gate(mark)));
             rules.push(Step::new(Work::Named(pattern, replace)));
         }
@@ -202,7 +209,7 @@ impl Redactor {
             true => None,
             false => Some(AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&known).map_err(reason)?),
         };
-        Ok(Self { marks, owners, always, rules, names, values, is_strict: false })
+        Ok(Self { marks, owners, always, rules, names, values, seeds: Seeds::new(), is_strict: false })
     }
 
     /// Whether what only looks random is taken out too: `history.redact` is `strict`.
@@ -227,7 +234,7 @@ impl Redactor {
         }
         // What is taken out moves the rest.
         let mut lists = std::mem::take(&mut look.lists);
-        let mut coded = if look.is_marked { std::mem::take(&mut look.coded) } else { Vec::new() };
+        let mut coded = if look.is_marked || look.coded.len() >= MANY_CODES { std::mem::take(&mut look.coded) } else { Vec::new() };
         self.clean(&mut out, look.hits, None, false, &mut [&mut lists, &mut coded]);
         if !lists.is_empty() {
             let around = windows(&out, &lists);
@@ -240,9 +247,10 @@ impl Redactor {
             let around = windows(&out, &coded);
             coded = self.through(&mut out, |text| Seen::decoded(text, &around, layers), false, &mut []);
         }
-        let spans = random::spans(&out, self.is_strict);
-        if !spans.is_empty() {
-            out = Cow::Owned(without(&out, &spans));
+        for spans in [self.seeds.spans(&out), random::spans(&out, self.is_strict, |inner| self.redact(inner).contains(REDACTED))] {
+            if !spans.is_empty() {
+                out = Cow::Owned(without(&out, &spans));
+            }
         }
         out
     }

@@ -60,8 +60,9 @@ const fn classes() -> [u8; 256] {
     classes
 }
 
-/// The tokens of a text that look random. `is_strict`: also those of a harmless form.
-pub fn spans(text: &str, is_strict: bool) -> Vec<Span> {
+/// The tokens of a text that look random. `is_strict`: also those of a harmless form. `has_secret`: whether a text has one,
+/// which a token may be the code of.
+pub fn spans(text: &str, is_strict: bool, has_secret: impl Fn(&str) -> bool) -> Vec<Span> {
     let bytes = text.as_bytes();
     let is_of = |at: usize| CLASS[usize::from(bytes[at])] != NONE;
     let mut spans = Vec::new();
@@ -81,12 +82,17 @@ pub fn spans(text: &str, is_strict: bool) -> Vec<Span> {
         }
         if end - start >= LEAST {
             let run = Run { bytes, start, end };
+            let before = spans.len();
             let known = |at| if is_strict { None } else { run.identifier(at) };
             tokens(bytes, (start, end), known, |token| {
                 if is_strict || !run.is_harmless(token) {
                     spans.push(token);
                 }
             });
+            if run.decoded().is_some_and(|inner| has_secret(&inner)) {
+                spans.truncate(before);
+                spans.push((start, end));
+            }
         }
         last = end;
         at = end + LEAST;
@@ -227,4 +233,3 @@ impl Group {
         (self.start, self.end + padding)
     }
 }
-pub fn score(bytes: &[u8]) -> i32 { let mut best = 0; let (mut now, mut at) = (0, 0); while at < bytes.len() { if CLASS[usize::from(bytes[at])] >= APART { now -= 6; at += 1; continue; } let p = Part::read(bytes, at, bytes.len()); if now < 0 { now = 0 } now += p.score; best = best.max(now); at = p.end; } best }
