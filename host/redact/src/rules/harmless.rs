@@ -19,8 +19,22 @@ const BASE64_DIGESTS: [usize; 5] = [22, 27, 43, 64, 86];
 
 /// Words that say that a digest follows.
 const DIGEST_WORDS: [&str; 16] = [
-    "sha1", "sha2", "sha3", "sha5", "sha-", "md5", "blake", "digest", "checksum", "hash", "integrity", "commit",
-    "revision", "fingerprint", "etag", "h1:",
+    "sha1",
+    "sha2",
+    "sha3",
+    "sha5",
+    "sha-",
+    "md5",
+    "blake",
+    "digest",
+    "checksum",
+    "hash",
+    "integrity",
+    "commit",
+    "revision",
+    "fingerprint",
+    "etag",
+    "h1:",
 ];
 
 /// The beginnings of public keys of OpenSSH.
@@ -30,18 +44,53 @@ const SSH_KEYS: [&str; 5] = ["AAAAB3NzaC1", "AAAAC3NzaC1", "AAAAE2VjZHNh", "AAAA
 const PUBLIC_BLOCKS: [&str; 5] = ["PUBLIC", "CERTIFICATE", "SIGNATURE", "MESSAGE", "ENCRYPTED FILE"];
 
 /// The beginnings of images, fonts and modules of WebAssembly in base64.
-const MEDIA: [&str; 9] =
-    ["iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "PHN2Zy", "PD94bWwg", "d09GM", "AAEAAAA", "AGFzbQ"];
+const MEDIA: [&str; 9] = ["iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "PHN2Zy", "PD94bWwg", "d09GM", "AAEAAAA", "AGFzbQ"];
 
 /// The beginnings of types of media.
 const MEDIA_TYPES: [&str; 5] = ["image/", "audio/", "video/", "font/", "application/pdf"];
 
 /// The beginnings of identifiers that APIs hand out, and of keys that they call public.
 const IDENTIFIERS: [&str; 40] = [
-    "toolu_", "srvtoolu_", "msg_", "call_", "req_", "resp_", "rs_", "fc_", "ws_", "chatcmpl-", "cmpl-", "asst_",
-    "thread_", "run_", "step_", "batch_", "file-", "gen-", "evt_", "cus_", "pi_", "price_", "prod_", "sub_", "acct_",
-    "txn_", "pm_", "seti_", "ch_", "in_", "cs_test_", "pk_live_", "pk_test_", "pk-lf-", "pub_", "publishable_",
-    "sb_publishable_", "age1", "npub1", "trace-",
+    "toolu_",
+    "srvtoolu_",
+    "msg_",
+    "call_",
+    "req_",
+    "resp_",
+    "rs_",
+    "fc_",
+    "ws_",
+    "chatcmpl-",
+    "cmpl-",
+    "asst_",
+    "thread_",
+    "run_",
+    "step_",
+    "batch_",
+    "file-",
+    "gen-",
+    "evt_",
+    "cus_",
+    "pi_",
+    "price_",
+    "prod_",
+    "sub_",
+    "acct_",
+    "txn_",
+    "pm_",
+    "seti_",
+    "ch_",
+    "in_",
+    "cs_test_",
+    "pk_live_",
+    "pk_test_",
+    "pk-lf-",
+    "pub_",
+    "publishable_",
+    "sb_publishable_",
+    "age1",
+    "npub1",
+    "trace-",
 ];
 
 /// Parts of a token that say that the rest is a secret, whatever its form.
@@ -50,8 +99,20 @@ const SECRET_WORDS: [&str; 12] =
 
 /// Words before a token that say that it is a secret, whatever its form.
 const TELLING: [&str; 14] = [
-    "token", "secret", "passw", "apikey", "api key", "api_key", "api-key", "auth key", "auth-key", "auth_key",
-    "accesskey", "access key", "access_key", "privatekey",
+    "token",
+    "secret",
+    "passw",
+    "apikey",
+    "api key",
+    "api_key",
+    "api-key",
+    "auth key",
+    "auth-key",
+    "auth_key",
+    "accesskey",
+    "access key",
+    "access_key",
+    "privatekey",
 ];
 
 /// How far before a token such a word is looked for.
@@ -124,7 +185,9 @@ impl Run<'_> {
             let is_object = length == 24 && is_hex(token) && matches!(token[0], b'5' | b'6');
             let is_ulid = length == 26
                 && starts(token, "01")
-                && token.iter().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase() && !b"ILOU".contains(byte));
+                && token
+                    .iter()
+                    .all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase() && !b"ILOU".contains(byte));
             (is_commit || is_object || is_ulid).then_some(length)
         });
         if known.is_some() {
@@ -157,7 +220,9 @@ impl Run<'_> {
             let bytes = bytes.map(|byte| (byte.is_ascii_graphic() || byte.is_ascii_whitespace()).then_some(byte));
             bytes.collect::<Option<Vec<u8>>>()?
         } else if self.bytes[..self.start].ends_with(b";base64,") {
-            base64::engine::general_purpose::STANDARD_NO_PAD.decode(&run[..run.len() - run.iter().rev().take(2).take_while(|byte| **byte == b'=').count()]).ok()?
+            base64::engine::general_purpose::STANDARD_NO_PAD
+                .decode(&run[..run.len() - run.iter().rev().take(2).take_while(|byte| **byte == b'=').count()])
+                .ok()?
         } else {
             return None;
         };

@@ -234,7 +234,8 @@ impl Redactor {
         }
         // What is taken out moves the rest.
         let mut lists = std::mem::take(&mut look.lists);
-        let mut coded = if look.is_marked || look.coded.len() >= MANY_CODES { std::mem::take(&mut look.coded) } else { Vec::new() };
+        let mut coded =
+            if look.is_marked || look.coded.len() >= MANY_CODES { std::mem::take(&mut look.coded) } else { Vec::new() };
         self.clean(&mut out, look.hits, None, false, &mut [&mut lists, &mut coded]);
         if !lists.is_empty() {
             let around = windows(&out, &lists);
@@ -247,11 +248,15 @@ impl Redactor {
             let around = windows(&out, &coded);
             coded = self.through(&mut out, |text| Seen::decoded(text, &around, layers), false, &mut []);
         }
-        for spans in [self.seeds.spans(&out), random::spans(&out, self.is_strict, |inner| self.redact(inner).contains(REDACTED))] {
+        let take = |out: &mut Cow<'_, str>, spans: &[Span]| {
             if !spans.is_empty() {
-                out = Cow::Owned(without(&out, &spans));
+                *out = Cow::Owned(without(out, spans));
             }
-        }
+        };
+        let spans = self.seeds.spans(&out);
+        take(&mut out, &spans);
+        let spans = random::spans(&out, self.is_strict, |inner| self.redact(inner).contains(REDACTED));
+        take(&mut out, &spans);
         out
     }
 

@@ -723,9 +723,8 @@ pub(super) const MARKS: &[&str] =
 fn named_apart(found: &Captures<'_>) -> Option<String> {
     let (quote, bare) = unquoted(&found[2]);
     let is_password = || found[1].to_ascii_lowercase().contains("passw");
-    let is_secret = is_value(bare)
-        && !bare.contains(char::is_whitespace)
-        && (has_digit(bare) || bare.len() >= 12 || is_password());
+    let is_secret =
+        is_value(bare) && !bare.contains(char::is_whitespace) && (has_digit(bare) || bare.len() >= 12 || is_password());
     is_secret.then(|| format!("{}{quote}{REDACTED}{quote}", &found[1]))
 }
 

@@ -38,25 +38,55 @@ pub(super) fn steps() -> Vec<Named> {
         // A user and a password.
         (
             &[
-                "getconnection", "pdo(", "mysqli", "mysql_connect", "oci_connect", "ldap_bind", "ftp_login", "imap_open",
-                "basicauth", "basic_auth", "digestauth", "networkcredential", "passwordauthentication",
-                "passwordcredentials", "auth_password", ".login(", "auth=(", "auth = (", "auth: [",
+                "getconnection",
+                "pdo(",
+                "mysqli",
+                "mysql_connect",
+                "oci_connect",
+                "ldap_bind",
+                "ftp_login",
+                "imap_open",
+                "basicauth",
+                "basic_auth",
+                "digestauth",
+                "networkcredential",
+                "passwordauthentication",
+                "passwordcredentials",
+                "auth_password",
+                ".login(",
+                "auth=(",
+                "auth = (",
+                "auth: [",
             ],
             concat!(
                 r"(?i)(\b(?:getconnection|pdo|mysqli(?:_connect)?|mysql_connect|oci_connect|ldap_bind|ftp_login|imap_open|(?:http|set|with|use)?_?basic_?auth|httpdigestauth|networkcredential|passwordauthentication|usernamepasswordcredentials|ssh2_auth_password|login|auth\s?[=:]\s?)[(\[]\s*",
-                arguments!(), "{1,3}", text!(), ")"
+                arguments!(),
+                "{1,3}",
+                text!(),
+                ")"
             ),
             argument,
         ),
         // A password alone, or before how it is hashed.
         (
             &[
-                ".auth(", "bcrypt", "argon2", "hashpw(", "password_hash(", "password_verify(", "generate_password_hash(",
-                "check_password", "hashsync(", "comparesync(", "set_password(", "setpassword(",
+                ".auth(",
+                "bcrypt",
+                "argon2",
+                "hashpw(",
+                "password_hash(",
+                "password_verify(",
+                "generate_password_hash(",
+                "check_password",
+                "hashsync(",
+                "comparesync(",
+                "set_password(",
+                "setpassword(",
             ],
             concat!(
                 r"(?i)((?:\.auth|\bbcrypt\w*\.\w+|\bargon2\w*\.\w+|\bhashpw|\bpassword_hash|\bpassword_verify|\bgenerate_password_hash|\bcheck_password\w*|\bhashsync|\bcomparesync|\bset_?password)\(\s*",
-                text!(), ")"
+                text!(),
+                ")"
             ),
             argument,
         ),
@@ -64,16 +94,18 @@ pub(super) fn steps() -> Vec<Named> {
         (
             &["</key>", "</name>", "<\\/key>", "<\\/name>"],
             concat!(
-                r"(?i)(<(?:key|name)>(?-u:[\w.: -]){0,60}", passwords!(),
+                r"(?i)(<(?:key|name)>(?-u:[\w.: -]){0,60}",
+                passwords!(),
                 r"<\\?/(?:key|name)>(?:\s|\\n)*<(?:string|value)>\s*)([^<>\n]{3,200}?)(\s*<\\?/)"
             ),
             field,
         ),
         // <pass>X</pass>, <entry key="password">X</entry>, <add name="password" value="X"/>
         (
-            &["pass>", "pass ", "key=", "name="],
+            &["pass>", "<pass ", "key=", "name="],
             concat!(
-                r"(?i)(<(?:pass(?:\s[^<>]{0,80})?|[\w:.-]+\s+(?:name|key)\s*=\s*\\*[\x22'](?-u:[\w.:-]){0,60}", passwords!(),
+                r"(?i)(<(?:pass(?:\s[^<>]{0,80})?|[\w:.-]+\s+(?:name|key)\s*=\s*\\*[\x22'](?-u:[\w.:-]){0,60}",
+                passwords!(),
                 r"\\*[\x22'](?:\s[^<>]{0,80})?)>\s*)([^<>\s]{3,200})(\s*<\\?/)"
             ),
             field,
@@ -81,7 +113,8 @@ pub(super) fn steps() -> Vec<Named> {
         (
             &["key=", "name="],
             concat!(
-                r"(?i)(<[\w:.-]+\s+(?:name|key)\s*=\s*\\*[\x22'](?-u:[\w.:-]){0,60}", passwords!(),
+                r"(?i)(<[\w:.-]+\s+(?:name|key)\s*=\s*\\*[\x22'](?-u:[\w.:-]){0,60}",
+                passwords!(),
                 r"\\*[\x22']\s[^<>]{0,80}?\bvalue\s*=\s*\\*[\x22'])([^<>\x22'\\\n]{3,200})(\\*[\x22'])"
             ),
             field,
@@ -90,7 +123,8 @@ pub(super) fn steps() -> Vec<Named> {
         (
             &["value\":", "value\\\":", "value\\\\\\\":", "value':"],
             concat!(
-                r#"(?i)(\\*["'](?:name|key|id|field)\\*["']\s*:\s*\\*["'](?-u:[\w.:-]){0,60}"#, passwords!(),
+                r#"(?i)(\\*["'](?:name|key|id|field)\\*["']\s*:\s*\\*["'](?-u:[\w.:-]){0,60}"#,
+                passwords!(),
                 r#"\\*["']\s*,\s*(?:\\*["'](?-u:\w){1,40}\\*["']\s*:\s*(?:\\*["'][^"'\n]{0,60}["']|(?-u:[\w.]){1,20})\s*,\s*){0,3}\\*["'](?-u:\w){0,20}value\\*["']\s*:\s*\\*["'])([^"'\n\\]{3,200})(\\*["'])"#
             ),
             field,
@@ -98,11 +132,23 @@ pub(super) fn steps() -> Vec<Named> {
         // {"password": {"value": "X"}}, {"passwords": ["X", "X"]}, passwords:\n  - X
         (
             &[
-                "word\":", "word\\\":", "wd\":", "phrase\":", "secret\":", "secret\\\":", "token\":", "token\\\":", "key\":",
-                "key\\\":", "word':", "token':", "secret':",
+                "word\":",
+                "word\\\":",
+                "wd\":",
+                "phrase\":",
+                "secret\":",
+                "secret\\\":",
+                "token\":",
+                "token\\\":",
+                "key\":",
+                "key\\\":",
+                "word':",
+                "token':",
+                "secret':",
             ],
             concat!(
-                r#"(?i)(\b(?-u:[\w.-]){0,40}"#, passwords!(),
+                r#"(?i)(\b(?-u:[\w.-]){0,40}"#,
+                passwords!(),
                 r#"\\*["']\s*:\s*\{\s*\\*["'](?:value|text|plain|plaintext|raw|data|default|string)\\*["']\s*:\s*\\*["'])([^"'\n\\]{3,200})(\\*["'])"#
             ),
             field,
@@ -120,14 +166,14 @@ pub(super) fn steps() -> Vec<Named> {
         // Commands
         (
             &["net use", "net user"],
-            concat!(r"(?i)(\bnet\s+use\s(?:[^\n]*?\s)??(?:\\\\\S+)\s+)", word!(), r"(\s+/(?:user|savecred|persistent))"),
+            concat!(
+                r"(?i)(\bnet\s+use\s(?:[^\n]*?\s)??(?:\\\\\S+)\s+)",
+                word!(),
+                r"(\s+/(?:user|savecred|persistent))"
+            ),
             field,
         ),
-        (
-            &["/user:"],
-            concat!(r"(?i)(\bnet\s+use\s[^\n]*?/user:\S+\s+)", word!()),
-            field,
-        ),
+        (&["/user:"], concat!(r"(?i)(\bnet\s+use\s[^\n]*?/user:\S+\s+)", word!()), field),
         (
             &["psexec", "winexe", "rdesktop", "evil-winrm", "vncviewer"],
             concat!(r"(?i)(\b(?:psexec(?:64)?(?:\.exe|\.py)?|winexe|rdesktop|evil-winrm)\s[^\n]*?\s-p\s+)", word!()),

@@ -9,8 +9,12 @@ use super::text::Span;
 /// The fewest words of a phrase.
 const LEAST: usize = 12;
 
-/// The shortest phrase has words of three letters and what is between them: one of each so many bytes is in it.
-const STEP: usize = 36;
+/// How many bytes are asked at once whether they may be of a phrase.
+const WINDOW: usize = 22;
+
+/// How far apart such stretches begin. One of them is within any twelve words: those of the list have five letters and more
+/// on average.
+const STEP: usize = 38;
 
 /// The longest word of the list.
 const LONGEST: usize = 8;
@@ -18,37 +22,41 @@ const LONGEST: usize = 8;
 /// The most bytes between two words: `, `, a line with its number, quotes.
 const MOST_BETWEEN: usize = 8;
 
-/// The first three letters of the words of the list, a bit each: what most other words don't have.
+/// A bit for each word of the list, among those that other words share.
 pub(super) struct Seeds {
-    begins: Box<[u64; 26 * 26 * 26 / 64 + 1]>,
+    bits: Box<[u64; 1 << 10]>,
 }
 
 impl Seeds {
     pub(super) fn new() -> Self {
-        let mut begins = Box::new([0; 26 * 26 * 26 / 64 + 1]);
+        let mut bits = Box::new([0; 1 << 10]);
         for word in Language::English.word_list() {
-            if let Some(key) = key(word.as_bytes()) {
-                begins[key / 64] |= 1 << (key % 64);
-            }
+            let bit = bit(word.bytes());
+            bits[bit / 64] |= 1 << (bit % 64);
         }
-        Self { begins }
+        Self { bits }
     }
 
     /// The phrases of a text.
     pub(super) fn spans(&self, text: &str) -> Vec<Span> {
         let bytes = text.as_bytes();
         let mut spans = Vec::new();
-        let mut at = STEP - 1;
-        while at < bytes.len() {
-            let Some(word) = self.word_at(bytes, at) else {
-                at += STEP;
+        let mut after = 0;
+        for from in (0..bytes.len().saturating_sub(WINDOW)).step_by(STEP) {
+            let part = &bytes[from..from + WINDOW];
+            let is_of_phrase = |at: usize| KINDS[usize::from(part[at])];
+            // Code has other signs among its words.
+            if from < after
+                || is_of_phrase(0).min(is_of_phrase(5)).min(is_of_phrase(9)).min(is_of_phrase(13)) == 0
+                || is_of_phrase(2).min(is_of_phrase(7)).min(is_of_phrase(17)).min(is_of_phrase(21)) == 0
+            {
                 continue;
-            };
+            }
+            let Some(word) = self.word_at(bytes, from + WINDOW / 2) else { continue };
             // Most words have a neighbour that isn't of the list.
             let next = self.after(bytes, word.1);
             let before = self.before(bytes, word.0);
             if next.is_none() && before.is_none() {
-                at += STEP;
                 continue;
             }
             let (mut start, mut end, mut words) = (word.0, word.1, 1);
@@ -61,18 +69,18 @@ impl Seeds {
                 (start, words) = (word.0, words + 1);
                 back = self.before(bytes, start);
             }
-            if words >= LEAST {
+            if words >= LEAST && are_listed(&text[start..end]) {
                 spans.push((start, end));
             }
-            at = end.max(at) + STEP;
+            after = end;
         }
         spans
     }
 
     /// The word of the list that is at a place, or right behind it.
     fn word_at(&self, bytes: &[u8], at: usize) -> Option<Span> {
-        if bytes[at].is_ascii_alphabetic() {
-            let before = bytes[..at].iter().rev().take(LONGEST).take_while(|byte| byte.is_ascii_alphabetic()).count();
+        if is_letter(bytes[at]) {
+            let before = bytes[..at].iter().rev().take(LONGEST).take_while(|byte| is_letter(**byte)).count();
             return self.listed(bytes, at - before);
         }
         self.after(bytes, at)
@@ -84,35 +92,77 @@ impl Seeds {
     }
 
     fn before(&self, bytes: &[u8], start: usize) -> Option<Span> {
-        let between =
-            bytes[..start].iter().rev().take(MOST_BETWEEN + 1).take_while(|byte| is_between(**byte)).count();
+        let between = bytes[..start].iter().rev().take(MOST_BETWEEN + 1).take_while(|byte| is_between(**byte)).count();
         if !(1..=MOST_BETWEEN).contains(&between) {
             return None;
         }
         let end = start - between;
-        let length = bytes[..end].iter().rev().take(LONGEST + 1).take_while(|byte| byte.is_ascii_alphabetic()).count();
+        let length = bytes[..end].iter().rev().take(LONGEST + 1).take_while(|byte| is_letter(**byte)).count();
         self.listed(bytes, end - length)
     }
 
-    /// The word that begins at a place, if the list has it.
+    /// The word that begins at a place, if the list may have it: some others share its bit.
     fn listed(&self, bytes: &[u8], start: usize) -> Option<Span> {
-        let key = key(&bytes[start..])?;
-        if self.begins[key / 64] >> (key % 64) & 1 == 0 {
+        let rest = &bytes[start..];
+        let length = rest.iter().take(LONGEST + 1).take_while(|byte| is_letter(**byte)).count();
+        let word = rest.get(..length).filter(|word| (3..=LONGEST).contains(&word.len()))?;
+        let bit = bit(word.iter().map(u8::to_ascii_lowercase));
+        if self.bits[bit / 64] >> (bit % 64) & 1 == 0 {
             return None;
         }
-        let length = bytes[start..].iter().take(LONGEST + 1).take_while(|byte| byte.is_ascii_alphabetic()).count();
-        let word = std::str::from_utf8(bytes.get(start..start + length)?).ok()?.to_ascii_lowercase();
-        Language::English.find_word(&word).map(|_| (start, start + length))
+        Some((start, start + length))
     }
 }
 
-/// The number of a word's first three letters.
-fn key(word: &[u8]) -> Option<usize> {
-    let letter = |at: usize| word.get(at).filter(|byte| byte.is_ascii_alphabetic()).map(|byte| usize::from(byte | 0x20) - 97);
-    Some((letter(0)? * 26 + letter(1)?) * 26 + letter(2)?)
+/// Whether nearly all words of a phrase are of the list. One may be misspelled.
+fn are_listed(phrase: &str) -> bool {
+    let words = phrase.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| word.len() >= 3);
+    let (all, listed) = words.fold((0, 0), |(all, listed), word| {
+        let is_listed = Language::English.find_word(&word.to_ascii_lowercase()).is_some();
+        (all + 1, listed + usize::from(is_listed))
+    });
+    listed >= LEAST - 1 && listed + 1 + all / 24 >= all
 }
 
-/// Whether it may stand between two words of a phrase. An escaped end of a line is written with a letter.
+/// The number of a word's bit.
+fn bit(word: impl Iterator<Item = u8>) -> usize {
+    let packed = word.fold(0_u64, |packed, byte| packed << 8 | u64::from(byte));
+    (packed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize
+}
+
+/// What a byte may be in a phrase.
+static KINDS: [u8; 256] = kinds();
+
+const LETTER: u8 = 1;
+
+/// A byte between two words. An escaped end of a line is written with a letter.
+const BETWEEN: u8 = 2;
+
+const fn kinds() -> [u8; 256] {
+    let mut kinds = [0; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let it = byte as u8;
+        if it.is_ascii_alphabetic() {
+            kinds[byte] = LETTER;
+        } else if it.is_ascii_whitespace() || it.is_ascii_digit() {
+            kinds[byte] = BETWEEN;
+        }
+        byte += 1;
+    }
+    let signs = b",.)\"'-:;|\\*`[]";
+    byte = 0;
+    while byte < signs.len() {
+        kinds[signs[byte] as usize] = BETWEEN;
+        byte += 1;
+    }
+    kinds
+}
+
 fn is_between(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || byte.is_ascii_digit() || b",.)\"'-:;|\\*`[]".contains(&byte)
+    KINDS[usize::from(byte)] == BETWEEN
+}
+
+fn is_letter(byte: u8) -> bool {
+    KINDS[usize::from(byte)] == LETTER
 }

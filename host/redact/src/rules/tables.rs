@@ -136,9 +136,10 @@ fn column(text: &str, from: usize, by: By, count: usize, columns: &[(usize, Kind
                 break;
             }
             spans.extend(
-                columns.iter().filter_map(|(column, kind)| Some((row.get(*column)?, kind))).filter_map(
-                    |((from, to), kind)| is_in_column(&text[*from..*to], *kind).then_some((*from, *to)),
-                ),
+                columns
+                    .iter()
+                    .filter_map(|(column, kind)| Some((row.get(*column)?, kind)))
+                    .filter_map(|((from, to), kind)| is_in_column(&text[*from..*to], *kind).then_some((*from, *to))),
             );
         }
         start = at + line.len() + 1;
@@ -156,7 +157,8 @@ fn is_heading(cell: &str) -> bool {
 fn named(cell: &str) -> Option<Kind> {
     let is_short = (2..=40).contains(&cell.len()) && cell.split(' ').count() <= 3;
     let name = cell.trim_end_matches(':').replace(' ', "_");
-    let is_name = is_short && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+    let is_name =
+        is_short && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
     assigned::kind(&name).filter(|kind| is_name && *kind != Kind::Key)
 }
 
