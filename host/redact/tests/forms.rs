@@ -1,6 +1,6 @@
 //! What is held of tokens whose forms no rule knows, and what stays of texts that only look so.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may fail, and says what it measured")]
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod tables;
 

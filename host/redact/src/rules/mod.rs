@@ -33,7 +33,7 @@ use self::seen::Seen;
 use self::services::RULES;
 use self::step::{Find, LOOK_AFTER, Step, Work, windows};
 pub use self::text::REDACTED;
-use self::text::{Span, entropy, is_word};
+use self::text::{Span, is_word};
 
 /// The longest text that is looked through, in bytes. [`Redactor::redact`] returns nothing of the rest.
 pub const MAX_LOOKED: usize = 256 << 10;

@@ -591,7 +591,7 @@ fn what_looks_random_is_taken_out_unless_its_form_is_harmless() {
         ("https://example.com/docs/getting-started/quickstart/part-2", "", ""),
         ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", "", ""),
         ("sk-... and your-api-key-here and XXXXXXXXXXXXXXXXXXXXXXXX", "", ""),
-        ("pk_live_51Hq7vB2nM9kLp4RtXx8Zc1Yw3", "", "[redacted]"),
+        ("pk_live_51Hq7vB2nM9kLp4RtXx8Zc1Yw3", "", "pk_live_[redacted]"),
         ("mode: same-origin, 0x6a09e667f3bcc908", "", ""),
     ] {
         let expect = |left: &str| if left.is_empty() { text.to_owned() } else { left.to_owned() };
