@@ -4,13 +4,16 @@
 //! The texts are real ones: the sources of the crates that this machine has, npm's packages, transcripts and
 //! descriptions of tools (`AIW_CORPORA`, else the folder beside the repository). What is absent is said. With `--show`,
 //! the lines that something was taken out of are printed, to look through for what is no secret. `--only KIND` is for a
-//! profiler, and `--megabytes NUMBER` says how much is read of each kind.
+//! profiler, `--pairs` prints the table of letter pairs that tokens at random are told by, and `--megabytes NUMBER` says how much is read of each kind.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its figures")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+#[path = "../tests/tables/mod.rs"]
+mod tables;
 
 use aho_corasick::AhoCorasick;
 use aiw_redact::known::Mask;
@@ -52,6 +55,9 @@ fn main() {
     let argument = |name: &str| std::env::args().skip_while(|argument| argument != name).nth(1);
     let only = argument("--only");
     let most = argument("--megabytes").and_then(|number| number.parse().ok()).unwrap_or(MEGABYTES) * 1_000_000;
+    if std::env::args().any(|argument| argument == "--pairs") {
+        return pairs(most);
+    }
     let start = Instant::now();
     let redactor = Redactor::new(&[]).unwrap();
     let made = start.elapsed();
@@ -99,11 +105,12 @@ fn main() {
         let plain = speed(&mut |text| words.find_overlapping_iter(text).count());
         texts.iter().for_each(|text| taken += redactor.redact(text).matches(REDACTED).count());
         let size = bytes as f64 / 1e6;
-        let least = if kind.starts_with("tools") { "-" } else { ">=100" };
+        let least = if kind.starts_with("tools") { "-" } else { ">=200" };
         println!("redaction, {kind}, {size:.1} MB, {taken} taken out\t{ours:.0}\t{least}\tMB/s");
         println!("{} words alone, {kind}\t{plain:.0}\t-\tMB/s", WORDS.len());
     }
     if only.is_none() && !is_shown {
+        held(&redactor);
         let (usual, suspicious) = masking();
         println!("mask 1 MiB of a stream\t{:.1}\t20\tms", usual.as_secs_f64() * 1e3);
         println!("mask 1 MiB of suspicious lines\t{:.1}\t500\tms", suspicious.as_secs_f64() * 1e3);
@@ -118,6 +125,64 @@ fn main() {
         let (slowest, mark) = times.max_by(|one, other| one.0.total_cmp(&other.0)).unwrap();
         println!("256 KiB of {mark:?}, the slowest of such texts\t{slowest:.0}\t1000\tms");
     }
+}
+
+/// How much is held of tables that the rules were not made from.
+fn held(redactor: &Redactor) {
+    let mut dice = tables::Dice::fresh();
+    let forms: Vec<tables::Case> = (0..2500).flat_map(|_| dice.places()).collect();
+    let harmless: Vec<tables::Case> = (0..10_000).map(|_| dice.harmless()).collect();
+    let examples = tables::examples();
+    for (name, cases, goal) in [
+        ("forms drawn anew, in four places, held", forms, ">=96"),
+        ("harmless texts that look so, kept", harmless, ">=97"),
+        ("examples of Kingfisher's rules, held", examples, ">=90"),
+    ] {
+        let (share, _) = tables::share(&cases, |text| redactor.redact(text).into_owned());
+        println!("{} {name}\t{share:.1}\t{goal}\t%", cases.len());
+    }
+}
+
+/// Prints the table of pairs in `src/rules/pairs.in`, as the texts of the crates and packages here make it.
+fn pairs(most: usize) {
+    const SIGNS: usize = 63;
+    let sign = |byte: u8| match byte {
+        b'a'..=b'z' => usize::from(byte - b'a') + 1,
+        b'A'..=b'Z' => usize::from(byte - b'A') + 27,
+        b'0'..=b'9' => usize::from(byte - b'0') + 53,
+        _ => 0,
+    };
+    let mut counts = vec![[0_u64; SIGNS]; SIGNS];
+    let texts = crates(most).into_iter().chain(packages(most));
+    for text in texts {
+        for part in text.as_bytes().split(|byte| !byte.is_ascii_alphanumeric()) {
+            let digits = part.iter().filter(|byte| byte.is_ascii_digit()).count();
+            let is_hex = part.len() >= 8 && part.iter().all(u8::is_ascii_hexdigit);
+            // What may be drawn at random teaches nothing.
+            if part.is_empty() || part.len() > 24 || digits > 3 || digits == part.len() || (is_hex && digits > 0) {
+                continue;
+            }
+            let mut before = 0;
+            for byte in part {
+                let after = sign(*byte);
+                counts[before][after] += 1;
+                before = after;
+            }
+        }
+    }
+    println!("[");
+    for row in counts {
+        let all = row.iter().sum::<u64>() as f64;
+        let share = |count: &u64| (*count as f64 + all * 2e-5 + 0.5) / (all + SIGNS as f64);
+        let eighth = |count: &u64| (share(count).log2() * 8.0).round().max(-127.0);
+        let cells: Vec<String> = row
+            .iter()
+            .enumerate()
+            .map(|(at, count)| if at == 0 { "0".into() } else { eighth(count).to_string() })
+            .collect();
+        println!("    [{}],", cells.join(", "));
+    }
+    println!("]");
 }
 
 /// Returns how long it takes to mask a mebibyte of an AI CLI's stream, and of a stream in which every line is suspicious.

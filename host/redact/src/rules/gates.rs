@@ -35,9 +35,46 @@ pub(super) fn gate(mark: &str) -> Gate {
         "name=" | "key=" => {
             |bytes, (start, end)| is_space(at(bytes, start.wrapping_sub(1))) && is_quote(at(bytes, spaces(bytes, end)))
         }
+        // What `placed` looks for.
+        "word\":" | "word\\\":" | "wd\":" | "phrase\":" | "secret\":" | "secret\\\":" | "token\":" | "token\\\":"
+        | "key\":" | "key\\\":" | "word':" | "token':" | "secret':" => {
+            |bytes, (_, end)| at(bytes, spaces(bytes, end)) == b'{'
+        }
+        "value\":" | "value\\\":" | "value\\\\\\\":" | "value':" => {
+            |bytes, (start, _)| is_named_before(bytes, start, 260)
+        }
+        "</key>" | "</name>" | "<\\/key>" | "<\\/name>" => |bytes, (start, _)| is_named_before(bytes, start, 70),
+        "<pass " => |_, _| true,
+        ".login(" | ".auth(" => |bytes, (_, end)| is_quote(at(bytes, spaces(bytes, end))),
+        "passwords" | "passphrases" | "secrets" | "tokens" => |bytes, (_, end)| {
+            let end = end + bytes[end..].iter().take(4).take_while(|byte| is_quote(**byte)).count();
+            matches!(at(bytes, spaces(bytes, end)), b':' | b'=')
+        },
+        "passwords:" | "passphrases:" | "secrets:" | "tokens:" => {
+            |bytes, (_, end)| at(bytes, spaces(bytes, end)) == b'-'
+        }
+        "exp " | "imp " | "expdp" | "impdp" | "sqlldr" | "rman" | "sqlplus" => {
+            |bytes, (_, end)| bytes[end..].iter().take(80).take_while(|byte| **byte != b'\n').any(|byte| *byte == b'@')
+        }
         "/p:" | "/user:" => |bytes, (start, _)| is_space(at(bytes, start.wrapping_sub(1))),
         _ => |_, _| true,
     }
+}
+
+/// Whether a word for a secret is among so many bytes before a place.
+fn is_named_before(bytes: &[u8], start: usize, most: usize) -> bool {
+    let before = &bytes[start.saturating_sub(most)..start];
+    memchr::memchr2_iter(b's', b'S', before).any(|at| {
+        let rest = &before[at..];
+        let is = |word: &[u8]| rest.get(..word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word));
+        is(b"ssw")
+            || is(b"ssp")
+            || is(b"ssc")
+            || is(b"secret")
+            || (at >= 2 && before[at - 1].eq_ignore_ascii_case(&b'a'))
+    }) || [&b"ken"[..], b"KEN", b"Ken", b"key", b"Key", b"KEY", b"wd", b"redential"]
+        .iter()
+        .any(|word| memchr::memmem::find(before, word).is_some())
 }
 
 /// The byte at a place, 0 outside of the text.

@@ -4,11 +4,15 @@
 
 mod assigned;
 mod gates;
+mod harmless;
 mod keys;
 mod marks;
 mod named;
+mod placed;
 mod prose;
 mod public;
+mod random;
+mod seeds;
 mod seen;
 mod services;
 mod step;
@@ -24,11 +28,12 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use self::gates::Gate;
 use self::marks::Marks;
 use self::public::PUBLIC;
+use self::seeds::Seeds;
 use self::seen::Seen;
 use self::services::RULES;
 use self::step::{Find, LOOK_AFTER, Step, Work, windows};
 pub use self::text::REDACTED;
-use self::text::{Span, entropy, is_word};
+use self::text::{Span, is_word};
 
 /// The longest text that is looked through, in bytes. [`Redactor::redact`] returns nothing of the rest.
 pub const MAX_LOOKED: usize = 256 << 10;
@@ -41,6 +46,9 @@ const MIN_VALUE: usize = 6;
 
 /// How often a text is decoded: JSON in JSON in JSON, HTML in a URL.
 const MAX_LAYERS: usize = 3;
+
+/// From how many escapes on a text is decoded that has no mark of a rule: each letter of it may be one.
+const MANY_CODES: usize = 12;
 
 /// A defect in a rule.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +71,8 @@ pub struct Redactor {
     names: usize,
     /// The values that the caller knows, in all their forms.
     values: Option<AhoCorasick>,
-    /// Whether what only looks random is taken out too.
+    seeds: Seeds,
+    /// Whether what only looks random is taken out too, if it has a form that is known to be harmless.
     is_strict: bool,
 }
 
@@ -176,7 +185,7 @@ impl Redactor {
             owners.add(rule.marks, |mark| Owner::Form(rules.len(), begin(mark)));
             rules.push(Step::new(Work::Public(rule)));
         }
-        for (marks, pattern, replace) in named::steps() {
+        for (marks, pattern, replace) in named::steps().into_iter().chain(placed::steps()) {
             owners.add(marks, |mark| Owner::Rule(rules.len(), gates::gate(mark)));
             rules.push(Step::new(Work::Named(pattern, replace)));
         }
@@ -200,7 +209,7 @@ impl Redactor {
             true => None,
             false => Some(AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&known).map_err(reason)?),
         };
-        Ok(Self { marks, owners, always, rules, names, values, is_strict: false })
+        Ok(Self { marks, owners, always, rules, names, values, seeds: Seeds::new(), is_strict: false })
     }
 
     /// Whether what only looks random is taken out too: `history.redact` is `strict`.
@@ -225,7 +234,8 @@ impl Redactor {
         }
         // What is taken out moves the rest.
         let mut lists = std::mem::take(&mut look.lists);
-        let mut coded = if look.is_marked { std::mem::take(&mut look.coded) } else { Vec::new() };
+        let mut coded =
+            if look.is_marked || look.coded.len() >= MANY_CODES { std::mem::take(&mut look.coded) } else { Vec::new() };
         self.clean(&mut out, look.hits, None, false, &mut [&mut lists, &mut coded]);
         if !lists.is_empty() {
             let around = windows(&out, &lists);
@@ -238,12 +248,15 @@ impl Redactor {
             let around = windows(&out, &coded);
             coded = self.through(&mut out, |text| Seen::decoded(text, &around, layers), false, &mut []);
         }
-        if self.is_strict {
-            let spans = random(&out);
+        let take = |out: &mut Cow<'_, str>, spans: &[Span]| {
             if !spans.is_empty() {
-                out = Cow::Owned(without(&out, &spans));
+                *out = Cow::Owned(without(out, spans));
             }
-        }
+        };
+        let spans = self.seeds.spans(&out);
+        take(&mut out, &spans);
+        let spans = random::spans(&out, self.is_strict, |inner| self.redact(inner).contains(REDACTED));
+        take(&mut out, &spans);
         out
     }
 
@@ -406,30 +419,6 @@ impl Owners {
             self.0.entry(mark.to_ascii_lowercase()).or_default().push(owner(mark));
         }
     }
-}
-
-/// Returns the runs that look drawn at random: long ones with digits and letters of which no language has as many.
-fn random(text: &str) -> Vec<Span> {
-    let is_of = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'_' | b'-');
-    let mut spans = Vec::new();
-    let (mut start, bytes) = (0, text.as_bytes());
-    while start < bytes.len() {
-        let length = bytes[start..].iter().take_while(|byte| is_of(**byte)).count();
-        let run = text.get(start..start + length).unwrap_or_default();
-        let digits = run.bytes().filter(u8::is_ascii_digit).count();
-        let is_hex = run.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-        let longest = run.split(['/', '_', '-']).map(str::len).max().unwrap_or(0);
-        let has_letters = run.bytes().any(|byte| byte.is_ascii_alphabetic());
-        let is_random = length >= 20
-            && digits >= 3
-            && has_letters
-            && (if is_hex { entropy(run) >= 3.0 } else { longest >= 16 && entropy(run) >= 3.7 });
-        if is_random {
-            spans.push((start, start + length));
-        }
-        start += length.max(1);
-    }
-    spans
 }
 
 #[cfg(test)]

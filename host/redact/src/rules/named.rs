@@ -722,12 +722,14 @@ pub(super) const MARKS: &[&str] =
 /// The value beside the name of a secret, where both are values themselves.
 fn named_apart(found: &Captures<'_>) -> Option<String> {
     let (quote, bare) = unquoted(&found[2]);
-    let is_secret = is_value(bare) && !bare.contains(char::is_whitespace) && (has_digit(bare) || bare.len() >= 12);
+    let is_password = || found[1].to_ascii_lowercase().contains("passw");
+    let is_secret =
+        is_value(bare) && !bare.contains(char::is_whitespace) && (has_digit(bare) || bare.len() >= 12 || is_password());
     is_secret.then(|| format!("{}{quote}{REDACTED}{quote}", &found[1]))
 }
 
 /// The quote that a value stands in, as it is escaped, and what it holds.
-fn unquoted(value: &str) -> (&str, &str) {
+pub(super) fn unquoted(value: &str) -> (&str, &str) {
     let inner = value.trim_start_matches('\\');
     if !inner.starts_with(['"', '\'', '`']) {
         return ("", value);
@@ -736,7 +738,7 @@ fn unquoted(value: &str) -> (&str, &str) {
 }
 
 /// Whether it can be a value, and not a reference to one or a word for one.
-fn is_value(text: &str) -> bool {
+pub(super) fn is_value(text: &str) -> bool {
     if text.contains(REDACTED) || text == &REDACTED[..REDACTED.len() - 1] {
         return false;
     }

@@ -6,7 +6,7 @@ use super::text::{REDACTED, Span};
 /// Colours, invisible signs and escapes that may hide a name or part a token.
 pub(super) const HIDING: &[&str] = &[
     "\u{1b}[", "\\u001b", "\\x1b", "\\033", "\\e[", "\u{200b}", "\u{200c}", "\u{200d}", "\u{2060}", "\u{ad}",
-    "\u{feff}", "\\u00", "\\x2", "\\x3", "\\/", "%40", "&ntilde;", "&szlig;",
+    "\u{feff}", "\\u00", "\\x2", "\\x3", "\\/", "%40", "%20-", "&ntilde;", "&szlig;",
 ];
 
 /// Escapes that may stand between a name and its value, but not within a name.

@@ -1,7 +1,7 @@
 //! Secrets in tables: in the column under a name, and beside a name in a row.
 
 use super::assigned::{self, Kind};
-use super::text::{REDACTED, Span};
+use super::text::{REDACTED, Span, WORDS};
 
 /// How many rows are looked at under a heading.
 const MAX_ROWS: usize = 200;
@@ -74,8 +74,9 @@ pub(super) fn spans(text: &str, words: &[Span]) -> Vec<Span> {
                 continue;
             }
             let row = cells(line, by, start);
-            let columns: Vec<usize> =
-                (0..row.len()).filter(|column| is_name(&text[row[*column].0..row[*column].1])).collect();
+            let columns: Vec<(usize, Kind)> = (0..row.len())
+                .filter_map(|column| Some((column, named(&text[row[column].0..row[column].1])?)))
+                .collect();
             let filled = row.iter().filter(|(from, to)| from < to).count();
             if columns.is_empty() || filled < 2 || row.len() > 40 {
                 continue;
@@ -83,7 +84,7 @@ pub(super) fn spans(text: &str, words: &[Span]) -> Vec<Span> {
             let is_comma = matches!(by, By::Sign(',' | ';'));
             let beside = columns
                 .first()
-                .and_then(|column| row.get(column + 1))
+                .and_then(|(column, _)| row.get(column + 1))
                 .filter(|(from, to)| !is_comma && is_value(&text[*from..*to]));
             match beside {
                 Some(span) => spans.push(*span),
@@ -123,7 +124,7 @@ fn is_open(around: impl Iterator<Item = u8>, is_behind: bool) -> bool {
 }
 
 /// Takes the cells of columns in the rows from a place on. Returns where the rows end.
-fn column(text: &str, from: usize, by: By, count: usize, columns: &[usize], spans: &mut Vec<Span>) -> usize {
+fn column(text: &str, from: usize, by: By, count: usize, columns: &[(usize, Kind)], spans: &mut Vec<Span>) -> usize {
     let mut start = from;
     for line in text.get(from..).unwrap_or_default().split('\n').take(MAX_ROWS) {
         let at = start;
@@ -135,7 +136,10 @@ fn column(text: &str, from: usize, by: By, count: usize, columns: &[usize], span
                 break;
             }
             spans.extend(
-                columns.iter().filter_map(|column| row.get(*column)).filter(|(from, to)| is_value(&text[*from..*to])),
+                columns
+                    .iter()
+                    .filter_map(|(column, kind)| Some((row.get(*column)?, kind)))
+                    .filter_map(|((from, to), kind)| is_in_column(&text[*from..*to], *kind).then_some((*from, *to))),
             );
         }
         start = at + line.len() + 1;
@@ -149,13 +153,24 @@ fn is_heading(cell: &str) -> bool {
     (1..=40).contains(&cell.len()) && cell.chars().all(is_of)
 }
 
-/// Whether a cell names a secret, and nothing else.
-fn is_name(cell: &str) -> bool {
+/// The kind of secret that a cell names, if it has nothing else.
+fn named(cell: &str) -> Option<Kind> {
     let is_short = (2..=40).contains(&cell.len()) && cell.split(' ').count() <= 3;
     let name = cell.trim_end_matches(':').replace(' ', "_");
-    is_short
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
-        && matches!(assigned::kind(&name), Some(Kind::Password | Kind::Phrase | Kind::Token))
+    let is_name =
+        is_short && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+    assigned::kind(&name).filter(|kind| is_name && *kind != Kind::Key)
+}
+
+/// Whether a cell under a name has a secret. Any word may be a password.
+fn is_in_column(cell: &str, kind: Kind) -> bool {
+    let is_word = cell.len() >= 5
+        && cell.bytes().all(|byte| byte.is_ascii_graphic())
+        && !cell.contains(['(', '<', '[', '{', '"'])
+        && !cell.starts_with(['$', '-', '*'])
+        && !cell.contains(REDACTED)
+        && !WORDS.iter().any(|word| cell.eq_ignore_ascii_case(word));
+    is_value(cell) || (kind == Kind::Password && is_word)
 }
 
 /// Whether a cell has a secret, and not a word or a number.

@@ -89,3 +89,12 @@ pub(super) fn is_code(text: &str) -> bool {
     };
     text.contains(['(', '<', '[', '{']) || is_path("::") || (is_path(".") && !has_digit(text))
 }
+
+/// Whether any of eight bytes is a digit, asked of all at once.
+pub(super) fn has_digit_in(part: [u8; 8]) -> bool {
+    const ALL: u64 = u64::MAX / 255;
+    let bytes = u64::from_le_bytes(part);
+    let low = bytes & (ALL * 127);
+    // The highest bit of each byte tells whether it is below `:`, and whether it is above `/`.
+    ((ALL * (127 + u64::from(b':')) - low) & (low + ALL * (127 - u64::from(b'/'))) & !bytes) & (ALL * 128) != 0
+}
