@@ -43,8 +43,10 @@ impl Environment {
     }
 
     /// Removes variables that a run under a provider does not get. Returns those that were there.
-    pub(crate) fn withhold(&mut self, names: &[String]) -> BTreeSet<String> {
-        names.iter().filter(|name| self.0.remove(OsStr::new(name)).is_some()).cloned().collect()
+    pub(crate) fn withhold(&mut self, is_withheld: impl Fn(&str) -> bool) -> BTreeSet<String> {
+        let names: BTreeSet<String> = self.names().filter(|name| is_withheld(name)).map(str::to_owned).collect();
+        names.iter().for_each(|name| self.unset(name));
+        names
     }
 
     /// Tells an aiw that this CLI starts which variables were withheld, here or further out.

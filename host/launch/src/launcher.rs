@@ -381,7 +381,7 @@ impl Launcher {
         let Some((first, intent)) = planned.first() else { return Err(nobody_left(&chosen.name)) };
         let provider = &first.provider;
         let id = provider.id.as_deref().unwrap_or_default();
-        draft.withheld = draft.environment.withhold(&withheld(providers.providers()));
+        draft.withheld = draft.environment.withhold(withheld(providers.providers()));
         if chosen.order.is_none() && cli.speaks().contains(&intent.api) && !(request.gateway || provider.gateway) {
             let secrets: BTreeMap<String, Secret> = secrets(&self.home, provider)?;
             draft.secrets.extend(secrets.values().map(|secret| secret.expose().into()));

@@ -3,34 +3,153 @@
 use aiw_core::EnvName;
 use aiw_home::{Provider, SecretRef};
 
-/// The variables in which programs look for the key of an API provider. A run under one provider gets no other
-/// provider's key.
-const VENDORS: [&str; 24] = [
-    "ANTHROPIC_API_KEY",
-    "ANTHROPIC_AUTH_TOKEN",
-    "AWS_BEARER_TOKEN_BEDROCK",
-    "AZURE_OPENAI_API_KEY",
-    "CEREBRAS_API_KEY",
-    "CLAUDE_CODE_OAUTH_TOKEN",
-    "CODEX_API_KEY",
-    "COHERE_API_KEY",
-    "DEEPSEEK_API_KEY",
-    "FIREWORKS_API_KEY",
-    "GEMINI_API_KEY",
-    "GOOGLE_API_KEY",
-    "GROQ_API_KEY",
-    "LITELLM_API_KEY",
-    "LITELLM_MASTER_KEY",
-    "MISTRAL_API_KEY",
-    "MOONSHOT_API_KEY",
-    "OPENAI_API_KEY",
-    "OPENROUTER_API_KEY",
-    "PERPLEXITY_API_KEY",
-    "TOGETHER_API_KEY",
-    "XAI_API_KEY",
-    "ZAI_API_KEY",
-    "ZHIPUAI_API_KEY",
+/// Vendors of models, gateways to them and clients of theirs, as variables begin that hold their keys:
+/// `OPENAI_API_KEY`, `OPENAI_ADMIN_KEY`, `MY_OPENAI_API_KEY_2`.
+const VENDORS: &[&str] = &[
+    "AI21",
+    "AIHUBMIX",
+    "AIMLAPI",
+    "AI_GATEWAY",
+    "ALEPH_ALPHA",
+    "ANTHROPIC",
+    "ANYSCALE",
+    "ASSEMBLYAI",
+    "AZURE_AI",
+    "AZURE_INFERENCE",
+    "AZURE_OPENAI",
+    "BAICHUAN",
+    "BASETEN",
+    "BIGMODEL",
+    "CEREBRAS",
+    "CHUTES",
+    "CLARIFAI",
+    "CLAUDE",
+    "CLOVASTUDIO",
+    "CODESTRAL",
+    "CODEX",
+    "COHERE",
+    "DASHSCOPE",
+    "DEEPGRAM",
+    "DEEPINFRA",
+    "DEEPSEEK",
+    "DOUBAO",
+    "ELEVENLABS",
+    "FEATHERLESS",
+    "FIREWORKS",
+    "FIREWORKSAI",
+    "FRIENDLI",
+    "GEMINI",
+    "GIGACHAT",
+    "GITHUB_MODELS",
+    "GOOGLE_AI",
+    "GOOGLE_GENAI",
+    "GOOGLE_GENERATIVE_AI",
+    "GROK",
+    "GROQ",
+    "GROQCLOUD",
+    "HELICONE",
+    "HUGGINGFACE",
+    "HUGGINGFACEHUB",
+    "HUGGING_FACE",
+    "HUNYUAN",
+    "HYPERBOLIC",
+    "INFERMATIC",
+    "JINA",
+    "KIMI",
+    "KLUSTERAI",
+    "LAMBDALABS",
+    "LEPTONAI",
+    "LITELLM",
+    "LLAMA_API",
+    "LMSTUDIO",
+    "LM_STUDIO",
+    "MARITACA",
+    "MINIMAX",
+    "MISTRAL",
+    "MISTRALAI",
+    "MODELSCOPE",
+    "MOONSHOT",
+    "NEBIUS",
+    "NLPCLOUD",
+    "NOMIC",
+    "NOVITA",
+    "NVIDIA",
+    "NVIDIA_NIM",
+    "OCTOAI",
+    "OLLAMA",
+    "OPENAI",
+    "OPENCODE",
+    "OPENROUTER",
+    "PARASAIL",
+    "PERPLEXITY",
+    "PERPLEXITYAI",
+    "PORTKEY",
+    "PPLX",
+    "PREDIBASE",
+    "QIANFAN",
+    "QWEN",
+    "REKA",
+    "REPLICATE",
+    "REQUESTY",
+    "RUNPOD",
+    "SAMBANOVA",
+    "SARVAM",
+    "SILICONFLOW",
+    "STABILITY",
+    "STEPFUN",
+    "SYNTHETIC",
+    "TOGETHER",
+    "TOGETHERAI",
+    "UPSTAGE",
+    "VENICE",
+    "VERTEX",
+    "VERTEXAI",
+    "VLLM",
+    "VOLCENGINE",
+    "VOYAGE",
+    "VOYAGEAI",
+    "WATSONX",
+    "XAI",
+    "XIAOMI_MIMO",
+    "ZAI",
+    "ZENMUX",
+    "ZHIPU",
+    "ZHIPUAI",
+    "Z_AI",
 ];
+
+/// Variables of vendors whose names are too short, or too much like others, to stand for all that begins with them.
+const EXACT: &[&str] = &[
+    "AA_TOKEN",
+    "AICORE_SERVICE_KEY",
+    // Who has it calls all servers behind aiw.
+    "AIW_MCP_TOKEN",
+    "AMP_API_KEY",
+    "ARK_API_KEY",
+    "AWS_BEARER_TOKEN_BEDROCK",
+    "BFL_API_KEY",
+    "CO_API_KEY",
+    "CURSOR_API_KEY",
+    "FACTORY_API_KEY",
+    "FAL_KEY",
+    "GOOGLE_API_KEY",
+    "GRADIENT_ACCESS_TOKEN",
+    "HF_API_KEY",
+    "HF_TOKEN",
+    "INCEPTION_API_KEY",
+    "LAMBDA_API_KEY",
+    "MODEL_API_KEY",
+    "MORPH_API_KEY",
+    "OVH_AI_ENDPOINTS_ACCESS_TOKEN",
+    "POE_API_KEY",
+    "SPARK_API_KEY",
+    "STEP_API_KEY",
+    "WRITER_API_KEY",
+    "YI_API_KEY",
+];
+
+/// What a variable ends with that holds a key. Limits, such as `OPENAI_MAX_TOKENS`, hold none.
+const FORMS: &[&str] = &["KEY", "KEYS", "APIKEY", "TOKEN", "SECRET", "PASSWORD"];
 
 /// The variable that tells a nested aiw which variables a run did not get, as names with commas between them.
 pub const WITHHELD_VARIABLE: &str = "AIW_WITHHELD";
@@ -39,9 +158,19 @@ pub const WITHHELD_VARIABLE: &str = "AIW_WITHHELD";
 /// CLIs that this run starts.
 pub const SET_VARIABLE: &str = "AIW_SET";
 
-/// Returns whether vendors of models define the variable to hold their key.
+/// Returns whether the variable holds a key of a vendor of models: by a table of vendors and the form of its name.
 pub fn is_vendor_key(name: &str) -> bool {
-    VENDORS.contains(&name)
+    let name = name.to_ascii_uppercase();
+    if EXACT.contains(&name.as_str()) {
+        return true;
+    }
+    // `OPENAI_API_KEY_2`, `GEMINI_API_KEY_DEV`
+    let words: Vec<&str> = name.split('_').collect();
+    let is_form = |word: &&str| FORMS.contains(word);
+    let ends = words.last().is_some_and(is_form) || words.iter().rev().nth(1).is_some_and(is_form);
+    // `VITE_OPENAI_API_KEY`: whole words, wherever they are.
+    let within = format!("_{name}_");
+    ends && VENDORS.iter().any(|vendor| within.contains(&format!("_{vendor}_")))
 }
 
 /// Returns whether a variable is hidden from runs with other providers if the user has not decided: its name says
@@ -56,11 +185,11 @@ pub(crate) fn hidden(provider: &Provider) -> Vec<EnvName> {
     provider.withhold.clone().unwrap_or_else(by_name)
 }
 
-/// Returns the variables that runs under a provider don't get: the vendors' keys, and those of the user's providers
-/// that are to be hidden.
-pub fn withheld(providers: &[Provider]) -> Vec<String> {
-    let hidden = providers.iter().flat_map(hidden).map(|name| name.to_string());
-    VENDORS.into_iter().map(str::to_owned).chain(hidden).collect()
+/// Returns what tells the variables that runs under a provider don't get: the vendors' keys, and those of the user's
+/// providers that are to be hidden.
+pub fn withheld(providers: &[Provider]) -> impl Fn(&str) -> bool {
+    let hidden: Vec<EnvName> = providers.iter().flat_map(hidden).collect();
+    move |name| is_vendor_key(name) || hidden.iter().any(|hidden| hidden.as_str() == name)
 }
 
 /// Returns the variables that a provider reads: for its token, its secrets, its headers and the variables of its runs.
@@ -69,4 +198,131 @@ pub(crate) fn variables(provider: &Provider) -> impl Iterator<Item = &EnvName> {
         SecretRef::Variable(name) => Some(name),
         SecretRef::Vault(_) => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Variables that clients, gateways and SDKs read, as their documentation names them.
+    #[test]
+    fn the_keys_of_vendors_are_known() {
+        for name in [
+            "OPENAI_API_KEY",
+            "OPENAI_ADMIN_KEY",
+            "OPENAI_API_KEY_2",
+            "MY_OPENAI_API_KEY",
+            "AZURE_OPENAI_API_KEY",
+            "AZURE_OPENAI_AD_TOKEN",
+            "AZURE_API_KEY_OPENAI_KEY",
+            "ANTHROPIC_API_KEY",
+            "ANTHROPIC_AUTH_TOKEN",
+            "ANTHROPIC_FOUNDRY_API_KEY",
+            "CLAUDE_CODE_OAUTH_TOKEN",
+            "CLAUDE_CODE_OAUTH_REFRESH_TOKEN",
+            "CODEX_API_KEY",
+            "AWS_BEARER_TOKEN_BEDROCK",
+            "GEMINI_API_KEY",
+            "GOOGLE_API_KEY",
+            "GOOGLE_GENERATIVE_AI_API_KEY",
+            "MISTRAL_API_KEY",
+            "CODESTRAL_API_KEY",
+            "COHERE_API_KEY",
+            "CO_API_KEY",
+            "GROQ_API_KEY",
+            "XAI_API_KEY",
+            "DEEPSEEK_API_KEY",
+            "MOONSHOT_API_KEY",
+            "KIMI_API_KEY",
+            "ZAI_API_KEY",
+            "ZHIPUAI_API_KEY",
+            "DASHSCOPE_API_KEY",
+            "QWEN_API_KEY",
+            "MINIMAX_API_KEY",
+            "BAICHUAN_API_KEY",
+            "STEPFUN_API_KEY",
+            "HUNYUAN_API_KEY",
+            "QIANFAN_ACCESS_KEY",
+            "QIANFAN_SECRET_KEY",
+            "ARK_API_KEY",
+            "VOLCENGINE_API_KEY",
+            "SILICONFLOW_API_KEY",
+            "MODELSCOPE_API_KEY",
+            "TOGETHER_API_KEY",
+            "TOGETHERAI_API_KEY",
+            "FIREWORKS_API_KEY",
+            "FIREWORKS_AI_API_KEY",
+            "OPENROUTER_API_KEY",
+            "REPLICATE_API_TOKEN",
+            "REPLICATE_API_KEY",
+            "HF_TOKEN",
+            "HUGGINGFACE_API_KEY",
+            "HUGGING_FACE_HUB_TOKEN",
+            "HUGGINGFACEHUB_API_TOKEN",
+            "PERPLEXITY_API_KEY",
+            "PERPLEXITYAI_API_KEY",
+            "PPLX_API_KEY",
+            "CEREBRAS_API_KEY",
+            "SAMBANOVA_API_KEY",
+            "NVIDIA_API_KEY",
+            "NVIDIA_NIM_API_KEY",
+            "DEEPINFRA_API_KEY",
+            "DEEPINFRA_TOKEN",
+            "NOVITA_API_KEY",
+            "HYPERBOLIC_API_KEY",
+            "ANYSCALE_API_KEY",
+            "BASETEN_API_KEY",
+            "AI21_API_KEY",
+            "ALEPH_ALPHA_API_KEY",
+            "WATSONX_APIKEY",
+            "WATSONX_API_KEY",
+            "FRIENDLI_TOKEN",
+            "NEBIUS_API_KEY",
+            "FEATHERLESS_API_KEY",
+            "VENICE_API_KEY",
+            "LITELLM_API_KEY",
+            "LITELLM_MASTER_KEY",
+            "AI_GATEWAY_API_KEY",
+            "VERCEL_AI_GATEWAY_API_KEY",
+            "OLLAMA_API_KEY",
+            "VOYAGE_API_KEY",
+            "JINA_API_KEY",
+            "JINA_AI_API_KEY",
+            "LLAMA_API_KEY",
+            "PORTKEY_API_KEY",
+            "HELICONE_API_KEY",
+            "AICORE_SERVICE_KEY",
+            "AIW_MCP_TOKEN",
+        ] {
+            assert!(is_vendor_key(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_other_programs_read_stays() {
+        for name in [
+            "GITHUB_TOKEN",
+            "GH_TOKEN",
+            "NPM_TOKEN",
+            "AWS_SECRET_ACCESS_KEY",
+            "GOOGLE_APPLICATION_CREDENTIALS",
+            "STRIPE_API_KEY",
+            "SENTRY_AUTH_TOKEN",
+            "SSH_AUTH_SOCK",
+            "OPENAI_BASE_URL",
+            "OPENAI_MAX_TOKENS",
+            "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
+            "ANTHROPIC_MODEL",
+            "NVIDIA_VISIBLE_DEVICES",
+            "KEY",
+            "TOKEN",
+            "PATH",
+            "",
+            "STEAM_KEY",
+            "OLLAMA_HOST",
+            "TOGETHERNESS_API_KEY",
+        ] {
+            assert!(!is_vendor_key(name), "{name}");
+        }
+    }
 }
