@@ -16,10 +16,13 @@ mod gateway;
 mod ledger;
 mod pool;
 mod proof;
+mod receipt;
 mod reply;
 mod route;
 mod routes;
 mod serve;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 pub use aiw_dialects::UPSTREAMS;

@@ -68,7 +68,7 @@ impl Tokens {
 /// What was used by one request, or by one task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Booking {
-    /// When it ended, in milliseconds since 1970.
+    /// When the request was sent or the task ended, in milliseconds since 1970.
     pub at: u64,
     /// Where the numbers come from.
     pub source: Source,
@@ -102,6 +102,12 @@ pub struct Booking {
     /// Whether the tokens are an estimate: the provider has not counted them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub estimated: bool,
+    /// Whether the request is open: all of this is expected, and a later line says how it ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open: bool,
+    /// Where the line of the open request stands in its month that this one takes the place of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closes: Option<u64>,
 }
 
 impl Booking {
@@ -120,7 +126,14 @@ impl Booking {
             cost_usd: None,
             cut: false,
             estimated: false,
+            open: false,
+            closes: None,
         }
+    }
+
+    /// Returns whether nothing was used.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.tokens.all() == 0 && self.cost_usd.is_none_or(|cost| cost == 0.0)
     }
 
     /// Returns the cost: as it was booked, else by the prices of today.
