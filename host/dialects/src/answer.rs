@@ -72,10 +72,7 @@ enum Form {
 
 impl Answer {
     pub(crate) fn new(exchange: Exchange, writer: Option<Writer>) -> Self {
-        Self::within(Bounds::USUAL, exchange, writer)
-    }
-
-    pub(crate) fn within(bounds: Bounds, exchange: Exchange, writer: Option<Writer>) -> Self {
+        let bounds = Bounds::USUAL;
         let form = match writer {
             Some(_) if exchange.client == exchange.upstream => {
                 Form::Pass(Pass::new(exchange.is_streamed, bounds.event))
@@ -85,6 +82,16 @@ impl Answer {
         };
         let reader = Reader::new(exchange.upstream);
         Self { exchange, bounds, events: Events::up_to(bounds.event), reader, form, state: State::default() }
+    }
+
+    /// Gives it other bounds, before anything is read.
+    #[cfg(test)]
+    pub(crate) fn set_bounds(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
+        self.events = Events::up_to(bounds.event);
+        if let Form::Pass(pass) = &mut self.form {
+            *pass = Pass::new(self.exchange.is_streamed, bounds.event);
+        }
     }
 
     /// Says how the upstream answers, in events or whole: some don't do what they are asked.

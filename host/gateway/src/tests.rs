@@ -382,55 +382,59 @@ struct Meeting {
     does: usize,
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+mod fuzz {
+    use super::*;
 
-    /// Whatever clients and providers do, what was used is at most the limit and what requests used beyond what was expected of
-    /// them, and each request that a provider has read is booked.
-    #[test]
-    fn budgets_hold(
-        meetings in proptest::collection::vec(
-            (proptest::option::of(0..40_u64), any::<bool>(), 0..6_usize)
-                .prop_map(|(leaves, is_streamed, does)| Meeting { leaves, is_streamed, does }),
-            1..24,
-        ),
-        limit in 100..1_500_u64,
-    ) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(async {
-            let script: Vec<usize> = meetings.iter().map(|meeting| meeting.does).collect();
-            let (beyond, paid) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-            let (more, pays) = (beyond.clone(), paid.clone());
-            let provider = Provider::new(move |at, _| {
-                let used = [11, 300, 0, 0, 11, 11][script[at % script.len()]];
-                more.fetch_add(usize::try_from(u64::saturating_sub(used, EXPECTED)).unwrap(), Ordering::SeqCst);
-                let says = || events(chat("Hello", 9, used - 9));
-                let waits = || Arc::new(Semaphore::new(0));
-                let costs = usize::from(!matches!(script[at % script.len()], 2));
-                pays.fetch_add(costs, Ordering::SeqCst);
-                match script[at % script.len()] {
-                    0 | 1 => says(),
-                    2 => Does::Says(500, Vec::new(), "{}".into()),
-                    3 => Does::Breaks,
-                    4 => events("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hel\"}}]}\n\n"),
-                    _ => Does::Waits(waits(), Box::new(Does::Breaks)),
-                }
-            })
-            .await;
-            let world = World::new(&[("one", Api::ChatCompletions, &provider)], &budget(limit), false).await;
-            let clients = meetings.iter().map(|meeting| async {
-                let mut client = world.begin("/v1/messages", "", &question(meeting.is_streamed)).await;
-                // A provider that says nothing is left in any case.
-                let leaves = Duration::from_millis(meeting.leaves.unwrap_or(300));
-                tokio::time::timeout(leaves, answer(&mut client)).await.is_ok()
-            });
-            futures::future::join_all(clients).await;
-            let bookings = world.closed(paid.load(Ordering::SeqCst)).await;
-            let spent: u64 = bookings.iter().map(|booking| booking.tokens.all()).sum();
-            let most = limit + beyond.load(Ordering::SeqCst) as u64;
-            prop_assert!(spent <= most, "{spent} of {limit} were spent");
-            Ok(())
-        })?;
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+
+        /// Whatever clients and providers do, what was used is at most the limit and what requests used beyond what was expected of
+        /// them, and each request that a provider has read is booked.
+        #[test]
+        fn budgets_hold(
+            meetings in proptest::collection::vec(
+                (proptest::option::of(0..40_u64), any::<bool>(), 0..6_usize)
+                    .prop_map(|(leaves, is_streamed, does)| Meeting { leaves, is_streamed, does }),
+                1..24,
+            ),
+            limit in 100..1_500_u64,
+        ) {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            runtime.block_on(async {
+                let script: Vec<usize> = meetings.iter().map(|meeting| meeting.does).collect();
+                let (beyond, paid) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+                let (more, pays) = (beyond.clone(), paid.clone());
+                let provider = Provider::new(move |at, _| {
+                    let used = [11, 300, 0, 0, 11, 11][script[at % script.len()]];
+                    more.fetch_add(usize::try_from(u64::saturating_sub(used, EXPECTED)).unwrap(), Ordering::SeqCst);
+                    let says = || events(chat("Hello", 9, used - 9));
+                    let waits = || Arc::new(Semaphore::new(0));
+                    let costs = usize::from(!matches!(script[at % script.len()], 2));
+                    pays.fetch_add(costs, Ordering::SeqCst);
+                    match script[at % script.len()] {
+                        0 | 1 => says(),
+                        2 => Does::Says(500, Vec::new(), "{}".into()),
+                        3 => Does::Breaks,
+                        4 => events("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hel\"}}]}\n\n"),
+                        _ => Does::Waits(waits(), Box::new(Does::Breaks)),
+                    }
+                })
+                .await;
+                let world = World::new(&[("one", Api::ChatCompletions, &provider)], &budget(limit), false).await;
+                let clients = meetings.iter().map(|meeting| async {
+                    let mut client = world.begin("/v1/messages", "", &question(meeting.is_streamed)).await;
+                    // A provider that says nothing is left in any case.
+                    let leaves = Duration::from_millis(meeting.leaves.unwrap_or(300));
+                    tokio::time::timeout(leaves, answer(&mut client)).await.is_ok()
+                });
+                futures::future::join_all(clients).await;
+                let bookings = world.closed(paid.load(Ordering::SeqCst)).await;
+                let spent: u64 = bookings.iter().map(|booking| booking.tokens.all()).sum();
+                let most = limit + beyond.load(Ordering::SeqCst) as u64;
+                prop_assert!(spent <= most, "{spent} of {limit} were spent");
+                Ok(())
+            })?;
+        }
     }
 }
 

@@ -314,53 +314,57 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+mod fuzz {
+    use super::*;
 
-    /// What is spent is at most the limit and what requests used beyond what was expected of them, and each client sees all of it.
-    #[test]
-    fn budgets_hold(steps in proptest::collection::vec(step(), 0..40)) {
-        const LIMIT: u64 = 200;
-        let dir = tempfile::tempdir().unwrap();
-        let client = || Client::of(dir.path(), LIMIT, true);
-        let mut clients = [client(), client(), client()];
-        let (mut open, mut ended, mut beyond, mut seal) = (Vec::new(), 0, 0, None);
-        for step in steps {
-            let spent = ended + open.iter().map(|(_, expected)| expected).sum::<u64>();
-            match step {
-                Step::Open { client, expected } => {
-                    seal = fs::read(Home::at(dir.path()).usage_seal()).ok();
-                    match clients[client].open(expected) {
-                        Ok(request) => open.push((request, expected)),
-                        Err(NotOpened::Over(_)) => prop_assert!(spent >= LIMIT || spent + expected > LIMIT),
-                        Err(e) => prop_assert!(false, "{e}"),
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// What is spent is at most the limit and what requests used beyond what was expected of them, and each client sees all of it.
+        #[test]
+        fn budgets_hold(steps in proptest::collection::vec(step(), 0..40)) {
+            const LIMIT: u64 = 200;
+            let dir = tempfile::tempdir().unwrap();
+            let client = || Client::of(dir.path(), LIMIT, true);
+            let mut clients = [client(), client(), client()];
+            let (mut open, mut ended, mut beyond, mut seal) = (Vec::new(), 0, 0, None);
+            for step in steps {
+                let spent = ended + open.iter().map(|(_, expected)| expected).sum::<u64>();
+                match step {
+                    Step::Open { client, expected } => {
+                        seal = fs::read(Home::at(dir.path()).usage_seal()).ok();
+                        match clients[client].open(expected) {
+                            Ok(request) => open.push((request, expected)),
+                            Err(NotOpened::Over(_)) => prop_assert!(spent >= LIMIT || spent + expected > LIMIT),
+                            Err(e) => prop_assert!(false, "{e}"),
+                        }
+                    }
+                    Step::Close { request, used } if !open.is_empty() => {
+                        let (request, expected) = open.remove(request % open.len());
+                        seal = fs::read(Home::at(dir.path()).usage_seal()).ok();
+                        clients[0].close(&request, used);
+                        ended += used;
+                        beyond += used.saturating_sub(expected);
+                    }
+                    Step::Close { .. } => {}
+                    Step::Die { client: at } => clients[at] = client(),
+                    Step::Half => {
+                        if let Ok(mut file) = fs::OpenOptions::new().append(true).open(month(&clients[0].book)) {
+                            file.write_all(b"{\"at\": 17").unwrap();
+                        }
+                    }
+                    Step::OldSeal => {
+                        if let Some(seal) = seal.take().filter(|seal| !seal.is_empty()) {
+                            fs::write(Home::at(dir.path()).usage_seal(), seal).unwrap();
+                        }
                     }
                 }
-                Step::Close { request, used } if !open.is_empty() => {
-                    let (request, expected) = open.remove(request % open.len());
-                    seal = fs::read(Home::at(dir.path()).usage_seal()).ok();
-                    clients[0].close(&request, used);
-                    ended += used;
-                    beyond += used.saturating_sub(expected);
+                let spent = ended + open.iter().map(|(_, expected)| expected).sum::<u64>();
+                prop_assert!(spent <= LIMIT + beyond);
+                for client in &mut clients {
+                    prop_assert_eq!(client.spent(), spent);
+                    prop_assert_eq!(client.spending.loss(), None);
                 }
-                Step::Close { .. } => {}
-                Step::Die { client: at } => clients[at] = client(),
-                Step::Half => {
-                    if let Ok(mut file) = fs::OpenOptions::new().append(true).open(month(&clients[0].book)) {
-                        file.write_all(b"{\"at\": 17").unwrap();
-                    }
-                }
-                Step::OldSeal => {
-                    if let Some(seal) = seal.take().filter(|seal| !seal.is_empty()) {
-                        fs::write(Home::at(dir.path()).usage_seal(), seal).unwrap();
-                    }
-                }
-            }
-            let spent = ended + open.iter().map(|(_, expected)| expected).sum::<u64>();
-            prop_assert!(spent <= LIMIT + beyond);
-            for client in &mut clients {
-                prop_assert_eq!(client.spent(), spent);
-                prop_assert_eq!(client.spending.loss(), None);
             }
         }
     }
