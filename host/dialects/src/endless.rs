@@ -18,7 +18,9 @@ const MOST: usize = 16 * BOUND;
 
 fn question(client: Api, is_streamed: bool) -> Value {
     match client {
-        Api::Messages => json!({"model": "m", "max_tokens": 9, "stream": is_streamed, "messages": [{"role": "user", "content": "Hi"}]}),
+        Api::Messages => {
+            json!({"model": "m", "max_tokens": 9, "stream": is_streamed, "messages": [{"role": "user", "content": "Hi"}]})
+        }
         Api::Responses | Api::ChatCompletions => json!({"model": "m", "stream": is_streamed, "input": "Hi"}),
         Api::GenerateContent => json!({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}),
     }
@@ -73,7 +75,9 @@ fn endless(api: Api) -> Vec<(String, String)> {
         Api::ChatCompletions => {
             let delta = |delta: Value| json!({"choices": [{"index": 0, "delta": delta}]});
             let call = |index: usize, text: &str| {
-                delta(json!({"tool_calls": [{"index": index, "id": format!("c{index}"), "function": {"name": "t", "arguments": text}}]}))
+                delta(
+                    json!({"tool_calls": [{"index": index, "id": format!("c{index}"), "function": {"name": "t", "arguments": text}}]}),
+                )
             };
             let side_by_side: String = (0..64).map(|index| event(call(index, "{"))).collect();
             let unnamed = delta(json!({"tool_calls": [{"function": {"arguments": word}}]}));
@@ -94,7 +98,10 @@ fn endless(api: Api) -> Vec<(String, String)> {
             all.extend([
                 again(part(json!({"text": word}))),
                 again(part(json!({"text": word, "thought": true}))),
-                (String::new(), event(part(json!({"text": "x"}))) + &event(part(json!({"text": "x", "thought": true})))),
+                (
+                    String::new(),
+                    event(part(json!({"text": "x"}))) + &event(part(json!({"text": "x", "thought": true}))),
+                ),
                 again(part(json!({"text": "", "thoughtSignature": word}))),
                 again(part(json!({"functionCall": {"name": "t", "args": {"a": word}}}))),
             ]);

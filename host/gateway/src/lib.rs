@@ -27,7 +27,7 @@ mod turn;
 
 pub use aiw_dialects::UPSTREAMS;
 pub use body::AnswerBody;
-pub use daemon::{GatewayState, ensure, serve_runs, state};
+pub use daemon::{GatewayState, Keeper, ensure, keep, serve_runs, state};
 pub use error::GatewayError;
 pub use gateway::{Gateway, Voice};
 pub use pool::{Resting, forget_pool, resting};

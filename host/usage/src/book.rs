@@ -11,7 +11,7 @@ use aiw_core::ErrorKind;
 use aiw_home::{Home, HomeError, lock_within, open_owned, open_plain, rfc3339};
 
 use crate::booking::Booking;
-use crate::seal::{Extent, Loss, Seal};
+use crate::seal::{Extent, LONGEST, Loss, Seal};
 
 /// How long a book that somebody else writes is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -138,18 +138,24 @@ impl Book {
     /// Fails if the files can't be written.
     pub fn check_writable(&self) -> Result<(), UsageError> {
         let turn = self.turn()?;
-        open_month(&turn.book.path(&month(aiw_home::now_millis()))).map(drop)
+        turn.open(&turn.book.path(&month(aiw_home::now_millis()))).map(drop)
     }
 
     /// Waits until nobody else writes, and opens the book for writing.
     pub(crate) fn turn(&self) -> Result<Turn<'_>, UsageError> {
-        self.home.make_dir(&self.directory)?;
         let path = self.home.usage_seal();
         let io = |doing| {
             let path = path.clone();
             move |source| UsageError::Io { doing, path, source }
         };
-        let file = open_owned(&path).map_err(io("open"))?;
+        let file = match open_owned(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.home.make_dir(&self.directory)?;
+                open_owned(&path)
+            }
+            opened => opened,
+        };
+        let file = file.map_err(io("open"))?;
         let locked = lock_within(file, PATIENCE).map_err(io("lock"))?;
         let file = locked.ok_or_else(|| UsageError::Busy { path: path.clone() })?;
         let sealed = sealed(&file).map_err(io("read"))?;
@@ -306,12 +312,14 @@ impl Turn<'_> {
         {
             self.seal(Seal::default())?;
         }
-        let mut file = open_month(&path)?;
+        let mut file = self.open(&path)?;
         let length = file.metadata().map_err(io("read"))?.len();
+        let sealed = self.sealed.as_ref().ok().and_then(Option::as_ref).and_then(|seal| seal.months.get(&month));
+        let is_sealed = sealed.is_some_and(|extent| extent.length == length);
         let mut line = serde_json::to_vec(booking).map_err(|e| io("write")(e.into()))?;
         line.push(b'\n');
         let mut place = length;
-        if length > 0 && !ends_its_line(&mut file, length).map_err(io("read"))? {
+        if length > 0 && !is_sealed && !ends_its_line(&mut file, length).map_err(io("read"))? {
             line.insert(0, b'\n');
             place += 1;
         }
@@ -322,12 +330,29 @@ impl Turn<'_> {
             io("write")(source)
         })?;
         // What is booked is booked: a seal that is behind its book is no loss, and catches up.
-        let _ = self.catch_up(month, &mut file, length);
+        let _ = self.catch_up(month, &mut file, length, (is_sealed && line.len() as u64 <= LONGEST).then_some(&line));
         Ok(OpenRequest { at: booking.at, place })
     }
 
-    /// Seals a month as far as it is written now. A loss stays visible.
-    fn catch_up(&mut self, month: String, file: &mut File, before: u64) -> Result<(), UsageError> {
+    fn open(&self, path: &Path) -> Result<File, UsageError> {
+        let io = |source| UsageError::Io { doing: "open", path: path.to_owned(), source };
+        match open_owned(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.book.home.make_dir(&self.book.directory)?;
+                open_owned(path).map_err(io)
+            }
+            opened => opened.map_err(io),
+        }
+    }
+
+    /// Seals a month as far as it is written now, or what was sealed and a line behind it. A loss stays visible.
+    fn catch_up(
+        &mut self,
+        month: String,
+        file: &mut File,
+        before: u64,
+        line: Option<&Vec<u8>>,
+    ) -> Result<(), UsageError> {
         let Ok(Some(seal)) = &self.sealed else { return Ok(()) };
         let mut seal = seal.clone();
         let extent = seal.months.entry(month).or_default();
@@ -336,8 +361,13 @@ impl Turn<'_> {
         }
         let path = self.book.home.usage_seal();
         let io = |source| UsageError::Io { doing: "write", path: path.clone(), source };
-        file.seek(SeekFrom::Start(extent.length)).map_err(io)?;
-        extent.read(file, |_, _, _| {}).map_err(io)?;
+        match line {
+            Some(line) => extent.grow(line),
+            None => {
+                file.seek(SeekFrom::Start(extent.length)).map_err(io)?;
+                extent.read(file, |_, _, _| {}).map_err(io)?;
+            }
+        }
         self.seal(seal)
     }
 
@@ -361,10 +391,6 @@ fn sealed(file: &File) -> io::Result<Sealed> {
 /// Returns the month of a time: `2026-11`.
 fn month(millis: u64) -> String {
     rfc3339(millis).chars().take(7).collect()
-}
-
-fn open_month(path: &Path) -> Result<File, UsageError> {
-    open_owned(path).map_err(|source| UsageError::Io { doing: "open", path: path.to_owned(), source })
 }
 
 fn ends_its_line(file: &mut File, length: u64) -> io::Result<bool> {
