@@ -62,7 +62,7 @@ impl Gateway {
             return Ok(());
         }
         let dialect = Called::of(&head.method, &head.uri).map_or(Api::Messages, |called| called.dialect());
-        Err(no_token(dialect).map(|body| Full::new(body.whole())))
+        Err(Box::new(no_token(dialect).map(|body| Full::new(body.whole()))))
     }
 
     fn route(&self, head: &Parts) -> Option<Arc<Route>> {

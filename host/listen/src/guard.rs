@@ -2,13 +2,11 @@
 
 use std::net::SocketAddr;
 
-use aiw_core::Secret;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, ORIGIN};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Version};
+use http::{Method, Request, Version};
 use http_body::Body;
-use subtle::ConstantTimeEq;
 
 use crate::body::{Memory, is_empty};
 use crate::head::Heads;
@@ -66,7 +64,7 @@ fn check<'r>(parts: &Parts, rules: &'r Rules, address: SocketAddr) -> Result<&'r
         // Twice would be read by each in its own way.
         single(parts, AUTHORIZATION)?;
         let gate = rules.gate.as_ref().ok_or(Refusal::Token)?;
-        gate(parts).map_err(|answer| Refusal::Gate(Box::new(answer)))?;
+        gate(parts).map_err(Refusal::Gate)?;
     }
     if !is_wanted(route) {
         return Err(Refusal::Method(route.methods.clone()));
@@ -99,21 +97,6 @@ fn is_own_host(host: &[u8], address: SocketAddr) -> bool {
     is_name && port == address.port().to_string()
 }
 
-/// Returns whether a head shows the token.
-pub(crate) fn has_token(head: &Parts, expected: Option<&Secret>) -> bool {
-    const SCHEME: &str = "bearer ";
-    let Some(expected) = expected else { return false };
-    let header = head.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
-    let Some((scheme, given)) = header.and_then(|header| header.split_at_checked(SCHEME.len())) else { return false };
-    scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) && is_same(given, expected)
-}
-
-/// Compares in a time that tells nothing about where they differ.
-fn is_same(given: &[u8], expected: &Secret) -> bool {
-    let expected = expected.expose().as_bytes();
-    !expected.is_empty() && bool::from(given.ct_eq(expected))
-}
-
 fn is_media_type(header: Option<&[u8]>, wanted: &str) -> bool {
     let given = header.and_then(|header| header.split(|byte| *byte == b';').next()).unwrap_or_default();
     given.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes())
@@ -121,6 +104,7 @@ fn is_media_type(header: Option<&[u8]>, wanted: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use aiw_core::Secret;
     use http::StatusCode;
 
     use super::*;

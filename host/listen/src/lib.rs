@@ -28,13 +28,15 @@ mod listener;
 mod places;
 mod refusal;
 mod rules;
+mod token;
 
 pub use bytes::Bytes;
 pub use error::ListenError;
 pub use http::{Method, Request, Response, StatusCode};
 pub use http_body_util::Full;
 pub use listener::Listener;
-pub use rules::{ListenLimits, Refused, Route, Rules};
+pub use refusal::Refused;
+pub use rules::{ListenLimits, Route, Rules};
 
 #[cfg(test)]
 mod tests;

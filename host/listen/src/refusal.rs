@@ -5,7 +5,8 @@ use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, 
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
 
-use crate::rules::Refused;
+/// The answer to a request that is not let in.
+pub type Refused = Box<Response<Full<Bytes>>>;
 
 /// Why a request is refused.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub(crate) enum Refusal {
     Path,
     Token,
     /// The gate has its own answer.
-    Gate(Box<Refused>),
+    Gate(Refused),
     /// A request that needs no token has a body.
     HasBody,
     Method(Vec<Method>),
@@ -68,7 +69,7 @@ impl Refusal {
     }
 
     /// The answer. The connection ends with it: what is left of the request is not read.
-    pub(crate) fn response(self) -> Refused {
+    pub(crate) fn response(self) -> Response<Full<Bytes>> {
         if let Self::Gate(mut answer) = self {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             return *answer;

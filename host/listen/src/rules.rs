@@ -5,16 +5,11 @@ use std::fmt;
 use std::time::Duration;
 
 use aiw_core::Secret;
-use bytes::Bytes;
+use http::Method;
 use http::request::Parts;
-use http::{Method, Response};
-use http_body_util::Full;
 
-use crate::guard::has_token;
-use crate::refusal::Refusal;
-
-/// The answer to a request that is not let in.
-pub type Refused = Response<Full<Bytes>>;
+use crate::refusal::{Refusal, Refused};
+use crate::token::has_token;
 
 /// Looks at a request's head, before a byte of its body is read: lets it in, or answers it.
 type Gate = Box<dyn Fn(&Parts) -> Result<(), Refused> + Send + Sync>;
@@ -39,7 +34,7 @@ impl Rules {
     pub fn with_token(self, token: impl Fn() -> Option<Secret> + Send + Sync + 'static) -> Self {
         self.with_gate(move |head| match has_token(head, token().as_ref()) {
             true => Ok(()),
-            false => Err(Refusal::Token.response()),
+            false => Err(Box::new(Refusal::Token.response())),
         })
     }
 
