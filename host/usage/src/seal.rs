@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 
+use aiw_core::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -21,17 +22,44 @@ const LARGEST: u64 = 16 << 10;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Extent {
     pub length: u64,
-    /// A hash over the hash of what is before a line, and the line.
-    digest: String,
+    digest: Chain,
+}
+
+/// A hash over the hash of what is before a line, and the line.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+struct Chain([u8; 32]);
+
+impl From<Chain> for String {
+    fn from(chain: Chain) -> Self {
+        hex(&chain.0)
+    }
+}
+
+impl TryFrom<String> for Chain {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        const ODD: &str = "expected 64 hexadecimal digits";
+        let mut chain = Self::default();
+        if text.len() != 2 * chain.0.len() {
+            return Err(ODD);
+        }
+        for (byte, digits) in chain.0.iter_mut().zip(text.as_bytes().chunks(2)) {
+            let digits = std::str::from_utf8(digits).map_err(|_| ODD)?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| ODD)?;
+        }
+        Ok(chain)
+    }
 }
 
 impl Extent {
     /// Takes the next line in, with its end, or the next piece of one that is too long.
     pub(crate) fn grow(&mut self, line: &[u8]) {
         let mut hash = Sha256::new();
-        hash.update(&self.digest);
+        hash.update(self.digest.0);
         hash.update(line);
-        self.digest = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        self.digest.0 = hash.finalize().into();
         self.length += line.len() as u64;
     }
 

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::Ordering;
 
 use aiw_tests::{Answer as Scripted, Environment, FakeClis, Then};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::pools::{add, asking, named};
@@ -195,6 +196,29 @@ fn what_was_paid_for_is_booked_whoever_left_and_whatever_broke() {
     assert_eq!(gateway.ask("/v1/messages", &question(false)).status, 502);
     let sum = rows(&env, &[])[0].clone();
     assert_eq!((&sum["requests"], &sum["cut"], &sum["input"]), (&json!(2), &json!(2), &json!(18)), "{sum}");
+}
+
+#[test]
+fn a_gateway_that_is_killed_forgets_no_request_that_was_open() {
+    let mut env = Environment::new();
+    let silent = Upstream::new(|_, _| Scripted::Part(200, Vec::new(), String::new().into(), Then::Silence));
+    add(&mut env, "one", &silent);
+    env.run(&["budget", "set", "b", "--tokens", "5", "--per", "day", "--refuse"]).ok();
+    let gateway = Gateway::start(&env, "one");
+    std::thread::scope(|scope| {
+        scope.spawn(|| gateway.leave("/v1/messages", &small()));
+        while silent.asked().is_empty() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        kill_process(Pid::from_child(&gateway.process), Signal::KILL).unwrap();
+    });
+    let sum = rows(&env, &[])[0].clone();
+    assert_eq!((&sum["requests"], &sum["cut"], &sum["estimated"]), (&json!(1), &json!(1), &json!(1)), "{sum}");
+    assert_eq!((&sum["input"], &sum["output"]), (&json!(1), &json!(2)), "{sum}");
+    let refused = Gateway::start(&env, "one").ask("/v1/messages", &small());
+    let (status, said) = (refused.status, refused.text());
+    assert!(status == 403 && said.contains("has too little left: 3 so far"), "{said}");
+    assert_eq!(silent.asked().len(), 1);
 }
 
 #[test]
