@@ -12,7 +12,7 @@ use http::header::HeaderName;
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::SendError};
 
 use crate::body::AnswerBody;
 use crate::called::InPath;
@@ -49,8 +49,9 @@ const USUAL: u64 = 1_000;
 /// How often a request is sent again without what the upstream refused.
 const CHANGES: usize = 5;
 
-/// Pieces that wait for a slow client. Each is one event at most, or what came at once.
-const WAITING: usize = 4;
+/// Pieces that wait for a slow client. One of more bytes waits alone: it may be a large event.
+const WAITING: usize = 16;
+const PIECE: usize = 256 << 10;
 
 /// Fields that a request can do without. Some servers know fewer than others.
 const DISPENSABLE: [&str; 15] = [
@@ -347,12 +348,12 @@ impl Gateway {
                 if receiving.answer.is_over() {
                     // Before its last bytes: whoever has them finds what they cost.
                     receiving.ended().await;
-                    let _ = sender.send(out.into()).await;
+                    let _ = pass_on(&sender, out).await;
                     return;
                 }
                 // A client that has left is told by the channel, the upstream by the end of its connection, and the receipt
                 // books what came.
-                if !out.is_empty() && sender.send(std::mem::take(&mut out).into()).await.is_err() {
+                if !out.is_empty() && pass_on(&sender, std::mem::take(&mut out)).await.is_err() {
                     return;
                 }
                 let is_silent = tokio::select! {
@@ -366,6 +367,15 @@ impl Gateway {
         });
         Ok(events(AnswerBody::Pieces(receiver)))
     }
+}
+
+/// Hands a piece to the client's connection, once there is room for it.
+async fn pass_on(sender: &mpsc::Sender<Bytes>, piece: Vec<u8>) -> Result<(), SendError<()>> {
+    let places = if piece.len() > PIECE { WAITING } else { 1 };
+    if let Some(place) = sender.reserve_many(places).await?.next() {
+        place.send(piece.into());
+    }
+    Ok(())
 }
 
 async fn step(from: &mut Streamed, answer: &mut Answer, out: &mut Vec<u8>) {
