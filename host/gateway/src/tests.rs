@@ -372,6 +372,38 @@ async fn a_book_that_is_lost_or_can_not_be_written_refuses() {
     assert_eq!(provider.asked(), 3);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_not_be_written_at_the_end_of_an_answer_is_written_later() {
+    let may_answer = Arc::new(Semaphore::new(0));
+    let until = may_answer.clone();
+    let does = move |_: usize, _: &Value| Does::Waits(until.clone(), Box::new(events(chat("Hello", 9, 400))));
+    let provider = Provider::new(does).await;
+    let world = World::new(&[("one", Api::ChatCompletions, &provider)], &budget(600), false).await;
+    let asked = question(false);
+    let mut client = world.begin("/v1/messages", "", &asked).await;
+    while provider.asked() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let seal = world.home().usage_seal();
+    let kept = std::fs::read(&seal).unwrap();
+    std::fs::remove_file(&seal).unwrap();
+    std::fs::create_dir(&seal).unwrap();
+    may_answer.add_permits(10);
+    // It has its answer, and nobody else gets one.
+    assert_eq!(answer(&mut client).await.0, 200);
+    while !world.said.lock().unwrap().iter().any(|said| said.contains("what a request used can't be booked")) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let (status, text) = world.ask("/v1/messages", &asked).await;
+    assert!(status == 403 && text.contains("what requests have used can't be booked"), "{text}");
+    std::fs::remove_dir(&seal).unwrap();
+    std::fs::write(&seal, kept).unwrap();
+    assert_eq!(world.ask("/v1/messages", &asked).await.0, 200);
+    let used: Vec<u64> = world.closed(2).await.iter().map(|booking| booking.tokens.all()).collect();
+    assert_eq!(used, [409, 409]);
+    assert_eq!(world.ask("/v1/messages", &asked).await.0, 403);
+}
+
 /// What a client and a provider do with one request.
 #[derive(Debug, Clone)]
 struct Meeting {

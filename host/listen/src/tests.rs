@@ -142,7 +142,7 @@ async fn connections_beyond_the_limit_are_refused_and_places_are_given_back() {
 
 #[tokio::test]
 async fn silent_strangers_lock_nobody_out_who_has_a_token() {
-    let server = server(ListenLimits::default()).await;
+    let server = server(ListenLimits { stranger_time: Duration::from_secs(2), ..ListenLimits::default() }).await;
     let mut known = server.kept().await;
     let mut silent = Vec::new();
     // Each test may have a thousand files open.
