@@ -31,6 +31,7 @@ fn main() -> ExitCode {
             noun: aiw_tasks::NOUN,
             interpreter: |record| {
                 let listeners = aiw_tasks::Listeners {
+                    on_begin: aiw_app::gateways::task_begins,
                     on_session: aiw_app::runs::named_session,
                     on_end: aiw_app::accounts::task_ended,
                 };

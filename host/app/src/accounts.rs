@@ -21,8 +21,13 @@ pub(crate) fn check(home: &Home, prepared: &Prepared, starts: bool) -> Result<Ve
     if budgets.is_empty() {
         return Ok(Vec::new());
     }
-    let mut spending = Spending::new(Book::of(home), budgets);
+    let book = Book::of(home);
+    let mut spending = Spending::new(book.clone(), budgets);
     spending.refresh(&settings).map_err(usage_error)?;
+    if starts && spending.has_refusing() {
+        // What a run uses could not be held against them.
+        book.check_writable().map_err(usage_error)?;
+    }
     let payers = prepared.payers();
     let over = |names: &[&str]| spending.over(names, Some(prepared.cwd()));
     let (own, members) = payers.split_at(payers.len().min(1));
@@ -46,7 +51,10 @@ pub(crate) fn check(home: &Home, prepared: &Prepared, starts: bool) -> Result<Ve
 fn usage_error(error: UsageError) -> LaunchError {
     match error {
         UsageError::Home(e) => e.into(),
-        other => LaunchError::Invalid { message: other.to_string(), hint: None },
+        other => {
+            let message = format!("what your budgets have left is not known: {other}");
+            LaunchError::Invalid { message, hint: None }
+        }
     }
 }
 

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use aiw_core::{ProcessId, Secret};
 
 use aiw_gateway::{
-    Gateway, GatewayError, IsRunning, KeptRoutes, PoolOf, Route, RouteError, RunOf, UPSTREAMS, Upstream, Voice, ensure,
+    Gateway, GatewayError, IsRunning, Keeper, KeptRoutes, PoolOf, Route, RouteError, RunOf, UPSTREAMS, Upstream, Voice,
+    ensure, keep,
 };
 use aiw_home::Home;
 use aiw_launch::{Admission, GatewayDoor, GatewayProblem, RunThrough};
 use aiw_providers::{ProviderError, Providers};
-use aiw_tasks::{NOTE, Scope, State, Tasks};
+use aiw_tasks::{About, NOTE, Scope, State, Tasks};
 
 use crate::error::AppError;
 use crate::executable::own_executable;
@@ -45,8 +46,22 @@ impl GatewayDoor for Door {
 
     fn hold(&self, admission: &Admission) -> Result<Box<dyn Any>, GatewayProblem> {
         let held = KeptRoutes::new(&self.home).hold(admission.token.expose()).map_err(route_problem)?;
-        Ok(Box::new(held))
+        Ok(Box::new((held, keeper(&self.home))))
     }
+}
+
+/// Looks after the gateway for a task, as long as this process lives: its shim.
+pub fn task_begins(task: &About) {
+    if task.gateway
+        && let Ok(home) = Home::find()
+    {
+        std::mem::forget(keeper(&home));
+    }
+}
+
+/// Looks after the gateway. Without that, a run is only lost if the gateway's supervisor is killed.
+fn keeper(home: &Home) -> Option<Keeper> {
+    keep(home, &own_executable().ok()?).ok()
 }
 
 fn problem(error: GatewayError) -> GatewayProblem {

@@ -11,13 +11,32 @@ use crate::pass::Pass;
 use crate::request::Mask;
 use crate::responses;
 use crate::sides::{Reader, Writer};
-use crate::sse::Events;
+use crate::sse::{self, Events};
 use aiw_core::Api;
+use serde_json::value::RawValue;
+
+/// How much an answer may hold on its way, in bytes, whatever comes: each buffer is one of these.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// An event that is not whole yet. Within one API, the same for an answer that is no stream.
+    pub event: usize,
+    /// What is kept until the end of an answer, or of one of its parts: its words, thoughts and calls.
+    pub answer: usize,
+}
+
+impl Bounds {
+    /// Far more than any model says.
+    const USUAL: Self = Self { event: sse::LARGEST, answer: 16 << 20 };
+}
+
+/// What a part of an answer takes up beside its words.
+const PART: usize = 1 << 10;
 
 /// An answer of an upstream, rewritten for the client while it comes.
 #[derive(Debug)]
 pub struct Answer {
     exchange: Exchange,
+    bounds: Bounds,
     events: Events,
     reader: Reader,
     form: Form,
@@ -34,6 +53,9 @@ struct State {
     has_content: bool,
     /// The bytes of words, thoughts and arguments.
     said: u64,
+    /// What a writer may have kept of them, and whether it was a thought that came last.
+    kept: usize,
+    in_thought: Option<bool>,
     /// The client was sent something.
     has_written: bool,
     is_over: bool,
@@ -50,13 +72,40 @@ enum Form {
 
 impl Answer {
     pub(crate) fn new(exchange: Exchange, writer: Option<Writer>) -> Self {
+        let bounds = Bounds::USUAL;
         let form = match writer {
-            Some(_) if exchange.client == exchange.upstream => Form::Pass(Pass::new(exchange.is_streamed)),
+            Some(_) if exchange.client == exchange.upstream => {
+                Form::Pass(Pass::new(exchange.is_streamed, bounds.event))
+            }
             Some(writer) if exchange.is_streamed => Form::Events(writer),
             _ => Form::Whole(Collected::default()),
         };
         let reader = Reader::new(exchange.upstream);
-        Self { exchange, events: Events::default(), reader, form, state: State::default() }
+        Self { exchange, bounds, events: Events::up_to(bounds.event), reader, form, state: State::default() }
+    }
+
+    /// Gives it other bounds, before anything is read.
+    #[cfg(test)]
+    pub(crate) fn set_bounds(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
+        self.events = Events::up_to(bounds.event);
+        if let Form::Pass(pass) = &mut self.form {
+            *pass = Pass::new(self.exchange.is_streamed, bounds.event);
+        }
+    }
+
+    /// Says how the upstream answers, in events or whole: some don't do what they are asked.
+    pub fn comes_in_events(&mut self, in_events: bool) {
+        let (client, is_streamed) = (self.exchange.client, self.exchange.is_streamed);
+        if !matches!(self.form, Form::Pass(_)) || in_events == is_streamed {
+            return;
+        }
+        match Writer::new(client) {
+            Some(writer) if is_streamed && client == Api::Messages => self.form = Form::Events(writer),
+            // The events of the others hold what their whole answers do.
+            _ if is_streamed => {}
+            _ => self.form = Form::Whole(Collected::default()),
+        }
     }
 
     /// Reads a piece of the upstream's answer, of any length. What the client gets is appended to `out`.
@@ -64,34 +113,39 @@ impl Answer {
         if self.state.is_over {
             return;
         }
-        let Self { exchange, events, reader, form, state } = self;
+        let Self { exchange, events, reader, form, state, bounds } = self;
         let read = match form {
             Form::Pass(pass) => {
                 let mask = exchange.mask.clone();
                 pass.read(chunk, reader, exchange, out, &mut |event| state.note(&masked(event, &mask)))
             }
             form => events.read(chunk, |data| {
-                reader.read(data, &mut |event| step(event, form, state, exchange, out));
+                reader.read(data, &mut |event| step(event, form, state, exchange, bounds, out));
             }),
         };
         state.has_written |= !out.is_empty();
         if read.is_err() {
-            self.fail(
-                Failure::new(FailureKind::Upstream, "the provider's answer holds an event that is too large"),
-                out,
-            );
+            let said = "the provider's answer holds an event that is too large";
+            self.fail(Failure::new(FailureKind::Upstream, said), out);
+        } else if self.reader.holds() > self.bounds.answer {
+            self.fail(too_long(), out);
         }
     }
 
     /// Reads a whole answer, of an upstream that does not stream.
     pub fn read_whole(&mut self, body: &[u8], out: &mut Vec<u8>) {
-        let Self { exchange, reader, form, state, .. } = self;
+        let Self { exchange, reader, form, state, bounds, .. } = self;
         if let Form::Pass(pass) = form {
             let mask = exchange.mask.clone();
             pass.read_whole(body, reader, exchange, out, &mut |event| state.note(&masked(event, &mask)));
             state.has_written |= !out.is_empty();
         } else {
-            reader.read(body, &mut |event| step(event, form, state, exchange, out));
+            // Gemini's events, without `alt=sse`, are a list.
+            let list: Option<Vec<&RawValue>> = serde_json::from_slice(body).ok();
+            let parts = list.map(|list| list.into_iter().map(|part| part.get().as_bytes()).collect());
+            for part in parts.unwrap_or_else(|| vec![body]) {
+                reader.read(part, &mut |event| step(event, form, state, exchange, bounds, out));
+            }
         }
         self.end(out);
     }
@@ -101,7 +155,7 @@ impl Answer {
         if self.state.is_over {
             return;
         }
-        let Self { exchange, events, reader, form, state } = self;
+        let Self { exchange, events, reader, form, state, bounds } = self;
         match form {
             Form::Pass(pass) => {
                 let mask = exchange.mask.clone();
@@ -111,9 +165,9 @@ impl Answer {
                 }
             }
             form => {
-                events.end(|data| reader.read(data, &mut |event| step(event, form, state, exchange, out)));
+                events.end(|data| reader.read(data, &mut |event| step(event, form, state, exchange, bounds, out)));
                 if !state.is_over {
-                    reader.end(&mut |event| step(event, form, state, exchange, out));
+                    reader.end(&mut |event| step(event, form, state, exchange, bounds, out));
                 }
             }
         }
@@ -125,7 +179,7 @@ impl Answer {
         if self.state.is_over {
             return;
         }
-        let Self { exchange, form, state, .. } = self;
+        let Self { exchange, form, state, bounds, .. } = self;
         match form {
             Form::Pass(pass) => {
                 state.note(&Event::Failed(failure.clone()));
@@ -133,7 +187,7 @@ impl Answer {
                     pass.fail(&failure, exchange, out);
                 }
             }
-            form => step(Event::Failed(failure), form, state, exchange, out),
+            form => step(Event::Failed(failure), form, state, exchange, bounds, out),
         }
         self.state.is_over = true;
     }
@@ -217,6 +271,28 @@ impl Answer {
 }
 
 impl State {
+    /// Adds up what a writer may keep of an event.
+    fn weigh(&mut self, event: &Event<'_>) {
+        let in_thought = match event {
+            Event::Text(_) => Some(false),
+            Event::Thought(_) => Some(true),
+            _ => None,
+        };
+        let is_part = match event {
+            Event::Text(_) | Event::Thought(_) => self.in_thought != in_thought,
+            Event::Proof(_) | Event::Call { .. } => true,
+            _ => false,
+        };
+        self.in_thought = in_thought;
+        let size = match event {
+            Event::Text(text) | Event::Thought(text) | Event::Arguments(text) => text.len(),
+            Event::Proof(proof) => proof.size(),
+            Event::Call { id, name } => id.len() + name.len(),
+            Event::CallEnd | Event::Usage(_) | Event::Stop(_) | Event::Failed(_) | Event::End => 0,
+        };
+        self.kept += size + if is_part { PART } else { 0 };
+    }
+
     fn note(&mut self, event: &Event<'_>) {
         match event {
             Event::Usage(usage) => self.usage.grow(*usage),
@@ -237,12 +313,24 @@ impl State {
     }
 }
 
-fn step(event: Event<'_>, form: &mut Form, state: &mut State, exchange: &mut Exchange, out: &mut Vec<u8>) {
+fn too_long() -> Failure {
+    Failure::new(FailureKind::Upstream, "the provider's answer is too long")
+}
+
+fn step(
+    event: Event<'_>,
+    form: &mut Form,
+    state: &mut State,
+    exchange: &mut Exchange,
+    bounds: &Bounds,
+    out: &mut Vec<u8>,
+) {
     // Behind its end, nothing belongs to an answer.
     if state.is_over {
         return;
     }
-    let event = masked(event, &exchange.mask);
+    state.weigh(&event);
+    let event = if state.kept > bounds.answer { Event::Failed(too_long()) } else { masked(event, &exchange.mask) };
     state.note(&event);
     match form {
         // Before the first word, a failure may still become another answer.

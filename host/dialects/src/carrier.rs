@@ -58,6 +58,17 @@ pub(crate) enum Proof {
     OfPart(String),
 }
 
+impl Proof {
+    /// Returns how many bytes it takes up.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Signature(text) | Self::Redacted(text) | Self::OfPart(text) => text.len(),
+            Self::Encrypted { id, content } => id.len() + content.len(),
+        }
+    }
+}
+
 impl Carried {
     /// Formats the record for a field that the client gives back.
     pub(crate) fn encode(&self) -> String {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use aiw_core::Api;
+use aiw_core::{Api, printable};
 
 use crate::request::Mask;
 
@@ -35,6 +35,25 @@ pub enum FailureKind {
     Upstream,
 }
 
+impl FailureKind {
+    /// Returns a few words for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Invalid => "the request is wrong",
+            Self::TooLong => "the prompt is too long",
+            Self::Key => "the key is refused",
+            Self::Permission => "the key may not do this",
+            Self::NotFound => "there is no such model",
+            Self::TooLarge => "the request is too large",
+            Self::RateLimit => "its limit is reached",
+            Self::Quota => "the account has nothing left",
+            Self::Overloaded => "it has too much to do",
+            Self::Timeout => "it did not answer in time",
+            Self::Upstream => "it failed",
+        }
+    }
+}
+
 /// An error of an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -44,6 +63,8 @@ pub struct Failure {
     pub message: String,
     /// How long the upstream asks to wait.
     pub retry_after: Option<Duration>,
+    /// The status that it answered with, if it did.
+    pub status: Option<u16>,
 }
 
 /// The longest message that is passed on, in characters.
@@ -53,7 +74,14 @@ impl Failure {
     /// Makes an error.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         let message: String = message.into().chars().take(LONGEST).collect();
-        Self { kind, message, retry_after: None }
+        // Clients print it.
+        Self { kind, message: printable(&message).into_owned(), retry_after: None, status: None }
+    }
+
+    /// Says what failed in none of the upstream's words, which may be those of a prompt.
+    pub fn without_words(&self) -> String {
+        let status = self.status.map(|status| format!(" (status {status})")).unwrap_or_default();
+        format!("{}{status}", self.kind.as_str())
     }
 
     /// The stream ended without the end that its dialect demands.
@@ -84,6 +112,7 @@ impl Failure {
             _ => status,
         };
         let mut failure = Self::new(kind(status, &codes, &message.to_ascii_lowercase()), message);
+        failure.status = Some(status);
         let retry = error["details"].as_array().into_iter().flatten().find_map(|detail| detail["retryDelay"].as_str());
         let seconds = error["resets_in_seconds"].as_f64();
         failure.retry_after =

@@ -26,6 +26,8 @@ mod chat;
 mod collected;
 mod conversation;
 mod count;
+#[cfg(test)]
+mod endless;
 mod event;
 mod exchange;
 mod failure;

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memmem};
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::carrier::{Carried, ENCODED_MARK, Proof, is_ours};
 use crate::event::Event;
@@ -17,10 +17,7 @@ use crate::json;
 use crate::request::RequestError;
 use crate::sides::{Reader, Writer};
 use crate::sse::{Events, TooLarge};
-use aiw_core::Api;
-
-/// The largest event that is passed on.
-const LARGEST: usize = 32 << 20;
+use aiw_core::{Api, printable};
 
 /// A place in a text, and what stands there instead.
 struct Edit {
@@ -267,6 +264,8 @@ struct EventNames<'a> {
 #[derive(Debug)]
 pub(crate) struct Pass {
     is_streamed: bool,
+    /// The largest event, or the largest whole answer.
+    largest: usize,
     /// The begun event.
     begun: Vec<u8>,
     /// How far it was looked through.
@@ -274,8 +273,8 @@ pub(crate) struct Pass {
 }
 
 impl Pass {
-    pub(crate) fn new(is_streamed: bool) -> Self {
-        Self { is_streamed, begun: Vec::new(), seen: 0 }
+    pub(crate) fn new(is_streamed: bool, largest: usize) -> Self {
+        Self { is_streamed, largest, begun: Vec::new(), seen: 0 }
     }
 
     pub(crate) fn read(
@@ -288,7 +287,7 @@ impl Pass {
     ) -> Result<(), TooLarge> {
         self.begun.extend_from_slice(chunk);
         if !self.is_streamed {
-            return if self.begun.len() > LARGEST { Err(TooLarge) } else { Ok(()) };
+            return if self.begun.len() > self.largest { Err(TooLarge) } else { Ok(()) };
         }
         let mut start = 0;
         while let Some(end) = self.event_end() {
@@ -297,7 +296,7 @@ impl Pass {
         }
         self.begun.drain(..start);
         self.seen -= start;
-        if self.begun.len() > LARGEST { Err(TooLarge) } else { Ok(()) }
+        if self.begun.len() > self.largest { Err(TooLarge) } else { Ok(()) }
     }
 
     /// Returns where the begun event ends: behind an empty line.
@@ -331,6 +330,9 @@ impl Pass {
         out: &mut Vec<u8>,
         note: &mut dyn FnMut(Event<'_>),
     ) {
+        if self.is_streamed {
+            return whole_as_events(body, reader, exchange, out, note);
+        }
         let has_failed = read_noting(reader, body, note);
         push(out, &changed(body, exchange), exchange, has_failed);
     }
@@ -373,6 +375,44 @@ impl Pass {
             Api::Responses | Api::ChatCompletions => b": waiting\n\n",
         };
         out.extend_from_slice(alive);
+    }
+}
+
+/// Writes a whole answer as the events that the client waits for, because its server ignores `stream`.
+fn whole_as_events(
+    body: &[u8],
+    reader: &mut Reader,
+    exchange: &Exchange,
+    out: &mut Vec<u8>,
+    note: &mut dyn FnMut(Event<'_>),
+) {
+    let answers = match serde_json::from_slice(body) {
+        Ok(Value::Array(answers)) => answers,
+        Ok(answer) => vec![answer],
+        Err(_) => return,
+    };
+    let mut pass = |kind: &str, data: &Value| {
+        let kind = if kind.is_empty() { String::new() } else { format!("event: {kind}\n") };
+        pass_event(format!("{kind}data: {data}\n\n").as_bytes(), reader, exchange, out, note);
+    };
+    for mut answer in answers {
+        let status = answer["status"].as_str().filter(|_| answer["object"] == "response").map(str::to_owned);
+        let Some(status) = status else {
+            pass("", &answer);
+            continue;
+        };
+        let output = answer["output"].take();
+        answer["status"] = "in_progress".into();
+        pass("response.created", &json!({"type": "response.created", "sequence_number": 0, "response": answer}));
+        let items = output.as_array().map(Vec::as_slice).unwrap_or_default();
+        for (at, item) in items.iter().enumerate() {
+            for kind in ["response.output_item.added", "response.output_item.done"] {
+                pass(kind, &json!({"type": kind, "output_index": at, "item": item}));
+            }
+        }
+        let kind = format!("response.{status}");
+        (answer["output"], answer["status"]) = (output, status.into());
+        pass(&kind, &json!({"type": kind, "response": answer}));
     }
 }
 
@@ -425,11 +465,43 @@ fn read_noting(reader: &mut Reader, data: &[u8], note: &mut dyn FnMut(Event<'_>)
     has_failed
 }
 
-/// Passes bytes on. What says a failure may repeat the key.
+/// Passes an event on, or what is one's data. What says a failure may repeat the key.
 fn push(out: &mut Vec<u8>, bytes: &[u8], exchange: &Exchange, has_failed: bool) {
-    match has_failed {
-        true => out.extend_from_slice(exchange.mask.text(&String::from_utf8_lossy(bytes)).as_bytes()),
-        false => out.extend_from_slice(bytes),
+    if !has_failed {
+        return out.extend_from_slice(bytes);
+    }
+    if let Some(masked) = masked(bytes, exchange) {
+        return out.extend_from_slice(&masked);
+    }
+    // An event of several lines.
+    match data(bytes).and_then(|data| masked(&data, exchange)) {
+        Some(masked) => {
+            let kind = bytes.split(|byte| *byte == b'\n').find(|line| line.starts_with(b"event:"));
+            let kind = kind.map(|kind| exchange.mask.text(String::from_utf8_lossy(kind).trim()) + "\n");
+            out.extend_from_slice(kind.unwrap_or_default().as_bytes());
+            out.extend_from_slice(&[b"data: ", &masked[..], b"\n\n"].concat());
+        }
+        None => out.extend_from_slice(exchange.mask.text(&String::from_utf8_lossy(bytes)).as_bytes()),
+    }
+}
+
+/// Takes secrets, and what controls a terminal, out of each text in JSON, however it is escaped. `None` if it is not JSON.
+fn masked(json: &[u8], exchange: &Exchange) -> Option<Vec<u8>> {
+    let value: Value = serde_json::from_slice(json).ok()?;
+    let masked = masked_value(&value, exchange);
+    if masked == value { Some(json.to_vec()) } else { serde_json::to_vec(&masked).ok() }
+}
+
+/// Masks a value, which is no deeper than serde_json reads.
+fn masked_value(value: &Value, exchange: &Exchange) -> Value {
+    match value {
+        Value::String(text) => printable(&exchange.mask.text(text)).into(),
+        Value::Array(items) => items.iter().map(|item| masked_value(item, exchange)).collect(),
+        Value::Object(fields) => {
+            let field = |(name, value): (&String, &Value)| (exchange.mask.text(name), masked_value(value, exchange));
+            fields.iter().map(field).collect()
+        }
+        other => other.clone(),
     }
 }
 

@@ -35,6 +35,16 @@ impl Reader {
         }
     }
 
+    /// Returns how many bytes it has put together and not handed over.
+    pub(crate) fn holds(&self) -> usize {
+        match self {
+            Self::Messages(reader) => reader.holds(),
+            Self::Chat(reader) => reader.holds(),
+            // They hand over each event whole.
+            Self::Responses(_) | Self::Generate(_) => 0,
+        }
+    }
+
     pub(crate) fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
         match self {
             Self::Messages(reader) => reader.end(sink),

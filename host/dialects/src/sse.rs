@@ -3,7 +3,7 @@
 use memchr::memchr2;
 
 /// The largest event that is read, in bytes. An image that a model made is the largest that is sent in one.
-const LARGEST: usize = 32 << 20;
+pub(crate) const LARGEST: usize = 32 << 20;
 
 /// The stream holds an event that is too large.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,8 +12,9 @@ pub(crate) struct TooLarge;
 /// Reads the `data` of events. Names of events are not needed: each dialect repeats them inside, or has none.
 ///
 /// Source: <https://html.spec.whatwg.org/multipage/server-sent-events.html>, section 9.2.6.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Events {
+    largest: usize,
     /// The begun line.
     line: Vec<u8>,
     /// The data of the begun event.
@@ -24,7 +25,18 @@ pub(crate) struct Events {
     is_begun: bool,
 }
 
+impl Default for Events {
+    fn default() -> Self {
+        Self::up_to(LARGEST)
+    }
+}
+
 impl Events {
+    /// Reads events of so many bytes at most.
+    pub(crate) fn up_to(largest: usize) -> Self {
+        Self { largest, line: Vec::new(), data: Vec::new(), has_data: false, after_cr: false, is_begun: false }
+    }
+
     /// Reads a chunk and hands over the data of each event that it ends.
     pub(crate) fn read(&mut self, mut chunk: &[u8], mut event: impl FnMut(&[u8])) -> Result<(), TooLarge> {
         if !self.is_begun && !chunk.is_empty() {
@@ -82,7 +94,7 @@ impl Events {
     }
 
     fn bounded(&self) -> Result<(), TooLarge> {
-        if self.line.len() + self.data.len() > LARGEST { Err(TooLarge) } else { Ok(()) }
+        if self.line.len() + self.data.len() > self.largest { Err(TooLarge) } else { Ok(()) }
     }
 }
 

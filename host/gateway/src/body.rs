@@ -17,6 +17,16 @@ pub enum AnswerBody {
     Pieces(mpsc::Receiver<Bytes>),
 }
 
+impl AnswerBody {
+    /// Returns all of a whole answer.
+    pub(crate) fn whole(self) -> Bytes {
+        match self {
+            Self::Whole(bytes) => bytes.unwrap_or_default(),
+            Self::Pieces(_) => Bytes::new(),
+        }
+    }
+}
+
 impl Body for AnswerBody {
     type Data = Bytes;
     type Error = Infallible;

@@ -28,6 +28,14 @@ pub(crate) struct InPath {
 }
 
 impl Called {
+    /// Returns the API of whoever asks.
+    pub(crate) fn dialect(&self) -> Api {
+        match self {
+            Self::Hello | Self::Prove(_) => Api::Messages,
+            Self::Models(dialect) | Self::Generate(dialect, _) | Self::Count(dialect, _) => *dialect,
+        }
+    }
+
     /// Reads a path. `None`: there is nothing.
     pub(crate) fn of(method: &Method, uri: &Uri) -> Option<Self> {
         let path = uri.path().trim_end_matches('/');

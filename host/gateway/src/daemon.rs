@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use aiw_core::ProcessId;
@@ -29,6 +29,9 @@ const STARTS: Duration = Duration::from_secs(10);
 
 /// How often it looks for runs that have ended.
 const SWEEP: Duration = Duration::from_secs(5);
+
+/// How often a run looks whether it is there.
+const LOOKS: Duration = Duration::from_secs(2);
 
 /// How long it lives on after the last run.
 const LINGERS: Duration = Duration::from_secs(20);
@@ -133,6 +136,35 @@ pub fn ensure(home: &Home, aiw: &Path) -> Result<SocketAddr, GatewayError> {
         std::thread::sleep(Duration::from_millis(5));
     }
     Err(GatewayError::Silent)
+}
+
+/// Looks after the gateway for a run, until it is dropped.
+#[derive(Debug)]
+pub struct Keeper(#[expect(dead_code, reason = "its end is what is waited for")] mpsc::Sender<()>);
+
+/// Starts the gateway of runs again, on its address, where it is gone and nobody else has for a while: its supervisor was killed too.
+///
+/// # Errors
+///
+/// Fails if the system has no thread for that.
+pub fn keep(home: &Home, aiw: &Path) -> io::Result<Keeper> {
+    let (keeper, ends) = mpsc::channel();
+    let (home, aiw) = (home.clone(), aiw.to_owned());
+    std::thread::Builder::new().name("gateway".into()).spawn(move || {
+        let mut missed = 0;
+        loop {
+            let is_there = Place::read(&home).is_some_and(|place| place.is_ours());
+            missed = if is_there { 0 } else { missed + 1 };
+            // Its own supervisor is faster, if it lives. What fails is tried again.
+            if missed > 1 && ensure(&home, &aiw).is_ok() {
+                missed = 0;
+            }
+            if !matches!(ends.recv_timeout(LOOKS), Err(mpsc::RecvTimeoutError::Timeout)) {
+                return;
+            }
+        }
+    })?;
+    Ok(Keeper(keeper))
 }
 
 fn start(home: &Home, aiw: &Path, port: u16) -> Result<(), GatewayError> {

@@ -1,24 +1,26 @@
 //! One request: to the upstream, and its answer back.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_core::is_model;
 use aiw_dialects::{Answer, Api, Failure, FailureKind, Prepared, Upstream as To, estimate, prepare, spelled_wait};
-use aiw_net::{Method, Policy, Request, Streamed};
-use aiw_usage::{Booking, Source, Tokens};
+use aiw_net::{Method, NetError, Policy, Request, Streamed};
 use bytes::Bytes;
 use http::header::HeaderName;
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
-use tokio::sync::mpsc;
+use serde_json::value::RawValue;
+use tokio::sync::mpsc::{self, error::SendError};
 
 use crate::body::AnswerBody;
 use crate::called::InPath;
 use crate::gateway::Gateway;
+use crate::receipt::{Expected, Receipt, Receiving};
 use crate::reply::{events, refusal, request_of, whole};
 use crate::route::{Route, Upstream};
-use crate::turn::{OpenTurn, Turn};
+use crate::turn::Turn;
 
 /// The longest silence of an upstream. A model may think for minutes.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -35,20 +37,21 @@ const HELD_BACK: Duration = Duration::from_secs(15);
 /// How often a client hears that the upstream is silent.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// How long an answer waits until it is booked.
-const WRITES: Duration = Duration::from_millis(200);
-
 /// The longest error that is read.
 const ERROR_BYTES: usize = 256 << 10;
 
 /// The longest answer that is not a stream.
-const WHOLE_BYTES: usize = 64 << 20;
+const WHOLE_BYTES: usize = 32 << 20;
+
+/// The tokens that an answer is expected to use, unless the request allows fewer.
+const USUAL: u64 = 1_000;
 
 /// How often a request is sent again without what the upstream refused.
 const CHANGES: usize = 5;
 
-/// Pieces that wait for a slow client.
+/// Pieces that wait for a slow client. One of more bytes waits alone: it may be a large event.
 const WAITING: usize = 16;
+const PIECE: usize = 256 << 10;
 
 /// Fields that a request can do without. Some servers know fewer than others.
 const DISPENSABLE: [&str; 15] = [
@@ -85,8 +88,14 @@ const UNKNOWN: [&str; 12] = [
     "invalid parameter",
 ];
 
-/// Headers of a client that its own vendor's servers get too.
-const PASSED_ON: [&str; 4] = ["anthropic-", "openai-", "x-goog-api-client", "x-claude-code-"];
+/// Headers of a client that its own vendor's servers get too, by the beginnings of their names.
+fn passed_on(api: Api) -> &'static [&'static str] {
+    match api {
+        Api::Messages => &["anthropic-", "x-claude-code-"],
+        Api::Responses | Api::ChatCompletions => &["openai-"],
+        Api::GenerateContent => &["x-goog-api-client"],
+    }
+}
 
 /// Headers of an answer that its own vendor's client gets too.
 const PASSED_BACK: [&str; 6] =
@@ -110,24 +119,36 @@ impl Gateway {
     /// Answers a request: asks one upstream after the other, as its pool says, until one answers.
     pub(crate) async fn generate(self: &Arc<Self>, route: Arc<Route>, incoming: Incoming<'_>) -> Response<AnswerBody> {
         let client = incoming.client;
+        let head = Head::read(&incoming.body);
         // It becomes a part of the address in one of the APIs.
-        let asked = asked(&incoming.body, &incoming.at).filter(|model| is_model(model) && is_in_path(model));
-        let Some(asked) = asked else {
+        let asked = incoming.at.model.clone().or_else(|| head.model.as_deref().map(str::to_owned));
+        let Some(asked) = asked.filter(|model| is_model(model) && is_in_path(model)) else {
             return refusal(client, &Failure::new(FailureKind::Invalid, "the request names no model, or no valid one"));
         };
-        let (ledger, budgeted) = (self.ledger.clone(), route.clone());
-        let refused_by_budget = aiw_home::blocking(move || ledger.refused(&budgeted)).await;
-        if let Some(sentence) = refused_by_budget.all {
-            return refusal(client, &Failure::new(FailureKind::Permission, sentence));
-        }
+        let written = head.limit().unwrap_or(USUAL).min(USUAL);
+        let (ledger, of, body, at) = (self.ledger.clone(), route.clone(), incoming.body.clone(), incoming.at.clone());
+        let (used_up, read) = aiw_home::blocking(move || {
+            let used_up = if of.pool.is_some() { ledger.used_up(&of) } else { Vec::new() };
+            (used_up, estimate(&request_of(client, &body, &at)))
+        })
+        .await;
+        // Within one API, a request may hold what only its provider understands.
+        let expected = Expected { read: read.unwrap_or(incoming.body.len() as u64 / 3), written };
         let request = incoming.request();
-        let mut turn = Turn::begin(self, &route, &request, incoming.parts, &asked, refused_by_budget.members);
+        let mut turn = Turn::begin(self, &route, &request, incoming.parts, &asked, used_up);
         loop {
             let at = match turn.next().await {
                 Ok(at) => at,
                 Err(failure) => return self.refused_unasked(&route, &incoming, failure),
             };
-            match self.ask(&route, at, &incoming, &mut turn).await {
+            let receipt = match Receipt::open(self, &route, at, turn.open(at), expected).await {
+                Ok(receipt) => receipt,
+                Err(failure) => {
+                    turn.refused(at, failure);
+                    continue;
+                }
+            };
+            match self.ask(&route, at, &incoming, receipt, turn.has_others()).await {
                 Ok(response) => return response,
                 Err(failure) => {
                     if !turn.failed(at, &failure).await {
@@ -154,14 +175,13 @@ impl Gateway {
         route: &Arc<Route>,
         at: usize,
         incoming: &Incoming<'_>,
-        turn: &mut Turn,
+        mut receipt: Receipt,
+        has_others: bool,
     ) -> Result<Response<AnswerBody>, Failure> {
         let (client, upstream) = (incoming.client, &route.members[at]);
         let (mut dropped, mut strips_thoughts, mut before) = (Vec::new(), false, None);
-        let mask = upstream.mask();
+        let (mask, model) = (upstream.mask(), receipt.model().to_owned());
         loop {
-            let open = turn.open(at);
-            let model = open.model().to_owned();
             let to = To {
                 output_tokens: upstream.output_tokens.map(u64::from),
                 refused: [self.refused_by(&upstream.url, &model), dropped.clone()].concat(),
@@ -181,17 +201,25 @@ impl Gateway {
                 return Err(failure);
             }
             // One that takes a request and says nothing keeps no other member from it.
-            let patience = if turn.has_others() { OTHERS } else { PATIENCE };
+            let patience = if has_others { OTHERS } else { PATIENCE };
+            receipt.is_sent(true);
             let asked = self.send(upstream, &model, incoming.parts, sent.clone(), is_passed, streams);
             let mut streamed = match tokio::time::timeout(patience, asked).await {
                 Ok(Ok(streamed)) => streamed,
-                Ok(Err(failure)) => return Err(failure),
+                Ok(Err(e)) => {
+                    receipt.is_sent(e.may_have_sent());
+                    let said = upstream.masked(&e.without_paths().to_string());
+                    let said = format!("provider `{}` can't be reached: {said}", upstream.provider);
+                    return Err(Failure::new(FailureKind::Upstream, said));
+                }
                 Err(_) => {
                     let said = format!("provider `{}` says nothing for {} s", upstream.provider, patience.as_secs());
                     return Err(Failure::new(FailureKind::Timeout, said));
                 }
             };
             if !(200..300).contains(&streamed.status) {
+                // What is refused costs nothing.
+                receipt.is_sent(false);
                 let failure = read_failure(&mut streamed, upstream).await;
                 if !strips_thoughts && is_about_thoughts(&failure) {
                     strips_thoughts = true;
@@ -208,22 +236,33 @@ impl Gateway {
             }
             // It takes the request without these.
             self.learn(&upstream.url, &model, std::mem::take(&mut dropped));
-            let back = if is_passed { passed_back(&streamed) } else { Vec::new() };
-            let mut receipt = Receipt::new(self, route, at, open, incoming, answer);
-            let mut response = if is_events(&streamed) {
-                self.stream(streamed, receipt).await?
+            let back = if is_passed { passed_back(&streamed, upstream) } else { Vec::new() };
+            let comes_in_events = is_events(&streamed);
+            let mut receiving = Receiving::new(answer, receipt);
+            let mut response = if comes_in_events {
+                receiving.answer.comes_in_events(true);
+                self.stream(streamed, receiving).await?
             } else {
                 let mut out = Vec::new();
                 match read_whole(&mut streamed, WHOLE_BYTES).await {
-                    Ok(bytes) => receipt.answer.read_whole(&bytes, &mut out),
-                    Err(failure) => receipt.answer.fail(failure, &mut out),
+                    // It does not say so.
+                    Ok(bytes) if looks_like_events(&bytes) => {
+                        receiving.answer.comes_in_events(true);
+                        receiving.answer.read(&bytes, &mut out);
+                        receiving.answer.end(&mut out);
+                    }
+                    Ok(bytes) => {
+                        receiving.answer.comes_in_events(false);
+                        receiving.answer.read_whole(&bytes, &mut out);
+                    }
+                    Err(failure) => receiving.answer.fail(failure, &mut out),
                 }
                 // A failure is never half an answer here: nothing was sent.
-                if let Some(failure) = receipt.failed() {
+                if let Some(failure) = receiving.failed() {
                     return Err(failure);
                 }
-                receipt.ended().await;
-                finished(&mut receipt.answer, out, is_streamed)
+                receiving.ended().await;
+                finished(&mut receiving.answer, out, is_streamed)
             };
             for (name, value) in back {
                 response.headers_mut().insert(name, value);
@@ -240,7 +279,7 @@ impl Gateway {
         body: Vec<u8>,
         is_passed: bool,
         streams: bool,
-    ) -> Result<Streamed, Failure> {
+    ) -> Result<Streamed, NetError> {
         let dialect = upstream.api;
         let mut path = aiw_dialects::path(dialect, model);
         if dialect == Api::GenerateContent && !streams {
@@ -252,7 +291,7 @@ impl Gateway {
         ];
         if is_passed {
             for (name, value) in &parts.headers {
-                let is_wanted = PASSED_ON.iter().any(|start| name.as_str().starts_with(start));
+                let is_wanted = passed_on(dialect).iter().any(|start| name.as_str().starts_with(start));
                 if let (true, Ok(value)) = (is_wanted, value.to_str()) {
                     headers.push((name.to_string(), value.to_owned()));
                 }
@@ -271,61 +310,58 @@ impl Gateway {
             policy.grant_url(&upstream.url);
         }
         let request = Request { method: Method::Post, headers, secrets: upstream.secrets(), body, ..Request::new(url) };
-        self.client.open(&policy, &request, PATIENCE).await.map_err(|source| {
-            let said = upstream.masked(&source.without_paths().to_string());
-            Failure::new(FailureKind::Upstream, format!("provider `{}` can't be reached: {said}", upstream.provider))
-        })
+        self.client.open(&policy, &request, PATIENCE).await
     }
 
     /// Passes a stream on, once its first word has come. Gives a failure before it back.
-    async fn stream(&self, mut from: Streamed, mut receipt: Receipt) -> Result<Response<AnswerBody>, Failure> {
+    async fn stream(&self, mut from: Streamed, mut receiving: Receiving) -> Result<Response<AnswerBody>, Failure> {
         let mut out = Vec::new();
-        if !receipt.answer.is_passed_on() {
+        if !receiving.answer.is_passed_on() {
             // The client waits for the whole.
-            while !receipt.answer.is_over() {
-                step(&mut from, &mut receipt.answer, &mut out).await;
+            while !receiving.answer.is_over() {
+                step(&mut from, &mut receiving.answer, &mut out).await;
             }
-            if let Some(failure) = receipt.failed() {
+            if let Some(failure) = receiving.failed() {
                 return Err(failure);
             }
-            receipt.ended().await;
-            return Ok(finished(&mut receipt.answer, out, false));
+            receiving.ended().await;
+            return Ok(finished(&mut receiving.answer, out, false));
         }
-        let answer = &mut receipt.answer;
+        let answer = &mut receiving.answer;
         let first = async {
             while !answer.has_content() && !answer.is_over() && out.len() < HELD_BYTES {
                 step(&mut from, answer, &mut out).await;
             }
         };
         if tokio::time::timeout(HELD_BACK, first).await.is_err() {
-            receipt.answer.keep_alive(&mut out);
+            receiving.answer.keep_alive(&mut out);
         }
-        if receipt.answer.is_over()
-            && !receipt.answer.has_content()
-            && let Some(failure) = receipt.failed()
+        if receiving.answer.is_over()
+            && !receiving.answer.has_content()
+            && let Some(failure) = receiving.failed()
         {
             return Err(failure);
         }
         let (sender, receiver) = mpsc::channel(WAITING);
         tokio::spawn(async move {
             loop {
-                if receipt.answer.is_over() {
+                if receiving.answer.is_over() {
                     // Before its last bytes: whoever has them finds what they cost.
-                    receipt.ended().await;
-                    let _ = sender.send(out.into()).await;
+                    receiving.ended().await;
+                    let _ = pass_on(&sender, out).await;
                     return;
                 }
                 // A client that has left is told by the channel, the upstream by the end of its connection, and the receipt
                 // books what came.
-                if !out.is_empty() && sender.send(std::mem::take(&mut out).into()).await.is_err() {
+                if !out.is_empty() && pass_on(&sender, std::mem::take(&mut out)).await.is_err() {
                     return;
                 }
                 let is_silent = tokio::select! {
-                    read = tokio::time::timeout(SILENCE, step(&mut from, &mut receipt.answer, &mut out)) => read.is_err(),
+                    read = tokio::time::timeout(SILENCE, step(&mut from, &mut receiving.answer, &mut out)) => read.is_err(),
                     () = sender.closed() => return,
                 };
                 if is_silent {
-                    receipt.answer.keep_alive(&mut out);
+                    receiving.answer.keep_alive(&mut out);
                 }
             }
         });
@@ -333,130 +369,13 @@ impl Gateway {
     }
 }
 
-/// An answer with what is written down when it ends. Dropped before that, it is booked as far as it came.
-struct Receipt {
-    answer: Answer,
-    /// Taken when it is written down.
-    rest: Option<Due>,
-}
-
-/// What is written down of an answer.
-struct Due {
-    gateway: Arc<Gateway>,
-    route: Arc<Route>,
-    at: usize,
-    open: OpenTurn,
-    client: Api,
-    in_path: InPath,
-    body: Bytes,
-}
-
-impl Receipt {
-    fn new(
-        gateway: &Arc<Gateway>,
-        route: &Arc<Route>,
-        at: usize,
-        open: OpenTurn,
-        incoming: &Incoming<'_>,
-        answer: Answer,
-    ) -> Self {
-        let (gateway, route, in_path) = (gateway.clone(), route.clone(), incoming.at.clone());
-        let (client, body) = (incoming.client, incoming.body.clone());
-        Self { answer, rest: Some(Due { gateway, route, at, open, client, in_path, body }) }
+/// Hands a piece to the client's connection, once there is room for it.
+async fn pass_on(sender: &mpsc::Sender<Bytes>, piece: Vec<u8>) -> Result<(), SendError<()>> {
+    let places = if piece.len() > PIECE { WAITING } else { 1 };
+    if let Some(place) = sender.reserve_many(places).await?.next() {
+        place.send(piece.into());
     }
-
-    /// Books what was used, and notes how it ended.
-    async fn ended(&mut self) {
-        if let Some(due) = self.rest.take() {
-            let (used, failure) =
-                (Used::of(&self.answer, self.answer.failure().is_some()), self.answer.failure().cloned());
-            let written = tokio::task::spawn_blocking(move || {
-                due.open.ended(failure.as_ref());
-                due.book(used);
-            });
-            // A slow disk holds up no client.
-            let _ = tokio::time::timeout(WRITES, written).await;
-        }
-    }
-
-    /// Returns the failure of an answer that the client gets nothing of. What it used is booked all the same.
-    fn failed(&mut self) -> Option<Failure> {
-        let failure = self.answer.failure().cloned()?;
-        let used = Used::of(&self.answer, true);
-        if let Some(due) = self.rest.take().filter(|_| used.is_any()) {
-            due.book(used);
-        }
-        Some(failure)
-    }
-}
-
-impl Drop for Receipt {
-    fn drop(&mut self) {
-        // The client has left. The provider has read the request, and goes on for a while.
-        if let Some(due) = self.rest.take() {
-            due.book(Used::of(&self.answer, true));
-        }
-    }
-}
-
-/// What an answer used.
-#[derive(Clone, Copy)]
-struct Used {
-    tokens: Tokens,
-    /// The estimate of what was written.
-    said: u64,
-    is_cut: bool,
-}
-
-impl Used {
-    fn of(answer: &Answer, is_cut: bool) -> Self {
-        let usage = answer.usage();
-        let count = |count: u64| count.min(Tokens::MOST);
-        let tokens = Tokens {
-            input: count(usage.input),
-            cached: count(usage.cached),
-            cache_written: count(usage.cache_written),
-            output: count(usage.output),
-            thinking: count(usage.thinking),
-        };
-        Self { tokens, said: count(answer.estimated_output()), is_cut }
-    }
-
-    fn is_any(&self) -> bool {
-        self.tokens.all() > 0 || self.said > 0
-    }
-}
-
-impl Due {
-    /// Books what was used. This writes a file.
-    fn book(&self, used: Used) {
-        let (mut tokens, mut estimated) = (used.tokens, false);
-        if tokens.read() == 0 {
-            tokens.input = estimate(&request_of(self.client, &self.body, &self.in_path)).unwrap_or_default();
-            estimated = true;
-        }
-        // Where an answer broke off, the count of its beginning may stand.
-        let is_begun = used.is_cut && tokens.output.saturating_mul(4) < used.said;
-        if tokens.output < used.said && (tokens.output == 0 || is_begun) {
-            tokens.output = used.said;
-            estimated = true;
-        }
-        let run = self.route.run.as_ref();
-        let booking = Booking {
-            cli: run.map(|run| run.cli),
-            provider: Some(self.route.members[self.at].provider.clone()),
-            pool: self.route.pool.as_ref().map(|pool| pool.name.clone()),
-            model: Some(self.open.model().to_owned()),
-            task: self.gateway.routes.task(&self.route.token),
-            project: run.and_then(|run| run.project.clone()),
-            cut: used.is_cut,
-            estimated,
-            ..Booking::new(Source::Gateway, tokens)
-        };
-        if let Err(e) = self.gateway.ledger.add(booking) {
-            self.gateway.say(&self.route, &format!("what a request used can't be booked: {e}"));
-        }
-    }
+    Ok(())
 }
 
 async fn step(from: &mut Streamed, answer: &mut Answer, out: &mut Vec<u8>) {
@@ -472,30 +391,56 @@ fn is_in_path(model: &str) -> bool {
     !model.contains("..") && !model.contains(['?', '#', '%', '\\']) && !model.starts_with('/') && !model.contains("//")
 }
 
-/// Returns the model that a client asks for.
-fn asked(body: &[u8], at: &InPath) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Head {
-        model: String,
+/// What is looked at in a request before it is read.
+#[derive(Default, serde::Deserialize)]
+struct Head<'a> {
+    #[serde(borrow, default)]
+    model: Option<Cow<'a, str>>,
+    // The most that may be written, as each API calls it.
+    #[serde(borrow, default)]
+    max_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    max_output_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "generationConfig")]
+    generation: Option<&'a RawValue>,
+}
+
+impl<'a> Head<'a> {
+    fn read(body: &'a [u8]) -> Self {
+        serde_json::from_slice(body).unwrap_or_default()
     }
-    at.model.clone().or_else(|| Some(serde_json::from_slice::<Head>(body).ok()?.model))
+
+    fn limit(&self) -> Option<u64> {
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Generation {
+            max_output_tokens: u64,
+        }
+        let number = |raw: &RawValue| serde_json::from_str(raw.get()).ok();
+        let in_generation = || Some(serde_json::from_str::<Generation>(self.generation?.get()).ok()?.max_output_tokens);
+        self.max_tokens.or(self.max_output_tokens).and_then(number).or_else(in_generation)
+    }
 }
 
 fn is_events(streamed: &Streamed) -> bool {
     streamed.header("content-type").is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/event-stream"))
 }
 
+fn looks_like_events(body: &[u8]) -> bool {
+    ["data:", "event:", ":"].iter().any(|start| body.trim_ascii_start().starts_with(start.as_bytes()))
+}
+
 async fn read_failure(streamed: &mut Streamed, upstream: &Upstream) -> Failure {
     let body = read_whole(streamed, ERROR_BYTES).await.unwrap_or_default();
-    // Before it is cut anywhere.
-    let body = upstream.masked(&String::from_utf8_lossy(&body)).into_bytes();
     let seconds = streamed.header("retry-after").and_then(wait_until);
     let millis =
         streamed.header("retry-after-ms").and_then(|value| value.trim().parse().ok()).map(Duration::from_millis);
     let reset = || resets(streamed.headers.iter().map(|(name, value)| (name.as_ref(), value.as_ref())));
-    let mut failure = Failure::read(streamed.status, &body).with_retry_after(millis.or(seconds));
+    // Once it is read: as JSON, it may write a key in other letters.
+    let failure = Failure::read(streamed.status, &body).masked(&upstream.mask());
+    let mut failure = failure.with_retry_after(millis.or(seconds));
     if failure.kind == FailureKind::RateLimit && failure.retry_after.is_none() {
-        failure.retry_after = reset();
+        failure = failure.with_retry_after(reset());
     }
     if failure.kind == FailureKind::Key {
         failure.message = format!("provider `{}` refused its key: {}", upstream.provider, failure.message);
@@ -582,8 +527,10 @@ fn names(message: &str, field: &str) -> bool {
     })
 }
 
-fn passed_back(streamed: &Streamed) -> Vec<(HeaderName, HeaderValue)> {
-    let wanted = streamed.headers.iter().filter(|(name, _)| PASSED_BACK.iter().any(|start| name.starts_with(start)));
+fn passed_back(streamed: &Streamed, upstream: &Upstream) -> Vec<(HeaderName, HeaderValue)> {
+    let wanted = streamed.headers.iter().filter(|(name, value)| {
+        PASSED_BACK.iter().any(|start| name.starts_with(start)) && upstream.masked(value) == *value
+    });
     wanted.filter_map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?))).collect()
 }
 

@@ -13,6 +13,9 @@ use crate::ledger::Ledger;
 use crate::route::Route;
 use crate::routes::{RouteError, Routes};
 
+/// The most models of which it is remembered what they refuse.
+const REFUSED: usize = 1_000;
+
 /// Says a sentence about a task, or about no task that is known.
 pub type Voice = Box<dyn Fn(Option<ProcessId>, &str) + Send + Sync>;
 
@@ -74,6 +77,10 @@ impl Gateway {
             return;
         }
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        // Clients name the models.
+        if refused.len() >= REFUSED {
+            refused.clear();
+        }
         let known = refused.entry((url.to_owned(), model.to_owned())).or_default();
         known.extend(fields.into_iter().filter(|field| !known.contains(field)).collect::<Vec<_>>());
     }

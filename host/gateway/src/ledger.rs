@@ -1,16 +1,19 @@
-//! What requests use: booked when they have ended, and held against budgets before they are sent.
+//! What requests use: booked before they are sent and when they have ended, and held against budgets.
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use aiw_home::{Budget, Home, HomeError, Settings};
-use aiw_usage::{Book, Booking, OverBudget, Spending, UsageError};
+use aiw_usage::{Book, Booking, NotOpened, OpenRequest, Spending, UsageError};
 
 use crate::route::Route;
 
 /// How often the settings are read again.
 const FRESH: Duration = Duration::from_secs(2);
+
+/// The most bookings that wait until they can be written. Where a budget refuses, no request is sent while one waits.
+const UNWRITTEN: usize = 1_024;
 
 /// The book of a home, and its budgets.
 #[derive(Debug)]
@@ -18,6 +21,8 @@ pub(crate) struct Ledger {
     home: Home,
     book: Book,
     known: Mutex<Known>,
+    /// What could not be written yet. Locked by whoever writes.
+    unwritten: Mutex<Vec<Booking>>,
 }
 
 #[derive(Debug)]
@@ -29,57 +34,73 @@ struct Known {
     spending: Spending,
 }
 
-/// What budgets say of a request.
-#[derive(Debug, Default)]
-pub(crate) struct Refused {
-    /// The members that may not be asked.
-    pub members: Vec<usize>,
-    /// Why nobody may be asked.
-    pub all: Option<String>,
+/// How a request was booked before it is sent.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    Booked(OpenRequest),
+    /// It could not be, and no budget refuses it for that.
+    NotBooked(String),
 }
 
 impl Ledger {
     pub(crate) fn new(home: &Home) -> Self {
         let book = Book::of(home);
         let spending = Spending::new(book.clone(), Vec::new());
-        Self {
-            home: home.clone(),
-            book,
-            known: Mutex::new(Known { read: None, settings: None, problem: None, spending }),
-        }
+        let known = Known { read: None, settings: None, problem: None, spending };
+        Self { home: home.clone(), book, known: Mutex::new(known), unwritten: Mutex::default() }
     }
 
-    /// Returns what budgets refuse to a request. Without budgets, this reads a file every two seconds.
-    pub(crate) fn refused(&self, route: &Route) -> Refused {
+    /// Returns the members of a pool whose budgets are used up, with why. A request is held against them again when it is booked.
+    pub(crate) fn used_up(&self, route: &Route) -> Vec<(usize, String)> {
         let mut known = self.known();
-        let Known { settings: Some(settings), spending, .. } = &mut *known else {
-            return Refused { members: Vec::new(), all: known.problem.clone() };
-        };
-        if spending.is_empty() {
-            return Refused::default();
-        }
-        if let Err(e) = spending.refresh(settings) {
-            // Nobody knows whether it is used up, so a budget that refuses does.
-            let all = spending.has_refusing().then(|| format!("what was spent of your budgets can't be read: {e}"));
-            return Refused { members: Vec::new(), all };
+        let Known { settings: Some(settings), spending, .. } = &mut *known else { return Vec::new() };
+        if !spending.has_refusing() || spending.refresh(settings).is_err() {
+            return Vec::new();
         }
         let project = route.run.as_ref().and_then(|run| run.project.as_deref()).map(Path::new);
-        let over = |name: &str| spending.over(&[name], project).into_iter().find(|over| over.refuses);
-        let of_members: Vec<Option<OverBudget>> = route.members.iter().map(|member| over(&member.provider)).collect();
-        let members = (0..of_members.len()).filter(|at| of_members[*at].is_some()).collect();
-        let all = match of_members.iter().all(Option::is_some) {
-            true => of_members.into_iter().flatten().next(),
-            false => over(route.name()),
-        };
-        let hint = "`aiw usage` shows what for, and `aiw budget` changes it";
-        Refused { members, all: all.map(|over| format!("{}; {hint}", over.sentence)) }
+        let over = |name: &str| spending.over(&[name, route.name()], project).into_iter().find(|over| over.refuses);
+        let members = route.members.iter().enumerate();
+        members.filter_map(|(at, member)| Some((at, hinted(over(&member.provider)?.sentence)))).collect()
     }
 
-    /// Books what was used.
-    pub(crate) fn add(&self, mut booking: Booking) -> Result<(), UsageError> {
-        let cost = self.known().settings.as_ref().and_then(|settings| booking.cost(settings).ok());
-        booking.cost_usd = cost.flatten();
-        self.book.add(&booking)
+    /// Books a request that is about to be sent, as what it is expected to use. The error is a sentence: it may not be sent.
+    pub(crate) fn open(&self, mut booking: Booking) -> Result<Opened, String> {
+        let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = self.write(&mut unwritten);
+        let mut known = self.known();
+        let Known { settings: Some(settings), spending, .. } = &mut *known else {
+            return Err(known.problem.clone().unwrap_or_default());
+        };
+        if let Err(e) = rest
+            && spending.has_refusing()
+        {
+            return Err(format!("what requests have used can't be booked: {e}"));
+        }
+        booking.cost_usd = booking.cost(settings).ok().flatten();
+        match spending.open(settings, booking) {
+            Ok(request) => Ok(Opened::Booked(request)),
+            Err(e @ NotOpened::NotBooked(_)) => Ok(Opened::NotBooked(e.to_string())),
+            Err(NotOpened::Over(over)) if spending.loss().is_none() => Err(hinted(over.sentence)),
+            Err(e) => Err(e.to_string()),
+        }
+    }
+
+    /// Books what was used. What can't be written is kept, and written before the next request is sent.
+    pub(crate) fn close(&self, mut booking: Booking) -> Result<(), UsageError> {
+        booking.cost_usd = self.known().settings.as_ref().and_then(|settings| booking.cost(settings).ok()).flatten();
+        let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        if unwritten.len() < UNWRITTEN {
+            unwritten.push(booking);
+        }
+        self.write(&mut unwritten)
+    }
+
+    fn write(&self, unwritten: &mut Vec<Booking>) -> Result<(), UsageError> {
+        while let Some(booking) = unwritten.last() {
+            self.book.add(booking)?;
+            unwritten.pop();
+        }
+        Ok(())
     }
 
     /// Returns what is known, after a look at the settings.
@@ -107,4 +128,8 @@ impl Ledger {
         let budgets = settings.budgets()?;
         Ok((settings, budgets))
     }
+}
+
+fn hinted(sentence: String) -> String {
+    format!("{sentence}; `aiw usage` shows what for, and `aiw budget` changes it")
 }

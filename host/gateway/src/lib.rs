@@ -16,15 +16,18 @@ mod gateway;
 mod ledger;
 mod pool;
 mod proof;
+mod receipt;
 mod reply;
 mod route;
 mod routes;
 mod serve;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 pub use aiw_dialects::UPSTREAMS;
 pub use body::AnswerBody;
-pub use daemon::{GatewayState, ensure, serve_runs, state};
+pub use daemon::{GatewayState, Keeper, ensure, keep, serve_runs, state};
 pub use error::GatewayError;
 pub use gateway::{Gateway, Voice};
 pub use pool::{Resting, forget_pool, resting};

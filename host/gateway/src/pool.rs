@@ -21,6 +21,9 @@ const RENEWED: Duration = Duration::from_secs(5 * 60);
 /// The most sessions that are remembered.
 const SESSIONS: usize = 500;
 
+/// The most rests that are remembered.
+const RESTS: usize = 500;
+
 /// The longest rest after which one request tries again.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
@@ -167,12 +170,12 @@ impl Pool {
         }
     }
 
-    /// Notes a failure of a member. Returns whether another one may be asked.
-    pub(crate) fn failed(&self, member: &Account, failure: &Failure, is_alone: bool) -> bool {
+    /// Notes a failure of a member, and why in these words. Returns whether another one may be asked.
+    pub(crate) fn failed(&self, member: &Account, failure: &Failure, why: &str, is_alone: bool) -> bool {
         let Some(fault) = Fault::of(failure) else { return false };
         if !is_alone {
             let now = now_millis();
-            self.change(|state| ((), state.rest(member, fault, failure, now)));
+            self.change(|state| ((), state.rest(member, fault, why, now)));
         }
         true
     }
@@ -299,10 +302,15 @@ impl State {
         self.rests.len() < before
     }
 
-    fn rest(&mut self, member: &Account, fault: Fault, failure: &Failure, now: u64) -> bool {
+    fn rest(&mut self, member: &Account, fault: Fault, why: &str, now: u64) -> bool {
         let key = if fault.is_of_account() { member.id.clone() } else { member.with_model() };
         // What ended long ago says nothing any more.
         self.rests.retain(|_, rest| now.saturating_sub(rest.until) < millis(STAYS));
+        // Clients name the models.
+        if self.rests.len() >= RESTS && !self.rests.contains_key(&key) {
+            let soonest = self.rests.iter().min_by_key(|(_, rest)| rest.until).map(|(key, _)| key.clone());
+            soonest.and_then(|key| self.rests.remove(&key));
+        }
         let rest = self.rests.entry(key).or_default();
         let doubled = |first: Duration| first.saturating_mul(1 << rest.strikes.min(16)).min(DOUBLED);
         let time = match fault {
@@ -331,7 +339,7 @@ impl State {
         rest.probe = rest.until.min(now.saturating_add(millis(LONGEST)));
         rest.is_limit = matches!(fault, Fault::Limited { .. });
         rest.is_final = matches!(fault, Fault::Empty | Fault::Missing);
-        rest.why = aiw_core::one_line(&failure.message, 120);
+        rest.why = aiw_core::one_line(why, 120);
         true
     }
 
@@ -356,7 +364,7 @@ fn millis(time: Duration) -> u64 {
 
 /// What a failure says of the member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+pub(crate) enum Fault {
     /// It answers later.
     Limited { wait: Option<Duration>, is_of_account: bool },
     /// The account has nothing left, or its key is refused.
@@ -388,6 +396,11 @@ impl Fault {
             FailureKind::Timeout => Self::Silent,
             FailureKind::Overloaded | FailureKind::Upstream => Self::Broken,
         })
+    }
+
+    /// Returns whether the same request may be answered a moment later.
+    pub(crate) fn is_brief(failure: &Failure) -> bool {
+        matches!(Self::of(failure), Some(Self::Broken | Self::Limited { .. }))
     }
 
     fn is_of_account(self) -> bool {
@@ -481,7 +494,7 @@ mod tests {
 
         fn fails(&mut self, at: usize, failure: &Failure) -> bool {
             match Fault::of(failure) {
-                Some(fault) => self.state.rest(&self.members[at], fault, failure, self.now),
+                Some(fault) => self.state.rest(&self.members[at], fault, &failure.message, self.now),
                 None => false,
             }
         }
@@ -600,6 +613,17 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_invents_models_does_not_fill_the_file() {
+        let mut world = World::new(1, PoolOrder::Order);
+        for model in 0..2 * RESTS {
+            world.members[0] = account(0, &format!("{model:x<90}"));
+            world.fails(0, &failure(FailureKind::NotFound, &"x".repeat(500), None));
+        }
+        assert_eq!(world.state.rests.len(), RESTS);
+        assert!(serde_json::to_vec(&world.state).unwrap().len() < FILE_BYTES as usize / 2);
+    }
+
+    #[test]
     fn a_file_is_shared_and_survives_nonsense() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path());
@@ -607,7 +631,7 @@ mod tests {
         let pool = || Pool::new(&home, "work", PoolOrder::Order);
         let members = members(2);
         assert_eq!(pool().pick("a", &members, &[], &[]).pick, Pick::Member(0));
-        assert!(pool().failed(&members[0], &failure(FailureKind::Key, "refused", None), false));
+        assert!(pool().failed(&members[0], &failure(FailureKind::Key, "refused", None), "refused", false));
         let picked = pool().pick("a", &members, &[], &[]);
         let left = Left { provider: "p0".into(), why: Some("refused".into()) };
         assert_eq!(picked, Picked { pick: Pick::Member(1), left: Some(left) });
@@ -616,7 +640,7 @@ mod tests {
         pool().answered(&members[0], u64::MAX);
         assert!(resting(&home, "work").is_empty());
         // A pool of one is never left without.
-        assert!(pool().failed(&members[0], &failure(FailureKind::Key, "refused", None), true));
+        assert!(pool().failed(&members[0], &failure(FailureKind::Key, "refused", None), "refused", true));
         assert!(resting(&home, "work").is_empty());
         for nonsense in ["", "{", "[]", r#"{"rests": 7}"#] {
             std::fs::write(path(&home, "work"), nonsense).unwrap();

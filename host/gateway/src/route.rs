@@ -98,6 +98,11 @@ impl Route {
         Self { run: Some(run), ..self }
     }
 
+    /// Returns whether its run is private: what was said in it is noted nowhere.
+    pub(crate) fn is_private(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.project.is_none())
+    }
+
     /// Returns the name of the pool, or of the provider.
     pub fn name(&self) -> &str {
         let provider = || self.members.first().map(|member| member.provider.as_str());
@@ -229,8 +234,25 @@ fn keys_in(value: &str) -> Vec<String> {
     [value, key].into_iter().filter(|key| key.len() > 3).map(str::to_owned).collect()
 }
 
-/// Takes keys out of a text, and the beginning of one at its end: the text may have been cut there.
+/// How often JSON may be quoted within JSON.
+const QUOTED: usize = 4;
+
+/// Takes keys out of a text, and the beginning of one at its end: the text may have been cut there. So it does where they are
+/// escaped as in JSON.
 fn masked(text: &str, keys: &[String]) -> String {
+    let mut text = masked_as_it_is(text, keys);
+    let mut meant = text.clone();
+    for _ in 0..QUOTED {
+        let Some(unescaped) = unescaped(&meant) else { break };
+        meant = masked_as_it_is(&unescaped, keys);
+        if meant != unescaped {
+            text.clone_from(&meant);
+        }
+    }
+    text
+}
+
+fn masked_as_it_is(text: &str, keys: &[String]) -> String {
     let mut text = text.to_owned();
     for key in keys {
         if text.contains(key.as_str()) {
@@ -244,6 +266,32 @@ fn masked(text: &str, keys: &[String]) -> String {
         }
     }
     text
+}
+
+/// Returns what a text means whose escapes are those of JSON, if it has any.
+fn unescaped(text: &str) -> Option<String> {
+    text.contains('\\').then(|| {
+        let mut meant = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find('\\') {
+            meant.push_str(&rest[..at]);
+            let behind = &rest[at + 1..];
+            let code = behind.strip_prefix('u').and_then(|code| code.get(..4));
+            let code = code.and_then(|code| char::from_u32(u32::from_str_radix(code, 16).ok()?));
+            rest = match (code, behind.chars().next()) {
+                (Some(c), _) => {
+                    meant.push(c);
+                    &behind[5..]
+                }
+                (None, Some(c)) => {
+                    meant.push(c);
+                    &behind[c.len_utf8()..]
+                }
+                (None, None) => behind,
+            };
+        }
+        meant + rest
+    })
 }
 
 /// Returns whether a name is one that an AI CLI has by itself.
@@ -305,6 +353,19 @@ mod tests {
         let own = upstream(None, None);
         assert_eq!(own.masked("bad key sk-canary"), "bad key …");
         assert_eq!(own.masked("bad Bearer sk-canary and sk-can"), "bad … and …");
+        // As JSON writes it, and as JSON within JSON does.
+        for said in [
+            r"bad sk\u002dcanary",
+            r"bad sk\u002Dcan\u0061ry",
+            r#"{\"said\": \"sk\\u002dcanary\"}"#,
+            r"\\\\u0073k-canary",
+        ] {
+            assert!(own.masked(said).contains('…') && !own.masked(said).contains("canary"), "{}", own.masked(said));
+        }
+        let mut slashed = own.clone();
+        slashed.secrets[0].1 = "Bearer a/b/c/d".into();
+        assert_eq!(slashed.masked(r"bad a\/b\/c\/d"), "bad …");
+        assert_eq!(own.masked(r"C:\path\u00zz\"), r"C:\path\u00zz\");
         let route = Route::new(vec![own], None).unwrap();
         assert!(route.token.len() == 52 && !format!("{route:?}").contains(&route.token));
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_dialects::{Api, Failure, FailureKind, Request, count_answer, estimate};
-use aiw_listen::{ListenError, ListenLimits, Listener, Method, Route as Path, Rules};
+use aiw_listen::{Full, ListenError, ListenLimits, Listener, Method, Refused, Route as Path, Rules};
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -17,7 +17,7 @@ use crate::body::AnswerBody;
 use crate::called::Called;
 use crate::exchange::Incoming;
 use crate::gateway::Gateway;
-use crate::proof::proof_of;
+use crate::proof::{PROOF, proof_of};
 use crate::reply::{refusal, request_of, whole};
 use crate::route::Route;
 
@@ -36,18 +36,15 @@ impl Gateway {
                 let said = "aiw's gateway has no such address; clients speak Messages, Responses or generateContent";
                 return refusal(Api::Messages, &Failure::new(FailureKind::NotFound, said));
             };
-            let dialect = match &called {
+            match &called {
                 Called::Hello => return whole(StatusCode::OK, b"{}".to_vec()),
                 Called::Prove(nonce) => {
                     let proof = self.key.as_ref().map(|key| proof_of(key, nonce));
                     return whole(StatusCode::OK, proof.unwrap_or_default().into_bytes());
                 }
-                Called::Models(dialect) | Called::Generate(dialect, _) | Called::Count(dialect, _) => *dialect,
-            };
-            let Some(route) = token(&parts).and_then(|token| self.routes.find(&token)) else {
-                let said = "the token is not that of a run of aiw, or the run has ended";
-                return refusal(dialect, &Failure::new(FailureKind::Key, said));
-            };
+                Called::Models(_) | Called::Generate(..) | Called::Count(..) => {}
+            }
+            let Some(route) = self.route(&parts) else { return no_token(called.dialect()) };
             match called {
                 Called::Hello | Called::Prove(_) => whole(StatusCode::OK, b"{}".to_vec()),
                 Called::Models(dialect) => whole(StatusCode::OK, models(dialect, &route)),
@@ -58,6 +55,24 @@ impl Gateway {
             }
         })
     }
+
+    /// Lets in who shows a token that leads somewhere.
+    pub(crate) fn admit(&self, head: &Parts) -> Result<(), Refused> {
+        if self.route(head).is_some() {
+            return Ok(());
+        }
+        let dialect = Called::of(&head.method, &head.uri).map_or(Api::Messages, |called| called.dialect());
+        Err(Box::new(no_token(dialect).map(|body| Full::new(body.whole()))))
+    }
+
+    fn route(&self, head: &Parts) -> Option<Arc<Route>> {
+        token(head).and_then(|token| self.routes.find(&token))
+    }
+}
+
+fn no_token(dialect: Api) -> Response<AnswerBody> {
+    let said = "the token is not that of a run of aiw, or the run has ended";
+    refusal(dialect, &Failure::new(FailureKind::Key, said))
 }
 
 /// Binds an address of this machine. Port 0 is any free one.
@@ -72,16 +87,24 @@ pub async fn bind(address: SocketAddr) -> Result<Listener, ListenError> {
 /// Serves until `stop`. Web pages are refused: none has an origin that is allowed.
 pub fn serve(listener: Listener, gateway: Arc<Gateway>, stop: CancellationToken) -> BoxFuture<'static, ()> {
     Box::pin(async move {
-        // Tokens are many, and come in each vendor's own header, so the gateway looks at them.
-        let rules =
-            Rules::new([Path::under("/", [Method::GET, Method::HEAD, Method::POST])]).with_limits(ListenLimits {
-                head_bytes: 64 << 10,
-                body_bytes: BODY_BYTES,
-                body_time: Duration::from_secs(120),
-                head_time: Duration::from_secs(120),
-                grace: GRACE,
-                ..ListenLimits::default()
-            });
+        let limits = ListenLimits {
+            head_bytes: 64 << 10,
+            body_bytes: BODY_BYTES,
+            body_time: Duration::from_secs(120),
+            head_time: Duration::from_secs(120),
+            grace: GRACE,
+            ..ListenLimits::default()
+        };
+        let routes = [
+            // Signs of life, and the proof that this is the gateway of a home.
+            Path::open("/", [Method::GET]),
+            Path::open("/", [Method::HEAD]).and_below(),
+            Path::open(PROOF, [Method::GET]).and_below(),
+            Path::new("/", [Method::GET, Method::POST]).and_below(),
+        ];
+        // Tokens are many, and come in each vendor's own header.
+        let gate = gateway.clone();
+        let rules = Rules::new(routes).with_gate(move |head| gate.admit(head)).with_limits(limits);
         let answer = move |request| gateway.clone().answer(request);
         listener.serve(rules, answer, stop).await;
     })

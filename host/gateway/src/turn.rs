@@ -9,11 +9,15 @@ use sha2::{Digest, Sha256};
 
 use crate::busy::Answering;
 use crate::gateway::Gateway;
-use crate::pool::{Account, Left, Pick, Picked, Pool, WAITS};
+use crate::pool::{Account, Fault, Left, Pick, Picked, Pool, WAITS};
 use crate::route::{Route, Upstream};
 
 /// Headers in which CLIs name their session.
 const SESSIONS: [&str; 3] = ["x-claude-code-session-id", "session-id", "thread-id"];
+
+/// How often all members are asked again that may answer a moment later, and how long that moment is at first.
+const ROUNDS: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The upstreams of one request.
 pub(crate) struct Turn {
@@ -22,11 +26,15 @@ pub(crate) struct Turn {
     accounts: Vec<Account>,
     pool: Option<Arc<Pool>>,
     session: String,
-    /// Those that a budget refuses.
+    /// Those that a budget refuses, and what the first one says.
     refused: Vec<usize>,
+    over: Option<Failure>,
+    /// Those that would not answer a moment later either.
+    gone: Vec<usize>,
+    /// Those that were asked in this round.
     tried: Vec<usize>,
-    /// Whether all were asked, and a limit has been waited for since.
-    is_second_round: bool,
+    /// How often all were asked.
+    rounds: u32,
     /// The member that was picked and is not asked yet.
     answering: Option<Answering>,
     /// The last failure, with its provider.
@@ -42,7 +50,7 @@ impl Turn {
         request: &Request<'_>,
         parts: &Parts,
         asked: &str,
-        refused: Vec<usize>,
+        used_up: Vec<(usize, String)>,
     ) -> Self {
         let account = |member: &Upstream| {
             let id = member.account();
@@ -57,9 +65,11 @@ impl Turn {
             route: route.clone(),
             pool,
             session,
-            tried: refused.clone(),
-            refused,
-            is_second_round: false,
+            over: used_up.first().map(|(_, why)| Failure::new(FailureKind::Permission, why)),
+            tried: used_up.iter().map(|(at, _)| *at).collect(),
+            gone: used_up.iter().map(|(at, _)| *at).collect(),
+            refused: used_up.into_iter().map(|(at, _)| at).collect(),
+            rounds: 0,
             answering: None,
             failed: None,
             begun: Instant::now(),
@@ -74,11 +84,12 @@ impl Turn {
         };
         loop {
             let is_over = self.tried.len() >= self.accounts.len();
-            if is_over && (self.is_second_round || self.is_alone()) {
+            let is_last = self.rounds >= ROUNDS || self.is_alone() || self.gone.len() >= self.accounts.len();
+            if is_over && is_last {
                 return Err(self.last_failure());
             }
-            // Where all were asked, the question is how long all of them rest.
-            let tried = if is_over { &self.refused } else { &self.tried };
+            // Where all were asked, those that may answer now are asked again.
+            let tried = if is_over { &self.gone } else { &self.tried };
             let (session, accounts, tried) = (self.session.clone(), self.accounts.clone(), tried.clone());
             // Those that choose at once see each other's choices.
             let gateway = self.gateway.clone();
@@ -88,10 +99,13 @@ impl Turn {
             let Picked { pick, left } =
                 aiw_home::blocking(move || asked.pick(&session, &accounts, &tried, &busy)).await;
             match pick {
-                Pick::Member(_) | Pick::Nobody if is_over => return Err(self.last_failure()),
                 Pick::Member(at) => {
                     self.answering = Some(Answering::begin(&self.gateway.busy, &self.accounts[at].id));
                     drop(alone);
+                    if is_over {
+                        tokio::time::sleep(PAUSE * (1 << self.rounds)).await;
+                        self.begin_round();
+                    }
                     if let Some(left) = left {
                         self.say_switch(&left, at);
                     }
@@ -110,18 +124,22 @@ impl Turn {
                     }
                     tokio::time::sleep(time).await;
                     if is_over {
-                        self.is_second_round = true;
-                        self.tried.clone_from(&self.refused);
+                        self.begin_round();
                     }
                 }
             }
         }
     }
 
+    fn begin_round(&mut self) {
+        self.rounds += 1;
+        self.tried.clone_from(&self.gone);
+    }
+
     fn last_failure(&self) -> Failure {
-        match &self.failed {
-            Some((_, failure)) => failure.clone(),
-            None => Failure::new(FailureKind::Upstream, "the pool has no member that may be asked"),
+        match (&self.failed, &self.over) {
+            (Some((_, failure)), _) | (None, Some(failure)) => failure.clone(),
+            (None, None) => Failure::new(FailureKind::Upstream, "the pool has no member that may be asked"),
         }
     }
 
@@ -137,7 +155,8 @@ impl Turn {
         let own = self.failed.as_ref().filter(|(provider, _)| *provider == left.provider);
         let is_refused = self.refused.iter().any(|at| self.route.members[*at].provider == left.provider);
         let budget = || is_refused.then(|| "its budget is used up".to_owned());
-        let why = own.map(|(_, failure)| failure.message.clone()).or_else(|| left.why.clone()).or_else(budget);
+        let is_private = self.route.is_private();
+        let why = own.map(|(_, failure)| why(failure, is_private)).or_else(|| left.why.clone()).or_else(budget);
         let why = why.map(|why| format!(" ({})", aiw_core::one_line(&why, 120))).unwrap_or_default();
         let (pool, from, to) = (self.route.name(), &left.provider, &self.route.members[at].provider);
         self.gateway.say(&self.route, &format!("pool `{pool}` goes on with `{to}` in place of `{from}`{why}"));
@@ -148,11 +167,23 @@ impl Turn {
         self.tried.len() + 1 < self.accounts.len()
     }
 
+    /// Notes that a budget refuses a member.
+    pub(crate) fn refused(&mut self, at: usize, failure: Failure) {
+        self.refused.push(at);
+        self.gone.push(at);
+        self.tried.push(at);
+        self.over.get_or_insert(failure);
+    }
+
     /// Notes a failure before the client got anything. Returns whether another member may be asked.
     pub(crate) async fn failed(&mut self, at: usize, failure: &Failure) -> bool {
         let Some(pool) = self.pool.clone() else { return false };
         let (account, noted, is_alone) = (self.accounts[at].clone(), failure.clone(), self.is_alone());
-        let may_go_on = aiw_home::blocking(move || pool.failed(&account, &noted, is_alone)).await;
+        let why = why(failure, self.route.is_private());
+        let may_go_on = aiw_home::blocking(move || pool.failed(&account, &noted, &why, is_alone)).await;
+        if !Fault::is_brief(failure) {
+            self.gone.push(at);
+        }
         self.failed = Some((self.route.members[at].provider.clone(), failure.clone()));
         self.tried.push(at);
         may_go_on && !is_alone
@@ -164,7 +195,8 @@ impl Turn {
         let taken = self.answering.take();
         let answering = taken.unwrap_or_else(|| Answering::begin(&self.gateway.busy, &account.id));
         let sent = aiw_home::now_millis();
-        OpenTurn { pool: self.pool.clone(), account, is_alone: self.is_alone(), sent, _answering: answering }
+        let (is_alone, is_private) = (self.is_alone(), self.route.is_private());
+        OpenTurn { pool: self.pool.clone(), account, is_alone, is_private, sent, _answering: answering }
     }
 
     fn is_alone(&self) -> bool {
@@ -178,6 +210,7 @@ pub(crate) struct OpenTurn {
     pool: Option<Arc<Pool>>,
     account: Account,
     is_alone: bool,
+    is_private: bool,
     /// When the request was sent, in milliseconds since 1970.
     sent: u64,
     _answering: Answering,
@@ -193,10 +226,18 @@ impl OpenTurn {
     pub(crate) fn ended(&self, failure: Option<&Failure>) {
         match (&self.pool, failure) {
             (Some(pool), None) => pool.answered(&self.account, self.sent),
-            (Some(pool), Some(failure)) => drop(pool.failed(&self.account, failure, self.is_alone)),
+            (Some(pool), Some(failure)) => {
+                pool.failed(&self.account, failure, &why(failure, self.is_private), self.is_alone);
+            }
             (None, _) => {}
         }
     }
+}
+
+/// Returns what is noted of a failure, in logs and in the pool's file. Providers quote prompts, so their words about a private run
+/// are not.
+fn why(failure: &Failure, is_private: bool) -> String {
+    if is_private { failure.without_words() } else { failure.message.clone() }
 }
 
 /// Returns a word for the session of a request: the one that its client names, else its beginning.

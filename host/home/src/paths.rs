@@ -143,6 +143,11 @@ impl Home {
         self.root().join("usage")
     }
 
+    /// What the book of usage knows of its files. It is not among them, so that it does not go with them.
+    pub fn usage_seal(&self) -> PathBuf {
+        self.root().join("usage-seal.json")
+    }
+
     /// A bounded cache of bytes by key.
     pub fn byte_cache(&self, part: &str, quota: u64) -> Cache {
         Cache::new(self.cache(part), quota)

@@ -16,20 +16,23 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
+use crate::body::Memory;
 use crate::guard;
 use crate::head::{Heads, Watched};
+use crate::places::Place;
 use crate::rules::Rules;
 
 /// The state that all connections of a listener share.
 pub(crate) struct SharedListener<S> {
     pub(crate) rules: Rules,
+    pub(crate) memory: Memory,
     pub(crate) address: SocketAddr,
     pub(crate) service: S,
     pub(crate) stop: CancellationToken,
 }
 
-/// Serves a connection until its client leaves, or the listener stops and the running answer is sent.
-pub(crate) async fn serve<S, F, B>(stream: TcpStream, shared: Arc<SharedListener<S>>)
+/// Serves a connection until its client leaves, its time is over, or the listener stops and the running answer is sent.
+pub(crate) async fn serve<S, F, B>(stream: TcpStream, place: Place, shared: Arc<SharedListener<S>>)
 where
     S: Fn(Request<Bytes>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send,
@@ -38,19 +41,20 @@ where
 {
     // Answers are small and awaited.
     let _ = stream.set_nodelay(true);
-    let limits = shared.rules.limits;
+    let (limits, place) = (shared.rules.limits, Arc::new(place));
     let heads = Heads::default();
     let io = TokioIo::new(Watched { stream, heads: heads.clone() });
-    let (for_requests, stop) = (shared.clone(), shared.stop.clone());
+    let (for_requests, stop, own) = (shared.clone(), shared.stop.clone(), place.clone());
     let service = service_fn(move |request: Request<Incoming>| {
-        let (shared, heads) = (for_requests.clone(), heads.clone());
-        async move { Ok::<_, Infallible>(answer(request, &shared, &heads).await) }
+        let (shared, heads, place) = (for_requests.clone(), heads.clone(), own.clone());
+        async move { Ok::<_, Infallible>(answer(request, &shared, &heads, &place).await) }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.head_time).max_buf_size(limits.head_bytes.max(8 << 10));
     let mut connection = std::pin::pin!(http.serve_connection(io, service));
     tokio::select! {
         _ = connection.as_mut() => return,
+        () = place.ends() => return,
         () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
     }
     let _ = tokio::time::timeout(limits.grace, connection).await;
@@ -60,13 +64,14 @@ async fn answer<S, F, B>(
     request: Request<Incoming>,
     shared: &SharedListener<S>,
     heads: &Heads,
+    place: &Place,
 ) -> Response<Either<B, http_body_util::Full<Bytes>>>
 where
     S: Fn(Request<Bytes>) -> F,
     F: Future<Output = Response<B>>,
     B: Body<Data = Bytes>,
 {
-    match guard::admit(request, &shared.rules, shared.address, heads).await {
+    match guard::admit(request, &shared.rules, shared.address, heads, place, &shared.memory).await {
         Ok(request) => {
             let mut response = (shared.service)(request).await.map(Either::Left);
             if shared.stop.is_cancelled() {
@@ -74,6 +79,10 @@ where
             }
             response
         }
-        Err(refusal) => refusal.response().map(Either::Right),
+        Err(refusal) => {
+            heads.linger();
+            place.is_refused();
+            refusal.response().map(Either::Right)
+        }
     }
 }

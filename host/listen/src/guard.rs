@@ -2,52 +2,44 @@
 
 use std::net::SocketAddr;
 
-use aiw_core::Secret;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, ORIGIN};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, ORIGIN};
 use http::request::Parts;
 use http::{Method, Request, Version};
 use http_body::Body;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use subtle::ConstantTimeEq;
 
+use crate::body::{Memory, is_empty};
 use crate::head::Heads;
+use crate::places::Place;
 use crate::refusal::Refusal;
-use crate::rules::Rules;
+use crate::rules::{Route, Rules};
 
-/// Checks a request and reads its body.
+/// Checks a request, and reads its body if its head is let in.
 pub(crate) async fn admit<B>(
     request: Request<B>,
     rules: &Rules,
     address: SocketAddr,
     heads: &Heads,
+    place: &Place,
+    memory: &Memory,
 ) -> Result<Request<Bytes>, Refusal>
 where
-    B: Body<Data = Bytes>,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: Body<Data = Bytes> + Unpin,
 {
     heads.verdict().map_err(Refusal::Head)?;
     let (parts, body) = request.into_parts();
-    check(&parts, rules, address)?;
-    let limit = rules.limits.body_bytes;
-    if parts.headers.get(CONTENT_LENGTH).is_some_and(|length| announces_more(length.as_bytes(), limit)) {
-        return Err(Refusal::TooLarge(limit));
-    }
-    let body = tokio::time::timeout(rules.limits.body_time, Limited::new(body, limit).collect());
-    let body = body.await.map_err(|_| Refusal::Slow)?.map_err(|error| match error.is::<LengthLimitError>() {
-        true => Refusal::TooLarge(limit),
-        false => Refusal::Broken,
-    })?;
+    let route = check(&parts, rules, address)?;
+    let body = match route.needs_token {
+        true if !place.is_known() => return Err(Refusal::Full),
+        true => memory.read(&parts.headers, body).await?,
+        false if !is_empty(&parts.headers) => return Err(Refusal::HasBody),
+        false => Bytes::new(),
+    };
     heads.expect();
-    Ok(Request::from_parts(parts, body.to_bytes()))
+    Ok(Request::from_parts(parts, body))
 }
 
-fn announces_more(length: &[u8], limit: usize) -> bool {
-    let number = std::str::from_utf8(length).ok().and_then(|text| text.parse::<usize>().ok());
-    number.is_none_or(|number| number > limit)
-}
-
-fn check(parts: &Parts, rules: &Rules, address: SocketAddr) -> Result<(), Refusal> {
+fn check<'r>(parts: &Parts, rules: &'r Rules, address: SocketAddr) -> Result<&'r Route, Refusal> {
     if parts.version != Version::HTTP_11 {
         return Err(Refusal::Version);
     }
@@ -64,18 +56,24 @@ fn check(parts: &Parts, rules: &Rules, address: SocketAddr) -> Result<(), Refusa
             return Err(Refusal::Origin);
         }
     }
-    let route = rules.routes.iter().find(|route| route.is_for(parts.uri.path())).ok_or(Refusal::Path)?;
-    if route.needs_token && !has_token(single(parts, AUTHORIZATION)?, rules) {
-        return Err(Refusal::Token);
+    let mut routes = rules.routes.iter().filter(|route| route.is_for(parts.uri.path()));
+    let first = routes.next().ok_or(Refusal::Path)?;
+    let is_wanted = |route: &Route| route.methods.contains(&parts.method);
+    let route = if is_wanted(first) { first } else { routes.find(|route| is_wanted(route)).unwrap_or(first) };
+    if route.needs_token {
+        // Twice would be read by each in its own way.
+        single(parts, AUTHORIZATION)?;
+        let gate = rules.gate.as_ref().ok_or(Refusal::Token)?;
+        gate(parts).map_err(Refusal::Gate)?;
     }
-    if !route.methods.contains(&parts.method) {
+    if !is_wanted(route) {
         return Err(Refusal::Method(route.methods.clone()));
     }
     match route.media_type {
         Some(wanted) if parts.method == Method::POST && !is_media_type(single(parts, CONTENT_TYPE)?, wanted) => {
             Err(Refusal::MediaType(wanted))
         }
-        _ => Ok(()),
+        _ => Ok(route),
     }
 }
 
@@ -99,19 +97,6 @@ fn is_own_host(host: &[u8], address: SocketAddr) -> bool {
     is_name && port == address.port().to_string()
 }
 
-fn has_token(header: Option<&[u8]>, rules: &Rules) -> bool {
-    const SCHEME: &str = "bearer ";
-    let Some(expected) = rules.token.as_ref().and_then(|token| token()) else { return false };
-    let Some((scheme, given)) = header.and_then(|header| header.split_at_checked(SCHEME.len())) else { return false };
-    scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) && is_same(given, &expected)
-}
-
-/// Compares in a time that tells nothing about where they differ.
-fn is_same(given: &[u8], expected: &Secret) -> bool {
-    let expected = expected.expose().as_bytes();
-    !expected.is_empty() && bool::from(given.ct_eq(expected))
-}
-
 fn is_media_type(header: Option<&[u8]>, wanted: &str) -> bool {
     let given = header.and_then(|header| header.split(|byte| *byte == b';').next()).unwrap_or_default();
     given.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes())
@@ -119,8 +104,11 @@ fn is_media_type(header: Option<&[u8]>, wanted: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use aiw_core::Secret;
+    use http::StatusCode;
+
     use super::*;
-    use crate::{ListenLimits, Route};
+    use crate::ListenLimits;
 
     fn rules() -> Rules {
         let route = Route::new("/mcp", [Method::POST, Method::GET]).with_media_type("application/json");
@@ -130,10 +118,10 @@ mod tests {
             .with_limits(ListenLimits::default())
     }
 
-    fn said(change: impl FnOnce(http::request::Builder) -> http::request::Builder) -> Option<Refusal> {
+    fn said(change: impl FnOnce(http::request::Builder) -> http::request::Builder) -> Option<StatusCode> {
         let builder = Request::post("/mcp").header(HOST, "127.0.0.1:80").header(CONTENT_TYPE, "application/json");
         let (parts, ()) = change(builder).body(()).unwrap().into_parts();
-        check(&parts, &rules(), "127.0.0.1:80".parse().unwrap()).err()
+        check(&parts, &rules(), "127.0.0.1:80".parse().unwrap()).err().map(|refusal| refusal.response().status())
     }
 
     #[test]
@@ -141,18 +129,18 @@ mod tests {
         for (header, expected) in [
             ("Bearer right", None),
             ("bearer right", None),
-            ("Bearer righ", Some(Refusal::Token)),
-            ("Bearer rightx", Some(Refusal::Token)),
-            ("Bearer  right", Some(Refusal::Token)),
-            ("Bearer ", Some(Refusal::Token)),
-            ("Basic right", Some(Refusal::Token)),
-            ("right", Some(Refusal::Token)),
+            ("Bearer righ", Some(StatusCode::UNAUTHORIZED)),
+            ("Bearer rightx", Some(StatusCode::UNAUTHORIZED)),
+            ("Bearer  right", Some(StatusCode::UNAUTHORIZED)),
+            ("Bearer ", Some(StatusCode::UNAUTHORIZED)),
+            ("Basic right", Some(StatusCode::UNAUTHORIZED)),
+            ("right", Some(StatusCode::UNAUTHORIZED)),
         ] {
             assert_eq!(said(|request| request.header(AUTHORIZATION, header)), expected, "{header}");
         }
-        assert_eq!(said(|request| request), Some(Refusal::Token));
+        assert_eq!(said(|request| request), Some(StatusCode::UNAUTHORIZED));
         let twice = said(|request| request.header(AUTHORIZATION, "Bearer right").header(AUTHORIZATION, "Bearer right"));
-        assert_eq!(twice, Some(Refusal::Head("a header is there twice")));
+        assert_eq!(twice, Some(StatusCode::BAD_REQUEST));
     }
 
     #[test]
@@ -162,10 +150,10 @@ mod tests {
         let (parts, ()) = request.body(()).unwrap().into_parts();
         for token in [None, Some(Secret::new(""))] {
             let rules = rules().with_token(move || token.clone());
-            assert_eq!(check(&parts, &rules, address), Err(Refusal::Token));
+            assert!(matches!(check(&parts, &rules, address), Err(Refusal::Gate(_))));
         }
         let none = Rules::new([Route::new("/mcp", [Method::POST])]);
-        assert_eq!(check(&parts, &none, address), Err(Refusal::Token));
+        assert!(matches!(check(&parts, &none, address), Err(Refusal::Token)));
     }
 
     #[test]
@@ -176,7 +164,7 @@ mod tests {
         assert_eq!(with("http://ours:1"), None);
         for origin in ["null", "http://ours", "http://ours:1.evil.example", "https://ours:1", "http://127.0.0.1:80", ""]
         {
-            assert_eq!(with(origin), Some(Refusal::Origin), "{origin}");
+            assert_eq!(with(origin), Some(StatusCode::FORBIDDEN), "{origin}");
         }
     }
 

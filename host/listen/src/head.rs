@@ -4,7 +4,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use memchr::{memchr, memchr2};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -32,6 +32,12 @@ impl Heads {
         *scan = Scan { line, ..Scan::default() };
     }
 
+    /// The request is refused: what still comes of it is thrown away at the connection's end. Closed over unread bytes, the
+    /// connection would be reset, and the client might lose the answer.
+    pub(crate) fn linger(&self) {
+        self.scan().lingers = true;
+    }
+
     fn scan(&self) -> std::sync::MutexGuard<'_, Scan> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -46,6 +52,7 @@ struct Scan {
     hosts: usize,
     is_done: bool,
     problem: Option<&'static str>,
+    lingers: bool,
 }
 
 impl Scan {
@@ -138,7 +145,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
@@ -148,7 +155,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        let mut thrown_away = [0; 4 << 10];
+        while self.heads.scan().lingers {
+            let mut buffer = ReadBuf::new(&mut thrown_away);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                break;
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_write_vectored(

@@ -2,7 +2,8 @@
 //!
 //! It binds loopback addresses only, and checks each request before the service sees it: how its head is written, its
 //! host, its origin, its path, its token, its method, its media type and its size. What fails is refused with one
-//! sentence, and the connection is closed.
+//! sentence, and the connection is closed. No byte of a body is read before its head has shown a good token, connections that
+//! have shown none share a few places for some seconds, and the bodies of all requests share one memory.
 //!
 //! Not for what is served: a service is a function from a request, whose body has been read, to a response, whose body
 //! may be a stream.
@@ -18,20 +19,24 @@
 //! # Ok(()) }
 //! ```
 
+mod body;
 mod connection;
 mod error;
 mod guard;
 mod head;
 mod listener;
+mod places;
 mod refusal;
 mod rules;
+mod token;
 
 pub use bytes::Bytes;
 pub use error::ListenError;
 pub use http::{Method, Request, Response, StatusCode};
 pub use http_body_util::Full;
 pub use listener::Listener;
-pub use rules::{ListenLimits, Route, Rules, TokenSource};
+pub use refusal::Refused;
+pub use rules::{ListenLimits, Route, Rules};
 
 #[cfg(test)]
 mod tests;

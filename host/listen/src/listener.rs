@@ -9,11 +9,12 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::body::Memory;
 use crate::connection::{self, SharedListener};
+use crate::places::Places;
 use crate::{ListenError, Rules};
 
 /// A bound address. Clients can connect; they are answered once it serves.
@@ -67,8 +68,9 @@ impl Listener {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let places = Arc::new(Semaphore::new(rules.limits.connections));
-        let shared = Arc::new(SharedListener { rules, address: self.address, service, stop: stop.clone() });
+        let places = Places::new(&rules.limits);
+        let memory = Memory::new(&rules.limits);
+        let shared = Arc::new(SharedListener { rules, memory, address: self.address, service, stop: stop.clone() });
         let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {
@@ -77,17 +79,14 @@ impl Listener {
                 () = stop.cancelled() => break,
             };
             let Ok((stream, _)) = accepted else {
-                // Out of file descriptors: some will be closed.
+                // Out of file descriptors: a stranger makes room, or some will be closed.
+                places.make_room();
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
-            // Too many: the connection is closed.
-            let Ok(place) = places.clone().try_acquire_owned() else { continue };
-            let shared = shared.clone();
-            connections.spawn(async move {
-                connection::serve(stream, shared).await;
-                drop(place);
-            });
+            connections.spawn(connection::serve(stream, places.enter(), shared.clone()));
+            // It may show its token before others take its place.
+            tokio::task::yield_now().await;
         }
         drop(self.socket);
         while connections.join_next().await.is_some() {}

@@ -1,12 +1,15 @@
 //! Requests that the service doesn't see, and what they are answered.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
 
+/// The answer to a request that is not let in.
+pub type Refused = Box<Response<Full<Bytes>>>;
+
 /// Why a request is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Refusal {
     /// The head is not written as HTTP/1.1 demands.
     Head(&'static str),
@@ -15,10 +18,16 @@ pub(crate) enum Refusal {
     Origin,
     Path,
     Token,
+    /// The gate has its own answer.
+    Gate(Refused),
+    /// A request that needs no token has a body.
+    HasBody,
     Method(Vec<Method>),
     MediaType(&'static str),
     TooLarge(usize),
     Slow,
+    /// The memory for bodies, or the places for connections, are taken.
+    Full,
     /// The connection broke.
     Broken,
 }
@@ -31,10 +40,12 @@ impl Refusal {
             Self::Host | Self::Origin => StatusCode::FORBIDDEN,
             Self::Path => StatusCode::NOT_FOUND,
             Self::Token => StatusCode::UNAUTHORIZED,
+            Self::Gate(answer) => answer.status(),
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge(_) | Self::HasBody => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::Full => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -46,16 +57,23 @@ impl Refusal {
             Self::Origin => "web pages may not use this server".into(),
             Self::Path => "there is nothing at this path".into(),
             Self::Token => "the header `Authorization: Bearer TOKEN` is missing, or its token is not valid".into(),
+            Self::Gate(_) => String::new(),
+            Self::HasBody => "a request to this path has no body".into(),
             Self::Method(_) => "this method is not allowed here".into(),
             Self::MediaType(wanted) => format!("the body must be `{wanted}`"),
             Self::TooLarge(limit) => format!("the body is larger than {limit} bytes"),
             Self::Slow => "the body took too long".into(),
+            Self::Full => "too many requests are open here; try again".into(),
             Self::Broken => "the body could not be read".into(),
         }
     }
 
     /// The answer. The connection ends with it: what is left of the request is not read.
-    pub(crate) fn response(&self) -> Response<Full<Bytes>> {
+    pub(crate) fn response(self) -> Response<Full<Bytes>> {
+        if let Self::Gate(mut answer) = self {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            return *answer;
+        }
         let mut response = Response::new(Full::new(Bytes::from(self.sentence() + "\n")));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
@@ -65,6 +83,9 @@ impl Refusal {
         match self {
             Self::Token => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::Full => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             Self::Method(allowed) => {
                 let allowed: Vec<&str> = allowed.iter().map(Method::as_str).collect();

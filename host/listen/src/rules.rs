@@ -6,29 +6,42 @@ use std::time::Duration;
 
 use aiw_core::Secret;
 use http::Method;
+use http::request::Parts;
 
-/// Where the token comes from. It is asked at each request, so that a new token counts at once. With none, every
-/// request is refused.
-pub type TokenSource = Box<dyn Fn() -> Option<Secret> + Send + Sync>;
+use crate::refusal::{Refusal, Refused};
+use crate::token::has_token;
+
+/// Looks at a request's head, before a byte of its body is read: lets it in, or answers it.
+type Gate = Box<dyn Fn(&Parts) -> Result<(), Refused> + Send + Sync>;
 
 /// The rules for requests. Everything else is refused before the service sees it.
 pub struct Rules {
     pub(crate) routes: Vec<Route>,
     pub(crate) origins: Vec<String>,
-    pub(crate) token: Option<TokenSource>,
+    pub(crate) gate: Option<Gate>,
     pub(crate) limits: ListenLimits,
 }
 
 impl Rules {
-    /// Requests to these paths, from programs that are not web pages.
+    /// Requests to these paths, from programs that are not web pages. Without a gate or a token, only open routes are served.
     pub fn new(routes: impl IntoIterator<Item = Route>) -> Self {
-        Self { routes: routes.into_iter().collect(), origins: Vec::new(), token: None, limits: ListenLimits::default() }
+        Self { routes: routes.into_iter().collect(), origins: Vec::new(), gate: None, limits: ListenLimits::default() }
     }
 
-    /// Where the token of routes that need one comes from.
+    /// Where the token of routes that need one comes from. It is asked at each request, so that a new token counts at once. With
+    /// none, every request is refused.
     #[must_use]
-    pub fn with_token(mut self, token: impl Fn() -> Option<Secret> + Send + Sync + 'static) -> Self {
-        self.token = Some(Box::new(token));
+    pub fn with_token(self, token: impl Fn() -> Option<Secret> + Send + Sync + 'static) -> Self {
+        self.with_gate(move |head| match has_token(head, token().as_ref()) {
+            true => Ok(()),
+            false => Err(Box::new(Refusal::Token.response())),
+        })
+    }
+
+    /// What lets requests in where tokens are many, or are shown in other ways than `Authorization: Bearer …`.
+    #[must_use]
+    pub fn with_gate(mut self, gate: impl Fn(&Parts) -> Result<(), Refused> + Send + Sync + 'static) -> Self {
+        self.gate = Some(Box::new(gate));
         self
     }
 
@@ -65,7 +78,7 @@ pub struct Route {
 }
 
 impl Route {
-    /// A path that needs the token, in the header `Authorization: Bearer …`.
+    /// A path that needs a token: the gate lets in who has one.
     pub fn new(path: impl Into<Cow<'static, str>>, methods: impl IntoIterator<Item = Method>) -> Self {
         Self {
             path: path.into(),
@@ -76,14 +89,16 @@ impl Route {
         }
     }
 
-    /// A path that needs no token: its path is a secret itself, or it tells nothing.
+    /// A path that needs no token: its path is a secret itself, or it tells nothing. Its requests have no body, and whoever asks
+    /// it stays a stranger.
     pub fn open(path: impl Into<Cow<'static, str>>, methods: impl IntoIterator<Item = Method>) -> Self {
         Self { needs_token: false, ..Self::new(path, methods) }
     }
 
-    /// All paths that begin so. They need no token here: the service looks at it.
-    pub fn under(path: impl Into<Cow<'static, str>>, methods: impl IntoIterator<Item = Method>) -> Self {
-        Self { is_prefix: true, ..Self::open(path, methods) }
+    /// Makes it one for all paths that begin so.
+    #[must_use]
+    pub fn and_below(self) -> Self {
+        Self { is_prefix: true, ..self }
     }
 
     pub(crate) fn is_for(&self, path: &str) -> bool {
@@ -105,12 +120,18 @@ pub struct ListenLimits {
     pub head_bytes: usize,
     /// The body of a request.
     pub body_bytes: usize,
+    /// The bodies of all requests together, for as long as the service keeps them. Further ones wait, as long as a body may take.
+    pub all_bodies_bytes: usize,
     /// How long a head may take, and how long a connection may wait for its next request.
     pub head_time: Duration,
     /// How long a body may take.
     pub body_time: Duration,
-    /// Open connections at once. More are closed at once.
+    /// Open connections at once that have shown a token. More are refused.
     pub connections: usize,
+    /// Open connections at once that have shown none. If there are more, the oldest one is closed.
+    pub strangers: usize,
+    /// How long such a connection may live.
+    pub stranger_time: Duration,
     /// How long running answers may take to finish once the listener stops.
     pub grace: Duration,
 }
@@ -120,9 +141,12 @@ impl Default for ListenLimits {
         Self {
             head_bytes: 16 << 10,
             body_bytes: 8 << 20,
+            all_bodies_bytes: 256 << 20,
             head_time: Duration::from_secs(10),
             body_time: Duration::from_secs(30),
             connections: 1024,
+            strangers: 64,
+            stranger_time: Duration::from_secs(5),
             grace: Duration::from_secs(2),
         }
     }

@@ -1,7 +1,7 @@
 //! The listener over real connections.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aiw_core::Secret;
@@ -38,7 +38,23 @@ async fn server(limits: ListenLimits) -> Server {
     Server { address, asked, stop, serves }
 }
 
+/// Sends bytes, and returns the first piece of what comes back.
+async fn exchange(stream: &mut TcpStream, bytes: &[u8]) -> String {
+    stream.write_all(bytes).await.unwrap();
+    let mut answer = vec![0; 4096];
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut answer)).await.unwrap().unwrap();
+    String::from_utf8_lossy(&answer[..read]).into_owned()
+}
+
 impl Server {
+    /// Returns a connection over which a request was answered.
+    async fn kept(&self) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let answer = exchange(&mut stream, self.request("kept").as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        stream
+    }
+
     /// Returns the answer until the server closes, or until it is silent for a moment.
     async fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
@@ -114,15 +130,124 @@ async fn a_body_over_the_limit_is_refused_however_it_is_sent() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_are_closed_and_places_are_given_back() {
+async fn connections_beyond_the_limit_are_refused_and_places_are_given_back() {
     let server = server(ListenLimits { connections: 2, ..ListenLimits::default() }).await;
-    let waiting =
-        [TcpStream::connect(server.address).await.unwrap(), TcpStream::connect(server.address).await.unwrap()];
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert_eq!(server.raw(server.request("x").as_bytes()).await, "");
-    drop(waiting);
+    let kept = [server.kept().await, server.kept().await];
+    let answer = server.raw(server.request("x").as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 1"), "{answer}");
+    drop(kept);
     tokio::time::sleep(Duration::from_millis(50)).await;
     server.is_well().await;
+}
+
+#[tokio::test]
+async fn silent_strangers_lock_nobody_out_who_has_a_token() {
+    let server = server(ListenLimits { stranger_time: Duration::from_secs(2), ..ListenLimits::default() }).await;
+    let mut known = server.kept().await;
+    let mut silent = Vec::new();
+    // Each test may have a thousand files open.
+    for _ in 0..11 {
+        silent.clear();
+        for _ in 0..100 {
+            silent.push(TcpStream::connect(server.address).await.unwrap());
+        }
+        server.is_well().await;
+    }
+    // Whoever was let in before is still there.
+    assert!(exchange(&mut known, server.request("again").as_bytes()).await.ends_with("again"));
+    // The oldest ones made room, and the others live seconds.
+    let mut closed = 0;
+    for stranger in &mut silent {
+        let mut byte = [0];
+        closed += usize::from(tokio::time::timeout(Duration::ZERO, stranger.read(&mut byte)).await.is_ok());
+    }
+    assert!(closed >= 100 - 64, "{closed}");
+    let mut last = silent.pop().unwrap();
+    let mut byte = [0];
+    let read = tokio::time::timeout(Duration::from_secs(60), last.read(&mut byte)).await.unwrap();
+    assert!(matches!(read, Ok(0) | Err(_)));
+}
+
+#[tokio::test]
+async fn a_stranger_that_announces_a_body_is_refused_before_it_is_sent_and_holds_no_memory() {
+    let limits = ListenLimits { body_bytes: 62 << 20, all_bodies_bytes: 62 << 20, ..ListenLimits::default() };
+    let server = server(limits).await;
+    let mut strangers = Vec::new();
+    for authorization in ["", "Authorization: Bearer tokem\r\n"].repeat(20) {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let head = format!(
+            "POST /echo HTTP/1.1\r\nHost: {}\r\n{authorization}Content-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
+            server.address,
+            62 << 20
+        );
+        let answer = exchange(&mut stream, head.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+        strangers.push(stream);
+    }
+    // All the memory that there is.
+    let body = "x".repeat(62 << 20);
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let sent = server.request(&body);
+    let (mut reads, mut writes) = stream.split();
+    let read = async {
+        let mut answer = Vec::new();
+        while answer.len() < body.len() {
+            assert_ne!(reads.read_buf(&mut answer).await.unwrap(), 0);
+        }
+        answer
+    };
+    let (_, answer) = tokio::join!(writes.write_all(sent.as_bytes()), read);
+    assert!(answer.starts_with(b"HTTP/1.1 200 "));
+    assert_eq!(server.asked.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn whoever_sends_a_body_with_a_wrong_token_reads_why_it_is_refused() {
+    let server = server(ListenLimits::default()).await;
+    let request = server.request(&"x".repeat(7 << 20)).replace("Bearer token", "Bearer tokem");
+    for _ in 0..20 {
+        assert!(server.raw(request.as_bytes()).await.starts_with("HTTP/1.1 401 "));
+    }
+    let open = format!("GET /open HTTP/1.1\r\nHost: {}\r\nContent-Length: 3\r\n\r\nabc", server.address);
+    assert!(server.raw(open.as_bytes()).await.starts_with("HTTP/1.1 413 "));
+    assert_eq!(server.asked.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn all_bodies_share_one_memory_and_give_it_back() {
+    let limits = ListenLimits {
+        body_bytes: 10,
+        all_bodies_bytes: 15,
+        body_time: Duration::from_millis(300),
+        ..ListenLimits::default()
+    };
+    let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let (address, stop) = (listener.address(), CancellationToken::new());
+    let kept: Arc<Mutex<Vec<Bytes>>> = Arc::default();
+    let keeps = kept.clone();
+    let keep = move |request: Request<Bytes>| {
+        keeps.lock().unwrap().push(request.into_body().slice(1..2));
+        async { Response::new(Full::new(Bytes::new())) }
+    };
+    let rules = Rules::new([Route::new("/echo", [Method::POST])]).with_token(|| Some(Secret::new("token")));
+    tokio::spawn(listener.serve(rules.with_limits(limits), keep, stop.clone()));
+    let server = Server { address, asked: Arc::default(), stop, serves: tokio::spawn(async {}) };
+    let status = async |request: &str| {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        exchange(&mut stream, request.as_bytes()).await[..12].to_owned()
+    };
+    let piece = server.request("").replace("Content-Length: 0", "Transfer-Encoding: chunked") + "3\r\nabc\r\n0\r\n\r\n";
+    // Three bytes are kept of one that might have had ten.
+    assert_eq!(status(&piece).await, "HTTP/1.1 200");
+    assert_eq!(status(&server.request("ten bytes!")).await, "HTTP/1.1 200");
+    assert_eq!(status(&server.request("abc")).await, "HTTP/1.1 503");
+    // A clone of a part keeps the whole.
+    kept.lock().unwrap().pop();
+    assert_eq!(status(&server.request("abc")).await, "HTTP/1.1 200");
+    assert_eq!(status(&piece).await, "HTTP/1.1 503");
+    kept.lock().unwrap().clear();
+    assert_eq!(status(&piece).await, "HTTP/1.1 200");
+    server.stop.cancel();
 }
 
 #[tokio::test]

@@ -233,13 +233,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (stop, tools) = (CancellationToken::new(), tools()?);
     let make = move || Arc::new(Fixed { tools: tools.clone() }) as Arc<dyn Offer>;
     let server = HttpServer::new(make, HttpLimits::default(), stop.clone());
-    let route = Route::open("/mcp", [Method::POST, Method::GET, Method::DELETE]).with_media_type("application/json");
+    let route = Route::new("/mcp", [Method::POST, Method::GET, Method::DELETE]).with_media_type("application/json");
     // The suite acts as a page of the server's own origin.
     let origins = ["127.0.0.1", "localhost"].map(|name| format!("http://{name}:{}", address.port()));
     let answer = move |request| {
         let server = server.clone();
         async move { server.answer(request).await }
     };
-    listener.serve(Rules::new([route]).with_origins(origins), answer, stop).await;
+    listener.serve(Rules::new([route]).with_gate(|_| Ok(())).with_origins(origins), answer, stop).await;
     Ok(())
 }

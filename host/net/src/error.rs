@@ -14,6 +14,11 @@ impl Cause {
     pub(crate) fn new(error: impl Error + Send + Sync + 'static) -> Self {
         Self(Arc::new(error))
     }
+
+    /// Returns whether a connection was made, and broke.
+    fn is_of_a_connection(&self) -> bool {
+        self.0.downcast_ref::<reqwest::Error>().is_some_and(|error| !error.is_connect())
+    }
 }
 
 impl Error for Cause {
@@ -105,6 +110,16 @@ pub enum NetError {
 }
 
 impl NetError {
+    /// Returns whether the far end may have got the request.
+    pub fn may_have_sent(&self) -> bool {
+        match self {
+            Self::Invalid { .. } | Self::NotFound { .. } | Self::Denied { .. } => false,
+            // Silence has no cause.
+            Self::Unavailable { source, .. } => source.as_ref().is_none_or(Cause::is_of_a_connection),
+            Self::Malformed { .. } | Self::TooLarge { .. } | Self::Cancelled => true,
+        }
+    }
+
     /// Returns the kind of failure.
     pub fn kind(&self) -> ErrorKind {
         match self {

@@ -93,6 +93,8 @@ pub struct Counted {
 /// What is told of a task while its shim interprets the stream.
 #[derive(Clone, Copy)]
 pub struct Listeners {
+    /// Called before the CLI begins.
+    pub on_begin: fn(&About),
     /// Called once, when the CLI names its session, with when the CLI began.
     pub on_session: fn(&About, &str, SystemTime),
     /// Called when the CLI has ended. Returns what it used.
@@ -161,6 +163,7 @@ pub fn interpreter(
     listeners: Listeners,
 ) -> Option<Box<dyn aiw_supervisor::Interpreter>> {
     let about = About::of(&record.labels).ok()?;
+    (listeners.on_begin)(&about);
     Some(Box::new(Labelled {
         id: record.id,
         interpreter: make(about.cli),

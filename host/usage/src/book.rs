@@ -1,8 +1,9 @@
-//! The files of a book: one for each month, a line of JSON for each booking.
+//! The files of a book: one for each month, a line of JSON for each booking. A request has two: one before it is sent, with what
+//! it will use at least as far as that is known, and one that takes its place at its end.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read as _, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,12 +11,10 @@ use aiw_core::ErrorKind;
 use aiw_home::{Home, HomeError, lock_within, open_owned, open_plain, rfc3339};
 
 use crate::booking::Booking;
+use crate::seal::{Extent, LONGEST, Loss, Seal};
 
 /// How long a book that somebody else writes is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The longest line. Longer ones are no bookings.
-const LONGEST: u64 = 64 << 10;
 
 /// An error with a book.
 #[derive(Debug, thiserror::Error)]
@@ -67,8 +66,50 @@ pub struct Book {
 }
 
 /// How far a book was read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Mark(BTreeMap<String, u64>);
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Mark(BTreeMap<String, Progress>);
+
+/// How far a month was read.
+#[derive(Debug, Clone, Default)]
+struct Progress {
+    extent: Extent,
+    /// What was read is not what was booked.
+    is_wrong: bool,
+    /// The requests that are open, by where they stand.
+    open: BTreeMap<u64, Booking>,
+}
+
+impl Mark {
+    /// Returns the requests that are open, or were when their gateway was killed. They count as what they were expected to use.
+    pub(crate) fn open(&self) -> impl Iterator<Item = &Booking> {
+        self.0.values().flat_map(|read| read.open.values())
+    }
+}
+
+/// A request that is open, as its book knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenRequest {
+    at: u64,
+    place: u64,
+}
+
+impl OpenRequest {
+    /// Returns the booking that closes it. One that used nothing is none.
+    pub fn closed_by(&self, booking: Booking) -> Booking {
+        // In the month, day and budget that it was opened in.
+        Booking { at: self.at, closes: Some(self.place), open: false, ..booking }
+    }
+}
+
+/// What a book knows of its files, as it was written.
+type Sealed = Result<Option<Seal>, Loss>;
+
+/// A book that nobody else writes.
+pub(crate) struct Turn<'b> {
+    book: &'b Book,
+    file: File,
+    sealed: Sealed,
+}
 
 impl Book {
     /// Returns the book of a home.
@@ -87,63 +128,146 @@ impl Book {
     ///
     /// Fails if the file can't be written.
     pub fn add(&self, booking: &Booking) -> Result<(), UsageError> {
-        self.home.make_dir(&self.directory)?;
-        let path = self.directory.join(month(booking.at)).with_extension("jsonl");
+        self.turn()?.add(booking).map(drop)
+    }
+
+    /// Checks whether bookings can be added. Nothing is.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the files can't be written.
+    pub fn check_writable(&self) -> Result<(), UsageError> {
+        let turn = self.turn()?;
+        turn.open(&turn.book.path(&month(aiw_home::now_millis()))).map(drop)
+    }
+
+    /// Waits until nobody else writes, and opens the book for writing.
+    pub(crate) fn turn(&self) -> Result<Turn<'_>, UsageError> {
+        let path = self.home.usage_seal();
         let io = |doing| {
             let path = path.clone();
             move |source| UsageError::Io { doing, path, source }
         };
-        let file = open_owned(&path).map_err(io("open"))?;
+        let file = match open_owned(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.home.make_dir(&self.directory)?;
+                open_owned(&path)
+            }
+            opened => opened,
+        };
+        let file = file.map_err(io("open"))?;
         let locked = lock_within(file, PATIENCE).map_err(io("lock"))?;
-        let mut file = locked.ok_or_else(|| UsageError::Busy { path: path.clone() })?;
-        let length = file.metadata().map_err(io("read"))?.len();
-        let mut line = serde_json::to_vec(booking).map_err(|e| io("write")(e.into()))?;
-        line.push(b'\n');
-        if length > 0 && !ends_its_line(&mut file, length).map_err(io("read"))? {
-            line.insert(0, b'\n');
-        }
-        file.seek(SeekFrom::Start(length)).map_err(io("write"))?;
-        file.write_all(&line).map_err(|source| {
-            // The disk is full. Half a line is no booking.
-            let _ = file.set_len(length);
-            io("write")(source)
-        })
+        let file = locked.ok_or_else(|| UsageError::Busy { path: path.clone() })?;
+        let sealed = sealed(&file).map_err(io("read"))?;
+        Ok(Turn { book: self, file, sealed })
     }
 
-    /// Reads all bookings since a time, in milliseconds since 1970, oldest month first. Lines that are no bookings are skipped.
+    /// Reads all bookings since a time, in milliseconds since 1970, oldest month first, then those of open requests. Lines that
+    /// are no bookings are skipped. Returns what is missing.
     ///
     /// # Errors
     ///
     /// Fails if a file can't be read.
-    pub fn read(&self, since: u64, mut each: impl FnMut(Booking)) -> Result<(), UsageError> {
-        self.read_on(&mut Mark::default(), since, &mut each)
+    pub fn read(&self, since: u64, mut each: impl FnMut(Booking)) -> Result<Option<Loss>, UsageError> {
+        let mut mark = Mark::default();
+        let loss = self.read_on(&mut mark, since, &mut each)?;
+        mark.0.into_values().flat_map(|read| read.open.into_values()).for_each(each);
+        Ok(loss)
     }
 
-    /// Reads what was added since the mark.
-    pub(crate) fn read_on(&self, mark: &mut Mark, since: u64, each: &mut dyn FnMut(Booking)) -> Result<(), UsageError> {
-        for (name, path) in self.files()? {
-            if name < month(since) {
-                continue;
+    /// Reads what was added since the mark. Requests that are open are left in it. Returns what is missing.
+    pub(crate) fn read_on(
+        &self,
+        mark: &mut Mark,
+        since: u64,
+        each: &mut dyn FnMut(Booking),
+    ) -> Result<Option<Loss>, UsageError> {
+        let path = self.home.usage_seal();
+        let io = |source| UsageError::Io { doing: "read", path: path.clone(), source };
+        // Who can't write may read. Only what was booked before this is held against the seal.
+        let sealed = match open_plain(&path) {
+            Ok(file) => match lock_within(file, PATIENCE).map_err(io)? {
+                Some(file) => sealed(&file).map_err(io)?,
+                None => return Err(UsageError::Busy { path }),
+            },
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => return Err(io(e)),
+        };
+        self.read_sealed(&sealed, mark, since, each)
+    }
+
+    fn read_sealed(
+        &self,
+        sealed: &Sealed,
+        mark: &mut Mark,
+        since: u64,
+        each: &mut dyn FnMut(Booking),
+    ) -> Result<Option<Loss>, UsageError> {
+        let first = month(since);
+        let (mut files, mut loss) = (self.files()?, None);
+        files.retain(|name, _| *name >= first);
+        let none = Seal::default();
+        let seal = match sealed {
+            Ok(Some(seal)) => seal,
+            Ok(None) => &none,
+            Err(problem) => {
+                loss = Some(problem.clone());
+                &none
             }
-            let from = mark.0.entry(name).or_default();
-            read_file(&path, from, &mut |booking| {
+        };
+        let gone = seal
+            .months
+            .iter()
+            .find(|(name, extent)| **name >= first && extent.length > 0 && !files.contains_key(*name));
+        if let Some((name, _)) = gone {
+            loss.get_or_insert(Loss::Missing { month: name.clone() });
+        }
+        for (name, path) in files {
+            let read = mark.0.entry(name.clone()).or_default();
+            let extent = seal.months.get(&name);
+            let problem = read_month(&path, read, extent, &mut |booking| {
                 if booking.at >= since {
                     each(booking);
                 }
             })
             .map_err(|source| UsageError::Io { doing: "read", path, source })?;
+            let is_unsealed = matches!(sealed, Ok(None)) && read.extent.length > 0;
+            let problem = match problem {
+                Some(Problem::Missing) => Some(Loss::Missing { month: name }),
+                Some(Problem::Changed) => Some(Loss::Changed { month: name }),
+                None => is_unsealed.then_some(Loss::Unsealed),
+            };
+            loss = loss.or(problem);
         }
-        Ok(())
+        Ok(loss)
+    }
+
+    /// Goes on with the book as it is, whatever it has lost. Returns what that was.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the book can't be read or written.
+    pub fn accept_loss(&self) -> Result<Option<Loss>, UsageError> {
+        let mut turn = self.turn()?;
+        let mut mark = Mark::default();
+        let loss = self.read_sealed(&turn.sealed, &mut mark, 0, &mut |_| {})?;
+        let months = mark.0.into_iter().map(|(month, read)| (month, read.extent)).collect();
+        turn.seal(Seal { months })?;
+        Ok(loss)
     }
 
     /// Returns whether a file is shorter than what was read of it, or gone.
     pub(crate) fn has_shrunk(&self, mark: &Mark) -> Result<bool, UsageError> {
         let files = self.files()?;
-        let is_shorter = |(name, read): (&String, &u64)| {
+        let is_shorter = |(name, read): (&String, &Progress)| {
             let length = files.get(name).and_then(|path| fs::metadata(path).ok()).map_or(0, |meta| meta.len());
-            length < *read
+            length < read.extent.length
         };
         Ok(mark.0.iter().any(is_shorter))
+    }
+
+    fn path(&self, month: &str) -> PathBuf {
+        self.directory.join(month).with_extension("jsonl")
     }
 
     /// Returns the files by their months.
@@ -162,6 +286,108 @@ impl Book {
     }
 }
 
+impl Turn<'_> {
+    /// Reads what was added since the mark, as [`Book::read_on`] does.
+    pub(crate) fn read_on(
+        &self,
+        mark: &mut Mark,
+        since: u64,
+        each: &mut dyn FnMut(Booking),
+    ) -> Result<Option<Loss>, UsageError> {
+        self.book.read_sealed(&self.sealed, mark, since, each)
+    }
+
+    /// Adds a booking, and says where it stands if it is that of an open request.
+    pub(crate) fn add(&mut self, booking: &Booking) -> Result<OpenRequest, UsageError> {
+        let month = month(booking.at);
+        let path = self.book.path(&month);
+        let io = |doing| {
+            let path = path.clone();
+            move |source| UsageError::Io { doing, path, source }
+        };
+        // The seal is there before the book: a book without one has lost it.
+        let is_empty = |path: &PathBuf| fs::metadata(path).is_ok_and(|meta| meta.len() == 0);
+        if let Ok(None) = self.sealed
+            && self.book.files()?.values().all(is_empty)
+        {
+            self.seal(Seal::default())?;
+        }
+        let mut file = self.open(&path)?;
+        let length = file.metadata().map_err(io("read"))?.len();
+        let sealed = self.sealed.as_ref().ok().and_then(Option::as_ref).and_then(|seal| seal.months.get(&month));
+        let is_sealed = sealed.is_some_and(|extent| extent.length == length);
+        let mut line = serde_json::to_vec(booking).map_err(|e| io("write")(e.into()))?;
+        line.push(b'\n');
+        let mut place = length;
+        if length > 0 && !is_sealed && !ends_its_line(&mut file, length).map_err(io("read"))? {
+            line.insert(0, b'\n');
+            place += 1;
+        }
+        file.seek(SeekFrom::Start(length)).map_err(io("write"))?;
+        file.write_all(&line).map_err(|source| {
+            // The disk is full. Half a line is no booking.
+            let _ = file.set_len(length);
+            io("write")(source)
+        })?;
+        // What is booked is booked: a seal that is behind its book is no loss, and catches up.
+        let _ = self.catch_up(month, &mut file, length, (is_sealed && line.len() as u64 <= LONGEST).then_some(&line));
+        Ok(OpenRequest { at: booking.at, place })
+    }
+
+    fn open(&self, path: &Path) -> Result<File, UsageError> {
+        let io = |source| UsageError::Io { doing: "open", path: path.to_owned(), source };
+        match open_owned(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.book.home.make_dir(&self.book.directory)?;
+                open_owned(path).map_err(io)
+            }
+            opened => opened.map_err(io),
+        }
+    }
+
+    /// Seals a month as far as it is written now, or what was sealed and a line behind it. A loss stays visible.
+    fn catch_up(
+        &mut self,
+        month: String,
+        file: &mut File,
+        before: u64,
+        line: Option<&Vec<u8>>,
+    ) -> Result<(), UsageError> {
+        let Ok(Some(seal)) = &self.sealed else { return Ok(()) };
+        let mut seal = seal.clone();
+        let extent = seal.months.entry(month).or_default();
+        if extent.length > before {
+            return Ok(());
+        }
+        let path = self.book.home.usage_seal();
+        let io = |source| UsageError::Io { doing: "write", path: path.clone(), source };
+        match line {
+            Some(line) => extent.grow(line),
+            None => {
+                file.seek(SeekFrom::Start(extent.length)).map_err(io)?;
+                extent.read(file, |_, _, _| {}).map_err(io)?;
+            }
+        }
+        self.seal(seal)
+    }
+
+    fn seal(&mut self, mut seal: Seal) -> Result<(), UsageError> {
+        let path = self.book.home.usage_seal();
+        let io = |source| UsageError::Io { doing: "write", path: path.clone(), source };
+        let length = self.file.metadata().map_err(io)?.len();
+        let bytes = seal.format(length).map_err(io)?;
+        self.file.seek(SeekFrom::Start(0)).map_err(io)?;
+        // One write: whoever is killed has written all of it or nothing.
+        self.file.write_all(&bytes).map_err(io)?;
+        self.sealed = Ok(Some(seal));
+        Ok(())
+    }
+}
+
+fn sealed(file: &File) -> io::Result<Sealed> {
+    Ok(Seal::read(file)?.ok_or(Loss::Unsealed))
+}
+
 /// Returns the month of a time: `2026-11`.
 fn month(millis: u64) -> String {
     rfc3339(millis).chars().take(7).collect()
@@ -174,35 +400,50 @@ fn ends_its_line(file: &mut File, length: u64) -> io::Result<bool> {
     Ok(last == *b"\n")
 }
 
-/// Reads the whole lines of a file from a position, which is moved behind them.
-fn read_file(path: &Path, from: &mut u64, each: &mut dyn FnMut(Booking)) -> io::Result<()> {
+/// Why a file is not what was booked.
+enum Problem {
+    Missing,
+    Changed,
+}
+
+/// Reads the whole lines of a file behind those that were read, and compares it with its seal.
+fn read_month(
+    path: &Path,
+    read: &mut Progress,
+    sealed: Option<&Extent>,
+    each: &mut dyn FnMut(Booking),
+) -> io::Result<Option<Problem>> {
     let mut file = open_plain(path)?;
-    let length = file.metadata()?.len();
-    if length < *from {
+    if file.metadata()?.len() < read.extent.length {
         // Somebody cut it off.
-        *from = 0;
+        *read = Progress::default();
     }
-    if length == *from {
-        return Ok(());
-    }
-    file.seek(SeekFrom::Start(*from))?;
-    let mut reader = BufReader::with_capacity(256 << 10, file);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let read = (&mut reader).take(LONGEST).read_until(b'\n', &mut line)?;
-        if read == 0 {
-            return Ok(());
+    file.seek(SeekFrom::Start(read.extent.length))?;
+    let Progress { extent, is_wrong, open } = read;
+    // Between two lines, or it was changed. Behind the seal is what was booked since, or what it had no time for.
+    let before = extent.length;
+    let mut is_right = sealed.is_none_or(|sealed| sealed == extent || (sealed.length < before && !*is_wrong));
+    extent.read(file, |now, at, line| {
+        is_right |= sealed == Some(now);
+        let Ok(booking) = serde_json::from_slice::<Booking>(line) else { return };
+        if booking.open {
+            open.insert(at, booking);
+            return;
         }
-        if line.last() != Some(&b'\n') && read as u64 != LONGEST {
-            // It is being written.
-            return Ok(());
+        if let Some(place) = booking.closes {
+            open.remove(&place);
+            if booking.is_nothing() {
+                return;
+            }
         }
-        *from += read as u64;
-        if let Ok(booking) = serde_json::from_slice(&line) {
-            each(booking);
-        }
-    }
+        each(booking);
+    })?;
+    *is_wrong = !is_right;
+    Ok(match sealed {
+        _ if is_right => None,
+        Some(sealed) if extent.length < sealed.length => Some(Problem::Missing),
+        _ => Some(Problem::Changed),
+    })
 }
 
 #[cfg(test)]

@@ -23,8 +23,7 @@ pub enum Source {
 }
 
 /// Tokens of one request, or of several.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Tokens {
     /// Read, without those out of a cache or into one.
     pub input: u64,
@@ -67,41 +66,98 @@ impl Tokens {
 
 /// What was used by one request, or by one task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Line")]
 pub struct Booking {
-    /// When it ended, in milliseconds since 1970.
+    /// When the request was sent or the task ended, in milliseconds since 1970.
     pub at: u64,
     /// Where the numbers come from.
     pub source: Source,
     /// The CLI, if it is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cli: Option<CliKind>,
     /// The provider that answered; none for the CLI's own login.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
     /// The pool that chose the provider.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,
     /// The model that answered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// The task.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<ProcessId>,
     /// The directory that the run works in. Private runs have none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
     /// The tokens.
     #[serde(flatten)]
     pub tokens: Tokens,
     /// The cost in US dollars, where it was known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
     /// Whether the answer broke off: the numbers are those until then.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
     /// Whether the tokens are an estimate: the provider has not counted them.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub estimated: bool,
+    /// Whether the request is open: all of this is expected, and a later line says how it ended.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub open: bool,
+    /// Where the line of the open request stands in its month that this one takes the place of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closes: Option<u64>,
+}
+
+/// A booking as it is read. Of a flattened field, serde would keep each value before it is read.
+#[derive(Deserialize)]
+struct Line {
+    at: u64,
+    source: Source,
+    #[serde(default)]
+    cli: Option<CliKind>,
+    #[serde(default)]
+    provider: Option<String>,
+    #[serde(default)]
+    pool: Option<String>,
+    #[serde(default)]
+    model: Option<String>,
+    #[serde(default)]
+    task: Option<ProcessId>,
+    #[serde(default)]
+    project: Option<String>,
+    #[serde(default)]
+    input: u64,
+    #[serde(default)]
+    cached: u64,
+    #[serde(default)]
+    cache_written: u64,
+    #[serde(default)]
+    output: u64,
+    #[serde(default)]
+    thinking: u64,
+    #[serde(default)]
+    cost_usd: Option<f64>,
+    #[serde(default)]
+    cut: bool,
+    #[serde(default)]
+    estimated: bool,
+    #[serde(default)]
+    open: bool,
+    #[serde(default)]
+    closes: Option<u64>,
+}
+
+impl From<Line> for Booking {
+    fn from(line: Line) -> Self {
+        let Line {
+            at, source, cli, provider, pool, model, task, project, cost_usd, cut, estimated, open, closes, ..
+        } = line;
+        let Line { input, cached, cache_written, output, thinking, .. } = line;
+        let tokens = Tokens { input, cached, cache_written, output, thinking };
+        Self { at, source, cli, provider, pool, model, task, project, tokens, cost_usd, cut, estimated, open, closes }
+    }
 }
 
 impl Booking {
@@ -120,7 +176,14 @@ impl Booking {
             cost_usd: None,
             cut: false,
             estimated: false,
+            open: false,
+            closes: None,
         }
+    }
+
+    /// Returns whether nothing was used.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.tokens.all() == 0 && self.cost_usd.is_none_or(|cost| cost == 0.0)
     }
 
     /// Returns the cost: as it was booked, else by the prices of today.

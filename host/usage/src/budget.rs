@@ -4,14 +4,15 @@ use std::path::Path;
 
 use aiw_home::{Budget, BudgetLimit, BudgetPeriod, Settings, now_millis, rfc3339};
 
-use crate::book::{Book, Mark, UsageError};
-use crate::booking::Booking;
+use crate::book::{Book, Mark, OpenRequest, UsageError};
+use crate::booking::{Booking, plausible_cost};
+use crate::seal::Loss;
 use crate::sum::{Sum, dollars};
 
 /// How far the clock of another process may be ahead, in milliseconds.
 const SKEW: u64 = 60_000;
 
-/// A budget that is used up.
+/// A budget that is used up, or has too little left.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OverBudget {
     /// Whether nothing new begins.
@@ -22,27 +23,37 @@ pub struct OverBudget {
     pub sentence: String,
 }
 
+/// Why a request may not be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum NotOpened {
+    /// A budget refuses it.
+    #[error("{}", .0.sentence)]
+    Over(OverBudget),
+    /// There is a budget that might refuse it, and what was spent can't be read, or what it will use can't be booked.
+    #[error("what your budgets have left is not known: {0}")]
+    Unknown(UsageError),
+    /// No budget would refuse it, but it can't be booked.
+    #[error("what a request uses can't be booked: {0}")]
+    NotBooked(UsageError),
+}
+
 /// What was spent of budgets. It reads on where it stopped, so it can be asked before each request.
 #[derive(Debug)]
 pub struct Spending {
     book: Book,
     mark: Mark,
-    budgets: Vec<(Budget, Spent)>,
+    /// The budgets, with what was spent in the current period by requests that have ended.
+    budgets: Vec<(Budget, Sum)>,
     /// The first day that was read.
     day: String,
-}
-
-/// What was spent in the current period.
-#[derive(Debug, Default)]
-struct Spent {
-    sum: Sum,
+    loss: Option<Loss>,
 }
 
 impl Spending {
     /// Begins with nothing read.
     pub fn new(book: Book, budgets: Vec<Budget>) -> Self {
-        let budgets = budgets.into_iter().map(|budget| (budget, Spent::default())).collect();
-        Self { book, mark: Mark::default(), budgets, day: String::new() }
+        let budgets = budgets.into_iter().map(|budget| (budget, Sum::default())).collect();
+        Self { book, mark: Mark::default(), budgets, day: String::new(), loss: None }
     }
 
     /// Returns whether there are no budgets.
@@ -66,6 +77,14 @@ impl Spending {
     ///
     /// Fails if the book can't be read.
     pub fn refresh(&mut self, settings: &Settings) -> Result<(), UsageError> {
+        self.refresh_by(settings, |book, mark, since, each| book.read_on(mark, since, each))
+    }
+
+    fn refresh_by(
+        &mut self,
+        settings: &Settings,
+        read_on: impl FnOnce(&Book, &mut Mark, u64, &mut dyn FnMut(Booking)) -> Result<Option<Loss>, UsageError>,
+    ) -> Result<(), UsageError> {
         if self.budgets.is_empty() {
             return Ok(());
         }
@@ -75,7 +94,7 @@ impl Spending {
             // Another period began for some of them, or somebody has cut the book.
             self.day = day;
             self.mark = Mark::default();
-            self.budgets.iter_mut().for_each(|(_, spent)| *spent = Spent::default());
+            self.budgets.iter_mut().for_each(|(_, spent)| *spent = Sum::default());
         }
         let month = start(now, BudgetPeriod::Month);
         let since = match self.budgets.iter().any(|(budget, _)| budget.period == BudgetPeriod::Month) {
@@ -83,17 +102,41 @@ impl Spending {
             false => start(now, BudgetPeriod::Day),
         };
         let budgets = &mut self.budgets;
-        self.book.read_on(&mut self.mark, since, &mut |booking| {
-            // A clock that was wrong may have booked in the future.
-            let is_now = |budget: &Budget| (start(now, budget.period)..=now.saturating_add(SKEW)).contains(&booking.at);
-            let concerned = budgets.iter_mut().filter(|(budget, _)| is_now(budget) && concerns(budget, &booking));
+        self.loss = read_on(&self.book, &mut self.mark, since, &mut |booking| {
+            let concerned = budgets.iter_mut().filter(|(budget, _)| is_in_period(budget, &booking, now));
             let mut cost = None;
-            for (_, spent) in concerned {
+            for (_, spent) in concerned.filter(|(budget, _)| concerns(budget, &booking)) {
                 // A price that can't be read is none, and is said by `aiw usage`.
                 let cost = *cost.get_or_insert_with(|| booking.cost(settings).ok().flatten());
-                spent.sum.add(&booking, cost);
+                spent.add(&booking, cost);
             }
-        })
+        })?;
+        Ok(())
+    }
+
+    /// Books a request that is about to be sent, with what it is expected to use, unless a budget has too little left for that.
+    /// All requests of all processes that are open are in the book, and nobody else writes meanwhile: what is spent in the end is
+    /// at most the budget and what open requests use beyond what was expected.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a budget refuses it, or it can't be booked.
+    pub fn open(&mut self, settings: &Settings, booking: Booking) -> Result<OpenRequest, NotOpened> {
+        let is_limited = self.budgets.iter().any(|(budget, _)| budget.refuses && concerns(budget, &booking));
+        let unknown = |e| if is_limited { NotOpened::Unknown(e) } else { NotOpened::NotBooked(e) };
+        let book = self.book.clone();
+        let mut turn = book.turn().map_err(unknown)?;
+        // Another request may have been waited for, for longer than a day has left.
+        let booking = Booking { at: now_millis(), open: true, ..booking };
+        if is_limited {
+            self.refresh_by(settings, |_, mark, since, each| turn.read_on(mark, since, each)).map_err(unknown)?;
+            let refuses = |(budget, sum): &(Budget, Sum)| self.judge(budget, *sum, Some(&booking));
+            let concerned = self.budgets.iter().filter(|(budget, _)| budget.refuses && concerns(budget, &booking));
+            if let Some(over) = { concerned }.find_map(refuses) {
+                return Err(NotOpened::Over(over));
+            }
+        }
+        turn.add(&booking).map_err(unknown)
     }
 
     /// Returns the budgets for a provider (and the pool that chose it) and a directory that are used up.
@@ -102,25 +145,62 @@ impl Spending {
             budget.provider.as_deref().is_none_or(|name| providers.contains(&name))
                 && budget.project.as_deref().is_none_or(|of| project.is_some_and(|project| project.starts_with(of)))
         };
-        let over = |(budget, spent): &(Budget, Spent)| {
-            let sum = &spent.sum;
-            let (limit, used) = match budget.limit {
-                BudgetLimit::Dollars(limit) if sum.cost_usd >= limit => (dollars(limit), sum.cost()),
-                BudgetLimit::Tokens(limit) if sum.all() >= limit => (format!("{limit} tokens"), sum.all().to_string()),
-                _ => return None,
-            };
-            let period = budget.period.as_str();
-            let name = aiw_core::one_line(&budget.name, 60);
-            let sentence = format!("the budget `{name}` of {limit} a {period} is used up: {used} so far");
-            Some(OverBudget { refuses: budget.refuses, name: budget.name.clone(), sentence })
+        let concerned = self.budgets.iter().filter(|(budget, _)| is_for(budget));
+        concerned.filter_map(|(budget, sum)| self.judge(budget, *sum, None)).collect()
+    }
+
+    /// Returns what a budget says, if it has nothing left, or too little for a request.
+    fn judge(&self, budget: &Budget, ended: Sum, request: Option<&Booking>) -> Option<OverBudget> {
+        let name = aiw_core::one_line(&budget.name, 60);
+        let over = |sentence| Some(OverBudget { refuses: budget.refuses, name: budget.name.clone(), sentence });
+        if let Some(loss) = &self.loss {
+            return over(format!("what was spent of the budget `{name}` is not known: {loss}; {}", Loss::HINT));
+        }
+        let sum = self.with_open(budget, ended);
+        let period = budget.period.as_str();
+        let (is_used_up, limit, used, needs) = match budget.limit {
+            BudgetLimit::Dollars(limit) => {
+                let needs = request.and_then(|request| request.cost_usd).unwrap_or_default();
+                let (is_used_up, is_over) = (sum.cost_usd >= limit, sum.cost_usd + needs > limit);
+                (is_used_up, dollars(limit), sum.cost(), is_over.then(|| dollars(needs)))
+            }
+            BudgetLimit::Tokens(limit) => {
+                let needs = request.map(|request| request.tokens.all()).unwrap_or_default();
+                let (is_used_up, is_over) = (sum.all() >= limit, sum.all().saturating_add(needs) > limit);
+                (is_used_up, format!("{limit} tokens"), sum.all().to_string(), is_over.then(|| needs.to_string()))
+            }
         };
-        self.budgets.iter().filter(|(budget, _)| is_for(budget)).filter_map(over).collect()
+        match needs {
+            _ if is_used_up => over(format!("the budget `{name}` of {limit} a {period} is used up: {used} so far")),
+            Some(needs) => over(format!(
+                "the budget `{name}` of {limit} a {period} has too little left: {used} so far, and this request needs about {needs}"
+            )),
+            None => None,
+        }
+    }
+
+    /// Returns a sum with what open requests are expected to use.
+    fn with_open(&self, budget: &Budget, mut sum: Sum) -> Sum {
+        let now = now_millis();
+        let open = self.mark.open().filter(|booking| is_in_period(budget, booking, now) && concerns(budget, booking));
+        open.for_each(|booking| sum.add(booking, plausible_cost(booking.cost_usd)));
+        sum
     }
 
     /// Returns each budget with what was spent of it.
-    pub fn all(&self) -> impl Iterator<Item = (&Budget, &Sum)> {
-        self.budgets.iter().map(|(budget, spent)| (budget, &spent.sum))
+    pub fn all(&self) -> impl Iterator<Item = (&Budget, Sum)> {
+        self.budgets.iter().map(|(budget, sum)| (budget, self.with_open(budget, *sum)))
     }
+
+    /// Returns what the book has lost.
+    pub fn loss(&self) -> Option<&Loss> {
+        self.loss.as_ref()
+    }
+}
+
+/// Returns whether a booking counts in the current period. A clock that was wrong may have booked in the future.
+fn is_in_period(budget: &Budget, booking: &Booking, now: u64) -> bool {
+    (start(now, budget.period)..=now.saturating_add(SKEW)).contains(&booking.at)
 }
 
 fn concerns(budget: &Budget, booking: &Booking) -> bool {

@@ -4,14 +4,21 @@
 //! Requests through the gateway are booked one by one. A task that talks to its provider itself is booked as a whole, from
 //! what its CLI says. Interactive runs of that kind say nothing, so they are not booked.
 //!
+//! A request is booked before it is sent, as what it will use at least, so that all that are open at once see each other. A book
+//! knows how long it is and what it says: if bookings are lost, that is said, and budgets that refuse do.
+//!
 //! Not for reading the CLIs' streams (`launch`) or answers of models (`dialects`): they count.
 
 mod book;
 mod booking;
 mod budget;
+mod seal;
 mod sum;
+#[cfg(test)]
+mod tests;
 
-pub use book::{Book, UsageError};
+pub use book::{Book, OpenRequest, UsageError};
 pub use booking::{Booking, Source, Tokens, plausible_cost};
-pub use budget::{OverBudget, Spending};
+pub use budget::{NotOpened, OverBudget, Spending};
+pub use seal::Loss;
 pub use sum::{By, Sum, UsageRow, sum_by};

@@ -108,8 +108,9 @@ impl NotRun {
 pub fn soak(minutes: u64) -> Result<bool> {
     let mut count = Count::default();
     let mut cargo = command::host_cargo();
-    cargo.args(["test", "-p", "aiw-tasks", "-p", "aiw-supervisor", "--locked", "killed"]).env("AIW_SOAK_ROUNDS", "200");
-    test("the rooms of tasks and of the supervisor", &mut cargo, &mut count)?;
+    cargo.args(["test", "-p", "aiw-tasks", "-p", "aiw-supervisor", "-p", "aiw-usage", "--locked", "killed"]);
+    cargo.env("AIW_SOAK_ROUNDS", "200");
+    test("the rooms of tasks, of the supervisor and of usage", &mut cargo, &mut count)?;
     let mut cargo = command::host_cargo();
     cargo.args(["test", "-p", "aiw-tests", "--locked", "--test", "e2e", "servers::many"]).env("AIW_SOAK_ROUNDS", "200");
     test("many clients, servers and calls", cargo.args(["--", "--nocapture"]), &mut count)?;

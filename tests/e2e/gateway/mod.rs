@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aiw_tests::{Answer as Scripted, Environment, FakeClis, Request, Server};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::http::Answer;
@@ -355,4 +356,50 @@ fn a_run_gets_a_token_of_its_own_in_place_of_the_key() {
     // The routes of runs are encrypted, and gone with their runs.
     let status = env.json(&["gateway", "status"]);
     assert!(status["url"].is_string() && status["runs"] == 0, "{status}");
+}
+
+#[test]
+fn a_waiting_run_is_served_after_the_gateway_and_its_supervisor_were_killed() {
+    let upstream = Upstream::new(|_, _| events(&chat("Hello")));
+    let (mut env, _fakes) = FakeClis::environment();
+    add_providers(&mut env, &upstream.server.url());
+    let (asked, killed) = (env.path("asked"), env.path("killed"));
+    // It asks, waits, and then asks until it is answered.
+    let script = format!(
+        r#"{ask}
+touch '{asked}'
+while [ ! -e '{killed}' ]; do sleep 0.05; done
+python3 - <<'PY'
+import os, time, urllib.request
+for _ in range(300):
+    try:
+        urllib.request.urlopen(os.environ["ANTHROPIC_BASE_URL"])
+        break
+    except OSError:
+        time.sleep(0.1)
+PY
+{ask}"#,
+        ask = pools::asking(1),
+        asked = asked.display(),
+        killed = killed.display(),
+    );
+    let mut run = env.command(&["claude", &FakeClis::script(&script), "-p", "chat-completions"]);
+    let running = std::thread::spawn(move || run.output().unwrap());
+    let begun = std::time::Instant::now();
+    while !asked.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it did not ask");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let address = env.json(&["gateway", "status"])["url"].clone();
+    let gateway = real::gateway_of(&env);
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", gateway.as_raw_nonzero())).unwrap();
+    let parent = stat.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap();
+    for process in [Pid::from_raw(parent).unwrap(), gateway] {
+        kill_process(process, Signal::KILL).unwrap();
+    }
+    std::fs::write(&killed, "").unwrap();
+    let output = running.join().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said.matches("Hello").count(), 2, "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(env.json(&["gateway", "status"])["url"], address);
 }

@@ -113,7 +113,7 @@ fn gemini_cli_works_with_every_api() {
 }
 
 /// The process that serves the runs of a home.
-fn gateway_of(env: &Environment) -> Pid {
+pub(super) fn gateway_of(env: &Environment) -> Pid {
     let home = env.home().display().to_string();
     let has = |process: &Path, file: &str, text: &str| {
         fs::read(process.join(file))

@@ -1,6 +1,6 @@
 //! Forged requests: each is refused before any work, while a correct one beside it is answered.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use aiw_tests::Environment;
@@ -232,4 +232,45 @@ fn a_slow_client_is_cut_off_and_keeps_nobody_waiting() {
         slow_body.join().unwrap();
         assert_eq!(session.post(&asked).message()["id"], 7);
     });
+}
+
+/// The most memory that a process ever had, in kilobytes.
+fn peak(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn strangers_take_no_memory_and_lock_nobody_out() {
+    let env = Environment::cold();
+    let server = Server::start(&env);
+    let session = server.session("2025-11-25");
+    let asked = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/list"});
+    assert_eq!(session.post(&asked).message()["id"], 7);
+    let before = peak(server.process.id());
+    let length = (62 << 20).to_string();
+    let head = server.request("POST", &[("Authorization", "Bearer none"), ("Content-Length", &length)], "");
+    let body = vec![b' '; 62 << 20];
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| {
+                let mut stream = server.connect();
+                let mut reads = stream.try_clone().unwrap();
+                scope.spawn(move || {
+                    let mut start = [0; 12];
+                    reads.read_exact(&mut start).unwrap();
+                    assert_eq!(&start, b"HTTP/1.1 401");
+                });
+                let _ = stream.write_all(&head).and_then(|()| stream.write_all(&body));
+            });
+        }
+    });
+    for _ in 0..11 {
+        let silent: Vec<_> = (0..100).map(|_| server.connect()).collect();
+        assert_eq!(session.post(&asked).message()["id"], 7);
+        drop(silent);
+    }
+    let more = peak(server.process.id()).saturating_sub(before);
+    assert!(more < 32 << 10, "{more} kB");
 }

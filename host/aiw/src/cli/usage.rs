@@ -37,6 +37,11 @@ pub enum BudgetCommand {
     Set(BudgetArgs),
     /// List budgets, and what was spent of each
     List,
+    /// Go on although bookings were lost
+    ///
+    /// The book of usage knows how long it is and what it says. If a file of it is gone, cut or changed, budgets with
+    /// `--refuse` refuse, because what was spent is not known. This command takes what the book says now as all that was spent.
+    AcceptLoss,
     /// Remove budgets
     Remove {
         /// Their names

@@ -49,7 +49,7 @@ use super::process::{ProcessLine, ProcessLog, Processes, StoppedProcesses};
 use super::secret::SecretRemove;
 use super::setup::SetupAnswer;
 use super::task::{Status, TaskLog, Wait};
-use super::usage::{BudgetRemove, BudgetSummary, UsageAnswer};
+use super::usage::{BudgetAcceptLoss, BudgetRemove, BudgetSummary, UsageAnswer};
 use super::workflow::{ListedRuns, ListedWorkflows, RanWorkflow, RemovedWorkflows, ShownWorkflow};
 use crate::cli::Cli;
 use crate::failure::Failure;
@@ -86,6 +86,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
     named![
         Answered
         Asked
+        BudgetAcceptLoss
         BudgetRemove
         BudgetSummary
         CallTrace

@@ -3,7 +3,7 @@
 use aiw_app::accounts::is_below;
 use aiw_app::current_dir;
 use aiw_home::{Budget, BudgetLimit, BudgetPeriod, Home, OWN, now_millis, rfc3339};
-use aiw_usage::{Book, Spending, Sum, UsageRow, sum_by};
+use aiw_usage::{Book, Loss, Spending, Sum, UsageRow, sum_by};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -45,6 +45,13 @@ pub struct BudgetSummary {
     pub refuses: bool,
     /// What was spent in the current day or month
     pub spent: Sum,
+}
+
+/// `aiw budget accept-loss`
+#[derive(Serialize, JsonSchema)]
+pub struct BudgetAcceptLoss {
+    /// What the book of usage had lost; null if nothing
+    pub accepted: Option<String>,
 }
 
 /// `aiw budget remove`
@@ -89,6 +96,9 @@ pub fn usage(args: &UsageArgs, output: &Output) -> Result<(), Failure> {
                 .note(format!("{} answers broke off; for {}, the tokens are an estimate", total.cut, total.estimated));
         }
     }
+    if let Some(loss) = Book::of(&home).read(since, |_| {})? {
+        output.note(format!("note: {loss}; {}", Loss::HINT));
+    }
     output.note("Interactive runs that don't go through aiw's gateway are not counted.");
     output.answer(UsageAnswer { by: args.by.as_str(), since: rfc3339(since), rows });
     Ok(())
@@ -122,6 +132,7 @@ pub fn budget(command: BudgetCommand, output: &Output) -> Result<(), Failure> {
     match command {
         BudgetCommand::Set(args) => set(&home, args, output),
         BudgetCommand::List => list(&home, output),
+        BudgetCommand::AcceptLoss => accept_loss(&home, output),
         BudgetCommand::Remove { names } => {
             let (removed, failures) = remove_each(&names, output, |name| {
                 let lock = home.lock()?;
@@ -167,8 +178,18 @@ fn set(home: &Home, args: BudgetArgs, output: &Output) -> Result<(), Failure> {
     output.line(format!("Set {}", described(&budget)));
     let mut spending = Spending::new(Book::of(home), vec![budget.clone()]);
     spending.refresh(&settings)?;
-    let spent = spending.all().next().map(|(_, spent)| *spent).unwrap_or_default();
+    let spent = spending.all().next().map(|(_, spent)| spent).unwrap_or_default();
     output.answer(json!({"budget": summary(&budget, spent)}));
+    Ok(())
+}
+
+fn accept_loss(home: &Home, output: &Output) -> Result<(), Failure> {
+    let loss = Book::of(home).accept_loss()?;
+    output.line(match &loss {
+        Some(loss) => format!("Accepted that {loss}: budgets go on with what it says now"),
+        None => "nothing was lost".to_owned(),
+    });
+    output.answer(BudgetAcceptLoss { accepted: loss.map(|loss| loss.to_string()) });
     Ok(())
 }
 
@@ -223,7 +244,10 @@ fn list(home: &Home, output: &Output) -> Result<(), Failure> {
         };
         let when = if budget.period == BudgetPeriod::Day { "today" } else { "this month" };
         output.line(format!("{}; {used} {when}", described(budget)));
-        budgets.push(summary(budget, *spent));
+        budgets.push(summary(budget, spent));
+    }
+    if let Some(loss) = spending.loss() {
+        output.note(format!("note: {loss}; {}", Loss::HINT));
     }
     output.answer(json!({"budgets": budgets}));
     Ok(())

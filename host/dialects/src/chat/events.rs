@@ -171,6 +171,12 @@ impl EventReader {
         }
     }
 
+    pub(crate) fn holds(&self) -> usize {
+        /// What a call takes up beside its words. Each new one is compared with those before it.
+        const CALL: usize = 4 << 10;
+        self.calls.iter().map(|call| call.id.len() + call.name.len() + call.waiting.len() + CALL).sum()
+    }
+
     fn delta(&mut self, delta: Delta<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         let reasoning = delta.reasoning.and_then(string).map(Text);
         let thought = delta.reasoning_content.filter(|text| !text.as_str().is_empty()).or(reasoning);

@@ -180,6 +180,10 @@ impl EventReader {
         }
     }
 
+    pub(crate) fn holds(&self) -> usize {
+        self.signature.len()
+    }
+
     fn stop(&mut self, reason: Option<Text<'_>>, sink: &mut dyn FnMut(Event<'_>)) {
         let Some(reason) = reason else { return };
         self.block_ends(sink);

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
                         cost_usd: ended.facts.cost_usd,
                         note: None,
                     };
-                    let listeners = aiw_tasks::Listeners { on_session: |_, _, _| {}, on_end };
+                    let listeners = aiw_tasks::Listeners { on_begin: |_| {}, on_session: |_, _, _| {}, on_end };
                     aiw_tasks::interpreter(record, |_| Box::new(words::Words::default()), listeners)
                 },
                 after: || {},

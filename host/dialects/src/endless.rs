@@ -1,0 +1,155 @@
+//! Answers that never end: whatever an upstream sends, no buffer on the way of its answer grows without end.
+
+use serde_json::{Value, json};
+
+use crate::answer::Bounds;
+use crate::{Api, Request, Upstream, prepare};
+
+const APIS: [Api; 4] = [Api::Messages, Api::Responses, Api::ChatCompletions, Api::GenerateContent];
+
+/// The bound of each buffer in this test.
+const BOUND: usize = 32 << 10;
+
+/// How much is sent.
+const SENT: usize = 2 << 20;
+
+/// What all buffers may take up, as [`std::fmt::Debug`] shows them: a byte as five.
+const MOST: usize = 16 * BOUND;
+
+fn question(client: Api, is_streamed: bool) -> Value {
+    match client {
+        Api::Messages => {
+            json!({"model": "m", "max_tokens": 9, "stream": is_streamed, "messages": [{"role": "user", "content": "Hi"}]})
+        }
+        Api::Responses | Api::ChatCompletions => json!({"model": "m", "stream": is_streamed, "input": "Hi"}),
+        Api::GenerateContent => json!({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}),
+    }
+}
+
+/// Returns what an upstream of an API may send again and again, behind a beginning.
+fn endless(api: Api) -> Vec<(String, String)> {
+    let word = "x".repeat(100);
+    let event = |value: Value| format!("data: {value}\n\n");
+    let again = |value: Value| (String::new(), event(value));
+    let mut all = vec![
+        (String::new(), word.clone()),
+        ("data: ".into(), word.clone()),
+        (String::new(), format!("data: {word}\n")),
+        (String::new(), ": alive\n\n".into()),
+        (String::new(), "data: {}\n\n".into()),
+        (String::new(), "\r".into()),
+    ];
+    match api {
+        Api::Messages => {
+            let start = |block: Value| json!({"type": "content_block_start", "index": 0, "content_block": block});
+            let delta = |delta: Value| json!({"type": "content_block_delta", "index": 0, "delta": delta});
+            let thinking = start(json!({"type": "thinking", "thinking": "", "signature": ""}));
+            let call = start(json!({"type": "tool_use", "id": "c", "name": "t", "input": {}}));
+            let text = delta(json!({"type": "text_delta", "text": "x"}));
+            let thought = delta(json!({"type": "thinking_delta", "thinking": "x"}));
+            all.extend([
+                again(delta(json!({"type": "text_delta", "text": word}))),
+                again(delta(json!({"type": "thinking_delta", "thinking": word}))),
+                (event(thinking), event(delta(json!({"type": "signature_delta", "signature": word})))),
+                (event(call.clone()), event(delta(json!({"type": "input_json_delta", "partial_json": word})))),
+                again(call),
+                again(start(json!({"type": "redacted_thinking", "data": word}))),
+                (String::new(), event(text) + &event(thought)),
+                again(json!({"type": "message_start", "message": {"usage": {"input_tokens": 9}}})),
+            ]);
+        }
+        Api::Responses => {
+            let done = |item: Value| json!({"type": "response.output_item.done", "item": item});
+            let said = |kind: &str, word: &str| json!({"type": kind, "delta": word});
+            let (text, thought) = ("response.output_text.delta", "response.reasoning_text.delta");
+            all.extend([
+                again(said(text, &word)),
+                again(said(thought, &word)),
+                (String::new(), event(said(text, "x")) + &event(said(thought, "x"))),
+                again(done(json!({"type": "function_call", "call_id": "c", "name": "t", "arguments": "{}"}))),
+                again(done(json!({"type": "reasoning", "id": "r", "summary": [], "encrypted_content": word}))),
+                again(json!({"type": "response.reasoning_summary_part.added"})),
+                again(json!({"type": "response.in_progress", "response": {"output": [word]}})),
+            ]);
+        }
+        Api::ChatCompletions => {
+            let delta = |delta: Value| json!({"choices": [{"index": 0, "delta": delta}]});
+            let call = |index: usize, text: &str| {
+                delta(
+                    json!({"tool_calls": [{"index": index, "id": format!("c{index}"), "function": {"name": "t", "arguments": text}}]}),
+                )
+            };
+            let side_by_side: String = (0..64).map(|index| event(call(index, "{"))).collect();
+            let unnamed = delta(json!({"tool_calls": [{"function": {"arguments": word}}]}));
+            all.extend([
+                again(delta(json!({"content": word}))),
+                again(delta(json!({"reasoning_content": word}))),
+                (String::new(), event(delta(json!({"content": "x"}))) + &event(delta(json!({"reasoning": "x"})))),
+                again(call(0, &word)),
+                (event(call(0, "{")), event(call(1, &word))),
+                (String::new(), side_by_side),
+                again(call(0, "{}")),
+                again(unnamed),
+                again(json!({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 9}})),
+            ]);
+        }
+        Api::GenerateContent => {
+            let part = |part: Value| json!({"candidates": [{"index": 0, "content": {"parts": [part]}}]});
+            all.extend([
+                again(part(json!({"text": word}))),
+                again(part(json!({"text": word, "thought": true}))),
+                (
+                    String::new(),
+                    event(part(json!({"text": "x"}))) + &event(part(json!({"text": "x", "thought": true}))),
+                ),
+                again(part(json!({"text": "", "thoughtSignature": word}))),
+                again(part(json!({"functionCall": {"name": "t", "args": {"a": word}}}))),
+            ]);
+        }
+    }
+    all
+}
+
+#[test]
+fn no_buffer_grows_without_end() {
+    let mut ended = 0;
+    for client in [Api::Messages, Api::Responses, Api::GenerateContent] {
+        for is_streamed in [true, false] {
+            for upstream in APIS {
+                for (at, (begin, piece)) in endless(upstream).into_iter().enumerate() {
+                    let body = question(client, is_streamed).to_string();
+                    let path = (client == Api::GenerateContent).then_some("m");
+                    let streams = path.map(|_| is_streamed);
+                    let request = Request { client, body: body.as_bytes(), model: path, is_streamed: streams };
+                    let mut answer = prepare(&request, &Upstream::new(upstream, "m", "f")).unwrap().answer;
+                    answer.set_bounds(Bounds { event: BOUND, answer: BOUND });
+                    let (mut out, mut most) = (Vec::new(), 0);
+                    answer.read(begin.as_bytes(), &mut out);
+                    let chunk = piece.repeat(4_096_usize.div_ceil(piece.len()));
+                    for round in 0..SENT / chunk.len() {
+                        if answer.is_over() {
+                            break;
+                        }
+                        out.clear();
+                        answer.read(chunk.as_bytes(), &mut out);
+                        most = most.max(out.len());
+                        if round % 32 == 0 {
+                            most = most.max(format!("{answer:?}").len());
+                        }
+                    }
+                    most = most.max(format!("{answer:?}").len());
+                    let case = format!("{client:?} {is_streamed} {upstream:?} {at}");
+                    assert!(most < MOST, "{case}: {most}");
+                    if answer.is_over() {
+                        ended += 1;
+                        let failure = answer.failure().map(|failure| failure.message.clone()).unwrap_or_default();
+                        assert!(failure.contains("too long") || failure.contains("too large"), "{case}: {failure}");
+                    }
+                    answer.end(&mut out);
+                    assert!(out.len() + answer.whole().unwrap_or_default().len() < MOST, "{case}");
+                }
+            }
+        }
+    }
+    assert!(ended > 100, "{ended}");
+}

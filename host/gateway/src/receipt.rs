@@ -1,0 +1,240 @@
+//! What one request uses: booked before it is sent, as what it is expected to use, and at its end as what it did. However it ends,
+//! it is booked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aiw_dialects::{Answer, Failure, FailureKind};
+use aiw_usage::{Booking, OpenRequest, Source, Tokens};
+
+use crate::gateway::Gateway;
+use crate::ledger::Opened;
+use crate::route::Route;
+use crate::turn::OpenTurn;
+
+/// How long an answer waits until it is booked.
+const WRITES: Duration = Duration::from_millis(200);
+
+/// A server that counts less than such a part of what it read or said does not count.
+const PLAUSIBLE: u64 = 10;
+
+/// The same, where an answer broke off: the count of its beginning may stand.
+const PLAUSIBLE_BEGINNING: u64 = 4;
+
+/// What a request is expected to use, in tokens.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expected {
+    pub read: u64,
+    pub written: u64,
+}
+
+/// The booking of a request. Dropped before the request is sent, it is that of nothing; dropped after that, the provider has read
+/// the request.
+pub(crate) struct Receipt {
+    gateway: Arc<Gateway>,
+    route: Arc<Route>,
+    turn: OpenTurn,
+    expected: Expected,
+    booking: Booking,
+    opened: Option<OpenRequest>,
+    /// Whether the provider may count the request.
+    is_sent: bool,
+    is_closed: bool,
+}
+
+impl Receipt {
+    /// Books a request that is about to be sent. A failure says why it may not be.
+    pub(crate) async fn open(
+        gateway: &Arc<Gateway>,
+        route: &Arc<Route>,
+        at: usize,
+        turn: OpenTurn,
+        expected: Expected,
+    ) -> Result<Self, Failure> {
+        let (gateway, route) = (gateway.clone(), route.clone());
+        // If the client leaves meanwhile, the receipt is dropped where it is made.
+        let made = move || {
+            let run = route.run.as_ref();
+            let tokens = Tokens { input: expected.read, output: expected.written, ..Tokens::default() };
+            let booking = Booking {
+                cli: run.map(|run| run.cli),
+                provider: Some(route.members[at].provider.clone()),
+                pool: route.pool.as_ref().map(|pool| pool.name.clone()),
+                model: Some(turn.model().to_owned()),
+                task: gateway.routes.task(&route.token),
+                project: run.and_then(|run| run.project.clone()),
+                cut: true,
+                estimated: true,
+                ..Booking::new(Source::Gateway, tokens)
+            };
+            let opened = match gateway.ledger.open(booking.clone()) {
+                Ok(Opened::Booked(request)) => Some(request),
+                Ok(Opened::NotBooked(why)) => {
+                    gateway.say(&route, &why);
+                    None
+                }
+                Err(sentence) => return Err(Failure::new(FailureKind::Permission, sentence)),
+            };
+            Ok(Self { gateway, route, turn, expected, booking, opened, is_sent: false, is_closed: false })
+        };
+        aiw_home::blocking(made).await
+    }
+
+    /// The model that is asked.
+    pub(crate) fn model(&self) -> &str {
+        self.turn.model()
+    }
+
+    /// Notes whether the provider has the request, and may count it.
+    pub(crate) fn is_sent(&mut self, is_sent: bool) {
+        self.is_sent = is_sent;
+    }
+
+    /// Books what was used. This writes a file.
+    fn close(&mut self, used: Option<Used>) {
+        if std::mem::replace(&mut self.is_closed, true) {
+            return;
+        }
+        let booking = match used {
+            Some(used) => used.booked(&self.booking, self.expected),
+            None => Booking { tokens: Tokens::default(), cost_usd: None, ..self.booking.clone() },
+        };
+        let written = match (&self.opened, used) {
+            (Some(opened), _) => self.gateway.ledger.close(opened.closed_by(booking)),
+            (None, Some(_)) => self.gateway.ledger.close(booking),
+            (None, None) => Ok(()),
+        };
+        if let Err(e) = written {
+            self.gateway.say(&self.route, &format!("what a request used can't be booked: {e}"));
+        }
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        self.close(self.is_sent.then(Used::unsaid));
+    }
+}
+
+/// An answer with its receipt. Dropped before its end, it is booked as far as it came.
+pub(crate) struct Receiving {
+    pub answer: Answer,
+    /// Taken when it is written down.
+    receipt: Option<Receipt>,
+}
+
+impl Receiving {
+    pub(crate) fn new(answer: Answer, receipt: Receipt) -> Self {
+        Self { answer, receipt: Some(receipt) }
+    }
+
+    /// Books what was used, and notes how it ended.
+    pub(crate) async fn ended(&mut self) {
+        if let Some(mut receipt) = self.receipt.take() {
+            let failure = self.answer.failure().cloned();
+            let used = Used::of(&self.answer, failure.is_some());
+            let written = tokio::task::spawn_blocking(move || {
+                receipt.turn.ended(failure.as_ref());
+                receipt.close(Some(used));
+            });
+            // A slow disk holds up no client.
+            let _ = tokio::time::timeout(WRITES, written).await;
+        }
+    }
+
+    /// Returns the failure of an answer that the client gets nothing of. What it used is booked all the same.
+    pub(crate) fn failed(&mut self) -> Option<Failure> {
+        let failure = self.answer.failure().cloned()?;
+        let used = Used::of(&self.answer, true);
+        if let Some(mut receipt) = self.receipt.take() {
+            receipt.close(used.is_any().then_some(used));
+        }
+        Some(failure)
+    }
+}
+
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        // The client has left. The provider has read the request, and goes on for a while.
+        if let Some(mut receipt) = self.receipt.take() {
+            receipt.close(Some(Used::of(&self.answer, true)));
+        }
+    }
+}
+
+/// What an answer used.
+#[derive(Clone, Copy)]
+struct Used {
+    tokens: Tokens,
+    /// The estimate of what was written.
+    said: u64,
+    is_cut: bool,
+}
+
+impl Used {
+    /// Nothing is known but that the request was sent.
+    fn unsaid() -> Self {
+        Self { tokens: Tokens::default(), said: 0, is_cut: true }
+    }
+
+    fn of(answer: &Answer, is_cut: bool) -> Self {
+        let usage = answer.usage();
+        let count = |count: u64| count.min(Tokens::MOST);
+        let tokens = Tokens {
+            input: count(usage.input),
+            cached: count(usage.cached),
+            cache_written: count(usage.cache_written),
+            output: count(usage.output),
+            thinking: count(usage.thinking),
+        };
+        Self { tokens, said: count(answer.estimated_output()), is_cut }
+    }
+
+    fn is_any(&self) -> bool {
+        self.tokens.all() > 0 || self.said > 0
+    }
+
+    /// Makes the booking. Where the server has not counted, or counted what can't be, it is an estimate.
+    fn booked(self, request: &Booking, expected: Expected) -> Booking {
+        let (mut tokens, mut estimated) = (self.tokens, false);
+        if tokens.read().saturating_mul(PLAUSIBLE) < expected.read {
+            (tokens.cached, tokens.cache_written) = (0, 0);
+            tokens.input = expected.read;
+            estimated = true;
+        }
+        let plausible = if self.is_cut { PLAUSIBLE_BEGINNING } else { PLAUSIBLE };
+        if tokens.output.saturating_mul(plausible) < self.said {
+            tokens.output = self.said;
+            estimated = true;
+        }
+        Booking { tokens, estimated, cut: self.is_cut, ..request.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_that_can_not_be_is_an_estimate() {
+        let request = Booking::new(Source::Gateway, Tokens::default());
+        let booked = |input: u64, output: u64, said: u64, is_cut: bool| {
+            let tokens = Tokens { input, output, ..Tokens::default() };
+            let expected = Expected { read: 2_500, written: 1_000 };
+            let booking = Used { tokens, said, is_cut }.booked(&request, expected);
+            (booking.tokens.input, booking.tokens.output, booking.estimated)
+        };
+        for (input, output, said, is_cut, expected) in [
+            (2_000, 300, 400, false, (2_000, 300, false)),
+            // One token in 2,500.
+            (1, 300, 400, false, (2_500, 300, true)),
+            (2_000, 1, 2_500, false, (2_000, 2_500, true)),
+            (0, 0, 0, true, (2_500, 0, true)),
+            // The beginning was counted, then the answer broke off.
+            (2_000, 1, 8, true, (2_000, 8, true)),
+            (2_000, 1, 8, false, (2_000, 1, false)),
+        ] {
+            assert_eq!(booked(input, output, said, is_cut), expected, "{input} {output} {said} {is_cut}");
+        }
+    }
+}

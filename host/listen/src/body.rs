@@ -1,0 +1,97 @@
+//! Bodies of requests: read whole, within a memory that all of them share.
+
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http_body::Body;
+use http_body_util::BodyExt;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::refusal::Refusal;
+use crate::rules::ListenLimits;
+
+/// The memory for the bodies of all requests of a listener, in bytes.
+#[derive(Debug, Clone)]
+pub(crate) struct Memory {
+    free: Arc<Semaphore>,
+    limit: usize,
+    time: Duration,
+}
+
+/// A body with the memory that it takes up. The last of its clones gives it back.
+struct Held {
+    bytes: Vec<u8>,
+    _memory: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Memory {
+    pub(crate) fn new(limits: &ListenLimits) -> Self {
+        // A request that may be sent must fit.
+        let limit = limits.body_bytes.min(u32::MAX as usize);
+        let all = limits.all_bodies_bytes.clamp(limit, Semaphore::MAX_PERMITS);
+        Self { free: Arc::new(Semaphore::new(all)), limit, time: limits.body_time }
+    }
+
+    /// Reads a body. What it may need at most is set aside before its first byte is read, so that no two bodies wait for each
+    /// other half read.
+    pub(crate) async fn read<B>(&self, headers: &HeaderMap, mut body: B) -> Result<Bytes, Refusal>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let announced = announced(headers).ok_or(Refusal::TooLarge(self.limit))?;
+        let most = announced.unwrap_or(self.limit);
+        if most > self.limit {
+            return Err(Refusal::TooLarge(self.limit));
+        }
+        if most == 0 {
+            return Ok(Bytes::new());
+        }
+        let permits = u32::try_from(most).map_err(|_| Refusal::TooLarge(self.limit))?;
+        let memory = tokio::time::timeout(self.time, self.free.clone().acquire_many_owned(permits)).await;
+        let Ok(Ok(mut memory)) = memory else { return Err(Refusal::Full) };
+        let read = async {
+            let mut bytes = Vec::with_capacity(announced.unwrap_or_default());
+            while let Some(frame) = body.frame().await {
+                let Ok(frame) = frame else { return Err(Refusal::Broken) };
+                let Ok(mut data) = frame.into_data() else { continue };
+                if data.remaining() > most - bytes.len() {
+                    return Err(Refusal::TooLarge(self.limit));
+                }
+                while data.has_remaining() {
+                    bytes.extend_from_slice(data.chunk());
+                    data.advance(data.chunk().len());
+                }
+            }
+            Ok(bytes)
+        };
+        let mut bytes = tokio::time::timeout(self.time, read).await.map_err(|_| Refusal::Slow)??;
+        bytes.shrink_to_fit();
+        drop(memory.split(most - bytes.len()));
+        Ok(Bytes::from_owner(Held { bytes, _memory: memory }))
+    }
+}
+
+/// Returns whether a request has no body.
+pub(crate) fn is_empty(headers: &HeaderMap) -> bool {
+    announced(headers) == Some(Some(0))
+}
+
+/// Returns the length that a head announces: `Some(None)` if it will be said in pieces, `None` if it is no length.
+fn announced(headers: &HeaderMap) -> Option<Option<usize>> {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return Some(None);
+    }
+    match headers.get(CONTENT_LENGTH) {
+        None => Some(Some(0)),
+        Some(length) => length.to_str().ok()?.parse().ok().map(Some),
+    }
+}
