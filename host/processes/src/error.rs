@@ -59,6 +59,12 @@ pub enum ProcessError {
         /// The project.
         project: PathBuf,
     },
+    /// The file changed while the user edited a copy of it.
+    #[error("`{}` was changed by something else while your editor was open", .path.display())]
+    ChangedMeanwhile {
+        /// The file.
+        path: PathBuf,
+    },
     /// A process of this id is defined already.
     #[error("there is a process `{id}` already")]
     Taken {

@@ -42,7 +42,7 @@ pub use definition::{
 };
 pub use error::{FileProblem, ProcessError};
 pub use file::{Definitions, add as add_to_file, check, parse, parse_old, remove as remove_from_file};
-pub use manager::{Loaded, Manager};
+pub use manager::{BeforeEdit, Loaded, Manager};
 pub use project::{FILE, Project};
 pub use start::Started;
 pub use state::{State, Status};

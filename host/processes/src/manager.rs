@@ -56,6 +56,14 @@ pub(crate) struct Known {
     pub(crate) record: Record,
 }
 
+/// The project's file before the user edits it.
+#[derive(Debug)]
+pub struct BeforeEdit {
+    /// Its bytes, if there is one.
+    pub bytes: Option<Vec<u8>>,
+    is_trusted: bool,
+}
+
 /// The processes of one project.
 #[derive(Debug, Clone)]
 pub struct Manager {
@@ -172,34 +180,66 @@ impl Manager {
         Ok(())
     }
 
+    /// Notes the project's file as an editor gets it.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be read.
+    pub fn before_edit(&self) -> Result<BeforeEdit, ProcessError> {
+        let bytes = self.project.read()?;
+        let is_trusted = match &bytes {
+            None => true,
+            Some(bytes) => self.home.settings()?.trust().has_file(&self.project.file(), bytes),
+        };
+        Ok(BeforeEdit { bytes, is_trusted })
+    }
+
+    /// Writes what the user made of the file in an editor, and allows it if the file was allowed before: only the user's
+    /// own changes are new then. Returns whether there were any.
+    ///
+    /// # Errors
+    ///
+    /// Somebody else changed the file while the editor was open, so that the user's version can't take its place.
+    pub fn after_edit(&self, before: &BeforeEdit, edited: &[u8]) -> Result<bool, ProcessError> {
+        if before.bytes.as_deref().unwrap_or_default() == edited {
+            return Ok(false);
+        }
+        let path = self.project.file();
+        let _turn = self.home.turn()?;
+        if self.project.read()? != before.bytes {
+            return Err(ProcessError::ChangedMeanwhile { path });
+        }
+        self.write_file(edited, before.is_trusted)?;
+        Ok(true)
+    }
+
+    fn write_file(&self, bytes: &[u8], is_trusted: bool) -> Result<(), ProcessError> {
+        let path = self.project.file();
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory)
+                .map_err(|source| ProcessError::Project { path: directory.to_owned(), source })?;
+        }
+        replace(&path, bytes, Mode::Shared)?;
+        if is_trusted {
+            self.allow_bytes(bytes)?;
+        }
+        Ok(())
+    }
+
     /// Changes the project's file by a function from its text to a new one. If the user has allowed the file before, the
     /// new one is allowed, too: the change was theirs.
     pub fn edit_file(&self, change: impl FnOnce(&str) -> Result<String, String>) -> Result<(), ProcessError> {
         let path = self.project.file();
         let _turn = self.home.turn()?;
-        let before = self.project.read()?;
-        let text = match &before {
+        let BeforeEdit { bytes, is_trusted } = self.before_edit()?;
+        let text = match &bytes {
             Some(bytes) => self.text(bytes)?.to_owned(),
             None => String::new(),
         };
-        let is_trusted = match &before {
-            None => true,
-            Some(bytes) => self.home.settings()?.trust().has_file(&path, bytes),
-        };
-        let problem = |problem: String| ProcessError::File {
-            path: path.clone(),
-            source: FileProblem { line: 1, column: 1, problem },
-        };
+        let problem =
+            |problem: String| ProcessError::File { path, source: FileProblem { line: 1, column: 1, problem } };
         let new = change(&text).map_err(problem)?;
-        if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory)
-                .map_err(|source| ProcessError::Project { path: directory.to_owned(), source })?;
-        }
-        replace(&path, new.as_bytes(), Mode::Shared)?;
-        if is_trusted {
-            self.allow_bytes(new.as_bytes())?;
-        }
-        Ok(())
+        self.write_file(new.as_bytes(), is_trusted)
     }
 
     /// Returns what a process of the project's file has if nothing is said of it.

@@ -425,20 +425,35 @@ fn definition(args: &NewProcessArgs, base: Definition) -> Result<Definition, Fai
     Ok(definition)
 }
 
-/// `aiw edit`
+/// `aiw edit`: the editor gets a copy, so that what others write into the file meanwhile isn't taken for the user's.
 pub fn edit(output: &Output) -> Result<(), Failure> {
     let manager = manager()?;
     let file = manager.project().file();
-    manager.edit_file(|text| Ok(text.to_owned()))?;
-    let status = Editor::find()?.open(&file)?;
+    let before = manager.before_edit()?;
+    let failed = |e: std::io::Error| Failure::new(ErrorKind::Unavailable, format!("can't make a copy to edit: {e}"));
+    let directory = tempfile::Builder::new().prefix("aiw-edit-").tempdir().map_err(failed)?;
+    let copy = directory.path().join(file.file_name().unwrap_or_default());
+    std::fs::write(&copy, before.bytes.as_deref().unwrap_or_default()).map_err(failed)?;
+    let status = Editor::find()?.open(&copy)?;
     if !status.success() {
-        return Err(Failure::user(format!("the editor ended with {status}")));
+        return Err(Failure::user(format!("the editor ended with {status}, and nothing was changed")));
     }
+    let edited = std::fs::read(&copy).map_err(failed)?;
+    let is_changed = manager.after_edit(&before, &edited).map_err(|error| {
+        let kept = directory.keep().join(copy.file_name().unwrap_or_default());
+        Failure::from(error).with_hint(format!("your version is in `{}`", path(&kept)))
+    })?;
     let mut loaded = manager.load()?;
-    // Whoever has edited it here has seen it.
-    manager.allow(&mut loaded)?;
-    output.line(format!("`{}` defines {} processes", path(&file), loaded.definitions.len()));
-    output.answer(json!({"file": file.to_string_lossy(), "processes": loaded.definitions.len()}));
+    if is_changed && loaded.is_to_be_allowed() {
+        match terminal::can_ask() {
+            true => loaded = allowed(&manager, false, output)?,
+            false => output.note("it was not allowed before: `aiw up` shows what it starts, and asks"),
+        }
+    }
+    let count = loaded.definitions.len();
+    let said = if is_changed { "" } else { ", and you changed nothing" };
+    output.line(format!("`{}` defines {count} processes{said}", path(&file)));
+    output.answer(json!({"file": file.to_string_lossy(), "processes": count, "changed": is_changed}));
     Ok(())
 }
 
