@@ -22,6 +22,9 @@ const FAR: usize = 16 << 10;
 /// How many marks are tried in four kilobytes without a space. Nothing but marks would take time by the square of them.
 const MAX_TRIES: u32 = 256;
 
+/// How many marks are tried to the end of the text in one stretch without a space, for the same reason.
+const MAX_FAR_TRIES: u32 = 8;
+
 /// Finds secrets in a text near the marks that were found there.
 pub(super) type Find = fn(&str, &[Span]) -> Vec<Span>;
 
@@ -130,7 +133,7 @@ impl Step {
 /// Calls a function with what a pattern matches that begins at its marks.
 fn at_marks(pattern: &meta::Regex, text: &str, places: &[Span], mut take: impl FnMut(Span)) {
     let bytes = text.as_bytes();
-    let (mut after, mut base, mut tries) = (0, 0, 0);
+    let (mut after, mut base, mut tries, mut far_tries) = (0, 0, 0, 0);
     // Where the next space is: a token ends there.
     let mut space = None;
     for (place, _) in places {
@@ -141,7 +144,11 @@ fn at_marks(pattern: &meta::Regex, text: &str, places: &[Span], mut take: impl F
             Some(space) if space >= *place => space,
             _ => *place + bytes[*place..].iter().take_while(|byte| !byte.is_ascii_whitespace()).count(),
         };
-        if space.replace(end) != Some(end) || *place > base + 4096 {
+        let is_next = space.replace(end) != Some(end);
+        if is_next {
+            far_tries = 0;
+        }
+        if is_next || *place > base + 4096 {
             (base, tries) = (*place, 0);
         }
         if tries > MAX_TRIES {
@@ -151,7 +158,8 @@ fn at_marks(pattern: &meta::Regex, text: &str, places: &[Span], mut take: impl F
         let far = place.saturating_add(FAR);
         let mut found = search(far.min(bytes.len()));
         let is_cut = far < bytes.len() && found.as_ref().map_or(end >= far, |found| found.end() == far);
-        if is_cut {
+        if is_cut && (found.is_some() || far_tries < MAX_FAR_TRIES) {
+            far_tries += u32::from(found.is_none());
             found = search(bytes.len());
         }
         match found {
