@@ -17,9 +17,18 @@ use crate::rules::ListenLimits;
 #[derive(Debug, Clone)]
 pub(crate) struct Memory {
     free: Arc<Semaphore>,
+    /// A part for small bodies alone: large ones that take their time don't keep them waiting.
+    small: Arc<Semaphore>,
     limit: usize,
     time: Duration,
 }
+
+/// The largest body that counts as small, in bytes, and the memory for all of those.
+const SMALL: usize = 256 << 10;
+const ALL_SMALL: usize = 16 << 20;
+
+/// How long a client may send nothing in the middle of a body, which keeps memory from others.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// A body with the memory that it takes up. The last of its clones gives it back.
 struct Held {
@@ -38,7 +47,12 @@ impl Memory {
         // A request that may be sent must fit.
         let limit = limits.body_bytes.min(u32::MAX as usize);
         let all = limits.all_bodies_bytes.clamp(limit, Semaphore::MAX_PERMITS);
-        Self { free: Arc::new(Semaphore::new(all)), limit, time: limits.body_time }
+        Self {
+            free: Arc::new(Semaphore::new(all)),
+            small: Arc::new(Semaphore::new(ALL_SMALL)),
+            limit,
+            time: limits.body_time,
+        }
     }
 
     /// Reads a body. What it may need at most is set aside before its first byte is read, so that no two bodies wait for each
@@ -56,11 +70,12 @@ impl Memory {
             return Ok(Bytes::new());
         }
         let permits = u32::try_from(most).map_err(|_| Refusal::TooLarge(self.limit))?;
-        let memory = tokio::time::timeout(self.time, self.free.clone().acquire_many_owned(permits)).await;
+        let memory = if most <= SMALL && self.limit > SMALL { &self.small } else { &self.free };
+        let memory = tokio::time::timeout(self.time, memory.clone().acquire_many_owned(permits)).await;
         let Ok(Ok(mut memory)) = memory else { return Err(Refusal::Full) };
         let read = async {
             let mut bytes = Vec::with_capacity(announced.unwrap_or_default());
-            while let Some(frame) = body.frame().await {
+            while let Some(frame) = tokio::time::timeout(SILENCE, body.frame()).await.map_err(|_| Refusal::Slow)? {
                 let Ok(frame) = frame else { return Err(Refusal::Broken) };
                 let Ok(mut data) = frame.into_data() else { continue };
                 if data.remaining() > most - bytes.len() {

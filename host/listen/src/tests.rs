@@ -213,6 +213,27 @@ async fn whoever_sends_a_body_with_a_wrong_token_reads_why_it_is_refused() {
     assert_eq!(server.asked.load(Ordering::Relaxed), 0);
 }
 
+/// A client with a token could take all memory by announcing large bodies and sending nothing.
+#[tokio::test]
+async fn large_bodies_that_never_come_keep_no_small_one_waiting() {
+    let limits = ListenLimits { body_bytes: 1 << 20, all_bodies_bytes: 1 << 20, ..ListenLimits::default() };
+    let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let (address, stop) = (listener.address(), CancellationToken::new());
+    let answer = |_: Request<Bytes>| async { Response::new(Full::new(Bytes::new())) };
+    let rules = Rules::new([Route::new("/echo", [Method::POST])]).with_token(|| Some(Secret::new("token")));
+    tokio::spawn(listener.serve(rules.with_limits(limits), answer, stop.clone()));
+    let server = Server { address, asked: Arc::default(), stop, serves: tokio::spawn(async {}) };
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    let announced = server.request("").replace("Content-Length: 0", "Content-Length: 1048576");
+    silent.write_all(announced.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = server.request("abc");
+    let answered = tokio::time::timeout(Duration::from_secs(5), exchange(&mut stream, request.as_bytes())).await;
+    assert_eq!(&answered.expect("it doesn't wait")[..12], "HTTP/1.1 200");
+    drop(silent);
+}
+
 #[tokio::test]
 async fn all_bodies_share_one_memory_and_give_it_back() {
     let limits = ListenLimits {

@@ -1,6 +1,6 @@
 //! What goes out of the definitions and comes in: files of the project, and the snapshot.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use aiw_home::{Mode, read_unlinked, replace};
 
@@ -18,8 +18,23 @@ impl Manager {
         let given = Path::new(path);
         let name = given.file_name();
         let outside = || ProcessError::Outside { id: "export".into(), path: given.to_owned() };
+        // Other programs run what is in their files: hooks of git, settings of editors and of AI CLIs.
+        let is_hidden = |part: Component<'_>| matches!(part, Component::Normal(name) if name.as_encoded_bytes().starts_with(b".") && name != ".ichimi");
+        let refused = || {
+            let problem = "is no place for an export: its name must end in `.kdl`, and no directory may begin with a dot \
+                           but `.ichimi`";
+            ProcessError::EnvFile { id: "export".into(), path: given.to_owned(), problem: problem.into() }
+        };
+        if given.components().any(is_hidden) || given.extension().is_none_or(|ending| ending != "kdl") {
+            return Err(refused());
+        }
         let directory = given.parent().map(|parent| parent.to_string_lossy().into_owned()).unwrap_or_default();
         let directory = self.project.inside("export", if directory.is_empty() { "." } else { &directory })?;
+        // Where links lead counts, too.
+        let root = self.project.inside("export", ".")?;
+        if directory.strip_prefix(&root).map_err(|_| outside())?.components().any(is_hidden) {
+            return Err(refused());
+        }
         let target = directory.join(name.ok_or_else(outside)?);
         // What such a file says is the user's, in this project and in those below it.
         if target.ends_with(FILE) {

@@ -95,14 +95,10 @@ const VENDORS: &[&str] = &[
     "SAMBANOVA",
     "SARVAM",
     "SILICONFLOW",
-    "STABILITY",
     "STEPFUN",
-    "SYNTHETIC",
-    "TOGETHER",
     "TOGETHERAI",
     "UPSTAGE",
     "VENICE",
-    "VERTEX",
     "VERTEXAI",
     "VLLM",
     "VOLCENGINE",
@@ -138,18 +134,26 @@ const EXACT: &[&str] = &[
     "HF_TOKEN",
     "INCEPTION_API_KEY",
     "LAMBDA_API_KEY",
-    "MODEL_API_KEY",
     "MORPH_API_KEY",
     "OVH_AI_ENDPOINTS_ACCESS_TOKEN",
     "POE_API_KEY",
     "SPARK_API_KEY",
+    "STABILITY_API_KEY",
     "STEP_API_KEY",
+    "SYNTHETIC_API_KEY",
+    "TOGETHER_AI_API_KEY",
+    "TOGETHER_API_KEY",
+    "VERTEX_AI_API_KEY",
+    "VERTEX_API_KEY",
     "WRITER_API_KEY",
     "YI_API_KEY",
 ];
 
-/// What a variable ends with that holds a key. Limits, such as `OPENAI_MAX_TOKENS`, hold none.
-const FORMS: &[&str] = &["KEY", "KEYS", "APIKEY", "TOKEN", "SECRET", "PASSWORD"];
+/// The words in a variable that holds a key. Limits, such as `OPENAI_MAX_TOKENS`, hold none.
+const FORMS: &[&str] = &["KEY", "KEYS", "APIKEY", "TOKEN", "APITOKEN", "SECRET", "PASSWORD", "CREDENTIALS", "PAT"];
+
+/// What the name of a setting about a key ends with: `CLAUDE_CODE_API_KEY_HELPER_TTL_MS`, `OPENAI_TOKEN_LIMIT`.
+const SETTINGS: &[&str] = &["BUDGET", "COUNT", "HELPER", "LIMIT", "MAX", "MS", "SECONDS", "TTL", "URL"];
 
 /// The variable that tells a nested aiw which variables a run did not get, as names with commas between them.
 pub const WITHHELD_VARIABLE: &str = "AIW_WITHHELD";
@@ -164,13 +168,12 @@ pub fn is_vendor_key(name: &str) -> bool {
     if EXACT.contains(&name.as_str()) {
         return true;
     }
-    // `OPENAI_API_KEY_2`, `GEMINI_API_KEY_DEV`
-    let words: Vec<&str> = name.split('_').collect();
-    let is_form = |word: &&str| FORMS.contains(word);
-    let ends = words.last().is_some_and(is_form) || words.iter().rev().nth(1).is_some_and(is_form);
+    // `OPENAI_API_KEY_2`, `GEMINI_API_KEY_PROD_EU`
+    let mut words = name.split('_');
+    let is_key = words.clone().any(|word| FORMS.contains(&word)) && !words.any(|word| SETTINGS.contains(&word));
     // `VITE_OPENAI_API_KEY`: whole words, wherever they are.
     let within = format!("_{name}_");
-    ends && VENDORS.iter().any(|vendor| within.contains(&format!("_{vendor}_")))
+    is_key && VENDORS.iter().any(|vendor| within.contains(&format!("_{vendor}_")))
 }
 
 /// Returns whether a variable is hidden from runs with other providers if the user has not decided: its name says
@@ -211,6 +214,8 @@ mod tests {
             "OPENAI_API_KEY",
             "OPENAI_ADMIN_KEY",
             "OPENAI_API_KEY_2",
+            "OPENAI_API_KEY_PROD_EU",
+            "OPENAI_KEY_FOR_TESTS",
             "MY_OPENAI_API_KEY",
             "AZURE_OPENAI_API_KEY",
             "AZURE_OPENAI_AD_TOKEN",
@@ -319,6 +324,10 @@ mod tests {
             "PATH",
             "",
             "STEAM_KEY",
+            "VERTEX_SHADER_KEY",
+            "SYNTHETIC_MONITOR_TOKEN",
+            "CLAUDE_CODE_API_KEY_HELPER_TTL_MS",
+            "OPENAI_TOKEN_LIMIT",
             "OLLAMA_HOST",
             "TOGETHERNESS_API_KEY",
         ] {

@@ -118,9 +118,24 @@ fn definitions_are_changed_exported_and_restored() {
     let text = client.good("export_processes", json!({}))["text"].as_str().unwrap().to_owned();
     assert!(text.contains("process \"p\" {\n    command \"sleep\" \"2000\""), "{text}");
     client.good("export_processes", json!({"file_path": "out.kdl"}));
-    for path in ["../out.kdl", "/tmp/out.kdl", ".ichimi/processes.kdl"] {
+    fs::create_dir_all(project.path(".git/hooks")).unwrap();
+    std::os::unix::fs::symlink(".git/hooks", project.path("hooks")).unwrap();
+    for path in [
+        "../out.kdl",
+        "/tmp/out.kdl",
+        ".ichimi/processes.kdl",
+        ".git/hooks/pre-commit",
+        ".git/hooks/x.kdl",
+        "hooks/x.kdl",
+        ".claude/x.kdl",
+        ".envrc",
+        ".kdl",
+        "out.txt",
+        "Makefile",
+    ] {
         client.bad("export_processes", json!({"file_path": path}));
     }
+    assert_eq!(fs::read_dir(project.path(".git/hooks")).unwrap().count(), 0);
 }
 
 #[test]

@@ -302,7 +302,9 @@ impl Run<'_> {
     /// The name of a symbol, as compilers of C++ and Rust write it.
     fn is_symbol(&self) -> bool {
         let run = self.run();
-        ["_ZN", "__ZN", "_Z", "_RN", "_RI"].iter().any(|begin| starts(run, begin))
+        starts(run, "_Z")
+            || starts(run, "__ZN")
+            || (starts(run, "_R") && run.get(2).is_some_and(u8::is_ascii_uppercase))
     }
 
     /// A key of OpenSSH, or a line of a block that everybody may see.
@@ -333,7 +335,9 @@ impl Run<'_> {
     fn is_address(&self, (start, end): Span) -> bool {
         let line = self.before(start, 400);
         let Some(scheme) = memchr::memmem::rfind(line, b"://") else { return false };
-        let (name, address) = (line[..scheme].to_ascii_lowercase(), line[scheme + 3..].to_ascii_lowercase());
+        // The token itself may be what follows the scheme.
+        let whole = &self.bytes[start - (line.len() - scheme - 3)..end];
+        let (name, address) = (line[..scheme].to_ascii_lowercase(), whole.to_ascii_lowercase());
         let is_path = address.contains(&b'/')
             && address.iter().all(|byte| byte.is_ascii_graphic() && !b"\"'<>`?#@,;(".contains(byte));
         (name.ends_with(b"http") || name.ends_with(b"https"))

@@ -589,6 +589,7 @@ fn what_looks_random_is_taken_out_unless_its_form_is_harmless() {
         ("AAAAC3NzaC1lZDI1NTE5AAAAIGq7vB2nM9kLp4RtXx8Zc1Yw3Ue5Io7Pa9Sd1Fg3Hj5K", "", "[redacted]"),
         ("a_rather_long_name_of_a_function_2026 and src/redact/mod.rs:120", "", ""),
         ("https://example.com/docs/getting-started/quickstart/part-2", "", ""),
+        ("https://godbolt.org/z/bhd3vvEfh and _RMs2_NvCs4fqI2P2rA04_4core", "", ""),
         ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", "", ""),
         ("sk-... and your-api-key-here and XXXXXXXXXXXXXXXXXXXXXXXX", "", ""),
         ("pk_live_51Hq7vB2nM9kLp4RtXx8Zc1Yw3", "", "pk_live_[redacted]"),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use aiw_core::{EnvName, SecretName, one_line, printable, shell_word};
+use aiw_core::{EnvName, ErrorKind, SecretName, one_line, printable, shell_word};
 use aiw_home::Home;
 use aiw_processes::{
     CheckOf, Definition, EnvValue, FollowFrom, Loaded, LogEntry, Manager, NeedOf, ProbeOf, ProcessError,
