@@ -202,6 +202,7 @@ const DOORS: [(&str, &[&str]); 35] = [
     ("rust-stemmers", &["aiw-search"]),
     ("aho-corasick", &["aiw-redact"]),
     ("anstyle-parse", &["aiw-redact"]),
+    ("bip39", &["aiw-redact"]),
     ("regex-automata", &["aiw-redact"]),
     ("regex-syntax", &["aiw-redact"]),
     ("secrets_scanner", &["aiw-redact"]),
