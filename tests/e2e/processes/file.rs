@@ -207,12 +207,12 @@ fn an_editor_allows_only_what_the_user_changed_in_a_file_that_was_allowed() {
     project.env.set("EDITOR", "true");
     let looked = project.json(&["edit"]);
     assert_eq!(looked["changed"], false, "{looked:#}");
-    project.run(&["up", "-d"]).code(2);
+    assert_eq!(project.run(&["up", "-d"]).code, 2);
     // What the user adds to a file that was never allowed doesn't allow the rest of it.
     project.env.set("EDITOR", "sh -c 'echo \"// mine\" >> \"$1\"' sh");
     assert_eq!(project.json(&["edit"])["changed"], true);
-    assert!(std::fs::read_to_string(project.path(".ichimi/processes.kdl")).unwrap().ends_with("// mine\n"));
-    project.run(&["up", "-d"]).code(2);
+    assert!(fs::read_to_string(project.path(".ichimi/processes.kdl")).unwrap().ends_with("// mine\n"));
+    assert_eq!(project.run(&["up", "-d"]).code, 2);
     assert!(!project.path("stranger").exists());
     // Of an allowed file, the user's change is allowed.
     let own = "process \"a\" {\n    command \"sleep\" \"1000\"\n}\n";
@@ -225,13 +225,13 @@ fn an_editor_allows_only_what_the_user_changed_in_a_file_that_was_allowed() {
     // What somebody writes while the editor is open stays, and isn't allowed; the user's version is kept.
     let file = project.path(".ichimi/processes.kdl");
     let script = format!("sh -c 'echo \"// two\" >> \"$1\"; cp stranger.kdl \"{}\"' sh", file.display());
-    std::fs::write(project.path("stranger.kdl"), stranger).unwrap();
+    fs::write(project.path("stranger.kdl"), stranger).unwrap();
     project.env.set("EDITOR", script);
     let run = project.run(&["edit"]);
-    let said = run.stderr();
-    run.code(2);
+    assert_eq!(run.code, 2, "{}", run.whole());
+    let said = &run.stderr;
     assert!(said.contains("was changed by something else") && said.contains("your version is in"), "{said}");
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), stranger);
-    project.run(&["up", "-d"]).code(2);
+    assert_eq!(fs::read_to_string(&file).unwrap(), stranger);
+    assert_eq!(project.run(&["up", "-d"]).code, 2);
     assert!(!project.path("stranger").exists());
 }
