@@ -184,12 +184,16 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// The file can't be read.
+    /// The file can't be read, or is not UTF-8.
     pub fn before_edit(&self) -> Result<BeforeEdit, ProcessError> {
         let bytes = self.project.read()?;
         let is_trusted = match &bytes {
             None => true,
-            Some(bytes) => self.home.settings()?.trust().has_file(&self.project.file(), bytes),
+            Some(bytes) => {
+                // An editor could write something else over what it can't read.
+                self.text(bytes)?;
+                self.home.settings()?.trust().has_file(&self.project.file(), bytes)
+            }
         };
         Ok(BeforeEdit { bytes, is_trusted })
     }
