@@ -165,7 +165,7 @@ pub(super) fn steps() -> Vec<Named> {
         ),
         // Commands
         (
-            &["net use", "net user"],
+            &["net use"],
             concat!(
                 r"(?i)(\bnet\s+use\s(?:[^\n]*?\s)??(?:\\\\\S+)\s+)",
                 word!(),
@@ -175,7 +175,7 @@ pub(super) fn steps() -> Vec<Named> {
         ),
         (&["/user:"], concat!(r"(?i)(\bnet\s+use\s[^\n]*?/user:\S+\s+)", word!()), field),
         (
-            &["psexec", "winexe", "rdesktop", "evil-winrm", "vncviewer"],
+            &["psexec", "winexe", "rdesktop", "evil-winrm"],
             concat!(r"(?i)(\b(?:psexec(?:64)?(?:\.exe|\.py)?|winexe|rdesktop|evil-winrm)\s[^\n]*?\s-p\s+)", word!()),
             field,
         ),
@@ -208,8 +208,8 @@ fn argument(found: &Captures<'_>) -> Option<String> {
         .iter()
         .any(|scheme| value.eq_ignore_ascii_case(scheme));
     let is_secret = is_value(value) && !value.contains(char::is_whitespace) && !is_scheme;
-    let end = &found[0][found[0].rfind(value)? + value.len()..];
-    is_secret.then(|| format!("{}{REDACTED}{end}", &found[0][..found[0].rfind(value).unwrap_or_default()]))
+    let (before, end) = found[0].split_at(found[0].rfind(value)?);
+    is_secret.then(|| format!("{before}{REDACTED}{}", &end[value.len()..]))
 }
 
 /// All texts of a list.

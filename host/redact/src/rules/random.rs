@@ -14,9 +14,6 @@ static PAIRS: [[i8; SIGNS]; SIGNS] = include!("pairs.in");
 /// The start of a part, small letters, large letters and digits.
 const SIGNS: usize = 63;
 
-/// The shortest run that is looked at, in bytes.
-const LEAST: usize = 16;
-
 /// The fewest letters and digits of a token.
 const LEAST_SIGNS: usize = 16;
 
@@ -79,7 +76,7 @@ pub(super) fn spans(text: &str, is_strict: bool, has_secret: impl Fn(&str) -> bo
             let start = at - bytes[last..at].iter().rev().take_while(is_of).count();
             let end = at + bytes[at..].iter().take_while(is_of).count();
             last = end;
-            if end - start < LEAST {
+            if end - start < LEAST_SIGNS {
                 continue;
             }
             let run = Run { bytes, start, end };
@@ -178,9 +175,7 @@ impl Part {
         let score = -likely - dice * signs as i32 - steady * 48;
         Self { end: at, signs, score, seen }
     }
-}
 
-impl Part {
     /// Whether it may begin an identifier of a known form: those are hexadecimal, or begin with a zero.
     fn may_be_known(&self, first: u8) -> bool {
         first == b'0' || (self.seen & !(HEX | HEX_LARGE) == 0 && self.signs >= 8)
