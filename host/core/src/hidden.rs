@@ -2,13 +2,14 @@
 //! what stands beside them.
 
 use icu_properties::props::{
-    CanonicalCombiningClass, DefaultIgnorableCodePoint, Emoji, EmojiModifier, ExtendedPictographic, GeneralCategory,
-    JoiningType,
+    CanonicalCombiningClass, DefaultIgnorableCodePoint, EastAsianWidth, Emoji, EmojiModifier, ExtendedPictographic,
+    GeneralCategory, JoiningType,
 };
 use icu_properties::{CodePointMapData, CodePointMapDataBorrowed, CodePointSetData, CodePointSetDataBorrowed};
 
 const CATEGORY: CodePointMapDataBorrowed<'static, GeneralCategory> = CodePointMapData::new();
 const CLASS: CodePointMapDataBorrowed<'static, CanonicalCombiningClass> = CodePointMapData::new();
+const WIDTH: CodePointMapDataBorrowed<'static, EastAsianWidth> = CodePointMapData::new();
 const JOINING: CodePointMapDataBorrowed<'static, JoiningType> = CodePointMapData::new();
 const IGNORABLE: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<DefaultIgnorableCodePoint>();
 const EMOJI: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<Emoji>();
@@ -18,6 +19,9 @@ const PICTOGRAPHIC: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<
 /// Signs and letters whose form is empty, though no property says so: a place for an object, the blank patterns of
 /// Braille and of hieroglyphs, a filler of the Khitan script, a note without a head.
 const EMPTY: [char; 6] = ['\u{2800}', '\u{fffc}', '\u{13441}', '\u{13442}', '\u{16fe4}', '\u{1d159}'];
+
+/// The most marks on one letter. No writing has as many; a tower of them covers the lines around it.
+const MOST_MARKS: usize = 8;
 
 const NON_JOINER: char = '\u{200c}';
 const JOINER: char = '\u{200d}';
@@ -55,11 +59,29 @@ pub fn is_unsafe_in_line(c: char) -> bool {
 /// - a joiner between two emoji, and between a virama and a letter;
 /// - a non-joiner after a virama, and between two letters that it keeps from joining.
 ///
-/// In each of these places the character is seen by what it does.
+/// In each of these places the character is seen by what it does. Marks beyond the eighth on one letter are unsafe, too.
 pub fn unsafe_chars(text: &str) -> impl Iterator<Item = (usize, char)> {
-    let is_unneeded =
-        |(at, c): &(usize, char)| is_unsafe(*c) && !is_needed(&text[..*at], *c, &text[at + c.len_utf8()..]);
+    let is_unneeded = |(at, c): &(usize, char)| match is_unsafe(*c) {
+        true => !is_needed(&text[..*at], *c, &text[at + c.len_utf8()..]),
+        false => {
+            is_mark(*c) && text[..*at].chars().rev().take(MOST_MARKS).filter(|c| is_mark(*c)).count() == MOST_MARKS
+        }
+    };
     text.char_indices().filter(is_unneeded)
+}
+
+/// Whether a character stands on, below or around the one before it.
+fn is_mark(c: char) -> bool {
+    c >= '\u{300}' && matches!(CATEGORY.get(c), GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark)
+}
+
+/// The most columns that a character takes on a terminal. Marks count as one, too: not all terminals know all of them.
+pub(crate) fn columns(c: char) -> usize {
+    match WIDTH.get(c) {
+        EastAsianWidth::Wide | EastAsianWidth::Fullwidth => 2,
+        _ if c == '\t' => 8,
+        _ => 1,
+    }
 }
 
 /// Whether all of a text can be seen, and nothing in it changes how the rest looks. See [`unsafe_chars`].
@@ -175,6 +197,9 @@ mod tests {
             ("🏴\u{e0067}\u{e0062}\u{e007f}", 3),
             ("\u{2800}\u{3164}\u{34f}\u{180b}\u{fffc}", 5),
             ("a\u{2028}b\u{85}c\rd", 3),
+            // A tower of marks.
+            (&format!("a{}", "\u{301}".repeat(50)), 42),
+            (&format!("a{}b{}", "\u{20dd}\u{300}".repeat(4), "\u{488}".repeat(8)), 0),
         ] {
             assert_eq!(found(text).len(), hidden, "{text:?}");
         }
@@ -194,7 +219,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_is_safe(text in "(?s).{0,60}|[\u{200c}\u{200d}\u{fe0f}👩💻🏽मर्می्1\u{20e3}]{0,20}") {
+        fn what_is_shown_is_safe(text in "(?s).{0,60}|[\u{200c}\u{200d}\u{fe0f}👩💻🏽मर्می्1\u{20e3}]{0,20}|(a|\u{301}){0,40}") {
             let shown = crate::printable(&text);
             prop_assert!(is_safe(&shown), "{:?} {:?}", text, shown);
             prop_assert!(is_safe(&crate::one_line(&text, 40)));

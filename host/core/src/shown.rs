@@ -5,13 +5,14 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::hidden::columns;
 use crate::text::{counted, hex, printable};
 
-/// The most characters and lines that a form shows. Nobody scrolls through more before they agree.
+/// The most columns and lines that a form shows. Nobody scrolls through more before they agree.
 const MOST: usize = 6000;
 const MOST_LINES: usize = 200;
 
-/// The width of a line in a form. What stands beyond the edge of a window is not seen.
+/// The width of a line in a form, in columns. What stands beyond the edge of a window is not seen.
 const WIDTH: usize = 96;
 
 /// The most characters of a line on a terminal, which scrolls back.
@@ -44,9 +45,9 @@ enum Row {
 }
 
 impl Row {
-    fn length(&self) -> usize {
+    fn width(&self) -> usize {
         let (Self::Line(text) | Self::More(text) | Self::Note(text)) = self;
-        text.chars().count()
+        text.chars().map(columns).sum()
     }
 }
 
@@ -63,7 +64,7 @@ impl Shown {
             }
         }
         rows.extend(repeats.end().map(Row::Note));
-        let is_whole = rows.len() <= MOST_LINES && rows.iter().map(Row::length).sum::<usize>() <= MOST;
+        let is_whole = rows.len() <= MOST_LINES && rows.iter().map(Row::width).sum::<usize>() <= MOST;
         if !is_whole {
             cut(&mut rows, text);
         }
@@ -92,8 +93,12 @@ fn wrap(line: &str, rows: &mut Vec<Row>) {
     let mut rest = line;
     let mut row: fn(String) -> Row = Row::Line;
     loop {
-        let end = rest.char_indices().nth(WIDTH).map_or(rest.len(), |(at, _)| at);
-        let (part, more) = rest.split_at(end);
+        let mut width = 0;
+        let is_over = |c: char| {
+            width += columns(c);
+            width > WIDTH
+        };
+        let (part, more) = rest.split_at(rest.find(is_over).unwrap_or(rest.len()));
         rows.push(row(printable(part).into_owned()));
         if more.is_empty() {
             return;
@@ -106,7 +111,7 @@ fn wrap(line: &str, rows: &mut Vec<Row>) {
 fn cut(rows: &mut Vec<Row>, text: &str) {
     let mut room = MOST;
     let mut fits = |row: &&Row, share: usize| {
-        room = room.saturating_sub(row.length());
+        room = room.saturating_sub(row.width());
         room > share
     };
     let head = rows.iter().take(MOST_LINES * 2 / 3).take_while(|row| fits(row, MOST / 3)).count();
@@ -157,7 +162,7 @@ fn shown_gaps(line: &str) -> String {
     while !rest.is_empty() {
         let end = rest.find(|c: char| !c.is_whitespace()).unwrap_or(rest.len());
         let (gap, after) = rest.split_at(end);
-        let columns: usize = gap.chars().map(|c| if c == '\t' { 8 } else { 1 }).sum();
+        let columns: usize = gap.chars().map(columns).sum();
         let most = if is_beginning && !after.is_empty() { INDENT } else { BLANKS };
         match columns > most {
             true => shown.push_str(&format!("⟨{} blanks⟩", gap.chars().count())),
@@ -248,6 +253,10 @@ mod tests {
         let wide = Shown::of(&"w".repeat(200)).framed();
         assert_eq!(wide.lines().map(|line| line.chars().count()).collect::<Vec<_>>(), [98, 98, 10]);
         assert!(wide.lines().skip(1).all(|line| line.starts_with("┆ ")));
+        // Letters of two columns.
+        let wide = Shown::of(&"漢".repeat(100)).framed();
+        assert_eq!(wide.lines().map(|line| line.chars().count()).collect::<Vec<_>>(), [50, 50, 6]);
+        assert_eq!(Shown::of(&format!("a{}", "\u{301}".repeat(10))).framed().matches("\\u{301}").count(), 2);
     }
 
     proptest! {
