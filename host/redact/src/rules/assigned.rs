@@ -3,7 +3,7 @@
 //! The words that secrets are named with are looked for first. At each, the name around it is read, then what stands
 //! between it and a value, then the value: also where a type, a call or a closing quote comes between.
 
-use super::text::{REDACTED, Span, WORDS, entropy, has_digit, is_amount, is_code, is_mixed};
+use super::text::{REDACTED, Span, entropy, has_digit, is_amount, is_code, is_mixed, is_word_for_one};
 
 /// The longest name.
 const MAX_NAME: usize = 64;
@@ -749,7 +749,7 @@ fn phrase(text: &str, start: usize) -> Option<usize> {
 fn is_stand_in(text: &str) -> bool {
     let is_masked = text.bytes().all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.' | b'-' | b'_' | b'?'));
     let is_taken = text.contains(REDACTED) || text == &REDACTED[..REDACTED.len() - 1];
-    is_masked || is_taken || text.starts_with("...") || WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
+    is_masked || is_taken || text.starts_with("...") || is_word_for_one(text)
 }
 
 /// Whether a text can be a value: it may begin with any sign, if it has no form of a reference.

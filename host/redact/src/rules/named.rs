@@ -4,7 +4,7 @@ use regex::Captures;
 
 use super::assigned::{self, Kind};
 use super::step::Replace;
-use super::text::{REDACTED, WORDS, entropy, has_digit, is_amount, is_code, is_mixed};
+use super::text::{REDACTED, entropy, has_digit, is_amount, is_code, is_mixed, is_word_for_one};
 
 /// A search: its marks, its pattern, and the replacement of a match.
 pub(super) type Named = (&'static [&'static str], &'static str, Replace);
@@ -744,8 +744,7 @@ pub(super) fn is_value(text: &str) -> bool {
     }
     let is_reference =
         text.starts_with(['$', '<', '{', '%', '&', '*', '(', '[', '#', '|', ':']) || text.starts_with("...");
-    let is_word = |word: &&str| text.eq_ignore_ascii_case(word);
-    !is_reference && !WORDS.iter().any(is_word) && !text.bytes().all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.'))
+    !is_reference && !is_word_for_one(text) && !text.bytes().all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.'))
 }
 
 /// The word in other languages, at the end of a field's name.

@@ -19,6 +19,9 @@ pub(super) const LISTS: &[&str] = &["\", \"-", "\", \\\"-", "\",\\\"-", "\",\"-"
 /// The longest token that is put together from several lines.
 const MAX_TOKEN: usize = 4096;
 
+/// The fewest signs of a token in a line.
+const LEAST_JOINED: usize = 4;
+
 /// Signs that take no place on a screen.
 const INVISIBLE: [&str; 6] = ["\u{200b}", "\u{200c}", "\u{200d}", "\u{2060}", "\u{ad}", "\u{feff}"];
 
@@ -328,7 +331,7 @@ pub(super) fn may_be_token(text: &str, mark: usize, from: usize) -> bool {
         || (run == 0 && !matches!(next, b'"' | b'\'' | b'(' | b')' | b','))
 }
 
-/// Adds the ends of lines in a token that begins at a place, with what stands before the rest of it in the next line.
+/// Adds the ends of lines in a token that begins at a place, which is behind those before, with what stands before the rest of it in the next line.
 /// Signs that can't be seen are no end of it either. Returns where its first line ends.
 pub(super) fn joins(text: &str, start: usize, joins: &mut Vec<Span>) -> usize {
     let bytes = text.as_bytes();
@@ -339,6 +342,17 @@ pub(super) fn joins(text: &str, start: usize, joins: &mut Vec<Span>) -> usize {
         let end = at + length;
         let first = *first.get_or_insert(end);
         let Some(rest) = text.get(end..) else { return first };
+        // The rest is as it was from an earlier place in the token, up to where that one was followed.
+        if length >= LEAST_JOINED
+            && let Ok(_) = joins.binary_search_by_key(&end, |(end, _)| *end)
+            && let Some((_, next)) = joins.last()
+        {
+            if *next >= most {
+                return first;
+            }
+            at = *next;
+            continue;
+        }
         let mut next = end;
         if let Some(sign) = INVISIBLE.iter().find(|sign| rest.starts_with(**sign)) {
             next += sign.len();
@@ -366,7 +380,7 @@ pub(super) fn joins(text: &str, start: usize, joins: &mut Vec<Span>) -> usize {
         let is_odd =
             count(u8::is_ascii_digit) > 0 || (count(u8::is_ascii_uppercase) > 1 && count(u8::is_ascii_lowercase) > 0);
         // The end of a sentence or a word in the next line is none of a token.
-        if length < 4 || follows < 4 || !is_odd || next >= most {
+        if length < LEAST_JOINED || follows < LEAST_JOINED || !is_odd || next >= most {
             return first;
         }
         joins.push((end, next));

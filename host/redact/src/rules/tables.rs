@@ -1,7 +1,7 @@
 //! Secrets in tables: in the column under a name, and beside a name in a row.
 
 use super::assigned::{self, Kind};
-use super::text::{REDACTED, Span, WORDS};
+use super::text::{REDACTED, Span, is_word_for_one};
 
 /// How many rows are looked at under a heading.
 const MAX_ROWS: usize = 200;
@@ -169,7 +169,7 @@ fn is_in_column(cell: &str, kind: Kind) -> bool {
         && !cell.contains(['(', '<', '[', '{', '"'])
         && !cell.starts_with(['$', '-', '*'])
         && !cell.contains(REDACTED)
-        && !WORDS.iter().any(|word| cell.eq_ignore_ascii_case(word));
+        && !is_word_for_one(cell);
     is_value(cell) || (kind == Kind::Password && is_word)
 }
 

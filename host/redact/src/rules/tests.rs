@@ -496,12 +496,25 @@ fn a_field_is_named_a_secret_in_other_languages_too() {
 }
 
 #[test]
+fn each_line_of_a_token_is_joined_once() {
+    let text = "AKIAkey1\n".repeat(2000);
+    let mut joins = Vec::new();
+    for (mark, _) in text.match_indices("AKIA") {
+        seen::joins(&text, mark, &mut joins);
+    }
+    assert_eq!(joins.len(), 1999);
+    assert!(joins.is_sorted());
+}
+
+#[test]
 fn code_and_prose_about_secrets_stay() {
     let redactor = redactor();
     for text in [
         "fn login(password: &str, token: Option<String>) -> bool",
         "let token = self.tokens.next();",
         "password: String,",
+        "password: LPWSTR, user: PCWSTR, secret: LPVOID,",
+        "token: __u64, key: uint8_t; type Token = u8>; secret: usize,",
         "--- PASS: TestLogin1 (0.00s)\nPASS: test_2\n# pass 120, pass: 120, pass: 98%",
         "a two-pass compiler1; the per-token cost is 12; multi-pass mode2",
         "const FLAGS_PASS: u32 = 2; StripTokens::Shebang1",

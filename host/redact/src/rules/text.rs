@@ -40,13 +40,7 @@ pub(super) fn is_mixed(text: &str) -> bool {
 }
 
 /// The words that stand where a secret could, in code and in descriptions.
-pub(super) const WORDS: [&str; 38] = [
-    "u16",
-    "u32",
-    "u64",
-    "usize",
-    "i32",
-    "i64",
+const WORDS: [&str; 32] = [
     "self",
     "unsafe",
     "string",
@@ -80,6 +74,18 @@ pub(super) const WORDS: [&str; 38] = [
     "invalid",
     "unknown",
 ];
+
+/// Whether it stands where a secret could, and is a word for one or the name of a type: `u8>`, `__u64`, `uint8_t`, `LPCWSTR`.
+pub(super) fn is_word_for_one(text: &str) -> bool {
+    let name = text.trim_matches(['_', '>', ',', ';', '*', '&', '?']);
+    let bare = name.strip_suffix("_t").unwrap_or(name).to_ascii_lowercase();
+    let sized = ["uint", "int", "float", "u", "i", "f"].iter().find_map(|kind| bare.strip_prefix(kind));
+    let is_sized = sized.is_some_and(|size| ["8", "16", "32", "64", "128", "size"].contains(&size));
+    // Pointers to strings of Windows.
+    let string = bare.trim_start_matches(['l', 'p', 'c', 'b', 't']);
+    let is_string = text == text.to_ascii_uppercase() && ["wstr", "str", "void"].contains(&string);
+    is_sized || is_string || WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
 
 /// Whether it reads like an expression.
 pub(super) fn is_code(text: &str) -> bool {
