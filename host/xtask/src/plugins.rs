@@ -1,5 +1,6 @@
 //! The components in the binary, and the targets needed to build them.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -120,7 +121,10 @@ fn orchestrator(module: &[u8], out: &Path) -> Result<String> {
 /// that the host has, nothing is compiled twice.
 fn compiler_build() -> Command {
     let mut build = command::host_cargo();
-    build.args(["build", "--quiet", "--locked", "--workspace", "--example", "compile-scripts"]);
+    build.args(["build", "--locked", "--workspace", "--example", "compile-scripts"]);
+    if !std::io::stderr().is_terminal() {
+        build.arg("--quiet");
+    }
     build
 }
 

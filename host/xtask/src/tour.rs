@@ -48,8 +48,12 @@ const SESSIONS: [(&str, &str, &str, &str); 2] = [
 
 /// Builds aiw and runs it in a temporary home, which is removed afterward.
 pub fn run() -> Result<()> {
+    eprintln!("Step 2 of 4: build the components");
     plugins::setup()?;
-    let tour = Tour { aiw: build_aiw()?, home: tempfile::Builder::new().prefix("aiw-try-").tempdir()? };
+    eprintln!("Step 3 of 4: build aiw");
+    let aiw = build_aiw()?;
+    eprintln!("Step 4 of 4: use it");
+    let tour = Tour { aiw, home: tempfile::Builder::new().prefix("aiw-try-").tempdir()? };
     tour.walk(&PLUGINS)?;
     tour.servers()?;
     tour.sessions()?;
@@ -180,10 +184,10 @@ impl Tour {
         self.home.path().join("npm")
     }
 
-    /// Runs a step that aiw must refuse. Nobody is there to answer its question.
+    /// Runs a step that aiw must refuse.
     fn refused(&self, step: &[&str]) -> Result<()> {
         println!("{}", shown(step));
-        let status = command::status(self.command(step)?.stdin(Stdio::null()))?;
+        let status = command::status(&mut self.command(step)?)?;
         ensure!(!status.success(), "{} was not refused", shown(step));
         Ok(())
     }
@@ -215,6 +219,8 @@ impl Tour {
         let mut aiw = Command::new(&self.aiw);
         // Use nothing of the user's own: no settings, no Claude Code marketplaces, no git configuration.
         aiw.args(step).env_clear().current_dir(root());
+        // Nobody is asked anything.
+        aiw.stdin(Stdio::null());
         for name in ["TERM", "LANG", "NO_COLOR"] {
             aiw.envs(std::env::var_os(name).map(|value| (name, value)));
         }

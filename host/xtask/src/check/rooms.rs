@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::command;
 
 /// The rooms from the top down, each with the rooms that it may depend on.
-const ROOMS: [(&str, &[&str]); 34] = [
+const ROOMS: [(&str, &[&str]); 35] = [
     (
         "agentic-warden",
         &[
@@ -158,6 +158,7 @@ const ROOMS: [(&str, &[&str]); 34] = [
     ("aiw-core", &[]),
     ("aiw-tests", &[]),
     ("xtask", &["aiw-extensions", "aiw-tests"]),
+    ("xtask-start", &[]),
 ];
 
 /// Dependencies that only tests have.

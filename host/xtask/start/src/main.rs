@@ -1,0 +1,35 @@
+//! `cargo xtask`: builds the chores, and runs one of them. It depends on nothing, so that it is there within a second and
+//! says what takes minutes.
+
+#![expect(clippy::print_stderr, reason = "what a chore says, it says to a terminal")]
+
+use std::io::IsTerminal;
+use std::process::{Command, ExitCode};
+
+/// What `cargo xtask try` does. The chores count on from the second step.
+const TRY: &str = "\
+This builds aiw and shows what it does, in a home that is removed afterward. Nothing of yours is read or changed, and
+nothing is asked. The first time takes about 10 minutes on two cores; after that, one.
+
+Step 1 of 4: build the chores of this repository";
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let chore = arguments.first().and_then(|chore| chore.to_str()).unwrap_or_default();
+    if chore == "try" && arguments.len() == 1 {
+        eprintln!("{TRY}");
+    }
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.arg("run");
+    let builds = matches!(chore, "try" | "setup" | "install" | "plugins" | "test" | "bench");
+    if !(builds && std::io::stderr().is_terminal()) {
+        cargo.arg("--quiet");
+    }
+    match cargo.args(["--package", "xtask", "--"]).args(arguments).status() {
+        Ok(status) => status.code().map_or(ExitCode::FAILURE, |code| ExitCode::from(code.clamp(0, 255) as u8)),
+        Err(e) => {
+            eprintln!("error: cannot run cargo: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
