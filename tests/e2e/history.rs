@@ -295,6 +295,20 @@ fn what_is_forgotten_is_gone_from_the_disk() {
 }
 
 #[test]
+fn what_was_found_is_whole_at_any_width() {
+    let env = filled();
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let all = env.run(&["history", "search", "handshake"]).ok().stdout;
+    for columns in [60, 80, 120, 200] {
+        let script = format!("stty cols {columns} rows 50; exec \"$0\" history search handshake");
+        let mut terminal = Terminal::shell(&env, &script);
+        terminal.screen.lock().unwrap().screen_mut().set_size(50, columns);
+        assert_eq!(terminal.ends().exit_code(), 0);
+        terminal.wait(&all, |shown| words(shown).contains(&words(&all)));
+    }
+}
+
+#[test]
 fn a_damaged_history_is_set_aside() {
     let env = filled();
     let path = env.home().join("history/history.db");

@@ -6,6 +6,7 @@ mod complete;
 mod components;
 mod editor;
 mod failure;
+mod layout;
 mod output;
 mod runtime;
 mod schema;

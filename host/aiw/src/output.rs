@@ -15,9 +15,9 @@ use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::failure::Failure;
+use crate::layout::{self, Screen};
 
 /// Where a command puts its answer: text for people, or one JSON object.
 pub struct Output {
@@ -31,14 +31,6 @@ pub struct Output {
     progress: Option<Arc<ProgressLine>>,
     /// The screen that lists are laid out for.
     screen: Option<Screen>,
-}
-
-/// The terminal that standard output is.
-#[derive(Debug, Clone, Copy)]
-struct Screen {
-    /// Its width, where it has one.
-    columns: Option<usize>,
-    color: bool,
 }
 
 impl Output {
@@ -93,10 +85,20 @@ impl Output {
         let rows = rows.as_slice();
         match self.screen.filter(|_| !self.json) {
             Some(screen) => {
-                let lines = screen_table(headers, rows, screen, style);
+                let lines = layout::on_screen(headers, rows, screen, style);
                 lines.iter().for_each(|line| self.text.borrow_mut().push_str(line));
             }
-            None => table(rows).iter().for_each(|line| self.line(line)),
+            None => layout::columns(rows).iter().for_each(|line| self.line(line)),
+        }
+    }
+
+    /// A line of the answer for people, which goes on in the next line where a terminal is too narrow for it.
+    pub fn wrapped(&self, lead: &str, text: &str) {
+        match self.screen.and_then(|screen| screen.columns) {
+            Some(columns) => {
+                layout::wrapped(lead, &aiw_core::printable(text), columns).iter().for_each(|line| self.line(line));
+            }
+            None => self.line(format!("{lead}{text}")),
         }
     }
 
@@ -341,10 +343,9 @@ impl ProgressLine {
     }
 }
 
-/// The style of the word that begins a failure or a hint, and of the headers of a list: the colours of cargo and uv.
+/// The style of the word that begins a failure or a hint: the colours of cargo and uv.
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
-const HEADER: Style = Style::new().bold();
 
 /// Whether to use colour there: only on a terminal that has it, and never against `NO_COLOR`.
 pub fn color_on(stream: &impl IsTerminal) -> bool {
@@ -355,122 +356,6 @@ pub fn color_on(stream: &impl IsTerminal) -> bool {
 /// Help or a usage error, with clap's colours where they are shown.
 pub fn rendered(text: &StyledStr, stream: &impl IsTerminal) -> String {
     if color_on(stream) { text.ansi().to_string() } else { text.to_string() }
-}
-
-/// Columns, as wide as their longest cell; the last one runs on.
-pub fn table(rows: &[Vec<String>]) -> Vec<String> {
-    let widths = widths(rows.iter().map(Vec::as_slice));
-    rows.iter().map(|row| row_line(row, &widths, |_| Style::new())).collect()
-}
-
-fn widths<'a>(rows: impl Iterator<Item = &'a [String]>) -> Vec<usize> {
-    rows.fold(Vec::new(), |mut widths, row| {
-        widths.resize(widths.len().max(row.len()), 0);
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.width());
-        }
-        widths
-    })
-}
-
-fn row_line(row: &[String], widths: &[usize], style: impl Fn(usize) -> Style) -> String {
-    let mut line = String::new();
-    let used = row.iter().rposition(|cell| !cell.trim_end().is_empty()).map_or(0, |last| last + 1);
-    for (column, (cell, width)) in row.iter().zip(widths).take(used).enumerate() {
-        let style = style(column);
-        let cell = if column + 1 == used { cell.trim_end() } else { cell };
-        line.push_str(&format!("{style}{cell}{style:#}"));
-        if column + 1 < used {
-            line.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.width()) + 2));
-        }
-    }
-    line
-}
-
-/// The lines of a list on a terminal. A column without a word in it is left out.
-fn screen_table(
-    headers: &[&str],
-    rows: &[Vec<String>],
-    screen: Screen,
-    style: impl Fn(usize, usize) -> Style,
-) -> Vec<String> {
-    if rows.is_empty() {
-        return Vec::new();
-    }
-    let used: Vec<usize> = (0..headers.len())
-        .filter(|column| rows.iter().any(|row| row.get(*column).is_some_and(|cell| !cell.trim().is_empty())))
-        .collect();
-    let headers: Vec<String> =
-        used.iter().filter_map(|column| headers.get(*column)).map(|header| (*header).to_owned()).collect();
-    let cell =
-        |row: &Vec<String>, column: usize| row.get(column).map_or_else(String::new, |c| aiw_core::printable(c).into());
-    let mut rows: Vec<Vec<String>> =
-        rows.iter().map(|row| used.iter().map(|column| cell(row, *column)).collect()).collect();
-    let mut widths = widths(rows.iter().chain([&headers]).map(Vec::as_slice));
-    if let Some(columns) = screen.columns {
-        fit(&mut widths, columns);
-    }
-    for row in &mut rows {
-        for (cell, width) in row.iter_mut().zip(&widths) {
-            *cell = cut(cell, *width);
-        }
-    }
-    let paint = |style: Style| if screen.color { style } else { Style::new() };
-    let header = row_line(&headers, &widths, |_| paint(HEADER));
-    let lines = rows.iter().enumerate().map(|(at, row)| {
-        row_line(row, &widths, |column| paint(used.get(column).map_or(Style::new(), |column| style(at, *column))))
-    });
-    std::iter::once(header).chain(lines).map(|line| line + "\n").collect()
-}
-
-/// The width that the last column keeps as long as others can give way, and the width that those keep.
-const LEAST_LAST: usize = 24;
-const LEAST: usize = 10;
-
-/// Makes the columns fit. The last one gives way first, then the widest of the others. The first
-/// never does: it is what you name things by.
-fn fit(widths: &mut [usize], columns: usize) {
-    let Some(last) = widths.len().checked_sub(1).filter(|last| *last > 0) else { return };
-    let over = |widths: &[usize]| (widths.iter().sum::<usize>() + 2 * last).saturating_sub(columns);
-    let give = |widths: &mut [usize], column: usize, least: usize| {
-        let cut = over(widths).min(widths[column].saturating_sub(least));
-        widths[column] -= cut;
-    };
-    give(widths, last, LEAST_LAST);
-    while over(widths) > 0 {
-        let Some(widest) = (1..last).filter(|column| widths[*column] > LEAST).max_by_key(|column| widths[*column])
-        else {
-            break;
-        };
-        widths[widest] -= 1;
-    }
-    give(widths, last, 1);
-}
-
-/// A cell of at most this width. A path loses its beginning, anything else its end, at a word where one is near.
-pub fn cut(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let room = width.saturating_sub(1);
-    if text.starts_with(['/', '~']) && !text.contains(' ') {
-        let ends = text.match_indices('/').map(|(at, _)| &text[at..]);
-        if let Some(end) = ends.into_iter().find(|end| end.width() <= room && end.len() > 1) {
-            return format!("…{end}");
-        }
-    }
-    let mut used = 0;
-    let fits = |c: &char| {
-        used += c.width().unwrap_or(0);
-        used <= room
-    };
-    let end = text.chars().take_while(fits).map(char::len_utf8).sum();
-    let (kept, rest) = text.split_at(end);
-    let kept = match kept.rfind(' ').filter(|_| !rest.starts_with(' ')) {
-        Some(word) if kept[..word].width() * 2 >= room => &kept[..word],
-        _ => kept,
-    };
-    format!("{}…", kept.trim_end())
 }
 
 #[cfg(test)]
@@ -502,48 +387,5 @@ mod tests {
         output.before_question(format!("one{}two", "\n".repeat(3001)));
         let shown = "  runs: sh⟨8000 blanks⟩-c evil\\u{e0101}\none\n\n\n⟨2998 empty lines more⟩\ntwo\n";
         assert_eq!(*output.text.borrow(), shown);
-    }
-
-    #[test]
-    fn a_list_fits_its_terminal_and_keeps_whole_what_is_typed() {
-        let rows = |prompt: &str| {
-            vec![vec![
-                "a1b2c3d4e5f6".into(),
-                "running".into(),
-                String::new(),
-                "/srv/pages/sub/site".into(),
-                prompt.into(),
-            ]]
-        };
-        let headers = ["ID", "STATE", "NOTE", "DIRECTORY", "PROMPT"];
-        let shown = |columns: usize, prompt: &str| {
-            let screen = Screen { columns: Some(columns), color: false };
-            let lines = screen_table(&headers, &rows(prompt), screen, |_, _| Style::new());
-            assert!(lines.iter().all(|line| line.trim_end().width() <= columns), "{lines:#?}");
-            lines.concat()
-        };
-        let prompt = "fix the test that fails on Fridays and tell me why it did";
-        assert_eq!(
-            shown(80, prompt),
-            "ID            STATE    DIRECTORY            PROMPT\n\
-             a1b2c3d4e5f6  running  /srv/pages/sub/site  fix the test that fails on Fridays…\n"
-        );
-        assert_eq!(
-            shown(60, prompt),
-            "ID            STATE    DIRECTORY    PROMPT\n\
-             a1b2c3d4e5f6  running  …/sub/site   fix the test that fails…\n"
-        );
-        assert!(shown(200, prompt).contains(prompt));
-        // Two columns wide, each of them.
-        assert!(shown(61, "日本語日本語日本語日本語日本語日本語").contains("日本語日本語日本語日本…"));
-    }
-
-    #[test]
-    fn what_is_styled_is_only_words() {
-        let screen = Screen { columns: Some(80), color: true };
-        let rows = [vec!["a\u{1b}[2J".to_owned(), "x".to_owned()]];
-        let lines = screen_table(&["ID", "NAME"], &rows, screen, |_, column| if column == 0 { ERROR } else { HEADER });
-        assert_eq!(lines[0], "\u{1b}[1mID\u{1b}[0m          \u{1b}[1mNAME\u{1b}[0m\n");
-        assert_eq!(lines[1], "\u{1b}[1m\u{1b}[31ma\\u{1b}[2J\u{1b}[0m  \u{1b}[1mx\u{1b}[0m\n");
     }
 }

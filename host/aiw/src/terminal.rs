@@ -17,10 +17,17 @@ pub fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// How many rows and columns the terminal behind standard error has.
-pub fn size() -> (usize, usize) {
+/// The size of a terminal.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    pub rows: usize,
+    pub columns: usize,
+}
+
+/// The size of the terminal behind standard error.
+pub fn size() -> Size {
     let size = rustix::termios::tcgetwinsize(io::stderr()).ok().filter(|size| size.ws_row > 0 && size.ws_col > 0);
-    size.map_or((24, 80), |size| (usize::from(size.ws_row), usize::from(size.ws_col)))
+    size.map_or(Size { rows: 24, columns: 80 }, |size| Size { rows: size.ws_row.into(), columns: size.ws_col.into() })
 }
 
 /// A line that belongs to a question.

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::cli::history::{ExportFormat, FilterArgs, HistoryCommand, SearchArgs};
 use crate::failure::Failure;
-use crate::output::{Output, cut};
+use crate::output::Output;
 use crate::terminal;
 
 /// `aiw history search`
@@ -216,8 +216,6 @@ fn preview(directory: &Path, hit: &Hit) -> Result<Vec<String>, HistoryError> {
 
 /// The hits by their sessions, the session of the best hit first, each session with the line that goes on with it.
 fn show_hits(hits: &[Hit], answers: &[HistoryHit], output: &Output) {
-    // Elsewhere than on a terminal, lines are not cut.
-    let width = std::io::stdout().is_terminal().then(|| terminal::size().0);
     let mut shown = HashSet::new();
     for (hit, first) in hits.iter().zip(answers) {
         if !shown.insert(&hit.session) {
@@ -231,8 +229,7 @@ fn show_hits(hits: &[Hit], answers: &[HistoryHit], output: &Output) {
         output.line(format!("{session}  {}{provider}  {}", hit.cli, short(&hit.project)));
         for hit in hits.iter().filter(|other| other.session == hit.session) {
             let said = one_line(&hit.snippet.text, 300);
-            let line = format!("  {}  {:<9}  {said}", minute(hit.time), hit.role.as_str());
-            output.line(width.map_or(line.clone(), |width| cut(&line, width)));
+            output.wrapped(&format!("  {}  {:<9}  ", minute(hit.time), hit.role.as_str()), &said);
         }
         say_resume(&first.resume, first.problem.as_deref(), "  ", output);
     }

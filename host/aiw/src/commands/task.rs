@@ -30,8 +30,9 @@ use crate::cli::{Cli, Command};
 use crate::commands::follow::{Step, follow};
 use crate::commands::usage::tokens as tokens_of;
 use crate::failure::Failure;
-use crate::output::{self, Output, table};
-use crate::terminal;
+use crate::layout;
+use crate::output::Output;
+use crate::terminal::{self, Size};
 
 /// `aiw status`
 #[derive(Serialize, JsonSchema)]
@@ -487,7 +488,7 @@ impl Live {
         if !self.shown {
             return;
         }
-        let (rows, columns) = terminal::size();
+        let Size { rows, columns } = terminal::size();
         let frame = self.frame(tasks, rows, columns);
         let mut stderr = std::io::stderr().lock();
         if self.drawn > 0 {
@@ -519,9 +520,9 @@ impl Live {
         shown.sort_by_key(|task| place(task));
         let left: Vec<&Task> = tasks.iter().filter(|task| !shown.iter().any(|one| one.id == task.id)).collect();
         let shown: Vec<Task> = shown.into_iter().cloned().collect();
-        let mut lines: Vec<String> = table(&self::rows(&shown))
+        let mut lines: Vec<String> = layout::columns(&self::rows(&shown))
             .iter()
-            .map(|line| output::cut(line, columns.saturating_sub(1).max(20)))
+            .map(|line| layout::cut(line, columns.saturating_sub(1).max(20)))
             .collect();
         if !left.is_empty() {
             let queued = left.iter().filter(|task| task.state == State::Queued).count();
@@ -609,7 +610,7 @@ pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
 pub fn write_piece(place: Place, text: &str) {
     match place {
         Place::Answer => {
-            output::write(text);
+            crate::output::write(text);
         }
         Place::Progress => {
             let _ = std::io::stderr().lock().write_all(text.as_bytes());

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::commands::secret;
 use crate::failure::Failure;
-use crate::output::table;
+use crate::layout;
 use crate::terminal;
 
 /// The user at the terminal, if there is one.
@@ -45,7 +45,7 @@ impl Ask for Terminal {
         }
         let rows: Vec<Vec<String>> =
             presets.iter().map(|known| vec![known.preset.id.clone(), known.preset.label.clone()]).collect();
-        table(&rows).iter().for_each(|line| terminal::tell(line));
+        layout::columns(&rows).iter().for_each(|line| terminal::tell(line));
         answer(terminal::ask("Preset:").await)
     }
 

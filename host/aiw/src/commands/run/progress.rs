@@ -8,7 +8,7 @@ use aiw_launch::{Place, Prepared};
 use aiw_tasks::Task;
 
 use crate::commands::usage::tokens;
-use crate::output::cut;
+use crate::layout::cut;
 use crate::terminal;
 
 /// The line that says what was started.
@@ -96,8 +96,7 @@ impl LiveLine {
         if !self.on_terminal || !self.is_free || is_early {
             return;
         }
-        let (_, columns) = terminal::size();
-        let line = line(self.start.elapsed().as_secs(), &self.action, tokens(), columns);
+        let line = line(self.start.elapsed().as_secs(), &self.action, tokens(), terminal::size().columns);
         let mut stderr = std::io::stderr().lock();
         let _ = write!(stderr, "\r\x1b[K{line}");
         let _ = stderr.flush();

@@ -1,0 +1,316 @@
+//! Lists for people: columns that fit a terminal, and lines that go on below where they don't.
+
+use clap::builder::styling::Style;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// The terminal that standard output is.
+#[derive(Debug, Clone, Copy)]
+pub struct Screen {
+    /// Its width, where it has one.
+    pub columns: Option<usize>,
+    /// Whether it shows colour.
+    pub color: bool,
+}
+
+/// The style of the headers of a list.
+pub const HEADER: Style = Style::new().bold();
+
+/// The headers of a last column that says why something is as it is.
+const REASONS: [&str; 3] = ["WHY", "ENDED", ""];
+
+/// The headers of columns that are never cut, as one word says most of a row.
+const STATES: [&str; 2] = ["STATE", "STATUS"];
+
+/// The widths that a reason and another last column keep before they go below their row, and the least that other columns
+/// keep: at first, and at last.
+const LEAST_REASON: usize = 32;
+const LEAST_LAST: usize = 24;
+const LEAST: usize = 10;
+const SMALLEST: usize = 4;
+
+/// How far a line that goes on below is moved in.
+const INDENT: usize = 4;
+
+/// Columns, as wide as their longest cell; the last one runs on.
+pub fn columns(rows: &[Vec<String>]) -> Vec<String> {
+    let widths = widths(rows.iter().map(Vec::as_slice));
+    rows.iter().map(|row| row_line(row, &widths, |_| Style::new())).collect()
+}
+
+fn widths<'a>(rows: impl Iterator<Item = &'a [String]>) -> Vec<usize> {
+    rows.fold(Vec::new(), |mut widths, row| {
+        widths.resize(widths.len().max(row.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.width());
+        }
+        widths
+    })
+}
+
+fn row_line(row: &[String], widths: &[usize], style: impl Fn(usize) -> Style) -> String {
+    let mut line = String::new();
+    let used = row.iter().rposition(|cell| !cell.trim_end().is_empty()).map_or(0, |last| last + 1);
+    for (column, (cell, width)) in row.iter().zip(widths).take(used).enumerate() {
+        let style = style(column);
+        let cell = if column + 1 == used { cell.trim_end() } else { cell };
+        line.push_str(&format!("{style}{cell}{style:#}"));
+        if column + 1 < used {
+            line.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.width()) + 2));
+        }
+    }
+    line
+}
+
+/// The lines of a list on a terminal. A column without a word in it is left out.
+///
+/// What things are named by is never cut, nor is a reason: where it is too long for its row, it stands below. The rest gives
+/// way first.
+pub fn on_screen(
+    headers: &[&str],
+    rows: &[Vec<String>],
+    screen: Screen,
+    style: impl Fn(usize, usize) -> Style,
+) -> Vec<String> {
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let used: Vec<usize> = (0..headers.len())
+        .filter(|column| rows.iter().any(|row| row.get(*column).is_some_and(|cell| !cell.trim().is_empty())))
+        .collect();
+    let mut headers: Vec<String> =
+        used.iter().filter_map(|column| headers.get(*column)).map(|header| (*header).to_owned()).collect();
+    let cell =
+        |row: &Vec<String>, column: usize| row.get(column).map_or_else(String::new, |c| aiw_core::printable(c).into());
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| used.iter().map(|column| cell(row, *column)).collect()).collect();
+    let paint = |style: Style| if screen.color { style } else { Style::new() };
+    let styled = |row: usize, column: usize| paint(used.get(column).map_or(Style::new(), |used| style(row, *used)));
+    let mut widths = widths(rows.iter().chain([&headers]).map(Vec::as_slice));
+    let fitted = screen.columns.and_then(|columns| Some((columns, Fitted::of(&headers, &mut widths, columns)?)));
+    let Some((columns, fitted)) = fitted else {
+        let all = rows.iter().enumerate().map(|(at, row)| row_line(row, &widths, |column| styled(at, column)));
+        return std::iter::once(row_line(&headers, &widths, |_| paint(HEADER)))
+            .chain(all)
+            .map(|line| line + "\n")
+            .collect();
+    };
+    let last = headers.len() - 1;
+    if fitted.is_below {
+        headers[last].clear();
+    }
+    let fit = |row: &mut [String]| row.iter_mut().zip(&widths).for_each(|(cell, width)| *cell = cut(cell, *width));
+    fit(&mut headers);
+    let mut lines = vec![row_line(&headers, &widths, |_| paint(HEADER))];
+    for (at, mut row) in rows.into_iter().enumerate() {
+        let is_long = fitted.is_below || (fitted.has_reason && row[last].width() > widths[last]);
+        let below = if is_long { std::mem::take(&mut row[last]) } else { String::new() };
+        fit(&mut row);
+        lines.push(row_line(&row, &widths, |column| styled(at, column)));
+        let lead = " ".repeat(INDENT);
+        let style = styled(at, last);
+        let below = match fitted.has_reason {
+            _ if below.is_empty() => Vec::new(),
+            true => wrapped(&lead, &below, columns),
+            false => vec![format!("{lead}{}", cut(&below, columns.saturating_sub(INDENT)))],
+        };
+        lines.extend(below.iter().map(|line| format!("{style}{line}{style:#}")));
+    }
+    lines.into_iter().map(|line| line + "\n").collect()
+}
+
+/// What is special about the last column of a list that fits its terminal.
+struct Fitted {
+    has_reason: bool,
+    /// Whether it stands below each row.
+    is_below: bool,
+}
+
+impl Fitted {
+    /// Makes the columns fit. None if the list has only one, which is what things are named by.
+    fn of(headers: &[String], widths: &mut [usize], columns: usize) -> Option<Self> {
+        // A mark may stand before the name.
+        let name = headers.iter().position(|header| !header.is_empty())?;
+        let last = widths.len().checked_sub(1).filter(|last| *last > name)?;
+        let has_reason = REASONS.contains(&headers[last].as_str());
+        let over =
+            |widths: &[usize], end: usize| (widths[..=end].iter().sum::<usize>() + 2 * end).saturating_sub(columns);
+        let shrink = |widths: &mut [usize], end: usize, least: usize| {
+            while over(widths, end) > 0 {
+                let gives = |column: &usize| widths[*column] > least && !STATES.contains(&headers[*column].as_str());
+                let others = (name + 1..last).filter(gives);
+                let Some(widest) = others.max_by_key(|column| widths[*column]) else { return };
+                widths[widest] -= 1;
+            }
+        };
+        if !has_reason {
+            widths[last] -= over(widths, last).min(widths[last].saturating_sub(LEAST_LAST));
+        }
+        shrink(widths, last, LEAST);
+        if has_reason {
+            widths[last] -= over(widths, last).min(widths[last].saturating_sub(LEAST_REASON));
+        }
+        let is_below = over(widths, last) > 0;
+        if is_below {
+            widths[last] = 0;
+            shrink(widths, last - 1, SMALLEST);
+        }
+        Some(Self { has_reason, is_below })
+    }
+}
+
+/// The lines of a text that is wrapped at words, to a width: `lead` stands before the first, blanks before the others.
+pub fn wrapped(lead: &str, text: &str, columns: usize) -> Vec<String> {
+    let room = |line: &str| columns.saturating_sub(1).max(lead.width() + 8).saturating_sub(line.width());
+    let indent = " ".repeat(lead.width().min(INDENT));
+    let mut lines = Vec::new();
+    let (mut line, mut is_empty) = (lead.to_owned(), true);
+    for word in text.split_whitespace() {
+        let mut rest = word;
+        loop {
+            let gap = if is_empty { "" } else { " " };
+            if rest.width() + gap.len() <= room(&line) {
+                line.push_str(gap);
+                line.push_str(rest);
+                is_empty = false;
+                break;
+            }
+            if !is_empty {
+                lines.push(std::mem::replace(&mut line, indent.clone()));
+                is_empty = true;
+                continue;
+            }
+            // A word that is longer than a line.
+            let (part, more) =
+                rest.split_at(fitting(rest, room(&line)).max(rest.chars().next().map_or(1, char::len_utf8)));
+            line.push_str(part);
+            lines.push(std::mem::replace(&mut line, indent.clone()));
+            rest = more;
+            if rest.is_empty() {
+                break;
+            }
+        }
+    }
+    if !is_empty || lines.is_empty() {
+        lines.push(line.trim_end().to_owned());
+    }
+    lines
+}
+
+/// How many bytes of a text take no more columns than there are.
+fn fitting(text: &str, columns: usize) -> usize {
+    let mut used = 0;
+    let fits = |c: &char| {
+        used += c.width().unwrap_or(0);
+        used <= columns
+    };
+    text.chars().take_while(fits).map(char::len_utf8).sum()
+}
+
+/// A cell of at most this width. A path loses its beginning, anything else its end, at a word where one is near.
+pub fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let room = width.saturating_sub(1);
+    if text.starts_with(['/', '~']) && !text.contains(' ') {
+        let ends = text.match_indices('/').map(|(at, _)| &text[at..]);
+        if let Some(end) = ends.into_iter().find(|end| end.width() <= room && end.len() > 1) {
+            return format!("…{end}");
+        }
+    }
+    let (kept, rest) = text.split_at(fitting(text, room));
+    let kept = match kept.rfind(' ').filter(|_| !rest.starts_with(' ')) {
+        Some(word) if kept[..word].width() * 2 >= room => &kept[..word],
+        _ => kept,
+    };
+    format!("{}…", kept.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(headers: &[&str], rows: &[Vec<String>], columns: usize) -> String {
+        let screen = Screen { columns: Some(columns), color: false };
+        let lines = on_screen(headers, rows, screen, |_, _| Style::new());
+        assert!(lines.iter().all(|line| line.trim_end().width() <= columns), "{lines:#?}");
+        lines.concat()
+    }
+
+    fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
+        cells.map(str::to_owned).to_vec()
+    }
+
+    #[test]
+    fn a_list_fits_its_terminal_and_keeps_whole_what_is_typed() {
+        let shown = |columns: usize, prompt: &str| {
+            let rows = [row(["a1b2c3d4e5f6", "running", "", "/srv/pages/sub/site", prompt])];
+            lines(&["ID", "STATE", "NOTE", "DIRECTORY", "PROMPT"], &rows, columns)
+        };
+        let prompt = "fix the test that fails on Fridays and tell me why it did";
+        assert_eq!(
+            shown(80, prompt),
+            "ID            STATE    DIRECTORY            PROMPT\n\
+             a1b2c3d4e5f6  running  /srv/pages/sub/site  fix the test that fails on Fridays…\n"
+        );
+        assert_eq!(
+            shown(60, prompt),
+            "ID            STATE    DIRECTORY    PROMPT\n\
+             a1b2c3d4e5f6  running  …/sub/site   fix the test that fails…\n"
+        );
+        assert!(shown(200, prompt).contains(prompt));
+        // Two columns wide, each of them.
+        assert!(shown(61, "日本語日本語日本語日本語日本語日本語").contains("日本語日本語日本語日本…"));
+    }
+
+    #[test]
+    fn a_name_and_a_reason_are_never_cut() {
+        let name = "io.github.somebody/a-server-with-a-long-name";
+        let why =
+            "exited with status 3, five times in a minute: the last lines of its log say why, and port 4180 is in use";
+        let words = |shown: &str| shown.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        for columns in [60, 80, 120, 200] {
+            let rows = [
+                row([
+                    "1",
+                    name,
+                    "1.2.3",
+                    "npx -y @scope/server --with many options",
+                    "It finds what you need, anywhere",
+                ]),
+                row(["2", "x", "1", "docker", ""]),
+            ];
+            let shown = lines(&["", "NAME", "VERSION", "RUNS", "DESCRIPTION"], &rows, columns);
+            assert!(shown.contains(name) && shown.contains("It finds what you"), "{shown}");
+            let rows = [row(["web", "crash-looping", "4321", "npm run dev -- --port 4180", why])];
+            let shown = lines(&["ID", "STATE", "PID", "COMMAND", "WHY"], &rows, columns);
+            assert!(words(&shown).join(" ").contains(&words(why).join(" ")), "{shown}");
+            assert!(shown.contains("crash-looping"), "{shown}");
+        }
+        // On a line of its own only where it must.
+        let rows = [row(["web", "running", "ready"]), row(["db", "failed", why])];
+        let shown = lines(&["ID", "STATE", "WHY"], &rows, 80);
+        assert!(
+            shown.starts_with("ID   STATE    WHY\nweb  running  ready\ndb   failed\n    exited with status 3"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_line_goes_on_below_at_a_word() {
+        assert_eq!(wrapped("a  ", "one two three", 12), ["a  one two", "   three"]);
+        assert_eq!(wrapped("", "abcdefghijklmnop", 9), ["abcdefgh", "ijklmnop"]);
+        assert_eq!(wrapped("ab: ", "", 9), ["ab:"]);
+        assert_eq!(wrapped("", "日本語日本語", 9), ["日本語日", "本語"]);
+    }
+
+    #[test]
+    fn what_is_styled_is_only_words() {
+        let screen = Screen { columns: Some(80), color: true };
+        let rows = [row(["a\u{1b}[2J", "x"])];
+        let red = clap::builder::styling::AnsiColor::Red.on_default().bold();
+        let lines = on_screen(&["ID", "NAME"], &rows, screen, |_, column| if column == 0 { red } else { HEADER });
+        assert_eq!(lines[0], "\u{1b}[1mID\u{1b}[0m          \u{1b}[1mNAME\u{1b}[0m\n");
+        assert_eq!(lines[1], "\u{1b}[1m\u{1b}[31ma\\u{1b}[2J\u{1b}[0m  \u{1b}[1mx\u{1b}[0m\n");
+    }
+}
