@@ -482,10 +482,6 @@ pub(crate) async fn list_processes(
     on(&context, &context.lanes.look, work).await
 }
 
-fn line(entry: &LogEntry) -> String {
-    String::from_utf8_lossy(&entry.bytes).into_owned()
-}
-
 /// As many of what aiw says of a process are shown.
 const NOTES: usize = 10;
 
@@ -508,7 +504,7 @@ pub(crate) async fn get_process_output(
                 (OutputStream::Stdout, stream) => stream == Stream::Stdout,
                 (OutputStream::Stderr, stream) => stream == Stream::Stderr,
             };
-            let fits = |pattern: &String| star_matches(pattern, &String::from_utf8_lossy(&entry.bytes));
+            let fits = |pattern: &String| star_matches(pattern, &entry.text());
             of_stream && pattern.as_ref().is_none_or(fits)
         };
         let most = asked.lines.map_or(LINES, |lines| usize::try_from(lines).unwrap_or(LINES)).min(MAX_LINES);
@@ -516,12 +512,12 @@ pub(crate) async fn get_process_output(
         let until = Some(Instant::now() + SEARCH);
         let end = log.end_position().map_err(ProcessError::from)?;
         let last = log.tail(20 * NOTES).map_err(ProcessError::from)?;
-        let said: Vec<String> = last.iter().filter(|entry| entry.stream == Stream::Aiw).map(line).collect();
+        let said: Vec<String> = last.iter().filter(|entry| entry.stream == Stream::Aiw).map(LogEntry::text).collect();
         let said = said[said.len().saturating_sub(NOTES)..].to_vec();
         if let Some(from) = asked.from {
             let limits = PageLimits { lines: most, bytes: bounds::RESULT / 2, until };
             let page = log.page(from.min(end), &is_wanted, limits).map_err(ProcessError::from)?;
-            let lines = page.lines.iter().map(|one| bounds::cut(line(&one.entry), 4 << 10)).collect();
+            let lines = page.lines.iter().map(|one| bounds::cut(one.entry.text(), 4 << 10)).collect();
             // A position behind the end is of a log that was removed.
             let missed = page.missed || from > end;
             return Ok(ProcessOutput { lines, said, next: page.next, more: page.next < page.end, missed, state });
@@ -532,13 +528,13 @@ pub(crate) async fn get_process_output(
         if pattern.is_none() && asked.stream == OutputStream::Both {
             let (entries, position) = log.tail_with_position(most + 20 * NOTES).map_err(ProcessError::from)?;
             missed = entries.len() >= most;
-            newest.extend(entries.iter().filter(|entry| is_wanted(entry)).map(line));
+            newest.extend(entries.iter().filter(|entry| is_wanted(entry)).map(LogEntry::text));
             (from, end) = (position, position);
         }
         let limits = PageLimits { lines: MAX_LINES, bytes: 4 << 20, until };
         while from < end {
             let page = log.page(from, &is_wanted, limits).map_err(ProcessError::from)?;
-            newest.extend(page.lines.iter().map(|one| line(&one.entry)));
+            newest.extend(page.lines.iter().map(|one| one.entry.text()));
             newest.drain(..newest.len().saturating_sub(most));
             if page.next == from || until.is_some_and(|until| Instant::now() >= until) {
                 missed = true;
@@ -591,10 +587,8 @@ fn wait(
             }
             if let Some(log) = &mut log {
                 let entries = log.next(Duration::from_millis(200)).map_err(ProcessError::from)?;
-                let is_it = |entry: &&LogEntry| {
-                    entry.stream != Stream::Aiw && star_matches(pattern, &String::from_utf8_lossy(&entry.bytes))
-                };
-                found = entries.iter().find(is_it).map(|entry| bounds::cut(line(entry), 4 << 10));
+                let is_it = |entry: &&LogEntry| entry.stream != Stream::Aiw && star_matches(pattern, &entry.text());
+                found = entries.iter().find(is_it).map(|entry| bounds::cut(entry.text(), 4 << 10));
                 if found.is_none() && !entries.is_empty() && Instant::now() < end {
                     continue;
                 }

@@ -43,7 +43,7 @@ fn a_process_is_ready_when_its_probe_says_so() {
     let project = Project::new(&format!(
         "process \"http\" {{ command \"python3\" \"-c\" \"{}\"; ready http=\"http://127.0.0.1:{http}/\" every=\"20ms\" }}
          process \"tcp\" {{ command \"python3\" \"-c\" \"{}\"; ready tcp={tcp} every=\"20ms\" }}
-         process \"line\" {{ shell \"printf 'Local: '; sleep 0.2; echo 'http://x'; exec sleep 1000\"; ready line=\"Local: *http\" }}
+         process \"line\" {{ shell \"printf '\\\\033[1mLocal\\\\033[22m: '; sleep 0.2; echo 'http://x'; exec sleep 1000\"; ready line=\"Local: *http\" }}
          process \"exec\" {{ shell \"sleep 0.2; touch made; exec sleep 1000\"; ready exec=\"test\" \"-e\" \"made\" every=\"20ms\" }}
          process \"after\" {{ shell \"echo up; exec sleep 1000\"; needs \"http\" until=\"healthy\"; needs \"tcp\" until=\"healthy\" }}",
         late_server(http, "0.3"),

@@ -3,6 +3,7 @@
 mod format;
 mod page;
 mod read;
+mod text;
 #[cfg(unix)]
 mod write;
 
@@ -12,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 pub use page::{Page, PageLimits, Positioned};
 pub use read::Follow;
+#[cfg(unix)]
+pub(crate) use text::plain;
 #[cfg(unix)]
 pub(crate) use write::Writer;
 

@@ -8,7 +8,7 @@ use aiw_core::star_matches;
 use aiw_redact::known::Mask;
 
 use crate::interpreter::{Findings, Interpreter};
-use crate::log::{CHUNK, Stream, Writer};
+use crate::log::{CHUNK, Stream, Writer, plain};
 use crate::record::Labels;
 
 /// A longer line is logged, but not interpreted.
@@ -104,7 +104,7 @@ impl Streams {
                 if let Some(interpreter) = interpreter {
                     interpreter.line(stream, line);
                 }
-                *seen |= awaited.is_some_and(|pattern| star_matches(pattern, &String::from_utf8_lossy(line)));
+                *seen |= awaited.is_some_and(|pattern| star_matches(pattern, &plain(line)));
             };
             let told = catch_unwind(AssertUnwindSafe(|| line.take(bytes, read)));
             if told.is_err() {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use aiw_core::{EnvName, ErrorKind, SecretName, one_line, printable, shell_word};
+use aiw_core::{EnvName, ErrorKind, SecretName, one_line, shell_word};
 use aiw_home::Home;
 use aiw_processes::{
     CheckOf, Definition, EnvValue, FollowFrom, Loaded, LogEntry, Manager, NeedOf, ProbeOf, ProcessError,
@@ -506,8 +506,7 @@ impl ProcessLine {
             Stream::Stderr => "stderr",
             Stream::Aiw => "aiw",
         };
-        let text = String::from_utf8_lossy(&entry.bytes).into_owned();
-        Self { time: aiw_home::rfc3339(entry.time), stream, text }
+        Self { time: aiw_home::rfc3339(entry.time), stream, text: entry.text() }
     }
 }
 
@@ -524,10 +523,7 @@ pub fn logs(args: &LogArgs, output: &Output) -> Result<(), Failure> {
     };
     let mut follow = if args.follow { log.follow(from) } else { log.so_far(from) }.map_err(ProcessError::from)?;
     let signals = counted()?;
-    let wanted = |entry: &LogEntry| {
-        args.grep.as_ref().is_none_or(|pattern| pattern.is_match(&String::from_utf8_lossy(&entry.bytes)))
-    };
-    // What a program writes has no styles, so this one is aiw's own.
+    let wanted = |entry: &LogEntry| args.grep.as_ref().is_none_or(|pattern| pattern.is_match(&entry.text()));
     let (dim, is_coloured) = (Style::new().dimmed(), output::color_on(&std::io::stdout()));
     let (mut lines, mut last_look) = (VecDeque::new(), Instant::now());
     let mut print = |entries: &[LogEntry]| -> bool {
@@ -544,7 +540,7 @@ pub fn logs(args: &LogArgs, output: &Output) -> Result<(), Failure> {
                 (true, Stream::Aiw) => Ok(()),
                 (true, _) => stdout.write_all(&entry.bytes).and_then(|()| stdout.write_all(b"\n")),
                 (false, stream) => {
-                    let text = printable(&String::from_utf8_lossy(&entry.bytes)).into_owned();
+                    let text = entry.shown(is_coloured);
                     match (stream, is_coloured) {
                         (Stream::Aiw, true) => writeln!(stdout, "{dim}· {text}{dim:#}"),
                         (Stream::Aiw, false) => writeln!(stdout, "· {text}"),

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use aiw_core::{one_line, printable, shown_line};
+use aiw_core::{one_line, shown_line};
 use aiw_processes::{Definition, Follow, FollowFrom, Loaded, LogEntry, Manager, ProcessError, Started, State, Stream};
 use aiw_servers::visible;
 use clap::builder::styling::AnsiColor;
@@ -150,7 +150,7 @@ impl View<'_> {
             let line = |entry: &LogEntry| {
                 // No program can write in the place of this mark.
                 let mark = if entry.stream == Stream::Aiw { "·" } else { "│" };
-                let text = printable(&String::from_utf8_lossy(&entry.bytes)).into_owned();
+                let text = entry.shown(self.is_coloured);
                 format!("{on}{id:width$} {mark}{off} {text}\n", width = self.width)
             };
             let text: String = entries.iter().map(line).collect();
