@@ -12,6 +12,7 @@ use crate::Engine;
 use crate::budget::{OverLimit, Purpose};
 use crate::call::Keys;
 use crate::compile::{self, Origin};
+use crate::compute::on_own_thread;
 use crate::error::{CallError, Failed, LoadError, Refused};
 use crate::host::{self, CallState, Capabilities};
 use crate::kind::Guest;
@@ -89,13 +90,17 @@ impl Component {
         }
     }
 
-    /// Makes one call in its own store, within all limits.
-    pub(crate) async fn call<G: Guest, T>(
+    /// Makes one call in its own store, on a thread of its own, within all limits.
+    pub(crate) async fn call<G, T>(
         &self,
         reach: &Reach,
         purpose: Purpose,
-        call: impl AsyncFnOnce(&G, &mut Store<CallState>) -> Result<T, Failed>,
-    ) -> Result<T, CallError> {
+        call: impl for<'a> FnOnce(&'a G, &'a mut Store<CallState>) -> BoxFuture<'a, Result<T, Failed>> + Send + 'static,
+    ) -> Result<T, CallError>
+    where
+        G: Guest + Send + Sync + 'static,
+        T: Send + 'static,
+    {
         self.engine.tick();
         let limits = CallLimits::of_kind(G::WORLD);
         let state = CallState::new(G::WORLD, limits, self.keys.clone(), self.capabilities.clone(), reach, purpose);
@@ -110,15 +115,21 @@ impl Component {
             state.call.charge_tick()?;
             Ok(UpdateDeadline::Yield(1))
         });
-        let run = async {
-            let instance = self.pre.instantiate_async(&mut store).await?;
-            let guest = G::load(&self.pre, &instance, &mut store)?;
-            call(&guest, &mut store).await
-        };
+        let pre = self.pre.clone();
+        let run = on_own_thread(async move {
+            let result = async {
+                let instance = pre.instantiate_async(&mut store).await?;
+                let guest = G::load(&pre, &instance, &mut store)?;
+                call(&guest, &mut store).await
+            };
+            let result = result.await;
+            (result, store.data().states.last_error().map(str::to_owned))
+        });
         let shared = reach.budget.as_ref().map(|budget| budget.left());
         let limit = purpose.time(limits).min(shared.unwrap_or(Duration::MAX));
-        let outcome = match tokio::time::timeout(limit, run).await {
-            Ok(outcome) => outcome,
+        let (outcome, last_error) = match tokio::time::timeout(limit, run).await {
+            Ok(Some(ended)) => ended,
+            Ok(None) => return Err(self.misbehaved("could not be run: no thread was free".into())),
             Err(_) if let Some(budget) = reach.budget.as_ref().filter(|_| limit < purpose.time(limits)) => {
                 return Err(self.misbehaved(budget.was_too_long()));
             }
@@ -130,7 +141,7 @@ impl Component {
             }
         };
         outcome.map_err(|failed| match failed {
-            Failed::Ended(e) => self.misbehaved(explain(&e, store.data().states.last_error(), limits)),
+            Failed::Ended(e) => self.misbehaved(explain(&e, last_error.as_deref(), limits)),
             Failed::Refused(Refused { refusal, message }) => {
                 CallError::Refused { refusal, message: aiw_core::one_line(&message, 500) }
             }

@@ -19,6 +19,7 @@ mod cache;
 mod call;
 mod compile;
 mod component;
+mod compute;
 mod engine;
 mod error;
 pub mod host;

@@ -49,7 +49,9 @@ impl Provider<'_> {
     pub fn describe(&self) -> BoxFuture<'_, Result<ProviderInfo, CallError>> {
         Box::pin(async move {
             let (reach, pure) = (Reach::default(), Purpose::Pure("describe"));
-            self.0.call(&reach, pure, async |guest: &Guest, store| guest.describe(store).await).await
+            self.0
+                .call(&reach, pure, move |guest: &Guest, store| Box::pin(async move { guest.describe(store).await }))
+                .await
         })
     }
 
@@ -57,8 +59,11 @@ impl Provider<'_> {
     pub fn plan<'a>(&'a self, account: &'a Account, target: &'a Target) -> BoxFuture<'a, Result<Intent, CallError>> {
         Box::pin(async move {
             let reach = Reach::default();
+            let (account, target) = (account.clone(), target.clone());
             self.0
-                .call(&reach, Purpose::Plan, async |guest: &Guest, store| guest.plan(store, account, target).await)
+                .call(&reach, Purpose::Plan, move |guest: &Guest, store| {
+                    Box::pin(async move { guest.plan(store, &account, &target).await })
+                })
                 .await
         })
     }
@@ -71,8 +76,12 @@ impl Provider<'_> {
         secrets: &'a BTreeMap<String, Secret>,
     ) -> BoxFuture<'a, Result<Health, CallError>> {
         Box::pin(async move {
-            let reach = reach(account, secrets);
-            self.0.call(&reach, Purpose::Answer, async |guest: &Guest, store| guest.check(store, account).await).await
+            let (reach, account) = (reach(account, secrets), account.clone());
+            self.0
+                .call(&reach, Purpose::Answer, move |guest: &Guest, store| {
+                    Box::pin(async move { guest.check(store, &account).await })
+                })
+                .await
         })
     }
 
@@ -83,8 +92,12 @@ impl Provider<'_> {
         secrets: &'a BTreeMap<String, Secret>,
     ) -> BoxFuture<'a, Result<Vec<Model>, CallError>> {
         Box::pin(async move {
-            let reach = reach(account, secrets);
-            self.0.call(&reach, Purpose::Answer, async |guest: &Guest, store| guest.models(store, account).await).await
+            let (reach, account) = (reach(account, secrets), account.clone());
+            self.0
+                .call(&reach, Purpose::Answer, move |guest: &Guest, store| {
+                    Box::pin(async move { guest.models(store, &account).await })
+                })
+                .await
         })
     }
 }

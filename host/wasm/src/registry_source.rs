@@ -28,7 +28,9 @@ impl RegistrySource<'_> {
     pub fn describe(&self) -> BoxFuture<'_, Result<RegistryInfo, CallError>> {
         Box::pin(async move {
             let (reach, pure) = (Reach::default(), Purpose::Pure("describe"));
-            self.0.call(&reach, pure, async |guest: &Guest, store| guest.describe(store).await).await
+            self.0
+                .call(&reach, pure, move |guest: &Guest, store| Box::pin(async move { guest.describe(store).await }))
+                .await
         })
     }
 
@@ -40,8 +42,11 @@ impl RegistrySource<'_> {
         limit: u32,
     ) -> BoxFuture<'a, Result<(Vec<Server>, usize), CallError>> {
         Box::pin(async move {
+            let query = query.to_owned();
             self.0
-                .call(reach, Purpose::Answer, async |guest: &Guest, store| guest.search(store, query, limit).await)
+                .call(reach, Purpose::Answer, move |guest: &Guest, store| {
+                    Box::pin(async move { guest.search(store, &query, limit).await })
+                })
                 .await
         })
     }
@@ -54,8 +59,11 @@ impl RegistrySource<'_> {
         cursor: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Page, CallError>> {
         Box::pin(async move {
+            let cursor = cursor.map(str::to_owned);
             self.0
-                .call(reach, Purpose::Answer, async |guest: &Guest, store| guest.changes(store, since, cursor).await)
+                .call(reach, Purpose::Answer, move |guest: &Guest, store| {
+                    Box::pin(async move { guest.changes(store, since, cursor.as_deref()).await })
+                })
                 .await
         })
     }
@@ -68,8 +76,11 @@ impl RegistrySource<'_> {
         version: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Server, CallError>> {
         Box::pin(async move {
+            let (name, version) = (name.to_owned(), version.map(str::to_owned));
             self.0
-                .call(reach, Purpose::Answer, async |guest: &Guest, store| guest.server(store, name, version).await)
+                .call(reach, Purpose::Answer, move |guest: &Guest, store| {
+                    Box::pin(async move { guest.server(store, &name, version.as_deref()).await })
+                })
                 .await
         })
     }

@@ -14,6 +14,7 @@ use wasmtime::{Config, Store, Trap, UpdateDeadline};
 
 use self::generated::aiw::orchestrator::calls;
 use crate::budget::OverLimit;
+use crate::compute::on_own_thread;
 use crate::error::one_line;
 use crate::limits::{self, CallLimits};
 use crate::usage::Usage;
@@ -331,7 +332,8 @@ impl Scripts {
                 if self.pool.lock().unwrap_or_else(PoisonError::into_inner).len() >= POOL {
                     return;
                 }
-                let Ok(fresh) = self.fresh().await else { return };
+                let scripts = self.clone();
+                let Some(Ok(fresh)) = on_own_thread(async move { scripts.fresh().await }).await else { return };
                 self.pool.lock().unwrap_or_else(PoisonError::into_inner).push(fresh);
             }
         })
@@ -344,10 +346,13 @@ impl Scripts {
         tools: &'a [ScriptTool],
     ) -> BoxFuture<'a, Result<Vec<u32>, ScriptFailure>> {
         Box::pin(async move {
-            let Runtime { mut store, guest } = self.runtime().await.map_err(|e| unavailable(&e))?;
-            let checked = guest.call_check(&mut store, source, &tools_of(tools)).await.map_err(|e| explain(&e))?;
-            let checked = checked.map_err(ScriptFailure::from)?;
-            Ok(checked.tools)
+            let (scripts, source, tools) = (self.clone(), source.to_owned(), tools_of(tools));
+            let check = on_own_thread(async move {
+                let Runtime { mut store, guest } = scripts.runtime().await.map_err(|e| unavailable(&e))?;
+                let checked = guest.call_check(&mut store, &source, &tools).await.map_err(|e| explain(&e))?;
+                Ok(checked.map_err(ScriptFailure::from)?.tools)
+            });
+            check.await.unwrap_or_else(|| Err(no_thread()))
         })
     }
 
@@ -361,21 +366,25 @@ impl Scripts {
         calls: Box<dyn ScriptCalls>,
     ) -> BoxFuture<'a, Result<String, ScriptFailure>> {
         Box::pin(async move {
-            let Runtime { mut store, guest } = self.runtime().await.map_err(|e| unavailable(&e))?;
-            let state = store.data_mut();
-            (state.calls, state.cpu) = (Some(calls), limits.cpu);
-            let mut seed = [0; 32];
-            getrandom::fill(&mut seed).map_err(|e| {
-                ScriptFailure::new(ScriptFailureKind::Unavailable, format!("the system gives no random numbers: {e}"))
-            })?;
-            let start = generated::Start {
+            let scripts = self.clone();
+            let mut start = generated::Start {
                 source: source.to_owned(),
                 input: input.to_owned(),
                 tools: tools_of(tools),
-                now: now(),
-                seed: seed.to_vec(),
+                now: 0,
+                seed: vec![0; 32],
             };
-            let result = guest.call_run(&mut store, &start).await.map_err(|e| explain(&e))?;
+            getrandom::fill(&mut start.seed).map_err(|e| {
+                ScriptFailure::new(ScriptFailureKind::Unavailable, format!("the system gives no random numbers: {e}"))
+            })?;
+            let run = on_own_thread(async move {
+                let Runtime { mut store, guest } = scripts.runtime().await.map_err(|e| unavailable(&e))?;
+                let state = store.data_mut();
+                (state.calls, state.cpu) = (Some(calls), limits.cpu);
+                start.now = now();
+                guest.call_run(&mut store, &start).await.map_err(|e| explain(&e))
+            });
+            let result = run.await.unwrap_or_else(|| Err(no_thread()))?;
             let result = result.map_err(ScriptFailure::from)?;
             match result.len() > limits.output {
                 true => Err(ScriptFailure::limit(format!(
@@ -414,6 +423,10 @@ impl From<generated::Failure> for ScriptFailure {
         };
         Self { kind, message: failure.message, line: failure.line, tool: failure.tool }
     }
+}
+
+fn no_thread() -> ScriptFailure {
+    ScriptFailure::new(ScriptFailureKind::Unavailable, "the system gave no thread to run it on")
 }
 
 fn unavailable(error: &wasmtime::Error) -> ScriptFailure {

@@ -30,15 +30,22 @@ impl MarketSource<'_> {
     pub fn describe(&self) -> BoxFuture<'_, Result<SourceInfo, CallError>> {
         Box::pin(async move {
             let (reach, pure) = (Reach::default(), Purpose::Pure("describe"));
-            self.0.call(&reach, pure, async |guest: &Guest, store| guest.describe(store).await).await
+            self.0
+                .call(&reach, pure, move |guest: &Guest, store| Box::pin(async move { guest.describe(store).await }))
+                .await
         })
     }
 
     /// Returns what a reference means, or `None` if it does not belong to this source.
     pub fn claim<'a>(&'a self, reference: &'a str) -> BoxFuture<'a, Result<Option<Registration>, CallError>> {
         Box::pin(async move {
+            let reference = reference.to_owned();
             let (reach, pure) = (Reach::default(), Purpose::Pure("claim"));
-            self.0.call(&reach, pure, async |guest: &Guest, store| guest.claim(store, reference).await).await
+            self.0
+                .call(&reach, pure, move |guest: &Guest, store| {
+                    Box::pin(async move { guest.claim(store, &reference).await })
+                })
+                .await
         })
     }
 
@@ -49,8 +56,11 @@ impl MarketSource<'_> {
         at: &'a Registration,
     ) -> BoxFuture<'a, Result<Snapshot, CallError>> {
         Box::pin(async move {
+            let at = at.clone();
             self.0
-                .call(reach, Purpose::Answer, async |guest: &Guest, store| guest.fetch_marketplace(store, at).await)
+                .call(reach, Purpose::Answer, move |guest: &Guest, store| {
+                    Box::pin(async move { guest.fetch_marketplace(store, &at).await })
+                })
                 .await
         })
     }
@@ -63,8 +73,11 @@ impl MarketSource<'_> {
         entry: &'a EntryRef,
     ) -> BoxFuture<'a, Result<Manifests, CallError>> {
         Box::pin(async move {
+            let (at, entry) = (at.clone(), entry.clone());
             self.0
-                .call(reach, Purpose::Answer, async |guest: &Guest, store| guest.fetch_plugin(store, at, entry).await)
+                .call(reach, Purpose::Answer, move |guest: &Guest, store| {
+                    Box::pin(async move { guest.fetch_plugin(store, &at, &entry).await })
+                })
                 .await
         })
     }
@@ -77,9 +90,10 @@ impl MarketSource<'_> {
         entry: &'a EntryRef,
     ) -> BoxFuture<'a, Result<Tree, CallError>> {
         Box::pin(async move {
+            let (at, entry) = (at.clone(), entry.clone());
             self.0
-                .call(reach, Purpose::Answer, async |guest: &Guest, store| {
-                    guest.download_plugin(store, at, entry).await
+                .call(reach, Purpose::Answer, move |guest: &Guest, store| {
+                    Box::pin(async move { guest.download_plugin(store, &at, &entry).await })
                 })
                 .await
         })
@@ -93,7 +107,12 @@ impl MarketSource<'_> {
         known: &'a str,
     ) -> BoxFuture<'a, Result<Option<Snapshot>, CallError>> {
         Box::pin(async move {
-            self.0.call(reach, Purpose::Answer, async |guest: &Guest, store| guest.update(store, at, known).await).await
+            let (at, known) = (at.clone(), known.to_owned());
+            self.0
+                .call(reach, Purpose::Answer, move |guest: &Guest, store| {
+                    Box::pin(async move { guest.update(store, &at, &known).await })
+                })
+                .await
         })
     }
 
@@ -102,12 +121,14 @@ impl MarketSource<'_> {
     pub fn time_calls(&self, count: u32) -> BoxFuture<'_, Result<std::time::Duration, CallError>> {
         Box::pin(async move {
             self.0
-                .call(&Reach::default(), Purpose::Answer, async |guest: &Guest, store| {
-                    let start = std::time::Instant::now();
-                    for _ in 0..count {
-                        guest.describe(&mut *store).await?;
-                    }
-                    Ok(start.elapsed())
+                .call(&Reach::default(), Purpose::Answer, move |guest: &Guest, store| {
+                    Box::pin(async move {
+                        let start = std::time::Instant::now();
+                        for _ in 0..count {
+                            guest.describe(&mut *store).await?;
+                        }
+                        Ok(start.elapsed())
+                    })
                 })
                 .await
         })

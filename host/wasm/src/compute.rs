@@ -1,0 +1,160 @@
+//! Threads that guests compute on, so that nothing else waits for them.
+//!
+//! A guest's future is polled on a thread of its own, and is Pending at each tick of the epoch. As many compute at once as
+//! there are processors, in turns of a tick. What it awaits is polled there, too; timers and sockets are those of the runtime
+//! that it was started in.
+
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
+use std::thread::JoinHandle;
+
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, oneshot};
+use tokio_util::sync::{CancellationToken, PollSemaphore};
+
+/// Does work on a thread of its own, and returns what came of it. None if the thread panicked or could not be started. If the
+/// future is dropped, the work is dropped before that returns: at its next tick.
+pub(crate) async fn on_own_thread<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    let stop = CancellationToken::new();
+    let (runtime, stopped, (done, result)) = (Handle::current(), stop.clone(), oneshot::channel());
+    let run = move || {
+        let turns = Turns { work: Box::pin(work), turns: PollSemaphore::new(turns()) };
+        let ended = runtime.block_on(async move {
+            tokio::select! {
+                biased;
+                () = stopped.cancelled() => None,
+                ended = turns => Some(ended),
+            }
+        });
+        if let Some(ended) = ended {
+            // Nobody waits for it any more.
+            let _ = done.send(ended);
+        }
+    };
+    let thread = std::thread::Builder::new().name("guest".into()).spawn(run).ok()?;
+    let _leaves = Leaves { stop, thread: Some(thread) };
+    result.await.ok()
+}
+
+/// A turn to compute for each processor.
+fn turns() -> Arc<Semaphore> {
+    static TURNS: OnceLock<Arc<Semaphore>> = OnceLock::new();
+    TURNS
+        .get_or_init(|| {
+            let processors = std::thread::available_parallelism().map_or(1, usize::from);
+            Arc::new(Semaphore::new(processors))
+        })
+        .clone()
+}
+
+/// Ends a thread when it is dropped. The runtime, whose timers the work uses, may be gone right after that.
+struct Leaves {
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Leaves {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(thread) = self.thread.take() {
+            // Its panic was told where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Polls its work when it has a turn.
+struct Turns<F> {
+    work: Pin<Box<F>>,
+    turns: PollSemaphore,
+}
+
+impl<F: Future> Future for Turns<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let turn = ready!(self.turns.poll_acquire(context));
+        let result = self.work.as_mut().poll(context);
+        drop(turn);
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// Computes in pieces, as a guest does that never waits.
+    async fn loops(until: Instant, at_once: &'static AtomicUsize, most: &'static AtomicUsize) {
+        while Instant::now() < until {
+            most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            let piece = Instant::now();
+            while piece.elapsed() < Duration::from_millis(2) {
+                std::hint::spin_loop();
+            }
+            at_once.fetch_sub(1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_waits_for_what_computes_and_no_more_do_so_than_there_are_processors() {
+        static AT_ONCE: AtomicUsize = AtomicUsize::new(0);
+        static MOST: AtomicUsize = AtomicUsize::new(0);
+        let until = Instant::now() + Duration::from_millis(300);
+        let all: Vec<_> = (0..20).map(|_| tokio::spawn(on_own_thread(loops(until, &AT_ONCE, &MOST)))).collect();
+        // This thread is free: all of this is done before they are.
+        let mut turns = 0;
+        while !all.iter().all(|one| one.is_finished()) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            turns += 1;
+        }
+        assert!(turns > 20, "{turns}");
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        assert!((1..=processors).contains(&MOST.load(Ordering::SeqCst)));
+    }
+
+    #[tokio::test]
+    async fn what_is_dropped_is_over_when_that_returns() {
+        struct Dropped(Arc<AtomicUsize>);
+        impl Drop for Dropped {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        let count = Arc::new(AtomicUsize::new(0));
+        for waits in [true, false] {
+            let held = Dropped(count.clone());
+            let work = on_own_thread(async move {
+                let _held = held;
+                loop {
+                    match waits {
+                        true => tokio::time::sleep(Duration::from_secs(1000)).await,
+                        false => tokio::task::yield_now().await,
+                    }
+                }
+            });
+            let _ = tokio::time::timeout(Duration::from_millis(20), work).await;
+        }
+        assert_eq!(count.load(Ordering::SeqCst), 2);
+        assert_eq!(on_own_thread(async { 7 }).await, Some(7));
+    }
+
+    #[test]
+    fn a_runtime_that_ends_ends_its_guests_first() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            tokio::spawn(on_own_thread(async {
+                loop {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        });
+        runtime.shutdown_background();
+    }
+}
