@@ -23,6 +23,7 @@ pub mod registry;
 mod secret;
 mod shown;
 mod text;
+mod variables;
 
 pub use address::{is_loopback, is_public};
 pub use api::{Api, Family};
@@ -43,3 +44,4 @@ pub use text::{
     closest, counted, hex, is_close, one_line, printable, quoted, quoted_list, quoted_text, shell_word,
     shell_word_in_line, star_matches, toml_string, without_query,
 };
+pub use variables::names_code;
