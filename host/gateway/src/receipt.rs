@@ -167,11 +167,13 @@ impl Receiving {
     }
 
     /// Returns the failure of an answer that the client gets nothing of. What it used is booked all the same.
-    pub(crate) fn failed(&mut self) -> Option<Failure> {
+    pub(crate) async fn failed(&mut self) -> Option<Failure> {
         let failure = self.answer.failure().cloned()?;
         let used = Used::of(&self.answer, true);
         if let Some(mut receipt) = self.receipt.take() {
-            Closing::go(receipt.close(used.is_any().then_some(used)));
+            let closing = receipt.close(used.is_any().then_some(used));
+            let written = tokio::task::spawn_blocking(move || drop(closing));
+            let _ = tokio::time::timeout(WRITES, written).await;
         }
         Some(failure)
     }

@@ -1,7 +1,7 @@
 //! The tables of a copy. One of another version, or a damaged one, is made anew: it is only a copy.
 
 /// The version, which is part of the file's name.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 pub(super) const TABLES: &str = "
 -- One row: how far the copy is.
@@ -25,7 +25,7 @@ CREATE TABLE servers (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, pass INTEGER NOT NULL, row BLOB NOT NULL);
 
 -- Other names of servers.
-CREATE TABLE aliases (name TEXT NOT NULL COLLATE NOCASE, server INTEGER NOT NULL, PRIMARY KEY (name, server))
+CREATE TABLE aliases (name TEXT NOT NULL, server INTEGER NOT NULL, PRIMARY KEY (name, server))
     WITHOUT ROWID;
 CREATE INDEX alias_server ON aliases (server);
 

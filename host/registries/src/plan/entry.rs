@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aiw_core::registry::Format;
-use aiw_core::{HeaderName, Secret, SecretName, is_secret_name, is_secret_value, quoted, quoted_list};
+use aiw_core::{HeaderName, Secret, SecretName, is_inner, is_secret_name, is_secret_value, quoted, quoted_list};
 use aiw_home::MAX_SECRET_BYTES;
 use aiw_servers::{Given, secret_names, secret_reference};
 use serde_json::{Map, Value as Json, json};
@@ -303,7 +303,14 @@ impl<'a> Filling<'a> {
         }
         if spot == Spot::Address && plain.len() == text.len() {
             let why = |why: &str| PlanError::Answer { name: place.to_owned(), why: why.to_owned() };
-            check_address(&text).map_err(why)?;
+            let url = check_address(&text).map_err(why)?;
+            // Who gives the whole host means it. An end of one must not lead elsewhere than its beginning says.
+            let is_part = |at| at > 0 && matches!(value.0.get(at), Some(Piece::Answer(_))) && is_host(&value.0, at);
+            if is_inner(&url) && (1..value.0.len()).any(is_part) {
+                return Err(why(
+                    "leads into a private or local network; `aiw mcp add NAME --url URL` adds such a server",
+                ));
+            }
         }
         Ok(text)
     }
@@ -395,7 +402,7 @@ fn check_plain(text: &str, place: &str) -> Result<(), PlanError> {
 }
 
 /// Whether a place is in the part of an address that says where it is.
-fn is_host(pieces: &[Piece], at: usize) -> bool {
+pub(super) fn is_host(pieces: &[Piece], at: usize) -> bool {
     let before = pieces[..at].iter().map(|piece| match piece {
         Piece::Text(text) => text.as_str(),
         Piece::Answer(_) => "x",

@@ -667,9 +667,528 @@ fn an_address_keeps_its_host_whatever_is_answered() {
     for bad in ["evil.example/", "evil.example#", "a@b", "${HOST}", "x:1"] {
         assert!(url(&region, &[("region", bad)]).is_err(), "{bad}");
     }
+    for (with, pinned) in [("--with=httpx", false), ("--with=httpx==1.0", true)] {
+        let row = kind("pypi", "my-srv", json!({"runtimeArguments": [word(with)]}));
+        let way = way(row);
+        assert!(!way.is_pinned() && notes(&way)[0].contains("not pinned"), "{way:?}");
+        assert!(fill(&way, &[]).is_ok());
+    }
+    for range in ["^1.2.3", "1.x", ">=1.0.0", "1.2", "1.2.3 || 2"] {
+        assert!(problem(&way(npm(json!({"version": range})))).contains("exact version"), "{range}");
+    }
+}
+
+#[test]
+fn runtime_arguments_that_repeat_the_command_are_there_once() {
+    let npm = |arguments: Json| args(&way(kind("npm", "srv", json!({"runtimeArguments": arguments}))), &[]);
+    assert_eq!(npm(json!([word("-y")])), "npx -y srv@1.2.3");
+    assert_eq!(npm(json!([{"type": "named", "name": "--yes"}, word("srv@latest")])), "npx -y srv@1.2.3");
+    assert_eq!(npm(json!([word("-p"), word("srv@9"), word("other-bin")])), "npx -y --package=srv@1.2.3 other-bin");
+    let pypi = |arguments: Json| args(&way(kind("pypi", "my-srv", json!({"runtimeArguments": arguments}))), &[]);
+    assert_eq!(pypi(json!([word("my_srv==0.1")])), "uvx my-srv==1.2.3");
+    assert_eq!(pypi(json!([word("--from"), word("my-srv[cli]"), word("srv")])), "uvx --from=my-srv[cli]==1.2.3 srv");
+    assert_eq!(pypi(json!([word("-m"), word("my_srv.main")])), "uvx --from=my-srv==1.2.3 python -m my_srv.main");
+    assert_eq!(
+        pypi(json!([{"type": "named", "name": "--python", "value": "3.12"}, word("--with=httpx==1.0")])),
+        "uvx --python=3.12 --with=httpx==1.0 my-srv==1.2.3"
+    );
+    let oci =
+        |arguments: Json| args(&way(kind("oci", "docker.io/a/srv:1", json!({"runtimeArguments": arguments}))), &[]);
+    let plain = "docker run -i --rm docker.io/a/srv:1";
+    assert_eq!(oci(json!([word("run"), {"type": "named", "name": "--rm"}, word("-i"), word("a/srv:1")])), plain);
+    assert_eq!(oci(json!([word("docker"), word("run"), word("-it"), word("--rm"), word("-d")])), plain);
+    // In the wrong list.
+    let row =
+        kind("npm", "srv", json!({"packageArguments": [word("-y"), word("srv@latest"), word("stdio"), word("-y")]}));
+    assert_eq!(args(&way(row), &[]), "npx -y srv@1.2.3 stdio -y");
+}
+
+#[test]
+fn a_runner_takes_only_known_options() {
+    for (kind_of, argument) in [
+        ("npm", "--node-options=--require=/tmp/x"),
+        ("npm", "--call=sh"),
+        ("npm", "-c"),
+        ("npm", "--registry=https://evil.example"),
+        ("npm", "--package=evil"),
+        ("npm", "evil"),
+        ("npm", "--userconfig=/tmp/x"),
+        ("pypi", "--index-url=https://evil.example"),
+        ("pypi", "--from=git+https://evil.example/x"),
+        ("pypi", "--from=evil"),
+        ("pypi", "--with=git+https://evil.example/x"),
+        ("pypi", "--with-requirements=/tmp/x"),
+        ("pypi", "--python=/tmp/python"),
+        ("pypi", "-m"),
+        ("nuget", "--source=https://evil.example"),
+        ("nuget", "--configfile=/tmp/x"),
+        ("oci", "other/image"),
+        ("oci", "-vx/:/y"),
+    ] {
+        let row = kind(kind_of, "srv", json!({"runtimeArguments": [word(argument)]}));
+        let problem = problem(&way(row));
+        assert!(problem.contains("which aiw does not allow"), "{kind_of} {argument}: {problem}");
+    }
+    let open = json!({"type": "named", "name": "--registry", "value": "{x}", "variables": {"x": {}}});
+    assert!(problem(&way(npm(json!({"runtimeArguments": [open]})))).contains("does not allow"));
+}
+
+#[test]
+fn dockers_arguments_on_another_package_set_its_variables_and_mean_nothing_else() {
+    let arguments = json!([word("run"), word("-i"), word("--rm"), word("-e"), word("REGION=eu"), word("srv")]);
+    let way = way(kind("npm", "srv", json!({"runtimeArguments": arguments})));
+    let (entry, _) = made(&way, &[]);
+    assert_eq!(entry, json!({"command": "npx", "args": ["-y", "srv@1.2.3"], "env": {"REGION": "eu"}}));
+    assert!(notes(&way).iter().any(|note| note.contains("is Docker's")), "{:?}", notes(&way));
+}
+
+#[test]
+fn dockers_variables_are_in_the_environment_and_never_in_arguments() {
+    let row = kind(
+        "oci",
+        "a/srv:1",
+        json!({
+            "runtimeArguments": [
+                {"type": "named", "name": "-e", "value": "TOKEN={token}", "isRequired": true,
+                 "variables": {"token": {"isSecret": true, "isRequired": true}}},
+                word("-e"), word("MODE=ro"), {"type": "named", "name": "--env", "value": "LEVEL"},
+            ],
+            "environmentVariables": [{"name": "LEVEL"}, {"name": "OPTIONAL"}, {"name": "TOKEN", "value": "x-{token}"}],
+        }),
+    );
+    let way = way(row);
+    assert_eq!(asked(&way), ["LEVEL", "OPTIONAL", "token"]);
+    let (entry, secrets) = made(&way, &[("token", "t0p"), ("LEVEL", "debug")]);
+    assert_eq!(
+        entry,
+        json!({
+            "command": "docker",
+            "args": ["run", "-i", "--rm", "-e", "LEVEL", "-e", "TOKEN", "-e", "MODE", "a/srv:1"],
+            "env": {"LEVEL": "debug", "TOKEN": "x-${secret:srv-token}", "MODE": "ro"},
+        })
+    );
+    assert_eq!(secrets, [("srv-token".to_owned(), "t0p".to_owned())]);
+}
+
+#[test]
+fn what_a_container_reaches_is_listed() {
+    let row = kind(
+        "oci",
+        "a/srv:1",
+        json!({"runtimeArguments": [
+            {"type": "named", "name": "--mount", "value": "type=bind,src={src},dst={dst}", "isRepeated": true,
+             "variables": {"src": {"format": "filepath", "isRequired": true}, "dst": {"default": "/project"}}},
+            word("--privileged"), word("-v"), word("/var/run/docker.sock:/var/run/docker.sock"),
+            word("--network=host"), {"type": "named", "name": "--network", "value": "none"}, word("--pid"), word("host"),
+            word("--name"), word("x"), word("--new-thing=1"), {"type": "named", "name": "--oom-kill-disable", "format": "boolean"},
+        ]}),
+    );
+    let way = way(row);
+    let reaches = way.reaches().join("\n");
+    for part in [
+        "--mount",
+        "`--privileged`",
+        "controls Docker",
+        "machine's network",
+        "--pid host",
+        "`--new-thing 1`: passed",
+        "`--oom-kill-disable`",
+    ] {
+        assert!(reaches.contains(part), "{part} in {reaches}");
+    }
+    assert!(!reaches.contains("--name") && !reaches.contains("none"), "{reaches}");
+    let given = [("src", "/a"), ("src", "/b,c"), ("dst", "/x"), ("dst", "/y")];
+    assert_eq!(
+        args(&way, &given),
+        "docker run -i --rm --mount=type=bind,src=/a,dst=/x --mount=type=bind,src=/b,c,dst=/y --privileged \
+         -v /var/run/docker.sock:/var/run/docker.sock --network=host --network=none --pid=host --name=x --new-thing=1 a/srv:1"
+    );
+    let uneven = fill(&way, &[("src", "/a"), ("src", "/b"), ("dst", "/x"), ("dst", "/y"), ("dst", "/z")]);
+    assert!(uneven.unwrap_err().to_string().contains("more or less often"));
+}
+
+#[test]
+fn arguments_take_the_form_that_real_servers_read() {
+    let way = way(npm(json!({"packageArguments": [
+        {"type": "named", "name": "--mcp", "description": "Run as an MCP server"},
+        {"type": "named", "name": "--bare"},
+        {"type": "named", "name": "port", "format": "number", "isRequired": true},
+        {"type": "named", "name": "-l", "value": "/tmp/x.log"},
+        {"type": "named", "name": "--host", "description": "Where to listen"},
+        {"type": "named", "name": "--vision", "format": "boolean"},
+        {"type": "named", "name": "--on", "format": "boolean", "default": "true"},
+        {"type": "named", "name": "--fixed", "format": "boolean", "value": "true"},
+        {"type": "positional", "valueHint": "directory", "isRepeated": true, "isRequired": true},
+        {"type": "positional", "valueHint": "label", "choices": ["a", "b"]},
+    ]})));
+    assert_eq!(asked(&way), ["--port", "--host", "--vision", "--on", "directory", "label"]);
+    assert_eq!(
+        args(&way, &[("--port", "80"), ("directory", "/a b"), ("directory", "/c")]),
+        "npx -y @a/srv@1.2.3 --mcp --bare --port=80 -l /tmp/x.log --fixed /a␣b /c"
+    );
+    let all =
+        [("--port", "1"), ("--host", ""), ("--vision", "true"), ("--on", "false"), ("directory", "-1"), ("label", "b")];
+    assert_eq!(
+        args(&way, &all),
+        "npx -y @a/srv@1.2.3 --mcp --bare --port=1 -l /tmp/x.log --host --vision --on=false --fixed -1 b"
+    );
+    assert_eq!(
+        args(&way, &[("--port", "1"), ("--host", "-h"), ("--on", "true"), ("directory", "d")]),
+        "npx -y @a/srv@1.2.3 --mcp --bare --port=1 -l /tmp/x.log --host=-h --on --fixed d"
+    );
+}
+
+#[test]
+fn answers_are_held_to_their_questions_and_never_repeated() {
+    let way = way(npm(json!({"packageArguments": [
+        {"type": "named", "name": "--port", "format": "number"},
+        {"type": "named", "name": "--on", "format": "boolean"},
+        {"type": "positional", "valueHint": "mode", "choices": ["ro", "rw"]},
+        {"type": "positional", "valueHint": "dir"},
+    ], "environmentVariables": [{"name": "NEEDED", "isRequired": true, "default": "d"}, {"name": "TOKEN", "isSecret": true}]})));
+    // A default is offered and never taken.
+    assert_eq!(fill(&way, &[]).unwrap_err(), PlanError::Missing { names: vec!["NEEDED".into()] });
+    for (name, bad) in [
+        ("--port", "8o8o"),
+        ("--port", "inf"),
+        ("--on", "yes"),
+        ("mode", "wx"),
+        ("dir", "--evil"),
+        ("dir", "a\u{1b}[2J"),
+        ("dir", "line\nbreak"),
+        ("dir", "${HOME}/x"),
+        ("dir", "sk-abcdefghijklmnop"),
+        ("TOKEN", "two\nlines"),
+    ] {
+        let error = fill(&way, &[("NEEDED", "x"), (name, bad)]).unwrap_err().to_string();
+        assert!(error.contains(&format!("`{name}`")) && !error.contains(bad), "{name}: {error}");
+    }
+    let twice = fill(&way, &[("NEEDED", "x"), ("dir", "a"), ("dir", "b")]).unwrap_err().to_string();
+    assert!(twice.contains("several times"), "{twice}");
+    assert!(matches!(fill(&way, &[("NEEDED", "x"), ("OTHER", "y")]).unwrap_err(), PlanError::Unknown { .. }));
+    // An empty answer is none.
+    assert!(matches!(fill(&way, &[("NEEDED", "")]).unwrap_err(), PlanError::Missing { .. }));
+}
+
+#[test]
+fn secrets_become_references_and_variables_of_the_person_stay() {
+    let row = npm(json!({"environmentVariables": [
+        {"name": "API_KEY", "isSecret": true, "isRequired": true},
+        {"name": "GITHUB_TOKEN"}, {"name": "TOKEN_FILE"}, {"name": "OTHER_KEY", "isSecret": true}, {"name": "REGION"},
+        {"name": "DSN", "description": "postgres"},
+    ]}));
+    let way = way(row);
+    let secret: Vec<_> = way.questions().iter().filter(|q| q.secret).map(|q| q.name.as_str()).collect();
+    assert_eq!(secret, ["API_KEY", "GITHUB_TOKEN", "OTHER_KEY"]);
+    let given = [
+        ("API_KEY", "a${HOME}b"),
+        ("GITHUB_TOKEN", "${MY_TOKEN}"),
+        ("OTHER_KEY", "${secret:mine}"),
+        ("TOKEN_FILE", "/run/t"),
+        ("DSN", "postgres://u:p@h/d"),
+    ];
+    let (entry, secrets) = made(&way, &given);
+    assert_eq!(
+        entry["env"],
+        json!({"API_KEY": "${secret:srv-api-key}", "GITHUB_TOKEN": "${MY_TOKEN}", "TOKEN_FILE": "/run/t",
+               "OTHER_KEY": "${secret:mine}", "DSN": "${secret:srv-dsn}"})
+    );
+    assert_eq!(secrets[0], ("srv-api-key".to_owned(), "a${HOME}b".to_owned()));
+    // A name that the vault has already is not taken over.
+    let taken: SecretName = "srv-api-key".parse().unwrap();
+    let other = super::entry(&way, &answers(&[("API_KEY", "x")]), "srv", |name| *name == taken).unwrap();
+    assert_eq!(other.secrets[0].0.as_str(), "srv-api-key-2");
+    assert_eq!(other.declaration["env"]["API_KEY"], "${secret:srv-api-key-2}");
+}
+
+#[test]
+fn a_default_never_hands_over_a_secret_or_a_variable_of_the_person() {
+    let stolen = ["${secret:openrouter}", "${AWS_SECRET_ACCESS_KEY}", "x${HOME}", "a\u{202e}b"];
+    for stolen in stolen {
+        let header = json!({"name": "X-Mode", "default": stolen, "choices": ["a", stolen]});
+        let way =
+            remote(json!({"type": "streamable-http", "url": "https://evil.example", "headers": [header.clone()]}));
+        assert_eq!(
+            (&way.questions()[0].default, &way.questions()[0].choices),
+            (&None, &vec!["a".to_owned()]),
+            "{stolen}"
+        );
+        // Where it is asked twice, too.
+        let twice = way_of_two(
+            header,
+            json!({"name": "--mode", "value": "{X-Mode}", "variables": {"X-Mode": {"default": stolen}}}),
+        );
+        assert!(twice.questions().iter().all(|question| question.default.is_none()), "{stolen}");
+        let manifest = json!({"server": {"mcp_config": {"command": "node", "args": ["x.js", "${user_config.x}"]}},
+            "user_config": {"x": {"type": "string", "default": stolen}}});
+        let unpacked =
+            bundle(&manifest, &[("x.js", "", 0o644)]).unwrap().way(&bundle_way(json!({})), Path::new("/b"), &machine());
+        // `${HOME}` is a directory in manifests.
+        let expected = stolen.contains("HOME").then(|| "x/home/me".to_owned());
+        assert_eq!(unpacked.questions()[0].default, expected, "{stolen}");
+    }
+}
+
+fn way_of_two(variable: Json, argument: Json) -> Way {
+    let variable = with(variable, json!({"name": "MODE"}));
+    way(npm(json!({"environmentVariables": [variable], "packageArguments": [argument]})))
+}
+
+#[test]
+fn what_is_named_like_a_secret_is_one_whether_the_row_says_so_or_not() {
+    for name in ["key", "token", "apikey", "apiKey", "accessKey", "API-KEY", "password", "secret", "Authorization"] {
+        let npm = |more: Json| {
+            way(with(
+                json!({"registryType": "npm", "identifier": "a", "version": "1.0.0", "transport": {"type": "stdio"}}),
+                more,
+            ))
+        };
+        let places = [
+            npm(json!({"environmentVariables": [{"name": name}]})),
+            npm(
+                json!({"environmentVariables": [{"name": "URL", "value": format!("https://h/{{{name}}}"), "isRequired": true}]}),
+            ),
+        ];
+        for way in places {
+            assert!(way.questions().iter().all(|question| question.secret), "{name}: {:?}", way.questions());
+        }
+        let manifest = json!({"server": {"mcp_config": {"command": "node", "args": ["x.js"], "env": {"X": format!("${{user_config.{name}}}")}}},
+            "user_config": {name: {"type": "string"}}});
+        let bundle =
+            bundle(&manifest, &[("x.js", "", 0o644)]).unwrap().way(&bundle_way(json!({})), Path::new("/b"), &machine());
+        assert!(bundle.questions()[0].secret, "{name}: {:?}", bundle.questions());
+    }
+    let plain = ["tokenFile", "TOKEN_PATH", "keyboard", "region"];
+    for name in plain {
+        let row = with(
+            json!({"registryType": "npm", "identifier": "a", "version": "1.0.0", "transport": {"type": "stdio"}}),
+            json!({"environmentVariables": [{"name": name}]}),
+        );
+        assert!(!way(row).questions()[0].secret, "{name}");
+    }
+}
+
+#[test]
+fn a_secret_is_never_an_argument() {
+    let required = json!([{"type": "named", "name": "--password", "isSecret": true, "isRequired": true}]);
+    assert!(problem(&way(npm(json!({"packageArguments": required.clone()})))).contains("a secret, as an argument"));
+    assert!(problem(&way(kind("oci", "a/b:1", json!({"packageArguments": required})))).contains("as an argument"));
+    let optional = json!([
+        {"type": "named", "name": "--password", "isSecret": true},
+        {"type": "named", "name": "--url", "value": "https://h/{API_KEY}"},
+    ]);
+    let way = way(npm(
+        json!({"packageArguments": optional, "environmentVariables": [{"name": "API_KEY", "isSecret": true, "isRequired": true}]}),
+    ));
+    assert_eq!(asked(&way), ["API_KEY"]);
+    assert_eq!(args(&way, &[("API_KEY", "k")]), "npx -y @a/srv@1.2.3");
+    assert!(notes(&way).iter().any(|note| note.contains("`--password` is left out")), "{:?}", notes(&way));
+}
+
+#[test]
+fn a_name_in_braces_is_asked_for_once_or_left_out_whole_and_never_sent() {
+    let way = way(npm(json!({
+        "packageArguments": [
+            {"type": "named", "name": "--root", "value": "{root}/x", "variables": {"root": {"isRequired": true}}},
+            {"type": "positional", "value": "{root}"},
+            {"type": "positional", "value": "{unexplained}"},
+            {"type": "positional", "value": "{needed}", "isRequired": true},
+            {"type": "named", "name": "--maybe", "value": "{maybe}-{root}", "variables": {"maybe": {}}},
+        ],
+        "environmentVariables": [{"name": "JSON", "value": "{\"a\": {}}"}, {"name": "X", "value": "{other}"}],
+    })));
+    assert_eq!(asked(&way), ["root", "needed", "maybe"]);
+    let (entry, _) = made(&way, &[("root", "/r"), ("needed", "n")]);
+    assert_eq!(entry["args"], json!(["-y", "@a/srv@1.2.3", "--root=/r/x", "/r", "n"]));
+    assert_eq!(entry["env"], json!({"JSON": "{\"a\": {}}"}));
+    assert_eq!(notes(&way).iter().filter(|note| note.contains("left out")).count(), 2);
+}
+
+#[test]
+fn rows_that_change_what_runs_are_refused() {
+    let env = |name: &str, value: Json| way(npm(json!({"environmentVariables": [with(json!({"name": name}), value)]})));
+    for name in [
+        "LD_PRELOAD",
+        "DYLD_INSERT_LIBRARIES",
+        "NODE_OPTIONS",
+        "PATH",
+        "PYTHONSTARTUP",
+        "OPENSSL_MODULES",
+        "GLIBC_TUNABLES",
+        "LOCPATH",
+        "COR_PROFILER",
+        "DOTNET_STARTUP_HOOKS",
+        "BUN_INSTALL",
+        "KUBECONFIG",
+        "npm_config_registry",
+        "UV_INDEX_URL",
+        "BASH_ENV",
+        "GIT_SSH_COMMAND",
+        "DOCKER_HOST",
+        "AIW_HOME",
+    ] {
+        assert!(problem(&env(name, json!({"value": "x"}))).contains("decides what code runs"), "{name}");
+    }
+    assert!(problem(&env("LD_PRELOAD", json!({"isRequired": true}))).contains("decides what code runs"));
+    assert!(asked(&env("NODE_OPTIONS", json!({}))).is_empty());
+    // The person's to answer, without an offer of the publisher's.
+    let docker = env("DOCKER_HOST", json!({"default": "tcp://evil.example"}));
+    assert_eq!((asked(&docker), &docker.questions()[0].default), (vec!["DOCKER_HOST"], &None));
+    assert!(env("ENV", json!({"value": "production"})).refused().is_none());
+    for value in ["a\nb", "a\u{1b}[0m", "\u{202e}x", "${HOME}", "x${secret:openrouter}", "$"] {
+        let way = env("X", json!({"value": format!("{value}{{HOME}}"), "variables": {"HOME": {}}}));
+        assert!(problem(&way).contains("the value of `X`"), "{value:?}");
+    }
+    for name in ["--a b", "", "---", "--a\nb", "--a;b"] {
+        let way = way(npm(json!({"packageArguments": [{"type": "named", "name": name, "value": "x"}]})));
+        assert!(problem(&way).contains("not a valid name of an argument"), "{name:?}");
+    }
+    // A name that can't be one is no reason to give up, if nothing needs it.
+    let odd = |required: bool| {
+        way(kind(
+            "oci",
+            "a/b:1",
+            json!({"environmentVariables": [{"name": "X-API-Key", "isRequired": required}, {"name": ""}]}),
+        ))
+    };
+    assert!(odd(false).refused().is_none() && problem(&odd(true)).contains("`X-API-Key`"));
+}
+
+#[test]
+fn other_package_registries_are_passed_on_or_refused() {
+    let base =
+        |kind_of: &str, identifier: &str, url: &str| way(kind(kind_of, identifier, json!({"registryBaseUrl": url})));
+    let other = base("npm", "srv", "https://npm.example/x");
+    assert_eq!(args(&other, &[]), "npx -y --registry=https://npm.example/x srv@1.2.3");
+    assert!(notes(&other)[0].contains("another package registry"));
+    assert_eq!(
+        args(&base("pypi", "srv", "https://p.example/simple"), &[]),
+        "uvx --default-index=https://p.example/simple srv==1.2.3"
+    );
+    assert_eq!(
+        args(&base("nuget", "srv", "https://n.example/v3/index.json"), &[]),
+        "dnx srv@1.2.3 --yes --source https://n.example/v3/index.json"
+    );
+    assert_eq!(args(&base("oci", "a/srv", "https://ghcr.io"), &[]), "docker run -i --rm ghcr.io/a/srv:1.2.3");
+    assert_eq!(args(&base("oci", "ghcr.io/a/srv", "https://ghcr.io"), &[]), "docker run -i --rm ghcr.io/a/srv:1.2.3");
+    assert_eq!(args(&base("npm", "srv", "https://registry.npmjs.org/"), &[]), "npx -y srv@1.2.3");
+    assert!(problem(&base("npm", "srv", "http://npm.example")).contains("package registry"));
+    assert!(problem(&base("oci", "quay.io/a/srv", "https://ghcr.io")).contains("package registry"));
+}
+
+#[test]
+fn what_aiw_does_not_run_is_refused_with_a_sentence() {
+    let listens = npm(json!({"transport": {"type": "streamable-http", "url": "http://localhost:3000/mcp"}}));
+    assert!(problem(&way(listens)).contains("starts an HTTP server"));
+    assert!(problem(&remote(json!({"type": "sse", "url": "https://h.example/sse"}))).contains("SSE"));
+    assert!(problem(&remote(json!({"type": "websocket", "url": "wss://h.example"}))).contains("`websocket`"));
+    assert!(problem(&way(kind("brew", "srv", json!({})))).contains("`brew`"));
+    assert!(problem(&way(kind("cargo", "srv", json!({})))).contains("`cargo install srv@1.2.3`"));
+    assert!(problem(&way(kind("go", "github.com/a/srv", json!({})))).contains("`go install github.com/a/srv@v1.2.3`"));
+    assert!(problem(&way(kind("cargo", "srv; rm -rf ~", json!({})))).contains("not a valid name of a crate"));
+    let mut server = server_of(&json!({"packages": [npm(json!({}))]}));
+    server.status = Status::Deleted;
+    assert!(problem(&ways(&server)[0]).contains("withdrew"));
+    server.status = Status::Deprecated;
+    server.status_message = Some("use\nanother".into());
+    assert_eq!(notes(&ways(&server)[0]), ["it is deprecated: use another"]);
+}
+
+#[test]
+fn usable_ways_come_first_and_remotes_before_packages() {
+    let server = server_of(&json!({
+        "packages": [npm(json!({"version": "^1"})), kind("pypi", "srv", json!({})), npm(json!({}))],
+        "remotes": [{"type": "sse", "url": "https://h.example/sse"}, {"type": "streamable-http", "url": "https://h.example/mcp"}],
+    }));
+    let kinds: Vec<_> = ways(&server).iter().map(|way| (way.kind().as_str(), way.refused().is_none())).collect();
+    assert_eq!(kinds, [("remote", true), ("pypi", true), ("npm", true), ("remote", false), ("npm", false)]);
+    for program in ["npx", "uvx", "docker", "dnx"] {
+        assert!(how_to_get(program).contains("https://"));
+    }
+}
+
+#[test]
+fn a_remote_has_an_address_and_headers() {
+    // As all of Smithery's own rows.
+    let way = remote(json!({"type": "streamable-http", "url": "https://s.example/mcp",
+        "headers": [{"name": "Authorization", "value": "Bearer {smithery_api_key}"}, {"name": "X-Mode", "default": "a"},
+                    {"name": "Host", "value": "evil"}, {"name": "x-mode", "value": "b"}]}));
+    assert_eq!(asked(&way), ["smithery_api_key", "X-Mode"]);
+    assert!(way.questions()[0].secret && !way.questions()[0].required);
+    assert_eq!(made(&way, &[]).0, json!({"type": "http", "url": "https://s.example/mcp"}));
+    let (entry, secrets) = made(&way, &[("smithery_api_key", "k1"), ("X-Mode", "b")]);
+    assert_eq!(entry["headers"], json!({"Authorization": "Bearer ${secret:srv-smithery-api-key}", "X-Mode": "b"}));
+    assert_eq!(secrets.len(), 1);
+    assert!(fill(&way, &[("X-Mode", "ü")]).is_err() && fill(&way, &[("smithery_api_key", "ü")]).is_err());
+}
+
+#[test]
+fn an_address_keeps_its_host_whatever_is_answered() {
+    let at =
+        |url: &str, variables: Json| remote(json!({"type": "streamable-http", "url": url, "variables": variables}));
+    let url = |way: &Way, given: &[(&str, &str)]| {
+        fill(way, given).map(|entry| entry.declaration["url"].as_str().unwrap().to_owned())
+    };
+    let tenant = at("https://h.example/{tenant}/mcp?key={key}", json!({"tenant": {}, "key": {"isSecret": true}}));
+    assert_eq!(
+        url(&tenant, &[("tenant", "a b/../c"), ("key", "k1")]).unwrap(),
+        "https://h.example/a%20b%2F..%2Fc/mcp?key=${secret:srv-key}"
+    );
+    assert!(url(&tenant, &[("tenant", ".."), ("key", "k")]).is_err());
+    assert!(url(&tenant, &[("tenant", "a"), ("key", "k&admin=1")]).is_err());
+    assert!(matches!(url(&tenant, &[("tenant", "a")]), Err(PlanError::Missing { .. })));
+    let region = at("https://{region}.h.example/mcp", json!({"region": {}}));
+    assert_eq!(url(&region, &[("region", "eu-1")]).unwrap(), "https://eu-1.h.example/mcp");
+    for bad in ["evil.example/", "evil.example#", "a@b", "${HOST}", "x:1"] {
+        assert!(url(&region, &[("region", bad)]).is_err(), "{bad}");
+    }
+    for (with, pinned) in [("--with=httpx", false), ("--with=httpx==1.0", true)] {
+        let row = json!({"registryType": "pypi", "identifier": "my-srv", "version": "1.2.3",
+            "runtimeArguments": [{"type": "positional", "value": with}]});
+        let way = way(row);
+        assert_eq!((way.refused(), way.is_pinned()), (None, pinned), "{with}");
+        let said = way.notes().iter().any(|note| note.to_string().contains("`httpx`, which is not pinned"));
+        assert_eq!(said, !pinned, "{:?}", way.notes());
+    }
     for local in ["http://127.0.0.1:8000/mcp", "http://localhost/mcp", "https://[::1]/mcp"] {
         assert_eq!(at(local, json!({})).notes(), [Note::Local], "{local}");
     }
+    for (written, asked) in [
+        ("https://H.Example/mcp", "https://h.example/mcp"),
+        ("https://h.example:443/a/../mcp", "https://h.example/mcp"),
+        ("https://h.example/a/%2e%2e/mcp", "https://h.example/mcp"),
+        ("https://h.example:8443/mcp", "https://h.example:8443/mcp"),
+        ("https://h.example./mcp", "https://h.example./mcp"),
+        ("https://\u{430}pple.example/mcp", "https://xn--pple-43d.example/mcp"),
+        ("https://h.example\\@evil.example/mcp", "https://h.example/@evil.example/mcp"),
+        ("https://134744072/mcp", "https://8.8.8.8/mcp"),
+        ("https://0x08080808/mcp", "https://8.8.8.8/mcp"),
+        ("https://010.8.8.8/mcp", "https://8.8.8.8/mcp"),
+    ] {
+        let way = at(written, json!({}));
+        assert_eq!((way.target(), way.command().as_deref()), (asked, Some(asked)), "{written}");
+        assert_eq!(url(&way, &[]).unwrap(), asked);
+        let is_noted = way.notes().iter().any(|note| matches!(note, Note::Rewritten { .. }));
+        assert_eq!(is_noted, written != asked, "{written}");
+    }
+    // What is open can't be shown as it will be asked.
+    for odd in ["https://H.example/{a}/mcp", "https://h.example/%2e%2e/{a}", "https://\u{430}.example/{a}"] {
+        assert!(at(odd, json!({"a": {}})).refused().is_some(), "{odd}");
+    }
+    for (inner, host) in [
+        ("https://10.0.0.7/mcp", "`10.0.0.7`"),
+        ("https://167772167/mcp", "`10.0.0.7`"),
+        ("https://0xa9fea9fe/mcp", "`169.254.169.254`"),
+        ("https://[::ffff:10.0.0.7]/mcp", "`[::ffff:a00:7]`"),
+        ("https://[fe80::1]/mcp", "`[fe80::1]`"),
+        ("https://nas.local/mcp", "`nas.local`"),
+        ("https://router/mcp", "`router`"),
+    ] {
+        let way = at(inner, json!({}));
+        assert_eq!((way.refused(), way.inner_host()), (None, Some(host)), "{inner}");
+    }
+    let ends = at("https://10.0.0.{end}/mcp", json!({"end": {}}));
+    assert!(url(&ends, &[("end", "7")]).unwrap_err().to_string().contains("a private or local network"));
     let base = at("{baseUrl}/mcp", json!({"baseUrl": {}}));
     assert_eq!(url(&base, &[("baseUrl", "https://me.example/")]).unwrap(), "https://me.example/mcp");
     for bad in ["http://me.example", "https://u:p@me.example", "https://me.example/?x=", "me.example"] {
