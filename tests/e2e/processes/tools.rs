@@ -122,7 +122,8 @@ fn definitions_are_changed_exported_and_restored() {
         "create_process",
         json!({"id": "keyed", "command": "serve", "args": ["--token", "hunter2x"], "env": {"DB_PASSWORD": "hunter2x"}}),
     );
-    let told = client.good("list_processes", json!({})).to_string() + &client.good("export_processes", json!({})).to_string();
+    let told =
+        client.good("list_processes", json!({})).to_string() + &client.good("export_processes", json!({})).to_string();
     assert!(told.contains("--token") && told.contains("DB_PASSWORD") && !told.contains("hunter2x"), "{told}");
     client.good("export_processes", json!({"file_path": "keyed.kdl"}));
     assert!(!fs::read_to_string(project.path("keyed.kdl")).unwrap().contains("hunter2x"));
