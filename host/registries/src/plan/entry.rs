@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::command::Arg;
 use super::error::PlanError;
-use super::inputs::{Piece, Question, Value};
+use super::inputs::{Piece, Question, Value, is_host};
 use super::remote::check_address;
 use super::way::{Recipe, Way};
 
@@ -399,16 +399,6 @@ fn check_plain(text: &str, place: &str) -> Result<(), PlanError> {
     }
     let why = "contains `${`, which would be read as a variable; only `${NAME}` alone is one".to_owned();
     Err(PlanError::Answer { name: place.to_owned(), why })
-}
-
-/// Whether a place is in the part of an address that says where it is.
-pub(super) fn is_host(pieces: &[Piece], at: usize) -> bool {
-    let before = pieces[..at].iter().map(|piece| match piece {
-        Piece::Text(text) => text.as_str(),
-        Piece::Answer(_) => "x",
-    });
-    let before: String = before.collect();
-    before.split_once("://").map_or(at == 0, |(_, rest)| !rest.contains(['/', '?', '#']))
 }
 
 /// An answer within an address: a whole beginning, a part of the host, or one part of the path or the query.

@@ -7,9 +7,8 @@ use aiw_core::{HeaderName, is_inner, is_loopback, quoted, quoted_text};
 use url::Url;
 
 use super::command::Env;
-use super::entry::is_host;
 use super::error::{Note, Reason};
-use super::inputs::{Piece, Place, Questions, Value, check_fixed, pieces};
+use super::inputs::{Piece, Place, Questions, Value, check_fixed, is_host, pieces};
 
 const MAX_HEADERS: usize = 50;
 
