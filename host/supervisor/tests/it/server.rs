@@ -228,9 +228,8 @@ fn labels_are_kept_and_what_somebody_understands_is_added() {
 fn two_rooms_do_not_see_each_other() {
     let env = Environment::new();
     let one = env.start(NewProcess::within("/"), "exec sleep 1000");
-    let home = aiw_home::Home::at(env.path("home"));
-    let others =
-        Processes::open(&home, aiw_supervisor::testing::NAMES, Scope::All).unwrap().with_runtime(env.path("run"));
+    let home = Home::at(env.path("home"));
+    let others = Processes::open(&home, NAMES, Scope::All).unwrap().with_runtime(env.path("run"));
     assert!(others.list().unwrap().is_empty() && others.get(one.record.id).is_err());
     // It is empty for a moment while the shell becomes `sleep`.
     let environment = until(|| {
