@@ -49,7 +49,7 @@ fn process_offers() -> Option<Vec<Offer>> {
     let all = crate::commands::process::manager().ok()?.list().ok()?;
     Some(
         all.into_iter()
-            .map(|status| (status.id, format!("{}: {}", status.state, status.definition.run.line())))
+            .map(|status| (status.id, format!("{}: {}", status.state, status.definition.run.shown().line())))
             .collect(),
     )
 }

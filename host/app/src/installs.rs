@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aiw_core::{ErrorKind, Secret};
+use aiw_core::{ErrorKind, Secret, one_line, quoted, skeleton};
 use aiw_home::{BundleUse, Home, HomeError, InstalledServer, find_program};
 use aiw_net::{Client, NetError, Policy, Request};
 use aiw_registries::{Bundle, BundleError, Entry, FoundServer, MAX_BUNDLE, Machine, PlanError, Way, record, usual_key};
@@ -17,6 +17,7 @@ use aiw_servers::{AddError, McpFile, check_free, reads, unique};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
+use url::Url;
 
 use crate::{AppError, own_executable};
 
@@ -169,11 +170,17 @@ pub fn key_for(
     force: bool,
 ) -> Result<(String, Replaces), AddError> {
     let (file, installed) = (McpFile::load(home)?, home.registry_lock()?);
-    let is_same = |key: &str| installed.get(key).filter(|known| known.name == found.server.name);
+    // Another registry's server of that name is another server.
+    let is_same = |key: &str| {
+        let known = installed.get(key)?;
+        (known.name == found.server.name && known.source == found.source.as_str()).then_some(known)
+    };
     let key = wanted.map_or_else(
         || {
             let usual = usual_key(&found.server);
-            if is_same(&usual).is_some() { usual } else { unique(&usual, |key| file.get(key).is_some()) }
+            // A name that looks like another one is as good as taken.
+            let is_taken = |key: &str| file.servers().any(|(other, _)| skeleton(other) == skeleton(key));
+            if is_same(&usual).is_some() { usual } else { unique(&usual, is_taken) }
         },
         str::to_owned,
     );
@@ -184,6 +191,35 @@ pub fn key_for(
         result => result?,
     }
     Ok((key, replaces))
+}
+
+/// What an installation replaces, and which installed servers could be mistaken for this one, in lines.
+pub fn beside(home: &Home, found: &FoundServer, key: &str, replaces: &Replaces) -> Result<Vec<String>, HomeError> {
+    let (file, installed) = (McpFile::load(home)?, home.registry_lock()?.all());
+    let of = |known: &InstalledServer| {
+        format!("{} {} from {}", quoted(&known.name), one_line(&known.version, 40), one_line(&known.source, 80))
+    };
+    let mut lines = Vec::new();
+    if let Some(entry) = file.get(key).filter(|entry| replaces.covers(Some(entry))) {
+        let known = installed.get(key).filter(|known| known.written == *entry);
+        let what = known.map_or_else(
+            || match (entry["command"].as_str(), entry["url"].as_str().and_then(|url| Url::parse(url).ok())) {
+                (Some(command), _) => format!("an entry that runs {}", quoted(command)),
+                // The rest of an address may hold a key.
+                (None, Some(url)) => format!("an entry that reaches {}", quoted(url.host_str().unwrap_or_default())),
+                (None, None) => "another entry".to_owned(),
+            },
+            of,
+        );
+        lines.push(format!("  replaces {}: {what}", quoted(key)));
+    }
+    for (other, known) in installed.iter().filter(|(other, _)| *other != key) {
+        let is_same = known.name == found.server.name && known.source == found.source.as_str();
+        if !is_same && skeleton(&known.name) == skeleton(&found.server.name) {
+            lines.push(format!("  note: it is not {}, which is installed as {}", of(known), quoted(other)));
+        }
+    }
+    Ok(lines)
 }
 
 /// What decides whether to install a server, in lines: where it is from, what it runs, and what is suspicious about it.

@@ -65,6 +65,32 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// Whether a URL, as written, leads to this machine or into a network that is not the public internet: by such an address
+/// in any form, or by a name that public DNS does not have.
+pub fn is_inner(url: &Url) -> bool {
+    const ENDINGS: [&str; 10] = [
+        ".localhost",
+        ".local",
+        ".localdomain",
+        ".internal",
+        ".intranet",
+        ".lan",
+        ".home",
+        ".corp",
+        ".private",
+        ".home.arpa",
+    ];
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            !name.contains('.') || ENDINGS.iter().any(|ending| name.ends_with(ending))
+        }
+        Some(Host::Ipv4(address)) => !is_public_v4(address),
+        Some(Host::Ipv6(address)) => !is_public_v6(address),
+        None => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +103,35 @@ mod tests {
         }
         for url in ["http://localhost.example", "http://notlocalhost", "http://10.0.0.1", "http://[::2]", "data:,x"] {
             assert!(!is_loopback(&url.parse().unwrap()), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_address_inside_is_known_however_it_is_written() {
+        for url in [
+            "https://10.0.0.1",
+            "https://0x0a000001/",
+            "https://012.0.0.1",
+            "https://167772161",
+            "https://10.1",
+            "https://169.254.169.254/latest",
+            "https://0xa9.0xfe.0xa9.0xfe",
+            "https://[::ffff:192.168.1.1]",
+            "https://[fe80::1]",
+            "https://[fd00:ec2::254]",
+            "https://[64:ff9b::a9fe:a9fe]",
+            "https://router",
+            "https://ROUTER.",
+            "https://nas.local",
+            "https://nas.LOCAL.",
+            "https://metadata.google.internal",
+            "https://a.localhost",
+        ] {
+            assert!(is_inner(&url.parse().unwrap()), "{url}");
+        }
+        for url in ["https://example.com", "https://1.1.1.1", "https://internal.example.com", "https://[2606:50c0::1]"]
+        {
+            assert!(!is_inner(&url.parse().unwrap()), "{url}");
         }
     }
 

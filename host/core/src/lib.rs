@@ -13,6 +13,7 @@ mod api;
 mod cli_kind;
 mod error_kind;
 mod hidden;
+mod looks;
 mod market;
 mod names;
 mod path;
@@ -23,12 +24,14 @@ pub mod registry;
 mod secret;
 mod shown;
 mod text;
+mod variables;
 
-pub use address::{is_loopback, is_public};
+pub use address::{is_inner, is_loopback, is_public};
 pub use api::{Api, Family};
 pub use cli_kind::CliKind;
 pub use error_kind::ErrorKind;
 pub use hidden::{is_safe, is_unsafe, is_unsafe_in_line, unsafe_chars};
+pub use looks::{is_alike, skeleton};
 pub use market::MarketKind;
 pub use names::{
     EnvName, ExtensionId, HeaderName, InvalidName, MarketName, PluginId, PluginName, ProviderName, RoleName,
@@ -43,3 +46,4 @@ pub use text::{
     closest, counted, hex, is_close, one_line, printable, quoted, quoted_list, quoted_text, shell_word,
     shell_word_in_line, star_matches, toml_string, without_query,
 };
+pub use variables::names_code;

@@ -7,6 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::hidden::is_unsafe_in_line;
 use crate::path::is_windows_device;
+use crate::secret::is_secret_name;
+use crate::variables::names_code;
 
 /// A name that does not follow the rules of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -234,34 +236,22 @@ impl EnvName {
     /// Returns whether programs of every kind read the variable. It can't hold a provider's token: aiw hides token
     /// variables from runs with other providers, and no program works well without these.
     pub fn is_general(&self) -> bool {
-        const NAMES: [&str; 36] = [
+        const NAMES: [&str; 23] = [
             "APPDATA",
             "COLORTERM",
-            "COMSPEC",
             "DISPLAY",
-            "EDITOR",
-            "HOME",
             "HOSTNAME",
-            "IFS",
             "LANG",
             "LANGUAGE",
             "LOCALAPPDATA",
             "LOGNAME",
             "MAIL",
             "MANPATH",
-            "NODE_OPTIONS",
-            "NODE_PATH",
             "NO_COLOR",
             "OLDPWD",
-            "PAGER",
-            "PATH",
-            "PATHEXT",
             "PWD",
-            "PYTHONPATH",
-            "SHELL",
             "SHLVL",
             "SSH_AUTH_SOCK",
-            "SYSTEMROOT",
             "TEMP",
             "TERM",
             "TMP",
@@ -269,12 +259,13 @@ impl EnvName {
             "TZ",
             "USER",
             "USERPROFILE",
-            "VISUAL",
             "WAYLAND_DISPLAY",
         ];
-        const BEGINNINGS: [&str; 7] = ["AIW_", "BASH_", "DYLD_", "LC_", "LD_", "SSL_", "XDG_"];
+        const BEGINNINGS: [&str; 5] = ["AIW_", "BASH_", "LC_", "SSL_", "XDG_"];
         let upper = self.0.to_ascii_uppercase();
-        NAMES.contains(&upper.as_str())
+        // Tokens of such programs exist: `CARGO_REGISTRY_TOKEN`.
+        (names_code(&upper) && !is_secret_name(&upper))
+            || NAMES.contains(&upper.as_str())
             || upper.ends_with("_PROXY")
             || BEGINNINGS.iter().any(|beginning| upper.starts_with(beginning))
     }

@@ -1,5 +1,6 @@
 //! An answer on its way from an upstream to a client.
 
+use crate::assembled::Assembled;
 use crate::collected::Collected;
 use crate::count::tokens_of;
 use crate::event::{Event, Stop, Usage};
@@ -7,7 +8,7 @@ use crate::exchange::Exchange;
 use crate::failure::{Failure, FailureKind};
 use crate::generate;
 use crate::messages;
-use crate::pass::Pass;
+use crate::pass::{Pass, changed};
 use crate::request::Mask;
 use crate::responses;
 use crate::sides::{Reader, Writer};
@@ -64,10 +65,20 @@ struct State {
 #[derive(Debug)]
 enum Form {
     Events(Writer),
-    /// The client waits for the whole.
-    Whole(Collected),
+    /// The client waits for the whole. Where both sides speak one dialect, all that came is in it.
+    Whole(Collected, Option<Assembled>),
     /// Both sides speak one dialect.
     Pass(Pass),
+}
+
+impl Form {
+    /// Returns how much is held of an answer that is put together, in bytes.
+    fn holds(&self) -> usize {
+        match self {
+            Self::Whole(_, Some(assembled)) => assembled.holds(),
+            _ => 0,
+        }
+    }
 }
 
 impl Answer {
@@ -78,7 +89,7 @@ impl Answer {
                 Form::Pass(Pass::new(exchange.is_streamed, bounds.event))
             }
             Some(writer) if exchange.is_streamed => Form::Events(writer),
-            _ => Form::Whole(Collected::default()),
+            _ => Form::Whole(Collected::default(), None),
         };
         let reader = Reader::new(exchange.upstream);
         Self { exchange, bounds, events: Events::up_to(bounds.event), reader, form, state: State::default() }
@@ -104,7 +115,7 @@ impl Answer {
             Some(writer) if is_streamed && client == Api::Messages => self.form = Form::Events(writer),
             // The events of the others hold what their whole answers do.
             _ if is_streamed => {}
-            _ => self.form = Form::Whole(Collected::default()),
+            _ => self.form = Form::Whole(Collected::default(), Some(Assembled::new(client))),
         }
     }
 
@@ -120,6 +131,9 @@ impl Answer {
                 pass.read(chunk, reader, exchange, out, &mut |event| state.note(&masked(event, &mask)))
             }
             form => events.read(chunk, |data| {
+                if let Form::Whole(_, Some(assembled)) = form {
+                    assembled.add(data);
+                }
                 reader.read(data, &mut |event| step(event, form, state, exchange, bounds, out));
             }),
         };
@@ -127,7 +141,7 @@ impl Answer {
         if read.is_err() {
             let said = "the provider's answer holds an event that is too large";
             self.fail(Failure::new(FailureKind::Upstream, said), out);
-        } else if self.reader.holds() > self.bounds.answer {
+        } else if self.reader.holds().max(self.form.holds()) > self.bounds.answer {
             self.fail(too_long(), out);
         }
     }
@@ -165,7 +179,12 @@ impl Answer {
                 }
             }
             form => {
-                events.end(|data| reader.read(data, &mut |event| step(event, form, state, exchange, bounds, out)));
+                events.end(|data| {
+                    if let Form::Whole(_, Some(assembled)) = form {
+                        assembled.add(data);
+                    }
+                    reader.read(data, &mut |event| step(event, form, state, exchange, bounds, out));
+                });
                 if !state.is_over {
                     reader.end(&mut |event| step(event, form, state, exchange, bounds, out));
                 }
@@ -208,16 +227,19 @@ impl Answer {
             Form::Events(writer) => writer.keep_alive(&self.exchange, out),
             // Between two events, which is where it is written.
             Form::Pass(pass) => pass.keep_alive(&self.exchange, out),
-            Form::Whole(_) => {}
+            Form::Whole(..) => {}
         }
         self.state.has_written |= !out.is_empty();
     }
 
     /// Formats the answer for a client that waits for the whole. `None` if the client gets events, or the answer failed.
     pub fn whole(&mut self) -> Option<Vec<u8>> {
-        let Form::Whole(collected) = &mut self.form else { return None };
+        let Form::Whole(collected, assembled) = &mut self.form else { return None };
         if self.state.failure.is_some() || !self.state.is_over {
             return None;
+        }
+        if let Some(whole) = assembled.as_mut().and_then(Assembled::finish) {
+            return Some(changed(&whole, &self.exchange).into_owned());
         }
         collected.usage = self.state.usage;
         collected.stop = self.state.stop;
@@ -231,7 +253,7 @@ impl Answer {
 
     /// Returns whether the client gets what was written by `read`, in place of `whole`.
     pub fn is_passed_on(&self) -> bool {
-        !matches!(self.form, Form::Whole(_))
+        !matches!(self.form, Form::Whole(..))
     }
 
     /// Returns the tokens, as far as the upstream has counted them.
@@ -337,7 +359,7 @@ fn step(
         Form::Events(writer) if state.has_written || !out.is_empty() || !matches!(event, Event::Failed(_)) => {
             writer.write(event, exchange, out);
         }
-        Form::Whole(collected) => collected.add(event),
+        Form::Whole(collected, _) => collected.add(event),
         Form::Events(_) | Form::Pass(_) => {}
     }
 }

@@ -54,6 +54,7 @@ fn endless(api: Api) -> Vec<(String, String)> {
                 (event(call.clone()), event(delta(json!({"type": "input_json_delta", "partial_json": word})))),
                 again(call),
                 again(start(json!({"type": "redacted_thinking", "data": word}))),
+                again(delta(json!({"type": "citations_delta", "citation": {"cited_text": word}}))),
                 (String::new(), event(text) + &event(thought)),
                 again(json!({"type": "message_start", "message": {"usage": {"input_tokens": 9}}})),
             ]);
@@ -68,6 +69,8 @@ fn endless(api: Api) -> Vec<(String, String)> {
                 (String::new(), event(said(text, "x")) + &event(said(thought, "x"))),
                 again(done(json!({"type": "function_call", "call_id": "c", "name": "t", "arguments": "{}"}))),
                 again(done(json!({"type": "reasoning", "id": "r", "summary": [], "encrypted_content": word}))),
+                again(done(json!({"type": "custom_tool_call", "call_id": "c", "name": "t", "input": word}))),
+                again(done(json!({"type": "of_next_year", "odd": word}))),
                 again(json!({"type": "response.reasoning_summary_part.added"})),
                 again(json!({"type": "response.in_progress", "response": {"output": [word]}})),
             ]);
@@ -114,7 +117,8 @@ fn endless(api: Api) -> Vec<(String, String)> {
 fn no_buffer_grows_without_end() {
     let mut ended = 0;
     for client in [Api::Messages, Api::Responses, Api::GenerateContent] {
-        for is_streamed in [true, false] {
+        // Some stream although they were not asked to.
+        for (is_streamed, says_so) in [(true, false), (false, false), (false, true)] {
             for upstream in APIS {
                 for (at, (begin, piece)) in endless(upstream).into_iter().enumerate() {
                     let body = question(client, is_streamed).to_string();
@@ -123,6 +127,9 @@ fn no_buffer_grows_without_end() {
                     let request = Request { client, body: body.as_bytes(), model: path, is_streamed: streams };
                     let mut answer = prepare(&request, &Upstream::new(upstream, "m", "f")).unwrap().answer;
                     answer.set_bounds(Bounds { event: BOUND, answer: BOUND });
+                    if says_so {
+                        answer.comes_in_events(true);
+                    }
                     let (mut out, mut most) = (Vec::new(), 0);
                     answer.read(begin.as_bytes(), &mut out);
                     let chunk = piece.repeat(4_096_usize.div_ceil(piece.len()));
@@ -138,7 +145,7 @@ fn no_buffer_grows_without_end() {
                         }
                     }
                     most = most.max(format!("{answer:?}").len());
-                    let case = format!("{client:?} {is_streamed} {upstream:?} {at}");
+                    let case = format!("{client:?} {is_streamed} {says_so} {upstream:?} {at}");
                     assert!(most < MOST, "{case}: {most}");
                     if answer.is_over() {
                         ended += 1;

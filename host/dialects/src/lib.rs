@@ -21,6 +21,7 @@
 //! ```
 
 mod answer;
+mod assembled;
 mod carrier;
 mod chat;
 mod collected;

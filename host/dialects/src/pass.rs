@@ -506,7 +506,7 @@ fn masked_value(value: &Value, exchange: &Exchange) -> Value {
 }
 
 /// Puts the asked name in, and marks reasoning where another upstream may see it next.
-fn changed<'d>(data: &'d [u8], exchange: &Exchange) -> Cow<'d, [u8]> {
+pub(crate) fn changed<'d>(data: &'d [u8], exchange: &Exchange) -> Cow<'d, [u8]> {
     let has_reasoning = || MARKED.iter().any(|word| memmem::find(data, word.as_bytes()).is_some());
     if exchange.marks_thoughts
         && has_reasoning()

@@ -376,9 +376,9 @@ fn an_answer_says_the_same_to_every_client_wherever_its_chunks_end() {
                 (Api::Messages, Api::GenerateContent) => {
                     &["thought", "proof", "text", "proof", "call", "call", "stop", "end"]
                 }
-                // The free-form call is no function call, so this reader does not see it.
-                (Api::Responses, Api::GenerateContent) => &["thought", "proof", "text", "proof", "call", "stop", "end"],
-                (Api::Responses, from) if from != client => &["thought", "proof", "text", "call", "stop", "end"],
+                (Api::Responses, Api::GenerateContent) => {
+                    &["thought", "proof", "text", "proof", "call", "call", "stop", "end"]
+                }
                 _ => &["thought", "proof", "text", "call", "call", "stop", "end"],
             };
             if client != Api::GenerateContent {

@@ -258,7 +258,7 @@ impl Gateway {
                     Err(failure) => receiving.answer.fail(failure, &mut out),
                 }
                 // A failure is never half an answer here: nothing was sent.
-                if let Some(failure) = receiving.failed() {
+                if let Some(failure) = receiving.failed().await {
                     return Err(failure);
                 }
                 receiving.ended().await;
@@ -321,7 +321,7 @@ impl Gateway {
             while !receiving.answer.is_over() {
                 step(&mut from, &mut receiving.answer, &mut out).await;
             }
-            if let Some(failure) = receiving.failed() {
+            if let Some(failure) = receiving.failed().await {
                 return Err(failure);
             }
             receiving.ended().await;
@@ -338,7 +338,7 @@ impl Gateway {
         }
         if receiving.answer.is_over()
             && !receiving.answer.has_content()
-            && let Some(failure) = receiving.failed()
+            && let Some(failure) = receiving.failed().await
         {
             return Err(failure);
         }

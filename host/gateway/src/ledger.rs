@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use aiw_home::{Budget, Home, HomeError, Settings};
-use aiw_usage::{Book, Booking, NotOpened, OpenRequest, Spending, UsageError};
+use aiw_usage::{Book, Booking, NotOpened, OpenRequest, Spending, Turn, UsageError};
 
 use crate::route::Route;
 
@@ -15,13 +15,13 @@ const FRESH: Duration = Duration::from_secs(2);
 /// The most bookings that wait until they can be written. Where a budget refuses, no request is sent while one waits.
 const UNWRITTEN: usize = 1_024;
 
-/// The book of a home, and its budgets.
+/// The book of a home, and its budgets. No lock is held while somebody else has the book: other requests go on meanwhile.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     home: Home,
     book: Book,
     known: Mutex<Known>,
-    /// What could not be written yet. Locked by whoever writes.
+    /// What is not written yet. Locked by whoever writes, in a turn of the book.
     unwritten: Mutex<Vec<Booking>>,
 }
 
@@ -45,17 +45,23 @@ pub(crate) enum Opened {
 impl Ledger {
     pub(crate) fn new(home: &Home) -> Self {
         let book = Book::of(home);
-        let spending = Spending::new(book.clone(), Vec::new());
+        let spending = Spending::new(book.impatient(), Vec::new());
         let known = Known { read: None, settings: None, problem: None, spending };
         Self { home: home.clone(), book, known: Mutex::new(known), unwritten: Mutex::default() }
     }
 
-    /// Returns the members of a pool whose budgets are used up, with why. A request is held against them again when it is booked.
+    /// Returns the members of a pool whose budgets are used up, with why, as far as that is known now. A request is held against
+    /// them again when it is booked.
     pub(crate) fn used_up(&self, route: &Route) -> Vec<(usize, String)> {
         let mut known = self.known();
         let Known { settings: Some(settings), spending, .. } = &mut *known else { return Vec::new() };
-        if !spending.has_refusing() || spending.refresh(settings).is_err() {
+        if !spending.has_refusing() {
             return Vec::new();
+        }
+        match spending.refresh(settings) {
+            // What was read before still counts.
+            Ok(()) | Err(UsageError::Busy { .. }) => {}
+            Err(_) => return Vec::new(),
         }
         let project = route.run.as_ref().and_then(|run| run.project.as_deref()).map(Path::new);
         let over = |name: &str| spending.over(&[name, route.name()], project).into_iter().find(|over| over.refuses);
@@ -65,19 +71,22 @@ impl Ledger {
 
     /// Books a request that is about to be sent, as what it is expected to use. The error is a sentence: it may not be sent.
     pub(crate) fn open(&self, mut booking: Booking) -> Result<Opened, String> {
-        let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
-        let rest = self.write(&mut unwritten);
+        let mut turn = self.book.turn();
+        let unwritten = match &mut turn {
+            Ok(turn) => self.write(turn).err().map(|e| e.to_string()),
+            Err(e) => (!self.unwritten().is_empty()).then(|| e.to_string()),
+        };
         let mut known = self.known();
         let Known { settings: Some(settings), spending, .. } = &mut *known else {
             return Err(known.problem.clone().unwrap_or_default());
         };
-        if let Err(e) = rest
+        if let Some(e) = unwritten
             && spending.has_refusing()
         {
             return Err(format!("what requests have used can't be booked: {e}"));
         }
         booking.cost_usd = booking.cost(settings).ok().flatten();
-        match spending.open(settings, booking) {
+        match spending.open(settings, turn, booking) {
             Ok(request) => Ok(Opened::Booked(request)),
             Err(e @ NotOpened::NotBooked(_)) => Ok(Opened::NotBooked(e.to_string())),
             Err(NotOpened::Over(over)) if spending.loss().is_none() => Err(hinted(over.sentence)),
@@ -85,19 +94,31 @@ impl Ledger {
         }
     }
 
-    /// Books what was used. What can't be written is kept, and written before the next request is sent.
-    pub(crate) fn close(&self, mut booking: Booking) -> Result<(), UsageError> {
+    /// Notes what was used. It is written before the next request is sent, at the latest.
+    pub(crate) fn close(&self, mut booking: Booking) {
         booking.cost_usd = self.known().settings.as_ref().and_then(|settings| booking.cost(settings).ok()).flatten();
-        let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unwritten = self.unwritten();
         if unwritten.len() < UNWRITTEN {
             unwritten.push(booking);
         }
-        self.write(&mut unwritten)
     }
 
-    fn write(&self, unwritten: &mut Vec<Booking>) -> Result<(), UsageError> {
+    /// Books what was noted. This waits for the book.
+    pub(crate) fn write_closed(&self) -> Result<(), UsageError> {
+        if self.unwritten().is_empty() {
+            return Ok(());
+        }
+        self.write(&mut self.book.turn()?)
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, Vec<Booking>> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, turn: &mut Turn<'_>) -> Result<(), UsageError> {
+        let mut unwritten = self.unwritten();
         while let Some(booking) = unwritten.last() {
-            self.book.add(booking)?;
+            turn.add(booking)?;
             unwritten.pop();
         }
         Ok(())
@@ -112,7 +133,7 @@ impl Ledger {
             match self.settings() {
                 Ok((settings, budgets)) => {
                     if !known.spending.is_of(&budgets) {
-                        known.spending = Spending::new(self.book.clone(), budgets);
+                        known.spending = Spending::new(self.book.impatient(), budgets);
                     }
                     known.settings = Some(settings);
                     known.problem = None;
@@ -132,4 +153,64 @@ impl Ledger {
 
 fn hinted(sentence: String) -> String {
     format!("{sentence}; `aiw usage` shows what for, and `aiw budget` changes it")
+}
+
+#[cfg(test)]
+mod tests {
+    use aiw_core::{Api, provider};
+    use aiw_home::{PoolOrder, lock_within, open_owned};
+    use aiw_providers::ModelAccess;
+    use aiw_usage::{Source, Tokens};
+
+    use super::*;
+    use crate::{PoolOf, Upstream};
+
+    #[test]
+    fn a_request_that_waits_for_the_book_holds_up_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let settings = r#"{"budgets": {"b": {"tokens": 1000, "per": "month", "then": "refuse"}}}"#;
+        std::fs::write(home.settings_path(), settings).unwrap();
+        let access = || ModelAccess {
+            api: Api::Messages,
+            url: "http://127.0.0.1:1".into(),
+            is_granted: true,
+            headers: Vec::new(),
+            secrets: Vec::new(),
+            models: provider::Models::default(),
+            tuning: provider::Tuning::default(),
+        };
+        let members = ["one", "two"].map(|name| Upstream::new(name, access()));
+        let route = Route::new(members.into(), Some(PoolOf::new("pool", PoolOrder::RoundRobin))).unwrap();
+        let booking = |output| Booking::new(Source::Gateway, Tokens { output, ..Tokens::default() });
+        let ledger = Ledger::new(&home);
+        let mut open = Vec::new();
+        for _ in 0..2 {
+            let Ok(Opened::Booked(request)) = ledger.open(booking(600)) else { break };
+            open.push(request);
+        }
+        assert_eq!(open.len(), 1);
+        // Another process has the book.
+        let held = lock_within(open_owned(&home.usage_seal()).unwrap(), Duration::ZERO).unwrap().unwrap();
+        std::thread::scope(|scope| {
+            let waiting: Vec<_> = (0..3).map(|_| scope.spawn(|| ledger.open(booking(300)))).collect();
+            let ending = scope.spawn(|| {
+                // Each of these needs what the ledger knows, for as long as the others wait.
+                for round in 0..100 {
+                    assert!(ledger.used_up(&route).is_empty());
+                    if round == 50 {
+                        ledger.close(open[0].closed_by(booking(100)));
+                    }
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+            });
+            ending.join().unwrap();
+            assert!(waiting.iter().all(|one| !one.is_finished()), "the others were waited for");
+            drop(held);
+            // What was noted meanwhile is written before the next request is held against the budget.
+            let opened = waiting.into_iter().map(|one| one.join().unwrap()).filter(Result::is_ok).count();
+            assert_eq!(opened, 3);
+        });
+        assert!(ledger.open(booking(1)).is_err());
+    }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aiw_dialects::{Answer, Failure, FailureKind};
 use aiw_usage::{Booking, OpenRequest, Source, Tokens};
+use tokio::runtime::Handle;
 
 use crate::gateway::Gateway;
 use crate::ledger::Opened;
@@ -90,29 +91,52 @@ impl Receipt {
         self.is_sent = is_sent;
     }
 
-    /// Books what was used. This writes a file.
-    fn close(&mut self, used: Option<Used>) {
+    /// Notes what was used, and returns the work of writing that. Whatever becomes of the work, it is done.
+    fn close(&mut self, used: Option<Used>) -> Option<Closing> {
         if std::mem::replace(&mut self.is_closed, true) {
-            return;
+            return None;
         }
         let booking = match used {
             Some(used) => used.booked(&self.booking, self.expected),
             None => Booking { tokens: Tokens::default(), cost_usd: None, ..self.booking.clone() },
         };
-        let written = match (&self.opened, used) {
+        match (&self.opened, used) {
             (Some(opened), _) => self.gateway.ledger.close(opened.closed_by(booking)),
             (None, Some(_)) => self.gateway.ledger.close(booking),
-            (None, None) => Ok(()),
-        };
-        if let Err(e) = written {
-            self.gateway.say(&self.route, &format!("what a request used can't be booked: {e}"));
+            (None, None) => return None,
         }
+        Some(Closing { gateway: self.gateway.clone(), route: self.route.clone() })
     }
 }
 
 impl Drop for Receipt {
     fn drop(&mut self) {
-        self.close(self.is_sent.then(Used::unsaid));
+        Closing::go(self.close(self.is_sent.then(Used::unsaid)));
+    }
+}
+
+/// What was used, on its way into the book. It is written when this is dropped.
+struct Closing {
+    gateway: Arc<Gateway>,
+    route: Arc<Route>,
+}
+
+impl Closing {
+    /// Writes it where waiting for the book holds up nobody.
+    fn go(closing: Option<Self>) {
+        let Some(closing) = closing else { return };
+        if let Ok(runtime) = Handle::try_current() {
+            // A runtime that is shutting down drops it at once.
+            runtime.spawn_blocking(move || drop(closing));
+        }
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        if let Err(e) = self.gateway.ledger.write_closed() {
+            self.gateway.say(&self.route, &format!("what a request used can't be booked: {e}"));
+        }
     }
 }
 
@@ -135,7 +159,7 @@ impl Receiving {
             let used = Used::of(&self.answer, failure.is_some());
             let written = tokio::task::spawn_blocking(move || {
                 receipt.turn.ended(failure.as_ref());
-                receipt.close(Some(used));
+                drop(receipt.close(Some(used)));
             });
             // A slow disk holds up no client.
             let _ = tokio::time::timeout(WRITES, written).await;
@@ -143,11 +167,13 @@ impl Receiving {
     }
 
     /// Returns the failure of an answer that the client gets nothing of. What it used is booked all the same.
-    pub(crate) fn failed(&mut self) -> Option<Failure> {
+    pub(crate) async fn failed(&mut self) -> Option<Failure> {
         let failure = self.answer.failure().cloned()?;
         let used = Used::of(&self.answer, true);
         if let Some(mut receipt) = self.receipt.take() {
-            receipt.close(used.is_any().then_some(used));
+            let closing = receipt.close(used.is_any().then_some(used));
+            let written = tokio::task::spawn_blocking(move || drop(closing));
+            let _ = tokio::time::timeout(WRITES, written).await;
         }
         Some(failure)
     }
@@ -157,7 +183,7 @@ impl Drop for Receiving {
     fn drop(&mut self) {
         // The client has left. The provider has read the request, and goes on for a while.
         if let Some(mut receipt) = self.receipt.take() {
-            receipt.close(Some(Used::of(&self.answer, true)));
+            Closing::go(receipt.close(Some(Used::of(&self.answer, true))));
         }
     }
 }

@@ -16,7 +16,6 @@ mod error;
 mod inspect;
 mod install;
 mod listing;
-mod looks;
 mod market;
 mod needs;
 mod plan;

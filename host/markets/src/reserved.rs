@@ -4,8 +4,8 @@
 use aiw_core::MarketKind;
 use aiw_home::MarketSettings;
 
-use crate::looks::is_alike;
 use crate::source::is_github_repo;
+use aiw_core::is_alike;
 
 const RESERVED: [&str; 16] = [
     "agent-skills",

@@ -4,7 +4,7 @@ use aiw_core::{RelPath, Sha, is_git_ref, one_line, without_query};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::looks::skeleton;
+use aiw_core::skeleton;
 
 /// The terms of Claude Code's format for where a plugin or a marketplace is. Only the host defines what they mean,
 /// including those that it doesn't install.

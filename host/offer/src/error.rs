@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use aiw_app::AppError;
 use aiw_app::installs::InstallError;
 use aiw_app::workflows::ScriptError;
-use aiw_core::{InvalidName, ProcessId, one_line};
+use aiw_core::{InvalidName, ProcessId, one_line, printable};
 use aiw_history::HistoryError;
 use aiw_home::HomeError;
 use aiw_launch::LaunchError;
@@ -150,10 +150,25 @@ impl CallError {
     }
 }
 
-/// An error and what to do next.
+/// An error and what to do next. Registries, servers and providers had their say in it, so it is made printable.
 pub(crate) fn with_hint(error: &dyn std::fmt::Display, hint: Option<String>) -> String {
-    match hint {
+    let text = match hint {
         Some(hint) => format!("{error}\nhint: {hint}"),
         None => error.to_string(),
+    };
+    printable(&text).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_foreign_server_says_in_an_error_steers_nothing() {
+        let said = std::io::Error::other("no\u{1b}[2J\u{202e}x\u{2066}\u{200b}");
+        assert_eq!(
+            with_hint(&said, Some("try\u{9b}31m".into())),
+            "no\\u{1b}[2J\\u{202e}x\\u{2066}\\u{200b}\nhint: try\\u{9b}31m"
+        );
     }
 }

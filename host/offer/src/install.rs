@@ -1,7 +1,7 @@
 //! Installing a server by asking the user through the client (elicitation in form mode,
 //! <https://modelcontextprotocol.io/specification/2025-11-25/client/elicitation>).
 
-use aiw_app::installs::{InstallError, Installation, Replaces, about, fetch, key_for, missing_program};
+use aiw_app::installs::{InstallError, Installation, Replaces, about, beside, fetch, key_for, missing_program};
 use aiw_core::registry::Format;
 use aiw_core::{Secret, is_secret_name, one_line, shell_word};
 use aiw_mcp::Call;
@@ -78,7 +78,9 @@ async fn install(context: &Context, found: &FoundServer, call: &Call) -> Result<
         return Err(CallError::NoProgram { program: one_line(program, 80), how_to_get: how_to_get(program) }.into());
     }
     let what = if replaces == Replaces::Nothing { "Install" } else { "Replace" };
-    let mut message = format!("{what} the MCP server `{key}`, and start it?\n\n{}", about(found, &way).join("\n"));
+    let mut lines = about(found, &way);
+    lines.extend(beside(home, found, &key, &replaces).map_err(InstallError::from)?);
+    let mut message = format!("{what} the MCP server `{key}`, and start it?\n\n{}", lines.join("\n"));
     for secret in way.questions().iter().filter(|question| is_secret(question)) {
         let name = one_line(&secret.name, 80);
         message.push_str(&format!("\n  not asked for here: {name}, a secret (`aiw mcp install` in a terminal asks)"));
@@ -86,6 +88,10 @@ async fn install(context: &Context, found: &FoundServer, call: &Call) -> Result<
     let questions: Vec<&Question> = way.questions().iter().filter(|question| !is_secret(question)).collect();
     let fields = questions.iter().map(|question| (question.name.clone(), field(question))).collect();
     let required: Vec<&str> = questions.iter().filter(|q| q.required).map(|q| q.name.as_str()).collect();
+    if let Some(host) = way.inner_host() {
+        let question = format!("`{key}` reaches {host}, inside a private or local network. May it?");
+        ask(call, question, Map::new(), &[]).await?;
+    }
     let said = ask(call, message, fields, &required).await?;
     let mut answers = Answers::default();
     for question in questions {

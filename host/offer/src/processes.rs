@@ -635,13 +635,18 @@ pub(crate) async fn export_processes(
     _: Call,
 ) -> Result<Exported, CallError> {
     let work = move |manager: &Manager| {
-        let text = manager.exported(&manager.load()?);
+        let (text, hidden) = manager.exported(&manager.load()?);
+        let missing = match hidden.as_slice() {
+            [] => String::new(),
+            ids => format!("; `[secret]` stands for values that are not shown, in {}", one_line(&ids.join(", "), 300)),
+        };
         let Some(path) = &asked.file_path else {
             let text = bounds::cut(text, bounds::RESULT);
-            return Ok(Exported { message: "the definitions in KDL".into(), text: Some(text) });
+            return Ok(Exported { message: format!("the definitions in KDL{missing}"), text: Some(text) });
         };
         let written = manager.write_inside(path, &text)?;
-        Ok(Exported { message: format!("written to `{}`", one_line(&written.to_string_lossy(), 300)), text: None })
+        let message = format!("written to `{}`{missing}", one_line(&written.to_string_lossy(), 300));
+        Ok(Exported { message, text: None })
     };
     on(&context, &context.lanes.look, work).await
 }

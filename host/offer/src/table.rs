@@ -297,7 +297,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             Toolset::Processes,
             "export_processes",
             "Export processes",
-            "Gives the definitions as a file of processes, or writes them to a file of the project.",
+            "Gives the definitions as a file of processes, or writes them to a file of the project. Values that look like secrets are left out.",
             CHANGES,
             processes::export_processes,
         ),

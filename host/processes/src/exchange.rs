@@ -10,6 +10,7 @@ use crate::file::{self, Definitions, MAX_BYTES};
 use crate::kept;
 use crate::manager::Manager;
 use crate::project::FILE;
+use crate::shown::HIDDEN;
 use crate::start::Started;
 
 impl Manager {
@@ -69,6 +70,10 @@ impl Manager {
                 problem: format!("has {what}, which only the user defines: in `{}`", self.project.file().display()),
             };
             let is_exec = |probe: &Option<ProbeOf>| matches!(probe, Some(ProbeOf { check: CheckOf::Exec(_), .. }));
+            if definition.has_hidden() {
+                let problem = format!("has a value that exports don't show: write it in place of `{HIDDEN}`");
+                return Err(ProcessError::Definition { id: id.clone(), problem });
+            }
             if matches!(definition.run, Run::Shell(_)) {
                 return Err(problem("a shell line"));
             }

@@ -26,6 +26,7 @@ mod manager;
 mod parsed;
 mod probe;
 mod project;
+mod shown;
 mod start;
 mod state;
 mod stop;

@@ -290,9 +290,13 @@ impl Manager {
         kept::change(&self.home, &self.project, |kept| Ok(kept.remove(id).is_some()))
     }
 
-    /// Returns the definitions of a process list as a file has them.
-    pub fn exported(&self, loaded: &Loaded) -> String {
-        file::whole(&loaded.plain())
+    /// Returns the definitions as a file has them, as lists show them. Returns also the ids of those with a value that is not
+    /// shown.
+    pub fn exported(&self, loaded: &Loaded) -> (String, Vec<String>) {
+        let all = loaded.plain();
+        let shown: Definitions = all.iter().map(|(id, definition)| (id.clone(), definition.shown())).collect();
+        let hidden = shown.iter().filter(|(id, definition)| all.get(*id) != Some(definition)).map(|(id, _)| id.clone());
+        (file::whole(&shown), hidden.collect())
     }
 
     /// Returns all processes of the project, by id: those that are defined, and those that still have a record.

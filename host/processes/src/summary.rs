@@ -105,7 +105,7 @@ impl ProcessSummary {
             project: status.project.to_string_lossy().into_owned(),
             state: status.state.as_str(),
             reason: status.reason().map(|reason| one_line(&reason, 300)),
-            command: one_line(&definition.run.line(), 300),
+            command: one_line(&definition.run.shown().line(), 300),
             shell: matches!(definition.run, Run::Shell(_)),
             source: status.source.map(crate::Source::as_str),
             group: definition.group.clone(),

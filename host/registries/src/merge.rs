@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use aiw_core::ExtensionId;
 use aiw_core::registry::{Package, Server, Status, Transport};
 use aiw_search::{Field, Index, Scores};
+use url::Url;
 
 use crate::plan::split_image;
 use crate::terms;
@@ -117,17 +118,28 @@ fn scores(query: &str, all: &[(u32, &ExtensionId, Server)]) -> Vec<f32> {
 /// What the keys of names begin with.
 const NAME: &str = "name ";
 
-/// What tells that two rows are the same server: a name, a package, or an address.
+/// What tells that two rows are the same server: a name, a package, or an address. Names that differ in case, or that only
+/// look alike, are two, unless those who resolve them say otherwise.
 fn keys(server: &Server) -> Vec<String> {
-    let names =
-        std::iter::once(&server.name).chain(&server.aliases).map(|name| format!("{NAME}{}", name.to_lowercase()));
+    let names = std::iter::once(&server.name).chain(&server.aliases).map(|name| format!("{NAME}{name}"));
     let packages = server.packages.iter().filter(|package| is_own(package)).map(|package| {
-        let name = if package.kind == "oci" { split_image(&package.identifier).0 } else { &package.identifier };
-        format!("package {} {}", package.kind, name.to_lowercase())
+        let identifier = package.identifier.as_str();
+        let name = match package.kind.as_str() {
+            "oci" => split_image(identifier).0.to_owned(),
+            // <https://packaging.python.org/en/latest/specifications/name-normalization/>
+            "pypi" => {
+                let parts = identifier.split(['-', '_', '.']).filter(|part| !part.is_empty());
+                parts.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
+            }
+            "nuget" => identifier.to_ascii_lowercase(),
+            _ => identifier.to_owned(),
+        };
+        format!("package {} {name}", package.kind)
     });
     let addresses = server.remotes.iter().filter_map(|remote| match remote {
         Transport::StreamableHttp(at) if !at.url.contains(['{', '?']) => {
-            Some(format!("address {}", at.url.trim_end_matches('/').to_lowercase()))
+            let url = Url::parse(&at.url).ok()?;
+            Some(format!("address {}", url.as_str().trim_end_matches('/')))
         }
         _ => None,
     });
@@ -173,7 +185,7 @@ mod tests {
         let mut npm = server("io.github.acme/weather-mcp", "Weather");
         npm.packages = vec![package("npm", "@acme/weather")];
         let mut renamed = server("com.acme/weather", "Weather");
-        renamed.packages = vec![package("npm", "@Acme/weather")];
+        renamed.packages = vec![package("npm", "@acme/weather")];
         // Its publisher says so, and nobody has checked it.
         let mut claimed = server("com.evil/weather", "Weather");
         claimed.packages = vec![package("npm", "@acme/weather")];
@@ -182,6 +194,44 @@ mod tests {
         assert_eq!(found.len(), 3, "{:?}", names(&found));
         let both = found.iter().find(|found| found.server.name == "ai.smithery/acme-weather").unwrap();
         assert_eq!(both.also, [(second, "acme/weather".to_owned())]);
+    }
+
+    #[test]
+    fn names_that_differ_in_case_or_look_alike_are_two_servers() {
+        let (first, second): (ExtensionId, ExtensionId) = ("first".parse().unwrap(), "second".parse().unwrap());
+        let of = |name: &str, kind: &str, identifier: &str| {
+            let mut server = server(name, "Weather");
+            server.packages = vec![package(kind, identifier)];
+            server
+        };
+        for (one, two, are_same) in [
+            (of("acme/weather", "npm", "a"), of("Acme/weather", "npm", "b"), false),
+            (of("acme/weather", "npm", "a"), of("acme/weather", "npm", "b"), true),
+            (of("acme/weather", "npm", "a"), of("acme/w3ather", "npm", "b"), false),
+            (of("a/x", "npm", "@acme/weather"), of("b/y", "npm", "@Acme/weather"), false),
+            (of("a/x", "npm", "@acme/weather"), of("b/y", "npm", "@acme/weather"), true),
+            (of("a/x", "oci", "docker.io/acme/weather:1"), of("b/y", "oci", "docker.io/Acme/weather:1"), false),
+            // Those who resolve these see one name.
+            (of("a/x", "pypi", "acme-weather"), of("b/y", "pypi", "Acme_Weather"), true),
+            (of("a/x", "nuget", "Acme.Weather"), of("b/y", "nuget", "acme.weather"), true),
+        ] {
+            let found = merged("weather", vec![(&first, 1, vec![one.clone()]), (&second, 2, vec![two.clone()])]);
+            assert_eq!(found.len() == 1, are_same, "{one:?} {two:?}");
+        }
+        let at = |name: &str, url: &str| {
+            let mut server = server(name, "Weather");
+            let endpoint = Endpoint { url: url.into(), headers: Vec::new(), variables: Vec::new() };
+            server.remotes = vec![Transport::StreamableHttp(endpoint)];
+            server
+        };
+        for (one, two, are_same) in [
+            ("https://acme.example/mcp", "https://ACME.example:443/x/%2e%2e/mcp/", true),
+            ("https://acme.example/mcp", "https://acme.example/MCP", false),
+            ("https://acme.example/mcp", "https://\u{430}cme.example/mcp", false),
+        ] {
+            let found = merged("weather", vec![(&first, 1, vec![at("a/x", one)]), (&second, 2, vec![at("b/y", two)])]);
+            assert_eq!(found.len() == 1, are_same, "{one} {two}");
+        }
     }
 
     #[test]

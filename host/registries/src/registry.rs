@@ -108,9 +108,9 @@ impl Registry {
     }
 }
 
-/// Whether a server has this name, or has it as another one.
+/// Whether a server has exactly this name, or has it as another one.
 pub(crate) fn is_called(server: &Server, name: &str) -> bool {
-    std::iter::once(&server.name).chain(&server.aliases).any(|known| known.eq_ignore_ascii_case(name))
+    std::iter::once(&server.name).chain(&server.aliases).any(|known| known == name)
 }
 
 /// Whether a server can be shown and installed.

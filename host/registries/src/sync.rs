@@ -158,11 +158,11 @@ impl Run<'_> {
                 continue;
             }
             match self.registry.server_within(&self.reach, &server.name, None).await? {
-                Some(older) if is_there(&older) && older.name.eq_ignore_ascii_case(&server.name) => put.push(older),
+                Some(older) if is_there(&older) && older.name == server.name => put.push(older),
                 _ => gone.push(server.name),
             }
         }
-        gone.retain(|name| !put.iter().any(|server| server.name.eq_ignore_ascii_case(name)));
+        gone.retain(|name| !put.iter().any(|server| server.name == *name));
         Ok((put, gone))
     }
 

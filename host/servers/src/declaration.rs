@@ -1,6 +1,6 @@
 //! MCP servers as plugins declare them: where declarations are, what they look like, and how to merge several.
 
-use aiw_core::{RelPath, one_line, shell_word};
+use aiw_core::{RelPath, names_code, one_line, shell_word};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -169,76 +169,6 @@ const INTERPRETERS: [(&[&str], &[&str]); 6] = [
         ],
     ),
 ];
-
-/// Whether a variable names code that a program loads, or where it takes code from.
-pub fn names_code(name: &str) -> bool {
-    const NAMES: [&str; 61] = [
-        "PYTHONWARNINGS",
-        "PYTHONPYCACHEPREFIX",
-        "NODE_COMPILE_CACHE",
-        "XDG_CONFIG_HOME",
-        "GCONV_PATH",
-        "OPENSSL_CONF",
-        "OPENSSL_ENGINES",
-        "PYTHONUSERBASE",
-        "PYTHONPLATLIBDIR",
-        "PYTHONBREAKPOINT",
-        "PERLLIB",
-        "CORECLR_ENABLE_PROFILING",
-        "CORECLR_PROFILER",
-        "CORECLR_PROFILER_PATH",
-        "DOTNET_ADDITIONAL_DEPS",
-        "COREPACK_NPM_REGISTRY",
-        "BUN_CONFIG_REGISTRY",
-        "NUGET_PACKAGES",
-        "GOFLAGS",
-        "RUSTC_WRAPPER",
-        "SSH_ASKPASS",
-        "GIT_ASKPASS",
-        "LESSOPEN",
-        "VISUAL",
-        "BROWSER",
-        "JULIA_LOAD_PATH",
-        "MONO_PATH",
-        "PSMODULEPATH",
-        "GTK_MODULES",
-        "QT_PLUGIN_PATH",
-        "NODE_TLS_REJECT_UNAUTHORIZED",
-        "SSLKEYLOGFILE",
-        "PSModulePath",
-        "PATH",
-        "NODE_OPTIONS",
-        "NODE_PATH",
-        "PYTHONPATH",
-        "PYTHONHOME",
-        "PYTHONSTARTUP",
-        "PYTHONINSPECT",
-        "PERL5OPT",
-        "PERL5LIB",
-        "PERL5DB",
-        "RUBYOPT",
-        "RUBYLIB",
-        "BASH_ENV",
-        "ENV",
-        "ZDOTDIR",
-        "SHELL",
-        "JAVA_TOOL_OPTIONS",
-        "JDK_JAVA_OPTIONS",
-        "_JAVA_OPTIONS",
-        "CLASSPATH",
-        "DOTNET_STARTUP_HOOKS",
-        "BUN_OPTIONS",
-        "DENO_DIR",
-        "EDITOR",
-        "PAGER",
-        "LUA_INIT",
-        "PHPRC",
-        "HOME",
-    ];
-    const BEGINNINGS: [&str; 9] = ["LD_", "DYLD_", "NPM_CONFIG_", "YARN_", "PIP_", "UV_", "GIT_", "CARGO_", "DOCKER_"];
-    let name = name.to_ascii_uppercase();
-    NAMES.contains(&name.as_str()) || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
-}
 
 /// Text on one line with nothing hidden: line breaks are visible, and nothing is folded or cut.
 pub fn visible(text: &str) -> String {

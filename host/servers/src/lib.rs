@@ -17,7 +17,7 @@ mod watch;
 
 pub use add::{AddError, add, check_free};
 pub use declaration::{
-    Collected, Declared, PROJECT_FILE, Server, declared, in_file, is_same, names_code, server, visible, visible_json,
+    Collected, Declared, PROJECT_FILE, Server, declared, in_file, is_same, server, visible, visible_json,
 };
 pub use file::McpFile;
 pub use keys::{Hidden, Keys, is_key, left_in_clear, names_secret};

@@ -20,10 +20,15 @@ use crate::files::random;
 use crate::platform;
 use crate::program::Program;
 use crate::request::{ATTACHED, Attachment, HERE, Report};
-use crate::signal::{Proof, Target, end_marked};
+use crate::signal::{Marks, Proof, Target, end_marked, instance};
 
 /// The variable that marks everything an attached process starts.
 const VARIABLE: &str = "AIW_ATTACHED";
+
+/// Returns the variable of everything that an attached process starts.
+pub(crate) fn mark(number: u64) -> [(&'static str, String); 1] {
+    [(VARIABLE, instance(number))]
+}
 
 /// A process that belongs to this process alone. When the value is dropped, or this process ends in any way, the
 /// attached process and everything it has started are ended too: by SIGTERM, and after the grace period by SIGKILL.
@@ -34,7 +39,7 @@ pub struct Attached {
     control: BufReader<UnixStream>,
     pid: u32,
     /// Distinguishes the processes it starts from all others.
-    mark: String,
+    mark: u64,
     /// When the reaper started.
     since: u64,
     exit: Option<Exit>,
@@ -102,14 +107,14 @@ impl Attached {
         let mut reaper = command.spawn().map_err(not_run)?;
         // From now on only our end is open, so that a closed socket means the reaper has died.
         drop(theirs);
-        let mark = format!("{:016x}", random());
+        let mark = random();
         let (stdin, stdout, stderr) = (reaper.stdin.take(), reaper.stdout.take(), reaper.stderr.take());
         let since = platform::start_of(reaper.id()).unwrap_or(0);
         let control = BufReader::new(ours);
         let mut attached =
             Self { reaper: Some(reaper), control, pid: 0, mark, since, exit: None, stdin, stdout, stderr };
         let path = program.path.clone();
-        attached.tell(Attachment { grace, cwd: cwd.to_owned(), mark: attached.marks(), program })?;
+        attached.tell(Attachment { grace, cwd: cwd.to_owned(), mark, program })?;
         match attached.hear() {
             Some(Report::Started(pid)) => {
                 attached.pid = pid;
@@ -157,10 +162,6 @@ impl Attached {
         self.exit
     }
 
-    fn marks(&self) -> [(String, String); 1] {
-        [(VARIABLE.to_owned(), self.mark.clone())]
-    }
-
     fn tell(&mut self, attachment: Attachment) -> Result<(), SupervisorError> {
         let told = attachment.encode().and_then(|bytes| self.control.get_ref().write_all(&bytes));
         told.map_err(|e| SupervisorError::Shim { noun: None, source: ShimProblem::NotTold(e) })
@@ -173,7 +174,7 @@ impl Attached {
     }
 
     fn end_orphans(&self) {
-        let marks = [(VARIABLE, self.mark.clone())];
+        let marks = Marks { variables: mark(self.mark).into(), number: self.mark };
         end_marked(&marks, self.since, &|pid, start| Target::of(pid, start, Proof::Shows(&marks)).ok().flatten());
     }
 }

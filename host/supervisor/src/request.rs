@@ -128,8 +128,8 @@ impl StartRequest {
 pub(crate) struct Attachment {
     pub grace: Duration,
     pub cwd: PathBuf,
-    /// The variables of everything that the process starts.
-    pub mark: [(String, String); 1],
+    /// What marks everything that the process starts.
+    pub mark: u64,
     pub program: Program,
 }
 
@@ -152,7 +152,7 @@ pub(crate) enum Report {
 #[derive(Serialize, Deserialize)]
 struct SentAttachment<'a> {
     grace: Duration,
-    mark: [(String, String); 1],
+    mark: u64,
     #[serde(borrow)]
     cwd: Bytes<'a>,
     program: SentProgram<'a>,
@@ -162,7 +162,7 @@ impl Attachment {
     /// Returns the request as bytes, preceded by its length.
     pub fn encode(&self) -> io::Result<Zeroizing<Vec<u8>>> {
         let (cwd, program) = (self.cwd.as_os_str().into(), SentProgram::of(&self.program));
-        sealed(&SentAttachment { grace: self.grace, mark: self.mark.clone(), cwd, program })
+        sealed(&SentAttachment { grace: self.grace, mark: self.mark, cwd, program })
     }
 
     /// Reads a complete request.

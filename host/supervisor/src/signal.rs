@@ -17,12 +17,29 @@ use crate::record::Record;
 pub(crate) enum Proof<'a> {
     /// By its command line: it is the supervisor of this record.
     Supervisor(&'a Record),
-    /// By its environment: this record's process started it.
+    /// By its environment or its number: this record's process started it.
     Marked(&'a Record, &'a Names),
-    /// By its environment: it has these variables.
-    Shows(&'a [(&'a str, String)]),
+    /// By its environment or its number: it has these marks.
+    Shows(&'a Marks<'a>),
     /// By its parents: it is a descendant of this process.
     Descendant,
+}
+
+/// The marks of everything that a process starts.
+pub(crate) struct Marks<'a> {
+    /// Variables of the environment.
+    pub variables: Vec<(&'a str, String)>,
+    /// What stays when the environment is cleared, where the system has such a place: see [`platform::mark`].
+    pub number: u64,
+}
+
+impl Marks<'_> {
+    fn are_shown_by(&self, pid: u32) -> Option<bool> {
+        match platform::has_mark(pid, self.number) {
+            Some(true) => Some(true),
+            _ => platform::has_variables(pid, &self.variables),
+        }
+    }
 }
 
 /// A process that may be signaled.
@@ -50,8 +67,8 @@ impl Target {
         };
         let shown = match proof {
             Proof::Supervisor(record) => platform::was_started_as(pid, &supervisor(record)),
-            Proof::Marked(record, names) => platform::has_variables(pid, &marks(record, names)),
-            Proof::Shows(marks) => platform::has_variables(pid, marks),
+            Proof::Marked(record, names) => all_marks(record, names).are_shown_by(pid),
+            Proof::Shows(marks) => marks.are_shown_by(pid),
             Proof::Descendant => Some(true),
         };
         match shown {
@@ -91,6 +108,10 @@ pub(crate) fn supervisor(record: &Record) -> [String; 4] {
 pub(crate) fn marks<'a>(record: &Record, names: &'a Names) -> [(&'a str, String); 2] {
     let [id, instance_name] = &names.variables;
     [(id, record.id.to_string()), (instance_name, instance(record.instance))]
+}
+
+fn all_marks<'a>(record: &Record, names: &'a Names) -> Marks<'a> {
+    Marks { variables: marks(record, names).into(), number: record.instance }
 }
 
 /// Returns an instance as it is written in command lines and variables.
@@ -166,20 +187,20 @@ pub(crate) fn end_orphans(record: &Record, names: &Names) -> usize {
     if !is_here(record) {
         return 0;
     }
-    end_marked(&marks(record, names), record.shim.start, &|pid, start| {
+    end_marked(&all_marks(record, names), record.shim.start, &|pid, start| {
         Target::of(pid, start, Proof::Marked(record, names)).ok().flatten()
     })
 }
 
-/// Ends all processes with these variables that started no earlier than `since`, if `target` returns a handle to
-/// them. Returns how many that were.
-pub(crate) fn end_marked(marks: &[(&str, String)], since: u64, target: &dyn Fn(u32, u64) -> Option<Target>) -> usize {
+/// Ends all processes with these marks that started no earlier than `since`, if `target` returns a handle to them.
+/// Returns how many that were.
+pub(crate) fn end_marked(marks: &Marks<'_>, since: u64, target: &dyn Fn(u32, u64) -> Option<Target>) -> usize {
     let mut ended = Vec::new();
     // A process being ended may start others, and may be gone when it is checked, so a single check is not enough to
     // know that nothing is left.
     let mut quiet = 0;
     for _ in 0..100 {
-        let (left, unsure) = platform::marked(marks, since);
+        let (left, unsure) = platform::marked(&marks.variables, marks.number, since);
         if left.is_empty() {
             quiet += usize::from(!unsure);
             if quiet == QUIET {

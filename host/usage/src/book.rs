@@ -63,6 +63,8 @@ impl UsageError {
 pub struct Book {
     home: Home,
     directory: PathBuf,
+    /// How long somebody else who writes is waited for.
+    patience: Duration,
 }
 
 /// How far a book was read.
@@ -105,7 +107,8 @@ impl OpenRequest {
 type Sealed = Result<Option<Seal>, Loss>;
 
 /// A book that nobody else writes.
-pub(crate) struct Turn<'b> {
+#[derive(Debug)]
+pub struct Turn<'b> {
     book: &'b Book,
     file: File,
     sealed: Sealed,
@@ -114,7 +117,13 @@ pub(crate) struct Turn<'b> {
 impl Book {
     /// Returns the book of a home.
     pub fn of(home: &Home) -> Self {
-        Self { home: home.clone(), directory: home.usage() }
+        Self { home: home.clone(), directory: home.usage(), patience: PATIENCE }
+    }
+
+    /// Returns the same book for callers that may not wait: while somebody else writes, it is busy.
+    #[must_use]
+    pub fn impatient(&self) -> Self {
+        Self { patience: Duration::ZERO, ..self.clone() }
     }
 
     /// Returns the directory of its files.
@@ -141,8 +150,12 @@ impl Book {
         turn.open(&turn.book.path(&month(aiw_home::now_millis()))).map(drop)
     }
 
-    /// Waits until nobody else writes, and opens the book for writing.
-    pub(crate) fn turn(&self) -> Result<Turn<'_>, UsageError> {
+    /// Waits until nobody else writes, and opens the book for writing. Callers hold no lock meanwhile: it takes up to 5 s.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the files can't be opened, or somebody else has them for too long.
+    pub fn turn(&self) -> Result<Turn<'_>, UsageError> {
         let path = self.home.usage_seal();
         let io = |doing| {
             let path = path.clone();
@@ -156,7 +169,7 @@ impl Book {
             opened => opened,
         };
         let file = file.map_err(io("open"))?;
-        let locked = lock_within(file, PATIENCE).map_err(io("lock"))?;
+        let locked = lock_within(file, self.patience).map_err(io("lock"))?;
         let file = locked.ok_or_else(|| UsageError::Busy { path: path.clone() })?;
         let sealed = sealed(&file).map_err(io("read"))?;
         Ok(Turn { book: self, file, sealed })
@@ -186,7 +199,7 @@ impl Book {
         let io = |source| UsageError::Io { doing: "read", path: path.clone(), source };
         // Who can't write may read. Only what was booked before this is held against the seal.
         let sealed = match open_plain(&path) {
-            Ok(file) => match lock_within(file, PATIENCE).map_err(io)? {
+            Ok(file) => match lock_within(file, self.patience).map_err(io)? {
                 Some(file) => sealed(&file).map_err(io)?,
                 None => return Err(UsageError::Busy { path }),
             },
@@ -205,6 +218,10 @@ impl Book {
     ) -> Result<Option<Loss>, UsageError> {
         let first = month(since);
         let (mut files, mut loss) = (self.files()?, None);
+        // Somebody has removed both.
+        if matches!(sealed, Ok(None)) && files.is_empty() && self.was_begun() {
+            loss = Some(Loss::Gone);
+        }
         files.retain(|name, _| *name >= first);
         let none = Seal::default();
         let seal = match sealed {
@@ -266,6 +283,23 @@ impl Book {
         Ok(mark.0.iter().any(is_shorter))
     }
 
+    /// The file that says that there has been a book. It is with neither its files nor its seal, so that it does not go with
+    /// them.
+    fn begun(&self) -> PathBuf {
+        self.home.gateway_dir().join("book-begun")
+    }
+
+    fn was_begun(&self) -> bool {
+        fs::symlink_metadata(self.begun()).is_ok()
+    }
+
+    /// Notes that there is a book.
+    fn begin(&self) -> Result<(), UsageError> {
+        self.home.make_dir(&self.home.gateway_dir())?;
+        let path = self.begun();
+        open_owned(&path).map(drop).map_err(|source| UsageError::Io { doing: "write", path, source })
+    }
+
     fn path(&self, month: &str) -> PathBuf {
         self.directory.join(month).with_extension("jsonl")
     }
@@ -298,7 +332,11 @@ impl Turn<'_> {
     }
 
     /// Adds a booking, and says where it stands if it is that of an open request.
-    pub(crate) fn add(&mut self, booking: &Booking) -> Result<OpenRequest, UsageError> {
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file can't be written.
+    pub fn add(&mut self, booking: &Booking) -> Result<OpenRequest, UsageError> {
         let month = month(booking.at);
         let path = self.book.path(&month);
         let io = |doing| {
@@ -309,6 +347,7 @@ impl Turn<'_> {
         let is_empty = |path: &PathBuf| fs::metadata(path).is_ok_and(|meta| meta.len() == 0);
         if let Ok(None) = self.sealed
             && self.book.files()?.values().all(is_empty)
+            && !self.book.was_begun()
         {
             self.seal(Seal::default())?;
         }
@@ -355,6 +394,10 @@ impl Turn<'_> {
     ) -> Result<(), UsageError> {
         let Ok(Some(seal)) = &self.sealed else { return Ok(()) };
         let mut seal = seal.clone();
+        // Behind the seal: whoever is killed between the two has lost nothing.
+        if !seal.months.contains_key(&month) {
+            self.book.begin()?;
+        }
         let extent = seal.months.entry(month).or_default();
         if extent.length > before {
             return Ok(());

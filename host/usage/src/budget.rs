@@ -4,7 +4,7 @@ use std::path::Path;
 
 use aiw_home::{Budget, BudgetLimit, BudgetPeriod, Settings, now_millis, rfc3339};
 
-use crate::book::{Book, Mark, OpenRequest, UsageError};
+use crate::book::{Book, Mark, OpenRequest, Turn, UsageError};
 use crate::booking::{Booking, plausible_cost};
 use crate::seal::Loss;
 use crate::sum::{Sum, dollars};
@@ -115,17 +115,21 @@ impl Spending {
     }
 
     /// Books a request that is about to be sent, with what it is expected to use, unless a budget has too little left for that.
-    /// All requests of all processes that are open are in the book, and nobody else writes meanwhile: what is spent in the end is
-    /// at most the budget and what open requests use beyond what was expected.
+    /// All requests of all processes that are open are in the book, and nobody else writes in its turn: what is spent in the end
+    /// is at most the budget and what open requests use beyond what was expected.
     ///
     /// # Errors
     ///
     /// Fails if a budget refuses it, or it can't be booked.
-    pub fn open(&mut self, settings: &Settings, booking: Booking) -> Result<OpenRequest, NotOpened> {
+    pub fn open(
+        &mut self,
+        settings: &Settings,
+        turn: Result<Turn<'_>, UsageError>,
+        booking: Booking,
+    ) -> Result<OpenRequest, NotOpened> {
         let is_limited = self.budgets.iter().any(|(budget, _)| budget.refuses && concerns(budget, &booking));
         let unknown = |e| if is_limited { NotOpened::Unknown(e) } else { NotOpened::NotBooked(e) };
-        let book = self.book.clone();
-        let mut turn = book.turn().map_err(unknown)?;
+        let mut turn = turn.map_err(unknown)?;
         // Another request may have been waited for, for longer than a day has left.
         let booking = Booking { at: now_millis(), open: true, ..booking };
         if is_limited {

@@ -17,7 +17,7 @@ mod sum;
 #[cfg(test)]
 mod tests;
 
-pub use book::{Book, OpenRequest, UsageError};
+pub use book::{Book, OpenRequest, Turn, UsageError};
 pub use booking::{Booking, Source, Tokens, plausible_cost};
 pub use budget::{NotOpened, OverBudget, Spending};
 pub use seal::Loss;

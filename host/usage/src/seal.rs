@@ -124,6 +124,8 @@ pub enum Loss {
     },
     /// What the book knows of itself is gone or damaged, so its files may be any.
     Unsealed,
+    /// All of it is gone, and there was one.
+    Gone,
 }
 
 impl fmt::Display for Loss {
@@ -132,6 +134,7 @@ impl fmt::Display for Loss {
             Self::Missing { month } => write!(f, "the book of usage has lost bookings of {month}"),
             Self::Changed { month } => write!(f, "the book of usage for {month} was changed or damaged"),
             Self::Unsealed => f.write_str("the seal of the book of usage is gone or damaged"),
+            Self::Gone => f.write_str("the book of usage is gone, with its seal"),
         }
     }
 }

@@ -39,7 +39,7 @@ impl Client {
     }
 
     fn open(&mut self, expected: u64) -> Result<OpenRequest, NotOpened> {
-        self.spending.open(&self.settings, used(expected))
+        self.spending.open(&self.settings, self.book.turn(), used(expected))
     }
 
     fn close(&self, request: &OpenRequest, tokens: u64) {
@@ -107,7 +107,7 @@ fn a_request_counts_once_whether_it_is_open_or_ended() {
 #[test]
 fn a_book_that_lost_something_says_so_and_refuses_until_that_is_accepted() {
     type Damage = fn(&Path, &Book);
-    let damages: [(&str, Damage); 9] = [
+    let damages: [(&str, Damage); 10] = [
         ("lost bookings of", |_, book| fs::remove_file(month(book)).unwrap()),
         ("lost bookings of", |_, book| fs::remove_dir_all(book.directory()).unwrap()),
         ("lost bookings of", |_, book| fs::write(month(book), "").unwrap()),
@@ -132,6 +132,11 @@ fn a_book_that_lost_something_says_so_and_refuses_until_that_is_accepted() {
         }),
         ("the seal of the book of usage is gone or damaged", |home, _| {
             fs::write(Home::at(home).usage_seal(), "{").unwrap();
+        }),
+        // As if nothing had ever been spent.
+        ("the book of usage is gone, with its seal", |home, book| {
+            fs::remove_dir_all(book.directory()).unwrap();
+            fs::remove_file(Home::at(home).usage_seal()).unwrap();
         }),
     ];
     for (at, (said, damage)) in damages.into_iter().enumerate() {

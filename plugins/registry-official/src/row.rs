@@ -44,6 +44,7 @@ pub fn server(row: &Value) -> Result<Server, Bad> {
     let version = server.text("version")?.or(detail.map(|detail| detail.text("version")).transpose()?.flatten());
     let latest = meta.map(|meta| meta.maybe_flag("isLatest")).transpose()?.flatten();
     let latest = latest.or(detail.map(|detail| detail.maybe_flag("isLatest")).transpose()?.flatten());
+    let status = of_meta("status")?.or(server.text("status")?);
     let updated = of_meta("updatedAt")?.or(of_meta("publishedAt")?);
     Ok(Server {
         name: name.to_owned(),
@@ -51,12 +52,18 @@ pub fn server(row: &Value) -> Result<Server, Bad> {
         description: server.string("description")?.unwrap_or_default(),
         version: version.unwrap_or_default().to_owned(),
         latest: latest.unwrap_or(true),
-        status: match of_meta("status")?.or(server.text("status")?) {
-            Some("deprecated") => Status::Deprecated,
+        status: match status {
+            None | Some("active") => Status::Active,
             Some("deleted") => Status::Deleted,
-            _ => Status::Active,
+            // One that nobody here knows is not active.
+            Some(_) => Status::Deprecated,
         },
-        status_message: of_meta("statusMessage")?.map(str::to_owned),
+        status_message: match (of_meta("statusMessage")?, status) {
+            (None, Some(word)) if !matches!(word, "active" | "deleted" | "deprecated") => {
+                Some(format!("its registry says `{}`, which is unknown", word.chars().take(40).collect::<String>()))
+            }
+            (message, _) => message.map(str::to_owned),
+        },
         // The registry checks that a publisher owns the namespace.
         publisher: name.split_once('/').map(|(namespace, _)| namespace.to_owned()),
         repository: server.object("repository")?.map(|at| at.string("url")).transpose()?.flatten(),
@@ -267,7 +274,10 @@ mod tests {
             |field: &str, value: Value| server(&json!({"name": "acme/x", "version": "1", field: value})).unwrap();
         assert_eq!(with("repository", json!({})).repository, None);
         assert_eq!(with("status", json!("deleted")).status, Status::Deleted);
-        assert_eq!(with("status", json!("resting")).status, Status::Active);
+        assert_eq!(with("status", json!("active")).status, Status::Active);
+        let resting = with("status", json!("resting"));
+        assert_eq!(resting.status, Status::Deprecated);
+        assert_eq!(resting.status_message.as_deref(), Some("its registry says `resting`, which is unknown"));
         let package = |extra: Value| {
             let mut package = json!({"registryType": "npm", "identifier": "x"});
             package.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());

@@ -117,6 +117,20 @@ fn definitions_are_changed_exported_and_restored() {
     assert!(restored["message"].as_str().unwrap().contains("started p"), "{restored}");
     let text = client.good("export_processes", json!({}))["text"].as_str().unwrap().to_owned();
     assert!(text.contains("process \"p\" {\n    command \"sleep\" \"2000\""), "{text}");
+    // What a list does not show, no export does.
+    client.good(
+        "create_process",
+        json!({"id": "keyed", "command": "serve", "args": ["--token", "hunter2x"], "env": {"DB_PASSWORD": "hunter2x"}}),
+    );
+    let told =
+        client.good("list_processes", json!({})).to_string() + &client.good("export_processes", json!({})).to_string();
+    assert!(told.contains("--token") && told.contains("DB_PASSWORD") && !told.contains("hunter2x"), "{told}");
+    client.good("export_processes", json!({"file_path": "keyed.kdl"}));
+    assert!(!fs::read_to_string(project.path("keyed.kdl")).unwrap().contains("hunter2x"));
+    client.good("remove_process", json!({"id": "keyed"}));
+    fs::write(project.path("again.kdl"), "process \"again\" { command \"serve\" \"[secret]\" }").unwrap();
+    let refused = client.bad("import_processes", json!({"file_path": "again.kdl"}));
+    assert!(refused.contains("has a value that exports don't show"), "{refused}");
     client.good("export_processes", json!({"file_path": "out.kdl"}));
     fs::create_dir_all(project.path(".git/hooks")).unwrap();
     std::os::unix::fs::symlink(".git/hooks", project.path("hooks")).unwrap();

@@ -150,6 +150,44 @@ fn a_newer_version_is_found_and_installed_with_the_same_answers() {
 }
 
 #[test]
+fn a_server_whose_name_looks_like_another_ones_stays_apart_and_says_what_it_replaces() {
+    let registry = Registry::with_files(Vec::new(), BTreeMap::new());
+    let env = machine(&registry.url());
+    let names = ["io.github.acme/sample", "io.github.acme/Sample", "io.github.acrne/sample"];
+    registry.rows.lock().unwrap().extend(names.map(|name| super::remote(name, "A sample", "1.0.0")));
+    let install = |name: &str, more: &[&str]| {
+        env.run(&[&["mcp", "install", name, "--yes", "--no-check"], more].concat()).ok().whole()
+    };
+    let said = install(names[0], &[]);
+    assert!(!said.contains("replaces") && !said.contains("it is not"), "{said}");
+    let said = install(names[1], &[]);
+    assert!(
+        said.contains("it is not `io.github.acme/sample` 1.0.0 from registry-official, which is installed as `sample`"),
+        "{said}"
+    );
+    assert!(said.contains("reaches: https://sample.example/mcp") && said.contains("writes that address as"), "{said}");
+    let said = install(names[2], &[]);
+    assert!(said.contains("it is not `io.github.acme/sample`"), "{said}");
+    let keys: Vec<String> = env.mcp()["mcpServers"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(keys, ["sample", "Sample-2", "sample-3"]);
+    let said = install(names[2], &["--as", "sample", "--force"]);
+    assert!(said.contains("replaces `sample`: `io.github.acme/sample` 1.0.0 from registry-official"), "{said}");
+}
+
+#[test]
+fn an_address_inside_a_network_is_named_and_asked_about() {
+    let registry = Registry::with_files(Vec::new(), BTreeMap::new());
+    let env = machine(&registry.url());
+    let inner = row(&json!({"name": "io.github.acme/inner", "description": "A sample", "version": "1.0.0",
+        "remotes": [{"type": "streamable-http", "url": "https://0xa9fea9fe/mcp"}]}));
+    registry.rows.lock().unwrap().push(inner);
+    let said = env.run(&["mcp", "install", "io.github.acme/inner", "--yes", "--no-check"]).ok().whole();
+    assert!(said.contains("reaches: https://169.254.169.254/mcp"), "{said}");
+    assert!(said.contains("inside a private or local network: `169.254.169.254`"), "{said}");
+    assert_eq!(env.mcp()["mcpServers"]["inner"]["url"], "https://169.254.169.254/mcp");
+}
+
+#[test]
 fn what_does_not_speak_mcp_is_not_written() {
     let (registry, env) = sample();
     let liar = bundle_of("print('hello')");

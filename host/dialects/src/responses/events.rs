@@ -86,6 +86,8 @@ struct Item<'a> {
     #[serde(borrow, default)]
     arguments: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    input: Option<Text<'a>>,
+    #[serde(borrow, default)]
     summary: Option<Vec<Content<'a>>>,
     #[serde(borrow, default)]
     content: Option<Vec<Content<'a>>>,
@@ -229,6 +231,13 @@ impl EventReader {
                 sink(Event::Call { id: item.call_id.unwrap_or_default().0, name: item.name.unwrap_or_default().0 });
                 let arguments = item.arguments.and_then(string).filter(|arguments| !arguments.trim().is_empty());
                 sink(Event::Arguments(arguments.unwrap_or("{}".into())));
+                sink(Event::CallEnd);
+            }
+            "custom_tool_call" => {
+                self.has_calls = true;
+                sink(Event::Call { id: item.call_id.unwrap_or_default().0, name: item.name.unwrap_or_default().0 });
+                let input = item.input.unwrap_or_default();
+                sink(Event::Arguments(serde_json::json!({"input": input.as_str()}).to_string().into()));
                 sink(Event::CallEnd);
             }
             _ => {}

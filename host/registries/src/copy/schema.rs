@@ -25,7 +25,7 @@ CREATE TABLE servers (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, pass INTEGER NOT NULL, row BLOB NOT NULL);
 
 -- Other names of servers.
-CREATE TABLE aliases (name TEXT NOT NULL COLLATE NOCASE, server INTEGER NOT NULL, PRIMARY KEY (name, server))
+CREATE TABLE aliases (name TEXT NOT NULL, server INTEGER NOT NULL, PRIMARY KEY (name, server))
     WITHOUT ROWID;
 CREATE INDEX alias_server ON aliases (server);
 

@@ -133,6 +133,10 @@ pub(super) fn fetch(making: &mut Making<'_>, machine: &Machine) -> Result<Recipe
     let refused = |why| Reason::Url { url: quoted(&package.identifier), why };
     let url = check_address(package.identifier.trim()).map_err(refused)?;
     check_fixed("the address", &package.identifier)?;
+    making.target = url.to_string();
+    if url.as_str() != package.identifier.trim() {
+        making.note(Note::Rewritten { written: quoted(package.identifier.trim()) });
+    }
     let file = url.path().rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     if !file.ends_with(".mcpb") && !file.ends_with(".dxt") {
         return Err(refused("is not that of a bundle, whose name ends with `.mcpb`"));

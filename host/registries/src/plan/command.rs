@@ -168,7 +168,7 @@ pub(super) fn environment(questions: &mut Questions<'_>, given: &[Setting]) -> R
         }
         // What decides where code comes from is not offered by the publisher.
         let bare = Input { default: None, ..input.clone() };
-        let input = if aiw_servers::names_code(name) { &bare } else { input };
+        let input = if aiw_core::names_code(name) { &bare } else { input };
         if let Some(value) = questions.value(Place::named(name), input)? {
             check_variable(name, &value)?;
             env.push(Env { name: name.to_owned(), value });
@@ -181,7 +181,7 @@ pub(super) fn environment(questions: &mut Questions<'_>, given: &[Setting]) -> R
 pub(super) fn check_variable(name: &str, value: &Value) -> Result<(), Reason> {
     let is_stage = |text: &str| name == "ENV" && text.bytes().all(|b| b.is_ascii_alphanumeric());
     let steers = match value.fixed() {
-        Some(text) => (aiw_servers::names_code(name) || is_steering(name)) && !is_stage(text),
+        Some(text) => (aiw_core::names_code(name) || is_steering(name)) && !is_stage(text),
         None => is_steering(name),
     };
     if steers { Err(Reason::Steers { name: quoted(name) }) } else { Ok(()) }
@@ -190,9 +190,29 @@ pub(super) fn check_variable(name: &str, value: &Value) -> Result<(), Reason> {
 /// Whether a server has no reason to ask for a variable: a loader, an interpreter or aiw itself reads it. Those that
 /// servers do ask for (`DOCKER_HOST`, `GIT_SSH_COMMAND`, `HOME`) are the person's to answer.
 fn is_steering(name: &str) -> bool {
-    const ASKED: [&str; 6] = ["DENO_DIR", "EDITOR", "ENV", "HOME", "PAGER", "SHELL"];
-    const BEGINNINGS: [&str; 6] = ["CARGO_", "DOCKER_", "GIT_", "PIP_", "UV_", "YARN_"];
+    const ASKED: [&str; 18] = [
+        "AWS_CONFIG_FILE",
+        "AWS_SHARED_CREDENTIALS_FILE",
+        "BROWSER",
+        "DENO_DIR",
+        "EDITOR",
+        "ENV",
+        "HOME",
+        "JAVA_HOME",
+        "KRB5_CONFIG",
+        "KUBECONFIG",
+        "ODBCINI",
+        "ODBCSYSINI",
+        "ORACLE_HOME",
+        "PAGER",
+        "SHELL",
+        "TF_CLI_CONFIG_FILE",
+        "TNS_ADMIN",
+        "VIRTUAL_ENV",
+    ];
+    const BEGINNINGS: [&str; 10] =
+        ["ANSIBLE_", "CARGO_", "COMPOSER_", "CONDA_", "DOCKER_", "GIT_", "NUGET_", "PIP_", "UV_", "YARN_"];
     let upper = name.to_ascii_uppercase();
     let is_asked = ASKED.contains(&upper.as_str()) || BEGINNINGS.iter().any(|beginning| upper.starts_with(beginning));
-    upper.starts_with("AIW_") || (aiw_servers::names_code(&upper) && !is_asked)
+    upper.starts_with("AIW_") || (aiw_core::names_code(&upper) && !is_asked)
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use aiw_core::registry::Format;
-use aiw_core::{HeaderName, Secret, SecretName, is_secret_name, is_secret_value, quoted, quoted_list};
+use aiw_core::{HeaderName, Secret, SecretName, is_inner, is_secret_name, is_secret_value, quoted, quoted_list};
 use aiw_home::MAX_SECRET_BYTES;
 use aiw_servers::{Given, secret_names, secret_reference};
 use serde_json::{Map, Value as Json, json};
 
 use super::command::Arg;
 use super::error::PlanError;
-use super::inputs::{Piece, Question, Value};
+use super::inputs::{Piece, Question, Value, is_host};
 use super::remote::check_address;
 use super::way::{Recipe, Way};
 
@@ -303,7 +303,14 @@ impl<'a> Filling<'a> {
         }
         if spot == Spot::Address && plain.len() == text.len() {
             let why = |why: &str| PlanError::Answer { name: place.to_owned(), why: why.to_owned() };
-            check_address(&text).map_err(why)?;
+            let url = check_address(&text).map_err(why)?;
+            // Who gives the whole host means it. An end of one must not lead elsewhere than its beginning says.
+            let is_part = |at| at > 0 && matches!(value.0.get(at), Some(Piece::Answer(_))) && is_host(&value.0, at);
+            if is_inner(&url) && (1..value.0.len()).any(is_part) {
+                return Err(why(
+                    "leads into a private or local network; `aiw mcp add NAME --url URL` adds such a server",
+                ));
+            }
         }
         Ok(text)
     }
@@ -392,16 +399,6 @@ fn check_plain(text: &str, place: &str) -> Result<(), PlanError> {
     }
     let why = "contains `${`, which would be read as a variable; only `${NAME}` alone is one".to_owned();
     Err(PlanError::Answer { name: place.to_owned(), why })
-}
-
-/// Whether a place is in the part of an address that says where it is.
-fn is_host(pieces: &[Piece], at: usize) -> bool {
-    let before = pieces[..at].iter().map(|piece| match piece {
-        Piece::Text(text) => text.as_str(),
-        Piece::Answer(_) => "x",
-    });
-    let before: String = before.collect();
-    before.split_once("://").map_or(at == 0, |(_, rest)| !rest.contains(['/', '?', '#']))
 }
 
 /// An answer within an address: a whole beginning, a part of the host, or one part of the path or the query.

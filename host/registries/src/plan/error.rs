@@ -138,6 +138,18 @@ pub enum Note {
     /// An address that leads to something that runs here.
     #[error("its address is on this machine: a program that you started has to answer there")]
     Local,
+    /// An address inside a network.
+    #[error("its address is not on the public internet, but inside a private or local network: {host}")]
+    Inner {
+        /// Its host, as it will be asked.
+        host: String,
+    },
+    /// An address that is asked in another form than the registry's.
+    #[error("its registry writes that address as {written}")]
+    Rewritten {
+        /// What the registry says.
+        written: String,
+    },
     /// A package registry of somebody's own.
     #[error("it comes from another package registry: {url}")]
     Registry {
@@ -145,10 +157,12 @@ pub enum Note {
         url: String,
     },
     /// A package besides the row's.
-    #[error("it also installs {package}")]
+    #[error("it also installs {package}{}", if *.pinned { "" } else { ", which is not pinned: the next start may run another version" })]
     AlsoInstalls {
         /// The package.
         package: String,
+        /// Whether it is one version.
+        pinned: bool,
     },
     /// A part of the row that does nothing, or would do harm.
     #[error("{part} is left out: {why}")]

@@ -89,6 +89,16 @@ impl Value {
     }
 }
 
+/// Whether a place is in the part of an address that says where it is.
+pub(super) fn is_host(pieces: &[Piece], at: usize) -> bool {
+    let before = pieces[..at].iter().map(|piece| match piece {
+        Piece::Text(text) => text.as_str(),
+        Piece::Answer(_) => "x",
+    });
+    let before: String = before.collect();
+    before.split_once("://").map_or(at == 0, |(_, rest)| !rest.contains(['/', '?', '#']))
+}
+
 /// The text of a value, and the names in braces in it. What isn't a name stays as it is: `{"a": 1}` is no variable.
 pub(super) fn pieces(text: &str) -> Value {
     let (mut found, mut plain, mut rest) = (Vec::new(), String::new(), text);

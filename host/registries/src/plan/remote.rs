@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use aiw_core::registry::{Endpoint, Setting};
-use aiw_core::{HeaderName, is_loopback, quoted, quoted_text};
+use aiw_core::{HeaderName, is_inner, is_loopback, quoted, quoted_text};
 use url::Url;
 
 use super::command::Env;
 use super::error::{Note, Reason};
-use super::inputs::{Piece, Place, Questions, Value, check_fixed, pieces};
+use super::inputs::{Piece, Place, Questions, Value, check_fixed, is_host, pieces};
 
 const MAX_HEADERS: usize = 50;
 
@@ -32,16 +32,33 @@ fn address(questions: &mut Questions<'_>, text: &str) -> Result<Value, Reason> {
     let value = pieces(text);
     let value = questions.places(Place { secret: false, repeated: false, bare: false, name: "the address" }, value)?;
     // Something in each open place, to see what stays the same.
-    let open = |(at, piece): (usize, &Piece)| match piece {
-        Piece::Text(text) => text.clone(),
-        Piece::Answer(_) if at == 0 => "https://x.example".to_owned(),
-        Piece::Answer(_) => "1".to_owned(),
-    };
-    let plain: String = value.0.iter().enumerate().map(open).collect();
-    if is_loopback(&check_address(&plain).map_err(refused)?) {
-        questions.notes.push(Note::Local);
+    let mut plain = String::new();
+    for (at, piece) in value.0.iter().enumerate() {
+        match piece {
+            Piece::Text(text) => plain.push_str(text),
+            Piece::Answer(_) if at == 0 => plain.push_str("https://x1.example"),
+            // A port, or a part of a name or a path.
+            Piece::Answer(_) => plain.push_str(if plain.ends_with(':') { "1" } else { "x1" }),
+        }
     }
-    Ok(value)
+    let url = check_address(&plain).map_err(refused)?;
+    let has_host =
+        !value.0.iter().enumerate().any(|(at, piece)| matches!(piece, Piece::Answer(_)) && is_host(&value.0, at));
+    if is_loopback(&url) {
+        questions.notes.push(Note::Local);
+    } else if has_host && is_inner(&url) {
+        questions.notes.push(Note::Inner { host: quoted(url.host_str().unwrap_or_default()) });
+    }
+    let asked = url.as_str();
+    if asked.trim_end_matches('/') == plain.trim_end_matches('/') {
+        return Ok(value);
+    }
+    // Shown and written as it will be asked: a host in its one form, no detour in the path.
+    if value.fixed().is_none() {
+        return Err(refused("is not written as it would be asked"));
+    }
+    questions.notes.push(Note::Rewritten { written: quoted_text(text, 200) });
+    Ok(Value(vec![Piece::Text(asked.to_owned())]))
 }
 
 /// Checks an address without open places: https, or http on this machine. The error is the end of a sentence.

@@ -84,7 +84,7 @@ impl Making<'_> {
                     if !is_pypi(other) || !exact.is_none_or(is_pep440) {
                         return Err(tokens.refused(&format!("--with {}", value.shown())));
                     }
-                    self.note(Note::AlsoInstalls { package: quoted(with) });
+                    self.note(Note::AlsoInstalls { package: quoted(with), pinned: exact.is_some() });
                     args.push(Arg::word(format!("--with={with}")));
                 }
                 Token::Flag { flag, value, .. } if ["--python", "-p"].contains(&flag.as_str()) => {

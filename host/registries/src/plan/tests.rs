@@ -538,6 +538,13 @@ fn rows_that_change_what_runs_are_refused() {
         "NODE_OPTIONS",
         "PATH",
         "PYTHONSTARTUP",
+        "OPENSSL_MODULES",
+        "GLIBC_TUNABLES",
+        "LOCPATH",
+        "COR_PROFILER",
+        "DOTNET_STARTUP_HOOKS",
+        "BUN_INSTALL",
+        "KUBECONFIG",
         "npm_config_registry",
         "UV_INDEX_URL",
         "BASH_ENV",
@@ -660,9 +667,52 @@ fn an_address_keeps_its_host_whatever_is_answered() {
     for bad in ["evil.example/", "evil.example#", "a@b", "${HOST}", "x:1"] {
         assert!(url(&region, &[("region", bad)]).is_err(), "{bad}");
     }
+    for (with, pinned) in [("--with=httpx", false), ("--with=httpx==1.0", true)] {
+        let row = kind("pypi", "my-srv", json!({"runtimeArguments": [word(with)]}));
+        let way = way(row);
+        assert_eq!((way.refused(), way.is_pinned()), (None, pinned), "{with}");
+        let said = way.notes().iter().any(|note| note.to_string().contains("`httpx`, which is not pinned"));
+        assert_eq!(said, !pinned, "{:?}", way.notes());
+    }
     for local in ["http://127.0.0.1:8000/mcp", "http://localhost/mcp", "https://[::1]/mcp"] {
         assert_eq!(at(local, json!({})).notes(), [Note::Local], "{local}");
     }
+    for (written, asked) in [
+        ("https://H.Example/mcp", "https://h.example/mcp"),
+        ("https://h.example:443/a/../mcp", "https://h.example/mcp"),
+        ("https://h.example/a/%2e%2e/mcp", "https://h.example/mcp"),
+        ("https://h.example:8443/mcp", "https://h.example:8443/mcp"),
+        ("https://h.example./mcp", "https://h.example./mcp"),
+        ("https://\u{430}pple.example/mcp", "https://xn--pple-43d.example/mcp"),
+        ("https://h.example\\@evil.example/mcp", "https://h.example/@evil.example/mcp"),
+        ("https://134744072/mcp", "https://8.8.8.8/mcp"),
+        ("https://0x08080808/mcp", "https://8.8.8.8/mcp"),
+        ("https://010.8.8.8/mcp", "https://8.8.8.8/mcp"),
+    ] {
+        let way = at(written, json!({}));
+        assert_eq!((way.target(), way.command().as_deref()), (asked, Some(asked)), "{written}");
+        assert_eq!(url(&way, &[]).unwrap(), asked);
+        let is_noted = way.notes().iter().any(|note| matches!(note, Note::Rewritten { .. }));
+        assert_eq!(is_noted, written != asked, "{written}");
+    }
+    // What is open can't be shown as it will be asked.
+    for odd in ["https://H.example/{a}/mcp", "https://h.example/%2e%2e/{a}", "https://\u{430}.example/{a}"] {
+        assert!(at(odd, json!({"a": {}})).refused().is_some(), "{odd}");
+    }
+    for (inner, host) in [
+        ("https://10.0.0.7/mcp", "`10.0.0.7`"),
+        ("https://167772167/mcp", "`10.0.0.7`"),
+        ("https://0xa9fea9fe/mcp", "`169.254.169.254`"),
+        ("https://[::ffff:10.0.0.7]/mcp", "`[::ffff:a00:7]`"),
+        ("https://[fe80::1]/mcp", "`[fe80::1]`"),
+        ("https://nas.local/mcp", "`nas.local`"),
+        ("https://router/mcp", "`router`"),
+    ] {
+        let way = at(inner, json!({}));
+        assert_eq!((way.refused(), way.inner_host()), (None, Some(host)), "{inner}");
+    }
+    let ends = at("https://10.0.0.{end}/mcp", json!({"end": {}}));
+    assert!(url(&ends, &[("end", "7")]).unwrap_err().to_string().contains("a private or local network"));
     let base = at("{baseUrl}/mcp", json!({"baseUrl": {}}));
     assert_eq!(url(&base, &[("baseUrl", "https://me.example/")]).unwrap(), "https://me.example/mcp");
     for bad in ["http://me.example", "https://u:p@me.example", "https://me.example/?x=", "me.example"] {

@@ -131,7 +131,15 @@ impl Way {
 
     /// Whether each start runs the same version.
     pub fn is_pinned(&self) -> bool {
-        !self.notes.contains(&Note::NotPinned)
+        !self.notes.iter().any(|note| matches!(note, Note::NotPinned | Note::AlsoInstalls { pinned: false, .. }))
+    }
+
+    /// The host that it reaches inside a private or local network, if it does.
+    pub fn inner_host(&self) -> Option<&str> {
+        self.notes.iter().find_map(|note| match note {
+            Note::Inner { host } => Some(host.as_str()),
+            _ => None,
+        })
     }
 
     /// The program that has to be installed on this machine. A bundle may bring its own.

@@ -27,9 +27,12 @@ impl Way {
 
     pub(super) fn remote(transport: &Transport) -> Self {
         let mut questions = Questions::default();
+        let asked;
         let (target, recipe) = match transport {
             Transport::StreamableHttp(endpoint) => {
-                (endpoint.url.as_str(), reach(&mut questions, endpoint).map(Recipe::Reach))
+                let reach = reach(&mut questions, endpoint);
+                asked = reach.as_ref().ok().and_then(|reach| reach.url.fixed()).unwrap_or(&endpoint.url).to_owned();
+                (asked.as_str(), reach.map(Recipe::Reach))
             }
             Transport::Sse(endpoint) => (endpoint.url.as_str(), Err(Reason::Sse)),
             Transport::Stdio => ("", Err(Reason::Transport { word: "`stdio`".into() })),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::fs::{FallocateFlags, MemfdFlags, memfd_create};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal, getrlimit, pidfd_open, pidfd_send_signal, setrlimit};
 use rustix::thread::futex;
 
 use super::procfs;
@@ -50,6 +50,27 @@ pub(crate) fn was_started_as(pid: u32, arguments: &[String]) -> Option<bool> {
     let wanted = arguments.iter().map(String::as_bytes);
     // The last word is NUL-terminated as well, which gives an empty word at the end.
     Some(words.eq(wanted.chain([&b""[..]])))
+}
+
+/// Marks this process, and all that it starts from now on, with a number that a cleared environment and a new session
+/// keep: the soft limit on file locks, which no kernel since 2.4.25 looks at. A failure leaves the marks in the
+/// environment.
+pub(crate) fn mark(number: u64) {
+    set_mark(Some(number));
+}
+
+/// Removes the mark from this process and from all that it starts from now on.
+pub(crate) fn unmark() {
+    set_mark(getrlimit(Resource::Locks).maximum);
+}
+
+fn set_mark(current: Option<u64>) {
+    let _ = setrlimit(Resource::Locks, Rlimit { current, maximum: getrlimit(Resource::Locks).maximum });
+}
+
+/// Returns whether a process has the mark of a number, or `None` if that cannot be read.
+pub(crate) fn has_mark(pid: u32, number: u64) -> Option<bool> {
+    Some(procfs::lock_limit(pid)? == number.to_string())
 }
 
 /// Returns the condition of the process with this id and start. A start of 0 is not compared.
@@ -237,10 +258,10 @@ pub(crate) fn sample(pid: u32) -> Option<(u64, u64)> {
     Some((resident(pid)?, ticks * 1000 / rustix::param::clock_ticks_per_second().max(1)))
 }
 
-/// Returns the processes of this user that were started with these values of variables, and whether there may be
-/// more: a process in the middle of an exec shows no variables. Only processes that started no earlier than `since`
-/// are examined.
-pub(crate) fn marked(wanted: &[(&str, String)], since: u64) -> (Vec<(u32, u64)>, bool) {
+/// Returns the processes of this user that were started with these values of variables or have the mark of this number,
+/// and whether there may be more: a process in the middle of an exec shows no variables. Only processes that started no
+/// earlier than `since` are examined.
+pub(crate) fn marked(wanted: &[(&str, String)], number: u64, since: u64) -> (Vec<(u32, u64)>, bool) {
     let ours = std::process::id();
     let mut unsure = false;
     let mut found = Vec::new();
@@ -248,6 +269,11 @@ pub(crate) fn marked(wanted: &[(&str, String)], since: u64) -> (Vec<(u32, u64)>,
         let Some(stat) = procfs::stat(pid).filter(|stat| stat.start >= since && stat.parent != KTHREADD) else {
             continue;
         };
+        // A shim below has this mark only until it sets its own.
+        if has_mark(pid, number) == Some(true) && !is_shim(pid) {
+            found.push((pid, stat.start));
+            continue;
+        }
         match procfs::variables(pid) {
             Some(variables) if variables.is_empty() => unsure |= start_of(pid).is_some(),
             Some(variables) if procfs::has_all(&variables, wanted) => found.push((pid, stat.start)),

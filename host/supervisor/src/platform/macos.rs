@@ -159,6 +159,17 @@ pub(super) fn die_with_parent(_parent: Pid) -> io::Result<()> {
     Ok(())
 }
 
+/// Does nothing: no limit here is without effect.
+pub(crate) fn mark(_number: u64) {}
+
+/// Does nothing, as [`mark`].
+pub(crate) fn unmark() {}
+
+/// Returns false: processes have no mark here but their variables.
+pub(crate) fn has_mark(_pid: u32, _number: u64) -> Option<bool> {
+    Some(false)
+}
+
 /// Returns the descendants of a process, each with its start, except those that `skip` selects and their descendants.
 pub(crate) fn descendants(of: u32, skip: &dyn Fn(u32, u64) -> bool) -> Vec<(u32, u64)> {
     let table = ps(&["-axo", "pid=,ppid="]);
@@ -184,7 +195,7 @@ pub(crate) fn descendants(of: u32, skip: &dyn Fn(u32, u64) -> bool) -> Vec<(u32,
 
 /// Returns the processes of this user that were started with these values of variables, and whether there may be
 /// more.
-pub(crate) fn marked(wanted: &[(&str, String)], _since: u64) -> (Vec<(u32, u64)>, bool) {
+pub(crate) fn marked(wanted: &[(&str, String)], _number: u64, _since: u64) -> (Vec<(u32, u64)>, bool) {
     let ours = std::process::id();
     let pid = |line: &str| line.split_whitespace().next()?.parse().ok();
     let table = ps(&["-xEwwo", "pid=,command="]);

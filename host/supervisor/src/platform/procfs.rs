@@ -58,6 +58,13 @@ pub(super) fn variables(pid: u32) -> Option<Vec<u8>> {
     Some(variables)
 }
 
+/// Returns a process's soft limit on file locks as `/proc` writes it, or `None` if it cannot be read.
+pub(super) fn lock_limit(pid: u32) -> Option<String> {
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max file locks"))?;
+    line.split_whitespace().next().map(str::to_owned)
+}
+
 /// Returns a process's command line, each word ended by a NUL, or `None` if it cannot be read.
 pub(super) fn command_line(pid: u32) -> Option<Vec<u8>> {
     let mut line = Vec::new();

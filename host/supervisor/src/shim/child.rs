@@ -178,7 +178,7 @@ pub(super) fn spawn_beside(
 
 /// How to start a process that inherits our own standard streams.
 pub(super) struct Inherited<'a> {
-    pub marks: &'a [(String, String)],
+    pub marks: [(&'static str, String); 1],
     pub cwd: &'a Path,
     pub files: &'a [OwnedFd],
     pub core: Rlimit,
@@ -192,7 +192,7 @@ pub(super) fn spawn_inherited(program: &Program, setting: Inherited<'_>) -> io::
         .args(&program.arguments)
         .env_clear()
         .envs(program.environment.iter().map(|(name, value)| (name, value)))
-        .envs(setting.marks.iter().map(|(name, value)| (name, value)))
+        .envs(setting.marks)
         .current_dir(setting.cwd)
         .process_group(0);
     platform::prepare(

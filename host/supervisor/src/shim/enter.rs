@@ -27,6 +27,7 @@ pub(super) fn enter(mut words: impl Iterator<Item = String>, kinds: &[ProcessKin
         return Ok(());
     }
     setsid()?;
+    platform::mark(instance);
     let core = keep_to_itself()?;
     let signals = Signals::install()?;
 
@@ -56,6 +57,7 @@ pub fn detach() -> io::Result<bool> {
         return Ok(false);
     }
     setsid()?;
+    platform::unmark();
     std::env::set_current_dir("/")?;
     leave_stdio()?;
     Ok(true)

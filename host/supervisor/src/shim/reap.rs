@@ -74,6 +74,7 @@ impl Reaper {
     ) -> Result<(Option<Group>, memory::Named), Report> {
         let Attachment { cwd, mark, mut program, .. } = attachment;
         let failed = |e: io::Error| Report::NotStarted(Told::from(e));
+        platform::mark(mark);
         let files = place(&program.files).map_err(failed)?;
         if let Some(here) = here {
             fchdir(here).map_err(|e| failed(e.into()))?;
@@ -87,8 +88,10 @@ impl Reaper {
         // Limits that cannot be enforced are ignored: there is no record to say so in.
         let (group, _) = Group::create(aiw_core::ProcessId::from_number(random() >> 2), program.limits);
         let entrance = group.as_ref().and_then(Group::entrance);
-        let started =
-            spawn_inherited(&program, Inherited { marks: &mark, cwd: &cwd, files: &files, core, cgroup: entrance });
+        let started = spawn_inherited(
+            &program,
+            Inherited { marks: crate::attached::mark(mark), cwd: &cwd, files: &files, core, cgroup: entrance },
+        );
         program.wipe();
         // It holds no directory while it waits.
         let _ = std::env::set_current_dir("/");

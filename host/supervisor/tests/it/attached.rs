@@ -13,9 +13,9 @@ fn attach(script: &str) -> Attached {
 }
 
 /// Returns a script that starts a process which leaves the group, the session and its parents, ignores SIGTERM, and
-/// writes its id to a file.
+/// writes its id to a file; it also clears its environment.
 fn away(path: &std::path::Path) -> String {
-    format!("(setsid sh -c 'trap \"\" TERM; echo $$ > {}; while :; do sleep 1; done' &)", path.display())
+    format!("(setsid env -i /bin/sh -c 'trap \"\" TERM; echo $$ > {}; while :; do sleep 1; done' &)", path.display())
 }
 
 #[test]

@@ -3,12 +3,13 @@
 
 use std::time::{Duration, Instant};
 
+use aiw_home::Home;
 use aiw_supervisor::{
-    LogPolicy, NewProcess, Outcome, Processes, Queue, Restart, RestartWhen, Scope, State, Stopped, Stream,
-    SupervisorError, Terminal,
+    LogPolicy, NewProcess, Outcome, Processes, Queue, Restart, RestartWhen, Root, Scope, State, Stopped, Stream,
+    SupervisorError, Terminal, testing::NAMES,
 };
 
-use crate::environment::{Environment, is_there, kill, program, shim, until};
+use crate::environment::{Environment, is_there, kill, number, program, shim, until};
 
 fn restart(when: RestartWhen, limit: Option<u32>) -> Restart {
     Restart { when, pause: Duration::from_millis(20), longest: Duration::from_millis(20), limit, within: None }
@@ -54,6 +55,65 @@ fn a_supervisor_that_is_killed_takes_what_it_restarts_with_it() {
     kill(one.record.shim.pid);
     until(|| (!is_there(one.record.child.unwrap().pid)).then_some(()));
     assert_eq!(env.ended(one.record.id).record.outcome, Some(Outcome::Lost));
+}
+
+#[test]
+fn what_left_its_session_and_cleared_its_environment_is_ended_after_its_supervisor_was_killed() {
+    let env = Environment::new();
+    let (far, again) = (env.path("far"), env.path("again"));
+    // Twice: what it starts in turn, in a session of its own, is not spared either.
+    let last = format!("trap \"\" TERM HUP; echo $$ > {}; while :; do /bin/sleep 1; done", again.display());
+    std::fs::write(env.path("last"), last).unwrap();
+    let first = format!(
+        "echo $$ > {}; (/usr/bin/setsid /usr/bin/env -i /bin/sh {} &); while :; do /bin/sleep 1; done",
+        far.display(),
+        env.path("last").display()
+    );
+    std::fs::write(env.path("first"), first).unwrap();
+    let script = format!("(setsid env -i /bin/sh {} &); exec sleep 1000", env.path("first").display());
+    let one = env.start(NewProcess::within("/"), &script);
+    // One that has nothing to do with it, with the same environment.
+    let mut stranger = std::process::Command::new("/bin/sleep").arg("1000").env_clear().spawn().unwrap();
+    let (far, again) = (number(&far), number(&again));
+    kill(one.record.shim.pid);
+    until(|| (!is_there(one.record.child.unwrap().pid)).then_some(()));
+    assert!(is_there(far) && is_there(again));
+    // Its supervisor may still be about to vanish.
+    until(|| {
+        env.servers().stop(one.record.id, true).unwrap();
+        (env.servers().get(one.record.id).unwrap().record.state == State::Ended).then_some(())
+    });
+    assert!(!is_there(far) && !is_there(again));
+    assert!(is_there(stranger.id()));
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+    let note = env.servers().get(one.record.id).unwrap().record.note.unwrap();
+    assert!(note.contains("processes that it left and that were ended"), "{note}");
+}
+
+#[test]
+fn a_supervisor_below_one_that_was_killed_goes_on_with_what_it_runs() {
+    let env = Environment::new();
+    let (home, run, below) = (env.path("home"), env.path("run"), env.path("below"));
+    // A process of another root, which `take-over` starts anew from below the one above.
+    std::fs::create_dir(&below).unwrap();
+    let root = Root::directory(&below).unwrap();
+    let others = Processes::open(&Home::at(&home), NAMES, Scope::Root(root)).unwrap().with_runtime(&run);
+    let first = others.start(shim(), NewProcess::within("/"), program("exit 0"), Queue::default()).unwrap();
+    let id = first.record.id;
+    until(|| (others.get(id).unwrap().record.state == State::Ended).then_some(()));
+    let [aiw, home, run, below] = [shim(), &home, &run, &below].map(|path| path.display().to_string());
+    let above =
+        env.start(NewProcess::within("/"), &format!("{aiw} take-over {home} {run} {below} {id}; exec sleep 1000"));
+    let started = until(|| {
+        let one = others.get(id).unwrap().record;
+        (one.incarnation == 1 && one.state == State::Running).then_some(one)
+    });
+    kill(above.record.shim.pid);
+    until(|| (!is_there(above.record.child.unwrap().pid)).then_some(()));
+    assert_eq!(env.ended(above.record.id).record.outcome, Some(Outcome::Lost));
+    assert!(is_there(started.shim.pid) && is_there(started.child.unwrap().pid));
+    others.stop(id, true).unwrap();
 }
 
 #[test]
@@ -168,9 +228,8 @@ fn labels_are_kept_and_what_somebody_understands_is_added() {
 fn two_rooms_do_not_see_each_other() {
     let env = Environment::new();
     let one = env.start(NewProcess::within("/"), "exec sleep 1000");
-    let home = aiw_home::Home::at(env.path("home"));
-    let others =
-        Processes::open(&home, aiw_supervisor::testing::NAMES, Scope::All).unwrap().with_runtime(env.path("run"));
+    let home = Home::at(env.path("home"));
+    let others = Processes::open(&home, NAMES, Scope::All).unwrap().with_runtime(env.path("run"));
     assert!(others.list().unwrap().is_empty() && others.get(one.record.id).is_err());
     // It is empty for a moment while the shell becomes `sleep`.
     let environment = until(|| {

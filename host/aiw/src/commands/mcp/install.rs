@@ -1,7 +1,7 @@
 //! `aiw mcp install`, `update`, `outdated`: servers that come from registries.
 
 use aiw_app::ClientSession;
-use aiw_app::installs::{Installation, Installed, Replaces, about, fetch, key_for, missing_program};
+use aiw_app::installs::{Installation, Installed, Replaces, about, beside, fetch, key_for, missing_program};
 use aiw_core::{ErrorKind, Secret, counted, one_line, quoted, shell_word};
 use aiw_home::{Home, InstalledServer};
 use aiw_registries::{
@@ -111,6 +111,7 @@ async fn install_found(
     let (key, replaces) = key_for(home, &found, args.key.as_deref(), args.force)?;
     let way = chosen(&found, args.way.as_deref(), output).await?;
     describe(&found, &way, output);
+    beside(home, &found, &key, &replaces)?.iter().for_each(|line| output.before_question(line));
     let mut given = Answers::default();
     for (name, value) in &args.set {
         given.give(name, Secret::new(value_of(value, home)?));
@@ -138,6 +139,12 @@ impl Plan<'_> {
         let question = if self.updates { format!("Update `{key}`?") } else { format!("Install it as `{key}`?") };
         if !terminal::confirm(&question, "--yes", self.yes).await? {
             return Err(Failure::declined("nothing was installed"));
+        }
+        if let Some(host) = way.inner_host() {
+            let question = format!("It reaches {host}, inside a private or local network. Install it all the same?");
+            if !terminal::confirm(&question, "--yes", self.yes).await? {
+                return Err(Failure::declined("nothing was installed"));
+            }
         }
         let net = self.client.app().client()?;
         let mut fetched = fetch(home, net, self.found, &way).await?;

@@ -210,7 +210,9 @@ fn described(id: &str, definition: &Definition) -> Vec<String> {
     }
     let variable = |(name, value): (&String, &EnvValue)| match value {
         // What could name something that runs is shown, although it looks like a secret.
-        EnvValue::Literal(text) if aiw_core::is_secret_name(name) && !text.contains(['/', ' ', '\n']) => {
+        EnvValue::Literal(text)
+            if aiw_core::is_secret_name(name) && !aiw_core::names_code(name) && !text.contains(['/', ' ', '\n']) =>
+        {
             format!("{name}=…")
         }
         EnvValue::Literal(text) => format!("{name}={text}"),
@@ -219,6 +221,10 @@ fn described(id: &str, definition: &Definition) -> Vec<String> {
     let variables: Vec<String> = definition.env.iter().map(variable).collect();
     if !variables.is_empty() {
         lines.push(format!("  with {}", variables.join(", ")));
+    }
+    let code: Vec<&str> = definition.env.keys().map(String::as_str).filter(|name| aiw_core::names_code(name)).collect();
+    if !code.is_empty() {
+        lines.push(format!("  decides by its variables which code runs: {}", code.join(", ")));
     }
     if let Some(file) = &definition.env_file {
         lines.push(format!("  with the variables of {file}"));

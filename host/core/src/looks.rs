@@ -2,7 +2,7 @@
 
 /// Returns a name's skeleton: similar letters and digits become one, and separators disappear. A reader can't tell two
 /// names with the same skeleton apart.
-pub(crate) fn skeleton(name: &str) -> String {
+pub fn skeleton(name: &str) -> String {
     let mut seen: String = name.chars().filter(|c| !matches!(c, '-' | '_' | '.' | ' ')).collect();
     // A capital I looks like a small L; so does a small I here, because a name may come in either case.
     seen.make_ascii_lowercase();
@@ -26,7 +26,7 @@ pub(crate) fn skeleton(name: &str) -> String {
 
 /// Whether a name could be mistaken for another: it looks like it, or is a typo of it. A short name may differ by one
 /// character, a long one by two.
-pub(crate) fn is_alike(name: &str, other: &str) -> bool {
+pub fn is_alike(name: &str, other: &str) -> bool {
     let (mut name, mut other) = (name.to_owned(), other.to_owned());
     name.make_ascii_lowercase();
     other.make_ascii_lowercase();
