@@ -73,13 +73,14 @@ impl Home {
             (None, Some(home)) => home.join(".aiw"),
             (None, None) => return Err(HomeError::NoHome),
         };
-        let root = std::path::absolute(&root).map_err(|e| HomeError::io("find", &root, e))?;
-        Ok(Self { root })
+        Ok(Self::at(std::path::absolute(&root).map_err(|e| HomeError::io("find", &root, e))?))
     }
 
     /// A home at a given place.
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        let root = root.into();
+        crate::places::own_directory(&root);
+        Self { root }
     }
 
     /// The directory itself.
@@ -166,7 +167,7 @@ impl Home {
         let mut builder = tempfile::Builder::new();
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-        let dir = builder.prefix(".new-").tempdir_in(parent);
+        let dir = crate::unlinked_path(parent).and_then(|parent| builder.prefix(".new-").tempdir_in(parent));
         dir.map_err(|e| HomeError::io("create a directory in", parent, e))
     }
 
