@@ -1,6 +1,6 @@
 //! Bundles that MCP servers run from, and which of them are still needed.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::{Home, HomeError, Lock, files, json, read_capped, read_dir, remove_tree};
@@ -79,6 +79,8 @@ fn bundle_name(file: &str) -> Option<(&str, bool)> {
 /// their entry is gone.
 #[cfg(target_os = "linux")]
 fn has_process(directory: &Path) -> bool {
+    use std::fs;
+
     let Ok(directory) = fs::canonicalize(directory) else { return false };
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let mut places = processes.filter_map(|process| fs::read_link(process.path().join("cwd")).ok());
@@ -93,6 +95,7 @@ fn has_process(_directory: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn bundles_that_are_not_named_and_not_used_go() {

@@ -219,6 +219,16 @@ pub(crate) fn make_private_file(path: &Path) -> Result<(), HomeError> {
     protect().map_err(|e| HomeError::io("protect", path, e))
 }
 
+/// Checks that files can be written in a directory of ours, by writing one. Something that can't be undone may come
+/// after that.
+pub fn check_writable(directory: &Path) -> Result<(), HomeError> {
+    make_private_dir(directory)?;
+    match Staged::new(&directory.join("check"), &[0; 4096], Mode::Private) {
+        Err(HomeError::Io { source, .. }) => Err(HomeError::io("write in", directory, source)),
+        staged => staged.map(drop),
+    }
+}
+
 /// Opens a file that several processes lock or write in turn, and creates it if needed (0600). A link is not followed.
 pub fn open_owned(path: &Path) -> io::Result<File> {
     places::open(path, How::Change)

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
@@ -28,7 +28,7 @@ enum Kind {
 
 /// Paths from the home's root, each with everything below it. `*` is any one name. The longest match decides, and the
 /// later one of two that are equally long. What matches none is state.
-const TABLE: [(&str, Kind); 12] = [
+const TABLE: [(&str, Kind); 13] = [
     ("mcp.json", Kind::Configuration),
     ("settings.json", Kind::Configuration),
     ("providers.json", Kind::Configuration),
@@ -40,6 +40,7 @@ const TABLE: [(&str, Kind); 12] = [
     ("workflows/tools.d.ts", Kind::State),
     ("isolated/*", Kind::Others),
     ("gemini/*", Kind::Others),
+    ("gemini/*/.gemini/settings.json", Kind::State),
     ("data/*", Kind::Others),
 ];
 
@@ -101,7 +102,7 @@ pub(crate) enum How {
     Read,
     /// For reading and writing; created if needed.
     Change,
-    /// For writing at its end; created if needed.
+    /// For reading, and writing at its end; created if needed.
     Append,
     /// For writing; it must not exist yet.
     New,
@@ -120,7 +121,7 @@ pub fn unlinked_path(path: &Path) -> io::Result<PathBuf> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(path.to_owned()),
         parent => parent?,
     };
-    parent.refuse_link()?;
+    parent.check()?;
     Ok(fs::canonicalize(&place.root)?.join(place.names.iter().collect::<PathBuf>()))
 }
 
@@ -154,13 +155,36 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     from.rename(from.name(), &to)
 }
 
-/// Opens a file for writing at its end, and creates it if needed (0600). It is a plain file.
+/// Opens a file for reading and for writing at its end, and creates it if needed (0600). It is a plain file.
 ///
 /// # Errors
 ///
 /// What the system said; a link where none may be is refused, and so is a file of somebody else's.
 pub fn open_append(path: &Path) -> io::Result<fs::File> {
     open(path, How::Append)
+}
+
+/// Adds a line to a log, whose directory is made if needed. A log of `most` bytes becomes the older one beside it
+/// (`.log.1`). Several processes may write to it: one write is one line.
+///
+/// # Errors
+///
+/// What the system said. A log that can't be written should stop nothing.
+pub fn log_line(path: &Path, line: &str, most: u64) -> io::Result<()> {
+    let open = || match open_append(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            path.parent().map_or(Ok(()), make_dir)?;
+            open_append(path)
+        }
+        opened => opened,
+    };
+    let mut file = open()?;
+    if file.metadata()?.len() > most {
+        // Two processes may both do it; then the old one is short.
+        rename(path, &path.with_extension("log.1"))?;
+        file = open()?;
+    }
+    file.write_all(format!("{} {line}\n", crate::now_rfc3339()).as_bytes())
 }
 
 /// Creates a file that is not there yet (0600), for writing.
@@ -317,12 +341,36 @@ mod platform {
             }
         }
 
+        /// Refuses a link where none may be, and a file of somebody else's.
+        pub(crate) fn check(&self) -> io::Result<()> {
+            if self.root.is_some() { self.look().map(drop) } else { Ok(()) }
+        }
+
+        /// Looks at what has this name, and refuses a link and a file of somebody else's.
+        fn look(&self) -> io::Result<Option<Stat>> {
+            let stat: Stat = match statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => stat,
+                Err(Errno::NOENT) => return Ok(None),
+                Err(e) => return Err(e.into()),
+            };
+            let kind = FileType::from_raw_mode(stat.st_mode);
+            if kind == FileType::Symlink {
+                return Err(linked(Path::new(&self.name), true));
+            }
+            // A directory has as many names as directories in it.
+            let links = if kind == FileType::Directory { 1 } else { stat.st_nlink as u64 };
+            match self.is_ours(stat.st_uid, links) {
+                true => Ok(Some(stat)),
+                false => Err(foreign()),
+            }
+        }
+
         /// Refuses a file of ours that somebody else owns. What a name leads to can be another user's file without a
         /// symbolic link, too: a hard link. A file of root's that has no other name was made by root here.
         pub(crate) fn check_owner(&self, meta: &Metadata) -> io::Result<()> {
             match self.is_ours(meta.uid(), meta.nlink()) {
                 true => Ok(()),
-                false => Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to somebody else")),
+                false => Err(foreign()),
             }
         }
 
@@ -339,7 +387,7 @@ mod platform {
                 // Otherwise, opening a pipe waits for its other end.
                 How::Read => OFlags::RDONLY | OFlags::NONBLOCK,
                 How::Change => OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK,
-                How::Append => OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK,
+                How::Append => OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK,
                 How::New => OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL,
             };
             let unlinked = if self.root.is_some() { OFlags::NOFOLLOW } else { OFlags::empty() };
@@ -358,19 +406,9 @@ mod platform {
 
         /// Gives a file that replaces another one its owner and mode. Returns whether there is another one.
         pub(crate) fn keep(&self, file: &File) -> io::Result<bool> {
-            let old: Stat = match statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(old) => old,
-                Err(Errno::NOENT) => return Ok(false),
-                Err(e) => return Err(e.into()),
-            };
-            match FileType::from_raw_mode(old.st_mode) {
-                FileType::Directory => return Err(io::ErrorKind::IsADirectory.into()),
-                FileType::Symlink => return Err(linked(Path::new(&self.name), true)),
-                _ => {}
-            }
-            #[expect(clippy::useless_conversion, reason = "their sizes differ between systems")]
-            if !self.is_ours(old.st_uid, old.st_nlink.into()) {
-                return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to somebody else"));
+            let Some(old) = self.look()? else { return Ok(false) };
+            if FileType::from_raw_mode(old.st_mode) == FileType::Directory {
+                return Err(io::ErrorKind::IsADirectory.into());
             }
             if geteuid().is_root() {
                 fchown(file, Some(Uid::from_raw(old.st_uid)), Some(Gid::from_raw(old.st_gid)))?;
@@ -430,6 +468,10 @@ mod platform {
         pub(crate) fn exists(&self) -> bool {
             statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
         }
+    }
+
+    fn foreign() -> io::Error {
+        io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to somebody else")
     }
 
     fn is_link(directory: &OwnedFd, name: &OsStr) -> bool {
@@ -561,6 +603,10 @@ mod platform {
             }
         }
 
+        pub(crate) fn check(&self) -> io::Result<()> {
+            self.refuse_link()
+        }
+
         pub(crate) fn check_owner(&self, _meta: &Metadata) -> io::Result<()> {
             Ok(())
         }
@@ -571,7 +617,7 @@ mod platform {
             match how {
                 How::Read => options.read(true),
                 How::Change => options.read(true).write(true).create(true).truncate(false),
-                How::Append => options.append(true).create(true),
+                How::Append => options.read(true).append(true).create(true),
                 How::New => options.write(true).create_new(true),
             };
             options.open(self.path.join(name))
@@ -767,6 +813,21 @@ mod tests {
         replace(&home.root().join("servers"), b"ours", Mode::Private).unwrap();
         assert_eq!(fs::read(moved.join("servers")).unwrap(), b"ours");
         assert_eq!(unlinked_path(&home.root().join("x")).unwrap(), fs::canonicalize(&moved).unwrap().join("x"));
+    }
+
+    #[test]
+    fn the_table_is_in_the_documentation() {
+        let docs = include_str!("../../../docs/files.md");
+        for (pattern, kind) in TABLE {
+            let row = docs.lines().find(|line| {
+                line.starts_with('|') && line.contains(&format!("`{pattern}`")) && {
+                    let cells: Vec<&str> = line.split('|').collect();
+                    cells.len() == 4 && cells[2].trim().starts_with(['y', 'n'])
+                }
+            });
+            let row = row.unwrap_or_else(|| panic!("{pattern}"));
+            assert_eq!(row.split('|').nth(2).unwrap().trim().starts_with("yes"), kind == Kind::Configuration, "{row}");
+        }
     }
 
     #[test]
