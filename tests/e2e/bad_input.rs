@@ -1270,6 +1270,60 @@ fn a_full_disk_keeps_the_old_state_and_is_said_in_one_line() {
 }
 
 #[test]
+fn damaged_settings_stop_only_what_needs_them() {
+    let env = Environment::cold();
+    env.write_mcp(r#"{"mcpServers": {"s": {"command": "true"}}}"#);
+    fs::write(env.home().join("settings.json"), "{\"budgets\": ").unwrap();
+    for arguments in [
+        &["role", "list"][..],
+        &["plugin", "list"],
+        &["mcp", "list"],
+        &["mcp", "show", "s"],
+        &["usage"],
+        &["add", "p", "--", "true"],
+        &["ps"],
+    ] {
+        let run = env.run(arguments).ok();
+        let is_said = run.stderr.contains("settings.json` is not JSON") && run.stderr.contains("going on without");
+        assert!(is_said, "{arguments:?}: {}", run.whole());
+    }
+    for arguments in [
+        &["history", "search", "x"][..],
+        &["task", "list"],
+        &["secret", "list"],
+        &["provider", "list"],
+        &["workflow", "list"],
+        &["status"],
+        &["down"],
+    ] {
+        env.run(arguments).ok();
+    }
+    // What you restrict there is not ignored.
+    for arguments in [
+        &["claude", "--explain"][..],
+        &["start", "p", "--yes"],
+        &["mcp", "disable", "s"],
+        &["budget", "list"],
+        &["trust", "list"],
+        &["llm", "show"],
+        &["plugin", "marketplace", "list"],
+    ] {
+        let run = env.run(arguments);
+        assert_eq!(run.code, 3, "{arguments:?}: {}", run.whole());
+    }
+    assert_eq!(env.read("settings.json"), "{\"budgets\": ");
+}
+
+#[test]
+fn an_address_that_is_empty_sets_no_model() {
+    let env = Environment::cold();
+    let set = env.run(&["llm", "set", "--openai", "", "--model", "m"]);
+    assert!(set.code == 2 && set.stderr.contains("needs an address"), "{}", set.whole());
+    env.run(&["llm", "show"]).ok();
+    env.run(&["llm", "set", "--openai", "https://api.example.com/v1", "--model", "m"]).ok();
+}
+
+#[test]
 fn a_number_that_is_none_is_said_in_words() {
     let env = Environment::cold();
     for (args, says) in [

@@ -18,6 +18,7 @@ mod intake;
 mod interactive;
 mod keys;
 mod knowing;
+mod links;
 mod lists;
 mod masking;
 mod mcp;

@@ -77,7 +77,8 @@ pub fn task_ended(task: &EndedTask) -> Counted {
 fn by_gateway(home: &Home, task: &EndedTask) -> Result<Counted, UsageError> {
     let since = task.since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
     let since = u64::try_from(since).unwrap_or_default();
-    let (book, settings) = (Book::of(home), home.settings()?);
+    // Without its prices, what was used still counts.
+    let (book, (settings, _)) = (Book::of(home), home.settings_or_none()?);
     let rows = sum_by(&book, &settings, By::Task, since, |booking| booking.task == Some(task.id))?;
     let sum = rows.into_iter().next().map(|row| row.sum).unwrap_or_default();
     let usage = Usage {
@@ -92,7 +93,7 @@ fn by_gateway(home: &Home, task: &EndedTask) -> Result<Counted, UsageError> {
 }
 
 fn by_itself(home: &Home, task: &EndedTask) -> Result<Counted, UsageError> {
-    let (about, facts, settings) = (&task.about, &task.facts, home.settings()?);
+    let (about, facts, (settings, _)) = (&task.about, &task.facts, home.settings_or_none()?);
     let by_cli = plausible_cost(facts.cost_usd);
     let Some(usage) = facts.usage else { return Ok(Counted { usage: None, cost_usd: by_cli, note: None }) };
     let count = |count: u64| count.min(Tokens::MOST);
@@ -136,7 +137,7 @@ fn cost(booking: &Booking, settings: &Settings, by_cli: Option<f64>) -> Result<O
 pub fn today(home: &Home) -> Result<Sum, UsageError> {
     const DAY: u64 = 24 * 60 * 60 * 1000;
     let since = aiw_home::now_millis() / DAY * DAY;
-    let rows = sum_by(&Book::of(home), &home.settings()?, By::Day, since, |_| true)?;
+    let rows = sum_by(&Book::of(home), &home.settings_or_none()?.0, By::Day, since, |_| true)?;
     Ok(rows.into_iter().next().map(|row| row.sum).unwrap_or_default())
 }
 

@@ -104,7 +104,7 @@ impl Library {
         let old = file.extensions.insert(locked.id.clone(), locked.clone());
         file.save(&lock)?;
         if let Some(old) = old.filter(|old| old.sha256 != locked.sha256) {
-            let _ = std::fs::remove_file(self.home.extension(&old.id, &old.sha256));
+            let _ = aiw_home::remove_file(&self.home.extension(&old.id, &old.sha256));
         }
         Ok(locked)
     }
@@ -142,7 +142,7 @@ impl Library {
     pub fn remove(&self, id: &str) -> Result<LockedExtension, LibraryError> {
         let (gone, _lock) = self.change(id, "removed", |extensions, id| extensions.remove(id))?;
         // Only now: if the lock file could not be written, it still names the file.
-        let _ = std::fs::remove_file(self.home.extension(&gone.id, &gone.sha256));
+        let _ = aiw_home::remove_file(&self.home.extension(&gone.id, &gone.sha256));
         let _ = aiw_home::remove_tree(&self.home.cache(&format!("components/{}", gone.id)));
         Ok(gone)
     }

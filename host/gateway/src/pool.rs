@@ -450,8 +450,8 @@ pub fn resting(home: &Home, pool: &str) -> Vec<Resting> {
 ///
 /// Fails if the file can't be removed.
 pub fn forget_pool(home: &Home, pool: &str) -> std::io::Result<()> {
-    let _ = std::fs::remove_file(path(home, pool).with_extension("lock"));
-    match std::fs::remove_file(path(home, pool)) {
+    let _ = aiw_home::remove_file(&path(home, pool).with_extension("lock"));
+    match aiw_home::remove_file(&path(home, pool)) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
         _ => Ok(()),
     }

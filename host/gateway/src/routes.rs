@@ -1,14 +1,15 @@
 //! Which tokens are good, and where they lead.
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::Write;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aiw_core::{ErrorKind, ProcessId};
-use aiw_home::{Home, HomeError, Mode, VaultError, replace};
+use aiw_home::{
+    Home, HomeError, Mode, VaultError, open_append, open_plain, read_capped, read_dir, remove_file, replace,
+};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -108,8 +109,8 @@ pub struct Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.route);
-        let _ = fs::remove_file(&self.owner);
+        let _ = remove_file(&self.route);
+        let _ = remove_file(&self.owner);
     }
 }
 
@@ -150,15 +151,14 @@ impl KeptRoutes {
     pub fn hold(&self, token: &str) -> Result<Held, RouteError> {
         let owner = self.owner_file(token);
         let io = |source| RouteError::Io { path: owner.clone(), source };
-        let mut lock = OpenOptions::new().create(true).append(true).open(&owner).map_err(io)?;
+        let lock = open_append(&owner).map_err(io)?;
         lock.lock().map_err(io)?;
-        lock.write_all(b"").map_err(io)?;
         Ok(Held { route: self.route_file(token), owner: owner.clone(), _lock: lock })
     }
 
     /// Removes the routes of runs that have ended. Returns how many are left.
     pub fn sweep(&self, is_running: &IsRunning) -> usize {
-        let Ok(entries) = fs::read_dir(&self.directory) else { return 0 };
+        let Ok(entries) = read_dir(&self.directory) else { return 0 };
         let is_kept = |name: &String| self.directory.join(name).with_extension("route").is_file();
         self.known.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| is_kept(name));
         let mut left = 0;
@@ -174,8 +174,8 @@ impl KeptRoutes {
             if let Some(name) = path.file_stem().and_then(|name| name.to_str()) {
                 self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
             }
-            let _ = fs::remove_file(&path);
-            let _ = fs::remove_file(path.with_extension("owner"));
+            let _ = remove_file(&path);
+            let _ = remove_file(&path.with_extension("owner"));
         }
         left
     }
@@ -199,13 +199,15 @@ fn is_alive(route: &Path, is_running: &IsRunning) -> bool {
         .and_then(|metadata| metadata.modified())
         .is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age < STARTING));
     let owner = route.with_extension("owner");
-    let Ok(file) = File::open(&owner) else { return is_new };
+    let Ok(file) = open_plain(&owner) else { return is_new };
     match file.try_lock_shared() {
         Err(TryLockError::WouldBlock) => true,
         // It can't be known.
         Err(TryLockError::Error(_)) => true,
-        Ok(()) => match fs::read_to_string(&owner) {
-            Ok(text) if !text.is_empty() => text.parse().is_ok_and(is_running),
+        Ok(()) => match read_capped(&owner, 1 << 10) {
+            Ok(Some(text)) if !text.is_empty() => {
+                std::str::from_utf8(&text).is_ok_and(|text| text.parse().is_ok_and(is_running))
+            }
             _ => is_new,
         },
     }
@@ -218,7 +220,7 @@ impl Routes for KeptRoutes {
         if let Some(route) = known.filter(|route| is_same(token, &route.token)) {
             return Some(route);
         }
-        let bytes = aiw_home::read_capped(&self.route_file(token), 1 << 20).ok()??;
+        let bytes = read_capped(&self.route_file(token), 1 << 20).ok()??;
         let plain = self.home.vault().open(&bytes).ok()?;
         let route: Arc<Route> = Arc::new(serde_json::from_slice(&plain).ok()?);
         if !is_same(token, &route.token) {
@@ -229,7 +231,7 @@ impl Routes for KeptRoutes {
     }
 
     fn task(&self, token: &str) -> Option<ProcessId> {
-        let bytes = aiw_home::read_capped(&self.owner_file(token), 1 << 10).ok()??;
+        let bytes = read_capped(&self.owner_file(token), 1 << 10).ok()??;
         std::str::from_utf8(&bytes).ok()?.parse().ok()
     }
 }

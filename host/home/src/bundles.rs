@@ -1,9 +1,9 @@
 //! Bundles that MCP servers run from, and which of them are still needed.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use crate::{Home, HomeError, Lock, files, remove_tree};
+use crate::{Home, HomeError, Lock, files, json, read_capped, read_dir, remove_tree};
 
 /// The digits of a digest in the name of a bundle's directory.
 const DIGITS: usize = 16;
@@ -41,14 +41,10 @@ impl Home {
     /// that is being installed, or that a process runs in, stays. What can't be removed waits for the next call.
     pub fn sweep_bundles(&self, _lock: &Lock) {
         let directory = self.bundles();
-        // A link leads to what is somebody else's.
-        if !fs::symlink_metadata(&directory).is_ok_and(|meta| meta.is_dir()) {
-            return;
-        }
         let (Some(named), Ok(())) = (self.naming_bundles(), self.make_dir(&self.cache("trials"))) else { return };
         let is_named =
             |name: &str| named.iter().any(|text| text.windows(name.len()).any(|part| part == name.as_bytes()));
-        for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
+        for entry in read_dir(&directory).into_iter().flatten().flatten() {
             let file = entry.file_name();
             let Some((name, is_staged)) = file.to_str().and_then(bundle_name) else { continue };
             let path = entry.path();
@@ -65,10 +61,7 @@ impl Home {
 
     /// The texts of what names bundles. None if one of them can't be read: it may name any.
     fn naming_bundles(&self) -> Option<Vec<Vec<u8>>> {
-        let read = |path: PathBuf| match fs::read(path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Some(Vec::new()),
-            text => text.ok(),
-        };
+        let read = |path: PathBuf| Some(read_capped(&path, json::MAX_BYTES).ok()?.unwrap_or_default());
         [self.mcp_path(), self.root().join("registry.lock")].into_iter().map(read).collect()
     }
 }
@@ -86,6 +79,8 @@ fn bundle_name(file: &str) -> Option<(&str, bool)> {
 /// their entry is gone.
 #[cfg(target_os = "linux")]
 fn has_process(directory: &Path) -> bool {
+    use std::fs;
+
     let Ok(directory) = fs::canonicalize(directory) else { return false };
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let mut places = processes.filter_map(|process| fs::read_link(process.path().join("cwd")).ok());
@@ -100,6 +95,7 @@ fn has_process(_directory: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn bundles_that_are_not_named_and_not_used_go() {

@@ -1,13 +1,12 @@
 //! Caches under `~/.aiw/cache`: all of it may disappear.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
-use crate::{Mode, now_millis, read_capped, replace};
+use crate::{Mode, make_private_dir, now_millis, read_capped, read_dir, remove_file, replace};
 
 /// Bytes by key, each with an expiry time, all within a quota. Any failure is a miss: nothing may depend on it.
 #[derive(Debug, Clone)]
@@ -40,7 +39,7 @@ impl Cache {
 
     /// Stores a value for a time. Values beyond the quota are not stored.
     pub fn put(&self, key: &str, value: &[u8], keep: Duration) {
-        if value.len() as u64 > self.quota || fs::create_dir_all(&self.dir).is_err() {
+        if value.len() as u64 > self.quota || make_private_dir(&self.dir).is_err() {
             return;
         }
         self.make_room(value.len() as u64);
@@ -49,16 +48,12 @@ impl Cache {
         bytes.extend_from_slice(&Sha256::digest(value));
         bytes.extend_from_slice(value);
         let file = self.file(key);
-        // Nobody but a cache makes these files, so none of them leads elsewhere.
-        if fs::symlink_metadata(&file).is_ok_and(|meta| meta.is_symlink()) {
-            let _ = fs::remove_file(&file);
-        }
         let _ = replace(&file, &bytes, Mode::Private);
     }
 
     /// The oldest go first.
     fn make_room(&self, wanted: u64) {
-        let Ok(entries) = fs::read_dir(&self.dir) else { return };
+        let Ok(entries) = read_dir(&self.dir) else { return };
         let mut files: Vec<(SystemTime, u64, PathBuf)> = entries
             .flatten()
             .filter_map(|e| {
@@ -71,7 +66,7 @@ impl Cache {
             if total <= self.quota {
                 return;
             }
-            match fs::remove_file(&path) {
+            match remove_file(&path) {
                 Err(e) if e.kind() != ErrorKind::NotFound => {}
                 _ => total -= size,
             }
@@ -82,6 +77,7 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn values_expire_and_damage_is_a_miss() {

@@ -6,12 +6,11 @@
 //! user has changed since stays as it is; if it had not been replaced yet, the files after it aren't either, so that
 //! the documents still describe the same state. The file that people edit most comes first.
 
-use std::fs;
 use std::path::Path;
 
 use crate::document::{Change, digest};
 use crate::files::Staged;
-use crate::{Document, HomeError, Mode, json, read_capped, replace};
+use crate::{Document, HomeError, Mode, json, read_capped, remove_file, replace};
 
 /// The journal contains whole documents.
 const MAX_BYTES: u64 = 4 * json::MAX_BYTES;
@@ -24,7 +23,7 @@ pub(crate) fn commit(journal: &Path, documents: &[&Document]) -> Result<(), Home
     let mut staged = Vec::new();
     for change in &mut changes {
         let file = Staged::new(&change.path, change.new.as_bytes(), Mode::Private)?;
-        change.staged = file.place().to_owned();
+        change.staged = file.place();
         staged.push(file);
     }
     // Replacing a single file is already atomic.
@@ -53,14 +52,14 @@ pub(crate) fn complete(journal: &Path) -> Result<(), HomeError> {
     for change in &changes {
         let ours = change.staged.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".aiw-"));
         if ours {
-            let _ = fs::remove_file(&change.staged);
+            let _ = remove_file(&change.staged);
         }
     }
     remove(journal)
 }
 
 fn remove(journal: &Path) -> Result<(), HomeError> {
-    match fs::remove_file(journal) {
+    match remove_file(journal) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(HomeError::io("remove", journal, e)),
         _ => Ok(()),
     }
@@ -71,6 +70,7 @@ mod tests {
     use super::*;
     use crate::Home;
     use serde_json::json;
+    use std::fs;
 
     #[test]
     fn a_journal_that_was_left_behind_is_completed_and_the_users_own_change_is_kept() {

@@ -28,6 +28,7 @@ mod lock;
 mod lockfile;
 mod models;
 mod paths;
+mod places;
 mod project;
 mod providers;
 mod registries;
@@ -47,8 +48,8 @@ pub use clis::{CLAUDE_AGENTS, CLAUDE_RUNNING, CliFiles, CliPlaces, GivenDirector
 pub use document::Document;
 pub use error::HomeError;
 pub use files::{
-    Mode, created, find_program, inherit_owner, is_program, make_private_dir, open_owned, open_plain, publish_dir,
-    read_capped, remove_tree, replace, replace_with,
+    Mode, check_writable, created, find_program, inherit_owner, is_program, make_private_dir, open_owned, open_plain,
+    publish_dir, read_capped, remove_tree, replace, replace_with,
 };
 pub use installed::{AddedServer, InstalledPlugin, Plugins, ServerKey};
 pub use jsonc::Jsonc;
@@ -56,6 +57,7 @@ pub use lock::{Lock, LockWait, Turn, lock_within};
 pub use lockfile::{ExtensionsLock, LockedExtension};
 pub use models::{LockedFile, LockedModel, ModelsLock, is_model_name};
 pub use paths::{HISTORY_VARIABLE, Home, TASK_VARIABLE, directory_of, user_home};
+pub use places::{create_new, log_line, open_append, own_directory, read_dir, remove_file, rename, unlinked_path};
 pub use project::{Project, TrustedProject};
 pub use providers::{
     Migration, ModelFor, OWN, PoolMember, PoolOrder, Provider, ProviderPool, ProviderProblem, ProvidersFile, SecretRef,

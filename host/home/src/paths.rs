@@ -73,13 +73,14 @@ impl Home {
             (None, Some(home)) => home.join(".aiw"),
             (None, None) => return Err(HomeError::NoHome),
         };
-        let root = std::path::absolute(&root).map_err(|e| HomeError::io("find", &root, e))?;
-        Ok(Self { root })
+        Ok(Self::at(std::path::absolute(&root).map_err(|e| HomeError::io("find", &root, e))?))
     }
 
     /// A home at a given place.
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        let root = root.into();
+        crate::places::own_directory(&root);
+        Self { root }
     }
 
     /// The directory itself.
@@ -166,7 +167,7 @@ impl Home {
         let mut builder = tempfile::Builder::new();
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-        let dir = builder.prefix(".new-").tempdir_in(parent);
+        let dir = crate::unlinked_path(parent).and_then(|_| builder.prefix(".new-").tempdir_in(parent));
         dir.map_err(|e| HomeError::io("create a directory in", parent, e))
     }
 
@@ -210,6 +211,15 @@ impl Home {
     /// `settings.json`
     pub fn settings(&self) -> Result<Settings, HomeError> {
         Settings::load(&self.settings_path())
+    }
+
+    /// `settings.json` for what goes on without it: that of a home without one, and why, if it can't be used. Not for
+    /// what the user restricts there, and never to be saved.
+    pub fn settings_or_none(&self) -> Result<(Settings, Option<HomeError>), HomeError> {
+        match self.settings() {
+            Ok(settings) => Ok((settings, None)),
+            Err(problem) => Ok((Settings::none(&self.settings_path())?, Some(problem))),
+        }
     }
 
     /// `plugins.json`

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use aiw_core::SecretName;
 use serde::{Deserialize, Serialize};
 
-use crate::{Home, HomeError, Lock, Mode, read_capped, replace};
+use crate::{Home, HomeError, Lock, Mode, json, read_capped, read_dir, remove_file, replace};
 
 /// The age at which a temporary file belongs to no process that still runs.
 const OLD: Duration = Duration::from_secs(60 * 60);
@@ -65,7 +65,7 @@ impl Home {
     fn keep_pending(&self, all: &[Pending]) -> Result<(), HomeError> {
         let path = self.root().join(PENDING);
         if all.is_empty() {
-            let _ = fs::remove_file(&path);
+            let _ = remove_file(&path);
             return Ok(());
         }
         replace(&path, &serde_json::to_vec(all).unwrap_or_default(), Mode::Private)
@@ -77,7 +77,7 @@ impl Home {
         let all = self.pending();
         let mut waiting = Vec::new();
         for pending in &all {
-            let Ok(text) = fs::read(&pending.file) else {
+            let Ok(Some(text)) = read_capped(&pending.file, json::MAX_BYTES) else {
                 waiting.push(pending.clone());
                 continue;
             };
@@ -106,7 +106,7 @@ impl Home {
     pub fn sweep(&self, _lock: &Lock) {
         for path in self.leftovers() {
             let is_dir = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir());
-            let _ = if is_dir { crate::remove_tree(&path).is_ok() } else { fs::remove_file(&path).is_ok() };
+            let _ = if is_dir { crate::remove_tree(&path).is_ok() } else { remove_file(&path).is_ok() };
         }
     }
 
@@ -150,10 +150,10 @@ fn old_entries(dir: &Path, age: Duration, is_wanted: &dyn Fn(&str) -> bool) -> V
         modified.is_ok_and(|time| time.elapsed().is_ok_and(|since| since > age))
     };
     // A link leads to what is somebody else's.
-    if !fs::symlink_metadata(dir).is_ok_and(|meta| meta.is_dir()) {
+    if fs::symlink_metadata(dir).is_ok_and(|meta| meta.is_symlink()) {
         return Vec::new();
     }
-    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let Ok(entries) = read_dir(dir) else { return Vec::new() };
     let wanted = entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_wanted));
     wanted.filter(is_old).map(|entry| entry.path()).collect()
 }

@@ -122,11 +122,7 @@ mod platform {
     use rustix::fd::OwnedFd;
     use rustix::fs::{Mode, OFlags, open, openat};
 
-    /// On Linux, a directory that the user can't list can still be passed through.
-    #[cfg(target_os = "linux")]
-    const STEP: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-    #[cfg(not(target_os = "linux"))]
-    const STEP: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+    use crate::places::STEP;
 
     /// Opening a pipe would otherwise wait for its writer.
     const FILE: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);

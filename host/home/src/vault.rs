@@ -4,14 +4,13 @@
 //! some CLIs don't have. It protects against a copy of the home (a backup, a synced folder, a pasted directory) and
 //! against someone looking over your shoulder, but not against another program of the same user.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use age::secrecy::ExposeSecret;
 use age::x25519::Identity;
 use aiw_core::{ErrorKind, Secret, SecretName};
 
-use crate::{HomeError, Lock, Mode, files, read_capped, replace};
+use crate::{HomeError, Lock, Mode, files, read_capped, read_dir, remove_file, replace};
 
 /// The longest secret allowed; service account files have a few kB.
 pub const MAX_SECRET_BYTES: usize = 64 << 10;
@@ -109,7 +108,7 @@ impl Vault {
 
     /// The names of all secrets, in order. The names are not secret.
     pub fn names(&self) -> Result<Vec<SecretName>, VaultError> {
-        let entries = match fs::read_dir(&self.dir) {
+        let entries = match read_dir(&self.dir) {
             Ok(entries) => entries,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(e) => return Err(HomeError::io("read", &self.dir, e).into()),
@@ -205,7 +204,7 @@ impl Vault {
 
     /// Removes a secret.
     pub fn remove(&self, _lock: &Lock, name: &SecretName) -> Result<(), VaultError> {
-        match fs::remove_file(self.file(name)) {
+        match remove_file(&self.file(name)) {
             Ok(()) => Ok(()),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(VaultError::Unknown { name: name.clone() }),
             Err(e) => Err(HomeError::io("remove", &self.file(name), e).into()),
@@ -248,6 +247,7 @@ pub(crate) fn directory(root: &Path) -> PathBuf {
 mod tests {
     use super::*;
     use crate::Home;
+    use std::fs;
 
     fn vault() -> (tempfile::TempDir, Home) {
         let dir = tempfile::tempdir().unwrap();

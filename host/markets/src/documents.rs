@@ -142,7 +142,7 @@ impl Documents {
         let Ok(installed) = self.plugins.all() else { return Vec::new() };
         let mcp = self.mcp.document().text();
         let mut notes = Vec::new();
-        for dir in std::fs::read_dir(home.trees()).into_iter().flatten().flatten() {
+        for dir in aiw_home::read_dir(&home.trees()).into_iter().flatten().flatten() {
             let Ok(digest) = dir.file_name().into_string() else { continue };
             // Leave alone anything with another kind of name.
             let ours = digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit());

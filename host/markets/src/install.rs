@@ -197,7 +197,8 @@ impl Markets {
         documents.commit(&self.home, &lock)?;
         notes.extend(documents.drop_trees(&self.home, &lock));
         let data = self.home.plugin_data(&id);
-        if std::fs::remove_dir(&data).is_err() && data.exists() {
+        let removed = aiw_home::unlinked_path(&data).and_then(std::fs::remove_dir);
+        if removed.is_err() && data.exists() {
             notes.push(format!("the plugin's data stays in `{}`", data.display()));
         }
         Ok(RemovedPlugin { id, servers, notes })

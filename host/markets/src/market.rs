@@ -476,7 +476,7 @@ impl Markets {
         let plugins = self.home.plugins()?.all()?;
         settings.remove_market(&market.name)?;
         settings.save(&lock)?;
-        let _ = std::fs::remove_file(self.home.market_cache(&market.name));
+        let _ = aiw_home::remove_file(&self.home.market_cache(&market.name));
         let left = plugins.into_iter().map(|(id, _)| id).filter(|id| id.market == market.name).collect();
         Ok(RemovedMarket { removed: market.name, installed_plugins: left })
     }

@@ -18,7 +18,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use aiw_core::{ErrorKind, InvalidName, WorkflowName, closest, quoted_text};
-use aiw_home::{ApprovedWorkflow, Home, HomeError, Mode, WorkflowsLock, read_capped, replace, yaml};
+use aiw_home::{
+    ApprovedWorkflow, Home, HomeError, Mode, WorkflowsLock, read_capped, read_dir, remove_file, replace, yaml,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -364,7 +366,7 @@ impl Workflows {
     }
 
     fn names(&self) -> Vec<WorkflowName> {
-        let files = fs::read_dir(self.home.workflows()).into_iter().flatten().flatten();
+        let files = read_dir(&self.home.workflows()).into_iter().flatten().flatten();
         let name = |file: &fs::DirEntry| file.file_name().to_str()?.strip_suffix(".js")?.parse().ok();
         let mut names: Vec<WorkflowName> = files.filter_map(|file| name(&file)).collect();
         names.sort();
@@ -445,7 +447,7 @@ impl Workflows {
     pub fn remove(&self, name: &WorkflowName) -> Result<PathBuf, KeptError> {
         let lock = self.home.lock()?;
         let path = self.path(name);
-        match fs::remove_file(&path) {
+        match remove_file(&path) {
             Ok(()) => {}
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(self.unknown(name)),
             Err(source) => return Err(HomeError::Io { action: "remove", path, source }.into()),

@@ -1,9 +1,8 @@
 //! Traces of runs, for whoever looks at them later: `workflows/runs/` of the home.
 
-use std::fs;
 use std::path::PathBuf;
 
-use aiw_home::{Home, HomeError, Mode, now_millis, read_capped, replace, rfc3339};
+use aiw_home::{Home, HomeError, Mode, now_millis, read_capped, read_dir, remove_file, replace, rfc3339};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -103,14 +102,14 @@ impl RunRecords {
         let ids = self.ids();
         for id in ids.iter().take(ids.len().saturating_sub(RUNS)) {
             // Another process may have removed it.
-            let _ = fs::remove_file(directory.join(format!("{id}.json")));
+            let _ = remove_file(&directory.join(format!("{id}.json")));
         }
         Ok(())
     }
 
     /// Returns the ids, the oldest first.
     fn ids(&self) -> Vec<String> {
-        let files = fs::read_dir(self.directory()).into_iter().flatten().flatten();
+        let files = read_dir(&self.directory()).into_iter().flatten().flatten();
         let id = |name: &str| Some(name.strip_suffix(".json")?.to_owned()).filter(|id| is_id(id));
         let mut ids: Vec<String> = files.filter_map(|file| id(file.file_name().to_str()?)).collect();
         ids.sort_unstable();

@@ -108,7 +108,9 @@ impl Manager {
             for (id, definition) in self.parse(&bytes)? {
                 loaded.definitions.insert(id, (definition, Source::File));
             }
-            loaded.is_trusted = self.home.settings()?.trust().has_file(&self.project.file(), &bytes);
+            // Settings that can't be read allow nothing.
+            let settings = self.home.settings();
+            loaded.is_trusted = settings.is_ok_and(|settings| settings.trust().has_file(&self.project.file(), &bytes));
             loaded.bytes = Some(bytes);
         }
         file::check(loaded.definitions.iter().map(|(id, (definition, _))| (id, definition)))?;
@@ -187,12 +189,14 @@ impl Manager {
     /// The file can't be read, or is not UTF-8.
     pub fn before_edit(&self) -> Result<BeforeEdit, ProcessError> {
         let bytes = self.project.read()?;
+        // Settings that can't be read allow nothing, and can't be told of the new file.
+        let settings = self.home.settings();
         let is_trusted = match &bytes {
-            None => true,
+            None => settings.is_ok(),
             Some(bytes) => {
                 // An editor could write something else over what it can't read.
                 self.text(bytes)?;
-                self.home.settings()?.trust().has_file(&self.project.file(), bytes)
+                settings.is_ok_and(|settings| settings.trust().has_file(&self.project.file(), bytes))
             }
         };
         Ok(BeforeEdit { bytes, is_trusted })

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aiw_home::{Turn, find_program};
+use aiw_home::{HomeError, Turn, check_writable, find_program};
 use aiw_supervisor::{Cause, Need, NewProcess, Program, Queue, Record, ResourceLimits, Stopped, Supervised};
 
 use crate::definition::{Definition, RestartWhen, Source, in_order, signal_number};
 use crate::environment::Environment;
 use crate::error::ProcessError;
-use crate::manager::{Known, Loaded, Manager};
+use crate::manager::{Known, Loaded, Manager, NAMES};
 use crate::state::{About, Status};
 
 /// The result of starting a process.
@@ -120,7 +120,14 @@ impl Manager {
             let definition = self.allowed(loaded, id)?;
             self.prepare(id, definition, Vec::new())?;
         }
-        Ok(())
+        if ids.is_empty() {
+            return Ok(());
+        }
+        check_writable(self.home.root())?;
+        let records = self.home.root().join(&*NAMES.directory);
+        check_writable(&records)?;
+        let mut known = ids.iter().filter_map(|id| self.supervised(id));
+        Ok(known.try_for_each(|known| check_writable(&records.join(known.record.id.as_str())))?)
     }
 
     /// Returns the definition of a process, if the user has allowed it to start.
@@ -211,9 +218,10 @@ impl Manager {
     /// Does what [`Self::look_after`] does, and returns the processes with these definitions.
     pub fn looked_after(&self, aiw: &Path, loaded: &Loaded) -> Result<Vec<Status>, ProcessError> {
         let all = self.processes.list()?;
-        match self.look_after_these(aiw, &all)?.as_slice() {
-            [] => Ok(self.statuses_of(loaded, all)),
-            _ => self.statuses(loaded),
+        // What can't be started again is shown as it is.
+        match self.look_after_these(aiw, &all) {
+            Ok(again) if !again.is_empty() => self.statuses(loaded),
+            _ => Ok(self.statuses_of(loaded, all)),
         }
     }
 
@@ -227,7 +235,11 @@ impl Manager {
         if all.iter().any(|one| !one.settled) {
             self.processes.sweep()?;
         }
-        let _turn = self.home.turn()?;
+        // Nothing can be started in a home that can't be written. What was asked may not need that.
+        let _turn = match self.home.turn() {
+            Err(HomeError::Io { .. }) => return Ok(Vec::new()),
+            turn => turn?,
+        };
         let mut again = Vec::new();
         for one in self.processes.list()? {
             let Some(about) = About::of(&one).filter(|about| about.project == self.project.directory()) else {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use aiw_core::{one_line, shell_word};
 use aiw_home::{
-    FileTrust, Home, HomeError, OpenDir, Project, ServerSettings, TrustSettings, nearest, read_unlinked_beside,
-    user_home,
+    FileTrust, Home, HomeError, OpenDir, Project, ServerSettings, Settings, TrustSettings, nearest,
+    read_unlinked_beside, user_home,
 };
 use aiw_servers::{FoundServer, McpFile, PROJECT_FILE, Scope, Server, Transport, in_file};
 use serde_json::{Map, Value};
@@ -76,7 +76,11 @@ impl ServerPlaces {
     /// The servers, and one sentence for each file that can't be used. Whatever a project's file is, it costs only its
     /// own servers.
     pub fn read(&self) -> Result<(Vec<Configured>, Vec<String>), HomeError> {
-        let settings = self.home.settings()?;
+        self.read_with(&self.home.settings()?)
+    }
+
+    /// Reads them as [`ServerPlaces::read`] does, with these settings.
+    pub fn read_with(&self, settings: &Settings) -> Result<(Vec<Configured>, Vec<String>), HomeError> {
         let known = settings.mcp()?;
         let mut problems = Vec::new();
         // A file of the user's that makes no sense is an error, not a home without servers.

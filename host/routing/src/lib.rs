@@ -35,7 +35,7 @@ pub use found::{Configured, MAX_FILE, ServerPlaces};
 pub use names::proxied;
 pub use pool::{Offered, Pool, SharedServers, Status, suspicions};
 pub use profile::{KnownTool, OWN, Pattern, Profile, ProfileSource, idle_patterns, scripts_may_call};
-pub use record::{Change, Record, Records};
+pub use record::{Change, LOST, Record, Records};
 pub use registry::{DynamicToolRegistry, MOST, SWEEP, TTL};
 pub use signs::signs;
 pub use slot::State;

@@ -1,10 +1,9 @@
 //! What servers write to standard error: one file per server, without secrets and within bounds.
 
-use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
 
-use aiw_home::{make_private_dir, now_rfc3339};
+use aiw_home::log_line;
 use aiw_redact::known::Mask;
 
 /// When a log is this long, it becomes the old one.
@@ -41,51 +40,19 @@ fn write(line: &[u8], path: &Path, last: &dyn Fn(String)) {
     let text = aiw_core::printable(text.trim_end());
     if !text.trim().is_empty() {
         last(text.clone().into_owned());
-        let _ = append(path, &text);
+        let _ = log_line(path, &text, MAX_LOG);
     }
 }
 
 /// One line of aiw's own.
 pub(crate) fn note(path: &Path, text: &str) {
-    let _ = append(path, &format!("aiw: {}", aiw_core::printable(text).replace('\n', " ")));
-}
-
-fn append(path: &Path, text: &str) -> std::io::Result<()> {
-    // Opening a pipe would wait for a reader.
-    if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
-        return Err(std::io::ErrorKind::InvalidInput.into());
-    }
-    if fs::metadata(path).is_ok_and(|meta| meta.len() > MAX_LOG) {
-        // Two processes may both do it; then the old one is short.
-        let _ = fs::rename(path, older(path));
-    }
-    let mut file = match open(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            let directory = path.parent().ok_or(e)?;
-            make_private_dir(directory).map_err(std::io::Error::other)?;
-            open(path)?
-        }
-        opened => opened?,
-    };
-    // Sessions share the file; one write is one line.
-    file.write_all(format!("{} {text}\n", now_rfc3339()).as_bytes())
-}
-
-fn open(path: &Path) -> std::io::Result<File> {
-    let mut options = File::options();
-    options.create(true).append(true);
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-/// The log before this one.
-pub(crate) fn older(path: &Path) -> PathBuf {
-    path.with_extension("log.1")
+    let _ = log_line(path, &format!("aiw: {}", aiw_core::printable(text).replace('\n', " ")), MAX_LOG);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_log_holds_no_secret_and_stays_within_bounds() {
@@ -106,6 +73,6 @@ mod tests {
             keep("y".repeat(30_000).as_bytes(), &path, &[], &|_| {});
         }
         let length = |path: &Path| fs::metadata(path).unwrap().len();
-        assert!(length(&path) < MAX_LOG + 100_000 && length(&older(&path)) < MAX_LOG + 100_000);
+        assert!(length(&path) < MAX_LOG + 100_000 && length(&path.with_extension("log.1")) < MAX_LOG + 100_000);
     }
 }

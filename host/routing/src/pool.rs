@@ -22,7 +22,7 @@ use crate::found::{Configured, ServerPlaces};
 use crate::log;
 use crate::names::proxied;
 use crate::profile::{OWN, Profile, ProfileSource};
-use crate::record::{Record, Records};
+use crate::record::{LOST, Record, Records};
 use crate::relay::Known;
 use crate::shape::Kind;
 use crate::signs::Signs;
@@ -517,11 +517,19 @@ impl Pool {
         Account::of(&slot.ground, server, slot.configured.server.as_ref().map_err(problem)?)
     }
 
-    /// A sentence for each server, up to some, with tools that are withheld and that the profile allows, for the model.
+    /// A sentence for each server, up to some, with tools that are withheld and that the profile allows, or of which aiw
+    /// has lost what they were, for the model.
     pub fn withheld(&self) -> Vec<String> {
         let mut sentences = Vec::new();
         for slot in self.inner.slots() {
             let Some(record) = slot.record() else { continue };
+            if record.lost {
+                sentences.push(format!(
+                    "Of the MCP server {}, {LOST} ({} accepts them).",
+                    quoted(slot.key()),
+                    shown_command("approve", slot.key())
+                ));
+            }
             let withheld = record.withheld().filter(|tool| self.allows(slot.key(), tool));
             let (changed, new): (Vec<_>, Vec<_>) = withheld.partition(|tool| record.pins.contains_key(tool.name()));
             let named = |tools: &[&Definition]| {

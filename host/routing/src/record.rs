@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::cell::LazyCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -35,6 +35,12 @@ const MAX_LISTED: usize = 1 << 20;
 
 /// The most prompts, resources and templates whose texts are pinned.
 const MAX_TEXTS: usize = 10_000;
+
+/// The most bytes of the names of servers that have a record.
+const MAX_NOTES: u64 = 8 << 20;
+
+/// What the user has to know of a record that was lost, after the server's name.
+pub const LOST: &str = "what was known about its tools was lost or damaged, so they count as seen for the first time";
 
 /// The name of what a server tells a model about all of its tools.
 const INSTRUCTIONS: &str = "instructions";
@@ -66,6 +72,8 @@ pub struct Record {
     pub started_ms: u64,
     /// A digest of the declaration that it was started from.
     pub declaration: String,
+    /// Whether there was a record before that was lost, and the user has not accepted what is here since.
+    pub lost: bool,
     /// The names of the tools that are what they were, once they are needed.
     #[serde(skip)]
     unchanged: Unchanged,
@@ -222,6 +230,7 @@ impl Record {
     /// Accepts all that the server defines now.
     pub fn approve(&mut self) {
         self.unchanged = Unchanged::default();
+        self.lost = false;
         for tool in &self.tools {
             self.pins.insert(tool.name().to_owned(), tool.clone());
         }
@@ -354,15 +363,19 @@ impl Records {
     pub fn update(&self, key: &str, change: impl FnOnce(&mut Record)) -> Result<Record, HomeError> {
         let _lock = self.home.lock()?;
         let known = self.load(key);
-        if known.is_none() && self.file(key, "json").exists() {
-            let text = "what was known about its tools is damaged, so they count as seen for the first time";
-            log::note(&self.file(key, "log"), text);
+        let is_new = known.is_none();
+        let mut record = known.unwrap_or_else(|| Record { lost: self.is_lost(key), ..Record::default() });
+        if record.lost && is_new {
+            log::note(&self.file(key, "log"), LOST);
         }
-        let mut record = known.unwrap_or_default();
         let before = record.clone();
         change(&mut record);
         if record != before {
             make_private_dir(&self.home.servers())?;
+            // The note is there before the record: a record without it could be lost unseen.
+            if is_new {
+                self.note(key, true)?;
+            }
             replace(&self.file(key, "json"), &record.bytes(), Mode::Private)?;
         }
         Ok(record)
@@ -373,12 +386,37 @@ impl Records {
         let _lock = self.home.lock()?;
         for suffix in ["json", "log", "log.1"] {
             let path = self.file(key, suffix);
-            match std::fs::remove_file(&path) {
+            match aiw_home::remove_file(&path) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(HomeError::io("remove", &path, e)),
                 _ => {}
             }
         }
-        Ok(())
+        self.note(key, false)
+    }
+
+    /// Returns whether a server was seen before, and what was known about it is gone or damaged.
+    pub fn is_lost(&self, key: &str) -> bool {
+        self.load(key).is_none() && (self.file(key, "json").exists() || self.noted().contains(key))
+    }
+
+    /// Which servers have a record. It is not among the records, so that it does not go with them.
+    fn notes_path(&self) -> PathBuf {
+        self.home.root().join("servers-seen.json")
+    }
+
+    fn noted(&self) -> BTreeSet<String> {
+        let bytes = read_capped(&self.notes_path(), MAX_NOTES).ok().flatten();
+        bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+
+    /// Notes that there is a record of a server, or that there should be none. The caller holds the lock.
+    fn note(&self, key: &str, is_there: bool) -> Result<(), HomeError> {
+        let mut noted = self.noted();
+        let is_changed = if is_there { noted.insert(key.to_owned()) } else { noted.remove(key) };
+        match is_changed {
+            true => replace(&self.notes_path(), &serde_json::to_vec(&noted).unwrap_or_default(), Mode::Private),
+            false => Ok(()),
+        }
     }
 }
 
@@ -545,22 +583,39 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_record_is_told_of_and_replaced() {
+    fn a_record_that_is_lost_or_damaged_is_told_of_until_the_user_accepts_the_next_one() {
         let dir = tempfile::tempdir().unwrap();
         let records = Records::new(Home::at(dir.path()));
-        records.update("a", |record| record.offer(vec![tool("x", "1")])).unwrap();
-        std::fs::write(records.file("a", "json"), "{").unwrap();
-        assert_eq!(records.load("a"), None);
-        records.update("a", |record| record.offer(vec![tool("x", "2")])).unwrap();
-        assert_eq!(records.load("a").unwrap().accepted().count(), 1);
-        assert!(std::fs::read_to_string(records.file("a", "log")).unwrap().contains("is damaged"));
+        let offer = |text: &'static str| {
+            records.update("a", move |record| record.offer(vec![tool("x", text)])).unwrap();
+            records.load("a").unwrap()
+        };
+        assert!(!records.is_lost("a") && !offer("1").lost);
+        let lose: [&dyn Fn(&Path); 3] =
+            [&|file| std::fs::remove_file(file).unwrap(), &|file| std::fs::write(file, "{").unwrap(), &|file| {
+                std::fs::remove_dir_all(file.parent().unwrap()).unwrap()
+            }];
+        for lose in lose {
+            lose(&records.file("a", "json"));
+            assert!(records.load("a").is_none() && records.is_lost("a"));
+            let found = offer("2");
+            assert!(found.lost && found.accepted().count() == 1 && !records.is_lost("a"));
+            assert!(std::fs::read_to_string(records.file("a", "log")).unwrap().contains("lost or damaged"));
+            // It goes on being said.
+            assert!(offer("2").lost);
+            records.update("a", Record::approve).unwrap();
+            assert!(!records.load("a").unwrap().lost);
+        }
+        // One that was removed is new.
+        records.remove("a").unwrap();
+        assert!(!records.is_lost("a") && !offer("3").lost);
     }
 
     #[test]
     fn every_key_has_its_own_file() {
         let records = Records::new(Home::at("/h"));
         let files = ["a", "A", "a/b", "a-b", "../a", "ä"].map(|key| records.file(key, "json"));
-        let different: std::collections::BTreeSet<_> = files.iter().collect();
+        let different: BTreeSet<_> = files.iter().collect();
         assert_eq!(different.len(), files.len(), "{files:?}");
         assert!(files.iter().all(|file| file.parent() == Some(Path::new("/h/servers"))));
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use aiw_core::one_line;
-use aiw_home::{Home, HomeError, Mode, read_capped, replace, yaml};
+use aiw_home::{Home, HomeError, Mode, read_capped, remove_file, replace, yaml};
 use aiw_servers::{Keys, McpFile, is_key, is_same};
 use serde_json::{Map, Value};
 
@@ -79,7 +79,7 @@ pub fn move_old_servers(home: &Home) -> Result<Option<OldServers>, SetupError> {
     secrets.iter().try_for_each(|(name, secret)| vault.set(&lock, name, secret))?;
     home.commit(&lock, &[mcp.document()])?;
     home.forget_pending(&lock, &names);
-    fs::remove_file(&path).map_err(|e| HomeError::io("remove", &path, e))?;
+    remove_file(&path).map_err(|e| HomeError::io("remove", &path, e))?;
     Ok(Some(done))
 }
 

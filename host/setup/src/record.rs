@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use aiw_core::{SecretName, hex};
-use aiw_home::{Home, HomeError, Mode, json, read_capped, replace};
+use aiw_home::{Home, HomeError, Mode, json, read_capped, read_dir, remove_file, replace};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -137,7 +137,7 @@ impl Record {
     /// The records of all other clients and projects.
     pub(crate) fn others(home: &Home, stem: &str) -> Result<Vec<Self>, HomeError> {
         let own = format!("{stem}.json");
-        let Ok(entries) = fs::read_dir(directory(home)) else { return Ok(Vec::new()) };
+        let Ok(entries) = read_dir(&directory(home)) else { return Ok(Vec::new()) };
         let mut records = Vec::new();
         for entry in entries.flatten() {
             let is_record = entry.path().extension().is_some_and(|ending| ending == "json");
@@ -193,7 +193,7 @@ impl Record {
         let names = self.files.iter().filter_map(|kept| kept.backup.clone());
         // The record last: until then, the copies can be found.
         for name in names.chain([format!("{stem}.json")]) {
-            match fs::remove_file(dir.join(&name)) {
+            match remove_file(&dir.join(&name)) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                     return Err(HomeError::Io { action: "remove", path: dir.join(name), source: e });
                 }

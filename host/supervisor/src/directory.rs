@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use aiw_core::one_line;
-use aiw_home::read_capped;
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+use aiw_home::{open_append, open_owned, open_plain, read_capped, remove_file};
+use rustix::fs::{FlockOperation, flock};
 
 use crate::error::SupervisorError;
 use crate::files::{create_private, reserve, write_atomically, write_into};
@@ -64,7 +64,7 @@ impl Reserve {
     }
 
     pub fn remove(self) {
-        let _ = fs::remove_file(self.path);
+        let _ = remove_file(&self.path);
     }
 }
 
@@ -85,16 +85,13 @@ pub(crate) fn is_shown(directory: &Path) -> bool {
 /// Removes the stop request and the mark of a report from an earlier incarnation.
 pub(crate) fn forget(directory: &Path) {
     for name in [STOP, SHOWN, REMARKS] {
-        let _ = fs::remove_file(directory.join(name));
+        let _ = remove_file(&directory.join(name));
     }
 }
 
 /// Leaves a sentence for the log, which the shim alone writes. It is there within some seconds, or at the end.
 pub(crate) fn add_remark(directory: &Path, sentence: &str) -> io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut options = fs::OpenOptions::new();
-    options.append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
-    let mut file = options.open(directory.join(REMARKS))?;
+    let mut file = open_append(&directory.join(REMARKS))?;
     if file.metadata()?.len() > REMARK_BYTES {
         return Ok(());
     }
@@ -153,19 +150,12 @@ impl Alive {
 
     fn lock(directory: &Path, how: FlockOperation) -> Result<Option<Self>, SupervisorError> {
         let path = directory.join(ALIVE);
-        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let file = match open(&path, flags, Mode::RUSR | Mode::WUSR) {
-            Ok(file) => File::from(file),
+        let file = match open_owned(&path) {
+            Ok(file) => file,
             // It was removed in the meantime.
-            Err(rustix::io::Errno::NOENT) => return Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             // A read-only descriptor is enough to ask who holds the lock.
-            Err(e) => {
-                match open(&path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK, Mode::empty())
-                {
-                    Ok(file) => File::from(file),
-                    Err(_) => return Err(SupervisorError::io("open", &path, e.into())),
-                }
-            }
+            Err(e) => open_plain(&path).map_err(|_| SupervisorError::io("open", &path, e))?,
         };
         match flock(&file, how) {
             Ok(()) => Ok(Some(Self { _file: file })),

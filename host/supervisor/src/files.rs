@@ -1,10 +1,12 @@
 //! Small files of our own: private, and either complete or absent.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use aiw_home::{open_owned, remove_file, rename};
 
 use crate::error::SupervisorError;
 
@@ -19,10 +21,7 @@ pub(crate) fn random() -> u64 {
 
 /// Creates a file that only this user may read.
 pub(crate) fn create_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    aiw_home::create_new(path)
 }
 
 /// Replaces the content of a file. The new content is not forced to the disk: a power cut that loses it has ended the
@@ -33,16 +32,16 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Supervis
     let new = path.with_file_name(name);
     let write = || -> io::Result<()> {
         // The callers' locks allow one writer at a time, so an existing file was left by a writer that was killed.
-        match fs::remove_file(&new) {
+        match remove_file(&new) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             _ => {}
         }
         create_private(&new)?.write_all(bytes)?;
-        fs::rename(&new, path)
+        rename(&new, path)
     };
     write().map_err(|e| {
         // A partly written file is of no use, and takes space that may be short.
-        let _ = fs::remove_file(&new);
+        let _ = remove_file(&new);
         SupervisorError::io("write", path, e)
     })
 }
@@ -53,20 +52,18 @@ pub(crate) fn reserve(path: &Path, bytes: usize) -> io::Result<()> {
     let allocated = rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes as u64);
     let written = allocated.map_err(io::Error::from).or_else(|_| file.write_all(&vec![0; bytes]));
     if written.is_err() {
-        let _ = fs::remove_file(path);
+        let _ = remove_file(path);
     }
     written
 }
 
 /// Replaces the content of a file, using the space of a reserved file. That uses up the reserved file.
 pub(crate) fn write_into(reserve: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).custom_flags(libc::O_NOFOLLOW).open(reserve)?;
+    let mut file = open_owned(reserve)?;
     if file.metadata()?.len() < bytes.len() as u64 {
         return Err(io::ErrorKind::StorageFull.into());
     }
     file.write_all(bytes)?;
     file.set_len(bytes.len() as u64)?;
-    fs::rename(reserve, path)
+    rename(reserve, path)
 }

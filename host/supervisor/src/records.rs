@@ -53,6 +53,10 @@ impl Records {
     }
 
     pub fn at(root: PathBuf, names: Names) -> Self {
+        // A shim is told this directory, and not the home.
+        if let Some(home) = root.ancestors().nth(Path::new(&*names.directory).components().count()) {
+            aiw_home::own_directory(home);
+        }
         Self { root, names, understands: |_| Ok(()) }
     }
 
@@ -95,7 +99,7 @@ impl Records {
     }
 
     fn file_names(&self) -> Result<Vec<String>, SupervisorError> {
-        match fs::read_dir(&self.root) {
+        match aiw_home::read_dir(&self.root) {
             Ok(entries) => Ok(entries.flatten().filter_map(|e| e.file_name().into_string().ok()).collect()),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(e) => Err(SupervisorError::io("read", &self.root, e)),

@@ -25,7 +25,7 @@ impl RuntimeDir {
         if let Some(path) = std::env::var_os("AIW_RUNTIME_DIR").filter(|v| !v.is_empty()).map(PathBuf::from) {
             // A path relative to the current directory would split sets.
             return if path.is_absolute() {
-                Ok(Self { path, noun })
+                Ok(Self::at(path, noun))
             } else {
                 Err(SupervisorError::RelativeRuntime { path })
             };
@@ -35,11 +35,12 @@ impl RuntimeDir {
             Some(base) => base.join("aiw"),
             None => PathBuf::from(format!("/tmp/aiw-{uid}")),
         };
-        Ok(Self { path, noun })
+        Ok(Self::at(path, noun))
     }
 
     /// Returns the given directory, as a starter names it to its shim.
     pub fn at(path: PathBuf, noun: Noun) -> Self {
+        aiw_home::own_directory(&path);
         Self { path, noun }
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aiw_core::ErrorKind;
-use aiw_home::{Home, HomeError, lock_within, open_owned, open_plain, rfc3339};
+use aiw_home::{Home, HomeError, lock_within, open_owned, open_plain, read_dir, rfc3339};
 
 use crate::booking::Booking;
 use crate::seal::{Extent, LONGEST, Loss, Seal};
@@ -306,7 +306,7 @@ impl Book {
 
     /// Returns the files by their months.
     fn files(&self) -> Result<BTreeMap<String, PathBuf>, UsageError> {
-        let entries = match fs::read_dir(&self.directory) {
+        let entries = match read_dir(&self.directory) {
             Ok(entries) => entries,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
             Err(source) => return Err(UsageError::Io { doing: "read", path: self.directory.clone(), source }),

@@ -10,11 +10,11 @@ use std::fs;
 use std::io::{Read, Seek, Write};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use aiw_home::Turn;
+use aiw_home::{Mode, Turn, replace_with};
 use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 
@@ -58,21 +58,16 @@ impl CompiledCache {
         if !is_ours(self.dir.as_ref()?, true) || !is_ours(&path, false) {
             return None;
         }
-        let file = fs::File::open(&path).ok()?;
+        let file = aiw_home::open_plain(&path).ok()?;
         let component = intact(&file).and_then(|()| mapped(engine, &file).or_else(|| copied(engine, &file)));
         if component.is_none() {
-            let _ = fs::remove_file(&path);
+            let _ = aiw_home::remove_file(&path);
             return None;
         }
         // Record the use for evicting the least recently used. Once an hour is often enough.
-        let now = SystemTime::now();
-        if let Ok(file) = fs::File::open(&path)
-            && file
-                .metadata()
-                .and_then(|m| m.modified())
-                .is_ok_and(|t| t.elapsed().is_ok_and(|age| age.as_secs() > 3600))
-        {
-            let _ = file.set_modified(now);
+        let used = file.metadata().and_then(|meta| meta.modified());
+        if used.is_ok_and(|used| used.elapsed().is_ok_and(|age| age.as_secs() > 3600)) {
+            let _ = file.set_modified(SystemTime::now());
         }
         component
     }
@@ -88,7 +83,7 @@ impl CompiledCache {
     /// The directory, made private if it is not there.
     fn private_dir(&self) -> Option<&Path> {
         let dir = self.dir.as_ref()?;
-        let _ = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        aiw_home::make_private_dir(dir).ok()?;
         is_ours(dir, true).then_some(dir)
     }
 
@@ -96,21 +91,11 @@ impl CompiledCache {
     pub(crate) fn store(&self, key: &str, code: &[u8]) {
         let (Some(dir), Some(path)) = (self.private_dir(), self.file(key)) else { return };
         make_room(dir, (code.len() + TRAILER) as u64);
-        let write = || -> std::io::Result<()> {
-            let mut builder = tempfile::Builder::new();
-            let mut file = builder
-                .prefix(".new-")
-                .make_in(dir, |path| fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path))?;
+        let _ = replace_with(&path, Mode::Private, |file| {
             file.write_all(code)?;
             file.write_all(MAGIC)?;
-            for part in parts(code.len()) {
-                file.write_all(&Sha256::digest(&code[part]))?;
-            }
-            file.as_file().sync_all()?;
-            file.persist(&path).map_err(|e| e.error)?;
-            Ok(())
-        };
-        let _ = write();
+            parts(code.len()).try_for_each(|part| file.write_all(&Sha256::digest(&code[part])))
+        });
     }
 }
 
@@ -124,7 +109,7 @@ pub(crate) struct CompileTurn {
 impl Drop for CompileTurn {
     /// Whoever waits has the file open. Somebody who comes later finds the result, and makes a new one if there is none.
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        let _ = aiw_home::remove_file(&self.path);
     }
 }
 
@@ -199,7 +184,7 @@ pub(crate) fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> Option<Comp
 }
 
 fn make_room(dir: &Path, wanted: u64) {
-    let Ok(entries) = fs::read_dir(dir) else { return };
+    let Ok(entries) = aiw_home::read_dir(dir) else { return };
     let mut files: Vec<(SystemTime, u64, PathBuf)> = entries
         .flatten()
         .filter_map(|e| Some((e.metadata().ok()?.modified().ok()?, e.metadata().ok()?.len(), e.path())))
@@ -210,7 +195,7 @@ fn make_room(dir: &Path, wanted: u64) {
         if total <= limits::COMPILED_CACHE {
             return;
         }
-        if fs::remove_file(&path).is_ok() {
+        if aiw_home::remove_file(&path).is_ok() {
             total -= size;
         }
     }

@@ -133,3 +133,60 @@ fn of_several_that_start_at_once_one_does() {
     pids.dedup();
     assert_eq!(pids.len(), 1);
 }
+
+/// A directory that can't be written while this lives, whatever is open in it. Only root can do that to itself.
+struct ReadOnly(std::path::PathBuf);
+
+impl ReadOnly {
+    fn make(path: &std::path::Path) -> Option<Self> {
+        let mount = |arguments: &[&str]| {
+            let mounted = std::process::Command::new("mount").args(arguments).arg(path).status();
+            mounted.is_ok_and(|status| status.success())
+        };
+        let this = mount(&["--bind", path.to_str().unwrap()]).then(|| Self(path.to_owned()))?;
+        mount(&["-o", "remount,bind,ro"]).then_some(this)
+    }
+}
+
+impl Drop for ReadOnly {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn in_a_home_that_became_read_only_nothing_is_stopped_for_a_restart_and_everything_can_be_looked_at() {
+    let project = Project::new("process \"p\" { shell \"echo said; exec sleep 1000\"; restart \"always\" }");
+    project.up(&[]);
+    let before = until(|| Some(project.ps("p")).filter(|now| now["state"] == "running"));
+    until(|| project.lines("p").contains(&"said".to_owned()).then_some(()));
+    assert_eq!(project.run(&["history", "search", "x"]).code, 0);
+    let Some(read_only) = ReadOnly::make(&project.home()) else { return aiw_tests::not_run("nothing can be mounted") };
+    let restart = project.run(&["restart", "p"]);
+    assert!(restart.code == 69 && restart.stderr.contains("Read-only"), "{}", restart.whole());
+    assert!(is_there(before["pid"].as_u64().unwrap()));
+    let looks = [
+        &["ps"][..],
+        &["ps", "--all", "--stats"],
+        &["logs", "p"],
+        &["status"],
+        &["task", "list"],
+        &["history", "search", "x"],
+    ];
+    let look = || {
+        for arguments in looks {
+            let run = project.run(arguments);
+            assert_eq!(run.code, 0, "{arguments:?}: {}", run.whole());
+        }
+    };
+    look();
+    let stop = project.run(&["stop", "p"]);
+    assert_eq!(stop.code, 0, "{}", stop.whole());
+    until(|| (!is_there(before["pid"].as_u64().unwrap())).then_some(()));
+    // What can't be recorded disturbs nobody.
+    look();
+    let start = project.run(&["start", "p"]);
+    assert!(start.code == 69 && start.stderr.contains("Read-only"), "{}", start.whole());
+    drop(read_only);
+    assert_ne!(project.up(&[])["processes"][0]["pid"], before["pid"]);
+}

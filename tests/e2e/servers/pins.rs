@@ -43,6 +43,33 @@ fn a_changed_tool_is_withheld_until_the_user_accepts_it() {
 }
 
 #[test]
+fn a_record_that_is_lost_is_said_wherever_somebody_looks_until_the_tools_are_accepted() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("test", &[]).known();
+    let env = &servers.env;
+    assert!(!env.run(&["mcp", "tools"]).ok().stderr.contains("lost"));
+    std::fs::remove_file(env.home().join("servers/test.json")).unwrap();
+    std::fs::write(servers.state("test").join("description"), "Something else.").unwrap();
+    let doctor = env.run(&["doctor"]);
+    assert!(doctor.code == 1 && doctor.stdout.contains("was lost or damaged"), "{}", doctor.whole());
+    for _ in 0..2 {
+        let tools = env.run(&["mcp", "tools"]).ok();
+        assert!(tools.stderr.contains("server `test`, what was known about its tools was lost"), "{}", tools.whole());
+        assert!(env.run(&["doctor"]).stdout.contains("was lost or damaged"));
+    }
+    let mut client = Client::start(env);
+    let begun = client.initialize("2025-06-18");
+    assert!(begun["result"]["instructions"].as_str().unwrap().contains("was lost or damaged"));
+    env.run(&["mcp", "approve", "test", "--yes"]).ok();
+    assert!(!env.run(&["mcp", "tools"]).ok().stderr.contains("lost"));
+    env.run(&["doctor"]).ok();
+    // A server that was removed and added again is new, and nothing was lost.
+    env.run(&["mcp", "remove", "test"]).ok();
+    let servers = servers.with("test", &[]).known();
+    assert!(!servers.env.run(&["mcp", "tools"]).ok().stderr.contains("lost"));
+}
+
+#[test]
 fn a_profile_holds_in_lists_and_calls() {
     let Some(servers) = Servers::new() else { return };
     let servers = servers.with("a", &[]).with("b", &[]).known();

@@ -6,7 +6,7 @@ use aiw_app::current_dir;
 use aiw_core::{ErrorKind, counted, quoted, shell_word_in_line};
 use aiw_home::Home;
 use aiw_orchestrator::Workflows;
-use aiw_routing::ServerPlaces;
+use aiw_routing::{LOST, Records, ServerPlaces};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -167,6 +167,17 @@ fn servers(home: &Home) -> CheckedPart {
                     format!("`aiw mcp show {}` shows its entry", shell_word_in_line(&found.key)),
                 ))
             });
+            let records = Records::new(home.clone());
+            let lost = servers.iter().filter(|found| {
+                records.is_lost(&found.key) || records.load(&found.key).is_some_and(|record| record.lost)
+            });
+            let lost = lost.map(|found| {
+                let name = shell_word_in_line(&found.key);
+                FoundProblem::new(
+                    format!("of the server {}, {LOST}", quoted(&found.key)),
+                    format!("look at them with `aiw mcp tools {name}`; `aiw mcp approve {name}` accepts them"),
+                )
+            });
             let summary = match servers.len() {
                 0 => "no servers".to_owned(),
                 count => format!("{}; `aiw mcp doctor` starts and checks them", counted(count, "server")),
@@ -174,7 +185,7 @@ fn servers(home: &Home) -> CheckedPart {
             let idle = current_dir().map_err(Failure::from).and_then(|cwd| profiles::problems(home, &cwd));
             let idle = idle.unwrap_or_else(|failure| vec![failure.message().to_owned()]).into_iter();
             let idle = idle.map(|problem| FoundProblem { problem, next: Some("`aiw mcp profile list`".into()) });
-            (summary, problems.chain(unusable).chain(idle).collect())
+            (summary, problems.chain(unusable).chain(lost).chain(idle).collect())
         }
     };
     CheckedPart { name: "mcp", summary, problems }

@@ -95,6 +95,11 @@ async fn set(home: &Home, args: LlmSetArgs, output: &Output) -> Result<(), Failu
     let before = home.settings()?.written_llm().ok().flatten();
     let url = |api: LlmApiName, url: &str| {
         let url = match url {
+            // It has no usual address.
+            "" if api == LlmApiName::ChatCompletions => {
+                let failure = Failure::user("`--openai` needs an address");
+                return Err(failure.with_hint("give the server's address with its `/v1`"));
+            }
             "" => None,
             url => Some(base_url(url).map_err(|why| Failure::user(format!("the address {why}")))?),
         };

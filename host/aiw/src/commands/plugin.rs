@@ -5,6 +5,7 @@ pub mod look;
 
 use aiw_markets::Markets;
 
+use super::usable_settings;
 use crate::cli::{EnableArgs, PluginCommand};
 use crate::commands::{browse, marketplace};
 use crate::components::session;
@@ -20,7 +21,17 @@ pub fn run(command: PluginCommand, output: &Output) -> Result<(), Failure> {
             on_markets(output, async |markets| marketplace::run(markets, command, output).await)
         }
         PluginCommand::Search(args) => on_markets(output, async |markets| look::search(markets, args, output).await),
-        PluginCommand::List(args) => on_markets(output, async |markets| look::list(markets, &args, output)),
+        PluginCommand::List(args) => runtime::run(output, async {
+            let client = session(output)?;
+            let markets = client.markets()?;
+            // What is installed is known without the settings.
+            let has_settings = client.home().settings().is_ok();
+            match has_settings {
+                true => markets.reconcile().await?.iter().for_each(|note| output.note(note)),
+                false => drop(usable_settings(client.home(), output)?),
+            }
+            look::list(&markets, &args, has_settings, output)
+        }),
         PluginCommand::Info { plugin } => {
             on_markets(output, async |markets| look::info(markets, &plugin, output).await)
         }

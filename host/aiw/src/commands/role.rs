@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::each::{FailedName, remove_each};
-use super::given;
+use super::{given, usable_settings};
 use crate::cli::{NewRoleArgs, RoleCommand};
 use crate::editor::Editor;
 use crate::failure::Failure;
@@ -34,7 +34,7 @@ pub struct RoleRemove {
 pub fn run(command: RoleCommand, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
     let here = env::current_dir().ok();
-    let roles = Roles::at(home.clone(), &home.settings()?, here.as_deref());
+    let roles = Roles::at(home.clone(), &usable_settings(&home, output)?, here.as_deref());
     match command {
         RoleCommand::List => list(&roles, output),
         RoleCommand::Show { name } => show(&roles, &name.parse()?, output),

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::each::{FailedName, remove_each};
+use super::usable_settings;
 use crate::cli::usage::{BudgetArgs, BudgetCommand, UsageArgs};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -65,7 +66,7 @@ pub struct BudgetRemove {
 
 pub fn usage(args: &UsageArgs, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
-    let settings = home.settings()?;
+    let settings = usable_settings(&home, output)?;
     let month: String = rfc3339(now_millis()).chars().take(7).collect();
     let month = aiw_home::millis_of(&format!("{month}-01")).and_then(|millis| u64::try_from(millis).ok());
     let since = args.since.or(month).unwrap_or_default();

@@ -18,9 +18,7 @@ pub(super) fn elsewhere(home: &Home, name: &str) -> Option<PathBuf> {
 
 /// Makes such a directory.
 pub(super) fn make(directory: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    aiw_home::make_private_dir(directory).map_err(std::io::Error::other)?;
     // Somebody else may have been faster in a directory that is open to all.
     match aiw_supervisor::runtime_dir() {
         Some(_) => Ok(()),

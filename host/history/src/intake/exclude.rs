@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
-use aiw_home::{HISTORY_VARIABLE, Home, HomeError, Project, user_home};
+use aiw_home::{HISTORY_VARIABLE, Home, HomeError, Project, read_dir, remove_file, user_home};
 
 use super::elsewhere;
 use crate::store::PRIVATE;
@@ -96,17 +96,17 @@ impl Exclusions {
     /// Moves into the home what could not be written there at first, as far as it can be now.
     pub(crate) fn settle(home: &Home) {
         let Some(directory) = elsewhere::elsewhere(home, PRIVATE) else { return };
-        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        for entry in read_dir(&directory).into_iter().flatten().flatten() {
             let inside = home.history().join(PRIVATE);
             if home.make_dir(&inside).and_then(|()| mark(&inside.join(entry.file_name()))).is_ok() {
-                let _ = fs::remove_file(entry.path());
+                let _ = remove_file(&entry.path());
             }
         }
     }
 
     /// The sessions that ran in private mode.
     pub(crate) fn private_sessions(&self) -> Vec<String> {
-        let entries = self.private.iter().flat_map(|directory| fs::read_dir(directory).into_iter().flatten().flatten());
+        let entries = self.private.iter().flat_map(|directory| read_dir(directory).into_iter().flatten().flatten());
         entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
     }
 
@@ -127,10 +127,7 @@ fn private(home: &Home) -> Vec<PathBuf> {
 }
 
 fn mark(path: &Path) -> Result<(), HomeError> {
-    use std::os::unix::fs::OpenOptionsExt;
-
-    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-    file.map(drop).map_err(|e| HomeError::io("write", path, e))
+    aiw_home::open_owned(path).map(drop).map_err(|e| HomeError::io("write", path, e))
 }
 
 /// The paths that lead to a directory: as it is written, but for `..`, and as it is without links.

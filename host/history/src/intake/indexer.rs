@@ -93,7 +93,7 @@ impl Indexer {
     pub(crate) fn turn(&self, patience: Duration) -> Result<Option<Turn>, HistoryError> {
         let path = lock_path(&self.home);
         self.home.make_dir(&self.home.history())?;
-        let file = open_lock(&path).map_err(|e| HomeError::io("open", &path, e))?;
+        let file = aiw_home::open_owned(&path).map_err(|e| HomeError::io("open", &path, e))?;
         let locked = lock_within(file, patience).map_err(|e| HomeError::io("lock", &path, e))?;
         Ok(locked.map(|file| Turn { _file: file }))
     }
@@ -284,11 +284,5 @@ pub(crate) fn lock_path(home: &Home) -> PathBuf {
 
 /// Whether another process holds a lock. It is given back at once.
 pub(super) fn is_taken(path: &Path) -> bool {
-    path.exists() && matches!(open_lock(path).and_then(|file| lock_within(file, Duration::ZERO)), Ok(None))
-}
-
-pub(crate) fn open_lock(path: &Path) -> std::io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-
-    File::options().create(true).truncate(false).read(true).write(true).mode(0o600).open(path)
+    path.exists() && matches!(aiw_home::open_owned(path).and_then(|file| lock_within(file, Duration::ZERO)), Ok(None))
 }

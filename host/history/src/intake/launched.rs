@@ -2,11 +2,10 @@
 //! session, until the session is in the store.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aiw_home::{Home, HomeError, Mode, read_capped, replace};
+use aiw_home::{Home, HomeError, Mode, read_capped, read_dir, remove_file, replace};
 
 use crate::readers::{self, Launch};
 use crate::{HistoryError, Store};
@@ -32,14 +31,14 @@ pub fn note_launch(home: &Home, session: &str, launch: &Launch) -> Result<(), Ho
 
 /// Moves the notes of sessions that are there into the store.
 pub(super) fn settle(home: &Home, store: &Store) -> Result<(), HistoryError> {
-    let entries = fs::read_dir(directory(home)).into_iter().flatten().flatten();
+    let entries = read_dir(&directory(home)).into_iter().flatten().flatten();
     let notes: HashMap<String, (PathBuf, Launch)> = entries
         .filter_map(|entry| {
             let bytes = read_capped(&entry.path(), MAX_NOTE).ok()??;
             let launch = serde_json::from_slice(&bytes).ok()?;
             let modified = entry.metadata().and_then(|meta| meta.modified());
             if modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > PATIENCE)) {
-                let _ = fs::remove_file(entry.path());
+                let _ = remove_file(&entry.path());
             }
             Some((entry.file_name().into_string().ok()?, (entry.path(), launch)))
         })
@@ -50,7 +49,7 @@ pub(super) fn settle(home: &Home, store: &Store) -> Result<(), HistoryError> {
     let there = store.names_of(notes.keys())?;
     store.note_launches(there.iter().filter_map(|name| Some((name.as_str(), &notes.get(name)?.1))))?;
     for (path, _) in there.iter().filter_map(|name| notes.get(name)) {
-        let _ = fs::remove_file(path);
+        let _ = remove_file(path);
     }
     Ok(())
 }

@@ -6,12 +6,12 @@ use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use aiw_home::{Home, HomeError, lock_within, now_millis};
+use aiw_home::{Home, HomeError, lock_within, now_millis, open_owned, read_capped};
 use aiw_vectors::{Embedder, Models};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::indexer::{is_taken, open_lock};
+use super::indexer::is_taken;
 use super::log::log;
 use crate::{HistoryError, Store};
 
@@ -64,7 +64,8 @@ pub fn meaning(home: &Home, store: &Store) -> Result<Option<Meaning>, HistoryErr
     let Some(identity) = Models::at(home.clone()).chosen()?.and_then(|files| files.identity()) else { return Ok(None) };
     let (done, waiting) = store.vectors_of(&identity)?;
     let is_taken = is_at_work(home);
-    let begun = fs::read_to_string(lock_path(home)).ok().filter(|_| is_taken).and_then(|line| Begun::read(&line));
+    let line = read_capped(&lock_path(home), 4 << 10).ok().flatten().filter(|_| is_taken);
+    let begun = line.and_then(|line| Begun::read(std::str::from_utf8(&line).ok()?));
     let left = begun.and_then(|begun| {
         let (made, took) = (done.checked_sub(begun.done)?, now_millis().checked_sub(begun.time)?);
         (waiting * took).checked_div(made * 1000)
@@ -102,7 +103,7 @@ fn give(home: &Home, store: &Store) -> Result<(), HistoryError> {
         }
         let path = lock_path(home);
         let unwritten = |e| HomeError::io("lock", &path, e);
-        let lock = open_lock(&path).and_then(|file| lock_within(file, PATIENCE)).map_err(unwritten)?;
+        let lock = open_owned(&path).and_then(|file| lock_within(file, PATIENCE)).map_err(unwritten)?;
         let Some(mut lock) = lock else { return Ok(()) };
         let is_wanted = || models.chosen().is_ok_and(|now| now.as_ref() == Some(&files));
         let mut pace = Pace { is_wanted: &is_wanted, since: Instant::now(), power: Path::new(POWER), is_over: false };

@@ -5,13 +5,12 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirEntry, File};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use aiw_core::ProviderName;
-use aiw_home::{Home, HomeError, Mode, read_capped, replace};
+use aiw_home::{Home, HomeError, Mode, create_new, read_capped, read_dir, remove_file, replace};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -82,7 +81,7 @@ impl Queue {
         let transcript = request.path.as_deref().and_then(|path| Path::new(path).file_stem()?.to_str());
         let is_named = transcript.is_some_and(|transcript| {
             let path = self.directory.join(format!("{name}.{transcript}{NAME}"));
-            let made = File::options().write(true).create_new(true).mode(0o600).open(path);
+            let made = create_new(&path);
             made.and_then(|_| File::open(&self.directory)?.sync_all()).is_ok()
         });
         let is_elsewhere = || {
@@ -127,7 +126,7 @@ impl Queue {
                 waiting.extend(requests);
                 continue;
             }
-            let remove = || drop(fs::remove_file(&path));
+            let remove = || drop(remove_file(&path));
             let bytes = match read_capped(&path, MAX_REQUEST) {
                 Ok(Some(bytes)) => bytes,
                 // Files are replaced as a whole: it was not written by us.
@@ -148,7 +147,7 @@ impl Queue {
 
     /// Removes a request that was carried out.
     pub(crate) fn done(&self, path: &Path) -> Result<(), HomeError> {
-        match fs::remove_file(path) {
+        match remove_file(path) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(HomeError::io("remove", path, e)),
             _ => Ok(()),
         }
@@ -156,7 +155,7 @@ impl Queue {
 
     fn entries(&self) -> impl Iterator<Item = DirEntry> {
         let directories = std::iter::once(&self.directory).chain(&self.elsewhere);
-        directories.flat_map(|directory| fs::read_dir(directory).into_iter().flatten().flatten())
+        directories.flat_map(|directory| read_dir(directory).into_iter().flatten().flatten())
     }
 
     /// The files of all requests, the oldest first.
@@ -182,7 +181,7 @@ impl Queue {
             };
             let modified = entry.metadata().and_then(|meta| meta.modified());
             if modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > patience)) {
-                let _ = fs::remove_file(entry.path());
+                let _ = remove_file(&entry.path());
             }
         }
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use aiw_home::{CliPlaces, Home, created};
+use aiw_home::{CliPlaces, Home, Settings, created};
 use aiw_redact::rules::Redactor;
 
 use super::exclude::Exclusions;
@@ -64,8 +64,8 @@ impl Report {
 
 /// Returns what takes secrets out of the texts of a home: it knows the values in the vault that can be read, and is as
 /// strict as the settings say.
-pub fn redactor(home: &Home) -> Result<Redactor, HistoryError> {
-    Ok(Redactor::new(&home.vault().values().0)?.strict(home.settings()?.history()?.is_strict))
+pub fn redactor(home: &Home, settings: &Settings) -> Result<Redactor, HistoryError> {
+    Ok(Redactor::new(&home.vault().values().0)?.strict(settings.history()?.is_strict))
 }
 
 /// Takes in transcripts.
@@ -83,7 +83,7 @@ pub struct Intake<'a> {
 impl<'a> Intake<'a> {
     /// An intake into a store.
     pub fn new(store: &'a Store, home: &Home, places: &CliPlaces) -> Result<Self, HistoryError> {
-        let redactor = Arc::new(redactor(home)?);
+        let redactor = Arc::new(redactor(home, &home.settings()?)?);
         // Without them, sessions are read all the same.
         let providers = home.providers().map_or_else(|_| Vec::new(), |file| file.providers().to_vec());
         let providers = providers.into_iter().filter_map(|one| Some((one.id?, one.name.to_string()))).collect();

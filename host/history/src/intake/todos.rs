@@ -89,7 +89,7 @@ pub fn todos(home: &Home, places: &CliPlaces, session: Option<&str>) -> Result<T
         (true, None) => return Err(unknown(named)),
     };
     todos.truncate(MAX_TODOS);
-    let redactor = redactor(home)?;
+    let redactor = redactor(home, &home.settings()?)?;
     for todo in &mut todos {
         todo.content = aiw_core::one_line(&redactor.redact(&todo.content), 1000);
         todo.status = aiw_core::one_line(&todo.status, 40);

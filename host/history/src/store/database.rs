@@ -18,7 +18,9 @@ const DAMAGED: &str = "damaged";
 const ASIDE: &str = "history.db.damaged";
 
 /// A database that is not there is not made.
-const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(UNLINKED);
+/// No part of the path is a link.
+const UNLINKED: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX.union(OpenFlags::SQLITE_OPEN_NOFOLLOW);
 
 pub(super) struct Opened {
     pub connection: Connection,
@@ -31,6 +33,11 @@ pub(super) fn path(directory: &Path) -> PathBuf {
 
 /// Opens the database, and makes or migrates it.
 pub(super) fn open(directory: &Path) -> Result<Opened, HistoryError> {
+    if !may_write(directory) {
+        let connection = read_only(directory)?;
+        refuse_newer(directory, &connection)?;
+        return Ok(Opened { connection });
+    }
     aiw_home::make_private_dir(directory)?;
     if directory.join(DAMAGED).exists() {
         return anew(directory);
@@ -51,7 +58,7 @@ fn attempt(directory: &Path) -> Result<Opened, HistoryError> {
             aiw_home::replace(&place, b"", aiw_home::Mode::Private)?;
         }
     }
-    let mut connection = Connection::open_with_flags(&place, FLAGS).map_err(failed)?;
+    let mut connection = Connection::open_with_flags(unlinked(&place)?, FLAGS).map_err(failed)?;
     connection.busy_timeout(PATIENCE).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(64);
     // What a newer aiw made stays as it is.
@@ -78,6 +85,44 @@ fn attempt(directory: &Path) -> Result<Opened, HistoryError> {
     Ok(Opened { connection })
 }
 
+/// Whether files can be made in a directory, or in the one that it would be made in.
+fn may_write(directory: &Path) -> bool {
+    use rustix::fs::{Access, access};
+    let there = directory.ancestors().find(|above| above.exists());
+    there.is_none_or(|there| access(there, Access::WRITE_OK).is_ok())
+}
+
+/// Opens the database for reading where nothing can be written; an empty one if there is none.
+fn read_only(directory: &Path) -> Result<Connection, HistoryError> {
+    let failed = |error| failed(directory, error);
+    let place = path(directory);
+    if !place.exists() {
+        let mut empty = Connection::open_in_memory().map_err(failed)?;
+        schema::migrate(&mut empty).map_err(failed)?;
+        return Ok(empty);
+    }
+    let with = |suffix: &str| directory.join(format!("history.db{suffix}"));
+    // SQLite reads what is only in the write-ahead log if that has its index beside it, which can't be made now.
+    let has_log = std::fs::metadata(with("-wal")).is_ok_and(|log| log.len() > 0) && with("-shm").exists();
+    let mut name = String::from("file:");
+    for byte in unlinked(&place)?.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => name.push(char::from(*byte)),
+            byte => name.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    name.push_str(if has_log { "?mode=ro" } else { "?mode=ro&immutable=1" });
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | UNLINKED;
+    let connection = Connection::open_with_flags(name, flags).map_err(failed)?;
+    connection.pragma_update(None, "temp_store", "MEMORY").map_err(failed)?;
+    Ok(connection)
+}
+
+/// Returns the path of the database for SQLite, by which no link leads elsewhere.
+fn unlinked(place: &Path) -> Result<PathBuf, HistoryError> {
+    Ok(aiw_home::unlinked_path(place).map_err(|e| aiw_home::HomeError::io("open", place, e))?)
+}
+
 /// The right to make the database.
 fn turn_to_make(directory: &Path) -> Result<aiw_home::Turn, HistoryError> {
     Ok(aiw_home::Turn::acquire(&directory.join(".create.lock"))?)
@@ -93,8 +138,12 @@ pub(super) fn refuse_newer(directory: &Path, connection: &Connection) -> Result<
 
 /// Another connection to a database that is open, for reading in another thread.
 pub(super) fn another(directory: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path(directory), flags)?;
+    let invalid = |e: HistoryError| rusqlite::Error::InvalidPath(e.to_string().into());
+    if !may_write(directory) {
+        return read_only(directory).map_err(invalid);
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | UNLINKED;
+    let connection = Connection::open_with_flags(unlinked(&path(directory)).map_err(invalid)?, flags)?;
     connection.busy_timeout(PATIENCE)?;
     Ok(connection)
 }
@@ -111,7 +160,7 @@ fn anew(directory: &Path) -> Result<Opened, HistoryError> {
     }
     let place = path(directory);
     // A newer aiw sets its own aside, and fills it again.
-    if let Ok(connection) = Connection::open_with_flags(&place, FLAGS)
+    if let Ok(connection) = Connection::open_with_flags(unlinked(&place)?, FLAGS)
         && let Ok(Some(found)) = schema::newer(&connection)
     {
         return Err(HistoryError::Newer { path: place, found, known: schema::VERSION });
@@ -119,12 +168,12 @@ fn anew(directory: &Path) -> Result<Opened, HistoryError> {
     let with = |suffix: &str| directory.join(format!("history.db{suffix}"));
     let io =
         |action: &'static str, path: &Path, error| HistoryError::Home(aiw_home::HomeError::io(action, path, error));
-    match std::fs::rename(&place, directory.join(ASIDE)) {
+    match aiw_home::rename(&place, &directory.join(ASIDE)) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io("rename", &place, error)),
         _ => {}
     }
     for rest in [with("-wal"), with("-shm"), directory.join(DAMAGED)] {
-        match std::fs::remove_file(&rest) {
+        match aiw_home::remove_file(&rest) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io("remove", &rest, error)),
             _ => {}
         }
@@ -138,7 +187,7 @@ fn anew(directory: &Path) -> Result<Opened, HistoryError> {
 /// Removes a database that was set aside.
 pub(super) fn remove_aside(directory: &Path) -> Result<(), HistoryError> {
     let aside = directory.join(ASIDE);
-    match std::fs::remove_file(&aside) {
+    match aiw_home::remove_file(&aside) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(aiw_home::HomeError::io("remove", &aside, error).into())
         }

@@ -50,6 +50,13 @@ impl Settings {
         Ok(Self { document, markets, problems })
     }
 
+    /// The settings of a home that has none.
+    pub(crate) fn none(path: &Path) -> Result<Self, HomeError> {
+        let document = Document::fresh(path, "{}\n")?;
+        let (markets, problems) = markets::read(&document)?;
+        Ok(Self { document, markets, problems })
+    }
+
     /// The document itself, for [`Home::commit`](crate::Home::commit).
     pub fn document(&self) -> &Document {
         &self.document

@@ -16,7 +16,7 @@ pub(crate) mod transport;
 
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -351,7 +351,7 @@ impl Job {
     }
 
     fn make_cache(&self) -> Result<(), NetError> {
-        std::fs::create_dir_all(&self.trees.cache).map_err(|error| {
+        aiw_home::make_private_dir(&self.trees.cache).map_err(|error| {
             NetError::unavailable(format!("cannot create the repository cache: {error}")).because(error)
         })
     }
@@ -361,17 +361,20 @@ impl Job {
     fn repository(&self) -> Result<Repository, NetError> {
         let mut options = RepositoryInitOptions::new();
         options.bare(true).external_template(false);
-        Repository::init_opts(&self.path, &options).map_err(|error| self.broken(&error))
+        let path = aiw_home::unlinked_path(&self.path).map_err(|error| {
+            NetError::unavailable(format!("cannot use the repository cache: {error}")).because(error)
+        })?;
+        Repository::init_opts(path, &options).map_err(|error| self.broken(&error))
     }
 
     /// Removes what a killed fetch left behind, which may be large. The caller holds the lock.
     fn sweep(&self) {
-        let Ok(entries) = std::fs::read_dir(self.path.join("objects/pack")) else { return };
+        let Ok(entries) = aiw_home::read_dir(&self.path.join("objects/pack")) else { return };
         for entry in entries.flatten() {
             let name = entry.file_name();
             if ["tmp_", "pack_git2_"].iter().any(|left| name.as_encoded_bytes().starts_with(left.as_bytes())) {
                 // A file that stays only takes up disk space.
-                let _ = std::fs::remove_file(entry.path());
+                let _ = aiw_home::remove_file(&entry.path());
             }
         }
     }
@@ -381,7 +384,7 @@ impl Job {
         let failed =
             |error: std::io::Error| NetError::unavailable(format!("cannot lock the cache: {error}")).because(error);
         let path = self.path.with_extension("lock");
-        let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
+        let file = aiw_home::open_append(&path).map_err(failed)?;
         let mut wait = LockWait::start(file);
         loop {
             // How soon a cancellation is noticed.

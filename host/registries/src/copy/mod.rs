@@ -8,7 +8,7 @@ use std::time::Duration;
 use aiw_core::ExtensionId;
 use aiw_core::registry::{Server, Status};
 use aiw_home::Home;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::RegistryError;
 use crate::terms;
@@ -101,8 +101,10 @@ impl Copy {
             // SQLite gives its other files the same mode.
             aiw_home::replace(path, b"", aiw_home::Mode::Private)?;
         }
+        let place = aiw_home::unlinked_path(path).map_err(|e| aiw_home::HomeError::io("open", path, e))?;
         let open = || -> rusqlite::Result<Connection> {
-            let mut connection = Connection::open(path)?;
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+            let mut connection = Connection::open_with_flags(&place, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
             connection.busy_timeout(PATIENCE)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             // What a power cut takes away is fetched again.
@@ -131,7 +133,7 @@ impl Copy {
             let mut file = path.as_os_str().to_owned();
             file.push(suffix);
             // What remains is found damaged once more.
-            let _ = std::fs::remove_file(PathBuf::from(file));
+            let _ = aiw_home::remove_file(Path::new(&file));
         }
     }
 

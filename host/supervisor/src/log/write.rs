@@ -1,11 +1,10 @@
 //! Writing a log, with rotation.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use aiw_home::now_millis;
+use aiw_home::{now_millis, remove_file, rename};
 
 use super::format::{HEAD, Piece};
 use super::{CHUNK, FILES, Stream};
@@ -97,22 +96,22 @@ impl Writer {
     fn rotate(&mut self) -> io::Result<()> {
         // Whoever reads meanwhile finds files that say their position.
         let (new, base) = (self.path.with_extension("new"), self.base + self.length);
-        let _ = fs::remove_file(&new);
+        let _ = remove_file(&new);
         let (mut file, head) = (open(&new)?, head(base));
         file.write_all(head.as_bytes())?;
         let files = FILES.min(self.policy.files.into());
         // Some file systems write a file to the disk before another one may take its name.
         if files > 1 {
-            let _ = fs::remove_file(super::numbered(&self.path, files - 1));
+            let _ = remove_file(&super::numbered(&self.path, files - 1));
         }
         for older in (1..files).rev() {
             let newer = if older == 1 { self.path.clone() } else { super::numbered(&self.path, older - 1) };
-            match fs::rename(newer, super::numbered(&self.path, older)) {
+            match rename(&newer, &super::numbered(&self.path, older)) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
                 _ => {}
             }
         }
-        fs::rename(&new, &self.path)?;
+        rename(&new, &self.path)?;
         (self.file, self.base, self.length) = (file, base, head.len() as u64);
         Ok(())
     }
@@ -124,7 +123,5 @@ fn head(base: u64) -> String {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
-    options.open(path)
+    aiw_home::open_append(path)
 }

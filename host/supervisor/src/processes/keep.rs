@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use aiw_core::{ProcessId, ProcessState as State};
-use aiw_home::now_millis;
+use aiw_home::{now_millis, remove_file, remove_tree, rename};
 
 use super::outcome::Keep;
 use super::table::Processes;
@@ -46,7 +46,7 @@ impl Processes {
             Lookup::Link => return Err(SupervisorError::Link { path: directory }),
             // If it has become a link by now, the link itself is removed.
             Lookup::NoDirectory(_) => {
-                return fs::remove_file(&directory).map_err(|e| SupervisorError::io("remove", &directory, e));
+                return remove_file(&directory).map_err(|e| SupervisorError::io("remove", &directory, e));
             }
             Lookup::Nothing if !directory.exists() => return Err(SupervisorError::Absent { noun, id }),
             Lookup::Nothing | Lookup::Unreadable(_) => {
@@ -58,8 +58,8 @@ impl Processes {
         // Renamed first, so that nobody sees a half-removed directory. `tidy` removes what is left if we are killed
         // here.
         let gone = self.records.staging(ProcessId::from_number(random() >> 2));
-        fs::rename(&directory, &gone).map_err(|e| SupervisorError::io("remove", &directory, e))?;
-        fs::remove_dir_all(&gone).map_err(|e| SupervisorError::io("remove", &gone, e))
+        rename(&directory, &gone).map_err(|e| SupervisorError::io("remove", &directory, e))?;
+        remove_tree(&gone).map_err(|e| SupervisorError::io("remove", &gone, std::io::Error::other(e)))
     }
 
     /// Removes the records and logs of ended processes that are not to be kept, of all roots.
@@ -70,7 +70,7 @@ impl Processes {
             let directory = self.records.directory(id);
             // A live shim would hold the lock.
             if matches!(Alive::take(&directory), Ok(Some(_))) {
-                let _ = fs::remove_dir_all(directory);
+                let _ = remove_tree(&directory);
                 removed.push(id);
             }
         }

@@ -45,7 +45,7 @@ impl Processes {
                 .and_then(|m| m.modified().ok())
                 .and_then(|t| SystemTime::now().duration_since(t).ok());
             if age.is_some_and(|age| age > STAGING_AGE) && matches!(Alive::take(&directory), Ok(Some(_))) {
-                let _ = fs::remove_dir_all(&directory);
+                let _ = aiw_home::remove_tree(&directory);
             }
         }
         let _ = sweep_dead(&self.runtime);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use aiw_home::remove_file;
 use rustix::process::geteuid;
 
 use super::layout::{PID_NAMESPACE, READY, ROOT_PID, ROOT_START, SIZE, magic, version};
@@ -71,9 +72,9 @@ pub(crate) fn sweep_dead(dir: &RuntimeDir) -> Result<(), SupervisorError> {
         let Ok(lock) = RootLock::of(&segment.link, Duration::ZERO) else { continue };
         // Another process may have joined in the meantime.
         if segment.is_current() && !in_use() {
-            let _ = fs::remove_file(&segment.link);
+            let _ = remove_file(&segment.link);
             unlink(&segment.id);
-            let _ = fs::remove_file(lock.path());
+            let _ = remove_file(lock.path());
         }
     }
     sweep_strays(dir);

@@ -48,7 +48,7 @@ impl Segment {
     /// Removes the link, for tests: the next process creates another segment.
     #[cfg(feature = "testing")]
     pub fn forget(&self) {
-        let _ = fs::remove_file(&self.link);
+        let _ = aiw_home::remove_file(&self.link);
     }
 
     /// Returns whether the process ids of the segment are valid here.

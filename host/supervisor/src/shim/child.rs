@@ -1,7 +1,7 @@
 //! Starting the process.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -99,7 +99,7 @@ pub(super) fn spawn(program: &Program, setting: Setting<'_>) -> io::Result<Start
             let stdin = match setting.listener {
                 Some(listener) => OwnedFd::from(listener.try_clone()?).into(),
                 None if setting.takes_input => Stdio::piped(),
-                None => File::open(setting.prompt)?.into(),
+                None => aiw_home::open_plain(setting.prompt)?.into(),
             };
             command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
             None
@@ -118,7 +118,8 @@ pub(super) fn spawn(program: &Program, setting: Setting<'_>) -> io::Result<Start
     let pid = child.id();
     let started = match master {
         Some(master) => {
-            let mut input = std::fs::read(setting.prompt)?;
+            let mut input = Vec::new();
+            aiw_home::open_plain(setting.prompt)?.read_to_end(&mut input)?;
             input.reverse();
             let typed = (!input.is_empty()).then(|| Ok::<_, io::Error>((master.try_clone()?, input))).transpose()?;
             let stdin = setting.takes_input.then(|| master.try_clone()).transpose()?;

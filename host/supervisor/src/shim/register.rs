@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use aiw_core::ProcessState as State;
+use aiw_home::{inherit_owner, make_private_dir, remove_tree, rename};
 use rustix::process::Rlimit;
 
 use super::child::place;
@@ -169,17 +170,18 @@ impl Place {
     fn made(records: &Records, record: &Record, stdin: &[u8]) -> Result<Self, Answer> {
         let at = records.staging(record.id);
         let make = || -> std::io::Result<()> {
-            DirBuilder::new().recursive(true).mode(0o700).create(records.root())?;
+            make_private_dir(records.root()).map_err(std::io::Error::other)?;
             DirBuilder::new().mode(0o700).create(&at)?;
+            inherit_owner(&at).map_err(std::io::Error::other)?;
             create_private(&at.join(PROMPT))?.write_all(stdin)
         };
         let refuse = |error: SupervisorError| {
-            let _ = fs::remove_dir_all(&at);
+            let _ = remove_tree(&at);
             refusal(error)
         };
         make().map_err(|e| refuse(SupervisorError::io("write", records.root(), e)))?;
         let alive = Alive::take(&at).map_err(refuse)?.ok_or_else(|| {
-            let _ = fs::remove_dir_all(&at);
+            let _ = remove_tree(&at);
             Answer::Failed(ShimProblem::SweptAway.to_string())
         })?;
         Ok(Self { at, before: None, alive })
@@ -215,7 +217,7 @@ impl Place {
         } else {
             records.create(&self.at, record)?;
             Reserve::of(&self.at).make();
-            fs::rename(&self.at, &directory).map_err(|e| SupervisorError::io("write", &directory, e))?;
+            rename(&self.at, &directory).map_err(|e| SupervisorError::io("write", &directory, e))?;
         }
         Ok(directory)
     }
@@ -223,7 +225,7 @@ impl Place {
     /// Removes the directory, if it is new.
     fn give_up(&self) {
         if self.before.is_none() {
-            let _ = fs::remove_dir_all(&self.at);
+            let _ = remove_tree(&self.at);
         }
     }
 }

@@ -1,6 +1,5 @@
 //! A shim with its process: its state, and how the state is published.
 
-use std::fs;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -107,7 +106,7 @@ impl Supervisor {
     pub fn withdraw(&mut self) {
         match self.before.take() {
             None => {
-                let _ = fs::remove_dir_all(&self.directory);
+                let _ = aiw_home::remove_tree(&self.directory);
             }
             Some(before) => {
                 let _ = self.records.save(&self.directory, &before);

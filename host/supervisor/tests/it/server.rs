@@ -189,6 +189,7 @@ fn an_id_has_one_life_after_the_other() {
     assert!(matches!(error, SupervisorError::StillRunning { .. }), "{error}");
     let running = env.servers().get(id).unwrap();
     assert_eq!((running.record.state, running.record.incarnation), (State::Running, 1));
+    until(|| env.lines(id, Stream::Stdout).contains(&"second".to_owned()).then_some(()));
     // A process whose shim died silently makes way as well.
     kill(second.record.shim.pid);
     until(|| (!is_there(second.record.shim.pid)).then_some(()));

@@ -8,6 +8,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use aiw_home::{Mode, read_capped, read_dir, remove_tree, rename};
 use ort::environment::Environment;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,10 @@ const NOTE: &str = "checked.json";
 
 /// The mark of a model file whose weights are bytes.
 const QUANTIZED: &[u8] = b"DynamicQuantizeLinear";
+
+/// The longest note, and the longest graph without its weights.
+const MAX_NOTE: u64 = 64 << 10;
+const MAX_GRAPH: u64 = 256 << 20;
 
 /// The stamp of a file.
 #[derive(PartialEq, Serialize, Deserialize)]
@@ -70,9 +75,9 @@ impl Prepared {
     /// Returns the prepared form of a model, if there is one and no file has changed since.
     pub fn find(files: &ModelFiles) -> Option<Self> {
         let directory = files.prepared.clone()?;
-        let note: Note = serde_json::from_slice(&fs::read(directory.join(NOTE)).ok()?).ok()?;
+        let note: Note = serde_json::from_slice(&read_capped(&directory.join(NOTE), MAX_NOTE).ok()??).ok()?;
         (is_stopped() && stamps(files, &directory)? == note.stamps).then_some(())?;
-        let graph = fs::read(directory.join(GRAPH)).ok()?;
+        let graph = read_capped(&directory.join(GRAPH), MAX_GRAPH).ok()??;
         Some(Self { graph, directory, is_quantized: note.is_quantized })
     }
 
@@ -86,15 +91,15 @@ impl Prepared {
             save(environment, weights, &new)?;
             let stamps = stamps(files, &new)?;
             let note = serde_json::to_vec(&Note { is_quantized: is_quantized(weights), stamps }).ok()?;
-            fs::write(new.join(NOTE), note).ok()?;
+            aiw_home::replace(&new.join(NOTE), &note, Mode::Private).ok()?;
             // That of another model, or of this one as it was.
-            for entry in fs::read_dir(parent).ok()?.flatten().filter(|entry| entry.path() != new) {
-                let _ = fs::remove_dir_all(entry.path());
+            for entry in read_dir(parent).ok()?.flatten().filter(|entry| entry.path() != new) {
+                let _ = remove_tree(&entry.path());
             }
-            fs::rename(&new, directory).ok()
+            rename(&new, directory).ok()
         });
         if made.is_none() {
-            let _ = fs::remove_dir_all(&new);
+            let _ = remove_tree(&new);
         }
         Self::find(files)
     }
@@ -127,7 +132,7 @@ pub(super) fn is_quantized(weights: &[u8]) -> bool {
 }
 
 fn make_private(directory: &Path) -> Option<()> {
-    let _ = fs::remove_dir_all(directory);
+    let _ = remove_tree(directory);
     aiw_home::make_private_dir(directory).ok()
 }
 

@@ -4,6 +4,7 @@
 //! database below the cache directory, and sends them to its maker. Only a variable that is set before its environment
 //! exists stops that; `DisableTelemetryEvents` comes too late.
 
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -69,7 +70,9 @@ pub fn remove_collected() -> Option<PathBuf> {
 
 /// Checks that a library is ONNX Runtime, and that it collects nothing or can be stopped from it. It is not loaded.
 pub(crate) fn check_library(path: &Path) -> Result<(), ModelError> {
-    let bytes = fs::read(path).map_err(|e| unreadable(path, e))?;
+    let mut bytes = Vec::new();
+    let read = aiw_home::open_plain(path).and_then(|mut file| file.read_to_end(&mut bytes));
+    read.map_err(|e| unreadable(path, e))?;
     let has = |mark: &[u8]| memchr::memmem::find(&bytes, mark).is_some();
     if !has(ENTRY) {
         return Err(ModelError::Runtime {

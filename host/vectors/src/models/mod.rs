@@ -6,13 +6,14 @@ mod pull;
 
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use aiw_core::{hex, one_line};
 use aiw_home::{
-    Home, HomeError, LockedFile, LockedModel, ModelsLock, blocking, is_model_name, publish_dir, remove_tree,
+    Home, HomeError, LockedFile, LockedModel, ModelsLock, blocking, create_new, is_model_name, open_plain, publish_dir,
+    remove_tree,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -286,7 +287,7 @@ impl Models {
                         None => {
                             let to = staged.path().join(&file.name);
                             // Copied, not moved: what follows may fail, and models share files.
-                            fs::copy(&path, &to).map_err(|e| HomeError::io("write", &to, e))?;
+                            copy(&path, &to).map_err(|e| HomeError::io("write", &to, e))?;
                         }
                     }
                 }
@@ -458,14 +459,18 @@ fn is_whole(directory: &Path, files: &BTreeMap<String, LockedFile>) -> bool {
     })
 }
 
+fn copy(from: &Path, to: &Path) -> io::Result<u64> {
+    io::copy(&mut open_plain(from)?, &mut create_new(to)?)
+}
+
 /// Takes a file out of an archive.
 fn unpack(archive: &Path, member: &Member, to: &Path) -> Result<(), ModelsError> {
     let bad = |reason: String| ModelsError::Archive { archive: archive.display().to_string(), reason };
-    let file = File::open(archive).map_err(|e| HomeError::io("read", archive, e))?;
+    let file = open_plain(archive).map_err(|e| HomeError::io("read", archive, e))?;
     let mut zip = zip::ZipArchive::new(file).map_err(|e| bad(one_line(&e.to_string(), 200)))?;
     let inside = zip.by_name(member.path).map_err(|e| bad(one_line(&e.to_string(), 200)))?;
     let path = to.join(member.name);
-    let mut target = File::create(&path).map_err(|e| HomeError::io("write", &path, e))?;
+    let mut target = create_new(&path).map_err(|e| HomeError::io("write", &path, e))?;
     let written = io::copy(&mut inside.take(member.size + 1), &mut target);
     let written = written.map_err(|e| HomeError::io("write", &path, e))?;
     if written != member.size || sha256_of(&path)? != member.sha256 {

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use aiw_core::one_line;
-use aiw_home::{HomeError, Turn, make_private_dir, open_plain};
+use aiw_home::{HomeError, Turn, create_new, make_private_dir, open_append, open_plain, remove_file};
 use async_trait::async_trait;
 
 use super::error::ModelsError;
@@ -90,8 +90,8 @@ pub(super) async fn get(
 pub(super) fn forget(partial: &Path, file: &WantedFile) {
     let path = partial.join(&file.sha256);
     // If it can't be removed, it takes room in a cache.
-    drop(fs::remove_file(path.with_added_extension("lock")));
-    drop(fs::remove_file(path));
+    drop(remove_file(&path.with_added_extension("lock")));
+    drop(remove_file(&path));
 }
 
 fn check(wanted: &WantedFile, path: &Path, source_name: String) -> Result<(), ModelsError> {
@@ -99,7 +99,7 @@ fn check(wanted: &WantedFile, path: &Path, source_name: String) -> Result<(), Mo
     if found == wanted.sha256 {
         return Ok(());
     }
-    let _ = fs::remove_file(path);
+    let _ = remove_file(path);
     let problem = format!("its sha256 is {found}, not {}", wanted.sha256);
     Err(ModelsError::Wrong { file: wanted.name.clone(), source_name, problem })
 }
@@ -116,13 +116,13 @@ fn copy(wanted: &WantedFile, directory: &Path, path: &Path) -> Result<(), Models
     if copied == wanted.size {
         return Ok(());
     }
-    drop(fs::remove_file(path));
+    drop(remove_file(path));
     let source_name = format!("`{}`", directory.display());
     Err(ModelsError::Wrong { file: wanted.name.clone(), source_name, problem: wrong_size(wanted) })
 }
 
 fn of_another_size(wanted: &WantedFile, url: &str, path: &Path) -> ModelsError {
-    drop(fs::remove_file(path));
+    drop(remove_file(path));
     let source_name = format!("`{}`", one_line(&aiw_core::without_query(url), 200));
     ModelsError::Wrong { file: wanted.name.clone(), source_name, problem: wrong_size(wanted) }
 }
@@ -132,7 +132,8 @@ fn wrong_size(wanted: &WantedFile) -> String {
 }
 
 fn create(path: &Path) -> Result<File, ModelsError> {
-    File::create(path).map_err(|e| HomeError::io("write", path, e).into())
+    drop(remove_file(path));
+    create_new(path).map_err(|e| HomeError::io("write", path, e).into())
 }
 
 async fn download(
@@ -177,7 +178,7 @@ async fn attempt(
     };
     let written = |e| HomeError::io("write", path, e);
     let mut file = if from > 0 && body.start() == from {
-        File::options().append(true).open(path).map_err(written)?
+        open_append(path).map_err(written)?
     } else if body.start() == 0 {
         create(path)?
     } else {

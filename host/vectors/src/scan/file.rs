@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
-use aiw_home::{HomeError, Mode, Turn, make_private_dir, open_plain, replace_with};
+use aiw_home::{HomeError, Mode, Turn, make_private_dir, open_owned, open_plain, remove_file, replace_with};
 
 use super::index::{Index, Place};
 use super::kernel;
@@ -181,7 +181,7 @@ impl FileVectors {
 
     fn append(&self, state: &mut State, changes: Vec<Change<'_>>) -> Result<usize, StoreError> {
         let State { open: Some(open), index } = state else { return Ok(0) };
-        let mut file = File::options().write(true).open(&self.path).map_err(|e| self.io("write", e))?;
+        let mut file = open_owned(&self.path).map_err(|e| self.io("write", e))?;
         // Records after a torn one would never be found.
         if open.length != open.end {
             file.set_len(open.end).map_err(|e| self.io("write", e))?;
@@ -387,7 +387,7 @@ impl VectorStore for FileVectors {
 pub fn remove_collection(path: &Path) -> Result<bool, StoreError> {
     let lock = path.with_added_extension("lock");
     let _turn = Turn::acquire(&lock)?;
-    let there = match std::fs::remove_file(path) {
+    let there = match remove_file(path) {
         Ok(()) => true,
         Err(e) if e.kind() == io::ErrorKind::NotFound => false,
         Err(e) => return Err(HomeError::io("remove", path, e).into()),

@@ -9,6 +9,67 @@ use crate::command::{self, root};
 /// User names that stand for anyone in examples.
 const ANYBODY: [&str; 4] = ["me", "you", "user", "someone"];
 
+/// What writes, removes or replaces files without asking whether they are aiw's own and may be links; `home` has
+/// functions that do.
+const OPENERS: [&str; 11] = [
+    "File::create(",
+    "File::options()",
+    "OpenOptions::new()",
+    "DirBuilder::new()",
+    "Connection::open(",
+    "create_dir_all(",
+    "fs::write(",
+    "fs::copy(",
+    "fs::rename(",
+    "fs::remove_file(",
+    "fs::remove_dir_all(",
+];
+
+/// Where they may stand: in `home` itself, in the views, and in files whose paths are not in aiw's directories or were
+/// checked there before.
+const MAY_OPEN: [&str; 23] = [
+    "aiw/",
+    "home/",
+    "tui/",
+    "xtask/",
+    // Links and files that Gemini CLI, a run on a terminal and the user's roles have.
+    "launch/src/clis/gemini/home.rs",
+    "launch/src/prepared.rs",
+    "launch/src/roles/folder.rs",
+    // Directories that are open, or were just made.
+    "net/src/git/local.rs",
+    "net/src/tree/",
+    "registries/src/plan/bundle.rs",
+    // Files of projects and of other programs.
+    "processes/src/manager.rs",
+    "setup/src/setup.rs",
+    // The system's, and FIFOs.
+    "supervisor/src/memory.rs",
+    "supervisor/src/platform/",
+    "supervisor/src/processes/reach.rs",
+    "supervisor/src/runtime.rs",
+    "supervisor/src/segment/attach.rs",
+    "supervisor/src/shim/enter.rs",
+    "supervisor/src/shim/input.rs",
+    "supervisor/src/shim/register.rs",
+    "supervisor/src/testing.rs",
+    "vectors/src/embed/runtime.rs",
+    "redact/build.rs",
+];
+
+/// Finds the lines of a room's file that open files past `home`. Tests may.
+fn openers(name: &str, text: &str) -> Vec<usize> {
+    let Some(file) = name.strip_prefix("host/").filter(|_| name.ends_with(".rs")) else { return Vec::new() };
+    let is_test = ["/tests/", "/benches/", "/examples/"].iter().any(|part| file.contains(part));
+    if is_test || file.ends_with("/tests.rs") || MAY_OPEN.iter().any(|path| file.starts_with(path)) {
+        return Vec::new();
+    }
+    let lines =
+        text.lines().take_while(|line| !line.starts_with("#[cfg(test)]") && !line.starts_with("#[cfg(all(test"));
+    let opens = |line: &str| !line.trim_start().starts_with("//") && OPENERS.iter().any(|opener| line.contains(opener));
+    lines.enumerate().filter(|(_, line)| opens(line)).map(|(at, _)| at + 1).collect()
+}
+
 /// Returns the violations.
 pub fn check() -> Result<Vec<String>> {
     let mut git = Command::new("git");
@@ -23,6 +84,8 @@ pub fn check() -> Result<Vec<String>> {
                 problems.push(format!("{name}:{} names a path of one machine: {path}", number + 1));
             }
         }
+        let past = |line: usize| format!("{name}:{line} opens a file past `home`, which knows what may be a link");
+        problems.extend(openers(name, &text).into_iter().map(past));
         if name.ends_with(".rs") && !text.starts_with("//! ") {
             problems.push(format!("{name} does not begin by saying what it is for (`//!`)"));
         }
@@ -52,6 +115,16 @@ fn machine_path(line: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_that_are_opened_past_home_are_found() {
+        let text =
+            "use std::fs;\nfn f() { fs::write(a, b) }\n// fs::write(a, b)\n#[cfg(test)]\nfn g() { fs::write(a, b) }\n";
+        assert_eq!(openers("host/usage/src/book.rs", text), [2]);
+        for name in ["host/home/src/files.rs", "host/tasks/tests/it/main.rs", "tests/e2e/main.rs", "docs/files.md"] {
+            assert_eq!(openers(name, text), [0; 0], "{name}");
+        }
+    }
 
     #[test]
     fn paths_of_one_machine_are_found() {

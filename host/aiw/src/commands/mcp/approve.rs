@@ -80,7 +80,13 @@ pub async fn approve(name: &str, yes: bool, output: &Output) -> Result<(), Failu
     let seen = records.load(name).unwrap_or_default();
     let changes = seen.changes();
     if changes.is_empty() {
-        output.line(format!("{} has changed nothing that waits for you", quoted(name)));
+        match seen.lost {
+            true => {
+                accept(&records, name, &seen)?;
+                output.line(format!("Accepted the tools of {} as they are now", quoted(name)));
+            }
+            false => output.line(format!("{} has changed nothing that waits for you", quoted(name))),
+        }
         output.answer(json!({"server": name, "approved": changes}));
         return Ok(());
     }

@@ -1,7 +1,6 @@
 //! `aiw mcp call`, `logs`
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
@@ -160,7 +159,7 @@ pub async fn logs(name: &str, follow: bool, tail: usize, output: &Output) -> Res
 fn lines(path: &Path, from: u64, line: &mut dyn FnMut(String)) -> Result<u64, Failure> {
     let failed =
         |e: std::io::Error| Failure::new(ErrorKind::Unavailable, format!("cannot read `{}`: {e}", path.display()));
-    let mut file = match File::open(path) {
+    let mut file = match aiw_home::open_plain(path) {
         Ok(file) => file,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(0),
         Err(e) => return Err(failed(e)),

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_app::current_dir;
-use aiw_core::{ErrorKind, counted, quoted};
+use aiw_core::{ErrorKind, counted, quoted, shell_word_in_line};
 use aiw_history::redactor;
 use aiw_home::Home;
 use aiw_registries::{Kept, News};
 use aiw_routing::{
-    Definition, Pool, PoolError, Record, ServerEntry, ServerPlaces, ServerStatus, ServerTool, Status, suspicions,
+    Definition, LOST, Pool, PoolError, Record, ServerEntry, ServerPlaces, ServerStatus, ServerTool, Status, suspicions,
 };
 use aiw_servers::{PROJECT_FILE, Scope, visible, visible_json};
 use schemars::JsonSchema;
@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::named::{Named, named};
 use super::{chosen, pool, pool_with, profiles};
+use crate::commands::usable_settings;
 use crate::components::session;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -65,11 +66,12 @@ const SLOW: Duration = Duration::from_secs(10);
 
 pub fn list(output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
-    let (servers, problems) = ServerPlaces::of(home.clone(), &current_dir()?).read()?;
+    let settings = usable_settings(&home, output)?;
+    let (servers, problems) = ServerPlaces::of(home.clone(), &current_dir()?).read_with(&settings)?;
     problems.iter().for_each(|problem| output.note(format!("note: {problem}")));
     let (plugins, records) = (home.plugins()?, aiw_routing::Records::new(home.clone()));
     // What somebody wrote there in clear.
-    let redactor = redactor(&home)?;
+    let redactor = redactor(&home, &settings)?;
     let entries: Vec<ServerEntry> = servers
         .iter()
         .map(|found| {
@@ -98,7 +100,8 @@ pub fn list(output: &Output) -> Result<(), Failure> {
 /// Shows a server's entry as it is written, and what is known about it.
 pub fn show(name: &str, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
-    let (servers, problems) = ServerPlaces::of(home.clone(), &current_dir()?).read()?;
+    let settings = usable_settings(&home, output)?;
+    let (servers, problems) = ServerPlaces::of(home.clone(), &current_dir()?).read_with(&settings)?;
     problems.iter().for_each(|problem| output.note(format!("note: {problem}")));
     let known = || servers.iter().map(|server| server.key.clone()).collect();
     let found = servers.iter().find(|server| server.key == name);
@@ -109,7 +112,7 @@ pub fn show(name: &str, output: &Output) -> Result<(), Failure> {
         Scope::Project => found.directory.join(PROJECT_FILE),
     };
     // What somebody wrote there in clear.
-    let redactor = redactor(&home)?;
+    let redactor = redactor(&home, &settings)?;
     let redact = |text: &str| redactor.redact(text).into_owned();
     match &found.server {
         Ok(server) => server.shown(name).iter().for_each(|line| output.line(redact(line))),
@@ -237,6 +240,10 @@ pub async fn tools(names: &[String], profile: Option<&str>, output: &Output) -> 
             return Err(PoolError::NoTool { server: server.clone(), tool: tool.clone(), known }.into());
         }
     }
+    for status in statuses.iter().filter(|status| status.record.as_ref().is_some_and(|record| record.lost)) {
+        let (name, accept) = (quoted(&status.name), shell_word_in_line(&status.name));
+        output.note(format!("note: of the server {name}, {LOST}: `aiw mcp approve {accept}` accepts them"));
+    }
     let marks = |tool: &ServerTool| {
         let marks = [(tool.withheld, "withheld"), (!tool.suspicions.is_empty(), "suspicious")];
         marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect::<Vec<_>>().join(", ")
@@ -313,6 +320,9 @@ pub async fn doctor(names: &[String], output: &Output) -> Result<(), Failure> {
         if failure.is_none() && status.state == "ready" {
             let record = record.unwrap_or_default();
             problems.extend(record.left_out().map(str::to_owned));
+            if record.lost {
+                problems.push(format!("{LOST}: `aiw mcp approve {}` accepts them", status.name));
+            }
             let approve = format!("`aiw mcp approve {}` shows it", status.name);
             problems.extend(record.withheld().map(|tool| {
                 let why = if record.pins.contains_key(tool.name()) { "has changed" } else { "is suspicious" };

@@ -45,13 +45,17 @@ pub async fn offered(markets: &Markets) -> Result<Option<String>, Failure> {
     Ok(None)
 }
 
-pub(super) fn list(markets: &Markets, args: &ListArgs, output: &Output) -> Result<(), Failure> {
+pub(super) fn list(markets: &Markets, args: &ListArgs, has_settings: bool, output: &Output) -> Result<(), Failure> {
     if args.available {
         let query = Query { market: args.market.clone(), all: args.all, ..Query::default() };
         show(&markets.search(&query)?, false, output);
         return Ok(());
     }
-    let everything = markets.search(&Query { all: true, market: args.market.clone(), ..Query::default() })?;
+    let everything = match has_settings {
+        true => markets.search(&Query { all: true, market: args.market.clone(), ..Query::default() })?,
+        // Without marketplaces, a plugin is shown by its record.
+        false => SearchResult::default(),
+    };
     let wanted = |id: &PluginId| args.market.as_deref().is_none_or(|market| id.market.as_str() == market);
     let installed: Vec<_> = markets.installed()?.into_iter().filter(|(id, _)| wanted(id)).collect();
     let mut rows = Vec::new();

@@ -79,6 +79,7 @@ pub fn is_process(word: &str) -> bool {
 /// `aiw ps`
 pub fn ps(args: &PsArgs, output: &Output) -> Result<(), Failure> {
     let (manager, own) = (manager()?, own()?);
+    crate::commands::usable_settings(&Home::find()?, output)?;
     // What runs is shown even if the file makes no sense.
     let (loaded, problem) = match manager.load() {
         Ok(loaded) => (loaded, None),
@@ -279,7 +280,9 @@ pub fn restart(args: &StartArgs, output: &Output) -> Result<(), Failure> {
 
 /// `aiw down`, and `aiw stop` for processes
 pub fn down(ids: &[String], output: &Output) -> Result<(), Failure> {
-    let manager = looked_after()?;
+    let manager = manager()?;
+    // What can't be started again keeps nothing from being stopped.
+    let _ = manager.look_after(&own()?);
     let (mut stopped, mut failure) = (Vec::new(), None);
     for (id, result) in manager.down(ids)? {
         match result {
@@ -381,6 +384,7 @@ pub fn add(args: &NewProcessArgs, output: &Output) -> Result<(), Failure> {
     if !aiw_processes::is_id(id) {
         return Err(Failure::user("an id is letters, digits, `-`, `_` and `.`, at most 64"));
     }
+    crate::commands::usable_settings(&Home::find()?, output)?;
     let loaded = manager.load()?;
     if loaded.definitions.contains_key(id) {
         return Err(ProcessError::Taken { id: id.clone() }.into());
