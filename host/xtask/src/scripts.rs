@@ -92,6 +92,28 @@ pub fn run(aiw: &Path) -> Result<bool> {
     let each = |all: f64| all * 1e3 / CALLS as f64;
     row("script: a call, over a direct one", each(many - nothing) - each(direct), 100.0, "µs");
     println!("{:<58} {:>9.2}           µs", "  a direct call, from request to answer", each(direct));
+    for loops in [1, 5] {
+        let mut client = Client::start(&home, aiw)?;
+        client.until("one__echo")?;
+        client.call("one__echo", &json!({}))?;
+        (0..loops).try_for_each(|_| client.begin_script("for (;;) {}"))?;
+        std::thread::sleep(Duration::from_millis(500));
+        let (begun, computed) = (Instant::now(), client.computed());
+        let mut times = Vec::new();
+        for n in 0..300 {
+            let asked = Instant::now();
+            client.call("one__echo", &json!({ "n": n }))?;
+            times.push(asked.elapsed());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        times.sort();
+        let plural = if loops == 1 { "a script that loops" } else { "five such scripts" };
+        row(&format!("script: another call beside {plural}, p99"), millis(times[times.len() * 99 / 100]), 10.0, "ms");
+        if let (Some(before), Some(now)) = (computed, client.computed()) {
+            let used = (now - before).as_secs_f64() / begun.elapsed().as_secs_f64();
+            println!("{:<58} {used:>9.2}           processors", format!("  what {plural} compute on"));
+        }
+    }
     tokens(aiw)?;
     Ok(good)
 }
@@ -243,6 +265,22 @@ impl Client {
 
     fn script(&mut self, code: &str) -> Result<()> {
         self.call("run_workflow", &json!({ "code": code }))
+    }
+
+    /// Starts a script, whose end nobody waits for.
+    fn begin_script(&mut self, code: &str) -> Result<()> {
+        self.asked += 1;
+        let call = json!({"name": "run_workflow", "arguments": {"code": code}});
+        self.say(&json!({"jsonrpc": "2.0", "id": self.asked, "method": "tools/call", "params": call}))
+    }
+
+    /// How long the server's threads have computed, where the system tells.
+    fn computed(&self) -> Option<Duration> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.server.id())).ok()?;
+        let of = |thread: fs::DirEntry| -> Option<u64> {
+            fs::read_to_string(thread.path().join("schedstat")).ok()?.split(' ').next()?.parse().ok()
+        };
+        Some(Duration::from_nanos(threads.flatten().filter_map(of).sum()))
     }
 
     /// Waits until a tool is there.
