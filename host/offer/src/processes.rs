@@ -316,7 +316,7 @@ fn definition(asked: &CreateProcess) -> Result<Definition, CallError> {
         cwd: asked.cwd.clone(),
         env,
         auto_start: asked.auto_start_on_restore,
-        needs: asked.needs.iter().map(|id| NeedOf { id: id.clone(), until: Until::Started }).collect(),
+        needs: asked.needs.iter().map(|id| NeedOf { id: id.clone(), until: Until::Ready }).collect(),
         ready: asked.ready_port.map(|port| ProbeOf { check: CheckOf::Tcp(port.to_string()), ..ProbeOf::default() }),
         ..Definition::default()
     };
@@ -678,12 +678,18 @@ pub(crate) async fn create_snapshot(context: Arc<Context>, _: Nothing, _: Call) 
 pub(crate) async fn restore_snapshot(context: Arc<Context>, _: Nothing, _: Call) -> Result<Message, CallError> {
     let work = move |manager: &Manager| {
         let started = manager.restore_snapshot(&executable()?)?;
-        let names: Vec<&str> =
-            started.iter().filter(|started| started.is_new).map(|started| started.status.id.as_str()).collect();
-        let message = match names.as_slice() {
-            [] => "nothing was to be started".to_owned(),
-            names => format!("started {}", names.join(", ")),
-        };
+        let (mut names, mut failed) = (Vec::new(), Vec::new());
+        for (id, result) in &started {
+            match result {
+                Ok(started) if started.is_new => names.push(id.as_str()),
+                Ok(_) => {}
+                Err(error) => failed.push(format!("not started: {error}")),
+            }
+        }
+        if !names.is_empty() {
+            failed.insert(0, format!("started {}", names.join(", ")));
+        }
+        let message = if failed.is_empty() { "nothing was to be started".to_owned() } else { failed.join("; ") };
         Ok(Message { message: one_line(&message, 2000) })
     };
     on(&context, &context.lanes.start, work).await

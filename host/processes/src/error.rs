@@ -116,6 +116,32 @@ pub enum ProcessError {
         /// The process.
         id: String,
     },
+    /// Another process that it needs could not be started.
+    #[error("process `{id}` needs `{need}`, which did not start")]
+    HeldBack {
+        /// The process.
+        id: String,
+        /// The one that it needs.
+        need: String,
+    },
+    /// The program is there, but it is no program.
+    #[error("process `{id}`: `{}` is not executable", .path.display())]
+    NotExecutable {
+        /// The process.
+        id: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// The directory that it runs in is not there.
+    #[error("process `{id}`: its directory `{}` {problem}", .path.display())]
+    Directory {
+        /// The process.
+        id: String,
+        /// The directory.
+        path: PathBuf,
+        /// The end of the sentence.
+        problem: &'static str,
+    },
     /// The program is not there.
     #[error("process `{id}`: there is no program `{program}`")]
     NoProgram {
@@ -194,6 +220,9 @@ impl ProcessError {
             Self::NotRunning { id } => format!("`aiw start {id}` starts it"),
             Self::NoInput { .. } => "`input #true` in its definition lets it, once it is restarted".into(),
             Self::NoSecret { secret, .. } => format!("`aiw secret set {}` stores it", shell_word_in_line(secret)),
+            Self::NotExecutable { path, .. } => {
+                format!("`chmod +x {}` makes it so", shell_word_in_line(&path.to_string_lossy()))
+            }
             Self::NoProgram { .. } => "name it with its path, or install it where `PATH` leads".into(),
             Self::Supervisor(SupervisorError::StillRunning { .. }) => "`aiw restart ID` stops it first".into(),
             _ => return None,

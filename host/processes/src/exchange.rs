@@ -11,7 +11,7 @@ use crate::kept;
 use crate::manager::Manager;
 use crate::project::FILE;
 use crate::shown::HIDDEN;
-use crate::start::Started;
+use crate::start::StartResult;
 
 impl Manager {
     /// Writes a text to a file of the project. Returns its path.
@@ -105,7 +105,7 @@ impl Manager {
     }
 
     /// Starts the processes that ran when the snapshot was taken, and those that start by themselves.
-    pub fn restore_snapshot(&self, aiw: &Path) -> Result<Vec<Started>, ProcessError> {
+    pub fn restore_snapshot(&self, aiw: &Path) -> Result<Vec<(String, StartResult)>, ProcessError> {
         let loaded = self.load()?;
         let mut ids = kept::snapshot(&self.home, &self.project)?;
         ids.retain(|id| loaded.get(id).is_some());

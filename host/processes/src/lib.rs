@@ -45,7 +45,7 @@ pub use error::{FileProblem, ProcessError};
 pub use file::{Definitions, add as add_to_file, check, parse, parse_old, remove as remove_from_file};
 pub use manager::{BeforeEdit, Loaded, Manager};
 pub use project::{FILE, Project};
-pub use start::Started;
+pub use start::{StartResult, Started};
 pub use state::{State, Status};
 pub use stop::StoppedOne;
 pub use summary::{ProcessSummary, RestartCause, UsageSummary};

@@ -24,6 +24,9 @@ pub struct Started {
     pub is_outdated: bool,
 }
 
+/// What came of starting one of several processes.
+pub type StartResult = Result<Started, ProcessError>;
+
 /// A process that can be started.
 pub(crate) struct Prepared {
     new: NewProcess,
@@ -45,13 +48,27 @@ impl Manager {
     /// Starts one process, and what it needs. `aiw` is the executable whose `shim` command supervises it.
     pub fn start(&self, aiw: &Path, id: &str) -> Result<Started, ProcessError> {
         let started = self.up(aiw, &self.load()?, &[id.to_owned()])?;
-        let found = started.into_iter().find(|started| started.status.id == id);
-        found.ok_or_else(|| ProcessError::Empty { project: self.project.directory().to_owned() })
+        // What it needs comes before it, and says why it could not be started.
+        let mut last = Err(ProcessError::Empty { project: self.project.directory().to_owned() });
+        for (name, result) in started {
+            match result {
+                Err(error) if !matches!(error, ProcessError::HeldBack { .. }) => return Err(error),
+                result if name == id => last = result,
+                _ => {}
+            }
+        }
+        last
     }
 
     /// Starts processes and what they need, each after what it needs. Without names, it starts those that start by
-    /// themselves. Each waits in its own shim for what it needs, so this returns at once.
-    pub fn up(&self, aiw: &Path, loaded: &Loaded, names: &[String]) -> Result<Vec<Started>, ProcessError> {
+    /// themselves. Each waits in its own shim for what it needs, so this returns at once. One that can't be started, and what
+    /// needs it, holds up no other.
+    pub fn up(
+        &self,
+        aiw: &Path,
+        loaded: &Loaded,
+        names: &[String],
+    ) -> Result<Vec<(String, StartResult)>, ProcessError> {
         let wanted: BTreeSet<&str> = match names {
             [] => {
                 let by_itself = loaded.definitions.iter().filter(|(_, (definition, _))| definition.auto_start);
@@ -72,23 +89,28 @@ impl Manager {
         let order = order.collect::<Result<Vec<_>, ProcessError>>()?;
         // One process at a time decides, so that nothing is started twice.
         let _turn = self.turn_after_stops(&order)?;
-        // All of it is looked at before anything starts.
-        let mut ready = Vec::new();
+        let mut started: Vec<(String, StartResult)> = Vec::new();
         for (id, definition) in order {
-            let is_alive = self.get_loaded(loaded, id)?.state.is_alive();
-            ready.push((id, if is_alive { None } else { Some(self.prepare(id, definition, Vec::new())?) }));
-        }
-        let mut started = Vec::new();
-        for (id, prepared) in ready {
-            let is_new = prepared.is_some();
-            if let Some(prepared) = prepared {
-                prepared.start(self, aiw, id)?;
-            }
-            let status = self.get_loaded(loaded, id)?;
-            let is_outdated = !is_new && loaded.get(id).is_some_and(|(now, _)| *now != status.definition);
-            started.push(Started { status, is_new, is_outdated });
+            let failed = |need: &&&str| started.iter().any(|(name, result)| name == **need && result.is_err());
+            let held_back = needs(id).iter().find(failed).map(|need| (*need).to_owned());
+            let result = match held_back {
+                Some(need) => Err(ProcessError::HeldBack { id: id.to_owned(), need }),
+                None => self.start_one(aiw, loaded, id, definition),
+            };
+            started.push((id.to_owned(), result));
         }
         Ok(started)
+    }
+
+    /// Starts a process, unless it runs.
+    fn start_one(&self, aiw: &Path, loaded: &Loaded, id: &str, definition: &Definition) -> StartResult {
+        let is_new = !self.get_loaded(loaded, id)?.state.is_alive();
+        if is_new {
+            self.prepare(id, definition, Vec::new())?.start(self, aiw, id)?;
+        }
+        let status = self.get_loaded(loaded, id)?;
+        let is_outdated = !is_new && *definition != status.definition;
+        Ok(Started { status, is_new, is_outdated })
     }
 
     /// Waits for the turn, and before that for those of these processes that are being stopped: they do not run on, and
@@ -142,9 +164,13 @@ impl Manager {
     }
 
     pub(crate) fn cwd(&self, id: &str, definition: &Definition) -> Result<PathBuf, ProcessError> {
-        match &definition.cwd {
-            Some(path) => self.project.inside(id, path),
-            None => Ok(self.project.directory().to_owned()),
+        let Some(path) = &definition.cwd else { return Ok(self.project.directory().to_owned()) };
+        let problem = |problem| ProcessError::Directory { id: id.to_owned(), path: path.into(), problem };
+        match self.project.inside(id, path) {
+            Ok(directory) if directory.is_dir() => Ok(directory),
+            Ok(_) => Err(problem("is not a directory")),
+            Err(ProcessError::EnvFile { .. }) => Err(problem("is not there")),
+            Err(error) => Err(error),
         }
     }
 
@@ -161,7 +187,13 @@ impl Manager {
         let name = argv.remove(0);
         let search = environment.variables.get("PATH");
         let path = find_program(&name, search.map(|path| path.as_os_str()), &cwd);
-        let path = path.ok_or_else(|| ProcessError::NoProgram { id: id.to_owned(), program: name })?;
+        let path = path.ok_or_else(|| {
+            let file = cwd.join(&name);
+            match name.contains('/') && file.is_file() {
+                true => ProcessError::NotExecutable { id: id.to_owned(), path: file },
+                false => ProcessError::NoProgram { id: id.to_owned(), program: name },
+            }
+        })?;
         let problem = |problem: String| ProcessError::Definition { id: id.to_owned(), problem };
         let probe = |probe: &Option<crate::definition::ProbeOf>| {
             probe.as_ref().map(crate::definition::ProbeOf::probe).transpose().map_err(problem)

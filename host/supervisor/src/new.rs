@@ -126,9 +126,11 @@ pub struct Need {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Until {
+    /// The other process is ready, if it has a probe for that; else it runs. Or it has ended with success.
+    Ready,
     /// The other process runs, or has done so with success.
     Started,
-    /// The other process runs and is ready.
+    /// The other process runs, is ready, and its probes succeed.
     Healthy,
     /// The other process has ended with success.
     Completed,

@@ -335,15 +335,27 @@ fn the_json_of_an_empty_project() {
 }
 
 #[test]
-fn nothing_starts_if_not_all_can() {
+fn what_can_not_start_holds_up_no_other_and_each_says_why() {
     let project = Project::new(
         "process \"a\" { command \"sleep\" \"1000\" }
-         process \"b\" { command \"/no/such/program\" }",
+         process \"b\" { command \"/no/such/program\" }
+         process \"c\" { command \"sleep\" \"1000\"; needs \"b\" }
+         process \"d\" { command \"sleep\" \"1000\"; cwd \"gone\" }
+         process \"e\" { command \"./plain\" }",
     );
+    fs::write(project.path("plain"), "no program").unwrap();
     let up = project.run(&["up", "-d", "--yes"]);
-    assert!(up.code == 2 && up.stderr.contains("there is no program"), "{}", up.whole());
-    assert_eq!(project.ps("a")["state"], "not_started");
-    project.run(&["start", "a"]).ok();
+    assert_eq!(up.code, 2, "{}", up.whole());
+    for why in [
+        "process `b`: there is no program `/no/such/program`",
+        "process `c` needs `b`, which did not start",
+        "process `d`: its directory `gone` is not there",
+        "plain` is not executable",
+    ] {
+        assert!(up.stderr.contains(why), "{why}: {}", up.whole());
+    }
+    assert_eq!(project.ps("a")["state"], "running");
+    // What can't be started again is not stopped.
     assert_eq!(project.run(&["restart", "a", "b"]).code, 2);
     assert_eq!(project.ps("a")["state"], "running");
 }

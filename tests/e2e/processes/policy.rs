@@ -100,10 +100,14 @@ fn needs_hold_the_order_and_a_failure_travels() {
          process \"api\" { command \"sleep\" \"1000\"; needs \"migrate\" until=\"completed\" }
          process \"bad\" { shell \"exit 5\" }
          process \"held\" { command \"sleep\" \"1000\"; needs \"bad\" until=\"completed\" }
-         process \"held-too\" { command \"sleep\" \"1000\"; needs \"held\" }",
+         process \"held-too\" { command \"sleep\" \"1000\"; needs \"held\" }
+         process \"slow\" { shell \"sleep 0.3; touch made; echo up; exec sleep 1000\"; ready line=\"up\" }
+         process \"eager\" { shell \"test -e made && exec sleep 1000\"; needs \"slow\" }",
     );
     project.up(&[]);
     project.until("api", "running");
+    // Without a word, what has a probe is waited for until it is ready.
+    project.until("eager", "running");
     assert_eq!(project.until("migrate", "stopped")["exit_code"], 0);
     let held = project.until("held", "failed");
     assert!(held["reason"].as_str().unwrap().contains("held back by `bad`: exit code 5"), "{held}");

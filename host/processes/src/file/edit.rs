@@ -144,6 +144,7 @@ fn node(id: &str, definition: &Definition, defaults: &Definition) -> String {
     }
     for NeedOf { id, until } in &definition.needs {
         let until = match until {
+            Until::Ready => "ready",
             Until::Started => "started",
             Until::Healthy => "healthy",
             Until::Completed => "completed",

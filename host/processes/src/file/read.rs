@@ -391,10 +391,15 @@ fn field(definition: &mut Definition, node: &KdlNode, name: &str) -> Result<(), 
             let until = words.property("until", |entry| {
                 one_of(
                     entry,
-                    &[(Until::Started, "started"), (Until::Healthy, "healthy"), (Until::Completed, "completed")],
+                    &[
+                        (Until::Ready, "ready"),
+                        (Until::Started, "started"),
+                        (Until::Healthy, "healthy"),
+                        (Until::Completed, "completed"),
+                    ],
                 )
             })?;
-            definition.needs.push(NeedOf { id: words.text(0)?.to_owned(), until: until.unwrap_or(Until::Started) });
+            definition.needs.push(NeedOf { id: words.text(0)?.to_owned(), until: until.unwrap_or(Until::Ready) });
         }
         "restart" => {
             words.expect(1, 1, &["max", "within", "backoff"])?;

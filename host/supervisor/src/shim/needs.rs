@@ -108,6 +108,8 @@ fn met(other: &Record, need: &Need) -> Met {
         };
     }
     match need.until {
+        Until::Ready if has_succeeded || (other.state == State::Running && other.ready != Some(false)) => Met::Yes,
+        Until::Ready => not_yet("is ready"),
         Until::Started if has_succeeded || other.state == State::Running => Met::Yes,
         Until::Started => not_yet("runs"),
         Until::Healthy if has_succeeded => Met::Never(format!("`{name}`, which has ended")),

@@ -14,7 +14,8 @@ use aiw_core::{EnvName, ErrorKind, SecretName, one_line, shell_word};
 use aiw_home::Home;
 use aiw_processes::{
     CheckOf, Definition, EnvValue, FollowFrom, Loaded, LogEntry, Manager, NeedOf, ProbeOf, ProcessError,
-    ProcessSummary, Project, RestartWhen, Run, Source, Started, State, Status, Stream, Until, signal_number,
+    ProcessSummary, Project, RestartWhen, Run, Source, StartResult, Started, State, Status, Stream, Until,
+    signal_number,
 };
 use clap::builder::styling::{AnsiColor, Style};
 use schemars::JsonSchema;
@@ -23,6 +24,7 @@ use serde_json::json;
 
 use crate::cli::process::{ExecArgs, InputArgs, NewProcessArgs, PsArgs, SignalArgs, StartArgs};
 use crate::cli::task::LogArgs;
+use crate::commands::each::{FailedName, Failures};
 use crate::editor::Editor;
 use crate::failure::Failure;
 use crate::output::{self, Output};
@@ -239,8 +241,9 @@ fn described(id: &str, definition: &Definition) -> Vec<String> {
 }
 
 /// Says what was started.
-fn told(started: &[Started], output: &Output) -> Result<(), Failure> {
-    for Started { status, is_new, is_outdated } in started {
+fn told(results: Vec<(String, StartResult)>, output: &Output) -> Result<(), Failure> {
+    let (started, failures) = sorted(results, output);
+    for Started { status, is_new, is_outdated } in &started {
         let word = match (is_new, status.state) {
             (false, _) if *is_outdated => "Runs already, as it was defined before (`aiw restart` starts it anew):",
             (false, _) => "Runs already",
@@ -251,19 +254,30 @@ fn told(started: &[Started], output: &Output) -> Result<(), Failure> {
         let why = status.reason().map(|why| format!(": {}", one_line(&why, 200))).unwrap_or_default();
         output.line(format!("{word} `{}`{pid}{why}", status.id));
     }
-    if started.is_empty() {
+    if started.is_empty() && failures.first.is_none() {
         output.line("nothing starts by itself: `aiw start ID` starts a process");
     }
     let processes = started.iter().map(|started| ProcessSummary::of(&started.status)).collect();
-    output.answer(Processes { processes });
-    Ok(())
+    output.conclude(Processes { processes }, failures.first)
+}
+
+/// What was started, and why the rest was not, which is said but for the first.
+fn sorted(results: Vec<(String, StartResult)>, output: &Output) -> (Vec<Started>, Failures<FailedName>) {
+    let (mut started, mut failures) = (Vec::new(), Failures::default());
+    for (id, result) in results {
+        match result {
+            Ok(one) => started.push(one),
+            Err(error) => failures.add(&id, None, error, output),
+        }
+    }
+    (started, failures)
 }
 
 /// `aiw start`
 pub fn start(args: &StartArgs, output: &Output) -> Result<(), Failure> {
     let manager = looked_after()?;
     let loaded = allowed(&manager, args.yes, output)?;
-    told(&manager.up(&own()?, &loaded, &args.ids)?, output)
+    told(manager.up(&own()?, &loaded, &args.ids)?, output)
 }
 
 /// `aiw restart`
@@ -275,7 +289,7 @@ pub fn restart(args: &StartArgs, output: &Output) -> Result<(), Failure> {
     for id in &args.ids {
         manager.stop(id)?;
     }
-    told(&manager.up(&own()?, &loaded, &args.ids)?, output)
+    told(manager.up(&own()?, &loaded, &args.ids)?, output)
 }
 
 /// `aiw down`, and `aiw stop` for processes
@@ -430,7 +444,7 @@ fn definition(args: &NewProcessArgs, base: Definition) -> Result<Definition, Fai
         let check = if ready.contains("://") { CheckOf::Http(ready.clone()) } else { CheckOf::Tcp(ready.clone()) };
         definition.ready = Some(ProbeOf { check, ..ProbeOf::default() });
     }
-    definition.needs = args.needs.iter().map(|id| NeedOf { id: id.clone(), until: Until::Started }).collect();
+    definition.needs = args.needs.iter().map(|id| NeedOf { id: id.clone(), until: Until::Ready }).collect();
     definition.check().map_err(|problem| Failure::user(format!("process `{}` {problem}", args.id)))?;
     Ok(definition)
 }

@@ -10,7 +10,7 @@ use aiw_processes::{Definition, Follow, FollowFrom, Loaded, LogEntry, Manager, P
 use aiw_servers::visible;
 use clap::builder::styling::AnsiColor;
 
-use super::{allowed, counted, described, looked_after, own, path, told};
+use super::{allowed, counted, described, looked_after, own, path, sorted, told};
 use crate::cli::process::UpArgs;
 use crate::failure::Failure;
 use crate::output::{self, Output};
@@ -31,11 +31,17 @@ pub fn up(args: &UpArgs, output: &Output) -> Result<(), Failure> {
     let manager = looked_after()?;
     let loaded = allowed(&manager, args.yes, output)?;
     if args.detach || output.is_json() {
-        return told(&manager.up(&own()?, &loaded, &args.ids)?, output);
+        return told(manager.up(&own()?, &loaded, &args.ids)?, output);
     }
     // From here on, Ctrl-C stops what this command starts.
     let signals = counted()?;
-    let started = manager.up(&own()?, &loaded, &args.ids)?;
+    let (started, failures) = sorted(manager.up(&own()?, &loaded, &args.ids)?, output);
+    if let Some(failure) = failures.first {
+        if started.is_empty() {
+            return Err(failure);
+        }
+        output.note(format!("error: {failure}"));
+    }
     let is_coloured = !args.no_color && output::color_on(&std::io::stdout());
     let mut view = View {
         manager: &manager,
@@ -127,14 +133,19 @@ impl View<'_> {
         }
         let was_stopped = self.signals.load(Ordering::Relaxed) > 0;
         if was_stopped {
+            let ours: Vec<String> =
+                self.shown.iter().filter(|(_, shown)| shown.is_ours).map(|(id, _)| id.clone()).collect();
+            if ours.is_empty() {
+                let what = "what ran before goes on: `aiw down` stops it";
+                return Err(Failure::declined(what).with_code(130));
+            }
             self.output.note("stopping: press Ctrl-C again to end them at once");
-            let ours = self.shown.iter().filter(|(_, shown)| shown.is_ours).map(|(id, _)| id.clone()).collect();
             self.stop(ours)?;
         }
         // What others have started may write for ever.
         let last = Instant::now() + LAST_LINES;
         while self.print()? && (!was_stopped || Instant::now() < last) {}
-        if was_stopped { Err(Failure::interrupted(130)) } else { self.ended() }
+        if was_stopped { Err(Failure::declined("stopped").with_code(130)) } else { self.ended() }
     }
 
     /// Prints what is new. Returns whether there was anything.
@@ -239,8 +250,8 @@ impl View<'_> {
         self.manager.check_start(new, &starts)?;
         self.stop(stops)?;
         if !starts.is_empty() {
-            for started in self.manager.up(&own()?, new, &starts)? {
-                self.add(&started)?;
+            for (_, started) in self.manager.up(&own()?, new, &starts)? {
+                self.add(&started?)?;
             }
         }
         Ok(())
