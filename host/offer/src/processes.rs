@@ -449,7 +449,7 @@ pub(crate) async fn get_process_status(
         let used = manager.usage(std::slice::from_ref(&status)).pop().flatten();
         let message = match status.state {
             State::NotStarted | State::Stopped => "start_process starts it",
-            State::Failed => "get_process_output shows its last lines",
+            State::Failed | State::CrashLooping => "get_process_output shows its last lines",
             State::Starting => "wait_for_process waits until it is ready",
             State::Running | State::Unhealthy | State::Stopping => "get_process_output shows what it writes",
         };

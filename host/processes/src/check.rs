@@ -72,6 +72,13 @@ fn problems_of(status: &Status, defined: Option<&crate::definition::Definition>)
             let reason = status.reason().unwrap_or_else(|| "it has failed".into());
             problems.push(Problem::new(format!("process `{id}` has failed: {reason}"), format!("`aiw logs {id}`")));
         }
+        State::CrashLooping => {
+            let reason = status.reason().unwrap_or_else(|| "it ends soon after each start".into());
+            problems.push(Problem::new(
+                format!("process `{id}` crashes again and again: {reason}"),
+                format!("`aiw logs {id}`"),
+            ));
+        }
         State::Unhealthy => {
             let reason = status.reason().unwrap_or_else(|| "its probe fails".into());
             problems.push(Problem::new(format!("process `{id}` does not work: {reason}"), format!("`aiw logs {id}`")));

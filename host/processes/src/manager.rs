@@ -377,7 +377,9 @@ impl Manager {
             defined.map_or((None, None), |(definition, source)| (Some(definition), Some(source)));
         let (recorded, record) = known.map_or((None, None), |known| (Some(known.about.definition), Some(known.record)));
         let process = self.project.process_id(id);
-        let state = record.as_ref().map_or(State::NotStarted, |record| State::of(record, record.is_since_boot()));
+        let restart =
+            recorded.as_ref().or(definition.as_ref()).map(|definition| definition.restart).unwrap_or_default();
+        let state = record.as_ref().map_or(State::NotStarted, |record| State::of(record, restart));
         let definition = match state.is_alive() {
             true => recorded.or(definition),
             false => definition.or(recorded),
@@ -400,8 +402,8 @@ impl Manager {
         let mut all = Vec::new();
         for one in processes.list()? {
             let Some(about) = About::of(&one) else { continue };
-            let state = State::of(&one.record, one.record.is_since_boot());
             let (id, project, definition) = (about.name, about.project, about.definition);
+            let state = State::of(&one.record, definition.restart);
             let (process, record) = (one.record.id, Some(one.record));
             let last_lines = last_lines(&processes, process, state);
             all.push(Status { id, project, state, definition, source: None, process, record, last_lines });

@@ -282,7 +282,7 @@ impl Manager {
                 continue;
             }
             let mut causes = one.record.causes.clone();
-            if policy.max.is_some_and(|max| policy.supervised().counted(&causes) >= max) {
+            if policy.max.is_some_and(|max| policy.supervised().counted(&causes, aiw_home::now_millis()) >= max) {
                 continue;
             }
             causes.push(Cause { time: aiw_home::now_millis(), why: "its supervisor died".into() });

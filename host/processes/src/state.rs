@@ -8,7 +8,10 @@ use aiw_core::{ProcessId, ProcessOutcome, ProcessState};
 use aiw_supervisor::{Cause, Enforced, Record, Resource, Supervised};
 use serde::{Deserialize, Serialize};
 
-use crate::definition::{Definition, RestartWhen, Source};
+use crate::definition::{Definition, RestartPolicy, RestartWhen, Source};
+
+/// From how many restarts in a row on a process is in a loop of crashes.
+const LOOPING: u32 = 3;
 
 /// The state of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +21,8 @@ pub enum State {
     NotStarted,
     /// It waits for what it needs or for its turn, is being started, or is not ready yet.
     Starting,
+    /// It was started again several times in a row, and has not lived long since.
+    CrashLooping,
     /// It runs, and is ready.
     Running,
     /// It runs, and its probe fails.
@@ -36,6 +41,7 @@ impl State {
         match self {
             Self::NotStarted => "not_started",
             Self::Starting => "starting",
+            Self::CrashLooping => "crash_looping",
             Self::Running => "running",
             Self::Unhealthy => "unhealthy",
             Self::Stopping => "stopping",
@@ -46,12 +52,17 @@ impl State {
 
     /// Whether there is a process, or will be one soon.
     pub fn is_alive(self) -> bool {
-        matches!(self, Self::Starting | Self::Running | Self::Unhealthy | Self::Stopping)
+        matches!(self, Self::Starting | Self::CrashLooping | Self::Running | Self::Unhealthy | Self::Stopping)
     }
 
-    pub(crate) fn of(record: &Record, is_since_boot: bool) -> Self {
+    pub(crate) fn of(record: &Record, restart: RestartPolicy) -> Self {
+        let is_starting = record.state == ProcessState::Starting
+            || (record.state == ProcessState::Running && record.ready == Some(false));
         match record.state {
-            _ if !is_since_boot => Self::NotStarted,
+            _ if !record.is_since_boot() => Self::NotStarted,
+            _ if is_starting && restart.supervised().counted(&record.causes, aiw_home::now_millis()) >= LOOPING => {
+                Self::CrashLooping
+            }
             ProcessState::Queued | ProcessState::Starting => Self::Starting,
             ProcessState::Running if record.trouble.is_some() => Self::Unhealthy,
             ProcessState::Running if record.ready == Some(false) => Self::Starting,
@@ -124,7 +135,7 @@ impl Status {
             (None, None) => None,
         };
         match self.state {
-            State::Starting | State::Unhealthy => record.trouble.clone().or_else(|| {
+            State::Starting | State::CrashLooping | State::Unhealthy => record.trouble.clone().or_else(|| {
                 let last = record.causes.last().filter(|_| record.running_since.is_none() || record.child.is_none())?;
                 Some(format!("starts again: {}", last.why))
             }),

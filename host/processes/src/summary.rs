@@ -18,7 +18,7 @@ pub struct ProcessSummary {
     pub id: String,
     /// The project's directory
     pub project: String,
-    /// `not_started`, `starting`, `running`, `unhealthy`, `stopping`, `stopped` or `failed`
+    /// `not_started`, `starting`, `crash_looping`, `running`, `unhealthy`, `stopping`, `stopped` or `failed`
     pub state: &'static str,
     /// Why it is in that state
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -89,18 +89,35 @@ pub struct Restart {
     pub pause: Duration,
     /// The longest pause.
     pub longest: Duration,
-    /// The maximum number of restarts within the window, at most [`MAX_CAUSES`](crate::MAX_CAUSES).
+    /// The maximum number of restarts in a row, at most [`MAX_CAUSES`](crate::MAX_CAUSES).
     pub limit: Option<u32>,
-    /// The window in which restarts count; without one, all of them count.
+    /// The life after which a row of restarts is over; without one, all of them count.
     pub within: Option<Duration>,
 }
 
 impl Restart {
-    /// Returns how many of these restarts count against the limit now.
-    pub fn counted(&self, causes: &[Cause]) -> u32 {
-        let within = self.within.map(|within| u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
-        let since = within.map_or(0, |within| aiw_home::now_millis().saturating_sub(within));
-        u32::try_from(causes.iter().filter(|cause| cause.time >= since).count()).unwrap_or(u32::MAX)
+    /// Returns how many of these restarts count against the limit at a time, in milliseconds since 1970: those in a row
+    /// that no life longer than the window lies between. The pauses between them are not part of a life: they grow, and would
+    /// make the row end by themselves.
+    pub fn counted(&self, causes: &[Cause], now: u64) -> u32 {
+        let Some(within) = self.within else { return u32::try_from(causes.len()).unwrap_or(u32::MAX) };
+        let (mut count, mut next) = (0, now);
+        // The pause before the latest of them was the longest.
+        for (cause, streak) in causes.iter().rev().zip((1..=u32::try_from(causes.len()).unwrap_or(u32::MAX)).rev()) {
+            let apart = within.saturating_add(self.pause_of(streak));
+            if u128::from(next.saturating_sub(cause.time)) > apart.as_millis() {
+                break;
+            }
+            (count, next) = (count + 1, cause.time);
+        }
+        count
+    }
+
+    /// Returns the pause before a restart, by its place in a row from 1: they double, up to the longest.
+    pub fn pause_of(&self, streak: u32) -> Duration {
+        let longest = self.longest.max(self.pause);
+        let doubled = 1_u32.checked_shl(streak.saturating_sub(1)).and_then(|times| self.pause.checked_mul(times));
+        doubled.map_or(longest, |pause| pause.min(longest))
     }
 }
 

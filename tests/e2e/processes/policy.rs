@@ -8,7 +8,25 @@ use serde_json::json;
 use super::{Project, free_port, is_there, late_server, until};
 
 #[test]
-fn what_fails_is_started_again_within_its_window_and_says_why() {
+fn a_crash_loop_is_named_and_ends_although_its_pauses_outgrow_the_window() {
+    let project = Project::new(
+        "process \"p\" { shell \"exit 7\"; restart \"on-failure\" max=6 within=\"300ms\" backoff=\"50ms..600ms\" }",
+    );
+    project.up(&[]);
+    project.until("p", "crash_looping");
+    let doctor = project.run(&["doctor"]);
+    assert!(
+        doctor.whole().contains("process `p` crashes again and again: starts again: exit code 7"),
+        "{}",
+        doctor.whole()
+    );
+    let failed = project.until("p", "failed");
+    assert_eq!(failed["restarts"], 6, "{failed}");
+    assert!(failed["reason"].as_str().unwrap().contains("6 times in a row"), "{failed}");
+}
+
+#[test]
+fn what_fails_is_started_again_in_a_row_of_its_length_and_says_why() {
     let project = Project::new(
         "process \"p\" { shell \"echo again; exit 7\"; restart \"on-failure\" max=3 within=\"60s\" backoff=\"10ms..40ms\" }",
     );
@@ -16,7 +34,7 @@ fn what_fails_is_started_again_within_its_window_and_says_why() {
     let failed = project.until("p", "failed");
     assert_eq!((failed["restarts"].as_u64(), failed["exit_code"].as_u64()), (Some(3), Some(7)), "{failed}");
     assert!(failed["causes"].as_array().unwrap().iter().all(|cause| cause["why"] == "exit code 7"), "{failed}");
-    assert!(failed["reason"].as_str().unwrap().contains("3 times within 60 s"), "{failed}");
+    assert!(failed["reason"].as_str().unwrap().contains("3 times in a row"), "{failed}");
     assert_eq!(project.lines("p").len(), 4);
     // Whoever starts it again begins anew.
     project.up(&[]);

@@ -10,7 +10,7 @@ use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
 
 use super::child::{Setting, Started, spawn, spawn_beside};
 use super::input::Input;
-use super::probes::{Probed, Probes, Verdict, seconds};
+use super::probes::{Probed, Probes, Verdict};
 use super::starter::Starter;
 use super::supervisor::Supervisor;
 use super::watched::Watched;
@@ -220,16 +220,15 @@ impl Supervisor {
             return Next::End;
         }
         let Some(limit) = restart.limit else { return Next::Again };
-        let count = restart.counted(&self.record.causes);
+        let count = restart.counted(&self.record.causes, aiw_home::now_millis());
         if count < limit {
             return Next::Again;
         }
         if limit == 0 {
             return Next::End;
         }
-        let within = restart.within.map(|within| format!(" within {}", seconds(within))).unwrap_or_default();
-        let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
-        let sentence = format!("it was started again {times}{within}, and that is the limit: {why}");
+        let times = if count == 1 { "once".to_owned() } else { format!("{count} times in a row") };
+        let sentence = format!("it was started again {times}, and that is the limit: {why}");
         self.streams.say(&sentence);
         self.record.note(&sentence);
         Next::GivesUp
@@ -244,9 +243,7 @@ impl Supervisor {
         self.publish();
         self.streams.begin_again((self.interpreter)(&self.record));
         let restart = self.new.restart;
-        let doubled = 1u32.checked_shl(streak.saturating_sub(1)).and_then(|times| restart.pause.checked_mul(times));
-        let longest = restart.longest.max(restart.pause);
-        let until = Instant::now().checked_add(doubled.map_or(longest, |pause| pause.min(longest)));
+        let until = Instant::now().checked_add(restart.pause_of(streak));
         loop {
             self.signals.clear();
             if self.is_to_stop() {

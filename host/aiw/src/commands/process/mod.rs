@@ -144,7 +144,7 @@ fn table(processes: &[ProcessSummary], args: &PsArgs, is_unread: bool, output: &
     let rows: Vec<Vec<String>> = processes.iter().map(row).collect();
     let style = |row: usize, column: usize| match processes.get(row).map(|process| process.state) {
         Some("running") if column == 1 => AnsiColor::Green.on_default(),
-        Some("failed" | "unhealthy") if column == 1 => AnsiColor::Red.on_default(),
+        Some("failed" | "unhealthy" | "crash_looping") if column == 1 => AnsiColor::Red.on_default(),
         Some("starting" | "stopping") if column == 1 => AnsiColor::Yellow.on_default(),
         _ => Style::new(),
     };
