@@ -478,7 +478,9 @@ fn secrets_are_kept_listed_by_name_and_never_shown() {
     let key = json!({"url": "https://mcp.example.com", "headers": {"X-Key": "${secret:one}"}});
     let servers = json!({"mcpServers": {"far": key, "near": {"command": "x"}}});
     fs::write(env.home().join("mcp.json"), servers.to_string()).unwrap();
-    let removed = env.json(&["secret", "remove", "one"]);
+    let asks = env.run(&["secret", "remove", "one"]);
+    assert!(asks.code == 2 && asks.stderr.contains("`one` is used by the MCP server `far`"), "{}", asks.whole());
+    let removed = env.json(&["secret", "remove", "one", "--yes"]);
     assert_eq!(removed, json!({"removed": "one", "providers": [], "servers": ["far"]}));
     assert_eq!(env.run(&["secret", "remove", "one"]).code, 2);
     assert_eq!(env.run_with_input(&["secret", "set", "one"], "").code, 2);

@@ -250,6 +250,15 @@ fn a_server_is_added_from_json_shown_and_renamed() {
     std::fs::write(servers.state("one").join("instructions"), "Prefer echo.").unwrap();
     env.run(&["mcp", "add-json", "one", &json!({"mcpServers": {"one": entry}}).to_string()]).ok();
     assert_eq!(env.mcp()["mcpServers"]["one"], entry);
+    // The whole of what a README shows, without a name or under another one.
+    let shown = json!({"mcpServers": {"readme": {"command": "x"}}}).to_string();
+    env.run(&["mcp", "add-json", &shown, "--no-check"]).ok();
+    env.run(&["mcp", "add-json", "mine", &shown, "--no-check"]).ok();
+    assert!(["readme", "mine"].iter().all(|name| env.mcp()["mcpServers"][name].is_object()));
+    env.run(&["mcp", "remove", "readme", "mine"]).ok();
+    let both = json!({"mcpServers": {"a": {"command": "x"}, "b": {"command": "x"}}}).to_string();
+    let refused = env.run(&["mcp", "add-json", &both, "--no-check"]);
+    assert!(refused.code == 64 && refused.stderr.contains("2 servers: `a` and `b`"), "{}", refused.whole());
     env.run_with_input(
         &["mcp", "add-json", "two", "-", "--no-check"],
         r#"{"command": "x", "env": {"TOKEN": "canary"}}"#,

@@ -59,7 +59,10 @@ pub enum McpCommand {
     /// Add an MCP server: a command, or a URL
     Add(McpAddArgs),
     /// Add an MCP server from its entry in JSON, as other clients' documentation shows it
-    #[command(after_help = r#"aiw mcp add-json time '{"command": "uvx", "args": ["mcp-server-time"]}'"#)]
+    #[command(
+        override_usage = "aiw mcp add-json [OPTIONS] [NAME] <JSON>",
+        after_help = r#"aiw mcp add-json time '{"command": "uvx", "args": ["mcp-server-time"]}'"#
+    )]
     AddJson(McpAddJsonArgs),
     /// Show an MCP server's entry, and what is known about it
     Show {
@@ -325,11 +328,11 @@ pub struct McpAddArgs {
 /// A new MCP server, as JSON.
 #[derive(Debug, Args)]
 pub struct McpAddJsonArgs {
-    /// The name under which clients see it: letters, digits, `_` and `-`
+    /// The name under which clients see it, if it is not in the JSON: letters, digits, `_` and `-`
     pub name: String,
-    /// Its entry: an object with `command` or `url`; `-` reads it from standard input
+    /// Its entry: an object with `command` or `url`, or a whole `{"mcpServers": …}`; `-` reads it from standard input
     #[arg(value_name = "JSON")]
-    pub entry: String,
+    pub entry: Option<String>,
     #[command(flatten)]
     pub how: McpAddHow,
 }

@@ -165,10 +165,13 @@ pub enum SecretCommand {
     },
     /// List the names of secrets
     List,
-    /// Remove a secret
+    /// Remove a secret; asks if something uses it
     Remove {
         /// Its name
         name: SecretName,
+        /// Remove it although something uses it
+        #[arg(short, long)]
+        yes: bool,
     },
 }
 

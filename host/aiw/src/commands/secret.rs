@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Read};
 
-use aiw_core::{ErrorKind, Secret, SecretName};
+use aiw_core::{ErrorKind, Secret, SecretName, quoted};
 use aiw_home::{Home, MAX_SECRET_BYTES};
 use aiw_providers::RemovedSecret;
 use aiw_servers::{McpFile, reads};
@@ -55,9 +55,19 @@ pub async fn run(command: SecretCommand, output: &Output) -> Result<(), Failure>
             }
             output.answer(json!({"secrets": names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>()}));
         }
-        SecretCommand::Remove { name } => {
+        SecretCommand::Remove { name, yes } => {
             aiw_app::providers::migrate(&home)?.iter().for_each(|note| output.note(note));
             let servers = servers_with(&home, &name);
+            let file = home.providers()?;
+            let providers = file.users_of(&name).map(|provider| format!("the provider `{}`", provider.name));
+            let users: Vec<String> =
+                providers.chain(servers.iter().map(|server| format!("the MCP server {}", quoted(server)))).collect();
+            if !users.is_empty() {
+                let question = format!("`{name}` is used by {}. Remove it?", users.join(", "));
+                if !terminal::confirm(&question, "--yes", yes).await? {
+                    return Err(Failure::declined("nothing was removed"));
+                }
+            }
             let removed = aiw_providers::remove_secret(&home, &name)?;
             output.line(format!("Removed `{name}`"));
             for (kind, users) in [("providers", &removed.providers), ("MCP servers", &servers)] {

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use aiw_app::current_dir;
-use aiw_core::{ErrorKind, SecretName, one_line, shell_word};
+use aiw_core::{ErrorKind, SecretName, counted, one_line, quoted, quoted_list, shell_word};
 use aiw_home::Home;
 use aiw_routing::{PoolError, Records, ServerPlaces, check_remote, forget_logins};
 use aiw_servers::{
@@ -97,21 +97,43 @@ pub async fn add(mut args: McpAddArgs, output: &Output) -> Result<(), Failure> {
 
 /// Adds a server as its entry says.
 pub async fn add_json(args: McpAddJsonArgs, output: &Output) -> Result<(), Failure> {
-    let name = args.name.as_str();
-    check_name(name)?;
-    let text = match args.entry.as_str() {
+    let (name, entry) = match &args.entry {
+        Some(entry) => (Some(args.name.as_str()), entry.as_str()),
+        None => (None, args.name.as_str()),
+    };
+    let text = match entry {
         "-" => std::io::read_to_string(std::io::stdin().lock().take(MOST_JSON))
             .map_err(|e| Failure::user(format!("cannot read the entry from standard input: {e}")))?,
         text => text.to_owned(),
     };
     let usage = |problem: String| Failure::new(ErrorKind::Usage, problem);
     let value: Value = serde_json::from_str(&text).map_err(|e| usage(format!("the entry is not JSON: {e}")))?;
-    // As it stands in a file, with the names around it.
-    let value = match value.get("mcpServers").unwrap_or(&value).get(name) {
-        Some(entry @ Value::Object(_)) => entry.clone(),
-        _ => value,
-    };
     let Value::Object(mut declaration) = value else { return Err(usage("the entry is not a JSON object".to_owned())) };
+    // As it stands in a file, with the names around it.
+    let is_entry = ["command", "url"].iter().any(|field| declaration.get(*field).is_some_and(Value::is_string));
+    let mut found = name.map(str::to_owned);
+    if !is_entry {
+        let all = match declaration.remove("mcpServers").or_else(|| declaration.remove("servers")) {
+            Some(Value::Object(all)) => all,
+            _ => declaration,
+        };
+        let names: Vec<&str> = all.keys().map(String::as_str).collect();
+        let chosen = match (name, &names[..]) {
+            (Some(name), _) if all.contains_key(name) => name,
+            (_, [one]) => one,
+            _ => {
+                let problem = format!("the JSON has {}: {}", counted(names.len(), "server"), quoted_list(&names));
+                return Err(usage(problem).with_hint("name one of them: `aiw mcp add-json NAME JSON`"));
+            }
+        };
+        found.get_or_insert_with(|| chosen.to_owned());
+        let Some(Value::Object(entry)) = all.get(chosen) else {
+            return Err(usage(format!("the entry of {} is not a JSON object", quoted(chosen))));
+        };
+        declaration = entry.clone();
+    }
+    let name = &found.ok_or_else(|| usage("the entry has no name: `aiw mcp add-json NAME JSON`".to_owned()))?;
+    check_name(name)?;
     if let Some(command) = declaration.get("command").and_then(Value::as_str) {
         declaration.insert("command".into(), absolute(command)?.into());
     }
