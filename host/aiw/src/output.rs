@@ -201,13 +201,13 @@ impl Output {
     /// The command line is wrong.
     pub fn usage(&self, error: &clap::Error, hint: Option<&str>) -> ExitCode {
         let text = error.render().to_string();
+        let (message, tip) = usage_message(&text);
         if self.json {
-            let message = usage_message(&text);
-            let hint = hint.unwrap_or("`aiw --help`");
+            let hint = hint.or(tip.as_deref()).unwrap_or("`aiw --help`");
             let answer = json!({"error": {"kind": "usage", "message": message, "hint": hint}});
             write(&json_text(&answer));
         } else if hint.is_some() {
-            self.error(&usage_message(&text), hint);
+            self.error(&message, hint);
         } else {
             let text = in_words(&rendered(&error.render(), &std::io::stderr()));
             let _ = std::io::stderr().lock().write_all(text.as_bytes());
@@ -243,12 +243,14 @@ fn in_words(text: &str) -> String {
     said.iter().fold(text.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours))
 }
 
-/// Returns clap's message without the usage, on one line.
-fn usage_message(text: &str) -> String {
+/// Returns clap's message without the usage, on one line, and its tip apart.
+fn usage_message(text: &str) -> (String, Option<String>) {
     let is_end = |line: &&str| line.starts_with("Usage:") || line.starts_with("For more information");
-    let lines: Vec<&str> = text.lines().take_while(|line| !is_end(line)).collect();
+    let lines = text.lines().take_while(|line| !is_end(line)).map(str::trim);
+    let (tips, lines): (Vec<&str>, Vec<&str>) = lines.partition(|line| line.starts_with("tip: "));
     let message = aiw_core::one_line(&in_words(&lines.join(" ")), MAX_MESSAGE);
-    message.strip_prefix("error: ").unwrap_or(&message).to_owned()
+    let tip = tips.first().and_then(|tip| tip.strip_prefix("tip: ")).map(|tip| aiw_core::one_line(tip, MAX_MESSAGE));
+    (message.strip_prefix("error: ").unwrap_or(&message).to_owned(), tip)
 }
 
 /// The longest error message that is shown: the whole list of what an update changes.
@@ -366,11 +368,11 @@ mod tests {
     fn a_usage_error_is_told_up_to_the_usage() {
         let text = "error: the following required arguments were not provided:\n  <PLUGINS>...\n\n  tip: name one\n\n\
                     Usage: aiw plugin install <PLUGINS>...\n\nFor more information, try '--help'.\n";
-        let message = "the following required arguments were not provided: <PLUGINS>... tip: name one";
-        assert_eq!(usage_message(text), message);
+        let message = "the following required arguments were not provided: <PLUGINS>...";
+        assert_eq!(usage_message(text), (message.to_owned(), Some("name one".to_owned())));
         let text =
             "error: invalid value 'x' for '--kind'\n  [possible values: a]\n\nFor more information, try '--help'.";
-        assert_eq!(usage_message(text), "invalid value 'x' for '--kind' [possible values: a]");
+        assert_eq!(usage_message(text), ("invalid value 'x' for '--kind' [possible values: a]".to_owned(), None));
     }
 
     #[test]

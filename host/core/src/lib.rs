@@ -31,7 +31,7 @@ pub use api::{Api, Family};
 pub use cli_kind::CliKind;
 pub use error_kind::ErrorKind;
 pub use hidden::{is_safe, is_unsafe, is_unsafe_in_line, unsafe_chars};
-pub use looks::{is_alike, skeleton};
+pub use looks::{is_alike, latin_letters, skeleton};
 pub use market::MarketKind;
 pub use names::{
     EnvName, ExtensionId, HeaderName, InvalidName, MarketName, PluginId, PluginName, ProviderName, RoleName,
@@ -41,7 +41,7 @@ pub use path::{InvalidPath, RelPath, is_windows_device};
 pub use process::{ProcessId, ProcessOutcome, ProcessState};
 pub use reference::ReferenceForm;
 pub use secret::{Secret, is_secret, is_secret_name, is_secret_value};
-pub use shown::{Shown, shown_line, shown_lines};
+pub use shown::{Shown, shown_gaps, shown_line, shown_lines};
 pub use text::{
     closest, counted, hex, is_close, one_line, printable, quoted, quoted_list, quoted_text, shell_word,
     shell_word_in_line, star_matches, toml_string, without_query,

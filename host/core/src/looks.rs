@@ -24,6 +24,36 @@ pub fn skeleton(name: &str) -> String {
     seen.chars().map(alike).collect()
 }
 
+/// A text with Latin letters in place of those of other alphabets, and of wide ones, that look the same.
+pub fn latin_letters(text: &str) -> String {
+    let latin = |c: char| match c {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xff01 + 0x21).unwrap_or(c),
+        'а' | 'α' => 'a',
+        'в' | 'β' => 'b',
+        'с' | 'ϲ' => 'c',
+        'ԁ' => 'd',
+        'е' | 'ε' => 'e',
+        'һ' => 'h',
+        'і' | 'ι' | 'ı' => 'i',
+        'ј' => 'j',
+        'к' | 'κ' => 'k',
+        'ӏ' => 'l',
+        'м' => 'm',
+        'п' | 'η' => 'n',
+        'о' | 'ο' | 'σ' => 'o',
+        'р' | 'ρ' => 'p',
+        'ѕ' => 's',
+        'т' | 'τ' => 't',
+        'υ' => 'u',
+        'ѵ' | 'ν' => 'v',
+        'ԝ' | 'ω' => 'w',
+        'х' | 'χ' => 'x',
+        'у' | 'γ' => 'y',
+        other => other,
+    };
+    text.chars().map(latin).collect()
+}
+
 /// Whether a name could be mistaken for another: it looks like it, or is a typo of it. A short name may differ by one
 /// character, a long one by two.
 pub fn is_alike(name: &str, other: &str) -> bool {

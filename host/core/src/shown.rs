@@ -155,8 +155,8 @@ pub fn shown_line(line: &str) -> String {
     format!("{} ⟨{left_out} are not shown; {}⟩ {}", printable(head), measured(line), printable(tail))
 }
 
-/// A line in which long runs of blanks are given as a count.
-fn shown_gaps(line: &str) -> String {
+/// A text in which long runs of blanks and line breaks are given as a count.
+pub fn shown_gaps(line: &str) -> String {
     let mut shown = String::with_capacity(line.len());
     let (mut rest, mut is_beginning) = (line, true);
     while !rest.is_empty() {

@@ -6,7 +6,7 @@
 //! user has changed since stays as it is; if it had not been replaced yet, the files after it aren't either, so that
 //! the documents still describe the same state. The file that people edit most comes first.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::document::{Change, digest};
 use crate::files::Staged;
@@ -40,7 +40,13 @@ pub(crate) fn commit(journal: &Path, documents: &[&Document]) -> Result<(), Home
 pub(crate) fn complete(journal: &Path) -> Result<(), HomeError> {
     let Some(bytes) = read_capped(journal, MAX_BYTES)? else { return Ok(()) };
     // It was replaced atomically, so it is complete; anything that isn't ours is dropped.
-    let changes: Vec<Change> = serde_json::from_slice(&bytes).unwrap_or_default();
+    let mut changes: Vec<Change> = serde_json::from_slice(&bytes).unwrap_or_default();
+    // Documents are beside the journal, wherever it says that they are: as root, in somebody else's home, it could name
+    // any file.
+    for change in &mut changes {
+        change.path = beside(journal, &change.path)?;
+        change.staged = beside(journal, &change.staged).unwrap_or_default();
+    }
     for change in &changes {
         let now = read_capped(&change.path, json::MAX_BYTES)?;
         if now.as_deref().map(digest) == change.old {
@@ -56,6 +62,12 @@ pub(crate) fn complete(journal: &Path) -> Result<(), HomeError> {
         }
     }
     remove(journal)
+}
+
+/// The file of this name in the directory of the journal.
+fn beside(journal: &Path, path: &Path) -> Result<PathBuf, HomeError> {
+    let name = path.file_name().ok_or_else(|| HomeError::invalid(journal, "names what is no file"))?;
+    Ok(journal.with_file_name(name))
 }
 
 fn remove(journal: &Path) -> Result<(), HomeError> {
@@ -89,6 +101,25 @@ mod tests {
         assert_eq!(fs::read_to_string(&a).unwrap(), "{\"x\": 1}");
         assert_eq!(fs::read_to_string(&b).unwrap(), "{\"mine\": 1}");
         assert!(dir.path().join("c.json").exists());
+        assert!(!home.root().join(".journal.json").exists());
+    }
+
+    #[test]
+    fn a_journal_leads_to_nothing_outside_of_its_home() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("home"));
+        fs::create_dir(home.root()).unwrap();
+        let (other, staged) = (dir.path().join("other"), dir.path().join(".aiw-other"));
+        fs::write(&other, "theirs").unwrap();
+        fs::write(&staged, "theirs").unwrap();
+        let changes = json!([
+            {"path": other, "old": digest(b"theirs"), "new": "mine", "staged": staged},
+            {"path": dir.path().join("new"), "old": null, "new": "mine"},
+        ]);
+        fs::write(home.root().join(".journal.json"), changes.to_string()).unwrap();
+        home.recover().unwrap();
+        assert_eq!(fs::read_to_string(&other).unwrap(), "theirs");
+        assert!(staged.exists() && !dir.path().join("new").exists());
         assert!(!home.root().join(".journal.json").exists());
     }
 

@@ -154,6 +154,14 @@ impl Home {
         Cache::new(self.cache(part), quota)
     }
 
+    /// Refuses what something in the home names, if it is not of the home's owner and this is root.
+    pub fn check_named(&self, path: &Path) -> Result<(), HomeError> {
+        match crate::places::check_named(&self.root, path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(HomeError::io("change", path, e)),
+            _ => Ok(()),
+        }
+    }
+
     /// Creates the home (0700) and a directory inside it.
     pub fn make_dir(&self, path: &Path) -> Result<(), HomeError> {
         files::make_private_dir(&self.root)?;

@@ -11,9 +11,9 @@ use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
-pub(crate) use platform::Parent;
 #[cfg(unix)]
 pub(crate) use platform::STEP;
+pub(crate) use platform::{Parent, check_named};
 
 /// What a path below the home is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -255,6 +255,20 @@ mod platform {
 
     use super::{How, Place, linked};
 
+    /// Refuses a file or directory that somebody's home names and that isn't theirs, if this is root: a link or a record in
+    /// their home would give them root's hand.
+    pub(crate) fn check_named(root: &Path, path: &Path) -> io::Result<()> {
+        let owner = |path: &Path| fs::metadata(path).map(|meta| meta.uid());
+        if !geteuid().is_root() {
+            return Ok(());
+        }
+        let home = owner(root)?;
+        match home == 0 || owner(path)? == home {
+            true => Ok(()),
+            false => Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is not a file of this home's owner")),
+        }
+    }
+
     /// On Linux, a directory that the user can't list can still be passed through.
     #[cfg(target_os = "linux")]
     pub(crate) const STEP: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -330,7 +344,11 @@ mod platform {
                 return Ok(self);
             }
             self.refuse_link()?;
-            Self::outside(&fs::canonicalize(self.path.join(&self.name))?)
+            let target = fs::canonicalize(self.path.join(&self.name))?;
+            if let Some(root) = &self.root {
+                check_named(root, &target)?;
+            }
+            Self::outside(&target)
         }
 
         /// Refuses a link where none may be.
@@ -547,6 +565,11 @@ mod platform {
     use std::path::{Path, PathBuf};
 
     use super::{How, Place, linked};
+
+    /// There is no root here.
+    pub(crate) fn check_named(_root: &Path, _path: &Path) -> io::Result<()> {
+        Ok(())
+    }
 
     /// The directory of a file, and the file's name in it.
     pub(crate) struct Parent {

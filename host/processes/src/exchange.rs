@@ -26,7 +26,8 @@ impl Manager {
                            but `.ichimi`";
             ProcessError::EnvFile { id: "export".into(), path: given.to_owned(), problem: problem.into() }
         };
-        if given.components().any(is_hidden) || given.extension().is_none_or(|ending| ending != "kdl") {
+        let is_seen = !path.contains(aiw_core::is_unsafe_in_line);
+        if !is_seen || given.components().any(is_hidden) || given.extension().is_none_or(|ending| ending != "kdl") {
             return Err(refused());
         }
         let directory = given.parent().map(|parent| parent.to_string_lossy().into_owned()).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! What a server may ask a client: bounded, printable, and in the server's own name.
 
-use aiw_core::{is_safe, is_secret_name, is_unsafe_in_line, one_line, printable, quoted};
+use aiw_core::{is_safe, is_secret_name, is_unsafe_in_line, latin_letters, one_line, printable, quoted};
 use aiw_mcp::RpcError;
 use serde_json::{Map, Value, json};
 use url::Url;
@@ -200,8 +200,11 @@ fn field(name: &str, asked: &Value, message: &str) -> Result<Value, Problem> {
     let has_choices = choices(asked, &mut field)?;
     // Secrets belong to the provider's own page, never to a form.
     let labels = [name, label(&field, "title"), label(&field, "description")];
-    let is_typed = kind == "string" && !has_choices;
-    if is_typed && (labels.into_iter().any(is_secret_name) || names_secret(message)) {
+    let is_typed = kind != "boolean" && !has_choices;
+    // A number of tokens is none.
+    let is_number = kind != "string";
+    let is_secret = |label: &str| (!is_number && is_secret_name(label)) || names_secret(label, is_number);
+    if is_typed && (labels.into_iter().any(is_secret) || names_secret(message, is_number)) {
         return Err("asks for a secret, which a form may not".into());
     }
     if let Some(default) = asked.get("default") {
@@ -221,9 +224,10 @@ fn field(name: &str, asked: &Value, message: &str) -> Result<Value, Problem> {
     Ok(field.into())
 }
 
-/// Whether a sentence names something that is a secret.
-fn names_secret(text: &str) -> bool {
-    const WORDS: [&str; 13] = [
+/// Whether a sentence names something that is a secret, or that can be one as a number.
+fn names_secret(text: &str, is_number: bool) -> bool {
+    const WHOLE: [&str; 4] = ["pin", "otp", "senha", "heslo"];
+    const WORDS: [&str; 37] = [
         "passw",
         "passphrase",
         "passcode",
@@ -237,16 +241,44 @@ fn names_secret(text: &str) -> bool {
         "credential",
         "seed phrase",
         "recovery phrase",
+        "recovery words",
+        "words of your wallet",
+        "mnemonic",
+        "one-time code",
+        "one time code",
+        "verification code",
+        "security code",
+        "sk-ant",
+        "kennwort",
+        "geheimwort",
+        "mot de passe",
+        "contrase",
+        "clave de acceso",
+        "wachtwoord",
+        "lösenord",
+        "adgangskode",
+        "salasana",
+        "hasło",
+        "jelszó",
+        "şifre",
+        "пароль",
+        "密码",
+        "パスワード",
+        "비밀번호",
     ];
     let text = text.to_lowercase();
-    WORDS.iter().any(|word| text.contains(word))
+    let latin = latin_letters(&text);
+    let is_word = |word: &&&str| !(is_number && **word == "token");
+    let whole = latin.split(|c: char| !c.is_alphanumeric()).any(|word| WHOLE.contains(&word));
+    whole || WORDS.iter().filter(is_word).any(|word| text.contains(word) || latin.contains(word))
 }
 
 fn label<'a>(field: &'a Map<String, Value>, key: &str) -> &'a str {
     field.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Takes over the choices of a field, in each of the protocol's forms. Returns whether there are any.
+/// Takes over the choices of a field, in each of the protocol's forms. Returns whether there are any: with an empty list, a
+/// client may show a place to type in.
 fn choices(asked: &Value, field: &mut Map<String, Value>) -> Result<bool, Problem> {
     let is_choice = |value: &Value| value.as_str().is_some_and(is_name);
     let titled = |value: &Value| {
@@ -266,18 +298,20 @@ fn choices(asked: &Value, field: &mut Map<String, Value>) -> Result<bool, Proble
             Some(list) => ("anyOf", checked(list, &titled)?),
             None => ("enum", checked(&items["enum"], &plain)?),
         };
+        some = list.as_array().is_some_and(|list| !list.is_empty());
         let mut items = json!({ key: list });
         if key == "enum" {
             items["type"] = "string".into();
         }
         field.insert("items".into(), items);
-        return Ok(true);
+        return Ok(some);
     }
     for (key, one) in [("enum", &plain as &dyn Fn(&Value) -> Option<Value>), ("enumNames", &plain), ("oneOf", &titled)]
     {
         if let Some(list) = asked.get(key) {
-            field.insert(key.into(), checked(list, one)?);
-            some = true;
+            let list = checked(list, one)?;
+            some |= key != "enumNames" && list.as_array().is_some_and(|list| !list.is_empty());
+            field.insert(key.into(), list);
         }
     }
     Ok(some)
@@ -327,6 +361,20 @@ mod tests {
             json!({"password": {"type": "string"}}),
             json!({"api_key": {"type": "string"}}),
             json!({"x": {"type": "string", "title": "Your password"}}),
+            // An empty list is no choice, and numbers are typed, too.
+            json!({"x": {"type": "string", "title": "Your password", "enum": []}}),
+            json!({"x": {"type": "string", "title": "Your password", "oneOf": []}}),
+            json!({"x": {"type": "string", "title": "Your password", "enumNames": ["a"]}}),
+            json!({"x": {"type": "array", "title": "Your password", "items": {"enum": []}}}),
+            json!({"x": {"type": "integer", "title": "Your password (digits)"}}),
+            json!({"x": {"type": "integer", "title": "PIN"}}),
+            // In letters that look the same, and in other languages.
+            json!({"x": {"type": "string", "title": "Your p\u{430}ssword"}}),
+            json!({"x": {"type": "string", "title": "\u{ff30}assword"}}),
+            json!({"x": {"type": "string", "title": "Kennwort"}}),
+            json!({"x": {"type": "string", "title": "Mot de passe"}}),
+            json!({"x": {"type": "string", "title": "\u{5bc6}\u{7801}"}}),
+            json!({"x": {"type": "string", "title": "One-time code"}}),
             json!({"x": {"type": "string", "description": "Paste the token here"}}),
             json!({"x": {"type": "string", "format": "password"}}),
             json!({"x": {"type": "object"}}),

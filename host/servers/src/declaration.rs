@@ -170,10 +170,11 @@ const INTERPRETERS: [(&[&str], &[&str]); 6] = [
     ),
 ];
 
-/// Text on one line with nothing hidden: line breaks are visible, and nothing is folded or cut.
+/// Text on one line with nothing hidden or pushed out of sight: line breaks are visible, long runs of blanks and line breaks
+/// are given as a count, and nothing else is folded or cut.
 pub fn visible(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in aiw_core::shown_gaps(text).chars() {
         match c {
             '\n' => line.push_str("\\n"),
             '\r' => line.push_str("\\r"),

@@ -38,6 +38,8 @@ impl Setup {
         let others = Record::others(&self.home, &stem(client, scope))?;
         let mut plan = Plan::new(client, scope, None, self.file(client, scope)?);
         for kept in &record.files {
+            self.home.check_named(&kept.path)?;
+            kept.made.iter().try_for_each(|made| self.home.check_named(made))?;
             let Some(now) = scope.read(&kept.path)? else {
                 plan.notes.push(format!("`{}` is gone; there is nothing to undo in it", kept.path.display()));
                 continue;
