@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -51,6 +51,9 @@ const MOST_NOTES: usize = 20;
 /// How long a server that has closed its pipes may take to exit before it is said without its exit code.
 const EXITS: Duration = Duration::from_secs(2);
 
+/// How often it is noted that a server is used, in seconds.
+const NOTED: u64 = 60 * 60;
+
 /// One server of a session.
 pub(crate) struct Slot {
     pub(crate) ground: Ground,
@@ -64,6 +67,8 @@ pub(crate) struct Slot {
     standing: Mutex<Standing>,
     record: Mutex<Option<Arc<Record>>>,
     in_flight: AtomicUsize,
+    /// When it was noted last that a tool of it was called, in seconds of Unix time.
+    noted: AtomicU64,
     /// Tells the pool that what it lists has changed.
     changes: mpsc::UnboundedSender<()>,
 }
@@ -135,8 +140,20 @@ impl Slot {
             standing: Mutex::default(),
             record: Mutex::new(record),
             in_flight: AtomicUsize::new(0),
+            noted: AtomicU64::new(0),
             changes,
         })
+    }
+
+    /// Notes that a tool of it was called, once in a while.
+    pub(crate) async fn note_use(self: &Arc<Self>) {
+        let now = aiw_home::now_millis() / 1000;
+        if now.saturating_sub(self.noted.load(Ordering::Relaxed)) < NOTED {
+            return;
+        }
+        self.noted.store(now, Ordering::Relaxed);
+        let slot = self.clone();
+        Box::pin(aiw_home::blocking(move || slot.records.note_use(slot.key(), now))).await;
     }
 
     pub(crate) fn key(&self) -> &str {

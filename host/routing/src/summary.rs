@@ -145,7 +145,7 @@ impl ServerTool {
             output_schema: value.get_mut("outputSchema").map(Value::take),
             annotations: value.get_mut("annotations").map(Value::take),
             read_only: tool.only_reads(),
-            tokens: tool.tokens(),
+            tokens: tool.tokens_as(&proxied(server, tool.name())),
             withheld: !record.is_accepted(tool),
             suspicions: of_it.map(|(.., sentence)| sentence.clone()).collect(),
         }
