@@ -203,11 +203,8 @@ pub fn choose(servers: &[Candidate], own: Cost, limits: &Limits, now: u64) -> Ve
         }
         reasons.insert(at, reason);
     }
-    let choice = |(server, reason): (&Candidate, Reason)| Choice {
-        server: server.server.clone(),
-        cost: server.cost,
-        reason,
-    };
+    let choice =
+        |(server, reason): (&Candidate, Reason)| Choice { server: server.server.clone(), cost: server.cost, reason };
     servers.iter().zip(reasons.into_values()).map(choice).collect()
 }
 

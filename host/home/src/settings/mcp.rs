@@ -44,7 +44,8 @@ impl ListSettings {
     fn read(section: Option<&Value>, place: &str) -> Result<Self, String> {
         let Some(section) = section.filter(|section| !section.is_null()) else { return Ok(Self::default()) };
         let fields = section.as_object().ok_or_else(|| format!("has a `{place}` that is not an object"))?;
-        if let Some(other) = fields.keys().find(|key| !matches!(key.as_str(), "tokens" | "tools" | "always" | "never")) {
+        if let Some(other) = fields.keys().find(|key| !matches!(key.as_str(), "tokens" | "tools" | "always" | "never"))
+        {
             let other = aiw_core::one_line(other, 60);
             return Err(format!("has a `{place}.{other}`: there are `tokens`, `tools`, `always` and `never`"));
         }
@@ -60,7 +61,12 @@ impl ListSettings {
                 None => Err(format!("has a `{place}.{key}` that is not a list of servers")),
             },
         };
-        Ok(Self { tokens: number("tokens")?, tools: number("tools")?, always: names("always")?, never: names("never")? })
+        Ok(Self {
+            tokens: number("tokens")?,
+            tools: number("tools")?,
+            always: names("always")?,
+            never: names("never")?,
+        })
     }
 
     /// As it is written.
@@ -124,9 +130,12 @@ impl ProfileSettings {
                 },
             };
             // A list under another name would leave everything allowed.
-            if let Some(other) = value.keys().find(|key| !matches!(key.as_str(), "allow" | "deny" | "scripts" | "list")) {
+            if let Some(other) = value.keys().find(|key| !matches!(key.as_str(), "allow" | "deny" | "scripts" | "list"))
+            {
                 let other = aiw_core::one_line(other, 60);
-                return Err(format!("has a `{place}.{name}.{other}`: a profile has `allow`, `deny`, `scripts` and `list`"));
+                return Err(format!(
+                    "has a `{place}.{name}.{other}`: a profile has `allow`, `deny`, `scripts` and `list`"
+                ));
             }
             let profile = Self {
                 allow: list("allow")?,

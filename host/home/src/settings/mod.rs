@@ -175,10 +175,12 @@ mod tests {
             let error = read(&format!(r#"{{"mcp": {{"list": {list}}}}}"#)).unwrap_err().to_string();
             assert!(error.contains(said), "{list}: {error}");
             let profile = format!(r#"{{"mcp": {{"profiles": {{"p": {{"list": {list}}}}}}}}}"#);
-            let (error, said) = (read(&profile).unwrap_err().to_string(), said.replace("mcp.list", "mcp.profiles.p.list"));
+            let (error, said) =
+                (read(&profile).unwrap_err().to_string(), said.replace("mcp.list", "mcp.profiles.p.list"));
             assert!(error.contains(&said), "{list}: {error}");
         }
-        let known = read(r#"{"mcp": {"list": null, "profiles": {"p": {"list": {"tokens": 0, "always": []}}}}}"#).unwrap();
+        let known =
+            read(r#"{"mcp": {"list": null, "profiles": {"p": {"list": {"tokens": 0, "always": []}}}}}"#).unwrap();
         assert_eq!(known.list, super::ListSettings::default());
         // A change of a profile by a command keeps what only its file can say.
         let (mut settings, profile) = (home.settings().unwrap(), &known.profiles["p"]);
