@@ -90,9 +90,8 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             Toolset::Tasks,
             "start_task",
             "Start a task",
-            "Starts an AI coding CLI with its own task and returns at once with the task's id. It works on \
-             its own, without asking questions, in the directory `cwd`. Call wait_task for its \
-             result. Start several for work that can run in parallel; do not let two of them edit the same files.",
+            "Starts an AI coding CLI on a task of its own in the directory `cwd`, and returns at once with the task's id. It asks \
+             no questions. Do not let two tasks edit the same files.",
             STARTS,
             start::start_task,
         ),

@@ -380,7 +380,7 @@ impl Pool {
             }
             let params = Params::Call { name: tool.to_owned(), arguments, meta: Map::new() };
             let result = Box::pin(slot.pass("tools/call", params, call, connection)).await?;
-            slot.note_use().await;
+            slot.note_use();
             if result.get().starts_with('{') {
                 return Ok(result);
             }

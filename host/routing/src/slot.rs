@@ -12,7 +12,7 @@ use aiw_servers::{Scope, Server};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::access::Access;
 use crate::error::PoolError;
@@ -69,6 +69,8 @@ pub(crate) struct Slot {
     in_flight: AtomicUsize,
     /// When it was noted last that a tool of it was called, in seconds of Unix time.
     noted: AtomicU64,
+    /// The last note of that.
+    noting: Mutex<Option<JoinHandle<()>>>,
     /// Tells the pool that what it lists has changed.
     changes: mpsc::UnboundedSender<()>,
 }
@@ -141,19 +143,21 @@ impl Slot {
             record: Mutex::new(record),
             in_flight: AtomicUsize::new(0),
             noted: AtomicU64::new(0),
+            noting: Mutex::default(),
             changes,
         })
     }
 
-    /// Notes that a tool of it was called, once in a while.
-    pub(crate) async fn note_use(self: &Arc<Self>) {
+    /// Notes that a tool of it was called, once in a while. The call does not wait for it.
+    pub(crate) fn note_use(self: &Arc<Self>) {
         let now = aiw_home::now_millis() / 1000;
         if now.saturating_sub(self.noted.load(Ordering::Relaxed)) < NOTED {
             return;
         }
         self.noted.store(now, Ordering::Relaxed);
         let slot = self.clone();
-        Box::pin(aiw_home::blocking(move || slot.records.note_use(slot.key(), now))).await;
+        let noting = tokio::task::spawn_blocking(move || slot.records.note_use(slot.key(), now));
+        *self.noting.lock().unwrap_or_else(PoisonError::into_inner) = Some(noting);
     }
 
     pub(crate) fn key(&self) -> &str {
@@ -505,6 +509,11 @@ impl Slot {
             standing.pid = None;
         });
         drop(connection);
+        let noting = self.noting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(noting) = noting {
+            // It only decides what later sessions list.
+            let _ = noting.await;
+        }
     }
 
     /// Sends a request, with the client's metadata, progress and cancellation.
