@@ -87,6 +87,8 @@ fn processes(env: &Environment) -> Vec<i64> {
 /// Adds a server, has it examined, lists its tools and makes calls, directly, by the listed name and by `call_tool`.
 fn works(env: &Environment, name: &str, command: &[String], calls: &[(&str, Value)]) {
     let mark = format!("MARK={}", env.path("").display());
+    // However large it is.
+    env.settings(&json!({"mcp": {"list": {"always": [name]}}}));
     let line: Vec<&str> = command.iter().map(String::as_str).collect();
     env.run(&[&["mcp", "add", name, "--env", &mark, "--"][..], &line].concat()).ok();
     let doctor = env.json(&["mcp", "doctor", name]);

@@ -82,7 +82,7 @@ mod tests {
         }
 
         fn tools(&self) -> Arc<[Tool]> {
-            let own = Tool::new("odd", "Odd", "Odd", Effect::Reads, json!({"type": "object"}), None);
+            let own = Tool::new("odd", "Odd", "Odd", Effect::Reads, json!({"type": "object"}));
             Arc::new([own, Tool::foreign(foreign()).unwrap()])
         }
 

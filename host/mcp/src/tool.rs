@@ -39,25 +39,16 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// A tool with the JSON Schemas of its arguments and of its structured answer, if it has one.
-    pub fn new(
-        name: &str,
-        title: &str,
-        description: &str,
-        effect: Effect,
-        input: Value,
-        output: Option<Value>,
-    ) -> Self {
-        let mut definition = json!({
+    /// A tool with the JSON Schema of its arguments. That of its answer would cost a client more than all the rest, and a
+    /// model reads the answer itself.
+    pub fn new(name: &str, title: &str, description: &str, effect: Effect, input: Value) -> Self {
+        let definition = json!({
             "name": name,
             "title": title,
             "description": description,
             "inputSchema": schema(input),
+            "annotations": effect.annotations(),
         });
-        if let Some(output) = output {
-            definition["outputSchema"] = schema(output).into();
-        }
-        definition["annotations"] = effect.annotations();
         Self { name: name.to_owned(), definition }
     }
 

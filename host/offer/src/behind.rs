@@ -1,66 +1,69 @@
 //! The servers behind aiw, as one session's client sees them.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use aiw_app::workflows::ScriptTools;
+use aiw_core::{quoted, quoted_list};
 use aiw_home::Home;
 use aiw_mcp::{Call, Caller, LOG_LEVELS, RpcError, Tool};
-use aiw_routing::{Offered, Pool, PoolError, SWEEP};
+use aiw_routing::definition::tokens_of;
+use aiw_routing::{Choice, Cost, Offered, Pool, PoolError, SWEEP};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
 use crate::saved::kept_tools;
 use crate::shared::{SharedOffer, names};
-
-/// The tools of the servers are listed as they are up to so many, and up to so many tokens in all. Beyond that their
-/// definitions would fill a model's context; then they are called through `call_tool`. Large servers don't keep those of
-/// the others away: only their own are left out, as long as a quarter of the servers are listed.
-const DIRECT_TOOLS: usize = 100;
-const DIRECT_TOKENS: usize = 10_000;
+use crate::toolset::Toolset;
 
 /// Changes that come within this time are one.
 const SETTLE: Duration = Duration::from_millis(20);
 
-/// The tools of the servers that the client lists.
-pub(crate) fn direct(offered: &[Offered]) -> Vec<Tool> {
-    let mut servers: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    for tool in offered {
-        let (tokens, tools) = servers.entry(&tool.server).or_default();
-        *tokens += tool.definition.tokens();
-        *tools += 1;
-    }
-    let mut by_cost: Vec<_> = servers.into_iter().map(|(server, (tokens, tools))| (tokens, tools, server)).collect();
-    by_cost.sort_unstable();
-    let all = by_cost.len();
-    let (mut room, mut places) = (DIRECT_TOKENS, DIRECT_TOOLS);
-    by_cost.retain(|(tokens, tools, _)| {
-        let fits = *tokens <= room && *tools <= places;
-        if fits {
-            (room, places) = (room - tokens, places - tools);
-        }
-        fits
-    });
-    if 4 * by_cost.len() < all {
-        return Vec::new();
-    }
-    let is_listed = |tool: &&Offered| by_cost.iter().any(|(.., server)| *server == tool.server);
-    offered.iter().filter(is_listed).filter_map(|tool| Tool::foreign(tool.renamed())).collect()
+/// The tools that a client lists at any time, and what becomes of each server's.
+pub(crate) struct Base {
+    /// aiw's own, the kept workflows, and those of the servers.
+    pub(crate) tools: Vec<Tool>,
+    pub(crate) choices: Vec<Choice>,
 }
 
-/// Returns the tools that the client lists at any time: aiw's own, the kept workflows, and those of the servers.
-pub(crate) fn base<'a>(
-    own: impl Iterator<Item = &'a Tool>,
-    home: &Home,
-    pool: &Pool,
-    tools: &ScriptTools,
-    has_workflows: bool,
-) -> Vec<Tool> {
-    let kept = if has_workflows { kept_tools(home, pool, tools) } else { Vec::new() };
-    // A server of the user's may have that name.
-    let kept = kept.into_iter().filter(|kept| tools.named(kept.name()).is_err());
-    own.cloned().chain(kept).chain(direct(tools.all())).collect()
+impl Base {
+    /// The tools of a session with these toolsets, of which `own` are aiw's own.
+    pub(crate) fn of<'a>(
+        own: impl Iterator<Item = &'a Tool>,
+        home: &Home,
+        pool: &Pool,
+        tools: &ScriptTools,
+        toolsets: &[Toolset],
+    ) -> Self {
+        let kept = match toolsets.contains(&Toolset::Workflows) {
+            true => kept_tools(home, pool, tools),
+            false => Vec::new(),
+        };
+        // A server of the user's may have that name.
+        let kept = kept.into_iter().filter(|kept| tools.named(kept.name()).is_err());
+        let mut listed: Vec<Tool> = own.cloned().chain(kept).collect();
+        let choices = match toolsets.contains(&Toolset::Servers) {
+            true => pool.choose(tools.all(), Cost::of(listed.iter().map(tokens))),
+            false => Vec::new(),
+        };
+        let servers: BTreeSet<&str> = choices.iter().filter(|c| c.is_listed()).map(|c| c.server.as_str()).collect();
+        let foreign = tools.all().iter().filter(|tool| servers.contains(tool.server.as_str()));
+        listed.extend(foreign.filter_map(|tool| Tool::foreign(tool.renamed())));
+        Self { tools: listed, choices }
+    }
+}
+
+/// About how many tokens a tool costs a client that lists it.
+pub(crate) fn tokens(tool: &Tool) -> usize {
+    tokens_of(tool.definition().to_string().len())
+}
+
+/// One sentence for each server that is left out of the list.
+fn left_out(choices: &[Choice]) -> Vec<String> {
+    let out = choices.iter().filter(|choice| !choice.is_listed());
+    let sentence = |c: &Choice| format!("the tools of the server {} are not listed: {c}", quoted(&c.server));
+    out.map(sentence).collect()
 }
 
 impl SharedOffer {
@@ -68,9 +71,10 @@ impl SharedOffer {
     pub(crate) fn refresh(&self) -> bool {
         let tools = ScriptTools::of(&self.context.pool);
         let offered = tools.all();
-        *self.names.write().unwrap_or_else(PoisonError::into_inner) = names(offered);
-        let base = base(self.own(), &self.context.home, &self.context.pool, &tools, self.has_workflows());
-        let changed = self.context.registry.set_base(base);
+        *self.names.write().unwrap_or_else(PoisonError::into_inner) = names(offered, &self.toolsets);
+        let base = Base::of(self.own(), &self.context.home, &self.context.pool, &tools, &self.toolsets);
+        let changed = self.context.registry.set_base(base.tools);
+        *self.choices.write().unwrap_or_else(PoisonError::into_inner) = base.choices;
         // A registered tool that its server has changed or dropped goes at once.
         let is_offered =
             |tool: &Tool| offered.iter().any(|o| o.proxied == tool.name() && o.renamed() == *tool.definition());
@@ -111,7 +115,8 @@ impl SharedOffer {
         let tools = self.refresh();
         let now = Lists::of(self);
         let before = told.replace(now.clone());
-        let is_new = |of: fn(&Lists) -> u64| before.as_ref().is_some_and(|before| of(before) != of(&now));
+        let passes = self.passes();
+        let is_new = |of: fn(&Lists) -> u64| passes && before.as_ref().is_some_and(|before| of(before) != of(&now));
         let prompts = is_new(|lists| lists.prompts);
         let resources = is_new(|lists| lists.resources);
         for (changed, kind) in [(tools, "tools"), (prompts, "prompts"), (resources, "resources")] {
@@ -120,17 +125,32 @@ impl SharedOffer {
                 let _ = client.notify(&format!("notifications/{kind}/list_changed"), None).await;
             }
         }
+        for sentence in &now.left_out {
+            if before.as_ref().is_none_or(|before| !before.left_out.contains(sentence)) {
+                self.context.pool.note(sentence);
+            }
+        }
         for sentence in &now.withheld {
-            if before.as_ref().is_some_and(|before| !before.withheld.contains(sentence)) {
+            if passes && before.as_ref().is_some_and(|before| !before.withheld.contains(sentence)) {
                 let params = json!({"level": "warning", "logger": "aiw", "data": sentence});
                 let _ = client.notify("notifications/message", Some(params)).await;
             }
         }
     }
 
+    /// Names the servers whose tools are not in the list, for the model: it would not look for what it does not know of.
+    pub(crate) fn not_listed(&self) -> String {
+        let choices = self.choices();
+        let out: Vec<&str> = choices.iter().filter(|c| !c.is_listed()).map(|c| c.server.as_str()).collect();
+        if out.is_empty() {
+            return String::new();
+        }
+        format!("Servers whose tools are not listed: {}.", quoted_list(&out))
+    }
+
     /// Returns the servers' capabilities besides tools, in the protocol's form.
     pub(crate) fn capabilities(&self) -> Map<String, Value> {
-        if !self.context.pool.has_servers() {
+        if !self.passes() {
             return Map::new();
         }
         let capabilities = json!({
@@ -144,6 +164,9 @@ impl SharedOffer {
 
     /// Answers what is not about tools.
     pub(crate) async fn request(&self, method: &str, params: Option<Value>, call: &Call) -> Result<Value, RpcError> {
+        if !self.toolsets.contains(&Toolset::Servers) {
+            return Err(RpcError::no_method(method));
+        }
         let pool = &self.context.pool;
         let listed = |field: &str, offered: Vec<Offered<Value>>| {
             let items: Vec<Value> = offered.iter().map(Offered::<Value>::renamed).collect();
@@ -187,6 +210,7 @@ struct Lists {
     prompts: u64,
     resources: u64,
     withheld: Vec<String>,
+    left_out: Vec<String>,
 }
 
 impl Lists {
@@ -200,7 +224,12 @@ impl Lists {
         };
         let (mut resources, templates) = pool.located();
         resources.extend(templates);
-        Self { prompts: digest(pool.prompts()), resources: digest(resources), withheld: pool.withheld() }
+        Self {
+            prompts: digest(pool.prompts()),
+            resources: digest(resources),
+            withheld: pool.withheld(),
+            left_out: left_out(&shared.choices()),
+        }
     }
 }
 

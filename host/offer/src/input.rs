@@ -16,12 +16,7 @@ impl<T: DeserializeOwned + JsonSchema + Send + 'static> Input for T {}
 
 /// The schema of a tool's arguments.
 pub(crate) fn input_schema<T: JsonSchema>() -> Value {
-    short(settings().into_generator().into_root_schema_for::<T>(), without_null)
-}
-
-/// The schema of a tool's structured answer.
-pub(crate) fn output_schema<T: JsonSchema>() -> Value {
-    short(settings().for_serialize().into_generator().into_root_schema_for::<T>(), |_| {})
+    short(settings().into_generator().into_root_schema_for::<T>())
 }
 
 fn settings() -> SchemaSettings {
@@ -47,7 +42,7 @@ fn without_null(schema: &mut Schema) {
 
 /// A schema without the parts that only cost a model tokens. It is not generic: the schemas of all tools pass through
 /// one copy of it.
-fn short(mut schema: Schema, more: fn(&mut Schema)) -> Value {
+fn short(mut schema: Schema) -> Value {
     let mut each = RecursiveTransform(|schema: &mut Schema| {
         // Doc comments are wrapped into lines for human readers.
         if let Some(Value::String(text)) = schema.get_mut("description") {
@@ -59,7 +54,7 @@ fn short(mut schema: Schema, more: fn(&mut Schema)) -> Value {
                 schema.remove(name);
             }
         }
-        more(schema);
+        without_null(schema);
     });
     each.transform(&mut schema);
     schema.remove("description");

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, RwLock};
 use aiw_app::ClientSession;
 use aiw_app::workflows::ScriptTools;
 use aiw_mcp::{About, Answer, Arguments, Call, Caller, Offer, RpcError, Tool};
-use aiw_routing::{CurrentMeaning, DynamicToolRegistry};
+use aiw_routing::{Choice, CurrentMeaning, DynamicToolRegistry};
 use async_trait::async_trait;
 use serde_json::Value;
 
-use crate::behind::base;
+use crate::behind::{Base, tokens};
 use crate::context::Context;
 use crate::error::CallError;
 use crate::shared::{SharedOffer, names, own};
@@ -43,26 +43,38 @@ impl ClientOffer {
             table.iter_mut().for_each(|entry| entry.leave_out("declarations"));
         }
         let tools = ScriptTools::of(&pool);
-        let has_workflows = setting.toolsets.contains(&Toolset::Workflows);
-        let base = base(own(&table, &pool), setting.client.home(), &pool, &tools, has_workflows);
-        let registry = DynamicToolRegistry::new(base);
+        let base = Base::of(own(&table, &pool), setting.client.home(), &pool, &tools, &setting.toolsets);
+        let registry = DynamicToolRegistry::new(base.tools);
         let shared = SharedOffer {
             context: Arc::new(Context::new(setting.client, pool, registry, setting.meaning)),
             changes: Mutex::new(changes),
-            names: RwLock::new(names(tools.all())),
+            names: RwLock::new(names(tools.all(), &setting.toolsets)),
+            choices: RwLock::new(base.choices),
             table,
             toolsets: setting.toolsets,
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// What becomes of each server's tools in the list; nothing without the toolset `servers`.
+    pub fn choices(&self) -> Vec<Choice> {
+        self.shared.choices()
+    }
+
+    /// The names of the tools that the client lists, and about how many tokens each costs it.
+    pub fn listed(&self) -> Vec<(String, usize)> {
+        self.tools().iter().map(|tool| (tool.name().to_owned(), tokens(tool))).collect()
     }
 }
 
 #[async_trait]
 impl Offer for ClientOffer {
     fn about(&self) -> About {
-        let withheld = self.shared.context.pool.withheld();
         let has_servers = self.shared.context.pool.has_servers();
-        let sentences = std::iter::once(instructions(&self.shared.toolsets, has_servers)).chain(withheld);
+        let is_about_servers = self.shared.toolsets.iter().any(|toolset| toolset.is_about_servers());
+        let withheld = if is_about_servers { self.shared.context.pool.withheld() } else { Vec::new() };
+        let parts = [instructions(&self.shared.toolsets, has_servers), self.shared.not_listed()];
+        let sentences = parts.into_iter().filter(|part| !part.is_empty()).chain(withheld);
         About {
             name: "aiw".into(),
             version: env!("CARGO_PKG_VERSION").into(),

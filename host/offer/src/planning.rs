@@ -80,7 +80,7 @@ pub(crate) async fn planned(
     let names = std::iter::once(format!("{PREFIX}{}", job.name));
     let mut names = names.chain((2..).map(|number| format!("{PREFIX}{}_{number}", job.name)));
     let name = names.find(is_free).unwrap_or_default();
-    let tool = Tool::new(&name, &job.name, &text, effect, job.input_schema.clone(), None);
+    let tool = Tool::new(&name, &job.name, &text, effect, job.input_schema.clone());
     let answer = PlannedAnswer {
         message: format!(
             "Use the `{name}` tool: one call does the whole job, as a model has planned it. Look whether its calls are what you \

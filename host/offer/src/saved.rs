@@ -154,7 +154,7 @@ fn tool(kept: &KeptWorkflow, name: &str, only_reads: bool) -> Tool {
         false => Effect::Changes { idempotent: false, open_world: true },
     };
     let title = one_line(kept.name.as_str(), 60);
-    Tool::new(name, &title, &kept.description, effect, kept.input_schema.clone(), None)
+    Tool::new(name, &title, &kept.description, effect, kept.input_schema.clone())
 }
 
 /// Runs a kept workflow, if the user has approved it as it is now.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use aiw_mcp::{Answer, Arguments, Call, Tool};
 use aiw_orchestrator::TOOL_PREFIX;
-use aiw_routing::{Offered, Pool};
+use aiw_routing::{Choice, Offered, Pool};
 use tokio::sync::mpsc;
 
 use crate::context::Context;
@@ -23,6 +23,8 @@ pub(crate) struct SharedOffer {
     pub(crate) changes: Mutex<Option<mpsc::UnboundedReceiver<()>>>,
     /// The servers' tools by the names that the client knows: the server, and the tool's own name.
     pub(crate) names: RwLock<Names>,
+    /// What becomes of each server's tools in the list.
+    pub(crate) choices: RwLock<Vec<Choice>>,
     pub(crate) table: Vec<ToolEntry>,
     pub(crate) toolsets: Vec<Toolset>,
 }
@@ -30,8 +32,10 @@ pub(crate) struct SharedOffer {
 /// See [`SharedOffer::names`].
 pub(crate) type Names = Arc<HashMap<String, (String, String)>>;
 
-/// The names of tools as the client knows them.
-pub(crate) fn names(offered: &[Offered]) -> Names {
+/// The names of tools as the client knows them; none for a client that can neither list nor find them.
+pub(crate) fn names(offered: &[Offered], toolsets: &[Toolset]) -> Names {
+    let reaches = [Toolset::Servers, Toolset::Routing].iter().any(|toolset| toolsets.contains(toolset));
+    let offered = if reaches { offered } else { &[] };
     let own = |tool: &Offered| (tool.server.clone(), tool.definition.name().to_owned());
     Arc::new(offered.iter().map(|tool| (tool.proxied.clone(), own(tool))).collect())
 }
@@ -47,6 +51,16 @@ impl SharedOffer {
     /// aiw's own tools. Those for other servers only cost tokens where there is none.
     pub(crate) fn own(&self) -> impl Iterator<Item = &Tool> {
         own(&self.table, &self.context.pool)
+    }
+
+    /// Whether what servers have besides tools passes: prompts, resources, messages.
+    pub(crate) fn passes(&self) -> bool {
+        self.toolsets.contains(&Toolset::Servers) && self.context.pool.has_servers()
+    }
+
+    /// What becomes of each server's tools in the list.
+    pub(crate) fn choices(&self) -> Vec<Choice> {
+        self.choices.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether kept workflows are tools.

@@ -6,13 +6,12 @@ use aiw_mcp::{Answer, Arguments, Call, Effect, Tool};
 use aiw_routing::Profile;
 use aiw_routing::definition::only_reads;
 use futures::future::BoxFuture;
-use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::context::{Context, answer};
 use crate::error::CallError;
-use crate::input::{Input, input_schema, output_schema, read};
+use crate::input::{Input, input_schema, read};
 use crate::toolset::Toolset;
 use crate::{history, processes, providers, registries, route, saved, servers, start, tasks, workflows};
 
@@ -91,9 +90,8 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             Toolset::Tasks,
             "start_task",
             "Start a task",
-            "Starts an AI coding CLI with its own task and returns at once with the task's id. It works on \
-             its own, without asking questions, in the directory `cwd`. Call wait_task for its \
-             result. Start several for work that can run in parallel; do not let two of them edit the same files.",
+            "Starts an AI coding CLI on a task of its own in the directory `cwd`, and returns at once with the task's id. It asks \
+             no questions. Do not let two tasks edit the same files.",
             STARTS,
             start::start_task,
         ),
@@ -138,7 +136,6 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Calls a tool of an MCP server behind aiw, listed here or not. A tool that is listed as `server__tool` can \
              be called by that name instead.",
             STARTS,
-            None,
             servers::call_tool,
         ),
         ToolEntry::new(
@@ -156,7 +153,6 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Finds tools of the MCP servers behind aiw by what they do, and makes them callable. The answer has the best \
              with their schemas: call one by its `name`, or, if you don't have that name, with call_tool.",
             LOOKS,
-            None,
             route::intelligent_route,
         ),
         ToolEntry::relayed(
@@ -165,7 +161,6 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Search the tools",
             "Lists tools of the MCP servers behind aiw that fit a few words, a line for each, without schemas.",
             LOOKS,
-            None,
             route::search_tools,
         ),
         ToolEntry::relayed(
@@ -174,7 +169,6 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Search past sessions",
             "Finds messages of past sessions, and how to resume each.",
             LOOKS,
-            None,
             history::search_history,
         ),
         ToolEntry::relayed(
@@ -183,7 +177,6 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Read a past session",
             "Shows a part of a past session.",
             LOOKS,
-            None,
             history::get_session,
         ),
         ToolEntry::relayed(
@@ -192,7 +185,6 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Todos of a session",
             "Lists a session's todos, or the last one's.",
             LOOKS,
-            None,
             history::get_session_todos,
         ),
         ToolEntry::relayed(
@@ -201,7 +193,6 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Search registries of MCP servers",
             "Finds MCP servers in registries, installed or not.",
             LOOKS,
-            None,
             registries::search_servers,
         ),
         ToolEntry::relayed(
@@ -210,7 +201,6 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Install an MCP server",
             "Asks the user whether to install an MCP server of a registry, or gives the command with which they do it.",
             STARTS,
-            None,
             registries::install_server,
         ),
         ToolEntry::new(
@@ -334,7 +324,6 @@ pub(crate) fn table() -> Vec<ToolEntry> {
              `await Promise.all([…])` calls several at once. A failed call throws an Error. There is no network, no \
              files and no modules. search_tools with `declarations` shows how to call the tools. If `done` is false, call wait_workflow.",
             STARTS,
-            None,
             workflows::run_workflow,
         ),
         ToolEntry::relayed(
@@ -343,7 +332,6 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Wait for a script",
             "Waits for a script that run_workflow started, at most 45 seconds.",
             LOOKS,
-            None,
             workflows::wait_workflow,
         ),
         ToolEntry::new(
@@ -400,14 +388,14 @@ impl ToolEntry {
     ) -> Self
     where
         I: Input,
-        O: Serialize + JsonSchema,
+        O: Serialize,
         F: Future<Output = Result<O, CallError>> + Send + 'static,
     {
         let answered = move |context: Arc<Context>, input: I, call: Call| {
             let work = function(context, input, call);
             async move { answer(&work.await?) }
         };
-        Self::relayed(toolset, name, title, text, effect, Some(output_schema::<O>()), answered)
+        Self::relayed(toolset, name, title, text, effect, answered)
     }
 
     /// A tool whose answer is another server's, or as it is.
@@ -417,7 +405,6 @@ impl ToolEntry {
         title: &str,
         text: &str,
         effect: Effect,
-        output: Option<Value>,
         function: impl Fn(Arc<Context>, I, Call) -> F + Clone + Send + Sync + 'static,
     ) -> Self
     where
@@ -425,7 +412,7 @@ impl ToolEntry {
         F: Future<Output = Result<Answer, CallError>> + Send + 'static,
     {
         let schema = input_schema::<I>();
-        let tool = Tool::new(name, title, text, effect, schema.clone(), output).always_loaded();
+        let tool = Tool::new(name, title, text, effect, schema.clone()).always_loaded();
         let schema = Arc::new(schema);
         let run = move |context: Arc<Context>, given: Map<String, Value>, call: Call| {
             let (function, schema) = (function.clone(), schema.clone());

@@ -30,7 +30,6 @@ struct Kept {
     name: Box<str>,
     only_reads: bool,
     may_destroy: bool,
-    tokens: usize,
     digest: OnceLock<[u8; 32]>,
 }
 
@@ -43,7 +42,6 @@ impl Definition {
             name: name(value).into(),
             only_reads,
             may_destroy: !only_reads && value["annotations"]["destructiveHint"] != false,
-            tokens: text.len() / 4,
             text: text.into(),
             digest: OnceLock::new(),
         }))
@@ -65,9 +63,9 @@ impl Definition {
         self.0.may_destroy
     }
 
-    /// The tokens that it costs a client at most, about: four bytes a token.
-    pub fn tokens(&self) -> usize {
-        self.0.tokens
+    /// About how many tokens it costs a client that knows it by a name.
+    pub fn tokens_as(&self, name: &str) -> usize {
+        tokens_of((self.0.text.len() + name.len()).saturating_sub(self.0.name.len()))
     }
 
     /// The JSON object.
@@ -107,6 +105,11 @@ impl<'de> Deserialize<'de> for Definition {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Value::deserialize(deserializer).map(|value| Self::new(&value))
     }
+}
+
+/// About how many tokens a definition of so many bytes costs a client: four bytes a token.
+pub fn tokens_of(bytes: usize) -> usize {
+    bytes.div_ceil(4)
 }
 
 /// The name of a tool or prompt.
@@ -300,11 +303,11 @@ mod tests {
             json!({"name": "a", "inputSchema": {"type": "object"}, "_meta": {"x": big}, "icons": [], "odd": big});
         let definition = Definition::new(&tool);
         assert_eq!(definition.value(), json!({"name": "a", "inputSchema": {"type": "object"}}));
-        assert!(definition.tokens() < 20);
+        assert!(definition.tokens_as("a") < 20);
         for costly in ["title", "outputSchema", "annotations"] {
             let mut tool = tool.clone();
             tool[costly] = if costly == "title" { json!(big) } else { json!({"title": big, "type": "object"}) };
-            assert!(Definition::new(&tool).tokens() > 1000, "{costly}");
+            assert!(Definition::new(&tool).tokens_as("a") > 1000, "{costly}");
         }
     }
 }

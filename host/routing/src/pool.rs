@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use aiw_core::{quoted, quoted_list};
+use aiw_home::ListSettings;
 use aiw_mcp::{Arguments, Call, Caller, Params, RpcError};
 use aiw_servers::{Scope, Transport, Watch};
 use serde_json::value::RawValue;
@@ -19,6 +20,7 @@ use crate::definition::{self, Definition, name};
 use crate::error::{PoolError, shown_command};
 use crate::find::{Finder, FoundTools, KnownServer};
 use crate::found::{Configured, ServerPlaces};
+use crate::listing::{Candidate, Choice, Cost, Limits, choose};
 use crate::log;
 use crate::names::proxied;
 use crate::profile::{OWN, Profile, ProfileSource};
@@ -51,6 +53,10 @@ struct Inner {
     records: Records,
     profile: RwLock<Profile>,
     source: ProfileSource,
+    /// `mcp.list` of the settings.
+    list: RwLock<ListSettings>,
+    /// When each server was called last before this session. It stays as it is, so that the list of tools does.
+    used: Mutex<BTreeMap<String, Option<u64>>>,
     shared: SharedServers,
     slots: RwLock<BTreeMap<String, Arc<Slot>>>,
     problems: RwLock<Vec<String>>,
@@ -75,6 +81,11 @@ impl Offered {
         let mut definition = self.definition.value();
         definition["name"] = self.proxied.as_str().into();
         definition
+    }
+
+    /// The tokens that the definition costs a client under that name.
+    pub fn tokens(&self) -> usize {
+        self.definition.tokens_as(&self.proxied)
     }
 }
 
@@ -129,6 +140,8 @@ impl Pool {
             records,
             profile: RwLock::default(),
             source,
+            list: RwLock::default(),
+            used: Mutex::default(),
             shared,
             slots: RwLock::default(),
             problems: RwLock::default(),
@@ -191,6 +204,37 @@ impl Pool {
             allowed.map(|tool| offered(slot.key(), tool.name(), tool)).collect()
         };
         distinct(self.each(of))
+    }
+
+    /// What becomes of the servers of some tools in the list of a client, where aiw's own tools cost `own`.
+    pub fn choose(&self, offered: &[Offered], own: Cost) -> Vec<Choice> {
+        let mut used = self.inner.used.lock().unwrap_or_else(PoisonError::into_inner);
+        for tool in offered {
+            if !used.contains_key(&tool.server) {
+                used.insert(tool.server.clone(), self.inner.records.used(&tool.server));
+            }
+        }
+        let candidates = Candidate::all(offered, |server| used.get(server).copied().flatten());
+        choose(&candidates, own, &self.limits(), aiw_home::now_millis() / 1000)
+    }
+
+    /// What may be listed, by the settings and the profile.
+    fn limits(&self) -> Limits {
+        let list = self.inner.list.read().unwrap_or_else(PoisonError::into_inner);
+        Limits::of(&list, &self.inner.profile.read().unwrap_or_else(PoisonError::into_inner).list)
+    }
+
+    /// One sentence for each name in `mcp.list` that is no server's.
+    pub fn unknown_in_list(&self) -> Vec<String> {
+        let slots = self.inner.slots();
+        let (limits, servers) = (self.limits(), slots.iter().map(|slot| slot.key()));
+        let sentence = |name: &str| format!("`mcp.list` names {}, which is no server", quoted(name));
+        limits.unknown(servers).into_iter().map(sentence).collect()
+    }
+
+    /// Writes a line into the log that `aiw mcp logs aiw` shows.
+    pub fn note(&self, text: &str) {
+        self.inner.note(text);
     }
 
     /// The tools that fit a request best, at most `most` of those that the profile allows. Blocks while the index is made.
@@ -336,6 +380,7 @@ impl Pool {
             }
             let params = Params::Call { name: tool.to_owned(), arguments, meta: Map::new() };
             let result = Box::pin(slot.pass("tools/call", params, call, connection)).await?;
+            slot.note_use();
             if result.get().starts_with('{') {
                 return Ok(result);
             }
@@ -603,9 +648,14 @@ fn status(slot: &Arc<Slot>) -> Status {
         state,
         pid,
         error: server.err().cloned().or(error),
-        tokens: record.as_ref().map_or(0, |record| record.accepted().map(Definition::tokens).sum()),
+        tokens: record.as_ref().map_or(0, |record| tokens(slot.key(), record)),
         record,
     }
+}
+
+/// The tokens that a server's tools cost a client.
+fn tokens(server: &str, record: &Record) -> usize {
+    record.accepted().map(|tool| tool.tokens_as(&proxied(server, tool.name()))).sum()
 }
 
 /// The request's metadata is the caller's, and is added where the request is sent.
@@ -649,8 +699,15 @@ impl Inner {
     /// Reads the files again. Servers that did not change are not touched.
     fn reload(&self) {
         *self.profile.write().unwrap_or_else(PoisonError::into_inner) = (self.source)();
-        let (configured, problems) = match self.places.read() {
-            Ok(read) => read,
+        let read = self.ground.home.settings().and_then(|settings| {
+            let list = settings.mcp()?.list;
+            Ok((self.places.read_with(&settings)?, list))
+        });
+        let (configured, problems) = match read {
+            Ok((read, list)) => {
+                *self.list.write().unwrap_or_else(PoisonError::into_inner) = list;
+                read
+            }
             // What worked goes on until the file can be read again.
             Err(e) => {
                 self.set_problems(vec![e.to_string()]);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aiw_core::star_matches;
-use aiw_home::ProfileSettings;
+use aiw_home::{ListSettings, ProfileSettings};
 
 /// Where a session's profile comes from. It is read again when the settings change.
 pub type ProfileSource = Arc<dyn Fn() -> Profile + Send + Sync>;
@@ -16,6 +16,8 @@ pub struct Profile {
     deny: Vec<Pattern>,
     /// What scripts call without asking, as patterns of [`scripts_may_call`].
     scripts: Vec<String>,
+    /// What is listed, where that differs from the settings.
+    pub(crate) list: ListSettings,
 }
 
 /// `server/tool` with `*` for any text, `server` for all of its tools, or `read-only`.
@@ -89,6 +91,7 @@ impl Profile {
             allow: settings.allow.as_deref().map(parsed),
             deny: parsed(&settings.deny),
             scripts: settings.scripts.clone(),
+            list: settings.list.clone(),
         }
     }
 

@@ -45,6 +45,10 @@ pub const LOST: &str = "what was known about its tools was lost or damaged, so t
 /// The name of what a server tells a model about all of its tools.
 const INSTRUCTIONS: &str = "instructions";
 
+/// The file beside a record that says when the server was called last, in seconds of Unix time. It is not in the record,
+/// which running sessions read again at each change.
+const USED: &str = "used";
+
 /// The record of a server.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -381,10 +385,22 @@ impl Records {
         Ok(record)
     }
 
+    /// When a server was called last, in seconds of Unix time.
+    pub fn used(&self, key: &str) -> Option<u64> {
+        let bytes = read_capped(&self.file(key, USED), 32).ok()??;
+        std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
+    }
+
+    /// Notes that a server is called now. It only decides what later sessions list, so a failure is none of the call's.
+    pub(crate) fn note_use(&self, key: &str, now: u64) {
+        let _ = make_private_dir(&self.home.servers())
+            .and_then(|()| replace(&self.file(key, USED), now.to_string().as_bytes(), Mode::Private));
+    }
+
     /// Forgets a server, with what it wrote.
     pub fn remove(&self, key: &str) -> Result<(), HomeError> {
         let _lock = self.home.lock()?;
-        for suffix in ["json", "log", "log.1"] {
+        for suffix in ["json", USED, "log", "log.1"] {
             let path = self.file(key, suffix);
             match aiw_home::remove_file(&path) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(HomeError::io("remove", &path, e)),

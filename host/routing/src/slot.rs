@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use aiw_servers::{Scope, Server};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::access::Access;
 use crate::error::PoolError;
@@ -51,6 +51,9 @@ const MOST_NOTES: usize = 20;
 /// How long a server that has closed its pipes may take to exit before it is said without its exit code.
 const EXITS: Duration = Duration::from_secs(2);
 
+/// How often it is noted that a server is used, in seconds.
+const NOTED: u64 = 60 * 60;
+
 /// One server of a session.
 pub(crate) struct Slot {
     pub(crate) ground: Ground,
@@ -64,6 +67,10 @@ pub(crate) struct Slot {
     standing: Mutex<Standing>,
     record: Mutex<Option<Arc<Record>>>,
     in_flight: AtomicUsize,
+    /// When it was noted last that a tool of it was called, in seconds of Unix time.
+    noted: AtomicU64,
+    /// The last note of that.
+    noting: Mutex<Option<JoinHandle<()>>>,
     /// Tells the pool that what it lists has changed.
     changes: mpsc::UnboundedSender<()>,
 }
@@ -135,8 +142,22 @@ impl Slot {
             standing: Mutex::default(),
             record: Mutex::new(record),
             in_flight: AtomicUsize::new(0),
+            noted: AtomicU64::new(0),
+            noting: Mutex::default(),
             changes,
         })
+    }
+
+    /// Notes that a tool of it was called, once in a while. The call does not wait for it.
+    pub(crate) fn note_use(self: &Arc<Self>) {
+        let now = aiw_home::now_millis() / 1000;
+        if now.saturating_sub(self.noted.load(Ordering::Relaxed)) < NOTED {
+            return;
+        }
+        self.noted.store(now, Ordering::Relaxed);
+        let slot = self.clone();
+        let noting = tokio::task::spawn_blocking(move || slot.records.note_use(slot.key(), now));
+        *self.noting.lock().unwrap_or_else(PoisonError::into_inner) = Some(noting);
     }
 
     pub(crate) fn key(&self) -> &str {
@@ -488,6 +509,11 @@ impl Slot {
             standing.pid = None;
         });
         drop(connection);
+        let noting = self.noting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(noting) = noting {
+            // It only decides what later sessions list.
+            let _ = noting.await;
+        }
     }
 
     /// Sends a request, with the client's metadata, progress and cancellation.

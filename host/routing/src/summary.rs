@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Configured, Definition, Match, PoolError, Record, Records, Status, proxied};
+use crate::{Choice, Configured, Definition, Match, PoolError, Record, Records, Status, proxied};
 
 /// A server in `aiw mcp list`
 #[derive(Serialize, JsonSchema)]
@@ -65,6 +65,11 @@ pub struct ServerStatus {
     pub left_out: Vec<String>,
     /// The cost of its tools' definitions for a client, in tokens
     pub tokens: usize,
+    /// Whether clients list its tools, with the toolsets and `mcp.list` of settings.json. If not, they are found and
+    /// called all the same
+    pub listed: bool,
+    /// Why they are listed, or not
+    pub listing: Option<String>,
     /// Its version, as it says
     pub version: Option<String>,
     /// The version of the protocol
@@ -79,7 +84,9 @@ pub struct ServerStatus {
 
 impl ServerStatus {
     /// The state of a server after it was tried: why that failed, if it did, and how long it took to answer a ping.
-    pub fn of(status: &Status, failure: Option<&PoolError>, ping: Option<Duration>) -> Self {
+    /// `choices` are what becomes of the servers in lists.
+    pub fn of(status: &Status, failure: Option<&PoolError>, ping: Option<Duration>, choices: &[Choice]) -> Self {
+        let choice = choices.iter().find(|choice| choice.server == status.name).filter(|_| failure.is_none());
         let record = status.record.as_ref().filter(|_| failure.is_none());
         let (state, error) = match failure {
             None => ("ready", None),
@@ -95,6 +102,8 @@ impl ServerStatus {
             withheld: record.iter().flat_map(|r| r.withheld()).map(|tool| tool.name().to_owned()).collect(),
             left_out: record.iter().flat_map(|r| r.left_out()).map(str::to_owned).collect(),
             tokens: record.map_or(0, |_| status.tokens),
+            listed: choice.is_some_and(Choice::is_listed),
+            listing: choice.map(Choice::to_string),
             version: record.and_then(|r| r.server["version"].as_str()).map(str::to_owned),
             protocol: record.map(|record| record.protocol.clone()),
             error,
@@ -145,7 +154,7 @@ impl ServerTool {
             output_schema: value.get_mut("outputSchema").map(Value::take),
             annotations: value.get_mut("annotations").map(Value::take),
             read_only: tool.only_reads(),
-            tokens: tool.tokens(),
+            tokens: tool.tokens_as(&proxied(server, tool.name())),
             withheld: !record.is_accepted(tool),
             suspicions: of_it.map(|(.., sentence)| sentence.clone()).collect(),
         }

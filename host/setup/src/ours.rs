@@ -69,6 +69,11 @@ impl Ours {
 
     /// Whether a declaration starts aiw's server, this one or another.
     pub(crate) fn is_started_by(&self, declaration: &Value) -> bool {
+        self.options_in(declaration).is_some()
+    }
+
+    /// The arguments after `mcp serve` of a declaration that starts aiw's server, this one or another.
+    pub(crate) fn options_in(&self, declaration: &Value) -> Option<Vec<String>> {
         let words = |value: &Value| -> Vec<String> {
             match value {
                 Value::String(text) => vec![text.clone()],
@@ -77,8 +82,9 @@ impl Ours {
             }
         };
         let line = [words(&declaration["command"]), words(&declaration["args"])].concat();
-        let Some((command, args)) = line.split_first() else { return false };
+        let (command, args) = line.split_first()?;
         let name = Path::new(command).file_stem().and_then(|name| name.to_str());
-        (*command == self.command || name == Some(NAME)) && args.iter().map(String::as_str).take(2).eq(Self::args())
+        let options = args.strip_prefix(&Self::args().map(str::to_owned))?;
+        (*command == self.command || name == Some(NAME)).then(|| options.to_vec())
     }
 }

@@ -51,6 +51,15 @@ impl Setup {
         }
     }
 
+    /// The options with which a client starts aiw's server; none if aiw is not registered there.
+    pub fn registered(&self, client: &Client, scope: &Scope) -> Result<Option<Vec<String>>, SetupError> {
+        let path = self.file(client, scope)?;
+        let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
+        let config = Config::parse(client.format, &scope.read(&path)?.unwrap_or_default()).map_err(invalid)?;
+        let servers = config.servers(client.servers).map_err(invalid)?;
+        Ok(servers.get(NAME).and_then(|entry| self.ours.options_in(entry)))
+    }
+
     /// Plans to register aiw in a client.
     pub fn plan(&self, client: &'static Client, scope: &Scope, options: &Options) -> Result<Plan, SetupError> {
         self.plan_after(client, scope, options, &[])

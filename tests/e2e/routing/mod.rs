@@ -91,7 +91,8 @@ fn a_request_gets_tools_with_schemas_that_can_be_called() {
     let Some(servers) = five_hundred() else { return };
     let mut client = Client::initialized(&servers.env);
     let before = names(&mut client);
-    assert!(before.contains(&"intelligent_route".to_owned()) && before.len() == 14, "{before:?}");
+    let is_own = |name: &&String| !name.contains("__");
+    assert_eq!((before.contains(&"intelligent_route".to_owned()), before.iter().filter(is_own).count()), (true, 14));
     let request = "Approve the invoice. Then cancel the flights.";
     let routed = client.good("intelligent_route", json!({"user_request": request}));
     let tools = routed["tools"].as_array().unwrap();
@@ -108,8 +109,9 @@ fn a_request_gets_tools_with_schemas_that_can_be_called() {
     }
     // They are listed from now on, and only they.
     let after = names(&mut client);
-    assert_eq!(after.len(), before.len() + found.len());
-    assert!(found.iter().all(|name| after.contains(&(*name).to_owned())));
+    let new = found.iter().filter(|name| !before.contains(&(**name).to_owned())).count();
+    assert_eq!(after.len(), before.len() + new);
+    assert!(new > 0 && found.iter().all(|name| after.contains(&(*name).to_owned())));
     // A search registers nothing.
     let listed = client.good("search_tools", json!({"query": "translate podcasts", "limit": 3}));
     assert_eq!(listed["tools"][0]["name"], "podcasts__translate_podcast");

@@ -2,6 +2,7 @@
 
 mod commands;
 mod faults;
+mod listed;
 mod many;
 mod old;
 mod passing;

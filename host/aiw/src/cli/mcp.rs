@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 
 use crate::complete;
@@ -92,7 +93,7 @@ pub enum McpCommand {
         #[arg(required = true, value_name = "NAME", add = complete::servers())]
         names: Vec<String>,
     },
-    /// Start each MCP server and show its state, version, tools and latency
+    /// Start each MCP server and show its state, version, tools and latency, and whether clients list its tools
     Status {
         /// Only these
         #[arg(value_name = "NAME", add = complete::servers())]
@@ -106,6 +107,10 @@ pub enum McpCommand {
         /// Only those that this profile allows
         #[arg(long, value_name = "NAME", add = complete::profiles())]
         profile: Option<String>,
+        /// Show which tools this client lists, aiw's own among them, what they cost, and which servers are left out
+        #[arg(long, value_name = "CLIENT", conflicts_with_all = ["names", "profile"],
+            value_parser = PossibleValuesParser::new(aiw_setup::all().iter().map(|client| client.id)))]
+        session: Option<String>,
     },
     /// Define which tools a client may see and call
     #[command(subcommand)]

@@ -42,6 +42,7 @@ use super::mcp::install::{ServerInstalled, ServerNews};
 use super::mcp::login::{McpLogin, McpLogout};
 use super::mcp::look::ServerCheck;
 use super::mcp::registry::ServerInfo;
+use super::mcp::session::{ListedServer, ListedTool, SessionTools};
 use super::model::{ModelPull, ModelRemove};
 use super::new::NewProject;
 use super::pool::{PoolDetails, PoolRemove, PoolRest};
@@ -121,6 +122,8 @@ fn shapes() -> Vec<(&'static str, Value)> {
         HooksStatus
         InstalledSummary
         ListedRuns
+        ListedServer
+        ListedTool
         ListedWorkflows
         Listening
         LlmShow
@@ -169,6 +172,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         ServerStatus
         ServerTool
         ServerWay
+        SessionTools
         SetupAnswer
         ShownWorkflow
         Stats

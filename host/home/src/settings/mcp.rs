@@ -17,8 +17,72 @@ pub struct McpSettings {
     pub servers: BTreeMap<String, ServerSettings>,
     /// The tools that may change something and that scripts call without asking: `scripts`, as patterns.
     pub scripts: Vec<String>,
+    /// Which servers' tools a client lists: `list`.
+    pub list: ListSettings,
     /// Which tools a client may see: `profiles`.
     pub profiles: BTreeMap<String, ProfileSettings>,
+}
+
+/// Which servers' tools a client lists: `mcp.list`, or `list` of a profile.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListSettings {
+    /// The most tokens of all tools that are listed.
+    pub tokens: Option<usize>,
+    /// The most tools that are listed.
+    pub tools: Option<usize>,
+    /// The servers that are listed whatever they cost: names, with `*` for any text.
+    pub always: Option<Vec<String>>,
+    /// The servers that are not listed.
+    pub never: Option<Vec<String>>,
+}
+
+impl ListSettings {
+    /// The highest limit that can be set.
+    const MOST: u64 = 1_000_000;
+
+    /// Reads them. The error is the end of a sentence about the file.
+    fn read(section: Option<&Value>, place: &str) -> Result<Self, String> {
+        let Some(section) = section.filter(|section| !section.is_null()) else { return Ok(Self::default()) };
+        let fields = section.as_object().ok_or_else(|| format!("has a `{place}` that is not an object"))?;
+        if let Some(other) = fields.keys().find(|key| !matches!(key.as_str(), "tokens" | "tools" | "always" | "never"))
+        {
+            let other = aiw_core::one_line(other, 60);
+            return Err(format!("has a `{place}.{other}`: there are `tokens`, `tools`, `always` and `never`"));
+        }
+        let number = |key: &str| match fields.get(key).map(Value::as_u64) {
+            None => Ok(None),
+            Some(Some(number)) if number <= Self::MOST => Ok(usize::try_from(number).ok()),
+            Some(_) => Err(format!("has a `{place}.{key}` that is not a number from 0 to {}", Self::MOST)),
+        };
+        let names = |key: &str| match fields.get(key) {
+            None => Ok(None),
+            Some(value) => match strings(value) {
+                Some(names) => Ok(Some(names)),
+                None => Err(format!("has a `{place}.{key}` that is not a list of servers")),
+            },
+        };
+        Ok(Self {
+            tokens: number("tokens")?,
+            tools: number("tools")?,
+            always: names("always")?,
+            never: names("never")?,
+        })
+    }
+
+    /// As it is written.
+    fn value(&self) -> Value {
+        let mut fields = Map::new();
+        let numbers = [("tokens", self.tokens), ("tools", self.tools)];
+        fields.extend(numbers.into_iter().filter_map(|(key, number)| Some((key.to_owned(), number?.into()))));
+        let names = [("always", &self.always), ("never", &self.never)];
+        fields.extend(names.into_iter().filter_map(|(key, names)| Some((key.to_owned(), names.clone()?.into()))));
+        Value::Object(fields)
+    }
+}
+
+/// The texts of a list of texts.
+fn strings(value: &Value) -> Option<Vec<String>> {
+    value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
 }
 
 /// Settings of one server behind aiw: `mcp.servers.KEY`.
@@ -49,6 +113,8 @@ pub struct ProfileSettings {
     pub deny: Vec<String>,
     /// The patterns of tools that may change something and that scripts call without asking.
     pub scripts: Vec<String>,
+    /// Which servers' tools are listed, where that differs from `mcp.list`.
+    pub list: ListSettings,
 }
 
 impl ProfileSettings {
@@ -58,20 +124,24 @@ impl ProfileSettings {
         for (name, value) in objects(section, place)? {
             let list = |key: &str| match value.get(key) {
                 None => Ok(None),
-                Some(Value::Array(items)) if items.iter().all(Value::is_string) => {
-                    Ok(Some(items.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()))
-                }
-                Some(_) => Err(format!("has a `{place}.{name}.{key}` that is not a list of patterns")),
+                Some(value) => match strings(value) {
+                    Some(patterns) => Ok(Some(patterns)),
+                    None => Err(format!("has a `{place}.{name}.{key}` that is not a list of patterns")),
+                },
             };
             // A list under another name would leave everything allowed.
-            if let Some(other) = value.keys().find(|key| !matches!(key.as_str(), "allow" | "deny" | "scripts")) {
+            if let Some(other) = value.keys().find(|key| !matches!(key.as_str(), "allow" | "deny" | "scripts" | "list"))
+            {
                 let other = aiw_core::one_line(other, 60);
-                return Err(format!("has a `{place}.{name}.{other}`: a profile has `allow`, `deny` and `scripts`"));
+                return Err(format!(
+                    "has a `{place}.{name}.{other}`: a profile has `allow`, `deny`, `scripts` and `list`"
+                ));
             }
             let profile = Self {
                 allow: list("allow")?,
                 deny: list("deny")?.unwrap_or_default(),
                 scripts: list("scripts")?.unwrap_or_default(),
+                list: ListSettings::read(value.get("list"), &format!("{place}.{name}.list"))?,
             };
             profiles.insert(name.to_owned(), profile);
         }
@@ -126,14 +196,13 @@ impl Settings {
             .map(|(name, fields)| Ok((name.to_owned(), server_settings(name, fields)?)))
             .collect::<Result<_, String>>()?;
         let profiles = ProfileSettings::read_all(self.document.get(&["mcp", "profiles"]), "mcp.profiles")?;
-        let names = |list: &Vec<Value>| list.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-        let toolsets = self.document.get(&["mcp", "toolsets"]).and_then(Value::as_array).map(names);
+        let toolsets = self.document.get(&["mcp", "toolsets"]).and_then(strings);
         let scripts = match self.document.get(&["mcp", "scripts"]) {
             None => Vec::new(),
-            Some(Value::Array(items)) if items.iter().all(Value::is_string) => names(items),
-            Some(_) => return Err("has a `mcp.scripts` that is not a list of patterns".into()),
+            Some(value) => strings(value).ok_or("has a `mcp.scripts` that is not a list of patterns")?,
         };
-        Ok(McpSettings { toolsets, servers, scripts, profiles })
+        let list = ListSettings::read(self.document.get(&["mcp", "list"]), "mcp.list")?;
+        Ok(McpSettings { toolsets, servers, scripts, list, profiles })
     }
 
     /// Sets the tools that scripts call without asking.
@@ -168,6 +237,9 @@ impl Settings {
         }
         if !profile.scripts.is_empty() {
             fields.insert("scripts".into(), profile.scripts.clone().into());
+        }
+        if profile.list != ListSettings::default() {
+            fields.insert("list".into(), profile.list.value());
         }
         self.document.set(&path, &Value::Object(fields))
     }

@@ -23,7 +23,7 @@ pub use clis::CliSettings;
 pub use history::HistorySettings;
 pub use llm::{LlmApiName, LlmPlace, LlmSettings, ollama_host};
 pub use markets::MarketSettings;
-pub use mcp::{McpSettings, ProfileSettings, ServerSettings};
+pub use mcp::{ListSettings, McpSettings, ProfileSettings, ServerSettings};
 pub use models::{ModelLimits, ModelPrice};
 pub use plugins::PluginSettings;
 pub use sources::SourceSettings;
@@ -153,6 +153,41 @@ mod tests {
             std::fs::write(home.settings_path(), format!(r#"{{"tasks": {{"limit": {text}}}}}"#)).unwrap();
             assert_eq!(home.settings().unwrap().tasks().ok().map(|tasks| tasks.limit), limit, "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_listed_is_read_whole_or_refused() {
+        let (_dir, home) = home();
+        let read = |text: &str| {
+            std::fs::write(home.settings_path(), text).unwrap();
+            home.settings().unwrap().mcp()
+        };
+        for (list, said) in [
+            (r#"{"tokens": -1}"#, "`mcp.list.tokens`"),
+            (r#"{"tokens": "many"}"#, "`mcp.list.tokens`"),
+            (r#"{"tools": 1.5}"#, "`mcp.list.tools`"),
+            (r#"{"tools": 1000001}"#, "`mcp.list.tools`"),
+            (r#"{"always": "git"}"#, "`mcp.list.always`"),
+            (r#"{"never": [1]}"#, "`mcp.list.never`"),
+            (r#"{"pinned": ["git"]}"#, "`mcp.list.pinned`"),
+            ("[]", "`mcp.list`"),
+        ] {
+            let error = read(&format!(r#"{{"mcp": {{"list": {list}}}}}"#)).unwrap_err().to_string();
+            assert!(error.contains(said), "{list}: {error}");
+            let profile = format!(r#"{{"mcp": {{"profiles": {{"p": {{"list": {list}}}}}}}}}"#);
+            let (error, said) =
+                (read(&profile).unwrap_err().to_string(), said.replace("mcp.list", "mcp.profiles.p.list"));
+            assert!(error.contains(&said), "{list}: {error}");
+        }
+        let known =
+            read(r#"{"mcp": {"list": null, "profiles": {"p": {"list": {"tokens": 0, "always": []}}}}}"#).unwrap();
+        assert_eq!(known.list, super::ListSettings::default());
+        // A change of a profile by a command keeps what only its file can say.
+        let (mut settings, profile) = (home.settings().unwrap(), &known.profiles["p"]);
+        assert_eq!((profile.list.tokens, profile.list.always.as_deref()), (Some(0), Some(&[][..])));
+        settings.set_profile("p", Some(profile)).unwrap();
+        settings.save(&home.lock().unwrap()).unwrap();
+        assert_eq!(home.settings().unwrap().mcp().unwrap().profiles["p"], *profile);
     }
 
     #[test]

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aiw_app::current_dir;
+use aiw_app::{ClientSession, current_dir};
 use aiw_core::{ErrorKind, counted, quoted, shell_word_in_line};
 use aiw_history::redactor;
 use aiw_home::Home;
 use aiw_registries::{Kept, News};
 use aiw_routing::{
-    Definition, LOST, Pool, PoolError, Record, ServerEntry, ServerPlaces, ServerStatus, ServerTool, Status, suspicions,
+    Definition, LOST, Pool, PoolError, Profile, Record, ServerEntry, ServerPlaces, ServerStatus, ServerTool, Status,
+    suspicions,
 };
 use aiw_servers::{PROJECT_FILE, Scope, visible, visible_json};
 use schemars::JsonSchema;
@@ -17,7 +18,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::named::{Named, named};
-use super::{chosen, pool, pool_with, profiles};
+use super::session::choices;
+use super::{chosen, client_with, pool_with, profiles};
 use crate::commands::usable_settings;
 use crate::components::session;
 use crate::failure::Failure;
@@ -151,7 +153,12 @@ pub fn show(name: &str, output: &Output) -> Result<(), Failure> {
 }
 
 /// Starts the chosen servers in parallel. Returns what became of each, in order.
-async fn tried(pool: &Arc<Pool>, names: &[String]) -> Result<Vec<(ServerStatus, Option<PoolError>)>, Failure> {
+async fn tried(
+    client: &Arc<ClientSession>,
+    names: &[String],
+    output: &Output,
+) -> Result<Vec<(ServerStatus, Option<PoolError>)>, Failure> {
+    let pool = client.pool();
     let known: Vec<Status> = pool.status();
     let names = chosen(names, known.iter().map(|status| status.name.clone()).collect())?;
     let look = |name: String| {
@@ -163,10 +170,10 @@ async fn tried(pool: &Arc<Pool>, names: &[String]) -> Result<Vec<(ServerStatus, 
         }
     };
     let looked = futures::future::join_all(names.into_iter().map(look)).await;
-    let after = pool.status();
+    let (after, choices) = (pool.status(), choices(client.clone(), output)?);
     let answer = |(name, failure, ping): (String, Option<PoolError>, Option<Duration>)| {
         let status = after.iter().find(|status| status.name == name)?;
-        let shown = ServerStatus::of(status, failure.as_ref(), ping);
+        let shown = ServerStatus::of(status, failure.as_ref(), ping, &choices);
         let is_off = matches!(failure, Some(PoolError::Disabled { .. }));
         Some((shown, failure.filter(|_| !is_off)))
     };
@@ -176,26 +183,34 @@ async fn tried(pool: &Arc<Pool>, names: &[String]) -> Result<Vec<(ServerStatus, 
 }
 
 pub async fn status(names: &[String], output: &Output) -> Result<(), Failure> {
-    let pool = pool(output)?;
-    let problems = pool.problems();
-    let statuses: Vec<ServerStatus> = tried(&pool, names).await?.into_iter().map(|(status, _)| status).collect();
+    let client = client_with(Profile::everything(), output)?;
+    let problems = [client.pool().problems(), client.pool().unknown_in_list()].concat();
+    client.pool().unknown_in_list().iter().for_each(|problem| output.note(format!("note: {problem}")));
+    let statuses: Vec<ServerStatus> =
+        tried(&client, names, output).await?.into_iter().map(|(status, _)| status).collect();
     let row = |status: &ServerStatus| {
         let latency = status.latency_ms.map(|ms| format!("{ms:.1} ms")).unwrap_or_default();
         let said = status.error.clone().unwrap_or_else(|| match status.withheld.len() {
-            0 if status.left_out.is_empty() => String::new(),
+            0 if status.left_out.is_empty() && status.listed => String::new(),
+            0 if status.left_out.is_empty() => status.listing.clone().unwrap_or_default(),
             0 => format!("{} left out: aiw mcp doctor {}", counted(status.left_out.len(), "definition"), status.name),
             withheld => format!("{} withheld: aiw mcp approve {}", counted(withheld, "tool"), status.name),
         });
         let tools = if status.state == "ready" { status.tools.to_string() } else { String::new() };
         let tokens = if status.state == "ready" { status.tokens.to_string() } else { String::new() };
         let version = status.version.clone().unwrap_or_default();
-        vec![status.name.clone(), status.state.to_owned(), version, tools, tokens, latency, said]
+        let listed = match status.state {
+            "ready" if status.listed => "yes",
+            "ready" => "no",
+            _ => "",
+        };
+        vec![status.name.clone(), status.state.to_owned(), version, tools, tokens, listed.to_owned(), latency, said]
     };
     if statuses.is_empty() {
         output.line("no MCP servers: `aiw mcp add NAME -- COMMAND` adds one");
     } else {
         let rows: Vec<_> = statuses.iter().map(row).collect();
-        output.table(&["NAME", "STATE", "VERSION", "TOOLS", "TOKENS", "LATENCY", ""], &rows);
+        output.table(&["NAME", "STATE", "VERSION", "TOOLS", "TOKENS", "LISTED", "LATENCY", ""], &rows);
     }
     output.answer(json!({"servers": statuses, "problems": problems}));
     Ok(())
@@ -304,9 +319,10 @@ pub async fn learn(pool: &Pool, names: &[String], output: &Output) {
 }
 
 pub async fn doctor(names: &[String], output: &Output) -> Result<(), Failure> {
-    let pool = pool(output)?;
+    let client = client_with(Profile::everything(), output)?;
+    let pool = client.pool();
     let mut problems_of_files = pool.problems();
-    let tried = tried(&pool, names).await?;
+    let tried = tried(&client, names, output).await?;
     let statuses = pool.status();
     let suspicious = suspicions(&statuses);
     let kept = kept(output);
@@ -355,7 +371,9 @@ pub async fn doctor(names: &[String], output: &Output) -> Result<(), Failure> {
     kept.problems.iter().for_each(|problem| output.note(format!("note: {}", problem.problem)));
     let idle = profiles::problems(&Home::find()?, &current_dir()?)?;
     idle.iter().for_each(|problem| output.note(format!("note: {problem}")));
-    problems_of_files.extend(idle);
+    let unknown = pool.unknown_in_list();
+    unknown.iter().for_each(|problem| output.note(format!("note: {problem}")));
+    problems_of_files.extend(idle.into_iter().chain(unknown));
     let leftovers = Home::find()?.leftovers().len();
     if leftovers > 0 {
         let (files, wait) = if leftovers == 1 { ("file", "waits") } else { ("files", "wait") };

@@ -13,6 +13,7 @@ pub(super) mod profiles;
 pub(super) mod registry;
 mod route;
 pub mod serve;
+pub(super) mod session;
 
 use std::sync::Arc;
 
@@ -51,7 +52,8 @@ pub async fn run(command: McpCommand, output: &Output) -> Result<(), Failure> {
         McpCommand::Enable { names } => edit::switch(&names, true, output),
         McpCommand::Disable { names } => edit::switch(&names, false, output),
         McpCommand::Status { names } => look::status(&names, output).await,
-        McpCommand::Tools { names, profile } => look::tools(&names, profile.as_deref(), output).await,
+        McpCommand::Tools { session: Some(client), .. } => session::session(&client, output).await,
+        McpCommand::Tools { names, profile, .. } => look::tools(&names, profile.as_deref(), output).await,
         McpCommand::Route(args) => route::route(args, output).await,
         McpCommand::Call { tool, arguments } => call::call(&tool, &arguments, output).await,
         McpCommand::Logs { name, follow, tail } => call::logs(&name, follow, tail, output).await,
@@ -93,11 +95,15 @@ fn pool(output: &Output) -> Result<Arc<Pool>, Failure> {
 
 /// The servers of this directory, as a profile allows them.
 fn pool_with(profile: Profile, output: &Output) -> Result<Arc<Pool>, Failure> {
+    Ok(client_with(profile, output)?.pool().clone())
+}
+
+/// A client's session in this directory, with a profile.
+fn client_with(profile: Profile, output: &Output) -> Result<Arc<ClientSession>, Failure> {
     let app = app(output.observer())?;
     let client = ClientSession::builder(app, current_dir()?)?.profile(Arc::new(move || profile.clone())).build();
-    let pool = client.pool();
-    pool.problems().iter().for_each(|problem| output.note(format!("note: {problem}")));
-    Ok(pool.clone())
+    client.pool().problems().iter().for_each(|problem| output.note(format!("note: {problem}")));
+    Ok(client)
 }
 
 /// The names of what a command is about: those given, else all.

@@ -96,7 +96,7 @@ pub fn meaning(home: &Home, output: &Output) -> CurrentMeaning {
 }
 
 /// Returns the toolsets from the command line, else from the settings, else the usual ones.
-fn toolsets(asked: Option<Vec<String>>, home: &Home) -> Result<Vec<Toolset>, Failure> {
+pub(super) fn toolsets(asked: Option<Vec<String>>, home: &Home) -> Result<Vec<Toolset>, Failure> {
     let is_set = asked.is_none();
     let names = match asked {
         Some(names) => Some(names),

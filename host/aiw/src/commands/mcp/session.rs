@@ -1,0 +1,177 @@
+//! What a client lists, and what it costs: `aiw mcp tools --session CLIENT`, and the column LISTED of `aiw mcp status`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aiw_app::{ClientSession, current_dir};
+use aiw_core::{ErrorKind, counted, quoted};
+use aiw_home::{Home, HomeError};
+use aiw_offer::{ClientOffer, Setting, Toolset};
+use aiw_routing::{Choice, OWN, Reason};
+use aiw_servers::visible;
+use aiw_setup::{ClientPlaces, Ours, Scope, Setup};
+use clap::Parser;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+use super::{client_with, look, profiles, serve};
+use crate::cli::mcp::McpServeArgs;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// What a client lists
+#[derive(Serialize, JsonSchema)]
+pub struct SessionTools {
+    /// The client, as `aiw setup` names it
+    pub client: String,
+    /// Whether aiw is registered there; else this is what it would list
+    pub registered: bool,
+    /// The toolsets that it is offered
+    pub toolsets: Vec<&'static str>,
+    /// Its profile
+    pub profile: Option<String>,
+    /// The tools that it lists
+    pub tools: Vec<ListedTool>,
+    /// The cost of their definitions, in tokens
+    pub tokens: usize,
+    /// The servers behind aiw whose tools are known; none without the toolset `servers`
+    pub servers: Vec<ListedServer>,
+}
+
+/// A tool that a client lists
+#[derive(Serialize, JsonSchema)]
+pub struct ListedTool {
+    /// The name under which the client sees it
+    pub name: String,
+    /// Its server; `aiw` for aiw's own
+    pub server: String,
+    /// The cost of its definition, in tokens
+    pub tokens: usize,
+}
+
+/// A server in what a client lists
+#[derive(Serialize, JsonSchema)]
+pub struct ListedServer {
+    /// Its name
+    pub name: String,
+    /// How many tools it offers
+    pub tools: usize,
+    /// The cost of their definitions, in tokens
+    pub tokens: usize,
+    /// Whether they are listed. If not, they are found and called all the same
+    pub listed: bool,
+    /// `always`, `used` lately, `fits`, `never`, or `no-room`
+    pub reason: &'static str,
+    /// The reason in words
+    pub why: String,
+}
+
+impl ListedServer {
+    fn of(choice: &Choice) -> Self {
+        let reason = match choice.reason {
+            Reason::Always => "always",
+            Reason::Used => "used",
+            Reason::Fits => "fits",
+            Reason::Never => "never",
+            Reason::NoRoom { .. } => "no-room",
+        };
+        Self {
+            name: choice.server.clone(),
+            tools: choice.cost.tools,
+            tokens: choice.cost.tokens,
+            listed: choice.is_listed(),
+            reason,
+            why: choice.to_string(),
+        }
+    }
+}
+
+/// The arguments of a server in a client's entry.
+#[derive(Parser)]
+struct Served {
+    #[command(flatten)]
+    args: McpServeArgs,
+}
+
+/// What a session with some toolsets would be offered now.
+fn offer(client: Arc<ClientSession>, toolsets: Vec<Toolset>, output: &Output) -> ClientOffer {
+    let meaning = Arc::new(serve::meaning(client.home(), output));
+    ClientOffer::new(Setting { client, meaning, toolsets })
+}
+
+/// What becomes of each server in the list of a session that the settings alone decide about.
+pub(super) fn choices(client: Arc<ClientSession>, output: &Output) -> Result<Vec<Choice>, Failure> {
+    let toolsets = serve::toolsets(None, client.home())?;
+    Ok(offer(client, toolsets, output).choices())
+}
+
+/// Shows what a client lists, and what it costs.
+pub async fn session(id: &str, output: &Output) -> Result<(), Failure> {
+    let home = Home::find()?;
+    let place = aiw_setup::client(id).ok_or_else(|| Failure::new(ErrorKind::Usage, "there is no such client"))?;
+    let places = ClientPlaces::from_environment().ok_or(HomeError::NoHome)?;
+    let setup = Setup::new(home.clone(), places, Ours::default());
+    let entry = setup.registered(place, &Scope::User)?;
+    if entry.is_none() {
+        output.note(format!("note: aiw is not registered in {}: `aiw setup {id}` does it", place.name));
+    }
+    let words = std::iter::once("serve".to_owned()).chain(entry.iter().flatten().cloned());
+    let served = Served::try_parse_from(words).map_err(|_| {
+        let failure = Failure::new(
+            ErrorKind::Config,
+            format!("the entry of aiw in {} has options that it does not have", place.name),
+        );
+        failure.with_hint(format!("`aiw setup {id} --undo`, and `aiw setup {id}`"))
+    })?;
+    let McpServeArgs { profile, toolsets, .. } = served.args;
+    let toolsets = serve::toolsets(toolsets, &home)?;
+    let client = client_with(profiles::chosen(profile.as_deref(), &home, &current_dir()?)?, output)?;
+    let pool = client.pool().clone();
+    let names: Vec<String> = pool.status().into_iter().map(|status| status.name).collect();
+    look::learn(&pool, &names, output).await;
+    let offer = offer(client, toolsets.clone(), output);
+    let of: BTreeMap<String, String> = pool.tools().into_iter().map(|tool| (tool.proxied, tool.server)).collect();
+    let tool = |(name, tokens): (String, usize)| {
+        let server = of.get(&name).cloned().unwrap_or_else(|| OWN.to_owned());
+        ListedTool { name, server, tokens }
+    };
+    let tools: Vec<ListedTool> = offer.listed().into_iter().map(tool).collect();
+    let shown = SessionTools {
+        client: id.to_owned(),
+        registered: entry.is_some(),
+        toolsets: toolsets.iter().map(|toolset| toolset.name()).collect(),
+        profile,
+        tokens: tools.iter().map(|tool| tool.tokens).sum(),
+        servers: offer.choices().iter().map(ListedServer::of).collect(),
+        tools,
+    };
+    pool.unknown_in_list().iter().for_each(|problem| output.note(format!("note: {problem}")));
+    pool.end().await;
+    show(&shown, place.name, output);
+    output.answer(json!({"session": shown}));
+    Ok(())
+}
+
+fn show(shown: &SessionTools, name: &str, output: &Output) {
+    let profile = shown.profile.as_ref().map(|profile| format!(", profile {}", quoted(profile))).unwrap_or_default();
+    output.line(format!(
+        "{name} lists {}, which cost about {} tokens (toolsets {}{profile})",
+        counted(shown.tools.len(), "tool"),
+        shown.tokens,
+        shown.toolsets.join(", ")
+    ));
+    let own: Vec<&ListedTool> = shown.tools.iter().filter(|tool| tool.server == OWN).collect();
+    let cost: usize = own.iter().map(|tool| tool.tokens).sum();
+    let mut rows =
+        vec![vec![OWN.to_owned(), own.len().to_string(), cost.to_string(), "yes".into(), "aiw's own".into()]];
+    rows.extend(shown.servers.iter().map(|server| {
+        let listed = if server.listed { "yes" } else { "no" };
+        let (tools, tokens) = (server.tools.to_string(), server.tokens.to_string());
+        vec![server.name.clone(), tools, tokens, listed.to_owned(), server.why.clone()]
+    }));
+    output.table(&["SERVER", "TOOLS", "TOKENS", "LISTED", "WHY"], &rows);
+    output.line("");
+    let row = |tool: &ListedTool| vec![visible(&tool.name).to_string(), tool.tokens.to_string()];
+    output.table(&["TOOL", "TOKENS"], &shown.tools.iter().map(row).collect::<Vec<_>>());
+}

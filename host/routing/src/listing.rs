@@ -1,0 +1,321 @@
+//! Which servers' tools a client lists. What is left out is found and called all the same.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use aiw_core::{counted, star_matches};
+use aiw_home::ListSettings;
+
+use crate::pool::Offered;
+
+/// The tokens of all listed tools, unless the settings say otherwise: their definitions are in a model's context from the
+/// first message on.
+const TOKENS: usize = 5000;
+
+/// The most listed tools, unless the settings say otherwise.
+const TOOLS: usize = 100;
+
+/// A server that was called within this time was used lately.
+const LATELY: u64 = 30 * 24 * 60 * 60;
+
+/// Some tools: how many, and their tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cost {
+    /// How many tools.
+    pub tools: usize,
+    /// The tokens of their definitions.
+    pub tokens: usize,
+}
+
+impl Cost {
+    /// The cost of tools that cost so many tokens each.
+    pub fn of(tools: impl IntoIterator<Item = usize>) -> Self {
+        tools.into_iter().fold(Self::default(), |sum, tokens| Self {
+            tools: sum.tools + 1,
+            tokens: sum.tokens.saturating_add(tokens),
+        })
+    }
+
+    fn fits(self, room: Self) -> bool {
+        self.tools <= room.tools && self.tokens <= room.tokens
+    }
+
+    fn without(self, other: Self) -> Self {
+        Self { tools: self.tools.saturating_sub(other.tools), tokens: self.tokens.saturating_sub(other.tokens) }
+    }
+}
+
+/// What may be listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    most: Cost,
+    always: Vec<String>,
+    never: Vec<String>,
+}
+
+impl Limits {
+    /// The limits of the settings, and of a profile where it says otherwise.
+    pub fn of(settings: &ListSettings, profile: &ListSettings) -> Self {
+        let names = |profile: &Option<Vec<String>>, settings: &Option<Vec<String>>| {
+            profile.as_ref().or(settings.as_ref()).into_iter().flatten().map(|name| name.to_lowercase()).collect()
+        };
+        Self {
+            most: Cost {
+                tools: profile.tools.or(settings.tools).unwrap_or(TOOLS),
+                tokens: profile.tokens.or(settings.tokens).unwrap_or(TOKENS),
+            },
+            always: names(&profile.always, &settings.always),
+            never: names(&profile.never, &settings.never),
+        }
+    }
+
+    /// The names of servers that are to be listed always or never, and that none of these has.
+    pub fn unknown<'a>(&self, servers: impl Iterator<Item = &'a str> + Clone) -> Vec<&str> {
+        let names = self.always.iter().chain(&self.never).map(String::as_str);
+        names.filter(|name| !servers.clone().any(|server| star_matches(name, &server.to_lowercase()))).collect()
+    }
+}
+
+/// A server whose tools could be listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its key.
+    pub server: String,
+    /// What its tools cost.
+    pub cost: Cost,
+    /// When it was called last, in seconds of Unix time.
+    pub used: Option<u64>,
+}
+
+impl Candidate {
+    /// The servers of some tools, in their order. `used` says when each was called last.
+    pub(crate) fn all(offered: &[Offered], used: impl Fn(&str) -> Option<u64>) -> Vec<Self> {
+        let mut servers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for tool in offered {
+            servers.entry(&tool.server).or_default().push(tool.tokens());
+        }
+        let candidate = |(server, tokens): (&str, Vec<usize>)| Self {
+            server: server.to_owned(),
+            cost: Cost::of(tokens),
+            used: used(server),
+        };
+        servers.into_iter().map(candidate).collect()
+    }
+}
+
+/// What becomes of a server's tools.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// The server.
+    pub server: String,
+    /// What its tools cost.
+    pub cost: Cost,
+    /// Why they are listed, or not.
+    pub reason: Reason,
+}
+
+/// Why a server's tools are listed, or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The settings name it.
+    Always,
+    /// It was used lately, and there is room.
+    Used,
+    /// There is room.
+    Fits,
+    /// The settings exclude it.
+    Never,
+    /// There is no room: what was left, and of how much.
+    NoRoom {
+        /// What was left when its turn came.
+        left: Cost,
+        /// The limits.
+        most: Cost,
+    },
+}
+
+impl Choice {
+    /// Whether its tools are listed.
+    pub fn is_listed(&self) -> bool {
+        matches!(self.reason, Reason::Always | Reason::Used | Reason::Fits)
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason {
+            Reason::Always => f.write_str("`always` in `mcp.list`"),
+            Reason::Used => f.write_str("used lately"),
+            Reason::Fits => f.write_str("there is room"),
+            Reason::Never => f.write_str("`never` in `mcp.list`"),
+            Reason::NoRoom { left, most } if self.cost.tokens > left.tokens => write!(
+                f,
+                "{} tokens, and {} of {} are left (`tokens` in `mcp.list`)",
+                self.cost.tokens, left.tokens, most.tokens
+            ),
+            Reason::NoRoom { left, most } => write!(
+                f,
+                "{}, and there is room for {} of {} (`tools` in `mcp.list`)",
+                counted(self.cost.tools, "tool"),
+                left.tools,
+                most.tools
+            ),
+        }
+    }
+}
+
+/// Chooses the servers whose tools are listed beside aiw's own, which come first in the limits: those that the settings
+/// name, then those used lately, then the smallest. A server is listed whole or not at all, and the next smaller one has
+/// the room that it leaves. The answer has the order of `servers`.
+pub fn choose(servers: &[Candidate], own: Cost, limits: &Limits, now: u64) -> Vec<Choice> {
+    let is_in = |names: &[String], server: &str| names.iter().any(|name| star_matches(name, &server.to_lowercase()));
+    let lately = |server: &Candidate| server.used.filter(|used| now.saturating_sub(*used) < LATELY);
+    let mut turns: Vec<usize> = (0..servers.len()).collect();
+    turns.sort_by_key(|at| {
+        let server = &servers[*at];
+        let used = lately(server);
+        (
+            !is_in(&limits.always, &server.server),
+            Reverse(used),
+            server.cost.tokens,
+            server.cost.tools,
+            server.server.as_str(),
+        )
+    });
+    let mut left = limits.most.without(own);
+    let mut reasons = BTreeMap::new();
+    for at in turns {
+        let server = &servers[at];
+        let reason = if is_in(&limits.never, &server.server) {
+            Reason::Never
+        } else if is_in(&limits.always, &server.server) {
+            Reason::Always
+        } else if !server.cost.fits(left) {
+            Reason::NoRoom { left, most: limits.most }
+        } else if lately(server).is_some() {
+            Reason::Used
+        } else {
+            Reason::Fits
+        };
+        if matches!(reason, Reason::Always | Reason::Used | Reason::Fits) {
+            left = left.without(server.cost);
+        }
+        reasons.insert(at, reason);
+    }
+    let choice =
+        |(server, reason): (&Candidate, Reason)| Choice { server: server.server.clone(), cost: server.cost, reason };
+    servers.iter().zip(reasons.into_values()).map(choice).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: u64 = 100 * LATELY;
+
+    fn candidate(server: &str, tools: usize, tokens: usize, used: Option<u64>) -> Candidate {
+        Candidate { server: server.to_owned(), cost: Cost { tools, tokens }, used }
+    }
+
+    fn limits(tokens: usize, tools: usize, always: &[&str], never: &[&str]) -> Limits {
+        let owned = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+        let settings =
+            ListSettings { tokens: Some(tokens), tools: Some(tools), always: owned(always), never: owned(never) };
+        Limits::of(&settings, &ListSettings::default())
+    }
+
+    fn listed(choices: &[Choice]) -> Vec<&str> {
+        choices.iter().filter(|choice| choice.is_listed()).map(|choice| choice.server.as_str()).collect()
+    }
+
+    #[test]
+    fn what_is_pinned_comes_first_then_what_was_used_lately_then_what_is_small() {
+        let servers = [
+            candidate("big", 40, 4000, None),
+            candidate("mid", 10, 1500, Some(NOW - 10)),
+            candidate("old", 10, 1500, Some(NOW - LATELY)),
+            candidate("small", 2, 200, None),
+            candidate("tiny", 1, 100, None),
+        ];
+        let own = Cost { tools: 10, tokens: 2000 };
+        let of = |limits: &Limits| listed(&choose(&servers, own, limits, NOW)).join(" ");
+        assert_eq!(of(&limits(5000, 100, &[], &[])), "mid small tiny");
+        assert_eq!(of(&limits(5000, 100, &["BIG"], &[])), "big");
+        assert_eq!(of(&limits(5000, 100, &[], &["t*", "mid"])), "old small");
+        // A denial counts more, and no budget lists nothing.
+        assert_eq!(of(&limits(5000, 100, &["big"], &["big"])), "mid small tiny");
+        assert_eq!(of(&limits(2000, 100, &[], &[])), "");
+        assert_eq!(of(&limits(50_000, 13, &[], &[])), "small tiny");
+        // Of two that were used, the later one.
+        let rivals = [candidate("a", 1, 900, Some(NOW - 50)), candidate("b", 1, 900, Some(NOW - 40))];
+        assert_eq!(listed(&choose(&rivals, Cost::default(), &limits(1000, 100, &[], &[]), NOW)), ["b"]);
+    }
+
+    #[test]
+    fn a_server_that_is_left_out_says_what_was_missing() {
+        let servers = [candidate("a", 3, 900, None), candidate("b", 60, 2000, None), candidate("c", 1, 1, None)];
+        let choices = choose(&servers, Cost { tools: 5, tokens: 500 }, &limits(3000, 50, &[], &["c"]), NOW);
+        let said: Vec<String> = choices.iter().map(Choice::to_string).collect();
+        assert_eq!(said[0], "there is room");
+        assert_eq!(said[1], "2000 tokens, and 1600 of 3000 are left (`tokens` in `mcp.list`)");
+        assert_eq!(said[2], "`never` in `mcp.list`");
+        let choices = choose(&servers, Cost::default(), &limits(9000, 50, &[], &[]), NOW);
+        assert_eq!(choices[1].to_string(), "60 tools, and there is room for 46 of 50 (`tools` in `mcp.list`)");
+    }
+
+    #[test]
+    fn a_profile_says_otherwise_field_by_field() {
+        let settings = ListSettings { tokens: Some(1), always: Some(vec!["a".into()]), ..ListSettings::default() };
+        let profile = ListSettings { tokens: Some(7), always: Some(Vec::new()), ..ListSettings::default() };
+        let limits = Limits::of(&settings, &profile);
+        assert_eq!((limits.most, limits.always.len()), (Cost { tools: TOOLS, tokens: 7 }, 0));
+        let limits = Limits::of(&settings, &ListSettings::default());
+        assert_eq!((limits.most.tokens, limits.unknown(["b", "c"].into_iter())), (1, vec!["a"]));
+    }
+
+    fn servers() -> impl Strategy<Value = Vec<Candidate>> {
+        let one = ("[a-d]{1,2}", 1..80usize, 1..6000usize, proptest::option::of(NOW - 2 * LATELY..NOW + 5));
+        proptest::collection::btree_map("[a-d]{1,3}", one, 0..12).prop_map(|all| {
+            let of = |(name, (_, tools, tokens, used)): (String, _)| candidate(&name, tools, tokens, used);
+            all.into_iter().map(of).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_limits_hold_but_for_what_is_pinned(
+            servers in servers(), tokens in 0..12_000usize, tools in 0..150usize, own in (0..40usize, 0..6000usize),
+            always in proptest::collection::vec("[a-d*]{1,2}", 0..2),
+        ) {
+            let always: Vec<&str> = always.iter().map(String::as_str).collect();
+            let own = Cost { tools: own.0, tokens: own.1 };
+            let limits = limits(tokens, tools, &always, &["d*"]);
+            let choices = choose(&servers, own, &limits, NOW);
+            // Each server has an answer, in the order that it came in.
+            prop_assert!(choices.iter().map(|c| &c.server).eq(servers.iter().map(|s| &s.server)));
+            let sum = |of: &dyn Fn(&&Choice) -> bool| {
+                let costs = choices.iter().filter(|c| c.is_listed()).filter(of).map(|choice| choice.cost);
+                costs.fold(own, |a, b| Cost { tools: a.tools + b.tools, tokens: a.tokens + b.tokens })
+            };
+            let (all, pinned) = (sum(&|_| true), sum(&|choice| choice.reason == Reason::Always));
+            if all != pinned {
+                prop_assert!(all.tools <= tools && all.tokens <= tokens, "{all:?} {choices:?}");
+            }
+            prop_assert!(choices.iter().all(|c| !(c.server.starts_with('d') && c.is_listed())));
+            // The order in which servers come makes no difference, so the list is the same each time.
+            let mut turned: Vec<Candidate> = servers.clone();
+            turned.reverse();
+            let mut again = choose(&turned, own, &limits, NOW);
+            again.reverse();
+            prop_assert_eq!(&again, &choices);
+            // Whatever is left out would not fit beside what is listed.
+            let room = limits.most.without(all);
+            for choice in choices.iter().filter(|c| matches!(c.reason, Reason::NoRoom { .. })) {
+                prop_assert!(!choice.cost.fits(room), "{choice:?} {room:?}");
+            }
+        }
+    }
+}
