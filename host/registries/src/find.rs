@@ -12,6 +12,7 @@ use aiw_home::{Cache, Home, RegistrySettings, Turn, now_millis};
 use futures::future::join_all;
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::sync::watch;
 
 use crate::RegistryError;
 use crate::copy::Copy;
@@ -29,6 +30,9 @@ const QUOTA: u64 = 16 << 20;
 /// The servers that each registry is asked for, and that are ranked.
 const EACH: u32 = 100;
 const FROM_COPY: usize = 200;
+
+/// How long a search waits for the others once one registry or copy has found something.
+const OTHERS: Duration = Duration::from_secs(1);
 
 /// The registries of MCP servers that the user has.
 pub struct Registries {
@@ -73,6 +77,13 @@ struct Answer {
     wants_sync: bool,
 }
 
+impl Found {
+    /// Whether no registry and no whole copy has answered.
+    pub fn is_unanswered(&self) -> bool {
+        self.servers.is_empty() && self.sources.iter().all(|source| source.problem.is_some() && source.copied.is_none())
+    }
+}
+
 impl Registries {
     /// The registries of a home, read by components.
     pub fn new(home: Home, library: Arc<Library>) -> Self {
@@ -100,7 +111,8 @@ impl Registries {
         tokio::time::timeout(PATIENCE, open).await.unwrap_or(Err(late))
     }
 
-    /// Searches all registries that are switched on, or one. One that fails or is slow is named, and hides nothing.
+    /// Searches all registries that are switched on, or one. One that fails or is slow is named, and hides
+    /// nothing.
     pub fn search<'a>(
         &'a self,
         query: &'a str,
@@ -109,7 +121,8 @@ impl Registries {
     ) -> BoxFuture<'a, Result<Found, RegistryError>> {
         Box::pin(async move {
             let (settings, ids) = self.chosen(source)?;
-            let mut answers = join_all(ids.iter().map(|id| self.ask(&settings, id, query))).await;
+            let found = watch::Sender::new(false);
+            let mut answers = join_all(ids.iter().map(|id| self.ask(&settings, id, query, &found))).await;
             answers.sort_by(|one, two| (one.priority, &one.id).cmp(&(two.priority, &two.id)));
             let wants_sync = answers.iter().any(|answer| answer.wants_sync);
             let sources = answers.iter().map(|answer| answer.answered.clone()).collect();
@@ -122,8 +135,14 @@ impl Registries {
         })
     }
 
-    /// Asks one registry: its copy if that is whole, else itself.
-    async fn ask(&self, settings: &RegistrySettings, id: &ExtensionId, query: &str) -> Answer {
+    /// Asks one registry: its copy if that is whole, else itself. `found` says whether any of those that are asked has found something: it is not held up long by the others.
+    async fn ask(
+        &self,
+        settings: &RegistrySettings,
+        id: &ExtensionId,
+        query: &str,
+        found: &watch::Sender<bool>,
+    ) -> Answer {
         let mut answer = Answer {
             id: id.clone(),
             priority: u32::MAX,
@@ -131,13 +150,26 @@ impl Registries {
             answered: Answered { source: id.to_string(), found: 0, age_seconds: 0, copied: None, problem: None },
             wants_sync: false,
         };
-        let late = || RegistryError::Late { id: id.clone(), seconds: PATIENCE.as_secs() };
-        let fill = tokio::time::timeout(PATIENCE, self.fill(settings, id, query, &mut answer)).await;
-        if let Err(e) = fill.unwrap_or_else(|_| Err(late())) {
+        let late = |patience: Duration| RegistryError::Late { id: id.clone(), seconds: patience.as_secs() };
+        let mut others = found.subscribe();
+        let enough = async {
+            tokio::time::sleep(OTHERS).await;
+            // Its sender is there.
+            let _ = others.wait_for(|found| *found).await;
+        };
+        let filled = tokio::select! {
+            filled = self.fill(settings, id, query, &mut answer, found) => filled,
+            () = enough => Err(late(OTHERS)),
+            () = tokio::time::sleep(PATIENCE) => Err(late(PATIENCE)),
+        };
+        if let Err(e) = filled {
             answer.answered.problem = Some(e.of_its_registry());
         }
         answer.servers.retain(is_there);
         answer.answered.found = answer.servers.len();
+        if !answer.servers.is_empty() {
+            found.send_replace(true);
+        }
         answer
     }
 
@@ -147,6 +179,7 @@ impl Registries {
         id: &ExtensionId,
         query: &str,
         answer: &mut Answer,
+        found: &watch::Sender<bool>,
     ) -> Result<(), RegistryError> {
         let registry = Registry::open(&self.home, &self.library, settings, id).await?;
         answer.priority = registry.priority;
@@ -169,6 +202,9 @@ impl Registries {
         }
         // Until the copy is whole, it only adds to what the registry finds.
         answer.servers = part.unwrap_or_default();
+        if answer.servers.iter().any(is_there) {
+            found.send_replace(true);
+        }
         let live = self.cached(&registry, query).await;
         let (servers, age) = live?;
         answer.answered.age_seconds = age;

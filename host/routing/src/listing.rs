@@ -7,8 +7,6 @@ use std::fmt;
 use aiw_core::{counted, star_matches};
 use aiw_home::ListSettings;
 
-use crate::pool::Offered;
-
 /// The tokens of all listed tools, unless the settings say otherwise: their definitions are in a model's context from the
 /// first message on.
 const TOKENS: usize = 5000;
@@ -89,11 +87,15 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// The servers of some tools, in their order. `used` says when each was called last.
-    pub(crate) fn all(offered: &[Offered], used: impl Fn(&str) -> Option<u64>) -> Vec<Self> {
+    /// The servers of some tools, by name. Of each tool it needs the server, and what it costs; `used` says when a server
+    /// was called last.
+    pub(crate) fn all<'a>(
+        tools: impl Iterator<Item = (&'a str, usize)>,
+        used: impl Fn(&str) -> Option<u64>,
+    ) -> Vec<Self> {
         let mut servers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for tool in offered {
-            servers.entry(&tool.server).or_default().push(tool.tokens());
+        for (server, tokens) in tools {
+            servers.entry(server).or_default().push(tokens);
         }
         let candidate = |(server, tokens): (&str, Vec<usize>)| Self {
             server: server.to_owned(),

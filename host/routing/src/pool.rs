@@ -214,7 +214,8 @@ impl Pool {
                 used.insert(tool.server.clone(), self.inner.records.used(&tool.server));
             }
         }
-        let candidates = Candidate::all(offered, |server| used.get(server).copied().flatten());
+        let tools = offered.iter().map(|tool| (tool.server.as_str(), tool.tokens()));
+        let candidates = Candidate::all(tools, |server| used.get(server).copied().flatten());
         choose(&candidates, own, &self.limits(), aiw_home::now_millis() / 1000)
     }
 

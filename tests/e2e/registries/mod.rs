@@ -188,10 +188,34 @@ fn a_registry_that_does_not_answer_is_named_and_hides_nothing() {
         .map(|source| (source["source"].as_str().unwrap(), source.get("problem").is_some()))
         .collect();
     assert_eq!(problems, BTreeMap::from([("registry-official", false), ("registry-smithery", true)]));
-    // Alone, it is an answer too: nothing was found, and why.
-    let run = env.run(&["mcp", "search", "postgres", "--source", "registry-smithery"]).ok();
-    assert_eq!(run.stdout, "No server matches\n");
+    // Where none has answered, nobody knows whether a server matches, and no copy will know it in a minute.
+    let run = env.run(&["mcp", "search", "postgres", "--source", "registry-smithery"]);
+    assert_eq!((run.code, run.stdout.as_str()), (69, ""), "{}", run.whole());
+    assert!(
+        run.stderr.contains("registry-smithery did not answer") && !run.stderr.contains("in a minute"),
+        "{}",
+        run.whole()
+    );
+    let run = env.run(&["mcp", "search", "no-such-thing"]).ok();
+    assert!(run.stdout.contains("No server matches"), "{}", run.whole());
     assert_eq!(env.run(&["mcp", "search", "x", "--source", "nowhere"]).code, 2);
+}
+
+#[test]
+fn a_silent_registry_does_not_hold_up_what_is_there() {
+    let good = Registry::start(weather());
+    let env = machine(&good.url());
+    until_copied(&env, "weather");
+    let silent = Server::start(|_| Answer::Silence);
+    env.settings(&json!({"sources": {
+        "registry-official": {"base_url": good.url()}, "registry-smithery": {"base_url": silent.url()}}}));
+    std::fs::remove_file(env.home().join("registry.yaml")).unwrap();
+    let run = env.run(&["mcp", "search", "postgres"]).ok();
+    assert!(run.stdout.contains("com.other/postgres"), "{}", run.whole());
+    assert!(run.stderr.contains("`registry-smithery` gave no answer within 1 s"), "{}", run.whole());
+    // Where nothing is found without it, it has its time.
+    let run = env.run(&["mcp", "search", "no-such-thing"]).ok();
+    assert!(run.stdout.contains("No server matches") && !run.stderr.contains("within 1 s"), "{}", run.whole());
 }
 
 #[test]

@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::named::{Named, named};
-use super::session::choices;
+use super::serve::choices;
 use super::{chosen, client_with, pool_with, profiles};
 use crate::commands::usable_settings;
 use crate::components::session;

@@ -39,7 +39,13 @@ pub async fn search(args: &McpSearchArgs, output: &Output) -> Result<(), Failure
     let meaning = super::serve::meaning(client.home(), output);
     let found = find_servers(client.home(), &registries, &meaning, &query, limit, args.source.as_deref()).await?;
     show(&found, output);
-    if found.servers.is_empty() && (found.wants_sync || registries.is_syncing()) {
+    if found.is_unanswered() {
+        let failure = Failure::new(ErrorKind::Unavailable, "no registry could be asked, and there is no copy of one");
+        return output.conclude(ServerSearch::of(&found), Some(failure));
+    }
+    output.answer(ServerSearch::of(&found));
+    let answers = found.sources.iter().any(|source| source.problem.is_none());
+    if found.servers.is_empty() && answers && (found.wants_sync || registries.is_syncing()) {
         output.note("note: a local copy is being made, which finds more: search again in a minute");
     }
     if output.is_json() || found.servers.is_empty() || !terminal::can_ask() || !std::io::stdout().is_terminal() {
@@ -61,7 +67,7 @@ pub async fn search(args: &McpSearchArgs, output: &Output) -> Result<(), Failure
 fn show(found: &Found, output: &Output) {
     let rows: Vec<Vec<String>> = found.servers.iter().zip(1..).map(|(found, number)| row(number, found)).collect();
     output.table(&["", "NAME", "VERSION", "RUNS", "DESCRIPTION"], &rows);
-    if rows.is_empty() {
+    if rows.is_empty() && !found.is_unanswered() {
         output.line("No server matches");
     }
     for Answered { source, age_seconds, copied, problem, .. } in &found.sources {
@@ -76,7 +82,6 @@ fn show(found: &Found, output: &Output) {
             _ => {}
         }
     }
-    output.answer(ServerSearch::of(found));
 }
 
 fn row(number: usize, found: &FoundServer) -> Vec<String> {

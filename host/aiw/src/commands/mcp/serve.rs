@@ -11,7 +11,7 @@ use aiw_core::{ErrorKind, printable};
 use aiw_home::Home;
 use aiw_markets::Quiet;
 use aiw_offer::{ClientOffer, Setting, Toolset};
-use aiw_routing::{CurrentMeaning, Profile, ProfileSource};
+use aiw_routing::{Choice, CurrentMeaning, Profile, ProfileSource};
 
 use super::{http, profiles};
 use crate::cli::mcp::{McpServeArgs, REGISTER};
@@ -107,4 +107,16 @@ pub(super) fn toolsets(asked: Option<Vec<String>>, home: &Home) -> Result<Vec<To
         let (kind, place) = if is_set { (ErrorKind::Config, "`mcp.toolsets`: ") } else { (ErrorKind::Usage, "") };
         Failure::new(kind, format!("{place}{e}")).with_hint(e.hint())
     })
+}
+
+/// What a session with some toolsets would be offered now.
+pub(super) fn offer(client: Arc<ClientSession>, toolsets: Vec<Toolset>, output: &Output) -> ClientOffer {
+    let meaning = Arc::new(meaning(client.home(), output));
+    ClientOffer::new(Setting { client, meaning, toolsets })
+}
+
+/// What becomes of each server in the list of a session that the settings alone decide about.
+pub(super) fn choices(client: Arc<ClientSession>, output: &Output) -> Result<Vec<Choice>, Failure> {
+    let toolsets = toolsets(None, client.home())?;
+    Ok(offer(client, toolsets, output).choices())
 }

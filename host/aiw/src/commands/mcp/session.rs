@@ -1,12 +1,10 @@
-//! What a client lists, and what it costs: `aiw mcp tools --session CLIENT`, and the column LISTED of `aiw mcp status`.
+//! `aiw mcp tools --session CLIENT`: what a client lists, and what it costs.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use aiw_app::{ClientSession, current_dir};
+use aiw_app::current_dir;
 use aiw_core::{ErrorKind, counted, quoted};
 use aiw_home::{Home, HomeError};
-use aiw_offer::{ClientOffer, Setting, Toolset};
 use aiw_routing::{Choice, OWN, Reason};
 use aiw_servers::visible;
 use aiw_setup::{ClientPlaces, Ours, Scope, Setup};
@@ -94,18 +92,6 @@ struct Served {
     args: McpServeArgs,
 }
 
-/// What a session with some toolsets would be offered now.
-fn offer(client: Arc<ClientSession>, toolsets: Vec<Toolset>, output: &Output) -> ClientOffer {
-    let meaning = Arc::new(serve::meaning(client.home(), output));
-    ClientOffer::new(Setting { client, meaning, toolsets })
-}
-
-/// What becomes of each server in the list of a session that the settings alone decide about.
-pub(super) fn choices(client: Arc<ClientSession>, output: &Output) -> Result<Vec<Choice>, Failure> {
-    let toolsets = serve::toolsets(None, client.home())?;
-    Ok(offer(client, toolsets, output).choices())
-}
-
 /// Shows what a client lists, and what it costs.
 pub async fn session(id: &str, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
@@ -130,7 +116,7 @@ pub async fn session(id: &str, output: &Output) -> Result<(), Failure> {
     let pool = client.pool().clone();
     let names: Vec<String> = pool.status().into_iter().map(|status| status.name).collect();
     look::learn(&pool, &names, output).await;
-    let offer = offer(client, toolsets.clone(), output);
+    let offer = serve::offer(client, toolsets.clone(), output);
     let of: BTreeMap<String, String> = pool.tools().into_iter().map(|tool| (tool.proxied, tool.server)).collect();
     let tool = |(name, tokens): (String, usize)| {
         let server = of.get(&name).cloned().unwrap_or_else(|| OWN.to_owned());
