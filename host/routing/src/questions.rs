@@ -269,8 +269,8 @@ fn names_secret(text: &str, is_number: bool) -> bool {
     let text = text.to_lowercase();
     let latin = latin_letters(&text);
     let is_word = |word: &&&str| !(is_number && **word == "token");
-    let whole = latin.split(|c: char| !c.is_alphanumeric()).any(|word| WHOLE.contains(&word));
-    whole || WORDS.iter().filter(is_word).any(|word| text.contains(word) || latin.contains(word))
+    // A description may say that none is to be given.
+    WHOLE.contains(&latin.trim()) || WORDS.iter().filter(is_word).any(|word| text.contains(word) || latin.contains(word))
 }
 
 fn label<'a>(field: &'a Map<String, Value>, key: &str) -> &'a str {
