@@ -270,7 +270,8 @@ fn names_secret(text: &str, is_number: bool) -> bool {
     let latin = latin_letters(&text);
     let is_word = |word: &&&str| !(is_number && **word == "token");
     // A description may say that none is to be given.
-    WHOLE.contains(&latin.trim()) || WORDS.iter().filter(is_word).any(|word| text.contains(word) || latin.contains(word))
+    WHOLE.contains(&latin.trim())
+        || WORDS.iter().filter(is_word).any(|word| text.contains(word) || latin.contains(word))
 }
 
 fn label<'a>(field: &'a Map<String, Value>, key: &str) -> &'a str {

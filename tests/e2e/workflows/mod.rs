@@ -161,7 +161,7 @@ fn a_script_that_nobody_waits_for_ends_with_its_calls() {
     let mut client = client(&servers, &json!({}));
     let code = "return await tools.one__slow({ seconds: 30 })";
     let id = client.send("tools/call", &json!({"name": "run_workflow", "arguments": {"code": code}}));
-    std::thread::sleep(Duration::from_millis(1500));
+    std::thread::sleep(Duration::from_millis(4000));
     client
         .line(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}}).to_string());
     let start = Instant::now();

@@ -26,6 +26,10 @@ impl LogEntry {
     pub fn shown(&self, has_colour: bool) -> String {
         let text = String::from_utf8_lossy(&self.bytes);
         let text = text.strip_suffix('\r').unwrap_or(&text);
+        // Most lines have no codes.
+        if !text.contains('\x1b') {
+            return printable(text).into_owned();
+        }
         let part = |text: &str| printable(&anstream::adapter::strip_str(text).to_string()).into_owned();
         if !has_colour {
             return part(text);
