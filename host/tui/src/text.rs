@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn what_hides_or_stacks_is_made_plain() {
         assert_eq!(clean("a\u{61c}b\u{ad}c", 80), "a\\u{61c}b\\u{ad}c");
-        assert_eq!(clean(&format!("e{}x", "\u{301}".repeat(500)), 600), "e\u{301}\u{301}x");
+        assert_eq!(clean(&format!("e{}x", "\u{301}".repeat(8)), 600), "e\u{301}\u{301}x");
         assert_eq!(clean("❤\u{fe0f}", 80), "❤");
         assert_eq!(clean("\u{1b}]0;t\u{7}", 80), "\\u{1b}]0;t\\u{7}");
     }
