@@ -258,12 +258,15 @@ mod platform {
     /// Refuses a file or directory that somebody's home names and that isn't theirs, if this is root: a link or a record in
     /// their home would give them root's hand.
     pub(crate) fn check_named(root: &Path, path: &Path) -> io::Result<()> {
-        let owner = |path: &Path| fs::metadata(path).map(|meta| meta.uid());
+        check_owner_of_named(root, || fs::metadata(path))
+    }
+
+    fn check_owner_of_named(root: &Path, named: impl Fn() -> io::Result<Metadata>) -> io::Result<()> {
         if !geteuid().is_root() {
             return Ok(());
         }
-        let home = owner(root)?;
-        match home == 0 || owner(path)? == home {
+        let home = fs::metadata(root)?.uid();
+        match home == 0 || named()?.uid() == home {
             true => Ok(()),
             false => Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is not a file of this home's owner")),
         }
@@ -281,6 +284,8 @@ mod platform {
         directory: OwnedFd,
         path: PathBuf,
         name: OsString,
+        /// The root of ours that the file is below.
+        below: Option<PathBuf>,
         /// The root whose state the file is. `None` where the file may be a link.
         root: Option<PathBuf>,
     }
@@ -319,14 +324,18 @@ mod platform {
                 })?;
             }
             let is_ours = place.unlinked == place.names.len();
-            Ok(Self { directory, path: at, name: name.clone(), root: is_ours.then_some(place.root) })
+            if !is_ours && at != place.root {
+                check_owner_of_named(&place.root, || File::from(directory.try_clone()?).metadata())?;
+            }
+            let root = is_ours.then(|| place.root.clone());
+            Ok(Self { directory, path: at, name: name.clone(), below: Some(place.root), root })
         }
 
         /// Opens the directory of a file that is not aiw's own.
         pub(crate) fn outside(path: &Path) -> io::Result<Self> {
             let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            Ok(Self { directory: open(parent, STEP, Mode::empty())?, path: parent.to_owned(), name, root: None })
+            Ok(Self { directory: open(parent, STEP, Mode::empty())?, path: parent.to_owned(), name, below: None, root: None })
         }
 
         pub(crate) fn name(&self) -> &OsStr {
@@ -345,7 +354,7 @@ mod platform {
             }
             self.refuse_link()?;
             let target = fs::canonicalize(self.path.join(&self.name))?;
-            if let Some(root) = &self.root {
+            if let Some(root) = &self.below {
                 check_named(root, &target)?;
             }
             Self::outside(&target)

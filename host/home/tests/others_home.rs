@@ -25,6 +25,14 @@ fn a_link_of_somebody_else_leads_root_to_their_own_files_only() {
     assert!(refused.contains("owner"), "{refused}");
     assert!(home.check_named(&target).is_err());
     assert_eq!(fs::read_to_string(&target).unwrap(), "{\"root\": true}");
+    // A linked directory leads to one of theirs only, too.
+    let roles = dir.path().join("roles");
+    fs::create_dir(&roles).unwrap();
+    symlink(&roles, home.root().join("role")).unwrap();
+    let refused = replace(&home.root().join("role/x.md"), b"", Mode::Private).unwrap_err().to_string();
+    assert!(refused.contains("owner"), "{refused}");
+    chown(&roles, NOBODY, NOBODY).unwrap();
+    replace(&home.root().join("role/x.md"), b"", Mode::Private).unwrap();
     // Their own file, wherever it is, may be one that people keep in a repository.
     chown(&target, NOBODY, NOBODY).unwrap();
     replace(&home.settings_path(), b"{}", Mode::Private).unwrap();
