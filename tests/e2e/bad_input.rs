@@ -1280,7 +1280,7 @@ fn damaged_settings_stop_only_what_needs_them() {
         &["mcp", "list"],
         &["mcp", "show", "s"],
         &["usage"],
-        &["add", "p", "--", "true"],
+        &["process", "add", "p", "--", "true"],
         &["ps"],
     ] {
         let run = env.run(arguments).ok();
@@ -1301,11 +1301,11 @@ fn damaged_settings_stop_only_what_needs_them() {
     // What you restrict there is not ignored.
     for arguments in [
         &["claude", "--explain"][..],
-        &["start", "p", "--yes"],
+        &["process", "start", "p", "--yes"],
         &["mcp", "disable", "s"],
         &["budget", "list"],
         &["trust", "list"],
-        &["llm", "show"],
+        &["planner", "show"],
         &["plugin", "marketplace", "list"],
     ] {
         let run = env.run(arguments);
@@ -1317,10 +1317,10 @@ fn damaged_settings_stop_only_what_needs_them() {
 #[test]
 fn an_address_that_is_empty_sets_no_model() {
     let env = Environment::cold();
-    let set = env.run(&["llm", "set", "--openai", "", "--model", "m"]);
+    let set = env.run(&["planner", "set", "--openai", "", "--model", "m"]);
     assert!(set.code == 2 && set.stderr.contains("needs an address"), "{}", set.whole());
-    env.run(&["llm", "show"]).ok();
-    env.run(&["llm", "set", "--openai", "https://api.example.com/v1", "--model", "m"]).ok();
+    env.run(&["planner", "show"]).ok();
+    env.run(&["planner", "set", "--openai", "https://api.example.com/v1", "--model", "m"]).ok();
 }
 
 #[test]

@@ -131,7 +131,7 @@ fn a_secret_is_nowhere_but_in_the_cli_that_it_is_for() {
     said.push(env.run(&["wait", "--json"]));
     for id in list["tasks"].as_array().unwrap().iter().map(|task| task["id"].as_str().unwrap().to_owned()) {
         said.push(env.run(&["task", "show", &id]));
-        said.push(env.run(&["task", "logs", &id, "--raw"]));
+        said.push(env.run(&["logs", &id, "--raw"]));
     }
     // Failures must not reveal the secret either.
     fs::write(env.home().join("vault/gw.age"), "damaged").unwrap();
@@ -188,5 +188,5 @@ fn a_process_that_holds_a_secret_leaves_no_core_file() {
     assert_eq!((status.signal(), status.core_dumped()), (Some(6), false));
     // The task goes on, because its starter was only watching.
     assert_eq!(env.json(&["task", "list"])["tasks"][0]["state"], "running");
-    env.run(&["task", "stop", "--all"]).ok();
+    env.run(&["stop", "--all"]).ok();
 }

@@ -9,9 +9,10 @@ use serde_json::json;
 
 /// Returns the subcommands that a help text lists.
 fn subcommands(help: &str) -> Vec<String> {
-    let Some((_, list)) = help.split_once("Commands:\n") else { return Vec::new() };
-    let rows = list.lines().take_while(|line| line.starts_with("  ")).filter(|line| !line.starts_with("   "));
-    rows.filter_map(|line| line.split_whitespace().next().map(str::to_owned)).collect()
+    let Some((_, lists)) = help.split_once("\nUsage: ") else { return Vec::new() };
+    let rows = lists.lines().take_while(|line| *line != "Options:").filter_map(|line| line.strip_prefix("  "));
+    let names = rows.filter(|row| row.starts_with(|c: char| c.is_ascii_lowercase()));
+    names.filter_map(|row| row.split_whitespace().next().map(str::to_owned)).collect()
 }
 
 #[test]
@@ -57,7 +58,6 @@ fn a_wrong_command_line_is_64_on_standard_error() {
         vec!["plugin", "marketplace", "add", "x", "--name", "../x"],
         vec!["plugin", "marketplace", "add", "x", "--source", "Not An Id"],
         vec!["extension", "new", "../x", "--kind", "market-source"],
-        vec![],
     ] {
         let run = env.run(&arguments);
         assert_eq!(run.code, 64, "{arguments:?}: {}", run.whole());
@@ -74,13 +74,18 @@ fn a_wrong_command_line_is_64_on_standard_error() {
 }
 
 #[test]
-fn a_task_command_without_its_noun_is_answered_with_the_whole_one() {
+fn a_command_without_its_noun_is_answered_with_the_whole_one() {
     let env = Environment::cold();
     for (words, right) in [
-        (&["show", "2yg1"][..], "aiw task show 2yg1"),
-        (&["list"], "aiw task list"),
-        (&["remove", "2yg1", "a b"], "aiw task remove 2yg1 'a b'"),
-        (&["--json", "prune"], "aiw task prune"),
+        (&["show", "2yg1"][..], "did you mean `aiw task show 2yg1`?"),
+        (&["list"], "did you mean `aiw task list`?"),
+        (&["add", "web", "--", "npm", "run dev"], "did you mean `aiw process add web -- npm 'run dev'`?"),
+        (&["remove", "2yg1", "a b"], "did you mean `aiw task remove 2yg1 'a b'`?"),
+        (&["presets"], "did you mean `aiw provider presets`?"),
+        (&["install", "x"], "did you mean `aiw plugin install`, `aiw mcp install`?"),
+        (&["find", "github"], "did you mean `aiw mcp search WORDS`?"),
+        (&["run", "x"], "did you mean `aiw claude \"PROMPT\"`?"),
+        (&["--json", "prune"], "did you mean `aiw task prune`?"),
     ] {
         let run = env.run(words);
         assert_eq!(run.code, 64, "{}", run.whole());
@@ -93,15 +98,38 @@ fn a_task_command_without_its_noun_is_answered_with_the_whole_one() {
 }
 
 #[test]
-fn help_and_version_are_commands_too() {
+fn alone_it_says_how_things_stand_and_what_comes_next() {
+    let env = Environment::cold();
+    let fresh = env.run(&[]).ok();
+    insta::assert_snapshot!(fresh.stdout, @"
+    tasks      none running
+    processes  none in this project
+    providers  none: each AI CLI uses its own
+    servers    none
+    history    no past sessions yet
+    next: `aiw provider presets` lists the API providers that `aiw provider add` knows; `aiw --help` lists all commands
+    ");
+    assert_eq!((env.json(&[])["servers"].clone(), env.home().exists()), (json!(0), false));
+    let (env, _) = aiw_tests::FakeClis::environment();
+    env.run(&["provider", "add", "router", "--preset", "openrouter", "--token-env", "KEY"]).ok();
+    env.run(&["claude", "--detach", "hello"]).ok();
+    env.run(&["process", "add", "web", "--", "sleep", "9"]).ok();
+    let said = env.run(&[]).ok().stdout;
+    assert_eq!(said.lines().count(), 6, "{said}");
+    for (line, part) in said.lines().zip(["tasks", "processes  1 in", "providers  1: router", "servers", "history", "next: `aiw "]) {
+        assert!(line.starts_with(part), "{part}: {said}");
+    }
+}
+
+#[test]
+fn help_is_a_command_too() {
     let env = Environment::cold();
     assert_eq!(env.run(&["help"]).ok().stdout, env.run(&["--help"]).ok().stdout);
-    assert_eq!(env.run(&["help", "task", "logs"]).ok().stdout, env.run(&["task", "logs", "--help"]).ok().stdout);
+    assert_eq!(env.run(&["help", "logs"]).ok().stdout, env.run(&["logs", "--help"]).ok().stdout);
     let run = env.run(&["help", "tusk"]);
     assert!(run.code == 64 && run.stderr.contains("unrecognized subcommand 'tusk'"), "{}", run.whole());
     let version = env!("CARGO_PKG_VERSION");
-    assert_eq!(env.run(&["version"]).ok().stdout, format!("aiw {version}\n"));
-    assert_eq!(env.json(&["version"]), json!({"version": version}));
+    assert_eq!(env.run(&["--version"]).ok().stdout, format!("aiw {version}\n"));
 }
 
 #[test]
@@ -110,7 +138,7 @@ fn a_manual_page_is_written_for_each_command() {
     env.run(&["__man", "man"]).ok();
     let page = |name: &str| std::fs::read_to_string(env.path("man").join(name)).unwrap();
     assert!(page("aiw.1").contains("aiw\\-task(1)"));
-    assert!(page("aiw-task-logs.1").contains("\\-\\-follow"));
+    assert!(page("aiw-logs.1").contains("\\-\\-follow"));
     assert!(!env.path("man/aiw-__docs.1").exists());
 }
 
@@ -157,10 +185,10 @@ fn a_shell_is_offered_commands_ids_and_names() {
     assert!(completed(&env, &["aiw", "ta"]).contains(&"task".to_owned()));
     assert!(!completed(&env, &["aiw", ""]).contains(&"__docs".to_owned()));
     let id = env.run(&["codex", "--detach", "#!\nsleep 60"]).ok().stdout.trim().to_owned();
-    assert_eq!(completed(&env, &["aiw", "task", "logs", &id[..2]]), std::slice::from_ref(&id));
-    assert_eq!(completed(&env, &["aiw", "task", "stop", &id[..2]]), std::slice::from_ref(&id));
+    assert_eq!(completed(&env, &["aiw", "logs", &id[..2]]), std::slice::from_ref(&id));
+    assert_eq!(completed(&env, &["aiw", "stop", &id[..2]]), std::slice::from_ref(&id));
     assert!(completed(&env, &["aiw", "task", "remove", &id[..2]]).is_empty());
-    env.run(&["task", "stop", &id]).ok();
+    env.run(&["stop", &id]).ok();
 
     let add = ["provider", "add", "my-router", "--preset", "litellm", "--base-url", "http://127.0.0.1:9"];
     env.run(&[&add[..], &["--token-env", "X_KEY"]].concat()).ok();

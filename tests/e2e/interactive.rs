@@ -290,7 +290,7 @@ fn a_question_that_is_declined_is_no_error() {
         (&["plugin", "install", "a", "b"], &["Install a@m? [y/N]", "Install b@m? [y/N]"], "b: nothing was done"),
         (&["plugin", "marketplace", "add", &other], &["Add it anyway? [y/N]"], "nothing was done"),
         (&["setup", "gemini"], &["Write these changes? [y/N]"], "nothing was written"),
-        (&["hooks", "install"], &["? [y/N]"], "nothing was written"),
+        (&["history", "hooks", "install"], &["? [y/N]"], "nothing was written"),
         (&["trust", "add", &project], &["? [y/N]"], "nothing was trusted"),
         (&["extension", "add", &extension], &["Add acme-index? [y/N]"], "nothing was done"),
     ];

@@ -169,7 +169,7 @@ fn a_setup_for_a_project_follows_no_link_out_of_it() {
     symlink(&settings, project.join(".claude/settings.json")).unwrap();
     for arguments in [
         &["setup", "claude", "--project", "--approve-calls", "--yes"][..],
-        &["hooks", "install", "--scope", "project", "--yes"],
+        &["history", "hooks", "install", "--scope", "project", "--yes"],
     ] {
         let refused = within(&env, &project, arguments);
         assert!(refused.code != 0 && refused.stderr.contains("is a link"), "{}", refused.whole());

@@ -20,10 +20,10 @@ fn everything(env: &Environment) {
         (&["mcp", "call", "test/echo", "{}"], String::new()),
         (&["claude", &FakeClis::script("echo said")], String::new()),
         (&["task", "list"], String::new()),
-        (&["start", "p", "--yes"], String::new()),
+        (&["process", "start", "p", "--yes"], String::new()),
         (&["logs", "p"], String::new()),
         (&["stop", "p"], String::new()),
-        (&["hooks", "handle", "--wait"], ended(env, "s-1")),
+        (&["history", "hooks", "handle", "--wait"], ended(env, "s-1")),
         (&["history", "import", "--all", "--yes"], String::new()),
         (&["history", "search", "words"], String::new()),
         (&["workflow", "approve", "job", "--yes"], String::new()),
@@ -35,7 +35,7 @@ fn everything(env: &Environment) {
         (&["setup", "claude", "--undo", "--yes"], String::new()),
         (&["mcp", "rename", "test", "other"], String::new()),
         (&["mcp", "rename", "other", "test"], String::new()),
-        (&["rm", "p"], String::new()),
+        (&["process", "rm", "p"], String::new()),
     ] {
         let _ = env.run_with_input(arguments, input);
     }

@@ -18,7 +18,7 @@ fn a_name_is_whole_at_any_width() {
     let provider = ["provider", "add", NAME, "--preset", "litellm", "--base-url", "http://127.0.0.1:9/a/long/path"];
     env.run(&[&provider[..], &["--token-env", "SOME_TOKEN", "--model", "scripted"]].concat()).ok();
     env.run_with_input(&["secret", "set", NAME], "hidden\n").ok();
-    env.run(&["add", NAME, "--", "sh", "-c", "echo one two three four five six seven; exit 3"]).ok();
+    env.run(&["process", "add", NAME, "--", "sh", "-c", "echo one two three four five six seven; exit 3"]).ok();
     env.run(&["up", NAME, "-d"]);
     env.run(&["stop", NAME]);
     let lists: [&[&str]; 15] = [

@@ -106,9 +106,9 @@ fn run(cli: &str, lines: &[&str]) -> String {
         for arguments in [
             &["task", "show", id][..],
             &["task", "show", id, "--json"],
-            &["task", "logs", id],
-            &["task", "logs", id, "--raw"],
-            &["task", "logs", id, "--json"],
+            &["logs", id],
+            &["logs", id, "--raw"],
+            &["logs", id, "--json"],
             &["wait", id],
             &["wait", id, "--json"],
         ] {

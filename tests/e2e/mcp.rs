@@ -234,7 +234,7 @@ impl Drop for Client {
 }
 
 fn stop_all(env: &Environment) {
-    env.run(&["task", "stop", "--all"]).ok();
+    env.run(&["stop", "--all"]).ok();
 }
 
 #[test]
@@ -465,7 +465,7 @@ fn a_log_is_shown_from_its_end_and_within_bounds() {
     let most = client.call("get_task_logs", json!({"id": id, "tail_lines": 1000}));
     assert!(most["structuredContent"].to_string().len() < 32 << 10);
     assert!(most["content"][0]["text"].as_str().unwrap().len() < 48 << 10);
-    assert!(most["structuredContent"]["more"].as_str().unwrap().contains("aiw task logs"), "{most:#}");
+    assert!(most["structuredContent"]["more"].as_str().unwrap().contains("aiw logs"), "{most:#}");
 }
 
 #[test]
@@ -866,12 +866,12 @@ fn servers_shims_and_clis_that_are_killed_leave_nothing_behind() {
         }
         drop(client);
         for id in &ids {
-            env.run(&["task", "stop", id]);
+            env.run(&["stop", id]);
             let task = env.json(&["task", "show", id])["task"].clone();
             assert_eq!(task["state"], "ended", "round {round}: {task:#}");
             assert_ne!(task["outcome"], "succeeded", "round {round}: {task:#}");
             // The log has whole lines in order, from the first one.
-            let log = env.run(&["task", "logs", id, "--raw"]).ok().stdout;
+            let log = env.run(&["logs", id, "--raw"]).ok().stdout;
             let lines: Vec<&str> = log.lines().filter(|line| line.starts_with("line ")).collect();
             for (number, line) in lines.iter().enumerate().take(lines.len().saturating_sub(1)) {
                 assert_eq!(*line, format!("line {number}"), "round {round}");

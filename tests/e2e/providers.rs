@@ -212,7 +212,7 @@ fn what_is_no_plain_file_is_not_waited_for() {
     fails("providers.json", &["provider", "list"]);
     fails("settings.json", &["trust", "list"]);
     fails("extensions.lock", &["extension", "list"]);
-    fails(&format!("tasks/{id}/log"), &["task", "logs", &id]);
+    fails(&format!("tasks/{id}/log"), &["logs", &id]);
     fails(&format!("tasks/{id}/task.json"), &["task", "show", &id]);
 }
 
@@ -522,7 +522,7 @@ fn a_component_of_a_third_party_spreads_tasks_over_accounts() {
         clis.seen().iter().map(|seen| seen.environment["ANTHROPIC_AUTH_TOKEN"].clone()).collect();
     keys.sort();
     assert_eq!(keys, ["the-KEY_A", "the-KEY_A", "the-KEY_B", "the-KEY_B", "the-KEY_C", "the-KEY_C"]);
-    env.run(&["task", "stop", "--all"]).ok();
+    env.run(&["stop", "--all"]).ok();
 }
 
 #[test]

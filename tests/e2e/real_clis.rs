@@ -312,14 +312,14 @@ fn a_stopped_cli_has_not_succeeded_whatever_its_exit_code() {
             assert!(start.elapsed().as_secs() < 60, "{cli} does not ask");
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
-        let stopped = env.json(&["task", "stop", id])["tasks"][0].clone();
+        let stopped = env.json(&["stop", id])["tasks"][0].clone();
         assert_eq!(
             (&stopped["state"], &stopped["outcome"]),
             (&json!("ended"), &json!("signalled")),
             "{cli}: {stopped}"
         );
         assert_eq!(env.run(&["wait", id]).code, 1);
-        let log = env.run(&["task", "logs", id]).ok().stdout;
+        let log = env.run(&["logs", id]).ok().stdout;
         assert!(!log.contains("Too late"), "{log}");
     }
 }

@@ -117,7 +117,7 @@ fn a_detached_task_is_waited_for_and_reported_once() {
     let bad = detach(&env, "codex", "sleep 0.3; exit 7");
     let early = env.run(&["wait", "--timeout", "1", &detach(&env, "gemini", "sleep 30")]);
     assert_eq!(early.code, 124, "{}", early.whole());
-    env.run(&["task", "stop", "--all"]).ok();
+    env.run(&["stop", "--all"]).ok();
     let report = env.run(&["wait", &good, &bad]);
     assert_eq!(report.code, 1, "{}", report.whole());
     assert!(report.stdout.contains(&format!("{good} claude succeeded")), "{}", report.stdout);
@@ -143,7 +143,7 @@ fn waiting_for_any_ends_with_the_first() {
     let states: Vec<&str> = answer["tasks"].as_array().unwrap().iter().map(|t| t["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["running", "ended"]);
     // The task is not a child of this process, but it is found and stopped anyway.
-    let stopped = env.json(&["task", "stop", &long]);
+    let stopped = env.json(&["stop", &long]);
     assert_eq!(stopped["tasks"][0]["outcome"], "signalled");
 }
 
@@ -297,7 +297,7 @@ fn ctrl_c_stops_the_task_and_a_hang_up_leaves_it() {
     }
     let list = env.json(&["task", "list"]);
     assert_eq!((&list["tasks"][0]["outcome"], &list["tasks"][1]["state"]), (&json!("signalled"), &json!("running")));
-    env.run(&["task", "stop", "--all"]).ok();
+    env.run(&["stop", "--all"]).ok();
 }
 
 #[test]
@@ -322,24 +322,24 @@ fn logs_are_read_from_the_end_followed_and_searched() {
     let loud = r#"i=0; while [ $i -lt 2000 ]; do echo "line $i"; i=$((i+1)); done; printf '\033[31mred\033[0m\n' >&2"#;
     let id = detach(&env, "claude", loud);
     env.run(&["wait", &id]).ok();
-    let last = env.run(&["task", "logs", &id, "--tail", "3"]).ok().stdout;
+    let last = env.run(&["logs", &id, "--tail", "3"]).ok().stdout;
     assert_eq!(last.lines().count(), 3);
-    let whole = env.run(&["task", "logs", &id]).ok().stdout;
+    let whole = env.run(&["logs", &id]).ok().stdout;
     assert_eq!(whole.lines().filter(|line| line.starts_with("line ")).count(), 2000);
     assert!(whole.contains("\nred\n") && !whole.contains('\u{1b}'));
-    let found = env.run(&["task", "logs", &id[..6], "--grep", "^line 19.9$"]).ok().stdout;
+    let found = env.run(&["logs", &id[..6], "--grep", "^line 19.9$"]).ok().stdout;
     assert_eq!(found.lines().count(), 10);
-    let answer = env.json(&["task", "logs", &id, "--grep", "^red$"]);
+    let answer = env.json(&["logs", &id, "--grep", "^red$"]);
     assert_eq!((&answer["lines"][0]["stream"], &answer["lines"][0]["text"]), (&json!("stderr"), &json!("red")));
-    let raw = env.run(&["task", "logs", &id, "--raw"]).ok().stdout;
+    let raw = env.run(&["logs", &id, "--raw"]).ok().stdout;
     assert!(raw.contains("\u{1b}[31mred") && raw.contains("\"type\":\"result\""));
-    assert_eq!(env.run(&["task", "logs", &id, "--since", "2100-01-01T00:00:00Z"]).ok().stdout, "");
+    assert_eq!(env.run(&["logs", &id, "--since", "2100-01-01T00:00:00Z"]).ok().stdout, "");
     // One that writes faster than it is read is shown as far as it was.
     let fast = detach(&env, "claude", "exec yes");
-    env.run(&["task", "logs", &fast, "--grep", "^y$"]).ok();
-    env.run(&["task", "stop", &fast]).ok();
+    env.run(&["logs", &fast, "--grep", "^y$"]).ok();
+    env.run(&["stop", &fast]).ok();
     let slow = detach(&env, "claude", "echo one; sleep 1; echo two");
-    let followed = env.run(&["task", "logs", "-f", &slow]).ok().stdout;
+    let followed = env.run(&["logs", "-f", &slow]).ok().stdout;
     assert!(followed.contains("one\n") && followed.contains("two\n"), "{followed}");
 }
 
@@ -391,7 +391,7 @@ fn a_task_within_a_task_shares_its_session_three_deep() {
     // The fourth below the first is refused, so all above it fail.
     assert_eq!(tasks.len(), 4, "{list}");
     assert!(tasks.iter().all(|task| task["root_pid"] == tasks[0]["root_pid"]));
-    let log = env.run(&["task", "logs", tasks[3]["id"].as_str().unwrap()]).ok().stdout;
+    let log = env.run(&["logs", tasks[3]["id"].as_str().unwrap()]).ok().stdout;
     assert!(log.contains("only 3 deep"), "{log}");
 }
 
@@ -422,15 +422,15 @@ fn beyond_the_limit_tasks_wait_for_their_turn_or_are_refused() {
     assert_eq!(task(&env, &third)["state"], "queued");
     let refused = env.run(&["claude", "--no-queue", "--detach", "hello"]);
     assert_eq!((refused.code, refused.stderr.contains("2 tasks run already")), (2, true), "{}", refused.whole());
-    env.run(&["task", "stop", &first[0]]).ok();
+    env.run(&["stop", &first[0]]).ok();
     env.run(&["wait", &third]).ok();
     // A queued task can be stopped too.
     let fourth = detach(&env, "claude", "sleep 30");
     let fifth = detach(&env, "claude", "true");
-    assert_eq!(env.json(&["task", "stop", &fifth])["tasks"][0]["outcome"], "signalled");
+    assert_eq!(env.json(&["stop", &fifth])["tasks"][0]["outcome"], "signalled");
     let listed = env.run(&["task", "list"]).ok().stdout;
     assert!(listed.lines().any(|line| line.contains(&fifth) && line.contains("stopped")), "{listed}");
-    env.run(&["task", "stop", &fourth, &first[1]]).ok();
+    env.run(&["stop", &fourth, &first[1]]).ok();
     assert_eq!(env.run(&["task", "remove", &fifth]).code, 0);
     assert_eq!(env.run(&["task", "show", &fifth]).code, 2);
     let would = env.json(&["task", "prune", "--keep", "0", "--dry-run"]);
@@ -460,7 +460,7 @@ fn a_damaged_record_is_said_and_can_be_removed() {
     fs::write(&path, "{").unwrap();
     assert_ne!(env.run(&["task", "remove", &running]).code, 0);
     fs::write(&path, whole).unwrap();
-    env.run(&["task", "stop", &running]).ok();
+    env.run(&["stop", &running]).ok();
 }
 
 fn record(env: &Environment, id: &str) -> Value {
@@ -500,7 +500,7 @@ fn a_forged_record_gets_no_process_signalled() {
             rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
         }
         env.run(&["task", "list"]).ok();
-        let stopped = env.run(&["task", "stop", &id]);
+        let stopped = env.run(&["stop", &id]);
         assert_eq!(stopped.code != 0, who == "shim", "{who} {start:?}: {}", stopped.whole());
         std::thread::sleep(Duration::from_millis(50));
         assert!(stranger.try_wait().unwrap().is_none(), "{who} {start:?}: {}", stopped.whole());
@@ -523,9 +523,9 @@ fn a_directory_of_a_task_that_is_a_link_is_refused() {
     for command in [&["task", "list"][..], &["status"]] {
         assert_eq!(stable(&env.run(command).ok().stderr), format!("{text} ({hint})\n"));
     }
-    for command in ["show", "logs", "stop", "remove", "wait"] {
-        let run = env.run(&["task", command, &id]);
-        assert_eq!((run.code, stable(&run.stderr)), (69, format!("error: {text}\nhint: {hint}\n")), "{command}");
+    for command in [&["task", "show"][..], &["logs"], &["stop"], &["task", "remove"], &["wait"]] {
+        let run = env.run(&[command, &[&id]].concat());
+        assert_eq!((run.code, stable(&run.stderr)), (69, format!("error: {text}\nhint: {hint}\n")), "{command:?}");
     }
     env.run(&["task", "prune", "--keep", "0"]).ok();
     assert!(directory.is_symlink());
@@ -578,7 +578,7 @@ fn a_runtime_directory_that_is_not_absolute_is_refused() {
 fn a_task_that_is_named_twice_is_reported_once() {
     let (env, _) = FakeClis::environment();
     let (one, two) = (detach(&env, "claude", "true"), detach(&env, "claude", "true"));
-    for command in [&["wait"][..], &["task", "stop"]] {
+    for command in [&["wait"][..], &["stop"]] {
         let names = [&one[..], &one[..8], &two, &one];
         let answer = env.json(&[command, &names].concat());
         let ids: Vec<&str> =
@@ -610,7 +610,7 @@ fn a_wait_that_is_told_to_end_says_by_what() {
         signal(&waiting, sent);
         assert_eq!(until("the end of waiting", || waiting.try_wait().unwrap()).code(), Some(code));
     }
-    env.run(&["task", "stop", "--all"]).ok();
+    env.run(&["stop", "--all"]).ok();
 }
 
 #[test]
@@ -674,5 +674,5 @@ fn a_directory_that_a_cli_refuses_and_a_refused_key_say_what_to_type() {
         assert!(run.code != 0 && run.stderr.contains(says), "{cli}: {}", run.whole());
     }
     let run = env.run(&["claude", &FakeClis::script("echo 401; exit 1")]);
-    assert!(run.stderr.contains("aiw task logs"), "{}", run.whole());
+    assert!(run.stderr.contains("aiw logs"), "{}", run.whole());
 }

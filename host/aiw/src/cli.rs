@@ -1,11 +1,12 @@
 //! The command line, as it is typed.
 
 pub mod gateway;
+pub mod groups;
 pub mod history;
 pub mod hooks;
-pub mod llm;
 pub mod mcp;
 pub mod model;
+pub mod planner;
 pub mod pool;
 pub mod process;
 pub mod provider;
@@ -26,14 +27,11 @@ use crate::complete;
 
 use self::gateway::GatewayCommand;
 use self::history::HistoryCommand;
-use self::hooks::HooksCommand;
-use self::llm::LlmCommand;
 use self::mcp::McpCommand;
 use self::model::ModelCommand;
+use self::planner::PlannerCommand;
 use self::pool::PoolCommand;
-use self::process::{
-    ExecArgs, InputArgs, NewProcessArgs, PsArgs, RmArgs, SignalArgs, SomeProcesses, StartArgs, UpArgs,
-};
+use self::process::{ProcessCommand, PsArgs, SomeProcesses, StartArgs, UpArgs};
 use self::provider::{ProviderCommand, SecretCommand, TrustCommand};
 use self::run::RunArgs;
 use self::setup::SetupArgs;
@@ -63,8 +61,9 @@ pub struct Cli {
     #[arg(long, global = true)]
     pub json: bool,
 
+    /// None: the state of everything, in five lines.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -94,22 +93,11 @@ pub enum Command {
     Down(SomeProcesses),
     /// List the project's processes
     Ps(PsArgs),
-    /// Start processes, and what they need
-    Start(StartArgs),
     /// Stop processes and start them again
     Restart(StartArgs),
-    /// Run a command where a process runs, with its variables
-    Exec(ExecArgs),
-    /// Send a signal to processes
-    Signal(SignalArgs),
-    /// Write to the standard input of a process
-    Input(InputArgs),
-    /// Add a process to `.ichimi/processes.kdl`
-    Add(NewProcessArgs),
-    /// Edit `.ichimi/processes.kdl`
-    Edit,
-    /// Remove processes, with their logs
-    Rm(RmArgs),
+    /// Define, start and reach processes
+    #[command(subcommand, visible_alias = "proc")]
+    Process(ProcessCommand),
     /// Wait for tasks to finish: exit code 0 if all succeeded, 1 if one failed, 124 if time ran out
     Wait(WaitArgs),
     /// Manage API providers
@@ -159,9 +147,6 @@ pub enum Command {
     /// Search past sessions of AI CLIs
     #[command(subcommand)]
     History(HistoryCommand),
-    /// Have sessions of Claude Code read for the history when they end
-    #[command(subcommand)]
-    Hooks(HooksCommand),
     /// Get a sentence model, so that search goes by meaning too
     ///
     /// Everything works without one, by words alone.
@@ -171,7 +156,7 @@ pub enum Command {
     ///
     /// Without one, `intelligent_route` finds the tools and leaves the plan to the AI CLI.
     #[command(subcommand)]
-    Llm(LlmCommand),
+    Planner(PlannerCommand),
     /// Let any program on this machine use any of your providers, whatever API each speaks
     #[command(subcommand)]
     Gateway(GatewayCommand),
@@ -193,8 +178,6 @@ pub enum Command {
         /// The command: `task logs`
         command: Vec<String>,
     },
-    /// Show the version
-    Version,
     /// Write the manual pages
     #[command(name = "__man", hide = true)]
     Man {

@@ -21,7 +21,6 @@ use clap::Parser;
 
 use crate::cli::history::HistoryCommand;
 use crate::cli::run::RunArgs;
-use crate::cli::task::TaskCommand;
 use crate::cli::{Cli, Command};
 use crate::output::Output;
 
@@ -61,7 +60,7 @@ fn main() -> ExitCode {
     // The library that runs models tells its maker about them otherwise.
     aiw_app::models::stop_collection();
     // A client waits for it, so nothing else is set up either.
-    let words: Vec<_> = std::env::args_os().skip(1).take(3).collect();
+    let words: Vec<_> = std::env::args_os().skip(1).take(4).collect();
     if commands::hooks::is_handle(&words) {
         return commands::hooks::handle_at_once();
     }
@@ -76,7 +75,9 @@ fn main() -> ExitCode {
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)));
     let (arguments, theirs) = commands::run::part(std::env::args_os());
     let json = arguments.iter().any(|a| a == "--json");
-    let cli = match Cli::try_parse_from(arguments) {
+    let has_command = arguments.iter().skip(1).any(|word| !word.to_string_lossy().starts_with('-'));
+    let parsed = if has_command { Cli::try_parse_from(arguments) } else { cli::groups::parse(arguments) };
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(e) if !e.use_stderr() => {
             return output::write(&output::rendered(&e.render(), &std::io::stdout()));
@@ -85,18 +86,20 @@ fn main() -> ExitCode {
             let command = std::env::args_os().skip(1).find_map(|word| word.to_str()?.parse::<CliKind>().ok());
             let hint = match command {
                 Some(command) => commands::run::line::hint(command, &mut e),
-                None => commands::general::task_form(&e),
+                None => commands::general::meant(&e),
             };
             return Output::new(json).usage(&e, hint.as_deref());
         }
     };
     let output = Output::new(cli.json);
-    let result = match cli.command {
+    let Some(command) = cli.command else {
+        return output.ended(commands::general::overview(&output));
+    };
+    let result = match command {
         Command::Docs { directory } => commands::docs::write(&directory),
         Command::Man { directory } => commands::general::manual(&directory),
         Command::Completions { shell } => commands::general::completions(shell),
         Command::Help { command } => return commands::general::help(&command, &output),
-        Command::Version => commands::general::version(&output),
         Command::Plugin(command) => commands::plugin::run(command, &output),
         Command::Extension(command) => runtime::run(&output, commands::extension::run(command, &output)),
         Command::Provider(command) => runtime::run(&output, commands::provider::run(command, &output)),
@@ -110,9 +113,8 @@ fn main() -> ExitCode {
         // It may show a screen, which has its own signal handling.
         Command::History(HistoryCommand::Search(args)) => commands::history::search(&args, &output),
         Command::History(command) => runtime::run(&output, commands::history::run(command, &output)),
-        Command::Hooks(command) => runtime::run(&output, commands::hooks::run(command, &output)),
         Command::Gateway(command) => runtime::run(&output, commands::gateway::run(command, &output)),
-        Command::Llm(command) => runtime::run(&output, commands::llm::run(command, &output)),
+        Command::Planner(command) => runtime::run(&output, commands::planner::run(command, &output)),
         Command::Model(command) => runtime::run(&output, commands::model::run(command, &output)),
         Command::Mcp(command) => runtime::run(&output, commands::mcp::run(command, &output)),
         Command::Workflow(command) => runtime::run(&output, commands::workflow::run(command, &output)),
@@ -124,29 +126,20 @@ fn main() -> ExitCode {
         Command::Status(scope) => commands::task::status(scope.all_namespaces, &output),
         // A process of the project goes before a task: its id was chosen by somebody.
         Command::Logs(args) if commands::process::is_process(&args.id) => commands::process::logs(&args, &output),
-        Command::Logs(args) => commands::task::run(TaskCommand::Logs(args), &output),
+        Command::Logs(args) => commands::task::logs(&args, &output),
         Command::Stop(args) if args.ids.first().is_some_and(|id| commands::process::is_process(id)) => {
             commands::process::down(&args.ids, &output)
         }
-        Command::Stop(args) => commands::task::run(TaskCommand::Stop(args), &output),
+        Command::Stop(args) => commands::task::stop(&args.ids, args.all, &output),
         Command::Up(args) => commands::process::up(&args, &output),
         Command::Down(args) => commands::process::down(&args.ids, &output),
         Command::Ps(args) => commands::process::ps(&args, &output),
-        Command::Start(args) => commands::process::start(&args, &output),
         Command::Restart(args) => commands::process::restart(&args, &output),
-        Command::Exec(args) => commands::process::exec(&args),
-        Command::Signal(args) => commands::process::signal(&args, &output),
-        Command::Input(args) => commands::process::input(&args, &output),
-        Command::Add(args) => commands::process::add(&args, &output),
-        Command::Edit => commands::process::edit(&output),
-        Command::Rm(args) => commands::process::rm(&args.ids, &output),
+        Command::Process(command) => commands::process::run(&command, &output),
         Command::Wait(args) => commands::task::wait(&args, &output),
         Command::Claude(args) => commands::run::run(CliKind::Claude, RunArgs { arguments: theirs, ..args }, &output),
         Command::Codex(args) => commands::run::run(CliKind::Codex, RunArgs { arguments: theirs, ..args }, &output),
         Command::Gemini(args) => commands::run::run(CliKind::Gemini, RunArgs { arguments: theirs, ..args }, &output),
     };
-    match result {
-        Ok(()) => output.finish(),
-        Err(failure) => output.fail(&failure),
-    }
+    output.ended(result)
 }

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::layout::{self, Screen};
+use crate::terminal;
 
 /// Where a command puts its answer: text for people, or one JSON object.
 pub struct Output {
@@ -36,11 +37,9 @@ pub struct Output {
 impl Output {
     pub fn new(json: bool) -> Self {
         let progress = std::io::stderr().is_terminal().then(|| Arc::new(ProgressLine::default()));
-        let screen = std::io::stdout().is_terminal().then(|| {
-            let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
-            let columns = size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0);
-            Screen { columns, color: color_on(&std::io::stdout()) }
-        });
+        let screen = std::io::stdout()
+            .is_terminal()
+            .then(|| Screen { columns: terminal::columns(), color: color_on(&std::io::stdout()) });
         Self {
             json,
             text: RefCell::default(),
@@ -167,7 +166,15 @@ impl Output {
         }
     }
 
-    pub fn finish(&self) -> ExitCode {
+    /// Prints what a command answered, or why it failed.
+    pub fn ended(&self, result: Result<(), Failure>) -> ExitCode {
+        match result {
+            Ok(()) => self.finish(),
+            Err(failure) => self.fail(&failure),
+        }
+    }
+
+    fn finish(&self) -> ExitCode {
         self.clear_progress();
         let text = match (self.json, self.answer.take()) {
             (true, Some(answer)) => self.written.take().unwrap_or_else(|| json_text(&answer)),

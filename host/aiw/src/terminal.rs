@@ -30,6 +30,12 @@ pub fn size() -> Size {
     size.map_or(Size { rows: 24, columns: 80 }, |size| Size { rows: size.ws_row.into(), columns: size.ws_col.into() })
 }
 
+/// The columns of the terminal behind standard output, if it is one.
+pub fn columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
 /// A line that belongs to a question.
 pub fn tell(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", aiw_core::shown_line(line));

@@ -24,6 +24,7 @@ pub mod extensions;
 pub mod gateways;
 pub mod installs;
 pub mod models;
+pub mod overview;
 mod planner;
 pub mod planning;
 pub mod providers;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use aiw_home::LlmSettings;
+use aiw_home::PlannerSettings;
 use aiw_llm::Model;
 
 /// How long a model that did not answer is left alone.
@@ -18,7 +18,7 @@ pub struct Planner(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    settings: Option<LlmSettings>,
+    settings: Option<PlannerSettings>,
     model: Option<(Arc<Model>, Instant)>,
     resting: Option<Resting>,
     /// It has answered, and not failed since. Then several questions may be asked at once.
@@ -41,7 +41,7 @@ pub(crate) struct Resting {
 /// The right to ask the model. What becomes of it is noted only if the settings are still the same.
 pub(crate) struct Try {
     planner: Planner,
-    settings: LlmSettings,
+    settings: PlannerSettings,
     /// It is the only one.
     is_first: bool,
 }
@@ -98,7 +98,7 @@ impl Planner {
     }
 
     /// Looks whether a model is to be asked. One that is not known to be well is asked one question at a time.
-    pub(crate) fn may_try(&self, settings: &LlmSettings) -> Result<Try, Resting> {
+    pub(crate) fn may_try(&self, settings: &PlannerSettings) -> Result<Try, Resting> {
         let mut state = self.state();
         if state.settings.as_ref() != Some(settings) {
             *state = State { settings: Some(settings.clone()), ..State::default() };
@@ -116,7 +116,7 @@ impl Planner {
     }
 
     /// Returns the model, if it is known and still as it was.
-    pub(crate) fn model(&self, settings: &LlmSettings) -> Option<Arc<Model>> {
+    pub(crate) fn model(&self, settings: &PlannerSettings) -> Option<Arc<Model>> {
         let state = self.state();
         let (model, since) = state.model.as_ref().filter(|_| state.settings.as_ref() == Some(settings))?;
         (since.elapsed() < FRESH).then(|| model.clone())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_core::{Api, ErrorKind, Secret, one_line};
-use aiw_home::{HomeError, LlmApiName, LlmPlace, LlmSettings, SecretRef, VaultError};
+use aiw_home::{HomeError, PlannerApiName, PlannerPlace, PlannerSettings, SecretRef, VaultError};
 use aiw_llm::{Endpoint, LlmApi, LlmError, Message, Model, Question, Reply, Role};
 use aiw_net::{Client, Policy};
 use aiw_orchestrator::plain_code;
@@ -30,8 +30,8 @@ pub enum NoPlan {
     /// No tool was found that a plan could use.
     #[error("there is no tool to plan with")]
     NoTools,
-    /// The variable `AIW_LLM` says that none plans.
-    #[error("no model plans jobs: the variable `AIW_LLM` says so")]
+    /// The variable `AIW_PLANNER` says that none plans.
+    #[error("no model plans jobs: the variable `AIW_PLANNER` says so")]
     Off,
     /// The profile denies planned tools, or scripts.
     #[error("the profile allows no planned tools")]
@@ -101,14 +101,14 @@ impl NoPlan {
     /// Returns the next step.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NotSet => Some("`aiw llm set` sets one".into()),
-            Self::Key { .. } => Some("`aiw llm set --token-stdin` stores it".into()),
+            Self::NotSet => Some("`aiw planner set` sets one".into()),
+            Self::Key { .. } => Some("`aiw planner set --token-stdin` stores it".into()),
             Self::NoVariable { variable } => Some(format!("set `{variable}`")),
             Self::Home(e) => e.hint(),
             Self::App(e) => e.hint(),
             Self::Provider(e) => e.hint(),
             Self::Model(e) => e.hint(),
-            Self::Off => Some("unset `AIW_LLM`".into()),
+            Self::Off => Some("unset `AIW_PLANNER`".into()),
             Self::NoTools | Self::Denied | Self::Asked | Self::Resting { .. } | Self::Plan(_) | Self::Code { .. } => {
                 None
             }
@@ -162,10 +162,11 @@ pub fn plan<'a>(
     })
 }
 
-fn set(client: &ClientSession) -> Result<LlmSettings, NoPlan> {
+fn set(client: &ClientSession) -> Result<PlannerSettings, NoPlan> {
     let settings = client.home().settings()?;
-    let is_off = || if settings.written_llm().is_ok_and(|llm| llm.is_some()) { NoPlan::Off } else { NoPlan::NotSet };
-    settings.llm()?.ok_or_else(is_off)
+    let is_off =
+        || if settings.written_planner().is_ok_and(|llm| llm.is_some()) { NoPlan::Off } else { NoPlan::NotSet };
+    settings.planner()?.ok_or_else(is_off)
 }
 
 /// Plans a small job over tools that don't exist, to see whether the model can.
@@ -201,7 +202,7 @@ pub fn load_now(client: &ClientSession) -> BoxFuture<'_, Result<(), NoPlan>> {
     })
 }
 
-async fn plan_job(client: &ClientSession, settings: &LlmSettings, job: &Job<'_>) -> Result<PlannedJob, NoPlan> {
+async fn plan_job(client: &ClientSession, settings: &PlannerSettings, job: &Job<'_>) -> Result<PlannedJob, NoPlan> {
     let tried = client.app().planner().may_try(settings).map_err(|resting| match resting.problem {
         Some(problem) => {
             let seconds = resting.until.saturating_duration_since(Instant::now()).as_secs() + 1;
@@ -313,7 +314,7 @@ impl Asking {
 }
 
 /// Returns the model, as it is now.
-async fn model(client: &ClientSession, settings: &LlmSettings, tried: &Try) -> Result<Arc<Model>, NoPlan> {
+async fn model(client: &ClientSession, settings: &PlannerSettings, tried: &Try) -> Result<Arc<Model>, NoPlan> {
     if let Some(model) = client.app().planner().model(settings) {
         return Ok(model);
     }
@@ -328,10 +329,13 @@ async fn model(client: &ClientSession, settings: &LlmSettings, tried: &Try) -> R
 }
 
 /// Returns where the model of the settings is asked.
-pub fn endpoint<'a>(client: &'a ClientSession, settings: &'a LlmSettings) -> BoxFuture<'a, Result<Endpoint, NoPlan>> {
+pub fn endpoint<'a>(
+    client: &'a ClientSession,
+    settings: &'a PlannerSettings,
+) -> BoxFuture<'a, Result<Endpoint, NoPlan>> {
     Box::pin(async move {
         let (api, key) = match &settings.place {
-            LlmPlace::Provider(name) => {
+            PlannerPlace::Provider(name) => {
                 let model = settings.model.as_deref();
                 let speaks = [Api::ChatCompletions, Api::Messages];
                 let access = client.providers()?.model_access(name.as_str(), None, &speaks, model).await?;
@@ -346,12 +350,12 @@ pub fn endpoint<'a>(client: &'a ClientSession, settings: &'a LlmSettings) -> Box
                 }
                 return Ok(Endpoint { headers: access.headers, secrets: access.secrets, ..endpoint });
             }
-            LlmPlace::Url { api, key, .. } => (*api, key.as_ref()),
+            PlannerPlace::Url { api, key, .. } => (*api, key.as_ref()),
         };
         let api = match api {
-            LlmApiName::Ollama => LlmApi::Ollama,
-            LlmApiName::ChatCompletions => LlmApi::ChatCompletions,
-            LlmApiName::Messages => LlmApi::Messages,
+            PlannerApiName::Ollama => LlmApi::Ollama,
+            PlannerApiName::ChatCompletions => LlmApi::ChatCompletions,
+            PlannerApiName::Messages => LlmApi::Messages,
         };
         let url = settings.url().unwrap_or_default();
         let endpoint = Endpoint::typed(api, &url, settings.model().unwrap_or_default());

@@ -218,7 +218,7 @@ impl Attendance {
             let message = format!("task {} {how}{why}", task.id);
             return Ending { code, problem: Some(Problem { message, kind: ErrorKind::User, hint }) };
         }
-        let hint = task.note.clone().unwrap_or_else(|| format!("`aiw task logs {}` shows what it wrote", task.id));
+        let hint = task.note.clone().unwrap_or_else(|| format!("`aiw logs {}` shows what it wrote", task.id));
         let message = format!("task {} {how}", task.id);
         Ending { code, problem: Some(Problem { message, kind: ErrorKind::User, hint }) }
     }

@@ -37,7 +37,7 @@ fn main() {
             "hook_event_name": "SessionEnd", "reason": "other"});
         let said = said.to_string();
         let mut hook = Command::new(&aiw);
-        hook.args(["hooks", "handle"])
+        hook.args(["history", "hooks", "handle"])
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", at("home"))

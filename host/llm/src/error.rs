@@ -80,8 +80,8 @@ impl LlmError {
             Self::NoModel { model, is_ollama: true, .. } => {
                 Some(format!("`ollama pull {}`", aiw_core::shell_word_in_line(model)))
             }
-            Self::NoModel { .. } => Some("`aiw llm set --model NAME` names another one".into()),
-            Self::Key { .. } => Some("`aiw llm show` says where the key comes from".into()),
+            Self::NoModel { .. } => Some("`aiw planner set --model NAME` names another one".into()),
+            Self::Key { .. } => Some("`aiw planner show` says where the key comes from".into()),
             _ => None,
         }
     }

@@ -183,10 +183,10 @@ fn lines(context: &Context, named: &Named, wanted: usize) -> Result<LogLines, Ca
         (false, _) => "these are all of its lines so far".into(),
         (true, false) if wanted < MAX_LINES => {
             format!(
-                "there are earlier lines: ask with a larger tail_lines (at most {MAX_LINES}), or run `aiw task logs {id}`"
+                "there are earlier lines: ask with a larger tail_lines (at most {MAX_LINES}), or run `aiw logs {id}`"
             )
         }
-        (true, _) => format!("there are earlier lines, more than a result may hold: run `aiw task logs {id}`"),
+        (true, _) => format!("there are earlier lines, more than a result may hold: run `aiw logs {id}`"),
     };
     Ok(LogLines {
         id: id.to_string(),

@@ -31,7 +31,7 @@ impl Manager {
     pub fn check(&self) -> (usize, usize, Vec<Problem>) {
         let mut problems = Vec::new();
         let loaded = self.load().unwrap_or_else(|error| {
-            problems.push(Problem { next: Some("`aiw edit` opens it".into()), ..Problem::of(&error) });
+            problems.push(Problem { next: Some("`aiw process edit` opens it".into()), ..Problem::of(&error) });
             crate::manager::Loaded::default()
         });
         if loaded.is_to_be_allowed() {

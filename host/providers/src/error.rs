@@ -328,7 +328,7 @@ impl ProviderError {
                 )
             }
             Self::Reserved => "choose another name".into(),
-            Self::NoModelName { provider } => format!("`aiw llm set --provider {provider} --model NAME` names one"),
+            Self::NoModelName { provider } => format!("`aiw planner set --provider {provider} --model NAME` names one"),
             Self::NoModelApi { .. } => return None,
             Self::Moved { provider, .. } | Self::Gained { provider, .. } => format!(
                 "if you trust the new address, `aiw provider edit {provider} --keep-token` sends the token there; `--token-stdin` gives another"

@@ -104,7 +104,7 @@ pub struct HookStatus {
 }
 
 impl Hooks {
-    /// Hooks that run `program hooks handle`; `program` is in the words of a shell.
+    /// Hooks that run `program history hooks handle`; `program` is in the words of a shell.
     pub fn new(home: Home, places: ClientPlaces, program: String) -> Self {
         Self { home, places, program }
     }
@@ -119,7 +119,7 @@ impl Hooks {
     }
 
     fn command(&self) -> String {
-        format!("{} hooks handle", self.program)
+        format!("{} history hooks handle", self.program)
     }
 
     /// Plans to put the hooks there.
@@ -310,9 +310,9 @@ fn ours(settings: &Jsonc, event: &str) -> Vec<(Value, String)> {
     found
 }
 
-/// Whether a command is `aiw hooks handle`, wherever aiw is.
+/// Whether a command is `aiw history hooks handle`, wherever aiw is.
 fn is_ours(command: &str) -> bool {
-    let Some(program) = command.trim_end().strip_suffix(" hooks handle") else { return false };
+    let Some(program) = command.trim_end().strip_suffix(" history hooks handle") else { return false };
     let program = program.trim_end().trim_end_matches(['"', '\'']);
     let name = program.rsplit(['/', '\\', ' ', '"', '\'']).next().unwrap_or(program);
     matches!(name, "aiw" | "aiw.exe")

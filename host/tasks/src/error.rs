@@ -77,8 +77,8 @@ fn hint(error: &SupervisorError) -> Option<String> {
             format!("wait until it has ended; `lsof {}` names the process", lock.display())
         }
         SupervisorError::Limit { .. } => "leave out `--no-queue` and it waits for its turn".into(),
-        SupervisorError::Full { .. } => "stop tasks that are not needed: `aiw task stop ID`".into(),
-        SupervisorError::StillRunning { id, .. } => format!("stop it first: `aiw task stop {id}`"),
+        SupervisorError::Full { .. } => "stop tasks that are not needed: `aiw stop ID`".into(),
+        SupervisorError::StillRunning { id, .. } => format!("stop it first: `aiw stop {id}`"),
         SupervisorError::Unsupported { .. } => "use Linux or macOS, or WSL on Windows".into(),
         SupervisorError::Link { path } => {
             format!("`rm {}` takes the link away, and leaves what it leads to", path.display())

@@ -48,7 +48,7 @@ pub fn run(rounds: usize) -> Result<bool> {
                 )?;
             }
             2 => {
-                let installed = env.program(&aiw).args(["hooks", "install"]).output()?;
+                let installed = env.program(&aiw).args(["history", "hooks", "install"]).output()?;
                 anyhow::ensure!(installed.status.success(), "the hooks can't be installed");
             }
             _ => {}

@@ -270,7 +270,7 @@ impl Home {
     fn client(&self, model: Option<&str>) -> Result<Client> {
         let llm = model.map(|url| json!({"api": "ollama", "url": url, "plan_tokens": 400}));
         // What a user would agree to is agreed to beforehand.
-        self.env.settings(&json!({"llm": llm, "mcp": {"scripts": ["*/*"]}}));
+        self.env.settings(&json!({"planner": llm, "mcp": {"scripts": ["*/*"]}}));
         let mut client = Client::start_as("codex-mcp-client", &self.env, &self.aiw)?;
         client.until("intelligent_route")?;
         Ok(client)

@@ -316,7 +316,7 @@ impl Machine {
 
     fn start(&self, name: &str) -> Command {
         match self.kind {
-            Kind::Aiw => self.command(&["start", "--yes", name]),
+            Kind::Aiw => self.command(&["process", "start", "--yes", name]),
             Kind::Pm2 => self.command(&["start", "apps.json", "--only", name]),
             _ => self.command(&["start", name]),
         }

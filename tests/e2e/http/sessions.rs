@@ -157,7 +157,7 @@ fn a_cancelled_call_ends_its_stream() {
     assert_eq!(waiting.event(), None);
     // Its id is free again.
     assert_eq!(session.ask(2, "ping", &json!({}))["result"], json!({}));
-    env.run(&["task", "stop", "--all"]).ok();
+    env.run(&["stop", "--all"]).ok();
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn a_signal_ends_the_server_its_streams_and_nothing_else() {
         // A task is not the server's: it goes on.
         let shown = env.json(&["task", "show", started["task"]["id"].as_str().unwrap()]);
         assert_eq!(shown["task"]["state"], "running", "{shown}");
-        env.run(&["task", "stop", "--all"]).ok();
+        env.run(&["stop", "--all"]).ok();
     }
 }
 

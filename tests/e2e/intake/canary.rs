@@ -51,7 +51,7 @@ fn no_secret_of_a_session_is_kept_shown_or_logged() {
         &["history", "todos"],
         &["history", "doctor"],
         &["history", "import", "--all"],
-        &["hooks", "status"],
+        &["history", "hooks", "status"],
     ] {
         let run = env.run(arguments);
         assert_eq!(run.code, 0, "{arguments:?}: {}", run.whole());

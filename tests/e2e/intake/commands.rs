@@ -34,7 +34,7 @@ fn a_session_is_found_after_its_hook_and_once_after_many() {
 fn what_a_cli_writes_after_its_hook_is_found() {
     let env = Environment::new();
     add(&env, "s-1", &line("s-1", "u1", "user", "Why does the heron parser fail?"));
-    env.run_with_input(&["hooks", "handle"], ended(&env, "s-1")).ok();
+    env.run_with_input(&["history", "hooks", "handle"], ended(&env, "s-1")).ok();
     crate::servers::until(|| kept(&env, "s-1").len() == 1);
     add(&env, "s-1", &line("s-1", "a1", "assistant", "It reads past the end."));
     crate::servers::until(|| kept(&env, "s-1").len() == 2);
@@ -47,7 +47,7 @@ fn each_hook_of_many_starts_an_indexer_that_gets_its_turn() {
     for round in 0..60 {
         let session = format!("s-{round}");
         add(&env, &session, &line(&session, &format!("u{round}"), "user", "A heron."));
-        env.run_with_input(&["hooks", "handle"], ended(&env, &session)).ok();
+        env.run_with_input(&["history", "hooks", "handle"], ended(&env, &session)).ok();
         // No other hook comes, which would make up for this one.
         crate::servers::until(|| fs::read_dir(&queue).unwrap().next().is_none());
     }
@@ -61,7 +61,7 @@ fn a_session_of_a_task_is_read_after_the_task_and_is_not_left_behind_by_it() {
     add(&env, "s-1", &all);
     let heard = env.path("heard.json");
     fs::write(&heard, ended(&env, "s-1")).unwrap();
-    let script = format!("{} hooks handle < {}", env.parts().0.display(), heard.display());
+    let script = format!("{} history hooks handle < {}", env.parts().0.display(), heard.display());
     env.run(&["claude", &FakeClis::script(&script)]).ok();
     let queue = env.home().join("history/queue");
     crate::servers::until(|| fs::read_dir(&queue).unwrap().next().is_none());
@@ -81,7 +81,7 @@ fn a_search_has_what_hooks_asked_for_or_says_that_it_waits() {
     lock.lock().unwrap();
     add(&env, "s-1", &line("s-1", "u1", "user", "A heron."));
     for _ in 0..2 {
-        env.run_with_input(&["hooks", "handle"], ended(&env, "s-1")).ok();
+        env.run_with_input(&["history", "hooks", "handle"], ended(&env, "s-1")).ok();
     }
     let run = env.run(&["history", "search", "heron"]).ok();
     assert_eq!(run.stderr, "note: 1 session waits to be taken in: search again soon\n");
@@ -109,7 +109,7 @@ fn a_search_starts_an_indexer_for_what_none_has_read() {
         fs::create_dir_all(&queue).unwrap();
         let lock = fs::File::options().create(true).append(true).open(env.home().join("history/indexer.lock")).unwrap();
         lock.lock().unwrap();
-        env.run_with_input(&["hooks", "handle"], ended(&env, &session)).ok();
+        env.run_with_input(&["history", "hooks", "handle"], ended(&env, &session)).ok();
         drop(lock);
         assert_eq!(fs::read_dir(&queue).unwrap().count(), 1);
         search();
@@ -141,7 +141,7 @@ fn what_hooks_ask_for_while_the_settings_cannot_be_read_waits() {
     let settings = env.home().join("settings.json");
     let before = fs::read(&settings).ok();
     fs::write(&settings, "{broken").unwrap();
-    env.run_with_input(&["hooks", "handle", "--wait"], ended(&env, "s-1")).ok();
+    env.run_with_input(&["history", "hooks", "handle", "--wait"], ended(&env, "s-1")).ok();
     assert_eq!(fs::read_dir(env.home().join("history/queue")).unwrap().count(), 1);
     match before {
         Some(before) => fs::write(&settings, before).unwrap(),
@@ -160,14 +160,14 @@ fn the_hook_succeeds_and_says_nothing_whatever_it_hears() {
     for input in
         ["", "{", "[]", "null", "{}", "\u{0}\u{1}", &"[".repeat(100_000), &other, &outside, &ended(&env, "none")]
     {
-        let run = env.run_with_input(&["hooks", "handle"], input);
+        let run = env.run_with_input(&["history", "hooks", "handle"], input);
         assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "", ""), "{input:.100}");
     }
     // Not even where it has no place to write.
     let mut nowhere = Environment::new();
     fs::write(nowhere.path("file"), "").unwrap();
     nowhere.set("AIW_HOME", nowhere.path("file").display().to_string());
-    let run = nowhere.run_with_input(&["hooks", "handle"], ended(&env, "s-1"));
+    let run = nowhere.run_with_input(&["history", "hooks", "handle"], ended(&env, "s-1"));
     assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "", ""));
     hook(&env, "s-1");
     let doctor = env.json(&["history", "doctor"]);
@@ -307,7 +307,7 @@ fn todos_of_what_is_kept_out_are_not_shown() {
     env.run(&["history", "forget", "s-forgotten", "--yes"]).ok();
     env.set("AIW_HISTORY", "off");
     let private = ended(&env, "s-private");
-    env.run_with_input(&["hooks", "handle"], private).ok();
+    env.run_with_input(&["history", "hooks", "handle"], private).ok();
     env.unset("AIW_HISTORY");
     assert_eq!(env.json(&["history", "todos", "s-kept"])["todos"][0]["content"], "plan of s-kept");
     for session in ["s-forgotten", "s-private"] {
@@ -386,27 +386,27 @@ fn hooks_go_into_the_settings_and_out_again() {
     fs::create_dir_all(settings.parent().unwrap()).unwrap();
     let before = "{\n  // mine\n  \"hooks\": {\"Stop\": []},\n  \"model\": \"opus\", \"x\": 1.0\n}\n";
     fs::write(&settings, before).unwrap();
-    assert_eq!(env.json(&["hooks", "install", "--dry-run"])["changed"], true);
+    assert_eq!(env.json(&["history", "hooks", "install", "--dry-run"])["changed"], true);
     assert_eq!(fs::read_to_string(&settings).unwrap(), before);
-    assert_eq!(env.json(&["hooks", "install"])["changed"], true);
-    assert_eq!(env.json(&["hooks", "install"])["changed"], false);
-    assert_eq!(env.json(&["hooks", "status"])["installed"], true);
+    assert_eq!(env.json(&["history", "hooks", "install"])["changed"], true);
+    assert_eq!(env.json(&["history", "hooks", "install"])["changed"], false);
+    assert_eq!(env.json(&["history", "hooks", "status"])["installed"], true);
     assert_eq!(env.json(&["history", "doctor"])["hooks_installed"], true);
     let text = fs::read_to_string(&settings).unwrap();
     fs::write(&settings, text.replacen('{', "{\"disableAllHooks\": true,", 1)).unwrap();
-    assert_eq!(env.json(&["hooks", "status"])["settings"][0]["disabled"], true);
-    assert!(env.run(&["hooks", "status"]).ok().stdout.contains("`disableAllHooks` switches all hooks off"));
+    assert_eq!(env.json(&["history", "hooks", "status"])["settings"][0]["disabled"], true);
+    assert!(env.run(&["history", "hooks", "status"]).ok().stdout.contains("`disableAllHooks` switches all hooks off"));
     assert_eq!(env.json(&["history", "doctor"])["hooks_installed"], false);
     fs::write(&settings, &text).unwrap();
     assert_eq!((text.matches("hooks handle").count(), text.contains("// mine")), (2, true), "{text}");
-    assert_eq!(env.json(&["hooks", "uninstall"])["changed"], true);
+    assert_eq!(env.json(&["history", "hooks", "uninstall"])["changed"], true);
     assert_eq!(fs::read_to_string(&settings).unwrap(), before);
-    assert_eq!(env.json(&["hooks", "status"])["installed"], false);
+    assert_eq!(env.json(&["history", "hooks", "status"])["installed"], false);
     // Those of a project.
-    assert_eq!(env.json(&["hooks", "install", "--scope", "local"])["scope"], "local");
+    assert_eq!(env.json(&["history", "hooks", "install", "--scope", "local"])["scope"], "local");
     let local: Value = serde_json::from_slice(&fs::read(env.path(".claude/settings.local.json")).unwrap()).unwrap();
     assert_eq!(local["hooks"]["PreCompact"][0]["hooks"][0]["timeout"], 10);
-    env.run(&["hooks", "uninstall", "--scope", "local"]).ok();
+    env.run(&["history", "hooks", "uninstall", "--scope", "local"]).ok();
     assert!(!env.path(".claude").exists());
 }
 
@@ -438,7 +438,7 @@ fn a_fork_of_a_private_session_has_only_what_is_its_own_after_an_import() {
     let mut off = Environment::new();
     off.set("AIW_HISTORY", "off");
     off.set("AIW_HOME", env.home().display().to_string());
-    off.run_with_input(&["hooks", "handle", "--wait"], ended(&env, "s-private")).ok();
+    off.run_with_input(&["history", "hooks", "handle", "--wait"], ended(&env, "s-private")).ok();
     add(&env, "s-fork", &(copied("s-fork") + &line("s-fork", "u2", "user", "The egret is known to all.")));
     env.run(&["history", "import", "--all"]).ok();
     assert!(hits(&env, "heron").is_empty());

@@ -62,7 +62,7 @@ fn a_full_disk_loses_nothing_that_the_next_run_does_not_bring() {
             count += 1;
         }
         disk.fill(free);
-        for arguments in [&["hooks", "handle"][..], &["hooks", "handle", "--wait"]] {
+        for arguments in [&["history", "hooks", "handle"][..], &["history", "hooks", "handle", "--wait"]] {
             let run = env.run_with_input(arguments, ended(&env, "s-1"));
             assert_eq!(run.code, 0, "{}", run.whole());
         }
@@ -86,7 +86,7 @@ fn a_home_that_is_read_only_disturbs_no_client() {
     // An indexer that looks once more has the history open.
     crate::servers::until(|| indexers(&env).is_empty());
     disk.remount("ro");
-    let run = env.run_with_input(&["hooks", "handle"], ended(&env, "s-1"));
+    let run = env.run_with_input(&["history", "hooks", "handle"], ended(&env, "s-1"));
     assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "", ""));
     let import = env.run(&["history", "import", "--all"]);
     assert_eq!(import.code, 69, "{}", import.whole());
@@ -102,7 +102,7 @@ fn with_trouble(disk: &Disk, env: &Environment, session: &str, trouble: &str, of
         "full" => disk.fill(0),
         _ => disk.remount("ro"),
     }
-    let mut command = env.command(&["hooks", "handle"]);
+    let mut command = env.command(&["history", "hooks", "handle"]);
     if off {
         command.env("AIW_HISTORY", "off");
     }
@@ -127,7 +127,7 @@ fn a_session_whose_hook_could_write_nothing_is_read_after_another_ones() {
     for trouble in ["full", "read-only"] {
         let env = Environment::cold();
         let Some(disk) = Disk::at(&env.home()) else { return not_run("no disk can be mounted") };
-        env.run(&["hooks", "install"]).ok();
+        env.run(&["history", "hooks", "install"]).ok();
         for session in ["old", "s-1", "s-2", "s-3"] {
             add(&env, session, &line(session, &format!("{session}-u"), "user", &format!("said in {session}")));
         }
@@ -168,7 +168,7 @@ fn a_private_session_stays_private_although_its_hook_could_write_nothing() {
     for trouble in ["full", "read-only"] {
         let env = Environment::cold();
         let Some(disk) = Disk::at(&env.home()) else { return not_run("no disk can be mounted") };
-        env.run(&["hooks", "install"]).ok();
+        env.run(&["history", "hooks", "install"]).ok();
         for session in ["private", "open"] {
             add(&env, session, &line(session, &format!("{session}-u"), "user", &format!("said in {session}")));
         }

@@ -37,7 +37,7 @@ fn what_killed_hooks_and_indexers_leave_is_carried_on_and_nothing_is_there_twice
         // Sometimes the last line is torn when the hook looks, and its end is written afterwards.
         let torn = if random.next(4) == 0 { text.len() - 20 } else { text.len() };
         add(&env, &session, &text[..torn]);
-        let mut child = env.command(&["hooks", "handle"]);
+        let mut child = env.command(&["history", "hooks", "handle"]);
         let mut child = child.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let _ = child.stdin.take().unwrap().write_all(ended(&env, &session).as_bytes());
         if random.next(2) == 0 {

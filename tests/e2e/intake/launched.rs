@@ -80,7 +80,7 @@ fn a_session_goes_on_under_the_provider_that_it_had() {
     add(&env, "s-hooked", &line("s-hooked", "h1", "user", "a heron"));
     let heard = env.path("heard.json");
     fs::write(&heard, ended(&env, "s-hooked")).unwrap();
-    let script = format!("{} hooks handle < {}", env.parts().0.display(), heard.display());
+    let script = format!("{} history hooks handle < {}", env.parts().0.display(), heard.display());
     env.run(&["claude", "-p", "gw", &FakeClis::script(&script)]).ok();
     // A task knows its provider, and which session it was.
     codex(&env, "thread-1", None, "an egret");

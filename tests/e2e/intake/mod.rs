@@ -53,7 +53,7 @@ pub fn ended(env: &Environment, session: &str) -> String {
 
 /// The hook at the end of a session, and the indexer after it.
 pub fn hook(env: &Environment, session: &str) -> Run {
-    env.run_with_input(&["hooks", "handle", "--wait"], ended(env, session)).ok()
+    env.run_with_input(&["history", "hooks", "handle", "--wait"], ended(env, session)).ok()
 }
 
 /// How often each message of a session is in the history, by its uuid.

@@ -109,7 +109,7 @@ fn a_private_run_is_noted_however_it_is_started() {
     // One that is killed as soon as it has said which session it is.
     let started = env.json(&[&["claude"][..], &OFF, &["--detach", &FakeClis::script("sleep 300")]].concat());
     until(|| noted(&env) == own("session-1"));
-    env.run(&["task", "stop", started["task"]["id"].as_str().unwrap()]).ok();
+    env.run(&["stop", started["task"]["id"].as_str().unwrap()]).ok();
     add(&env, "session-1", &line("session-1", "u1", "user", "a heron"));
     assert_eq!(env.json(&["history", "import", "--all"])["messages"], 0);
     assert_eq!(hits(&env, "heron"), Vec::<Value>::new());

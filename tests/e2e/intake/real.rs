@@ -113,7 +113,7 @@ fn each_message_of_claude_code_is_found_once_in_the_right_session() {
         {"match": "termask", "text": "termanswer", "delay": 120}
     ]);
     let Some(client) = Client::new("claude", &turns) else { return };
-    client.env.run(&["hooks", "install"]).ok();
+    client.env.run(&["history", "hooks", "install"]).ok();
     assert_eq!(client.claude(&["-p", "plainask", "--session-id", S1]).trim(), "plainanswer");
     assert_eq!(client.claude(&["-p", "continueask", "--continue"]).trim(), "continueanswer");
     assert_eq!(client.claude(&["-p", "toolask", "--session-id", S2]).trim(), "toolanswer");
@@ -185,7 +185,7 @@ fn a_session_that_is_compacted_by_itself_is_found_once() {
     client.env.set("CLAUDE_CODE_AUTO_COMPACT_WINDOW", "100000");
     client.env.set("ANTHROPIC_MODEL", "claude-haiku-4-5");
     client.api = api;
-    client.env.run(&["hooks", "install"]).ok();
+    client.env.run(&["history", "hooks", "install"]).ok();
     client.claude(&["-p", "autoask", "--session-id", S1]);
     assert!(client.has_compacted(S1, "auto"));
     assert_eq!(client.found("autoask"), [(S1.to_owned(), "user".to_owned())]);
@@ -230,7 +230,7 @@ fn claude_ends_although_its_session_can_not_be_indexed_yet() {
     }
     let turns = json!([{"match": "earlyask", "text": "earlyanswer"}, {"match": "lateask", "text": "lateanswer"}]);
     let Some(client) = Client::new("claude", &turns) else { return };
-    client.env.run(&["hooks", "install"]).ok();
+    client.env.run(&["history", "hooks", "install"]).ok();
     client.claude(&["-p", "earlyask", "--session-id", S1]);
     assert_eq!(client.found("earlyanswer").len(), 1);
     crate::servers::until(|| indexers(&client.env).is_empty());
@@ -253,7 +253,7 @@ fn a_private_session_of_claude_code_that_runs_or_was_killed_is_not_read() {
     }
     let turns = json!([{"match": "privateask", "text": "privateanswer", "delay": 120, "repeat": true}, {"match": "openask", "text": "openanswer"}]);
     let Some(mut client) = Client::new("claude", &turns) else { return };
-    client.env.run(&["hooks", "install"]).ok();
+    client.env.run(&["history", "hooks", "install"]).ok();
     let asked = |client: &Client, count: usize| {
         let start = Instant::now();
         while client.api.requests().iter().filter(|r| r["body"].to_string().contains("privateask")).count() < count {

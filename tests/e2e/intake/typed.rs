@@ -25,7 +25,7 @@ fn client() -> Option<Client> {
     let own = json!({"hooks": {"SessionEnd": [{"hooks": [{"type": "command", "command": "cat >> ~/ends; echo >> ~/ends"}]}]}});
     fs::create_dir_all(client.env.user().join(".claude")).unwrap();
     fs::write(client.env.user().join(".claude/settings.json"), own.to_string()).unwrap();
-    client.env.run(&["hooks", "install"]).ok();
+    client.env.run(&["history", "hooks", "install"]).ok();
     Some(client)
 }
 
@@ -105,7 +105,7 @@ fn what_is_typed_before_and_after_clear_is_found_in_the_session_that_it_was_said
 #[test]
 fn a_session_under_a_provider_goes_on_under_it_although_no_hook_tells() {
     let Some(mut client) = client() else { return };
-    client.env.run(&["hooks", "uninstall"]).ok();
+    client.env.run(&["history", "hooks", "uninstall"]).ok();
     let path = format!("{}:{}", client.program.parent().unwrap().display(), client.env.parts().1["PATH"]);
     client.env.set("PATH", path);
     client.env.set("THE_KEY", "the-key");

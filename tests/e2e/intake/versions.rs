@@ -59,10 +59,10 @@ fn a_newer_ones_store_is_left_alone_and_what_hooks_ask_waits_for_the_newer_one()
         assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (3, "", sentence.as_str()), "{arguments:?}");
     }
     for session in ["s-1", "s-2"] {
-        let run = env.run_with_input(&["hooks", "handle"], ended(&env, session));
+        let run = env.run_with_input(&["history", "hooks", "handle"], ended(&env, session));
         assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "", ""));
     }
-    let run = env.run_with_input(&["hooks", "handle", "--wait"], ended(&env, "s-1"));
+    let run = env.run_with_input(&["history", "hooks", "handle", "--wait"], ended(&env, "s-1"));
     assert_eq!(run.code, 0);
     assert!(run.stderr.contains("has version 7, and this aiw knows 2"), "{}", run.whole());
     let doctor = env.run(&["history", "doctor", "--json"]);

@@ -118,7 +118,7 @@ fn shop() -> Option<Servers> {
 
 /// A client of servers whose jobs a model plans.
 fn client(servers: &Servers, llm: &Value) -> Client {
-    servers.env.settings(&json!({"llm": llm, "mcp": {"toolsets": ["default", "workflows"]}}));
+    servers.env.settings(&json!({"planner": llm, "mcp": {"toolsets": ["default", "workflows"]}}));
     let mut client = Client::start(&servers.env);
     client.introduce("2025-06-18", json!({"elicitation": {}}));
     until(|| names(&mut client).contains(&"crm__find_order".to_owned()));
@@ -321,11 +321,11 @@ fn without_a_model_nothing_is_asked_and_the_variable_comes_first() {
     assert_eq!((&routed["mode"], &routed["mode_reason"]), (&json!("vector"), &json!("no model is set to plan jobs")));
     drop(without);
     let model = Model::saying(Api::Ollama, plan());
-    servers.env.set("AIW_LLM", "off");
+    servers.env.set("AIW_PLANNER", "off");
     let mut off = client(&servers, &Api::Ollama.settings(&model.url()));
     assert_eq!(route(&mut off, REQUEST)["mode"], "vector");
     drop(off);
-    servers.env.set("AIW_LLM", "ollama/other");
+    servers.env.set("AIW_PLANNER", "ollama/other");
     servers.env.set("OLLAMA_HOST", model.url());
     let mut named = client(&servers, &Value::Null);
     assert_eq!(route(&mut named, REQUEST)["mode"], "llm");
@@ -396,7 +396,7 @@ fn what_was_planned_goes_when_a_tool_of_its_changes() {
     let servers = servers.with("one", &[]).known();
     let read = json!({"feasible": true, "name": "look", "steps": [{"tool": "one__changes", "args": {}}, {"tool": "one__echo", "args": {}}]});
     let model = Model::saying(Api::Ollama, read.to_string());
-    servers.env.settings(&json!({"llm": {"api": "ollama", "url": model.url()}}));
+    servers.env.settings(&json!({"planner": {"api": "ollama", "url": model.url()}}));
     let mut client = servers.session("one__echo");
     let request = "Returns its arguments as at first, and changes them";
     assert_eq!(route(&mut client, request)["tool"]["name"], "planned__look");
@@ -443,7 +443,7 @@ fn a_profile_holds_for_plans() {
         ("mail", "no tool `mail__send` among the candidates"),
     ] {
         let llm = Api::Ollama.settings(&model.url());
-        servers.env.settings(&json!({"llm": llm, "mcp": {"profiles": {"p": {"deny": [deny]}}}}));
+        servers.env.settings(&json!({"planner": llm, "mcp": {"profiles": {"p": {"deny": [deny]}}}}));
         let mut client = Client::start_with(&servers.env, &["mcp", "serve", "--profile", "p"]);
         client.introduce("2025-06-18", json!({}));
         until(|| names(&mut client).contains(&"crm__find_order".to_owned()));
@@ -492,9 +492,9 @@ fn a_key_in_a_models_words_is_taken_out() {
 fn a_model_is_set_shown_tested_and_switched_off() {
     let Some(servers) = shop() else { return };
     let env = &servers.env;
-    assert_eq!(env.json(&["llm", "show"])["llm"], Value::Null);
-    let said = env.run(&["llm", "test"]);
-    assert_eq!((said.code, said.stderr.contains("aiw llm set")), (3, true), "{}", said.whole());
+    assert_eq!(env.json(&["planner", "show"])["planner"], Value::Null);
+    let said = env.run(&["planner", "test"]);
+    assert_eq!((said.code, said.stderr.contains("aiw planner set")), (3, true), "{}", said.whole());
     let sample = json!({"feasible": true, "name": "tell", "steps": [
         {"tool": "weather__forecast", "args": {"city": "Oslo"}},
         {"tool": "chat__send", "args": {"to": "Anna", "text": "{{step1.summary}}"}},
@@ -507,31 +507,31 @@ fn a_model_is_set_shown_tested_and_switched_off() {
     });
     let url = model.url();
     for (arguments, hint) in [
-        (vec!["llm", "set", "--openai", "https://h/v1"], "--model"),
-        (vec!["llm", "set", "--provider", "none"], "no provider `none`"),
-        (vec!["llm", "set", "--ollama", "http://u:sk-canary-x@h"], "credentials"),
-        (vec!["llm", "set", "--ollama", "--openai", "https://h/v1"], "cannot be used with"),
+        (vec!["planner", "set", "--openai", "https://h/v1"], "--model"),
+        (vec!["planner", "set", "--provider", "none"], "no provider `none`"),
+        (vec!["planner", "set", "--ollama", "http://u:sk-canary-x@h"], "credentials"),
+        (vec!["planner", "set", "--ollama", "--openai", "https://h/v1"], "cannot be used with"),
     ] {
         let said = env.run(&arguments);
         assert!(said.code != 0 && said.stderr.contains(hint) && !said.stderr.contains("canary"), "{}", said.whole());
     }
     env.run_with_input(
-        &["llm", "set", "--ollama", &url, "--model", "tiny", "--token-stdin", "--seconds", "5"],
+        &["planner", "set", "--ollama", &url, "--model", "tiny", "--token-stdin", "--seconds", "5"],
         "sk-canary-typed\n",
     )
     .ok();
-    let shown = env.json(&["llm", "show"]);
+    let shown = env.json(&["planner", "show"]);
     assert_eq!(
-        (&shown["llm"]["model"], &shown["llm"]["key"], &shown["llm"]["seconds"]),
+        (&shown["planner"]["model"], &shown["planner"]["key"], &shown["planner"]["seconds"]),
         (&json!("tiny"), &json!("set"), &json!(5))
     );
-    let tested = env.json(&["llm", "test"]);
+    let tested = env.json(&["planner", "test"]);
     assert_eq!(
         (&tested["tools"], &tested["input_tokens"]),
         (&json!(["weather__forecast", "chat__send"]), &json!(321)),
         "{tested:#}"
     );
-    let planned = env.run(&["llm", "test", REQUEST]).ok();
+    let planned = env.run(&["planner", "test", REQUEST]).ok();
     assert!(planned.stdout.contains("tools.mail__send("), "{}", planned.whole());
     assert!(!planned.whole().contains("canary"));
     assert!(
@@ -543,28 +543,28 @@ fn a_model_is_set_shown_tested_and_switched_off() {
             .all(|(_, request)| request.headers["authorization"] == "Bearer sk-canary-typed")
     );
     // A change of the model keeps the key, one of the place does not.
-    env.run(&["llm", "set", "--model", "other"]).ok();
-    assert_eq!(env.json(&["llm", "show"])["llm"]["key"], "set");
-    env.run(&["llm", "set", "--openai", "https://other.example/v1", "--model", "m"]).ok();
-    assert_eq!(env.json(&["llm", "show"])["llm"]["key"], "none");
+    env.run(&["planner", "set", "--model", "other"]).ok();
+    assert_eq!(env.json(&["planner", "show"])["planner"]["key"], "set");
+    env.run(&["planner", "set", "--openai", "https://other.example/v1", "--model", "m"]).ok();
+    assert_eq!(env.json(&["planner", "show"])["planner"]["key"], "none");
     assert_eq!(env.json(&["secret", "list"])["secrets"], json!([]));
-    env.run(&["llm", "set", "--token-env", "NO_SUCH_KEY"]).ok();
+    env.run(&["planner", "set", "--token-env", "NO_SUCH_KEY"]).ok();
     let doctor = env.run(&["doctor"]).stdout;
     assert!(doctor.contains("the key of the model that plans jobs is missing"), "{doctor}");
-    env.run_with_input(&["llm", "set", "--token-stdin"], "sk-canary-typed").ok();
-    assert_eq!(env.json(&["llm", "show"])["llm"]["key"], "set");
+    env.run_with_input(&["planner", "set", "--token-stdin"], "sk-canary-typed").ok();
+    assert_eq!(env.json(&["planner", "show"])["planner"]["key"], "set");
     assert!(!env.run(&["doctor"]).stdout.contains("plans jobs"));
     assert!(!env.read("settings.json").contains("canary"));
-    env.run(&["llm", "off"]).ok();
-    assert_eq!(env.json(&["llm", "show"])["llm"], Value::Null);
+    env.run(&["planner", "off"]).ok();
+    assert_eq!(env.json(&["planner", "show"])["planner"], Value::Null);
     assert_eq!(env.json(&["secret", "list"])["secrets"], json!([]));
     // A secret of the user's own is not written over, and one that is wrong is replaced.
-    env.run_with_input(&["secret", "set", "llm"], "sk-canary-own").ok();
-    let said = env.run_with_input(&["llm", "set", "--token-stdin"], "sk-canary-typed");
+    env.run_with_input(&["secret", "set", "planner"], "sk-canary-own").ok();
+    let said = env.run_with_input(&["planner", "set", "--token-stdin"], "sk-canary-typed");
     assert!(said.code == 2 && said.stderr.contains("for something else"), "{}", said.whole());
-    env.settings(&json!({"llm": {"api": "ollama", "context_tokens": 5}}));
-    env.run(&["llm", "set", "--model", "y"]).ok();
-    assert_eq!(env.json(&["llm", "show"])["llm"]["model"], "y");
+    env.settings(&json!({"planner": {"api": "ollama", "context_tokens": 5}}));
+    env.run(&["planner", "set", "--model", "y"]).ok();
+    assert_eq!(env.json(&["planner", "show"])["planner"]["model"], "y");
 }
 
 #[test]

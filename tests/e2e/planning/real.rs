@@ -25,7 +25,7 @@ fn plans(cli: &str) {
     ]});
     let model = Model::saying(Api::Ollama, plan.to_string());
     let llm = json!({"api": "ollama", "url": model.url()});
-    servers.env.settings(&json!({"llm": llm, "mcp": {"toolsets": ["servers", "routing"]}}));
+    servers.env.settings(&json!({"planner": llm, "mcp": {"toolsets": ["servers", "routing"]}}));
     let call = |name: &str, arguments: Value| json!({"match": PROMPT, "offers": "intelligent_route", "tools": [tool_use(cli, name, arguments)]});
     // Codex lists the tools once.
     let use_it = match cli {

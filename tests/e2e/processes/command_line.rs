@@ -30,7 +30,7 @@ fn a_process_is_started_seen_read_and_stopped() {
     assert!(!is_there(pid));
     assert_eq!(project.until("web", "stopped")["restarts"], 0);
     assert_eq!(project.run(&["down"]).ok().stdout, "nothing runs\n");
-    let unknown = project.run(&["start", "wev"]);
+    let unknown = project.run(&["process", "start", "wev"]);
     assert_eq!((unknown.code, unknown.stderr.contains("did you mean `web`")), (2, true), "{}", unknown.stderr);
 }
 
@@ -69,7 +69,7 @@ fn the_doctor_says_what_keeps_processes_from_running_and_what_to_do() {
     project.until("dies", "failed");
     let before = project.ps("web")["pid"].clone();
     project.write(r#"process "web" { command "sleep" "1001" }"#);
-    project.run(&["start", "--yes", "web"]);
+    project.run(&["process", "start", "--yes", "web"]);
     let (_, summary, problems) = doctor();
     assert_eq!(summary, "2 in this project, 1 running");
     assert!(says(&problems, &["`dies` has failed: exit code 3", "`aiw logs dies`"]), "{problems:?}");
@@ -77,13 +77,13 @@ fn the_doctor_says_what_keeps_processes_from_running_and_what_to_do() {
     assert_eq!(problems.len(), 2, "{problems:?}");
     assert_eq!(project.ps("web")["pid"], before);
 
-    project.run(&["rm", "dies"]).ok();
+    project.run(&["process", "rm", "dies"]).ok();
     project.run(&["restart", "web"]).ok();
     let well = project.run(&["doctor"]).ok().stdout;
     assert!(well.contains("1 in this project, 1 running") && well.ends_with("no problems\n"), "{well}");
     project.write("process \"web\" { comand \"sleep\" }");
     let (_, _, problems) = doctor();
-    assert!(says(&problems, &["processes.kdl:1:", "did you mean `command`", "`aiw edit`"]), "{problems:?}");
+    assert!(says(&problems, &["processes.kdl:1:", "did you mean `command`", "`aiw process edit`"]), "{problems:?}");
 }
 
 #[test]
@@ -253,18 +253,18 @@ fn a_command_runs_where_a_process_does_and_signals_and_input_reach_it() {
     );
     fs::create_dir(project.path("sub")).unwrap();
     project.up(&[]);
-    let run = project.run(&["exec", "cat", "--", "sh", "-c", "echo $WHO; pwd; exit 3"]);
+    let run = project.run(&["process", "exec", "cat", "--", "sh", "-c", "echo $WHO; pwd; exit 3"]);
     assert_eq!(run.code, 3);
     assert_eq!(run.stdout, format!("me\n{}\n", fs::canonicalize(project.path("sub")).unwrap().display()));
-    project.run(&["input", "cat", "first line"]).ok();
-    project.run_with_input(&["input", "cat"], "second\nthird\n").ok();
+    project.run(&["process", "input", "cat", "first line"]).ok();
+    project.run_with_input(&["process", "input", "cat"], "second\nthird\n").ok();
     until(|| (project.lines("cat") == ["first line", "second", "third"]).then_some(()));
     until(|| (project.lines("trap") == ["ready"]).then_some(()));
-    project.run(&["signal", "USR1", "trap"]).ok();
+    project.run(&["process", "signal", "USR1", "trap"]).ok();
     until(|| project.lines("trap").contains(&"got it".to_owned()).then_some(()));
-    let refused = project.run(&["input", "deaf", "x"]);
+    let refused = project.run(&["process", "input", "deaf", "x"]);
     assert_eq!((refused.code, refused.stderr.contains("takes no input")), (2, true), "{}", refused.stderr);
-    assert_eq!(project.run(&["signal", "NOPE", "trap"]).code, 2);
+    assert_eq!(project.run(&["process", "signal", "NOPE", "trap"]).code, 2);
 }
 
 #[test]
@@ -272,18 +272,30 @@ fn a_process_is_added_and_removed_and_the_rest_of_the_file_stays() {
     let file = "// mine\nprocess \"a\" { command \"sleep\" \"1000\" } // a\n";
     let project = Project::new(file);
     project.up(&["a"]);
-    let added =
-        project.run(&["add", "b", "--env", "K=v", "--restart", "on-failure", "--needs", "a", "--", "sleep", "1000"]);
+    let added = project.run(&[
+        "process",
+        "add",
+        "b",
+        "--env",
+        "K=v",
+        "--restart",
+        "on-failure",
+        "--needs",
+        "a",
+        "--",
+        "sleep",
+        "1000",
+    ]);
     assert!(added.ok().stdout.starts_with("Added `b` to"), "");
     let text = fs::read_to_string(project.path(".ichimi/processes.kdl")).unwrap();
     assert!(text.starts_with(file) && text.contains("process \"b\""), "{text}");
     // The change was the user's own, so nothing is asked.
-    assert_eq!(project.run(&["start", "b"]).ok().code, 0);
+    assert_eq!(project.run(&["process", "start", "b"]).ok().code, 0);
     assert_eq!(project.ps("b")["restart"], "on-failure");
-    assert_eq!(project.run(&["add", "b", "--", "x"]).code, 2);
-    assert_eq!(project.run(&["rm", "b"]).code, 2);
+    assert_eq!(project.run(&["process", "add", "b", "--", "x"]).code, 2);
+    assert_eq!(project.run(&["process", "rm", "b"]).code, 2);
     project.run(&["stop", "b"]).ok();
-    project.run(&["rm", "b"]).ok();
+    project.run(&["process", "rm", "b"]).ok();
     assert_eq!(fs::read_to_string(project.path(".ichimi/processes.kdl")).unwrap(), file);
     assert_eq!(project.json(&["ps"])["processes"].as_array().unwrap().len(), 1);
 }
@@ -302,7 +314,7 @@ fn secrets_reach_the_process_and_nothing_else() {
     until(|| (project.lines("p").len() == 1 && project.lines("q").len() == 1).then_some(()));
     assert!(!project.lines("p")[0].contains("canary") && project.lines("p")[0].starts_with("the key is "));
     assert!(!project.lines("q")[0].contains("canary"), "{:?}", project.lines("q"));
-    let got = project.run(&["exec", "p", "--", "sh", "-c", "test \"$KEY\" = canary-5ecr3t-value"]);
+    let got = project.run(&["process", "exec", "p", "--", "sh", "-c", "test \"$KEY\" = canary-5ecr3t-value"]);
     assert_eq!(got.code, 0);
     let mut left: Vec<std::path::PathBuf> = vec![project.home(), project.path("run")];
     while let Some(path) = left.pop() {
@@ -331,7 +343,7 @@ fn the_json_of_an_empty_project() {
     let project = Project::empty();
     assert_eq!(project.json(&["ps"]), json!({"processes": []}));
     let up = project.run(&["up"]);
-    assert_eq!((up.code, up.stderr.contains("aiw add ID -- COMMAND")), (2, true), "{}", up.stderr);
+    assert_eq!((up.code, up.stderr.contains("aiw process add ID -- COMMAND")), (2, true), "{}", up.stderr);
 }
 
 #[test]

@@ -185,7 +185,7 @@ fn in_a_home_that_became_read_only_nothing_is_stopped_for_a_restart_and_everythi
     until(|| (!is_there(before["pid"].as_u64().unwrap())).then_some(()));
     // What can't be recorded disturbs nobody.
     look();
-    let start = project.run(&["start", "p"]);
+    let start = project.run(&["process", "start", "p"]);
     assert!(start.code == 69 && start.stderr.contains("Read-only"), "{}", start.whole());
     drop(read_only);
     assert_ne!(project.up(&[])["processes"][0]["pid"], before["pid"]);

@@ -140,7 +140,7 @@ fn a_file_that_can_not_be_read_is_not_written_over() {
     fs::create_dir_all(project.path(".ichimi")).unwrap();
     let bytes = b"// caf\xe9\nprocess \"a\" { command \"x\" }\n";
     fs::write(project.path(".ichimi/processes.kdl"), bytes).unwrap();
-    for words in [&["add", "b", "--", "x"][..], &["edit"], &["rm", "a"]] {
+    for words in [&["process", "add", "b", "--", "x"][..], &["process", "edit"], &["process", "rm", "a"]] {
         assert_eq!(project.run(words).code, 3, "{words:?}");
         assert_eq!(fs::read(project.path(".ichimi/processes.kdl")).unwrap(), bytes);
     }
@@ -164,7 +164,7 @@ fn the_question_shows_all_of_what_would_start() {
 #[test]
 fn what_is_added_takes_the_files_defaults() {
     let project = Project::new("defaults { restart \"always\"; stop signal=\"INT\"; env { A \"b\" } }\n");
-    project.run(&["add", "p", "--", "sleep", "5"]).ok();
+    project.run(&["process", "add", "p", "--", "sleep", "5"]).ok();
     let text = fs::read_to_string(project.path(".ichimi/processes.kdl")).unwrap();
     assert!(text.ends_with("process \"p\" {\n    command \"sleep\" \"5\"\n}\n"), "{text}");
     assert_eq!(project.ps("p")["restart"], "always");
@@ -205,12 +205,12 @@ fn an_editor_allows_only_what_the_user_changed_in_a_file_that_was_allowed() {
     let stranger = "process \"a\" {\n    command \"touch\" \"stranger\"\n}\n";
     project.write(stranger);
     project.env.set("EDITOR", "true");
-    let looked = project.json(&["edit"]);
+    let looked = project.json(&["process", "edit"]);
     assert_eq!(looked["changed"], false, "{looked:#}");
     assert_eq!(project.run(&["up", "-d"]).code, 2);
     // What the user adds to a file that was never allowed doesn't allow the rest of it.
     project.env.set("EDITOR", "sh -c 'echo \"// mine\" >> \"$1\"' sh");
-    assert_eq!(project.json(&["edit"])["changed"], true);
+    assert_eq!(project.json(&["process", "edit"])["changed"], true);
     assert!(fs::read_to_string(project.path(".ichimi/processes.kdl")).unwrap().ends_with("// mine\n"));
     assert_eq!(project.run(&["up", "-d"]).code, 2);
     assert!(!project.path("stranger").exists());
@@ -219,7 +219,7 @@ fn an_editor_allows_only_what_the_user_changed_in_a_file_that_was_allowed() {
     project.write(own);
     project.up(&[]);
     project.run(&["down"]).ok();
-    project.run(&["edit"]).ok();
+    project.run(&["process", "edit"]).ok();
     project.run(&["up", "-d"]).ok();
     project.run(&["down"]).ok();
     // What somebody writes while the editor is open stays, and isn't allowed; the user's version is kept.
@@ -227,7 +227,7 @@ fn an_editor_allows_only_what_the_user_changed_in_a_file_that_was_allowed() {
     let script = format!("sh -c 'echo \"// two\" >> \"$1\"; cp stranger.kdl \"{}\"' sh", file.display());
     fs::write(project.path("stranger.kdl"), stranger).unwrap();
     project.env.set("EDITOR", script);
-    let run = project.run(&["edit"]);
+    let run = project.run(&["process", "edit"]);
     assert_eq!(run.code, 2, "{}", run.whole());
     let said = &run.stderr;
     assert!(said.contains("was changed by something else") && said.contains("your version is in"), "{said}");

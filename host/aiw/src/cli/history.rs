@@ -6,6 +6,7 @@ use aiw_core::CliKind;
 use aiw_history::Role;
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::cli::hooks::HooksCommand;
 use crate::cli::task::parse_since;
 use crate::complete;
 
@@ -63,6 +64,9 @@ pub enum HistoryCommand {
         #[arg(add = complete::sessions())]
         session: Option<String>,
     },
+    /// Have sessions of Claude Code read when they end
+    #[command(subcommand)]
+    Hooks(HooksCommand),
     /// Show whether hooks are installed, what waits, and which transcripts could not be read, and why
     Doctor,
     /// Show how much is in the history

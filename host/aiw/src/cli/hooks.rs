@@ -1,4 +1,4 @@
-//! `aiw hooks …`, as it is typed.
+//! `aiw history hooks …`, as it is typed.
 
 use clap::{Args, Subcommand, ValueEnum};
 

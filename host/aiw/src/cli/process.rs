@@ -1,10 +1,28 @@
-//! `aiw up`, `down`, `ps`, `start`, `restart`, `exec`, `signal`, `input`, `add`, `edit`, `rm`
+//! `aiw up`, `down`, `ps`, `restart` and `aiw process …`, as they are typed.
 
 use std::ffi::OsString;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use crate::complete;
+
+#[derive(Debug, Subcommand)]
+pub enum ProcessCommand {
+    /// Add a process to `.ichimi/processes.kdl`
+    Add(NewProcessArgs),
+    /// Edit `.ichimi/processes.kdl`
+    Edit,
+    /// Remove processes, with their logs
+    Rm(RmArgs),
+    /// Start processes, and what they need
+    Start(StartArgs),
+    /// Run a command where a process runs, with its variables
+    Exec(ExecArgs),
+    /// Send a signal to processes
+    Signal(SignalArgs),
+    /// Write to the standard input of a process
+    Input(InputArgs),
+}
 
 #[derive(Debug, Args)]
 pub struct UpArgs {

@@ -17,10 +17,6 @@ pub enum TaskCommand {
         #[arg(add = complete::tasks())]
         id: String,
     },
-    /// Print a task's output
-    Logs(LogArgs),
-    /// Stop tasks: SIGTERM, then SIGKILL after five seconds
-    Stop(StopArgs),
     /// Go on with the CLI's own session, where the task ran and with its provider and model
     Resume {
         /// The task's id, the beginning of it, or its process id
@@ -29,8 +25,6 @@ pub enum TaskCommand {
         /// What to do next; without a prompt, the CLI runs interactively
         prompt: Vec<String>,
     },
-    /// Wait for tasks to finish
-    Wait(WaitArgs),
     /// Delete finished tasks and their logs
     Remove {
         /// Ids, beginnings of ids, or process ids

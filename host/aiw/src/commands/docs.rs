@@ -5,6 +5,7 @@ use std::path::Path;
 
 use aiw_app::extensions::{ExtensionSummary, UpdatedExtension, VerifiedExtension};
 use aiw_app::models::{ModelStatus, ModelSummary};
+use aiw_app::overview::{HistoryCounts, Overview, ProcessCounts, TaskCounts};
 use aiw_app::queries::{HistoryHit, HistorySession};
 use aiw_core::ErrorKind;
 use aiw_history::{HistoryMessage, Stats, Todo, Todos};
@@ -22,7 +23,7 @@ use aiw_registries::{Answered, Asked, RegistryServer, ServerWay};
 use aiw_routing::{Change, FoundTool, ServerEntry, ServerStatus, ServerTool};
 use aiw_setup::{ClientChange, ClientSummary, HookStatus};
 use aiw_usage::{Sum, UsageRow};
-use clap::{Command, CommandFactory};
+use clap::Command;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
@@ -31,12 +32,10 @@ use super::doctor::{CheckedPart, Doctor, FoundProblem};
 use super::each::FailedId;
 use super::extension::{ExtensionDetails, ExtensionRemove, Reference};
 use super::gateway::{GatewayServe, GatewayStatus};
-use super::general::Version;
 use super::history::{HistoryForget, HistorySearch, HistorySessions, HistoryShow};
 use super::history_doctor::{HistoryDoctor, HistorySkipped};
 use super::hooks::{HooksAnswer, HooksStatus};
 use super::intake::HistoryImport;
-use super::llm::{LlmShow, LlmSummary, LlmTest};
 use super::mcp::http::{Listening, McpToken};
 use super::mcp::install::{ServerInstalled, ServerNews};
 use super::mcp::login::{McpLogin, McpLogout};
@@ -45,6 +44,7 @@ use super::mcp::registry::ServerInfo;
 use super::mcp::session::{ListedServer, ListedTool, SessionTools};
 use super::model::{ModelPull, ModelRemove};
 use super::new::NewProject;
+use super::planner::{PlannerShow, PlannerSummary, PlannerTest};
 use super::pool::{PoolDetails, PoolRemove, PoolRest};
 use super::process::{ProcessLine, ProcessLog, Processes, StoppedProcesses};
 use super::secret::SecretRemove;
@@ -52,13 +52,13 @@ use super::setup::SetupAnswer;
 use super::task::{Status, TaskLog, Wait};
 use super::usage::{BudgetAcceptLoss, BudgetRemove, BudgetSummary, UsageAnswer};
 use super::workflow::{ListedRuns, ListedWorkflows, RanWorkflow, RemovedWorkflows, ShownWorkflow};
-use crate::cli::Cli;
+use crate::cli::groups;
 use crate::failure::Failure;
 
 pub fn write(directory: &Path) -> Result<(), Failure> {
     let mut text =
         String::from("# Commands\n\nWritten by `cargo xtask docs` from the command line's own definition.\n");
-    let mut root = Cli::command().term_width(100);
+    let mut root = groups::command().term_width(100);
     root.build();
     describe(&root, &mut text);
     let io = |e: std::io::Error| {
@@ -126,9 +126,9 @@ fn shapes() -> Vec<(&'static str, Value)> {
         ListedTool
         ListedWorkflows
         Listening
-        LlmShow
-        LlmSummary
-        LlmTest
+        PlannerShow
+        PlannerSummary
+        PlannerTest
         LogLine
         MarketSummary
         McpLogin
@@ -192,7 +192,10 @@ fn shapes() -> Vec<(&'static str, Value)> {
         UsageRow
         Validation
         VerifiedExtension
-        Version
+        Overview
+        TaskCounts
+        ProcessCounts
+        HistoryCounts
         Wait
         WaitedTask
         WorkflowSummary

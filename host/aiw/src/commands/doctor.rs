@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::mcp::profiles;
-use super::{history_doctor, llm, process};
+use super::{history_doctor, planner, process};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -80,16 +80,16 @@ fn files(home: &Home) -> CheckedPart {
     let mut problems: Vec<FoundProblem> = Vec::new();
     problems.extend(open_to_others(home.root()));
     let read = [
-        home.settings().and_then(|settings| settings.llm()).err().map(Failure::from),
+        home.settings().and_then(|settings| settings.planner()).err().map(Failure::from),
         home.providers().err().map(Failure::from),
         home.plugins().err().map(Failure::from),
         home.extensions_lock().err().map(Failure::from),
         home.registry_settings().err().map(Failure::from),
     ];
     problems.extend(read.into_iter().flatten().map(FoundProblem::from));
-    if llm::lacks_key(home) {
+    if planner::lacks_key(home) {
         let problem = "the key of the model that plans jobs is missing";
-        problems.push(FoundProblem::new(problem, "`aiw llm show` says where it should be"));
+        problems.push(FoundProblem::new(problem, "`aiw planner show` says where it should be"));
     }
     let (values, unreadable) = home.vault().values();
     let secret =
@@ -199,7 +199,7 @@ fn history(home: &Home) -> CheckedPart {
             if found.hooks.iter().any(|status| status.installed && status.disabled) {
                 problems.push(FoundProblem::new(
                     "hooks of the history are switched off by `disableAllHooks` in Claude Code's settings",
-                    "take it out there, or `aiw hooks uninstall`",
+                    "take it out there, or `aiw history hooks uninstall`",
                 ));
             }
             if !found.skipped.is_empty() {

@@ -1,4 +1,4 @@
-//! Reading a task's log as it is written: the one loop behind runs and `aiw task logs`.
+//! Reading a task's log as it is written: the one loop behind runs and `aiw logs`.
 
 use std::time::Duration;
 

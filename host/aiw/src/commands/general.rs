@@ -1,40 +1,39 @@
-//! `aiw help`, `version`, `completions` and the manual pages: what aiw says about itself.
+//! `aiw` alone, `help`, `completions` and the manual pages: what aiw says about itself.
 
 use std::path::Path;
 use std::process::ExitCode;
 
+use aiw_app::current_dir;
+use aiw_app::overview::Overview;
 use aiw_core::{ErrorKind, one_line, shell_word};
+use aiw_home::Home;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
 use clap_complete::env::{CompleteEnv, Shells};
-use schemars::JsonSchema;
-use serde::Serialize;
 
-use crate::cli::{Cli, Shell};
+use crate::cli::{Cli, Shell, groups};
 use crate::failure::Failure;
 use crate::output::{self, Output};
-
-/// `aiw version`
-#[derive(Serialize, JsonSchema)]
-pub struct Version {
-    /// The version
-    pub version: &'static str,
-}
 
 /// Does as `aiw COMMAND --help`.
 pub fn help(command: &[String], output: &Output) -> ExitCode {
     let words = ["aiw"].into_iter().chain(command.iter().map(String::as_str)).chain(["--help"]);
-    match Cli::try_parse_from(words) {
+    let parsed = if command.is_empty() { groups::parse(words) } else { Cli::try_parse_from(words) };
+    match parsed {
         Err(e) if e.use_stderr() => output.usage(&e, None),
         Err(e) => output::write(&output::rendered(&e.render(), &std::io::stdout())),
         Ok(_) => ExitCode::SUCCESS,
     }
 }
 
-pub fn version(output: &Output) -> Result<(), Failure> {
-    let version = env!("CARGO_PKG_VERSION");
-    output.line(format!("aiw {version}"));
-    output.answer(Version { version });
+/// `aiw` alone: the state in five lines, and the next step.
+pub fn overview(output: &Output) -> Result<(), Failure> {
+    let seen = Overview::look(&Home::find()?, &current_dir()?);
+    for (name, state) in seen.lines() {
+        output.line(format!("{name:<10} {state}"));
+    }
+    output.wrapped("next: ", &format!("{}; `aiw --help` lists all commands", seen.next));
+    output.answer(seen);
     Ok(())
 }
 
@@ -77,13 +76,41 @@ fn unavailable(what: &str, error: &std::io::Error) -> Failure {
     Failure::new(ErrorKind::Unavailable, format!("cannot write `{what}`: {error}"))
 }
 
-/// The command that was meant where somebody left out `task`: `aiw logs ID`.
-pub fn task_form(error: &clap::Error) -> Option<String> {
+/// What other programs call a command of ours.
+const OTHER_NAMES: [(&str, &str); 10] = [
+    ("run", "aiw claude \"PROMPT\""),
+    ("find", "aiw mcp search WORDS"),
+    ("search", "aiw history search WORDS"),
+    ("version", "aiw --version"),
+    ("tasks", "aiw task list"),
+    ("config", "aiw setup"),
+    ("init", "aiw setup"),
+    ("kill", "aiw stop"),
+    ("top", "aiw ps --stats"),
+    ("serve", "aiw mcp serve"),
+];
+
+/// Returns the command that was meant by a first word that is none: `aiw add ID` is `aiw process add ID`.
+pub fn meant(error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return None };
     let mut words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     // Of aiw itself, not of one of its commands.
     let first = words.by_ref().find(|word| !word.starts_with('-'))?;
-    Cli::command().find_subcommand("task")?.find_subcommand(&first).filter(|_| first == *word)?;
-    let rest: String = words.map(|word| format!(" {}", shell_word(&one_line(&word, 60)))).collect();
-    Some(format!("aiw task {first}{rest}"))
+    if first != *word {
+        return None;
+    }
+    if let Some((_, ours)) = OTHER_NAMES.iter().find(|(name, _)| *name == first) {
+        return Some(format!("did you mean `{ours}`?"));
+    }
+    let root = Cli::command();
+    let has = |group: &&clap::Command| group.find_subcommand(&first).is_some_and(|found| !found.is_hide_set());
+    let groups: Vec<&str> = root.get_subcommands().filter(has).map(clap::Command::get_name).collect();
+    // Processes and tasks have the verbs that people type without their noun.
+    let group = ["process", "task"].into_iter().find(|name| groups.contains(name));
+    if let Some(group) = group.or_else(|| <[&str; 1]>::try_from(groups.as_slice()).ok().map(|[only]| only)) {
+        let rest: String = words.map(|word| format!(" {}", shell_word(&one_line(&word, 60)))).collect();
+        return Some(format!("did you mean `aiw {group} {first}{rest}`?"));
+    }
+    let named: Vec<String> = groups.iter().take(4).map(|group| format!("`aiw {group} {first}`")).collect();
+    (!named.is_empty()).then(|| format!("did you mean {}?", named.join(", ")))
 }

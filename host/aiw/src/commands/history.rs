@@ -71,6 +71,7 @@ pub async fn run(command: HistoryCommand, output: &Output) -> Result<(), Failure
         HistoryCommand::Import { path, all: _, yes } => super::intake::import(home, path.as_deref(), yes, output).await,
         HistoryCommand::Watch { interval, once } => super::intake::watch(home, interval, once, output).await,
         HistoryCommand::Todos { session } => super::intake::todos(&home, session.as_deref(), output),
+        HistoryCommand::Hooks(command) => super::hooks::run(command, output).await,
         HistoryCommand::Doctor => super::history_doctor::doctor(&home, output),
         HistoryCommand::Stats => stats(&home, output),
         HistoryCommand::Forget { what, before, yes } => forget(&home, what, before, yes, output).await,

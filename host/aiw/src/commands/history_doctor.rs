@@ -102,7 +102,7 @@ pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
     output.line(match answer.hooks_installed {
         true => "hooks: installed",
         false if answer.hooks.iter().any(|status| status.installed) => "hooks: switched off by `disableAllHooks`",
-        false => "hooks: not installed; `aiw hooks install` puts them into Claude Code's settings",
+        false => "hooks: not installed; `aiw history hooks install` puts them into Claude Code's settings",
     });
     if answer.off {
         output.line("`AIW_HISTORY` is off here: nothing is read");

@@ -1,4 +1,4 @@
-//! `aiw hooks …`
+//! `aiw history hooks …`
 
 use std::process::ExitCode;
 
@@ -17,7 +17,7 @@ use crate::output::Output;
 use crate::terminal;
 use aiw_app::{current_dir, own_executable};
 
-/// `aiw hooks install`, `aiw hooks uninstall`
+/// `aiw history hooks install`, `aiw history hooks uninstall`
 #[derive(Serialize, JsonSchema)]
 pub struct HooksAnswer {
     /// The settings, and what changes in them
@@ -27,7 +27,7 @@ pub struct HooksAnswer {
     pub dry_run: bool,
 }
 
-/// `aiw hooks status`
+/// `aiw history hooks status`
 #[derive(Serialize, JsonSchema)]
 pub struct HooksStatus {
     /// Whether they are installed anywhere
@@ -129,7 +129,7 @@ fn status(only: Option<SettingsScope>, output: &Output) -> Result<(), Failure> {
 
 /// Whether these are the words by which Claude Code runs the hook. Nothing else is set up for it.
 pub fn is_handle(arguments: &[std::ffi::OsString]) -> bool {
-    arguments.len() == 2 && arguments[0] == "hooks" && arguments[1] == "handle"
+    arguments == ["history", "hooks", "handle"]
 }
 
 /// The hook itself: it succeeds whatever happens.

@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use aiw_app::accounts;
+use aiw_app::overview::{TaskCounts, session_scope};
 use aiw_core::{ErrorKind, ProcessId, one_line};
 use aiw_home::{Home, rfc3339};
 use aiw_launch::{
-    LogLine, Place, RootKind, TaskDetails, TaskSummary, Text, TextLine, WaitedTask, duration, resume, resume_words,
-    standing, tail,
+    LogLine, Place, TaskDetails, TaskSummary, Text, TextLine, WaitedTask, duration, resume, resume_words, standing,
+    tail,
 };
 use aiw_tasks::{FollowFrom, Keep, Outcome, Scope, State, Stopped, Stream, Task, TaskError, Tasks, WaitMode};
 use aiw_usage::Sum;
@@ -39,12 +40,9 @@ use crate::terminal::{self, Size};
 pub struct Status {
     /// The tasks that are queued or running, and those that finished since you last looked
     pub tasks: Vec<TaskSummary>,
-    /// How many are running
-    pub running: usize,
-    /// How many are queued
-    pub queued: usize,
-    /// How many finished since you last looked
-    pub unread: usize,
+    /// How many there are in each state
+    #[serde(flatten)]
+    pub counts: TaskCounts,
     /// How many processes of this project run, if any
     #[serde(skip_serializing_if = "is_zero")]
     pub processes: usize,
@@ -66,7 +64,7 @@ pub struct Wait {
     pub done: bool,
 }
 
-/// `aiw task logs`
+/// `aiw logs`
 #[derive(Serialize, JsonSchema)]
 pub struct TaskLog {
     /// The task's id
@@ -91,10 +89,7 @@ pub fn run(command: TaskCommand, output: &Output) -> Result<(), Failure> {
     match command {
         TaskCommand::List(scope) => list(&tasks(&home, scope.all_namespaces)?, output),
         TaskCommand::Show { id } => show(&tasks(&home, true)?, &id, output),
-        TaskCommand::Logs(args) => logs(&tasks(&home, true)?, &args, output),
-        TaskCommand::Stop(args) => stop(&home, &args.ids, args.all, output),
         TaskCommand::Resume { id, prompt } => go_on(&tasks(&home, true)?, &id, prompt, output),
-        TaskCommand::Wait(args) => wait(&args, output),
         TaskCommand::Remove { ids } => remove(&tasks(&home, true)?, &ids, output),
         TaskCommand::Prune(args) => prune(&tasks(&home, true)?, &args, output),
     }
@@ -102,12 +97,7 @@ pub fn run(command: TaskCommand, output: &Output) -> Result<(), Failure> {
 
 /// The tasks of this session; outside of an AI CLI, and with `all`, those of all sessions.
 fn tasks(home: &Home, all: bool) -> Result<Tasks, Failure> {
-    let session = if all { None } else { Some(aiw_launch::session()) };
-    let scope = match session {
-        Some(session) if session.kind != RootKind::Session || session.task.is_some() => Scope::Root(session.root),
-        _ => Scope::All,
-    };
-    Ok(Tasks::open(home, scope)?)
+    Ok(Tasks::open(home, if all { Scope::All } else { session_scope() })?)
 }
 
 /// The task that this command runs in, and those above it: they end after it.
@@ -213,11 +203,10 @@ pub fn status(all_namespaces: bool, output: &Output) -> Result<(), Failure> {
     let (all, problems) = tasks.list_with_problems()?;
     say(&problems, output);
     let shown: Vec<Task> = all.into_iter().filter(|task| task.state != State::Ended || task.unread).collect();
-    let count = |state: State| shown.iter().filter(|task| task.state == state).count();
-    let unread = shown.iter().filter(|task| task.unread).count();
-    let running = count(State::Running) + count(State::Starting) + count(State::Stopping);
+    let counts = TaskCounts::of(&shown);
+    let TaskCounts { running, queued, unread } = counts;
     show_list(&shown, output);
-    output.line(format!("{running} running, {} queued, {unread} finished since you last looked", count(State::Queued)));
+    output.line(format!("{running} running, {queued} queued, {unread} finished since you last looked"));
     // What stands in the way of processes is said by `aiw ps`.
     let processes = super::process::running().unwrap_or_default();
     if processes > 0 {
@@ -230,7 +219,7 @@ pub fn status(all_namespaces: bool, output: &Output) -> Result<(), Failure> {
         output.line(format!("today: {read} tokens read, {written} written, {}: `aiw usage`", sum.cost()));
     }
     let tasks = shown.iter().map(TaskSummary::of).collect();
-    output.answer(Status { tasks, running, queued: count(State::Queued), unread, processes, today });
+    output.answer(Status { tasks, counts, processes, today });
     Ok(())
 }
 
@@ -272,7 +261,9 @@ fn show(tasks: &Tasks, id: &str, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn logs(tasks: &Tasks, args: &LogArgs, output: &Output) -> Result<(), Failure> {
+/// `aiw logs`, of a task
+pub fn logs(args: &LogArgs, output: &Output) -> Result<(), Failure> {
+    let tasks = &tasks(&Home::find()?, true)?;
     let task = tasks.find(&args.id)?;
     if output.is_json() && args.follow {
         return Err(Failure::user("`--json` prints one object, which has no end with `--follow`")
@@ -372,7 +363,9 @@ fn named(tasks: &Tasks, names: &[String]) -> Result<Vec<Task>, Failure> {
     Ok(found)
 }
 
-fn stop(home: &Home, ids: &[String], all: bool, output: &Output) -> Result<(), Failure> {
+/// `aiw stop`, of tasks
+pub fn stop(ids: &[String], all: bool, output: &Output) -> Result<(), Failure> {
+    let home = &Home::find()?;
     let everywhere = tasks(home, true)?;
     let wanted: Vec<Task> = if all {
         let own = own(&everywhere);
@@ -425,7 +418,7 @@ fn go_on(tasks: &Tasks, id: &str, prompt: Vec<String>, output: &Output) -> Resul
     let (ours, theirs) = super::run::part(words.into_iter().map(OsString::from));
     let usage = |e: clap::Error| Failure::new(ErrorKind::Usage, one_line(&e.to_string(), 300));
     match Cli::try_parse_from(ours).map_err(usage)?.command {
-        Command::Claude(args) | Command::Codex(args) | Command::Gemini(args) => {
+        Some(Command::Claude(args) | Command::Codex(args) | Command::Gemini(args)) => {
             let args = RunArgs { arguments: theirs, cwd: Some(task.cwd.clone()), ..args };
             super::run::run(task.about.cli, args, output)
         }

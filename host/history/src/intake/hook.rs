@@ -1,4 +1,4 @@
-//! `aiw hooks handle`: checks and queues the input of Claude Code's hooks. The client waits for the hook, so an indexer
+//! `aiw history hooks handle`: checks and queues the input of Claude Code's hooks. The client waits for the hook, so an indexer
 //! reads the transcript afterwards.
 
 use std::io::Read;

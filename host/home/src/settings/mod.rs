@@ -1,13 +1,13 @@
 //! `settings.json`: `extraKnownMarketplaces` and `enabledPlugins` (both in Claude Code's shape), `sources`,
-//! `trustedDirectories`, `clis`, `tasks`, `mcp`, `history`, `llm`, `models` and `budgets`.
+//! `trustedDirectories`, `clis`, `tasks`, `mcp`, `history`, `planner`, `models` and `budgets`.
 
 mod budgets;
 mod clis;
 mod history;
-mod llm;
 mod markets;
 mod mcp;
 mod models;
+mod planner;
 mod plugins;
 mod sources;
 mod tasks;
@@ -21,10 +21,10 @@ use serde_json::Value;
 pub use budgets::{Budget, BudgetLimit, BudgetPeriod};
 pub use clis::CliSettings;
 pub use history::HistorySettings;
-pub use llm::{LlmApiName, LlmPlace, LlmSettings, ollama_host};
 pub use markets::MarketSettings;
 pub use mcp::{ListSettings, McpSettings, ProfileSettings, ServerSettings};
 pub use models::{ModelLimits, ModelPrice};
+pub use planner::{PlannerApiName, PlannerPlace, PlannerSettings, ollama_host};
 pub use plugins::PluginSettings;
 pub use sources::SourceSettings;
 pub use tasks::TaskSettings;
@@ -71,8 +71,18 @@ impl Settings {
 /// Returns a field that has the wrong shape, as the end of a sentence. Ignoring it would not do what its author meant.
 fn misshapen(settings: &Value) -> Option<String> {
     let is_set = |key: &&str| settings.get(key).is_some_and(|value| !value.is_null());
-    let objects =
-        ["enabledPlugins", "sources", "clis", "tasks", "mcp", "history", "llm", "models", "budgets", "trustedFiles"];
+    let objects = [
+        "enabledPlugins",
+        "sources",
+        "clis",
+        "tasks",
+        "mcp",
+        "history",
+        "planner",
+        "models",
+        "budgets",
+        "trustedFiles",
+    ];
     if let Some(key) = objects.into_iter().filter(is_set).find(|key| !settings[*key].is_object()) {
         return Some(format!("has a `{key}` that is not an object"));
     }

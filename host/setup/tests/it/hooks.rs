@@ -58,12 +58,12 @@ fn hooks_are_installed_once_in_each_scope_and_go_without_a_trace() {
     for scope in settings.scopes() {
         assert!(!settings.hooks.status(&scope).installed);
         assert!(settings.install(&scope), "{scope:?}");
-        let hook = json!([{"hooks": [{"type": "command", "command": "aiw hooks handle", "timeout": 10}]}]);
+        let hook = json!([{"hooks": [{"type": "command", "command": "aiw history hooks handle", "timeout": 10}]}]);
         let written: Value = serde_json::from_str(&settings.text(&scope)).unwrap();
         assert_eq!(written, json!({"hooks": {"SessionEnd": hook, "PreCompact": hook}}));
         assert!(!settings.install(&scope), "{scope:?} twice");
         let status = settings.hooks.status(&scope);
-        assert!(status.installed && status.command.as_deref() == Some("aiw hooks handle"), "{status:?}");
+        assert!(status.installed && status.command.as_deref() == Some("aiw history hooks handle"), "{status:?}");
     }
     // The directory of a project goes with what made it.
     for scope in settings.scopes().into_iter().rev() {
@@ -119,7 +119,7 @@ fn only_our_hooks_go_where_others_changed_the_settings_since() {
         assert!(settings.uninstall(&HookScope::User));
         let after = settings.text(&HookScope::User);
         assert!(after.contains("\"mine\": [ 1 ],") || after.contains("\"mine\": [ 1 ]"), "{after}");
-        assert!(!after.contains("aiw hooks handle"), "{after}");
+        assert!(!after.contains("aiw history hooks handle"), "{after}");
         if before.len() > 4 {
             // Between brackets that were empty, an end of line may stay.
             let wanted = before.replacen('{', "{ \"mine\": [ 1 ],", 1);

@@ -72,6 +72,7 @@ const ROOMS: [(&str, &[&str]); 35] = [
             "aiw-mcp",
             "aiw-net",
             "aiw-orchestrator",
+            "aiw-processes",
             "aiw-providers",
             "aiw-registries",
             "aiw-routing",

@@ -1,5 +1,4 @@
-//! `aiw up`, `down`, `ps`, `start`, `restart`, `exec`, `signal`, `input`, `add`, `edit`, `rm`. Neither components nor a
-//! runtime are set up for them.
+//! `aiw up`, `down`, `ps`, `restart` and `aiw process …`. Neither components nor a runtime are set up for them.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -22,7 +21,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::cli::process::{ExecArgs, InputArgs, NewProcessArgs, PsArgs, SignalArgs, StartArgs};
+use crate::cli::process::{ExecArgs, InputArgs, NewProcessArgs, ProcessCommand, PsArgs, SignalArgs, StartArgs};
 use crate::cli::task::LogArgs;
 use crate::commands::each::{FailedName, Failures};
 use crate::editor::Editor;
@@ -46,6 +45,18 @@ pub struct Processes {
 pub struct StoppedProcesses {
     /// The ids of those that were stopped
     pub stopped: Vec<String>,
+}
+
+pub fn run(command: &ProcessCommand, output: &Output) -> Result<(), Failure> {
+    match command {
+        ProcessCommand::Add(args) => add(args, output),
+        ProcessCommand::Edit => edit(output),
+        ProcessCommand::Rm(args) => rm(&args.ids, output),
+        ProcessCommand::Start(args) => start(args, output),
+        ProcessCommand::Exec(args) => exec(args),
+        ProcessCommand::Signal(args) => signal(args, output),
+        ProcessCommand::Input(args) => input(args, output),
+    }
 }
 
 /// The processes of the project that the current directory belongs to.
@@ -94,7 +105,7 @@ pub fn ps(args: &PsArgs, output: &Output) -> Result<(), Failure> {
     let processes: Vec<ProcessSummary> =
         all.iter().zip(used).map(|(status, used)| ProcessSummary::of(status).with_usage(used)).collect();
     if all.is_empty() && problem.is_none() {
-        output.line("no processes: `aiw add ID -- COMMAND` defines one in `.ichimi/processes.kdl`");
+        output.line("no processes: `aiw process add ID -- COMMAND` defines one in `.ichimi/processes.kdl`");
     }
     table(&processes, args, problem.is_some(), output);
     output.conclude(Processes { processes }, problem.map(Failure::from))
@@ -255,7 +266,7 @@ fn told(results: Vec<(String, StartResult)>, output: &Output) -> Result<(), Fail
         output.line(format!("{word} `{}`{pid}{why}", status.id));
     }
     if started.is_empty() && failures.first.is_none() {
-        output.line("nothing starts by itself: `aiw start ID` starts a process");
+        output.line("nothing starts by itself: `aiw process start ID` starts a process");
     }
     let processes = started.iter().map(|started| ProcessSummary::of(&started.status)).collect();
     output.conclude(Processes { processes }, failures.first)
@@ -273,8 +284,8 @@ fn sorted(results: Vec<(String, StartResult)>, output: &Output) -> (Vec<Started>
     (started, failures)
 }
 
-/// `aiw start`
-pub fn start(args: &StartArgs, output: &Output) -> Result<(), Failure> {
+/// `aiw process start`
+fn start(args: &StartArgs, output: &Output) -> Result<(), Failure> {
     let manager = looked_after()?;
     let loaded = allowed(&manager, args.yes, output)?;
     told(manager.up(&own()?, &loaded, &args.ids)?, output)
@@ -333,8 +344,8 @@ fn counted() -> Result<Arc<AtomicUsize>, Failure> {
     Ok(count)
 }
 
-/// `aiw exec`
-pub fn exec(args: &ExecArgs) -> Result<(), Failure> {
+/// `aiw process exec`
+fn exec(args: &ExecArgs) -> Result<(), Failure> {
     let manager = looked_after()?;
     let (program, rest) = args.command.split_first().ok_or_else(|| Failure::user("no command was given"))?;
     let (cwd, variables) = manager.surroundings(&args.id)?;
@@ -355,8 +366,8 @@ pub fn exec(args: &ExecArgs) -> Result<(), Failure> {
     }
 }
 
-/// `aiw signal`
-pub fn signal(args: &SignalArgs, output: &Output) -> Result<(), Failure> {
+/// `aiw process signal`
+fn signal(args: &SignalArgs, output: &Output) -> Result<(), Failure> {
     let number = signal_number(&args.signal).ok_or_else(|| {
         Failure::user(format!("`{}` is not a signal: HUP, INT, QUIT, KILL, TERM, USR1, USR2, or a number", args.signal))
     })?;
@@ -369,8 +380,8 @@ pub fn signal(args: &SignalArgs, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `aiw input`
-pub fn input(args: &InputArgs, output: &Output) -> Result<(), Failure> {
+/// `aiw process input`
+fn input(args: &InputArgs, output: &Output) -> Result<(), Failure> {
     /// More than a person or a script types at once.
     const MOST: u64 = 1 << 20;
     let manager = looked_after()?;
@@ -391,8 +402,8 @@ pub fn input(args: &InputArgs, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `aiw add`
-pub fn add(args: &NewProcessArgs, output: &Output) -> Result<(), Failure> {
+/// `aiw process add`
+fn add(args: &NewProcessArgs, output: &Output) -> Result<(), Failure> {
     let manager = manager()?;
     let id = &args.id;
     if !aiw_processes::is_id(id) {
@@ -411,7 +422,7 @@ pub fn add(args: &NewProcessArgs, output: &Output) -> Result<(), Failure> {
     let definition = definition(args, base)?;
     manager.check_cwd(id, &definition)?;
     manager.edit_file(|text| aiw_processes::add_to_file(text, id, &definition))?;
-    output.line(format!("Added `{id}` to `{}`: `aiw start {id}` starts it", path(&manager.project().file())));
+    output.line(format!("Added `{id}` to `{}`: `aiw process start {id}` starts it", path(&manager.project().file())));
     output.answer(json!({"added": id, "file": manager.project().file().to_string_lossy()}));
     Ok(())
 }
@@ -449,8 +460,8 @@ fn definition(args: &NewProcessArgs, base: Definition) -> Result<Definition, Fai
     Ok(definition)
 }
 
-/// `aiw edit`: the editor gets a copy, so that what others write into the file meanwhile isn't taken for the user's.
-pub fn edit(output: &Output) -> Result<(), Failure> {
+/// `aiw process edit`: the editor gets a copy, so that what others write into the file meanwhile isn't taken for the user's.
+fn edit(output: &Output) -> Result<(), Failure> {
     let manager = manager()?;
     let file = manager.project().file();
     let before = manager.before_edit()?;
@@ -481,8 +492,8 @@ pub fn edit(output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `aiw rm`
-pub fn rm(ids: &[String], output: &Output) -> Result<(), Failure> {
+/// `aiw process rm`
+fn rm(ids: &[String], output: &Output) -> Result<(), Failure> {
     let manager = looked_after()?;
     for id in ids {
         let status: Status = manager.get(id)?;

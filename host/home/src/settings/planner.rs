@@ -1,4 +1,4 @@
-//! `llm`: the model that plans jobs over tools.
+//! `planner`: the model that plans jobs over tools.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,7 +17,7 @@ const ANTHROPIC: &str = "https://api.anthropic.com";
 
 /// The APIs by which a model is asked at an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LlmApiName {
+pub enum PlannerApiName {
     /// `ollama`
     Ollama,
     /// `chat-completions`: OpenAI's, which many servers speak.
@@ -26,7 +26,7 @@ pub enum LlmApiName {
     Messages,
 }
 
-impl LlmApiName {
+impl PlannerApiName {
     const ALL: [Self; 3] = [Self::Ollama, Self::ChatCompletions, Self::Messages];
 
     /// Returns its name in the settings.
@@ -41,11 +41,11 @@ impl LlmApiName {
 
 /// Where the model is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LlmPlace {
+pub enum PlannerPlace {
     /// At an address. Without one, Ollama is where `OLLAMA_HOST` says.
     Url {
         /// The API.
-        api: LlmApiName,
+        api: PlannerApiName,
         /// Its address, if it is written.
         url: Option<String>,
         /// The key, if it takes one.
@@ -55,11 +55,11 @@ pub enum LlmPlace {
     Provider(ProviderName),
 }
 
-/// The model that plans jobs: `llm`.
+/// The model that plans jobs: `planner`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LlmSettings {
+pub struct PlannerSettings {
     /// Where it is.
-    pub place: LlmPlace,
+    pub place: PlannerPlace,
     /// Its name. None for the usual one.
     pub model: Option<String>,
     /// How long a plan may take: `seconds`.
@@ -72,9 +72,9 @@ pub struct LlmSettings {
     pub context: u32,
 }
 
-impl LlmSettings {
+impl PlannerSettings {
     /// A model at a place, with the usual limits.
-    pub fn new(place: LlmPlace, model: Option<String>) -> Self {
+    pub fn new(place: PlannerPlace, model: Option<String>) -> Self {
         let time = Duration::from_secs(3);
         Self { place, model, plan_time: time, code_time: time, plan_tokens: 120, context: 4096 }
     }
@@ -82,7 +82,7 @@ impl LlmSettings {
     /// Returns the name of the model, if it is known without asking the provider.
     pub fn model(&self) -> Option<&str> {
         let usual = match &self.place {
-            LlmPlace::Url { api: LlmApiName::Ollama, .. } => Some(DEFAULT_MODEL),
+            PlannerPlace::Url { api: PlannerApiName::Ollama, .. } => Some(DEFAULT_MODEL),
             _ => None,
         };
         self.model.as_deref().or(usual)
@@ -91,33 +91,33 @@ impl LlmSettings {
     /// Returns the address, and none for a provider.
     pub fn url(&self) -> Option<String> {
         match &self.place {
-            LlmPlace::Url { url: Some(url), .. } => Some(url.clone()),
-            LlmPlace::Url { api: LlmApiName::Messages, .. } => Some(ANTHROPIC.to_owned()),
-            LlmPlace::Url { .. } => Some(ollama_host(&std::env::var("OLLAMA_HOST").unwrap_or_default())),
-            LlmPlace::Provider(_) => None,
+            PlannerPlace::Url { url: Some(url), .. } => Some(url.clone()),
+            PlannerPlace::Url { api: PlannerApiName::Messages, .. } => Some(ANTHROPIC.to_owned()),
+            PlannerPlace::Url { .. } => Some(ollama_host(&std::env::var("OLLAMA_HOST").unwrap_or_default())),
+            PlannerPlace::Provider(_) => None,
         }
     }
 
-    /// Reads what the variable `AIW_LLM` says: `off`, `ollama` or the name of a provider, and after `/` a model. None for
+    /// Reads what the variable `AIW_PLANNER` says: `off`, `ollama` or the name of a provider, and after `/` a model. None for
     /// `off`.
     fn from_variable(text: &str) -> Result<Option<Self>, String> {
         let (place, model) = text.split_once('/').map_or((text, None), |(place, model)| (place, Some(model)));
         if model.is_some_and(|model| !is_model(model)) {
-            return Err(format!("`AIW_LLM` names a model that can't be one: `{}`", one_line(text, 80)));
+            return Err(format!("`AIW_PLANNER` names a model that can't be one: `{}`", one_line(text, 80)));
         }
         let place = match place {
             word if ["off", "none", "no", "0"].contains(&word.to_lowercase().as_str()) && model.is_none() => {
                 return Ok(None);
             }
-            "ollama" => LlmPlace::Url { api: LlmApiName::Ollama, url: None, key: None },
-            name => LlmPlace::Provider(name.parse().map_err(|_| {
-                format!("`AIW_LLM` is `off`, `ollama` or the name of a provider, not `{}`", one_line(text, 80))
+            "ollama" => PlannerPlace::Url { api: PlannerApiName::Ollama, url: None, key: None },
+            name => PlannerPlace::Provider(name.parse().map_err(|_| {
+                format!("`AIW_PLANNER` is `off`, `ollama` or the name of a provider, not `{}`", one_line(text, 80))
             })?),
         };
         Ok(Some(Self::new(place, model.map(str::to_owned))))
     }
 
-    /// The error is the end of a sentence about `llm`.
+    /// The error is the end of a sentence about `planner`.
     fn from_json(value: &Value) -> Result<Self, String> {
         let text = |key: &str| match &value[key] {
             Value::Null => Ok(None),
@@ -130,23 +130,23 @@ impl LlmSettings {
         };
         let place = match (text("provider")?, text("api")?) {
             (Some(name), None) => {
-                LlmPlace::Provider(name.parse().map_err(|e| format!("has a `provider` that is wrong: {e}"))?)
+                PlannerPlace::Provider(name.parse().map_err(|e| format!("has a `provider` that is wrong: {e}"))?)
             }
             (None, Some(name)) => {
-                let api = LlmApiName::ALL.into_iter().find(|api| api.as_str() == name);
+                let api = PlannerApiName::ALL.into_iter().find(|api| api.as_str() == name);
                 let api = api.ok_or("has an `api` that is none of `ollama`, `chat-completions`, `messages`")?;
                 let url = text("url")?.map(base_url).transpose().map_err(|why| format!("has a `url` that {why}"))?;
-                if url.is_none() && api == LlmApiName::ChatCompletions {
+                if url.is_none() && api == PlannerApiName::ChatCompletions {
                     return Err("has no `url`".into());
                 }
-                if model.is_none() && api != LlmApiName::Ollama {
+                if model.is_none() && api != PlannerApiName::Ollama {
                     return Err("has no `model`".into());
                 }
                 let key = match &value["key"] {
                     Value::Null => None,
                     key => Some(SecretRef::from_json(key).map_err(|why| format!("has a `key` that {why}"))?),
                 };
-                LlmPlace::Url { api, url, key }
+                PlannerPlace::Url { api, url, key }
             }
             _ => return Err("has neither an `api` nor a `provider`, or both".into()),
         };
@@ -174,64 +174,64 @@ impl LlmSettings {
 }
 
 impl Settings {
-    /// Returns the model that plans jobs, if there is one. The variable `AIW_LLM` comes first.
-    pub fn llm(&self) -> Result<Option<LlmSettings>, HomeError> {
-        match std::env::var("AIW_LLM") {
+    /// Returns the model that plans jobs, if there is one. The variable `AIW_PLANNER` comes first.
+    pub fn planner(&self) -> Result<Option<PlannerSettings>, HomeError> {
+        match std::env::var("AIW_PLANNER") {
             Ok(text) if !text.trim().is_empty() => {
                 let named =
-                    LlmSettings::from_variable(text.trim()).map_err(|problem| HomeError::Variable { problem })?;
+                    PlannerSettings::from_variable(text.trim()).map_err(|problem| HomeError::Variable { problem })?;
                 let Some(named) = named else { return Ok(None) };
-                let is_same = |written: &LlmSettings| match (&written.place, &named.place) {
-                    (LlmPlace::Url { api, .. }, LlmPlace::Url { api: named, .. }) => api == named,
+                let is_same = |written: &PlannerSettings| match (&written.place, &named.place) {
+                    (PlannerPlace::Url { api, .. }, PlannerPlace::Url { api: named, .. }) => api == named,
                     (written, named) => written == named,
                 };
                 // Another model at the same place, or another place with the same limits.
-                Ok(Some(match self.written_llm().ok().flatten() {
+                Ok(Some(match self.written_planner().ok().flatten() {
                     Some(written) if is_same(&written) => {
-                        LlmSettings { model: named.model.or(written.model), ..written }
+                        PlannerSettings { model: named.model.or(written.model), ..written }
                     }
-                    Some(written) => LlmSettings { place: named.place, model: named.model, ..written },
+                    Some(written) => PlannerSettings { place: named.place, model: named.model, ..written },
                     None => named,
                 }))
             }
-            _ => self.written_llm(),
+            _ => self.written_planner(),
         }
     }
 
     /// Returns the model that is written in the settings.
-    pub fn written_llm(&self) -> Result<Option<LlmSettings>, HomeError> {
-        match self.document.get(&["llm"]) {
+    pub fn written_planner(&self) -> Result<Option<PlannerSettings>, HomeError> {
+        match self.document.get(&["planner"]) {
             None | Some(Value::Null) => Ok(None),
-            Some(value) => LlmSettings::from_json(value)
+            Some(value) => PlannerSettings::from_json(value)
                 .map(Some)
-                .map_err(|problem| HomeError::invalid(self.document.path(), format!("has an `llm` that {problem}"))),
+                .map_err(|problem| HomeError::invalid(self.document.path(), format!("has a `planner` that {problem}"))),
         }
     }
 
     /// Writes which model plans jobs, or that none does. Limits that are written stay.
-    pub fn set_llm(&mut self, llm: Option<&LlmSettings>) -> Result<(), HomeError> {
+    pub fn set_planner(&mut self, planner: Option<&PlannerSettings>) -> Result<(), HomeError> {
         // What is wrong is replaced whole.
-        if llm.is_none() || self.written_llm().is_err() {
-            self.document.remove(&["llm"])?;
+        if planner.is_none() || self.written_planner().is_err() {
+            self.document.remove(&["planner"])?;
         }
-        let Some(llm) = llm else { return Ok(()) };
-        let (api, url, key, provider) = match &llm.place {
-            LlmPlace::Url { api, url, key } => (Some(api.as_str()), url.clone(), key.as_ref(), None),
-            LlmPlace::Provider(name) => (None, None, None, Some(name.to_string())),
+        let Some(planner) = planner else { return Ok(()) };
+        let (api, url, key, provider) = match &planner.place {
+            PlannerPlace::Url { api, url, key } => (Some(api.as_str()), url.clone(), key.as_ref(), None),
+            PlannerPlace::Provider(name) => (None, None, None, Some(name.to_string())),
         };
         for (field, value) in [
             ("api", api.map(|api| json!(api))),
             ("url", url.map(|url| json!(url))),
             ("key", key.map(SecretRef::to_json)),
             ("provider", provider.map(|name| json!(name))),
-            ("model", llm.model.as_ref().map(|model| json!(model))),
-            ("seconds", Some(json!(llm.plan_time.as_secs()))),
-            ("code_seconds", Some(json!(llm.code_time.as_secs()))),
-            ("plan_tokens", Some(json!(llm.plan_tokens))),
+            ("model", planner.model.as_ref().map(|model| json!(model))),
+            ("seconds", Some(json!(planner.plan_time.as_secs()))),
+            ("code_seconds", Some(json!(planner.code_time.as_secs()))),
+            ("plan_tokens", Some(json!(planner.plan_tokens))),
         ] {
             match value {
-                Some(value) => self.document.set(&["llm", field], &value)?,
-                None => drop(self.document.remove(&["llm", field])?),
+                Some(value) => self.document.set(&["planner", field], &value)?,
+                None => drop(self.document.remove(&["planner", field])?),
             }
         }
         Ok(())
@@ -299,16 +299,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path());
         let read = |text: &str| {
-            std::fs::write(home.settings_path(), format!(r#"{{"llm": {text}, "mine": 1}}"#)).unwrap();
-            home.settings().and_then(|settings| settings.written_llm())
+            std::fs::write(home.settings_path(), format!(r#"{{"planner": {text}, "mine": 1}}"#)).unwrap();
+            home.settings().and_then(|settings| settings.written_planner())
         };
         assert_eq!(read("null").unwrap(), None);
         let ollama = read(r#"{"api": "ollama", "seconds": 5}"#).unwrap().unwrap();
         assert_eq!((ollama.model(), ollama.plan_time.as_secs(), ollama.plan_tokens), (Some("qwen3:1.7b"), 5, 120));
-        let key = r#"{"api": "messages", "model": "m", "key": {"secret": "llm"}}"#;
+        let key = r#"{"api": "messages", "model": "m", "key": {"secret": "planner"}}"#;
         let messages = read(key).unwrap().unwrap();
         assert_eq!(messages.url().unwrap(), "https://api.anthropic.com");
-        assert!(matches!(messages.place, LlmPlace::Url { key: Some(SecretRef::Vault(_)), .. }));
+        assert!(matches!(messages.place, PlannerPlace::Url { key: Some(SecretRef::Vault(_)), .. }));
         assert!(read(r#"{"provider": "router"}"#).unwrap().unwrap().url().is_none());
         for (bad, said) in [
             ("3", "not an object"),
@@ -329,21 +329,21 @@ mod tests {
             read(r#"{"api": "ollama", "mine": 2, "url": "http://gpu"}"#).unwrap();
             home.settings().unwrap()
         };
-        let router = LlmSettings::new(LlmPlace::Provider("router".parse().unwrap()), None);
-        settings.set_llm(Some(&router)).unwrap();
+        let router = PlannerSettings::new(PlannerPlace::Provider("router".parse().unwrap()), None);
+        settings.set_planner(Some(&router)).unwrap();
         settings.save(&home.lock().unwrap()).unwrap();
         let settings = home.settings().unwrap();
-        assert_eq!(settings.written_llm().unwrap(), Some(router));
+        assert_eq!(settings.written_planner().unwrap(), Some(router));
         let text = std::fs::read_to_string(home.settings_path()).unwrap();
         assert!(text.contains("\"mine\": 2") && !text.contains("gpu"), "{text}");
     }
 
     #[test]
     fn the_variable_names_a_model_or_switches_it_off() {
-        let read = LlmSettings::from_variable;
+        let read = PlannerSettings::from_variable;
         assert_eq!(read("off"), Ok(None));
         assert_eq!(read("ollama/hf.co/a/b:q4").unwrap().unwrap().model(), Some("hf.co/a/b:q4"));
-        assert!(matches!(read("router").unwrap().unwrap().place, LlmPlace::Provider(_)));
+        assert!(matches!(read("router").unwrap().unwrap().place, PlannerPlace::Provider(_)));
         assert!(read("no such thing!").is_err() && read("ollama/ ").is_err());
     }
 }

@@ -1,11 +1,11 @@
-//! `aiw llm …`
+//! `aiw planner …`
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_app::planning::{PlannedJob, load_now, plan, plan_sample};
 use aiw_core::{SecretName, quoted_text};
-use aiw_home::{Home, LlmApiName, LlmPlace, LlmSettings, Lock, SecretRef, base_url};
+use aiw_home::{Home, Lock, PlannerApiName, PlannerPlace, PlannerSettings, SecretRef, base_url};
 use aiw_routing::{Finder, Offered};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -13,24 +13,24 @@ use serde_json::Value;
 
 use super::mcp::{look, serve};
 use super::secret;
-use crate::cli::llm::{LlmCommand, LlmSetArgs};
+use crate::cli::planner::{PlannerCommand, PlannerSetArgs};
 use crate::components::session;
 use crate::failure::Failure;
 use crate::output::Output;
 
 /// The name of the key in the vault.
-const KEY: &str = "llm";
+const KEY: &str = "planner";
 
-/// `aiw llm set`, `show`, `off`
+/// `aiw planner set`, `show`, `off`
 #[derive(Serialize, JsonSchema)]
-pub struct LlmShow {
+pub struct PlannerShow {
     /// The model that plans jobs, if one does
-    pub llm: Option<LlmSummary>,
+    pub planner: Option<PlannerSummary>,
 }
 
 /// A model that plans jobs.
 #[derive(Serialize, JsonSchema)]
-pub struct LlmSummary {
+pub struct PlannerSummary {
     /// `ollama`, `chat-completions` or `messages`; none for a provider
     pub api: Option<&'static str>,
     /// Its address; none for a provider
@@ -41,7 +41,7 @@ pub struct LlmSummary {
     pub model: Option<String>,
     /// `none`, `set` or `missing`; none for a provider
     pub key: Option<&'static str>,
-    /// Whether the variable `AIW_LLM` says so, and not the settings
+    /// Whether the variable `AIW_PLANNER` says so, and not the settings
     pub from_variable: bool,
     /// How long a plan may take, in seconds
     pub seconds: u64,
@@ -51,9 +51,9 @@ pub struct LlmSummary {
     pub plan_tokens: u32,
 }
 
-/// `aiw llm test`
+/// `aiw planner test`
 #[derive(Serialize, JsonSchema)]
-pub struct LlmTest {
+pub struct PlannerTest {
     /// The model
     pub model: String,
     /// How long it took, in milliseconds
@@ -72,16 +72,16 @@ pub struct LlmTest {
     pub code: String,
 }
 
-pub async fn run(command: LlmCommand, output: &Output) -> Result<(), Failure> {
+pub async fn run(command: PlannerCommand, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
     home.recover()?;
     match command {
-        LlmCommand::Set(args) => set(&home, args, output).await,
-        LlmCommand::Show => show(&home, output),
-        LlmCommand::Test { request, limit } => test(&request.join(" "), usize::from(limit), output).await,
-        LlmCommand::Off => {
+        PlannerCommand::Set(args) => set(&home, args, output).await,
+        PlannerCommand::Show => show(&home, output),
+        PlannerCommand::Test { request, limit } => test(&request.join(" "), usize::from(limit), output).await,
+        PlannerCommand::Off => {
             let lock = home.lock()?;
-            let before = home.settings()?.written_llm().ok().flatten();
+            let before = home.settings()?.written_planner().ok().flatten();
             save(&home, &lock, None)?;
             forget_key(&home, &lock, before.as_ref(), None)?;
             drop(lock);
@@ -90,45 +90,46 @@ pub async fn run(command: LlmCommand, output: &Output) -> Result<(), Failure> {
     }
 }
 
-async fn set(home: &Home, args: LlmSetArgs, output: &Output) -> Result<(), Failure> {
+async fn set(home: &Home, args: PlannerSetArgs, output: &Output) -> Result<(), Failure> {
     // What is wrong now is replaced.
-    let before = home.settings()?.written_llm().ok().flatten();
-    let url = |api: LlmApiName, url: &str| {
+    let before = home.settings()?.written_planner().ok().flatten();
+    let url = |api: PlannerApiName, url: &str| {
         let url = match url {
             // It has no usual address.
-            "" if api == LlmApiName::ChatCompletions => {
+            "" if api == PlannerApiName::ChatCompletions => {
                 let failure = Failure::user("`--openai` needs an address");
                 return Err(failure.with_hint("give the server's address with its `/v1`"));
             }
             "" => None,
             url => Some(base_url(url).map_err(|why| Failure::user(format!("the address {why}")))?),
         };
-        Ok::<_, Failure>(LlmPlace::Url { api, url, key: None })
+        Ok::<_, Failure>(PlannerPlace::Url { api, url, key: None })
     };
     let place = match (&args.ollama, &args.openai, &args.anthropic, &args.provider) {
-        (Some(given), ..) => Some(url(LlmApiName::Ollama, given)?),
-        (_, Some(given), ..) => Some(url(LlmApiName::ChatCompletions, given)?),
-        (_, _, Some(given), _) => Some(url(LlmApiName::Messages, given)?),
-        (.., Some(name)) => Some(LlmPlace::Provider(name.clone())),
+        (Some(given), ..) => Some(url(PlannerApiName::Ollama, given)?),
+        (_, Some(given), ..) => Some(url(PlannerApiName::ChatCompletions, given)?),
+        (_, _, Some(given), _) => Some(url(PlannerApiName::Messages, given)?),
+        (.., Some(name)) => Some(PlannerPlace::Provider(name.clone())),
         _ => None,
     };
-    let is_same = |place: &LlmPlace| match (&before, place) {
-        (Some(LlmSettings { place: LlmPlace::Url { api, url, .. }, .. }), LlmPlace::Url { api: a, url: u, .. }) => {
-            api == a && url == u
-        }
+    let is_same = |place: &PlannerPlace| match (&before, place) {
+        (
+            Some(PlannerSettings { place: PlannerPlace::Url { api, url, .. }, .. }),
+            PlannerPlace::Url { api: a, url: u, .. },
+        ) => api == a && url == u,
         (Some(before), place) => before.place == *place,
         (None, _) => false,
     };
-    let mut llm = match (place, before.clone()) {
+    let mut planner = match (place, before.clone()) {
         // A key and a model belong to the place that they were given for.
-        (Some(place), Some(before)) if !is_same(&place) => LlmSettings { place, model: None, ..before },
+        (Some(place), Some(before)) if !is_same(&place) => PlannerSettings { place, model: None, ..before },
         (_, Some(before)) => before,
         (place, None) => {
-            let here = LlmPlace::Url { api: LlmApiName::Ollama, url: None, key: None };
-            LlmSettings::new(place.unwrap_or(here), None)
+            let here = PlannerPlace::Url { api: PlannerApiName::Ollama, url: None, key: None };
+            PlannerSettings::new(place.unwrap_or(here), None)
         }
     };
-    if let LlmPlace::Provider(name) = &llm.place
+    if let PlannerPlace::Provider(name) = &planner.place
         && home.providers()?.get(name.as_str())?.is_none()
     {
         return Err(Failure::user(format!("there is no provider `{name}`")).with_hint("`aiw provider list` names them"));
@@ -137,16 +138,16 @@ async fn set(home: &Home, args: LlmSetArgs, output: &Output) -> Result<(), Failu
         if !aiw_core::is_model(&model) {
             return Err(Failure::user(format!("{} is not a valid model name", quoted_text(&model, 80))));
         }
-        llm.model = Some(model);
+        planner.model = Some(model);
     }
-    if let LlmPlace::Url { api: LlmApiName::ChatCompletions | LlmApiName::Messages, .. } = llm.place
-        && llm.model.is_none()
+    if let PlannerPlace::Url { api: PlannerApiName::ChatCompletions | PlannerApiName::Messages, .. } = planner.place
+        && planner.model.is_none()
     {
         return Err(Failure::user("no model is named").with_hint("name it with `--model NAME`"));
     }
     let mut typed = None;
-    match &mut llm.place {
-        LlmPlace::Url { key, .. } => match &args.token_env {
+    match &mut planner.place {
+        PlannerPlace::Url { key, .. } => match &args.token_env {
             Some(variable) => *key = Some(SecretRef::Variable(variable.clone())),
             None if args.token_stdin => {
                 let name: SecretName = KEY.parse()?;
@@ -156,45 +157,45 @@ async fn set(home: &Home, args: LlmSetArgs, output: &Output) -> Result<(), Failu
             }
             None => {}
         },
-        LlmPlace::Provider(name) if args.token_stdin || args.token_env.is_some() => {
+        PlannerPlace::Provider(name) if args.token_stdin || args.token_env.is_some() => {
             let message = format!("the provider `{name}` has a key of its own");
             return Err(
                 Failure::user(message).with_hint(format!("`aiw provider edit {name} --token-stdin` changes it"))
             );
         }
-        LlmPlace::Provider(_) => {}
+        PlannerPlace::Provider(_) => {}
     }
-    llm.plan_time = args.seconds.map_or(llm.plan_time, Duration::from_secs);
-    llm.code_time = args.code_seconds.map_or(llm.code_time, Duration::from_secs);
-    llm.plan_tokens = args.plan_tokens.unwrap_or(llm.plan_tokens);
+    planner.plan_time = args.seconds.map_or(planner.plan_time, Duration::from_secs);
+    planner.code_time = args.code_seconds.map_or(planner.code_time, Duration::from_secs);
+    planner.plan_tokens = args.plan_tokens.unwrap_or(planner.plan_tokens);
     let lock = home.lock()?;
     if let Some((name, key)) = &typed {
         home.vault().set(&lock, name, key)?;
     }
-    save(home, &lock, Some(&llm))?;
-    forget_key(home, &lock, before.as_ref(), Some(&llm))?;
+    save(home, &lock, Some(&planner))?;
+    forget_key(home, &lock, before.as_ref(), Some(&planner))?;
     drop(lock);
     match from_variable() {
-        true => output.note("note: the variable `AIW_LLM` comes first here"),
-        false => output.note("`aiw llm test` tries it"),
+        true => output.note("note: the variable `AIW_PLANNER` comes first here"),
+        false => output.note("`aiw planner test` tries it"),
     }
     show(home, output)
 }
 
 fn from_variable() -> bool {
-    std::env::var("AIW_LLM").is_ok_and(|text| !text.trim().is_empty())
+    std::env::var("AIW_PLANNER").is_ok_and(|text| !text.trim().is_empty())
 }
 
-fn save(home: &Home, lock: &Lock, llm: Option<&LlmSettings>) -> Result<(), Failure> {
+fn save(home: &Home, lock: &Lock, planner: Option<&PlannerSettings>) -> Result<(), Failure> {
     let mut settings = home.settings()?;
-    settings.set_llm(llm)?;
+    settings.set_planner(planner)?;
     Ok(settings.save(lock)?)
 }
 
 /// The key in the vault that settings refer to.
-fn key_in_vault(llm: Option<&LlmSettings>) -> Option<&SecretName> {
-    match llm.map(|llm| &llm.place) {
-        Some(LlmPlace::Url { key: Some(SecretRef::Vault(name)), .. }) => Some(name),
+fn key_in_vault(planner: Option<&PlannerSettings>) -> Option<&SecretName> {
+    match planner.map(|planner| &planner.place) {
+        Some(PlannerPlace::Url { key: Some(SecretRef::Vault(name)), .. }) => Some(name),
         _ => None,
     }
 }
@@ -203,8 +204,8 @@ fn key_in_vault(llm: Option<&LlmSettings>) -> Option<&SecretName> {
 fn forget_key(
     home: &Home,
     lock: &Lock,
-    before: Option<&LlmSettings>,
-    now: Option<&LlmSettings>,
+    before: Option<&PlannerSettings>,
+    now: Option<&PlannerSettings>,
 ) -> Result<(), Failure> {
     let Some(name) = key_in_vault(before).filter(|name| name.as_str() == KEY && key_in_vault(now) != Some(*name))
     else {
@@ -217,7 +218,7 @@ fn forget_key(
 }
 
 /// Refuses to write over a secret of that name that is for something else.
-fn check_key_is_free(home: &Home, name: &SecretName, before: Option<&LlmSettings>) -> Result<(), Failure> {
+fn check_key_is_free(home: &Home, name: &SecretName, before: Option<&PlannerSettings>) -> Result<(), Failure> {
     if !home.vault().is_taken(name) || key_in_vault(before) == Some(name) {
         return Ok(());
     }
@@ -227,33 +228,33 @@ fn check_key_is_free(home: &Home, name: &SecretName, before: Option<&LlmSettings
 
 fn show(home: &Home, output: &Output) -> Result<(), Failure> {
     let settings = home.settings()?;
-    let written = settings.written_llm();
-    let used = settings.llm()?;
+    let written = settings.written_planner();
+    let used = settings.planner()?;
     let from_variable = from_variable();
     match &used {
-        None if from_variable => output.line("no model plans jobs: the variable `AIW_LLM` says so"),
-        None => output.line("no model plans jobs: `aiw llm set` sets one"),
-        Some(llm) => {
-            let place = match &llm.place {
-                LlmPlace::Provider(name) => format!("provider {name}"),
-                LlmPlace::Url { api, .. } => format!("{} at {}", api.as_str(), llm.url().unwrap_or_default()),
+        None if from_variable => output.line("no model plans jobs: the variable `AIW_PLANNER` says so"),
+        None => output.line("no model plans jobs: `aiw planner set` sets one"),
+        Some(planner) => {
+            let place = match &planner.place {
+                PlannerPlace::Provider(name) => format!("provider {name}"),
+                PlannerPlace::Url { api, .. } => format!("{} at {}", api.as_str(), planner.url().unwrap_or_default()),
             };
             let mut rows = vec![
-                vec!["model".to_owned(), llm.model().unwrap_or("the provider's").to_owned()],
+                vec!["model".to_owned(), planner.model().unwrap_or("the provider's").to_owned()],
                 vec!["place".into(), place],
             ];
-            rows.extend(key_state(home, llm).map(|state| vec!["key".to_owned(), state.to_owned()]));
+            rows.extend(key_state(home, planner).map(|state| vec!["key".to_owned(), state.to_owned()]));
             rows.push(vec![
                 "time".into(),
                 format!(
                     "{} s for a plan of {} tokens, {} s for code",
-                    llm.plan_time.as_secs(),
-                    llm.plan_tokens,
-                    llm.code_time.as_secs()
+                    planner.plan_time.as_secs(),
+                    planner.plan_tokens,
+                    planner.code_time.as_secs()
                 ),
             ]);
             if from_variable {
-                rows.push(vec!["set by".into(), "AIW_LLM".into()]);
+                rows.push(vec!["set by".into(), "AIW_PLANNER".into()]);
             }
             for row in rows {
                 output.line(format!("{:<8}{}", row[0], row[1]));
@@ -263,35 +264,35 @@ fn show(home: &Home, output: &Output) -> Result<(), Failure> {
     if !from_variable {
         written?;
     }
-    let summary = |llm: &LlmSettings| LlmSummary {
-        api: match &llm.place {
-            LlmPlace::Url { api, .. } => Some(api.as_str()),
-            LlmPlace::Provider(_) => None,
+    let summary = |planner: &PlannerSettings| PlannerSummary {
+        api: match &planner.place {
+            PlannerPlace::Url { api, .. } => Some(api.as_str()),
+            PlannerPlace::Provider(_) => None,
         },
-        url: llm.url(),
-        provider: match &llm.place {
-            LlmPlace::Provider(name) => Some(name.to_string()),
-            LlmPlace::Url { .. } => None,
+        url: planner.url(),
+        provider: match &planner.place {
+            PlannerPlace::Provider(name) => Some(name.to_string()),
+            PlannerPlace::Url { .. } => None,
         },
-        model: llm.model().map(str::to_owned),
-        key: key_state(home, llm),
+        model: planner.model().map(str::to_owned),
+        key: key_state(home, planner),
         from_variable,
-        seconds: llm.plan_time.as_secs(),
-        code_seconds: llm.code_time.as_secs(),
-        plan_tokens: llm.plan_tokens,
+        seconds: planner.plan_time.as_secs(),
+        code_seconds: planner.code_time.as_secs(),
+        plan_tokens: planner.plan_tokens,
     };
-    output.answer(LlmShow { llm: used.as_ref().map(summary) });
+    output.answer(PlannerShow { planner: used.as_ref().map(summary) });
     Ok(())
 }
 
 /// Returns whether the model that plans jobs lacks its key.
 pub fn lacks_key(home: &Home) -> bool {
-    let llm = home.settings().ok().and_then(|settings| settings.llm().ok()).flatten();
-    llm.is_some_and(|llm| key_state(home, &llm) == Some("missing"))
+    let planner = home.settings().ok().and_then(|settings| settings.planner().ok()).flatten();
+    planner.is_some_and(|planner| key_state(home, &planner) == Some("missing"))
 }
 
-fn key_state(home: &Home, llm: &LlmSettings) -> Option<&'static str> {
-    let LlmPlace::Url { key, .. } = &llm.place else { return None };
+fn key_state(home: &Home, planner: &PlannerSettings) -> Option<&'static str> {
+    let PlannerPlace::Url { key, .. } = &planner.place else { return None };
     let is_set = match key {
         None => return Some("none"),
         Some(SecretRef::Vault(name)) => home.vault().has(name),
@@ -338,6 +339,6 @@ async fn test(request: &str, most: usize, output: &Output) -> Result<(), Failure
     output.line("");
     output.line(job.code.trim_end());
     let PlannedJob { model, input_tokens, output_tokens, name, tools, input_schema, code, .. } = job;
-    output.answer(LlmTest { model, took_ms: took, input_tokens, output_tokens, name, tools, input_schema, code });
+    output.answer(PlannerTest { model, took_ms: took, input_tokens, output_tokens, name, tools, input_schema, code });
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `aiw llm …`, as it is typed.
+//! `aiw planner …`, as it is typed.
 
 use aiw_core::{EnvName, ProviderName};
 use clap::{Args, Subcommand};
@@ -6,20 +6,20 @@ use clap::{Args, Subcommand};
 use crate::complete;
 
 #[derive(Debug, Subcommand)]
-pub enum LlmCommand {
+pub enum PlannerCommand {
     /// Let a model of your own plan jobs over the tools of your MCP servers
     ///
     /// `intelligent_route` of `aiw mcp serve` then asks the model for a plan, and offers one tool that does the whole job. The
     /// model gets the request and a line about each tool that was found for it, and nothing else. What you leave out stays
     /// as it is; the first time, that is Ollama on this machine.
-    #[command(after_help = "aiw llm set --model qwen3:4b\n\
-                            aiw llm set --openai https://api.example.com/v1 --model small --token-stdin\n\
-                            aiw llm set --provider router")]
-    Set(LlmSetArgs),
+    #[command(after_help = "aiw planner set --model qwen3:4b\n\
+                            aiw planner set --openai https://api.example.com/v1 --model small --token-stdin\n\
+                            aiw planner set --provider router")]
+    Set(PlannerSetArgs),
     /// Show which model plans jobs
     Show,
     /// Have the model plan a job, and show the plan without running it
-    #[command(after_help = "aiw llm test\naiw llm test 'Send the open issues of cli/cli to Anna'")]
+    #[command(after_help = "aiw planner test\naiw planner test 'Send the open issues of cli/cli to Anna'")]
     Test {
         /// The job, over the tools of your MCP servers [default: a small one over tools that don't exist]
         request: Vec<String>,
@@ -32,7 +32,7 @@ pub enum LlmCommand {
 }
 
 #[derive(Debug, Args)]
-pub struct LlmSetArgs {
+pub struct PlannerSetArgs {
     /// Ollama [default address: what `OLLAMA_HOST` says, else this machine]
     #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "", group = "place")]
     pub ollama: Option<String>,
@@ -48,7 +48,7 @@ pub struct LlmSetArgs {
     /// The model [default for Ollama: qwen3:1.7b; for a provider, its own]
     #[arg(long)]
     pub model: Option<String>,
-    /// Read the key from standard input, and store it in the vault as `llm`
+    /// Read the key from standard input, and store it in the vault as `planner`
     #[arg(long, conflicts_with = "provider")]
     pub token_stdin: bool,
     /// Read the key from this variable each time

@@ -1,0 +1,218 @@
+//! The state of everything at a glance, and the step that follows from it.
+
+use std::path::Path;
+
+use aiw_core::{counted, one_line};
+use aiw_history::Store;
+use aiw_home::Home;
+use aiw_launch::RootKind;
+use aiw_processes::{Manager, Project};
+use aiw_routing::ServerPlaces;
+use aiw_tasks::{Scope, State, Task, Tasks};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// How many tasks there are in each state
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct TaskCounts {
+    /// How many are running
+    pub running: usize,
+    /// How many are queued
+    pub queued: usize,
+    /// How many finished since you last looked
+    pub unread: usize,
+}
+
+impl TaskCounts {
+    /// Counts tasks.
+    pub fn of(tasks: &[Task]) -> Self {
+        let mut counts = Self::default();
+        for task in tasks {
+            match task.state {
+                State::Queued => counts.queued += 1,
+                State::Ended => counts.unread += usize::from(task.unread),
+                State::Running | State::Starting | State::Stopping => counts.running += 1,
+            }
+        }
+        counts
+    }
+}
+
+/// The project's processes, counted
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+pub struct ProcessCounts {
+    /// How many there are
+    pub all: usize,
+    /// How many of them run
+    pub running: usize,
+}
+
+/// The history, counted
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+pub struct HistoryCounts {
+    /// How many sessions it has
+    pub sessions: u64,
+    /// How many messages they have
+    pub messages: u64,
+}
+
+/// `aiw`: the state of each part; null where a part can't be read, which `aiw doctor` explains
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Overview {
+    /// The tasks of this session, or of all sessions outside of an AI CLI
+    pub tasks: Option<TaskCounts>,
+    /// The processes of this project
+    pub processes: Option<ProcessCounts>,
+    /// The names of the providers and pools
+    pub providers: Option<Vec<String>>,
+    /// How many MCP servers are behind aiw
+    pub servers: Option<usize>,
+    /// The past sessions
+    pub history: Option<HistoryCounts>,
+    /// The next step, as a sentence with its command
+    pub next: String,
+}
+
+impl Overview {
+    /// Looks at each part. It starts and changes nothing, and a part that can't be read stops no other.
+    pub fn look(home: &Home, cwd: &Path) -> Self {
+        let mut seen = Self {
+            tasks: tasks(home),
+            processes: processes(home, cwd),
+            providers: home.providers().ok().map(|file| {
+                let providers = file.providers().iter().map(|provider| provider.name.to_string());
+                providers.chain(file.pools().iter().map(|pool| pool.name.to_string())).collect()
+            }),
+            servers: ServerPlaces::of(home.clone(), cwd).read().ok().map(|(servers, _)| servers.len()),
+            history: history(home),
+            next: String::new(),
+        };
+        seen.next = seen.step().to_owned();
+        seen
+    }
+
+    /// Returns the name of each part, and its state in a few words.
+    pub fn lines(&self) -> [(&'static str, String); 5] {
+        let unreadable = || "can't be read: `aiw doctor` says why".to_owned();
+        let tasks = self.tasks.map(|TaskCounts { running, queued, unread }| match (running, queued, unread) {
+            (0, 0, 0) => "none running".to_owned(),
+            _ => format!("{running} running, {queued} queued, {unread} finished since you last looked"),
+        });
+        let processes = self.processes.map(|ProcessCounts { all, running }| match all {
+            0 => "none in this project".to_owned(),
+            _ => format!("{all} in this project, {running} running"),
+        });
+        let providers = self.providers.as_ref().map(|names| match names.is_empty() {
+            true => "none: each AI CLI uses its own".to_owned(),
+            false => one_line(&format!("{}: {}", names.len(), names.join(", ")), 68),
+        });
+        let servers = self.servers.map(|count| match count {
+            0 => "none".to_owned(),
+            count => counted(count, "MCP server"),
+        });
+        let history = self.history.map(|HistoryCounts { sessions, messages }| match sessions {
+            0 => "no past sessions yet".to_owned(),
+            1 => format!("1 past session, {messages} messages"),
+            _ => format!("{sessions} past sessions, {messages} messages"),
+        });
+        [
+            ("tasks", tasks.unwrap_or_else(unreadable)),
+            ("processes", processes.unwrap_or_else(unreadable)),
+            ("providers", providers.unwrap_or_else(unreadable)),
+            ("servers", servers.unwrap_or_else(unreadable)),
+            ("history", history.unwrap_or_else(unreadable)),
+        ]
+    }
+
+    /// Chooses the next step: what waits for you goes first, then what is missing.
+    fn step(&self) -> &'static str {
+        let is_unreadable = self.tasks.is_none()
+            || self.processes.is_none()
+            || self.providers.is_none()
+            || self.servers.is_none()
+            || self.history.is_none();
+        let tasks = self.tasks.unwrap_or_default();
+        match self {
+            _ if is_unreadable => "`aiw doctor` says what is wrong",
+            _ if tasks.unread > 0 => "`aiw status` shows what finished",
+            _ if tasks.running + tasks.queued > 0 => "`aiw wait` waits for the tasks",
+            Self { processes: Some(ProcessCounts { all: 1.., running: 0 }), .. } => {
+                "`aiw up` starts the project's processes"
+            }
+            Self { providers: Some(names), .. } if names.is_empty() => {
+                "`aiw provider presets` lists the API providers that `aiw provider add` knows"
+            }
+            Self { servers: Some(0), .. } => {
+                "`aiw mcp search WORDS` finds MCP servers, `aiw setup` registers aiw in your AI CLIs"
+            }
+            Self { history: Some(HistoryCounts { sessions: 0, .. }), .. } => {
+                "`aiw history import` takes in your past sessions"
+            }
+            _ => "`aiw claude \"PROMPT\"` starts a task",
+        }
+    }
+}
+
+fn tasks(home: &Home) -> Option<TaskCounts> {
+    let tasks = Tasks::open(home, session_scope()).ok()?;
+    Some(TaskCounts::of(&tasks.list().ok()?))
+}
+
+/// Returns which tasks a command sees: those of its session; outside of an AI CLI, those of all sessions.
+pub fn session_scope() -> Scope {
+    let session = aiw_launch::session();
+    match session.kind != RootKind::Session || session.task.is_some() {
+        true => Scope::Root(session.root),
+        false => Scope::All,
+    }
+}
+
+fn processes(home: &Home, cwd: &Path) -> Option<ProcessCounts> {
+    let all = Manager::open(home, Project::find(cwd).ok()?).ok()?.list().ok()?;
+    Some(ProcessCounts { all: all.len(), running: all.iter().filter(|status| status.state.is_alive()).count() })
+}
+
+fn history(home: &Home) -> Option<HistoryCounts> {
+    match Store::open_existing(&home.history()).ok()? {
+        None => Some(HistoryCounts { sessions: 0, messages: 0 }),
+        Some(store) => {
+            store.stats().ok().map(|stats| HistoryCounts { sessions: stats.sessions, messages: stats.messages })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_step_follows_from_the_state() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("home"));
+        let fresh = Overview::look(&home, dir.path());
+        assert!(fresh.next.contains("provider presets"), "{}", fresh.next);
+        assert_eq!(fresh.lines().map(|(name, _)| name), ["tasks", "processes", "providers", "servers", "history"]);
+        let with = |change: fn(&mut Overview)| {
+            let mut seen = Overview::look(&home, dir.path());
+            seen.tasks = Some(TaskCounts::default());
+            change(&mut seen);
+            seen.step()
+        };
+        assert!(with(|seen| seen.tasks = Some(TaskCounts { running: 1, queued: 0, unread: 2 })).contains("status"));
+        assert!(with(|seen| seen.tasks = Some(TaskCounts { running: 0, queued: 1, unread: 0 })).contains("wait"));
+        assert!(with(|seen| seen.processes = Some(ProcessCounts { all: 2, running: 0 })).contains("aiw up"));
+        assert!(with(|seen| seen.providers = Some(vec!["x".into()])).contains("mcp search"));
+        assert!(with(|seen| seen.history = None).contains("doctor"));
+    }
+
+    #[test]
+    fn what_is_damaged_stops_no_other_part() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("home"));
+        std::fs::create_dir(home.root()).unwrap();
+        std::fs::write(home.providers_path(), "{").unwrap();
+        let seen = Overview::look(&home, dir.path());
+        assert!(seen.providers.is_none() && seen.servers == Some(0) && seen.history.is_some());
+        assert!(seen.next.contains("aiw doctor") && seen.lines()[2].1.contains("aiw doctor"), "{seen:?}");
+    }
+}
