@@ -116,7 +116,9 @@ fn alone_it_says_how_things_stand_and_what_comes_next() {
     env.run(&["process", "add", "web", "--", "sleep", "9"]).ok();
     let said = env.run(&[]).ok().stdout;
     assert_eq!(said.lines().count(), 6, "{said}");
-    for (line, part) in said.lines().zip(["tasks", "processes  1 in", "providers  1: router", "servers", "history", "next: `aiw "]) {
+    for (line, part) in
+        said.lines().zip(["tasks", "processes  1 in", "providers  1: router", "servers", "history", "next: `aiw "])
+    {
         assert!(line.starts_with(part), "{part}: {said}");
     }
 }

@@ -79,7 +79,7 @@ pub enum Command {
     Task(TaskCommand),
     /// Show what is running and what finished since you last looked
     Status(ScopeArgs),
-    /// Print the output of a task or a process
+    /// Print the output of a task, or of processes
     Logs(LogArgs),
     /// Stop tasks or processes: SIGTERM, then SIGKILL after five seconds
     Stop(StopArgs),
@@ -98,7 +98,9 @@ pub enum Command {
     /// Define, start and reach processes
     #[command(subcommand, visible_alias = "proc")]
     Process(ProcessCommand),
-    /// Wait for tasks to finish: exit code 0 if all succeeded, 1 if one failed, 124 if time ran out
+    /// Wait for tasks or processes to end
+    ///
+    /// Exit codes: 0 if all succeeded, 1 if one failed, 124 if time ran out.
     Wait(WaitArgs),
     /// Manage API providers
     #[command(subcommand)]

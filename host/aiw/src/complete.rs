@@ -69,9 +69,12 @@ pub fn tasks() -> ArgValueCandidates {
     candidates(|| task_offers(|_| true))
 }
 
-/// Ids of tasks that have not ended.
-pub fn running_tasks() -> ArgValueCandidates {
-    candidates(|| task_offers(|task| task.state != State::Ended))
+/// Ids of tasks that have not ended, and of processes of the project.
+pub fn awaited() -> ArgValueCandidates {
+    candidates(|| {
+        let tasks = task_offers(|task| task.state != State::Ended);
+        Some(process_offers().into_iter().chain(tasks).flatten().collect())
+    })
 }
 
 /// Ids of tasks that have ended.

@@ -125,7 +125,9 @@ fn main() -> ExitCode {
         Command::Task(command) => commands::task::run(command, &output),
         Command::Status(scope) => commands::task::status(scope.all_namespaces, &output),
         // A process of the project goes before a task: its id was chosen by somebody.
-        Command::Logs(args) if commands::process::is_process(&args.id) => commands::process::logs(&args, &output),
+        Command::Logs(args) if args.ids.first().is_none_or(|id| commands::process::is_process(id)) => {
+            commands::process::logs(&args, &output)
+        }
         Command::Logs(args) => commands::task::logs(&args, &output),
         Command::Stop(args) if args.ids.first().is_some_and(|id| commands::process::is_process(id)) => {
             commands::process::down(&args.ids, &output)
@@ -136,6 +138,9 @@ fn main() -> ExitCode {
         Command::Ps(args) => commands::process::ps(&args, &output),
         Command::Restart(args) => commands::process::restart(&args, &output),
         Command::Process(command) => commands::process::run(&command, &output),
+        Command::Wait(args) if args.ids.first().is_some_and(|id| commands::process::is_process(id)) => {
+            commands::process::wait(&args.ids, args.ready, args.timeout, &output)
+        }
         Command::Wait(args) => commands::task::wait(&args, &output),
         Command::Claude(args) => commands::run::run(CliKind::Claude, RunArgs { arguments: theirs, ..args }, &output),
         Command::Codex(args) => commands::run::run(CliKind::Codex, RunArgs { arguments: theirs, ..args }, &output),

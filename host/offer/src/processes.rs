@@ -10,7 +10,7 @@ use aiw_core::{one_line, star_matches};
 use aiw_mcp::Call;
 use aiw_processes::{
     CheckOf, Definition, EnvValue, LogEntry, Manager, NeedOf, PageLimits, ProbeOf, ProcessError, ProcessSummary,
-    Project, RestartWhen, Run, Source, State, Stream, Until, is_id,
+    Project, RestartWhen, Run, Source, State, Stream, Until, WaitFor, Waited, is_id,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -446,14 +446,18 @@ pub(crate) async fn get_process_status(
 ) -> Result<ProcessAnswer, CallError> {
     let work = move |manager: &Manager| {
         let status = manager.get(&asked.id)?;
-        let used = manager.usage(std::slice::from_ref(&status)).pop().flatten();
+        let one = std::slice::from_ref(&status);
+        let (used, ports) = (manager.usage(one).pop().flatten(), manager.ports(one).pop().unwrap_or_default());
         let message = match status.state {
             State::NotStarted | State::Stopped => "start_process starts it",
             State::Failed | State::CrashLooping => "get_process_output shows its last lines",
             State::Starting => "wait_for_process waits until it is ready",
             State::Running | State::Unhealthy | State::Stopping => "get_process_output shows what it writes",
         };
-        Ok(ProcessAnswer { message: message.into(), process: ProcessSummary::of(&status).with_usage(used) })
+        Ok(ProcessAnswer {
+            message: message.into(),
+            process: ProcessSummary::of(&status).with_usage(used).with_ports(ports),
+        })
     };
     on(&context, &context.lanes.look, work).await
 }
@@ -475,7 +479,9 @@ pub(crate) async fn list_processes(
             has_state && filter.name_pattern.as_ref().is_none_or(|pattern| star_matches(pattern, &status.id))
         };
         let all = manager.list()?;
-        let all = all.iter().filter(|status| is_wanted(status)).map(ProcessSummary::of).collect();
+        let ports = manager.ports(&all);
+        let all = all.iter().zip(ports).filter(|(status, _)| is_wanted(status));
+        let all = all.map(|(status, ports)| ProcessSummary::of(status).with_ports(ports)).collect();
         let (processes, left_out) = first_that_fit(all);
         Ok(ProcessList { processes, left_out })
     };
@@ -573,47 +579,20 @@ fn wait(
     cancelled: &std::sync::atomic::AtomicBool,
 ) -> Result<ProcessWait, CallError> {
     let end = Instant::now() + Duration::from_secs(asked.timeout_seconds.unwrap_or(MAX_WAIT).min(MAX_WAIT));
-    let pattern = asked.line.as_deref().map(anywhere);
-    // A line of this life counts, even if it was written before the call.
-    let mut log = None;
-    loop {
-        let status = manager.get(&asked.id)?;
-        let mut found = None;
-        if let Some(pattern) = &pattern {
-            if log.is_none() && status.record.is_some() {
-                let since = status.record.as_ref().map_or(0, |record| record.started);
-                let from = aiw_processes::FollowFrom::Since(since);
-                log = Some(manager.log(&asked.id)?.follow(from).map_err(ProcessError::from)?);
-            }
-            if let Some(log) = &mut log {
-                let entries = log.next(Duration::from_millis(200)).map_err(ProcessError::from)?;
-                let is_it = |entry: &&LogEntry| entry.stream != Stream::Aiw && star_matches(pattern, &entry.text());
-                found = entries.iter().find(is_it).map(|entry| bounds::cut(entry.text(), 4 << 10));
-                if found.is_none() && !entries.is_empty() && Instant::now() < end {
-                    continue;
-                }
-            }
-        }
-        let is_over = !status.state.is_alive();
-        let done = match (&pattern, asked.until) {
-            (Some(_), _) => found.is_some(),
-            (None, WaitUntil::Ready) => status.state == State::Running,
-            (None, WaitUntil::Ended) => is_over,
-        };
-        let is_cancelled = cancelled.load(std::sync::atomic::Ordering::Relaxed);
-        // What has ended will neither become ready nor write.
-        if done || is_over || is_cancelled || Instant::now() >= end {
-            let message = match (done, is_over) {
-                (true, _) => "it is so",
-                (false, true) if status.record.is_none() => "it was not started: start_process starts it",
-                (false, true) => "it does not run: get_process_output shows its last lines",
-                (false, false) => "not yet: call wait_for_process again",
-            };
-            let process = ProcessSummary::of(&status);
-            return Ok(ProcessWait { done, message: message.into(), process, line: found });
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    let what = match (&asked.line, asked.until) {
+        (Some(line), _) => WaitFor::Line(anywhere(line)),
+        (None, WaitUntil::Ready) => WaitFor::Ready,
+        (None, WaitUntil::Ended) => WaitFor::Ended,
+    };
+    let Waited { status, done, line } = manager.wait(&asked.id, &what, Some(end), cancelled)?;
+    let message = match (done, status.state.is_alive()) {
+        (true, _) => "it is so",
+        (false, false) if status.record.is_none() => "it was not started: start_process starts it",
+        (false, false) => "it does not run: get_process_output shows its last lines",
+        (false, true) => "not yet: call wait_for_process again",
+    };
+    let line = line.map(|entry| bounds::cut(entry.text(), 4 << 10));
+    Ok(ProcessWait { done, message: message.into(), process: ProcessSummary::of(&status), line })
 }
 
 pub(crate) async fn remove_process(context: Arc<Context>, asked: OneProcess, _: Call) -> Result<Message, CallError> {

@@ -5,7 +5,9 @@ use std::path::{Component, Path};
 use std::time::Duration;
 
 use aiw_core::SecretName;
-use aiw_supervisor::{LogPolicy, MAX_CAUSES, Restart, RestartWhen as SupervisorRestart, Terminal, Until};
+use aiw_supervisor::{
+    LogPolicy, MAX_CAUSES, ResourceLimits, Restart, RestartWhen as SupervisorRestart, Terminal, Until,
+};
 use serde::{Deserialize, Serialize};
 
 /// How many processes a project may define.
@@ -319,6 +321,14 @@ pub struct Limits {
     /// Processes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pids: Option<u32>,
+}
+
+impl Limits {
+    /// Returns the limits as the supervisor has them.
+    pub(crate) fn of_resources(self) -> ResourceLimits {
+        let Self { memory, cpu, files, pids } = self;
+        ResourceLimits { memory, cpu_percent: cpu, pids, files, watch: true }
+    }
 }
 
 /// The names of the signals that a definition or a command may name, with their numbers on Linux and macOS.

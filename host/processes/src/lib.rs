@@ -31,6 +31,7 @@ mod start;
 mod state;
 mod stop;
 mod summary;
+mod wait;
 
 pub use aiw_supervisor::{
     Cause, Enforced, Follow, FollowFrom, Log, LogEntry, LogPolicy, Page, PageLimits, ProcessKind, Resource, Stream,
@@ -49,3 +50,4 @@ pub use start::{StartResult, Started};
 pub use state::{State, Status};
 pub use stop::StoppedOne;
 pub use summary::{ProcessSummary, RestartCause, UsageSummary};
+pub use wait::{WaitFor, Waited};

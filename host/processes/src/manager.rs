@@ -1,6 +1,6 @@
 //! The processes of one project.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -314,6 +314,24 @@ impl Manager {
         self.statuses(&loaded)
     }
 
+    /// Returns processes as they run, for where the project's file can't be used: their definitions are those of their
+    /// records, which the user allowed when they were started.
+    ///
+    /// # Errors
+    ///
+    /// One of them does not run.
+    pub fn as_running(&self, ids: &[String]) -> Result<Loaded, ProcessError> {
+        let mut loaded = Loaded::default();
+        for id in ids {
+            let status = self.get(id)?;
+            if !status.state.is_alive() {
+                return Err(ProcessError::NotRunning { id: id.clone() });
+            }
+            loaded.definitions.insert(id.clone(), (status.definition, Source::Home));
+        }
+        Ok(loaded)
+    }
+
     /// Returns the processes that have a record, whatever the file says.
     pub fn list_running(&self) -> Result<Vec<Status>, ProcessError> {
         self.statuses(&Loaded::default())
@@ -414,9 +432,18 @@ impl Manager {
 
     /// Returns what processes use now, in the same order.
     pub fn usage(&self, statuses: &[Status]) -> Vec<Option<Usage>> {
-        let records: Vec<_> = statuses.iter().filter_map(|status| status.record.as_ref()).collect();
-        let mut used = self.processes.usage(&records).into_iter();
-        statuses.iter().map(|status| status.record.as_ref().and_then(|_| used.next().flatten())).collect()
+        of_records(statuses, |records| self.processes.usage(records)).into_iter().map(Option::flatten).collect()
+    }
+
+    /// Returns the TCP ports that processes listen on now, in the same order.
+    pub fn ports(&self, statuses: &[Status]) -> Vec<BTreeSet<u16>> {
+        if !statuses.iter().any(|status| status.state.is_alive()) {
+            return vec![BTreeSet::new(); statuses.len()];
+        }
+        of_records(statuses, |records| self.processes.ports(records))
+            .into_iter()
+            .map(Option::unwrap_or_default)
+            .collect()
     }
 
     /// Returns the log of a process.
@@ -455,6 +482,13 @@ impl Manager {
             None => Ok(()),
         }
     }
+}
+
+/// Asks about the processes that have a record. Returns the answers in the order of all of them.
+fn of_records<T>(statuses: &[Status], ask: impl FnOnce(&[&Record]) -> Vec<T>) -> Vec<Option<T>> {
+    let records: Vec<_> = statuses.iter().filter_map(|status| status.record.as_ref()).collect();
+    let mut answers = ask(&records).into_iter();
+    statuses.iter().map(|status| status.record.as_ref().and_then(|_| answers.next())).collect()
 }
 
 /// Returns what a process wrote last, if it has failed.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aiw_home::{HomeError, Turn, check_writable, find_program};
-use aiw_supervisor::{Cause, Need, NewProcess, Program, Queue, Record, ResourceLimits, Stopped, Supervised};
+use aiw_supervisor::{Cause, Need, NewProcess, Program, Queue, Record, Stopped, Supervised};
 
 use crate::definition::{Definition, RestartWhen, Source, in_order, signal_number};
 use crate::environment::Environment;
@@ -100,6 +100,20 @@ impl Manager {
             started.push((id.to_owned(), result));
         }
         Ok(started)
+    }
+
+    /// Returns which limits of these processes, or of all that start by themselves, nobody can enforce here: a sentence
+    /// for each.
+    pub fn unkept_limits(&self, loaded: &Loaded, names: &[String]) -> Vec<String> {
+        let is_wanted = |id: &String, definition: &Definition| match names {
+            [] => definition.auto_start,
+            names => names.contains(id),
+        };
+        let wanted = loaded.definitions.iter().filter(|(id, (definition, _))| is_wanted(id, definition));
+        let unkept = |(id, (definition, _)): (&String, &(Definition, Source))| {
+            Some(format!("`{id}`: {}", definition.limits.of_resources().unkept()?))
+        };
+        wanted.filter_map(unkept).collect()
     }
 
     /// Starts a process, unless it runs.
@@ -215,17 +229,10 @@ impl Manager {
             log: definition.log,
             ..NewProcess::within(cwd)
         };
-        let limits = &definition.limits;
         let program = Program {
             arguments: argv.into_iter().map(Into::into).collect(),
             environment: environment.variables.into_iter().map(|(name, value)| (name.into(), value)).collect(),
-            limits: ResourceLimits {
-                memory: limits.memory,
-                cpu_percent: limits.cpu,
-                pids: limits.pids,
-                files: limits.files,
-                watch: true,
-            },
+            limits: definition.limits.of_resources(),
             secrets: environment.secrets,
             ..Program::of(path)
         };
@@ -300,7 +307,9 @@ type Surroundings = (PathBuf, Vec<(String, std::ffi::OsString)>);
 impl Manager {
     /// Returns where a process runs and with which variables, its secrets included.
     pub fn surroundings(&self, id: &str) -> Result<Surroundings, ProcessError> {
-        let loaded = self.load()?;
+        // A file that can't be used does not matter to what runs.
+        let names = [id.to_owned()];
+        let loaded = self.load().or_else(|error| self.as_running(&names).map_err(|_| error))?;
         let definition = self.allowed(&loaded, id)?;
         let cwd = self.cwd(id, definition)?;
         let environment = Environment::of(&self.home, &self.project, id, definition)?;

@@ -1,6 +1,6 @@
 //! Processes as views show them and programs read them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aiw_core::one_line;
 use aiw_home::rfc3339;
@@ -33,6 +33,9 @@ pub struct ProcessSummary {
     /// The group that it belongs to
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// The TCP ports that it listens on, with its descendants
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub ports: BTreeSet<u16>,
     /// Its process id, while it runs
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
@@ -109,6 +112,7 @@ impl ProcessSummary {
             shell: matches!(definition.run, Run::Shell(_)),
             source: status.source.map(crate::Source::as_str),
             group: definition.group.clone(),
+            ports: BTreeSet::new(),
             pid: status.pid(),
             ready: record.filter(|_| alive).and_then(|record| record.ready),
             exit_code: record.and_then(|record| record.exit_code),
@@ -132,6 +136,12 @@ impl ProcessSummary {
             Some(last) => format!("{why} │ {last}"),
             None => why.to_owned(),
         }
+    }
+
+    /// Adds the ports that the process listens on.
+    #[must_use]
+    pub fn with_ports(self, ports: BTreeSet<u16>) -> Self {
+        Self { ports, ..self }
     }
 
     /// Adds what the process uses.

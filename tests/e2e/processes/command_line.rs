@@ -87,6 +87,39 @@ fn the_doctor_says_what_keeps_processes_from_running_and_what_to_do() {
 }
 
 #[test]
+fn a_file_that_makes_no_sense_blinds_no_command_for_what_runs() {
+    let project = Project::new("process \"web\" { command \"sleep\" \"1000\"; env { WHO \"me\" } }");
+    project.up(&[]);
+    let before = project.ps("web")["pid"].clone();
+    project.write("process \"web\" { comand");
+    let shown = project.run(&["ps"]);
+    assert!(shown.stdout.contains("running") && shown.stderr.contains("processes.kdl:1:"), "{}", shown.whole());
+    assert_eq!(project.run(&["process", "exec", "web", "--", "sh", "-c", "echo $WHO"]).ok().stdout, "me\n");
+    let again = project.run(&["restart", "web"]).ok();
+    assert!(again.stderr.contains("they are started again as they ran"), "{}", again.whole());
+    let now = project.run(&["ps", "--json"]).json();
+    assert_ne!(now["processes"][0]["pid"], before);
+    project.run(&["stop", "web"]).ok();
+    assert_eq!(project.run(&["restart", "web"]).code, 3);
+}
+
+#[test]
+fn the_logs_of_several_are_one_list_with_their_names() {
+    let project = Project::new(
+        "process \"a\" { shell \"echo one; sleep 0.2; echo three; exec sleep 1000\" }
+         process \"long-name\" { shell \"sleep 0.1; echo two; exec sleep 1000\" }
+         process \"other\" { command \"true\"; auto-start #false }",
+    );
+    project.up(&[]);
+    until(|| (project.lines("a").len() == 2 && project.lines("long-name").len() == 1).then_some(()));
+    let shown = project.run(&["logs", "--grep", "^(one|two|three)$"]).ok().stdout;
+    assert_eq!(shown, "a         │ one\nlong-name │ two\na         │ three\n");
+    let all = project.json(&["logs", "a", "long-name", "-n", "1"]);
+    let ids: Vec<_> = all["lines"].as_array().unwrap().iter().map(|line| &line["id"]).collect();
+    assert_eq!(ids, ["long-name", "a"], "{all}");
+}
+
+#[test]
 fn processes_are_of_the_project_and_not_of_a_directory_or_a_session() {
     let project = Project::new("process \"web\" { command \"sleep\" \"1000\" }");
     fs::create_dir_all(project.path("deep/er")).unwrap();

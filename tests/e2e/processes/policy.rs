@@ -106,8 +106,55 @@ fn a_port_that_a_stranger_holds_is_not_readiness() {
     ));
     project.up(&[]);
     let told = project.until("p", "unhealthy");
-    let expected = format!("port {port} is held by another process: {}", std::process::id());
+    let expected = format!("port {port} is in use by process {}", std::process::id());
     assert!(told["reason"].as_str().unwrap().contains(&expected), "{told}");
+}
+
+#[test]
+fn what_fails_because_its_port_is_taken_says_who_has_it() {
+    let stranger = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = stranger.local_addr().unwrap().port();
+    let project = Project::new(&format!(
+        "process \"p\" {{ command \"python3\" \"-m\" \"http.server\" \"--bind\" \"127.0.0.1\" \"{port}\"; ready tcp={port} }}"
+    ));
+    let run = project.run(&["up", "--wait", "--yes", "--timeout", "20s"]);
+    assert_eq!(run.code, 1, "{}", run.whole());
+    let expected = format!("exit code 1: port {port} is in use by process {}", std::process::id());
+    assert!(run.stdout.contains(&expected), "{}", run.whole());
+    assert!(project.ps("p")["reason"].as_str().unwrap().starts_with(&expected));
+}
+
+#[test]
+fn up_waits_until_all_are_ready_and_ps_shows_their_ports() {
+    let port = free_port();
+    let project = Project::new(&format!(
+        "process \"web\" {{ command \"python3\" \"-c\" \"{}\"; ready tcp={port} every=\"20ms\" }}
+         process \"once\" {{ command \"true\" }}
+         process \"never\" {{ command \"sleep\" \"1000\"; ready line=\"x\"; auto-start #false }}
+         process \"bad\" {{ shell \"sleep 0.2; exit 3\"; ready line=\"x\"; auto-start #false }}",
+        late_server(port, "0.3"),
+    ));
+    let up = project.json(&["up", "--wait", "--yes"]);
+    assert_eq!(up["processes"].as_array().unwrap().len(), 2, "{up}");
+    let web = project.ps("web");
+    assert_eq!((&web["state"], &web["ports"]), (&serde_json::json!("running"), &serde_json::json!([port])), "{web}");
+    let late = project.run(&["up", "--wait", "--timeout", "300ms", "never"]);
+    assert_eq!(late.code, 124, "{}", late.whole());
+    let bad = project.run(&["up", "--wait", "bad"]);
+    assert_eq!((bad.code, bad.stdout.contains("bad failed: exit code 3")), (1, true), "{}", bad.whole());
+    // The same for what runs: until it is ready, or until it ends.
+    assert!(project.run(&["wait", "web", "--ready"]).ok().stdout.contains("web ready"));
+    assert_eq!(project.run(&["wait", "web", "--timeout", "200ms"]).code, 124);
+    assert_eq!(project.run(&["wait", "once", "bad"]).code, 1);
+    assert_eq!(project.run(&["wait", "once"]).ok().code, 0);
+}
+
+#[test]
+fn a_limit_that_nobody_can_keep_is_said_before_the_start() {
+    let project = Project::new("process \"p\" { command \"sleep\" \"1000\"; limits cpu=50 }");
+    let run = project.run(&["up", "-d", "--yes"]).ok();
+    let by = &project.ps("p")["limits"]["cpu"];
+    assert_eq!(run.stderr.contains("note: `p`: the processor is not limited"), by == "none", "{}", run.whole());
 }
 
 #[test]

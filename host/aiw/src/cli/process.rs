@@ -1,9 +1,11 @@
 //! `aiw up`, `down`, `ps`, `restart` and `aiw process …`, as they are typed.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use super::run::parse_duration;
 use crate::complete;
 
 #[derive(Debug, Subcommand)]
@@ -32,6 +34,12 @@ pub struct UpArgs {
     /// Return once they are started, and leave them running
     #[arg(short, long)]
     pub detach: bool,
+    /// Return once they are ready, and leave them running: exit code 1 if one is not, 124 if time ran out
+    #[arg(long, conflicts_with = "detach")]
+    pub wait: bool,
+    /// With --wait: wait no longer than this: 90s, 10m
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "wait")]
+    pub timeout: Option<Duration>,
     /// Allow what the project's file starts, without asking
     #[arg(short, long)]
     pub yes: bool,

@@ -44,14 +44,14 @@ pub struct ScopeArgs {
 
 #[derive(Debug, Args)]
 pub struct LogArgs {
-    /// The task's id, the beginning of it, or its process id; or the id of a process of this project
-    #[arg(add = complete::tasks_and_processes())]
-    pub id: String,
-    /// Keep printing until the task ends
+    /// The task's id, the beginning of it, or its process id; or ids of processes [default: all processes of this project]
+    #[arg(value_name = "ID", add = complete::tasks_and_processes())]
+    pub ids: Vec<String>,
+    /// Keep printing until it ends
     #[arg(short, long)]
     pub follow: bool,
-    /// Only the last N lines
-    #[arg(long, value_name = "N")]
+    /// Only the last N lines, of each
+    #[arg(short = 'n', long, value_name = "N")]
     pub tail: Option<usize>,
     /// Only output since this time: 10m, or 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = parse_since)]
@@ -76,9 +76,13 @@ pub struct StopArgs {
 
 #[derive(Debug, Args)]
 pub struct WaitArgs {
-    /// Ids, beginnings of ids, or process ids [default: all that are running or finished since you last looked]
-    #[arg(add = complete::running_tasks())]
+    /// Ids, beginnings of ids, or process ids of tasks [default: all that are running or finished since you last looked];
+    /// or ids of processes of this project
+    #[arg(add = complete::awaited())]
     pub ids: Vec<String>,
+    /// Wait until processes are ready, instead of until they end
+    #[arg(long, requires = "ids", conflicts_with_all = ["any", "all"])]
+    pub ready: bool,
     /// Stop waiting when the first one ends
     #[arg(long)]
     pub any: bool,

@@ -264,7 +264,10 @@ fn show(tasks: &Tasks, id: &str, output: &Output) -> Result<(), Failure> {
 /// `aiw logs`, of a task
 pub fn logs(args: &LogArgs, output: &Output) -> Result<(), Failure> {
     let tasks = &tasks(&Home::find()?, true)?;
-    let task = tasks.find(&args.id)?;
+    let [id] = args.ids.as_slice() else {
+        return Err(Failure::user("one task has one log: name one").with_hint("`aiw task list` lists them"));
+    };
+    let task = tasks.find(id)?;
     if output.is_json() && args.follow {
         return Err(Failure::user("`--json` prints one object, which has no end with `--follow`")
             .with_hint("use only one of them"));
@@ -532,6 +535,9 @@ const LAST_LINES: usize = 5;
 
 /// `aiw wait`
 pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
+    if args.ready {
+        return Err(Failure::user("`--ready` is for processes, and a task ends"));
+    }
     let home = Home::find()?;
     let tasks = tasks(&home, args.all || !args.ids.is_empty())?;
     let wanted: Vec<Task> = if args.ids.is_empty() {

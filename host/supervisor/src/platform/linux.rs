@@ -306,18 +306,10 @@ pub(crate) enum Holder {
 
 /// Returns who listens on a TCP port of this machine.
 pub(crate) fn holder(port: u16) -> Holder {
-    let mut sockets = Vec::new();
-    for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
-        let text = fs::read_to_string(table).unwrap_or_default();
-        sockets.extend(text.lines().skip(1).filter_map(|line| procfs::listener(line, port)));
-    }
-    let sockets: Vec<String> = sockets.iter().map(|inode| format!("socket:[{inode}]")).collect();
-    let has = |pid: u32| {
-        let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-        open.filter_map(|entry| fs::read_link(entry.path()).ok())
-            .any(|target| target.to_str().is_some_and(|target| sockets.iter().any(|socket| socket == target)))
-    };
-    if sockets.is_empty() {
+    let mut listeners = Listeners::now();
+    listeners.0.retain(|_, listened| *listened == port);
+    let has = |pid: u32| listeners.ports(pid).next().is_some();
+    if listeners.0.is_empty() {
         return Holder::Unknown;
     }
     let ours: Vec<u32> = descendants(std::process::id(), &|_, _| false).into_iter().map(|(pid, _)| pid).collect();
@@ -330,6 +322,25 @@ pub(crate) fn holder(port: u16) -> Holder {
             Holder::Stranger { pid, name: aiw_core::one_line(name.trim(), 40) }
         }
         None => Holder::Unknown,
+    }
+}
+
+/// The TCP sockets of this machine that listen: the port of each, by the name that an open file has.
+pub(crate) struct Listeners(HashMap<String, u16>);
+
+impl Listeners {
+    /// Looks at all of them.
+    pub fn now() -> Self {
+        let tables =
+            ["/proc/self/net/tcp", "/proc/self/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
+        let listeners = tables.iter().flat_map(|text| text.lines().skip(1)).filter_map(procfs::listener);
+        Self(listeners.map(|(port, inode)| (format!("socket:[{inode}]"), port)).collect())
+    }
+
+    /// Returns the ports that a process listens on.
+    pub fn ports(&self, pid: u32) -> impl Iterator<Item = u16> {
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        open.filter_map(|entry| self.0.get(fs::read_link(entry.path()).ok()?.to_str()?).copied())
     }
 }
 

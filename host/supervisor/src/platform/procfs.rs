@@ -72,16 +72,16 @@ pub(super) fn command_line(pid: u32) -> Option<Vec<u8>> {
     Some(line)
 }
 
-/// Returns the inode of a socket that listens on a port, from a line of `/proc/net/tcp`.
-pub(super) fn listener(line: &str, port: u16) -> Option<u64> {
+/// Returns the port and the inode of a socket that listens, from a line of `/proc/net/tcp`.
+pub(super) fn listener(line: &str) -> Option<(u16, u64)> {
     /// TCP_LISTEN, in hexadecimal.
     const LISTEN: &str = "0A";
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
     let (_, local) = fields.get(1)?.rsplit_once(':')?;
-    if u16::from_str_radix(local, 16).ok()? != port || *fields.get(3)? != LISTEN {
+    if *fields.get(3)? != LISTEN {
         return None;
     }
-    fields.get(9)?.parse().ok()
+    Some((u16::from_str_radix(local, 16).ok()?, fields.get(9)?.parse().ok()?))
 }
 
 /// Returns whether an environment contains all of these variables with these values.
@@ -100,9 +100,9 @@ mod tests {
     fn a_socket_that_listens_is_found_by_its_port() {
         let line =
             " 0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000  0 4242 1 0000 100 0";
-        assert_eq!((listener(line, 8080), listener(line, 8081)), (Some(4242), None));
-        assert_eq!(listener(&line.replace(" 0A ", " 01 "), 8080), None);
-        assert_eq!(listener("sl local", 8080), None);
+        assert_eq!(listener(line), Some((8080, 4242)));
+        assert_eq!(listener(&line.replace(" 0A ", " 01 ")), None);
+        assert_eq!(listener("sl local"), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Reaching a running process: signals, input, and what it uses.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
@@ -73,6 +74,16 @@ impl Processes {
             }
         }
         Ok(())
+    }
+
+    /// Returns the TCP ports that running processes and their descendants listen on, in the order of these records.
+    pub fn ports(&self, records: &[&Record]) -> Vec<BTreeSet<u16>> {
+        let (parents, listeners) = (platform::Parents::now(), platform::Listeners::now());
+        let of = |record: &&Record| match record.state == State::Ended || !crate::signal::is_here(record) {
+            true => BTreeSet::new(),
+            false => parents.descendants(record.shim.pid).iter().flat_map(|pid| listeners.ports(*pid)).collect(),
+        };
+        records.iter().map(of).collect()
     }
 
     /// Returns what running processes and their descendants use, in the order of these records. It is `None` for one

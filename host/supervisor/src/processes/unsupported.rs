@@ -150,6 +150,10 @@ impl Processes {
     pub fn remark(&self, _id: ProcessId, _sentence: &str) -> Answer<()> {
         self.refuse()
     }
+    /// Returns no ports: no process runs.
+    pub fn ports(&self, records: &[&Record]) -> Vec<std::collections::BTreeSet<u16>> {
+        vec![std::collections::BTreeSet::new(); records.len()]
+    }
     /// Returns nothing for each: no process runs.
     pub fn usage(&self, records: &[&Record]) -> Vec<Option<Usage>> {
         records.iter().map(|_| None).collect()

@@ -347,6 +347,11 @@ fn status(answer: &[u8]) -> Option<Option<u16>> {
     Some(version.and_then(|_| words.next()).and_then(|status| status.parse().ok()))
 }
 
+/// Returns which port of these probes another process has, as a phrase: why the program could not take it.
+pub(super) fn taken(probes: [Option<&Probe>; 2]) -> Option<String> {
+    probes.into_iter().flatten().find_map(|probe| is_ours(&probe.check).err())
+}
+
 /// Whether the port belongs to the process or one of its descendants. One that cannot be looked at, such as that of
 /// another user, is believed.
 fn is_ours(check: &Check) -> Result<(), String> {
@@ -359,7 +364,7 @@ fn is_ours(check: &Check) -> Result<(), String> {
     };
     match platform::holder(port) {
         Holder::Ours | Holder::Unknown => Ok(()),
-        Holder::Stranger { pid, name } => Err(format!("port {port} is held by another process: {pid} ({name})")),
+        Holder::Stranger { pid, name } => Err(format!("port {port} is in use by process {pid} ({name})")),
     }
 }
 

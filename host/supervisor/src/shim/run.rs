@@ -10,7 +10,7 @@ use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
 
 use super::child::{Setting, Started, spawn, spawn_beside};
 use super::input::Input;
-use super::probes::{Probed, Probes, Verdict};
+use super::probes::{Probed, Probes, Verdict, taken};
 use super::starter::Starter;
 use super::supervisor::Supervisor;
 use super::watched::Watched;
@@ -87,7 +87,16 @@ impl Supervisor {
                     let lived = running.since.elapsed();
                     let outcome = self.finish(&mut running);
                     let told = matches!(running.stop, Some(Stop::Requested | Stop::Timeout));
-                    (outcome, told, self.cause(&running), lived)
+                    let mut why = self.cause(&running);
+                    if outcome != Outcome::Succeeded
+                        && running.stop.is_none()
+                        && let Some(taken) = taken([self.new.ready.as_ref(), self.new.live.as_ref()])
+                    {
+                        why = format!("{why}: {taken}");
+                        self.streams.say(&taken);
+                        self.record.note(&why);
+                    }
+                    (outcome, told, why, lived)
                 }
             };
             match self.next(outcome, told, &why) {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use aiw_core::ProcessId;
+
 use crate::platform;
 use crate::program::{Enforced, Resource, ResourceLimits};
 
@@ -58,6 +60,15 @@ impl Watched {
 }
 
 impl ResourceLimits {
+    /// Returns which of these limits nobody can enforce here, and why, as a sentence. A start would meet the same.
+    pub fn unkept(self) -> Option<String> {
+        let (group, sentence) = platform::Group::create(ProcessId::from_number(std::process::id().into()), self);
+        if let Some(group) = group {
+            group.end();
+        }
+        sentence
+    }
+
     /// Returns who enforces each limit, given whether the kernel does for the group.
     pub(super) fn enforced(&self, by_kernel: bool) -> BTreeMap<Resource, Enforced> {
         let watched = if self.watch { Enforced::Watched } else { Enforced::None };

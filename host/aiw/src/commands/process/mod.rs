@@ -1,20 +1,18 @@
 //! `aiw up`, `down`, `ps`, `restart` and `aiw process …`. Neither components nor a runtime are set up for them.
 
-use std::collections::VecDeque;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use aiw_core::{EnvName, ErrorKind, SecretName, one_line, shell_word};
 use aiw_home::Home;
 use aiw_processes::{
-    CheckOf, Definition, EnvValue, FollowFrom, Loaded, LogEntry, Manager, NeedOf, ProbeOf, ProcessError,
-    ProcessSummary, Project, RestartWhen, Run, Source, StartResult, Started, State, Status, Stream, Until,
-    signal_number,
+    CheckOf, Definition, EnvValue, Loaded, Manager, NeedOf, ProbeOf, ProcessError, ProcessSummary, Project,
+    RestartWhen, Run, Source, StartResult, Started, State, Status, Until, WaitFor, Waited, signal_number,
 };
 use clap::builder::styling::{AnsiColor, Style};
 use schemars::JsonSchema;
@@ -22,15 +20,16 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::process::{ExecArgs, InputArgs, NewProcessArgs, ProcessCommand, PsArgs, SignalArgs, StartArgs};
-use crate::cli::task::LogArgs;
 use crate::commands::each::{FailedName, Failures};
 use crate::editor::Editor;
 use crate::failure::Failure;
-use crate::output::{self, Output};
+use crate::output::Output;
 use crate::{runtime, terminal};
 
+mod log;
 mod up;
 
+pub use log::{ProcessLine, ProcessLog, logs};
 pub use up::up;
 
 /// `aiw ps`, `up -d`, `start`, `restart`
@@ -102,10 +101,10 @@ pub fn ps(args: &PsArgs, output: &Output) -> Result<(), Failure> {
     let all = if args.all { Manager::list_all(&Home::find()?)? } else { own_project };
     let used = if args.stats { manager.usage(&all) } else { Vec::new() };
     let used = used.into_iter().chain(std::iter::repeat(None));
-    let processes: Vec<ProcessSummary> =
-        all.iter().zip(used).map(|(status, used)| ProcessSummary::of(status).with_usage(used)).collect();
+    let of = |((status, used), ports)| ProcessSummary::of(status).with_usage(used).with_ports(ports);
+    let processes: Vec<ProcessSummary> = all.iter().zip(used).zip(manager.ports(&all)).map(of).collect();
     if all.is_empty() && problem.is_none() {
-        output.line("no processes: `aiw process add ID -- COMMAND` defines one in `.ichimi/processes.kdl`");
+        output.line("no processes: `aiw process add ID -- COMMAND` defines one in `.ichimi/processes.kdl`, the project's file for them");
     }
     table(&processes, args, problem.is_some(), output);
     output.conclude(Processes { processes }, problem.map(Failure::from))
@@ -115,7 +114,11 @@ fn table(processes: &[ProcessSummary], args: &PsArgs, is_unread: bool, output: &
     if processes.is_empty() {
         return;
     }
-    let mut headers = vec!["ID", "STATE", "PID", "RESTARTS"];
+    let mut headers = vec!["ID", "STATE", "PID", "UPTIME"];
+    if processes.iter().any(|process| !process.ports.is_empty()) {
+        headers.push("PORTS");
+    }
+    headers.push("RESTARTS");
     if args.stats {
         headers.extend(["MEMORY", "CPU"]);
     }
@@ -131,6 +134,8 @@ fn table(processes: &[ProcessSummary], args: &PsArgs, is_unread: bool, output: &
             "ID" => process.id.clone(),
             "STATE" => process.state.replace('_', " "),
             "PID" => process.pid.map_or_else(|| "-".into(), |pid| pid.to_string()),
+            "UPTIME" => process.running_since.as_deref().and_then(uptime).unwrap_or_else(|| "-".into()),
+            "PORTS" => process.ports.iter().map(u16::to_string).collect::<Vec<_>>().join(" "),
             "RESTARTS" => process.restarts.to_string(),
             "MEMORY" => process.usage.as_ref().map_or_else(|| "-".into(), |used| format!("{} MB", used.memory >> 20)),
             "CPU" => process.usage.as_ref().map_or_else(|| "-".into(), |used| format!("{:.1}s", seconds(used.cpu_ms))),
@@ -160,6 +165,17 @@ fn table(processes: &[ProcessSummary], args: &PsArgs, is_unread: bool, output: &
         _ => Style::new(),
     };
     output.painted_table(&headers, &rows, style);
+}
+
+/// How long ago a time was, in its two largest units.
+fn uptime(since: &str) -> Option<String> {
+    let millis = u64::try_from(aiw_home::millis_of(since)?).ok()?;
+    Some(match aiw_home::now_millis().saturating_sub(millis) / 1000 {
+        s @ 0..60 => format!("{s}s"),
+        s @ 60..3600 => format!("{}m{:02}s", s / 60, s % 60),
+        s @ 3600..86400 => format!("{}h{:02}m", s / 3600, s / 60 % 60),
+        s => format!("{}d{:02}h", s / 86400, s / 3600 % 24),
+    })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "it is shown with one digit")]
@@ -284,17 +300,72 @@ fn sorted(results: Vec<(String, StartResult)>, output: &Output) -> (Vec<Started>
     (started, failures)
 }
 
+/// Says which limits nobody can enforce, before anything starts.
+fn warn_of_limits(manager: &Manager, loaded: &Loaded, ids: &[String], output: &Output) {
+    for sentence in manager.unkept_limits(loaded, ids) {
+        output.note(format!("note: {sentence}"));
+    }
+}
+
+/// `aiw wait` for processes, and `aiw up --wait`: until each has ended, or is ready.
+pub fn wait(ids: &[String], is_ready: bool, timeout: Option<Duration>, output: &Output) -> Result<(), Failure> {
+    let manager = looked_after()?;
+    let end = timeout.map(|timeout| Instant::now() + timeout);
+    let what = if is_ready { WaitFor::Ready } else { WaitFor::Ended };
+    let cancelled = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+        let _ = signal_hook::flag::register(signal, cancelled.clone());
+    }
+    let (mut processes, mut failed, mut left) = (Vec::new(), 0, 0);
+    for id in ids {
+        let Waited { status, done, .. } = manager.wait(id, &what, end, &cancelled)?;
+        if cancelled.load(Ordering::Relaxed) {
+            let failure = Failure::new(ErrorKind::Interrupted, "no longer waiting; the processes keep running");
+            return Err(failure);
+        }
+        // One that has done its work is as good as ready.
+        failed += usize::from(status.state == State::Failed);
+        left += usize::from(!done && status.state.is_alive());
+        let word = if done && is_ready { "ready".into() } else { status.state.to_string() };
+        let why = status.reason().map(|why| format!(": {}", one_line(&why, 200))).unwrap_or_default();
+        output.line(format!("{id} {word}{why}"));
+        processes.push(ProcessSummary::of(&status));
+    }
+    let count = ids.len();
+    let failure = match (failed, left) {
+        (0, 0) => None,
+        (0, left) => Some(
+            Failure::user(format!("{left} of {count} not {} yet", if is_ready { "ready" } else { "ended" }))
+                .with_code(124),
+        ),
+        (failed, _) => {
+            let failure = Failure::user(format!("{failed} of {count} failed")).with_code(1);
+            Some(failure.with_hint(format!("`aiw logs {}` shows what it wrote", ids.join(" "))))
+        }
+    };
+    output.conclude(Processes { processes }, failure)
+}
+
 /// `aiw process start`
 fn start(args: &StartArgs, output: &Output) -> Result<(), Failure> {
     let manager = looked_after()?;
     let loaded = allowed(&manager, args.yes, output)?;
+    warn_of_limits(&manager, &loaded, &args.ids, output);
     told(manager.up(&own()?, &loaded, &args.ids)?, output)
 }
 
 /// `aiw restart`
 pub fn restart(args: &StartArgs, output: &Output) -> Result<(), Failure> {
     let manager = looked_after()?;
-    let loaded = allowed(&manager, args.yes, output)?;
+    let loaded = match manager.load() {
+        Err(error @ ProcessError::File { .. }) => {
+            let Ok(running) = manager.as_running(&args.ids) else { return Err(error.into()) };
+            output.note(format!("note: {error}; they are started again as they ran"));
+            running
+        }
+        _ => allowed(&manager, args.yes, output)?,
+    };
+    warn_of_limits(&manager, &loaded, &args.ids, output);
     // What can't be started again is not stopped.
     manager.check_start(&loaded, &args.ids)?;
     for id in &args.ids {
@@ -422,7 +493,9 @@ fn add(args: &NewProcessArgs, output: &Output) -> Result<(), Failure> {
     let definition = definition(args, base)?;
     manager.check_cwd(id, &definition)?;
     manager.edit_file(|text| aiw_processes::add_to_file(text, id, &definition))?;
-    output.line(format!("Added `{id}` to `{}`: `aiw process start {id}` starts it", path(&manager.project().file())));
+    let file = path(&manager.project().file());
+    output.line(format!("Added `{id}` to `{file}`, which defines this project's processes"));
+    output.line(format!("`aiw up` starts all of them, `aiw process start {id}` this one"));
     output.answer(json!({"added": id, "file": manager.project().file().to_string_lossy()}));
     Ok(())
 }
@@ -511,101 +584,5 @@ fn rm(ids: &[String], output: &Output) -> Result<(), Failure> {
         output.line(format!("Removed `{id}`"));
     }
     output.answer(json!({"removed": ids}));
-    Ok(())
-}
-
-/// `aiw logs` of a process
-#[derive(Serialize, JsonSchema)]
-pub struct ProcessLog {
-    /// The process's id
-    pub id: String,
-    /// The lines, oldest first
-    pub lines: Vec<ProcessLine>,
-}
-
-/// A line that a process wrote
-#[derive(Serialize, JsonSchema)]
-pub struct ProcessLine {
-    /// When
-    pub time: String,
-    /// `stdout`, `stderr`, or `aiw`
-    pub stream: &'static str,
-    /// The line
-    pub text: String,
-}
-
-impl ProcessLine {
-    fn of(entry: &LogEntry) -> Self {
-        let stream = match entry.stream {
-            Stream::Stdout => "stdout",
-            Stream::Stderr => "stderr",
-            Stream::Aiw => "aiw",
-        };
-        Self { time: aiw_home::rfc3339(entry.time), stream, text: entry.text() }
-    }
-}
-
-/// `aiw logs` of a process
-pub fn logs(args: &LogArgs, output: &Output) -> Result<(), Failure> {
-    /// As many lines as a terminal's history holds; JSON is held in memory.
-    const MOST: usize = 10_000;
-    let manager = looked_after()?;
-    let log = manager.log(&args.id)?;
-    let from = match (args.tail, args.since) {
-        (Some(lines), _) => FollowFrom::Tail(lines),
-        (None, Some(since)) => FollowFrom::Since(since),
-        (None, None) => FollowFrom::Start,
-    };
-    let mut follow = if args.follow { log.follow(from) } else { log.so_far(from) }.map_err(ProcessError::from)?;
-    let signals = counted()?;
-    let wanted = |entry: &LogEntry| args.grep.as_ref().is_none_or(|pattern| pattern.is_match(&entry.text()));
-    let (dim, is_coloured) = (Style::new().dimmed(), output::color_on(&std::io::stdout()));
-    let (mut lines, mut last_look) = (VecDeque::new(), Instant::now());
-    let mut print = |entries: &[LogEntry]| -> bool {
-        let mut stdout = std::io::stdout().lock();
-        for entry in entries.iter().filter(|entry| wanted(entry)) {
-            if output.is_json() {
-                if lines.len() == MOST {
-                    lines.pop_front();
-                }
-                lines.push_back(ProcessLine::of(entry));
-                continue;
-            }
-            let written = match (args.raw, entry.stream) {
-                (true, Stream::Aiw) => Ok(()),
-                (true, _) => stdout.write_all(&entry.bytes).and_then(|()| stdout.write_all(b"\n")),
-                (false, stream) => {
-                    let text = entry.shown(is_coloured);
-                    match (stream, is_coloured) {
-                        (Stream::Aiw, true) => writeln!(stdout, "{dim}· {text}{dim:#}"),
-                        (Stream::Aiw, false) => writeln!(stdout, "· {text}"),
-                        _ => writeln!(stdout, "{text}"),
-                    }
-                }
-            };
-            if written.is_err() {
-                return false;
-            }
-        }
-        true
-    };
-    loop {
-        let entries = follow.next(if args.follow { Duration::from_millis(500) } else { Duration::ZERO });
-        let entries = entries.map_err(ProcessError::from)?;
-        if !print(&entries) || signals.load(Ordering::Relaxed) > 0 {
-            break;
-        }
-        if entries.is_empty() {
-            let is_over = last_look.elapsed() >= Duration::from_secs(1) && !manager.get(&args.id)?.state.is_alive();
-            if !args.follow || is_over {
-                print(&follow.rest());
-                break;
-            }
-            if last_look.elapsed() >= Duration::from_secs(1) {
-                last_look = Instant::now();
-            }
-        }
-    }
-    output.answer(ProcessLog { id: args.id.clone(), lines: lines.into() });
     Ok(())
 }

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use aiw_core::{one_line, shown_line};
-use aiw_processes::{Definition, Follow, FollowFrom, Loaded, LogEntry, Manager, ProcessError, Started, State, Stream};
+use aiw_processes::{Definition, Follow, FollowFrom, Loaded, Manager, ProcessError, Started, State};
 use aiw_servers::visible;
-use clap::builder::styling::AnsiColor;
 
-use super::{allowed, counted, described, looked_after, own, path, sorted, told};
+use super::log::Name;
+use super::{allowed, counted, described, looked_after, own, path, sorted, told, wait, warn_of_limits};
 use crate::cli::process::UpArgs;
 use crate::failure::Failure;
 use crate::output::{self, Output};
@@ -22,14 +22,17 @@ const ROUND: Duration = Duration::from_millis(500);
 /// How long the last lines may take to be shown after a signal.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
-/// The colours of names.
-const COLOURS: [AnsiColor; 6] =
-    [AnsiColor::Cyan, AnsiColor::Yellow, AnsiColor::Green, AnsiColor::Magenta, AnsiColor::Blue, AnsiColor::BrightCyan];
-
 /// `aiw up`
 pub fn up(args: &UpArgs, output: &Output) -> Result<(), Failure> {
     let manager = looked_after()?;
     let loaded = allowed(&manager, args.yes, output)?;
+    warn_of_limits(&manager, &loaded, &args.ids, output);
+    if args.wait {
+        let (started, failures) = sorted(manager.up(&own()?, &loaded, &args.ids)?, output);
+        let ids: Vec<String> = started.into_iter().map(|started| started.status.id).collect();
+        let waited = wait(&ids, true, args.timeout, output);
+        return failures.first.map_or(waited, Err);
+    }
     if args.detach || output.is_json() {
         return told(manager.up(&own()?, &loaded, &args.ids)?, output);
     }
@@ -68,7 +71,7 @@ struct Difference {
 /// A process that is shown.
 struct Shown {
     log: Follow,
-    colour: AnsiColor,
+    name: Name,
     /// Whether this command has started it, and stops it at its end.
     is_ours: bool,
     has_ended: bool,
@@ -98,8 +101,8 @@ impl View<'_> {
             // What it wrote before is for `aiw logs`.
             let since = status.record.as_ref().map_or(0, |record| record.started);
             let log = log.follow(FollowFrom::Since(since)).map_err(ProcessError::from)?;
-            let colour = COLOURS[self.shown.len() % COLOURS.len()];
-            self.shown.insert(status.id.clone(), Shown { log, colour, is_ours: *is_new, has_ended: false });
+            let name = Name::new(&status.id, self.shown.len());
+            self.shown.insert(status.id.clone(), Shown { log, name, is_ours: *is_new, has_ended: false });
             self.width = self.width.max(status.id.len());
         }
         Ok(())
@@ -151,20 +154,11 @@ impl View<'_> {
     /// Prints what is new. Returns whether there was anything.
     fn print(&mut self) -> Result<bool, Failure> {
         let mut wrote = false;
-        for (id, shown) in &mut self.shown {
+        for shown in self.shown.values_mut() {
             let entries = shown.log.next(Duration::ZERO).map_err(ProcessError::from)?;
             wrote |= !entries.is_empty();
-            let (on, off) = match self.is_coloured {
-                true => (shown.colour.on_default().render().to_string(), "\u{1b}[0m"),
-                false => (String::new(), ""),
-            };
-            let line = |entry: &LogEntry| {
-                // No program can write in the place of this mark.
-                let mark = if entry.stream == Stream::Aiw { "·" } else { "│" };
-                let text = entry.shown(self.is_coloured);
-                format!("{on}{id:width$} {mark}{off} {text}\n", width = self.width)
-            };
-            let text: String = entries.iter().map(line).collect();
+            let lines = entries.iter().map(|entry| shown.name.before(entry, self.width, self.is_coloured));
+            let text: String = lines.collect();
             if std::io::stdout().lock().write_all(text.as_bytes()).is_err() {
                 // Nobody reads any more.
                 self.signals.fetch_add(1, Ordering::Relaxed);
