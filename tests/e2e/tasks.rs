@@ -638,7 +638,8 @@ fn flags_of_aiw_may_follow_the_prompt() {
 #[test]
 fn a_task_is_resumed_looked_at_and_stopped_by_short_commands() {
     let (env, clis) = FakeClis::environment();
-    let id = env.run(&["claude", "-m", "opus", "-d", "hello"]).ok().stdout.trim().to_owned();
+    let id = env.run(&["claude", "-m", "opus", "-d", "hello", "--", "--add-dir", "/srv", "-r", "old"]).ok();
+    let id = id.stdout.trim().to_owned();
     env.run(&["wait", &id]).ok();
     assert!(!env.run(&["logs", &id]).ok().stdout.is_empty());
     assert!(env.run(&["stop", &id]).ok().stdout.starts_with(&format!("{id} ended")), "it has ended");
@@ -648,14 +649,18 @@ fn a_task_is_resumed_looked_at_and_stopped_by_short_commands() {
         assert!(refused.stderr.contains("has no session of claude"), "{}", refused.whole());
         return;
     }
-    env.run(&["task", "resume", &id, "go", "on"]).ok();
+    env.run(&["task", "resume", &id, "go", "on", "--", "--verbose"]).ok();
     let seen = clis.seen().pop().unwrap();
     let text = seen.arguments.join(" ");
     assert!(
         text.contains("--model opus") && text.contains(&format!("--resume {}", session.as_str().unwrap())),
         "{text}"
     );
+    // The CLI's own arguments stay, but not which session it went on with before.
+    assert!(text.contains("--add-dir /srv --verbose") && !text.contains("old"), "{text}");
     assert_eq!(seen.stdin, b"go on");
+    let refused = env.run(&["task", "resume", &id, "go", "--nonsense"]);
+    assert_eq!((refused.code, refused.stderr.matches("error:").count()), (64, 1), "{}", refused.whole());
 }
 
 #[test]

@@ -33,6 +33,9 @@ pub fn prepare<'a>(
 
 /// Returns whether a run is to be kept out of the history.
 fn is_private(request: &RunRequest, home: &Home, above: Option<ProcessId>) -> bool {
+    if request.private {
+        return true;
+    }
     let given = request.env.iter().rev().find(|(name, _)| name.as_str() == HISTORY_VARIABLE);
     if given.map_or_else(is_off, |(_, value)| is_word_for_off(value)) {
         return true;

@@ -55,6 +55,30 @@ pub(crate) trait AiCli: Sync {
     /// Gives the CLI aiw's own MCP server as the only one, so that it calls the server's tools without asking.
     fn pass_server(&self, server: &Served, draft: &mut Draft);
 
+    /// Returns the CLI's arguments that choose which session it goes on with, each with whether a value follows it.
+    fn session_arguments(&self) -> &'static [(&'static str, bool)];
+
+    /// Returns the user's own arguments that also hold when the session goes on: all but those that choose a session. None
+    /// of them if one is not text, or they are many.
+    fn kept_arguments(&self, own: &[OsString]) -> Vec<String> {
+        /// The bytes of arguments that are recorded.
+        const MOST: usize = 4 << 10;
+        let texts: Option<Vec<&str>> = own.iter().map(|argument| argument.to_str()).collect();
+        let mut kept = Vec::new();
+        let mut rest = texts.unwrap_or_default().into_iter().peekable();
+        while let Some(argument) = rest.next() {
+            let name = argument.split_once('=').map_or(argument, |(name, _)| name);
+            match self.session_arguments().iter().find(|(flag, _)| *flag == name) {
+                None => kept.push(argument.to_owned()),
+                Some((_, has_value)) if *has_value && name == argument => {
+                    rest.next_if(|value| !value.starts_with('-'));
+                }
+                Some(_) => {}
+            }
+        }
+        if kept.iter().map(String::len).sum::<usize>() > MOST { Vec::new() } else { kept }
+    }
+
     /// Returns the command line, including the meaning of the user's own arguments.
     fn command(&self, line: Line<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError>;
 

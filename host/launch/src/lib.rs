@@ -43,9 +43,9 @@ pub use launcher::Launcher;
 pub use permission::Permission;
 pub use prepared::{Explanation, Prepared, Translation};
 pub use reader::{Reader, interpreter};
-pub use report::{LogLine, TaskDetails, TaskSummary, TokenUsage, WaitedTask, duration, resume, resume_words, standing};
+pub use report::{LogLine, TaskDetails, TaskSummary, TokenUsage, WaitedTask, duration, resume, standing};
 pub use request::{MAX_PROMPT_BYTES, OwnServer, RunRequest};
-pub use resume::{Past, Resume, Resumes};
+pub use resume::{Continuation, Past, Resume, Resumes};
 pub use roles::{
     DELIMITER, Listed, Listing, MAX_ROLE_BYTES, NEW_CONTENT, NEW_DESCRIPTION, Overwrite, Role, RoleError, RoleProblem,
     RoleSource, Roles, compose,

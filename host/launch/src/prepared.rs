@@ -267,6 +267,7 @@ impl Prepared {
             bypass: self.bypass,
             isolated: request.isolated,
             private: request.private,
+            arguments: clis::of(request.cli).kept_arguments(&request.arguments),
             ..About::new(request.cli, self.permission.to_string(), prompt)
         };
         let process = NewProcess { timeout: request.timeout, ..NewProcess::within(request.cwd) };

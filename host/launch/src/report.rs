@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use aiw_core::shell_word_in_line;
-use aiw_home::{HISTORY_VARIABLE, now_millis, rfc3339};
+use aiw_home::{now_millis, rfc3339};
 use aiw_tasks::{Outcome, Stream, Task};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::TextLine;
-use crate::resume::{aiw_words, joined};
+use crate::resume::{Continuation, joined};
 
 /// A task as lists show it to programs.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -203,19 +203,11 @@ pub fn standing(task: &Task) -> String {
     }
 }
 
-/// The words that go on with the CLI's own session, in the task's directory.
-pub fn resume_words(task: &Task) -> Option<Vec<String>> {
-    let session = task.about.session.as_deref()?;
-    let about = &task.about;
-    let mut words = aiw_words(about.cli, session, about.provider.as_deref(), about.model.as_deref(), about.isolated);
-    if about.private {
-        let at = words.iter().position(|word| word == "--").unwrap_or(words.len());
-        words.splice(at..at, ["--env".to_owned(), format!("{HISTORY_VARIABLE}=off")]);
-    }
-    Some(words)
-}
-
 /// The line that goes on with the CLI's own session.
 pub fn resume(task: &Task) -> Option<String> {
-    Some(format!("cd {} && {}", shell_word_in_line(&task.cwd.to_string_lossy()), joined(&resume_words(task)?)))
+    Some(format!(
+        "cd {} && {}",
+        shell_word_in_line(&task.cwd.to_string_lossy()),
+        joined(&Continuation::of(task)?.words())
+    ))
 }

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use aiw_core::{CliKind, ProviderName, shell_word_in_line};
 use aiw_home::{Home, OWN, ProvidersFile};
+use aiw_tasks::Task;
 
 use crate::clis;
 
@@ -51,7 +52,7 @@ impl Resumes {
         let resume = clis::of(cli).resume(session);
         let words = match (provider, isolated) {
             (None, false) => [vec![cli.to_string()], resume.clone()].concat(),
-            _ => aiw_words(cli, session, provider, None, isolated),
+            _ => Continuation::new(cli, session, provider, isolated).words(),
         };
         let is_gone = |name: &&str| *name != OWN && self.providers.as_ref().is_some_and(|file| is_gone(file, name));
         let problem = provider.filter(is_gone).map(|name| {
@@ -88,28 +89,59 @@ impl Resume {
     }
 }
 
-/// Returns the words by which aiw goes on with a session.
-pub(crate) fn aiw_words(
-    cli: CliKind,
-    session: &str,
-    provider: Option<&str>,
-    model: Option<&str>,
-    isolated: bool,
-) -> Vec<String> {
-    let mut words = vec!["aiw".to_owned(), cli.to_string()];
-    for (flag, value) in [("-p", provider), ("-m", model)] {
-        words.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value.to_owned()]));
+/// A run that goes on with a session, as aiw's command line has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Continuation {
+    /// The CLI.
+    pub cli: CliKind,
+    /// The provider that the session had.
+    pub provider: Option<String>,
+    /// The model that was asked for.
+    pub model: Option<String>,
+    /// Whether the CLI has a separate configuration directory.
+    pub isolated: bool,
+    /// Whether the run is kept out of the history.
+    pub private: bool,
+    /// Whether the CLI gets aiw as its only MCP server.
+    pub mcp: bool,
+    /// The CLI's own arguments, of which the first name the session.
+    pub arguments: Vec<String>,
+}
+
+impl Continuation {
+    fn new(cli: CliKind, session: &str, provider: Option<&str>, isolated: bool) -> Self {
+        Self {
+            cli,
+            provider: provider.map(str::to_owned),
+            model: None,
+            isolated,
+            private: false,
+            // With its own configuration, Gemini CLI gets the home in which the session is only together with aiw's server.
+            mcp: cli == CliKind::Gemini && provider == Some(OWN),
+            arguments: clis::of(cli).resume(session),
+        }
     }
-    if isolated {
-        words.push("--isolated".to_owned());
+
+    /// Returns what goes on with the session of a task, if its CLI has named one.
+    pub fn of(task: &Task) -> Option<Self> {
+        let about = &task.about;
+        let mut run = Self::new(about.cli, about.session.as_deref()?, about.provider.as_deref(), about.isolated);
+        run.arguments.extend(about.arguments.iter().cloned());
+        Some(Self { model: about.model.clone(), private: about.private, ..run })
     }
-    // With its own configuration, Gemini CLI gets the home in which the session is only together with aiw's server.
-    if cli == CliKind::Gemini && provider == Some(OWN) {
-        words.push("--mcp".to_owned());
+
+    /// Returns the words of the command line.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let mut words = vec!["aiw".to_owned(), self.cli.to_string()];
+        for (flag, value) in [("-p", &self.provider), ("-m", &self.model)] {
+            words.extend(value.iter().flat_map(|value| [flag.to_owned(), value.clone()]));
+        }
+        let flags = [("--isolated", self.isolated), ("--private", self.private), ("--mcp", self.mcp)];
+        words.extend(flags.into_iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag.to_owned()));
+        words.push("--".to_owned());
+        words.extend(self.arguments.iter().cloned());
+        words
     }
-    words.push("--".to_owned());
-    words.extend(clis::of(cli).resume(session));
-    words
 }
 
 /// Joins words to a line for a shell.

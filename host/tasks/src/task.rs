@@ -65,6 +65,9 @@ pub struct About {
     /// Whether its session is to be kept out of the history.
     #[serde(default)]
     pub private: bool,
+    /// The CLI's own arguments that the user gave.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<String>,
     /// Whether it reaches its provider through the gateway, which counts what it uses.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gateway: bool,
@@ -95,6 +98,7 @@ impl About {
             session: None,
             isolated: false,
             private: false,
+            arguments: Vec::new(),
             gateway: false,
             final_message: None,
             usage: None,

@@ -43,7 +43,7 @@ fn now() -> String {
     String::from_utf8(date.stdout).unwrap().trim().to_owned()
 }
 
-const OFF: [&str; 2] = ["--env", "AIW_HISTORY=off"];
+const OFF: [&str; 1] = ["--private"];
 
 #[test]
 fn a_private_run_is_noted_however_it_is_started() {
@@ -100,7 +100,7 @@ fn a_private_run_is_noted_however_it_is_started() {
     let first = newest(&env);
     forget(&env);
     let shown = env.json(&["task", "show", &first]);
-    assert!(shown["task"]["resume"].as_str().unwrap().contains("aiw claude --env 'AIW_HISTORY=off' -- "), "{shown}");
+    assert!(shown["task"]["resume"].as_str().unwrap().contains("aiw claude --private -- "), "{shown}");
     env.run(&["task", "resume", &first, "go", "on"]).ok();
     assert_eq!(noted(&env), own("session-1"));
     assert!(newest(&env) != first && is_private(&env, &newest(&env)));

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 
 use crate::complete;
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(
     after_help = "The CLI's own flags go after `--`: aiw codex \"fix the test\" -p openrouter -- --skip-git-repo-check"
 )]
@@ -45,6 +45,9 @@ pub struct RunArgs {
     /// Give it aiw as its only MCP server for this run, and allow all of its tools
     #[arg(long, value_name = "PROFILE", num_args = 0..=1, require_equals = true, value_parser = parse_profile)]
     pub mcp: Option<Option<String>>,
+    /// Keep it out of the history, with everything that it starts
+    #[arg(long)]
+    pub private: bool,
     /// Use a separate configuration directory
     #[arg(long)]
     pub isolated: bool,

@@ -1,5 +1,6 @@
 //! `aiw task`, `aiw status`, `aiw wait`
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -23,7 +24,10 @@ pub enum TaskCommand {
         #[arg(add = complete::tasks())]
         id: String,
         /// What to do next; without a prompt, the CLI runs interactively
-        prompt: Vec<String>,
+        prompt: Vec<OsString>,
+        /// More arguments for the CLI: those that the task was started with are passed anyway
+        #[arg(last = true, value_name = "ARGUMENT")]
+        arguments: Vec<OsString>,
     },
     /// Delete finished tasks and their logs
     Remove {

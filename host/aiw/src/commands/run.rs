@@ -156,6 +156,7 @@ fn request(cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -> Result<RunR
         gateway: args.gateway,
         mcp,
         isolated: args.isolated,
+        private: args.private,
         arguments: args.arguments.clone(),
         ..RunRequest::new(cli, cwd)
     })

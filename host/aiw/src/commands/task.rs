@@ -14,12 +14,11 @@ use aiw_app::overview::{TaskCounts, session_scope};
 use aiw_core::{ErrorKind, ProcessId, one_line};
 use aiw_home::{Home, rfc3339};
 use aiw_launch::{
-    LogLine, Place, TaskDetails, TaskSummary, Text, TextLine, WaitedTask, duration, resume, resume_words, standing,
+    Continuation, LogLine, Place, TaskDetails, TaskSummary, Text, TextLine, WaitedTask, duration, resume, standing,
     tail,
 };
 use aiw_tasks::{FollowFrom, Keep, Outcome, Scope, State, Stopped, Stream, Task, TaskError, Tasks, WaitMode};
 use aiw_usage::Sum;
-use clap::Parser;
 use clap::builder::styling::{AnsiColor, Style};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -27,7 +26,6 @@ use serde_json::json;
 
 use crate::cli::run::RunArgs;
 use crate::cli::task::{LogArgs, PruneArgs, TaskCommand, WaitArgs};
-use crate::cli::{Cli, Command};
 use crate::commands::follow::{Step, follow};
 use crate::commands::usage::tokens as tokens_of;
 use crate::failure::Failure;
@@ -89,7 +87,7 @@ pub fn run(command: TaskCommand, output: &Output) -> Result<(), Failure> {
     match command {
         TaskCommand::List(scope) => list(&tasks(&home, scope.all_namespaces)?, output),
         TaskCommand::Show { id } => show(&tasks(&home, true)?, &id, output),
-        TaskCommand::Resume { id, prompt } => go_on(&tasks(&home, true)?, &id, prompt, output),
+        TaskCommand::Resume { id, prompt, arguments } => go_on(&tasks(&home, true)?, &id, prompt, arguments, output),
         TaskCommand::Remove { ids } => remove(&tasks(&home, true)?, &ids, output),
         TaskCommand::Prune(args) => prune(&tasks(&home, true)?, &args, output),
     }
@@ -404,10 +402,16 @@ pub fn stop(ids: &[String], all: bool, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Runs what [`resume`] prints.
-fn go_on(tasks: &Tasks, id: &str, prompt: Vec<String>, output: &Output) -> Result<(), Failure> {
+/// Runs what [`resume`] prints, with a prompt and more arguments for the CLI.
+fn go_on(
+    tasks: &Tasks,
+    id: &str,
+    prompt: Vec<OsString>,
+    arguments: Vec<OsString>,
+    output: &Output,
+) -> Result<(), Failure> {
     let task = tasks.find(id)?;
-    let Some(mut words) = resume_words(&task) else {
+    let Some(run) = Continuation::of(&task) else {
         let failure = Failure::user(format!("task {} has no session of {} to go on with", task.id, task.about.cli));
         return Err(failure.with_hint(format!("`aiw task show {}` shows what it did", task.id)));
     };
@@ -415,18 +419,18 @@ fn go_on(tasks: &Tasks, id: &str, prompt: Vec<String>, output: &Output) -> Resul
         let failure = Failure::user(format!("task {} still runs", task.id));
         return Err(failure.with_hint(format!("`aiw wait {}` waits for it", task.id)));
     }
-    // Before the CLI's own arguments.
-    let at = words.iter().position(|word| word == "--").unwrap_or(words.len());
-    words.splice(at..at, prompt);
-    let (ours, theirs) = super::run::part(words.into_iter().map(OsString::from));
-    let usage = |e: clap::Error| Failure::new(ErrorKind::Usage, one_line(&e.to_string(), 300));
-    match Cli::try_parse_from(ours).map_err(usage)?.command {
-        Some(Command::Claude(args) | Command::Codex(args) | Command::Gemini(args)) => {
-            let args = RunArgs { arguments: theirs, cwd: Some(task.cwd.clone()), ..args };
-            super::run::run(task.about.cli, args, output)
-        }
-        _ => Err(Failure::new(ErrorKind::Internal, "the task is of no AI CLI")),
-    }
+    let args = RunArgs {
+        provider: run.provider,
+        model: run.model,
+        isolated: run.isolated,
+        private: run.private,
+        mcp: run.mcp.then_some(None),
+        cwd: Some(task.cwd),
+        prompt,
+        arguments: run.arguments.into_iter().map(OsString::from).chain(arguments).collect(),
+        ..RunArgs::default()
+    };
+    super::run::run(run.cli, args, output)
 }
 
 fn remove(tasks: &Tasks, ids: &[String], output: &Output) -> Result<(), Failure> {

@@ -322,6 +322,17 @@ impl AiCli for Claude {
         value["sessionId"].as_str().map(str::to_owned)
     }
 
+    fn session_arguments(&self) -> &'static [(&'static str, bool)] {
+        &[
+            ("--resume", true),
+            ("-r", true),
+            ("--continue", false),
+            ("-c", false),
+            ("--session-id", true),
+            ("--fork-session", false),
+        ]
+    }
+
     fn resume(&self, session: &str) -> Vec<String> {
         vec!["--resume".to_owned(), session.to_owned()]
     }

@@ -195,6 +195,10 @@ impl AiCli for Codex {
         Box::new(Stream)
     }
 
+    fn session_arguments(&self) -> &'static [(&'static str, bool)] {
+        &[("resume", true), ("--last", false), ("fork", true)]
+    }
+
     fn resume(&self, session: &str) -> Vec<String> {
         vec!["resume".to_owned(), session.to_owned()]
     }

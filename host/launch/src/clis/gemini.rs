@@ -201,6 +201,10 @@ impl AiCli for Gemini {
         Box::new(Stream::default())
     }
 
+    fn session_arguments(&self) -> &'static [(&'static str, bool)] {
+        &[("--resume", true), ("-r", true), ("--session-id", true)]
+    }
+
     fn resume(&self, session: &str) -> Vec<String> {
         vec!["--resume".to_owned(), session.to_owned()]
     }
