@@ -114,7 +114,8 @@ def tools():
     listed = [
         tool("echo", "Returns its arguments.", annotations={"readOnlyHint": True}, title="Echo", odd={"x": None},
              icons=[{"src": "data:,"}], _meta={"odd/key": 1}),
-        tool("odd", "Returns content of every kind.", outputSchema={"type": "object"}),
+        tool("odd", "Returns content of every kind.", outputSchema={"type": "object"},
+             annotations={"destructiveHint": False}),
         tool("environment", "Returns what it was started with."),
         tool("slow", "Sleeps and reports progress."),
         tool("fails", "Answers with an error of the protocol."),

@@ -158,6 +158,11 @@ impl Clis {
         self.all().filter(|cli| self.family_for(*cli, preset).is_some()).collect()
     }
 
+    /// Returns the CLIs that reach a provider of a preset through the gateway: all that don't speak its API.
+    pub(crate) fn beside(&self, preset: &Preset) -> Vec<CliKind> {
+        self.all().filter(|cli| self.family_for(*cli, preset).is_none()).collect()
+    }
+
     /// Errors if the only address that a CLI could use is one that the user has not agreed to.
     pub fn check_agreed(
         &self,

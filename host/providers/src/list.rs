@@ -124,6 +124,9 @@ pub struct PresetSummary {
     /// The CLIs that it fits
     #[schemars(with = "Vec<String>")]
     pub clis: Vec<CliKind>,
+    /// The CLIs that reach it through aiw's gateway, which translates
+    #[schemars(with = "Vec<String>")]
+    pub gateway: Vec<CliKind>,
     /// Whether it takes a token
     #[schemars(with = "String", extend("enum" = ["required", "optional", "never"]))]
     pub token: Need,
@@ -194,6 +197,7 @@ impl Providers {
         let (presets, problems) = self.components.presets().await?;
         let summary = |KnownPreset { component, preset, .. }: KnownPreset| PresetSummary {
             clis: self.clis.of_preset(&preset),
+            gateway: self.clis.beside(&preset),
             id: preset.id,
             label: preset.label,
             component,

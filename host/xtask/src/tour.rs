@@ -85,21 +85,29 @@ pub fn run() -> Result<()> {
 pub fn recorded() -> Result<Vec<String>> {
     plugins::setup()?;
     let tour = Tour { aiw: build_aiw()?, home: tempfile::Builder::new().prefix("aiw-picture-").tempdir()? };
-    let prompt = "Fix the failing test";
-    let turns =
-        serde_json::json!([{"match": prompt, "text": "Fixed: the parser skipped the last line.", "repeat": true}]);
+    let (prompt, again) = ("Fix the failing test", "Now the other one");
+    let limited = serde_json::json!({"model": "limited", "status": 429, "headers": {"retry-after": "3600"},
+        "error": "this account has reached its limit", "repeat": true});
+    let says = |prompt: &str, text: &str| serde_json::json!({"match": prompt, "text": text, "repeat": true,
+        "usage": {"input": 21_400, "output": 380}});
+    let turns = serde_json::json!([
+        limited,
+        says(prompt, "Fixed: the parser skipped the last line."),
+        says(again, "Fixed too: the clock was read twice.")
+    ]);
     let api = ModelApi::start(&turns).context("the scripted model needs python3")?;
     ensure!(["claude", "codex"].iter().all(|cli| real_cli(cli).is_some()), "the picture needs Claude Code and Codex");
-    let unseen = ["--preset", "litellm", "--base-url", api.url(), "--token-env", "TRY_KEY", "--model", "scripted"];
-    tour.output(&[&["provider", "add", "router"][..], &unseen].concat())?;
-    tour.output(&["plugin", "marketplace", "add", "./examples/marketplace"])?;
+    for (name, model) in [("work", "limited"), ("deepseek", "deepseek-chat")] {
+        let url = format!("anthropic={}", api.url());
+        let unseen = ["--preset", "custom", "--base-url", &url, "--token-env", "TRY_KEY", "--model", model];
+        tour.output(&[&["provider", "add", name][..], &unseen].concat())?;
+    }
     let mut lines = Vec::new();
     for step in [
-        &["claude", "-p", "router", "--detach", prompt][..],
-        &["codex", "-p", "router", "--detach", prompt],
-        &["status"],
-        &["wait"],
-        &["plugin", "install", "text-tools@aiw-examples", "--yes"],
+        &["codex", "-p", "deepseek", prompt][..],
+        &["pool", "add", "always", "work", "deepseek"],
+        &["claude", "-p", "always", again],
+        &["usage", "--by", "provider"],
     ] {
         lines.push(shown(step));
         let said = tour.output(step)?;

@@ -93,7 +93,7 @@ fn only_named_tools_are_called_and_the_profile_holds() {
 fn what_changes_something_is_asked_for_and_a_yes_covers_what_the_user_said() {
     let Some(servers) = Servers::new() else { return };
     let servers = servers.with("one", &[]).known();
-    // `odd` does not say that it only reads.
+    // `odd` says that it destroys nothing, but not that it only reads.
     let code = "const all = []; for (let n = 0; n < 12; n++) all.push((await tools.one__odd({ n })).n); return all";
     let mut asking = client(&servers, &json!({"elicitation": {}}));
     let id = asking.send("tools/call", &json!({"name": "run_workflow", "arguments": {"code": code}}));

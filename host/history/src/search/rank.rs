@@ -49,6 +49,9 @@ const COPIES_CONTEXT: f32 = 10.0;
 /// and that one misspelt, is not a good answer only because no other has more.
 const ENOUGH: f32 = 0.4;
 
+/// How near in meaning a message is at least that has none of the words: a cosine.
+const ENOUGH_NEAR: f32 = 0.25;
+
 /// A candidate whose text was read.
 struct Candidate {
     id: u32,
@@ -119,7 +122,11 @@ pub(super) fn hits(
         *earlier += 1;
     }
     ranked.sort_by(order);
-    ranked.retain(|(_, score)| *score > 0.0);
+    // The nearest in meaning of all messages need not mean the same.
+    let is_noise = |candidate: &Candidate| {
+        candidate.words <= 0.0 && candidate.near.is_some_and(|near| near < ENOUGH_NEAR)
+    };
+    ranked.retain(|(place, score)| *score > 0.0 && !is_noise(&candidates[*place]));
     ranked.iter().take(limit).map(|(place, score)| hit(connection, request, &candidates[*place], *score)).collect()
 }
 

@@ -109,6 +109,12 @@ const LEADING_WRITES: [&str; 26] = [
     "tell",
 ];
 
+/// Verbs that add, and leave what was there.
+const ADDS: [&str; 16] = [
+    "add", "append", "comment", "create", "email", "insert", "invite", "message", "notify", "open", "post", "reply",
+    "send", "start", "tell", "text",
+];
+
 /// Verbs that destroy.
 const DESTROYS: [&str; 12] = [
     "clear",
@@ -154,11 +160,19 @@ pub(super) fn objection(request: &str, tool: &Candidate<'_>) -> Option<&'static 
     None
 }
 
-/// Whether a tool destroys something, by what it says of itself or by its name. Most servers say nothing.
+/// Whether a tool may destroy something, by what it says of itself or by its name. One that says nothing may, as the
+/// protocol has it, unless its name says that it only looks or adds.
 pub fn destroys(whole_name: &str, definition: &Value) -> bool {
     let annotations = &definition["annotations"];
-    annotations["readOnlyHint"] != true
-        && (annotations["destructiveHint"] == true || has(&name_of(whole_name), &DESTROYS))
+    let name = name_of(whole_name);
+    let is_verb = |word: &&String| [&READS[..], &WRITES, &LEADING_WRITES].iter().any(|verbs| is_in(word, verbs));
+    let is_harmless = || name.iter().find(is_verb).is_some_and(|verb| is_in(verb, &READS) || is_in(verb, &ADDS));
+    match (annotations["readOnlyHint"] == true, annotations["destructiveHint"].as_bool()) {
+        (true, _) => false,
+        (false, Some(true)) => true,
+        (false, Some(false)) => has(&name, &DESTROYS),
+        (false, None) => has(&name, &DESTROYS) || !is_harmless(),
+    }
 }
 
 fn has(words: &[String], verbs: &[&str]) -> bool {
@@ -272,6 +286,17 @@ mod tests {
         }
         assert!(destroys("x__set", &hint(true)));
         assert!(!destroys("x__set", &hint(false)) && !destroys("delete__list", &json!({})));
+        // What says nothing may destroy something, unless its name says that it does not.
+        for (name, expected) in [
+            ("x__set", true),
+            ("fs__write_file", true),
+            ("x__frobnicate", true),
+            ("github__create_issue", false),
+            ("mail__send", false),
+            ("db__list_tables", false),
+        ] {
+            assert_eq!(destroys(name, &json!({})), expected, "{name}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::output::Output;
 use crate::schema;
 
 /// How long a person waits for the model, and for it to see tools that it has not seen. What it saw is kept.
-const MODEL: Duration = Duration::from_millis(300);
+const MODEL: Duration = Duration::from_secs(30);
 
 /// Shows what `intelligent_route` gives a model.
 pub async fn route(args: McpRouteArgs, output: &Output) -> Result<(), Failure> {
@@ -29,6 +29,7 @@ pub async fn route(args: McpRouteArgs, output: &Output) -> Result<(), Failure> {
     let request = args.request.join(" ");
     let most = usize::from(args.limit);
     let here = pool.clone();
+    output.observer().progress("reading what the tools mean", 0, 0);
     let work = move || {
         let unseen = here.prepare(&finder, MODEL);
         let begun = Instant::now();

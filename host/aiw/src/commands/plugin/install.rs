@@ -11,7 +11,7 @@ use aiw_markets::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::look::{keys, short};
+use super::look::{fetch, keys, short, wants};
 use crate::cli::{InstallArgs, UpdateArgs};
 use crate::commands::each::{FailedId, Failures};
 use crate::commands::mcp::forget;
@@ -108,7 +108,15 @@ async fn install_one(
     yes: bool,
     output: &Output,
 ) -> Result<Installed, Failure> {
-    let plan = markets.plan(name).await?;
+    let plan = match markets.plan(name).await {
+        Err(
+            MarketError::NotFetched { name: market } | MarketError::UnknownPlugin { not_fetched: Some(market), .. },
+        ) if wants(&market).await? => {
+            fetch(markets, &market, output).await;
+            markets.plan(name).await?
+        }
+        plan => plan?,
+    };
     if plan.unchanged && answers.values.is_empty() && answers.on_conflict.is_none() {
         return Ok(markets.install(plan, answers.clone()).await?);
     }

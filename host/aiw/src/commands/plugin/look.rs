@@ -19,10 +19,7 @@ pub(super) async fn search(markets: &Markets, args: SearchArgs, output: &Output)
         && args.market.is_none()
         && let Some(market) = offered(markets).await?
     {
-        match markets.update(&market, true).await {
-            Ok(done) => done.notes.iter().for_each(|note| output.note(format!("{market}: {note}"))),
-            Err(e) => output.note(format!("{market} is not fetched: {e}")),
-        }
+        fetch(markets, &market, output).await;
     }
     let text = Some(args.query.join(" ")).filter(|text| !text.trim().is_empty());
     let query = Query { text, market: args.market, category: args.category, all: args.all };
@@ -36,13 +33,26 @@ pub async fn offered(markets: &Markets) -> Result<Option<String>, Failure> {
         return Ok(None);
     }
     let Some(market) = markets.offer()? else { return Ok(None) };
-    let question = format!("The marketplace `{market}` was never fetched. Fetch it now?");
-    if terminal::confirm(&question, "", false).await? {
+    if wants(market.as_str()).await? {
         return Ok(Some(market.to_string()));
     }
     markets.decline_offer().await?;
     terminal::tell(&format!("`aiw plugin marketplace update {market}` fetches it later"));
     Ok(None)
+}
+
+/// Asks whether to fetch a marketplace that was never fetched, where somebody can be asked.
+pub(super) async fn wants(market: &str) -> Result<bool, Failure> {
+    let question = format!("The marketplace `{market}` was never fetched. Fetch it now?");
+    Ok(terminal::can_ask() && terminal::confirm(&question, "", false).await?)
+}
+
+/// Fetches a marketplace. A failure is said.
+pub(super) async fn fetch(markets: &Markets, market: &str, output: &Output) {
+    match markets.update(market, true).await {
+        Ok(done) => done.notes.iter().for_each(|note| output.note(format!("{market}: {note}"))),
+        Err(e) => output.note(format!("{market} is not fetched: {e}")),
+    }
 }
 
 pub(super) fn list(markets: &Markets, args: &ListArgs, has_settings: bool, output: &Output) -> Result<(), Failure> {

@@ -16,19 +16,27 @@ fn clis(clis: &[aiw_core::CliKind], separator: &str) -> String {
     clis.iter().map(ToString::to_string).collect::<Vec<_>>().join(separator)
 }
 
-/// The CLIs that a provider is for. If none speaks its API, all go through the gateway.
-fn used_by(provider: &ProviderSummary) -> String {
-    match provider.clis.as_slice() {
-        [] => format!("{}, through aiw's gateway", clis(&provider.gateway, ", ")),
-        direct => clis(direct, ", "),
-    }
+/// The CLIs that a provider is for; those that reach it through the gateway have a star.
+fn used_by(direct: &[aiw_core::CliKind], gateway: &[aiw_core::CliKind], separator: &str) -> String {
+    let direct = direct.iter().map(ToString::to_string);
+    direct.chain(gateway.iter().map(|cli| format!("{cli}*"))).collect::<Vec<_>>().join(separator)
 }
+
+/// The meaning of the star.
+const STAR: &str = "* through aiw's gateway, which translates";
 
 pub fn added(added: &Added, output: &Output) {
     added.notes.iter().for_each(|note| output.note(note));
     let provider = &added.provider;
     let word = if added.existed { "Changed" } else { "Added" };
-    output.line(format!("{word} provider `{}` for {}", provider.name, used_by(provider)));
+    output.line(format!(
+        "{word} provider `{}` for {}",
+        provider.name,
+        used_by(&provider.clis, &provider.gateway, ", ")
+    ));
+    if !provider.gateway.is_empty() {
+        output.line(format!("  {STAR}"));
+    }
     for (family, url) in &provider.base_urls {
         output.line(format!("  {family}: {url}"));
     }
@@ -58,13 +66,16 @@ pub async fn list(providers: &Providers, output: &Output) -> Result<(), Failure>
         vec![
             format!("{}{}", provider.name, if provider.default { " (default)" } else { "" }),
             provider.preset.clone(),
-            clis(if provider.clis.is_empty() { &provider.gateway } else { &provider.clis }, ","),
+            used_by(&provider.clis, &provider.gateway, ","),
             secret(provider),
             one_line(provider.scenario.as_deref().unwrap_or_default(), 60),
         ]
     };
     let headers = ["NAME", "PRESET", "CLIS", "TOKEN", "SCENARIO"];
     output.table(&headers, &summaries.iter().map(row).collect::<Vec<_>>());
+    if summaries.iter().any(|provider| !provider.gateway.is_empty()) {
+        output.note(STAR);
+    }
     if summaries.is_empty() {
         output.line("no providers: `aiw provider add NAME` adds one");
     }
@@ -101,9 +112,9 @@ pub fn show(provider: &ProviderDetails, output: &Output) {
     for (family, url) in &summary.base_urls {
         output.line(format!("  {family}: {url}"));
     }
-    output.line(format!("  for: {}", used_by(summary)));
-    if !summary.clis.is_empty() && !summary.gateway.is_empty() {
-        output.line(format!("  for, through aiw's gateway: {}", clis(&summary.gateway, ", ")));
+    output.line(format!("  for: {}", used_by(&summary.clis, &summary.gateway, ", ")));
+    if !summary.gateway.is_empty() {
+        output.line(format!("  {STAR}"));
     }
     for (of, model) in &provider.models {
         output.line(format!("  model for {of}: {model}"));
@@ -177,9 +188,10 @@ pub async fn presets(providers: &Providers, output: &Output) -> Result<(), Failu
     problems.iter().for_each(|problem| output.note(problem.to_string()));
     let row = |preset: &PresetSummary| {
         let page = preset.token_page.clone().unwrap_or_default();
-        vec![preset.id.clone(), preset.label.clone(), clis(&preset.clis, ","), page]
+        vec![preset.id.clone(), preset.label.clone(), used_by(&preset.clis, &preset.gateway, ","), page]
     };
     output.table(&["PRESET", "PROVIDER", "CLIS", "TOKENS"], &presets.iter().map(row).collect::<Vec<_>>());
+    output.note(STAR);
     output.answer(json!({"presets": presets}));
     Ok(())
 }
