@@ -1,10 +1,21 @@
-//! How often the right tools are found, on a set of tools and queries: `cargo xtask bench routing --set DIR`.
+//! How often the right tools are found: `cargo xtask bench routing`.
 //!
-//! `tools.jsonl` has `{"server","server_description","name","description","input_schema","id"}` a line, `queries.jsonl`
-//! has `{"text","relevant":[id…]}`. With `--requests FILE`, the requests are those of a file with
+//! The sets are made here (`apis`), or directories: `tools.jsonl` has
+//! `{"server","server_description","name","description","input_schema","id"}` a line, `queries.jsonl` has
+//! `{"text","relevant":[id…]}`. With `--requests FILE`, the requests are those of a file with
 //! `{"text","wanted":[[id…]…]}` a line: `requests.jsonl` beside this has some for the tools of real servers.
+//!
+//! ```text
+//! quality --set DIR [--requests FILE]      the tools of a directory
+//! quality --apis SEED [--loose]            the tools that are made here, with the plain requests or the loose ones
+//!         [--beside DIR]                   every fourth tool of a directory stands beside them
+//!         [--nameless]                     the servers have no name that says anything, and no description
+//! quality --figures                        the figures of the sets that are made here, each with its limit
+//! ```
 
 #![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "a bench prints, and may fail")]
+
+mod apis;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -13,30 +24,83 @@ use std::time::{Duration, Instant};
 
 use aiw_routing::{CurrentMeaning, Definition, Finder, Record};
 use aiw_vectors::ModelFiles;
+use apis::Way;
 use serde_json::{Value, json};
 
+/// The least share of right tools among the first five in the sets that are made here, for an odd and an even seed: what
+/// was measured, less a point. By words, and with a model.
+const FIGURES: [(u64, f64, f64); 2] = [(1, 85.0, 92.0), (2, 80.0, 89.0)];
+
 fn main() {
-    let mut arguments = std::env::args().skip_while(|argument| argument != "--set").skip(1);
-    // `cargo bench` calls every bench; this one needs a set.
-    let Some(dir) = arguments.next() else { return };
-    // Requests in place of the set's own.
-    let requests = std::env::args().skip_while(|argument| argument != "--requests").nth(1).map(PathBuf::from);
-    let set = Set::read(&PathBuf::from(dir), requests.as_deref());
-    let home = tempfile::tempdir().unwrap();
-    let home = aiw_home::Home::at(home.path());
-    let mut modes = serde_json::Map::new();
-    modes.insert("lexical".into(), set.measure(&Finder::new(&home, Arc::new(CurrentMeaning::none(&home)))));
-    match std::env::var_os("AIW_TEST_MODEL").map(PathBuf::from) {
-        Some(dir) => {
-            let files = ModelFiles::new(dir.join("all-MiniLM-L6-v2"), dir.join("libonnxruntime.so"));
-            let chosen = CurrentMeaning::new(&home, Box::new(move || Some(files.clone())));
-            modes.insert("model".into(), set.measure(&Finder::new(&home, Arc::new(chosen))));
-        }
-        None => eprintln!("without a model: AIW_TEST_MODEL names no directory with one"),
+    let arguments: Vec<String> = std::env::args().collect();
+    let is_said = |name: &str| arguments.iter().any(|argument| argument == name);
+    let said = |name: &str| arguments.iter().skip_while(|argument| *argument != name).nth(1);
+    if is_said("--figures") {
+        return figures();
     }
-    println!("{}", json!({"set": set.name, "tools": set.ids.len(), "queries": set.queries.len(), "modes": modes}));
+    let mut set = if let Some(dir) = said("--set") {
+        Set::read(Path::new(dir), said("--requests").map(Path::new), is_said("--nameless"))
+    } else if let Some(seed) = said("--apis") {
+        let way = if is_said("--loose") { Way::Loose } else { Way::Plain };
+        Set::made(seed.parse().unwrap(), way, is_said("--nameless"))
+    } else {
+        // `cargo bench` calls every bench; this one needs a set.
+        return;
+    };
+    if let Some(dir) = said("--beside") {
+        let beside = tools(Path::new(dir)).into_iter().step_by(4);
+        beside.for_each(|tool| set.add(tool, false));
+    }
+    println!(
+        "{}",
+        json!({"set": set.name, "tools": set.ids.len(), "queries": set.queries.len(), "modes": set.modes()})
+    );
 }
 
+/// Prints rows of `what, measured, limit, unit` for `cargo xtask bench`.
+fn figures() {
+    for (seed, words, model) in FIGURES {
+        let modes = Set::made(seed, Way::Plain, false).modes();
+        for (mode, how, least) in [("lexical", "by words", words), ("model", "with a model", model)] {
+            if let Some(measured) = modes.get(mode) {
+                println!("tools of APIs {seed} among five, {how}\t{}\t>={least}\t%", measured["recall@5"]);
+            }
+        }
+    }
+}
+
+/// The lines of a file, each a JSON value.
+fn lines(file: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(file).unwrap();
+    text.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// A tool of a set.
+struct Tool {
+    server: String,
+    about: Value,
+    definition: Value,
+    id: String,
+}
+
+/// The tools of a directory.
+fn tools(dir: &Path) -> Vec<Tool> {
+    let tool = |tool: Value| Tool {
+        server: text(&tool["server"]),
+        about: tool["server_description"].clone(),
+        definition: json!({
+            "name": tool["name"], "description": tool["description"], "inputSchema": tool["input_schema"],
+        }),
+        id: text(&tool["id"]),
+    };
+    lines(&dir.join("tools.jsonl")).into_iter().map(tool).collect()
+}
+
+#[derive(Default)]
 struct Set {
     name: String,
     servers: Vec<(String, Arc<Record>)>,
@@ -47,57 +111,74 @@ struct Set {
 }
 
 impl Set {
-    fn read(dir: &Path, requests: Option<&Path>) -> Self {
-        let lines = |file: &str| -> Vec<Value> {
-            let text = std::fs::read_to_string(dir.join(file)).unwrap();
-            text.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
-        };
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let mut servers: Vec<(String, Record)> = Vec::new();
-        let mut ids = HashMap::new();
-        for tool in lines("tools.jsonl") {
-            let key = text(&tool["server"]);
-            let place = servers.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
-                let mut record = Record::default();
-                record.server = json!({"name": key, "description": tool["server_description"]});
-                servers.push((key.clone(), record));
-                servers.len() - 1
-            });
-            ids.insert((key, text(&tool["name"])), text(&tool["id"]));
-            let (name, description) = (&tool["name"], &tool["description"]);
-            let definition = json!({"name": name, "description": description, "inputSchema": tool["input_schema"]});
-            let (definition, record) = (Definition::new(&definition), &mut servers[place].1);
-            record.pins.insert(text(name), definition.clone());
-            record.tools.push(definition);
-        }
-        // One of ours says for each thing that it asks for which tools will do.
-        let own = |query: &Value| -> Vec<Vec<String>> {
-            let wanted = query["wanted"].as_array().into_iter().flatten();
-            wanted.map(|tools| tools.as_array().unwrap().iter().map(text).collect()).collect()
-        };
+    fn read(dir: &Path, requests: Option<&Path>, is_nameless: bool) -> Self {
+        let texts = |value: &Value| value.as_array().unwrap().iter().map(text).collect::<Vec<_>>();
         let queries = match requests {
-            Some(file) => std::fs::read_to_string(file)
-                .unwrap()
-                .lines()
-                .map(|line| {
-                    let query: Value = serde_json::from_str(line).unwrap();
-                    (text(&query["text"]), own(&query))
-                })
+            // One of ours says for each thing that it asks for which tools will do.
+            Some(file) => lines(file)
+                .iter()
+                .map(|query| (text(&query["text"]), query["wanted"].as_array().unwrap().iter().map(texts).collect()))
                 .collect(),
-            None => lines("queries.jsonl")
-                .into_iter()
-                .map(|query| {
-                    let relevant = query["relevant"].as_array().unwrap();
-                    (text(&query["text"]), relevant.iter().map(|tool| vec![text(tool)]).collect())
-                })
-                .collect::<Vec<_>>(),
+            None => lines(&dir.join("queries.jsonl"))
+                .iter()
+                .map(|query| (text(&query["text"]), texts(&query["relevant"]).into_iter().map(|id| vec![id]).collect()))
+                .collect(),
         };
-        Self {
-            name: dir.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            servers: servers.into_iter().map(|(key, record)| (key, Arc::new(record))).collect(),
-            ids,
-            queries,
+        let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut set = Self { name, queries, ..Self::default() };
+        tools(dir).into_iter().for_each(|tool| set.add(tool, is_nameless));
+        set
+    }
+
+    /// The set that is made here for a seed, with the requests of one way.
+    fn made(seed: u64, way: Way, is_nameless: bool) -> Self {
+        let mut set = Self { name: format!("apis {seed}"), ..Self::default() };
+        for apis::Tool { server, about, definition, asked } in apis::tools(seed) {
+            let id = format!("{server}/{}", text(&definition["name"]));
+            let asked = asked.into_iter().filter(|asked| asked.way == way);
+            set.queries.extend(asked.map(|asked| (asked.text, vec![vec![id.clone()]])));
+            set.add(Tool { server, about: about.into(), definition, id }, is_nameless);
         }
+        set
+    }
+
+    fn add(&mut self, tool: Tool, is_nameless: bool) {
+        let Tool { server, about, definition, id } = tool;
+        let (key, about) = if is_nameless {
+            let sum = server.bytes().fold(7_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+            (format!("s{sum:x}"), Value::Null)
+        } else {
+            (server, about)
+        };
+        let place = self.servers.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
+            let mut record = Record::default();
+            record.server = json!({"name": key, "description": about});
+            self.servers.push((key.clone(), Arc::new(record)));
+            self.servers.len() - 1
+        });
+        let name = text(&definition["name"]);
+        self.ids.insert((key, name.clone()), id);
+        let definition = Definition::new(&definition);
+        let record = Arc::get_mut(&mut self.servers[place].1).unwrap();
+        record.pins.insert(name, definition.clone());
+        record.tools.push(definition);
+    }
+
+    /// What is measured by words, and with the model if there is one.
+    fn modes(&self) -> serde_json::Map<String, Value> {
+        let home = tempfile::tempdir().unwrap();
+        let home = aiw_home::Home::at(home.path());
+        let mut modes = serde_json::Map::new();
+        modes.insert("lexical".into(), self.measure(&Finder::new(&home, Arc::new(CurrentMeaning::none(&home)))));
+        match std::env::var_os("AIW_TEST_MODEL").map(PathBuf::from) {
+            Some(dir) => {
+                let files = ModelFiles::new(dir.join("all-MiniLM-L6-v2"), dir.join("libonnxruntime.so"));
+                let chosen = CurrentMeaning::new(&home, Box::new(move || Some(files.clone())));
+                modes.insert("model".into(), self.measure(&Finder::new(&home, Arc::new(chosen))));
+            }
+            None => eprintln!("without a model: AIW_TEST_MODEL names no directory with one"),
+        }
+        modes
     }
 
     /// Per cent, and microseconds a query.

@@ -11,6 +11,7 @@ mod related;
 mod request;
 mod segment;
 mod shapes;
+mod synonyms;
 mod texts;
 mod vectors;
 

@@ -32,6 +32,23 @@ pub struct Index {
     records: usize,
 }
 
+/// A term of a request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sought<'a> {
+    /// The term itself.
+    pub term: &'a str,
+    /// How much it counts.
+    pub counts: f32,
+    /// Terms that may stand in its place, and how much each counts beside it.
+    pub instead: Vec<(&'a str, f32)>,
+}
+
+impl<'a> From<(&'a str, f32)> for Sought<'a> {
+    fn from((term, counts): (&'a str, f32)) -> Self {
+        Self { term, counts, instead: Vec::new() }
+    }
+}
+
 /// Scores of all records, reused from request to request.
 pub type Scores = Vec<f32>;
 
@@ -97,23 +114,42 @@ impl Index {
 
     /// How much a term tells of a record that has it: the fewer have it, the more.
     pub fn rarity(&self, term: &str) -> f32 {
-        let having = self.terms.get(term).map_or(0, |number| self.postings[*number as usize].len());
-        rarity(self.records, having)
+        rarity(self.records, self.having(term).len())
     }
 
-    /// Scores every record by terms, each with what it counts in the request. Returns the best score.
-    pub fn score<'a>(&self, request: impl IntoIterator<Item = (&'a str, f32)>, scores: &mut Scores) -> f32 {
+    /// Scores every record by the terms of a request. Returns the best score.
+    ///
+    /// What stands in a term's place never counts more than the term itself would, however rare it is, and a record that
+    /// has several such terms has not said more than one: together they count as the root of their squares.
+    pub fn score<'a, S: Into<Sought<'a>>>(&self, request: impl IntoIterator<Item = S>, scores: &mut Scores) -> f32 {
         scores.clear();
         scores.resize(self.records, 0.0);
-        for (term, counts) in request {
-            let Some(number) = self.terms.get(term) else { continue };
-            let postings = &self.postings[*number as usize];
-            let counts = counts * rarity(self.records, postings.len());
-            for (record, weight) in postings {
-                scores[*record as usize] += counts * weight;
+        let mut squares = Scores::new();
+        let mut having: Vec<u32> = Vec::new();
+        for sought in request.into_iter().map(S::into) {
+            let most = self.rarity(sought.term);
+            for (record, weight) in self.having(sought.term) {
+                scores[*record as usize] += sought.counts * most * weight;
+            }
+            squares.resize(self.records, 0.0);
+            for (term, less) in sought.instead {
+                let counts = sought.counts * (less * self.rarity(term)).min(most);
+                for (record, weight) in self.having(term) {
+                    having.push(*record);
+                    squares[*record as usize] += (counts * weight).powi(2);
+                }
+            }
+            for record in having.drain(..) {
+                // A record that is there twice has nothing left the second time.
+                scores[record as usize] += std::mem::take(&mut squares[record as usize]).sqrt();
             }
         }
         scores.iter().copied().fold(0.0, f32::max)
+    }
+
+    /// The records that have a term, and how much it counts there.
+    fn having(&self, term: &str) -> &[(u32, f32)] {
+        self.terms.get(term).map_or(&[], |number| &self.postings[*number as usize])
     }
 }
 
@@ -170,6 +206,31 @@ mod tests {
         assert_eq!(alike("20230"), [""; 0]);
         assert_eq!(alike("psychiatri"), [""; 0]);
         assert_eq!(alike("größe"), [""; 0]);
+    }
+
+    /// Scores records of one field for a term and what may stand in its place.
+    fn instead<'a>(records: &[&[&'a str]], term: &'a str, instead: &[&'a str]) -> Vec<f32> {
+        let fields = [Field { weight: 1.0, length: 0.0 }];
+        let index = Index::new(fields, records.iter().map(|record| record.iter().map(|term| (0, *term))));
+        let mut scores = Scores::new();
+        let instead = instead.iter().map(|term| (*term, 0.7)).collect();
+        index.score([Sought { term, counts: 1.0, instead }], &mut scores);
+        scores
+    }
+
+    #[test]
+    fn a_rarer_term_does_not_outweigh_the_one_whose_place_it_takes() {
+        // Six have the word that is said, one has a rare word for it.
+        let said: &[&str] = &["event"];
+        let scores = instead(&[said, said, said, said, said, said, &["calendar"]], "event", &["calendar"]);
+        assert!(scores[0] >= scores[6] && scores[6] > 0.0, "{scores:?}");
+    }
+
+    #[test]
+    fn terms_in_the_place_of_one_are_no_sum() {
+        let all: &[&str] = &["get", "list", "view", "read"];
+        let scores = instead(&[all, &["get"], &["list"], &["view"], &["read"]], "show", all);
+        assert!(scores[1] < scores[0] && scores[0] < 2.1 * scores[1], "{scores:?}");
     }
 
     #[test]

@@ -91,13 +91,14 @@ pub fn run() -> Result<bool> {
     );
     println!();
     let few = PAST_MESSAGES.to_string();
-    let benches: [(&str, &str, &[&str]); 11] = [
+    let benches: [(&str, &str, &[&str]); 12] = [
         ("aiw-testkit", "calls", &[]),
         ("aiw-tui", "frame", &[]),
         ("aiw-supervisor", "figures", &[]),
         ("aiw-wasm", "scripts", &[]),
         ("aiw-routing", "proxied", &[]),
         ("aiw-routing", "finder", &[]),
+        ("aiw-routing", "quality", &["--", "--figures"]),
         ("aiw-vectors", "meaning", &[]),
         ("aiw-history", "hook", &[]),
         ("aiw-history", "import", &[]),
@@ -170,12 +171,53 @@ pub fn history(messages: Option<usize>) -> Result<bool> {
     Ok(true)
 }
 
+/// Tools and requests for them.
+#[derive(clap::Args)]
+pub struct ToolSet {
+    /// The directory with `tools.jsonl` and `queries.jsonl`
+    #[arg(long, value_name = "DIR", required_unless_present = "apis")]
+    set: Option<PathBuf>,
+    /// Requests for the directory's tools in place of its own
+    #[arg(long, value_name = "FILE", requires = "set")]
+    requests: Option<PathBuf>,
+    /// The tools of APIs that the bench makes itself, by a seed
+    #[arg(long, value_name = "SEED", conflicts_with = "set")]
+    apis: Option<u64>,
+    /// With `--apis`: the loose requests, not the plain ones
+    #[arg(long, requires = "apis")]
+    loose: bool,
+    /// A directory of which every fourth tool stands beside the set's
+    #[arg(long, value_name = "DIR")]
+    beside: Option<PathBuf>,
+    /// Leave out what servers are called and what they say of themselves
+    #[arg(long)]
+    nameless: bool,
+}
+
+impl ToolSet {
+    /// The arguments of the bench `quality`.
+    fn arguments(&self) -> Result<Vec<OsString>> {
+        let mut arguments: Vec<OsString> = Vec::new();
+        for (name, path) in [("--set", &self.set), ("--requests", &self.requests), ("--beside", &self.beside)] {
+            if let Some(path) = path {
+                let path = path.canonicalize().with_context(|| format!("`{}`", path.display()))?;
+                arguments.extend([name.into(), path.into()]);
+            }
+        }
+        if let Some(seed) = self.apis {
+            arguments.extend(["--apis".into(), seed.to_string().into()]);
+        }
+        let flags = [("--loose", self.loose), ("--nameless", self.nameless)];
+        arguments.extend(flags.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name.into()));
+        Ok(arguments)
+    }
+}
+
 /// Measures how often routing finds the right tools in a set. The model is the real one, where `.ci/run` or
 /// `AIW_TEST_MODEL` puts it.
-pub fn routing(set: &Path, json: bool) -> Result<()> {
-    let set = set.canonicalize().with_context(|| format!("`{}`", set.display()))?;
+pub fn routing(set: &ToolSet, json: bool) -> Result<()> {
     let mut command = host_cargo();
-    command.args(["bench", "--quiet", "-p", "aiw-routing", "--bench", "quality", "--", "--set"]).arg(&set);
+    command.args(["bench", "--quiet", "-p", "aiw-routing", "--bench", "quality", "--"]).args(set.arguments()?);
     if let (Some(model), Some(_)) = (aiw_tests::real_model("all-MiniLM-L6-v2"), aiw_tests::onnx_runtime()) {
         command.env("AIW_TEST_MODEL", model.parent().unwrap_or(&model));
     }

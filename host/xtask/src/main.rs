@@ -84,9 +84,8 @@ enum Chore {
 enum Measure {
     /// How often the right tools are found in a set of tools and requests, by words alone and with a model
     Routing {
-        /// The directory with `tools.jsonl` and `queries.jsonl`
-        #[arg(long, value_name = "DIR")]
-        set: PathBuf,
+        #[command(flatten)]
+        set: bench::ToolSet,
         /// Print one JSON object
         #[arg(long)]
         json: bool,

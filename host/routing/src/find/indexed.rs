@@ -11,7 +11,7 @@ use super::choose::{Candidate, Choice, Weights, choose};
 use super::names::Names;
 use super::request::Request;
 use super::segment::{Segment, ToolTerms};
-use super::texts::{FIELDS, Part, passages};
+use super::texts::{FIELDS, Part, is_number, passages};
 use super::vectors::Vectors;
 use crate::definition::Definition;
 use crate::record::Record;
@@ -19,9 +19,8 @@ use crate::record::Record;
 /// How many of the best are looked at for variants.
 const CANDIDATES: usize = 60;
 
-/// How much more a tool counts whose whole name is said; and beside its meaning, which is made from its name too.
+/// How much more a tool counts whose whole name is said. Not beside its meaning, which is made from its name too.
 const NAME: f32 = 1.0;
-const NAME_BESIDE_MEANING: f32 = 0.25;
 
 /// How much the average of the clauses counts beside the request as a whole.
 const CLAUSES: f32 = 0.5;
@@ -138,12 +137,15 @@ impl Indexed {
         let mut firsts: Vec<(usize, f32)> = Vec::new();
         let mut scores = Scores::new();
         let clauses = (request.parts.len() - 1).max(1) as f32;
-        let name = if meaning.is_empty() { NAME } else { NAME_BESIDE_MEANING };
         for (number, part) in request.parts.iter().enumerate() {
             let terms = part.terms(&self.index);
-            self.index.score(terms.iter().copied(), &mut scores);
-            let said = self.names.said(terms);
-            scores.iter_mut().zip(said).for_each(|(score, said)| *score *= 1.0 + name * said);
+            if meaning.is_empty() {
+                let said = self.names.said(&terms);
+                self.index.score(terms, &mut scores);
+                scores.iter_mut().zip(said).for_each(|(score, said)| *score *= 1.0 + NAME * said);
+            } else {
+                self.index.score(terms, &mut scores);
+            }
             let strength = scores.iter().copied().fold(0.0, f32::max);
             scores.iter_mut().for_each(|score| *score /= strength.max(f32::MIN_POSITIVE));
             if number == 0 {
@@ -237,11 +239,9 @@ impl Indexed {
     /// Returns the weights of the terms in a tool's name and description.
     fn weights(&self, tool: usize) -> Weights<'_> {
         let (segment, tool) = self.terms(tool);
-        // A number only tells variants apart.
-        let is_word = |term: &&str| !term.bytes().all(|b| b.is_ascii_digit());
         segment
             .terms_of(tool, &[Part::Name, Part::Description])
-            .filter(is_word)
+            .filter(|term| !is_number(term))
             .map(|term| (term, self.index.rarity(term)))
             .collect()
     }

@@ -1,15 +1,13 @@
 //! Words that people use for what tools call by other ones: who wants to "remember" something means a memory's "store",
 //! and who "opens" a page means "navigate".
 //!
-//! Each helps a little, and never as much as the word itself. The table is measured (`cargo xtask bench routing`).
+//! Each helps a little, and never as much as the word itself. The table is measured (`cargo xtask bench routing`). What
+//! means the same in general English is in [`super::synonyms`].
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use aiw_search::words;
-
-/// How much a related word counts beside one that the request has.
-pub(super) const RELATED: f32 = 0.7;
 
 /// Words of people and the words of tools for them; and the meaning of file endings.
 const WORDS: &[(&str, &str)] = &[

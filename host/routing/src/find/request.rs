@@ -2,16 +2,20 @@
 
 use std::collections::{HashMap, HashSet};
 
-use aiw_search::{Index, clauses, words};
+use aiw_search::{Index, Sought, clauses, words};
 
-use super::related::{RELATED, related};
+use super::related::related;
 use super::shapes::address;
+use super::synonyms::synonyms;
 use super::texts::{cut, pairs};
 
 /// The most bytes of a request that count.
 const MAX: usize = 16 << 10;
 
-/// How much a word of the tools counts that may be one of the request's in another form.
+/// How much a word of the tools counts that people use another one for; that means the same in general; and that may be
+/// one of the request's in another form.
+const RELATED: f32 = 0.7;
+const SYNONYM: f32 = 0.5;
 const ALIKE: f32 = 0.4;
 
 /// How much two neighbouring words count beside each of them.
@@ -33,9 +37,24 @@ pub(super) struct Request<'a> {
 
 /// A part of a request: its terms with what each counts, in their order, each once.
 pub(super) struct Part {
-    words: Vec<(String, f32)>,
+    words: Vec<Word>,
     pairs: Vec<String>,
     joined: Vec<String>,
+}
+
+struct Word {
+    term: String,
+    counts: f32,
+    /// Terms that may stand for it whatever the tools are, with what each counts beside it.
+    instead: Vec<(String, f32)>,
+}
+
+impl Word {
+    fn new(term: String, counts: f32) -> Self {
+        let related = related(&term).iter().map(|other| (other.clone(), RELATED));
+        let instead = related.chain(synonyms(&term).map(|other| (other, SYNONYM))).collect();
+        Self { term, counts, instead }
+    }
 }
 
 impl<'a> Request<'a> {
@@ -87,22 +106,24 @@ impl Part {
         let are_long = |pair: &&[&str]| pair.iter().all(|word| word.len() >= MIN_JOINED);
         let joined =
             written.windows(2).filter(are_long).flat_map(|pair| words(&pair.concat().to_lowercase())).collect();
-        Self { words: all, pairs: pairs(&words(text)).collect(), joined }
+        let words_of_it = all.into_iter().map(|(term, counts)| Word::new(term, counts)).collect();
+        Self { words: words_of_it, pairs: pairs(&words(text)).collect(), joined }
     }
 
-    /// Returns the terms to look up: the words, those that mean the same or may be the same in another form, and the
-    /// pairs of neighbours; each once, with its weight.
-    pub(super) fn terms<'s>(&'s self, index: &'s Index) -> Vec<(&'s str, f32)> {
-        let mut terms: Vec<(&str, f32)> = self.words.iter().map(|(term, counts)| (term.as_str(), *counts)).collect();
-        let mut seen: HashSet<&str> = terms.iter().map(|(term, _)| *term).collect();
-        for (term, counts) in &self.words {
-            let meant = related(term).iter().map(|meant| (meant.as_str(), RELATED));
-            let others = meant.chain(index.alike(term).map(|alike| (alike, ALIKE)));
-            terms.extend(others.filter(|(other, _)| seen.insert(other)).map(|(other, less)| (other, counts * less)));
+    /// Returns the terms to look up: the words, each with those that mean the same or may be the same in another form,
+    /// and the pairs of neighbours; each once.
+    pub(super) fn terms<'s>(&'s self, index: &'s Index) -> Vec<Sought<'s>> {
+        let mut seen: HashSet<&str> = self.words.iter().map(|word| word.term.as_str()).collect();
+        let mut terms: Vec<Sought<'_>> = Vec::with_capacity(self.words.len());
+        for Word { term, counts, instead } in &self.words {
+            let instead = instead.iter().map(|(other, less)| (other.as_str(), *less));
+            let instead = instead.chain(index.alike(term).map(|alike| (alike, ALIKE)));
+            let instead = instead.filter(|(other, _)| seen.insert(other)).collect();
+            terms.push(Sought { term, counts: *counts, instead });
         }
         let pairs = self.pairs.iter().map(|pair| (pair.as_str(), PAIR));
         let together = pairs.chain(self.joined.iter().map(|joined| (joined.as_str(), JOINED)));
-        terms.extend(together.filter(|(term, _)| seen.insert(term)));
+        terms.extend(together.filter(|(term, _)| seen.insert(term)).map(Sought::from));
         terms
     }
 }
@@ -118,7 +139,11 @@ mod tests {
         let index = Index::new([Field { weight: 1.0, length: 0.0 }], records);
         let request = Request::new(text);
         let terms = request.parts[0].terms(&index);
-        let counts: Vec<f32> = terms.iter().filter(|(known, _)| *known == term).map(|(_, counts)| *counts).collect();
+        let all = terms.iter().flat_map(|sought| {
+            let instead = sought.instead.iter().map(|(other, less)| (*other, sought.counts * less));
+            std::iter::once((sought.term, sought.counts)).chain(instead)
+        });
+        let counts: Vec<f32> = all.filter(|(known, _)| *known == term).map(|(_, counts)| counts).collect();
         assert!(counts.len() < 2, "{terms:?}");
         counts.first().copied().unwrap_or_default()
     }
@@ -127,6 +152,7 @@ mod tests {
     fn words_count_and_what_stands_for_them_counts_less() {
         assert_eq!(counts("the forecasts", &[], "forecast"), 1.0);
         assert_eq!(counts("open it", &[], "navig"), RELATED);
+        assert_eq!(counts("the physician", &[], "doctor"), SYNONYM);
         assert_eq!(counts("administration", &["admin"], "admin"), ALIKE);
         assert_eq!(counts("administration, admin", &["admin"], "admin"), 1.0);
         assert_eq!(counts("a word cloud", &[], "word cloud"), PAIR);

@@ -76,6 +76,11 @@ pub(super) fn pairs(words: &[String]) -> impl Iterator<Item = String> {
     words.windows(2).map(|pair| pair.join(" "))
 }
 
+/// Whether a term is a number: in a name it counts versions or variants, in a request it is what a tool is called with.
+pub(super) fn is_number(term: &str) -> bool {
+    term.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// The beginning of a text, at most so many bytes.
 pub(super) fn cut(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
