@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::carrier::Carried;
 use crate::conversation::{
-    Call, Choice, Conversation, Effort, Format, Media, Part, Role, Source, Thinking, Tool, ToolKind, ToolResult,
+    Call, Choice, Conversation, Effort, Format, Media, Part, Role, Source, Thinking, Tool, ToolResult,
 };
 use crate::json::{Text, parse, text_or_list, word};
 use crate::request::RequestError;
@@ -192,19 +192,22 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         };
         let blocks: Vec<Block<'_>> =
             text_or_list(message.content, of_text).ok_or(RequestError::Shape("messages.content"))?;
+        let start = conversation.parts.len();
         conversation.parts.extend(blocks.into_iter().filter_map(|block| Some((role, part(block)?))));
+        if role == Role::User {
+            split_reminders(&mut conversation.parts, start);
+        }
+    }
+    let of_user =
+        conversation.parts.chunk_by_mut(|(one, _), (next, _)| (*one == Role::Assistant) == (*next == Role::Assistant));
+    for said in of_user.filter(|said| said[0].0 != Role::Assistant) {
+        said.sort_by_key(|(role, part)| place(*role, part));
     }
     // A tool without a schema is one that Anthropic runs itself.
     let tools = request.tools.into_iter().filter_map(|tool| {
         let schema = tool.input_schema?;
-        Some(Tool {
-            kind: ToolKind::Function,
-            namespace: None,
-            name: tool.name.0,
-            description: tool.description.unwrap_or_default().0,
-            schema: Some(Cow::Borrowed(schema.get())),
-            is_strict: false,
-        })
+        let description = tool.description.unwrap_or_default().0;
+        Some(Tool::function(tool.name.0, description, Some(Cow::Borrowed(schema.get()))))
     });
     conversation.tools = tools.collect();
     if let Some(choice) = request.tool_choice {
@@ -222,6 +225,56 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         }
     }
     Ok(conversation)
+}
+
+/// What a reminder of Claude Code stands in.
+const REMINDER: (&str, &str) = ("<system-reminder>", "</system-reminder>");
+
+/// Returns the place of a part in what is said between two answers. Claude Code puts reminders behind the prompt; a model of
+/// another vendor would answer them instead of it. Results stay directly behind their calls.
+fn place(role: Role, part: &Part<'_>) -> u8 {
+    match part {
+        Part::Result(_) => 0,
+        _ if role == Role::System => 1,
+        Part::Text(text) if is_reminder(text) => 1,
+        _ => 2,
+    }
+}
+
+fn is_reminder(text: &str) -> bool {
+    text.trim_start().starts_with(REMINDER.0) && text.trim_end().ends_with(REMINDER.1)
+}
+
+/// Makes parts of their own of reminders at the end of texts.
+fn split_reminders(parts: &mut Vec<(Role, Part<'_>)>, start: usize) {
+    let mut at = start;
+    while at < parts.len() {
+        if let (role, Part::Text(text)) = &mut parts[at]
+            && let Some(end) = reminders_at_end(text)
+        {
+            let role = *role;
+            let (before, behind) = match std::mem::take(text) {
+                Cow::Borrowed(text) => (text[..end].into(), text[end..].into()),
+                Cow::Owned(text) => (text[..end].to_owned().into(), text[end..].to_owned().into()),
+            };
+            *text = before;
+            parts.insert(at + 1, (role, Part::Text(behind)));
+            at += 1;
+        }
+        at += 1;
+    }
+}
+
+/// Returns where the reminders at the end of a text begin, if anything stands before them.
+fn reminders_at_end(text: &str) -> Option<usize> {
+    let mut end = text.trim_end().len();
+    let mut begun = None;
+    while text[..end].ends_with(REMINDER.1) {
+        let start = text[..end].rfind(REMINDER.0)?;
+        begun = Some(start);
+        end = text[..start].trim_end().len();
+    }
+    begun.filter(|_| end > 0)
 }
 
 /// Claude Code's `user_id` is JSON with the session's id.
