@@ -400,6 +400,8 @@ struct Head<'a> {
     #[serde(borrow, default)]
     max_tokens: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    max_completion_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     max_output_tokens: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "generationConfig")]
     generation: Option<&'a RawValue>,
@@ -418,7 +420,11 @@ impl<'a> Head<'a> {
         }
         let number = |raw: &RawValue| serde_json::from_str(raw.get()).ok();
         let in_generation = || Some(serde_json::from_str::<Generation>(self.generation?.get()).ok()?.max_output_tokens);
-        self.max_tokens.or(self.max_output_tokens).and_then(number).or_else(in_generation)
+        self.max_tokens
+            .or(self.max_completion_tokens)
+            .or(self.max_output_tokens)
+            .and_then(number)
+            .or_else(in_generation)
     }
 }
 

@@ -335,7 +335,13 @@ mod platform {
         pub(crate) fn outside(path: &Path) -> io::Result<Self> {
             let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            Ok(Self { directory: open(parent, STEP, Mode::empty())?, path: parent.to_owned(), name, below: None, root: None })
+            Ok(Self {
+                directory: open(parent, STEP, Mode::empty())?,
+                path: parent.to_owned(),
+                name,
+                below: None,
+                root: None,
+            })
         }
 
         pub(crate) fn name(&self) -> &OsStr {

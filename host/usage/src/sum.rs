@@ -216,7 +216,8 @@ mod tests {
     fn what_stays_in_the_cache_for_an_hour_has_its_own_price() {
         let dir = tempfile::tempdir().unwrap();
         let home = aiw_home::Home::at(dir.path());
-        let own = r#"{"models": {"m": {"price": {"input": 1, "cache_written": 3, "cache_written_1h": 7, "output": 10}}}}"#;
+        let own =
+            r#"{"models": {"m": {"price": {"input": 1, "cache_written": 3, "cache_written_1h": 7, "output": 10}}}}"#;
         std::fs::write(home.settings_path(), own).unwrap();
         let (book, settings) = (Book::of(&home), home.settings().unwrap());
         let tokens = Tokens { cache_written: 3_000_000, cache_written_1h: 1_000_000, ..Tokens::default() };
@@ -236,8 +237,7 @@ mod tests {
         let settings = r#"{"models": {"m": {"price": {"input": 1, "cached": 0.5, "output": 10}}}}"#;
         std::fs::write(home.settings_path(), settings).unwrap();
         let (book, settings) = (Book::of(&home), home.settings().unwrap());
-        let tokens =
-            Tokens { input: 1_000_000, cached: 2_000_000, output: 100_000, thinking: 5, ..Tokens::default() };
+        let tokens = Tokens { input: 1_000_000, cached: 2_000_000, output: 100_000, thinking: 5, ..Tokens::default() };
         let of = |model: &str, provider: Option<&str>| Booking {
             model: Some(model.into()),
             provider: provider.map(Into::into),
