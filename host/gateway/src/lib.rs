@@ -28,6 +28,7 @@ mod tests;
 mod turn;
 
 pub use aiw_dialects::UPSTREAMS;
+pub use aiw_listen::Listener;
 pub use body::AnswerBody;
 pub use daemon::{GatewayState, Keeper, ensure, keep, serve_runs, state};
 pub use error::GatewayError;

@@ -54,6 +54,12 @@ impl NamedGateway {
         Ok(Self { name, provider, model, address, since: aiw_home::now_millis(), token: random_token()? })
     }
 
+    /// Says where it leads, and where it listens. Its token stays.
+    #[must_use]
+    pub fn leading_to(self, provider: String, model: Option<String>, address: SocketAddr) -> Self {
+        Self { provider, model, address, ..self }
+    }
+
     /// Replaces its token.
     ///
     /// # Errors
@@ -109,6 +115,11 @@ impl NamedGateways {
         let mut names: Vec<GatewayName> = entries.flatten().filter_map(|entry| name(entry.file_name())).collect();
         names.sort();
         Ok(names)
+    }
+
+    /// Returns whether there is a gateway of a name, even if it can't be read.
+    pub fn is_there(&self, name: &GatewayName) -> bool {
+        std::fs::symlink_metadata(self.path(name)).is_ok()
     }
 
     /// Returns a gateway by its name.
@@ -198,7 +209,7 @@ pub struct NamedRoute {
 
 impl NamedRoute {
     /// Returns the token that is good now; none once it was revoked.
-    pub fn token(&self) -> Option<Secret> {
+    fn token(&self) -> Option<Secret> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let Ok(about) = std::fs::symlink_metadata(self.gateways.path(&self.name)) else {
             *seen = None;
@@ -217,13 +228,6 @@ impl NamedRoute {
 impl Routes for NamedRoute {
     fn find(&self, token: &str) -> Option<Arc<Route>> {
         self.token().filter(|good| is_same(token, good.expose())).map(|_| self.route.clone())
-    }
-}
-
-/// The route of a gateway whose process also waits for the end of its token.
-impl Routes for Arc<NamedRoute> {
-    fn find(&self, token: &str) -> Option<Arc<Route>> {
-        NamedRoute::find(self, token)
     }
 }
 
