@@ -1,6 +1,6 @@
-"""What a program does with the `openai` library of PyPI: `openai_client.py BASE_URL TOKEN MODEL`.
+"""What a program does with the `openai` library of PyPI: `openai_client.py MODEL BASE_URL TOKEN [BASE_URL TOKEN]...`.
 
-It prints one JSON object: the models, an answer with a tool's call and its result, whole and streamed, the tokens, and what a
+It prints one line of JSON for each address: the models, an answer with a tool's call and its result, whole and streamed, the tokens, and what a
 wrong key says.
 """
 import json
@@ -8,13 +8,12 @@ import sys
 
 import openai
 
-url, token, model = sys.argv[1:]
-client = openai.OpenAI(base_url=url, api_key=token, max_retries=0, timeout=30)
+model, *places = sys.argv[1:]
 tools = [{"type": "function", "function": {"name": "look", "description": "Looks at a fruit", "parameters": {
     "type": "object", "properties": {"at": {"type": "string"}}, "required": ["at"]}}}]
 
 
-def said(messages, streams):
+def said(client, messages, streams):
     """Asks once. Returns the message, the reason for its end and the tokens."""
     if not streams:
         whole = client.chat.completions.create(model=model, messages=messages, tools=tools)
@@ -36,29 +35,31 @@ def said(messages, streams):
     return message, choice.finish_reason, whole.usage
 
 
-def conversation(streams):
+def conversation(client, streams):
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Look at both"}]
-    first, reason, _ = said(messages, streams)
+    first, reason, _ = said(client, messages, streams)
     messages.append(first)
     for call in first["tool_calls"]:
         at = json.loads(call["function"]["arguments"])["at"]
         messages.append({"role": "tool", "tool_call_id": call["id"], "content": f"{at} is red"})
-    last, end, usage = said(messages, streams)
+    last, end, usage = said(client, messages, streams)
     return {
         "calls": [json.loads(call["function"]["arguments"])["at"] for call in first["tool_calls"]],
         "text": last["content"], "reasons": [reason, end], "tokens": [usage.prompt_tokens, usage.completion_tokens],
     }
 
 
-try:
-    openai.OpenAI(base_url=url, api_key="aiw-wrong", max_retries=0).models.list()
-    refused = None
-except openai.AuthenticationError as error:
-    refused = error.message
-print(json.dumps({
-    "models": [known.id for known in client.models.list()],
-    "model": client.models.retrieve(model).id,
-    "whole": conversation(False),
-    "streamed": conversation(True),
-    "refused": refused,
-}))
+for url, token in zip(places[::2], places[1::2]):
+    client = openai.OpenAI(base_url=url, api_key=token, max_retries=0, timeout=30)
+    try:
+        openai.OpenAI(base_url=url, api_key="aiw-wrong", max_retries=0).models.list()
+        refused = None
+    except openai.AuthenticationError as error:
+        refused = error.message
+    print(json.dumps({
+        "models": [known.id for known in client.models.list()],
+        "model": client.models.retrieve(model).id,
+        "whole": conversation(client, False),
+        "streamed": conversation(client, True),
+        "refused": refused,
+    }))

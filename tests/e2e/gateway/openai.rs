@@ -13,8 +13,8 @@ fn below(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(path)
 }
 
-/// Runs what drives a library with a gateway to each provider in turn.
-fn drive(library: &str, program: impl Fn() -> Command) {
+/// Runs what drives a library with a gateway to each provider.
+fn drive(library: &str, program: impl FnOnce() -> Command) {
     let library = below(library);
     if !library.exists() {
         return not_run(&format!("`{}` is absent", library.display()));
@@ -27,12 +27,17 @@ fn drive(library: &str, program: impl Fn() -> Command) {
     let Some(api) = ModelApi::start(&turns.collect()) else { return not_run("python3 is absent") };
     let mut env = Environment::new();
     add_providers(&mut env, api.url());
-    for (provider, ..) in PROVIDERS {
-        let gateway = Gateway::start(&env, provider);
-        let url = format!("http://{}/v1", gateway.address);
-        let output = program().args([&url, &gateway.token, "up-model"]).output().unwrap();
-        let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        let answer: Value = serde_json::from_str(&said).unwrap_or_else(|e| panic!("{provider}: {e}: {said}\n{errors}"));
+    let gateways = PROVIDERS.map(|(provider, ..)| Gateway::start(&env, provider));
+    let mut command = program();
+    command.arg("up-model");
+    for gateway in &gateways {
+        command.arg(format!("http://{}/v1", gateway.address)).arg(&gateway.token);
+    }
+    let output = command.output().unwrap();
+    let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(said.lines().count(), PROVIDERS.len(), "{said}\n{errors}");
+    for (line, (provider, ..)) in said.lines().zip(PROVIDERS) {
+        let answer: Value = serde_json::from_str(line).unwrap();
         assert_eq!((&answer["models"], &answer["model"]), (&json!(["up-model"]), &json!("up-model")), "{answer}");
         for way in ["whole", "streamed"] {
             let expected = json!({
