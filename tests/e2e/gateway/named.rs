@@ -50,10 +50,10 @@ fn address_and_token_stay_until_they_are_revoked() {
     assert!(second.stderr.contains("another process serves the gateway `editor` already"), "{}", second.whole());
     let listed = env.json(&["gateway", "list"])["gateways"].clone();
     let expected = json!({"name": "editor", "provider": "chat-completions", "model": null, "url": url,
-        "since": listed[0]["since"], "is_served": true, "problem": null});
+        "since": listed[0]["since"], "served": true, "problem": null});
     assert_eq!(listed, json!([expected]));
     stop(first);
-    assert_eq!(env.json(&["gateway", "list"])["gateways"][0]["is_served"], false);
+    assert_eq!(env.json(&["gateway", "list"])["gateways"][0]["served"], false);
     // The next time, it needs no more than its name, and the token is not printed again.
     let (again, said) = start(&env, &["--name", "editor"]);
     assert_eq!(said, format!("address: {url}\ntoken: as before; `aiw gateway token editor` prints it"));

@@ -51,7 +51,7 @@ pub struct GatewaySummary {
     /// When its token was made, in RFC 3339 format
     pub since: Option<String>,
     /// Whether a process serves it now
-    pub is_served: bool,
+    pub served: bool,
     /// Why its file can't be read
     pub problem: Option<String>,
 }
@@ -185,7 +185,7 @@ fn list(output: &Output) -> Result<(), Failure> {
             continue;
         }
         gateways.push(GatewaySummary {
-            is_served: all.is_served(&name),
+            served: all.is_served(&name),
             name: name.to_string(),
             provider: known.as_ref().map(|known| known.provider.clone()),
             url: known.as_ref().map(|known| format!("http://{}", known.address)),
@@ -199,7 +199,7 @@ fn list(output: &Output) -> Result<(), Failure> {
     }
     let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let row = |one: &GatewaySummary| {
-        let state = match (&one.problem, one.is_served) {
+        let state = match (&one.problem, one.served) {
             (Some(problem), _) => problem.clone(),
             (None, true) => "is served".to_owned(),
             (None, false) => "is not served".to_owned(),

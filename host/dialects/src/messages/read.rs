@@ -192,10 +192,14 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         };
         let blocks: Vec<Block<'_>> =
             text_or_list(message.content, of_text).ok_or(RequestError::Shape("messages.content"))?;
-        let start = conversation.parts.len();
-        conversation.parts.extend(blocks.into_iter().filter_map(|block| Some((role, part(block)?))));
-        if role == Role::User {
-            split_reminders(&mut conversation.parts, start);
+        for part in blocks.into_iter().filter_map(part) {
+            match part {
+                Part::Text(text) if role == Role::User => {
+                    let texts = without_reminders(text).into_iter();
+                    conversation.parts.extend(texts.map(|text| (role, Part::Text(text))));
+                }
+                part => conversation.parts.push((role, part)),
+            }
         }
     }
     let of_user =
@@ -242,39 +246,29 @@ fn place(role: Role, part: &Part<'_>) -> u8 {
 }
 
 fn is_reminder(text: &str) -> bool {
-    text.trim_start().starts_with(REMINDER.0) && text.trim_end().ends_with(REMINDER.1)
+    reminders_at_end(text).is_some_and(|start| text[..start].trim().is_empty())
 }
 
-/// Makes parts of their own of reminders at the end of texts.
-fn split_reminders(parts: &mut Vec<(Role, Part<'_>)>, start: usize) {
-    let mut at = start;
-    while at < parts.len() {
-        if let (role, Part::Text(text)) = &mut parts[at]
-            && let Some(end) = reminders_at_end(text)
-        {
-            let role = *role;
-            let (before, behind) = match std::mem::take(text) {
-                Cow::Borrowed(text) => (text[..end].into(), text[end..].into()),
-                Cow::Owned(text) => (text[..end].to_owned().into(), text[end..].to_owned().into()),
-            };
-            *text = before;
-            parts.insert(at + 1, (role, Part::Text(behind)));
-            at += 1;
-        }
-        at += 1;
+/// Splits a text from the reminders at its end.
+fn without_reminders(text: Cow<'_, str>) -> Vec<Cow<'_, str>> {
+    let start = reminders_at_end(&text).filter(|start| !text[..*start].trim().is_empty());
+    match (start, text) {
+        (None, text) => vec![text],
+        (Some(start), Cow::Borrowed(text)) => vec![text[..start].into(), text[start..].into()],
+        (Some(start), Cow::Owned(text)) => vec![text[..start].to_owned().into(), text[start..].to_owned().into()],
     }
 }
 
-/// Returns where the reminders at the end of a text begin, if anything stands before them.
+/// Returns where the reminders at the end of a text begin.
 fn reminders_at_end(text: &str) -> Option<usize> {
-    let mut end = text.trim_end().len();
-    let mut begun = None;
-    while text[..end].ends_with(REMINDER.1) {
-        let start = text[..end].rfind(REMINDER.0)?;
+    let (mut end, mut begun) = (text.trim_end().len(), None);
+    while text[..end].ends_with(REMINDER.1)
+        && let Some(start) = text[..end].rfind(REMINDER.0)
+    {
         begun = Some(start);
         end = text[..start].trim_end().len();
     }
-    begun.filter(|_| end > 0)
+    begun
 }
 
 /// Claude Code's `user_id` is JSON with the session's id.
@@ -343,4 +337,40 @@ fn media<'a>(source: SourceOf<'a>, name: Option<Cow<'a, str>>) -> Option<Media<'
         None => Source::Base64(source.data?.0),
     };
     Some(Media { kind, source, name })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_text_is_split_from_the_reminders_at_its_end() {
+        let of = |text: &str| -> Vec<String> {
+            let text = text.replace('[', REMINDER.0).replace(']', REMINDER.1);
+            let parts = without_reminders(text.as_str().into());
+            parts.iter().map(|part| part.replace(REMINDER.0, "[").replace(REMINDER.1, "]")).collect()
+        };
+        assert_eq!(of("prompt\n[a]\n[b]\n"), ["prompt\n", "[a]\n[b]\n"]);
+        assert_eq!(of("[a] prompt [b]"), ["[a] prompt ", "[b]"]);
+        for whole in ["prompt", "[a]", " [a]\n[b] ", "[a] prompt", "a]", "[a", "] ]", ""] {
+            assert_eq!(of(whole), [whole]);
+        }
+        assert!(
+            is_reminder(" <system-reminder>a</system-reminder>\n") && !is_reminder("a") && !is_reminder(REMINDER.1)
+        );
+    }
+
+    mod fuzz {
+        use super::*;
+
+        proptest! {
+            #[test]
+            fn nothing_of_a_text_is_lost(pieces in proptest::collection::vec(prop_oneof![Just("<system-reminder>"), Just("</system-reminder>"), Just("\u{a0} "), Just("é")], 0..12)) {
+                let text = pieces.concat();
+                prop_assert_eq!(without_reminders(text.as_str().into()).concat(), text);
+            }
+        }
+    }
 }
