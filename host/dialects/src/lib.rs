@@ -73,6 +73,15 @@ pub fn path(api: Api, model: &str) -> String {
     }
 }
 
+/// Returns the path, behind a provider's address, of the list of its models.
+pub fn models_path(api: Api) -> &'static str {
+    match api {
+        Api::Messages => "/v1/models?limit=1000",
+        Api::Responses | Api::ChatCompletions => "/models",
+        Api::GenerateContent => "/v1beta/models?pageSize=1000",
+    }
+}
+
 /// A request for an upstream, and what reads its answer.
 #[derive(Debug)]
 pub struct Prepared {

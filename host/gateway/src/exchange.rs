@@ -297,13 +297,7 @@ impl Gateway {
                 }
             }
         }
-        if dialect == Api::Messages && !headers.iter().any(|(name, _)| name == "anthropic-version") {
-            headers.push(("anthropic-version".to_owned(), "2023-06-01".to_owned()));
-        }
-        for (name, value) in upstream.headers() {
-            headers.retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
-            headers.push((name, value));
-        }
+        let headers = own_headers(upstream, headers);
         let url = format!("{}{path}", upstream.url);
         let mut policy = Policy::public();
         if upstream.is_granted {
@@ -436,7 +430,19 @@ fn looks_like_events(body: &[u8]) -> bool {
     ["data:", "event:", ":"].iter().any(|start| body.trim_ascii_start().starts_with(start.as_bytes()))
 }
 
-async fn read_failure(streamed: &mut Streamed, upstream: &Upstream) -> Failure {
+/// Adds the headers that an upstream wants.
+pub(crate) fn own_headers(upstream: &Upstream, mut headers: Vec<(String, String)>) -> Vec<(String, String)> {
+    if upstream.api == Api::Messages && !headers.iter().any(|(name, _)| name == "anthropic-version") {
+        headers.push(("anthropic-version".to_owned(), "2023-06-01".to_owned()));
+    }
+    for (name, value) in upstream.headers() {
+        headers.retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
+        headers.push((name, value));
+    }
+    headers
+}
+
+pub(crate) async fn read_failure(streamed: &mut Streamed, upstream: &Upstream) -> Failure {
     let body = read_whole(streamed, ERROR_BYTES).await.unwrap_or_default();
     let seconds = streamed.header("retry-after").and_then(wait_until);
     let millis =
@@ -485,7 +491,7 @@ fn is_about_thoughts(failure: &Failure) -> bool {
             || says("encrypted content"))
 }
 
-async fn read_whole(streamed: &mut Streamed, limit: usize) -> Result<Vec<u8>, Failure> {
+pub(crate) async fn read_whole(streamed: &mut Streamed, limit: usize) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
     loop {
         match streamed.chunk().await {

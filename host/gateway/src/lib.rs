@@ -14,6 +14,7 @@ mod error;
 mod exchange;
 mod gateway;
 mod ledger;
+mod models;
 mod named;
 mod pool;
 mod proof;

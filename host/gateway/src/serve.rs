@@ -12,13 +12,13 @@ use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{Response, StatusCode};
-use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::body::AnswerBody;
 use crate::called::Called;
 use crate::exchange::Incoming;
 use crate::gateway::Gateway;
+use crate::models;
 use crate::proof::{PROOF, proof_of};
 use crate::reply::{refusal, request_of, whole};
 use crate::route::Route;
@@ -49,13 +49,19 @@ impl Gateway {
             let Some(route) = self.route(&parts) else { return no_token(called.dialect()) };
             match called {
                 Called::Hello | Called::Prove(_) => whole(StatusCode::OK, b"{}".to_vec()),
-                Called::Models(dialect) => whole(StatusCode::OK, models(dialect, &route)),
-                Called::Model(name) => match route.models().contains(&&*name) {
-                    true => whole(StatusCode::OK, model(&name).to_string().into_bytes()),
-                    false => {
+                Called::Models(dialect) => match self.models(&route).await {
+                    Ok(models) => whole(StatusCode::OK, models::list(dialect, &models)),
+                    Err(failure) => refusal(dialect, &failure),
+                },
+                Called::Model(name) => match self.models(&route).await {
+                    Ok(models) if models.contains(&name) => {
+                        whole(StatusCode::OK, models::model(&name).to_string().into_bytes())
+                    }
+                    Ok(_) => {
                         let said = format!("`{}` has no model `{}`", route.name(), one_line(&name, 80));
                         refusal(Api::ChatCompletions, &Failure::new(FailureKind::NotFound, said))
                     }
+                    Err(failure) => refusal(Api::ChatCompletions, &failure),
                 },
                 Called::Count(dialect, at) => count(&request_of(dialect, &body, &at)),
                 Called::Generate(client, at) => {
@@ -127,26 +133,6 @@ fn token(parts: &Parts) -> Option<String> {
     let in_query = || parts.uri.query()?.split('&').find_map(|pair| pair.strip_prefix("key="));
     let token = bearer.or_else(|| header("x-api-key")).or_else(|| header("x-goog-api-key")).or_else(in_query)?;
     Some(token.trim().to_owned())
-}
-
-fn models(dialect: Api, route: &Route) -> Vec<u8> {
-    let models = route.models();
-    let answer = match dialect {
-        Api::GenerateContent => {
-            let one = |model: &&str| json!({"name": format!("models/{model}"), "supportedGenerationMethods": ["generateContent"]});
-            json!({"models": models.iter().map(one).collect::<Vec<_>>()})
-        }
-        _ => {
-            let all: Vec<Value> = models.iter().map(|name| model(name)).collect();
-            json!({"object": "list", "data": all, "has_more": false})
-        }
-    };
-    answer.to_string().into_bytes()
-}
-
-/// Formats a model as OpenAI and Anthropic do: each reads its own fields.
-fn model(name: &str) -> Value {
-    json!({"id": name, "object": "model", "created": 0, "owned_by": "aiw", "type": "model", "display_name": name})
 }
 
 fn count(request: &Request<'_>) -> Response<AnswerBody> {

@@ -56,6 +56,8 @@ struct Provider {
     asked: Arc<AtomicUsize>,
     /// The heads of requests.
     heads: Arc<Mutex<Vec<String>>>,
+    /// The models that were chosen for it.
+    models: provider::Models,
     /// The bytes of endless answers that it could send before it was left.
     sent: watch::Receiver<usize>,
 }
@@ -80,7 +82,8 @@ impl Provider {
                 });
             }
         });
-        Self { url, asked, heads, sent }
+        let models = provider::Models { main: Some("m".into()), ..Default::default() };
+        Self { url, asked, heads, models, sent }
     }
 
     fn asked(&self) -> usize {
@@ -95,7 +98,7 @@ impl Provider {
             is_granted: true,
             headers: Vec::new(),
             secrets: vec![("authorization".into(), Secret::new(format!("Bearer {KEY}")))],
-            models: provider::Models { main: Some("m".into()), ..Default::default() },
+            models: self.models.clone(),
             tuning: provider::Tuning::default(),
         }
     }
@@ -211,6 +214,14 @@ impl World {
 
     async fn ask(&self, path: &str, body: &Value) -> (u16, String) {
         self.ask_with(path, "", body).await
+    }
+
+    async fn get(&self, path: &str) -> (u16, String) {
+        let (address, token) = (self.address, &self.token);
+        let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n");
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).await.unwrap();
+        answer(&mut stream).await
     }
 
     fn bookings(&self) -> Vec<Booking> {
@@ -670,16 +681,47 @@ async fn a_client_of_chat_completions_is_served_by_each_api_and_told_its_models(
             ("/v1/models/m", 200, "\"id\":\"m\""),
             ("/v1/models/other", 404, "`one` has no model `other`"),
         ] {
-            let mut stream = TcpStream::connect(world.address).await.unwrap();
-            let (address, token) = (world.address, &world.token);
-            let head = format!(
-                "GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
-            );
-            stream.write_all(head.as_bytes()).await.unwrap();
-            let (said, text) = answer(&mut stream).await;
+            let (said, text) = world.get(path).await;
             assert!(said == status && text.contains(says), "{path}: {text}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_models_of_a_provider_for_which_you_chose_none_are_those_that_it_lists() {
+    let of_openai = json!({"object": "list", "data": [{"id": "one"}, {"id": "a/two"}, {"id": format!("x{KEY}")}, {"id": "-x"}, {}]});
+    let of_google = json!({"models": [{"name": "models/one", "displayName": "One"}, {"name": "models/a/two"}]});
+    for (api, says, path) in [
+        (Api::Messages, &of_openai, "get /v1/models?limit=1000 "),
+        (Api::Responses, &of_openai, "get /v1/models "),
+        (Api::ChatCompletions, &of_openai, "get /v1/models "),
+        (Api::GenerateContent, &of_google, "get /v1beta/models?pagesize=1000 "),
+    ] {
+        let says = whole(says);
+        let provider =
+            Provider { models: provider::Models::default(), ..Provider::new(move |_, _| says.clone()).await };
+        let world = World::to(api, &provider).await;
+        let (status, text) = world.get("/v1/models").await;
+        let body: Value = serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap();
+        let names: Vec<&Value> = body["data"].as_array().unwrap().iter().map(|model| &model["id"]).collect();
+        assert_eq!((status, names), (200, vec![&json!("one"), &json!("a/two")]), "{api:?}");
+        assert_eq!(world.get("/v1/models/a/two").await.0, 200);
+        let (status, text) = world.get("/v1beta/models").await;
+        assert!(status == 200 && text.contains("models/a/two"), "{text}");
+        let head = provider.heads.lock().unwrap()[0].clone();
+        assert!(head.starts_with(path) && head.contains(&format!("authorization: bearer {KEY}")), "{head}");
+        assert!(world.bookings().is_empty());
+    }
+    // What it says of its key is said without the key.
+    let says = json!({"error": {"message": format!("bad {KEY}")}}).to_string();
+    let refuses = Provider::new(move |_, _| Does::Says(401, Vec::new(), says.clone())).await;
+    let refuses = Provider { models: provider::Models::default(), ..refuses };
+    let world = World::to(Api::ChatCompletions, &refuses).await;
+    let (status, text) = world.get("/v1/models").await;
+    assert!(status == 401 && text.contains("provider `one` refused its key") && !text.contains("canary"), "{text}");
+    let odd = Provider::new(|_, _| Does::Says(200, Vec::new(), "<html>".into())).await;
+    let world = World::to(Api::Messages, &Provider { models: provider::Models::default(), ..odd }).await;
+    assert_eq!(world.get("/v1/models").await.0, 502);
 }
 
 #[tokio::test(flavor = "multi_thread")]
