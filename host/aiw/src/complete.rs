@@ -103,6 +103,14 @@ pub fn pools() -> ArgValueCandidates {
     candidates(pool_offers)
 }
 
+/// Names of gateways.
+pub fn gateways() -> ArgValueCandidates {
+    candidates(|| {
+        let names = aiw_gateway::NamedGateways::new(&Home::find().ok()?).names().ok()?;
+        Some(names.into_iter().map(|name| (name.to_string(), String::new())).collect())
+    })
+}
+
 /// Names of budgets.
 pub fn budgets() -> ArgValueCandidates {
     candidates(|| {

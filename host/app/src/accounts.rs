@@ -86,6 +86,7 @@ fn by_gateway(home: &Home, task: &EndedTask) -> Result<Counted, UsageError> {
         output: sum.output,
         cached: Some(sum.cached),
         cache_written: Some(sum.cache_written),
+        cache_written_1h: Some(sum.cache_written_1h),
         reasoning: Some(sum.thinking),
     };
     let is_known = sum.bookings() > 0 && sum.unpriced == 0;
@@ -104,6 +105,7 @@ fn by_itself(home: &Home, task: &EndedTask) -> Result<Counted, UsageError> {
         input: read - cached - cache_written,
         cached,
         cache_written,
+        cache_written_1h: usage.cache_written_1h.unwrap_or_default().min(cache_written),
         output: count(usage.output),
         thinking: usage.reasoning.unwrap_or_default().min(count(usage.output)),
     };

@@ -34,8 +34,8 @@ pub use hidden::{is_safe, is_unsafe, is_unsafe_in_line, unsafe_chars};
 pub use looks::{is_alike, latin_letters, skeleton};
 pub use market::MarketKind;
 pub use names::{
-    EnvName, ExtensionId, HeaderName, InvalidName, MarketName, PluginId, PluginName, ProviderName, RoleName,
-    SecretName, Sha, SourceWord, WorkflowName, is_git_ref, is_model,
+    EnvName, ExtensionId, GatewayName, HeaderName, InvalidName, MarketName, PluginId, PluginName, ProviderName,
+    RoleName, SecretName, Sha, SourceWord, WorkflowName, is_git_ref, is_model,
 };
 pub use path::{InvalidPath, RelPath, is_windows_device};
 pub use process::{ProcessId, ProcessOutcome, ProcessState};

@@ -216,6 +216,10 @@ name!(
     ProviderName, "provider name", check_name
 );
 name!(
+    /// A gateway that a user named.
+    GatewayName, "gateway name", check_name
+);
+name!(
     /// A secret in the vault.
     SecretName, "secret name", check_name
 );

@@ -1,6 +1,8 @@
 //! An answer on its way from an upstream to a client.
 
 use crate::assembled::Assembled;
+use crate::carrier::Proof;
+use crate::chat;
 use crate::collected::Collected;
 use crate::count::tokens_of;
 use crate::event::{Event, Stop, Usage};
@@ -76,20 +78,19 @@ impl Form {
     fn holds(&self) -> usize {
         match self {
             Self::Whole(_, Some(assembled)) => assembled.holds(),
+            Self::Pass(pass) => pass.holds(),
             _ => 0,
         }
     }
 }
 
 impl Answer {
-    pub(crate) fn new(exchange: Exchange, writer: Option<Writer>) -> Self {
+    pub(crate) fn new(exchange: Exchange) -> Self {
         let bounds = Bounds::USUAL;
-        let form = match writer {
-            Some(_) if exchange.client == exchange.upstream => {
-                Form::Pass(Pass::new(exchange.is_streamed, bounds.event))
-            }
-            Some(writer) if exchange.is_streamed => Form::Events(writer),
-            _ => Form::Whole(Collected::default(), None),
+        let form = match exchange.is_streamed {
+            is_streamed if exchange.client == exchange.upstream => Form::Pass(Pass::new(is_streamed, bounds.event)),
+            true => Form::Events(Writer::new(exchange.client)),
+            false => Form::Whole(Collected::default(), None),
         };
         let reader = Reader::new(exchange.upstream);
         Self { exchange, bounds, events: Events::up_to(bounds.event), reader, form, state: State::default() }
@@ -111,8 +112,8 @@ impl Answer {
         if !matches!(self.form, Form::Pass(_)) || in_events == is_streamed {
             return;
         }
-        match Writer::new(client) {
-            Some(writer) if is_streamed && client == Api::Messages => self.form = Form::Events(writer),
+        match client {
+            Api::Messages | Api::ChatCompletions if is_streamed => self.form = Form::Events(Writer::new(client)),
             // The events of the others hold what their whole answers do.
             _ if is_streamed => {}
             _ => self.form = Form::Whole(Collected::default(), Some(Assembled::new(client))),
@@ -213,8 +214,8 @@ impl Answer {
 
     /// Writes the failure into the stream although nothing was written before. Codex wants it so.
     pub fn write_failure(&mut self, out: &mut Vec<u8>) {
-        if let (Some(failure), Some(mut writer)) = (self.state.failure.clone(), Writer::new(self.exchange.client)) {
-            writer.write(Event::Failed(failure), &mut self.exchange, out);
+        if let Some(failure) = self.state.failure.clone() {
+            Writer::new(self.exchange.client).write_failure(failure, &mut self.exchange, out);
         }
     }
 
@@ -246,7 +247,8 @@ impl Answer {
         let write = match self.exchange.client {
             Api::Messages => messages::write_whole,
             Api::Responses => responses::write_whole,
-            Api::GenerateContent | Api::ChatCompletions => generate::write_whole,
+            Api::ChatCompletions => chat::write_whole,
+            Api::GenerateContent => generate::write_whole,
         };
         Some(write(collected, &mut self.exchange))
     }
@@ -364,10 +366,14 @@ fn step(
     }
 }
 
-/// Takes secrets out of what an upstream says of a failure.
+/// Takes secrets out of what an upstream says of a failure, and out of ids and names.
 fn masked<'e>(event: Event<'e>, mask: &Mask) -> Event<'e> {
     match event {
         Event::Failed(failure) => Event::Failed(failure.masked(mask)),
+        Event::Call { id, name } => Event::Call { id: mask.id(id), name: mask.id(name) },
+        Event::Proof(Proof::Encrypted { id, content }) => {
+            Event::Proof(Proof::Encrypted { id: mask.id(id.into()).into_owned(), content })
+        }
         event => event,
     }
 }

@@ -57,3 +57,8 @@ pub(crate) fn object_of(arguments: &str) -> Value {
         _ => serde_json::json!({"input": arguments}),
     }
 }
+
+/// Reads the text that the arguments of a call wrap. A model that did not keep to the wrapping gave the text itself.
+pub(crate) fn text_in(arguments: &str) -> String {
+    object_of(arguments)["input"].as_str().map_or_else(|| arguments.to_owned(), str::to_owned)
+}

@@ -32,6 +32,8 @@ pub(crate) struct Conversation<'a> {
     pub cache_key: Option<Cow<'a, str>>,
     /// The client wants events.
     pub is_streamed: bool,
+    /// The client wants the tokens at the end of the events (Chat Completions).
+    pub wants_usage: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +134,31 @@ pub(crate) struct Tool<'a> {
     /// A JSON schema.
     pub schema: Option<Cow<'a, str>>,
     pub is_strict: bool,
+}
+
+/// The schema of a tool that takes a text, for upstreams that know functions only.
+const FREE_FORM: &str = r#"{"type":"object","properties":{"input":{"type":"string","description":"The whole input of the tool"}},"required":["input"],"additionalProperties":false}"#;
+
+impl<'a> Tool<'a> {
+    /// Makes a function.
+    pub(crate) fn function(name: Cow<'a, str>, description: Cow<'a, str>, schema: Option<Cow<'a, str>>) -> Self {
+        Self { kind: ToolKind::Function, namespace: None, name, description, schema, is_strict: false }
+    }
+
+    /// Makes a tool that takes a text. `grammar` is a syntax and what the text must follow.
+    pub(crate) fn free_form(
+        name: Cow<'a, str>,
+        description: Cow<'a, str>,
+        grammar: Option<(Cow<'a, str>, Cow<'a, str>)>,
+    ) -> Self {
+        let description = match grammar {
+            Some((syntax, grammar)) => {
+                format!("{description}\n\n`input` must follow this grammar ({syntax}):\n{grammar}").into()
+            }
+            None => description,
+        };
+        Self { kind: ToolKind::FreeForm, ..Self::function(name, description, Some(FREE_FORM.into())) }
+    }
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -354,9 +381,12 @@ pub(crate) fn reminder(text: &str) -> String {
     }
 }
 
+/// Puts `_` where an id has what Messages does not take: it takes letters, digits, `_` and `-` only.
+pub(crate) fn valid_id(id: &str) -> String {
+    id.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
+}
+
 /// Makes the ids of an exchange's calls valid everywhere, and different from each other.
-///
-/// Messages takes letters, digits, `_` and `-` only.
 #[derive(Debug, Default)]
 pub(crate) struct Ids {
     used: HashMap<String, u32>,
@@ -365,8 +395,7 @@ pub(crate) struct Ids {
 impl Ids {
     /// Returns the id for the next call.
     pub(crate) fn unique(&mut self, id: &str) -> String {
-        let mut valid: String =
-            id.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).take(64).collect();
+        let mut valid: String = valid_id(id).chars().take(64).collect();
         if valid.is_empty() {
             valid = "call".to_owned();
         }

@@ -5,13 +5,11 @@ use serde_json::{Value, json};
 use crate::answer::Bounds;
 use crate::{Api, Request, Upstream, prepare};
 
-const APIS: [Api; 4] = [Api::Messages, Api::Responses, Api::ChatCompletions, Api::GenerateContent];
-
 /// The bound of each buffer in this test.
 const BOUND: usize = 32 << 10;
 
 /// How much is sent.
-const SENT: usize = 2 << 20;
+const SENT: usize = 1 << 20;
 
 /// What all buffers may take up, as [`std::fmt::Debug`] shows them: a byte as five.
 const MOST: usize = 16 * BOUND;
@@ -21,7 +19,10 @@ fn question(client: Api, is_streamed: bool) -> Value {
         Api::Messages => {
             json!({"model": "m", "max_tokens": 9, "stream": is_streamed, "messages": [{"role": "user", "content": "Hi"}]})
         }
-        Api::Responses | Api::ChatCompletions => json!({"model": "m", "stream": is_streamed, "input": "Hi"}),
+        Api::Responses => json!({"model": "m", "stream": is_streamed, "input": "Hi"}),
+        Api::ChatCompletions => {
+            json!({"model": "m", "stream": is_streamed, "messages": [{"role": "user", "content": "Hi"}]})
+        }
         Api::GenerateContent => json!({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}),
     }
 }
@@ -116,16 +117,19 @@ fn endless(api: Api) -> Vec<(String, String)> {
 #[test]
 fn no_buffer_grows_without_end() {
     let mut ended = 0;
-    for client in [Api::Messages, Api::Responses, Api::GenerateContent] {
-        // Some stream although they were not asked to.
-        for (is_streamed, says_so) in [(true, false), (false, false), (false, true)] {
-            for upstream in APIS {
+    for client in Api::ALL {
+        // Some stream although they were not asked to. In a pool, thoughts are marked.
+        for (is_streamed, says_so, marks_thoughts) in
+            [(true, false, false), (true, false, true), (false, false, false), (false, true, true)]
+        {
+            for upstream in Api::ALL.into_iter().filter(|upstream| !marks_thoughts || *upstream == client) {
                 for (at, (begin, piece)) in endless(upstream).into_iter().enumerate() {
                     let body = question(client, is_streamed).to_string();
                     let path = (client == Api::GenerateContent).then_some("m");
                     let streams = path.map(|_| is_streamed);
                     let request = Request { client, body: body.as_bytes(), model: path, is_streamed: streams };
-                    let mut answer = prepare(&request, &Upstream::new(upstream, "m", "f")).unwrap().answer;
+                    let to = Upstream { marks_thoughts, ..Upstream::new(upstream, "m", "f") };
+                    let mut answer = prepare(&request, &to).unwrap().answer;
                     answer.set_bounds(Bounds { event: BOUND, answer: BOUND });
                     if says_so {
                         answer.comes_in_events(true);

@@ -52,6 +52,8 @@ pub struct Usage {
     pub cached: u64,
     /// Read and put into a cache, where the vendor counts that.
     pub cache_written: u64,
+    /// Of those put into a cache, those that stay for an hour, which costs more.
+    pub cache_written_1h: u64,
     /// Written, thoughts included.
     pub output: u64,
     /// Of the written ones, thoughts.
@@ -68,7 +70,8 @@ impl Usage {
     pub(crate) fn with_cache_inside(whole: u64, cached: u64, written: u64, output: u64, thinking: u64) -> Self {
         let cached = cached.min(whole);
         let cache_written = written.min(whole - cached);
-        Self { input: whole - cached - cache_written, cached, cache_written, output, thinking: thinking.min(output) }
+        let thinking = thinking.min(output);
+        Self { input: whole - cached - cache_written, cached, cache_written, cache_written_1h: 0, output, thinking }
     }
 
     /// Takes in later counts. Each dialect's counts only grow within an answer.
@@ -76,6 +79,7 @@ impl Usage {
         self.input = self.input.max(later.input);
         self.cached = self.cached.max(later.cached);
         self.cache_written = self.cache_written.max(later.cache_written);
+        self.cache_written_1h = self.cache_written_1h.max(later.cache_written_1h);
         self.output = self.output.max(later.output);
         self.thinking = self.thinking.max(later.thinking);
     }

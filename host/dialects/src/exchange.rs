@@ -21,6 +21,8 @@ pub(crate) struct Exchange {
     /// What ids of this answer are made of.
     pub seed: String,
     pub is_streamed: bool,
+    /// Whether the client wants the tokens at the end of the events (Chat Completions).
+    pub wants_usage: bool,
     /// Whether reasoning is marked although both sides speak one dialect.
     pub marks_thoughts: bool,
     pub mask: Mask,

@@ -1,9 +1,8 @@
 //! The four APIs for requests to models, and translation between them: bytes in, bytes out.
 //!
-//! A client speaks [Messages](Api::Messages), [Responses](Api::Responses) or
-//! [generateContent](Api::GenerateContent); an upstream speaks any of the four. [`prepare`] turns a client's request into
-//! the upstream's, and gives the [`Answer`] that turns what comes back into the client's. Nothing is kept between two
-//! requests: what an upstream wants back travels through the client. This room opens no connection and knows no key.
+//! A client speaks any of the four, and so does an upstream. [`prepare`] turns a client's request into the upstream's, and
+//! gives the [`Answer`] that turns what comes back into the client's. Nothing is kept between two requests: what an
+//! upstream wants back travels through the client. This room opens no connection and knows no key.
 //!
 //! ```
 //! use aiw_dialects::{Api, Request, Upstream, prepare};
@@ -55,11 +54,10 @@ pub use aiw_core::Api;
 
 use sha2::{Digest, Sha256};
 
-use crate::conversation::{Ids, Part};
+use crate::conversation::{Ids, Part, Role};
 use crate::exchange::Exchange;
 use crate::names::Names;
 use crate::read::read;
-use crate::sides::Writer;
 
 /// What any client can be translated to, the preferred one first. Of the two that share an address, Chat Completions is the one
 /// that most servers speak.
@@ -72,6 +70,15 @@ pub fn path(api: Api, model: &str) -> String {
         Api::Responses => "/responses".to_owned(),
         Api::ChatCompletions => "/chat/completions".to_owned(),
         Api::GenerateContent => format!("/v1beta/models/{model}:streamGenerateContent?alt=sse"),
+    }
+}
+
+/// Returns the path, behind a provider's address, of the list of its models.
+pub fn models_path(api: Api) -> &'static str {
+    match api {
+        Api::Messages => "/v1/models?limit=1000",
+        Api::Responses | Api::ChatCompletions => "/models",
+        Api::GenerateContent => "/v1beta/models?pageSize=1000",
     }
 }
 
@@ -94,7 +101,6 @@ pub struct Prepared {
 ///
 /// Fails if the body is not the JSON of the client's dialect.
 pub fn prepare(request: &Request<'_>, to: &Upstream) -> Result<Prepared, RequestError> {
-    let writer = Writer::new(request.client).ok_or(RequestError::Client)?;
     let mut exchange = Exchange {
         client: request.client,
         upstream: to.dialect,
@@ -105,20 +111,24 @@ pub fn prepare(request: &Request<'_>, to: &Upstream) -> Result<Prepared, Request
         ids: Ids::default(),
         seed: seed(request.body),
         is_streamed: request.is_streamed.unwrap_or_default(),
+        wants_usage: false,
         marks_thoughts: to.marks_thoughts,
         mask: to.mask.clone(),
     };
     let body = if request.client == to.dialect {
-        if let Some(head) = head(request)? {
-            (exchange.asked, exchange.is_streamed) = head;
+        if request.model.is_none() {
+            let head: Head = serde_json::from_slice(request.body)?;
+            (exchange.asked, exchange.is_streamed) = (head.model, head.stream.unwrap_or_default());
+            exchange.wants_usage = head.stream_options.and_then(|of| of.include_usage).unwrap_or_default();
         }
-        pass::request(request.body, &exchange, to.strips_thoughts)?
+        pass::request(request.body, &exchange, to)?
     } else {
         let conversation = read(request)?;
         if request.model.is_none() {
             exchange.asked = conversation.model.clone().into_owned();
         }
         exchange.is_streamed = request.is_streamed.unwrap_or(conversation.is_streamed);
+        exchange.wants_usage = conversation.wants_usage;
         exchange.names = Names::of(&conversation);
         for (_, part) in &conversation.parts {
             if let Part::Call(call) = part {
@@ -133,22 +143,23 @@ pub fn prepare(request: &Request<'_>, to: &Upstream) -> Result<Prepared, Request
         }
     };
     let (asked, is_streamed) = (exchange.asked.clone(), exchange.is_streamed);
-    Ok(Prepared { body, asked, is_streamed, answer: Answer::new(exchange, Some(writer)) })
+    Ok(Prepared { body, asked, is_streamed, answer: Answer::new(exchange) })
 }
 
-/// Reads the model and whether events are wanted. `None` if the path says it.
-fn head(request: &Request<'_>) -> Result<Option<(String, bool)>, RequestError> {
-    #[derive(serde::Deserialize)]
-    struct Head {
-        model: String,
-        #[serde(default)]
-        stream: Option<bool>,
-    }
-    if request.model.is_some() {
-        return Ok(None);
-    }
-    let head: Head = serde_json::from_slice(request.body)?;
-    Ok(Some((head.model, head.stream.unwrap_or_default())))
+/// What is read of a request that passes: the model, and whether events are wanted and the tokens in them.
+#[derive(serde::Deserialize)]
+struct Head {
+    model: String,
+    #[serde(default)]
+    stream: Option<bool>,
+    #[serde(default)]
+    stream_options: Option<StreamOptions>,
+}
+
+#[derive(serde::Deserialize)]
+pub(crate) struct StreamOptions {
+    #[serde(default)]
+    pub include_usage: Option<bool>,
 }
 
 /// Makes a word that differs from request to request. Conversations grow at their end, so that is hashed.
@@ -173,7 +184,8 @@ pub fn session(request: &Request<'_>) -> Result<String, RequestError> {
     for block in &conversation.system {
         hash.update(block.as_bytes());
     }
-    if let Some(text) = conversation.parts.iter().find_map(|(_, part)| part.text()) {
+    let of_user = conversation.parts.iter().filter(|(role, _)| *role == Role::User);
+    if let Some(text) = of_user.into_iter().find_map(|(_, part)| part.text()) {
         hash.update(text);
     }
     Ok(hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
@@ -199,7 +211,7 @@ pub fn losses(client: Api, upstream: Api) -> Vec<&'static str> {
             losses.push("tools that take a text get it as the argument `input`, without a grammar that is enforced")
         }
         Api::GenerateContent => losses.push("settings for safety are left out"),
-        Api::ChatCompletions => {}
+        Api::ChatCompletions => losses.push("there is one answer, whatever `n` says, and no `logprobs`"),
     }
     losses
 }

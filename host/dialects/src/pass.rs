@@ -10,11 +10,12 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::carrier::{Carried, ENCODED_MARK, Proof, is_ours};
+use crate::chat::detail;
 use crate::event::Event;
 use crate::exchange::Exchange;
 use crate::failure::Failure;
 use crate::json;
-use crate::request::RequestError;
+use crate::request::{RequestError, Upstream};
 use crate::sides::{Reader, Writer};
 use crate::sse::{Events, TooLarge};
 use aiw_core::{Api, printable};
@@ -60,6 +61,8 @@ struct Request<'a> {
     #[serde(borrow, default)]
     messages: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    stream_options: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     input: Option<&'a RawValue>,
     #[serde(borrow, default)]
     contents: Option<&'a RawValue>,
@@ -74,9 +77,13 @@ struct Message<'a> {
 }
 
 /// Writes the request for the upstream: with its own model, with its own reasoning as it gave it, and without another one's.
-pub(crate) fn request(body: &[u8], exchange: &Exchange, strips: bool) -> Result<Vec<u8>, RequestError> {
+pub(crate) fn request(body: &[u8], exchange: &Exchange, to: &Upstream) -> Result<Vec<u8>, RequestError> {
     let (dialect, request) = (exchange.client, serde_json::from_slice::<Request<'_>>(body)?);
+    let strips = to.strips_thoughts;
     let mut edits = Vec::new();
+    if dialect == Api::ChatCompletions && exchange.is_streamed && !exchange.wants_usage {
+        edits.extend(with_usage(body, request.stream_options));
+    }
     if dialect != Api::GenerateContent {
         let named = request.model.ok_or(RequestError::Shape("model"))?;
         edits.push(replace(body, named, quoted(&exchange.model)));
@@ -87,7 +94,7 @@ pub(crate) fn request(body: &[u8], exchange: &Exchange, strips: bool) -> Result<
     // Where several upstreams answer, all that is theirs is marked, so that what is not marked is a stranger's.
     let has_strangers = exchange.marks_thoughts;
     if !(has_ours || has_empty || strips || has_strangers) {
-        return Ok(edited(body, edits));
+        return Ok(without_refused(edited(body, edits), dialect, to));
     }
     let given_back = |field: &str| {
         let own = own_proof(field, exchange);
@@ -155,10 +162,72 @@ pub(crate) fn request(body: &[u8], exchange: &Exchange, strips: bool) -> Result<
                 }));
             }
         }
-        Api::ChatCompletions => {}
+        Api::ChatCompletions => {
+            if let Some(messages) = request.messages.filter(|messages| messages.get().starts_with('[')) {
+                edits.extend(rewritten(body, messages, |message, _| {
+                    give_back_thought(message, exchange, strips);
+                    true
+                }));
+            }
+        }
     }
-    Ok(edited(body, edits))
+    Ok(without_refused(edited(body, edits), dialect, to))
 }
+
+/// Asks an upstream of Chat Completions for its tokens, although the client did not.
+fn with_usage(body: &[u8], options: Option<&RawValue>) -> Option<Edit> {
+    let asked = r#"{"include_usage":true}"#;
+    match options {
+        Some(options) => Some(replace(body, options, asked.into())),
+        None if memmem::find(body, b"\"stream_options\"").is_some() => None,
+        None => {
+            let start = memchr(b'{', body)? + 1;
+            Some(Edit { start, end: start, with: format!("\"stream_options\":{asked},").into() })
+        }
+    }
+}
+
+/// Takes out what an upstream of Chat Completions has refused before. Servers that speak it know different fields.
+fn without_refused(body: Vec<u8>, dialect: Api, to: &Upstream) -> Vec<u8> {
+    if dialect != Api::ChatCompletions || to.refused.is_empty() {
+        return body;
+    }
+    let Ok(Value::Object(mut request)) = serde_json::from_slice(&body) else { return body };
+    let is_refused = |name: &str| to.refused.iter().any(|field| field == name);
+    let limit = request.get("max_tokens").or(request.get("max_completion_tokens")).cloned();
+    request.retain(|name, _| !is_refused(name));
+    if let Some(limit) = limit.filter(|_| is_refused("max_tokens") && !is_refused("max_completion_tokens")) {
+        request.insert("max_completion_tokens".into(), limit);
+    }
+    serde_json::to_vec(&request).unwrap_or(body)
+}
+
+/// Puts the upstream's own reasoning into a message, as it gave it, and takes out another one's.
+fn give_back_thought(message: &mut Value, exchange: &Exchange, strips: bool) {
+    let Some(message) = message.as_object_mut() else { return };
+    let (mut own, mut has_ours) = (String::new(), false);
+    if let Some(Value::Array(details)) = message.get_mut("reasoning_details") {
+        details.retain(|detail| {
+            let data = detail["data"].as_str().unwrap_or_default();
+            if let Some(record) = Carried::decode(data) {
+                own.push_str(exchange.own(&record).map(|record| &*record.text).unwrap_or_default());
+            }
+            has_ours |= is_ours(data);
+            !is_ours(data)
+        });
+        if details.is_empty() {
+            message.shift_remove("reasoning_details");
+        }
+    }
+    if strips || (own.is_empty() && (has_ours || exchange.marks_thoughts)) {
+        THOUGHTS.iter().for_each(|field| drop(message.shift_remove(*field)));
+    } else if !own.is_empty() && !message.contains_key("reasoning") {
+        message.insert("reasoning_content".into(), own.into());
+    }
+}
+
+/// The fields of a message in Chat Completions that hold reasoning.
+const THOUGHTS: [&str; 3] = ["reasoning_content", "reasoning", "reasoning_details"];
 
 /// Returns what a field that this upstream's own reasoning was marked in stood for. A signature that came in pieces was marked in
 /// pieces.
@@ -270,11 +339,78 @@ pub(crate) struct Pass {
     begun: Vec<u8>,
     /// How far it was looked through.
     seen: usize,
+    thoughts: Thoughts,
+}
+
+/// Thoughts of an upstream of Chat Completions, which are marked where another one may see them next.
+#[derive(Debug, Default)]
+struct Thoughts {
+    open: String,
+    /// Those that are whole.
+    ended: Vec<String>,
+    /// How many were marked.
+    count: u64,
+}
+
+impl Thoughts {
+    fn note(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Thought(text) => self.open.push_str(text),
+            Event::Proof(_) => self.ended.push(std::mem::take(&mut self.open)),
+            _ => {}
+        }
+    }
+
+    /// Returns the records of those that have ended.
+    fn records(&mut self, exchange: &Exchange) -> Vec<Value> {
+        let ended = std::mem::take(&mut self.ended).into_iter().filter(|text| !text.is_empty());
+        let records = ended.map(|text| {
+            self.count += 1;
+            detail(&exchange.record(Proof::Nothing, text), "", self.count - 1)
+        });
+        records.collect()
+    }
+}
+
+/// Returns whether thoughts are marked beside the answer, because its dialect has no place for a mark in them.
+fn marks_beside(exchange: &Exchange) -> bool {
+    exchange.marks_thoughts && exchange.client == Api::ChatCompletions
 }
 
 impl Pass {
     pub(crate) fn new(is_streamed: bool, largest: usize) -> Self {
-        Self { is_streamed, largest, begun: Vec::new(), seen: 0 }
+        Self { is_streamed, largest, begun: Vec::new(), seen: 0, thoughts: Thoughts::default() }
+    }
+
+    /// Returns how much is kept until a thought ends, in bytes.
+    pub(crate) fn holds(&self) -> usize {
+        self.thoughts.open.len()
+    }
+
+    /// Passes an event on, behind the mark of a thought that it ends.
+    fn event(
+        thoughts: &mut Thoughts,
+        raw: &[u8],
+        reader: &mut Reader,
+        exchange: &Exchange,
+        out: &mut Vec<u8>,
+        note: &mut dyn FnMut(Event<'_>),
+    ) {
+        if !marks_beside(exchange) {
+            return pass_event(raw, reader, exchange, out, note);
+        }
+        let start = out.len();
+        pass_event(raw, reader, exchange, out, &mut |event| {
+            thoughts.note(&event);
+            note(event);
+        });
+        let records = thoughts.records(exchange);
+        if !records.is_empty() {
+            let mark = json!({"object": "chat.completion.chunk", "choices": [
+                {"index": 0, "delta": {"reasoning_details": records}, "finish_reason": null}
+            ]});
+            out.splice(start..start, format!("data: {mark}\n\n").into_bytes());
+        }
     }
 
     pub(crate) fn read(
@@ -291,7 +427,7 @@ impl Pass {
         }
         let mut start = 0;
         while let Some(end) = self.event_end() {
-            pass_event(&self.begun[start..end], reader, exchange, out, note);
+            Self::event(&mut self.thoughts, &self.begun[start..end], reader, exchange, out, note);
             start = end;
         }
         self.begun.drain(..start);
@@ -333,8 +469,21 @@ impl Pass {
         if self.is_streamed {
             return whole_as_events(body, reader, exchange, out, note);
         }
-        let has_failed = read_noting(reader, body, note);
-        push(out, &changed(body, exchange), exchange, has_failed);
+        let thoughts = &mut self.thoughts;
+        let has_failed = read_noting(reader, body, &mut |event| {
+            thoughts.note(&event);
+            note(event);
+        });
+        let mut whole = changed(body, exchange);
+        let records = if marks_beside(exchange) { thoughts.records(exchange) } else { Vec::new() };
+        if !records.is_empty()
+            && let Ok(mut value) = serde_json::from_slice::<Value>(&whole)
+            && let Some(message) = value.pointer_mut("/choices/0/message").and_then(Value::as_object_mut)
+        {
+            message.insert("reasoning_details".into(), records.into());
+            whole = value.to_string().into_bytes().into();
+        }
+        push(out, &whole, exchange, has_failed);
     }
 
     pub(crate) fn end(
@@ -353,7 +502,8 @@ impl Pass {
             let is_whole =
                 data(&begun).is_some_and(|data| serde_json::from_slice::<serde::de::IgnoredAny>(&data).is_ok());
             if is_whole {
-                pass_event(&[&begun, &b"\n\n"[..]].concat(), reader, exchange, out, note);
+                let event = [&begun, &b"\n\n"[..]].concat();
+                Self::event(&mut self.thoughts, &event, reader, exchange, out, note);
             }
         }
         reader.end(note);
@@ -362,9 +512,7 @@ impl Pass {
     pub(crate) fn fail(&mut self, failure: &Failure, exchange: &mut Exchange, out: &mut Vec<u8>) {
         self.begun.clear();
         self.seen = 0;
-        if let Some(writer) = Writer::new(exchange.client) {
-            writer.begun().write_failure(failure.clone(), exchange, out);
-        }
+        Writer::new(exchange.client).begun().write_failure(failure.clone(), exchange, out);
     }
 
     pub(crate) fn keep_alive(&self, exchange: &Exchange, out: &mut Vec<u8>) {
@@ -439,6 +587,9 @@ fn pass_event(
         let is_alone = memmem::find(&rest[end..], b"\ndata:").is_none();
         if is_alone {
             let has_failed = read_noting(reader, data, note);
+            if hides(data, exchange) {
+                return;
+            }
             let new = changed(data, exchange);
             if new == data {
                 push(out, raw, exchange, has_failed);
@@ -451,8 +602,34 @@ fn pass_event(
             return;
         }
     }
-    let has_failed = data(raw).is_some_and(|data| read_noting(reader, &data, note));
-    push(out, raw, exchange, has_failed);
+    let data = data(raw).unwrap_or_default();
+    let has_failed = read_noting(reader, &data, note);
+    if hides(&data, exchange) {
+        return;
+    }
+    match without_keys(&data, exchange).filter(|_| !has_failed) {
+        Some(masked) => out.extend_from_slice(&[b"data: ", &masked[..], b"\n\n"].concat()),
+        None => push(out, raw, exchange, has_failed),
+    }
+}
+
+/// Returns whether an event says tokens alone that the client has not asked for: not each client expects one without choices.
+fn hides(data: &[u8], exchange: &Exchange) -> bool {
+    #[derive(Deserialize)]
+    struct Counts<'a> {
+        #[serde(default)]
+        choices: Option<Vec<serde::de::IgnoredAny>>,
+        #[serde(borrow, default)]
+        usage: Option<&'a RawValue>,
+        #[serde(borrow, default)]
+        error: Option<&'a RawValue>,
+    }
+    exchange.client == Api::ChatCompletions
+        && !exchange.wants_usage
+        && memmem::find(data, b"\"usage\"").is_some()
+        && serde_json::from_slice::<Counts<'_>>(data).is_ok_and(|counts| {
+            counts.usage.is_some() && counts.error.is_none() && counts.choices.is_none_or(|choices| choices.is_empty())
+        })
 }
 
 /// Reads an event, and says whether it was a failure, or may be one.
@@ -505,8 +682,50 @@ fn masked_value(value: &Value, exchange: &Exchange) -> Value {
     }
 }
 
-/// Puts the asked name in, and marks reasoning where another upstream may see it next.
+/// Takes secrets out of the ids and names in JSON, however they are escaped. `None` if there is none. What the model says is
+/// left as it is.
+fn without_keys(data: &[u8], exchange: &Exchange) -> Option<Vec<u8>> {
+    if !exchange.mask.may_find(data) {
+        return None;
+    }
+    let mut value: Value = serde_json::from_slice(data).ok()?;
+    let has_changed = mask_ids(&mut value, exchange);
+    if has_changed { serde_json::to_vec(&value).ok() } else { None }
+}
+
+/// Masks each id and name in a value, which is no deeper than serde_json reads. Returns whether there was a secret.
+fn mask_ids(value: &mut Value, exchange: &Exchange) -> bool {
+    let mut has_changed = false;
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields.iter_mut() {
+                let is_id = name == "name" || name == "id" || name.ends_with("_id") || name.ends_with("Id");
+                match field {
+                    Value::String(text) if is_id => {
+                        if let Cow::Owned(masked) = exchange.mask.id(text.as_str().into()) {
+                            *text = masked;
+                            has_changed = true;
+                        }
+                    }
+                    field => has_changed |= mask_ids(field, exchange),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| has_changed |= mask_ids(item, exchange)),
+        _ => {}
+    }
+    has_changed
+}
+
+/// Puts the asked name in, takes secrets out of ids, and marks reasoning where another upstream may see it next.
 pub(crate) fn changed<'d>(data: &'d [u8], exchange: &Exchange) -> Cow<'d, [u8]> {
+    match without_keys(data, exchange) {
+        Some(masked) => Cow::Owned(marked(&masked, exchange).into_owned()),
+        None => marked(data, exchange),
+    }
+}
+
+fn marked<'d>(data: &'d [u8], exchange: &Exchange) -> Cow<'d, [u8]> {
     let has_reasoning = || MARKED.iter().any(|word| memmem::find(data, word.as_bytes()).is_some());
     if exchange.marks_thoughts
         && has_reasoning()

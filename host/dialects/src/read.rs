@@ -4,7 +4,7 @@ use aiw_core::Api;
 
 use crate::conversation::Conversation;
 use crate::request::{Request, RequestError};
-use crate::{generate, messages, responses};
+use crate::{chat, generate, messages, responses};
 
 /// Reads a request.
 pub(crate) fn read<'a>(request: &Request<'a>) -> Result<Conversation<'a>, RequestError> {
@@ -12,6 +12,6 @@ pub(crate) fn read<'a>(request: &Request<'a>) -> Result<Conversation<'a>, Reques
         Api::Messages => messages::read(request.body),
         Api::Responses => responses::read(request.body),
         Api::GenerateContent => generate::read(request.body),
-        Api::ChatCompletions => Err(RequestError::Client),
+        Api::ChatCompletions => chat::read(request.body),
     }
 }

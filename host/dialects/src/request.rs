@@ -1,9 +1,13 @@
 //! Requests of clients, and where they go.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use aiw_core::Api;
+use memchr::memchr;
+
+use crate::conversation::valid_id;
 
 /// A request of a client.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +66,19 @@ impl Mask {
     pub(crate) fn text(&self, text: &str) -> String {
         self.0.as_ref().map_or_else(|| text.to_owned(), |mask| mask(text))
     }
+
+    /// Takes secrets out of an id or a name, and leaves it one that servers take back.
+    pub(crate) fn id<'t>(&self, id: Cow<'t, str>) -> Cow<'t, str> {
+        let Some(mask) = &self.0 else { return id };
+        let masked = mask(&id);
+        if masked == *id { id } else { valid_id(&masked).into() }
+    }
+
+    /// Returns whether JSON may hold a secret: one stands there as it is, or letters are escaped.
+    pub(crate) fn may_find(&self, json: &[u8]) -> bool {
+        let Some(mask) = &self.0 else { return false };
+        memchr(b'\\', json).is_some() || std::str::from_utf8(json).is_ok_and(|text| mask(text) != text)
+    }
 }
 
 impl fmt::Debug for Mask {
@@ -103,7 +120,4 @@ pub enum RequestError {
     /// A field has a shape that the dialect does not know.
     #[error("the request is not valid: `{0}` has a wrong shape")]
     Shape(&'static str),
-    /// No client speaks Chat Completions here.
-    #[error("Chat Completions is not spoken to clients")]
-    Client,
 }

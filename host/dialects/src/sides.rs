@@ -60,17 +60,17 @@ impl Reader {
 pub(crate) enum Writer {
     Messages(messages::AnswerWriter),
     Responses(responses::AnswerWriter),
+    Chat(chat::AnswerWriter),
     Generate(generate::AnswerWriter),
 }
 
 impl Writer {
-    /// Returns `None` for Chat Completions, which no client speaks.
-    pub(crate) fn new(client: Api) -> Option<Self> {
+    pub(crate) fn new(client: Api) -> Self {
         match client {
-            Api::Messages => Some(Self::Messages(messages::AnswerWriter::default())),
-            Api::Responses => Some(Self::Responses(responses::AnswerWriter::default())),
-            Api::GenerateContent => Some(Self::Generate(generate::AnswerWriter::default())),
-            Api::ChatCompletions => None,
+            Api::Messages => Self::Messages(messages::AnswerWriter::default()),
+            Api::Responses => Self::Responses(responses::AnswerWriter::default()),
+            Api::ChatCompletions => Self::Chat(chat::AnswerWriter::default()),
+            Api::GenerateContent => Self::Generate(generate::AnswerWriter::default()),
         }
     }
 
@@ -90,6 +90,7 @@ impl Writer {
         match self {
             Self::Messages(writer) => writer.write(event, exchange, out),
             Self::Responses(writer) => writer.write(event, exchange, out),
+            Self::Chat(writer) => writer.write(event, exchange, out),
             Self::Generate(writer) => writer.write(event, exchange, out),
         }
     }
@@ -98,6 +99,7 @@ impl Writer {
         match self {
             Self::Messages(writer) => writer.keep_alive(exchange, out),
             Self::Responses(writer) => writer.keep_alive(exchange, out),
+            Self::Chat(writer) => writer.keep_alive(out),
             Self::Generate(writer) => writer.keep_alive(exchange, out),
         }
     }

@@ -7,7 +7,7 @@ use crate::event::Event;
 use crate::sides::Reader;
 use crate::{Answer, Api, FailureKind, Mask, Prepared, Request, Stop, Upstream, Usage, prepare};
 
-const CLIENTS: [Api; 3] = [Api::Messages, Api::Responses, Api::GenerateContent];
+const CLIENTS: [Api; 4] = Api::ALL;
 
 const MODEL: &str = "up-model";
 
@@ -73,7 +73,30 @@ fn request(client: Api, is_streamed: bool) -> Value {
                 {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Go on"}]},
             ],
         }),
-        _ => json!({
+        Api::ChatCompletions => json!({
+            "model": "gpt-asked", "stream": is_streamed, "stream_options": {"include_usage": true}, "n": 1, "user": null,
+            "reasoning_effort": "medium", "prompt_cache_key": "s-1", "max_completion_tokens": 32_000, "stop": null,
+            "tools": [
+                {"type": "function", "function": {"name": "Read", "description": "Reads a file", "parameters": schema, "strict": null}},
+                {"type": "custom", "custom": {"name": "apply_patch", "description": "Edits", "format": {"type": "grammar", "grammar": {"syntax": "lark", "definition": "start: x"}}}},
+            ],
+            "web_search_options": {},
+            "messages": [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": [{"type": "text", "text": "Look"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]},
+                {"role": "developer", "content": "The list of agents."},
+                {"role": "assistant", "content": "Reading.", "reasoning_content": "vendors",
+                    "reasoning_details": [{"type": "reasoning.encrypted", "data": "vendors", "id": "toolu_1"}],
+                    "tool_calls": [
+                        {"id": "toolu_1", "type": "function", "function": {"name": "Read", "arguments": "{\"path\":\"a\"}"}},
+                        {"id": "toolu_2", "type": "custom", "custom": {"name": "apply_patch", "input": "*** Begin"}},
+                    ]},
+                {"role": "tool", "tool_call_id": "toolu_2", "content": "error: no such file"},
+                {"role": "tool", "tool_call_id": "toolu_1", "content": [{"type": "text", "text": "seen"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,BBBB"}}]},
+                {"role": "user", "content": "Go on"},
+            ],
+        }),
+        Api::GenerateContent => json!({
             "systemInstruction": {"role": "user", "parts": [{"text": "Be brief."}]},
             "generationConfig": {"temperature": 1, "topP": 0.95, "topK": 64, "thinkingConfig": {"includeThoughts": true, "thinkingBudget": 8_192}},
             "tools": [{"functionDeclarations": [{"name": "Read", "description": "Reads a file", "parametersJsonSchema": schema}]}],
@@ -202,7 +225,10 @@ fn answer(upstream: Api, names: [&str; 2]) -> Vec<String> {
 
 /// Names of the tools, as each client's requests make them for upstreams.
 fn names(client: Api) -> [&'static str; 2] {
-    if client == Api::Responses { ["mcp__files__Read", "apply_patch"] } else { ["Read", "Read"] }
+    match client {
+        Api::Responses => ["mcp__files__Read", "apply_patch"],
+        Api::Messages | Api::ChatCompletions | Api::GenerateContent => ["Read", "Read"],
+    }
 }
 
 fn drive(answer: &mut Answer, chunks: &[impl AsRef<[u8]>]) -> String {
@@ -281,7 +307,7 @@ fn what_each_upstream_demands_is_kept_to() {
     let roles: Vec<&str> =
         chat["messages"].as_array().unwrap().iter().map(|message| message["role"].as_str().unwrap()).collect();
     assert_eq!(roles, ["system", "user", "user", "assistant", "tool", "tool", "user", "user"], "{chat:#}");
-    assert_eq!(chat["messages"][2]["content"], "<system-reminder>\nThe list of agents.\n</system-reminder>");
+    assert_eq!(chat["messages"][1]["content"], "<system-reminder>\nThe list of agents.\n</system-reminder>");
     assert_eq!(chat["messages"][4]["tool_call_id"], "toolu_1");
     assert_eq!(chat["messages"][5]["content"], "error: no such file");
     assert_eq!((&chat["reasoning_effort"], &chat["max_tokens"]), (&json!("medium"), &json!(32_000)));
@@ -392,7 +418,8 @@ fn an_answer_says_the_same_to_every_client_wherever_its_chunks_end() {
             assert!(!stream.contains("dated"), "the name that was asked for is echoed: {case}\n{stream}");
             assert_eq!(whole.stop(), Some(Stop::Calls), "{case}");
             let thinking = if from == Api::Messages { 0 } else { 2 };
-            assert_eq!(whole.usage(), Usage { input: 20, cached: 80, cache_written: 0, output: 9, thinking }, "{case}");
+            let usage = Usage { input: 20, cached: 80, output: 9, thinking, ..Usage::default() };
+            assert_eq!(whole.usage(), usage, "{case}");
             if client == Api::GenerateContent && client != from {
                 assert!(!stream.contains("event:") && !stream.lines().any(|line| line.starts_with(':')), "{case}");
             }
@@ -472,7 +499,13 @@ fn replayed(client: Api, whole: &Value) -> Value {
             items.extend(whole["output"].as_array().unwrap().iter().cloned());
             items.push(json!({"role": "user", "content": "next"}));
         }
-        _ => {
+        Api::ChatCompletions => {
+            let messages = next["messages"].as_array_mut().unwrap();
+            messages.truncate(2);
+            messages.push(whole["choices"][0]["message"].clone());
+            messages.push(json!({"role": "user", "content": "next"}));
+        }
+        Api::GenerateContent => {
             let contents = next["contents"].as_array_mut().unwrap();
             contents.truncate(1);
             let mut said = whole["candidates"][0]["content"].clone();
@@ -684,7 +717,8 @@ data: {"type":"error","error":{"type":"authentication_error","message":"no sk-ca
 #[test]
 fn failures_before_the_first_word_leave_the_choice() {
     for client in CLIENTS {
-        let mut refused = prepared(client, &request(client, true), true, &upstream(Api::ChatCompletions)).answer;
+        let from = if client == Api::ChatCompletions { Api::GenerateContent } else { Api::ChatCompletions };
+        let mut refused = prepared(client, &request(client, true), true, &upstream(from)).answer;
         let stream = drive(&mut refused, &["data: {\"error\":{\"message\":\"busy\",\"code\":503}}\n\n"]);
         assert_eq!((stream.as_str(), refused.has_content(), refused.has_written()), ("", false, false), "{client:?}");
         assert_eq!(refused.failure().unwrap().kind, FailureKind::Overloaded);
@@ -707,6 +741,304 @@ fn tokens_are_estimated_and_sessions_have_a_word() {
     }
 }
 
+#[test]
+fn reminders_of_claude_code_stand_before_the_prompt_and_behind_results() {
+    let reminder = |text: &str| format!("<system-reminder>\n{text}\n</system-reminder>");
+    let text = |text: &str| json!({"type": "text", "text": text});
+    let body = json!({"model": "m", "max_tokens": 9, "messages": [
+        {"role": "user", "content": [text("first prompt"), text(&reminder("one"))]},
+        {"role": "system", "content": "two"},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "Read", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "seen"}, text(&reminder("three"))]},
+        {"role": "assistant", "content": "done"},
+        {"role": "user", "content": format!("second prompt\n\n{}\n{}\n", reminder("four"), reminder("five"))},
+        {"role": "assistant", "content": "done again"},
+        // A prompt that quotes one is a prompt.
+        {"role": "user", "content": format!("what is {}? say it", reminder("quoted"))},
+    ]});
+    for to in Api::ALL.into_iter().filter(|to| *to != Api::Messages) {
+        let sent = String::from_utf8(prepared(Api::Messages, &body, true, &upstream(to)).body).unwrap();
+        let words =
+            ["one", "two", "first prompt", "seen", "three", "four", "five", "second prompt", "what is", "quoted"];
+        let places = words.map(|word| sent.find(word).unwrap_or_else(|| panic!("{word} in {sent}")));
+        assert!(places.is_sorted(), "{to:?}: {places:?} in {sent}");
+        assert_eq!(sent.matches("system-reminder").count() % 2, 0, "{sent}");
+    }
+    let passed = prepared(Api::Messages, &body, true, &upstream(Api::Messages)).body;
+    assert_eq!(String::from_utf8(passed).unwrap(), body.to_string().replace("\"m\"", &format!("\"{MODEL}\"")));
+}
+
+#[test]
+fn a_client_of_chat_completions_may_leave_out_and_write_anything_that_others_take() {
+    let of = |body: Value| {
+        let sent = prepared(Api::ChatCompletions, &body, false, &upstream(Api::Messages)).body;
+        serde_json::from_slice::<Value>(&sent).unwrap()
+    };
+    let ask = json!([{"role": "user", "content": "Hi"}]);
+    // The oldest form of tools, and calls without ids.
+    let old = of(
+        json!({"model": "m", "functions": [{"name": "look", "parameters": {"type": "object"}}], "function_call": {"name": "look"},
+        "messages": [
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": null, "function_call": {"name": "look", "arguments": "{\"a\":1}"}},
+            {"role": "function", "name": "look", "content": "one"},
+            {"role": "assistant", "content": null, "function_call": {"name": "look", "arguments": ""}},
+            {"role": "function", "name": "look", "content": "two"},
+        ]}),
+    );
+    assert_eq!(old["tools"][0]["name"], "look");
+    assert_eq!(old["tool_choice"], json!({"type": "tool", "name": "look"}));
+    let said = &old["messages"];
+    assert_eq!(said[1]["content"][0]["input"], json!({"a": 1}));
+    assert_eq!(said[2]["content"][0]["tool_use_id"], said[1]["content"][0]["id"]);
+    assert_eq!(
+        (&said[3]["content"][0]["input"], &said[4]["content"][0]["content"][0]["text"]),
+        (&json!({}), &json!("two"))
+    );
+    for (choice, expected) in [
+        (json!("required"), json!({"type": "any"})),
+        (json!("none"), json!({"type": "none"})),
+        (json!("auto"), Value::Null),
+        (json!({"type": "function", "function": {"name": "gone"}}), Value::Null),
+        (json!({"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": []}}), json!({"type": "any"})),
+        (json!(7), Value::Null),
+    ] {
+        let tools = json!([{"type": "function", "function": {"name": "look"}}, {"type": "of_next_year"}]);
+        let sent = of(json!({"model": "m", "messages": ask, "tools": tools, "tool_choice": choice}));
+        assert_eq!((&sent["tool_choice"], sent["tools"].as_array().unwrap().len()), (&expected, 1), "{choice}");
+    }
+    for (said, expected) in [
+        (json!({"reasoning_effort": "none"}), Value::Null),
+        (json!({"reasoning_effort": "high"}), json!({"type": "enabled", "budget_tokens": 24_576})),
+        (json!({"reasoning": {"max_tokens": 2_000}}), json!({"type": "enabled", "budget_tokens": 2_000})),
+        (json!({"reasoning": {"enabled": false, "effort": "low"}}), Value::Null),
+        (
+            json!({"thinking": {"type": "enabled", "budget_tokens": 3_000}}),
+            json!({"type": "enabled", "budget_tokens": 3_000}),
+        ),
+        (json!({"thinking": {"type": "disabled"}}), Value::Null),
+    ] {
+        let mut body = json!({"model": "m", "messages": ask, "max_tokens": 40_000, "stop": "END"});
+        body.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
+        let sent = of(body);
+        assert_eq!((&sent["thinking"], &sent["stop_sequences"]), (&expected, &json!(["END"])), "{said}");
+    }
+    let media = json!([
+        {"type": "text", "text": "see"},
+        {"type": "image_url", "image_url": "https://a.example/a.png"},
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AAAA"}},
+        {"type": "file", "file": {"file_id": "file-1"}},
+        {"type": "of_next_year", "x": 1},
+    ]);
+    let sent = of(json!({"model": "m", "messages": [{"role": "user", "content": media}]}));
+    let kinds: Vec<&Value> =
+        sent["messages"][0]["content"].as_array().unwrap().iter().map(|part| &part["type"]).collect();
+    assert_eq!(kinds, ["text", "image", "document"]);
+    let google = prepared(
+        Api::ChatCompletions,
+        &json!({"model": "m", "messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}]}]}),
+        false,
+        &upstream(Api::GenerateContent),
+    );
+    assert!(String::from_utf8(google.body).unwrap().contains(r#""mimeType":"audio/wav""#));
+}
+
+#[test]
+fn the_tokens_come_to_a_client_of_chat_completions_that_asks_for_them() {
+    for from in Api::ALL {
+        for wants in [true, false] {
+            let mut body = request(Api::ChatCompletions, true);
+            body["stream_options"] = json!({"include_usage": wants});
+            let mut asked = prepared(Api::ChatCompletions, &body, true, &upstream(from));
+            let sent: Value = serde_json::from_slice(&asked.body).unwrap();
+            if from == Api::ChatCompletions {
+                // For the book, it is asked in any case.
+                assert_eq!(sent["stream_options"], json!({"include_usage": true}));
+            }
+            let stream = drive(&mut asked.answer, &answer(from, ["Read", "Read"]));
+            let usage = r#""usage":{"prompt_tokens":100,"completion_tokens":9"#;
+            assert_eq!(stream.contains(usage), wants, "{from:?}: {stream}");
+            assert_eq!(asked.answer.usage().whole_input(), 100, "{from:?}");
+            assert!(stream.ends_with("data: [DONE]\n\n"), "{stream}");
+            // None of them is empty otherwise: some clients read the first choice of each.
+            let datas =
+                stream.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok());
+            let empty = datas.filter(|chunk| chunk["choices"].as_array().is_none_or(Vec::is_empty)).count();
+            assert_eq!(empty, usize::from(wants), "{from:?}: {stream}");
+        }
+    }
+    let bare = json!({"model": "m", "stream": true, "messages": []});
+    let sent = prepared(Api::ChatCompletions, &bare, true, &upstream(Api::ChatCompletions)).body;
+    let sent: Value = serde_json::from_slice(&sent).unwrap();
+    assert_eq!((&sent["stream_options"], &sent["model"]), (&json!({"include_usage": true}), &json!(MODEL)));
+}
+
+#[test]
+fn what_a_server_of_chat_completions_refused_is_left_out_of_what_passes() {
+    let mut to = upstream(Api::ChatCompletions);
+    let sent = |to: &Upstream, limit: &str| {
+        let body =
+            json!({"model": "m", "stream": true, limit: 7, "seed": 1, "messages": [{"role": "user", "content": "Hi"}]});
+        serde_json::from_slice::<Value>(&prepared(Api::ChatCompletions, &body, true, to).body).unwrap()
+    };
+    assert_eq!(sent(&to, "max_tokens")["max_tokens"], 7);
+    to.refused = vec!["max_tokens".into(), "stream_options".into(), "seed".into()];
+    assert_eq!(
+        sent(&to, "max_tokens"),
+        json!({"model": MODEL, "stream": true, "messages": [{"role": "user", "content": "Hi"}], "max_completion_tokens": 7})
+    );
+    to.refused.push("max_completion_tokens".into());
+    let none = sent(&to, "max_completion_tokens");
+    assert!(none.get("max_tokens").is_none() && none.get("max_completion_tokens").is_none(), "{none}");
+}
+
+#[test]
+fn a_tool_that_takes_a_text_comes_back_so_to_a_client_of_chat_completions() {
+    let body = request(Api::ChatCompletions, true);
+    let mut answered = prepared(Api::ChatCompletions, &body, true, &upstream(Api::Messages)).answer;
+    let stream = drive(&mut answered, &answer(Api::Messages, ["Read", "apply_patch"]));
+    assert!(stream.contains(r#""type":"custom","custom":{"name":"apply_patch","input":"b"},"index":1"#), "{stream}");
+    let mut answered =
+        prepared(Api::ChatCompletions, &request(Api::ChatCompletions, false), false, &upstream(Api::Messages)).answer;
+    drive(&mut answered, &answer(Api::Messages, ["Read", "apply_patch"]));
+    let whole: Value = serde_json::from_slice(&answered.whole().unwrap()).unwrap();
+    let choice = &whole["choices"][0];
+    assert_eq!((&choice["finish_reason"], &choice["message"]["content"]), (&json!("tool_calls"), &json!("Hello")));
+    let calls = &choice["message"]["tool_calls"];
+    assert_eq!(calls[0]["function"], json!({"name": "Read", "arguments": "{\"path\":\"a\"}"}));
+    assert_eq!(calls[1]["custom"], json!({"name": "apply_patch", "input": "b"}));
+    assert_ne!(calls[0]["id"], calls[1]["id"]);
+}
+
+#[test]
+fn in_a_pool_a_thought_in_chat_completions_comes_back_to_its_own_server_only() {
+    let to = |family: &str| Upstream { marks_thoughts: true, family: family.into(), ..upstream(Api::ChatCompletions) };
+    for is_streamed in [true, false] {
+        let asked = request(Api::ChatCompletions, is_streamed);
+        let mut answered = prepared(Api::ChatCompletions, &asked, is_streamed, &to("one")).answer;
+        let chunks = answer(Api::ChatCompletions, ["Read", "Read"]);
+        let (details, thought) = if is_streamed {
+            let stream = drive(&mut answered, &chunks);
+            let seen = understood(Api::ChatCompletions, &stream);
+            assert_eq!((&*seen[0], &**seen.last().unwrap()), ("thought: hm é", "end: "), "{seen:?}");
+            let datas =
+                stream.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok());
+            let deltas: Vec<Value> = datas.map(|chunk| chunk["choices"][0]["delta"].clone()).collect();
+            let at = deltas.iter().position(|delta| delta["reasoning_details"].is_array()).unwrap();
+            assert!(at < deltas.iter().position(|delta| delta["content"] == "Hel").unwrap(), "{stream}");
+            (deltas[at]["reasoning_details"].clone(), "hm é".to_owned())
+        } else {
+            let whole = json!({"object": "chat.completion", "choices": [{"index": 0, "finish_reason": "stop",
+                "message": {"role": "assistant", "content": "Hello", "reasoning_content": "hm é"}}]});
+            let mut out = Vec::new();
+            answered.comes_in_events(false);
+            answered.read_whole(whole.to_string().as_bytes(), &mut out);
+            let said: Value = serde_json::from_slice(&out).unwrap();
+            let message = &said["choices"][0]["message"];
+            (message["reasoning_details"].clone(), message["reasoning_content"].as_str().unwrap().to_owned())
+        };
+        // Some clients forget what they have shown.
+        for kept in [Some(&thought), None] {
+            let mut next = request(Api::ChatCompletions, false);
+            let message = &mut next["messages"][3];
+            message["reasoning_content"] = json!(kept);
+            message["reasoning_details"] = details.clone();
+            for (family, is_own) in [("one", true), ("two", false)] {
+                let sent = prepared(Api::ChatCompletions, &next, false, &to(family)).body;
+                let sent: Value = serde_json::from_slice(&sent).unwrap();
+                let message = &sent["messages"][3];
+                assert_eq!(message["reasoning_content"] == "hm é", is_own, "{family}: {sent}");
+                assert!(message.get("reasoning_details").is_none(), "{family}: {sent}");
+            }
+        }
+        // Without a pool, what the client gives back passes as it is.
+        let next = request(Api::ChatCompletions, false);
+        let sent = prepared(Api::ChatCompletions, &next, false, &upstream(Api::ChatCompletions)).body;
+        assert_eq!(String::from_utf8(sent).unwrap(), next.to_string().replace("gpt-asked", MODEL));
+    }
+}
+
+#[test]
+fn claude_is_not_asked_to_think_on_behind_a_call_whose_thought_is_gone() {
+    let called = |details: Value| {
+        json!({"model": "m", "reasoning_effort": "medium", "messages": [
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": null, "reasoning_details": details,
+                "tool_calls": [{"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}]},
+            {"role": "tool", "tool_call_id": "c", "content": "seen"},
+        ]})
+    };
+    let claude = Upstream::new(Api::Messages, "claude-opus-4-5", "vendor");
+    let mut answered = prepared(Api::ChatCompletions, &request(Api::ChatCompletions, false), false, &claude).answer;
+    drive(&mut answered, &answer(Api::Messages, ["Read", "Read"]));
+    let whole: Value = serde_json::from_slice(&answered.whole().unwrap()).unwrap();
+    let details = whole["choices"][0]["message"]["reasoning_details"].clone();
+    let thinks = |details: Value, to: &Upstream| {
+        let sent = prepared(Api::ChatCompletions, &called(details), false, to).body;
+        serde_json::from_slice::<Value>(&sent).unwrap().get("thinking").is_some()
+    };
+    assert!(thinks(details.clone(), &claude));
+    assert!(!thinks(Value::Null, &claude));
+    assert!(!thinks(details, &Upstream { family: "another".into(), ..claude.clone() }));
+    // Those that decide themselves, and others that speak its API, take it.
+    for model in ["claude-opus-5", "glm-4.6"] {
+        assert!(thinks(Value::Null, &Upstream { model: model.into(), ..claude.clone() }), "{model}");
+    }
+}
+
+#[test]
+fn a_key_in_an_id_is_taken_out_of_a_good_answer() {
+    let mask = Mask::new(|text| text.replace("sk-canary", "\u{2026}"));
+    for client in CLIENTS {
+        for from in Api::ALL {
+            // As it is, and as JSON may write it.
+            for written in ["sk-canary", "sk\\u002dcanary", "\\u0073k-canary"] {
+                for is_whole in [false, true] {
+                    let to = Upstream { mask: mask.clone(), ..upstream(from) };
+                    let mut answered = prepared(client, &request(client, !is_whole), !is_whole, &to).answer;
+                    answered.comes_in_events(true);
+                    let id = format!("\"toolu_{written}\"");
+                    let google = format!(r#"{{"name":"Read","id":{id},"#);
+                    let chunks = answer(from, ["Read", "Read"]).into_iter().map(|chunk| {
+                        chunk.replace("\"c1\"", &id).replace(r#"{"name":"Read","#, &google).replace(r#""rs_9""#, &id)
+                    });
+                    let chunks: Vec<String> = chunks.collect();
+                    assert!(chunks.concat().contains(written), "{from:?}");
+                    let stream = drive(&mut answered, &chunks);
+                    let said = match answered.whole() {
+                        Some(whole) => String::from_utf8(whole).unwrap(),
+                        None => stream,
+                    };
+                    let case = format!("{client:?} {from:?} {written} {is_whole}: {said}");
+                    assert!(said.contains("Hel") && answered.failure().is_none(), "{case}");
+                    assert!(said.contains("toolu__"), "{case}");
+                    for secret in ["canary", "\\u002d", "\\u0073"] {
+                        assert!(!said.contains(secret), "{case}");
+                    }
+                    let records = said.match_indices("YWl3A").map(|(at, _)| said[at..].split('"').next().unwrap());
+                    for record in records.filter_map(crate::carrier::Carried::decode) {
+                        assert!(!format!("{record:?}").contains("canary"), "{case}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_stays_in_a_cache_for_an_hour_is_counted_apart() {
+    let usage = json!({"input_tokens": 3, "cache_read_input_tokens": 50, "cache_creation_input_tokens": 40, "output_tokens": 1,
+        "cache_creation": {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 30}});
+    let start = json!({"type": "message_start", "message": {"usage": usage}});
+    let delta = json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 9, "cache_creation": null}});
+    for client in CLIENTS {
+        let mut answered = prepared(client, &request(client, true), true, &upstream(Api::Messages)).answer;
+        drive(&mut answered, &[format!("data: {start}\n\n"), format!("data: {delta}\n\n")]);
+        let expected = Usage { input: 3, cached: 50, cache_written: 40, cache_written_1h: 30, output: 9, thinking: 0 };
+        assert_eq!(answered.usage(), expected, "{client:?}");
+    }
+}
+
 mod fuzz {
     use super::*;
 
@@ -726,7 +1058,7 @@ mod fuzz {
 
     proptest! {
         #[test]
-        fn any_stream_ends_well_or_with_an_error_that_the_client_understands(client in 0..3_usize, from in 0..4_usize, bytes in stream(), size in 1..200_usize) {
+        fn any_stream_ends_well_or_with_an_error_that_the_client_understands(client in 0..4_usize, from in 0..4_usize, bytes in stream(), size in 1..200_usize) {
             let (client, from) = (CLIENTS[client], Api::ALL[from]);
             let mut read = prepared(client, &request(client, true), true, &upstream(from)).answer;
             let mut out = Vec::new();
@@ -745,7 +1077,7 @@ mod fuzz {
         }
 
         #[test]
-        fn any_request_is_translated_or_refused(client in 0..3_usize, to in 0..4_usize, at in any::<prop::sample::Index>(), with in prop_oneof![Just("null"), Just("1"), Just("[]"), Just("{}"), Just("\"x\""), Just("")]) {
+        fn any_request_is_translated_or_refused(client in 0..4_usize, to in 0..4_usize, at in any::<prop::sample::Index>(), with in prop_oneof![Just("null"), Just("1"), Just("[]"), Just("{}"), Just("\"x\""), Just("")]) {
             let client = CLIENTS[client];
             let body = request(client, true).to_string();
             // One value, of any shape, is another.
@@ -762,7 +1094,7 @@ mod fuzz {
         }
 
         #[test]
-        fn any_bytes_are_refused_without_a_panic(client in 0..3_usize, body in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_are_refused_without_a_panic(client in 0..4_usize, body in prop::collection::vec(any::<u8>(), 0..200)) {
             for to in Api::ALL {
                 let _ = prepare(&Request::new(CLIENTS[client], &body), &upstream(to));
             }

@@ -14,6 +14,8 @@ pub(crate) enum Called {
     Prove(String),
     /// The models of a provider.
     Models(Api),
+    /// One of them.
+    Model(String),
     /// An answer of a model.
     Generate(Api, InPath),
     /// The tokens of a request.
@@ -32,6 +34,7 @@ impl Called {
     pub(crate) fn dialect(&self) -> Api {
         match self {
             Self::Hello | Self::Prove(_) => Api::Messages,
+            Self::Model(_) => Api::ChatCompletions,
             Self::Models(dialect) | Self::Generate(dialect, _) | Self::Count(dialect, _) => *dialect,
         }
     }
@@ -47,12 +50,11 @@ impl Called {
             return Some(Self::Hello);
         }
         if method == Method::GET {
-            let is_google = uri.path().starts_with("/v1beta");
-            return (path == "/models").then_some(Self::Models(if is_google {
-                Api::GenerateContent
-            } else {
-                Api::Responses
-            }));
+            let api = if uri.path().starts_with("/v1beta") { Api::GenerateContent } else { Api::ChatCompletions };
+            return match path.strip_prefix("/models")? {
+                "" => Some(Self::Models(api)),
+                rest => Some(Self::Model(rest.strip_prefix('/')?.to_owned())).filter(|_| api == Api::ChatCompletions),
+            };
         }
         if method != Method::POST {
             return None;
@@ -60,6 +62,7 @@ impl Called {
         match path {
             "/messages" => Some(Self::Generate(Api::Messages, InPath::default())),
             "/messages/count_tokens" => Some(Self::Count(Api::Messages, InPath::default())),
+            "/chat/completions" => Some(Self::Generate(Api::ChatCompletions, InPath::default())),
             "/responses" => Some(Self::Generate(Api::Responses, InPath::default())),
             "/responses/input_tokens" => Some(Self::Count(Api::Responses, InPath::default())),
             _ => {
@@ -96,9 +99,19 @@ mod tests {
             called(Method::POST, "/v1beta/models/gemini-x:countTokens"),
             Some(Called::Count(Api::GenerateContent, google(false)))
         );
-        for (method, uri) in
-            [(Method::POST, "/v1/chat/completions"), (Method::PUT, "/v1/messages"), (Method::GET, "/v1/other")]
-        {
+        for path in ["/v1/chat/completions", "/chat/completions", "/v1/chat/completions/"] {
+            assert_eq!(called(Method::POST, path), Some(Called::Generate(Api::ChatCompletions, InPath::default())));
+        }
+        assert_eq!(called(Method::GET, "/v1/models"), Some(Called::Models(Api::ChatCompletions)));
+        assert_eq!(called(Method::GET, "/v1beta/models"), Some(Called::Models(Api::GenerateContent)));
+        assert_eq!(called(Method::GET, "/v1/models/openai/gpt-x"), Some(Called::Model("openai/gpt-x".into())));
+        for (method, uri) in [
+            (Method::POST, "/v1/completions"),
+            (Method::GET, "/v1/chat/completions"),
+            (Method::GET, "/v1/modelsx"),
+            (Method::PUT, "/v1/messages"),
+            (Method::GET, "/v1/other"),
+        ] {
             assert_eq!(called(method, uri), None, "{uri}");
         }
     }

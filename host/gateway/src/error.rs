@@ -2,7 +2,8 @@
 
 use std::io;
 
-use aiw_core::ErrorKind;
+use aiw_core::{ErrorKind, GatewayName};
+use aiw_listen::ListenError;
 use aiw_net::NetError;
 use aiw_supervisor::SupervisorError;
 
@@ -23,6 +24,21 @@ pub enum GatewayError {
     /// It has no way out.
     #[error(transparent)]
     Net(#[from] NetError),
+    /// The address of one for other programs can't be had.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// There is none of a name.
+    #[error("there is no gateway `{name}`")]
+    Unknown {
+        /// The name.
+        name: GatewayName,
+    },
+    /// Another process serves a name.
+    #[error("another process serves the gateway `{name}` already")]
+    Served {
+        /// The name.
+        name: GatewayName,
+    },
     /// Its socket.
     #[error("aiw's gateway has no socket: {0}")]
     Socket(#[source] io::Error),
@@ -35,7 +51,10 @@ impl GatewayError {
             Self::Route(e) => e.kind(),
             Self::Supervisor(e) => e.kind(),
             Self::Silent | Self::Net(_) => ErrorKind::Unavailable,
-            Self::Socket(_) => ErrorKind::Usage,
+            Self::Unknown { .. } => ErrorKind::User,
+            Self::Served { .. } => ErrorKind::Unavailable,
+            Self::Listen(ListenError::InUse { .. } | ListenError::Refused { .. }) => ErrorKind::Unavailable,
+            Self::Listen(ListenError::NotLoopback { .. }) | Self::Socket(_) => ErrorKind::Usage,
         }
     }
 
@@ -44,6 +63,9 @@ impl GatewayError {
         match self {
             Self::Route(e) => e.hint(),
             Self::Silent => Some("`aiw gateway status` shows its last lines".into()),
+            Self::Listen(e) => Some(e.hint().to_owned()),
+            Self::Unknown { name } => Some(format!("`aiw gateway serve --name {name} -p PROVIDER` makes it")),
+            Self::Served { .. } => Some("`aiw gateway list` shows where".into()),
             Self::Supervisor(_) | Self::Net(_) | Self::Socket(_) => None,
         }
     }

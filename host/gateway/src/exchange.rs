@@ -297,13 +297,7 @@ impl Gateway {
                 }
             }
         }
-        if dialect == Api::Messages && !headers.iter().any(|(name, _)| name == "anthropic-version") {
-            headers.push(("anthropic-version".to_owned(), "2023-06-01".to_owned()));
-        }
-        for (name, value) in upstream.headers() {
-            headers.retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
-            headers.push((name, value));
-        }
+        let headers = own_headers(upstream, headers);
         let url = format!("{}{path}", upstream.url);
         let mut policy = Policy::public();
         if upstream.is_granted {
@@ -400,6 +394,8 @@ struct Head<'a> {
     #[serde(borrow, default)]
     max_tokens: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    max_completion_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     max_output_tokens: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "generationConfig")]
     generation: Option<&'a RawValue>,
@@ -418,7 +414,11 @@ impl<'a> Head<'a> {
         }
         let number = |raw: &RawValue| serde_json::from_str(raw.get()).ok();
         let in_generation = || Some(serde_json::from_str::<Generation>(self.generation?.get()).ok()?.max_output_tokens);
-        self.max_tokens.or(self.max_output_tokens).and_then(number).or_else(in_generation)
+        self.max_tokens
+            .or(self.max_completion_tokens)
+            .or(self.max_output_tokens)
+            .and_then(number)
+            .or_else(in_generation)
     }
 }
 
@@ -430,7 +430,19 @@ fn looks_like_events(body: &[u8]) -> bool {
     ["data:", "event:", ":"].iter().any(|start| body.trim_ascii_start().starts_with(start.as_bytes()))
 }
 
-async fn read_failure(streamed: &mut Streamed, upstream: &Upstream) -> Failure {
+/// Adds the headers that an upstream wants.
+pub(crate) fn own_headers(upstream: &Upstream, mut headers: Vec<(String, String)>) -> Vec<(String, String)> {
+    if upstream.api == Api::Messages && !headers.iter().any(|(name, _)| name == "anthropic-version") {
+        headers.push(("anthropic-version".to_owned(), "2023-06-01".to_owned()));
+    }
+    for (name, value) in upstream.headers() {
+        headers.retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
+        headers.push((name, value));
+    }
+    headers
+}
+
+pub(crate) async fn read_failure(streamed: &mut Streamed, upstream: &Upstream) -> Failure {
     let body = read_whole(streamed, ERROR_BYTES).await.unwrap_or_default();
     let seconds = streamed.header("retry-after").and_then(wait_until);
     let millis =
@@ -479,7 +491,7 @@ fn is_about_thoughts(failure: &Failure) -> bool {
             || says("encrypted content"))
 }
 
-async fn read_whole(streamed: &mut Streamed, limit: usize) -> Result<Vec<u8>, Failure> {
+pub(crate) async fn read_whole(streamed: &mut Streamed, limit: usize) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
     loop {
         match streamed.chunk().await {

@@ -12,6 +12,7 @@ use crate::error::GatewayError;
 use crate::ledger::Ledger;
 use crate::route::Route;
 use crate::routes::{RouteError, Routes};
+use crate::shares::Shares;
 
 /// The most models of which it is remembered what they refuse.
 const REFUSED: usize = 1_000;
@@ -26,6 +27,7 @@ pub struct Gateway {
     pub(crate) home: Home,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) busy: Arc<Busy>,
+    pub(crate) shares: Shares,
     /// Held while a member of a pool is picked.
     pub(crate) picking: tokio::sync::Mutex<()>,
     voice: Voice,
@@ -49,6 +51,7 @@ impl Gateway {
             home: home.clone(),
             ledger: Arc::new(Ledger::new(home)),
             busy: Arc::default(),
+            shares: Shares::default(),
             picking: tokio::sync::Mutex::default(),
             voice,
             key: None,

@@ -14,6 +14,8 @@ mod error;
 mod exchange;
 mod gateway;
 mod ledger;
+mod models;
+mod named;
 mod pool;
 mod proof;
 mod receipt;
@@ -21,15 +23,18 @@ mod reply;
 mod route;
 mod routes;
 mod serve;
+mod shares;
 #[cfg(test)]
 mod tests;
 mod turn;
 
 pub use aiw_dialects::UPSTREAMS;
+pub use aiw_listen::Listener;
 pub use body::AnswerBody;
 pub use daemon::{GatewayState, Keeper, ensure, keep, serve_runs, state};
 pub use error::GatewayError;
 pub use gateway::{Gateway, Voice};
+pub use named::{NamedGateway, NamedGateways, NamedRoute, Serving};
 pub use pool::{Resting, forget_pool, resting};
 pub use route::{PoolOf, Route, RunOf, Upstream};
 pub use routes::{Held, IsRunning, KeptRoutes, RouteError, Routes};

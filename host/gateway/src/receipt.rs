@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use crate::gateway::Gateway;
 use crate::ledger::Opened;
 use crate::route::Route;
+use crate::shares::Shares;
 use crate::turn::OpenTurn;
 
 /// How long an answer waits until it is booked.
@@ -97,7 +98,10 @@ impl Receipt {
             return None;
         }
         let booking = match used {
-            Some(used) => used.booked(&self.booking, self.expected),
+            Some(used) => {
+                let session = format!("{} {}", self.route.token, self.turn.account());
+                used.booked(&self.booking, self.expected, &self.gateway.shares, &session)
+            }
             None => Booking { tokens: Tokens::default(), cost_usd: None, ..self.booking.clone() },
         };
         match (&self.opened, used) {
@@ -210,6 +214,7 @@ impl Used {
             input: count(usage.input),
             cached: count(usage.cached),
             cache_written: count(usage.cache_written),
+            cache_written_1h: count(usage.cache_written_1h),
             output: count(usage.output),
             thinking: count(usage.thinking),
         };
@@ -220,13 +225,16 @@ impl Used {
         self.tokens.all() > 0 || self.said > 0
     }
 
-    /// Makes the booking. Where the server has not counted, or counted what can't be, it is an estimate.
-    fn booked(self, request: &Booking, expected: Expected) -> Booking {
+    /// Makes the booking. Where the server has not counted, or counted what can't be, it is an estimate, of which as much came out of
+    /// the cache as of the session's request before.
+    fn booked(self, request: &Booking, expected: Expected, shares: &Shares, session: &str) -> Booking {
         let (mut tokens, mut estimated) = (self.tokens, false);
         if tokens.read().saturating_mul(PLAUSIBLE) < expected.read {
-            (tokens.cached, tokens.cache_written) = (0, 0);
-            tokens.input = expected.read;
+            let Tokens { output, thinking, .. } = tokens;
+            tokens = Tokens { output, thinking, ..shares.split(session, expected.read) };
             estimated = true;
+        } else {
+            shares.note(session, tokens);
         }
         let plausible = if self.is_cut { PLAUSIBLE_BEGINNING } else { PLAUSIBLE };
         if tokens.output.saturating_mul(plausible) < self.said {
@@ -247,7 +255,7 @@ mod tests {
         let booked = |input: u64, output: u64, said: u64, is_cut: bool| {
             let tokens = Tokens { input, output, ..Tokens::default() };
             let expected = Expected { read: 2_500, written: 1_000 };
-            let booking = Used { tokens, said, is_cut }.booked(&request, expected);
+            let booking = Used { tokens, said, is_cut }.booked(&request, expected, &Shares::default(), "s");
             (booking.tokens.input, booking.tokens.output, booking.estimated)
         };
         for (input, output, said, is_cut, expected) in [

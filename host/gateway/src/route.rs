@@ -77,6 +77,13 @@ struct Models {
     small: Option<String>,
 }
 
+/// Makes a token that nobody can guess.
+pub(crate) fn random_token() -> Result<String, getrandom::Error> {
+    let mut random = [0; 24];
+    getrandom::fill(&mut random)?;
+    Ok(random.iter().fold("aiw-".to_owned(), |token, byte| format!("{token}{byte:02x}")))
+}
+
 impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Route").field("provider", &self.name()).finish_non_exhaustive()
@@ -86,10 +93,7 @@ impl fmt::Debug for Route {
 impl Route {
     /// Makes a route with a new token.
     pub fn new(members: Vec<Upstream>, pool: Option<PoolOf>) -> Result<Self, getrandom::Error> {
-        let mut random = [0; 24];
-        getrandom::fill(&mut random)?;
-        let token = random.iter().fold("aiw-".to_owned(), |token, byte| format!("{token}{byte:02x}"));
-        Ok(Self { token, members, pool, run: None })
+        Ok(Self { token: random_token()?, members, pool, run: None })
     }
 
     /// Says which run it is for.
@@ -109,9 +113,13 @@ impl Route {
         self.pool.as_ref().map(|pool| pool.name.as_str()).or_else(provider).unwrap_or_default()
     }
 
-    /// Returns the model if the client asks for none.
-    pub(crate) fn main_model(&self) -> Option<&str> {
-        self.members.first()?.main_model()
+    /// Returns the models that are known of its members, each once, the main one first.
+    pub(crate) fn models(&self) -> Vec<&str> {
+        let mut models: Vec<&str> = Vec::new();
+        for (_, model) in self.members.iter().flat_map(|member| member.models.all()) {
+            models.extend(model.as_deref().filter(|model| !models.contains(model)));
+        }
+        models
     }
 
     /// Returns a member's model for the one that a client asks for. The client may know the models of another member.
@@ -341,7 +349,7 @@ mod tests {
         assert_eq!([model(0, "glm-air"), model(1, "glm-air")], ["glm-air", "deepseek-chat"]);
         assert_eq!([model(0, "claude-haiku-4-5"), model(1, "claude-haiku-4-5")], ["glm-air", "deepseek-chat"]);
         assert_eq!(model(1, "deepseek-reasoner"), "deepseek-reasoner");
-        assert_eq!((route.name(), route.main_model()), ("work", Some("glm-4.6")));
+        assert_eq!((route.name(), route.models()), ("work", vec!["glm-4.6", "glm-air", "deepseek-chat"]));
         // Another key is another account.
         let mut other = route.members[0].clone();
         other.secrets[0].1 = "Bearer sk-other".into();

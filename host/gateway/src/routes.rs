@@ -34,7 +34,7 @@ impl Routes for Arc<Route> {
 }
 
 /// Compares in a time that tells nothing about where they differ.
-fn is_same(given: &str, expected: &str) -> bool {
+pub(crate) fn is_same(given: &str, expected: &str) -> bool {
     bool::from(given.as_bytes().ct_eq(expected.as_bytes()))
 }
 
@@ -58,6 +58,14 @@ pub enum RouteError {
         /// Why.
         source: std::io::Error,
     },
+    /// A directory.
+    #[error("cannot read `{}`: {source}", .path.display())]
+    Read {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The system has no randomness.
     #[error("cannot make a token: {0}")]
     Random(#[from] getrandom::Error),
@@ -72,7 +80,7 @@ impl RouteError {
         match self {
             Self::Home(e) => e.kind(),
             Self::Vault(e) => e.kind(),
-            Self::Io { .. } => ErrorKind::Unavailable,
+            Self::Io { .. } | Self::Read { .. } => ErrorKind::Unavailable,
             Self::Random(_) | Self::Json(_) => ErrorKind::Internal,
         }
     }
@@ -82,7 +90,7 @@ impl RouteError {
         match self {
             Self::Home(e) => e.hint(),
             Self::Vault(e) => e.hint(),
-            Self::Io { .. } | Self::Random(_) | Self::Json(_) => None,
+            Self::Io { .. } | Self::Read { .. } | Self::Random(_) | Self::Json(_) => None,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aiw_core::one_line;
 use aiw_dialects::{Api, Failure, FailureKind, Request, count_answer, estimate};
 use aiw_listen::{Full, ListenError, ListenLimits, Listener, Method, Refused, Route as Path, Rules};
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use crate::body::AnswerBody;
 use crate::called::Called;
 use crate::exchange::Incoming;
 use crate::gateway::Gateway;
+use crate::models;
 use crate::proof::{PROOF, proof_of};
 use crate::reply::{refusal, request_of, whole};
 use crate::route::Route;
@@ -33,7 +35,7 @@ impl Gateway {
         Box::pin(async move {
             let (parts, body) = request.into_parts();
             let Some(called) = Called::of(&parts.method, &parts.uri) else {
-                let said = "aiw's gateway has no such address; clients speak Messages, Responses or generateContent";
+                let said = "aiw's gateway has no such address; clients speak Messages, Responses, Chat Completions or generateContent";
                 return refusal(Api::Messages, &Failure::new(FailureKind::NotFound, said));
             };
             match &called {
@@ -42,12 +44,25 @@ impl Gateway {
                     let proof = self.key.as_ref().map(|key| proof_of(key, nonce));
                     return whole(StatusCode::OK, proof.unwrap_or_default().into_bytes());
                 }
-                Called::Models(_) | Called::Generate(..) | Called::Count(..) => {}
+                Called::Models(_) | Called::Model(_) | Called::Generate(..) | Called::Count(..) => {}
             }
             let Some(route) = self.route(&parts) else { return no_token(called.dialect()) };
             match called {
                 Called::Hello | Called::Prove(_) => whole(StatusCode::OK, b"{}".to_vec()),
-                Called::Models(dialect) => whole(StatusCode::OK, models(dialect, &route)),
+                Called::Models(dialect) => match self.models(&route).await {
+                    Ok(models) => whole(StatusCode::OK, models::list(dialect, &models)),
+                    Err(failure) => refusal(dialect, &failure),
+                },
+                Called::Model(name) => match self.models(&route).await {
+                    Ok(models) if models.contains(&name) => {
+                        whole(StatusCode::OK, models::model(&name).to_string().into_bytes())
+                    }
+                    Ok(_) => {
+                        let said = format!("`{}` has no model `{}`", route.name(), one_line(&name, 80));
+                        refusal(Api::ChatCompletions, &Failure::new(FailureKind::NotFound, said))
+                    }
+                    Err(failure) => refusal(Api::ChatCompletions, &failure),
+                },
                 Called::Count(dialect, at) => count(&request_of(dialect, &body, &at)),
                 Called::Generate(client, at) => {
                     self.generate(route, Incoming { client, at, parts: &parts, body }).await
@@ -71,7 +86,7 @@ impl Gateway {
 }
 
 fn no_token(dialect: Api) -> Response<AnswerBody> {
-    let said = "the token is not that of a run of aiw, or the run has ended";
+    let said = "the token is not one of aiw's gateway: it was revoked, or its run has ended";
     refusal(dialect, &Failure::new(FailureKind::Key, said))
 }
 
@@ -118,24 +133,6 @@ fn token(parts: &Parts) -> Option<String> {
     let in_query = || parts.uri.query()?.split('&').find_map(|pair| pair.strip_prefix("key="));
     let token = bearer.or_else(|| header("x-api-key")).or_else(|| header("x-goog-api-key")).or_else(in_query)?;
     Some(token.trim().to_owned())
-}
-
-fn models(dialect: Api, route: &Route) -> Vec<u8> {
-    let answer = match dialect {
-        Api::GenerateContent => {
-            let model = |model: &str| serde_json::json!({"name": format!("models/{model}"), "supportedGenerationMethods": ["generateContent"]});
-            serde_json::json!({"models": model_list(route.main_model(), model)})
-        }
-        _ => {
-            let one = |model: &str| serde_json::json!({"id": model, "object": "model", "type": "model", "display_name": model});
-            serde_json::json!({"object": "list", "data": model_list(route.main_model(), one), "has_more": false})
-        }
-    };
-    answer.to_string().into_bytes()
-}
-
-fn model_list(model: Option<&str>, of: impl Fn(&str) -> serde_json::Value) -> Vec<serde_json::Value> {
-    model.into_iter().map(of).collect()
 }
 
 fn count(request: &Request<'_>) -> Response<AnswerBody> {

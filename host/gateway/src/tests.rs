@@ -56,6 +56,8 @@ struct Provider {
     asked: Arc<AtomicUsize>,
     /// The heads of requests.
     heads: Arc<Mutex<Vec<String>>>,
+    /// The models that were chosen for it.
+    models: provider::Models,
     /// The bytes of endless answers that it could send before it was left.
     sent: watch::Receiver<usize>,
 }
@@ -80,7 +82,8 @@ impl Provider {
                 });
             }
         });
-        Self { url, asked, heads, sent }
+        let models = provider::Models { main: Some("m".into()), ..Default::default() };
+        Self { url, asked, heads, models, sent }
     }
 
     fn asked(&self) -> usize {
@@ -95,7 +98,7 @@ impl Provider {
             is_granted: true,
             headers: Vec::new(),
             secrets: vec![("authorization".into(), Secret::new(format!("Bearer {KEY}")))],
-            models: provider::Models { main: Some("m".into()), ..Default::default() },
+            models: self.models.clone(),
             tuning: provider::Tuning::default(),
         }
     }
@@ -213,6 +216,14 @@ impl World {
         self.ask_with(path, "", body).await
     }
 
+    async fn get(&self, path: &str) -> (u16, String) {
+        let (address, token) = (self.address, &self.token);
+        let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n");
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).await.unwrap();
+        answer(&mut stream).await
+    }
+
     fn bookings(&self) -> Vec<Booking> {
         let mut all = Vec::new();
         assert_eq!(Book::of(&self.home()).read(0, |booking| all.push(booking)).unwrap(), None);
@@ -266,7 +277,10 @@ async fn strangers_take_no_memory_and_lock_nobody_out() {
         let mut answer = vec![0; 2048];
         let read = tokio::time::timeout(LONG, stream.read(&mut answer)).await.unwrap().unwrap();
         let answer = String::from_utf8_lossy(&answer[..read]);
-        assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains("the token is not that of a run"), "{answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 401 ") && answer.contains("the token is not one of aiw's gateway"),
+            "{answer}"
+        );
         strangers.push(stream);
     }
     for _ in 0..11 {
@@ -341,7 +355,7 @@ async fn whoever_leaves_before_the_first_word_has_spent_what_was_sent() {
     let gone = Provider { url: "http://127.0.0.1:9".into(), ..refuses };
     let other = World::to(Api::ChatCompletions, &gone).await;
     assert_eq!(other.ask("/v1/messages", &question(false)).await.0, 502);
-    assert!(world.bookings().is_empty() && other.bookings().is_empty());
+    assert!(world.closed(0).await.is_empty() && other.closed(0).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -573,6 +587,7 @@ async fn a_server_that_ignores_whether_it_shall_stream_is_understood() {
         "usage": {"prompt_tokens": 9, "completion_tokens": 8}});
     let input = |is_streamed: bool| json!({"model": "m", "stream": is_streamed, "input": "Hi"});
     let contents = json!({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]});
+    let to_complete = |is_streamed: bool| question(is_streamed);
     let asks_google = "/v1beta/models/m:streamGenerateContent?alt=sse";
     // It answers whole.
     for (api, says, path, body, ends) in [
@@ -583,6 +598,8 @@ async fn a_server_that_ignores_whether_it_shall_stream_is_understood() {
         (Api::ChatCompletions, &completion, "/v1/messages", question(true), "event: message_stop"),
         (Api::GenerateContent, &json!([google]), "/v1/messages", question(true), "event: message_stop"),
         (Api::Messages, &message, "/v1/responses", input(true), "event: response.completed"),
+        (Api::ChatCompletions, &completion, "/v1/chat/completions", to_complete(true), "data: [DONE]"),
+        (Api::Messages, &message, "/v1/chat/completions", to_complete(true), "data: [DONE]"),
     ] {
         let says = whole(says);
         let provider = Provider::new(move |_, _| says.clone()).await;
@@ -591,7 +608,7 @@ async fn a_server_that_ignores_whether_it_shall_stream_is_understood() {
         assert!(status == 200 && text.contains("content-type: text/event-stream"), "{api:?} {path}: {text}");
         assert!(text.contains("Hello") && text.contains("look") && text.contains(ends), "{api:?} {path}: {text}");
         let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
-        assert!(data.into_iter().all(|data| serde_json::from_str::<Value>(data).is_ok()), "{text}");
+        assert!(data.into_iter().all(|data| data == "[DONE]" || serde_json::from_str::<Value>(data).is_ok()), "{text}");
         let booked = world.closed(1).await;
         assert_eq!((booked[0].tokens.input, booked[0].tokens.output, booked[0].cut), (9, 8, false), "{api:?} {path}");
     }
@@ -612,6 +629,167 @@ async fn a_server_that_ignores_whether_it_shall_stream_is_understood() {
             (200, &json!("Hello"), &json!("m")),
             "{text}"
         );
+        let provider =
+            Provider::new(move |_, _| Does::Says(200, vec![("content-type", kind.to_owned())], chat("Hello", 9, 8)))
+                .await;
+        let world = World::to(Api::ChatCompletions, &provider).await;
+        let (status, text) = world.ask("/v1/chat/completions", &question(false)).await;
+        let body: Value = serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap();
+        assert_eq!(
+            (status, &body["object"], &body["choices"][0]["message"]["content"]),
+            (200, &json!("chat.completion"), &json!("Hello")),
+            "{text}"
+        );
+    }
+}
+
+/// An answer of Messages that says a word.
+fn message(usage: &Value) -> Does {
+    let start = json!({"type": "message_start", "message": {"usage": usage}});
+    let delta = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hello"}});
+    let stop = json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 8}});
+    let last = json!({"type": "message_stop"});
+    events([start, delta, stop, last].iter().map(|data| format!("data: {data}\n\n")).collect::<String>())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_chat_completions_is_served_by_each_api_and_told_its_models() {
+    let google = json!({"candidates": [{"index": 0, "content": {"role": "model", "parts": [{"text": "Hello"}]}, "finishReason": "STOP"}],
+        "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 2}});
+    let response = json!({"type": "response.completed", "response": {"status": "completed", "usage": {"input_tokens": 9, "output_tokens": 2},
+        "output": [{"type": "message", "content": [{"type": "output_text", "text": "Hello"}]}]}});
+    for (api, says) in [
+        (Api::Messages, message(&json!({"input_tokens": 9, "output_tokens": 2}))),
+        (Api::Responses, events(format!("data: {response}\n\n"))),
+        (Api::ChatCompletions, events(chat("Hello", 9, 2))),
+        (Api::GenerateContent, events(format!("data: {google}\n\n"))),
+    ] {
+        let provider = Provider::new(move |_, _| says.clone()).await;
+        let world = World::to(api, &provider).await;
+        let (status, text) = world.ask("/v1/chat/completions", &question(true)).await;
+        assert!(
+            status == 200 && text.contains("\"content\":\"Hello\"") && text.contains("data: [DONE]"),
+            "{api:?}: {text}"
+        );
+        let (status, text) = world.ask("/v1/chat/completions", &question(false)).await;
+        let body: Value = serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap();
+        assert_eq!((status, &body["choices"][0]["message"]["content"]), (200, &json!("Hello")), "{api:?}: {text}");
+        let booked = world.closed(2).await;
+        assert!(booked.iter().all(|booking| booking.tokens.input == 9 && !booking.estimated), "{api:?}: {booked:?}");
+        for (path, status, says) in [
+            ("/v1/models", 200, "\"data\":[{\"id\":\"m\",\"object\":\"model\""),
+            ("/v1/models/m", 200, "\"id\":\"m\""),
+            ("/v1/models/other", 404, "`one` has no model `other`"),
+        ] {
+            let (said, text) = world.get(path).await;
+            assert!(said == status && text.contains(says), "{path}: {text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_models_of_a_provider_for_which_you_chose_none_are_those_that_it_lists() {
+    let of_openai = json!({"object": "list", "data": [{"id": "one"}, {"id": "a/two"}, {"id": format!("x{KEY}")}, {"id": "-x"}, {}]});
+    let of_google = json!({"models": [{"name": "models/one", "displayName": "One"}, {"name": "models/a/two"}]});
+    for (api, says, path) in [
+        (Api::Messages, &of_openai, "get /v1/models?limit=1000 "),
+        (Api::Responses, &of_openai, "get /v1/models "),
+        (Api::ChatCompletions, &of_openai, "get /v1/models "),
+        (Api::GenerateContent, &of_google, "get /v1beta/models?pagesize=1000 "),
+    ] {
+        let says = whole(says);
+        let provider =
+            Provider { models: provider::Models::default(), ..Provider::new(move |_, _| says.clone()).await };
+        let world = World::to(api, &provider).await;
+        let (status, text) = world.get("/v1/models").await;
+        let body: Value = serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap();
+        let names: Vec<&Value> = body["data"].as_array().unwrap().iter().map(|model| &model["id"]).collect();
+        assert_eq!((status, names), (200, vec![&json!("one"), &json!("a/two")]), "{api:?}");
+        assert_eq!(world.get("/v1/models/a/two").await.0, 200);
+        let (status, text) = world.get("/v1beta/models").await;
+        assert!(status == 200 && text.contains("models/a/two"), "{text}");
+        let head = provider.heads.lock().unwrap()[0].clone();
+        assert!(head.starts_with(path) && head.contains(&format!("authorization: bearer {KEY}")), "{head}");
+        assert!(world.bookings().is_empty());
+    }
+    // What it says of its key is said without the key.
+    let says = json!({"error": {"message": format!("bad {KEY}")}}).to_string();
+    let refuses = Provider::new(move |_, _| Does::Says(401, Vec::new(), says.clone())).await;
+    let refuses = Provider { models: provider::Models::default(), ..refuses };
+    let world = World::to(Api::ChatCompletions, &refuses).await;
+    let (status, text) = world.get("/v1/models").await;
+    assert!(status == 401 && text.contains("provider `one` refused its key") && !text.contains("canary"), "{text}");
+    let odd = Provider::new(|_, _| Does::Says(200, Vec::new(), "<html>".into())).await;
+    let world = World::to(Api::Messages, &Provider { models: provider::Models::default(), ..odd }).await;
+    assert_eq!(world.get("/v1/models").await.0, 502);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_of_chat_completions_that_can_not_count_is_asked_again_without() {
+    let provider = Provider::new(|_, body| match body.get("stream_options") {
+        Some(_) => Does::Says(
+            400,
+            Vec::new(),
+            json!({"error": {"message": "Unknown parameter: 'stream_options'"}}).to_string(),
+        ),
+        None => events(chat("Hello", 9, 2)),
+    })
+    .await;
+    let world = World::to(Api::ChatCompletions, &provider).await;
+    for asked in [2, 3] {
+        assert_eq!(world.ask("/v1/chat/completions", &question(true)).await.0, 200);
+        assert_eq!(provider.asked(), asked);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_estimate_of_a_torn_answer_keeps_the_share_that_was_cached_before() {
+    let counted = json!({"input_tokens": 10, "cache_read_input_tokens": 180, "cache_creation_input_tokens": 10, "output_tokens": 1,
+        "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 10}});
+    let torn = || {
+        events(
+            "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hel\"}}\n\n",
+        )
+    };
+    let provider = Provider::new(move |at, _| if at == 1 { message(&counted) } else { torn() }).await;
+    let world = World::to(Api::Messages, &provider).await;
+    let words = "a word or two ".repeat(100);
+    let asked =
+        json!({"model": "m", "max_tokens": 90, "stream": true, "messages": [{"role": "user", "content": words}]});
+    for _ in 0..3 {
+        world.ask("/v1/messages", &asked).await;
+    }
+    let mut booked = world.closed(3).await;
+    booked.sort_by_key(|booking| booking.closes);
+    let tokens: Vec<_> = booked.iter().map(|booking| booking.tokens).collect();
+    assert!(booked[0].estimated && !booked[1].estimated && booked[2].estimated, "{booked:?}");
+    // Before the first count, nothing is known.
+    assert_eq!((tokens[0].input, tokens[0].cached), (400, 0));
+    assert_eq!((tokens[1].cached, tokens[1].cache_written, tokens[1].cache_written_1h), (180, 10, 10));
+    let last = tokens[2];
+    assert_eq!((last.input, last.cached, last.cache_written, last.cache_written_1h), (20, 360, 20, 20));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_in_the_id_of_a_call_does_not_come_back() {
+    let dashed = KEY.replace('-', "\\u002d");
+    for written in [KEY, &dashed] {
+        let call = format!(
+            "{{\"index\":0,\"id\":\"call_{written}\",\"function\":{{\"name\":\"look\",\"arguments\":\"{{}}\"}}}}"
+        );
+        let first = format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"tool_calls\":[{call}]}}}}]}}\n\n");
+        let last =
+            "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\ndata: [DONE]\n\n";
+        let says = events(first + last);
+        let provider = Provider::new(move |_, _| says.clone()).await;
+        let world = World::to(Api::ChatCompletions, &provider).await;
+        for path in ["/v1/messages", "/v1/chat/completions"] {
+            for is_streamed in [true, false] {
+                let (status, text) = world.ask(path, &question(is_streamed)).await;
+                assert!(status == 200 && text.contains("\"look\"") && text.contains("call__"), "{path}: {text}");
+                assert!(!text.contains("canary") && !text.contains("\\u002d"), "{path} {is_streamed}: {text}");
+            }
+        }
     }
 }
 

@@ -222,6 +222,11 @@ impl OpenTurn {
         &self.account.model
     }
 
+    /// Returns a word for the account and the model.
+    pub(crate) fn account(&self) -> String {
+        format!("{} {}", self.account.id, self.account.model)
+    }
+
     /// Notes how the answer ended. This reads and writes files.
     pub(crate) fn ended(&self, failure: Option<&Failure>) {
         match (&self.pool, failure) {

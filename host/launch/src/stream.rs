@@ -192,7 +192,7 @@ mod tests {
                 r#"{"type":"assistant","message":{"content":[{"type":"tool_use","name":"Bash","input":{"command":"echo hi\nls"}}]},"parent_tool_use_id":null}"#,
                 r#"{"type":"user","message":{"content":[{"type":"tool_result","content":[{"type":"text","text":"no"}],"is_error":true}]},"parent_tool_use_id":null}"#,
                 r#"{"type":"assistant","message":{"content":[{"type":"text","text":"inner"}]},"parent_tool_use_id":"t"}"#,
-                r#"{"type":"result","is_error":false,"result":"Done.","session_id":"22447f6f-9811","total_cost_usd":0.5,"usage":{"input_tokens":2,"output_tokens":3,"cache_read_input_tokens":4,"cache_creation_input_tokens":1}}"#,
+                r#"{"type":"result","is_error":false,"result":"Done.","session_id":"22447f6f-9811","total_cost_usd":0.5,"usage":{"input_tokens":2,"output_tokens":3,"cache_read_input_tokens":4,"cache_creation_input_tokens":3,"cache_creation":{"ephemeral_5m_input_tokens":1,"ephemeral_1h_input_tokens":2}}}"#,
             ],
         );
         assert_eq!(text, "I will look.\n# > Bash echo hi ls\n#   failed: no\n");
@@ -200,7 +200,14 @@ mod tests {
         assert_eq!(facts.final_message.as_deref(), Some("Done."));
         assert_eq!(
             facts.usage,
-            Some(Usage { input: 7, output: 3, cached: Some(4), cache_written: Some(1), reasoning: None })
+            Some(Usage {
+                input: 9,
+                output: 3,
+                cached: Some(4),
+                cache_written: Some(3),
+                cache_written_1h: Some(2),
+                reasoning: None
+            })
         );
         assert!(facts.complete && facts.failed == Some(false) && facts.cost_usd == Some(0.5));
     }
@@ -239,7 +246,7 @@ mod tests {
         assert_eq!((facts.session.as_deref(), facts.final_message.as_deref()), (Some("01a1-b"), Some("Done.")));
         assert_eq!(
             facts.usage,
-            Some(Usage { input: 20, output: 10, cached: Some(0), reasoning: Some(1), cache_written: None })
+            Some(Usage { input: 20, output: 10, cached: Some(0), reasoning: Some(1), ..Usage::default() })
         );
         let (text, facts) = run(
             CliKind::Codex,

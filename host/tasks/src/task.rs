@@ -22,6 +22,9 @@ pub struct Usage {
     /// Put into the cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_written: Option<u64>,
+    /// Of those put into the cache, those that stay for an hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_written_1h: Option<u64>,
     /// Spent on reasoning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<u64>,

@@ -31,10 +31,18 @@ pub struct Tokens {
     pub cached: u64,
     /// Read and put into a cache, where the vendor counts that.
     pub cache_written: u64,
+    /// Of those put into a cache, those that stay for an hour, which costs more.
+    #[serde(skip_serializing_if = "is_none")]
+    pub cache_written_1h: u64,
     /// Written, thoughts included.
     pub output: u64,
     /// Of the written ones, thoughts.
     pub thinking: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_none(tokens: &u64) -> bool {
+    *tokens == 0
 }
 
 impl Tokens {
@@ -54,10 +62,12 @@ impl Tokens {
     /// Returns their cost in US dollars.
     #[expect(clippy::cast_precision_loss, reason = "the numbers are far below 2^53, and money is rounded anyway")]
     pub fn cost(&self, price: &ModelPrice) -> f64 {
+        let hour = self.cache_written_1h.min(self.cache_written);
         let parts = [
             (self.input, price.input),
             (self.cached, price.cached),
-            (self.cache_written, price.cache_written),
+            (self.cache_written - hour, price.cache_written),
+            (hour, price.cache_written_1h),
             (self.output, price.output),
         ];
         parts.iter().map(|(tokens, price)| *tokens as f64 * price / 1e6).sum()
@@ -134,6 +144,8 @@ struct Line {
     #[serde(default)]
     cache_written: u64,
     #[serde(default)]
+    cache_written_1h: u64,
+    #[serde(default)]
     output: u64,
     #[serde(default)]
     thinking: u64,
@@ -154,8 +166,8 @@ impl From<Line> for Booking {
         let Line {
             at, source, cli, provider, pool, model, task, project, cost_usd, cut, estimated, open, closes, ..
         } = line;
-        let Line { input, cached, cache_written, output, thinking, .. } = line;
-        let tokens = Tokens { input, cached, cache_written, output, thinking };
+        let Line { input, cached, cache_written, cache_written_1h, output, thinking, .. } = line;
+        let tokens = Tokens { input, cached, cache_written, cache_written_1h, output, thinking };
         Self { at, source, cli, provider, pool, model, task, project, tokens, cost_usd, cut, estimated, open, closes }
     }
 }

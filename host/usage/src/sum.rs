@@ -74,6 +74,8 @@ pub struct Sum {
     pub cached: u64,
     /// Tokens read and put into a cache
     pub cache_written: u64,
+    /// Of those put into a cache, those that stay for an hour, which costs more
+    pub cache_written_1h: u64,
     /// Tokens written, thoughts included
     pub output: u64,
     /// Of the written ones, thoughts
@@ -99,6 +101,7 @@ impl Sum {
             (&mut self.input, tokens.input),
             (&mut self.cached, tokens.cached),
             (&mut self.cache_written, tokens.cache_written),
+            (&mut self.cache_written_1h, tokens.cache_written_1h),
             (&mut self.output, tokens.output),
             (&mut self.thinking, tokens.thinking),
         ] {
@@ -122,6 +125,7 @@ impl Sum {
             input: self.input.saturating_add(other.input),
             cached: self.cached.saturating_add(other.cached),
             cache_written: self.cache_written.saturating_add(other.cache_written),
+            cache_written_1h: self.cache_written_1h.saturating_add(other.cache_written_1h),
             output: self.output.saturating_add(other.output),
             thinking: self.thinking.saturating_add(other.thinking),
             cost_usd: self.cost_usd + other.cost_usd,
@@ -209,13 +213,31 @@ mod tests {
     use crate::booking::Tokens;
 
     #[test]
+    fn what_stays_in_the_cache_for_an_hour_has_its_own_price() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = aiw_home::Home::at(dir.path());
+        let own =
+            r#"{"models": {"m": {"price": {"input": 1, "cache_written": 3, "cache_written_1h": 7, "output": 10}}}}"#;
+        std::fs::write(home.settings_path(), own).unwrap();
+        let (book, settings) = (Book::of(&home), home.settings().unwrap());
+        let tokens = Tokens { cache_written: 3_000_000, cache_written_1h: 1_000_000, ..Tokens::default() };
+        for model in ["m", "claude-sonnet-4-5"] {
+            book.add(&Booking { model: Some(model.into()), ..Booking::new(Source::Gateway, tokens) }).unwrap();
+        }
+        let rows = sum_by(&book, &settings, By::Model, 0, |_| true).unwrap();
+        // Of Claude: twice the price of input for an hour, else a quarter more than that of input.
+        assert_eq!(rows.iter().map(|row| row.sum.cost()).collect::<Vec<_>>(), ["$13.50", "$13.00"]);
+        assert!(rows.iter().all(|row| row.sum.read() == 3_000_000 && row.sum.cache_written_1h == 1_000_000));
+    }
+
+    #[test]
     fn sums_add_up_and_what_has_no_price_is_said() {
         let dir = tempfile::tempdir().unwrap();
         let home = aiw_home::Home::at(dir.path());
         let settings = r#"{"models": {"m": {"price": {"input": 1, "cached": 0.5, "output": 10}}}}"#;
         std::fs::write(home.settings_path(), settings).unwrap();
         let (book, settings) = (Book::of(&home), home.settings().unwrap());
-        let tokens = Tokens { input: 1_000_000, cached: 2_000_000, cache_written: 0, output: 100_000, thinking: 5 };
+        let tokens = Tokens { input: 1_000_000, cached: 2_000_000, output: 100_000, thinking: 5, ..Tokens::default() };
         let of = |model: &str, provider: Option<&str>| Booking {
             model: Some(model.into()),
             provider: provider.map(Into::into),

@@ -1,6 +1,8 @@
 //! The gateway, with scripted upstreams and a client that writes every byte itself.
 
 mod matrix;
+mod named;
+mod openai;
 mod pools;
 mod real;
 mod usage;
@@ -197,9 +199,9 @@ fn strangers_web_pages_and_other_names_are_refused() {
         assert_eq!(answer.status, status, "{headers:?}");
         assert!(!answer.text().contains(KEY));
     }
-    let missing = gateway.ask("/v1/chat/completions", &question(true));
+    let missing = gateway.ask("/v1/completions", &question(true));
     assert_eq!(missing.status, 404);
-    assert!(missing.text().contains("Messages, Responses or generateContent"));
+    assert!(missing.text().contains("Messages, Responses, Chat Completions or generateContent"));
     let translating = Gateway::start(&env, "chat-completions");
     for body in ["", "{", "[]", "{\"model\":\"m\"}", "{\"model\":\"m\",\"messages\":7}", "{\"messages\":[]}"] {
         let answer = translating.send("POST", "/v1/messages", &[("x-api-key", &translating.token)], body);

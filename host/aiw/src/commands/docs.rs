@@ -31,7 +31,7 @@ use serde_json::Value;
 use super::doctor::{CheckedPart, Doctor, FoundProblem};
 use super::each::FailedId;
 use super::extension::{ExtensionDetails, ExtensionRemove, Reference};
-use super::gateway::{GatewayServe, GatewayStatus};
+use super::gateway::{GatewayList, GatewayRevoke, GatewayServe, GatewayStatus, GatewaySummary, GatewayToken};
 use super::history::{HistoryForget, HistorySearch, HistorySessions, HistoryShow};
 use super::history_doctor::{HistoryDoctor, HistorySkipped};
 use super::hooks::{HooksAnswer, HooksStatus};
@@ -107,8 +107,12 @@ fn shapes() -> Vec<(&'static str, Value)> {
         Hidden
         HistoryDoctor
         HistoryForget
+        GatewayList
+        GatewayRevoke
         GatewayServe
         GatewayStatus
+        GatewaySummary
+        GatewayToken
         HistoryHit
         HistoryImport
         HistoryMessage

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::schema::from_gemini;
 use crate::carrier::Carried;
 use crate::conversation::{
-    Call, Choice, Conversation, Effort, Format, Media, Part, Role, Source, Thinking, Tool, ToolKind, ToolResult,
+    Call, Choice, Conversation, Effort, Format, Media, Part, Role, Source, Thinking, Tool, ToolResult,
 };
 use crate::json::{Text, parse, string, word};
 use crate::request::RequestError;
@@ -190,14 +190,8 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
     conversation.tools = declared
         .map(|declared| {
             let older = || declared.parameters.map(|raw| from_gemini(raw.get()));
-            Tool {
-                kind: ToolKind::Function,
-                namespace: None,
-                name: declared.name.0,
-                description: declared.description.unwrap_or_default().0,
-                schema: declared.parameters_json_schema.map(|raw| from_gemini(raw.get())).or_else(older),
-                is_strict: false,
-            }
+            let schema = declared.parameters_json_schema.map(|raw| from_gemini(raw.get())).or_else(older);
+            Tool::function(declared.name.0, declared.description.unwrap_or_default().0, schema)
         })
         .collect();
     if let Some(config) = request.tool_config.and_then(|config| config.function_calling_config) {

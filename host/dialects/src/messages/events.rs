@@ -81,15 +81,31 @@ struct UsageOf {
     #[serde(default)]
     cache_creation_input_tokens: Option<u64>,
     #[serde(default)]
+    cache_creation: Option<CacheCreation>,
+    #[serde(default)]
     output_tokens: Option<u64>,
+}
+
+/// What was put into a cache, by how long it stays there.
+#[derive(Clone, Copy, Default, Deserialize)]
+struct CacheCreation {
+    #[serde(default)]
+    ephemeral_5m_input_tokens: Option<u64>,
+    #[serde(default)]
+    ephemeral_1h_input_tokens: Option<u64>,
 }
 
 impl UsageOf {
     fn usage(self) -> Usage {
+        let parts = self.cache_creation.unwrap_or_default();
+        let hour = parts.ephemeral_1h_input_tokens.unwrap_or_default();
+        let in_parts = hour.saturating_add(parts.ephemeral_5m_input_tokens.unwrap_or_default());
+        let cache_written = self.cache_creation_input_tokens.unwrap_or(in_parts);
         Usage {
             input: self.input_tokens.unwrap_or_default(),
             cached: self.cache_read_input_tokens.unwrap_or_default(),
-            cache_written: self.cache_creation_input_tokens.unwrap_or_default(),
+            cache_written,
+            cache_written_1h: hour.min(cache_written),
             output: self.output_tokens.unwrap_or_default(),
             thinking: 0,
         }

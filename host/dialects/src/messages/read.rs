@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::carrier::Carried;
 use crate::conversation::{
-    Call, Choice, Conversation, Effort, Format, Media, Part, Role, Source, Thinking, Tool, ToolKind, ToolResult,
+    Call, Choice, Conversation, Effort, Format, Media, Part, Role, Source, Thinking, Tool, ToolResult,
 };
 use crate::json::{Text, parse, text_or_list, word};
 use crate::request::RequestError;
@@ -192,19 +192,26 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         };
         let blocks: Vec<Block<'_>> =
             text_or_list(message.content, of_text).ok_or(RequestError::Shape("messages.content"))?;
-        conversation.parts.extend(blocks.into_iter().filter_map(|block| Some((role, part(block)?))));
+        for part in blocks.into_iter().filter_map(part) {
+            match part {
+                Part::Text(text) if role == Role::User => {
+                    let texts = without_reminders(text).into_iter();
+                    conversation.parts.extend(texts.map(|text| (role, Part::Text(text))));
+                }
+                part => conversation.parts.push((role, part)),
+            }
+        }
+    }
+    let of_user =
+        conversation.parts.chunk_by_mut(|(one, _), (next, _)| (*one == Role::Assistant) == (*next == Role::Assistant));
+    for said in of_user.filter(|said| said[0].0 != Role::Assistant) {
+        said.sort_by_key(|(role, part)| place(*role, part));
     }
     // A tool without a schema is one that Anthropic runs itself.
     let tools = request.tools.into_iter().filter_map(|tool| {
         let schema = tool.input_schema?;
-        Some(Tool {
-            kind: ToolKind::Function,
-            namespace: None,
-            name: tool.name.0,
-            description: tool.description.unwrap_or_default().0,
-            schema: Some(Cow::Borrowed(schema.get())),
-            is_strict: false,
-        })
+        let description = tool.description.unwrap_or_default().0;
+        Some(Tool::function(tool.name.0, description, Some(Cow::Borrowed(schema.get()))))
     });
     conversation.tools = tools.collect();
     if let Some(choice) = request.tool_choice {
@@ -222,6 +229,46 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         }
     }
     Ok(conversation)
+}
+
+/// What a reminder of Claude Code stands in.
+const REMINDER: (&str, &str) = ("<system-reminder>", "</system-reminder>");
+
+/// Returns the place of a part in what is said between two answers. Claude Code puts reminders behind the prompt; a model of
+/// another vendor would answer them instead of it. Results stay directly behind their calls.
+fn place(role: Role, part: &Part<'_>) -> u8 {
+    match part {
+        Part::Result(_) => 0,
+        _ if role == Role::System => 1,
+        Part::Text(text) if is_reminder(text) => 1,
+        _ => 2,
+    }
+}
+
+fn is_reminder(text: &str) -> bool {
+    reminders_at_end(text).is_some_and(|start| text[..start].trim().is_empty())
+}
+
+/// Splits a text from the reminders at its end.
+fn without_reminders(text: Cow<'_, str>) -> Vec<Cow<'_, str>> {
+    let start = reminders_at_end(&text).filter(|start| !text[..*start].trim().is_empty());
+    match (start, text) {
+        (None, text) => vec![text],
+        (Some(start), Cow::Borrowed(text)) => vec![text[..start].into(), text[start..].into()],
+        (Some(start), Cow::Owned(text)) => vec![text[..start].to_owned().into(), text[start..].to_owned().into()],
+    }
+}
+
+/// Returns where the reminders at the end of a text begin.
+fn reminders_at_end(text: &str) -> Option<usize> {
+    let (mut end, mut begun) = (text.trim_end().len(), None);
+    while text[..end].ends_with(REMINDER.1)
+        && let Some(start) = text[..end].rfind(REMINDER.0)
+    {
+        begun = Some(start);
+        end = text[..start].trim_end().len();
+    }
+    begun
 }
 
 /// Claude Code's `user_id` is JSON with the session's id.
@@ -290,4 +337,40 @@ fn media<'a>(source: SourceOf<'a>, name: Option<Cow<'a, str>>) -> Option<Media<'
         None => Source::Base64(source.data?.0),
     };
     Some(Media { kind, source, name })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_text_is_split_from_the_reminders_at_its_end() {
+        let of = |text: &str| -> Vec<String> {
+            let text = text.replace('[', REMINDER.0).replace(']', REMINDER.1);
+            let parts = without_reminders(text.as_str().into());
+            parts.iter().map(|part| part.replace(REMINDER.0, "[").replace(REMINDER.1, "]")).collect()
+        };
+        assert_eq!(of("prompt\n[a]\n[b]\n"), ["prompt\n", "[a]\n[b]\n"]);
+        assert_eq!(of("[a] prompt [b]"), ["[a] prompt ", "[b]"]);
+        for whole in ["prompt", "[a]", " [a]\n[b] ", "[a] prompt", "a]", "[a", "] ]", ""] {
+            assert_eq!(of(whole), [whole]);
+        }
+        assert!(
+            is_reminder(" <system-reminder>a</system-reminder>\n") && !is_reminder("a") && !is_reminder(REMINDER.1)
+        );
+    }
+
+    mod fuzz {
+        use super::*;
+
+        proptest! {
+            #[test]
+            fn nothing_of_a_text_is_lost(pieces in proptest::collection::vec(prop_oneof![Just("<system-reminder>"), Just("</system-reminder>"), Just("\u{a0} "), Just("é")], 0..12)) {
+                let text = pieces.concat();
+                prop_assert_eq!(without_reminders(text.as_str().into()).concat(), text);
+            }
+        }
+    }
 }

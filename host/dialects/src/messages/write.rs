@@ -19,7 +19,10 @@ const BREAKPOINTS: usize = 4;
 pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &Upstream) -> Vec<u8> {
     let mut body = Vec::with_capacity(16 << 10);
     let turns = conversation.turns();
-    let thinking = thinking(conversation, to);
+    let thinking = thinking(conversation, to).filter(|mode| match mode {
+        Mode::Budget(_) => !(to.model.contains("claude") && goes_on_without_thought(&turns, exchange)),
+        Mode::Adaptive(_) => true,
+    });
     object(&mut body, |request| {
         request.string("model", &to.model);
         let limit = conversation.max_output.unwrap_or(to.output_tokens_or_default());
@@ -118,6 +121,20 @@ fn decides_itself(model: &str) -> bool {
     let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
     // What follows a major version may be a date.
     major >= 5 || (major == 4 && (6..100).contains(&minor))
+}
+
+/// Returns whether the model goes on behind results of calls whose thought the client did not give back. Claude refuses to
+/// think then, unless it decides itself.
+fn goes_on_without_thought(turns: &[Turn<'_, '_>], exchange: &Exchange) -> bool {
+    let [.., Turn::Assistant(parts), Turn::Results(_)] = turns else { return false };
+    let of_part = |part: &&Part<'_>| match part {
+        Part::Thought { carried, .. } => carried.clone(),
+        Part::Call(call) => call.carried.clone(),
+        _ => None,
+    };
+    let records = parts.iter().filter_map(of_part).flat_map(Carried::all);
+    let is_proof = |one: &Carried| matches!(one.proof, Proof::Signature(_) | Proof::Redacted(_));
+    !records.into_iter().any(|one| exchange.own(&one).is_some_and(is_proof))
 }
 
 fn cached(out: &mut Object<'_>, is_end: bool) {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::carrier::Proof;
-use crate::collected::{Collected, CollectedPart, object_of};
+use crate::collected::{Collected, CollectedPart, object_of, text_in};
 use crate::conversation::ToolKind;
 use crate::event::{Event, Stop, Usage};
 use crate::exchange::Exchange;
@@ -270,8 +270,7 @@ fn call(item: &str, id: &str, named: &Named, arguments: &str, status: &str) -> V
             call
         }
         ToolKind::FreeForm => {
-            // A model that did not keep to the wrapping gave the text itself.
-            let input = object_of(arguments)["input"].as_str().map_or_else(|| arguments.to_owned(), str::to_owned);
+            let input = text_in(arguments);
             json!({"type": "custom_tool_call", "id": item, "call_id": id, "name": named.name, "input": input, "status": status})
         }
         ToolKind::Search => json!({

@@ -145,9 +145,6 @@ struct FormatOf<'a> {
 /// The name of the tool that looks for tools. Codex's has none.
 pub(super) const SEARCH: &str = "tool_search";
 
-/// The schema of a tool that takes a text, for upstreams that know functions only.
-const FREE_FORM: &str = r#"{"type":"object","properties":{"input":{"type":"string","description":"The whole input of the tool"}},"required":["input"],"additionalProperties":false}"#;
-
 /// How deep namespaces of tools lie.
 const DEEPEST: usize = 4;
 
@@ -204,23 +201,15 @@ fn tools<'a>(given: Vec<ToolOf<'a>>, namespace: Option<&Cow<'a, str>>, depth: us
     for tool in given {
         let name = tool.name.unwrap_or_default().0;
         let description = tool.description.unwrap_or_default().0;
-        let (kind, name, description, schema) = match tool.kind.as_str() {
-            "function" => (ToolKind::Function, name, description, tool.parameters.map(|raw| Cow::Borrowed(raw.get()))),
+        let parameters = tool.parameters.map(|raw| Cow::Borrowed(raw.get()));
+        let made = match tool.kind.as_str() {
+            "function" => Tool::function(name, description, parameters),
             "custom" => {
                 let grammar =
-                    tool.format.and_then(|format| Some((format.syntax.unwrap_or_default(), format.definition?)));
-                let description = match grammar {
-                    Some((syntax, grammar)) => {
-                        let (syntax, grammar) = (syntax.as_str(), grammar.as_str());
-                        format!("{description}\n\n`input` must follow this grammar ({syntax}):\n{grammar}").into()
-                    }
-                    None => description,
-                };
-                (ToolKind::FreeForm, name, description, Some(FREE_FORM.into()))
+                    tool.format.and_then(|format| Some((format.syntax.unwrap_or_default().0, format.definition?.0)));
+                Tool::free_form(name, description, grammar)
             }
-            SEARCH => {
-                (ToolKind::Search, SEARCH.into(), description, tool.parameters.map(|raw| Cow::Borrowed(raw.get())))
-            }
+            SEARCH => Tool { kind: ToolKind::Search, ..Tool::function(SEARCH.into(), description, parameters) },
             "namespace" if depth > 0 => {
                 tools(tool.tools, Some(&name), depth - 1, into);
                 continue;
@@ -230,8 +219,8 @@ fn tools<'a>(given: Vec<ToolOf<'a>>, namespace: Option<&Cow<'a, str>>, depth: us
         };
         let namespace = namespace.cloned();
         // Tools that were found come again in later answers.
-        if !name.is_empty() && !into.iter().any(|known| known.name == name && known.namespace == namespace) {
-            into.push(Tool { kind, namespace, name, description, schema, is_strict: tool.strict.unwrap_or_default() });
+        if !made.name.is_empty() && !into.iter().any(|known| known.name == made.name && known.namespace == namespace) {
+            into.push(Tool { namespace, is_strict: tool.strict.unwrap_or_default(), ..made });
         }
     }
 }

@@ -24,13 +24,17 @@ pub struct ModelPrice {
     pub cached: f64,
     /// Put into the cache: `cache_written`. Like `input` where it is not said.
     pub cache_written: f64,
+    /// Put into the cache for an hour: `cache_written_1h`. Twice `input` where it is not said and putting into the cache costs more
+    /// than reading, as Anthropic has it, else like `cache_written`.
+    pub cache_written_1h: f64,
     /// Written, thoughts included: `output`.
     pub output: f64,
 }
 
 impl ModelPrice {
     const fn of(input: f64, cached: f64, cache_written: f64, output: f64) -> Self {
-        Self { input, cached, cache_written, output }
+        let cache_written_1h = if cache_written > input { 2.0 * input } else { cache_written };
+        Self { input, cached, cache_written, cache_written_1h, output }
     }
 
     /// The error is the end of a sentence.
@@ -47,7 +51,8 @@ impl ModelPrice {
             return Err("has a `price` without `input` and `output`".into());
         };
         let or_input = |given: Option<f64>| given.unwrap_or(input);
-        Ok(Self::of(input, or_input(number("cached")?), or_input(number("cache_written")?), output))
+        let price = Self::of(input, or_input(number("cached")?), or_input(number("cache_written")?), output);
+        Ok(Self { cache_written_1h: number("cache_written_1h")?.unwrap_or(price.cache_written_1h), ..price })
     }
 }
 
@@ -289,6 +294,13 @@ mod tests {
         assert_eq!(output("{}", "mine"), None);
         let own = r#"{"models": {"mine": {"context": 5}, "mi*": {"price": {"input": 1, "output": 2}}}}"#;
         assert_eq!(price(own, "mine").unwrap(), Some(ModelPrice::of(1.0, 1.0, 1.0, 2.0)));
+        let hour = |prices: &str| {
+            let own = format!(r#"{{"models": {{"m": {{"price": {{"input": 4, "output": 9{prices}}}}}}}}}"#);
+            price(&own, "m").unwrap().map(|price| price.cache_written_1h)
+        };
+        assert_eq!(hour(r#", "cache_written": 5"#), Some(8.0));
+        assert_eq!(hour(r#", "cache_written": 5, "cache_written_1h": 6"#), Some(6.0));
+        assert_eq!((hour(""), hour(r#", "cache_written": 2"#)), (Some(4.0), Some(2.0)));
         for wrong in [r#"{"input": 1}"#, r#"{"input": -1, "output": 2}"#, r#"{"input": "1", "output": 2}"#, "7"] {
             assert!(price(&format!(r#"{{"models": {{"m": {{"price": {wrong}}}}}}}"#), "m").is_err(), "{wrong}");
         }

@@ -425,6 +425,7 @@ impl Stream {
             output: before.output.saturating_add(usage.output),
             cached: sum(before.cached, usage.cached),
             cache_written: sum(before.cache_written, usage.cache_written),
+            cache_written_1h: sum(before.cache_written_1h, usage.cache_written_1h),
             reasoning: sum(before.reasoning, usage.reasoning),
         });
         self.message = Some(id.to_owned());
@@ -437,7 +438,8 @@ fn usage(usage: &Value) -> Option<Usage> {
     let (written, cached) = (count("cache_creation_input_tokens"), count("cache_read_input_tokens"));
     let input = input.saturating_add(written.unwrap_or(0)).saturating_add(cached.unwrap_or(0));
     let reasoning = usage["output_tokens_details"]["thinking_tokens"].as_u64();
-    Some(Usage { input, output, cached, cache_written: written, reasoning })
+    let cache_written_1h = usage["cache_creation"]["ephemeral_1h_input_tokens"].as_u64();
+    Some(Usage { input, output, cached, cache_written: written, cache_written_1h, reasoning })
 }
 
 fn result(value: &Value, found: &mut Findings) -> Vec<Event> {

@@ -1,0 +1,267 @@
+//! Answers to clients.
+//!
+//! A thought is shown in `reasoning_content`. What its upstream wants back travels in `reasoning_details`, which clients of
+//! OpenRouter give back unread; others lose it, and no upstream refuses that.
+
+use serde_json::{Map, Value, json};
+
+use crate::carrier::{Carried, Proof};
+use crate::collected::{Collected, CollectedPart, text_in};
+use crate::conversation::ToolKind;
+use crate::event::{Event, Stop, Usage};
+use crate::exchange::Exchange;
+use crate::json::write_string;
+use crate::names::Named;
+
+/// A call that is open.
+#[derive(Debug)]
+struct Open {
+    id: String,
+    named: Named,
+    /// The arguments of a tool that takes a text, which is unwrapped when they are whole.
+    arguments: String,
+}
+
+/// Writes chunks, one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct AnswerWriter {
+    is_begun: bool,
+    thought: String,
+    /// What proves the call that follows, if one does.
+    waiting: Vec<Carried>,
+    details: u64,
+    call: Option<Open>,
+    calls: u64,
+    usage: Usage,
+    stop: Option<Stop>,
+}
+
+impl AnswerWriter {
+    pub(crate) fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
+        match event {
+            Event::Usage(usage) => self.usage.grow(usage),
+            Event::Stop(stop) => self.stop = Some(stop),
+            Event::Text(text) => {
+                self.flush("", exchange, out);
+                self.piece("content", &text, exchange, out);
+            }
+            Event::Thought(text) => {
+                self.flush("", exchange, out);
+                self.thought.push_str(&text);
+                self.piece("reasoning_content", &text, exchange, out);
+            }
+            Event::Proof(proof) => {
+                let is_of_part = matches!(proof, Proof::OfPart(_));
+                let thought = std::mem::take(&mut self.thought);
+                self.waiting.extend(recorded(proof, thought, exchange));
+                if !is_of_part {
+                    self.flush("", exchange, out);
+                }
+            }
+            Event::Call { id, name } => {
+                let (id, named) = (exchange.call_id(&id), exchange.names.client(&name));
+                self.flush(&id, exchange, out);
+                self.call_ends(exchange, out);
+                if named.kind == ToolKind::Function {
+                    self.call_delta(call(&id, &named, ""), exchange, out);
+                }
+                self.call = Some(Open { id, named, arguments: String::new() });
+            }
+            Event::Arguments(piece) => match &mut self.call {
+                Some(open) if open.named.kind == ToolKind::Function => self.arguments(&piece, exchange, out),
+                Some(open) => open.arguments.push_str(&piece),
+                None => {}
+            },
+            Event::CallEnd => self.call_ends(exchange, out),
+            Event::Failed(failure) => {
+                let error: Value = serde_json::from_slice(&failure.body(exchange.client)).unwrap_or_default();
+                send(&error, out);
+            }
+            Event::End => {
+                self.flush("", exchange, out);
+                self.call_ends(exchange, out);
+                self.begin(exchange, out);
+                send(&chunk(json!({}), Some(stop(self.stop, self.calls > 0)), exchange), out);
+                if exchange.wants_usage {
+                    let mut last = chunk(json!({}), None, exchange);
+                    last["choices"] = json!([]);
+                    last["usage"] = usage(self.usage);
+                    send(&last, out);
+                }
+                out.extend_from_slice(b"data: [DONE]\n\n");
+            }
+        }
+    }
+
+    /// Writes a sign of life.
+    pub(crate) fn keep_alive(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b": waiting\n\n");
+    }
+
+    fn begin(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
+        if !std::mem::replace(&mut self.is_begun, true) {
+            send(&chunk(json!({"role": "assistant", "content": ""}), None, exchange), out);
+        }
+    }
+
+    /// Writes the records that wait. `call` is the id of the call that follows.
+    fn flush(&mut self, call: &str, exchange: &Exchange, out: &mut Vec<u8>) {
+        for carried in std::mem::take(&mut self.waiting) {
+            self.begin(exchange, out);
+            let detail = detail(&carried, call, self.details);
+            send(&chunk(json!({"reasoning_details": [detail]}), None, exchange), out);
+            self.details += 1;
+        }
+    }
+
+    fn call_ends(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
+        let Some(open) = self.call.take() else { return };
+        if open.named.kind != ToolKind::Function {
+            self.call_delta(call(&open.id, &open.named, &open.arguments), exchange, out);
+        }
+        self.calls += 1;
+    }
+
+    fn call_delta(&mut self, mut call: Value, exchange: &Exchange, out: &mut Vec<u8>) {
+        self.begin(exchange, out);
+        call["index"] = self.calls.into();
+        send(&chunk(json!({"tool_calls": [call]}), None, exchange), out);
+    }
+
+    // Most chunks are pieces, so their envelope is not built up piece by piece.
+    fn piece(&mut self, field: &str, text: &str, exchange: &Exchange, out: &mut Vec<u8>) {
+        self.begin(exchange, out);
+        start(exchange, out);
+        out.extend_from_slice(b"\"");
+        out.extend_from_slice(field.as_bytes());
+        out.extend_from_slice(b"\":");
+        write_string(out, text);
+        out.extend_from_slice(b"},\"finish_reason\":null}]}\n\n");
+    }
+
+    fn arguments(&mut self, piece: &str, exchange: &Exchange, out: &mut Vec<u8>) {
+        start(exchange, out);
+        out.extend_from_slice(b"\"tool_calls\":[{\"index\":");
+        out.extend_from_slice(self.calls.to_string().as_bytes());
+        out.extend_from_slice(b",\"function\":{\"arguments\":");
+        write_string(out, piece);
+        out.extend_from_slice(b"}}]},\"finish_reason\":null}]}\n\n");
+    }
+}
+
+fn start(exchange: &Exchange, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"data: {\"id\":\"chatcmpl-");
+    out.extend_from_slice(exchange.seed.as_bytes());
+    out.extend_from_slice(b"\",\"object\":\"chat.completion.chunk\",\"created\":0,\"model\":");
+    write_string(out, &exchange.asked);
+    out.extend_from_slice(b",\"choices\":[{\"index\":0,\"delta\":{");
+}
+
+fn chunk(delta: Value, stop: Option<&str>, exchange: &Exchange) -> Value {
+    json!({
+        "id": format!("chatcmpl-{}", exchange.seed), "object": "chat.completion.chunk", "created": 0,
+        "model": exchange.asked, "choices": [{"index": 0, "delta": delta, "finish_reason": stop}],
+    })
+}
+
+fn send(chunk: &Value, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"data: ");
+    out.extend_from_slice(chunk.to_string().as_bytes());
+    out.extend_from_slice(b"\n\n");
+}
+
+fn call(id: &str, named: &Named, arguments: &str) -> Value {
+    match named.kind {
+        ToolKind::FreeForm => {
+            json!({"id": id, "type": "custom", "custom": {"name": named.name, "input": text_in(arguments)}})
+        }
+        ToolKind::Function | ToolKind::Search => {
+            json!({"id": id, "type": "function", "function": {"name": named.name, "arguments": arguments}})
+        }
+    }
+}
+
+/// Makes the record of a thought, where its upstream wants it back. Within one API, the client's own field is enough, unless
+/// another upstream may answer next.
+fn recorded(proof: Proof, thought: String, exchange: &Exchange) -> Option<Carried> {
+    let is_needed = proof != Proof::Nothing || (exchange.marks_thoughts && exchange.upstream == exchange.client);
+    is_needed.then(|| exchange.record(proof, thought))
+}
+
+/// Formats a record as the detail of a message's reasoning that a client gives back. `call` is the id of the call that it proves.
+pub(crate) fn detail(carried: &Carried, call: &str, at: u64) -> Value {
+    let id = if call.is_empty() { Value::Null } else { call.into() };
+    json!({"type": "reasoning.encrypted", "data": carried.encode(), "id": id, "format": "aiw", "index": at})
+}
+
+fn stop(stop: Option<Stop>, has_calls: bool) -> &'static str {
+    match stop {
+        // Some upstreams stop for their calls without saying so.
+        None | Some(Stop::Done) if has_calls => "tool_calls",
+        None | Some(Stop::Done | Stop::Sequence) => "stop",
+        Some(Stop::Calls) => "tool_calls",
+        Some(Stop::Limit | Stop::Context) => "length",
+        Some(Stop::Refused) => "content_filter",
+    }
+}
+
+fn usage(usage: Usage) -> Value {
+    let read = usage.whole_input();
+    json!({
+        "prompt_tokens": read, "completion_tokens": usage.output, "total_tokens": read.saturating_add(usage.output),
+        "prompt_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": usage.cache_written},
+        "completion_tokens_details": {"reasoning_tokens": usage.thinking},
+    })
+}
+
+/// Formats a whole answer.
+pub(crate) fn write_whole(answer: &Collected, exchange: &mut Exchange) -> Vec<u8> {
+    let (mut text, mut thought) = (String::new(), String::new());
+    let (mut details, mut calls, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
+    let mut flush = |waiting: &mut Vec<Carried>, call: &str| {
+        for carried in waiting.drain(..) {
+            let at = details.len() as u64;
+            details.push(detail(&carried, call, at));
+        }
+    };
+    for part in &answer.parts {
+        match part {
+            CollectedPart::Text(more) => {
+                flush(&mut waiting, "");
+                text.push_str(more);
+            }
+            CollectedPart::Thought { text, proof } => {
+                flush(&mut waiting, "");
+                thought.push_str(text);
+                waiting.extend(recorded(proof.clone().unwrap_or(Proof::Nothing), text.clone(), exchange));
+            }
+            CollectedPart::Call { id, name, arguments } => {
+                let (id, named) = (exchange.call_id(id), exchange.names.client(name));
+                let is_of_part = waiting.iter().all(|carried| matches!(carried.proof, Proof::OfPart(_)));
+                flush(&mut waiting, if is_of_part { &id } else { "" });
+                calls.push(call(&id, &named, arguments));
+            }
+        }
+    }
+    flush(&mut waiting, "");
+    let mut message = Map::new();
+    message.insert("role".into(), "assistant".into());
+    message.insert("content".into(), if text.is_empty() && !calls.is_empty() { Value::Null } else { text.into() });
+    message.insert("refusal".into(), Value::Null);
+    if !thought.is_empty() {
+        message.insert("reasoning_content".into(), thought.into());
+    }
+    if !details.is_empty() {
+        message.insert("reasoning_details".into(), details.into());
+    }
+    let has_calls = !calls.is_empty();
+    if has_calls {
+        message.insert("tool_calls".into(), calls.into());
+    }
+    let answer = json!({
+        "id": format!("chatcmpl-{}", exchange.seed), "object": "chat.completion", "created": 0, "model": exchange.asked,
+        "choices": [{"index": 0, "message": message, "logprobs": null, "finish_reason": stop(answer.stop, has_calls)}],
+        "usage": usage(answer.usage),
+    });
+    answer.to_string().into_bytes()
+}

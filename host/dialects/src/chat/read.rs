@@ -1,0 +1,445 @@
+//! Requests of clients.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::StreamOptions;
+use crate::carrier::Carried;
+use crate::conversation::{
+    Call, Choice, Conversation, Effort, Format, Media, Part, Role, Source, Thinking, Tool, ToolResult,
+};
+use crate::json::{Text, parse, string, text_or_list, word};
+use crate::request::RequestError;
+
+// Clients write `null` for what they leave out, so each field is an `Option`.
+#[derive(Deserialize)]
+struct Request<'a> {
+    #[serde(borrow)]
+    model: Text<'a>,
+    #[serde(borrow)]
+    messages: Vec<Message<'a>>,
+    #[serde(borrow, default)]
+    tools: Option<Vec<ToolOf<'a>>>,
+    /// The tools of clients from before `tools`.
+    #[serde(borrow, default)]
+    functions: Option<Vec<Function<'a>>>,
+    #[serde(borrow, default)]
+    tool_choice: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    function_call: Option<&'a RawValue>,
+    #[serde(default)]
+    parallel_tool_calls: Option<bool>,
+    #[serde(borrow, default)]
+    reasoning_effort: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    reasoning: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    thinking: Option<&'a RawValue>,
+    #[serde(default)]
+    max_completion_tokens: Option<u64>,
+    #[serde(default)]
+    max_tokens: Option<u64>,
+    #[serde(borrow, default)]
+    temperature: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    top_p: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    top_k: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    seed: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    stop: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    response_format: Option<FormatOf<'a>>,
+    #[serde(borrow, default)]
+    prompt_cache_key: Option<Text<'a>>,
+    #[serde(default)]
+    stream: Option<bool>,
+    #[serde(default)]
+    stream_options: Option<StreamOptions>,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    role: Text<'a>,
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    refusal: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    reasoning_content: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    reasoning: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    reasoning_details: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tool_calls: Option<Vec<CallOf<'a>>>,
+    #[serde(borrow, default)]
+    function_call: Option<Function<'a>>,
+    #[serde(borrow, default)]
+    tool_call_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+struct Content<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Text<'a>,
+    #[serde(borrow, default)]
+    text: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    refusal: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    image_url: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    file: Option<FileOf<'a>>,
+    #[serde(borrow, default)]
+    input_audio: Option<Audio<'a>>,
+}
+
+#[derive(Deserialize)]
+struct ImageUrl<'a> {
+    #[serde(borrow)]
+    url: Text<'a>,
+}
+
+#[derive(Deserialize)]
+struct FileOf<'a> {
+    #[serde(borrow, default)]
+    file_data: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    filename: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Audio<'a> {
+    #[serde(borrow)]
+    data: Text<'a>,
+    #[serde(borrow, default)]
+    format: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct CallOf<'a> {
+    #[serde(borrow, default)]
+    id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    function: Option<Function<'a>>,
+    #[serde(borrow, default)]
+    custom: Option<Custom<'a>>,
+}
+
+/// A function as it is declared, or as it is called.
+#[derive(Default, Deserialize)]
+struct Function<'a> {
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    description: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    parameters: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    arguments: Option<&'a RawValue>,
+    #[serde(default)]
+    strict: Option<bool>,
+}
+
+/// A tool that takes a text, as it is declared, or as it is called.
+#[derive(Default, Deserialize)]
+struct Custom<'a> {
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    description: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    format: Option<CustomFormat<'a>>,
+    #[serde(borrow, default)]
+    input: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct CustomFormat<'a> {
+    #[serde(borrow, default)]
+    grammar: Option<Grammar<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Grammar<'a> {
+    #[serde(borrow, default)]
+    syntax: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    definition: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct ToolOf<'a> {
+    #[serde(borrow, default)]
+    function: Option<Function<'a>>,
+    #[serde(borrow, default)]
+    custom: Option<Custom<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Chosen<'a> {
+    #[serde(borrow, default)]
+    function: Option<Function<'a>>,
+    #[serde(borrow, default)]
+    custom: Option<Custom<'a>>,
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    allowed_tools: Option<Allowed<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Allowed<'a> {
+    #[serde(borrow, default)]
+    mode: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct FormatOf<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Text<'a>,
+    #[serde(borrow, default)]
+    json_schema: Option<Schema<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Schema<'a> {
+    #[serde(borrow, default)]
+    name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    schema: Option<&'a RawValue>,
+}
+
+/// How much to think, as OpenRouter's `reasoning` and others' `thinking` say it.
+#[derive(Default, Deserialize)]
+struct ThinkingOf<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    effort: Option<Text<'a>>,
+    #[serde(default)]
+    enabled: Option<bool>,
+    #[serde(default, alias = "budget_tokens")]
+    max_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Detail<'a> {
+    #[serde(borrow, default)]
+    data: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    id: Option<Text<'a>>,
+}
+
+/// Reads a request.
+pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
+    let request: Request<'_> = serde_json::from_slice(body)?;
+    let stop = request.stop.and_then(|stop| text_or_list(stop, Text)).unwrap_or_default();
+    let mut conversation = Conversation {
+        thinking: thinking(&request),
+        model: request.model.0,
+        one_call: request.parallel_tool_calls == Some(false),
+        max_output: request.max_completion_tokens.or(request.max_tokens),
+        temperature: request.temperature,
+        top_p: request.top_p,
+        top_k: request.top_k,
+        seed: request.seed,
+        stop: stop.into_iter().map(|text| text.0).collect(),
+        cache_key: request.prompt_cache_key.map(|key| key.0),
+        is_streamed: request.stream.unwrap_or_default(),
+        wants_usage: request.stream_options.and_then(|options| options.include_usage).unwrap_or_default(),
+        ..Conversation::default()
+    };
+    conversation.format = request.response_format.and_then(|format| match format.kind.as_str() {
+        "json_object" => Some(Format { name: "answer".into(), schema: None }),
+        "json_schema" => {
+            let schema = format.json_schema?;
+            let name = schema.name.map_or("answer".into(), |name| name.0);
+            Some(Format { name, schema: schema.schema.map(|schema| Cow::Borrowed(schema.get())) })
+        }
+        _ => None,
+    });
+    for tool in request.tools.unwrap_or_default() {
+        let known = tool.function.map(declared).or_else(|| tool.custom.map(declared_text));
+        add_tool(&mut conversation, known);
+    }
+    for function in request.functions.unwrap_or_default() {
+        add_tool(&mut conversation, Some(declared(function)));
+    }
+    for message in request.messages {
+        read_message(message, &mut conversation)?;
+    }
+    if let Some(choice) = request.tool_choice.or(request.function_call) {
+        conversation.choice = chosen(choice);
+        // Of a tool that is left out, nothing can be demanded.
+        let is_there = |name: &str| conversation.tools.iter().any(|tool| tool.name == name);
+        if matches!(&conversation.choice, Choice::Tool(name) if !is_there(name)) {
+            conversation.choice = Choice::Unsaid;
+        }
+    }
+    Ok(conversation)
+}
+
+fn thinking(request: &Request<'_>) -> Thinking {
+    let effort = request.reasoning_effort.and_then(string);
+    if let Some(effort) = effort {
+        return of_effort(&effort);
+    }
+    let more = request.reasoning.or(request.thinking).and_then(parse::<ThinkingOf<'_>>);
+    let Some(more) = more else { return Thinking::Unsaid };
+    match (word(more.kind.as_ref()), more.enabled, more.effort, more.max_tokens) {
+        ("disabled", ..) | (_, Some(false), ..) => Thinking::Off,
+        (_, _, Some(effort), _) => of_effort(effort.as_str()),
+        (_, _, _, Some(tokens)) => Thinking::Budget(tokens),
+        _ => Thinking::Effort(None),
+    }
+}
+
+fn of_effort(effort: &str) -> Thinking {
+    if effort == "none" { Thinking::Off } else { Thinking::Effort(Effort::parse(effort)) }
+}
+
+fn chosen(choice: &RawValue) -> Choice<'_> {
+    match string(choice).as_deref() {
+        Some("none") => return Choice::None,
+        Some("required") => return Choice::Any,
+        Some(_) => return Choice::Auto,
+        None => {}
+    }
+    let Some(choice) = parse::<Chosen<'_>>(choice) else { return Choice::Unsaid };
+    let function = choice.function.and_then(|function| function.name);
+    let name = function.or_else(|| choice.custom.and_then(|custom| custom.name)).or(choice.name);
+    match (name, choice.allowed_tools) {
+        (Some(name), _) => Choice::Tool(name.0),
+        (None, Some(allowed)) if word(allowed.mode.as_ref()) == "required" => Choice::Any,
+        _ => Choice::Auto,
+    }
+}
+
+fn declared(function: Function<'_>) -> Tool<'_> {
+    let schema = function.parameters.map(|raw| Cow::Borrowed(raw.get()));
+    let (name, description) = (function.name.unwrap_or_default().0, function.description.unwrap_or_default().0);
+    Tool { is_strict: function.strict.unwrap_or_default(), ..Tool::function(name, description, schema) }
+}
+
+fn declared_text(custom: Custom<'_>) -> Tool<'_> {
+    let grammar = custom.format.and_then(|format| format.grammar);
+    let grammar = grammar.and_then(|grammar| Some((grammar.syntax.unwrap_or_default().0, grammar.definition?.0)));
+    Tool::free_form(custom.name.unwrap_or_default().0, custom.description.unwrap_or_default().0, grammar)
+}
+
+fn add_tool<'a>(conversation: &mut Conversation<'a>, tool: Option<Tool<'a>>) {
+    let tool = tool.filter(|tool| !tool.name.is_empty());
+    if let Some(tool) = tool.filter(|tool| !conversation.tools.iter().any(|known| known.name == tool.name)) {
+        conversation.tools.push(tool);
+    }
+}
+
+fn read_message<'a>(message: Message<'a>, conversation: &mut Conversation<'a>) -> Result<(), RequestError> {
+    let contents = match message.content {
+        Some(raw) => text_or_list(raw, of_text).ok_or(RequestError::Shape("messages.content"))?,
+        None => Vec::new(),
+    };
+    match message.role.as_str() {
+        "system" | "developer" => {
+            let texts = contents.into_iter().filter_map(|content| Some(content.text?.0));
+            let texts = texts.filter(|text| !text.trim().is_empty());
+            if conversation.parts.is_empty() {
+                conversation.system.extend(texts);
+            } else {
+                conversation.parts.extend(texts.map(|text| (Role::System, Part::Text(text))));
+            }
+        }
+        "assistant" => assistant(message, contents, conversation),
+        "tool" | "function" => {
+            let id = message.tool_call_id.or(message.name).unwrap_or_default().0;
+            let parts = contents.into_iter().filter_map(part).collect();
+            conversation.parts.push((Role::User, Part::Result(ToolResult { id, parts, has_failed: false })));
+        }
+        _ => conversation.parts.extend(contents.into_iter().filter_map(|content| Some((Role::User, part(content)?)))),
+    }
+    Ok(())
+}
+
+fn assistant<'a>(message: Message<'a>, contents: Vec<Content<'a>>, conversation: &mut Conversation<'a>) {
+    let mut say = |part| conversation.parts.push((Role::Assistant, part));
+    let calls = message.tool_calls.unwrap_or_default();
+    let called_ids: HashSet<String> = calls.iter().map(|call| word(call.id.as_ref()).to_owned()).collect();
+    // What proves a call stays with it.
+    let mut of_calls: HashMap<String, Vec<Carried>> = HashMap::new();
+    let mut has_records = false;
+    for detail in message.reasoning_details.and_then(parse::<Vec<Detail<'_>>>).unwrap_or_default() {
+        let Some(carried) = Carried::of(detail.data.as_ref()) else { continue };
+        has_records = true;
+        match detail.id.filter(|id| called_ids.contains(id.as_str())) {
+            Some(id) => of_calls.entry(id.0.into_owned()).or_default().push(carried),
+            None => say(Part::Thought { text: "".into(), carried: Some(carried) }),
+        }
+    }
+    let kept = message.reasoning_content.map(|text| text.0).or_else(|| message.reasoning.and_then(string));
+    if let Some(text) = kept.filter(|text| !has_records && !text.trim().is_empty()) {
+        say(Part::Thought { text, carried: None });
+    }
+    contents.into_iter().filter_map(part).for_each(&mut say);
+    message.refusal.into_iter().for_each(|text| say(Part::Text(text.0)));
+    for call in calls {
+        let id = call.id.unwrap_or_default().0;
+        let mut own = of_calls.remove(&*id).unwrap_or_default().into_iter();
+        let carried = own.next().map(|mut first| {
+            first.next.extend(own);
+            first
+        });
+        let (name, arguments) = match (call.function, call.custom) {
+            (Some(function), _) => called(function),
+            (None, Some(custom)) => {
+                let input = serde_json::json!({"input": custom.input.unwrap_or_default().as_str()});
+                (custom.name.unwrap_or_default().0, input.to_string().into())
+            }
+            (None, None) => continue,
+        };
+        say(Part::Call(Call { id, namespace: None, name, arguments, carried }));
+    }
+    if let Some(function) = message.function_call {
+        let (name, arguments) = called(function);
+        say(Part::Call(Call { id: name.clone(), namespace: None, name, arguments, carried: None }));
+    }
+}
+
+fn called(function: Function<'_>) -> (Cow<'_, str>, Cow<'_, str>) {
+    // An object instead of a string is not as it should be, but its meaning is clear.
+    let arguments = function.arguments.map(|raw| string(raw).unwrap_or(raw.get().into()));
+    let arguments = arguments.filter(|text| !text.trim().is_empty()).unwrap_or("{}".into());
+    (function.name.unwrap_or_default().0, arguments)
+}
+
+fn of_text(text: Cow<'_, str>) -> Content<'_> {
+    Content { kind: Text("text".into()), text: Some(Text(text)), ..Content::default() }
+}
+
+fn part(content: Content<'_>) -> Option<Part<'_>> {
+    match content.kind.as_str() {
+        "image_url" => {
+            let raw = content.image_url?;
+            let url = string(raw).or_else(|| Some(parse::<ImageUrl<'_>>(raw)?.url.0))?;
+            Some(Part::Image(Media::from_url(url, None)))
+        }
+        "file" => {
+            let file = content.file?;
+            Some(Part::File(Media::from_url(file.file_data?.0, file.filename.map(|name| name.0))))
+        }
+        "input_audio" => {
+            let audio = content.input_audio?;
+            let kind = format!("audio/{}", word(audio.format.as_ref()));
+            Some(Part::File(Media { kind: kind.into(), source: Source::Base64(audio.data.0), name: None }))
+        }
+        _ => Some(Part::Text(content.text.or(content.refusal)?.0)),
+    }
+}

@@ -1,0 +1,103 @@
+//! The models of a route, for clients that ask for them.
+
+use std::time::Duration;
+
+use aiw_core::is_model;
+use aiw_dialects::{Api, Failure, FailureKind, models_path};
+use aiw_net::{Policy, Request};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::exchange::{own_headers, read_failure, read_whole};
+use crate::gateway::Gateway;
+use crate::route::{Route, Upstream};
+
+/// How long a provider may take to list its models.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The longest list that is read, in bytes and in models. Routers have hundreds.
+const LIST_BYTES: usize = 8 << 20;
+const MODELS: usize = 2_000;
+
+/// The lists of all APIs, as far as they are read.
+#[derive(Deserialize)]
+struct Listed {
+    #[serde(default, alias = "models")]
+    data: Vec<ListedModel>,
+}
+
+#[derive(Deserialize)]
+struct ListedModel {
+    #[serde(default, alias = "name")]
+    id: Option<String>,
+}
+
+impl Gateway {
+    /// Returns the models that you chose for a route's providers, else those that the providers list.
+    pub(crate) async fn models(&self, route: &Route) -> Result<Vec<String>, Failure> {
+        let known = route.models();
+        if !known.is_empty() {
+            return Ok(known.into_iter().map(str::to_owned).collect());
+        }
+        let (mut all, mut failed): (Vec<String>, _) = (Vec::new(), None);
+        for member in &route.members {
+            match tokio::time::timeout(PATIENCE, self.listed(member)).await {
+                Ok(Ok(models)) => all.extend(models),
+                Ok(Err(failure)) => failed = Some(failure),
+                Err(_) => {
+                    let said = format!("provider `{}` does not list its models in time", member.provider);
+                    failed = Some(Failure::new(FailureKind::Timeout, said));
+                }
+            }
+        }
+        match failed.filter(|_| all.is_empty()) {
+            Some(failure) => Err(failure),
+            None => Ok(all),
+        }
+    }
+
+    async fn listed(&self, upstream: &Upstream) -> Result<Vec<String>, Failure> {
+        let mut policy = Policy::public();
+        if upstream.is_granted {
+            policy.grant_url(&upstream.url);
+        }
+        let headers = own_headers(upstream, vec![("accept".to_owned(), "application/json".to_owned())]);
+        let url = format!("{}{}", upstream.url, models_path(upstream.api));
+        let request = Request { headers, secrets: upstream.secrets(), ..Request::new(url) };
+        let mut answer = self.client.open(&policy, &request, PATIENCE).await.map_err(|e| {
+            let said = upstream.masked(&e.without_paths().to_string());
+            Failure::new(FailureKind::Upstream, format!("provider `{}` can't be reached: {said}", upstream.provider))
+        })?;
+        if !(200..300).contains(&answer.status) {
+            return Err(read_failure(&mut answer, upstream).await);
+        }
+        let body = read_whole(&mut answer, LIST_BYTES).await?;
+        let Ok(listed) = serde_json::from_slice::<Listed>(&body) else {
+            let said = format!("provider `{}` lists its models in a way that aiw does not know", upstream.provider);
+            return Err(Failure::new(FailureKind::Upstream, said));
+        };
+        let names = listed.data.into_iter().filter_map(|model| model.id);
+        let names = names.map(|name| name.strip_prefix("models/").map(str::to_owned).unwrap_or(name));
+        Ok(names.filter(|name| is_model(name) && upstream.masked(name) == *name).take(MODELS).collect())
+    }
+}
+
+/// Formats a list of models.
+pub(crate) fn list(dialect: Api, models: &[String]) -> Vec<u8> {
+    let answer = match dialect {
+        Api::GenerateContent => {
+            let one = |name: &String| json!({"name": format!("models/{name}"), "supportedGenerationMethods": ["generateContent"]});
+            json!({"models": models.iter().map(one).collect::<Vec<_>>()})
+        }
+        _ => {
+            let all: Vec<Value> = models.iter().map(|name| model(name)).collect();
+            json!({"object": "list", "data": all, "has_more": false})
+        }
+    };
+    answer.to_string().into_bytes()
+}
+
+/// Formats a model as OpenAI and Anthropic do: each reads its own fields.
+pub(crate) fn model(name: &str) -> Value {
+    json!({"id": name, "object": "model", "created": 0, "owned_by": "aiw", "type": "model", "display_name": name})
+}
