@@ -370,6 +370,10 @@ fn a_model_finds_what_shares_no_word_and_forgetting_takes_its_vectors_too() {
         assert_eq!(search(text, false).as_deref(), Some(right), "{text}");
         assert_ne!(search(text, true).as_deref(), Some(right), "{text}");
     }
+    // The nearest of what means something else is no answer.
+    for noise in ["quantum chromodynamics lattice", "holiday in Portugal"] {
+        assert_eq!(search(noise, false), None, "{noise}");
+    }
     // Words still count.
     assert_eq!(search("loadTrustStore intermediate", false).as_deref(), Some("a3"));
     // A client is told why.

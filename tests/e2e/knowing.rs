@@ -104,7 +104,7 @@ fn a_component_lists_and_calls_the_tools_that_it_was_granted() {
     let result = got(env, r#"call:files/echo/{"text": "hello"}"#);
     assert!(result.contains("hello"), "{result}");
     assert_eq!((servers.starts("files").len(), servers.starts("time").len()), (1, 0));
-    assert_eq!(got(env, "list"), "files/echo files/slow");
+    assert_eq!(got(env, "list"), "files/echo files/odd files/slow");
     // A tool that does not say that it only reads has to be named.
     assert!(got(env, "call:files/slow").contains("done"));
     for tool in ["environment", "dies"] {

@@ -30,6 +30,7 @@ mod planning;
 mod plugins;
 mod processes;
 mod providers;
+mod readme;
 mod real_clis;
 mod real_markets;
 mod real_servers;

@@ -79,8 +79,7 @@ fn by_gateway(home: &Home, task: &EndedTask) -> Result<Counted, UsageError> {
     let since = u64::try_from(since).unwrap_or_default();
     // Without its prices, what was used still counts.
     let (book, (settings, _)) = (Book::of(home), home.settings_or_none()?);
-    let rows = sum_by(&book, &settings, By::Task, since, |booking| booking.task == Some(task.id))?;
-    let sum = rows.into_iter().next().map(|row| row.sum).unwrap_or_default();
+    let sum = sum_by(&book, &settings, By::Task, since, |booking| booking.task == Some(task.id))?.total;
     let usage = Usage {
         input: sum.read(),
         output: sum.output,
@@ -139,8 +138,7 @@ fn cost(booking: &Booking, settings: &Settings, by_cli: Option<f64>) -> Result<O
 pub fn today(home: &Home) -> Result<Sum, UsageError> {
     const DAY: u64 = 24 * 60 * 60 * 1000;
     let since = aiw_home::now_millis() / DAY * DAY;
-    let rows = sum_by(&Book::of(home), &home.settings_or_none()?.0, By::Day, since, |_| true)?;
-    Ok(rows.into_iter().next().map(|row| row.sum).unwrap_or_default())
+    Ok(sum_by(&Book::of(home), &home.settings_or_none()?.0, By::Day, since, |_| true)?.total)
 }
 
 /// Returns what was used in a directory and below it, or all of it.

@@ -48,8 +48,8 @@ async fn a_component_sees_the_profile_of_the_client_that_calls_it() {
     let closed = client(ProfileSettings { allow: Some(vec!["other".into()]), ..ProfileSettings::default() });
     // Side by side in one process, whichever comes first.
     for _ in 0..2 {
-        assert_eq!(listed(&whole).await, "files/echo files/slow");
-        assert_eq!(listed(&narrow).await, "files/echo");
+        assert_eq!(listed(&whole).await, "files/echo files/odd files/slow");
+        assert_eq!(listed(&narrow).await, "files/echo files/odd");
         assert_eq!(listed(&closed).await, "");
     }
 }

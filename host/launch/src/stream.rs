@@ -137,7 +137,12 @@ impl Renderer {
             Event::Returned { text, failed: false } if text.trim().is_empty() => return pieces,
             Event::Returned { text, failed: false } => format!("  {}", one_line(&plain(text), WIDTH)),
             Event::Returned { text, failed: true } => format!("  failed: {}", one_line(&plain(text), WIDTH)),
-            Event::Failed(message) => format!("error: {}", one_line(&plain(message), 1000)),
+            Event::Failed(message) => {
+                let message = one_line(&plain(message), 1000);
+                // Some say it themselves.
+                let is_said = message.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("error:"));
+                format!("error: {}", if is_said { message[6..].trim_start() } else { message.as_str() })
+            }
             Event::Line(line) => plain(line),
         };
         pieces.extend(self.finish().map(|text| (Place::Answer, text)));

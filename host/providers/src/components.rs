@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 use aiw_core::provider::{Account, Health, Intent, Model, Preset, Target};
-use aiw_core::{ErrorKind, ExtensionId, Secret, one_line};
+use aiw_core::{ErrorKind, ExtensionId, Secret, closest, one_line};
 use async_trait::async_trait;
 
 /// A preset, and the component that knows it.
@@ -70,6 +70,8 @@ pub enum ProviderComponentError {
     UnknownPreset {
         /// Its id.
         preset: String,
+        /// The presets that there are.
+        known: Vec<String>,
     },
     /// An address that no one typed is not public.
     #[error("{source}")]
@@ -116,7 +118,10 @@ impl ProviderComponentError {
     /// Returns the next step, if there is just one.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::UnknownPreset { .. } => Some("`aiw provider presets` lists them".into()),
+            Self::UnknownPreset { preset, known } => Some(match closest(preset, known.iter().map(String::as_str)) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "`aiw provider presets` lists them".into(),
+            }),
             Self::Address { .. } => {
                 Some("to agree to this address, run `aiw provider edit NAME --base-url FAMILY=URL`".into())
             }

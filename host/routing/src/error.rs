@@ -233,7 +233,10 @@ impl PoolError {
                 None => format!("the servers are {}", quoted_list(known)),
             },
             Self::NoTool { known, .. } if known.is_empty() => "it offers no tools".into(),
-            Self::NoTool { known, .. } => format!("its tools are {}", quoted_list(known)),
+            Self::NoTool { tool, known, .. } => match closest(tool, known.iter().map(String::as_str)) {
+                Some(meant) => format!("did you mean {}?", quoted(meant)),
+                None => format!("its tools are {}", quoted_list(known)),
+            },
             Self::Withheld { server, .. } | Self::Suspicious { server, .. } => {
                 format!("the user can look at it and accept it: {}", shown_command("approve", server))
             }

@@ -85,7 +85,7 @@ impl Setup {
         let entry = self.entry(client, options, servers.get(NAME)).ok_or(SetupError::Taken { path: path.clone() })?;
         if servers.get(NAME) != Some(&Value::Object(entry.clone())) {
             config.set(client.servers, NAME, &entry).map_err(invalid)?;
-            lines.push(format!("+ {}.{NAME} = {}", client.servers, Value::Object(entry)));
+            entry_lines(&format!("{}.{NAME}", client.servers), &Value::Object(entry), &mut lines);
         }
         let mut imported = Vec::new();
         if options.import {
@@ -269,5 +269,18 @@ pub(crate) fn write(file: &FileChange) -> Result<(), HomeError> {
             replace(&file.path, bytes, if file.is_shared { Mode::Shared } else { Mode::Private })
         }
         None => fs::remove_file(&file.path).map_err(|e| failed("remove", e)),
+    }
+}
+
+/// The lines of an entry that is added: one, or one for each of its members if it is long.
+fn entry_lines(path: &str, value: &Value, lines: &mut Vec<String>) {
+    /// What still is one line at a glance.
+    const SHORT: usize = 160;
+    let line = format!("+ {path} = {value}");
+    match value {
+        Value::Object(members) if !members.is_empty() && line.len() > SHORT => {
+            members.iter().for_each(|(name, value)| entry_lines(&format!("{path}.{name}"), value, lines));
+        }
+        _ => lines.push(line),
     }
 }

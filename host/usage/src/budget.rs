@@ -7,7 +7,7 @@ use aiw_home::{Budget, BudgetLimit, BudgetPeriod, Settings, now_millis, rfc3339}
 use crate::book::{Book, Mark, OpenRequest, Turn, UsageError};
 use crate::booking::{Booking, plausible_cost};
 use crate::seal::Loss;
-use crate::sum::{Sum, dollars};
+use crate::sum::{Sum, Summing, dollars};
 
 /// How far the clock of another process may be ahead, in milliseconds.
 const SKEW: u64 = 60_000;
@@ -43,7 +43,7 @@ pub struct Spending {
     book: Book,
     mark: Mark,
     /// The budgets, with what was spent in the current period by requests that have ended.
-    budgets: Vec<(Budget, Sum)>,
+    budgets: Vec<(Budget, Summing)>,
     /// The first day that was read.
     day: String,
     loss: Option<Loss>,
@@ -52,7 +52,7 @@ pub struct Spending {
 impl Spending {
     /// Begins with nothing read.
     pub fn new(book: Book, budgets: Vec<Budget>) -> Self {
-        let budgets = budgets.into_iter().map(|budget| (budget, Sum::default())).collect();
+        let budgets = budgets.into_iter().map(|budget| (budget, Summing::default())).collect();
         Self { book, mark: Mark::default(), budgets, day: String::new(), loss: None }
     }
 
@@ -94,7 +94,7 @@ impl Spending {
             // Another period began for some of them, or somebody has cut the book.
             self.day = day;
             self.mark = Mark::default();
-            self.budgets.iter_mut().for_each(|(_, spent)| *spent = Sum::default());
+            self.budgets.iter_mut().for_each(|(_, spent)| *spent = Summing::default());
         }
         let month = start(now, BudgetPeriod::Month);
         let since = match self.budgets.iter().any(|(budget, _)| budget.period == BudgetPeriod::Month) {
@@ -134,7 +134,7 @@ impl Spending {
         let booking = Booking { at: now_millis(), open: true, ..booking };
         if is_limited {
             self.refresh_by(settings, |_, mark, since, each| turn.read_on(mark, since, each)).map_err(unknown)?;
-            let refuses = |(budget, sum): &(Budget, Sum)| self.judge(budget, *sum, Some(&booking));
+            let refuses = |(budget, spent): &(Budget, Summing)| self.judge(budget, spent.sum, Some(&booking));
             let concerned = self.budgets.iter().filter(|(budget, _)| budget.refuses && concerns(budget, &booking));
             if let Some(over) = { concerned }.find_map(refuses) {
                 return Err(NotOpened::Over(over));
@@ -150,7 +150,7 @@ impl Spending {
                 && budget.project.as_deref().is_none_or(|of| project.is_some_and(|project| project.starts_with(of)))
         };
         let concerned = self.budgets.iter().filter(|(budget, _)| is_for(budget));
-        concerned.filter_map(|(budget, sum)| self.judge(budget, *sum, None)).collect()
+        concerned.filter_map(|(budget, sum)| self.judge(budget, sum.sum, None)).collect()
     }
 
     /// Returns what a budget says, if it has nothing left, or too little for a request.
@@ -193,7 +193,7 @@ impl Spending {
 
     /// Returns each budget with what was spent of it.
     pub fn all(&self) -> impl Iterator<Item = (&Budget, Sum)> {
-        self.budgets.iter().map(|(budget, sum)| (budget, self.with_open(budget, *sum)))
+        self.budgets.iter().map(|(budget, sum)| (budget, self.with_open(budget, sum.sum)))
     }
 
     /// Returns what the book has lost.

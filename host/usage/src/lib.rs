@@ -21,4 +21,4 @@ pub use book::{Book, OpenRequest, Turn, UsageError};
 pub use booking::{Booking, Source, Tokens, plausible_cost};
 pub use budget::{NotOpened, OverBudget, Spending};
 pub use seal::Loss;
-pub use sum::{By, Sum, UsageRow, sum_by};
+pub use sum::{By, Sum, Sums, UsageRow, sum_by};

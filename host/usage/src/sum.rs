@@ -1,7 +1,8 @@
 //! Sums of bookings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
+use aiw_core::ProcessId;
 use aiw_home::{Settings, rfc3339};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -15,6 +16,8 @@ pub enum By {
     /// The provider that answered.
     #[default]
     Provider,
+    /// The pool that chose the provider.
+    Pool,
     /// The model that answered.
     Model,
     /// The task.
@@ -27,12 +30,13 @@ pub enum By {
 
 impl By {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Provider, Self::Model, Self::Task, Self::Project, Self::Day];
+    pub const ALL: [Self; 6] = [Self::Provider, Self::Pool, Self::Model, Self::Task, Self::Project, Self::Day];
 
     /// Returns its name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Provider => "provider",
+            Self::Pool => "pool",
             Self::Model => "model",
             Self::Task => "task",
             Self::Project => "project",
@@ -44,6 +48,7 @@ impl By {
         match self {
             // What a CLI asks without a provider of aiw's goes to its own login.
             Self::Provider => Some(booking.provider.clone().unwrap_or_else(|| aiw_home::OWN.to_owned())),
+            Self::Pool => booking.pool.clone(),
             Self::Model => booking.model.clone(),
             Self::Task => booking.task.map(|task| task.to_string()),
             Self::Project => booking.project.clone(),
@@ -57,7 +62,7 @@ impl std::str::FromStr for By {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let named = Self::ALL.into_iter().find(|by| by.as_str() == text);
-        named.ok_or_else(|| "expected `provider`, `model`, `task`, `project` or `day`".to_owned())
+        named.ok_or_else(|| "expected `provider`, `pool`, `model`, `task`, `project` or `day`".to_owned())
     }
 }
 
@@ -66,7 +71,7 @@ impl std::str::FromStr for By {
 pub struct Sum {
     /// How many requests were sent through the gateway
     pub requests: u64,
-    /// How many tasks talked to their provider themselves, and are counted as a whole
+    /// How many tasks sent them, or talked to their provider themselves and are counted as a whole
     pub tasks: u64,
     /// Tokens read, without those out of a cache or into one
     pub input: u64,
@@ -88,15 +93,15 @@ pub struct Sum {
     pub cut: u64,
     /// For how many the tokens are an estimate, because the provider has not counted them
     pub estimated: u64,
+    #[serde(skip)]
+    bookings: u64,
 }
 
 impl Sum {
     pub(crate) fn add(&mut self, booking: &Booking, cost: Option<f64>) {
         let tokens = &booking.tokens;
-        match booking.source {
-            Source::Gateway => self.requests += 1,
-            Source::Cli => self.tasks += 1,
-        }
+        self.bookings += 1;
+        self.requests += u64::from(booking.source == Source::Gateway);
         for (sum, more) in [
             (&mut self.input, tokens.input),
             (&mut self.cached, tokens.cached),
@@ -116,28 +121,9 @@ impl Sum {
         self.estimated += u64::from(booking.estimated);
     }
 
-    /// Returns this sum and another one.
-    #[must_use]
-    pub fn and(self, other: &Self) -> Self {
-        Self {
-            requests: self.requests + other.requests,
-            tasks: self.tasks + other.tasks,
-            input: self.input.saturating_add(other.input),
-            cached: self.cached.saturating_add(other.cached),
-            cache_written: self.cache_written.saturating_add(other.cache_written),
-            cache_written_1h: self.cache_written_1h.saturating_add(other.cache_written_1h),
-            output: self.output.saturating_add(other.output),
-            thinking: self.thinking.saturating_add(other.thinking),
-            cost_usd: self.cost_usd + other.cost_usd,
-            unpriced: self.unpriced + other.unpriced,
-            cut: self.cut + other.cut,
-            estimated: self.estimated + other.estimated,
-        }
-    }
-
     /// Returns how many bookings there are.
     pub fn bookings(&self) -> u64 {
-        self.requests + self.tasks
+        self.bookings
     }
 
     /// Returns all tokens that were read.
@@ -160,6 +146,24 @@ impl Sum {
     }
 }
 
+/// A sum that grows, and the tasks that are in it. Each counts once, however many requests it sent.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Summing {
+    pub(crate) sum: Sum,
+    tasks: HashSet<ProcessId>,
+}
+
+impl Summing {
+    pub(crate) fn add(&mut self, booking: &Booking, cost: Option<f64>) {
+        self.sum.add(booking, cost);
+        let is_new = match booking.task {
+            Some(task) => self.tasks.insert(task),
+            None => booking.source == Source::Cli,
+        };
+        self.sum.tasks += u64::from(is_new);
+    }
+}
+
 /// Formats money: in cents, and more exactly below one.
 pub(crate) fn dollars(amount: f64) -> String {
     match amount {
@@ -178,7 +182,18 @@ pub struct UsageRow {
     pub sum: Sum,
 }
 
-/// Sums up what was booked since a time, in milliseconds since 1970, in the order of the keys. Only what `is_wanted`.
+/// What was booked, summed up.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+pub struct Sums {
+    /// The sums, in the order of their keys
+    pub rows: Vec<UsageRow>,
+    /// What went through each pool; of sums by provider only, which have it too
+    pub pools: Vec<UsageRow>,
+    /// All of it
+    pub total: Sum,
+}
+
+/// Sums up what was booked since a time, in milliseconds since 1970. Only what `is_wanted`.
 ///
 /// # Errors
 ///
@@ -189,8 +204,10 @@ pub fn sum_by(
     by: By,
     since: u64,
     is_wanted: impl Fn(&Booking) -> bool,
-) -> Result<Vec<UsageRow>, UsageError> {
-    let mut sums: BTreeMap<Option<String>, Sum> = BTreeMap::new();
+) -> Result<Sums, UsageError> {
+    let mut rows: BTreeMap<Option<String>, Summing> = BTreeMap::new();
+    let mut pools: BTreeMap<Option<String>, Summing> = BTreeMap::new();
+    let mut total = Summing::default();
     let mut problem = None;
     book.read(since, |booking| {
         if is_wanted(&booking) {
@@ -198,13 +215,20 @@ pub fn sum_by(
                 problem.get_or_insert(e);
                 None
             });
-            sums.entry(by.key(&booking)).or_default().add(&booking, cost);
+            total.add(&booking, cost);
+            if by == By::Provider && booking.pool.is_some() {
+                pools.entry(booking.pool.clone()).or_default().add(&booking, cost);
+            }
+            rows.entry(by.key(&booking)).or_default().add(&booking, cost);
         }
     })?;
-    match problem {
-        Some(problem) => Err(problem.into()),
-        None => Ok(sums.into_iter().map(|(key, sum)| UsageRow { key, sum }).collect()),
+    if let Some(problem) = problem {
+        return Err(problem.into());
     }
+    let all = |sums: BTreeMap<Option<String>, Summing>| {
+        sums.into_iter().map(|(key, Summing { sum, .. })| UsageRow { key, sum }).collect()
+    };
+    Ok(Sums { rows: all(rows), pools: all(pools), total: total.sum })
 }
 
 #[cfg(test)]
@@ -224,7 +248,7 @@ mod tests {
         for model in ["m", "claude-sonnet-4-5"] {
             book.add(&Booking { model: Some(model.into()), ..Booking::new(Source::Gateway, tokens) }).unwrap();
         }
-        let rows = sum_by(&book, &settings, By::Model, 0, |_| true).unwrap();
+        let rows = sum_by(&book, &settings, By::Model, 0, |_| true).unwrap().rows;
         // Of Claude: twice the price of input for an hour, else a quarter more than that of input.
         assert_eq!(rows.iter().map(|row| row.sum.cost()).collect::<Vec<_>>(), ["$13.50", "$13.00"]);
         assert!(rows.iter().all(|row| row.sum.read() == 3_000_000 && row.sum.cache_written_1h == 1_000_000));
@@ -244,15 +268,20 @@ mod tests {
             ..Booking::new(Source::Gateway, tokens)
         };
         let direct = Booking { source: Source::Cli, cost_usd: Some(0.5), ..of("other", None) };
-        for booking in [of("m", Some("p")), of("m", Some("p")), of("unheard-of", Some("p")), direct] {
+        let task = Booking { task: Some(ProcessId::from_number(7)), pool: Some("always".into()), ..of("m", Some("p")) };
+        let fell_back = Booking { model: Some("unheard-of".into()), ..task.clone() };
+        for booking in [task.clone(), task, fell_back, direct] {
             book.add(&booking).unwrap();
         }
-        let rows = sum_by(&book, &settings, By::Provider, 0, |_| true).unwrap();
+        let Sums { rows, pools, total } = sum_by(&book, &settings, By::Provider, 0, |_| true).unwrap();
         let costs: Vec<(Option<&str>, String)> = rows.iter().map(|row| (row.key.as_deref(), row.sum.cost())).collect();
         assert_eq!(costs, [(Some("own"), "$0.5000".to_owned()), (Some("p"), "$6.00 + ?".to_owned())]);
-        assert_eq!((rows[1].sum.requests, rows[1].sum.tasks, rows[1].sum.read()), (3, 0, 9_000_000));
+        assert_eq!((rows[1].sum.requests, rows[1].sum.tasks, rows[1].sum.read()), (3, 1, 9_000_000));
+        // A task that sent three requests is one, also where rows are summed up.
+        assert_eq!((total.requests, total.tasks), (3, 2));
+        assert_eq!(pools, [UsageRow { key: Some("always".into()), sum: rows[1].sum }]);
         let rows = sum_by(&book, &settings, By::Model, 0, |booking| booking.source == Source::Gateway).unwrap();
-        assert_eq!(rows.iter().map(|row| row.sum.cost()).collect::<Vec<_>>(), ["$6.00", "?"]);
-        assert!(sum_by(&book, &settings, By::Day, u64::MAX, |_| true).unwrap().is_empty());
+        assert_eq!(rows.rows.iter().map(|row| row.sum.cost()).collect::<Vec<_>>(), ["$6.00", "?"]);
+        assert_eq!(sum_by(&book, &settings, By::Day, u64::MAX, |_| true).unwrap(), Sums::default());
     }
 }

@@ -102,7 +102,7 @@ fn a_task_costs_what_its_requests_cost_and_one_of_its_own_what_its_cli_says() {
     let by_task = rows(&env, &["--by", "task"]);
     assert_eq!(
         (&by_task[0]["key"], &by_task[0]["requests"], &by_task[0]["tasks"]),
-        (&json!(task), &json!(3), &json!(0))
+        (&json!(task), &json!(3), &json!(1))
     );
     let by_project = rows(&env, &["--by", "project", "--project", &cwd]);
     let there = std::fs::canonicalize(&project).unwrap().display().to_string();
@@ -154,6 +154,9 @@ fn a_budget_warns_or_stops_new_runs_and_requests() {
     let whole: Value = serde_json::from_str(&pooled.ask("/v1/messages", &small()).text()).unwrap();
     assert_eq!(whole["content"][0]["text"], "two", "{whole}");
     env.run(&["claude", "hi", "-p", "work"]).ok();
+    let usage = env.json(&["usage"]);
+    assert_eq!((&usage["pools"][0]["key"], &usage["pools"][0]["requests"]), (&json!("work"), &json!(1)), "{usage}");
+    assert!(env.run(&["usage"]).ok().stdout.contains("through pool work"));
     let budgets = env.json(&["budget", "list"])["budgets"].clone();
     let hard = budgets.as_array().unwrap().iter().find(|budget| budget["name"] == "hard").unwrap();
     assert_eq!((&hard["tokens"], &hard["refuses"], &hard["spent"]["requests"]), (&json!(20), &json!(true), &json!(2)));

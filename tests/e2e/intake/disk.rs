@@ -123,6 +123,28 @@ fn with_trouble(disk: &Disk, env: &Environment, session: &str, trouble: &str, of
 }
 
 #[test]
+fn the_doctor_says_that_nothing_can_be_written_and_which_settings_mean_nothing() {
+    let env = Environment::cold();
+    let Some(disk) = Disk::at(&env.home()) else { return not_run("no disk can be mounted") };
+    env.settings(&serde_json::json!({"tasks": {"limits": 3}}));
+    let problems = || {
+        let run = env.run(&["doctor"]);
+        assert_eq!(run.code, 1, "{}", run.whole());
+        run.stdout
+    };
+    let found = problems();
+    assert!(
+        found.contains("`tasks.limits` in settings.json means nothing\n    → did you mean `tasks.limit`?"),
+        "{found}"
+    );
+    disk.fill(0);
+    assert!(problems().contains("` is full: 0 MiB and "));
+    disk.free();
+    disk.remount("ro");
+    assert!(problems().contains("` is on a disk that can only be read"));
+}
+
+#[test]
 fn a_session_whose_hook_could_write_nothing_is_read_after_another_ones() {
     for trouble in ["full", "read-only"] {
         let env = Environment::cold();

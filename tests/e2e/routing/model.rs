@@ -110,7 +110,7 @@ fn a_model_that_changes_or_vanishes_leaves_the_words() {
 }
 
 #[test]
-fn a_route_does_not_wait_until_a_model_has_seen_many_tools() {
+fn a_session_does_not_wait_until_a_model_has_seen_many_tools_and_a_person_does() {
     let (Some(model), Some(runtime)) = (real_model("all-MiniLM-L6-v2"), onnx_runtime()) else { return };
     let Some(servers) = Servers::new() else { return };
     let about = |number: usize| {
@@ -119,17 +119,13 @@ fn a_route_does_not_wait_until_a_model_has_seen_many_tools() {
     let definitions: Vec<Value> = (0..150).map(|number| tool(&format!("look_{number}"), &about(number), &[])).collect();
     let servers = servers.defining("many", &definitions).known();
     servers.env.run(&["model", "use", model.to_str().unwrap(), "--runtime", runtime.to_str().unwrap()]).ok();
-    let unseen = || {
-        let begun = Instant::now();
-        let run = servers.env.run(&["mcp", "route", "certificate of a host"]).ok();
-        assert!(run.stdout.contains("many/look_"), "{}", run.whole());
-        // Making all vectors takes ten seconds.
-        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
-        run.stderr.contains("of 150 tools is known so far")
-    };
-    assert!(unseen() && unseen());
-    // A session makes them, and they are kept.
+    // A session gets an answer by words before that: all vectors take many seconds.
     let mut client = Client::initialized(&servers.env);
-    client.good("intelligent_route", json!({"user_request": "certificate of a host"}));
-    until(|| !unseen());
+    let begun = Instant::now();
+    let routed = client.good("intelligent_route", json!({"user_request": "certificate of a host"}));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(routed["tools"][0]["tool"].as_str().unwrap().starts_with("look_"), "{routed:#}");
+    // A person waits for them, and is told nothing that would be different a moment later.
+    let run = servers.env.run(&["mcp", "route", "certificate of a host"]).ok();
+    assert!(run.stdout.contains("many/look_") && !run.stderr.contains("known so far"), "{}", run.whole());
 }

@@ -24,7 +24,7 @@ pub enum HistoryCommand {
         #[arg(long, value_name = "UUID")]
         around: Option<String>,
         /// The most messages; the last ones without --around
-        #[arg(long, value_name = "N", default_value_t = 50)]
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
         limit: usize,
     },
     /// List sessions, the latest first
@@ -32,7 +32,7 @@ pub enum HistoryCommand {
         #[command(flatten)]
         filter: FilterArgs,
         /// The most sessions
-        #[arg(long, value_name = "N", default_value_t = 50)]
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
         limit: usize,
     },
     /// Take in the sessions that there are: of Claude Code, Codex and Gemini CLI
@@ -104,7 +104,7 @@ pub struct SearchArgs {
     #[arg(required = true)]
     pub query: Vec<String>,
     /// The most hits [default: 10, and 100 with --interactive]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=200))]
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=200))]
     pub limit: Option<u64>,
     #[command(flatten)]
     pub filter: FilterArgs,

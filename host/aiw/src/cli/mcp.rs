@@ -278,7 +278,7 @@ pub struct McpRouteArgs {
     #[arg(long)]
     pub explain: bool,
     /// Show at most so many tools
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 5)]
     pub limit: u16,
     /// Search only what this profile allows
     #[arg(long, value_name = "NAME")]

@@ -24,7 +24,7 @@ pub enum PlannerCommand {
         /// The job, over the tools of your MCP servers [default: a small one over tools that don't exist]
         request: Vec<String>,
         /// How many tools the model may choose from
-        #[arg(short, long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=20))]
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=20))]
         limit: u8,
     },
     /// Let no model plan jobs

@@ -12,7 +12,7 @@ use crate::complete;
 #[derive(Debug, Args)]
 #[command(after_help = "aiw usage --by model --since 2w\naiw usage --by task --project .")]
 pub struct UsageArgs {
-    /// What to sum up by: provider, model, task, project, day
+    /// What to sum up by: provider, pool, model, task, project, day
     #[arg(long, value_name = "WHAT", default_value = "provider")]
     pub by: By,
     /// Only what is newer: a date, `today`, `yesterday` or how long ago (`2w`) [default: the beginning of this month]

@@ -79,14 +79,21 @@ pub fn doctor(output: &Output) -> Result<(), Failure> {
 fn files(home: &Home) -> CheckedPart {
     let mut problems: Vec<FoundProblem> = Vec::new();
     problems.extend(open_to_others(home.root()));
+    problems.extend(unwritable(home.root()));
+    let settings = home.settings();
+    let unknown = settings.as_ref().map(|settings| settings.unknown_keys()).unwrap_or_default();
     let read = [
-        home.settings().and_then(|settings| settings.planner()).err().map(Failure::from),
+        settings.and_then(|settings| settings.planner()).err().map(Failure::from),
         home.providers().err().map(Failure::from),
         home.plugins().err().map(Failure::from),
         home.extensions_lock().err().map(Failure::from),
         home.registry_settings().err().map(Failure::from),
     ];
     problems.extend(read.into_iter().flatten().map(FoundProblem::from));
+    problems.extend(unknown.into_iter().map(|key| FoundProblem {
+        problem: format!("`{}` in settings.json means nothing", aiw_core::one_line(&key.path, 120)),
+        next: key.meant.map(|meant| format!("did you mean `{}`?", aiw_core::one_line(&meant, 120))),
+    }));
     if planner::lacks_key(home) {
         let problem = "the key of the model that plans jobs is missing";
         problems.push(FoundProblem::new(problem, "`aiw planner show` says where it should be"));
@@ -106,6 +113,29 @@ fn open_to_others(root: &Path) -> Option<FoundProblem> {
     (mode & 0o022 != 0).then(|| {
         let root = root.to_string_lossy();
         FoundProblem::new("others can write to aiw's home", format!("`chmod go-w {}`", aiw_core::shell_word(&root)))
+    })
+}
+
+/// What keeps every command from writing.
+fn unwritable(root: &Path) -> Option<FoundProblem> {
+    /// A few transcripts, logs and bookings fit into that.
+    const LITTLE: u64 = 16 << 20;
+    let disk = rustix::fs::statvfs(root).ok()?;
+    let left = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let path = root.display();
+    if disk.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY) {
+        let problem = format!("`{path}` is on a disk that can only be read");
+        return Some(FoundProblem::new(problem, "let it be written, or set AIW_HOME to another directory"));
+    }
+    if let Err(e) = rustix::fs::access(root, rustix::fs::Access::WRITE_OK) {
+        let problem = format!("you can't write in `{path}`: {}", std::io::Error::from(e));
+        return Some(FoundProblem::new(problem, "`ls -ld` shows whose it is; AIW_HOME names another directory"));
+    }
+    let is_full = left < LITTLE || (disk.f_files > 0 && disk.f_favail == 0);
+    is_full.then(|| {
+        let (left, files) = (left >> 20, disk.f_favail);
+        let problem = format!("the disk of `{path}` is full: {left} MiB and {files} files are left");
+        FoundProblem::new(problem, "make room; `cache/` in it can be deleted at any time")
     })
 }
 

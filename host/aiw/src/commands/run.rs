@@ -68,6 +68,7 @@ pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> 
         let code = runs::interact(home, prepared)?;
         if let Some(line) = resume {
             output.note(format!("resume with: {line}"));
+            output.note(format!("A line of {cli}'s own above would go on with its own login."));
         }
         // Its exit code is ours, whatever it is.
         std::process::exit(code);

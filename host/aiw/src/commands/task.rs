@@ -149,6 +149,12 @@ fn show_list(tasks: &[Task], output: &Output) {
         _ => Style::new(),
     };
     output.painted_table(&headers, &rows, style);
+    if tasks.iter().any(|task| task.unread) {
+        output.note("*: it has ended since you last looked");
+    }
+    if tasks.iter().any(|task| task.outcome == Some(Outcome::Lost)) {
+        output.note("lost: what supervised it was killed, so nobody saw how it ended");
+    }
 }
 
 /// How long ago that was, in the largest unit that says something.

@@ -3,7 +3,7 @@
 use aiw_app::accounts::is_below;
 use aiw_app::current_dir;
 use aiw_home::{Budget, BudgetLimit, BudgetPeriod, Home, OWN, now_millis, rfc3339};
-use aiw_usage::{Book, Loss, Spending, Sum, UsageRow, sum_by};
+use aiw_usage::{Book, Loss, Spending, Sum, Sums, sum_by};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -18,12 +18,13 @@ use crate::output::Output;
 #[derive(Serialize, JsonSchema)]
 pub struct UsageAnswer {
     /// What is summed up by
-    #[schemars(extend("enum" = ["provider", "model", "task", "project", "day"]))]
+    #[schemars(extend("enum" = ["provider", "pool", "model", "task", "project", "day"]))]
     pub by: &'static str,
     /// Since when, in RFC 3339 format
     pub since: String,
     /// The sums
-    pub rows: Vec<UsageRow>,
+    #[serde(flatten)]
+    pub sums: Sums,
 }
 
 /// A budget, and what was spent of it.
@@ -72,22 +73,24 @@ pub fn usage(args: &UsageArgs, output: &Output) -> Result<(), Failure> {
     let since = args.since.or(month).unwrap_or_default();
     let project = args.project.as_ref().map(|project| current_dir().map(|here| here.join(project))).transpose()?;
     let project = project.map(|project| std::fs::canonicalize(&project).unwrap_or(project));
-    let rows = sum_by(&Book::of(&home), &settings, args.by, since, |booking| {
+    let sums = sum_by(&Book::of(&home), &settings, args.by, since, |booking| {
         let is_by =
             |name: &str| booking.provider.as_deref().unwrap_or(OWN) == name || booking.pool.as_deref() == Some(name);
         args.provider.as_deref().is_none_or(is_by) && is_below(booking, project.as_deref())
     })?;
-    if rows.is_empty() {
+    if sums.rows.is_empty() {
         output.line(format!("nothing was booked since {}", rfc3339(since)));
     } else {
         let what = args.by.as_str().to_uppercase();
         let headers = [&what, "REQUESTS", "TASKS", "READ", "CACHED", "WRITTEN", "COST"];
-        let total = rows.iter().fold(Sum::default(), |total, row| total.and(&row.sum));
-        let mut lines: Vec<Vec<String>> =
-            rows.iter().map(|row| line(row.key.as_deref().unwrap_or("-"), &row.sum)).collect();
-        if rows.len() > 1 {
-            lines.push(line("all", &total));
+        let row = |(name, sum): (String, &Sum)| line(&name, sum);
+        let key = |key: &Option<String>| key.clone().unwrap_or_else(|| "-".to_owned());
+        let mut lines: Vec<Vec<String>> = sums.rows.iter().map(|of| row((key(&of.key), &of.sum))).collect();
+        if sums.rows.len() > 1 {
+            lines.push(line("all", &sums.total));
         }
+        lines.extend(sums.pools.iter().map(|of| row((format!("through pool {}", key(&of.key)), &of.sum))));
+        let total = sums.total;
         output.table(&headers, &lines);
         if total.unpriced > 0 {
             output.note("?: a model without a known price; `models` in settings.json can name it: `docs/files.md`");
@@ -101,7 +104,7 @@ pub fn usage(args: &UsageArgs, output: &Output) -> Result<(), Failure> {
         output.note(format!("note: {loss}; {}", Loss::HINT));
     }
     output.note("Interactive runs that don't go through aiw's gateway are not counted.");
-    output.answer(UsageAnswer { by: args.by.as_str(), since: rfc3339(since), rows });
+    output.answer(UsageAnswer { by: args.by.as_str(), since: rfc3339(since), sums });
     Ok(())
 }
 

@@ -65,10 +65,11 @@ impl ProviderComponents for LibraryProviders {
             Some(id) => vec![id.clone()],
             None => self.library.enabled(World::Provider).map_err(library_error)?,
         };
-        let mut problem = None;
+        let (mut problem, mut names) = (None, Vec::new());
         for id in ids {
             match self.of(&id).await {
                 Ok(presets) => {
+                    names.extend(presets.iter().map(|known| known.preset.id.clone()));
                     if let Some(found) = presets.into_iter().find(|known| known.preset.id == preset) {
                         return Ok(found);
                     }
@@ -77,7 +78,8 @@ impl ProviderComponents for LibraryProviders {
             }
         }
         // A component that does not answer may be the one.
-        Err(problem.unwrap_or_else(|| ProviderComponentError::UnknownPreset { preset: preset.to_owned() }))
+        Err(problem
+            .unwrap_or_else(|| ProviderComponentError::UnknownPreset { preset: preset.to_owned(), known: names }))
     }
 
     async fn check_address(&self, url: &str) -> Result<(), ProviderComponentError> {

@@ -4,6 +4,7 @@
 mod budgets;
 mod clis;
 mod history;
+mod known;
 mod markets;
 mod mcp;
 mod models;
@@ -21,6 +22,7 @@ use serde_json::Value;
 pub use budgets::{Budget, BudgetLimit, BudgetPeriod};
 pub use clis::CliSettings;
 pub use history::HistorySettings;
+pub use known::UnknownKey;
 pub use markets::MarketSettings;
 pub use mcp::{ListSettings, McpSettings, ProfileSettings, ServerSettings};
 pub use models::{ModelLimits, ModelPrice};

@@ -136,7 +136,7 @@ fn only_our_hooks_go_where_others_changed_the_settings_since() {
 #[test]
 fn a_hook_of_ours_in_company_leaves_alone_and_an_old_path_is_replaced() {
     let settings = Settings::new();
-    let before = r#"{"hooks": {"SessionEnd": [{"hooks": [{"type": "command", "command": "mine"}, {"type": "command", "command": "AIW_HOME=/x '/old place/aiw' hooks handle"}]}]}}"#;
+    let before = r#"{"hooks": {"SessionEnd": [{"hooks": [{"type": "command", "command": "mine"}, {"type": "command", "command": "AIW_HOME=/x '/old place/aiw' history hooks handle"}]}]}}"#;
     settings.write(&HookScope::User, before);
     assert_eq!(settings.hooks.status(&HookScope::User).events, ["SessionEnd"]);
     assert!(settings.install(&HookScope::User));
