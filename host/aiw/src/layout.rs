@@ -86,6 +86,13 @@ pub fn on_screen(
     let paint = |style: Style| if screen.color { style } else { Style::new() };
     let styled = |row: usize, column: usize| paint(used.get(column).map_or(Style::new(), |used| style(row, *used)));
     let mut widths = widths(rows.iter().chain([&headers]).map(Vec::as_slice));
+    // One name that takes most of a line is no reason to move everything else below.
+    let name = headers.iter().position(|header| !header.is_empty()).unwrap_or_default();
+    let most = screen.columns.map_or(usize::MAX, |columns| columns * 2 / 3);
+    if widths[name] > most && name + 1 < headers.len() {
+        let names = rows.iter().map(|row| row[name].width()).filter(|width| *width <= most);
+        widths[name] = names.max().unwrap_or_default().max(headers[name].width());
+    }
     let fitted = screen.columns.and_then(|columns| Some((columns, Fitted::of(&headers, &mut widths, columns)?)));
     let Some((columns, fitted)) = fitted else {
         let all = rows.iter().enumerate().map(|(at, row)| row_line(row, &widths, |column| styled(at, column)));
@@ -104,8 +111,16 @@ pub fn on_screen(
     for (at, mut row) in rows.into_iter().enumerate() {
         let is_long = fitted.is_below || (fitted.has_reason && row[last].width() > widths[last]);
         let below = if is_long { std::mem::take(&mut row[last]) } else { String::new() };
+        // A name that leaves no room for the rest stands above it.
+        if row[fitted.name].width() > widths[fitted.name] {
+            let above = row[..=fitted.name].to_vec();
+            lines.push(row_line(&above, &widths, |column| styled(at, column)));
+            row[..=fitted.name].iter_mut().for_each(String::clear);
+        }
         fit(&mut row);
-        lines.push(row_line(&row, &widths, |column| styled(at, column)));
+        if row.iter().any(|cell| !cell.trim().is_empty()) {
+            lines.push(row_line(&row, &widths, |column| styled(at, column)));
+        }
         let lead = " ".repeat(INDENT);
         let style = styled(at, last);
         let below = match fitted.has_reason {
@@ -120,6 +135,8 @@ pub fn on_screen(
 
 /// What is special about the last column of a list that fits its terminal.
 struct Fitted {
+    /// The column that things are named by. A longer name stands above its row.
+    name: usize,
     has_reason: bool,
     /// Whether it stands below each row.
     is_below: bool,
@@ -153,8 +170,9 @@ impl Fitted {
         if is_below {
             widths[last] = 0;
             shrink(widths, last - 1, SMALLEST);
+            widths[name] -= over(widths, last - 1).min(widths[name].saturating_sub(LEAST));
         }
-        Some(Self { has_reason, is_below })
+        Some(Self { name, has_reason, is_below })
     }
 }
 
@@ -294,6 +312,23 @@ mod tests {
             shown.starts_with("ID   STATE    WHY\nweb  running  ready\ndb   failed\n    exited with status 3"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn a_name_that_is_wider_than_the_terminal_does_not_move_the_others() {
+        let long = "a-server-with-a-name__and_a_tool_whose_name_says_everything_that_it_does_to_a_board";
+        let rows = [row([long, "yes", "It does"]), row(["short", "no", "It doesn't"])];
+        let shown = |columns| {
+            let screen = Screen { columns: Some(columns), color: false };
+            on_screen(&["TOOL", "ASKS", "DESCRIPTION"], &rows, screen, |_, _| Style::new())
+        };
+        for columns in [60, 80] {
+            let lines = shown(columns);
+            assert_eq!(lines[1].trim_end(), long, "{lines:#?}");
+            let others = lines.iter().enumerate().filter(|(at, _)| *at != 1);
+            assert!(others.clone().all(|(_, line)| line.trim_end().width() <= columns), "{lines:#?}");
+            assert!(others.map(|(_, line)| line.as_str()).collect::<String>().contains("It doesn't"), "{lines:#?}");
+        }
     }
 
     #[test]
