@@ -23,6 +23,12 @@ pub fn registry_rows() -> Option<Vec<Value>> {
     page["servers"].as_array().cloned()
 }
 
+/// The real tools of MCP servers, a JSON object each, if they are present.
+pub fn tool_rows() -> Option<Vec<Value>> {
+    let text = fs::read_to_string(corpora().join("tools/livemcpbench/tools.jsonl")).ok()?;
+    Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
 /// Finds a real marketplace by the name of its directory in `AIW_CORPORA`, otherwise in the folder beside the
 /// repository. If it is absent, prints a line and returns `None`.
 pub fn corpus(name: &str) -> Option<Corpus> {

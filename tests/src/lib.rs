@@ -14,7 +14,7 @@ mod model_api;
 mod recorder;
 mod server;
 
-pub use corpora::{Corpus, corpus, registry_rows};
+pub use corpora::{Corpus, corpus, registry_rows, tool_rows};
 pub use environment::{Environment, Run, component, components_dir, describing};
 pub use fake_cli::{FakeClis, Seen, listening};
 pub use market::{Market, commit_all, git};

@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: measures the release build against its limits, and against Claude Code's own `claude
 //! plugin` in the same run. The figures depend on the machine; the limits do not.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use aiw_tests::{commit_all, corpus, git, real_cli};
+use aiw_tests::{commit_all, corpus, git, python, real_cli, tool_rows};
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use wait4::Wait4;
 
 use crate::command::{host_cargo, root, run as run_command};
@@ -89,6 +91,7 @@ pub fn run() -> Result<bool> {
         100.0,
         if waited > 100.0 { "  OVER" } else { "" }
     );
+    good &= bench.listed()?;
     println!();
     let few = PAST_MESSAGES.to_string();
     let benches: [(&str, &str, &[&str]); 12] = [
@@ -307,6 +310,57 @@ impl Bench {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         command
+    }
+
+    /// What a session of Claude Code lists with seven real servers behind aiw, those with the most tools.
+    fn listed(&self) -> Result<bool> {
+        const SERVERS: usize = 7;
+        const TOKENS: f64 = 5000.0;
+        let (Some(rows), Some(python)) = (tool_rows(), python()) else {
+            println!(
+                "what a session lists was not measured: AIW_CORPORA names the folder of the tools; it needs python3"
+            );
+            return Ok(true);
+        };
+        let mut servers: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+        for row in &rows {
+            let tool =
+                json!({"name": row["name"], "description": row["description"], "inputSchema": row["input_schema"]});
+            servers.entry(row["server"].as_str().unwrap_or_default()).or_default().push(tool);
+        }
+        let mut servers: Vec<_> = servers.into_iter().collect();
+        servers.sort_by_key(|(_, tools)| Reverse(tools.len()));
+        let home = self.dir.path().join("listed");
+        copy(&self.warm, &home)?;
+        let mut entries = Map::new();
+        for (number, (_, tools)) in servers.iter().take(SERVERS).enumerate() {
+            let (state, file) = (home.join(format!("state-{number}")), home.join(format!("tools-{number}.json")));
+            fs::create_dir_all(&state)?;
+            fs::write(&file, serde_json::to_vec(tools)?)?;
+            let script = root().join("tests/mcp_server.py");
+            let entry = json!({"command": python, "args": [script, "--state", state, "--define", file]});
+            entries.insert(format!("server-{number}"), entry);
+        }
+        fs::write(home.join("mcp.json"), json!({"mcpServers": entries}).to_string())?;
+        let answer = |arguments: &[&str]| -> Result<Value> {
+            let output = self.aiw(&home, arguments).stdout(Stdio::piped()).output()?;
+            serde_json::from_slice(&output.stdout).with_context(|| format!("{arguments:?} printed no JSON"))
+        };
+        answer(&["mcp", "tools", "--json"])?;
+        let session = &answer(&["mcp", "tools", "--session", "claude", "--json"])?["session"];
+        let sum = |key: &str| {
+            session["servers"].as_array().into_iter().flatten().filter_map(|s| s[key].as_f64()).sum::<f64>()
+        };
+        let listed = session["tokens"].as_f64().context("a session has no tokens")?;
+        let over = if listed > TOKENS { "  OVER" } else { "" };
+        println!("{:<46} {listed:>9} {TOKENS:>9} tokens{over}", "what a session lists, with seven servers");
+        println!(
+            "{:<46} {:>9}           tokens, {} tools",
+            "  all that these servers offer",
+            sum("tokens"),
+            sum("tools")
+        );
+        Ok(over.is_empty())
     }
 
     /// Measures the median of some runs. `prepare` sets up the home before each run and is not measured.
