@@ -116,7 +116,8 @@ pub fn recorded() -> Result<Vec<String>> {
         // Show the temporary home as the user's own.
         let home = tour.home.path().display().to_string();
         let said = said.replace(&home, "~").replace(&root().display().to_string(), "~/project");
-        lines.extend(said.lines().map(str::to_owned));
+        // Codex warns of a home that is temporary.
+        lines.extend(said.lines().filter(|line| !line.starts_with("WARNING: ")).map(str::to_owned));
     }
     Ok(lines)
 }
