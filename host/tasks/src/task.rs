@@ -120,10 +120,11 @@ impl About {
         labels
     }
 
-    /// Returns a short form for the table in shared memory.
+    /// Returns a short form for the table in shared memory. That outlives the task, so it has no word of a private one.
     pub(crate) fn label(&self) -> Vec<u8> {
         let provider = self.provider.as_deref().unwrap_or("-");
-        format!("{} {provider} {}", self.cli, one_line(&self.prompt, TEXT)).into_bytes()
+        let prompt = if self.private { "-".to_owned() } else { one_line(&self.prompt, TEXT) };
+        format!("{} {provider} {prompt}", self.cli).into_bytes()
     }
 
     /// Reads the properties from labels. Returns an error if the labels are not those of a task that this aiw knows.

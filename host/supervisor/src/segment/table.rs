@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use std::time::Duration;
 
 use super::layout::{
-    CHECK, CHILD, GENERATION, HEADER, INSTANCE, KIND, LENGTH, OWNER, RUNNING, SEQUENCE, SLOT, SLOTS, STARTED, TICKETS,
+    CHECK, CHILD, GENERATION, HEADER, INSTANCE, KIND, LABEL, LENGTH, OWNER, RUNNING, SEQUENCE, SLOT, SLOTS, STARTED, TICKETS,
 };
 use super::mapped::Segment;
 use super::slot::{Live, Owner, Snapshot, check_word, encode, kind_word, used};
@@ -195,6 +195,11 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let slot = self.segment.slot(self.index);
         if self.is_ours(slot) {
+            // What it said of its process goes with it.
+            write(slot, |slot| {
+                slot[LENGTH].store(0, Ordering::Relaxed);
+                slot[LABEL..].iter().for_each(|word| word.store(0, Ordering::Relaxed));
+            });
             let _ = slot[OWNER].compare_exchange(self.owner, 0, Ordering::AcqRel, Ordering::Relaxed);
         }
         self.segment.wake();
@@ -226,15 +231,19 @@ mod tests {
             above: Vec::new(),
             started: 1,
             running_since: None,
-            label: Vec::new(),
+            label: b"claude router what was asked".to_vec(),
         };
         let slot = segment.claim(&live).unwrap();
         assert_eq!((segment.scan().count(), segment.is_taken()), (1, true));
         // The owner is held up in the middle of a change.
         segment.slot(slot.index)[SEQUENCE].fetch_or(1, Ordering::Relaxed);
         assert_eq!((segment.scan().count(), segment.is_taken()), (0, true));
+        let index = slot.index;
         drop(slot);
         assert!(!segment.is_taken());
+        // The table outlives it, and none of its words stays there.
+        assert!(segment.slot(index)[LENGTH].load(Ordering::Relaxed) == 0);
+        assert!(segment.slot(index)[LABEL..].iter().all(|word| word.load(Ordering::Relaxed) == 0));
         let _ = std::fs::remove_file(std::path::Path::new("/dev/shm").join(&segment.name()[1..]));
     }
 }
