@@ -47,6 +47,9 @@ const MIN_VALUE: usize = 6;
 /// How often a text is decoded: JSON in JSON in JSON, HTML in a URL.
 const MAX_LAYERS: usize = 3;
 
+/// How often a text is looked through at most, if each look took something out.
+const MAX_PASSES: usize = 4;
+
 /// From how many escapes on a text is decoded that has no mark of a rule: each letter of it may be one.
 const MANY_CODES: usize = 12;
 
@@ -222,6 +225,19 @@ impl Redactor {
     /// The text without secrets, at most [`MAX_LOOKED`] of it.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let text = &text[..text.floor_char_boundary(MAX_LOOKED)];
+        let mut out = self.pass(text);
+        // What stood beside a secret may be seen for one only once that is gone.
+        for _ in 1..MAX_PASSES {
+            let Cow::Owned(before) = &out else { break };
+            match self.pass(before) {
+                Cow::Owned(after) if after != *before => out = Cow::Owned(after),
+                _ => break,
+            }
+        }
+        out
+    }
+
+    fn pass<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut out = Cow::Borrowed(text);
         let mut look = self.look(text);
         // What is a token without its breaks may be one without its rest as well: it is looked for first.
@@ -255,7 +271,7 @@ impl Redactor {
         };
         let spans = self.seeds.spans(&out);
         take(&mut out, &spans);
-        let spans = random::spans(&out, self.is_strict, |inner| self.redact(inner).contains(REDACTED));
+        let spans = random::spans(&out, self.is_strict, |inner| self.pass(inner).contains(REDACTED));
         take(&mut out, &spans);
         out
     }

@@ -694,6 +694,22 @@ proptest! {
     }
 
     #[test]
+    fn a_second_pass_changes_nothing_of_what_is_mixed(
+        parts in prop::collection::vec(prop_oneof![
+            "(password|passwd|api_key|secret|token|user|login|key|Authorization: Bearer|the password is|PIN|curl -u|mysql -p|--token)",
+            "( |=|: |:|\"|'|\n|,|&|@|://|/|; |\\{|\\}|\\[|\": \"|%3D|\\\\\"|https://|postgres://)",
+            "[A-Za-z0-9+/=_-]{6,44}",
+            "[A-Za-z0-9!$%*#]{6,16}",
+            "[a-z]{2,9}",
+            "[0-9a-f]{16,40}",
+        ], 2..14),
+    ) {
+        let redactor = redactor();
+        let once = redactor.redact(&parts.concat()).into_owned();
+        prop_assert_eq!(redactor.redact(&once).into_owned(), once, "{}", parts.concat());
+    }
+
+    #[test]
     fn a_token_is_found_in_any_surroundings(
         before in "[^A-Za-z0-9_~.%/=+-]{0,20}",
         after in "[^A-Za-z0-9_~.%/=+-]{0,20}",
