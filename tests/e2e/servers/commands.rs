@@ -358,6 +358,13 @@ fn a_profile_is_defined_and_changed_and_sessions_follow() {
         client.request("tools/call", &json!({"name": "test__echo", "arguments": {}}))["result"]["isError"],
         true
     );
+    // What is not listed is found and called all the same.
+    env.run(&["mcp", "profile", "edit", "few", "--list-never", "test", "--list-tokens", "3000"]).ok();
+    let list = env.json(&["mcp", "profile", "show", "few"])["profile"]["list"].take();
+    assert_eq!(list, json!({"tokens": 3000, "tools": null, "always": null, "never": ["test"]}));
+    until(|| names(&mut client).iter().all(|name| !name.starts_with("test__")));
+    env.run(&["mcp", "profile", "edit", "few", "--without", "test"]).ok();
+    until(|| names(&mut client).iter().any(|name| name.starts_with("test__")));
     env.run(&["mcp", "profile", "remove", "few"]).ok();
     // A profile that is gone allows nothing.
     until(|| names(&mut client).iter().all(|name| !name.starts_with("test__")));

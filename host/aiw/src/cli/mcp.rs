@@ -404,12 +404,30 @@ pub struct McpPatterns {
     /// Let scripts call these tools without asking, even if they may change something
     #[arg(long, value_name = "PATTERN", add = complete::servers_and_tools())]
     pub scripts: Vec<String>,
+    /// List tools up to so many tokens [default: what `mcp.list` in settings.json says, else 5000]
+    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub list_tokens: Option<u32>,
+    /// List so many tools at most [default: what `mcp.list` in settings.json says, else 100]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub list_tools: Option<u32>,
+    /// List this server's tools whatever they cost: its name, with `*` for any text
+    #[arg(long, value_name = "SERVER", add = complete::servers())]
+    pub list_always: Vec<String>,
+    /// Don't list this server's tools; they are found and called all the same
+    #[arg(long, value_name = "SERVER", add = complete::servers())]
+    pub list_never: Vec<String>,
 }
 
 impl McpPatterns {
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &String> {
-        self.allow.iter().chain(&self.deny).chain(&self.scripts)
+        self.allow.iter().chain(&self.deny).chain(&self.scripts).chain(&self.list_always).chain(&self.list_never)
+    }
+
+    /// Whether they say what is listed.
+    pub fn is_about_list(&self) -> bool {
+        let has_limit = self.list_tokens.or(self.list_tools).is_some();
+        has_limit || !self.list_always.is_empty() || !self.list_never.is_empty()
     }
 }
 

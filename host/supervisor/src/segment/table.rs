@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use std::time::Duration;
 
 use super::layout::{
-    CHECK, CHILD, GENERATION, HEADER, INSTANCE, KIND, LABEL, LENGTH, OWNER, RUNNING, SEQUENCE, SLOT, SLOTS, STARTED, TICKETS,
+    CHECK, CHILD, GENERATION, HEADER, INSTANCE, KIND, LABEL, LENGTH, OWNER, RUNNING, SEQUENCE, SLOT, SLOTS, STARTED,
+    TICKETS,
 };
 use super::mapped::Segment;
 use super::slot::{Live, Owner, Snapshot, check_word, encode, kind_word, used};

@@ -2,7 +2,7 @@
 
 use aiw_app::current_dir;
 use aiw_core::{ErrorKind, one_line, quoted, shell_word};
-use aiw_home::{Home, ProfileSettings};
+use aiw_home::{Home, ListSettings, ProfileSettings};
 use aiw_routing::{KnownTool, OWN, idle_patterns};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -27,10 +27,32 @@ pub struct ShownProfile {
     pub deny: Vec<String>,
     /// The patterns of tools that scripts call without asking
     pub scripts: Vec<String>,
+    /// Which of them a client lists
+    pub list: ProfileList,
     /// The tools that it allows, as `server/tool`
     pub tools: Vec<String>,
     /// The patterns that no known tool matches
     pub unmatched: Vec<String>,
+}
+
+/// What a client with a profile lists: `list` of the profile. What is null is as in `mcp.list`.
+#[derive(Serialize, JsonSchema)]
+pub struct ProfileList {
+    /// The most tokens
+    pub tokens: Option<usize>,
+    /// The most tools
+    pub tools: Option<usize>,
+    /// The servers that are listed whatever they cost
+    pub always: Option<Vec<String>>,
+    /// The servers that are not listed
+    pub never: Option<Vec<String>>,
+}
+
+impl From<&ListSettings> for ProfileList {
+    fn from(list: &ListSettings) -> Self {
+        let ListSettings { tokens, tools, always, never } = list.clone();
+        Self { tokens, tools, always, never }
+    }
 }
 
 /// The longest name of a profile, and the longest pattern.
@@ -46,7 +68,7 @@ pub async fn run(command: McpProfileCommand, output: &Output) -> Result<(), Fail
                 let failure = Failure::user(format!("there is a profile `{name}` already"));
                 return Err(failure.with_hint(format!("`aiw mcp profile edit {}` changes it", shell_word(&name))));
             }
-            if patterns.allow.is_empty() && patterns.deny.is_empty() {
+            if patterns.allow.is_empty() && patterns.deny.is_empty() && !patterns.is_about_list() {
                 return Err(Failure::new(ErrorKind::Usage, "a profile without patterns would allow everything")
                     .with_hint("give `--allow` or `--deny`"));
             }
@@ -60,10 +82,10 @@ pub async fn run(command: McpProfileCommand, output: &Output) -> Result<(), Fail
             if !before.is_users() {
                 return Err(of_project(&name));
             }
-            if patterns.all().next().is_none() && without.is_empty() {
+            if patterns.all().next().is_none() && !patterns.is_about_list() && without.is_empty() {
                 return Err(Failure::new(
                     ErrorKind::Usage,
-                    "say what changes: `--allow`, `--deny`, `--scripts` or `--without`",
+                    "say what changes: `--allow`, `--deny`, `--scripts`, `--list-…` or `--without`",
                 ));
             }
             let profile = changed(before.profile, &patterns, &without)?;
@@ -103,6 +125,7 @@ fn changed(
     }
     for gone in without {
         let lists = profile.allow.iter_mut().chain([&mut profile.deny, &mut profile.scripts]);
+        let lists = lists.chain(profile.list.always.iter_mut()).chain(profile.list.never.iter_mut());
         let mut removed = 0;
         for list in lists {
             let before = list.len();
@@ -125,6 +148,14 @@ fn changed(
     }
     add(&mut profile.deny, &patterns.deny);
     add(&mut profile.scripts, &patterns.scripts);
+    let listed = [(&mut profile.list.always, &patterns.list_always), (&mut profile.list.never, &patterns.list_never)];
+    for (list, new) in listed.into_iter().filter(|(_, new)| !new.is_empty()) {
+        add(list.get_or_insert_default(), new);
+    }
+    let limits = [(&mut profile.list.tokens, patterns.list_tokens), (&mut profile.list.tools, patterns.list_tools)];
+    for (limit, new) in limits {
+        *limit = new.and_then(|new| usize::try_from(new).ok()).or(*limit);
+    }
     Ok(profile)
 }
 
@@ -175,6 +206,7 @@ fn shown(known: &Known, tools: &[KnownTool]) -> ShownProfile {
         allow: known.profile.allow.clone(),
         deny: known.profile.deny.clone(),
         scripts: known.profile.scripts.clone(),
+        list: ProfileList::from(&known.profile.list),
         tools: allowed.map(|(server, tool, _)| format!("{server}/{tool}")).collect(),
         unmatched: idle_patterns(patterns, tools, &[]).into_iter().cloned().collect(),
     }
@@ -215,6 +247,14 @@ async fn report(name: &str, output: &Output) -> Result<(), Failure> {
     }
     if !profile.scripts.is_empty() {
         output.line(format!("  scripts call without asking: {}", list(&profile.scripts)));
+    }
+    let limits = [("tokens", profile.list.tokens), ("tools", profile.list.tools)];
+    let limits = limits.into_iter().filter_map(|(what, most)| Some(format!("at most {} {what}", most?)));
+    let named = [("always", &profile.list.always), ("never", &profile.list.never)];
+    let named = named.into_iter().filter_map(|(when, servers)| Some(format!("{when} {}", list(servers.as_deref()?))));
+    let listed: Vec<String> = limits.chain(named).collect();
+    if !listed.is_empty() {
+        output.line(format!("  lists: {}", listed.join("; ")));
     }
     output.line(format!("  tools: {}", profile.tools.len()));
     profile.tools.iter().for_each(|tool| output.line(format!("    {}", one_line(tool, 200))));
