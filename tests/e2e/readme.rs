@@ -11,7 +11,7 @@ use crate::terminal::Terminal;
 /// Commands that are only looked up: why they are not run.
 const LOOKED_UP: [(&str, &str); 14] = [
     ("aiw budget", "names a group of commands"),
-    ("aiw gateway serve", "serves until it is stopped"),
+    ("aiw gateway serve --name editor -p deepseek", "serves until it is stopped"),
     ("aiw up", "shows what processes write until they end"),
     ("aiw plugin browse", "is a screen"),
     ("aiw model pull", "fetches hundreds of megabytes"),
