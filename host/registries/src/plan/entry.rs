@@ -39,6 +39,15 @@ impl Answers {
         self.0.insert(question.into(), vec![answer]);
     }
 
+    /// Answers what has no answer yet as nothing else does: with its publisher's default, if it has one.
+    pub fn take_defaults(&mut self, questions: &[Question]) {
+        for question in questions.iter().filter(|question| !self.0.contains_key(&question.name)).collect::<Vec<_>>() {
+            if let Some(default) = question.usual_answer() {
+                self.give(&question.name, default);
+            }
+        }
+    }
+
     /// Leaves out the answers to questions that are not asked any more. Returns their names.
     pub fn keep_only(&mut self, questions: &[Question]) -> Vec<String> {
         let is_asked = |name: &String| questions.iter().any(|question| question.name == *name);
@@ -140,6 +149,7 @@ enum Said<'a> {
 
 struct Filling<'a> {
     asked: BTreeMap<&'a str, (&'a Question, Vec<&'a str>)>,
+    answers: &'a Answers,
     key: &'a str,
     is_taken: &'a dyn Fn(&SecretName) -> bool,
     secrets: Vec<(SecretName, Secret)>,
@@ -175,7 +185,7 @@ impl<'a> Filling<'a> {
         if !names.is_empty() {
             return Err(PlanError::Missing { names });
         }
-        Ok(Self { asked, key, is_taken, secrets: Vec::new(), named: BTreeMap::new() })
+        Ok(Self { asked, answers, key, is_taken, secrets: Vec::new(), named: BTreeMap::new() })
     }
 
     /// The answers as they may be kept in clear.
@@ -184,7 +194,9 @@ impl<'a> Filling<'a> {
             Some(stored) => secret_reference(stored),
             None => answer.to_owned(),
         };
-        let given = self.asked.iter().filter(|(_, (_, given))| !given.is_empty());
+        // An empty answer is kept, too: an update doesn't take the default in its place.
+        let is_answered = |name: &str, given: &[&str]| !given.is_empty() || self.answers.has(name);
+        let given = self.asked.iter().filter(|(name, (_, given))| is_answered(name, given));
         let all = given.map(|(name, (question, given))| {
             let answers = given.iter().enumerate();
             // What was not used is not kept if it is a secret.
@@ -363,7 +375,7 @@ impl<'a> Filling<'a> {
 }
 
 /// Checks an answer by its question. The error is the end of a sentence.
-fn check(question: &Question, answer: &str) -> Result<(), String> {
+pub(super) fn check(question: &Question, answer: &str) -> Result<(), String> {
     if is_reference(answer) || (answer.is_empty() && question.bare) {
         return Ok(());
     }

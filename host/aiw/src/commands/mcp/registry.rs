@@ -138,12 +138,7 @@ pub async fn info(args: &McpInfoArgs, output: &Output) -> Result<(), Failure> {
             Some(reason) => output.line(format!("  can't run: {} {}: {reason}", way.kind, way.target)),
         }
         way.sets.iter().for_each(|set| output.line(format!("    sets {set}")));
-        for question in &way.asks {
-            let (name, needed) = (one_line(&question.name, 60), if question.required { "needs" } else { "takes" });
-            let about =
-                question.description.as_ref().map_or(String::new(), |about| format!(": {}", one_line(about, 200)));
-            output.line(format!("    {needed} {name}{}{about}", if question.secret { ", a secret" } else { "" }));
-        }
+        way.asks.iter().for_each(|asked| output.line(format!("    {}", asked.line())));
         way.notes.iter().for_each(|note| output.line(format!("    note: {note}")));
     }
     for step in &server.instructions {
