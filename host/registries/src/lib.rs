@@ -17,6 +17,7 @@ mod registry;
 mod summary;
 mod sync;
 mod terms;
+mod vendor;
 
 pub use detached::{become_sync, start_sync};
 pub use error::RegistryError;

@@ -58,6 +58,9 @@ pub struct RegistryServer {
     /// The same server under other names or in other registries, as `SOURCE NAME`
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<String>,
+    /// Other servers that were found and whose names look like its own, as `SOURCE NAME`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub looks_like: Vec<String>,
     /// What to do after the installation
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub instructions: Vec<String>,
@@ -161,7 +164,8 @@ fn asks(way: &Way) -> Vec<String> {
     let all = way.questions().iter().map(asked);
     let (said, open): (Vec<Asked>, Vec<Asked>) = all.partition(|asked| asked.required || asked.default.is_some());
     let mut lines: Vec<String> = said.iter().map(Asked::line).collect();
-    let short = |asked: &Asked| format!("{}{}", one_line(&asked.name, 60), if asked.secret { " (a secret)" } else { "" });
+    let short =
+        |asked: &Asked| format!("{}{}", one_line(&asked.name, 60), if asked.secret { " (a secret)" } else { "" });
     match &open[..] {
         [] => {}
         [one] => lines.push(one.line()),
@@ -195,7 +199,13 @@ pub fn about(found: &FoundServer, way: &Way) -> Vec<String> {
 impl ServerSearch {
     /// The answer to a search.
     pub fn of(found: &Found) -> Self {
-        Self { servers: found.servers.iter().map(RegistryServer::of).collect(), sources: found.sources.clone() }
+        let all = &found.servers;
+        let one = |found: &FoundServer| {
+            let alike = all.iter().filter(|other| found.looks_like(other));
+            let looks_like = alike.map(|other| format!("{} {}", other.source, other.server.name)).collect();
+            RegistryServer { looks_like, ..RegistryServer::of(found) }
+        };
+        Self { servers: all.iter().map(one).collect(), sources: found.sources.clone() }
     }
 }
 
@@ -231,6 +241,7 @@ impl RegistryServer {
             updated: updated.map(rfc3339),
             uses,
             kinds: kinds(&found.server),
+            looks_like: Vec::new(),
             also: found.also.iter().map(|(source, name)| format!("{source} {name}")).collect(),
             instructions: instructions.into_iter().map(sentence).collect(),
         }

@@ -331,7 +331,9 @@ impl<'a> Questions<'a> {
         let value = pieces(text);
         let variables = value.questions().map(|name| self.declared.get(name).copied());
         let mut open = variables.filter(|variable| variable.is_none_or(|variable| variable.value.is_none())).peekable();
-        input.required || open.peek().is_none() || open.any(|variable| variable.is_some_and(|variable| variable.required))
+        input.required
+            || open.peek().is_none()
+            || open.any(|variable| variable.is_some_and(|variable| variable.required))
     }
 
     /// What became of a part of the row. One that can't be expressed is left out, with a note, unless it is needed.
@@ -361,7 +363,8 @@ impl<'a> Questions<'a> {
     pub(super) fn finish(self, used: &BTreeSet<&str>) -> (Vec<Question>, Vec<Note>) {
         let asked = self.asked.into_iter().filter(|question| used.contains(question.name.as_str()));
         // A default that is no answer would fail whoever agrees to it.
-        let fits = |question: &Question| question.default.as_ref().is_some_and(|default| check(question, default).is_ok());
+        let fits =
+            |question: &Question| question.default.as_ref().is_some_and(|default| check(question, default).is_ok());
         let asked = asked.map(|question| match fits(&question) {
             true => question,
             false => Question { default: None, ..question },

@@ -138,7 +138,8 @@ impl<'a> Making<'a> {
     pub(super) fn tokens(&mut self, program: &'static str, takes: fn(&str) -> bool) -> Result<Tokens, Reason> {
         let mut left = VecDeque::new();
         for arg in arguments(&mut self.questions, &self.package.runtime_arguments)? {
-            let is_needed = arg.questions().is_empty() || arg.questions().iter().any(|name| self.questions.is_required(name));
+            let is_needed =
+                arg.questions().is_empty() || arg.questions().iter().any(|name| self.questions.is_required(name));
             let (shown, is_needed) = (arg.shown().join(" "), is_needed || arg.is_required());
             let refused = || Reason::RuntimeArgument { program, argument: quoted(&shown) };
             let token = match arg {

@@ -33,7 +33,7 @@ mod remote;
 mod runners;
 mod runtime;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod way;
 mod ways;
 

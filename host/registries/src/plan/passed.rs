@@ -20,7 +20,8 @@ pub(super) fn named(package: &Package) -> Cow<'_, Package> {
             continue;
         }
         let of_flag = argument.name.as_ref().and_then(|_| text(argument));
-        let next = of_flag.is_none().then(|| left.next_if(|next| next.name.is_none() && text(next).is_some())).flatten();
+        let next =
+            of_flag.is_none().then(|| left.next_if(|next| next.name.is_none() && text(next).is_some())).flatten();
         let Some(assigned) = of_flag.or_else(|| next.and_then(text)) else {
             arguments.push(argument.clone());
             continue;

@@ -92,7 +92,7 @@ fn package_of(json: &Json) -> Package {
     }
 }
 
-fn server_of(json: &Json) -> Server {
+pub(crate) fn server_of(json: &Json) -> Server {
     let list = |key: &str| json[key].as_array().cloned().unwrap_or_default();
     Server {
         name: json["name"].as_str().unwrap_or("a/b").to_owned(),
@@ -254,7 +254,8 @@ fn a_runner_takes_only_known_options() {
         let problem = problem(&way(row));
         assert!(problem.contains("which aiw does not allow"), "{kind_of} {argument}: {problem}");
     }
-    let open = json!({"type": "named", "name": "--registry", "value": "{x}", "isRequired": true, "variables": {"x": {}}});
+    let open =
+        json!({"type": "named", "name": "--registry", "value": "{x}", "isRequired": true, "variables": {"x": {}}});
     assert!(problem(&way(npm(json!({"runtimeArguments": [open]})))).contains("does not allow"));
 }
 
@@ -312,8 +313,10 @@ fn a_variable_that_docker_is_told_to_pass_on_is_asked_for_in_every_form_that_row
         json!([word("--env"), positional(with(json!({"value": "ACME_KEY="}), about.clone()))]),
         json!([named(with(json!({"valueHint": "ACME_KEY"}), about.clone()))]),
         json!([named(with(json!({"value": "ACME_KEY"}), about.clone()))]),
-        json!([named(json!({"description": "The key"})),
-            positional(json!({"value": "ACME_KEY={key}", "isRequired": true, "variables": {"key": about.clone()}}))]),
+        json!([
+            named(json!({"description": "The key"})),
+            positional(json!({"value": "ACME_KEY={key}", "isRequired": true, "variables": {"key": about.clone()}}))
+        ]),
     ] {
         let way = passing(arguments.clone());
         assert!(way.refused().is_none(), "{arguments}: {:?}", way.refused());
@@ -325,13 +328,20 @@ fn a_variable_that_docker_is_told_to_pass_on_is_asked_for_in_every_form_that_row
         assert_eq!(entry["env"]["ACME_KEY"], format!("${{secret:{}}}", secrets[0].0), "{arguments}");
     }
     // Each is its own, and what follows is not taken for a value.
-    let way = passing(json!([named(json!({"description": "One"})), positional(json!({"value": "A_ONE"})),
-        named(json!({"description": "Two", "isRequired": true})), positional(json!({"value": "B_TWO"})), word("a/srv:1")]));
+    let way = passing(json!([
+        named(json!({"description": "One"})),
+        positional(json!({"value": "A_ONE"})),
+        named(json!({"description": "Two", "isRequired": true})),
+        positional(json!({"value": "B_TWO"})),
+        word("a/srv:1")
+    ]));
     let said: Vec<_> = way.questions().iter().map(|q| (&*q.name, q.description.as_deref(), q.required)).collect();
     assert_eq!(said, [("A_ONE", Some("One"), false), ("B_TWO", Some("Two"), true)]);
     assert_eq!(args(&way, &[("B_TWO", "x")]), "docker run -i --rm -e B_TWO a/srv:1");
     // A variable that decides what code runs is not passed on, and no default of the publisher's decides where it is from.
-    assert!(problem(&passing(json!([named(json!({"isRequired": true})), word("LD_PRELOAD")]))).contains("what code runs"));
+    assert!(
+        problem(&passing(json!([named(json!({"isRequired": true})), word("LD_PRELOAD")]))).contains("what code runs")
+    );
     let host = passing(json!([named(json!({"default": "tcp://evil.example"})), word("DOCKER_HOST")]));
     assert!(host.questions().iter().all(|question| question.default.is_none()), "{:?}", host.questions());
 }
@@ -349,7 +359,11 @@ fn an_optional_argument_that_cannot_be_passed_is_left_out_and_a_required_one_ref
         ("runtimeArguments", with(open("--call"), json!({"format": "boolean"})), "[--call]"),
         ("runtimeArguments", json!({"type": "positional", "valueHint": "folder"}), "<folder>"),
         ("environmentVariables", variable("${HOME}/{x}"), "ACME_X"),
-        ("environmentVariables", json!({"name": "NODE_OPTIONS", "value": "{x}", "variables": {"x": {}}}), "NODE_OPTIONS"),
+        (
+            "environmentVariables",
+            json!({"name": "NODE_OPTIONS", "value": "{x}", "variables": {"x": {}}}),
+            "NODE_OPTIONS",
+        ),
     ] {
         let way = spec(json!({list: [one.clone()]}));
         assert!(way.refused().is_none(), "{one}: {:?}", way.refused());

@@ -394,7 +394,7 @@ async fn compared(
     }
     let chosen = installed.into_iter().filter(|(key, _)| names.is_empty() || names.contains(key));
     let answers = chosen.map(async |(key, record)| {
-        let now = registries.server(&record.name, None, Some(&record.source)).await;
+        let now = registries.known(&record.name, None, Some(&record.source)).await;
         (key, record, now)
     });
     let mut answers = stream::iter(answers).buffered(AT_ONCE);

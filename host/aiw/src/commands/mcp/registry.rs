@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aiw_app::queries::find_servers;
 use aiw_core::registry::Server;
-use aiw_core::{ErrorKind, one_line};
+use aiw_core::{ErrorKind, one_line, quoted};
 use aiw_registries::{Answered, Found, FoundServer, RegistryServer, ServerSearch, ServerWay, ways};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -70,6 +70,7 @@ fn show(found: &Found, output: &Output) {
     if rows.is_empty() && !found.is_unanswered() {
         output.line("No server matches");
     }
+    which_is_which(found, output);
     for Answered { source, age_seconds, copied, problem, .. } in &found.sources {
         match (problem, copied) {
             (Some(problem), Some(_)) => {
@@ -81,6 +82,24 @@ fn show(found: &Found, output: &Output) {
             }
             _ => {}
         }
+    }
+}
+
+/// Says of names that look alike whose they are: each is a server of its own.
+fn which_is_which(found: &Found, output: &Output) {
+    let all = ServerSearch::of(found).servers;
+    for (server, number) in all.iter().zip(1..).filter(|(server, _)| !server.looks_like.is_empty()) {
+        let is_like = |other: &&RegistryServer| server.looks_like.contains(&format!("{} {}", other.source, other.name));
+        let others =
+            all.iter().zip(1..).filter(|(other, _)| is_like(other)).map(|(_, number): (_, usize)| number.to_string());
+        output.note(format!(
+            "note: {number} looks like {}: it is {} of {}, published by {}, source code: {}",
+            others.collect::<Vec<_>>().join(" and "),
+            quoted(&server.name),
+            server.source,
+            server.publisher.as_deref().map_or("nobody known".to_owned(), quoted),
+            server.repository.as_deref().unwrap_or("unknown"),
+        ));
     }
 }
 
