@@ -256,7 +256,7 @@ impl Registries {
     /// The names of servers of which the last part is the same, without what nearly every server is called; the best first.
     async fn near(&self, name: &str, source: Option<&str>) -> Vec<String> {
         let last = vendor::plain(terms::last(name));
-        let search = self.search(terms::last(name), EACH as usize, source);
+        let search = self.search(terms::without_usual(terms::last(name)), EACH as usize, source);
         let Ok(Ok(found)) = tokio::time::timeout(NEAR_PATIENCE, search).await else { return Vec::new() };
         let names = found.servers.into_iter().map(|found| found.server.name);
         names.filter(|other| other != name && vendor::plain(terms::last(other)) == last).take(NEAR).collect()

@@ -46,6 +46,12 @@ pub(crate) fn of_query(query: &str) -> Vec<String> {
 /// The most terms of a query that count.
 const MAX_TERMS: usize = 16;
 
+/// The last part of a name, without what nearly every server is called.
+pub(crate) fn without_usual(last: &str) -> &str {
+    let plain = last.trim_start_matches("mcp-server-").trim_start_matches("mcp-").trim_start_matches("server-");
+    plain.trim_end_matches("-mcp-server").trim_end_matches("-mcp").trim_end_matches("-server")
+}
+
 /// The part of a name after its last slash.
 pub(crate) fn last(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)

@@ -88,10 +88,8 @@ pub fn recorded() -> Result<Vec<String>> {
     let (prompt, again) = ("Fix the failing test", "Now the other one");
     let limited = serde_json::json!({"model": "limited", "status": 429, "headers": {"retry-after": "3600"},
         "error": "this account has reached its limit", "repeat": true});
-    let says = |prompt: &str, text: &str| {
-        serde_json::json!({"match": prompt, "text": text, "repeat": true,
-        "usage": {"input": 21_400, "output": 380}})
-    };
+    let says = |prompt: &str, text: &str| serde_json::json!({"match": prompt, "text": text, "repeat": true,
+        "usage": {"input": 21_400, "output": 380}});
     let turns = serde_json::json!([
         limited,
         says(prompt, "Fixed: the parser skipped the last line."),

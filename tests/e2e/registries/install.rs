@@ -343,7 +343,8 @@ fn what_is_asked_stands_before_the_yes_and_a_default_is_the_answer_with_yes_and_
         assert!(shown.contains(line), "{line}:\n{shown}");
     }
     terminal.press("y\r");
-    for value in ["Value of ACME_REGION [eu, its publisher's default]:", "ACME_LEVEL [info", "ACME_HINT", "ACME_PIN"] {
+    for value in ["ACME_REGION [eu, its publisher's default]:", "ACME_LEVEL [info", "ACME_HINT (", "ACME_PIN ("] {
+        let value = &format!("Value of {value}");
         terminal.wait(value, |shown| shown.contains(value));
         terminal.press("\r");
     }

@@ -313,8 +313,8 @@ fn servers_whose_names_look_alike_have_each_their_number_and_say_whose_they_are(
 fn a_vendors_own_server_comes_first_from_the_registry_and_from_its_copy() {
     let registry = Registry::start(vec![
         remote("ai.hosting/someone-acme", "Acme for Acme: the Acme MCP server", "1.0.0"),
+        remote("com.acme/mcp", "Our server", "1.0.0"),
         remote("io.github.someone/acme", "Acme, acme and acme", "1.0.0"),
-        remote("com.acme/mcp", "Our server, says acme", "1.0.0"),
     ]);
     let env = machine(&registry.url());
     assert_eq!(names(&env.json(&["mcp", "search", "acme"]))[0], "com.acme/mcp");

@@ -123,8 +123,9 @@ pub(super) fn hits(
     }
     ranked.sort_by(order);
     // The nearest in meaning of all messages need not mean the same.
-    let is_noise =
-        |candidate: &Candidate| candidate.words <= 0.0 && candidate.near.is_some_and(|near| near < ENOUGH_NEAR);
+    let is_noise = |candidate: &Candidate| {
+        candidate.words <= 0.0 && candidate.near.is_some_and(|near| near < ENOUGH_NEAR)
+    };
     ranked.retain(|(place, score)| *score > 0.0 && !is_noise(&candidates[*place]));
     ranked.iter().take(limit).map(|(place, score)| hit(connection, request, &candidates[*place], *score)).collect()
 }
