@@ -13,6 +13,7 @@ mod kept;
 mod meaning;
 mod merge;
 mod plan;
+mod publisher;
 mod registry;
 mod summary;
 mod sync;

@@ -3,7 +3,7 @@
 use aiw_core::registry::Server;
 use aiw_search::words;
 
-use crate::vendor::publisher_words;
+use crate::publisher::publisher_words;
 
 /// Parts of names that nearly every server has, as terms.
 const EMPTY: [&str; 9] = ["mcp", "server", "io", "com", "ai", "dev", "org", "net", "github"];

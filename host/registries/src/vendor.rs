@@ -7,6 +7,7 @@
 use aiw_core::registry::Server;
 use url::Url;
 
+use crate::publisher::{Publisher, publisher};
 use crate::terms::last;
 
 /// How surely a server is what a query names, from the publisher of that name.
@@ -44,9 +45,6 @@ const MAX_WORDS: usize = 3;
 /// What nearly every server has in its name.
 const USUAL: [&str; 3] = ["mcp", "server", "servers"];
 
-/// Under a country's domain, these are no names: `uk.co.acme`.
-const SECOND: [&str; 7] = ["ac", "co", "com", "edu", "gov", "net", "org"];
-
 /// A name as it is compared: letters and digits, without what nearly every server has in its name.
 pub(crate) fn plain(text: &str) -> String {
     let words = || text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).filter(|word| !word.is_empty());
@@ -58,43 +56,6 @@ pub(crate) fn plain(text: &str) -> String {
 pub(crate) fn name_in(query: &str) -> Option<String> {
     let words = query.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).count();
     (1..=MAX_WORDS).contains(&words).then(|| plain(query)).filter(|name| name.chars().count() > 1)
-}
-
-/// What the registry has checked of a publisher.
-enum Publisher<'a> {
-    /// The name of a domain, and what stands before it.
-    Domain(&'a str, Vec<&'a str>),
-    Account(&'a str),
-}
-
-fn publisher(server: &Server) -> Option<Publisher<'_>> {
-    server.publisher.as_deref().or_else(|| namespace(&server.name)).map(publisher_of)
-}
-
-fn namespace(name: &str) -> Option<&str> {
-    name.rsplit_once('/').map(|(namespace, _)| namespace)
-}
-
-fn publisher_of(publisher: &str) -> Publisher<'_> {
-    if let Some(account) = publisher.strip_prefix("io.github.") {
-        return Publisher::Account(account);
-    }
-    let labels: Vec<&str> = publisher.split('.').collect();
-    let at = match labels[..] {
-        [] | [_] => return Publisher::Account(publisher.trim_start_matches('@')),
-        [country, second, _, ..] if country.len() == 2 && SECOND.contains(&second) => 2,
-        _ => 1,
-    };
-    Publisher::Domain(labels[at], labels[at + 1..].to_vec())
-}
-
-/// The words of a publisher's name by which it is found. The end of its domain is none, and neither is where its account is.
-pub(crate) fn publisher_words(name: &str) -> String {
-    match namespace(name).map(publisher_of) {
-        Some(Publisher::Account(account)) => account.to_owned(),
-        Some(Publisher::Domain(domain, parts)) => std::iter::once(domain).chain(parts).collect::<Vec<_>>().join(" "),
-        None => String::new(),
-    }
 }
 
 /// Whether a server is what a name says, from the publisher of that name.
@@ -141,6 +102,7 @@ mod tests {
     use crate::copy::{Copy, State};
     use crate::merge::{Answers, merge};
     use crate::plan::tests::server_of;
+    use crate::publisher::namespace;
     use crate::terms;
 
     fn at(name: &str, repository: &str) -> Server {

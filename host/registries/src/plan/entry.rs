@@ -3,19 +3,16 @@
 use std::collections::BTreeMap;
 
 use aiw_core::registry::Format;
-use aiw_core::{HeaderName, Secret, SecretName, is_inner, is_secret_name, is_secret_value, quoted, quoted_list};
-use aiw_home::MAX_SECRET_BYTES;
-use aiw_servers::{Given, secret_names, secret_reference};
+use aiw_core::{HeaderName, Secret, SecretName, is_inner, is_secret_name, is_secret_value, quoted};
+use aiw_servers::{secret_names, secret_reference};
 use serde_json::{Map, Value as Json, json};
 
+use super::answer::{check, is_reference};
 use super::command::Arg;
 use super::error::PlanError;
 use super::inputs::{Piece, Question, Value, is_host};
 use super::remote::check_address;
 use super::way::{Recipe, Way};
-
-/// The longest answer that isn't a secret.
-const MAX_ANSWER: usize = 4 << 10;
 
 /// What the person answered, by the questions' names. An answer of exactly `${NAME}` is read from the environment when the
 /// server starts, one of exactly `${secret:NAME}` from the vault.
@@ -372,36 +369,6 @@ impl<'a> Filling<'a> {
         self.named.insert((name, number), stored);
         Ok(Said::Reference(reference))
     }
-}
-
-/// Checks an answer by its question. The error is the end of a sentence.
-pub(super) fn check(question: &Question, answer: &str) -> Result<(), String> {
-    if is_reference(answer) || (answer.is_empty() && question.bare) {
-        return Ok(());
-    }
-    let most = if question.secret { MAX_SECRET_BYTES } else { MAX_ANSWER };
-    if answer.len() > most {
-        return Err(format!("is longer than {most} bytes"));
-    }
-    if answer.chars().any(char::is_control) {
-        return Err("has line breaks or control characters".into());
-    }
-    if !question.choices.is_empty() && !question.choices.iter().any(|choice| choice == answer) {
-        return Err(format!("is not one of {}", quoted_list(&question.choices)));
-    }
-    match question.format {
-        Format::Number if answer.parse::<f64>().map_or(true, |number| !number.is_finite()) => {
-            Err("is not a number".into())
-        }
-        Format::Boolean if !matches!(answer, "true" | "false") => Err("is neither `true` nor `false`".into()),
-        _ => Ok(()),
-    }
-}
-
-/// Whether an answer is exactly `${NAME}` or `${secret:NAME}`.
-fn is_reference(answer: &str) -> bool {
-    let secret = answer.strip_prefix("${secret:").and_then(|rest| rest.strip_suffix('}'));
-    secret.is_some_and(|name| name.parse::<SecretName>().is_ok()) || matches!(Given::parse(answer), Given::Reference(_))
 }
 
 /// Refuses a literal text that would be read for variables. There is no way to write it so that it means itself.

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use aiw_core::registry::{Format, Input, Variable};
 use aiw_core::{Secret, is_unsafe_in_line, quoted};
 
-use super::entry::check;
 use super::error::{Note, Reason};
 
 /// A value that the person gives.
@@ -361,14 +360,6 @@ impl<'a> Questions<'a> {
 
     /// The questions that are still used, and the notes.
     pub(super) fn finish(self, used: &BTreeSet<&str>) -> (Vec<Question>, Vec<Note>) {
-        let asked = self.asked.into_iter().filter(|question| used.contains(question.name.as_str()));
-        // A default that is no answer would fail whoever agrees to it.
-        let fits =
-            |question: &Question| question.default.as_ref().is_some_and(|default| check(question, default).is_ok());
-        let asked = asked.map(|question| match fits(&question) {
-            true => question,
-            false => Question { default: None, ..question },
-        });
-        (asked.collect(), self.notes)
+        (self.asked.into_iter().filter(|question| used.contains(question.name.as_str())).collect(), self.notes)
     }
 }

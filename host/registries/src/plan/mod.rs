@@ -20,6 +20,7 @@
 //! - `{x}` is the same question wherever it is. If nothing declares it, it is asked for where it is required or secret.
 //! - There is no escape for `${` in `mcp.json`, so a row that fixes one is refused.
 
+mod answer;
 mod bundle;
 mod command;
 mod docker;
