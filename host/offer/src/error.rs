@@ -125,7 +125,9 @@ impl CallError {
             Self::Launch(e) => return e.hint(),
             Self::Home(e) => return e.hint(),
             Self::App(e) => return e.hint(),
-            Self::Registry(RegistryError::UnknownServer { .. }) => "search_servers finds names".into(),
+            Self::Registry(RegistryError::UnknownServer { near, .. }) if near.is_empty() => {
+                "search_servers finds names".into()
+            }
             Self::Registry(e) => return e.hint(),
             // Its own hint is for the command line.
             Self::Install(InstallError::Broken { .. }) => "nothing was installed".into(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aiw_app::queries::find_servers;
 use aiw_core::{one_line, shell_word};
 use aiw_mcp::{Answer, Call};
-use aiw_registries::{RegistryServer, ServerWay, ways};
+use aiw_registries::{RegistryServer, ServerSearch, ServerWay, ways};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +64,9 @@ struct FoundServer {
     kinds: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'static str>,
+    /// Other servers of the list that it could be mistaken for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    looks_like: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -99,11 +102,12 @@ pub(crate) async fn search_servers(
     // Twice: as text and as structure.
     let mut room = limit(call.caller.name()) * 3 / 4;
     let mut servers = Vec::new();
-    for found in &found.servers {
-        let RegistryServer { name, source, version, description, kinds, status, .. } = RegistryServer::of(found);
+    for found in ServerSearch::of(&found).servers {
+        let RegistryServer { name, source, version, description, kinds, status, looks_like, .. } = found;
         let status = Some(status).filter(|status| *status != "active");
         let description = one_line(&description, DESCRIPTION);
-        let server = FoundServer { name, source, version: one_line(&version, 40), description, kinds, status };
+        let server =
+            FoundServer { name, source, version: one_line(&version, 40), description, kinds, status, looks_like };
         let needed = length(&server);
         if needed > room {
             break;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use aiw_components::LibraryError;
-use aiw_core::{ErrorKind, ExtensionId, one_line};
+use aiw_core::{ErrorKind, ExtensionId, one_line, quoted_text};
 use aiw_home::{HomeError, VaultError};
 use aiw_wasm::{CallError, Refusal};
 
@@ -80,6 +80,8 @@ pub enum RegistryError {
         name: String,
         /// Why some registries gave no answer that can be used.
         failed: Vec<RegistryError>,
+        /// Servers that could be meant: those of which the last part of the name is the same.
+        near: Vec<String>,
     },
     /// A registry has the server, but not that version.
     #[error("there is no version `{}` of `{}`: the newest is {}", one_line(.version, 40), one_line(.name, 80), one_line(.newest, 40))]
@@ -142,6 +144,10 @@ impl RegistryError {
             Self::NoKey { variable, .. } => Some(format!("set `{variable}`, or change registry.yaml")),
             Self::NoRegistry => Some("`enabled: true` in registry.yaml switches one on".into()),
             Self::UnknownRegistry { .. } => Some("`aiw extension list` shows them".into()),
+            Self::UnknownServer { near, .. } if !near.is_empty() => {
+                let near: Vec<String> = near.iter().map(|name| quoted_text(name, 200)).collect();
+                Some(format!("did you mean {}?", near.join(", ")))
+            }
             Self::UnknownServer { failed, .. } if failed.is_empty() => Some("`aiw mcp search` finds names".into()),
             _ => None,
         }

@@ -19,7 +19,7 @@ use crate::copy::Copy;
 use crate::merge::{Answers, FoundServer, merge};
 use crate::registry::{self, PATIENCE, Registry, is_called, is_there};
 use crate::sync::sync;
-use crate::terms;
+use crate::{terms, vendor};
 
 /// How long an answer of a registry counts that has no feed of changes.
 const KEEP: Duration = Duration::from_secs(60 * 60);
@@ -30,6 +30,10 @@ const QUOTA: u64 = 16 << 20;
 /// The servers that each registry is asked for, and that are ranked.
 const EACH: u32 = 100;
 const FROM_COPY: usize = 200;
+
+/// How many servers are named that could be meant, and how long they are looked for.
+const NEAR: usize = 3;
+const NEAR_PATIENCE: Duration = Duration::from_secs(3);
 
 /// How long a search waits for the others once one registry or copy has found something.
 const OTHERS: Duration = Duration::from_secs(1);
@@ -231,9 +235,36 @@ impl Registries {
         self.home.byte_cache("registries/answers", QUOTA)
     }
 
+    /// Returns a server as [`Self::known`] does. Where there is none, the error says which ones could be meant.
+    pub fn server<'a>(
+        &'a self,
+        name: &'a str,
+        version: Option<&'a str>,
+        source: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<(FoundServer, Option<RegistryError>), RegistryError>> {
+        Box::pin(async move {
+            match self.known(name, version, source).await {
+                Err(RegistryError::UnknownServer { name, failed, .. }) => {
+                    let near = self.near(&name, source).await;
+                    Err(RegistryError::UnknownServer { name, failed, near })
+                }
+                result => result,
+            }
+        })
+    }
+
+    /// The names of servers of which the last part is the same, without what nearly every server is called; the best first.
+    async fn near(&self, name: &str, source: Option<&str>) -> Vec<String> {
+        let last = vendor::plain(terms::last(name));
+        let search = self.search(terms::without_usual(terms::last(name)), EACH as usize, source);
+        let Ok(Ok(found)) = tokio::time::timeout(NEAR_PATIENCE, search).await else { return Vec::new() };
+        let names = found.servers.into_iter().map(|found| found.server.name);
+        names.filter(|other| other != name && vendor::plain(terms::last(other)) == last).take(NEAR).collect()
+    }
+
     /// Returns a server by its name, from the first registry that has it, and that registry. It is asked now; if it can't
     /// be, its copy answers, and the second result says why.
-    pub fn server<'a>(
+    pub fn known<'a>(
         &'a self,
         name: &'a str,
         version: Option<&'a str>,
@@ -281,7 +312,7 @@ impl Registries {
                     }
                 }
             }
-            Err(RegistryError::UnknownServer { name, failed })
+            Err(RegistryError::UnknownServer { name, failed, near: Vec::new() })
         })
     }
 

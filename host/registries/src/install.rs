@@ -23,8 +23,7 @@ pub fn digest(server: &Server) -> String {
 /// every server is called.
 pub fn usual_key(server: &Server) -> String {
     let last = terms::last(&server.name);
-    let plain = last.trim_start_matches("mcp-server-").trim_start_matches("mcp-").trim_start_matches("server-");
-    let plain = plain.trim_end_matches("-mcp-server").trim_end_matches("-mcp").trim_end_matches("-server");
+    let plain = terms::without_usual(last);
     // `io.github.acme/mcp` is the server of `acme`.
     let owner = server.name.rsplit_once('/').map_or("", |(owner, _)| owner.rsplit('.').next().unwrap_or(owner));
     let word = if plain.is_empty() || matches!(plain, "mcp" | "server") { owner } else { plain };

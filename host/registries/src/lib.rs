@@ -13,10 +13,12 @@ mod kept;
 mod meaning;
 mod merge;
 mod plan;
+mod publisher;
 mod registry;
 mod summary;
 mod sync;
 mod terms;
+mod vendor;
 
 pub use detached::{become_sync, start_sync};
 pub use error::RegistryError;

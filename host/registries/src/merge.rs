@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use aiw_core::ExtensionId;
 use aiw_core::registry::{Package, Server, Status, Transport};
+use aiw_core::{ExtensionId, skeleton};
 use aiw_search::{Field, Index, Scores};
 use url::Url;
 
 use crate::plan::split_image;
-use crate::terms;
+use crate::registry::is_called;
+use crate::{terms, vendor};
 
 /// What one registry found.
 pub(crate) struct Answers<'r> {
@@ -28,6 +29,23 @@ pub struct FoundServer {
     pub also: Vec<(ExtensionId, String)>,
 }
 
+impl FoundServer {
+    /// Its names in the registries that have it.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.server.name.as_str()).chain(self.also.iter().map(|(_, name)| name.as_str()))
+    }
+
+    /// Whether its name looks like another server's, and is another one.
+    pub(crate) fn looks_like(&self, other: &Self) -> bool {
+        imitates(&self.server.name, &other.server.name)
+    }
+}
+
+/// Whether a name is another one that a reader could take for it.
+fn imitates(name: &str, other: &str) -> bool {
+    name != other && skeleton(name) == skeleton(other)
+}
+
 /// Fields of a server, and how a word in each counts.
 const FIELDS: [Field; 2] = [Field { weight: 5.0, length: 0.6 }, Field { weight: 1.0, length: 0.4 }];
 
@@ -43,15 +61,24 @@ pub(crate) fn merge(query: &str, answers: Vec<Answers<'_>>, limit: usize) -> Vec
     for Answers { id, priority, servers } in answers {
         all.extend(servers.into_iter().map(|server| (priority, id, server)));
     }
-    let scores = scores(query, &all);
+    let mut scores = scores(query, &all);
     let best = scores.iter().copied().fold(0.0, f32::max).max(f32::MIN_POSITIVE);
+    if let Some(name) = vendor::name_in(query) {
+        for ((_, _, server), score) in all.iter().zip(&mut scores) {
+            *score += best * vendor::own(&name, server).weight();
+        }
+    }
     let mut order: Vec<usize> = (0..all.len()).collect();
     let rank = |at: usize| {
         let (priority, _, server) = &all[at];
         // Whole numbers: so that there is an order whatever a score is.
         let step = (scores[at] / best / STEP) as u32;
         let is_deprecated = server.status == Status::Deprecated;
-        (is_deprecated, std::cmp::Reverse(step), *priority, std::cmp::Reverse(server.uses), &server.name)
+        let is_called = is_called(server, query);
+        let uses = std::cmp::Reverse(server.uses);
+        // Of names that look alike, the plainer one first: in bytes, capital letters would come before.
+        let capitals = server.name.bytes().filter(u8::is_ascii_uppercase).count();
+        (!is_called, is_deprecated, std::cmp::Reverse(step), *priority, uses, capitals, &server.name)
     };
     order.sort_by(|one, two| rank(*one).cmp(&rank(*two)));
     // With the registry: of one registry, two rows are two servers unless they share a name. What else they share is what
@@ -65,7 +92,9 @@ pub(crate) fn merge(query: &str, answers: Vec<Answers<'_>>, limit: usize) -> Vec
         let keys = keys(&server);
         let is_same = |key: &&String| {
             let known = places.get(*key)?;
-            (key.starts_with(NAME) || known.1 != source).then_some(known.0)
+            let is_other =
+                || found.get(known.0).is_some_and(|known| known.names().any(|name| imitates(name, &server.name)));
+            (key.starts_with(NAME) || (known.1 != source && !is_other())).then_some(known.0)
         };
         let place = keys.iter().find_map(|key| is_same(&key)).unwrap_or(found.len());
         for key in keys {
@@ -108,8 +137,9 @@ fn scores(query: &str, all: &[(u32, &ExtensionId, Server)]) -> Vec<f32> {
     let whole: String = asked.concat();
     for ((_, _, server), score) in all.iter().zip(&mut scores) {
         // The server that is called like the query is meant.
-        if terms::of_query(terms::last(&server.name)).concat() == whole {
-            *score *= 1.5;
+        let last = terms::last(&server.name);
+        if terms::of_query(last).concat() == whole {
+            *score *= if last.eq_ignore_ascii_case(query.trim()) { 1.8 } else { 1.5 };
         }
     }
     scores
@@ -247,6 +277,34 @@ mod tests {
         };
         let rows = vec![bridge("a/one", "https://one.example/mcp"), bridge("b/two", "https://two.example/mcp")];
         assert_eq!(merged("weather", vec![(&id, 1, rows)]).len(), 2);
+    }
+
+    #[test]
+    fn names_that_look_alike_stand_side_by_side_and_say_so_whatever_they_share() {
+        let (first, second): (ExtensionId, ExtensionId) = ("first".parse().unwrap(), "second".parse().unwrap());
+        let at = |name: &str| {
+            let endpoint =
+                Endpoint { url: "https://acme.example/mcp".into(), headers: Vec::new(), variables: Vec::new() };
+            let mut server = server(name, "Weather");
+            server.remotes = vec![Transport::StreamableHttp(endpoint)];
+            server
+        };
+        // Whichever registry comes first, and whoever names the same address.
+        for (real, copy) in [(1, 2), (2, 1)] {
+            let imitations = vec![at("io.github.Acme/weather"), at("io.github.acrne/weather")];
+            let found = merged(
+                "weather",
+                vec![(&second, copy, imitations), (&first, real, vec![at("io.github.acme/weather")])],
+            );
+            assert_eq!(found.len(), 3, "{:?}", names(&found));
+            let of = |name: &str| found.iter().find(|found| found.server.name == name).unwrap();
+            let (own, other) = (of("io.github.acme/weather"), of("io.github.Acme/weather"));
+            assert!(own.also.is_empty() && own.looks_like(other) && other.looks_like(own) && !own.looks_like(own));
+        }
+        // Of one registry, the plainer name comes first, and one that is typed whole before all.
+        let rows = || vec![at("io.github.Acme/weather"), at("io.github.acme/Weather"), at("io.github.acme/weather")];
+        assert_eq!(names(&merged("weather", vec![(&first, 1, rows())]))[0], "io.github.acme/weather");
+        assert_eq!(names(&merged("io.github.Acme/weather", vec![(&first, 1, rows())]))[0], "io.github.Acme/weather");
     }
 
     #[test]

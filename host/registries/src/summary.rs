@@ -1,6 +1,7 @@
 //! What registries say of servers, in JSON.
 
 use aiw_core::registry::{Instruction, Server, Status, Transport};
+use aiw_core::{one_line, quoted_text};
 use aiw_home::rfc3339;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -57,6 +58,9 @@ pub struct RegistryServer {
     /// The same server under other names or in other registries, as `SOURCE NAME`
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<String>,
+    /// Other servers that were found and whose names look like its own, as `SOURCE NAME`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub looks_like: Vec<String>,
     /// What to do after the installation
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub instructions: Vec<String>,
@@ -102,7 +106,7 @@ pub struct Asked {
     pub required: bool,
     /// Whether it is kept in the vault
     pub secret: bool,
-    /// What the publisher suggests
+    /// The publisher's default: the answer where none is given
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
     /// The values that it can have, if not any
@@ -110,17 +114,26 @@ pub struct Asked {
     pub choices: Vec<String>,
 }
 
+impl Asked {
+    /// Says it in a line for people.
+    pub fn line(&self) -> String {
+        let mut line = format!("{} {}", if self.required { "needs" } else { "takes" }, one_line(&self.name, 60));
+        if self.secret {
+            line.push_str(", a secret");
+        }
+        if let Some(default) = &self.default {
+            line.push_str(&format!(", by its publisher's default {}", quoted_text(default, 100)));
+        }
+        if let Some(description) = &self.description {
+            line.push_str(&format!(": {}", one_line(description, 200)));
+        }
+        line
+    }
+}
+
 impl ServerWay {
     /// A way to run a server.
     pub fn of(way: &Way) -> Self {
-        let asked = |question: &Question| Asked {
-            name: question.name.clone(),
-            description: question.description.clone(),
-            required: question.required,
-            secret: question.secret,
-            default: question.default.clone(),
-            choices: question.choices.clone(),
-        };
         Self {
             kind: way.kind().as_str(),
             target: way.target().to_owned(),
@@ -135,7 +148,33 @@ impl ServerWay {
     }
 }
 
-/// What decides whether to install a server, in lines for people: where it is from, and what it runs.
+fn asked(question: &Question) -> Asked {
+    Asked {
+        name: question.name.clone(),
+        description: question.description.clone(),
+        required: question.required,
+        secret: question.secret,
+        default: question.usual_answer().and(question.default.clone()),
+        choices: question.choices.clone(),
+    }
+}
+
+/// What a way asks for, in lines for people. What may stay without an answer is in one line: it can be much.
+fn asks(way: &Way) -> Vec<String> {
+    let all = way.questions().iter().map(asked);
+    let (said, open): (Vec<Asked>, Vec<Asked>) = all.partition(|asked| asked.required || asked.default.is_some());
+    let mut lines: Vec<String> = said.iter().map(Asked::line).collect();
+    let short =
+        |asked: &Asked| format!("{}{}", one_line(&asked.name, 60), if asked.secret { " (a secret)" } else { "" });
+    match &open[..] {
+        [] => {}
+        [one] => lines.push(one.line()),
+        several => lines.push(format!("takes {}", several.iter().map(short).collect::<Vec<_>>().join(", "))),
+    }
+    lines
+}
+
+/// What decides whether to install a server, in lines for people: where it is from, what it runs, and what it asks for.
 pub fn about(found: &FoundServer, way: &Way) -> Vec<String> {
     let server = RegistryServer::of(found);
     let mut lines = vec![format!("{} {} from {}", server.name, server.version, server.source)];
@@ -151,6 +190,7 @@ pub fn about(found: &FoundServer, way: &Way) -> Vec<String> {
     };
     lines.push(format!("  {does}: {}", way.command().unwrap_or_else(|| way.target().to_owned())));
     lines.extend(way.sets().into_iter().map(|set| format!("  sets: {set}")));
+    lines.extend(asks(way).into_iter().map(|line| format!("  {line}")));
     lines.extend(way.reaches().iter().map(|line| format!("  outside of its container: {line}")));
     lines.extend(way.notes().iter().map(|note| format!("  note: {note}")));
     lines
@@ -159,7 +199,13 @@ pub fn about(found: &FoundServer, way: &Way) -> Vec<String> {
 impl ServerSearch {
     /// The answer to a search.
     pub fn of(found: &Found) -> Self {
-        Self { servers: found.servers.iter().map(RegistryServer::of).collect(), sources: found.sources.clone() }
+        let all = &found.servers;
+        let one = |found: &FoundServer| {
+            let alike = all.iter().filter(|other| found.looks_like(other));
+            let looks_like = alike.map(|other| format!("{} {}", other.source, other.server.name)).collect();
+            RegistryServer { looks_like, ..RegistryServer::of(found) }
+        };
+        Self { servers: all.iter().map(one).collect(), sources: found.sources.clone() }
     }
 }
 
@@ -195,6 +241,7 @@ impl RegistryServer {
             updated: updated.map(rfc3339),
             uses,
             kinds: kinds(&found.server),
+            looks_like: Vec::new(),
             also: found.also.iter().map(|(source, name)| format!("{source} {name}")).collect(),
             instructions: instructions.into_iter().map(sentence).collect(),
         }
@@ -218,12 +265,12 @@ fn sentence(Instruction { description, command, page }: Instruction) -> String {
 /// How a server runs, each way once.
 fn kinds(server: &Server) -> Vec<String> {
     let mut kinds: Vec<String> = Vec::new();
-    let packages = server.packages.iter().map(|package| aiw_core::one_line(&package.kind, 20));
+    let packages = server.packages.iter().map(|package| one_line(&package.kind, 20));
     let remotes = server.remotes.iter().map(|remote| match remote {
         Transport::Stdio => "stdio".to_owned(),
         Transport::StreamableHttp(_) => "http".to_owned(),
         Transport::Sse(_) => "sse".to_owned(),
-        Transport::Other(word) => aiw_core::one_line(word, 20),
+        Transport::Other(word) => one_line(word, 20),
     });
     for kind in packages.chain(remotes) {
         if !kinds.contains(&kind) {

@@ -3,6 +3,8 @@
 use aiw_core::registry::Server;
 use aiw_search::words;
 
+use crate::publisher::publisher_words;
+
 /// Parts of names that nearly every server has, as terms.
 const EMPTY: [&str; 9] = ["mcp", "server", "io", "com", "ai", "dev", "org", "net", "github"];
 
@@ -19,8 +21,7 @@ pub(crate) fn of_name(server: &Server) -> Vec<String> {
 
 /// The terms of what else a server says of itself: its owner's name and its description.
 pub(crate) fn of_rest(server: &Server) -> Vec<String> {
-    let owner = server.name.rsplit_once('/').map_or("", |(owner, _)| owner);
-    let mut terms: Vec<String> = words(owner).into_iter().filter(|term| !EMPTY.contains(&term.as_str())).collect();
+    let mut terms = words(&publisher_words(&server.name));
     terms.extend(words(&server.description));
     terms
 }
@@ -44,6 +45,12 @@ pub(crate) fn of_query(query: &str) -> Vec<String> {
 
 /// The most terms of a query that count.
 const MAX_TERMS: usize = 16;
+
+/// The last part of a name, without what nearly every server is called.
+pub(crate) fn without_usual(last: &str) -> &str {
+    let plain = last.trim_start_matches("mcp-server-").trim_start_matches("mcp-").trim_start_matches("server-");
+    plain.trim_end_matches("-mcp-server").trim_end_matches("-mcp").trim_end_matches("-server")
+}
 
 /// The part of a name after its last slash.
 pub(crate) fn last(name: &str) -> &str {

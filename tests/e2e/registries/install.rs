@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Registry, machine, row};
 use crate::mcp::Client;
+use crate::terminal::Terminal;
 
 /// The server that the tests of the pool use.
 pub fn server_source() -> String {
@@ -315,4 +316,51 @@ fn an_update_puts_no_secret_on_a_command_line_and_replaces_nothing_of_the_users(
     let run = env.run(&["mcp", "update", "--yes"]);
     assert!(run.code != 0 && run.stderr.contains("--force"), "{}", run.whole());
     assert_eq!(env.mcp(), own);
+}
+
+#[test]
+fn what_is_asked_stands_before_the_yes_and_a_default_is_the_answer_with_yes_and_with_enter() {
+    let variables = json!([
+        {"name": "ACME_REGION", "description": "Where it runs", "default": "eu", "isRequired": true},
+        {"name": "ACME_LEVEL", "default": "info"},
+        {"name": "ACME_KEY", "description": "Of your account", "isRequired": true, "isSecret": true},
+        {"name": "ACME_HINT"}, {"name": "ACME_PIN", "isSecret": true}]);
+    let row = row(&json!({"name": "io.github.acme/asks", "description": "x", "version": "1.0.0",
+        "packages": [{"registryType": "npm", "identifier": "acme-x", "version": "1.0.0",
+            "transport": {"type": "stdio"}, "environmentVariables": variables}]}));
+    let registry = Registry::start(vec![row]);
+    let env = machine(&registry.url());
+    let install = ["mcp", "install", "io.github.acme/asks", "--no-check", "--set", "ACME_KEY=canary-5ecr3t"];
+    let mut terminal = Terminal::start(&env, &install);
+    terminal.wait("the question", |shown| shown.contains("Install it as `asks`?"));
+    let shown = terminal.shown();
+    for line in [
+        "  needs ACME_REGION, by its publisher's default `eu`: Where it runs",
+        "  takes ACME_LEVEL, by its publisher's default `info`",
+        "  needs ACME_KEY, a secret: Of your account",
+        "  takes ACME_HINT, ACME_PIN (a secret)",
+    ] {
+        assert!(shown.contains(line), "{line}:\n{shown}");
+    }
+    terminal.press("y\r");
+    for value in ["ACME_REGION [eu, its publisher's default]:", "ACME_LEVEL [info", "ACME_HINT (", "ACME_PIN ("] {
+        let value = &format!("Value of {value}");
+        terminal.wait(value, |shown| shown.contains(value));
+        terminal.press("\r");
+    }
+    terminal.wait("the end", |shown| shown.contains("Installed `asks`"));
+    let by_enter = env.mcp()["mcpServers"]["asks"].clone();
+    let expected = json!({"ACME_REGION": "eu", "ACME_LEVEL": "info", "ACME_KEY": "${secret:asks-acme-key}"});
+    assert_eq!(by_enter["env"], expected);
+    env.run(&["mcp", "remove", "asks"]).ok();
+    env.run(&["secret", "remove", "asks-acme-key"]).ok();
+    let run = env.run(&[&install[..], &["--yes"]].concat()).ok();
+    assert!(run.stdout.contains("takes ACME_LEVEL, by its publisher's default `info`"), "{}", run.whole());
+    assert_eq!(env.mcp()["mcpServers"]["asks"], by_enter);
+    // Declined, and still so after an update.
+    env.run(&[&install[..], &["--yes", "--set", "ACME_LEVEL="]].concat()).ok();
+    assert_eq!(env.mcp()["mcpServers"]["asks"]["env"].get("ACME_LEVEL"), None);
+    registry.rows.lock().unwrap()[0]["server"]["version"] = json!("1.0.1");
+    env.run(&["mcp", "update", "--yes", "--no-check"]).ok();
+    assert_eq!(env.mcp()["mcpServers"]["asks"]["env"].get("ACME_LEVEL"), None, "{}", env.mcp());
 }

@@ -118,7 +118,7 @@ fn the_doctor_names_a_copy_that_is_damaged_or_can_not_be_brought_up_to_date() {
     assert_eq!(copies(&env), json!([]));
     until_copied(&env, "weather");
     assert_eq!(copies(&env), json!([]));
-    let path = env.home().join("cache/registries/registry-official-v1.db");
+    let path = env.home().join("cache/registries/registry-official-v2.db");
     // In the middle, where no search may come by.
     let mut bytes = fs::read(&path).unwrap();
     let middle = bytes.len() / 2;

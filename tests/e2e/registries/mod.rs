@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 use aiw_tests::{Answer, Environment, Request, Server};
 use serde_json::{Value, json};
 
+use crate::terminal::Terminal;
+
 /// Rows of the registry, by name: the newest version of each server.
 type Rows = Arc<Mutex<Vec<Value>>>;
 
@@ -251,7 +253,7 @@ fn a_copy_follows_new_changed_withdrawn_and_deleted_servers() {
 
 /// Makes a copy two hours old, if there is one.
 pub fn age_copy(env: &Environment) {
-    let path = env.home().join("cache/registries/registry-official-v1.db");
+    let path = env.home().join("cache/registries/registry-official-v2.db");
     let script = "
 import sqlite3, sys
 copy = sqlite3.connect(sys.argv[1], timeout=30)
@@ -278,4 +280,58 @@ fn info_shows_what_the_registry_says_and_from_the_copy_if_it_cannot_be_asked() {
     assert!(run.stderr.starts_with("note: this is from the local copy: "), "{}", run.whole());
     assert!(run.stdout.contains("publisher: com.other"), "{}", run.whole());
     assert_eq!(env.run(&["mcp", "info", "com.other/nothing"]).code, 69, "it may be there");
+}
+
+#[test]
+fn servers_whose_names_look_alike_have_each_their_number_and_say_whose_they_are() {
+    let of = |name: &str, owner: &str| {
+        let mut row = remote(name, "Forecasts", "1.0.0");
+        row["server"]["remotes"][0]["url"] = json!("https://weather.example/mcp");
+        row["server"]["repository"] = json!({"url": format!("https://github.com/{owner}/weather"), "source": "github"});
+        row
+    };
+    let registry = Registry::start(vec![of("io.github.Acme/weather", "Acme"), of("io.github.acme/weather", "acme")]);
+    let env = machine(&registry.url());
+    let run = env.run(&["mcp", "search", "weather"]).ok();
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    assert!(lines.len() == 2 && lines[0].starts_with("1  io.github.acme/weather "), "{}", run.whole());
+    assert!(lines[1].starts_with("2  io.github.Acme/weather "), "{}", run.whole());
+    let said = "note: 2 looks like 1: it is `io.github.Acme/weather` of registry-official, published by `io.github.Acme`, \
+                source code: https://github.com/Acme/weather";
+    assert!(run.stderr.contains(said), "{}", run.whole());
+    let found = env.json(&["mcp", "search", "weather"]);
+    assert_eq!(found["servers"][0]["looks_like"], json!(["registry-official io.github.Acme/weather"]), "{found}");
+    // The number is that of the server that is shown beside it.
+    let mut terminal = Terminal::start(&env, &["mcp", "search", "weather"]);
+    terminal.wait("the question", |shown| shown.contains("Install which one?"));
+    terminal.press("2\r");
+    terminal.wait("the server", |shown| shown.contains("publisher: io.github.Acme"));
+    terminal.press("\u{3}");
+}
+
+#[test]
+fn a_vendors_own_server_comes_first_from_the_registry_and_from_its_copy() {
+    let registry = Registry::start(vec![
+        remote("ai.hosting/someone-acme", "Acme for Acme: the Acme MCP server", "1.0.0"),
+        remote("com.acme/mcp", "Our server", "1.0.0"),
+        remote("io.github.someone/acme", "Acme, acme and acme", "1.0.0"),
+    ]);
+    let env = machine(&registry.url());
+    assert_eq!(names(&env.json(&["mcp", "search", "acme"]))[0], "com.acme/mcp");
+    assert_eq!(names(&until_copied(&env, "Acme MCP server"))[0], "com.acme/mcp");
+}
+
+#[test]
+fn a_name_that_no_server_has_is_answered_with_those_that_could_be_meant() {
+    let registry = Registry::start(weather());
+    let env = machine(&registry.url());
+    for command in ["install", "info"] {
+        for name in ["weather", "io.github.Acme/weather", "acme/weather-mcp"] {
+            let run = env.run(&["mcp", command, name]);
+            assert_eq!(run.code, 2, "{}", run.whole());
+            assert!(run.stderr.contains("did you mean `io.github.acme/weather`?"), "{}", run.whole());
+        }
+        let run = env.run(&["mcp", command, "nothing-like-it"]);
+        assert!(run.code == 2 && run.stderr.contains("`aiw mcp search` finds names"), "{}", run.whole());
+    }
 }

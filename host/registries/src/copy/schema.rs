@@ -1,7 +1,7 @@
 //! The tables of a copy. One of another version, or a damaged one, is made anew: it is only a copy.
 
 /// The version, which is part of the file's name.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 pub(super) const TABLES: &str = "
 -- One row: how far the copy is.

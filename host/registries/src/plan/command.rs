@@ -39,7 +39,7 @@ impl Arg {
         }
     }
 
-    fn is_required(&self) -> bool {
+    pub(super) fn is_required(&self) -> bool {
         matches!(self, Self::Word { required: true, .. } | Self::Named { required: true, .. })
     }
 
@@ -69,40 +69,51 @@ pub(super) fn arguments(questions: &mut Questions<'_>, given: &[Argument]) -> Re
     }
     let mut args = Vec::new();
     for (number, argument) in (1..).zip(given) {
-        let input = &argument.input;
-        let text = input.value.as_deref().filter(|text| !text.is_empty());
-        let place = |name| Place { repeated: argument.repeated, ..Place::named(name) };
-        let Some(name) = &argument.name else {
-            let hint = argument.hint.as_deref().filter(|hint| !hint.trim().is_empty());
-            let name = hint.map_or_else(|| format!("argument {number}"), |hint| one_line(hint, 60));
-            if let Some(value) = questions.value(place(&name), input)? {
-                let required = input.required || value.questions().any(|name| questions.is_required(name));
-                args.push(Arg::Word { value, required });
-            }
-            continue;
-        };
-        let flag = flag(name)?;
-        let said = input.description.as_ref().or(input.default.as_ref()).or(input.placeholder.as_ref());
-        let is_plain = input.format == Format::Text && input.choices.is_empty() && !input.required && !input.secret;
-        if text.is_none() && (BARE.contains(&flag.as_str()) || flag.contains('=') || (is_plain && said.is_none())) {
-            args.push(Arg::word(flag));
-        } else if input.format == Format::Boolean && text.is_none_or(|text| text == "true") {
-            if text.is_some() {
-                args.push(Arg::word(flag));
-                continue;
-            }
-            questions.ask(&flag, input, Place { secret: false, repeated: false, ..place(&flag) }, input.required);
-            let is_on = input.default.as_deref() == Some("true");
-            args.push(Arg::Switch { question: flag.clone(), flag, is_on });
-        } else {
-            let bare = text.is_none() && is_plain;
-            if let Some(value) = questions.value(Place { bare, ..place(&flag) }, input)? {
-                let required = input.required || value.questions().any(|name| questions.is_required(name));
-                args.push(Arg::Named { joined: flag.starts_with("--"), flag, value, required });
-            }
-        }
+        let part = argument.name.clone().unwrap_or_else(|| shown_name(number, argument));
+        let is_needed = questions.is_needed(&argument.input);
+        let made = self::argument(questions, number, argument);
+        args.extend(questions.unless_needed(&part, is_needed, made)?);
     }
     Ok(args)
+}
+
+/// What an argument without a flag is asked by.
+fn shown_name(number: usize, argument: &Argument) -> String {
+    let hint = argument.hint.as_deref().filter(|hint| !hint.trim().is_empty());
+    hint.map_or_else(|| format!("argument {number}"), |hint| one_line(hint, 60))
+}
+
+fn argument(questions: &mut Questions<'_>, number: usize, argument: &Argument) -> Result<Option<Arg>, Reason> {
+    let input = &argument.input;
+    let text = input.value.as_deref().filter(|text| !text.is_empty());
+    let place = |name| Place { repeated: argument.repeated, ..Place::named(name) };
+    let Some(name) = &argument.name else {
+        let value = questions.value(place(&shown_name(number, argument)), input)?;
+        return Ok(value.map(|value| {
+            let required = input.required || value.questions().any(|name| questions.is_required(name));
+            Arg::Word { value, required }
+        }));
+    };
+    let flag = flag(name)?;
+    let said = input.description.as_ref().or(input.default.as_ref()).or(input.placeholder.as_ref());
+    let is_plain = input.format == Format::Text && input.choices.is_empty() && !input.required && !input.secret;
+    if text.is_none() && (BARE.contains(&flag.as_str()) || flag.contains('=') || (is_plain && said.is_none())) {
+        return Ok(Some(Arg::word(flag)));
+    }
+    if input.format == Format::Boolean && text.is_none_or(|text| text == "true") {
+        if text.is_some() {
+            return Ok(Some(Arg::word(flag)));
+        }
+        questions.ask(&flag, input, Place { secret: false, repeated: false, ..place(&flag) }, input.required);
+        let is_on = input.default.as_deref() == Some("true");
+        return Ok(Some(Arg::Switch { question: flag.clone(), flag, is_on }));
+    }
+    let bare = text.is_none() && is_plain;
+    let value = questions.value(Place { bare, ..place(&flag) }, input)?;
+    Ok(value.map(|value| {
+        let required = input.required || value.questions().any(|name| questions.is_required(name));
+        Arg::Named { joined: flag.starts_with("--"), flag, value, required }
+    }))
 }
 
 /// The flag as it is passed. A name without dashes gets them: real rows have `port` for `--port`.
@@ -155,26 +166,23 @@ pub(super) fn environment(questions: &mut Questions<'_>, given: &[Setting]) -> R
         if env.iter().any(|other| other.name == name) {
             continue;
         }
-        if name.parse::<EnvName>().is_err() {
-            if input.required {
-                return Err(Reason::Name { name: quoted(name), what: "a variable" });
-            }
-            questions.leave_out(name, "it is not a valid name of a variable");
-            continue;
-        }
-        if is_steering(name) && input.value.as_ref().is_none_or(String::is_empty) && !input.required {
-            questions.leave_out(name, "it decides what code runs");
-            continue;
-        }
-        // What decides where code comes from is not offered by the publisher.
-        let bare = Input { default: None, ..input.clone() };
-        let input = if aiw_core::names_code(name) { &bare } else { input };
-        if let Some(value) = questions.value(Place::named(name), input)? {
-            check_variable(name, &value)?;
-            env.push(Env { name: name.to_owned(), value });
-        }
+        let is_needed = if name.parse::<EnvName>().is_err() { input.required } else { questions.is_needed(input) };
+        let made = variable(questions, name, input);
+        env.extend(questions.unless_needed(name, is_needed, made)?);
     }
     Ok(env)
+}
+
+fn variable(questions: &mut Questions<'_>, name: &str, input: &Input) -> Result<Option<Env>, Reason> {
+    if name.parse::<EnvName>().is_err() {
+        return Err(Reason::Name { name: quoted(name), what: "a variable" });
+    }
+    // What decides where code comes from is not offered by the publisher.
+    let bare = Input { default: None, ..input.clone() };
+    let input = if aiw_core::names_code(name) { &bare } else { input };
+    let Some(value) = questions.value(Place::named(name), input)? else { return Ok(None) };
+    check_variable(name, &value)?;
+    Ok(Some(Env { name: name.to_owned(), value }))
 }
 
 /// Refuses a variable that decides what code runs: any that the row fixes, and the plainest ones if they are asked for.

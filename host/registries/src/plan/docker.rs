@@ -60,7 +60,7 @@ const ALONE: [&str; 12] = [
 pub(super) fn run(making: &mut Making<'_>) -> Result<Vec<Arg>, Reason> {
     let image = image(making)?;
     let mut args = ["run", "-i", "--rm"].map(Arg::word).to_vec();
-    let mut tokens = making.tokens("docker")?;
+    let mut tokens = making.tokens("docker", is_option)?;
     let is_own = |word: &str| {
         let word = word.strip_prefix("https://").unwrap_or(word);
         Image::parse(word).is_some_and(|other| other.is_same(&image))
@@ -86,7 +86,7 @@ pub(super) fn run(making: &mut Making<'_>) -> Result<Vec<Arg>, Reason> {
                 }
                 "-e" | "--env" => {
                     let value = tokens.value(&flag, value)?;
-                    making.set_variable(&value, tokens.refused(&format!("{flag} {}", value.shown())))?;
+                    making.set_variable(&value, required, tokens.refused(&format!("{flag} {}", value.shown())))?;
                 }
                 _ if value.is_none() && (ALONE.contains(&flag.as_str())) => {
                     if !SAFE.contains(&flag.as_str()) {

@@ -3,19 +3,16 @@
 use std::collections::BTreeMap;
 
 use aiw_core::registry::Format;
-use aiw_core::{HeaderName, Secret, SecretName, is_inner, is_secret_name, is_secret_value, quoted, quoted_list};
-use aiw_home::MAX_SECRET_BYTES;
-use aiw_servers::{Given, secret_names, secret_reference};
+use aiw_core::{HeaderName, Secret, SecretName, is_inner, is_secret_name, is_secret_value, quoted};
+use aiw_servers::{secret_names, secret_reference};
 use serde_json::{Map, Value as Json, json};
 
+use super::answer::{check, is_reference};
 use super::command::Arg;
 use super::error::PlanError;
 use super::inputs::{Piece, Question, Value, is_host};
 use super::remote::check_address;
 use super::way::{Recipe, Way};
-
-/// The longest answer that isn't a secret.
-const MAX_ANSWER: usize = 4 << 10;
 
 /// What the person answered, by the questions' names. An answer of exactly `${NAME}` is read from the environment when the
 /// server starts, one of exactly `${secret:NAME}` from the vault.
@@ -37,6 +34,15 @@ impl Answers {
     /// Gives an answer in place of the earlier ones.
     pub fn replace(&mut self, question: impl Into<String>, answer: Secret) {
         self.0.insert(question.into(), vec![answer]);
+    }
+
+    /// Answers what has no answer yet as nothing else does: with its publisher's default, if it has one.
+    pub fn take_defaults(&mut self, questions: &[Question]) {
+        for question in questions.iter().filter(|question| !self.0.contains_key(&question.name)).collect::<Vec<_>>() {
+            if let Some(default) = question.usual_answer() {
+                self.give(&question.name, default);
+            }
+        }
     }
 
     /// Leaves out the answers to questions that are not asked any more. Returns their names.
@@ -140,6 +146,7 @@ enum Said<'a> {
 
 struct Filling<'a> {
     asked: BTreeMap<&'a str, (&'a Question, Vec<&'a str>)>,
+    answers: &'a Answers,
     key: &'a str,
     is_taken: &'a dyn Fn(&SecretName) -> bool,
     secrets: Vec<(SecretName, Secret)>,
@@ -175,7 +182,7 @@ impl<'a> Filling<'a> {
         if !names.is_empty() {
             return Err(PlanError::Missing { names });
         }
-        Ok(Self { asked, key, is_taken, secrets: Vec::new(), named: BTreeMap::new() })
+        Ok(Self { asked, answers, key, is_taken, secrets: Vec::new(), named: BTreeMap::new() })
     }
 
     /// The answers as they may be kept in clear.
@@ -184,7 +191,9 @@ impl<'a> Filling<'a> {
             Some(stored) => secret_reference(stored),
             None => answer.to_owned(),
         };
-        let given = self.asked.iter().filter(|(_, (_, given))| !given.is_empty());
+        // An empty answer is kept, too: an update doesn't take the default in its place.
+        let is_answered = |name: &str, given: &[&str]| !given.is_empty() || self.answers.has(name);
+        let given = self.asked.iter().filter(|(name, (_, given))| is_answered(name, given));
         let all = given.map(|(name, (question, given))| {
             let answers = given.iter().enumerate();
             // What was not used is not kept if it is a secret.
@@ -360,36 +369,6 @@ impl<'a> Filling<'a> {
         self.named.insert((name, number), stored);
         Ok(Said::Reference(reference))
     }
-}
-
-/// Checks an answer by its question. The error is the end of a sentence.
-fn check(question: &Question, answer: &str) -> Result<(), String> {
-    if is_reference(answer) || (answer.is_empty() && question.bare) {
-        return Ok(());
-    }
-    let most = if question.secret { MAX_SECRET_BYTES } else { MAX_ANSWER };
-    if answer.len() > most {
-        return Err(format!("is longer than {most} bytes"));
-    }
-    if answer.chars().any(char::is_control) {
-        return Err("has line breaks or control characters".into());
-    }
-    if !question.choices.is_empty() && !question.choices.iter().any(|choice| choice == answer) {
-        return Err(format!("is not one of {}", quoted_list(&question.choices)));
-    }
-    match question.format {
-        Format::Number if answer.parse::<f64>().map_or(true, |number| !number.is_finite()) => {
-            Err("is not a number".into())
-        }
-        Format::Boolean if !matches!(answer, "true" | "false") => Err("is neither `true` nor `false`".into()),
-        _ => Ok(()),
-    }
-}
-
-/// Whether an answer is exactly `${NAME}` or `${secret:NAME}`.
-fn is_reference(answer: &str) -> bool {
-    let secret = answer.strip_prefix("${secret:").and_then(|rest| rest.strip_suffix('}'));
-    secret.is_some_and(|name| name.parse::<SecretName>().is_ok()) || matches!(Given::parse(answer), Given::Reference(_))
 }
 
 /// Refuses a literal text that would be read for variables. There is no way to write it so that it means itself.

@@ -1,5 +1,7 @@
 //! Why a server can't be installed in a way, and what is wrong with an answer.
 
+use std::borrow::Cow;
+
 use aiw_core::{ErrorKind, quoted_list};
 
 /// Why a way can't be used. Texts of the row are quoted already, and in one line.
@@ -170,8 +172,21 @@ pub enum Note {
         /// The argument, variable or header.
         part: String,
         /// The reason.
-        why: &'static str,
+        why: Cow<'static, str>,
     },
+}
+
+impl Reason {
+    /// Why one part of the row is left out, as the end of a sentence about it.
+    pub(super) fn of_part(&self) -> Cow<'static, str> {
+        match self {
+            Self::Name { what, .. } => format!("that is not a valid name of {what}").into(),
+            Self::Value { why, .. } => format!("its value {why}").into(),
+            Self::RuntimeArgument { program, .. } => format!("aiw passes no such argument to `{program}`").into(),
+            Self::Steers { .. } => "it decides what code runs".into(),
+            other => other.to_string().into(),
+        }
+    }
 }
 
 /// What is wrong with the answers.

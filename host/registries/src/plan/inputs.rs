@@ -1,9 +1,10 @@
 //! What a row leaves open: values with places in them, and the questions that fill the places.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aiw_core::registry::{Format, Input, Variable};
-use aiw_core::{is_unsafe_in_line, quoted};
+use aiw_core::{Secret, is_unsafe_in_line, quoted};
 
 use super::error::{Note, Reason};
 
@@ -20,7 +21,7 @@ pub struct Question {
     pub secret: bool,
     /// The form of its value.
     pub format: Format,
-    /// What to offer. It is never taken unless the person agrees.
+    /// What its publisher offers. It is taken where the person gives nothing else, and shown before they agree.
     pub default: Option<String>,
     /// An example.
     pub placeholder: Option<String>,
@@ -172,6 +173,13 @@ pub(super) struct Place<'a> {
     pub(super) bare: bool,
 }
 
+impl Question {
+    /// The answer of a person who gives none: the publisher's default. What takes several answers has none then.
+    pub fn usual_answer(&self) -> Option<Secret> {
+        self.default.as_ref().filter(|_| !self.repeated).map(Secret::new)
+    }
+}
+
 impl<'a> Place<'a> {
     pub(super) fn named(name: &'a str) -> Self {
         Self { name, secret: aiw_servers::names_secret(name), repeated: false, bare: false }
@@ -315,8 +323,36 @@ impl<'a> Questions<'a> {
         self.asked.iter().any(|question| question.name == name && question.required)
     }
 
-    pub(super) fn leave_out(&mut self, part: &str, why: &'static str) {
-        let note = Note::LeftOut { part: quoted(part), why };
+    /// Whether the command is another one without an input: the row requires it, or gives it a value in which nothing is
+    /// left to the person.
+    pub(super) fn is_needed(&self, input: &Input) -> bool {
+        let Some(text) = input.value.as_ref().filter(|text| !text.is_empty()) else { return input.required };
+        let value = pieces(text);
+        let variables = value.questions().map(|name| self.declared.get(name).copied());
+        let mut open = variables.filter(|variable| variable.is_none_or(|variable| variable.value.is_none())).peekable();
+        input.required
+            || open.peek().is_none()
+            || open.any(|variable| variable.is_some_and(|variable| variable.required))
+    }
+
+    /// What became of a part of the row. One that can't be expressed is left out, with a note, unless it is needed.
+    pub(super) fn unless_needed<T>(
+        &mut self,
+        part: &str,
+        is_needed: bool,
+        made: Result<Option<T>, Reason>,
+    ) -> Result<Option<T>, Reason> {
+        match made {
+            Err(reason) if !is_needed => {
+                self.leave_out(part, reason.of_part());
+                Ok(None)
+            }
+            made => made,
+        }
+    }
+
+    pub(super) fn leave_out(&mut self, part: &str, why: impl Into<Cow<'static, str>>) {
+        let note = Note::LeftOut { part: quoted(part), why: why.into() };
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }

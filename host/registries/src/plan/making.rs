@@ -43,6 +43,15 @@ pub(super) enum Token {
     Switch(Arg),
 }
 
+impl Token {
+    fn flag(&self) -> Option<&str> {
+        match self {
+            Self::Flag { flag, .. } | Self::Switch(Arg::Switch { flag, .. }) => Some(flag),
+            Self::Word(_) | Self::Switch(_) => None,
+        }
+    }
+}
+
 /// A runner's own arguments, one after the other.
 pub(super) struct Tokens {
     program: &'static str,
@@ -124,28 +133,45 @@ impl<'a> Making<'a> {
         Ok(other)
     }
 
-    /// The runner's own arguments.
-    pub(super) fn tokens(&mut self, program: &'static str) -> Result<Tokens, Reason> {
+    /// The runner's own arguments. What is left to the person is passed if `takes` knows its flag; else it is left out,
+    /// unless it is required.
+    pub(super) fn tokens(&mut self, program: &'static str, takes: fn(&str) -> bool) -> Result<Tokens, Reason> {
         let mut left = VecDeque::new();
         for arg in arguments(&mut self.questions, &self.package.runtime_arguments)? {
-            left.push_back(match arg {
-                Arg::Named { flag, value, required, .. } => Token::Flag { flag, value: Some(value), required },
+            let is_needed =
+                arg.questions().is_empty() || arg.questions().iter().any(|name| self.questions.is_required(name));
+            let (shown, is_needed) = (arg.shown().join(" "), is_needed || arg.is_required());
+            let refused = || Reason::RuntimeArgument { program, argument: quoted(&shown) };
+            let token = match arg {
+                Arg::Named { flag, value, required, .. } => Ok(Token::Flag { flag, value: Some(value), required }),
                 Arg::Word { value, required } => match (value.fixed(), value.split('=')) {
-                    (Some(word), _) if !word.starts_with('-') => Token::Word(word.to_owned()),
+                    (Some(word), _) if !word.starts_with('-') => Ok(Token::Word(word.to_owned())),
                     (_, Some((flag, value))) if flag.starts_with('-') => {
-                        Token::Flag { flag: flag.to_owned(), value: Some(value), required }
+                        Ok(Token::Flag { flag: flag.to_owned(), value: Some(value), required })
                     }
-                    (Some(flag), _) => Token::Flag { flag: flag.to_owned(), value: None, required },
-                    _ => return Err(Reason::RuntimeArgument { program, argument: quoted(&value.shown()) }),
+                    (Some(flag), _) => Ok(Token::Flag { flag: flag.to_owned(), value: None, required }),
+                    _ => Err(refused()),
                 },
-                switch => Token::Switch(switch),
-            });
+                switch => Ok(Token::Switch(switch)),
+            };
+            let token = match token {
+                Ok(token) if is_needed || token.flag().is_some_and(takes) => Ok(Some(token)),
+                Ok(_) => Err(refused()),
+                Err(reason) => Err(reason),
+            };
+            left.extend(self.questions.unless_needed(&shown, is_needed, token)?);
         }
         Ok(Tokens { program, left })
     }
 
     /// Takes `-e NAME=VALUE`, Docker's way to set a variable.
-    pub(super) fn set_variable(&mut self, value: &Value, refused: Reason) -> Result<String, Reason> {
+    pub(super) fn set_variable(&mut self, value: &Value, required: bool, refused: Reason) -> Result<(), Reason> {
+        let set = self.variable(value, refused).map(Some);
+        let is_needed = required || value.fixed().is_some();
+        self.questions.unless_needed(&format!("-e {}", value.shown()), is_needed, set).map(drop)
+    }
+
+    fn variable(&mut self, value: &Value, refused: Reason) -> Result<(), Reason> {
         let (name, value) = match (value.split('='), value.fixed()) {
             (Some((name, value)), _) => (name.to_owned(), Some(value)),
             (None, Some(name)) => (name.to_owned(), None),
@@ -165,9 +191,9 @@ impl<'a> Making<'a> {
                 }
             };
             check_variable(&name, &value)?;
-            self.env.push(Env { name: name.clone(), value });
+            self.env.push(Env { name, value });
         }
-        Ok(name)
+        Ok(())
     }
 
     /// The package's own arguments, without what belongs to the runner and is repeated here.

@@ -15,9 +15,12 @@
 //!   empty answer gives the flag alone. `format: boolean` gives the bare flag for `true` and nothing for `false`, unless
 //!   it is on by default.
 //! - An argument, a variable or a header is there as a whole or not at all: if one place in it has no answer, it is left out.
+//! - What can't be passed is left out, with a note, if it is left to the person and not required. What has a value of its own
+//!   is a part of the publisher's command: then the way is refused.
 //! - `{x}` is the same question wherever it is. If nothing declares it, it is asked for where it is required or secret.
 //! - There is no escape for `${` in `mcp.json`, so a row that fixes one is refused.
 
+mod answer;
 mod bundle;
 mod command;
 mod docker;
@@ -26,11 +29,12 @@ mod error;
 mod inputs;
 mod making;
 mod names;
+mod passed;
 mod remote;
 mod runners;
 mod runtime;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod way;
 mod ways;
 

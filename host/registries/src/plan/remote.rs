@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aiw_core::registry::{Endpoint, Setting};
+use aiw_core::registry::{Endpoint, Input, Setting};
 use aiw_core::{HeaderName, is_inner, is_loopback, quoted, quoted_text};
 use url::Url;
 
@@ -88,26 +88,28 @@ fn headers(questions: &mut Questions<'_>, given: &[Setting]) -> Result<Vec<Env>,
     for setting in given {
         let (name, input) = (setting.name.as_str(), &setting.input);
         let lower = name.to_ascii_lowercase();
-        if name.parse::<HeaderName>().is_err() || aiw_net::RESERVED_HEADERS.contains(&lower.as_str()) {
-            if input.required {
-                return Err(Reason::Name { name: quoted(name), what: "a header" });
-            }
-            questions.leave_out(name, "aiw does not send such a header");
+        let is_name = name.parse::<HeaderName>().is_ok() && !aiw_net::RESERVED_HEADERS.contains(&lower.as_str());
+        if is_name && !seen.insert(lower) {
             continue;
         }
-        if !seen.insert(lower) {
-            continue;
-        }
-        if let Some(value) = questions.value(Place::named(name), input)? {
-            let is_allowed = |piece: &Piece| match piece {
-                Piece::Text(text) => text.bytes().all(|b| matches!(b, b' '..=b'~')),
-                Piece::Answer(_) => true,
-            };
-            if !value.0.iter().all(is_allowed) {
-                return Err(Reason::Value { name: quoted(name), why: "can't be sent in a header" });
-            }
-            headers.push(Env { name: name.to_owned(), value });
-        }
+        let is_needed = if is_name { questions.is_needed(input) } else { input.required };
+        let made = header(questions, name, is_name, input);
+        headers.extend(questions.unless_needed(name, is_needed, made)?);
     }
     Ok(headers)
+}
+
+fn header(questions: &mut Questions<'_>, name: &str, is_name: bool, input: &Input) -> Result<Option<Env>, Reason> {
+    if !is_name {
+        return Err(Reason::Name { name: quoted(name), what: "a header" });
+    }
+    let Some(value) = questions.value(Place::named(name), input)? else { return Ok(None) };
+    let is_allowed = |piece: &Piece| match piece {
+        Piece::Text(text) => text.bytes().all(|b| matches!(b, b' '..=b'~')),
+        Piece::Answer(_) => true,
+    };
+    if !value.0.iter().all(is_allowed) {
+        return Err(Reason::Value { name: quoted(name), why: "can't be sent in a header" });
+    }
+    Ok(Some(Env { name: name.to_owned(), value }))
 }

@@ -8,6 +8,11 @@ use super::error::{Note, Reason};
 use super::making::{Making, Run, Token, Tokens};
 use super::names::{is_npm, is_nuget, is_pep440, is_pypi, is_same_pypi, is_semver};
 
+/// Whether an option sets a variable: the only one of a runner's that is left to the person.
+fn is_env(flag: &str) -> bool {
+    ["-e", "--env"].contains(&flag)
+}
+
 impl Making<'_> {
     /// The command that runs the package.
     pub(super) fn run(&mut self) -> Result<Run, Reason> {
@@ -30,7 +35,7 @@ impl Making<'_> {
         let mut args = vec![Arg::word("-y")];
         args.extend(self.registry()?.map(|url| Arg::word(format!("--registry={url}"))));
         let is_own = |word: &str| word == name || word.strip_prefix(&name).is_some_and(|rest| rest.starts_with('@'));
-        let mut tokens = self.tokens("npx")?;
+        let mut tokens = self.tokens("npx", is_env)?;
         let mut program = None;
         let mut is_chosen = false;
         while let Some(token) = tokens.next() {
@@ -63,7 +68,7 @@ impl Making<'_> {
         let mut spec = format!("{name}{version}");
         let mut args: Vec<Arg> =
             self.registry()?.map(|url| Arg::word(format!("--default-index={url}"))).into_iter().collect();
-        let mut tokens = self.tokens("uvx")?;
+        let mut tokens = self.tokens("uvx", is_env)?;
         let (mut program, mut is_chosen) = (Vec::new(), false);
         while let Some(token) = tokens.next() {
             match token {
@@ -137,7 +142,7 @@ impl Making<'_> {
             word.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(&name))
                 && (word.len() == name.len() || word[name.len()..].starts_with('@'))
         };
-        let mut tokens = self.tokens("dnx")?;
+        let mut tokens = self.tokens("dnx", is_env)?;
         while let Some(token) = tokens.next() {
             match token {
                 Token::Flag { flag, value: None, .. } if ["-y", "--yes", "--"].contains(&flag.as_str()) => {}
@@ -161,9 +166,9 @@ impl Making<'_> {
     /// What npx, uvx and dnx all get by mistake: Docker's arguments. Its variables are kept, the rest means nothing here.
     fn runner_token(&mut self, token: Token, tokens: &mut Tokens) -> Result<(), Reason> {
         match token {
-            Token::Flag { flag, value, .. } if ["-e", "--env"].contains(&flag.as_str()) => {
+            Token::Flag { flag, value, required } if is_env(&flag) => {
                 let value = tokens.value(&flag, value)?;
-                self.set_variable(&value, tokens.refused(&format!("{flag} {}", value.shown()))).map(drop)
+                self.set_variable(&value, required, tokens.refused(&format!("{flag} {}", value.shown())))
             }
             Token::Flag { flag, value: None, .. }
                 if ["-i", "--interactive", "--rm", "-it", "--init"].contains(&flag.as_str()) =>

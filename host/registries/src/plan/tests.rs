@@ -92,7 +92,7 @@ fn package_of(json: &Json) -> Package {
     }
 }
 
-fn server_of(json: &Json) -> Server {
+pub(crate) fn server_of(json: &Json) -> Server {
     let list = |key: &str| json[key].as_array().cloned().unwrap_or_default();
     Server {
         name: json["name"].as_str().unwrap_or("a/b").to_owned(),
@@ -254,7 +254,8 @@ fn a_runner_takes_only_known_options() {
         let problem = problem(&way(row));
         assert!(problem.contains("which aiw does not allow"), "{kind_of} {argument}: {problem}");
     }
-    let open = json!({"type": "named", "name": "--registry", "value": "{x}", "variables": {"x": {}}});
+    let open =
+        json!({"type": "named", "name": "--registry", "value": "{x}", "isRequired": true, "variables": {"x": {}}});
     assert!(problem(&way(npm(json!({"runtimeArguments": [open]})))).contains("does not allow"));
 }
 
@@ -293,6 +294,118 @@ fn dockers_variables_are_in_the_environment_and_never_in_arguments() {
         })
     );
     assert_eq!(secrets, [("srv-token".to_owned(), "t0p".to_owned())]);
+}
+
+/// A row whose container is told its variables in this way.
+fn passing(arguments: Json) -> Way {
+    way(kind("oci", "a/srv:1", json!({"runtimeArguments": arguments})))
+}
+
+#[test]
+fn a_variable_that_docker_is_told_to_pass_on_is_asked_for_in_every_form_that_rows_have() {
+    let positional = |more: Json| with(json!({"type": "positional"}), more);
+    let named = |more: Json| with(json!({"type": "named", "name": "-e"}), more);
+    let about = json!({"description": "Of your account", "isRequired": true, "isSecret": true});
+    for arguments in [
+        json!([named(about.clone()), positional(json!({"value": "ACME_KEY"}))]),
+        json!([named(json!({})), positional(with(json!({"value": "ACME_KEY"}), about.clone()))]),
+        json!([word("-e"), positional(with(json!({"valueHint": "ACME_KEY"}), about.clone()))]),
+        json!([word("--env"), positional(with(json!({"value": "ACME_KEY="}), about.clone()))]),
+        json!([named(with(json!({"valueHint": "ACME_KEY"}), about.clone()))]),
+        json!([named(with(json!({"value": "ACME_KEY"}), about.clone()))]),
+        json!([
+            named(json!({"description": "The key"})),
+            positional(json!({"value": "ACME_KEY={key}", "isRequired": true, "variables": {"key": about.clone()}}))
+        ]),
+    ] {
+        let way = passing(arguments.clone());
+        assert!(way.refused().is_none(), "{arguments}: {:?}", way.refused());
+        let [question] = way.questions() else { panic!("{arguments}: {:?}", way.questions()) };
+        assert!(question.required && question.secret, "{arguments}: {question:?}");
+        assert_eq!(question.description.as_deref(), Some("Of your account"), "{arguments}");
+        let (entry, secrets) = made(&way, &[(&question.name, "t0p")]);
+        assert_eq!(entry["args"], json!(["run", "-i", "--rm", "-e", "ACME_KEY", "a/srv:1"]), "{arguments}");
+        assert_eq!(entry["env"]["ACME_KEY"], format!("${{secret:{}}}", secrets[0].0), "{arguments}");
+    }
+    // Each is its own, and what follows is not taken for a value.
+    let way = passing(json!([
+        named(json!({"description": "One"})),
+        positional(json!({"value": "A_ONE"})),
+        named(json!({"description": "Two", "isRequired": true})),
+        positional(json!({"value": "B_TWO"})),
+        word("a/srv:1")
+    ]));
+    let said: Vec<_> = way.questions().iter().map(|q| (&*q.name, q.description.as_deref(), q.required)).collect();
+    assert_eq!(said, [("A_ONE", Some("One"), false), ("B_TWO", Some("Two"), true)]);
+    assert_eq!(args(&way, &[("B_TWO", "x")]), "docker run -i --rm -e B_TWO a/srv:1");
+    // A variable that decides what code runs is not passed on, and no default of the publisher's decides where it is from.
+    assert!(
+        problem(&passing(json!([named(json!({"isRequired": true})), word("LD_PRELOAD")]))).contains("what code runs")
+    );
+    let host = passing(json!([named(json!({"default": "tcp://evil.example"})), word("DOCKER_HOST")]));
+    assert!(host.questions().iter().all(|question| question.default.is_none()), "{:?}", host.questions());
+}
+
+#[test]
+fn an_optional_argument_that_cannot_be_passed_is_left_out_and_a_required_one_refuses() {
+    let spec = |more: Json| way(kind("npm", "srv", more));
+    let open = |name: &str| json!({"type": "named", "name": name, "description": "Something"});
+    let needed = |row: Json| with(row, json!({"isRequired": true}));
+    let variable = |value: &str| json!({"name": "ACME_X", "value": value, "variables": {"x": {}}});
+    for (list, one, part) in [
+        ("packageArguments", open("--log <level>"), "--log <level>"),
+        ("packageArguments", with(open("--log"), json!({"value": "${HOME}/{x}", "variables": {"x": {}}})), "--log"),
+        ("runtimeArguments", open("--registry"), "--registry=<--registry>"),
+        ("runtimeArguments", with(open("--call"), json!({"format": "boolean"})), "[--call]"),
+        ("runtimeArguments", json!({"type": "positional", "valueHint": "folder"}), "<folder>"),
+        ("environmentVariables", variable("${HOME}/{x}"), "ACME_X"),
+        (
+            "environmentVariables",
+            json!({"name": "NODE_OPTIONS", "value": "{x}", "variables": {"x": {}}}),
+            "NODE_OPTIONS",
+        ),
+    ] {
+        let way = spec(json!({list: [one.clone()]}));
+        assert!(way.refused().is_none(), "{one}: {:?}", way.refused());
+        assert!(asked(&way).is_empty(), "{one}: {:?}", asked(&way));
+        let note = format!("`{part}` is left out: ");
+        assert!(notes(&way).iter().any(|said| said.starts_with(&note)), "{one}: {:?}", notes(&way));
+        assert_eq!(args(&way, &[]), "npx -y srv@1.2.3");
+        assert!(spec(json!({list: [needed(one.clone())]})).refused().is_some(), "{one}");
+    }
+    // In a container, and in a request.
+    let way = passing(json!([open("-vx"), {"type": "positional", "valueHint": "folder"}]));
+    assert_eq!((args(&way, &[]).as_str(), notes(&way).len()), ("docker run -i --rm a/srv:1", 2));
+    assert!(passing(json!([needed(open("-vx"))])).refused().is_some());
+    let header = |more: Json| {
+        let header = with(json!({"name": "X-Mode", "value": "\u{e4}{x}", "variables": {"x": {}}}), more);
+        remote(json!({"type": "streamable-http", "url": "https://a.example", "headers": [header]}))
+    };
+    assert!(header(json!({})).refused().is_none() && header(json!({"isRequired": true})).refused().is_some());
+    // What has a value of its own is a part of the command, required or not.
+    assert!(spec(json!({"runtimeArguments": [word("--call=sh")]})).refused().is_some());
+}
+
+#[test]
+fn a_default_is_the_answer_where_none_is_given_and_only_if_it_can_be_one() {
+    let variables = json!([
+        {"name": "REGION", "default": "eu", "isRequired": true}, {"name": "LEVEL", "default": "info"},
+        {"name": "PORT", "format": "number", "default": "many"}, {"name": "MODE", "choices": ["a"], "default": "b"},
+        {"name": "OTHER"},
+    ]);
+    let way = way(npm(json!({"environmentVariables": variables})));
+    let mut given = answers(&[]);
+    given.take_defaults(way.questions());
+    let entry = |given: &Answers| entry(&way, given, "srv", |_| false).unwrap();
+    assert_eq!(entry(&given).declaration["env"], json!({"REGION": "eu", "LEVEL": "info"}));
+    // Another answer stays, and one that was declined is declined at the next update, too.
+    let mut given = answers(&[("REGION", "us"), ("LEVEL", "")]);
+    given.take_defaults(way.questions());
+    let made = entry(&given);
+    assert_eq!(made.declaration["env"], json!({"REGION": "us"}));
+    let mut later = Answers::recorded(&made.answers);
+    later.take_defaults(way.questions());
+    assert_eq!(entry(&later), made);
 }
 
 #[test]
@@ -561,7 +674,7 @@ fn rows_that_change_what_runs_are_refused() {
     assert_eq!((asked(&docker), &docker.questions()[0].default), (vec!["DOCKER_HOST"], &None));
     assert!(env("ENV", json!({"value": "production"})).refused().is_none());
     for value in ["a\nb", "a\u{1b}[0m", "\u{202e}x", "${HOME}", "x${secret:openrouter}", "$"] {
-        let way = env("X", json!({"value": format!("{value}{{HOME}}"), "variables": {"HOME": {}}}));
+        let way = env("X", json!({"value": format!("{value}{{HOME}}"), "variables": {"HOME": {"isRequired": true}}}));
         assert!(problem(&way).contains("the value of `X`"), "{value:?}");
     }
     for name in ["--a b", "", "---", "--a\nb", "--a;b"] {
@@ -1267,6 +1380,11 @@ fn every_real_row_runs_or_says_why_not() {
                         _ => question.choices.first().map_or("given", String::as_str),
                     };
                     answers.give(question.name.clone(), Secret::new(given));
+                }
+                if everything {
+                    count("answered in full".into(), &server.name);
+                } else {
+                    answers.take_defaults(way.questions());
                 }
                 let entry = entry(way, &answers, "srv", |_| false).unwrap_or_else(|e| panic!("{}: {e}", server.name));
                 for text in [

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use aiw_core::registry::Package;
 use aiw_core::{one_line, shell_word_in_line};
 
+use super::answer::check;
 use super::command::{Arg, Env};
 use super::error::{Note, Reason};
 use super::inputs::{Question, Questions};
@@ -94,7 +95,11 @@ impl Way {
             }
             Ok(Recipe::Fetch { .. }) | Err(_) => {}
         }
-        let (questions, notes) = questions.finish(&used);
+        let (mut questions, notes) = questions.finish(&used);
+        // A default that is no answer would fail whoever agrees to it.
+        for question in &mut questions {
+            question.default = question.default.take().filter(|default| check(question, default).is_ok());
+        }
         drop(used);
         Self { kind, target: one_line(target, 300), recipe, questions, notes, reaches }
     }

@@ -8,12 +8,14 @@ use super::error::{Note, Reason};
 use super::inputs::Questions;
 use super::making::Making;
 use super::names::{is_crate, is_go, is_semver};
+use super::passed::named;
 use super::remote::reach;
 use super::way::{Recipe, Way, WayKind};
 
 impl Way {
     pub(super) fn package(package: &Package, machine: &Machine) -> Self {
         let kind = WayKind::of(package);
+        let package = &*named(package);
         let mut making = Making::new(package);
         let recipe = match (&package.transport, kind) {
             (Transport::Sse(_), _) | (Transport::StreamableHttp(_), _) => Err(Reason::Listens),

@@ -176,7 +176,7 @@ impl Plan<'_> {
                 output.note(format!("note: it no longer asks for {}", quoted(&gone)));
             }
         }
-        complete(&way, &mut answers, output).await?;
+        complete(&way, &mut answers, self.yes, output).await?;
         let vault = home.vault();
         let entry = entry(&way, &answers, key, |name| vault.is_taken(name)).map_err(|e| unanswered(e, key))?;
         if let Some(fetched) = &mut fetched {
@@ -309,9 +309,14 @@ fn is_as_written(home: &Home, key: &str, record: &InstalledServer) -> bool {
     McpFile::load(home).is_ok_and(|file| file.get(key) == Some(&record.written))
 }
 
-/// Asks on a terminal for what has no answer yet. Elsewhere, what is required and has none is an error later.
-async fn complete(way: &Way, answers: &mut Answers, output: &Output) -> Result<(), Failure> {
-    let open: Vec<&Question> = way.questions().iter().filter(|question| !answers.has(&question.name)).collect();
+/// Asks on a terminal for what has no answer yet. Elsewhere, what is required and has none is an error later. With `--yes`,
+/// what Enter would answer is answered, so that one command makes one entry.
+async fn complete(way: &Way, answers: &mut Answers, yes: bool, output: &Output) -> Result<(), Failure> {
+    if yes {
+        answers.take_defaults(way.questions());
+    }
+    let is_open = |question: &&Question| !answers.has(&question.name) && (question.required || !yes);
+    let open: Vec<&Question> = way.questions().iter().filter(is_open).collect();
     if open.is_empty() || !terminal::can_ask() {
         return Ok(());
     }
@@ -333,7 +338,8 @@ async fn complete(way: &Way, answers: &mut Answers, output: &Output) -> Result<(
 
 /// Asks one question. None if the answer was empty.
 async fn ask(question: &Question) -> Result<Option<Secret>, Failure> {
-    let Question { name, description, required, secret, default, placeholder, choices, repeated, .. } = question;
+    let Question { name, description, required, secret, placeholder, choices, repeated, .. } = question;
+    let default = question.default.as_ref().filter(|_| !repeated);
     let shown = one_line(name, 80);
     terminal::tell("");
     if let Some(description) = description {
@@ -353,7 +359,7 @@ async fn ask(question: &Question) -> Result<Option<Secret>, Failure> {
     }
     let mut words = format!("Value of {shown}");
     match (default, required, repeated) {
-        (Some(default), _, _) => words.push_str(&format!(" [{}]", one_line(default, 200))),
+        (Some(default), _, _) => words.push_str(&format!(" [{}, its publisher's default]", one_line(default, 200))),
         (None, true, _) => {}
         (None, false, true) => words.push_str(" (nothing ends the list)"),
         (None, false, false) => words.push_str(" (may be empty)"),
@@ -364,10 +370,7 @@ async fn ask(question: &Question) -> Result<Option<Secret>, Failure> {
         false => Some(Secret::new(terminal::ask(&words).await?)),
     };
     let answer = answer.filter(|answer| !answer.expose().is_empty());
-    Ok(match (answer, default) {
-        (None, Some(default)) if !repeated => Some(Secret::new(default)),
-        (answer, _) => answer,
-    })
+    Ok(answer.or_else(|| question.usual_answer()))
 }
 
 /// How many servers registries are asked for at once.
@@ -391,7 +394,7 @@ async fn compared(
     }
     let chosen = installed.into_iter().filter(|(key, _)| names.is_empty() || names.contains(key));
     let answers = chosen.map(async |(key, record)| {
-        let now = registries.server(&record.name, None, Some(&record.source)).await;
+        let now = registries.known(&record.name, None, Some(&record.source)).await;
         (key, record, now)
     });
     let mut answers = stream::iter(answers).buffered(AT_ONCE);

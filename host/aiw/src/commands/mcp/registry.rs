@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aiw_app::queries::find_servers;
 use aiw_core::registry::Server;
-use aiw_core::{ErrorKind, one_line};
+use aiw_core::{ErrorKind, one_line, quoted};
 use aiw_registries::{Answered, Found, FoundServer, RegistryServer, ServerSearch, ServerWay, ways};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -70,6 +70,7 @@ fn show(found: &Found, output: &Output) {
     if rows.is_empty() && !found.is_unanswered() {
         output.line("No server matches");
     }
+    which_is_which(found, output);
     for Answered { source, age_seconds, copied, problem, .. } in &found.sources {
         match (problem, copied) {
             (Some(problem), Some(_)) => {
@@ -81,6 +82,24 @@ fn show(found: &Found, output: &Output) {
             }
             _ => {}
         }
+    }
+}
+
+/// Says of names that look alike whose they are: each is a server of its own.
+fn which_is_which(found: &Found, output: &Output) {
+    let all = ServerSearch::of(found).servers;
+    for (server, number) in all.iter().zip(1..).filter(|(server, _)| !server.looks_like.is_empty()) {
+        let is_like = |other: &&RegistryServer| server.looks_like.contains(&format!("{} {}", other.source, other.name));
+        let others =
+            all.iter().zip(1..).filter(|(other, _)| is_like(other)).map(|(_, number): (_, usize)| number.to_string());
+        output.note(format!(
+            "note: {number} looks like {}: it is {} of {}, published by {}, source code: {}",
+            others.collect::<Vec<_>>().join(" and "),
+            quoted(&server.name),
+            server.source,
+            server.publisher.as_deref().map_or("nobody known".to_owned(), quoted),
+            server.repository.as_deref().unwrap_or("unknown"),
+        ));
     }
 }
 
@@ -138,12 +157,7 @@ pub async fn info(args: &McpInfoArgs, output: &Output) -> Result<(), Failure> {
             Some(reason) => output.line(format!("  can't run: {} {}: {reason}", way.kind, way.target)),
         }
         way.sets.iter().for_each(|set| output.line(format!("    sets {set}")));
-        for question in &way.asks {
-            let (name, needed) = (one_line(&question.name, 60), if question.required { "needs" } else { "takes" });
-            let about =
-                question.description.as_ref().map_or(String::new(), |about| format!(": {}", one_line(about, 200)));
-            output.line(format!("    {needed} {name}{}{about}", if question.secret { ", a secret" } else { "" }));
-        }
+        way.asks.iter().for_each(|asked| output.line(format!("    {}", asked.line())));
         way.notes.iter().for_each(|note| output.line(format!("    note: {note}")));
     }
     for step in &server.instructions {
