@@ -1039,6 +1039,10 @@ fn javascript(kind: &str, passing: &[&str]) -> Option<Environment> {
     let add: Run =
         env.command(&["extension", "add", "dist/my-js.wasm", "--yes"]).current_dir(&project).output().unwrap().into();
     assert_eq!(add.code, 0, "{}", add.whole());
+    // Nobody is asked for what it doesn't use.
+    for unused in ["(`cache`)", "(`clock`)", "(`embeddings`)", "(`mcp`)", "(`tasks`)", "(`trees`)", "(`vectors`)"] {
+        assert!(!add.whole().contains(unused), "{}", add.whole());
+    }
     assert_eq!(compiled(&env), first);
     Some(env)
 }
@@ -1065,4 +1069,23 @@ fn a_new_registry_in_javascript_builds_tests_and_adds() {
     let Some(env) = javascript("registry-source", &passing) else { return };
     let shown = env.run(&["extension", "info", "my-js"]).ok().stdout;
     assert!(shown.contains("my-js/NAME, for example `my-js/hello`"), "{shown}");
+    // `dev` builds it again after a save, and names an error with its place.
+    let project = env.path("my-js");
+    let mut terminal = Terminal::start(
+        env.command(&["extension", "dev", "search", "hello", "--http", "tests/http.json"]).current_dir(&project),
+    );
+    terminal.expect("\"my-js/hello\"");
+    terminal.expect("waiting for a change");
+    let source = fs::read_to_string(project.join("source.mjs")).unwrap();
+    let broken = source.replace("  return rows()", "  query.missing.thing;\n  return rows()");
+    let line = 1 + broken.lines().position(|line| line.contains("missing.thing")).unwrap();
+    fs::write(project.join("source.mjs"), broken).unwrap();
+    terminal.expect("gave up: TypeError: ");
+    terminal.expect(&format!("(source.mjs:{line})"));
+    terminal.expect("waiting for a change");
+    fs::write(project.join("source.mjs"), "export const = 1;").unwrap();
+    terminal.expect("`node build.mjs` failed");
+    terminal.expect("waiting for a change");
+    terminal.press("\x03");
+    assert_eq!(terminal.ends(), 130);
 }
