@@ -61,12 +61,17 @@ function said(error) {
   return place ? \`\${error} (\${place[0]})\` : \`threw \${error}\`;
 }
 
+function fail(error) {
+  if (error?.payload === undefined) write("error", said(error));
+  throw error;
+}
+
 const told = (call) => (...given) => {
   try {
-    return call(...given);
+    const result = call.apply(own, given);
+    return typeof result?.then === "function" ? result.then(undefined, fail) : result;
   } catch (error) {
-    if (error?.payload === undefined) write("error", said(error));
-    throw error;
+    fail(error);
   }
 };
 

@@ -1,6 +1,7 @@
 //! `aiw extension dev`: builds a project and calls one function of it, again after each save.
 
 use aiw_app::extension_projects::{ExtensionProject, ProjectError};
+use aiw_core::ErrorKind;
 
 use crate::cli::DevArgs;
 use crate::commands::call;
@@ -19,6 +20,10 @@ impl From<ProjectError> for Failure {
 
 /// Ends by a signal alone.
 pub async fn run(args: DevArgs, output: &Output) -> Result<(), Failure> {
+    if output.is_json() {
+        return Err(Failure::new(ErrorKind::Usage, "`aiw extension dev` has no JSON: it never ends")
+            .with_hint("`aiw extension call` calls once"));
+    }
     let project = ExtensionProject::at(&args.project)?;
     loop {
         // What is saved during a build is built next.
