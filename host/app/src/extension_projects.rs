@@ -218,8 +218,6 @@ impl Drop for Building {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test ends by a panic")]
-
     use super::*;
 
     #[tokio::test]
