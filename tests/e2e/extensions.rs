@@ -880,6 +880,19 @@ fn a_new_registry_builds_and_passes_its_tests() {
     // Pages of changes are another kind of registry's.
     let run = env.run(&["extension", "call", &file, "changes"]);
     assert!(run.code == 2 && run.stderr.contains("this registry does not report what changed"), "{}", run.whole());
+    // Each save builds and calls it again, and an error is shown and waits for the next.
+    let mut terminal = Terminal::start(&env, &["extension", "dev", "--project", "server", "describe"]);
+    terminal.wait_for("MCP servers of server");
+    let lib = project.join("src/lib.rs");
+    let source = fs::read_to_string(&lib).unwrap();
+    fs::write(&lib, source.replace("MCP servers of server", "The second build")).unwrap();
+    terminal.wait_for("The second build");
+    fs::write(&lib, "fn broken(").unwrap();
+    terminal.wait_for("json-render-diagnostics` failed");
+    terminal.press("\x03");
+    assert_eq!(terminal.ends().exit_code(), 130);
+    let missing = env.run(&["extension", "dev", "--project", "server/src", "describe"]);
+    assert!(missing.code == 2 && missing.stderr.contains("is no project of an extension"), "{}", missing.whole());
 }
 
 #[test]
@@ -1006,6 +1019,9 @@ fn a_terminal_shows_what_compiles_for_longer_than_a_second() {
     terminal.ends();
 }
 
+/// What the registry in JavaScript does in place of saying that it has no changes.
+const SLIP: &str = "  return undefined.changes;";
+
 /// Makes, builds, tests and adds a project in JavaScript by the commands that it prints.
 fn javascript(kind: &str, passing: &[&str]) -> Option<Environment> {
     // As npm installed them for the example, whose lock file the project has.
@@ -1022,6 +1038,9 @@ fn javascript(kind: &str, passing: &[&str]) -> Option<Environment> {
     assert_eq!(made.stdout, said);
     let project = env.path("my-js");
     std::os::unix::fs::symlink(modules.canonicalize().unwrap(), project.join("node_modules")).unwrap();
+    let source = fs::read_to_string(project.join("source.mjs")).unwrap();
+    let slipped = source.replace("  throw failure(\"invalid\", \"this registry does not report what changed\");", SLIP);
+    fs::write(project.join("source.mjs"), slipped).unwrap();
     // npm refuses a lock file that does not match the package.
     let npm = |words: &[&str]| -> Run {
         env.program(Path::new("npm")).args(words).current_dir(&project).output().unwrap().into()
@@ -1039,6 +1058,10 @@ fn javascript(kind: &str, passing: &[&str]) -> Option<Environment> {
     let add: Run =
         env.command(&["extension", "add", "dist/my-js.wasm", "--yes"]).current_dir(&project).output().unwrap().into();
     assert_eq!(add.code, 0, "{}", add.whole());
+    // Nobody is asked for what it doesn't use.
+    for unused in ["(`cache`)", "(`clock`)", "(`embeddings`)", "(`mcp`)", "(`tasks`)", "(`trees`)", "(`vectors`)"] {
+        assert!(!add.whole().contains(unused), "{}", add.whole());
+    }
     assert_eq!(compiled(&env), first);
     Some(env)
 }
@@ -1065,4 +1088,10 @@ fn a_new_registry_in_javascript_builds_tests_and_adds() {
     let Some(env) = javascript("registry-source", &passing) else { return };
     let shown = env.run(&["extension", "info", "my-js"]).ok().stdout;
     assert!(shown.contains("my-js/NAME, for example `my-js/hello`"), "{shown}");
+    // An error that is none of the contract's is named with its place.
+    let run = env.run(&["extension", "call", "my-js/dist/my-js.wasm", "changes"]);
+    let line =
+        1 + fs::read_to_string(env.path("my-js/source.mjs")).unwrap().lines().position(|line| line == SLIP).unwrap();
+    assert!(run.stderr.contains("gave up: TypeError: ") && run.code == 70, "{}", run.whole());
+    assert!(run.stderr.contains(&format!("(source.mjs:{line})")), "{}", run.whole());
 }

@@ -461,6 +461,8 @@ pub enum ExtensionCommand {
     },
     /// Call one function of an extension that you have not added
     Call(CallArgs),
+    /// Build a project that `new` wrote and call one function of it, again after each save
+    Dev(DevArgs),
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -485,6 +487,21 @@ pub enum Lang {
 pub struct CallArgs {
     /// The extension's file
     pub file: PathBuf,
+    #[command(flatten)]
+    pub call: FunctionArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct DevArgs {
+    /// The directory of the project [default: this one]
+    #[arg(long, value_name = "DIR", default_value = ".", hide_default_value = true)]
+    pub project: PathBuf,
+    #[command(flatten)]
+    pub call: FunctionArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct FunctionArgs {
     /// The function to call
     #[arg(value_enum)]
     pub function: Function,

@@ -20,6 +20,7 @@ mod components;
 mod downloads;
 mod error;
 mod executable;
+pub mod extension_projects;
 pub mod extensions;
 pub mod gateways;
 pub mod installs;

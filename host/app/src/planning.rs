@@ -8,8 +8,8 @@ use aiw_core::{Api, ErrorKind, Secret, one_line};
 use aiw_home::{HomeError, PlannerApiName, PlannerPlace, PlannerSettings, SecretRef, VaultError};
 use aiw_llm::{Endpoint, LlmApi, LlmError, Message, Model, Question, Reply, Role};
 use aiw_net::{Client, Policy};
-use aiw_orchestrator::plain_code;
 use aiw_orchestrator::planning::{CODE_TOKENS, Candidate, Job, JobPlan, PlanError, SYSTEM, script_of};
+use aiw_orchestrator::sent_code;
 use aiw_providers::ProviderError;
 use aiw_routing::Offered;
 use serde_json::{Map, Value, json};
@@ -260,7 +260,7 @@ async fn code_of(
     loop {
         let reply = asking.ask(&question).await?;
         took += reply.took;
-        let code = plain_code(&reply.text).to_owned();
+        let code = sent_code(&reply.text).into_owned();
         let tools = ScriptTools::of(client.pool());
         match tools.check(client.app().orchestrator(), &code, &names).await {
             Ok(_) => return Ok((code, took)),

@@ -21,12 +21,23 @@ use serde_json::{Map, Value, json};
 #[derive(Debug, thiserror::Error)]
 pub enum ScriptError {
     /// A tool that was named is not there.
-    #[error("there is no tool {}", quoted_text(.name, 80))]
+    #[error("there is no tool {}{}", quoted_text(.name, 80), if_not_known(.unlearnt))]
     NoTool {
         /// The name.
         name: String,
         /// The one that is most like it.
         nearest: Option<String>,
+        /// The servers whose tools are not known yet.
+        unlearnt: Vec<String>,
+    },
+    /// The script names a tool that is not there, and may be one of a server whose tools are not known yet.
+    #[error("{script}: {}", not_known(.unlearnt))]
+    Unlearnt {
+        /// What is wrong with the script.
+        #[source]
+        script: OrchestratorError,
+        /// The servers.
+        unlearnt: Vec<String>,
     },
     /// The script makes no sense.
     #[error(transparent)]
@@ -44,11 +55,32 @@ pub enum ScriptError {
     },
 }
 
+/// Says whose tools are not known yet, as a clause.
+fn not_known(servers: &[String]) -> String {
+    const NAMED: usize = 5;
+    let names: Vec<String> = servers.iter().take(NAMED).map(|name| quoted_text(name, 80)).collect();
+    let more = match servers.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "the tools of {}{more} are not known yet, because nobody has looked into them so far, or nobody could",
+        names.join(", ")
+    )
+}
+
+fn if_not_known(servers: &[String]) -> String {
+    match servers {
+        [] => String::new(),
+        servers => format!(": {}", not_known(servers)),
+    }
+}
+
 impl ScriptError {
     /// Returns the kind of the error, for the exit code.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Script(e) => e.kind(),
+            Self::Script(e) | Self::Unlearnt { script: e, .. } => e.kind(),
             Self::Kept(e) => e.kind(),
             Self::NoTool { .. } | Self::Input { .. } => ErrorKind::User,
         }
@@ -59,6 +91,9 @@ impl ScriptError {
         match self {
             Self::NoTool { nearest: Some(nearest), .. } => Some(format!("did you mean {}?", quoted_text(nearest, 80))),
             Self::Kept(e) => e.hint(),
+            Self::NoTool { unlearnt, .. } | Self::Unlearnt { unlearnt, .. } if !unlearnt.is_empty() => Some(
+                "try again in a few seconds; `aiw mcp status` looks into the servers, and says what is wrong".into(),
+            ),
             Self::NoTool { nearest: None, .. } => Some("`aiw mcp tools` lists them".into()),
             _ => None,
         }
@@ -66,21 +101,25 @@ impl ScriptError {
 }
 
 /// The tools that scripts of a client can be over, as they are now.
-pub struct ScriptTools(Vec<Offered>);
+pub struct ScriptTools {
+    tools: Vec<Offered>,
+    /// The servers whose tools are not known yet.
+    unlearnt: Vec<String>,
+}
 
 impl ScriptTools {
     /// Returns those that the client's profile allows and whose definitions are accepted.
     pub fn of(pool: &Pool) -> Self {
-        Self(pool.tools())
+        Self { tools: pool.tools(), unlearnt: pool.unlearnt() }
     }
 
     /// Returns those tools.
     pub fn all(&self) -> &[Offered] {
-        &self.0
+        &self.tools
     }
 
     fn find(&self, name: &str) -> Option<&Offered> {
-        self.0.iter().find(|tool| tool.proxied == name)
+        self.tools.iter().find(|tool| tool.proxied == name)
     }
 
     /// Returns a digest of the definition of the tool of a name.
@@ -92,7 +131,8 @@ impl ScriptTools {
     pub fn named(&self, name: &str) -> Result<&Offered, ScriptError> {
         self.find(name).ok_or_else(|| ScriptError::NoTool {
             name: name.to_owned(),
-            nearest: closest(name, self.0.iter().map(|tool| tool.proxied.as_str())).map(str::to_owned),
+            nearest: closest(name, self.tools.iter().map(|tool| tool.proxied.as_str())).map(str::to_owned),
+            unlearnt: self.unlearnt.clone(),
         })
     }
 
@@ -113,11 +153,17 @@ impl ScriptTools {
         names: &[String],
     ) -> Result<Vec<&Offered>, ScriptError> {
         let known: Vec<&Offered> = match names {
-            [] => self.0.iter().collect(),
+            [] => self.tools.iter().collect(),
             names => names.iter().map(|name| self.named(name)).collect::<Result<_, _>>()?,
         };
         let tools: Vec<ToolName> = known.iter().map(|tool| name_of(tool)).collect();
-        let used = orchestrator.check(code, &tools).await?;
+        let used = orchestrator.check(code, &tools).await.map_err(|script| match script.is_unknown_tool() {
+            // With names, those are all that it may call.
+            true if names.is_empty() && !self.unlearnt.is_empty() => {
+                ScriptError::Unlearnt { script, unlearnt: self.unlearnt.clone() }
+            }
+            _ => ScriptError::Script(script),
+        })?;
         Ok(match names.is_empty() {
             // Whatever else the script comes up with was not named in advance.
             true => used.into_iter().map(|at| known[at]).collect(),

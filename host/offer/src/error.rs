@@ -98,7 +98,9 @@ impl CallError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::UnknownTool { tools, .. } => format!("the tools are {}", tools.join(", ")),
-            Self::Script(ScriptError::NoTool { nearest: None, .. }) => "search_tools finds tools".into(),
+            Self::Script(ScriptError::NoTool { nearest: None, unlearnt, .. }) if unlearnt.is_empty() => {
+                "search_tools finds tools".into()
+            }
             // The command is for the user.
             Self::Script(ScriptError::Kept(e @ KeptError::NotApproved { .. })) => {
                 format!("the user's way: {}", e.hint()?)

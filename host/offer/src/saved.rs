@@ -1,5 +1,6 @@
 //! `save_workflow`, and the kept workflows as tools: `workflows__NAME`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use aiw_app::workflows::{ScriptTools, Writes, plan_of};
@@ -7,7 +8,7 @@ use aiw_core::{Shown, WorkflowName, is_safe, one_line, quoted_text};
 use aiw_home::Home;
 use aiw_mcp::{Answer, Arguments, Call, Effect, Tool};
 use aiw_orchestrator::{
-    KeptError, KeptWorkflow, OverWorkflow, Standing, Workflows, plain_code, tool_name, workflow_file,
+    KeptError, KeptWorkflow, OverWorkflow, Standing, Workflows, sent_code, tool_name, workflow_file,
 };
 use aiw_routing::{Offered, Pool};
 use schemars::JsonSchema;
@@ -60,8 +61,8 @@ pub(crate) async fn save_workflow(context: Arc<Context>, asked: SaveWorkflow, ca
     let (tools, workflows) = (Arc::new(ScriptTools::of(&context.pool)), Workflows::new(context.home.clone()));
     let planned = asked.planned.as_deref().map(|name| to_save(&context, name)).transpose()?;
     let code = match (&asked.code, &planned) {
-        (Some(code), None) => plain_code(code),
-        (None, Some(planned)) => &planned.job.code,
+        (Some(code), None) => sent_code(code),
+        (None, Some(planned)) => Cow::Borrowed(planned.job.code.as_str()),
         _ => return Err(CallError::Missing { name: "code".into(), what: "or `planned`, and not both".into() }),
     };
     let orchestrator = context.client.app().orchestrator();
@@ -70,9 +71,9 @@ pub(crate) async fn save_workflow(context: Arc<Context>, asked: SaveWorkflow, ca
     let schema = asked.input_schema.map_or_else(of_plan, Value::Object);
     let check = async {
         tools.check_name(&name)?;
-        let used = tools.check(orchestrator, code, &asked.tools).await?;
+        let used = tools.check(orchestrator, &code, &asked.tools).await?;
         let names: Vec<String> = used.iter().map(|tool| tool.proxied.clone()).collect();
-        let text = workflow_file(&asked.description, &names, &schema, code);
+        let text = workflow_file(&asked.description, &names, &schema, &code);
         let workflow = workflows.parsed(&name, text.into_bytes())?;
         // The file is what runs.
         tools.check(orchestrator, &workflow.text, &workflow.tools).await?;

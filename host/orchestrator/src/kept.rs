@@ -285,16 +285,6 @@ fn front(text: &str) -> Result<&str, String> {
     head.strip_suffix(TAIL.trim_end_matches("*/")).ok_or_else(none)
 }
 
-/// Returns the code of what a model sent, without its thoughts before it and the fence around it: a file has neither.
-pub fn plain_code(code: &str) -> &str {
-    let mut code = code.trim();
-    while let Some((_, rest)) = code.strip_prefix("<think>").and_then(|rest| rest.split_once("</think>")) {
-        code = rest.trim();
-    }
-    let fenced = code.strip_prefix("```").and_then(|rest| rest.split_once('\n')?.1.strip_suffix("```"));
-    fenced.filter(|inner| !inner.contains("```")).unwrap_or(code)
-}
-
 /// Returns a file: its head, and the code as it is. What the code has of a head goes.
 pub fn workflow_file(description: &str, tools: &[String], input_schema: &Value, code: &str) -> String {
     // JSON is YAML but for some characters, and nothing in a string may end the comment.

@@ -20,6 +20,7 @@ mod kept;
 pub mod planning;
 mod records;
 mod run;
+mod sent;
 mod shape;
 mod trace;
 
@@ -40,10 +41,11 @@ pub use consent::{Ask, CALLS_OF_A_YES, Consent, Said};
 pub use declarations::{DeclaredTool, declaration, declaration_file, tool_expression};
 pub use kept::{
     KeptError, KeptWorkflow, ListedWorkflow, MOST_BYTES, OverWorkflow, Standing, TOOL_PREFIX, WorkflowSummary,
-    Workflows, plain_code, tool_name, workflow_file,
+    Workflows, tool_name, workflow_file,
 };
 pub use records::{RunRecord, RunRecords};
 pub use run::{CALLS, Ended, WALL};
+pub use sent::sent_code;
 pub use shape::value_of;
 pub use trace::{CallTrace, LogLine, Trace};
 
@@ -133,6 +135,11 @@ impl OrchestratorError {
             _ => None,
         }
     }
+
+    /// Whether the script names a tool that is not there.
+    pub fn is_unknown_tool(&self) -> bool {
+        matches!(self, Self::Script(failure) if failure.kind == ScriptFailureKind::UnknownTool)
+    }
 }
 
 /// Runs scripts. Nothing is loaded before the first one.
@@ -173,7 +180,7 @@ impl Orchestrator {
         tools: &'a [ToolName],
     ) -> BoxFuture<'a, Result<Vec<usize>, OrchestratorError>> {
         Box::pin(async move {
-            let named = self.scripts().await?.check(code, tools).await;
+            let named = self.scripts().await?.check(&sent_code(code), tools).await;
             let named = named.map_err(OrchestratorError::Script)?;
             Ok(named
                 .into_iter()

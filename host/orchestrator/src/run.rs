@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
 use crate::trace::{CallTrace, Trace};
-use crate::{Orchestrator, OrchestratorError, Plan, PlannedTool, Tools, arguments, names_of, shape};
+use crate::{Orchestrator, OrchestratorError, Plan, PlannedTool, Tools, arguments, names_of, sent_code, shape};
 
 /// How long a run may take, with its calls. The time in which the user is asked does not count.
 pub const WALL: Duration = Duration::from_secs(10 * 60);
@@ -69,7 +69,8 @@ impl Orchestrator {
             keep_arguments: plan.keep_arguments,
         });
         let result = {
-            let run = scripts.run(&plan.code, &input, &known, plan.limits, calls);
+            let code = sent_code(&plan.code);
+            let run = scripts.run(&code, &input, &known, plan.limits, calls);
             tokio::pin!(run);
             let start = tokio::time::Instant::now();
             loop {

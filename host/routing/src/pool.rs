@@ -206,6 +206,11 @@ impl Pool {
         distinct(self.each(of))
     }
 
+    /// The keys of the servers whose tools are not known yet: nobody has looked into them so far, or nobody could.
+    pub fn unlearnt(&self) -> Vec<String> {
+        self.known().1
+    }
+
     /// What becomes of the servers of some tools in the list of a client, where aiw's own tools cost `own`.
     pub fn choose(&self, offered: &[Offered], own: Cost) -> Vec<Choice> {
         let mut used = self.inner.used.lock().unwrap_or_else(PoisonError::into_inner);

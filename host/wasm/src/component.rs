@@ -177,7 +177,9 @@ fn explain(error: &wasmtime::Error, last_error: Option<&str>, limits: &CallLimit
         // The SDK's panic hook logs the panic message as the guest's last error.
         Some(Trap::UnreachableCodeReached) => match last_error {
             Some(line) => format!("gave up: {line}"),
-            None => "gave up without a message (a panic, or out of memory)".into(),
+            None => "gave up without a message (a panic, out of memory, or in JavaScript a value that is not of the \
+                     contract's type)"
+                .into(),
         },
         Some(trap) => trapped(*trap),
         None => {

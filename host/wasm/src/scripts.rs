@@ -85,6 +85,8 @@ pub struct ScriptFailure {
 pub enum ScriptFailureKind {
     /// It makes no sense.
     Syntax,
+    /// It names a tool that is not there.
+    UnknownTool,
     /// It threw an error.
     Thrown,
     /// It waits for what never comes.
@@ -418,6 +420,7 @@ impl From<generated::Failure> for ScriptFailure {
     fn from(failure: generated::Failure) -> Self {
         let kind = match failure.kind {
             generated::FailureKind::Syntax => ScriptFailureKind::Syntax,
+            generated::FailureKind::UnknownTool => ScriptFailureKind::UnknownTool,
             generated::FailureKind::Thrown => ScriptFailureKind::Thrown,
             generated::FailureKind::Stuck => ScriptFailureKind::Stuck,
         };

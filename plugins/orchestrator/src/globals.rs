@@ -205,7 +205,11 @@ const WAYS_AROUND: &[(&[&str], &str)] = &[
         &["fetch", "XMLHttpRequest", "WebSocket", "EventSource", "axios"],
         "scripts reach nothing but the tools; call one that fetches",
     ),
-    (&["require", "module", "exports", "importScripts"], "there are no modules; what scripts need is built in"),
+    (&["require", "module", "exports", "importScripts"], NO_MODULES),
+    (
+        &["sleep", "delay", "wait", "pause"],
+        "to wait, write `await new Promise((done) => setTimeout(done, 1000))`, in milliseconds",
+    ),
     (
         &["process", "Deno", "Bun", "Buffer", "global", "__dirname", "__filename"],
         "this is not Node; `globalThis`, `TextEncoder`, `atob` and `btoa` are there",
@@ -217,8 +221,15 @@ const WAYS_AROUND: &[(&[&str], &str)] = &[
     (&["setImmediate"], "use `setTimeout`"),
 ];
 
+/// What a script uses instead of a module.
+pub(crate) const NO_MODULES: &str =
+    "there are no modules; `setTimeout`, `URL`, `crypto` and the like are built in, and tools do what needs a system";
+
 /// Returns what to do about an error of the engine's that names something that is not there.
 pub(crate) fn way_around(message: &str) -> Option<&'static str> {
+    if message == "TypeError: module resolution is disabled for this context" {
+        return Some(NO_MODULES);
+    }
     let name = message.strip_prefix("ReferenceError: ")?.strip_suffix(" is not defined")?;
     WAYS_AROUND.iter().find(|(names, _)| names.contains(&name)).map(|(_, hint)| *hint)
 }

@@ -1,6 +1,7 @@
 //! A runtime: the engine, ready to run one script.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::rc::Rc;
 
 use boa_engine::builtins::promise::{OperationType, PromiseState};
@@ -117,7 +118,7 @@ impl Runtime {
         let result = self.run_prepared(&prepared, &start.input, &calls);
         result.map_err(|error| match error {
             Ended::Failed(failure) => failure,
-            Ended::Threw(error) => self.explain(&error, &calls),
+            Ended::Threw(error) => self.explain(&error, &prepared, &calls),
         })
     }
 
@@ -125,7 +126,8 @@ impl Runtime {
         tools::register(calls, &mut self.context)?;
         let input = json::parse(input, &mut self.context)
             .map_err(|e| Failure::new(FailureKind::Syntax, format!("the input is not JSON: {e}"), None))?;
-        let function = self.context.eval(Source::from_bytes(prepared.text.as_bytes()))?;
+        let script = Source::from_bytes(prepared.text.as_bytes()).with_path(Path::new(source::PATH));
+        let function = self.context.eval(script)?;
         let function = function.as_callable().and_then(|function| JsFunction::from_object(function.clone()));
         let function = function.ok_or_else(|| Failure::new(FailureKind::Syntax, "the script is no function", None))?;
         let value = function.call(&JsValue::undefined(), std::slice::from_ref(&input), &mut self.context)?;
@@ -200,10 +202,9 @@ impl Runtime {
     }
 
     /// Says why a script has ended.
-    fn explain(&mut self, error: &JsError, calls: &Calls) -> Failure {
-        // With the places where it was, innermost last.
+    fn explain(&mut self, error: &JsError, prepared: &source::Prepared, calls: &Calls) -> Failure {
         let whole = error.to_string();
-        let line = whole.lines().rev().find_map(source::line_of_frame);
+        let place = source::place_of(&whole);
         let opaque = error.clone().into_opaque(&mut self.context).ok();
         let object = opaque.as_ref().and_then(JsValue::as_object);
         let field = |name: JsString, context: &mut Context| {
@@ -221,6 +222,7 @@ impl Runtime {
             // Whatever was thrown.
             _ => whole.lines().next().unwrap_or_default().to_owned(),
         };
+        let line = place.map(|place| source::line_of(&message, place, prepared));
         let message = match globals::way_around(&message) {
             Some(hint) => format!("{message}: {hint}"),
             None => message,

@@ -1,5 +1,5 @@
-//! Makes a function of what a model wrote. It takes what models really send: thoughts, fences, `export default`, an arrow
-//! function, a function with a name, statements with `return` or with an expression at their end.
+//! Makes a function of what a model wrote: `export default`, an arrow function, a function with a name, statements with
+//! `return` or with an expression at their end. The host has taken it out of thoughts and fences.
 
 use std::ops::ControlFlow;
 
@@ -8,7 +8,9 @@ use boa_engine::ast::declaration::{Binding, LexicalDeclaration, Variable};
 use boa_engine::ast::expression::RegExpLiteral;
 use boa_engine::ast::expression::access::{PropertyAccess, PropertyAccessField};
 use boa_engine::ast::expression::literal::LiteralKind;
-use boa_engine::ast::expression::{Call, Expression};
+use boa_engine::ast::expression::operator::Unary;
+use boa_engine::ast::expression::operator::unary::UnaryOp;
+use boa_engine::ast::expression::{Call, Expression, Identifier, TaggedTemplate};
 use boa_engine::ast::pattern::{ObjectPattern, ObjectPatternElement, Pattern};
 use boa_engine::ast::property::PropertyName;
 use boa_engine::ast::scope::Scope;
@@ -17,8 +19,8 @@ use boa_engine::ast::{Declaration, Position, Script, Spanned, Statement, Stateme
 use boa_engine::interner::{Interner, Sym};
 use boa_engine::parser::{Error, Parser};
 
-use crate::types::{self, blank};
-use crate::{Failure, FailureKind, Tool, repairs, tools};
+use crate::types;
+use crate::{Failure, FailureKind, Tool, globals, repairs, tools};
 
 /// A script as it is run.
 pub(crate) struct Prepared {
@@ -43,16 +45,13 @@ fn wrong(message: impl Into<String>, line: Option<u32>) -> Failure {
 pub(crate) fn prepare(source: &str) -> Result<Prepared, Failure> {
     let mut prepared = function_of_source(source)?;
     let text = &prepared.text;
-    if !text.contains("...") && !text.contains(r"\W") {
+    if !text.contains("...") && !text.contains(r"\W") && !text.contains("```") {
         return Ok(prepared);
     }
     let (script, interner) = parse(text).map_err(|error| explain(&error, text))?;
     let mut faults = Faults { interner: &interner, line: 1, patterns: Vec::new() };
-    if let ControlFlow::Break((name, line)) = faults.visit_script(&script) {
-        let message = format!(
-            "this engine would put `{name}` into the `...` after it as well: take what is in it out in a second step"
-        );
-        return Err(wrong(message, Some(line)));
+    if let ControlFlow::Break((fault, line)) = faults.visit_script(&script) {
+        return Err(wrong(fault, Some(line)));
     }
     let mut patterns: Vec<(usize, String, String)> =
         faults.patterns.into_iter().map(|(at, written, exact)| (offset(text, at), written, exact)).collect();
@@ -67,7 +66,8 @@ pub(crate) fn prepare(source: &str) -> Result<Prepared, Failure> {
 }
 
 /// Finds what Boa 0.22 gets wrong: `{ a: { b }, ...rest }` as a pattern, where it leaves `a` in `rest`; and patterns of text
-/// that mean something else (see [`repairs::exact_pattern`]).
+/// that mean something else (see [`repairs::exact_pattern`]). And a fence, which is JavaScript (a template as the tag of
+/// another) that fails when it runs.
 struct Faults<'a> {
     interner: &'a Interner,
     /// Where the last statement or expression began.
@@ -113,8 +113,21 @@ impl<'ast> Visitor<'ast> for Faults<'_> {
                     PropertyName::Literal(name) => self.interner.resolve_expect(name.sym()).to_string(),
                     PropertyName::Computed(_) => "[…]".to_owned(),
                 };
-                ControlFlow::Break((name, self.line))
+                let fault = format!(
+                    "this engine would put `{name}` into the `...` after it as well: take what is in it out in a second step"
+                );
+                ControlFlow::Break((fault, self.line))
             }
+        }
+    }
+
+    fn visit_tagged_template(&mut self, template: &'ast TaggedTemplate) -> ControlFlow<Self::BreakTy> {
+        match template.tag() {
+            Expression::TemplateLiteral(_) => {
+                let line = template.span().start().line_number();
+                ControlFlow::Break(("a fence (three backticks) is no part of a script: leave it out".to_owned(), line))
+            }
+            _ => template.visit_with(self),
         }
     }
 }
@@ -124,20 +137,14 @@ fn function_of_source(source: &str) -> Result<Prepared, Failure> {
     if source.len() > LENGTH {
         return Err(wrong(format!("the script has {} bytes, and at most {LENGTH} are read", source.len()), None));
     }
-    // What was kept is what was read before it was approved: nothing in it is taken for something else.
-    let is_kept = has_head(source);
-    let text = if is_kept { source.to_owned() } else { without_thoughts(source) };
-    check_depth(&text)?;
-    // A fence is JavaScript, too (templates of nothing), and nobody means that. In a template it can't stand as it is.
-    let is_fenced = !is_kept && text.lines().any(|line| line.trim_start().starts_with("```"));
+    check_depth(source)?;
     // That makes sense, too, and fails when it runs.
-    let is_module = text.lines().any(|line| line.starts_with("module.exports"));
-    let plain = if is_fenced || is_module { None } else { Some(function(&text)) };
+    let is_module = source.lines().any(|line| line.starts_with("module.exports"));
+    let plain = if is_module { None } else { Some(function(source)) };
     if let Some(Ok(prepared)) = plain {
         return Ok(prepared);
     }
-    let code = if is_kept { text.clone() } else { code_of(&text) };
-    let stripped = without_export(&code);
+    let stripped = without_export(source);
     if stripped.trim().is_empty() {
         return Err(wrong("there is no script", None));
     }
@@ -148,7 +155,7 @@ fn function_of_source(source: &str) -> Result<Prepared, Failure> {
                 return function(&untyped);
             }
             // What is wrong with it as it was written says more.
-            Err(plain.filter(|_| stripped == text).and_then(Result::err).unwrap_or(failure))
+            Err(plain.filter(|_| stripped == source).and_then(Result::err).unwrap_or(failure))
         }
     }
 }
@@ -163,12 +170,6 @@ fn problem(text: &str) -> types::Problem {
         _ => return Some(text.len()),
     };
     Some(offset(&body, at).saturating_sub(HEAD.len()).min(text.len()))
-}
-
-/// Whether a script has the head of a kept workflow: a comment that begins with `/*---`, after comments of one line.
-fn has_head(text: &str) -> bool {
-    let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim_start);
-    lines.find(|line| !line.is_empty() && !line.starts_with("//")).is_some_and(|line| line.starts_with("/*---"))
 }
 
 /// Makes a function of code.
@@ -256,48 +257,6 @@ fn parse(text: &str) -> Result<(Script, Interner), Error> {
     let mut interner = Interner::default();
     let script = Parser::new(Source::from_bytes(text)).parse_script(&Scope::new_global(), &mut interner)?;
     Ok((script, interner))
-}
-
-/// Takes out what a model thought before it wrote.
-fn without_thoughts(source: &str) -> String {
-    let mut text = source.to_owned();
-    while text.trim_start().starts_with("<think>")
-        && let Some(end) = text.find("</think>")
-    {
-        blank(&mut text, 0, end + "</think>".len());
-    }
-    text
-}
-
-/// Returns the code in what a model sent, with its lines where they were: the first block that can be JavaScript.
-fn code_of(text: &str) -> String {
-    let mut opened: Option<(usize, bool)> = None;
-    let mut at = 0;
-    for line in text.split_inclusive('\n') {
-        let start = at;
-        at += line.len();
-        let Some(language) = line.trim().strip_prefix("```") else { continue };
-        match opened.take() {
-            None => {
-                let language = language.trim().to_ascii_lowercase();
-                let is_ours = ["", "js", "javascript", "mjs", "ts", "typescript", "jsx"].contains(&language.as_str());
-                opened = Some((at, is_ours));
-            }
-            Some((open, true)) => {
-                let mut code = text.to_owned();
-                blank(&mut code, start, text.len());
-                blank(&mut code, 0, open);
-                return code;
-            }
-            Some((_, false)) => {}
-        }
-    }
-    let mut code = text.to_owned();
-    if let Some((open, true)) = opened {
-        // It was cut off before its end.
-        blank(&mut code, 0, open);
-    }
-    code
 }
 
 /// Takes `export default`, `export` and `module.exports =` out, where a line begins with them.
@@ -405,7 +364,7 @@ fn explain(error: &Error, text: &str) -> Failure {
         return wrong(format!("this is TypeScript: leave out its types, and write plain JavaScript ({said})"), line);
     }
     if text.lines().any(|line| line.trim_start().starts_with("import ")) {
-        return wrong("there are no modules to import; what scripts need is built in", line);
+        return wrong(format!("there is nothing to import: {}", globals::NO_MODULES), line);
     }
     wrong(said, line)
 }
@@ -428,13 +387,65 @@ fn looks_typed(text: &str) -> bool {
         })
 }
 
-/// Returns the line of a place in the script, out of a line of the engine's account of where an error was.
-pub(crate) fn line_of_frame(frame: &str) -> Option<u32> {
-    let place = frame.trim().strip_prefix("at ")?;
-    let (_, place) = place.rsplit_once('(')?;
-    let mut parts = place.trim_end_matches(')').rsplit(':');
-    let (_, line) = (parts.next()?, parts.next()?);
-    line.parse().ok()
+/// What the engine calls a script in its account of where an error was. Nothing else that it runs has a path.
+pub(crate) const PATH: &str = "script";
+
+/// Returns the innermost place in the script, out of the engine's account of an error: its text, and a line for each function
+/// that was under way, innermost first.
+pub(crate) fn place_of(account: &str) -> Option<Position> {
+    // The text of the error may have lines of that form, too: those of the account come last.
+    let frames = account.lines().rev().take_while(|line| line.starts_with("    at "));
+    frames.filter_map(place_of_frame).last()
+}
+
+fn place_of_frame(frame: &str) -> Option<Position> {
+    let (_, place) = frame.rsplit_once('(')?;
+    let place = place.strip_suffix(')')?.strip_prefix(PATH)?.strip_prefix(':')?;
+    let (line, column) = place.split_once(':')?;
+    let number = |text: &str| text.parse().ok().filter(|number: &u32| *number > 0);
+    Some(Position::new(number(line)?, number(column)?))
+}
+
+/// Returns the line of an error. The engine knows where calls, accesses and `throw` are; of a name that is not there, only what
+/// it knew before: the first place from there that names it is where it was.
+pub(crate) fn line_of(message: &str, place: Position, prepared: &Prepared) -> u32 {
+    let named = message.strip_prefix("ReferenceError: ").and_then(|said| said.strip_suffix(" is not defined"));
+    let reference = named.and_then(|name| {
+        let (script, interner) = parse(&prepared.text).ok()?;
+        let mut references = References { interner: &interner, name, from: place, first: None };
+        let _ = references.visit_script(&script);
+        references.first
+    });
+    reference.unwrap_or(place).line_number()
+}
+
+/// The first place from another one where a name is read.
+struct References<'a> {
+    interner: &'a Interner,
+    name: &'a str,
+    from: Position,
+    first: Option<Position>,
+}
+
+impl<'ast> Visitor<'ast> for References<'_> {
+    type BreakTy = ();
+
+    fn visit_identifier(&mut self, identifier: &'ast Identifier) -> ControlFlow<()> {
+        let at = identifier.span().start();
+        let is_named = || self.interner.resolve_expect(identifier.sym()).to_string() == self.name;
+        if at >= self.from && self.first.is_none_or(|first| at < first) && is_named() {
+            self.first = Some(at);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn visit_unary(&mut self, unary: &'ast Unary) -> ControlFlow<()> {
+        // `typeof NAME` is no error.
+        match (unary.op(), unary.target()) {
+            (UnaryOp::TypeOf, Expression::Identifier(_)) => ControlFlow::Continue(()),
+            _ => unary.visit_with(self),
+        }
+    }
 }
 
 /// Returns the numbers of the tools that a script names, and refuses names that are none.
@@ -459,7 +470,8 @@ pub(crate) fn named_tools(prepared: &Prepared, known: &[Tool]) -> Result<Vec<u32
             };
             let hint = tools::nearest(&name, known).map(|tool| format!(": did you mean `{}`?", tool.whole_name));
             let hint = hint.unwrap_or_default();
-            return Err(wrong(format!("`{name}` is none of the tools of this run{hint}"), Some(line)));
+            let message = format!("`{name}` is none of the tools of this run{hint}");
+            return Err(Failure::new(FailureKind::UnknownTool, message, Some(line)));
         };
         let number = u32::try_from(at).unwrap_or(u32::MAX);
         if !numbers.contains(&number) {

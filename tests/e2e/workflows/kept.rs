@@ -87,6 +87,15 @@ fn a_script_is_kept_approved_and_called_as_a_tool() {
     assert_eq!(runs[0]["calls"][0]["arguments"], "{\"n\":1,\"city\":\"Oslo\"}");
     assert!(runs[1]["calls"][0].get("arguments").is_none(), "{runs:#?}");
 
+    // What stands around the code is not kept, and what is kept runs.
+    let fenced = format!("// It sums.\nHere it is:\n```js\n{CODE}\n```\nIt returns a sum.");
+    let path = save(&mut mute, "fenced", &fenced)["path"].as_str().unwrap().to_owned();
+    let kept = fs::read_to_string(path).unwrap();
+    assert!(kept.ends_with(&format!("---*/\n{CODE}\n")), "{kept}");
+    servers.env.run(&["workflow", "approve", "fenced", "--yes"]).ok();
+    assert_eq!(servers.env.json(&["workflow", "run", "fenced", "city=Oslo"])["result"]["sum"], 3);
+    servers.env.run(&["workflow", "remove", "fenced"]).ok();
+
     // An edit makes the approval void, in the session that runs, too.
     let file = servers.env.home().join("workflows/sum-city.js");
     let edited = fs::read_to_string(&file).unwrap().replace("sum: all", "total: all");

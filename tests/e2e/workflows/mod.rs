@@ -90,6 +90,22 @@ fn only_named_tools_are_called_and_the_profile_holds() {
 }
 
 #[test]
+fn a_missing_tool_may_be_one_of_a_server_that_is_not_known_yet() {
+    let Some(servers) = Servers::new() else { return };
+    // It reads nothing for longer than this test takes.
+    let servers = servers.with("one", &[]).known().with("two", &["--late", "600"]);
+    let mut client = client(&servers, &json!({}));
+    let said = client.bad("run_workflow", json!({"code": "return await tools.two__echo({})"}));
+    assert!(said.contains("none of the tools of this run") && said.contains("line 1"), "{said}");
+    assert!(said.contains("the tools of `two` are not known yet") && said.contains("try again"), "{said}");
+    let said = client.bad("run_workflow", json!({"code": "return 1", "tools": ["two__echo"]}));
+    assert!(said.contains("no tool `two__echo`: the tools of `two` are not known yet"), "{said}");
+    // With names, those are all that it may call.
+    let said = client.bad("run_workflow", json!({"code": "tools.one__nothing({})", "tools": ["one__echo"]}));
+    assert!(!said.contains("not known yet"), "{said}");
+}
+
+#[test]
 fn what_changes_something_is_asked_for_and_a_yes_covers_what_the_user_said() {
     let Some(servers) = Servers::new() else { return };
     let servers = servers.with("one", &[]).known();

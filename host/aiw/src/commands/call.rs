@@ -2,6 +2,7 @@
 //! for the network. For its author, and for the tests of a project that `new` wrote.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use aiw_app::extensions::compiled_code;
 use aiw_core::{CliKind, ErrorKind, one_line};
@@ -12,7 +13,7 @@ use aiw_testkit::{CallError, Cli, Driver, Refusal, Testkit, TestkitError};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::cli::{CallArgs, Function};
+use crate::cli::{Function, FunctionArgs};
 use crate::failure::Failure;
 use crate::output::Output;
 use aiw_app::own_executable;
@@ -40,8 +41,8 @@ const SEARCH_LIMIT: u32 = 50;
 /// The usual secret.
 const TOKEN: &str = "token";
 
-pub async fn run(mut args: CallArgs, output: &Output) -> Result<(), Failure> {
-    let mut kit = Testkit::read(&args.file)?.compile_with(own_executable()?).on_compile({
+pub async fn run(file: &Path, mut args: FunctionArgs, output: &Output) -> Result<(), Failure> {
+    let mut kit = Testkit::read(file)?.compile_with(own_executable()?).on_compile({
         let progress = aiw_app::compile_progress(output.observer());
         move |id, time| progress(id, time)
     });
@@ -71,7 +72,7 @@ pub async fn run(mut args: CallArgs, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn call(driver: &Driver, worlds: &[String], args: &CallArgs) -> Result<Value, Failure> {
+async fn call(driver: &Driver, worlds: &[String], args: &FunctionArgs) -> Result<Value, Failure> {
     let (source, provider, registry) = (driver.market_source(), driver.provider(), driver.registry_source());
     let reference = args.reference.as_deref();
     let needed = |what: &str| reference.ok_or_else(|| Failure::new(ErrorKind::Usage, format!("{what} is missing")));
@@ -123,7 +124,7 @@ async fn call(driver: &Driver, worlds: &[String], args: &CallArgs) -> Result<Val
 }
 
 /// The account of somebody who added a provider from a preset and gave a token.
-async fn account(driver: &Driver, args: &CallArgs) -> Result<Account, Failure> {
+async fn account(driver: &Driver, args: &FunctionArgs) -> Result<Account, Failure> {
     let presets = driver.provider().describe().await?.presets;
     let known = || presets.iter().map(|preset| format!("`{}`", preset.id)).collect::<Vec<_>>().join(", ");
     let preset = match &args.reference {
@@ -150,7 +151,7 @@ async fn account(driver: &Driver, args: &CallArgs) -> Result<Account, Failure> {
     })
 }
 
-fn target(account: &Account, args: &CallArgs) -> Target {
+fn target(account: &Account, args: &FunctionArgs) -> Target {
     let fits = |cli: &CliKind| {
         aiw_launch::speaks(*cli).iter().any(|api| account.base_urls.contains_key(&family(api.family())))
     };

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::each::{FailedId, Failures};
 use crate::cli::ExtensionCommand;
-use crate::commands::{call, new};
+use crate::commands::{call, dev, new};
 use crate::components::session;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -88,7 +88,8 @@ pub async fn run(command: ExtensionCommand, output: &Output) -> Result<(), Failu
         ExtensionCommand::Remove { id } => remove(&*client()?, &id, output),
         ExtensionCommand::Verify { id } => verify(&*client()?, id.as_deref(), output).await,
         ExtensionCommand::New { name, kind, lang } => new::run(&name, kind, lang, output),
-        ExtensionCommand::Call(args) => call::run(args, output).await,
+        ExtensionCommand::Call(args) => call::run(&args.file, args.call, output).await,
+        ExtensionCommand::Dev(args) => dev::run(args, output).await,
     }
 }
 

@@ -9,7 +9,7 @@ use aiw_app::workflows::{About, Nobody, ScriptReach, ScriptTools, Writes, plan_o
 use aiw_core::{ErrorKind, WorkflowName, counted, one_line, quoted_text, shown_lines};
 use aiw_orchestrator::{
     DeclaredTool, Ended, KeptWorkflow, ListedWorkflow, MOST_BYTES, OverWorkflow, Plan, RunRecord, RunRecords, Trace,
-    WorkflowSummary, Workflows, declaration_file, plain_code, tool_expression, tool_name, workflow_file,
+    WorkflowSummary, Workflows, declaration_file, sent_code, tool_expression, tool_name, workflow_file,
 };
 use aiw_routing::{Offered, Pool, PoolError};
 use schemars::JsonSchema;
@@ -235,7 +235,7 @@ async fn save(here: &Here, args: SaveWorkflowArgs, output: &Output) -> Result<()
         (Err(_), Some(description)) => {
             let text = String::from_utf8(bytes)
                 .map_err(|_| Failure::user(format!("`{}` is not UTF-8", args.from.display())))?;
-            let code = plain_code(&text);
+            let code = &sent_code(&text);
             let used = tools.check(here.client.app().orchestrator(), code, &args.tools).await?;
             let names: Vec<String> = used.iter().map(|tool| tool.proxied.clone()).collect();
             let file = workflow_file(&description, &names, &json!({"type": "object"}), code);

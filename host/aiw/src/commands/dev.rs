@@ -1,0 +1,47 @@
+//! `aiw extension dev`: builds a project and calls one function of it, again after each save.
+
+use aiw_app::extension_projects::{ExtensionProject, ProjectError};
+use aiw_core::ErrorKind;
+
+use crate::cli::DevArgs;
+use crate::commands::call;
+use crate::failure::Failure;
+use crate::output::Output;
+
+impl From<ProjectError> for Failure {
+    fn from(e: ProjectError) -> Self {
+        let failure = Self::new(e.kind(), e.to_string());
+        match e.hint() {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        }
+    }
+}
+
+/// Ends by a signal alone.
+pub async fn run(args: DevArgs, output: &Output) -> Result<(), Failure> {
+    if output.is_json() {
+        return Err(Failure::new(ErrorKind::Usage, "`aiw extension dev` has no JSON: it never ends")
+            .with_hint("`aiw extension call` calls once"));
+    }
+    let project = ExtensionProject::at(&args.project)?;
+    loop {
+        // What is saved during a build is built next.
+        let files = project.files()?;
+        let called = match project.build().await {
+            Ok(file) => call::run(&file, args.call.clone(), output).await,
+            // No save helps.
+            Err(e @ ProjectError::Start { .. }) => return Err(e.into()),
+            Err(e) => Err(e.into()),
+        };
+        if let Err(failure) = called {
+            output.note(format!("error: {}", failure.message()));
+            if let Some(hint) = failure.hint() {
+                output.note(format!("hint: {hint}"));
+            }
+        }
+        output.flush();
+        output.note(format!("waiting for a change in `{}`; Ctrl-C ends it", args.project.display()));
+        project.changed(&files).await?;
+    }
+}

@@ -1,0 +1,246 @@
+//! Projects of extensions, as `aiw extension new` writes them: what builds one, and when its files have changed.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, SystemTime};
+
+use aiw_core::ErrorKind;
+use serde_json::Value;
+
+/// How often files are looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// More files than this are no project of an extension.
+const MOST_FILES: usize = 5000;
+
+/// What a build writes, and what is fetched for it.
+const NOT_WRITTEN_BY_HAND: [&str; 3] = ["target", "dist", "node_modules"];
+
+/// A project can't be built.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectError {
+    /// The directory is none.
+    #[error("`{}` is no project of an extension: it has neither `Cargo.toml` nor `build.mjs`", .0.display())]
+    None(PathBuf),
+    /// Its files can't be read.
+    #[error("cannot read `{}`: {source}", .path.display())]
+    Read {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It has too many files.
+    #[error("`{}` has more than {MOST_FILES} files, and none of an extension has", .0.display())]
+    TooMany(PathBuf),
+    /// What builds it can't be started.
+    #[error("cannot run `{program}`: {source}")]
+    Start {
+        /// The program.
+        program: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The build failed. It has said why itself.
+    #[error("`{command}` failed ({status})")]
+    Failed {
+        /// The command.
+        command: String,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// The build made no component.
+    #[error("`{0}` made no component")]
+    Nothing(String),
+}
+
+impl ProjectError {
+    /// Returns the kind of the error, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Read { .. } | Self::Start { .. } => ErrorKind::Unavailable,
+            _ => ErrorKind::User,
+        }
+    }
+
+    /// Returns the next step.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::None(_) => Some("`aiw extension new` writes one"),
+            Self::Start { program: "node", .. } => Some("install Node.js, and run `npm ci` in the project"),
+            Self::Start { .. } => Some("install Rust from https://rustup.rs"),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Language {
+    Rust,
+    JavaScript,
+}
+
+/// A project of an extension.
+#[derive(Debug, Clone)]
+pub struct ExtensionProject {
+    directory: PathBuf,
+    language: Language,
+}
+
+/// The files of a project at one time: each with its length and when it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Files(Vec<(PathBuf, u64, Option<SystemTime>)>);
+
+impl ExtensionProject {
+    /// Returns the project in a directory.
+    pub fn at(directory: &Path) -> Result<Self, ProjectError> {
+        let has = |name: &str| directory.join(name).is_file();
+        let language = match () {
+            () if has("Cargo.toml") => Language::Rust,
+            () if has("build.mjs") => Language::JavaScript,
+            () => return Err(ProjectError::None(directory.to_owned())),
+        };
+        Ok(Self { directory: directory.to_owned(), language })
+    }
+
+    /// Returns what its author has written, as it is now.
+    pub fn files(&self) -> Result<Files, ProjectError> {
+        let (mut found, mut open) = (Vec::new(), vec![self.directory.clone()]);
+        while let Some(directory) = open.pop() {
+            let failed = |source| ProjectError::Read { path: directory.clone(), source };
+            for entry in fs::read_dir(&directory).map_err(failed)?.flatten() {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                // Editors write beside a file first.
+                if name.starts_with('.') || name.ends_with('~') || NOT_WRITTEN_BY_HAND.contains(&name.as_ref()) {
+                    continue;
+                }
+                // One that went meanwhile is not there.
+                let Ok(about) = entry.metadata() else { continue };
+                match about.is_dir() {
+                    true => open.push(entry.path()),
+                    false => found.push((entry.path(), about.len(), about.modified().ok())),
+                }
+                if found.len() + open.len() > MOST_FILES {
+                    return Err(ProjectError::TooMany(self.directory.clone()));
+                }
+            }
+        }
+        found.sort();
+        Ok(Files(found))
+    }
+
+    /// Waits until the files are no longer what they were, and then for a quiet moment: editors save in several steps.
+    pub async fn changed(&self, since: &Files) -> Result<(), ProjectError> {
+        let mut last = self.files()?;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let now = self.files()?;
+            if now == last && now != *since {
+                return Ok(());
+            }
+            last = now;
+        }
+    }
+
+    /// Builds the component. What the build says goes to stderr. Returns the component's file.
+    pub async fn build(&self) -> Result<PathBuf, ProjectError> {
+        let (program, arguments): (_, &[&str]) = match self.language {
+            Language::Rust => (
+                "cargo",
+                &["build", "--release", "--target", "wasm32-wasip2", "--message-format", "json-render-diagnostics"],
+            ),
+            Language::JavaScript => ("node", &["build.mjs"]),
+        };
+        let start = |source| ProjectError::Start { program, source };
+        // What programs read stands on stdout, and may be more than a pipe holds.
+        let mut said = tempfile::tempfile().map_err(start)?;
+        let child = Command::new(program)
+            .args(arguments)
+            .current_dir(&self.directory)
+            .stdin(Stdio::null())
+            .stdout(said.try_clone().map_err(start)?)
+            .stderr(Stdio::inherit())
+            .spawn()
+            .map_err(start)?;
+        let status = Building(child).ended().await.map_err(start)?;
+        let command = format!("{program} {}", arguments.join(" "));
+        if !status.success() {
+            return Err(ProjectError::Failed { command, status });
+        }
+        let made = match self.language {
+            Language::Rust => artifact(&mut said),
+            Language::JavaScript => self.bundle(),
+        };
+        made.ok_or(ProjectError::Nothing(command))
+    }
+
+    /// Where `build.mjs` writes: the name is the extension's id.
+    fn bundle(&self) -> Option<PathBuf> {
+        let manifest: Value = serde_json::from_slice(&fs::read(self.directory.join("manifest.json")).ok()?).ok()?;
+        Some(self.directory.join(format!("dist/{}.wasm", manifest["id"].as_str()?))).filter(|file| file.is_file())
+    }
+}
+
+/// The component among what cargo says it made, last.
+fn artifact(said: &mut File) -> Option<PathBuf> {
+    let mut text = String::new();
+    said.seek(SeekFrom::Start(0)).ok()?;
+    said.read_to_string(&mut text).ok()?;
+    let messages = text.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let files = messages.flat_map(|message| message["filenames"].as_array().cloned().unwrap_or_default());
+    files.filter_map(|file| file.as_str().map(PathBuf::from)).find(|file| file.extension().is_some_and(|e| e == "wasm"))
+}
+
+/// A build under way, which ends when nobody waits for it.
+struct Building(Child);
+
+impl Building {
+    async fn ended(mut self) -> std::io::Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.0.try_wait()? {
+                return Ok(status);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+impl Drop for Building {
+    fn drop(&mut self) {
+        // One that has ended already is no failure.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_save_is_noticed_once_it_is_whole_and_what_a_build_writes_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        assert!(matches!(ExtensionProject::at(dir.path()), Err(ProjectError::None(_))));
+        fs::write(path("build.mjs"), "").unwrap();
+        fs::create_dir_all(path("dist")).unwrap();
+        let project = ExtensionProject::at(dir.path()).unwrap();
+        let before = project.files().unwrap();
+        // Neither what a build writes, nor what an editor writes beside a file.
+        for name in ["dist/x.wasm", ".source.mjs.swp", "source.mjs~"] {
+            fs::write(path(name), "x").unwrap();
+        }
+        assert_eq!(project.files().unwrap(), before);
+        let waiting = tokio::time::timeout(LOOK * 4, project.changed(&before)).await;
+        assert!(waiting.is_err(), "nothing was saved");
+        // A file that is new counts as one that was written again.
+        fs::write(path("source.mjs"), "1").unwrap();
+        tokio::time::timeout(LOOK * 20, project.changed(&before)).await.unwrap().unwrap();
+        let after = project.files().unwrap();
+        fs::remove_file(path("source.mjs")).unwrap();
+        tokio::time::timeout(LOOK * 20, project.changed(&after)).await.unwrap().unwrap();
+    }
+}
