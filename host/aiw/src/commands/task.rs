@@ -119,10 +119,9 @@ fn seconds(duration: Duration) -> String {
 
 fn rows(tasks: &[Task]) -> Vec<Vec<String>> {
     let row = |task: &Task| {
-        let mark = if task.unread { "*" } else { "" };
         vec![
             task.id.to_string(),
-            format!("{}{mark}", standing(task)),
+            standing(task),
             task.about.cli.to_string(),
             one_line(task.about.provider.as_deref().unwrap_or("-"), 24),
             seconds(duration(task)),
@@ -132,12 +131,15 @@ fn rows(tasks: &[Task]) -> Vec<Vec<String>> {
     tasks.iter().map(row).collect()
 }
 
-/// A list of tasks: the same, with when and where each was started.
+/// A list of tasks: the same, with when and where each was started, and a mark where a task has ended unseen.
 fn show_list(tasks: &[Task], output: &Output) {
     let now = SystemTime::now();
     let headers = ["ID", "STATE", "CLI", "PROVIDER", "TIME", "STARTED", "DIRECTORY", "PROMPT"];
     let with_place = |(mut row, task): (Vec<String>, &Task)| {
         let prompt = row.pop().unwrap_or_default();
+        if let Some(state) = row.get_mut(1).filter(|_| task.unread) {
+            state.push('*');
+        }
         row.extend([age(task.started, now), directory(task), prompt]);
         row
     };

@@ -8,8 +8,9 @@ use std::process::{Command, ExitCode};
 
 /// What `cargo xtask try` does. The chores count on from the second step.
 const TRY: &str = "\
-This builds aiw and shows what it does, in a home that is removed afterward. Nothing of yours is read or changed, and
-nothing is asked. The first time takes 10 to 15 minutes on two cores; after that, one.
+This builds aiw and shows what it does, in a home that is removed afterward.
+Nothing of yours is read or changed, and nothing is asked. The first time takes
+10 to 15 minutes on two cores; after that, one.
 
 Step 1 of 4: build the chores of this repository";
 
