@@ -42,10 +42,18 @@ fn without_thoughts(sent: &str) -> Cow<'_, str> {
 fn out_of_fence(text: &str) -> String {
     let mut opened: Option<(usize, bool)> = None;
     let mut code = text.to_owned();
-    let mut at = 0;
+    let (mut at, mut in_comment, last_end) = (0, false, text.rfind("*/").unwrap_or_default());
     for line in text.split_inclusive('\n') {
         let start = at;
         at += line.len();
+        // What stands in a comment is no code, whatever it looks like: whoever writes it there means the rest.
+        in_comment = match in_comment {
+            true => !line.contains("*/"),
+            false => opened.is_none() && opens_comment(line) && last_end >= at,
+        };
+        if in_comment {
+            continue;
+        }
         let Some(language) = line.trim().strip_prefix("```") else { continue };
         match opened.take() {
             None => opened = Some((at, LANGUAGES.contains(&language.trim().to_ascii_lowercase().as_str()))),
@@ -62,6 +70,11 @@ fn out_of_fence(text: &str) -> String {
         blank(&mut code, 0, open);
     }
     code
+}
+
+/// Whether a line begins a comment of several lines.
+fn opens_comment(line: &str) -> bool {
+    line.trim_start().strip_prefix("/*").is_some_and(|rest| !rest.contains("*/"))
 }
 
 /// Empties the lines of a part, from its beginning to its end.
@@ -86,6 +99,13 @@ mod tests {
             ("```json\n{}\n```\n```js\nreturn 1", "\n\n\n\nreturn 1"),
             // What is no JavaScript stays, and the parser says so.
             ("```python\nreturn 1\n```", "```python\nreturn 1\n```"),
+            // A fence in a comment is a comment.
+            (
+                "function workflow() { return 1 }\n/*\n```js\nreturn evil()\n```\n*/",
+                "function workflow() { return 1 }\n/*\n```js\nreturn evil()\n```\n*/",
+            ),
+            ("/*\n```js\nno()\n```\n*/\n```js\nreturn 1\n```", "\n\n\n\n\n\nreturn 1\n"),
+            ("/* no end\n```js\nreturn 1\n```", "\n\nreturn 1\n"),
             ("return `a\\`\\`\\`b`", "return `a\\`\\`\\`b`"),
             (
                 "/*---\ndescription: x\n---*/\n/*\n```js\nno\n```\n*/",
