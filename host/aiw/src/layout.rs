@@ -27,6 +27,7 @@ const LEAST_REASON: usize = 32;
 const LEAST_LAST: usize = 24;
 const LEAST: usize = 10;
 const SMALLEST: usize = 4;
+const LEAST_STATE: usize = 14;
 
 /// How far a line that goes on below is moved in.
 const INDENT: usize = 4;
@@ -153,7 +154,11 @@ impl Fitted {
             |widths: &[usize], end: usize| (widths[..=end].iter().sum::<usize>() + 2 * end).saturating_sub(columns);
         let shrink = |widths: &mut [usize], end: usize, least: usize| {
             while over(widths, end) > 0 {
-                let gives = |column: &usize| widths[*column] > least && !STATES.contains(&headers[*column].as_str());
+                let is_state = |column: &usize| STATES.contains(&headers[*column].as_str());
+                // At last a state loses what explains its word.
+                let gives = |column: &usize| {
+                    widths[*column] > least && (!is_state(column) || (least < LEAST && widths[*column] > LEAST_STATE))
+                };
                 let others = (name + 1..last).filter(gives);
                 let Some(widest) = others.max_by_key(|column| widths[*column]) else { return };
                 widths[widest] -= 1;
@@ -212,6 +217,18 @@ pub fn wrapped(lead: &str, text: &str, columns: usize) -> Vec<String> {
         lines.push(line.trim_end().to_owned());
     }
     lines
+}
+
+/// A text in pieces of at most so many columns, at least one.
+pub fn pieces(text: &str, columns: usize) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest.take()?;
+        let first = text.chars().next().map_or(0, char::len_utf8);
+        let (piece, more) = text.split_at(fitting(text, columns).max(first));
+        rest = Some(more).filter(|more| !more.is_empty());
+        Some(piece)
+    })
 }
 
 /// How many bytes of a text take no more columns than there are.
@@ -329,6 +346,17 @@ mod tests {
             assert!(others.clone().all(|(_, line)| line.trim_end().width() <= columns), "{lines:#?}");
             assert!(others.map(|(_, line)| line.as_str()).collect::<String>().contains("It doesn't"), "{lines:#?}");
         }
+    }
+
+    #[test]
+    fn a_text_in_pieces_is_whole_and_none_is_wider() {
+        let text = "│ a日本語 and\tsome words that go on";
+        for columns in [1, 7, 12, 200] {
+            let pieces: Vec<&str> = pieces(text, columns).collect();
+            assert_eq!(pieces.concat(), text);
+            assert!(pieces.iter().all(|piece| piece.width() <= columns.max(2)), "{pieces:?}");
+        }
+        assert_eq!(pieces("", 9).collect::<Vec<_>>(), [""]);
     }
 
     #[test]

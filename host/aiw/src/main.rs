@@ -139,7 +139,7 @@ fn main() -> ExitCode {
         Command::Restart(args) => commands::process::restart(&args, &output),
         Command::Process(command) => commands::process::run(&command, &output),
         Command::Wait(args) if args.ids.first().is_some_and(|id| commands::process::is_process(id)) => {
-            commands::process::wait(&args.ids, args.ready, args.timeout, &output)
+            commands::process::wait(&args.ids, args.ready, false, args.timeout, &output)
         }
         Command::Wait(args) => commands::task::wait(&args, &output),
         Command::Claude(args) => commands::run::run(CliKind::Claude, RunArgs { arguments: theirs, ..args }, &output),

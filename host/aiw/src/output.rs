@@ -108,6 +108,15 @@ impl Output {
         shown_lines(text.as_ref()).iter().for_each(show);
     }
 
+    /// A text of somebody else's that a question is about, in a frame: none of its lines looks like one of ours, also where a
+    /// terminal would break it.
+    pub fn framed(&self, text: &str) {
+        let columns = self.screen.and_then(|screen| screen.columns).map_or(usize::MAX, |columns| columns.max(20) - 3);
+        for line in shown_lines(text) {
+            layout::pieces(&line, columns).for_each(|piece| self.before_question(format!("│ {piece}").trim_end()));
+        }
+    }
+
     /// The answer for programs.
     pub fn answer(&self, answer: impl Serialize) {
         // People read the lines instead.

@@ -13,10 +13,13 @@ use crate::state::{State, Status};
 /// How often the state is looked at.
 const ROUND: Duration = Duration::from_millis(100);
 
+/// How long a process lives at least that has no probe to say that it is ready: many end at once.
+const SETTLES: u64 = 1000;
+
 /// What is waited for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WaitFor {
-    /// It runs, and is ready if it has a probe for that.
+    /// It runs, and is ready if it has a probe for that; without one, it has run for a second.
     Ready,
     /// It has ended.
     Ended,
@@ -71,7 +74,9 @@ impl Manager {
             let is_over = !status.state.is_alive();
             let done = match what {
                 WaitFor::Line(_) => line.is_some(),
-                WaitFor::Ready => status.state == State::Running,
+                WaitFor::Ready => {
+                    status.state == State::Running && (status.definition.ready.is_some() || has_settled(&status))
+                }
                 WaitFor::Ended => is_over,
             };
             if done || is_over || is_late() {
@@ -80,4 +85,9 @@ impl Manager {
             std::thread::sleep(ROUND);
         }
     }
+}
+
+fn has_settled(status: &Status) -> bool {
+    let since = status.record.as_ref().and_then(|record| record.running_since.or(Some(record.started)));
+    since.is_some_and(|since| aiw_home::now_millis().saturating_sub(since) >= SETTLES)
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use aiw_app::current_dir;
 use aiw_core::{ErrorKind, counted, quoted, shell_word_in_line};
 use aiw_home::Home;
+use aiw_offer::Toolset;
 use aiw_orchestrator::Workflows;
 use aiw_routing::{LOST, Records, ServerPlaces};
 use schemars::JsonSchema;
@@ -82,8 +83,17 @@ fn files(home: &Home) -> CheckedPart {
     problems.extend(unwritable(home.root()));
     let settings = home.settings();
     let unknown = settings.as_ref().map(|settings| settings.unknown_keys()).unwrap_or_default();
+    let settings = settings.as_ref();
+    let toolsets = settings.ok().and_then(|settings| settings.mcp().ok()?.toolsets);
+    let toolsets = toolsets
+        .and_then(|names| Toolset::named(&names).err())
+        .map(|e| Failure::user(format!("`mcp.toolsets` in settings.json: {e}")).with_hint(e.hint()));
     let read = [
-        settings.and_then(|settings| settings.planner()).err().map(Failure::from),
+        home.settings().and_then(|settings| settings.planner()).err().map(Failure::from),
+        settings.ok().and_then(|settings| settings.history().err()).map(Failure::from),
+        settings.ok().and_then(|settings| settings.mcp().err()).map(Failure::from),
+        settings.ok().and_then(|settings| settings.budgets().err()).map(Failure::from),
+        toolsets,
         home.providers().err().map(Failure::from),
         home.plugins().err().map(Failure::from),
         home.extensions_lock().err().map(Failure::from),
@@ -99,9 +109,10 @@ fn files(home: &Home) -> CheckedPart {
         problems.push(FoundProblem::new(problem, "`aiw planner show` says where it should be"));
     }
     let (values, unreadable) = home.vault().values();
-    let secret =
-        |problem: &dyn ToString| FoundProblem::new(problem.to_string(), "`aiw secret set NAME` stores it again");
-    problems.extend(unreadable.iter().map(|error| secret(error)));
+    problems.extend(unreadable.iter().map(|error| {
+        let next = error.hint().unwrap_or_else(|| "`aiw secret set NAME` stores it again".to_owned());
+        FoundProblem::new(error.to_string(), next)
+    }));
     let summary = format!("{}, {}", home.root().display(), counted(values.len(), "secret"));
     CheckedPart { name: "home", summary, problems }
 }

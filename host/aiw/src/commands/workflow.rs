@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aiw_app::ClientSession;
 use aiw_app::runs::is_private_session;
 use aiw_app::workflows::{About, Nobody, ScriptReach, ScriptTools, Writes, plan_of};
-use aiw_core::{ErrorKind, WorkflowName, counted, one_line, quoted_text, shown_lines};
+use aiw_core::{ErrorKind, WorkflowName, counted, one_line, quoted_text};
 use aiw_orchestrator::{
     DeclaredTool, Ended, KeptWorkflow, ListedWorkflow, MOST_BYTES, OverWorkflow, Plan, RunRecord, RunRecords, Trace,
     WorkflowSummary, Workflows, declaration_file, sent_code, tool_expression, tool_name, workflow_file,
@@ -310,7 +310,7 @@ async fn approve(here: &Here, name: &WorkflowName, yes: bool, output: &Output) -
     // What ends a line in JavaScript, and with it a comment.
     let lines: Vec<String> = workflow.text.split(['\n', '\r', '\u{2028}', '\u{2029}']).map(str::to_owned).collect();
     // In a frame, so that no line of the script looks like one of aiw's.
-    shown_lines(&workflow.text).iter().for_each(|line| output.before_question(format!("│ {line}").trim_end()));
+    output.framed(&workflow.text);
     output.before_question("");
     for tool in &used {
         let effect = if tool.definition.only_reads() { "says that it only reads" } else { "may change something" };

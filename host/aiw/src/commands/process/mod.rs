@@ -308,7 +308,13 @@ fn warn_of_limits(manager: &Manager, loaded: &Loaded, ids: &[String], output: &O
 }
 
 /// `aiw wait` for processes, and `aiw up --wait`: until each has ended, or is ready.
-pub fn wait(ids: &[String], is_ready: bool, timeout: Option<Duration>, output: &Output) -> Result<(), Failure> {
+pub fn wait(
+    ids: &[String],
+    is_ready: bool,
+    is_up: bool,
+    timeout: Option<Duration>,
+    output: &Output,
+) -> Result<(), Failure> {
     let manager = looked_after()?;
     let end = timeout.map(|timeout| Instant::now() + timeout);
     let what = if is_ready { WaitFor::Ready } else { WaitFor::Ended };
@@ -323,10 +329,13 @@ pub fn wait(ids: &[String], is_ready: bool, timeout: Option<Duration>, output: &
             let failure = Failure::new(ErrorKind::Interrupted, "no longer waiting; the processes keep running");
             return Err(failure);
         }
-        // One that has done its work is as good as ready.
-        failed += usize::from(status.state == State::Failed);
+        // One that has done its work is as good as ready, where it was started for that.
+        let is_done = status.state == State::Stopped && (is_up || !is_ready);
+        let is_failed = !done && !is_done && !status.state.is_alive();
+        failed += usize::from(status.state == State::Failed || is_failed);
         left += usize::from(!done && status.state.is_alive());
-        let word = if done && is_ready { "ready".into() } else { status.state.to_string() };
+        let has_probe = status.definition.ready.is_some();
+        let word = if done && is_ready && has_probe { "ready".into() } else { status.state.to_string() };
         let why = status.reason().map(|why| format!(": {}", one_line(&why, 200))).unwrap_or_default();
         output.line(format!("{id} {word}{why}"));
         processes.push(ProcessSummary::of(&status));
@@ -339,8 +348,12 @@ pub fn wait(ids: &[String], is_ready: bool, timeout: Option<Duration>, output: &
                 .with_code(124),
         ),
         (failed, _) => {
-            let failure = Failure::user(format!("{failed} of {count} failed")).with_code(1);
-            Some(failure.with_hint(format!("`aiw logs {}` shows what it wrote", ids.join(" "))))
+            let stopped = processes.iter().all(|process| process.state != State::Failed.as_str());
+            let (what, hint) = match stopped {
+                true => ("not running", format!("`aiw process start {}` starts it", ids.join(" "))),
+                false => ("failed", format!("`aiw logs {}` shows what it wrote", ids.join(" "))),
+            };
+            Some(Failure::user(format!("{failed} of {count} {what}")).with_code(1).with_hint(hint))
         }
     };
     output.conclude(Processes { processes }, failure)

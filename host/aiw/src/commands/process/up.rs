@@ -30,7 +30,7 @@ pub fn up(args: &UpArgs, output: &Output) -> Result<(), Failure> {
     if args.wait {
         let (started, failures) = sorted(manager.up(&own()?, &loaded, &args.ids)?, output);
         let ids: Vec<String> = started.into_iter().map(|started| started.status.id).collect();
-        let waited = wait(&ids, true, args.timeout, output);
+        let waited = wait(&ids, true, true, args.timeout, output);
         return failures.first.map_or(waited, Err);
     }
     if args.detach || output.is_json() {
