@@ -441,8 +441,6 @@ impl Owners {
     }
 }
 
-#[cfg(test)]
-mod shapes;
 /// What stands around the places of a text where something was taken out, so that a long text need not be looked through again.
 fn around_taken(text: &str) -> Cow<'_, str> {
     const BESIDE: usize = 512;
@@ -461,5 +459,7 @@ fn around_taken(text: &str) -> Cow<'_, str> {
     Cow::Owned(around)
 }
 
+#[cfg(test)]
+mod shapes;
 #[cfg(test)]
 mod tests;
