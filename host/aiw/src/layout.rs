@@ -88,7 +88,7 @@ pub fn on_screen(
     let styled = |row: usize, column: usize| paint(used.get(column).map_or(Style::new(), |used| style(row, *used)));
     let mut widths = widths(rows.iter().chain([&headers]).map(Vec::as_slice));
     // One name that takes most of a line is no reason to move everything else below.
-    let name = headers.iter().position(|header| !header.is_empty()).unwrap_or_default();
+    let name = named_by(&headers).unwrap_or_default();
     let most = screen.columns.map_or(usize::MAX, |columns| columns * 2 / 3);
     if widths[name] > most && name + 1 < headers.len() {
         let names = rows.iter().map(|row| row[name].width()).filter(|width| *width <= most);
@@ -143,11 +143,15 @@ struct Fitted {
     is_below: bool,
 }
 
+/// The column that things are named by: a mark may stand before the name.
+fn named_by(headers: &[String]) -> Option<usize> {
+    headers.iter().position(|header| !header.is_empty())
+}
+
 impl Fitted {
     /// Makes the columns fit. None if the list has only one, which is what things are named by.
     fn of(headers: &[String], widths: &mut [usize], columns: usize) -> Option<Self> {
-        // A mark may stand before the name.
-        let name = headers.iter().position(|header| !header.is_empty())?;
+        let name = named_by(headers)?;
         let last = widths.len().checked_sub(1).filter(|last| *last > name)?;
         let has_reason = REASONS.contains(&headers[last].as_str());
         let over =
@@ -183,8 +187,13 @@ impl Fitted {
 
 /// The lines of a text that is wrapped at words, to a width: `lead` stands before the first, blanks before the others.
 pub fn wrapped(lead: &str, text: &str, columns: usize) -> Vec<String> {
+    hanging(lead, lead.width().min(INDENT), text, columns)
+}
+
+/// As [`wrapped`], with so many blanks before the other lines.
+pub fn hanging(lead: &str, indent: usize, text: &str, columns: usize) -> Vec<String> {
     let room = |line: &str| columns.saturating_sub(1).max(lead.width() + 8).saturating_sub(line.width());
-    let indent = " ".repeat(lead.width().min(INDENT));
+    let indent = " ".repeat(indent);
     let mut lines = Vec::new();
     let (mut line, mut is_empty) = (lead.to_owned(), true);
     for word in text.split_whitespace() {

@@ -139,7 +139,9 @@ fn main() -> ExitCode {
         Command::Restart(args) => commands::process::restart(&args, &output),
         Command::Process(command) => commands::process::run(&command, &output),
         Command::Wait(args) if args.ids.first().is_some_and(|id| commands::process::is_process(id)) => {
-            commands::process::wait(&args.ids, args.ready, false, args.timeout, &output)
+            use commands::process;
+            let goal = if args.ready { process::Goal::Ready } else { process::Goal::Ended };
+            process::wait(&args.ids, goal, args.timeout, &output)
         }
         Command::Wait(args) => commands::task::wait(&args, &output),
         Command::Claude(args) => commands::run::run(CliKind::Claude, RunArgs { arguments: theirs, ..args }, &output),

@@ -15,7 +15,7 @@ const LOOK: Duration = Duration::from_millis(200);
 /// More files than this are no project of an extension.
 const MOST_FILES: usize = 5000;
 
-/// What a build writes, and what is fetched for it.
+/// Folders that a build writes, or that are fetched for it.
 const NOT_WRITTEN_BY_HAND: [&str; 3] = ["target", "dist", "node_modules"];
 
 /// A project can't be built.
@@ -35,7 +35,7 @@ pub enum ProjectError {
     /// It has too many files.
     #[error("`{}` has more than {MOST_FILES} files, and none of an extension has", .0.display())]
     TooMany(PathBuf),
-    /// What builds it can't be started.
+    /// The program that builds it can't be started.
     #[error("cannot run `{program}`: {source}")]
     Start {
         /// The program.
@@ -91,7 +91,7 @@ pub struct ExtensionProject {
 
 /// The files of a project at one time: each with its length and when it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Files(Vec<(PathBuf, u64, Option<SystemTime>)>);
+pub struct SourceFiles(Vec<(PathBuf, u64, Option<SystemTime>)>);
 
 impl ExtensionProject {
     /// Returns the project in a directory.
@@ -106,7 +106,7 @@ impl ExtensionProject {
     }
 
     /// Returns what its author has written, as it is now.
-    pub fn files(&self) -> Result<Files, ProjectError> {
+    pub fn files(&self) -> Result<SourceFiles, ProjectError> {
         let (mut found, mut open) = (Vec::new(), vec![self.directory.clone()]);
         while let Some(directory) = open.pop() {
             let failed = |source| ProjectError::Read { path: directory.clone(), source };
@@ -129,11 +129,11 @@ impl ExtensionProject {
             }
         }
         found.sort();
-        Ok(Files(found))
+        Ok(SourceFiles(found))
     }
 
     /// Waits until the files are no longer what they were, and then for a quiet moment: editors save in several steps.
-    pub async fn changed(&self, since: &Files) -> Result<(), ProjectError> {
+    pub async fn changed(&self, since: &SourceFiles) -> Result<(), ProjectError> {
         let mut last = self.files()?;
         loop {
             tokio::time::sleep(LOOK).await;

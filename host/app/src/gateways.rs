@@ -110,13 +110,13 @@ pub struct ServeRequest {
 
 /// A gateway for other programs that listens.
 pub struct ServedGateway {
-    /// What answers.
+    /// The gateway that answers.
     pub gateway: Arc<Gateway>,
     /// Where it listens.
     pub listener: Listener,
     /// Where it leads.
     pub route: Arc<Route>,
-    /// What programs show.
+    /// The token that programs show.
     pub token: Secret,
     /// Its name, if it has one.
     pub name: Option<GatewayName>,
@@ -191,6 +191,13 @@ pub async fn until_revoked(home: &Home, name: &GatewayName) {
 pub fn named_gateway(home: &Home, name: &GatewayName) -> Result<NamedGateway, AppError> {
     let known = NamedGateways::new(home).get(name)?;
     Ok(known.ok_or_else(|| GatewayError::Unknown { name: name.clone() })?)
+}
+
+/// Returns a gateway with a name that leads to a provider or a pool.
+pub fn serving(home: &Home, provider: &str) -> Option<GatewayName> {
+    let all = NamedGateways::new(home);
+    let leads_there = |name: &GatewayName| all.get(name).ok().flatten().is_some_and(|it| it.provider == provider);
+    all.names().unwrap_or_default().into_iter().find(leads_there)
 }
 
 /// Gives a gateway a new token. The old one is not good any more.

@@ -165,7 +165,7 @@ pub fn plan<'a>(
 fn set(client: &ClientSession) -> Result<PlannerSettings, NoPlan> {
     let settings = client.home().settings()?;
     let is_off =
-        || if settings.written_planner().is_ok_and(|llm| llm.is_some()) { NoPlan::Off } else { NoPlan::NotSet };
+        || if settings.written_planner().is_ok_and(|planner| planner.is_some()) { NoPlan::Off } else { NoPlan::NotSet };
     settings.planner()?.ok_or_else(is_off)
 }
 

@@ -33,7 +33,7 @@ pub enum ScriptError {
     /// The script names a tool that is not there, and may be one of a server whose tools are not known yet.
     #[error("{script}: {}", not_known(.unlearnt))]
     Unlearnt {
-        /// What is wrong with the script.
+        /// The fault of the script.
         #[source]
         script: OrchestratorError,
         /// The servers.

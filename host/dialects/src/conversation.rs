@@ -159,6 +159,11 @@ impl<'a> Tool<'a> {
         };
         Self { kind: ToolKind::FreeForm, ..Self::function(name, description, Some(FREE_FORM.into())) }
     }
+
+    /// Returns the arguments of a call of a tool that takes a text, as JSON.
+    pub(crate) fn free_form_arguments(text: &str) -> String {
+        serde_json::json!({"input": text}).to_string()
+    }
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -231,6 +236,11 @@ impl Effort {
 }
 
 impl Thinking {
+    /// Reads the effort of OpenAI's dialects.
+    pub(crate) fn of_effort(effort: &str) -> Self {
+        if effort == "none" { Self::Off } else { Self::Effort(Effort::parse(effort)) }
+    }
+
     /// Returns the effort that OpenAI's dialects take. `None` leaves the field out.
     pub(crate) fn effort(self) -> Option<Effort> {
         match self {

@@ -146,7 +146,7 @@ pub fn prepare(request: &Request<'_>, to: &Upstream) -> Result<Prepared, Request
     Ok(Prepared { body, asked, is_streamed, answer: Answer::new(exchange) })
 }
 
-/// What is read of a request that passes: the model, and whether events are wanted and the tokens in them.
+/// The parts that are read of a request that passes: the model, and whether events are wanted and the tokens in them.
 #[derive(serde::Deserialize)]
 struct Head {
     model: String,

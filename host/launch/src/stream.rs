@@ -140,8 +140,8 @@ impl Renderer {
             Event::Failed(message) => {
                 let message = one_line(&plain(message), 1000);
                 // Some say it themselves.
-                let is_said = message.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("error:"));
-                format!("error: {}", if is_said { message[6..].trim_start() } else { message.as_str() })
+                let said = message.split_once(':').filter(|(word, _)| word.eq_ignore_ascii_case("error"));
+                format!("error: {}", said.map_or(message.as_str(), |(_, rest)| rest.trim_start()))
             }
             Event::Line(line) => plain(line),
         };

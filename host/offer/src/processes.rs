@@ -478,10 +478,12 @@ pub(crate) async fn list_processes(
             };
             has_state && filter.name_pattern.as_ref().is_none_or(|pattern| star_matches(pattern, &status.id))
         };
-        let all = manager.list()?;
-        let ports = manager.ports(&all);
-        let all = all.iter().zip(ports).filter(|(status, _)| is_wanted(status));
-        let all = all.map(|(status, ports)| ProcessSummary::of(status).with_ports(ports)).collect();
+        let all: Vec<_> = manager.list()?.into_iter().filter(is_wanted).collect();
+        let all = all
+            .iter()
+            .zip(manager.ports(&all))
+            .map(|(status, ports)| ProcessSummary::of(status).with_ports(ports))
+            .collect();
         let (processes, left_out) = first_that_fit(all);
         Ok(ProcessList { processes, left_out })
     };

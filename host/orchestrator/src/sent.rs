@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// What is said to be code that runs here, behind the fence.
+/// The languages, named behind a fence, of code that runs here.
 const LANGUAGES: [&str; 7] = ["", "js", "javascript", "mjs", "ts", "typescript", "jsx"];
 
 /// Returns the code in what a model sent: the first block that can be JavaScript, or all of it but thoughts. Lines stay where

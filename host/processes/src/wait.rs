@@ -16,7 +16,7 @@ const ROUND: Duration = Duration::from_millis(100);
 /// How long a process lives at least that has no probe to say that it is ready: many end at once.
 const SETTLES: u64 = 1000;
 
-/// What is waited for.
+/// The end of a wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WaitFor {
     /// It runs, and is ready if it has a probe for that; without one, it has run for a second.

@@ -6,7 +6,7 @@ use aiw_core::registry::Server;
 /// Under a country's domain, these are no names: `uk.co.acme`.
 const SECOND: [&str; 7] = ["ac", "co", "com", "edu", "gov", "net", "org"];
 
-/// What the registry has checked of a publisher.
+/// The part of a publisher that the registry has checked.
 pub(crate) enum Publisher<'a> {
     /// The name of a domain, and what stands before it.
     Domain(&'a str, Vec<&'a str>),
@@ -18,7 +18,7 @@ pub(crate) fn publisher(server: &Server) -> Option<Publisher<'_>> {
     server.publisher.as_deref().or_else(|| namespace(&server.name)).map(publisher_of)
 }
 
-/// What stands before a name's last part.
+/// The beginning of a name, without its last part.
 pub(crate) fn namespace(name: &str) -> Option<&str> {
     name.rsplit_once('/').map(|(namespace, _)| namespace)
 }

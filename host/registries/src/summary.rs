@@ -159,7 +159,7 @@ fn asked(question: &Question) -> Asked {
     }
 }
 
-/// What a way asks for, in lines for people. What may stay without an answer is in one line: it can be much.
+/// The questions of a way, in lines for people. What may stay without an answer is in one line: it can be much.
 fn asks(way: &Way) -> Vec<String> {
     let all = way.questions().iter().map(asked);
     let (said, open): (Vec<Asked>, Vec<Asked>) = all.partition(|asked| asked.required || asked.default.is_some());
@@ -174,7 +174,7 @@ fn asks(way: &Way) -> Vec<String> {
     lines
 }
 
-/// What decides whether to install a server, in lines for people: where it is from, what it runs, and what it asks for.
+/// The facts that decide whether to install a server, in lines for people: where it is from, what it runs, and what it asks for.
 pub fn about(found: &FoundServer, way: &Way) -> Vec<String> {
     let server = RegistryServer::of(found);
     let mut lines = vec![format!("{} {} from {}", server.name, server.version, server.source)];

@@ -13,7 +13,7 @@ use crate::terms::last;
 /// How surely a server is what a query names, from the publisher of that name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Own {
-    /// Nothing says so.
+    /// No sign of it.
     No,
     /// It is called so, and its publisher has the source code under that name, `io.github.acme/tool` for `tool`, or an
     /// account that is called nearly so, which costs nobody anything: `io.github.acme-labs/acme`.
@@ -27,7 +27,7 @@ pub(crate) enum Own {
 }
 
 impl Own {
-    /// What it adds to a score, in scores of the best server by words.
+    /// The addition to a score, in scores of the best server by words.
     pub(crate) fn weight(self) -> f32 {
         match self {
             Self::No => 0.0,
@@ -42,7 +42,7 @@ impl Own {
 /// The longest query that can be a name, in words.
 const MAX_WORDS: usize = 3;
 
-/// What nearly every server has in its name.
+/// Words that nearly every server has in its name.
 const USUAL: [&str; 3] = ["mcp", "server", "servers"];
 
 /// A name as it is compared: letters and digits, without what nearly every server has in its name.

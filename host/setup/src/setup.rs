@@ -274,7 +274,7 @@ pub(crate) fn write(file: &FileChange) -> Result<(), HomeError> {
 
 /// The lines of an entry that is added: one, or one for each of its members if it is long.
 fn entry_lines(path: &str, value: &Value, lines: &mut Vec<String>) {
-    /// What still is one line at a glance.
+    /// The longest line that is read at a glance.
     const SHORT: usize = 160;
     let line = format!("+ {path} = {value}");
     match value {

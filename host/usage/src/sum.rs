@@ -182,12 +182,12 @@ pub struct UsageRow {
     pub sum: Sum,
 }
 
-/// What was booked, summed up.
+/// Sums of bookings.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Sums {
     /// The sums, in the order of their keys
     pub rows: Vec<UsageRow>,
-    /// What went through each pool; of sums by provider only, which have it too
+    /// Sums of each pool, which are in the others too; of sums by provider only
     pub pools: Vec<UsageRow>,
     /// All of it
     pub total: Sum,

@@ -312,7 +312,7 @@ impl Bench {
         command
     }
 
-    /// What a session of Claude Code lists with seven real servers behind aiw, those with the most tools.
+    /// Prints the tokens that a session of Claude Code lists with seven real servers behind aiw, those with the most tools.
     fn listed(&self) -> Result<bool> {
         const SERVERS: usize = 7;
         const TOKENS: f64 = 5000.0;

@@ -6,6 +6,7 @@ use clap::builder::StyledStr;
 use clap::{CommandFactory, FromArgMatches};
 
 use super::{Cli, STYLES};
+use crate::layout;
 
 /// Each command in its group, in the order in which they are shown.
 const GROUPS: [(&str, &[&str]); 8] = [
@@ -44,20 +45,11 @@ fn template(commands: &clap::Command) -> StyledStr {
         for name in names {
             let about = commands.find_subcommand(name).and_then(clap::Command::get_about);
             let about = about.map(ToString::to_string).unwrap_or_default();
-            let _ = write!(text, "  {literal}{name}{literal:#}{}", " ".repeat(NAME.saturating_sub(2 + name.len())));
-            let mut at = NAME;
-            for (n, word) in about.split(' ').enumerate() {
-                if n > 0 && at + 1 + word.len() > columns {
-                    let _ = write!(text, "\n{}", " ".repeat(NAME));
-                    at = NAME;
-                } else if n > 0 {
-                    text.push(' ');
-                    at += 1;
-                }
-                text.push_str(word);
-                at += word.len();
-            }
-            text.push('\n');
+            let lead = format!("{:NAME$}", format!("  {name}"));
+            let about = layout::hanging(&lead, NAME, &about, columns + 1).join("\n");
+            // The name has a style, which takes no columns.
+            let about = about.strip_prefix(&lead).unwrap_or(&about);
+            let _ = writeln!(text, "  {literal}{name}{literal:#}{}{about}", &lead[2 + name.len()..]);
         }
     }
     let _ = write!(text, "\n{header}Options:{header:#}\n{{options}}{{after-help}}");

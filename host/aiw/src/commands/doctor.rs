@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use aiw_app::current_dir;
-use aiw_core::{ErrorKind, counted, quoted, shell_word_in_line};
-use aiw_home::Home;
+use aiw_core::{ErrorKind, counted, one_line, quoted, shell_word_in_line};
+use aiw_home::{Home, Settings};
 use aiw_offer::Toolset;
 use aiw_orchestrator::Workflows;
 use aiw_routing::{LOST, Records, ServerPlaces};
@@ -81,29 +81,17 @@ fn files(home: &Home) -> CheckedPart {
     let mut problems: Vec<FoundProblem> = Vec::new();
     problems.extend(open_to_others(home.root()));
     problems.extend(unwritable(home.root()));
-    let settings = home.settings();
-    let unknown = settings.as_ref().map(|settings| settings.unknown_keys()).unwrap_or_default();
-    let settings = settings.as_ref();
-    let toolsets = settings.ok().and_then(|settings| settings.mcp().ok()?.toolsets);
-    let toolsets = toolsets
-        .and_then(|names| Toolset::named(&names).err())
-        .map(|e| Failure::user(format!("`mcp.toolsets` in settings.json: {e}")).with_hint(e.hint()));
+    match home.settings() {
+        Err(e) => problems.push(Failure::from(e).into()),
+        Ok(settings) => problems.extend(in_settings(&settings)),
+    }
     let read = [
-        home.settings().and_then(|settings| settings.planner()).err().map(Failure::from),
-        settings.ok().and_then(|settings| settings.history().err()).map(Failure::from),
-        settings.ok().and_then(|settings| settings.mcp().err()).map(Failure::from),
-        settings.ok().and_then(|settings| settings.budgets().err()).map(Failure::from),
-        toolsets,
         home.providers().err().map(Failure::from),
         home.plugins().err().map(Failure::from),
         home.extensions_lock().err().map(Failure::from),
         home.registry_settings().err().map(Failure::from),
     ];
     problems.extend(read.into_iter().flatten().map(FoundProblem::from));
-    problems.extend(unknown.into_iter().map(|key| FoundProblem {
-        problem: format!("`{}` in settings.json means nothing", aiw_core::one_line(&key.path, 120)),
-        next: key.meant.map(|meant| format!("did you mean `{}`?", aiw_core::one_line(&meant, 120))),
-    }));
     if planner::lacks_key(home) {
         let problem = "the key of the model that plans jobs is missing";
         problems.push(FoundProblem::new(problem, "`aiw planner show` says where it should be"));
@@ -127,7 +115,21 @@ fn open_to_others(root: &Path) -> Option<FoundProblem> {
     })
 }
 
-/// What keeps every command from writing.
+/// The problems in `settings.json`.
+fn in_settings(settings: &Settings) -> Vec<FoundProblem> {
+    let mcp = settings.mcp();
+    let toolsets = mcp.as_ref().ok().and_then(|mcp| Toolset::named(mcp.toolsets.as_deref()?).err());
+    let toolsets = toolsets.map(|e| Failure::user(format!("`mcp.toolsets` in settings.json: {e}")).with_hint(e.hint()));
+    let read = [settings.planner().err(), settings.history().err(), mcp.err(), settings.budgets().err()];
+    let read = read.into_iter().flatten().map(Failure::from).chain(toolsets).map(FoundProblem::from);
+    let unknown = settings.unknown_keys().into_iter().map(|key| FoundProblem {
+        problem: format!("`{}` in settings.json means nothing", one_line(&key.path, 120)),
+        next: key.meant.map(|meant| format!("did you mean `{}`?", one_line(&meant, 120))),
+    });
+    read.chain(unknown).collect()
+}
+
+/// The problem that keeps every command from writing.
 fn unwritable(root: &Path) -> Option<FoundProblem> {
     /// A few transcripts, logs and bookings fit into that.
     const LITTLE: u64 = 16 << 20;

@@ -22,7 +22,7 @@ use crate::output::{self, Output};
 pub struct GatewayServe {
     /// Where programs reach it
     pub url: String,
-    /// What they show; null for a gateway whose token was made before, which `aiw gateway token` prints
+    /// The token that programs show; null for a gateway whose token was made before, which `aiw gateway token` prints
     pub token: Option<String>,
     /// The provider
     pub provider: String,
@@ -63,7 +63,7 @@ pub struct GatewayToken {
     pub name: String,
     /// Where programs reach it
     pub url: String,
-    /// What they show
+    /// The token that programs show
     pub token: String,
 }
 

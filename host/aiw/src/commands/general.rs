@@ -76,7 +76,7 @@ fn unavailable(what: &str, error: &std::io::Error) -> Failure {
     Failure::new(ErrorKind::Unavailable, format!("cannot write `{what}`: {error}"))
 }
 
-/// What other programs call a command of ours.
+/// Names that other programs have for commands of ours.
 const OTHER_NAMES: [(&str, &str); 10] = [
     ("run", "aiw claude \"PROMPT\""),
     ("find", "aiw mcp search WORDS"),

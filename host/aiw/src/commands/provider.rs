@@ -3,8 +3,8 @@
 mod ask;
 mod view;
 
-use aiw_core::{ErrorKind, GatewayName, one_line};
-use aiw_gateway::NamedGateways;
+use aiw_app::gateways;
+use aiw_core::{ErrorKind, one_line};
 use aiw_home::Home;
 use aiw_providers::{Changes, ProviderError, Providers, RemovedProvider, TestSummary, TokenSource};
 use schemars::JsonSchema;
@@ -98,11 +98,10 @@ fn changes(args: ProviderArgs) -> Changes {
 }
 
 fn remove(providers: &Providers, names: &[String], output: &Output) -> Result<(), Failure> {
-    let gateways = NamedGateways::new(&Home::find()?);
+    let home = Home::find()?;
     let (removed, failures) = remove_each(names, output, |name| {
         // It would go on with the key that it has.
-        let serves = |gateway: &GatewayName| gateways.get(gateway).ok().flatten().is_some_and(|it| it.provider == name);
-        if let Some(gateway) = gateways.names().unwrap_or_default().iter().find(|gateway| serves(gateway)) {
+        if let Some(gateway) = gateways::serving(&home, name) {
             return Err(Failure::user(format!("the gateway `{gateway}` serves provider `{}`", one_line(name, 80)))
                 .with_hint(format!(
                     "`aiw gateway revoke {gateway}` ends it, or serve another provider under its name"

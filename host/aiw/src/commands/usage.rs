@@ -83,13 +83,12 @@ pub fn usage(args: &UsageArgs, output: &Output) -> Result<(), Failure> {
     } else {
         let what = args.by.as_str().to_uppercase();
         let headers = [&what, "REQUESTS", "TASKS", "READ", "CACHED", "WRITTEN", "COST"];
-        let row = |(name, sum): (String, &Sum)| line(&name, sum);
         let key = |key: &Option<String>| key.clone().unwrap_or_else(|| "-".to_owned());
-        let mut lines: Vec<Vec<String>> = sums.rows.iter().map(|of| row((key(&of.key), &of.sum))).collect();
+        let mut lines: Vec<Vec<String>> = sums.rows.iter().map(|of| line(&key(&of.key), &of.sum)).collect();
         if sums.rows.len() > 1 {
             lines.push(line("all", &sums.total));
         }
-        lines.extend(sums.pools.iter().map(|of| row((format!("through pool {}", key(&of.key)), &of.sum))));
+        lines.extend(sums.pools.iter().map(|of| line(&format!("through pool {}", key(&of.key)), &of.sum)));
         let total = sums.total;
         output.table(&headers, &lines);
         if total.unpriced > 0 {

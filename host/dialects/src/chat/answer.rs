@@ -27,7 +27,7 @@ struct Open {
 pub(crate) struct AnswerWriter {
     is_begun: bool,
     thought: String,
-    /// What proves the call that follows, if one does.
+    /// Proofs of the call that follows, if one does.
     waiting: Vec<Carried>,
     details: u64,
     call: Option<Open>,

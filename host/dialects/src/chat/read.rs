@@ -8,9 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::StreamOptions;
 use crate::carrier::Carried;
-use crate::conversation::{
-    Call, Choice, Conversation, Effort, Format, Media, Part, Role, Source, Thinking, Tool, ToolResult,
-};
+use crate::conversation::{Call, Choice, Conversation, Format, Media, Part, Role, Source, Thinking, Tool, ToolResult};
 use crate::json::{Text, parse, string, text_or_list, word};
 use crate::request::RequestError;
 
@@ -291,20 +289,16 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
 fn thinking(request: &Request<'_>) -> Thinking {
     let effort = request.reasoning_effort.and_then(string);
     if let Some(effort) = effort {
-        return of_effort(&effort);
+        return Thinking::of_effort(&effort);
     }
     let more = request.reasoning.or(request.thinking).and_then(parse::<ThinkingOf<'_>>);
     let Some(more) = more else { return Thinking::Unsaid };
     match (word(more.kind.as_ref()), more.enabled, more.effort, more.max_tokens) {
         ("disabled", ..) | (_, Some(false), ..) => Thinking::Off,
-        (_, _, Some(effort), _) => of_effort(effort.as_str()),
+        (_, _, Some(effort), _) => Thinking::of_effort(effort.as_str()),
         (_, _, _, Some(tokens)) => Thinking::Budget(tokens),
         _ => Thinking::Effort(None),
     }
-}
-
-fn of_effort(effort: &str) -> Thinking {
-    if effort == "none" { Thinking::Off } else { Thinking::Effort(Effort::parse(effort)) }
 }
 
 fn chosen(choice: &RawValue) -> Choice<'_> {
@@ -400,8 +394,8 @@ fn assistant<'a>(message: Message<'a>, contents: Vec<Content<'a>>, conversation:
         let (name, arguments) = match (call.function, call.custom) {
             (Some(function), _) => called(function),
             (None, Some(custom)) => {
-                let input = serde_json::json!({"input": custom.input.unwrap_or_default().as_str()});
-                (custom.name.unwrap_or_default().0, input.to_string().into())
+                let input = Tool::free_form_arguments(custom.input.unwrap_or_default().as_str());
+                (custom.name.unwrap_or_default().0, input.into())
             }
             (None, None) => continue,
         };

@@ -86,7 +86,7 @@ struct UsageOf {
     output_tokens: Option<u64>,
 }
 
-/// What was put into a cache, by how long it stays there.
+/// Tokens that were put into a cache, by how long they stay there.
 #[derive(Clone, Copy, Default, Deserialize)]
 struct CacheCreation {
     #[serde(default)]

@@ -231,7 +231,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
     Ok(conversation)
 }
 
-/// What a reminder of Claude Code stands in.
+/// The tags around a reminder of Claude Code.
 const REMINDER: (&str, &str) = ("<system-reminder>", "</system-reminder>");
 
 /// Returns the place of a part in what is said between two answers. Claude Code puts reminders behind the prompt; a model of

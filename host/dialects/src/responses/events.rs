@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::carrier::Proof;
+use crate::conversation::Tool;
 use crate::event::{Event, Stop, Usage};
 use crate::failure::{Failure, FailureKind};
 use crate::json::{Text, parse, string, word};
@@ -237,7 +238,7 @@ impl EventReader {
                 self.has_calls = true;
                 sink(Event::Call { id: item.call_id.unwrap_or_default().0, name: item.name.unwrap_or_default().0 });
                 let input = item.input.unwrap_or_default();
-                sink(Event::Arguments(serde_json::json!({"input": input.as_str()}).to_string().into()));
+                sink(Event::Arguments(Tool::free_form_arguments(input.as_str()).into()));
                 sink(Event::CallEnd);
             }
             _ => {}

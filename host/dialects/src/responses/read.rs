@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::carrier::Carried;
 use crate::conversation::{
-    Call, Choice, Conversation, Effort, Format, Media, Part, Role, Thinking, Tool, ToolKind, ToolResult,
+    Call, Choice, Conversation, Format, Media, Part, Role, Thinking, Tool, ToolKind, ToolResult,
 };
 use crate::json::{Text, parse, string, text_or_list, word};
 use crate::request::RequestError;
@@ -152,11 +152,7 @@ const DEEPEST: usize = 4;
 pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
     let request: Request<'_> = serde_json::from_slice(body)?;
     let effort = request.reasoning.map(|reasoning| reasoning.effort.unwrap_or_default());
-    let thinking = match effort.as_ref().map(Text::as_str) {
-        None => Thinking::Unsaid,
-        Some("none") => Thinking::Off,
-        Some(effort) => Thinking::Effort(Effort::parse(effort)),
-    };
+    let thinking = effort.map_or(Thinking::Unsaid, |effort| Thinking::of_effort(effort.as_str()));
     let mut conversation = Conversation {
         model: request.model.0,
         thinking,
@@ -259,8 +255,8 @@ fn read_item<'a>(item: Item<'a>, conversation: &mut Conversation<'a>) {
             conversation.parts.push(call(SEARCH.into(), None, arguments.into()));
         }
         "custom_tool_call" => {
-            let input = serde_json::json!({"input": item.input.unwrap_or_default().as_str()});
-            conversation.parts.push(call(name, namespace, input.to_string().into()));
+            let input = Tool::free_form_arguments(item.input.unwrap_or_default().as_str());
+            conversation.parts.push(call(name, namespace, input.into()));
         }
         "function_call_output" | "custom_tool_call_output" => {
             let parts = item.output.map(contents).unwrap_or_default();

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Settings;
 
-/// What may stand in the settings. `*` is any name, and what is under a path that ends in `**` is left to others.
+/// The keys of the settings. `*` is any name, and others know the keys under a path that ends in `**`.
 const KNOWN: &[&str] = &[
     "$schema",
     "budgets.*.per",
@@ -90,7 +90,7 @@ fn unknown<'a>(value: &'a Value, path: &mut Vec<&'a str>, found: &mut Vec<Unknow
     }
 }
 
-/// What a known path has behind a path, and what follows.
+/// The name that a known path has behind a path, and the rest of it.
 fn next<'a>(known: &'a str, path: &[&str]) -> Option<(&'a str, Option<&'a str>)> {
     let mut rest = Some(known);
     for name in path {
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(found, expected);
     }
 
-    /// What docs/files.md shows is what is known, so neither lacks what the other has.
+    /// The keys that docs/files.md shows are those that are known: neither lacks one of the other.
     #[test]
     fn the_keys_of_the_documentation_are_known() {
         let document = include_str!("../../../../docs/files.md");

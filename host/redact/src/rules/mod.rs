@@ -229,8 +229,7 @@ impl Redactor {
         // What stood beside a secret may be seen for one only once that is gone.
         for _ in 1..MAX_PASSES {
             let Cow::Owned(before) = &out else { break };
-            let around = around_taken(before);
-            if self.pass(&around) == around {
+            if around_taken(before).is_some_and(|around| self.pass(&around) == around) {
                 break;
             }
             match self.pass(before) {
@@ -441,11 +440,12 @@ impl Owners {
     }
 }
 
-/// What stands around the places of a text where something was taken out, so that a long text need not be looked through again.
-fn around_taken(text: &str) -> Cow<'_, str> {
+/// The surroundings of each place of a long text where something was taken out, so that it need not be looked through again
+/// whole. A short text has none.
+fn around_taken(text: &str) -> Option<String> {
     const BESIDE: usize = 512;
     if text.len() <= 4 * BESIDE {
-        return Cow::Borrowed(text);
+        return None;
     }
     let (mut around, mut end) = (String::new(), 0);
     for (at, taken) in text.match_indices(REDACTED) {
@@ -456,7 +456,7 @@ fn around_taken(text: &str) -> Cow<'_, str> {
         end = text.ceil_char_boundary((at + taken.len() + BESIDE).min(text.len())).max(start);
         around.push_str(&text[start..end]);
     }
-    Cow::Owned(around)
+    Some(around)
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ pub(super) fn arguments(questions: &mut Questions<'_>, given: &[Argument]) -> Re
     Ok(args)
 }
 
-/// What an argument without a flag is asked by.
+/// The name by which an argument without a flag is asked for.
 fn shown_name(number: usize, argument: &Argument) -> String {
     let hint = argument.hint.as_deref().filter(|hint| !hint.trim().is_empty());
     hint.map_or_else(|| format!("argument {number}"), |hint| one_line(hint, 60))

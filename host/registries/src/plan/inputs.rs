@@ -21,7 +21,7 @@ pub struct Question {
     pub secret: bool,
     /// The form of its value.
     pub format: Format,
-    /// What its publisher offers. It is taken where the person gives nothing else, and shown before they agree.
+    /// The value that its publisher offers. It is taken where the person gives nothing else, and shown before they agree.
     pub default: Option<String>,
     /// An example.
     pub placeholder: Option<String>,
@@ -335,7 +335,7 @@ impl<'a> Questions<'a> {
             || open.any(|variable| variable.is_some_and(|variable| variable.required))
     }
 
-    /// What became of a part of the row. One that can't be expressed is left out, with a note, unless it is needed.
+    /// The part of a command that a part of the row became. One that can't be expressed is left out, with a note, unless it is needed.
     pub(super) fn unless_needed<T>(
         &mut self,
         part: &str,

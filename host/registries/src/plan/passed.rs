@@ -60,7 +60,7 @@ fn is_flag(argument: &Argument) -> bool {
     ["-e", "--env"].contains(&word)
 }
 
-/// What an argument passes: its value, or the name in its hint.
+/// The text that an argument passes: its value, or the name in its hint.
 fn text(argument: &Argument) -> Option<&str> {
     let name = |text: &str| text.split('=').next().unwrap_or_default().parse::<EnvName>().is_ok();
     let value = argument.input.value.as_deref().filter(|text| !text.is_empty());
@@ -70,7 +70,7 @@ fn text(argument: &Argument) -> Option<&str> {
     }
 }
 
-/// What two arguments say of one input.
+/// The input that two arguments describe.
 fn both(one: Input, other: &Input) -> Input {
     let choices = if other.choices.is_empty() { one.choices } else { other.choices.clone() };
     Input {

@@ -35,7 +35,7 @@ pub struct ShownProfile {
     pub unmatched: Vec<String>,
 }
 
-/// What a client with a profile lists: `list` of the profile. What is null is as in `mcp.list`.
+/// The list of a client with a profile: `list` of the profile. A null is as in `mcp.list`.
 #[derive(Serialize, JsonSchema)]
 pub struct ProfileList {
     /// The most tokens

@@ -307,53 +307,61 @@ fn warn_of_limits(manager: &Manager, loaded: &Loaded, ids: &[String], output: &O
     }
 }
 
-/// `aiw wait` for processes, and `aiw up --wait`: until each has ended, or is ready.
-pub fn wait(
-    ids: &[String],
-    is_ready: bool,
-    is_up: bool,
-    timeout: Option<Duration>,
-    output: &Output,
-) -> Result<(), Failure> {
+/// The end of a wait for processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// They have ended.
+    Ended,
+    /// They are ready.
+    Ready,
+    /// They are ready, or have done the work that they were started for.
+    Up,
+}
+
+/// `aiw wait` for processes, and `aiw up --wait`.
+pub fn wait(ids: &[String], goal: Goal, timeout: Option<Duration>, output: &Output) -> Result<(), Failure> {
     let manager = looked_after()?;
     let end = timeout.map(|timeout| Instant::now() + timeout);
-    let what = if is_ready { WaitFor::Ready } else { WaitFor::Ended };
+    let what = if goal == Goal::Ended { WaitFor::Ended } else { WaitFor::Ready };
     let cancelled = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
         let _ = signal_hook::flag::register(signal, cancelled.clone());
     }
-    let (mut processes, mut failed, mut left) = (Vec::new(), 0, 0);
+    let (mut processes, mut failed, mut idle, mut left) = (Vec::new(), 0, 0, 0);
     for id in ids {
         let Waited { status, done, .. } = manager.wait(id, &what, end, &cancelled)?;
         if cancelled.load(Ordering::Relaxed) {
             let failure = Failure::new(ErrorKind::Interrupted, "no longer waiting; the processes keep running");
             return Err(failure);
         }
-        // One that has done its work is as good as ready, where it was started for that.
-        let is_done = status.state == State::Stopped && (is_up || !is_ready);
-        let is_failed = !done && !is_done && !status.state.is_alive();
-        failed += usize::from(status.state == State::Failed || is_failed);
-        left += usize::from(!done && status.state.is_alive());
-        let has_probe = status.definition.ready.is_some();
-        let word = if done && is_ready && has_probe { "ready".into() } else { status.state.to_string() };
+        match status.state {
+            State::Failed => failed += 1,
+            _ if done => {}
+            state if state.is_alive() => left += 1,
+            State::Stopped if goal == Goal::Up => {}
+            _ => idle += 1,
+        }
+        let is_ready = done && what == WaitFor::Ready && status.definition.ready.is_some();
+        let word = if is_ready { "ready".into() } else { status.state.to_string() };
         let why = status.reason().map(|why| format!(": {}", one_line(&why, 200))).unwrap_or_default();
         output.line(format!("{id} {word}{why}"));
         processes.push(ProcessSummary::of(&status));
     }
     let count = ids.len();
-    let failure = match (failed, left) {
-        (0, 0) => None,
-        (0, left) => Some(
-            Failure::user(format!("{left} of {count} not {} yet", if is_ready { "ready" } else { "ended" }))
-                .with_code(124),
-        ),
-        (failed, _) => {
-            let stopped = processes.iter().all(|process| process.state != State::Failed.as_str());
-            let (what, hint) = match stopped {
-                true => ("not running", format!("`aiw process start {}` starts it", ids.join(" "))),
-                false => ("failed", format!("`aiw logs {}` shows what it wrote", ids.join(" "))),
-            };
-            Some(Failure::user(format!("{failed} of {count} {what}")).with_code(1).with_hint(hint))
+    let problem = |count_of: usize, what: &str| Failure::user(format!("{count_of} of {count} {what}"));
+    let failure = match (failed, idle, left) {
+        (0, 0, 0) => None,
+        (0, 0, left) => {
+            let what = if goal == Goal::Ended { "not ended yet" } else { "not ready yet" };
+            Some(problem(left, what).with_code(124))
+        }
+        (0, idle, _) => {
+            let hint = format!("`aiw process start {}` starts it", ids.join(" "));
+            Some(problem(idle, "not running").with_code(1).with_hint(hint))
+        }
+        (failed, idle, _) => {
+            let hint = format!("`aiw logs {}` shows what it wrote", ids.join(" "));
+            Some(problem(failed + idle, "failed").with_code(1).with_hint(hint))
         }
     };
     output.conclude(Processes { processes }, failure)

@@ -10,7 +10,7 @@ use aiw_processes::{Definition, Follow, FollowFrom, Loaded, Manager, ProcessErro
 use aiw_servers::visible;
 
 use super::log::Name;
-use super::{allowed, counted, described, looked_after, own, path, sorted, told, wait, warn_of_limits};
+use super::{Goal, allowed, counted, described, looked_after, own, path, sorted, told, wait, warn_of_limits};
 use crate::cli::process::UpArgs;
 use crate::failure::Failure;
 use crate::output::{self, Output};
@@ -30,7 +30,7 @@ pub fn up(args: &UpArgs, output: &Output) -> Result<(), Failure> {
     if args.wait {
         let (started, failures) = sorted(manager.up(&own()?, &loaded, &args.ids)?, output);
         let ids: Vec<String> = started.into_iter().map(|started| started.status.id).collect();
-        let waited = wait(&ids, true, true, args.timeout, output);
+        let waited = wait(&ids, Goal::Up, args.timeout, output);
         return failures.first.map_or(waited, Err);
     }
     if args.detach || output.is_json() {

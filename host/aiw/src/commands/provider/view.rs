@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 fn clis(clis: &[aiw_core::CliKind], separator: &str) -> String {
-    clis.iter().map(ToString::to_string).collect::<Vec<_>>().join(separator)
+    used_by(clis, &[], separator)
 }
 
 /// The CLIs that a provider is for; those that reach it through the gateway have a star.
