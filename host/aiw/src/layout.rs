@@ -244,7 +244,7 @@ pub fn pieces(text: &str, columns: usize) -> impl Iterator<Item = &str> {
 fn fitting(text: &str, columns: usize) -> usize {
     let mut used = 0;
     let fits = |c: &char| {
-        used += c.width().unwrap_or(0);
+        used += c.width().unwrap_or(1);
         used <= columns
     };
     text.chars().take_while(fits).map(char::len_utf8).sum()
