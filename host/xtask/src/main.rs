@@ -55,7 +55,11 @@ enum Chore {
     /// Build the components that only tests need
     Guests,
     /// Try aiw in a throw-away home; fetches an AI CLI with npm if there is none
-    Try,
+    Try {
+        /// Use this binary, and build nothing
+        #[arg(long, value_name = "FILE")]
+        aiw: Option<PathBuf>,
+    },
     /// Build what the tests need and run all of them
     Test,
     /// Check the house rules: rooms, contract, documents, versions
@@ -164,7 +168,7 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Install => plugins::install()?,
         Chore::Plugins => plugins::build()?,
         Chore::Guests => guests::build()?,
-        Chore::Try => tour::run()?,
+        Chore::Try { aiw } => tour::run(aiw)?,
         Chore::Test => return test::run(),
         Chore::Check => return check::run(),
         Chore::Docs => docs::write()?,
