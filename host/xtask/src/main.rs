@@ -20,6 +20,7 @@ mod plugins;
 mod processes;
 mod registries;
 mod scripts;
+mod systems;
 mod test;
 mod tour;
 
@@ -64,6 +65,8 @@ enum Chore {
     Test,
     /// Check the house rules: rooms, contract, documents, versions
     Check,
+    /// Check that the code compiles for macOS, and the rooms that are meant to for Windows
+    Systems,
     /// Write the documents that are generated
     Docs,
     /// Draw the terminal picture of the README from what aiw prints
@@ -171,6 +174,7 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Try { aiw } => tour::run(aiw)?,
         Chore::Test => return test::run(),
         Chore::Check => return check::run(),
+        Chore::Systems => return systems::run(),
         Chore::Docs => docs::write()?,
         Chore::Picture => picture::draw()?,
         Chore::Soak { minutes } => return test::soak(minutes),
