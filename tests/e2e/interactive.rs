@@ -183,7 +183,7 @@ fn a_run_on_a_terminal_shows_what_it_does_while_it_does_it() {
     let tool = r#"{"type":"assistant","message":{"id":"m1","usage":{"input_tokens":40,"output_tokens":2},"content":[{"type":"tool_use","name":"Bash","input":{"command":"cargo test"}}]},"parent_tool_use_id":null}"#;
     let script = FakeClis::script(&format!("echo '{tool}'; read -r _ < \"$HOME/go\""));
     let pipe = env.user().join("go");
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let mut terminal = Terminal::start(&env, &["claude", &script]);
     terminal.wait_for(": claude with its own configuration");
     terminal.wait_for(" · > Bash cargo test · 42 tokens");
