@@ -10,6 +10,7 @@ mod check;
 mod command;
 mod component;
 mod conformance;
+mod dist;
 mod docs;
 mod exits;
 mod gateway;
@@ -56,6 +57,10 @@ enum Chore {
     Guests,
     /// Try aiw in a throw-away home; fetches an AI CLI with npm if there is none
     Try,
+    /// Build a release for one or more systems, and make every package of it
+    Dist(dist::Wanted),
+    /// Lint the workflows with actionlint and zizmor, offline
+    Workflows,
     /// Build what the tests need and run all of them
     Test,
     /// Check the house rules: rooms, contract, documents, versions
@@ -165,6 +170,8 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Plugins => plugins::build()?,
         Chore::Guests => guests::build()?,
         Chore::Try => tour::run()?,
+        Chore::Dist(wanted) => return dist::run(&wanted),
+        Chore::Workflows => return dist::lint(),
         Chore::Test => return test::run(),
         Chore::Check => return check::run(),
         Chore::Docs => docs::write()?,

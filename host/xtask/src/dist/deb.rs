@@ -20,7 +20,7 @@ pub fn package(target: &Target, binary: &Bytes, documents: &Documents, time: u64
         data.add(format!("usr/share/man/man1/{name}.gz"), gzip(page)?);
     }
     for completion in &documents.completions {
-        if let Some(path) = completion.shell.debian() {
+        if let Some(path) = completion.debian() {
             data.add(path, completion.script.clone());
         }
     }

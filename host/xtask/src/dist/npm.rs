@@ -21,11 +21,11 @@ pub fn of_target(target: &Target, binary: &Bytes, documents: &Documents, time: u
     tree.add_program(format!("bin/{}", ABOUT.program), binary.clone());
     tree.add(documents::LICENCES, documents.licences.clone());
     tree.add(documents::SBOM, documents.sbom.clone());
-    packed(tree, &about, documents, time)
+    packed(tree, &about, time)
 }
 
 /// The package that everybody installs, over those of the targets.
-pub fn of_all(targets: &[&Target], documents: &Documents, time: u64) -> Result<Vec<u8>> {
+pub fn of_all(targets: &[&Target], time: u64) -> Result<Vec<u8>> {
     let program = ABOUT.program;
     let mut about = about(program, ABOUT.summary);
     about["bin"] = json!({ program: format!("bin/{program}") });
@@ -38,7 +38,7 @@ pub fn of_all(targets: &[&Target], documents: &Documents, time: u64) -> Result<V
     tree.add_program(format!("bin/{program}"), fill(include_str!("templates/launcher.js"), &holes)?.into_bytes());
     tree.add("find.js", fill(include_str!("templates/find.js"), &holes)?.into_bytes());
     tree.add("install.js", fill(include_str!("templates/install.js"), &holes)?.into_bytes());
-    packed(tree, &about, documents, time)
+    packed(tree, &about, time)
 }
 
 fn about(name: &str, description: &str) -> Value {
@@ -60,9 +60,10 @@ fn about(name: &str, description: &str) -> Value {
 }
 
 /// The archive that `npm publish` takes.
-fn packed(mut tree: Tree, about: &Value, documents: &Documents, time: u64) -> Result<Vec<u8>> {
+fn packed(mut tree: Tree, about: &Value, time: u64) -> Result<Vec<u8>> {
     tree.add("package.json", format!("{about:#}\n").into_bytes());
-    tree.add("README.md", documents.readme.clone());
-    documents.add_own_licences(&mut tree);
+    for name in ["README.md", "LICENSE-MIT", "LICENSE-APACHE"] {
+        tree.add(name, documents::file(name)?);
+    }
     gzip(&tree.tar("package/", false, time)?)
 }

@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 
 use anyhow::Result;
-use serde_json::Value;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
 
 use super::documents::{self, Documents};
-use super::table::{ABOUT, GLIBC, System, Target, VERSION};
-use super::tree::{Bytes, Tree, fill, sha256};
+use super::table::{ABOUT, System, Target, VERSION};
+use super::tree::{Bytes, Tree, fill};
 
 /// The package for a target.
 pub fn package(target: &Target, binary: &Bytes, documents: &Documents, time: u64) -> Result<Vec<u8>> {
@@ -32,13 +34,10 @@ pub fn package(target: &Target, binary: &Bytes, documents: &Documents, time: u64
 }
 
 fn metadata(target: &Target, documents: &Documents) -> Result<String> {
-    let (major, minor) = GLIBC;
-    let needs = match target.system {
-        System::Linux => format!("Operating System :: POSIX :: Linux (glibc {major}.{minor} or newer)"),
-        System::MacOs => "Operating System :: MacOS".to_owned(),
+    let system = match target.system {
+        System::Linux => "Operating System :: POSIX :: Linux",
+        System::MacOs => "Operating System :: MacOS",
     };
-    // Only names that PyPI knows are classifiers.
-    let system = needs.split(" (").next().unwrap_or_default();
     let links = ABOUT.repository.map_or_else(String::new, |address| format!("\nProject-URL: Repository, {address}"));
     fill(
         include_str!("templates/METADATA"),
@@ -61,28 +60,8 @@ fn metadata(target: &Target, documents: &Documents) -> Result<String> {
 fn record(tree: &Tree, own: &str) -> Result<String> {
     let mut lines = String::new();
     for (path, _, bytes) in tree.files() {
-        writeln!(lines, "{path},sha256={},{}", base64_url(&sha256(bytes))?, bytes.len())?;
+        writeln!(lines, "{path},sha256={},{}", URL_SAFE_NO_PAD.encode(Sha256::digest(bytes)), bytes.len())?;
     }
     writeln!(lines, "{own},,")?;
     Ok(lines)
-}
-
-/// Writes a digest in base64 for addresses, without padding, as wheels have it.
-fn base64_url(hexadecimal: &str) -> Result<String> {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut bits = String::new();
-    for at in (0..hexadecimal.len()).step_by(2) {
-        write!(bits, "{:08b}", u8::from_str_radix(&hexadecimal[at..at + 2], 16)?)?;
-    }
-    while bits.len() % 6 != 0 {
-        bits.push('0');
-    }
-    let letter = |at: usize| Ok(char::from(LETTERS[usize::from_str_radix(&bits[at..at + 6], 2)?]));
-    (0..bits.len()).step_by(6).map(letter).collect()
-}
-
-/// Whether a document is JSON with this member.
-#[cfg(test)]
-fn has(document: &[u8], member: &str) -> bool {
-    serde_json::from_slice::<Value>(document).is_ok_and(|value| value.get(member).is_some())
 }
