@@ -47,7 +47,8 @@ pub fn build(target: &Target, time: u64) -> Result<PathBuf> {
     command::run(command::host_cargo().args(["fetch", "--locked", "--target", target.triple]))?;
     let moved = moved_paths()?;
     let flags: Vec<String> = moved.iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).collect();
-    let in_c: Vec<String> = moved.iter().map(|(from, to)| format!("-ffile-prefix-map={}={to}", from.display())).collect();
+    let not_rust = moved.iter().filter(|(_, to)| !to.starts_with("/rustc/"));
+    let in_c: Vec<String> = not_rust.map(|(from, to)| format!("-ffile-prefix-map={}={to}", from.display())).collect();
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
     cargo.env(format!("CFLAGS_{}", target.triple.replace('-', "_")), in_c.join(" "));
     // Else the system's libz is linked wherever pkg-config finds one.
