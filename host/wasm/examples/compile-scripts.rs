@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         (format!("{target}.code.z"), compressed(&code)?),
     ];
     for (extension, bytes) in files {
-        let (path, new) = (PathBuf::from(&to).with_extension(extension), PathBuf::from(&to).with_extension("new"));
+        let (path, new) = (PathBuf::from(&to).with_extension(&extension), PathBuf::from(&to).with_extension("new"));
         // The component is the same for each target: what embeds it is not built again. The age of the code counts.
         if extension == "wasm.z" && std::fs::read(&path).is_ok_and(|old| old == bytes) {
             continue;

@@ -1,7 +1,7 @@
 //! The binary: how it is built for a target, and what it must be.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use object::Endianness;
@@ -45,43 +45,15 @@ pub fn build(target: &Target, time: u64) -> Result<PathBuf> {
     }
     // The registry's directories exist only after this.
     command::run(command::host_cargo().args(["fetch", "--locked", "--target", target.triple]))?;
-    let moved = moved_paths()?;
-    let flags: Vec<String> = moved.iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).collect();
+    let moved = command::moved_paths();
     let not_rust = moved.iter().filter(|(_, to)| !to.starts_with("/rustc/"));
     let in_c: Vec<String> = not_rust.map(|(from, to)| format!("-ffile-prefix-map={}={to}", from.display())).collect();
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", command::remapped(&moved));
     cargo.env(format!("CFLAGS_{}", target.triple.replace('-', "_")), in_c.join(" "));
     // Else the system's libz is linked wherever pkg-config finds one.
     cargo.env("LIBZ_SYS_STATIC", "1").env("SOURCE_DATE_EPOCH", time.to_string());
     command::run(&mut cargo)?;
     Ok(command::host_target().join(target.triple).join("release").join(ABOUT.program))
-}
-
-/// The directories of this build, each with what stands for it in the binary. Of two that fit, the later one counts.
-fn moved_paths() -> Result<Vec<(PathBuf, String)>> {
-    let sysroot = command::output(std::process::Command::new("rustc").args(["--print", "sysroot"]).current_dir(root()))?;
-    let about = command::output(std::process::Command::new("rustc").arg("-vV").current_dir(root()))?;
-    let commit = about.lines().find_map(|line| line.strip_prefix("commit-hash: ")).unwrap_or("unknown");
-    let mut moved = vec![(root(), "/aiw".to_owned()), (cargo_home()?, "/cargo".into())];
-    let target = command::host_target();
-    if !target.starts_with(root()) {
-        moved.push((target, "/aiw/target".into()));
-    }
-    // Their names differ from mirror to mirror.
-    let registries = std::fs::read_dir(cargo_home()?.join("registry/src")).context("no registry was ever asked")?;
-    let mut registries = registries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
-    registries.sort();
-    moved.extend(registries.into_iter().map(|registry| (registry, "/crates".into())));
-    moved.push((Path::new(sysroot.trim()).join("lib/rustlib/src/rust"), format!("/rustc/{commit}")));
-    Ok(moved)
-}
-
-fn home() -> Result<PathBuf> {
-    std::env::var_os("HOME").map(PathBuf::from).context("`HOME` is not set")
-}
-
-fn cargo_home() -> Result<PathBuf> {
-    std::env::var_os("CARGO_HOME").map_or_else(|| Ok(home()?.join(".cargo")), |path| Ok(path.into()))
 }
 
 /// Fails unless the binary is what packages promise: it needs nothing of its system but an old glibc, runs scripts without
@@ -92,8 +64,12 @@ pub fn check(target: &Target, binary: &[u8], scripts: &[u8]) -> Result<()> {
         System::Linux => wrong.extend(linux_faults(target, binary)?),
         System::MacOs => {}
     }
-    let rustup = std::env::var_os("RUSTUP_HOME").map_or_else(|| Ok::<_, anyhow::Error>(home()?.join(".rustup")), |path| Ok(path.into()))?;
-    for path in [root(), command::host_target(), cargo_home()?, rustup, tools::zig_library().unwrap_or_else(|_| root())] {
+    let mut paths = vec![root(), command::host_target(), command::home_of("CARGO_HOME", ".cargo")];
+    paths.push(command::home_of("RUSTUP_HOME", ".rustup"));
+    if target.system == System::Linux {
+        paths.push(tools::zig_library()?);
+    }
+    for path in paths {
         let path = path.display().to_string();
         if memchr::memmem::find(binary, path.as_bytes()).is_some() && !wrong.iter().any(|said: &String| said.contains(&path)) {
             wrong.push(format!("it contains the path `{path}` of this build"));
