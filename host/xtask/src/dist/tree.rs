@@ -152,7 +152,7 @@ mod tests {
             assert_eq!((header.uid().unwrap(), header.mtime().unwrap()), (0, TIME));
             seen.push(format!("{:o} {}", header.mode().unwrap(), entry.path().unwrap().display()));
         }
-        assert_eq!(seen, ["755 ./", "755 ./bin/", "755 ./bin/a", "755 ./share/", "755 ./share/doc/", "644 ./share/doc/b"]);
+        assert_eq!(seen, ["755 ./", "755 bin/", "755 bin/a", "755 share/", "755 share/doc/", "644 share/doc/b"]);
     }
 
     #[test]

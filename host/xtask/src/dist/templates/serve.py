@@ -14,6 +14,9 @@ class Server(http.server.BaseHTTPRequestHandler):
             self.send_header("Location", f"/good/{name}")
             self.end_headers()
             return
+        if way == "missing":
+            self.send_error(404)
+            return
         body = (DIRECTORY / name).read_bytes()
         length = len(body)
         if way == "html":
