@@ -21,8 +21,17 @@ fn main() {
     let components = COMPONENTS.map(|name| {
         (format!("AIW_COMPONENT_{}", name.to_uppercase().replace('-', "_")), root.join(format!("{name}.wasm")))
     });
-    // What runs scripts: the component, its code for this system, and the digest of that.
-    let scripts = [("COMPONENT", "wasm.z"), ("CODE", "code.z"), ("SHA256", "sha256")];
+    // What runs scripts: the component, its code for the target, and the digest of that.
+    let target = std::env::var("TARGET").unwrap_or_default();
+    let code = root.join(format!("orchestrator.{target}.code.z"));
+    println!("cargo::rerun-if-changed={}", code.display());
+    // A check for another system needs no code. `cargo xtask dist` compiles it before the build.
+    let target = if code.is_file() { target } else { std::env::var("HOST").unwrap_or_default() };
+    let scripts = [
+        ("COMPONENT", "wasm.z".to_owned()),
+        ("CODE", format!("{target}.code.z")),
+        ("SHA256", format!("{target}.sha256")),
+    ];
     let scripts =
         scripts.map(|(part, kind)| (format!("AIW_SCRIPTS_{part}"), root.join(format!("orchestrator.{kind}"))));
     for (variable, path) in components.into_iter().chain(scripts) {

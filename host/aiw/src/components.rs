@@ -54,7 +54,19 @@ pub fn session(output: &Output) -> Result<Arc<ClientSession>, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
+
+    /// What ELF calls the processor that wasmtime's code is for. It is in the header of the code, on each system.
+    const MACHINE: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
+
+    #[test]
+    fn the_code_that_runs_scripts_is_for_this_processor() {
+        let mut code = Vec::new();
+        flate2::read::ZlibDecoder::new(SCRIPTS.code).read_to_end(&mut code).unwrap();
+        assert_eq!((&code[..4], u16::from_le_bytes([code[18], code[19]])), (&b"\x7fELF"[..], MACHINE));
+    }
 
     #[test]
     fn bundled_components_are_what_they_are_listed_as() {

@@ -1,7 +1,9 @@
 //! Compiles the component that runs scripts ahead of time: `compile-scripts IN.wasm OUT TARGET`.
 //!
-//! `cargo xtask plugins` runs this. It writes `OUT.wasm.z`, the component, and `OUT.code.z`, its code for any processor
-//! of the target, both compressed with zlib, and `OUT.sha256`, the digest of the code.
+//! `cargo xtask plugins` runs this for the system that it builds on, `cargo xtask dist` for each target. It writes
+//! `OUT.wasm.z`, the component, and `OUT.TARGET.code.z`, its code for any processor of the target, both compressed with
+//! zlib, and `OUT.TARGET.sha256`, the digest of the code. With the feature `every-target` it compiles for processors
+//! of another kind than its own.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -16,15 +18,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("compile-scripts IN.wasm OUT TARGET".into());
     };
     let component = std::fs::read(from)?;
-    let code = aiw_wasm::Scripts::compile_for(&target.to_string_lossy(), &component)?;
+    let target = target.to_string_lossy();
+    let code = aiw_wasm::Scripts::compile_for(&target, &component)?;
     let compressed = |bytes: &[u8]| {
         let mut out = ZlibEncoder::new(Vec::new(), Compression::best());
         out.write_all(bytes).and_then(|()| out.finish())
     };
     let digest = aiw_core::hex(&Sha256::digest(&code));
-    let files = [("wasm.z", compressed(&component)?), ("sha256", digest.into()), ("code.z", compressed(&code)?)];
+    let files = [
+        ("wasm.z".to_owned(), compressed(&component)?),
+        (format!("{target}.sha256"), digest.into()),
+        (format!("{target}.code.z"), compressed(&code)?),
+    ];
     for (extension, bytes) in files {
-        let (path, new) = (PathBuf::from(&to).with_extension(extension), PathBuf::from(&to).with_extension("new"));
+        let (path, new) = (PathBuf::from(&to).with_extension(&extension), PathBuf::from(&to).with_extension("new"));
+        // The component is the same for each target: what embeds it is not built again. The age of the code counts.
+        if extension == "wasm.z" && std::fs::read(&path).is_ok_and(|old| old == bytes) {
+            continue;
+        }
         std::fs::write(&new, bytes)?;
         std::fs::rename(new, path)?;
     }

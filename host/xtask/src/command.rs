@@ -60,11 +60,49 @@ pub fn guest_cargo(directory: impl AsRef<Path>) -> Command {
     cargo
 }
 
-/// Returns a `cargo build` command for a guest's release build.
+/// Returns a `cargo build` command for a guest's release build. What the binary carries has no path of this machine.
 pub fn guest_build(directory: impl AsRef<Path>, target: &str) -> Command {
     let mut cargo = guest_cargo(directory);
     cargo.args(["build", "--quiet", "--release", "--locked", "--target", target]);
+    // A variable would hide the flags that a workspace of guests has itself.
+    let flags: Vec<String> = remapped(&moved_paths()).split('\u{1f}').map(|flag| format!("{flag:?}")).collect();
+    cargo.arg("--config").arg(format!("target.{target}.rustflags=[{}]", flags.join(",")));
     cargo
+}
+
+/// The directories of a build, each with what stands for it in what is built. Of two that fit, the later one counts.
+pub fn moved_paths() -> Vec<(PathBuf, String)> {
+    let rustc = |words: &[&str]| {
+        let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+        output(rustc.args(words).current_dir(root())).unwrap_or_default()
+    };
+    let (about, sysroot) = (rustc(&["-vV"]), rustc(&["--print", "sysroot"]));
+    let commit = about.lines().find_map(|line| line.strip_prefix("commit-hash: ")).unwrap_or("unknown");
+    let cargo = home_of("CARGO_HOME", ".cargo");
+    let mut moved = vec![(root(), "/aiw".to_owned()), (cargo.clone(), "/cargo".to_owned())];
+    let target = host_target();
+    if !target.starts_with(root()) {
+        moved.push((target, "/aiw/target".to_owned()));
+    }
+    // Their names differ from mirror to mirror.
+    let registries = std::fs::read_dir(cargo.join("registry/src"));
+    let mut registries: Vec<_> = registries.into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    registries.sort();
+    moved.extend(registries.into_iter().map(|registry| (registry, "/crates".to_owned())));
+    moved.push((Path::new(sysroot.trim()).join("lib/rustlib/src/rust"), format!("/rustc/{commit}")));
+    moved
+}
+
+/// Rust's flags that put these names in the place of directories, as `CARGO_ENCODED_RUSTFLAGS` has them.
+pub fn remapped(moved: &[(PathBuf, String)]) -> String {
+    let flag = |(from, to): &(PathBuf, String)| format!("--remap-path-prefix={}={to}", from.display());
+    moved.iter().map(flag).collect::<Vec<_>>().join("\u{1f}")
+}
+
+/// The directory that a variable names, else one in the user's home.
+pub fn home_of(variable: &str, name: &str) -> PathBuf {
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(name);
+    std::env::var_os(variable).map_or_else(home, PathBuf::from)
 }
 
 /// Runs a command with our output streams. A failure is an error.

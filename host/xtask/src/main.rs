@@ -10,6 +10,7 @@ mod check;
 mod command;
 mod component;
 mod conformance;
+mod dist;
 mod docs;
 mod exits;
 mod gateway;
@@ -61,6 +62,10 @@ enum Chore {
         #[arg(long, value_name = "FILE")]
         aiw: Option<PathBuf>,
     },
+    /// Build a release for one or more systems, and make every package of it
+    Dist(dist::Wanted),
+    /// Lint the workflows with actionlint and zizmor, offline
+    Workflows,
     /// Build what the tests need and run all of them
     Test,
     /// Check the house rules: rooms, contract, documents, versions
@@ -172,6 +177,8 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Plugins => plugins::build()?,
         Chore::Guests => guests::build()?,
         Chore::Try { aiw } => tour::run(aiw)?,
+        Chore::Dist(wanted) => return dist::run(&wanted),
+        Chore::Workflows => return dist::lint(),
         Chore::Test => return test::run(),
         Chore::Check => return check::run(),
         Chore::Systems => return systems::run(),

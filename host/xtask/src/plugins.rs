@@ -99,22 +99,44 @@ pub fn wrap_workspace(workspace: &Path, out: &Path) -> Result<Vec<String>> {
 /// Wraps the component that runs scripts, and compiles it for this system, which takes seconds that a user would wait
 /// for. Returns a line about it.
 fn orchestrator(module: &[u8], out: &Path) -> Result<String> {
-    let wasm = guest_target().join(ORCHESTRATOR).with_extension("component.wasm");
-    write_if_changed(&wasm, &component::wrap_orchestrator(module)?)?;
+    write_if_changed(&scripts_wasm(), &component::wrap_orchestrator(module)?)?;
     command::run(&mut compiler_build())?;
-    let compiler = command::host_target().join("debug/examples/compile-scripts");
+    let target = triple()?;
+    let (code, is_new) = compile_scripts(&target, out)?;
+    let note = if is_new { "" } else { " (as before)" };
+    let size = |path: &Path| std::fs::metadata(path).map(|meta| meta.len() / 1000);
+    let component = size(&out.join(ORCHESTRATOR).with_extension("wasm.z"))?;
+    Ok(format!("{ORCHESTRATOR} {component} kB, compiled {} kB{note}", size(&code)?))
+}
+
+/// Compiles the component that runs scripts for a system whose processor may be another than this one's, after the
+/// components were built. Returns the path of its code.
+pub fn scripts_for(target: &str) -> Result<PathBuf> {
+    let out = root().join(".components");
+    if target != triple()? {
+        // Only Cranelift and what uses it are compiled again. The next build without the feature finds its own.
+        command::run(compiler_build().args(["--features", "aiw-wasm/every-target"]))?;
+    }
+    Ok(compile_scripts(target, &out)?.0)
+}
+
+/// Where the component that runs scripts is, uncompressed.
+fn scripts_wasm() -> PathBuf {
+    guest_target().join(ORCHESTRATOR).with_extension("component.wasm")
+}
+
+/// Compiles the component that runs scripts, unless that was done. Returns the path of the code, and whether it is new.
+fn compile_scripts(target: &str, out: &Path) -> Result<(PathBuf, bool)> {
+    let (wasm, compiler) = (scripts_wasm(), command::host_target().join("debug/examples/compile-scripts"));
     let to = out.join(ORCHESTRATOR);
-    let code = to.with_extension("code.z");
+    let code = to.with_extension(format!("{target}.code.z"));
     let age = |path: &Path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
     let is_new = |path: &Path| age(&code).is_none_or(|made| age(path).is_none_or(|changed| changed > made));
-    let note = if is_new(&wasm) || is_new(&compiler) {
-        command::run(Command::new(compiler).arg(&wasm).arg(&to).arg(triple()?))?;
-        ""
-    } else {
-        " (as before)"
-    };
-    let size = |extension| std::fs::metadata(to.with_extension(extension)).map(|meta| meta.len() / 1000);
-    Ok(format!("{ORCHESTRATOR} {} kB, compiled {} kB{note}", size("wasm.z")?, size("code.z")?))
+    let needed = is_new(&wasm) || is_new(&compiler);
+    if needed {
+        command::run(Command::new(compiler).arg(&wasm).arg(&to).arg(target))?;
+    }
+    Ok((code, needed))
 }
 
 /// Returns the build of what compiles the component that runs scripts. It is built as part of the workspace: with the features
@@ -129,7 +151,7 @@ fn compiler_build() -> Command {
 }
 
 /// Returns the name of the system that this program was built on.
-fn triple() -> Result<String> {
+pub fn triple() -> Result<String> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let about = command::output(Command::new(rustc).arg("-vV").current_dir(root()))?;
     let host = about.lines().find_map(|line| line.strip_prefix("host: "));

@@ -1,0 +1,112 @@
+//! Descriptions that others keep: Homebrew's formula and AUR's `PKGBUILD`. They fetch the archives of a release.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::documents::LICENCES;
+use super::table::{ABOUT, System, TARGETS, Target, VERSION};
+use super::tree::{fill, sha256};
+
+/// Where an archive is, and its digest.
+pub struct Archive {
+    /// What it is for.
+    pub target: &'static Target,
+    /// The digest.
+    pub sha256: String,
+}
+
+/// The archives in a directory, of those that there may be.
+pub fn archives(directory: &Path) -> Result<Vec<Archive>> {
+    let mut found = Vec::new();
+    for target in &TARGETS {
+        let path = directory.join(target.archive("tar.gz"));
+        if path.is_file() {
+            let bytes = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+            found.push(Archive { target, sha256: sha256(&bytes) });
+        }
+    }
+    Ok(found)
+}
+
+/// Homebrew's formula.
+pub fn formula(archives: &[Archive]) -> Result<String> {
+    let mut systems = String::new();
+    for (system, block) in [(System::MacOs, "macos"), (System::Linux, "linux")] {
+        let of_system: Vec<_> = archives.iter().filter(|archive| archive.target.system == system).collect();
+        if of_system.is_empty() {
+            continue;
+        }
+        systems += &format!("\n  on_{block} do\n");
+        for archive in of_system {
+            let cpu = if archive.target.npm_cpu == "arm64" { "arm" } else { "intel" };
+            let url = format!("{}/{}", ABOUT.release(), archive.target.archive("tar.gz"));
+            systems += &format!("    on_{cpu} do\n      url \"{url}\"\n      sha256 \"{}\"\n    end\n", archive.sha256);
+        }
+        systems += "  end\n";
+    }
+    fill(
+        include_str!("templates/formula.rb"),
+        &[
+            ("SUMMARY", ABOUT.summary),
+            ("HOMEPAGE", ABOUT.repository()),
+            ("VERSION", VERSION),
+            ("PROGRAM", ABOUT.program),
+            ("LICENCES", LICENCES),
+            ("SYSTEMS", systems.trim_end()),
+        ],
+    )
+}
+
+/// AUR's `PKGBUILD`, and the `.SRCINFO` that must agree with it.
+pub fn aur(archives: &[Archive]) -> Result<(String, String)> {
+    let linux: Vec<_> = archives.iter().filter(|archive| archive.target.system == System::Linux).collect();
+    let machines: Vec<&str> = linux.iter().map(|archive| archive.target.machine).collect();
+    let (mut sources, mut info) = (String::new(), String::new());
+    for archive in &linux {
+        let (machine, name) = (archive.target.machine, archive.target.archive("tar.gz"));
+        let url = format!("{}/{name}", ABOUT.release());
+        sources += &format!("source_{machine}=('{url}')\nsha256sums_{machine}=('{}')\n", archive.sha256);
+        info += &format!("\tsource_{machine} = {url}\n\tsha256sums_{machine} = {}\n", archive.sha256);
+    }
+    let quoted = |machines: &[&str]| machines.iter().map(|m| format!("'{m}'")).collect::<Vec<_>>().join(" ");
+    let holes = [
+        ("MAINTAINER", ABOUT.maintainer()),
+        ("PROGRAM", ABOUT.program),
+        ("VERSION", VERSION),
+        ("SUMMARY", ABOUT.summary),
+        ("REPOSITORY", ABOUT.repository()),
+        ("LICENCES", LICENCES),
+        ("MACHINES", &quoted(&machines)),
+        ("SOURCES", sources.trim_end()),
+    ];
+    let arch = machines.iter().map(|machine| format!("\tarch = {machine}\n")).collect::<String>();
+    let program = ABOUT.program;
+    let info = format!(
+        "pkgbase = {program}-bin\n\tpkgdesc = {}\n\tpkgver = {VERSION}\n\tpkgrel = 1\n\turl = {}\n{arch}\
+         \tlicense = MIT OR Apache-2.0\n\tdepends = glibc\n\tprovides = {program}\n\tconflicts = {program}\n\
+         \toptions = !strip\n{info}\npkgname = {program}-bin\n",
+        ABOUT.summary,
+        ABOUT.repository(),
+    );
+    Ok((fill(include_str!("templates/PKGBUILD"), &holes)?, info))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptions_name_the_archives_of_this_version_with_their_digests() {
+        let all: Vec<_> = TARGETS.iter().map(|target| Archive { target, sha256: sha256(target.triple.as_bytes()) }).collect();
+        let (build, info) = aur(&all).unwrap();
+        let formula = formula(&all).unwrap();
+        for archive in &all {
+            let name = archive.target.archive("tar.gz");
+            assert!(formula.contains(&name) && formula.contains(&archive.sha256), "{formula}");
+            let is_linux = archive.target.system == System::Linux;
+            assert_eq!(build.contains(&name) && info.contains(&archive.sha256), is_linux, "{build}{info}");
+        }
+        assert!(build.contains(&format!("pkgver={VERSION}\n")) && info.contains(&format!("pkgver = {VERSION}\n")));
+    }
+}

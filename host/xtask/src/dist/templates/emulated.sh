@@ -1,0 +1,33 @@
+#!/bin/sh
+# Uses {{PROGRAM}} in a system of another processor. Runs as root in a system that is thrown away.
+set -eu
+
+export LC_ALL=C.UTF-8 HOME=/root AIW_RUNTIME_DIR=/root/run
+mkdir -p /root/run
+
+say() { printf '   %s\n' "$*"; }
+
+fail() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+dpkg --install /dist/{{PROGRAM}}_{{VERSION}}_"$DEB".deb >/dev/null
+[ "$({{PROGRAM}} --version)" = '{{PROGRAM}} {{VERSION}}' ] || fail "another version"
+say "version"
+mkdir -p /root/market/.claude-plugin
+printf '{"name": "here", "owner": {"name": "me"}, "plugins": []}\n' >/root/market/.claude-plugin/marketplace.json
+{{PROGRAM}} plugin marketplace add /root/market >/dev/null || fail "a component's call"
+say "a component's call"
+cd /root
+echo 'return 6 * 7' >six.js
+{{PROGRAM}} workflow save six six.js --description Six >/dev/null
+{{PROGRAM}} workflow approve six --yes >/dev/null 2>&1
+[ "$({{PROGRAM}} workflow run six)" = 42 ] || fail "a script"
+say "a script"
+printf '#!/bin/sh\necho "done by a task"\n' >/usr/local/bin/claude
+chmod 755 /usr/local/bin/claude
+{{PROGRAM}} claude --detach "anything" >/dev/null || fail "a task"
+{{PROGRAM}} wait >/dev/null || fail "a task's end"
+{{PROGRAM}} task list
+say "a task"

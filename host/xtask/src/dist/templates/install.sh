@@ -1,0 +1,124 @@
+#!/bin/sh
+# Installs {{PROGRAM}} {{VERSION}} as ~/.local/bin/{{PROGRAM}}: no root, and no change of your profile.
+#
+#   AIW_INSTALL_URL   the directory of a mirror, in place of the release's
+#   AIW_INSTALL_DIR   where to install, in place of ~/.local/bin
+#
+# What comes is compared with the digest below before it is unpacked, wherever it comes from.
+set -eu
+
+version='{{VERSION}}'
+release='{{RELEASE}}'
+
+fail() {
+  printf 'error: %s\n' "$1" >&2
+  exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+digest_of() {
+  case $1 in
+{{DIGESTS}}
+  esac
+}
+
+# Prints the name of this system.
+detect() {
+  case $(uname -m) in
+    x86_64 | amd64) cpu=x86_64 ;;
+    aarch64 | arm64) cpu=aarch64 ;;
+    *) fail "there is no {{PROGRAM}} for this processor: $(uname -m)" ;;
+  esac
+  case $(uname -s) in
+    Linux)
+      need_glibc
+      echo "$cpu-unknown-linux-gnu"
+      ;;
+    Darwin) echo "$cpu-apple-darwin" ;;
+    *) fail "there is no {{PROGRAM}} for this system: $(uname -s)" ;;
+  esac
+}
+
+need_glibc() {
+  found=$(getconf GNU_LIBC_VERSION 2>/dev/null) ||
+    fail "{{PROGRAM}} needs glibc {{GLIBC_MAJOR}}.{{GLIBC_MINOR}} or newer; this system has another C library, such as musl"
+  found=${found#glibc }
+  major=${found%%.*}
+  minor=${found#*.}
+  minor=${minor%%.*}
+  if [ "$major" -lt {{GLIBC_MAJOR}} ] || { [ "$major" -eq {{GLIBC_MAJOR}} ] && [ "$minor" -lt {{GLIBC_MINOR}} ]; }; then
+    fail "{{PROGRAM}} needs glibc {{GLIBC_MAJOR}}.{{GLIBC_MINOR}} or newer; this system has $found"
+  fi
+}
+
+# fetch URL FILE
+fetch() {
+  if have curl; then
+    # An address with https leads to no other.
+    case $1 in https://*) only='=https' ;; *) only='=http,https' ;; esac
+    curl --fail --silent --show-error --location --proto "$only" --output "$2" "$1"
+  elif have wget; then
+    case $1 in https://*) set -- "$1" "$2" --https-only ;; esac
+    url=$1 file=$2
+    shift 2
+    wget --quiet "$@" --output-document="$file" "$url"
+  else
+    fail "install curl or wget first"
+  fi
+}
+
+sha256_of() {
+  if have sha256sum; then
+    sha256sum <"$1" | cut -d ' ' -f 1
+  elif have shasum; then
+    shasum -a 256 <"$1" | cut -d ' ' -f 1
+  else
+    fail "install sha256sum or shasum first"
+  fi
+}
+
+main() {
+  target=$(detect)
+  wanted=$(digest_of "$target")
+  [ -n "$wanted" ] || fail "there is no {{PROGRAM}} $version for $target"
+  if [ -z "${AIW_INSTALL_DIR:-}" ] && [ -z "${HOME:-}" ]; then
+    fail "\`HOME\` is not set: say where to install with AIW_INSTALL_DIR"
+  fi
+  directory=${AIW_INSTALL_DIR:-$HOME/.local/bin}
+  name={{PROGRAM}}-$version-$target
+  url=${AIW_INSTALL_URL:-$release}
+  url=${url%/}/$name.tar.gz
+
+  scratch=$(mktemp -d)
+  trap 'rm -rf "$scratch"; [ -z "${new:-}" ] || rm -f "$new"' EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+
+  printf 'fetching: %s\n' "$url"
+  fetch "$url" "$scratch/archive" || fail "cannot fetch $url"
+  found=$(sha256_of "$scratch/archive")
+  if [ "$found" != "$wanted" ]; then
+    case $(dd if="$scratch/archive" bs=64 count=1 2>/dev/null | tr -d '\000' | tr 'A-Z' 'a-z') in
+      *'<html'* | *'<!doctype'*) fail "$url is a web page, not the archive of {{PROGRAM}}; nothing was installed" ;;
+    esac
+    fail "$url is not what was released: its SHA-256 is $found, not $wanted; nothing was installed"
+  fi
+  tar -xzf "$scratch/archive" -C "$scratch" "$name/{{PROGRAM}}"
+  "$scratch/$name/{{PROGRAM}}" --version >/dev/null || fail "{{PROGRAM}} does not run on this system; nothing was installed"
+
+  mkdir -p "$directory"
+  # In place at once: what runs keeps the old file.
+  new=$directory/.{{PROGRAM}}.$$
+  cp "$scratch/$name/{{PROGRAM}}" "$new"
+  chmod 755 "$new"
+  mv -f "$new" "$directory/{{PROGRAM}}"
+  printf 'installed: %s\n' "$directory/{{PROGRAM}}"
+
+  case :$PATH: in
+    *:"$directory":*) ;;
+    *) printf 'hint: %s is not in your PATH: add it in the profile of your shell\n' "$directory" ;;
+  esac
+}
+
+main "$@"
