@@ -90,8 +90,11 @@ fn a_plain_build_without_components_says_one_line_with_the_command_to_run() {
         .output()
         .unwrap();
     assert!(built.status.success(), "{}", said(&built).1);
+    let about =
+        said(&Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())).arg("-vV").output().unwrap()).0;
+    let host = about.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
     let errors = || {
-        let (told, _) = said(&Command::new(&script).output().unwrap());
+        let (told, _) = said(&Command::new(&script).env("HOST", host).env("TARGET", host).output().unwrap());
         told.lines().filter_map(|line| line.strip_prefix("cargo::error=")).map(str::to_owned).collect::<Vec<_>>()
     };
     let missing = errors();

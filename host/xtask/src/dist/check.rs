@@ -50,7 +50,10 @@ fn step(what: &str) {
 fn need(program: &str) -> Result<()> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|directory| directory.join(program).is_file());
-    ensure!(found, "`dist --check` needs `{program}`: apt-get install mmdebstrap lintian shellcheck strace qemu-user-static");
+    ensure!(
+        found,
+        "`dist --check` needs `{program}`: apt-get install mmdebstrap lintian shellcheck strace qemu-user-static"
+    );
     Ok(())
 }
 
@@ -65,13 +68,16 @@ fn contents(dist: &Path, target: &Target) -> Result<()> {
     command::run(Command::new(tools.join("python3")).args(["-c", valid]).arg(dist.join(target.archive("cdx.json"))))?;
     if target.system == System::Linux {
         step(&format!("auditwheel: {}", target.wheel_file()));
-        let shown = command::output(Command::new(tools.join("auditwheel")).arg("show").arg(dist.join(target.wheel_file())))?;
+        let shown =
+            command::output(Command::new(tools.join("auditwheel")).arg("show").arg(dist.join(target.wheel_file())))?;
         println!("{}", shown.trim());
         step(&format!("lintian: {}", target.deb_file()));
         need("lintian")?;
         let mut lintian = Command::new("lintian");
         // Programs that Debian builds are linked by its own rules.
-        lintian.args(["--fail-on", "error", "--no-tag-display-limit", "--allow-root"]).arg(dist.join(target.deb_file()));
+        lintian
+            .args(["--fail-on", "error", "--no-tag-display-limit", "--allow-root"])
+            .arg(dist.join(target.deb_file()));
         command::run(&mut lintian)?;
     }
     Ok(())
@@ -135,7 +141,11 @@ fn installed(dist: &Path, suite: &str) -> Result<()> {
     let inside = tree::fill(include_str!("templates/check.sh"), &[("PROGRAM", ABOUT.program), ("VERSION", VERSION)])?;
     tree::write(&fresh.path().join("check.sh"), inside.as_bytes())?;
     tree::write(&fresh.path().join("serve.py"), include_bytes!("templates/serve.py"))?;
-    fresh.enter(dist, "exec chroot \"$ROOT\" /usr/bin/env -i PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin sh /check.sh", &[])?;
+    fresh.enter(
+        dist,
+        "exec chroot \"$ROOT\" /usr/bin/env -i PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin sh /check.sh",
+        &[],
+    )?;
     step(&format!("the walk in {suite}"));
     walk(dist, &fresh)
 }
@@ -176,7 +186,8 @@ fn emulated(dist: &Path, target: &Target) -> Result<()> {
     need(&qemu)?;
     step(&format!("a fresh bookworm for {}, under {qemu}", target.deb));
     let fresh = Fresh::make("bookworm", Some(target.deb), "python3")?;
-    let inside = tree::fill(include_str!("templates/emulated.sh"), &[("PROGRAM", ABOUT.program), ("VERSION", VERSION)])?;
+    let inside =
+        tree::fill(include_str!("templates/emulated.sh"), &[("PROGRAM", ABOUT.program), ("VERSION", VERSION)])?;
     tree::write(&fresh.path().join("check.sh"), inside.as_bytes())?;
     let environment = [("DEB", target.deb)];
     let script = "exec chroot \"$ROOT\" /usr/bin/env -i DEB=\"$DEB\" PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin sh /check.sh";

@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn descriptions_name_the_archives_of_this_version_with_their_digests() {
-        let all: Vec<_> = TARGETS.iter().map(|target| Archive { target, sha256: sha256(target.triple.as_bytes()) }).collect();
+        let all: Vec<_> =
+            TARGETS.iter().map(|target| Archive { target, sha256: sha256(target.triple.as_bytes()) }).collect();
         let (build, info) = aur(&all).unwrap();
         let formula = formula(&all).unwrap();
         for archive in &all {

@@ -9,7 +9,8 @@ use super::tree::fill;
 /// Writes the script. It has the digests in it, so that what comes from a mirror is what was released.
 pub fn script(archives: &[Archive]) -> Result<String> {
     let (major, minor) = GLIBC;
-    let digests: String = archives.iter().map(|one| format!("    {}) echo {} ;;\n", one.target.triple, one.sha256)).collect();
+    let digests: String =
+        archives.iter().map(|one| format!("    {}) echo {} ;;\n", one.target.triple, one.sha256)).collect();
     fill(
         include_str!("templates/install.sh"),
         &[

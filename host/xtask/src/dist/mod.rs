@@ -196,7 +196,8 @@ mod tests {
         let target = &TARGETS[0];
         let filled = |name: &str| {
             let text = binstall[name].as_str().unwrap();
-            let values = [("{ version }", VERSION), ("{ target }", target.triple), ("{ bin }", "aiw"), ("{ binary-ext }", "")];
+            let values =
+                [("{ version }", VERSION), ("{ target }", target.triple), ("{ bin }", "aiw"), ("{ binary-ext }", "")];
             values.iter().fold(text.to_owned(), |text, (hole, value)| text.replace(hole, value))
         };
         assert!(filled("pkg-url").ends_with(&format!("/{}", target.archive("tar.gz"))), "{}", filled("pkg-url"));

@@ -83,9 +83,15 @@ impl Tree {
     pub fn zip(&self, prefix: &str, time: u64) -> Result<Vec<u8>> {
         let time = time::OffsetDateTime::from_unix_timestamp(time.try_into()?)?;
         let year = u16::try_from(time.year())?;
-        let time =
-            zip::DateTime::from_date_and_time(year, time.month().into(), time.day(), time.hour(), time.minute(), time.second())
-                .context("zip keeps no time before 1980")?;
+        let time = zip::DateTime::from_date_and_time(
+            year,
+            time.month().into(),
+            time.day(),
+            time.hour(),
+            time.minute(),
+            time.second(),
+        )
+        .context("zip keeps no time before 1980")?;
         let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
         for (path, mode, bytes) in self.files() {
             let options = SimpleFileOptions::default()
@@ -121,7 +127,8 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Fills the holes of a template: `{{NAME}}`. Fails if one stays.
 pub fn fill(template: &str, holes: &[(&str, &str)]) -> Result<String> {
-    let text = holes.iter().fold(template.to_owned(), |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), value));
+    let text =
+        holes.iter().fold(template.to_owned(), |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), value));
     let open = text.find("{{").map(|at| text[at..].chars().take(40).collect::<String>());
     match open {
         Some(open) => anyhow::bail!("nothing fills `{open}`"),
