@@ -460,7 +460,7 @@ mod tests {
             ("usr/bin/aiw", InstalledBy::Dpkg, "sudo apt install ./aiw_VERSION_ARCHITECTURE.deb"),
             ("opt/pac/aiw", InstalledBy::Pacman, "git pull && makepkg --syncdeps --install"),
             ("usr/lib/node_modules/aiw/bin/aiw", InstalledBy::Npm, "npm install -g aiw@latest"),
-            ("work/p/node_modules/aiw/bin/aiw", InstalledBy::Npm, "npm install --prefix /work/p aiw@latest"),
+            ("srv/p/node_modules/aiw/bin/aiw", InstalledBy::Npm, "npm install --prefix /srv/p aiw@latest"),
             ("home/.npm/_npx/0a/node_modules/aiw/bin/aiw", InstalledBy::Npx, "npx aiw@latest"),
             ("tmp/bunx-0-aiw@latest/node_modules/aiw/bin/aiw", InstalledBy::Npx, "npx aiw@latest"),
             ("home/.cache/pnpm/dlx-1/node_modules/aiw/bin/aiw", InstalledBy::Npx, "npx aiw@latest"),

@@ -48,11 +48,6 @@ fn set_mark(current: Option<u64>) {
 /// Whether orphans become children of the subreaper above them, so that descendants are all that a process started.
 pub(crate) const ADOPTS: bool = true;
 
-/// Returns whether a process has the mark of a number, or `None` if that cannot be read.
-pub(crate) fn has_mark(pid: u32, number: u64) -> Option<bool> {
-    Some(procfs::lock_limit(pid)? == number.to_string())
-}
-
 /// Returns how long the system has been up.
 pub(crate) fn uptime() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);

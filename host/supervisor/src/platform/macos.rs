@@ -149,11 +149,6 @@ pub(crate) fn mark(_number: u64) {}
 /// Does nothing, as [`mark`].
 pub(crate) fn unmark() {}
 
-/// Returns false: processes have no mark here but their variables.
-pub(crate) fn has_mark(_pid: u32, _number: u64) -> Option<bool> {
-    Some(false)
-}
-
 /// Reports when something may have changed in a directory.
 #[derive(Debug)]
 pub(crate) struct Watch {}

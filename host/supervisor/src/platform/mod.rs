@@ -19,6 +19,8 @@ mod raw;
 #[cfg(unix)]
 mod seen;
 #[cfg(unix)]
+mod stat;
+#[cfg(unix)]
 mod unix;
 
 #[cfg(all(unix, not(any(target_os = "linux", target_os = "macos"))))]
@@ -46,6 +48,6 @@ pub(crate) use seen::{
     start_of, was_started_as,
 };
 #[cfg(unix)]
-pub(crate) use source::Listeners;
+pub(crate) use source::{Listeners, has_mark};
 #[cfg(unix)]
 pub(crate) use unix::{Condition, Opened, Signal, same_file, timespec};

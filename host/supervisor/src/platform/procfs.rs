@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-use super::seen::Stat;
+use super::stat::Stat;
 
 /// The parent of the kernel's own threads.
 const KTHREADD: u32 = 2;
@@ -127,6 +127,11 @@ fn listener(line: &str) -> Option<(u16, u64)> {
         return None;
     }
     Some((u16::from_str_radix(local, 16).ok()?, fields.get(9)?.parse().ok()?))
+}
+
+/// Returns whether a process has the mark of a number, or `None` if that cannot be read.
+pub(crate) fn has_mark(pid: u32, number: u64) -> Option<bool> {
+    Some(lock_limit(pid)? == number.to_string())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Processes as the system shows them. What is read is the system's own ([`source`](super::source)); what follows from it
+//! Processes as the system shows them. What is read is the system's own (`source`); what follows from it
 //! is the same on Linux and macOS.
 
 use std::collections::HashMap;
@@ -6,28 +6,12 @@ use std::collections::HashMap;
 #[cfg(target_os = "linux")]
 use rustix::process::{Pid, test_kill_process};
 
-use super::source;
+#[cfg(target_os = "macos")]
+use super::libproc as source;
+#[cfg(target_os = "linux")]
+use super::procfs as source;
+use super::stat::Stat;
 use super::unix::Condition;
-
-/// What the system keeps about a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stat {
-    /// It has ended, and waits for its parent to notice.
-    pub is_ended: bool,
-    pub is_stopped: bool,
-    pub parent: u32,
-    /// The leader of its session, or 0 if that is outside of this container.
-    pub session: u32,
-    /// When it started, in the system's own unit, or 0 if this user may not know.
-    pub start: u64,
-}
-
-impl Stat {
-    /// Returns whether this is the process with the given start, and not a zombie. A start of 0 is not compared.
-    pub fn is_alive(&self, start: u64) -> bool {
-        !self.is_ended && (start == 0 || self.start == 0 || self.start == start)
-    }
-}
 
 /// Returns when a process started, or `None` if it is gone. A zombie counts as gone.
 pub(crate) fn start_of(pid: u32) -> Option<u64> {
@@ -149,7 +133,7 @@ pub(crate) fn marked(wanted: &[(&str, String)], number: u64, since: u64) -> (Vec
     for pid in source::pids().filter(|pid| *pid != ours) {
         let Some(stat) = source::stat(pid).filter(|stat| source::may_be_since(*stat, since)) else { continue };
         // A shim below has this mark only until it sets its own.
-        if super::has_mark(pid, number) == Some(true) && !is_shim(pid) {
+        if source::has_mark(pid, number) == Some(true) && !is_shim(pid) {
             found.push((pid, stat.start));
             continue;
         }

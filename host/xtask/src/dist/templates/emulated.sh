@@ -2,8 +2,8 @@
 # Uses {{PROGRAM}} in a system of another processor. Runs as root in a system that is thrown away.
 set -eu
 
-export LC_ALL=C.UTF-8 HOME=/root AIW_RUNTIME_DIR=/root/run
-mkdir -p /root/run
+export LC_ALL=C.UTF-8 HOME=/srv AIW_RUNTIME_DIR=/srv/run
+mkdir -p /srv/run
 
 say() { printf '   %s\n' "$*"; }
 
@@ -15,11 +15,11 @@ fail() {
 dpkg --install /dist/{{PROGRAM}}_{{VERSION}}_"$DEB".deb >/dev/null
 [ "$({{PROGRAM}} --version)" = '{{PROGRAM}} {{VERSION}}' ] || fail "another version"
 say "version"
-mkdir -p /root/market/.claude-plugin
-printf '{"name": "here", "owner": {"name": "me"}, "plugins": []}\n' >/root/market/.claude-plugin/marketplace.json
-{{PROGRAM}} plugin marketplace add /root/market >/dev/null || fail "a component's call"
+mkdir -p /srv/market/.claude-plugin
+printf '{"name": "here", "owner": {"name": "me"}, "plugins": []}\n' >/srv/market/.claude-plugin/marketplace.json
+{{PROGRAM}} plugin marketplace add /srv/market >/dev/null || fail "a component's call"
 say "a component's call"
-cd /root
+cd /srv
 echo 'return 6 * 7' >six.js
 {{PROGRAM}} workflow save six six.js --description Six >/dev/null
 {{PROGRAM}} workflow approve six --yes >/dev/null 2>&1
