@@ -287,6 +287,9 @@ impl Contents {
     fn licences(&self) -> Result<String> {
         let mut texts: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
         for (manifest, triple) in [("host/aiw/Cargo.toml", self.target), ("plugins/Cargo.toml", PLAIN)] {
+            // It looks at the crates of every system before it takes those of one.
+            let workspace = if manifest.starts_with("plugins") { "plugins" } else { "" };
+            command::run(command::cargo(workspace).args(["fetch", "--quiet", "--locked"]))?;
             let mut about = Command::new(tools::cargo_about()?);
             about.args(["generate", "--fail", "--locked", "--offline", "--format", "json", "--target", triple]);
             about.args(["--config", "host/xtask/src/dist/about.toml", "--manifest-path", manifest]);

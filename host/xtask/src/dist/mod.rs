@@ -104,7 +104,7 @@ fn remove_others(dist: &Path) -> Result<()> {
 fn make(target: &Target, dist: &Path, time: u64) -> Result<()> {
     println!("== {} {VERSION} for {}", ABOUT.program, target.triple);
     let scripts = std::fs::read(plugins::scripts_for(target.triple)?)?;
-    let path = binary::build(target, time)?;
+    let path = binary::build(target)?;
     let binary: Bytes = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?.into();
     binary::check(target, &binary, &scripts)?;
     // What was built for another processor can't write its pages here: those of a build for this one are the same.

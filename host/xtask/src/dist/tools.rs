@@ -75,14 +75,14 @@ fn python(name: &str, packages: &[&str]) -> Result<PathBuf> {
     Ok(directory.join("bin"))
 }
 
-/// Returns the path of `cargo-about`. It is built unoptimised: a minute instead of many.
+/// Returns the path of `cargo-about`. Hardly optimised, it is built soon; not at all, it reads texts for minutes.
 pub fn cargo_about() -> Result<PathBuf> {
     let tools = root().join("target/tools");
     let about = tools.join("bin/cargo-about");
     if !about.is_file() {
         let mut install = command::cargo("");
         install.args(["install", "cargo-about", "--version", ABOUT, "--locked", "--features", "cli", "--debug", "--quiet"]);
-        install.args(["--config", "profile.dev.debug=false"]);
+        install.args(["--config", "profile.dev.debug=false", "--config", "profile.dev.opt-level=1"]);
         install.arg("--root").arg(&tools).arg("--target-dir").arg(tools.join("build"));
         command::run(&mut install)?;
     }
