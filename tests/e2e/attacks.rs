@@ -1,9 +1,7 @@
 //! Components crafted to cost more than they should, or to get more than they may.
 
 use std::fs;
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use aiw_tests::{Environment, Run, component};
@@ -125,6 +123,9 @@ fn what_breaks_the_compiler_ends_in_one_line() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_compiler_has_bounds() {
+    use std::io::Write;
+    use std::process::Stdio;
+
     let env = Environment::new();
     let mut child = env
         .command(&["__compile"])

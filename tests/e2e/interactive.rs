@@ -1,8 +1,10 @@
 //! What needs a terminal: a CLI's interactive mode, and questions.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
-use aiw_tests::{Environment, FakeClis, Market};
+use aiw_tests::{Environment, FakeClis, Market, not_run};
 use serde_json::json;
 
 use crate::terminal::Terminal;
@@ -85,6 +87,38 @@ fn a_cli_that_looks_up_real_names_gets_a_file_that_goes_with_it() {
 }
 
 #[test]
+fn without_memory_for_files_the_settings_are_in_the_runtime_directory_while_the_cli_runs() {
+    // A `/dev` with a terminal and no `shm`. Only root can mount one.
+    let devices = "mount -t tmpfs aiw dev && mkdir dev/pts && mount --rbind /dev/pts dev/pts && \
+                   for file in null zero urandom tty ptmx; do \
+                   touch dev/$file && mount --bind /dev/$file dev/$file || exit 42; done; mount --rbind dev /dev";
+    let (env, clis) = fake();
+    fs::create_dir(env.path("dev")).unwrap();
+    let can = Command::new("unshare").args(["-m", "sh", "-c", devices]).current_dir(env.path("")).output();
+    if !can.is_ok_and(|output| output.status.success()) {
+        return not_run("no disk can be mounted");
+    }
+    let run = env.path("run");
+    let named = || -> Vec<_> {
+        let all = fs::read_dir(&run).into_iter().flatten().flatten().map(|entry| entry.path());
+        all.filter(|path| fs::read_to_string(path).is_ok_and(|text| text.contains("sk-of-this-test"))).collect()
+    };
+    for (keys, code) in [("5\r", 5), ("\u{3}", 130)] {
+        let script = format!("exec unshare -m sh -c '{devices} || exit 42; exec \"$0\" claude -p gw' \"$0\"");
+        let mut terminal = Terminal::shell(&env, &script);
+        terminal.wait_for("interactive CLI of");
+        let files = named();
+        assert_eq!(files.len(), 1, "{}", terminal.shown());
+        assert_eq!(fs::metadata(&files[0]).unwrap().permissions().mode() & 0o777, 0o600);
+        terminal.press(keys);
+        assert_eq!(terminal.ends().exit_code(), code);
+        assert_eq!(named(), Vec::<std::path::PathBuf>::new());
+    }
+    assert_eq!(memory_files(), Vec::<std::path::PathBuf>::new());
+    assert!(clis.seen().iter().all(|seen| seen.settings.contains("sk-of-this-test")));
+}
+
+#[test]
 fn a_token_is_typed_unseen_and_the_terminal_is_as_it_was() {
     let (env, _) = fake();
     let mut terminal = Terminal::start(&env, &["provider", "add", "asked"]);
@@ -149,7 +183,7 @@ fn a_run_on_a_terminal_shows_what_it_does_while_it_does_it() {
     let tool = r#"{"type":"assistant","message":{"id":"m1","usage":{"input_tokens":40,"output_tokens":2},"content":[{"type":"tool_use","name":"Bash","input":{"command":"cargo test"}}]},"parent_tool_use_id":null}"#;
     let script = FakeClis::script(&format!("echo '{tool}'; read -r _ < \"$HOME/go\""));
     let pipe = env.user().join("go");
-    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let mut terminal = Terminal::start(&env, &["claude", &script]);
     terminal.wait_for(": claude with its own configuration");
     terminal.wait_for(" · > Bash cargo test · 42 tokens");

@@ -14,6 +14,7 @@ mod extensions;
 mod gateway;
 mod history;
 mod http;
+mod installed;
 mod intake;
 mod interactive;
 mod keys;

@@ -26,6 +26,16 @@ const LOOKED_UP: [(&str, &str); 14] = [
     ("aiw history search", "needs words"),
 ];
 
+/// The lines that install a release. They are not run here: `cargo xtask dist --check` installs from local files in each of
+/// these ways, in systems without a compiler.
+const INSTALLS: [&str; 5] = [
+    "npm install -g aiw",
+    "uv tool install agentic-warden",
+    "sudo apt install ./aiw_0.7.0_amd64.deb",
+    "brew install ./aiw.rb",
+    "sh install.sh",
+];
+
 /// The commands of the README: those of its blocks, and those in its text.
 fn commands(readme: &str) -> Vec<String> {
     let mut found = Vec::new();
@@ -53,6 +63,18 @@ fn filled(printed: &str, task: &str) -> String {
         "aiw setup" => "aiw setup claude --dry-run".to_owned(),
         _ => command.replace("WORDS", "github").replace("NAME", "github"),
     }
+}
+
+#[test]
+fn the_readme_begins_with_a_line_of_install_for_each_package() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
+    let (_, install) = readme.split_once("\n## Install\n").unwrap();
+    let block = install.split("```").nth(1).unwrap();
+    let lines = block.lines().filter_map(|line| line.strip_prefix("$ "));
+    let lines: Vec<&str> = lines.map(|line| line.split(" #").next().unwrap_or_default().trim()).collect();
+    assert_eq!(lines, INSTALLS);
+    let version = concat!("aiw_", env!("CARGO_PKG_VERSION"), "_amd64.deb");
+    assert!(block.contains(version), "the README names another version than {version}");
 }
 
 #[test]

@@ -166,6 +166,15 @@ pub enum Command {
     ///
     /// It asks nobody, starts nothing and changes nothing. Exit code 0 if there is no problem, else 1.
     Doctor,
+    /// Show how this aiw was installed, and the command that updates it
+    ///
+    /// It replaces nothing itself, and sends nothing unless you say --check. What runs goes on with the version that it
+    /// was started with.
+    Update {
+        /// Ask the address in `updates.url` of settings.json whether there is a newer version
+        #[arg(long)]
+        check: bool,
+    },
     /// Print the script that completes commands, ids and names in your shell
     ///
     /// bash: put `source <(aiw completions bash)` into ~/.bashrc. zsh: put `source <(aiw completions zsh)` into

@@ -120,6 +120,7 @@ fn main() -> ExitCode {
         Command::Workflow(command) => runtime::run(&output, commands::workflow::run(command, &output)),
         // They read files: neither components nor a runtime are set up for them.
         Command::Doctor => commands::doctor::doctor(&output),
+        Command::Update { check } => runtime::run(&output, commands::update::run(check, &output)),
         Command::Cli(command) => commands::cli_list::run(&command, &output),
         Command::Role(command) => commands::role::run(command, &output),
         Command::Task(command) => commands::task::run(command, &output),

@@ -23,6 +23,7 @@ mod executable;
 pub mod extension_projects;
 pub mod extensions;
 pub mod gateways;
+pub mod installation;
 pub mod installs;
 pub mod models;
 pub mod overview;

@@ -67,7 +67,8 @@ pub use registries::{InstalledServer, RegistryChoice, RegistryLock, RegistrySett
 pub use settings::{
     Budget, BudgetLimit, BudgetPeriod, CliSettings, FileTrust, HistorySettings, ListSettings, MarketSettings,
     McpSettings, ModelLimits, ModelPrice, PlannerApiName, PlannerPlace, PlannerSettings, PluginSettings,
-    ProfileSettings, ServerSettings, Settings, SourceSettings, TaskSettings, TrustSettings, UnknownKey, ollama_host,
+    ProfileSettings, ServerSettings, Settings, SourceSettings, TaskSettings, TrustSettings, UnknownKey, UpdateSettings,
+    ollama_host,
 };
 pub use time::{millis_of, millis_of_http, now_millis, now_rfc3339, rfc3339, rfc3339_of};
 pub use unlinked::{OpenDir, nearest, open_unlinked_dir, read_unlinked, read_unlinked_beside};

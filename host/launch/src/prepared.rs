@@ -118,6 +118,10 @@ pub struct Translation {
 /// closes the descriptors it finds up to the first gap.
 const PASSED_FILE: i32 = 100;
 
+/// Whether an open file has a path by which it can be read from its beginning, as often as a program likes. macOS's
+/// `/dev/fd/N` goes on where the last reader stopped.
+const HAS_DESCRIPTORS: bool = cfg!(target_os = "linux");
+
 impl Prepared {
     /// Returns what would be started.
     pub fn explain(&self) -> Explanation {
@@ -314,11 +318,16 @@ impl Prepared {
         self.environment.mark(names);
     }
 
-    /// Returns whether the CLI looks up the real path of a file that it is given, which a descriptor does not have.
-    /// Systems other than Linux have no such descriptors.
+    /// Returns whether the CLI gets a file with a name: it looks up the real path of a file that it is given, which a
+    /// descriptor does not have; or this system has no path for a descriptor that can be read more than once.
     fn wants_names(&self) -> bool {
-        let by_name = clis::of(self.cli.kind).wants_file_names(self.cli.version.as_deref());
-        matches!(self.settings, Some((Passed::Argument(_), _))) && (by_name || cfg!(not(target_os = "linux")))
+        match &self.settings {
+            Some((Passed::Argument(_), _)) if HAS_DESCRIPTORS => {
+                clis::of(self.cli.kind).wants_file_names(self.cli.version.as_deref())
+            }
+            Some((Passed::Argument(_) | Passed::Variable(..), _)) => !HAS_DESCRIPTORS,
+            _ => false,
+        }
     }
 
     /// Returns the line that resumes an interactive run under its provider, for when it has ended. `None` if there may be
@@ -385,12 +394,9 @@ impl Prepared {
     }
 }
 
-/// Returns a path for a file in memory, for a CLI that is about to start.
+/// Returns a path for a file that only this user can reach, for a CLI that is about to start.
 fn memory_path(executable: &Path) -> Result<PathBuf, LaunchError> {
-    aiw_tasks::memory_path().ok_or_else(|| LaunchError::Start {
-        path: executable.to_owned(),
-        reason: "there is no memory file system at `/dev/shm`".into(),
-    })
+    aiw_tasks::memory_path().map_err(|e| LaunchError::Start { path: executable.to_owned(), reason: e.to_string() })
 }
 
 #[cfg(unix)]

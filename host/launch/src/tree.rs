@@ -145,18 +145,15 @@ fn file_name(path: &str) -> Option<&str> {
     Path::new(path.split_whitespace().next()?).file_name()?.to_str()
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod platform {
-    use std::fs;
-    use std::io::Read;
-
-    use aiw_tasks::Root;
+    use aiw_tasks::{Root, Seen};
 
     use super::{Ancestor, MAX_DEPTH, file_name};
 
     /// Returns the ancestors of a process, without the process itself.
     pub(super) fn ancestors(pid: u32) -> impl Iterator<Item = Ancestor> {
-        let mut next = stat(pid).map(|stat| stat.parent);
+        let mut next = Seen::of(pid).map(|seen| seen.parent());
         std::iter::from_fn(move || {
             let process = read(next.filter(|pid| *pid > 0)?)?;
             next = Some(process.parent);
@@ -165,81 +162,28 @@ mod platform {
     }
 
     pub(super) fn session_leader(pid: u32) -> u32 {
-        let Some(own) = stat(pid) else { return pid };
-        if own.session > 0 && stat(own.session).is_some_and(|leader| leader.state != "Z") {
-            return own.session;
+        let Some(own) = Seen::of(pid) else { return pid };
+        if own.session() > 0 && Seen::of(own.session()).is_some_and(|leader| !leader.is_ended()) {
+            return own.session();
         }
         // The leader is gone, or outside of the container. The highest remaining process of its session takes its
         // place, so that the commands of a script or service belong to one session.
-        let mut highest = (pid, own.parent);
+        let mut highest = (pid, own.parent());
         for _ in 0..MAX_DEPTH {
-            match stat(highest.1).filter(|parent| parent.session == own.session) {
-                Some(parent) => highest = (highest.1, parent.parent),
+            match Seen::of(highest.1).filter(|parent| parent.session() == own.session()) {
+                Some(parent) => highest = (highest.1, parent.parent()),
                 None => break,
             }
         }
         highest.0
     }
 
-    struct Stat {
-        name: String,
-        state: String,
-        parent: u32,
-        session: u32,
-        start: u64,
-    }
-
-    fn stat(pid: u32) -> Option<Stat> {
-        let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
-        let text = String::from_utf8_lossy(&text);
-        // The name is in parentheses, and may itself contain parentheses.
-        let (head, tail) = text.rsplit_once(')')?;
-        let name = head.split_once('(')?.1.to_owned();
-        let mut fields = tail.split_ascii_whitespace();
-        // state ppid pgrp session …; the start is the 22nd field of all.
-        let state = fields.next()?.to_owned();
-        let parent = fields.next()?.parse().ok()?;
-        let session = fields.nth(1)?.parse().ok()?;
-        let start = fields.nth(15)?.parse().ok()?;
-        Some(Stat { name, state, parent, session, start })
-    }
-
     fn read(pid: u32) -> Option<Ancestor> {
-        let stat = stat(pid)?;
-        let mut bytes = Vec::new();
-        if let Ok(file) = fs::File::open(format!("/proc/{pid}/cmdline")) {
-            // The first arguments are enough; a prompt may follow them.
-            let _ = file.take(16 << 10).read_to_end(&mut bytes);
-        }
-        let arguments: Vec<String> = bytes
-            .split(|byte| *byte == 0)
-            .take(16)
-            .map(|argument| String::from_utf8_lossy(argument).into_owned())
-            .filter(|argument| !argument.is_empty())
-            .collect();
-        let exe = fs::read_link(format!("/proc/{pid}/exe")).ok();
-        let exe = exe.and_then(|path| Some(path.file_name()?.to_str()?.trim_end_matches(" (deleted)").to_owned()));
-        let name = exe.or_else(|| arguments.first().and_then(|first| file_name(first)).map(str::to_owned));
-        Some(Ancestor {
-            root: Root::Process { pid, start: stat.start },
-            parent: stat.parent,
-            name: name.unwrap_or(stat.name),
-            arguments,
-        })
-    }
-}
-
-/// Without `/proc` a command sees no ancestors, so its terminal session is its session.
-#[cfg(all(unix, not(target_os = "linux")))]
-mod platform {
-    use super::Ancestor;
-
-    pub(super) fn ancestors(_pid: u32) -> impl Iterator<Item = Ancestor> {
-        std::iter::empty()
-    }
-
-    pub(super) fn session_leader(pid: u32) -> u32 {
-        rustix::process::getsid(None).map_or(pid, |leader| leader.as_raw_nonzero().get().unsigned_abs())
+        let seen = Seen::of(pid)?;
+        let arguments = seen.arguments();
+        let first = || arguments.first().and_then(|first| file_name(first)).map(str::to_owned);
+        let name = seen.executable().or_else(first).unwrap_or_else(|| seen.name());
+        Some(Ancestor { root: Root::Process { pid, start: seen.start() }, parent: seen.parent(), name, arguments })
     }
 }
 
@@ -325,7 +269,7 @@ mod tests {
         assert_eq!(find([fake].into_iter(), || 99).task, None);
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     #[test]
     fn real_processes_have_ancestors() {
         let own = std::process::id();

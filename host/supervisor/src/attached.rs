@@ -88,7 +88,7 @@ impl Attached {
         program: Program,
         grace: Duration,
     ) -> Result<Self, SupervisorError> {
-        crate::request::check(&program)?;
+        crate::request::check(&program, &crate::runtime::runtime_dir().unwrap_or_default())?;
         let failed = |source| SupervisorError::Shim { noun: None, source };
         let (ours, theirs) = UnixStream::pair().map_err(|e| failed(ShimProblem::NotTold(e)))?;
         let mut command = Command::new(aiw);
@@ -148,7 +148,7 @@ impl Attached {
             self.exit = match self.control.read_until(b'\n', &mut line) {
                 Ok(0) => {
                     // The reaper was killed, and the process with it, but the processes it started don't know that.
-                    self.end_orphans();
+                    end_left(self.mark, self.since);
                     Some(Exit { code: None, signal: None })
                 }
                 Ok(_) => match serde_json::from_slice(&line) {
@@ -172,11 +172,12 @@ impl Attached {
         self.control.read_until(b'\n', &mut line).ok()?;
         serde_json::from_slice(&line).ok()
     }
+}
 
-    fn end_orphans(&self) {
-        let marks = Marks { variables: mark(self.mark).into(), number: self.mark };
-        end_marked(&marks, self.since, &|pid, start| Target::of(pid, start, Proof::Shows(&marks)).ok().flatten());
-    }
+/// Ends what an attached process has left, if it started no earlier than `since`.
+pub(crate) fn end_left(number: u64, since: u64) {
+    let marks = Marks { variables: mark(number).into(), number };
+    end_marked(&marks, since, &|pid, start| Target::of(pid, start, Proof::Shows(&marks)).ok().flatten());
 }
 
 impl Drop for Attached {

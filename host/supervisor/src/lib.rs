@@ -65,6 +65,8 @@ pub use memory::memory_file;
 pub use memory::memory_path;
 pub use names::{Names, Noun};
 pub use new::{Check, LogPolicy, Need, NewProcess, Place, Probe, Queue, Restart, RestartWhen, Terminal, Until};
+#[cfg(unix)]
+pub use platform::Seen;
 pub use processes::{Keep, Processes, Stopped, Supervised, Usage, WaitMode, Waited};
 pub use program::{Enforced, NamedFile, PassedFile, Program, Resource, ResourceLimits};
 pub use record::{Cause, Labels, MAX_CAUSES, Record};

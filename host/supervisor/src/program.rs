@@ -72,7 +72,8 @@ pub struct PassedFile {
     pub bytes: Vec<u8>,
 }
 
-/// A file with a path of [`memory_path`], for a program that looks up the real path of the files it is given. The shim
+/// A file with a path of [`memory_path`], for a program that looks up the real path of the files it is given, and for
+/// systems without files in memory. The shim
 /// creates the file, and removes it when the program has ended.
 #[derive(Clone)]
 pub struct NamedFile {

@@ -104,7 +104,7 @@ pub struct Record {
     pub child: Option<Pid>,
     /// Distinguishes the process from any other with the same id.
     pub instance: u64,
-    /// Named files in memory, which are removed when the process has ended.
+    /// Named files, in memory where the system can, which are removed when the process has ended.
     #[serde(default)]
     pub files: Vec<PathBuf>,
     /// The namespace of the process ids.

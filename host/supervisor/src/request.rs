@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -291,7 +291,7 @@ fn parsed<'a, T: Deserialize<'a>>(body: &'a [u8]) -> io::Result<T> {
 }
 
 /// Refuses values that cannot be passed on, before anything is started.
-pub(crate) fn check(program: &Program) -> Result<(), SupervisorError> {
+pub(crate) fn check(program: &Program, runtime: &Path) -> Result<(), SupervisorError> {
     let invalid = |problem: String| Err(SupervisorError::Invalid { problem });
     if program.path.as_os_str().as_bytes().contains(&0) {
         return invalid("the path of the program contains a NUL character".into());
@@ -312,7 +312,7 @@ pub(crate) fn check(program: &Program) -> Result<(), SupervisorError> {
             return invalid(format!("{} is not a number for a passed file: each has its own, from 3 to 255", file.fd));
         }
     }
-    if program.named_files.iter().any(|file| !crate::memory::is_memory_path(&file.path)) {
+    if program.named_files.iter().any(|file| !crate::memory::is_memory_path(&file.path, runtime)) {
         return invalid("a named file is not at a path of its own making".into());
     }
     Ok(())

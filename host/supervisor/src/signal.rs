@@ -9,7 +9,7 @@ use rustix::process::{Pid, kill_process_group};
 
 use crate::error::Refusal;
 use crate::names::Names;
-use crate::platform::{self, Opened, Process, Signal};
+use crate::platform::{self, Opened, Process, Seen, Signal};
 use crate::record::Record;
 
 /// How a process shows that it belongs to a record.
@@ -56,7 +56,7 @@ impl Target {
         {
             return Err(Refusal::Elsewhere);
         }
-        if start == 0 && platform::KNOWS_STARTS {
+        if start == 0 {
             return Err(Refusal::NoStart { pid });
         }
         // The handle is opened first, so that the information read below belongs to the process behind it.
@@ -67,7 +67,10 @@ impl Target {
         };
         let shown = match proof {
             Proof::Supervisor(record) => platform::was_started_as(pid, &supervisor(record)),
-            Proof::Marked(record, names) => all_marks(record, names).are_shown_by(pid),
+            Proof::Marked(record, names) => {
+                let shown = all_marks(record, names).are_shown_by(pid);
+                shown.or_else(|| is_below_supervisor(pid, record).then_some(true))
+            }
             Proof::Shows(marks) => marks.are_shown_by(pid),
             Proof::Descendant => Some(true),
         };
@@ -102,6 +105,16 @@ pub(crate) fn is_here(record: &Record) -> bool {
 /// Returns the arguments of the supervisor of a process.
 pub(crate) fn supervisor(record: &Record) -> [String; 4] {
     ["shim".into(), record.root.to_string(), record.id.to_string(), instance(record.instance)]
+}
+
+/// Returns whether a process that does not show its environment, such as a program of macOS's own, is a child of the
+/// supervisor of a record.
+fn is_below_supervisor(pid: u32, record: &Record) -> bool {
+    let shim = record.shim;
+    Seen::of(pid).is_some_and(|seen| seen.parent() == shim.pid)
+        && shim.start != 0
+        && platform::is_alive(shim.pid, shim.start)
+        && platform::was_started_as(shim.pid, &supervisor(record)) == Some(true)
 }
 
 /// Returns the variables of everything that a process starts, under the names that its room gives them.

@@ -26,12 +26,12 @@ mod tasks;
 #[cfg(all(unix, feature = "testing"))]
 pub mod testing;
 
-#[cfg(unix)]
-pub use aiw_supervisor::memory_file;
 pub use aiw_supervisor::{
     Follow, FollowFrom, Keep, Labels, Log, LogEntry, LogPolicy, NamedFile, NewProcess, Outcome, PassedFile,
     ProcessKind, Program, Queue, ResourceLimits, Root, Scope, State, Stream, WaitMode, memory_path, shim_main,
 };
+#[cfg(unix)]
+pub use aiw_supervisor::{Seen, memory_file};
 pub use error::TaskError;
 pub use interpreter::{Counted, EndedTask, Facts, Interpreter, Listeners, interpreter};
 pub use names::{INSTANCE_VARIABLE, NOTE, NOUN, TASK_VARIABLE};

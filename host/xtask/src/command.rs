@@ -12,10 +12,14 @@ pub fn root() -> PathBuf {
     here.ancestors().nth(2).unwrap_or(here).to_owned()
 }
 
-/// Returns a `cargo` command for a directory beneath the root, as if typed there. Removes the variables that the
-/// cargo running this program set for its own package, because they would confuse the inner one.
+/// Returns a `cargo` command for a directory beneath the root, as if typed there.
 pub fn cargo(directory: impl AsRef<Path>) -> Command {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    like_cargo(Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())), directory)
+}
+
+/// Makes a command that calls cargo run in a directory beneath the root, as if typed there. Removes the variables that
+/// the cargo running this program set for its own package, because they would confuse the inner one.
+pub fn like_cargo(mut cargo: Command, directory: impl AsRef<Path>) -> Command {
     let access = ["CARGO_HOME", "CARGO_NET_", "CARGO_HTTP_", "CARGO_REGISTR", "CARGO_TERM_"];
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();

@@ -21,6 +21,7 @@ mod plugins;
 mod processes;
 mod registries;
 mod scripts;
+mod systems;
 mod test;
 mod tour;
 
@@ -56,7 +57,11 @@ enum Chore {
     /// Build the components that only tests need
     Guests,
     /// Try aiw in a throw-away home; fetches an AI CLI with npm if there is none
-    Try,
+    Try {
+        /// Use this binary, and build nothing
+        #[arg(long, value_name = "FILE")]
+        aiw: Option<PathBuf>,
+    },
     /// Build a release for one or more systems, and make every package of it
     Dist(dist::Wanted),
     /// Lint the workflows with actionlint and zizmor, offline
@@ -65,6 +70,8 @@ enum Chore {
     Test,
     /// Check the house rules: rooms, contract, documents, versions
     Check,
+    /// Check that the code compiles for macOS, and the rooms that are meant to for Windows
+    Systems,
     /// Write the documents that are generated
     Docs,
     /// Draw the terminal picture of the README from what aiw prints
@@ -169,11 +176,12 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Install => plugins::install()?,
         Chore::Plugins => plugins::build()?,
         Chore::Guests => guests::build()?,
-        Chore::Try => tour::run()?,
+        Chore::Try { aiw } => tour::run(aiw)?,
         Chore::Dist(wanted) => return dist::run(&wanted),
         Chore::Workflows => return dist::lint(),
         Chore::Test => return test::run(),
         Chore::Check => return check::run(),
+        Chore::Systems => return systems::run(),
         Chore::Docs => docs::write()?,
         Chore::Picture => picture::draw()?,
         Chore::Soak { minutes } => return test::soak(minutes),

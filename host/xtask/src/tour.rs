@@ -46,13 +46,19 @@ const SESSIONS: [(&str, &str, &str, &str); 2] = [
     ),
 ];
 
-/// Builds aiw and runs it in a temporary home, which is removed afterward.
-pub fn run() -> Result<()> {
-    eprintln!("Step 2 of 4: build the components");
-    plugins::setup()?;
-    eprintln!("Step 3 of 4: build aiw");
-    let aiw = build_aiw()?;
-    eprintln!("Step 4 of 4: use it");
+/// Runs a binary in a temporary home, which is removed afterward. Without one, it is built first.
+pub fn run(aiw: Option<PathBuf>) -> Result<()> {
+    let aiw = match aiw {
+        Some(aiw) => std::fs::canonicalize(&aiw).with_context(|| format!("no binary at `{}`", aiw.display()))?,
+        None => {
+            eprintln!("Step 2 of 4: build the components");
+            plugins::setup()?;
+            eprintln!("Step 3 of 4: build aiw");
+            let aiw = build_aiw()?;
+            eprintln!("Step 4 of 4: use it");
+            aiw
+        }
+    };
     let tour = Tour { aiw, home: tempfile::Builder::new().prefix("aiw-try-").tempdir()? };
     tour.walk(&PLUGINS)?;
     tour.servers()?;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use aiw_app::extensions::{ExtensionSummary, UpdatedExtension, VerifiedExtension};
+use aiw_app::installation::Update;
 use aiw_app::models::{ModelStatus, ModelSummary};
 use aiw_app::overview::{HistoryCounts, Overview, ProcessCounts, TaskCounts};
 use aiw_app::queries::{HistoryHit, HistorySession};
@@ -192,6 +193,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         UpdatedExtension
         UpdatedMarket
         UpdatedSummary
+        Update
         UsageAnswer
         UsageRow
         Validation

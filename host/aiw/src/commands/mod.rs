@@ -30,6 +30,7 @@ pub mod secret;
 pub mod setup;
 pub mod task;
 pub mod trust;
+pub mod update;
 pub mod usage;
 pub mod workflow;
 

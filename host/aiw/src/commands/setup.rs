@@ -1,7 +1,7 @@
 //! `aiw setup`
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aiw_core::ErrorKind;
 use aiw_home::{Home, HomeError, user_home};
@@ -16,7 +16,8 @@ use crate::cli::setup::SetupArgs;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
-use aiw_app::{current_dir, own_path};
+use aiw_app::current_dir;
+use aiw_app::installation::Installation;
 
 /// `aiw setup`
 #[derive(Serialize, JsonSchema)]
@@ -32,6 +33,9 @@ pub struct SetupAnswer {
 pub async fn run(args: SetupArgs, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
     let places = ClientPlaces::from_environment().ok_or(HomeError::NoHome)?;
+    if !args.undo {
+        lasting_path()?;
+    }
     let ours = Ours { toolsets: toolsets(args.toolsets.as_deref())?, ..ours(&home)? };
     let scope = scope(&args)?;
     let named: Vec<&'static Client> = args.clients.iter().filter_map(|id| aiw_setup::client(id)).collect();
@@ -95,11 +99,20 @@ pub async fn run(args: SetupArgs, output: &Output) -> Result<(), Failure> {
     output.conclude(SetupAnswer { clients, failed: failures.failed, dry_run: args.dry_run }, failures.first)
 }
 
-/// How clients start aiw: by its plain name where that is this file, else by its path.
+/// Fails where this aiw is in a cache: what starts it later would not find it.
+pub fn lasting_path() -> Result<PathBuf, Failure> {
+    Ok(Installation::find()?.lasting_path()?.to_owned())
+}
+
+/// How clients start aiw: by its plain name where that is this installation, else by the path that stays when it is
+/// updated.
 pub fn ours(home: &Home) -> Result<Ours, Failure> {
-    let path = own_path()?;
+    let installation = Installation::find()?;
+    let path = installation.lasting_path().unwrap_or(&installation.path).to_owned();
     let same = |other: &Path| {
-        std::fs::canonicalize(other).is_ok_and(|other| std::fs::canonicalize(&path).is_ok_and(|path| path == other))
+        std::fs::canonicalize(other).is_ok_and(|other| {
+            other == installation.path || std::fs::canonicalize(&path).is_ok_and(|path| path == other)
+        })
     };
     let directories = std::env::var_os("PATH").unwrap_or_default();
     let first = std::env::split_paths(&directories)

@@ -206,7 +206,7 @@ mod tests {
         fs::write(dir.path().join("secret"), "x").unwrap();
         symlink(dir.path().join("secret"), root.join("a/link.jsonl")).unwrap();
         symlink(root.join("a"), root.join("way")).unwrap();
-        rustix::fs::mknodat(CWD, root.join("a/pipe.jsonl"), rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(root.join("a/pipe.jsonl")).status().unwrap().success());
         assert_eq!(open_beneath(&root, "a/good.jsonl").unwrap().size, 1);
         for (path, said) in [
             ("a/none.jsonl", "is not there"),

@@ -1,11 +1,9 @@
 //! Sessions of Claude Code that are running under `AIW_HISTORY=off`.
 //!
 //! A hook says so when they end, and none does if they are killed. While they run, Claude Code keeps a file about each,
-//! `sessions/<process>.json`, and Linux tells what the process was started with.
+//! `sessions/<process>.json`, and the system tells what the process was started with.
 
-use std::path::Path;
-
-use aiw_home::{CLAUDE_RUNNING, CliPlaces, HISTORY_VARIABLE, Home, read_capped};
+use aiw_home::{CLAUDE_RUNNING, CliPlaces, HISTORY_VARIABLE, Home};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -13,9 +11,6 @@ use super::exclude::{Exclusions, is_word_for_off};
 use super::files::{read_small, walk};
 use crate::Cli;
 use crate::readers;
-
-/// The most bytes of variables that are read.
-const MAX_VARIABLES: u64 = 8 << 20;
 
 /// A process as Claude Code describes it.
 #[derive(Debug, Deserialize)]
@@ -45,35 +40,36 @@ pub(super) fn note_private(home: &Home, places: &CliPlaces) {
     }
 }
 
-/// Whether a process was started under `AIW_HISTORY=off`. `start` tells it from a later one with the same number.
+/// Whether a process was started under `AIW_HISTORY=off`. `start` tells it from a later one with the same number; it is
+/// Linux's own number there, and has another form elsewhere.
+#[cfg(unix)]
 fn is_private(process: u64, start: Option<&str>) -> bool {
-    let read = |name: &str| read_capped(Path::new(&format!("/proc/{process}/{name}")), MAX_VARIABLES).ok().flatten();
-    let Some(variables) = read("environ") else { return false };
+    let Some(seen) = u32::try_from(process).ok().and_then(aiw_supervisor::Seen::of) else { return false };
+    let variables = seen.variables().unwrap_or_default();
     let is_off = variables.split(|byte| *byte == 0).any(|variable| {
         let value = std::str::from_utf8(variable)
             .ok()
             .and_then(|variable| variable.strip_prefix(HISTORY_VARIABLE)?.strip_prefix('='));
         value.is_some_and(is_word_for_off)
     });
-    is_off && start.is_none_or(|start| started(&read("stat").unwrap_or_default()).is_none_or(|found| found == start))
+    is_off && (cfg!(not(target_os = "linux")) || start.is_none_or(|start| start == seen.start().to_string()))
 }
 
-/// When a process began, as `/proc/<process>/stat` has it. Its name, in parentheses, may have spaces.
-fn started(stat: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(stat);
-    let (_, rest) = text.rsplit_once(')')?;
-    rest.split_whitespace().nth(19).map(str::to_owned)
+/// Returns `false`: no other system tells it.
+#[cfg(not(unix))]
+fn is_private(_process: u64, _start: Option<&str>) -> bool {
+    false
 }
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Stdio};
-
-    use super::*;
-
     #[test]
     #[cfg(target_os = "linux")]
     fn a_session_is_private_whose_process_says_so() {
+        use std::process::{Command, Stdio};
+
+        use super::*;
+
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path().join("aiw"));
         let at = |name: &str| dir.path().join(name);
@@ -90,7 +86,7 @@ mod tests {
             }
             children.push(child);
         }
-        let start = |process: u32| started(&std::fs::read(format!("/proc/{process}/stat")).unwrap()).unwrap();
+        let start = |process: u32| aiw_supervisor::Seen::of(process).unwrap().start().to_string();
         let (off, on) = (children[0].id(), children[1].id());
         for (name, text) in [
             ("1.json", format!(r#"{{"pid":{off},"sessionId":"off","procStart":"{}"}}"#, start(off))),

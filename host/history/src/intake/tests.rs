@@ -680,7 +680,7 @@ fn only_transcripts_in_claudes_directory_are_queued() {
     symlink(world.dir.path().join("outside.jsonl"), projects.join("link.jsonl")).unwrap();
     fs::create_dir(projects.join("dir.jsonl")).unwrap();
     let pipe = projects.join("pipe.jsonl");
-    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     fs::write(world.places.directory(Cli::Claude).join("settings.json"), "{}").unwrap();
     let outside = "is not in a directory in which the CLI keeps sessions";
     for (path, reason) in [

@@ -52,6 +52,7 @@ const KNOWN: &[&str] = &[
     "tasks.limit",
     "trustedDirectories",
     "trustedFiles.**",
+    "updates.url",
 ];
 
 /// A key of the settings that means nothing.

@@ -1,5 +1,6 @@
 //! `settings.json`: `extraKnownMarketplaces` and `enabledPlugins` (both in Claude Code's shape), `sources`,
-//! `trustedDirectories`, `clis`, `tasks`, `mcp`, `history`, `planner`, `models` and `budgets`.
+//! `trustedDirectories`, `clis`, `tasks`, `mcp`, `history`, `planner`, `models`, `budgets` and
+//! `updates`.
 
 mod budgets;
 mod clis;
@@ -13,6 +14,7 @@ mod plugins;
 mod sources;
 mod tasks;
 mod trust;
+mod updates;
 
 use std::path::Path;
 
@@ -31,6 +33,7 @@ pub use plugins::PluginSettings;
 pub use sources::SourceSettings;
 pub use tasks::TaskSettings;
 pub use trust::{FileTrust, TrustSettings};
+pub use updates::UpdateSettings;
 
 use crate::{Document, HomeError, Lock};
 
@@ -84,6 +87,7 @@ fn misshapen(settings: &Value) -> Option<String> {
         "models",
         "budgets",
         "trustedFiles",
+        "updates",
     ];
     if let Some(key) = objects.into_iter().filter(is_set).find(|key| !settings[*key].is_object()) {
         return Some(format!("has a `{key}` that is not an object"));

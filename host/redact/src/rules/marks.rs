@@ -1,8 +1,8 @@
 //! The marks of all rules, found in one pass over a text.
 //!
 //! An automaton of a thousand marks takes a megabyte, and each byte of a text has to wait for the state of the one before.
-//! Here, three bytes at a time are looked up in a table that stays in the nearest cache. Only where a mark may begin, as
-//! at one place in forty, the tree of marks is followed.
+//! Here, three bytes at a time are looked up in a table that stays in the nearest cache, then five. Only where a mark may
+//! begin, as at one place in a hundred, the tree of marks is followed.
 
 use aho_corasick::automaton::Automaton;
 use aho_corasick::dfa::DFA;
@@ -14,25 +14,49 @@ const KINDS: usize = 64;
 /// How many sets of three kinds there are.
 const THREE: usize = KINDS * KINDS * KINDS;
 
-/// How many sets of four kinds are told apart.
-const FOUR: usize = 1 << 16;
+/// How many sets of more kinds are told apart, in each table of them.
+const MORE: usize = 1 << 14;
+
+/// How many bytes are asked for three kinds before the places that were found are looked at: a branch for each byte would be
+/// guessed wrong at every twentieth.
+const BLOCK: usize = 64;
 
 /// The first bytes of marks, and all marks as a tree.
 pub(super) struct Marks {
     kinds: [u8; 256],
     /// A bit for each three kinds that a mark begins with.
     three: Box<[u64; THREE / 64]>,
-    /// A bit for some sets of four, of which one is that of a mark. It is asked where the first three are right.
-    four: Box<[u64; FOUR / 64]>,
-    /// A bit for each two kinds that are a mark: too much would follow one to have it among those of four.
+    /// A bit for some sets of five kinds, of which one is that of a mark. It is asked where the first three are right.
+    five: Set,
+    /// The same for the marks of three and of four bytes: too much would follow one to have it among those of five.
+    short: [Set; 2],
+    /// A bit for each two kinds that are a mark.
     two: [u64; KINDS * KINDS / 64],
     tree: DFA,
 }
 
-/// The bit of four kinds: the first three, and the last.
-fn bit(three: usize, last: usize) -> usize {
-    let mixed = ((three * KINDS + last) as u32).wrapping_mul(0x9e37_79b1);
-    (mixed >> 16) as usize
+/// Some of all sets of kinds.
+struct Set(Box<[u64; MORE / 64]>);
+
+impl Set {
+    fn new() -> Self {
+        Self(Box::new([0; MORE / 64]))
+    }
+
+    /// The bit of some kinds, six bits of each, which other kinds may share.
+    fn bit(kinds: usize) -> usize {
+        ((kinds as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 50) as usize
+    }
+
+    fn add(&mut self, kinds: usize) {
+        let bit = Self::bit(kinds);
+        self.0[bit / 64] |= 1 << (bit % 64);
+    }
+
+    fn has(&self, kinds: usize) -> bool {
+        let bit = Self::bit(kinds);
+        self.0[bit / 64] >> (bit % 64) & 1 == 1
+    }
 }
 
 impl Marks {
@@ -44,27 +68,23 @@ impl Marks {
             .start_kind(StartKind::Anchored)
             .build(marks)?;
         let kinds = kinds(marks);
-        let (mut three, mut four) = (Box::new([0; THREE / 64]), Box::new([0; FOUR / 64]));
-        let mut two = [0; KINDS * KINDS / 64];
+        let (mut three, mut two) = (Box::new([0; THREE / 64]), [0; KINDS * KINDS / 64]);
+        let (mut five, mut short) = (Set::new(), [Set::new(), Set::new()]);
         for mark in marks {
-            // Anything may follow a short mark.
-            let kind = |at: usize| match mark.as_bytes().get(at) {
-                Some(byte) => usize::from(kinds[usize::from(*byte)])..usize::from(kinds[usize::from(*byte)]) + 1,
-                None => 0..KINDS,
+            let first = |count| {
+                mark.bytes().take(count).fold(0, |all, byte| all * KINDS + usize::from(kinds[usize::from(byte)]))
             };
-            let begin = kind(0).start * KINDS + kind(1).start;
-            let is_short = mark.len() == 2;
-            two[begin / 64] |= u64::from(is_short) << (begin % 64);
-            for third in kind(2) {
-                let key = begin * KINDS + third;
-                three[key / 64] |= 1 << (key % 64);
-                for last in kind(3).filter(|_| !is_short) {
-                    let bit = bit(key, last);
-                    four[bit / 64] |= 1 << (bit % 64);
-                }
+            match mark.len() {
+                ..=2 => two[first(2) / 64] |= 1 << (first(2) % 64),
+                3 => short[0].add(first(3)),
+                4 => short[1].add(first(4)),
+                _ => five.add(first(5)),
             }
+            // Anything may follow a mark of two bytes.
+            let keys = if mark.len() == 2 { first(2) * KINDS..(first(2) + 1) * KINDS } else { first(3)..first(3) + 1 };
+            keys.for_each(|key| three[key / 64] |= 1 << (key % 64));
         }
-        Ok(Self { kinds, three, four, two, tree })
+        Ok(Self { kinds, three, five, short, two, tree })
     }
 
     /// Calls a function with the number of each mark in a text, and where it is. Those that begin first come first.
@@ -72,18 +92,34 @@ impl Marks {
         let kind = |byte: u8| usize::from(self.kinds[usize::from(byte)]);
         let Some((begin, rest)) = bytes.split_first_chunk::<2>() else { return };
         let mut key = kind(begin[0]) * KINDS + kind(begin[1]);
-        for (at, byte) in rest.iter().enumerate() {
-            key = (key * KINDS + kind(*byte)) % THREE;
-            if self.three[key / 64] >> (key % 64) & 1 == 1 {
-                let bit = bit(key, bytes.get(at + 3).map_or(0, |byte| kind(*byte)));
-                let begin = key / KINDS;
-                if (self.four[bit / 64] >> (bit % 64) | self.two[begin / 64] >> (begin % 64)) & 1 == 1 {
+        for (number, block) in rest.chunks(BLOCK).enumerate() {
+            let (mut places, mut count) = ([0_u8; BLOCK], 0);
+            for (at, byte) in block.iter().enumerate() {
+                key = (key * KINDS + kind(*byte)) % THREE;
+                places[count % BLOCK] = at as u8;
+                count += (self.three[key / 64] >> (key % 64) & 1) as usize;
+            }
+            for place in &places[..count] {
+                let at = number * BLOCK + usize::from(*place);
+                if self.may_begin(bytes, at) {
                     self.follow(bytes, at, &mut take);
                 }
             }
         }
         // A mark of two bytes may be the end.
         self.follow(bytes, bytes.len() - 2, &mut take);
+    }
+
+    /// Whether a mark may begin at a place, as five bytes tell.
+    fn may_begin(&self, bytes: &[u8], at: usize) -> bool {
+        let kind = |at: usize| bytes.get(at).map_or(0, |byte| usize::from(self.kinds[usize::from(*byte)]));
+        let two = kind(at) * KINDS + kind(at + 1);
+        let three = two * KINDS + kind(at + 2);
+        let four = three * KINDS + kind(at + 3);
+        self.five.has(four * KINDS + kind(at + 4))
+            || self.two[two / 64] >> (two % 64) & 1 == 1
+            || self.short[0].has(three)
+            || self.short[1].has(four)
     }
 
     fn follow(&self, bytes: &[u8], start: usize, take: &mut impl FnMut(usize, usize, usize)) {

@@ -155,11 +155,14 @@ fn is_heading(cell: &str) -> bool {
 
 /// The kind of secret that a cell names, if it has nothing else.
 fn named(cell: &str) -> Option<Kind> {
-    let is_short = (2..=40).contains(&cell.len()) && cell.split(' ').count() <= 3;
-    let name = cell.trim_end_matches(':').replace(' ', "_");
-    let is_name =
-        is_short && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
-    assigned::kind(&name).filter(|kind| is_name && *kind != Kind::Key)
+    let name = cell.trim_end_matches(':');
+    let is_name = (2..=40).contains(&cell.len())
+        && cell.split(' ').count() <= 3
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b' '));
+    if !is_name {
+        return None;
+    }
+    assigned::kind(&name.replace(' ', "_")).filter(|kind| *kind != Kind::Key)
 }
 
 /// Whether a cell under a name has a secret. Any word may be a password.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aiw_core::ProcessId;
 
-use super::linux::is_shim;
+use super::seen::is_shim;
 use crate::program::ResourceLimits;
 
 /// The cgroup of a process.

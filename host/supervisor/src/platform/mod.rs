@@ -2,9 +2,13 @@
 
 #[cfg(target_os = "linux")]
 mod cgroup;
+#[cfg(any(target_os = "macos", all(test, unix)))]
+mod darwin;
+#[cfg(target_os = "macos")]
+mod libproc;
 #[cfg(target_os = "linux")]
 mod linux;
-#[cfg(all(unix, not(target_os = "linux")))]
+#[cfg(target_os = "macos")]
 mod macos;
 #[cfg(not(unix))]
 mod other;
@@ -13,17 +17,35 @@ mod procfs;
 #[cfg(unix)]
 mod raw;
 #[cfg(unix)]
+mod seen;
+#[cfg(unix)]
 mod unix;
+
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "macos"))))]
+compile_error!("aiw runs on Linux and macOS, and parts of it on Windows");
 
 #[cfg(target_os = "linux")]
 pub(crate) use cgroup::Group;
+#[cfg(target_os = "macos")]
+use libproc as source;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;
-#[cfg(all(unix, not(target_os = "linux")))]
+#[cfg(target_os = "macos")]
 pub(crate) use macos::*;
 #[cfg(not(unix))]
 pub(crate) use other::*;
+#[cfg(target_os = "linux")]
+use procfs as source;
 #[cfg(unix)]
 pub(crate) use raw::{Entrance, Fork, close_inherited, dup_to, fork, make_fifo, pass, passed, prepare};
+#[cfg(unix)]
+pub use seen::Seen;
+#[cfg(unix)]
+pub(crate) use seen::{
+    Holder, Parents, condition, descendants, has_variables, holder, is_alive, is_shim, marked, resident, sample,
+    start_of, was_started_as,
+};
+#[cfg(unix)]
+pub(crate) use source::Listeners;
 #[cfg(unix)]
 pub(crate) use unix::{Condition, Opened, Signal, same_file, timespec};

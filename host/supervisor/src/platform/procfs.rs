@@ -1,22 +1,14 @@
 //! Reading process information from `/proc`.
 
+use std::collections::HashMap;
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
+use std::path::PathBuf;
 
-/// The fields of `/proc/PID/stat` that matter here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stat {
-    pub state: u8,
-    pub parent: u32,
-    pub start: u64,
-}
+use super::seen::Stat;
 
-impl Stat {
-    /// Returns whether this is the process with the given start, and not a zombie. A start of 0 is not compared.
-    pub fn is_alive(&self, start: u64) -> bool {
-        !matches!(self.state, b'Z' | b'X') && (start == 0 || self.start == start)
-    }
-}
+/// The parent of the kernel's own threads.
+const KTHREADD: u32 = 2;
 
 /// Reads a process's `stat`. Returns `None` if the process is gone.
 pub(super) fn stat(pid: u32) -> Option<Stat> {
@@ -26,13 +18,19 @@ pub(super) fn stat(pid: u32) -> Option<Stat> {
     parse(&buffer[..length])
 }
 
-/// Returns the processor time of a process in the system's ticks.
-pub(super) fn cpu_ticks(pid: u32) -> Option<u64> {
+/// Returns how much memory a process has in use, in bytes.
+pub(super) fn resident(pid: u32) -> Option<u64> {
+    let pages: u64 = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * u64::try_from(rustix::param::page_size()).unwrap_or(4096))
+}
+
+/// Returns the processor time of a process so far, in milliseconds.
+pub(super) fn cpu_millis(pid: u32) -> Option<u64> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let end = stat.iter().rposition(|b| *b == b')')?;
     let mut fields = str::from_utf8(stat.get(end + 2..)?).ok()?.split(' ').skip(11);
     let (user, system): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    Some(user + system)
+    Some((user + system) * 1000 / rustix::param::clock_ticks_per_second().max(1))
 }
 
 fn parse(stat: &[u8]) -> Option<Stat> {
@@ -41,8 +39,14 @@ fn parse(stat: &[u8]) -> Option<Stat> {
     let mut fields = str::from_utf8(stat.get(end + 2..)?).ok()?.split(' ');
     let state = *fields.next()?.as_bytes().first()?;
     let parent = fields.next()?.parse().ok()?;
-    let start = fields.nth(17)?.parse().ok()?;
-    Some(Stat { state, parent, start })
+    let session = fields.nth(1)?.parse().ok()?;
+    let start = fields.nth(15)?.parse().ok()?;
+    Some(Stat { is_ended: matches!(state, b'Z' | b'X'), is_stopped: state == b'T', parent, session, start })
+}
+
+/// Returns whether a process may belong to a program that started at `since`.
+pub(super) fn may_be_since(stat: Stat, since: u64) -> bool {
+    stat.start >= since && stat.parent != KTHREADD
 }
 
 /// Returns all visible processes.
@@ -72,8 +76,49 @@ pub(super) fn command_line(pid: u32) -> Option<Vec<u8>> {
     Some(line)
 }
 
+/// Returns the path of a process's executable.
+pub(super) fn executable(pid: u32) -> io::Result<PathBuf> {
+    let path = fs::read_link(format!("/proc/{pid}/exe"))?;
+    // A new version may have replaced the file under a running process.
+    match path.to_str().and_then(|path| path.strip_suffix(" (deleted)")) {
+        Some(path) => Ok(path.into()),
+        None => Ok(path),
+    }
+}
+
+/// Returns what the kernel calls a process, or nothing if it is gone.
+pub(super) fn name(pid: u32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
+}
+
+/// The TCP sockets of this machine that listen: the port of each, by the name that an open file has.
+pub(crate) struct Listeners(HashMap<String, u16>);
+
+impl Listeners {
+    /// Looks at all of them.
+    pub fn now() -> Self {
+        let tables =
+            ["/proc/self/net/tcp", "/proc/self/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
+        let listeners = tables.iter().flat_map(|text| text.lines().skip(1)).filter_map(listener);
+        Self(listeners.map(|(port, inode)| (format!("socket:[{inode}]"), port)).collect())
+    }
+
+    /// Looks for those of one port. Returns `None` if there is none.
+    pub fn of(port: u16) -> Option<Self> {
+        let mut listeners = Self::now();
+        listeners.0.retain(|_, listened| *listened == port);
+        (!listeners.0.is_empty()).then_some(listeners)
+    }
+
+    /// Returns the ports that a process listens on.
+    pub fn ports(&self, pid: u32) -> impl Iterator<Item = u16> {
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        open.filter_map(|entry| self.0.get(fs::read_link(entry.path()).ok()?.to_str()?).copied())
+    }
+}
+
 /// Returns the port and the inode of a socket that listens, from a line of `/proc/net/tcp`.
-pub(super) fn listener(line: &str) -> Option<(u16, u64)> {
+fn listener(line: &str) -> Option<(u16, u64)> {
     /// TCP_LISTEN, in hexadecimal.
     const LISTEN: &str = "0A";
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
@@ -82,14 +127,6 @@ pub(super) fn listener(line: &str) -> Option<(u16, u64)> {
         return None;
     }
     Some((u16::from_str_radix(local, 16).ok()?, fields.get(9)?.parse().ok()?))
-}
-
-/// Returns whether an environment contains all of these variables with these values.
-pub(super) fn has_all(variables: &[u8], wanted: &[(&str, String)]) -> bool {
-    let value = |name: &str| {
-        variables.split(|b| *b == 0).find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
-    };
-    wanted.iter().all(|(name, wanted)| value(name) == Some(wanted.as_bytes()))
 }
 
 #[cfg(test)]
@@ -107,8 +144,11 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_does_not_shift_the_fields() {
-        let stat = b"42 (a) R 1 (b)) S 7 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 98765 1 2";
-        assert_eq!(parse(stat), Some(Stat { state: b'S', parent: 7, start: 98765 }));
+        let stat = b"42 (a) R 1 (b)) S 7 41 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 98765 1 2";
+        assert_eq!(
+            parse(stat),
+            Some(Stat { is_ended: false, is_stopped: false, parent: 7, session: 42, start: 98765 })
+        );
         assert_eq!(parse(b"42 (a"), None);
         assert_eq!(parse(b"42 (a)"), None);
     }

@@ -21,7 +21,6 @@ pub(crate) enum Opened<P> {
     /// The expected process.
     Is(P),
     /// A process that exists, but shows nothing about itself.
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nothing hides elsewhere"))]
     Hidden,
     /// The process no longer exists.
     Gone,
@@ -37,7 +36,8 @@ pub(crate) fn same_file(one: &File, other: &File) -> bool {
     identity(one).is_some() && identity(one) == identity(other)
 }
 
-/// Sleeps until the time limit or a signal. The standard library's sleep continues after a signal.
-pub(super) fn doze(limit: Duration) {
-    let _ = rustix::thread::nanosleep(&timespec(limit));
+/// Sleeps until the time limit or a signal. Returns whether no signal came. The standard library's sleep continues after a
+/// signal.
+pub(super) fn doze(limit: Duration) -> bool {
+    matches!(rustix::thread::nanosleep(&timespec(limit)), rustix::thread::NanosleepRelativeResult::Ok)
 }

@@ -75,7 +75,7 @@ impl Processes {
     ) -> Result<Supervised, SupervisorError> {
         let noun = self.records.noun();
         let Scope::Root(root) = self.scope else { return Err(SupervisorError::NoRoot { noun }) };
-        check(&program)?;
+        check(&program, self.runtime.path())?;
         self.runtime.create()?;
         let (path, cwd) = (program.path.clone(), new.cwd.clone());
         let names = self.records.names().clone();

@@ -49,7 +49,7 @@ impl Processes {
             }
         }
         let _ = sweep_dead(&self.runtime);
-        sweep_memory(|| {
+        sweep_memory(self.runtime.path(), || {
             let records = self.records.ids().unwrap_or_default().into_iter().filter_map(|id| self.records.read(id));
             records.filter(|record| record.state != State::Ended).flat_map(|record| record.files).collect()
         });

@@ -8,7 +8,7 @@ use super::run::{Running, Stop};
 use super::supervisor::Supervisor;
 use crate::new::RestartWhen;
 use crate::platform::{self, Signal};
-use crate::signal::{Descendants, end_descendants};
+use crate::signal::{Descendants, end_descendants, end_orphans};
 
 /// The time between SIGTERM and SIGKILL for processes that were left behind.
 const GRACE: Duration = Duration::from_secs(1);
@@ -87,12 +87,14 @@ impl Supervisor {
         }
     }
 
-    /// Ends all descendants of the process, wherever they went: orphans become our children. Other shims are
-    /// descendants too, but are left alone. Returns the number of descendants.
+    /// Ends all descendants of the process, wherever they went: orphans become our children, or else show their marks.
+    /// Other shims are descendants too, but are left alone. Returns the number of descendants.
     fn end_leftovers(&mut self, running: &mut Running) -> usize {
-        if !self.reap(running) {
-            return 0;
-        }
+        let below = if self.reap(running) { self.end_below(running) } else { 0 };
+        if platform::ADOPTS { below } else { below + end_orphans(&self.record, self.records.names()) }
+    }
+
+    fn end_below(&mut self, running: &mut Running) -> usize {
         let segment = self.slot.as_ref().map(|slot| slot.segment().clone());
         let is_shim = |pid: u32, start: u64| {
             platform::is_shim(pid)

@@ -35,7 +35,7 @@ pub(super) fn reap(mut words: impl Iterator<Item = String>) -> io::Result<()> {
     let core = keep_to_itself()?;
     let signals = Signals::install()?;
     let attachment = Attachment::read(&owner)?;
-    let grace = attachment.grace;
+    let (grace, mark) = (attachment.grace, attachment.mark);
     let mut reaper = Reaper { owner, signals, status: None, pid: 0, grace };
     let (group, named) = match reaper.start(attachment, core, here) {
         Ok(started) => started,
@@ -46,6 +46,9 @@ pub(super) fn reap(mut words: impl Iterator<Item = String>) -> io::Result<()> {
     reaper.watch();
     let kill_at = Instant::now() + LEFTOVERS.min(grace);
     end_descendants(&|pid, _| platform::is_shim(pid), kill_at, &mut || reaper.reap());
+    if !platform::ADOPTS {
+        crate::attached::end_left(mark, 0);
+    }
     if let Some(group) = group {
         group.end();
     }

@@ -117,7 +117,7 @@ impl Supervisor {
 
     /// Records the end. The slot is freed last, so that a process that this wakes finds the complete record.
     pub fn close(&mut self, outcome: Outcome) {
-        crate::memory::remove_all(&mut self.record.files);
+        crate::memory::remove_all(&mut self.record.files, self.runtime.path());
         self.record.state = State::Ended;
         self.record.outcome = Some(outcome);
         self.record.ended = Some(aiw_home::now_millis());

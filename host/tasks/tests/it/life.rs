@@ -179,8 +179,12 @@ fn the_child_has_its_environment_and_files_and_nothing_else() {
 #[test]
 fn a_named_file_is_private_and_goes_with_the_cli_or_with_the_sweep() {
     let env = Environment::new();
-    for (script, killed) in [("stat -c %a", false), ("sleep 100; cat", true)] {
-        let path = memory_path().unwrap();
+    // In memory and, as on a system without a file system in memory, in the runtime directory.
+    let new = || memory_path().unwrap();
+    let on_disk = || env.runtime().join(new().file_name().unwrap());
+    let (prints, waits) = ("stat -c %a", "sleep 100; cat");
+    for (script, path) in [(prints, new()), (waits, new()), (prints, on_disk()), (waits, on_disk())] {
+        let killed = script == waits;
         let mut program = program(&format!("{script} {}", path.display()));
         program.named_files.push(NamedFile { path: path.clone(), bytes: b"one".to_vec() });
         let task = env.try_start(task(), program, Queue::default()).unwrap();

@@ -1,0 +1,22 @@
+//! `aiw update`
+
+use aiw_app::installation::Update;
+
+use crate::failure::Failure;
+use crate::output::Output;
+
+pub async fn run(check: bool, output: &Output) -> Result<(), Failure> {
+    let update = Update::look(check).await?;
+    let path = update.path.display();
+    output.line(format!("aiw {} was installed by {}: `{path}`", update.version, update.installed_by.name()));
+    match (&update.newest, update.is_newer) {
+        (Some(newest), Some(true)) => output.line(format!("{newest} is out")),
+        (Some(newest), _) => output.line(format!("there is no newer version than {newest}")),
+        (None, _) => {}
+    }
+    if update.is_newer != Some(false) {
+        output.line(format!("to update: {}", update.update));
+    }
+    output.answer(update);
+    Ok(())
+}

@@ -1,0 +1,542 @@
+//! How this binary came onto the machine, and so how it is updated, and by which path others can rely on it.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use aiw_core::{ErrorKind, one_line, shell_word};
+use aiw_home::{Home, HomeError, user_home};
+use aiw_net::{Client, NetError, Policy, Request};
+use schemars::JsonSchema;
+use semver::Version;
+use serde::Serialize;
+
+use crate::executable::{NoExecutable, own_path};
+
+/// The name of the program and of most packages.
+const PROGRAM: &str = "aiw";
+
+/// The name of the crate and of the package for Python.
+const CRATE: &str = "agentic-warden";
+
+/// The largest answer about the newest version, in bytes.
+const MOST_ANSWER: u64 = 1 << 20;
+
+/// The version of this binary.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// How aiw was installed
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstalledBy {
+    /// A package for Debian
+    Dpkg,
+    /// A package for Arch Linux
+    Pacman,
+    /// `npm install`
+    Npm,
+    /// npx, or another runner of npm's packages, which keeps them for a while
+    Npx,
+    /// `pip install`
+    Pip,
+    /// `pipx install`
+    Pipx,
+    /// `pipx run`, which keeps packages for a while
+    PipxRun,
+    /// `uv tool install`
+    Uv,
+    /// uvx, which keeps packages for a while
+    Uvx,
+    /// Homebrew
+    Homebrew,
+    /// Scoop
+    Scoop,
+    /// `cargo install` or `cargo binstall`
+    Cargo,
+    /// The script `install.sh`, or an archive unpacked by hand
+    Script,
+    /// A build in a clone of the repository
+    Source,
+}
+
+impl InstalledBy {
+    /// What it is called in a sentence.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dpkg => "dpkg",
+            Self::Pacman => "pacman",
+            Self::Npm => "npm",
+            Self::Npx => "npx",
+            Self::Pip => "pip",
+            Self::Pipx => "pipx",
+            Self::PipxRun => "pipx run",
+            Self::Uv => "uv",
+            Self::Uvx => "uvx",
+            Self::Homebrew => "Homebrew",
+            Self::Scoop => "Scoop",
+            Self::Cargo => "cargo",
+            Self::Script => "install.sh or from an archive",
+            Self::Source => "a build from source",
+        }
+    }
+}
+
+/// How this binary was installed, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installation {
+    /// How.
+    pub by: InstalledBy,
+    /// Where the binary is, without links on the way.
+    pub path: PathBuf,
+    /// The command that updates it, or the step if there is no command.
+    pub update: String,
+    /// The path that stays the same when it is updated.
+    stable: Option<PathBuf>,
+}
+
+/// This binary is in a cache, which is emptied at times
+#[derive(Debug, thiserror::Error)]
+#[error("this aiw runs from the cache of {by}, which may be emptied at any time, so nothing can rely on it")]
+pub struct InCache {
+    by: &'static str,
+    lasting: String,
+}
+
+impl InCache {
+    /// Returns what to do next.
+    pub fn hint(&self) -> String {
+        format!("install it for good: `{}`, then run this command again", self.lasting)
+    }
+}
+
+/// Whether there is a newer version can't be found out.
+#[derive(Debug, thiserror::Error)]
+pub enum UpdateError {
+    /// aiw's own executable can't be used.
+    #[error(transparent)]
+    NoExecutable(#[from] NoExecutable),
+    /// The settings can't be read.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// No address is set.
+    #[error("no address is known that tells the newest version")]
+    NoAddress,
+    /// It can't be asked.
+    #[error("the newest version is not known: {0}")]
+    Net(#[from] NetError),
+    /// It answered with a status that isn't 200.
+    #[error("the newest version is not known: `{url}` answered with status {status}")]
+    Status {
+        /// The address, without its query.
+        url: String,
+        /// The status.
+        status: u16,
+    },
+    /// What it answered names no version.
+    #[error("the newest version is not known: `{url}` names none")]
+    NoVersion {
+        /// The address, without its query.
+        url: String,
+    },
+}
+
+impl UpdateError {
+    /// Returns the kind of the error, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoExecutable(e) => e.kind(),
+            Self::Home(e) => e.kind(),
+            Self::NoAddress => ErrorKind::User,
+            Self::Net(e) => e.kind(),
+            Self::Status { .. } | Self::NoVersion { .. } => ErrorKind::Unavailable,
+        }
+    }
+
+    /// Returns what to do next, if there is one obvious step.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoExecutable(e) => e.hint().map(str::to_owned),
+            Self::Home(e) => e.hint(),
+            Self::NoAddress => Some("set `updates.url` in settings.json".into()),
+            _ => None,
+        }
+    }
+}
+
+/// `aiw update`: how aiw is updated
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Update {
+    /// The version of this aiw
+    pub version: String,
+    /// How it was installed
+    pub installed_by: InstalledBy,
+    /// Where the binary is
+    pub path: PathBuf,
+    /// The command that updates it, or the step if there is no command
+    pub update: String,
+    /// The newest version; null unless it was asked for
+    pub newest: Option<String>,
+    /// Whether the newest version is newer than this one; null unless it was asked for
+    pub is_newer: Option<bool>,
+}
+
+impl Update {
+    /// Finds out how this binary is updated, and if `check` says so, whether there is a newer one: only then something
+    /// is sent.
+    pub async fn look(check: bool) -> Result<Self, UpdateError> {
+        let Installation { by, path, update, .. } = Installation::find()?;
+        let newest = if check { Some(newest(&Home::find()?).await?) } else { None };
+        let is_newer = newest.as_ref().map(|newest| VERSION.parse::<Version>().is_ok_and(|own| *newest > own));
+        let newest = newest.map(|newest| newest.to_string());
+        Ok(Self { version: VERSION.into(), installed_by: by, path, update, newest, is_newer })
+    }
+}
+
+/// Asks the address of the settings for the newest version: a JSON object with `version`, or `tag_name` as GitHub's
+/// releases have it.
+async fn newest(home: &Home) -> Result<Version, UpdateError> {
+    let url = home.settings()?.updates()?.url.ok_or(UpdateError::NoAddress)?;
+    let shown = one_line(&aiw_core::without_query(&url), 200);
+    // The address was typed. Where it redirects to must be on the public internet.
+    let mut policy = Policy::public();
+    policy.grant_url(&url);
+    let response = Client::new()?.fetch(&policy, &Request { limit: MOST_ANSWER, ..Request::new(url) }).await?;
+    if response.status != 200 {
+        return Err(UpdateError::Status { url: shown, status: response.status });
+    }
+    version_in(&response.body).ok_or(UpdateError::NoVersion { url: shown })
+}
+
+fn version_in(answer: &[u8]) -> Option<Version> {
+    let answer: serde_json::Value = serde_json::from_slice(answer).ok()?;
+    let named = answer["version"].as_str().or_else(|| answer["tag_name"].as_str())?;
+    named.strip_prefix('v').unwrap_or(named).parse().ok()
+}
+
+/// What is around a binary on a machine: tests have one of their own.
+#[derive(Default)]
+struct Ground {
+    /// The directory that stands for `/`.
+    root: PathBuf,
+    /// The user's cache.
+    cache: Option<PathBuf>,
+    /// Cargo's directory.
+    cargo: Option<PathBuf>,
+}
+
+impl Ground {
+    fn here() -> Self {
+        let home = user_home();
+        let named = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let below = |name: &str| home.as_ref().map(|home| home.join(name));
+        let real = |path: Option<PathBuf>| path.map(|path| fs::canonicalize(&path).unwrap_or(path));
+        Self {
+            root: "/".into(),
+            cache: real(named("XDG_CACHE_HOME").or_else(|| below(".cache"))),
+            cargo: real(named("CARGO_HOME").or_else(|| below(".cargo"))),
+        }
+    }
+}
+
+impl Installation {
+    /// Finds out how this binary was installed.
+    pub fn find() -> Result<Self, NoExecutable> {
+        let path = own_path()?;
+        Ok(Self::of(fs::canonicalize(&path).unwrap_or(path), &Ground::here()))
+    }
+
+    /// Returns the path that other programs can rely on, also after an update.
+    pub fn lasting_path(&self) -> Result<&Path, InCache> {
+        let lasting = match self.by {
+            InstalledBy::Npx => format!("npm install -g {PROGRAM}"),
+            InstalledBy::PipxRun => format!("pipx install {CRATE}"),
+            InstalledBy::Uvx => format!("uv tool install {CRATE}"),
+            _ => return Ok(self.stable.as_deref().unwrap_or(&self.path)),
+        };
+        Err(InCache { by: self.by.name(), lasting })
+    }
+
+    fn of(path: PathBuf, ground: &Ground) -> Self {
+        let (by, update, stable) = Self::way(&path, ground);
+        Self { by, path, update, stable }
+    }
+
+    fn way(path: &Path, ground: &Ground) -> (InstalledBy, String, Option<PathBuf>) {
+        let is_cached = ground.cache.as_ref().is_some_and(|cache| path.starts_with(cache));
+        let has = |name: &str| parts(path).any(|part| part == name);
+        let starts = |start: &str| parts(path).any(|part| part.starts_with(start));
+        if has("_npx") || starts("dlx-") || starts("bunx-") || (is_cached && has("node_modules")) {
+            return (InstalledBy::Npx, format!("npx {PROGRAM}@latest"), None);
+        }
+        if let Some(modules) = up_to(path, "node_modules") {
+            return npm(modules);
+        }
+        if (is_cached && has("uv")) || has("archive-v0") || has("environments-v2") {
+            return (InstalledBy::Uvx, format!("uvx --from {CRATE}@latest {PROGRAM}"), None);
+        }
+        if (is_cached && has("pipx")) || (has("pipx") && has(".cache")) {
+            return (InstalledBy::PipxRun, format!("pipx run --no-cache {CRATE}"), None);
+        }
+        if let Some(environment) = path.parent().and_then(Path::parent) {
+            if environment.ends_with(Path::new("tools").join(CRATE)) {
+                return (InstalledBy::Uv, format!("uv tool upgrade {CRATE}"), None);
+            }
+            if environment.ends_with(Path::new("venvs").join(CRATE)) {
+                return (InstalledBy::Pipx, format!("pipx upgrade {CRATE}"), None);
+            }
+            if has_distribution(environment) {
+                let own = environment.join("bin/python3");
+                let python =
+                    if own.exists() { shell_word(&own.to_string_lossy()).into_owned() } else { "python3".into() };
+                let user = if environment.ends_with(".local") { " --user" } else { "" };
+                return (InstalledBy::Pip, format!("{python} -m pip install{user} --upgrade {CRATE}"), None);
+            }
+        }
+        if let Some(cellar) = up_to(path, "Cellar") {
+            let stable = cellar.parent().map(|prefix| prefix.join("bin").join(PROGRAM)).filter(|it| leads_to(it, path));
+            return (InstalledBy::Homebrew, format!("brew upgrade {PROGRAM}"), stable);
+        }
+        if let Some(apps) = up_to(path, "apps").filter(|apps| apps.parent().is_some_and(|dir| dir.ends_with("scoop"))) {
+            let current = apps.join(PROGRAM).join("current").join(path.file_name().unwrap_or_default());
+            return (InstalledBy::Scoop, format!("scoop update {PROGRAM}"), Some(current).filter(|it| it.exists()));
+        }
+        if has_line(&ground.root.join("var/lib/dpkg/info/aiw.list"), path, &ground.root) {
+            return (InstalledBy::Dpkg, format!("sudo apt install ./{PROGRAM}_VERSION_ARCHITECTURE.deb"), None);
+        }
+        if is_of_pacman(ground, path) {
+            return (InstalledBy::Pacman, "git pull && makepkg --syncdeps --install".into(), None);
+        }
+        if let Some(update) = ground.cargo.as_ref().and_then(|cargo| cargo_command(cargo, path)) {
+            return (InstalledBy::Cargo, update, None);
+        }
+        if let Some(target) = up_to(path, "target").filter(|target| target.join("CACHEDIR.TAG").is_file()) {
+            let clone = target.parent().unwrap_or(target).to_string_lossy().into_owned();
+            return (
+                InstalledBy::Source,
+                format!("cd {} && git pull && cargo xtask install", shell_word(&clone)),
+                None,
+            );
+        }
+        (InstalledBy::Script, "run the install.sh of the new release".into(), None)
+    }
+}
+
+/// What npm installed: its name in `bin` stays, while packages below may move.
+fn npm(modules: &Path) -> (InstalledBy, String, Option<PathBuf>) {
+    let is_global = modules.parent().is_some_and(|lib| lib.ends_with("lib"));
+    let global = modules.parent().and_then(Path::parent).map(|prefix| prefix.join("bin").join(PROGRAM));
+    let name = match global {
+        Some(global) if is_global => global,
+        _ => modules.join(".bin").join(PROGRAM),
+    };
+    let update = match is_global {
+        true => format!("npm install -g {PROGRAM}@latest"),
+        false => {
+            let project = modules.parent().unwrap_or(modules).to_string_lossy();
+            format!("npm install --prefix {} {PROGRAM}@latest", shell_word(&project))
+        }
+    };
+    (InstalledBy::Npm, update, Some(name).filter(|name| name.exists()))
+}
+
+fn parts(path: &Path) -> impl Iterator<Item = &str> {
+    path.components().filter_map(|part| match part {
+        Component::Normal(name) => name.to_str(),
+        _ => None,
+    })
+}
+
+/// The path up to its first part of this name.
+fn up_to<'a>(path: &'a Path, name: &str) -> Option<&'a Path> {
+    path.ancestors().filter(|path| path.file_name() == Some(OsStr::new(name))).last()
+}
+
+fn leads_to(link: &Path, file: &Path) -> bool {
+    fs::canonicalize(link).is_ok_and(|link| link == file)
+}
+
+/// Whether Python's package is installed below a directory: `lib/python3.11/site-packages/agentic_warden-….dist-info`.
+fn has_distribution(environment: &Path) -> bool {
+    let below = |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let pythons = below(environment.join("lib"));
+    pythons.flat_map(|python| ["site-packages", "dist-packages"].map(|name| python.join(name))).flat_map(below).any(
+        |path| {
+            let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+            name.starts_with("agentic_warden-") && name.ends_with(".dist-info")
+        },
+    )
+}
+
+/// Whether a list of files has a line with a path, as it is below a directory that stands for `/`.
+fn has_line(list: &Path, path: &Path, root: &Path) -> bool {
+    let Ok(path) = path.strip_prefix(root) else { return false };
+    let is_it = |line: &str| Path::new(line.trim_start_matches('/')) == path;
+    fs::read_to_string(list).is_ok_and(|list| list.lines().any(is_it))
+}
+
+fn is_of_pacman(ground: &Ground, path: &Path) -> bool {
+    let packages = fs::read_dir(ground.root.join("var/lib/pacman/local")).into_iter().flatten().flatten();
+    let ours = packages.filter(|entry| {
+        entry.file_name().to_str().is_some_and(|name| name.starts_with("aiw-") || name.starts_with("agentic-warden-"))
+    });
+    ours.map(|entry| entry.path().join("files")).any(|list| has_line(&list, path, &ground.root))
+}
+
+/// The command that updates what cargo installed, as it has written down where from.
+fn cargo_command(cargo: &Path, path: &Path) -> Option<String> {
+    if path.parent() != Some(&cargo.join("bin")) {
+        return None;
+    }
+    let installed = fs::read_to_string(cargo.join(".crates.toml")).ok()?;
+    let line = installed.lines().find_map(|line| line.strip_prefix(&format!("\"{CRATE} ")))?;
+    let source = line.split_once('(')?.1.split_once(')')?.0;
+    Some(match source.split_once('+')? {
+        ("git", url) => {
+            let url = url.split('#').next().unwrap_or(url);
+            let url = url.split('?').next().unwrap_or(url);
+            format!("cargo install --locked --git {} {CRATE}", shell_word(url))
+        }
+        ("path", url) => {
+            let clone = url.strip_prefix("file://").unwrap_or(url);
+            let clone = clone.strip_suffix("/host/aiw").unwrap_or(clone);
+            format!("cd {} && git pull && cargo xtask install", shell_word(clone))
+        }
+        _ => format!("cargo install --locked {CRATE}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Machine {
+        dir: tempfile::TempDir,
+        ground: Ground,
+    }
+
+    impl Machine {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let root = fs::canonicalize(dir.path()).unwrap();
+            let ground = Ground { cache: Some(root.join("home/.cache")), cargo: Some(root.join("home/.cargo")), root };
+            Self { dir, ground }
+        }
+
+        fn put(&self, path: &str, text: &str) -> PathBuf {
+            let path = self.ground.root.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            path
+        }
+
+        fn link(&self, link: &str, to: &Path) -> PathBuf {
+            let link = self.ground.root.join(link);
+            fs::create_dir_all(link.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink(to, &link).unwrap();
+            link
+        }
+
+        fn found(&self, path: PathBuf) -> Installation {
+            Installation::of(path, &self.ground)
+        }
+
+        /// How a binary at a path came there, and the command, without the temporary directory.
+        fn told(&self, path: &str) -> (InstalledBy, String) {
+            let found = self.found(self.put(path, ""));
+            (found.by, found.update.replace(self.ground.root.to_str().unwrap(), ""))
+        }
+    }
+
+    #[test]
+    fn each_way_is_told_by_where_the_binary_is() {
+        let machine = Machine::new();
+        machine.put("var/lib/dpkg/info/aiw.list", "/.\n/usr\n/usr/bin/aiw\n");
+        machine.put("var/lib/pacman/local/aiw-bin-0.7.0-1/files", "%FILES%\nopt/pac/aiw\n");
+        machine.put("home/.local/lib/python3.12/site-packages/agentic_warden-0.7.0.dist-info/RECORD", "");
+        machine.put("venv/lib/python3.12/site-packages/agentic_warden-0.7.0.dist-info/RECORD", "");
+        machine.put("venv/bin/python3", "");
+        machine.put("src/aiw/target/CACHEDIR.TAG", "");
+        for (path, by, update) in [
+            ("usr/bin/aiw", InstalledBy::Dpkg, "sudo apt install ./aiw_VERSION_ARCHITECTURE.deb"),
+            ("opt/pac/aiw", InstalledBy::Pacman, "git pull && makepkg --syncdeps --install"),
+            ("usr/lib/node_modules/aiw/bin/aiw", InstalledBy::Npm, "npm install -g aiw@latest"),
+            ("work/p/node_modules/aiw/bin/aiw", InstalledBy::Npm, "npm install --prefix /work/p aiw@latest"),
+            ("home/.npm/_npx/0a/node_modules/aiw/bin/aiw", InstalledBy::Npx, "npx aiw@latest"),
+            ("tmp/bunx-0-aiw@latest/node_modules/aiw/bin/aiw", InstalledBy::Npx, "npx aiw@latest"),
+            ("home/.cache/pnpm/dlx-1/node_modules/aiw/bin/aiw", InstalledBy::Npx, "npx aiw@latest"),
+            ("home/.local/share/uv/tools/agentic-warden/bin/aiw", InstalledBy::Uv, "uv tool upgrade agentic-warden"),
+            ("home/.cache/uv/archive-v0/x/bin/aiw", InstalledBy::Uvx, "uvx --from agentic-warden@latest aiw"),
+            ("home/.local/pipx/venvs/agentic-warden/bin/aiw", InstalledBy::Pipx, "pipx upgrade agentic-warden"),
+            ("home/.local/pipx/.cache/9f/bin/aiw", InstalledBy::PipxRun, "pipx run --no-cache agentic-warden"),
+            ("home/.local/bin/aiw", InstalledBy::Pip, "python3 -m pip install --user --upgrade agentic-warden"),
+            ("venv/bin/aiw", InstalledBy::Pip, "/venv/bin/python3 -m pip install --upgrade agentic-warden"),
+            ("opt/homebrew/Cellar/aiw/0.7.0/bin/aiw", InstalledBy::Homebrew, "brew upgrade aiw"),
+            ("home/scoop/apps/aiw/0.7.0/aiw", InstalledBy::Scoop, "scoop update aiw"),
+            ("src/aiw/target/release/aiw", InstalledBy::Source, "cd /src/aiw && git pull && cargo xtask install"),
+            ("usr/local/bin/aiw", InstalledBy::Script, "run the install.sh of the new release"),
+        ] {
+            assert_eq!(machine.told(path), (by, update.to_owned()), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_cargo_installed_is_updated_from_where_it_came() {
+        for (source, update) in [
+            (
+                "git+https://host.example/aiw?branch=main#0a1b",
+                "cargo install --locked --git https://host.example/aiw agentic-warden",
+            ),
+            ("path+file:///src/aiw/host/aiw", "cd /src/aiw && git pull && cargo xtask install"),
+            ("registry+https://index.example/", "cargo install --locked agentic-warden"),
+        ] {
+            let machine = Machine::new();
+            let list = format!("[v1]\n\"agentic-warden 0.7.0 ({source})\" = [\"aiw\"]\n");
+            machine.put("home/.cargo/.crates.toml", &list);
+            assert_eq!(machine.told("home/.cargo/bin/aiw"), (InstalledBy::Cargo, update.to_owned()));
+        }
+    }
+
+    #[test]
+    fn others_get_a_path_that_an_update_leaves() {
+        let machine = Machine::new();
+        let brewed = machine.put("opt/homebrew/Cellar/aiw/0.7.0/bin/aiw", "");
+        let linked = machine.link("opt/homebrew/bin/aiw", &brewed);
+        assert_eq!(machine.found(brewed).lasting_path().unwrap(), linked);
+
+        let launcher = machine.put("usr/lib/node_modules/aiw/bin/aiw", "#!/usr/bin/env node\n");
+        let name = machine.link("usr/bin/aiw", &launcher);
+        let binary = machine.put("usr/lib/node_modules/aiw/node_modules/aiw-linux-x64/bin/aiw", "");
+        assert_eq!(machine.found(binary).lasting_path().unwrap(), name);
+
+        let plain = machine.put("home/.local/bin/aiw", "");
+        assert_eq!(machine.found(plain.clone()).lasting_path().unwrap(), plain);
+    }
+
+    #[test]
+    fn a_cache_is_nothing_to_rely_on() {
+        let machine = Machine::new();
+        for (path, command) in [
+            ("home/.npm/_npx/0a/node_modules/aiw/bin/aiw", "npm install -g aiw"),
+            ("home/.cache/uv/archive-v0/x/bin/aiw", "uv tool install agentic-warden"),
+            ("home/.cache/pipx/9f/bin/aiw", "pipx install agentic-warden"),
+        ] {
+            let error = machine.found(machine.put(path, "")).lasting_path().unwrap_err();
+            assert!(error.hint().contains(command), "{path}: {}", error.hint());
+        }
+        drop(machine.dir);
+    }
+
+    #[test]
+    fn a_version_is_read_from_what_release_pages_answer() {
+        for (answer, version) in [
+            (r#"{"version": "0.7.1"}"#, Some("0.7.1")),
+            (r#"{"tag_name": "v1.2.3-rc.1", "name": "x"}"#, Some("1.2.3-rc.1")),
+            (r#"{"version": "\u001b[2J"}"#, None),
+            (r#"{"version": 3}"#, None),
+            ("<html>", None),
+            ("", None),
+        ] {
+            assert_eq!(version_in(answer.as_bytes()).map(|it| it.to_string()).as_deref(), version, "{answer}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! `cargo xtask systems`: the code compiles for the systems that this one isn't.
+//!
+//! Nothing is linked: that needs Apple's SDK. But the build scripts of SQLite, libgit2, zlib, Oniguruma, ring and wasmtime
+//! run, and compile their C for macOS. That is done by zig.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::command::{self, host_cargo, root};
+
+/// The C compiler, and the program that calls it as build scripts expect one. Both are packages of Python.
+const COMPILER: [&str; 2] = ["ziglang==0.17.1", "cargo-zigbuild==0.24.1"];
+
+/// The rooms that are meant to compile for Windows. None of them has C in it.
+const ROOMS: [&str; 5] = ["aiw-core", "aiw-home", "aiw-supervisor", "aiw-tasks", "aiw-launch"];
+
+/// Checks the whole workspace for Apple's processors, and some rooms for Windows. Returns whether all is well.
+pub fn run() -> Result<bool> {
+    let windows = check_rooms("x86_64-pc-windows-gnu")?;
+    let macos = check_macos("aarch64-apple-darwin")?;
+    Ok(windows && macos)
+}
+
+/// Checks the whole workspace with its tests for macOS on a processor; where zig can't be had, only the rooms that need
+/// none. Returns whether they compile, without a warning.
+pub fn check_macos(target: &str) -> Result<bool> {
+    let programs = match compiler() {
+        Ok(programs) => programs,
+        Err(e) => {
+            println!("{target}: only {} were checked, because zig can't be installed: {e:#}", ROOMS.join(", "));
+            return check_rooms(target);
+        }
+    };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(std::iter::once(programs.clone()).chain(std::env::split_paths(&path)))?;
+    let mut check = command::like_cargo(Command::new(programs.join("cargo-zigbuild")), "");
+    check.args(["check", "--quiet", "--locked", "--workspace", "--all-targets", "--target", target]);
+    checked(check.env("PATH", path))
+}
+
+fn check_rooms(target: &str) -> Result<bool> {
+    let mut check = host_cargo();
+    check.args(["check", "--quiet", "--locked", "--target", target]);
+    checked(check.args(ROOMS.iter().flat_map(|room| ["-p", room])))
+}
+
+fn checked(check: &mut Command) -> Result<bool> {
+    // They don't count for what runs on this system, which is compiled already.
+    Ok(command::status(check.env("RUSTFLAGS", "-Dwarnings"))?.success())
+}
+
+/// Returns the directory of programs with the compiler, which is installed below `target` the first time.
+fn compiler() -> Result<PathBuf> {
+    let directory = root().join("target/tools/linker");
+    let (done, wanted) = (directory.join("installed"), COMPILER.join("\n"));
+    if !std::fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {
+        command::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&directory))
+            .context("install python3 with `venv`")?;
+        install(&directory)?;
+        std::fs::write(done, wanted)?;
+    }
+    Ok(directory.join("bin"))
+}
+
+fn install(directory: &Path) -> Result<()> {
+    let mut pip = Command::new(directory.join("bin/python3"));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    command::run(pip.args(COMPILER))
+}

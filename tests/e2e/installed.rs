@@ -1,0 +1,110 @@
+//! How aiw was installed: the command that updates it, and the path that others start it by.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use aiw_tests::{Answer, Environment, Server};
+use serde_json::{Value, json};
+
+/// Puts the binary at a path, as a package manager would.
+fn put(env: &Environment, path: &Path) -> PathBuf {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let binary = env.command(&[]);
+    if fs::hard_link(binary.get_program(), path).is_err() {
+        fs::copy(binary.get_program(), path).unwrap();
+    }
+    path.to_owned()
+}
+
+fn ran(mut command: Command) -> (bool, String) {
+    let done = command.output().unwrap();
+    let said = [done.stdout, done.stderr].concat();
+    (done.status.success(), String::from_utf8(said).unwrap())
+}
+
+fn run(env: &Environment, aiw: &Path, arguments: &[&str]) -> (bool, String) {
+    let mut command = env.program(aiw);
+    command.args(arguments);
+    ran(command)
+}
+
+#[test]
+fn an_update_is_looked_for_only_if_somebody_asks() {
+    let env = Environment::new();
+    let server = Server::start(|request| match request.path.as_str() {
+        "/newer" => Answer::ok(r#"{"tag_name": "v99.0.0", "name": "A release"}"#),
+        "/same" => Answer::ok(json!({"version": env!("CARGO_PKG_VERSION")}).to_string()),
+        "/page" => Answer::ok("<html>Sign in</html>"),
+        _ => Answer::status(503),
+    });
+    let at =
+        |path: &str| env.settings(&json!({"updates": {"url": format!("{}{path}?key=not-for-eyes", server.url())}}));
+    at("/newer");
+    let plain = env.json(&["update"]);
+    assert_eq!((&plain["newest"], &plain["is_newer"]), (&Value::Null, &Value::Null));
+    assert_eq!(plain["version"], env!("CARGO_PKG_VERSION"));
+    assert!(server.seen().is_empty(), "{:?}", server.seen());
+
+    let asked = env.json(&["update", "--check"]);
+    assert_eq!((&asked["newest"], &asked["is_newer"]), (&json!("99.0.0"), &json!(true)));
+    let said = env.run(&["update", "--check"]).ok().stdout;
+    assert!(said.contains("99.0.0 is out") && said.contains("to update: "), "{said}");
+    at("/same");
+    let said = env.run(&["update", "--check"]).ok().stdout;
+    assert!(said.contains("no newer version") && !said.contains("to update"), "{said}");
+
+    for (path, reason) in [("/page", "names none"), ("/down", "status 503")] {
+        at(path);
+        let run = env.run(&["update", "--check"]);
+        assert_eq!(run.code, 69, "{}", run.whole());
+        assert!(run.whole().contains(reason) && !run.whole().contains("not-for-eyes"), "{}", run.whole());
+    }
+}
+
+#[test]
+fn from_a_cache_nothing_is_set_up() {
+    let env = Environment::new();
+    for (path, command) in [
+        (".npm/_npx/0a1b/node_modules/aiw/bin/aiw", "npm install -g aiw"),
+        (".cache/uv/archive-v0/x/bin/aiw", "uv tool install agentic-warden"),
+    ] {
+        let aiw = put(&env, &env.user().join(path));
+        for arguments in [&["setup", "claude", "--yes"][..], &["history", "hooks", "install", "--yes"]] {
+            let (is_done, said) = run(&env, &aiw, arguments);
+            assert!(!is_done && said.contains(command), "{arguments:?}: {said}");
+        }
+        assert!(!env.user().join(".claude.json").exists() && !env.user().join(".claude").exists());
+        let (is_done, said) = run(&env, &aiw, &["setup", "claude", "--undo"]);
+        assert!(is_done, "{said}");
+    }
+}
+
+#[test]
+fn what_npm_installed_is_started_by_its_lasting_name() {
+    let env = Environment::new();
+    let prefix = fs::canonicalize(env.user()).unwrap().join("prefix");
+    let modules = prefix.join("lib/node_modules/aiw");
+    let launcher = modules.join("bin/aiw");
+    let aiw = put(&env, &modules.join("node_modules/aiw-linux-x64/bin/aiw"));
+    fs::create_dir_all(launcher.parent().unwrap()).unwrap();
+    fs::write(&launcher, "#!/usr/bin/env node\n").unwrap();
+    fs::create_dir_all(prefix.join("bin")).unwrap();
+    let name = prefix.join("bin/aiw");
+    symlink("../lib/node_modules/aiw/bin/aiw", &name).unwrap();
+
+    let (is_done, said) = run(&env, &aiw, &["setup", "claude", "--yes"]);
+    assert!(is_done, "{said}");
+    let written: Value = serde_json::from_str(&fs::read_to_string(env.user().join(".claude.json")).unwrap()).unwrap();
+    assert_eq!(written["mcpServers"]["aiw"]["command"], json!(name));
+    // The launcher is the first in PATH: its plain name is enough, though another file runs behind it.
+    let mut command = env.program(&aiw);
+    command.args(["history", "hooks", "install", "--yes"]).env("PATH", prefix.join("bin"));
+    let (is_done, said) = ran(command);
+    assert!(is_done, "{said}");
+    let hooks = fs::read_to_string(env.user().join(".claude/settings.json")).unwrap();
+    assert!(hooks.contains("aiw history hooks handle") && !hooks.contains("node_modules"), "{hooks}");
+    let (_, said) = run(&env, &aiw, &["update"]);
+    assert!(said.contains("npm install -g aiw@latest"), "{said}");
+}
