@@ -74,7 +74,9 @@ pub fn check(target: &Target, binary: &[u8], scripts: &[u8]) -> Result<()> {
     }
     for path in paths {
         let path = path.display().to_string();
-        if memchr::memmem::find(binary, path.as_bytes()).is_some() && !wrong.iter().any(|said: &String| said.contains(&path)) {
+        if memchr::memmem::find(binary, path.as_bytes()).is_some()
+            && !wrong.iter().any(|said: &String| said.contains(&path))
+        {
             wrong.push(format!("it contains the path `{path}` of this build"));
         }
     }
@@ -116,7 +118,7 @@ fn needs(binary: &[u8]) -> Result<Needs> {
     let Some((dynamic, strings)) = sections.dynamic(endian, binary)? else { bail!("the binary is static") };
     let strings = sections.strings(endian, binary, strings)?;
     for entry in dynamic {
-        if entry.tag32(endian) .map(i64::from) == Some(object::elf::DT_NEEDED) {
+        if entry.tag32(endian).map(i64::from) == Some(object::elf::DT_NEEDED) {
             needs.libraries.insert(text(entry.string(endian, strings)?));
         }
     }

@@ -136,7 +136,8 @@ const IN_C: [(&str, &str, &str, Option<&str>); 5] = [
 ];
 
 /// What SQLite says in place of a licence.
-const SQLITE: &str = "The authors of SQLite disclaim copyright to its source code. In place of a legal notice, here is a blessing:\n
+const SQLITE: &str =
+    "The authors of SQLite disclaim copyright to its source code. In place of a legal notice, here is a blessing:\n
    May you do good and not evil.
    May you find forgiveness for yourself and forgive others.
    May you share freely, never taking more than you give.\n";
@@ -185,8 +186,10 @@ impl Contents {
             list(&metadata["packages"]).into_iter().map(|package| (text(&package["id"]), package)).collect();
         let nodes: BTreeMap<String, Value> =
             list(&metadata["resolve"]["nodes"]).into_iter().map(|node| (text(&node["id"]), node)).collect();
-        let is_macro = |package: &Value| list(&package["targets"]).iter().any(|target| target["kind"][0] == "proc-macro");
-        let named = |id: &String| packages.get(id).is_some_and(|package| only.is_none_or(|name| package["name"] == name));
+        let is_macro =
+            |package: &Value| list(&package["targets"]).iter().any(|target| target["kind"][0] == "proc-macro");
+        let named =
+            |id: &String| packages.get(id).is_some_and(|package| only.is_none_or(|name| package["name"] == name));
         let mut open: Vec<String> = list(&metadata["workspace_members"]).iter().map(text).filter(named).collect();
         let reference = |package: &Value| {
             Crate::reference(&text(&package["name"]), &text(&package["version"]), package["source"].is_null())
@@ -243,7 +246,9 @@ impl Contents {
         let mut dependencies = Vec::new();
         for (reference, one) in &self.crates {
             let mut needs: Vec<String> = one.needs.iter().cloned().collect();
-            needs.extend(IN_C.iter().filter(|(brings, ..)| *brings == one.name).map(|(_, name, ..)| format!("c:{name}")));
+            needs.extend(
+                IN_C.iter().filter(|(brings, ..)| *brings == one.name).map(|(_, name, ..)| format!("c:{name}")),
+            );
             dependencies.push(json!({ "ref": reference, "dependsOn": needs }));
             if one.name == ABOUT.crate_name {
                 continue;

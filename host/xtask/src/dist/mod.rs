@@ -23,7 +23,8 @@ use clap::Args;
 
 use self::documents::Documents;
 use self::table::{ABOUT, System, TARGETS, Target, VERSION};
-use self::tree::{Bytes, Tree, gzip, sha256, write};
+pub use self::tools::linker;
+use self::tree::{Bytes, Tree, gzip, sha256, write, xz};
 use crate::command::{self, root};
 use crate::{plugins, tour};
 
@@ -113,8 +114,10 @@ fn make(target: &Target, dist: &Path, time: u64) -> Result<()> {
     let mut tree = documents.tree()?;
     tree.add_program(ABOUT.program, binary.clone());
     let prefix = format!("{}/", target.stem());
+    let tar = tree.tar(&prefix, false, time)?;
     let mut packages = vec![
-        (target.archive("tar.gz"), gzip(&tree.tar(&prefix, false, time)?)?),
+        (target.archive("tar.xz"), xz(&tar)?),
+        (target.archive("tar.gz"), gzip(&tar)?),
         (target.archive("zip"), tree.zip(&prefix, time)?),
         (target.archive("cdx.json"), documents.sbom.to_vec()),
         (target.npm_file(), npm::of_target(target, &binary, &documents, time)?),
@@ -196,12 +199,13 @@ mod tests {
         let target = &TARGETS[0];
         let filled = |name: &str| {
             let text = binstall[name].as_str().unwrap();
-            let values = [("{ version }", VERSION), ("{ target }", target.triple), ("{ bin }", "aiw"), ("{ binary-ext }", "")];
+            let values =
+                [("{ version }", VERSION), ("{ target }", target.triple), ("{ bin }", "aiw"), ("{ binary-ext }", "")];
             values.iter().fold(text.to_owned(), |text, (hole, value)| text.replace(hole, value))
         };
-        assert!(filled("pkg-url").ends_with(&format!("/{}", target.archive("tar.gz"))), "{}", filled("pkg-url"));
+        assert!(filled("pkg-url").ends_with(&format!("/{}", target.archive("tar.xz"))), "{}", filled("pkg-url"));
         assert_eq!(filled("bin-dir"), format!("{}/aiw", target.stem()));
-        assert_eq!(filled("pkg-fmt"), "tgz");
+        assert_eq!(filled("pkg-fmt"), "txz");
     }
 
     #[test]

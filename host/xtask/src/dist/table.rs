@@ -235,7 +235,8 @@ mod tests {
         let about = About { repository: Some("https://example.com/aiw"), ..ABOUT };
         let said = about.complete().unwrap_err().to_string();
         assert!(!said.contains("the repository's address") && said.contains("the maintainer"), "{said}");
-        let whole = About { release: Some("r/{version}"), copyright: Some("Me"), maintainer: Some("Me <me@x.org>"), ..about };
+        let whole =
+            About { release: Some("r/{version}"), copyright: Some("Me"), maintainer: Some("Me <me@x.org>"), ..about };
         whole.complete().unwrap();
         assert_eq!(whole.release(), format!("r/{VERSION}"));
     }

@@ -81,7 +81,17 @@ pub fn cargo_about() -> Result<PathBuf> {
     let about = tools.join("bin/cargo-about");
     if !about.is_file() {
         let mut install = command::cargo("");
-        install.args(["install", "cargo-about", "--version", ABOUT, "--locked", "--features", "cli", "--debug", "--quiet"]);
+        install.args([
+            "install",
+            "cargo-about",
+            "--version",
+            ABOUT,
+            "--locked",
+            "--features",
+            "cli",
+            "--debug",
+            "--quiet",
+        ]);
         install.args(["--config", "profile.dev.debug=false", "--config", "profile.dev.opt-level=1"]);
         install.arg("--root").arg(&tools).arg("--target-dir").arg(tools.join("build"));
         command::run(&mut install)?;

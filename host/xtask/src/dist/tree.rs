@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use flate2::{Compression, GzBuilder};
+use lzma_rust2::{XzOptions, XzWriter};
 use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
 
@@ -83,9 +84,15 @@ impl Tree {
     pub fn zip(&self, prefix: &str, time: u64) -> Result<Vec<u8>> {
         let time = time::OffsetDateTime::from_unix_timestamp(time.try_into()?)?;
         let year = u16::try_from(time.year())?;
-        let time =
-            zip::DateTime::from_date_and_time(year, time.month().into(), time.day(), time.hour(), time.minute(), time.second())
-                .context("zip keeps no time before 1980")?;
+        let time = zip::DateTime::from_date_and_time(
+            year,
+            time.month().into(),
+            time.day(),
+            time.hour(),
+            time.minute(),
+            time.second(),
+        )
+        .context("zip keeps no time before 1980")?;
         let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
         for (path, mode, bytes) in self.files() {
             let options = SimpleFileOptions::default()
@@ -107,6 +114,15 @@ pub fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
     Ok(gzip.finish()?)
 }
 
+/// Compresses as xz does, into a fifth less than gzip. What unpacks it needs 16 MB of memory.
+pub fn xz(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut options = XzOptions::with_preset(6);
+    options.lzma_options.dict_size = 16 << 20;
+    let mut xz = XzWriter::new(Vec::new(), options)?;
+    xz.write_all(bytes)?;
+    Ok(xz.finish()?)
+}
+
 /// The SHA-256 of bytes, in hexadecimal digits.
 pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
@@ -121,7 +137,8 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Fills the holes of a template: `{{NAME}}`. Fails if one stays.
 pub fn fill(template: &str, holes: &[(&str, &str)]) -> Result<String> {
-    let text = holes.iter().fold(template.to_owned(), |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), value));
+    let text =
+        holes.iter().fold(template.to_owned(), |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), value));
     let open = text.find("{{").map(|at| text[at..].chars().take(40).collect::<String>());
     match open {
         Some(open) => anyhow::bail!("nothing fills `{open}`"),

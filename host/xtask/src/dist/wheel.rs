@@ -21,7 +21,8 @@ pub fn package(target: &Target, binary: &Bytes, documents: &Documents, time: u64
     let same = format!("#!/bin/sh\nexec \"${{0%/*}}/{}\" \"$@\"\n", ABOUT.program);
     tree.add_program(format!("{scripts}/{}", ABOUT.crate_name), same.into_bytes());
     tree.add(format!("{info}/METADATA"), metadata(target, documents)?.into_bytes());
-    let wheel = format!("Wheel-Version: 1.0\nGenerator: xtask\nRoot-Is-Purelib: false\nTag: py3-none-{}\n", target.wheel);
+    let wheel =
+        format!("Wheel-Version: 1.0\nGenerator: xtask\nRoot-Is-Purelib: false\nTag: py3-none-{}\n", target.wheel);
     tree.add(format!("{info}/WHEEL"), wheel.into_bytes());
     let mut licences = Tree::default();
     documents.add_own_licences(&mut licences);
