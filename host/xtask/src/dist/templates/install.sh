@@ -68,7 +68,7 @@ fetch() {
     case $1 in https://*) set -- "$1" "$2" --https-only ;; esac
     url=$1 file=$2
     shift 2
-    wget --quiet "$@" --output-document="$file" "$url"
+    wget --quiet --tries=1 "$@" --output-document="$file" "$url"
   else
     fail "install curl or wget first"
   fi
@@ -106,7 +106,7 @@ main() {
   fetch "$url" "$scratch/archive" || fail "cannot fetch $url"
   found=$(sha256_of "$scratch/archive")
   if [ "$found" != "$wanted" ]; then
-    case $(dd if="$scratch/archive" bs=64 count=1 2>/dev/null | tr -d '\000' | tr 'A-Z' 'a-z') in
+    case $(dd if="$scratch/archive" bs=64 count=1 2>/dev/null | tr -d '\000' | tr '[:upper:]' '[:lower:]') in
       *'<html'* | *'<!doctype'*) fail "$url is a web page, not the archive of {{PROGRAM}}; nothing was installed" ;;
     esac
     fail "$url is not what was released: its SHA-256 is $found, not $wanted; nothing was installed"
