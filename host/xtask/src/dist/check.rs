@@ -95,7 +95,7 @@ impl Fresh {
         for program in ["mmdebstrap", "strace", "unshare", "ip"] {
             need(program)?;
         }
-        let directory = tempfile::Builder::new().prefix("aiw-dist-").tempdir_in(root().join("target"))?;
+        let directory = tempfile::Builder::new().prefix("aiw-dist-").tempdir()?;
         let mut make = Command::new("mmdebstrap");
         make.args(["--quiet", "--variant=minbase", &format!("--include={include}")]);
         // The system is thrown away: nothing waits for the disk.
@@ -156,6 +156,8 @@ fn installed(dist: &Path, suite: &str) -> Result<()> {
 
 /// The walk of `cargo xtask try`, driven from here, with the binary in the fresh system: each command enters it.
 fn walk(dist: &Path, fresh: &Fresh) -> Result<()> {
+    let cli = root().join("target/clients/node_modules/.bin/claude");
+    ensure!(cli.is_file(), "the walk runs Claude Code: `cargo xtask setup --tests` installs it");
     let aiw = fresh.directory.path().join("aiw");
     let enter = "#!/bin/sh\n# chroot leaves the directory.\n\
                  exec chroot \"$(dirname \"$0\")/root\" /bin/sh -c 'cd \"$0\" && exec aiw \"$@\"' \"$PWD\" \"$@\"\n";
