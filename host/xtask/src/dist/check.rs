@@ -186,10 +186,43 @@ fn walk(dist: &Path, fresh: &Fresh) -> Result<()> {
     )
 }
 
+/// The kernel's way to start programs of another processor, by qemu. A supervisor starts `aiw` again, so that nothing less
+/// will do.
+struct Emulation {
+    /// The entry that was made here, and ends with this.
+    own: Option<PathBuf>,
+}
+
+impl Emulation {
+    fn of(machine: &str) -> Result<Self> {
+        let kernel = Path::new("/proc/sys/fs/binfmt_misc");
+        let entry = kernel.join(format!("qemu-{machine}"));
+        if entry.exists() {
+            return Ok(Self { own: None });
+        }
+        if !kernel.join("register").exists() {
+            command::run(Command::new("mount").args(["-t", "binfmt_misc", "none"]).arg(kernel))?;
+        }
+        let line = format!("/usr/lib/binfmt.d/qemu-{machine}.conf");
+        let line = std::fs::read_to_string(&line).with_context(|| format!("cannot read `{line}`"))?;
+        std::fs::write(kernel.join("register"), line.trim()).context("the kernel takes no other programs")?;
+        Ok(Self { own: Some(entry) })
+    }
+}
+
+impl Drop for Emulation {
+    fn drop(&mut self) {
+        if let Some(entry) = &self.own {
+            let _ = std::fs::write(entry, "-1");
+        }
+    }
+}
+
 /// Uses the binary for another processor, in a fresh system of it.
 fn emulated(dist: &Path, target: &Target) -> Result<()> {
     let qemu = format!("qemu-{}-static", target.machine);
     need(&qemu)?;
+    let _emulation = Emulation::of(target.machine)?;
     step(&format!("a fresh bookworm for {}, under {qemu}", target.deb));
     let fresh = Fresh::make("bookworm", Some(target.deb), "python3")?;
     let inside =

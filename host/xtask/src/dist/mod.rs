@@ -108,9 +108,7 @@ fn make(target: &Target, dist: &Path, time: u64) -> Result<()> {
     let path = binary::build(target)?;
     let binary: Bytes = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?.into();
     binary::check(target, &binary, &scripts)?;
-    // What was built for another processor can't write its pages here: those of a build for this one are the same.
-    let runs_here = if target.triple == plugins::triple()? { path } else { tour::build_aiw()? };
-    let documents = Documents::make(target, &runs_here, time)?;
+    let documents = Documents::make(target, &runs_here(target, path)?, time)?;
     let mut tree = documents.tree()?;
     tree.add_program(ABOUT.program, binary.clone());
     let prefix = format!("{}/", target.stem());
@@ -131,6 +129,20 @@ fn make(target: &Target, dist: &Path, time: u64) -> Result<()> {
         write(&dist.join(name), &bytes)?;
     }
     Ok(())
+}
+
+/// Returns the binary that writes its pages here: the target's own, else one for this system, whose pages are the same.
+fn runs_here(target: &Target, built: PathBuf) -> Result<PathBuf> {
+    let here = plugins::triple()?;
+    if target.triple == here {
+        return Ok(built);
+    }
+    let beside = binary::path(&here);
+    let version = command::output(Command::new(&beside).arg("--version")).unwrap_or_default();
+    match version.trim() == format!("{} {VERSION}", ABOUT.program) {
+        true => Ok(beside),
+        false => tour::build_aiw(),
+    }
 }
 
 /// Writes what names the archives that are there, and the digests of everything.
