@@ -54,7 +54,7 @@ fn need(program: &str) -> Result<()> {
     let found = std::env::split_paths(&path).any(|directory| directory.join(program).is_file());
     ensure!(
         found,
-        "`dist --check` needs `{program}`: apt-get install mmdebstrap lintian shellcheck strace qemu-user-static"
+        "`dist --check` needs `{program}`: apt-get install mmdebstrap lintian shellcheck strace qemu-user-static arch-test"
     );
     Ok(())
 }
@@ -222,6 +222,7 @@ impl Drop for Emulation {
 fn emulated(dist: &Path, target: &Target) -> Result<()> {
     let qemu = format!("qemu-{}-static", target.machine);
     need(&qemu)?;
+    need("arch-test")?;
     let _emulation = Emulation::of(target.machine)?;
     step(&format!("a fresh bookworm for {}, under {qemu}", target.deb));
     let fresh = Fresh::make("bookworm", Some(target.deb), "python3")?;
