@@ -3,15 +3,12 @@
 //! Nothing is linked: that needs Apple's SDK. But the build scripts of SQLite, libgit2, zlib, Oniguruma, ring and wasmtime
 //! run, and compile their C for macOS. That is done by zig.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use crate::command::{self, host_cargo, root};
-
-/// The C compiler, and the program that calls it as build scripts expect one. Both are packages of Python.
-const COMPILER: [&str; 2] = ["ziglang==0.17.1", "cargo-zigbuild==0.24.1"];
+use crate::command::{self, host_cargo};
+use crate::dist;
 
 /// The rooms that are meant to compile for Windows. None of them has C in it.
 const ROOMS: [&str; 5] = ["aiw-core", "aiw-home", "aiw-supervisor", "aiw-tasks", "aiw-launch"];
@@ -26,7 +23,7 @@ pub fn run() -> Result<bool> {
 /// Checks the whole workspace with its tests for macOS on a processor; where zig can't be had, only the rooms that need
 /// none. Returns whether they compile, without a warning.
 pub fn check_macos(target: &str) -> Result<bool> {
-    let programs = match compiler() {
+    let programs = match dist::linker() {
         Ok(programs) => programs,
         Err(e) => {
             println!("{target}: only {} were checked, because zig can't be installed: {e:#}", ROOMS.join(", "));
@@ -49,23 +46,4 @@ fn check_rooms(target: &str) -> Result<bool> {
 fn checked(check: &mut Command) -> Result<bool> {
     // They don't count for what runs on this system, which is compiled already.
     Ok(command::status(check.env("RUSTFLAGS", "-Dwarnings"))?.success())
-}
-
-/// Returns the directory of programs with the compiler, which is installed below `target` the first time.
-fn compiler() -> Result<PathBuf> {
-    let directory = root().join("target/tools/linker");
-    let (done, wanted) = (directory.join("installed"), COMPILER.join("\n"));
-    if !std::fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {
-        command::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&directory))
-            .context("install python3 with `venv`")?;
-        install(&directory)?;
-        std::fs::write(done, wanted)?;
-    }
-    Ok(directory.join("bin"))
-}
-
-fn install(directory: &Path) -> Result<()> {
-    let mut pip = Command::new(directory.join("bin/python3"));
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-    command::run(pip.args(COMPILER))
 }

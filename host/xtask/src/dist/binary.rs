@@ -56,7 +56,12 @@ pub fn build(target: &Target) -> Result<PathBuf> {
     // Else the system's libz is linked wherever pkg-config finds one.
     cargo.env("LIBZ_SYS_STATIC", "1").env("SOURCE_DATE_EPOCH", NOW);
     command::run(&mut cargo)?;
-    Ok(command::host_target().join(target.triple).join("release").join(ABOUT.program))
+    Ok(path(target.triple))
+}
+
+/// Where the binary for a target is.
+pub fn path(triple: &str) -> PathBuf {
+    command::host_target().join(triple).join("release").join(ABOUT.program)
 }
 
 /// Fails unless the binary is what packages promise: it needs nothing of its system but an old glibc, runs scripts without

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use super::table::{ABOUT, System, Target, VERSION};
 use super::{documents, tools, tree};
 use crate::command::{self, root};
-use crate::plugins;
+use crate::{plugins, systems};
 
 /// The releases of Debian that packages are installed in. The oldest has glibc 2.31, and Node 12.
 const SUITES: [&str; 3] = ["bullseye", "bookworm", "trixie"];
@@ -38,6 +38,8 @@ pub fn run(dist: &Path, targets: &[&'static Target]) -> Result<bool> {
             emulated(dist, target)?;
         }
     }
+    step("cargo check: x86_64-apple-darwin");
+    ensure!(systems::check_macos("x86_64-apple-darwin")?, "the code doesn't compile for macOS on Intel's processors");
     println!("the packages are good");
     Ok(true)
 }
@@ -52,7 +54,7 @@ fn need(program: &str) -> Result<()> {
     let found = std::env::split_paths(&path).any(|directory| directory.join(program).is_file());
     ensure!(
         found,
-        "`dist --check` needs `{program}`: apt-get install mmdebstrap lintian shellcheck strace qemu-user-static"
+        "`dist --check` needs `{program}`: apt-get install mmdebstrap lintian shellcheck strace qemu-user-static arch-test"
     );
     Ok(())
 }
@@ -93,9 +95,11 @@ impl Fresh {
         for program in ["mmdebstrap", "strace", "unshare", "ip"] {
             need(program)?;
         }
-        let directory = tempfile::Builder::new().prefix("aiw-dist-").tempdir_in(root().join("target"))?;
+        let directory = tempfile::Builder::new().prefix("aiw-dist-").tempdir()?;
         let mut make = Command::new("mmdebstrap");
         make.args(["--quiet", "--variant=minbase", &format!("--include={include}")]);
+        // The system is thrown away: nothing waits for the disk.
+        make.arg("--dpkgopt=force-unsafe-io");
         make.args(architecture.map(|architecture| format!("--architectures={architecture}")));
         make.arg(suite).arg(directory.path().join("root")).arg(MIRROR);
         command::run(&mut make)?;
@@ -152,6 +156,8 @@ fn installed(dist: &Path, suite: &str) -> Result<()> {
 
 /// The walk of `cargo xtask try`, driven from here, with the binary in the fresh system: each command enters it.
 fn walk(dist: &Path, fresh: &Fresh) -> Result<()> {
+    let cli = root().join("target/clients/node_modules/.bin/claude");
+    ensure!(cli.is_file(), "the walk runs Claude Code: `cargo xtask setup --tests` installs it");
     let aiw = fresh.directory.path().join("aiw");
     let enter = "#!/bin/sh\n# chroot leaves the directory.\n\
                  exec chroot \"$(dirname \"$0\")/root\" /bin/sh -c 'cd \"$0\" && exec aiw \"$@\"' \"$PWD\" \"$@\"\n";
@@ -180,10 +186,44 @@ fn walk(dist: &Path, fresh: &Fresh) -> Result<()> {
     )
 }
 
+/// The kernel's way to start programs of another processor, by qemu. A supervisor starts `aiw` again, so that nothing less
+/// will do.
+struct Emulation {
+    /// The entry that was made here, and ends with this.
+    own: Option<PathBuf>,
+}
+
+impl Emulation {
+    fn of(machine: &str) -> Result<Self> {
+        let kernel = Path::new("/proc/sys/fs/binfmt_misc");
+        let entry = kernel.join(format!("qemu-{machine}"));
+        if entry.exists() {
+            return Ok(Self { own: None });
+        }
+        if !kernel.join("register").exists() {
+            command::run(Command::new("mount").args(["-t", "binfmt_misc", "none"]).arg(kernel))?;
+        }
+        let line = format!("/usr/lib/binfmt.d/qemu-{machine}.conf");
+        let line = std::fs::read_to_string(&line).with_context(|| format!("cannot read `{line}`"))?;
+        std::fs::write(kernel.join("register"), line.trim()).context("the kernel takes no other programs")?;
+        Ok(Self { own: Some(entry) })
+    }
+}
+
+impl Drop for Emulation {
+    fn drop(&mut self) {
+        if let Some(entry) = &self.own {
+            let _ = std::fs::write(entry, "-1");
+        }
+    }
+}
+
 /// Uses the binary for another processor, in a fresh system of it.
 fn emulated(dist: &Path, target: &Target) -> Result<()> {
     let qemu = format!("qemu-{}-static", target.machine);
     need(&qemu)?;
+    need("arch-test")?;
+    let _emulation = Emulation::of(target.machine)?;
     step(&format!("a fresh bookworm for {}, under {qemu}", target.deb));
     let fresh = Fresh::make("bookworm", Some(target.deb), "python3")?;
     let inside =

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::documents::Documents;
 use super::table::{ABOUT, GLIBC, Target, VERSION};
-use super::tree::{Bytes, Tree, fill, gzip};
+use super::tree::{Bytes, Tree, fill, gzip, xz};
 
 /// The package for a target. Everything that it installs is below `/usr`, and nothing runs when it is installed.
 pub fn package(target: &Target, binary: &Bytes, documents: &Documents, time: u64) -> Result<Vec<u8>> {
@@ -32,7 +32,7 @@ pub fn package(target: &Target, binary: &Bytes, documents: &Documents, time: u64
     let parts = [
         ("debian-binary", b"2.0\n".to_vec()),
         ("control.tar.gz", gzip(&control.tar("./", true, time)?)?),
-        ("data.tar.gz", gzip(&data.tar("./", true, time)?)?),
+        ("data.tar.xz", xz(&data.tar("./", true, time)?)?),
     ];
     for (name, bytes) in parts {
         let mut header = ar::Header::new(name.as_bytes().to_vec(), bytes.len() as u64);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::table::{ABOUT, System, Target, VERSION};
 use super::tools;
-use super::tree::{Bytes, Tree, gzip};
+use super::tree::{Bytes, Tree, gzip, sha256, write};
 use crate::command::{self, root};
 use crate::plugins::PLAIN;
 
@@ -292,16 +292,7 @@ impl Contents {
     fn licences(&self) -> Result<String> {
         let mut texts: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
         for (manifest, triple) in [("host/aiw/Cargo.toml", self.target), ("plugins/Cargo.toml", PLAIN)] {
-            // It looks at the crates of every system before it takes those of one.
-            let workspace = if manifest.starts_with("plugins") { "plugins" } else { "" };
-            command::run(command::cargo(workspace).args(["fetch", "--quiet", "--locked"]))?;
-            let mut about = Command::new(tools::cargo_about()?);
-            about.args(["generate", "--fail", "--locked", "--offline", "--format", "json", "--target", triple]);
-            about.args(["--config", "host/xtask/src/dist/about.toml", "--manifest-path", manifest]);
-            if manifest.starts_with("plugins") {
-                about.arg("--workspace");
-            }
-            let found: Value = serde_json::from_str(&command::output(about.current_dir(root()))?)?;
+            let found = found_licences(manifest, triple)?;
             for licence in found["licenses"].as_array().into_iter().flatten() {
                 let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
                 let users = texts.entry((text(&licence["id"]), text(&licence["text"]).trim().to_owned())).or_default();
@@ -342,4 +333,28 @@ impl Contents {
         }
         Ok(out)
     }
+}
+
+/// What `cargo about` finds for a package or a workspace. Reading the files of all crates takes it minutes, so that is kept
+/// for as long as the lock file is the same.
+fn found_licences(manifest: &str, triple: &str) -> Result<Value> {
+    let workspace = if manifest.starts_with("plugins") { "plugins" } else { "" };
+    let rules = include_bytes!("about.toml");
+    let lock = std::fs::read(root().join(workspace).join("Cargo.lock"))?;
+    let kept = root().join("target/tools/licences");
+    let kept = kept.join(sha256(&[&lock, &rules[..], triple.as_bytes()].concat())).with_extension("json");
+    if let Ok(found) = std::fs::read(&kept) {
+        return Ok(serde_json::from_slice(&found)?);
+    }
+    // It looks at the crates of every system before it takes those of one.
+    command::run(command::cargo(workspace).args(["fetch", "--quiet", "--locked"]))?;
+    let mut about = Command::new(tools::cargo_about()?);
+    about.args(["generate", "--fail", "--locked", "--offline", "--format", "json", "--target", triple]);
+    about.args(["--config", "host/xtask/src/dist/about.toml", "--manifest-path", manifest]);
+    if !workspace.is_empty() {
+        about.arg("--workspace");
+    }
+    let found = command::output(about.current_dir(root()))?;
+    write(&kept, found.as_bytes())?;
+    Ok(serde_json::from_str(&found)?)
 }

@@ -8,22 +8,27 @@ use super::documents::LICENCES;
 use super::table::{ABOUT, System, TARGETS, Target, VERSION};
 use super::tree::{fill, sha256};
 
-/// Where an archive is, and its digest.
+/// The archives for a target, by their digests.
 pub struct Archive {
-    /// What it is for.
+    /// What they are for.
     pub target: &'static Target,
-    /// The digest.
-    pub sha256: String,
+    /// The digest of the smaller one, which xz unpacks.
+    pub xz: String,
+    /// The digest of the one that gzip unpacks, for systems without xz.
+    pub gz: String,
 }
 
 /// The archives in a directory, of those that there may be.
 pub fn archives(directory: &Path) -> Result<Vec<Archive>> {
     let mut found = Vec::new();
     for target in &TARGETS {
-        let path = directory.join(target.archive("tar.gz"));
-        if path.is_file() {
+        let digest = |kind| {
+            let path = directory.join(target.archive(kind));
             let bytes = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-            found.push(Archive { target, sha256: sha256(&bytes) });
+            Ok::<_, anyhow::Error>(sha256(&bytes))
+        };
+        if directory.join(target.archive("tar.xz")).is_file() {
+            found.push(Archive { target, xz: digest("tar.xz")?, gz: digest("tar.gz")? });
         }
     }
     Ok(found)
@@ -40,8 +45,8 @@ pub fn formula(archives: &[Archive]) -> Result<String> {
         systems += &format!("\n  on_{block} do\n");
         for archive in of_system {
             let cpu = if archive.target.npm_cpu == "arm64" { "arm" } else { "intel" };
-            let url = format!("{}/{}", ABOUT.release(), archive.target.archive("tar.gz"));
-            systems += &format!("    on_{cpu} do\n      url \"{url}\"\n      sha256 \"{}\"\n    end\n", archive.sha256);
+            let url = format!("{}/{}", ABOUT.release(), archive.target.archive("tar.xz"));
+            systems += &format!("    on_{cpu} do\n      url \"{url}\"\n      sha256 \"{}\"\n    end\n", archive.xz);
         }
         systems += "  end\n";
     }
@@ -64,10 +69,10 @@ pub fn aur(archives: &[Archive]) -> Result<(String, String)> {
     let machines: Vec<&str> = linux.iter().map(|archive| archive.target.machine).collect();
     let (mut sources, mut info) = (String::new(), String::new());
     for archive in &linux {
-        let (machine, name) = (archive.target.machine, archive.target.archive("tar.gz"));
+        let (machine, name) = (archive.target.machine, archive.target.archive("tar.xz"));
         let url = format!("{}/{name}", ABOUT.release());
-        sources += &format!("source_{machine}=('{url}')\nsha256sums_{machine}=('{}')\n", archive.sha256);
-        info += &format!("\tsource_{machine} = {url}\n\tsha256sums_{machine} = {}\n", archive.sha256);
+        sources += &format!("source_{machine}=('{url}')\nsha256sums_{machine}=('{}')\n", archive.xz);
+        info += &format!("\tsource_{machine} = {url}\n\tsha256sums_{machine} = {}\n", archive.xz);
     }
     let quoted = |machines: &[&str]| machines.iter().map(|m| format!("'{m}'")).collect::<Vec<_>>().join(" ");
     let holes = [
@@ -98,15 +103,17 @@ mod tests {
 
     #[test]
     fn descriptions_name_the_archives_of_this_version_with_their_digests() {
-        let all: Vec<_> =
-            TARGETS.iter().map(|target| Archive { target, sha256: sha256(target.triple.as_bytes()) }).collect();
+        let all: Vec<_> = TARGETS
+            .iter()
+            .map(|target| Archive { target, xz: sha256(target.triple.as_bytes()), gz: String::new() })
+            .collect();
         let (build, info) = aur(&all).unwrap();
         let formula = formula(&all).unwrap();
         for archive in &all {
-            let name = archive.target.archive("tar.gz");
-            assert!(formula.contains(&name) && formula.contains(&archive.sha256), "{formula}");
+            let name = archive.target.archive("tar.xz");
+            assert!(formula.contains(&name) && formula.contains(&archive.xz), "{formula}");
             let is_linux = archive.target.system == System::Linux;
-            assert_eq!(build.contains(&name) && info.contains(&archive.sha256), is_linux, "{build}{info}");
+            assert_eq!(build.contains(&name) && info.contains(&archive.xz), is_linux, "{build}{info}");
         }
         assert!(build.contains(&format!("pkgver={VERSION}\n")) && info.contains(&format!("pkgver = {VERSION}\n")));
     }

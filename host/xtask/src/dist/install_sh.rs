@@ -9,8 +9,12 @@ use super::tree::fill;
 /// Writes the script. It has the digests in it, so that what comes from a mirror is what was released.
 pub fn script(archives: &[Archive]) -> Result<String> {
     let (major, minor) = GLIBC;
-    let digests: String =
-        archives.iter().map(|one| format!("    {}) echo {} ;;\n", one.target.triple, one.sha256)).collect();
+    let digest = |triple: &str, kind, digest: &str| format!("    {triple}.tar.{kind}) echo {digest} ;;\n");
+    let of_one = |one: &Archive| {
+        let triple = one.target.triple;
+        digest(triple, "xz", &one.xz) + &digest(triple, "gz", &one.gz)
+    };
+    let digests: String = archives.iter().map(of_one).collect();
     fill(
         include_str!("templates/install.sh"),
         &[
@@ -68,9 +72,11 @@ mod tests {
         let program = format!("#!/bin/sh\necho {} {VERSION}\n", ABOUT.program);
         let mut tree = Tree::default();
         tree.add_program(ABOUT.program, program.clone().into_bytes());
-        let archive = tree::gzip(&tree.tar(&format!("{}/", target.stem()), false, 1_700_000_000).unwrap()).unwrap();
-        tree::write(&served.path().join(target.archive("tar.gz")), &archive).unwrap();
-        let archives = [Archive { target, sha256: tree::sha256(&archive) }];
+        let tar = tree.tar(&format!("{}/", target.stem()), false, 1_700_000_000).unwrap();
+        let (xz, gz) = (tree::xz(&tar).unwrap(), tree::gzip(&tar).unwrap());
+        tree::write(&served.path().join(target.archive("tar.xz")), &xz).unwrap();
+        tree::write(&served.path().join(target.archive("tar.gz")), &gz).unwrap();
+        let archives = [Archive { target, xz: tree::sha256(&xz), gz: tree::sha256(&gz) }];
         let text = script(&archives).unwrap();
         let server = Server::start(served.path());
         let home = tempfile::tempdir().unwrap();

@@ -23,7 +23,8 @@ use clap::Args;
 
 use self::documents::Documents;
 use self::table::{ABOUT, System, TARGETS, Target, VERSION};
-use self::tree::{Bytes, Tree, gzip, sha256, write};
+pub use self::tools::linker;
+use self::tree::{Bytes, Tree, gzip, sha256, write, xz};
 use crate::command::{self, root};
 use crate::{plugins, tour};
 
@@ -107,14 +108,14 @@ fn make(target: &Target, dist: &Path, time: u64) -> Result<()> {
     let path = binary::build(target)?;
     let binary: Bytes = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?.into();
     binary::check(target, &binary, &scripts)?;
-    // What was built for another processor can't write its pages here: those of a build for this one are the same.
-    let runs_here = if target.triple == plugins::triple()? { path } else { tour::build_aiw()? };
-    let documents = Documents::make(target, &runs_here, time)?;
+    let documents = Documents::make(target, &runs_here(target, path)?, time)?;
     let mut tree = documents.tree()?;
     tree.add_program(ABOUT.program, binary.clone());
     let prefix = format!("{}/", target.stem());
+    let tar = tree.tar(&prefix, false, time)?;
     let mut packages = vec![
-        (target.archive("tar.gz"), gzip(&tree.tar(&prefix, false, time)?)?),
+        (target.archive("tar.xz"), xz(&tar)?),
+        (target.archive("tar.gz"), gzip(&tar)?),
         (target.archive("zip"), tree.zip(&prefix, time)?),
         (target.archive("cdx.json"), documents.sbom.to_vec()),
         (target.npm_file(), npm::of_target(target, &binary, &documents, time)?),
@@ -128,6 +129,20 @@ fn make(target: &Target, dist: &Path, time: u64) -> Result<()> {
         write(&dist.join(name), &bytes)?;
     }
     Ok(())
+}
+
+/// Returns the binary that writes its pages here: the target's own, else one for this system, whose pages are the same.
+fn runs_here(target: &Target, built: PathBuf) -> Result<PathBuf> {
+    let here = plugins::triple()?;
+    if target.triple == here {
+        return Ok(built);
+    }
+    let beside = binary::path(&here);
+    let version = command::output(Command::new(&beside).arg("--version")).unwrap_or_default();
+    match version.trim() == format!("{} {VERSION}", ABOUT.program) {
+        true => Ok(beside),
+        false => tour::build_aiw(),
+    }
 }
 
 /// Writes what names the archives that are there, and the digests of everything.
@@ -200,9 +215,9 @@ mod tests {
                 [("{ version }", VERSION), ("{ target }", target.triple), ("{ bin }", "aiw"), ("{ binary-ext }", "")];
             values.iter().fold(text.to_owned(), |text, (hole, value)| text.replace(hole, value))
         };
-        assert!(filled("pkg-url").ends_with(&format!("/{}", target.archive("tar.gz"))), "{}", filled("pkg-url"));
+        assert!(filled("pkg-url").ends_with(&format!("/{}", target.archive("tar.xz"))), "{}", filled("pkg-url"));
         assert_eq!(filled("bin-dir"), format!("{}/aiw", target.stem()));
-        assert_eq!(filled("pkg-fmt"), "tgz");
+        assert_eq!(filled("pkg-fmt"), "txz");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use flate2::{Compression, GzBuilder};
+use lzma_rust2::{XzOptions, XzWriter};
 use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
 
@@ -111,6 +112,15 @@ pub fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
     gzip.write_all(bytes)?;
     Ok(gzip.finish()?)
+}
+
+/// Compresses as xz does, into a fifth less than gzip. What unpacks it needs 16 MB of memory.
+pub fn xz(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut options = XzOptions::with_preset(6);
+    options.lzma_options.dict_size = 16 << 20;
+    let mut xz = XzWriter::new(Vec::new(), options)?;
+    xz.write_all(bytes)?;
+    Ok(xz.finish()?)
 }
 
 /// The SHA-256 of bytes, in hexadecimal digits.

@@ -23,6 +23,12 @@ digest_of() {
   esac
 }
 
+# Prints the kind of archive that this system unpacks: the smaller one, where xz is installed.
+kind() {
+  # macOS has it in tar.
+  if have xz || [ "$(uname -s)" = Darwin ]; then echo tar.xz; else echo tar.gz; fi
+}
+
 # Prints the name of this system.
 detect() {
   case $(uname -m) in
@@ -62,7 +68,7 @@ fetch() {
     case $1 in https://*) set -- "$1" "$2" --https-only ;; esac
     url=$1 file=$2
     shift 2
-    wget --quiet "$@" --output-document="$file" "$url"
+    wget --quiet --tries=1 "$@" --output-document="$file" "$url"
   else
     fail "install curl or wget first"
   fi
@@ -80,7 +86,8 @@ sha256_of() {
 
 main() {
   target=$(detect)
-  wanted=$(digest_of "$target")
+  kind=$(kind)
+  wanted=$(digest_of "$target.$kind")
   [ -n "$wanted" ] || fail "there is no {{PROGRAM}} $version for $target"
   if [ -z "${AIW_INSTALL_DIR:-}" ] && [ -z "${HOME:-}" ]; then
     fail "\`HOME\` is not set: say where to install with AIW_INSTALL_DIR"
@@ -88,7 +95,7 @@ main() {
   directory=${AIW_INSTALL_DIR:-$HOME/.local/bin}
   name={{PROGRAM}}-$version-$target
   url=${AIW_INSTALL_URL:-$release}
-  url=${url%/}/$name.tar.gz
+  url=${url%/}/$name.$kind
 
   scratch=$(mktemp -d)
   trap 'rm -rf "$scratch"; [ -z "${new:-}" ] || rm -f "$new"' EXIT
@@ -99,12 +106,12 @@ main() {
   fetch "$url" "$scratch/archive" || fail "cannot fetch $url"
   found=$(sha256_of "$scratch/archive")
   if [ "$found" != "$wanted" ]; then
-    case $(dd if="$scratch/archive" bs=64 count=1 2>/dev/null | tr -d '\000' | tr 'A-Z' 'a-z') in
+    case $(dd if="$scratch/archive" bs=64 count=1 2>/dev/null | tr -d '\000' | tr '[:upper:]' '[:lower:]') in
       *'<html'* | *'<!doctype'*) fail "$url is a web page, not the archive of {{PROGRAM}}; nothing was installed" ;;
     esac
     fail "$url is not what was released: its SHA-256 is $found, not $wanted; nothing was installed"
   fi
-  tar -xzf "$scratch/archive" -C "$scratch" "$name/{{PROGRAM}}"
+  tar -xf "$scratch/archive" -C "$scratch" "$name/{{PROGRAM}}"
   "$scratch/$name/{{PROGRAM}}" --version >/dev/null || fail "{{PROGRAM}} does not run on this system; nothing was installed"
 
   mkdir -p "$directory"

@@ -12,8 +12,6 @@ try {
   console.error(`error: ${error.message}`);
   process.exit(69);
 }
-// So that what {{PROGRAM}} writes into settings of others names this place, which an update leaves.
-process.env.AIW_LAUNCHER = process.argv[1];
 const words = process.argv.slice(2);
 if (process.execve) {
   try {

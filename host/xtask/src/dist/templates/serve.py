@@ -1,6 +1,7 @@
 """Serves the packages on loopback, some of them as bad servers do. The first argument is the directory."""
 import http.server
 import pathlib
+import socketserver
 import sys
 
 DIRECTORY = pathlib.Path(sys.argv[1])
@@ -38,6 +39,8 @@ class Server(http.server.BaseHTTPRequestHandler):
         pass
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
+# `http.server`'s own class asks for the name of the address.
+socketserver.ThreadingTCPServer.daemon_threads = True
+server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Server)
 print(server.server_address[1], flush=True)
 server.serve_forever()
