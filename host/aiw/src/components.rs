@@ -58,7 +58,7 @@ mod tests {
 
     use super::*;
 
-    /// What ELF calls the processor that wasmtime's code is for. It is in the header of the code, on each system.
+    /// ELF's number of the processor that wasmtime's code is for, from the header of the code on each system.
     const MACHINE: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
 
     #[test]

@@ -60,7 +60,7 @@ pub enum InstalledBy {
 }
 
 impl InstalledBy {
-    /// What it is called in a sentence.
+    /// Its name in a sentence.
     pub fn name(self) -> &'static str {
         match self {
             Self::Dpkg => "dpkg",
@@ -132,7 +132,7 @@ pub enum UpdateError {
         /// The status.
         status: u16,
     },
-    /// What it answered names no version.
+    /// The answer names no version.
     #[error("the newest version is not known: `{url}` names none")]
     NoVersion {
         /// The address, without its query.
@@ -213,7 +213,7 @@ fn version_in(answer: &[u8]) -> Option<Version> {
     named.strip_prefix('v').unwrap_or(named).parse().ok()
 }
 
-/// What is around a binary on a machine: tests have one of their own.
+/// The surroundings of a binary on a machine: tests have one of their own.
 #[derive(Default)]
 struct Ground {
     /// The directory that stands for `/`.
@@ -321,7 +321,7 @@ impl Installation {
     }
 }
 
-/// What npm installed: its name in `bin` stays, while packages below may move.
+/// An installation by npm: its name in `bin` stays, while packages below may move.
 fn npm(modules: &Path) -> (InstalledBy, String, Option<PathBuf>) {
     let is_global = modules.parent().is_some_and(|lib| lib.ends_with("lib"));
     let global = modules.parent().and_then(Path::parent).map(|prefix| prefix.join("bin").join(PROGRAM));

@@ -73,8 +73,7 @@ pub struct PassedFile {
 }
 
 /// A file with a path of [`memory_path`], for a program that looks up the real path of the files it is given, and for
-/// systems without files in memory. The shim
-/// creates the file, and removes it when the program has ended.
+/// systems without files in memory. The shim creates the file, and removes it when the program has ended.
 #[derive(Clone)]
 pub struct NamedFile {
     /// The path where the program finds the file.

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::intake::said;
-use super::setup::{lasting_path, ours};
+use super::setup::{check_lasting, ours};
 use crate::cli::hooks::{HooksArgs, HooksCommand, SettingsScope};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -75,7 +75,7 @@ pub fn scopes() -> Vec<HookScope> {
 
 async fn change(args: &HooksArgs, undo: bool, output: &Output) -> Result<(), Failure> {
     if !undo {
-        lasting_path()?;
+        check_lasting()?;
     }
     let hooks = hooks()?;
     let scope = scope(args.scope)?;

@@ -1,7 +1,7 @@
 //! `aiw setup`
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aiw_core::ErrorKind;
 use aiw_home::{Home, HomeError, user_home};
@@ -34,7 +34,7 @@ pub async fn run(args: SetupArgs, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
     let places = ClientPlaces::from_environment().ok_or(HomeError::NoHome)?;
     if !args.undo {
-        lasting_path()?;
+        check_lasting()?;
     }
     let ours = Ours { toolsets: toolsets(args.toolsets.as_deref())?, ..ours(&home)? };
     let scope = scope(&args)?;
@@ -100,8 +100,9 @@ pub async fn run(args: SetupArgs, output: &Output) -> Result<(), Failure> {
 }
 
 /// Fails where this aiw is in a cache: what starts it later would not find it.
-pub fn lasting_path() -> Result<PathBuf, Failure> {
-    Ok(Installation::find()?.lasting_path()?.to_owned())
+pub fn check_lasting() -> Result<(), Failure> {
+    Installation::find()?.lasting_path()?;
+    Ok(())
 }
 
 /// How clients start aiw: by its plain name where that is this installation, else by the path that stays when it is

@@ -28,7 +28,7 @@ pub(super) struct Marks {
     three: Box<[u64; THREE / 64]>,
     /// A bit for some sets of five kinds, of which one is that of a mark. It is asked where the first three are right.
     five: Set,
-    /// The same for the marks of three and of four bytes: too much would follow one to have it among those of five.
+    /// Such sets for the marks of three and of four bytes: too much would follow one to have it among those of five.
     short: [Set; 2],
     /// A bit for each two kinds that are a mark.
     two: [u64; KINDS * KINDS / 64],

@@ -147,7 +147,7 @@ pub(crate) fn marked(wanted: &[(&str, String)], number: u64, since: u64) -> (Vec
     (found, unsure)
 }
 
-/// Who listens on a port of this machine.
+/// The process that listens on a port of this machine.
 pub(crate) enum Holder {
     /// A descendant of this process.
     Ours,

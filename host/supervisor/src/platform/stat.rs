@@ -1,6 +1,6 @@
 //! What the system keeps about a process, the same on Linux and macOS.
 
-/// What the system keeps about a process.
+/// The system's record of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stat {
     /// It has ended, and waits for its parent to notice.

@@ -28,7 +28,7 @@ const MAY_NEED: [&str; 9] = [
 /// The oldest macOS that the binary runs on.
 const MACOS: &str = "11.0";
 
-/// What C compilers take for now. Nothing in the binary tells a time, and another one would compile all of C anew.
+/// The time that C compilers take for now. Nothing in the binary tells a time, and another one would compile all of C anew.
 const NOW: &str = "315532800";
 
 /// Builds the binary for a target and returns its path.
@@ -104,7 +104,7 @@ fn machine_of(compressed: &[u8]) -> Result<u16> {
     Ok(u16::from_le_bytes([header[18], header[19]]))
 }
 
-/// What a binary for Linux needs of the system that it runs on.
+/// The needs of a binary for Linux: what it asks of the system that it runs on.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Needs {
     libraries: BTreeSet<String>,
@@ -138,7 +138,7 @@ fn needs(binary: &[u8]) -> Result<Needs> {
     Ok(needs)
 }
 
-/// What is wrong with a binary for Linux.
+/// Returns what is wrong with a binary for Linux.
 fn linux_faults(target: &Target, binary: &[u8]) -> Result<Vec<String>> {
     let needs = needs(binary)?;
     println!(

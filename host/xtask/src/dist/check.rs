@@ -15,7 +15,7 @@ use crate::{plugins, systems};
 /// The releases of Debian that packages are installed in. The oldest has glibc 2.31, and Node 12.
 const SUITES: [&str; 3] = ["bullseye", "bookworm", "trixie"];
 
-/// What each of these systems has beside the least: those who install packages, and what fetches for `install.sh`.
+/// Packages that each of these systems has beside the least: installers, and git.
 const INSTALLERS: &str = "python3,python3-pip,nodejs,npm,git";
 
 const MIRROR: &str = "http://deb.debian.org/debian";

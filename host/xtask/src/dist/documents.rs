@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use aiw_extensions::sha256_hex;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::table::{ABOUT, System, Target, VERSION};
 use super::tools;
-use super::tree::{Bytes, Tree, gzip, sha256, write};
+use super::tree::{Bytes, Tree, gzip, write};
 use crate::command::{self, root};
 use crate::plugins::PLAIN;
 
@@ -29,7 +30,7 @@ pub fn file(name: &str) -> Result<Bytes> {
     Ok(std::fs::read(root().join(name)).with_context(|| format!("cannot read `{name}`"))?.into())
 }
 
-/// What completes in one shell.
+/// A script that completes in one shell.
 pub struct Completion {
     /// The shell.
     pub shell: &'static str,
@@ -50,7 +51,7 @@ impl Completion {
     }
 }
 
-/// What goes beside the binary.
+/// Files that go beside the binary.
 pub struct Documents {
     /// The text of the MIT licence.
     pub mit: Bytes,
@@ -58,7 +59,7 @@ pub struct Documents {
     pub apache: Bytes,
     /// The licences of everything in the binary.
     pub licences: Bytes,
-    /// What is in the binary.
+    /// The contents of the binary.
     pub sbom: Bytes,
     /// The README.
     pub readme: Bytes,
@@ -135,7 +136,7 @@ const IN_C: [(&str, &str, &str, Option<&str>); 5] = [
     ("ring", "BoringSSL (in part)", "Apache-2.0", Some("LICENSE-BoringSSL")),
 ];
 
-/// What SQLite says in place of a licence.
+/// SQLite's words in place of a licence.
 const SQLITE: &str =
     "The authors of SQLite disclaim copyright to its source code. In place of a legal notice, here is a blessing:\n
    May you do good and not evil.
@@ -335,14 +336,14 @@ impl Contents {
     }
 }
 
-/// What `cargo about` finds for a package or a workspace. Reading the files of all crates takes it minutes, so that is kept
+/// Returns what `cargo about` finds for a package or a workspace. Reading the files of all crates takes it minutes, so that is kept
 /// for as long as the lock file is the same.
 fn found_licences(manifest: &str, triple: &str) -> Result<Value> {
     let workspace = if manifest.starts_with("plugins") { "plugins" } else { "" };
     let rules = include_bytes!("about.toml");
     let lock = std::fs::read(root().join(workspace).join("Cargo.lock"))?;
     let kept = root().join("target/tools/licences");
-    let kept = kept.join(sha256(&[&lock, &rules[..], triple.as_bytes()].concat())).with_extension("json");
+    let kept = kept.join(sha256_hex(&[&lock, &rules[..], triple.as_bytes()].concat())).with_extension("json");
     if let Ok(found) = std::fs::read(&kept) {
         return Ok(serde_json::from_slice(&found)?);
     }

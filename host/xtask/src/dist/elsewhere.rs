@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
+use aiw_extensions::sha256_hex;
 use anyhow::{Context, Result};
 
 use super::documents::LICENCES;
 use super::table::{ABOUT, System, TARGETS, Target, VERSION};
-use super::tree::{fill, sha256};
+use super::tree::fill;
 
 /// The archives for a target, by their digests.
 pub struct Archive {
-    /// What they are for.
+    /// The system that they are for.
     pub target: &'static Target,
     /// The digest of the smaller one, which xz unpacks.
     pub xz: String,
@@ -25,7 +26,7 @@ pub fn archives(directory: &Path) -> Result<Vec<Archive>> {
         let digest = |kind| {
             let path = directory.join(target.archive(kind));
             let bytes = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-            Ok::<_, anyhow::Error>(sha256(&bytes))
+            Ok::<_, anyhow::Error>(sha256_hex(&bytes))
         };
         if directory.join(target.archive("tar.xz")).is_file() {
             found.push(Archive { target, xz: digest("tar.xz")?, gz: digest("tar.gz")? });
@@ -105,7 +106,7 @@ mod tests {
     fn descriptions_name_the_archives_of_this_version_with_their_digests() {
         let all: Vec<_> = TARGETS
             .iter()
-            .map(|target| Archive { target, xz: sha256(target.triple.as_bytes()), gz: String::new() })
+            .map(|target| Archive { target, xz: sha256_hex(target.triple.as_bytes()), gz: String::new() })
             .collect();
         let (build, info) = aur(&all).unwrap();
         let formula = formula(&all).unwrap();

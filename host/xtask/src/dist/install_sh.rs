@@ -76,7 +76,7 @@ mod tests {
         let (xz, gz) = (tree::xz(&tar).unwrap(), tree::gzip(&tar).unwrap());
         tree::write(&served.path().join(target.archive("tar.xz")), &xz).unwrap();
         tree::write(&served.path().join(target.archive("tar.gz")), &gz).unwrap();
-        let archives = [Archive { target, xz: tree::sha256(&xz), gz: tree::sha256(&gz) }];
+        let archives = [Archive { target, xz: aiw_extensions::sha256_hex(&xz), gz: aiw_extensions::sha256_hex(&gz) }];
         let text = script(&archives).unwrap();
         let server = Server::start(served.path());
         let home = tempfile::tempdir().unwrap();

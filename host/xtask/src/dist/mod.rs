@@ -18,17 +18,18 @@ mod wheel;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use aiw_extensions::sha256_hex;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use self::documents::Documents;
 use self::table::{ABOUT, System, TARGETS, Target, VERSION};
 pub use self::tools::linker;
-use self::tree::{Bytes, Tree, gzip, sha256, write, xz};
+use self::tree::{Bytes, Tree, gzip, write, xz};
 use crate::command::{self, root};
 use crate::{plugins, tour};
 
-/// What `cargo xtask dist` is asked for.
+/// The arguments of `cargo xtask dist`.
 #[derive(Args)]
 pub struct Wanted {
     /// The systems to build for, as Rust names them [default: this one]
@@ -178,7 +179,7 @@ fn collect(dist: &Path, time: u64, release: bool) -> Result<()> {
     names.sort();
     let mut sums = String::new();
     for name in names {
-        sums += &format!("{}  {name}\n", sha256(&std::fs::read(dist.join(&name))?));
+        sums += &format!("{}  {name}\n", sha256_hex(&std::fs::read(dist.join(&name))?));
     }
     write(&dist.join("SHA256SUMS"), sums.as_bytes())?;
     println!("written: {}", dist.display());

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-/// What packages say of aiw. What nobody has said yet is `None`: packages are made all the same, and nothing is released.
+/// A description of aiw, as packages have it. What nobody has said yet is `None`: packages are made all the same, and nothing is released.
 pub struct About {
     /// The name of the crate and of the package for Python.
     pub crate_name: &'static str,
@@ -20,19 +20,19 @@ pub struct About {
     pub repository: Option<&'static str>,
     /// The address of the directory of a release's files, with `{version}` in it.
     pub release: Option<&'static str>,
-    /// Who has the copyright.
+    /// The holder of the copyright.
     pub copyright: Option<&'static str>,
-    /// Who looks after the packages, as `Name <address>`.
+    /// The maintainer of the packages, as `Name <address>`.
     pub maintainer: Option<&'static str>,
 }
 
-/// What stands for an address that nobody has said. Names below `.invalid` never resolve.
+/// An address in place of one that nobody has said. Names below `.invalid` never resolve.
 const UNKNOWN_ADDRESS: &str = "https://unknown.invalid/aiw";
 
-/// What stands for a copyright's holder that nobody has named.
+/// A holder of the copyright where nobody has named one.
 const UNKNOWN_HOLDER: &str = "The aiw authors";
 
-/// What stands for a maintainer that nobody has named.
+/// A maintainer where nobody has named one.
 const UNKNOWN_MAINTAINER: &str = "The aiw authors <aiw@unknown.invalid>";
 
 /// aiw.
@@ -57,7 +57,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub const GLIBC: (u32, u32) = (2, 28);
 
 impl About {
-    /// What nobody has said yet.
+    /// Returns what nobody has said yet.
     pub fn unknown(&self) -> Vec<&'static str> {
         let all = [
             ("the repository's address", self.repository),
@@ -90,12 +90,12 @@ impl About {
         self.release.unwrap_or(&unknown).replace("{version}", VERSION)
     }
 
-    /// Who has the copyright.
+    /// The holder of the copyright.
     pub fn copyright(&self) -> &'static str {
         self.copyright.unwrap_or(UNKNOWN_HOLDER)
     }
 
-    /// Who looks after the packages, as `Name <address>`.
+    /// The maintainer of the packages, as `Name <address>`.
     pub fn maintainer(&self) -> &'static str {
         self.maintainer.unwrap_or(UNKNOWN_MAINTAINER)
     }
@@ -177,7 +177,7 @@ impl Target {
         found.ok_or_else(|| anyhow::anyhow!("there are no packages for `{triple}`: there are for {known}"))
     }
 
-    /// What aiw of this version for this target is called, without the kind of the archive.
+    /// The name of an archive of this version for this target, without its kind.
     pub fn stem(&self) -> String {
         format!("{}-{VERSION}-{}", ABOUT.program, self.triple)
     }

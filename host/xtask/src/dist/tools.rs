@@ -11,10 +11,10 @@ use crate::command::{self, root};
 /// The linker, and cargo's way to it.
 const LINKER: [&str; 2] = ["ziglang==0.17.1", "cargo-zigbuild==0.24.1"];
 
-/// What looks at packages and lists of contents.
+/// Programs that look at packages and lists of contents.
 const CHECKERS: [&str; 2] = ["auditwheel==6.8.2", "cyclonedx-python-lib[json-validation]==11.12.0"];
 
-/// What lints workflows.
+/// Programs that lint workflows.
 const LINTERS: [&str; 1] = ["zizmor==1.32.0"];
 
 /// The last version at npm: it knows neither newer systems of runners nor newer permissions.

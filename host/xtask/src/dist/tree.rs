@@ -9,7 +9,6 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use flate2::{Compression, GzBuilder};
 use lzma_rust2::{XzOptions, XzWriter};
-use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
 
 /// Bytes that several packages have.
@@ -121,11 +120,6 @@ pub fn xz(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut xz = XzWriter::new(Vec::new(), options)?;
     xz.write_all(bytes)?;
     Ok(xz.finish()?)
-}
-
-/// The SHA-256 of bytes, in hexadecimal digits.
-pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Writes a file, with the directories that it is in.
