@@ -44,6 +44,7 @@ fn check_rooms(target: &str) -> Result<bool> {
 }
 
 fn checked(check: &mut Command) -> Result<bool> {
-    // They don't count for what runs on this system, which is compiled already.
-    Ok(command::status(check.env("RUSTFLAGS", "-Dwarnings"))?.success())
+    // Clippy's advice about a type may be wrong for another system. The flags don't count for what runs on this one.
+    check.env_remove("RUSTC_WORKSPACE_WRAPPER").env("RUSTFLAGS", "-Dwarnings");
+    Ok(command::status(check)?.success())
 }

@@ -28,7 +28,7 @@ pub fn script(archives: &[Archive]) -> Result<String> {
     )
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::io::{BufRead, BufReader};
     use std::path::Path;
@@ -64,7 +64,6 @@ mod tests {
         }
     }
 
-    #[cfg(target_os = "linux")]
     #[test]
     fn only_what_was_released_is_installed() {
         let target = Target::named(&plugins::triple().unwrap()).unwrap();
