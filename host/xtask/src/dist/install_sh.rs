@@ -28,7 +28,8 @@ pub fn script(archives: &[Archive]) -> Result<String> {
     )
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::io::{BufRead, BufReader};
     use std::path::Path;
