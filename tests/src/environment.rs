@@ -27,6 +27,22 @@ pub fn component(name: &str) -> PathBuf {
     path
 }
 
+/// Returns a part of what the binary embeds to run scripts on this system: `wasm.z`, `code.z` or `sha256`.
+pub fn scripts_part(name: &str) -> &'static [u8] {
+    let (dir, arch, os) = (root().join(".components"), std::env::consts::ARCH, std::env::consts::OS);
+    let os = if os == "macos" { "darwin" } else { os };
+    let is_part = |file: &str| {
+        file.strip_prefix("orchestrator.").and_then(|rest| rest.strip_suffix(name)).is_some_and(|system| {
+            // The component alone is the same on each system.
+            system.is_empty() || system.starts_with(arch) && system.contains(os)
+        })
+    };
+    let parts = fs::read_dir(&dir).map(|parts| parts.flatten().map(|part| part.path()).collect()).unwrap_or_default();
+    let part = Vec::into_iter(parts).find(|path| path.file_name().and_then(|f| f.to_str()).is_some_and(is_part));
+    let part = part.unwrap_or_else(|| panic!("`{name}` of scripts is not built: run `cargo xtask setup`"));
+    Box::leak(fs::read(part).unwrap().into_boxed_slice())
+}
+
 /// Returns a component with a mode of `describe` written into its bytes, because `describe` cannot ask the host for
 /// one.
 pub fn describing(name: &str, mode: &str) -> Vec<u8> {

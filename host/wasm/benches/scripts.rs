@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use aiw_tests::scripts_part;
 use aiw_wasm::{BundledScripts, CompiledCache, Scripts};
 
 const RUNS: usize = 15;
@@ -12,16 +13,10 @@ const RUNS: usize = 15;
 /// How many runtimes are made at once.
 const POOL: u32 = 5;
 
-fn read(name: &str) -> &'static [u8] {
-    let path = format!("{}/../../.components/orchestrator.{name}", env!("CARGO_MANIFEST_DIR"));
-    let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}: run `cargo xtask setup`"));
-    Box::leak(bytes.into_boxed_slice())
-}
-
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let sha256 = std::str::from_utf8(read("sha256")).unwrap();
-    let bundled = BundledScripts { component: read("wasm.z"), code: read("code.z"), sha256 };
+    let sha256 = std::str::from_utf8(scripts_part("sha256")).unwrap();
+    let bundled = BundledScripts { component: scripts_part("wasm.z"), code: scripts_part("code.z"), sha256 };
     let dir = tempfile::tempdir().unwrap();
     let (mut prepared, mut loaded, mut fresh) = (Vec::new(), Vec::new(), Vec::new());
     for run in 0..RUNS {

@@ -5,24 +5,17 @@ use std::time::Duration;
 
 use aiw_home::Home;
 use aiw_orchestrator::{BundledScripts, Ended, Orchestrator, Plan, PlannedTool, ScriptLimits, Tools};
+use aiw_tests::scripts_part;
 use async_trait::async_trait;
 use serde_json::{Value, json};
-
-const COMPONENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.components");
-
-fn read(name: &str) -> &'static [u8] {
-    let path = format!("{COMPONENTS}/orchestrator.{name}");
-    let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}: run `cargo xtask setup`"));
-    Box::leak(bytes.into_boxed_slice())
-}
 
 /// What runs the scripts of all tests.
 pub fn orchestrator() -> &'static Orchestrator {
     static HOME: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
     static ORCHESTRATOR: OnceLock<Orchestrator> = OnceLock::new();
     ORCHESTRATOR.get_or_init(|| {
-        let sha256 = std::str::from_utf8(read("sha256")).unwrap();
-        let bundled = BundledScripts { component: read("wasm.z"), code: read("code.z"), sha256 };
+        let sha256 = std::str::from_utf8(scripts_part("sha256")).unwrap();
+        let bundled = BundledScripts { component: scripts_part("wasm.z"), code: scripts_part("code.z"), sha256 };
         Orchestrator::new(Home::at(HOME.path()), bundled)
     })
 }
