@@ -15,8 +15,8 @@ pub struct Screen {
 /// The style of the headers of a list.
 pub const HEADER: Style = Style::new().bold();
 
-/// The headers of a last column that says why something is as it is.
-const REASONS: [&str; 3] = ["WHY", "ENDED", ""];
+/// The headers of a last column that is never cut: it says why something is as it is, or is an address.
+const REASONS: [&str; 4] = ["WHY", "ENDED", "TOKEN PAGE", ""];
 
 /// The headers of columns that are never cut, as one word says most of a row.
 const STATES: [&str; 2] = ["STATE", "STATUS"];
@@ -103,12 +103,15 @@ pub fn on_screen(
             .collect();
     };
     let last = headers.len() - 1;
-    if fitted.is_below {
-        headers[last].clear();
-    }
+    let lead = " ".repeat(INDENT);
+    let header_below = if fitted.is_below { std::mem::take(&mut headers[last]) } else { String::new() };
     let fit = |row: &mut [String]| row.iter_mut().zip(&widths).for_each(|(cell, width)| *cell = cut(cell, *width));
     fit(&mut headers);
     let mut lines = vec![row_line(&headers, &widths, |_| paint(HEADER))];
+    if !header_below.is_empty() && !fitted.has_reason {
+        let style = paint(HEADER);
+        lines.push(format!("{style}{lead}{header_below}{style:#}"));
+    }
     for (at, mut row) in rows.into_iter().enumerate() {
         let is_long = fitted.is_below || (fitted.has_reason && row[last].width() > widths[last]);
         let below = if is_long { std::mem::take(&mut row[last]) } else { String::new() };
@@ -122,7 +125,6 @@ pub fn on_screen(
         if row.iter().any(|cell| !cell.trim().is_empty()) {
             lines.push(row_line(&row, &widths, |column| styled(at, column)));
         }
-        let lead = " ".repeat(INDENT);
         let style = styled(at, last);
         let below = match fitted.has_reason {
             _ if below.is_empty() => Vec::new(),
@@ -338,6 +340,14 @@ mod tests {
             shown.starts_with("ID   STATE    WHY\nweb  running  ready\ndb   failed\n    exited with status 3"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn what_stands_below_a_row_has_its_heading_below_too() {
+        let headers = ["PROVIDER", "REQUESTS", "TASKS", "INPUT", "CACHED", "OUTPUT", "COST"];
+        let rows = [row(["a-provider-of-mine", "12", "3", "123.4k", "12.3k", "45.6k", "$1.2345"])];
+        assert!(lines(&headers, &rows, 60).contains("\n    COST\n"), "{}", lines(&headers, &rows, 60));
+        assert!(lines(&headers, &rows, 80).contains("OUTPUT  COST\n"), "{}", lines(&headers, &rows, 80));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod output;
 mod runtime;
 mod schema;
 mod terminal;
+mod times;
 
 use std::process::ExitCode;
 use std::sync::Arc;

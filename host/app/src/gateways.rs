@@ -144,7 +144,7 @@ pub async fn open_gateway(
     let before = known.as_ref().map(|known| known.provider.clone());
     let provider = match (request.provider.or(before.clone()), &request.name) {
         (Some(provider), _) => provider,
-        (None, Some(name)) => return Err(GatewayError::Unknown { name: name.clone() }.into()),
+        (None, Some(name)) => return Err(unknown(&all, name)),
         (None, None) => String::new(),
     };
     let serving = match &request.name {
@@ -189,15 +189,26 @@ pub async fn until_revoked(home: &Home, name: &GatewayName) {
 ///
 /// Fails if there is none, or it can't be read.
 pub fn named_gateway(home: &Home, name: &GatewayName) -> Result<NamedGateway, AppError> {
-    let known = NamedGateways::new(home).get(name)?;
-    Ok(known.ok_or_else(|| GatewayError::Unknown { name: name.clone() })?)
+    let all = NamedGateways::new(home);
+    all.get(name)?.ok_or_else(|| unknown(&all, name))
 }
 
-/// Returns a gateway with a name that leads to a provider or a pool.
-pub fn serving(home: &Home, provider: &str) -> Option<GatewayName> {
+fn unknown(all: &NamedGateways, name: &GatewayName) -> AppError {
+    GatewayError::Unknown { name: name.clone(), known: all.names().unwrap_or_default() }.into()
+}
+
+/// Fails if a gateway with a name serves a provider or a pool that is to be removed.
+///
+/// # Errors
+///
+/// The gateway is named.
+pub fn serves_none(home: &Home, provider: &str) -> Result<(), AppError> {
     let all = NamedGateways::new(home);
     let leads_there = |name: &GatewayName| all.get(name).ok().flatten().is_some_and(|it| it.provider == provider);
-    all.names().unwrap_or_default().into_iter().find(leads_there)
+    match all.names().unwrap_or_default().into_iter().find(leads_there) {
+        Some(gateway) => Err(GatewayError::Serves { gateway, provider: provider.to_owned() }.into()),
+        None => Ok(()),
+    }
 }
 
 /// Gives a gateway a new token. The old one is not good any more.
@@ -217,9 +228,10 @@ pub fn rotate_token(home: &Home, name: &GatewayName) -> Result<NamedGateway, App
 ///
 /// Fails if there is none of the name, or it can't be removed.
 pub fn revoke(home: &Home, name: &GatewayName) -> Result<(), AppError> {
-    match NamedGateways::new(home).revoke(name)? {
+    let all = NamedGateways::new(home);
+    match all.revoke(name)? {
         true => Ok(()),
-        false => Err(GatewayError::Unknown { name: name.clone() }.into()),
+        false => Err(unknown(&all, name)),
     }
 }
 

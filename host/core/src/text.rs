@@ -163,6 +163,17 @@ pub fn closest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Opti
     names.into_iter().filter_map(near).min().map(|(_, name)| name)
 }
 
+/// Returns a hint about a name that nothing has: the name that was meant, if one is close, else all of them. `yours` says
+/// what they are, as in "your providers". `None` if there are none.
+pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>, yours: &str) -> Option<String> {
+    let known: Vec<&str> = known.into_iter().collect();
+    Some(match closest(name, known.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None if known.is_empty() => return None,
+        None => format!("{yours}: {}", known.join(", ")),
+    })
+}
+
 /// Whether a word may be a mistyped other one: up to two letters are missing, wrong, too many or in the wrong order, and no
 /// more than a third of them.
 pub fn is_close(word: &str, other: &str) -> bool {

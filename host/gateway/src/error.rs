@@ -2,7 +2,7 @@
 
 use std::io;
 
-use aiw_core::{ErrorKind, GatewayName};
+use aiw_core::{ErrorKind, GatewayName, did_you_mean, one_line};
 use aiw_listen::ListenError;
 use aiw_net::NetError;
 use aiw_supervisor::SupervisorError;
@@ -32,6 +32,16 @@ pub enum GatewayError {
     Unknown {
         /// The name.
         name: GatewayName,
+        /// Those that there are.
+        known: Vec<GatewayName>,
+    },
+    /// What one with a name serves can't be removed: it would go on with the key that it has.
+    #[error("the gateway `{gateway}` serves `{}`", one_line(.provider, 80))]
+    Serves {
+        /// The gateway.
+        gateway: GatewayName,
+        /// The provider or the pool.
+        provider: String,
     },
     /// Another process serves a name.
     #[error("another process serves the gateway `{name}` already")]
@@ -51,7 +61,7 @@ impl GatewayError {
             Self::Route(e) => e.kind(),
             Self::Supervisor(e) => e.kind(),
             Self::Silent | Self::Net(_) => ErrorKind::Unavailable,
-            Self::Unknown { .. } => ErrorKind::User,
+            Self::Unknown { .. } | Self::Serves { .. } => ErrorKind::User,
             Self::Served { .. } => ErrorKind::Unavailable,
             Self::Listen(ListenError::InUse { .. } | ListenError::Refused { .. }) => ErrorKind::Unavailable,
             Self::Listen(ListenError::NotLoopback { .. }) | Self::Socket(_) => ErrorKind::Usage,
@@ -64,7 +74,13 @@ impl GatewayError {
             Self::Route(e) => e.hint(),
             Self::Silent => Some("`aiw gateway status` shows its last lines".into()),
             Self::Listen(e) => Some(e.hint().to_owned()),
-            Self::Unknown { name } => Some(format!("`aiw gateway serve --name {name} -p PROVIDER` makes it")),
+            Self::Unknown { name, known } => {
+                let meant = did_you_mean(name.as_str(), known.iter().map(GatewayName::as_str), "your gateways");
+                Some(meant.unwrap_or_else(|| format!("`aiw gateway serve --name {name} -p PROVIDER` makes it")))
+            }
+            Self::Serves { gateway, .. } => {
+                Some(format!("`aiw gateway revoke {gateway}` ends it, or serve another provider under its name"))
+            }
             Self::Served { .. } => Some("`aiw gateway list` shows where".into()),
             Self::Supervisor(_) | Self::Net(_) | Self::Socket(_) => None,
         }

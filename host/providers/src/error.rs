@@ -1,6 +1,6 @@
 //! What can go wrong with providers.
 
-use aiw_core::{CliKind, EnvName, ErrorKind, Family, HeaderName, ProviderName, SecretName, closest, one_line};
+use aiw_core::{CliKind, EnvName, ErrorKind, Family, HeaderName, ProviderName, SecretName, did_you_mean, one_line};
 use aiw_home::{HomeError, OWN, VaultError};
 
 use crate::{AskError, ProviderComponentError};
@@ -286,14 +286,6 @@ pub enum ProviderError {
     },
 }
 
-/// The name that was meant, if one is close, else all of them.
-fn did_you_mean(name: &str, known: &[String], yours: &str) -> String {
-    match closest(name, known.iter().map(String::as_str)) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("{yours}: {}", known.join(", ")),
-    }
-}
-
 fn name_of(address: &Option<String>) -> String {
     address.as_ref().map_or_else(|| "the address".to_owned(), |address| format!("`{}`", one_line(address, 120)))
 }
@@ -321,12 +313,16 @@ impl ProviderError {
                 return None;
             }
             Self::BadAddress { .. } => return None,
-            Self::Unknown { known, .. } if known.is_empty() => "`aiw provider add NAME` adds one".into(),
-            Self::Unknown { name, known } => did_you_mean(name, known, "your providers"),
+            Self::Unknown { name, known } => {
+                let meant = did_you_mean(name, known.iter().map(String::as_str), "your providers");
+                meant.unwrap_or_else(|| "`aiw provider add NAME` adds one".into())
+            }
             Self::Taken { name } => format!("`aiw provider edit {name}` changes it"),
             Self::TakenByPool { name } => format!("choose another name, or `aiw pool remove {name}` first"),
-            Self::UnknownPool { known, .. } if known.is_empty() => "`aiw pool add NAME PROVIDER…` adds one".into(),
-            Self::UnknownPool { name, known } => did_you_mean(name, known, "your pools"),
+            Self::UnknownPool { name, known } => {
+                let meant = did_you_mean(name, known.iter().map(String::as_str), "your pools");
+                meant.unwrap_or_else(|| "`aiw pool add NAME PROVIDER…` adds one".into())
+            }
             Self::IsPool { name } => format!("`aiw pool show {name}` shows it, and `aiw pool edit` changes it"),
             Self::PoolUnchanged => "`--member PROVIDER` names its members, `--choose HOW` how it chooses".into(),
             Self::BadPool { .. } => return None,

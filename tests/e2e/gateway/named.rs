@@ -59,6 +59,18 @@ fn address_and_token_stay_until_they_are_revoked() {
     assert_eq!(said, format!("address: {url}\ntoken: as before; `aiw gateway token editor` prints it"));
     assert_eq!(env.run(&["gateway", "token", "editor"]).ok().stdout.trim(), token);
     assert_eq!(status(&address, &token), 200);
+    let mistyped = env.run(&["gateway", "revoke", "edtor"]);
+    assert!(mistyped.stderr.contains("did you mean `editor`?"), "{}", mistyped.whole());
+    // What it serves stays, a provider or a pool: it would go on with the key that it has.
+    let refused = env.run(&["provider", "remove", "chat-completions"]);
+    let serves = "the gateway `editor` serves `chat-completions`";
+    assert!(refused.stderr.contains(serves), "{}", refused.whole());
+    env.run(&["pool", "add", "several", "chat-completions", "messages"]).ok();
+    let (of_pool, _) = start(&env, &["--name", "pooled", "-p", "several"]);
+    let refused = env.run(&["pool", "remove", "several"]);
+    assert!(refused.stderr.contains("the gateway `pooled` serves `several`"), "{}", refused.whole());
+    stop(of_pool);
+    env.run(&["gateway", "revoke", "pooled"]).ok();
     // A new token counts at once, and so does that there is none.
     let rotated = env.json(&["gateway", "token", "editor", "--rotate"])["token"].as_str().unwrap().to_owned();
     assert_eq!((status(&address, &token), status(&address, &rotated)), (401, 200));

@@ -32,6 +32,12 @@ fn a_process_is_started_seen_read_and_stopped() {
     assert_eq!(project.run(&["down"]).ok().stdout, "nothing runs\n");
     let unknown = project.run(&["process", "start", "wev"]);
     assert_eq!((unknown.code, unknown.stderr.contains("did you mean `web`")), (2, true), "{}", unknown.stderr);
+    // A word that is neither a process nor a task is looked for among both.
+    for command in ["logs", "stop", "wait"] {
+        let unknown = project.run(&[command, "wev"]);
+        assert!(unknown.stderr.contains("there is no process or task `wev`"), "{}", unknown.stderr);
+        assert!(unknown.stderr.contains("did you mean `web`?"), "{}", unknown.stderr);
+    }
 }
 
 #[test]

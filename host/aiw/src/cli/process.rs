@@ -35,7 +35,7 @@ pub struct UpArgs {
     #[arg(short, long)]
     pub detach: bool,
     /// Return once they are ready, and leave them running: exit code 1 if one is not, 124 if time ran out
-    #[arg(long, conflicts_with = "detach")]
+    #[arg(long)]
     pub wait: bool,
     /// With --wait: wait no longer than this: 90s, 10m
     #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "wait")]

@@ -1,5 +1,6 @@
 //! `aiw pool …`
 
+use aiw_app::gateways;
 use aiw_core::{ErrorKind, one_line};
 use aiw_gateway::{Resting, forget_pool, resting};
 use aiw_home::{Home, ProviderPool, rfc3339};
@@ -82,6 +83,7 @@ pub async fn run(command: PoolCommand, output: &Output) -> Result<(), Failure> {
         }
         PoolCommand::Remove { names } => {
             let (removed, failures) = remove_each(&names, output, |name| {
+                gateways::serves_none(home, name)?;
                 providers.remove_pool(name)?;
                 // What was known of it means nothing to another pool of that name.
                 let _ = forget_pool(home, name);

@@ -4,7 +4,7 @@ mod ask;
 mod view;
 
 use aiw_app::gateways;
-use aiw_core::{ErrorKind, one_line};
+use aiw_core::ErrorKind;
 use aiw_home::Home;
 use aiw_providers::{Changes, ProviderError, Providers, RemovedProvider, TestSummary, TokenSource};
 use schemars::JsonSchema;
@@ -100,13 +100,7 @@ fn changes(args: ProviderArgs) -> Changes {
 fn remove(providers: &Providers, names: &[String], output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
     let (removed, failures) = remove_each(names, output, |name| {
-        // It would go on with the key that it has.
-        if let Some(gateway) = gateways::serving(&home, name) {
-            return Err(Failure::user(format!("the gateway `{gateway}` serves provider `{}`", one_line(name, 80)))
-                .with_hint(format!(
-                    "`aiw gateway revoke {gateway}` ends it, or serve another provider under its name"
-                )));
-        }
+        gateways::serves_none(&home, name)?;
         let removed = providers.remove(name)?;
         view::removed(&removed, output);
         Ok(removed)

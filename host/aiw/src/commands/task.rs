@@ -7,7 +7,7 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
 use aiw_app::accounts;
 use aiw_app::overview::{TaskCounts, session_scope};
@@ -32,6 +32,7 @@ use crate::failure::Failure;
 use crate::layout;
 use crate::output::Output;
 use crate::terminal::{self, Size};
+use crate::times::{ago, since, took};
 
 /// `aiw status`
 #[derive(Serialize, JsonSchema)]
@@ -109,14 +110,6 @@ fn own(tasks: &Tasks) -> Vec<ProcessId> {
     own
 }
 
-fn seconds(duration: Duration) -> String {
-    match duration.as_secs() {
-        0..60 => format!("{:.1}s", duration.as_secs_f64()),
-        s @ 60..3600 => format!("{}m{:02}s", s / 60, s % 60),
-        s => format!("{}h{:02}m", s / 3600, s / 60 % 60),
-    }
-}
-
 fn rows(tasks: &[Task]) -> Vec<Vec<String>> {
     let row = |task: &Task| {
         vec![
@@ -124,8 +117,8 @@ fn rows(tasks: &[Task]) -> Vec<Vec<String>> {
             standing(task),
             task.about.cli.to_string(),
             one_line(task.about.provider.as_deref().unwrap_or("-"), 24),
-            seconds(duration(task)),
-            one_line(&task.about.prompt, 60),
+            took(duration(task)),
+            format!("{}{}", if task.about.private { "(private) " } else { "" }, one_line(&task.about.prompt, 60)),
         ]
     };
     tasks.iter().map(row).collect()
@@ -133,14 +126,13 @@ fn rows(tasks: &[Task]) -> Vec<Vec<String>> {
 
 /// A list of tasks: the same, with when and where each was started, and a mark where a task has ended unseen.
 fn show_list(tasks: &[Task], output: &Output) {
-    let now = SystemTime::now();
     let headers = ["ID", "STATE", "CLI", "PROVIDER", "TIME", "STARTED", "DIRECTORY", "PROMPT"];
     let with_place = |(mut row, task): (Vec<String>, &Task)| {
         let prompt = row.pop().unwrap_or_default();
         if let Some(state) = row.get_mut(1).filter(|_| task.unread) {
             state.push('*');
         }
-        row.extend([age(task.started, now), directory(task), prompt]);
+        row.extend([ago(since(task.started)), directory(task), prompt]);
         row
     };
     let rows: Vec<Vec<String>> = rows(tasks).into_iter().zip(tasks).map(with_place).collect();
@@ -156,17 +148,6 @@ fn show_list(tasks: &[Task], output: &Output) {
     }
     if tasks.iter().any(|task| task.outcome == Some(Outcome::Lost)) {
         output.note("lost: what supervised it was killed, so nobody saw how it ended");
-    }
-}
-
-/// How long ago that was, in the largest unit that says something.
-fn age(started: u64, now: SystemTime) -> String {
-    let ago = now.duration_since(SystemTime::UNIX_EPOCH + Duration::from_millis(started)).unwrap_or_default();
-    match ago.as_secs() {
-        s @ 0..60 => format!("{s}s ago"),
-        s @ 60..3600 => format!("{}m ago", s / 60),
-        s @ 3600..86400 => format!("{}h ago", s / 3600),
-        s => format!("{}d ago", s / 86400),
     }
 }
 
@@ -236,7 +217,7 @@ fn show(tasks: &Tasks, id: &str, output: &Output) -> Result<(), Failure> {
             output.line(format!("  {name}: {}", one_line(&value, 400)));
         }
     };
-    output.line(format!("{} {}, {} after {}", task.id, task.about.cli, standing(&task), seconds(duration(&task))));
+    output.line(format!("{} {}, {} after {}", task.id, task.about.cli, standing(&task), took(duration(&task))));
     line("prompt", Some(task.about.prompt.clone()));
     line("provider", task.about.provider.clone());
     line("model", task.about.model.clone());
@@ -273,7 +254,7 @@ pub fn logs(args: &LogArgs, output: &Output) -> Result<(), Failure> {
     let [id] = args.ids.as_slice() else {
         return Err(Failure::user("one task has one log: name one").with_hint("`aiw task list` lists them"));
     };
-    let task = tasks.find(id)?;
+    let task = named_task(tasks, id)?;
     if output.is_json() && args.follow {
         return Err(Failure::user("`--json` prints one object, which has no end with `--follow`")
             .with_hint("use only one of them"));
@@ -360,11 +341,19 @@ fn raw(tasks: &Tasks, task: &Task, args: &LogArgs) -> Result<(), Failure> {
     follow(tasks, task, from, args.follow, write).map(drop)
 }
 
+/// The task that is named. Processes have the same commands: a word that is neither is looked for in both.
+fn named_task(tasks: &Tasks, name: &str) -> Result<Task, Failure> {
+    tasks.find(name).map_err(|error| match error {
+        TaskError::NoTask { .. } => super::process::neither(name).unwrap_or_else(|| error.into()),
+        error => error.into(),
+    })
+}
+
 /// The tasks that are named, each once however often and by whatever name.
 fn named(tasks: &Tasks, names: &[String]) -> Result<Vec<Task>, Failure> {
     let mut found: Vec<Task> = Vec::new();
     for name in names {
-        let task = tasks.find(name)?;
+        let task = named_task(tasks, name)?;
         if !found.iter().any(|other| other.id == task.id) {
             found.push(task);
         }
@@ -594,7 +583,7 @@ pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
             task.id,
             task.about.cli,
             standing(task),
-            seconds(duration(task)),
+            took(duration(task)),
             one_line(&task.about.prompt, 60)
         ));
         let said = match &task.about.final_message {

@@ -2,6 +2,7 @@
 
 use aiw_app::accounts::is_below;
 use aiw_app::current_dir;
+use aiw_core::{did_you_mean, one_line};
 use aiw_home::{Budget, BudgetLimit, BudgetPeriod, Home, OWN, now_millis, rfc3339};
 use aiw_usage::{Book, Loss, Spending, Sum, Sums, sum_by};
 use schemars::JsonSchema;
@@ -109,7 +110,7 @@ pub fn usage(args: &UsageArgs, output: &Output) -> Result<(), Failure> {
 
 fn line(key: &str, sum: &Sum) -> Vec<String> {
     vec![
-        aiw_core::one_line(key, 80),
+        one_line(key, 80),
         sum.requests.to_string(),
         sum.tasks.to_string(),
         tokens(sum.read()),
@@ -141,10 +142,11 @@ pub fn budget(command: BudgetCommand, output: &Output) -> Result<(), Failure> {
                 let lock = home.lock()?;
                 let mut settings = home.settings()?;
                 if !settings.remove_budget(name)? {
-                    let name = aiw_core::one_line(name, 80);
-                    return Err(
-                        Failure::user(format!("there is no budget `{name}`")).with_hint("`aiw budget list` shows them")
-                    );
+                    let budgets = settings.budgets()?;
+                    let known = budgets.iter().map(|budget| budget.name.as_str());
+                    let meant = did_you_mean(name, known, "your budgets");
+                    return Err(Failure::user(format!("there is no budget `{}`", one_line(name, 80)))
+                        .with_hint(meant.unwrap_or_else(|| "`aiw budget set` adds one".into())));
                 }
                 settings.save(&lock)?;
                 output.line(format!("Removed budget `{name}`"));
@@ -158,10 +160,14 @@ pub fn budget(command: BudgetCommand, output: &Output) -> Result<(), Failure> {
 fn set(home: &Home, args: BudgetArgs, output: &Output) -> Result<(), Failure> {
     let project = args.project.map(|project| current_dir().map(|here| here.join(project))).transpose()?;
     if let Some(name) = args.provider.as_deref().filter(|name| *name != OWN)
-        && !home.providers()?.has(name)
+        && let providers = home.providers()?
+        && !providers.has(name)
     {
-        let name = aiw_core::one_line(name, 80);
-        return Err(Failure::user(format!("there is no provider or pool `{name}`")));
+        let pools = providers.pools().iter().map(|pool| pool.name.as_str());
+        let known = providers.providers().iter().map(|provider| provider.name.as_str()).chain(pools);
+        let failure = Failure::user(format!("there is no provider or pool `{}`", one_line(name, 80)));
+        let meant = did_you_mean(name, known, "your providers and pools");
+        return Err(failure.with_hint(meant.unwrap_or_else(|| "`aiw provider add NAME` adds one".into())));
     }
     let budget = Budget {
         name: args.name,
@@ -201,9 +207,8 @@ fn described(budget: &Budget) -> String {
         BudgetLimit::Dollars(usd) => format!("${usd:.2}"),
         BudgetLimit::Tokens(count) => format!("{} tokens", tokens(count)),
     };
-    let name = aiw_core::one_line(&budget.name, 60);
-    let provider =
-        budget.provider.as_ref().map(|name| format!(" for {}", aiw_core::one_line(name, 80))).unwrap_or_default();
+    let name = one_line(&budget.name, 60);
+    let provider = budget.provider.as_ref().map(|name| format!(" for {}", one_line(name, 80))).unwrap_or_default();
     let project = budget.project.as_ref().map(|path| format!(" in {}", path.display())).unwrap_or_default();
     let then = if budget.refuses { "then refuses" } else { "then warns" };
     format!("budget `{name}`: {limit} a {}{provider}{project}, {then}", budget.period.as_str())

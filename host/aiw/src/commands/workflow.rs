@@ -25,6 +25,7 @@ use crate::components::session;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
+use crate::times::{ago, since_rfc3339};
 
 /// `aiw workflow list`
 #[derive(Serialize, JsonSchema)]
@@ -369,7 +370,14 @@ fn runs(here: &Here, args: &RunsArgs, output: &Output) -> Result<(), Failure> {
     let row = |run: &RunRecord| {
         let workflow = run.workflow.clone().unwrap_or_else(|| "-".into());
         let calls = run.calls.len().to_string();
-        vec![run.id.clone(), run.started_at.clone(), workflow, run.client.clone(), calls, about(run)]
+        vec![
+            run.id.clone(),
+            since_rfc3339(&run.started_at).map(ago).unwrap_or_default(),
+            workflow,
+            run.client.clone(),
+            calls,
+            about(run),
+        ]
     };
     output
         .table(&["RUN", "STARTED", "WORKFLOW", "CLIENT", "CALLS", "ENDED"], &runs.iter().map(row).collect::<Vec<_>>());

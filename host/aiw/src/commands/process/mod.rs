@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use aiw_core::{EnvName, ErrorKind, SecretName, one_line, shell_word};
+use aiw_core::{EnvName, ErrorKind, SecretName, did_you_mean, one_line, shell_word};
 use aiw_home::Home;
 use aiw_processes::{
     CheckOf, Definition, EnvValue, Loaded, Manager, NeedOf, ProbeOf, ProcessError, ProcessSummary, Project,
@@ -24,6 +24,7 @@ use crate::commands::each::{FailedName, Failures};
 use crate::editor::Editor;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::times::{since_rfc3339, took};
 use crate::{runtime, terminal};
 
 mod log;
@@ -88,6 +89,13 @@ pub fn is_process(word: &str) -> bool {
     aiw_processes::is_id(word) && manager().is_ok_and(|manager| manager.get(word).is_ok())
 }
 
+/// What to say of a word that is neither the id of a process nor of a task. `None` if this project has no processes.
+pub fn neither(word: &str) -> Option<Failure> {
+    let loaded = manager().ok()?.load().ok()?;
+    let meant = did_you_mean(word, loaded.definitions.keys().map(String::as_str), "this project's processes")?;
+    Some(Failure::user(format!("there is no process or task `{}`", one_line(word, 60))).with_hint(meant))
+}
+
 /// `aiw ps`
 pub fn ps(args: &PsArgs, output: &Output) -> Result<(), Failure> {
     let (manager, own) = (manager()?, own()?);
@@ -134,7 +142,7 @@ fn table(processes: &[ProcessSummary], args: &PsArgs, is_unread: bool, output: &
             "ID" => process.id.clone(),
             "STATE" => process.state.replace('_', " "),
             "PID" => process.pid.map_or_else(|| "-".into(), |pid| pid.to_string()),
-            "UPTIME" => process.running_since.as_deref().and_then(uptime).unwrap_or_else(|| "-".into()),
+            "UPTIME" => process.running_since.as_deref().and_then(since_rfc3339).map_or_else(|| "-".into(), took),
             "PORTS" => process.ports.iter().map(u16::to_string).collect::<Vec<_>>().join(" "),
             "RESTARTS" => process.restarts.to_string(),
             "MEMORY" => process.usage.as_ref().map_or_else(|| "-".into(), |used| format!("{} MB", used.memory >> 20)),
@@ -165,17 +173,6 @@ fn table(processes: &[ProcessSummary], args: &PsArgs, is_unread: bool, output: &
         _ => Style::new(),
     };
     output.painted_table(&headers, &rows, style);
-}
-
-/// How long ago a time was, in its two largest units.
-fn uptime(since: &str) -> Option<String> {
-    let millis = u64::try_from(aiw_home::millis_of(since)?).ok()?;
-    Some(match aiw_home::now_millis().saturating_sub(millis) / 1000 {
-        s @ 0..60 => format!("{s}s"),
-        s @ 60..3600 => format!("{}m{:02}s", s / 60, s % 60),
-        s @ 3600..86400 => format!("{}h{:02}m", s / 3600, s / 60 % 60),
-        s => format!("{}d{:02}h", s / 86400, s / 3600 % 24),
-    })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "it is shown with one digit")]

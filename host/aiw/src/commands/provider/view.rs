@@ -190,7 +190,7 @@ pub async fn presets(providers: &Providers, output: &Output) -> Result<(), Failu
         let page = preset.token_page.clone().unwrap_or_default();
         vec![preset.id.clone(), preset.label.clone(), used_by(&preset.clis, &preset.gateway, ","), page]
     };
-    output.table(&["PRESET", "PROVIDER", "CLIS", "TOKENS"], &presets.iter().map(row).collect::<Vec<_>>());
+    output.table(&["PRESET", "PROVIDER", "CLIS", "TOKEN PAGE"], &presets.iter().map(row).collect::<Vec<_>>());
     output.note(STAR);
     output.answer(json!({"presets": presets}));
     Ok(())

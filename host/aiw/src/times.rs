@@ -1,0 +1,51 @@
+//! Times and durations, as people read them.
+
+use std::time::Duration;
+
+/// A duration in its two largest units: 5.2s, 3m20s, 2h03m, 1d04h.
+pub fn took(duration: Duration) -> String {
+    match duration.as_secs() {
+        0..60 => format!("{:.1}s", duration.as_secs_f64()),
+        s @ 60..3600 => format!("{}m{:02}s", s / 60, s % 60),
+        s @ 3600..86400 => format!("{}h{:02}m", s / 3600, s / 60 % 60),
+        s => format!("{}d{:02}h", s / 86400, s / 3600 % 24),
+    }
+}
+
+/// A time that long ago, in its largest unit: 5s ago, 3m ago.
+pub fn ago(duration: Duration) -> String {
+    match duration.as_secs() {
+        s @ 0..60 => format!("{s}s ago"),
+        s @ 60..3600 => format!("{}m ago", s / 60),
+        s @ 3600..86400 => format!("{}h ago", s / 3600),
+        s => format!("{}d ago", s / 86400),
+    }
+}
+
+/// The time since a time in RFC 3339 format.
+pub fn since_rfc3339(time: &str) -> Option<Duration> {
+    Some(since(u64::try_from(aiw_home::millis_of(time)?).ok()?))
+}
+
+/// The time since a time in milliseconds since 1970.
+pub fn since(millis: u64) -> Duration {
+    Duration::from_millis(aiw_home::now_millis().saturating_sub(millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_has_two_units() {
+        let shown = [5_200, 200_000, 7_380_000, 100_800_000].map(|ms| took(Duration::from_millis(ms)));
+        assert_eq!(shown, ["5.2s", "3m20s", "2h03m", "1d04h"]);
+    }
+
+    #[test]
+    fn a_time_ago_has_one_unit() {
+        let shown = [0, 100_000, 7_300_000, 172_800_000].map(|ms| ago(Duration::from_millis(ms)));
+        assert_eq!(shown, ["0s ago", "1m ago", "2h ago", "2d ago"]);
+        assert_eq!(since_rfc3339("never"), None);
+    }
+}
