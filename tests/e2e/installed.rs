@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use aiw_tests::{Answer, Environment, Server};
 use serde_json::{Value, json};
@@ -33,7 +34,15 @@ fn run(env: &Environment, aiw: &Path, arguments: &[&str]) -> (bool, String) {
 #[test]
 fn an_update_is_looked_for_only_if_somebody_asks() {
     let env = Environment::new();
-    let server = Server::start(|request| match request.path.as_str() {
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let seen = sent.clone();
+    let server = Server::start(move |request| match request.path.as_str() {
+        // All that is sent: of the user and the machine, nothing.
+        "/bare" => {
+            seen.lock().unwrap().extend(request.headers.clone());
+            assert_eq!((request.method.as_str(), request.body.len()), ("GET", 0));
+            Answer::ok(r#"{"version": "99.0.0"}"#)
+        }
         "/newer" => Answer::ok(r#"{"tag_name": "v99.0.0", "name": "A release"}"#),
         "/same" => Answer::ok(json!({"version": env!("CARGO_PKG_VERSION")}).to_string()),
         "/page" => Answer::ok("<html>Sign in</html>"),
@@ -49,6 +58,15 @@ fn an_update_is_looked_for_only_if_somebody_asks() {
 
     let asked = env.json(&["update", "--check"]);
     assert_eq!((&asked["newest"], &asked["is_newer"]), (&json!("99.0.0"), &json!(true)));
+    at("/bare");
+    let host = server.url().trim_start_matches("http://").to_owned();
+    env.run(&["update", "--check"]).ok();
+    let headers = sent.lock().unwrap().clone();
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let agent = concat!("aiw/", env!("CARGO_PKG_VERSION"));
+    let all = [("accept", "*/*"), ("accept-encoding", "gzip"), ("host", host.as_str()), ("user-agent", agent)];
+    assert_eq!(headers, all);
+    at("/newer");
     let said = env.run(&["update", "--check"]).ok().stdout;
     assert!(said.contains("99.0.0 is out") && said.contains("to update: "), "{said}");
     at("/same");

@@ -120,7 +120,7 @@ const PASSED_FILE: i32 = 100;
 
 /// Whether an open file has a path by which it can be read from its beginning, as often as a program likes. macOS's
 /// `/dev/fd/N` goes on where the last reader stopped.
-const HAS_DESCRIPTORS: bool = cfg!(target_os = "linux");
+pub(crate) const HAS_DESCRIPTORS: bool = cfg!(target_os = "linux");
 
 impl Prepared {
     /// Returns what would be started.
@@ -322,10 +322,9 @@ impl Prepared {
     /// descriptor does not have; or this system has no path for a descriptor that can be read more than once.
     fn wants_names(&self) -> bool {
         match &self.settings {
-            Some((Passed::Argument(_), _)) if HAS_DESCRIPTORS => {
-                clis::of(self.cli.kind).wants_file_names(self.cli.version.as_deref())
+            Some((Passed::Argument(_), _)) => {
+                !HAS_DESCRIPTORS || clis::of(self.cli.kind).wants_file_names(self.cli.version.as_deref())
             }
-            Some((Passed::Argument(_) | Passed::Variable(..), _)) => !HAS_DESCRIPTORS,
             _ => false,
         }
     }

@@ -19,6 +19,7 @@ use super::{AiCli, CommandLine, Line, Passed, words};
 use crate::access::Access;
 use crate::arguments;
 use crate::draft::Draft;
+use crate::prepared::HAS_DESCRIPTORS;
 use crate::served::{NAME, Served};
 use crate::stream::{CliStream, Event, Findings, flat, text};
 use crate::{LaunchError, Permission, overlay};
@@ -147,9 +148,9 @@ impl AiCli for Gemini {
         entry.insert("trust".to_owned(), json!(true));
         draft.put_over(json!({"mcpServers": {NAME: entry}}));
         draft.arguments.push(format!("--allowed-mcp-server-names={NAME}").into());
-        // Only root's settings override a project's.
+        // Only system settings override a project's.
         let project = overlay::read(&draft.cwd.join(FILES.project_settings)).ok().flatten();
-        if !is_root() && project.is_some_and(|project| !project["mcpServers"][NAME].is_null()) {
+        if !beats_projects() && project.is_some_and(|project| !project["mcpServers"][NAME].is_null()) {
             draft
                 .notes
                 .push(format!("the project's own settings name a server `{NAME}`, which Gemini CLI uses instead"));
@@ -183,9 +184,9 @@ impl AiCli for Gemini {
         Ok(CommandLine { before, after: line.own.to_vec(), bypass })
     }
 
-    /// Only a file that belongs to root overrides the user's settings, so other users get a separate home.
+    /// Only system settings override the user's. Where aiw can't provide them, the CLI gets a separate home.
     fn pass_settings(&self, settings: &Value, draft: &Draft) -> Result<Passed, LaunchError> {
-        if is_root() {
+        if beats_projects() {
             let present = draft.environment.path(SYSTEM_SETTINGS);
             let path = present.unwrap_or_else(|| Path::new(SYSTEM_FILE).to_owned());
             let below = overlay::read(&path)?.unwrap_or_else(|| Value::Object(Map::new()));
@@ -226,12 +227,19 @@ impl AiCli for Gemini {
     }
 }
 
-/// Returns whether our files count as the system's own.
-fn is_root() -> bool {
+/// Returns whether Gemini takes our settings as the system's, which override those of the user and the project.
+fn beats_projects() -> bool {
     #[cfg(unix)]
-    return rustix::process::geteuid().is_root();
+    let is_root = rustix::process::geteuid().is_root();
     #[cfg(not(unix))]
-    return false;
+    let is_root = false;
+    is_taken_as_systems(is_root, HAS_DESCRIPTORS)
+}
+
+/// Gemini skips system settings, with nothing but a warning, if anyone but root can write to one of the directories above
+/// them. The runtime directory is below `/tmp`, so only a descriptor will do.
+pub(super) fn is_taken_as_systems(is_root: bool, has_descriptors: bool) -> bool {
+    is_root && has_descriptors
 }
 
 /// More than a record keeps of the final message. A model may write gigabytes.

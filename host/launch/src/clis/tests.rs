@@ -560,3 +560,21 @@ fn an_older_claude_code_looks_names_up() {
     }
     assert!(!of(CliKind::Codex).wants_file_names(None));
 }
+
+/// A file in the runtime directory is below `/tmp`, where anyone can write: Gemini CLI skips it, and would use the user's own
+/// login.
+#[test]
+fn gemini_gets_a_home_of_its_own_where_it_would_skip_system_settings() {
+    use super::gemini::is_taken_as_systems;
+
+    assert!(is_taken_as_systems(true, true));
+    assert!(!is_taken_as_systems(true, false), "root without descriptors, as on macOS");
+    assert!(!is_taken_as_systems(false, true));
+    let dir = tempfile::tempdir().unwrap();
+    let mut draft = draft(dir.path(), &[]);
+    express(CliKind::Gemini, &intent(Api::GenerateContent), &mut draft).unwrap();
+    let passed = of(CliKind::Gemini).pass_settings(draft.settings.as_ref().unwrap(), &draft).unwrap();
+    let is_systems = cfg!(target_os = "linux") && rustix::process::geteuid().is_root();
+    assert_eq!(matches!(passed, Passed::Variable(..)), is_systems);
+    assert_eq!(matches!(passed, Passed::Home(_)), !is_systems);
+}

@@ -9,6 +9,7 @@ use std::time::Duration;
 use aiw_core::ProcessId;
 
 use super::seen::is_shim;
+use super::unix::not_enforced;
 use crate::program::ResourceLimits;
 
 /// The cgroup of a process.
@@ -24,15 +25,10 @@ impl Group {
         if limits.memory.is_none() && limits.cpu_percent.is_none() && limits.pids.is_none() {
             return (None, None);
         }
-        let refused = |reason: &str| match (limits.watch, limits.cpu_percent) {
-            (false, _) => Some(format!("memory and processor are not limited: {reason}")),
-            (true, Some(_)) => Some(format!("the processor is not limited: {reason}")),
-            (true, None) => None,
-        };
-        let Some(ours) = own() else { return (None, refused("there is no cgroup v2 of ours")) };
+        let Some(ours) = own() else { return (None, not_enforced(limits, "there is no cgroup v2 of ours")) };
         match Self::beneath(&ours, id, limits) {
             Ok(group) => (Some(group), None),
-            Err(error) => (None, refused(&format!("`{}` cannot be divided: {error}", ours.display()))),
+            Err(error) => (None, not_enforced(limits, &format!("`{}` cannot be divided: {error}", ours.display()))),
         }
     }
 

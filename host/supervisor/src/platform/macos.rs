@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::libproc;
 use super::seen::is_alive;
-use super::unix::{Opened, doze};
+use super::unix::{Opened, doze, not_enforced};
 use crate::program::ResourceLimits;
 
 /// Returns what distinguishes this boot of the system from others; process ids mean nothing across boots.
@@ -172,7 +172,7 @@ impl Group {
     /// Returns no group, and a sentence about limits that were requested.
     pub fn create(_id: aiw_core::ProcessId, limits: ResourceLimits) -> (Option<Self>, Option<String>) {
         let asked = limits.memory.is_some() || limits.cpu_percent.is_some() || limits.pids.is_some();
-        (None, asked.then(|| "memory and processor are not limited: this system has no cgroups".into()))
+        (None, not_enforced(limits, "this system has no cgroups").filter(|_| asked))
     }
 
     /// Returns `None`: there is no group to enter.

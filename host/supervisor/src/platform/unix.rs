@@ -7,6 +7,8 @@ use std::time::Duration;
 use rustix::event::Timespec;
 pub(crate) use rustix::process::Signal;
 
+use crate::program::ResourceLimits;
+
 /// The condition of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Condition {
@@ -30,6 +32,15 @@ pub(crate) fn timespec(duration: Duration) -> Timespec {
     Timespec { tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX), tv_nsec: duration.subsec_nanos().into() }
 }
 
+/// Returns a sentence about limits that no cgroup enforces, unless the shim watches all of them.
+pub(crate) fn not_enforced(limits: ResourceLimits, reason: &str) -> Option<String> {
+    match (limits.watch, limits.cpu_percent) {
+        (false, _) => Some(format!("memory and processor are not limited: {reason}")),
+        (true, Some(_)) => Some(format!("the processor is not limited: {reason}")),
+        (true, None) => None,
+    }
+}
+
 /// Returns whether both descriptors refer to the same file.
 pub(crate) fn same_file(one: &File, other: &File) -> bool {
     let identity = |file: &File| file.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
@@ -40,4 +51,20 @@ pub(crate) fn same_file(one: &File, other: &File) -> bool {
 /// signal.
 pub(super) fn doze(limit: Duration) -> bool {
     matches!(rustix::thread::nanosleep(&timespec(limit)), rustix::thread::NanosleepRelativeResult::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_shim_watches_is_not_said_to_be_unlimited() {
+        let said = |watch, cpu_percent| {
+            let limits = ResourceLimits { memory: Some(1 << 30), cpu_percent, watch, ..ResourceLimits::default() };
+            not_enforced(limits, "none").unwrap_or_default()
+        };
+        assert_eq!(said(false, None), "memory and processor are not limited: none");
+        assert_eq!(said(true, Some(50)), "the processor is not limited: none");
+        assert_eq!(said(true, None), "");
+    }
 }
