@@ -398,7 +398,8 @@ PY
         killed = killed.display(),
     );
     let aiw = env.path("aiw-of-the-run");
-    std::fs::copy(env.parts().0, &aiw).unwrap();
+    // Copied by another process, so that no other child has the file open for writing.
+    assert!(std::process::Command::new("cp").arg(env.parts().0).arg(&aiw).status().unwrap().success());
     let mut run = env.program(&aiw);
     run.args(["claude", &FakeClis::script(&script), "-p", "chat-completions"]);
     let running = std::thread::spawn(move || run.output().unwrap());
