@@ -102,9 +102,10 @@ done
 begin
 pip="python3 -m pip --disable-pip-version-check --no-cache-dir"
 broken=$($pip install --help | grep -o -e --break-system-packages | head -n 1 || true)
+of_pip=$(echo /dist/*-manylinux_*_"$(uname -m)".whl)
 from_now
-$pip install --quiet --no-index --root-user-action=ignore $broken /dist/*.whl 2>/dev/null ||
-  $pip install --quiet --no-index $broken /dist/*.whl
+$pip install --quiet --no-index --root-user-action=ignore $broken "$of_pip" 2>/dev/null ||
+  $pip install --quiet --no-index $broken "$of_pip"
 use wheel
 [ "$(as_me agentic-warden --version)" = '{{PROGRAM}} {{VERSION}}' ] || fail "wheel: agentic-warden"
 $pip uninstall --quiet --yes $broken agentic-warden 2>/dev/null
