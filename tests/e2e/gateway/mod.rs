@@ -9,7 +9,7 @@ mod usage;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -399,7 +399,7 @@ PY
     );
     let aiw = env.path("aiw-of-the-run");
     // Copied by another process, so that no other child has the file open for writing.
-    assert!(std::process::Command::new("cp").arg(env.parts().0).arg(&aiw).status().unwrap().success());
+    assert!(Command::new("cp").arg(env.parts().0).arg(&aiw).status().unwrap().success());
     let mut run = env.program(&aiw);
     run.args(["claude", &FakeClis::script(&script), "-p", "chat-completions"]);
     let running = std::thread::spawn(move || run.output().unwrap());

@@ -3,7 +3,7 @@
 set -eu
 
 export LC_ALL=C.UTF-8 HOME=/srv AIW_RUNTIME_DIR=/srv/run
-mkdir -p /srv/run
+mkdir -m 700 /srv/run
 
 say() { printf '   %s\n' "$*"; }
 
