@@ -380,7 +380,7 @@ fn a_task_is_started_seen_waited_for_and_read() {
     let say = FakeClis::script(
         r#"printf '%s\n' '{"type":"assistant","message":{"content":[{"type":"text","text":"I see."}]},"parent_tool_use_id":null}'; read line < go"#,
     );
-    std::process::Command::new("mkfifo").arg(env.path("go")).status().unwrap();
+    Command::new("mkfifo").arg(env.path("go")).status().unwrap();
     let started =
         client.good("start_task", json!({"ai_type": "claude", "task": say, "permission": "edit", "model": "m-1"}));
     let task = &started["task"];
