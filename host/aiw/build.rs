@@ -37,12 +37,20 @@ fn main() {
     for (variable, path) in components.into_iter().chain(scripts) {
         println!("cargo::rerun-if-changed={}", path.display());
         if !path.is_file() {
-            println!(
-                "cargo::error=the components that are part of aiw are not built yet: run `cargo xtask setup`, then this build again, which goes on where it stopped"
-            );
+            println!("cargo::error=the components that are part of aiw are not built yet: {}", remedy());
             return;
         }
         println!("cargo::rustc-env={variable}={}", path.display());
+    }
+}
+
+/// What to do where the components are missing. A checkout of cargo's own is nowhere to build anything.
+fn remedy() -> &'static str {
+    let is_of_cargo = Path::new(env!("CARGO_MANIFEST_DIR")).components().any(|part| part.as_os_str() == "checkouts");
+    if is_of_cargo {
+        "`cargo install --git` can't build them. Clone the repository and run `cargo xtask install` there"
+    } else {
+        "run `cargo xtask setup`, then this build again, which goes on where it stopped"
     }
 }
 

@@ -6,8 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use aiw_tests::{Answer, Environment, Server};
+use aiw_tests::{Answer, Environment, FakeClis, Server};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+
+use crate::mcp::Client;
+use crate::servers::{Servers, text, until};
 
 /// Puts the binary at a path, as a package manager would.
 fn put(env: &Environment, path: &Path) -> PathBuf {
@@ -125,4 +129,58 @@ fn what_npm_installed_is_started_by_its_lasting_name() {
     assert!(hooks.contains("aiw history hooks handle") && !hooks.contains("node_modules"), "{hooks}");
     let (_, said) = run(&env, &aiw, &["update"]);
     assert!(said.contains("npm install -g aiw@latest"), "{said}");
+}
+
+/// Puts another program in the place of the file, as an update does.
+fn replace(aiw: &Path) {
+    let newer = aiw.with_extension("new");
+    fs::write(&newer, "#!/bin/sh\nexit 97\n").unwrap();
+    fs::set_permissions(&newer, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    fs::rename(newer, aiw).unwrap();
+}
+
+/// Removes the directory of the file, as an update does that installs into another one.
+fn remove(aiw: &Path) {
+    fs::remove_dir_all(aiw.parent().unwrap()).unwrap();
+}
+
+#[test]
+fn a_session_goes_on_with_its_own_file_after_an_update() {
+    let Some(mut servers) = Servers::new() else { return };
+    FakeClis::install(&mut servers.env);
+    let servers = servers.with("behind", &[]).known();
+    let aiw = put(&servers.env, &servers.env.path("bin/aiw"));
+    let mut command = servers.env.program(&aiw);
+    command.args(["mcp", "serve", "--toolsets", "tasks,servers"]);
+    let mut client = Client::of(command);
+    client.initialize("2025-06-18");
+    for update in [replace as fn(&Path), remove] {
+        update(&aiw);
+        let go = servers.env.path("go");
+        let script = FakeClis::script(&format!("while [ ! -e '{}' ]; do sleep 0.05; done", go.display()));
+        let task = client.good("start_task", json!({"ai_type": "claude", "task": script}))["task"].clone();
+        // Its supervisor is known by its name.
+        let stat = fs::read_to_string(format!("/proc/{}/stat", task["pid"])).unwrap();
+        let shim = stat.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap();
+        let read = |file: &str| fs::read_to_string(format!("/proc/{shim}/{file}")).unwrap();
+        assert!(read("cmdline").starts_with("aiw\0shim\0"), "{}", read("cmdline"));
+        assert_eq!(read("comm"), "aiw\n");
+        fs::write(&go, "").unwrap();
+        let report = client.good("wait_task", json!({"id": task["id"]}));
+        assert_eq!(report["standing"], "succeeded", "{report:#}");
+        fs::remove_file(&go).unwrap();
+        // A server that is gone is started again, below a supervisor too.
+        let starts = servers.starts("behind");
+        if let Some(pid) = Pid::from_raw(starts.last().unwrap()["pid"].as_i64().unwrap().try_into().unwrap()) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        let call = json!({"server": "behind", "tool": "echo", "arguments": {"a": 1}});
+        until(|| {
+            let said = client.call("call_tool", call.clone());
+            assert!(said["isError"] != true || !text(&said).contains("executable"), "{said:#}");
+            said["isError"] != true
+        });
+        assert!(servers.starts("behind").len() > starts.len());
+    }
+    drop(client);
 }

@@ -1,7 +1,7 @@
 //! `aiw mcp serve`: the protocol over standard input and output, the tools, and hostile clients.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -31,8 +31,11 @@ impl Client {
     }
 
     pub(crate) fn start_with(env: &Environment, arguments: &[&str]) -> Self {
-        let mut server =
-            env.command(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::of(env.command(arguments))
+    }
+
+    pub(crate) fn of(mut command: Command) -> Self {
+        let mut server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = channel();
         let stdout = BufReader::new(server.stdout.take().unwrap());
         std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
@@ -377,7 +380,7 @@ fn a_task_is_started_seen_waited_for_and_read() {
     let say = FakeClis::script(
         r#"printf '%s\n' '{"type":"assistant","message":{"content":[{"type":"text","text":"I see."}]},"parent_tool_use_id":null}'; read line < go"#,
     );
-    std::process::Command::new("mkfifo").arg(env.path("go")).status().unwrap();
+    Command::new("mkfifo").arg(env.path("go")).status().unwrap();
     let started =
         client.good("start_task", json!({"ai_type": "claude", "task": say, "permission": "edit", "model": "m-1"}));
     let task = &started["task"];

@@ -26,6 +26,11 @@ use crate::cli::{Cli, Command};
 use crate::output::Output;
 
 fn main() -> ExitCode {
+    // The system calls a process that was started through /proc `exe`.
+    #[cfg(target_os = "linux")]
+    if std::env::args_os().next().is_some_and(|name| name == "aiw") {
+        let _ = rustix::thread::set_name(c"aiw");
+    }
     // A task's supervisor: fifty of them run at once, so nothing else is set up for one.
     if std::env::args_os().nth(1).is_some_and(|a| a == "shim") {
         let task = aiw_tasks::ProcessKind {

@@ -12,7 +12,7 @@ use aiw_wasm::host::Capabilities;
 
 use crate::components::SharedByComponents;
 use crate::planner::Planner;
-use crate::{AppError, own_executable};
+use crate::{AppError, lasting_executable};
 
 /// The host of one process. Each part is opened when it is first asked for.
 pub struct App {
@@ -116,7 +116,7 @@ impl App {
             return Ok(library.reaching(capabilities));
         }
         let library = Library::new(self.home.clone(), self.bundled, capabilities.clone())
-            .compile_with(own_executable()?)
+            .compile_with(lasting_executable()?)
             .on_compile(compile_progress(self.observer()));
         Ok(self.library.get_or_init(|| library).reaching(capabilities))
     }

@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::components::{LibraryProviders, SessionMcp, SessionTasks};
 use crate::gateways::Door;
 use crate::reach::Reach;
-use crate::{AppError, own_executable, providers, runs};
+use crate::{AppError, lasting_executable, providers, runs};
 
 /// Returns the current directory.
 pub fn current_dir() -> Result<PathBuf, AppError> {
@@ -102,7 +102,7 @@ impl ClientSession {
 
     /// Describes a client in a directory. Without more, it may use every server and tool.
     pub fn builder(app: Arc<App>, cwd: PathBuf) -> Result<Builder, AppError> {
-        let (home, net, executable) = (app.home().clone(), app.client()?.clone(), own_executable()?);
+        let (home, net, executable) = (app.home().clone(), app.client()?.clone(), lasting_executable()?);
         let ground = Ground { home, net, executable, cwd };
         let profile: ProfileSource = Arc::new(Profile::everything);
         Ok(Builder { app, session: OnceLock::new(), ground, profile, shared: SharedServers::default() })

@@ -40,14 +40,26 @@ impl NoExecutable {
     }
 }
 
-/// Returns the path from which this process can start aiw again.
+/// This process's own file, also after an update has replaced or removed it.
+const OWN_FILE: &str = "/proc/self/exe";
+
+/// Returns the path from which this process can start aiw again, if it does so now.
 pub fn own_executable() -> Result<PathBuf, NoExecutable> {
-    // After an update has replaced it, the same file is still available through /proc.
     match std::env::current_exe() {
         Ok(path) if path.is_file() => Ok(path),
-        _ if Path::new("/proc/self/exe").exists() => Ok("/proc/self/exe".into()),
+        _ if Path::new(OWN_FILE).exists() => Ok(OWN_FILE.into()),
         Ok(path) => Err(NoExecutable::Gone { path }),
         Err(source) => Err(NoExecutable::Unknown { source }),
+    }
+}
+
+/// Returns the path from which this process and its supervisors can start aiw for as long as they live. After an update,
+/// the path that [`own_executable`] gave before leads to another version, or nowhere.
+pub fn lasting_executable() -> Result<PathBuf, NoExecutable> {
+    match Path::new(OWN_FILE).exists() {
+        true => Ok(OWN_FILE.into()),
+        // This system keeps no other way to the file.
+        false => own_executable(),
     }
 }
 

@@ -17,7 +17,7 @@ use aiw_providers::{ProviderError, Providers};
 use aiw_tasks::{About, NOTE, Scope, State, Tasks};
 
 use crate::error::AppError;
-use crate::executable::own_executable;
+use crate::executable::lasting_executable;
 
 /// Lets runs into the gateway of a home.
 pub(crate) struct Door {
@@ -32,7 +32,7 @@ impl Door {
 
 impl GatewayDoor for Door {
     fn admit(&self, run: RunThrough) -> Result<Admission, GatewayProblem> {
-        let aiw = own_executable().map_err(|e| GatewayProblem { kind: e.kind(), hint: None, source: Box::new(e) })?;
+        let aiw = lasting_executable().map_err(|e| GatewayProblem { kind: e.kind(), hint: None, source: Box::new(e) })?;
         let address = ensure(&self.home, &aiw).map_err(problem)?;
         let pool = run.pool.map(|(name, order)| PoolOf::new(name.as_str(), order));
         let members = run.members.into_iter().map(|(name, access)| Upstream::new(name.as_str(), access)).collect();
@@ -63,7 +63,7 @@ pub fn task_begins(task: &About) {
 
 /// Looks after the gateway. Without that, a run is only lost if the gateway's supervisor is killed.
 fn keeper(home: &Home) -> Option<Keeper> {
-    keep(home, &own_executable().ok()?).ok()
+    keep(home, &lasting_executable().ok()?).ok()
 }
 
 fn problem(error: GatewayError) -> GatewayProblem {

@@ -41,4 +41,4 @@ pub use app::{App, compile_progress};
 pub use client::{Builder, ClientSession, current_dir};
 pub use downloads::Downloads;
 pub use error::AppError;
-pub use executable::{NoExecutable, own_executable, own_path};
+pub use executable::{NoExecutable, lasting_executable, own_executable, own_path};

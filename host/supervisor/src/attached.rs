@@ -10,7 +10,7 @@ use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Stdio};
 use std::time::Duration;
 
 use aiw_core::ProcessId;
@@ -91,7 +91,7 @@ impl Attached {
         crate::request::check(&program, &crate::runtime::runtime_dir().unwrap_or_default())?;
         let failed = |source| SupervisorError::Shim { noun: None, source };
         let (ours, theirs) = UnixStream::pair().map_err(|e| failed(ShimProblem::NotTold(e)))?;
-        let mut command = Command::new(aiw);
+        let mut command = crate::program::command(aiw);
         command
             .arg("shim")
             .arg(ATTACHED)

@@ -3,8 +3,23 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
+#[cfg(unix)]
+use std::{path::Path, process::Command};
 
 use serde::{Deserialize, Serialize};
+
+/// Returns a command that runs an executable. A process that starts itself again through `/proc`, because a file that an
+/// update replaced has no other path, passes on aiw's name: a shim is known by it, and so is aiw in a list of processes.
+#[cfg(unix)]
+pub(crate) fn command(executable: &Path) -> Command {
+    use std::os::unix::process::CommandExt;
+
+    let mut command = Command::new(executable);
+    if executable == Path::new("/proc/self/exe") {
+        command.arg0("aiw");
+    }
+    command
+}
 
 /// A program to run. It holds secrets, so its `Debug` output shows only counts.
 #[derive(Clone)]

@@ -9,7 +9,7 @@ mod usage;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -362,6 +362,18 @@ fn a_run_gets_a_token_of_its_own_in_place_of_the_key() {
 
 #[test]
 fn a_waiting_run_is_served_after_the_gateway_and_its_supervisor_were_killed() {
+    is_served_after_deaths(true, false);
+}
+
+#[test]
+fn a_waiting_run_is_served_after_an_update_took_the_file_of_its_gateway_and_of_what_looks_after_it() {
+    for with_supervisor in [false, true] {
+        is_served_after_deaths(with_supervisor, true);
+    }
+}
+
+/// Kills the gateway under a run that waits, and its supervisor if wanted, after aiw's file was removed if wanted.
+fn is_served_after_deaths(with_supervisor: bool, without_file: bool) {
     let upstream = Upstream::new(|_, _| events(&chat("Hello")));
     let (mut env, _fakes) = FakeClis::environment();
     add_providers(&mut env, &upstream.server.url());
@@ -385,7 +397,11 @@ PY
         asked = asked.display(),
         killed = killed.display(),
     );
-    let mut run = env.command(&["claude", &FakeClis::script(&script), "-p", "chat-completions"]);
+    let aiw = env.path("aiw-of-the-run");
+    // Copied by another process, so that no other child has the file open for writing.
+    assert!(Command::new("cp").arg(env.parts().0).arg(&aiw).status().unwrap().success());
+    let mut run = env.program(&aiw);
+    run.args(["claude", &FakeClis::script(&script), "-p", "chat-completions"]);
     let running = std::thread::spawn(move || run.output().unwrap());
     let begun = std::time::Instant::now();
     while !asked.exists() {
@@ -396,9 +412,13 @@ PY
     let gateway = real::gateway_of(&env);
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", gateway.as_raw_nonzero())).unwrap();
     let parent = stat.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap();
-    for process in [Pid::from_raw(parent).unwrap(), gateway] {
-        kill_process(process, Signal::KILL).unwrap();
+    if without_file {
+        std::fs::remove_file(&aiw).unwrap();
     }
+    if with_supervisor {
+        kill_process(Pid::from_raw(parent).unwrap(), Signal::KILL).unwrap();
+    }
+    kill_process(gateway, Signal::KILL).unwrap();
     std::fs::write(&killed, "").unwrap();
     let output = running.join().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);

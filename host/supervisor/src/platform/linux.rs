@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -45,8 +45,13 @@ fn set_mark(current: Option<u64>) {
     let _ = setrlimit(Resource::Locks, Rlimit { current, maximum: getrlimit(Resource::Locks).maximum });
 }
 
-/// Whether orphans become children of the subreaper above them, so that descendants are all that a process started.
-pub(crate) const ADOPTS: bool = true;
+/// Whether the kernel took this process's wish to adopt orphans.
+static ADOPTS: AtomicBool = AtomicBool::new(true);
+
+/// Returns whether orphans among the descendants of this process become its children.
+pub(crate) fn adopts() -> bool {
+    ADOPTS.load(Ordering::Relaxed)
+}
 
 /// Returns how long the system has been up.
 pub(crate) fn uptime() -> Duration {
@@ -146,9 +151,16 @@ pub(crate) fn hide_memory() {
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
-/// Makes this process the parent of all orphans among its descendants.
+/// Makes this process the parent of all orphans among its descendants. What emulates another processor (qemu) can't ask the
+/// kernel for that; orphans are then found by their marks.
 pub(crate) fn become_subreaper() -> io::Result<()> {
-    Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
+    match rustix::process::set_child_subreaper(Some(rustix::process::getpid())) {
+        Err(rustix::io::Errno::INVAL) => {
+            ADOPTS.store(false, Ordering::Relaxed);
+            Ok(())
+        }
+        done => Ok(done?),
+    }
 }
 
 /// Called in a new child: makes it die together with this parent.

@@ -21,9 +21,10 @@ pub(crate) fn boot() -> Option<&'static str> {
     BOOT.get_or_init(libproc::boot).as_deref()
 }
 
-/// Whether orphans become children of the subreaper above them. Here they go to process 1, and what a process started is
-/// found by its marks.
-pub(crate) const ADOPTS: bool = false;
+/// Returns `false`: orphans go to process 1 here.
+pub(crate) fn adopts() -> bool {
+    false
+}
 
 /// Returns how long the system has been up.
 pub(crate) fn uptime() -> Duration {

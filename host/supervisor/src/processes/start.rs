@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use aiw_core::ProcessId;
 use aiw_home::PLACES;
@@ -13,7 +13,7 @@ use super::table::Processes;
 use crate::error::{MemoryProblem, ShimProblem, SupervisorError};
 use crate::files::random;
 use crate::new::{NewProcess, Queue};
-use crate::program::Program;
+use crate::program::{Program, command};
 use crate::records::Lookup;
 use crate::request::{Answer, Head, StartRequest, check};
 use crate::root::{Root, Scope};
@@ -113,7 +113,7 @@ impl Processes {
 
 /// Starts the shim and waits for its answer.
 fn ask(aiw: &Path, root: Root, id: ProcessId, instance: u64, request: &[u8]) -> Result<Answer, ShimProblem> {
-    let mut shim = Command::new(aiw)
+    let mut shim = command(aiw)
         .arg("shim")
         .arg(root.to_string())
         .arg(id.as_str())

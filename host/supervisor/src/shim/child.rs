@@ -16,7 +16,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::new::Terminal;
 use crate::platform::{self, Entrance};
-use crate::program::{PassedFile, Program};
+use crate::program::{PassedFile, Program, command};
 
 /// Passed files have numbers below this. Other open files have numbers from here on, or lower numbers that no passed
 /// file needs.
@@ -82,7 +82,7 @@ pub(super) fn place(files: &[PassedFile]) -> io::Result<Vec<OwnedFd>> {
 
 /// Runs the program with its own group, its complete environment, and `prompt` as its standard input.
 pub(super) fn spawn(program: &Program, setting: Setting<'_>) -> io::Result<Started> {
-    let mut command = Command::new(&program.path);
+    let mut command = command(&program.path);
     command
         .args(&program.arguments)
         .env_clear()
@@ -188,7 +188,7 @@ pub(super) struct Inherited<'a> {
 
 /// Runs the program with our own standard streams, in a group of its own.
 pub(super) fn spawn_inherited(program: &Program, setting: Inherited<'_>) -> io::Result<u32> {
-    let mut command = Command::new(&program.path);
+    let mut command = command(&program.path);
     command
         .args(&program.arguments)
         .env_clear()

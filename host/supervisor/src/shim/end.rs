@@ -91,7 +91,7 @@ impl Supervisor {
     /// Other shims are descendants too, but are left alone. Returns the number of descendants.
     fn end_leftovers(&mut self, running: &mut Running) -> usize {
         let below = if self.reap(running) { self.end_below(running) } else { 0 };
-        if platform::ADOPTS { below } else { below + end_orphans(&self.record, self.records.names()) }
+        if platform::adopts() { below } else { below + end_orphans(&self.record, self.records.names()) }
     }
 
     fn end_below(&mut self, running: &mut Running) -> usize {

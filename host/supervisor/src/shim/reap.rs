@@ -46,7 +46,7 @@ pub(super) fn reap(mut words: impl Iterator<Item = String>) -> io::Result<()> {
     reaper.watch();
     let kill_at = Instant::now() + LEFTOVERS.min(grace);
     end_descendants(&|pid, _| platform::is_shim(pid), kill_at, &mut || reaper.reap());
-    if !platform::ADOPTS {
+    if !platform::adopts() {
         crate::attached::end_left(mark, 0);
     }
     if let Some(group) = group {

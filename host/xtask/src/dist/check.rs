@@ -142,8 +142,12 @@ fn installed(dist: &Path, suite: &str) -> Result<()> {
     let fetcher = if suite == "bookworm" { "wget" } else { "curl" };
     step(&format!("a fresh {suite}, with {fetcher}"));
     let fresh = Fresh::make(suite, None, &format!("{INSTALLERS},{fetcher}"))?;
-    let inside = tree::fill(include_str!("templates/check.sh"), &[("PROGRAM", ABOUT.program), ("VERSION", VERSION)])?;
-    tree::write(&fresh.path().join("check.sh"), inside.as_bytes())?;
+    let holes = [("PROGRAM", ABOUT.program), ("VERSION", VERSION)];
+    for (name, template) in
+        [("check.sh", include_str!("templates/check.sh")), ("replaced.py", include_str!("templates/replaced.py"))]
+    {
+        tree::write(&fresh.path().join(name), tree::fill(template, &holes)?.as_bytes())?;
+    }
     tree::write(&fresh.path().join("serve.py"), include_bytes!("templates/serve.py"))?;
     fresh.enter(
         dist,

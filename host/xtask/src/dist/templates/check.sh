@@ -23,6 +23,7 @@ as_me() {
 use() {
   program=$(as_me sh -c 'command -v {{PROGRAM}}')
   [ "$(as_me {{PROGRAM}} --version)" = '{{PROGRAM}} {{VERSION}}' ] || fail "$1: another version"
+  took "$1"
   rm -rf $home/.aiw $home/run
   as_me mkdir -p .claude .codex .gemini run
   as_me sh -c 'printf "{\n  \"numStartups\": 3, \"mcpServers\": {}\n}\n" > .claude.json
@@ -54,12 +55,22 @@ gone() {
   [ -z "$system" ] || fail "$1 left: $system"
 }
 
+# How long it took from nothing installed to the first answer.
+from_now() { since=$(date +%s%N); }
+took() {
+  hundredths=$((($(date +%s%N) - since) / 10000000))
+  times="$times$(printf '%5d.%02d s  %s' $((hundredths / 100)) $((hundredths % 100)) "$1")
+"
+}
+times=
+
 begin() {
   touch /tmp/start
   sleep 1
 }
 
 begin
+from_now
 dpkg --install /dist/{{PROGRAM}}_{{VERSION}}_"$(dpkg --print-architecture)".deb >/dev/null
 use deb
 dpkg --verify {{PROGRAM}}
@@ -68,9 +79,14 @@ gone deb
 
 begin
 export npm_config_cache=/tmp/npm npm_config_update_notifier=false
+npm_install="npm install --global --offline --no-audit --no-fund --loglevel=error"
+npm_purge() {
+  npm uninstall --global {{PROGRAM}} $(npm ls --global --parseable | sed -n 's|.*/\({{PROGRAM}}-linux-[a-z0-9]*\)$|\1|p') >/dev/null 2>&1
+}
+of_npm="/dist/{{PROGRAM}}-linux-$(node --print process.arch)-{{VERSION}}.tgz /dist/{{PROGRAM}}-{{VERSION}}.tgz"
 for scripts in false true; do
-  npm install --global --offline --no-audit --no-fund --ignore-scripts=$scripts --loglevel=error \
-    /dist/{{PROGRAM}}-linux-*-{{VERSION}}.tgz /dist/{{PROGRAM}}-{{VERSION}}.tgz >/tmp/log 2>&1 || { cat /tmp/log; fail npm; }
+  from_now
+  $npm_install --ignore-scripts=$scripts $of_npm >/tmp/log 2>&1 || { cat /tmp/log; fail npm; }
   place=$(readlink -f "$(command -v {{PROGRAM}})")
   kind=$(head -c 4 "$place" | od -An -c | tr -d ' ')
   case $scripts-$kind in
@@ -79,15 +95,17 @@ for scripts in false true; do
     *) fail "npm: $place is $kind with --ignore-scripts=$scripts" ;;
   esac
   use "$what"
-  npm uninstall --global {{PROGRAM}} $(npm ls --global --parseable | sed -n 's|.*/\({{PROGRAM}}-linux-[a-z0-9]*\)$|\1|p') >/dev/null 2>&1
+  npm_purge
   gone npm
 done
 
 begin
 pip="python3 -m pip --disable-pip-version-check --no-cache-dir"
 broken=$($pip install --help | grep -o -e --break-system-packages | head -n 1 || true)
-$pip install --quiet --no-index --root-user-action=ignore $broken /dist/*.whl 2>/dev/null ||
-  $pip install --quiet --no-index $broken /dist/*.whl
+of_pip=$(echo /dist/*-manylinux_*_"$(uname -m)".whl)
+from_now
+$pip install --quiet --no-index --root-user-action=ignore $broken "$of_pip" 2>/dev/null ||
+  $pip install --quiet --no-index $broken "$of_pip"
 use wheel
 [ "$(as_me agentic-warden --version)" = '{{PROGRAM}} {{VERSION}}' ] || fail "wheel: agentic-warden"
 $pip uninstall --quiet --yes $broken agentic-warden 2>/dev/null
@@ -95,6 +113,7 @@ gone wheel
 
 begin
 name={{PROGRAM}}-{{VERSION}}-$(uname -m)-unknown-linux-gnu
+from_now
 as_me mkdir -p .local/bin
 as_me sh -c "tar -xzf /dist/$name.tar.gz && mv $name/{{PROGRAM}} .local/bin/ && rm -r $name"
 use archive
@@ -114,9 +133,46 @@ for way in wrong cut short html missing; do
   gone "install.sh, $way"
 done
 for way in good redirect; do
+  from_now
   as_me env AIW_INSTALL_URL="http://127.0.0.1:$port/$way" sh /dist/install.sh >/tmp/log 2>&1 || { cat /tmp/log; fail "$way"; }
   use "install.sh, $way"
   as_me rm .local/bin/{{PROGRAM}}
   gone "install.sh, $way"
 done
 kill $server
+
+# The same binary with a higher version, in place of one under which everything runs.
+newer=/tmp/newer
+mkdir $newer
+of_dpkg=/dist/{{PROGRAM}}_{{VERSION}}_$(dpkg --print-architecture).deb
+dpkg --install "$of_dpkg" >/dev/null
+dpkg-deb --raw-extract "$of_dpkg" $newer/deb
+sed -i 's/^Version: /&1/' $newer/deb/DEBIAN/control
+dpkg-deb --build -Znone $newer/deb $newer/deb.deb >/dev/null
+replaced() {
+  say_what=$1
+  shift
+  rm -rf $home/.aiw $home/work $home/run
+  python3 /replaced.py "$@"
+  say "replaced by $say_what: tasks, processes, the gateway and a session go on"
+}
+replaced dpkg dpkg --install $newer/deb.deb
+[ "$(dpkg-query --show --showformat='${Version}' {{PROGRAM}})" = 1{{VERSION}} ] || fail "dpkg replaced nothing"
+dpkg --purge {{PROGRAM}} >/dev/null
+n=0
+for tarball in $of_npm; do
+  n=$((n + 1))
+  mkdir $newer/$n
+  tar -xzf "$tarball" -C $newer/$n
+  sed -i 's/"{{VERSION}}"/"1{{VERSION}}"/' $newer/$n/package/package.json
+  tar -czf $newer/$n.tgz -C $newer/$n package
+done
+for scripts in false true; do
+  $npm_install --ignore-scripts=$scripts $of_npm >/dev/null 2>&1
+  replaced "npm, --ignore-scripts=$scripts" $npm_install --ignore-scripts=$scripts $newer/1.tgz $newer/2.tgz
+  npm ls --global --parseable --long | grep -q ':{{PROGRAM}}@1{{VERSION}}' || fail "npm replaced nothing"
+  npm_purge
+done
+
+say "from nothing installed to the first answer:"
+printf '%s' "$times"

@@ -3,7 +3,7 @@
 set -eu
 
 export LC_ALL=C.UTF-8 HOME=/srv AIW_RUNTIME_DIR=/srv/run
-mkdir -p /srv/run
+mkdir -m 700 /srv/run
 
 say() { printf '   %s\n' "$*"; }
 
@@ -25,9 +25,13 @@ echo 'return 6 * 7' >six.js
 {{PROGRAM}} workflow approve six --yes >/dev/null 2>&1
 [ "$({{PROGRAM}} workflow run six)" = 42 ] || fail "a script"
 say "a script"
-printf '#!/bin/sh\necho "done by a task"\n' >/usr/local/bin/claude
+cat >/usr/local/bin/claude <<'END'
+#!/bin/sh
+echo '{"type":"system","subtype":"init","session_id":"one"}'
+echo '{"type":"result","is_error":false,"result":"Done by a task.","session_id":"one"}'
+END
 chmod 755 /usr/local/bin/claude
-{{PROGRAM}} claude --detach "anything" >/dev/null || fail "a task"
-{{PROGRAM}} wait >/dev/null || fail "a task's end"
-{{PROGRAM}} task list
-say "a task"
+[ "$({{PROGRAM}} claude "anything")" = "Done by a task." ] || fail "a task"
+{{PROGRAM}} claude --detach "more" >/dev/null || fail "a task in the background"
+{{PROGRAM}} wait >/dev/null || fail "the end of a task in the background"
+say "a task, and one in the background"
