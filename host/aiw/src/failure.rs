@@ -4,8 +4,8 @@ use std::error::Error;
 use std::fmt;
 
 use aiw_app::AppError;
-use aiw_core::ErrorKind;
-use aiw_providers::{AskError, ProviderError};
+use aiw_core::{AskError, ErrorKind};
+use aiw_providers::ProviderError;
 use serde_json::{Value, json};
 
 /// Why a command failed: what the user reads, and the exit code.
@@ -210,6 +210,8 @@ impl From<aiw_app::installs::InstallError> for Failure {
     fn from(e: aiw_app::installs::InstallError) -> Self {
         match e {
             aiw_app::installs::InstallError::App(e) => e.into(),
+            aiw_app::installs::InstallError::Ask(AskError::Interrupted) => Self::interrupted(130),
+            aiw_app::installs::InstallError::Ask(AskError::Declined) => Self::declined("nothing was installed"),
             e => Self::of(e.kind(), e.hint(), e),
         }
     }
@@ -225,6 +227,8 @@ impl From<AppError> for Failure {
     fn from(e: AppError) -> Self {
         match e {
             AppError::Launch(e) => e.into(),
+            AppError::Ask(AskError::Interrupted) => Self::interrupted(130),
+            AppError::Ask(AskError::Declined) => Self::declined("nothing was changed"),
             e => Self::of(e.kind(), e.hint(), e),
         }
     }

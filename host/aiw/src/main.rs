@@ -1,5 +1,6 @@
 //! The binary `aiw`: command line → domain calls → output. It owns no logic.
 
+mod ask;
 mod cli;
 mod commands;
 mod complete;

@@ -1,11 +1,10 @@
 //! Standard output is for the answer, standard error for everything else.
 
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use aiw_core::shown_lines;
@@ -23,15 +22,19 @@ use crate::terminal;
 /// Where a command puts its answer: text for people, or one JSON object.
 pub struct Output {
     json: bool,
-    text: RefCell<String>,
-    answer: RefCell<Option<Value>>,
+    text: Mutex<String>,
+    answer: Mutex<Option<Value>>,
     /// The answer as JSON, where it must not be written anew.
-    written: RefCell<Option<String>>,
+    written: Mutex<Option<String>>,
     /// A part of the answer could not be written.
-    lost: Cell<bool>,
+    lost: AtomicBool,
     progress: Option<Arc<ProgressLine>>,
     /// The screen that lists are laid out for.
     screen: Option<Screen>,
+}
+
+fn locked<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {
+    part.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Output {
@@ -42,10 +45,10 @@ impl Output {
             .then(|| Screen { columns: terminal::columns(), color: color_on(&std::io::stdout()) });
         Self {
             json,
-            text: RefCell::default(),
-            answer: RefCell::default(),
-            written: RefCell::default(),
-            lost: Cell::new(false),
+            text: Mutex::default(),
+            answer: Mutex::default(),
+            written: Mutex::default(),
+            lost: AtomicBool::new(false),
             progress,
             screen,
         }
@@ -58,7 +61,7 @@ impl Output {
     /// A line of the answer for people, made printable: much of it was written by others.
     pub fn line(&self, line: impl AsRef<str>) {
         if !self.json {
-            let mut text = self.text.borrow_mut();
+            let mut text = locked(&self.text);
             text.push_str(&aiw_core::printable(line.as_ref()));
             text.push('\n');
         }
@@ -67,7 +70,7 @@ impl Output {
     /// A document in JSON, as the answer for people: what can't be shown is escaped as JSON does.
     pub fn document(&self, document: impl Serialize) {
         if !self.json {
-            self.text.borrow_mut().push_str(&json_text(&value(document)));
+            locked(&self.text).push_str(&json_text(&value(document)));
         }
     }
 
@@ -85,7 +88,7 @@ impl Output {
         match self.screen.filter(|_| !self.json) {
             Some(screen) => {
                 let lines = layout::on_screen(headers, rows, screen, style);
-                lines.iter().for_each(|line| self.text.borrow_mut().push_str(line));
+                lines.iter().for_each(|line| locked(&self.text).push_str(line));
             }
             None => layout::columns(rows).iter().for_each(|line| self.line(line)),
         }
@@ -122,7 +125,7 @@ impl Output {
     /// The answer for programs.
     pub fn answer(&self, answer: impl Serialize) {
         // People read the lines instead.
-        *self.answer.borrow_mut() = self.json.then(|| value(answer));
+        *locked(&self.answer) = self.json.then(|| value(answer));
     }
 
     /// The answer for programs: one field, as another program wrote it. Numbers keep all of their digits. `read` is what
@@ -131,7 +134,7 @@ impl Output {
         // What was nested too deeply was cut.
         if serde_json::from_str::<Value>(written.get()).is_ok_and(|value| value == *read) {
             let text = format!("{{{}:{}}}\n", Value::from(field), written.get());
-            *self.written.borrow_mut() = Some(escaped(text));
+            *locked(&self.written) = Some(escaped(text));
         }
         self.answer(json!({ field: read }));
     }
@@ -151,9 +154,9 @@ impl Output {
     /// Prints what was collected so far, before what refers to it.
     pub fn flush(&self) {
         self.clear_progress();
-        let text = std::mem::take(&mut *self.text.borrow_mut());
+        let text = std::mem::take(&mut *locked(&self.text));
         if !text.is_empty() && write(&text) != ExitCode::SUCCESS {
-            self.lost.set(true);
+            self.lost.store(true, Ordering::Relaxed);
         }
     }
 
@@ -187,12 +190,14 @@ impl Output {
 
     fn finish(&self) -> ExitCode {
         self.clear_progress();
-        let text = match (self.json, self.answer.take()) {
-            (true, Some(answer)) => self.written.take().unwrap_or_else(|| json_text(&answer)),
-            _ => std::mem::take(&mut *self.text.borrow_mut()),
+        let text = match (self.json, locked(&self.answer).take()) {
+            (true, Some(answer)) => locked(&self.written).take().unwrap_or_else(|| json_text(&answer)),
+            _ => std::mem::take(&mut *locked(&self.text)),
         };
         match write(&text) {
-            ExitCode::SUCCESS if self.lost.get() => ExitCode::from(aiw_core::ErrorKind::Unavailable.exit_code()),
+            ExitCode::SUCCESS if self.lost.load(Ordering::Relaxed) => {
+                ExitCode::from(aiw_core::ErrorKind::Unavailable.exit_code())
+            }
             code => code,
         }
     }
@@ -397,7 +402,7 @@ mod tests {
     fn a_line_of_the_answer_steers_no_terminal() {
         let output = Output::new(false);
         output.line("a\u{1b}[2Jb\u{202e}");
-        assert_eq!(*output.text.borrow(), "a\\u{1b}[2Jb\\u{202e}\n");
+        assert_eq!(*locked(&output.text), "a\\u{1b}[2Jb\\u{202e}\n");
     }
 
     #[test]
@@ -406,6 +411,6 @@ mod tests {
         output.before_question(format!("  runs: sh{}-c evil\u{e0101}", " ".repeat(8000)));
         output.before_question(format!("one{}two", "\n".repeat(3001)));
         let shown = "  runs: sh⟨8000 blanks⟩-c evil\\u{e0101}\none\n\n\n⟨2998 empty lines more⟩\ntwo\n";
-        assert_eq!(*output.text.borrow(), shown);
+        assert_eq!(*locked(&output.text), shown);
     }
 }

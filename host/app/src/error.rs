@@ -1,7 +1,7 @@
 //! The errors of the application, and what to do about them.
 
 use aiw_components::LibraryError;
-use aiw_core::ErrorKind;
+use aiw_core::{AskError, ErrorKind};
 use aiw_gateway::{GatewayError, RouteError};
 use aiw_home::{HomeError, VaultError};
 use aiw_launch::LaunchError;
@@ -14,6 +14,9 @@ use crate::NoExecutable;
 /// A part of the application can't be opened or used.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
+    /// The person said no, or nobody can be asked.
+    #[error(transparent)]
+    Ask(#[from] AskError),
     /// The current directory was removed.
     #[error("the current directory is gone: {source}")]
     Directory {
@@ -57,6 +60,8 @@ impl AppError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Directory { .. } => ErrorKind::Unavailable,
+            Self::Ask(AskError::Interrupted) => ErrorKind::Interrupted,
+            Self::Ask(_) => ErrorKind::User,
             Self::Executable(e) => e.kind(),
             Self::Gateway(e) => e.kind(),
             Self::Provider(e) => e.kind(),
@@ -82,7 +87,8 @@ impl AppError {
             Self::Library(e) => e.hint(),
             Self::Task(e) => e.hint(),
             Self::Vault(e) => e.hint(),
-            Self::Directory { .. } | Self::Net(_) => None,
+            Self::Ask(AskError::Nobody { hint, .. }) => Some(hint.clone()),
+            Self::Ask(_) | Self::Directory { .. } | Self::Net(_) => None,
         }
     }
 }

@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aiw_core::{ErrorKind, Secret, one_line, quoted, skeleton};
+use aiw_core::{AskError, ErrorKind, Secret, one_line, quoted, quoted_list, shell_word, skeleton};
 use aiw_home::{BundleUse, Home, HomeError, InstalledServer, find_program};
 use aiw_net::{Client, NetError, Policy, Request};
-use aiw_registries::{Bundle, BundleError, Entry, FoundServer, MAX_BUNDLE, Machine, PlanError, Way, record, usual_key};
+use aiw_registries::{
+    Bundle, BundleError, Entry, FoundServer, MAX_BUNDLE, Machine, PlanError, RegistryError, Way, how_to_get, record,
+    usual_key,
+};
 use aiw_routing::{Ground, Pool, PoolError, Profile, Record, Records, SharedServers, signs};
 use aiw_servers::{AddError, McpFile, check_free, reads, unique};
 use serde_json::Value;
@@ -20,6 +23,12 @@ use tokio::sync::mpsc;
 use url::Url;
 
 use crate::{AppError, own_executable};
+
+mod install;
+mod update;
+
+pub use install::{InstallRequest, Installed, ServerInstalled, install};
+pub use update::{FailedId, ServerNews, ServersOutdated, ServersUpdate, UpdateRequest, outdated, update};
 
 /// The longest pause of a server that sends a bundle.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -39,6 +48,70 @@ pub enum InstallError {
     /// It can't be written.
     #[error(transparent)]
     Add(#[from] AddError),
+    /// What it was answered does not make an entry.
+    #[error("{source}")]
+    Answers {
+        /// Its name in `mcp.json`.
+        key: String,
+        /// Why.
+        source: PlanError,
+    },
+    /// A registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The person, or nobody.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// The program that runs it is not there.
+    #[error("`{}` is not on this machine", one_line(.program, 80))]
+    NoProgram {
+        /// The program.
+        program: String,
+    },
+    /// No way to run it can be used.
+    #[error("{} can't be installed: {why}", quoted(.name))]
+    NoWay {
+        /// Its name in the registry, or in `mcp.json`.
+        name: String,
+        /// Why.
+        why: String,
+    },
+    /// It has no such way to run.
+    #[error("{} has no way {} to run", quoted(.name), quoted(.way))]
+    UnknownWay {
+        /// Its name in the registry.
+        name: String,
+        /// What was asked for.
+        way: String,
+        /// The ways that it has.
+        known: Vec<&'static str>,
+    },
+    /// It was not installed from a registry.
+    #[error("{} did not come from a registry", quoted(.key))]
+    NotInstalled {
+        /// Its name in `mcp.json`.
+        key: String,
+    },
+    /// Its entry was changed since.
+    #[error("the entry of {} in mcp.json is not the one that was installed", quoted(.key))]
+    Edited {
+        /// Its name in `mcp.json`.
+        key: String,
+        /// Its name in the registry.
+        name: String,
+    },
+    /// It no longer runs as it was installed, or in several such ways.
+    #[error("{} {what} as `{}`", quoted(.key), one_line(.way, 80))]
+    OtherWay {
+        /// Its name in `mcp.json`.
+        key: String,
+        /// Its name in the registry.
+        name: String,
+        /// What is so.
+        what: &'static str,
+        /// The way that it was installed with.
+        way: String,
+    },
     /// It was started, and is no MCP server that works.
     #[error("`{key}` does not work: it {}", .problem.brief())]
     Broken {
@@ -63,7 +136,17 @@ impl InstallError {
             Self::Plan(e) => e.kind(),
             Self::App(e) => e.kind(),
             Self::Add(e) => e.kind(),
-            Self::Broken { .. } => ErrorKind::User,
+            Self::Answers { source, .. } => source.kind(),
+            Self::Registry(e) => e.kind(),
+            Self::Ask(AskError::Interrupted) => ErrorKind::Interrupted,
+            Self::NoProgram { .. } => ErrorKind::Config,
+            Self::UnknownWay { .. } => ErrorKind::Usage,
+            Self::Ask(_)
+            | Self::NoWay { .. }
+            | Self::NotInstalled { .. }
+            | Self::Edited { .. }
+            | Self::OtherWay { .. }
+            | Self::Broken { .. } => ErrorKind::User,
         }
     }
 
@@ -73,7 +156,29 @@ impl InstallError {
             Self::App(e) => e.hint(),
             Self::Add(e) => e.hint(),
             Self::Broken { .. } => Some("`--no-check` installs it all the same".into()),
-            Self::Fetch(_) | Self::Plan(_) => None,
+            Self::Answers { source: PlanError::Missing { names }, .. } => {
+                let flags: Vec<String> = names.iter().map(|name| format!("--set {}=…", shell_word(name))).collect();
+                Some(format!("give them: `{}`", flags.join(" ")))
+            }
+            Self::Answers { key, source: PlanError::Unknown { known, .. } } if !known.is_empty() => {
+                Some(format!("`{key}` can be given {}", quoted_list(known)))
+            }
+            Self::Registry(e) => e.hint(),
+            Self::Ask(AskError::Nobody { hint, .. }) => Some(hint.clone()),
+            Self::NoProgram { program } => Some(how_to_get(program).into()),
+            Self::UnknownWay { known, .. } => Some(format!("it has: {}", known.join(", "))),
+            Self::Edited { key, name } => {
+                Some(format!("`aiw mcp install {} --as {key} --force` replaces it", shell_word(name)))
+            }
+            Self::OtherWay { key, name, .. } => {
+                Some(format!("choose how it runs: `aiw mcp install {} --as {key} --way …`", shell_word(name)))
+            }
+            Self::Fetch(_)
+            | Self::Plan(_)
+            | Self::Answers { .. }
+            | Self::Ask(_)
+            | Self::NoWay { .. }
+            | Self::NotInstalled { .. } => None,
         }
     }
 }
@@ -111,7 +216,7 @@ impl FetchError {
 }
 
 /// A bundle that was fetched and checked, and is not unpacked yet.
-pub struct Fetched {
+struct Fetched {
     home: Home,
     bundle: Bundle<File>,
     directory: PathBuf,
@@ -142,7 +247,7 @@ impl Drop for Fetched {
 
 /// Which entry of `mcp.json` an installation may replace.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Replaces {
+enum Replaces {
     /// None.
     Nothing,
     /// The one that the same server was installed with, as it stands there.
@@ -163,7 +268,7 @@ impl Replaces {
 }
 
 /// Returns the name in `mcp.json` that a server gets, and which entry of that name it replaces.
-pub fn key_for(
+fn key_for(
     home: &Home,
     found: &FoundServer,
     wanted: Option<&str>,
@@ -194,7 +299,7 @@ pub fn key_for(
 }
 
 /// What an installation replaces, and which installed servers could be mistaken for this one, in lines.
-pub fn beside(home: &Home, found: &FoundServer, key: &str, replaces: &Replaces) -> Result<Vec<String>, HomeError> {
+fn beside(home: &Home, found: &FoundServer, key: &str, replaces: &Replaces) -> Result<Vec<String>, HomeError> {
     let (file, installed) = (McpFile::load(home)?, home.registry_lock()?.all());
     let of = |known: &InstalledServer| {
         format!("{} {} from {}", quoted(&known.name), one_line(&known.version, 40), one_line(&known.source, 80))
@@ -223,7 +328,7 @@ pub fn beside(home: &Home, found: &FoundServer, key: &str, replaces: &Replaces) 
 }
 
 /// What decides whether to install a server, in lines: where it is from, what it runs, and what is suspicious about it.
-pub fn about(found: &FoundServer, way: &Way) -> Vec<String> {
+fn about(found: &FoundServer, way: &Way) -> Vec<String> {
     let mut lines = aiw_registries::about(found, way);
     let suspicious = signs(lines[1..].iter().map(String::as_str));
     lines.extend(suspicious.into_iter().map(|sign| format!("  suspicious: it {sign}")));
@@ -231,7 +336,7 @@ pub fn about(found: &FoundServer, way: &Way) -> Vec<String> {
 }
 
 /// The program that a way runs, if it is not in the search path.
-pub fn missing_program(way: &Way) -> Option<&str> {
+fn missing_program(way: &Way) -> Option<&str> {
     let path = std::env::var_os("PATH");
     let is_there = |program: &&str| find_program(program, path.as_deref(), Path::new("")).is_some();
     way.program().filter(|program| !is_there(program))
@@ -239,7 +344,7 @@ pub fn missing_program(way: &Way) -> Option<&str> {
 
 /// Fetches the bundle of a way, if it has one, and checks its digest. Its registry may be at an address on this machine
 /// that the user typed; then the bundle may be there too.
-pub fn fetch<'a>(
+fn fetch<'a>(
     home: &'a Home,
     net: &'a Client,
     found: &'a FoundServer,
@@ -337,20 +442,18 @@ impl Drop for Trial {
     }
 }
 
-/// A server that was installed.
-pub struct Installed {
-    /// What was recorded of it.
-    pub record: InstalledServer,
+/// A server that was written.
+struct Written {
+    record: InstalledServer,
     /// What it was seen with, if it was started.
-    pub seen: Option<Record>,
+    seen: Option<Record>,
     /// The entry that it replaces.
-    pub replaced: Option<Value>,
-    /// Whether it wants a login before it works.
-    pub wants_login: bool,
+    replaced: Option<Value>,
+    wants_login: bool,
 }
 
 /// What is installed, and how.
-pub struct Installation<'a> {
+struct Installation<'a> {
     /// The server.
     pub found: &'a FoundServer,
     /// How it runs. Its bundle, if it has one, is unpacked.
@@ -369,7 +472,7 @@ pub struct Installation<'a> {
 
 impl<'a> Installation<'a> {
     /// Tries the server, and writes it: its entry, its secrets, where it came from, and the tools that it was seen with.
-    pub fn finish(self, home: &'a Home, net: &'a Client) -> BoxFuture<'a, Result<Installed, InstallError>> {
+    pub fn finish(self, home: &'a Home, net: &'a Client) -> BoxFuture<'a, Result<Written, InstallError>> {
         Box::pin(async move {
             let Self { found, way, way_id, key, entry, check, replaces } = self;
             let tried = match check {
@@ -383,7 +486,7 @@ impl<'a> Installation<'a> {
             }
             let record = InstalledServer { way: way_id, ..record(found, way, entry) };
             let replaced = write(home, key, entry, &record, seen.clone(), &replaces)?;
-            Ok(Installed { record, seen: seen.filter(|_| !wants_login), replaced, wants_login })
+            Ok(Written { record, seen: seen.filter(|_| !wants_login), replaced, wants_login })
         })
     }
 }

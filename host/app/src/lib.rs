@@ -33,6 +33,7 @@ pub mod providers;
 pub mod queries;
 mod reach;
 pub mod runs;
+pub mod secrets;
 pub mod workflows;
 
 pub use aiw_components::Bundled;

@@ -1,6 +1,6 @@
-//! Types that every room shares: names that are always valid, error kinds, printable text.
+//! Types that every room shares: names that are always valid, error kinds, printable text, what a verb asks and tells.
 //!
-//! Not for I/O, async or anything that knows a file format.
+//! Not for I/O or anything that knows a file format.
 //!
 //! ```
 //! use aiw_core::PluginId;
@@ -10,6 +10,7 @@
 
 mod address;
 mod api;
+mod ask;
 mod cli_kind;
 mod error_kind;
 mod hidden;
@@ -28,6 +29,7 @@ mod variables;
 
 pub use address::{is_inner, is_loopback, is_public};
 pub use api::{Api, Family};
+pub use ask::{Ask, AskError, Choice, Effect, Plan, Question, Sink, Told};
 pub use cli_kind::CliKind;
 pub use error_kind::ErrorKind;
 pub use hidden::{is_safe, is_unsafe, is_unsafe_in_line, unsafe_chars};

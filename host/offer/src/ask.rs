@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-use aiw_core::shown_line;
+use aiw_core::registry::Format;
+use aiw_core::{Ask, AskError, Choice, Plan, Question, Secret, is_secret_name, one_line, shown_line};
 use aiw_mcp::{Call, Caller};
+use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use crate::error::CallError;
@@ -60,4 +62,115 @@ pub(crate) async fn ask(
         }
         _ => Err(Stop::Declined),
     }
+}
+
+/// The most questions of a form. What has more is answered in a terminal.
+const QUESTIONS: usize = 20;
+
+/// The user, asked by forms.
+pub(crate) struct Form<'a>(pub(crate) &'a Call);
+
+impl Form<'_> {
+    async fn ask(
+        &self,
+        message: String,
+        fields: Map<String, Value>,
+        required: &[&str],
+    ) -> Result<Map<String, Value>, AskError> {
+        ask(self.0, message, fields, required).await.map_err(|stop| match stop {
+            Stop::Declined => AskError::Declined,
+            Stop::Unasked => AskError::NotHere,
+            Stop::Failed(e) => AskError::Unreadable(e.to_string()),
+        })
+    }
+}
+
+#[async_trait]
+impl Ask for Form<'_> {
+    /// The protocol forbids forms to ask for secrets.
+    fn can_ask(&self, questions: &[Question]) -> bool {
+        questions.len() <= QUESTIONS && !questions.iter().any(|question| is_secret(question) && question.required)
+    }
+
+    async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+        let (secret, open): (Vec<&Question>, Vec<&Question>) =
+            questions.iter().partition(|question| is_secret(question));
+        if open.len() > QUESTIONS || secret.iter().any(|question| question.required) {
+            return Err(AskError::NotHere);
+        }
+        let mut lines = plan.about.clone();
+        for secret in secret {
+            let name = one_line(&secret.name, 80);
+            lines.push(format!("  not asked for here: {name}, a secret (`aiw mcp install` in a terminal asks)"));
+        }
+        let mut message = plan.question.clone();
+        if !lines.is_empty() {
+            message.push_str(&format!("\n\n{}", lines.join("\n")));
+        }
+        let fields = open.iter().map(|question| (question.name.clone(), field(question))).collect();
+        let required: Vec<&str> = open.iter().filter(|q| q.required).map(|q| q.name.as_str()).collect();
+        let said = self.ask(message, fields, &required).await?;
+        let mut given = Vec::new();
+        for question in open {
+            if let Some(answer) = said.get(&question.name).and_then(|value| text(&question.name, value).transpose()) {
+                given.push((question.name.clone(), answer?));
+            }
+        }
+        Ok(given)
+    }
+
+    async fn choose(&self, choice: &Choice) -> Result<usize, AskError> {
+        let shown: Vec<String> =
+            choice.options.iter().zip(1..).map(|(option, number)| format!("{number}. {option}")).collect();
+        let fields = Map::from_iter([(choice.name.to_owned(), json!({"type": "string", "enum": shown}))]);
+        let said = self.ask(choice.question.clone(), fields, &[choice.name]).await?;
+        let chosen = shown.iter().position(|line| said.get(choice.name).and_then(Value::as_str) == Some(line));
+        chosen.ok_or(AskError::Declined)
+    }
+}
+
+/// Whether the answer to a question is a secret, or may be one by the words of the question.
+fn is_secret(question: &Question) -> bool {
+    let suggests = is_secret_name(&question.name) || question.description.as_deref().is_some_and(is_secret_name);
+    question.secret || (question.choices.is_empty() && suggests)
+}
+
+/// A question as a field of a form.
+fn field(question: &Question) -> Value {
+    let mut choices = question.choices.clone();
+    choices.sort();
+    choices.dedup();
+    let mut field = match question.format {
+        _ if !choices.is_empty() => json!({"type": "string", "enum": choices}),
+        Format::Number => json!({"type": "number"}),
+        Format::Boolean => json!({"type": "boolean"}),
+        Format::Text | Format::FilePath => json!({"type": "string"}),
+    };
+    if let Some(description) = &question.description {
+        field["description"] = one_line(description, 300).into();
+    }
+    let default = question.default.as_deref().and_then(|default| match field["type"].as_str() {
+        Some("number") => serde_json::from_str(default).ok().filter(Value::is_number),
+        Some("boolean") => serde_json::from_str(default).ok().filter(Value::is_boolean),
+        _ if !choices.is_empty() && !choices.iter().any(|choice| choice == default) => None,
+        _ => Some(Value::from(default)),
+    });
+    if let Some(default) = default {
+        field["default"] = default;
+    }
+    field
+}
+
+/// An answer as text. None if it is empty.
+fn text(name: &str, answer: &Value) -> Result<Option<Secret>, AskError> {
+    let text = match answer {
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) => answer.to_string(),
+        _ => return Err(AskError::Wrong { name: one_line(name, 80), what: "a text, a number or a switch".into() }),
+    };
+    // A place in an answer would be filled from the vault or the environment.
+    if text.contains("${") {
+        return Err(AskError::Wrong { name: one_line(name, 80), what: "a value without `${`".into() });
+    }
+    Ok(Some(text).filter(|text| !text.is_empty()).map(Secret::new))
 }

@@ -79,8 +79,6 @@ pub(crate) enum CallError {
     Workflow { problem: String, made: String },
     #[error(transparent)]
     Script(#[from] ScriptError),
-    #[error("`{program}` is not on this machine")]
-    NoProgram { program: String, how_to_get: &'static str },
 }
 
 impl From<KeptError> for CallError {
@@ -133,6 +131,7 @@ impl CallError {
             Self::Registry(e) => return e.hint(),
             // Its own hint is for the command line.
             Self::Install(InstallError::Broken { .. }) => "nothing was installed".into(),
+            Self::Install(InstallError::Answers { .. }) => return None,
             Self::Install(e) => return e.hint(),
             // Their own hints are for the command line.
             Self::Process(ProcessError::Unknown { nearest: None, .. }) => "list_processes names them".into(),
@@ -143,7 +142,6 @@ impl CallError {
             }
             Self::Process(e) => return e.hint(),
             Self::InFile { .. } => "ask the user, or create a process of another id".into(),
-            Self::NoProgram { how_to_get, .. } => (*how_to_get).to_owned(),
             _ => return None,
         })
     }

@@ -1,6 +1,6 @@
 //! The questions asked while adding or changing a provider.
 
-use aiw_core::{CliKind, EnvName, Family, Secret};
+use aiw_core::{AskError, CliKind, EnvName, Family, Secret};
 use async_trait::async_trait;
 
 use crate::KnownPreset;
@@ -45,23 +45,4 @@ pub trait Ask: Send + Sync {
     /// Whether secrets may go to an address on this machine or in a private network that a third-party
     /// preset names.
     async fn private_address(&self, preset: &KnownPreset, url: &str) -> Result<bool, AskError>;
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum AskError {
-    /// There is no one to ask.
-    #[error("{question} needs an answer, and there is no terminal to ask on")]
-    Nobody {
-        /// The question.
-        question: String,
-        /// The option that would have answered it.
-        hint: String,
-    },
-    /// The user stopped.
-    #[error("stopped")]
-    Interrupted,
-    /// The answer can't be read or used.
-    #[error("{0}")]
-    Unreadable(String),
 }

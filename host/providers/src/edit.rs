@@ -615,7 +615,7 @@ async fn token(
     if ask.is_there() {
         let token = ask.token(preset.token_page.as_deref()).await?;
         return match token {
-            None if required => Err(crate::AskError::Unreadable("no token was typed".into()).into()),
+            None if required => Err(aiw_core::AskError::Unreadable("no token was typed".into()).into()),
             token => Ok(token),
         };
     }

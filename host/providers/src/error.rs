@@ -1,9 +1,11 @@
 //! What can go wrong with providers.
 
-use aiw_core::{CliKind, EnvName, ErrorKind, Family, HeaderName, ProviderName, SecretName, did_you_mean, one_line};
+use aiw_core::{
+    AskError, CliKind, EnvName, ErrorKind, Family, HeaderName, ProviderName, SecretName, did_you_mean, one_line,
+};
 use aiw_home::{HomeError, OWN, VaultError};
 
-use crate::{AskError, ProviderComponentError};
+use crate::ProviderComponentError;
 
 /// Why a provider can't be used, added or changed. Nothing has been changed when one of these is returned.
 #[derive(Debug, thiserror::Error)]

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use aiw_home::{Home, Provider, ProvidersFile};
 
 pub use account::{CliApis, Clis, account, is_unpinned, lacks_token, pin, unchecked_account};
-pub use ask::{Ask, AskError};
+pub use ask::Ask;
 pub use choice::{Choice, Decision};
 pub use components::{KnownPreset, ProviderComponentError, ProviderComponents};
 pub use edit::{Added, Changes, RemovedProvider, RenamedProvider, TokenSource};

@@ -28,7 +28,7 @@ pub use kept::{CopyProblem, Kept, kept};
 pub use meaning::{is_request, rank};
 pub use merge::FoundServer;
 pub use plan::{
-    Answers, Bundle, BundleError, Entry, MAX_BUNDLE, Machine, Note, PlanError, Question, Reason, Way, WayKind, entry,
-    how_to_get, ways,
+    Answers, Bundle, BundleError, Entry, MAX_BUNDLE, Machine, Note, PlanError, Reason, Way, WayKind, entry, how_to_get,
+    ways,
 };
 pub use summary::{Asked, RegistryServer, ServerSearch, ServerWay, about};

@@ -1,14 +1,14 @@
 //! What registries say of servers, in JSON.
 
 use aiw_core::registry::{Instruction, Server, Status, Transport};
-use aiw_core::{one_line, quoted_text};
+use aiw_core::{Question, one_line, quoted_text};
 use aiw_home::rfc3339;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::find::{Answered, Found};
 use crate::merge::FoundServer;
-use crate::plan::{Question, Way, WayKind};
+use crate::plan::{Way, WayKind};
 
 /// `aiw mcp search`
 #[derive(Debug, Serialize, JsonSchema)]

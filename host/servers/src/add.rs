@@ -1,10 +1,12 @@
 //! Writing a server to `mcp.json`, with the secrets that it names.
 
-use aiw_core::{ErrorKind, PluginId, Secret, SecretName};
+use std::collections::BTreeSet;
+
+use aiw_core::{ErrorKind, InvalidName, PluginId, Secret, SecretName};
 use aiw_home::{Document, Home, HomeError, Lock, VaultError};
 use serde_json::Value;
 
-use crate::{McpFile, is_own_name};
+use crate::{McpFile, is_key, is_own_name, reads, safe, secret_reference};
 
 /// Why a server can't be written.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +25,24 @@ pub enum AddError {
         /// The plugin.
         plugin: PluginId,
     },
+    /// The name is a key, and names are shown everywhere.
+    #[error("the name looks like a key, and names are shown everywhere")]
+    Key,
+    /// The name isn't one that every client can use.
+    #[error("`{name}` can't be the name of a server: it is not made of letters, digits, `_` and `-` alone")]
+    Unsafe {
+        /// The name.
+        name: String,
+    },
+    /// There is no such secret.
+    #[error("there is no secret `{name}` in the vault")]
+    NoSecret {
+        /// The secret.
+        name: SecretName,
+    },
+    /// A secret's name is none.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
     /// The name stands for what aiw itself offers.
     #[error("`{name}` can't be the name of a server: it is aiw's own")]
     Own {
@@ -43,6 +63,8 @@ impl AddError {
         match self {
             Self::Home(e) => e.kind(),
             Self::Vault(e) => e.kind(),
+            Self::Key | Self::Unsafe { .. } => ErrorKind::Usage,
+            Self::NoSecret { .. } | Self::Name(_) => ErrorKind::User,
             Self::Own { .. } | Self::OfPlugin { .. } | Self::Taken { .. } => ErrorKind::User,
         }
     }
@@ -52,10 +74,53 @@ impl AddError {
         match self {
             Self::Home(e) => e.hint(),
             Self::Vault(e) => e.hint(),
-            Self::Own { .. } | Self::OfPlugin { .. } => Some("choose another name".into()),
+            Self::Key => Some("give the name first, the key with `--env` or `--header`".into()),
+            Self::Unsafe { name } => Some(format!("for example `{}`", safe(name))),
+            Self::NoSecret { name } => Some(format!("`aiw secret set {name}` stores it")),
+            Self::Name(_) => None,
+            Self::Own { name } => Some(format!("for example `{}`", safe(name))),
+            Self::OfPlugin { .. } => Some("choose another name".into()),
             Self::Taken { .. } => Some("choose another name, or replace it with `--force`".into()),
         }
     }
+}
+
+/// Fails if no server can have this name.
+pub fn check_name(name: &str) -> Result<(), AddError> {
+    match () {
+        () if is_key(name) => Err(AddError::Key),
+        () if is_own_name(name) => Err(AddError::Own { name: name.to_owned() }),
+        () if safe(name) != name => Err(AddError::Unsafe { name: name.to_owned() }),
+        () => Ok(()),
+    }
+}
+
+/// Returns a value as it is written in an entry: `@NAME` stands for a secret of the vault.
+pub fn entry_value(value: &str, home: &Home) -> Result<String, AddError> {
+    let Some(name) = value.strip_prefix('@') else { return Ok(value.to_owned()) };
+    let name: SecretName = name.parse()?;
+    match home.vault().is_taken(&name) {
+        true => Ok(secret_reference(&name)),
+        false => Err(AddError::NoSecret { name }),
+    }
+}
+
+/// The servers of `mcp.json` that refer to a secret. A file that can't be read refers to none.
+pub fn servers_with(home: &Home, secret: &SecretName) -> Vec<String> {
+    let Ok(file) = McpFile::load(home) else { return Vec::new() };
+    let refers = |declaration: &Value| declaration.as_object().is_some_and(|d| reads(d).secrets.contains(secret));
+    file.servers().filter(|(_, declaration)| refers(declaration)).map(|(key, _)| key.to_owned()).collect()
+}
+
+/// Returns the secrets of declarations that are gone, which nothing else names. A file that can't be read may name them all.
+pub fn unused_secrets(home: &Home, gone: &[Value]) -> Vec<SecretName> {
+    let (Ok(providers), Ok(_)) = (home.providers(), McpFile::load(home)) else { return Vec::new() };
+    let named: BTreeSet<SecretName> = gone.iter().filter_map(Value::as_object).flat_map(|d| reads(d).secrets).collect();
+    let vault = home.vault();
+    let is_unused = |name: &SecretName| {
+        vault.is_taken(name) && servers_with(home, name).is_empty() && providers.users_of(name).next().is_none()
+    };
+    named.into_iter().filter(is_unused).collect()
 }
 
 /// Fails if a server can't have this name.

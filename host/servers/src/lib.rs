@@ -15,7 +15,7 @@ mod substitute;
 mod transport;
 mod watch;
 
-pub use add::{AddError, add, check_free};
+pub use add::{AddError, add, check_free, check_name, entry_value, servers_with, unused_secrets};
 pub use declaration::{
     Collected, Declared, PROJECT_FILE, Server, declared, in_file, is_same, server, visible, visible_json,
 };

@@ -332,7 +332,7 @@ fn what_is_asked_stands_before_the_yes_and_a_default_is_the_answer_with_yes_and_
     let env = machine(&registry.url());
     let install = ["mcp", "install", "io.github.acme/asks", "--no-check", "--set", "ACME_KEY=canary-5ecr3t"];
     let mut terminal = Terminal::start(&env, &install);
-    terminal.wait("the question", |shown| shown.contains("Install it as `asks`?"));
+    terminal.wait("the question", |shown| shown.contains("Install the MCP server `asks`?"));
     let shown = terminal.shown();
     for line in [
         "  needs ACME_REGION, by its publisher's default `eu`: Where it runs",

@@ -1,21 +1,11 @@
 //! Commands over several names, which go on after a failure.
 
+pub use aiw_app::installs::FailedId;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::output::Output;
-
-/// One of several things for which a command failed.
-#[derive(Serialize, JsonSchema)]
-pub struct FailedId {
-    /// Its id, as you wrote it
-    pub id: String,
-    /// The error
-    pub error: String,
-    /// The next step
-    pub hint: Option<String>,
-}
 
 /// One of several things for which a command failed, by name.
 #[derive(Serialize, JsonSchema)]

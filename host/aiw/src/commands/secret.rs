@@ -1,35 +1,21 @@
 //! `aiw secret …`
 
-use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Read};
 
-use aiw_core::{ErrorKind, Secret, SecretName, quoted};
+use aiw_app::AppError;
+use aiw_app::secrets::{self, SecretSummary};
+use aiw_core::{AskError, ErrorKind, Secret};
 use aiw_home::{Home, MAX_SECRET_BYTES};
-use aiw_providers::RemovedSecret;
-use aiw_servers::{McpFile, reads};
-use schemars::JsonSchema;
-use serde::Serialize;
-use serde_json::{Value, json};
 
+use crate::ask::Person;
 use crate::cli::provider::SecretCommand;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
 
-/// `aiw secret remove`
-#[derive(Serialize, JsonSchema)]
-pub struct SecretRemove {
-    /// The secret
-    #[serde(flatten)]
-    pub removed: RemovedSecret,
-    /// The MCP servers of mcp.json that still refer to it
-    pub servers: Vec<String>,
-}
-
 pub async fn run(command: SecretCommand, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
     home.recover()?;
-    let vault = home.vault();
     match command {
         SecretCommand::Set { name, env } => {
             let secret = match env {
@@ -41,69 +27,35 @@ pub async fn run(command: SecretCommand, output: &Output) -> Result<(), Failure>
                 },
                 None => read(&format!("Secret `{name}`:")).await?,
             };
-            let news = !vault.is_taken(&name);
-            vault.set(&home.lock()?, &name, &secret)?;
-            output.line(format!("{} `{name}`", if news { "Stored" } else { "Replaced" }));
-            output.answer(json!({"secret": {"name": name, "new": news}}));
+            let answer = secrets::set(&home, &name, &secret)?;
+            output.line(format!("{} `{name}`", if answer.secret.new { "Stored" } else { "Replaced" }));
+            output.answer(answer);
         }
         SecretCommand::List => {
-            let names = vault.names()?;
-            if names.is_empty() {
+            let answer = secrets::list(&home)?;
+            if answer.secrets.is_empty() {
                 output.line("no secrets: `aiw secret set NAME` stores one");
-            } else {
-                output.table(&["NAME"], &names.iter().map(|name| vec![name.to_string()]).collect::<Vec<_>>());
             }
-            output.answer(json!({"secrets": names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>()}));
+            let row = |secret: &SecretSummary| vec![secret.name.to_string()];
+            output.table(&["NAME"], &answer.secrets.iter().map(row).collect::<Vec<_>>());
+            output.answer(answer);
         }
         SecretCommand::Remove { name, yes } => {
-            aiw_app::providers::migrate(&home)?.iter().for_each(|note| output.note(note));
-            let servers = servers_with(&home, &name);
-            let file = home.providers()?;
-            let providers = file.users_of(&name).map(|provider| format!("the provider `{}`", provider.name));
-            let users: Vec<String> =
-                providers.chain(servers.iter().map(|server| format!("the MCP server {}", quoted(server)))).collect();
-            if !users.is_empty() {
-                let question = format!("`{name}` is used by {}. Remove it?", users.join(", "));
-                if !terminal::confirm(&question, "--yes", yes).await? {
-                    return Err(Failure::declined("nothing was removed"));
-                }
-            }
-            let removed = aiw_providers::remove_secret(&home, &name)?;
+            let answer = secrets::remove(&home, &name, &Person::new(output, yes), output).await;
+            let answer = answer.map_err(|e| match e {
+                AppError::Ask(AskError::Declined) => Failure::declined("nothing was removed"),
+                e => e.into(),
+            })?;
             output.line(format!("Removed `{name}`"));
-            for (kind, users) in [("providers", &removed.providers), ("MCP servers", &servers)] {
+            for (kind, users) in [("providers", &answer.removed.providers), ("MCP servers", &answer.servers)] {
                 if !users.is_empty() {
                     output.note(format!("{kind} that use it: {}", users.join(", ")));
                 }
             }
-            output.answer(SecretRemove { removed, servers });
+            output.answer(answer);
         }
     }
     Ok(())
-}
-
-/// The servers of `mcp.json` that refer to a secret. A file that can't be read refers to none.
-fn servers_with(home: &Home, secret: &SecretName) -> Vec<String> {
-    let Ok(file) = McpFile::load(home) else { return Vec::new() };
-    let refers = |declaration: &Value| declaration.as_object().is_some_and(|d| reads(d).secrets.contains(secret));
-    file.servers().filter(|(_, declaration)| refers(declaration)).map(|(key, _)| key.to_owned()).collect()
-}
-
-/// The secrets of declarations that are gone, which nothing else names. A file that can't be read may name them all.
-pub fn unused(home: &Home, gone: &[Value]) -> Vec<SecretName> {
-    let (Ok(providers), Ok(_)) = (home.providers(), McpFile::load(home)) else { return Vec::new() };
-    let named: BTreeSet<SecretName> = gone.iter().filter_map(Value::as_object).flat_map(|d| reads(d).secrets).collect();
-    let vault = home.vault();
-    let is_unused = |name: &SecretName| {
-        vault.is_taken(name) && servers_with(home, name).is_empty() && providers.users_of(name).next().is_none()
-    };
-    named.into_iter().filter(is_unused).collect()
-}
-
-/// Says which secrets nothing names any more.
-pub fn note_unused(home: &Home, gone: &[Value], output: &Output) {
-    for name in unused(home, gone) {
-        output.note(format!("note: nothing uses the secret `{name}` any more: `aiw secret remove {name}`"));
-    }
 }
 
 /// A secret from standard input: from a pipe without the line break at its end, from a terminal unseen.

@@ -1,11 +1,9 @@
 //! Whether a text can be the answer to a question.
 
 use aiw_core::registry::Format;
-use aiw_core::{SecretName, quoted_list};
+use aiw_core::{Question, SecretName, quoted_list};
 use aiw_home::MAX_SECRET_BYTES;
 use aiw_servers::Given;
-
-use super::inputs::Question;
 
 /// The longest answer that isn't a secret.
 const MAX_ANSWER: usize = 4 << 10;

@@ -7,7 +7,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use aiw_core::registry::{Format, Package};
-use aiw_core::{EnvName, ErrorKind, RelPath, hex, one_line, quoted};
+use aiw_core::{EnvName, ErrorKind, Question, RelPath, hex, one_line, quoted};
 use aiw_home::HomeError;
 use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
@@ -15,7 +15,7 @@ use zip::ZipArchive;
 
 use super::command::{Arg, Env, check_variable, environment, without_secrets};
 use super::error::{Note, Reason};
-use super::inputs::{Piece, Question, Questions, Value, check_fixed, is_offered};
+use super::inputs::{Piece, Questions, Value, check_fixed, is_offered};
 use super::making::{Making, Run};
 use super::remote::check_address;
 use super::runtime::Runtime;

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use aiw_core::registry::Format;
-use aiw_core::{HeaderName, Secret, SecretName, is_inner, is_secret_name, is_secret_value, quoted};
+use aiw_core::{HeaderName, Question, Secret, SecretName, is_inner, is_secret_name, is_secret_value, quoted};
 use aiw_servers::{secret_names, secret_reference};
 use serde_json::{Map, Value as Json, json};
 
 use super::answer::{check, is_reference};
 use super::command::Arg;
 use super::error::PlanError;
-use super::inputs::{Piece, Question, Value, is_host};
+use super::inputs::{Piece, Value, is_host};
 use super::remote::check_address;
 use super::way::{Recipe, Way};
 

@@ -4,34 +4,9 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aiw_core::registry::{Format, Input, Variable};
-use aiw_core::{Secret, is_unsafe_in_line, quoted};
+use aiw_core::{Question, is_unsafe_in_line, quoted};
 
 use super::error::{Note, Reason};
-
-/// A value that the person gives.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
-    /// What it is asked and answered by: the variable, the header, the flag, or the name in braces.
-    pub name: String,
-    /// What it is for, in the publisher's words.
-    pub description: Option<String>,
-    /// Whether the server needs it.
-    pub required: bool,
-    /// Whether it is hidden and kept in the vault.
-    pub secret: bool,
-    /// The form of its value.
-    pub format: Format,
-    /// The value that its publisher offers. It is taken where the person gives nothing else, and shown before they agree.
-    pub default: Option<String>,
-    /// An example.
-    pub placeholder: Option<String>,
-    /// If there are any, the value is one of them.
-    pub choices: Vec<String>,
-    /// Whether it may be answered several times.
-    pub repeated: bool,
-    /// Whether an empty answer means the flag without a value.
-    pub bare: bool,
-}
 
 /// A part of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,13 +146,6 @@ pub(super) struct Place<'a> {
     pub(super) secret: bool,
     pub(super) repeated: bool,
     pub(super) bare: bool,
-}
-
-impl Question {
-    /// The answer of a person who gives none: the publisher's default. What takes several answers has none then.
-    pub fn usual_answer(&self) -> Option<Secret> {
-        self.default.as_ref().filter(|_| !self.repeated).map(Secret::new)
-    }
 }
 
 impl<'a> Place<'a> {

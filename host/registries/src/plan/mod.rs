@@ -41,7 +41,6 @@ mod ways;
 pub use bundle::{Bundle, BundleError, MAX_BUNDLE, Machine};
 pub use entry::{Answers, Entry, entry};
 pub use error::{Note, PlanError, Reason};
-pub use inputs::Question;
 pub(crate) use names::split_image;
 pub use way::{Way, WayKind, how_to_get};
 pub use ways::ways;

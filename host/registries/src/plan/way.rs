@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use aiw_core::registry::Package;
-use aiw_core::{one_line, shell_word_in_line};
+use aiw_core::{Question, one_line, shell_word_in_line};
 
 use super::answer::check;
 use super::command::{Arg, Env};
 use super::error::{Note, Reason};
-use super::inputs::{Question, Questions};
+use super::inputs::Questions;
 use super::making::Run;
 use super::remote::Reach;
 

@@ -163,7 +163,7 @@ const ROOMS: [(&str, &[&str]); 35] = [
 ];
 
 /// Dependencies that only tests have.
-const TESTS: [(&str, &str); 8] = [
+const TESTS: [(&str, &str); 9] = [
     ("aiw-app", "aiw-tests"),
     ("aiw-orchestrator", "aiw-tests"),
     ("aiw-markets", "aiw-testkit"),
@@ -172,6 +172,7 @@ const TESTS: [(&str, &str); 8] = [
     ("aiw-launch", "aiw-redact"),
     ("aiw-tests", "aiw-history"),
     ("aiw-vectors", "aiw-tests"),
+    ("aiw-wasm", "aiw-tests"),
 ];
 
 /// Foreign crates, and the only rooms that may depend on them. A trailing `*` matches anything.

@@ -5,18 +5,18 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use aiw_app::current_dir;
-use aiw_core::{ErrorKind, SecretName, counted, one_line, quoted, quoted_list, shell_word};
+use aiw_app::secrets::{forget_unused, note_unused};
+use aiw_core::{ErrorKind, counted, one_line, quoted, quoted_list, shell_word};
 use aiw_home::Home;
 use aiw_routing::{PoolError, Records, ServerPlaces, check_remote, forget_logins};
 use aiw_servers::{
-    Hidden, Keys, McpFile, PROJECT_FILE, Scope, is_key, is_own_name, left_in_clear, placeholders, safe,
-    secret_reference, server,
+    Hidden, Keys, McpFile, PROJECT_FILE, Scope, check_name, entry_value, left_in_clear, placeholders, server,
 };
 use serde_json::{Map, Value, json};
 
 use super::pool;
+use crate::ask::Person;
 use crate::cli::mcp::{McpAddArgs, McpAddHow, McpAddJsonArgs};
-use crate::commands::secret::note_unused;
 use crate::components::session;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -29,21 +29,6 @@ const MOST_JSON: u64 = 1 << 20;
 
 /// How many definitions that are left out are named.
 const MOST_NOTES: usize = 20;
-
-/// Checks the name of a new server.
-pub(super) fn check_name(name: &str) -> Result<(), Failure> {
-    if is_key(name) {
-        let failure = Failure::new(ErrorKind::Usage, "the name looks like a key, and names are shown everywhere");
-        return Err(failure.with_hint("give the name first, the key with `--env` or `--header`"));
-    }
-    if safe(name) != name {
-        let is_own = is_own_name(name);
-        let why = if is_own { "aiw's own" } else { "not made of letters, digits, `_` and `-` alone" };
-        let failure = Failure::new(ErrorKind::Usage, format!("`{name}` can't be the name of a server: it is {why}"));
-        return Err(failure.with_hint(format!("for example `{}`", safe(name))));
-    }
-    Ok(())
-}
 
 pub async fn add(mut args: McpAddArgs, output: &Output) -> Result<(), Failure> {
     let name = args.name.as_str();
@@ -88,7 +73,7 @@ pub async fn add(mut args: McpAddArgs, output: &Output) -> Result<(), Failure> {
     }
     for (field, pairs) in [("headers", &args.header), ("env", &args.env)] {
         if !pairs.is_empty() {
-            let pairs = pairs.iter().map(|(name, value)| Ok((name.clone(), value_of(value, &home)?.into())));
+            let pairs = pairs.iter().map(|(name, value)| Ok((name.clone(), entry_value(value, &home)?.into())));
             declaration.insert(field.into(), Value::Object(pairs.collect::<Result<_, Failure>>()?));
         }
     }
@@ -214,17 +199,6 @@ fn absolute(command: &str) -> Result<String, Failure> {
     text.ok_or_else(|| Failure::user(format!("`{}` is not UTF-8, so mcp.json can't hold it", whole.display())))
 }
 
-/// A value as `mcp.json` holds it: `@NAME` is a secret of the vault.
-pub(super) fn value_of(value: &str, home: &Home) -> Result<String, Failure> {
-    let Some(name) = value.strip_prefix('@') else { return Ok(value.to_owned()) };
-    let name: SecretName = name.parse()?;
-    if !home.vault().is_taken(&name) {
-        let failure = Failure::user(format!("there is no secret `{name}` in the vault"));
-        return Err(failure.with_hint(format!("`aiw secret set {name}` stores it")));
-    }
-    Ok(secret_reference(&name))
-}
-
 pub async fn remove(names: &[String], output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
     let lock = home.lock()?;
@@ -256,7 +230,8 @@ pub async fn remove(names: &[String], output: &Output) -> Result<(), Failure> {
         forget(&home, name)?;
         output.line(format!("Removed `{name}`"));
     }
-    super::install::forget_secrets(&home, &gone, output).await?;
+    output.flush();
+    forget_unused(&home, &gone, &Person::new(output, false), output).await?;
     output.answer(json!({"removed": names}));
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! The questions about a provider, on the terminal.
 
-use aiw_core::{CliKind, EnvName, Family, Secret, one_line};
-use aiw_providers::{Ask, AskError, KnownPreset};
+use aiw_core::{AskError, CliKind, EnvName, Family, Secret, one_line};
+use aiw_providers::{Ask, KnownPreset};
 use async_trait::async_trait;
 
+use crate::ask::why;
 use crate::commands::secret;
 use crate::failure::Failure;
 use crate::layout;
@@ -112,8 +113,5 @@ impl Ask for Terminal {
 }
 
 fn answer<T>(answer: Result<T, Failure>) -> Result<T, AskError> {
-    answer.map_err(|failure| match failure.code() {
-        130 => AskError::Interrupted,
-        _ => AskError::Unreadable(failure.message().to_owned()),
-    })
+    answer.map_err(why)
 }

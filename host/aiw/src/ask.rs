@@ -1,0 +1,142 @@
+//! The person at the terminal, as verbs ask and tell them.
+
+use aiw_core::{Ask, AskError, Choice, Plan, Question, Secret, Sink, Told, one_line};
+use async_trait::async_trait;
+
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::terminal;
+
+/// The person at the terminal, if there is one.
+pub struct Person<'a> {
+    output: &'a Output,
+    /// `--yes`: they have agreed to all of it.
+    yes: bool,
+}
+
+impl<'a> Person<'a> {
+    pub fn new(output: &'a Output, yes: bool) -> Self {
+        Self { output, yes }
+    }
+}
+
+#[async_trait]
+impl Ask for Person<'_> {
+    fn can_ask(&self, _: &[Question]) -> bool {
+        true
+    }
+
+    async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+        plan.about.iter().for_each(|line| self.output.before_question(line));
+        self.output.flush();
+        if !self.yes && !terminal::can_ask() {
+            return Err(AskError::Nobody {
+                question: format!("`{}`", plan.question),
+                hint: "answer with `--yes`".into(),
+            });
+        }
+        if !terminal::confirm(&plan.question, "--yes", self.yes).await.map_err(why)? {
+            return Err(AskError::Declined);
+        }
+        let mut given = Vec::new();
+        for question in questions {
+            // One command makes one entry: with `--yes`, what Enter would answer is answered.
+            if self.yes
+                && let Some(usual) = question.usual_answer()
+            {
+                given.push((question.name.clone(), usual));
+            } else if terminal::can_ask() && (question.required || !self.yes) {
+                given.extend(answers(question).await.map_err(why)?);
+            }
+        }
+        Ok(given)
+    }
+
+    async fn choose(&self, choice: &Choice) -> Result<usize, AskError> {
+        for (option, number) in choice.options.iter().zip(1..) {
+            self.output.before_question(format!("{number}  {option}"));
+        }
+        self.output.flush();
+        if !terminal::can_ask() {
+            let hint = format!("answer with `{}`", choice.flag);
+            return Err(AskError::Nobody { question: format!("`{}`", choice.short), hint });
+        }
+        let answer = terminal::ask(&format!("{} [1]", choice.short)).await.map_err(why)?;
+        let number = if answer.is_empty() { Some(1) } else { answer.parse::<usize>().ok() };
+        number
+            .and_then(|number| number.checked_sub(1))
+            .filter(|at| *at < choice.options.len())
+            .ok_or(AskError::Declined)
+    }
+}
+
+/// Why there is no answer, as a verb knows it.
+pub fn why(failure: Failure) -> AskError {
+    match failure.code() {
+        130 => AskError::Interrupted,
+        _ => AskError::Unreadable(failure.message().to_owned()),
+    }
+}
+
+/// Asks for what one question takes: an answer, none, or several.
+async fn answers(question: &Question) -> Result<Vec<(String, Secret)>, Failure> {
+    let mut given = Vec::new();
+    loop {
+        match ask(question).await? {
+            None if question.required && given.is_empty() => terminal::tell("The server needs it."),
+            None => return Ok(given),
+            Some(answer) => given.push((question.name.clone(), answer)),
+        }
+        if !question.repeated && !given.is_empty() {
+            return Ok(given);
+        }
+    }
+}
+
+/// Asks one question. None if the answer was empty.
+async fn ask(question: &Question) -> Result<Option<Secret>, Failure> {
+    let Question { name, description, required, secret, placeholder, choices, repeated, .. } = question;
+    let default = question.default.as_ref().filter(|_| !repeated);
+    let shown = one_line(name, 80);
+    terminal::tell("");
+    if let Some(description) = description {
+        terminal::tell(&format!("{shown}: {}", one_line(description, 300)));
+    }
+    if !choices.is_empty() {
+        terminal::tell(&format!("One of: {}", one_line(&choices.join(", "), 400)));
+    }
+    if let Some(example) = placeholder {
+        terminal::tell(&format!("For example: {}", one_line(example, 200)));
+    }
+    // What is in the environment already need not be stored.
+    if std::env::var_os(name).is_some_and(|value| !value.is_empty())
+        && terminal::confirm(&format!("Take it from your environment, as `${{{shown}}}`?"), "", false).await?
+    {
+        return Ok(Some(Secret::new(format!("${{{name}}}"))));
+    }
+    let mut words = format!("Value of {shown}");
+    match (default, required, repeated) {
+        (Some(default), _, _) => words.push_str(&format!(" [{}, its publisher's default]", one_line(default, 200))),
+        (None, true, _) => {}
+        (None, false, true) => words.push_str(" (nothing ends the list)"),
+        (None, false, false) => words.push_str(" (may be empty)"),
+    }
+    words.push(':');
+    let answer = match secret {
+        true => terminal::ask_hidden_or_nothing(&words).await?,
+        false => Some(Secret::new(terminal::ask(&words).await?)),
+    };
+    let answer = answer.filter(|answer| !answer.expose().is_empty());
+    Ok(answer.or_else(|| question.usual_answer()))
+}
+
+impl Sink for Output {
+    fn tell(&self, told: Told) {
+        match told {
+            Told::Done(line) => self.line(line),
+            Told::Step(line) => self.note(line),
+            Told::Note(line) => self.note(format!("note: {line}")),
+            Told::Failed(line) => self.note(format!("error: {line}")),
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Installing a server: what it would run is shown and agreed to, what it needs is asked for, it is tried, and then written.
+
+use aiw_core::{Ask, Choice, Effect, Plan, Question, Secret, Sink, Told, counted, one_line, quoted};
+use aiw_home::InstalledServer;
+use aiw_registries::{Answers, FoundServer, RegistryServer, Way, entry, how_to_get, way_id, ways};
+use aiw_routing::Record;
+use aiw_servers::{check_name, entry_value};
+use futures::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{InstallError, Installation, Replaces, Written, about, beside, fetch, key_for, missing_program};
+use crate::ClientSession;
+use crate::secrets::note_unused;
+
+/// How a server is installed.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct InstallRequest {
+    /// Its name in mcp.json; else one that is made of its name in the registry
+    pub key: Option<String>,
+    /// How it runs, by kind or number, if there are several ways
+    pub way: Option<String>,
+    /// Answers to what it needs, by name; `@NAME` is a secret of the vault
+    pub set: Vec<(String, String)>,
+    /// Whether it may replace another server of its name
+    pub force: bool,
+    /// Whether it is written without having been started
+    pub unchecked: bool,
+}
+
+/// A server that came from a registry.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ServerInstalled {
+    /// Its name in mcp.json
+    pub key: String,
+    /// Its name in the registry
+    pub name: String,
+    /// The component that reads the registry
+    pub source: String,
+    /// Its version in the registry
+    pub version: String,
+    /// How it runs
+    pub way: String,
+    /// The secrets that were stored for it
+    pub secrets: Vec<String>,
+    /// The tools that it was seen with; none if it was not started, or did not work
+    pub tools: Option<usize>,
+    /// Why it does not work yet
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// What an installation gave.
+pub struct Installed {
+    /// The answer.
+    pub server: ServerInstalled,
+    /// What the server was seen with, if it was started and works.
+    pub seen: Option<Record>,
+    /// Whether it wants a login before it works.
+    pub wants_login: bool,
+}
+
+/// Installs a server that a registry has.
+///
+/// # Errors
+///
+/// Fails if the answer to any question is no, or it can't be installed. Then nothing is written.
+pub fn install<'a>(
+    client: &'a ClientSession,
+    found: &'a FoundServer,
+    request: InstallRequest,
+    ask: &'a dyn Ask,
+    sink: &'a dyn Sink,
+) -> BoxFuture<'a, Result<Installed, InstallError>> {
+    Box::pin(async move {
+        let home = client.home();
+        request.key.as_deref().map_or(Ok(()), check_name)?;
+        let (key, replaces) = key_for(home, found, request.key.as_deref(), request.force)?;
+        let way = chosen(found, request.way.as_deref(), ask).await?;
+        let mut answers = Answers::default();
+        for (name, value) in &request.set {
+            answers.give(name, Secret::new(entry_value(value, home)?));
+        }
+        let check = !request.unchecked;
+        Installing { client, found, key: &key, check, replaces, before: None }.run(way, answers, ask, sink).await
+    })
+}
+
+/// One installation.
+pub(super) struct Installing<'a> {
+    pub(super) client: &'a ClientSession,
+    pub(super) found: &'a FoundServer,
+    pub(super) key: &'a str,
+    pub(super) check: bool,
+    pub(super) replaces: Replaces,
+    /// What is newer than what is installed, in lines, if this is an update.
+    pub(super) before: Option<Vec<String>>,
+}
+
+impl Installing<'_> {
+    pub(super) async fn run(
+        self,
+        mut way: Way,
+        mut answers: Answers,
+        ask: &dyn Ask,
+        sink: &dyn Sink,
+    ) -> Result<Installed, InstallError> {
+        let (home, key, found) = (self.client.home(), self.key, self.found);
+        let net = self.client.app().client()?;
+        let id = way_id(&way);
+        let mut fetched = None;
+        if way.bundle().is_some() {
+            let plan = self.plan("Fetch this bundle to see what it runs?", &way)?;
+            ask.agree(&plan, &[]).await?;
+            fetched = fetch(home, net, found, &way).await?;
+        }
+        if let Some(fetched) = &fetched {
+            // What a bundle runs stands in the bundle.
+            way = fetched.way.clone();
+        }
+        if let Some(reason) = way.refused() {
+            return Err(InstallError::NoWay { name: key.to_owned(), why: reason.to_string() });
+        }
+        if let Some(program) = missing_program(&way) {
+            if self.check {
+                return Err(InstallError::NoProgram { program: program.to_owned() });
+            }
+            sink.tell(Told::Note(format!("`{program}` is not on this machine: {}", how_to_get(program))));
+        }
+        if self.before.is_some() {
+            for gone in answers.keep_only(way.questions()) {
+                sink.tell(Told::Note(format!("it no longer asks for {}", quoted(&gone))));
+            }
+        }
+        let start = if self.check { ", and start it" } else { "" };
+        let question = match (&self.before, &self.replaces) {
+            (Some(_), _) => format!("Update `{key}`?"),
+            (None, Replaces::Nothing) => format!("Install the MCP server `{key}`{start}?"),
+            (None, _) => format!("Replace the MCP server `{key}`{start}?"),
+        };
+        let open: Vec<&Question> = way.questions().iter().filter(|question| !answers.has(&question.name)).collect();
+        let given = ask.agree(&self.plan(&question, &way)?, &open).await?;
+        given.into_iter().for_each(|(name, answer)| answers.give(name, answer));
+        if let Some(host) = way.inner_host() {
+            let question = format!("`{key}` reaches {host}, inside a private or local network. May it?");
+            ask.agree(&Plan::of(question), &[]).await?;
+        }
+        let vault = home.vault();
+        let entry = entry(&way, &answers, key, |name| vault.is_taken(name))
+            .map_err(|source| InstallError::Answers { key: key.to_owned(), source })?;
+        if let Some(fetched) = &mut fetched {
+            fetched.unpack()?;
+        }
+        if self.check {
+            sink.tell(Told::Step(format!("Starting `{key}` once …")));
+        }
+        let Self { check, replaces, .. } = self;
+        let installation = Installation { found, way: &way, way_id: id, key, entry: &entry, check, replaces };
+        let Written { record, seen, replaced, wants_login } = installation.finish(home, net).await?;
+        let done = |line: String| sink.tell(Told::Done(line));
+        done(format!("{} `{key}`", if replaced.is_some() { "Replaced" } else { "Installed" }));
+        entry.secrets.iter().for_each(|(name, _)| done(format!("  a secret is in the vault: ${{secret:{name}}}")));
+        note_unused(home, replaced.as_slice(), sink);
+        let tools = seen.as_ref().map(|seen| seen.accepted().count());
+        if let Some(tools) = tools {
+            done(format!("  it works and has {}", counted(tools as u64, "tool")));
+        }
+        RegistryServer::of(found).instructions.iter().for_each(|step| done(format!("  afterwards: {step}")));
+        Ok(Installed { server: server(key, found, record, tools, wants_login), seen, wants_login })
+    }
+
+    /// What is agreed to.
+    fn plan(&self, question: &str, way: &Way) -> Result<Plan, InstallError> {
+        let mut lines = self.before.clone().unwrap_or_default();
+        lines.extend(about(self.found, way));
+        lines.extend(beside(self.client.home(), self.found, self.key, &self.replaces)?);
+        let effects = vec![effect(way), Effect::Writes("mcp.json".into())];
+        Ok(Plan { question: question.to_owned(), about: lines, effects })
+    }
+}
+
+fn effect(way: &Way) -> Effect {
+    match way.program() {
+        Some(_) => Effect::Runs(way.target().to_owned()),
+        None => Effect::Reaches(way.target().to_owned()),
+    }
+}
+
+fn server(
+    key: &str,
+    found: &FoundServer,
+    record: InstalledServer,
+    tools: Option<usize>,
+    wants_login: bool,
+) -> ServerInstalled {
+    ServerInstalled {
+        key: key.to_owned(),
+        name: found.server.name.clone(),
+        source: found.source.to_string(),
+        version: found.server.version.clone(),
+        way: record.way,
+        secrets: record.secrets.iter().map(ToString::to_string).collect(),
+        tools,
+        problem: wants_login.then(|| "it wants a login".to_owned()),
+    }
+}
+
+/// Chooses how a server runs: as the request says, else the only way, else as the person chooses.
+async fn chosen(found: &FoundServer, wanted: Option<&str>, ask: &dyn Ask) -> Result<Way, InstallError> {
+    let all = ways(&found.server);
+    let name = &found.server.name;
+    let no_way = |why: String| InstallError::NoWay { name: name.clone(), why };
+    let usable: Vec<&Way> = all.iter().filter(|way| way.refused().is_none()).collect();
+    if usable.is_empty() {
+        let refused: Vec<String> = all.iter().map(refusal).collect();
+        let why =
+            if refused.is_empty() { "its registry does not say how it runs".to_owned() } else { refused.join("; ") };
+        return Err(no_way(why));
+    }
+    if let Some(wanted) = wanted {
+        let number = wanted.parse::<usize>().ok().and_then(|number| usable.get(number.checked_sub(1)?));
+        let kind = usable.iter().find(|way| way.kind().as_str() == wanted);
+        return number.or(kind).map(|way| (*way).clone()).ok_or_else(|| InstallError::UnknownWay {
+            name: name.clone(),
+            way: wanted.to_owned(),
+            known: usable.iter().map(|way| way.kind().as_str()).collect(),
+        });
+    }
+    let askable: Vec<&Way> = usable.into_iter().filter(|way| ask.can_ask(way.questions())).collect();
+    match &askable[..] {
+        [] => Err(aiw_core::AskError::NotHere.into()),
+        [way] => Ok((*way).clone()),
+        several => {
+            let options = several.iter().map(|way| format!("{} {}", way.kind().as_str(), way.target())).collect();
+            let question = format!("The MCP server {} runs in several ways. Which?", one_line(name, 200));
+            let (short, flag) = ("How shall it run?".to_owned(), "--way KIND|NUMBER".to_owned());
+            let chosen = ask.choose(&Choice { name: "way", question, short, options, flag }).await?;
+            several.get(chosen).map(|way| (*way).clone()).ok_or_else(|| aiw_core::AskError::Declined.into())
+        }
+    }
+}
+
+fn refusal(way: &Way) -> String {
+    let reason = way.refused().map(ToString::to_string).unwrap_or_default();
+    format!("{} {}: {reason}", way.kind().as_str(), way.target())
+}

@@ -1,0 +1,227 @@
+//! What registries say of servers that were installed from them, and bringing those up to date.
+
+use aiw_core::{Ask, AskError, Secret, Sink, Told, one_line, quoted};
+use aiw_home::{Home, InstalledServer};
+use aiw_registries::{Answers, FoundServer, News, RegistryError, Way, news, way_id, ways};
+use aiw_servers::{McpFile, entry_value};
+use futures::{StreamExt, stream};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::install::Installing;
+use super::{InstallError, Replaces, ServerInstalled};
+use crate::ClientSession;
+
+/// How many servers registries are asked for at once.
+const AT_ONCE: usize = 8;
+
+/// One of several things for which a verb failed.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct FailedId {
+    /// Its id, as you wrote it
+    pub id: String,
+    /// The error
+    pub error: String,
+    /// The next step
+    pub hint: Option<String>,
+}
+
+/// What registries say of installed servers.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ServersOutdated {
+    /// The servers of which there is news
+    pub servers: Vec<ServerNews>,
+    /// The servers whose registry could not be asked
+    pub failed: Vec<FailedId>,
+}
+
+/// What has become of a server since it was installed.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ServerNews {
+    /// Its name in mcp.json
+    pub key: String,
+    /// Its name in the registry
+    pub name: String,
+    /// The component that reads the registry
+    pub source: String,
+    /// The version that is installed
+    pub version: String,
+    /// The news
+    pub news: Vec<News>,
+}
+
+/// Which servers are updated, and how.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct UpdateRequest {
+    /// Their names in mcp.json; none for all
+    pub names: Vec<String>,
+    /// Answers in place of earlier ones, by name; `@NAME` is a secret of the vault
+    pub set: Vec<(String, String)>,
+    /// Whether they are written without having been started
+    pub unchecked: bool,
+}
+
+/// What was updated.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ServersUpdate {
+    /// The servers that were updated
+    pub updated: Vec<ServerInstalled>,
+    /// Those that are up to date
+    pub unchanged: Vec<String>,
+    /// Those that could not be updated
+    pub failed: Vec<FailedId>,
+}
+
+/// What failed, of several. The verb ends with the first; the sink is told of the others at once.
+#[derive(Default)]
+struct Failures {
+    failed: Vec<FailedId>,
+    first: Option<InstallError>,
+}
+
+impl Failures {
+    fn add(&mut self, key: &str, error: impl Into<InstallError>, sink: &dyn Sink) {
+        let error = error.into();
+        self.failed.push(FailedId { id: key.to_owned(), error: error.to_string(), hint: error.hint() });
+        match &self.first {
+            None => self.first = Some(error),
+            Some(_) => sink.tell(Told::Failed(format!("{}: {error}", quoted(key)))),
+        }
+    }
+}
+
+/// What a registry says now of a server.
+struct Compared {
+    key: String,
+    record: InstalledServer,
+    now: Option<FoundServer>,
+    news: Vec<News>,
+}
+
+/// Asks registries about servers, or about all that came from them.
+async fn compared(
+    client: &ClientSession,
+    names: &[String],
+    failures: &mut Failures,
+    sink: &dyn Sink,
+) -> Result<Vec<Compared>, InstallError> {
+    let (registries, installed) = (client.registries()?, client.home().registry_lock()?.all());
+    for name in names.iter().filter(|name| !installed.contains_key(*name)) {
+        failures.add(name, InstallError::NotInstalled { key: name.clone() }, sink);
+    }
+    let chosen = installed.into_iter().filter(|(key, _)| names.is_empty() || names.contains(key));
+    let answers = chosen.map(async |(key, record)| {
+        let now = registries.known(&record.name, None, Some(&record.source)).await;
+        (key, record, now)
+    });
+    let (mut answers, mut all) = (stream::iter(answers).buffered(AT_ONCE), Vec::new());
+    while let Some((key, record, now)) = answers.next().await {
+        let now = match now {
+            Ok((found, None)) => Some(found),
+            Err(RegistryError::UnknownServer { failed, .. }) if failed.is_empty() => None,
+            Ok((_, Some(e))) | Err(e) => {
+                failures.add(&key, e, sink);
+                continue;
+            }
+        };
+        let news = news(&record, now.as_ref().map(|found| &found.server));
+        all.push(Compared { key, record, now, news });
+    }
+    Ok(all)
+}
+
+/// Returns what registries say of servers that came from them, and the first failure.
+///
+/// # Errors
+///
+/// Fails if no registry can be asked.
+pub async fn outdated(
+    client: &ClientSession,
+    names: &[String],
+    sink: &dyn Sink,
+) -> Result<(ServersOutdated, Option<InstallError>), InstallError> {
+    let mut failures = Failures::default();
+    let mut servers = Vec::new();
+    for Compared { key, record, news, .. } in compared(client, names, &mut failures, sink).await? {
+        let InstalledServer { source, name, version, .. } = record;
+        if news.is_empty() {
+            continue;
+        }
+        for one in &news {
+            sink.tell(Told::Done(format!("{} {} {}", quoted(&key), one_line(&version, 40), one.sentence())));
+        }
+        servers.push(ServerNews { key, name, source, version, news });
+    }
+    Ok((ServersOutdated { servers, failed: failures.failed }, failures.first))
+}
+
+/// Brings servers up to date: each is agreed to, tried and written by itself. Returns the first failure, too.
+///
+/// # Errors
+///
+/// Fails if no registry can be asked, or the person stops.
+pub async fn update(
+    client: &ClientSession,
+    request: &UpdateRequest,
+    ask: &dyn Ask,
+    sink: &dyn Sink,
+) -> Result<(ServersUpdate, Option<InstallError>), InstallError> {
+    let mut failures = Failures::default();
+    let (mut updated, mut unchanged) = (Vec::new(), Vec::new());
+    for one in compared(client, &request.names, &mut failures, sink).await? {
+        let Compared { key, record, now, news } = one;
+        let is_newer = news.iter().any(|news| matches!(news, News::Newer { .. } | News::Changed));
+        let Some(found) = now.filter(|_| is_newer) else {
+            news.iter().for_each(|news| sink.tell(Told::Note(format!("{} {}", quoted(&key), news.sentence()))));
+            if news.is_empty() {
+                sink.tell(Told::Done(format!("{} is up to date", quoted(&key))));
+            }
+            unchanged.push(key);
+            continue;
+        };
+        match update_one(client, &key, &record, &found, &news, request, ask, sink).await {
+            Ok(server) => updated.push(server),
+            Err(e @ InstallError::Ask(AskError::Interrupted)) => return Err(e),
+            Err(e) => failures.add(&key, e, sink),
+        }
+    }
+    Ok((ServersUpdate { updated, unchanged, failed: failures.failed }, failures.first))
+}
+
+#[expect(clippy::too_many_arguments, reason = "it is a part of one function")]
+async fn update_one(
+    client: &ClientSession,
+    key: &str,
+    record: &InstalledServer,
+    found: &FoundServer,
+    news: &[News],
+    request: &UpdateRequest,
+    ask: &dyn Ask,
+    sink: &dyn Sink,
+) -> Result<ServerInstalled, InstallError> {
+    let home = client.home();
+    let (key_of, name) = (|| key.to_owned(), || record.name.clone());
+    if !is_as_written(home, key, record) {
+        return Err(InstallError::Edited { key: key_of(), name: name() });
+    }
+    let usable = ways(&found.server).into_iter().filter(|way| way.refused().is_none());
+    let same: Vec<Way> = usable.filter(|way| way_id(way) == record.way).collect();
+    let [way] = &same[..] else {
+        let what = if same.is_empty() { "no longer runs" } else { "runs in several ways" };
+        return Err(InstallError::OtherWay { key: key_of(), name: name(), what, way: record.way.clone() });
+    };
+    let mut answers = Answers::recorded(&record.answers);
+    for (name, value) in &request.set {
+        answers.replace(name, Secret::new(entry_value(value, home)?));
+    }
+    let before = news.iter().map(|news| format!("{} {}", quoted(key), news.sentence())).collect();
+    let replaces = Replaces::Same(record.written.clone());
+    let installing = Installing { client, found, key, check: !request.unchecked, replaces, before: Some(before) };
+    Ok(installing.run(way.clone(), answers, ask, sink).await?.server)
+}
+
+/// Whether the entry of a server is the one that was written when it was installed.
+fn is_as_written(home: &Home, key: &str, record: &InstalledServer) -> bool {
+    McpFile::load(home).is_ok_and(|file| file.get(key) == Some(&record.written))
+}

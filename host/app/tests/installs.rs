@@ -1,0 +1,229 @@
+//! Servers from registries, installed by a person who is recorded: no binary, no terminal, no network.
+
+#![expect(clippy::unwrap_used, reason = "a test ends by a panic, its helpers too")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use aiw_app::installs::{InstallError, InstallRequest, Installed, install};
+use aiw_app::{App, BundledScripts, ClientSession};
+use aiw_core::registry::{Endpoint, Input, Server, Setting, Transport};
+use aiw_core::{Ask, AskError, Choice, Effect, ErrorKind, Plan, Question, Secret, Sink, Told};
+use aiw_home::Home;
+use aiw_markets::Quiet;
+use aiw_registries::FoundServer;
+use async_trait::async_trait;
+use tempfile::TempDir;
+
+/// What the person does when they are asked for the nth time.
+#[derive(Clone, Copy)]
+enum Does {
+    Agrees,
+    Declines,
+    /// Never answers: the verb is cancelled there.
+    Waits,
+}
+
+/// A person who is recorded: they agree to all, but for one question.
+struct Recorded {
+    other: (usize, Does),
+    plans: Mutex<Vec<Plan>>,
+    told: Mutex<Vec<Told>>,
+    has_secrets: bool,
+}
+
+impl Recorded {
+    fn new(at: usize, does: Does) -> Self {
+        Self { other: (at, does), plans: Mutex::default(), told: Mutex::default(), has_secrets: true }
+    }
+
+    async fn does(&self, plan: Plan) -> Result<(), AskError> {
+        let at = {
+            let mut plans = self.plans.lock().unwrap();
+            plans.push(plan);
+            plans.len() - 1
+        };
+        match self.other {
+            (other, Does::Declines) if other == at => Err(AskError::Declined),
+            (other, Does::Waits) if other == at => std::future::pending().await,
+            _ => Ok(()),
+        }
+    }
+
+    fn questions(&self) -> Vec<String> {
+        self.plans.lock().unwrap().iter().map(|plan| plan.question.clone()).collect()
+    }
+}
+
+#[async_trait]
+impl Ask for Recorded {
+    fn can_ask(&self, questions: &[Question]) -> bool {
+        self.has_secrets || !questions.iter().any(|question| question.secret && question.required)
+    }
+
+    async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+        self.does(plan.clone()).await?;
+        Ok(questions.iter().map(|question| (question.name.clone(), Secret::new("given"))).collect())
+    }
+
+    async fn choose(&self, choice: &Choice) -> Result<usize, AskError> {
+        self.does(Plan::of(&choice.question)).await?;
+        Ok(choice.options.len() - 1)
+    }
+}
+
+impl Sink for Recorded {
+    fn tell(&self, told: Told) {
+        self.told.lock().unwrap().push(told);
+    }
+}
+
+/// A server at two addresses, the second in a private network, that wants a key.
+fn found() -> FoundServer {
+    let key = Input { description: None, required: true, secret: true, ..Input::default() };
+    let header = Setting { name: "X-Api-Key".into(), input: key, variables: Vec::new() };
+    let at = |url: &str| {
+        let endpoint = Endpoint { url: url.into(), headers: vec![header.clone()], variables: Vec::new() };
+        Transport::StreamableHttp(endpoint)
+    };
+    let server = Server {
+        name: "io.github.acme/weather".into(),
+        description: "Tells the weather".into(),
+        version: "1.2.3".into(),
+        latest: true,
+        remotes: vec![at("https://weather.example/mcp"), at("https://10.1.2.3/mcp")],
+        ..Server::default()
+    };
+    FoundServer { server, source: "registry-official".parse().unwrap(), also: Vec::new() }
+}
+
+fn client() -> (TempDir, Arc<ClientSession>) {
+    const NO_SCRIPTS: BundledScripts = BundledScripts { component: &[], code: &[], sha256: "" };
+    let place = tempfile::tempdir().unwrap();
+    let home = Home::at(place.path().join("home"));
+    // What each home has once it was written to.
+    let lock = home.lock().unwrap();
+    home.vault().set(&lock, &"OTHER".parse().unwrap(), &Secret::new("other")).unwrap();
+    drop(lock);
+    let app = App::open(home, &[], NO_SCRIPTS, Arc::new(Quiet));
+    (place, ClientSession::builder(app, std::env::temp_dir()).unwrap().build())
+}
+
+/// Everything of a home but its locks, which hold nothing, and its caches.
+fn state(client: &ClientSession) -> BTreeMap<String, Vec<u8>> {
+    fn walk(directory: &Path, into: &mut BTreeMap<String, Vec<u8>>) {
+        for path in std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            if path.is_dir() && !path.ends_with("cache") {
+                walk(&path, into);
+            } else if path.extension().is_none_or(|extension| extension != "lock") && path.is_file() {
+                into.insert(path.display().to_string(), std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    let mut all = BTreeMap::new();
+    walk(client.home().root(), &mut all);
+    all
+}
+
+fn request() -> InstallRequest {
+    InstallRequest { unchecked: true, ..InstallRequest::default() }
+}
+
+async fn installs(client: &ClientSession, person: &Recorded) -> Result<Installed, InstallError> {
+    install(client, &found(), request(), person, person).await
+}
+
+const QUESTIONS: [&str; 3] = [
+    "The MCP server io.github.acme/weather runs in several ways. Which?",
+    "Install the MCP server `weather`?",
+    "`weather` reaches `10.1.2.3`, inside a private or local network. May it?",
+];
+
+#[tokio::test]
+async fn what_is_agreed_to_is_written_with_its_secret_in_the_vault() {
+    let (_place, client) = client();
+    let person = Recorded::new(usize::MAX, Does::Agrees);
+    let server = installs(&client, &person).await.unwrap().server;
+    assert_eq!(person.questions(), QUESTIONS);
+    assert_eq!((server.key.as_str(), server.version.as_str(), server.tools), ("weather", "1.2.3", None));
+    let [name] = &server.secrets[..] else { panic!("one secret: {:?}", server.secrets) };
+    assert_eq!(client.home().vault().get(&name.parse().unwrap()).unwrap().expose(), "given");
+    let written = std::fs::read_to_string(client.home().mcp_path()).unwrap();
+    assert!(written.contains("https://10.1.2.3/mcp") && !written.contains("given"), "{written}");
+    let plan = person.plans.lock().unwrap()[1].clone();
+    assert!(plan.effects.contains(&Effect::Reaches("https://10.1.2.3/mcp".into())), "{plan:?}");
+    assert!(plan.about.iter().any(|line| line.contains("io.github.acme/weather 1.2.3")), "{plan:?}");
+    assert!(person.told.lock().unwrap().contains(&Told::Done("Installed `weather`".into())));
+    // Once more: it is the same server, and takes its own place.
+    let again = Recorded::new(usize::MAX, Does::Agrees);
+    installs(&client, &again).await.unwrap();
+    assert_eq!(again.questions()[1], "Replace the MCP server `weather`?");
+}
+
+#[tokio::test]
+async fn nothing_is_written_whatever_question_is_declined_or_never_answered() {
+    for at in 0..QUESTIONS.len() {
+        let (_place, client) = client();
+        let before = state(&client);
+        let person = Recorded::new(at, Does::Declines);
+        let declined = installs(&client, &person).await.map(|installed| installed.server.key);
+        assert!(matches!(declined, Err(InstallError::Ask(AskError::Declined))), "{declined:?}");
+        assert_eq!((person.questions().len(), state(&client)), (at + 1, before.clone()));
+        // Ctrl-C, or a client that is gone.
+        let person = Recorded::new(at, Does::Waits);
+        tokio::select! {
+            biased;
+            ended = installs(&client, &person) => panic!("it waits: {:?}", ended.map(|installed| installed.server.key)),
+            () = async { while person.questions().len() <= at { tokio::task::yield_now().await; } } => {}
+        }
+        assert_eq!(state(&client), before);
+    }
+}
+
+#[tokio::test]
+async fn a_home_that_can_t_be_written_keeps_what_it_had() {
+    let (_place, client) = client();
+    installs(&client, &Recorded::new(usize::MAX, Does::Agrees)).await.unwrap();
+    let before = state(&client);
+    // Where a file of the home can't be replaced, for root too.
+    let record = client.home().root().join("mcp.json");
+    std::fs::remove_file(&record).unwrap();
+    std::fs::create_dir_all(record.join("in-the-way")).unwrap();
+    let failed = installs(&client, &Recorded::new(usize::MAX, Does::Agrees)).await.map(|installed| installed.server);
+    assert!(failed.is_err());
+    let mut after = state(&client);
+    after.insert(record.display().to_string(), before[&record.display().to_string()].clone());
+    assert_eq!(after, before);
+}
+
+#[tokio::test]
+async fn a_view_that_may_not_ask_for_a_secret_asks_nothing() {
+    let (_place, client) = client();
+    let person = Recorded { has_secrets: false, ..Recorded::new(usize::MAX, Does::Agrees) };
+    let refused = installs(&client, &person).await.map(|installed| installed.server.key);
+    assert!(matches!(refused, Err(InstallError::Ask(AskError::NotHere))), "{refused:?}");
+    assert!(person.questions().is_empty());
+}
+
+#[tokio::test]
+async fn a_request_that_makes_no_sense_asks_nothing() {
+    let (_place, client) = client();
+    let cases = [
+        (InstallRequest { way: Some("9".into()), ..request() }, ErrorKind::Usage, "has no way"),
+        (InstallRequest { way: Some("npm".into()), ..request() }, ErrorKind::Usage, "has no way"),
+        (InstallRequest { key: Some("a b".into()), ..request() }, ErrorKind::Usage, "can't be the name of a server"),
+        (InstallRequest { key: Some("workflows".into()), ..request() }, ErrorKind::User, "it is aiw's own"),
+        (
+            InstallRequest { way: Some("1".into()), set: vec![("X-Api-Key".into(), "@NONE".into())], ..request() },
+            ErrorKind::User,
+            "there is no secret `NONE` in the vault",
+        ),
+    ];
+    for (request, kind, says) in cases {
+        let person = Recorded::new(usize::MAX, Does::Agrees);
+        let error = install(&client, &found(), request, &person, &person).await.map(|_| ()).unwrap_err();
+        assert!(error.kind() == kind && error.to_string().contains(says), "{error}");
+        assert!(person.questions().is_empty(), "{:?}", person.questions());
+    }
+}

@@ -1,0 +1,196 @@
+//! What a verb needs of the person whom it works for, and what it tells them meanwhile.
+//!
+//! A verb is what a person would name: install a server, remove a provider. It knows neither a terminal nor MCP. Each view
+//! has an [`Ask`] and a [`Sink`] of its own: a terminal, a form of an MCP client, what a test has recorded.
+
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+
+use crate::registry::Format;
+use crate::{Secret, hex};
+
+/// What somebody agrees to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The question.
+    pub question: String,
+    /// What decides the answer, in lines. All of it is shown.
+    pub about: Vec<String>,
+    /// What it does if the answer is yes.
+    pub effects: Vec<Effect>,
+}
+
+/// What is done after a yes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// A command is run.
+    Runs(String),
+    /// A file or an address is read.
+    Reads(String),
+    /// A file is written.
+    Writes(String),
+    /// A host is reached.
+    Reaches(String),
+}
+
+impl Plan {
+    /// Makes a question about nothing but itself.
+    pub fn of(question: impl Into<String>) -> Self {
+        Self { question: question.into(), about: Vec::new(), effects: Vec::new() }
+    }
+
+    /// Returns the SHA-256 digest of all of it: a yes to a plan is none to another one.
+    pub fn digest(&self) -> String {
+        let mut digest = Sha256::new();
+        let effects = self.effects.iter().map(|effect| format!("{effect:?}"));
+        for part in [self.question.clone()].into_iter().chain(self.about.iter().cloned()).chain(effects) {
+            digest.update((part.len() as u64).to_le_bytes());
+            digest.update(part);
+        }
+        hex(&digest.finalize())
+    }
+}
+
+/// A value that the person gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// What it is asked and answered by: the variable, the header, the flag, or the name in braces.
+    pub name: String,
+    /// What it is for, in the publisher's words.
+    pub description: Option<String>,
+    /// Whether it must be answered.
+    pub required: bool,
+    /// Whether it is hidden and kept in the vault.
+    pub secret: bool,
+    /// The form of its value.
+    pub format: Format,
+    /// The value that its publisher offers. It is taken where the person gives nothing else, and shown before they agree.
+    pub default: Option<String>,
+    /// An example.
+    pub placeholder: Option<String>,
+    /// If there are any, the value is one of them.
+    pub choices: Vec<String>,
+    /// Whether it may be answered several times.
+    pub repeated: bool,
+    /// Whether an empty answer means the flag without a value.
+    pub bare: bool,
+}
+
+impl Question {
+    /// Returns the answer of a person who gives none: the publisher's default. What takes several answers has none then.
+    pub fn usual_answer(&self) -> Option<Secret> {
+        self.default.as_ref().filter(|_| !self.repeated).map(Secret::new)
+    }
+}
+
+/// One of several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// What it decides, in a word.
+    pub name: &'static str,
+    /// The question, as a form puts it.
+    pub question: String,
+    /// The question, as a terminal puts it after the list.
+    pub short: String,
+    /// What there is to choose from, each in a line. The first is the usual one.
+    pub options: Vec<String>,
+    /// The flag that answers it.
+    pub flag: String,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// There is no one to ask.
+    #[error("{question} needs an answer, and there is no terminal to ask on")]
+    Nobody {
+        /// The question.
+        question: String,
+        /// The option that would have answered it.
+        hint: String,
+    },
+    /// This view can't show the question, or may not ask it.
+    #[error("this can't be asked here")]
+    NotHere,
+    /// The answer is no.
+    #[error("the answer is no")]
+    Declined,
+    /// The user stopped.
+    #[error("stopped")]
+    Interrupted,
+    /// An answer has another form than its question.
+    #[error("the answer to `{name}` must be {what}")]
+    Wrong {
+        /// The question.
+        name: String,
+        /// What it must be.
+        what: String,
+    },
+    /// The answer can't be read or used.
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+/// Someone who answers questions, or nobody. The answer of those who don't answer is no.
+#[async_trait]
+pub trait Ask: Send + Sync {
+    /// Returns whether these questions can be asked here: a form may not ask for a secret.
+    fn can_ask(&self, questions: &[Question]) -> bool;
+
+    /// Shows a plan, asks whether to carry it out, and then for what it needs.
+    ///
+    /// # Errors
+    ///
+    /// [`AskError::Declined`] if the answer is no.
+    async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, AskError>;
+
+    /// Asks for one of several. Returns its index.
+    ///
+    /// # Errors
+    ///
+    /// [`AskError::Declined`] if none is chosen.
+    async fn choose(&self, choice: &Choice) -> Result<usize, AskError>;
+}
+
+/// What a verb tells while it works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// What it does now.
+    Step(String),
+    /// What the person should know, and that changes nothing.
+    Note(String),
+    /// What has been done: a part of the answer.
+    Done(String),
+    /// What has failed, where it goes on with the rest.
+    Failed(String),
+}
+
+/// Takes what a verb tells while it works.
+pub trait Sink: Send + Sync {
+    /// Takes a line.
+    fn tell(&self, told: Told);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_yes_to_a_plan_is_none_to_another_one() {
+        let plan = |question: &str, about: &[&str], effects: &[Effect]| Plan {
+            question: question.into(),
+            about: about.iter().map(|line| (*line).to_owned()).collect(),
+            effects: effects.to_vec(),
+        };
+        let all = [
+            plan("Install it?", &["a", "b"], &[]),
+            plan("Install it?", &["ab"], &[]),
+            plan("Install it?a", &["b"], &[]),
+            plan("Install it?", &["a"], &[Effect::Runs("b".into())]),
+            plan("Install it?", &["a"], &[Effect::Reads("b".into())]),
+        ];
+        let digests: std::collections::BTreeSet<String> = all.iter().map(Plan::digest).collect();
+        assert_eq!(digests.len(), all.len());
+        assert_eq!(all[0].digest(), all[0].clone().digest());
+    }
+}
