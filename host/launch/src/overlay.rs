@@ -7,6 +7,10 @@ use serde_json::Value;
 
 use crate::LaunchError;
 
+/// Whether an open file has a path by which it can be read from its beginning, as often as a program likes. macOS's
+/// `/dev/fd/N` goes on where the last reader stopped.
+pub(crate) const HAS_DESCRIPTORS: bool = cfg!(target_os = "linux");
+
 /// Reads settings that the user gave as a path or as JSON, the two forms that Claude Code takes.
 pub(crate) fn given(settings: &OsStr, cwd: &Path) -> Result<Value, LaunchError> {
     let inline = settings.to_str().filter(|text| text.trim_start().starts_with('{'));

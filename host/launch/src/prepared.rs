@@ -118,10 +118,6 @@ pub struct Translation {
 /// closes the descriptors it finds up to the first gap.
 const PASSED_FILE: i32 = 100;
 
-/// Whether an open file has a path by which it can be read from its beginning, as often as a program likes. macOS's
-/// `/dev/fd/N` goes on where the last reader stopped.
-pub(crate) const HAS_DESCRIPTORS: bool = cfg!(target_os = "linux");
-
 impl Prepared {
     /// Returns what would be started.
     pub fn explain(&self) -> Explanation {
@@ -323,7 +319,7 @@ impl Prepared {
     fn wants_names(&self) -> bool {
         match &self.settings {
             Some((Passed::Argument(_), _)) => {
-                !HAS_DESCRIPTORS || clis::of(self.cli.kind).wants_file_names(self.cli.version.as_deref())
+                !overlay::HAS_DESCRIPTORS || clis::of(self.cli.kind).wants_file_names(self.cli.version.as_deref())
             }
             _ => false,
         }

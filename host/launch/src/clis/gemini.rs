@@ -19,7 +19,6 @@ use super::{AiCli, CommandLine, Line, Passed, words};
 use crate::access::Access;
 use crate::arguments;
 use crate::draft::Draft;
-use crate::prepared::HAS_DESCRIPTORS;
 use crate::served::{NAME, Served};
 use crate::stream::{CliStream, Event, Findings, flat, text};
 use crate::{LaunchError, Permission, overlay};
@@ -233,7 +232,7 @@ fn beats_projects() -> bool {
     let is_root = rustix::process::geteuid().is_root();
     #[cfg(not(unix))]
     let is_root = false;
-    is_taken_as_systems(is_root, HAS_DESCRIPTORS)
+    is_taken_as_systems(is_root, overlay::HAS_DESCRIPTORS)
 }
 
 /// Gemini skips system settings, with nothing but a warning, if anyone but root can write to one of the directories above
