@@ -32,7 +32,8 @@ impl Door {
 
 impl GatewayDoor for Door {
     fn admit(&self, run: RunThrough) -> Result<Admission, GatewayProblem> {
-        let aiw = lasting_executable().map_err(|e| GatewayProblem { kind: e.kind(), hint: None, source: Box::new(e) })?;
+        let aiw =
+            lasting_executable().map_err(|e| GatewayProblem { kind: e.kind(), hint: None, source: Box::new(e) })?;
         let address = ensure(&self.home, &aiw).map_err(problem)?;
         let pool = run.pool.map(|(name, order)| PoolOf::new(name.as_str(), order));
         let members = run.members.into_iter().map(|(name, access)| Upstream::new(name.as_str(), access)).collect();
