@@ -206,6 +206,14 @@ mod tests {
     }
 
     #[test]
+    fn components_are_the_same_in_every_directory_since_no_crate_of_theirs_is_outside_of_their_workspace() {
+        let plugins = manifest("plugins/Cargo.toml");
+        let dependencies = plugins["workspace"]["dependencies"].as_table().unwrap();
+        let paths: Vec<&str> = dependencies.values().filter_map(|crate_| crate_.get("path")?.as_str()).collect();
+        assert!(!paths.is_empty() && paths.iter().all(|path| !path.starts_with("..")), "{paths:?}");
+    }
+
+    #[test]
     fn cargo_binstall_finds_the_archives() {
         let aiw = manifest("host/aiw/Cargo.toml");
         let binstall = &aiw["package"]["metadata"]["binstall"];

@@ -19,6 +19,13 @@ as_me() {
     AIW_RUNTIME_DIR="$home/run" sh -c 'cd "$HOME" && exec "$@"' sh "$@"
 }
 
+# After a failure too, nothing runs on, which this system would wait for.
+end() {
+  [ -z "${server:-}" ] || kill "$server" 2>/dev/null || true
+  as_me sh -c 'kill -9 -1' 2>/dev/null || true
+}
+trap end EXIT
+
 # Uses what is installed, and leaves nothing in the home but ~/.aiw.
 use() {
   program=$(as_me sh -c 'command -v {{PROGRAM}}')
@@ -139,7 +146,8 @@ for way in good redirect; do
   as_me rm .local/bin/{{PROGRAM}}
   gone "install.sh, $way"
 done
-kill $server
+kill "$server"
+server=
 
 # The same binary with a higher version, in place of one under which everything runs.
 newer=/tmp/newer

@@ -68,7 +68,8 @@ fetch() {
     case $1 in https://*) set -- "$1" "$2" --https-only ;; esac
     url=$1 file=$2
     shift 2
-    wget --quiet --tries=1 "$@" --output-document="$file" "$url"
+    # A server that redirects may close the connection, which wget would use again, once.
+    wget --quiet --tries=1 --no-http-keep-alive "$@" --output-document="$file" "$url"
   else
     fail "install curl or wget first"
   fi

@@ -5,11 +5,11 @@ import json
 import os
 import pathlib
 import signal
+import socketserver
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
 
 HOME = pathlib.Path("/home/me")
 WORK = HOME / "work"
@@ -183,9 +183,11 @@ def main(install):
     (HOME / ".local/bin/claude").write_text(CLAUDE)
     (HOME / ".local/bin/claude").chmod(0o755)
     subprocess.run(["chown", "-R", "me:me", str(HOME)], check=True)
-    model = http.server.HTTPServer(("127.0.0.1", 0), Model)
+    # `http.server`'s own class asks for the name of the address.
+    model = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Model)
+    model.daemon_threads = True
     threading.Thread(target=model.serve_forever, daemon=True).start()
-    url = f"openai=http://127.0.0.1:{model.server_port}/v1"
+    url = f"openai=http://127.0.0.1:{model.server_address[1]}/v1"
     aiw("provider", "add", "up", "--api", "chat-completions", "--token-env", "THE_KEY", "--no-withhold", "--preset",
         "custom", "--base-url", url, "--model", "m")
 
