@@ -48,7 +48,7 @@ pub enum InstallError {
     /// It can't be written.
     #[error(transparent)]
     Add(#[from] AddError),
-    /// What it was answered does not make an entry.
+    /// The answers do not make an entry.
     #[error("{source}")]
     Answers {
         /// Its name in `mcp.json`.
@@ -81,7 +81,7 @@ pub enum InstallError {
     UnknownWay {
         /// Its name in the registry.
         name: String,
-        /// What was asked for.
+        /// The way that was asked for.
         way: String,
         /// The ways that it has.
         known: Vec<&'static str>,
@@ -107,7 +107,7 @@ pub enum InstallError {
         key: String,
         /// Its name in the registry.
         name: String,
-        /// What is so.
+        /// The difference.
         what: &'static str,
         /// The way that it was installed with.
         way: String,

@@ -17,7 +17,7 @@ pub struct SecretSet {
     pub secret: StoredSecret,
 }
 
-/// What became of a secret.
+/// A secret that was stored, and whether it is new.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct StoredSecret {
     /// Its name

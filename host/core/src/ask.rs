@@ -9,18 +9,18 @@ use sha2::{Digest, Sha256};
 use crate::registry::Format;
 use crate::{Secret, hex};
 
-/// What somebody agrees to.
+/// A plan that somebody agrees to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// The question.
     pub question: String,
-    /// What decides the answer, in lines. All of it is shown.
+    /// The lines that decide the answer. All of them are shown.
     pub about: Vec<String>,
-    /// What it does if the answer is yes.
+    /// Its effects, if the answer is yes.
     pub effects: Vec<Effect>,
 }
 
-/// What is done after a yes.
+/// An effect of a yes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// A command is run.
@@ -54,9 +54,9 @@ impl Plan {
 /// A value that the person gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
-    /// What it is asked and answered by: the variable, the header, the flag, or the name in braces.
+    /// The name that it is asked and answered by: the variable, the header, the flag, or the name in braces.
     pub name: String,
-    /// What it is for, in the publisher's words.
+    /// Its purpose, in the publisher's words.
     pub description: Option<String>,
     /// Whether it must be answered.
     pub required: bool,
@@ -86,13 +86,13 @@ impl Question {
 /// One of several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
-    /// What it decides, in a word.
+    /// Its name: the thing that it decides, in a word.
     pub name: &'static str,
     /// The question, as a form puts it.
     pub question: String,
     /// The question, as a terminal puts it after the list.
     pub short: String,
-    /// What there is to choose from, each in a line. The first is the usual one.
+    /// The options, each in a line. The first is the usual one.
     pub options: Vec<String>,
     /// The flag that answers it.
     pub flag: String,
@@ -123,7 +123,7 @@ pub enum AskError {
     Wrong {
         /// The question.
         name: String,
-        /// What it must be.
+        /// The form that it must have.
         what: String,
     },
     /// The answer can't be read or used.
@@ -152,16 +152,16 @@ pub trait Ask: Send + Sync {
     async fn choose(&self, choice: &Choice) -> Result<usize, AskError>;
 }
 
-/// What a verb tells while it works.
+/// A line that a verb tells while it works.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
-    /// What it does now.
+    /// A step that begins now.
     Step(String),
-    /// What the person should know, and that changes nothing.
+    /// A remark that changes nothing.
     Note(String),
-    /// What has been done: a part of the answer.
+    /// A thing that has been done: a part of the answer.
     Done(String),
-    /// What has failed, where it goes on with the rest.
+    /// A thing that has failed, where the verb goes on with the rest.
     Failed(String),
 }
 

@@ -51,11 +51,11 @@ pub struct ServerInstalled {
     pub problem: Option<String>,
 }
 
-/// What an installation gave.
+/// The result of an installation.
 pub struct Installed {
     /// The answer.
     pub server: ServerInstalled,
-    /// What the server was seen with, if it was started and works.
+    /// The record of its tools, if it was started and works.
     pub seen: Option<Record>,
     /// Whether it wants a login before it works.
     pub wants_login: bool,
@@ -94,7 +94,7 @@ pub(super) struct Installing<'a> {
     pub(super) key: &'a str,
     pub(super) check: bool,
     pub(super) replaces: Replaces,
-    /// What is newer than what is installed, in lines, if this is an update.
+    /// The news since it was installed, in lines, if this is an update.
     pub(super) before: Option<Vec<String>>,
 }
 
@@ -170,7 +170,7 @@ impl Installing<'_> {
         Ok(Installed { server: server(key, found, record, tools, wants_login), seen, wants_login })
     }
 
-    /// What is agreed to.
+    /// Returns the plan that the person agrees to.
     fn plan(&self, question: &str, way: &Way) -> Result<Plan, InstallError> {
         let mut lines = self.before.clone().unwrap_or_default();
         lines.extend(about(self.found, way));

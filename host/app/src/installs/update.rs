@@ -26,7 +26,7 @@ pub struct FailedId {
     pub hint: Option<String>,
 }
 
-/// What registries say of installed servers.
+/// The news of installed servers.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ServersOutdated {
     /// The servers of which there is news
@@ -35,7 +35,7 @@ pub struct ServersOutdated {
     pub failed: Vec<FailedId>,
 }
 
-/// What has become of a server since it was installed.
+/// The news of a server since it was installed.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ServerNews {
     /// Its name in mcp.json
@@ -62,7 +62,7 @@ pub struct UpdateRequest {
     pub unchecked: bool,
 }
 
-/// What was updated.
+/// The result of an update.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ServersUpdate {
     /// The servers that were updated
@@ -73,7 +73,7 @@ pub struct ServersUpdate {
     pub failed: Vec<FailedId>,
 }
 
-/// What failed, of several. The verb ends with the first; the sink is told of the others at once.
+/// The failures of several. The verb ends with the first; the sink is told of the others at once.
 #[derive(Default)]
 struct Failures {
     failed: Vec<FailedId>,
@@ -91,7 +91,7 @@ impl Failures {
     }
 }
 
-/// What a registry says now of a server.
+/// A server, and what its registry says of it now.
 struct Compared {
     key: String,
     record: InstalledServer,

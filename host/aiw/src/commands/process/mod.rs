@@ -89,7 +89,7 @@ pub fn is_process(word: &str) -> bool {
     aiw_processes::is_id(word) && manager().is_ok_and(|manager| manager.get(word).is_ok())
 }
 
-/// What to say of a word that is neither the id of a process nor of a task. `None` if this project has no processes.
+/// Returns the failure for a word that is neither the id of a process nor of a task. `None` if this project has no processes.
 pub fn neither(word: &str) -> Option<Failure> {
     let loaded = manager().ok()?.load().ok()?;
     let meant = did_you_mean(word, loaded.definitions.keys().map(String::as_str), "this project's processes")?;
