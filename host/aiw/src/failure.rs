@@ -147,7 +147,8 @@ from!(
     aiw_tasks::TaskError,
     aiw_usage::UsageError,
     aiw_app::extensions::LibraryError,
-    aiw_app::models::ModelsError
+    aiw_app::models::ModelsError,
+    aiw_app::trust::TrustError
 );
 
 impl From<aiw_launch::LaunchError> for Failure {

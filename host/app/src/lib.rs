@@ -34,6 +34,7 @@ pub mod queries;
 mod reach;
 pub mod runs;
 pub mod secrets;
+pub mod trust;
 pub mod workflows;
 
 pub use aiw_components::Bundled;

@@ -1,83 +1,18 @@
-//! Servers from registries, installed by a person who is recorded: no binary, no terminal, no network.
+//! Servers from registries: no binary, no terminal, no network.
 
-#![expect(clippy::unwrap_used, reason = "a test ends by a panic, its helpers too")]
-
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use aiw_app::installs::{InstallError, InstallRequest, Installed, install};
 use aiw_app::{App, BundledScripts, ClientSession};
 use aiw_core::registry::{Endpoint, Input, Server, Setting, Transport};
-use aiw_core::{Ask, AskError, Choice, Effect, ErrorKind, Plan, Question, Secret, Sink, Told};
+use aiw_core::{AskError, Effect, ErrorKind, Secret, Told};
 use aiw_home::Home;
 use aiw_markets::Quiet;
 use aiw_registries::FoundServer;
-use async_trait::async_trait;
 use tempfile::TempDir;
 
-/// What the person does when they are asked for the nth time.
-#[derive(Clone, Copy)]
-enum Does {
-    Agrees,
-    Declines,
-    /// Never answers: the verb is cancelled there.
-    Waits,
-}
-
-/// A person who is recorded: they agree to all, but for one question.
-struct Recorded {
-    other: (usize, Does),
-    plans: Mutex<Vec<Plan>>,
-    told: Mutex<Vec<Told>>,
-    has_secrets: bool,
-}
-
-impl Recorded {
-    fn new(at: usize, does: Does) -> Self {
-        Self { other: (at, does), plans: Mutex::default(), told: Mutex::default(), has_secrets: true }
-    }
-
-    async fn does(&self, plan: Plan) -> Result<(), AskError> {
-        let at = {
-            let mut plans = self.plans.lock().unwrap();
-            plans.push(plan);
-            plans.len() - 1
-        };
-        match self.other {
-            (other, Does::Declines) if other == at => Err(AskError::Declined),
-            (other, Does::Waits) if other == at => std::future::pending().await,
-            _ => Ok(()),
-        }
-    }
-
-    fn questions(&self) -> Vec<String> {
-        self.plans.lock().unwrap().iter().map(|plan| plan.question.clone()).collect()
-    }
-}
-
-#[async_trait]
-impl Ask for Recorded {
-    fn can_ask(&self, questions: &[Question]) -> bool {
-        self.has_secrets || !questions.iter().any(|question| question.secret && question.required)
-    }
-
-    async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
-        self.does(plan.clone()).await?;
-        Ok(questions.iter().map(|question| (question.name.clone(), Secret::new("given"))).collect())
-    }
-
-    async fn choose(&self, choice: &Choice) -> Result<usize, AskError> {
-        self.does(Plan::of(&choice.question)).await?;
-        Ok(choice.options.len() - 1)
-    }
-}
-
-impl Sink for Recorded {
-    fn tell(&self, told: Told) {
-        self.told.lock().unwrap().push(told);
-    }
-}
+use crate::person::{Does, Recorded};
+use crate::state;
 
 /// A server at two addresses, the second in a private network, that wants a key.
 fn found() -> FoundServer {
@@ -110,22 +45,6 @@ fn client() -> (TempDir, Arc<ClientSession>) {
     (place, ClientSession::builder(app, std::env::temp_dir()).unwrap().build())
 }
 
-/// Everything of a home but its locks, which hold nothing, and its caches.
-fn state(client: &ClientSession) -> BTreeMap<String, Vec<u8>> {
-    fn walk(directory: &Path, into: &mut BTreeMap<String, Vec<u8>>) {
-        for path in std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()) {
-            if path.is_dir() && !path.ends_with("cache") {
-                walk(&path, into);
-            } else if path.extension().is_none_or(|extension| extension != "lock") && path.is_file() {
-                into.insert(path.display().to_string(), std::fs::read(&path).unwrap());
-            }
-        }
-    }
-    let mut all = BTreeMap::new();
-    walk(client.home().root(), &mut all);
-    all
-}
-
 fn request() -> InstallRequest {
     InstallRequest { unchecked: true, ..InstallRequest::default() }
 }
@@ -143,7 +62,7 @@ const QUESTIONS: [&str; 3] = [
 #[tokio::test]
 async fn what_is_agreed_to_is_written_with_its_secret_in_the_vault() {
     let (_place, client) = client();
-    let person = Recorded::new(usize::MAX, Does::Agrees);
+    let person = Recorded::agreeing();
     let server = installs(&client, &person).await.unwrap().server;
     assert_eq!(person.questions(), QUESTIONS);
     assert_eq!((server.key.as_str(), server.version.as_str(), server.tools), ("weather", "1.2.3", None));
@@ -156,7 +75,7 @@ async fn what_is_agreed_to_is_written_with_its_secret_in_the_vault() {
     assert!(plan.about.iter().any(|line| line.contains("io.github.acme/weather 1.2.3")), "{plan:?}");
     assert!(person.told.lock().unwrap().contains(&Told::Done("Installed `weather`".into())));
     // Once more: it is the same server, and takes its own place.
-    let again = Recorded::new(usize::MAX, Does::Agrees);
+    let again = Recorded::agreeing();
     installs(&client, &again).await.unwrap();
     assert_eq!(again.questions()[1], "Replace the MCP server `weather`?");
 }
@@ -165,11 +84,11 @@ async fn what_is_agreed_to_is_written_with_its_secret_in_the_vault() {
 async fn nothing_is_written_whatever_question_is_declined_or_never_answered() {
     for at in 0..QUESTIONS.len() {
         let (_place, client) = client();
-        let before = state(&client);
+        let before = state(client.home());
         let person = Recorded::new(at, Does::Declines);
         let declined = installs(&client, &person).await.map(|installed| installed.server.key);
         assert!(matches!(declined, Err(InstallError::Ask(AskError::Declined))), "{declined:?}");
-        assert_eq!((person.questions().len(), state(&client)), (at + 1, before.clone()));
+        assert_eq!((person.questions().len(), state(client.home())), (at + 1, before.clone()));
         // Ctrl-C, or a client that is gone.
         let person = Recorded::new(at, Does::Waits);
         tokio::select! {
@@ -177,22 +96,22 @@ async fn nothing_is_written_whatever_question_is_declined_or_never_answered() {
             ended = installs(&client, &person) => panic!("it waits: {:?}", ended.map(|installed| installed.server.key)),
             () = async { while person.questions().len() <= at { tokio::task::yield_now().await; } } => {}
         }
-        assert_eq!(state(&client), before);
+        assert_eq!(state(client.home()), before);
     }
 }
 
 #[tokio::test]
 async fn a_home_that_can_t_be_written_keeps_what_it_had() {
     let (_place, client) = client();
-    installs(&client, &Recorded::new(usize::MAX, Does::Agrees)).await.unwrap();
-    let before = state(&client);
+    installs(&client, &Recorded::agreeing()).await.unwrap();
+    let before = state(client.home());
     // Where a file of the home can't be replaced, for root too.
     let record = client.home().root().join("mcp.json");
     std::fs::remove_file(&record).unwrap();
     std::fs::create_dir_all(record.join("in-the-way")).unwrap();
-    let failed = installs(&client, &Recorded::new(usize::MAX, Does::Agrees)).await.map(|installed| installed.server);
+    let failed = installs(&client, &Recorded::agreeing()).await.map(|installed| installed.server);
     assert!(failed.is_err());
-    let mut after = state(&client);
+    let mut after = state(client.home());
     after.insert(record.display().to_string(), before[&record.display().to_string()].clone());
     assert_eq!(after, before);
 }
@@ -200,7 +119,7 @@ async fn a_home_that_can_t_be_written_keeps_what_it_had() {
 #[tokio::test]
 async fn a_view_that_may_not_ask_for_a_secret_asks_nothing() {
     let (_place, client) = client();
-    let person = Recorded { has_secrets: false, ..Recorded::new(usize::MAX, Does::Agrees) };
+    let person = Recorded { has_secrets: false, ..Recorded::agreeing() };
     let refused = installs(&client, &person).await.map(|installed| installed.server.key);
     assert!(matches!(refused, Err(InstallError::Ask(AskError::NotHere))), "{refused:?}");
     assert!(person.questions().is_empty());
@@ -221,7 +140,7 @@ async fn a_request_that_makes_no_sense_asks_nothing() {
         ),
     ];
     for (request, kind, says) in cases {
-        let person = Recorded::new(usize::MAX, Does::Agrees);
+        let person = Recorded::agreeing();
         let error = install(&client, &found(), request, &person, &person).await.map(|_| ()).unwrap_err();
         assert!(error.kind() == kind && error.to_string().contains(says), "{error}");
         assert!(person.questions().is_empty(), "{:?}", person.questions());

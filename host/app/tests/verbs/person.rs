@@ -1,0 +1,82 @@
+//! A person who is recorded.
+
+use std::sync::Mutex;
+
+use aiw_core::{Ask, AskError, Choice, Plan, Question, Secret, Sink, Told};
+use async_trait::async_trait;
+
+/// What the person does when they are asked for the nth time.
+#[derive(Clone, Copy)]
+pub enum Does {
+    Agrees,
+    Declines,
+    /// There is nobody to ask.
+    Absent,
+    /// Never answers: the verb is cancelled there.
+    Waits,
+}
+
+/// A person who is recorded: they agree to all, but for one question.
+pub struct Recorded {
+    pub other: (usize, Does),
+    pub plans: Mutex<Vec<Plan>>,
+    pub told: Mutex<Vec<Told>>,
+    pub has_secrets: bool,
+}
+
+impl Recorded {
+    pub fn new(at: usize, does: Does) -> Self {
+        Self { other: (at, does), plans: Mutex::default(), told: Mutex::default(), has_secrets: true }
+    }
+
+    /// A person who agrees to everything.
+    pub fn agreeing() -> Self {
+        Self::new(usize::MAX, Does::Agrees)
+    }
+
+    /// Returns the lines that they were told, by kind.
+    pub fn heard(&self) -> Vec<String> {
+        self.told.lock().unwrap().iter().map(|told| format!("{told:?}")).collect()
+    }
+
+    async fn does(&self, plan: Plan) -> Result<(), AskError> {
+        let at = {
+            let mut plans = self.plans.lock().unwrap();
+            plans.push(plan);
+            plans.len() - 1
+        };
+        match self.other {
+            (other, Does::Declines) if other == at => Err(AskError::Declined),
+            (other, Does::Absent) if other == at => Err(AskError::NotHere),
+            (other, Does::Waits) if other == at => std::future::pending().await,
+            _ => Ok(()),
+        }
+    }
+
+    pub fn questions(&self) -> Vec<String> {
+        self.plans.lock().unwrap().iter().map(|plan| plan.question.clone()).collect()
+    }
+}
+
+#[async_trait]
+impl Ask for Recorded {
+    fn can_ask(&self, questions: &[Question]) -> bool {
+        self.has_secrets || !questions.iter().any(|question| question.secret && question.required)
+    }
+
+    async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+        self.does(plan.clone()).await?;
+        Ok(questions.iter().map(|question| (question.name.clone(), Secret::new("given"))).collect())
+    }
+
+    async fn choose(&self, choice: &Choice) -> Result<usize, AskError> {
+        self.does(Plan::of(&choice.question)).await?;
+        Ok(choice.options.len() - 1)
+    }
+}
+
+impl Sink for Recorded {
+    fn tell(&self, told: Told) {
+        self.told.lock().unwrap().push(told);
+    }
+}
