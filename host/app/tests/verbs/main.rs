@@ -1,6 +1,6 @@
 //! Verbs, for a person who is recorded. Whatever they say, a home has the old state or the new one.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends by a panic, its helpers too")]
+#![expect(clippy::unwrap_used, reason = "a test ends by a panic, its helpers too")]
 
 mod installs;
 mod person;
