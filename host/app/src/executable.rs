@@ -1,6 +1,7 @@
 //! aiw's own executable.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use aiw_core::ErrorKind;
@@ -46,10 +47,22 @@ const OWN_FILE: &str = "/proc/self/exe";
 /// Returns the path from which this process can start aiw again, if it does so now.
 pub fn own_executable() -> Result<PathBuf, NoExecutable> {
     match std::env::current_exe() {
-        Ok(path) if path.is_file() => Ok(path),
+        Ok(path) if is_own(&path) => Ok(path),
         _ if Path::new(OWN_FILE).exists() => Ok(OWN_FILE.into()),
         Ok(path) => Err(NoExecutable::Gone { path }),
         Err(source) => Err(NoExecutable::Unknown { source }),
+    }
+}
+
+/// Whether a path leads to the file that this process runs. Of one that was removed, the kernel says `… (deleted)`, and
+/// another program may have that name.
+fn is_own(path: &Path) -> bool {
+    let own = std::fs::metadata(OWN_FILE);
+    match (std::fs::metadata(path), own) {
+        (Ok(named), Ok(own)) => (named.dev(), named.ino()) == (own.dev(), own.ino()),
+        // A system without `/proc`.
+        (Ok(named), Err(_)) => named.is_file(),
+        (Err(_), _) => false,
     }
 }
 

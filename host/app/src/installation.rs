@@ -207,10 +207,13 @@ async fn newest(home: &Home) -> Result<Version, UpdateError> {
     version_in(&response.body).ok_or(UpdateError::NoVersion { url: shown })
 }
 
+/// The longest version: the rest is the server's own words.
+const MOST_VERSION: usize = 64;
+
 fn version_in(answer: &[u8]) -> Option<Version> {
     let answer: serde_json::Value = serde_json::from_slice(answer).ok()?;
     let named = answer["version"].as_str().or_else(|| answer["tag_name"].as_str())?;
-    named.strip_prefix('v').unwrap_or(named).parse().ok()
+    Some(named).filter(|named| named.len() <= MOST_VERSION)?.strip_prefix('v').unwrap_or(named).parse().ok()
 }
 
 /// The surroundings of a binary on a machine: tests have one of their own.
@@ -265,7 +268,8 @@ impl Installation {
         let is_cached = ground.cache.as_ref().is_some_and(|cache| path.starts_with(cache));
         let has = |name: &str| parts(path).any(|part| part == name);
         let starts = |start: &str| parts(path).any(|part| part.starts_with(start));
-        if has("_npx") || starts("dlx-") || starts("bunx-") || (is_cached && has("node_modules")) {
+        let is_run_once = has("_npx") || starts("dlx-") || starts("bunx-") || is_cached;
+        if is_run_once && has("node_modules") {
             return (InstalledBy::Npx, format!("npx {PROGRAM}@latest"), None);
         }
         if let Some(modules) = up_to(path, "node_modules") {
@@ -362,7 +366,9 @@ fn has_distribution(environment: &Path) -> bool {
     pythons.flat_map(|python| ["site-packages", "dist-packages"].map(|name| python.join(name))).flat_map(below).any(
         |path| {
             let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-            name.starts_with("agentic_warden-") && name.ends_with(".dist-info")
+            let is_ours = name.starts_with("agentic_warden-") && name.ends_with(".dist-info");
+            // Another installer's binary may lie in the same directory as one of an older package did.
+            is_ours && fs::read_to_string(path.join("RECORD")).is_ok_and(|record| record.contains("/bin/aiw,"))
         },
     )
 }
@@ -452,8 +458,11 @@ mod tests {
         let machine = Machine::new();
         machine.put("var/lib/dpkg/info/aiw.list", "/.\n/usr\n/usr/bin/aiw\n");
         machine.put("var/lib/pacman/local/aiw-bin-0.7.0-1/files", "%FILES%\nopt/pac/aiw\n");
-        machine.put("home/.local/lib/python3.12/site-packages/agentic_warden-0.7.0.dist-info/RECORD", "");
-        machine.put("venv/lib/python3.12/site-packages/agentic_warden-0.7.0.dist-info/RECORD", "");
+        machine.put(
+            "home/.local/lib/python3.12/site-packages/agentic_warden-0.7.0.dist-info/RECORD",
+            "../../../bin/aiw,,\n",
+        );
+        machine.put("venv/lib/python3.12/site-packages/agentic_warden-0.7.0.dist-info/RECORD", "../../../bin/aiw,,\n");
         machine.put("venv/bin/python3", "");
         machine.put("src/aiw/target/CACHEDIR.TAG", "");
         for (path, by, update) in [

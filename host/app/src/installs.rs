@@ -76,6 +76,14 @@ pub enum InstallError {
         /// Why.
         why: String,
     },
+    /// Its bundle was fetched, and can't be used.
+    #[error("`{key}` can't be installed: {why}")]
+    Refused {
+        /// Its name in `mcp.json`.
+        key: String,
+        /// Why.
+        why: String,
+    },
     /// It has no such way to run.
     #[error("{} has no way {} to run", quoted(.name), quoted(.way))]
     UnknownWay {
@@ -143,6 +151,7 @@ impl InstallError {
             Self::UnknownWay { .. } => ErrorKind::Usage,
             Self::Ask(_)
             | Self::NoWay { .. }
+            | Self::Refused { .. }
             | Self::NotInstalled { .. }
             | Self::Edited { .. }
             | Self::OtherWay { .. }
@@ -178,6 +187,7 @@ impl InstallError {
             | Self::Answers { .. }
             | Self::Ask(_)
             | Self::NoWay { .. }
+            | Self::Refused { .. }
             | Self::NotInstalled { .. } => None,
         }
     }

@@ -144,7 +144,9 @@ pub(crate) async fn install_server(
     // Twice: as text and as structure.
     let mut room = limit(call.caller.name()) / 2;
     let mut shown = Vec::new();
-    for way in ways(&found.server).iter().map(ServerWay::of) {
+    let ways = ways(&found.server);
+    let can_run = ways.iter().any(|way| way.refused().is_none());
+    for way in ways.iter().map(ServerWay::of) {
         let needed = length(&way);
         if needed <= room {
             room -= needed;
@@ -152,7 +154,6 @@ pub(crate) async fn install_server(
         }
     }
     let ways = shown;
-    let can_run = ways.iter().any(|way| way.refused.is_none());
     let command = format!("aiw mcp install {} --source {}", shell_word(&name), shell_word(&source));
     let message = match can_run {
         true => {

@@ -11,7 +11,7 @@ pub async fn run(check: bool, output: &Output) -> Result<(), Failure> {
     output.line(format!("aiw {} was installed by {}: `{path}`", update.version, update.installed_by.name()));
     match (&update.newest, update.is_newer) {
         (Some(newest), Some(true)) => output.line(format!("{newest} is out")),
-        (Some(newest), _) => output.line(format!("there is no newer version than {newest}")),
+        (Some(newest), _) => output.line(format!("there is no newer version: the release is {newest}")),
         (None, _) => {}
     }
     if update.is_newer != Some(false) {

@@ -1,13 +1,14 @@
 //! Installing a server: what it would run is shown and agreed to, what it needs is asked for, it is tried, and then written.
 
-use aiw_core::{Ask, Choice, Effect, Plan, Question, Secret, Sink, Told, counted, one_line, quoted};
+use aiw_core::{Ask, Choice, Effect, Plan, Question, Secret, Sink, Told, counted, is_inner, one_line, quoted};
 use aiw_home::InstalledServer;
-use aiw_registries::{Answers, FoundServer, RegistryServer, Way, entry, how_to_get, way_id, ways};
+use aiw_registries::{Answers, Entry, FoundServer, RegistryServer, Way, entry, how_to_get, way_id, ways};
 use aiw_routing::Record;
 use aiw_servers::{check_name, entry_value};
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::{InstallError, Installation, Replaces, Written, about, beside, fetch, key_for, missing_program};
 use crate::ClientSession;
@@ -120,7 +121,7 @@ impl Installing<'_> {
             way = fetched.way.clone();
         }
         if let Some(reason) = way.refused() {
-            return Err(InstallError::NoWay { name: key.to_owned(), why: reason.to_string() });
+            return Err(InstallError::Refused { key: key.to_owned(), why: reason.to_string() });
         }
         if let Some(program) = missing_program(&way) {
             if self.check {
@@ -142,13 +143,14 @@ impl Installing<'_> {
         let open: Vec<&Question> = way.questions().iter().filter(|question| !answers.has(&question.name)).collect();
         let given = ask.agree(&self.plan(&question, &way)?, &open).await?;
         given.into_iter().for_each(|(name, answer)| answers.give(name, answer));
-        if let Some(host) = way.inner_host() {
-            let question = format!("`{key}` reaches {host}, inside a private or local network. May it?");
-            ask.agree(&Plan::of(question), &[]).await?;
-        }
         let vault = home.vault();
         let entry = entry(&way, &answers, key, |name| vault.is_taken(name))
             .map_err(|source| InstallError::Answers { key: key.to_owned(), source })?;
+        // An answer, or its publisher's default, may have made the address.
+        if let Some(host) = way.inner_host().map(str::to_owned).or_else(|| inner_host(&entry)) {
+            let question = format!("`{key}` reaches {host}, inside a private or local network. May it?");
+            ask.agree(&Plan::of(question), &[]).await?;
+        }
         if let Some(fetched) = &mut fetched {
             fetched.unpack()?;
         }
@@ -178,6 +180,12 @@ impl Installing<'_> {
         let effects = vec![effect(way), Effect::Writes("mcp.json".into())];
         Ok(Plan { question: question.to_owned(), about: lines, effects })
     }
+}
+
+/// The host of an entry's address, if it is inside a private or local network.
+fn inner_host(entry: &Entry) -> Option<String> {
+    let url = Url::parse(entry.declaration.get("url")?.as_str()?).ok()?;
+    Some(quoted(url.host_str()?)).filter(|_| is_inner(&url))
 }
 
 fn effect(way: &Way) -> Effect {

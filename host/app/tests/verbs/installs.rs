@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aiw_app::installs::{InstallError, InstallRequest, Installed, install};
 use aiw_app::{App, BundledScripts, ClientSession};
-use aiw_core::registry::{Endpoint, Input, Server, Setting, Transport};
+use aiw_core::registry::{Endpoint, Input, Server, Setting, Transport, Variable};
 use aiw_core::{AskError, Effect, ErrorKind, Secret, Told};
 use aiw_home::Home;
 use aiw_markets::Quiet;
@@ -145,4 +145,21 @@ async fn a_request_that_makes_no_sense_asks_nothing() {
         assert!(error.kind() == kind && error.to_string().contains(says), "{error}");
         assert!(person.questions().is_empty(), "{:?}", person.questions());
     }
+}
+
+#[tokio::test]
+async fn an_address_that_an_answer_makes_is_asked_about_like_any_other() {
+    let (_place, client) = client();
+    let mut found = found();
+    let publishers = Input { default: Some("https://10.99.0.1/mcp".into()), ..Input::default() };
+    let variable = Variable { name: "where".into(), input: publishers };
+    let endpoint = Endpoint { url: "{where}".into(), headers: Vec::new(), variables: vec![variable] };
+    found.server.remotes = vec![Transport::StreamableHttp(endpoint)];
+    let before = state(client.home());
+    // Whoever presses Enter takes the publisher's default.
+    let person = Recorded { answer: "https://10.99.0.1/mcp", ..Recorded::new(1, Does::Declines) };
+    let declined = install(&client, &found, request(), &person, &person).await.map(|installed| installed.server.key);
+    assert!(matches!(declined, Err(InstallError::Ask(AskError::Declined))), "{declined:?}");
+    assert_eq!(person.questions()[1], QUESTIONS[2].replace("10.1.2.3", "10.99.0.1"));
+    assert_eq!(state(client.home()), before);
 }

@@ -22,11 +22,13 @@ pub struct Recorded {
     pub plans: Mutex<Vec<Plan>>,
     pub told: Mutex<Vec<Told>>,
     pub has_secrets: bool,
+    /// What they answer to each question.
+    pub answer: &'static str,
 }
 
 impl Recorded {
     pub fn new(at: usize, does: Does) -> Self {
-        Self { other: (at, does), plans: Mutex::default(), told: Mutex::default(), has_secrets: true }
+        Self { other: (at, does), plans: Mutex::default(), told: Mutex::default(), has_secrets: true, answer: "given" }
     }
 
     /// A person who agrees to everything.
@@ -66,7 +68,7 @@ impl Ask for Recorded {
 
     async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
         self.does(plan.clone()).await?;
-        Ok(questions.iter().map(|question| (question.name.clone(), Secret::new("given"))).collect())
+        Ok(questions.iter().map(|question| (question.name.clone(), Secret::new(self.answer))).collect())
     }
 
     async fn choose(&self, choice: &Choice) -> Result<usize, AskError> {

@@ -58,18 +58,21 @@ need_glibc() {
   fi
 }
 
-# fetch URL FILE
+# fetch URL FILE: at most 128 MiB, and not for ever.
 fetch() {
+  # In blocks of 512 bytes, or of 1,024 in some shells.
+  ulimit -f 262144 2>/dev/null || :
   if have curl; then
     # An address with https leads to no other.
     case $1 in https://*) only='=https' ;; *) only='=http,https' ;; esac
-    curl --fail --silent --show-error --location --proto "$only" --output "$2" "$1"
+    curl --fail --silent --show-error --location --proto "$only" --speed-limit 1024 --speed-time 60 \
+      --output "$2" "$1"
   elif have wget; then
-    case $1 in https://*) set -- "$1" "$2" --https-only ;; esac
-    url=$1 file=$2
-    shift 2
-    # A server that redirects may close the connection, which wget would use again, once.
-    wget --quiet --tries=1 --no-http-keep-alive "$@" --output-document="$file" "$url"
+    # wget follows https to http as well: the digest decides. A server that redirects may close the connection, which
+    # wget would use again, once.
+    set -- -q -T 60 -O "$2" "$1"
+    if wget --help 2>&1 | grep -q -e --no-http-keep-alive; then set -- --tries=1 --no-http-keep-alive "$@"; fi
+    wget "$@"
   else
     fail "install curl or wget first"
   fi
@@ -94,6 +97,7 @@ main() {
     fail "\`HOME\` is not set: say where to install with AIW_INSTALL_DIR"
   fi
   directory=${AIW_INSTALL_DIR:-$HOME/.local/bin}
+  [ ! -d "$directory/{{PROGRAM}}" ] || fail "$directory/{{PROGRAM}} is a directory; nothing was installed"
   name={{PROGRAM}}-$version-$target
   url=${AIW_INSTALL_URL:-$release}
   url=${url%/}/$name.$kind
@@ -101,10 +105,13 @@ main() {
   scratch=$(mktemp -d)
   trap 'rm -rf "$scratch"; [ -z "${new:-}" ] || rm -f "$new"' EXIT
   trap 'exit 130' INT
+  trap 'exit 131' QUIT
+  trap 'exit 141' PIPE
   trap 'exit 143' TERM HUP
 
   printf 'fetching: %s\n' "$url"
-  fetch "$url" "$scratch/archive" || fail "cannot fetch $url"
+  # In a shell of its own, which the limit is for.
+  (fetch "$url" "$scratch/archive") || fail "cannot fetch $url"
   found=$(sha256_of "$scratch/archive")
   if [ "$found" != "$wanted" ]; then
     case $(dd if="$scratch/archive" bs=64 count=1 2>/dev/null | tr -d '\000' | tr '[:upper:]' '[:lower:]') in
@@ -113,13 +120,13 @@ main() {
     fail "$url is not what was released: its SHA-256 is $found, not $wanted; nothing was installed"
   fi
   tar -xf "$scratch/archive" -C "$scratch" "$name/{{PROGRAM}}"
-  "$scratch/$name/{{PROGRAM}}" --version >/dev/null || fail "{{PROGRAM}} does not run on this system; nothing was installed"
 
   mkdir -p "$directory"
   # In place at once: what runs keeps the old file.
   new=$directory/.{{PROGRAM}}.$$
   cp "$scratch/$name/{{PROGRAM}}" "$new"
   chmod 755 "$new"
+  "$new" --version >/dev/null || fail "{{PROGRAM}} does not run on this system; nothing was installed"
   mv -f "$new" "$directory/{{PROGRAM}}"
   printf 'installed: %s\n' "$directory/{{PROGRAM}}"
 

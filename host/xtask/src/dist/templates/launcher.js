@@ -24,8 +24,10 @@ if (process.execve) {
 const child = spawn(binary, words, { stdio: 'inherit' });
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGCONT'];
 for (const signal of signals) {
+  // A terminal sends its own to the whole group, the child included: it would get them twice.
+  const isSent = ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGWINCH', 'SIGCONT'].includes(signal) && process.stdin.isTTY;
   try {
-    process.on(signal, () => child.kill(signal));
+    process.on(signal, () => isSent || child.kill(signal));
   } catch (_) {
     // Not on this system.
   }
