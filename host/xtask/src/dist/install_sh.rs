@@ -107,6 +107,13 @@ mod tests {
         }
         let left = std::fs::read_dir(installed.parent().unwrap()).unwrap().count();
         assert_eq!(left, 0);
+        // A directory in its place, or a link to one of somebody else's.
+        let others = home.path().join("others");
+        std::fs::create_dir(&others).unwrap();
+        std::os::unix::fs::symlink(&others, &installed).unwrap();
+        let (done, said) = run("good");
+        assert!(!done && said.contains("is a directory; nothing was installed"), "{said}");
+        assert_eq!(std::fs::read_dir(&others).unwrap().count(), 0);
     }
 
     #[test]
