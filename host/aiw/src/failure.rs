@@ -148,7 +148,8 @@ from!(
     aiw_usage::UsageError,
     aiw_app::extensions::LibraryError,
     aiw_app::models::ModelsError,
-    aiw_app::trust::TrustError
+    aiw_app::trust::TrustError,
+    aiw_app::budgets::BudgetError
 );
 
 impl From<aiw_launch::LaunchError> for Failure {

@@ -15,6 +15,7 @@
 
 pub mod accounts;
 mod app;
+pub mod budgets;
 mod client;
 mod components;
 mod downloads;

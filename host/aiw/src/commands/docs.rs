@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use aiw_app::budgets::{BudgetAcceptLoss, BudgetSummary};
 use aiw_app::extensions::{ExtensionSummary, UpdatedExtension, VerifiedExtension};
 use aiw_app::installation::Update;
 use aiw_app::installs::{ServerInstalled, ServerNews};
@@ -51,7 +52,7 @@ use super::pool::{PoolDetails, PoolRemove, PoolRest};
 use super::process::{ProcessLine, ProcessLog, Processes, StoppedProcesses};
 use super::setup::SetupAnswer;
 use super::task::{Status, TaskLog, Wait};
-use super::usage::{BudgetAcceptLoss, BudgetRemove, BudgetSummary, UsageAnswer};
+use super::usage::{BudgetRemove, UsageAnswer};
 use super::workflow::{ListedRuns, ListedWorkflows, RanWorkflow, RemovedWorkflows, ShownWorkflow};
 use crate::cli::groups;
 use crate::failure::Failure;

@@ -1,17 +1,17 @@
 //! `aiw usage` and `aiw budget …`
 
 use aiw_app::accounts::is_below;
+use aiw_app::budgets::{self, BudgetSummary};
 use aiw_app::current_dir;
-use aiw_core::{did_you_mean, one_line};
-use aiw_home::{Budget, BudgetLimit, BudgetPeriod, Home, OWN, now_millis, rfc3339};
-use aiw_usage::{Book, Loss, Spending, Sum, Sums, sum_by};
+use aiw_core::one_line;
+use aiw_home::{Budget, BudgetLimit, Home, OWN, now_millis, rfc3339};
+use aiw_usage::{Book, Loss, Sum, Sums, sum_by};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 
 use super::each::{FailedName, remove_each};
 use super::usable_settings;
-use crate::cli::usage::{BudgetArgs, BudgetCommand, UsageArgs};
+use crate::cli::usage::{BudgetCommand, UsageArgs};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -26,35 +26,6 @@ pub struct UsageAnswer {
     /// The sums
     #[serde(flatten)]
     pub sums: Sums,
-}
-
-/// A budget, and what was spent of it.
-#[derive(Serialize, JsonSchema)]
-pub struct BudgetSummary {
-    /// Its name
-    pub name: String,
-    /// How much, in US dollars; null if it counts tokens
-    pub usd: Option<f64>,
-    /// How much, in tokens; null if it counts dollars
-    pub tokens: Option<u64>,
-    /// For which time, in UTC
-    #[schemars(extend("enum" = ["day", "month"]))]
-    pub per: &'static str,
-    /// The provider or pool that it is for; null for all
-    pub provider: Option<String>,
-    /// The directory that it is for; null for all
-    pub project: Option<String>,
-    /// Whether nothing new starts once it is used up
-    pub refuses: bool,
-    /// What was spent in the current day or month
-    pub spent: Sum,
-}
-
-/// `aiw budget accept-loss`
-#[derive(Serialize, JsonSchema)]
-pub struct BudgetAcceptLoss {
-    /// What the book of usage had lost; null if nothing
-    pub accepted: Option<String>,
 }
 
 /// `aiw budget remove`
@@ -134,129 +105,74 @@ pub fn budget(command: BudgetCommand, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
     home.recover()?;
     match command {
-        BudgetCommand::Set(args) => set(&home, args, output),
-        BudgetCommand::List => list(&home, output),
-        BudgetCommand::AcceptLoss => accept_loss(&home, output),
+        BudgetCommand::Set(args) => {
+            let project = args.project.map(|project| current_dir().map(|here| here.join(project))).transpose()?;
+            let budget = Budget {
+                name: args.name,
+                limit: match (args.usd, args.tokens) {
+                    (Some(usd), _) => BudgetLimit::Dollars(usd),
+                    (None, tokens) => BudgetLimit::Tokens(tokens.unwrap_or_default()),
+                },
+                period: args.per,
+                provider: args.provider,
+                project: project.map(|project| std::fs::canonicalize(&project).unwrap_or(project)),
+                refuses: args.refuse,
+            };
+            let answer = budgets::set(&home, &budget)?;
+            output.line(format!("Set {}", described(&answer.budget)));
+            output.answer(answer);
+        }
+        BudgetCommand::List => {
+            let (answer, loss) = budgets::list(&home)?;
+            if answer.budgets.is_empty() {
+                output.line("no budgets: `aiw budget set NAME --usd AMOUNT --per day` sets one");
+            }
+            answer.budgets.iter().for_each(|budget| output.line(format!("{}; {}", described(budget), spent(budget))));
+            if let Some(loss) = loss {
+                output.note(format!("note: {loss}; {}", Loss::HINT));
+            }
+            output.answer(answer);
+        }
+        BudgetCommand::AcceptLoss => {
+            let answer = budgets::accept_loss(&home)?;
+            output.line(match &answer.accepted {
+                Some(loss) => format!("Accepted that {loss}: budgets go on with what it says now"),
+                None => "nothing was lost".to_owned(),
+            });
+            output.answer(answer);
+        }
         BudgetCommand::Remove { names } => {
             let (removed, failures) = remove_each(&names, output, |name| {
-                let lock = home.lock()?;
-                let mut settings = home.settings()?;
-                if !settings.remove_budget(name)? {
-                    let budgets = settings.budgets()?;
-                    let known = budgets.iter().map(|budget| budget.name.as_str());
-                    let meant = did_you_mean(name, known, "your budgets");
-                    return Err(Failure::user(format!("there is no budget `{}`", one_line(name, 80)))
-                        .with_hint(meant.unwrap_or_else(|| "`aiw budget set` adds one".into())));
-                }
-                settings.save(&lock)?;
+                budgets::remove(&home, name)?;
                 output.line(format!("Removed budget `{name}`"));
                 Ok(name.to_owned())
             });
-            output.conclude(BudgetRemove { removed, failed: failures.failed }, failures.first)
+            return output.conclude(BudgetRemove { removed, failed: failures.failed }, failures.first);
         }
     }
-}
-
-fn set(home: &Home, args: BudgetArgs, output: &Output) -> Result<(), Failure> {
-    let project = args.project.map(|project| current_dir().map(|here| here.join(project))).transpose()?;
-    if let Some(name) = args.provider.as_deref().filter(|name| *name != OWN)
-        && let providers = home.providers()?
-        && !providers.has(name)
-    {
-        let pools = providers.pools().iter().map(|pool| pool.name.as_str());
-        let known = providers.providers().iter().map(|provider| provider.name.as_str()).chain(pools);
-        let failure = Failure::user(format!("there is no provider or pool `{}`", one_line(name, 80)));
-        let meant = did_you_mean(name, known, "your providers and pools");
-        return Err(failure.with_hint(meant.unwrap_or_else(|| "`aiw provider add NAME` adds one".into())));
-    }
-    let budget = Budget {
-        name: args.name,
-        limit: match (args.usd, args.tokens) {
-            (Some(usd), _) => BudgetLimit::Dollars(usd),
-            (None, tokens) => BudgetLimit::Tokens(tokens.unwrap_or_default()),
-        },
-        period: args.per,
-        provider: args.provider,
-        project: project.map(|project| std::fs::canonicalize(&project).unwrap_or(project)),
-        refuses: args.refuse,
-    };
-    let lock = home.lock()?;
-    let mut settings = home.settings()?;
-    settings.set_budget(&budget)?;
-    settings.save(&lock)?;
-    output.line(format!("Set {}", described(&budget)));
-    let mut spending = Spending::new(Book::of(home), vec![budget.clone()]);
-    spending.refresh(&settings)?;
-    let spent = spending.all().next().map(|(_, spent)| spent).unwrap_or_default();
-    output.answer(json!({"budget": summary(&budget, spent)}));
     Ok(())
 }
 
-fn accept_loss(home: &Home, output: &Output) -> Result<(), Failure> {
-    let loss = Book::of(home).accept_loss()?;
-    output.line(match &loss {
-        Some(loss) => format!("Accepted that {loss}: budgets go on with what it says now"),
-        None => "nothing was lost".to_owned(),
-    });
-    output.answer(BudgetAcceptLoss { accepted: loss.map(|loss| loss.to_string()) });
-    Ok(())
-}
-
-fn described(budget: &Budget) -> String {
-    let limit = match budget.limit {
-        BudgetLimit::Dollars(usd) => format!("${usd:.2}"),
-        BudgetLimit::Tokens(count) => format!("{} tokens", tokens(count)),
+/// Returns what a budget allows, for people.
+fn described(budget: &BudgetSummary) -> String {
+    let limit = match (budget.usd, budget.tokens) {
+        (Some(usd), _) => format!("${usd:.2}"),
+        (None, count) => format!("{} tokens", tokens(count.unwrap_or_default())),
     };
     let name = one_line(&budget.name, 60);
     let provider = budget.provider.as_ref().map(|name| format!(" for {}", one_line(name, 80))).unwrap_or_default();
-    let project = budget.project.as_ref().map(|path| format!(" in {}", path.display())).unwrap_or_default();
+    let project = budget.project.as_ref().map(|path| format!(" in {path}")).unwrap_or_default();
     let then = if budget.refuses { "then refuses" } else { "then warns" };
-    format!("budget `{name}`: {limit} a {}{provider}{project}, {then}", budget.period.as_str())
+    format!("budget `{name}`: {limit} a {}{provider}{project}, {then}", budget.per)
 }
 
-fn summary(budget: &Budget, spent: Sum) -> BudgetSummary {
-    let (usd, tokens) = match budget.limit {
-        BudgetLimit::Dollars(usd) => (Some(usd), None),
-        BudgetLimit::Tokens(tokens) => (None, Some(tokens)),
+/// Returns what was spent of a budget, for people.
+fn spent(budget: &BudgetSummary) -> String {
+    let BudgetSummary { usd, spent, per, .. } = budget;
+    let used = match usd {
+        Some(_) if spent.unpriced > 0 => format!("{} ({} of its bookings have no price)", spent.cost(), spent.unpriced),
+        Some(_) => spent.cost(),
+        None => tokens(spent.all()),
     };
-    BudgetSummary {
-        name: budget.name.clone(),
-        usd,
-        tokens,
-        per: budget.period.as_str(),
-        provider: budget.provider.clone(),
-        project: budget.project.as_ref().map(|path| path.display().to_string()),
-        refuses: budget.refuses,
-        spent,
-    }
-}
-
-fn list(home: &Home, output: &Output) -> Result<(), Failure> {
-    let settings = home.settings()?;
-    let mut spending = Spending::new(Book::of(home), settings.budgets()?);
-    spending.refresh(&settings)?;
-    if spending.is_empty() {
-        output.line("no budgets: `aiw budget set NAME --usd AMOUNT --per day` sets one");
-    }
-    let mut budgets = Vec::new();
-    for (budget, spent) in spending.all() {
-        let used = match budget.limit {
-            BudgetLimit::Dollars(_) => spent.cost(),
-            BudgetLimit::Tokens(_) => tokens(spent.all()),
-        };
-        let used = match budget.limit {
-            BudgetLimit::Dollars(_) if spent.unpriced > 0 => {
-                format!("{used} ({} of its bookings have no price)", spent.unpriced)
-            }
-            _ => used,
-        };
-        let when = if budget.period == BudgetPeriod::Day { "today" } else { "this month" };
-        output.line(format!("{}; {used} {when}", described(budget)));
-        budgets.push(summary(budget, spent));
-    }
-    if let Some(loss) = spending.loss() {
-        output.note(format!("note: {loss}; {}", Loss::HINT));
-    }
-    output.answer(json!({"budgets": budgets}));
-    Ok(())
+    format!("{used} {}", if *per == "day" { "today" } else { "this month" })
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends by a panic, its helpers too")]
 
+mod budgets;
 mod installs;
 mod person;
 mod secrets;

@@ -1,0 +1,183 @@
+//! Budgets: what is set, listed and removed, and what of each was spent.
+
+use aiw_core::{ErrorKind, did_you_mean, one_line};
+use aiw_home::{Budget, BudgetLimit, Home, HomeError, OWN};
+use aiw_usage::{Book, Loss, Spending, Sum, UsageError};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// Why a budget can't be set, listed or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum BudgetError {
+    /// The settings.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The book of usage.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    /// There is no such provider or pool.
+    #[error("there is no provider or pool `{}`", one_line(.name, 80))]
+    NoProvider {
+        /// The name.
+        name: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// There is no such budget.
+    #[error("there is no budget `{}`", one_line(.name, 80))]
+    Unknown {
+        /// The name.
+        name: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+}
+
+impl BudgetError {
+    /// Returns the kind of the error, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Home(e) => e.kind(),
+            Self::Usage(e) => e.kind(),
+            Self::NoProvider { .. } | Self::Unknown { .. } => ErrorKind::User,
+        }
+    }
+
+    /// Returns the next step, if there is just one.
+    pub fn hint(&self) -> Option<String> {
+        let meant = |name: &str, known: &[String], yours: &str, add: &str| {
+            let meant = did_you_mean(name, known.iter().map(String::as_str), yours);
+            Some(meant.unwrap_or_else(|| format!("`aiw {add}` adds one")))
+        };
+        match self {
+            Self::Home(e) => e.hint(),
+            Self::Usage(e) => e.hint(),
+            Self::NoProvider { name, known } => meant(name, known, "your providers and pools", "provider add NAME"),
+            Self::Unknown { name, known } => meant(name, known, "your budgets", "budget set"),
+        }
+    }
+}
+
+/// A budget, and what was spent of it.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct BudgetSummary {
+    /// Its name
+    pub name: String,
+    /// How much, in US dollars; null if it counts tokens
+    pub usd: Option<f64>,
+    /// How much, in tokens; null if it counts dollars
+    pub tokens: Option<u64>,
+    /// For which time, in UTC
+    #[schemars(extend("enum" = ["day", "month"]))]
+    pub per: &'static str,
+    /// The provider or pool that it is for; null for all
+    pub provider: Option<String>,
+    /// The directory that it is for; null for all
+    pub project: Option<String>,
+    /// Whether nothing new starts once it is used up
+    pub refuses: bool,
+    /// What was spent in the current day or month
+    pub spent: Sum,
+}
+
+impl BudgetSummary {
+    fn of(budget: &Budget, spent: Sum) -> Self {
+        let (usd, tokens) = match budget.limit {
+            BudgetLimit::Dollars(usd) => (Some(usd), None),
+            BudgetLimit::Tokens(tokens) => (None, Some(tokens)),
+        };
+        Self {
+            name: budget.name.clone(),
+            usd,
+            tokens,
+            per: budget.period.as_str(),
+            provider: budget.provider.clone(),
+            project: budget.project.as_ref().map(|path| path.display().to_string()),
+            refuses: budget.refuses,
+            spent,
+        }
+    }
+}
+
+/// A budget that was set.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct BudgetSet {
+    /// The budget
+    pub budget: BudgetSummary,
+}
+
+/// All budgets.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct BudgetList {
+    /// The budgets
+    pub budgets: Vec<BudgetSummary>,
+}
+
+/// The loss of bookings that was accepted.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct BudgetAcceptLoss {
+    /// What the book of usage had lost; null if nothing
+    pub accepted: Option<String>,
+}
+
+/// Adds a budget, or replaces the one of its name.
+///
+/// # Errors
+///
+/// Fails if there is no such provider, or the settings can't be written.
+pub fn set(home: &Home, budget: &Budget) -> Result<BudgetSet, BudgetError> {
+    if let Some(name) = budget.provider.as_deref().filter(|name| *name != OWN)
+        && let providers = home.providers()?
+        && !providers.has(name)
+    {
+        let pools = providers.pools().iter().map(|pool| pool.name.to_string());
+        let known = providers.providers().iter().map(|provider| provider.name.to_string()).chain(pools).collect();
+        return Err(BudgetError::NoProvider { name: name.to_owned(), known });
+    }
+    let lock = home.lock()?;
+    let mut settings = home.settings()?;
+    settings.set_budget(budget)?;
+    settings.save(&lock)?;
+    let mut spending = Spending::new(Book::of(home), vec![budget.clone()]);
+    spending.refresh(&settings)?;
+    let spent = spending.all().next().map(|(_, spent)| spent).unwrap_or_default();
+    Ok(BudgetSet { budget: BudgetSummary::of(budget, spent) })
+}
+
+/// Returns all budgets with what was spent of each, and what the book has lost.
+///
+/// # Errors
+///
+/// Fails if the settings or the book can't be read.
+pub fn list(home: &Home) -> Result<(BudgetList, Option<Loss>), BudgetError> {
+    let settings = home.settings()?;
+    let mut spending = Spending::new(Book::of(home), settings.budgets()?);
+    spending.refresh(&settings)?;
+    let budgets = spending.all().map(|(budget, spent)| BudgetSummary::of(budget, spent)).collect();
+    Ok((BudgetList { budgets }, spending.loss().cloned()))
+}
+
+/// Takes what the book says now as all that was spent.
+///
+/// # Errors
+///
+/// Fails if the book can't be written.
+pub fn accept_loss(home: &Home) -> Result<BudgetAcceptLoss, BudgetError> {
+    let accepted = Book::of(home).accept_loss()?.map(|loss| loss.to_string());
+    Ok(BudgetAcceptLoss { accepted })
+}
+
+/// Removes a budget.
+///
+/// # Errors
+///
+/// Fails if there is none of the name, or the settings can't be written.
+pub fn remove(home: &Home, name: &str) -> Result<(), BudgetError> {
+    let lock = home.lock()?;
+    let mut settings = home.settings()?;
+    if !settings.remove_budget(name)? {
+        let known = settings.budgets()?.into_iter().map(|budget| budget.name).collect();
+        return Err(BudgetError::Unknown { name: name.to_owned(), known });
+    }
+    Ok(settings.save(&lock)?)
+}
