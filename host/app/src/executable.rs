@@ -84,3 +84,21 @@ pub fn own_path() -> Result<PathBuf, NoExecutable> {
         path => Ok(path),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_takes_the_name_of_ours_is_not_ours() {
+        let own = std::env::current_exe().unwrap();
+        assert!(is_own(&own));
+        assert_eq!(own_executable().unwrap(), own);
+        // What the kernel calls an executable that was removed, and what somebody put there.
+        let place = tempfile::tempdir().unwrap();
+        let named = place.path().join("aiw (deleted)");
+        assert!(!is_own(&named));
+        std::fs::write(&named, "#!/bin/sh\n").unwrap();
+        assert_eq!(is_own(&named), !Path::new(OWN_FILE).exists());
+    }
+}
