@@ -63,9 +63,8 @@ impl AddError {
         match self {
             Self::Home(e) => e.kind(),
             Self::Vault(e) => e.kind(),
-            Self::Key | Self::Unsafe { .. } => ErrorKind::Usage,
-            Self::NoSecret { .. } | Self::Name(_) => ErrorKind::User,
-            Self::Own { .. } | Self::OfPlugin { .. } | Self::Taken { .. } => ErrorKind::User,
+            Self::Key | Self::Unsafe { .. } | Self::Own { .. } => ErrorKind::Usage,
+            Self::NoSecret { .. } | Self::Name(_) | Self::OfPlugin { .. } | Self::Taken { .. } => ErrorKind::User,
         }
     }
 

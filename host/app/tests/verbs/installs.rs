@@ -132,7 +132,7 @@ async fn a_request_that_makes_no_sense_asks_nothing() {
         (InstallRequest { way: Some("9".into()), ..request() }, ErrorKind::Usage, "has no way"),
         (InstallRequest { way: Some("npm".into()), ..request() }, ErrorKind::Usage, "has no way"),
         (InstallRequest { key: Some("a b".into()), ..request() }, ErrorKind::Usage, "can't be the name of a server"),
-        (InstallRequest { key: Some("workflows".into()), ..request() }, ErrorKind::User, "it is aiw's own"),
+        (InstallRequest { key: Some("workflows".into()), ..request() }, ErrorKind::Usage, "it is aiw's own"),
         (
             InstallRequest { way: Some("1".into()), set: vec![("X-Api-Key".into(), "@NONE".into())], ..request() },
             ErrorKind::User,
