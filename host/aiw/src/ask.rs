@@ -29,13 +29,7 @@ impl Ask for Person<'_> {
     async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
         plan.about.iter().for_each(|line| self.output.before_question(line));
         self.output.flush();
-        if !self.yes && !terminal::can_ask() {
-            return Err(AskError::Nobody {
-                question: format!("`{}`", plan.question),
-                hint: "answer with `--yes`".into(),
-            });
-        }
-        if !terminal::confirm(&plan.question, "--yes", self.yes).await.map_err(why)? {
+        if !confirm(&plan.question, self.yes).await? {
             return Err(AskError::Declined);
         }
         let mut given = Vec::new();
@@ -68,6 +62,14 @@ impl Ask for Person<'_> {
             .filter(|at| *at < choice.options.len())
             .ok_or(AskError::Declined)
     }
+}
+
+/// Asks a question that `--yes` could have answered.
+pub async fn confirm(question: &str, yes: bool) -> Result<bool, AskError> {
+    if !yes && !terminal::can_ask() {
+        return Err(AskError::Nobody { question: format!("`{question}`"), hint: "answer with `--yes`".into() });
+    }
+    terminal::confirm(question, "--yes", yes).await.map_err(why)
 }
 
 /// Why there is no answer, as a verb knows it.

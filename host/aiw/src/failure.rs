@@ -184,12 +184,6 @@ impl From<aiw_app::extensions::CallError> for Failure {
     }
 }
 
-impl From<aiw_registries::PlanError> for Failure {
-    fn from(e: aiw_registries::PlanError) -> Self {
-        Self::of(e.kind(), None, e)
-    }
-}
-
 impl From<aiw_app::installation::InCache> for Failure {
     fn from(e: aiw_app::installation::InCache) -> Self {
         Self::of(ErrorKind::User, Some(e.hint()), e)
@@ -199,12 +193,6 @@ impl From<aiw_app::installation::InCache> for Failure {
 impl From<aiw_app::installation::UpdateError> for Failure {
     fn from(e: aiw_app::installation::UpdateError) -> Self {
         Self::of(e.kind(), e.hint(), e)
-    }
-}
-
-impl From<aiw_app::installs::FetchError> for Failure {
-    fn from(e: aiw_app::installs::FetchError) -> Self {
-        Self::of(e.kind(), None, e)
     }
 }
 

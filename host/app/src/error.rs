@@ -60,8 +60,7 @@ impl AppError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Directory { .. } => ErrorKind::Unavailable,
-            Self::Ask(AskError::Interrupted) => ErrorKind::Interrupted,
-            Self::Ask(_) => ErrorKind::User,
+            Self::Ask(e) => e.kind(),
             Self::Executable(e) => e.kind(),
             Self::Gateway(e) => e.kind(),
             Self::Provider(e) => e.kind(),
@@ -87,8 +86,8 @@ impl AppError {
             Self::Library(e) => e.hint(),
             Self::Task(e) => e.hint(),
             Self::Vault(e) => e.hint(),
-            Self::Ask(AskError::Nobody { hint, .. }) => Some(hint.clone()),
-            Self::Ask(_) | Self::Directory { .. } | Self::Net(_) => None,
+            Self::Ask(e) => e.hint(),
+            Self::Directory { .. } | Self::Net(_) => None,
         }
     }
 }

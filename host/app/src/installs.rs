@@ -39,9 +39,6 @@ pub enum InstallError {
     /// Its bundle.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// What it was answered.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
     /// It can't be started.
     #[error(transparent)]
     App(#[from] AppError),
@@ -141,16 +138,14 @@ impl InstallError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Fetch(e) => e.kind(),
-            Self::Plan(e) => e.kind(),
             Self::App(e) => e.kind(),
             Self::Add(e) => e.kind(),
             Self::Answers { source, .. } => source.kind(),
             Self::Registry(e) => e.kind(),
-            Self::Ask(AskError::Interrupted) => ErrorKind::Interrupted,
+            Self::Ask(e) => e.kind(),
             Self::NoProgram { .. } => ErrorKind::Config,
             Self::UnknownWay { .. } => ErrorKind::Usage,
-            Self::Ask(_)
-            | Self::NoWay { .. }
+            Self::NoWay { .. }
             | Self::Refused { .. }
             | Self::NotInstalled { .. }
             | Self::Edited { .. }
@@ -173,7 +168,7 @@ impl InstallError {
                 Some(format!("`{key}` can be given {}", quoted_list(known)))
             }
             Self::Registry(e) => e.hint(),
-            Self::Ask(AskError::Nobody { hint, .. }) => Some(hint.clone()),
+            Self::Ask(e) => e.hint(),
             Self::NoProgram { program } => Some(how_to_get(program).into()),
             Self::UnknownWay { known, .. } => Some(format!("it has: {}", known.join(", "))),
             Self::Edited { key, name } => {
@@ -183,9 +178,7 @@ impl InstallError {
                 Some(format!("choose how it runs: `aiw mcp install {} --as {key} --way …`", shell_word(name)))
             }
             Self::Fetch(_)
-            | Self::Plan(_)
             | Self::Answers { .. }
-            | Self::Ask(_)
             | Self::NoWay { .. }
             | Self::Refused { .. }
             | Self::NotInstalled { .. } => None,

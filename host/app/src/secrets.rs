@@ -111,7 +111,7 @@ pub async fn forget_unused(home: &Home, gone: &[Value], ask: &dyn Ask, sink: &dy
         }
         Err(AskError::Declined) => Ok(()),
         Err(AskError::Nobody { .. } | AskError::NotHere) => {
-            note_unused(home, gone, sink);
+            name_unused(&unused, sink);
             Ok(())
         }
         Err(e) => Err(e.into()),
@@ -120,7 +120,11 @@ pub async fn forget_unused(home: &Home, gone: &[Value], ask: &dyn Ask, sink: &dy
 
 /// Names the secrets of declarations that are gone, and that nothing else names.
 pub fn note_unused(home: &Home, gone: &[Value], sink: &dyn Sink) {
-    for name in unused_secrets(home, gone) {
+    name_unused(&unused_secrets(home, gone), sink);
+}
+
+fn name_unused(names: &[SecretName], sink: &dyn Sink) {
+    for name in names {
         sink.tell(Told::Note(format!("nothing uses the secret `{name}` any more: `aiw secret remove {name}`")));
     }
 }

@@ -56,7 +56,7 @@ impl TrustError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Home(e) => e.kind(),
-            Self::Ask(AskError::Interrupted) => ErrorKind::Interrupted,
+            Self::Ask(e) => e.kind(),
             _ => ErrorKind::User,
         }
     }
@@ -65,14 +65,14 @@ impl TrustError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Home(e) => e.hint(),
-            Self::Ask(AskError::Nobody { hint, .. }) => Some(hint.clone()),
+            Self::Ask(e) => e.hint(),
             Self::NotListed { above: Some(above), .. } => Some(format!(
                 "it is trusted with `{}`: `aiw trust remove {}`",
                 above.display(),
                 shell_word(&above.to_string_lossy())
             )),
             Self::NotListed { above: None, .. } => Some("`aiw trust list` shows it".into()),
-            Self::Ask(_) | Self::NoDirectory { .. } | Self::Absent { .. } | Self::NotText { .. } => None,
+            Self::NoDirectory { .. } | Self::Absent { .. } | Self::NotText { .. } => None,
         }
     }
 }

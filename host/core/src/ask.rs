@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
 use crate::registry::Format;
-use crate::{Secret, hex};
+use crate::{ErrorKind, Secret, hex};
 
 /// A plan that somebody agrees to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,6 +129,24 @@ pub enum AskError {
     /// The answer can't be read or used.
     #[error("{0}")]
     Unreadable(String),
+}
+
+impl AskError {
+    /// Returns the kind of the error, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Interrupted => ErrorKind::Interrupted,
+            _ => ErrorKind::User,
+        }
+    }
+
+    /// Returns the option that would have answered, if nobody could be asked.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Nobody { hint, .. } => Some(hint.clone()),
+            _ => None,
+        }
+    }
 }
 
 /// Someone who answers questions, or nobody. The answer of those who don't answer is no.

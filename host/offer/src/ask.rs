@@ -9,24 +9,8 @@ use aiw_mcp::{Call, Caller};
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use crate::error::CallError;
-
 /// How long the user may think about a question.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
-
-/// Why the user was not asked to the end.
-pub(crate) enum Stop {
-    Declined,
-    /// The client can't ask, or a form may not ask for what the server needs.
-    Unasked,
-    Failed(CallError),
-}
-
-impl<E: Into<CallError>> From<E> for Stop {
-    fn from(e: E) -> Self {
-        Self::Failed(e.into())
-    }
-}
 
 /// The most characters of a question: of a text of others in its frame, and of what aiw says about it.
 const MAX_MESSAGE: usize = 12_000;
@@ -44,23 +28,23 @@ pub(crate) async fn ask(
     message: String,
     fields: Map<String, Value>,
     required: &[&str],
-) -> Result<Map<String, Value>, Stop> {
+) -> Result<Map<String, Value>, AskError> {
     let shown: Vec<String> = message.lines().map(shown_line).collect();
     let message = shown.join("\n");
     if message.chars().count() > MAX_MESSAGE {
-        return Err(Stop::Unasked);
+        return Err(AskError::NotHere);
     }
     let schema = json!({"type": "object", "properties": fields, "required": required});
     let params = json!({"mode": "form", "message": message, "requestedSchema": schema});
     // A client that fails here may not have shown anything.
     let Ok(mut said) = call.caller.ask("elicitation/create", Some(params), PATIENCE).await else {
-        return Err(Stop::Unasked);
+        return Err(AskError::NotHere);
     };
     match said["action"].as_str() {
         Some("accept") => {
             Ok(said.get_mut("content").and_then(Value::as_object_mut).map(std::mem::take).unwrap_or_default())
         }
-        _ => Err(Stop::Declined),
+        _ => Err(AskError::Declined),
     }
 }
 
@@ -70,34 +54,19 @@ const QUESTIONS: usize = 20;
 /// The user, asked by forms.
 pub(crate) struct Form<'a>(pub(crate) &'a Call);
 
-impl Form<'_> {
-    async fn ask(
-        &self,
-        message: String,
-        fields: Map<String, Value>,
-        required: &[&str],
-    ) -> Result<Map<String, Value>, AskError> {
-        ask(self.0, message, fields, required).await.map_err(|stop| match stop {
-            Stop::Declined => AskError::Declined,
-            Stop::Unasked => AskError::NotHere,
-            Stop::Failed(e) => AskError::Unreadable(e.to_string()),
-        })
-    }
-}
-
 #[async_trait]
 impl Ask for Form<'_> {
     /// The protocol forbids forms to ask for secrets.
     fn can_ask(&self, questions: &[Question]) -> bool {
-        questions.len() <= QUESTIONS && !questions.iter().any(|question| is_secret(question) && question.required)
+        is_askable(questions.iter())
     }
 
     async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
-        let (secret, open): (Vec<&Question>, Vec<&Question>) =
-            questions.iter().partition(|question| is_secret(question));
-        if open.len() > QUESTIONS || secret.iter().any(|question| question.required) {
+        if !is_askable(questions.iter().copied()) {
             return Err(AskError::NotHere);
         }
+        let (secret, open): (Vec<&Question>, Vec<&Question>) =
+            questions.iter().partition(|question| is_secret(question));
         let mut lines = plan.about.clone();
         for secret in secret {
             let name = one_line(&secret.name, 80);
@@ -109,7 +78,7 @@ impl Ask for Form<'_> {
         }
         let fields = open.iter().map(|question| (question.name.clone(), field(question))).collect();
         let required: Vec<&str> = open.iter().filter(|q| q.required).map(|q| q.name.as_str()).collect();
-        let said = self.ask(message, fields, &required).await?;
+        let said = ask(self.0, message, fields, &required).await?;
         let mut given = Vec::new();
         for question in open {
             if let Some(answer) = said.get(&question.name).and_then(|value| text(&question.name, value).transpose()) {
@@ -123,10 +92,16 @@ impl Ask for Form<'_> {
         let shown: Vec<String> =
             choice.options.iter().zip(1..).map(|(option, number)| format!("{number}. {option}")).collect();
         let fields = Map::from_iter([(choice.name.to_owned(), json!({"type": "string", "enum": shown}))]);
-        let said = self.ask(choice.question.clone(), fields, &[choice.name]).await?;
+        let said = ask(self.0, choice.question.clone(), fields, &[choice.name]).await?;
         let chosen = shown.iter().position(|line| said.get(choice.name).and_then(Value::as_str) == Some(line));
         chosen.ok_or(AskError::Declined)
     }
+}
+
+/// Whether a form can ask these questions.
+fn is_askable<'a>(questions: impl Iterator<Item = &'a Question>) -> bool {
+    let is_askable = |question: &Question| !(question.required && is_secret(question));
+    questions.enumerate().all(|(at, question)| at < QUESTIONS && is_askable(question))
 }
 
 /// Whether the answer to a question is a secret, or may be one by the words of the question.

@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::ask::{Stop, ask, can_ask};
+use crate::ask::{ask, can_ask};
 use crate::context::Context;
 use crate::error::CallError;
 use crate::planning::to_save;
@@ -89,7 +89,7 @@ pub(crate) async fn save_workflow(context: Arc<Context>, asked: SaveWorkflow, ca
     // What somebody wrote is not replaced.
     context.lanes.start.run(move || Ok(there.write(&written, OverWorkflow::Never)?)).await?;
     let (here, seen) = (tools.clone(), kept.clone());
-    let approved = match approval(&kept, &writing, &call).await? {
+    let approved = match approval(&kept, &writing, &call).await {
         true => {
             context.lanes.start.run(move || Ok(workflows.approve(&seen, &|tool| here.digest(tool))?)).await?;
             // It is listed when this is answered.
@@ -107,21 +107,17 @@ pub(crate) async fn save_workflow(context: Arc<Context>, asked: SaveWorkflow, ca
 }
 
 /// Asks the user whether they approve a workflow. They are not asked where they could not see all of it.
-async fn approval(kept: &KeptWorkflow, writing: &[String], call: &Call) -> Result<bool, CallError> {
+async fn approval(kept: &KeptWorkflow, writing: &[String], call: &Call) -> bool {
     let shown = Shown::of(&kept.text);
     if !can_ask(&call.caller) || !shown.is_whole() || !is_safe(&kept.text) {
-        return Ok(false);
+        return false;
     }
     let writes = match writing {
         [] => "The tools that it calls only read.".to_owned(),
         names => format!("It may call, without asking again: {}.", names.join(", ")),
     };
     let message = format!("Offer this script as the tool {}? {writes}\n\n{}", tool_name(&kept.name), shown.framed());
-    match ask(call, message, Map::new(), &[]).await {
-        Ok(_) => Ok(true),
-        Err(Stop::Declined | Stop::Unasked) => Ok(false),
-        Err(Stop::Failed(e)) => Err(e),
-    }
+    ask(call, message, Map::new(), &[]).await.is_ok()
 }
 
 /// Returns the kept workflows that may run over these tools, as tools.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aiw_app::runs::is_private_session;
 use aiw_app::workflows::{About, CallQuestion, ScriptReach, ScriptTools, Writes, plan, question, unasked};
-use aiw_core::{WorkflowName, one_line};
+use aiw_core::{AskError, WorkflowName, one_line};
 use aiw_mcp::{Answer, Call};
 use aiw_orchestrator::{Ask, Plan, PlannedTool, Said, Trace};
 use async_trait::async_trait;
@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
-use crate::ask::{Stop, ask, can_ask};
+use crate::ask::{ask, can_ask};
 use crate::context::Context;
 use crate::error::CallError;
 use crate::runs::Run;
@@ -220,7 +220,7 @@ impl Ask for Asker {
                     choices.iter().find(|(text, _)| said.get("allow").is_some_and(|said| said == text.as_str()));
                 Said::Yes(chosen.map_or(1, |(_, calls)| *calls))
             }
-            Err(Stop::Declined) => Said::No,
+            Err(AskError::Declined) => Said::No,
             Err(_) => unasked(),
         }
     }

@@ -299,7 +299,7 @@ impl ProviderError {
             Self::Home(e) => e.kind(),
             Self::Vault(e) | Self::Unreadable { source: e, .. } => e.kind(),
             Self::Component(e) | Self::Unreachable { source: e, .. } => e.kind(),
-            Self::Ask(AskError::Interrupted) => ErrorKind::Interrupted,
+            Self::Ask(e) => e.kind(),
             _ => ErrorKind::User,
         }
     }
@@ -310,8 +310,8 @@ impl ProviderError {
             Self::Home(e) => return e.hint(),
             Self::Vault(e) | Self::Unreadable { source: e, .. } => return e.hint(),
             Self::Component(e) => return e.hint(),
-            Self::Ask(AskError::Nobody { hint, .. }) => hint.clone(),
-            Self::Ask(_) | Self::Model { .. } | Self::NotAgreed | Self::Misfit { .. } | Self::NotSpoken { .. } => {
+            Self::Ask(e) => return e.hint(),
+            Self::Model { .. } | Self::NotAgreed | Self::Misfit { .. } | Self::NotSpoken { .. } => {
                 return None;
             }
             Self::BadAddress { .. } => return None,

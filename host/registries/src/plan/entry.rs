@@ -36,15 +36,6 @@ impl Answers {
         self.0.insert(question.into(), vec![answer]);
     }
 
-    /// Answers what has no answer yet as nothing else does: with its publisher's default, if it has one.
-    pub fn take_defaults(&mut self, questions: &[Question]) {
-        for question in questions.iter().filter(|question| !self.0.contains_key(&question.name)).collect::<Vec<_>>() {
-            if let Some(default) = question.usual_answer() {
-                self.give(&question.name, default);
-            }
-        }
-    }
-
     /// Leaves out the answers to questions that are not asked any more. Returns their names.
     pub fn keep_only(&mut self, questions: &[Question]) -> Vec<String> {
         let is_asked = |name: &String| questions.iter().any(|question| question.name == *name);

@@ -4,12 +4,21 @@ use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
 use aiw_core::registry::{Argument, Endpoint, Format, Input, Package, Server, Setting, Status, Transport, Variable};
-use aiw_core::{Secret, SecretName};
+use aiw_core::{Question, Secret, SecretName};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::ways::ways_on;
 use super::*;
+
+/// Answers as somebody who presses Enter: with a publisher's default what has no answer yet.
+fn take_defaults(answers: &mut Answers, questions: &[Question]) {
+    for question in questions.iter().filter(|question| !answers.has(&question.name)).collect::<Vec<_>>() {
+        if let Some(default) = question.usual_answer() {
+            answers.give(&question.name, default);
+        }
+    }
+}
 
 fn machine() -> Machine {
     Machine { os: "linux", arch: "x64", home: Some(PathBuf::from("/home/me")) }
@@ -395,16 +404,16 @@ fn a_default_is_the_answer_where_none_is_given_and_only_if_it_can_be_one() {
     ]);
     let way = way(npm(json!({"environmentVariables": variables})));
     let mut given = answers(&[]);
-    given.take_defaults(way.questions());
+    take_defaults(&mut given, way.questions());
     let entry = |given: &Answers| entry(&way, given, "srv", |_| false).unwrap();
     assert_eq!(entry(&given).declaration["env"], json!({"REGION": "eu", "LEVEL": "info"}));
     // Another answer stays, and one that was declined is declined at the next update, too.
     let mut given = answers(&[("REGION", "us"), ("LEVEL", "")]);
-    given.take_defaults(way.questions());
+    take_defaults(&mut given, way.questions());
     let made = entry(&given);
     assert_eq!(made.declaration["env"], json!({"REGION": "us"}));
     let mut later = Answers::recorded(&made.answers);
-    later.take_defaults(way.questions());
+    take_defaults(&mut later, way.questions());
     assert_eq!(entry(&later), made);
 }
 
@@ -1384,7 +1393,7 @@ fn every_real_row_runs_or_says_why_not() {
                 if everything {
                     count("answered in full".into(), &server.name);
                 } else {
-                    answers.take_defaults(way.questions());
+                    take_defaults(&mut answers, way.questions());
                 }
                 let entry = entry(way, &answers, "srv", |_| false).unwrap_or_else(|e| panic!("{}: {e}", server.name));
                 for text in [

@@ -4,7 +4,7 @@ use aiw_core::{AskError, CliKind, EnvName, Family, Secret, one_line};
 use aiw_providers::{Ask, KnownPreset};
 use async_trait::async_trait;
 
-use crate::ask::why;
+use crate::ask::{confirm, why};
 use crate::commands::secret;
 use crate::failure::Failure;
 use crate::layout;
@@ -105,10 +105,7 @@ impl Ask for Terminal {
             "The preset `{}` of component `{}` leads to `{url}`, on this machine or in a private network. Send the token there?",
             known.preset.id, known.component
         );
-        if !self.yes && !terminal::can_ask() {
-            return Err(AskError::Nobody { question: format!("`{question}`"), hint: "answer with `--yes`".into() });
-        }
-        answer(terminal::confirm(&question, "--yes", self.yes).await)
+        confirm(&question, self.yes).await
     }
 }
 

@@ -67,14 +67,12 @@ fetch() {
     case $1 in https://*) only='=https' ;; *) only='=http,https' ;; esac
     curl --fail --silent --show-error --location --proto "$only" --speed-limit 1024 --speed-time 60 \
       --output "$2" "$1"
-  elif have wget; then
+  else
     # wget follows https to http as well: the digest decides. A server that redirects may close the connection, which
     # wget would use again, once.
     set -- -q -T 60 -O "$2" "$1"
     if wget --help 2>&1 | grep -q -e --no-http-keep-alive; then set -- --tries=1 --no-http-keep-alive "$@"; fi
     wget "$@"
-  else
-    fail "install curl or wget first"
   fi
 }
 
@@ -102,6 +100,7 @@ main() {
   url=${AIW_INSTALL_URL:-$release}
   url=${url%/}/$name.$kind
 
+  have curl || have wget || fail "install curl or wget first"
   scratch=$(mktemp -d)
   trap 'rm -rf "$scratch"; [ -z "${new:-}" ] || rm -f "$new"' EXIT
   trap 'exit 130' INT
