@@ -18,9 +18,10 @@ pub fn cargo(directory: impl AsRef<Path>) -> Command {
 }
 
 /// Makes a command that calls cargo run in a directory beneath the root, as if typed there. Removes the variables that
-/// the cargo running this program set for its own package, because they would confuse the inner one.
+/// the cargo running this program set for its own package, because they would confuse the inner one. What changes how
+/// every crate is compiled stays: without it, the whole workspace would be compiled a second time.
 pub fn like_cargo(mut cargo: Command, directory: impl AsRef<Path>) -> Command {
-    let access = ["CARGO_HOME", "CARGO_NET_", "CARGO_HTTP_", "CARGO_REGISTR", "CARGO_TERM_"];
+    let access = ["CARGO_HOME", "CARGO_NET_", "CARGO_HTTP_", "CARGO_REGISTR", "CARGO_TERM_", "CARGO_INCREMENTAL"];
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CARGO") && !access.iter().any(|keep| text.starts_with(keep)) {
