@@ -13,6 +13,7 @@ use aiw_tests::{
 };
 use serde_json::{Value, json};
 
+use crate::servers::until;
 use crate::terminal::Terminal;
 
 /// Copies a component and replaces texts with others of the same length, which keeps the component well-formed.
@@ -1098,4 +1099,23 @@ fn a_new_registry_in_javascript_builds_tests_and_adds() {
         1 + fs::read_to_string(env.path("my-js/source.mjs")).unwrap().lines().position(|line| line == SLIP).unwrap();
     assert!(run.stderr.contains("gave up: TypeError: ") && run.code == 70, "{}", run.whole());
     assert!(run.stderr.contains(&format!("(source.mjs:{line})")), "{}", run.whole());
+    // Each save builds and calls it again. Ctrl-C ends a build with all that it runs.
+    let project = env.path("my-js");
+    let mut terminal = Terminal::start(&env, &["extension", "dev", "--project", "my-js", "describe"]);
+    terminal.wait_for("waiting for a change in `my-js`");
+    assert!(terminal.shown().contains("\"my-js\""), "{}", terminal.shown());
+    assert_eq!(programs_in(&project), 0);
+    let source = fs::read_to_string(project.join("source.mjs")).unwrap();
+    fs::write(project.join("source.mjs"), format!("{source}// Saved.\n")).unwrap();
+    until(|| programs_in(&project) > 0);
+    terminal.press("\x03");
+    assert_eq!(terminal.ends().exit_code(), 130);
+    until(|| programs_in(&project) == 0);
+}
+
+/// The number of programs that run in a directory.
+fn programs_in(directory: &Path) -> usize {
+    let directory = directory.canonicalize().unwrap();
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    all.filter(|entry| fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd == directory)).count()
 }
