@@ -1103,7 +1103,7 @@ fn a_new_registry_in_javascript_builds_tests_and_adds() {
     let project = env.path("my-js");
     let mut terminal = Terminal::start(&env, &["extension", "dev", "--project", "my-js", "describe"]);
     terminal.wait_for("waiting for a change in `my-js`");
-    assert!(terminal.shown().contains("\"my-js\""), "{}", terminal.shown());
+    assert!(terminal.shown().contains("MCP servers of my-js"), "{}", terminal.shown());
     assert_eq!(programs_in(&project), 0);
     let source = fs::read_to_string(project.join("source.mjs")).unwrap();
     fs::write(project.join("source.mjs"), format!("{source}// Saved.\n")).unwrap();

@@ -62,6 +62,28 @@ impl Ask for Person<'_> {
             .filter(|at| *at < choice.options.len())
             .ok_or(AskError::Declined)
     }
+
+    fn is_there(&self) -> bool {
+        terminal::can_ask()
+    }
+
+    async fn text(&self, words: &str) -> Result<Option<String>, AskError> {
+        let text = terminal::ask(words).await.map_err(why)?;
+        Ok(Some(text).filter(|text| !text.is_empty()))
+    }
+
+    async fn secret(&self, words: &str) -> Result<Option<Secret>, AskError> {
+        match terminal::can_ask() {
+            true => terminal::ask_hidden_or_nothing(words).await.map_err(why),
+            false => terminal::read_secret(words).await.map(Some).map_err(why),
+        }
+    }
+
+    async fn decide(&self, question: &str, usual: bool) -> Result<bool, AskError> {
+        let choice = if usual { "[Y/n]" } else { "[y/N]" };
+        let said = terminal::ask(&format!("{question} {choice}")).await.map_err(why)?.to_lowercase();
+        Ok(if said.is_empty() { usual } else { matches!(said.as_str(), "y" | "yes") })
+    }
 }
 
 /// Asks a question that `--yes` could have answered.

@@ -1,6 +1,7 @@
 //! Standard output is for the answer, standard error for everything else.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,8 +13,8 @@ use aiw_markets::{Observer, Quiet};
 use clap::builder::StyledStr;
 use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::layout::{self, Screen};
@@ -35,6 +36,11 @@ pub struct Output {
 
 fn locked<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {
     part.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An answer that is one value under its name.
+pub fn under<T>(name: &str, value: T) -> BTreeMap<&str, T> {
+    BTreeMap::from([(name, value)])
 }
 
 impl Output {
@@ -136,7 +142,7 @@ impl Output {
             let text = format!("{{{}:{}}}\n", Value::from(field), written.get());
             *locked(&self.written) = Some(escaped(text));
         }
-        self.answer(json!({ field: read }));
+        self.answer(under(field, read));
     }
 
     /// The answer of a command over several things, with the first of its failures: programs
@@ -227,8 +233,8 @@ impl Output {
         let (message, tip) = usage_message(&text);
         if self.json {
             let hint = hint.or(tip.as_deref()).unwrap_or("`aiw --help`");
-            let answer = json!({"error": {"kind": "usage", "message": message, "hint": hint}});
-            write(&json_text(&answer));
+            let failure = Failure::new(aiw_core::ErrorKind::Usage, message).with_hint(hint);
+            write(&json_text(&failure.to_json()));
         } else if hint.is_some() {
             self.error(&message, hint);
         } else {

@@ -1,10 +1,11 @@
 //! Questions. They are only ever asked on a terminal.
 
 use std::fs::OpenOptions;
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aiw_core::Secret;
+use aiw_core::{ErrorKind, Secret};
+use aiw_home::MAX_SECRET_BYTES;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use signal_hook::consts::{SIGCONT, SIGTSTP};
 use signal_hook::iterator::Signals;
@@ -160,6 +161,24 @@ pub async fn ask_hidden_or_nothing(question: &str) -> Result<Option<Secret>, Fai
     drop(unseen);
     let secret = Secret::new(line?);
     Ok(Some(secret).filter(|secret| !secret.expose().is_empty()))
+}
+
+/// A secret from standard input: from a pipe without the line break at its end, from a terminal unseen.
+pub async fn read_secret(question: &str) -> Result<Secret, Failure> {
+    if io::stdin().is_terminal() {
+        return ask_hidden(question).await;
+    }
+    let mut text = String::new();
+    io::stdin()
+        .lock()
+        .take(MAX_SECRET_BYTES as u64 + 2)
+        .read_to_string(&mut text)
+        .map_err(|e| Failure::new(ErrorKind::User, format!("cannot read the secret from standard input: {e}")))?;
+    let secret = Secret::new(text.strip_suffix('\n').map_or(text.as_str(), |t| t.strip_suffix('\r').unwrap_or(t)));
+    if secret.expose().is_empty() {
+        return Err(Failure::user("there is no secret on standard input"));
+    }
+    Ok(secret)
 }
 
 /// Forgets what was typed before a question: it is no answer to it.

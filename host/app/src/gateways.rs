@@ -8,16 +8,19 @@ use std::time::Duration;
 use aiw_core::{GatewayName, ProcessId, Secret};
 
 use aiw_gateway::{
-    Gateway, GatewayError, IsRunning, Keeper, KeptRoutes, Listener, NamedGateway, NamedGateways, PoolOf, Route,
-    RouteError, Routes, RunOf, Serving, UPSTREAMS, Upstream, Voice, bind, ensure, keep,
+    Gateway, GatewayError, GatewayState, IsRunning, Keeper, KeptRoutes, Listener, NamedGateway, NamedGateways, PoolOf,
+    Route, RouteError, Routes, RunOf, Serving, UPSTREAMS, Upstream, Voice, bind, ensure, keep, resting, state,
 };
-use aiw_home::Home;
+use aiw_home::{Home, rfc3339};
 use aiw_launch::{Admission, GatewayDoor, GatewayProblem, RunThrough};
 use aiw_providers::{ProviderError, Providers};
 use aiw_tasks::{About, NOTE, Scope, State, Tasks};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::error::AppError;
 use crate::executable::lasting_executable;
+use crate::pools::PoolRest;
 
 /// Lets runs into the gateway of a home.
 pub(crate) struct Door {
@@ -176,22 +179,129 @@ pub async fn open_gateway(
     Ok(ServedGateway { gateway, listener, route, token, name: request.name, is_new, _serving: serving })
 }
 
+/// `aiw gateway list`
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct GatewayList {
+    /// The gateways that have names
+    pub gateways: Vec<GatewaySummary>,
+}
+
+/// A gateway that has a name.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct GatewaySummary {
+    /// Its name
+    pub name: String,
+    /// The provider or pool that it serves; null if its file can't be read
+    pub provider: Option<String>,
+    /// The model for programs that ask for none of its own
+    pub model: Option<String>,
+    /// Where programs reach it
+    pub url: Option<String>,
+    /// When its token was made, in RFC 3339 format
+    pub since: Option<String>,
+    /// Whether a process serves it now
+    pub served: bool,
+    /// Why its file can't be read
+    pub problem: Option<String>,
+}
+
+/// `aiw gateway token`
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct GatewayToken {
+    /// The gateway's name
+    pub name: String,
+    /// Where programs reach it
+    pub url: String,
+    /// The token that programs show
+    pub token: String,
+}
+
+/// `aiw gateway status`
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct GatewayStatus {
+    /// Where the gateway of runs listens; null if it does not run
+    pub url: Option<String>,
+    /// How many runs use it
+    pub runs: usize,
+    /// The members of pools that are not asked for a while
+    pub resting: Vec<PoolResting>,
+}
+
+/// What rests in a pool.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PoolResting {
+    /// The pool
+    pub pool: String,
+    /// The member
+    #[serde(flatten)]
+    pub rest: PoolRest,
+}
+
+/// Returns all gateways that have names.
+///
+/// # Errors
+///
+/// Fails if their directory can't be read. A gateway whose file can't be is listed with the reason.
+pub fn list(home: &Home) -> Result<GatewayList, AppError> {
+    let all = NamedGateways::new(home);
+    let mut gateways = Vec::new();
+    for name in all.names()? {
+        let (known, problem) = match all.get(&name) {
+            Ok(Some(known)) => (Some(known), None),
+            // It was revoked meanwhile.
+            Ok(None) => continue,
+            Err(e) => (None, Some(e.to_string())),
+        };
+        gateways.push(GatewaySummary {
+            served: all.is_served(&name),
+            name: name.to_string(),
+            provider: known.as_ref().map(|known| known.provider.clone()),
+            url: known.as_ref().map(|known| format!("http://{}", known.address)),
+            since: known.as_ref().map(|known| rfc3339(known.since)),
+            model: known.and_then(|known| known.model),
+            problem,
+        });
+    }
+    Ok(GatewayList { gateways })
+}
+
+/// Returns the token of a gateway that has a name. If `rotate`, it is a new one, and the old one is not good any more.
+///
+/// # Errors
+///
+/// Fails if there is none of the name, or it can't be read or written.
+pub fn token(home: &Home, name: &GatewayName, rotate: bool) -> Result<GatewayToken, AppError> {
+    let all = NamedGateways::new(home);
+    let mut known = all.get(name)?.ok_or_else(|| unknown(&all, name))?;
+    if rotate {
+        known = known.rotated()?;
+        all.put(&known)?;
+    }
+    let (url, token) = (format!("http://{}", known.address), known.token().expose().to_owned());
+    Ok(GatewayToken { name: name.to_string(), url, token })
+}
+
+/// Returns how the gateway of runs is, and what rests in pools.
+///
+/// # Errors
+///
+/// Fails if the providers can't be read.
+pub fn status(home: &Home) -> Result<GatewayStatus, AppError> {
+    let GatewayState { address, runs } = state(home, &is_running(home));
+    let mut all = Vec::new();
+    for pool in home.providers()?.pools() {
+        let of = |rest| PoolResting { pool: pool.name.to_string(), rest: PoolRest::of(rest) };
+        all.extend(resting(home, pool.name.as_str()).into_iter().map(of));
+    }
+    Ok(GatewayStatus { url: address.map(|address| format!("http://{address}")), runs, resting: all })
+}
+
 /// Waits until a gateway is revoked.
 pub async fn until_revoked(home: &Home, name: &GatewayName) {
     let all = NamedGateways::new(home);
     while all.is_there(name) {
         tokio::time::sleep(REVOKED).await;
     }
-}
-
-/// Returns a gateway by its name.
-///
-/// # Errors
-///
-/// Fails if there is none, or it can't be read.
-pub fn named_gateway(home: &Home, name: &GatewayName) -> Result<NamedGateway, AppError> {
-    let all = NamedGateways::new(home);
-    all.get(name)?.ok_or_else(|| unknown(&all, name))
 }
 
 fn unknown(all: &NamedGateways, name: &GatewayName) -> AppError {
@@ -203,24 +313,13 @@ fn unknown(all: &NamedGateways, name: &GatewayName) -> AppError {
 /// # Errors
 ///
 /// The gateway is named.
-pub fn serves_none(home: &Home, provider: &str) -> Result<(), AppError> {
+pub(crate) fn serves_none(home: &Home, provider: &str) -> Result<(), AppError> {
     let all = NamedGateways::new(home);
     let leads_there = |name: &GatewayName| all.get(name).ok().flatten().is_some_and(|it| it.provider == provider);
     match all.names().unwrap_or_default().into_iter().find(leads_there) {
         Some(gateway) => Err(GatewayError::Serves { gateway, provider: provider.to_owned() }.into()),
         None => Ok(()),
     }
-}
-
-/// Gives a gateway a new token. The old one is not good any more.
-///
-/// # Errors
-///
-/// Fails if there is none of the name, or it can't be written.
-pub fn rotate_token(home: &Home, name: &GatewayName) -> Result<NamedGateway, AppError> {
-    let rotated = named_gateway(home, name)?.rotated()?;
-    NamedGateways::new(home).put(&rotated)?;
-    Ok(rotated)
 }
 
 /// Forgets a gateway and its token.

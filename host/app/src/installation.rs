@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use aiw_core::{ErrorKind, one_line, shell_word};
 use aiw_home::{Home, HomeError, user_home};
@@ -132,6 +133,12 @@ pub enum UpdateError {
         /// The status.
         status: u16,
     },
+    /// It gives no whole answer in time.
+    #[error("the newest version is not known: `{url}` did not answer within {} s", ANSWERS.as_secs())]
+    Slow {
+        /// The address, without its query.
+        url: String,
+    },
     /// The answer names no version.
     #[error("the newest version is not known: `{url}` names none")]
     NoVersion {
@@ -148,7 +155,7 @@ impl UpdateError {
             Self::Home(e) => e.kind(),
             Self::NoAddress => ErrorKind::User,
             Self::Net(e) => e.kind(),
-            Self::Status { .. } | Self::NoVersion { .. } => ErrorKind::Unavailable,
+            Self::Status { .. } | Self::Slow { .. } | Self::NoVersion { .. } => ErrorKind::Unavailable,
         }
     }
 
@@ -192,6 +199,9 @@ impl Update {
     }
 }
 
+/// How long the answer with the newest version may take.
+const ANSWERS: Duration = Duration::from_secs(15);
+
 /// Asks the address of the settings for the newest version: a JSON object with `version`, or `tag_name` as GitHub's
 /// releases have it.
 async fn newest(home: &Home) -> Result<Version, UpdateError> {
@@ -200,7 +210,9 @@ async fn newest(home: &Home) -> Result<Version, UpdateError> {
     // The address was typed. Where it redirects to must be on the public internet.
     let mut policy = Policy::public();
     policy.grant_url(&url);
-    let response = Client::new()?.fetch(&policy, &Request { limit: MOST_ANSWER, ..Request::new(url) }).await?;
+    let (client, request) = (Client::new()?, Request { limit: MOST_ANSWER, ..Request::new(url) });
+    let response = tokio::time::timeout(ANSWERS, client.fetch(&policy, &request)).await;
+    let response = response.map_err(|_| UpdateError::Slow { url: shown.clone() })??;
     if response.status != 200 {
         return Err(UpdateError::Status { url: shown, status: response.status });
     }

@@ -1,6 +1,15 @@
 //! The user's API providers across versions of aiw.
 
 use aiw_home::{Home, HomeError, VaultError};
+use aiw_providers::{Providers, RemovedProvider};
+
+use crate::{AppError, gateways};
+
+/// Removes a provider that no gateway with a name serves, and the secrets that only it uses.
+pub fn remove(home: &Home, providers: &Providers, name: &str) -> Result<RemovedProvider, AppError> {
+    gateways::serves_none(home, name)?;
+    Ok(providers.remove(name)?)
+}
 
 /// Brings a `providers.json` of aiw 0.6 up to date. Returns what the user should know of it.
 pub fn migrate(home: &Home) -> Result<Vec<String>, VaultError> {

@@ -168,6 +168,26 @@ pub trait Ask: Send + Sync {
     ///
     /// [`AskError::Declined`] if none is chosen.
     async fn choose(&self, choice: &Choice) -> Result<usize, AskError>;
+
+    /// Returns whether someone answers the questions below, which a form has no place for.
+    fn is_there(&self) -> bool {
+        false
+    }
+
+    /// Asks for a text, in the verb's words. Nothing typed is none.
+    async fn text(&self, _words: &str) -> Result<Option<String>, AskError> {
+        Err(AskError::NotHere)
+    }
+
+    /// Asks for a secret, in the verb's words. Nothing typed is none.
+    async fn secret(&self, _words: &str) -> Result<Option<Secret>, AskError> {
+        Err(AskError::NotHere)
+    }
+
+    /// Asks for a yes or a no that is no consent. `usual` is the answer of those who type nothing.
+    async fn decide(&self, _question: &str, _usual: bool) -> Result<bool, AskError> {
+        Err(AskError::NotHere)
+    }
 }
 
 /// A line that a verb tells while it works.

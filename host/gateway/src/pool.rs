@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aiw_dialects::{Failure, FailureKind};
-use aiw_home::{Home, Mode, PoolOrder, Turn, now_millis, read_capped, replace};
+use aiw_home::{Home, HomeError, Mode, PoolOrder, Turn, now_millis, read_capped, replace};
 use serde::{Deserialize, Serialize};
 
 /// How long a session that is not used stays with its member.
@@ -449,10 +449,11 @@ pub fn resting(home: &Home, pool: &str) -> Vec<Resting> {
 /// # Errors
 ///
 /// Fails if the file can't be removed.
-pub fn forget_pool(home: &Home, pool: &str) -> std::io::Result<()> {
-    let _ = aiw_home::remove_file(&path(home, pool).with_extension("lock"));
-    match aiw_home::remove_file(&path(home, pool)) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+pub fn forget_pool(home: &Home, pool: &str) -> Result<(), HomeError> {
+    let path = path(home, pool);
+    let _ = aiw_home::remove_file(&path.with_extension("lock"));
+    match aiw_home::remove_file(&path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(HomeError::io("remove", &path, e)),
         _ => Ok(()),
     }
 }

@@ -2,9 +2,13 @@
 
 use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 
 use aiw_core::provider::{Need, Preset};
-use aiw_core::{Api, CliKind, EnvName, Family, HeaderName, ProviderName, Secret, SecretName, one_line};
+use aiw_core::{
+    Api, Ask, AskError, CliKind, EnvName, Family, HeaderName, Plan, ProviderName, Secret, SecretName, Sink, Told,
+    one_line,
+};
 use aiw_home::{Lock, ModelFor, OWN, Provider, ProvidersFile, SecretRef, Text, blocking, check_header, origin};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -13,7 +17,7 @@ use crate::account::{agreed_origins, is_unpinned, pin, unchecked_account};
 use crate::address::{addresses, base_url, is_loopback, is_private};
 use crate::keys::{hidden, is_hidden_by_default, is_vendor_key, variables};
 use crate::secrets::{forget, free_name, in_vault};
-use crate::{Ask, KnownPreset, ProviderError, ProviderSummary, Providers};
+use crate::{KnownPreset, ProviderError, ProviderSummary, Providers};
 
 /// The changes to a provider. Empty fields stay as they are.
 #[derive(Debug, Clone, Default)]
@@ -62,7 +66,7 @@ pub struct Changes {
 pub enum TokenSource {
     /// A variable, read at each run.
     Variable(EnvName),
-    /// [`Ask::given_token`]; it is stored in the vault.
+    /// It is asked for, and stored in the vault.
     Given,
 }
 
@@ -157,6 +161,7 @@ impl Providers {
         name: Option<ProviderName>,
         changes: &'a Changes,
         ask: &'a dyn Ask,
+        sink: &'a dyn Sink,
     ) -> BoxFuture<'a, Result<Added, ProviderError>> {
         Box::pin(async move {
             if let Some(name) = &name {
@@ -164,16 +169,16 @@ impl Providers {
             }
             let known = match &changes.preset {
                 Some(preset) => self.components.preset(preset, None).await?,
-                None => self.ask_preset(ask).await?,
+                None => self.ask_preset(ask, sink).await?,
             };
             let name = match name {
                 Some(name) => name,
-                None => self.ask_name(&known.preset.id, ask).await?,
+                None => self.ask_name(&known.preset.id, ask, sink).await?,
             };
             let mut provider = Provider::new(name.clone(), known.preset.id.clone());
             provider.component = Some(known.component.clone());
             let asks = ask.is_there() && changes.preset.is_none();
-            self.apply(&mut provider, &known.preset, changes, asks.then_some(ask)).await?;
+            self.apply(&mut provider, &known.preset, changes, asks.then_some((ask, sink))).await?;
             agree_to_private(&mut provider, &known, ask).await?;
             pin(&mut provider, &known.preset);
             let token = token(&mut provider, &known.preset, changes, Wanted::New, ask).await?;
@@ -192,25 +197,36 @@ impl Providers {
         })
     }
 
-    async fn ask_preset(&self, ask: &dyn Ask) -> Result<KnownPreset, ProviderError> {
+    async fn ask_preset(&self, ask: &dyn Ask, sink: &dyn Sink) -> Result<KnownPreset, ProviderError> {
+        if !ask.is_there() {
+            return Err(nobody("what to add", "use `--preset PRESET`; `aiw provider presets` lists them"));
+        }
         let presets = self.components.presets().await?.0;
+        let width = presets.iter().map(|known| known.preset.id.len()).max().unwrap_or_default();
+        presets.iter().for_each(|KnownPreset { preset, .. }| {
+            sink.tell(Told::Step(format!("{:width$}  {}", preset.id, preset.label)));
+        });
         loop {
-            match self.components.preset(&ask.preset(&presets).await?, None).await {
+            let preset = ask.text("Preset:").await?.unwrap_or_default();
+            match self.components.preset(&preset, None).await {
                 Ok(known) => return Ok(known),
-                Err(error) => ask.again(&error.to_string()),
+                Err(error) => again(sink, error),
             }
         }
     }
 
-    async fn ask_name(&self, preset: &str, ask: &dyn Ask) -> Result<ProviderName, ProviderError> {
+    async fn ask_name(&self, preset: &str, ask: &dyn Ask, sink: &dyn Sink) -> Result<ProviderName, ProviderError> {
+        if !ask.is_there() {
+            return Err(nobody("what to call it", "give it a name: `aiw provider add NAME`"));
+        }
         loop {
-            let name = ask.name(preset).await?;
-            match name.parse::<ProviderName>() {
+            let name = ask.text(&format!("Name (empty for {preset}):")).await?;
+            match name.as_deref().unwrap_or(preset).parse::<ProviderName>() {
                 Ok(name) => match refuse_name(&self.file()?, &name) {
                     Ok(()) => return Ok(name),
-                    Err(error) => ask.again(&error.to_string()),
+                    Err(error) => again(sink, error),
                 },
-                Err(error) => ask.again(&error.to_string()),
+                Err(error) => again(sink, error),
             }
         }
     }
@@ -393,13 +409,13 @@ impl Providers {
         Ok((provider, known, moved))
     }
 
-    /// Fills in everything but the token. `ask` is set for a new provider.
+    /// Fills in everything but the token. A person is asked for a new provider.
     async fn apply(
         &self,
         provider: &mut Provider,
         preset: &Preset,
         changes: &Changes,
-        ask: Option<&dyn Ask>,
+        person: Option<(&dyn Ask, &dyn Sink)>,
     ) -> Result<(), ProviderError> {
         let wanted = self.clis.of(&changes.clis);
         for (family, url) in &changes.base_urls {
@@ -408,34 +424,33 @@ impl Providers {
                 provider.base_urls.insert(family, url);
             }
         }
-        if let Some(ask) = ask.filter(|_| changes.base_urls.is_empty()) {
+        if let Some((ask, sink)) = person.filter(|_| changes.base_urls.is_empty()) {
             for family in preset.base_urls.iter().filter(|(_, url)| url.is_none()).map(|(family, _)| *family) {
-                while let Some(url) = ask.address(family).await? {
+                let words = format!("Address for the {family} API (empty for none):");
+                while let Some(url) = ask.text(&words).await? {
                     match base_url(&url) {
                         Ok(url) => {
                             provider.base_urls.insert(family, url);
                             break;
                         }
-                        Err(error) => ask.again(&error.to_string()),
+                        Err(error) => again(sink, error),
                     }
                 }
             }
         }
         if !changes.clis.is_empty() {
             provider.clis = Some(changes.clis.clone());
-        } else if let Some(ask) = ask {
+        } else if let Some((ask, sink)) = person {
             let fitting = self.clis.fitting(provider, preset);
-            provider.clis = if fitting.len() < 2 { None } else { ask.clis(&fitting).await? };
+            provider.clis = if fitting.len() < 2 { None } else { ask_clis(&fitting, ask, sink).await? };
         }
         provider.api = changes.api.or(provider.api);
         if let Some(model) = &changes.model {
             provider.model = Some(model.clone()).filter(|model| !model.is_empty());
-        } else if let Some(ask) = ask {
+        } else if let Some((ask, sink)) = person {
             provider.model = loop {
-                match ask.model().await? {
-                    Some(model) if !aiw_core::is_model(&model) => {
-                        ask.again(&ProviderError::Model { model }.to_string())
-                    }
+                match ask.text("Model (empty for the CLI's own choice):").await? {
+                    Some(model) if !aiw_core::is_model(&model) => again(sink, ProviderError::Model { model }),
                     model => break model,
                 }
             };
@@ -452,9 +467,10 @@ impl Providers {
         }
         if let Some(gateway) = changes.gateway {
             provider.gateway = gateway;
-        } else if let Some(ask) = ask.filter(|_| preset.token != Need::Never) {
+        } else if let Some((ask, _)) = person.filter(|_| preset.token != Need::Never) {
+            let question = "Keep its key out of the CLIs? They go through aiw's gateway then.";
             // Where only one way works, there is nothing to ask.
-            provider.gateway = !self.clis.fitting(provider, preset).is_empty() && ask.gateway().await?;
+            provider.gateway = !self.clis.fitting(provider, preset).is_empty() && ask.decide(question, false).await?;
         }
         if let Some(scenario) = &changes.scenario {
             provider.scenario = Some(one_line(scenario, 1000)).filter(|text| !text.is_empty());
@@ -586,6 +602,34 @@ impl Providers {
     }
 }
 
+/// Nobody is there to answer a question that has an option of its own.
+fn nobody(question: &str, hint: &str) -> ProviderError {
+    AskError::Nobody { question: question.into(), hint: hint.into() }.into()
+}
+
+fn no_token() -> AskError {
+    AskError::Unreadable("no token was typed".into())
+}
+
+/// Says why an answer is of no use, before the question is asked again.
+fn again(sink: &dyn Sink, error: impl Display) {
+    sink.tell(Told::Step(error.to_string()));
+}
+
+/// Asks which of the suitable CLIs a provider is for; none for all of them.
+async fn ask_clis(fitting: &[CliKind], ask: &dyn Ask, sink: &dyn Sink) -> Result<Option<Vec<CliKind>>, ProviderError> {
+    let all = fitting.iter().map(CliKind::to_string).collect::<Vec<_>>().join(",");
+    loop {
+        let Some(said) = ask.text(&format!("CLIs (empty for {all}):")).await? else { return Ok(None) };
+        let words = said.split([',', ' ']).filter(|word| !word.is_empty());
+        let chosen = words.map(|word| fitting.iter().find(|cli| cli.to_string() == word).copied().ok_or(word));
+        match chosen.collect::<Result<Vec<_>, _>>() {
+            Ok(chosen) => return Ok(Some(chosen).filter(|chosen| !chosen.is_empty())),
+            Err(word) => again(sink, format_args!("`{}` is not one of them", one_line(word, 40))),
+        }
+    }
+}
+
 /// The token: a reference goes into the provider; a secret is returned and not stored yet.
 async fn token(
     provider: &mut Provider,
@@ -600,7 +644,7 @@ async fn token(
             provider.token = Some(SecretRef::Variable(variable.clone()));
             return Ok(None);
         }
-        Some(TokenSource::Given) => return Ok(Some(ask.given_token().await?)),
+        Some(TokenSource::Given) => return Ok(Some(ask.secret("Token:").await?.ok_or_else(no_token)?)),
         None => {}
     }
     let required = preset.token == Need::Required;
@@ -613,9 +657,10 @@ async fn token(
         Wanted::Moved { had_one } => required || had_one,
     };
     if ask.is_there() {
-        let token = ask.token(preset.token_page.as_deref()).await?;
+        let page = preset.token_page.as_ref().map(|page| format!(" ({page})")).unwrap_or_default();
+        let token = ask.secret(&format!("Token{page}:")).await?;
         return match token {
-            None if required => Err(aiw_core::AskError::Unreadable("no token was typed".into()).into()),
+            None if required => Err(no_token().into()),
             token => Ok(token),
         };
     }
@@ -663,7 +708,10 @@ async fn withhold(
         }
         None if ask.is_there() => {
             for name in all.difference(&known) {
-                let is_hidden = ask.withhold(name, is_hidden_by_default(name)).await?;
+                let question = format!(
+                    "Hide `{name}` from runs with other providers? Say no if other programs need it, such as git."
+                );
+                let is_hidden = ask.decide(&question, is_hidden_by_default(name)).await?;
                 let _ = if is_hidden { hidden.insert(name.clone()) } else { hidden.remove(name) };
                 decided = true;
             }
@@ -702,9 +750,14 @@ async fn agree_to_private(provider: &mut Provider, known: &KnownPreset, ask: &dy
         if account.granted.contains(&family) || !is_private(&url) {
             continue;
         }
-        if !ask.private_address(known, &url).await? {
-            return Err(ProviderError::NotAgreed);
-        }
+        let question = format!(
+            "The preset `{}` of component `{}` leads to `{url}`, on this machine or in a private network. Send the token there?",
+            known.preset.id, known.component
+        );
+        match ask.agree(&Plan::of(question), &[]).await {
+            Err(AskError::Declined) => return Err(ProviderError::NotAgreed),
+            agreed => agreed?,
+        };
         provider.base_urls.insert(family, url);
     }
     Ok(())

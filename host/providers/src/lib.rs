@@ -2,11 +2,10 @@
 //!
 //! A provider is an entry of `providers.json` that starts from a preset, and presets come from components. This room
 //! knows the rules: which CLIs a provider works with, where its secrets may go, and what happens to them when its
-//! address changes. A view asks the user's questions through [`Ask`].
+//! address changes. A view asks the user's questions through [`aiw_core::Ask`].
 
 mod account;
 mod address;
-mod ask;
 mod choice;
 mod components;
 mod edit;
@@ -24,7 +23,6 @@ use std::sync::Arc;
 use aiw_home::{Home, Provider, ProvidersFile};
 
 pub use account::{CliApis, Clis, account, is_unpinned, lacks_token, pin, unchecked_account};
-pub use ask::Ask;
 pub use choice::{Choice, Decision};
 pub use components::{KnownPreset, ProviderComponentError, ProviderComponents};
 pub use edit::{Added, Changes, RemovedProvider, RenamedProvider, TokenSource};

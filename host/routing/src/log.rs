@@ -49,10 +49,76 @@ pub(crate) fn note(path: &Path, text: &str) {
     let _ = log_line(path, &format!("aiw: {}", aiw_core::printable(text).replace('\n', " ")), MAX_LOG);
 }
 
+/// What a server wrote to standard error, as far as it tells why the server has ended.
+#[derive(Default)]
+pub(crate) struct LastWords {
+    error: Option<String>,
+    last: String,
+    /// Whether it has begun to serve: what went wrong before ended nothing.
+    serves: bool,
+}
+
+impl LastWords {
+    pub(crate) fn take(&mut self, line: String) {
+        if self.error.is_none() && !self.serves && names_error(&line) {
+            self.error = Some(line.clone());
+        }
+        self.last = line;
+    }
+
+    pub(crate) fn begins_to_serve(&mut self) {
+        self.serves = true;
+        self.error = None;
+    }
+
+    /// Returns the line that names an error if one does: programs go on with a trace, a version or the path of a log.
+    pub(crate) fn told(&self) -> Option<String> {
+        let (what, line) = match &self.error {
+            Some(error) => ("it wrote", error),
+            None => ("it last wrote", &self.last),
+        };
+        (!line.is_empty()).then(|| format!("{what} {}", aiw_core::quoted_text(line, 200)))
+    }
+}
+
+/// Whether a line of a program says what has gone wrong.
+fn names_error(line: &str) -> bool {
+    const SIGNS: [&str; 8] =
+        ["error:", "npm error ", "npm err! ", "fatal", "cannot ", "not found", "no such file", "panicked"];
+    let line = line.to_lowercase();
+    // npm says the code alone first, and then what it means.
+    let is_code = ["npm error code ", "npm err! code "].iter().any(|begin| line.starts_with(begin));
+    !is_code && SIGNS.iter().any(|sign| line.contains(sign))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::fs;
+
+    #[test]
+    fn the_line_that_names_the_error_tells_more_than_the_last_one() {
+        let told = |text: &str| {
+            let mut words = LastWords::default();
+            text.lines().for_each(|line| words.take(line.to_owned()));
+            words.told().unwrap()
+        };
+        let node = "node:internal/modules/cjs/loader:1210\n  throw err;\n  ^\nError: Cannot find module '/srv/index.js'\n    \
+                    at Module._load\n  code: 'MODULE_NOT_FOUND'\n}\nNode.js v20.20.2";
+        assert_eq!(told(node), "it wrote `Error: Cannot find module '/srv/index.js'`");
+        let npm = "npm error code E404\nnpm error 404 Not Found - GET https://registry.npmjs.org/no-such\nnpm error A complete \
+                   log of this run can be found in: /root/.npm/_logs/a.log";
+        assert_eq!(told(npm), "it wrote `npm error 404 Not Found - GET https://registry.npmjs.org/no-such`");
+        let python = "Traceback (most recent call last):\n  File \"server.py\", line 1\nModuleNotFoundError: No module named 'x'";
+        assert_eq!(told(python), "it wrote `ModuleNotFoundError: No module named 'x'`");
+        assert_eq!(told("starting\nno license"), "it last wrote `no license`");
+        // An error that it lived with is not why it ended.
+        let mut words = LastWords::default();
+        words.take("error: no cache, going on".into());
+        words.begins_to_serve();
+        words.take("bye".into());
+        assert_eq!(words.told().as_deref(), Some("it last wrote `bye`"));
+    }
 
     #[test]
     fn a_log_holds_no_secret_and_stays_within_bounds() {

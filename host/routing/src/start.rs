@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use aiw_core::{EnvName, Secret, SecretName, quoted_text};
+use aiw_core::{EnvName, Secret, SecretName};
 use aiw_home::{Home, OpenDir, find_program};
 use aiw_mcp::{Client, ClientError, ClientInfo, Endpoint, Events};
 use aiw_net::{NetError, Policy, Request};
@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use crate::access::{Access, is_login};
 use crate::error::PoolError;
 use crate::found::Configured;
-use crate::log;
+use crate::log::{self, LastWords};
 
 /// How long a server has to begin a session. Package runners download what they run first.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -54,7 +54,7 @@ pub(crate) struct Connection {
 /// The process of a server. Dropping it ends the process and all that it started.
 pub(crate) struct Process {
     attached: Mutex<Attached>,
-    last_words: Arc<Mutex<String>>,
+    last_words: Arc<Mutex<LastWords>>,
     /// Disconnected once all that it wrote to standard error was read.
     heard: Mutex<mpsc::Receiver<()>>,
 }
@@ -70,8 +70,8 @@ impl Process {
         };
         // Its last words may still be on their way. A process that it left behind may hold the pipe open.
         let _ = self.heard.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(HEARS);
-        let last = self.last_words.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Some(if last.is_empty() { how } else { format!("{how}; it last wrote {}", quoted_text(&last, 200)) })
+        let told = self.last_words.lock().unwrap_or_else(PoisonError::into_inner).told();
+        Some(told.map_or_else(|| how.clone(), |told| format!("{how}; {told}")))
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -134,12 +134,12 @@ pub(crate) async fn start(
     let program = program(directory, opened.is_some(), &expanded)
         .map_err(|program| PoolError::NoProgram { server: key.to_owned(), program: masked(&program, &secrets) })?;
     let place = Place::of(&ground.cwd, directory, opened.as_ref(), &expanded);
-    let (executable, words) = (ground.executable.clone(), Arc::<Mutex<String>>::default());
+    let (executable, words) = (ground.executable.clone(), Arc::<Mutex<LastWords>>::default());
     let (heard, (hears, all_heard), hidden) = (words.clone(), mpsc::channel::<()>(), secrets.clone());
     let spawned = aiw_home::blocking(move || {
         let mut attached = place.start(&executable, program)?;
         if let Some(stderr) = attached.stderr.take() {
-            let last = move |line| *heard.lock().unwrap_or_else(PoisonError::into_inner) = line;
+            let last = move |line| heard.lock().unwrap_or_else(PoisonError::into_inner).take(line);
             let copy = move || {
                 log::keep(stderr, &log, &secrets, &last);
                 drop(hears);
@@ -165,7 +165,10 @@ pub(crate) async fn start(
     let output = tokio::process::ChildStdin::from_std(stdin.ok_or_else(broken)?).map_err(pipes)?;
     let begun = Client::over(input, output, info, events, PATIENCE).await;
     match begun {
-        Ok(client) => Ok(Connection { client, process: Some(process), access: None, took: began.elapsed() }),
+        Ok(client) => {
+            process.last_words.lock().unwrap_or_else(PoisonError::into_inner).begins_to_serve();
+            Ok(Connection { client, process: Some(process), access: None, took: began.elapsed() })
+        }
         Err(e) => {
             // Whoever closed the connection is about to exit.
             let patience = if matches!(e, ClientError::SlowStart(_)) { Duration::ZERO } else { Duration::from_secs(1) };

@@ -5,9 +5,10 @@
 //! that it was started in.
 
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::task::{Context, Poll, ready};
-use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
@@ -18,6 +19,7 @@ use tokio_util::sync::{CancellationToken, PollSemaphore};
 pub(crate) async fn on_own_thread<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
     let stop = CancellationToken::new();
     let (runtime, stopped, (done, result)) = (Handle::current(), stop.clone(), oneshot::channel());
+    let (leaves, has_left) = mpsc::channel();
     let run = move || {
         let turns = Turns { work: Box::pin(work), turns: PollSemaphore::new(turns()) };
         let ended = runtime.block_on(async move {
@@ -27,14 +29,92 @@ pub(crate) async fn on_own_thread<T: Send + 'static>(work: impl Future<Output = 
                 ended = turns => Some(ended),
             }
         });
+        drop((runtime, leaves));
         if let Some(ended) = ended {
             // Nobody waits for it any more.
             let _ = done.send(ended);
         }
     };
-    let thread = std::thread::Builder::new().name("guest".into()).spawn(run).ok()?;
-    let _leaves = Leaves { stop, thread: Some(thread) };
-    result.await.ok()
+    let mut guest = Guest { stop, has_left: Some(has_left) };
+    if !start(Box::new(run)) {
+        return None;
+    }
+    let ended = result.await.ok();
+    if ended.is_some() {
+        // The work was dropped before that was sent.
+        guest.has_left = None;
+    }
+    ended
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// How long a thread waits for more work: starting one costs as much as a short call.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// The threads that wait for work, by number.
+static WAITING: Mutex<Vec<(u64, mpsc::Sender<Job>)>> = Mutex::new(Vec::new());
+
+fn waiting() -> MutexGuard<'static, Vec<(u64, mpsc::Sender<Job>)>> {
+    WAITING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives work to a thread that waits for some, or to a new one. Returns whether there is one.
+fn start(job: Job) -> bool {
+    static NUMBERS: AtomicU64 = AtomicU64::new(0);
+    let job = match waiting().pop() {
+        Some((_, thread)) => match thread.send(job) {
+            Ok(()) => return true,
+            Err(mpsc::SendError(job)) => job,
+        },
+        None => job,
+    };
+    let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+    std::thread::Builder::new().name("guest".into()).spawn(move || works(number, job)).is_ok()
+}
+
+fn works(number: u64, first: Job) {
+    let (sender, jobs) = mpsc::channel::<Job>();
+    let mut job = first;
+    loop {
+        job();
+        waiting().push((number, sender.clone()));
+        let next = jobs.recv_timeout(IDLE).ok().or_else(|| {
+            let mut waiting = waiting();
+            let at = waiting.iter().position(|(other, _)| *other == number);
+            // One that is not there any more was just given work.
+            match at {
+                Some(at) => {
+                    waiting.remove(at);
+                    None
+                }
+                None => {
+                    drop(waiting);
+                    jobs.recv().ok()
+                }
+            }
+        });
+        match next {
+            Some(next) => job = next,
+            None => return,
+        }
+    }
+}
+
+/// Ends the work on a thread when it is dropped. The runtime, whose timers the work uses, may be gone right after that.
+struct Guest {
+    stop: CancellationToken,
+    has_left: Option<mpsc::Receiver<()>>,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        if let Some(has_left) = self.has_left.take() {
+            self.stop.cancel();
+            // Nothing is sent: what the work holds goes with it. Its panic was told where it happened.
+            let _ = has_left.recv();
+        }
+    }
 }
 
 /// A turn to compute for each processor.
@@ -46,22 +126,6 @@ fn turns() -> Arc<Semaphore> {
             Arc::new(Semaphore::new(processors))
         })
         .clone()
-}
-
-/// Ends a thread when it is dropped. The runtime, whose timers the work uses, may be gone right after that.
-struct Leaves {
-    stop: CancellationToken,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Drop for Leaves {
-    fn drop(&mut self) {
-        self.stop.cancel();
-        if let Some(thread) = self.thread.take() {
-            // Its panic was told where it happened.
-            let _ = thread.join();
-        }
-    }
 }
 
 /// Polls its work when it has a turn.

@@ -3,11 +3,10 @@
 use aiw_core::CliKind;
 use aiw_home::Home;
 use aiw_launch::{Cli, CliDetails, CliSummary, Search, detect, install_command};
-use serde_json::json;
 
 use crate::cli::CliCommand;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, under};
 
 pub fn run(command: &CliCommand, output: &Output) -> Result<(), Failure> {
     // Without a home nothing is remembered, and the answer is the same.
@@ -32,7 +31,7 @@ fn list(found: &[Cli], output: &Output) {
     };
     let rows: Vec<Vec<String>> = found.iter().map(row).collect();
     output.table(&["CLI", "VERSION", "INSTALLED", "PATH"], &rows);
-    output.answer(json!({"clis": found.iter().map(CliSummary::of).collect::<Vec<_>>()}));
+    output.answer(under("clis", found.iter().map(CliSummary::of).collect::<Vec<_>>()));
 }
 
 fn missing(kind: CliKind) -> String {
@@ -51,5 +50,5 @@ fn info(cli: &Cli, output: &Output) {
         }
         (None, _) => output.line(format!("{} is {}", cli.kind, missing(cli.kind))),
     }
-    output.answer(json!({"cli": CliDetails::of(cli)}));
+    output.answer(under("cli", CliDetails::of(cli)));
 }

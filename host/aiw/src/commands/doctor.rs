@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use aiw_app::current_dir;
+use aiw_app::{current_dir, planners};
 use aiw_core::{ErrorKind, counted, one_line, quoted, shell_word_in_line};
 use aiw_home::{Home, Settings};
 use aiw_offer::Toolset;
@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::mcp::profiles;
-use super::{history_doctor, planner, process};
+use super::{history_doctor, process};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -92,7 +92,7 @@ fn files(home: &Home) -> CheckedPart {
         home.registry_settings().err().map(Failure::from),
     ];
     problems.extend(read.into_iter().flatten().map(FoundProblem::from));
-    if planner::lacks_key(home) {
+    if planners::lacks_key(home) {
         let problem = "the key of the model that plans jobs is missing";
         problems.push(FoundProblem::new(problem, "`aiw planner show` says where it should be"));
     }

@@ -9,14 +9,13 @@ use aiw_extensions::{About, Capability, CapabilityKind, Grants, World};
 use aiw_home::LockedExtension;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 
 use super::each::{FailedId, Failures};
 use crate::cli::ExtensionCommand;
 use crate::commands::{call, dev, new};
 use crate::components::session;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, under};
 use crate::terminal;
 
 /// `aiw extension update`
@@ -60,6 +59,15 @@ pub struct Reference {
     pub form: String,
     /// An example of it
     pub example: String,
+}
+
+/// `aiw extension enable`, `disable`
+#[derive(Serialize, JsonSchema)]
+pub struct SwitchedExtension {
+    /// Its id
+    pub id: String,
+    /// Whether it is on
+    pub enabled: bool,
 }
 
 /// `aiw extension remove`
@@ -138,7 +146,7 @@ async fn commit(client: &ClientSession, candidate: &Candidate, output: &Output) 
     output.line(format!("Added {} {}", locked.id, locked.version));
     let known =
         Known { id: locked.id.clone(), about: Some(candidate.about.clone()), locked: Some(locked), problem: None };
-    output.answer(json!({"extension": ExtensionSummary::of(&known)}));
+    output.answer(under("extension", ExtensionSummary::of(&known)));
     Ok(())
 }
 
@@ -160,7 +168,7 @@ fn list(client: &ClientSession, output: &Output) -> Result<(), Failure> {
         .collect();
     output.table(&["ID", "VERSION", "STATE", "LABEL"], &rows);
     known.iter().filter_map(|k| k.problem.as_ref()).for_each(|problem| output.note(problem));
-    output.answer(json!({"extensions": known.iter().map(ExtensionSummary::of).collect::<Vec<_>>()}));
+    output.answer(under("extensions", known.iter().map(ExtensionSummary::of).collect::<Vec<_>>()));
     Ok(())
 }
 
@@ -180,7 +188,7 @@ async fn info(client: &ClientSession, id: &str, output: &Output) -> Result<(), F
             };
             // Nobody agreed to run it yet, so it is not asked what it reads.
             let summary = ExtensionSummary { origin: "candidate", ..ExtensionSummary::of(&known) };
-            output.answer(json!({ "extension": details(summary) }));
+            output.answer(under("extension", details(summary)));
             return Ok(());
         }
         None => return Err(LibraryError::Unknown { id: aiw_core::one_line(id, 80) }.into()),
@@ -201,7 +209,7 @@ async fn info(client: &ClientSession, id: &str, output: &Output) -> Result<(), F
             Err(failure) => output.note(format!("it does not say what it reads: {}", failure.message())),
         }
     }
-    output.answer(json!({"extension": details}));
+    output.answer(under("extension", details));
     Ok(())
 }
 
@@ -305,7 +313,7 @@ async fn update_one(
 fn set_enabled(client: &ClientSession, id: &str, enabled: bool, output: &Output) -> Result<(), Failure> {
     client.library()?.set_enabled(id, enabled)?;
     output.line(format!("{id}: {}", if enabled { "enabled" } else { "disabled" }));
-    output.answer(json!({"extension": {"id": id, "enabled": enabled}}));
+    output.answer(under("extension", SwitchedExtension { id: id.to_owned(), enabled }));
     Ok(())
 }
 

@@ -1,17 +1,17 @@
 //! `aiw gateway`
 
 use aiw_app::gateways::{
-    ServeRequest, ServedGateway, is_running, named_gateway, open_gateway, revoke, rotate_token, until_revoked, voice,
+    self, GatewaySummary, PoolResting, ServeRequest, ServedGateway, is_running, open_gateway, revoke, until_revoked,
+    voice,
 };
 use aiw_core::{GatewayName, counted};
-use aiw_gateway::{NamedGateways, resting, serve, serve_runs, state};
-use aiw_home::{Home, rfc3339};
+use aiw_gateway::{serve, serve_runs};
+use aiw_home::Home;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::each::{FailedName, remove_each};
-use super::pool::PoolRest;
 use crate::cli::gateway::{GatewayCommand, ServeArgs};
 use crate::components::session;
 use crate::failure::Failure;
@@ -30,43 +30,6 @@ pub struct GatewayServe {
     pub name: Option<String>,
 }
 
-/// `aiw gateway list`
-#[derive(Serialize, JsonSchema)]
-pub struct GatewayList {
-    /// The gateways that have names
-    pub gateways: Vec<GatewaySummary>,
-}
-
-/// A gateway that has a name.
-#[derive(Serialize, JsonSchema)]
-pub struct GatewaySummary {
-    /// Its name
-    pub name: String,
-    /// The provider or pool that it serves; null if its file can't be read
-    pub provider: Option<String>,
-    /// The model for programs that ask for none of its own
-    pub model: Option<String>,
-    /// Where programs reach it
-    pub url: Option<String>,
-    /// When its token was made, in RFC 3339 format
-    pub since: Option<String>,
-    /// Whether a process serves it now
-    pub served: bool,
-    /// Why its file can't be read
-    pub problem: Option<String>,
-}
-
-/// `aiw gateway token`
-#[derive(Serialize, JsonSchema)]
-pub struct GatewayToken {
-    /// The gateway's name
-    pub name: String,
-    /// Where programs reach it
-    pub url: String,
-    /// The token that programs show
-    pub token: String,
-}
-
 /// `aiw gateway revoke`
 #[derive(Serialize, JsonSchema)]
 pub struct GatewayRevoke {
@@ -83,40 +46,19 @@ pub struct RevokedGateway {
     pub name: String,
 }
 
-/// `aiw gateway status`
-#[derive(Serialize, JsonSchema)]
-pub struct GatewayStatus {
-    /// Where the gateway of runs listens; null if it does not run
-    pub url: Option<String>,
-    /// How many runs use it
-    pub runs: usize,
-    /// The members of pools that are not asked for a while
-    pub resting: Vec<PoolResting>,
-}
-
-/// What rests in a pool.
-#[derive(Serialize, JsonSchema)]
-pub struct PoolResting {
-    /// The pool
-    pub pool: String,
-    /// The member
-    #[serde(flatten)]
-    pub rest: PoolRest,
-}
-
 pub async fn run(command: GatewayCommand, output: &Output) -> Result<(), Failure> {
+    let home = Home::find()?;
     match command {
         GatewayCommand::Serve(args) if args.runs => {
-            let home = Home::find()?;
             // Its supervisor keeps what it says in its log.
             let voice = voice(&home, output::say);
             Ok(serve_runs(&home, is_running(&home), voice).await?)
         }
         GatewayCommand::Serve(args) => provider(args, output).await,
-        GatewayCommand::List => list(output),
-        GatewayCommand::Token { name, rotate } => token(&name, rotate, output),
-        GatewayCommand::Revoke { names } => revoke_all(&names, output),
-        GatewayCommand::Status => status(output),
+        GatewayCommand::List => list(&home, output),
+        GatewayCommand::Token { name, rotate } => token(&home, &name, rotate, output),
+        GatewayCommand::Revoke { names } => revoke_all(&home, &names, output),
+        GatewayCommand::Status => status(&home, output),
     }
 }
 
@@ -171,29 +113,9 @@ fn say_where(served: &ServedGateway, output: &Output) {
     });
 }
 
-fn list(output: &Output) -> Result<(), Failure> {
-    let home = Home::find()?;
-    let all = NamedGateways::new(&home);
-    let mut gateways = Vec::new();
-    for name in all.names().map_err(aiw_app::AppError::from)? {
-        let (known, problem) = match all.get(&name) {
-            Ok(known) => (known, None),
-            Err(e) => (None, Some(e.to_string())),
-        };
-        // It was revoked meanwhile.
-        if known.is_none() && problem.is_none() {
-            continue;
-        }
-        gateways.push(GatewaySummary {
-            served: all.is_served(&name),
-            name: name.to_string(),
-            provider: known.as_ref().map(|known| known.provider.clone()),
-            url: known.as_ref().map(|known| format!("http://{}", known.address)),
-            since: known.as_ref().map(|known| rfc3339(known.since)),
-            model: known.and_then(|known| known.model),
-            problem,
-        });
-    }
+fn list(home: &Home, output: &Output) -> Result<(), Failure> {
+    let answer = gateways::list(home)?;
+    let gateways = &answer.gateways;
     if gateways.is_empty() {
         output.note("No gateway has a name; `aiw gateway serve --name NAME -p PROVIDER` makes one");
     }
@@ -208,42 +130,31 @@ fn list(output: &Output) -> Result<(), Failure> {
     };
     let rows: Vec<Vec<String>> = gateways.iter().map(row).collect();
     output.table(&["NAME", "PROVIDER", "MODEL", "ADDRESS", "STATE"], &rows);
-    output.answer(GatewayList { gateways });
+    output.answer(answer);
     Ok(())
 }
 
-fn token(name: &GatewayName, rotate: bool, output: &Output) -> Result<(), Failure> {
-    let home = Home::find()?;
-    let known = if rotate { rotate_token(&home, name)? } else { named_gateway(&home, name)? };
-    let token = known.token().expose().to_owned();
-    output.line(&token);
-    output.answer(GatewayToken { name: name.to_string(), url: format!("http://{}", known.address), token });
+fn token(home: &Home, name: &GatewayName, rotate: bool, output: &Output) -> Result<(), Failure> {
+    let answer = gateways::token(home, name, rotate)?;
+    output.line(&answer.token);
+    output.answer(answer);
     if rotate {
         output.note("The old token is not valid any more: give this one to your programs");
     }
     Ok(())
 }
 
-fn revoke_all(names: &[String], output: &Output) -> Result<(), Failure> {
-    let home = Home::find()?;
+fn revoke_all(home: &Home, names: &[String], output: &Output) -> Result<(), Failure> {
     let (revoked, failures) = remove_each(names, output, |name| {
-        revoke(&home, &name.parse()?)?;
+        revoke(home, &name.parse()?)?;
         output.line(format!("Revoked gateway `{name}`"));
         Ok(RevokedGateway { name: name.to_owned() })
     });
     output.conclude(GatewayRevoke { revoked, failed: failures.failed }, failures.first)
 }
 
-fn status(output: &Output) -> Result<(), Failure> {
-    let home = Home::find()?;
-    let state = state(&home, &is_running(&home));
-    let mut all = Vec::new();
-    for pool in home.providers()?.pools() {
-        let of = |rest| PoolResting { pool: pool.name.to_string(), rest: PoolRest::of(rest) };
-        all.extend(resting(&home, pool.name.as_str()).into_iter().map(of));
-    }
-    let status =
-        GatewayStatus { url: state.address.map(|address| format!("http://{address}")), runs: state.runs, resting: all };
+fn status(home: &Home, output: &Output) -> Result<(), Failure> {
+    let status = gateways::status(home)?;
     output.line(match &status.url {
         Some(url) => format!("the gateway listens at {url} for {}", counted(status.runs, "run")),
         None => "the gateway does not run; a run that needs it starts it".to_owned(),

@@ -4,12 +4,11 @@ use aiw_home::MarketSettings;
 use aiw_markets::{AddOptions, MarketError, MarketStatus, MarketSummary, Markets, UpdatedMarket};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 
 use super::each::{Failed, FailedName};
 use crate::cli::{AddArgs, MarketplaceCommand};
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, under};
 use crate::terminal;
 
 /// `aiw plugin marketplace add`
@@ -186,6 +185,6 @@ fn list(markets: &Markets, output: &Output) -> Result<(), Failure> {
         output.line("No marketplaces; `aiw plugin marketplace add OWNER/REPO` adds one");
     }
     problems.iter().for_each(|problem| output.note(problem));
-    output.answer(json!({"marketplaces": statuses.iter().map(MarketSummary::of).collect::<Vec<_>>()}));
+    output.answer(under("marketplaces", statuses.iter().map(MarketSummary::of).collect::<Vec<_>>()));
     Ok(())
 }

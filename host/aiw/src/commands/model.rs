@@ -2,16 +2,15 @@
 
 use aiw_app::Downloads;
 use aiw_app::models::{DEFAULT_MODEL, ModelStatus, ModelSummary, Models, RUNTIME, StateName, remove_collected};
-use aiw_history::{Indexer, Store, meaning};
+use aiw_history::{Indexer, Meaning, Store, meaning};
 use aiw_home::Home;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 
 use super::each::{FailedName, remove_each};
 use crate::cli::model::{ModelCommand, PullArgs};
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, under};
 use aiw_app::own_executable;
 
 /// `aiw model pull`
@@ -23,6 +22,15 @@ pub struct ModelPull {
     pub unchanged: Vec<String>,
     /// Whether there is a model to use now
     pub model: Option<ModelStatus>,
+}
+
+/// `aiw model status`, `use`, `on`, `off`
+#[derive(Serialize, JsonSchema)]
+pub struct ModelState {
+    /// The model in use
+    pub model: ModelStatus,
+    /// How far the history has vectors of it; null without a model or a history
+    pub history: Option<Meaning>,
 }
 
 /// `aiw model remove`
@@ -87,7 +95,7 @@ fn list(models: &Models, output: &Output) -> Result<(), Failure> {
         vec![model.name.clone(), megabytes(model.size), state.to_owned(), model.label.clone()]
     };
     output.table(&["NAME", "SIZE", "STATE", "LABEL"], &all.iter().map(row).collect::<Vec<_>>());
-    output.answer(json!({"models": all}));
+    output.answer(under("models", all));
     Ok(())
 }
 
@@ -149,7 +157,7 @@ fn status(home: &Home, models: &Models, output: &Output) -> Result<(), Failure> 
     if status.state == StateName::Off {
         output.note("`aiw model on` switches it on again");
     }
-    output.answer(json!({"model": status, "history": meaning}));
+    output.answer(ModelState { model: status, history: meaning });
     Ok(())
 }
 

@@ -1,56 +1,17 @@
 //! `aiw pool …`
 
-use aiw_app::gateways;
-use aiw_core::{ErrorKind, one_line};
-use aiw_gateway::{Resting, forget_pool, resting};
-use aiw_home::{Home, ProviderPool, rfc3339};
+use aiw_app::pools::{self, PoolDetails};
+use aiw_core::one_line;
+use aiw_home::ProviderPool;
 use aiw_providers::{PoolMemberSummary, PoolSummary};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 
 use super::each::{FailedName, remove_each};
 use crate::cli::pool::PoolCommand;
 use crate::components::session;
 use crate::failure::Failure;
-use crate::output::Output;
-
-/// `aiw pool show`
-#[derive(Serialize, JsonSchema)]
-pub struct PoolDetails {
-    /// The fields of lists.
-    #[serde(flatten)]
-    pub pool: PoolSummary,
-    /// The members that are not asked for a while
-    pub resting: Vec<PoolRest>,
-}
-
-/// A member of a pool that is not asked for a while.
-#[derive(Serialize, JsonSchema)]
-pub struct PoolRest {
-    /// The provider
-    pub provider: String,
-    /// The model, if the provider's others are asked
-    pub model: Option<String>,
-    /// Until when, in RFC 3339 format
-    pub until: String,
-    /// What the provider said
-    pub why: String,
-}
-
-impl PoolRest {
-    /// What rests, as it is shown.
-    pub fn of(resting: Resting) -> Self {
-        let Resting { provider, model, until, why } = resting;
-        Self { provider, model, until: rfc3339(until), why }
-    }
-
-    /// Returns it as a line.
-    pub fn line(&self) -> String {
-        let model = self.model.as_ref().map(|model| format!(" with {}", one_line(model, 80))).unwrap_or_default();
-        format!("{}{model} rests until {}: {}", self.provider, self.until, one_line(&self.why, 120))
-    }
-}
+use crate::output::{Output, under};
 
 /// `aiw pool remove`
 #[derive(Serialize, JsonSchema)]
@@ -83,10 +44,7 @@ pub async fn run(command: PoolCommand, output: &Output) -> Result<(), Failure> {
         }
         PoolCommand::Remove { names } => {
             let (removed, failures) = remove_each(&names, output, |name| {
-                gateways::serves_none(home, name)?;
-                providers.remove_pool(name)?;
-                // What was known of it means nothing to another pool of that name.
-                let _ = forget_pool(home, name);
+                pools::remove(home, &providers, name)?;
                 output.line(format!("Removed pool `{}`", one_line(name, 80)));
                 Ok(RemovedPool { name: name.to_owned() })
             });
@@ -101,15 +59,13 @@ pub async fn run(command: PoolCommand, output: &Output) -> Result<(), Failure> {
                 let row = |pool: &PoolSummary| vec![pool.name.clone(), members(pool), pool.choose.to_owned()];
                 output.table(&["NAME", "MEMBERS", "CHOOSES"], &pools.iter().map(row).collect::<Vec<_>>());
             }
-            output.answer(json!({"pools": pools}));
+            output.answer(under("pools", pools));
         }
-        PoolCommand::Show { name } => show(home, providers.pool(&name)?, output),
+        PoolCommand::Show { name } => show(pools::show(home, &providers, &name)?, output),
         PoolCommand::Reset { name } => {
-            let pool = providers.pool(&name)?;
-            forget_pool(home, &pool.name)
-                .map_err(|e| Failure::new(ErrorKind::Unavailable, format!("what rests can't be forgotten: {e}")))?;
+            let pool = pools::reset(home, &providers, &name)?;
             output.line(format!("All members of pool `{}` are asked again", pool.name));
-            output.answer(json!({"pool": pool}));
+            output.answer(under("pool", pool));
         }
     }
     Ok(())
@@ -125,11 +81,12 @@ fn members(pool: &PoolSummary) -> String {
 
 fn said(word: &str, pool: &PoolSummary, output: &Output) {
     output.line(format!("{word} pool `{}` of {}", pool.name, members(pool)));
-    output.answer(json!({"pool": pool}));
+    output.answer(under("pool", pool));
 }
 
-fn show(home: &Home, pool: PoolSummary, output: &Output) {
-    output.line(format!("{}: {}", pool.name, members(&pool)));
+fn show(details: PoolDetails, output: &Output) {
+    let pool = &details.pool;
+    output.line(format!("{}: {}", pool.name, members(pool)));
     output.line(format!("  chooses by: {}", pool.choose));
     if !pool.default_for.is_empty() {
         let clis: Vec<String> = pool.default_for.iter().map(ToString::to_string).collect();
@@ -138,7 +95,6 @@ fn show(home: &Home, pool: PoolSummary, output: &Output) {
     for gone in pool.members.iter().filter(|member| !member.exists) {
         output.line(format!("  there is no provider `{}`", gone.provider));
     }
-    let resting: Vec<PoolRest> = resting(home, &pool.name).into_iter().map(PoolRest::of).collect();
-    resting.iter().for_each(|rest| output.line(format!("  {}", rest.line())));
-    output.answer(json!({"pool": PoolDetails { pool, resting }}));
+    details.resting.iter().for_each(|rest| output.line(format!("  {}", rest.line())));
+    output.answer(under("pool", details));
 }

@@ -1,22 +1,19 @@
 //! `aiw provider …`
 
-mod ask;
 mod view;
 
-use aiw_app::gateways;
 use aiw_core::ErrorKind;
 use aiw_home::Home;
 use aiw_providers::{Changes, ProviderError, Providers, RemovedProvider, TestSummary, TokenSource};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 
-use self::ask::Terminal;
 use super::each::{FailedName, remove_each};
+use crate::ask::Person;
 use crate::cli::provider::{ProviderArgs, ProviderCommand};
 use crate::components::session;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, under};
 
 /// `aiw provider remove`
 #[derive(Serialize, JsonSchema)]
@@ -34,12 +31,13 @@ pub async fn run(command: ProviderCommand, output: &Output) -> Result<(), Failur
     match command {
         ProviderCommand::Add(args) => {
             refuse_token(&args.provider)?;
-            let ask = Terminal { yes: args.provider.yes };
-            view::added(&providers.add(args.name, &changes(args.provider), &ask).await?, output);
+            let person = Person::new(output, args.provider.yes);
+            let changes = changes(args.provider);
+            view::added(&providers.add(args.name, &changes, &person, output).await?, output);
         }
         ProviderCommand::Edit(args) => {
             refuse_token(&args.provider)?;
-            let ask = Terminal { yes: args.provider.yes };
+            let person = Person::new(output, args.provider.yes);
             let name = args.name;
             let changes = Changes {
                 keep_token: args.keep_token,
@@ -48,9 +46,9 @@ pub async fn run(command: ProviderCommand, output: &Output) -> Result<(), Failur
                 unset_secrets: args.unset_secret,
                 ..changes(args.provider)
             };
-            view::added(&providers.edit(&name, &changes, &ask).await?, output);
+            view::added(&providers.edit(&name, &changes, &person).await?, output);
         }
-        ProviderCommand::Remove { names } => return remove(&providers, &names, output),
+        ProviderCommand::Remove { names } => return remove(client.home(), &providers, &names, output),
         ProviderCommand::Rename { name, new } => view::renamed(&providers.rename(&name, new)?, output),
         ProviderCommand::List => view::list(&providers, output).await?,
         ProviderCommand::Show { name } => view::show(&providers.show(&name).await?, output),
@@ -97,11 +95,9 @@ fn changes(args: ProviderArgs) -> Changes {
     }
 }
 
-fn remove(providers: &Providers, names: &[String], output: &Output) -> Result<(), Failure> {
-    let home = Home::find()?;
+fn remove(home: &Home, providers: &Providers, names: &[String], output: &Output) -> Result<(), Failure> {
     let (removed, failures) = remove_each(names, output, |name| {
-        gateways::serves_none(&home, name)?;
-        let removed = providers.remove(name)?;
+        let removed = aiw_app::providers::remove(home, providers, name)?;
         view::removed(&removed, output);
         Ok(removed)
     });
@@ -113,7 +109,7 @@ fn defaults(providers: &Providers, output: &Output) -> Result<(), Failure> {
     for (cli, name) in &defaults {
         output.line(format!("{cli}: {}", name.as_deref().unwrap_or("its own configuration")));
     }
-    output.answer(json!({"default": defaults}));
+    output.answer(under("default", defaults));
     Ok(())
 }
 
@@ -122,7 +118,7 @@ async fn test(providers: &Providers, name: &str, output: &Output) -> Result<(), 
     let refused = tested.health.key == aiw_core::provider::KeyState::Refused;
     let failure = refused.then(|| ProviderError::KeyRefused { provider: name.to_owned() }.into());
     view::tested(name, &tested, output);
-    output.conclude(json!({"test": TestSummary::of(name, &tested)}), failure)
+    output.conclude(under("test", TestSummary::of(name, &tested)), failure)
 }
 
 /// Every user of the machine can read a token on a command line, and the shell remembers it.

@@ -13,14 +13,22 @@ use aiw_launch::{
 };
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 
 use super::each::{FailedName, remove_each};
 use super::{given, usable_settings};
 use crate::cli::{NewRoleArgs, RoleCommand};
 use crate::editor::Editor;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, under};
+
+/// `aiw role edit`
+#[derive(Serialize, JsonSchema)]
+pub struct RoleEdit {
+    /// The role
+    pub role: String,
+    /// Whether it was changed
+    pub changed: bool,
+}
 
 /// `aiw role remove`
 #[derive(Serialize, JsonSchema)]
@@ -68,7 +76,7 @@ fn list(roles: &Roles, output: &Output) -> Result<(), Failure> {
     if listing.roles.iter().any(|listed| !listed.trusted) {
         output.note("`aiw trust add` lets the roles of this directory be used");
     }
-    output.answer(json!({"roles": listing.roles.iter().map(RoleSummary::of).collect::<Vec<_>>()}));
+    output.answer(under("roles", listing.roles.iter().map(RoleSummary::of).collect::<Vec<_>>()));
     Ok(())
 }
 
@@ -82,7 +90,7 @@ fn show(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> 
     if !role.trusted {
         output.note("no run gets this role: the directory is not trusted (`aiw trust add`)");
     }
-    output.answer(json!({"role": RoleDetails::of(&role)}));
+    output.answer(under("role", RoleDetails::of(&role)));
     Ok(())
 }
 
@@ -102,7 +110,7 @@ fn new(roles: &Roles, args: &NewRoleArgs, output: &Output) -> Result<(), Failure
     if is_template {
         output.line(format!("Edit it with `aiw role edit {name}`"));
     }
-    output.answer(json!({"role": RoleSummary::of_role(&role)}));
+    output.answer(under("role", RoleSummary::of_role(&role)));
     Ok(())
 }
 
@@ -135,14 +143,14 @@ fn edit(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> 
     let new = new?;
     if new == old {
         output.line(format!("{name} is unchanged"));
-        output.answer(json!({"role": name, "changed": false}));
+        output.answer(RoleEdit { role: name.to_string(), changed: false });
         return Ok(());
     }
     roles
         .write(name, &new, Overwrite::IfStill(&old))
         .map_err(|e| Failure::new(e.kind(), format!("the role was not changed: {e}")).with_hint(copy.keep()))?;
     output.line(format!("Changed {name}"));
-    output.answer(json!({"role": name, "changed": true}));
+    output.answer(RoleEdit { role: name.to_string(), changed: true });
     Ok(())
 }
 
@@ -202,7 +210,7 @@ fn validate(roles: &Roles, name: Option<&str>, output: &Output) -> Result<(), Fa
         output.line(unread.to_string());
         bad.push(unread.to_string());
     }
-    let answer = json!({ "roles": summaries });
+    let answer = under("roles", summaries);
     let failure = (!bad.is_empty()).then(|| Failure::user(format!("invalid: {}", bad.join(", "))));
     output.conclude(answer, failure)
 }

@@ -16,7 +16,6 @@ use aiw_core::{CliKind, ErrorKind, shell_word};
 use aiw_launch::{MAX_PROMPT_BYTES, OwnServer, Place, Prepared, RunRequest, TaskDetails, Text};
 use aiw_providers::Decision;
 use aiw_tasks::{FollowFrom, LogEntry, NOTE, Outcome, ResourceLimits, State, Stream, Task, Tasks};
-use serde_json::json;
 
 use self::progress::LiveLine;
 use crate::cli::run::{RunArgs, RunOutput};
@@ -24,7 +23,7 @@ use crate::commands::follow::{Step, follow};
 use crate::commands::task::write_piece;
 use crate::components::session;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, under};
 use crate::runtime;
 
 pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> {
@@ -80,7 +79,7 @@ pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> 
     let task = runs::start(home, client.session(), prepared, !args.no_queue)?;
     let ended = if args.detach {
         output.line(task.id.as_str());
-        output.answer(json!({"task": TaskDetails::of(&task)}));
+        output.answer(under("task", TaskDetails::of(&task)));
         Ok(())
     } else {
         output.note(progress::started(task.id.as_str(), cli.as_str(), provider.as_deref(), model.as_deref()));
@@ -215,7 +214,7 @@ fn explain(prepared: &Prepared, output: &Output) {
         output.line(format!("settings over yours, in env: {} of the variables above", same.len()));
     }
     groups("settings over yours, in env", &other, output);
-    output.answer(json!({ "explain": plan }));
+    output.answer(under("explain", plan));
 }
 
 /// Names on one line, or, where there are many, a line for each beginning that several share.
@@ -357,9 +356,9 @@ fn attend(
     tasks.mark_read(&[task.id])?;
     // This is the report.
     let task = Task { unread: false, ..task };
-    let answer = json!({"task": TaskDetails::of(&task)});
+    let answer = under("task", TaskDetails::of(&task));
     if form == RunOutput::Json {
-        output.line(format!("{answer:#}"));
+        output.document(&answer);
     }
     text.untold(&task).iter().for_each(|answer| attendance.borrow_mut().hear(answer));
     let ending = attendance.into_inner().end(&task, signals.stop.load(Ordering::Relaxed));

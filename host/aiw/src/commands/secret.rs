@@ -1,11 +1,9 @@
 //! `aiw secret …`
 
-use std::io::{self, IsTerminal, Read};
-
 use aiw_app::AppError;
 use aiw_app::secrets::{self, SecretSummary};
-use aiw_core::{AskError, ErrorKind, Secret};
-use aiw_home::{Home, MAX_SECRET_BYTES};
+use aiw_core::{AskError, Secret};
+use aiw_home::Home;
 
 use crate::ask::Person;
 use crate::cli::provider::SecretCommand;
@@ -25,7 +23,7 @@ pub async fn run(command: SecretCommand, output: &Output) -> Result<(), Failure>
                         return Err(Failure::user(format!("the variable `{variable}` is not set, or is not text")));
                     }
                 },
-                None => read(&format!("Secret `{name}`:")).await?,
+                None => terminal::read_secret(&format!("Secret `{name}`:")).await?,
             };
             let answer = secrets::set(&home, &name, &secret)?;
             output.line(format!("{} `{name}`", if answer.secret.new { "Stored" } else { "Replaced" }));
@@ -56,22 +54,4 @@ pub async fn run(command: SecretCommand, output: &Output) -> Result<(), Failure>
         }
     }
     Ok(())
-}
-
-/// A secret from standard input: from a pipe without the line break at its end, from a terminal unseen.
-pub async fn read(question: &str) -> Result<Secret, Failure> {
-    if io::stdin().is_terminal() {
-        return terminal::ask_hidden(question).await;
-    }
-    let mut text = String::new();
-    io::stdin()
-        .lock()
-        .take(MAX_SECRET_BYTES as u64 + 2)
-        .read_to_string(&mut text)
-        .map_err(|e| Failure::new(ErrorKind::User, format!("cannot read the secret from standard input: {e}")))?;
-    let secret = Secret::new(text.strip_suffix('\n').map_or(text.as_str(), |t| t.strip_suffix('\r').unwrap_or(t)));
-    if secret.expose().is_empty() {
-        return Err(Failure::user("there is no secret on standard input"));
-    }
-    Ok(secret)
 }

@@ -22,7 +22,6 @@ use aiw_usage::Sum;
 use clap::builder::styling::{AnsiColor, Style};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 
 use crate::cli::run::RunArgs;
 use crate::cli::task::{LogArgs, PruneArgs, TaskCommand, WaitArgs};
@@ -30,7 +29,7 @@ use crate::commands::follow::{Step, follow};
 use crate::commands::usage::tokens as tokens_of;
 use crate::failure::Failure;
 use crate::layout;
-use crate::output::Output;
+use crate::output::{Output, under};
 use crate::terminal::{self, Size};
 use crate::times::{ago, since, took};
 
@@ -171,7 +170,7 @@ fn list(tasks: &Tasks, output: &Output) -> Result<(), Failure> {
     if all.is_empty() && problems.is_empty() {
         output.line("no tasks: `aiw claude \"…\"` starts one");
     }
-    output.answer(json!({"tasks": all.iter().map(TaskSummary::of).collect::<Vec<_>>()}));
+    output.answer(under("tasks", all.iter().map(TaskSummary::of).collect::<Vec<_>>()));
     Ok(())
 }
 
@@ -241,7 +240,7 @@ fn show(tasks: &Tasks, id: &str, output: &Output) -> Result<(), Failure> {
         output.line("");
         output.line(message);
     }
-    output.answer(json!({"task": TaskDetails::of(&task)}));
+    output.answer(under("task", TaskDetails::of(&task)));
     if task.unread {
         tasks.mark_read(&[task.id])?;
     }
@@ -395,7 +394,7 @@ pub fn stop(ids: &[String], all: bool, output: &Output) -> Result<(), Failure> {
     if wanted.is_empty() {
         output.line("nothing is running");
     }
-    output.answer(json!({"tasks": shapes}));
+    output.answer(under("tasks", shapes));
     Ok(())
 }
 

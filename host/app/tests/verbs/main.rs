@@ -5,6 +5,7 @@
 mod budgets;
 mod installs;
 mod person;
+mod planners;
 mod secrets;
 mod trust;
 

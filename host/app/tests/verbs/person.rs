@@ -75,6 +75,25 @@ impl Ask for Recorded {
         self.does(Plan::of(&choice.question)).await?;
         Ok(choice.options.len() - 1)
     }
+
+    fn is_there(&self) -> bool {
+        true
+    }
+
+    async fn text(&self, words: &str) -> Result<Option<String>, AskError> {
+        self.does(Plan::of(words)).await?;
+        Ok(Some(self.answer.to_owned()))
+    }
+
+    async fn secret(&self, words: &str) -> Result<Option<Secret>, AskError> {
+        self.does(Plan::of(words)).await?;
+        Ok(Some(Secret::new(self.answer)))
+    }
+
+    async fn decide(&self, question: &str, usual: bool) -> Result<bool, AskError> {
+        self.does(Plan::of(question)).await?;
+        Ok(usual)
+    }
 }
 
 impl Sink for Recorded {

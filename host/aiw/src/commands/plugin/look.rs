@@ -7,11 +7,10 @@ use aiw_home::InstalledPlugin;
 use aiw_markets::{
     FoundPlugin, MarketError, Markets, Missing, PluginDetails, PluginSummary, Query, SearchResult, SearchSummary,
 };
-use serde_json::json;
 
 use crate::cli::{ListArgs, SearchArgs};
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, under};
 use crate::terminal;
 
 pub(super) async fn search(markets: &Markets, args: SearchArgs, output: &Output) -> Result<(), Failure> {
@@ -86,7 +85,7 @@ pub(super) fn list(markets: &Markets, args: &ListArgs, has_settings: bool, outpu
     if installed.is_empty() {
         output.line("No plugins are installed; `aiw plugin search` finds some");
     }
-    output.answer(json!({ "plugins": plugins }));
+    output.answer(under("plugins", plugins));
     Ok(())
 }
 
@@ -215,7 +214,7 @@ pub(super) async fn info(markets: &Markets, name: &str, output: &Output) -> Resu
     if let Some(id) = found.id() {
         found.missing().iter().for_each(|missing| output.line(format!("  {}", missing.advice(&id))));
     }
-    output.answer(json!({ "plugin": details }));
+    output.answer(under("plugin", details));
     Ok(())
 }
 
@@ -232,6 +231,6 @@ fn info_installed(markets: &Markets, id: &PluginId, output: &Output) -> Result<(
     output.line(installed_line(&record));
     let missing = Missing::of(&record, &BTreeMap::new());
     missing.iter().for_each(|missing| output.line(format!("  {}", missing.advice(id))));
-    output.answer(json!({ "plugin": PluginSummary::of_installed(id, &record) }));
+    output.answer(under("plugin", PluginSummary::of_installed(id, &record)));
     Ok(())
 }

@@ -7,10 +7,9 @@ use aiw_providers::{
     Added, PresetSummary, ProviderDetails, ProviderSummary, Providers, RemovedProvider, RenamedProvider, SecretState,
     Tested, Variable,
 };
-use serde_json::json;
 
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, under};
 
 fn clis(clis: &[aiw_core::CliKind], separator: &str) -> String {
     used_by(clis, &[], separator)
@@ -40,7 +39,7 @@ pub fn added(added: &Added, output: &Output) {
     for (family, url) in &provider.base_urls {
         output.line(format!("  {family}: {url}"));
     }
-    output.answer(json!({"provider": provider}));
+    output.answer(under("provider", provider));
 }
 
 pub fn removed(removed: &RemovedProvider, output: &Output) {
@@ -85,7 +84,7 @@ pub async fn list(providers: &Providers, output: &Output) -> Result<(), Failure>
         let members: Vec<&str> = pool.members.iter().map(|member| member.provider.as_str()).collect();
         output.note(format!("pool `{}`{is_default}: {}", pool.name, members.join(", ")));
     }
-    output.answer(json!({"providers": summaries}));
+    output.answer(under("providers", summaries));
     Ok(())
 }
 
@@ -157,7 +156,7 @@ pub fn show(provider: &ProviderDetails, output: &Output) {
     if !provider.default_for.is_empty() {
         output.line(format!("  the default for {}", clis(&provider.default_for, ", ")));
     }
-    output.answer(json!({"provider": provider}));
+    output.answer(under("provider", provider));
 }
 
 /// Prints what a test found.
@@ -192,6 +191,6 @@ pub async fn presets(providers: &Providers, output: &Output) -> Result<(), Failu
     };
     output.table(&["PRESET", "PROVIDER", "CLIS", "TOKEN PAGE"], &presets.iter().map(row).collect::<Vec<_>>());
     output.note(STAR);
-    output.answer(json!({"presets": presets}));
+    output.answer(under("presets", presets));
     Ok(())
 }

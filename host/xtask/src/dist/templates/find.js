@@ -15,8 +15,9 @@ function otherLibc() {
 
 /** Returns the path of the binary. Throws an error that says why there is none. */
 module.exports = function find() {
+  let found;
   try {
-    return path.join(path.dirname(require.resolve(`${name}/package.json`)), 'bin', '{{PROGRAM}}');
+    found = require.resolve(`${name}/package.json`);
   } catch (_) {
     if (otherLibc()) {
       throw new Error('{{PROGRAM}} needs glibc {{GLIBC}} or newer; this system has another C library, such as musl');
@@ -26,4 +27,14 @@ module.exports = function find() {
         'dependencies were left out. Install again without `--omit=optional` and `--no-optional`',
     );
   }
+  // Node also looks in the directories above, and in the user's own.
+  const { version } = require('./package.json');
+  const other = require(found).version;
+  if (other !== version) {
+    throw new Error(
+      `the package \`${name}\` in \`${path.dirname(found)}\` is of version ${other}, and this is {{PROGRAM}} ${version}: ` +
+        'install {{PROGRAM}} again',
+    );
+  }
+  return path.join(path.dirname(found), 'bin', '{{PROGRAM}}');
 };

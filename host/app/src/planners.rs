@@ -1,0 +1,306 @@
+//! The model that plans jobs: what sets it, switches it off, and shows it.
+
+use std::time::Duration;
+
+use aiw_core::{Ask, AskError, EnvName, ErrorKind, InvalidName, ProviderName, SecretName, quoted_text};
+use aiw_home::{Home, HomeError, Lock, PlannerApiName, PlannerPlace, PlannerSettings, SecretRef, VaultError, base_url};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// The name of the key in the vault.
+const KEY: &str = "planner";
+
+/// Why the model that plans jobs can't be set or shown.
+#[derive(Debug, thiserror::Error)]
+pub enum PlannerSetError {
+    /// The settings or the providers.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The vault.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The name of the key.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    /// The server has no usual address.
+    #[error("`--openai` needs an address")]
+    NoAddress,
+    /// The address can't be used.
+    #[error("the address {0}")]
+    Address(String),
+    /// There is no such provider.
+    #[error("there is no provider `{0}`")]
+    NoProvider(ProviderName),
+    /// The name of the model can't be one.
+    #[error("{} is not a valid model name", quoted_text(.0, 80))]
+    Model(String),
+    /// The server has no usual model.
+    #[error("no model is named")]
+    NoModel,
+    /// A provider has its own key.
+    #[error("the provider `{0}` has a key of its own")]
+    OwnKey(ProviderName),
+    /// The key can't be asked for.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// No key was typed.
+    #[error("you typed nothing")]
+    NoKey,
+    /// The vault has another secret of the key's name.
+    #[error("there is a secret `{KEY}` in the vault already, for something else")]
+    Taken,
+}
+
+impl PlannerSetError {
+    /// Returns the kind of the error, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Home(e) => e.kind(),
+            Self::Vault(e) => e.kind(),
+            Self::Ask(e) => e.kind(),
+            _ => ErrorKind::User,
+        }
+    }
+
+    /// Returns the next step, if there is just one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Home(e) => e.hint(),
+            Self::Vault(e) => e.hint(),
+            Self::Ask(e) => e.hint(),
+            Self::NoAddress => Some("give the server's address with its `/v1`".into()),
+            Self::NoProvider(_) => Some("`aiw provider list` names them".into()),
+            Self::NoModel => Some("name it with `--model NAME`".into()),
+            Self::OwnKey(name) => Some(format!("`aiw provider edit {name} --token-stdin` changes it")),
+            Self::Taken => Some(format!("`aiw secret remove {KEY}` removes it")),
+            Self::Name(_) | Self::Address(_) | Self::Model(_) | Self::NoKey => None,
+        }
+    }
+}
+
+/// What sets the model that plans jobs. What is left out stays as it is; the first time, that is Ollama on this machine.
+#[derive(Debug, Default)]
+pub struct PlannerSet {
+    /// Where it is.
+    pub place: Option<WantedPlace>,
+    /// Its name.
+    pub model: Option<String>,
+    /// Its key.
+    pub key: Option<WantedKey>,
+    /// How long a plan may take.
+    pub plan_time: Option<Duration>,
+    /// How long the code of a plan may take.
+    pub code_time: Option<Duration>,
+    /// The most tokens of a plan.
+    pub plan_tokens: Option<u32>,
+}
+
+/// A place of the model that plans jobs, as it is asked for.
+#[derive(Debug)]
+pub enum WantedPlace {
+    /// A server that speaks an API, at an address or where such a server usually is.
+    Server(PlannerApiName, Option<String>),
+    /// A provider of the user's.
+    Provider(ProviderName),
+}
+
+/// A key of the model that plans jobs.
+#[derive(Debug)]
+pub enum WantedKey {
+    /// Read from a variable each time.
+    Variable(EnvName),
+    /// It is asked for, and stored in the vault.
+    Given,
+}
+
+/// `aiw planner set`, `show`, `off`
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PlannerShow {
+    /// The model that plans jobs, if one does
+    pub planner: Option<PlannerSummary>,
+}
+
+/// A model that plans jobs.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PlannerSummary {
+    /// `ollama`, `chat-completions` or `messages`; none for a provider
+    pub api: Option<&'static str>,
+    /// Its address; none for a provider
+    pub url: Option<String>,
+    /// The provider
+    pub provider: Option<String>,
+    /// Its name; none if the provider's is used
+    pub model: Option<String>,
+    /// `none`, `set` or `missing`; none for a provider
+    pub key: Option<&'static str>,
+    /// Whether the variable `AIW_PLANNER` says so, and not the settings
+    pub from_variable: bool,
+    /// How long a plan may take, in seconds
+    pub seconds: u64,
+    /// How long the code of a plan may take, in seconds
+    pub code_seconds: u64,
+    /// The most tokens of a plan
+    pub plan_tokens: u32,
+}
+
+/// Whether the variable `AIW_PLANNER` says which model plans jobs.
+pub fn is_from_variable() -> bool {
+    std::env::var("AIW_PLANNER").is_ok_and(|text| !text.trim().is_empty())
+}
+
+/// Sets the model that plans jobs.
+pub async fn set(home: &Home, wanted: PlannerSet, ask: &dyn Ask) -> Result<(), PlannerSetError> {
+    // What is wrong now is replaced.
+    let before = home.settings()?.written_planner().ok().flatten();
+    let place = wanted.place.map(place).transpose()?;
+    let mut planner = match (place, before.clone()) {
+        // A key and a model belong to the place that they were given for.
+        (Some(place), Some(before)) if !is_same(&before.place, &place) => {
+            PlannerSettings { place, model: None, ..before }
+        }
+        (_, Some(before)) => before,
+        (place, None) => {
+            let here = PlannerPlace::Url { api: PlannerApiName::Ollama, url: None, key: None };
+            PlannerSettings::new(place.unwrap_or(here), None)
+        }
+    };
+    if let PlannerPlace::Provider(name) = &planner.place
+        && home.providers()?.get(name.as_str())?.is_none()
+    {
+        return Err(PlannerSetError::NoProvider(name.clone()));
+    }
+    match wanted.model {
+        Some(model) if !aiw_core::is_model(&model) => return Err(PlannerSetError::Model(model)),
+        Some(model) => planner.model = Some(model),
+        None => {}
+    }
+    let is_here = matches!(planner.place, PlannerPlace::Url { api: PlannerApiName::Ollama, .. });
+    if planner.model.is_none() && !is_here && matches!(planner.place, PlannerPlace::Url { .. }) {
+        return Err(PlannerSetError::NoModel);
+    }
+    let mut given = None;
+    match (&mut planner.place, wanted.key) {
+        (_, None) => {}
+        (PlannerPlace::Provider(name), Some(_)) => return Err(PlannerSetError::OwnKey(name.clone())),
+        (PlannerPlace::Url { key, .. }, Some(WantedKey::Variable(variable))) => {
+            *key = Some(SecretRef::Variable(variable));
+        }
+        (PlannerPlace::Url { key, .. }, Some(WantedKey::Given)) => {
+            let name: SecretName = KEY.parse()?;
+            if home.vault().is_taken(&name) && key_in_vault(before.as_ref()) != Some(&name) {
+                return Err(PlannerSetError::Taken);
+            }
+            let typed = ask.secret("Key of the model:").await?.ok_or(PlannerSetError::NoKey)?;
+            *key = Some(SecretRef::Vault(name.clone()));
+            given = Some((name, typed));
+        }
+    }
+    planner.plan_time = wanted.plan_time.unwrap_or(planner.plan_time);
+    planner.code_time = wanted.code_time.unwrap_or(planner.code_time);
+    planner.plan_tokens = wanted.plan_tokens.unwrap_or(planner.plan_tokens);
+    let lock = home.lock()?;
+    if let Some((name, key)) = &given {
+        home.vault().set(&lock, name, key)?;
+    }
+    save(home, &lock, before.as_ref(), Some(&planner))
+}
+
+/// Lets no model plan jobs.
+pub fn off(home: &Home) -> Result<(), PlannerSetError> {
+    let lock = home.lock()?;
+    let before = home.settings()?.written_planner().ok().flatten();
+    save(home, &lock, before.as_ref(), None)
+}
+
+/// Returns which model plans jobs. What the settings say wrongly is an error, unless the variable comes first.
+pub fn show(home: &Home) -> Result<PlannerShow, PlannerSetError> {
+    let settings = home.settings()?;
+    let planner = settings.planner()?;
+    let from_variable = is_from_variable();
+    if !from_variable {
+        settings.written_planner()?;
+    }
+    let summary = |planner: PlannerSettings| {
+        let (api, provider) = match &planner.place {
+            PlannerPlace::Url { api, .. } => (Some(api.as_str()), None),
+            PlannerPlace::Provider(name) => (None, Some(name.to_string())),
+        };
+        PlannerSummary {
+            api,
+            url: planner.url(),
+            provider,
+            model: planner.model().map(str::to_owned),
+            key: key_state(home, &planner),
+            from_variable,
+            seconds: planner.plan_time.as_secs(),
+            code_seconds: planner.code_time.as_secs(),
+            plan_tokens: planner.plan_tokens,
+        }
+    };
+    Ok(PlannerShow { planner: planner.map(summary) })
+}
+
+/// Returns whether the model that plans jobs lacks its key.
+pub fn lacks_key(home: &Home) -> bool {
+    let planner = home.settings().ok().and_then(|settings| settings.planner().ok()).flatten();
+    planner.is_some_and(|planner| key_state(home, &planner) == Some("missing"))
+}
+
+fn key_state(home: &Home, planner: &PlannerSettings) -> Option<&'static str> {
+    let PlannerPlace::Url { key, .. } = &planner.place else { return None };
+    let is_set = match key {
+        None => return Some("none"),
+        Some(SecretRef::Vault(name)) => home.vault().has(name),
+        Some(SecretRef::Variable(name)) => std::env::var(name.as_str()).is_ok_and(|value| !value.trim().is_empty()),
+    };
+    Some(if is_set { "set" } else { "missing" })
+}
+
+fn place(wanted: WantedPlace) -> Result<PlannerPlace, PlannerSetError> {
+    match wanted {
+        WantedPlace::Provider(name) => Ok(PlannerPlace::Provider(name)),
+        WantedPlace::Server(PlannerApiName::ChatCompletions, None) => Err(PlannerSetError::NoAddress),
+        WantedPlace::Server(api, url) => {
+            let url =
+                url.map(|url| base_url(&url).map_err(|why| PlannerSetError::Address(why.to_string()))).transpose()?;
+            Ok(PlannerPlace::Url { api, url, key: None })
+        }
+    }
+}
+
+/// Whether two places are the same one, whatever their keys.
+fn is_same(one: &PlannerPlace, other: &PlannerPlace) -> bool {
+    match (one, other) {
+        (PlannerPlace::Url { api, url, .. }, PlannerPlace::Url { api: a, url: u, .. }) => api == a && url == u,
+        (one, other) => one == other,
+    }
+}
+
+/// Writes the settings, and removes the key that was stored for a model which is not used any more. One of another name is
+/// the user's own.
+fn save(
+    home: &Home,
+    lock: &Lock,
+    before: Option<&PlannerSettings>,
+    now: Option<&PlannerSettings>,
+) -> Result<(), PlannerSetError> {
+    let mut settings = home.settings()?;
+    settings.set_planner(now)?;
+    settings.save(lock)?;
+    let gone = key_in_vault(before).filter(|name| name.as_str() == KEY && key_in_vault(now) != Some(*name));
+    if let Some(name) = gone
+        && home.vault().is_taken(name)
+        && home.providers()?.users_of(name).next().is_none()
+    {
+        home.vault().remove(lock, name)?;
+    }
+    Ok(())
+}
+
+/// The key in the vault that settings refer to.
+fn key_in_vault(planner: Option<&PlannerSettings>) -> Option<&SecretName> {
+    match planner.map(|planner| &planner.place) {
+        Some(PlannerPlace::Url { key: Some(SecretRef::Vault(name)), .. }) => Some(name),
+        _ => None,
+    }
+}
