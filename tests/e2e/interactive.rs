@@ -54,7 +54,8 @@ fn without_a_prompt_the_cli_has_the_terminal_and_its_exit_code_is_ours() {
             1 => "resume with: aiw codex -p gw -- resume --last",
             _ => "resume with: aiw gemini -p gw -- --resume latest",
         };
-        assert!(terminal.shown().contains(resume), "{}", terminal.shown());
+        // The screen may be behind the end.
+        terminal.wait_for(resume);
         assert_eq!(number == 0, !terminal.shown().contains("resume with"));
         assert_eq!(clis.seen().len(), number + 1);
     }
