@@ -27,7 +27,15 @@ impl Ask for Person<'_> {
     }
 
     async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+        if let Some(text) = &plan.text {
+            self.output.framed(text);
+            self.output.before_question("");
+        }
         plan.about.iter().for_each(|line| self.output.before_question(line));
+        if rows(&plan.about, terminal::size().columns) + 2 > terminal::size().rows {
+            // What decides is out of sight by now.
+            plan.effects.iter().for_each(|effect| self.output.before_question(format!("  it {effect}")));
+        }
         self.output.flush();
         if !confirm(&plan.question, self.yes).await? {
             return Err(AskError::Declined);
@@ -84,6 +92,12 @@ impl Ask for Person<'_> {
         let said = terminal::ask(&format!("{question} {choice}")).await.map_err(why)?.to_lowercase();
         Ok(if said.is_empty() { usual } else { matches!(said.as_str(), "y" | "yes") })
     }
+}
+
+/// The rows that lines take on a terminal.
+fn rows(lines: &[String], columns: usize) -> usize {
+    let of = |line: &str| line.chars().count().div_ceil(columns.max(1)).max(1);
+    lines.iter().flat_map(|line| line.split('\n')).map(of).sum()
 }
 
 /// Asks a question that `--yes` could have answered.
@@ -162,5 +176,17 @@ impl Sink for Output {
             Told::Note(line) => self.note(format!("note: {line}")),
             Told::Failed(line) => self.note(format!("error: {line}")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_takes_as_many_rows_as_it_needs() {
+        let lines = ["", "short", &"x".repeat(80), &"x".repeat(81), "two\nlines"].map(str::to_owned);
+        assert_eq!(rows(&lines, 80), 1 + 1 + 1 + 2 + 2);
+        assert_eq!(rows(&lines, 0), 1 + 5 + 80 + 81 + 8);
     }
 }

@@ -132,6 +132,7 @@ macro_rules! from {
 
 from!(
     aiw_gateway::GatewayError,
+    aiw_app::past::PastError,
     aiw_app::planners::PlannerSetError,
     aiw_app::planning::NoPlan,
     aiw_app::workflows::ScriptError,

@@ -75,7 +75,7 @@ fn main() -> ExitCode {
     if !aiw_registries::become_sync(&words) {
         return ExitCode::SUCCESS;
     }
-    if aiw_history::detached_main(words.into_iter(), commands::intake::indexer) {
+    if aiw_history::detached_main(words.into_iter(), aiw_app::past::indexer) {
         return ExitCode::SUCCESS;
     }
     // A file-size limit is an error of the write that meets it, not a death.

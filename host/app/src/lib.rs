@@ -28,6 +28,7 @@ pub mod installation;
 pub mod installs;
 pub mod models;
 pub mod overview;
+pub mod past;
 mod planner;
 pub mod planners;
 pub mod planning;

@@ -146,7 +146,7 @@ impl HistoryHit {
 }
 
 /// A session in `aiw history sessions`
-#[derive(Serialize, JsonSchema)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct HistorySession {
     /// Its id, as its CLI has it
     pub session: String,

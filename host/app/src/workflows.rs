@@ -1,18 +1,22 @@
 //! Scripts over the tools that a client may use: which tools a script means, what its calls reach, and what is kept of it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use aiw_core::{ErrorKind, Shown, WorkflowName, closest, counted, one_line, quoted_text, shell_word_in_line};
+use aiw_core::{
+    Ask, AskError, Effect, ErrorKind, Plan as AskPlan, Shown, Sink, Told, WorkflowName, closest, counted, one_line,
+    quoted_text, shell_word_in_line,
+};
 use aiw_home::{Home, now_millis};
 use aiw_mcp::{Arguments, Call};
 use aiw_orchestrator::{
-    Ask, CALLS_OF_A_YES, Consent, Ended, KeptError, KeptWorkflow, Orchestrator, OrchestratorError, Plan, PlannedTool,
-    RunRecord, RunRecords, Said, ScriptLimits, Standing, ToolName, Tools, Workflows, planning::destroys,
-    problem_of_arguments, tool_name,
+    Ask as AskForCalls, CALLS_OF_A_YES, Consent, Ended, KeptError, KeptWorkflow, Orchestrator, OrchestratorError, Plan,
+    PlannedTool, RunRecord, RunRecords, Said, ScriptLimits, Standing, ToolName, Tools, Workflows, planning::destroys,
+    problem_of_arguments, tool_name, workflow_file,
 };
-use aiw_routing::{Offered, Pool, scripts_may_call};
+use aiw_routing::{Offered, Pool, PoolError, scripts_may_call};
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -45,6 +49,17 @@ pub enum ScriptError {
     /// A kept one can't be used.
     #[error(transparent)]
     Kept(#[from] KeptError),
+    /// The person said no, or nobody can be asked.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// A kept one calls a tool that its head doesn't name.
+    #[error("the workflow `{name}` calls {}, which its head does not name", quoted_text(.tool, 120))]
+    Unnamed {
+        /// The workflow.
+        name: WorkflowName,
+        /// The tool.
+        tool: String,
+    },
     /// What a kept one is called with is wrong.
     #[error("the input of the workflow `{name}` is wrong: {problem}")]
     Input {
@@ -82,7 +97,8 @@ impl ScriptError {
         match self {
             Self::Script(e) | Self::Unlearnt { script: e, .. } => e.kind(),
             Self::Kept(e) => e.kind(),
-            Self::NoTool { .. } | Self::Input { .. } => ErrorKind::User,
+            Self::Ask(e) => e.kind(),
+            Self::NoTool { .. } | Self::Unnamed { .. } | Self::Input { .. } => ErrorKind::User,
         }
     }
 
@@ -91,6 +107,8 @@ impl ScriptError {
         match self {
             Self::NoTool { nearest: Some(nearest), .. } => Some(format!("did you mean {}?", quoted_text(nearest, 80))),
             Self::Kept(e) => e.hint(),
+            Self::Ask(e) => e.hint(),
+            Self::Unnamed { .. } => Some("add it to `tools`".into()),
             Self::NoTool { unlearnt, .. } | Self::Unlearnt { unlearnt, .. } if !unlearnt.is_empty() => Some(
                 "try again in a few seconds; `aiw mcp status` looks into the servers, and says what is wrong".into(),
             ),
@@ -188,6 +206,109 @@ impl ScriptTools {
     }
 }
 
+/// Asks the servers behind some tools for them, and returns all tools as they are now.
+pub async fn fresh(pool: &Pool, names: &[String], sink: &dyn Sink) -> ScriptTools {
+    let known = pool.tools();
+    let server = |name: &String| match known.iter().find(|tool| tool.proxied == *name) {
+        Some(tool) => Some(tool.server.clone()),
+        // One that is not known yet may be of any server that was never seen.
+        None => Some(name.split_once("__")?.0.to_owned()),
+    };
+    for server in names.iter().filter_map(server).collect::<BTreeSet<String>>() {
+        // One that is not there has no tools, which is said when they are looked for.
+        if let Err(e) = pool.look(&server).await
+            && !matches!(e, PoolError::NoServer { .. })
+        {
+            let note = format!("{} {}; this is what was seen last", quoted_text(&server, 80), e.brief());
+            sink.tell(Told::Note(note));
+        }
+    }
+    ScriptTools::of(pool)
+}
+
+/// A script that is to be kept.
+pub struct Draft<'a> {
+    /// Its name.
+    pub name: WorkflowName,
+    /// What it does, for whoever looks for a tool.
+    pub description: &'a str,
+    /// The schema of its input.
+    pub input_schema: &'a Value,
+    /// The script.
+    pub code: &'a str,
+    /// The tools that it may call; without any, those that it names.
+    pub tools: &'a [String],
+}
+
+impl Draft<'_> {
+    /// Checks the script, and returns it as it would be kept.
+    pub async fn workflow(
+        &self,
+        orchestrator: &Orchestrator,
+        workflows: &Workflows,
+        tools: &ScriptTools,
+    ) -> Result<KeptWorkflow, ScriptError> {
+        let used = tools.check(orchestrator, self.code, self.tools).await?;
+        let names: Vec<String> = used.iter().map(|tool| tool.proxied.clone()).collect();
+        let text = workflow_file(self.description, &names, self.input_schema, self.code);
+        Ok(workflows.parsed(&self.name, text.into_bytes())?)
+    }
+}
+
+/// Checks that a workflow can have its name, makes sense as it is written, and calls nothing but its tools.
+pub async fn check_kept(
+    orchestrator: &Orchestrator,
+    workflow: &KeptWorkflow,
+    tools: &ScriptTools,
+) -> Result<(), ScriptError> {
+    tools.check_name(&workflow.name)?;
+    // Without a name, it may call what it names, which is nothing then.
+    let used = tools.check(orchestrator, &workflow.text, &workflow.tools).await?;
+    match used.into_iter().find(|tool| !workflow.tools.contains(&tool.proxied)) {
+        None => Ok(()),
+        Some(tool) => Err(ScriptError::Unnamed { name: workflow.name.clone(), tool: tool.proxied.clone() }),
+    }
+}
+
+/// Approves a kept workflow, if the person agrees to all of it. It is a tool then, which calls its tools without asking.
+pub async fn approve(
+    workflows: &Workflows,
+    workflow: &KeptWorkflow,
+    tools: &ScriptTools,
+    ask: &dyn Ask,
+) -> Result<(), ScriptError> {
+    let used = workflow.tools.iter().map(|tool| tools.named(tool)).collect::<Result<Vec<&Offered>, _>>()?;
+    let effect = |tool: &&Offered| {
+        let does = if tool.definition.only_reads() { "says that it only reads" } else { "may change something" };
+        format!("{} {does}", quoted_text(&tool.proxied, 120))
+    };
+    // What ends a line in JavaScript, and with it a comment.
+    let lines: Vec<&str> = workflow.text.split(['\n', '\r', '\u{2028}', '\u{2029}']).collect();
+    let question = match used.len() {
+        0 => format!("Offer this script as the tool `{}`?", tool_name(&workflow.name)),
+        _ => format!(
+            "Offer this script as the tool `{}`, which calls these without asking again?",
+            tool_name(&workflow.name)
+        ),
+    };
+    let plan = AskPlan {
+        text: Some(workflow.text.clone()),
+        about: used.iter().map(effect).chain(suspicious(lines.iter().copied())).collect(),
+        effects: used.iter().map(|tool| Effect::Runs(tool.proxied.clone())).collect(),
+        ..AskPlan::of(question)
+    };
+    ask.agree(&plan, &[]).await?;
+    let digests: BTreeMap<String, String> =
+        workflow.tools.iter().filter_map(|tool| Some((tool.clone(), tools.digest(tool)?))).collect();
+    let (workflows, workflow) = (workflows.clone(), workflow.clone());
+    Ok(aiw_home::blocking(move || workflows.approve(&workflow, &|tool| digests.get(tool).cloned())).await?)
+}
+
+/// Returns a line for each sign that a text is written to take over a model or to read keys.
+pub fn suspicious<'a>(lines: impl IntoIterator<Item = &'a str>) -> impl Iterator<Item = String> {
+    aiw_routing::signs(lines).into_iter().map(|sign| format!("suspicious: it {sign}"))
+}
+
 /// Returns what is run of a kept workflow, if its input is right.
 pub fn plan_of(workflow: &KeptWorkflow, input: Value, tools: &[&Offered]) -> Result<Plan, ScriptError> {
     if let Some(problem) = problem_of_arguments(&workflow.input_schema, &input.to_string()) {
@@ -244,7 +365,7 @@ pub struct About {
 }
 
 /// Runs a script to its end, and keeps its trace.
-pub async fn run<A: Ask + 'static>(
+pub async fn run<A: AskForCalls + 'static>(
     home: &Home,
     orchestrator: &Orchestrator,
     plan: Plan,
@@ -273,7 +394,7 @@ pub struct ScriptReach<A> {
     ended: AtomicU64,
 }
 
-impl<A: Ask> ScriptReach<A> {
+impl<A: AskForCalls> ScriptReach<A> {
     /// Returns what a run reaches. `call` is the client's, which hears of progress and may cancel it.
     pub fn new(home: Home, pool: Arc<Pool>, call: Option<Call>, writes: Writes, ask: A) -> Self {
         Self { home, pool, call, writes, consent: Consent::new(ask), ended: AtomicU64::new(0) }
@@ -330,7 +451,7 @@ impl<A: Ask> ScriptReach<A> {
 }
 
 #[async_trait]
-impl<A: Ask> Tools for ScriptReach<A> {
+impl<A: AskForCalls> Tools for ScriptReach<A> {
     async fn call(&self, tool: &PlannedTool, arguments: String) -> Result<String, String> {
         self.agreed(tool, &arguments).await?;
         let arguments = RawValue::from_string(arguments).ok().and_then(|text| Arguments::written(&text));
@@ -401,7 +522,7 @@ pub fn question(tool: &PlannedTool, arguments: &str, calls: usize) -> CallQuesti
 pub struct Nobody;
 
 #[async_trait]
-impl Ask for Nobody {
+impl AskForCalls for Nobody {
     async fn ask(&self, tool: &PlannedTool, _: &str, _: usize) -> Said {
         Said::Unasked(unasked(tool))
     }

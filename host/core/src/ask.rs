@@ -3,6 +3,8 @@
 //! A verb is what a person would name: install a server, remove a provider. It knows neither a terminal nor MCP. Each view
 //! has an [`Ask`] and a [`Sink`] of its own: a terminal, a form of an MCP client, what a test has recorded.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
@@ -14,6 +16,8 @@ use crate::{ErrorKind, Secret, hex};
 pub struct Plan {
     /// The question.
     pub question: String,
+    /// A text of somebody else's, such as a script. It is shown whole, and in a frame, or nobody is asked.
+    pub text: Option<String>,
     /// The lines that decide the answer. All of them are shown.
     pub about: Vec<String>,
     /// Its effects, if the answer is yes.
@@ -33,17 +37,30 @@ pub enum Effect {
     Reaches(String),
 }
 
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (does, what) = match self {
+            Self::Runs(what) => ("runs", what),
+            Self::Reads(what) => ("reads", what),
+            Self::Writes(what) => ("writes", what),
+            Self::Reaches(what) => ("reaches", what),
+        };
+        write!(f, "{does} {what}")
+    }
+}
+
 impl Plan {
     /// Makes a question about nothing but itself.
     pub fn of(question: impl Into<String>) -> Self {
-        Self { question: question.into(), about: Vec::new(), effects: Vec::new() }
+        Self { question: question.into(), text: None, about: Vec::new(), effects: Vec::new() }
     }
 
     /// Returns the SHA-256 digest of all of it: a yes to a plan is none to another one.
     pub fn digest(&self) -> String {
         let mut digest = Sha256::new();
         let effects = self.effects.iter().map(|effect| format!("{effect:?}"));
-        for part in [self.question.clone()].into_iter().chain(self.about.iter().cloned()).chain(effects) {
+        let begins = [self.question.clone(), format!("{:?}", self.text)];
+        for part in begins.into_iter().chain(self.about.iter().cloned()).chain(effects) {
             digest.update((part.len() as u64).to_le_bytes());
             digest.update(part);
         }
@@ -217,6 +234,7 @@ mod tests {
     fn a_yes_to_a_plan_is_none_to_another_one() {
         let plan = |question: &str, about: &[&str], effects: &[Effect]| Plan {
             question: question.into(),
+            text: None,
             about: about.iter().map(|line| (*line).to_owned()).collect(),
             effects: effects.to_vec(),
         };
@@ -226,6 +244,7 @@ mod tests {
             plan("Install it?a", &["b"], &[]),
             plan("Install it?", &["a"], &[Effect::Runs("b".into())]),
             plan("Install it?", &["a"], &[Effect::Reads("b".into())]),
+            Plan { text: Some("b".into()), ..plan("Install it?", &["a"], &[]) },
         ];
         let digests: std::collections::BTreeSet<String> = all.iter().map(Plan::digest).collect();
         assert_eq!(digests.len(), all.len());

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::Stored;
 
 /// A message in `aiw history show`
-#[derive(Serialize, JsonSchema)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct HistoryMessage {
     /// Its id in the transcript
     pub uuid: String,

@@ -244,6 +244,7 @@ mod platform {
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::{DirBuilderExt, MetadataExt};
     use std::path::{Path, PathBuf};
+    use std::sync::OnceLock;
 
     use rustix::fd::OwnedFd;
     use rustix::fs::{
@@ -262,7 +263,7 @@ mod platform {
     }
 
     fn check_owner_of_named(root: &Path, named: impl Fn() -> io::Result<Metadata>) -> io::Result<()> {
-        if !geteuid().is_root() {
+        if !user().is_root() {
             return Ok(());
         }
         let home = fs::metadata(root)?.uid();
@@ -278,6 +279,31 @@ mod platform {
     #[cfg(not(target_os = "linux"))]
     pub(crate) const STEP: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
     const DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+    /// Passes through directories of which none may be a link, in one call. `None` where the system can't do that, and where
+    /// they are not there: a walk through each tells why.
+    #[cfg(target_os = "linux")]
+    fn at_once(root: &OwnedFd, names: &[OsString]) -> Option<(OwnedFd, usize)> {
+        use rustix::fs::{ResolveFlags, openat2};
+        const NO_LINKS: ResolveFlags =
+            ResolveFlags::NO_SYMLINKS.union(ResolveFlags::NO_MAGICLINKS).union(ResolveFlags::BENEATH);
+        if names.len() < 2 {
+            return None;
+        }
+        let way: PathBuf = names.iter().collect();
+        Some((openat2(root, &way, STEP, Mode::empty(), NO_LINKS).ok()?, names.len()))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn at_once(_root: &OwnedFd, _names: &[OsString]) -> Option<(OwnedFd, usize)> {
+        None
+    }
+
+    /// The user of this process, which stays the same.
+    fn user() -> Uid {
+        static USER: OnceLock<Uid> = OnceLock::new();
+        *USER.get_or_init(geteuid)
+    }
 
     /// The open directory of a file, and the file's name in it.
     pub(crate) struct Parent {
@@ -306,7 +332,13 @@ mod platform {
             let mut directory = open(&place.root, STEP, Mode::empty())?;
             let mut at = place.root.clone();
             let Some((name, above)) = place.names.split_last() else { return Self::outside(path) };
-            for (n, name) in above.iter().enumerate() {
+            let at_once = at_once(&directory, &above[..above.len().min(place.unlinked)]);
+            let walked = at_once.as_ref().map_or(0, |(_, walked)| *walked);
+            if let Some((reached, walked)) = at_once {
+                directory = reached;
+                at.extend(&above[..walked]);
+            }
+            for (n, name) in above.iter().enumerate().skip(walked) {
                 let is_free = n >= place.unlinked;
                 let flags = if is_free { STEP } else { STEP | OFlags::NOFOLLOW };
                 at.push(name);
@@ -409,7 +441,7 @@ mod platform {
 
         fn is_ours(&self, owner: u32, links: u64) -> bool {
             let Some(root) = &self.root else { return true };
-            let user = geteuid();
+            let user = user();
             owner == user.as_raw() && !user.is_root()
                 || owner == 0 && links == 1
                 || user.is_root() && fs::metadata(root).is_ok_and(|root| root.uid() == owner)

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use aiw_core::registry::Format;
-use aiw_core::{Ask, AskError, Choice, Plan, Question, Secret, is_secret_name, one_line, shown_line};
+use aiw_core::{Ask, AskError, Choice, Plan, Question, Secret, Shown, is_safe, is_secret_name, one_line, shown_line};
 use aiw_mcp::{Call, Caller};
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
@@ -75,6 +75,13 @@ impl Ask for Form<'_> {
         let mut message = plan.question.clone();
         if !lines.is_empty() {
             message.push_str(&format!("\n\n{}", lines.join("\n")));
+        }
+        if let Some(text) = &plan.text {
+            let shown = Shown::of(text);
+            if !shown.is_whole() || !is_safe(text) {
+                return Err(AskError::NotHere);
+            }
+            message.push_str(&format!("\n\n{}", shown.framed()));
         }
         let fields = open.iter().map(|question| (question.name.clone(), field(question))).collect();
         let required: Vec<&str> = open.iter().filter(|q| q.required).map(|q| q.name.as_str()).collect();

@@ -3,19 +3,17 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use aiw_app::workflows::{ScriptTools, Writes, plan_of};
-use aiw_core::{Shown, WorkflowName, is_safe, one_line, quoted_text};
+use aiw_app::workflows::{Draft, ScriptError, ScriptTools, Writes, approve, check_kept, plan_of};
+use aiw_core::{WorkflowName, one_line};
 use aiw_home::Home;
 use aiw_mcp::{Answer, Arguments, Call, Effect, Tool};
-use aiw_orchestrator::{
-    KeptError, KeptWorkflow, OverWorkflow, Standing, Workflows, sent_code, tool_name, workflow_file,
-};
+use aiw_orchestrator::{KeptError, KeptWorkflow, OverWorkflow, Standing, Workflows, sent_code, tool_name};
 use aiw_routing::{Offered, Pool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::ask::{ask, can_ask};
+use crate::ask::{Form, can_ask};
 use crate::context::Context;
 use crate::error::CallError;
 use crate::planning::to_save;
@@ -58,7 +56,7 @@ pub(crate) struct Saved {
 /// Writes a workflow's file, and asks the user to approve it.
 pub(crate) async fn save_workflow(context: Arc<Context>, asked: SaveWorkflow, call: Call) -> Result<Saved, CallError> {
     let name: WorkflowName = asked.name.trim().parse()?;
-    let (tools, workflows) = (Arc::new(ScriptTools::of(&context.pool)), Workflows::new(context.home.clone()));
+    let (tools, workflows) = (ScriptTools::of(&context.pool), Workflows::new(context.home.clone()));
     let planned = asked.planned.as_deref().map(|name| to_save(&context, name)).transpose()?;
     let code = match (&asked.code, &planned) {
         (Some(code), None) => sent_code(code),
@@ -69,55 +67,44 @@ pub(crate) async fn save_workflow(context: Arc<Context>, asked: SaveWorkflow, ca
     let of_plan =
         || planned.as_ref().map_or_else(|| json!({"type": "object"}), |planned| planned.job.input_schema.clone());
     let schema = asked.input_schema.map_or_else(of_plan, Value::Object);
-    let check = async {
-        tools.check_name(&name)?;
-        let used = tools.check(orchestrator, &code, &asked.tools).await?;
-        let names: Vec<String> = used.iter().map(|tool| tool.proxied.clone()).collect();
-        let text = workflow_file(&asked.description, &names, &schema, &code);
-        let workflow = workflows.parsed(&name, text.into_bytes())?;
-        // The file is what runs.
-        tools.check(orchestrator, &workflow.text, &workflow.tools).await?;
-        Ok::<_, CallError>((used, workflow))
+    let draft = Draft {
+        name: name.clone(),
+        description: &asked.description,
+        input_schema: &schema,
+        code: &code,
+        tools: &asked.tools,
     };
-    let (used, kept) = tokio::select! {
+    let check = async {
+        let kept = draft.workflow(orchestrator, &workflows, &tools).await?;
+        // The file is what runs.
+        check_kept(orchestrator, &kept, &tools).await?;
+        Ok::<_, CallError>(kept)
+    };
+    let kept = tokio::select! {
         checked = check => checked?,
         () = call.cancelled.nobody_waits() => return Err(CallError::NobodyWaits),
     };
-    let writing: Vec<String> =
-        used.iter().filter(|tool| !tool.definition.only_reads()).map(|tool| quoted_text(&tool.proxied, 120)).collect();
     let (written, there) = (kept.clone(), workflows.clone());
     // What somebody wrote is not replaced.
     context.lanes.start.run(move || Ok(there.write(&written, OverWorkflow::Never)?)).await?;
-    let (here, seen) = (tools.clone(), kept.clone());
-    let approved = match approval(&kept, &writing, &call).await {
-        true => {
-            context.lanes.start.run(move || Ok(workflows.approve(&seen, &|tool| here.digest(tool))?)).await?;
-            // It is listed when this is answered.
-            context.pool.reload().await;
-            true
-        }
-        false => false,
-    };
+    let approved = can_ask(&call.caller)
+        && match approve(&workflows, &kept, &tools, &Form(&call)).await {
+            Err(ScriptError::Ask(_)) => false,
+            approved => {
+                approved?;
+                true
+            }
+        };
+    if approved {
+        // It is listed when this is answered.
+        context.pool.reload().await;
+    }
     let message = match approved {
         true => "it is saved and approved: it is a tool now".to_owned(),
         false => format!("it is saved, and is a tool once the user has typed `aiw workflow approve {name}`"),
     };
     let (tool, path) = (tool_name(&name), kept.path.to_string_lossy().into_owned());
     Ok(Saved { message, approved, tool, path, tools: kept.tools })
-}
-
-/// Asks the user whether they approve a workflow. They are not asked where they could not see all of it.
-async fn approval(kept: &KeptWorkflow, writing: &[String], call: &Call) -> bool {
-    let shown = Shown::of(&kept.text);
-    if !can_ask(&call.caller) || !shown.is_whole() || !is_safe(&kept.text) {
-        return false;
-    }
-    let writes = match writing {
-        [] => "The tools that it calls only read.".to_owned(),
-        names => format!("It may call, without asking again: {}.", names.join(", ")),
-    };
-    let message = format!("Offer this script as the tool {}? {writes}\n\n{}", tool_name(&kept.name), shown.framed());
-    ask(call, message, Map::new(), &[]).await.is_ok()
 }
 
 /// Returns the kept workflows that may run over these tools, as tools.

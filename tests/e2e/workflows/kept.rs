@@ -126,7 +126,7 @@ fn the_user_sees_the_whole_script_before_they_approve_it_in_a_form() {
     };
     let id = ask(&mut asking, "odd");
     let message = unframed(&answer(&mut asking, "accept"));
-    assert!(message.contains(code) && message.contains("without asking again: `one__odd`"), "{message}");
+    assert!(message.contains(code) && message.contains("`one__odd` may change something"), "{message}");
     assert_eq!(asking.answer(id)["result"]["structuredContent"]["approved"], true);
     until(|| names(&mut asking).contains(&"workflows__odd".to_owned()));
     // The approval was for its calls, too.

@@ -235,7 +235,7 @@ fn servers(home: &Home) -> CheckedPart {
 }
 
 fn history(home: &Home) -> CheckedPart {
-    let (summary, problems) = match history_doctor::look(home) {
+    let (summary, problems) = match history_doctor::found(home) {
         Err(failure) => ("can't be read".to_owned(), vec![failure.into()]),
         Ok(found) => {
             let mut problems = Vec::new();

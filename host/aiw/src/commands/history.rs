@@ -7,16 +7,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use aiw_app::models::{Embedder, Models};
-use aiw_app::own_executable;
+use aiw_app::past::{self, ForgetRequest, HistoryForget, HistoryShow, PastError, amount};
 use aiw_app::queries::{self, HistoryHit, HistorySession, Searched, resume};
-use aiw_core::{ErrorKind, counted, one_line};
-use aiw_history::{Forget, Forgot, HistoryError, HistoryMessage, Hit, Query, Range, Sessions, Stats, Store};
-use aiw_home::{Home, rfc3339_of};
+use aiw_app::{current_dir, own_executable};
+use aiw_core::{AskError, ErrorKind, counted, one_line};
+use aiw_history::{Forgot, HistoryError, Hit, Query, Range, Sessions, Stats, Store};
+use aiw_home::{Home, millis_of, rfc3339_of};
 use aiw_launch::Resumes;
 use aiw_tui::ScreenError;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::ask::Person;
 use crate::cli::history::{ExportFormat, FilterArgs, HistoryCommand, SearchArgs};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -33,45 +35,18 @@ pub struct HistorySearch {
     pub took_ms: f64,
 }
 
-/// `aiw history sessions`
-#[derive(Serialize, JsonSchema)]
-pub struct HistorySessions {
-    /// The sessions, the latest first
-    pub sessions: Vec<HistorySession>,
-}
-
-/// `aiw history show`, `aiw history export --format json`
-#[derive(Serialize, JsonSchema)]
-pub struct HistoryShow {
-    /// The session
-    pub session: HistorySession,
-    /// Its messages, in their order
-    pub messages: Vec<HistoryMessage>,
-    /// How many come before them
-    pub earlier: usize,
-    /// How many come after them
-    pub later: usize,
-}
-
-/// `aiw history forget`
-#[derive(Serialize, JsonSchema)]
-pub struct HistoryForget {
-    /// How many sessions have messages less
-    pub sessions: usize,
-    /// How many messages are gone
-    pub messages: usize,
-}
-
 pub async fn run(command: HistoryCommand, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
     match command {
         HistoryCommand::Search(args) => search(&args, output),
         HistoryCommand::Show { session, around, limit } => show(&home, &session, around.as_deref(), limit, output),
         HistoryCommand::Sessions { filter, limit } => sessions(&home, &filter, limit, output),
-        HistoryCommand::Import { path, all: _, yes } => super::intake::import(home, path.as_deref(), yes, output).await,
+        HistoryCommand::Import { path, all: _, yes } => {
+            super::intake::import(&home, path.as_deref(), yes, output).await
+        }
         HistoryCommand::Watch { interval, once } => super::intake::watch(home, interval, once, output).await,
         HistoryCommand::Todos { session } => super::intake::todos(&home, session.as_deref(), output),
-        HistoryCommand::Hooks(command) => super::hooks::run(command, output).await,
+        HistoryCommand::Hooks(command) => super::hooks::run(&home, command, output).await,
         HistoryCommand::Doctor => super::history_doctor::doctor(&home, output),
         HistoryCommand::Stats => stats(&home, output),
         HistoryCommand::Forget { what, before, yes } => forget(&home, what, before, yes, output).await,
@@ -253,9 +228,9 @@ fn short(directory: &str) -> String {
 
 fn show(home: &Home, id: &str, around: Option<&str>, most: usize, output: &Output) -> Result<(), Failure> {
     let part = store(home)?.part(id, &Range { around, most: most.clamp(1, 10_000) })?;
-    let session = HistorySession::of(&part.session, &Resumes::new(home));
+    let answer = HistoryShow::of(&part, &Resumes::new(home));
     output.line(format!("{}  {}  {}", part.session.id, part.session.cli, short(&part.session.project)));
-    say_resume(&session.resume, session.problem.as_deref(), "", output);
+    say_resume(&answer.session.resume, answer.session.problem.as_deref(), "", output);
     if part.earlier > 0 {
         output.line(format!("… {}", counted(part.earlier, "earlier message")));
     }
@@ -268,12 +243,7 @@ fn show(home: &Home, id: &str, around: Option<&str>, most: usize, output: &Outpu
     if part.later > 0 {
         output.line(format!("\n… {}", counted(part.later, "later message")));
     }
-    output.answer(HistoryShow {
-        session,
-        messages: part.messages.iter().map(HistoryMessage::of).collect(),
-        earlier: part.earlier,
-        later: part.later,
-    });
+    output.answer(answer);
     Ok(())
 }
 
@@ -281,28 +251,24 @@ fn sessions(home: &Home, filter: &FilterArgs, limit: usize, output: &Output) -> 
     let project = project(filter)?;
     let wanted =
         Sessions { project: project.as_deref(), cli: filter.cli, since: millis(filter.since), limit: Some(limit) };
-    let all = store(home)?.sessions(&wanted)?;
-    let resumes = Resumes::new(home);
-    let rows: Vec<Vec<String>> = all
-        .iter()
-        .map(|session| {
-            vec![
-                session.id.clone(),
-                minute(session.last),
-                session.cli.to_string(),
-                session.messages.to_string(),
-                short(&session.project),
-                one_line(&session.title, 100),
-            ]
-        })
-        .collect();
+    let answer = past::sessions(home, &wanted)?;
+    let day = |time: &Option<String>| time.as_deref().and_then(millis_of);
+    let row = |session: &HistorySession| {
+        vec![
+            session.session.clone(),
+            minute(day(&session.last)),
+            session.cli.to_string(),
+            session.messages.to_string(),
+            short(&session.project),
+            one_line(&session.title, 100),
+        ]
+    };
+    let rows: Vec<Vec<String>> = answer.sessions.iter().map(row).collect();
     output.table(&["SESSION", "LAST", "CLI", "MESSAGES", "PROJECT", "BEGINS WITH"], &rows);
-    if all.is_empty() {
+    if rows.is_empty() {
         output.line("no sessions: `aiw history import --all` takes in those that there are");
     }
-    output.answer(HistorySessions {
-        sessions: all.iter().map(|session| HistorySession::of(session, &resumes)).collect(),
-    });
+    output.answer(answer);
     Ok(())
 }
 
@@ -326,11 +292,6 @@ fn stats(home: &Home, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How much is, or would be, gone.
-pub fn amount(forgot: &Forgot) -> String {
-    format!("{} of {}", counted(forgot.messages, "message"), counted(forgot.sessions, "session"))
-}
-
 async fn forget(
     home: &Home,
     what: Option<String>,
@@ -338,47 +299,25 @@ async fn forget(
     yes: bool,
     output: &Output,
 ) -> Result<(), Failure> {
-    let store = store(home)?;
-    // A path is one by its looks: session ids have no slashes.
-    let directory = what.as_ref().filter(|what| what.contains('/') || *what == "." || *what == "..").map(Path::new);
-    let directory = directory.map(|directory| {
-        let filter = FilterArgs { project: Some(directory.to_owned()), all: false, since: None, cli: None };
-        project(&filter)
-    });
-    let directory = directory.transpose()?.flatten();
-    let now = i64::try_from(aiw_home::now_millis()).unwrap_or(i64::MAX);
-    let forget = match (&directory, &what, millis(before)) {
-        (Some(directory), ..) => Forget::Project(directory),
-        (None, Some(session), _) => Forget::Session(session),
-        (None, None, Some(before)) if before > now => return Err(Failure::user("`--before` names a time to come")),
-        (None, None, Some(before)) => Forget::Before(before),
-        (None, None, None) => return Err(Failure::user("nothing was named")),
+    let request = match (what, millis(before)) {
+        (Some(name), _) => ForgetRequest::Named(name),
+        (None, Some(before)) => ForgetRequest::Before(before),
+        (None, None) => return Err(Failure::user("nothing was named")),
     };
-    let would = store.would_forget(&forget)?;
-    if let (0, Forget::Project(directory)) = (would.messages, &forget) {
-        let problem = format!("the history has nothing of `{}`", directory.display());
-        return Err(Failure::user(problem).with_hint("list the sessions with `aiw history sessions`"));
-    }
-    if would.messages > 0 {
-        let question = format!("Forget {}?", amount(&would));
-        if !terminal::confirm(&question, "--yes", yes).await? {
-            return Err(Failure::declined("nothing was forgotten"));
-        }
-    }
-    let forgot = store.forget(&forget)?;
-    output.line(format!("Forgot {}", amount(&forgot)));
-    output.answer(HistoryForget { sessions: forgot.sessions, messages: forgot.messages });
+    let answer = past::forget(home, &current_dir()?, &request, &Person::new(output, yes)).await;
+    let answer = answer.map_err(|e| match e {
+        PastError::Ask(AskError::Declined) => Failure::declined("nothing was forgotten"),
+        e => e.into(),
+    })?;
+    let HistoryForget { sessions, messages } = answer;
+    output.line(format!("Forgot {}", amount(&Forgot { sessions, messages })));
+    output.answer(answer);
     Ok(())
 }
 
 fn export(home: &Home, id: &str, format: ExportFormat, output: &Output) -> Result<(), Failure> {
     let part = store(home)?.part(id, &Range { around: None, most: usize::MAX })?;
-    let answer = HistoryShow {
-        session: HistorySession::of(&part.session, &Resumes::new(home)),
-        messages: part.messages.iter().map(HistoryMessage::of).collect(),
-        earlier: 0,
-        later: 0,
-    };
+    let answer = HistoryShow::of(&part, &Resumes::new(home));
     match format {
         ExportFormat::Markdown => output.line(aiw_history::markdown(&part)),
         ExportFormat::Json => output.document(&answer),

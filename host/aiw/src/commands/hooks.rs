@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use aiw_app::past::{self, tell};
 use aiw_core::shell_word;
 use aiw_history::{Handled, Hook, Indexer, Report};
 use aiw_home::{CliPlaces, Home, HomeError};
@@ -9,7 +10,6 @@ use aiw_setup::{ClientPlaces, HookPlan, HookScope, HookStatus, HookSummary, Hook
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::intake::said;
 use super::setup::{check_lasting, ours};
 use crate::cli::hooks::{HooksArgs, HooksCommand, SettingsScope};
 use crate::failure::Failure;
@@ -36,11 +36,11 @@ pub struct HooksStatus {
     pub settings: Vec<HookStatus>,
 }
 
-pub async fn run(command: HooksCommand, output: &Output) -> Result<(), Failure> {
+pub async fn run(home: &Home, command: HooksCommand, output: &Output) -> Result<(), Failure> {
     match command {
-        HooksCommand::Install(args) => change(&args, false, output).await,
-        HooksCommand::Uninstall(args) => change(&args, true, output).await,
-        HooksCommand::Status { scope } => status(scope, output),
+        HooksCommand::Install(args) => change(home, &args, false, output).await,
+        HooksCommand::Uninstall(args) => change(home, &args, true, output).await,
+        HooksCommand::Status { scope } => status(home, scope, output),
         HooksCommand::Handle { wait } => {
             handle(wait, output);
             Ok(())
@@ -48,13 +48,12 @@ pub async fn run(command: HooksCommand, output: &Output) -> Result<(), Failure> 
     }
 }
 
-pub fn hooks() -> Result<Hooks, Failure> {
-    let home = Home::find()?;
+fn hooks(home: &Home) -> Result<Hooks, Failure> {
     let places = ClientPlaces::from_environment().ok_or(HomeError::NoHome)?;
-    let ours = ours(&home)?;
+    let ours = ours(home)?;
     let variables = ours.env.iter().map(|(name, value)| format!("{name}={} ", shell_word(value)));
     let program = variables.collect::<String>() + &shell_word(&ours.command);
-    Ok(Hooks::new(home, places, program))
+    Ok(Hooks::new(home.clone(), places, program))
 }
 
 fn scope(scope: SettingsScope) -> Result<HookScope, Failure> {
@@ -65,19 +64,18 @@ fn scope(scope: SettingsScope) -> Result<HookScope, Failure> {
     })
 }
 
-/// All scopes, for a look at them.
-pub fn scopes() -> Vec<HookScope> {
-    [SettingsScope::User, SettingsScope::Project, SettingsScope::Local]
-        .into_iter()
-        .filter_map(|name| scope(name).ok())
-        .collect()
+/// The hooks in each settings file of Claude Code's.
+pub fn statuses(home: &Home) -> Result<Vec<HookStatus>, Failure> {
+    let hooks = hooks(home)?;
+    let all = [SettingsScope::User, SettingsScope::Project, SettingsScope::Local];
+    Ok(all.into_iter().filter_map(|name| scope(name).ok()).map(|scope| hooks.status(&scope)).collect())
 }
 
-async fn change(args: &HooksArgs, undo: bool, output: &Output) -> Result<(), Failure> {
+async fn change(home: &Home, args: &HooksArgs, undo: bool, output: &Output) -> Result<(), Failure> {
     if !undo {
         check_lasting()?;
     }
-    let hooks = hooks()?;
+    let hooks = hooks(home)?;
     let scope = scope(args.scope)?;
     let plan = |hooks: &Hooks| match undo {
         true => hooks.plan_undo(&scope),
@@ -98,7 +96,7 @@ async fn change(args: &HooksArgs, undo: bool, output: &Output) -> Result<(), Fai
     if !args.dry_run {
         hooks.apply(&planned)?;
         if !undo {
-            aiw_history::Queue::of(&Home::find()?).prepare()?;
+            aiw_history::Queue::of(home).prepare()?;
         }
         if !planned.is_empty() && !undo {
             output.line("sessions of Claude Code are read when they end, from the next one on");
@@ -109,13 +107,11 @@ async fn change(args: &HooksArgs, undo: bool, output: &Output) -> Result<(), Fai
     Ok(())
 }
 
-fn status(only: Option<SettingsScope>, output: &Output) -> Result<(), Failure> {
-    let hooks = hooks()?;
-    let scopes = match only {
-        Some(only) => vec![scope(only)?],
-        None => scopes(),
+fn status(home: &Home, only: Option<SettingsScope>, output: &Output) -> Result<(), Failure> {
+    let all = match only {
+        Some(only) => vec![hooks(home)?.status(&scope(only)?)],
+        None => statuses(home)?,
     };
-    let all: Vec<_> = scopes.iter().map(|scope| hooks.status(scope)).collect();
     for status in &all {
         let state = match (&status.problem, status.installed, status.events.is_empty()) {
             (Some(problem), ..) => problem.clone(),
@@ -192,7 +188,7 @@ fn handle(wait: bool, output: &Output) {
         return;
     }
     match waited() {
-        Ok(report) => said(&report, output),
+        Ok(report) => tell(&report, output),
         Err(failure) => output.note(format!("error: {}", failure.message())),
     }
 }
@@ -200,6 +196,5 @@ fn handle(wait: bool, output: &Output) {
 /// Reads what is queued, after whatever another process reads.
 fn waited() -> Result<Report, Failure> {
     let home = Home::find()?;
-    let places = CliPlaces::from_environment().ok_or(HomeError::NoHome)?;
-    Ok(super::intake::indexer(home).run(&places, true)?)
+    Ok(past::indexer(home).run(&past::places()?, true)?)
 }

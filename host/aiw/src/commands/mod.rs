@@ -65,9 +65,3 @@ fn given(from: &Path, most: u64) -> Result<Vec<u8>, Failure> {
         Err(e) => Err(Failure::user(format!("cannot read `{}`: {e}", from.display()))),
     }
 }
-
-/// A line for each sign that what is about to be added is written to take over a model or to read keys.
-fn suspicious(lines: &[String]) -> Vec<String> {
-    let signs = aiw_routing::signs(lines.iter().map(String::as_str));
-    signs.into_iter().map(|sign| format!("suspicious: it {sign}")).collect()
-}

@@ -5,26 +5,29 @@ use std::sync::Arc;
 
 use aiw_app::ClientSession;
 use aiw_app::runs::is_private_session;
-use aiw_app::workflows::{About, Nobody, ScriptReach, ScriptTools, Writes, plan_of};
-use aiw_core::{ErrorKind, WorkflowName, counted, one_line, quoted_text};
-use aiw_orchestrator::{
-    DeclaredTool, Ended, KeptWorkflow, ListedWorkflow, MOST_BYTES, OverWorkflow, Plan, RunRecord, RunRecords, Trace,
-    WorkflowSummary, Workflows, declaration_file, sent_code, tool_expression, tool_name, workflow_file,
+use aiw_app::workflows::{
+    self, About, Draft, Nobody, ScriptError, ScriptReach, ScriptTools, Writes, check_kept, fresh, plan_of,
 };
-use aiw_routing::{Offered, Pool, PoolError};
+use aiw_core::{AskError, ErrorKind, WorkflowName, counted, one_line, quoted_text};
+use aiw_orchestrator::{
+    DeclaredTool, Ended, KeptWorkflow, ListedWorkflow, MOST_BYTES, Orchestrator, OverWorkflow, Plan, RunRecord,
+    RunRecords, Trace, WorkflowSummary, Workflows, declaration_file, sent_code, tool_expression, tool_name,
+    workflow_file,
+};
+use aiw_routing::{Offered, Pool};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::each::{FailedName, remove_each};
+use super::given;
 use super::mcp::call::arguments;
-use super::{given, suspicious};
+use crate::ask::Person;
 use crate::cli::workflow::{NewWorkflowArgs, RunWorkflowArgs, RunsArgs, SaveWorkflowArgs, WorkflowCommand};
 use crate::components::session;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::terminal;
 use crate::times::{ago, since_rfc3339};
 
 /// `aiw workflow list`
@@ -88,50 +91,14 @@ impl Here {
         self.client.pool()
     }
 
-    /// The tools as they are now: the servers behind these are asked.
-    async fn fresh(&self, names: &[String], output: &Output) -> ScriptTools {
-        let known = self.pool().tools();
-        let mut servers: Vec<String> = Vec::new();
-        for name in names {
-            // One that is not known yet may be of any server that was never seen.
-            let server = known.iter().find(|tool| tool.proxied == *name).map(|tool| tool.server.clone());
-            servers.extend(server.or_else(|| Some(name.split_once("__")?.0.to_owned())));
-        }
-        servers.sort();
-        servers.dedup();
-        for server in servers {
-            // One that is not there has no tools, which is said below.
-            if let Err(e) = self.pool().look(&server).await
-                && !matches!(e, PoolError::NoServer { .. })
-            {
-                output.note(format!("note: {} {}; this is what was seen last", quoted_text(&server, 80), e.brief()));
-            }
-        }
-        ScriptTools::of(self.pool())
+    fn orchestrator(&self) -> &Orchestrator {
+        self.client.app().orchestrator()
     }
 
     fn summary(&self, workflow: &KeptWorkflow, tools: &ScriptTools) -> Result<WorkflowSummary, Failure> {
         let (name, path) = (workflow.name.clone(), workflow.path.clone());
         let listed = ListedWorkflow { name, path, workflow: Ok(workflow.clone()) };
         Ok(WorkflowSummary::of(&listed, &self.workflows.lock()?, &|tool| tools.digest(tool)))
-    }
-
-    /// Looks whether the script of a workflow makes sense and calls nothing but its tools.
-    async fn check(&self, workflow: &KeptWorkflow, tools: &ScriptTools) -> Result<(), Failure> {
-        // Without a name, it may call what it names, which is nothing then.
-        let used = tools.check(self.client.app().orchestrator(), &workflow.text, &workflow.tools).await?;
-        let extra = used.iter().find(|tool| !workflow.tools.contains(&tool.proxied));
-        match extra {
-            None => Ok(()),
-            Some(tool) => {
-                let name = quoted_text(&tool.proxied, 120);
-                Err(Failure::user(format!(
-                    "the workflow `{}` calls {name}, which its head does not name",
-                    workflow.name
-                ))
-                .with_hint("add it to `tools`"))
-            }
-        }
     }
 }
 
@@ -180,7 +147,7 @@ fn show(here: &Here, name: &WorkflowName, output: &Output) -> Result<(), Failure
 
 async fn new(here: &Here, args: NewWorkflowArgs, output: &Output) -> Result<(), Failure> {
     let name: WorkflowName = args.name.parse()?;
-    let tools = here.fresh(&args.tools, output).await;
+    let tools = fresh(here.pool(), &args.tools, output).await;
     let used = args.tools.iter().map(|tool| tools.named(tool)).collect::<Result<Vec<&Offered>, _>>()?;
     let calls: Vec<String> = used
         .iter()
@@ -221,7 +188,7 @@ async fn save(here: &Here, args: SaveWorkflowArgs, output: &Output) -> Result<()
     if bytes.len() as u64 > MOST_BYTES {
         return Err(Failure::user(format!("`{}` is larger than {} kB", args.from.display(), MOST_BYTES >> 10)));
     }
-    let tools = here.fresh(&args.tools, output).await;
+    let tools = fresh(here.pool(), &args.tools, output).await;
     let parsed = KeptWorkflow::parse(name.clone(), here.workflows.path(&name), bytes.clone());
     let workflow = match (parsed, args.description) {
         (Ok(workflow), None) if args.tools.is_empty() => workflow,
@@ -236,15 +203,13 @@ async fn save(here: &Here, args: SaveWorkflowArgs, output: &Output) -> Result<()
         (Err(_), Some(description)) => {
             let text = String::from_utf8(bytes)
                 .map_err(|_| Failure::user(format!("`{}` is not UTF-8", args.from.display())))?;
-            let code = &sent_code(&text);
-            let used = tools.check(here.client.app().orchestrator(), code, &args.tools).await?;
-            let names: Vec<String> = used.iter().map(|tool| tool.proxied.clone()).collect();
-            let file = workflow_file(&description, &names, &json!({"type": "object"}), code);
-            here.workflows.parsed(&name, file.into_bytes())?
+            let (code, name) = (&sent_code(&text), name.clone());
+            let input_schema = &json!({"type": "object"});
+            let draft = Draft { name, description: &description, input_schema, code, tools: &args.tools };
+            draft.workflow(here.orchestrator(), &here.workflows, &tools).await?
         }
     };
-    tools.check_name(&name)?;
-    here.check(&workflow, &tools).await?;
+    check_kept(here.orchestrator(), &workflow, &tools).await?;
     here.workflows.write(&workflow, if args.force { OverWorkflow::Always } else { OverWorkflow::Never })?;
     output.line(format!("Wrote `{}`", workflow.path.display()));
     output.line(format!("`aiw workflow approve {name}` makes it a tool"));
@@ -255,11 +220,11 @@ async fn save(here: &Here, args: SaveWorkflowArgs, output: &Output) -> Result<()
 async fn execute(here: &Here, args: &RunWorkflowArgs, writes: Writes, output: &Output) -> Result<(), Failure> {
     let name: WorkflowName = args.name.parse()?;
     let workflow = here.workflows.get(&name)?;
-    let tools = here.fresh(&workflow.tools, output).await;
+    let tools = fresh(here.pool(), &workflow.tools, output).await;
     // Without approval, it is only tried.
     let (workflow, used) = tools.kept(&here.workflows, &name, writes == Writes::Approved)?;
     if writes == Writes::Refused {
-        here.check(&workflow, &tools).await?;
+        check_kept(here.orchestrator(), &workflow, &tools).await?;
     }
     let input = arguments(&args.input, &workflow.input_schema)?;
     let input = input.read().map_err(|e| Failure::new(ErrorKind::Usage, format!("the input can't be read: {e}")))?;
@@ -268,8 +233,7 @@ async fn execute(here: &Here, args: &RunWorkflowArgs, writes: Writes, output: &O
     let about =
         About { workflow: Some(name), client: "aiw".into(), private: is_private_session(home, here.client.session()) };
     let reach = ScriptReach::new(home.clone(), here.pool().clone(), None, writes, Nobody);
-    let Ended { outcome, trace } =
-        aiw_app::workflows::run(home, here.client.app().orchestrator(), plan, reach, about).await;
+    let Ended { outcome, trace } = workflows::run(home, here.orchestrator(), plan, reach, about).await;
     here.pool().end().await;
     for line in &trace.logs {
         output.note(&line.line);
@@ -286,7 +250,7 @@ async fn execute(here: &Here, args: &RunWorkflowArgs, writes: Writes, output: &O
         }
         Err(error) => {
             let answer = RanWorkflow { result: None, error: Some(error.to_string()), trace };
-            let failure = Failure::from(aiw_app::workflows::ScriptError::from(error));
+            let failure = Failure::from(ScriptError::from(error));
             Err(failure.with_answer(serde_json::to_value(answer).unwrap_or_default()))
         }
     }
@@ -304,29 +268,12 @@ fn pretty(result: &RawValue) -> String {
 
 async fn approve(here: &Here, name: &WorkflowName, yes: bool, output: &Output) -> Result<(), Failure> {
     let workflow = here.workflows.get(name)?;
-    let tools = here.fresh(&workflow.tools, output).await;
-    here.check(&workflow, &tools).await?;
-    tools.check_name(name)?;
-    let used = workflow.tools.iter().map(|tool| tools.named(tool)).collect::<Result<Vec<&Offered>, _>>()?;
-    // What ends a line in JavaScript, and with it a comment.
-    let lines: Vec<String> = workflow.text.split(['\n', '\r', '\u{2028}', '\u{2029}']).map(str::to_owned).collect();
-    // In a frame, so that no line of the script looks like one of aiw's.
-    output.framed(&workflow.text);
-    output.before_question("");
-    for tool in &used {
-        let effect = if tool.definition.only_reads() { "says that it only reads" } else { "may change something" };
-        output.before_question(format!("{} {effect}", quoted_text(&tool.proxied, 120)));
+    let tools = fresh(here.pool(), &workflow.tools, output).await;
+    check_kept(here.orchestrator(), &workflow, &tools).await?;
+    match workflows::approve(&here.workflows, &workflow, &tools, &Person::new(output, yes)).await {
+        Err(ScriptError::Ask(AskError::Declined)) => return Err(Failure::declined("nothing was approved")),
+        approved => approved?,
     }
-    suspicious(&lines).iter().for_each(|sign| output.before_question(sign));
-    output.flush();
-    let question = match used.len() {
-        0 => "Offer this as a tool?",
-        _ => "Offer this as a tool that calls these without asking again?",
-    };
-    if !terminal::confirm(question, "--yes", yes).await? {
-        return Err(Failure::declined("nothing was approved"));
-    }
-    here.workflows.approve(&workflow, &|tool| tools.digest(tool))?;
     here.pool().end().await;
     output.line(format!("Approved `{name}`: it is the tool `{}` of the toolset `workflows`", tool_name(name)));
     output.answer(ShownWorkflow { workflow: here.summary(&workflow, &tools)?, text: None });

@@ -178,7 +178,7 @@ impl Installing<'_> {
         lines.extend(about(self.found, way));
         lines.extend(beside(self.client.home(), self.found, self.key, &self.replaces)?);
         let effects = vec![effect(way), Effect::Writes("mcp.json".into())];
-        Ok(Plan { question: question.to_owned(), about: lines, effects })
+        Ok(Plan { about: lines, effects, ..Plan::of(question) })
     }
 }
 

@@ -179,13 +179,16 @@ pub(crate) fn holder(port: u16) -> Holder {
 /// Returns whether a process is a shim: this program, with `shim` as its first argument.
 pub(crate) fn is_shim(pid: u32) -> bool {
     let command = source::command_line(pid).unwrap_or_default();
-    let same = match (source::executable(std::process::id()), source::executable(pid)) {
+    // Most are none, and this tells so at once.
+    if command.split(|b| *b == 0).nth(1) != Some(b"shim") {
+        return false;
+    }
+    match (source::executable(std::process::id()), source::executable(pid)) {
         // Shims hide their memory, and with it the path of their executable, so the command line has to do.
         (_, Err(_)) => names_a_process(&command),
         (Ok(ours), Ok(theirs)) => ours == theirs,
         _ => false,
-    };
-    same && command.split(|b| *b == 0).nth(1) == Some(b"shim")
+    }
 }
 
 /// Returns whether all words of a command line are those of a shim: `aiw shim ROOT ID INSTANCE`.

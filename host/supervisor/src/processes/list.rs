@@ -16,8 +16,26 @@ use crate::records::Lookup;
 use crate::root::{Root, Scope};
 use crate::segment::{Snapshot, open, segments};
 
-/// So many records are read side by side.
+/// So many are looked at side by side.
 const MANY: usize = 50;
+
+/// Looks at parts of many things side by side: most of the time goes into system calls. Few take less than a thread.
+pub(super) fn side_by_side<T: Sync, R: Send>(all: &[T], look: impl Fn(&[T]) -> Vec<R> + Sync) -> Vec<R> {
+    let threads = if all.len() < MANY { 1 } else { available_parallelism().map_or(1, NonZero::get).min(4) };
+    std::thread::scope(|scope| {
+        let mut parts = all.chunks(all.len().div_ceil(threads).max(1));
+        let (first, look) = (parts.next().unwrap_or_default(), &look);
+        // Where no thread can be made, this one looks.
+        let begin = |part| Builder::new().spawn_scoped(scope, move || look(part)).map_err(|_| part);
+        let looking: Vec<_> = parts.map(begin).collect();
+        let first = look(first);
+        let rest = looking.into_iter().flat_map(|part| match part {
+            Ok(thread) => thread.join().unwrap_or_default(),
+            Err(part) => look(part),
+        });
+        first.into_iter().chain(rest).collect()
+    })
+}
 
 impl Processes {
     /// Returns all processes, oldest first. Asking the same value again is cheap unless something has happened since.
@@ -34,22 +52,7 @@ impl Processes {
         let before = Before::looking(&self.records, &self.runtime, self.scope);
         let mut segments = Segments::of(self);
         let ids = self.records.ids()?;
-        // Most of the time goes into system calls. Few records take less than a thread.
-        let threads = if ids.len() < MANY { 1 } else { available_parallelism().map_or(1, NonZero::get).min(4) };
-        let found: Vec<_> = std::thread::scope(|scope| {
-            let mut parts = ids.chunks(ids.len().div_ceil(threads).max(1));
-            let first = parts.next().unwrap_or_default();
-            // Where no thread can be made, this one reads.
-            let read = |part| Builder::new().spawn_scoped(scope, move || self.find_all(part)).map_err(|_| part);
-            let reading: Vec<_> = parts.map(read).collect();
-            let first = self.find_all(first);
-            let rest = reading.into_iter().flat_map(|part| match part {
-                Ok(thread) => thread.join().unwrap_or_default(),
-                Err(part) => self.find_all(part),
-            });
-            first.into_iter().chain(rest).collect()
-        });
-        for found in found {
+        for found in side_by_side(&ids, |ids| self.find_all(ids)) {
             match found {
                 Ok((record, settled)) => all.push(Supervised { settled, ..self.look(record, &mut segments) }),
                 Err(problem) => problems.push(problem),

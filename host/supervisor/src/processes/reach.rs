@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use aiw_core::{ProcessId, ProcessState as State};
 
+use super::list::side_by_side;
 use super::outcome::Usage;
 use super::table::Processes;
 use crate::directory::{INPUT, add_remark};
@@ -83,7 +84,7 @@ impl Processes {
             true => BTreeSet::new(),
             false => parents.descendants(record.shim.pid).iter().flat_map(|pid| listeners.ports(*pid)).collect(),
         };
-        records.iter().map(of).collect()
+        side_by_side(records, |records| records.iter().map(of).collect())
     }
 
     /// Returns what running processes and their descendants use, in the order of these records. It is `None` for one

@@ -15,10 +15,10 @@ use super::look::{fetch, keys, short, wants};
 use crate::cli::{InstallArgs, UpdateArgs};
 use crate::commands::each::{FailedId, Failures};
 use crate::commands::mcp::forget;
-use crate::commands::suspicious;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
+use aiw_app::workflows::suspicious;
 
 /// `aiw plugin install`
 #[derive(Default, Serialize, JsonSchema)]
@@ -150,7 +150,8 @@ pub fn preview(plan: &InstallPlan, answers: &Answers) -> Vec<String> {
     }
     let options = plan.options_used(answers);
     lines.extend(options.iter().map(|(name, value)| format!("  {name} is {}", value.escape_debug())));
-    lines.extend(suspicious(&lines[1..]).into_iter().map(|line| format!("  {line}")));
+    let signs: Vec<String> = suspicious(lines[1..].iter().map(String::as_str)).collect();
+    lines.extend(signs.iter().map(|line| format!("  {line}")));
     lines
 }
 
