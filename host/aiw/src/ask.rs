@@ -1,6 +1,6 @@
 //! The person at the terminal, as verbs ask and tell them.
 
-use aiw_core::{Ask, AskError, Choice, Plan, Question, Secret, Sink, Told, one_line};
+use aiw_core::{Ask, AskError, Choice, Effect, Plan, Question, Secret, Sink, Told, one_line};
 use async_trait::async_trait;
 
 use crate::failure::Failure;
@@ -12,11 +12,18 @@ pub struct Person<'a> {
     output: &'a Output,
     /// `--yes`: they have agreed to all of it.
     yes: bool,
+    /// Standard output is not for questions: something else is printed there.
+    beside: bool,
 }
 
 impl<'a> Person<'a> {
     pub fn new(output: &'a Output, yes: bool) -> Self {
-        Self { output, yes }
+        Self { output, yes, beside: false }
+    }
+
+    /// The person who watches what a command prints.
+    pub fn beside(output: &'a Output) -> Self {
+        Self { output, yes: false, beside: true }
     }
 }
 
@@ -27,8 +34,15 @@ impl Ask for Person<'_> {
     }
 
     async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
-        plan.about.iter().for_each(|line| self.output.before_question(line));
+        plan.about.iter().for_each(|line| match self.beside {
+            true => self.output.note(line),
+            false => self.output.before_question(line),
+        });
         self.output.flush();
+        // What was typed before is no answer to what it may run.
+        if plan.effects.iter().any(|effect| matches!(effect, Effect::Runs(_))) {
+            terminal::forget_typed();
+        }
         if !confirm(&plan.question, self.yes).await? {
             return Err(AskError::Declined);
         }
@@ -69,7 +83,11 @@ pub async fn confirm(question: &str, yes: bool) -> Result<bool, AskError> {
     if !yes && !terminal::can_ask() {
         return Err(AskError::Nobody { question: format!("`{question}`"), hint: "answer with `--yes`".into() });
     }
-    terminal::confirm(question, "--yes", yes).await.map_err(why)
+    terminal::confirm(question, "--yes", yes).await.map_err(|failure| {
+        // The end of input has ended no line.
+        terminal::tell("");
+        why(failure)
+    })
 }
 
 /// Why there is no answer, as a verb knows it.

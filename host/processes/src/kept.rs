@@ -10,7 +10,7 @@ use crate::error::ProcessError;
 use crate::file::Definitions;
 use crate::project::Project;
 
-fn path(home: &Home, project: &Project) -> PathBuf {
+pub(crate) fn path(home: &Home, project: &Project) -> PathBuf {
     let name = format!("{:016x}.json", project.number(""));
     home.root().join("processes").join("defined").join(name)
 }

@@ -19,7 +19,10 @@ use aiw_markets::{
     SwitchedPlugin, UpdatedMarket, UpdatedSummary, Validation,
 };
 use aiw_orchestrator::{CallTrace, RunRecord, WorkflowSummary};
-use aiw_processes::ProcessSummary;
+use aiw_processes::{
+    AddedProcess, EditedFile, ProcessLine, ProcessLog, ProcessSummary, Processes, RemovedProcesses, SignalledProcesses,
+    StoppedProcesses, WrittenInput,
+};
 use aiw_providers::{
     PoolMemberSummary, PoolSummary, PresetSummary, ProviderDetails, RemovedProvider, RenamedProvider, TestSummary,
 };
@@ -49,7 +52,6 @@ use super::model::{ModelPull, ModelRemove};
 use super::new::NewProject;
 use super::planner::{PlannerShow, PlannerSummary, PlannerTest};
 use super::pool::{PoolDetails, PoolRemove, PoolRest};
-use super::process::{ProcessLine, ProcessLog, Processes, StoppedProcesses};
 use super::setup::SetupAnswer;
 use super::task::{Status, TaskLog, Wait};
 use super::usage::{BudgetRemove, UsageAnswer};
@@ -87,6 +89,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         ($($shape:ident)*) => { vec![$((stringify!($shape), of::<$shape>())),*] };
     }
     named![
+        AddedProcess
         Answered
         Asked
         BudgetAcceptLoss
@@ -99,6 +102,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         ClientChange
         ClientSummary
         Doctor
+        EditedFile
         Explanation
         ExtensionDetails
         ExtensionRemove
@@ -163,6 +167,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         RegistryServer
         RemovedMarket
         RemovedPlugin
+        RemovedProcesses
         RemovedProvider
         RemovedWorkflows
         RenamedProvider
@@ -180,6 +185,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         ServerWay
         SessionTools
         SetupAnswer
+        SignalledProcesses
         ShownWorkflow
         Stats
         Status
@@ -206,6 +212,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         Wait
         WaitedTask
         WorkflowSummary
+        WrittenInput
     ]
 }
 
