@@ -12,7 +12,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// There are no definitions, they make no sense, or the answer is no.
+    /// There are no definitions, they make no sense, or the user declines.
     pub async fn agreed(&self, ids: &[String], ask: &dyn Ask, sink: &dyn Sink) -> Result<Loaded, ProcessError> {
         let mut loaded = self.load()?;
         if loaded.definitions.is_empty() {

@@ -29,7 +29,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// The file can't be read or written, it makes no sense, somebody else changed it meanwhile, the answer is no, or
+    /// The file can't be read or written, it makes no sense, somebody else changed it meanwhile, the user declines, or
     /// `open` fails.
     pub async fn edit<E: From<ProcessError>>(
         &self,

@@ -10,7 +10,7 @@ use crate::start::Started;
 
 /// New definitions, and what they change, by id.
 #[derive(Debug)]
-pub struct FileChange {
+pub struct ChangedFile {
     new: Loaded,
     starts: Vec<String>,
     restarts: Vec<String>,
@@ -32,7 +32,7 @@ impl Manager {
         loaded: &mut Loaded,
         wanted: &[String],
         shown: &[String],
-    ) -> Result<Option<FileChange>, ProcessError> {
+    ) -> Result<Option<ChangedFile>, ProcessError> {
         let Some(new) = self.reload(loaded).transpose()? else { return Ok(None) };
         // Somebody else may have started it again just now.
         let runs = |id: &String| shown.contains(id) && self.is_alive(id);
@@ -51,7 +51,7 @@ impl Manager {
         let stops: Vec<String> = shown.iter().filter(is_gone).cloned().collect();
         // The rest is for the next command, or for the next question.
         let does_nothing = starts.is_empty() && restarts.is_empty() && stops.is_empty();
-        Ok((!does_nothing).then_some(FileChange { new, starts, restarts, stops, others }))
+        Ok((!does_nothing).then_some(ChangedFile { new, starts, restarts, stops, others }))
     }
 
     /// Says what a change of the file does, and does it if the user agrees. `stop` stops processes. Returns what was
@@ -59,7 +59,7 @@ impl Manager {
     pub async fn carry_out(
         &self,
         loaded: &mut Loaded,
-        mut change: FileChange,
+        mut change: ChangedFile,
         ask: &dyn Ask,
         sink: &dyn Sink,
         stop: &mut dyn FnMut(Vec<String>) -> Result<(), ProcessError>,
@@ -92,7 +92,7 @@ impl Manager {
     }
 }
 
-impl FileChange {
+impl ChangedFile {
     fn plan(&self, file: &str) -> Plan {
         let mut plan = Plan::of(if self.new.is_to_be_allowed() { "Allow this file, and do that?" } else { "Do that?" });
         plan.about.push(format!("`{file}` has changed:"));

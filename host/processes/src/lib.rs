@@ -44,7 +44,7 @@ pub use define::{AddedProcess, Author, DefineRequest, RedefineRequest, RemovedPr
 pub use definition::is_id;
 pub use edit::EditedFile;
 pub use error::{FileProblem, ProcessError};
-pub use follow::FileChange;
+pub use follow::ChangedFile;
 pub use manager::{Loaded, MAX_INPUT, Manager};
 pub use output::{OutputRequest, ProcessLine, ProcessLog, ProcessLogs, ProcessOutput, anywhere};
 pub use project::Project;

@@ -9,7 +9,7 @@ use aiw_core::{Ask, Sink, Told};
 use aiw_home::{HomeError, Turn, check_writable, find_program};
 use aiw_supervisor::{Cause, Need, NewProcess, Program, Queue, Record, Stopped, Supervised};
 
-use crate::definition::{Definition, RestartWhen, Source, in_order, signal_number};
+use crate::definition::{Definition, NeedOf, ProbeOf, RestartWhen, Source, in_order, signal_number};
 use crate::environment::Environment;
 use crate::error::ProcessError;
 use crate::manager::{Known, Loaded, Manager, NAMES};
@@ -66,7 +66,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// The answer is no, there is no such process, or the user has not allowed it.
+    /// The user declines, there is no such process, or the user has not allowed it.
     pub async fn start(&self, ids: &[String], ask: &dyn Ask, sink: &dyn Sink) -> Result<StartResults, ProcessError> {
         let loaded = self.agreed(ids, ask, sink).await?;
         self.up(&loaded, ids)
@@ -77,7 +77,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// The answer is no, or one of them can't be started: then none was stopped.
+    /// The user declines, or one of them can't be started: then none was stopped.
     pub async fn restart(&self, ids: &[String], ask: &dyn Ask, sink: &dyn Sink) -> Result<StartResults, ProcessError> {
         let loaded = match self.load() {
             Err(error @ ProcessError::File { .. }) => {
@@ -237,9 +237,9 @@ impl Manager {
             }
         })?;
         let problem = |problem: String| ProcessError::Definition { id: id.to_owned(), problem };
-        let probe = |probe: &Option<crate::definition::ProbeOf>| {
-            probe.as_ref().map(crate::definition::ProbeOf::probe).transpose().map_err(problem)
-        };
+        let probe = |probe: &Option<ProbeOf>| probe.as_ref().map(ProbeOf::probe).transpose().map_err(problem);
+        let need =
+            |NeedOf { id, until }: &NeedOf| Need { id: self.project.process_id(id), name: id.clone(), until: *until };
         let about =
             About { name: id.to_owned(), project: self.project.directory().to_owned(), definition: definition.clone() };
         let new = NewProcess {
@@ -247,7 +247,7 @@ impl Manager {
             label: id.as_bytes().to_vec(),
             restart: definition.restart.supervised(),
             causes,
-            needs: self.needs(definition),
+            needs: definition.needs.iter().map(need).collect(),
             ready: probe(&definition.ready)?,
             live: probe(&definition.live)?,
             stop_signal: signal_number(&definition.stop.signal).unwrap_or(15),
@@ -265,15 +265,6 @@ impl Manager {
             ..Program::of(path)
         };
         Ok(Prepared { new, program, grace: definition.stop.grace })
-    }
-
-    fn needs(&self, definition: &Definition) -> Vec<Need> {
-        let need = |need: &crate::definition::NeedOf| Need {
-            id: self.project.process_id(&need.id),
-            name: need.id.clone(),
-            until: need.until,
-        };
-        definition.needs.iter().map(need).collect()
     }
 
     /// Ends and records what dead shims have left behind, and starts again what was lost and is to be started again.

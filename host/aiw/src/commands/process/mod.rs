@@ -1,6 +1,5 @@
 //! `aiw up`, `down`, `ps`, `restart` and `aiw process …`. Neither components nor a runtime are set up for them.
 
-use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
@@ -297,12 +296,7 @@ fn input(args: &InputArgs, output: &Output) -> Result<(), Failure> {
     let manager = looked_after()?;
     let bytes = match &args.line {
         Some(line) => format!("{line}\n").into_bytes(),
-        None => {
-            let mut bytes = Vec::new();
-            let read = std::io::stdin().lock().take(MAX_INPUT as u64 + 1).read_to_end(&mut bytes);
-            read.map_err(|e| Failure::user(format!("standard input can't be read: {e}")))?;
-            bytes
-        }
+        None => super::given(Path::new("-"), MAX_INPUT as u64)?,
     };
     output.answer(manager.write_input(&args.id, &bytes)?);
     Ok(())
