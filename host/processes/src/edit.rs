@@ -4,11 +4,12 @@ use std::io;
 use std::path::Path;
 
 use aiw_core::{Ask, AskError, Sink, Told};
-use aiw_home::HomeError;
+use aiw_home::{HomeError, Mode, read_unlinked, replace};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::ProcessError;
+use crate::file::MAX_BYTES;
 use crate::manager::{BeforeEdit, Manager};
 
 /// The project's file after an editor had it
@@ -41,14 +42,17 @@ impl Manager {
         let file = self.project.file();
         let failed = |e: io::Error| ProcessError::from(HomeError::io("copy for your editor", &file, e));
         let directory = tempfile::Builder::new().prefix("aiw-edit-").tempdir().map_err(failed)?;
-        let name = file.file_name().unwrap_or_default();
-        let copy = directory.path().join(name);
-        std::fs::write(&copy, before.bytes.as_deref().unwrap_or_default()).map_err(failed)?;
+        // A temporary directory may be reached by links.
+        let copy = directory.path().canonicalize().map_err(failed)?.join(file.file_name().unwrap_or_default());
+        let bytes = before.bytes.as_deref().unwrap_or_default();
+        replace(&copy, bytes, Mode::Private).map_err(ProcessError::from)?;
         open(&copy)?;
-        let edited = std::fs::read(&copy).map_err(failed)?;
-        let changed = self
-            .after_edit(&before, &edited)
-            .map_err(|source| ProcessError::NotSaved { source: Box::new(source), copy: directory.keep().join(name) })?;
+        let edited = read_unlinked(&copy, MAX_BYTES as u64 + 1).map_err(ProcessError::from);
+        let edited = edited.and_then(|edited| edited.ok_or_else(|| failed(io::ErrorKind::NotFound.into())));
+        let changed = edited.and_then(|edited| self.after_edit(&before, &edited)).map_err(|source| {
+            let _ = directory.keep();
+            ProcessError::NotSaved { source: Box::new(source), copy }
+        })?;
         let mut loaded = self.load()?;
         if changed && !loaded.definitions.is_empty() {
             match self.ask_about(&mut loaded, ask).await {

@@ -31,6 +31,7 @@ mod output;
 mod parsed;
 mod probe;
 mod project;
+mod reach;
 mod shown;
 mod start;
 mod state;
@@ -45,13 +46,12 @@ pub use definition::is_id;
 pub use edit::EditedFile;
 pub use error::{FileProblem, ProcessError};
 pub use follow::ChangedFile;
-pub use manager::{Loaded, MAX_INPUT, Manager};
+pub use manager::{Loaded, Manager};
 pub use output::{OutputRequest, ProcessLine, ProcessLog, ProcessLogs, ProcessOutput, anywhere};
 pub use project::Project;
+pub use reach::{MAX_INPUT, SignalledProcesses, WrittenInput};
 pub use start::{StartResults, Started, result_of};
 pub use state::{State, Status};
 pub use stop::StoppedOne;
-pub use summary::{
-    ProcessSummary, Processes, RestartCause, SignalledProcesses, StoppedProcesses, UsageSummary, WrittenInput,
-};
+pub use summary::{ProcessSummary, Processes, RestartCause, StoppedProcesses, UsageSummary};
 pub use wait::{WaitFor, Waited};

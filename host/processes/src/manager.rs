@@ -4,25 +4,21 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aiw_core::{ProcessId, Sink, Told};
+use aiw_core::ProcessId;
 use aiw_home::{Home, Mode, replace};
-use aiw_supervisor::{Log, Names, Processes, Record, Scope, Stream, Supervised, SupervisorError};
+use aiw_supervisor::{Log, Names, Processes, Record, Scope, Stream, Supervised};
 
-use crate::definition::{Definition, Source, signal_number};
+use crate::definition::{Definition, Source};
 use crate::error::{FileProblem, ProcessError};
 use crate::file::{self, Definitions};
 use crate::kept;
 use crate::parsed;
 use crate::project::Project;
 use crate::state::{About, State, Status};
-use crate::summary::{SignalledProcesses, WrittenInput};
 
 /// The word for one of these processes, and the names of their files and variables.
 pub(crate) const NAMES: Names =
     Names::new("processes", "process.json", "process", ["AIW_PROCESS_ID", "AIW_PROCESS_INSTANCE"]);
-
-/// More bytes of input than a person or a script types at once.
-pub const MAX_INPUT: usize = 1 << 20;
 
 /// The definitions of a project, as they were read once.
 #[derive(Debug, Clone, Default)]
@@ -420,57 +416,6 @@ impl Manager {
         Ok(self.processes.log(self.record_of(id)?)?)
     }
 
-    /// Sends a signal to a process itself.
-    pub fn signal(&self, id: &str, signal: i32) -> Result<(), ProcessError> {
-        self.processes.signal(self.record_of(id)?, signal).map_err(|e| named(id, e))
-    }
-
-    /// Sends a signal, which has this name or number, to processes themselves.
-    ///
-    /// # Errors
-    ///
-    /// There is no such signal, or one of them does not run. Those before it have got it then.
-    pub fn signal_each(
-        &self,
-        ids: &[String],
-        signal: &str,
-        sink: &dyn Sink,
-    ) -> Result<SignalledProcesses, ProcessError> {
-        let number = signal_number(signal).ok_or_else(|| ProcessError::NoSignal { signal: signal.to_owned() })?;
-        for id in ids {
-            self.signal(id, number)?;
-            sink.tell(Told::Done(format!("Signalled `{id}`")));
-        }
-        Ok(SignalledProcesses { signal: number, processes: ids.to_vec() })
-    }
-
-    /// Writes to the standard input of a process that takes input, at most [`MAX_INPUT`] bytes.
-    ///
-    /// # Errors
-    ///
-    /// It does not run, takes no input or does not read it, or there is more.
-    pub fn write_input(&self, id: &str, bytes: &[u8]) -> Result<WrittenInput, ProcessError> {
-        if bytes.len() > MAX_INPUT {
-            return Err(ProcessError::TooMuchInput);
-        }
-        self.processes.write_input(self.record_of(id)?, bytes).map_err(|e| named(id, e))?;
-        Ok(WrittenInput { id: id.to_owned(), bytes: bytes.len() })
-    }
-
-    /// Returns the supervisor's id of a process that was started.
-    fn record_of(&self, id: &str) -> Result<ProcessId, ProcessError> {
-        match self.supervised(id) {
-            Some(one) => Ok(one.record.id),
-            None => Err(match self.load() {
-                Ok(loaded) if loaded.get(id).is_some() => {
-                    ProcessError::Definition { id: id.to_owned(), problem: "was not started".into() }
-                }
-                Ok(loaded) => self.unknown(&loaded, id),
-                Err(error) => error,
-            }),
-        }
-    }
-
     /// Removes the record and the log of a process that does not run, if there is one.
     pub(crate) fn forget(&self, id: &str) -> Result<(), ProcessError> {
         match self.supervised(id) {
@@ -493,16 +438,4 @@ fn last_lines(processes: &Processes, id: ProcessId, state: State) -> Vec<String>
     let lines = lines.map(|entry| aiw_core::one_line(&String::from_utf8_lossy(&entry.bytes), 200));
     let lines: Vec<String> = lines.filter(|line| !line.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(LINES)..].to_vec()
-}
-
-/// Returns an error that names the process as its project does.
-fn named(id: &str, error: SupervisorError) -> ProcessError {
-    match error {
-        SupervisorError::NotRunning { .. } => ProcessError::NotRunning { id: id.to_owned() },
-        SupervisorError::NoInput { .. } => ProcessError::NoInput { id: id.to_owned() },
-        SupervisorError::Io { source, .. } if source.kind() == std::io::ErrorKind::WouldBlock => {
-            ProcessError::NotRead { id: id.to_owned() }
-        }
-        error => error.into(),
-    }
 }

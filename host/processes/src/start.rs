@@ -1,7 +1,5 @@
 //! Starting processes.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -195,7 +193,7 @@ impl Manager {
     }
 
     /// Returns the definition of a process, if the user has allowed it to start.
-    fn allowed<'a>(&self, loaded: &'a Loaded, id: &str) -> Result<&'a Definition, ProcessError> {
+    pub(crate) fn allowed<'a>(&self, loaded: &'a Loaded, id: &str) -> Result<&'a Definition, ProcessError> {
         match loaded.get(id) {
             None => Err(self.unknown(loaded, id)),
             Some((_, Source::File)) if loaded.is_to_be_allowed() => {
@@ -317,16 +315,5 @@ impl Manager {
             again.push(about.name);
         }
         Ok(again)
-    }
-
-    /// Returns where a process runs and with which variables, its secrets included.
-    pub fn surroundings(&self, id: &str) -> Result<(PathBuf, BTreeMap<String, OsString>), ProcessError> {
-        // A file that can't be used does not matter to what runs.
-        let names = [id.to_owned()];
-        let loaded = self.load().or_else(|error| self.as_running(&names).map_err(|_| error))?;
-        let definition = self.allowed(&loaded, id)?;
-        let cwd = self.cwd(id, definition)?;
-        let environment = Environment::of(&self.home, &self.project, id, definition)?;
-        Ok((cwd, environment.variables))
     }
 }

@@ -27,24 +27,6 @@ pub struct StoppedProcesses {
     pub stopped: Vec<String>,
 }
 
-/// Processes that got a signal
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct SignalledProcesses {
-    /// The number of the signal
-    pub signal: i32,
-    /// Their ids
-    pub processes: Vec<String>,
-}
-
-/// Input that a process got
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct WrittenInput {
-    /// Its id
-    pub id: String,
-    /// The number of bytes
-    pub bytes: usize,
-}
-
 /// A process
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ProcessSummary {
