@@ -12,18 +12,13 @@ pub struct Person<'a> {
     output: &'a Output,
     /// `--yes`: they have agreed to all of it.
     yes: bool,
-    /// Standard output is not for questions: something else is printed there.
-    beside: bool,
+    /// They watch what a command prints, and are asked beside it.
+    pub beside: bool,
 }
 
 impl<'a> Person<'a> {
     pub fn new(output: &'a Output, yes: bool) -> Self {
         Self { output, yes, beside: false }
-    }
-
-    /// The person who watches what a command prints.
-    pub fn beside(output: &'a Output) -> Self {
-        Self { output, yes: false, beside: true }
     }
 }
 

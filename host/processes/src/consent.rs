@@ -22,8 +22,10 @@ impl Manager {
             Ok(()) | Err(ProcessError::Ask(AskError::NotHere)) => {}
             Err(error) => return Err(error),
         }
-        for sentence in self.unkept_limits(&loaded, ids) {
-            sink.tell(Told::Note(sentence));
+        for (id, definition) in loaded.each().filter(|(id, definition)| definition.is_wanted(id, ids)) {
+            if let Some(problem) = definition.limits.of_resources().unkept() {
+                sink.tell(Told::Note(format!("`{id}`: {problem}")));
+            }
         }
         Ok(loaded)
     }

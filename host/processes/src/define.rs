@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::definition::{CheckOf, Definition, EnvValue, NeedOf, ProbeOf, RestartWhen, Run, Source};
 use crate::error::ProcessError;
 use crate::file;
+use crate::kept;
 use crate::manager::Manager;
 use crate::state::Status;
 use aiw_supervisor::Until;
@@ -165,14 +166,9 @@ impl Manager {
         // What runs may be of an earlier definition.
         let mut definition = self.load()?.get(&id).map_or(status.definition, |(definition, _)| definition.clone());
         let mut argv = definition.run.argv();
-        if let Some(command) = command {
-            argv.splice(..argv.len().min(1), [command]);
-        }
-        if let Some(args) = args {
-            argv.truncate(1);
-            argv.extend(args);
-        }
-        definition.run = Run::Command(argv);
+        let rest = argv.split_off(argv.len().min(1));
+        let command = command.or(argv.pop()).unwrap_or_default();
+        definition.run = Run::Command([vec![command], args.unwrap_or(rest)].concat());
         if let Some(env) = env {
             definition.env = env.into_iter().map(|(name, value)| (name, EnvValue::Literal(value))).collect();
         }
@@ -195,11 +191,15 @@ impl Manager {
                 Author::User => {}
                 Author::Model => self.check_models(&status)?,
             }
-            self.check_unneeded(id)?;
+            let loaded = self.load()?;
+            let needs = |(_, definition): &(&String, &Definition)| definition.needs.iter().any(|need| need.id == *id);
+            if let Some((by, _)) = loaded.each().find(needs) {
+                return Err(ProcessError::Needed { id: id.clone(), by: by.clone() });
+            }
             if author == Author::Model {
                 self.stop(id)?;
             }
-            self.undefine(id)?;
+            kept::change(&self.home, &self.project, |kept| Ok(kept.remove(id)))?;
             if status.source == Some(Source::File) {
                 self.edit_file(|text| file::remove(text, id))?;
             }

@@ -156,16 +156,6 @@ impl Manager {
         })
     }
 
-    /// Checks that no other process needs this one, so that it can be removed.
-    pub(crate) fn check_unneeded(&self, id: &str) -> Result<(), ProcessError> {
-        let loaded = self.load()?;
-        let needs = |(_, definition): &(&String, &Definition)| definition.needs.iter().any(|need| need.id == id);
-        match loaded.each().find(needs) {
-            Some((by, _)) => Err(ProcessError::Needed { id: id.to_owned(), by: by.clone() }),
-            None => Ok(()),
-        }
-    }
-
     /// Allows the file as it was loaded.
     pub(crate) fn allow(&self, loaded: &mut Loaded) -> Result<(), ProcessError> {
         let Some(bytes) = &loaded.bytes else { return Ok(()) };
@@ -267,11 +257,6 @@ impl Manager {
             file::check(kept.iter().chain(&in_file))
         })?;
         Ok(kept::path(&self.home, &self.project))
-    }
-
-    /// Forgets a definition that is kept in the home. Returns whether there was one.
-    pub(crate) fn undefine(&self, id: &str) -> Result<bool, ProcessError> {
-        kept::change(&self.home, &self.project, |kept| Ok(kept.remove(id).is_some()))
     }
 
     /// Returns the definitions as a file has them, as lists show them. Returns also the ids of those with a value that is not

@@ -214,8 +214,8 @@ impl ProcessLogs {
     }
 
     /// Returns the ids of the processes, in the order in which their logs were added.
-    pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.logs.iter().map(|(id, _)| id.as_str())
+    pub fn ids(&self) -> Vec<String> {
+        self.logs.iter().map(|(id, _)| id.clone()).collect()
     }
 
     /// Returns the new lines, each with the number of its process, in the order in which they were written. If there are

@@ -132,16 +132,6 @@ impl Manager {
         Ok(started)
     }
 
-    /// Returns which limits of these processes, or of all that start by themselves, nobody can enforce here: a sentence
-    /// for each.
-    pub(crate) fn unkept_limits(&self, loaded: &Loaded, names: &[String]) -> Vec<String> {
-        let wanted = loaded.each().filter(|(id, definition)| definition.is_wanted(id, names));
-        let unkept = |(id, definition): (&String, &Definition)| {
-            Some(format!("`{id}`: {}", definition.limits.of_resources().unkept()?))
-        };
-        wanted.filter_map(unkept).collect()
-    }
-
     /// Starts a process, unless it runs.
     fn start_one(&self, loaded: &Loaded, id: &str, definition: &Definition) -> Result<Started, ProcessError> {
         let is_new = !self.get_loaded(loaded, id)?.state.is_alive();

@@ -17,34 +17,20 @@ use crate::output::{self, Output};
 const COLOURS: [AnsiColor; 6] =
     [AnsiColor::Cyan, AnsiColor::Yellow, AnsiColor::Green, AnsiColor::Magenta, AnsiColor::Blue, AnsiColor::BrightCyan];
 
-/// The names of processes, as they stand before their lines.
-#[derive(Default)]
-pub(super) struct Names {
-    ids: Vec<String>,
-    /// The width of the longest.
-    width: usize,
-}
-
-impl Names {
-    pub fn push(&mut self, id: &str) {
-        self.width = self.width.max(id.len());
-        self.ids.push(id.to_owned());
-    }
-
-    /// Returns a line behind the name of the `n`th process. No program can write in the place of the mark between them.
-    pub fn before(&self, n: usize, entry: &LogEntry, is_coloured: bool) -> String {
-        let (on, off) = match is_coloured {
-            true => (COLOURS[n % COLOURS.len()].on_default().render().to_string(), "\u{1b}[0m"),
-            false => (String::new(), ""),
-        };
-        let mark = if entry.stream == Stream::Aiw { "·" } else { "│" };
-        format!("{on}{:width$} {mark}{off} {}\n", self.ids[n], entry.shown(is_coloured), width = self.width)
-    }
+/// Returns a line behind the name of the `n`th process. No program can write in the place of the mark between them.
+pub(super) fn named(ids: &[String], n: usize, entry: &LogEntry, is_coloured: bool) -> String {
+    let (on, off) = match is_coloured {
+        true => (COLOURS[n % COLOURS.len()].on_default().render().to_string(), "\u{1b}[0m"),
+        false => (String::new(), ""),
+    };
+    let mark = if entry.stream == Stream::Aiw { "·" } else { "│" };
+    let width = ids.iter().map(String::len).max().unwrap_or_default();
+    format!("{on}{:width$} {mark}{off} {}\n", ids[n], entry.shown(is_coloured))
 }
 
 /// The lines as they are printed, or kept for JSON.
 struct Printer<'a> {
-    names: Names,
+    ids: Vec<String>,
     args: &'a LogArgs,
     is_json: bool,
     lines: VecDeque<ProcessLine>,
@@ -58,7 +44,7 @@ impl Printer<'_> {
             if self.lines.len() == MOST {
                 self.lines.pop_front();
             }
-            self.lines.push_back(ProcessLine::of(&self.names.ids[n], entry));
+            self.lines.push_back(ProcessLine::of(&self.ids[n], entry));
             return Ok(());
         }
         let (dim, is_coloured) = (Style::new().dimmed(), output::color_on(&io::stdout()));
@@ -66,9 +52,7 @@ impl Printer<'_> {
         match (self.args.raw, entry.stream) {
             (true, Stream::Aiw) => Ok(()),
             (true, _) => stdout.write_all(&entry.bytes).and_then(|()| stdout.write_all(b"\n")),
-            (false, _) if self.names.ids.len() > 1 => {
-                stdout.write_all(self.names.before(n, entry, is_coloured).as_bytes())
-            }
+            (false, _) if self.ids.len() > 1 => write!(stdout, "{}", named(&self.ids, n, entry, is_coloured)),
             (false, Stream::Aiw) if is_coloured => writeln!(stdout, "{dim}· {}{dim:#}", entry.shown(true)),
             (false, Stream::Aiw) => writeln!(stdout, "· {}", entry.shown(false)),
             (false, _) => writeln!(stdout, "{}", entry.shown(is_coloured)),
@@ -87,12 +71,11 @@ pub fn logs(args: &LogArgs, output: &Output) -> Result<(), Failure> {
         (None, None) => FollowFrom::Start,
     };
     let mut logs = manager.logs(&args.ids, from, args.follow)?;
-    let mut names = Names::default();
-    logs.ids().for_each(|id| names.push(id));
-    if names.ids.is_empty() {
+    let ids = logs.ids();
+    if ids.is_empty() {
         output.line("nothing was started: `aiw up` starts the project's processes");
     }
-    let mut printer = Printer { names, args, is_json: output.is_json(), lines: VecDeque::new() };
+    let mut printer = Printer { ids, args, is_json: output.is_json(), lines: VecDeque::new() };
     let signals = counted()?;
     let is_wanted = |entry: &LogEntry| args.grep.as_ref().is_none_or(|pattern| pattern.is_match(&entry.text()));
     let patience = if args.follow { PATIENCE } else { Duration::ZERO };
@@ -108,7 +91,7 @@ pub fn logs(args: &LogArgs, output: &Output) -> Result<(), Failure> {
         }
         if new.is_empty() && last_look.elapsed() >= Duration::from_secs(1) {
             last_look = Instant::now();
-            if !logs.ids().any(|id| manager.is_alive(id)) {
+            if !printer.ids.iter().any(|id| manager.is_alive(id)) {
                 break true;
             }
         }

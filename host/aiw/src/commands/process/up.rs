@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use aiw_core::one_line;
 use aiw_processes::{FollowFrom, Loaded, Manager, ProcessError, ProcessLogs, Started, State, WaitFor};
 
-use super::log::Names;
+use super::log::named;
 use super::{counted, looked_after, sorted, told, wait};
 use crate::ask::Person;
 use crate::cli::process::UpArgs;
@@ -45,9 +45,8 @@ pub fn up(args: &UpArgs, output: &Output) -> Result<(), Failure> {
         output.note(format!("error: {failure}"));
     }
     let is_coloured = !args.no_color && output::color_on(&std::io::stdout());
-    let (logs, names, shown) = (ProcessLogs::default(), Names::default(), Vec::new());
-    let mut view =
-        View { manager: &manager, output, signals: &signals, is_coloured, logs, names, shown, trouble: None };
+    let (logs, shown) = (ProcessLogs::default(), Vec::new());
+    let mut view = View { manager: &manager, output, signals: &signals, is_coloured, logs, shown, trouble: None };
     started.iter().try_for_each(|started| view.add(started))?;
     view.run(loaded, &args.ids)
 }
@@ -67,7 +66,6 @@ struct View<'a> {
     signals: &'a AtomicUsize,
     is_coloured: bool,
     logs: ProcessLogs,
-    names: Names,
     /// In the order of the logs.
     shown: Vec<Shown>,
     /// Why what was lost could not be started again.
@@ -86,7 +84,6 @@ impl View<'_> {
             let since = status.record.as_ref().map_or(0, |record| record.started);
             let log = log.follow(FollowFrom::Since(since)).map_err(ProcessError::from)?;
             self.logs.push(status.id.clone(), log);
-            self.names.push(&status.id);
             self.shown.push(Shown { id: status.id.clone(), is_ours: *is_new, has_ended: false });
         }
         Ok(())
@@ -132,7 +129,8 @@ impl View<'_> {
     /// Prints what is new. Returns whether there was anything; if not, it has waited for this time at most.
     fn print(&mut self, patience: Duration) -> Result<bool, ProcessError> {
         let new = self.logs.next(patience, &|_| true)?;
-        let text: String = new.iter().map(|(n, entry)| self.names.before(*n, entry, self.is_coloured)).collect();
+        let ids = self.logs.ids();
+        let text: String = new.iter().map(|(n, entry)| named(&ids, *n, entry, self.is_coloured)).collect();
         if std::io::stdout().lock().write_all(text.as_bytes()).is_err() {
             // Nobody reads any more.
             self.signals.fetch_add(1, Ordering::Relaxed);
@@ -143,8 +141,7 @@ impl View<'_> {
     /// Follows the project's file: says what has changed in it, and carries that out if the user says so.
     fn follow_file(&mut self, loaded: &mut Loaded, ids: &[String]) -> Result<(), Failure> {
         let (manager, output) = (self.manager, self.output);
-        let shown: Vec<String> = self.shown.iter().map(|shown| shown.id.clone()).collect();
-        let change = match manager.changed(loaded, ids, &shown) {
+        let change = match manager.changed(loaded, ids, &self.logs.ids()) {
             Ok(None) => return Ok(()),
             Ok(Some(change)) => change,
             Err(error) => {
@@ -152,7 +149,8 @@ impl View<'_> {
                 return Ok(());
             }
         };
-        let (person, signals) = (Person::beside(output), self.signals);
+        let (mut person, signals) = (Person::new(output, false), self.signals);
+        person.beside = true;
         let runtime = runtime::blocking()?;
         let mut stop = |ids: Vec<String>| self.stop(&ids);
         let started = runtime.block_on(async {
