@@ -1,7 +1,7 @@
 //! Verbs of processes, for a person who is recorded. Whatever they say, the file and what is allowed are as before or as
 //! they agreed to.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends by a panic, its helpers too")]
+#![expect(clippy::unwrap_used, reason = "a test ends by a panic, its helpers too")]
 
 #[path = "../../app/tests/verbs/person.rs"]
 mod person;
