@@ -1,6 +1,6 @@
 //! The person at the terminal, as verbs ask and tell them.
 
-use aiw_core::{Ask, AskError, Choice, Plan, Question, Secret, Sink, Told, one_line};
+use aiw_core::{Ask, AskError, Choice, Effect, Plan, Question, Secret, Sink, Told, one_line};
 use async_trait::async_trait;
 
 use crate::failure::Failure;
@@ -12,11 +12,13 @@ pub struct Person<'a> {
     output: &'a Output,
     /// `--yes`: they have agreed to all of it.
     yes: bool,
+    /// They watch what a command prints, and are asked beside it.
+    pub beside: bool,
 }
 
 impl<'a> Person<'a> {
     pub fn new(output: &'a Output, yes: bool) -> Self {
-        Self { output, yes }
+        Self { output, yes, beside: false }
     }
 }
 
@@ -27,16 +29,24 @@ impl Ask for Person<'_> {
     }
 
     async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+        let show = |line: &str| match self.beside {
+            true => self.output.note(line),
+            false => self.output.before_question(line),
+        };
         if let Some(text) = &plan.text {
             self.output.framed(text);
             self.output.before_question("");
         }
-        plan.about.iter().for_each(|line| self.output.before_question(line));
+        plan.about.iter().for_each(|line| show(line));
         if rows(&plan.about, terminal::size().columns) + 2 > terminal::size().rows {
             // What decides is out of sight by now.
-            plan.effects.iter().for_each(|effect| self.output.before_question(format!("  it {effect}")));
+            plan.effects.iter().for_each(|effect| show(&format!("  it {effect}")));
         }
         self.output.flush();
+        // What was typed before is no answer to what it may run.
+        if plan.effects.iter().any(|effect| matches!(effect, Effect::Runs(_))) {
+            terminal::forget_typed();
+        }
         if !confirm(&plan.question, self.yes).await? {
             return Err(AskError::Declined);
         }
@@ -105,7 +115,11 @@ pub async fn confirm(question: &str, yes: bool) -> Result<bool, AskError> {
     if !yes && !terminal::can_ask() {
         return Err(AskError::Nobody { question: format!("`{question}`"), hint: "answer with `--yes`".into() });
     }
-    terminal::confirm(question, "--yes", yes).await.map_err(why)
+    terminal::confirm(question, "--yes", yes).await.map_err(|failure| {
+        // The end of input has ended no line.
+        terminal::tell("");
+        why(failure)
+    })
 }
 
 /// Why there is no answer, as a verb knows it.

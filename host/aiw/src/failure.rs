@@ -141,7 +141,6 @@ from!(
     aiw_home::VaultError,
     aiw_launch::RoleError,
     aiw_orchestrator::KeptError,
-    aiw_processes::ProcessError,
     aiw_registries::RegistryError,
     aiw_routing::PoolError,
     aiw_servers::AddError,
@@ -204,6 +203,16 @@ impl From<aiw_app::installs::InstallError> for Failure {
             aiw_app::installs::InstallError::App(e) => e.into(),
             aiw_app::installs::InstallError::Ask(AskError::Interrupted) => Self::interrupted(130),
             aiw_app::installs::InstallError::Ask(AskError::Declined) => Self::declined("nothing was installed"),
+            e => Self::of(e.kind(), e.hint(), e),
+        }
+    }
+}
+
+impl From<aiw_processes::ProcessError> for Failure {
+    fn from(e: aiw_processes::ProcessError) -> Self {
+        match e {
+            aiw_processes::ProcessError::Ask(AskError::Interrupted) => Self::interrupted(130),
+            aiw_processes::ProcessError::Ask(AskError::Declined) => Self::declined("nothing was started"),
             e => Self::of(e.kind(), e.hint(), e),
         }
     }

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use aiw_core::CliKind;
+use aiw_processes::WaitFor;
 use clap::Parser;
 
 use crate::cli::history::HistoryCommand;
@@ -147,9 +148,8 @@ fn main() -> ExitCode {
         Command::Restart(args) => commands::process::restart(&args, &output),
         Command::Process(command) => commands::process::run(&command, &output),
         Command::Wait(args) if args.ids.first().is_some_and(|id| commands::process::is_process(id)) => {
-            use commands::process;
-            let goal = if args.ready { process::Goal::Ready } else { process::Goal::Ended };
-            process::wait(&args.ids, goal, args.timeout, &output)
+            let what = if args.ready { WaitFor::Ready } else { WaitFor::Ended };
+            commands::process::wait(&args.ids, &what, args.timeout, &output)
         }
         Command::Wait(args) => commands::task::wait(&args, &output),
         Command::Claude(args) => commands::run::run(CliKind::Claude, RunArgs { arguments: theirs, ..args }, &output),

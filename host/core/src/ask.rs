@@ -226,6 +226,29 @@ pub trait Sink: Send + Sync {
     fn tell(&self, told: Told);
 }
 
+/// A view that asks nobody and tells nobody anything, but by its answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Unasked;
+
+#[async_trait]
+impl Ask for Unasked {
+    fn can_ask(&self, _: &[Question]) -> bool {
+        false
+    }
+
+    async fn agree(&self, _: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+        Err(AskError::NotHere)
+    }
+
+    async fn choose(&self, _: &Choice) -> Result<usize, AskError> {
+        Err(AskError::NotHere)
+    }
+}
+
+impl Sink for Unasked {
+    fn tell(&self, _: Told) {}
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

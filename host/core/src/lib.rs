@@ -29,7 +29,7 @@ mod variables;
 
 pub use address::{is_inner, is_loopback, is_public};
 pub use api::{Api, Family};
-pub use ask::{Ask, AskError, Choice, Effect, Plan, Question, Sink, Told};
+pub use ask::{Ask, AskError, Choice, Effect, Plan, Question, Sink, Told, Unasked};
 pub use cli_kind::CliKind;
 pub use error_kind::ErrorKind;
 pub use hidden::{is_safe, is_unsafe, is_unsafe_in_line, unsafe_chars};
@@ -43,7 +43,7 @@ pub use path::{InvalidPath, RelPath, is_windows_device};
 pub use process::{ProcessId, ProcessOutcome, ProcessState};
 pub use reference::ReferenceForm;
 pub use secret::{Secret, is_secret, is_secret_name, is_secret_value};
-pub use shown::{Shown, shown_gaps, shown_line, shown_lines};
+pub use shown::{Shown, shown_gaps, shown_line, shown_lines, visible};
 pub use text::{
     closest, counted, did_you_mean, hex, is_close, one_line, printable, quoted, quoted_list, quoted_text, shell_word,
     shell_word_in_line, star_matches, toml_string, without_query,

@@ -177,6 +177,21 @@ pub fn shown_gaps(line: &str) -> String {
     shown
 }
 
+/// Text on one line with nothing hidden or pushed out of sight: line breaks are visible, long runs of blanks and line breaks
+/// are given as a count, and nothing else is folded or cut.
+pub fn visible(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in shown_gaps(text).chars() {
+        match c {
+            '\n' => line.push_str("\\n"),
+            '\r' => line.push_str("\\r"),
+            '\t' => line.push_str("\\t"),
+            c => line.push(c),
+        }
+    }
+    printable(&line).into_owned()
+}
+
 /// Counts lines that are as the one before, so that many of them push nothing out of sight.
 #[derive(Debug, Default)]
 struct Repeats {

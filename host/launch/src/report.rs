@@ -167,8 +167,8 @@ pub struct LogLine {
     /// When it was received, in RFC 3339 format
     pub time: String,
     /// Where it comes from
-    #[schemars(extend("enum" = ["stdout", "stderr", "aiw"]))]
-    pub stream: &'static str,
+    #[schemars(with = "String", extend("enum" = ["stdout", "stderr", "aiw"]))]
+    pub stream: Stream,
     /// Its text
     pub text: String,
 }
@@ -176,12 +176,7 @@ pub struct LogLine {
 impl LogLine {
     /// A line as it is shown.
     pub fn of(line: &TextLine) -> Self {
-        let stream = match line.stream {
-            Stream::Stdout => "stdout",
-            Stream::Stderr => "stderr",
-            Stream::Aiw => "aiw",
-        };
-        Self { time: rfc3339(line.time), stream, text: line.text.clone() }
+        Self { time: rfc3339(line.time), stream: line.stream, text: line.text.clone() }
     }
 }
 

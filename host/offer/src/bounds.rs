@@ -13,7 +13,7 @@ pub(crate) const RESULT: usize = 24 << 10;
 pub(crate) const MESSAGE: usize = 12 << 10;
 
 /// The most bytes of a log line.
-const LINE: usize = 4 << 10;
+pub(crate) const LINE: usize = 4 << 10;
 
 /// The length of a value as JSON, in bytes.
 pub(crate) fn length(value: &impl Serialize) -> usize {

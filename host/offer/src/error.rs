@@ -67,8 +67,6 @@ pub(crate) enum CallError {
     Install(#[from] InstallError),
     #[error(transparent)]
     Process(#[from] ProcessError),
-    #[error("process `{id}` is defined in `{}`, which only the user changes", .file.display())]
-    InFile { id: String, file: PathBuf },
     #[error("there is no run `{}`", one_line(.run, 40))]
     NoRun { run: String },
     #[error("there is no planned tool `{}`", one_line(.name, 80))]
@@ -140,8 +138,8 @@ impl CallError {
             Self::Process(ProcessError::Untrusted { .. }) => {
                 "ask the user to look at the file and to type `aiw up` in a terminal".into()
             }
+            Self::Process(ProcessError::InFile { .. }) => "ask the user, or create a process of another id".into(),
             Self::Process(e) => return e.hint(),
-            Self::InFile { .. } => "ask the user, or create a process of another id".into(),
             _ => return None,
         })
     }

@@ -2,7 +2,7 @@
 //! <https://modelcontextprotocol.io/specification/2025-11-25/client/elicitation>).
 
 use aiw_app::installs::{self, InstallError, InstallRequest};
-use aiw_core::{AskError, Told, one_line, shell_word};
+use aiw_core::{AskError, Unasked, one_line, shell_word};
 use aiw_mcp::Call;
 use aiw_registries::FoundServer;
 use serde::Serialize;
@@ -26,13 +26,6 @@ pub(crate) struct Outcome {
     tools: Vec<String>,
 }
 
-/// Nothing is told while a call waits for its answer, which says what was done.
-struct Quiet;
-
-impl aiw_core::Sink for Quiet {
-    fn tell(&self, _: Told) {}
-}
-
 /// Asks the user whether to install a server, and for what it needs. None if they can't be asked here.
 pub(crate) async fn ask_and_install(
     context: &Context,
@@ -43,7 +36,7 @@ pub(crate) async fn ask_and_install(
         return Ok(None);
     }
     let version = one_line(&found.server.version, 40);
-    let installed = installs::install(&context.client, found, InstallRequest::default(), &Form(call), &Quiet).await;
+    let installed = installs::install(&context.client, found, InstallRequest::default(), &Form(call), &Unasked).await;
     let installed = match installed {
         Ok(installed) => installed,
         // What can't be installed at all is said with its ways.

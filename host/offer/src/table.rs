@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use crate::context::{Context, answer};
 use crate::error::CallError;
 use crate::input::{Input, input_schema, read};
+use crate::processes::in_lane;
 use crate::toolset::Toolset;
 use crate::{history, processes, providers, registries, route, saved, servers, start, tasks, workflows};
 
@@ -209,7 +210,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Define a process",
             "Defines a long-running program of the project, without a shell. It does not start it.",
             CHANGES,
-            processes::create_process,
+            in_lane(|lanes| &lanes.look, processes::create_process),
         ),
         ToolEntry::new(
             Toolset::Processes,
@@ -217,7 +218,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Change a process",
             "Changes the definition of a process that create_process made.",
             CHANGES,
-            processes::update_process,
+            in_lane(|lanes| &lanes.look, processes::update_process),
         ),
         ToolEntry::new(
             Toolset::Processes,
@@ -225,7 +226,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Start a process",
             "Starts a process of the project, and what it needs, under a supervisor. It runs on when this session ends.",
             STARTS,
-            processes::start_process,
+            in_lane(|lanes| &lanes.start, processes::start_process),
         ),
         ToolEntry::new(
             Toolset::Processes,
@@ -233,7 +234,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Stop a process",
             "Stops a process, with all that it started.",
             STOPS,
-            processes::stop_process,
+            in_lane(|lanes| &lanes.stop, processes::stop_process),
         ),
         ToolEntry::new(
             Toolset::Processes,
@@ -241,7 +242,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Restart a process",
             "Stops a process and starts it as it is defined now.",
             STARTS,
-            processes::restart_process,
+            in_lane(|lanes| &lanes.stop, processes::restart_process),
         ),
         ToolEntry::new(
             Toolset::Processes,
@@ -257,7 +258,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Look at a process",
             "Tells the state of a process, why, and what it uses.",
             LOOKS,
-            processes::get_process_status,
+            in_lane(|lanes| &lanes.look, processes::get_process_status),
         ),
         ToolEntry::new(
             Toolset::Processes,
@@ -265,7 +266,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Read a process's output",
             "Shows the last lines that a process wrote, or those from a position on.",
             LOOKS,
-            processes::get_process_output,
+            in_lane(|lanes| &lanes.look, processes::get_process_output),
         ),
         ToolEntry::new(
             Toolset::Processes,
@@ -273,7 +274,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "List processes",
             "Lists the processes of the project, no matter who started them.",
             LOOKS,
-            processes::list_processes,
+            in_lane(|lanes| &lanes.look, processes::list_processes),
         ),
         ToolEntry::new(
             Toolset::Processes,
@@ -281,7 +282,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Remove a process",
             "Stops a process that create_process made, and removes its definition and its log.",
             STOPS,
-            processes::remove_process,
+            in_lane(|lanes| &lanes.stop, processes::remove_process),
         ),
         ToolEntry::new(
             Toolset::Processes,
@@ -289,7 +290,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Export processes",
             "Gives the definitions as a file of processes, or writes them to a file of the project. Values that look like secrets are left out.",
             CHANGES,
-            processes::export_processes,
+            in_lane(|lanes| &lanes.look, processes::export_processes),
         ),
         ToolEntry::new(
             Toolset::Processes,
@@ -297,7 +298,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Import processes",
             "Defines the processes of a file of the project. It does not start them.",
             CHANGES,
-            processes::import_processes,
+            in_lane(|lanes| &lanes.look, processes::import_processes),
         ),
         ToolEntry::new(
             Toolset::Processes,
@@ -305,7 +306,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Remember what runs",
             "Remembers which processes run now.",
             CHANGES,
-            processes::create_snapshot,
+            in_lane(|lanes| &lanes.look, processes::create_snapshot),
         ),
         ToolEntry::new(
             Toolset::Processes,
@@ -313,7 +314,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Start what ran",
             "Starts the processes that ran when the snapshot was taken.",
             STARTS,
-            processes::restore_snapshot,
+            in_lane(|lanes| &lanes.start, processes::restore_snapshot),
         ),
         ToolEntry::relayed(
             Toolset::Workflows,
@@ -350,7 +351,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "Status of aiw",
             "Tells aiw's version, the project, and how many processes run.",
             LOOKS,
-            processes::get_status,
+            in_lane(|lanes| &lanes.look, processes::get_status),
         ),
     ]
 }

@@ -66,25 +66,17 @@ impl Manager {
 
 fn problems_of(status: &Status, defined: Option<&crate::definition::Definition>) -> Vec<Problem> {
     let id = &status.id;
-    let mut problems = Vec::new();
-    match status.state {
-        State::Failed => {
-            let reason = status.reason().unwrap_or_else(|| "it has failed".into());
-            problems.push(Problem::new(format!("process `{id}` has failed: {reason}"), format!("`aiw logs {id}`")));
-        }
-        State::CrashLooping => {
-            let reason = status.reason().unwrap_or_else(|| "it ends soon after each start".into());
-            problems.push(Problem::new(
-                format!("process `{id}` crashes again and again: {reason}"),
-                format!("`aiw logs {id}`"),
-            ));
-        }
-        State::Unhealthy => {
-            let reason = status.reason().unwrap_or_else(|| "its probe fails".into());
-            problems.push(Problem::new(format!("process `{id}` does not work: {reason}"), format!("`aiw logs {id}`")));
-        }
-        _ => {}
-    }
+    let ill = match status.state {
+        State::Failed => Some(("has failed", "it has failed")),
+        State::CrashLooping => Some(("crashes again and again", "it ends soon after each start")),
+        State::Unhealthy => Some(("does not work", "its probe fails")),
+        _ => None,
+    };
+    let ill = ill.map(|(what, usual)| {
+        let reason = status.reason().unwrap_or_else(|| usual.into());
+        Problem::new(format!("process `{id}` {what}: {reason}"), format!("`aiw logs {id}`"))
+    });
+    let mut problems = Vec::from_iter(ill);
     if status.state.is_alive() && defined.is_some_and(|defined| *defined != status.definition) {
         let sentence = format!("process `{id}` runs as it was defined before");
         problems.push(Problem::new(sentence, format!("`aiw restart {id}`")));

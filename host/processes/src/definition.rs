@@ -112,22 +112,13 @@ impl Default for Definition {
 }
 
 /// Where a definition is from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Source {
     /// The project's file.
     File,
     /// The home: an MCP client made it.
     Home,
-}
-
-impl Source {
-    /// The name, as JSON has it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::File => "file",
-            Self::Home => "home",
-        }
-    }
 }
 
 /// What runs.
@@ -357,6 +348,11 @@ pub fn is_id(text: &str) -> bool {
 }
 
 impl Definition {
+    /// Whether a command is about it: one that names it, or one without names if it starts by itself.
+    pub(crate) fn is_wanted(&self, id: &String, names: &[String]) -> bool {
+        if names.is_empty() { self.auto_start } else { names.contains(id) }
+    }
+
     /// Checks what no form of a definition may have. Returns the problem as the end of a sentence about the process.
     pub fn check(&self) -> Result<(), String> {
         let argv = self.run.argv();

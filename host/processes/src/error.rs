@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use aiw_core::{ErrorKind, shell_word_in_line};
+use aiw_core::{AskError, ErrorKind, one_line, shell_word_in_line};
 use aiw_home::{HomeError, VaultError};
 use aiw_supervisor::SupervisorError;
 
@@ -65,6 +65,14 @@ pub enum ProcessError {
         /// The file.
         path: PathBuf,
     },
+    /// The user's version of the file can't take its place.
+    #[error("{source}")]
+    NotSaved {
+        /// Why.
+        source: Box<ProcessError>,
+        /// The user's version.
+        copy: PathBuf,
+    },
     /// A process of this id is defined already.
     #[error("there is a process `{id}` already")]
     Taken {
@@ -98,6 +106,20 @@ pub enum ProcessError {
         /// What needs it.
         by: String,
     },
+    /// A process that is to be removed runs.
+    #[error("process `{id}` runs")]
+    Runs {
+        /// The process.
+        id: String,
+    },
+    /// A model is to change what the user defines.
+    #[error("process `{id}` is defined in `{}`, which only the user changes", .file.display())]
+    InFile {
+        /// The process.
+        id: String,
+        /// The project's file.
+        file: PathBuf,
+    },
     /// The process does not run.
     #[error("process `{id}` does not run")]
     NotRunning {
@@ -109,6 +131,15 @@ pub enum ProcessError {
     NoInput {
         /// The process.
         id: String,
+    },
+    /// More is to be written than a person or a script types at once.
+    #[error("there is more than 1 MB of input, and nothing was written")]
+    TooMuchInput,
+    /// There is no such signal.
+    #[error("`{}` is not a signal: HUP, INT, QUIT, KILL, TERM, USR1, USR2, or a number", one_line(.signal, 40))]
+    NoSignal {
+        /// The signal.
+        signal: String,
     },
     /// The process does not read its input.
     #[error("process `{id}` does not read its input: the rest was not written")]
@@ -184,6 +215,9 @@ pub enum ProcessError {
         /// The system's error.
         source: std::io::Error,
     },
+    /// The person, or nobody.
+    #[error(transparent)]
+    Ask(#[from] AskError),
     /// An error of the home.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -200,6 +234,8 @@ impl ProcessError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::File { .. } => ErrorKind::Config,
+            Self::NotSaved { source, .. } => source.kind(),
+            Self::Ask(error) => error.kind(),
             Self::Home(error) => error.kind(),
             Self::Vault(error) => error.kind(),
             Self::Supervisor(error) => error.kind(),
@@ -217,6 +253,9 @@ impl ProcessError {
             Self::Taken { id } => format!("choose another id, or `aiw process rm {id}` removes it"),
             Self::Needed { by, .. } => format!("remove `{by}` first, or what it needs"),
             Self::Need { needs, .. } => format!("define `{needs}`, or take it out of the needs"),
+            Self::Ask(error) => return error.hint(),
+            Self::NotSaved { copy, .. } => format!("your version is in `{}`", one_line(&copy.to_string_lossy(), 1000)),
+            Self::Runs { id } => format!("stop it first: `aiw stop {id}`"),
             Self::NotRunning { id } => format!("`aiw process start {id}` starts it"),
             Self::NoInput { .. } => "`input #true` in its definition lets it, once it is restarted".into(),
             Self::NoSecret { secret, .. } => format!("`aiw secret set {}` stores it", shell_word_in_line(secret)),

@@ -11,7 +11,7 @@ use crate::kept;
 use crate::manager::Manager;
 use crate::project::FILE;
 use crate::shown::HIDDEN;
-use crate::start::StartResult;
+use crate::start::StartResults;
 
 impl Manager {
     /// Writes a text to a file of the project. Returns its path.
@@ -91,7 +91,7 @@ impl Manager {
         }
         kept::change(&self.home, &self.project, |kept| {
             kept.extend(found.clone());
-            file::check(kept.iter().chain(taken.definitions.iter().map(|(id, (definition, _))| (id, definition))))
+            file::check(kept.iter().chain(taken.each()))
         })?;
         Ok(found.into_keys().collect())
     }
@@ -106,14 +106,14 @@ impl Manager {
     }
 
     /// Starts the processes that ran when the snapshot was taken, and those that start by themselves.
-    pub fn restore_snapshot(&self, aiw: &Path) -> Result<Vec<(String, StartResult)>, ProcessError> {
+    pub fn restore_snapshot(&self) -> Result<StartResults, ProcessError> {
         let loaded = self.load()?;
         let mut ids = kept::snapshot(&self.home, &self.project)?;
         ids.retain(|id| loaded.get(id).is_some());
-        let by_itself = loaded.definitions.iter().filter(|(_, (definition, _))| definition.auto_start);
+        let by_itself = loaded.each().filter(|(_, definition)| definition.auto_start);
         ids.extend(by_itself.map(|(id, _)| id.clone()));
         ids.sort();
         ids.dedup();
-        if ids.is_empty() { Ok(Vec::new()) } else { self.up(aiw, &loaded, &ids) }
+        if ids.is_empty() { Ok(Vec::new()) } else { self.up(&loaded, &ids) }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aiw_home::{Document, Home};
+use aiw_home::{Document, Home, Lock};
 use serde_json::{Value, json};
 
 use crate::definition::{Definition, MAX_PROCESSES};
@@ -10,7 +10,7 @@ use crate::error::ProcessError;
 use crate::file::Definitions;
 use crate::project::Project;
 
-fn path(home: &Home, project: &Project) -> PathBuf {
+pub(crate) fn path(home: &Home, project: &Project) -> PathBuf {
     let name = format!("{:016x}.json", project.number(""));
     home.root().join("processes").join("defined").join(name)
 }
@@ -45,18 +45,22 @@ pub(crate) fn read(home: &Home, project: &Project) -> Result<Definitions, Proces
     definitions(&load(home, project)?, project)
 }
 
+/// Opens the document of a project to change it.
+fn open(home: &Home, project: &Project) -> Result<(Lock, Document), ProcessError> {
+    let lock = home.lock()?;
+    if let Some(directory) = path(home, project).parent() {
+        home.make_dir(directory)?;
+    }
+    Ok((lock, load(home, project)?))
+}
+
 /// Changes the definitions of a project. `change` gets them as they are, under the lock.
 pub(crate) fn change<T>(
     home: &Home,
     project: &Project,
     change: impl FnOnce(&mut Definitions) -> Result<T, ProcessError>,
 ) -> Result<T, ProcessError> {
-    let lock = home.lock()?;
-    let path = path(home, project);
-    if let Some(directory) = path.parent() {
-        home.make_dir(directory)?;
-    }
-    let mut document = load(home, project)?;
+    let (lock, mut document) = open(home, project)?;
     let before = definitions(&document, project)?;
     let mut after = before.clone();
     let answer = change(&mut after)?;
@@ -89,11 +93,7 @@ pub(crate) fn snapshot(home: &Home, project: &Project) -> Result<Vec<String>, Pr
 
 /// Keeps the ids of the processes that run.
 pub(crate) fn set_snapshot(home: &Home, project: &Project, ids: &[String]) -> Result<(), ProcessError> {
-    let lock = home.lock()?;
-    if let Some(directory) = path(home, project).parent() {
-        home.make_dir(directory)?;
-    }
-    let mut document = load(home, project)?;
+    let (lock, mut document) = open(home, project)?;
     document.set(&["project"], &json!(project.directory().to_string_lossy()))?;
     document.set(&["snapshot"], &json!(ids))?;
     Ok(home.commit(&lock, &[&document])?)

@@ -8,7 +8,7 @@
 //! use aiw_processes::{Manager, Project};
 //! let home = aiw_home::Home::find()?;
 //! let manager = Manager::open(&home, Project::find("/srv/shop".as_ref())?)?;
-//! manager.start("aiw".as_ref(), "db")?;
+//! manager.up(&manager.load()?, &["db".to_owned()])?;
 //! for status in manager.list()? {
 //!     eprintln!("{} {}", status.id, status.state);
 //! }
@@ -16,16 +16,22 @@
 //! ```
 
 mod check;
+mod consent;
+mod define;
 mod definition;
+mod edit;
 mod environment;
 mod error;
 mod exchange;
 mod file;
+mod follow;
 mod kept;
 mod manager;
+mod output;
 mod parsed;
 mod probe;
 mod project;
+mod reach;
 mod shown;
 mod start;
 mod state;
@@ -33,21 +39,19 @@ mod stop;
 mod summary;
 mod wait;
 
-pub use aiw_supervisor::{
-    Cause, Enforced, Follow, FollowFrom, Log, LogEntry, LogPolicy, Page, PageLimits, ProcessKind, Resource, Stream,
-    Terminal, Until, Usage,
-};
+pub use aiw_supervisor::{FollowFrom, LogEntry, Stream};
 pub use check::Problem;
-pub use definition::{
-    CheckOf, Definition, EnvValue, Limits, NeedOf, ProbeOf, RestartPolicy, RestartWhen, Run, Source, StopPolicy, is_id,
-    signal_number,
-};
+pub use define::{AddedProcess, Author, DefineRequest, RedefineRequest, RemovedProcesses};
+pub use definition::is_id;
+pub use edit::EditedFile;
 pub use error::{FileProblem, ProcessError};
-pub use file::{Definitions, add as add_to_file, check, parse, parse_old, remove as remove_from_file};
-pub use manager::{BeforeEdit, Loaded, Manager};
-pub use project::{FILE, Project};
-pub use start::{StartResult, Started};
+pub use follow::ChangedFile;
+pub use manager::{Loaded, Manager};
+pub use output::{OutputRequest, ProcessLine, ProcessLog, ProcessLogs, ProcessOutput, anywhere};
+pub use project::Project;
+pub use reach::{MAX_INPUT, SignalledProcesses, WrittenInput};
+pub use start::{StartResults, Started, result_of};
 pub use state::{State, Status};
 pub use stop::StoppedOne;
-pub use summary::{ProcessSummary, RestartCause, UsageSummary};
+pub use summary::{ProcessSummary, Processes, RestartCause, StoppedProcesses, UsageSummary};
 pub use wait::{WaitFor, Waited};

@@ -1,12 +1,12 @@
 //! The processes of one project.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use aiw_core::ProcessId;
 use aiw_home::{Home, Mode, replace};
-use aiw_supervisor::{Log, Names, Processes, Record, Scope, Stream, Supervised, SupervisorError, Usage};
+use aiw_supervisor::{Log, Names, Processes, Record, Scope, Stream, Supervised};
 
 use crate::definition::{Definition, Source};
 use crate::error::{FileProblem, ProcessError};
@@ -41,9 +41,9 @@ impl Loaded {
         self.definitions.get(id)
     }
 
-    /// The definitions alone.
-    fn plain(&self) -> Definitions {
-        self.definitions.iter().map(|(id, (definition, _))| (id.clone(), definition.clone())).collect()
+    /// Returns the definitions alone.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (&String, &Definition)> {
+        self.definitions.iter().map(|(id, (definition, _))| (id, definition))
     }
 }
 
@@ -57,11 +57,10 @@ pub(crate) struct Known {
 }
 
 /// The project's file before the user edits it.
-#[derive(Debug)]
-pub struct BeforeEdit {
+pub(crate) struct BeforeEdit {
     /// Its bytes, if there is one.
     pub bytes: Option<Vec<u8>>,
-    is_trusted: bool,
+    pub is_trusted: bool,
 }
 
 /// The processes of one project.
@@ -70,19 +69,26 @@ pub struct Manager {
     pub(crate) home: Home,
     pub(crate) project: Project,
     pub(crate) processes: Processes,
+    /// The executable whose `shim` command supervises what is started.
+    pub(crate) aiw: PathBuf,
 }
 
 impl Manager {
     /// Returns the processes of a project. Nothing is created until one is started.
     pub fn open(home: &Home, project: Project) -> Result<Self, ProcessError> {
         let processes = Processes::open(home, NAMES, Scope::Root(project.root()?))?;
-        Ok(Self { home: home.clone(), project, processes })
+        Ok(Self { home: home.clone(), project, processes, aiw: "aiw".into() })
     }
 
-    /// Uses another runtime directory than the one from the environment.
+    /// Uses this executable to supervise what is started, in place of the `aiw` of the search path.
     #[must_use]
-    pub fn with_runtime(self, directory: impl Into<PathBuf>) -> Self {
-        Self { processes: self.processes.with_runtime(directory), ..self }
+    pub fn with_executable(self, aiw: PathBuf) -> Self {
+        Self { aiw, ..self }
+    }
+
+    /// Returns the home.
+    pub fn home(&self) -> &Home {
+        &self.home
     }
 
     /// Returns the project.
@@ -108,19 +114,17 @@ impl Manager {
             for (id, definition) in self.parse(&bytes)? {
                 loaded.definitions.insert(id, (definition, Source::File));
             }
-            // Settings that can't be read allow nothing.
-            let settings = self.home.settings();
-            loaded.is_trusted = settings.is_ok_and(|settings| settings.trust().has_file(&self.project.file(), &bytes));
+            loaded.is_trusted = self.is_trusted(&bytes);
             loaded.bytes = Some(bytes);
         }
-        file::check(loaded.definitions.iter().map(|(id, (definition, _))| (id, definition)))?;
+        file::check(loaded.each())?;
         Ok(loaded)
     }
 
     /// Reads the definitions again if the project's file is another one than when it was read last, which may make no
     /// sense. `loaded` keeps its definitions, and counts as read again. A file that can't be read is left to the next
     /// command.
-    pub fn reload(&self, loaded: &mut Loaded) -> Option<Result<Loaded, ProcessError>> {
+    pub(crate) fn reload(&self, loaded: &mut Loaded) -> Option<Result<Loaded, ProcessError>> {
         let read = || self.project.read().ok().filter(|now| *now != loaded.bytes);
         let bytes = read()?;
         // Some editors empty a file before they write it.
@@ -152,23 +156,17 @@ impl Manager {
         })
     }
 
-    /// Checks that no other process needs this one, so that it can be removed.
-    pub fn check_unneeded(&self, id: &str) -> Result<(), ProcessError> {
-        let loaded = self.load()?;
-        let needs =
-            |(_, (definition, _)): &(&String, &(Definition, Source))| definition.needs.iter().any(|need| need.id == id);
-        match loaded.definitions.iter().find(needs) {
-            Some((by, _)) => Err(ProcessError::Needed { id: id.to_owned(), by: by.clone() }),
-            None => Ok(()),
-        }
-    }
-
     /// Allows the file as it was loaded.
-    pub fn allow(&self, loaded: &mut Loaded) -> Result<(), ProcessError> {
+    pub(crate) fn allow(&self, loaded: &mut Loaded) -> Result<(), ProcessError> {
         let Some(bytes) = &loaded.bytes else { return Ok(()) };
         self.allow_bytes(bytes)?;
         loaded.is_trusted = true;
         Ok(())
+    }
+
+    /// Whether the user has allowed the file with these bytes. Settings that can't be read allow nothing.
+    fn is_trusted(&self, bytes: &[u8]) -> bool {
+        self.home.settings().is_ok_and(|settings| settings.trust().has_file(&self.project.file(), bytes))
     }
 
     fn allow_bytes(&self, bytes: &[u8]) -> Result<(), ProcessError> {
@@ -187,41 +185,21 @@ impl Manager {
     /// # Errors
     ///
     /// The file can't be read, or is not UTF-8.
-    pub fn before_edit(&self) -> Result<BeforeEdit, ProcessError> {
+    pub(crate) fn before_edit(&self) -> Result<BeforeEdit, ProcessError> {
         let bytes = self.project.read()?;
-        // Settings that can't be read allow nothing, and can't be told of the new file.
-        let settings = self.home.settings();
         let is_trusted = match &bytes {
-            None => settings.is_ok(),
+            // Settings that can't be read can't be told of the new file.
+            None => self.home.settings().is_ok(),
             Some(bytes) => {
                 // An editor could write something else over what it can't read.
                 self.text(bytes)?;
-                settings.is_ok_and(|settings| settings.trust().has_file(&self.project.file(), bytes))
+                self.is_trusted(bytes)
             }
         };
         Ok(BeforeEdit { bytes, is_trusted })
     }
 
-    /// Writes what the user made of the file in an editor, and allows it if the file was allowed before: only the user's
-    /// own changes are new then. Returns whether there were any.
-    ///
-    /// # Errors
-    ///
-    /// Somebody else changed the file while the editor was open, so that the user's version can't take its place.
-    pub fn after_edit(&self, before: &BeforeEdit, edited: &[u8]) -> Result<bool, ProcessError> {
-        if before.bytes.as_deref().unwrap_or_default() == edited {
-            return Ok(false);
-        }
-        let path = self.project.file();
-        let _turn = self.home.turn()?;
-        if self.project.read()? != before.bytes {
-            return Err(ProcessError::ChangedMeanwhile { path });
-        }
-        self.write_file(edited, before.is_trusted)?;
-        Ok(true)
-    }
-
-    fn write_file(&self, bytes: &[u8], is_trusted: bool) -> Result<(), ProcessError> {
+    pub(crate) fn write_file(&self, bytes: &[u8], is_trusted: bool) -> Result<PathBuf, ProcessError> {
         let path = self.project.file();
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory)
@@ -231,50 +209,41 @@ impl Manager {
         if is_trusted {
             self.allow_bytes(bytes)?;
         }
-        Ok(())
+        Ok(path)
     }
 
     /// Changes the project's file by a function from its text to a new one. If the user has allowed the file before, the
-    /// new one is allowed, too: the change was theirs.
-    pub fn edit_file(&self, change: impl FnOnce(&str) -> Result<String, String>) -> Result<(), ProcessError> {
+    /// new one is allowed, too: the change was theirs. Returns the file.
+    pub(crate) fn edit_file(
+        &self,
+        change: impl FnOnce(&str) -> Result<String, String>,
+    ) -> Result<PathBuf, ProcessError> {
         let path = self.project.file();
         let _turn = self.home.turn()?;
         let BeforeEdit { bytes, is_trusted } = self.before_edit()?;
-        let text = match &bytes {
-            Some(bytes) => self.text(bytes)?.to_owned(),
-            None => String::new(),
-        };
+        let text = self.text(bytes.as_deref().unwrap_or_default())?;
         let problem =
             |problem: String| ProcessError::File { path, source: FileProblem { line: 1, column: 1, problem } };
-        let new = change(&text).map_err(problem)?;
+        let new = change(text).map_err(problem)?;
         self.write_file(new.as_bytes(), is_trusted)
     }
 
     /// Returns what a process of the project's file has if nothing is said of it.
-    pub fn file_defaults(&self) -> Result<Definition, ProcessError> {
+    pub(crate) fn file_defaults(&self) -> Result<Definition, ProcessError> {
         let bytes = self.project.read()?.unwrap_or_default();
         Ok(file::defaults(self.text(&bytes)?))
     }
 
     /// Checks that the directory of a process is in the project. It may be made later.
-    pub fn check_cwd(&self, id: &str, definition: &Definition) -> Result<(), ProcessError> {
+    pub(crate) fn check_cwd(&self, id: &str, definition: &Definition) -> Result<(), ProcessError> {
         match self.cwd(id, definition) {
             Err(error @ ProcessError::Outside { .. }) => Err(error),
             _ => Ok(()),
         }
     }
 
-    /// Keeps the definition of a process in the home.
-    pub fn define(&self, id: &str, definition: &Definition) -> Result<(), ProcessError> {
-        self.change_kept(id, definition, true)
-    }
-
-    /// Replaces a definition that is kept in the home.
-    pub fn redefine(&self, id: &str, definition: &Definition) -> Result<(), ProcessError> {
-        self.change_kept(id, definition, false)
-    }
-
-    fn change_kept(&self, id: &str, definition: &Definition, is_new: bool) -> Result<(), ProcessError> {
+    /// Keeps the definition of a process in the home, in place of another one unless it is new. Returns the file.
+    pub(crate) fn keep(&self, id: &str, definition: &Definition, is_new: bool) -> Result<PathBuf, ProcessError> {
         self.check_cwd(id, definition)?;
         let in_file = match self.project.read()? {
             Some(bytes) => self.parse(&bytes)?,
@@ -286,20 +255,16 @@ impl Manager {
             }
             kept.insert(id.to_owned(), definition.clone());
             file::check(kept.iter().chain(&in_file))
-        })
-    }
-
-    /// Forgets a definition that is kept in the home. Returns whether there was one.
-    pub fn undefine(&self, id: &str) -> Result<bool, ProcessError> {
-        kept::change(&self.home, &self.project, |kept| Ok(kept.remove(id).is_some()))
+        })?;
+        Ok(kept::path(&self.home, &self.project))
     }
 
     /// Returns the definitions as a file has them, as lists show them. Returns also the ids of those with a value that is not
     /// shown.
     pub fn exported(&self, loaded: &Loaded) -> (String, Vec<String>) {
-        let all = loaded.plain();
-        let shown: Definitions = all.iter().map(|(id, definition)| (id.clone(), definition.shown())).collect();
-        let hidden = shown.iter().filter(|(id, definition)| all.get(*id) != Some(definition)).map(|(id, _)| id.clone());
+        let shown: Definitions = loaded.each().map(|(id, definition)| (id.clone(), definition.shown())).collect();
+        let is_hidden = |(id, definition): &(&String, &Definition)| shown.get(*id) != Some(*definition);
+        let hidden = loaded.each().filter(is_hidden).map(|(id, _)| id.clone());
         (file::whole(&shown), hidden.collect())
     }
 
@@ -316,11 +281,7 @@ impl Manager {
 
     /// Returns processes as they run, for where the project's file can't be used: their definitions are those of their
     /// records, which the user allowed when they were started.
-    ///
-    /// # Errors
-    ///
-    /// One of them does not run.
-    pub fn as_running(&self, ids: &[String]) -> Result<Loaded, ProcessError> {
+    pub(crate) fn as_running(&self, ids: &[String]) -> Result<Loaded, ProcessError> {
         let mut loaded = Loaded::default();
         for id in ids {
             let status = self.get(id)?;
@@ -338,7 +299,7 @@ impl Manager {
     }
 
     /// Returns all processes of the project, given its definitions.
-    pub fn statuses(&self, loaded: &Loaded) -> Result<Vec<Status>, ProcessError> {
+    pub(crate) fn statuses(&self, loaded: &Loaded) -> Result<Vec<Status>, ProcessError> {
         Ok(self.statuses_of(loaded, self.processes.list()?))
     }
 
@@ -364,6 +325,11 @@ impl Manager {
         let loaded =
             self.load().or_else(|e| if self.supervised(id).is_some() { Ok(Loaded::default()) } else { Err(e) })?;
         self.get_loaded(&loaded, id)
+    }
+
+    /// Whether a process runs, or will soon.
+    pub fn is_alive(&self, id: &str) -> bool {
+        self.get(id).is_ok_and(|status| status.state.is_alive())
     }
 
     pub(crate) fn get_loaded(&self, loaded: &Loaded, id: &str) -> Result<Status, ProcessError> {
@@ -415,8 +381,8 @@ impl Manager {
     }
 
     /// Returns all processes of all projects that have a record.
-    pub fn list_all(home: &Home) -> Result<Vec<Status>, ProcessError> {
-        let processes = Processes::open(home, NAMES, Scope::All)?;
+    pub(crate) fn list_all(&self) -> Result<Vec<Status>, ProcessError> {
+        let processes = Processes::open(&self.home, NAMES, Scope::All)?;
         let mut all = Vec::new();
         for one in processes.list()? {
             let Some(about) = About::of(&one) else { continue };
@@ -430,65 +396,18 @@ impl Manager {
         Ok(all)
     }
 
-    /// Returns what processes use now, in the same order.
-    pub fn usage(&self, statuses: &[Status]) -> Vec<Option<Usage>> {
-        of_records(statuses, |records| self.processes.usage(records)).into_iter().map(Option::flatten).collect()
-    }
-
-    /// Returns the TCP ports that processes listen on now, in the same order.
-    pub fn ports(&self, statuses: &[Status]) -> Vec<BTreeSet<u16>> {
-        if !statuses.iter().any(|status| status.state.is_alive()) {
-            return vec![BTreeSet::new(); statuses.len()];
-        }
-        of_records(statuses, |records| self.processes.ports(records))
-            .into_iter()
-            .map(Option::unwrap_or_default)
-            .collect()
-    }
-
     /// Returns the log of a process.
     pub fn log(&self, id: &str) -> Result<Log, ProcessError> {
         Ok(self.processes.log(self.record_of(id)?)?)
     }
 
-    /// Sends a signal to a process itself.
-    pub fn signal(&self, id: &str, signal: i32) -> Result<(), ProcessError> {
-        self.processes.signal(self.record_of(id)?, signal).map_err(|e| named(id, e))
-    }
-
-    /// Writes to the standard input of a process that takes input.
-    pub fn write_input(&self, id: &str, bytes: &[u8]) -> Result<(), ProcessError> {
-        self.processes.write_input(self.record_of(id)?, bytes).map_err(|e| named(id, e))
-    }
-
-    /// Returns the supervisor's id of a process that was started.
-    fn record_of(&self, id: &str) -> Result<ProcessId, ProcessError> {
-        match self.supervised(id) {
-            Some(one) => Ok(one.record.id),
-            None => Err(match self.load() {
-                Ok(loaded) if loaded.get(id).is_some() => {
-                    ProcessError::Definition { id: id.to_owned(), problem: "was not started".into() }
-                }
-                Ok(loaded) => self.unknown(&loaded, id),
-                Err(error) => error,
-            }),
-        }
-    }
-
     /// Removes the record and the log of a process that does not run, if there is one.
-    pub fn forget(&self, id: &str) -> Result<(), ProcessError> {
+    pub(crate) fn forget(&self, id: &str) -> Result<(), ProcessError> {
         match self.supervised(id) {
             Some(one) => Ok(self.processes.remove(one.record.id)?),
             None => Ok(()),
         }
     }
-}
-
-/// Asks about the processes that have a record. Returns the answers in the order of all of them.
-fn of_records<T>(statuses: &[Status], ask: impl FnOnce(&[&Record]) -> Vec<T>) -> Vec<Option<T>> {
-    let records: Vec<_> = statuses.iter().filter_map(|status| status.record.as_ref()).collect();
-    let mut answers = ask(&records).into_iter();
-    statuses.iter().map(|status| status.record.as_ref().and_then(|_| answers.next())).collect()
 }
 
 /// Returns what a process wrote last, if it has failed.
@@ -504,16 +423,4 @@ fn last_lines(processes: &Processes, id: ProcessId, state: State) -> Vec<String>
     let lines = lines.map(|entry| aiw_core::one_line(&String::from_utf8_lossy(&entry.bytes), 200));
     let lines: Vec<String> = lines.filter(|line| !line.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(LINES)..].to_vec()
-}
-
-/// Returns an error that names the process as its project does.
-fn named(id: &str, error: SupervisorError) -> ProcessError {
-    match error {
-        SupervisorError::NotRunning { .. } => ProcessError::NotRunning { id: id.to_owned() },
-        SupervisorError::NoInput { .. } => ProcessError::NoInput { id: id.to_owned() },
-        SupervisorError::Io { source, .. } if source.kind() == std::io::ErrorKind::WouldBlock => {
-            ProcessError::NotRead { id: id.to_owned() }
-        }
-        error => error.into(),
-    }
 }

@@ -40,6 +40,11 @@ impl Project {
         self.root.join(FILE)
     }
 
+    /// Returns its file of processes on one line.
+    pub fn shown_file(&self) -> String {
+        aiw_core::one_line(&self.file().to_string_lossy(), 1000)
+    }
+
     /// Returns the bytes of its file of processes.
     pub(crate) fn read(&self) -> Result<Option<Vec<u8>>, ProcessError> {
         Ok(read_unlinked(&self.file(), MAX_BYTES as u64 + 1)?)

@@ -8,7 +8,7 @@ use crate::definition::{CheckOf, Definition, EnvValue, ProbeOf, Run};
 pub(crate) const HIDDEN: &str = "[secret]";
 
 impl Definition {
-    /// Returns the definition as it is shown. Questions about what is to run show more: see the command line.
+    /// Returns the definition as it is shown. A question about what is to run shows more.
     #[must_use]
     pub fn shown(&self) -> Self {
         let mut shown = self.clone();

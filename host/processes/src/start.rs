@@ -1,13 +1,13 @@
 //! Starting processes.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use aiw_core::{Ask, Sink, Told};
 use aiw_home::{HomeError, Turn, check_writable, find_program};
 use aiw_supervisor::{Cause, Need, NewProcess, Program, Queue, Record, Stopped, Supervised};
 
-use crate::definition::{Definition, RestartWhen, Source, in_order, signal_number};
+use crate::definition::{Definition, NeedOf, ProbeOf, RestartWhen, Source, in_order, signal_number};
 use crate::environment::Environment;
 use crate::error::ProcessError;
 use crate::manager::{Known, Loaded, Manager, NAMES};
@@ -24,8 +24,22 @@ pub struct Started {
     pub is_outdated: bool,
 }
 
-/// What came of starting one of several processes.
-pub type StartResult = Result<Started, ProcessError>;
+/// The results of starting several processes, by id.
+pub type StartResults = Vec<(String, Result<Started, ProcessError>)>;
+
+/// Returns the result of the process that was named, or why what it needs could not be started.
+pub fn result_of(id: &str, results: StartResults) -> Result<Started, ProcessError> {
+    let mut last = Err(ProcessError::NotRunning { id: id.to_owned() });
+    // What it needs comes before it.
+    for (name, result) in results {
+        match result {
+            Err(error) if !matches!(error, ProcessError::HeldBack { .. }) => return Err(error),
+            result if name == id => last = result,
+            _ => {}
+        }
+    }
+    last
+}
 
 /// A process that can be started.
 pub(crate) struct Prepared {
@@ -35,50 +49,66 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    fn start(self, manager: &Manager, aiw: &Path, id: &str) -> Result<(), ProcessError> {
+    fn start(self, manager: &Manager, id: &str) -> Result<(), ProcessError> {
         // These processes are few, and each is wanted now.
         let queue = Queue { limit: u32::MAX, may_queue: false };
         let processes = manager.processes.clone().with_grace(self.grace);
-        processes.start_named(aiw, manager.project.process_id(id), self.new, self.program, queue)?;
+        processes.start_named(&manager.aiw, manager.project.process_id(id), self.new, self.program, queue)?;
         Ok(())
     }
 }
 
 impl Manager {
-    /// Starts one process, and what it needs. `aiw` is the executable whose `shim` command supervises it.
-    pub fn start(&self, aiw: &Path, id: &str) -> Result<Started, ProcessError> {
-        let started = self.up(aiw, &self.load()?, &[id.to_owned()])?;
-        // What it needs comes before it, and says why it could not be started.
-        let mut last = Err(ProcessError::Empty { project: self.project.directory().to_owned() });
-        for (name, result) in started {
-            match result {
-                Err(error) if !matches!(error, ProcessError::HeldBack { .. }) => return Err(error),
-                result if name == id => last = result,
-                _ => {}
+    /// Starts processes and what they need, as [`Self::up`] does, after the user has agreed to what the project's file
+    /// starts.
+    ///
+    /// # Errors
+    ///
+    /// The user declines, there is no such process, or the user has not allowed it.
+    pub async fn start(&self, ids: &[String], ask: &dyn Ask, sink: &dyn Sink) -> Result<StartResults, ProcessError> {
+        let loaded = self.agreed(ids, ask, sink).await?;
+        self.up(&loaded, ids)
+    }
+
+    /// Stops processes and starts them as they are defined now, after the user has agreed. If the file makes no sense, those
+    /// that run are started again as they ran.
+    ///
+    /// # Errors
+    ///
+    /// The user declines, or one of them can't be started: then none was stopped.
+    pub async fn restart(&self, ids: &[String], ask: &dyn Ask, sink: &dyn Sink) -> Result<StartResults, ProcessError> {
+        let loaded = match self.load() {
+            Err(error @ ProcessError::File { .. }) => {
+                let Ok(running) = self.as_running(ids) else { return Err(error) };
+                sink.tell(Told::Note(format!("{error}; they are started again as they ran")));
+                running
             }
-        }
-        last
+            _ => self.agreed(ids, ask, sink).await?,
+        };
+        self.replace(&loaded, ids, || ids.iter().try_for_each(|id| self.stop(id).map(drop)))
+    }
+
+    /// Stops what `stop` stops, and starts processes in its place. What can't be started again is not stopped.
+    pub(crate) fn replace(
+        &self,
+        loaded: &Loaded,
+        starts: &[String],
+        stop: impl FnOnce() -> Result<(), ProcessError>,
+    ) -> Result<StartResults, ProcessError> {
+        self.check_start(loaded, starts)?;
+        stop()?;
+        if starts.is_empty() { Ok(Vec::new()) } else { self.up(loaded, starts) }
     }
 
     /// Starts processes and what they need, each after what it needs. Without names, it starts those that start by
     /// themselves. Each waits in its own shim for what it needs, so this returns at once. One that can't be started, and what
     /// needs it, holds up no other.
-    pub fn up(
-        &self,
-        aiw: &Path,
-        loaded: &Loaded,
-        names: &[String],
-    ) -> Result<Vec<(String, StartResult)>, ProcessError> {
-        let wanted: BTreeSet<&str> = match names {
-            [] => {
-                let by_itself = loaded.definitions.iter().filter(|(_, (definition, _))| definition.auto_start);
-                by_itself.map(|(id, _)| id.as_str()).collect()
-            }
-            names => names.iter().map(String::as_str).collect(),
-        };
-        if let Some(unknown) = wanted.iter().find(|id| loaded.get(id).is_none()) {
+    pub fn up(&self, loaded: &Loaded, names: &[String]) -> Result<StartResults, ProcessError> {
+        if let Some(unknown) = names.iter().find(|id| loaded.get(id).is_none()) {
             return Err(self.unknown(loaded, unknown));
         }
+        let wanted = loaded.each().filter(|(id, definition)| definition.is_wanted(id, names));
+        let wanted = wanted.map(|(id, _)| id.as_str());
         let needs = |id: &str| -> Vec<&str> {
             let needs = loaded.get(id).into_iter().flat_map(|(definition, _)| &definition.needs);
             needs.map(|need| need.id.as_str()).collect()
@@ -89,38 +119,24 @@ impl Manager {
         let order = order.collect::<Result<Vec<_>, ProcessError>>()?;
         // One process at a time decides, so that nothing is started twice.
         let _turn = self.turn_after_stops(&order)?;
-        let mut started: Vec<(String, StartResult)> = Vec::new();
+        let mut started = StartResults::new();
         for (id, definition) in order {
             let failed = |need: &&&str| started.iter().any(|(name, result)| name == **need && result.is_err());
             let held_back = needs(id).iter().find(failed).map(|need| (*need).to_owned());
             let result = match held_back {
                 Some(need) => Err(ProcessError::HeldBack { id: id.to_owned(), need }),
-                None => self.start_one(aiw, loaded, id, definition),
+                None => self.start_one(loaded, id, definition),
             };
             started.push((id.to_owned(), result));
         }
         Ok(started)
     }
 
-    /// Returns which limits of these processes, or of all that start by themselves, nobody can enforce here: a sentence
-    /// for each.
-    pub fn unkept_limits(&self, loaded: &Loaded, names: &[String]) -> Vec<String> {
-        let is_wanted = |id: &String, definition: &Definition| match names {
-            [] => definition.auto_start,
-            names => names.contains(id),
-        };
-        let wanted = loaded.definitions.iter().filter(|(id, (definition, _))| is_wanted(id, definition));
-        let unkept = |(id, (definition, _)): (&String, &(Definition, Source))| {
-            Some(format!("`{id}`: {}", definition.limits.of_resources().unkept()?))
-        };
-        wanted.filter_map(unkept).collect()
-    }
-
     /// Starts a process, unless it runs.
-    fn start_one(&self, aiw: &Path, loaded: &Loaded, id: &str, definition: &Definition) -> StartResult {
+    fn start_one(&self, loaded: &Loaded, id: &str, definition: &Definition) -> Result<Started, ProcessError> {
         let is_new = !self.get_loaded(loaded, id)?.state.is_alive();
         if is_new {
-            self.prepare(id, definition, Vec::new())?.start(self, aiw, id)?;
+            self.prepare(id, definition, Vec::new())?.start(self, id)?;
         }
         let status = self.get_loaded(loaded, id)?;
         let is_outdated = !is_new && *definition != status.definition;
@@ -151,7 +167,7 @@ impl Manager {
     }
 
     /// Checks that processes can be started, before what stands in their place is stopped.
-    pub fn check_start(&self, loaded: &Loaded, ids: &[String]) -> Result<(), ProcessError> {
+    fn check_start(&self, loaded: &Loaded, ids: &[String]) -> Result<(), ProcessError> {
         for id in ids {
             let definition = self.allowed(loaded, id)?;
             self.prepare(id, definition, Vec::new())?;
@@ -167,7 +183,7 @@ impl Manager {
     }
 
     /// Returns the definition of a process, if the user has allowed it to start.
-    fn allowed<'a>(&self, loaded: &'a Loaded, id: &str) -> Result<&'a Definition, ProcessError> {
+    pub(crate) fn allowed<'a>(&self, loaded: &'a Loaded, id: &str) -> Result<&'a Definition, ProcessError> {
         match loaded.get(id) {
             None => Err(self.unknown(loaded, id)),
             Some((_, Source::File)) if loaded.is_to_be_allowed() => {
@@ -209,9 +225,9 @@ impl Manager {
             }
         })?;
         let problem = |problem: String| ProcessError::Definition { id: id.to_owned(), problem };
-        let probe = |probe: &Option<crate::definition::ProbeOf>| {
-            probe.as_ref().map(crate::definition::ProbeOf::probe).transpose().map_err(problem)
-        };
+        let probe = |probe: &Option<ProbeOf>| probe.as_ref().map(ProbeOf::probe).transpose().map_err(problem);
+        let need =
+            |NeedOf { id, until }: &NeedOf| Need { id: self.project.process_id(id), name: id.clone(), until: *until };
         let about =
             About { name: id.to_owned(), project: self.project.directory().to_owned(), definition: definition.clone() };
         let new = NewProcess {
@@ -219,7 +235,7 @@ impl Manager {
             label: id.as_bytes().to_vec(),
             restart: definition.restart.supervised(),
             causes,
-            needs: self.needs(definition),
+            needs: definition.needs.iter().map(need).collect(),
             ready: probe(&definition.ready)?,
             live: probe(&definition.live)?,
             stop_signal: signal_number(&definition.stop.signal).unwrap_or(15),
@@ -239,32 +255,23 @@ impl Manager {
         Ok(Prepared { new, program, grace: definition.stop.grace })
     }
 
-    fn needs(&self, definition: &Definition) -> Vec<Need> {
-        let need = |need: &crate::definition::NeedOf| Need {
-            id: self.project.process_id(&need.id),
-            name: need.id.clone(),
-            until: need.until,
-        };
-        definition.needs.iter().map(need).collect()
-    }
-
     /// Ends and records what dead shims have left behind, and starts again what was lost and is to be started again.
     /// Returns the ids of those. Every command does this; a process that stays does it every half second.
-    pub fn look_after(&self, aiw: &Path) -> Result<Vec<String>, ProcessError> {
-        self.look_after_these(aiw, &self.processes.list()?)
+    pub fn look_after(&self) -> Result<Vec<String>, ProcessError> {
+        self.look_after_these(&self.processes.list()?)
     }
 
     /// Does what [`Self::look_after`] does, and returns the processes with these definitions.
-    pub fn looked_after(&self, aiw: &Path, loaded: &Loaded) -> Result<Vec<Status>, ProcessError> {
+    pub(crate) fn looked_after(&self, loaded: &Loaded) -> Result<Vec<Status>, ProcessError> {
         let all = self.processes.list()?;
         // What can't be started again is shown as it is.
-        match self.look_after_these(aiw, &all) {
+        match self.look_after_these(&all) {
             Ok(again) if !again.is_empty() => self.statuses(loaded),
             _ => Ok(self.statuses_of(loaded, all)),
         }
     }
 
-    fn look_after_these(&self, aiw: &Path, all: &[Supervised]) -> Result<Vec<String>, ProcessError> {
+    fn look_after_these(&self, all: &[Supervised]) -> Result<Vec<String>, ProcessError> {
         let is_lost = |record: &Record| {
             record.outcome == Some(aiw_core::ProcessOutcome::Lost) && !record.stopped && record.is_since_boot()
         };
@@ -294,25 +301,9 @@ impl Manager {
             }
             causes.push(Cause { time: aiw_home::now_millis(), why: "its supervisor died".into() });
             causes.drain(..causes.len().saturating_sub(aiw_supervisor::MAX_CAUSES));
-            self.prepare(&about.name, &about.definition, causes)?.start(self, aiw, &about.name)?;
+            self.prepare(&about.name, &about.definition, causes)?.start(self, &about.name)?;
             again.push(about.name);
         }
         Ok(again)
-    }
-}
-
-/// The directory and the variables of a process.
-type Surroundings = (PathBuf, Vec<(String, std::ffi::OsString)>);
-
-impl Manager {
-    /// Returns where a process runs and with which variables, its secrets included.
-    pub fn surroundings(&self, id: &str) -> Result<Surroundings, ProcessError> {
-        // A file that can't be used does not matter to what runs.
-        let names = [id.to_owned()];
-        let loaded = self.load().or_else(|error| self.as_running(&names).map_err(|_| error))?;
-        let definition = self.allowed(&loaded, id)?;
-        let cwd = self.cwd(id, definition)?;
-        let environment = Environment::of(&self.home, &self.project, id, definition)?;
-        Ok((cwd, environment.variables.into_iter().collect()))
     }
 }

@@ -8,7 +8,7 @@ use aiw_core::{ProcessId, ProcessOutcome, ProcessState};
 use aiw_supervisor::{Cause, Enforced, Record, Resource, Supervised};
 use serde::{Deserialize, Serialize};
 
-use crate::definition::{Definition, RestartPolicy, RestartWhen, Source};
+use crate::definition::{Definition, RestartPolicy, Source};
 
 /// From how many restarts in a row on a process is in a loop of crashes.
 const LOOPING: u32 = 3;
@@ -36,20 +36,6 @@ pub enum State {
 }
 
 impl State {
-    /// The name, as it is shown and as JSON has it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NotStarted => "not_started",
-            Self::Starting => "starting",
-            Self::CrashLooping => "crash_looping",
-            Self::Running => "running",
-            Self::Unhealthy => "unhealthy",
-            Self::Stopping => "stopping",
-            Self::Stopped => "stopped",
-            Self::Failed => "failed",
-        }
-    }
-
     /// Whether there is a process, or will be one soon.
     pub fn is_alive(self) -> bool {
         matches!(self, Self::Starting | Self::CrashLooping | Self::Running | Self::Unhealthy | Self::Stopping)
@@ -76,7 +62,16 @@ impl State {
 
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.as_str().replace('_', " "))
+        f.pad(match self {
+            Self::NotStarted => "not started",
+            Self::Starting => "starting",
+            Self::CrashLooping => "crash looping",
+            Self::Running => "running",
+            Self::Unhealthy => "unhealthy",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::Failed => "failed",
+        })
     }
 }
 
@@ -143,11 +138,6 @@ impl Status {
             State::Stopped if record.outcome == Some(ProcessOutcome::Succeeded) => ended(),
             _ => None,
         }
-    }
-
-    /// Whether it is started again after an end.
-    pub fn is_restarted(&self) -> bool {
-        self.definition.restart.when != RestartWhen::No
     }
 }
 

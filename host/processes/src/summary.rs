@@ -8,8 +8,24 @@ use aiw_supervisor::{Enforced, Resource, Usage};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::definition::Run;
-use crate::state::Status;
+use crate::definition::{RestartWhen, Run, Source};
+use crate::error::ProcessError;
+use crate::manager::{Loaded, Manager};
+use crate::state::{State, Status};
+
+/// `aiw ps`, `up -d`, `start`, `restart`
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub struct Processes {
+    /// The processes
+    pub processes: Vec<ProcessSummary>,
+}
+
+/// `aiw down`, `stop`
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub struct StoppedProcesses {
+    /// The ids of those that were stopped
+    pub stopped: Vec<String>,
+}
 
 /// A process
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -19,7 +35,8 @@ pub struct ProcessSummary {
     /// The project's directory
     pub project: String,
     /// `not_started`, `starting`, `crash_looping`, `running`, `unhealthy`, `stopping`, `stopped` or `failed`
-    pub state: &'static str,
+    #[schemars(with = "String")]
+    pub state: State,
     /// Why it is in that state
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -29,7 +46,8 @@ pub struct ProcessSummary {
     pub shell: bool,
     /// Where its definition is: `file` or `home`; absent if it is gone
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub source: Option<&'static str>,
+    #[schemars(with = "Option<String>")]
+    pub source: Option<Source>,
     /// The group that it belongs to
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
@@ -49,7 +67,8 @@ pub struct ProcessSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
     /// `no`, `on-failure`, `always` or `unless-stopped`
-    pub restart: &'static str,
+    #[schemars(with = "String")]
+    pub restart: RestartWhen,
     /// How often it was started again
     pub restarts: u32,
     /// The newest restarts, oldest first
@@ -69,10 +88,14 @@ pub struct ProcessSummary {
     pub last_lines: Vec<String>,
     /// Who enforces its limits: `kernel`, `watched` or `none`, by resource
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub limits: BTreeMap<&'static str, &'static str>,
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub limits: BTreeMap<Resource, Enforced>,
     /// What it uses now, with its descendants
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<UsageSummary>,
+    /// Whether nothing defines it any more, as far as that was looked at.
+    #[serde(skip)]
+    is_gone: bool,
 }
 
 /// Why a process was started again
@@ -106,65 +129,83 @@ impl ProcessSummary {
         Self {
             id: status.id.clone(),
             project: status.project.to_string_lossy().into_owned(),
-            state: status.state.as_str(),
+            state: status.state,
             reason: status.reason().map(|reason| one_line(&reason, 300)),
             command: one_line(&definition.run.shown().line(), 300),
             shell: matches!(definition.run, Run::Shell(_)),
-            source: status.source.map(crate::Source::as_str),
+            source: status.source,
             group: definition.group.clone(),
             ports: BTreeSet::new(),
             pid: status.pid(),
             ready: record.filter(|_| alive).and_then(|record| record.ready),
             exit_code: record.and_then(|record| record.exit_code),
             signal: record.and_then(|record| record.signal),
-            restart: definition.restart.when.as_str(),
+            restart: definition.restart.when,
             restarts: status.restarts(),
             causes: causes.map(|c| RestartCause { time: rfc3339(c.time), why: one_line(&c.why, 200) }).collect(),
             started: time(record.map(|record| record.started)),
             running_since: time(record.filter(|_| status.pid().is_some()).and_then(|record| record.running_since)),
             ended: time(record.filter(|_| !alive).and_then(|record| record.ended)),
-            limits: status.limits().into_iter().map(|(resource, by)| (name(resource), who(by))).collect(),
+            limits: status.limits(),
             last_lines: status.last_lines.clone(),
             usage: None,
+            is_gone: false,
         }
     }
 
     /// Why it is in its state, and, behind a bar, what it wrote last if it has failed.
     pub fn why(&self) -> String {
-        let why = self.reason.as_deref().unwrap_or_default();
+        let gone = self.is_gone.then_some("no longer defined");
+        let why = [gone, self.reason.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": ");
         match self.last_lines.last() {
             Some(last) => format!("{why} │ {last}"),
-            None => why.to_owned(),
+            None => why,
         }
     }
+}
 
-    /// Adds the ports that the process listens on.
-    #[must_use]
-    pub fn with_ports(self, ports: BTreeSet<u16>) -> Self {
-        Self { ports, ..self }
+impl Manager {
+    /// Returns the processes of the project, or of all projects, after it has looked after those of the project. Returns
+    /// also why the project's file can't be used: what runs is shown all the same.
+    ///
+    /// # Errors
+    ///
+    /// The records can't be read.
+    pub fn ps(&self, all: bool, with_usage: bool) -> Result<(Processes, Option<ProcessError>), ProcessError> {
+        let (loaded, problem) = match self.load() {
+            Ok(loaded) => (loaded, None),
+            Err(error) => (Loaded::default(), Some(error)),
+        };
+        let own = self.looked_after(&loaded)?;
+        let listed = if all { self.list_all()? } else { own };
+        let mut processes = self.summaries(&listed, with_usage);
+        // A list of all projects does not read their files.
+        if !all && problem.is_none() {
+            processes.iter_mut().for_each(|process| process.is_gone = process.source.is_none());
+        }
+        Ok((Processes { processes }, problem.filter(|_| !all)))
     }
 
-    /// Adds what the process uses.
-    #[must_use]
-    pub fn with_usage(self, usage: Option<Usage>) -> Self {
-        let usage = usage.map(|Usage { processes, memory, cpu }| UsageSummary { processes, memory, cpu_ms: cpu });
-        Self { usage, ..self }
+    /// Returns processes as they are shown, with the ports that they listen on, and with what they use.
+    pub fn summaries(&self, statuses: &[Status], with_usage: bool) -> Vec<ProcessSummary> {
+        let records: Vec<_> = statuses.iter().filter_map(|status| status.record.as_ref()).collect();
+        let is_alive = statuses.iter().any(|status| status.state.is_alive());
+        let mut used = if with_usage { self.processes.usage(&records) } else { Vec::new() }.into_iter();
+        let mut ports = if is_alive { self.processes.ports(&records) } else { Vec::new() }.into_iter();
+        let of = |status: &Status| {
+            let mut summary = ProcessSummary::of(status);
+            if status.record.is_some() {
+                summary.usage = used.next().flatten().map(UsageSummary::of);
+                summary.ports = ports.next().unwrap_or_default();
+            }
+            summary
+        };
+        statuses.iter().map(of).collect()
     }
 }
 
-fn name(resource: Resource) -> &'static str {
-    match resource {
-        Resource::Memory => "memory",
-        Resource::Cpu => "cpu",
-        Resource::Pids => "pids",
-        Resource::Files => "files",
-    }
-}
-
-fn who(by: Enforced) -> &'static str {
-    match by {
-        Enforced::Kernel => "kernel",
-        Enforced::Watched => "watched",
-        Enforced::None => "none",
+impl UsageSummary {
+    fn of(Usage { processes, memory, cpu }: Usage) -> Self {
+        Self { processes, memory, cpu_ms: cpu }
     }
 }

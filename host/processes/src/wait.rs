@@ -1,6 +1,5 @@
 //! Waiting for a process.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use aiw_core::star_matches;
@@ -21,6 +20,8 @@ const SETTLES: u64 = 1000;
 pub enum WaitFor {
     /// It runs, and is ready if it has a probe for that; without one, it has run for a second.
     Ready,
+    /// It is ready, or has done the work that it was started for.
+    Up,
     /// It has ended.
     Ended,
     /// It writes a line that is like this pattern, in this life; `*` stands for any text.
@@ -50,9 +51,9 @@ impl Manager {
         id: &str,
         what: &WaitFor,
         end: Option<Instant>,
-        cancelled: &AtomicBool,
+        cancelled: &dyn Fn() -> bool,
     ) -> Result<Waited, ProcessError> {
-        let is_late = || end.is_some_and(|end| Instant::now() >= end) || cancelled.load(Ordering::Relaxed);
+        let is_late = || end.is_some_and(|end| Instant::now() >= end) || cancelled();
         let mut log = None;
         loop {
             let status = self.get(id)?;
@@ -74,7 +75,8 @@ impl Manager {
             let is_over = !status.state.is_alive();
             let done = match what {
                 WaitFor::Line(_) => line.is_some(),
-                WaitFor::Ready => {
+                WaitFor::Up if status.state == State::Stopped => true,
+                WaitFor::Ready | WaitFor::Up => {
                     status.state == State::Running && (status.definition.ready.is_some() || has_settled(&status))
                 }
                 WaitFor::Ended => is_over,

@@ -1,6 +1,6 @@
 //! MCP servers as plugins declare them: where declarations are, what they look like, and how to merge several.
 
-use aiw_core::{RelPath, names_code, one_line, shell_word};
+use aiw_core::{RelPath, names_code, one_line, shell_word, visible};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -169,21 +169,6 @@ const INTERPRETERS: [(&[&str], &[&str]); 6] = [
         ],
     ),
 ];
-
-/// Text on one line with nothing hidden or pushed out of sight: line breaks are visible, long runs of blanks and line breaks
-/// are given as a count, and nothing else is folded or cut.
-pub fn visible(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for c in aiw_core::shown_gaps(text).chars() {
-        match c {
-            '\n' => line.push_str("\\n"),
-            '\r' => line.push_str("\\r"),
-            '\t' => line.push_str("\\t"),
-            c => line.push(c),
-        }
-    }
-    aiw_core::printable(&line).into_owned()
-}
 
 /// A JSON value as [`visible`] text; a string without its quotes.
 pub fn visible_json(value: &Value) -> String {

@@ -23,7 +23,10 @@ use aiw_markets::{
     SwitchedPlugin, UpdatedMarket, UpdatedSummary, Validation,
 };
 use aiw_orchestrator::{CallTrace, RunRecord, WorkflowSummary};
-use aiw_processes::ProcessSummary;
+use aiw_processes::{
+    AddedProcess, EditedFile, ProcessLine, ProcessLog, ProcessSummary, Processes, RemovedProcesses, SignalledProcesses,
+    StoppedProcesses, WrittenInput,
+};
 use aiw_providers::{
     PoolMemberSummary, PoolSummary, PresetSummary, ProviderDetails, RemovedProvider, RenamedProvider, TestSummary,
 };
@@ -51,7 +54,6 @@ use super::model::{ModelPull, ModelRemove};
 use super::new::NewProject;
 use super::planner::PlannerTest;
 use super::pool::PoolRemove;
-use super::process::{ProcessLine, ProcessLog, Processes, StoppedProcesses};
 use super::setup::SetupAnswer;
 use super::task::{Status, TaskLog, Wait};
 use super::usage::{BudgetRemove, UsageAnswer};
@@ -89,6 +91,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         ($($shape:ident)*) => { vec![$((stringify!($shape), of::<$shape>())),*] };
     }
     named![
+        AddedProcess
         Answered
         Asked
         BudgetAcceptLoss
@@ -101,6 +104,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         ClientChange
         ClientSummary
         Doctor
+        EditedFile
         Explanation
         ExtensionDetails
         ExtensionRemove
@@ -165,6 +169,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         RegistryServer
         RemovedMarket
         RemovedPlugin
+        RemovedProcesses
         RemovedProvider
         RemovedWorkflows
         RenamedProvider
@@ -182,6 +187,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         ServerWay
         SessionTools
         SetupAnswer
+        SignalledProcesses
         ShownWorkflow
         Stats
         Status
@@ -208,6 +214,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         Wait
         WaitedTask
         WorkflowSummary
+        WrittenInput
     ]
 }
 

@@ -15,7 +15,7 @@ use aiw_supervisor::{LogPolicy, Until};
 /// # Errors
 ///
 /// What stands in the way, as a sentence.
-pub fn add(text: &str, id: &str, definition: &Definition) -> Result<String, String> {
+pub(crate) fn add(text: &str, id: &str, definition: &Definition) -> Result<String, String> {
     let mut wanted = parse(text).map_err(|problem| problem.to_string())?;
     if wanted.insert(id.to_owned(), definition.clone()).is_some() {
         return Err(format!("there is a process `{id}` already"));
@@ -35,7 +35,7 @@ pub fn add(text: &str, id: &str, definition: &Definition) -> Result<String, Stri
 /// # Errors
 ///
 /// What stands in the way, as a sentence.
-pub fn remove(text: &str, id: &str) -> Result<String, String> {
+pub(crate) fn remove(text: &str, id: &str) -> Result<String, String> {
     let mut wanted = parse(text).map_err(|problem| problem.to_string())?;
     wanted.remove(id).ok_or_else(|| format!("there is no process `{id}`"))?;
     let document = document(text).map_err(|(_, problem)| problem)?;

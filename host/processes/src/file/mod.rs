@@ -9,8 +9,7 @@ use std::collections::BTreeMap;
 use crate::definition::{Definition, in_order, is_id};
 use crate::error::{FileProblem, ProcessError};
 
-pub use edit::{add, remove};
-pub(crate) use edit::{defaults, whole};
+pub(crate) use edit::{add, defaults, remove, whole};
 
 /// The longest file, in bytes.
 pub const MAX_BYTES: usize = 256 << 10;
@@ -34,15 +33,21 @@ pub fn parse_old(text: &str) -> Result<Definitions, FileProblem> {
     parse(text).or_else(|problem| parse(&values::with_keywords(text)).map_err(|_| problem))
 }
 
+/// Checks that a text is an id.
+pub(crate) fn check_id(id: &str) -> Result<(), ProcessError> {
+    if is_id(id) {
+        return Ok(());
+    }
+    let problem = "has an id that is not letters, digits, `-`, `_` and `.`, at most 64".to_owned();
+    Err(ProcessError::Definition { id: aiw_core::one_line(id, 80), problem })
+}
+
 /// Checks what definitions say of each other.
 pub fn check<'a>(definitions: impl IntoIterator<Item = (&'a String, &'a Definition)>) -> Result<(), ProcessError> {
     let definitions: BTreeMap<&str, &Definition> =
         definitions.into_iter().map(|(id, definition)| (id.as_str(), definition)).collect();
     for (id, definition) in &definitions {
-        if !is_id(id) {
-            let problem = "has an id that is not letters, digits, `-`, `_` and `.`, at most 64".to_owned();
-            return Err(ProcessError::Definition { id: aiw_core::one_line(id, 80), problem });
-        }
+        check_id(id)?;
         definition.check().map_err(|problem| ProcessError::Definition { id: (*id).to_owned(), problem })?;
         if let Some(need) = definition.needs.iter().find(|need| !definitions.contains_key(need.id.as_str())) {
             return Err(ProcessError::Need { id: (*id).to_owned(), needs: need.id.clone() });

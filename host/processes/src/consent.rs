@@ -1,0 +1,101 @@
+//! What a file of processes would start, and the user's consent to it.
+
+use aiw_core::{Ask, AskError, Effect, Plan, Sink, Told, is_secret_name, names_code, visible};
+
+use crate::definition::{CheckOf, Definition, EnvValue, Run};
+use crate::error::ProcessError;
+use crate::manager::{Loaded, Manager};
+
+impl Manager {
+    /// Loads the definitions, asks whether the project's file may start what it says, if that is new, and tells which
+    /// limits nobody can enforce for these processes. Where nobody can be asked, nothing of a new file starts.
+    ///
+    /// # Errors
+    ///
+    /// There are no definitions, they make no sense, or the user declines.
+    pub async fn agreed(&self, ids: &[String], ask: &dyn Ask, sink: &dyn Sink) -> Result<Loaded, ProcessError> {
+        let mut loaded = self.load()?;
+        if loaded.definitions.is_empty() {
+            return Err(ProcessError::Empty { project: self.project.directory().to_owned() });
+        }
+        match self.ask_about(&mut loaded, ask).await {
+            Ok(()) | Err(ProcessError::Ask(AskError::NotHere)) => {}
+            Err(error) => return Err(error),
+        }
+        for (id, definition) in loaded.each().filter(|(id, definition)| definition.is_wanted(id, ids)) {
+            if let Some(problem) = definition.limits.of_resources().unkept() {
+                sink.tell(Told::Note(format!("`{id}`: {problem}")));
+            }
+        }
+        Ok(loaded)
+    }
+
+    /// Asks whether the file may start what it says, and allows it, unless it is allowed already.
+    pub(crate) async fn ask_about(&self, loaded: &mut Loaded, ask: &dyn Ask) -> Result<(), ProcessError> {
+        if loaded.is_to_be_allowed() {
+            ask.agree(&self.plan(loaded)?, &[]).await?;
+            self.allow(loaded)?;
+        }
+        Ok(())
+    }
+
+    fn plan(&self, loaded: &Loaded) -> Result<Plan, ProcessError> {
+        let mut plan = Plan::of("Allow this file to start these processes?");
+        plan.about.push(format!("`{}` defines:", self.project.shown_file()));
+        loaded.each().for_each(|(id, definition)| describe(&mut plan, "  ", id, definition));
+        for status in self.list_running()?.iter().filter(|status| status.state.is_alive()) {
+            if loaded.get(&status.id).is_none_or(|(now, _)| *now != status.definition) {
+                plan.about.push(format!("`{}` runs as it was defined before, until you restart it", status.id));
+            }
+        }
+        Ok(plan)
+    }
+}
+
+/// Adds to a plan what a definition starts, a line each. All of it is shown, with its line breaks: what is cut off or
+/// folded could be what matters.
+pub(crate) fn describe(plan: &mut Plan, indent: &str, id: &str, definition: &Definition) {
+    let Plan { about, effects, .. } = plan;
+    let mut add = |line: String| about.push(format!("{indent}{}", visible(&line)));
+    let mark = if matches!(definition.run, Run::Shell(_)) { " (shell)" } else { "" };
+    let place = definition.cwd.as_ref().map(|cwd| format!(" in {cwd}")).unwrap_or_default();
+    let command = definition.run.line();
+    add(format!("{id}{mark}: {command}{place}"));
+    effects.push(Effect::Runs(command));
+    for (what, probe) in [("ready", &definition.ready), ("live", &definition.live)] {
+        let (verb, at, effect): (_, _, fn(String) -> Effect) = match probe.as_ref().map(|probe| &probe.check) {
+            Some(CheckOf::Exec(words)) => ("runs", Run::Command(words.clone()).line(), Effect::Runs),
+            Some(CheckOf::Http(url)) => ("asks", url.clone(), Effect::Reaches),
+            Some(CheckOf::Tcp(at)) => ("connects to", at.clone(), Effect::Reaches),
+            Some(CheckOf::Line(_)) | None => continue,
+        };
+        add(format!("  {what}: {verb} {at}"));
+        effects.push(effect(at));
+    }
+    if !definition.env.is_empty() {
+        add(format!("  with {}", definition.env.iter().map(variable).collect::<Vec<_>>().join(", ")));
+    }
+    let code: Vec<&str> = definition.env.keys().map(String::as_str).filter(|name| names_code(name)).collect();
+    if !code.is_empty() {
+        add(format!("  decides by its variables which code runs: {}", code.join(", ")));
+    }
+    if let Some(file) = &definition.env_file {
+        add(format!("  with the variables of {file}"));
+        effects.push(Effect::Reads(file.clone()));
+    }
+    let needs: Vec<&str> = definition.needs.iter().map(|need| need.id.as_str()).collect();
+    if !needs.is_empty() {
+        add(format!("  starts {} before it", needs.join(", ")));
+    }
+}
+
+fn variable((name, value): (&String, &EnvValue)) -> String {
+    match value {
+        // What could name something that runs is shown, although it looks like a secret.
+        EnvValue::Literal(text) if is_secret_name(name) && !names_code(name) && !text.contains(['/', ' ', '\n']) => {
+            format!("{name}=…")
+        }
+        EnvValue::Literal(text) => format!("{name}={text}"),
+        EnvValue::Secret(secret) => format!("{name} from the secret {secret}"),
+    }
+}

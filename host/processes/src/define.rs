@@ -1,0 +1,219 @@
+//! Defining processes, changing their definitions, and removing them.
+
+use std::collections::BTreeMap;
+
+use aiw_core::{Sink, Told, one_line};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::definition::{CheckOf, Definition, EnvValue, NeedOf, ProbeOf, RestartWhen, Run, Source};
+use crate::error::ProcessError;
+use crate::file;
+use crate::kept;
+use crate::manager::Manager;
+use crate::state::Status;
+use aiw_supervisor::Until;
+
+/// Who defines a process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Author {
+    /// The user, in the project's file.
+    User,
+    /// A model, in the home. Its words are taken as they are: no shell, no reference to a secret.
+    #[default]
+    Model,
+}
+
+/// A new process.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DefineRequest {
+    /// A new id: letters, digits, `-`, `_` and `.`
+    pub id: String,
+    /// The program, without a shell
+    pub command: String,
+    /// Its arguments
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Its variables
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Its directory in the project
+    pub cwd: Option<String>,
+    /// Whether restore_snapshot and `aiw up` start it
+    #[serde(default)]
+    pub auto_start_on_restore: bool,
+    /// When it is started again: no, on-failure, always, unless-stopped
+    pub restart: Option<String>,
+    /// It is ready once this port accepts connections
+    #[schemars(range(min = 1, max = 65535))]
+    pub ready_port: Option<u64>,
+    /// Ids of processes that must run before it starts
+    #[serde(default)]
+    pub needs: Vec<String>,
+    /// Who defines it. A user's variable `secret:NAME` is taken from the vault
+    #[serde(skip)]
+    pub author: Author,
+    /// Whether a shell reads the command
+    #[serde(skip)]
+    pub shell: bool,
+    /// It is ready once this port or address accepts connections, or this URL answers
+    #[serde(skip)]
+    pub ready: Option<String>,
+}
+
+/// A process that was defined
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct AddedProcess {
+    /// Its id
+    pub added: String,
+    /// The file that defines it
+    pub file: String,
+}
+
+/// A change of a definition that a model made. What is absent stays as it is.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RedefineRequest {
+    /// The process's id
+    pub id: String,
+    command: Option<String>,
+    args: Option<Vec<String>>,
+    env: Option<BTreeMap<String, String>>,
+    cwd: Option<String>,
+    auto_start_on_restore: Option<bool>,
+}
+
+/// Processes that were removed
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct RemovedProcesses {
+    /// Their ids
+    pub removed: Vec<String>,
+}
+
+impl DefineRequest {
+    /// Returns the definition. What is not said is as in `base`.
+    fn definition(&self, base: Definition) -> Result<Definition, ProcessError> {
+        let problem = |problem: String| ProcessError::Definition { id: self.id.clone(), problem };
+        let run = match (self.shell, self.args.as_slice()) {
+            (false, args) => Run::Command([std::slice::from_ref(&self.command), args].concat()),
+            (true, []) => Run::Shell(self.command.clone()),
+            (true, _) => return Err(problem("is run by a shell, which takes one word: put it in quotes".into())),
+        };
+        let mut definition = Definition { run, cwd: self.cwd.clone(), auto_start: self.auto_start_on_restore, ..base };
+        for (name, text) in &self.env {
+            let value = match text.strip_prefix("secret:").filter(|_| self.author == Author::User) {
+                None => EnvValue::Literal(text.clone()),
+                Some(secret) => EnvValue::Secret(secret.parse().map_err(|_| {
+                    problem(format!("reads the secret `{}`, which is not a valid name", one_line(secret, 60)))
+                })?),
+            };
+            definition.env.insert(name.clone(), value);
+        }
+        if let Some(when) = &self.restart {
+            definition.restart.when = RestartWhen::named(when).ok_or_else(|| {
+                let known = RestartWhen::ALL.map(|(_, name)| name).join(", ");
+                problem(format!("has the restart policy `{}`, which is not one of {known}", one_line(when, 40)))
+            })?;
+        }
+        if let Some(at) = self.ready.clone().or_else(|| self.ready_port.map(|port| port.to_string())) {
+            let check = if at.contains("://") { CheckOf::Http(at) } else { CheckOf::Tcp(at) };
+            definition.ready = Some(ProbeOf { check, ..ProbeOf::default() });
+        }
+        definition.needs = self.needs.iter().map(|id| NeedOf { id: id.clone(), until: Until::Ready }).collect();
+        definition.check().map_err(problem)?;
+        Ok(definition)
+    }
+}
+
+impl Manager {
+    /// Defines a process: a user's in the project's file, a model's in the home.
+    ///
+    /// # Errors
+    ///
+    /// The definition makes no sense, its id is taken, or the file can't be written.
+    pub fn define(&self, request: &DefineRequest) -> Result<AddedProcess, ProcessError> {
+        let id = &request.id;
+        file::check_id(id)?;
+        let loaded = self.load()?;
+        if loaded.get(id).is_some() {
+            return Err(ProcessError::Taken { id: id.clone() });
+        }
+        let base = match request.author {
+            // The file's own defaults count.
+            Author::User => self.file_defaults()?,
+            Author::Model => Definition::default(),
+        };
+        let definition = request.definition(base)?;
+        self.check_cwd(id, &definition)?;
+        file::check(loaded.each().chain([(id, &definition)]))?;
+        let file = match request.author {
+            Author::User => self.edit_file(|text| file::add(text, id, &definition))?,
+            Author::Model => self.keep(id, &definition, true)?,
+        };
+        Ok(AddedProcess { added: id.clone(), file: file.to_string_lossy().into_owned() })
+    }
+
+    /// Changes the definition of a process that a model made. What runs goes on as it was defined before.
+    ///
+    /// # Errors
+    ///
+    /// The project's file defines it, or the definition would make no sense.
+    pub fn redefine(&self, request: RedefineRequest) -> Result<Status, ProcessError> {
+        let RedefineRequest { id, command, args, env, cwd, auto_start_on_restore } = request;
+        let status = self.get(&id)?;
+        self.check_models(&status)?;
+        // What runs may be of an earlier definition.
+        let mut definition = self.load()?.get(&id).map_or(status.definition, |(definition, _)| definition.clone());
+        let mut argv = definition.run.argv();
+        let rest = argv.split_off(argv.len().min(1));
+        let command = command.or(argv.pop()).unwrap_or_default();
+        definition.run = Run::Command([vec![command], args.unwrap_or(rest)].concat());
+        if let Some(env) = env {
+            definition.env = env.into_iter().map(|(name, value)| (name, EnvValue::Literal(value))).collect();
+        }
+        definition.cwd = cwd.or(definition.cwd);
+        definition.auto_start = auto_start_on_restore.unwrap_or(definition.auto_start);
+        self.keep(&id, &definition, false)?;
+        self.get(&id)
+    }
+
+    /// Removes processes, with their logs. A user stops them first; a model's are stopped.
+    ///
+    /// # Errors
+    ///
+    /// One of them runs, others need it, or it is not a model's to remove. Those before it are gone then.
+    pub fn remove(&self, ids: &[String], author: Author, sink: &dyn Sink) -> Result<RemovedProcesses, ProcessError> {
+        for id in ids {
+            let status = self.get(id)?;
+            match author {
+                Author::User if status.state.is_alive() => return Err(ProcessError::Runs { id: id.clone() }),
+                Author::User => {}
+                Author::Model => self.check_models(&status)?,
+            }
+            let loaded = self.load()?;
+            let needs = |(_, definition): &(&String, &Definition)| definition.needs.iter().any(|need| need.id == *id);
+            if let Some((by, _)) = loaded.each().find(needs) {
+                return Err(ProcessError::Needed { id: id.clone(), by: by.clone() });
+            }
+            if author == Author::Model {
+                self.stop(id)?;
+            }
+            kept::change(&self.home, &self.project, |kept| Ok(kept.remove(id)))?;
+            if status.source == Some(Source::File) {
+                self.edit_file(|text| file::remove(text, id))?;
+            }
+            self.forget(id)?;
+            sink.tell(Told::Done(format!("Removed `{id}`")));
+        }
+        Ok(RemovedProcesses { removed: ids.to_vec() })
+    }
+
+    /// Refuses to change for a model what the project's file defines: that is the user's.
+    fn check_models(&self, status: &Status) -> Result<(), ProcessError> {
+        match status.source {
+            Some(Source::File) => Err(ProcessError::InFile { id: status.id.clone(), file: self.project.file() }),
+            _ => Ok(()),
+        }
+    }
+}

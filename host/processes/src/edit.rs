@@ -1,0 +1,83 @@
+//! Editing the project's file in the user's editor.
+
+use std::io;
+use std::path::Path;
+
+use aiw_core::{Ask, AskError, Sink, Told};
+use aiw_home::{HomeError, Mode, read_unlinked, replace};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::error::ProcessError;
+use crate::file::MAX_BYTES;
+use crate::manager::{BeforeEdit, Manager};
+
+/// The project's file after an editor had it
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct EditedFile {
+    /// The file
+    pub file: String,
+    /// How many processes are defined now
+    pub processes: usize,
+    /// Whether the user changed anything
+    pub changed: bool,
+}
+
+impl Manager {
+    /// Opens the project's file in an editor. The editor gets a copy, so that what others write into the file meanwhile
+    /// isn't taken for the user's. A file that was allowed before is allowed again: only the user's own changes are new
+    /// then. Of another one, the user is asked.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be read or written, it makes no sense, somebody else changed it meanwhile, the user declines, or
+    /// `open` fails.
+    pub async fn edit<E: From<ProcessError>>(
+        &self,
+        open: impl FnOnce(&Path) -> Result<(), E>,
+        ask: &dyn Ask,
+        sink: &dyn Sink,
+    ) -> Result<EditedFile, E> {
+        let before = self.before_edit()?;
+        let file = self.project.file();
+        let failed = |e: io::Error| ProcessError::from(HomeError::io("copy for your editor", &file, e));
+        let directory = tempfile::Builder::new().prefix("aiw-edit-").tempdir().map_err(failed)?;
+        // A temporary directory may be reached by links.
+        let copy = directory.path().canonicalize().map_err(failed)?.join(file.file_name().unwrap_or_default());
+        let bytes = before.bytes.as_deref().unwrap_or_default();
+        replace(&copy, bytes, Mode::Private).map_err(ProcessError::from)?;
+        open(&copy)?;
+        let edited = read_unlinked(&copy, MAX_BYTES as u64 + 1).map_err(ProcessError::from);
+        let edited = edited.and_then(|edited| edited.ok_or_else(|| failed(io::ErrorKind::NotFound.into())));
+        let changed = edited.and_then(|edited| self.after_edit(&before, &edited)).map_err(|source| {
+            let _ = directory.keep();
+            ProcessError::NotSaved { source: Box::new(source), copy }
+        })?;
+        let mut loaded = self.load()?;
+        if changed && !loaded.definitions.is_empty() {
+            match self.ask_about(&mut loaded, ask).await {
+                Err(ProcessError::Ask(AskError::NotHere)) => {
+                    sink.tell(Told::Note("it was not allowed before: `aiw up` shows what it starts, and asks".into()));
+                }
+                asked => asked?,
+            }
+        }
+        let file = file.to_string_lossy().into_owned();
+        Ok(EditedFile { file, processes: loaded.definitions.len(), changed })
+    }
+
+    /// Writes what the user made of the file, and allows it if the file was allowed before. Returns whether there were
+    /// any changes.
+    fn after_edit(&self, before: &BeforeEdit, edited: &[u8]) -> Result<bool, ProcessError> {
+        if before.bytes.as_deref().unwrap_or_default() == edited {
+            return Ok(false);
+        }
+        let path = self.project.file();
+        let _turn = self.home.turn()?;
+        if self.project.read()? != before.bytes {
+            return Err(ProcessError::ChangedMeanwhile { path });
+        }
+        self.write_file(edited, before.is_trusted)?;
+        Ok(true)
+    }
+}

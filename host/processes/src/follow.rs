@@ -1,0 +1,115 @@
+//! Following the project's file: what a change of it starts, restarts and stops.
+
+use aiw_core::{Ask, Plan, Sink, Told};
+
+use crate::consent::describe;
+use crate::definition::Definition;
+use crate::error::ProcessError;
+use crate::manager::{Loaded, Manager};
+use crate::start::Started;
+
+/// New definitions, and what they change, by id.
+#[derive(Debug)]
+pub struct ChangedFile {
+    new: Loaded,
+    starts: Vec<String>,
+    restarts: Vec<String>,
+    stops: Vec<String>,
+    /// New and changed definitions of what neither runs nor starts.
+    others: Vec<String>,
+}
+
+impl Manager {
+    /// Returns what has changed in the project's file since it was read last, if that starts, restarts or stops anything.
+    /// `wanted` are the ids that were named, or none; `shown` are those of the processes that may be restarted and
+    /// stopped.
+    ///
+    /// # Errors
+    ///
+    /// The file makes no sense now.
+    pub fn changed(
+        &self,
+        loaded: &mut Loaded,
+        wanted: &[String],
+        shown: &[String],
+    ) -> Result<Option<ChangedFile>, ProcessError> {
+        let Some(new) = self.reload(loaded).transpose()? else { return Ok(None) };
+        // Somebody else may have started it again just now.
+        let runs = |id: &String| shown.contains(id) && self.is_alive(id);
+        let is_wanted = |id: &String, definition: &Definition| definition.is_wanted(id, wanted);
+        let (mut starts, mut restarts, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        for (id, definition) in new.each() {
+            match loaded.get(id) {
+                None if is_wanted(id, definition) => starts.push(id.clone()),
+                Some((before, _)) if before == definition => {}
+                Some(_) if runs(id) => restarts.push(id.clone()),
+                Some((before, _)) if is_wanted(id, definition) && !is_wanted(id, before) => starts.push(id.clone()),
+                _ => others.push(id.clone()),
+            }
+        }
+        let is_gone = |id: &&String| loaded.get(id).is_some() && new.get(id).is_none() && runs(id);
+        let stops: Vec<String> = shown.iter().filter(is_gone).cloned().collect();
+        // The rest is for the next command, or for the next question.
+        let does_nothing = starts.is_empty() && restarts.is_empty() && stops.is_empty();
+        Ok((!does_nothing).then_some(ChangedFile { new, starts, restarts, stops, others }))
+    }
+
+    /// Says what a change of the file does, and does it if the user agrees. `stop` stops processes. Returns what was
+    /// started. If not all could be done, `loaded` stays as it is, so that the next change shows what is left.
+    pub async fn carry_out(
+        &self,
+        loaded: &mut Loaded,
+        mut change: ChangedFile,
+        ask: &dyn Ask,
+        sink: &dyn Sink,
+        stop: &mut dyn FnMut(Vec<String>) -> Result<(), ProcessError>,
+    ) -> Vec<Started> {
+        if ask.agree(&change.plan(&self.project.shown_file()), &[]).await.is_err() {
+            let again = "everything runs as before: `aiw restart ID` or the next `aiw up` asks again";
+            sink.tell(Told::Step(again.into()));
+            return Vec::new();
+        }
+        let starts = [change.starts.as_slice(), &change.restarts].concat();
+        let stops = [change.restarts.as_slice(), &change.stops].concat();
+        let results = self.allow(&mut change.new).and_then(|()| self.replace(&change.new, &starts, || stop(stops)));
+        // What is wrong with one must not end the others.
+        let (started, problem) = match results {
+            Err(error) => (Vec::new(), Some(error)),
+            Ok(results) => {
+                let (started, failed): (Vec<_>, Vec<_>) =
+                    results.into_iter().map(|(_, result)| result).partition(Result::is_ok);
+                (started.into_iter().flatten().collect(), failed.into_iter().find_map(Result::err))
+            }
+        };
+        match problem {
+            None => *loaded = change.new,
+            Some(error) => {
+                let rest = "not everything was done, and `aiw restart ID` does the rest";
+                sink.tell(Told::Failed(format!("{error}: {rest}")));
+            }
+        }
+        started
+    }
+}
+
+impl ChangedFile {
+    fn plan(&self, file: &str) -> Plan {
+        let mut plan = Plan::of(if self.new.is_to_be_allowed() { "Allow this file, and do that?" } else { "Do that?" });
+        plan.about.push(format!("`{file}` has changed:"));
+        for (ids, what) in [
+            (&self.starts, "is new or has changed, and starts:"),
+            (&self.restarts, "runs, and is restarted:"),
+            (&self.stops, "runs, is no longer defined, and stops"),
+            // A yes allows the whole file.
+            (&self.others, "is new or has changed, and stays as it is for now:"),
+        ] {
+            for id in ids {
+                plan.about.push(format!("  `{id}` {what}"));
+                if let Some((definition, _)) = self.new.get(id) {
+                    describe(&mut plan, "    ", id, definition);
+                }
+            }
+        }
+        plan
+    }
+}

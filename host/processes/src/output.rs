@@ -1,0 +1,260 @@
+//! What processes wrote: of one from a position on, and of several as one list.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use aiw_core::star_matches;
+use aiw_home::rfc3339;
+use aiw_supervisor::{Follow, FollowFrom, Log, LogEntry, PageLimits, Stream};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::ProcessError;
+use crate::manager::Manager;
+use crate::state::State;
+
+/// How many lines of output are shown by default, and at most.
+const LINES: usize = 50;
+const MAX_LINES: usize = 1000;
+
+/// How long a search through a log may take.
+const SEARCH: Duration = Duration::from_secs(5);
+
+/// As many of what aiw says of a process are shown.
+const NOTES: usize = 10;
+
+/// As many lines of several logs are merged at once.
+const MERGED: usize = 10_000;
+
+/// How long several logs without new lines are left alone.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// `aiw logs` of processes
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ProcessLog {
+    /// The lines, oldest first
+    pub lines: Vec<ProcessLine>,
+}
+
+/// A line that a process wrote
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ProcessLine {
+    /// The id of the process
+    pub id: String,
+    /// When
+    pub time: String,
+    /// `stdout`, `stderr`, or `aiw`
+    #[schemars(with = "String")]
+    pub stream: Stream,
+    /// The line
+    pub text: String,
+}
+
+impl ProcessLine {
+    /// Returns a line of a log as it is shown.
+    pub fn of(id: &str, entry: &LogEntry) -> Self {
+        Self { id: id.to_owned(), time: rfc3339(entry.time), stream: entry.stream, text: entry.text() }
+    }
+}
+
+/// Which output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+enum OutputStream {
+    Stdout,
+    Stderr,
+    #[default]
+    Both,
+}
+
+/// Which lines of a process's output.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OutputRequest {
+    /// The process's id
+    pub id: String,
+    #[serde(default)]
+    stream: OutputStream,
+    /// How many lines
+    #[schemars(range(min = 1, max = 1000))]
+    lines: Option<u64>,
+    /// The position to read on from: `next` of an earlier answer. Without it, the last lines
+    #[schemars(extend("maximum" = 9_007_199_254_740_991_u64))]
+    pub from: Option<u64>,
+    /// Only lines that contain this; `*` stands for any text
+    contains: Option<String>,
+}
+
+impl OutputRequest {
+    fn most(&self) -> usize {
+        self.lines.map_or(LINES, |lines| usize::try_from(lines).unwrap_or(LINES)).min(MAX_LINES)
+    }
+
+    fn wants(&self, entry: &LogEntry) -> bool {
+        let of_stream = match (self.stream, entry.stream) {
+            (OutputStream::Both, stream) => stream != Stream::Aiw,
+            (OutputStream::Stdout, stream) => stream == Stream::Stdout,
+            (OutputStream::Stderr, stream) => stream == Stream::Stderr,
+        };
+        of_stream && self.contains.as_deref().is_none_or(|text| star_matches(&anywhere(text), &entry.text()))
+    }
+}
+
+/// Output of a process.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ProcessOutput {
+    /// What the process wrote, oldest first
+    pub lines: Vec<String>,
+    /// What aiw says of it last: started, ended, why
+    pub said: Vec<String>,
+    /// The position to read on from
+    pub next: u64,
+    /// Whether there is more now
+    pub more: bool,
+    /// Whether lines before these are no longer kept
+    pub missed: bool,
+    /// The state of the process
+    #[schemars(with = "String")]
+    pub state: State,
+}
+
+/// Returns a pattern of a text that may be anywhere in a line.
+pub fn anywhere(text: &str) -> String {
+    format!("*{text}*")
+}
+
+impl Manager {
+    /// Returns the last lines that a process wrote, or those from a position on, of these at most `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// There is no such process, it was not started, or its log can't be read.
+    pub fn output(&self, request: &OutputRequest, bytes: usize) -> Result<ProcessOutput, ProcessError> {
+        let log = self.log(&request.id)?;
+        let state = self.get(&request.id)?.state;
+        let until = Some(Instant::now() + SEARCH);
+        let end = log.end_position()?;
+        let last = log.tail(20 * NOTES)?;
+        let said: Vec<String> = last.iter().filter(|entry| entry.stream == Stream::Aiw).map(LogEntry::text).collect();
+        let said = said[said.len().saturating_sub(NOTES)..].to_vec();
+        let Some(from) = request.from else {
+            let (lines, next, missed) = newest(&log, end, request, until)?;
+            return Ok(ProcessOutput { lines, said, next, more: false, missed, state });
+        };
+        let limits = PageLimits { lines: request.most(), bytes, until };
+        let page = log.page(from.min(end), &|entry| request.wants(entry), limits)?;
+        let lines = page.lines.iter().map(|one| one.entry.text()).collect();
+        // A position behind the end is of a log that was removed.
+        let missed = page.missed || from > end;
+        Ok(ProcessOutput { lines, said, next: page.next, more: page.next < page.end, missed, state })
+    }
+
+    /// Opens the logs of processes, or of all that were started.
+    ///
+    /// # Errors
+    ///
+    /// There is no such process, it was not started, or its log can't be read.
+    pub fn logs(&self, ids: &[String], from: FollowFrom, follows: bool) -> Result<ProcessLogs, ProcessError> {
+        let ids = match ids {
+            [] => {
+                let all = self.list_running()?;
+                all.into_iter().filter(|status| status.record.is_some()).map(|status| status.id).collect()
+            }
+            ids => ids.to_vec(),
+        };
+        let mut logs = ProcessLogs::default();
+        for id in ids {
+            let log = self.log(&id)?;
+            logs.push(id, if follows { log.follow(from)? } else { log.so_far(from)? });
+        }
+        Ok(logs)
+    }
+}
+
+/// Returns the last lines, the position after them, and whether there were more. All that is kept is looked through.
+fn newest(
+    log: &Log,
+    mut end: u64,
+    request: &OutputRequest,
+    until: Option<Instant>,
+) -> Result<(Vec<String>, u64, bool), ProcessError> {
+    let (most, wants) = (request.most(), |entry: &LogEntry| request.wants(entry));
+    let mut newest = VecDeque::new();
+    let (mut from, mut missed) = (0, false);
+    if request.contains.is_none() && request.stream == OutputStream::Both {
+        let (entries, position) = log.tail_with_position(most + 20 * NOTES)?;
+        missed = entries.len() >= most;
+        newest.extend(entries.iter().filter(|entry| wants(entry)).map(LogEntry::text));
+        (from, end) = (position, position);
+    }
+    let limits = PageLimits { lines: MAX_LINES, bytes: 4 << 20, until };
+    while from < end {
+        let page = log.page(from, &wants, limits)?;
+        newest.extend(page.lines.iter().map(|one| one.entry.text()));
+        newest.drain(..newest.len().saturating_sub(most));
+        if page.next == from || until.is_some_and(|until| Instant::now() >= until) {
+            missed = true;
+            break;
+        }
+        from = page.next;
+    }
+    newest.drain(..newest.len().saturating_sub(most));
+    Ok((newest.into(), end.max(from), missed))
+}
+
+/// The logs of several processes, as one.
+#[derive(Debug, Default)]
+pub struct ProcessLogs {
+    logs: Vec<(String, Follow)>,
+}
+
+impl ProcessLogs {
+    /// Adds the log of a process.
+    pub fn push(&mut self, id: String, log: Follow) {
+        self.logs.push((id, log));
+    }
+
+    /// Returns the ids of the processes, in the order in which their logs were added.
+    pub fn ids(&self) -> Vec<String> {
+        self.logs.iter().map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Returns the new lines, each with the number of its process, in the order in which they were written. If there are
+    /// none, it waits at most `patience` and may still return none.
+    ///
+    /// # Errors
+    ///
+    /// A log can't be read.
+    pub fn next(
+        &mut self,
+        patience: Duration,
+        wanted: &dyn Fn(&LogEntry) -> bool,
+    ) -> Result<Vec<(usize, LogEntry)>, ProcessError> {
+        let mut new = Vec::new();
+        let mut has_read = false;
+        for (n, (_, log)) in self.logs.iter_mut().enumerate() {
+            // What was there before is merged whole, so all of it is read first.
+            loop {
+                let entries = log.next(Duration::ZERO)?;
+                let is_last = entries.is_empty();
+                has_read |= !is_last;
+                new.extend(entries.into_iter().filter(wanted).map(|entry| (n, entry)));
+                if is_last || new.len() > MERGED {
+                    break;
+                }
+            }
+        }
+        match self.logs.as_mut_slice() {
+            _ if has_read || patience.is_zero() => {}
+            [(_, only)] => new.extend(only.next(patience)?.into_iter().filter(wanted).map(|entry| (0, entry))),
+            _ => std::thread::sleep(patience.min(PAUSE)),
+        }
+        new.sort_by_key(|(_, entry)| entry.time);
+        Ok(new)
+    }
+
+    /// Returns the last lines that have no line break, once the processes have ended.
+    pub fn rest(self) -> Vec<(usize, LogEntry)> {
+        let rest = |(n, (_, log)): (usize, (String, Follow))| log.rest().into_iter().map(move |entry| (n, entry));
+        self.logs.into_iter().enumerate().flat_map(rest).collect()
+    }
+}

@@ -1,0 +1,112 @@
+//! Reaching a process from outside: its surroundings, its signals and its input.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use aiw_core::{ProcessId, Sink, Told};
+use aiw_supervisor::SupervisorError;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::definition::signal_number;
+use crate::environment::Environment;
+use crate::error::ProcessError;
+use crate::manager::Manager;
+
+/// More bytes of input than a person or a script types at once.
+pub const MAX_INPUT: usize = 1 << 20;
+
+/// Processes that got a signal
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct SignalledProcesses {
+    /// The number of the signal
+    pub signal: i32,
+    /// Their ids
+    pub processes: Vec<String>,
+}
+
+/// Input that a process got
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct WrittenInput {
+    /// Its id
+    pub id: String,
+    /// The number of bytes
+    pub bytes: usize,
+}
+
+impl Manager {
+    /// Returns where a process runs and with which variables, its secrets included.
+    pub fn surroundings(&self, id: &str) -> Result<(PathBuf, BTreeMap<String, OsString>), ProcessError> {
+        // A file that can't be used does not matter to what runs.
+        let names = [id.to_owned()];
+        let loaded = self.load().or_else(|error| self.as_running(&names).map_err(|_| error))?;
+        let definition = self.allowed(&loaded, id)?;
+        let cwd = self.cwd(id, definition)?;
+        let environment = Environment::of(&self.home, &self.project, id, definition)?;
+        Ok((cwd, environment.variables))
+    }
+
+    /// Sends a signal to a process itself.
+    pub fn signal(&self, id: &str, signal: i32) -> Result<(), ProcessError> {
+        self.processes.signal(self.record_of(id)?, signal).map_err(|e| named(id, e))
+    }
+
+    /// Sends a signal, which has this name or number, to processes themselves.
+    ///
+    /// # Errors
+    ///
+    /// There is no such signal, or one of them does not run. Those before it have got it then.
+    pub fn signal_each(
+        &self,
+        ids: &[String],
+        signal: &str,
+        sink: &dyn Sink,
+    ) -> Result<SignalledProcesses, ProcessError> {
+        let number = signal_number(signal).ok_or_else(|| ProcessError::NoSignal { signal: signal.to_owned() })?;
+        for id in ids {
+            self.signal(id, number)?;
+            sink.tell(Told::Done(format!("Signalled `{id}`")));
+        }
+        Ok(SignalledProcesses { signal: number, processes: ids.to_vec() })
+    }
+
+    /// Writes to the standard input of a process that takes input, at most [`MAX_INPUT`] bytes.
+    ///
+    /// # Errors
+    ///
+    /// It does not run, takes no input or does not read it, or there is more.
+    pub fn write_input(&self, id: &str, bytes: &[u8]) -> Result<WrittenInput, ProcessError> {
+        if bytes.len() > MAX_INPUT {
+            return Err(ProcessError::TooMuchInput);
+        }
+        self.processes.write_input(self.record_of(id)?, bytes).map_err(|e| named(id, e))?;
+        Ok(WrittenInput { id: id.to_owned(), bytes: bytes.len() })
+    }
+
+    /// Returns the supervisor's id of a process that was started.
+    pub(crate) fn record_of(&self, id: &str) -> Result<ProcessId, ProcessError> {
+        match self.supervised(id) {
+            Some(one) => Ok(one.record.id),
+            None => Err(match self.load() {
+                Ok(loaded) if loaded.get(id).is_some() => {
+                    ProcessError::Definition { id: id.to_owned(), problem: "was not started".into() }
+                }
+                Ok(loaded) => self.unknown(&loaded, id),
+                Err(error) => error,
+            }),
+        }
+    }
+}
+
+/// Returns an error that names the process as its project does.
+fn named(id: &str, error: SupervisorError) -> ProcessError {
+    match error {
+        SupervisorError::NotRunning { .. } => ProcessError::NotRunning { id: id.to_owned() },
+        SupervisorError::NoInput { .. } => ProcessError::NoInput { id: id.to_owned() },
+        SupervisorError::Io { source, .. } if source.kind() == std::io::ErrorKind::WouldBlock => {
+            ProcessError::NotRead { id: id.to_owned() }
+        }
+        error => error.into(),
+    }
+}

@@ -1,0 +1,345 @@
+//! Verbs of processes, for a person who is recorded. Whatever they say, the file and what is allowed are as before or as
+//! they agreed to.
+
+#![expect(clippy::unwrap_used, reason = "a test ends by a panic, its helpers too")]
+
+#[path = "../../app/tests/verbs/person.rs"]
+mod person;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use aiw_core::{AskError, Effect, Unasked};
+use aiw_home::Home;
+use aiw_processes::{Author, DefineRequest, Manager, ProcessError, Project, RedefineRequest, WaitFor};
+use futures::FutureExt;
+use serde_json::{Value, from_value, json};
+
+use person::{Does, Recorded};
+
+/// A project with a home of its own.
+struct Place {
+    directory: tempfile::TempDir,
+    manager: Manager,
+}
+
+impl Place {
+    fn new(file: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("project");
+        fs::create_dir_all(root.join(".ichimi")).unwrap();
+        fs::write(root.join(".ichimi/processes.kdl"), file).unwrap();
+        let home = Home::at(directory.path().join("home"));
+        let manager = Manager::open(&home, Project::find(&root).unwrap()).unwrap();
+        Self { directory, manager }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.manager.project().file()
+    }
+
+    fn write(&self, text: &str) {
+        fs::write(self.file(), text).unwrap();
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(self.file()).unwrap()
+    }
+
+    /// The settings, in which allowed files are.
+    fn settings(&self) -> Option<String> {
+        fs::read_to_string(self.directory.path().join("home/settings.json")).ok()
+    }
+
+    fn is_allowed(&self) -> bool {
+        !self.manager.load().unwrap().is_to_be_allowed()
+    }
+
+    fn allow(&self) {
+        now(self.manager.agreed(&[], &Recorded::agreeing(), &Unasked)).unwrap();
+        assert!(self.is_allowed());
+    }
+
+    fn ids(&self) -> Vec<String> {
+        self.manager.load().unwrap().definitions.into_keys().collect()
+    }
+}
+
+/// The result of a verb that waits for nobody.
+fn now<T>(verb: impl Future<Output = T>) -> T {
+    verb.now_or_never().unwrap()
+}
+
+fn names(ids: &[&str]) -> Vec<String> {
+    ids.iter().map(|id| (*id).to_owned()).collect()
+}
+
+const FILE: &str = r#"process "a" {
+    command "serve" "--all"
+    cwd "sub"
+    env { LD_PRELOAD "/tmp/x.so"; API_KEY "hunter2"; TOKEN secret="mine" }
+    env-file "vars"
+    ready exec="check" "it \n now"
+    live http="http://127.0.0.1:80/"
+}
+process "b" { shell "echo fine # \ntouch hidden"; needs "a"; auto-start #false }
+"#;
+
+#[test]
+fn what_a_file_starts_is_shown_and_the_answer_counts() {
+    let place = Place::new(FILE);
+    let start = |person: &Recorded| place.manager.start(&[], person, person).now_or_never();
+    let before = place.settings();
+    assert!(matches!(start(&Recorded::new(0, Does::Declines)), Some(Err(ProcessError::Ask(AskError::Declined)))));
+    // Where nobody is asked, nothing of the file starts.
+    assert!(matches!(start(&Recorded::new(0, Does::Absent)), Some(Err(ProcessError::Untrusted { .. }))));
+    // Who goes away at the question has allowed nothing.
+    assert!(start(&Recorded::new(0, Does::Waits)).is_none());
+    assert_eq!((place.settings(), place.is_allowed()), (before, false));
+    let person = Recorded::agreeing();
+    now(place.manager.agreed(&[], &person, &person)).unwrap();
+    assert!(place.is_allowed());
+    let plan = person.plans.lock().unwrap()[0].clone();
+    let expected = [
+        format!("`{}` defines:", place.file().display()),
+        "  a: serve --all in sub".into(),
+        "    ready: runs check 'it \\n now'".into(),
+        "    live: asks http://127.0.0.1:80/".into(),
+        "    with API_KEY=…, LD_PRELOAD=/tmp/x.so, TOKEN from the secret mine".into(),
+        "    decides by its variables which code runs: LD_PRELOAD".into(),
+        "    with the variables of vars".into(),
+        "  b (shell): echo fine # \\ntouch hidden".into(),
+        "    starts a before it".into(),
+    ];
+    assert_eq!(plan.about, expected);
+    let runs = |line: &str| Effect::Runs(line.to_owned());
+    assert_eq!(
+        plan.effects,
+        [
+            runs("serve --all"),
+            runs("check 'it \n now'"),
+            Effect::Reaches("http://127.0.0.1:80/".into()),
+            Effect::Reads("vars".into()),
+            runs("echo fine # \ntouch hidden"),
+        ]
+    );
+    // Once is enough, until the file is another one.
+    now(place.manager.agreed(&[], &person, &person)).unwrap();
+    place.write(&format!("{FILE}// more\n"));
+    now(place.manager.agreed(&[], &person, &person)).unwrap();
+    assert_eq!(person.questions(), ["Allow this file to start these processes?"; 2]);
+}
+
+#[test]
+fn what_can_not_start_is_neither_started_nor_stopped() {
+    let place = Place::new("process \"a\" { command \"no-such-program-anywhere\" }");
+    let restart = |ids: &[&str]| now(place.manager.restart(&names(ids), &Recorded::agreeing(), &Unasked));
+    assert!(matches!(restart(&["a"]), Err(ProcessError::NoProgram { .. })));
+    assert!(matches!(restart(&["b"]), Err(ProcessError::Unknown { .. })));
+    // As what runs: nothing does.
+    place.write("process {");
+    assert!(matches!(restart(&["a"]), Err(ProcessError::File { .. })));
+    place.write("");
+    assert!(matches!(restart(&["a"]), Err(ProcessError::Empty { .. })));
+}
+
+fn request(more: Value) -> DefineRequest {
+    let mut request = json!({"id": "p", "command": "serve"});
+    request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    from_value(request).unwrap()
+}
+
+#[test]
+fn a_user_and_a_model_define_by_the_same_words() {
+    let file = "// mine\ndefaults { restart \"always\" }\nprocess \"a\" { command \"x\" }\n";
+    let place = Place::new(file);
+    place.allow();
+    let words = json!({"args": ["-p", "80"], "env": {"KEY": "secret:mine"}, "cwd": "sub", "ready_port": 80});
+    let model = DefineRequest { id: "m".into(), ..request(words.clone()) };
+    let user = DefineRequest { author: Author::User, ..request(words) };
+    assert!(place.manager.define(&model).unwrap().file.ends_with(".json"));
+    assert_eq!(place.manager.define(&user).unwrap().file, place.file().to_string_lossy());
+    assert!(place.text().starts_with(file) && place.text().contains("secret=\"mine\""), "{}", place.text());
+    // The change was the user's own, so it is allowed. Of a model's words, none names a secret.
+    let loaded = place.manager.load().unwrap();
+    assert!(!loaded.is_to_be_allowed());
+    let (mut models, mut users) = (loaded.definitions["m"].0.clone(), loaded.definitions["p"].0.clone());
+    assert_eq!(format!("{:?} {:?}", models.env, users.env).matches("Literal").count(), 1);
+    assert_ne!(models.restart, users.restart);
+    models.env.clear();
+    users.env.clear();
+    users.restart = models.restart;
+    assert_eq!(models, users);
+}
+
+#[test]
+fn what_no_process_may_be_is_refused_from_both_in_the_same_words() {
+    let place = Place::new("process \"taken\" { command \"x\" }");
+    for (words, expected) in [
+        (json!({"id": "../p"}), "process `../p` has an id that is not letters"),
+        (json!({"id": "taken"}), "there is a process `taken` already"),
+        (json!({"command": ""}), "process `p` has no command"),
+        (json!({"cwd": "../.."}), "process `p` has a `cwd` outside the project"),
+        (json!({"cwd": "/"}), "process `p`: `/` is not in the project"),
+        (json!({"env": {"A=B": "c"}}), "process `p` has a variable with the name `A=B`"),
+        (json!({"needs": ["q"]}), "process `p` needs `q`, and there is none"),
+        (json!({"needs": ["p"]}), "processes need each other in a circle: p → p"),
+        (json!({"restart": "maybe"}), "process `p` has the restart policy `maybe`, which is not one of no, on-failure"),
+    ] {
+        for author in [Author::User, Author::Model] {
+            let refused = place.manager.define(&DefineRequest { author, ..request(words.clone()) }).unwrap_err();
+            assert!(refused.to_string().starts_with(expected), "{words}: {refused}");
+        }
+    }
+    let user = DefineRequest { author: Author::User, shell: true, ..request(json!({"args": ["x"]})) };
+    assert!(place.manager.define(&user).unwrap_err().to_string().contains("put it in quotes"));
+    // What only the user may say has no field.
+    for field in ["shell", "author", "ready"] {
+        assert!(from_value::<DefineRequest>(json!({"id": "p", "command": "x", (field): "User"})).is_err());
+    }
+    assert_eq!((place.text().as_str(), place.ids()), ("process \"taken\" { command \"x\" }", names(&["taken"])));
+}
+
+#[test]
+fn a_model_changes_and_removes_its_own_and_a_user_any() {
+    let file = "// mine\nprocess \"a\" { command \"x\" } // a\n";
+    let place = Place::new(&format!("{file}process \"b\" {{\n    command \"x\"\n}}\n"));
+    place.allow();
+    let change = |words: Value| place.manager.redefine(from_value::<RedefineRequest>(words).unwrap());
+    let remove = |id: &str, author| {
+        let person = Recorded::agreeing();
+        place.manager.remove(&names(&[id]), author, &person).map(|_| person.heard())
+    };
+    place.manager.define(&request(json!({"args": ["1", "2"], "needs": ["a"]}))).unwrap();
+    for id in ["a", "b"] {
+        assert!(matches!(change(json!({"id": id, "command": "y"})), Err(ProcessError::InFile { .. })));
+        assert!(matches!(remove(id, Author::Model), Err(ProcessError::InFile { .. })));
+    }
+    let line = |words: Value| change(words).unwrap().definition.run.line();
+    assert_eq!(line(json!({"id": "p", "command": "other"})), "other 1 2");
+    assert_eq!(line(json!({"id": "p", "args": []})), "other");
+    assert!(change(json!({"id": "p", "env": {"A": "\0"}})).is_err());
+    let changed = change(json!({"id": "p", "env": {"A": "b"}, "auto_start_on_restore": true})).unwrap().definition;
+    assert_eq!((changed.env.len(), changed.auto_start, changed.needs.len()), (1, true, 1));
+    assert!(matches!(remove("a", Author::User), Err(ProcessError::Needed { .. })));
+    assert_eq!(remove("b", Author::User).unwrap(), ["Done(\"Removed `b`\")"]);
+    assert_eq!((place.text().as_str(), place.is_allowed()), (file, true));
+    remove("p", Author::Model).unwrap();
+    assert_eq!(place.ids(), ["a"]);
+    assert!(matches!(remove("p", Author::Model), Err(ProcessError::Unknown { .. })));
+}
+
+#[test]
+fn an_editor_allows_only_what_the_user_changed_in_a_file_that_was_allowed() {
+    let place = Place::new("process \"a\" { command \"x\" }\n");
+    let new = |text: &str| {
+        let text = text.to_owned();
+        move |copy: &Path| -> Result<(), ProcessError> {
+            fs::write(copy, text).unwrap();
+            Ok(())
+        }
+    };
+    let looked = now(place.manager.edit(|_| Ok::<_, ProcessError>(()), &Recorded::agreeing(), &Unasked)).unwrap();
+    assert_eq!((looked.changed, looked.processes, place.is_allowed()), (false, 1, false));
+    // Of a file that was not allowed, the user is asked.
+    let edit = |text: &str, person: &Recorded| place.manager.edit(new(text), person, person).now_or_never();
+    let text = "process \"a\" { command \"y\" }\n";
+    let declined = edit(text, &Recorded::new(0, Does::Declines));
+    assert!(matches!(declined, Some(Err(ProcessError::Ask(AskError::Declined)))));
+    assert_eq!((place.text().as_str(), place.is_allowed()), (text, false));
+    assert!(edit("process \"a\" { command \"z\" }\n", &Recorded::new(0, Does::Waits)).is_none());
+    assert!(!place.is_allowed());
+    let absent = Recorded::new(0, Does::Absent);
+    assert!(edit(text, &absent).unwrap().unwrap().changed);
+    assert!(absent.heard()[0].contains("`aiw up` shows what it starts"), "{:?}", absent.heard());
+    assert!(!place.is_allowed());
+    // Of one that was, nobody is.
+    place.allow();
+    let person = Recorded::agreeing();
+    edit("process \"b\" { command \"x\" }\n", &person).unwrap().unwrap();
+    assert_eq!((person.questions().len(), place.is_allowed(), place.ids()), (0, true, names(&["b"])));
+    // An editor that fails changes nothing.
+    let failed = now(place.manager.edit(|_| Err(ProcessError::TooMuchInput), &person, &person));
+    assert!(matches!(failed, Err(ProcessError::TooMuchInput)));
+    // What others write meanwhile stays, and the user's version is kept.
+    let stranger = "process \"c\" { command \"stranger\" }\n";
+    let meanwhile = |copy: &Path| {
+        place.write(stranger);
+        new("process \"d\" { command \"x\" }\n")(copy)
+    };
+    let refused = now(place.manager.edit(meanwhile, &person, &person)).unwrap_err();
+    let ProcessError::NotSaved { copy, .. } = &refused else { panic!("{refused}") };
+    assert!(refused.to_string().contains("was changed by something else"), "{refused}");
+    assert!(fs::read_to_string(copy).unwrap().contains("process \"d\""));
+    assert!(refused.hint().unwrap().contains("your version is in"));
+    fs::remove_dir_all(copy.parent().unwrap()).unwrap();
+    assert_eq!((place.text().as_str(), place.is_allowed()), (stranger, false));
+}
+
+#[test]
+fn a_changed_file_is_carried_out_after_a_yes_and_else_not_at_all() {
+    let old = "process \"web\" { command \"x\" }\n";
+    let place = Place::new(old);
+    place.allow();
+    let mut loaded = place.manager.load().unwrap();
+    let mut changed = |wanted: &[&str]| {
+        let change = place.manager.changed(&mut loaded, &names(wanted), &names(&["web"]));
+        change.map(|change| change.map(|change| (loaded.clone(), change)))
+    };
+    assert!(changed(&[]).unwrap().is_none());
+    // What makes no sense is said once.
+    place.write("process {");
+    assert!(matches!(changed(&[]), Err(ProcessError::File { .. })));
+    assert!(changed(&[]).unwrap().is_none());
+    let new = "process \"new\" { command \"no-such-program-anywhere\" }\nprocess \"web\" { command \"y\" }\n";
+    place.write(new);
+    // What was not named does not start, and what does not run is not restarted.
+    assert!(changed(&["web2"]).unwrap().is_none());
+    place.write(&format!("{new}// more\n"));
+    let before = place.settings();
+    for does in [Does::Declines, Does::Absent, Does::Waits, Does::Agrees] {
+        place.write(&format!("{}// more\n", place.text()));
+        let (mut loaded, change) = changed(&[]).unwrap().unwrap();
+        let person = Recorded::new(0, does);
+        let mut stopped = Vec::new();
+        let mut stop = |ids: Vec<String>| {
+            stopped.extend(ids);
+            Ok(())
+        };
+        let done = place.manager.carry_out(&mut loaded, change, &person, &person, &mut stop).now_or_never();
+        let about = person.plans.lock().unwrap()[0].clone();
+        assert_eq!(about.question, "Allow this file, and do that?");
+        assert_eq!(
+            about.about[1..3],
+            ["  `new` is new or has changed, and starts:", "    new: no-such-program-anywhere"]
+        );
+        assert_eq!(about.about[3], "  `web` is new or has changed, and stays as it is for now:");
+        assert_eq!(loaded.definitions.len(), 1, "it shows what is left the next time");
+        assert_eq!((done.is_none(), stopped.len()), (matches!(does, Does::Waits), 0));
+        let heard = person.heard().join("\n");
+        match does {
+            Does::Agrees => assert!(heard.contains("there is no program") && place.is_allowed(), "{heard}"),
+            Does::Waits => assert_eq!(heard, ""),
+            Does::Declines | Does::Absent => assert!(heard.contains("everything runs as before"), "{heard}"),
+        }
+        if !matches!(does, Does::Agrees) {
+            assert_eq!(place.settings(), before);
+        }
+    }
+}
+
+#[test]
+fn what_was_not_started_gets_no_signal_and_no_input() {
+    let place = Place::new("process \"a\" { command \"x\" }");
+    let ids = names(&["a"]);
+    let error = |result: Result<(), ProcessError>| result.unwrap_err().to_string();
+    assert!(error(place.manager.signal_each(&ids, "NOPE", &Unasked).map(drop)).starts_with("`NOPE` is not a signal"));
+    assert_eq!(error(place.manager.signal_each(&ids, "TERM", &Unasked).map(drop)), "process `a` was not started");
+    assert_eq!(error(place.manager.write_input("a", b"x").map(drop)), "process `a` was not started");
+    let much = vec![0; aiw_processes::MAX_INPUT + 1];
+    assert!(matches!(place.manager.write_input("a", &much), Err(ProcessError::TooMuchInput)));
+    let waited = place.manager.wait("a", &WaitFor::Up, None, &|| false).unwrap();
+    assert!(!waited.done && waited.status.record.is_none());
+    let (answer, problem) = place.manager.ps(false, true).unwrap();
+    assert_eq!((answer.processes.len(), answer.processes[0].why(), problem.is_none()), (1, String::new(), true));
+}
