@@ -1,6 +1,8 @@
 //! The person at the terminal, as verbs ask and tell them.
 
-use aiw_core::{Ask, AskError, Choice, Effect, Plan, Question, Secret, Sink, Told, one_line};
+use std::process::{Command, Stdio};
+
+use aiw_core::{Ask, AskError, Choice, Effect, Page, Plan, Question, Secret, Sink, Told, one_line};
 use async_trait::async_trait;
 
 use crate::failure::Failure;
@@ -102,6 +104,41 @@ impl Ask for Person<'_> {
         let said = terminal::ask(&format!("{question} {choice}")).await.map_err(why)?.to_lowercase();
         Ok(if said.is_empty() { usual } else { matches!(said.as_str(), "y" | "yes") })
     }
+
+    async fn visit(&self, page: &Page<'_>) -> Result<String, AskError> {
+        if page.opens && opens(page.url) {
+            self.output.note("Your browser opens this address.");
+        }
+        self.output.flush();
+        if !terminal::can_ask() {
+            return std::future::pending().await;
+        }
+        self.output.note("If the browser is on another machine, paste the address that it ends up at:");
+        loop {
+            match (page.read)(&terminal::ask(">").await.map_err(why)?) {
+                Some(read) => return Ok(read),
+                None => self
+                    .output
+                    .note("That is not the address: it begins with `http://127.0.0.1` and has a `code` in it"),
+            }
+        }
+    }
+}
+
+/// Opens an address in the user's browser, if there is a way to.
+fn opens(url: &str) -> bool {
+    let program = match std::env::var_os("BROWSER") {
+        Some(browser) if !browser.is_empty() => browser,
+        _ if cfg!(target_os = "macos") => "open".into(),
+        _ if cfg!(windows) => "explorer".into(),
+        // Without a screen it would start a browser in the terminal.
+        _ if ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some()) => "xdg-open".into(),
+        _ => return false,
+    };
+    let mut command = Command::new(program);
+    command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // Some browsers run as long as their window.
+    command.spawn().is_ok_and(|mut child| std::thread::Builder::new().spawn(move || child.wait()).is_ok())
 }
 
 /// The rows that lines take on a terminal.
@@ -185,7 +222,11 @@ async fn ask(question: &Question) -> Result<Option<Secret>, Failure> {
 impl Sink for Output {
     fn tell(&self, told: Told) {
         match told {
-            Told::Done(line) => self.line(line),
+            // What follows may take long.
+            Told::Done(line) => {
+                self.line(line);
+                self.flush();
+            }
             Told::Step(line) => self.note(line),
             Told::Note(line) => self.note(format!("note: {line}")),
             Told::Failed(line) => self.note(format!("error: {line}")),

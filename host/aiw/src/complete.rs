@@ -14,11 +14,10 @@ use aiw_home::{Home, OWN};
 use aiw_launch::{Listed, Roles};
 use aiw_markets::{Query, Quiet};
 use aiw_orchestrator::{ListedWorkflow, Workflows};
-use aiw_routing::{Configured, Record, Records, ServerPlaces};
+use aiw_routing::{Configured, NamedTool, Record, Records, ServerPlaces};
 use aiw_tasks::{Scope, State, Task, Tasks};
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 
-use crate::commands::mcp::named::find;
 use crate::components::app;
 
 /// A word, and what it stands for.
@@ -214,30 +213,28 @@ pub fn available_plugins() -> ArgValueCandidates {
     })
 }
 
+/// The home, and the servers of this directory.
+fn configured() -> Option<(Home, Vec<Configured>)> {
+    let home = Home::find().ok()?;
+    let (servers, _) = ServerPlaces::of(home.clone(), &std::env::current_dir().ok()?).read().ok()?;
+    Some((home, servers))
+}
+
+fn server_offer(server: &Configured) -> Offer {
+    (server.key.clone(), server.server.as_ref().map(aiw_servers::Server::target).unwrap_or_default())
+}
+
 /// Names of MCP servers.
 pub fn servers() -> ArgValueCandidates {
-    candidates(|| {
-        let places = ServerPlaces::of(Home::find().ok()?, &std::env::current_dir().ok()?);
-        let (servers, _) = places.read().ok()?;
-        let target = |server: &Configured| server.server.as_ref().map(aiw_servers::Server::target).unwrap_or_default();
-        Some(servers.iter().map(|server| (server.key.clone(), target(server))).collect())
-    })
+    candidates(|| Some(configured()?.1.iter().map(server_offer).collect()))
 }
 
 /// The servers of this directory with what is known of their tools.
 fn known_tools() -> Option<Vec<(Configured, Option<Record>)>> {
-    let home = Home::find().ok()?;
-    let (servers, _) = ServerPlaces::of(home.clone(), &std::env::current_dir().ok()?).read().ok()?;
+    let (home, servers) = configured()?;
     let records = Records::new(home);
-    Some(
-        servers
-            .into_iter()
-            .map(|server| {
-                let record = records.load(&server.key);
-                (server, record)
-            })
-            .collect(),
-    )
+    let known: Vec<_> = servers.iter().map(|server| records.load(&server.key)).collect();
+    Some(servers.into_iter().zip(known).collect())
 }
 
 /// Names of MCP servers, and of their tools as `server/tool`.
@@ -245,8 +242,7 @@ pub fn servers_and_tools() -> ArgValueCandidates {
     candidates(|| {
         let mut offers = Vec::new();
         for (server, record) in known_tools()? {
-            let target = server.server.as_ref().map(aiw_servers::Server::target).unwrap_or_default();
-            offers.push((server.key.clone(), target));
+            offers.push(server_offer(&server));
             for tool in record.iter().flat_map(Record::accepted) {
                 let about = tool.value()["description"].as_str().unwrap_or_default().to_owned();
                 offers.push((format!("{}/{}", server.key, tool.name()), about));
@@ -268,7 +264,7 @@ pub fn arguments() -> ArgValueCandidates {
         let known = known_tools()?;
         let servers: Vec<_> = known.iter().map(|(server, record)| (server.key.as_str(), record.as_ref())).collect();
         let (first, rest) = named.split_first()?;
-        let found = find(first, &servers)?;
+        let found = NamedTool::find(first, &servers)?;
         let tool = found.tool.or_else(|| rest.first().map(|tool| (*tool).to_owned()))?;
         let (_, record) = servers.iter().find(|(server, _)| *server == found.server)?;
         let record = record.as_ref()?;

@@ -73,6 +73,11 @@ impl Failure {
         Self { message: message.into(), hint: None, ..self }
     }
 
+    /// Returns the failure, in other words if the user said no.
+    pub fn declined_as(self, message: &str) -> Self {
+        if self.declined { self.saying(message) } else { self }
+    }
+
     /// Prints this instead of `{"error":…}`.
     pub fn with_answer(mut self, answer: Value) -> Self {
         self.partial = Some(Box::new(answer));
@@ -131,6 +136,7 @@ macro_rules! from {
 }
 
 from!(
+    ProviderError,
     aiw_gateway::GatewayError,
     aiw_app::past::PastError,
     aiw_app::planners::PlannerSetError,
@@ -139,6 +145,7 @@ from!(
     aiw_history::HistoryError,
     aiw_home::HomeError,
     aiw_home::VaultError,
+    aiw_launch::LaunchError,
     aiw_launch::RoleError,
     aiw_orchestrator::KeptError,
     aiw_registries::RegistryError,
@@ -148,28 +155,11 @@ from!(
     aiw_tasks::TaskError,
     aiw_usage::UsageError,
     aiw_app::extensions::LibraryError,
+    aiw_app::installation::UpdateError,
     aiw_app::models::ModelsError,
     aiw_app::trust::TrustError,
     aiw_app::budgets::BudgetError
 );
-
-impl From<aiw_launch::LaunchError> for Failure {
-    fn from(e: aiw_launch::LaunchError) -> Self {
-        match e {
-            aiw_launch::LaunchError::Provider(e) => e.into(),
-            e => Self::of(e.kind(), e.hint(), e),
-        }
-    }
-}
-
-impl From<ProviderError> for Failure {
-    fn from(e: ProviderError) -> Self {
-        match e {
-            ProviderError::Ask(AskError::Interrupted) => Self::interrupted(130),
-            e => Self::of(e.kind(), e.hint(), e),
-        }
-    }
-}
 
 impl From<aiw_markets::MarketError> for Failure {
     fn from(e: aiw_markets::MarketError) -> Self {
@@ -191,18 +181,10 @@ impl From<aiw_app::installation::InCache> for Failure {
     }
 }
 
-impl From<aiw_app::installation::UpdateError> for Failure {
-    fn from(e: aiw_app::installation::UpdateError) -> Self {
-        Self::of(e.kind(), e.hint(), e)
-    }
-}
-
-impl From<aiw_app::installs::InstallError> for Failure {
-    fn from(e: aiw_app::installs::InstallError) -> Self {
+impl From<aiw_app::servers::ServerError> for Failure {
+    fn from(e: aiw_app::servers::ServerError) -> Self {
         match e {
-            aiw_app::installs::InstallError::App(e) => e.into(),
-            aiw_app::installs::InstallError::Ask(AskError::Interrupted) => Self::interrupted(130),
-            aiw_app::installs::InstallError::Ask(AskError::Declined) => Self::declined("nothing was installed"),
+            aiw_app::servers::ServerError::App(e) => e.into(),
             e => Self::of(e.kind(), e.hint(), e),
         }
     }
@@ -227,8 +209,6 @@ impl From<aiw_app::NoExecutable> for Failure {
 impl From<AppError> for Failure {
     fn from(e: AppError) -> Self {
         match e {
-            AppError::Launch(e) => e.into(),
-            AppError::Ask(AskError::Interrupted) => Self::interrupted(130),
             AppError::Ask(AskError::Declined) => Self::declined("nothing was changed"),
             e => Self::of(e.kind(), e.hint(), e),
         }

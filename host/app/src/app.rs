@@ -3,7 +3,8 @@
 use std::sync::{Arc, OnceLock};
 
 use aiw_components::{Bundled, Library};
-use aiw_home::{Home, HomeError};
+use aiw_core::Sink;
+use aiw_home::{Home, HomeError, Settings};
 use aiw_markets::Observer;
 use aiw_net::{Client, Trees};
 use aiw_orchestrator::{BundledScripts, Orchestrator};
@@ -120,6 +121,19 @@ impl App {
             .on_compile(compile_progress(self.observer()));
         Ok(self.library.get_or_init(|| library).reaching(capabilities))
     }
+}
+
+/// Returns the settings, for what can do without them: it goes on with none if the file can't be used, and says so.
+///
+/// # Errors
+///
+/// Fails if it can't even be known where the settings would be.
+pub fn usable_settings(home: &Home, sink: &dyn Sink) -> Result<Settings, HomeError> {
+    let (settings, problem) = home.settings_or_none()?;
+    if let Some(problem) = problem {
+        sink.note(format!("{problem}; going on without your settings"));
+    }
+    Ok(settings)
 }
 
 /// Shows which component is compiling. One with a JavaScript engine takes up to a minute.

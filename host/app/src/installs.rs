@@ -8,13 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aiw_core::{AskError, ErrorKind, Secret, one_line, quoted, quoted_list, shell_word, skeleton};
+use aiw_core::{Secret, one_line, quoted, skeleton};
 use aiw_home::{BundleUse, Home, HomeError, InstalledServer, find_program};
-use aiw_net::{Client, NetError, Policy, Request};
-use aiw_registries::{
-    Bundle, BundleError, Entry, FoundServer, MAX_BUNDLE, Machine, PlanError, RegistryError, Way, how_to_get, record,
-    usual_key,
-};
+use aiw_net::{Client, Policy, Request};
+use aiw_registries::{Bundle, BundleError, Entry, FoundServer, MAX_BUNDLE, Machine, Way, usual_key};
 use aiw_routing::{Ground, Pool, PoolError, Profile, Record, Records, SharedServers, signs};
 use aiw_servers::{AddError, McpFile, check_free, reads, unique};
 use serde_json::Value;
@@ -22,6 +19,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use url::Url;
 
+use crate::servers::{Result, ServerError};
 use crate::{AppError, own_executable};
 
 mod install;
@@ -33,191 +31,6 @@ pub use update::{FailedId, ServerNews, ServersOutdated, ServersUpdate, UpdateReq
 /// The longest pause of a server that sends a bundle.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Why a server can't be installed.
-#[derive(Debug, thiserror::Error)]
-pub enum InstallError {
-    /// Its bundle.
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    /// It can't be started.
-    #[error(transparent)]
-    App(#[from] AppError),
-    /// It can't be written.
-    #[error(transparent)]
-    Add(#[from] AddError),
-    /// The answers do not make an entry.
-    #[error("{source}")]
-    Answers {
-        /// Its name in `mcp.json`.
-        key: String,
-        /// Why.
-        source: PlanError,
-    },
-    /// A registry.
-    #[error(transparent)]
-    Registry(#[from] RegistryError),
-    /// The person, or nobody.
-    #[error(transparent)]
-    Ask(#[from] AskError),
-    /// The program that runs it is not there.
-    #[error("`{}` is not on this machine", one_line(.program, 80))]
-    NoProgram {
-        /// The program.
-        program: String,
-    },
-    /// No way to run it can be used.
-    #[error("{} can't be installed: {why}", quoted(.name))]
-    NoWay {
-        /// Its name in the registry, or in `mcp.json`.
-        name: String,
-        /// Why.
-        why: String,
-    },
-    /// Its bundle was fetched, and can't be used.
-    #[error("`{key}` can't be installed: {why}")]
-    Refused {
-        /// Its name in `mcp.json`.
-        key: String,
-        /// Why.
-        why: String,
-    },
-    /// It has no such way to run.
-    #[error("{} has no way {} to run", quoted(.name), quoted(.way))]
-    UnknownWay {
-        /// Its name in the registry.
-        name: String,
-        /// The way that was asked for.
-        way: String,
-        /// The ways that it has.
-        known: Vec<&'static str>,
-    },
-    /// It was not installed from a registry.
-    #[error("{} did not come from a registry", quoted(.key))]
-    NotInstalled {
-        /// Its name in `mcp.json`.
-        key: String,
-    },
-    /// Its entry was changed since.
-    #[error("the entry of {} in mcp.json is not the one that was installed", quoted(.key))]
-    Edited {
-        /// Its name in `mcp.json`.
-        key: String,
-        /// Its name in the registry.
-        name: String,
-    },
-    /// It no longer runs as it was installed, or in several such ways.
-    #[error("{} {what} as `{}`", quoted(.key), one_line(.way, 80))]
-    OtherWay {
-        /// Its name in `mcp.json`.
-        key: String,
-        /// Its name in the registry.
-        name: String,
-        /// The difference.
-        what: &'static str,
-        /// The way that it was installed with.
-        way: String,
-    },
-    /// It was started, and is no MCP server that works.
-    #[error("`{key}` does not work: it {}", .problem.brief())]
-    Broken {
-        /// Its name in `mcp.json`.
-        key: String,
-        /// Why.
-        problem: PoolError,
-    },
-}
-
-impl From<HomeError> for InstallError {
-    fn from(e: HomeError) -> Self {
-        Self::Add(e.into())
-    }
-}
-
-impl InstallError {
-    /// Returns the kind of the error, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Fetch(e) => e.kind(),
-            Self::App(e) => e.kind(),
-            Self::Add(e) => e.kind(),
-            Self::Answers { source, .. } => source.kind(),
-            Self::Registry(e) => e.kind(),
-            Self::Ask(e) => e.kind(),
-            Self::NoProgram { .. } => ErrorKind::Config,
-            Self::UnknownWay { .. } => ErrorKind::Usage,
-            Self::NoWay { .. }
-            | Self::Refused { .. }
-            | Self::NotInstalled { .. }
-            | Self::Edited { .. }
-            | Self::OtherWay { .. }
-            | Self::Broken { .. } => ErrorKind::User,
-        }
-    }
-
-    /// Returns the next step, if there is just one.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::App(e) => e.hint(),
-            Self::Add(e) => e.hint(),
-            Self::Broken { .. } => Some("`--no-check` installs it all the same".into()),
-            Self::Answers { source: PlanError::Missing { names }, .. } => {
-                let flags: Vec<String> = names.iter().map(|name| format!("--set {}=…", shell_word(name))).collect();
-                Some(format!("give them: `{}`", flags.join(" ")))
-            }
-            Self::Answers { key, source: PlanError::Unknown { known, .. } } if !known.is_empty() => {
-                Some(format!("`{key}` can be given {}", quoted_list(known)))
-            }
-            Self::Registry(e) => e.hint(),
-            Self::Ask(e) => e.hint(),
-            Self::NoProgram { program } => Some(how_to_get(program).into()),
-            Self::UnknownWay { known, .. } => Some(format!("it has: {}", known.join(", "))),
-            Self::Edited { key, name } => {
-                Some(format!("`aiw mcp install {} --as {key} --force` replaces it", shell_word(name)))
-            }
-            Self::OtherWay { key, name, .. } => {
-                Some(format!("choose how it runs: `aiw mcp install {} --as {key} --way …`", shell_word(name)))
-            }
-            Self::Fetch(_)
-            | Self::Answers { .. }
-            | Self::NoWay { .. }
-            | Self::Refused { .. }
-            | Self::NotInstalled { .. } => None,
-        }
-    }
-}
-
-/// Why a bundle can't be fetched.
-#[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    /// A file of the home.
-    #[error(transparent)]
-    Home(#[from] HomeError),
-    /// The network.
-    #[error(transparent)]
-    Net(#[from] NetError),
-    /// The bundle itself.
-    #[error(transparent)]
-    Bundle(#[from] BundleError),
-    /// The server gave another answer than the bundle.
-    #[error("the bundle can't be fetched: its server answered {status}")]
-    Answered {
-        /// The status.
-        status: u16,
-    },
-}
-
-impl FetchError {
-    /// Returns the kind of the error, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Home(e) => e.kind(),
-            Self::Net(e) => e.kind(),
-            Self::Bundle(e) => e.kind(),
-            Self::Answered { .. } => ErrorKind::Unavailable,
-        }
-    }
-}
-
 /// A bundle that was fetched and checked, and is not unpacked yet.
 struct Fetched {
     home: Home,
@@ -227,13 +40,6 @@ struct Fetched {
     using: Option<BundleUse>,
     /// How the server runs, once it is unpacked.
     pub way: Way,
-}
-
-impl Fetched {
-    /// Unpacks the bundle to its place in the home.
-    pub fn unpack(&mut self) -> Result<(), FetchError> {
-        Ok(self.bundle.unpack(&self.directory)?)
-    }
 }
 
 impl Drop for Fetched {
@@ -261,10 +67,10 @@ enum Replaces {
 
 impl Replaces {
     /// Whether it may replace an entry. The user may change it while they are asked.
-    fn covers(&self, entry: Option<&Value>) -> bool {
+    fn covers(&self, entry: &Value) -> bool {
         match self {
             Self::Nothing => false,
-            Self::Same(known) => entry == Some(known),
+            Self::Same(known) => entry == known,
             Self::Any => true,
         }
     }
@@ -295,7 +101,7 @@ fn key_for(
     let same = is_same(&key).map(|known| known.written).filter(|written| file.get(&key) == Some(written));
     let replaces = if force { Replaces::Any } else { same.map_or(Replaces::Nothing, Replaces::Same) };
     match check_free(home, &file, &key, None) {
-        Err(AddError::Taken { .. }) if replaces.covers(file.get(&key)) => {}
+        Err(AddError::Taken { .. }) if file.get(&key).is_some_and(|entry| replaces.covers(entry)) => {}
         result => result?,
     }
     Ok((key, replaces))
@@ -308,7 +114,7 @@ fn beside(home: &Home, found: &FoundServer, key: &str, replaces: &Replaces) -> R
         format!("{} {} from {}", quoted(&known.name), one_line(&known.version, 40), one_line(&known.source, 80))
     };
     let mut lines = Vec::new();
-    if let Some(entry) = file.get(key).filter(|entry| replaces.covers(Some(entry))) {
+    if let Some(entry) = file.get(key).filter(|entry| replaces.covers(entry)) {
         let known = installed.get(key).filter(|known| known.written == *entry);
         let what = known.map_or_else(
             || match (entry["command"].as_str(), entry["url"].as_str().and_then(|url| Url::parse(url).ok())) {
@@ -352,7 +158,7 @@ fn fetch<'a>(
     net: &'a Client,
     found: &'a FoundServer,
     way: &'a Way,
-) -> BoxFuture<'a, Result<Option<Fetched>, FetchError>> {
+) -> BoxFuture<'a, Result<Option<Fetched>>> {
     Box::pin(async move {
         let Some((url, sha256)) = way.bundle() else { return Ok(None) };
         let mut policy = Policy::public();
@@ -361,7 +167,7 @@ fn fetch<'a>(
         }
         let mut stream = net.open(&policy, &Request::new(url), PATIENCE).await?;
         if stream.status != 200 {
-            return Err(FetchError::Answered { status: stream.status });
+            return Err(ServerError::Answered { status: stream.status });
         }
         let directory = home.cache("trials");
         home.make_dir(&directory)?;
@@ -384,17 +190,14 @@ fn fetch<'a>(
     })
 }
 
-/// What a server that was started once has shown.
-struct Tried {
-    /// What it said of itself, and its tools.
-    record: Option<Record>,
-    /// Why it does not work, or not yet.
-    problem: Option<PoolError>,
-}
-
 /// Starts a server that is not written yet, once, and asks for its tools. It sees a home of its own, with its secrets and
-/// no others, which is gone afterwards.
-async fn try_out(home: &Home, net: &Client, key: &str, entry: &Entry) -> Result<Tried, AppError> {
+/// no others, which is gone afterwards. Returns what it has shown, and why it does not work, or not yet.
+async fn try_out(
+    home: &Home,
+    net: &Client,
+    key: &str,
+    entry: &Entry,
+) -> Result<(Option<Record>, Option<PoolError>), AppError> {
     let directory = home.temporary_dir(&home.cache("trials"))?;
     let apart = Home::at(directory.path());
     let lock = apart.lock()?;
@@ -424,7 +227,7 @@ async fn try_out(home: &Home, net: &Client, key: &str, entry: &Entry) -> Result<
     if let Some((pool, _)) = &running {
         pool.end().await;
     }
-    Ok(Tried { record: Records::new(apart).load(key), problem })
+    Ok((Records::new(apart).load(key), problem))
 }
 
 /// A server that is tried, and its home.
@@ -443,77 +246,4 @@ impl Drop for Trial {
             drop(directory);
         });
     }
-}
-
-/// A server that was written.
-struct Written {
-    record: InstalledServer,
-    /// What it was seen with, if it was started.
-    seen: Option<Record>,
-    /// The entry that it replaces.
-    replaced: Option<Value>,
-    wants_login: bool,
-}
-
-/// What is installed, and how.
-struct Installation<'a> {
-    /// The server.
-    pub found: &'a FoundServer,
-    /// How it runs. Its bundle, if it has one, is unpacked.
-    pub way: &'a Way,
-    /// The stable name of the way: see [`aiw_registries::way_id`].
-    pub way_id: String,
-    /// Its name in `mcp.json`.
-    pub key: &'a str,
-    /// Its entry.
-    pub entry: &'a Entry,
-    /// Whether it is started once before it is written.
-    pub check: bool,
-    /// Which entry it may replace.
-    pub replaces: Replaces,
-}
-
-impl<'a> Installation<'a> {
-    /// Tries the server, and writes it: its entry, its secrets, where it came from, and the tools that it was seen with.
-    pub fn finish(self, home: &'a Home, net: &'a Client) -> BoxFuture<'a, Result<Written, InstallError>> {
-        Box::pin(async move {
-            let Self { found, way, way_id, key, entry, check, replaces } = self;
-            let tried = match check {
-                true => Some(try_out(home, net, key, entry).await?),
-                false => None,
-            };
-            let (seen, problem) = tried.map_or((None, None), |tried| (tried.record, tried.problem));
-            let wants_login = problem.as_ref().is_some_and(PoolError::is_login);
-            if let Some(problem) = problem.filter(|_| !wants_login) {
-                return Err(InstallError::Broken { key: key.to_owned(), problem });
-            }
-            let record = InstalledServer { way: way_id, ..record(found, way, entry) };
-            let replaced = write(home, key, entry, &record, seen.clone(), &replaces)?;
-            Ok(Written { record, seen: seen.filter(|_| !wants_login), replaced, wants_login })
-        })
-    }
-}
-
-/// Writes all of it at once. Returns the entry that it replaces.
-fn write(
-    home: &Home,
-    key: &str,
-    entry: &Entry,
-    installed: &InstalledServer,
-    seen: Option<Record>,
-    replaces: &Replaces,
-) -> Result<Option<Value>, AddError> {
-    let lock = home.lock()?;
-    let mut record = home.registry_lock()?;
-    record.put(key, Some(installed))?;
-    let force = replaces.covers(McpFile::load(home)?.get(key));
-    let declaration = Value::Object(entry.declaration.clone());
-    let also = [record.document()];
-    let replaced = aiw_servers::add(home, &lock, key, &declaration, &entry.secrets, force, &also)?;
-    home.sweep_bundles(&lock);
-    drop(lock);
-    if let Some(seen) = seen {
-        Records::new(home.clone()).update(key, |record| *record = seen)?;
-    }
-    Ok(replaced)
 }

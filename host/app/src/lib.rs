@@ -38,12 +38,13 @@ pub mod queries;
 mod reach;
 pub mod runs;
 pub mod secrets;
+pub mod servers;
 pub mod trust;
 pub mod workflows;
 
 pub use aiw_components::Bundled;
 pub use aiw_orchestrator::BundledScripts;
-pub use app::{App, compile_progress};
+pub use app::{App, compile_progress, usable_settings};
 pub use client::{Builder, ClientSession, current_dir};
 pub use downloads::Downloads;
 pub use error::AppError;

@@ -1,6 +1,6 @@
 //! Secrets of the vault: what stores, lists and removes them, and what becomes of those that nothing uses any more.
 
-use aiw_core::{Ask, AskError, Plan, Secret, SecretName, Sink, Told, quoted};
+use aiw_core::{Ask, AskError, Plan, Secret, SecretName, Sink, quoted};
 use aiw_home::Home;
 use aiw_providers::RemovedSecret;
 use aiw_servers::{servers_with, unused_secrets};
@@ -80,7 +80,7 @@ pub fn list(home: &Home) -> Result<SecretList, AppError> {
 ///
 /// Fails if the answer is no, there is no such secret, or the vault can't be written.
 pub async fn remove(home: &Home, name: &SecretName, ask: &dyn Ask, sink: &dyn Sink) -> Result<SecretRemove, AppError> {
-    crate::providers::migrate(home)?.iter().for_each(|note| sink.tell(Told::Note(note.clone())));
+    crate::providers::migrate(home)?.iter().for_each(|note| sink.note(note.clone()));
     let servers = servers_with(home, name);
     let file = home.providers()?;
     let providers = file.users_of(name).map(|provider| format!("the provider `{}`", provider.name));
@@ -111,7 +111,7 @@ pub async fn forget_unused(home: &Home, gone: &[Value], ask: &dyn Ask, sink: &dy
         }
         Err(AskError::Declined) => Ok(()),
         Err(AskError::Nobody { .. } | AskError::NotHere) => {
-            name_unused(&unused, sink);
+            note_unused(home, gone, sink);
             Ok(())
         }
         Err(e) => Err(e.into()),
@@ -120,11 +120,7 @@ pub async fn forget_unused(home: &Home, gone: &[Value], ask: &dyn Ask, sink: &dy
 
 /// Names the secrets of declarations that are gone, and that nothing else names.
 pub fn note_unused(home: &Home, gone: &[Value], sink: &dyn Sink) {
-    name_unused(&unused_secrets(home, gone), sink);
-}
-
-fn name_unused(names: &[SecretName], sink: &dyn Sink) {
-    for name in names {
-        sink.tell(Told::Note(format!("nothing uses the secret `{name}` any more: `aiw secret remove {name}`")));
+    for name in unused_secrets(home, gone) {
+        sink.note(format!("nothing uses the secret `{name}` any more: `aiw secret remove {name}`"));
     }
 }

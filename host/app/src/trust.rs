@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{Ask, AskError, Effect, ErrorKind, Plan, Sink, Told, one_line, shell_word};
+use aiw_core::{Ask, AskError, Effect, ErrorKind, Plan, Sink, one_line, shell_word};
 use aiw_home::{Home, HomeError, Project, TrustSettings, read_unlinked};
 use aiw_launch::{RoleSource, Roles};
 use aiw_routing::{MAX_FILE, signs};
@@ -146,10 +146,10 @@ pub async fn add(home: &Home, directory: PathBuf, ask: &dyn Ask, sink: &dyn Sink
         settings.save(&lock)?;
     }
     let word = if is_asked { "Trusted" } else { "Already trusted" };
-    sink.tell(Told::Done(format!("{word}: `{}`", directory.display())));
+    sink.done(format!("{word}: `{}`", directory.display()));
     // Where it was asked about, it stood above the question.
     if let Some((file, problem)) = left_out(servers.as_ref()).filter(|_| !is_asked) {
-        sink.tell(Told::Note(format!("`{}` is left out: it {problem}", visible(&file.to_string_lossy()))));
+        sink.note(format!("`{}` is left out: it {problem}", visible(&file.to_string_lossy())));
     }
     let found = servers.iter().filter_map(|servers| servers.found.as_ref().ok()).flatten();
     let servers = found.map(|found| found.key.clone()).collect();
@@ -188,10 +188,10 @@ pub fn remove(home: &Home, directory: PathBuf, sink: &dyn Sink) -> Result<TrustR
     settings.set_trust(&trust)?;
     settings.save(&lock)?;
     for gone in removed.iter().filter(|gone| **gone != directory).chain([&directory]) {
-        sink.tell(Told::Done(format!("No longer trusted: `{}`", gone.display())));
+        sink.done(format!("No longer trusted: `{}`", gone.display()));
     }
     if let Some(above) = above {
-        sink.tell(Told::Note(format!("it is still trusted with `{}`", above.display())));
+        sink.note(format!("it is still trusted with `{}`", above.display()));
     }
     Ok(TrustRemove { removed: directory.to_string_lossy().into_owned() })
 }

@@ -115,6 +115,16 @@ pub struct Choice {
     pub flag: String,
 }
 
+/// A page that the person goes to with their browser, and comes back from.
+pub struct Page<'a> {
+    /// Its address.
+    pub url: &'a str,
+    /// Whether their browser is opened for them, where it can be.
+    pub opens: bool,
+    /// Returns the part that counts of the address that they end up at; none if it is another one.
+    pub read: &'a (dyn Fn(&str) -> Option<String> + Sync),
+}
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
@@ -205,6 +215,16 @@ pub trait Ask: Send + Sync {
     async fn decide(&self, _question: &str, _usual: bool) -> Result<bool, AskError> {
         Err(AskError::NotHere)
     }
+
+    /// Sends the person to a page, and asks for the address that they end up at. It does not end where they can't be asked:
+    /// a browser on this machine comes back by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`AskError::NotHere`] if they can't be sent there.
+    async fn visit(&self, _page: &Page<'_>) -> Result<String, AskError> {
+        Err(AskError::NotHere)
+    }
 }
 
 /// A line that a verb tells while it works.
@@ -224,6 +244,21 @@ pub enum Told {
 pub trait Sink: Send + Sync {
     /// Takes a line.
     fn tell(&self, told: Told);
+
+    /// Takes a step that begins now.
+    fn step(&self, line: String) {
+        self.tell(Told::Step(line));
+    }
+
+    /// Takes a remark.
+    fn note(&self, line: String) {
+        self.tell(Told::Note(line));
+    }
+
+    /// Takes what has been done.
+    fn done(&self, line: String) {
+        self.tell(Told::Done(line));
+    }
 }
 
 /// A view that asks nobody and tells nobody anything, but by its answer.

@@ -63,8 +63,8 @@ impl GatewayError {
             Self::Silent | Self::Net(_) => ErrorKind::Unavailable,
             Self::Unknown { .. } | Self::Serves { .. } => ErrorKind::User,
             Self::Served { .. } => ErrorKind::Unavailable,
-            Self::Listen(ListenError::InUse { .. } | ListenError::Refused { .. }) => ErrorKind::Unavailable,
-            Self::Listen(ListenError::NotLoopback { .. }) | Self::Socket(_) => ErrorKind::Usage,
+            Self::Listen(e) => e.kind(),
+            Self::Socket(_) => ErrorKind::Usage,
         }
     }
 

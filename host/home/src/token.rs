@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aiw_core::Secret;
+use aiw_core::{Secret, hex};
 
 use crate::{Home, HomeError, Lock, Mode, files, read_capped, replace};
 
@@ -27,19 +27,25 @@ impl Home {
     }
 
     /// The token, made if there is none.
-    pub fn ensure_mcp_token(&self, lock: &Lock) -> Result<Secret, HomeError> {
-        match self.mcp_token()? {
-            Some(token) => Ok(token),
-            None => self.rotate_mcp_token(lock),
-        }
+    pub fn ensure_mcp_token(&self) -> Result<Secret, HomeError> {
+        let lock = self.lock()?;
+        self.mcp_token()?.map_or_else(|| self.new_mcp_token(&lock), Ok)
     }
 
     /// Replaces the token.
-    pub fn rotate_mcp_token(&self, _lock: &Lock) -> Result<Secret, HomeError> {
-        let path = self.mcp_token_path();
+    pub fn rotate_mcp_token(&self) -> Result<Secret, HomeError> {
+        self.new_mcp_token(&self.lock()?)
+    }
+
+    /// Returns a word that nobody can guess.
+    pub fn random_token(&self) -> Result<String, HomeError> {
         let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(|e| HomeError::io("find random bytes for", &path, e.into()))?;
-        let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        getrandom::fill(&mut bytes).map_err(|e| HomeError::io("find random bytes for", self.root(), e.into()))?;
+        Ok(hex(&bytes))
+    }
+
+    fn new_mcp_token(&self, _lock: &Lock) -> Result<Secret, HomeError> {
+        let (path, token) = (self.mcp_token_path(), self.random_token()?);
         // A file keeps its mode, and this one may have been opened to others.
         files::make_private(&path);
         replace(&path, format!("{token}\n").as_bytes(), Mode::Private)?;
@@ -56,10 +62,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path());
         assert!(home.mcp_token().unwrap().is_none());
-        let lock = home.lock().unwrap();
-        let first = home.ensure_mcp_token(&lock).unwrap();
-        assert_eq!(home.ensure_mcp_token(&lock).unwrap(), first);
-        let second = home.rotate_mcp_token(&lock).unwrap();
+        let first = home.ensure_mcp_token().unwrap();
+        assert_eq!(home.ensure_mcp_token().unwrap(), first);
+        let second = home.rotate_mcp_token().unwrap();
         assert_ne!(second, first);
         assert_eq!(home.mcp_token().unwrap(), Some(second));
     }
@@ -70,13 +75,12 @@ mod tests {
 
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path());
-        let lock = home.lock().unwrap();
-        home.rotate_mcp_token(&lock).unwrap();
+        home.rotate_mcp_token().unwrap();
         let mode = || std::fs::metadata(home.mcp_token_path()).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(), 0o600);
         std::fs::set_permissions(home.mcp_token_path(), PermissionsExt::from_mode(0o644)).unwrap();
         assert!(home.mcp_token().unwrap_err().to_string().ends_with("can be read by other users"));
-        home.rotate_mcp_token(&lock).unwrap();
+        home.rotate_mcp_token().unwrap();
         assert_eq!(mode(), 0o600);
         for text in ["", "\n", "short", "with a space in it, but long enough for a token", "ü".repeat(40).as_str()] {
             std::fs::write(home.mcp_token_path(), text).unwrap();

@@ -3,6 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use aiw_core::ErrorKind;
+
 /// Why an address can't be listened on.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
@@ -31,6 +33,14 @@ pub enum ListenError {
 }
 
 impl ListenError {
+    /// Returns the kind of the error, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotLoopback { .. } => ErrorKind::Usage,
+            Self::InUse { .. } | Self::Refused { .. } => ErrorKind::Unavailable,
+        }
+    }
+
     /// Returns the next step.
     pub fn hint(&self) -> &'static str {
         match self {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use aiw_app::AppError;
-use aiw_app::installs::InstallError;
+use aiw_app::servers::ServerError;
 use aiw_app::workflows::ScriptError;
 use aiw_core::{InvalidName, ProcessId, one_line, printable};
 use aiw_history::HistoryError;
@@ -64,7 +64,7 @@ pub(crate) enum CallError {
     #[error(transparent)]
     Registry(#[from] RegistryError),
     #[error(transparent)]
-    Install(#[from] InstallError),
+    Server(#[from] ServerError),
     #[error(transparent)]
     Process(#[from] ProcessError),
     #[error("there is no run `{}`", one_line(.run, 40))]
@@ -128,9 +128,9 @@ impl CallError {
             }
             Self::Registry(e) => return e.hint(),
             // Its own hint is for the command line.
-            Self::Install(InstallError::Broken { .. }) => "nothing was installed".into(),
-            Self::Install(InstallError::Answers { .. }) => return None,
-            Self::Install(e) => return e.hint(),
+            Self::Server(ServerError::Broken { .. }) => "nothing was installed".into(),
+            Self::Server(ServerError::Answers { .. }) => return None,
+            Self::Server(e) => return e.hint(),
             // Their own hints are for the command line.
             Self::Process(ProcessError::Unknown { nearest: None, .. }) => "list_processes names them".into(),
             Self::Process(ProcessError::Empty { .. }) => "create_process defines one".into(),

@@ -1,7 +1,9 @@
 //! Installing a server by asking the user through the client (elicitation in form mode,
 //! <https://modelcontextprotocol.io/specification/2025-11-25/client/elicitation>).
 
-use aiw_app::installs::{self, InstallError, InstallRequest};
+use aiw_app::AppError;
+use aiw_app::installs::{self, InstallRequest};
+use aiw_app::servers::ServerError;
 use aiw_core::{AskError, Unasked, one_line, shell_word};
 use aiw_mcp::Call;
 use aiw_registries::FoundServer;
@@ -40,8 +42,8 @@ pub(crate) async fn ask_and_install(
     let installed = match installed {
         Ok(installed) => installed,
         // What can't be installed at all is said with its ways.
-        Err(InstallError::Ask(AskError::NotHere) | InstallError::NoWay { .. }) => return Ok(None),
-        Err(InstallError::Ask(AskError::Declined)) => {
+        Err(ServerError::App(AppError::Ask(AskError::NotHere)) | ServerError::NoWay { .. }) => return Ok(None),
+        Err(ServerError::App(AppError::Ask(AskError::Declined))) => {
             let message = "the user declined: nothing was installed".into();
             return Ok(Some(Outcome { message, installed: false, key: None, version, tools: Vec::new() }));
         }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use aiw_mcp::{Answer, Arguments, Call, Effect, Tool};
-use aiw_routing::Profile;
 use aiw_routing::definition::only_reads;
+use aiw_routing::{KnownTool, OWN, Profile};
 use futures::future::BoxFuture;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -363,8 +363,9 @@ pub fn read_only_tools() -> Vec<String> {
 }
 
 /// The names of aiw's own tools, and whether each only reads, for profiles.
-pub fn own_tools() -> Vec<(String, bool)> {
-    table().into_iter().map(|entry| (entry.tool.name().to_owned(), entry.only_reads())).collect()
+pub fn own_tools() -> Vec<KnownTool> {
+    let own = |entry: ToolEntry| (OWN.to_owned(), entry.tool.name().to_owned(), entry.only_reads());
+    table().into_iter().map(own).collect()
 }
 
 type Run =

@@ -10,6 +10,7 @@ use aiw_mcp::{ClientError, RpcError};
 use aiw_supervisor::SupervisorError;
 
 use crate::access::Refusal;
+use crate::definition::Definition;
 use crate::record::Record;
 
 /// Why a server behind aiw can't be used.
@@ -258,6 +259,12 @@ impl PoolError {
             Self::Home(e) => return e.hint(),
             _ => return None,
         })
+    }
+
+    /// The error for a tool that a server does not have. `known` are those that it has.
+    pub fn no_tool<'a>(server: &str, tool: &str, known: impl Iterator<Item = &'a Definition>) -> Self {
+        let known = known.map(|tool| tool.name().to_owned()).collect();
+        Self::NoTool { server: server.to_owned(), tool: tool.to_owned(), known }
     }
 
     /// Why a tool of a record is withheld.

@@ -34,7 +34,7 @@ pub use error::PoolError;
 pub use find::{Allows, CurrentMeaning, Finder, FoundTools, KnownServer, Match, Meaning, ModelSource};
 pub use found::{Configured, MAX_FILE, ServerPlaces};
 pub use listing::{Candidate, Choice, Cost, Limits, Reason, choose};
-pub use names::proxied;
+pub use names::{NamedTool, proxied};
 pub use pool::{Offered, Pool, SharedServers, Status, suspicions};
 pub use profile::{KnownTool, OWN, Pattern, Profile, ProfileSource, idle_patterns, scripts_may_call};
 pub use record::{Change, LOST, Record, Records};

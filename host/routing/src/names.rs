@@ -1,6 +1,8 @@
-//! The names under which a client sees the tools and prompts of other servers.
+//! The names of tools and prompts of other servers: those under which a client sees them, and those that people write.
 
 use sha2::{Digest, Sha256};
+
+use crate::record::Record;
 
 /// The longest name that every client and model API takes.
 const MAX: usize = 64;
@@ -27,6 +29,46 @@ pub fn proxied(server: &str, name: &str) -> String {
 /// Only ASCII comes out, so that every index is a boundary.
 fn safe(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' }).collect()
+}
+
+/// A server, and one of its tools if one is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedTool {
+    /// The server.
+    pub server: String,
+    /// The tool's own name.
+    pub tool: Option<String>,
+}
+
+impl NamedTool {
+    /// Finds the server or tool that a word names among servers and their records: `SERVER/TOOL`, as all lists show them;
+    /// and `SERVER__TOOL`, as clients do. A server's whole name counts first, since it may have a `/` or `__` in it.
+    pub fn find(word: &str, servers: &[(&str, Option<&Record>)]) -> Option<Self> {
+        let is_server = |name: &str| servers.iter().any(|(server, _)| *server == name);
+        let of = |server: &str, tool: &str| Self { server: server.to_owned(), tool: Some(tool.to_owned()) };
+        // `time/` is what is left of `time/TOOL`.
+        if let Some(server) = [word, word.trim_end_matches('/')].into_iter().find(|name| is_server(name)) {
+            return Some(Self { server: server.to_owned(), tool: None });
+        }
+        let split = |mark: &'static str| {
+            let mut parts = word.match_indices(mark).map(|(at, mark)| (&word[..at], &word[at + mark.len()..]));
+            parts.find(|(server, tool)| is_server(server) && !tool.is_empty())
+        };
+        if let Some((server, tool)) = split("/") {
+            return Some(of(server, tool));
+        }
+        // A name with a digest is in what is known of the tools.
+        let known = servers.iter().find_map(|(server, record)| {
+            let tool = record.as_ref()?.tools.iter().find(|tool| proxied(server, tool.name()) == word)?;
+            Some(of(server, tool.name()))
+        });
+        known.or_else(|| split("__").map(|(server, tool)| of(server, tool)))
+    }
+
+    /// Whether it names a tool of a server, by itself or with all of that server's.
+    pub fn is(&self, server: &str, tool: &str) -> bool {
+        self.server == server && self.tool.as_deref().is_none_or(|name| name == tool)
+    }
 }
 
 #[cfg(test)]

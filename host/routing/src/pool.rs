@@ -22,7 +22,7 @@ use crate::find::{Finder, FoundTools, KnownServer};
 use crate::found::{Configured, ServerPlaces};
 use crate::listing::{Candidate, Choice, Cost, Limits, choose};
 use crate::log;
-use crate::names::proxied;
+use crate::names::{NamedTool, proxied};
 use crate::profile::{OWN, Profile, ProfileSource};
 use crate::record::{LOST, Record, Records};
 use crate::relay::Known;
@@ -375,8 +375,7 @@ impl Pool {
             let record = slot.record().unwrap_or_default();
             let Some(definition) = record.tool(tool) else {
                 let allowed = record.accepted().filter(|tool| self.allows(server, tool));
-                let known = allowed.map(|tool| tool.name().to_owned()).collect();
-                return Err(PoolError::NoTool { server: server.to_owned(), tool: tool.to_owned(), known });
+                return Err(PoolError::no_tool(server, tool, allowed));
             };
             if !self.allows(server, definition) {
                 return Err(denied());
@@ -550,6 +549,17 @@ impl Pool {
     /// Returns the state of each server.
     pub fn status(&self) -> Vec<Status> {
         self.inner.slots().iter().map(status).collect()
+    }
+
+    /// Returns the server or tool that a word of a person's names.
+    pub fn named(&self, word: &str) -> Result<NamedTool, PoolError> {
+        let statuses = self.status();
+        let servers =
+            statuses.iter().map(|status| (status.name.as_str(), status.record.as_deref())).collect::<Vec<_>>();
+        NamedTool::find(word, &servers).ok_or_else(|| PoolError::NoServer {
+            name: word.split('/').next().unwrap_or(word).to_owned(),
+            known: statuses.iter().map(|status| status.name.clone()).collect(),
+        })
     }
 
     /// The file with what a server wrote to standard error. Under aiw's own name, that of the files that sessions could

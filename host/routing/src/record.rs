@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use crate::definition::{self, Definition, Difference, signs_in};
 use crate::log;
+use crate::profile::KnownTool;
 use crate::shape::{Kind, words_of_uri};
 use crate::signs::Signs;
 
@@ -107,6 +108,11 @@ impl Record {
     /// A tool by name.
     pub fn tool(&self, name: &str) -> Option<&Definition> {
         self.tools.iter().find(|tool| tool.name() == name)
+    }
+
+    /// Returns its tools, as a profile can be about them.
+    pub fn known_tools(&self, server: &str) -> impl Iterator<Item = KnownTool> {
+        self.tools.iter().map(move |tool| (server.to_owned(), tool.name().to_owned(), tool.only_reads()))
     }
 
     /// Whether a tool is what it was at first sight.

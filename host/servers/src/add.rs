@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use aiw_core::{ErrorKind, InvalidName, PluginId, Secret, SecretName};
-use aiw_home::{Document, Home, HomeError, Lock, VaultError};
-use serde_json::Value;
+use aiw_core::{ErrorKind, InvalidName, PluginId, Secret, SecretName, counted, quoted, quoted_list};
+use aiw_home::{Home, HomeError, InstalledServer, VaultError};
+use serde_json::{Map, Value};
 
 use crate::{McpFile, is_key, is_own_name, reads, safe, secret_reference};
 
@@ -55,6 +55,18 @@ pub enum AddError {
         /// The server.
         name: String,
     },
+    /// A text holds no entry.
+    #[error("{problem}")]
+    NoEntry {
+        /// The problem, as a sentence.
+        problem: String,
+    },
+    /// A text has several entries, and none is named, or none at all.
+    #[error("the JSON has {}: {}", counted(.names.len(), "server"), quoted_list(.names))]
+    Several {
+        /// Their names.
+        names: Vec<String>,
+    },
 }
 
 impl AddError {
@@ -63,7 +75,9 @@ impl AddError {
         match self {
             Self::Home(e) => e.kind(),
             Self::Vault(e) => e.kind(),
-            Self::Key | Self::Unsafe { .. } | Self::Own { .. } => ErrorKind::Usage,
+            Self::Key | Self::Unsafe { .. } | Self::Own { .. } | Self::NoEntry { .. } | Self::Several { .. } => {
+                ErrorKind::Usage
+            }
             Self::NoSecret { .. } | Self::Name(_) | Self::OfPlugin { .. } | Self::Taken { .. } => ErrorKind::User,
         }
     }
@@ -76,7 +90,8 @@ impl AddError {
             Self::Key => Some("give the name first, the key with `--env` or `--header`".into()),
             Self::Unsafe { name } => Some(format!("for example `{}`", safe(name))),
             Self::NoSecret { name } => Some(format!("`aiw secret set {name}` stores it")),
-            Self::Name(_) => None,
+            Self::Name(_) | Self::NoEntry { .. } => None,
+            Self::Several { .. } => Some("name one of them: `aiw mcp add-json NAME JSON`".into()),
             Self::Own { name } => Some(format!("for example `{}`", safe(name))),
             Self::OfPlugin { .. } => Some("choose another name".into()),
             Self::Taken { .. } => Some("choose another name, or replace it with `--force`".into()),
@@ -101,6 +116,36 @@ pub fn entry_value(value: &str, home: &Home) -> Result<String, AddError> {
     match home.vault().is_taken(&name) {
         true => Ok(secret_reference(&name)),
         false => Err(AddError::NoSecret { name }),
+    }
+}
+
+/// Reads a server's entry as other clients' documentation shows it: alone, or with its name around it. Returns its name,
+/// which is `name` if there is one.
+///
+/// # Errors
+///
+/// Fails if the text is no entry, has several without saying which, or has no name.
+pub fn entry_in(text: &str, name: Option<&str>) -> Result<(String, Map<String, Value>), AddError> {
+    let wrong = |problem: String| AddError::NoEntry { problem };
+    let value: Value = serde_json::from_str(text).map_err(|e| wrong(format!("the entry is not JSON: {e}")))?;
+    let Value::Object(mut fields) = value else { return Err(wrong("the entry is not a JSON object".to_owned())) };
+    if ["command", "url"].iter().any(|field| fields.get(*field).is_some_and(Value::is_string)) {
+        let name = name.ok_or_else(|| wrong("the entry has no name: `aiw mcp add-json NAME JSON`".to_owned()))?;
+        return Ok((name.to_owned(), fields));
+    }
+    // As it stands in a file, with the names around it.
+    if let Some(Value::Object(all)) = fields.remove("mcpServers").or_else(|| fields.remove("servers")) {
+        fields = all;
+    }
+    let names: Vec<String> = fields.keys().cloned().collect();
+    let chosen = match (name, &names[..]) {
+        (Some(name), _) if fields.contains_key(name) => name,
+        (_, [one]) => one,
+        _ => return Err(AddError::Several { names }),
+    };
+    match fields.remove(chosen) {
+        Some(Value::Object(entry)) => Ok((name.unwrap_or(chosen).to_owned(), entry)),
+        _ => Err(wrong(format!("the entry of {} is not a JSON object", quoted(chosen)))),
     }
 }
 
@@ -137,30 +182,35 @@ pub fn check_free(home: &Home, file: &McpFile, name: &str, declaration: Option<&
     }
 }
 
-/// Writes a server's declaration and its secrets, and returns the one that it replaces. `also` is written with it: all or
-/// nothing.
+/// Writes a server's declaration and its secrets, and where it came from: all or nothing. Without `installed` it no longer
+/// comes from a registry, if it did. Returns the declaration that it replaces.
+///
+/// # Errors
+///
+/// Fails if the name is taken by what may not be replaced, or it can't be written.
 pub fn add(
     home: &Home,
-    lock: &Lock,
     name: &str,
     declaration: &Value,
     secrets: &[(SecretName, Secret)],
-    force: bool,
-    also: &[&Document],
+    installed: Option<&InstalledServer>,
+    may_replace: impl FnOnce(&Value) -> bool,
 ) -> Result<Option<Value>, AddError> {
-    let mut file = McpFile::load(home)?;
+    let lock = home.lock()?;
+    let (mut file, mut record) = (McpFile::load(home)?, home.registry_lock()?);
+    record.put(name, installed)?;
+    let known = file.get(name).cloned();
     match check_free(home, &file, name, Some(declaration)) {
-        Err(AddError::Taken { .. }) if force => {}
+        Err(AddError::Taken { .. }) if known.as_ref().is_some_and(may_replace) => {}
         result => result?,
     }
-    let known = file.get(name).cloned();
     let vault = home.vault();
     file.put(name, Some(declaration))?;
     let names: Vec<SecretName> = secrets.iter().map(|(name, _)| name.clone()).collect();
-    home.note_pending(lock, &home.mcp_path(), &names)?;
-    secrets.iter().try_for_each(|(name, secret)| vault.set(lock, name, secret))?;
-    let documents: Vec<&Document> = std::iter::once(file.document()).chain(also.iter().copied()).collect();
-    home.commit(lock, &documents)?;
-    home.forget_pending(lock, &names);
+    home.note_pending(&lock, &home.mcp_path(), &names)?;
+    secrets.iter().try_for_each(|(name, secret)| vault.set(&lock, name, secret))?;
+    home.commit(&lock, &[file.document(), record.document()])?;
+    home.forget_pending(&lock, &names);
+    home.sweep_bundles(&lock);
     Ok(known)
 }

@@ -310,17 +310,6 @@ fn a_denial_that_protects_from_nothing_is_said() {
 }
 
 #[test]
-fn a_projects_server_is_removed_where_it_is_declared() {
-    let Some(servers) = Servers::new() else { return };
-    let env = &servers.env;
-    std::fs::write(env.path(".mcp.json"), json!({"mcpServers": {"theirs": {"command": "x"}}}).to_string()).unwrap();
-    env.run(&["trust", "add", "--yes"]).ok();
-    let refused = env.run(&["mcp", "remove", "theirs"]);
-    assert!(refused.code == 2 && refused.stderr.contains(".mcp.json`"), "{}", refused.whole());
-    assert!(refused.stderr.contains("aiw mcp disable theirs"), "{}", refused.whole());
-}
-
-#[test]
 fn a_profile_is_defined_and_changed_and_sessions_follow() {
     let Some(servers) = Servers::new() else { return };
     let servers = servers.with("test", &[]).known();

@@ -418,19 +418,6 @@ pub struct McpPatterns {
     pub list_never: Vec<String>,
 }
 
-impl McpPatterns {
-    /// All of them.
-    pub fn all(&self) -> impl Iterator<Item = &String> {
-        self.allow.iter().chain(&self.deny).chain(&self.scripts).chain(&self.list_always).chain(&self.list_never)
-    }
-
-    /// Whether they say what is listed.
-    pub fn is_about_list(&self) -> bool {
-        let has_limit = self.list_tokens.or(self.list_tools).is_some();
-        has_limit || !self.list_always.is_empty() || !self.list_never.is_empty()
-    }
-}
-
 /// A login.
 #[derive(Debug, Args)]
 pub struct McpLoginArgs {
@@ -449,13 +436,6 @@ pub struct McpLoginArgs {
     /// The secret of the vault that holds this client's secret
     #[arg(long, value_name = "SECRET", requires = "client_id")]
     pub client_secret: Option<String>,
-}
-
-impl McpLoginArgs {
-    /// A login at a server, without more.
-    pub fn of(name: &str) -> Self {
-        Self { name: name.to_owned(), no_browser: false, scopes: Vec::new(), client_id: None, client_secret: None }
-    }
 }
 
 /// `NAME=VALUE`, or `NAME: VALUE` as other programs take it.

@@ -3,61 +3,12 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use aiw_app::budgets::{BudgetAcceptLoss, BudgetSummary};
-use aiw_app::extensions::{ExtensionSummary, UpdatedExtension, VerifiedExtension};
-use aiw_app::gateways::{GatewayList, GatewayStatus, GatewaySummary, GatewayToken};
-use aiw_app::installation::Update;
-use aiw_app::installs::{ServerInstalled, ServerNews};
-use aiw_app::models::{ModelStatus, ModelSummary};
-use aiw_app::overview::{HistoryCounts, Overview, ProcessCounts, TaskCounts};
-use aiw_app::past::{HistoryDoctor, HistoryForget, HistoryImport, HistorySessions, HistoryShow, HistorySkipped};
-use aiw_app::planners::{PlannerShow, PlannerSummary};
-use aiw_app::pools::{PoolDetails, PoolRest};
-use aiw_app::queries::{HistoryHit, HistorySession};
-use aiw_app::secrets::SecretRemove;
 use aiw_core::ErrorKind;
-use aiw_history::{HistoryMessage, Stats, Todo, Todos};
-use aiw_launch::{CliDetails, Explanation, LogLine, RoleDetails, TaskDetails, WaitedTask};
-use aiw_markets::{
-    Hidden, InstalledSummary, MarketSummary, PluginDetails, PluginSummary, RemovedMarket, RemovedPlugin, ServerDetails,
-    SwitchedPlugin, UpdatedMarket, UpdatedSummary, Validation,
-};
-use aiw_orchestrator::{CallTrace, RunRecord, WorkflowSummary};
-use aiw_processes::{
-    AddedProcess, EditedFile, ProcessLine, ProcessLog, ProcessSummary, Processes, RemovedProcesses, SignalledProcesses,
-    StoppedProcesses, WrittenInput,
-};
-use aiw_providers::{
-    PoolMemberSummary, PoolSummary, PresetSummary, ProviderDetails, RemovedProvider, RenamedProvider, TestSummary,
-};
-use aiw_registries::{Answered, Asked, RegistryServer, ServerWay};
-use aiw_routing::{Change, FoundTool, ServerEntry, ServerStatus, ServerTool};
-use aiw_setup::{ClientChange, ClientSummary, HookStatus};
-use aiw_usage::{Sum, UsageRow};
 use clap::Command;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::doctor::{CheckedPart, Doctor, FoundProblem};
-use super::each::FailedId;
-use super::extension::{ExtensionDetails, ExtensionRemove, Reference};
-use super::gateway::{GatewayRevoke, GatewayServe};
-use super::history::HistorySearch;
-use super::hooks::{HooksAnswer, HooksStatus};
-use super::mcp::http::{Listening, McpToken};
-use super::mcp::login::{McpLogin, McpLogout};
-use super::mcp::look::ServerCheck;
-use super::mcp::registry::ServerInfo;
-use super::mcp::session::{ListedServer, ListedTool, SessionTools};
-use super::model::{ModelPull, ModelRemove};
-use super::new::NewProject;
-use super::planner::PlannerTest;
-use super::pool::PoolRemove;
-use super::setup::SetupAnswer;
-use super::task::{Status, TaskLog, Wait};
-use super::usage::{BudgetRemove, UsageAnswer};
-use super::workflow::{ListedRuns, ListedWorkflows, RanWorkflow, RemovedWorkflows, ShownWorkflow};
 use crate::cli::groups;
 use crate::failure::Failure;
 
@@ -88,134 +39,62 @@ fn shapes() -> Vec<(&'static str, Value)> {
         settings.into_generator().into_root_schema_for::<T>().to_value()
     }
     macro_rules! named {
-        ($($shape:ident)*) => { vec![$((stringify!($shape), of::<$shape>())),*] };
+        ($($($module:ident)::+ {$($shape:ident)+})+) => {{
+            $(use $($module)::+::{$($shape),+};)+
+            vec![$($((stringify!($shape), of::<$shape>())),+),+]
+        }};
     }
-    named![
-        AddedProcess
-        Answered
-        Asked
-        BudgetAcceptLoss
-        BudgetRemove
-        BudgetSummary
-        CallTrace
-        Change
-        CheckedPart
-        CliDetails
-        ClientChange
-        ClientSummary
-        Doctor
-        EditedFile
-        Explanation
-        ExtensionDetails
-        ExtensionRemove
-        ExtensionSummary
-        FailedId
-        FoundProblem
-        FoundTool
-        Hidden
-        HistoryDoctor
-        HistoryForget
-        GatewayList
-        GatewayRevoke
-        GatewayServe
-        GatewayStatus
-        GatewaySummary
-        GatewayToken
-        HistoryHit
-        HistoryImport
-        HistoryMessage
-        HistorySearch
-        HistorySession
-        HistorySessions
-        HistoryShow
-        HistorySkipped
-        HookStatus
-        HooksAnswer
-        HooksStatus
-        InstalledSummary
-        ListedRuns
-        ListedServer
-        ListedTool
-        ListedWorkflows
-        Listening
-        PlannerShow
-        PlannerSummary
-        PlannerTest
-        LogLine
-        MarketSummary
-        McpLogin
-        McpLogout
-        McpToken
-        ModelPull
-        ModelRemove
-        ModelStatus
-        ModelSummary
-        NewProject
-        PluginDetails
-        PluginSummary
-        PoolDetails
-        PoolMemberSummary
-        PoolRemove
-        PoolRest
-        PoolSummary
-        PresetSummary
-        ProcessLine
-        ProcessLog
-        ProcessSummary
-        Processes
-        ProviderDetails
-        RanWorkflow
-        Reference
-        RegistryServer
-        RemovedMarket
-        RemovedPlugin
-        RemovedProcesses
-        RemovedProvider
-        RemovedWorkflows
-        RenamedProvider
-        RoleDetails
-        RunRecord
-        SecretRemove
-        ServerCheck
-        ServerDetails
-        ServerEntry
-        ServerInfo
-        ServerInstalled
-        ServerNews
-        ServerStatus
-        ServerTool
-        ServerWay
-        SessionTools
-        SetupAnswer
-        SignalledProcesses
-        ShownWorkflow
-        Stats
-        Status
-        StoppedProcesses
-        SwitchedPlugin
-        TaskDetails
-        TaskLog
-        TestSummary
-        Todo
-        Todos
-        Sum
-        UpdatedExtension
-        UpdatedMarket
-        UpdatedSummary
-        Update
-        UsageAnswer
-        UsageRow
-        Validation
-        VerifiedExtension
-        Overview
-        TaskCounts
-        ProcessCounts
-        HistoryCounts
-        Wait
-        WaitedTask
-        WorkflowSummary
-        WrittenInput
-    ]
+    named! {
+        aiw_app::budgets { BudgetAcceptLoss BudgetSummary }
+        aiw_app::extensions { ExtensionSummary UpdatedExtension VerifiedExtension }
+        aiw_app::gateways { GatewayList GatewayStatus GatewaySummary GatewayToken }
+        aiw_app::installation { Update }
+        aiw_app::installs { ServerInstalled ServerNews }
+        aiw_app::models { ModelStatus ModelSummary }
+        aiw_app::overview { HistoryCounts Overview ProcessCounts TaskCounts }
+        aiw_app::past { HistoryDoctor HistoryForget HistoryImport HistorySessions HistoryShow HistorySkipped }
+        aiw_app::planners { PlannerShow PlannerSummary }
+        aiw_app::pools { PoolDetails PoolRest }
+        aiw_app::queries { HistoryHit HistorySession }
+        aiw_app::secrets { SecretRemove }
+        aiw_app::servers::login { McpLogin McpLogout }
+        aiw_app::servers::look { ServerCheck }
+        aiw_history { HistoryMessage Stats Todo Todos }
+        aiw_launch { CliDetails Explanation LogLine RoleDetails TaskDetails WaitedTask }
+        aiw_markets {
+            Hidden InstalledSummary MarketSummary PluginDetails PluginSummary RemovedMarket RemovedPlugin
+            ServerDetails SwitchedPlugin UpdatedMarket UpdatedSummary Validation
+        }
+        aiw_orchestrator { CallTrace RunRecord WorkflowSummary }
+        aiw_processes {
+            AddedProcess EditedFile ProcessLine ProcessLog ProcessSummary Processes RemovedProcesses
+            SignalledProcesses StoppedProcesses WrittenInput
+        }
+        aiw_providers {
+            PoolMemberSummary PoolSummary PresetSummary ProviderDetails RemovedProvider RenamedProvider TestSummary
+        }
+        aiw_registries { Answered Asked RegistryServer ServerWay }
+        aiw_routing { Change FoundTool ServerEntry ServerStatus ServerTool }
+        aiw_setup { ClientChange ClientSummary HookStatus }
+        aiw_usage { Sum UsageRow }
+        super::doctor { CheckedPart Doctor FoundProblem }
+        super::each { FailedId }
+        super::extension { ExtensionDetails ExtensionRemove Reference }
+        super::gateway { GatewayRevoke GatewayServe }
+        super::history { HistorySearch }
+        super::hooks { HooksAnswer HooksStatus }
+        super::mcp::http { Listening McpToken }
+        super::mcp::registry { ServerInfo }
+        super::mcp::session { ListedServer ListedTool SessionTools }
+        super::model { ModelPull ModelRemove }
+        super::new { NewProject }
+        super::planner { PlannerTest }
+        super::pool { PoolRemove }
+        super::setup { SetupAnswer }
+        super::task { Status TaskLog Wait }
+        super::usage { BudgetRemove UsageAnswer }
+        super::workflow { ListedRuns ListedWorkflows RanWorkflow RemovedWorkflows ShownWorkflow }
+    }
 }
 
 fn with_fields(document: &str) -> String {

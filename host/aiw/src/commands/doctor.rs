@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
+use aiw_app::servers::profiles;
 use aiw_app::{current_dir, planners};
 use aiw_core::{ErrorKind, counted, one_line, quoted, shell_word_in_line};
 use aiw_home::{Home, Settings};
-use aiw_offer::Toolset;
+use aiw_offer::{Toolset, own_tools};
 use aiw_orchestrator::Workflows;
 use aiw_routing::{LOST, Records, ServerPlaces};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::mcp::profiles;
 use super::{history_doctor, process};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -198,40 +198,37 @@ fn processes() -> CheckedPart {
 /// The servers as they are written. Whether they work is for `aiw mcp doctor`, which starts them.
 fn servers(home: &Home) -> CheckedPart {
     let read = current_dir().map_err(Failure::from).and_then(|cwd| Ok(ServerPlaces::of(home.clone(), &cwd).read()?));
-    let (summary, problems) = match read {
-        Err(failure) => ("can't be read".to_owned(), vec![failure.into()]),
-        Ok((servers, problems)) => {
-            let problems =
-                problems.into_iter().map(|problem| FoundProblem { problem: problem.to_string(), next: None });
-            let unusable = servers.iter().filter_map(|found| {
-                let problem = found.server.as_ref().err()?;
-                Some(FoundProblem::new(
-                    format!("server {} can't be used: it {problem}", quoted(&found.key)),
-                    format!("`aiw mcp show {}` shows its entry", shell_word_in_line(&found.key)),
-                ))
-            });
-            let records = Records::new(home.clone());
-            let lost = servers.iter().filter(|found| {
-                records.is_lost(&found.key) || records.load(&found.key).is_some_and(|record| record.lost)
-            });
-            let lost = lost.map(|found| {
-                let name = shell_word_in_line(&found.key);
-                FoundProblem::new(
-                    format!("of the server {}, {LOST}", quoted(&found.key)),
-                    format!("look at them with `aiw mcp tools {name}`; `aiw mcp approve {name}` accepts them"),
-                )
-            });
-            let summary = match servers.len() {
-                0 => "no servers".to_owned(),
-                count => format!("{}; `aiw mcp doctor` starts and checks them", counted(count, "server")),
-            };
-            let idle = current_dir().map_err(Failure::from).and_then(|cwd| profiles::problems(home, &cwd));
-            let idle = idle.unwrap_or_else(|failure| vec![failure.message().to_owned()]).into_iter();
-            let idle = idle.map(|problem| FoundProblem { problem, next: Some("`aiw mcp profile list`".into()) });
-            (summary, problems.chain(unusable).chain(lost).chain(idle).collect())
+    let (servers, problems) = match read {
+        Ok(read) => read,
+        Err(failure) => {
+            return CheckedPart { name: "mcp", summary: "can't be read".to_owned(), problems: vec![failure.into()] };
         }
     };
+    let left_out = problems.into_iter().map(|problem| FoundProblem { problem, next: None });
+    let (mut problems, records) = (left_out.collect::<Vec<_>>(), Records::new(home.clone()));
+    for found in &servers {
+        let (key, name) = (quoted(&found.key), shell_word_in_line(&found.key));
+        problems.extend(found.server.as_ref().err().map(|problem| {
+            let next = format!("`aiw mcp show {name}` shows its entry");
+            FoundProblem::new(format!("server {key} can't be used: it {problem}"), next)
+        }));
+        if records.is_lost(&found.key) || records.load(&found.key).is_some_and(|record| record.lost) {
+            let next = format!("look at them with `aiw mcp tools {name}`; `aiw mcp approve {name}` accepts them");
+            problems.push(FoundProblem::new(format!("of the server {key}, {LOST}"), next));
+        }
+    }
+    let idle = idle_denials(home).unwrap_or_else(|failure| vec![failure.message().to_owned()]).into_iter();
+    problems.extend(idle.map(|problem| FoundProblem::new(problem, "`aiw mcp profile list`")));
+    let summary = match servers.len() {
+        0 => "no servers".to_owned(),
+        count => format!("{}; `aiw mcp doctor` starts and checks them", counted(count, "server")),
+    };
     CheckedPart { name: "mcp", summary, problems }
+}
+
+fn idle_denials(home: &Home) -> Result<Vec<String>, Failure> {
+    let cwd = current_dir()?;
+    Ok(profiles::idle_denials(home, &cwd, &profiles::profiles(home, &cwd)?, own_tools())?)
 }
 
 fn history(home: &Home) -> CheckedPart {

@@ -38,19 +38,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use aiw_home::{Home, Settings};
-
 use crate::failure::Failure;
-use crate::output::Output;
-
-/// The settings, for a command that can do without them: it goes on with none if the file can't be used, and says so.
-fn usable_settings(home: &Home, output: &Output) -> Result<Settings, Failure> {
-    let (settings, problem) = home.settings_or_none()?;
-    if let Some(problem) = problem {
-        output.note(format!("note: {problem}; going on without your settings"));
-    }
-    Ok(settings)
-}
 
 /// Reads what the user gives, from a file or, for `-`, from standard input; one byte more than `most` shows that it is too
 /// large.

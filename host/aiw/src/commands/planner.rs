@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aiw_app::planners::{self, PlannerSet, WantedKey, WantedPlace};
 use aiw_app::planning::{PlannedJob, load_now, plan, plan_sample};
+use aiw_app::servers::learn;
 use aiw_core::quoted_text;
 use aiw_home::{Home, PlannerApiName};
 use aiw_routing::{Finder, Offered};
@@ -12,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::mcp::{look, serve};
+use super::mcp::serve;
 use crate::ask::Person;
 use crate::cli::planner::{PlannerCommand, PlannerSetArgs};
 use crate::components::session;
@@ -125,8 +126,7 @@ async fn test(request: &str, most: usize, output: &Output) -> Result<(), Failure
         "" => plan_sample(&client).await?,
         request => {
             let pool = client.pool();
-            let names: Vec<String> = pool.status().into_iter().map(|status| status.name).collect();
-            look::learn(pool, &names, output).await;
+            learn(pool, &[], output).await;
             let finder = Finder::new(client.home(), Arc::new(serve::meaning(client.home(), output)));
             let (here, wanted) = (pool.clone(), request.to_owned());
             let find = move || {

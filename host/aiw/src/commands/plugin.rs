@@ -3,9 +3,9 @@
 pub mod install;
 pub mod look;
 
+use aiw_app::usable_settings;
 use aiw_markets::Markets;
 
-use super::usable_settings;
 use crate::cli::{EnableArgs, PluginCommand};
 use crate::commands::{browse, marketplace};
 use crate::components::session;

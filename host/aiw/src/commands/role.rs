@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use aiw_app::usable_settings;
 use aiw_core::{ErrorKind, RoleName, one_line};
 use aiw_home::Home;
 use aiw_launch::{
@@ -15,7 +16,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::each::{FailedName, remove_each};
-use super::{given, usable_settings};
+use super::given;
 use crate::cli::{NewRoleArgs, RoleCommand};
 use crate::editor::Editor;
 use crate::failure::Failure;

@@ -1,8 +1,7 @@
 //! `aiw secret …`
 
-use aiw_app::AppError;
 use aiw_app::secrets::{self, SecretSummary};
-use aiw_core::{AskError, Secret};
+use aiw_core::Secret;
 use aiw_home::Home;
 
 use crate::ask::Person;
@@ -40,10 +39,7 @@ pub async fn run(command: SecretCommand, output: &Output) -> Result<(), Failure>
         }
         SecretCommand::Remove { name, yes } => {
             let answer = secrets::remove(&home, &name, &Person::new(output, yes), output).await;
-            let answer = answer.map_err(|e| match e {
-                AppError::Ask(AskError::Declined) => Failure::declined("nothing was removed"),
-                e => e.into(),
-            })?;
+            let answer = answer.map_err(|e| Failure::from(e).declined_as("nothing was removed"))?;
             output.line(format!("Removed `{name}`"));
             for (kind, users) in [("providers", &answer.removed.providers), ("MCP servers", &answer.servers)] {
                 if !users.is_empty() {

@@ -19,7 +19,6 @@ pub async fn run(command: TrustCommand, output: &Output) -> Result<(), Failure> 
             let added = trust::add(&home, here(directory), &Person::new(output, yes), output).await;
             output.answer(added.map_err(|e| match e {
                 TrustError::Ask(AskError::Declined) => Failure::declined("nothing was trusted"),
-                TrustError::Ask(AskError::Interrupted) => Failure::interrupted(130),
                 e => e.into(),
             })?);
         }

@@ -2,7 +2,7 @@
 
 use aiw_app::accounts::is_below;
 use aiw_app::budgets::{self, BudgetSummary};
-use aiw_app::current_dir;
+use aiw_app::{current_dir, usable_settings};
 use aiw_core::one_line;
 use aiw_home::{Budget, BudgetLimit, Home, OWN, now_millis, rfc3339};
 use aiw_usage::{Book, Loss, Sum, Sums, sum_by};
@@ -10,7 +10,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::each::{FailedName, remove_each};
-use super::usable_settings;
 use crate::cli::usage::{BudgetCommand, UsageArgs};
 use crate::failure::Failure;
 use crate::output::Output;

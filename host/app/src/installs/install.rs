@@ -1,18 +1,20 @@
 //! Installing a server: what it would run is shown and agreed to, what it needs is asked for, it is tried, and then written.
 
-use aiw_core::{Ask, Choice, Effect, Plan, Question, Secret, Sink, Told, counted, is_inner, one_line, quoted};
+use aiw_core::{Ask, Choice, Effect, Plan, Question, Secret, Sink, counted, is_inner, one_line, quoted};
 use aiw_home::InstalledServer;
-use aiw_registries::{Answers, Entry, FoundServer, RegistryServer, Way, entry, how_to_get, way_id, ways};
-use aiw_routing::Record;
+use aiw_registries::{Answers, Entry, FoundServer, RegistryServer, Way, entry, how_to_get, record, way_id, ways};
+use aiw_routing::{Record, Records};
 use aiw_servers::{check_name, entry_value};
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use url::Url;
 
-use super::{InstallError, Installation, Replaces, Written, about, beside, fetch, key_for, missing_program};
+use super::{Replaces, about, beside, fetch, key_for, missing_program, try_out};
 use crate::ClientSession;
 use crate::secrets::note_unused;
+use crate::servers::{Result, ServerError};
 
 /// How a server is installed.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -73,7 +75,7 @@ pub fn install<'a>(
     request: InstallRequest,
     ask: &'a dyn Ask,
     sink: &'a dyn Sink,
-) -> BoxFuture<'a, Result<Installed, InstallError>> {
+) -> BoxFuture<'a, Result<Installed>> {
     Box::pin(async move {
         let home = client.home();
         request.key.as_deref().map_or(Ok(()), check_name)?;
@@ -106,7 +108,7 @@ impl Installing<'_> {
         mut answers: Answers,
         ask: &dyn Ask,
         sink: &dyn Sink,
-    ) -> Result<Installed, InstallError> {
+    ) -> Result<Installed> {
         let (home, key, found) = (self.client.home(), self.key, self.found);
         let net = self.client.app().client()?;
         let id = way_id(&way);
@@ -121,17 +123,17 @@ impl Installing<'_> {
             way = fetched.way.clone();
         }
         if let Some(reason) = way.refused() {
-            return Err(InstallError::Refused { key: key.to_owned(), why: reason.to_string() });
+            return Err(ServerError::NoWay { name: key.to_owned(), why: reason.to_string() });
         }
         if let Some(program) = missing_program(&way) {
             if self.check {
-                return Err(InstallError::NoProgram { program: program.to_owned() });
+                return Err(ServerError::NoProgram { program: program.to_owned() });
             }
-            sink.tell(Told::Note(format!("`{program}` is not on this machine: {}", how_to_get(program))));
+            sink.note(format!("`{program}` is not on this machine: {}", how_to_get(program)));
         }
         if self.before.is_some() {
             for gone in answers.keep_only(way.questions()) {
-                sink.tell(Told::Note(format!("it no longer asks for {}", quoted(&gone))));
+                sink.note(format!("it no longer asks for {}", quoted(&gone)));
             }
         }
         let start = if self.check { ", and start it" } else { "" };
@@ -145,22 +147,25 @@ impl Installing<'_> {
         given.into_iter().for_each(|(name, answer)| answers.give(name, answer));
         let vault = home.vault();
         let entry = entry(&way, &answers, key, |name| vault.is_taken(name))
-            .map_err(|source| InstallError::Answers { key: key.to_owned(), source })?;
+            .map_err(|source| ServerError::Answers { key: key.to_owned(), source })?;
         // An answer, or its publisher's default, may have made the address.
         if let Some(host) = way.inner_host().map(str::to_owned).or_else(|| inner_host(&entry)) {
             let question = format!("`{key}` reaches {host}, inside a private or local network. May it?");
             ask.agree(&Plan::of(question), &[]).await?;
         }
         if let Some(fetched) = &mut fetched {
-            fetched.unpack()?;
+            fetched.bundle.unpack(&fetched.directory)?;
         }
-        if self.check {
-            sink.tell(Told::Step(format!("Starting `{key}` once …")));
+        let (seen, wants_login) = self.tried(&entry, sink).await?;
+        let record = InstalledServer { way: id, ..record(found, &way, &entry) };
+        let (declaration, secrets) = (Value::Object(entry.declaration.clone()), &entry.secrets);
+        let may_replace = |known: &Value| self.replaces.covers(known);
+        let replaced = aiw_servers::add(home, key, &declaration, secrets, Some(&record), may_replace)?;
+        if let Some(seen) = &seen {
+            Records::new(home.clone()).update(key, |record| *record = seen.clone())?;
         }
-        let Self { check, replaces, .. } = self;
-        let installation = Installation { found, way: &way, way_id: id, key, entry: &entry, check, replaces };
-        let Written { record, seen, replaced, wants_login } = installation.finish(home, net).await?;
-        let done = |line: String| sink.tell(Told::Done(line));
+        let seen = seen.filter(|_| !wants_login);
+        let done = |line: String| sink.done(line);
         done(format!("{} `{key}`", if replaced.is_some() { "Replaced" } else { "Installed" }));
         entry.secrets.iter().for_each(|(name, _)| done(format!("  a secret is in the vault: ${{secret:{name}}}")));
         note_unused(home, replaced.as_slice(), sink);
@@ -172,8 +177,21 @@ impl Installing<'_> {
         Ok(Installed { server: server(key, found, record, tools, wants_login), seen, wants_login })
     }
 
+    /// Starts the server once, if that is wanted. Returns what it has shown, and whether it wants a login before it works.
+    async fn tried(&self, entry: &Entry, sink: &dyn Sink) -> Result<(Option<Record>, bool)> {
+        let (home, key) = (self.client.home(), self.key);
+        if !self.check {
+            return Ok((None, false));
+        }
+        sink.step(format!("Starting `{key}` once …"));
+        match try_out(home, self.client.app().client()?, key, entry).await? {
+            (_, Some(problem)) if !problem.is_login() => Err(ServerError::Broken { key: key.to_owned(), problem }),
+            (seen, problem) => Ok((seen, problem.is_some())),
+        }
+    }
+
     /// Returns the plan that the person agrees to.
-    fn plan(&self, question: &str, way: &Way) -> Result<Plan, InstallError> {
+    fn plan(&self, question: &str, way: &Way) -> Result<Plan> {
         let mut lines = self.before.clone().unwrap_or_default();
         lines.extend(about(self.found, way));
         lines.extend(beside(self.client.home(), self.found, self.key, &self.replaces)?);
@@ -215,10 +233,10 @@ fn server(
 }
 
 /// Chooses how a server runs: as the request says, else the only way, else as the person chooses.
-async fn chosen(found: &FoundServer, wanted: Option<&str>, ask: &dyn Ask) -> Result<Way, InstallError> {
+async fn chosen(found: &FoundServer, wanted: Option<&str>, ask: &dyn Ask) -> Result<Way> {
     let all = ways(&found.server);
     let name = &found.server.name;
-    let no_way = |why: String| InstallError::NoWay { name: name.clone(), why };
+    let no_way = |why: String| ServerError::NoWay { name: name.clone(), why };
     let usable: Vec<&Way> = all.iter().filter(|way| way.refused().is_none()).collect();
     if usable.is_empty() {
         let refused: Vec<String> = all.iter().map(refusal).collect();
@@ -229,7 +247,7 @@ async fn chosen(found: &FoundServer, wanted: Option<&str>, ask: &dyn Ask) -> Res
     if let Some(wanted) = wanted {
         let number = wanted.parse::<usize>().ok().and_then(|number| usable.get(number.checked_sub(1)?));
         let kind = usable.iter().find(|way| way.kind().as_str() == wanted);
-        return number.or(kind).map(|way| (*way).clone()).ok_or_else(|| InstallError::UnknownWay {
+        return number.or(kind).map(|way| (*way).clone()).ok_or_else(|| ServerError::UnknownWay {
             name: name.clone(),
             way: wanted.to_owned(),
             known: usable.iter().map(|way| way.kind().as_str()).collect(),

@@ -9,8 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::install::Installing;
-use super::{InstallError, Replaces, ServerInstalled};
-use crate::ClientSession;
+use super::{Replaces, ServerInstalled};
+use crate::servers::{Result, ServerError};
+use crate::{AppError, ClientSession};
 
 /// How many servers registries are asked for at once.
 const AT_ONCE: usize = 8;
@@ -77,11 +78,11 @@ pub struct ServersUpdate {
 #[derive(Default)]
 struct Failures {
     failed: Vec<FailedId>,
-    first: Option<InstallError>,
+    first: Option<ServerError>,
 }
 
 impl Failures {
-    fn add(&mut self, key: &str, error: impl Into<InstallError>, sink: &dyn Sink) {
+    fn add(&mut self, key: &str, error: impl Into<ServerError>, sink: &dyn Sink) {
         let error = error.into();
         self.failed.push(FailedId { id: key.to_owned(), error: error.to_string(), hint: error.hint() });
         match &self.first {
@@ -105,10 +106,10 @@ async fn compared(
     names: &[String],
     failures: &mut Failures,
     sink: &dyn Sink,
-) -> Result<Vec<Compared>, InstallError> {
+) -> Result<Vec<Compared>> {
     let (registries, installed) = (client.registries()?, client.home().registry_lock()?.all());
     for name in names.iter().filter(|name| !installed.contains_key(*name)) {
-        failures.add(name, InstallError::NotInstalled { key: name.clone() }, sink);
+        failures.add(name, ServerError::NotInstalled { key: name.clone() }, sink);
     }
     let chosen = installed.into_iter().filter(|(key, _)| names.is_empty() || names.contains(key));
     let answers = chosen.map(async |(key, record)| {
@@ -140,7 +141,7 @@ pub async fn outdated(
     client: &ClientSession,
     names: &[String],
     sink: &dyn Sink,
-) -> Result<(ServersOutdated, Option<InstallError>), InstallError> {
+) -> Result<(ServersOutdated, Option<ServerError>)> {
     let mut failures = Failures::default();
     let mut servers = Vec::new();
     for Compared { key, record, news, .. } in compared(client, names, &mut failures, sink).await? {
@@ -149,7 +150,7 @@ pub async fn outdated(
             continue;
         }
         for one in &news {
-            sink.tell(Told::Done(format!("{} {} {}", quoted(&key), one_line(&version, 40), one.sentence())));
+            sink.done(format!("{} {} {}", quoted(&key), one_line(&version, 40), one.sentence()));
         }
         servers.push(ServerNews { key, name, source, version, news });
     }
@@ -166,23 +167,23 @@ pub async fn update(
     request: &UpdateRequest,
     ask: &dyn Ask,
     sink: &dyn Sink,
-) -> Result<(ServersUpdate, Option<InstallError>), InstallError> {
+) -> Result<(ServersUpdate, Option<ServerError>)> {
     let mut failures = Failures::default();
     let (mut updated, mut unchanged) = (Vec::new(), Vec::new());
     for one in compared(client, &request.names, &mut failures, sink).await? {
         let Compared { key, record, now, news } = one;
         let is_newer = news.iter().any(|news| matches!(news, News::Newer { .. } | News::Changed));
         let Some(found) = now.filter(|_| is_newer) else {
-            news.iter().for_each(|news| sink.tell(Told::Note(format!("{} {}", quoted(&key), news.sentence()))));
+            news.iter().for_each(|news| sink.note(format!("{} {}", quoted(&key), news.sentence())));
             if news.is_empty() {
-                sink.tell(Told::Done(format!("{} is up to date", quoted(&key))));
+                sink.done(format!("{} is up to date", quoted(&key)));
             }
             unchanged.push(key);
             continue;
         };
         match update_one(client, &key, &record, &found, &news, request, ask, sink).await {
             Ok(server) => updated.push(server),
-            Err(e @ InstallError::Ask(AskError::Interrupted)) => return Err(e),
+            Err(e @ ServerError::App(AppError::Ask(AskError::Interrupted))) => return Err(e),
             Err(e) => failures.add(&key, e, sink),
         }
     }
@@ -199,17 +200,17 @@ async fn update_one(
     request: &UpdateRequest,
     ask: &dyn Ask,
     sink: &dyn Sink,
-) -> Result<ServerInstalled, InstallError> {
+) -> Result<ServerInstalled> {
     let home = client.home();
     let (key_of, name) = (|| key.to_owned(), || record.name.clone());
     if !is_as_written(home, key, record) {
-        return Err(InstallError::Edited { key: key_of(), name: name() });
+        return Err(ServerError::Edited { key: key_of(), name: name() });
     }
     let usable = ways(&found.server).into_iter().filter(|way| way.refused().is_none());
     let same: Vec<Way> = usable.filter(|way| way_id(way) == record.way).collect();
     let [way] = &same[..] else {
         let what = if same.is_empty() { "no longer runs" } else { "runs in several ways" };
-        return Err(InstallError::OtherWay { key: key_of(), name: name(), what, way: record.way.clone() });
+        return Err(ServerError::OtherWay { key: key_of(), name: name(), what, way: record.way.clone() });
     };
     let mut answers = Answers::recorded(&record.answers);
     for (name, value) in &request.set {

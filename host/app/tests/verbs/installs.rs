@@ -1,18 +1,14 @@
 //! Servers from registries: no binary, no terminal, no network.
 
-use std::sync::Arc;
-
-use aiw_app::installs::{InstallError, InstallRequest, Installed, install};
-use aiw_app::{App, BundledScripts, ClientSession};
+use aiw_app::installs::{InstallRequest, Installed, install};
+use aiw_app::servers::ServerError;
+use aiw_app::{AppError, ClientSession};
 use aiw_core::registry::{Endpoint, Input, Server, Setting, Transport, Variable};
-use aiw_core::{AskError, Effect, ErrorKind, Secret, Told};
-use aiw_home::Home;
-use aiw_markets::Quiet;
+use aiw_core::{AskError, Effect, ErrorKind, Told};
 use aiw_registries::FoundServer;
-use tempfile::TempDir;
 
 use crate::person::{Does, Recorded};
-use crate::state;
+use crate::{client, state};
 
 /// A server at two addresses, the second in a private network, that wants a key.
 fn found() -> FoundServer {
@@ -33,23 +29,11 @@ fn found() -> FoundServer {
     FoundServer { server, source: "registry-official".parse().unwrap(), also: Vec::new() }
 }
 
-fn client() -> (TempDir, Arc<ClientSession>) {
-    const NO_SCRIPTS: BundledScripts = BundledScripts { component: &[], code: &[], sha256: "" };
-    let place = tempfile::tempdir().unwrap();
-    let home = Home::at(place.path().join("home"));
-    // What each home has once it was written to.
-    let lock = home.lock().unwrap();
-    home.vault().set(&lock, &"OTHER".parse().unwrap(), &Secret::new("other")).unwrap();
-    drop(lock);
-    let app = App::open(home, &[], NO_SCRIPTS, Arc::new(Quiet));
-    (place, ClientSession::builder(app, std::env::temp_dir()).unwrap().build())
-}
-
 fn request() -> InstallRequest {
     InstallRequest { unchecked: true, ..InstallRequest::default() }
 }
 
-async fn installs(client: &ClientSession, person: &Recorded) -> Result<Installed, InstallError> {
+async fn installs(client: &ClientSession, person: &Recorded) -> Result<Installed, ServerError> {
     install(client, &found(), request(), person, person).await
 }
 
@@ -87,7 +71,7 @@ async fn nothing_is_written_whatever_question_is_declined_or_never_answered() {
         let before = state(client.home());
         let person = Recorded::new(at, Does::Declines);
         let declined = installs(&client, &person).await.map(|installed| installed.server.key);
-        assert!(matches!(declined, Err(InstallError::Ask(AskError::Declined))), "{declined:?}");
+        assert!(matches!(declined, Err(ServerError::App(AppError::Ask(AskError::Declined)))), "{declined:?}");
         assert_eq!((person.questions().len(), state(client.home())), (at + 1, before.clone()));
         // Ctrl-C, or a client that is gone.
         let person = Recorded::new(at, Does::Waits);
@@ -121,7 +105,7 @@ async fn a_view_that_may_not_ask_for_a_secret_asks_nothing() {
     let (_place, client) = client();
     let person = Recorded { has_secrets: false, ..Recorded::agreeing() };
     let refused = installs(&client, &person).await.map(|installed| installed.server.key);
-    assert!(matches!(refused, Err(InstallError::Ask(AskError::NotHere))), "{refused:?}");
+    assert!(matches!(refused, Err(ServerError::App(AppError::Ask(AskError::NotHere)))), "{refused:?}");
     assert!(person.questions().is_empty());
 }
 
@@ -159,7 +143,7 @@ async fn an_address_that_an_answer_makes_is_asked_about_like_any_other() {
     // Whoever presses Enter takes the publisher's default.
     let person = Recorded { answer: "https://10.99.0.1/mcp", ..Recorded::new(1, Does::Declines) };
     let declined = install(&client, &found, request(), &person, &person).await.map(|installed| installed.server.key);
-    assert!(matches!(declined, Err(InstallError::Ask(AskError::Declined))), "{declined:?}");
+    assert!(matches!(declined, Err(ServerError::App(AppError::Ask(AskError::Declined)))), "{declined:?}");
     assert_eq!(person.questions()[1], QUESTIONS[2].replace("10.1.2.3", "10.99.0.1"));
     assert_eq!(state(client.home()), before);
 }

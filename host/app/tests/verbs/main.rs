@@ -7,12 +7,18 @@ mod installs;
 mod person;
 mod planners;
 mod secrets;
+mod servers;
 mod trust;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
+use aiw_app::{App, BundledScripts, ClientSession};
+use aiw_core::Secret;
 use aiw_home::Home;
+use aiw_markets::Quiet;
+use tempfile::TempDir;
 
 /// Everything of a home but its locks, which hold nothing, and its caches.
 pub fn state(home: &Home) -> BTreeMap<String, Vec<u8>> {
@@ -28,4 +34,18 @@ pub fn state(home: &Home) -> BTreeMap<String, Vec<u8>> {
     let mut all = BTreeMap::new();
     walk(home.root(), &mut all);
     all
+}
+
+/// A client in a home that was written to.
+pub fn client() -> (TempDir, Arc<ClientSession>) {
+    const NO_SCRIPTS: BundledScripts = BundledScripts { component: &[], code: &[], sha256: "" };
+    let place = tempfile::tempdir().unwrap();
+    let home = Home::at(place.path().join("home"));
+    // What each home has once it was written to.
+    let lock = home.lock().unwrap();
+    home.vault().set(&lock, &"OTHER".parse().unwrap(), &Secret::new("other")).unwrap();
+    drop(lock);
+    let app = App::open(home, &[], NO_SCRIPTS, Arc::new(Quiet));
+    let here = std::fs::canonicalize(place.path()).unwrap();
+    (place, ClientSession::builder(app, here).unwrap().build())
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Settings;
@@ -24,7 +26,7 @@ pub struct McpSettings {
 }
 
 /// Which servers' tools a client lists: `mcp.list`, or `list` of a profile.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ListSettings {
     /// The most tokens of all tools that are listed.
     pub tokens: Option<usize>,
@@ -105,7 +107,7 @@ impl Default for ServerSettings {
 }
 
 /// Patterns of tools: `mcp.profiles.NAME`. A pattern is `server/tool` with `*` for any text, `server`, or `read-only`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ProfileSettings {
     /// The allowed patterns; everything, if there is no list.
     pub allow: Option<Vec<String>>,

@@ -67,6 +67,7 @@ const ROOMS: [(&str, &[&str]); 35] = [
             "aiw-history",
             "aiw-home",
             "aiw-launch",
+            "aiw-listen",
             "aiw-llm",
             "aiw-markets",
             "aiw-mcp",

@@ -5,21 +5,22 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
+use aiw_app::ClientSession;
+use aiw_app::servers::pool;
 use aiw_core::{ErrorKind, one_line, shell_word};
 use aiw_mcp::{Arguments, value_of};
-use aiw_routing::{Definition, PoolError};
+use aiw_routing::{Definition, NamedTool, PoolError};
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
-use super::named::{Named, named};
-use super::pool;
 use crate::failure::Failure;
 use crate::output::Output;
 
-pub async fn call(name: &str, given: &[String], output: &Output) -> Result<(), Failure> {
-    let pool = pool(output)?;
-    let Named { server, tool } = named(name, &pool)?;
+pub async fn call(client: &ClientSession, name: &str, given: &[String], output: &Output) -> Result<(), Failure> {
+    let pool = pool(client, output);
+    let NamedTool { server, tool } = pool.named(name)?;
     let (tool, given) = match (tool, given.split_first()) {
         (Some(tool), _) => (tool, given),
         (None, Some((tool, given))) => (tool.clone(), given),
@@ -116,17 +117,30 @@ pub fn arguments(given: &[String], schema: &Value) -> Result<Arguments, Failure>
     Arguments::written(&written).ok_or_else(|| usage("the arguments are nested too deeply".to_owned()))
 }
 
+/// `aiw mcp logs`
+#[derive(Serialize, JsonSchema)]
+struct LogLines {
+    /// The lines
+    lines: Vec<String>,
+}
+
 /// How often a followed log is looked at.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// The most lines that are kept while the end of a log is looked for.
 const MOST: usize = 100_000;
 
-pub async fn logs(name: &str, follow: bool, tail: usize, output: &Output) -> Result<(), Failure> {
+pub async fn logs(
+    client: &ClientSession,
+    name: &str,
+    follow: bool,
+    tail: usize,
+    output: &Output,
+) -> Result<(), Failure> {
     if follow && output.is_json() {
         return Err(Failure::new(ErrorKind::Usage, "`--follow` and `--json` exclude each other"));
     }
-    let path = pool(output)?.log(name)?;
+    let path = pool(client, output).log(name)?;
     let mut last: VecDeque<String> = VecDeque::new();
     let mut end = 0;
     for file in [path.with_extension("log.1"), path.clone()] {
@@ -141,7 +155,7 @@ pub async fn logs(name: &str, follow: bool, tail: usize, output: &Output) -> Res
         output.line(format!("`{name}` has written nothing to standard error"));
     }
     last.iter().for_each(|line| output.line(line));
-    output.answer(json!({"lines": last}));
+    output.answer(LogLines { lines: last.into() });
     if !follow {
         return Ok(());
     }

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use aiw_core::{ErrorKind, Secret};
+use aiw_core::Secret;
 use aiw_home::Home;
 use aiw_listen::{ListenError, ListenLimits, Listener, Method, Route, Rules};
 use aiw_mcp::{HttpLimits, HttpServer, Offer};
@@ -47,7 +47,7 @@ pub async fn serve(
     make: impl Fn() -> Arc<dyn Offer> + Send + Sync + 'static,
 ) -> Result<(), Failure> {
     let listener = Listener::bind(address).await.map_err(refused)?;
-    home.ensure_mcp_token(&home.lock()?)?;
+    home.ensure_mcp_token()?;
     let url = format!("http://{}{PATH}", listener.address());
     if output.is_json() {
         let answer = serde_json::to_string(&Listening { url }).unwrap_or_default();
@@ -147,23 +147,17 @@ impl Token {
 }
 
 fn refused(error: ListenError) -> Failure {
-    let kind = match error {
-        ListenError::NotLoopback { .. } => ErrorKind::Usage,
-        ListenError::InUse { .. } | ListenError::Refused { .. } => ErrorKind::Unavailable,
-    };
-    Failure::new(kind, error.to_string()).with_hint(match error {
-        ListenError::NotLoopback { .. } | ListenError::Refused { .. } => error.hint().to_owned(),
+    Failure::new(error.kind(), error.to_string()).with_hint(match error {
         ListenError::InUse { .. } => {
-            "another `aiw mcp serve --http` may run already; `--http 127.0.0.1:0` picks a free port".to_owned()
+            "another `aiw mcp serve --http` may run already; `--http 127.0.0.1:0` picks a free port"
         }
+        _ => error.hint(),
     })
 }
 
 /// Prints the token, or replaces it first.
-pub fn token(output: &Output, rotate: bool) -> Result<(), Failure> {
-    let home = Home::find()?;
-    let lock = home.lock()?;
-    let token = if rotate { home.rotate_mcp_token(&lock)? } else { home.ensure_mcp_token(&lock)? };
+pub fn token(home: &Home, rotate: bool, output: &Output) -> Result<(), Failure> {
+    let token = if rotate { home.rotate_mcp_token()? } else { home.ensure_mcp_token()? };
     if rotate {
         // From here on, no server takes the old one.
         std::thread::sleep(FRESH);

@@ -1,13 +1,17 @@
 //! `aiw mcp install`, `update`, `outdated`: servers that come from registries.
 
+use aiw_app::ClientSession;
 use aiw_app::installs::{self, InstallRequest, Installed, ServerInstalled, UpdateRequest};
+use aiw_app::servers::ServerError;
+use aiw_app::servers::approve::accept_new;
+use aiw_app::servers::login::LoginRequest;
 use aiw_core::shell_word;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{approve, login};
+use super::login::log_in;
 use crate::ask::Person;
-use crate::cli::mcp::{McpInstallArgs, McpLoginArgs, McpUpdateArgs};
+use crate::cli::mcp::{McpInstallArgs, McpUpdateArgs};
 use crate::components::session;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -30,21 +34,26 @@ pub async fn install(args: McpInstallArgs, output: &Output) -> Result<(), Failur
     let request =
         InstallRequest { key: args.key, way: args.way, set: args.set, force: args.force, unchecked: args.no_check };
     let person = Person::new(output, args.yes);
-    let Installed { server, seen, wants_login } = installs::install(&client, &found, request, &person, output).await?;
-    output.flush();
-    if let Some(seen) = seen {
-        approve::ask_about(&server.key, &seen, output).await?;
+    let installed = installs::install(&client, &found, request, &person, output).await;
+    let Installed { server, seen, wants_login } = installed.map_err(none_installed)?;
+    if seen.is_some() {
+        // What `--yes` agrees to is the installation.
+        accept_new(&client, &server.key, &Person::new(output, false), output).await?;
     }
     if wants_login {
-        offer_login(&server.key, output).await?;
+        offer_login(&server.key, &client, output).await?;
     }
     output.answer(ServerInstall { server });
     Ok(())
 }
 
-async fn offer_login(key: &str, output: &Output) -> Result<(), Failure> {
+fn none_installed(error: ServerError) -> Failure {
+    Failure::from(error).declined_as("nothing was installed")
+}
+
+async fn offer_login(key: &str, client: &ClientSession, output: &Output) -> Result<(), Failure> {
     if terminal::can_ask() && terminal::confirm("It wants a login. Log in now?", "--yes", false).await? {
-        return login::login(McpLoginArgs::of(key), output).await;
+        return log_in(LoginRequest { server: key.to_owned(), ..LoginRequest::default() }, client, output).await;
     }
     output.note(format!("note: it wants a login: `aiw mcp login {}`", shell_word(key)));
     Ok(())
@@ -62,5 +71,5 @@ pub async fn update(args: McpUpdateArgs, output: &Output) -> Result<(), Failure>
     let request = UpdateRequest { names: args.names, set: args.set, unchecked: args.no_check };
     let person = Person::new(output, args.yes);
     let (answer, failed) = installs::update(&*session(output)?, &request, &person, output).await?;
-    output.conclude(answer, failed.map(Failure::from))
+    output.conclude(answer, failed.map(none_installed))
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aiw_app::current_dir;
+use aiw_app::servers::{learn, pool};
 use aiw_core::{counted, one_line};
-use aiw_home::Home;
 use aiw_routing::{Finder, FoundTool};
 use aiw_servers::visible;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use super::{look, pool_with, profiles, serve};
+use super::{client, look, serve};
 use crate::cli::mcp::McpRouteArgs;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -19,13 +19,23 @@ use crate::schema;
 /// How long a person waits for the model, and for it to see tools that it has not seen. What it saw is kept.
 const MODEL: Duration = Duration::from_secs(30);
 
+/// `aiw mcp route`
+#[derive(Serialize, JsonSchema)]
+struct RoutedTools {
+    /// The tools, the best first
+    tools: Vec<FoundTool>,
+    /// How many tools were looked at
+    searched: usize,
+    /// How long that took, in milliseconds
+    took_ms: f64,
+}
+
 /// Shows what `intelligent_route` gives a model.
 pub async fn route(args: McpRouteArgs, output: &Output) -> Result<(), Failure> {
-    let home = Home::find()?;
-    let pool = pool_with(profiles::chosen(args.profile.as_deref(), &home, &current_dir()?)?, output)?;
-    let names: Vec<String> = pool.status().into_iter().map(|status| status.name).collect();
-    look::learn(&pool, &names, output).await;
-    let finder = Finder::new(&home, Arc::new(serve::meaning(&home, output)));
+    let client = client(args.profile.as_deref(), output)?;
+    let pool = pool(&client, output);
+    learn(pool, &[], output).await;
+    let finder = Finder::new(client.home(), Arc::new(serve::meaning(client.home(), output)));
     let request = args.request.join(" ");
     let most = usize::from(args.limit);
     let here = pool.clone();
@@ -83,6 +93,5 @@ pub async fn route(args: McpRouteArgs, output: &Output) -> Result<(), Failure> {
             }
         }
     }
-    output.answer(json!({"tools": tools, "searched": found.tools, "took_ms": took.as_secs_f64() * 1e3}));
-    Ok(())
+    output.conclude(RoutedTools { tools, searched: found.tools, took_ms: took.as_secs_f64() * 1e3 }, None)
 }

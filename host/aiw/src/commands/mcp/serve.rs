@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use aiw_app::models::Models;
+use aiw_app::servers::profiles::{allowed_by, find, followed, idle_denials};
 use aiw_app::{ClientSession, current_dir};
 use aiw_core::{ErrorKind, printable};
 use aiw_home::Home;
 use aiw_markets::Quiet;
-use aiw_offer::{ClientOffer, Setting, Toolset};
-use aiw_routing::{Choice, CurrentMeaning, Profile, ProfileSource};
+use aiw_offer::{ClientOffer, Setting, Toolset, own_tools};
+use aiw_routing::{Choice, CurrentMeaning};
 
-use super::{http, profiles};
+use super::http;
 use crate::cli::mcp::{McpServeArgs, REGISTER};
 use crate::components::app;
 use crate::failure::Failure;
@@ -26,20 +27,19 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
         let failure = Failure::new(ErrorKind::Usage, "`--json` can't be used here: the protocol uses standard output");
         return Err(failure.with_hint("aiw mcp serve"));
     }
-    let cwd = current_dir()?;
-    let home = Home::find()?;
+    let (app, cwd) = (app(Arc::new(Quiet))?, current_dir()?);
+    let home = app.home().clone();
     let toolsets = toolsets(args.toolsets, &home)?;
     // What is wrong with it is said at once. One that can't be read any more allows nothing.
-    profiles::chosen(args.profile.as_deref(), &home, &cwd)?;
+    allowed_by(&home, &cwd, args.profile.as_deref())?;
     let saying = args.profile.clone().and_then(|name| say_idle_denials(name, home.clone(), cwd.clone()));
     // For all clients the same.
     let (session, shared) = (aiw_launch::session(), aiw_routing::SharedServers::default());
-    let app = app(Arc::new(Quiet))?;
     let meaning = Arc::new(meaning(&home, output));
     let (at, name) = (home.clone(), args.profile);
     let builder = ClientSession::builder(app, cwd.clone())?.session(session).sharing(shared);
     let offer = move || {
-        let profile = followed(name.clone(), at.clone(), cwd.clone());
+        let profile = followed(at.clone(), cwd.clone(), name.clone());
         let client = builder.clone().profile(profile).build();
         ClientOffer::new(Setting { client, meaning: meaning.clone(), toolsets: toolsets.clone() })
     };
@@ -62,27 +62,14 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
 /// wait for it.
 fn say_idle_denials(name: String, home: Home, cwd: PathBuf) -> Option<JoinHandle<()>> {
     let say = move || {
-        let known = profiles::find(&name, &home, &cwd, ErrorKind::Config).into_iter().collect::<Vec<_>>();
-        for problem in profiles::idle_denials(&known, &home, &cwd).unwrap_or_default() {
+        let known: Vec<_> = find(&home, &cwd, &name, ErrorKind::Config).into_iter().collect();
+        for problem in idle_denials(&home, &cwd, &known, own_tools()).unwrap_or_default() {
             // Standard output is the protocol's.
             let _ = writeln!(std::io::stderr().lock(), "note: {}", printable(&problem));
         }
     };
     // Without a thread, `aiw mcp doctor` says it.
     std::thread::Builder::new().name("aiw-profile".into()).spawn(say).ok()
-}
-
-/// The profile of a session that begins now, followed from then on. A project's own stays as it was: whoever works in the
-/// project may write its file.
-fn followed(name: Option<String>, home: Home, cwd: PathBuf) -> ProfileSource {
-    let Some(name) = name else { return Arc::new(Profile::everything) };
-    let read = move || profiles::find(&name, &home, &cwd, ErrorKind::Config);
-    let begun = read().map_or_else(|_| Profile::nothing(), |known| known.profile());
-    Arc::new(move || match read() {
-        Ok(known) if known.is_users() => known.profile(),
-        Ok(_) => begun.clone(),
-        Err(_) => Profile::nothing(),
-    })
 }
 
 /// Returns the vectors of tools by the model in use, which may change from request to request: one small file names it.
@@ -115,8 +102,11 @@ pub(super) fn offer(client: Arc<ClientSession>, toolsets: Vec<Toolset>, output: 
     ClientOffer::new(Setting { client, meaning, toolsets })
 }
 
-/// What becomes of each server in the list of a session that the settings alone decide about.
-pub(super) fn choices(client: Arc<ClientSession>, output: &Output) -> Result<Vec<Choice>, Failure> {
+/// Returns what becomes of each server in the list of a session that the settings alone decide about.
+pub(super) fn choices(
+    client: &Arc<ClientSession>,
+    output: &Output,
+) -> Result<impl Fn() -> Vec<Choice> + Sync, Failure> {
     let toolsets = toolsets(None, client.home())?;
-    Ok(offer(client, toolsets, output).choices())
+    Ok(move || offer(client.clone(), toolsets.clone(), output).choices())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aiw_app::current_dir;
+use aiw_app::servers::{learn, pool};
 use aiw_core::{ErrorKind, counted, quoted};
 use aiw_home::{Home, HomeError};
 use aiw_routing::{Choice, OWN, Reason};
@@ -11,12 +11,18 @@ use aiw_setup::{ClientPlaces, Ours, Scope, Setup};
 use clap::Parser;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 
-use super::{client_with, look, profiles, serve};
+use super::{client, serve};
 use crate::cli::mcp::McpServeArgs;
 use crate::failure::Failure;
 use crate::output::Output;
+
+/// `aiw mcp tools --session`
+#[derive(Serialize, JsonSchema)]
+struct ToolsOfSession {
+    /// What the client lists
+    session: SessionTools,
+}
 
 /// What a client lists
 #[derive(Serialize, JsonSchema)]
@@ -93,8 +99,7 @@ struct Served {
 }
 
 /// Shows what a client lists, and what it costs.
-pub async fn session(id: &str, output: &Output) -> Result<(), Failure> {
-    let home = Home::find()?;
+pub async fn session(id: &str, home: &Home, output: &Output) -> Result<(), Failure> {
     let place = aiw_setup::client(id).ok_or_else(|| Failure::new(ErrorKind::Usage, "there is no such client"))?;
     let places = ClientPlaces::from_environment().ok_or(HomeError::NoHome)?;
     let setup = Setup::new(home.clone(), places, Ours::default());
@@ -111,11 +116,10 @@ pub async fn session(id: &str, output: &Output) -> Result<(), Failure> {
         failure.with_hint(format!("`aiw setup {id} --undo`, and `aiw setup {id}`"))
     })?;
     let McpServeArgs { profile, toolsets, .. } = served.args;
-    let toolsets = serve::toolsets(toolsets, &home)?;
-    let client = client_with(profiles::chosen(profile.as_deref(), &home, &current_dir()?)?, output)?;
-    let pool = client.pool().clone();
-    let names: Vec<String> = pool.status().into_iter().map(|status| status.name).collect();
-    look::learn(&pool, &names, output).await;
+    let toolsets = serve::toolsets(toolsets, home)?;
+    let client = client(profile.as_deref(), output)?;
+    let pool = pool(&client, output).clone();
+    learn(&pool, &[], output).await;
     let offer = serve::offer(client, toolsets.clone(), output);
     let of: BTreeMap<String, String> = pool.tools().into_iter().map(|tool| (tool.proxied, tool.server)).collect();
     let tool = |(name, tokens): (String, usize)| {
@@ -135,8 +139,7 @@ pub async fn session(id: &str, output: &Output) -> Result<(), Failure> {
     pool.unknown_in_list().iter().for_each(|problem| output.note(format!("note: {problem}")));
     pool.end().await;
     show(&shown, place.name, output);
-    output.answer(json!({"session": shown}));
-    Ok(())
+    output.conclude(ToolsOfSession { session: shown }, None)
 }
 
 fn show(shown: &SessionTools, name: &str, output: &Output) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aiw_app::servers::edit::forget;
 use aiw_core::PluginId;
 use aiw_home::Home;
 use aiw_markets::{
@@ -14,7 +15,6 @@ use serde::Serialize;
 use super::look::{fetch, keys, short, wants};
 use crate::cli::{InstallArgs, UpdateArgs};
 use crate::commands::each::{FailedId, Failures};
-use crate::commands::mcp::forget;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
@@ -292,8 +292,8 @@ pub(super) async fn remove(markets: &Markets, names: &[String], output: &Output)
                 output.line(format!("Removed {}: {servers}", done.id));
                 done.notes.iter().for_each(|note| output.note(note));
                 for key in &done.servers {
-                    if let Err(failure) = forget(&home, key) {
-                        output.note(format!("what is known about the server `{key}` stays: {}", failure.message()));
+                    if let Err(e) = forget(&home, key) {
+                        output.note(format!("what is known about the server `{key}` stays: {e}"));
                     }
                 }
                 removed.push(done);

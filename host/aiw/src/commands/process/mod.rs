@@ -84,7 +84,7 @@ pub fn neither(word: &str) -> Option<Failure> {
 /// `aiw ps`
 pub fn ps(args: &PsArgs, output: &Output) -> Result<(), Failure> {
     let manager = manager()?;
-    crate::commands::usable_settings(manager.home(), output)?;
+    aiw_app::usable_settings(manager.home(), output)?;
     let (answer, problem) = manager.ps(args.all, args.stats)?;
     if answer.processes.is_empty() && problem.is_none() {
         output.line("no processes: `aiw process add ID -- COMMAND` defines one in `.ichimi/processes.kdl`, the project's file for them");
@@ -305,7 +305,7 @@ fn input(args: &InputArgs, output: &Output) -> Result<(), Failure> {
 /// `aiw process add`
 fn add(args: &NewProcessArgs, output: &Output) -> Result<(), Failure> {
     let manager = manager()?;
-    crate::commands::usable_settings(manager.home(), output)?;
+    aiw_app::usable_settings(manager.home(), output)?;
     let mut words = args.command.iter().cloned();
     let request = DefineRequest {
         id: args.id.clone(),

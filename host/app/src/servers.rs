@@ -1,0 +1,290 @@
+//! MCP servers that are declared: what adds, changes and removes them, who may use which of their tools, logging in, and
+//! what is known of each.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use aiw_core::{ErrorKind, PluginId, Sink, one_line, quoted, quoted_list, shell_word};
+use aiw_history::HistoryError;
+use aiw_listen::ListenError;
+use aiw_registries::{BundleError, PlanError, RegistryError, how_to_get};
+use aiw_routing::{Pool, PoolError, Status};
+use aiw_servers::AddError;
+use futures::future::join_all;
+
+use crate::{AppError, ClientSession};
+
+pub mod approve;
+pub mod edit;
+pub mod login;
+pub mod look;
+pub mod profiles;
+
+/// Why an MCP server or a profile can't be installed, added, changed or used.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// A part of the application, or the person.
+    #[error(transparent)]
+    App(AppError),
+    /// It can't be written.
+    #[error(transparent)]
+    Add(#[from] AddError),
+    /// It can't be used.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// What must not be shown is not known.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// The browser can't come back.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// A registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// Its bundle.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// Its bundle's server gave another answer than the bundle.
+    #[error("the bundle can't be fetched: its server answered {status}")]
+    Answered {
+        /// The status.
+        status: u16,
+    },
+    /// The answers do not make an entry.
+    #[error("{source}")]
+    Answers {
+        /// Its name in `mcp.json`.
+        key: String,
+        /// Why.
+        source: PlanError,
+    },
+    /// The program that runs it is not there.
+    #[error("`{}` is not on this machine", one_line(.program, 80))]
+    NoProgram {
+        /// The program.
+        program: String,
+    },
+    /// No way to run it can be used.
+    #[error("{} can't be installed: {why}", quoted(.name))]
+    NoWay {
+        /// Its name in the registry, or in `mcp.json`.
+        name: String,
+        /// Why.
+        why: String,
+    },
+    /// It has no such way to run.
+    #[error("{} has no way {} to run", quoted(.name), quoted(.way))]
+    UnknownWay {
+        /// Its name in the registry.
+        name: String,
+        /// The way that was asked for.
+        way: String,
+        /// The ways that it has.
+        known: Vec<&'static str>,
+    },
+    /// It was not installed from a registry.
+    #[error("{} did not come from a registry", quoted(.key))]
+    NotInstalled {
+        /// Its name in `mcp.json`.
+        key: String,
+    },
+    /// Its entry was changed since.
+    #[error("the entry of {} in mcp.json is not the one that was installed", quoted(.key))]
+    Edited {
+        /// Its name in `mcp.json`.
+        key: String,
+        /// Its name in the registry.
+        name: String,
+    },
+    /// It no longer runs as it was installed, or in several such ways.
+    #[error("{} {what} as `{}`", quoted(.key), one_line(.way, 80))]
+    OtherWay {
+        /// Its name in `mcp.json`.
+        key: String,
+        /// Its name in the registry.
+        name: String,
+        /// The difference.
+        what: &'static str,
+        /// The way that it was installed with.
+        way: String,
+    },
+    /// It was started, and is no MCP server that works.
+    #[error("`{key}` does not work: it {}", .problem.brief())]
+    Broken {
+        /// Its name in `mcp.json`.
+        key: String,
+        /// Why.
+        problem: PoolError,
+    },
+    /// Its entry can't be used.
+    #[error("the server `{name}` {problem}")]
+    Unusable {
+        /// Its name.
+        name: String,
+        /// The end of a sentence.
+        problem: String,
+    },
+    /// A plugin declares it.
+    #[error("the server `{name}` belongs to the plugin `{plugin}`")]
+    OfPlugin {
+        /// Its name.
+        name: String,
+        /// The plugin.
+        plugin: PluginId,
+    },
+    /// The project declares it.
+    #[error("the server `{name}` is declared in `{}`", .path.display())]
+    OfProject {
+        /// Its name.
+        name: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// Its definitions are not those that were shown.
+    #[error("{} has changed its definitions again meanwhile; nothing was accepted", quoted(.name))]
+    ChangedAgain {
+        /// Its name.
+        name: String,
+    },
+    /// Nobody came back from the browser.
+    #[error("nobody logged in within {minutes} minutes")]
+    NoLogin {
+        /// How long that took.
+        minutes: u64,
+    },
+    /// There is no such profile.
+    #[error("there is no profile {}", quoted(.name))]
+    NoProfile {
+        /// Its name.
+        name: String,
+        /// Those that there are.
+        known: Vec<String>,
+        /// Whether a session would be without its limits, or a command has nothing to do.
+        kind: ErrorKind,
+    },
+    /// The project's file defines the profile.
+    #[error("the profile `{name}` is the project's")]
+    ProfileOfProject {
+        /// Its name.
+        name: String,
+    },
+    /// The profile would allow everything.
+    #[error("a profile without patterns would allow everything")]
+    NoPatterns,
+    /// Nothing would change.
+    #[error("say what changes: `--allow`, `--deny`, `--scripts`, `--list-…` or `--without`")]
+    NoChange,
+    /// A name or a pattern can't be used for this.
+    #[error("{} {why}", quoted(.word))]
+    Word {
+        /// The name or the pattern.
+        word: String,
+        /// The end of a sentence about it.
+        why: &'static str,
+        /// Whether it can't be used at all, or not as things are.
+        kind: ErrorKind,
+    },
+}
+
+pub(crate) type Result<T, E = ServerError> = std::result::Result<T, E>;
+
+impl<E> From<E> for ServerError
+where
+    AppError: From<E>,
+{
+    fn from(e: E) -> Self {
+        Self::App(e.into())
+    }
+}
+
+impl ServerError {
+    /// Returns the kind of the error, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::App(e) => e.kind(),
+            Self::Add(e) => e.kind(),
+            Self::Pool(e) => e.kind(),
+            Self::History(e) => e.kind(),
+            Self::Listen(e) => e.kind(),
+            Self::Registry(e) => e.kind(),
+            Self::Bundle(e) => e.kind(),
+            Self::Answers { source, .. } => source.kind(),
+            Self::NoLogin { .. } | Self::Answered { .. } => ErrorKind::Unavailable,
+            Self::NoProgram { .. } => ErrorKind::Config,
+            Self::NoProfile { kind, .. } | Self::Word { kind, .. } => *kind,
+            Self::NoPatterns | Self::NoChange | Self::UnknownWay { .. } => ErrorKind::Usage,
+            _ => ErrorKind::User,
+        }
+    }
+
+    /// Returns the next step, if there is just one.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::App(e) => return e.hint(),
+            Self::Add(e) => return e.hint(),
+            Self::Pool(e) => return e.hint(),
+            Self::History(e) => return e.hint(),
+            Self::Listen(e) => e.hint().into(),
+            Self::Broken { .. } => "`--no-check` installs it all the same".into(),
+            Self::Answers { source: PlanError::Missing { names }, .. } => {
+                let flags: Vec<String> = names.iter().map(|name| format!("--set {}=…", shell_word(name))).collect();
+                format!("give them: `{}`", flags.join(" "))
+            }
+            Self::Answers { key, source: PlanError::Unknown { known, .. } } if !known.is_empty() => {
+                format!("`{key}` can be given {}", quoted_list(known))
+            }
+            Self::Registry(e) => return e.hint(),
+            Self::NoProgram { program } => how_to_get(program).into(),
+            Self::UnknownWay { known, .. } => format!("it has: {}", known.join(", ")),
+            Self::Edited { key, name } => {
+                format!("`aiw mcp install {} --as {key} --force` replaces it", shell_word(name))
+            }
+            Self::OtherWay { key, name, .. } => {
+                format!("choose how it runs: `aiw mcp install {} --as {key} --way …`", shell_word(name))
+            }
+            Self::OfPlugin { name, plugin } => format!(
+                "`aiw plugin remove {}` removes both; `aiw mcp disable {}` only hides the server",
+                shell_word(&plugin.to_string()),
+                shell_word(name)
+            ),
+            Self::OfProject { name, .. } => {
+                let name = shell_word(name);
+                format!("take it out there; `aiw mcp disable {name}` only hides it from clients")
+            }
+            Self::ChangedAgain { name } => format!("`aiw mcp approve {name}` shows the new change"),
+            Self::NoProfile { known, .. } if known.is_empty() => "`aiw mcp profile add` defines one".into(),
+            Self::NoProfile { known, .. } => format!("the profiles are: {}", known.join(", ")),
+            Self::ProfileOfProject { .. } => "change it as `mcp.profiles` in the project's `.aiw.json`".into(),
+            Self::NoPatterns => "give `--allow` or `--deny`".into(),
+            _ => return None,
+        })
+    }
+}
+
+fn word(kind: ErrorKind, word: &str, why: &'static str) -> ServerError {
+    ServerError::Word { word: word.to_owned(), why, kind }
+}
+
+/// Tells each of these sentences as a note.
+fn notes(sentences: impl IntoIterator<Item = String>, sink: &dyn Sink) {
+    sentences.into_iter().for_each(|sentence| sink.note(sentence));
+}
+
+/// Returns the servers of a client's directory, and notes what is left out of them.
+pub fn pool<'a>(client: &'a ClientSession, sink: &dyn Sink) -> &'a Arc<Pool> {
+    let pool = client.pool();
+    notes(pool.problems(), sink);
+    pool
+}
+
+/// Starts servers that were never seen, to learn their tools: of these names, or all of them.
+pub async fn learn(pool: &Pool, names: &[String], sink: &dyn Sink) {
+    let is_new = |status: &Status| status.record.is_none() && status.enabled;
+    let is_wanted = |status: &Status| names.is_empty() || names.contains(&status.name);
+    let new: Vec<Status> = pool.status().into_iter().filter(|status| is_new(status) && is_wanted(status)).collect();
+    for (status, looked) in join_all(new.iter().map(async |new| (new, pool.look(&new.name).await))).await {
+        if let Err(e) = looked {
+            sink.note(format!("{} {}", quoted(&status.name), e.brief()));
+        }
+    }
+}

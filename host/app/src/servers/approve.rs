@@ -1,0 +1,169 @@
+//! The definitions that a server changed or that are suspicious, and the tools that scripts call without asking.
+
+use aiw_core::{Ask, AskError, ErrorKind, Plan, Sink, counted, quoted, quoted_list, shown_lines};
+use aiw_routing::{Change, PoolError, Record, Records};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Result, ServerError, pool, word};
+use crate::ClientSession;
+
+/// `aiw mcp approve`
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Approval {
+    /// The server
+    pub server: String,
+    /// The definitions that were accepted
+    pub approved: Vec<Change>,
+}
+
+/// Which tools of a server scripts call without asking.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct ScriptsRequest {
+    /// The server
+    pub server: String,
+    /// The tools that they call without asking from now on
+    pub allow: Vec<String>,
+    /// The tools that they no longer call without asking
+    pub revoke: Vec<String>,
+}
+
+/// `aiw mcp approve --scripts`
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ScriptsAllowed {
+    /// The patterns of all tools that scripts call without asking
+    pub scripts: Vec<String>,
+}
+
+/// Accepts the definitions of a server as they are now, after they were shown and agreed to.
+///
+/// # Errors
+///
+/// Fails if the answer is no, there is no such server, or it changes its definitions meanwhile.
+pub async fn approve(client: &ClientSession, name: &str, ask: &dyn Ask, sink: &dyn Sink) -> Result<Approval> {
+    // What it offers now. One that does not start can still have a change that was seen before.
+    match pool(client, sink).look(name).await {
+        Ok(_) => {}
+        Err(e @ PoolError::NoServer { .. }) => return Err(e.into()),
+        Err(e) => sink.note(format!("{} {}; this is what was seen last", quoted(name), e.brief())),
+    }
+    let records = Records::new(client.home().clone());
+    let seen = records.load(name).unwrap_or_default();
+    let (approved, shown) = (seen.changes(), quoted(name));
+    if !approved.is_empty() {
+        ask.agree(&plan(&approved), &[]).await?;
+    }
+    if !approved.is_empty() || seen.lost {
+        accept(&records, name, &seen)?;
+    }
+    sink.done(match (approved.len(), seen.lost) {
+        (0, false) => format!("{shown} has changed nothing that waits for you"),
+        (0, true) => format!("Accepted the tools of {shown} as they are now"),
+        (count, _) => format!("Accepted {} of {shown}", counted(count, "definition")),
+    });
+    Ok(Approval { server: name.to_owned(), approved })
+}
+
+/// Shows what waits for the person after the first look at a server, and asks about it where they can answer.
+///
+/// # Errors
+///
+/// Fails if the person stops, or the record can't be written.
+pub async fn accept_new(client: &ClientSession, name: &str, ask: &dyn Ask, sink: &dyn Sink) -> Result<()> {
+    let records = Records::new(client.home().clone());
+    let seen = records.load(name).unwrap_or_default();
+    let changes = seen.changes();
+    if changes.is_empty() {
+        return Ok(());
+    }
+    match ask.agree(&plan(&changes), &[]).await {
+        Ok(_) => return accept(&records, name, &seen),
+        Err(AskError::Declined | AskError::Nobody { .. } | AskError::NotHere) => {}
+        Err(e) => return Err(e.into()),
+    }
+    let what = if changes.len() == 1 { "this definition" } else { "these definitions" };
+    sink.note(format!("aiw withholds {what}: `aiw mcp approve {name}` accepts {what}"));
+    Ok(())
+}
+
+/// Lets scripts call tools of a server without asking, or no longer.
+///
+/// # Errors
+///
+/// Fails if the answer is no, the server has no such tool, or scripts ask before they call it anyway.
+pub async fn approve_for_scripts(
+    client: &ClientSession,
+    request: &ScriptsRequest,
+    ask: &dyn Ask,
+    sink: &dyn Sink,
+) -> Result<ScriptsAllowed> {
+    let (home, ScriptsRequest { server, allow, revoke }) = (client.home(), request);
+    pool(client, sink).look(server).await?;
+    let seen = Records::new(home.clone()).load(server).unwrap_or_default();
+    let pattern = |tool: &String| format!("{server}/{tool}");
+    if let Some(pattern) = allow.iter().map(pattern).find(|pattern| pattern.contains('*')) {
+        let why = "would stand for other tools, too; a profile can have such patterns";
+        return Err(word(ErrorKind::User, &pattern, why));
+    }
+    if let Some(unknown) = allow.iter().find(|tool| seen.tool(tool).is_none()) {
+        return Err(PoolError::no_tool(server, unknown, seen.tools.iter()).into());
+    }
+    if !allow.is_empty() {
+        let tools = quoted_list(allow);
+        let question = format!("Let scripts call {tools} of {} without asking?", quoted(server));
+        ask.agree(&Plan::of(question), &[]).await?;
+    }
+    let lock = home.lock()?;
+    let mut settings = home.settings()?;
+    let mut scripts = settings.mcp()?.scripts;
+    let removed: Vec<String> = revoke.iter().map(pattern).collect();
+    if let Some(unknown) = removed.iter().find(|removed| !scripts.contains(removed)) {
+        return Err(word(ErrorKind::User, unknown, "is not called without asking anyway"));
+    }
+    scripts.retain(|known| !removed.contains(known));
+    for pattern in allow.iter().map(pattern) {
+        if !scripts.contains(&pattern) {
+            scripts.push(pattern);
+        }
+    }
+    settings.set_scripts(&scripts)?;
+    settings.save(&lock)?;
+    for pattern in allow.iter().map(pattern) {
+        sink.done(format!("Scripts call {} without asking", quoted(&pattern)));
+    }
+    for pattern in &removed {
+        sink.done(format!("Scripts ask before they call {}", quoted(pattern)));
+    }
+    Ok(ScriptsAllowed { scripts })
+}
+
+/// The question about definitions. All of each is shown: what is accepted is what was shown.
+fn plan(changes: &[Change]) -> Plan {
+    let mut plan = Plan::of("Do you accept these definitions?");
+    for change in changes {
+        let state = if change.is_new { "is new and suspicious" } else { "has changed" };
+        plan.about.push(format!("{} {} {state}", change.kind, quoted(&change.name)));
+        plan.about.extend(change.signs.iter().map(|sign| format!("  it {sign}")));
+        for field in &change.fields {
+            plan.about.push(format!("  {}", field.field));
+            for (mark, text) in
+                [("-", &field.before), ("+", &field.now)].into_iter().filter(|(_, text)| !text.is_empty())
+            {
+                plan.about.extend(shown_lines(text).iter().map(|line| format!("  {mark} {line}")));
+            }
+        }
+    }
+    plan
+}
+
+/// Accepts what was shown, unless it is something else by now.
+fn accept(records: &Records, name: &str, seen: &Record) -> Result<()> {
+    let mut is_same = true;
+    records.update(name, |record| {
+        is_same = record.asks_the_same(seen);
+        if is_same {
+            record.approve();
+        }
+    })?;
+    if is_same { Ok(()) } else { Err(ServerError::ChangedAgain { name: name.to_owned() }) }
+}
