@@ -8,6 +8,8 @@ mod darwin;
 mod libproc;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(target_os = "linux")]
+mod listening;
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(not(unix))]

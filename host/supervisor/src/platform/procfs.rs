@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
+use super::listening::listening;
 use super::stat::Stat;
 
 /// The parent of the kernel's own threads.
@@ -97,10 +98,8 @@ pub(crate) struct Listeners(HashMap<String, u16>);
 impl Listeners {
     /// Looks at all of them.
     pub fn now() -> Self {
-        let tables =
-            ["/proc/self/net/tcp", "/proc/self/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
-        let listeners = tables.iter().flat_map(|text| text.lines().skip(1)).filter_map(listener);
-        Self(listeners.map(|(port, inode)| (format!("socket:[{inode}]"), port)).collect())
+        let all = listening().unwrap_or_else(written);
+        Self(all.into_iter().map(|(port, inode)| (format!("socket:[{inode}]"), port)).collect())
     }
 
     /// Looks for those of one port. Returns `None` if there is none.
@@ -115,6 +114,13 @@ impl Listeners {
         let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
         open.filter_map(|entry| self.0.get(fs::read_link(entry.path()).ok()?.to_str()?).copied())
     }
+}
+
+/// Returns the port and the inode of each socket that listens, where the kernel tells them as text alone.
+fn written() -> Vec<(u16, u64)> {
+    let tables =
+        ["/proc/self/net/tcp", "/proc/self/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
+    tables.iter().flat_map(|text| text.lines().skip(1)).filter_map(listener).collect()
 }
 
 /// Returns the port and the inode of a socket that listens, from a line of `/proc/net/tcp`.
