@@ -45,8 +45,8 @@ impl Ask for Person<'_> {
             plan.effects.iter().for_each(|effect| show(&format!("  it {effect}")));
         }
         self.output.flush();
-        // What was typed before is no answer to what it may run.
-        if plan.effects.iter().any(|effect| matches!(effect, Effect::Runs(_))) {
+        // What was typed before is no answer to what it may run, or to what comes up beside other things.
+        if self.beside || plan.effects.iter().any(|effect| matches!(effect, Effect::Runs(_))) {
             terminal::forget_typed();
         }
         if !confirm(&plan.question, self.yes).await? {

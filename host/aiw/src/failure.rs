@@ -6,6 +6,7 @@ use std::fmt;
 use aiw_app::AppError;
 use aiw_core::{AskError, ErrorKind};
 use aiw_providers::ProviderError;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// Why a command failed: what the user reads, and the exit code.
@@ -79,8 +80,8 @@ impl Failure {
     }
 
     /// Prints this instead of `{"error":…}`.
-    pub fn with_answer(mut self, answer: Value) -> Self {
-        self.partial = Some(Box::new(answer));
+    pub fn with_answer(mut self, answer: impl Serialize) -> Self {
+        self.partial = Some(Box::new(value(answer)));
         self
     }
 
@@ -123,6 +124,11 @@ impl Failure {
         }
         json!({"error": {"kind": self.kind.as_str(), "message": self.message, "hint": self.hint}})
     }
+}
+
+/// An answer as JSON. Answers have text for keys, so this can't fail.
+pub fn value(answer: impl Serialize) -> Value {
+    serde_json::to_value(answer).unwrap_or_default()
 }
 
 macro_rules! from {

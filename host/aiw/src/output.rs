@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, value};
 use crate::layout::{self, Screen};
 use crate::terminal;
 
@@ -153,7 +153,7 @@ impl Output {
                 self.answer(answer);
                 Ok(())
             }
-            Some(failure) => Err(failure.with_answer(value(answer))),
+            Some(failure) => Err(failure.with_answer(answer)),
         }
     }
 
@@ -254,11 +254,6 @@ impl Output {
             let _ = writeln!(std::io::stderr().lock(), "{word} {}", aiw_core::printable(text));
         }
     }
-}
-
-/// An answer as JSON. Answers have text for keys, so this can't fail.
-fn value(answer: impl Serialize) -> Value {
-    serde_json::to_value(answer).unwrap_or_default()
 }
 
 /// Rewrites the standard library's messages about numbers in words.

@@ -5,11 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aiw_core::{GatewayName, ProcessId, Secret};
+use aiw_core::{GatewayName, ProcessId, Secret, one_line};
 
 use aiw_gateway::{
     Gateway, GatewayError, GatewayState, IsRunning, Keeper, KeptRoutes, Listener, NamedGateway, NamedGateways, PoolOf,
-    Route, RouteError, Routes, RunOf, Serving, UPSTREAMS, Upstream, Voice, bind, ensure, keep, resting, state,
+    Resting, Route, RouteError, Routes, RunOf, Serving, UPSTREAMS, Upstream, Voice, bind, ensure, keep, resting, state,
 };
 use aiw_home::{Home, rfc3339};
 use aiw_launch::{Admission, GatewayDoor, GatewayProblem, RunThrough};
@@ -20,7 +20,6 @@ use serde::Serialize;
 
 use crate::error::AppError;
 use crate::executable::lasting_executable;
-use crate::pools::PoolRest;
 
 /// Lets runs into the gateway of a home.
 pub(crate) struct Door {
@@ -225,6 +224,33 @@ pub struct GatewayStatus {
     pub runs: usize,
     /// The members of pools that are not asked for a while
     pub resting: Vec<PoolResting>,
+}
+
+/// A member of a pool that is not asked for a while.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PoolRest {
+    /// The provider
+    pub provider: String,
+    /// The model, if the provider's others are asked
+    pub model: Option<String>,
+    /// Until when, in RFC 3339 format
+    pub until: String,
+    /// What the provider said
+    pub why: String,
+}
+
+impl PoolRest {
+    /// What rests, as it is shown.
+    pub fn of(resting: Resting) -> Self {
+        let Resting { provider, model, until, why } = resting;
+        Self { provider, model, until: rfc3339(until), why }
+    }
+
+    /// Returns it as a line.
+    pub fn line(&self) -> String {
+        let model = self.model.as_ref().map(|model| format!(" with {}", one_line(model, 80))).unwrap_or_default();
+        format!("{}{model} rests until {}: {}", self.provider, self.until, one_line(&self.why, 120))
+    }
 }
 
 /// What rests in a pool.

@@ -46,6 +46,9 @@ pub enum PlannerSetError {
     /// No key was typed.
     #[error("you typed nothing")]
     NoKey,
+    /// Another command set it meanwhile.
+    #[error("another command changed the model that plans jobs meanwhile")]
+    Changed,
     /// The vault has another secret of the key's name.
     #[error("there is a secret `{KEY}` in the vault already, for something else")]
     Taken,
@@ -72,6 +75,7 @@ impl PlannerSetError {
             Self::NoProvider(_) => Some("`aiw provider list` names them".into()),
             Self::NoModel => Some("name it with `--model NAME`".into()),
             Self::OwnKey(name) => Some(format!("`aiw provider edit {name} --token-stdin` changes it")),
+            Self::Changed => Some("`aiw planner show` shows what it is now".into()),
             Self::Taken => Some(format!("`aiw secret remove {KEY}` removes it")),
             Self::Name(_) | Self::Address(_) | Self::Model(_) | Self::NoKey => None,
         }
@@ -199,6 +203,10 @@ pub async fn set(home: &Home, wanted: PlannerSet, ask: &dyn Ask) -> Result<(), P
     planner.code_time = wanted.code_time.unwrap_or(planner.code_time);
     planner.plan_tokens = wanted.plan_tokens.unwrap_or(planner.plan_tokens);
     let lock = home.lock()?;
+    // The person may have typed for a while.
+    if home.settings()?.written_planner().ok().flatten() != before {
+        return Err(PlannerSetError::Changed);
+    }
     if let Some((name, key)) = &given {
         home.vault().set(&lock, name, key)?;
     }

@@ -4,6 +4,7 @@
 //! has an [`Ask`] and a [`Sink`] of its own: a terminal, a form of an MCP client, what a test has recorded.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
@@ -282,6 +283,24 @@ impl Ask for Unasked {
 
 impl Sink for Unasked {
     fn tell(&self, _: Told) {}
+}
+
+/// Keeps what a verb tells, for an answer.
+#[derive(Debug, Default)]
+pub struct Heard(Mutex<Vec<String>>);
+
+impl Heard {
+    /// Returns the lines, in their order.
+    pub fn lines(self) -> Vec<String> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sink for Heard {
+    fn tell(&self, told: Told) {
+        let (Told::Step(line) | Told::Note(line) | Told::Done(line) | Told::Failed(line)) = told;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    }
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ mod variables;
 
 pub use address::{is_inner, is_loopback, is_public};
 pub use api::{Api, Family};
-pub use ask::{Ask, AskError, Choice, Effect, Page, Plan, Question, Sink, Told, Unasked};
+pub use ask::{Ask, AskError, Choice, Effect, Heard, Page, Plan, Question, Sink, Told, Unasked};
 pub use cli_kind::CliKind;
 pub use error_kind::ErrorKind;
 pub use hidden::{is_safe, is_unsafe, is_unsafe_in_line, unsafe_chars};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use aiw_app::own_executable;
-use aiw_core::{Unasked, one_line, star_matches};
+use aiw_core::{Heard, Unasked, one_line, star_matches};
 use aiw_mcp::Call;
 use aiw_processes::{
     Author, DefineRequest, Manager, OutputRequest, ProcessError, ProcessOutput, ProcessSummary, Project,
@@ -256,9 +256,11 @@ pub(crate) fn stop_process(manager: &Manager, asked: StopProcess) -> Answered<Pr
 
 pub(crate) fn restart_process(manager: &Manager, asked: OneProcess) -> Answered<ProcessAnswer> {
     let ids = std::slice::from_ref(&asked.id);
-    let results = Handle::current().block_on(manager.restart(ids, &Unasked, &Unasked))?;
+    let heard = Heard::default();
+    let results = Handle::current().block_on(manager.restart(ids, &Unasked, &heard))?;
     let started = result_of(&asked.id, results)?;
-    Ok(about(&started.status, "started again: wait_for_process waits until it is ready"))
+    let told = heard.lines().into_iter().chain(["started again: wait_for_process waits until it is ready".into()]);
+    Ok(about(&started.status, &told.collect::<Vec<String>>().join("; ")))
 }
 
 pub(crate) fn get_process_status(manager: &Manager, asked: OneProcess) -> Answered<ProcessAnswer> {

@@ -76,6 +76,14 @@ struct Whole<'a> {
     is_error: bool,
 }
 
+/// A script that was checked and not run.
+#[derive(Serialize)]
+struct Checked<'a> {
+    checked: bool,
+    /// The tools that it may call.
+    tools: Vec<&'a str>,
+}
+
 /// Checks and runs a script.
 pub(crate) async fn run_workflow(context: Arc<Context>, asked: RunWorkflow, call: Call) -> Result<Answer, CallError> {
     let tools = ScriptTools::of(&context.pool);
@@ -85,8 +93,8 @@ pub(crate) async fn run_workflow(context: Arc<Context>, asked: RunWorkflow, call
         () = call.cancelled.nobody_waits() => return Err(CallError::NobodyWaits),
     };
     if asked.dry_run {
-        let names: Vec<&str> = used.iter().map(|tool| tool.proxied.as_str()).collect();
-        return answer(&context, &json!({"checked": true, "tools": names}), &call);
+        let tools = used.iter().map(|tool| tool.proxied.as_str()).collect();
+        return answer(&context, &Checked { checked: true, tools }, &call);
     }
     let plan = Plan { keep_arguments: asked.trace_arguments, ..plan(asked.code, asked.input.into(), &used) };
     start(&context, plan, None, Writes::Ask, &call).await

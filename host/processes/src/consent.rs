@@ -6,6 +6,15 @@ use crate::definition::{CheckOf, Definition, EnvValue, Run};
 use crate::error::ProcessError;
 use crate::manager::{Loaded, Manager};
 
+/// Tells which limits nobody can enforce, before anything starts.
+pub(crate) fn tell_unkept(loaded: &Loaded, ids: &[String], sink: &dyn Sink) {
+    for (id, definition) in loaded.each().filter(|(id, definition)| definition.is_wanted(id, ids)) {
+        if let Some(problem) = definition.limits.of_resources().unkept() {
+            sink.tell(Told::Note(format!("`{id}`: {problem}")));
+        }
+    }
+}
+
 impl Manager {
     /// Loads the definitions, asks whether the project's file may start what it says, if that is new, and tells which
     /// limits nobody can enforce for these processes. Where nobody can be asked, nothing of a new file starts.
@@ -22,11 +31,7 @@ impl Manager {
             Ok(()) | Err(ProcessError::Ask(AskError::NotHere)) => {}
             Err(error) => return Err(error),
         }
-        for (id, definition) in loaded.each().filter(|(id, definition)| definition.is_wanted(id, ids)) {
-            if let Some(problem) = definition.limits.of_resources().unkept() {
-                sink.tell(Told::Note(format!("`{id}`: {problem}")));
-            }
-        }
+        tell_unkept(&loaded, ids, sink);
         Ok(loaded)
     }
 

@@ -7,6 +7,7 @@ use aiw_core::{Ask, Sink, Told};
 use aiw_home::{HomeError, Turn, check_writable, find_program};
 use aiw_supervisor::{Cause, Need, NewProcess, Program, Queue, Record, Stopped, Supervised};
 
+use crate::consent::tell_unkept;
 use crate::definition::{Definition, NeedOf, ProbeOf, RestartWhen, Source, in_order, signal_number};
 use crate::environment::Environment;
 use crate::error::ProcessError;
@@ -81,6 +82,7 @@ impl Manager {
             Err(error @ ProcessError::File { .. }) => {
                 let Ok(running) = self.as_running(ids) else { return Err(error) };
                 sink.tell(Told::Note(format!("{error}; they are started again as they ran")));
+                tell_unkept(&running, ids, sink);
                 running
             }
             _ => self.agreed(ids, ask, sink).await?,

@@ -107,7 +107,7 @@ mod tests {
                     at Module._load\n  code: 'MODULE_NOT_FOUND'\n}\nNode.js v20.20.2";
         assert_eq!(told(node), "it wrote `Error: Cannot find module '/srv/index.js'`");
         let npm = "npm error code E404\nnpm error 404 Not Found - GET https://registry.npmjs.org/no-such\nnpm error A complete \
-                   log of this run can be found in: /root/.npm/_logs/a.log";
+                   log of this run can be found in: /srv/.npm/_logs/a.log";
         assert_eq!(told(npm), "it wrote `npm error 404 Not Found - GET https://registry.npmjs.org/no-such`");
         let python = "Traceback (most recent call last):\n  File \"server.py\", line 1\nModuleNotFoundError: No module named 'x'";
         assert_eq!(told(python), "it wrote `ModuleNotFoundError: No module named 'x'`");

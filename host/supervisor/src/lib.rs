@@ -48,6 +48,8 @@ mod runtime;
 mod segment;
 mod shim;
 #[cfg(unix)]
+mod side_by_side;
+#[cfg(unix)]
 mod signal;
 #[cfg(all(unix, feature = "testing"))]
 pub mod testing;

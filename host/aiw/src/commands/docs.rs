@@ -47,14 +47,14 @@ fn shapes() -> Vec<(&'static str, Value)> {
     named! {
         aiw_app::budgets { BudgetAcceptLoss BudgetSummary }
         aiw_app::extensions { ExtensionSummary UpdatedExtension VerifiedExtension }
-        aiw_app::gateways { GatewayList GatewayStatus GatewaySummary GatewayToken }
+        aiw_app::gateways { GatewayList GatewayStatus GatewaySummary GatewayToken PoolRest }
         aiw_app::installation { Update }
         aiw_app::installs { ServerInstalled ServerNews }
         aiw_app::models { ModelStatus ModelSummary }
         aiw_app::overview { HistoryCounts Overview ProcessCounts TaskCounts }
         aiw_app::past { HistoryDoctor HistoryForget HistoryImport HistorySessions HistoryShow HistorySkipped }
         aiw_app::planners { PlannerShow PlannerSummary }
-        aiw_app::pools { PoolDetails PoolRest }
+        aiw_app::pools { PoolDetails }
         aiw_app::queries { HistoryHit HistorySession }
         aiw_app::secrets { SecretRemove }
         aiw_app::servers::login { McpLogin McpLogout }

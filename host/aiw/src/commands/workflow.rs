@@ -251,7 +251,7 @@ async fn execute(here: &Here, args: &RunWorkflowArgs, writes: Writes, output: &O
         Err(error) => {
             let answer = RanWorkflow { result: None, error: Some(error.to_string()), trace };
             let failure = Failure::from(ScriptError::from(error));
-            Err(failure.with_answer(serde_json::to_value(answer).unwrap_or_default()))
+            Err(failure.with_answer(answer))
         }
     }
 }

@@ -85,13 +85,19 @@ pub struct ServersSwitch {
     pub enabled: bool,
 }
 
-/// Writes a server, starts it to see whether it works, and asks about what it offers where that is suspicious.
+/// Writes a server, starts it to see whether it works, and asks about what it offers where that is suspicious. Returns it, and
+/// why that came to no end.
 ///
 /// # Errors
 ///
 /// Fails if its name is taken or can't be one, its entry can't be used, or it can't be written. One that does not work is
 /// written all the same.
-pub async fn add(client: &ClientSession, request: AddRequest, ask: &dyn Ask, sink: &dyn Sink) -> Result<ServerAdd> {
+pub async fn add(
+    client: &ClientSession,
+    request: AddRequest,
+    ask: &dyn Ask,
+    sink: &dyn Sink,
+) -> Result<(ServerAdd, Option<ServerError>)> {
     let (home, AddRequest { name, mut entry, plain, force, unchecked }) = (client.home(), request);
     check_name(&name)?;
     if let Some(Value::String(command)) = entry.get_mut("command") {
@@ -117,11 +123,13 @@ pub async fn add(client: &ClientSession, request: AddRequest, ask: &dyn Ask, sin
         sink.note(format!("what looks like a key in its `{field}` stays in mcp.json in clear"));
     }
     note_unused(home, replaced.as_slice(), sink);
-    if !unchecked {
-        try_added(client, &name, ask, sink).await?;
-    }
+    // It is there, whatever comes of the trial.
+    let problem = match unchecked {
+        true => None,
+        false => try_added(client, &name, ask, sink).await.err(),
+    };
     let secrets = hidden.into_iter().map(|(_, secret)| secret).collect();
-    Ok(ServerAdd { server: ServerAdded { name, new, secrets } })
+    Ok((ServerAdd { server: ServerAdded { name, new, secrets } }, problem))
 }
 
 /// Starts a server that was added, and says what it is like.

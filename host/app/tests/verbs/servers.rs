@@ -26,7 +26,10 @@ async fn adds(client: &ClientSession, name: &str, entry: Value) -> Result<Value,
     let person = Recorded::agreeing();
     let added = add(client, request(name, entry), &person, &person).await;
     assert!(person.questions().is_empty(), "{:?}", person.questions());
-    added.map(value)
+    added.map(|(added, problem)| {
+        assert!(problem.is_none(), "{problem:?}");
+        value(added)
+    })
 }
 
 fn value(answer: impl Serialize) -> Value {
@@ -57,7 +60,7 @@ async fn what_is_added_is_written_with_its_keys_in_the_vault_and_relative_to_whe
     assert_eq!(state(client.home()), before);
     let person = Recorded::agreeing();
     let request = AddRequest { plain: true, force: true, ..request("one", entry) };
-    assert_eq!(value(add(&client, request, &person, &person).await.unwrap())["server"]["new"], false);
+    assert_eq!(value(add(&client, request, &person, &person).await.unwrap().0)["server"]["new"], false);
     assert!(declared(client.home()).to_string().contains("canary"));
     let heard = person.heard();
     assert!(heard[0].contains("Replaced `one`") && heard[1].contains("stays in mcp.json in clear"), "{heard:?}");

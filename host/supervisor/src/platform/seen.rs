@@ -12,6 +12,7 @@ use super::libproc as source;
 use super::procfs as source;
 use super::stat::Stat;
 use super::unix::Condition;
+use crate::side_by_side::side_by_side;
 
 /// Returns when a process started, or `None` if it is gone. A zombie counts as gone.
 pub(crate) fn start_of(pid: u32) -> Option<u64> {
@@ -76,13 +77,11 @@ pub(crate) struct Parents(HashMap<u32, Vec<(u32, u64)>>);
 impl Parents {
     /// Looks at all processes.
     pub fn now() -> Self {
+        let pids: Vec<u32> = source::pids().collect();
+        let look = |pid: &u32| source::stat(*pid).filter(|stat| stat.is_alive(0)).map(|stat| (*pid, stat));
         let mut children: HashMap<u32, Vec<(u32, u64)>> = HashMap::new();
-        for pid in source::pids() {
-            if let Some(stat) = source::stat(pid)
-                && stat.is_alive(0)
-            {
-                children.entry(stat.parent).or_default().push((pid, stat.start));
-            }
+        for (pid, stat) in side_by_side(&pids, |pids| pids.iter().filter_map(look).collect()) {
+            children.entry(stat.parent).or_default().push((pid, stat.start));
         }
         Self(children)
     }

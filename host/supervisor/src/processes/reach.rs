@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use aiw_core::{ProcessId, ProcessState as State};
 
-use super::list::side_by_side;
 use super::outcome::Usage;
 use super::table::Processes;
 use crate::directory::{INPUT, add_remark};
 use crate::error::{Refusal, SupervisorError};
 use crate::platform::{self, Signal};
 use crate::record::Record;
+use crate::side_by_side::side_by_side;
 use crate::signal::{Proof, Target};
 
 /// How long a process may take to read its input.

@@ -4,6 +4,7 @@ mod circles;
 mod contract;
 mod rooms;
 mod tree;
+mod views;
 
 use anyhow::Result;
 
@@ -16,6 +17,7 @@ pub fn run() -> Result<bool> {
     problems.extend(circles::check()?);
     problems.extend(contract::check()?);
     problems.extend(tree::check()?);
+    problems.extend(views::check()?);
     plugins::setup()?;
     problems.extend(docs::stale()?);
     for problem in &problems {

@@ -78,6 +78,7 @@ const ROOMS: [(&str, &[&str]); 35] = [
             "aiw-registries",
             "aiw-routing",
             "aiw-servers",
+            "aiw-setup",
             "aiw-tasks",
             "aiw-usage",
             "aiw-vectors",

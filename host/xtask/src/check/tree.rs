@@ -64,28 +64,38 @@ fn openers(name: &str, text: &str) -> Vec<usize> {
     if is_test || file.ends_with("/tests.rs") || MAY_OPEN.iter().any(|path| file.starts_with(path)) {
         return Vec::new();
     }
-    let lines =
-        text.lines().take_while(|line| !line.starts_with("#[cfg(test)]") && !line.starts_with("#[cfg(all(test"));
+    let lines = until_tests(text).lines();
     let opens = |line: &str| !line.trim_start().starts_with("//") && OPENERS.iter().any(|opener| line.contains(opener));
     lines.enumerate().filter(|(_, line)| opens(line)).map(|(at, _)| at + 1).collect()
 }
 
-/// Returns the violations.
-pub fn check() -> Result<Vec<String>> {
+/// Returns the code of a file before its tests.
+pub(super) fn until_tests(text: &str) -> &str {
+    let tests = ["\n#[cfg(test)]", "\n#[cfg(all(test"].into_iter().filter_map(|tests| text.find(tests)).min();
+    text.get(..tests.unwrap_or(text.len())).unwrap_or(text)
+}
+
+/// Returns the files of the repository that are text, by their names.
+pub(super) fn files() -> Result<Vec<(String, String)>> {
     let mut git = Command::new("git");
     git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(root());
     let listed = command::output(&mut git)?;
+    // Skip files that are deleted but not committed yet, links to directories, and files that are not text.
+    let read = |name: &str| Some((name.to_owned(), std::fs::read_to_string(root().join(name)).ok()?));
+    Ok(listed.split_terminator('\0').filter_map(read).collect())
+}
+
+/// Returns the violations.
+pub fn check() -> Result<Vec<String>> {
     let mut problems = Vec::new();
-    for name in listed.split_terminator('\0') {
-        // Skip files that are deleted but not committed yet, links to directories, and files that are not text.
-        let Ok(text) = std::fs::read_to_string(root().join(name)) else { continue };
+    for (name, text) in files()? {
         for (number, line) in text.lines().enumerate() {
             if let Some(path) = machine_path(line) {
                 problems.push(format!("{name}:{} names a path of one machine: {path}", number + 1));
             }
         }
         let past = |line: usize| format!("{name}:{line} opens a file past `home`, which knows what may be a link");
-        problems.extend(openers(name, &text).into_iter().map(past));
+        problems.extend(openers(&name, &text).into_iter().map(past));
         if name.ends_with(".rs") && !text.starts_with("//! ") {
             problems.push(format!("{name} does not begin by saying what it is for (`//!`)"));
         }

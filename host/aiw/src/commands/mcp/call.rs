@@ -12,11 +12,11 @@ use aiw_mcp::{Arguments, value_of};
 use aiw_routing::{Definition, NamedTool, PoolError};
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
-use serde_json::{Value, json};
 
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, under};
 
 pub async fn call(client: &ClientSession, name: &str, given: &[String], output: &Output) -> Result<(), Failure> {
     let pool = pool(client, output);
@@ -47,7 +47,7 @@ pub async fn call(client: &ClientSession, name: &str, given: &[String], output: 
     let text = items.iter().map(shown).collect::<Vec<_>>().join("\n");
     if result.get("isError") == Some(&true.into()) {
         let failure = Failure::user(format!("the tool `{tool}` failed: {}", text.trim()));
-        return Err(failure.with_answer(json!({"result": result})));
+        return Err(failure.with_answer(under("result", &result)));
     }
     match result.get("structuredContent") {
         Some(structure) if text.is_empty() => output.line(format!("{structure:#}")),

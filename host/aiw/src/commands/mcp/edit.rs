@@ -87,5 +87,6 @@ async fn write(
 ) -> Result<(), Failure> {
     let request = AddRequest { name, entry, plain: how.plain, force: how.force, unchecked: how.no_check };
     let person = Person::new(output, false);
-    output.conclude(ended(client, edit::add(client, request, &person, output)).await?, None)
+    let (answer, problem) = ended(client, edit::add(client, request, &person, output)).await?;
+    output.conclude(answer, problem.map(Failure::from))
 }
