@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use aiw_core::{Ask, AskError, ErrorKind, Plan, Sink, Told, counted};
+use aiw_core::{Ask, AskError, ErrorKind, Plan, Sink, counted};
 use aiw_history::{
     Forget, Forgot, FoundTranscripts, HistoryError, HistoryMessage, Import, Indexer, Launch, Meaning, Part, Queue,
     Report, Sessions, Store, excluded, give_meaning, is_off, meaning,
@@ -202,7 +202,7 @@ pub fn amount(forgot: &Forgot) -> String {
 /// Tells what an indexer did.
 pub fn tell(report: &Report, sink: &dyn Sink) {
     let Report { transcripts, stored, with_problems, cleaned, .. } = report;
-    let done = |line: String| sink.tell(Told::Done(line));
+    let done = |line: String| sink.done(line);
     done(format!("{} from {}", counted(*stored, "new message"), counted(*transcripts, "transcript")));
     if *cleaned > 0 {
         done(format!("{} changed by new rules about secrets", counted(*cleaned, "older message")));
@@ -224,7 +224,7 @@ pub async fn import(
     let begun = Instant::now();
     let places = places()?;
     if is_off() {
-        sink.tell(Told::Done("nothing was read: `AIW_HISTORY` is off".into()));
+        sink.done("nothing was read: `AIW_HISTORY` is off".into());
         return Ok(HistoryImport::of(&Report::default(), begun));
     }
     let found = match path {
@@ -242,7 +242,7 @@ pub async fn import(
         if meaning.total - meaning.done <= FEW {
             give_meaning(home, &store);
         } else {
-            sink.tell(Told::Note(format!("meaning: {meaning}; `aiw model status` shows how far it is")));
+            sink.note(format!("meaning: {meaning}; `aiw model status` shows how far it is"));
             Indexer::start_unwatched(home, own_executable);
         }
     }
@@ -264,13 +264,13 @@ async fn take_out_excluded(home: &Home, ask: &dyn Ask, sink: &dyn Sink) -> Resul
         Ok(_) => {}
         Err(AskError::Declined) => return Ok(0),
         Err(AskError::Nobody { .. } | AskError::NotHere) => {
-            sink.tell(Told::Note(format!("the history still has {what}: `aiw history import --yes` takes them out")));
+            sink.note(format!("the history still has {what}: `aiw history import --yes` takes them out"));
             return Ok(0);
         }
         Err(e) => return Err(e.into()),
     }
     let taken = aiw_history::take_out_excluded(home, &store)?;
-    sink.tell(Told::Done(format!("took out {}", amount(&taken))));
+    sink.done(format!("took out {}", amount(&taken)));
     Ok(taken.messages)
 }
 

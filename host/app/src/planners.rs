@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use aiw_core::{Ask, AskError, EnvName, ErrorKind, InvalidName, ProviderName, SecretName, quoted_text};
-use aiw_home::{Home, HomeError, Lock, PlannerApiName, PlannerPlace, PlannerSettings, SecretRef, VaultError, base_url};
+use aiw_home::{
+    Home, HomeError, Lock, PlannerApiName, PlannerPlace, PlannerSettings, SecretRef, Settings, VaultError, base_url,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -178,8 +180,10 @@ pub async fn set(home: &Home, wanted: PlannerSet, ask: &dyn Ask) -> Result<(), P
         Some(model) => planner.model = Some(model),
         None => {}
     }
-    let is_here = matches!(planner.place, PlannerPlace::Url { api: PlannerApiName::Ollama, .. });
-    if planner.model.is_none() && !is_here && matches!(planner.place, PlannerPlace::Url { .. }) {
+    // Ollama and a provider have a usual one.
+    if let PlannerPlace::Url { api: PlannerApiName::ChatCompletions | PlannerApiName::Messages, .. } = planner.place
+        && planner.model.is_none()
+    {
         return Err(PlannerSetError::NoModel);
     }
     let mut given = None;
@@ -203,21 +207,23 @@ pub async fn set(home: &Home, wanted: PlannerSet, ask: &dyn Ask) -> Result<(), P
     planner.code_time = wanted.code_time.unwrap_or(planner.code_time);
     planner.plan_tokens = wanted.plan_tokens.unwrap_or(planner.plan_tokens);
     let lock = home.lock()?;
+    let settings = home.settings()?;
     // The person may have typed for a while.
-    if home.settings()?.written_planner().ok().flatten() != before {
+    if settings.written_planner().ok().flatten() != before {
         return Err(PlannerSetError::Changed);
     }
     if let Some((name, key)) = &given {
         home.vault().set(&lock, name, key)?;
     }
-    save(home, &lock, before.as_ref(), Some(&planner))
+    save(home, &lock, settings, before.as_ref(), Some(&planner))
 }
 
 /// Lets no model plan jobs.
 pub fn off(home: &Home) -> Result<(), PlannerSetError> {
     let lock = home.lock()?;
-    let before = home.settings()?.written_planner().ok().flatten();
-    save(home, &lock, before.as_ref(), None)
+    let settings = home.settings()?;
+    let before = settings.written_planner().ok().flatten();
+    save(home, &lock, settings, before.as_ref(), None)
 }
 
 /// Returns which model plans jobs. What the settings say wrongly is an error, unless the variable comes first.
@@ -289,10 +295,10 @@ fn is_same(one: &PlannerPlace, other: &PlannerPlace) -> bool {
 fn save(
     home: &Home,
     lock: &Lock,
+    mut settings: Settings,
     before: Option<&PlannerSettings>,
     now: Option<&PlannerSettings>,
 ) -> Result<(), PlannerSetError> {
-    let mut settings = home.settings()?;
     settings.set_planner(now)?;
     settings.save(lock)?;
     let gone = key_in_vault(before).filter(|name| name.as_str() == KEY && key_in_vault(now) != Some(*name));

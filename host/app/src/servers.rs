@@ -277,6 +277,20 @@ pub fn pool<'a>(client: &'a ClientSession, sink: &dyn Sink) -> &'a Arc<Pool> {
     pool
 }
 
+/// Looks at a server as it is now. One that does not answer is noted: what is known of it is what was seen last.
+///
+/// # Errors
+///
+/// There is no such server.
+pub(crate) async fn look_again(pool: &Pool, name: &str, sink: &dyn Sink) -> Result<(), PoolError> {
+    match pool.look(name).await {
+        Err(e @ PoolError::NoServer { .. }) => return Err(e),
+        Err(e) => sink.note(format!("{} {}; this is what was seen last", quoted(name), e.brief())),
+        Ok(_) => {}
+    }
+    Ok(())
+}
+
 /// Starts servers that were never seen, to learn their tools: of these names, or all of them.
 pub async fn learn(pool: &Pool, names: &[String], sink: &dyn Sink) {
     let is_new = |status: &Status| status.record.is_none() && status.enabled;

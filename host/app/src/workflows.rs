@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aiw_core::{
-    Ask, AskError, Effect, ErrorKind, Plan as AskPlan, Shown, Sink, Told, WorkflowName, closest, counted, one_line,
+    Ask, AskError, Effect, ErrorKind, Plan as AskPlan, Shown, Sink, WorkflowName, closest, counted, one_line,
     quoted_text, shell_word_in_line,
 };
 use aiw_home::{Home, now_millis};
@@ -16,10 +16,12 @@ use aiw_orchestrator::{
     PlannedTool, RunRecord, RunRecords, Said, ScriptLimits, Standing, ToolName, Tools, Workflows, planning::destroys,
     problem_of_arguments, tool_name, workflow_file,
 };
-use aiw_routing::{Offered, Pool, PoolError, scripts_may_call};
+use aiw_routing::{Offered, Pool, scripts_may_call};
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+
+use crate::servers::look_again;
 
 /// A script can't be run.
 #[derive(Debug, thiserror::Error)]
@@ -216,12 +218,7 @@ pub async fn fresh(pool: &Pool, names: &[String], sink: &dyn Sink) -> ScriptTool
     };
     for server in names.iter().filter_map(server).collect::<BTreeSet<String>>() {
         // One that is not there has no tools, which is said when they are looked for.
-        if let Err(e) = pool.look(&server).await
-            && !matches!(e, PoolError::NoServer { .. })
-        {
-            let note = format!("{} {}; this is what was seen last", quoted_text(&server, 80), e.brief());
-            sink.tell(Told::Note(note));
-        }
+        let _ = look_again(pool, &server, sink).await;
     }
     ScriptTools::of(pool)
 }

@@ -283,7 +283,7 @@ mod platform {
     /// Passes through directories of which none may be a link, in one call. `None` where the system can't do that, and where
     /// they are not there: a walk through each tells why.
     #[cfg(target_os = "linux")]
-    fn at_once(root: &OwnedFd, names: &[OsString]) -> Option<(OwnedFd, usize)> {
+    fn at_once(root: &OwnedFd, names: &[OsString]) -> Option<OwnedFd> {
         use rustix::fs::{ResolveFlags, openat2};
         const NO_LINKS: ResolveFlags =
             ResolveFlags::NO_SYMLINKS.union(ResolveFlags::NO_MAGICLINKS).union(ResolveFlags::BENEATH);
@@ -291,11 +291,11 @@ mod platform {
             return None;
         }
         let way: PathBuf = names.iter().collect();
-        Some((openat2(root, &way, STEP, Mode::empty(), NO_LINKS).ok()?, names.len()))
+        openat2(root, &way, STEP, Mode::empty(), NO_LINKS).ok()
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn at_once(_root: &OwnedFd, _names: &[OsString]) -> Option<(OwnedFd, usize)> {
+    fn at_once(_root: &OwnedFd, _names: &[OsString]) -> Option<OwnedFd> {
         None
     }
 
@@ -332,11 +332,13 @@ mod platform {
             let mut directory = open(&place.root, STEP, Mode::empty())?;
             let mut at = place.root.clone();
             let Some((name, above)) = place.names.split_last() else { return Self::outside(path) };
-            let at_once = at_once(&directory, &above[..above.len().min(place.unlinked)]);
-            let walked = at_once.as_ref().map_or(0, |(_, walked)| *walked);
-            if let Some((reached, walked)) = at_once {
-                directory = reached;
-                at.extend(&above[..walked]);
+            let mut walked = above.len().min(place.unlinked);
+            match at_once(&directory, &above[..walked]) {
+                Some(reached) => {
+                    directory = reached;
+                    at.extend(&above[..walked]);
+                }
+                None => walked = 0,
             }
             for (n, name) in above.iter().enumerate().skip(walked) {
                 let is_free = n >= place.unlinked;

@@ -1,6 +1,6 @@
 //! What a file of processes would start, and the user's consent to it.
 
-use aiw_core::{Ask, AskError, Effect, Plan, Sink, Told, is_secret_name, names_code, visible};
+use aiw_core::{Ask, AskError, Effect, Plan, Sink, is_secret_name, names_code, visible};
 
 use crate::definition::{CheckOf, Definition, EnvValue, Run};
 use crate::error::ProcessError;
@@ -10,7 +10,7 @@ use crate::manager::{Loaded, Manager};
 pub(crate) fn tell_unkept(loaded: &Loaded, ids: &[String], sink: &dyn Sink) {
     for (id, definition) in loaded.each().filter(|(id, definition)| definition.is_wanted(id, ids)) {
         if let Some(problem) = definition.limits.of_resources().unkept() {
-            sink.tell(Told::Note(format!("`{id}`: {problem}")));
+            sink.note(format!("`{id}`: {problem}"));
         }
     }
 }

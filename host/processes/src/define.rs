@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aiw_core::{Sink, Told, one_line};
+use aiw_core::{Sink, one_line};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -204,7 +204,7 @@ impl Manager {
                 self.edit_file(|text| file::remove(text, id))?;
             }
             self.forget(id)?;
-            sink.tell(Told::Done(format!("Removed `{id}`")));
+            sink.done(format!("Removed `{id}`"));
         }
         Ok(RemovedProcesses { removed: ids.to_vec() })
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use aiw_core::{Ask, AskError, Sink, Told};
+use aiw_core::{Ask, AskError, Sink};
 use aiw_home::{HomeError, Mode, read_unlinked, replace};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -57,7 +57,7 @@ impl Manager {
         if changed && !loaded.definitions.is_empty() {
             match self.ask_about(&mut loaded, ask).await {
                 Err(ProcessError::Ask(AskError::NotHere)) => {
-                    sink.tell(Told::Note("it was not allowed before: `aiw up` shows what it starts, and asks".into()));
+                    sink.note("it was not allowed before: `aiw up` shows what it starts, and asks".into());
                 }
                 asked => asked?,
             }

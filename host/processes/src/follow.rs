@@ -66,7 +66,7 @@ impl Manager {
     ) -> Vec<Started> {
         if ask.agree(&change.plan(&self.project.shown_file()), &[]).await.is_err() {
             let again = "everything runs as before: `aiw restart ID` or the next `aiw up` asks again";
-            sink.tell(Told::Step(again.into()));
+            sink.step(again.into());
             return Vec::new();
         }
         let starts = [change.starts.as_slice(), &change.restarts].concat();

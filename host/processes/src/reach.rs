@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use aiw_core::{ProcessId, Sink, Told};
+use aiw_core::{ProcessId, Sink};
 use aiw_supervisor::SupervisorError;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -66,7 +66,7 @@ impl Manager {
         let number = signal_number(signal).ok_or_else(|| ProcessError::NoSignal { signal: signal.to_owned() })?;
         for id in ids {
             self.signal(id, number)?;
-            sink.tell(Told::Done(format!("Signalled `{id}`")));
+            sink.done(format!("Signalled `{id}`"));
         }
         Ok(SignalledProcesses { signal: number, processes: ids.to_vec() })
     }

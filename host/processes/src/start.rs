@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aiw_core::{Ask, Sink, Told};
+use aiw_core::{Ask, Sink};
 use aiw_home::{HomeError, Turn, check_writable, find_program};
 use aiw_supervisor::{Cause, Need, NewProcess, Program, Queue, Record, Stopped, Supervised};
 
@@ -81,7 +81,7 @@ impl Manager {
         let loaded = match self.load() {
             Err(error @ ProcessError::File { .. }) => {
                 let Ok(running) = self.as_running(ids) else { return Err(error) };
-                sink.tell(Told::Note(format!("{error}; they are started again as they ran")));
+                sink.note(format!("{error}; they are started again as they ran"));
                 tell_unkept(&running, ids, sink);
                 running
             }

@@ -6,8 +6,7 @@ use std::fmt::Display;
 
 use aiw_core::provider::{Need, Preset};
 use aiw_core::{
-    Api, Ask, AskError, CliKind, EnvName, Family, HeaderName, Plan, ProviderName, Secret, SecretName, Sink, Told,
-    one_line,
+    Api, Ask, AskError, CliKind, EnvName, Family, HeaderName, Plan, ProviderName, Secret, SecretName, Sink, one_line,
 };
 use aiw_home::{Lock, ModelFor, OWN, Provider, ProvidersFile, SecretRef, Text, blocking, check_header, origin};
 use schemars::JsonSchema;
@@ -204,7 +203,7 @@ impl Providers {
         let presets = self.components.presets().await?.0;
         let width = presets.iter().map(|known| known.preset.id.len()).max().unwrap_or_default();
         presets.iter().for_each(|KnownPreset { preset, .. }| {
-            sink.tell(Told::Step(format!("{:width$}  {}", preset.id, preset.label)));
+            sink.step(format!("{:width$}  {}", preset.id, preset.label));
         });
         loop {
             let preset = ask.text("Preset:").await?.unwrap_or_default();
@@ -613,7 +612,7 @@ fn no_token() -> AskError {
 
 /// Says why an answer is of no use, before the question is asked again.
 fn again(sink: &dyn Sink, error: impl Display) {
-    sink.tell(Told::Step(error.to_string()));
+    sink.step(error.to_string());
 }
 
 /// Asks which of the suitable CLIs a provider is for; none for all of them.

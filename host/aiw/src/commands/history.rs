@@ -12,7 +12,7 @@ use aiw_app::queries::{self, HistoryHit, HistorySession, Searched, resume};
 use aiw_app::{current_dir, own_executable};
 use aiw_core::{AskError, ErrorKind, counted, one_line};
 use aiw_history::{Forgot, HistoryError, Hit, Query, Range, Sessions, Stats, Store};
-use aiw_home::{Home, millis_of, rfc3339_of};
+use aiw_home::{Home, rfc3339_of};
 use aiw_launch::Resumes;
 use aiw_tui::ScreenError;
 use schemars::JsonSchema;
@@ -73,8 +73,12 @@ fn millis(time: Option<u64>) -> Option<i64> {
 
 /// A time for people: the day and the minute.
 fn minute(time: Option<i64>) -> String {
-    time.and_then(rfc3339_of)
-        .map_or_else(|| "-".into(), |time| time.chars().take(16).collect::<String>().replace('T', " "))
+    minute_in(time.and_then(rfc3339_of).as_deref())
+}
+
+/// The same, of a time as RFC 3339 writes it.
+fn minute_in(time: Option<&str>) -> String {
+    time.map_or_else(|| "-".into(), |time| time.chars().take(16).collect::<String>().replace('T', " "))
 }
 
 /// The model, if one is in use and has made vectors. Without it, words find what they can.
@@ -252,11 +256,10 @@ fn sessions(home: &Home, filter: &FilterArgs, limit: usize, output: &Output) -> 
     let wanted =
         Sessions { project: project.as_deref(), cli: filter.cli, since: millis(filter.since), limit: Some(limit) };
     let answer = past::sessions(home, &wanted)?;
-    let day = |time: &Option<String>| time.as_deref().and_then(millis_of);
     let row = |session: &HistorySession| {
         vec![
             session.session.clone(),
-            minute(day(&session.last)),
+            minute_in(session.last.as_deref()),
             session.cli.to_string(),
             session.messages.to_string(),
             short(&session.project),

@@ -5,7 +5,7 @@ use aiw_routing::{Change, PoolError, Record, Records};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Result, ServerError, pool, word};
+use super::{Result, ServerError, look_again, pool, word};
 use crate::ClientSession;
 
 /// `aiw mcp approve`
@@ -42,11 +42,7 @@ pub struct ScriptsAllowed {
 /// Fails if the answer is no, there is no such server, or it changes its definitions meanwhile.
 pub async fn approve(client: &ClientSession, name: &str, ask: &dyn Ask, sink: &dyn Sink) -> Result<Approval> {
     // What it offers now. One that does not start can still have a change that was seen before.
-    match pool(client, sink).look(name).await {
-        Ok(_) => {}
-        Err(e @ PoolError::NoServer { .. }) => return Err(e.into()),
-        Err(e) => sink.note(format!("{} {}; this is what was seen last", quoted(name), e.brief())),
-    }
+    look_again(pool(client, sink), name, sink).await?;
     let records = Records::new(client.home().clone());
     let seen = records.load(name).unwrap_or_default();
     let (approved, shown) = (seen.changes(), quoted(name));

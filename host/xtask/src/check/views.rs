@@ -10,11 +10,13 @@ const VIEWS: [&str; 3] = ["host/aiw/src/", "host/offer/src/", "host/tui/src/"];
 pub fn check() -> Result<Vec<String>> {
     let all = files()?;
     let views = all.iter().filter(|(name, _)| VIEWS.iter().any(|view| name.starts_with(view)));
-    Ok(views.flat_map(|(name, text)| flows(text).map(move |(line, what)| format!("{name}:{line} {what}"))).collect())
+    Ok(views
+        .flat_map(|(name, text)| flows(text).into_iter().map(move |(line, what)| format!("{name}:{line} {what}")))
+        .collect())
 }
 
 /// Finds the lines at which a view does what belongs below it.
-fn flows(text: &str) -> impl Iterator<Item = (usize, &'static str)> {
+fn flows(text: &str) -> Vec<(usize, &'static str)> {
     let code = until_tests(text);
     let line = |at: usize| code[..at].matches('\n').count() + 1;
     let locks = ["home.lock(", "home().lock("];
@@ -22,7 +24,7 @@ fn flows(text: &str) -> impl Iterator<Item = (usize, &'static str)> {
     let locks = locks.map(|(at, _)| (at, "locks the home: a verb changes it, from the checks to the commit"));
     let untyped = code.match_indices("json!(").filter(|(at, _)| is_answer(&code[..*at]));
     let untyped = untyped.map(|(at, _)| (at, "makes an answer by `json!`: an answer is a type, next to its verb"));
-    locks.chain(untyped).map(|(at, what)| (line(at), what)).collect::<Vec<_>>().into_iter()
+    locks.chain(untyped).map(|(at, what)| (line(at), what)).collect()
 }
 
 /// Whether what follows is given to a function that takes an answer.
@@ -37,7 +39,7 @@ mod tests {
 
     #[test]
     fn locks_and_answers_without_a_type_are_found() {
-        let found = |text: &str| flows(text).map(|(line, _)| line).collect::<Vec<_>>();
+        let found = |text: &str| flows(text).into_iter().map(|(line, _)| line).collect::<Vec<_>>();
         assert_eq!(found("let lock = home.lock()?;\nlet other = client.home().lock()?;"), [1, 2]);
         assert_eq!(found("output\n    .answer(\n        json!({\"a\": 1}),\n    );"), [3]);
         assert_eq!(found("return answer(&context, &json!({}), &call);\nf.with_answer(json!({}))"), [1, 2]);
