@@ -19,7 +19,6 @@ pub struct Failure {
     code: Option<u8>,
     /// The answer of a command that failed in part: printed instead of `{"error":…}`.
     partial: Option<Box<Value>>,
-    unknown: bool,
     declined: bool,
     /// The domain's error with its sources. They are not printed: the message has what matters, and a library's own
     /// text may hold a URL with a key.
@@ -41,7 +40,7 @@ impl Error for Failure {
 impl Failure {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let (hint, code, partial, source) = (None, None, None, None);
-        Self { kind, message: message.into(), hint, code, partial, unknown: false, declined: false, source }
+        Self { kind, message: message.into(), hint, code, partial, declined: false, source }
     }
 
     /// A domain's error: its kind, its message and its hint.
@@ -98,11 +97,6 @@ impl Failure {
 
     pub fn interrupted(code: u8) -> Self {
         Self { code: Some(code), ..Self::new(ErrorKind::Interrupted, "stopped") }
-    }
-
-    /// Whether what was named is not there (any more).
-    pub fn is_unknown(&self) -> bool {
-        self.unknown
     }
 
     pub fn code(&self) -> u8 {
@@ -169,21 +163,14 @@ from!(
 
 impl From<aiw_markets::MarketError> for Failure {
     fn from(e: aiw_markets::MarketError) -> Self {
-        let unknown = matches!(e, aiw_markets::MarketError::UnknownPlugin { .. });
-        let declined = matches!(e, aiw_markets::MarketError::Declined);
-        Self { unknown, declined, ..Self::of(e.kind(), e.hint(), e) }
+        let declined = matches!(e, aiw_markets::MarketError::Ask(AskError::Declined));
+        Self { declined, ..Self::of(e.kind(), e.hint(), e) }
     }
 }
 
 impl From<aiw_app::extensions::CallError> for Failure {
     fn from(e: aiw_app::extensions::CallError) -> Self {
         Self::of(e.kind(), None, e)
-    }
-}
-
-impl From<aiw_app::installation::InCache> for Failure {
-    fn from(e: aiw_app::installation::InCache) -> Self {
-        Self::of(ErrorKind::User, Some(e.hint()), e)
     }
 }
 

@@ -70,7 +70,7 @@ impl Plan {
 }
 
 /// A value that the person gives.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Question {
     /// The name that it is asked and answered by: the variable, the header, the flag, or the name in braces.
     pub name: String,

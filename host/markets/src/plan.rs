@@ -41,10 +41,14 @@ pub struct PlannedServer {
 }
 
 impl PlannedServer {
+    /// Returns it as it is declared.
+    pub fn server(&self) -> Server {
+        Server { name: self.name.clone(), transport: self.transport, declaration: self.declaration.clone() }
+    }
+
     /// All that decides what it does, a line each.
     pub fn shown(&self) -> Vec<String> {
-        let (name, declaration) = (self.name.clone(), self.declaration.clone());
-        Server { name, transport: self.transport, declaration }.shown(&self.key)
+        self.server().shown(&self.key)
     }
 
     pub(crate) fn claim(&self, id: &PluginId, entry: Value) -> Claim {

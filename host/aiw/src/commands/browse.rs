@@ -1,24 +1,34 @@
 //! `aiw plugin browse`: the domain behind the view.
 
 use std::io::IsTerminal;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aiw_app::ClientSession;
-use aiw_core::ErrorKind;
-use aiw_markets::{Answers, FoundPlugin, InstallPlan, MarketError, Markets, Missing, Observer, OnConflict, Query};
-use aiw_tui::{Ask, Backend, BackendError, Options, Plugin, Preview, Progress, ScreenError, Server};
+use aiw_app::plugins::{self, PluginRequest};
+use aiw_core::{Ask, AskError, Choice, ErrorKind, Heard, Plan, Question, Secret, Sink, Told};
+use aiw_markets::{FoundPlugin, MarketError, Markets, Observer, OnConflict, Query};
+use aiw_tui::{Backend, BackendError, Options, Plugin, Preview, Progress, ScreenError, Server};
+use async_trait::async_trait;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
-use crate::commands::plugin::install::preview;
-use crate::commands::plugin::look::{keys, kinds, offered};
+use super::plugin::Said;
+use super::plugin::look::kinds;
+use crate::ask::Person;
 use crate::components::app;
 use crate::failure::Failure;
-use crate::{runtime, terminal};
+use crate::output::Output;
+use crate::runtime;
+
+fn locked<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {
+    part.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Runs by itself, not under the signal handling of other commands: the view gives the
 /// terminal back first.
-pub fn run(query: Option<String>, all: bool, no_color: bool, json: bool) -> Result<(), Failure> {
-    if json {
+pub fn run(query: Option<String>, all: bool, no_color: bool, output: &Output) -> Result<(), Failure> {
+    if output.is_json() {
         return Err(Failure::user("browsing has no JSON output").with_hint("`aiw plugin search --json`"));
     }
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
@@ -30,14 +40,11 @@ pub fn run(query: Option<String>, all: bool, no_color: bool, json: bool) -> Resu
     let runtime = runtime::blocking()?;
     // What could not be carried out is said by every other command.
     runtime.block_on(markets.reconcile())?;
-    if let Some(market) = runtime.block_on(offered(&markets))? {
-        terminal::tell(&format!("Fetching {market}…"));
-        if let Err(e) = runtime.block_on(markets.update(&market, true)) {
-            terminal::tell(&format!("{market} is not fetched: {e}"));
-        }
-    }
-    let backend =
-        Arc::new(Domain { _client: client, markets, latest, runtime: Mutex::new(runtime), plan: Mutex::new(None) });
+    let person = Person::new(output, false);
+    runtime.block_on(plugins::offer_market(&markets, &person, &Said(output)))?;
+    output.flush();
+    let (runtime, waiting) = (Mutex::new(runtime), Mutex::default());
+    let backend = Arc::new(Domain { _client: client, markets, latest, runtime, waiting });
     let color = !no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     match aiw_tui::browse(backend, Options { color, query: query.unwrap_or_default(), all }) {
         Ok(()) => Ok(()),
@@ -57,7 +64,7 @@ impl Observer for Latest {
 
     fn progress(&self, what: &str, done: u64, total: u64) {
         let progress = Progress { what: what.to_owned(), done, total: Some(total).filter(|total| *total > 0) };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+        *locked(&self.0) = Some(progress);
     }
 }
 
@@ -67,8 +74,15 @@ struct Domain {
     markets: Markets,
     latest: Arc<Latest>,
     runtime: Mutex<tokio::runtime::Runtime>,
-    /// The plan that the user is looking at, or has agreed to.
-    plan: Mutex<Option<InstallPlan>>,
+    /// The install that the user is looking at.
+    waiting: Mutex<Option<Waiting>>,
+}
+
+/// An install that waits for the user's answer.
+struct Waiting {
+    id: String,
+    answers: oneshot::Sender<Vec<(String, Secret)>>,
+    ended: JoinHandle<Result<String, BackendError>>,
 }
 
 /// How often the view hears of progress.
@@ -76,14 +90,14 @@ const TICK: Duration = Duration::from_millis(80);
 
 impl Domain {
     fn block_on<T>(&self, tell: &dyn Fn(Progress), work: impl Future<Output = T>) -> T {
-        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
+        let runtime = locked(&self.runtime);
         runtime.block_on(async {
             let mut work = std::pin::pin!(work);
             loop {
                 tokio::select! {
                     result = &mut work => return result,
                     () = tokio::time::sleep(TICK) => {
-                        if let Some(progress) = self.latest.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                        if let Some(progress) = locked(&self.latest.0).take() {
                             tell(progress);
                         }
                     }
@@ -91,9 +105,62 @@ impl Domain {
             }
         })
     }
+}
 
-    fn plan(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<InstallPlan, BackendError> {
-        self.block_on(tell, self.markets.plan(id)).map_err(backend_error)
+/// A plan, the lines that were told before it, and the values that it needs.
+struct Asked {
+    preview: Preview,
+    answers: oneshot::Sender<Vec<(String, Secret)>>,
+}
+
+/// The view, as the verb that installs asks and tells it.
+struct View {
+    asked: Mutex<Option<oneshot::Sender<Asked>>>,
+    told: Mutex<Vec<String>>,
+}
+
+impl Sink for View {
+    fn tell(&self, told: Told) {
+        let (Told::Step(line) | Told::Note(line) | Told::Done(line) | Told::Failed(line)) = told;
+        locked(&self.told).push(line);
+    }
+}
+
+#[async_trait]
+impl Ask for View {
+    fn can_ask(&self, _: &[Question]) -> bool {
+        true
+    }
+
+    async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+        let mut warnings = std::mem::take(&mut *locked(&self.told));
+        warnings.extend(
+            questions.iter().map(|question| format!("`{}` is not set: you are asked for it next", question.name)),
+        );
+        let asks = questions.iter().map(|question| aiw_tui::Ask {
+            name: question.name.clone(),
+            title: question.description.clone().unwrap_or_default(),
+        });
+        let preview = Preview { lines: plan.about.clone(), warnings, asks: asks.collect() };
+        let (answers, given) = oneshot::channel();
+        let view = locked(&self.asked).take().ok_or(AskError::NotHere)?;
+        view.send(Asked { preview, answers }).map_err(|_| AskError::Declined)?;
+        given.await.map_err(|_| AskError::Declined)
+    }
+
+    async fn choose(&self, _: &Choice) -> Result<usize, AskError> {
+        Err(AskError::NotHere)
+    }
+}
+
+impl Domain {
+    /// Waits for the end of an install, whose line it returns.
+    fn ended(
+        &self,
+        install: JoinHandle<Result<String, BackendError>>,
+        tell: &dyn Fn(Progress),
+    ) -> Result<String, BackendError> {
+        self.block_on(tell, install).unwrap_or_else(|e| Err(BackendError::new(e.to_string())))
     }
 }
 
@@ -105,6 +172,19 @@ fn backend_error(error: MarketError) -> BackendError {
     BackendError::new(sentence).because(error)
 }
 
+/// What a verb told, as the line of the view; what failed is no part of it.
+fn line<T>(done: Result<(T, Option<MarketError>), MarketError>, told: &[String]) -> Result<String, BackendError> {
+    match done {
+        Ok((_, None)) => Ok(told.join("; ")),
+        Ok((_, Some(e))) | Err(e) => Err(backend_error(e)),
+    }
+}
+
+/// Where two servers have one name, the plugin's gets another.
+fn request(id: &str) -> PluginRequest {
+    PluginRequest { names: vec![id.to_owned()], on_conflict: Some(OnConflict::Rename), ..PluginRequest::default() }
+}
+
 impl Backend for Domain {
     fn plugins(&self) -> Result<Vec<Plugin>, BackendError> {
         let found = self.markets.search(&Query { all: true, ..Query::default() }).map_err(backend_error)?;
@@ -112,57 +192,45 @@ impl Backend for Domain {
     }
 
     fn preview(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<Preview, BackendError> {
-        let plan = self.plan(id, tell)?;
-        let mut warnings: Vec<String> = plan
-            .servers
-            .iter()
-            .filter_map(|s| {
-                Some(format!(
-                    "the server name `{}` is taken by {}: the plugin's will get another",
-                    s.key,
-                    s.clash.as_ref()?
-                ))
-            })
-            .collect();
-        let (secret, open): (Vec<_>, Vec<_>) =
-            plan.missing(&Answers::default()).into_iter().partition(|missing| missing.secret);
-        warnings.extend(secret.iter().map(|missing| missing.advice(&plan.id)));
-        let ask = |missing: Missing| Ask { name: missing.name, title: missing.title.unwrap_or_default() };
-        let asks: Vec<Ask> = open.into_iter().map(ask).collect();
-        warnings.extend(asks.iter().map(|ask| format!("`{}` is not set: you are asked for it next", ask.name)));
-        warnings.extend(plan.left_out.iter().cloned());
-        let lines = preview(&plan, &Answers::default());
-        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
-        Ok(Preview { lines, warnings, asks })
+        let (sender, asked) = oneshot::channel();
+        let (markets, request) = (self.markets.clone(), request(id));
+        let view = View { asked: Mutex::new(Some(sender)), told: Mutex::default() };
+        let install = async move {
+            let done = plugins::install(&markets, &request, &view, &view).await;
+            line(done, &locked(&view.told))
+        };
+        // The one that waited so far is not agreed to any more.
+        drop(locked(&self.waiting).take());
+        let ended = locked(&self.runtime).spawn(install);
+        let Ok(Asked { preview, answers }) = self.block_on(tell, asked) else {
+            // It has ended without a question.
+            return Err(self.ended(ended, tell).map_or_else(|e| e, BackendError::new));
+        };
+        *locked(&self.waiting) = Some(Waiting { id: id.to_owned(), answers, ended });
+        Ok(preview)
     }
 
     fn install(&self, id: &str, values: &[(String, String)], tell: &dyn Fn(Progress)) -> Result<String, BackendError> {
-        let shown = self.plan.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let plan = match shown.filter(|plan| plan.id.to_string() == id) {
-            Some(plan) => plan,
-            None => self.plan(id, tell)?,
+        let waiting = locked(&self.waiting).take().filter(|waiting| waiting.id == id);
+        let Some(Waiting { answers, ended, .. }) = waiting else {
+            return Err(BackendError::new("it was not looked at: press i again"));
         };
-        let mut answers = Answers { on_conflict: Some(OnConflict::Rename), ..Answers::default() };
-        for (name, value) in values {
-            // A value that turns out to be a secret is dropped, and then missing.
-            answers.give(name, value);
-        }
-        let done = self.block_on(tell, self.markets.install(plan, answers)).map_err(backend_error)?;
-        let installed = format!("installed {} as {}", done.id, keys(&done.record));
-        let missing = done.missing.iter().map(|missing| missing.advice(&done.id));
-        Ok(std::iter::once(installed).chain(missing).collect::<Vec<_>>().join("; "))
+        let values = values.iter().map(|(name, value)| (name.clone(), Secret::new(value))).collect();
+        // If it is gone, it says why.
+        let _ = answers.send(values);
+        self.ended(ended, tell)
     }
 
     fn remove(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<String, BackendError> {
-        let done = self.block_on(tell, self.markets.uninstall(id)).map_err(backend_error)?;
-        Ok(std::iter::once(format!("removed {}", done.id)).chain(done.notes).collect::<Vec<_>>().join("; "))
+        let heard = Heard::default();
+        let done = self.block_on(tell, plugins::remove(&self.markets, &[id.to_owned()], &heard));
+        line(done, &heard.lines())
     }
 
     fn set_enabled(&self, id: &str, enabled: bool) -> Result<String, BackendError> {
-        let answers = Answers { on_conflict: Some(OnConflict::Rename), ..Answers::default() };
-        let done = self.block_on(&|_| {}, self.markets.set_enabled(id, enabled, answers)).map_err(backend_error)?;
-        let state = if enabled { "enabled" } else { "disabled" };
-        Ok(std::iter::once(format!("{}: {state}", done.id)).chain(done.notes).collect::<Vec<_>>().join("; "))
+        let heard = Heard::default();
+        let done = self.block_on(&|_| {}, plugins::switch(&self.markets, &request(id), enabled, &heard));
+        line(done, &heard.lines())
     }
 }
 

@@ -45,6 +45,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         }};
     }
     named! {
+        aiw_app { FailedId }
         aiw_app::budgets { BudgetAcceptLoss BudgetSummary }
         aiw_app::extensions { ExtensionSummary UpdatedExtension VerifiedExtension }
         aiw_app::gateways { GatewayList GatewayStatus GatewaySummary GatewayToken PoolRest }
@@ -59,6 +60,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_app::secrets { SecretRemove }
         aiw_app::servers::login { McpLogin McpLogout }
         aiw_app::servers::look { ServerCheck }
+        aiw_app::setup { HooksAnswer SetupAnswer }
         aiw_history { HistoryMessage Stats Todo Todos }
         aiw_launch { CliDetails Explanation LogLine RoleDetails TaskDetails WaitedTask }
         aiw_markets {
@@ -78,11 +80,10 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_setup { ClientChange ClientSummary HookStatus }
         aiw_usage { Sum UsageRow }
         super::doctor { CheckedPart Doctor FoundProblem }
-        super::each { FailedId }
         super::extension { ExtensionDetails ExtensionRemove Reference }
         super::gateway { GatewayRevoke GatewayServe }
         super::history { HistorySearch }
-        super::hooks { HooksAnswer HooksStatus }
+        super::hooks { HooksStatus }
         super::mcp::http { Listening McpToken }
         super::mcp::registry { ServerInfo }
         super::mcp::session { ListedServer ListedTool SessionTools }
@@ -90,7 +91,6 @@ fn shapes() -> Vec<(&'static str, Value)> {
         super::new { NewProject }
         super::planner { PlannerTest }
         super::pool { PoolRemove }
-        super::setup { SetupAnswer }
         super::task { Status TaskLog Wait }
         super::usage { BudgetRemove UsageAnswer }
         super::workflow { ListedRuns ListedWorkflows RanWorkflow RemovedWorkflows ShownWorkflow }

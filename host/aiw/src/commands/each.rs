@@ -1,22 +1,9 @@
 //! Commands over several names, which go on after a failure.
 
-pub use aiw_app::installs::FailedId;
-use schemars::JsonSchema;
-use serde::Serialize;
+pub use aiw_app::{FailedId, FailedName};
 
 use crate::failure::Failure;
 use crate::output::Output;
-
-/// One of several things for which a command failed, by name.
-#[derive(Serialize, JsonSchema)]
-pub struct FailedName {
-    /// Its name
-    pub name: String,
-    /// The error
-    pub error: String,
-    /// The next step
-    pub hint: Option<String>,
-}
 
 /// A failure about one of several things, as JSON shows it.
 pub trait Failed: Sized {

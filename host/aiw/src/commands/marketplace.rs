@@ -1,15 +1,17 @@
 //! `aiw plugin marketplace …`
 
+use aiw_app::plugins::add_market;
+use aiw_core::counted;
 use aiw_home::MarketSettings;
-use aiw_markets::{AddOptions, MarketError, MarketStatus, MarketSummary, Markets, UpdatedMarket};
+use aiw_markets::{AddOptions, MarketStatus, MarketSummary, Markets, UpdatedMarket};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::each::{Failed, FailedName};
+use crate::ask::Person;
 use crate::cli::{AddArgs, MarketplaceCommand};
 use crate::failure::Failure;
 use crate::output::{Output, under};
-use crate::terminal;
 
 /// `aiw plugin marketplace add`
 #[derive(Serialize, JsonSchema)]
@@ -39,32 +41,16 @@ pub async fn run(markets: &Markets, command: MarketplaceCommand, output: &Output
 }
 
 async fn add(markets: &Markets, args: AddArgs, output: &Output) -> Result<(), Failure> {
-    if args.reference.starts_with("http://") {
-        let question = "The address is not encrypted: anyone on the network path can change what you install. Add it?";
-        if !terminal::confirm(question, "--yes", args.yes).await? {
-            return Err(Failure::declined("nothing was done"));
-        }
-    }
-    let mut options = AddOptions {
+    let options = AddOptions {
         name: args.name,
         reference: args.git_ref,
         source: args.source,
         inspect: !args.no_inspect,
         take_look_alike: args.yes,
     };
-    let added = match markets.add(&args.reference, &options).await {
-        Err(alike @ MarketError::LooksReserved { .. }) if terminal::can_ask() => {
-            output.note(alike.to_string());
-            if !terminal::confirm("Add it anyway?", "--yes", false).await? {
-                return Err(Failure::declined("nothing was done"));
-            }
-            options.take_look_alike = true;
-            markets.add(&args.reference, &options).await?
-        }
-        added => added?,
-    };
+    let added = add_market(markets, &args.reference, options, &Person::new(output, args.yes)).await?;
     let verb = if added.known { "Updated" } else { "Added" };
-    let count = plugins(added.listing.plugins.len());
+    let count = counted(added.listing.plugins.len(), "plugin");
     output.line(format!("{verb} marketplace {} from {}: {count}", added.market.name, source(&added.market)));
     let with = added.listing.plugins.iter().filter(|p| p.has_servers() == Some(true)).count();
     let unknown = added.listing.not_inspected();
@@ -88,18 +74,8 @@ fn source(market: &MarketSettings) -> String {
     aiw_core::without_query(&market.source()).into_owned()
 }
 
-/// `1 plugin`, `12 plugins`.
-fn plugins(count: usize) -> String {
-    if count == 1 { "1 plugin".into() } else { format!("{count} plugins") }
-}
-
-/// `1 marketplace`, `3 marketplaces`.
-fn marketplaces(count: usize) -> String {
-    if count == 1 { "1 marketplace".into() } else { format!("{count} marketplaces") }
-}
-
 /// `, 12 are not inspected yet`, or nothing.
-pub fn not_inspected(count: usize) -> String {
+fn not_inspected(count: usize) -> String {
     match count {
         0 => String::new(),
         1 => ", 1 is not yet inspected".into(),
@@ -133,7 +109,7 @@ async fn update(markets: &Markets, name: Option<&str>, inspect: bool, output: &O
         match markets.update(&market, inspect).await {
             Ok(done) => {
                 let what = if done.changed { "updated" } else { "unchanged" };
-                output.line(format!("{}: {what}, {}", done.name, plugins(done.plugins)));
+                output.line(format!("{}: {what}, {}", done.name, counted(done.plugins, "plugin")));
                 for (word, names) in [("new", &done.added), ("gone", &done.removed)] {
                     if done.changed && !names.is_empty() && names.len() < done.plugins.max(1) {
                         output.line(format!("  {word}: {}", aiw_core::one_line(&names.join(", "), 400)));
@@ -160,7 +136,7 @@ async fn update(markets: &Markets, name: Option<&str>, inspect: bool, output: &O
         }
     }
     let failed = answer.failed.len();
-    let failure = first.map(|first| first.saying(format!("{failed} of {} could not be updated", marketplaces(count))));
+    let failure = first.map(|first| first.saying(format!("{failed} of {} could not be updated", counted(count, "marketplace"))));
     output.conclude(answer, failure)
 }
 
@@ -175,7 +151,7 @@ fn list(markets: &Markets, output: &Output) -> Result<(), Failure> {
                 let with = listing.plugins.iter().filter(|p| p.has_servers() == Some(true)).count();
                 let unofficial = if status.not_official() { ", not official" } else { "" };
                 let unknown = not_inspected(listing.not_inspected());
-                format!("{}, {with} with MCP servers{unknown}{unofficial}", plugins(listing.plugins.len()))
+                format!("{}, {with} with MCP servers{unknown}{unofficial}", counted(listing.plugins.len(), "plugin"))
             }
         };
         rows.push(vec![status.market.name.to_string(), aiw_core::one_line(&source(&status.market), 70), state]);

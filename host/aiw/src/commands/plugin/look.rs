@@ -2,56 +2,27 @@
 
 use std::collections::BTreeMap;
 
+use aiw_app::plugins::{keys, offer_market, short};
 use aiw_core::{MarketName, PluginId};
 use aiw_home::InstalledPlugin;
 use aiw_markets::{
     FoundPlugin, MarketError, Markets, Missing, PluginDetails, PluginSummary, Query, SearchResult, SearchSummary,
 };
 
+use super::Said;
+use crate::ask::Person;
 use crate::cli::{ListArgs, SearchArgs};
 use crate::failure::Failure;
 use crate::output::{Output, under};
-use crate::terminal;
 
 pub(super) async fn search(markets: &Markets, args: SearchArgs, output: &Output) -> Result<(), Failure> {
-    if !output.is_json()
-        && args.market.is_none()
-        && let Some(market) = offered(markets).await?
-    {
-        fetch(markets, &market, output).await;
+    if !output.is_json() && args.market.is_none() {
+        offer_market(markets, &Person::new(output, false), &Said(output)).await?;
     }
     let text = Some(args.query.join(" ")).filter(|text| !text.trim().is_empty());
     let query = Query { text, market: args.market, category: args.category, all: args.all };
     show(&markets.search(&query)?, query.text.is_some(), output);
     Ok(())
-}
-
-/// Offers, once, to fetch the default marketplace of a new home. Returns its name if the user wants it.
-pub async fn offered(markets: &Markets) -> Result<Option<String>, Failure> {
-    if !terminal::can_ask() {
-        return Ok(None);
-    }
-    let Some(market) = markets.offer()? else { return Ok(None) };
-    if wants(market.as_str()).await? {
-        return Ok(Some(market.to_string()));
-    }
-    markets.decline_offer().await?;
-    terminal::tell(&format!("`aiw plugin marketplace update {market}` fetches it later"));
-    Ok(None)
-}
-
-/// Asks whether to fetch a marketplace that was never fetched, where somebody can be asked.
-pub(super) async fn wants(market: &str) -> Result<bool, Failure> {
-    let question = format!("The marketplace `{market}` was never fetched. Fetch it now?");
-    Ok(terminal::can_ask() && terminal::confirm(&question, "", false).await?)
-}
-
-/// Fetches a marketplace. A failure is said.
-pub(super) async fn fetch(markets: &Markets, market: &str, output: &Output) {
-    match markets.update(market, true).await {
-        Ok(done) => done.notes.iter().for_each(|note| output.note(format!("{market}: {note}"))),
-        Err(e) => output.note(format!("{market} is not fetched: {e}")),
-    }
 }
 
 pub(super) fn list(markets: &Markets, args: &ListArgs, has_settings: bool, output: &Output) -> Result<(), Failure> {
@@ -87,18 +58,6 @@ pub(super) fn list(markets: &Markets, args: &ListArgs, has_settings: bool, outpu
     }
     output.answer(under("plugins", plugins));
     Ok(())
-}
-
-/// The keys that a plugin has in mcp.json, for people.
-pub fn keys(record: &InstalledPlugin) -> String {
-    let keys: Vec<&str> = record.servers.iter().filter(|s| !s.skipped).map(|s| s.key.as_str()).collect();
-    if keys.is_empty() { "no server".into() } else { keys.join(", ") }
-}
-
-/// A version for people: a commit or digest is cut.
-pub(super) fn short(version: &str) -> String {
-    let hex = version.len() >= 40 && version.bytes().all(|b| b.is_ascii_hexdigit());
-    aiw_core::one_line(if hex { &version[..12] } else { version }, 24)
 }
 
 fn show(result: &SearchResult, searched: bool, output: &Output) {
