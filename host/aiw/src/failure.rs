@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use aiw_app::AppError;
+use aiw_app::{AppError, Fails};
 use aiw_core::{AskError, ErrorKind};
 use aiw_providers::ProviderError;
 use serde::Serialize;
@@ -120,6 +120,12 @@ impl Failure {
     }
 }
 
+impl Fails for Failure {
+    fn why(&self) -> (Option<&AskError>, Option<String>) {
+        (self.declined.then_some(&AskError::Declined), self.hint.clone())
+    }
+}
+
 /// An answer as JSON. Answers have text for keys, so this can't fail.
 pub fn value(answer: impl Serialize) -> Value {
     serde_json::to_value(answer).unwrap_or_default()
@@ -204,6 +210,15 @@ impl From<AppError> for Failure {
         match e {
             AppError::Ask(AskError::Declined) => Self::declined("nothing was changed"),
             e => Self::of(e.kind(), e.hint(), e),
+        }
+    }
+}
+
+impl From<aiw_tui::ScreenError> for Failure {
+    fn from(e: aiw_tui::ScreenError) -> Self {
+        match e {
+            aiw_tui::ScreenError::Signal(signal) => Self::interrupted(128 + u8::try_from(signal).unwrap_or(0)),
+            e => Self::of(ErrorKind::Unavailable, None, e),
         }
     }
 }

@@ -40,7 +40,7 @@ impl From<FailedId> for FailedName {
 }
 
 /// An error that a verb over several things can go on after.
-pub(crate) trait Fails: Display {
+pub trait Fails: Display {
     /// Returns what the person said, if that is why, and the next step.
     fn why(&self) -> (Option<&AskError>, Option<String>);
 }
@@ -63,38 +63,37 @@ impl Fails for SetupError {
     }
 }
 
-/// The failures of several. The verb ends with the first; the sink is told of the others at once.
-pub(crate) struct Failures<E> {
-    pub(crate) failed: Vec<FailedId>,
-    pub(crate) first: Option<E>,
+/// Passes on an error by which the person stops all of it.
+pub(crate) fn unless_stopped<E: Fails>(error: E) -> Result<E, E> {
+    if matches!(error.why().0, Some(AskError::Interrupted)) { Err(error) } else { Ok(error) }
 }
 
-impl<E> Default for Failures<E> {
+/// The failures of several. The verb ends with the first; the sink is told of the others at once.
+pub struct Failures<F, E> {
+    /// All of them.
+    pub failed: Vec<F>,
+    /// The first.
+    pub first: Option<E>,
+}
+
+impl<F, E> Default for Failures<F, E> {
     fn default() -> Self {
         Self { failed: Vec::new(), first: None }
     }
 }
 
-impl<E: Fails> Failures<E> {
-    /// Adds the failure about one thing. `shown` is its name for people.
-    ///
-    /// # Errors
-    ///
-    /// The person stops all of it.
-    pub(crate) fn add(&mut self, id: &str, shown: &str, error: impl Into<E>, sink: &dyn Sink) -> Result<(), E> {
+impl<F: From<FailedId>, E: Fails> Failures<F, E> {
+    /// Adds the failure about one thing. `shown` is its name for people, if the message lacks it.
+    pub fn add(&mut self, id: &str, shown: Option<&str>, error: impl Into<E>, sink: &dyn Sink) {
         let error = error.into();
         let (said, hint) = error.why();
         let is_declined = matches!(said, Some(AskError::Declined));
-        if matches!(said, Some(AskError::Interrupted)) {
-            return Err(error);
-        }
-        self.failed.push(FailedId { id: id.to_owned(), error: error.to_string(), hint });
-        let line = format!("{shown}: {error}");
+        self.failed.push(FailedId { id: id.to_owned(), error: error.to_string(), hint }.into());
+        let line = shown.map_or_else(|| error.to_string(), |shown| format!("{shown}: {error}"));
         match (&self.first, is_declined) {
             (None, _) => self.first = Some(error),
-            (Some(_), true) => sink.note(line),
+            (Some(_), true) => sink.step(line),
             (Some(_), false) => sink.tell(Told::Failed(line)),
         }
-        Ok(())
     }
 }

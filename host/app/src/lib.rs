@@ -52,4 +52,4 @@ pub use client::{Builder, ClientSession, current_dir};
 pub use downloads::Downloads;
 pub use error::AppError;
 pub use executable::{NoExecutable, lasting_executable, own_executable, own_path};
-pub use failures::{FailedId, FailedName};
+pub use failures::{FailedId, FailedName, Fails, Failures};

@@ -12,7 +12,7 @@ use aiw_servers::Transport;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::failures::{FailedId, Failures};
+use crate::failures::{FailedId, Failures, unless_stopped};
 use crate::servers::edit::forget;
 use crate::workflows::suspicious;
 
@@ -92,7 +92,7 @@ pub async fn install(
                 tell(&done, sink);
                 installed.push(InstalledSummary::of(&done));
             }
-            Err(e) => failures.add(name, name, e, sink)?,
+            Err(e) => failures.add(name, Some(name), unless_stopped(e)?, sink),
         }
     }
     Ok((PluginInstall { installed, failed: failures.failed }, failures.first))
@@ -220,7 +220,7 @@ pub async fn update(
     for name in &request.names {
         match markets.find_installed(name) {
             Ok(id) => ids.push(id),
-            Err(e) => failures.add(name, name, e, sink)?,
+            Err(e) => failures.add(name, Some(name), e, sink),
         }
     }
     let known: Vec<String> = markets.statuses()?.0.iter().map(|status| status.market.name.to_string()).collect();
@@ -262,7 +262,7 @@ pub async fn update(
                 sink.note(format!("{id} stays as it is: {e}"));
                 unchanged.push(name);
             }
-            Err(e) => failures.add(&name, &name, e, sink)?,
+            Err(e) => failures.add(&name, Some(&name), unless_stopped(e)?, sink),
         }
     }
     Ok((PluginUpdate { updated, unchanged, failed: failures.failed }, failures.first))
@@ -313,7 +313,7 @@ pub async fn remove(markets: &Markets, names: &[String], sink: &dyn Sink) -> Sev
                 }
                 removed.push(done);
             }
-            Err(e) => failures.add(name, name, e, sink)?,
+            Err(e) => failures.add(name, Some(name), e, sink),
         }
     }
     Ok((PluginRemove { removed, failed: failures.failed }, failures.first))
@@ -341,7 +341,7 @@ pub async fn switch(
                 done.notes.iter().for_each(|note| sink.note(note.clone()));
                 plugins.push(done);
             }
-            Err(e) => failures.add(name, name, e, sink)?,
+            Err(e) => failures.add(name, Some(name), e, sink),
         }
     }
     Ok((PluginSwitch { plugins, failed: failures.failed }, failures.first))

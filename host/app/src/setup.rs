@@ -59,12 +59,12 @@ pub struct SetupAnswer {
 /// Fails if the answer is no, or nothing can be set up. Then nothing is written.
 pub async fn set_up(
     home: &Home,
+    places: &ClientPlaces,
     request: &SetupRequest,
     ask: &dyn Ask,
     sink: &dyn Sink,
 ) -> Result<(SetupAnswer, Option<SetupError>), AppError> {
     let SetupRequest { undo, dry_run, import, .. } = *request;
-    let places = ClientPlaces::from_environment().ok_or(HomeError::NoHome)?;
     if !undo {
         Installation::find()?.lasting_path()?;
     }
@@ -76,13 +76,13 @@ pub async fn set_up(
     let clients = match (named.is_empty(), undo) {
         (false, _) => named,
         (true, true) => setup.recorded(&scope)?,
-        (true, false) => installed(home, &places, &scope)?,
+        (true, false) => installed(home, places, &scope)?,
     };
     if clients.is_empty() {
         sink.done("aiw is not set up in any client here".into());
     }
     let options = Options { import, approve_calls: approves(&clients, request, ask).await? };
-    let (mut plans, mut failures) = (Vec::new(), Failures::<SetupError>::default());
+    let (mut plans, mut failures) = (Vec::new(), Failures::default());
     for client in clients {
         let planned = match undo {
             true => setup.plan_undo(client, &scope),
@@ -91,7 +91,7 @@ pub async fn set_up(
         match planned {
             Ok(Some(plan)) => plans.push(plan),
             Ok(None) => sink.done(format!("{}: aiw is not set up there", client.name)),
-            Err(e) => failures.add(client.id, client.name, e, sink)?,
+            Err(e) => failures.add(client.id, Some(client.name), e, sink),
         }
     }
     let mut about = Vec::new();
@@ -133,14 +133,18 @@ pub async fn set_up(
                 done.extend((!plan.is_empty()).then_some(client.name));
                 clients.push(ClientSummary::of(&plan));
             }
-            Err(e) => failures.add(client.id, client.name, e, sink)?,
+            Err(e) => failures.add(client.id, Some(client.name), e, sink),
         }
     }
     if changes && !dry_run && !undo && !done.is_empty() {
         sink.done(format!("aiw is set up in {}; start them again if they are running", done.join(", ")));
     }
-    let failed = failures.failed.into_iter().map(Into::into).collect();
-    Ok((SetupAnswer { clients, failed, dry_run }, failures.first))
+    Ok((SetupAnswer { clients, failed: failures.failed, dry_run }, failures.first))
+}
+
+/// Returns where the clients of the user keep their files.
+pub fn places() -> Result<ClientPlaces, HomeError> {
+    ClientPlaces::from_environment().ok_or(HomeError::NoHome)
 }
 
 /// How clients start aiw: by its plain name where that is this installation, else by the path that stays when it is
@@ -213,11 +217,10 @@ pub struct HooksAnswer {
 
 /// Returns aiw's hooks in Claude Code's settings.
 pub fn hooks(home: &Home) -> Result<Hooks, AppError> {
-    let places = ClientPlaces::from_environment().ok_or(HomeError::NoHome)?;
     let ours = ours(home)?;
     let variables = ours.env.iter().map(|(name, value)| format!("{name}={} ", shell_word(value)));
     let program = variables.collect::<String>() + &shell_word(&ours.command);
-    Ok(Hooks::new(home.clone(), places, program))
+    Ok(Hooks::new(home.clone(), places()?, program))
 }
 
 /// Returns the hooks in each settings file of Claude Code's.
@@ -234,6 +237,7 @@ pub fn hook_statuses(home: &Home) -> Result<Vec<HookStatus>, AppError> {
 /// Fails if the answer is no. Then nothing is written.
 pub async fn change_hooks(
     home: &Home,
+    hooks: &Hooks,
     scope: &HookScope,
     undo: bool,
     dry_run: bool,
@@ -243,7 +247,6 @@ pub async fn change_hooks(
     if !undo {
         Installation::find()?.lasting_path()?;
     }
-    let hooks = hooks(home)?;
     let planned: HookPlan = if undo { hooks.plan_undo(scope)? } else { hooks.plan(scope)? };
     let (about, path) = (planned.changes(), planned.path().display().to_string());
     match (planned.is_empty(), undo) {

@@ -97,7 +97,7 @@ impl Markets {
     }
 
     pub(crate) async fn plan_found(&self, found: &FoundPlugin) -> Result<InstallPlan, MarketError> {
-        let name = format!("{}@{}", found.listed.entry.name, found.market);
+        let name = found.shown_id();
         let unusable = |problem: String| MarketError::Unusable { name: name.clone(), problem, hint: None };
         let usable = found.listed.entry.content.as_ref().map_err(|problem| unusable(problem.clone()))?;
         let id = PluginId { name: usable.name.clone(), market: found.market.clone() };
@@ -190,7 +190,7 @@ impl Markets {
             .ok_or_else(|| MarketError::UnknownMarket { name: found.market.to_string() })?;
         match source {
             Source::Refused { reason, .. } => Err(MarketError::Unusable {
-                name: format!("{}@{}", found.listed.entry.name, found.market),
+                name: found.shown_id(),
                 problem: format!("cannot be installed: {reason}"),
                 hint: None,
             }),
@@ -221,7 +221,7 @@ impl Markets {
             if let Some(inspection) = &found.listed.inspection {
                 return Ok(inspection.clone());
             }
-            let name = format!("{}@{}", found.listed.entry.name, found.market);
+            let name = found.shown_id();
             let unusable = |problem: String| MarketError::Unusable { name: name.clone(), problem, hint: None };
             let usable = found.listed.entry.content.as_ref().map_err(|problem| unusable(problem.clone()))?;
             let tree = self.tree(found, &usable.source).await?;

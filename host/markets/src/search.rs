@@ -40,6 +40,11 @@ impl FoundPlugin {
         self.listed.id(&self.market)
     }
 
+    /// Its id for people. That of an entry without a usable name is not valid.
+    pub fn shown_id(&self) -> String {
+        format!("{}@{}", self.listed.entry.name, self.market)
+    }
+
     /// The values that its servers need and that are not set; none unless it is installed.
     pub fn missing(&self) -> Vec<Missing> {
         let options = self.listed.inspection.as_ref().map(|inspection| inspection.options.clone()).unwrap_or_default();

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use aiw_app::ClientSession;
 use aiw_app::plugins::{self, PluginRequest};
-use aiw_core::{Ask, AskError, Choice, ErrorKind, Heard, Plan, Question, Secret, Sink, Told};
-use aiw_markets::{FoundPlugin, MarketError, Markets, Observer, OnConflict, Query};
-use aiw_tui::{Backend, BackendError, Options, Plugin, Preview, Progress, ScreenError, Server};
+use aiw_core::{Ask, AskError, Choice, Heard, Plan, Question, Secret};
+use aiw_markets::{FoundPlugin, MarketError, Markets, Observer, OnConflict, PluginDetails, Query, ServerDetails};
+use aiw_tui::{Backend, BackendError, Options, Plugin, Preview, Progress, Server};
 use async_trait::async_trait;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use super::plugin::Said;
 use super::plugin::look::kinds;
@@ -46,11 +46,7 @@ pub fn run(query: Option<String>, all: bool, no_color: bool, output: &Output) ->
     let (runtime, waiting) = (Mutex::new(runtime), Mutex::default());
     let backend = Arc::new(Domain { _client: client, markets, latest, runtime, waiting });
     let color = !no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    match aiw_tui::browse(backend, Options { color, query: query.unwrap_or_default(), all }) {
-        Ok(()) => Ok(()),
-        Err(ScreenError::Signal(signal)) => Err(Failure::interrupted(128 + u8::try_from(signal).unwrap_or(0))),
-        Err(e) => Err(Failure::new(ErrorKind::Unavailable, e.to_string())),
-    }
+    Ok(aiw_tui::browse(backend, Options { color, query: query.unwrap_or_default(), all })?)
 }
 
 /// The last thing that the domain said of its progress.
@@ -78,10 +74,16 @@ struct Domain {
     waiting: Mutex<Option<Waiting>>,
 }
 
+/// A question, and where its answer goes.
+type Asked = (Preview, oneshot::Sender<Given>);
+
+/// What the user gives, by name.
+type Given = Vec<(String, Secret)>;
+
 /// An install that waits for the user's answer.
 struct Waiting {
     id: String,
-    answers: oneshot::Sender<Vec<(String, Secret)>>,
+    given: oneshot::Sender<Given>,
     ended: JoinHandle<Result<String, BackendError>>,
 }
 
@@ -107,23 +109,11 @@ impl Domain {
     }
 }
 
-/// A plan, the lines that were told before it, and the values that it needs.
-struct Asked {
-    preview: Preview,
-    answers: oneshot::Sender<Vec<(String, Secret)>>,
-}
-
-/// The view, as the verb that installs asks and tells it.
+/// The view, as the verb that installs asks it.
 struct View {
+    /// Where the question goes.
     asked: Mutex<Option<oneshot::Sender<Asked>>>,
-    told: Mutex<Vec<String>>,
-}
-
-impl Sink for View {
-    fn tell(&self, told: Told) {
-        let (Told::Step(line) | Told::Note(line) | Told::Done(line) | Told::Failed(line)) = told;
-        locked(&self.told).push(line);
-    }
+    heard: Arc<Heard>,
 }
 
 #[async_trait]
@@ -132,35 +122,19 @@ impl Ask for View {
         true
     }
 
-    async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
-        let mut warnings = std::mem::take(&mut *locked(&self.told));
-        warnings.extend(
-            questions.iter().map(|question| format!("`{}` is not set: you are asked for it next", question.name)),
-        );
-        let asks = questions.iter().map(|question| aiw_tui::Ask {
-            name: question.name.clone(),
-            title: question.description.clone().unwrap_or_default(),
-        });
-        let preview = Preview { lines: plan.about.clone(), warnings, asks: asks.collect() };
-        let (answers, given) = oneshot::channel();
-        let view = locked(&self.asked).take().ok_or(AskError::NotHere)?;
-        view.send(Asked { preview, answers }).map_err(|_| AskError::Declined)?;
+    async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<Given, AskError> {
+        let next = |asked: &&Question| format!("`{}` is not set: you are asked for it next", asked.name);
+        let warnings = self.heard.lines().into_iter().chain(questions.iter().map(next)).collect();
+        let asks = questions.iter().map(|asked| (*asked).clone()).collect();
+        let (sender, given) = oneshot::channel();
+        let asked = locked(&self.asked).take().ok_or(AskError::NotHere)?;
+        let preview = Preview { lines: plan.about.clone(), warnings, asks };
+        asked.send((preview, sender)).map_err(|_| AskError::Declined)?;
         given.await.map_err(|_| AskError::Declined)
     }
 
     async fn choose(&self, _: &Choice) -> Result<usize, AskError> {
         Err(AskError::NotHere)
-    }
-}
-
-impl Domain {
-    /// Waits for the end of an install, whose line it returns.
-    fn ended(
-        &self,
-        install: JoinHandle<Result<String, BackendError>>,
-        tell: &dyn Fn(Progress),
-    ) -> Result<String, BackendError> {
-        self.block_on(tell, install).unwrap_or_else(|e| Err(BackendError::new(e.to_string())))
     }
 }
 
@@ -172,10 +146,10 @@ fn backend_error(error: MarketError) -> BackendError {
     BackendError::new(sentence).because(error)
 }
 
-/// What a verb told, as the line of the view; what failed is no part of it.
-fn line<T>(done: Result<(T, Option<MarketError>), MarketError>, told: &[String]) -> Result<String, BackendError> {
+/// What a verb told, as the line of the view.
+fn line<T>(done: Result<(T, Option<MarketError>), MarketError>, heard: &Heard) -> Result<String, BackendError> {
     match done {
-        Ok((_, None)) => Ok(told.join("; ")),
+        Ok((_, None)) => Ok(heard.lines().join("; ")),
         Ok((_, Some(e))) | Err(e) => Err(backend_error(e)),
     }
 }
@@ -192,76 +166,67 @@ impl Backend for Domain {
     }
 
     fn preview(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<Preview, BackendError> {
-        let (sender, asked) = oneshot::channel();
-        let (markets, request) = (self.markets.clone(), request(id));
-        let view = View { asked: Mutex::new(Some(sender)), told: Mutex::default() };
-        let install = async move {
-            let done = plugins::install(&markets, &request, &view, &view).await;
-            line(done, &locked(&view.told))
-        };
         // The one that waited so far is not agreed to any more.
         drop(locked(&self.waiting).take());
+        let (sender, asked) = oneshot::channel();
+        let (markets, request, heard) = (self.markets.clone(), request(id), Arc::new(Heard::default()));
+        let view = View { asked: Mutex::new(Some(sender)), heard: heard.clone() };
+        let install = async move { line(plugins::install(&markets, &request, &view, &*heard).await, &heard) };
         let ended = locked(&self.runtime).spawn(install);
-        let Ok(Asked { preview, answers }) = self.block_on(tell, asked) else {
+        let Ok((preview, given)) = self.block_on(tell, asked) else {
             // It has ended without a question.
-            return Err(self.ended(ended, tell).map_or_else(|e| e, BackendError::new));
+            return Err(self.block_on(tell, ended).map_err(failed).flatten().map_or_else(|e| e, BackendError::new));
         };
-        *locked(&self.waiting) = Some(Waiting { id: id.to_owned(), answers, ended });
+        *locked(&self.waiting) = Some(Waiting { id: id.to_owned(), given, ended });
         Ok(preview)
     }
 
     fn install(&self, id: &str, values: &[(String, String)], tell: &dyn Fn(Progress)) -> Result<String, BackendError> {
         let waiting = locked(&self.waiting).take().filter(|waiting| waiting.id == id);
-        let Some(Waiting { answers, ended, .. }) = waiting else {
-            return Err(BackendError::new("it was not looked at: press i again"));
-        };
-        let values = values.iter().map(|(name, value)| (name.clone(), Secret::new(value))).collect();
-        // If it is gone, it says why.
-        let _ = answers.send(values);
-        self.ended(ended, tell)
+        let waiting = waiting.ok_or_else(|| BackendError::new("it was not looked at: press i again"))?;
+        // If nobody takes them, the end says why.
+        let _ = waiting.given.send(values.iter().map(|(name, value)| (name.clone(), Secret::new(value))).collect());
+        self.block_on(tell, waiting.ended).map_err(failed).flatten()
     }
 
     fn remove(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<String, BackendError> {
         let heard = Heard::default();
-        let done = self.block_on(tell, plugins::remove(&self.markets, &[id.to_owned()], &heard));
-        line(done, &heard.lines())
+        line(self.block_on(tell, plugins::remove(&self.markets, &[id.to_owned()], &heard)), &heard)
     }
 
     fn set_enabled(&self, id: &str, enabled: bool) -> Result<String, BackendError> {
         let heard = Heard::default();
-        let done = self.block_on(&|_| {}, plugins::switch(&self.markets, &request(id), enabled, &heard));
-        line(done, &heard.lines())
+        line(self.block_on(&|_| {}, plugins::switch(&self.markets, &request(id), enabled, &heard)), &heard)
     }
 }
 
+fn failed(error: JoinError) -> BackendError {
+    BackendError::new(error.to_string())
+}
+
 fn plugin(found: &FoundPlugin) -> Plugin {
-    let listed = &found.listed;
-    let inspection = listed.inspection.as_ref();
-    let servers = inspection.into_iter().flat_map(|i| &i.servers).map(|s| Server {
-        name: s.name.clone(),
-        transport: s.transport.to_string(),
-        target: s.target(),
-    });
+    let (listed, PluginDetails { summary, left_out, .. }) = (&found.listed, PluginDetails::of(found));
+    let missing = found.id().into_iter().flat_map(|id| found.missing().into_iter().map(move |one| one.advice(&id)));
+    let server = |server: ServerDetails| Server {
+        name: server.summary.name,
+        transport: server.summary.transport.to_owned(),
+        target: server.target,
+    };
     Plugin {
-        id: found.id().map_or_else(|| format!("{}@{}", listed.entry.name, found.market), |id| id.to_string()),
-        name: listed.entry.name.clone(),
-        market: found.market.to_string(),
-        version: listed.version(),
-        description: listed.description().unwrap_or_default(),
-        category: listed.entry.text("category"),
+        id: summary.id,
+        name: summary.name,
+        market: summary.marketplace,
+        version: summary.version,
+        description: summary.description.unwrap_or_default(),
+        category: summary.category,
         // A broken plugin brings nothing: it is not among those with servers.
-        kinds: inspection.map(|_| kinds(found)).or_else(|| listed.broken().map(|_| Vec::new())),
-        source: listed.entry.content.as_ref().map_or_else(|_| String::new(), |usable| usable.source.describe()),
+        kinds: listed.inspection.as_ref().map(|_| kinds(found)).or_else(|| listed.broken().map(|_| Vec::new())),
+        source: summary.source.unwrap_or_default(),
         homepage: listed.entry.text("homepage"),
-        servers: servers.collect(),
-        notes: found
-            .id()
-            .into_iter()
-            .flat_map(|id| found.missing().into_iter().map(move |missing| missing.advice(&id)))
-            .chain(inspection.map(|i| i.left_out.clone()).unwrap_or_default())
-            .collect(),
+        servers: summary.mcp_servers.into_iter().flatten().map(server).collect(),
+        notes: missing.chain(left_out).collect(),
         broken: listed.broken().map(str::to_owned),
-        installed: found.installed.is_some(),
-        enabled: found.installed.as_ref().is_some_and(|record| record.enabled),
+        installed: summary.installed,
+        enabled: summary.enabled,
     }
 }

@@ -47,7 +47,7 @@ fn scope(scope: SettingsScope) -> Result<HookScope, Failure> {
 
 async fn change(home: &Home, args: &HooksArgs, undo: bool, output: &Output) -> Result<(), Failure> {
     let (scope, person) = (scope(args.scope)?, Person::new(output, args.yes));
-    let done = change_hooks(home, &scope, undo, args.dry_run, &person, output).await;
+    let done = change_hooks(home, &hooks(home)?, &scope, undo, args.dry_run, &person, output).await;
     output.answer(done.map_err(|e| Failure::from(e).declined_as("nothing was written"))?);
     Ok(())
 }

@@ -65,9 +65,7 @@ pub fn run(command: PluginCommand, output: &Output) -> Result<(), Failure> {
         }),
         PluginCommand::Enable(args) => switch(args, true, output),
         PluginCommand::Disable { plugins } => switch(EnableArgs { plugins, on_conflict: None }, false, output),
-        PluginCommand::Validate { path } => {
-            on_markets(output, async |markets| validate(markets, &path, output).await)
-        }
+        PluginCommand::Validate { path } => on_markets(output, async |markets| validate(markets, &path, output).await),
     }
 }
 

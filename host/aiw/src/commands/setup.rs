@@ -1,7 +1,7 @@
 //! `aiw setup`
 
 use aiw_app::current_dir;
-use aiw_app::setup::{SetupRequest, set_up};
+use aiw_app::setup::{SetupRequest, places, set_up};
 use aiw_core::ErrorKind;
 use aiw_home::Home;
 use aiw_offer::{Toolset, UnknownToolset, read_only_tools};
@@ -24,7 +24,7 @@ pub async fn run(args: SetupArgs, output: &Output) -> Result<(), Failure> {
         undo,
         dry_run,
     };
-    let done = set_up(&Home::find()?, &request, &Person::new(output, yes), output).await;
+    let done = set_up(&Home::find()?, &places()?, &request, &Person::new(output, yes), output).await;
     let (answer, first) = done.map_err(|e| Failure::from(e).declined_as("nothing was written"))?;
     output.conclude(answer, first.map(Into::into))
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::install::Installing;
 use super::{Replaces, ServerInstalled};
 use crate::ClientSession;
-use crate::failures::{FailedId, Failures};
+use crate::failures::{FailedId, Failures, unless_stopped};
 use crate::servers::{Result, ServerError};
 
 /// How many servers registries are asked for at once.
@@ -76,12 +76,12 @@ struct Compared {
 async fn compared(
     client: &ClientSession,
     names: &[String],
-    failures: &mut Failures<ServerError>,
+    failures: &mut Failures<FailedId, ServerError>,
     sink: &dyn Sink,
 ) -> Result<Vec<Compared>> {
     let (registries, installed) = (client.registries()?, client.home().registry_lock()?.all());
     for name in names.iter().filter(|name| !installed.contains_key(*name)) {
-        failures.add(name, &quoted(name), ServerError::NotInstalled { key: name.clone() }, sink)?;
+        failures.add(name, Some(&quoted(name)), ServerError::NotInstalled { key: name.clone() }, sink);
     }
     let chosen = installed.into_iter().filter(|(key, _)| names.is_empty() || names.contains(key));
     let answers = chosen.map(async |(key, record)| {
@@ -94,7 +94,7 @@ async fn compared(
             Ok((found, None)) => Some(found),
             Err(RegistryError::UnknownServer { failed, .. }) if failed.is_empty() => None,
             Ok((_, Some(e))) | Err(e) => {
-                failures.add(&key, &quoted(&key), e, sink)?;
+                failures.add(&key, Some(&quoted(&key)), e, sink);
                 continue;
             }
         };
@@ -155,7 +155,7 @@ pub async fn update(
         };
         match update_one(client, &key, &record, &found, &news, request, ask, sink).await {
             Ok(server) => updated.push(server),
-            Err(e) => failures.add(&key, &quoted(&key), e, sink)?,
+            Err(e) => failures.add(&key, Some(&quoted(&key)), unless_stopped(e)?, sink),
         }
     }
     Ok((ServersUpdate { updated, unchanged, failed: failures.failed }, failures.first))

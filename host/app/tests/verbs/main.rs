@@ -6,8 +6,10 @@ mod budgets;
 mod installs;
 mod person;
 mod planners;
+mod plugins;
 mod secrets;
 mod servers;
+mod setup;
 mod trust;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use aiw_core::Question;
+
 use crate::screen::Progress;
 
 /// A plugin in the list. Its strings need not be printable: the view takes care of that.
@@ -56,17 +58,8 @@ pub struct Preview {
     pub lines: Vec<String>,
     /// Missing variables and conflicts, which are shown first.
     pub warnings: Vec<String>,
-    /// The values to ask for before the install.
-    pub asks: Vec<Ask>,
-}
-
-/// A value that a plugin's servers need. It is shown while it is typed, so it is never a secret.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ask {
-    /// The name under which it is given.
-    pub name: String,
-    /// Its author's name for it; may be empty.
-    pub title: String,
+    /// The values to ask for before the install. They are shown while they are typed, so none is a secret.
+    pub asks: Vec<Question>,
 }
 
 /// The options of the browser.

@@ -63,8 +63,6 @@ pub(super) fn list(markets: &Markets, args: &ListArgs, has_settings: bool, outpu
 fn show(result: &SearchResult, searched: bool, output: &Output) {
     let mut rows = Vec::new();
     for found in &result.plugins {
-        let id =
-            found.id().map_or_else(|| format!("{}@{}", found.listed.entry.name, found.market), |id| id.to_string());
         let kind = match (found.listed.broken(), found.listed.has_servers()) {
             (Some(_), _) => "broken".into(),
             (None, _) if found.listed.refused().is_some() => "refused".into(),
@@ -81,7 +79,7 @@ fn show(result: &SearchResult, searched: bool, output: &Output) {
             Some(problem) => format!("it {problem}"),
             None => found.listed.refused().map(str::to_owned).or(found.listed.description()).unwrap_or_default(),
         };
-        rows.push(vec![format!("{mark} {id}"), kind, aiw_core::one_line(&text, 90)]);
+        rows.push(vec![format!("{mark} {}", found.shown_id()), kind, aiw_core::one_line(&text, 90)]);
     }
     output.table(&["  PLUGIN", "BRINGS", "DESCRIPTION"], &rows);
     if result.plugins.is_empty() {
@@ -145,28 +143,21 @@ pub(super) async fn info(markets: &Markets, name: &str, output: &Output) -> Resu
     if let Some(problem) = &summary.broken {
         output.line(format!("  broken: {problem}"));
     }
-    if let Some(inspection) = &found.listed.inspection {
-        if let Some(brings) = inspection.brings.as_ref().filter(|brings| !brings.is_empty()) {
-            output.line(format!("  brings: {}", brings.join(", ")));
-        }
-        if let Some(commit) = &inspection.commit {
-            output.line(format!("  commit: {commit}"));
-        }
-        for server in &inspection.servers {
-            let reads = server.reads();
-            output.line(format!(
-                "  server {}: {} {}",
-                aiw_core::one_line(&server.name, 60),
-                server.transport,
-                server.target()
-            ));
-            server.details().iter().for_each(|detail| output.line(format!("    {detail}")));
-            if !reads.is_empty() {
-                output.line(format!("    reads {}", reads.join(", ")));
-            }
-        }
-        inspection.left_out.iter().for_each(|line| output.line(format!("  {line}")));
+    if let Some(brings) = summary.brings.as_ref().filter(|brings| !brings.is_empty()) {
+        output.line(format!("  brings: {}", brings.join(", ")));
     }
+    if let Some(commit) = &details.commit {
+        output.line(format!("  commit: {commit}"));
+    }
+    for server in summary.mcp_servers.iter().flatten() {
+        let (name, transport) = (aiw_core::one_line(&server.summary.name, 60), server.summary.transport);
+        output.line(format!("  server {name}: {transport} {}", server.target));
+        server.details.iter().for_each(|detail| output.line(format!("    {detail}")));
+        if !server.reads.is_empty() {
+            output.line(format!("    reads {}", server.reads.join(", ")));
+        }
+    }
+    details.left_out.iter().for_each(|line| output.line(format!("  {line}")));
     if let Some(record) = &found.installed {
         output.line(installed_line(record));
     }

@@ -1,0 +1,285 @@
+//! Plugins of a marketplace on this machine: no binary, no terminal, no component, no network.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aiw_app::ClientSession;
+use aiw_app::plugins::{PluginRequest, add_market, install, remove, switch, update};
+use aiw_core::{AskError, Effect, Told, Unasked};
+use aiw_home::Home;
+use aiw_markets::{AddOptions, Document, Listing, MarketError, Markets, OnConflict};
+use aiw_routing::Records;
+use aiw_tests::commit_all;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::person::{Does, Recorded};
+use crate::{client, state};
+
+/// A home with the marketplace `m`, whose plugin `alpha` has one server, in a git repository.
+struct World {
+    _place: TempDir,
+    client: Arc<ClientSession>,
+    markets: Markets,
+    plugin: PathBuf,
+}
+
+impl World {
+    async fn new() -> Self {
+        let (place, client) = client();
+        let (home, root) = (client.home(), client.cwd().join("m"));
+        let plugin = root.join("alpha");
+        let settings = json!({"extraKnownMarketplaces": {"m": {"source": {"source": "directory", "path": root}}}});
+        fs::write(home.settings_path(), settings.to_string()).unwrap();
+        let source = json!({"source": "url", "url": format!("file://{}", plugin.display())});
+        let document = json!({"name": "m", "owner": {"name": "T"}, "plugins": [{"name": "alpha", "source": source}]});
+        let document = Document::parse(document.to_string().as_bytes(), &[]).unwrap();
+        let settings = home.settings().unwrap();
+        let market = settings.market("m").unwrap();
+        Listing::new(market, document, "r1".into()).save(home, &market.name, &home.lock().unwrap()).unwrap();
+        let markets = client.markets().unwrap();
+        let world = Self { _place: place, client, markets, plugin };
+        world.publish("1.0.0", &json!({"command": "serve", "args": ["${ALPHA_REGION}"]}));
+        // The listing keeps what was seen.
+        world.markets.plan("alpha").await.unwrap();
+        world
+    }
+
+    fn publish(&self, version: &str, server: &Value) {
+        let write = |path: &str, value: Value| {
+            let path = self.plugin.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, value.to_string()).unwrap();
+        };
+        write(".claude-plugin/plugin.json", json!({"name": "alpha", "version": version}));
+        write(".mcp.json", json!({"mcpServers": {"alpha": server}}));
+        commit_all(&self.plugin);
+    }
+
+    fn home(&self) -> &Home {
+        self.client.home()
+    }
+
+    fn declared(&self) -> Value {
+        serde_json::from_slice::<Value>(&fs::read(self.home().mcp_path()).unwrap_or_default()).unwrap_or_default()
+            ["mcpServers"]
+            .take()
+    }
+
+    async fn installs(&self, person: &Recorded) -> Option<MarketError> {
+        install(&self.markets, &request(&["alpha"]), person, person).await.unwrap().1
+    }
+}
+
+fn request(names: &[&str]) -> PluginRequest {
+    PluginRequest { names: names.iter().map(|name| (*name).to_owned()).collect(), ..PluginRequest::default() }
+}
+
+const QUESTION: &str = "Install alpha@m?";
+
+#[tokio::test]
+async fn what_is_agreed_to_is_installed_with_the_values_that_were_given() {
+    let world = World::new().await;
+    let person = Recorded::agreeing();
+    assert!(world.installs(&person).await.is_none());
+    assert_eq!(person.questions(), [QUESTION]);
+    let plan = person.plans.lock().unwrap()[0].clone();
+    assert!(plan.effects.contains(&Effect::Runs("serve ${ALPHA_REGION}".into())), "{plan:?}");
+    assert!(plan.about[0].starts_with("alpha@m 1.0.0 from file://"), "{plan:?}");
+    assert!(person.told.lock().unwrap().contains(&Told::Done("Installed alpha@m 1.0.0: alpha".into())));
+    assert_eq!(world.declared()["alpha"]["args"], json!(["${ALPHA_REGION:-given}"]));
+    // Once more: nothing is to be asked.
+    let again = Recorded::agreeing();
+    assert!(world.installs(&again).await.is_none() && again.questions().is_empty());
+    assert_eq!(again.heard(), [r#"Done("Already installed: alpha@m 1.0.0: alpha")"#]);
+}
+
+#[tokio::test]
+async fn nothing_is_written_whatever_question_is_declined_or_never_answered() {
+    let world = World::new().await;
+    // The second question: the server's name is taken.
+    fs::write(world.home().mcp_path(), r#"{"mcpServers": {"alpha": {"command": "mine"}}}"#).unwrap();
+    let before = state(world.home());
+    for at in 0..2 {
+        let person = Recorded { answer: "rename", ..Recorded::new(at, Does::Declines) };
+        let declined = world.installs(&person).await;
+        assert!(matches!(declined, Some(MarketError::Ask(AskError::Declined))), "{declined:?}");
+        assert_eq!((person.questions().len(), state(world.home())), (at + 1, before.clone()));
+        let person = Recorded { answer: "rename", ..Recorded::new(at, Does::Waits) };
+        tokio::select! {
+            biased;
+            ended = world.installs(&person) => panic!("it waits: {ended:?}"),
+            () = async { while person.questions().len() <= at { tokio::task::yield_now().await; } } => {}
+        }
+        assert_eq!(state(world.home()), before);
+    }
+    // What is no answer stops it, too.
+    let person = Recorded { answer: "what?", ..Recorded::agreeing() };
+    assert!(matches!(world.installs(&person).await, Some(MarketError::Ask(AskError::Declined))));
+    assert_eq!(state(world.home()), before);
+    let person = Recorded { answer: "rename", ..Recorded::agreeing() };
+    assert!(world.installs(&person).await.is_none());
+    assert!(person.questions()[1].starts_with("The server name `alpha` is taken by "), "{:?}", person.questions());
+    assert_eq!(
+        (&world.declared()["alpha"]["command"], &world.declared()["alpha-alpha"]["command"]),
+        (&json!("mine"), &json!("serve"))
+    );
+}
+
+#[tokio::test]
+async fn a_home_that_can_t_be_written_keeps_what_it_had() {
+    let world = World::new().await;
+    for (path, verb) in
+        [("mcp.json", "install"), ("plugins.lock", "install"), ("mcp.json", "remove"), ("mcp.json", "switch")]
+    {
+        let world = World::new().await;
+        if verb != "install" {
+            assert!(world.installs(&Recorded::agreeing()).await.is_none());
+        }
+        in_the_way(&world.home().root().join(path));
+        let before = state(world.home());
+        let failed = match verb {
+            "install" => world.installs(&Recorded::agreeing()).await,
+            "remove" => remove(&world.markets, &["alpha".into()], &Unasked).await.unwrap().1,
+            _ => switch(&world.markets, &request(&["alpha"]), false, &Unasked).await.unwrap().1,
+        };
+        assert!(failed.is_some(), "{verb} without {path}");
+        assert_eq!(state(world.home()), before, "{verb} without {path}");
+    }
+    drop(world);
+}
+
+/// Puts a directory where a file would be, which can't be replaced, for root too.
+fn in_the_way(path: &Path) {
+    let _ = fs::remove_file(path);
+    fs::create_dir_all(path.join("in-the-way")).unwrap();
+}
+
+#[tokio::test]
+async fn one_that_cannot_be_installed_stops_no_other() {
+    let world = World::new().await;
+    let person = Recorded::agreeing();
+    let (answer, first) =
+        install(&world.markets, &request(&["nope", "alpha", "m@nope"]), &person, &person).await.unwrap();
+    assert_eq!((answer.installed.len(), answer.failed.len()), (1, 2));
+    assert!(matches!(first, Some(MarketError::UnknownPlugin { .. })), "{first:?}");
+    let told = person.heard();
+    assert!(told.iter().any(|line| line.starts_with("Failed(\"m@nope: ")), "{told:?}");
+    assert!(!told.iter().any(|line| line.contains("nope: there is no plugin `nope`")), "the first ends it: {told:?}");
+}
+
+#[tokio::test]
+async fn a_secret_is_neither_asked_for_nor_kept() {
+    let world = World::new().await;
+    world.publish("1.0.0", &json!({"command": "serve", "env": {"A": "${ALPHA_TOKEN}"}}));
+    let person = Recorded::agreeing();
+    let set = vec![("ALPHA_TOKEN".to_owned(), "sk-canary-0123456789abcdef".to_owned())];
+    let request = PluginRequest { set, ..request(&["alpha"]) };
+    let (answer, _) = install(&world.markets, &request, &person, &person).await.unwrap();
+    assert_eq!(answer.installed[0].missing_env, ["ALPHA_TOKEN"]);
+    let told = person.heard().concat();
+    assert!(told.contains("the value of `ALPHA_TOKEN` is not kept") && !told.contains("canary"), "{told}");
+    assert!(!state(world.home()).values().any(|file| String::from_utf8_lossy(file).contains("canary")));
+}
+
+#[tokio::test]
+async fn an_update_that_changes_what_runs_is_agreed_to() {
+    let world = World::new().await;
+    assert!(world.installs(&Recorded::agreeing()).await.is_none());
+    let all = PluginRequest::default();
+    let updates =
+        async |person: &Recorded, accepts| update(&world.markets, &all, false, accepts, person, person).await.unwrap();
+    let person = Recorded::agreeing();
+    assert_eq!(updates(&person, false).await.0.unchanged, ["alpha@m"]);
+    assert!(person.questions().is_empty(), "it is up to date");
+    world.publish("2.0.0", &json!({"command": "other"}));
+    let before = state(world.home());
+    let declined = Recorded::new(0, Does::Declines);
+    assert!(matches!(updates(&declined, false).await.1, Some(MarketError::Ask(AskError::Declined))));
+    assert_eq!(declined.questions(), ["Accept the changes?"]);
+    assert!(declined.plans.lock().unwrap()[0].about[0].contains(r#""serve" becomes "other""#));
+    let nobody = update(&world.markets, &all, false, false, &Unasked, &Unasked).await.unwrap();
+    assert!(matches!(nobody.1, Some(MarketError::Changes { .. })), "{:?}", nobody.1);
+    assert_eq!(state(world.home()), before);
+    // Those that agree beforehand are not asked.
+    let (answer, first) = updates(&declined, true).await;
+    assert!(first.is_none() && declined.questions().len() == 1);
+    assert_eq!((answer.updated[0].from.as_str(), answer.updated[0].plugin.version.as_str()), ("1.0.0", "2.0.0"));
+    assert_eq!(world.declared()["alpha"]["command"], "other");
+}
+
+#[tokio::test]
+async fn what_is_removed_is_forgotten_and_what_is_switched_off_comes_back() {
+    let world = World::new().await;
+    assert!(world.installs(&Recorded::agreeing()).await.is_none());
+    let entry = world.declared();
+    for (enabled, state, there) in
+        [(false, "disabled", false), (false, "already disabled", false), (true, "enabled", true)]
+    {
+        let person = Recorded::agreeing();
+        let (answer, first) = switch(&world.markets, &request(&["alpha"]), enabled, &person).await.unwrap();
+        assert!(first.is_none() && answer.plugins[0].enabled == enabled);
+        assert_eq!(person.heard(), [format!("Done(\"alpha@m: {state}\")")]);
+        assert_eq!(world.declared() == entry, there);
+    }
+    let records = Records::new(world.home().clone());
+    records.update("alpha", |_| {}).unwrap();
+    assert!(records.load("alpha").is_some());
+    let person = Recorded::agreeing();
+    let (answer, first) = remove(&world.markets, &["alpha".into(), "alpha".into()], &person).await.unwrap();
+    assert_eq!((answer.removed.len(), answer.failed.len()), (1, 1));
+    assert!(matches!(first, Some(MarketError::NotInstalled { .. })), "{first:?}");
+    assert_eq!(person.heard()[0], r#"Done("Removed alpha@m: alpha")"#);
+    assert!(records.load("alpha").is_none() && world.declared() == json!({}));
+}
+
+#[tokio::test]
+async fn where_two_servers_have_one_name_the_request_says_what_becomes_of_them() {
+    for (chosen, left) in [(OnConflict::Overwrite, "serve"), (OnConflict::Skip, "mine"), (OnConflict::Rename, "mine")] {
+        let world = World::new().await;
+        fs::write(world.home().mcp_path(), r#"{"mcpServers": {"alpha": {"command": "mine"}}}"#).unwrap();
+        let nobody = install(&world.markets, &request(&["alpha"]), &Yes, &Unasked).await.unwrap().1;
+        assert!(matches!(nobody, Some(MarketError::Clash { .. })), "{nobody:?}");
+        let request = PluginRequest { on_conflict: Some(chosen), ..request(&["alpha"]) };
+        let person = Recorded::agreeing();
+        assert!(install(&world.markets, &request, &person, &person).await.unwrap().1.is_none());
+        assert_eq!(
+            (person.questions(), &world.declared()["alpha"]["command"]),
+            (vec![QUESTION.to_owned()], &json!(left))
+        );
+        assert_eq!(world.declared().get("alpha-alpha").is_some(), chosen == OnConflict::Rename);
+    }
+}
+
+/// Says yes, and answers nothing else.
+struct Yes;
+
+#[async_trait::async_trait]
+impl aiw_core::Ask for Yes {
+    fn can_ask(&self, _: &[aiw_core::Question]) -> bool {
+        false
+    }
+
+    async fn agree(
+        &self,
+        _: &aiw_core::Plan,
+        _: &[&aiw_core::Question],
+    ) -> Result<Vec<(String, aiw_core::Secret)>, AskError> {
+        Ok(Vec::new())
+    }
+
+    async fn choose(&self, _: &aiw_core::Choice) -> Result<usize, AskError> {
+        Err(AskError::NotHere)
+    }
+}
+
+#[tokio::test]
+async fn a_marketplace_that_anybody_can_change_on_its_way_is_asked_about_before_it_is_reached() {
+    let world = World::new().await;
+    let options = AddOptions { name: None, reference: None, source: None, inspect: false, take_look_alike: false };
+    let person = Recorded::new(0, Does::Declines);
+    let declined = add_market(&world.markets, "http://127.0.0.1:9/m.json", options, &person).await;
+    assert!(matches!(declined, Err(MarketError::Ask(AskError::Declined))));
+    assert!(person.questions()[0].starts_with("The address is not encrypted"), "{:?}", person.questions());
+}
