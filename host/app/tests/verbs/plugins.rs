@@ -131,7 +131,7 @@ async fn nothing_is_written_whatever_question_is_declined_or_never_answered() {
 async fn a_home_that_can_t_be_written_keeps_what_it_had() {
     let world = World::new().await;
     for (path, verb) in
-        [("mcp.json", "install"), ("plugins.lock", "install"), ("mcp.json", "remove"), ("mcp.json", "switch")]
+        [("mcp.json", "install"), ("plugins.json", "install"), ("mcp.json", "remove"), ("mcp.json", "switch")]
     {
         let world = World::new().await;
         if verb != "install" {
@@ -198,7 +198,8 @@ async fn an_update_that_changes_what_runs_is_agreed_to() {
     let declined = Recorded::new(0, Does::Declines);
     assert!(matches!(updates(&declined, false).await.1, Some(MarketError::Ask(AskError::Declined))));
     assert_eq!(declined.questions(), ["Accept the changes?"]);
-    assert!(declined.plans.lock().unwrap()[0].about[0].contains(r#""serve" becomes "other""#));
+    let shown = declined.plans.lock().unwrap()[0].about.concat();
+    assert!(shown.contains("`command`") && shown.contains("becomes") && shown.contains("other"), "{shown}");
     let nobody = update(&world.markets, &all, false, false, &Unasked, &Unasked).await.unwrap();
     assert!(matches!(nobody.1, Some(MarketError::Changes { .. })), "{:?}", nobody.1);
     assert_eq!(state(world.home()), before);
@@ -224,7 +225,7 @@ async fn what_is_removed_is_forgotten_and_what_is_switched_off_comes_back() {
         assert_eq!(world.declared() == entry, there);
     }
     let records = Records::new(world.home().clone());
-    records.update("alpha", |_| {}).unwrap();
+    records.update("alpha", |record| record.offer(vec![json!({"name": "x", "inputSchema": {}})])).unwrap();
     assert!(records.load("alpha").is_some());
     let person = Recorded::agreeing();
     let (answer, first) = remove(&world.markets, &["alpha".into(), "alpha".into()], &person).await.unwrap();
