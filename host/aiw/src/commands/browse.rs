@@ -11,7 +11,7 @@ use aiw_markets::{FoundPlugin, MarketError, Markets, Observer, OnConflict, Plugi
 use aiw_tui::{Backend, BackendError, Options, Plugin, Preview, Progress, Server};
 use async_trait::async_trait;
 use tokio::sync::oneshot;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinHandle;
 
 use super::plugin::Said;
 use super::plugin::look::kinds;
@@ -139,11 +139,7 @@ impl Ask for View {
 }
 
 fn backend_error(error: MarketError) -> BackendError {
-    let sentence = match error.hint() {
-        Some(hint) => format!("{error}; {hint}"),
-        None => error.to_string(),
-    };
-    BackendError::new(sentence).because(error)
+    error.hint().map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}")).into()
 }
 
 /// What a verb told, as the line of the view.
@@ -175,7 +171,7 @@ impl Backend for Domain {
         let ended = locked(&self.runtime).spawn(install);
         let Ok((preview, given)) = self.block_on(tell, asked) else {
             // It has ended without a question.
-            return Err(self.block_on(tell, ended).map_err(failed).flatten().map_or_else(|e| e, BackendError::new));
+            return Err(self.block_on(tell, ended)?.map_or_else(|e| e, BackendError::from));
         };
         *locked(&self.waiting) = Some(Waiting { id: id.to_owned(), given, ended });
         Ok(preview)
@@ -183,10 +179,10 @@ impl Backend for Domain {
 
     fn install(&self, id: &str, values: &[(String, String)], tell: &dyn Fn(Progress)) -> Result<String, BackendError> {
         let waiting = locked(&self.waiting).take().filter(|waiting| waiting.id == id);
-        let waiting = waiting.ok_or_else(|| BackendError::new("it was not looked at: press i again"))?;
+        let waiting = waiting.ok_or("it was not looked at: press i again")?;
         // If nobody takes them, the end says why.
         let _ = waiting.given.send(values.iter().map(|(name, value)| (name.clone(), Secret::new(value))).collect());
-        self.block_on(tell, waiting.ended).map_err(failed).flatten()
+        self.block_on(tell, waiting.ended)?
     }
 
     fn remove(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<String, BackendError> {
@@ -198,10 +194,6 @@ impl Backend for Domain {
         let heard = Heard::default();
         line(self.block_on(&|_| {}, plugins::switch(&self.markets, &request(id), enabled, &heard)), &heard)
     }
-}
-
-fn failed(error: JoinError) -> BackendError {
-    BackendError::new(error.to_string())
 }
 
 fn plugin(found: &FoundPlugin) -> Plugin {

@@ -6,7 +6,7 @@ use aiw_app::past::{self, tell};
 use aiw_app::setup::{change_hooks, hook_statuses, hooks};
 use aiw_app::{current_dir, own_executable};
 use aiw_history::{Handled, Hook, Indexer, Report};
-use aiw_home::{CliPlaces, Home};
+use aiw_home::Home;
 use aiw_setup::{HookScope, HookStatus};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -82,36 +82,8 @@ pub fn handle_at_once() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Queues what the hook says, and says what became of it.
 fn queue() -> Option<Handled> {
-    let home = Home::find().ok()?;
-    let log = |line: String| aiw_history::log(&home, &line);
-    let Some(places) = CliPlaces::from_environment() else {
-        log("hook: there is no home directory".into());
-        return None;
-    };
-    let hook = match Hook::read(std::io::stdin().lock()) {
-        Ok(hook) => hook,
-        Err(problem) => {
-            log(format!("hook: the input {problem}"));
-            return None;
-        }
-    };
-    let handled = hook.handle(&home, &places);
-    match &handled {
-        Ok(Handled::Refused(path, reason)) => log(format!("hook: `{}` {reason}", path.display())),
-        Ok(_) => {}
-        Err(e) => log(format!("hook: {e}")),
-    }
-    let handled = handled.ok()?;
-    if !matches!(handled, Handled::Ignored(_)) {
-        let started = own_executable().map_err(|e| e.to_string());
-        let started = started.and_then(|aiw| Indexer::start(&home, &aiw).map_err(|e| e.to_string()));
-        if let Err(problem) = started {
-            log(format!("hook: the indexer can't be started: {problem}"));
-        }
-    }
-    Some(handled)
+    Hook::take(&Home::find().ok()?, std::io::stdin().lock(), own_executable)
 }
 
 /// Starts what hooks in a task could not start, from outside of it.

@@ -9,7 +9,7 @@ use aiw_app::plugins::{PluginRequest, add_market, install, remove, switch, updat
 use aiw_core::{AskError, Effect, Told, Unasked};
 use aiw_home::Home;
 use aiw_markets::{AddOptions, Document, Listing, MarketError, Markets, OnConflict};
-use aiw_routing::Records;
+use aiw_routing::{Definition, Records};
 use aiw_tests::commit_all;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -225,7 +225,7 @@ async fn what_is_removed_is_forgotten_and_what_is_switched_off_comes_back() {
         assert_eq!(world.declared() == entry, there);
     }
     let records = Records::new(world.home().clone());
-    records.update("alpha", |record| record.offer(vec![json!({"name": "x", "inputSchema": {}})])).unwrap();
+    records.update("alpha", |record| record.tools = vec![Definition::new(&json!({"name": "x"}))]).unwrap();
     assert!(records.load("alpha").is_some());
     let person = Recorded::agreeing();
     let (answer, first) = remove(&world.markets, &["alpha".into(), "alpha".into()], &person).await.unwrap();

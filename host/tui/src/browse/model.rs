@@ -73,26 +73,8 @@ pub struct Options {
     pub all: bool,
 }
 
-/// An error of an operation of the backend.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct BackendError {
-    message: String,
-    source: Option<Box<dyn Error + Send + Sync>>,
-}
-
-impl BackendError {
-    /// Returns an error with a sentence for the status line.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), source: None }
-    }
-
-    /// Adds the cause of the error.
-    #[must_use]
-    pub fn because(self, source: impl Error + Send + Sync + 'static) -> Self {
-        Self { source: Some(Box::new(source)), ..self }
-    }
-}
+/// An error of an operation of the backend: a sentence for the status line.
+pub type BackendError = Box<dyn Error + Send + Sync>;
 
 /// The operations that the view needs from the rooms below. Every call may block: calls are made on a separate
 /// thread, one at a time. An error is shown in the status line.
