@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aiw_app::ClientSession;
 use aiw_app::plugins::{PluginRequest, add_market, install, remove, switch, update};
-use aiw_core::{AskError, Effect, Told, Unasked};
+use aiw_core::{AskError, Effect, ErrorKind, Told, Unasked};
 use aiw_home::Home;
 use aiw_markets::{AddOptions, Document, Listing, MarketError, Markets, OnConflict};
 use aiw_routing::{Definition, Records};
@@ -40,20 +40,20 @@ impl World {
         Listing::new(market, document, "r1".into()).save(home, &market.name, &home.lock().unwrap()).unwrap();
         let markets = client.markets().unwrap();
         let world = Self { _place: place, client, markets, plugin };
-        world.publish("1.0.0", &json!({"command": "serve", "args": ["${ALPHA_REGION}"]}));
+        world.publish("1.0.0", &json!({"alpha": {"command": "serve", "args": ["${ALPHA_REGION}"]}}));
         // The listing keeps what was seen.
         world.markets.plan("alpha").await.unwrap();
         world
     }
 
-    fn publish(&self, version: &str, server: &Value) {
+    fn publish(&self, version: &str, servers: &Value) {
         let write = |path: &str, value: Value| {
             let path = self.plugin.join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, value.to_string()).unwrap();
         };
         write(".claude-plugin/plugin.json", json!({"name": "alpha", "version": version}));
-        write(".mcp.json", json!({"mcpServers": {"alpha": server}}));
+        write(".mcp.json", json!({ "mcpServers": servers }));
         commit_all(&self.plugin);
     }
 
@@ -172,7 +172,7 @@ async fn one_that_cannot_be_installed_stops_no_other() {
 #[tokio::test]
 async fn a_secret_is_neither_asked_for_nor_kept() {
     let world = World::new().await;
-    world.publish("1.0.0", &json!({"command": "serve", "env": {"A": "${ALPHA_TOKEN}"}}));
+    world.publish("1.0.0", &json!({"alpha": {"command": "serve", "env": {"A": "${ALPHA_TOKEN}"}}}));
     let person = Recorded::agreeing();
     let set = vec![("ALPHA_TOKEN".to_owned(), "sk-canary-0123456789abcdef".to_owned())];
     let request = PluginRequest { set, ..request(&["alpha"]) };
@@ -185,29 +185,94 @@ async fn a_secret_is_neither_asked_for_nor_kept() {
 
 #[tokio::test]
 async fn an_update_that_changes_what_runs_is_agreed_to() {
-    let world = World::new().await;
-    assert!(world.installs(&Recorded::agreeing()).await.is_none());
     let all = PluginRequest::default();
-    let updates =
-        async |person: &Recorded, accepts| update(&world.markets, &all, false, accepts, person, person).await.unwrap();
+    for (what, servers) in [
+        ("the command", json!({"alpha": {"command": "other", "args": ["${ALPHA_REGION}"]}})),
+        ("an argument", json!({"alpha": {"command": "serve", "args": ["${ALPHA_REGION}", "x"]}})),
+        ("a variable", json!({"alpha": {"command": "serve", "args": ["${OTHER_REGION}"]}})),
+        ("an address", json!({"alpha": {"type": "http", "url": "https://h"}})),
+        (
+            "a new server",
+            json!({"alpha": {"command": "serve", "args": ["${ALPHA_REGION}"]}, "beta": {"command": "beta"}}),
+        ),
+    ] {
+        let world = World::new().await;
+        assert!(world.installs(&Recorded::agreeing()).await.is_none());
+        let updates = async |person: &Recorded, accepts| {
+            update(&world.markets, &all, false, accepts, person, person).await.unwrap()
+        };
+        let person = Recorded::agreeing();
+        assert_eq!(updates(&person, false).await.0.unchanged, ["alpha@m"]);
+        assert!(person.questions().is_empty(), "it is up to date");
+        world.publish("2.0.0", &servers);
+        let before = state(world.home());
+        let declined = Recorded::new(0, Does::Declines);
+        let (_, first) = updates(&declined, false).await;
+        assert!(matches!(first, Some(MarketError::Ask(AskError::Declined))), "{what}: {first:?}");
+        assert_eq!(declined.questions(), ["Accept the changes?"]);
+        let shown = declined.plans.lock().unwrap()[0].about.concat();
+        assert!(shown.starts_with("the update of `alpha@m` changes its servers: "), "{what}: {shown}");
+        let nobody = update(&world.markets, &all, false, false, &Unasked, &Unasked).await.unwrap().1.unwrap();
+        assert_eq!((nobody.to_string(), nobody.kind()), (shown, ErrorKind::User));
+        assert!(nobody.hint().unwrap().contains("aiw plugin update alpha@m --accept-changes"), "{what}");
+        assert_eq!(state(world.home()), before, "{what}");
+        // Those that agree beforehand are not asked.
+        let (answer, first) = updates(&declined, true).await;
+        assert!(first.is_none() && declined.questions().len() == 1, "{what}: {first:?}");
+        let updated = &answer.updated[0];
+        assert_eq!((updated.from.as_str(), updated.plugin.version.as_str()), ("1.0.0", "2.0.0"));
+        assert_eq!(world.declared().as_object().unwrap().len(), servers.as_object().unwrap().len(), "{what}");
+    }
+}
+
+/// What stands in mcp.json after an install, an update and a removal, where the user had a server `alpha`.
+#[tokio::test]
+async fn an_update_keeps_what_was_decided_and_a_removal_undoes_it() {
+    for (chosen, after) in [
+        (OnConflict::Overwrite, json!({"alpha": "serve", "beta": "beta"})),
+        (OnConflict::Skip, json!({"alpha": "mine", "beta": "beta"})),
+        (OnConflict::Rename, json!({"alpha": "mine", "alpha-alpha": "serve", "beta": "beta"})),
+    ] {
+        let world = World::new().await;
+        let servers = json!({"alpha": {"command": "serve"}, "beta": {"command": "beta"}, "gone": {"command": "x"}});
+        world.publish("1.0.0", &servers);
+        fs::write(world.home().mcp_path(), r#"{"mcpServers": {"alpha": {"command": "mine"}}}"#).unwrap();
+        let nobody = install(&world.markets, &request(&["alpha"]), &Yes, &Unasked).await.unwrap().1;
+        assert!(matches!(nobody, Some(MarketError::Clash { .. })), "{nobody:?}");
+        let chosen = PluginRequest { on_conflict: Some(chosen), ..request(&["alpha"]) };
+        let person = Recorded::agreeing();
+        assert!(install(&world.markets, &chosen, &person, &person).await.unwrap().1.is_none());
+        assert_eq!(person.questions(), [QUESTION]);
+        world.publish("2.0.0", &json!({"alpha": {"command": "serve"}, "beta": {"command": "beta"}}));
+        let all = PluginRequest::default();
+        assert!(update(&world.markets, &all, false, true, &person, &person).await.unwrap().1.is_none());
+        let commands = || -> Value {
+            let declared = world.declared();
+            declared.as_object().unwrap().iter().map(|(key, entry)| (key.clone(), entry["command"].clone())).collect()
+        };
+        assert_eq!(commands(), after, "{chosen:?}");
+        remove(&world.markets, &["alpha".into()], &Unasked).await.unwrap();
+        assert_eq!(commands(), json!({"alpha": "mine"}), "{chosen:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_update_keeps_the_answers_of_the_install_and_a_disabled_plugin_disabled() {
+    let world = World::new().await;
+    let set = vec![("ALPHA_REGION".to_owned(), "${REGION}".to_owned())];
+    let given = PluginRequest { set, ..request(&["alpha"]) };
+    assert!(install(&world.markets, &given, &Yes, &Unasked).await.unwrap().1.is_none());
+    let entry = world.declared();
+    assert_eq!(entry["alpha"]["args"], json!(["${REGION}"]));
+    switch(&world.markets, &request(&["alpha"]), false, &Unasked).await.unwrap();
+    world.publish("2.0.0", &json!({"alpha": {"command": "serve", "args": ["${ALPHA_REGION}"]}}));
     let person = Recorded::agreeing();
-    assert_eq!(updates(&person, false).await.0.unchanged, ["alpha@m"]);
-    assert!(person.questions().is_empty(), "it is up to date");
-    world.publish("2.0.0", &json!({"command": "other"}));
-    let before = state(world.home());
-    let declined = Recorded::new(0, Does::Declines);
-    assert!(matches!(updates(&declined, false).await.1, Some(MarketError::Ask(AskError::Declined))));
-    assert_eq!(declined.questions(), ["Accept the changes?"]);
-    let shown = declined.plans.lock().unwrap()[0].about.concat();
-    assert!(shown.contains("`command`") && shown.contains("becomes") && shown.contains("other"), "{shown}");
-    let nobody = update(&world.markets, &all, false, false, &Unasked, &Unasked).await.unwrap();
-    assert!(matches!(nobody.1, Some(MarketError::Changes { .. })), "{:?}", nobody.1);
-    assert_eq!(state(world.home()), before);
-    // Those that agree beforehand are not asked.
-    let (answer, first) = updates(&declined, true).await;
-    assert!(first.is_none() && declined.questions().len() == 1);
-    assert_eq!((answer.updated[0].from.as_str(), answer.updated[0].plugin.version.as_str()), ("1.0.0", "2.0.0"));
-    assert_eq!(world.declared()["alpha"]["command"], "other");
+    let all = PluginRequest::default();
+    let (answer, first) = update(&world.markets, &all, false, false, &person, &person).await.unwrap();
+    assert!(first.is_none() && answer.updated.len() == 1 && person.questions().is_empty());
+    assert_eq!(world.declared(), json!({}));
+    switch(&world.markets, &request(&["alpha"]), true, &Unasked).await.unwrap();
+    assert_eq!(world.declared(), entry);
 }
 
 #[tokio::test]
@@ -233,24 +298,6 @@ async fn what_is_removed_is_forgotten_and_what_is_switched_off_comes_back() {
     assert!(matches!(first, Some(MarketError::NotInstalled { .. })), "{first:?}");
     assert_eq!(person.heard()[0], r#"Done("Removed alpha@m: alpha")"#);
     assert!(records.load("alpha").is_none() && world.declared() == json!({}));
-}
-
-#[tokio::test]
-async fn where_two_servers_have_one_name_the_request_says_what_becomes_of_them() {
-    for (chosen, left) in [(OnConflict::Overwrite, "serve"), (OnConflict::Skip, "mine"), (OnConflict::Rename, "mine")] {
-        let world = World::new().await;
-        fs::write(world.home().mcp_path(), r#"{"mcpServers": {"alpha": {"command": "mine"}}}"#).unwrap();
-        let nobody = install(&world.markets, &request(&["alpha"]), &Yes, &Unasked).await.unwrap().1;
-        assert!(matches!(nobody, Some(MarketError::Clash { .. })), "{nobody:?}");
-        let request = PluginRequest { on_conflict: Some(chosen), ..request(&["alpha"]) };
-        let person = Recorded::agreeing();
-        assert!(install(&world.markets, &request, &person, &person).await.unwrap().1.is_none());
-        assert_eq!(
-            (person.questions(), &world.declared()["alpha"]["command"]),
-            (vec![QUESTION.to_owned()], &json!(left))
-        );
-        assert_eq!(world.declared().get("alpha-alpha").is_some(), chosen == OnConflict::Rename);
-    }
 }
 
 /// Says yes, and answers nothing else.
