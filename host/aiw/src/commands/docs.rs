@@ -80,6 +80,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_setup { ClientChange ClientSummary HookStatus }
         aiw_usage { Sum UsageRow }
         super::doctor { CheckedPart Doctor FoundProblem }
+        super::each { RemovedFiles }
         super::extension { ExtensionDetails ExtensionRemove Reference }
         super::gateway { GatewayRevoke GatewayServe }
         super::history { HistorySearch }
@@ -93,7 +94,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         super::pool { PoolRemove }
         super::task { Status TaskLog Wait }
         super::usage { BudgetRemove UsageAnswer }
-        super::workflow { ListedRuns ListedWorkflows RanWorkflow RemovedWorkflows ShownWorkflow }
+        super::workflow { ListedRuns ListedWorkflows RanWorkflow ShownWorkflow }
     }
 }
 

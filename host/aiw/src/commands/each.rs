@@ -1,6 +1,10 @@
 //! Commands over several names, which go on after a failure.
 
+use std::path::PathBuf;
+
 pub use aiw_app::{FailedId, FailedName};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -22,4 +26,26 @@ pub fn remove_each<T>(
         }
     }
     (removed, failures)
+}
+
+/// `aiw role remove`, `aiw workflow remove`
+#[derive(Serialize, JsonSchema)]
+pub struct RemovedFiles {
+    /// The names of those that were removed
+    pub removed: Vec<String>,
+    /// Those that could not be removed
+    pub failed: Vec<FailedName>,
+}
+
+/// Removes the file of each name.
+pub fn remove_files(
+    names: &[String],
+    output: &Output,
+    remove: impl Fn(&str) -> Result<PathBuf, Failure>,
+) -> Result<(), Failure> {
+    let (removed, Failures { failed, first }) = remove_each(names, output, |name| {
+        output.line(format!("Removed `{}`", remove(name)?.display()));
+        Ok(name.to_owned())
+    });
+    output.conclude(RemovedFiles { removed, failed }, first)
 }

@@ -15,7 +15,7 @@ use aiw_launch::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::each::{FailedName, remove_each};
+use super::each::remove_files;
 use super::given;
 use crate::cli::{NewRoleArgs, RoleCommand};
 use crate::editor::Editor;
@@ -31,15 +31,6 @@ pub struct RoleEdit {
     pub changed: bool,
 }
 
-/// `aiw role remove`
-#[derive(Serialize, JsonSchema)]
-pub struct RoleRemove {
-    /// The names of the roles that were removed
-    pub removed: Vec<String>,
-    /// The roles that could not be removed
-    pub failed: Vec<FailedName>,
-}
-
 pub fn run(command: RoleCommand, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
     let here = env::current_dir().ok();
@@ -49,7 +40,7 @@ pub fn run(command: RoleCommand, output: &Output) -> Result<(), Failure> {
         RoleCommand::Show { name } => show(&roles, &name.parse()?, output),
         RoleCommand::New(args) => new(&roles, &args, output),
         RoleCommand::Edit { name } => edit(&roles, &name.parse()?, output),
-        RoleCommand::Remove { names } => remove(&roles, &names, output),
+        RoleCommand::Remove { names } => remove_files(&names, output, |name| Ok(roles.remove(&name.parse()?)?)),
         RoleCommand::Validate { name } => validate(&roles, name.as_deref(), output),
     }
 }
@@ -113,15 +104,6 @@ fn new(roles: &Roles, args: &NewRoleArgs, output: &Output) -> Result<(), Failure
     }
     output.answer(under("role", RoleSummary::of_role(&role)));
     Ok(())
-}
-
-fn remove(roles: &Roles, names: &[String], output: &Output) -> Result<(), Failure> {
-    let (removed, failures) = remove_each(names, output, |name| {
-        let path = roles.remove(&name.parse()?)?;
-        output.line(format!("Removed `{}`", path.display()));
-        Ok(name.to_owned())
-    });
-    output.conclude(RoleRemove { removed, failed: failures.failed }, failures.first)
 }
 
 fn edit(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> {

@@ -172,15 +172,26 @@ async fn one_that_cannot_be_installed_stops_no_other() {
 #[tokio::test]
 async fn a_secret_is_neither_asked_for_nor_kept() {
     let world = World::new().await;
-    world.publish("1.0.0", &json!({"alpha": {"command": "serve", "env": {"A": "${ALPHA_TOKEN}"}}}));
-    let person = Recorded::agreeing();
-    let set = vec![("ALPHA_TOKEN".to_owned(), "sk-canary-0123456789abcdef".to_owned())];
-    let request = PluginRequest { set, ..request(&["alpha"]) };
-    let (answer, _) = install(&world.markets, &request, &person, &person).await.unwrap();
-    assert_eq!(answer.installed[0].missing_env, ["ALPHA_TOKEN"]);
-    let told = person.heard().concat();
-    assert!(told.contains("the value of `ALPHA_TOKEN` is not kept") && !told.contains("canary"), "{told}");
-    assert!(!state(world.home()).values().any(|file| String::from_utf8_lossy(file).contains("canary")));
+    let reads = json!({"A": "${ALPHA_TOKEN}", "B": "${DATABASE_URL}", "C": "${HEADER}"});
+    world.publish("1.0.0", &json!({"alpha": {"command": "serve", "env": reads}}));
+    for (name, value, secret) in [
+        ("ALPHA_TOKEN", "plain-heron", "plain-heron"),
+        ("DATABASE_URL", "postgres://u:hunter2@h/d", "hunter2"),
+        ("HEADER", "Bearer ghp_aaaaaaaa", "ghp_aaaaaaaa"),
+        ("HEADER", "https://h.example/?api_key=SEKRIT", "SEKRIT"),
+        // A name that no server reads.
+        ("TKN", "hunter3", "hunter3"),
+    ] {
+        let request = PluginRequest { set: vec![(name.to_owned(), value.to_owned())], ..request(&["alpha"]) };
+        let person = Recorded { answer: "", ..Recorded::agreeing() };
+        let (answer, first) = install(&world.markets, &request, &person, &person).await.unwrap();
+        assert!(first.is_none() && answer.installed[0].missing_env.contains(&"ALPHA_TOKEN".to_owned()), "{name}");
+        let told = person.heard().concat();
+        assert!(!told.contains(secret) && !format!("{answer:?}").contains(secret), "{name}: {told}");
+        let kept = state(world.home()).into_iter().find(|(_, file)| String::from_utf8_lossy(file).contains(secret));
+        assert!(kept.is_none(), "{name}: {:?}", kept.map(|(path, _)| path));
+        remove(&world.markets, &["alpha".into()], &Unasked).await.unwrap();
+    }
 }
 
 #[tokio::test]
