@@ -234,6 +234,18 @@ impl Sink for Output {
     }
 }
 
+/// What verbs of plugins tell: their notes are sentences that need no word before them.
+pub struct Said<'a>(pub &'a Output);
+
+impl Sink for Said<'_> {
+    fn tell(&self, told: Told) {
+        match told {
+            Told::Note(line) => self.0.note(line),
+            told => self.0.tell(told),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

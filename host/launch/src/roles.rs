@@ -22,7 +22,6 @@ pub use error::{MAX_ROLE_BYTES, RoleError, RoleProblem};
 pub use folder::Overwrite;
 pub use parse::DELIMITER;
 
-use crate::summary::RoleSummary;
 use folder::{File, Folder};
 use parse::Text;
 
@@ -201,13 +200,13 @@ impl Roles {
         }
     }
 
-    /// Checks all roles, or those of a name. Returns them with their problems, and why folders can't be read.
-    pub fn validate(&self, name: Option<&str>) -> (Vec<RoleSummary>, Vec<RoleError>) {
+    /// Checks all roles, or those of a name. Returns each with its problem, and why folders can't be read.
+    pub fn validate(&self, name: Option<&str>) -> (Vec<(Listed, Option<String>)>, Vec<RoleError>) {
         let Listing { roles, unread } = self.list();
-        let wanted = roles.iter().filter(|listed| name.is_none_or(|name| listed.name == name));
+        let wanted = roles.into_iter().filter(|listed| name.is_none_or(|name| listed.name == name));
         let checked = wanted.map(|listed| {
-            let summary = RoleSummary::of(listed);
-            RoleSummary { problem: summary.problem.or_else(|| self.unedited(listed)), ..summary }
+            let problem = listed.problem.as_ref().map(ToString::to_string).or_else(|| self.unedited(&listed));
+            (listed, problem)
         });
         // Of one that was named, the folders of others don't matter.
         (checked.collect(), if name.is_none() { unread } else { Vec::new() })

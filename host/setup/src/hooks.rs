@@ -282,7 +282,7 @@ impl HookPlan {
             scope: self.scope.as_str(),
             path: self.path.display().to_string(),
             changed: !self.is_empty(),
-            changes: self.file.iter().map(FileChange::summary).collect(),
+            changes: self.file.iter().map(ClientChange::of).collect(),
         }
     }
 }

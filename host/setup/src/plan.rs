@@ -7,7 +7,6 @@ use aiw_core::{Secret, SecretName};
 use crate::clients::Client;
 use crate::record::{Record, Role};
 use crate::scope::{Options, Scope};
-use crate::summary::ClientChange;
 
 /// A file that would change. It may contain secrets, so it has no `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -35,11 +34,6 @@ impl FileChange {
         };
         let lines = self.lines.iter().map(|line| format!("  {line}"));
         [format!("{}{what}", self.path.display())].into_iter().chain(lines).collect()
-    }
-
-    /// Returns the change for programs.
-    pub(crate) fn summary(&self) -> ClientChange {
-        ClientChange { path: self.path.display().to_string(), lines: self.lines.clone() }
     }
 }
 

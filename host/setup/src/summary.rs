@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::plan::Plan;
+use crate::plan::{FileChange, Plan};
 
 /// The change of a setup to one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -12,6 +12,13 @@ pub struct ClientChange {
     pub path: String,
     /// The lines that are added and removed, without the values of your own entries
     pub lines: Vec<String>,
+}
+
+impl ClientChange {
+    /// Returns the change of a file.
+    pub(crate) fn of(file: &FileChange) -> Self {
+        Self { path: file.path.display().to_string(), lines: file.lines.clone() }
+    }
 }
 
 /// The changes of a setup for one client.
@@ -40,7 +47,7 @@ impl ClientSummary {
             client: plan.client.id.to_owned(),
             file: plan.file.display().to_string(),
             changed: !plan.is_empty(),
-            changes: plan.files().iter().map(crate::FileChange::summary).collect(),
+            changes: plan.files().iter().map(ClientChange::of).collect(),
             imported: plan.imported.clone(),
             secrets: plan.new_secrets.iter().map(|(name, _)| name.to_string()).collect(),
             notes: plan.notes.clone(),

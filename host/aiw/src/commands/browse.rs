@@ -13,9 +13,8 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::plugin::Said;
 use super::plugin::look::kinds;
-use crate::ask::Person;
+use crate::ask::{Person, Said};
 use crate::components::app;
 use crate::failure::Failure;
 use crate::output::Output;

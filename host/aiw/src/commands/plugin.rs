@@ -6,10 +6,9 @@ use std::path::Path;
 
 use aiw_app::plugins::{self, PluginRequest};
 use aiw_app::usable_settings;
-use aiw_core::{Sink, Told};
 use aiw_markets::Markets;
 
-use crate::ask::Person;
+use crate::ask::{Person, Said};
 use crate::cli::{EnableArgs, InstallArgs, PluginCommand, UpdateArgs};
 use crate::commands::{browse, marketplace};
 use crate::components::session;
@@ -77,18 +76,6 @@ fn on_markets(output: &Output, work: impl AsyncFnOnce(&Markets) -> Result<(), Fa
         markets.reconcile().await?.iter().for_each(|note| output.note(note));
         work(&markets).await
     })
-}
-
-/// What verbs of plugins tell: their notes are sentences that need no word before them.
-pub struct Said<'a>(pub &'a Output);
-
-impl Sink for Said<'_> {
-    fn tell(&self, told: Told) {
-        match told {
-            Told::Note(line) => self.0.note(line),
-            told => self.0.tell(told),
-        }
-    }
 }
 
 fn switch(args: EnableArgs, enabled: bool, output: &Output) -> Result<(), Failure> {

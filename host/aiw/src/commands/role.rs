@@ -177,15 +177,16 @@ fn validate(roles: &Roles, name: Option<&str>, output: &Output) -> Result<(), Fa
     if let (Some(name), true) = (name, checked.is_empty()) {
         return Err(RoleError::Unknown { name: name.parse()? }.into());
     }
-    let mut bad = Vec::new();
-    for role in &checked {
-        output.line(format!("{}: {}", one_line(&role.name, 129), role.problem.as_deref().unwrap_or("good")));
-        bad.extend(role.problem.is_some().then(|| format!("`{}`", role.path)));
+    let (mut bad, mut roles) = (Vec::new(), Vec::new());
+    for (listed, problem) in checked {
+        output.line(format!("{}: {}", one_line(&listed.name, 129), problem.as_deref().unwrap_or("good")));
+        bad.extend(problem.is_some().then(|| format!("`{}`", listed.path.display())));
+        roles.push(RoleSummary { problem, ..RoleSummary::of(&listed) });
     }
     for unread in unread.iter().map(ToString::to_string) {
         output.line(&unread);
         bad.push(unread);
     }
     let failure = (!bad.is_empty()).then(|| Failure::user(format!("invalid: {}", bad.join(", "))));
-    output.conclude(under("roles", checked), failure)
+    output.conclude(under("roles", roles), failure)
 }

@@ -521,7 +521,7 @@ fn a_role_that_says_nothing_yet_is_good_for_a_run_and_not_for_its_author() {
     let problems = |name: Option<&str>| -> Vec<(String, Option<String>)> {
         let (checked, unread) = world.roles().validate(name);
         assert!(unread.is_empty(), "{unread:?}");
-        checked.into_iter().map(|role| (role.name, role.problem)).collect()
+        checked.into_iter().map(|(role, problem)| (role.name, problem)).collect()
     };
     let all = problems(None);
     assert_eq!(all.iter().filter(|(_, problem)| problem.is_none()).map(|(name, _)| name).collect::<Vec<_>>(), ["good"]);

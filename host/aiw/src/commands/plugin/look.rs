@@ -9,8 +9,7 @@ use aiw_markets::{
     FoundPlugin, MarketError, Markets, Missing, PluginDetails, PluginSummary, Query, SearchResult, SearchSummary,
 };
 
-use super::Said;
-use crate::ask::Person;
+use crate::ask::{Person, Said};
 use crate::cli::{ListArgs, SearchArgs};
 use crate::failure::Failure;
 use crate::output::{Output, under};
