@@ -19,7 +19,7 @@ pub fn run(output: &Output, work: impl Future<Output = Result<(), Failure>>) -> 
 
 /// One runtime for all commands: it is not compiled anew for the future of each.
 fn run_pinned(output: &Output, work: Pin<&mut dyn Future<Output = Result<(), Failure>>>) -> Result<(), Failure> {
-    // One thread is enough: guests compute on threads of their own, git works on the blocking pool.
+    // One thread is enough: guests that take long compute on threads of their own, git works on the blocking pool.
     let runtime = blocking()?;
     end_what_does_not_wait(output.is_json());
     let asked = Cell::new(None);

@@ -57,7 +57,9 @@ pub use lock::{Lock, LockWait, Turn, lock_within};
 pub use lockfile::{ExtensionsLock, LockedExtension};
 pub use models::{LockedFile, LockedModel, ModelsLock, is_model_name};
 pub use paths::{HISTORY_VARIABLE, Home, TASK_VARIABLE, directory_of, user_home};
-pub use places::{create_new, log_line, open_append, own_directory, read_dir, remove_file, rename, unlinked_path};
+pub use places::{
+    OpenDirectory, create_new, log_line, open_append, own_directory, read_dir, remove_file, rename, unlinked_path,
+};
 pub use project::{Project, TrustedProject};
 pub use providers::{
     Migration, ModelFor, OWN, PoolMember, PoolOrder, Provider, ProviderPool, ProviderProblem, ProvidersFile, SecretRef,
