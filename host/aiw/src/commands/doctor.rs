@@ -55,9 +55,8 @@ impl From<Failure> for FoundProblem {
     }
 }
 
-pub fn doctor(output: &Output) -> Result<(), Failure> {
-    let home = Home::find()?;
-    let parts = vec![files(&home), processes(), servers(&home), workflows(&home), history(&home)];
+pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
+    let parts = vec![files(home), processes(home), servers(home), workflows(home), history(home)];
     for part in &parts {
         output.line(format!("{:<10} {}", part.name, part.summary));
         for found in &part.problems {
@@ -183,8 +182,8 @@ fn workflows(home: &Home) -> CheckedPart {
     CheckedPart { name: "workflows", summary, problems }
 }
 
-fn processes() -> CheckedPart {
-    let (summary, problems) = match process::manager() {
+fn processes(home: &Home) -> CheckedPart {
+    let (summary, problems) = match process::manager(home) {
         Err(failure) => ("can't be looked at".to_owned(), vec![failure.into()]),
         Ok(manager) => {
             let (all, running, problems) = manager.check();

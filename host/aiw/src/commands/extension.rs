@@ -6,7 +6,7 @@ use aiw_app::extensions::{
 };
 use aiw_core::ReferenceForm;
 use aiw_extensions::{About, Capability, CapabilityKind, Grants, World};
-use aiw_home::LockedExtension;
+use aiw_home::{Home, LockedExtension};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -81,9 +81,9 @@ pub struct ExtensionRemove {
     pub providers: Vec<String>,
 }
 
-pub async fn run(command: ExtensionCommand, output: &Output) -> Result<(), Failure> {
+pub async fn run(command: ExtensionCommand, home: &Home, output: &Output) -> Result<(), Failure> {
     // Only some of these need the components.
-    let client = || session(output);
+    let client = || session(home, output);
     match command {
         ExtensionCommand::Add { source, yes } => add(&*client()?, &source, yes, output).await,
         ExtensionCommand::List => list(&*client()?, output),
@@ -96,8 +96,8 @@ pub async fn run(command: ExtensionCommand, output: &Output) -> Result<(), Failu
         ExtensionCommand::Remove { id } => remove(&*client()?, &id, output),
         ExtensionCommand::Verify { id } => verify(&*client()?, id.as_deref(), output).await,
         ExtensionCommand::New { name, kind, lang } => new::run(&name, kind, lang, output),
-        ExtensionCommand::Call(args) => call::run(&args.file, args.call, output).await,
-        ExtensionCommand::Dev(args) => dev::run(args, output).await,
+        ExtensionCommand::Call(args) => call::run(&args.file, args.call, home, output).await,
+        ExtensionCommand::Dev(args) => dev::run(args, home, output).await,
     }
 }
 

@@ -42,8 +42,7 @@ pub struct ModelRemove {
     pub failed: Vec<FailedName>,
 }
 
-pub async fn run(command: ModelCommand, output: &Output) -> Result<(), Failure> {
-    let home = Home::find()?;
+pub async fn run(command: ModelCommand, home: &Home, output: &Output) -> Result<(), Failure> {
     home.recover()?;
     let models = Models::at(home.clone());
     if let Some(directory) = remove_collected() {
@@ -58,22 +57,22 @@ pub async fn run(command: ModelCommand, output: &Output) -> Result<(), Failure> 
         ModelCommand::Use { model, runtime } => {
             let name = models.use_model(&model, runtime.as_deref())?;
             output.line(format!("Using {name}"));
-            status(&home, &models, output)?;
-            index(&home);
+            status(home, &models, output)?;
+            index(home);
             Ok(())
         }
         ModelCommand::Off => {
             models.switch(false)?;
-            status(&home, &models, output)
+            status(home, &models, output)
         }
         ModelCommand::On => {
             models.switch(true)?;
-            status(&home, &models, output)?;
-            index(&home);
+            status(home, &models, output)?;
+            index(home);
             Ok(())
         }
         ModelCommand::Remove { names } => remove(&models, &names, output),
-        ModelCommand::Status => status(&home, &models, output),
+        ModelCommand::Status => status(home, &models, output),
     }
 }
 

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use aiw_app::runs::{self, Attendance, Problem, Stopping};
 use aiw_app::{current_dir, own_path};
 use aiw_core::{CliKind, ErrorKind, shell_word};
+use aiw_home::Home;
 use aiw_launch::{MAX_PROMPT_BYTES, OwnServer, Place, Prepared, RunRequest, TaskDetails, Text};
 use aiw_providers::Decision;
 use aiw_tasks::{FollowFrom, LogEntry, NOTE, Outcome, ResourceLimits, State, Stream, Task, Tasks};
@@ -26,7 +27,7 @@ use crate::failure::Failure;
 use crate::output::{Output, under};
 use crate::runtime;
 
-pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> {
+pub fn run(cli: CliKind, args: RunArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     let prompt = prompt(cli, &args)?;
     let is_task = prompt.is_some();
     if !is_task && !args.explain {
@@ -41,16 +42,16 @@ pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> 
         ];
         if let Some((flag, _)) = unfit.iter().find(|(_, given)| *given) {
             let failure = Failure::user(format!("`{flag}` is for tasks, but there is no prompt"));
-            return Err(line::without_prompt(cli, &args, failure));
+            return Err(line::without_prompt(cli, &args, home, failure));
         }
         if !std::io::stdin().is_terminal() {
             let failure = Failure::user("there is no prompt, and no terminal for the interactive mode");
-            return Err(line::without_prompt(cli, &args, failure));
+            return Err(line::without_prompt(cli, &args, home, failure));
         }
     }
     let request = request(cli, &args, prompt)?;
-    let client = session(output)?;
-    let (home, runtime) = (client.home(), runtime::blocking()?);
+    let client = session(home, output)?;
+    let runtime = runtime::blocking()?;
     let launcher = client.launcher()?;
     client.notes().iter().for_each(|note| output.note(note));
     let prepared = runtime.block_on(runs::prepare(launcher, home, client.session(), request));

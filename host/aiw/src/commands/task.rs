@@ -82,14 +82,15 @@ pub struct TaskRemove {
     pub dry_run: bool,
 }
 
-pub fn run(command: TaskCommand, output: &Output) -> Result<(), Failure> {
-    let home = Home::find()?;
+pub fn run(command: TaskCommand, home: &Home, output: &Output) -> Result<(), Failure> {
     match command {
-        TaskCommand::List(scope) => list(&tasks(&home, scope.all_namespaces)?, output),
-        TaskCommand::Show { id } => show(&tasks(&home, true)?, &id, output),
-        TaskCommand::Resume { id, prompt, arguments } => go_on(&tasks(&home, true)?, &id, prompt, arguments, output),
-        TaskCommand::Remove { ids } => remove(&tasks(&home, true)?, &ids, output),
-        TaskCommand::Prune(args) => prune(&tasks(&home, true)?, &args, output),
+        TaskCommand::List(scope) => list(&tasks(home, scope.all_namespaces)?, output),
+        TaskCommand::Show { id } => show(&tasks(home, true)?, &id, output),
+        TaskCommand::Resume { id, prompt, arguments } => {
+            go_on(&tasks(home, true)?, &id, prompt, arguments, home, output)
+        }
+        TaskCommand::Remove { ids } => remove(&tasks(home, true)?, &ids, output),
+        TaskCommand::Prune(args) => prune(&tasks(home, true)?, &args, output),
     }
 }
 
@@ -183,8 +184,8 @@ fn say(problems: &[TaskError], output: &Output) {
 }
 
 /// `aiw status`: what is running, and what finished since you last looked.
-pub fn status(all_namespaces: bool, output: &Output) -> Result<(), Failure> {
-    let tasks = tasks(&Home::find()?, all_namespaces)?;
+pub fn status(all_namespaces: bool, home: &Home, output: &Output) -> Result<(), Failure> {
+    let tasks = tasks(home, all_namespaces)?;
     tasks.sweep()?;
     let (all, problems) = tasks.list_with_problems()?;
     say(&problems, output);
@@ -194,12 +195,12 @@ pub fn status(all_namespaces: bool, output: &Output) -> Result<(), Failure> {
     show_list(&shown, output);
     output.line(format!("{running} running, {queued} queued, {unread} finished since you last looked"));
     // What stands in the way of processes is said by `aiw ps`.
-    let processes = super::process::running().unwrap_or_default();
+    let processes = super::process::running(home).unwrap_or_default();
     if processes > 0 {
         output.line(format!("{processes} processes of this project run: `aiw ps`"));
     }
     // A book that can't be read is what `aiw usage` says.
-    let today = accounts::today(&Home::find()?).ok().filter(|sum| sum.bookings() > 0);
+    let today = accounts::today(home).ok().filter(|sum| sum.bookings() > 0);
     if let Some(sum) = &today {
         let (read, written) = (tokens_of(sum.read()), tokens_of(sum.output));
         output.line(format!("today: {read} tokens read, {written} written, {}: `aiw usage`", sum.cost()));
@@ -248,12 +249,12 @@ fn show(tasks: &Tasks, id: &str, output: &Output) -> Result<(), Failure> {
 }
 
 /// `aiw logs`, of a task
-pub fn logs(args: &LogArgs, output: &Output) -> Result<(), Failure> {
-    let tasks = &tasks(&Home::find()?, true)?;
+pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+    let tasks = &tasks(home, true)?;
     let [id] = args.ids.as_slice() else {
         return Err(Failure::user("one task has one log: name one").with_hint("`aiw task list` lists them"));
     };
-    let task = named_task(tasks, id)?;
+    let task = named_task(home, tasks, id)?;
     if output.is_json() && args.follow {
         return Err(Failure::user("`--json` prints one object, which has no end with `--follow`")
             .with_hint("use only one of them"));
@@ -341,18 +342,18 @@ fn raw(tasks: &Tasks, task: &Task, args: &LogArgs) -> Result<(), Failure> {
 }
 
 /// The task that is named. Processes have the same commands: a word that is neither is looked for in both.
-fn named_task(tasks: &Tasks, name: &str) -> Result<Task, Failure> {
+fn named_task(home: &Home, tasks: &Tasks, name: &str) -> Result<Task, Failure> {
     tasks.find(name).map_err(|error| match error {
-        TaskError::NoTask { .. } => super::process::neither(name).unwrap_or_else(|| error.into()),
+        TaskError::NoTask { .. } => super::process::neither(home, name).unwrap_or_else(|| error.into()),
         error => error.into(),
     })
 }
 
 /// The tasks that are named, each once however often and by whatever name.
-fn named(tasks: &Tasks, names: &[String]) -> Result<Vec<Task>, Failure> {
+fn named(home: &Home, tasks: &Tasks, names: &[String]) -> Result<Vec<Task>, Failure> {
     let mut found: Vec<Task> = Vec::new();
     for name in names {
-        let task = named_task(tasks, name)?;
+        let task = named_task(home, tasks, name)?;
         if !found.iter().any(|other| other.id == task.id) {
             found.push(task);
         }
@@ -361,8 +362,7 @@ fn named(tasks: &Tasks, names: &[String]) -> Result<Vec<Task>, Failure> {
 }
 
 /// `aiw stop`, of tasks
-pub fn stop(ids: &[String], all: bool, output: &Output) -> Result<(), Failure> {
-    let home = &Home::find()?;
+pub fn stop(ids: &[String], all: bool, home: &Home, output: &Output) -> Result<(), Failure> {
     let everywhere = tasks(home, true)?;
     let wanted: Vec<Task> = if all {
         let own = own(&everywhere);
@@ -372,7 +372,7 @@ pub fn stop(ids: &[String], all: bool, output: &Output) -> Result<(), Failure> {
             .filter(|t| t.state != State::Ended && !own.contains(&t.id))
             .collect()
     } else {
-        named(&everywhere, ids)?
+        named(home, &everywhere, ids)?
     };
     // All are told before any is waited for.
     for task in &wanted {
@@ -404,6 +404,7 @@ fn go_on(
     id: &str,
     prompt: Vec<OsString>,
     arguments: Vec<OsString>,
+    home: &Home,
     output: &Output,
 ) -> Result<(), Failure> {
     let task = tasks.find(id)?;
@@ -426,7 +427,7 @@ fn go_on(
         arguments: run.arguments.into_iter().map(OsString::from).chain(arguments).collect(),
         ..RunArgs::default()
     };
-    super::run::run(run.cli, args, output)
+    super::run::run(run.cli, args, home, output)
 }
 
 fn remove(tasks: &Tasks, ids: &[String], output: &Output) -> Result<(), Failure> {
@@ -534,19 +535,18 @@ impl Live {
 const LAST_LINES: usize = 5;
 
 /// `aiw wait`
-pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
+pub fn wait(args: &WaitArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     if args.ready {
         return Err(Failure::user("`--ready` is for processes, and a task ends"));
     }
-    let home = Home::find()?;
-    let tasks = tasks(&home, args.all || !args.ids.is_empty())?;
+    let tasks = tasks(home, args.all || !args.ids.is_empty())?;
     let wanted: Vec<Task> = if args.ids.is_empty() {
         let own = own(&tasks);
         let wanted = |task: &Task| (task.state != State::Ended || task.unread) && !own.contains(&task.id);
         tasks.sweep()?;
         tasks.list()?.into_iter().filter(wanted).collect()
     } else {
-        named(&tasks, &args.ids)?
+        named(home, &tasks, &args.ids)?
     };
     let ids: Vec<ProcessId> = wanted.iter().map(|task| task.id).collect();
     if ids.is_empty() {

@@ -163,9 +163,8 @@ pub fn hint(cli: CliKind, error: &mut clap::Error) -> Option<String> {
 
 /// A failure for want of a prompt. Where `-p` names no provider, it was meant as the print flag of
 /// two of the CLIs.
-pub fn without_prompt(cli: CliKind, args: &RunArgs, failure: Failure) -> Failure {
-    let is_there =
-        |name: &str| name == OWN || Home::find().and_then(|home| Ok(home.providers()?.has(name))).unwrap_or(true);
+pub fn without_prompt(cli: CliKind, args: &RunArgs, home: &Home, failure: Failure) -> Failure {
+    let is_there = |name: &str| name == OWN || home.providers().map_or(true, |providers| providers.has(name));
     match &args.provider {
         Some(said) if said.contains(' ') || !is_there(said) => failure.with_hint(p_is_provider(cli, said)),
         Some(name) => failure.with_hint(format!("aiw {cli} -p {} {PROMPT}", shell_word(name))),
