@@ -227,7 +227,6 @@ impl Reach for ClientSession {
     }
 
     fn start(&self, request: RunRequest, runtime: &Handle) -> Result<Task, AppError> {
-        let prepared = runtime.block_on(runs::prepare(self.launcher()?, self.home(), self.session(), request))?;
-        runs::start(self.home(), self.session(), prepared, true)
+        runs::start(self, runtime.block_on(runs::prepare(self, request))?, true)
     }
 }

@@ -8,9 +8,11 @@ use aiw_home::Home;
 use aiw_launch::RootKind;
 use aiw_processes::{Manager, Project};
 use aiw_routing::ServerPlaces;
-use aiw_tasks::{Scope, State, Task, Tasks};
+use aiw_tasks::{Scope, State, Task};
 use schemars::JsonSchema;
 use serde::Serialize;
+
+use crate::tasks;
 
 /// How many tasks there are in each state
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -154,8 +156,7 @@ impl Overview {
 }
 
 fn tasks(home: &Home) -> Option<TaskCounts> {
-    let tasks = Tasks::open(home, session_scope()).ok()?;
-    Some(TaskCounts::of(&tasks.list().ok()?))
+    Some(TaskCounts::of(&tasks::open(home, false).ok()?.list().ok()?))
 }
 
 /// Returns which tasks a command sees: those of its session; outside of an AI CLI, those of all sessions.

@@ -21,6 +21,7 @@ use serde::Serialize;
 use crate::ask::Person;
 use crate::cli::history::{ExportFormat, FilterArgs, HistoryCommand, SearchArgs};
 use crate::failure::Failure;
+use crate::layout::short;
 use crate::output::Output;
 use crate::terminal;
 
@@ -217,13 +218,6 @@ fn say_resume(line: &str, problem: Option<&str>, indent: &str, output: &Output) 
     if let Some(problem) = problem {
         output.line(format!("{indent}{problem}"));
     }
-}
-
-/// A directory, with `~` for your home.
-fn short(directory: &str) -> String {
-    let home = std::env::home_dir().filter(|home| home.parent().is_some());
-    let below = home.and_then(|home| Some(Path::new(directory).strip_prefix(home).ok()?.to_owned()));
-    below.map_or_else(|| one_line(directory, 200), |below| one_line(&Path::new("~").join(below).to_string_lossy(), 200))
 }
 
 fn show(home: &Home, id: &str, around: Option<&str>, most: usize, output: &Output) -> Result<(), Failure> {

@@ -1,5 +1,7 @@
 //! `aiw usage` and `aiw budget …`
 
+use std::path::{Path, PathBuf};
+
 use aiw_app::accounts::is_below;
 use aiw_app::budgets::{self, BudgetSummary};
 use aiw_app::{current_dir, usable_settings};
@@ -41,8 +43,7 @@ pub fn usage(args: &UsageArgs, home: &Home, output: &Output) -> Result<(), Failu
     let month: String = rfc3339(now_millis()).chars().take(7).collect();
     let month = aiw_home::millis_of(&format!("{month}-01")).and_then(|millis| u64::try_from(millis).ok());
     let since = args.since.or(month).unwrap_or_default();
-    let project = args.project.as_ref().map(|project| current_dir().map(|here| here.join(project))).transpose()?;
-    let project = project.map(|project| std::fs::canonicalize(&project).unwrap_or(project));
+    let project = args.project.as_deref().map(whole).transpose()?;
     let sums = sum_by(&Book::of(home), &settings, args.by, since, |booking| {
         let is_by =
             |name: &str| booking.provider.as_deref().unwrap_or(OWN) == name || booking.pool.as_deref() == Some(name);
@@ -77,6 +78,12 @@ pub fn usage(args: &UsageArgs, home: &Home, output: &Output) -> Result<(), Failu
     Ok(())
 }
 
+/// A directory, as bookings name theirs.
+fn whole(directory: &Path) -> Result<PathBuf, Failure> {
+    let directory = current_dir()?.join(directory);
+    Ok(std::fs::canonicalize(&directory).unwrap_or(directory))
+}
+
 fn line(key: &str, sum: &Sum) -> Vec<String> {
     vec![
         one_line(key, 80),
@@ -103,7 +110,6 @@ pub fn budget(command: BudgetCommand, home: &Home, output: &Output) -> Result<()
     home.recover()?;
     match command {
         BudgetCommand::Set(args) => {
-            let project = args.project.map(|project| current_dir().map(|here| here.join(project))).transpose()?;
             let budget = Budget {
                 name: args.name,
                 limit: match (args.usd, args.tokens) {
@@ -112,7 +118,7 @@ pub fn budget(command: BudgetCommand, home: &Home, output: &Output) -> Result<()
                 },
                 period: args.per,
                 provider: args.provider,
-                project: project.map(|project| std::fs::canonicalize(&project).unwrap_or(project)),
+                project: args.project.as_deref().map(whole).transpose()?,
                 refuses: args.refuse,
             };
             let answer = budgets::set(home, &budget)?;

@@ -62,12 +62,6 @@ fn looked_after(home: &Home) -> Result<Manager, Failure> {
     Ok(manager)
 }
 
-/// How many processes of this project run.
-pub fn running(home: &Home) -> Result<usize, Failure> {
-    let manager = looked_after(home)?;
-    Ok(manager.list_running()?.iter().filter(|status| status.state.is_alive()).count())
-}
-
 /// Whether a word is the id of a process of this project. Tasks have the same commands.
 pub fn is_process(home: &Home, word: &str) -> bool {
     aiw_processes::is_id(word) && manager(home).is_ok_and(|manager| manager.get(word).is_ok())

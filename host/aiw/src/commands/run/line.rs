@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ffi::OsString;
 
+use aiw_app::AppError;
 use aiw_core::{CliKind, closest, one_line, shell_word};
 use aiw_home::{Home, OWN};
 use aiw_launch::LaunchError;
@@ -201,10 +202,12 @@ fn in_order(typed: impl Iterator<Item = String>, prompt: &[String], name: &str) 
 
 /// A run that can't be, where `-p` may have been meant as the print flag: what follows it is the
 /// beginning of the prompt then.
-pub fn misused_p(cli: CliKind, args: &RunArgs, error: LaunchError) -> Failure {
-    let named =
-        args.provider.as_deref().filter(|_| matches!(&error, LaunchError::UnknownProvider { source_name: None, .. }));
-    let is_unreachable = matches!(&error, LaunchError::Provider(ProviderError::Unreachable { .. }));
+pub fn misused_p(cli: CliKind, args: &RunArgs, error: AppError) -> Failure {
+    let named = args
+        .provider
+        .as_deref()
+        .filter(|_| matches!(&error, AppError::Launch(LaunchError::UnknownProvider { source_name: None, .. })));
+    let is_unreachable = matches!(&error, AppError::Launch(LaunchError::Provider(ProviderError::Unreachable { .. })));
     let failure = Failure::from(error);
     if is_unreachable {
         let hint = failure.hint().map(|hint| format!("{hint}; ")).unwrap_or_default();
