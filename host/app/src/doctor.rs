@@ -33,13 +33,13 @@ pub struct CheckedPart {
     pub problems: Vec<FoundProblem>,
 }
 
-/// What only views know.
+/// Facts that only a view knows.
 pub struct ViewKnows {
     /// aiw's own tools.
     pub own_tools: Vec<KnownTool>,
-    /// What is wrong with these names of toolsets.
+    /// Finds the problem with names of toolsets.
     pub toolsets: fn(&[String]) -> Option<FoundProblem>,
-    /// What the history is made of.
+    /// The state of the history.
     pub history: Result<HistoryDoctor, FoundProblem>,
 }
 

@@ -57,7 +57,7 @@ pub struct ListedTasks {
 pub struct StoppedTask {
     /// The task.
     pub task: Task,
-    /// What came of it: `stopped`, `still stopping`, or `ended` if it had ended before.
+    /// The result: `stopped`, `still stopping`, or `ended` if it had ended before.
     pub result: &'static str,
 }
 

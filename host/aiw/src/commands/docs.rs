@@ -47,7 +47,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
     named! {
         aiw_app::budgets { BudgetAcceptLoss BudgetSummary }
         aiw_app::doctor { CheckedPart Doctor FoundProblem }
-        aiw_app::extensions { ExtensionSummary UpdatedExtension VerifiedExtension }
+        aiw_app::extensions { ExtensionDetails ExtensionRemove ExtensionSummary Reference UpdatedExtension VerifiedExtension }
         aiw_app::gateways { GatewayList GatewayStatus GatewaySummary GatewayToken PoolRest }
         aiw_app::installation { Update }
         aiw_app::installs { ServerInstalled ServerNews }
@@ -80,7 +80,6 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_setup { ClientChange ClientSummary HookStatus }
         aiw_usage { Sum UsageRow }
         super::each { FailedId }
-        super::extension { ExtensionDetails ExtensionRemove Reference }
         super::gateway { GatewayRevoke GatewayServe }
         super::history { HistorySearch }
         super::hooks { HooksAnswer HooksStatus }

@@ -4,6 +4,7 @@
 
 mod budgets;
 mod doctor;
+mod extensions;
 mod installs;
 mod person;
 mod planners;

@@ -105,12 +105,12 @@ fn what_is_removed_is_told_once_and_a_damaged_record_stands_in_no_ones_way() {
     let tasks = ended.tasks();
     let ListedTasks { tasks: listed, problems } = list(&tasks).unwrap();
     assert_eq!((listed.len(), problems.len()), (2, 1));
-    let keep = Keep { count: 1, age: Duration::MAX };
+    let keep = Keep { count: 0, age: Duration::MAX };
     let would = prune(&tasks, keep, true).unwrap();
-    assert_eq!((would.dry_run, would.removed.len(), tasks.list().unwrap().len()), (true, 1, 2));
+    assert_eq!((would.dry_run, would.removed.len(), tasks.list().unwrap().len()), (true, 2, 2));
     let person = Recorded::agreeing();
     let gone = remove(&tasks, &[ids[0].to_string(), ids[0].to_string()], &person).unwrap();
     assert_eq!((gone.removed, person.heard().len()), (vec![ids[0].to_string()], 1));
-    assert_eq!(prune(&tasks, Keep { count: 0, age: Duration::MAX }, false).unwrap().removed.len(), 2);
+    assert_eq!(prune(&tasks, keep, false).unwrap().removed.len(), 2);
     assert!(list(&tasks).unwrap().tasks.is_empty());
 }
