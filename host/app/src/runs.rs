@@ -1,14 +1,19 @@
 //! Runs of AI CLIs: preparing them, starting them, and attending to them until they end.
 
-use futures::future::BoxFuture;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use aiw_core::{ErrorKind, ProcessId};
 use aiw_history::{Launch, is_off, is_word_for_off, keep_private, keep_private_since, log, note_launch};
 use aiw_home::{HISTORY_VARIABLE, Home};
 use aiw_launch::{Advice, LaunchError, Prepared, ProcessSession, RunRequest, advice, standing};
+use aiw_routing::Pool;
 use aiw_tasks::{Keep, Outcome, Queue, Scope, State, Task, TaskError, Tasks};
+use futures::future::BoxFuture;
+use tokio::runtime::Handle;
 
+use crate::reach::Reach;
 use crate::{AppError, ClientSession, accounts, own_executable};
 
 /// Prepares a run of a client. It is private if the user says so, or if the task is that it is started in.
@@ -56,6 +61,24 @@ fn is_private_task(home: &Home, task: Option<ProcessId>) -> bool {
 pub fn start(client: &ClientSession, prepared: Prepared, may_queue: bool) -> Result<Task, AppError> {
     let queue = Queue { limit: client.home().settings()?.tasks()?.limit, may_queue };
     Ok(prepared.start(client.home(), client.session(), &own_executable()?, queue)?)
+}
+
+impl Reach for ClientSession {
+    fn cwd(&self) -> PathBuf {
+        Self::cwd(self).to_owned()
+    }
+
+    fn servers(&self) -> Arc<Pool> {
+        self.pool().clone()
+    }
+
+    fn tasks(&self) -> Result<Tasks, AppError> {
+        Self::tasks(self).cloned()
+    }
+
+    fn start(&self, request: RunRequest, runtime: &Handle) -> Result<Task, AppError> {
+        start(self, runtime.block_on(prepare(self, request))?, true)
+    }
 }
 
 /// Removes old tasks. A problem is left to the next time.

@@ -4,15 +4,40 @@ use std::path::Path;
 
 use aiw_core::{ProcessId, Sink};
 use aiw_home::Home;
-use aiw_launch::{Continuation, LaunchError, TaskDetails, TaskSummary, WaitedTask, tail};
+use aiw_launch::{Continuation, LaunchError, RootKind, TaskDetails, TaskSummary, WaitedTask, tail};
 use aiw_processes::{Manager, Project};
 use aiw_tasks::{Keep, Scope, State, Stopped, Task, TaskError, Tasks};
 use aiw_usage::Sum;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::overview::{TaskCounts, session_scope};
 use crate::{accounts, own_executable};
+
+/// How many tasks there are in each state
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct TaskCounts {
+    /// How many are running
+    pub running: usize,
+    /// How many are queued
+    pub queued: usize,
+    /// How many finished since you last looked
+    pub unread: usize,
+}
+
+impl TaskCounts {
+    /// Counts tasks.
+    pub fn of(tasks: &[Task]) -> Self {
+        let mut counts = Self::default();
+        for task in tasks {
+            match task.state {
+                State::Queued => counts.queued += 1,
+                State::Ended => counts.unread += usize::from(task.unread),
+                State::Running | State::Starting | State::Stopping => counts.running += 1,
+            }
+        }
+        counts
+    }
+}
 
 /// `aiw status`
 #[derive(Debug, Serialize, JsonSchema)]
@@ -63,7 +88,9 @@ pub struct StoppedTask {
 
 /// Returns the tasks of this session; outside of an AI CLI, and with `all`, those of all sessions.
 pub fn open(home: &Home, all: bool) -> Result<Tasks, TaskError> {
-    Tasks::open(home, if all { Scope::All } else { session_scope() })
+    let session = aiw_launch::session();
+    let is_inside = session.kind != RootKind::Session || session.task.is_some();
+    Tasks::open(home, if is_inside && !all { Scope::Root(session.root) } else { Scope::All })
 }
 
 /// Lists tasks, after what dead supervisors have left behind was ended.

@@ -52,7 +52,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_app::installation { Update }
         aiw_app::installs { ServerInstalled ServerNews }
         aiw_app::models { ModelStatus ModelSummary }
-        aiw_app::overview { HistoryCounts Overview ProcessCounts TaskCounts }
+        aiw_app::overview { HistoryCounts Overview ProcessCounts }
         aiw_app::past { HistoryDoctor HistoryForget HistoryImport HistorySessions HistoryShow HistorySkipped }
         aiw_app::planners { PlannerShow PlannerSummary }
         aiw_app::pools { PoolDetails }
@@ -60,7 +60,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_app::secrets { SecretRemove }
         aiw_app::servers::login { McpLogin McpLogout }
         aiw_app::servers::look { ServerCheck }
-        aiw_app::tasks { Status }
+        aiw_app::tasks { Status TaskCounts }
         aiw_history { HistoryMessage Stats Todo Todos }
         aiw_launch { CliDetails Explanation LogLine RoleDetails TaskDetails WaitedTask }
         aiw_markets {

@@ -7,8 +7,7 @@ use std::io::{IsTerminal, Write};
 use std::time::Instant;
 
 use aiw_app::current_dir;
-use aiw_app::overview::TaskCounts;
-use aiw_app::tasks::{self, ListedTasks, StoppedTask};
+use aiw_app::tasks::{self, ListedTasks, StoppedTask, TaskCounts};
 use aiw_core::{ErrorKind, ProcessId, one_line};
 use aiw_home::{Home, rfc3339};
 use aiw_launch::{
