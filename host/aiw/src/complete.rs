@@ -45,7 +45,7 @@ fn task_offers(wanted: fn(&Task) -> bool) -> Option<Vec<Offer>> {
 }
 
 fn process_offers() -> Option<Vec<Offer>> {
-    let all = crate::commands::process::manager().ok()?.list().ok()?;
+    let all = crate::commands::process::manager(&Home::find().ok()?).ok()?.list().ok()?;
     Some(
         all.into_iter()
             .map(|status| (status.id, format!("{}: {}", status.state, status.definition.run.shown().line())))
@@ -171,7 +171,7 @@ pub fn workflows() -> ArgValueCandidates {
 /// The client over a home that is there.
 fn client() -> Option<Arc<ClientSession>> {
     Home::find().ok().filter(|home| home.root().is_dir())?;
-    ClientSession::here(app(Arc::new(Quiet)).ok()?).ok()
+    ClientSession::here(app(&Home::find().ok()?, Arc::new(Quiet))).ok()
 }
 
 /// Ids of the components that read registries of MCP servers.

@@ -175,12 +175,6 @@ impl From<aiw_markets::MarketError> for Failure {
     }
 }
 
-impl From<aiw_app::extensions::CallError> for Failure {
-    fn from(e: aiw_app::extensions::CallError) -> Self {
-        Self::of(e.kind(), None, e)
-    }
-}
-
 impl From<aiw_app::installation::InCache> for Failure {
     fn from(e: aiw_app::installation::InCache) -> Self {
         Self::of(ErrorKind::User, Some(e.hint()), e)

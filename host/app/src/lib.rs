@@ -18,6 +18,7 @@ mod app;
 pub mod budgets;
 mod client;
 mod components;
+pub mod doctor;
 mod downloads;
 mod error;
 mod executable;
@@ -39,6 +40,7 @@ mod reach;
 pub mod runs;
 pub mod secrets;
 pub mod servers;
+pub mod tasks;
 pub mod trust;
 pub mod workflows;
 

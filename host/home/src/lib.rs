@@ -20,6 +20,7 @@ mod clis;
 mod document;
 mod error;
 mod files;
+mod health;
 mod installed;
 mod journal;
 pub mod json;
@@ -51,6 +52,7 @@ pub use files::{
     Mode, check_writable, created, find_program, inherit_owner, is_program, make_private_dir, open_owned, open_plain,
     publish_dir, read_capped, remove_tree, replace, replace_with,
 };
+pub use health::FoundProblem;
 pub use installed::{AddedServer, InstalledPlugin, Plugins, ServerKey};
 pub use jsonc::Jsonc;
 pub use lock::{Lock, LockWait, Turn, lock_within};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aiw_app::ClientSession;
 use aiw_core::ErrorKind;
+use aiw_home::Home;
 use aiw_markets::{Answers, FoundPlugin, InstallPlan, MarketError, Markets, Missing, Observer, OnConflict, Query};
 use aiw_tui::{Ask, Backend, BackendError, Options, Plugin, Preview, Progress, ScreenError, Server};
 
@@ -25,7 +26,7 @@ pub fn run(query: Option<String>, all: bool, no_color: bool, json: bool) -> Resu
         return Err(Failure::user("browsing needs a terminal").with_hint("`aiw plugin search` prints a list"));
     }
     let latest = Arc::new(Latest::default());
-    let client = ClientSession::here(app(latest.clone())?)?;
+    let client = ClientSession::here(app(&Home::find()?, latest.clone()))?;
     let markets = client.markets()?;
     let runtime = runtime::blocking()?;
     // What could not be carried out is said by every other command.

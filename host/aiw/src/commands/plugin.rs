@@ -4,6 +4,7 @@ pub mod install;
 pub mod look;
 
 use aiw_app::usable_settings;
+use aiw_home::Home;
 use aiw_markets::Markets;
 
 use crate::cli::{EnableArgs, PluginCommand};
@@ -22,7 +23,7 @@ pub fn run(command: PluginCommand, output: &Output) -> Result<(), Failure> {
         }
         PluginCommand::Search(args) => on_markets(output, async |markets| look::search(markets, args, output).await),
         PluginCommand::List(args) => runtime::run(output, async {
-            let client = session(output)?;
+            let client = session(&Home::find()?, output)?;
             let markets = client.markets()?;
             // What is installed is known without the settings.
             let has_settings = client.home().settings().is_ok();
@@ -57,7 +58,7 @@ pub fn run(command: PluginCommand, output: &Output) -> Result<(), Failure> {
 /// Works with the marketplaces, once what the user wrote by hand is carried out.
 fn on_markets(output: &Output, work: impl AsyncFnOnce(&Markets) -> Result<(), Failure>) -> Result<(), Failure> {
     runtime::run(output, async {
-        let client = session(output)?;
+        let client = session(&Home::find()?, output)?;
         let markets = client.markets()?;
         markets.reconcile().await?.iter().for_each(|note| output.note(note));
         work(&markets).await

@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test ends by a panic, its helpers too")]
 
 mod budgets;
+mod doctor;
+mod extensions;
 mod installs;
 mod person;
 mod planners;
 mod secrets;
 mod servers;
+mod tasks;
 mod trust;
 
 use std::collections::BTreeMap;
