@@ -41,14 +41,14 @@ fn a_plugin_is_found_installed_and_removed_in_place() {
     assert!(terminal.shown().contains("https://b.example/mcp"), "{}", terminal.shown());
     assert_eq!(env.read("mcp.json"), "", "nothing before the answer");
     terminal.press("y");
-    terminal.wait_for("installed beta@m");
+    terminal.wait_for("Installed beta@m");
     assert_eq!(env.mcp()["mcpServers"]["beta"]["url"], "https://b.example/mcp");
 
     terminal.wait("the list read again", |shown| shown.contains('✓'));
     terminal.press("d");
     terminal.wait_for("(y/n)");
     terminal.press("y");
-    terminal.wait_for("removed beta@m");
+    terminal.wait_for("Removed beta@m");
     assert_eq!(env.mcp(), json!({"mcpServers": {}}));
 
     terminal.press("q");
@@ -90,7 +90,7 @@ fn the_browser_asks_for_what_an_install_needs() {
             assert_eq!(env.read("mcp.json"), "");
         }
     }
-    terminal.wait_for("installed alpha@m");
+    terminal.wait_for("Installed alpha@m");
     assert_eq!(env.mcp()["mcpServers"]["alpha"]["args"], json!(["${ALPHA_REGION:-eu}"]));
     terminal.press("q");
     terminal.press("q");
@@ -241,7 +241,7 @@ fn an_install_on_a_terminal_asks_and_takes_no_for_no() {
     let mut terminal = Terminal::start(&env, &["plugin", "install", "alpha"]);
     terminal.wait_for("Install alpha@m? [y/N]");
     terminal.press("y\r");
-    terminal.wait_for("Value of `ALPHA_REGION`");
+    terminal.wait_for("Value of ALPHA_REGION");
     terminal.press("eu\r");
     assert!(terminal.ends().success());
     assert_eq!(env.mcp()["mcpServers"]["alpha"]["args"], json!(["${ALPHA_REGION:-eu}"]));

@@ -13,8 +13,8 @@ use aiw_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::servers::until;
 use crate::terminal::Terminal;
+use crate::until;
 
 /// Copies a component and replaces texts with others of the same length, which keeps the component well-formed.
 fn altered(env: &Environment, name: &str, file: &str, texts: &[(&str, &str)]) -> PathBuf {

@@ -364,7 +364,7 @@ fn a_model_finds_what_shares_no_word_and_forgetting_takes_its_vectors_too() {
     let (model, runtime) = (model.display().to_string(), runtime.display().to_string());
     env.run(&["model", "use", &model, "--runtime", &runtime]).ok();
     let has_vectors = || env.json(&["history", "stats"])["vectors"] == 13;
-    crate::servers::until(has_vectors);
+    crate::until(has_vectors);
     assert_eq!(env.json(&["history", "stats"])["messages"], 13);
     for (text, right) in paraphrases {
         assert_eq!(search(text, false).as_deref(), Some(right), "{text}");
@@ -387,7 +387,7 @@ fn a_model_finds_what_shares_no_word_and_forgetting_takes_its_vectors_too() {
     env.run(&["model", "use", &tiny, "--runtime", &runtime]).ok();
     assert_eq!(search("loadTrustStore intermediate", false).as_deref(), Some("a3"));
     env.run(&["history", "import", "--all"]).ok();
-    crate::servers::until(has_vectors);
+    crate::until(has_vectors);
     assert_eq!(search("loadTrustStore intermediate", false).as_deref(), Some("a3"));
     let export = env.run(&["history", "export", "v-vet"]).ok().stdout;
     assert!(export.contains("My beagle keeps scratching her ears"), "{export}");

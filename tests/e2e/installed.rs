@@ -11,7 +11,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::mcp::Client;
-use crate::servers::{Servers, text, until};
+use crate::servers::{Servers, text};
+use crate::until;
 
 /// Puts the binary at a path, as a package manager would.
 fn put(env: &Environment, path: &Path) -> PathBuf {

@@ -7,7 +7,8 @@ use aiw_tests::{Environment, component, onnx_runtime, tiny_model};
 use serde_json::json;
 
 use crate::mcp::Client;
-use crate::servers::{Servers, until};
+use crate::servers::Servers;
+use crate::until;
 
 /// Adds the component, with what its manifest asks for.
 fn with_knowing(env: &Environment) {

@@ -45,3 +45,41 @@ mod tasks;
 mod terminal;
 mod trust;
 mod workflows;
+
+use std::time::{Duration, Instant};
+
+/// Whether what is waited for is there.
+pub(crate) trait Awaited {
+    type Found;
+
+    fn found(self) -> Option<Self::Found>;
+}
+
+impl Awaited for bool {
+    type Found = ();
+
+    fn found(self) -> Option<()> {
+        self.then_some(())
+    }
+}
+
+impl<T> Awaited for Option<T> {
+    type Found = T;
+
+    fn found(self) -> Option<T> {
+        self
+    }
+}
+
+/// Waits until something is so, or is there.
+#[track_caller]
+pub(crate) fn until<A: Awaited>(mut look: impl FnMut() -> A) -> A::Found {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look().found() {
+            return found;
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "it never is");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -13,7 +13,8 @@ use aiw_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::servers::{is_there, until};
+use crate::servers::is_there;
+use crate::until;
 
 /// The files of a model.
 const FILES: [&str; 5] =

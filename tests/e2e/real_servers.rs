@@ -9,7 +9,8 @@ use aiw_tests::{Environment, commit_all, not_run};
 use serde_json::{Value, json};
 
 use crate::mcp::Client;
-use crate::servers::{is_there, names, text, until};
+use crate::servers::{is_there, names, text};
+use crate::until;
 
 /// A server of npm or PyPI that is installed below `target/servers`.
 pub(crate) fn installed(name: &str) -> Option<PathBuf> {

@@ -395,18 +395,6 @@ fn a_plain_name_is_written_where_the_path_leads_to_this_file() {
 }
 
 #[test]
-fn what_fails_for_one_client_does_not_stop_the_others() {
-    let (env, _clis) = FakeClis::environment();
-    let codex = write(&env.user().join(".codex/config.toml"), "not toml");
-    let run = env.run(&["setup", "-y", "--json"]);
-    let answer = run.json();
-    assert_eq!(run.code, 2, "{}", run.whole());
-    assert_eq!((&answer["failed"][0]["name"], answer["clients"].as_array().unwrap().len()), (&json!("codex"), 2));
-    assert_eq!(fs::read_to_string(&codex).unwrap(), "not toml");
-    assert!(env.user().join(".claude.json").exists());
-}
-
-#[test]
 fn an_import_shows_no_secret_and_undo_brings_the_servers_back() {
     let (env, _clis) = FakeClis::environment();
     let text = r#"{"mcpServers": {"gh": {"command": "npx", "env": {"GH_TOKEN": "ghp_canary"},

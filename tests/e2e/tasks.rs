@@ -5,25 +5,13 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aiw_tests::{Environment, FakeClis};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-/// The time after which something missing counts as a hang.
-const HANGS: Duration = Duration::from_secs(60);
-
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(start.elapsed() < HANGS, "{what} does not come");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
+use crate::until;
 
 fn detach(env: &Environment, cli: &str, text: &str) -> String {
     let run = env.run(&[cli, "--detach", &FakeClis::script(text)]).ok();
@@ -290,9 +278,9 @@ fn ctrl_c_stops_the_task_and_a_hang_up_leaves_it() {
     let (env, clis) = FakeClis::environment();
     for (number, sent) in [(1, Signal::INT), (2, Signal::HUP)] {
         let mut aiw = env.start(&["claude", &FakeClis::script("sleep 60")]);
-        until("the CLI", || (clis.seen().len() == number).then_some(()));
+        until(|| clis.seen().len() == number);
         signal(&aiw, sent);
-        let code = until("the end of aiw", || aiw.try_wait().unwrap()).code();
+        let code = until(|| aiw.try_wait().unwrap()).code();
         assert_eq!(code, Some(if number == 1 { 130 } else { 129 }));
     }
     let list = env.json(&["task", "list"]);
@@ -407,7 +395,7 @@ fn without_the_leader_of_its_terminal_session_a_script_is_one_session() {
     );
     let mut sh = env.program(Path::new("setsid"));
     assert!(sh.args(["--wait", "sh", "-c", &leader]).status().unwrap().success());
-    until("the end of the script", || env.user().join("end").exists().then_some(()));
+    until(|| env.user().join("end").exists());
     let list = env.json(&["task", "list", "--all"]);
     let roots: Vec<&Value> = list["tasks"].as_array().unwrap().iter().map(|task| &task["root_pid"]).collect();
     assert!(matches!(roots.as_slice(), [one, two] if one == two), "{list}");
@@ -455,7 +443,7 @@ fn a_damaged_record_is_said_and_can_be_removed() {
     // It cannot be removed while it is supervised.
     let running = detach(&env, "claude", "sleep 60");
     let path = env.home().join(format!("tasks/{running}/task.json"));
-    until("the start", || (task(&env, &running)["state"] == "running").then_some(()));
+    until(|| task(&env, &running)["state"] == "running");
     let whole = fs::read(&path).unwrap();
     fs::write(&path, "{").unwrap();
     assert_ne!(env.run(&["task", "remove", &running]).code, 0);
@@ -470,14 +458,14 @@ fn record(env: &Environment, id: &str) -> Value {
 /// Creates a task whose CLI and supervisor were killed, and that nothing has looked at since.
 fn killed(env: &Environment) -> String {
     let id = detach(env, "claude", "exec sleep 60");
-    until("the start", || (task(env, &id)["state"] == "running").then_some(()));
+    until(|| task(env, &id)["state"] == "running");
     let record = record(env, &id);
     for who in ["shim", "child"] {
         let pid = Pid::from_raw(record[who]["pid"].as_i64().unwrap().try_into().unwrap()).unwrap();
         let _ = kill_process(pid, Signal::KILL);
         let gone = || !Path::new(&format!("/proc/{}/cmdline", pid.as_raw_nonzero())).exists();
         let empty = || fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).is_ok_and(|line| line.is_empty());
-        until("its death", || (gone() || empty()).then_some(()));
+        until(|| gone() || empty());
     }
     id
 }
@@ -594,7 +582,7 @@ fn a_wait_that_is_told_to_end_says_by_what() {
         // It is waiting by now.
         std::thread::sleep(Duration::from_millis(300));
         signal(&waiting, sent);
-        assert_eq!(until("the end of waiting", || waiting.try_wait().unwrap()).code(), Some(code));
+        assert_eq!(until(|| waiting.try_wait().unwrap()).code(), Some(code));
     }
     env.run(&["stop", "--all"]).ok();
 }

@@ -10,7 +10,7 @@ use aiw_tests::{Environment, Run};
 use serde_json::{Value, json};
 
 use crate::mcp::Client;
-use crate::servers::until;
+use crate::until;
 
 /// A program that leaves a mark when it runs, and is no MCP server otherwise.
 fn program(path: &Path, mark: &Path) {

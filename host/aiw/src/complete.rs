@@ -23,7 +23,7 @@ use crate::components::app;
 /// A word, and what it stands for.
 type Offer = (String, String);
 
-fn candidates(offers: fn() -> Option<Vec<Offer>>) -> ArgValueCandidates {
+fn candidates(offers: fn(Home) -> Option<Vec<Offer>>) -> ArgValueCandidates {
     ArgValueCandidates::new(move || {
         let candidate = |(order, (word, about)): (usize, Offer)| {
             let about = Some(one_line(&about, 60)).filter(|about| !about.is_empty());
@@ -33,13 +33,12 @@ fn candidates(offers: fn() -> Option<Vec<Offer>>) -> ArgValueCandidates {
         let plain = |(word, _): &Offer| {
             !word.starts_with('-') && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.@/=".contains(c))
         };
-        offers().into_iter().flatten().filter(plain).enumerate().map(candidate).collect()
+        Home::find().ok().and_then(offers).into_iter().flatten().filter(plain).enumerate().map(candidate).collect()
     })
 }
 
-fn task_offers(wanted: fn(&Task) -> bool) -> Option<Vec<Offer>> {
-    let home = Home::find().ok().filter(|home| home.root().is_dir())?;
-    let tasks = Tasks::open(&home, Scope::All).ok()?.list().ok()?;
+fn task_offers(home: &Home, wanted: fn(&Task) -> bool) -> Option<Vec<Offer>> {
+    let tasks = if home.root().is_dir() { Tasks::open(home, Scope::All).ok()?.list().ok()? } else { return None };
     let about = |task: &Task| format!("{} {}: {}", task.about.cli, task.state, task.about.prompt);
     Some(tasks.iter().filter(|task| wanted(task)).map(|task| (task.id.to_string(), about(task))).collect())
 }
@@ -55,41 +54,41 @@ fn process_offers() -> Option<Vec<Offer>> {
 
 /// Ids of processes of the project.
 pub fn processes() -> ArgValueCandidates {
-    candidates(process_offers)
+    candidates(|_| process_offers())
 }
 
 /// Ids of tasks, and of processes of the project.
 pub fn tasks_and_processes() -> ArgValueCandidates {
-    candidates(|| Some(process_offers().into_iter().chain(task_offers(|_| true)).flatten().collect()))
+    candidates(|home| Some(process_offers().into_iter().chain(task_offers(&home, |_| true)).flatten().collect()))
 }
 
 /// Ids of tasks.
 pub fn tasks() -> ArgValueCandidates {
-    candidates(|| task_offers(|_| true))
+    candidates(|home| task_offers(&home, |_| true))
 }
 
 /// Ids of tasks that have not ended, and of processes of the project.
 pub fn awaited() -> ArgValueCandidates {
-    candidates(|| {
-        let tasks = task_offers(|task| task.state != State::Ended);
+    candidates(|home| {
+        let tasks = task_offers(&home, |task| task.state != State::Ended);
         Some(process_offers().into_iter().chain(tasks).flatten().collect())
     })
 }
 
 /// Ids of tasks that have ended.
 pub fn ended_tasks() -> ArgValueCandidates {
-    candidates(|| task_offers(|task| task.state == State::Ended))
+    candidates(|home| task_offers(&home, |task| task.state == State::Ended))
 }
 
-fn provider_offers() -> Option<Vec<Offer>> {
-    let file = Home::find().ok()?.providers().ok()?;
+fn provider_offers(home: Home) -> Option<Vec<Offer>> {
+    let file = home.providers().ok()?;
     let about = |provider: &aiw_home::Provider| provider.scenario.clone().unwrap_or_else(|| provider.preset.clone());
     let providers = file.providers().iter().map(|provider| (provider.name.to_string(), about(provider)));
-    Some(providers.chain(pool_offers().into_iter().flatten()).collect())
+    Some(providers.chain(pool_offers(home).into_iter().flatten()).collect())
 }
 
-fn pool_offers() -> Option<Vec<Offer>> {
-    let file = Home::find().ok()?.providers().ok()?;
+fn pool_offers(home: Home) -> Option<Vec<Offer>> {
+    let file = home.providers().ok()?;
     let about = |pool: &aiw_home::ProviderPool| {
         let members: Vec<&str> = pool.members.iter().map(|member| member.provider.as_str()).collect();
         format!("pool of {}", members.join(", "))
@@ -104,16 +103,16 @@ pub fn pools() -> ArgValueCandidates {
 
 /// Names of gateways.
 pub fn gateways() -> ArgValueCandidates {
-    candidates(|| {
-        let names = aiw_gateway::NamedGateways::new(&Home::find().ok()?).names().ok()?;
+    candidates(|home| {
+        let names = aiw_gateway::NamedGateways::new(&home).names().ok()?;
         Some(names.into_iter().map(|name| (name.to_string(), String::new())).collect())
     })
 }
 
 /// Names of budgets.
 pub fn budgets() -> ArgValueCandidates {
-    candidates(|| {
-        let budgets = Home::find().ok()?.settings().ok()?.budgets().ok()?;
+    candidates(|home| {
+        let budgets = home.settings().ok()?.budgets().ok()?;
         Some(budgets.into_iter().map(|budget| (budget.name, String::new())).collect())
     })
 }
@@ -125,33 +124,32 @@ pub fn providers() -> ArgValueCandidates {
 
 /// Names of providers, and the word for the CLI's own configuration.
 pub fn providers_or_own() -> ArgValueCandidates {
-    candidates(|| {
+    candidates(|home| {
         let own = (OWN.to_owned(), "the CLI's own configuration".to_owned());
-        Some(provider_offers().into_iter().flatten().chain([own]).collect())
+        Some(provider_offers(home).into_iter().flatten().chain([own]).collect())
     })
 }
 
 /// Names of models, and of the library that runs them.
 pub fn models() -> ArgValueCandidates {
-    candidates(|| model_offers(|_| true))
+    candidates(|home| model_offers(home, |_| true))
 }
 
 /// Names of models that are there.
 pub fn pulled_models() -> ArgValueCandidates {
-    candidates(|| model_offers(|model| model.pulled))
+    candidates(|home| model_offers(home, |model| model.pulled))
 }
 
-fn model_offers(wanted: fn(&ModelSummary) -> bool) -> Option<Vec<Offer>> {
-    let models = Models::at(Home::find().ok()?).list().ok()?;
+fn model_offers(home: Home, wanted: fn(&ModelSummary) -> bool) -> Option<Vec<Offer>> {
+    let models = Models::at(home).list().ok()?;
     Some(models.into_iter().filter(wanted).map(|model| (model.name, model.label)).collect())
 }
 
 /// Names of roles that can be used.
 pub fn roles() -> ArgValueCandidates {
-    candidates(|| {
-        let home = Home::find().ok()?;
-        let here = std::env::current_dir().ok();
-        let listing = Roles::at(home.clone(), &home.settings().ok()?, here.as_deref()).list();
+    candidates(|home| {
+        let (settings, here) = (home.settings().ok()?, std::env::current_dir().ok());
+        let listing = Roles::at(home, &settings, here.as_deref()).list();
         let counts = |role: &&Listed| role.problem.is_none() && role.shadowed_by.is_none();
         let offer = |role: &Listed| (role.name.clone(), role.description.clone().unwrap_or_default());
         Some(listing.roles.iter().filter(counts).map(offer).collect())
@@ -160,8 +158,8 @@ pub fn roles() -> ArgValueCandidates {
 
 /// Names of kept workflows.
 pub fn workflows() -> ArgValueCandidates {
-    candidates(|| {
-        let listed = Workflows::new(Home::find().ok()?).list();
+    candidates(|home| {
+        let listed = Workflows::new(home).list();
         let about =
             |listed: &ListedWorkflow| listed.workflow.as_ref().map(|w| w.description.clone()).unwrap_or_default();
         Some(listed.iter().map(|listed| (listed.name.to_string(), about(listed))).collect())
@@ -176,7 +174,7 @@ fn client() -> Option<Arc<ClientSession>> {
 
 /// Ids of the components that read registries of MCP servers.
 pub fn registries() -> ArgValueCandidates {
-    candidates(|| {
+    candidates(|_| {
         let library = client()?.library().ok()?.clone();
         let ids = library.enabled(World::RegistrySource).ok()?;
         Some(ids.into_iter().map(|id| (id.to_string(), String::new())).collect())
@@ -196,7 +194,7 @@ pub fn registry_servers() -> ArgValueCompleter {
 
 /// Ids of installed plugins.
 pub fn installed_plugins() -> ArgValueCandidates {
-    candidates(|| {
+    candidates(|_| {
         let installed = client()?.markets().ok()?.installed().ok()?;
         Some(installed.into_iter().map(|(id, _)| (id.to_string(), String::new())).collect())
     })
@@ -204,7 +202,7 @@ pub fn installed_plugins() -> ArgValueCandidates {
 
 /// Ids of plugins that the marketplaces offer.
 pub fn available_plugins() -> ArgValueCandidates {
-    candidates(|| {
+    candidates(|_| {
         let found = client()?.markets().ok()?.search(&Query { all: true, ..Query::default() }).ok()?;
         let offer = |found: &aiw_markets::FoundPlugin| {
             Some((found.id()?.to_string(), found.listed.description().unwrap_or_default()))
@@ -213,11 +211,9 @@ pub fn available_plugins() -> ArgValueCandidates {
     })
 }
 
-/// The home, and the servers of this directory.
-fn configured() -> Option<(Home, Vec<Configured>)> {
-    let home = Home::find().ok()?;
-    let (servers, _) = ServerPlaces::of(home.clone(), &std::env::current_dir().ok()?).read().ok()?;
-    Some((home, servers))
+/// The servers of this directory.
+fn configured(home: Home) -> Option<Vec<Configured>> {
+    Some(ServerPlaces::of(home, &std::env::current_dir().ok()?).read().ok()?.0)
 }
 
 fn server_offer(server: &Configured) -> Offer {
@@ -226,22 +222,21 @@ fn server_offer(server: &Configured) -> Offer {
 
 /// Names of MCP servers.
 pub fn servers() -> ArgValueCandidates {
-    candidates(|| Some(configured()?.1.iter().map(server_offer).collect()))
+    candidates(|home| Some(configured(home)?.iter().map(server_offer).collect()))
 }
 
 /// The servers of this directory with what is known of their tools.
-fn known_tools() -> Option<Vec<(Configured, Option<Record>)>> {
-    let (home, servers) = configured()?;
-    let records = Records::new(home);
+fn known_tools(home: Home) -> Option<Vec<(Configured, Option<Record>)>> {
+    let (servers, records) = (configured(home.clone())?, Records::new(home));
     let known: Vec<_> = servers.iter().map(|server| records.load(&server.key)).collect();
     Some(servers.into_iter().zip(known).collect())
 }
 
 /// Names of MCP servers, and of their tools as `server/tool`.
 pub fn servers_and_tools() -> ArgValueCandidates {
-    candidates(|| {
+    candidates(|home| {
         let mut offers = Vec::new();
-        for (server, record) in known_tools()? {
+        for (server, record) in known_tools(home)? {
             offers.push(server_offer(&server));
             for tool in record.iter().flat_map(Record::accepted) {
                 let about = tool.value()["description"].as_str().unwrap_or_default().to_owned();
@@ -254,14 +249,14 @@ pub fn servers_and_tools() -> ArgValueCandidates {
 
 /// `NAME=` for each parameter of the tool that the command line names.
 pub fn arguments() -> ArgValueCandidates {
-    candidates(|| {
+    candidates(|home| {
         // The shell gives the words so far after `--`.
         let words: Vec<String> =
             std::env::args_os().skip_while(|word| word != "--").filter_map(|w| w.into_string().ok()).collect();
         let at = words.iter().position(|word| word == "call")?;
         let named: Vec<&str> =
             words[at + 1..].iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect();
-        let known = known_tools()?;
+        let known = known_tools(home)?;
         let servers: Vec<_> = known.iter().map(|(server, record)| (server.key.as_str(), record.as_ref())).collect();
         let (first, rest) = named.split_first()?;
         let found = NamedTool::find(first, &servers)?;
@@ -278,8 +273,7 @@ pub fn arguments() -> ArgValueCandidates {
 
 /// Ids of past sessions, the latest first.
 pub fn sessions() -> ArgValueCandidates {
-    candidates(|| {
-        let home = Home::find().ok().filter(|home| home.history().is_dir())?;
+    candidates(|home| {
         let store = Store::open_existing(&home.history()).ok()??;
         let wanted = Sessions { limit: Some(50), ..Sessions::default() };
         let about = |session: PastSession| (session.id, format!("{}: {}", session.cli.as_str(), session.title));
@@ -289,16 +283,16 @@ pub fn sessions() -> ArgValueCandidates {
 
 /// Names of profiles of the user's.
 pub fn profiles() -> ArgValueCandidates {
-    candidates(|| {
-        let profiles = Home::find().ok()?.settings().ok()?.mcp().ok()?.profiles;
+    candidates(|home| {
+        let profiles = home.settings().ok()?.mcp().ok()?.profiles;
         Some(profiles.into_keys().map(|name| (name, String::new())).collect())
     })
 }
 
 /// Names of marketplaces.
 pub fn marketplaces() -> ArgValueCandidates {
-    candidates(|| {
-        let settings = Home::find().ok()?.settings().ok()?;
+    candidates(|home| {
+        let settings = home.settings().ok()?;
         Some(settings.markets().iter().map(|market| (market.name.to_string(), market.location.clone())).collect())
     })
 }
@@ -311,15 +305,15 @@ fn extension_offers(wanted: fn(&Known) -> bool) -> Option<Vec<Offer>> {
 
 /// Ids of extensions, aiw's own included.
 pub fn extensions() -> ArgValueCandidates {
-    candidates(|| extension_offers(|_| true))
+    candidates(|_| extension_offers(|_| true))
 }
 
 /// Ids of extensions that were added.
 pub fn added_extensions() -> ArgValueCandidates {
-    candidates(|| extension_offers(|known| known.locked.is_some()))
+    candidates(|_| extension_offers(|known| known.locked.is_some()))
 }
 
 /// Names of AI CLIs.
 pub fn clis() -> ArgValueCandidates {
-    candidates(|| Some(aiw_core::CliKind::ALL.iter().map(|cli| (cli.to_string(), String::new())).collect()))
+    candidates(|_| Some(aiw_core::CliKind::ALL.iter().map(|cli| (cli.to_string(), String::new())).collect()))
 }

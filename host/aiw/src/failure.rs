@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use aiw_app::AppError;
+use aiw_app::{AppError, Fails};
 use aiw_core::{AskError, ErrorKind};
 use aiw_providers::ProviderError;
 use serde::Serialize;
@@ -19,7 +19,6 @@ pub struct Failure {
     code: Option<u8>,
     /// The answer of a command that failed in part: printed instead of `{"error":…}`.
     partial: Option<Box<Value>>,
-    unknown: bool,
     declined: bool,
     /// The domain's error with its sources. They are not printed: the message has what matters, and a library's own
     /// text may hold a URL with a key.
@@ -41,7 +40,7 @@ impl Error for Failure {
 impl Failure {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let (hint, code, partial, source) = (None, None, None, None);
-        Self { kind, message: message.into(), hint, code, partial, unknown: false, declined: false, source }
+        Self { kind, message: message.into(), hint, code, partial, declined: false, source }
     }
 
     /// A domain's error: its kind, its message and its hint.
@@ -100,11 +99,6 @@ impl Failure {
         Self { code: Some(code), ..Self::new(ErrorKind::Interrupted, "stopped") }
     }
 
-    /// Whether what was named is not there (any more).
-    pub fn is_unknown(&self) -> bool {
-        self.unknown
-    }
-
     pub fn code(&self) -> u8 {
         self.code.unwrap_or(self.kind.exit_code())
     }
@@ -123,6 +117,12 @@ impl Failure {
             return (**answer).clone();
         }
         json!({"error": {"kind": self.kind.as_str(), "message": self.message, "hint": self.hint}})
+    }
+}
+
+impl Fails for Failure {
+    fn why(&self) -> (Option<&AskError>, Option<String>) {
+        (self.declined.then_some(&AskError::Declined), self.hint.clone())
     }
 }
 
@@ -169,15 +169,8 @@ from!(
 
 impl From<aiw_markets::MarketError> for Failure {
     fn from(e: aiw_markets::MarketError) -> Self {
-        let unknown = matches!(e, aiw_markets::MarketError::UnknownPlugin { .. });
-        let declined = matches!(e, aiw_markets::MarketError::Declined);
-        Self { unknown, declined, ..Self::of(e.kind(), e.hint(), e) }
-    }
-}
-
-impl From<aiw_app::installation::InCache> for Failure {
-    fn from(e: aiw_app::installation::InCache) -> Self {
-        Self::of(ErrorKind::User, Some(e.hint()), e)
+        let declined = matches!(e, aiw_markets::MarketError::Ask(AskError::Declined));
+        Self { declined, ..Self::of(e.kind(), e.hint(), e) }
     }
 }
 
@@ -211,6 +204,15 @@ impl From<AppError> for Failure {
         match e {
             AppError::Ask(AskError::Declined) => Self::declined("nothing was changed"),
             e => Self::of(e.kind(), e.hint(), e),
+        }
+    }
+}
+
+impl From<aiw_tui::ScreenError> for Failure {
+    fn from(e: aiw_tui::ScreenError) -> Self {
+        match e {
+            aiw_tui::ScreenError::Signal(signal) => Self::interrupted(128 + u8::try_from(signal).unwrap_or(0)),
+            e => Self::of(ErrorKind::Unavailable, None, e),
         }
     }
 }

@@ -221,12 +221,6 @@ impl Output {
         ExitCode::from(failure.code())
     }
 
-    /// Prints the failure of one of several things, where the command goes on with the others.
-    pub fn failed_one(&self, name: &str, failure: &Failure) {
-        let word = if failure.is_declined() { "" } else { "error: " };
-        self.note(format!("{word}{name}: {}", failure.message()));
-    }
-
     /// The command line is wrong.
     pub fn usage(&self, error: &clap::Error, hint: Option<&str>) -> ExitCode {
         let text = error.render().to_string();

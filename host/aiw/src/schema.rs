@@ -1,6 +1,7 @@
 //! JSON schemas for people: a line for each parameter, and nothing left out.
 
-use aiw_servers::{visible, visible_json};
+use aiw_core::visible;
+use aiw_servers::visible_json;
 use serde_json::{Map, Value};
 
 /// The deepest parameter with a line of its own; what is below stands in it as JSON.

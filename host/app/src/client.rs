@@ -28,11 +28,7 @@ pub fn current_dir() -> Result<PathBuf, AppError> {
 /// the session that its tasks belong to, and a profile of the servers and tools that it may use. Components that it
 /// calls reach what it may reach, and no more.
 pub struct ClientSession {
-    app: Arc<App>,
-    session: OnceLock<ProcessSession>,
-    ground: Ground,
-    profile: ProfileSource,
-    shared: SharedServers,
+    about: Builder,
     this: Weak<Self>,
     pool: OnceLock<Arc<Pool>>,
     changes: Mutex<Option<mpsc::UnboundedReceiver<()>>>,
@@ -75,11 +71,7 @@ impl Builder {
     /// Returns the client. Nothing is started.
     pub fn build(self) -> Arc<ClientSession> {
         Arc::new_cyclic(|this| ClientSession {
-            app: self.app,
-            session: self.session,
-            ground: self.ground,
-            profile: self.profile,
-            shared: self.shared,
+            about: self,
             this: this.clone(),
             pool: OnceLock::new(),
             changes: Mutex::new(None),
@@ -109,22 +101,22 @@ impl ClientSession {
 
     /// Returns the application.
     pub fn app(&self) -> &App {
-        &self.app
+        &self.about.app
     }
 
     /// Returns the home.
     pub fn home(&self) -> &Home {
-        self.app.home()
+        self.app().home()
     }
 
     /// Returns the session that the client's tasks belong to.
     pub fn session(&self) -> &ProcessSession {
-        self.session.get_or_init(session)
+        self.about.session.get_or_init(session)
     }
 
     /// Returns the client's directory.
     pub fn cwd(&self) -> &Path {
-        &self.ground.cwd
+        &self.about.ground.cwd
     }
 
     /// Returns the MCP servers of the client's directory, as its profile allows them. None is started before it is
@@ -133,7 +125,12 @@ impl ClientSession {
         self.pool.get_or_init(|| {
             let (sender, receiver) = mpsc::unbounded_channel();
             *self.changes.lock().unwrap_or_else(PoisonError::into_inner) = Some(receiver);
-            Arc::new(Pool::new(self.ground.clone(), self.profile.clone(), self.shared.clone(), sender))
+            Arc::new(Pool::new(
+                self.about.ground.clone(),
+                self.about.profile.clone(),
+                self.about.shared.clone(),
+                sender,
+            ))
         })
     }
 
@@ -149,15 +146,15 @@ impl ClientSession {
         }
         let this: Weak<dyn Reach> = self.this.clone();
         let (tasks, mcp) = (SessionTasks(this.clone()), SessionMcp(this));
-        let capabilities = self.app.components()?.reaching(Arc::new(tasks), Arc::new(mcp));
-        let library = Arc::new(self.app.library(capabilities)?);
+        let capabilities = self.app().components()?.reaching(Arc::new(tasks), Arc::new(mcp));
+        let library = Arc::new(self.app().library(capabilities)?);
         Ok(self.library.get_or_init(|| library))
     }
 
     /// Returns the marketplaces and their plugins.
     pub fn markets(&self) -> Result<Markets, AppError> {
-        let (library, client) = (self.library()?.clone(), self.app.client()?.clone());
-        Ok(Markets::new(self.home().clone(), library, client, self.app.trees()?, self.app.observer()))
+        let (library, client) = (self.library()?.clone(), self.app().client()?.clone());
+        Ok(Markets::new(self.home().clone(), library, client, self.app().trees()?, self.app().observer()))
     }
 
     /// Returns the registries of MCP servers.
@@ -167,9 +164,9 @@ impl ClientSession {
 
     /// Returns the API providers. A `providers.json` of aiw 0.6 is brought up to date first.
     pub fn providers(&self) -> Result<Providers, AppError> {
-        self.app.recover()?;
+        self.app().recover()?;
         self.note(providers::migrate(self.home())?);
-        let providers = LibraryProviders::new(self.library()?.clone(), self.app.client()?.clone());
+        let providers = LibraryProviders::new(self.library()?.clone(), self.app().client()?.clone());
         Ok(Providers::new(self.home().clone(), Arc::new(providers), aiw_launch::apis()))
     }
 

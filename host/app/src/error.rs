@@ -7,6 +7,7 @@ use aiw_home::{HomeError, VaultError};
 use aiw_launch::LaunchError;
 use aiw_net::NetError;
 use aiw_providers::ProviderError;
+use aiw_setup::SetupError;
 use aiw_tasks::TaskError;
 use aiw_wasm::CallError;
 
@@ -51,6 +52,9 @@ pub enum AppError {
     /// A route of the gateway can't be made.
     #[error(transparent)]
     Route(#[from] RouteError),
+    /// A client can't be set up.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
     /// A task can't be used.
     #[error(transparent)]
     Task(#[from] TaskError),
@@ -71,6 +75,7 @@ impl AppError {
             Self::Provider(e) => e.kind(),
             Self::Route(e) => e.kind(),
             Self::Home(e) => e.kind(),
+            Self::Setup(e) => e.kind(),
             Self::Launch(e) => e.kind(),
             Self::Library(e) => e.kind(),
             Self::Net(e) => e.kind(),
@@ -82,7 +87,8 @@ impl AppError {
     /// Returns what to do next, if there is one obvious step.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Executable(e) => e.hint().map(str::to_owned),
+            Self::Executable(e) => e.hint(),
+            Self::Setup(e) => e.hint(),
             Self::Gateway(e) => e.hint(),
             Self::Provider(e) => e.hint(),
             Self::Route(e) => e.hint(),

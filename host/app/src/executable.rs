@@ -24,6 +24,14 @@ pub enum NoExecutable {
     /// Another program can't start it any more.
     #[error("aiw's own executable was replaced or removed")]
     Replaced,
+    /// It is in a cache, which is emptied at times.
+    #[error("this aiw runs from the cache of {by}, which may be emptied at any time, so nothing can rely on it")]
+    InCache {
+        /// What keeps the cache.
+        by: &'static str,
+        /// The command that installs it for good.
+        lasting: String,
+    },
 }
 
 impl NoExecutable {
@@ -32,12 +40,19 @@ impl NoExecutable {
         match self {
             Self::Gone { .. } | Self::Unknown { .. } => ErrorKind::Internal,
             Self::Replaced => ErrorKind::Unavailable,
+            Self::InCache { .. } => ErrorKind::User,
         }
     }
 
     /// Returns what to do next, if there is one obvious step.
-    pub fn hint(&self) -> Option<&'static str> {
-        matches!(self, Self::Replaced).then_some("run the command again")
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Replaced => Some("run the command again".into()),
+            Self::InCache { lasting, .. } => {
+                Some(format!("install it for good: `{lasting}`, then run this command again"))
+            }
+            Self::Gone { .. } | Self::Unknown { .. } => None,
+        }
     }
 }
 

@@ -95,21 +95,6 @@ pub struct Installation {
     stable: Option<PathBuf>,
 }
 
-/// This binary is in a cache, which is emptied at times
-#[derive(Debug, thiserror::Error)]
-#[error("this aiw runs from the cache of {by}, which may be emptied at any time, so nothing can rely on it")]
-pub struct InCache {
-    by: &'static str,
-    lasting: String,
-}
-
-impl InCache {
-    /// Returns what to do next.
-    pub fn hint(&self) -> String {
-        format!("install it for good: `{}`, then run this command again", self.lasting)
-    }
-}
-
 /// Whether there is a newer version can't be found out.
 #[derive(Debug, thiserror::Error)]
 pub enum UpdateError {
@@ -162,7 +147,7 @@ impl UpdateError {
     /// Returns what to do next, if there is one obvious step.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NoExecutable(e) => e.hint().map(str::to_owned),
+            Self::NoExecutable(e) => e.hint(),
             Self::Home(e) => e.hint(),
             Self::NoAddress => Some("set `updates.url` in settings.json".into()),
             _ => None,
@@ -261,14 +246,14 @@ impl Installation {
     }
 
     /// Returns the path that other programs can rely on, also after an update.
-    pub fn lasting_path(&self) -> Result<&Path, InCache> {
+    pub fn lasting_path(&self) -> Result<&Path, NoExecutable> {
         let lasting = match self.by {
             InstalledBy::Npx => format!("npm install -g {PROGRAM}"),
             InstalledBy::PipxRun => format!("pipx install {CRATE}"),
             InstalledBy::Uvx => format!("uv tool install {CRATE}"),
             _ => return Ok(self.stable.as_deref().unwrap_or(&self.path)),
         };
-        Err(InCache { by: self.by.name(), lasting })
+        Err(NoExecutable::InCache { by: self.by.name(), lasting })
     }
 
     fn of(path: PathBuf, ground: &Ground) -> Self {
@@ -542,7 +527,7 @@ mod tests {
             ("home/.cache/pipx/9f/bin/aiw", "pipx install agentic-warden"),
         ] {
             let error = machine.found(machine.put(path, "")).lasting_path().unwrap_err();
-            assert!(error.hint().contains(command), "{path}: {}", error.hint());
+            assert!(error.hint().is_some_and(|hint| hint.contains(command)), "{path}: {error:?}");
         }
         drop(machine.dir);
     }

@@ -26,7 +26,7 @@ mod install;
 mod update;
 
 pub use install::{InstallRequest, Installed, ServerInstalled, install};
-pub use update::{FailedId, ServerNews, ServersOutdated, ServersUpdate, UpdateRequest, outdated, update};
+pub use update::{ServerNews, ServersOutdated, ServersUpdate, UpdateRequest, outdated, update};
 
 /// The longest pause of a server that sends a bundle.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -4,11 +4,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{Ask, AskError, Effect, ErrorKind, Plan, Sink, one_line, shell_word};
+use aiw_core::{Ask, AskError, Effect, ErrorKind, Plan, Sink, one_line, shell_word, visible};
 use aiw_home::{Home, HomeError, Project, TrustSettings, read_unlinked};
 use aiw_launch::{RoleSource, Roles};
 use aiw_routing::{MAX_FILE, signs};
-use aiw_servers::{FoundServer, PROJECT_FILE, Scope, in_file, visible};
+use aiw_servers::{FoundServer, PROJECT_FILE, Scope, in_file};
 use schemars::JsonSchema;
 use serde::Serialize;
 

@@ -70,7 +70,7 @@ impl Plan {
 }
 
 /// A value that the person gives.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Question {
     /// The name that it is asked and answered by: the variable, the header, the flag, or the name in braces.
     pub name: String,
@@ -290,9 +290,9 @@ impl Sink for Unasked {
 pub struct Heard(Mutex<Vec<String>>);
 
 impl Heard {
-    /// Returns the lines, in their order.
-    pub fn lines(self) -> Vec<String> {
-        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    /// Takes the lines so far, in their order.
+    pub fn lines(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -22,6 +22,7 @@ pub use error::{MAX_ROLE_BYTES, RoleError, RoleProblem};
 pub use folder::Overwrite;
 pub use parse::DELIMITER;
 
+use crate::summary::RoleSummary;
 use folder::{File, Folder};
 use parse::Text;
 
@@ -198,6 +199,30 @@ impl Roles {
             }
             (role, _) => Ok(role),
         }
+    }
+
+    /// Checks all roles, or those of a name. Returns them with their problems, and why folders can't be read.
+    pub fn validate(&self, name: Option<&str>) -> (Vec<RoleSummary>, Vec<RoleError>) {
+        let Listing { roles, unread } = self.list();
+        let wanted = roles.iter().filter(|listed| name.is_none_or(|name| listed.name == name));
+        let checked = wanted.map(|listed| {
+            let summary = RoleSummary::of(listed);
+            RoleSummary { problem: summary.problem.or_else(|| self.unedited(listed)), ..summary }
+        });
+        // Of one that was named, the folders of others don't matter.
+        (checked.collect(), if name.is_none() { unread } else { Vec::new() })
+    }
+
+    /// Returns a problem if the placeholder text of a new role is unchanged. Such a role can be used, but says nothing.
+    fn unedited(&self, listed: &Listed) -> Option<String> {
+        let role = self.look(&listed.name.parse().ok()?).ok().filter(|role| role.path == listed.path)?;
+        let left = [
+            ("description", role.description.trim() == NEW_DESCRIPTION),
+            ("content", role.content.trim().as_bytes() == NEW_CONTENT.trim_ascii()),
+        ];
+        let left: Vec<&str> = left.into_iter().filter_map(|(part, is_left)| is_left.then_some(part)).collect();
+        let hint = format!("`aiw role edit {}`", role.name);
+        (!left.is_empty()).then(|| format!("still has the {} of the template: {hint}", left.join(" and the ")))
     }
 
     /// Returns the role with a name, for viewing: this may be a role of a directory that is not trusted.

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use aiw_servers::Given;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// The treatment of a taken key of mcp.json.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum OnConflict {
     /// Ours replaces theirs; removal brings theirs back.
     Overwrite,

@@ -1,7 +1,7 @@
 //! Why a marketplace or a plugin can't be used.
 
 use aiw_components::LibraryError;
-use aiw_core::{ErrorKind, PluginId, one_line};
+use aiw_core::{AskError, ErrorKind, PluginId, one_line};
 use aiw_home::HomeError;
 use aiw_net::NetError;
 use aiw_wasm::CallError;
@@ -137,9 +137,9 @@ pub enum MarketError {
         /// The change.
         what: String,
     },
-    /// The user said no.
-    #[error("nothing was done")]
-    Declined,
+    /// The person said no, or nobody can be asked.
+    #[error("{}", if matches!(.0, AskError::Declined) { "nothing was done".to_owned() } else { .0.to_string() })]
+    Ask(#[from] AskError),
 }
 
 impl MarketError {
@@ -150,6 +150,7 @@ impl MarketError {
             Self::Net(e) => e.kind(),
             Self::Call(e) => e.kind(),
             Self::Library(e) => e.kind(),
+            Self::Ask(e) => e.kind(),
             Self::NotFetched { .. } => ErrorKind::Unavailable,
             _ => ErrorKind::User,
         }
@@ -160,6 +161,7 @@ impl MarketError {
         match self {
             Self::Home(e) => e.hint(),
             Self::Library(e) => e.hint(),
+            Self::Ask(e) => e.hint(),
             Self::Reference { hint, .. } | Self::Unusable { hint, .. } => hint.clone(),
             Self::NameTaken { .. } | Self::NameReserved { .. } | Self::NameUnusable { .. } => {
                 Some("add it under another name with `--name NAME`".into())

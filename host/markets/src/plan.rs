@@ -41,10 +41,14 @@ pub struct PlannedServer {
 }
 
 impl PlannedServer {
+    /// Returns it as it is declared.
+    pub fn server(&self) -> Server {
+        Server { name: self.name.clone(), transport: self.transport, declaration: self.declaration.clone() }
+    }
+
     /// All that decides what it does, a line each.
     pub fn shown(&self) -> Vec<String> {
-        let (name, declaration) = (self.name.clone(), self.declaration.clone());
-        Server { name, transport: self.transport, declaration }.shown(&self.key)
+        self.server().shown(&self.key)
     }
 
     pub(crate) fn claim(&self, id: &PluginId, entry: Value) -> Claim {
@@ -93,33 +97,27 @@ impl Markets {
     }
 
     pub(crate) async fn plan_found(&self, found: &FoundPlugin) -> Result<InstallPlan, MarketError> {
-        let name = format!("{}@{}", found.listed.entry.name, found.market);
-        let unusable = |problem: String| MarketError::Unusable { name: name.clone(), problem, hint: None };
-        let usable = found.listed.entry.content.as_ref().map_err(|problem| unusable(problem.clone()))?;
-        let id = PluginId { name: usable.name.clone(), market: found.market.clone() };
+        let id = PluginId { name: found.usable()?.name.clone(), market: found.market.clone() };
         let unreadable = |e: MarketError| match e {
             MarketError::Net(_) | MarketError::Call(CallError::Refused { .. }) if e.kind() == ErrorKind::User => {
-                unusable(format!("cannot be read: {e}"))
+                found.unusable(format!("cannot be read: {e}"))
             }
             e => e,
         };
-        let tree = self.tree(found, &usable.source).await.map_err(unreadable)?;
-        let entry = &found.listed.entry;
-        let files = Files::of_tree(&tree, entry).map_err(|e| unreadable(e.into()))?;
-        let inspection = inspect(entry, &files, tree.commit().cloned());
+        let (tree, inspection) = self.inspected(found).await.map_err(unreadable)?;
         // Whoever installs or looks at a plugin knows it from then on, in the listing too.
         if found.listed.inspection.as_ref().is_none_or(|known| known.brings.is_none()) {
             self.remember(found, &inspection).await?;
         }
         if let Some(problem) = &inspection.broken {
-            return Err(unusable(problem.clone()));
+            return Err(found.unusable(problem));
         }
         if inspection.servers.is_empty() {
             let brings = inspection.brings.clone().unwrap_or_default();
             let what = if brings.is_empty() { "nothing that aiw installs".into() } else { brings.join(", ") };
             let left_out = inspection.left_out.first().map_or(String::new(), |line| format!(" ({line})"));
             return Err(MarketError::Unusable {
-                name,
+                name: found.shown_id(),
                 problem: format!("brings no MCP server{left_out}; it brings {what}"),
                 hint: Some("install it with `claude plugin install`, which installs the rest".into()),
             });
@@ -164,7 +162,7 @@ impl Markets {
                 && self.home.tree(&present.digest).is_dir()
         });
         Ok(InstallPlan {
-            source: aiw_core::one_line(&usable.source.describe(), 200),
+            source: aiw_core::one_line(&found.usable()?.source.describe(), 200),
             version,
             commit,
             servers,
@@ -185,11 +183,7 @@ impl Markets {
             .market(found.market.as_str())
             .ok_or_else(|| MarketError::UnknownMarket { name: found.market.to_string() })?;
         match source {
-            Source::Refused { reason, .. } => Err(MarketError::Unusable {
-                name: format!("{}@{}", found.listed.entry.name, found.market),
-                problem: format!("cannot be installed: {reason}"),
-                hint: None,
-            }),
+            Source::Refused { reason, .. } => Err(found.unusable(format!("cannot be installed: {reason}"))),
             Source::Git { repository, path, reference, sha } => {
                 self.observer.progress(&format!("fetching {}", found.listed.entry.name), 0, 0);
                 let origin = GitOrigin {
@@ -211,18 +205,20 @@ impl Markets {
         }
     }
 
+    /// Reads a plugin's files, and what is in them.
+    async fn inspected(&self, found: &FoundPlugin) -> Result<(Tree, Inspection), MarketError> {
+        let (entry, tree) = (&found.listed.entry, self.tree(found, &found.usable()?.source).await?);
+        let inspection = inspect(entry, &Files::of_tree(&tree, entry)?, tree.commit().cloned());
+        Ok((tree, inspection))
+    }
+
     /// Inspects one plugin now, whatever it costs. The listing keeps the result.
     pub fn look_into<'a>(&'a self, found: &'a FoundPlugin) -> BoxFuture<'a, Result<Inspection, MarketError>> {
         Box::pin(async move {
             if let Some(inspection) = &found.listed.inspection {
                 return Ok(inspection.clone());
             }
-            let name = format!("{}@{}", found.listed.entry.name, found.market);
-            let unusable = |problem: String| MarketError::Unusable { name: name.clone(), problem, hint: None };
-            let usable = found.listed.entry.content.as_ref().map_err(|problem| unusable(problem.clone()))?;
-            let tree = self.tree(found, &usable.source).await?;
-            let files = Files::of_tree(&tree, &found.listed.entry)?;
-            let inspection = inspect(&found.listed.entry, &files, tree.commit().cloned());
+            let (_, inspection) = self.inspected(found).await?;
             self.remember(found, &inspection).await?;
             Ok(inspection)
         })

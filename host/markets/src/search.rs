@@ -4,7 +4,7 @@ use aiw_core::{MarketName, PluginId, is_close};
 use aiw_home::{InstalledPlugin, Settings};
 
 use crate::context::{Markets, lookup};
-use crate::document::Document;
+use crate::document::{Document, Usable};
 use crate::error::MarketError;
 use crate::listing::Listed;
 use crate::market::MarketStatus;
@@ -38,6 +38,20 @@ impl FoundPlugin {
     /// Its id; none for an entry without a usable name.
     pub fn id(&self) -> Option<PluginId> {
         self.listed.id(&self.market)
+    }
+
+    /// Its id for people. That of an entry without a usable name is not valid.
+    pub fn shown_id(&self) -> String {
+        format!("{}@{}", self.listed.entry.name, self.market)
+    }
+
+    pub(crate) fn unusable(&self, problem: impl Into<String>) -> MarketError {
+        MarketError::Unusable { name: self.shown_id(), problem: problem.into(), hint: None }
+    }
+
+    /// Its name and source, unless they are invalid.
+    pub(crate) fn usable(&self) -> Result<&Usable, MarketError> {
+        self.listed.entry.content.as_ref().map_err(|problem| self.unusable(problem))
     }
 
     /// The values that its servers need and that are not set; none unless it is installed.

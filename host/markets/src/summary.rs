@@ -98,7 +98,7 @@ impl<S: From<ServerDetails>> PluginSummary<S> {
         let inspection = listed.inspection.as_ref().filter(|_| listed.broken().is_none());
         let servers = inspection.map(|i| i.servers.iter().map(|server| ServerDetails::of(server).into()).collect());
         Self {
-            id: found.id().map_or_else(|| format!("{}@{}", listed.entry.name, found.market), |id| id.to_string()),
+            id: found.shown_id(),
             name: listed.entry.name.clone(),
             marketplace: found.market.to_string(),
             version: listed.version(),

@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use aiw_core::{PluginId, RelPath};
+use aiw_core::{PluginId, RelPath, visible};
 use aiw_home::InstalledPlugin;
 use aiw_net::Tree;
 use serde_json::Value;
@@ -14,7 +14,7 @@ use crate::context::Markets;
 use crate::error::MarketError;
 use crate::plan::{InstallPlan, defaults, merged};
 use crate::source::Source;
-use aiw_servers::{reads, visible, visible_json};
+use aiw_servers::{reads, visible_json};
 
 /// The plan of an update.
 pub struct UpdateCheck {
@@ -43,7 +43,7 @@ impl Markets {
                 return Err(MarketError::Unusable {
                     name: id.to_string(),
                     problem: format!("is now called `{}`", found.listed.entry.name),
-                    hint: Some(format!("install `{}@{}`, then remove `{id}`", found.listed.entry.name, found.market)),
+                    hint: Some(format!("install `{}`, then remove `{id}`", found.shown_id())),
                 });
             }
             // A pinned commit that has not moved needs no check.

@@ -15,8 +15,6 @@ mod substitute;
 mod transport;
 mod watch;
 
-pub use aiw_core::visible;
-
 pub use add::{AddError, add, check_free, check_name, entry_in, entry_value, servers_with, unused_secrets};
 pub use declaration::{Collected, Declared, PROJECT_FILE, Server, declared, in_file, is_same, server, visible_json};
 pub use file::McpFile;

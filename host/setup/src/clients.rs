@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 
 use crate::config::Format;
 use crate::ours::Ours;
+use crate::translate::{Style, translated};
 
 /// A client: where it keeps its servers, and how it writes them.
 pub struct Client {
@@ -104,6 +105,22 @@ impl ClientPlaces {
     }
 }
 
+/// What most clients have in common: the form of `mcp.json`, and no word about calls or projects.
+const PLAIN: Client = Client {
+    id: "",
+    name: "",
+    cli: None,
+    about_project: None,
+    about_calls: None,
+    format: Format::Json,
+    servers: "mcpServers",
+    user: |places| places.home().to_owned(),
+    project: None,
+    entry: Ours::entry,
+    read: |entry| read_plain(entry, Style::Env, &[]),
+    approval: Approval::None,
+};
+
 /// All clients, in the order of lists.
 static ALL: [&Client; 9] = [
     &claude::CLIENT,
@@ -154,17 +171,13 @@ impl std::fmt::Debug for Client {
 }
 
 /// An entry that is in the form of `mcp.json` already, except for placeholders and fields of the client's own.
-pub(crate) fn read_plain(
-    entry: &Map<String, Value>,
-    style: crate::translate::Style,
-    own: &[&str],
-) -> Result<Read, String> {
+pub(crate) fn read_plain(entry: &Map<String, Value>, style: Style, own: &[&str]) -> Result<Read, String> {
     let mut read = Read { declaration: Map::new(), left: Vec::new() };
     for (key, value) in entry {
         if own.contains(&key.as_str()) {
             read.left.push(key.clone());
         } else {
-            read.declaration.insert(key.clone(), crate::translate::translated(value, style)?);
+            read.declaration.insert(key.clone(), translated(value, style)?);
         }
     }
     Ok(read)

@@ -34,6 +34,15 @@ pub enum SetupError {
         /// The file.
         path: PathBuf,
     },
+    /// No client is on this machine.
+    #[error("no MCP client was found")]
+    NoClient,
+    /// A path can't be written into a configuration.
+    #[error("`{}` is not text, so no configuration can name it", .path.display())]
+    NotText {
+        /// The path.
+        path: PathBuf,
+    },
     /// Something else is called `aiw` there.
     #[error("`{}` has a server `aiw` that is another program", .path.display())]
     Taken {
@@ -48,8 +57,8 @@ impl SetupError {
         match self {
             Self::Home(e) => e.kind(),
             Self::Vault(e) => e.kind(),
-            Self::Invalid { .. } | Self::NoProject { .. } | Self::Taken { .. } => ErrorKind::User,
             Self::Changed { .. } => ErrorKind::Unavailable,
+            _ => ErrorKind::User,
         }
     }
 
@@ -61,6 +70,8 @@ impl SetupError {
             Self::Invalid { path, .. } => Some(format!("fix `{}` by hand; aiw left it alone", path.display())),
             Self::NoProject { .. } => Some("leave out `--project`".into()),
             Self::Changed { .. } => Some("run the command again".into()),
+            Self::NoClient => Some("name one: `aiw setup claude`".into()),
+            Self::NotText { .. } => None,
             Self::Taken { .. } => Some("rename it there, or remove it".into()),
         }
     }

@@ -273,25 +273,16 @@ impl HookPlan {
 
     /// Returns the changes for people.
     pub fn changes(&self) -> Vec<String> {
-        let Some(file) = &self.file else { return Vec::new() };
-        let what = match (&file.old, &file.new) {
-            (None, _) => " (new)",
-            (_, None) => " (removed)",
-            _ => "",
-        };
-        let lines = file.lines.iter().map(|line| format!("  {line}"));
-        [format!("{}{what}", file.path.display())].into_iter().chain(lines).collect()
+        self.file.as_ref().map(FileChange::shown).unwrap_or_default()
     }
 
     /// Returns the changes for programs.
     pub fn summary(&self) -> HookSummary {
-        let change =
-            |file: &FileChange| ClientChange { path: file.path.display().to_string(), lines: file.lines.clone() };
         HookSummary {
             scope: self.scope.as_str(),
             path: self.path.display().to_string(),
             changed: !self.is_empty(),
-            changes: self.file.iter().map(change).collect(),
+            changes: self.file.iter().map(FileChange::summary).collect(),
         }
     }
 }

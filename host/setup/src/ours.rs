@@ -41,6 +41,13 @@ impl Ours {
         entry
     }
 
+    /// The same, with the type first.
+    pub(crate) fn typed_entry(&self) -> Map<String, Value> {
+        let mut entry = self.entry();
+        entry.shift_insert(0, "type".into(), json!("stdio"));
+        entry
+    }
+
     /// Writes the toolsets into an entry, in place of those that it names.
     pub(crate) fn choose_toolsets(&self, entry: &mut Map<String, Value>) {
         let Some(toolsets) = &self.toolsets else { return };

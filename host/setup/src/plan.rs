@@ -7,6 +7,7 @@ use aiw_core::{Secret, SecretName};
 use crate::clients::Client;
 use crate::record::{Record, Role};
 use crate::scope::{Options, Scope};
+use crate::summary::ClientChange;
 
 /// A file that would change. It may contain secrets, so it has no `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,6 +23,24 @@ pub struct FileChange {
     pub lines: Vec<String>,
     /// Whether other users may read it if it is new.
     pub(crate) is_shared: bool,
+}
+
+impl FileChange {
+    /// Returns the file, followed by the lines that are added and removed, for people.
+    pub(crate) fn shown(&self) -> Vec<String> {
+        let what = match (&self.old, &self.new) {
+            (None, _) => " (new)",
+            (_, None) => " (removed)",
+            _ => "",
+        };
+        let lines = self.lines.iter().map(|line| format!("  {line}"));
+        [format!("{}{what}", self.path.display())].into_iter().chain(lines).collect()
+    }
+
+    /// Returns the change for programs.
+    pub(crate) fn summary(&self) -> ClientChange {
+        ClientChange { path: self.path.display().to_string(), lines: self.lines.clone() }
+    }
 }
 
 /// The fate of the record.
@@ -91,16 +110,7 @@ impl Plan {
 
     /// Returns the changes for people: each file, followed by the lines that are added and removed.
     pub fn changes(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        for file in &self.files {
-            let what = match (&file.old, &file.new) {
-                (None, _) => " (new)",
-                (_, None) => " (removed)",
-                _ => "",
-            };
-            lines.push(format!("{}{what}", file.path.display()));
-            lines.extend(file.lines.iter().map(|line| format!("  {line}")));
-        }
+        let mut lines: Vec<String> = self.files.iter().flat_map(FileChange::shown).collect();
         for (name, _) in &self.new_secrets {
             lines.push(format!("vault  + {name}"));
         }

@@ -36,15 +36,11 @@ pub struct ClientSummary {
 impl ClientSummary {
     /// Returns the changes of a plan.
     pub fn of(plan: &Plan) -> Self {
-        let change = |file: &crate::FileChange| ClientChange {
-            path: file.path.display().to_string(),
-            lines: file.lines.clone(),
-        };
         Self {
             client: plan.client.id.to_owned(),
             file: plan.file.display().to_string(),
             changed: !plan.is_empty(),
-            changes: plan.files().iter().map(change).collect(),
+            changes: plan.files().iter().map(crate::FileChange::summary).collect(),
             imported: plan.imported.clone(),
             secrets: plan.new_secrets.iter().map(|(name, _)| name.to_string()).collect(),
             notes: plan.notes.clone(),

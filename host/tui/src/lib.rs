@@ -21,6 +21,6 @@ mod text;
 
 #[doc(hidden)]
 pub use browse::bench;
-pub use browse::{Ask, Backend, BackendError, Options, Plugin, Preview, Server, browse};
+pub use browse::{Backend, BackendError, Options, Plugin, Preview, Server, browse};
 pub use pick::{Previews, pick};
 pub use screen::{Progress, ScreenError};

@@ -61,7 +61,7 @@ fn no_secret_of_a_session_is_kept_shown_or_logged() {
     assert!(said.contains("heron") && said.contains("[redacted]"), "{said}");
     assert!(!said.contains("canary"), "{said}");
     // Its database is whole only when the last indexer has closed it.
-    crate::servers::until(|| indexers(&env).is_empty());
+    crate::until(|| indexers(&env).is_empty());
     no_canary(&env.home());
 }
 

@@ -35,9 +35,9 @@ fn what_a_cli_writes_after_its_hook_is_found() {
     let env = Environment::new();
     add(&env, "s-1", &line("s-1", "u1", "user", "Why does the heron parser fail?"));
     env.run_with_input(&["history", "hooks", "handle"], ended(&env, "s-1")).ok();
-    crate::servers::until(|| kept(&env, "s-1").len() == 1);
+    crate::until(|| kept(&env, "s-1").len() == 1);
     add(&env, "s-1", &line("s-1", "a1", "assistant", "It reads past the end."));
-    crate::servers::until(|| kept(&env, "s-1").len() == 2);
+    crate::until(|| kept(&env, "s-1").len() == 2);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn each_hook_of_many_starts_an_indexer_that_gets_its_turn() {
         add(&env, &session, &line(&session, &format!("u{round}"), "user", "A heron."));
         env.run_with_input(&["history", "hooks", "handle"], ended(&env, &session)).ok();
         // No other hook comes, which would make up for this one.
-        crate::servers::until(|| fs::read_dir(&queue).unwrap().next().is_none());
+        crate::until(|| fs::read_dir(&queue).unwrap().next().is_none());
     }
 }
 
@@ -64,7 +64,7 @@ fn a_session_of_a_task_is_read_after_the_task_and_is_not_left_behind_by_it() {
     let script = format!("{} history hooks handle < {}", env.parts().0.display(), heard.display());
     env.run(&["claude", &FakeClis::script(&script)]).ok();
     let queue = env.home().join("history/queue");
-    crate::servers::until(|| fs::read_dir(&queue).unwrap().next().is_none());
+    crate::until(|| fs::read_dir(&queue).unwrap().next().is_none());
     assert_eq!(env.json(&["history", "stats"])["messages"], 20_000);
     let tasks = env.json(&["task", "list"]);
     let log = env.home().join("tasks").join(tasks["tasks"][0]["id"].as_str().unwrap()).join("log");
@@ -113,7 +113,7 @@ fn a_search_starts_an_indexer_for_what_none_has_read() {
         drop(lock);
         assert_eq!(fs::read_dir(&queue).unwrap().count(), 1);
         search();
-        crate::servers::until(|| fs::read_dir(&queue).unwrap().next().is_none());
+        crate::until(|| fs::read_dir(&queue).unwrap().next().is_none());
     }
     assert_eq!(hits(&env, "heron").len(), 2);
 }
@@ -124,14 +124,14 @@ fn a_damaged_history_is_made_anew_by_whoever_searches() {
     add(&env, "s-1", &line("s-1", "u1", "user", "A heron."));
     hook(&env, "s-1");
     // One that has the database open could mend it.
-    crate::servers::until(|| indexers(&env).is_empty());
+    crate::until(|| indexers(&env).is_empty());
     let database = env.home().join("history/history.db");
     let mut bytes = fs::read(&database).unwrap();
     bytes[..100].fill(b'x');
     fs::write(&database, bytes).unwrap();
     let run = env.run(&["history", "search", "heron"]).ok();
     assert!(run.whole().contains("the history was damaged and is being made anew"), "{}", run.whole());
-    crate::servers::until(|| hits(&env, "heron").len() == 1);
+    crate::until(|| hits(&env, "heron").len() == 1);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn what_hooks_ask_for_while_the_settings_cannot_be_read_waits() {
         Some(before) => fs::write(&settings, before).unwrap(),
         None => fs::remove_file(&settings).unwrap(),
     }
-    crate::servers::until(|| hits(&env, "heron").len() == 1);
+    crate::until(|| hits(&env, "heron").len() == 1);
 }
 
 #[test]

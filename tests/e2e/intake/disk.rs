@@ -84,7 +84,7 @@ fn a_home_that_is_read_only_disturbs_no_client() {
     hook(&env, "s-1");
     add(&env, "s-1", &line("s-1", "u2", "user", "second"));
     // An indexer that looks once more has the history open.
-    crate::servers::until(|| indexers(&env).is_empty());
+    crate::until(|| indexers(&env).is_empty());
     disk.remount("ro");
     let run = env.run_with_input(&["history", "hooks", "handle"], ended(&env, "s-1"));
     assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "", ""));
@@ -97,7 +97,7 @@ fn a_home_that_is_read_only_disturbs_no_client() {
 
 /// Runs the hook for a session, and then another session's when the disk is as it should be.
 fn with_trouble(disk: &Disk, env: &Environment, session: &str, trouble: &str, off: bool) {
-    crate::servers::until(|| indexers(env).is_empty());
+    crate::until(|| indexers(env).is_empty());
     match trouble {
         "full" => disk.fill(0),
         _ => disk.remount("ro"),
@@ -172,7 +172,7 @@ fn a_session_whose_hook_could_write_nothing_is_read_after_another_ones() {
             assert!(start.elapsed() < HANGS, "{trouble}");
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
-        crate::servers::until(|| indexers(&env).is_empty());
+        crate::until(|| indexers(&env).is_empty());
         add(&env, "s-1", &line("s-1", "s-1-w", "user", "said at last"));
         with_trouble(&disk, &env, "s-1", trouble, false);
         let elsewhere = env.path("nothing.jsonl");

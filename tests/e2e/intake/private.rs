@@ -10,8 +10,8 @@ use super::launched::{codex, codex_at};
 use super::real::Client as RealClient;
 use super::{add, hits, line};
 use crate::mcp::Client;
-use crate::servers::until;
 use crate::terminal::Terminal;
+use crate::until;
 
 /// The sessions that are noted as private.
 fn noted(env: &Environment) -> BTreeSet<String> {

@@ -233,7 +233,7 @@ fn claude_ends_although_its_session_can_not_be_indexed_yet() {
     client.env.run(&["history", "hooks", "install"]).ok();
     client.claude(&["-p", "earlyask", "--session-id", S1]);
     assert_eq!(client.found("earlyanswer").len(), 1);
-    crate::servers::until(|| indexers(&client.env).is_empty());
+    crate::until(|| indexers(&client.env).is_empty());
     let Some(blocked) = Blocked::new(&client.env) else { return not_run("python3 has no sqlite3") };
     assert_eq!(client.claude(&["-p", "lateask", "--session-id", S2]).trim(), "lateanswer");
     // Claude is gone, and its indexer waits.

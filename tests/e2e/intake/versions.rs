@@ -35,7 +35,7 @@ fn a_newer_ones_store_is_left_alone_and_what_hooks_ask_waits_for_the_newer_one()
     let env = Environment::cold();
     add(&env, "s-1", &line("s-1", "u1", "user", "before"));
     hook(&env, "s-1");
-    crate::servers::until(|| indexers(&env).is_empty());
+    crate::until(|| indexers(&env).is_empty());
     let newer = "PRAGMA user_version = 7; CREATE TABLE moods (mood TEXT); INSERT INTO moods VALUES ('good')";
     let Some(made) = sql(&env, newer) else { return not_run("python3 has no sqlite3") };
     assert!(made.starts_with("(7,)") && made.contains("'good'"), "{made}");
@@ -99,12 +99,12 @@ fn an_older_ones_store_is_brought_up_to_date_by_itself() {
     let note = "note: the rules about secrets have changed: what was stored before goes through them now\n";
     assert_eq!(env.run(&["history", "search", "egret"]).ok().stderr, note);
     let is_clean = || !env.run(&["history", "export", "s-1"]).ok().stdout.contains(token);
-    crate::servers::until(is_clean);
-    crate::servers::until(|| env.run(&["history", "search", "egret"]).ok().stderr.is_empty());
+    crate::until(is_clean);
+    crate::until(|| env.run(&["history", "search", "egret"]).ok().stderr.is_empty());
     let database = std::fs::read(env.home().join("history/history.db")).unwrap();
     assert!(!database.windows(token.len()).any(|window| window == token.as_bytes()));
     assert_eq!(hits(&env, "heron")[0]["uuid"], "u1");
-    crate::servers::until(|| hits(&env, "egret")[0]["provider"] == "aiw-gone");
+    crate::until(|| hits(&env, "egret")[0]["provider"] == "aiw-gone");
     assert_eq!(env.json(&["history", "stats"])["messages"], 2);
     assert_eq!(env.read("logs/history.log"), "");
 }

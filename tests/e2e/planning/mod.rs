@@ -9,7 +9,8 @@ use aiw_tests::{Answer, Request, Server};
 use serde_json::{Value, json};
 
 use crate::mcp::Client;
-use crate::servers::{Servers, names, until};
+use crate::servers::{Servers, names};
+use crate::until;
 
 /// What a scripted model says, in the words of each API.
 #[derive(Clone, Copy, PartialEq, Debug)]

@@ -188,22 +188,6 @@ fn options_of_the_plugin_are_given_by_name_by_default_or_by_variable() {
 }
 
 #[test]
-fn a_value_that_looks_like_a_secret_is_kept_nowhere() {
-    let (env, _market) =
-        market(&[("p", json!({"p": {"command": "x", "env": {"A": "${DATABASE_URL}", "B": "${HEADER}"}}}))]);
-    for (value, secret) in [
-        ("DATABASE_URL=postgres://u:hunter2@h/d", "hunter2"),
-        ("HEADER=Bearer ghp_aaaaaaaa", "ghp_aaaaaaaa"),
-        ("HEADER=https://h.example/?api_key=SEKRIT", "SEKRIT"),
-        ("TKN=hunter3", "hunter3"),
-    ] {
-        let run = env.run(&["plugin", "install", "p", "--yes", "--env", value]);
-        let everywhere = [run.stdout, run.stderr, env.read("mcp.json"), env.read("plugins.json")].concat();
-        assert!(!everywhere.contains(secret), "{value}: {everywhere}");
-    }
-}
-
-#[test]
 fn what_is_not_set_is_said_under_one_name_until_it_is_set() {
     let (env, market) = market(&[(
         "p",

@@ -7,8 +7,9 @@ use aiw_tests::FakeClis;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use super::{Project, is_there, until};
+use super::{Project, is_there};
 use crate::terminal::Terminal;
+use crate::until;
 
 #[test]
 fn a_process_is_started_seen_read_and_stopped() {
@@ -20,7 +21,7 @@ fn a_process_is_started_seen_read_and_stopped() {
     let pid = running["pid"].as_u64().unwrap();
     assert!(is_there(pid));
     assert!(running["usage"]["memory"].as_u64().unwrap() > 0 && running["shell"] == true, "{running}");
-    until(|| (project.lines("web").len() == 2).then_some(()));
+    until(|| project.lines("web").len() == 2);
     assert_eq!(project.run(&["logs", "web", "--grep", "oo"]).ok().stdout, "oops\n");
     // A second one finds it running.
     assert_eq!(project.up(&[])["processes"][0]["pid"], pid);
@@ -117,7 +118,7 @@ fn the_logs_of_several_are_one_list_with_their_names() {
          process \"other\" { command \"true\"; auto-start #false }",
     );
     project.up(&[]);
-    until(|| (project.lines("a").len() == 2 && project.lines("long-name").len() == 1).then_some(()));
+    until(|| project.lines("a").len() == 2 && project.lines("long-name").len() == 1);
     let shown = project.run(&["logs", "--grep", "^(one|two|three)$"]).ok().stdout;
     assert_eq!(shown, "a         │ one\nlong-name │ two\na         │ three\n");
     let all = project.json(&["logs", "a", "long-name", "-n", "1"]);
@@ -297,10 +298,10 @@ fn a_command_runs_where_a_process_does_and_signals_and_input_reach_it() {
     assert_eq!(run.stdout, format!("me\n{}\n", fs::canonicalize(project.path("sub")).unwrap().display()));
     project.run(&["process", "input", "cat", "first line"]).ok();
     project.run_with_input(&["process", "input", "cat"], "second\nthird\n").ok();
-    until(|| (project.lines("cat") == ["first line", "second", "third"]).then_some(()));
-    until(|| (project.lines("trap") == ["ready"]).then_some(()));
+    until(|| project.lines("cat") == ["first line", "second", "third"]);
+    until(|| project.lines("trap") == ["ready"]);
     project.run(&["process", "signal", "USR1", "trap"]).ok();
-    until(|| project.lines("trap").contains(&"got it".to_owned()).then_some(()));
+    until(|| project.lines("trap").contains(&"got it".to_owned()));
     let refused = project.run(&["process", "input", "deaf", "x"]);
     assert_eq!((refused.code, refused.stderr.contains("takes no input")), (2, true), "{}", refused.stderr);
     assert_eq!(project.run(&["process", "signal", "NOPE", "trap"]).code, 2);
@@ -350,7 +351,7 @@ fn secrets_reach_the_process_and_nothing_else() {
     project.run_with_input(&["secret", "set", "my-key"], "canary-5ecr3t-value").ok();
     fs::write(project.path("vars"), "export TOKEN='canary-of-a-file'\n").unwrap();
     project.up(&[]);
-    until(|| (project.lines("p").len() == 1 && project.lines("q").len() == 1).then_some(()));
+    until(|| project.lines("p").len() == 1 && project.lines("q").len() == 1);
     assert!(!project.lines("p")[0].contains("canary") && project.lines("p")[0].starts_with("the key is "));
     assert!(!project.lines("q")[0].contains("canary"), "{:?}", project.lines("q"));
     let got = project.run(&["process", "exec", "p", "--", "sh", "-c", "test \"$KEY\" = canary-5ecr3t-value"]);

@@ -5,8 +5,9 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::{Project, is_there, until};
+use super::{Project, is_there};
 use crate::crash::rounds;
+use crate::until;
 
 fn record(project: &Project, id: &str) -> Option<Value> {
     let all = std::fs::read_dir(project.home().join("processes")).ok()?.flatten();
@@ -48,10 +49,10 @@ fn what_is_being_stopped_does_not_pass_for_what_runs() {
         r#"process "p" { command "python3" "-uc" "import signal,time; signal.signal(15, lambda *_: (print('asked'), time.sleep(1), exit(0))); print('runs'); time.sleep(1000)" }"#,
     );
     project.up(&[]);
-    until(|| project.lines("p").contains(&"runs".to_owned()).then_some(()));
+    until(|| project.lines("p").contains(&"runs".to_owned()));
     let before = project.ps("p")["pid"].clone();
     let mut client = project.start(&["stop", "p"]);
-    until(|| project.lines("p").contains(&"asked".to_owned()).then_some(()));
+    until(|| project.lines("p").contains(&"asked".to_owned()));
     client.kill().unwrap();
     let _ = client.wait();
     assert!(is_there(before.as_u64().unwrap()));
@@ -95,7 +96,7 @@ fn whatever_is_killed_nothing_is_doubled_orphaned_or_lost() {
             });
             ours.count()
         };
-        until(|| (shells() == 1).then_some(()));
+        until(|| shells() == 1);
     }
     let lines: Vec<u64> = project.lines("p").iter().filter_map(|line| line.parse().ok()).collect();
     for pair in lines.windows(2) {
@@ -159,7 +160,7 @@ fn in_a_home_that_became_read_only_nothing_is_stopped_for_a_restart_and_everythi
     let project = Project::new("process \"p\" { shell \"echo said; exec sleep 1000\"; restart \"always\" }");
     project.up(&[]);
     let before = until(|| Some(project.ps("p")).filter(|now| now["state"] == "running"));
-    until(|| project.lines("p").contains(&"said".to_owned()).then_some(()));
+    until(|| project.lines("p").contains(&"said".to_owned()));
     assert_eq!(project.run(&["history", "search", "x"]).code, 0);
     let Some(read_only) = ReadOnly::make(&project.home()) else { return aiw_tests::not_run("nothing can be mounted") };
     let restart = project.run(&["restart", "p"]);
@@ -182,7 +183,7 @@ fn in_a_home_that_became_read_only_nothing_is_stopped_for_a_restart_and_everythi
     look();
     let stop = project.run(&["stop", "p"]);
     assert_eq!(stop.code, 0, "{}", stop.whole());
-    until(|| (!is_there(before["pid"].as_u64().unwrap())).then_some(()));
+    until(|| !is_there(before["pid"].as_u64().unwrap()));
     // What can't be recorded disturbs nobody.
     look();
     let start = project.run(&["process", "start", "p"]);

@@ -98,18 +98,6 @@ impl Project {
     }
 }
 
-/// Waits until something is there.
-pub(crate) fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(start.elapsed() < HANGS, "it never comes");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
 /// A port that nothing listens on.
 pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()

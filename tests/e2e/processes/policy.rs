@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{Project, free_port, is_there, late_server, until};
+use super::{Project, free_port, is_there, late_server};
+use crate::until;
 
 #[test]
 fn a_crash_loop_is_named_and_ends_although_its_pauses_outgrow_the_window() {
@@ -209,8 +210,8 @@ fn a_stop_takes_the_whole_tree_and_its_time() {
         let ours = |text: &Vec<u8>| text.starts_with(b"sleep\x00987\x00") || text.starts_with(b"sleep\x00988\x00");
         all.filter_map(|path| fs::read(path).ok()).filter(ours).count()
     };
-    until(|| (count() == 2).then_some(()));
-    until(|| project.says("pausing").contains("ended").then_some(()));
+    until(|| count() == 2);
+    until(|| project.says("pausing").contains("ended"));
     let start = Instant::now();
     assert_eq!(project.json(&["down"])["stopped"].as_array().unwrap().len(), 3);
     assert!(start.elapsed() < Duration::from_secs(20), "a pause of 30 s is not waited for");
@@ -233,7 +234,7 @@ fn limits_bind_or_say_that_they_do_not() {
     let by = forks["limits"]["pids"].as_str().unwrap();
     assert!(by == "kernel" || forks["reason"].as_str().unwrap().contains("and may have 5"), "{forks}");
     project.until("eats", "failed");
-    until(|| (project.lines("files") == ["77"]).then_some(()));
+    until(|| project.lines("files") == ["77"]);
     let files = project.ps("files");
     assert_eq!(files["limits"]["files"], "kernel");
     assert!(["kernel", "none"].contains(&files["limits"]["cpu"].as_str().unwrap()), "{files}");
@@ -265,7 +266,7 @@ fn what_forks_without_end_is_ended() {
     };
     project.up(&[]);
     project.until("forks", "failed");
-    until(|| (command() == 0).then_some(()));
+    until(|| command() == 0);
 }
 
 #[test]
@@ -280,7 +281,7 @@ fn what_closes_its_output_or_leaves_zombies_runs_and_ends_as_others_do() {
         project.until(id, "running");
     }
     // Zombies are not counted as what it runs.
-    until(|| (project.ps("zombies")["usage"]["processes"] == 1).then_some(()));
+    until(|| project.ps("zombies")["usage"]["processes"] == 1);
     let supervisor = supervisor_of(project.ps("closed")["pid"].as_u64().unwrap());
     let taken = || {
         let stat = fs::read_to_string(format!("/proc/{supervisor}/schedstat")).unwrap();
@@ -306,7 +307,7 @@ fn a_line_without_end_takes_no_memory_and_the_newest_of_it_is_kept() {
     let project = Project::new(&format!("process \"long\" {{ shell \"{writes}\"; log files=2 size=\"4MB\" }}"));
     project.up(&[]);
     let supervisor = supervisor_of(project.until("long", "running")["pid"].as_u64().unwrap());
-    until(|| project.run(&["logs", "long", "--raw"]).ok().stdout.ends_with("xend\n").then_some(()));
+    until(|| project.run(&["logs", "long", "--raw"]).ok().stdout.ends_with("xend\n"));
     let status = fs::read_to_string(format!("/proc/{supervisor}/status")).unwrap();
     let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let most: u64 = most.trim().trim_end_matches("kB").trim().parse().unwrap();

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use super::install::{listed, manifest, sample, server_source, sha256, zipped};
 use super::{Registry, machine, remote, row};
 use crate::mcp::Client;
-use crate::servers::{is_there, until};
+use crate::servers::is_there;
+use crate::until;
 
 /// A registry with a bundle that needs no secret, and what a machine needs to install it.
 fn open_sample() -> (Registry, Environment) {

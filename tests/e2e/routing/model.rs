@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::tool;
 use crate::mcp::Client;
-use crate::servers::{Servers, until};
+use crate::servers::Servers;
+use crate::until;
 
 /// The tool and the request share no word, only a meaning.
 const REQUEST: &str = "online web";

@@ -3,8 +3,9 @@
 use aiw_tests::Market;
 use serde_json::{Value, json};
 
-use super::{Servers, names, until};
+use super::{Servers, names};
 use crate::mcp::Client;
+use crate::until;
 
 #[test]
 fn a_server_is_added_looked_at_called_and_removed() {

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::{Servers, is_there, names, text, until};
+use super::{Servers, is_there, names, text};
 use crate::mcp::Client;
+use crate::until;
 
 const FAULTS: [&str; 9] = ["exits", "hangs", "forks", "junk", "huge", "never", "floods", "lies", "silent"];
 

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Servers, names, text, until};
+use super::{Servers, names, text};
 use crate::mcp::Client;
 use crate::routing::tool;
+use crate::until;
 
 /// So many tools, of about 100 tokens each.
 fn tools(what: &str, count: usize) -> Vec<Value> {

@@ -11,12 +11,13 @@ mod sessions;
 pub(crate) mod shapes;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aiw_tests::{Environment, not_run, python};
 use serde_json::{Map, Value, json};
 
 use crate::mcp::Client;
+use crate::until;
 
 /// After this time something is a hang.
 const HANGS: Duration = Duration::from_secs(60);
@@ -116,15 +117,6 @@ pub(crate) fn names(client: &mut Client) -> Vec<String> {
 /// The text of a result.
 pub(crate) fn text(result: &Value) -> &str {
     result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{result:#}"))
-}
-
-/// Waits until something is so.
-pub(crate) fn until(mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < HANGS, "it never is");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// Whether a process is there and no zombie.

@@ -44,8 +44,8 @@ fn resources_prompts_and_completions_are_those_of_the_servers() {
     let servers = servers.with("a", &[]).with("b", &[]).known();
     let mut client = servers.session("a__echo");
     // What a server has besides tools is read behind the tools.
-    super::until(|| client.result("prompts/list", json!({}))["prompts"].as_array().unwrap().len() == 2);
-    super::until(|| client.result("resources/list", json!({}))["resources"].as_array().unwrap().len() == 2);
+    crate::until(|| client.result("prompts/list", json!({}))["prompts"].as_array().unwrap().len() == 2);
+    crate::until(|| client.result("resources/list", json!({}))["resources"].as_array().unwrap().len() == 2);
     let prompts = client.result("prompts/list", json!({}));
     assert_eq!(prompts["prompts"][0], json!({"name": "a__greet", "arguments": [{"name": "who"}]}));
     let got = client.result("prompts/get", json!({"name": "b__greet", "arguments": {"who": "you"}}));
@@ -148,7 +148,7 @@ fn progress_logs_questions_and_cancellation_are_relayed() {
     std::thread::sleep(std::time::Duration::from_millis(100));
     client
         .line(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}}).to_string());
-    super::until(|| text(&client.call("test__was_cancelled", json!({}))) != "[]");
+    crate::until(|| text(&client.call("test__was_cancelled", json!({}))) != "[]");
 
     // A client that can answer nothing is asked nothing.
     let mut client = Client::initialized(&servers.env);
@@ -182,7 +182,7 @@ fn a_server_asks_three_things_at_once_and_only_during_its_calls() {
     // Nobody is asked once the call is over.
     assert_eq!(text(&client.result("tools/call", asks(json!({"later": true})))), "later");
     let asked = servers.state("test").join("asked");
-    super::until(|| std::fs::read_to_string(&asked).is_ok_and(|text| text.ends_with(']')));
+    crate::until(|| std::fs::read_to_string(&asked).is_ok_and(|text| text.ends_with(']')));
     assert!(std::fs::read_to_string(&asked).unwrap().contains("during a call"));
     // What a form may not ask for, and where nobody is sent.
     for params in [

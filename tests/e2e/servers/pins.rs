@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use super::{Servers, names, text, until};
+use super::{Servers, names, text};
 use crate::mcp::Client;
+use crate::until;
 
 #[test]
 fn a_changed_tool_is_withheld_until_the_user_accepts_it() {

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Servers, is_there, names, text, until};
+use super::{Servers, is_there, names, text};
 use crate::mcp::Client;
+use crate::until;
 
 #[test]
 fn known_tools_are_listed_without_a_start_and_the_first_call_starts_their_server() {

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Servers, names, text, until};
+use super::{Servers, names, text};
 use crate::mcp::Client;
+use crate::until;
 
 /// Tools that no client could read: each took all other tools away from at least one of them.
 pub(crate) fn malformed() -> Vec<Value> {

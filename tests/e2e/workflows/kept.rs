@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::{TOOLSETS, client};
 use crate::crash::rounds;
 use crate::mcp::Client;
-use crate::servers::{Servers, names, text, until};
+use crate::servers::{Servers, names, text};
+use crate::until;
 
 const CODE: &str = "async function workflow(input) {
   const all = await Promise.all([1, 2].map((n) => tools.one__echo({ n, city: input.city })));

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::mcp::Client;
-use crate::servers::{Servers, names, text, until};
+use crate::servers::{Servers, names, text};
+use crate::until;
 
 const TOOLSETS: [&str; 4] = ["mcp", "serve", "--toolsets", "default,workflows"];
 

@@ -1,25 +1,35 @@
 //! `aiw plugin browse`: the domain behind the view.
 
 use std::io::IsTerminal;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aiw_app::ClientSession;
-use aiw_core::ErrorKind;
+use aiw_app::plugins::{self, PluginRequest};
+use aiw_core::{Ask, AskError, Choice, Heard, Plan, Question, Secret};
 use aiw_home::Home;
-use aiw_markets::{Answers, FoundPlugin, InstallPlan, MarketError, Markets, Missing, Observer, OnConflict, Query};
-use aiw_tui::{Ask, Backend, BackendError, Options, Plugin, Preview, Progress, ScreenError, Server};
+use aiw_markets::{FoundPlugin, MarketError, Markets, Observer, OnConflict, PluginDetails, Query, ServerDetails};
+use aiw_tui::{Backend, BackendError, Options, Plugin, Preview, Progress, Server};
+use async_trait::async_trait;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
-use crate::commands::plugin::install::preview;
-use crate::commands::plugin::look::{keys, kinds, offered};
+use super::plugin::Said;
+use super::plugin::look::kinds;
+use crate::ask::Person;
 use crate::components::app;
 use crate::failure::Failure;
-use crate::{runtime, terminal};
+use crate::output::Output;
+use crate::runtime;
+
+fn locked<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {
+    part.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Runs by itself, not under the signal handling of other commands: the view gives the
 /// terminal back first.
-pub fn run(query: Option<String>, all: bool, no_color: bool, json: bool) -> Result<(), Failure> {
-    if json {
+pub fn run(query: Option<String>, all: bool, no_color: bool, output: &Output) -> Result<(), Failure> {
+    if output.is_json() {
         return Err(Failure::user("browsing has no JSON output").with_hint("`aiw plugin search --json`"));
     }
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
@@ -31,20 +41,13 @@ pub fn run(query: Option<String>, all: bool, no_color: bool, json: bool) -> Resu
     let runtime = runtime::blocking()?;
     // What could not be carried out is said by every other command.
     runtime.block_on(markets.reconcile())?;
-    if let Some(market) = runtime.block_on(offered(&markets))? {
-        terminal::tell(&format!("Fetching {market}…"));
-        if let Err(e) = runtime.block_on(markets.update(&market, true)) {
-            terminal::tell(&format!("{market} is not fetched: {e}"));
-        }
-    }
-    let backend =
-        Arc::new(Domain { _client: client, markets, latest, runtime: Mutex::new(runtime), plan: Mutex::new(None) });
+    let person = Person::new(output, false);
+    runtime.block_on(plugins::offer_market(&markets, &person, &Said(output)))?;
+    output.flush();
+    let (runtime, waiting) = (Mutex::new(runtime), Mutex::default());
+    let backend = Arc::new(Domain { _client: client, markets, latest, runtime, waiting });
     let color = !no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    match aiw_tui::browse(backend, Options { color, query: query.unwrap_or_default(), all }) {
-        Ok(()) => Ok(()),
-        Err(ScreenError::Signal(signal)) => Err(Failure::interrupted(128 + u8::try_from(signal).unwrap_or(0))),
-        Err(e) => Err(Failure::new(ErrorKind::Unavailable, e.to_string())),
-    }
+    Ok(aiw_tui::browse(backend, Options { color, query: query.unwrap_or_default(), all })?)
 }
 
 /// The last thing that the domain said of its progress.
@@ -58,7 +61,7 @@ impl Observer for Latest {
 
     fn progress(&self, what: &str, done: u64, total: u64) {
         let progress = Progress { what: what.to_owned(), done, total: Some(total).filter(|total| *total > 0) };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+        *locked(&self.0) = Some(progress);
     }
 }
 
@@ -68,8 +71,21 @@ struct Domain {
     markets: Markets,
     latest: Arc<Latest>,
     runtime: Mutex<tokio::runtime::Runtime>,
-    /// The plan that the user is looking at, or has agreed to.
-    plan: Mutex<Option<InstallPlan>>,
+    /// The install that the user is looking at.
+    waiting: Mutex<Option<Waiting>>,
+}
+
+/// A question, and where its answer goes.
+type Asked = (Preview, oneshot::Sender<Given>);
+
+/// What the user gives, by name.
+type Given = Vec<(String, Secret)>;
+
+/// An install that waits for the user's answer.
+struct Waiting {
+    id: String,
+    given: oneshot::Sender<Given>,
+    ended: JoinHandle<Result<String, BackendError>>,
 }
 
 /// How often the view hears of progress.
@@ -77,14 +93,14 @@ const TICK: Duration = Duration::from_millis(80);
 
 impl Domain {
     fn block_on<T>(&self, tell: &dyn Fn(Progress), work: impl Future<Output = T>) -> T {
-        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
+        let runtime = locked(&self.runtime);
         runtime.block_on(async {
             let mut work = std::pin::pin!(work);
             loop {
                 tokio::select! {
                     result = &mut work => return result,
                     () = tokio::time::sleep(TICK) => {
-                        if let Some(progress) = self.latest.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                        if let Some(progress) = locked(&self.latest.0).take() {
                             tell(progress);
                         }
                     }
@@ -92,18 +108,52 @@ impl Domain {
             }
         })
     }
+}
 
-    fn plan(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<InstallPlan, BackendError> {
-        self.block_on(tell, self.markets.plan(id)).map_err(backend_error)
+/// The view, as the verb that installs asks it.
+struct View {
+    /// Where the question goes.
+    asked: Mutex<Option<oneshot::Sender<Asked>>>,
+    heard: Arc<Heard>,
+}
+
+#[async_trait]
+impl Ask for View {
+    fn can_ask(&self, _: &[Question]) -> bool {
+        true
+    }
+
+    async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<Given, AskError> {
+        let next = |asked: &&Question| format!("`{}` is not set: you are asked for it next", asked.name);
+        let warnings = self.heard.lines().into_iter().chain(questions.iter().map(next)).collect();
+        let asks = questions.iter().map(|asked| (*asked).clone()).collect();
+        let (sender, given) = oneshot::channel();
+        let asked = locked(&self.asked).take().ok_or(AskError::NotHere)?;
+        let preview = Preview { lines: plan.about.clone(), warnings, asks };
+        asked.send((preview, sender)).map_err(|_| AskError::Declined)?;
+        given.await.map_err(|_| AskError::Declined)
+    }
+
+    async fn choose(&self, _: &Choice) -> Result<usize, AskError> {
+        Err(AskError::NotHere)
     }
 }
 
 fn backend_error(error: MarketError) -> BackendError {
-    let sentence = match error.hint() {
-        Some(hint) => format!("{error}; {hint}"),
-        None => error.to_string(),
-    };
-    BackendError::new(sentence).because(error)
+    error.hint().map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}")).into()
+}
+
+/// What a verb told, as the line of the view.
+fn line<T>(done: Result<(T, Option<MarketError>), MarketError>, heard: &Heard) -> Result<String, BackendError> {
+    match done {
+        Ok((_, None)) => Ok(heard.lines().join("; ")),
+        Ok((_, Some(e))) | Err(e) => Err(backend_error(e)),
+    }
+}
+
+/// Where two servers have one name, the plugin's gets another.
+fn request(id: &str) -> PluginRequest {
+    PluginRequest { names: vec![id.to_owned()], on_conflict: Some(OnConflict::Rename), ..PluginRequest::default() }
 }
 
 impl Backend for Domain {
@@ -113,88 +163,63 @@ impl Backend for Domain {
     }
 
     fn preview(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<Preview, BackendError> {
-        let plan = self.plan(id, tell)?;
-        let mut warnings: Vec<String> = plan
-            .servers
-            .iter()
-            .filter_map(|s| {
-                Some(format!(
-                    "the server name `{}` is taken by {}: the plugin's will get another",
-                    s.key,
-                    s.clash.as_ref()?
-                ))
-            })
-            .collect();
-        let (secret, open): (Vec<_>, Vec<_>) =
-            plan.missing(&Answers::default()).into_iter().partition(|missing| missing.secret);
-        warnings.extend(secret.iter().map(|missing| missing.advice(&plan.id)));
-        let ask = |missing: Missing| Ask { name: missing.name, title: missing.title.unwrap_or_default() };
-        let asks: Vec<Ask> = open.into_iter().map(ask).collect();
-        warnings.extend(asks.iter().map(|ask| format!("`{}` is not set: you are asked for it next", ask.name)));
-        warnings.extend(plan.left_out.iter().cloned());
-        let lines = preview(&plan, &Answers::default());
-        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
-        Ok(Preview { lines, warnings, asks })
+        // The one that waited so far is not agreed to any more.
+        drop(locked(&self.waiting).take());
+        let (sender, asked) = oneshot::channel();
+        let (markets, request, heard) = (self.markets.clone(), request(id), Arc::new(Heard::default()));
+        let view = View { asked: Mutex::new(Some(sender)), heard: heard.clone() };
+        let install = async move { line(plugins::install(&markets, &request, &view, &*heard).await, &heard) };
+        let ended = locked(&self.runtime).spawn(install);
+        let Ok((preview, given)) = self.block_on(tell, asked) else {
+            // It has ended without a question.
+            return Err(self.block_on(tell, ended)?.map_or_else(|e| e, BackendError::from));
+        };
+        *locked(&self.waiting) = Some(Waiting { id: id.to_owned(), given, ended });
+        Ok(preview)
     }
 
     fn install(&self, id: &str, values: &[(String, String)], tell: &dyn Fn(Progress)) -> Result<String, BackendError> {
-        let shown = self.plan.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let plan = match shown.filter(|plan| plan.id.to_string() == id) {
-            Some(plan) => plan,
-            None => self.plan(id, tell)?,
-        };
-        let mut answers = Answers { on_conflict: Some(OnConflict::Rename), ..Answers::default() };
-        for (name, value) in values {
-            // A value that turns out to be a secret is dropped, and then missing.
-            answers.give(name, value);
-        }
-        let done = self.block_on(tell, self.markets.install(plan, answers)).map_err(backend_error)?;
-        let installed = format!("installed {} as {}", done.id, keys(&done.record));
-        let missing = done.missing.iter().map(|missing| missing.advice(&done.id));
-        Ok(std::iter::once(installed).chain(missing).collect::<Vec<_>>().join("; "))
+        let waiting = locked(&self.waiting).take().filter(|waiting| waiting.id == id);
+        let waiting = waiting.ok_or("it was not looked at: press i again")?;
+        // If nobody takes them, the end says why.
+        let _ = waiting.given.send(values.iter().map(|(name, value)| (name.clone(), Secret::new(value))).collect());
+        self.block_on(tell, waiting.ended)?
     }
 
     fn remove(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<String, BackendError> {
-        let done = self.block_on(tell, self.markets.uninstall(id)).map_err(backend_error)?;
-        Ok(std::iter::once(format!("removed {}", done.id)).chain(done.notes).collect::<Vec<_>>().join("; "))
+        let heard = Heard::default();
+        line(self.block_on(tell, plugins::remove(&self.markets, &[id.to_owned()], &heard)), &heard)
     }
 
     fn set_enabled(&self, id: &str, enabled: bool) -> Result<String, BackendError> {
-        let answers = Answers { on_conflict: Some(OnConflict::Rename), ..Answers::default() };
-        let done = self.block_on(&|_| {}, self.markets.set_enabled(id, enabled, answers)).map_err(backend_error)?;
-        let state = if enabled { "enabled" } else { "disabled" };
-        Ok(std::iter::once(format!("{}: {state}", done.id)).chain(done.notes).collect::<Vec<_>>().join("; "))
+        let heard = Heard::default();
+        line(self.block_on(&|_| {}, plugins::switch(&self.markets, &request(id), enabled, &heard)), &heard)
     }
 }
 
 fn plugin(found: &FoundPlugin) -> Plugin {
-    let listed = &found.listed;
-    let inspection = listed.inspection.as_ref();
-    let servers = inspection.into_iter().flat_map(|i| &i.servers).map(|s| Server {
-        name: s.name.clone(),
-        transport: s.transport.to_string(),
-        target: s.target(),
-    });
+    let (listed, PluginDetails { summary, left_out, .. }) = (&found.listed, PluginDetails::of(found));
+    let missing = found.id().into_iter().flat_map(|id| found.missing().into_iter().map(move |one| one.advice(&id)));
+    let server = |server: ServerDetails| Server {
+        name: server.summary.name,
+        transport: server.summary.transport.to_owned(),
+        target: server.target,
+    };
     Plugin {
-        id: found.id().map_or_else(|| format!("{}@{}", listed.entry.name, found.market), |id| id.to_string()),
-        name: listed.entry.name.clone(),
-        market: found.market.to_string(),
-        version: listed.version(),
-        description: listed.description().unwrap_or_default(),
-        category: listed.entry.text("category"),
+        id: summary.id,
+        name: summary.name,
+        market: summary.marketplace,
+        version: summary.version,
+        description: summary.description.unwrap_or_default(),
+        category: summary.category,
         // A broken plugin brings nothing: it is not among those with servers.
-        kinds: inspection.map(|_| kinds(found)).or_else(|| listed.broken().map(|_| Vec::new())),
-        source: listed.entry.content.as_ref().map_or_else(|_| String::new(), |usable| usable.source.describe()),
+        kinds: listed.inspection.as_ref().map(|_| kinds(found)).or_else(|| listed.broken().map(|_| Vec::new())),
+        source: summary.source.unwrap_or_default(),
         homepage: listed.entry.text("homepage"),
-        servers: servers.collect(),
-        notes: found
-            .id()
-            .into_iter()
-            .flat_map(|id| found.missing().into_iter().map(move |missing| missing.advice(&id)))
-            .chain(inspection.map(|i| i.left_out.clone()).unwrap_or_default())
-            .collect(),
+        servers: summary.mcp_servers.into_iter().flatten().map(server).collect(),
+        notes: missing.chain(left_out).collect(),
         broken: listed.broken().map(str::to_owned),
-        installed: found.installed.is_some(),
-        enabled: found.installed.as_ref().is_some_and(|record| record.enabled),
+        installed: summary.installed,
+        enabled: summary.enabled,
     }
 }

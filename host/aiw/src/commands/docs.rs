@@ -45,6 +45,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         }};
     }
     named! {
+        aiw_app { FailedId }
         aiw_app::budgets { BudgetAcceptLoss BudgetSummary }
         aiw_app::doctor { CheckedPart Doctor FoundProblem }
         aiw_app::extensions { ExtensionDetails ExtensionRemove ExtensionSummary Reference UpdatedExtension VerifiedExtension }
@@ -60,6 +61,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_app::secrets { SecretRemove }
         aiw_app::servers::login { McpLogin McpLogout }
         aiw_app::servers::look { ServerCheck }
+        aiw_app::setup { HooksAnswer SetupAnswer }
         aiw_app::tasks { Status TaskCounts }
         aiw_history { HistoryMessage Stats Todo Todos }
         aiw_launch { CliDetails Explanation LogLine RoleDetails TaskDetails WaitedTask }
@@ -79,10 +81,10 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_routing { Change FoundTool ServerEntry ServerStatus ServerTool }
         aiw_setup { ClientChange ClientSummary HookStatus }
         aiw_usage { Sum UsageRow }
-        super::each { FailedId }
+        super::each { RemovedFiles }
         super::gateway { GatewayRevoke GatewayServe }
         super::history { HistorySearch }
-        super::hooks { HooksAnswer HooksStatus }
+        super::hooks { HooksStatus }
         super::mcp::http { Listening McpToken }
         super::mcp::registry { ServerInfo }
         super::mcp::session { ListedServer ListedTool SessionTools }
@@ -90,10 +92,9 @@ fn shapes() -> Vec<(&'static str, Value)> {
         super::new { NewProject }
         super::planner { PlannerTest }
         super::pool { PoolRemove }
-        super::setup { SetupAnswer }
         super::task { TaskLog Wait }
         super::usage { BudgetRemove UsageAnswer }
-        super::workflow { ListedRuns ListedWorkflows RanWorkflow RemovedWorkflows ShownWorkflow }
+        super::workflow { ListedRuns ListedWorkflows RanWorkflow ShownWorkflow }
     }
 }
 

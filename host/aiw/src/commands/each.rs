@@ -1,68 +1,16 @@
 //! Commands over several names, which go on after a failure.
 
-pub use aiw_app::installs::FailedId;
+use std::path::PathBuf;
+
+pub use aiw_app::{FailedId, FailedName};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// One of several things for which a command failed, by name.
-#[derive(Serialize, JsonSchema)]
-pub struct FailedName {
-    /// Its name
-    pub name: String,
-    /// The error
-    pub error: String,
-    /// The next step
-    pub hint: Option<String>,
-}
-
-/// A failure about one of several things, as JSON shows it.
-pub trait Failed: Sized {
-    fn new(name: String, error: String, hint: Option<String>) -> Self;
-
-    fn of(name: &str, failure: &Failure) -> Self {
-        Self::new(name.to_owned(), failure.message().to_owned(), failure.hint().map(str::to_owned))
-    }
-}
-
-impl Failed for FailedId {
-    fn new(id: String, error: String, hint: Option<String>) -> Self {
-        Self { id, error, hint }
-    }
-}
-
-impl Failed for FailedName {
-    fn new(name: String, error: String, hint: Option<String>) -> Self {
-        Self { name, error, hint }
-    }
-}
-
 /// The failures of a command over several things. The command ends with the first; the others are printed at once.
-pub struct Failures<F> {
-    pub failed: Vec<F>,
-    pub first: Option<Failure>,
-}
-
-impl<F> Default for Failures<F> {
-    fn default() -> Self {
-        Self { failed: Vec::new(), first: None }
-    }
-}
-
-impl<F: Failed> Failures<F> {
-    /// Adds the failure about one thing. `shown` is its name for people, if the message lacks it.
-    pub fn add(&mut self, name: &str, shown: Option<&str>, failure: impl Into<Failure>, output: &Output) {
-        let failure = failure.into();
-        self.failed.push(F::of(name, &failure));
-        match (&self.first, shown) {
-            (None, _) => self.first = Some(failure),
-            (Some(_), Some(shown)) => output.failed_one(shown, &failure),
-            (Some(_), None) => output.note(format!("error: {}", failure.message())),
-        }
-    }
-}
+pub type Failures<F> = aiw_app::Failures<F, Failure>;
 
 /// Removes one after the other. Returns what was removed, and the failures.
 pub fn remove_each<T>(
@@ -78,4 +26,26 @@ pub fn remove_each<T>(
         }
     }
     (removed, failures)
+}
+
+/// `aiw role remove`, `aiw workflow remove`
+#[derive(Serialize, JsonSchema)]
+pub struct RemovedFiles {
+    /// The names of those that were removed
+    pub removed: Vec<String>,
+    /// Those that could not be removed
+    pub failed: Vec<FailedName>,
+}
+
+/// Removes the file of each name.
+pub fn remove_files(
+    names: &[String],
+    output: &Output,
+    remove: impl Fn(&str) -> Result<PathBuf, Failure>,
+) -> Result<(), Failure> {
+    let (removed, Failures { failed, first }) = remove_each(names, output, |name| {
+        output.line(format!("Removed `{}`", remove(name)?.display()));
+        Ok(name.to_owned())
+    });
+    output.conclude(RemovedFiles { removed, failed }, first)
 }

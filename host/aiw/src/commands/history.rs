@@ -14,7 +14,6 @@ use aiw_core::{AskError, ErrorKind, counted, one_line};
 use aiw_history::{Forgot, HistoryError, Hit, Query, Range, Sessions, Stats, Store};
 use aiw_home::{Home, rfc3339_of};
 use aiw_launch::Resumes;
-use aiw_tui::ScreenError;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -81,18 +80,13 @@ fn minute_in(time: Option<&str>) -> String {
 
 /// The model, if one is in use and has made vectors. Without it, words find what they can.
 fn embedder(home: &Home, output: &Output) -> Option<Embedder> {
-    let loaded = Models::at(home.clone()).chosen().map(|files| files.map(|files| Embedder::load(&files)).transpose());
-    match loaded {
-        Ok(Ok(embedder)) => embedder,
-        Ok(Err(e)) => {
-            output.note(format!("note: searched by words alone: {e}"));
-            None
-        }
-        Err(e) => {
-            output.note(format!("note: searched by words alone: {e}"));
-            None
-        }
-    }
+    let chosen = Models::at(home.clone()).chosen().map_err(|e| e.to_string());
+    let loaded =
+        chosen.and_then(|files| files.map(|files| Embedder::load(&files)).transpose().map_err(|e| e.to_string()));
+    loaded.unwrap_or_else(|e| {
+        output.note(format!("note: searched by words alone: {e}"));
+        None
+    })
 }
 
 pub fn search(args: &SearchArgs, home: &Home, output: &Output) -> Result<(), Failure> {
@@ -161,12 +155,8 @@ fn choose(home: &Home, text: &str, hits: Vec<Hit>) -> Result<(), Failure> {
         shown.get(place).map_or_else(Vec::new, |hit| preview(&directory, hit).unwrap_or_else(|e| vec![e.to_string()]))
     });
     let title = format!("{} for `{}`", counted(lines.len(), "hit"), one_line(text, 200));
-    let chosen = match aiw_tui::pick(&title, &lines, previews) {
-        Ok(chosen) => chosen.and_then(|place| hits.get(place)),
-        Err(ScreenError::Signal(signal)) => return Err(Failure::interrupted(128 + u8::try_from(signal).unwrap_or(0))),
-        Err(e) => return Err(Failure::new(ErrorKind::Unavailable, e.to_string())),
-    };
-    let Some(hit) = chosen else { return Ok(()) };
+    let chosen = aiw_tui::pick(&title, &lines, previews)?;
+    let Some(hit) = chosen.and_then(|place| hits.get(place)) else { return Ok(()) };
     let resume = resume(&Resumes::new(home), hit.cli, &hit.session, &hit.project, &hit.launch);
     if let Some(problem) = resume.problem {
         return Err(Failure::user(problem));

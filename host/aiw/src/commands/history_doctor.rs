@@ -1,15 +1,15 @@
 //! `aiw history doctor`
 
 use aiw_app::past::{HistoryDoctor, amount, look};
+use aiw_app::setup::hook_statuses;
 use aiw_home::Home;
 
-use super::hooks::statuses;
 use crate::failure::Failure;
 use crate::output::Output;
 
 /// Looks at what the history is made of.
 pub fn found(home: &Home) -> Result<HistoryDoctor, Failure> {
-    Ok(look(home, statuses(home)?)?)
+    Ok(look(home, hook_statuses(home)?)?)
 }
 
 pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {

@@ -1,15 +1,16 @@
 //! `aiw plugin marketplace …`
 
-use aiw_home::MarketSettings;
-use aiw_markets::{AddOptions, MarketError, MarketStatus, MarketSummary, Markets, UpdatedMarket};
+use aiw_app::plugins::add_market;
+use aiw_core::counted;
+use aiw_markets::{AddOptions, Listing, MarketStatus, MarketSummary, Markets, UpdatedMarket};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::each::{Failed, FailedName};
+use super::each::FailedName;
+use crate::ask::Person;
 use crate::cli::{AddArgs, MarketplaceCommand};
 use crate::failure::Failure;
 use crate::output::{Output, under};
-use crate::terminal;
 
 /// `aiw plugin marketplace add`
 #[derive(Serialize, JsonSchema)]
@@ -39,67 +40,39 @@ pub async fn run(markets: &Markets, command: MarketplaceCommand, output: &Output
 }
 
 async fn add(markets: &Markets, args: AddArgs, output: &Output) -> Result<(), Failure> {
-    if args.reference.starts_with("http://") {
-        let question = "The address is not encrypted: anyone on the network path can change what you install. Add it?";
-        if !terminal::confirm(question, "--yes", args.yes).await? {
-            return Err(Failure::declined("nothing was done"));
-        }
-    }
-    let mut options = AddOptions {
+    let options = AddOptions {
         name: args.name,
         reference: args.git_ref,
         source: args.source,
         inspect: !args.no_inspect,
         take_look_alike: args.yes,
     };
-    let added = match markets.add(&args.reference, &options).await {
-        Err(alike @ MarketError::LooksReserved { .. }) if terminal::can_ask() => {
-            output.note(alike.to_string());
-            if !terminal::confirm("Add it anyway?", "--yes", false).await? {
-                return Err(Failure::declined("nothing was done"));
-            }
-            options.take_look_alike = true;
-            markets.add(&args.reference, &options).await?
-        }
-        added => added?,
-    };
-    let verb = if added.known { "Updated" } else { "Added" };
-    let count = plugins(added.listing.plugins.len());
-    output.line(format!("{verb} marketplace {} from {}: {count}", added.market.name, source(&added.market)));
-    let with = added.listing.plugins.iter().filter(|p| p.has_servers() == Some(true)).count();
-    let unknown = added.listing.not_inspected();
-    let bring = if with == 1 { "brings" } else { "bring" };
-    output.line(format!("{with} of them {bring} MCP servers{}", not_inspected(unknown)));
-    let mut notes = added.notes.clone();
+    let added = add_market(markets, &args.reference, options, &Person::new(output, args.yes)).await?;
+    let (verb, with) = (if added.known { "Updated" } else { "Added" }, with_servers(&added.listing));
+    let mut notes = added.notes;
     if added.not_official {
         let own = aiw_core::one_line(added.listing.document_name.as_deref().unwrap_or_default(), 80);
         notes.push(format!("it calls itself `{own}`, and is not official"));
     }
-    for note in &notes {
-        output.note(note);
-    }
     let status = MarketStatus { market: added.market, listing: Some(added.listing) };
-    output.answer(MarketAdd { marketplaces: vec![MarketSummary::of(&status)], notes });
+    let market = MarketSummary::of(&status);
+    let count = counted(market.plugins.unwrap_or_default(), "plugin");
+    output.line(format!("{verb} marketplace {} from {}: {count}", market.name, market.source));
+    let bring = if with == 1 { "brings" } else { "bring" };
+    let unknown = not_inspected(market.not_inspected.unwrap_or_default());
+    output.line(format!("{with} of them {bring} MCP servers{unknown}"));
+    notes.iter().for_each(|note| output.note(note));
+    output.answer(MarketAdd { marketplaces: vec![market], notes });
     Ok(())
 }
 
-/// Where it comes from; a query may hold a key.
-fn source(market: &MarketSettings) -> String {
-    aiw_core::without_query(&market.source()).into_owned()
-}
-
-/// `1 plugin`, `12 plugins`.
-fn plugins(count: usize) -> String {
-    if count == 1 { "1 plugin".into() } else { format!("{count} plugins") }
-}
-
-/// `1 marketplace`, `3 marketplaces`.
-fn marketplaces(count: usize) -> String {
-    if count == 1 { "1 marketplace".into() } else { format!("{count} marketplaces") }
+/// How many plugins are known to bring MCP servers.
+fn with_servers(listing: &Listing) -> usize {
+    listing.plugins.iter().filter(|plugin| plugin.has_servers() == Some(true)).count()
 }
 
 /// `, 12 are not inspected yet`, or nothing.
-pub fn not_inspected(count: usize) -> String {
+fn not_inspected(count: usize) -> String {
     match count {
         0 => String::new(),
         1 => ", 1 is not yet inspected".into(),
@@ -133,7 +106,7 @@ async fn update(markets: &Markets, name: Option<&str>, inspect: bool, output: &O
         match markets.update(&market, inspect).await {
             Ok(done) => {
                 let what = if done.changed { "updated" } else { "unchanged" };
-                output.line(format!("{}: {what}, {}", done.name, plugins(done.plugins)));
+                output.line(format!("{}: {what}, {}", done.name, counted(done.plugins, "plugin")));
                 for (word, names) in [("new", &done.added), ("gone", &done.removed)] {
                     if done.changed && !names.is_empty() && names.len() < done.plugins.max(1) {
                         output.line(format!("  {word}: {}", aiw_core::one_line(&names.join(", "), 400)));
@@ -146,7 +119,8 @@ async fn update(markets: &Markets, name: Option<&str>, inspect: bool, output: &O
             }
             Err(e) => {
                 let failure = Failure::from(e);
-                answer.failed.push(FailedName::of(&market, &failure));
+                let (error, hint) = (failure.message().to_owned(), failure.hint().map(str::to_owned));
+                answer.failed.push(FailedName { name: market.clone(), error, hint });
                 // Of one that was named, the error alone.
                 if name.is_some() {
                     return Err(failure);
@@ -160,31 +134,32 @@ async fn update(markets: &Markets, name: Option<&str>, inspect: bool, output: &O
         }
     }
     let failed = answer.failed.len();
-    let failure = first.map(|first| first.saying(format!("{failed} of {} could not be updated", marketplaces(count))));
+    let failure =
+        first.map(|first| first.saying(format!("{failed} of {} could not be updated", counted(count, "marketplace"))));
     output.conclude(answer, failure)
 }
 
 fn list(markets: &Markets, output: &Output) -> Result<(), Failure> {
     let (statuses, problems) = markets.statuses()?;
+    let markets: Vec<MarketSummary> = statuses.iter().map(MarketSummary::of).collect();
     let mut rows = Vec::new();
-    for status in &statuses {
-        let state = match (&status.listing, status.market.enabled) {
+    for (status, market) in statuses.iter().zip(&markets) {
+        let state = match (&status.listing, market.enabled) {
             (_, false) => "off".into(),
             (None, true) => "not fetched yet".into(),
             (Some(listing), true) => {
-                let with = listing.plugins.iter().filter(|p| p.has_servers() == Some(true)).count();
                 let unofficial = if status.not_official() { ", not official" } else { "" };
-                let unknown = not_inspected(listing.not_inspected());
-                format!("{}, {with} with MCP servers{unknown}{unofficial}", plugins(listing.plugins.len()))
+                let (count, with) = (counted(listing.plugins.len(), "plugin"), with_servers(listing));
+                format!("{count}, {with} with MCP servers{}{unofficial}", not_inspected(listing.not_inspected()))
             }
         };
-        rows.push(vec![status.market.name.to_string(), aiw_core::one_line(&source(&status.market), 70), state]);
+        rows.push(vec![market.name.clone(), aiw_core::one_line(&market.source, 70), state]);
     }
     output.table(&["NAME", "SOURCE", "PLUGINS"], &rows);
     if statuses.is_empty() {
         output.line("No marketplaces; `aiw plugin marketplace add OWNER/REPO` adds one");
     }
     problems.iter().for_each(|problem| output.note(problem));
-    output.answer(under("marketplaces", statuses.iter().map(MarketSummary::of).collect::<Vec<_>>()));
+    output.answer(under("marketplaces", markets));
     Ok(())
 }

@@ -1,13 +1,17 @@
 //! `aiw plugin …`
 
-pub mod install;
 pub mod look;
 
+use std::path::Path;
+
+use aiw_app::plugins::{self, PluginRequest};
 use aiw_app::usable_settings;
+use aiw_core::{Sink, Told};
 use aiw_home::Home;
 use aiw_markets::Markets;
 
-use crate::cli::{EnableArgs, PluginCommand};
+use crate::ask::Person;
+use crate::cli::{EnableArgs, InstallArgs, PluginCommand, UpdateArgs};
 use crate::commands::{browse, marketplace};
 use crate::components::session;
 use crate::failure::Failure;
@@ -17,7 +21,7 @@ use crate::runtime;
 pub fn run(command: PluginCommand, output: &Output) -> Result<(), Failure> {
     match command {
         // It has a runtime of its own, under its screen.
-        PluginCommand::Browse { query, all, no_color } => browse::run(query, all, no_color, output.is_json()),
+        PluginCommand::Browse { query, all, no_color } => browse::run(query, all, no_color, output),
         PluginCommand::Marketplace(command) => {
             on_markets(output, async |markets| marketplace::run(markets, command, output).await)
         }
@@ -36,22 +40,33 @@ pub fn run(command: PluginCommand, output: &Output) -> Result<(), Failure> {
         PluginCommand::Info { plugin } => {
             on_markets(output, async |markets| look::info(markets, &plugin, output).await)
         }
-        PluginCommand::Install(args) => {
-            on_markets(output, async |markets| install::install(markets, args, output).await)
+        PluginCommand::Install(InstallArgs { plugins: names, env: set, on_conflict, yes }) => {
+            let request = PluginRequest { names, set, on_conflict: on_conflict.map(Into::into) };
+            on_markets(output, async |markets| {
+                let (person, said) = (Person::new(output, yes), Said(output));
+                let (answer, first) = plugins::install(markets, &request, &person, &said).await?;
+                if answer.installed.iter().any(|done| !done.servers.is_empty()) {
+                    output.line("Use it: aiw claude --mcp");
+                }
+                output.conclude(answer, first.map(Into::into))
+            })
         }
-        PluginCommand::Update(args) => on_markets(output, async |markets| install::update(markets, args, output).await),
-        PluginCommand::Remove { plugins } => {
-            on_markets(output, async |markets| install::remove(markets, &plugins, output).await)
+        PluginCommand::Update(UpdateArgs { plugins: names, env: set, on_conflict, no_fetch, accept_changes }) => {
+            let request = PluginRequest { names, set, on_conflict: on_conflict.map(Into::into) };
+            on_markets(output, async |markets| {
+                let (person, said) = (Person::new(output, false), Said(output));
+                let updated = plugins::update(markets, &request, !no_fetch, accept_changes, &person, &said).await;
+                let (answer, first) = updated?;
+                output.conclude(answer, first.map(Into::into))
+            })
         }
-        PluginCommand::Enable(EnableArgs { plugins, on_conflict }) => on_markets(output, async |markets| {
-            install::toggle(markets, &plugins, true, on_conflict.map(Into::into), output).await
+        PluginCommand::Remove { plugins } => on_markets(output, async |markets| {
+            let (answer, first) = plugins::remove(markets, &plugins, &Said(output)).await?;
+            output.conclude(answer, first.map(Into::into))
         }),
-        PluginCommand::Disable { plugins } => {
-            on_markets(output, async |markets| install::toggle(markets, &plugins, false, None, output).await)
-        }
-        PluginCommand::Validate { path } => {
-            on_markets(output, async |markets| install::validate(markets, &path, output).await)
-        }
+        PluginCommand::Enable(args) => switch(args, true, output),
+        PluginCommand::Disable { plugins } => switch(EnableArgs { plugins, on_conflict: None }, false, output),
+        PluginCommand::Validate { path } => on_markets(output, async |markets| validate(markets, &path, output).await),
     }
 }
 
@@ -63,4 +78,39 @@ fn on_markets(output: &Output, work: impl AsyncFnOnce(&Markets) -> Result<(), Fa
         markets.reconcile().await?.iter().for_each(|note| output.note(note));
         work(&markets).await
     })
+}
+
+/// What verbs of plugins tell: their notes are sentences that need no word before them.
+pub struct Said<'a>(pub &'a Output);
+
+impl Sink for Said<'_> {
+    fn tell(&self, told: Told) {
+        match told {
+            Told::Note(line) => self.0.note(line),
+            told => self.0.tell(told),
+        }
+    }
+}
+
+fn switch(args: EnableArgs, enabled: bool, output: &Output) -> Result<(), Failure> {
+    let EnableArgs { plugins: names, on_conflict } = args;
+    let request = PluginRequest { names, on_conflict: on_conflict.map(Into::into), ..PluginRequest::default() };
+    on_markets(output, async |markets| {
+        let (answer, first) = plugins::switch(markets, &request, enabled, &Said(output)).await?;
+        output.conclude(answer, first.map(Into::into))
+    })
+}
+
+async fn validate(markets: &Markets, path: &Path, output: &Output) -> Result<(), Failure> {
+    let report = markets.validate(path).await?;
+    report.errors.iter().for_each(|line| output.line(format!("error: {line}")));
+    report.warnings.iter().for_each(|line| output.line(format!("warning: {line}")));
+    let failure = match report.errors.len() {
+        0 => {
+            output.line(format!("The {} is valid", report.kind));
+            None
+        }
+        n => Some(Failure::user(format!("the {} has {}", report.kind, aiw_core::counted(n, "error")))),
+    };
+    output.conclude(report, failure)
 }

@@ -15,7 +15,7 @@ use aiw_launch::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::each::{FailedName, remove_each};
+use super::each::remove_files;
 use super::given;
 use crate::cli::{NewRoleArgs, RoleCommand};
 use crate::editor::Editor;
@@ -31,15 +31,6 @@ pub struct RoleEdit {
     pub changed: bool,
 }
 
-/// `aiw role remove`
-#[derive(Serialize, JsonSchema)]
-pub struct RoleRemove {
-    /// The names of the roles that were removed
-    pub removed: Vec<String>,
-    /// The roles that could not be removed
-    pub failed: Vec<FailedName>,
-}
-
 pub fn run(command: RoleCommand, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
     let here = env::current_dir().ok();
@@ -49,7 +40,7 @@ pub fn run(command: RoleCommand, output: &Output) -> Result<(), Failure> {
         RoleCommand::Show { name } => show(&roles, &name.parse()?, output),
         RoleCommand::New(args) => new(&roles, &args, output),
         RoleCommand::Edit { name } => edit(&roles, &name.parse()?, output),
-        RoleCommand::Remove { names } => remove(&roles, &names, output),
+        RoleCommand::Remove { names } => remove_files(&names, output, |name| Ok(roles.remove(&name.parse()?)?)),
         RoleCommand::Validate { name } => validate(&roles, name.as_deref(), output),
     }
 }
@@ -113,15 +104,6 @@ fn new(roles: &Roles, args: &NewRoleArgs, output: &Output) -> Result<(), Failure
     }
     output.answer(under("role", RoleSummary::of_role(&role)));
     Ok(())
-}
-
-fn remove(roles: &Roles, names: &[String], output: &Output) -> Result<(), Failure> {
-    let (removed, failures) = remove_each(names, output, |name| {
-        let path = roles.remove(&name.parse()?)?;
-        output.line(format!("Removed `{}`", path.display()));
-        Ok(name.to_owned())
-    });
-    output.conclude(RoleRemove { removed, failed: failures.failed }, failures.first)
 }
 
 fn edit(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> {
@@ -191,41 +173,19 @@ impl Copy {
 }
 
 fn validate(roles: &Roles, name: Option<&str>, output: &Output) -> Result<(), Failure> {
-    let listing = roles.list();
-    let wanted: Vec<&Listed> =
-        listing.roles.iter().filter(|listed| name.is_none_or(|name| listed.name == name)).collect();
-    if let (Some(name), true) = (name, wanted.is_empty()) {
+    let (checked, unread) = roles.validate(name);
+    if let (Some(name), true) = (name, checked.is_empty()) {
         return Err(RoleError::Unknown { name: name.parse()? }.into());
     }
-    let (mut bad, mut summaries) = (Vec::new(), Vec::new());
-    for listed in &wanted {
-        let problem = listed.problem.as_ref().map(ToString::to_string).or_else(|| unedited(roles, listed));
-        summaries.push(RoleSummary { problem: problem.clone(), ..RoleSummary::of(listed) });
-        output.line(format!("{}: {}", one_line(&listed.name, 129), problem.as_deref().unwrap_or("good")));
-        if problem.is_some() {
-            bad.push(format!("`{}`", listed.path.display()));
-        }
+    let mut bad = Vec::new();
+    for role in &checked {
+        output.line(format!("{}: {}", one_line(&role.name, 129), role.problem.as_deref().unwrap_or("good")));
+        bad.extend(role.problem.is_some().then(|| format!("`{}`", role.path)));
     }
-    // Of one that was named, the folders of others don't matter.
-    for unread in listing.unread.iter().filter(|_| name.is_none()) {
-        output.line(unread.to_string());
-        bad.push(unread.to_string());
+    for unread in unread.iter().map(ToString::to_string) {
+        output.line(&unread);
+        bad.push(unread);
     }
-    let answer = under("roles", summaries);
     let failure = (!bad.is_empty()).then(|| Failure::user(format!("invalid: {}", bad.join(", "))));
-    output.conclude(answer, failure)
-}
-
-/// Returns a note if the placeholder text of a new role is unchanged. Such a role can be used, but says nothing.
-fn unedited(roles: &Roles, listed: &Listed) -> Option<String> {
-    let role = roles.look(&listed.name.parse().ok()?).ok().filter(|role| role.path == listed.path)?;
-    let mut left = Vec::new();
-    if role.description.trim() == NEW_DESCRIPTION {
-        left.push("description");
-    }
-    if role.content.trim().as_bytes() == NEW_CONTENT.trim_ascii() {
-        left.push("content");
-    }
-    let hint = format!("`aiw role edit {}`", role.name);
-    (!left.is_empty()).then(|| format!("still has the {} of the template: {hint}", left.join(" and the ")))
+    output.conclude(under("roles", checked), failure)
 }

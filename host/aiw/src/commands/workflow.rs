@@ -1,6 +1,5 @@
 //! `aiw workflow …`
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use aiw_app::ClientSession;
@@ -21,7 +20,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::each::{FailedName, remove_each};
+use super::each::remove_files;
 use super::given;
 use super::mcp::call::arguments;
 use crate::ask::Person;
@@ -57,15 +56,6 @@ pub struct RanWorkflow {
     pub error: Option<String>,
     #[serde(flatten)]
     pub trace: Trace,
-}
-
-/// `aiw workflow remove`
-#[derive(Serialize, JsonSchema)]
-pub struct RemovedWorkflows {
-    /// The names of those that were removed
-    pub removed: Vec<String>,
-    /// Those that could not be removed
-    pub failed: Vec<FailedName>,
 }
 
 /// `aiw workflow runs`
@@ -113,7 +103,9 @@ pub async fn run(command: WorkflowCommand, home: &Home, output: &Output) -> Resu
         WorkflowCommand::Run(args) => execute(&here, &args, Writes::Approved, output).await,
         WorkflowCommand::Test(args) => execute(&here, &args, Writes::Refused, output).await,
         WorkflowCommand::Approve { name, yes } => approve(&here, &name.parse()?, yes, output).await,
-        WorkflowCommand::Remove { names } => remove(&here, &names, output),
+        WorkflowCommand::Remove { names } => {
+            remove_files(&names, output, |name| Ok(here.workflows.remove(&name.parse()?)?))
+        }
         WorkflowCommand::Runs(args) => runs(&here, &args, output),
     }
 }
@@ -279,15 +271,6 @@ async fn approve(here: &Here, name: &WorkflowName, yes: bool, output: &Output) -
     output.line(format!("Approved `{name}`: it is the tool `{}` of the toolset `workflows`", tool_name(name)));
     output.answer(ShownWorkflow { workflow: here.summary(&workflow, &tools)?, text: None });
     Ok(())
-}
-
-fn remove(here: &Here, names: &[String], output: &Output) -> Result<(), Failure> {
-    let (removed, failures) = remove_each(names, output, |name| {
-        let path: PathBuf = here.workflows.remove(&name.parse()?)?;
-        output.line(format!("Removed `{}`", path.display()));
-        Ok(name.to_owned())
-    });
-    output.conclude(RemovedWorkflows { removed, failed: failures.failed }, failures.first)
 }
 
 fn runs(here: &Here, args: &RunsArgs, output: &Output) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! What registries say of servers that were installed from them, and bringing those up to date.
 
-use aiw_core::{Ask, AskError, Secret, Sink, Told, one_line, quoted};
+use aiw_core::{Ask, Secret, Sink, one_line, quoted};
 use aiw_home::{Home, InstalledServer};
 use aiw_registries::{Answers, FoundServer, News, RegistryError, Way, news, way_id, ways};
 use aiw_servers::{McpFile, entry_value};
@@ -10,22 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use super::install::Installing;
 use super::{Replaces, ServerInstalled};
+use crate::ClientSession;
+use crate::failures::{FailedId, Failures, unless_stopped};
 use crate::servers::{Result, ServerError};
-use crate::{AppError, ClientSession};
 
 /// How many servers registries are asked for at once.
 const AT_ONCE: usize = 8;
-
-/// One of several things for which a verb failed.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct FailedId {
-    /// Its id, as you wrote it
-    pub id: String,
-    /// The error
-    pub error: String,
-    /// The next step
-    pub hint: Option<String>,
-}
 
 /// The news of installed servers.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -74,24 +64,6 @@ pub struct ServersUpdate {
     pub failed: Vec<FailedId>,
 }
 
-/// The failures of several. The verb ends with the first; the sink is told of the others at once.
-#[derive(Default)]
-struct Failures {
-    failed: Vec<FailedId>,
-    first: Option<ServerError>,
-}
-
-impl Failures {
-    fn add(&mut self, key: &str, error: impl Into<ServerError>, sink: &dyn Sink) {
-        let error = error.into();
-        self.failed.push(FailedId { id: key.to_owned(), error: error.to_string(), hint: error.hint() });
-        match &self.first {
-            None => self.first = Some(error),
-            Some(_) => sink.tell(Told::Failed(format!("{}: {error}", quoted(key)))),
-        }
-    }
-}
-
 /// A server, and what its registry says of it now.
 struct Compared {
     key: String,
@@ -104,12 +76,12 @@ struct Compared {
 async fn compared(
     client: &ClientSession,
     names: &[String],
-    failures: &mut Failures,
+    failures: &mut Failures<FailedId, ServerError>,
     sink: &dyn Sink,
 ) -> Result<Vec<Compared>> {
     let (registries, installed) = (client.registries()?, client.home().registry_lock()?.all());
     for name in names.iter().filter(|name| !installed.contains_key(*name)) {
-        failures.add(name, ServerError::NotInstalled { key: name.clone() }, sink);
+        failures.add(name, Some(&quoted(name)), ServerError::NotInstalled { key: name.clone() }, sink);
     }
     let chosen = installed.into_iter().filter(|(key, _)| names.is_empty() || names.contains(key));
     let answers = chosen.map(async |(key, record)| {
@@ -122,7 +94,7 @@ async fn compared(
             Ok((found, None)) => Some(found),
             Err(RegistryError::UnknownServer { failed, .. }) if failed.is_empty() => None,
             Ok((_, Some(e))) | Err(e) => {
-                failures.add(&key, e, sink);
+                failures.add(&key, Some(&quoted(&key)), e, sink);
                 continue;
             }
         };
@@ -183,8 +155,7 @@ pub async fn update(
         };
         match update_one(client, &key, &record, &found, &news, request, ask, sink).await {
             Ok(server) => updated.push(server),
-            Err(e @ ServerError::App(AppError::Ask(AskError::Interrupted))) => return Err(e),
-            Err(e) => failures.add(&key, e, sink),
+            Err(e) => failures.add(&key, Some(&quoted(&key)), unless_stopped(e)?, sink),
         }
     }
     Ok((ServersUpdate { updated, unchanged, failed: failures.failed }, failures.first))

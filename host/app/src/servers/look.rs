@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use aiw_core::{Sink, quoted, shell_word_in_line};
+use aiw_core::{Sink, quoted, shell_word_in_line, visible};
 use aiw_history::redactor;
 use aiw_registries::{CopyProblem, Kept, News};
 use aiw_routing::{
     Choice, Configured, Definition, KnownTool, LOST, NamedTool, PoolError, Record, Records, ServerEntry, ServerPlaces,
     ServerStatus, ServerTool, suspicions,
 };
-use aiw_servers::{PROJECT_FILE, Scope, visible};
+use aiw_servers::{PROJECT_FILE, Scope};
 use futures::future::join_all;
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -8,8 +8,10 @@ mod extensions;
 mod installs;
 mod person;
 mod planners;
+mod plugins;
 mod secrets;
 mod servers;
+mod setup;
 mod tasks;
 mod trust;
 

@@ -1,6 +1,7 @@
 //! `aiw history hooks handle`: checks and queues the input of Claude Code's hooks. The client waits for the hook, so an indexer
 //! reads the transcript afterwards.
 
+use std::fmt::Display;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,8 @@ use serde_json::Value;
 
 use super::exclude::{Exclusions, is_off};
 use super::files::{below, open_beneath};
+use super::indexer::Indexer;
+use super::log::log;
 use super::queue::{Queue, Request};
 use crate::readers;
 use crate::{Cli, HistoryError};
@@ -64,6 +67,27 @@ impl Hook {
             transcript: PathBuf::from(text("transcript_path")),
             project: text("cwd").to_owned(),
         })
+    }
+
+    /// Queues what a hook says, and starts an indexer for it. What goes wrong is in the log alone: no session is disturbed.
+    pub fn take<E: Display>(
+        home: &Home,
+        input: impl Read,
+        aiw: impl FnOnce() -> Result<PathBuf, E>,
+    ) -> Option<Handled> {
+        let places = CliPlaces::from_environment().ok_or_else(|| "there is no home directory".to_owned());
+        let hook = places.and_then(|places| Ok((Self::read(input).map_err(|e| format!("the input {e}"))?, places)));
+        let handled = hook.and_then(|(hook, places)| hook.handle(home, &places).map_err(|e| e.to_string()));
+        match &handled {
+            Err(problem) => log(home, &format!("hook: {problem}")),
+            Ok(Handled::Refused(path, reason)) => log(home, &format!("hook: `{}` {reason}", path.display())),
+            Ok(_) => {}
+        }
+        let handled = handled.ok()?;
+        if !matches!(handled, Handled::Ignored(_)) {
+            Indexer::start_unwatched(home, aiw);
+        }
+        Some(handled)
     }
 
     /// Queues what is to be read.

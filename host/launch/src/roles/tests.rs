@@ -509,3 +509,25 @@ mod fuzz {
         }
     }
 }
+
+#[test]
+fn a_role_that_says_nothing_yet_is_good_for_a_run_and_not_for_its_author() {
+    let world = Machine::new();
+    let text = |description: &str, content: &[u8]| Roles::text(description, content).unwrap();
+    world.write("home/role/new.md", text(NEW_DESCRIPTION, NEW_CONTENT));
+    world.write("home/role/half.md", text("Does it", NEW_CONTENT));
+    world.write("home/role/good.md", text("Does it", b"You do it."));
+    world.write("home/role/bad.md", "no line of dashes");
+    let problems = |name: Option<&str>| -> Vec<(String, Option<String>)> {
+        let (checked, unread) = world.roles().validate(name);
+        assert!(unread.is_empty(), "{unread:?}");
+        checked.into_iter().map(|role| (role.name, role.problem)).collect()
+    };
+    let all = problems(None);
+    assert_eq!(all.iter().filter(|(_, problem)| problem.is_none()).map(|(name, _)| name).collect::<Vec<_>>(), ["good"]);
+    let half = "still has the content of the template: `aiw role edit half`";
+    assert_eq!(problems(Some("half")), [("half".into(), Some(half.into()))]);
+    let new = "still has the description and the content of the template: `aiw role edit new`";
+    assert!(all.contains(&("new".into(), Some(new.into()))), "{all:?}");
+    assert!(problems(Some("nobody")).is_empty());
+}

@@ -2,10 +2,9 @@
 
 use aiw_core::CliKind;
 use aiw_home::CliFiles;
-use serde_json::json;
 
-use super::{Approval, Client, read_plain};
-use crate::config::Format;
+use super::{Approval, Client, PLAIN, read_plain};
+use crate::ours::Ours;
 use crate::translate::Style;
 
 pub(super) static CLIENT: Client = Client {
@@ -16,15 +15,9 @@ pub(super) static CLIENT: Client = Client {
     about_calls: Some(
         "with a prompt (`-p`), Claude Code denies calls of aiw's tools; `aiw setup claude --approve-calls` allows them",
     ),
-    format: Format::Json,
-    servers: "mcpServers",
     user: |places| places.clis.servers(CliKind::Claude).to_owned(),
     project: Some(".mcp.json"),
-    entry: |ours| {
-        let mut entry = ours.entry();
-        entry.shift_insert(0, "type".into(), json!("stdio"));
-        entry
-    },
+    entry: Ours::typed_entry,
     read: |entry| read_plain(entry, Style::Shell, &["alwaysLoad"]),
     approval: Approval::Item {
         user: |places| places.clis.settings(CliKind::Claude),
@@ -32,4 +25,5 @@ pub(super) static CLIENT: Client = Client {
         list: &["permissions", "allow"],
         item: "mcp__aiw",
     },
+    ..PLAIN
 };

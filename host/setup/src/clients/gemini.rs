@@ -4,9 +4,7 @@ use aiw_core::CliKind;
 use aiw_home::CliFiles;
 use serde_json::{Map, Value, json};
 
-use super::{Approval, Client, Read, read_plain};
-use crate::config::Format;
-use crate::ours::Ours;
+use super::{Approval, Client, PLAIN, Read, read_plain};
 use crate::translate::Style;
 
 pub(super) static CLIENT: Client = Client {
@@ -17,13 +15,11 @@ pub(super) static CLIENT: Client = Client {
     about_calls: Some(
         "with a prompt (`-p`), Gemini CLI does not offer aiw's tools; `aiw setup gemini --approve-calls` makes it trust them",
     ),
-    format: Format::Json,
-    servers: "mcpServers",
     user: |places| places.clis.servers(CliKind::Gemini).to_owned(),
     project: Some(CliFiles::of(CliKind::Gemini).project_settings),
-    entry: Ours::entry,
     read,
     approval: Approval::Field("trust", || json!(true)),
+    ..PLAIN
 };
 
 /// Tells transports apart by the key of the address.

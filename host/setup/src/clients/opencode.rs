@@ -2,18 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Approval, Client, Read};
-use crate::config::Format;
+use super::{Client, PLAIN, Read};
 use crate::ours::Ours;
 use crate::translate::{Style, translated};
 
 pub(super) static CLIENT: Client = Client {
     id: "opencode",
     name: "OpenCode",
-    cli: None,
-    about_project: None,
-    about_calls: None,
-    format: Format::Json,
     servers: "mcp",
     user: |places| {
         let dir = places.home().join(".config/opencode");
@@ -33,7 +28,7 @@ pub(super) static CLIENT: Client = Client {
         entry
     },
     read,
-    approval: Approval::None,
+    ..PLAIN
 };
 
 /// One list of command and arguments, and other words for the rest.

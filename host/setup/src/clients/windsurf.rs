@@ -2,24 +2,15 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Approval, Client, Read, read_plain};
-use crate::config::Format;
-use crate::ours::Ours;
+use super::{Client, PLAIN, Read, read_plain};
 use crate::translate::Style;
 
 pub(super) static CLIENT: Client = Client {
     id: "windsurf",
     name: "Windsurf",
-    cli: None,
-    about_project: None,
-    about_calls: None,
-    format: Format::Json,
-    servers: "mcpServers",
     user: |places| places.home().join(".codeium/windsurf/mcp_config.json"),
-    project: None,
-    entry: Ours::entry,
     read,
-    approval: Approval::None,
+    ..PLAIN
 };
 
 fn read(entry: &Map<String, Value>) -> Result<Read, String> {

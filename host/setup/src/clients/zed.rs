@@ -2,17 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Approval, Client, Read, read_plain};
-use crate::config::Format;
+use super::{Client, PLAIN, Read, read_plain};
 use crate::translate::Style;
 
 pub(super) static CLIENT: Client = Client {
     id: "zed",
     name: "Zed",
-    cli: None,
-    about_project: None,
-    about_calls: None,
-    format: Format::Json,
     servers: "context_servers",
     user: |places| places.dot_config().join("zed/settings.json"),
     project: Some(".zed/settings.json"),
@@ -23,7 +18,7 @@ pub(super) static CLIENT: Client = Client {
         entry
     },
     read,
-    approval: Approval::None,
+    ..PLAIN
 };
 
 fn read(entry: &Map<String, Value>) -> Result<Read, String> {

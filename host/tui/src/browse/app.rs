@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use aiw_core::Question;
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::model::{Ask, Options, Plugin, Preview};
+use super::model::{Options, Plugin, Preview};
 use super::row::Row;
 use super::search::Search;
 use crate::screen::{self, Progress};
@@ -85,21 +86,21 @@ pub(crate) struct Confirm {
     pub(crate) warnings: Vec<String>,
     pub(crate) lines: Vec<String>,
     /// The values to ask for before an install.
-    asks: Vec<Ask>,
+    asks: Vec<Question>,
 }
 
 /// Values that an install asks for, one after the other.
 #[derive(Debug)]
 pub(crate) struct Fill {
     id: String,
-    asks: Vec<Ask>,
+    asks: Vec<Question>,
     given: Vec<(String, String)>,
     pub(crate) typed: String,
 }
 
 impl Fill {
     /// The value that is being typed: its name and what its author calls it.
-    pub(crate) fn current(&self) -> Option<&Ask> {
+    pub(crate) fn current(&self) -> Option<&Question> {
         self.asks.get(self.given.len())
     }
 
@@ -317,8 +318,15 @@ impl App {
                 if lines.len() == LINES {
                     lines.push("… and more".to_owned());
                 }
-                let asks =
-                    preview.asks.iter().map(|ask| Ask { name: clean(&ask.name, 120), title: clean(&ask.title, 200) });
+                let asks = preview.asks.iter().map(|asked| Question {
+                    name: clean(&asked.name, 120),
+                    description: asked
+                        .description
+                        .as_ref()
+                        .map(|title| clean(title, 200))
+                        .filter(|title| !title.is_empty()),
+                    ..Question::default()
+                });
                 self.ask(Confirm {
                     job: Job::Install(id, Vec::new()),
                     asks: asks.collect(),

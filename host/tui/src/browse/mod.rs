@@ -18,7 +18,7 @@ use ratatui::Frame;
 use crate::event_loop::show;
 use crate::screen::{Effect, Progress, Screen, ScreenError, Worker};
 use app::{App, Job, Loaded, Reply};
-pub use model::{Ask, Backend, BackendError, Options, Plugin, Preview, Server};
+pub use model::{Backend, BackendError, Options, Plugin, Preview, Server};
 
 /// Lets the user browse until they leave. Standard output must be a terminal.
 ///

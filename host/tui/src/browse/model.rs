@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use aiw_core::Question;
+
 use crate::screen::Progress;
 
 /// A plugin in the list. Its strings need not be printable: the view takes care of that.
@@ -56,17 +58,8 @@ pub struct Preview {
     pub lines: Vec<String>,
     /// Missing variables and conflicts, which are shown first.
     pub warnings: Vec<String>,
-    /// The values to ask for before the install.
-    pub asks: Vec<Ask>,
-}
-
-/// A value that a plugin's servers need. It is shown while it is typed, so it is never a secret.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ask {
-    /// The name under which it is given.
-    pub name: String,
-    /// Its author's name for it; may be empty.
-    pub title: String,
+    /// The values to ask for before the install. They are shown while they are typed, so none is a secret.
+    pub asks: Vec<Question>,
 }
 
 /// The options of the browser.
@@ -80,26 +73,8 @@ pub struct Options {
     pub all: bool,
 }
 
-/// An error of an operation of the backend.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct BackendError {
-    message: String,
-    source: Option<Box<dyn Error + Send + Sync>>,
-}
-
-impl BackendError {
-    /// Returns an error with a sentence for the status line.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), source: None }
-    }
-
-    /// Adds the cause of the error.
-    #[must_use]
-    pub fn because(self, source: impl Error + Send + Sync + 'static) -> Self {
-        Self { source: Some(Box::new(source)), ..self }
-    }
-}
+/// An error of an operation of the backend: a sentence for the status line.
+pub type BackendError = Box<dyn Error + Send + Sync>;
 
 /// The operations that the view needs from the rooms below. Every call may block: calls are made on a separate
 /// thread, one at a time. An error is shown in the status line.

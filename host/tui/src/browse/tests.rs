@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use aiw_core::Question;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use insta::assert_snapshot;
 use proptest::prelude::*;
@@ -11,7 +12,7 @@ use ratatui::buffer::{Buffer, CellWidth};
 use ratatui::style::Color;
 
 use super::app::{App, Effect, Focus, Job, Loaded, Mode, Reply};
-use super::{Ask, Options, Plugin, Preview, Server, view};
+use super::{Options, Plugin, Preview, Server, view};
 use crate::Progress;
 
 pub(crate) fn plugin(name: &str) -> Plugin {
@@ -134,8 +135,12 @@ fn the_title_says_that_plugins_may_be_unknown() {
 fn values_are_asked_for_before_an_install() {
     let mut screen = Screen::of(vec![plugin("time")], 70, 8);
     screen.keys("i");
-    let ask = |name: &str, title: &str| Ask { name: name.to_owned(), title: title.to_owned() };
-    let asks = vec![ask("directory", "Where it looks"), ask("REGION", "")];
+    let ask = |name: &str, title: Option<&str>| Question {
+        name: name.to_owned(),
+        description: title.map(str::to_owned),
+        ..Question::default()
+    };
+    let asks = vec![ask("directory", Some("Where it looks")), ask("REGION", None)];
     screen.app.reply(Reply::Previewed("time@official".to_owned(), Ok(Preview { asks, ..Preview::default() })));
     assert_eq!(screen.keys("y"), None);
     assert_snapshot!(screen.frame(), @"
@@ -778,7 +783,7 @@ mod fuzz {
                             None => None,
                             Some(Job::Load) => screen.app.reply(Reply::Loaded(outcome.map(|_| Box::new(Loaded::new(plugins()))))),
                             Some(Job::Preview(id)) => screen.app.reply(Reply::Previewed(id, outcome.map(|said| Preview {
-                                asks: vec![Ask { name: hostile().name, title: hostile().description }],
+                                asks: vec![Question { name: hostile().name, description: Some(hostile().description), ..Question::default() }],
                                 lines: vec![said; 30], warnings: vec![hostile().name],
                             }))),
                             Some(_) => screen.app.reply(Reply::Done(outcome)),

@@ -333,9 +333,9 @@ fn value(buffer: &mut Buffer, area: Rect, fill: &Fill) {
     let Some(ask) = fill.current() else { return };
     let (at, count) = fill.position();
     let number = if count > 1 { format!(" ({at} of {count})") } else { String::new() };
-    let question = match ask.title.is_empty() {
-        true => format!("Value of `{}`{number}", ask.name),
-        false => format!("Value of `{}`, {}{number}", ask.name, ask.title),
+    let question = match &ask.description {
+        None => format!("Value of `{}`{number}", ask.name),
+        Some(title) => format!("Value of `{}`, {title}{number}", ask.name),
     };
     let room = usize::from(area.width);
     let style = |text| Line { label: "", indent: 0, text, style: BOLD };

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use aiw_app::ClientSession;
 use aiw_app::servers::look;
-use aiw_core::{ErrorKind, counted, one_line};
+use aiw_core::{ErrorKind, counted, one_line, visible};
 use aiw_home::Home;
 use aiw_routing::{ServerEntry, ServerStatus, ServerTool};
-use aiw_servers::{visible, visible_json};
+use aiw_servers::visible_json;
 use serde_json::Value;
 
 use super::serve::choices;

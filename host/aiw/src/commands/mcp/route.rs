@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_app::servers::{learn, pool};
-use aiw_core::{counted, one_line};
+use aiw_core::{counted, one_line, visible};
 use aiw_home::Home;
 use aiw_routing::{Finder, FoundTool};
-use aiw_servers::visible;
 use schemars::JsonSchema;
 use serde::Serialize;
 

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use aiw_app::servers::{learn, pool};
-use aiw_core::{ErrorKind, counted, quoted};
+use aiw_core::{ErrorKind, counted, quoted, visible};
 use aiw_home::{Home, HomeError};
 use aiw_routing::{Choice, OWN, Reason};
-use aiw_servers::visible;
 use aiw_setup::{ClientPlaces, Ours, Scope, Setup};
 use clap::Parser;
 use schemars::JsonSchema;

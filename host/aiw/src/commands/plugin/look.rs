@@ -2,56 +2,27 @@
 
 use std::collections::BTreeMap;
 
+use aiw_app::plugins::{keys, offer_market, short};
 use aiw_core::{MarketName, PluginId};
 use aiw_home::InstalledPlugin;
 use aiw_markets::{
     FoundPlugin, MarketError, Markets, Missing, PluginDetails, PluginSummary, Query, SearchResult, SearchSummary,
 };
 
+use super::Said;
+use crate::ask::Person;
 use crate::cli::{ListArgs, SearchArgs};
 use crate::failure::Failure;
 use crate::output::{Output, under};
-use crate::terminal;
 
 pub(super) async fn search(markets: &Markets, args: SearchArgs, output: &Output) -> Result<(), Failure> {
-    if !output.is_json()
-        && args.market.is_none()
-        && let Some(market) = offered(markets).await?
-    {
-        fetch(markets, &market, output).await;
+    if !output.is_json() && args.market.is_none() {
+        offer_market(markets, &Person::new(output, false), &Said(output)).await?;
     }
     let text = Some(args.query.join(" ")).filter(|text| !text.trim().is_empty());
     let query = Query { text, market: args.market, category: args.category, all: args.all };
     show(&markets.search(&query)?, query.text.is_some(), output);
     Ok(())
-}
-
-/// Offers, once, to fetch the default marketplace of a new home. Returns its name if the user wants it.
-pub async fn offered(markets: &Markets) -> Result<Option<String>, Failure> {
-    if !terminal::can_ask() {
-        return Ok(None);
-    }
-    let Some(market) = markets.offer()? else { return Ok(None) };
-    if wants(market.as_str()).await? {
-        return Ok(Some(market.to_string()));
-    }
-    markets.decline_offer().await?;
-    terminal::tell(&format!("`aiw plugin marketplace update {market}` fetches it later"));
-    Ok(None)
-}
-
-/// Asks whether to fetch a marketplace that was never fetched, where somebody can be asked.
-pub(super) async fn wants(market: &str) -> Result<bool, Failure> {
-    let question = format!("The marketplace `{market}` was never fetched. Fetch it now?");
-    Ok(terminal::can_ask() && terminal::confirm(&question, "", false).await?)
-}
-
-/// Fetches a marketplace. A failure is said.
-pub(super) async fn fetch(markets: &Markets, market: &str, output: &Output) {
-    match markets.update(market, true).await {
-        Ok(done) => done.notes.iter().for_each(|note| output.note(format!("{market}: {note}"))),
-        Err(e) => output.note(format!("{market} is not fetched: {e}")),
-    }
 }
 
 pub(super) fn list(markets: &Markets, args: &ListArgs, has_settings: bool, output: &Output) -> Result<(), Failure> {
@@ -89,23 +60,9 @@ pub(super) fn list(markets: &Markets, args: &ListArgs, has_settings: bool, outpu
     Ok(())
 }
 
-/// The keys that a plugin has in mcp.json, for people.
-pub fn keys(record: &InstalledPlugin) -> String {
-    let keys: Vec<&str> = record.servers.iter().filter(|s| !s.skipped).map(|s| s.key.as_str()).collect();
-    if keys.is_empty() { "no server".into() } else { keys.join(", ") }
-}
-
-/// A version for people: a commit or digest is cut.
-pub(super) fn short(version: &str) -> String {
-    let hex = version.len() >= 40 && version.bytes().all(|b| b.is_ascii_hexdigit());
-    aiw_core::one_line(if hex { &version[..12] } else { version }, 24)
-}
-
 fn show(result: &SearchResult, searched: bool, output: &Output) {
     let mut rows = Vec::new();
     for found in &result.plugins {
-        let id =
-            found.id().map_or_else(|| format!("{}@{}", found.listed.entry.name, found.market), |id| id.to_string());
         let kind = match (found.listed.broken(), found.listed.has_servers()) {
             (Some(_), _) => "broken".into(),
             (None, _) if found.listed.refused().is_some() => "refused".into(),
@@ -122,7 +79,7 @@ fn show(result: &SearchResult, searched: bool, output: &Output) {
             Some(problem) => format!("it {problem}"),
             None => found.listed.refused().map(str::to_owned).or(found.listed.description()).unwrap_or_default(),
         };
-        rows.push(vec![format!("{mark} {id}"), kind, aiw_core::one_line(&text, 90)]);
+        rows.push(vec![format!("{mark} {}", found.shown_id()), kind, aiw_core::one_line(&text, 90)]);
     }
     output.table(&["  PLUGIN", "BRINGS", "DESCRIPTION"], &rows);
     if result.plugins.is_empty() {
@@ -186,28 +143,21 @@ pub(super) async fn info(markets: &Markets, name: &str, output: &Output) -> Resu
     if let Some(problem) = &summary.broken {
         output.line(format!("  broken: {problem}"));
     }
-    if let Some(inspection) = &found.listed.inspection {
-        if let Some(brings) = inspection.brings.as_ref().filter(|brings| !brings.is_empty()) {
-            output.line(format!("  brings: {}", brings.join(", ")));
-        }
-        if let Some(commit) = &inspection.commit {
-            output.line(format!("  commit: {commit}"));
-        }
-        for server in &inspection.servers {
-            let reads = server.reads();
-            output.line(format!(
-                "  server {}: {} {}",
-                aiw_core::one_line(&server.name, 60),
-                server.transport,
-                server.target()
-            ));
-            server.details().iter().for_each(|detail| output.line(format!("    {detail}")));
-            if !reads.is_empty() {
-                output.line(format!("    reads {}", reads.join(", ")));
-            }
-        }
-        inspection.left_out.iter().for_each(|line| output.line(format!("  {line}")));
+    if let Some(brings) = summary.brings.as_ref().filter(|brings| !brings.is_empty()) {
+        output.line(format!("  brings: {}", brings.join(", ")));
     }
+    if let Some(commit) = &details.commit {
+        output.line(format!("  commit: {commit}"));
+    }
+    for server in summary.mcp_servers.iter().flatten() {
+        let (name, transport) = (aiw_core::one_line(&server.summary.name, 60), server.summary.transport);
+        output.line(format!("  server {name}: {transport} {}", server.target));
+        server.details.iter().for_each(|detail| output.line(format!("    {detail}")));
+        if !server.reads.is_empty() {
+            output.line(format!("    reads {}", server.reads.join(", ")));
+        }
+    }
+    details.left_out.iter().for_each(|line| output.line(format!("  {line}")));
     if let Some(record) = &found.installed {
         output.line(installed_line(record));
     }

@@ -1,0 +1,99 @@
+//! The failures of a verb over several things, which goes on with the others.
+
+use std::fmt::Display;
+
+use aiw_core::{AskError, Sink, Told};
+use aiw_markets::MarketError;
+use aiw_setup::SetupError;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::AppError;
+use crate::servers::ServerError;
+
+/// One of several things for which a verb failed.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct FailedId {
+    /// Its id, as you wrote it
+    pub id: String,
+    /// The error
+    pub error: String,
+    /// The next step
+    pub hint: Option<String>,
+}
+
+/// One of several things for which a verb failed, by name.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct FailedName {
+    /// Its name
+    pub name: String,
+    /// The error
+    pub error: String,
+    /// The next step
+    pub hint: Option<String>,
+}
+
+impl From<FailedId> for FailedName {
+    fn from(FailedId { id: name, error, hint }: FailedId) -> Self {
+        Self { name, error, hint }
+    }
+}
+
+/// An error that a verb over several things can go on after.
+pub trait Fails: Display {
+    /// Returns what the person said, if that is why, and the next step.
+    fn why(&self) -> (Option<&AskError>, Option<String>);
+}
+
+impl Fails for ServerError {
+    fn why(&self) -> (Option<&AskError>, Option<String>) {
+        (if let Self::App(AppError::Ask(e)) = self { Some(e) } else { None }, self.hint())
+    }
+}
+
+impl Fails for MarketError {
+    fn why(&self) -> (Option<&AskError>, Option<String>) {
+        (if let Self::Ask(e) = self { Some(e) } else { None }, self.hint())
+    }
+}
+
+impl Fails for SetupError {
+    fn why(&self) -> (Option<&AskError>, Option<String>) {
+        (None, self.hint())
+    }
+}
+
+/// Passes on an error by which the person stops all of it.
+pub(crate) fn unless_stopped<E: Fails>(error: E) -> Result<E, E> {
+    if matches!(error.why().0, Some(AskError::Interrupted)) { Err(error) } else { Ok(error) }
+}
+
+/// The failures of several. The verb ends with the first; the sink is told of the others at once.
+pub struct Failures<F, E> {
+    /// All of them.
+    pub failed: Vec<F>,
+    /// The first.
+    pub first: Option<E>,
+}
+
+impl<F, E> Default for Failures<F, E> {
+    fn default() -> Self {
+        Self { failed: Vec::new(), first: None }
+    }
+}
+
+impl<F: From<FailedId>, E: Fails> Failures<F, E> {
+    /// Adds the failure about one thing. `shown` is its name for people, if the message lacks it.
+    pub fn add(&mut self, id: &str, shown: Option<&str>, error: impl Into<E>, sink: &dyn Sink) {
+        let error = error.into();
+        let (said, hint) = error.why();
+        let is_declined = matches!(said, Some(AskError::Declined));
+        self.failed.push(FailedId { id: id.to_owned(), error: error.to_string(), hint }.into());
+        let line = shown.map_or_else(|| error.to_string(), |shown| format!("{shown}: {error}"));
+        match (&self.first, is_declined) {
+            (None, _) => self.first = Some(error),
+            (Some(_), true) => sink.step(line),
+            (Some(_), false) => sink.tell(Told::Failed(line)),
+        }
+    }
+}

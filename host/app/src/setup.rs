@@ -1,0 +1,272 @@
+//! Registering aiw in MCP clients, and its hooks in Claude Code's settings.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use aiw_core::{Ask, AskError, Effect, Plan, Sink, shell_word};
+use aiw_home::{Home, HomeError, user_home};
+use aiw_launch::Search;
+use aiw_setup::{
+    Client, ClientPlaces, ClientSummary, HookPlan, HookScope, HookStatus, HookSummary, Hooks, Options, Ours, Scope,
+    Setup, SetupError,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::failures::{FailedName, Failures};
+use crate::installation::Installation;
+use crate::{AppError, current_dir};
+
+/// Which clients are set up, and how.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct SetupRequest {
+    /// The clients, by id; none for every one that is installed
+    pub clients: Vec<String>,
+    /// The directory of the project that it is for; none for the user
+    pub project: Option<PathBuf>,
+    /// Whether the servers that the clients have move to mcp.json
+    pub import: bool,
+    /// The names that they get there, by those that they have in a client
+    pub renames: BTreeMap<String, String>,
+    /// Which of aiw's toolsets the clients get; none leaves those that they have
+    pub toolsets: Option<String>,
+    /// The tools of aiw's that only read
+    pub read_only: Vec<String>,
+    /// Whether the clients may call all tools of aiw's without asking
+    pub approve_calls: bool,
+    /// Whether what a setup changed is restored
+    pub undo: bool,
+    /// Whether nothing is written
+    pub dry_run: bool,
+}
+
+/// `aiw setup`
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SetupAnswer {
+    /// The clients
+    pub clients: Vec<ClientSummary>,
+    /// The clients that could not be set up
+    pub failed: Vec<FailedName>,
+    /// Whether it was only shown, and nothing written
+    pub dry_run: bool,
+}
+
+/// Sets aiw up in clients, or undoes that, once all changes are agreed to. Returns the first failure, too.
+///
+/// # Errors
+///
+/// Fails if the answer is no, or nothing can be set up. Then nothing is written.
+pub async fn set_up(
+    home: &Home,
+    places: &ClientPlaces,
+    request: &SetupRequest,
+    ask: &dyn Ask,
+    sink: &dyn Sink,
+) -> Result<(SetupAnswer, Option<SetupError>), AppError> {
+    let SetupRequest { undo, dry_run, import, .. } = *request;
+    if !undo {
+        Installation::find()?.lasting_path()?;
+    }
+    let (toolsets, read_only) = (request.toolsets.clone(), request.read_only.clone());
+    let ours = Ours { toolsets, read_only, ..ours(home)? };
+    let scope = request.project.clone().map_or(Scope::User, Scope::Project);
+    let named: Vec<&'static Client> = request.clients.iter().filter_map(|id| aiw_setup::client(id)).collect();
+    let setup = Setup::new(home.clone(), places.clone(), ours).with_renames(request.renames.clone());
+    let clients = match (named.is_empty(), undo) {
+        (false, _) => named,
+        (true, true) => setup.recorded(&scope)?,
+        (true, false) => installed(home, places, &scope)?,
+    };
+    if clients.is_empty() {
+        sink.done("aiw is not set up in any client here".into());
+    }
+    let options = Options { import, approve_calls: approves(&clients, request, ask).await? };
+    let (mut plans, mut failures) = (Vec::new(), Failures::default());
+    for client in clients {
+        let planned = match undo {
+            true => setup.plan_undo(client, &scope),
+            false => setup.plan_after(client, &scope, &options, &plans).map(Some),
+        };
+        match planned {
+            Ok(Some(plan)) => plans.push(plan),
+            Ok(None) => sink.done(format!("{}: aiw is not set up there", client.name)),
+            Err(e) => failures.add(client.id, Some(client.name), e, sink),
+        }
+    }
+    let mut about = Vec::new();
+    for plan in &plans {
+        let name = plan.client.name;
+        match (plan.is_empty(), undo) {
+            (true, false) => sink.done(format!("{name}: aiw is set up already")),
+            (true, true) => sink.done(format!("{name}: its files are as they were before")),
+            _ => {
+                about.push(format!("{name}:"));
+                about.extend(plan.changes().iter().map(|line| format!("  {line}")));
+            }
+        }
+        plan.notes.iter().for_each(|note| sink.note(format!("{name}: {note}")));
+    }
+    let changes = !about.is_empty();
+    if dry_run {
+        about.into_iter().for_each(|line| sink.done(line));
+    } else if changes {
+        let is_theirs = request.project.is_some() && plans.iter().any(aiw_setup::Plan::starts_more);
+        let question = match is_theirs {
+            true => "Write these changes, and start the project's servers in all your sessions?",
+            false => "Write these changes?",
+        };
+        let files = plans.iter().flat_map(|plan| plan.files());
+        let effects = files.map(|file| Effect::Writes(file.path.display().to_string())).collect();
+        ask.agree(&Plan { about, effects, ..Plan::of(question) }, &[]).await?;
+    }
+    let (mut clients, mut done) = (Vec::new(), Vec::new());
+    for plan in plans {
+        let client = plan.client;
+        // After an undo without changes, the record still goes.
+        let written = match dry_run || (plan.is_empty() && !undo) {
+            true => Ok(plan),
+            false => setup.renewed(&plan).and_then(|plan| setup.apply(&plan).map(|()| plan)),
+        };
+        match written {
+            Ok(plan) => {
+                done.extend((!plan.is_empty()).then_some(client.name));
+                clients.push(ClientSummary::of(&plan));
+            }
+            Err(e) => failures.add(client.id, Some(client.name), e, sink),
+        }
+    }
+    if changes && !dry_run && !undo && !done.is_empty() {
+        sink.done(format!("aiw is set up in {}; start them again if they are running", done.join(", ")));
+    }
+    Ok((SetupAnswer { clients, failed: failures.failed, dry_run }, failures.first))
+}
+
+/// Returns where the clients of the user keep their files.
+pub fn places() -> Result<ClientPlaces, HomeError> {
+    ClientPlaces::from_environment().ok_or(HomeError::NoHome)
+}
+
+/// How clients start aiw: by its plain name where that is this installation, else by the path that stays when it is
+/// updated.
+fn ours(home: &Home) -> Result<Ours, AppError> {
+    let installation = Installation::find()?;
+    let path = installation.lasting_path().unwrap_or(&installation.path).to_owned();
+    let same = |other: &Path| {
+        std::fs::canonicalize(other).is_ok_and(|other| {
+            other == installation.path || std::fs::canonicalize(&path).is_ok_and(|path| path == other)
+        })
+    };
+    let directories = std::env::var_os("PATH").unwrap_or_default();
+    let first = std::env::split_paths(&directories)
+        .filter(|dir| dir.is_absolute())
+        .map(|dir| dir.join("aiw"))
+        .find(|path| path.is_file());
+    let command = match first {
+        Some(found) if same(&found) => "aiw".to_owned(),
+        _ => text(&path)?,
+    };
+    let mut env = BTreeMap::new();
+    if user_home().map(|user| user.join(".aiw")).as_deref() != Some(home.root()) {
+        env.insert("AIW_HOME".to_owned(), text(home.root())?);
+    }
+    Ok(Ours { command, env, ..Ours::default() })
+}
+
+fn text(path: &Path) -> Result<String, SetupError> {
+    path.to_str().map(str::to_owned).ok_or_else(|| SetupError::NotText { path: path.to_owned() })
+}
+
+/// The clients that are on this machine.
+fn installed(home: &Home, places: &ClientPlaces, scope: &Scope) -> Result<Vec<&'static Client>, SetupError> {
+    let clis = aiw_launch::detect(&Search::from_environment(), Some(home));
+    let clis: Vec<_> = clis.iter().filter(|cli| cli.path.is_some()).map(|cli| cli.kind).collect();
+    let fits = |client: &&&'static Client| {
+        client.is_installed(places, &clis) && (*scope == Scope::User || client.has_projects())
+    };
+    let found: Vec<&'static Client> = aiw_setup::all().iter().filter(fits).copied().collect();
+    if found.is_empty() { Err(SetupError::NoClient) } else { Ok(found) }
+}
+
+/// Whether the clients may call everything: asked apart, because it means more than the entry.
+async fn approves(clients: &[&Client], request: &SetupRequest, ask: &dyn Ask) -> Result<bool, AskError> {
+    let names: Vec<&str> = clients.iter().filter(|client| client.can_approve()).map(|client| client.name).collect();
+    if !request.approve_calls || request.dry_run || names.is_empty() {
+        return Ok(request.approve_calls);
+    }
+    let about = vec![format!(
+        "With --approve-calls, {} will call all of aiw's tools without asking you: start other agents, which work in \
+         your files, and use every server behind aiw",
+        names.join(", ")
+    )];
+    match ask.agree(&Plan { about, ..Plan::of("Approve all calls?") }, &[]).await {
+        Err(AskError::Declined) => Ok(false),
+        answer => answer.map(|_| true),
+    }
+}
+
+/// `aiw history hooks install`, `aiw history hooks uninstall`
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct HooksAnswer {
+    /// The settings, and what changes in them
+    #[serde(flatten)]
+    pub settings: HookSummary,
+    /// Whether nothing was written because of `--dry-run`
+    pub dry_run: bool,
+}
+
+/// Returns aiw's hooks in Claude Code's settings.
+pub fn hooks(home: &Home) -> Result<Hooks, AppError> {
+    let ours = ours(home)?;
+    let variables = ours.env.iter().map(|(name, value)| format!("{name}={} ", shell_word(value)));
+    let program = variables.collect::<String>() + &shell_word(&ours.command);
+    Ok(Hooks::new(home.clone(), places()?, program))
+}
+
+/// Returns the hooks in each settings file of Claude Code's.
+pub fn hook_statuses(home: &Home) -> Result<Vec<HookStatus>, AppError> {
+    let (hooks, here) = (hooks(home)?, current_dir().ok());
+    let project = here.into_iter().flat_map(|here| [HookScope::Project(here.clone()), HookScope::Local(here)]);
+    Ok([HookScope::User].into_iter().chain(project).map(|scope| hooks.status(&scope)).collect())
+}
+
+/// Puts the hooks into Claude Code's settings, or takes them out. The person is asked where they can be.
+///
+/// # Errors
+///
+/// Fails if the answer is no. Then nothing is written.
+pub async fn change_hooks(
+    home: &Home,
+    hooks: &Hooks,
+    scope: &HookScope,
+    undo: bool,
+    dry_run: bool,
+    ask: &dyn Ask,
+    sink: &dyn Sink,
+) -> Result<HooksAnswer, AppError> {
+    if !undo {
+        Installation::find()?.lasting_path()?;
+    }
+    let planned: HookPlan = if undo { hooks.plan_undo(scope)? } else { hooks.plan(scope)? };
+    let (about, path) = (planned.changes(), planned.path().display().to_string());
+    match (planned.is_empty(), undo) {
+        (true, false) => sink.done(format!("the hooks are in `{path}` already")),
+        (true, true) => sink.done(format!("no hooks of aiw's are in `{path}`")),
+        _ if dry_run || !ask.is_there() => about.into_iter().for_each(|line| sink.done(line)),
+        _ => {
+            let effects = vec![Effect::Writes(path)];
+            ask.agree(&Plan { about, effects, ..Plan::of("Write these changes?") }, &[]).await?;
+        }
+    }
+    if !dry_run {
+        hooks.apply(&planned)?;
+        if !undo {
+            aiw_history::Queue::of(home).prepare()?;
+        }
+        if !planned.is_empty() && !undo {
+            sink.done("sessions of Claude Code are read when they end, from the next one on".into());
+            sink.done("`aiw history import --all` takes in those that there are".into());
+        }
+    }
+    Ok(HooksAnswer { settings: planned.summary(), dry_run })
+}

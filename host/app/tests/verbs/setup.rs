@@ -1,0 +1,108 @@
+//! Setting up clients that are named: no binary, no terminal, none of the user's own files.
+
+use std::fs;
+use std::path::PathBuf;
+
+use aiw_app::setup::{SetupRequest, change_hooks, set_up};
+use aiw_app::{AppError, ClientSession};
+use aiw_core::{AskError, Unasked};
+use aiw_home::CliPlaces;
+use aiw_setup::{ClientPlaces, HookScope, Hooks, SetupError};
+
+use crate::person::{Does, Recorded};
+use crate::{client, state};
+
+fn places(client: &ClientSession) -> (ClientPlaces, PathBuf) {
+    let user = client.cwd().join("user");
+    fs::create_dir_all(&user).unwrap();
+    let clis = CliPlaces::of(|name| (name == "HOME").then(|| user.clone())).unwrap();
+    (ClientPlaces { clis, config: user.join(".config") }, user)
+}
+
+fn request(clients: &[&str]) -> SetupRequest {
+    SetupRequest { clients: clients.iter().map(|id| (*id).to_owned()).collect(), ..SetupRequest::default() }
+}
+
+#[tokio::test]
+async fn nothing_is_written_unless_all_of_it_is_agreed_to() {
+    let (_place, client) = client();
+    let (places, user) = places(&client);
+    let request = SetupRequest { approve_calls: true, ..request(&["claude", "gemini"]) };
+    let before = state(client.home());
+    for (at, question) in [(0, "Approve all calls?"), (1, "Write these changes?")] {
+        let person = Recorded::new(at, Does::Waits);
+        tokio::select! {
+            biased;
+            _ = set_up(client.home(), &places, &request, &person, &person) => panic!("it waits"),
+            () = async { while person.questions().len() <= at { tokio::task::yield_now().await; } } => {}
+        }
+        assert_eq!(person.questions()[at], question);
+        assert_eq!((state(client.home()), fs::read_dir(&user).unwrap().count()), (before.clone(), 0));
+    }
+    let person = Recorded::new(1, Does::Declines);
+    let declined = set_up(client.home(), &places, &request, &person, &person).await.map(|_| ());
+    assert!(matches!(declined, Err(AppError::Ask(AskError::Declined))), "{declined:?}");
+    let plan = person.plans.lock().unwrap()[1].clone();
+    assert!(plan.about.iter().any(|line| line == "Gemini CLI:") && plan.effects.len() >= 2, "{plan:?}");
+    let shown = SetupRequest { dry_run: true, ..request.clone() };
+    let (answer, first) = set_up(client.home(), &places, &shown, &Unasked, &person).await.unwrap();
+    assert!(first.is_none() && answer.dry_run && answer.clients.iter().all(|client| client.changed));
+    assert_eq!((state(client.home()), fs::read_dir(&user).unwrap().count()), (before, 0));
+}
+
+#[tokio::test]
+async fn who_does_not_approve_all_calls_may_still_be_set_up_and_an_undo_leaves_nothing() {
+    let (_place, client) = client();
+    let (places, user) = places(&client);
+    let request = SetupRequest { approve_calls: true, ..request(&["gemini"]) };
+    let person = Recorded::new(0, Does::Declines);
+    let (answer, first) = set_up(client.home(), &places, &request, &person, &person).await.unwrap();
+    assert!(first.is_none() && answer.clients[0].changed);
+    let written = fs::read_to_string(user.join(".gemini/settings.json")).unwrap();
+    assert!(written.contains("mcpServers") && !written.contains("trust"), "{written}");
+    assert!(person.heard().last().unwrap().contains("aiw is set up in Gemini CLI"), "{:?}", person.heard());
+    let again = Recorded::agreeing();
+    set_up(client.home(), &places, &super::setup::request(&["gemini"]), &again, &again).await.unwrap();
+    assert!(again.questions().is_empty() && again.heard()[0].contains("aiw is set up already"), "{:?}", again.heard());
+    // Of all clients, those that were set up.
+    let undo = SetupRequest { undo: true, ..SetupRequest::default() };
+    let (answer, _) = set_up(client.home(), &places, &undo, &again, &again).await.unwrap();
+    assert_eq!((answer.clients.len(), fs::read_dir(&user).unwrap().count()), (1, 0));
+}
+
+#[tokio::test]
+async fn what_fails_for_one_client_does_not_stop_the_others() {
+    let (_place, client) = client();
+    let (places, user) = places(&client);
+    fs::create_dir_all(user.join(".codex")).unwrap();
+    fs::write(user.join(".codex/config.toml"), "not toml").unwrap();
+    let person = Recorded::agreeing();
+    let (answer, first) =
+        set_up(client.home(), &places, &request(&["claude", "codex", "gemini"]), &person, &person).await.unwrap();
+    assert_eq!((answer.failed[0].name.as_str(), answer.clients.len()), ("codex", 2));
+    assert!(matches!(first, Some(SetupError::Invalid { .. })), "{first:?}");
+    assert_eq!(fs::read_to_string(user.join(".codex/config.toml")).unwrap(), "not toml");
+    assert!(user.join(".claude.json").exists());
+}
+
+#[tokio::test]
+async fn hooks_are_written_once_they_are_agreed_to_and_at_once_where_nobody_can_be_asked() {
+    let (_place, client) = client();
+    let (places, user) = places(&client);
+    let (home, scope) = (client.home(), HookScope::User);
+    let hooks = Hooks::new(home.clone(), places, "aiw".into());
+    let settings = user.join(".claude/settings.json");
+    let before = state(home);
+    let person = Recorded::new(0, Does::Declines);
+    let declined = change_hooks(home, &hooks, &scope, false, false, &person, &person).await.map(|_| ());
+    assert!(matches!(declined, Err(AppError::Ask(AskError::Declined))), "{declined:?}");
+    assert!(change_hooks(home, &hooks, &scope, false, true, &person, &person).await.unwrap().settings.changed);
+    assert_eq!((person.questions().len(), settings.exists(), state(home)), (1, false, before));
+    assert!(change_hooks(home, &hooks, &scope, false, false, &Unasked, &person).await.unwrap().settings.changed);
+    assert!(hooks.status(&scope).installed);
+    let again = Recorded::agreeing();
+    assert!(!change_hooks(home, &hooks, &scope, false, false, &again, &again).await.unwrap().settings.changed);
+    assert!(again.questions().is_empty() && again.heard()[0].contains("already"), "{:?}", again.heard());
+    assert!(change_hooks(home, &hooks, &scope, true, false, &again, &again).await.unwrap().settings.changed);
+    assert!(again.questions() == ["Write these changes?"] && !hooks.status(&scope).installed);
+}
