@@ -164,7 +164,13 @@ fn shown(plan: &InstallPlan, answers: &Answers) -> Plan {
     for server in plan.servers.iter().filter(|server| !server.skipped || answers.on_conflict.is_some()) {
         about.extend(server.shown().into_iter().map(|line| format!("  {line}")));
         if let Some(clash) = &server.clash {
-            about.push(format!("    the name is taken by {clash}"));
+            let then = match answers.on_conflict {
+                None => "",
+                Some(OnConflict::Overwrite) => ", which is replaced",
+                Some(OnConflict::Skip) => ": the plugin's is left out",
+                Some(OnConflict::Rename) => ": the plugin's gets another",
+            };
+            about.push(format!("    the name is taken by {clash}{then}"));
         }
         let target = server.server().target();
         effects.push(match server.transport {

@@ -239,10 +239,14 @@ async fn an_update_that_changes_what_runs_is_agreed_to() {
 /// What stands in mcp.json after an install, an update and a removal, where the user had a server `alpha`.
 #[tokio::test]
 async fn an_update_keeps_what_was_decided_and_a_removal_undoes_it() {
-    for (chosen, after) in [
-        (OnConflict::Overwrite, json!({"alpha": "serve", "beta": "beta"})),
-        (OnConflict::Skip, json!({"alpha": "mine", "beta": "beta"})),
-        (OnConflict::Rename, json!({"alpha": "mine", "alpha-alpha": "serve", "beta": "beta"})),
+    for (chosen, said, after) in [
+        (OnConflict::Overwrite, "an entry of your own, which is replaced", json!({"alpha": "serve", "beta": "beta"})),
+        (OnConflict::Skip, "an entry of your own: the plugin's is left out", json!({"alpha": "mine", "beta": "beta"})),
+        (
+            OnConflict::Rename,
+            "an entry of your own: the plugin's gets another",
+            json!({"alpha": "mine", "alpha-alpha": "serve", "beta": "beta"}),
+        ),
     ] {
         let world = World::new().await;
         let servers = json!({"alpha": {"command": "serve"}, "beta": {"command": "beta"}, "gone": {"command": "x"}});
@@ -254,6 +258,7 @@ async fn an_update_keeps_what_was_decided_and_a_removal_undoes_it() {
         let person = Recorded::agreeing();
         assert!(install(&world.markets, &chosen, &person, &person).await.unwrap().1.is_none());
         assert_eq!(person.questions(), [QUESTION]);
+        assert!(person.plans.lock().unwrap()[0].about.iter().any(|line| line.ends_with(said)), "{said}");
         world.publish("2.0.0", &json!({"alpha": {"command": "serve"}, "beta": {"command": "beta"}}));
         let all = PluginRequest::default();
         assert!(update(&world.markets, &all, false, true, &person, &person).await.unwrap().1.is_none());
