@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use aiw_core::CliKind;
-use aiw_home::Home;
+use aiw_home::{Home, HomeError};
 use aiw_processes::WaitFor;
 use clap::Parser;
 
@@ -103,7 +103,7 @@ fn main() -> ExitCode {
         }
     };
     let output = Output::new(cli.json);
-    let home = Home::find().map_err(Failure::from);
+    let home = home().map_err(Failure::from);
     let result = match (cli.command, home) {
         (Some(Command::Docs { directory }), _) => commands::docs::write(&directory),
         (Some(Command::Man { directory }), _) => commands::general::manual(&directory),
@@ -118,10 +118,15 @@ fn main() -> ExitCode {
     output.ended(result)
 }
 
+/// Returns the user's home. Commands are given it; the few things that run before a command is known ask for it.
+fn home() -> Result<Home, HomeError> {
+    Home::find()
+}
+
 /// Runs a command over the user's home.
 fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) -> Result<(), Failure> {
     match command {
-        Command::Plugin(command) => commands::plugin::run(command, output),
+        Command::Plugin(command) => commands::plugin::run(command, home, output),
         Command::Extension(command) => runtime::run(output, commands::extension::run(command, home, output)),
         Command::Provider(command) => runtime::run(output, commands::provider::run(command, home, output)),
         Command::Pool(command) => runtime::run(output, commands::pool::run(command, home, output)),
@@ -130,7 +135,7 @@ fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) ->
         Command::Budget(command) => commands::usage::budget(command, home, output),
         Command::Secret(command) => runtime::run(output, commands::secret::run(command, home, output)),
         Command::Trust(command) => runtime::run(output, commands::trust::run(command, home, output)),
-        Command::Setup(args) => runtime::run(output, commands::setup::run(args, output)),
+        Command::Setup(args) => runtime::run(output, commands::setup::run(args, home, output)),
         // It may show a screen, which has its own signal handling.
         Command::History(HistoryCommand::Search(args)) => commands::history::search(&args, home, output),
         Command::History(command) => runtime::run(output, commands::history::run(command, home, output)),
@@ -142,7 +147,7 @@ fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) ->
         // They read files: neither components nor a runtime are set up for them.
         Command::Doctor => commands::doctor::doctor(home, output),
         Command::Update { check } => runtime::run(output, commands::update::run(check, output)),
-        Command::Role(command) => commands::role::run(command, output),
+        Command::Role(command) => commands::role::run(command, home, output),
         Command::Task(command) => commands::task::run(command, home, output),
         Command::Status(scope) => commands::task::status(scope.all_namespaces, home, output),
         // A process of the project goes before a task: its id was chosen by somebody.

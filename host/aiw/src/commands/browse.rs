@@ -28,7 +28,7 @@ fn locked<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Runs by itself, not under the signal handling of other commands: the view gives the
 /// terminal back first.
-pub fn run(query: Option<String>, all: bool, no_color: bool, output: &Output) -> Result<(), Failure> {
+pub fn run(query: Option<String>, all: bool, no_color: bool, home: &Home, output: &Output) -> Result<(), Failure> {
     if output.is_json() {
         return Err(Failure::user("browsing has no JSON output").with_hint("`aiw plugin search --json`"));
     }
@@ -36,7 +36,7 @@ pub fn run(query: Option<String>, all: bool, no_color: bool, output: &Output) ->
         return Err(Failure::user("browsing needs a terminal").with_hint("`aiw plugin search` prints a list"));
     }
     let latest = Arc::new(Latest::default());
-    let client = ClientSession::here(app(&Home::find()?, latest.clone()))?;
+    let client = ClientSession::here(app(home, latest.clone()))?;
     let markets = client.markets()?;
     let runtime = runtime::blocking()?;
     // What could not be carried out is said by every other command.
