@@ -563,20 +563,6 @@ fn a_runtime_directory_that_is_not_absolute_is_refused() {
 }
 
 #[test]
-fn a_task_that_is_named_twice_is_reported_once() {
-    let (env, _) = FakeClis::environment();
-    let (one, two) = (detach(&env, "claude", "true"), detach(&env, "claude", "true"));
-    for command in [&["wait"][..], &["stop"]] {
-        let names = [&one[..], &one[..8], &two, &one];
-        let answer = env.json(&[command, &names].concat());
-        let ids: Vec<&str> =
-            answer["tasks"].as_array().unwrap().iter().map(|task| task["id"].as_str().unwrap()).collect();
-        assert_eq!(ids, [&one, &two], "{command:?}");
-    }
-    assert_eq!(env.json(&["task", "remove", &one, &one])["removed"], json!([one]));
-}
-
-#[test]
 fn what_a_limit_of_memory_is_worth_is_said() {
     let (env, _) = FakeClis::environment();
     env.run(&["codex", "--memory", "512M", "--cpu", "150", "hello"]).ok();

@@ -33,7 +33,7 @@ fn candidates(offers: fn(Home) -> Option<Vec<Offer>>) -> ArgValueCandidates {
         let plain = |(word, _): &Offer| {
             !word.starts_with('-') && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.@/=".contains(c))
         };
-        Home::find().ok().and_then(offers).into_iter().flatten().filter(plain).enumerate().map(candidate).collect()
+        crate::home().ok().and_then(offers).into_iter().flatten().filter(plain).enumerate().map(candidate).collect()
     })
 }
 
@@ -44,7 +44,7 @@ fn task_offers(home: &Home, wanted: fn(&Task) -> bool) -> Option<Vec<Offer>> {
 }
 
 fn process_offers() -> Option<Vec<Offer>> {
-    let all = crate::commands::process::manager().ok()?.list().ok()?;
+    let all = crate::commands::process::manager(&crate::home().ok()?).ok()?.list().ok()?;
     Some(
         all.into_iter()
             .map(|status| (status.id, format!("{}: {}", status.state, status.definition.run.shown().line())))
@@ -168,8 +168,8 @@ pub fn workflows() -> ArgValueCandidates {
 
 /// The client over a home that is there.
 fn client() -> Option<Arc<ClientSession>> {
-    Home::find().ok().filter(|home| home.root().is_dir())?;
-    ClientSession::here(app(Arc::new(Quiet)).ok()?).ok()
+    let home = crate::home().ok().filter(|home| home.root().is_dir())?;
+    ClientSession::here(app(&home, Arc::new(Quiet))).ok()
 }
 
 /// Ids of the components that read registries of MCP servers.

@@ -42,14 +42,14 @@ const fn registry(id: &'static str, bytes: &'static [u8]) -> Bundled {
     Bundled { id, world: World::RegistrySource, bytes }
 }
 
-/// The application over the user's home.
-pub fn app(observer: Arc<dyn Observer>) -> Result<Arc<App>, Failure> {
-    Ok(App::open(Home::find()?, &BUNDLED, SCRIPTS, observer))
+/// The application over a home.
+pub fn app(home: &Home, observer: Arc<dyn Observer>) -> Arc<App> {
+    App::open(home.clone(), &BUNDLED, SCRIPTS, observer)
 }
 
 /// The client that this command is.
-pub fn session(output: &Output) -> Result<Arc<ClientSession>, Failure> {
-    Ok(ClientSession::here(app(output.observer())?)?)
+pub fn session(home: &Home, output: &Output) -> Result<Arc<ClientSession>, Failure> {
+    Ok(ClientSession::here(app(home, output.observer()))?)
 }
 
 #[cfg(test)]

@@ -174,12 +174,6 @@ impl From<aiw_markets::MarketError> for Failure {
     }
 }
 
-impl From<aiw_app::extensions::CallError> for Failure {
-    fn from(e: aiw_app::extensions::CallError) -> Self {
-        Self::of(e.kind(), None, e)
-    }
-}
-
 impl From<aiw_app::servers::ServerError> for Failure {
     fn from(e: aiw_app::servers::ServerError) -> Self {
         match e {

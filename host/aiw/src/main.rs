@@ -14,17 +14,20 @@ mod schema;
 mod terminal;
 mod times;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use aiw_core::CliKind;
+use aiw_home::{Home, HomeError};
 use aiw_processes::WaitFor;
 use clap::Parser;
 
 use crate::cli::history::HistoryCommand;
 use crate::cli::run::RunArgs;
 use crate::cli::{Cli, Command};
+use crate::failure::Failure;
 use crate::output::Output;
 
 fn main() -> ExitCode {
@@ -100,61 +103,84 @@ fn main() -> ExitCode {
         }
     };
     let output = Output::new(cli.json);
-    let Some(command) = cli.command else {
-        return output.ended(commands::general::overview(&output));
-    };
-    let result = match command {
-        Command::Docs { directory } => commands::docs::write(&directory),
-        Command::Man { directory } => commands::general::manual(&directory),
-        Command::Completions { shell } => commands::general::completions(shell),
-        Command::Help { command } => return commands::general::help(&command, &output),
-        Command::Plugin(command) => commands::plugin::run(command, &output),
-        Command::Extension(command) => runtime::run(&output, commands::extension::run(command, &output)),
-        Command::Provider(command) => runtime::run(&output, commands::provider::run(command, &output)),
-        Command::Pool(command) => runtime::run(&output, commands::pool::run(command, &output)),
-        // They read files alone.
-        Command::Usage(args) => commands::usage::usage(&args, &output),
-        Command::Budget(command) => commands::usage::budget(command, &output),
-        Command::Secret(command) => runtime::run(&output, commands::secret::run(command, &output)),
-        Command::Trust(command) => runtime::run(&output, commands::trust::run(command, &output)),
-        Command::Setup(args) => runtime::run(&output, commands::setup::run(args, &output)),
-        // It may show a screen, which has its own signal handling.
-        Command::History(HistoryCommand::Search(args)) => commands::history::search(&args, &output),
-        Command::History(command) => runtime::run(&output, commands::history::run(command, &output)),
-        Command::Gateway(command) => runtime::run(&output, commands::gateway::run(command, &output)),
-        Command::Planner(command) => runtime::run(&output, commands::planner::run(command, &output)),
-        Command::Model(command) => runtime::run(&output, commands::model::run(command, &output)),
-        Command::Mcp(command) => runtime::run(&output, commands::mcp::run(command, &output)),
-        Command::Workflow(command) => runtime::run(&output, commands::workflow::run(command, &output)),
-        // They read files: neither components nor a runtime are set up for them.
-        Command::Doctor => commands::doctor::doctor(&output),
-        Command::Update { check } => runtime::run(&output, commands::update::run(check, &output)),
-        Command::Cli(command) => commands::cli_list::run(&command, &output),
-        Command::Role(command) => commands::role::run(command, &output),
-        Command::Task(command) => commands::task::run(command, &output),
-        Command::Status(scope) => commands::task::status(scope.all_namespaces, &output),
-        // A process of the project goes before a task: its id was chosen by somebody.
-        Command::Logs(args) if args.ids.first().is_none_or(|id| commands::process::is_process(id)) => {
-            commands::process::logs(&args, &output)
-        }
-        Command::Logs(args) => commands::task::logs(&args, &output),
-        Command::Stop(args) if args.ids.first().is_some_and(|id| commands::process::is_process(id)) => {
-            commands::process::down(&args.ids, &output)
-        }
-        Command::Stop(args) => commands::task::stop(&args.ids, args.all, &output),
-        Command::Up(args) => commands::process::up(&args, &output),
-        Command::Down(args) => commands::process::down(&args.ids, &output),
-        Command::Ps(args) => commands::process::ps(&args, &output),
-        Command::Restart(args) => commands::process::restart(&args, &output),
-        Command::Process(command) => commands::process::run(&command, &output),
-        Command::Wait(args) if args.ids.first().is_some_and(|id| commands::process::is_process(id)) => {
-            let what = if args.ready { WaitFor::Ready } else { WaitFor::Ended };
-            commands::process::wait(&args.ids, &what, args.timeout, &output)
-        }
-        Command::Wait(args) => commands::task::wait(&args, &output),
-        Command::Claude(args) => commands::run::run(CliKind::Claude, RunArgs { arguments: theirs, ..args }, &output),
-        Command::Codex(args) => commands::run::run(CliKind::Codex, RunArgs { arguments: theirs, ..args }, &output),
-        Command::Gemini(args) => commands::run::run(CliKind::Gemini, RunArgs { arguments: theirs, ..args }, &output),
+    let home = home().map_err(Failure::from);
+    let result = match (cli.command, home) {
+        (Some(Command::Docs { directory }), _) => commands::docs::write(&directory),
+        (Some(Command::Man { directory }), _) => commands::general::manual(&directory),
+        (Some(Command::Completions { shell }), _) => commands::general::completions(shell),
+        (Some(Command::Help { command }), _) => return commands::general::help(&command, &output),
+        // Without a home nothing is remembered, and the answer is the same.
+        (Some(Command::Cli(command)), home) => commands::cli_list::run(&command, home.ok().as_ref(), &output),
+        (_, Err(failure)) => Err(failure),
+        (None, Ok(home)) => commands::general::overview(&home, &output),
+        (Some(command), Ok(home)) => run(command, theirs, &home, &output),
     };
     output.ended(result)
+}
+
+/// Returns the user's home. Commands are given it; the few things that run before a command is known ask for it.
+fn home() -> Result<Home, HomeError> {
+    Home::find()
+}
+
+/// Runs a command over the user's home.
+fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) -> Result<(), Failure> {
+    match command {
+        Command::Plugin(command) => commands::plugin::run(command, home, output),
+        Command::Extension(command) => runtime::run(output, commands::extension::run(command, home, output)),
+        Command::Provider(command) => runtime::run(output, commands::provider::run(command, home, output)),
+        Command::Pool(command) => runtime::run(output, commands::pool::run(command, home, output)),
+        // They read files alone.
+        Command::Usage(args) => commands::usage::usage(&args, home, output),
+        Command::Budget(command) => commands::usage::budget(command, home, output),
+        Command::Secret(command) => runtime::run(output, commands::secret::run(command, home, output)),
+        Command::Trust(command) => runtime::run(output, commands::trust::run(command, home, output)),
+        Command::Setup(args) => runtime::run(output, commands::setup::run(args, home, output)),
+        // It may show a screen, which has its own signal handling.
+        Command::History(HistoryCommand::Search(args)) => commands::history::search(&args, home, output),
+        Command::History(command) => runtime::run(output, commands::history::run(command, home, output)),
+        Command::Gateway(command) => runtime::run(output, commands::gateway::run(command, home, output)),
+        Command::Planner(command) => runtime::run(output, commands::planner::run(command, home, output)),
+        Command::Model(command) => runtime::run(output, commands::model::run(command, home, output)),
+        Command::Mcp(command) => runtime::run(output, commands::mcp::run(command, home, output)),
+        Command::Workflow(command) => runtime::run(output, commands::workflow::run(command, home, output)),
+        // They read files: neither components nor a runtime are set up for them.
+        Command::Doctor => commands::doctor::doctor(home, output),
+        Command::Update { check } => runtime::run(output, commands::update::run(check, output)),
+        Command::Role(command) => commands::role::run(command, home, output),
+        Command::Task(command) => commands::task::run(command, home, output),
+        Command::Status(scope) => commands::task::status(scope.all_namespaces, home, output),
+        // A process of the project goes before a task: its id was chosen by somebody.
+        Command::Logs(args) if args.ids.first().is_none_or(|id| commands::process::is_process(home, id)) => {
+            commands::process::logs(&args, home, output)
+        }
+        Command::Logs(args) => commands::task::logs(&args, home, output),
+        Command::Stop(args) if args.ids.first().is_some_and(|id| commands::process::is_process(home, id)) => {
+            commands::process::down(&args.ids, home, output)
+        }
+        Command::Stop(args) => commands::task::stop(&args.ids, args.all, home, output),
+        Command::Up(args) => commands::process::up(&args, home, output),
+        Command::Down(args) => commands::process::down(&args.ids, home, output),
+        Command::Ps(args) => commands::process::ps(&args, home, output),
+        Command::Restart(args) => commands::process::restart(&args, home, output),
+        Command::Process(command) => commands::process::run(&command, home, output),
+        Command::Wait(args) if args.ids.first().is_some_and(|id| commands::process::is_process(home, id)) => {
+            let what = if args.ready { WaitFor::Ready } else { WaitFor::Ended };
+            commands::process::wait(&args.ids, &what, args.timeout, home, output)
+        }
+        Command::Wait(args) => commands::task::wait(&args, home, output),
+        Command::Claude(args) => {
+            commands::run::run(CliKind::Claude, RunArgs { arguments: theirs, ..args }, home, output)
+        }
+        Command::Codex(args) => commands::run::run(CliKind::Codex, RunArgs { arguments: theirs, ..args }, home, output),
+        Command::Gemini(args) => {
+            commands::run::run(CliKind::Gemini, RunArgs { arguments: theirs, ..args }, home, output)
+        }
+        // Answered without a home.
+        Command::Docs { .. }
+        | Command::Man { .. }
+        | Command::Completions { .. }
+        | Command::Help { .. }
+        | Command::Cli(_) => Ok(()),
+    }
 }

@@ -2,11 +2,12 @@
 
 use std::cell::Cell;
 use std::pin::{Pin, pin};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use aiw_core::ErrorKind;
-
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
@@ -19,7 +20,7 @@ pub fn run(output: &Output, work: impl Future<Output = Result<(), Failure>>) -> 
 
 /// One runtime for all commands: it is not compiled anew for the future of each.
 fn run_pinned(output: &Output, work: Pin<&mut dyn Future<Output = Result<(), Failure>>>) -> Result<(), Failure> {
-    // One thread is enough: guests compute on threads of their own, git works on the blocking pool.
+    // One thread is enough: guests that take long compute on threads of their own, git works on the blocking pool.
     let runtime = blocking()?;
     end_what_does_not_wait(output.is_json());
     let asked = Cell::new(None);
@@ -53,14 +54,45 @@ pub fn finishes_first() -> CancellationToken {
     CLOSING.get_or_init(CancellationToken::new).clone()
 }
 
+/// The signals that came while a command attends to tasks, which looks at them itself.
+pub struct Signals {
+    last: Arc<AtomicUsize>,
+    came: Arc<AtomicBool>,
+}
+
+impl Signals {
+    /// From now on no signal ends the command.
+    pub fn listen() -> Self {
+        let signals = Self { last: Arc::default(), came: Arc::default() };
+        for signal in [SIGHUP, SIGINT, SIGTERM] {
+            let _ = signal_hook::flag::register_usize(signal, signals.last.clone(), signal.unsigned_abs() as usize);
+            let _ = signal_hook::flag::register(signal, signals.came.clone());
+        }
+        signals
+    }
+
+    /// Whether one came.
+    pub fn came(&self) -> &AtomicBool {
+        &self.came
+    }
+
+    /// The last one, or 0.
+    pub fn last(&self) -> u8 {
+        u8::try_from(self.last.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
+    /// Whether the terminal went away.
+    pub fn has_hung_up(&self) -> bool {
+        i32::from(self.last()) == SIGHUP
+    }
+}
+
 /// How long a command may take to stop where it waits.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Work that does not wait in the runtime (for the lock, for a file system that hangs) does
 /// not hear of a signal: after the grace period the process ends in its middle, as by a kill.
 fn end_what_does_not_wait(json: bool) {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-
     let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM]) else { return };
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {

@@ -5,20 +5,19 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use aiw_components::Library;
 use aiw_home::Home;
-use aiw_launch::{Launcher, ProcessSession, RunRequest, Search, session};
+use aiw_launch::{Launcher, ProcessSession, Search, session};
 use aiw_markets::Markets;
 use aiw_providers::Providers;
 use aiw_registries::Registries;
 use aiw_routing::{Ground, Pool, Profile, ProfileSource, SharedServers};
-use aiw_tasks::{Scope, Task, Tasks};
-use tokio::runtime::Handle;
+use aiw_tasks::{Scope, Tasks};
 use tokio::sync::mpsc;
 
 use crate::app::App;
 use crate::components::{LibraryProviders, SessionMcp, SessionTasks};
 use crate::gateways::Door;
 use crate::reach::Reach;
-use crate::{AppError, lasting_executable, providers, runs};
+use crate::{AppError, lasting_executable, providers};
 
 /// Returns the current directory.
 pub fn current_dir() -> Result<PathBuf, AppError> {
@@ -207,24 +206,5 @@ impl ClientSession {
         }
         let opened = Tasks::open(self.home(), scope)?;
         Ok(tasks.get_or_init(|| opened))
-    }
-}
-
-impl Reach for ClientSession {
-    fn cwd(&self) -> PathBuf {
-        self.about.ground.cwd.clone()
-    }
-
-    fn servers(&self) -> Arc<Pool> {
-        self.pool().clone()
-    }
-
-    fn tasks(&self) -> Result<Tasks, AppError> {
-        Self::tasks(self).cloned()
-    }
-
-    fn start(&self, request: RunRequest, runtime: &Handle) -> Result<Task, AppError> {
-        let prepared = runtime.block_on(runs::prepare(self.launcher()?, self.home(), self.session(), request))?;
-        runs::start(self.home(), self.session(), prepared, true)
     }
 }

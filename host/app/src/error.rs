@@ -9,6 +9,7 @@ use aiw_net::NetError;
 use aiw_providers::ProviderError;
 use aiw_setup::SetupError;
 use aiw_tasks::TaskError;
+use aiw_wasm::CallError;
 
 use crate::NoExecutable;
 
@@ -18,6 +19,9 @@ pub enum AppError {
     /// The person said no, or nobody can be asked.
     #[error(transparent)]
     Ask(#[from] AskError),
+    /// A component does not answer.
+    #[error(transparent)]
+    Call(#[from] CallError),
     /// The current directory was removed.
     #[error("the current directory is gone: {source}")]
     Directory {
@@ -65,6 +69,7 @@ impl AppError {
         match self {
             Self::Directory { .. } => ErrorKind::Unavailable,
             Self::Ask(e) => e.kind(),
+            Self::Call(e) => e.kind(),
             Self::Executable(e) => e.kind(),
             Self::Gateway(e) => e.kind(),
             Self::Provider(e) => e.kind(),
@@ -93,7 +98,7 @@ impl AppError {
             Self::Task(e) => e.hint(),
             Self::Vault(e) => e.hint(),
             Self::Ask(e) => e.hint(),
-            Self::Directory { .. } | Self::Net(_) => None,
+            Self::Call(_) | Self::Directory { .. } | Self::Net(_) => None,
         }
     }
 }

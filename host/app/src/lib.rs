@@ -18,6 +18,7 @@ mod app;
 pub mod budgets;
 mod client;
 mod components;
+pub mod doctor;
 mod downloads;
 mod error;
 mod executable;
@@ -42,6 +43,7 @@ pub mod runs;
 pub mod secrets;
 pub mod servers;
 pub mod setup;
+pub mod tasks;
 pub mod trust;
 pub mod workflows;
 

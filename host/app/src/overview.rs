@@ -5,38 +5,12 @@ use std::path::Path;
 use aiw_core::{counted, one_line};
 use aiw_history::Store;
 use aiw_home::Home;
-use aiw_launch::RootKind;
 use aiw_processes::{Manager, Project};
 use aiw_routing::ServerPlaces;
-use aiw_tasks::{Scope, State, Task, Tasks};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// How many tasks there are in each state
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct TaskCounts {
-    /// How many are running
-    pub running: usize,
-    /// How many are queued
-    pub queued: usize,
-    /// How many finished since you last looked
-    pub unread: usize,
-}
-
-impl TaskCounts {
-    /// Counts tasks.
-    pub fn of(tasks: &[Task]) -> Self {
-        let mut counts = Self::default();
-        for task in tasks {
-            match task.state {
-                State::Queued => counts.queued += 1,
-                State::Ended => counts.unread += usize::from(task.unread),
-                State::Running | State::Starting | State::Stopping => counts.running += 1,
-            }
-        }
-        counts
-    }
-}
+use crate::tasks::{self, TaskCounts};
 
 /// The project's processes, counted
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
@@ -154,17 +128,7 @@ impl Overview {
 }
 
 fn tasks(home: &Home) -> Option<TaskCounts> {
-    let tasks = Tasks::open(home, session_scope()).ok()?;
-    Some(TaskCounts::of(&tasks.list().ok()?))
-}
-
-/// Returns which tasks a command sees: those of its session; outside of an AI CLI, those of all sessions.
-pub fn session_scope() -> Scope {
-    let session = aiw_launch::session();
-    match session.kind != RootKind::Session || session.task.is_some() {
-        true => Scope::Root(session.root),
-        false => Scope::All,
-    }
+    Some(TaskCounts::of(&tasks::open(home, false).ok()?.list().ok()?))
 }
 
 fn processes(home: &Home, cwd: &Path) -> Option<ProcessCounts> {

@@ -1,30 +1,31 @@
 //! Runs of AI CLIs: preparing them, starting them, and attending to them until they end.
 
-use futures::future::BoxFuture;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use aiw_core::{ErrorKind, ProcessId};
 use aiw_history::{Launch, is_off, is_word_for_off, keep_private, keep_private_since, log, note_launch};
 use aiw_home::{HISTORY_VARIABLE, Home};
-use aiw_launch::{Advice, LaunchError, Launcher, Prepared, ProcessSession, RunRequest, advice, standing};
+use aiw_launch::{Advice, LaunchError, Prepared, ProcessSession, RunRequest, advice, standing};
+use aiw_routing::Pool;
 use aiw_tasks::{Keep, Outcome, Queue, Scope, State, Task, TaskError, Tasks};
+use futures::future::BoxFuture;
+use tokio::runtime::Handle;
 
-use crate::{AppError, accounts, own_executable};
+use crate::reach::Reach;
+use crate::{AppError, ClientSession, accounts, own_executable};
 
-/// Prepares a run in a session. It is private if the user says so, or if the task is that it is started in.
-pub fn prepare<'a>(
-    launcher: &'a Launcher,
-    home: &'a Home,
-    session: &'a ProcessSession,
-    mut request: RunRequest,
-) -> BoxFuture<'a, Result<Prepared, LaunchError>> {
+/// Prepares a run of a client. It is private if the user says so, or if the task is that it is started in.
+pub fn prepare(client: &ClientSession, mut request: RunRequest) -> BoxFuture<'_, Result<Prepared, AppError>> {
     Box::pin(async move {
-        request.private = is_private(&request, home, session.task);
+        let home = client.home();
+        request.private = is_private(&request, home, client.session().task);
         if request.private {
             // Its hooks, and what it starts itself, are told as well.
             request.env.extend(HISTORY_VARIABLE.parse().ok().map(|name| (name, "off".to_owned())));
         }
-        let mut prepared = launcher.prepare(&request).await?;
+        let mut prepared = client.launcher()?.prepare(&request).await?;
         let over = accounts::check(home, &prepared, request.starts)?;
         prepared.notes.extend(over);
         Ok(prepared)
@@ -55,11 +56,29 @@ fn is_private_task(home: &Home, task: Option<ProcessId>) -> bool {
     Tasks::open(home, Scope::All).and_then(|tasks| tasks.get(task)).map_or(true, |task| task.about.private)
 }
 
-/// Starts a prepared run as a task of a session. If the limit of running tasks is reached, it waits for its turn, or
-/// fails without `may_queue`.
-pub fn start(home: &Home, session: &ProcessSession, prepared: Prepared, may_queue: bool) -> Result<Task, AppError> {
-    let queue = Queue { limit: home.settings()?.tasks()?.limit, may_queue };
-    Ok(prepared.start(home, session, &own_executable()?, queue)?)
+/// Starts a prepared run as a task of the client's session. If the limit of running tasks is reached, it waits for its
+/// turn, or fails without `may_queue`.
+pub fn start(client: &ClientSession, prepared: Prepared, may_queue: bool) -> Result<Task, AppError> {
+    let queue = Queue { limit: client.home().settings()?.tasks()?.limit, may_queue };
+    Ok(prepared.start(client.home(), client.session(), &own_executable()?, queue)?)
+}
+
+impl Reach for ClientSession {
+    fn cwd(&self) -> PathBuf {
+        Self::cwd(self).to_owned()
+    }
+
+    fn servers(&self) -> Arc<Pool> {
+        self.pool().clone()
+    }
+
+    fn tasks(&self) -> Result<Tasks, AppError> {
+        Self::tasks(self).cloned()
+    }
+
+    fn start(&self, request: RunRequest, runtime: &Handle) -> Result<Task, AppError> {
+        start(self, runtime.block_on(prepare(self, request))?, true)
+    }
 }
 
 /// Removes old tasks. A problem is left to the next time.
@@ -192,11 +211,11 @@ impl Attendance {
     }
 
     /// Returns how the task has ended. `signal` is the signal that asked to stop it, or 0.
-    pub fn end(&self, task: &Task, signal: usize) -> Ending {
+    pub fn end(&self, task: &Task, signal: u8) -> Ending {
         let code = match (task.outcome, task.exit_code) {
             (Some(Outcome::Succeeded), _) => return Ending { code: 0, problem: None },
             (Some(Outcome::Timeout), _) => 124,
-            (Some(Outcome::Signalled), _) if signal != 0 => 128 + u8::try_from(signal).unwrap_or(0),
+            (Some(Outcome::Signalled), _) if signal != 0 => 128 + signal,
             (Some(Outcome::Signalled), _) => {
                 128 + task.signal.and_then(|s| u8::try_from(s).ok()).filter(|s| *s < 128).unwrap_or(15)
             }

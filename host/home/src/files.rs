@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::HomeError;
-use crate::places::{self, How, Parent};
+use crate::places::{self, How, OpenDirectory, Parent};
 
 /// The readers of a new file. An existing file keeps its mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,23 +108,42 @@ pub fn inherit_owner(path: &Path) -> Result<(), HomeError> {
 
 /// Opens a regular file for reading. Reading anything else (a pipe without a writer, a device) might never end.
 pub fn open_plain(path: &Path) -> io::Result<File> {
-    places::open(path, How::Read)
+    places::open_to_read(path).map(|(file, _)| file)
 }
 
 /// A file's bytes, at most `limit`; `None` when there is no such file.
 pub fn read_capped(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, HomeError> {
-    let file = match open_plain(path) {
-        Ok(file) => file,
+    read_opened(places::open_to_read(path), path, limit)
+}
+
+impl OpenDirectory {
+    /// Reads a whole file below the directory, as [`read_capped`] does.
+    pub fn read_capped(&self, below: &Path, limit: u64) -> Result<Option<Vec<u8>>, HomeError> {
+        read_opened(self.open(below), &self.path().join(below), limit)
+    }
+}
+
+fn read_opened(
+    opened: io::Result<(File, fs::Metadata)>,
+    path: &Path,
+    limit: u64,
+) -> Result<Option<Vec<u8>>, HomeError> {
+    let (mut file, meta) = match opened {
+        Ok(opened) => opened,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) if e.kind() == io::ErrorKind::IsADirectory => {
             return Err(HomeError::invalid(path, "is a directory where a file should be"));
         }
         Err(e) => return Err(HomeError::io("read", path, e)),
     };
-    let length = file.metadata().map_err(|e| HomeError::io("read", path, e))?.len();
     // The whole file at once, if it is as long as it says.
-    let mut bytes = Vec::with_capacity(usize::try_from(length.min(limit) + 1).unwrap_or_default());
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| HomeError::io("read", path, e))?;
+    let mut bytes = vec![0; usize::try_from(meta.len().min(limit + 1)).unwrap_or_default()];
+    let read = file.read(&mut bytes).map_err(|e| HomeError::io("read", path, e))?;
+    if read != bytes.len() || read == 0 {
+        bytes.truncate(read);
+        let rest = (limit + 1).saturating_sub(read as u64);
+        file.take(rest).read_to_end(&mut bytes).map_err(|e| HomeError::io("read", path, e))?;
+    }
     if bytes.len() as u64 > limit {
         return Err(HomeError::invalid(path, format!("is larger than {}", size(limit))));
     }

@@ -20,6 +20,7 @@ mod clis;
 mod document;
 mod error;
 mod files;
+mod health;
 mod installed;
 mod journal;
 pub mod json;
@@ -51,13 +52,16 @@ pub use files::{
     Mode, check_writable, created, find_program, inherit_owner, is_program, make_private_dir, open_owned, open_plain,
     publish_dir, read_capped, remove_tree, replace, replace_with,
 };
+pub use health::FoundProblem;
 pub use installed::{AddedServer, InstalledPlugin, Plugins, ServerKey};
 pub use jsonc::Jsonc;
 pub use lock::{Lock, LockWait, Turn, lock_within};
 pub use lockfile::{ExtensionsLock, LockedExtension};
 pub use models::{LockedFile, LockedModel, ModelsLock, is_model_name};
 pub use paths::{HISTORY_VARIABLE, Home, TASK_VARIABLE, directory_of, user_home};
-pub use places::{create_new, log_line, open_append, own_directory, read_dir, remove_file, rename, unlinked_path};
+pub use places::{
+    OpenDirectory, create_new, log_line, open_append, own_directory, read_dir, remove_file, rename, unlinked_path,
+};
 pub use project::{Project, TrustedProject};
 pub use providers::{
     Migration, ModelFor, OWN, PoolMember, PoolOrder, Provider, ProviderPool, ProviderProblem, ProvidersFile, SecretRef,

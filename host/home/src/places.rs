@@ -200,6 +200,70 @@ pub fn create_new(path: &Path) -> io::Result<fs::File> {
 pub(crate) fn open(path: &Path, how: How) -> io::Result<fs::File> {
     let parent = Parent::of(path)?;
     let file = parent.open(parent.name(), how)?;
+    parent.check_owner(&plain(&file)?)?;
+    if how != How::Read {
+        parent.inherit(&file)?;
+    }
+    Ok(file)
+}
+
+/// Opens a file for reading as its place demands. Returns also what the system says about it.
+pub(crate) fn open_to_read(path: &Path) -> io::Result<(fs::File, fs::Metadata)> {
+    match Place::of(path)? {
+        Some(Place { root, names, unlinked }) if unlinked == names.len() => {
+            let way: PathBuf = names.iter().collect();
+            OpenDirectory { path: root.clone(), opened: platform::Opened::of(&root, &[]) }.open(&way)
+        }
+        _ => open_walking(path),
+    }
+}
+
+fn open_walking(path: &Path) -> io::Result<(fs::File, fs::Metadata)> {
+    let file = open(path, How::Read)?;
+    let meta = file.metadata()?;
+    Ok((file, meta))
+}
+
+/// An open directory of aiw's state, for reading many files below it. None of them is reached by a link.
+pub struct OpenDirectory {
+    path: PathBuf,
+    opened: Option<platform::Opened>,
+}
+
+impl OpenDirectory {
+    /// Opens a directory. One that can't be opened is tried again for each file, whose error tells why.
+    pub fn of(path: &Path) -> Self {
+        let opened = match Place::of(path) {
+            Ok(Some(Place { root, names, unlinked })) if unlinked == names.len() => platform::Opened::of(&root, &names),
+            _ => None,
+        };
+        Self { path: path.to_owned(), opened }
+    }
+
+    /// Opens a plain file for reading. `below` is its path from the directory on.
+    ///
+    /// # Errors
+    ///
+    /// What the system said; a link is refused, and so is a file of somebody else's.
+    pub fn open_plain(&self, below: &Path) -> io::Result<fs::File> {
+        self.open(below).map(|(file, _)| file)
+    }
+
+    pub(crate) fn open(&self, below: &Path) -> io::Result<(fs::File, fs::Metadata)> {
+        match self.opened.as_ref().and_then(|opened| opened.read(below)) {
+            Some(opened) => opened,
+            // A walk through each directory tells what is wrong.
+            None => open_walking(&self.path.join(below)),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Refuses anything but a plain file.
+fn plain(file: &fs::File) -> io::Result<fs::Metadata> {
     let meta = file.metadata()?;
     if meta.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
@@ -207,11 +271,7 @@ pub(crate) fn open(path: &Path, how: How) -> io::Result<fs::File> {
     if !meta.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a plain file"));
     }
-    parent.check_owner(&meta)?;
-    if how != How::Read {
-        parent.inherit(&file)?;
-    }
-    Ok(file)
+    Ok(meta)
 }
 
 /// Makes a directory and those above it, accessible only to the owner.
@@ -254,7 +314,7 @@ mod platform {
     use rustix::io::Errno;
     use rustix::process::geteuid;
 
-    use super::{How, Place, linked};
+    use super::{How, Place, linked, plain};
 
     /// Refuses a file or directory that somebody's home names and that isn't theirs, if this is root: a link or a record in
     /// their home would give them root's hand.
@@ -280,23 +340,58 @@ mod platform {
     pub(crate) const STEP: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
     const DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-    /// Passes through directories of which none may be a link, in one call. `None` where the system can't do that, and where
-    /// they are not there: a walk through each tells why.
+    /// Opens what is below a directory, in one call. No part of the way may be a link.
     #[cfg(target_os = "linux")]
-    fn at_once(root: &OwnedFd, names: &[OsString]) -> Option<OwnedFd> {
+    fn at_once(root: &OwnedFd, way: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
         use rustix::fs::{ResolveFlags, openat2};
         const NO_LINKS: ResolveFlags =
             ResolveFlags::NO_SYMLINKS.union(ResolveFlags::NO_MAGICLINKS).union(ResolveFlags::BENEATH);
-        if names.len() < 2 {
-            return None;
-        }
-        let way: PathBuf = names.iter().collect();
-        openat2(root, &way, STEP, Mode::empty(), NO_LINKS).ok()
+        openat2(root, way, flags, Mode::empty(), NO_LINKS)
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn at_once(_root: &OwnedFd, _names: &[OsString]) -> Option<OwnedFd> {
-        None
+    fn at_once(_root: &OwnedFd, _way: &Path, _flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        Err(Errno::NOSYS)
+    }
+
+    /// A directory that was reached by no link, in one call.
+    pub(crate) struct Opened {
+        directory: OwnedFd,
+        root: PathBuf,
+    }
+
+    impl Opened {
+        /// Opens a directory below a root of ours. `None` where the system can't do that, or the way is not as it should be.
+        pub(crate) fn of(root: &Path, names: &[OsString]) -> Option<Self> {
+            let mut directory = open(root, STEP, Mode::empty()).ok()?;
+            if !names.is_empty() {
+                directory = at_once(&directory, &names.iter().collect::<PathBuf>(), STEP).ok()?;
+            }
+            Some(Self { directory, root: root.to_owned() })
+        }
+
+        /// Opens a file below the directory for reading. `None` where the system can't do that, or the way is not as it
+        /// should be.
+        pub(crate) fn read(&self, below: &Path) -> Option<io::Result<(File, Metadata)>> {
+            let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let file = match at_once(&self.directory, below, flags) {
+                Ok(file) => File::from(file),
+                Err(Errno::NOENT) => return Some(Err(io::ErrorKind::NotFound.into())),
+                Err(_) => return None,
+            };
+            Some(plain(&file).and_then(|meta| match is_ours(&self.root, meta.uid(), meta.nlink()) {
+                true => Ok((file, meta)),
+                false => Err(foreign()),
+            }))
+        }
+    }
+
+    /// Returns whether a file is its home's owner's, or root's with no other name.
+    fn is_ours(root: &Path, owner: u32, links: u64) -> bool {
+        let user = user();
+        owner == user.as_raw() && !user.is_root()
+            || owner == 0 && links == 1
+            || user.is_root() && fs::metadata(root).is_ok_and(|root| root.uid() == owner)
     }
 
     /// The user of this process, which stays the same.
@@ -333,12 +428,14 @@ mod platform {
             let mut at = place.root.clone();
             let Some((name, above)) = place.names.split_last() else { return Self::outside(path) };
             let mut walked = above.len().min(place.unlinked);
-            match at_once(&directory, &above[..walked]) {
-                Some(reached) => {
-                    directory = reached;
-                    at.extend(&above[..walked]);
-                }
-                None => walked = 0,
+            // Where that fails, a walk through each tells why.
+            if walked > 1
+                && let Ok(reached) = at_once(&directory, &above[..walked].iter().collect::<PathBuf>(), STEP)
+            {
+                directory = reached;
+                at.extend(&above[..walked]);
+            } else {
+                walked = 0;
             }
             for (n, name) in above.iter().enumerate().skip(walked) {
                 let is_free = n >= place.unlinked;
@@ -442,11 +539,7 @@ mod platform {
         }
 
         fn is_ours(&self, owner: u32, links: u64) -> bool {
-            let Some(root) = &self.root else { return true };
-            let user = user();
-            owner == user.as_raw() && !user.is_root()
-                || owner == 0 && links == 1
-                || user.is_root() && fs::metadata(root).is_ok_and(|root| root.uid() == owner)
+            self.root.as_deref().is_none_or(|root| is_ours(root, owner, links))
         }
 
         pub(crate) fn open(&self, name: &OsStr, how: How) -> io::Result<File> {
@@ -468,7 +561,7 @@ mod platform {
 
         /// Gives a file that root made the owner of its directory.
         pub(crate) fn inherit(&self, file: &File) -> io::Result<()> {
-            if geteuid().is_root() { keep_owner(file, &self.meta()?) } else { Ok(()) }
+            if user().is_root() { keep_owner(file, &self.meta()?) } else { Ok(()) }
         }
 
         /// Gives a file that replaces another one its owner and mode. Returns whether there is another one.
@@ -477,7 +570,7 @@ mod platform {
             if FileType::from_raw_mode(old.st_mode) == FileType::Directory {
                 return Err(io::ErrorKind::IsADirectory.into());
             }
-            if geteuid().is_root() {
+            if user().is_root() {
                 fchown(file, Some(Uid::from_raw(old.st_uid)), Some(Gid::from_raw(old.st_gid)))?;
             }
             rustix::fs::fchmod(file, Mode::from_raw_mode((old.st_mode & 0o7777) as RawMode))?;
@@ -486,7 +579,7 @@ mod platform {
 
         /// Gives the file, or the directory of this name, the owner of the directory that it is in, if root made it.
         pub(crate) fn inherit_owner(&self) -> io::Result<()> {
-            if !geteuid().is_root() {
+            if !user().is_root() {
                 return Ok(());
             }
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
@@ -548,7 +641,7 @@ mod platform {
 
     fn make_dir(directory: &OwnedFd, name: &OsStr) -> io::Result<()> {
         match mkdirat(directory, name, Mode::RWXU) {
-            Ok(()) if geteuid().is_root() => {
+            Ok(()) if user().is_root() => {
                 let made = File::from(openat(directory, name, DIR | OFlags::NOFOLLOW, Mode::empty())?);
                 keep_owner(&made, &File::from(directory.try_clone()?).metadata()?)
             }
@@ -586,7 +679,7 @@ mod platform {
     /// Gives a file of root's the owner of the one that it replaces, or of the directory that it is in. For other users,
     /// there is nothing to do.
     pub(crate) fn keep_owner(file: &File, old: &Metadata) -> io::Result<()> {
-        if !geteuid().is_root() {
+        if !user().is_root() {
             return Ok(());
         }
         let new = file.metadata()?;
@@ -614,6 +707,19 @@ mod platform {
     use std::path::{Path, PathBuf};
 
     use super::{How, Place, linked};
+
+    /// The system can't open a directory once and for all.
+    pub(crate) struct Opened;
+
+    impl Opened {
+        pub(crate) fn of(_root: &Path, _names: &[OsString]) -> Option<Self> {
+            None
+        }
+
+        pub(crate) fn read(&self, _below: &Path) -> Option<io::Result<(File, Metadata)>> {
+            None
+        }
+    }
 
     /// There is no root here.
     pub(crate) fn check_named(_root: &Path, _path: &Path) -> io::Result<()> {

@@ -556,6 +556,10 @@ fn size(intent: &mut Intent, cli: &dyn AiCli, settings: &Settings) -> Result<(),
 
 /// Returns the request with a canonical directory, or an error if the request is invalid.
 fn checked(request: &RunRequest) -> Result<RunRequest, LaunchError> {
+    if !request.cwd.is_dir() {
+        let message = format!("there is no directory `{}`", request.cwd.display());
+        return Err(LaunchError::Invalid { message, hint: None });
+    }
     // Without links and dots, because the directories above it decide which settings apply.
     let cwd = std::fs::canonicalize(&request.cwd).map_err(|e| LaunchError::Invalid {
         message: format!("cannot work in `{}`: {e}", request.cwd.display()),

@@ -1,7 +1,5 @@
 //! Why a call fails, as the model reads it.
 
-use std::path::PathBuf;
-
 use aiw_app::AppError;
 use aiw_app::servers::ServerError;
 use aiw_app::workflows::ScriptError;
@@ -33,8 +31,6 @@ pub(crate) enum CallError {
     Arguments { problem: String },
     #[error("`id` and `pid` do not name one task: the process of task `{id}` is {}", process(.pid))]
     TwoTasks { id: ProcessId, pid: Option<u32> },
-    #[error("there is no directory `{}`", .path.display())]
-    NoDirectory { path: PathBuf },
     #[error("the call was cancelled before anything started")]
     TakenBack,
     #[error("the call was cancelled; the task keeps running")]

@@ -54,21 +54,14 @@ pub(crate) struct Started {
 /// Returns the request for a task.
 fn request(context: &Context, asked: StartTask) -> Result<RunRequest, CallError> {
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-    let model = given(asked.model);
-    if model.as_deref().is_some_and(|model| !aiw_core::is_model(model)) {
-        return Err(CallError::Wrong { name: "model".into(), what: "the name of a model".into() });
-    }
     let path = given(asked.cwd).map_or_else(|| context.client.cwd().to_owned(), |dir| context.client.cwd().join(dir));
-    if !path.is_dir() {
-        return Err(CallError::NoDirectory { path });
-    }
     let roles = asked.role.unwrap_or_default();
     let names = roles.split(',').map(str::trim).filter(|name| !name.is_empty());
     Ok(RunRequest {
         provider: given(asked.provider),
         roles: names.map(str::parse).collect::<Result<_, _>>()?,
         prompt: Some(asked.task.into_bytes()),
-        model,
+        model: given(asked.model),
         permission: asked.permission.map(|word| word.parse::<Permission>()).transpose()?,
         ..RunRequest::new(asked.ai_type.parse()?, path)
     })
@@ -82,13 +75,13 @@ pub(crate) async fn start_task(context: Arc<Context>, asked: StartTask, call: Ca
 
 fn start(context: &Context, asked: StartTask, runtime: &Handle, cancelled: &Cancelled) -> Result<Started, CallError> {
     let request = request(context, asked)?;
-    let (client, session) = (&context.client, context.client.session());
-    let prepared = runtime.block_on(runs::prepare(client.launcher()?, &context.home, session, request))?;
+    let client = &context.client;
+    let prepared = runtime.block_on(runs::prepare(client, request))?;
     let notes = [client.notes(), prepared.notes.clone()].concat();
     if cancelled.is_taken_back() {
         return Err(CallError::TakenBack);
     }
-    let task = runs::start(&context.home, session, prepared, true)?;
+    let task = runs::start(client, prepared, true)?;
     let waits = if task.state == State::Queued { " It is queued: the limit of running tasks is reached." } else { "" };
     let id = task.id;
     Ok(Started {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aiw_app::tasks::{self, StoppedTask};
 use aiw_core::ProcessId;
 use aiw_launch::{TaskDetails, TaskSummary, standing, tail};
 use aiw_mcp::Call;
-use aiw_tasks::{State, Stopped, Task};
+use aiw_tasks::{State, TaskError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -25,11 +26,10 @@ const MAX_LINES: usize = 1000;
 /// How many lines a report of `wait_task` shows.
 const LAST_LINES: usize = 10;
 
-/// A task with everything known about it; its final message is cut.
-fn whole(task: &Task) -> TaskDetails {
-    let mut task = task.clone();
-    task.about.final_message = task.about.final_message.map(|message| bounds::cut(message, bounds::MESSAGE));
-    TaskDetails::of(&task)
+/// Cuts a task's final message.
+fn shortened(mut task: TaskDetails) -> TaskDetails {
+    task.final_message = task.final_message.map(|message| bounds::cut(message, bounds::MESSAGE));
+    task
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -121,13 +121,9 @@ fn report(context: &Context, id: ProcessId) -> Result<Report, CallError> {
     } else {
         format!("it has not ended yet ({}): call wait_task again with id \"{id}\"", task.state)
     };
-    let lines: Vec<String> = tail(tasks, &task, LAST_LINES)?.into_iter().map(|line| line.text).collect();
-    let last_lines = bounds::last_that_fit(lines);
-    let report = Report { done, standing: standing(&task), task: whole(&task), last_lines, next };
-    if done {
-        tasks.mark_read(&[id])?;
-    }
-    Ok(report)
+    let report = tasks::report(tasks, &task, LAST_LINES)?;
+    let last_lines = bounds::last_that_fit(report.last_lines);
+    Ok(Report { done, standing: standing(&task), task: shortened(report.task), last_lines, next })
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -227,14 +223,8 @@ pub(crate) async fn stop_task(context: Arc<Context>, asked: StopTask, _: Call) -
 fn stop(context: &Context, named: &Named) -> Result<StopReport, CallError> {
     let tasks = context.client.everywhere()?;
     let id = find(tasks, named)?.id;
-    let (task, result) = match tasks.stop(id, true)? {
-        Stopped::Ended(task) => (task, "stopped"),
-        Stopped::Stopping(task) => (task, "still stopping"),
-        Stopped::AlreadyEnded(task) => (task, "had already ended"),
-    };
-    let report = StopReport { result, standing: standing(&task), task: whole(&task) };
-    if task.state == State::Ended {
-        tasks.mark_read(&[id])?;
-    }
-    Ok(report)
+    let stopped = tasks::stop(tasks, &[id])?.pop().ok_or(TaskError::NoTask { id: id.to_string() })?;
+    let StoppedTask { task, result } = stopped;
+    let result = if result == "ended" { "had already ended" } else { result };
+    Ok(StopReport { result, standing: standing(&task), task: shortened(TaskDetails::of(&task)) })
 }

@@ -1,51 +1,33 @@
 //! What is wrong with the processes of a project. Looking changes nothing.
 
+use aiw_home::FoundProblem;
 use aiw_supervisor::{Enforced, SupervisorError};
 
 use crate::error::ProcessError;
 use crate::manager::Manager;
 use crate::state::{State, Status};
 
-/// A problem with the processes of a project.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The problem, as a sentence.
-    pub problem: String,
-    /// What to do about it, if there is one obvious step.
-    pub next: Option<String>,
-}
-
-impl Problem {
-    fn new(problem: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { problem: problem.into(), next: Some(next.into()) }
-    }
-
-    fn of(error: &ProcessError) -> Self {
-        Self { problem: error.to_string(), next: error.hint() }
-    }
-}
-
 impl Manager {
     /// Looks at the file, at whether each definition can be started, and at what runs or has failed. Returns how many
     /// processes there are and how many of them run, and the problems.
-    pub fn check(&self) -> (usize, usize, Vec<Problem>) {
+    pub fn check(&self) -> (usize, usize, Vec<FoundProblem>) {
         let mut problems = Vec::new();
         let loaded = self.load().unwrap_or_else(|error| {
-            problems.push(Problem { next: Some("`aiw process edit` opens it".into()), ..Problem::of(&error) });
+            problems.push(FoundProblem::new(error.to_string(), "`aiw process edit` opens it"));
             crate::manager::Loaded::default()
         });
         if loaded.is_to_be_allowed() {
-            problems.push(Problem::of(&ProcessError::Untrusted { path: self.project.file() }));
+            problems.push(problem_of(&ProcessError::Untrusted { path: self.project.file() }));
         }
         if let Err(error) = self.processes.check() {
-            problems.push(Problem::of(&error.into()));
+            problems.push(problem_of(&error.into()));
         }
         let (supervised, unreadable) = self.processes.list_with_problems().unwrap_or_else(|e| (Vec::new(), vec![e]));
-        problems.extend(unreadable.into_iter().map(|error: SupervisorError| Problem::of(&error.into())));
+        problems.extend(unreadable.into_iter().map(|error: SupervisorError| problem_of(&error.into())));
         let lost = supervised.iter().filter(|one| !one.settled).count();
         if lost > 0 {
             let supervisors = aiw_core::counted(lost, "supervisor");
-            problems.push(Problem::new(
+            problems.push(FoundProblem::new(
                 format!("{supervisors} died, and what ran under them was not ended yet"),
                 "`aiw ps` ends it, and starts again what is to run always",
             ));
@@ -56,7 +38,7 @@ impl Manager {
             if let Some((definition, _)) = loaded.get(&status.id)
                 && let Err(error) = self.prepare(&status.id, definition, Vec::new())
             {
-                problems.push(Problem::of(&error));
+                problems.push(problem_of(&error));
             }
             problems.extend(problems_of(status, loaded.get(&status.id).map(|(definition, _)| definition)));
         }
@@ -64,7 +46,11 @@ impl Manager {
     }
 }
 
-fn problems_of(status: &Status, defined: Option<&crate::definition::Definition>) -> Vec<Problem> {
+fn problem_of(error: &ProcessError) -> FoundProblem {
+    FoundProblem::of(error, error.hint())
+}
+
+fn problems_of(status: &Status, defined: Option<&crate::definition::Definition>) -> Vec<FoundProblem> {
     let id = &status.id;
     let ill = match status.state {
         State::Failed => Some(("has failed", "it has failed")),
@@ -74,17 +60,17 @@ fn problems_of(status: &Status, defined: Option<&crate::definition::Definition>)
     };
     let ill = ill.map(|(what, usual)| {
         let reason = status.reason().unwrap_or_else(|| usual.into());
-        Problem::new(format!("process `{id}` {what}: {reason}"), format!("`aiw logs {id}`"))
+        FoundProblem::new(format!("process `{id}` {what}: {reason}"), format!("`aiw logs {id}`"))
     });
     let mut problems = Vec::from_iter(ill);
     if status.state.is_alive() && defined.is_some_and(|defined| *defined != status.definition) {
         let sentence = format!("process `{id}` runs as it was defined before");
-        problems.push(Problem::new(sentence, format!("`aiw restart {id}`")));
+        problems.push(FoundProblem::new(sentence, format!("`aiw restart {id}`")));
     }
     // Only that of processor time can be left without somebody who enforces it.
     if status.state.is_alive() && status.limits().values().any(|enforced| *enforced == Enforced::None) {
         let sentence = format!("nothing enforces the limit on the CPU time of `{id}`: no cgroup is delegated to you");
-        problems.push(Problem { problem: sentence, next: None });
+        problems.push(FoundProblem { problem: sentence, next: None });
     }
     problems
 }

@@ -40,7 +40,6 @@ mod summary;
 mod wait;
 
 pub use aiw_supervisor::{FollowFrom, LogEntry, Stream};
-pub use check::Problem;
 pub use define::{AddedProcess, Author, DefineRequest, RedefineRequest, RemovedProcesses};
 pub use definition::is_id;
 pub use edit::EditedFile;

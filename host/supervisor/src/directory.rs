@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use aiw_core::one_line;
-use aiw_home::{open_append, open_owned, open_plain, read_capped, remove_file};
+use aiw_home::{OpenDirectory, open_append, open_owned, open_plain, read_capped, remove_file};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::error::SupervisorError;
@@ -144,8 +144,16 @@ impl Alive {
     }
 
     /// Returns whether nobody holds the lock. Processes that only ask do not block each other.
-    pub fn is_free(directory: &Path) -> Result<bool, SupervisorError> {
-        Self::lock(directory, FlockOperation::NonBlockingLockShared).map(|lock| lock.is_some())
+    /// `all` is the directory of all processes.
+    pub fn is_free(all: &OpenDirectory, directory: &Path) -> Result<bool, SupervisorError> {
+        let how = FlockOperation::NonBlockingLockShared;
+        let name = Path::new(directory.file_name().unwrap_or_default()).join(ALIVE);
+        // A read-only descriptor is enough to ask.
+        let lock = match all.open_plain(&name) {
+            Ok(file) => Self::locked(directory, file, how),
+            Err(_) => Self::lock(directory, how),
+        };
+        lock.map(|lock| lock.is_some())
     }
 
     fn lock(directory: &Path, how: FlockOperation) -> Result<Option<Self>, SupervisorError> {
@@ -154,9 +162,13 @@ impl Alive {
             Ok(file) => file,
             // It was removed in the meantime.
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            // A read-only descriptor is enough to ask who holds the lock.
             Err(e) => open_plain(&path).map_err(|_| SupervisorError::io("open", &path, e))?,
         };
+        Self::locked(directory, file, how)
+    }
+
+    fn locked(directory: &Path, file: File, how: FlockOperation) -> Result<Option<Self>, SupervisorError> {
+        let path = directory.join(ALIVE);
         match flock(&file, how) {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),

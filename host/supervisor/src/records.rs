@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use aiw_core::ProcessId;
-use aiw_home::Home;
+use aiw_home::{Home, OpenDirectory};
 use serde::Deserialize;
 
 use crate::MAX_ABOVE;
@@ -128,22 +128,24 @@ impl Records {
     /// Returns what is in place of a process's record. Every operation on a process begins here, so a directory that is a
     /// link is never followed.
     pub fn find(&self, id: ProcessId) -> Lookup {
+        self.find_in(&self.open(), id)
+    }
+
+    /// Opens the directory of all processes, for looking at many.
+    pub fn open(&self) -> OpenDirectory {
+        OpenDirectory::of(&self.root)
+    }
+
+    /// Like [`find`](Self::find), in the open directory of all processes.
+    pub fn find_in(&self, all: &OpenDirectory, id: ProcessId) -> Lookup {
         /// The part that all versions have in common.
         #[derive(Deserialize)]
         struct Head {
             version: u32,
         }
-        match fs::symlink_metadata(self.directory(id)).map(|meta| meta.file_type()) {
-            Ok(kind) if kind.is_dir() => {}
-            Ok(kind) if kind.is_symlink() => return Lookup::Link,
-            Ok(kind) => return Lookup::NoDirectory(name_of(kind)),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Lookup::Nothing,
-            Err(e) => return Lookup::Unreadable(e.into()),
-        }
-        let bytes = match aiw_home::read_capped(&self.directory(id).join(&*self.names.record), MAX_BYTES) {
+        let bytes = match all.read_capped(&Path::new(id.as_str()).join(&*self.names.record), MAX_BYTES) {
             Ok(Some(bytes)) if !bytes.is_empty() => bytes,
-            Ok(_) => return Lookup::Nothing,
-            Err(error) => return Lookup::Unreadable(error.into()),
+            none => return self.instead(id, none.err()),
         };
         match serde_json::from_slice::<Record>(&bytes) {
             Ok(record) if record.version > VERSION => Lookup::Unreadable(RecordProblem::Newer),
@@ -156,6 +158,16 @@ impl Records {
                 Ok(head) if head.version > VERSION => Lookup::Unreadable(RecordProblem::Newer),
                 _ => Lookup::Unreadable(error.into()),
             },
+        }
+    }
+
+    /// Returns what is where a record should be that could not be read, or is empty.
+    fn instead(&self, id: ProcessId, error: Option<aiw_home::HomeError>) -> Lookup {
+        match fs::symlink_metadata(self.directory(id)).map(|meta| meta.file_type()) {
+            Ok(kind) if kind.is_symlink() => Lookup::Link,
+            Ok(kind) if !kind.is_dir() => Lookup::NoDirectory(name_of(kind)),
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Lookup::Unreadable(e.into()),
+            _ => error.map_or(Lookup::Nothing, |error| Lookup::Unreadable(error.into())),
         }
     }
 

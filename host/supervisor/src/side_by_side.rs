@@ -1,25 +1,34 @@
 //! Looking at many things at once, on as many threads as there are processors.
 
 use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{Builder, available_parallelism};
 
-/// So many are looked at side by side.
-const MANY: usize = 50;
+/// So many are looked at by one thread before it takes the next ones. Few take less than a thread.
+const MANY: usize = 25;
 
-/// Looks at parts of many things side by side: most of the time goes into system calls. Few take less than a thread.
+/// Looks at parts of many things side by side: most of the time goes into system calls. A thread may begin late, so each
+/// takes the next part when it has done one.
 pub(crate) fn side_by_side<T: Sync, R: Send>(all: &[T], look: impl Fn(&[T]) -> Vec<R> + Sync) -> Vec<R> {
-    let threads = if all.len() < MANY { 1 } else { available_parallelism().map_or(1, NonZero::get).min(4) };
-    std::thread::scope(|scope| {
-        let mut parts = all.chunks(all.len().div_ceil(threads).max(1));
-        let (first, look) = (parts.next().unwrap_or_default(), &look);
-        // Where no thread can be made, this one looks.
-        let begin = |part| Builder::new().spawn_scoped(scope, move || look(part)).map_err(|_| part);
-        let looking: Vec<_> = parts.map(begin).collect();
-        let first = look(first);
-        let rest = looking.into_iter().flat_map(|part| match part {
-            Ok(thread) => thread.join().unwrap_or_default(),
-            Err(part) => look(part),
-        });
-        first.into_iter().chain(rest).collect()
-    })
+    let parts: Vec<&[T]> = all.chunks(MANY).collect();
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let mut looked = Vec::new();
+        while let at = next.fetch_add(1, Ordering::Relaxed)
+            && let Some(part) = parts.get(at)
+        {
+            looked.push((at, look(part)));
+        }
+        looked
+    };
+    let threads = available_parallelism().map_or(1, NonZero::get).min(4).min(parts.len());
+    let mut looked = std::thread::scope(|scope| {
+        // Where no thread can be made, the others do its part.
+        let others: Vec<_> = (1..threads).filter_map(|_| Builder::new().spawn_scoped(scope, take).ok()).collect();
+        let mut looked = take();
+        others.into_iter().for_each(|other| looked.extend(other.join().unwrap_or_default()));
+        looked
+    });
+    looked.sort_unstable_by_key(|(at, _)| *at);
+    looked.into_iter().flat_map(|(_, found)| found).collect()
 }

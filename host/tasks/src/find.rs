@@ -45,6 +45,18 @@ impl Tasks {
         }
     }
 
+    /// Returns the tasks that are named, each once, however often and by whatever name.
+    pub fn find_each(&self, names: &[String]) -> Result<Vec<Task>, TaskError> {
+        let mut found: Vec<Task> = Vec::new();
+        for name in names {
+            let task = self.find(name)?;
+            if !found.iter().any(|other| other.id == task.id) {
+                found.push(task);
+            }
+        }
+        Ok(found)
+    }
+
     fn of_all_sessions(&self) -> Result<Vec<Task>, TaskError> {
         Self { processes: self.processes.of(Scope::All) }.list()
     }

@@ -12,7 +12,7 @@ use crate::Engine;
 use crate::budget::{OverLimit, Purpose};
 use crate::call::Keys;
 use crate::compile::{self, Origin};
-use crate::compute::on_own_thread;
+use crate::compute::begun_here;
 use crate::error::{CallError, Failed, LoadError, Refused};
 use crate::host::{self, CallState, Capabilities};
 use crate::kind::Guest;
@@ -90,7 +90,7 @@ impl Component {
         }
     }
 
-    /// Makes one call in its own store, on a thread of its own, within all limits.
+    /// Makes one call in its own store, within all limits. Nothing waits for it for longer than a tick.
     pub(crate) async fn call<G, T>(
         &self,
         reach: &Reach,
@@ -116,7 +116,7 @@ impl Component {
             Ok(UpdateDeadline::Yield(1))
         });
         let pre = self.pre.clone();
-        let run = on_own_thread(async move {
+        let run = begun_here(async move {
             let result = async {
                 let instance = pre.instantiate_async(&mut store).await?;
                 let guest = G::load(&pre, &instance, &mut store)?;

@@ -2,8 +2,11 @@
 //!
 //! A guest's future is polled on a thread of its own, and is Pending at each tick of the epoch. As many compute at once as
 //! there are processors, in turns of a tick. What it awaits is polled there, too; timers and sockets are those of the runtime
-//! that it was started in.
+//! that it was started in. Most calls end long before a tick: waking a thread for them, and being woken by it, would cost as
+//! much as they do, so they begin on the thread that asks.
 
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
@@ -13,6 +16,24 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::{CancellationToken, PollSemaphore};
+
+/// Does work on the thread that asks until it is first Pending, for a tick at most, and the rest on a thread of its own.
+/// Returns what [`on_own_thread`] returns.
+pub(crate) async fn begun_here<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    let mut work = Box::pin(work);
+    if let Ok(turn) = turns().try_acquire_owned() {
+        let first = poll_fn(|context| Poll::Ready(catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)))));
+        let first = first.await;
+        drop(turn);
+        match first {
+            Ok(Poll::Ready(ended)) => return Some(ended),
+            Ok(Poll::Pending) => {}
+            // It was told where it happened.
+            Err(_) => return None,
+        }
+    }
+    on_own_thread(work).await
+}
 
 /// Does work on a thread of its own, and returns what came of it. None if the thread panicked or could not be started. If the
 /// future is dropped, the work is dropped before that returns: at its next tick.
@@ -180,6 +201,22 @@ mod tests {
         assert!(turns > 20, "{turns}");
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         assert!((1..=processors).contains(&MOST.load(Ordering::SeqCst)));
+    }
+
+    #[tokio::test]
+    async fn work_begins_where_it_is_asked_for_and_goes_on_elsewhere() {
+        let here = std::thread::current().id();
+        let (first, then) = begun_here(async {
+            let first = std::thread::current().id();
+            tokio::task::yield_now().await;
+            (first, std::thread::current().id())
+        })
+        .await
+        .unwrap();
+        assert_eq!(first, here);
+        assert_ne!(then, here);
+        assert_eq!(begun_here(async { std::thread::current().id() }).await, Some(here));
+        assert_eq!(begun_here(async { panic!("as it should") }).await, None::<()>);
     }
 
     #[tokio::test]

@@ -36,6 +36,13 @@ macro_rules! words {
                 }
             }
         }
+
+        #[doc(hidden)]
+        impl From<$host> for $name {
+            fn from(word: $host) -> Self {
+                Word::of(word)
+            }
+        }
     };
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use aiw_app::ClientSession;
 use aiw_app::plugins::{self, PluginRequest};
 use aiw_core::{Ask, AskError, Choice, Heard, Plan, Question, Secret};
+use aiw_home::Home;
 use aiw_markets::{FoundPlugin, MarketError, Markets, Observer, OnConflict, PluginDetails, Query, ServerDetails};
 use aiw_tui::{Backend, BackendError, Options, Plugin, Preview, Progress, Server};
 use async_trait::async_trait;
@@ -26,7 +27,7 @@ fn locked<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Runs by itself, not under the signal handling of other commands: the view gives the
 /// terminal back first.
-pub fn run(query: Option<String>, all: bool, no_color: bool, output: &Output) -> Result<(), Failure> {
+pub fn run(query: Option<String>, all: bool, no_color: bool, home: &Home, output: &Output) -> Result<(), Failure> {
     if output.is_json() {
         return Err(Failure::user("browsing has no JSON output").with_hint("`aiw plugin search --json`"));
     }
@@ -34,7 +35,7 @@ pub fn run(query: Option<String>, all: bool, no_color: bool, output: &Output) ->
         return Err(Failure::user("browsing needs a terminal").with_hint("`aiw plugin search` prints a list"));
     }
     let latest = Arc::new(Latest::default());
-    let client = ClientSession::here(app(latest.clone())?)?;
+    let client = ClientSession::here(app(home, latest.clone()))?;
     let markets = client.markets()?;
     let runtime = runtime::blocking()?;
     // What could not be carried out is said by every other command.

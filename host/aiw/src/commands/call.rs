@@ -8,8 +8,8 @@ use aiw_app::extensions::compiled_code;
 use aiw_core::{CliKind, ErrorKind, one_line};
 use aiw_extensions::World;
 use aiw_home::Home;
-use aiw_testkit::provider::{Account, Api, Family, Need, Target};
-use aiw_testkit::{CallError, Cli, Driver, Refusal, Testkit, TestkitError};
+use aiw_testkit::provider::{Account, Family, Need, Target};
+use aiw_testkit::{CallError, Driver, Refusal, Testkit, TestkitError};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -41,13 +41,13 @@ const SEARCH_LIMIT: u32 = 50;
 /// The usual secret.
 const TOKEN: &str = "token";
 
-pub async fn run(file: &Path, mut args: FunctionArgs, output: &Output) -> Result<(), Failure> {
+pub async fn run(file: &Path, mut args: FunctionArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     let mut kit = Testkit::read(file)?.compile_with(own_executable()?).on_compile({
         let progress = aiw_app::compile_progress(output.observer());
         move |id, time| progress(id, time)
     });
     // An author calls the same file many times, and then adds it.
-    if let Some(dir) = Home::find().ok().and_then(|home| compiled_code(&home)) {
+    if let Some(dir) = compiled_code(home) {
         kit = kit.compiled_cache(dir);
     }
     if let Some(path) = &args.http {
@@ -134,7 +134,7 @@ async fn account(driver: &Driver, args: &FunctionArgs) -> Result<Account, Failur
         })?,
         None => presets.first().ok_or_else(|| Failure::user("the component has no preset"))?,
     };
-    let given: BTreeMap<Family, String> = args.base_url.iter().map(|(of, url)| (family(*of), url.clone())).collect();
+    let given: BTreeMap<Family, String> = args.base_url.iter().map(|(of, url)| ((*of).into(), url.clone())).collect();
     let own = preset.base_urls.iter().filter_map(|(family, url)| Some((*family, url.clone()?)));
     let secrets: BTreeSet<String> = match preset.token {
         _ if !args.secret.is_empty() => args.secret.iter().cloned().collect(),
@@ -152,41 +152,16 @@ async fn account(driver: &Driver, args: &FunctionArgs) -> Result<Account, Failur
 }
 
 fn target(account: &Account, args: &FunctionArgs) -> Target {
-    let fits = |cli: &CliKind| {
-        aiw_launch::speaks(*cli).iter().any(|api| account.base_urls.contains_key(&family(api.family())))
-    };
+    let fits =
+        |cli: &CliKind| aiw_launch::speaks(*cli).iter().any(|api| account.base_urls.contains_key(&api.family().into()));
     let cli = args.cli.or_else(|| CliKind::ALL.into_iter().find(fits)).unwrap_or(CliKind::Claude);
-    let speaks = aiw_launch::speaks(cli).iter().map(api).collect();
-    let cli = match cli {
-        CliKind::Claude => Cli::Claude,
-        CliKind::Codex => Cli::Codex,
-        CliKind::Gemini => Cli::Gemini,
-    };
-    Target { cli, version: None, speaks, model: args.model.clone() }
+    let speaks = aiw_launch::speaks(cli).iter().copied().map(Into::into).collect();
+    Target { cli: cli.into(), version: None, speaks, model: args.model.clone() }
 }
 
 fn object(value: &impl Serialize) -> Map<String, Value> {
     match json!(value) {
         Value::Object(object) => object,
         _ => Map::new(),
-    }
-}
-
-/// The families and APIs by the testkit's names.
-fn family(family: aiw_core::Family) -> Family {
-    match family {
-        aiw_core::Family::Anthropic => Family::Anthropic,
-        aiw_core::Family::Openai => Family::Openai,
-        aiw_core::Family::Gemini => Family::Gemini,
-    }
-}
-
-/// See [`family`].
-fn api(api: &aiw_core::Api) -> Api {
-    match api {
-        aiw_core::Api::Messages => Api::Messages,
-        aiw_core::Api::Responses => Api::Responses,
-        aiw_core::Api::ChatCompletions => Api::ChatCompletions,
-        aiw_core::Api::GenerateContent => Api::GenerateContent,
     }
 }

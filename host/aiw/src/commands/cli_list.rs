@@ -8,9 +8,9 @@ use crate::cli::CliCommand;
 use crate::failure::Failure;
 use crate::output::{Output, under};
 
-pub fn run(command: &CliCommand, output: &Output) -> Result<(), Failure> {
+pub fn run(command: &CliCommand, home: Option<&Home>, output: &Output) -> Result<(), Failure> {
     // Without a home nothing is remembered, and the answer is the same.
-    let found = detect(&Search::from_environment(), Home::find().ok().as_ref());
+    let found = detect(&Search::from_environment(), home);
     match command {
         CliCommand::List => list(&found, output),
         CliCommand::Info { name } => {

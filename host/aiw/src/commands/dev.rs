@@ -2,6 +2,7 @@
 
 use aiw_app::extension_projects::{ExtensionProject, ProjectError};
 use aiw_core::ErrorKind;
+use aiw_home::Home;
 
 use crate::cli::DevArgs;
 use crate::commands::call;
@@ -19,7 +20,7 @@ impl From<ProjectError> for Failure {
 }
 
 /// Ends by a signal alone.
-pub async fn run(args: DevArgs, output: &Output) -> Result<(), Failure> {
+pub async fn run(args: DevArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     if output.is_json() {
         return Err(Failure::new(ErrorKind::Usage, "`aiw extension dev` has no JSON: it never ends")
             .with_hint("`aiw extension call` calls once"));
@@ -29,7 +30,7 @@ pub async fn run(args: DevArgs, output: &Output) -> Result<(), Failure> {
         // What is saved during a build is built next.
         let files = project.files()?;
         let called = match project.build().await {
-            Ok(file) => call::run(&file, args.call.clone(), output).await,
+            Ok(file) => call::run(&file, args.call.clone(), home, output).await,
             // No save helps.
             Err(e @ ProjectError::Start { .. }) => return Err(e.into()),
             Err(e) => Err(e.into()),

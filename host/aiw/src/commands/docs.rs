@@ -47,12 +47,13 @@ fn shapes() -> Vec<(&'static str, Value)> {
     named! {
         aiw_app { FailedId }
         aiw_app::budgets { BudgetAcceptLoss BudgetSummary }
-        aiw_app::extensions { ExtensionSummary UpdatedExtension VerifiedExtension }
+        aiw_app::doctor { CheckedPart Doctor FoundProblem }
+        aiw_app::extensions { ExtensionDetails ExtensionRemove ExtensionSummary Reference UpdatedExtension VerifiedExtension }
         aiw_app::gateways { GatewayList GatewayStatus GatewaySummary GatewayToken PoolRest }
         aiw_app::installation { Update }
         aiw_app::installs { ServerInstalled ServerNews }
         aiw_app::models { ModelStatus ModelSummary }
-        aiw_app::overview { HistoryCounts Overview ProcessCounts TaskCounts }
+        aiw_app::overview { HistoryCounts Overview ProcessCounts }
         aiw_app::past { HistoryDoctor HistoryForget HistoryImport HistorySessions HistoryShow HistorySkipped }
         aiw_app::planners { PlannerShow PlannerSummary }
         aiw_app::pools { PoolDetails }
@@ -61,6 +62,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_app::servers::login { McpLogin McpLogout }
         aiw_app::servers::look { ServerCheck }
         aiw_app::setup { HooksAnswer SetupAnswer }
+        aiw_app::tasks { Status TaskCounts }
         aiw_history { HistoryMessage Stats Todo Todos }
         aiw_launch { CliDetails Explanation LogLine RoleDetails TaskDetails WaitedTask }
         aiw_markets {
@@ -79,9 +81,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_routing { Change FoundTool ServerEntry ServerStatus ServerTool }
         aiw_setup { ClientChange ClientSummary HookStatus }
         aiw_usage { Sum UsageRow }
-        super::doctor { CheckedPart Doctor FoundProblem }
         super::each { RemovedFiles }
-        super::extension { ExtensionDetails ExtensionRemove Reference }
         super::gateway { GatewayRevoke GatewayServe }
         super::history { HistorySearch }
         super::hooks { HooksStatus }
@@ -92,7 +92,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         super::new { NewProject }
         super::planner { PlannerTest }
         super::pool { PoolRemove }
-        super::task { Status TaskLog Wait }
+        super::task { TaskLog Wait }
         super::usage { BudgetRemove UsageAnswer }
         super::workflow { ListedRuns ListedWorkflows RanWorkflow ShownWorkflow }
     }

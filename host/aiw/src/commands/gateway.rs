@@ -46,27 +46,25 @@ pub struct RevokedGateway {
     pub name: String,
 }
 
-pub async fn run(command: GatewayCommand, output: &Output) -> Result<(), Failure> {
-    let home = Home::find()?;
+pub async fn run(command: GatewayCommand, home: &Home, output: &Output) -> Result<(), Failure> {
     match command {
         GatewayCommand::Serve(args) if args.runs => {
             // Its supervisor keeps what it says in its log.
-            let voice = voice(&home, output::say);
-            Ok(serve_runs(&home, is_running(&home), voice).await?)
+            let voice = voice(home, output::say);
+            Ok(serve_runs(home, is_running(home), voice).await?)
         }
-        GatewayCommand::Serve(args) => provider(args, output).await,
-        GatewayCommand::List => list(&home, output),
-        GatewayCommand::Token { name, rotate } => token(&home, &name, rotate, output),
-        GatewayCommand::Revoke { names } => revoke_all(&home, &names, output),
-        GatewayCommand::Status => status(&home, output),
+        GatewayCommand::Serve(args) => provider(args, home, output).await,
+        GatewayCommand::List => list(home, output),
+        GatewayCommand::Token { name, rotate } => token(home, &name, rotate, output),
+        GatewayCommand::Revoke { names } => revoke_all(home, &names, output),
+        GatewayCommand::Status => status(home, output),
     }
 }
 
-async fn provider(args: ServeArgs, output: &Output) -> Result<(), Failure> {
+async fn provider(args: ServeArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     let ServeArgs { provider, name, model, listen, runs: _ } = args;
-    let client = session(output)?;
+    let client = session(home, output)?;
     let providers = client.providers()?;
-    let home = client.home();
     let request = ServeRequest { name, provider, model, listen };
     let served = open_gateway(home, &providers, request, output::say).await?;
     say_where(&served, output);

@@ -27,8 +27,8 @@ pub fn help(command: &[String], output: &Output) -> ExitCode {
 }
 
 /// `aiw` alone: the state in five lines, and the next step.
-pub fn overview(output: &Output) -> Result<(), Failure> {
-    let seen = Overview::look(&Home::find()?, &current_dir()?);
+pub fn overview(home: &Home, output: &Output) -> Result<(), Failure> {
+    let seen = Overview::look(home, &current_dir()?);
     for (name, state) in seen.lines() {
         output.line(format!("{name:<10} {state}"));
     }

@@ -20,6 +20,7 @@ use serde::Serialize;
 use crate::ask::Person;
 use crate::cli::history::{ExportFormat, FilterArgs, HistoryCommand, SearchArgs};
 use crate::failure::Failure;
+use crate::layout::short;
 use crate::output::Output;
 use crate::terminal;
 
@@ -34,22 +35,19 @@ pub struct HistorySearch {
     pub took_ms: f64,
 }
 
-pub async fn run(command: HistoryCommand, output: &Output) -> Result<(), Failure> {
-    let home = Home::find()?;
+pub async fn run(command: HistoryCommand, home: &Home, output: &Output) -> Result<(), Failure> {
     match command {
-        HistoryCommand::Search(args) => search(&args, output),
-        HistoryCommand::Show { session, around, limit } => show(&home, &session, around.as_deref(), limit, output),
-        HistoryCommand::Sessions { filter, limit } => sessions(&home, &filter, limit, output),
-        HistoryCommand::Import { path, all: _, yes } => {
-            super::intake::import(&home, path.as_deref(), yes, output).await
-        }
-        HistoryCommand::Watch { interval, once } => super::intake::watch(home, interval, once, output).await,
-        HistoryCommand::Todos { session } => super::intake::todos(&home, session.as_deref(), output),
-        HistoryCommand::Hooks(command) => super::hooks::run(&home, command, output).await,
-        HistoryCommand::Doctor => super::history_doctor::doctor(&home, output),
-        HistoryCommand::Stats => stats(&home, output),
-        HistoryCommand::Forget { what, before, yes } => forget(&home, what, before, yes, output).await,
-        HistoryCommand::Export { session, format } => export(&home, &session, format, output),
+        HistoryCommand::Search(args) => search(&args, home, output),
+        HistoryCommand::Show { session, around, limit } => show(home, &session, around.as_deref(), limit, output),
+        HistoryCommand::Sessions { filter, limit } => sessions(home, &filter, limit, output),
+        HistoryCommand::Import { path, all: _, yes } => super::intake::import(home, path.as_deref(), yes, output).await,
+        HistoryCommand::Watch { interval, once } => super::intake::watch(home.clone(), interval, once, output).await,
+        HistoryCommand::Todos { session } => super::intake::todos(home, session.as_deref(), output),
+        HistoryCommand::Hooks(command) => super::hooks::run(home, command, output).await,
+        HistoryCommand::Doctor => super::history_doctor::doctor(home, output),
+        HistoryCommand::Stats => stats(home, output),
+        HistoryCommand::Forget { what, before, yes } => forget(home, what, before, yes, output).await,
+        HistoryCommand::Export { session, format } => export(home, &session, format, output),
     }
 }
 
@@ -91,12 +89,11 @@ fn embedder(home: &Home, output: &Output) -> Option<Embedder> {
     })
 }
 
-pub fn search(args: &SearchArgs, output: &Output) -> Result<(), Failure> {
+pub fn search(args: &SearchArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     let begun = Instant::now();
     if args.interactive {
         check_screen(output)?;
     }
-    let home = Home::find()?;
     let text = args.query.join(" ");
     let project = project(&args.filter)?;
     let query = Query {
@@ -109,8 +106,8 @@ pub fn search(args: &SearchArgs, output: &Output) -> Result<(), Failure> {
         cli: args.filter.cli,
         tool: args.tool.as_deref(),
     };
-    let model = || Ok::<_, Failure>(if args.words { None } else { embedder(&home, output) });
-    let Searched { hits, waiting, is_outdated, nothing } = queries::search(&home, &query, model)?;
+    let model = || Ok::<_, Failure>(if args.words { None } else { embedder(home, output) });
+    let Searched { hits, waiting, is_outdated, nothing } = queries::search(home, &query, model)?;
     if waiting > 0 {
         let wait = if waiting == 1 { "waits" } else { "wait" };
         output.note(format!("note: {} {wait} to be taken in: search again soon", counted(waiting, "session")));
@@ -119,10 +116,10 @@ pub fn search(args: &SearchArgs, output: &Output) -> Result<(), Failure> {
         output.note("note: the rules about secrets have changed: what was stored before goes through them now");
     }
     if args.interactive && !hits.is_empty() {
-        return choose(&home, &text, hits);
+        return choose(home, &text, hits);
     }
     let took_ms = begun.elapsed().as_secs_f64() * 1000.0;
-    let resumes = Resumes::new(&home);
+    let resumes = Resumes::new(home);
     let answers: Vec<HistoryHit> = hits.iter().map(|hit| HistoryHit::of(hit, &resumes)).collect();
     show_hits(&hits, &answers, output);
     if let Some(nothing) = nothing {
@@ -211,13 +208,6 @@ fn say_resume(line: &str, problem: Option<&str>, indent: &str, output: &Output) 
     if let Some(problem) = problem {
         output.line(format!("{indent}{problem}"));
     }
-}
-
-/// A directory, with `~` for your home.
-fn short(directory: &str) -> String {
-    let home = std::env::home_dir().filter(|home| home.parent().is_some());
-    let below = home.and_then(|home| Some(Path::new(directory).strip_prefix(home).ok()?.to_owned()));
-    below.map_or_else(|| one_line(directory, 200), |below| one_line(&Path::new("~").join(below).to_string_lossy(), 200))
 }
 
 fn show(home: &Home, id: &str, around: Option<&str>, most: usize, output: &Output) -> Result<(), Failure> {

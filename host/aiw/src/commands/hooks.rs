@@ -31,7 +31,7 @@ pub async fn run(home: &Home, command: HooksCommand, output: &Output) -> Result<
         HooksCommand::Uninstall(args) => change(home, &args, true, output).await,
         HooksCommand::Status { scope } => status(home, scope, output),
         HooksCommand::Handle { wait } => {
-            handle(wait, output);
+            handle(home, wait, output);
             Ok(())
         }
     }
@@ -78,24 +78,24 @@ pub fn is_handle(arguments: &[std::ffi::OsString]) -> bool {
 
 /// The hook itself: it succeeds whatever happens.
 pub fn handle_at_once() -> ExitCode {
-    let _ = queue();
+    let _ = crate::home().ok().and_then(|home| queue(&home));
     ExitCode::SUCCESS
 }
 
-fn queue() -> Option<Handled> {
-    Hook::take(&Home::find().ok()?, std::io::stdin().lock(), own_executable)
+fn queue(home: &Home) -> Option<Handled> {
+    Hook::take(home, std::io::stdin().lock(), own_executable)
 }
 
 /// Starts what hooks in a task could not start, from outside of it.
 pub fn take_in_after_task() {
-    if let Ok(home) = Home::find() {
+    if let Ok(home) = crate::home() {
         Indexer::start_if_asked(&home, None, own_executable);
     }
 }
 
 /// The hook for people and tests.
-fn handle(wait: bool, output: &Output) {
-    match queue() {
+fn handle(home: &Home, wait: bool, output: &Output) {
+    match queue(home) {
         None => output.line("nothing was queued; logs/history.log says why"),
         Some(Handled::Ignored(reason)) => output.line(format!("nothing was queued: {reason}")),
         Some(Handled::Refused(path, reason)) => output.line(format!("`{}` {reason}", path.display())),
@@ -104,14 +104,13 @@ fn handle(wait: bool, output: &Output) {
     if !wait {
         return;
     }
-    match waited() {
+    match waited(home) {
         Ok(report) => tell(&report, output),
         Err(failure) => output.note(format!("error: {}", failure.message())),
     }
 }
 
 /// Reads what is queued, after whatever another process reads.
-fn waited() -> Result<Report, Failure> {
-    let home = Home::find()?;
-    Ok(past::indexer(home).run(&past::places()?, true)?)
+fn waited(home: &Home) -> Result<Report, Failure> {
+    Ok(past::indexer(home.clone()).run(&past::places()?, true)?)
 }

@@ -42,8 +42,7 @@ pub struct ModelRemove {
     pub failed: Vec<FailedName>,
 }
 
-pub async fn run(command: ModelCommand, output: &Output) -> Result<(), Failure> {
-    let home = Home::find()?;
+pub async fn run(command: ModelCommand, home: &Home, output: &Output) -> Result<(), Failure> {
     home.recover()?;
     let models = Models::at(home.clone());
     if let Some(directory) = remove_collected() {
@@ -58,30 +57,28 @@ pub async fn run(command: ModelCommand, output: &Output) -> Result<(), Failure> 
         ModelCommand::Use { model, runtime } => {
             let name = models.use_model(&model, runtime.as_deref())?;
             output.line(format!("Using {name}"));
-            status(&home, &models, output)?;
-            index(&home);
-            Ok(())
+            used(home, &models, output)
         }
         ModelCommand::Off => {
             models.switch(false)?;
-            status(&home, &models, output)
+            status(home, &models, output)
         }
         ModelCommand::On => {
             models.switch(true)?;
-            status(&home, &models, output)?;
-            index(&home);
-            Ok(())
+            used(home, &models, output)
         }
         ModelCommand::Remove { names } => remove(&models, &names, output),
-        ModelCommand::Status => status(&home, &models, output),
+        ModelCommand::Status => status(home, &models, output),
     }
 }
 
-/// Lets the messages that there are get their vectors meanwhile.
-fn index(home: &Home) {
+/// Shows the model that is used from now on, and lets the messages that there are get their vectors meanwhile.
+fn used(home: &Home, models: &Models, output: &Output) -> Result<(), Failure> {
+    status(home, models, output)?;
     if home.history().exists() {
         Indexer::start_unwatched(home, own_executable);
     }
+    Ok(())
 }
 
 fn list(models: &Models, output: &Output) -> Result<(), Failure> {

@@ -21,170 +21,88 @@ pub struct NewProject {
     pub commands: Vec<String>,
 }
 
+/// A file of a project, with the text of one of the repository's.
+macro_rules! file {
+    ($to:literal <- $($from:literal)+) => { ($to, include_str!(concat!("../../../../", $($from),+))) };
+}
+
+/// Files that keep their names below another directory.
 macro_rules! files {
-    ($($to:literal <- $from:literal),* $(,)?) => {
-        [$(($to, include_str!(concat!("../../../../", $from)))),*]
+    ($to:literal <- $from:literal: $($name:literal)+) => {
+        [$((concat!($to, $name), include_str!(concat!("../../../../", $from, $name)))),+]
     };
 }
 
-/// Of a template; placeholders are filled.
-type Template = &'static [(&'static str, &'static str)];
+/// The template of a kind in Rust; placeholders are filled. Some share a `Cargo.toml`.
+macro_rules! in_rust {
+    ($kind:literal, $cargo:literal) => {
+        &[
+            file!("Cargo.toml" <- "sdk/templates/" $cargo "/Cargo.toml.tmpl"),
+            file!("manifest.json" <- "sdk/templates/" $kind "/manifest.json.tmpl"),
+            file!("README.md" <- "sdk/templates/" $kind "/README.md.tmpl"),
+            file!(".gitignore" <- "sdk/templates/market-source/gitignore.tmpl"),
+            file!("src/lib.rs" <- "sdk/templates/" $kind "/lib.rs.tmpl"),
+            file!("tests/component.rs" <- "sdk/templates/" $kind "/component.rs.tmpl"),
+            file!("tests/http.json" <- "sdk/templates/" $kind "/http.json.tmpl"),
+        ]
+    };
+}
 
-const MARKET_SOURCE: Template = &files![
-    "Cargo.toml" <- "sdk/templates/market-source/Cargo.toml.tmpl",
-    "manifest.json" <- "sdk/templates/market-source/manifest.json.tmpl",
-    "README.md" <- "sdk/templates/market-source/README.md.tmpl",
-    ".gitignore" <- "sdk/templates/market-source/gitignore.tmpl",
-    "src/lib.rs" <- "sdk/templates/market-source/lib.rs.tmpl",
-    "tests/component.rs" <- "sdk/templates/market-source/component.rs.tmpl",
-    "tests/http.json" <- "sdk/templates/market-source/http.json.tmpl",
-];
-
-const PROVIDER: Template = &files![
-    "Cargo.toml" <- "sdk/templates/market-source/Cargo.toml.tmpl",
-    "manifest.json" <- "sdk/templates/provider/manifest.json.tmpl",
-    "README.md" <- "sdk/templates/provider/README.md.tmpl",
-    ".gitignore" <- "sdk/templates/market-source/gitignore.tmpl",
-    "src/lib.rs" <- "sdk/templates/provider/lib.rs.tmpl",
-    "tests/component.rs" <- "sdk/templates/provider/component.rs.tmpl",
-    "tests/http.json" <- "sdk/templates/provider/http.json.tmpl",
-];
-
-const REGISTRY_SOURCE: Template = &files![
-    "Cargo.toml" <- "sdk/templates/registry-source/Cargo.toml.tmpl",
-    "manifest.json" <- "sdk/templates/registry-source/manifest.json.tmpl",
-    "README.md" <- "sdk/templates/registry-source/README.md.tmpl",
-    ".gitignore" <- "sdk/templates/market-source/gitignore.tmpl",
-    "src/lib.rs" <- "sdk/templates/registry-source/lib.rs.tmpl",
-    "tests/component.rs" <- "sdk/templates/registry-source/component.rs.tmpl",
-    "tests/http.json" <- "sdk/templates/registry-source/http.json.tmpl",
-];
-
-/// The scripts and the lock file are the example's own, and are changed to fit in [`run`].
-const MARKET_SOURCE_JS: Template = &files![
-    "package.json" <- "sdk/templates/market-source-js/package.json.tmpl",
-    "package-lock.json" <- "examples/acme-index-js/package-lock.json",
-    "manifest.json" <- "sdk/templates/market-source/manifest.json.tmpl",
-    "README.md" <- "sdk/templates/market-source-js/README.md.tmpl",
-    ".gitignore" <- "examples/acme-index-js/.gitignore",
-    "build.mjs" <- "examples/acme-index-js/build.mjs",
-    "source.mjs" <- "sdk/templates/market-source-js/source.mjs.tmpl",
-    "index.mjs" <- "sdk/templates/market-source-js/index.mjs.tmpl",
-    "index.test.mjs" <- "sdk/templates/market-source-js/index.test.mjs.tmpl",
-    "component.test.mjs" <- "sdk/templates/market-source-js/component.test.mjs.tmpl",
-    "tests/http.json" <- "sdk/templates/market-source/http.json.tmpl",
-];
-
-/// As for [`MARKET_SOURCE_JS`].
-const PROVIDER_JS: Template = &files![
-    "package.json" <- "sdk/templates/market-source-js/package.json.tmpl",
-    "package-lock.json" <- "examples/acme-index-js/package-lock.json",
-    "manifest.json" <- "sdk/templates/provider/manifest.json.tmpl",
-    "README.md" <- "sdk/templates/provider-js/README.md.tmpl",
-    ".gitignore" <- "examples/acme-index-js/.gitignore",
-    "build.mjs" <- "examples/acme-index-js/build.mjs",
-    "source.mjs" <- "sdk/templates/provider-js/source.mjs.tmpl",
-    "index.mjs" <- "sdk/templates/provider-js/index.mjs.tmpl",
-    "index.test.mjs" <- "sdk/templates/provider-js/index.test.mjs.tmpl",
-    "component.test.mjs" <- "sdk/templates/provider-js/component.test.mjs.tmpl",
-    "tests/http.json" <- "sdk/templates/provider/http.json.tmpl",
-];
-
-/// As for [`MARKET_SOURCE_JS`].
-const REGISTRY_SOURCE_JS: Template = &files![
-    "package.json" <- "sdk/templates/market-source-js/package.json.tmpl",
-    "package-lock.json" <- "examples/acme-index-js/package-lock.json",
-    "manifest.json" <- "sdk/templates/registry-source/manifest.json.tmpl",
-    "README.md" <- "sdk/templates/registry-source-js/README.md.tmpl",
-    ".gitignore" <- "examples/acme-index-js/.gitignore",
-    "build.mjs" <- "examples/acme-index-js/build.mjs",
-    "source.mjs" <- "sdk/templates/registry-source-js/source.mjs.tmpl",
-    "index.mjs" <- "sdk/templates/registry-source-js/index.mjs.tmpl",
-    "index.test.mjs" <- "sdk/templates/registry-source-js/index.test.mjs.tmpl",
-    "component.test.mjs" <- "sdk/templates/registry-source-js/component.test.mjs.tmpl",
-    "tests/http.json" <- "sdk/templates/registry-source/http.json.tmpl",
-];
+/// The template of a kind in JavaScript. The scripts and the lock file are the example's own, and are changed to fit in [`run`].
+macro_rules! in_javascript {
+    ($kind:literal) => {
+        &[
+            file!("package.json" <- "sdk/templates/market-source-js/package.json.tmpl"),
+            file!("package-lock.json" <- "examples/acme-index-js/package-lock.json"),
+            file!("manifest.json" <- "sdk/templates/" $kind "/manifest.json.tmpl"),
+            file!("README.md" <- "sdk/templates/" $kind "-js/README.md.tmpl"),
+            file!(".gitignore" <- "examples/acme-index-js/.gitignore"),
+            file!("build.mjs" <- "examples/acme-index-js/build.mjs"),
+            file!("source.mjs" <- "sdk/templates/" $kind "-js/source.mjs.tmpl"),
+            file!("index.mjs" <- "sdk/templates/" $kind "-js/index.mjs.tmpl"),
+            file!("index.test.mjs" <- "sdk/templates/" $kind "-js/index.test.mjs.tmpl"),
+            file!("component.test.mjs" <- "sdk/templates/" $kind "-js/component.test.mjs.tmpl"),
+            file!("tests/http.json" <- "sdk/templates/" $kind "/http.json.tmpl"),
+        ]
+    };
+}
 
 /// The place of the contract in the example and in a project in JavaScript.
 const CONTRACT: (&str, &str) = ("../../wit/aiw-plugin-0.1", "wit");
 
 /// Of the contract; as they are.
-const WIT: [(&str, &str); 5] = files![
-    "wit/host.wit" <- "wit/aiw-plugin-0.1/host.wit",
-    "wit/market-source.wit" <- "wit/aiw-plugin-0.1/market-source.wit",
-    "wit/provider.wit" <- "wit/aiw-plugin-0.1/provider.wit",
-    "wit/registry-source.wit" <- "wit/aiw-plugin-0.1/registry-source.wit",
-    "wit/types.wit" <- "wit/aiw-plugin-0.1/types.wit",
-];
+const WIT: [(&str, &str); 5] = files!("wit/" <- "wit/aiw-plugin-0.1/": "host.wit" "market-source.wit" "provider.wit" "registry-source.wit" "types.wit");
 
 /// Of the SDK; as they are.
-const SDK: [(&str, &str); 12] = files![
-    "sdk/Cargo.toml" <- "sdk/rust/Cargo.toml",
-    "sdk/src/error.rs" <- "sdk/rust/src/error.rs",
-    "sdk/src/git.rs" <- "sdk/rust/src/git.rs",
-    "sdk/src/intent.rs" <- "sdk/rust/src/intent.rs",
-    "sdk/src/http.rs" <- "sdk/rust/src/http.rs",
-    "sdk/src/lib.rs" <- "sdk/rust/src/lib.rs",
-    "sdk/src/listing.rs" <- "sdk/rust/src/listing.rs",
-    "sdk/src/market_source.rs" <- "sdk/rust/src/market_source.rs",
-    "sdk/src/provider.rs" <- "sdk/rust/src/provider.rs",
-    "sdk/src/registry_source.rs" <- "sdk/rust/src/registry_source.rs",
-    "sdk/src/trees.rs" <- "sdk/rust/src/trees.rs",
-    "sdk/src/value.rs" <- "sdk/rust/src/value.rs",
-];
+const SDK: [(&str, &str); 12] = files!("sdk/" <- "sdk/rust/":
+    "Cargo.toml" "src/error.rs" "src/git.rs" "src/intent.rs" "src/http.rs" "src/lib.rs" "src/listing.rs"
+    "src/market_source.rs" "src/provider.rs" "src/registry_source.rs" "src/trees.rs" "src/value.rs");
 
 /// Names of types that the templates use already.
-const TAKEN: [&str; 25] = [
-    "Account",
-    "Api",
-    "Auth",
-    "Box",
-    "Error",
-    "Family",
-    "Input",
-    "Intent",
-    "MarketSource",
-    "Option",
-    "Package",
-    "Preset",
-    "Provider",
-    "ProviderInfo",
-    "Registration",
-    "RegistryInfo",
-    "RegistrySource",
-    "Result",
-    "Row",
-    "Server",
-    "Snapshot",
-    "SourceInfo",
-    "String",
-    "Target",
-    "Vec",
-];
+const TAKEN: &str = "Account Api Auth Box Error Family Input Intent MarketSource Option Package Preset Provider \
+                     ProviderInfo Registration RegistryInfo RegistrySource Result Row Server Snapshot SourceInfo String Target Vec";
 
 pub fn run(name: &ExtensionId, kind: Kind, lang: Lang, output: &Output) -> Result<(), Failure> {
-    let (template, suffix, sdk, wit) = match (kind, lang) {
-        (Kind::MarketSource, Lang::Rust) => (MARKET_SOURCE, "Source", &SDK[..], "sdk/"),
-        (Kind::Provider, Lang::Rust) => (PROVIDER, "Provider", &SDK[..], "sdk/"),
-        (Kind::RegistrySource, Lang::Rust) => (REGISTRY_SOURCE, "Registry", &SDK[..], "sdk/"),
-        (Kind::MarketSource, Lang::Js) => (MARKET_SOURCE_JS, "", &[][..], ""),
-        (Kind::Provider, Lang::Js) => (PROVIDER_JS, "", &[][..], ""),
-        (Kind::RegistrySource, Lang::Js) => (REGISTRY_SOURCE_JS, "", &[][..], ""),
+    let (world, suffix, template): (_, _, &[(&str, &str)]) = match (kind, lang) {
+        (Kind::MarketSource, Lang::Rust) => (World::MarketSource, "Source", in_rust!("market-source", "market-source")),
+        (Kind::Provider, Lang::Rust) => (World::Provider, "Provider", in_rust!("provider", "market-source")),
+        (Kind::RegistrySource, Lang::Rust) => {
+            (World::RegistrySource, "Registry", in_rust!("registry-source", "registry-source"))
+        }
+        (Kind::MarketSource, Lang::Js) => (World::MarketSource, "", in_javascript!("market-source")),
+        (Kind::Provider, Lang::Js) => (World::Provider, "", in_javascript!("provider")),
+        (Kind::RegistrySource, Lang::Js) => (World::RegistrySource, "", in_javascript!("registry-source")),
     };
+    let (sdk, wit) = if matches!(lang, Lang::Rust) { (&SDK[..], "sdk/") } else { (&[][..], "") };
     let root = Path::new(name.as_str());
     if root.exists() {
         return Err(
             Failure::user(format!("`{name}` already exists")).with_hint("choose another name, or another directory")
         );
     }
-    let world = match kind {
-        Kind::MarketSource => World::MarketSource,
-        Kind::Provider => World::Provider,
-        Kind::RegistrySource => World::RegistrySource,
-    };
     let snake = name.as_str().replace('-', "_");
     let mut type_name: String = name.as_str().split('-').map(capital).collect();
-    if TAKEN.contains(&type_name.as_str()) {
+    if TAKEN.split(' ').any(|taken| taken == type_name) {
         type_name.push_str(suffix);
     }
     let fill = |text: &str| {

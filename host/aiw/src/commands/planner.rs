@@ -41,24 +41,23 @@ pub struct PlannerTest {
     pub code: String,
 }
 
-pub async fn run(command: PlannerCommand, output: &Output) -> Result<(), Failure> {
-    let home = Home::find()?;
+pub async fn run(command: PlannerCommand, home: &Home, output: &Output) -> Result<(), Failure> {
     home.recover()?;
     match command {
         PlannerCommand::Set(args) => {
-            planners::set(&home, wanted(args), &Person::new(output, false)).await?;
+            planners::set(home, wanted(args), &Person::new(output, false)).await?;
             match planners::is_from_variable() {
                 true => output.note("note: the variable `AIW_PLANNER` comes first here"),
                 false => output.note("`aiw planner test` tries it"),
             }
         }
-        PlannerCommand::Off => planners::off(&home)?,
+        PlannerCommand::Off => planners::off(home)?,
         PlannerCommand::Show => {}
         PlannerCommand::Test { request, limit } => {
-            return test(&request.join(" "), usize::from(limit), output).await;
+            return test(&request.join(" "), usize::from(limit), home, output).await;
         }
     }
-    show(&home, output)
+    show(home, output)
 }
 
 fn wanted(args: PlannerSetArgs) -> PlannerSet {
@@ -116,8 +115,8 @@ fn show(home: &Home, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn test(request: &str, most: usize, output: &Output) -> Result<(), Failure> {
-    let client = session(output)?;
+async fn test(request: &str, most: usize, home: &Home, output: &Output) -> Result<(), Failure> {
+    let client = session(home, output)?;
     output.observer().progress("loading the model", 0, 0);
     let loaded = load_now(&client).await;
     output.clear_progress();

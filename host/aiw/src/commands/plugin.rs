@@ -6,6 +6,7 @@ use std::path::Path;
 
 use aiw_app::plugins::{self, PluginRequest};
 use aiw_app::usable_settings;
+use aiw_home::Home;
 use aiw_markets::Markets;
 
 use crate::ask::{Person, Said};
@@ -16,16 +17,18 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::runtime;
 
-pub fn run(command: PluginCommand, output: &Output) -> Result<(), Failure> {
+pub fn run(command: PluginCommand, home: &Home, output: &Output) -> Result<(), Failure> {
     match command {
         // It has a runtime of its own, under its screen.
-        PluginCommand::Browse { query, all, no_color } => browse::run(query, all, no_color, output),
+        PluginCommand::Browse { query, all, no_color } => browse::run(query, all, no_color, home, output),
         PluginCommand::Marketplace(command) => {
-            on_markets(output, async |markets| marketplace::run(markets, command, output).await)
+            on_markets(home, output, async |markets| marketplace::run(markets, command, output).await)
         }
-        PluginCommand::Search(args) => on_markets(output, async |markets| look::search(markets, args, output).await),
+        PluginCommand::Search(args) => {
+            on_markets(home, output, async |markets| look::search(markets, args, output).await)
+        }
         PluginCommand::List(args) => runtime::run(output, async {
-            let client = session(output)?;
+            let client = session(home, output)?;
             let markets = client.markets()?;
             // What is installed is known without the settings.
             let has_settings = client.home().settings().is_ok();
@@ -36,11 +39,11 @@ pub fn run(command: PluginCommand, output: &Output) -> Result<(), Failure> {
             look::list(&markets, &args, has_settings, output)
         }),
         PluginCommand::Info { plugin } => {
-            on_markets(output, async |markets| look::info(markets, &plugin, output).await)
+            on_markets(home, output, async |markets| look::info(markets, &plugin, output).await)
         }
         PluginCommand::Install(InstallArgs { plugins: names, env: set, on_conflict, yes }) => {
             let request = PluginRequest { names, set, on_conflict: on_conflict.map(Into::into) };
-            on_markets(output, async |markets| {
+            on_markets(home, output, async |markets| {
                 let (person, said) = (Person::new(output, yes), Said(output));
                 let (answer, first) = plugins::install(markets, &request, &person, &said).await?;
                 if answer.installed.iter().any(|done| !done.servers.is_empty()) {
@@ -51,37 +54,43 @@ pub fn run(command: PluginCommand, output: &Output) -> Result<(), Failure> {
         }
         PluginCommand::Update(UpdateArgs { plugins: names, env: set, on_conflict, no_fetch, accept_changes }) => {
             let request = PluginRequest { names, set, on_conflict: on_conflict.map(Into::into) };
-            on_markets(output, async |markets| {
+            on_markets(home, output, async |markets| {
                 let (person, said) = (Person::new(output, false), Said(output));
                 let updated = plugins::update(markets, &request, !no_fetch, accept_changes, &person, &said).await;
                 let (answer, first) = updated?;
                 output.conclude(answer, first.map(Into::into))
             })
         }
-        PluginCommand::Remove { plugins } => on_markets(output, async |markets| {
+        PluginCommand::Remove { plugins } => on_markets(home, output, async |markets| {
             let (answer, first) = plugins::remove(markets, &plugins, &Said(output)).await?;
             output.conclude(answer, first.map(Into::into))
         }),
-        PluginCommand::Enable(args) => switch(args, true, output),
-        PluginCommand::Disable { plugins } => switch(EnableArgs { plugins, on_conflict: None }, false, output),
-        PluginCommand::Validate { path } => on_markets(output, async |markets| validate(markets, &path, output).await),
+        PluginCommand::Enable(args) => switch(args, true, home, output),
+        PluginCommand::Disable { plugins } => switch(EnableArgs { plugins, on_conflict: None }, false, home, output),
+        PluginCommand::Validate { path } => {
+            on_markets(home, output, async |markets| validate(markets, &path, output).await)
+        }
     }
 }
 
 /// Works with the marketplaces, once what the user wrote by hand is carried out.
-fn on_markets(output: &Output, work: impl AsyncFnOnce(&Markets) -> Result<(), Failure>) -> Result<(), Failure> {
+fn on_markets(
+    home: &Home,
+    output: &Output,
+    work: impl AsyncFnOnce(&Markets) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     runtime::run(output, async {
-        let client = session(output)?;
+        let client = session(home, output)?;
         let markets = client.markets()?;
         markets.reconcile().await?.iter().for_each(|note| output.note(note));
         work(&markets).await
     })
 }
 
-fn switch(args: EnableArgs, enabled: bool, output: &Output) -> Result<(), Failure> {
+fn switch(args: EnableArgs, enabled: bool, home: &Home, output: &Output) -> Result<(), Failure> {
     let EnableArgs { plugins: names, on_conflict } = args;
     let request = PluginRequest { names, on_conflict: on_conflict.map(Into::into), ..PluginRequest::default() };
-    on_markets(output, async |markets| {
+    on_markets(home, output, async |markets| {
         let (answer, first) = plugins::switch(markets, &request, enabled, &Said(output)).await?;
         output.conclude(answer, first.map(Into::into))
     })

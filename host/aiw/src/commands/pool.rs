@@ -2,7 +2,7 @@
 
 use aiw_app::pools::{self, PoolDetails};
 use aiw_core::one_line;
-use aiw_home::ProviderPool;
+use aiw_home::{Home, ProviderPool};
 use aiw_providers::{PoolMemberSummary, PoolSummary};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -29,11 +29,10 @@ pub struct RemovedPool {
     pub name: String,
 }
 
-pub async fn run(command: PoolCommand, output: &Output) -> Result<(), Failure> {
-    let client = session(output)?;
+pub async fn run(command: PoolCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+    let client = session(home, output)?;
     let providers = client.providers()?;
     client.notes().iter().for_each(|note| output.note(note));
-    let home = client.home();
     match command {
         PoolCommand::Add { name, members, choose } => {
             let pool = providers.add_pool(&ProviderPool { name, members, order: choose })?;

@@ -24,8 +24,8 @@ pub struct ProviderRemove {
     pub failed: Vec<FailedName>,
 }
 
-pub async fn run(command: ProviderCommand, output: &Output) -> Result<(), Failure> {
-    let client = session(output)?;
+pub async fn run(command: ProviderCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+    let client = session(home, output)?;
     let providers = client.providers()?;
     client.notes().iter().for_each(|note| output.note(note));
     match command {

@@ -31,10 +31,9 @@ pub struct RoleEdit {
     pub changed: bool,
 }
 
-pub fn run(command: RoleCommand, output: &Output) -> Result<(), Failure> {
-    let home = Home::find()?;
+pub fn run(command: RoleCommand, home: &Home, output: &Output) -> Result<(), Failure> {
     let here = env::current_dir().ok();
-    let roles = Roles::at(home.clone(), &usable_settings(&home, output)?, here.as_deref());
+    let roles = Roles::at(home.clone(), &usable_settings(home, output)?, here.as_deref());
     match command {
         RoleCommand::List => list(&roles, output),
         RoleCommand::Show { name } => show(&roles, &name.parse()?, output),

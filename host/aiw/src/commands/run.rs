@@ -7,12 +7,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use aiw_app::runs::{self, Attendance, Problem, Stopping};
 use aiw_app::{current_dir, own_path};
 use aiw_core::{CliKind, ErrorKind, shell_word};
+use aiw_home::Home;
 use aiw_launch::{MAX_PROMPT_BYTES, OwnServer, Place, Prepared, RunRequest, TaskDetails, Text};
 use aiw_providers::Decision;
 use aiw_tasks::{FollowFrom, LogEntry, NOTE, Outcome, ResourceLimits, State, Stream, Task, Tasks};
@@ -24,9 +23,9 @@ use crate::commands::task::write_piece;
 use crate::components::session;
 use crate::failure::Failure;
 use crate::output::{Output, under};
-use crate::runtime;
+use crate::runtime::{self, Signals};
 
-pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> {
+pub fn run(cli: CliKind, args: RunArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     let prompt = prompt(cli, &args)?;
     let is_task = prompt.is_some();
     if !is_task && !args.explain {
@@ -41,19 +40,18 @@ pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> 
         ];
         if let Some((flag, _)) = unfit.iter().find(|(_, given)| *given) {
             let failure = Failure::user(format!("`{flag}` is for tasks, but there is no prompt"));
-            return Err(line::without_prompt(cli, &args, failure));
+            return Err(line::without_prompt(cli, &args, home, failure));
         }
         if !std::io::stdin().is_terminal() {
             let failure = Failure::user("there is no prompt, and no terminal for the interactive mode");
-            return Err(line::without_prompt(cli, &args, failure));
+            return Err(line::without_prompt(cli, &args, home, failure));
         }
     }
     let request = request(cli, &args, prompt)?;
-    let client = session(output)?;
-    let (home, runtime) = (client.home(), runtime::blocking()?);
-    let launcher = client.launcher()?;
+    let client = session(home, output)?;
+    let runtime = runtime::blocking()?;
+    let prepared = runtime.block_on(runs::prepare(&client, request));
     client.notes().iter().for_each(|note| output.note(note));
-    let prepared = runtime.block_on(runs::prepare(launcher, home, client.session(), request));
     let prepared = prepared.map_err(|e| line::misused_p(cli, &args, e))?;
     for note in &prepared.notes {
         output.note(format!("note: {note}"));
@@ -76,7 +74,7 @@ pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> 
     let signals = Signals::listen();
     let (provider, model) = progress::describe(&prepared);
     let attendance = Attendance::begin(prepared.unreachable.clone());
-    let task = runs::start(home, client.session(), prepared, !args.no_queue)?;
+    let task = runs::start(&client, prepared, !args.no_queue)?;
     let ended = if args.detach {
         output.line(task.id.as_str());
         output.answer(under("task", TaskDetails::of(&task)));
@@ -120,14 +118,9 @@ fn prompt(cli: CliKind, args: &RunArgs) -> Result<Option<Vec<u8>>, Failure> {
 fn request(cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -> Result<RunRequest, Failure> {
     let cwd = match &args.cwd {
         Some(dir) if dir.is_absolute() => dir.clone(),
-        dir => {
-            let here = current_dir()?;
-            dir.as_deref().map_or(here.clone(), |dir| here.join(dir))
-        }
+        Some(dir) => current_dir()?.join(dir),
+        None => current_dir()?,
     };
-    if !cwd.is_dir() {
-        return Err(Failure::user(format!("there is no directory `{}`", cwd.display())));
-    }
     let mut env = Vec::new();
     for (name, value) in &args.env {
         let value = match value {
@@ -250,25 +243,6 @@ fn groups(word: &str, names: &[String], output: &Output) {
     }
 }
 
-/// Signals that came while a task was attended to.
-struct Signals {
-    stop: Arc<AtomicUsize>,
-    hang_up: Arc<AtomicBool>,
-}
-
-impl Signals {
-    fn listen() -> Self {
-        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-
-        let signals = Self { stop: Arc::default(), hang_up: Arc::default() };
-        let _ = signal_hook::flag::register(SIGHUP, signals.hang_up.clone());
-        for signal in [SIGINT, SIGTERM] {
-            let _ = signal_hook::flag::register_usize(signal, signals.stop.clone(), signal.unsigned_abs() as usize);
-        }
-        signals
-    }
-}
-
 /// Shows what a task does until it has ended. Ctrl-C stops it; a terminal that goes away leaves
 /// it running.
 fn attend(
@@ -325,12 +299,12 @@ fn attend(
                 if now.state != State::Ended {
                     live.draw(|| text.tokens());
                 }
-                if signals.hang_up.load(Ordering::Relaxed) {
+                if signals.has_hung_up() {
                     live.clear();
                     let failure = Failure::new(ErrorKind::Interrupted, format!("task {} keeps running", now.id));
                     return Err(failure.with_code(129).with_hint(format!("`aiw wait {}` waits for it", now.id)));
                 }
-                let is_asked = signals.stop.load(Ordering::Relaxed) != 0;
+                let is_asked = signals.last() != 0;
                 let stopping = attendance.borrow_mut().look(tasks, now, live.has_answered(), is_asked)?;
                 if stopping.is_some() {
                     live.clear();
@@ -361,7 +335,7 @@ fn attend(
         output.document(&answer);
     }
     text.untold(&task).iter().for_each(|answer| attendance.borrow_mut().hear(answer));
-    let ending = attendance.into_inner().end(&task, signals.stop.load(Ordering::Relaxed));
+    let ending = attendance.into_inner().end(&task, signals.last());
     if let Some(line) = progress::used(&task) {
         output.note(line);
     }

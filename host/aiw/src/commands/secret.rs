@@ -10,8 +10,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
 
-pub async fn run(command: SecretCommand, output: &Output) -> Result<(), Failure> {
-    let home = Home::find()?;
+pub async fn run(command: SecretCommand, home: &Home, output: &Output) -> Result<(), Failure> {
     home.recover()?;
     match command {
         SecretCommand::Set { name, env } => {
@@ -24,12 +23,12 @@ pub async fn run(command: SecretCommand, output: &Output) -> Result<(), Failure>
                 },
                 None => terminal::read_secret(&format!("Secret `{name}`:")).await?,
             };
-            let answer = secrets::set(&home, &name, &secret)?;
+            let answer = secrets::set(home, &name, &secret)?;
             output.line(format!("{} `{name}`", if answer.secret.new { "Stored" } else { "Replaced" }));
             output.answer(answer);
         }
         SecretCommand::List => {
-            let answer = secrets::list(&home)?;
+            let answer = secrets::list(home)?;
             if answer.secrets.is_empty() {
                 output.line("no secrets: `aiw secret set NAME` stores one");
             }
@@ -38,7 +37,7 @@ pub async fn run(command: SecretCommand, output: &Output) -> Result<(), Failure>
             output.answer(answer);
         }
         SecretCommand::Remove { name, yes } => {
-            let answer = secrets::remove(&home, &name, &Person::new(output, yes), output).await;
+            let answer = secrets::remove(home, &name, &Person::new(output, yes), output).await;
             let answer = answer.map_err(|e| Failure::from(e).declined_as("nothing was removed"))?;
             output.line(format!("Removed `{name}`"));
             for (kind, users) in [("providers", &answer.removed.providers), ("MCP servers", &answer.servers)] {

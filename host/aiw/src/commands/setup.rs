@@ -11,7 +11,7 @@ use crate::cli::setup::SetupArgs;
 use crate::failure::Failure;
 use crate::output::Output;
 
-pub async fn run(args: SetupArgs, output: &Output) -> Result<(), Failure> {
+pub async fn run(args: SetupArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     let SetupArgs { clients, project, import, rename, toolsets: names, approve_calls, undo, dry_run, yes } = args;
     let request = SetupRequest {
         clients,
@@ -24,7 +24,7 @@ pub async fn run(args: SetupArgs, output: &Output) -> Result<(), Failure> {
         undo,
         dry_run,
     };
-    let done = set_up(&Home::find()?, &places()?, &request, &Person::new(output, yes), output).await;
+    let done = set_up(home, &places()?, &request, &Person::new(output, yes), output).await;
     let (answer, first) = done.map_err(|e| Failure::from(e).declined_as("nothing was written"))?;
     output.conclude(answer, first.map(Into::into))
 }

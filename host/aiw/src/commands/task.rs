@@ -4,21 +4,16 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use aiw_app::accounts;
-use aiw_app::overview::{TaskCounts, session_scope};
+use aiw_app::current_dir;
+use aiw_app::tasks::{self, ListedTasks, StoppedTask, TaskCounts};
 use aiw_core::{ErrorKind, ProcessId, one_line};
 use aiw_home::{Home, rfc3339};
 use aiw_launch::{
-    Continuation, LogLine, Place, TaskDetails, TaskSummary, Text, TextLine, WaitedTask, duration, resume, standing,
-    tail,
+    LogLine, Place, TaskDetails, TaskSummary, Text, TextLine, WaitedTask, duration, resume, standing, tail,
 };
-use aiw_tasks::{FollowFrom, Keep, Outcome, Scope, State, Stopped, Stream, Task, TaskError, Tasks, WaitMode};
-use aiw_usage::Sum;
+use aiw_tasks::{FollowFrom, Keep, Outcome, State, Stream, Task, TaskError, Tasks, WaitMode};
 use clap::builder::styling::{AnsiColor, Style};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -30,28 +25,9 @@ use crate::commands::usage::tokens as tokens_of;
 use crate::failure::Failure;
 use crate::layout;
 use crate::output::{Output, under};
+use crate::runtime::Signals;
 use crate::terminal::{self, Size};
 use crate::times::{ago, since, took};
-
-/// `aiw status`
-#[derive(Serialize, JsonSchema)]
-pub struct Status {
-    /// The tasks that are queued or running, and those that finished since you last looked
-    pub tasks: Vec<TaskSummary>,
-    /// How many there are in each state
-    #[serde(flatten)]
-    pub counts: TaskCounts,
-    /// How many processes of this project run, if any
-    #[serde(skip_serializing_if = "is_zero")]
-    pub processes: usize,
-    /// What was used today, in UTC, if anything was booked
-    pub today: Option<Sum>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
-fn is_zero(count: &usize) -> bool {
-    *count == 0
-}
 
 /// `aiw wait`
 #[derive(Serialize, JsonSchema)]
@@ -73,40 +49,19 @@ pub struct TaskLog {
     pub lines: Vec<LogLine>,
 }
 
-/// `aiw task remove`, `prune`
-#[derive(Serialize, JsonSchema)]
-pub struct TaskRemove {
-    /// The ids of the tasks that were removed
-    pub removed: Vec<String>,
-    /// Whether they would have been removed, but were not
-    pub dry_run: bool,
-}
-
-pub fn run(command: TaskCommand, output: &Output) -> Result<(), Failure> {
-    let home = Home::find()?;
+pub fn run(command: TaskCommand, home: &Home, output: &Output) -> Result<(), Failure> {
     match command {
-        TaskCommand::List(scope) => list(&tasks(&home, scope.all_namespaces)?, output),
-        TaskCommand::Show { id } => show(&tasks(&home, true)?, &id, output),
-        TaskCommand::Resume { id, prompt, arguments } => go_on(&tasks(&home, true)?, &id, prompt, arguments, output),
-        TaskCommand::Remove { ids } => remove(&tasks(&home, true)?, &ids, output),
-        TaskCommand::Prune(args) => prune(&tasks(&home, true)?, &args, output),
+        TaskCommand::List(scope) => list(&tasks::open(home, scope.all_namespaces)?, output),
+        TaskCommand::Show { id } => show(&tasks::open(home, true)?, &id, output),
+        TaskCommand::Resume { id, prompt, arguments } => {
+            go_on(&tasks::open(home, true)?, &id, prompt, arguments, home, output)
+        }
+        TaskCommand::Remove { ids } => {
+            output.answer(tasks::remove(&tasks::open(home, true)?, &ids, output)?);
+            Ok(())
+        }
+        TaskCommand::Prune(args) => prune(&tasks::open(home, true)?, &args, output),
     }
-}
-
-/// The tasks of this session; outside of an AI CLI, and with `all`, those of all sessions.
-fn tasks(home: &Home, all: bool) -> Result<Tasks, Failure> {
-    Ok(Tasks::open(home, if all { Scope::All } else { session_scope() })?)
-}
-
-/// The task that this command runs in, and those above it: they end after it.
-fn own(tasks: &Tasks) -> Vec<ProcessId> {
-    let mut own = Vec::new();
-    let mut next = aiw_launch::session().task;
-    while let Some(id) = next.filter(|id| !own.contains(id)) {
-        own.push(id);
-        next = tasks.get(id).ok().and_then(|task| task.parent);
-    }
-    own
 }
 
 fn rows(tasks: &[Task]) -> Vec<Vec<String>> {
@@ -131,7 +86,7 @@ fn show_list(tasks: &[Task], output: &Output) {
         if let Some(state) = row.get_mut(1).filter(|_| task.unread) {
             state.push('*');
         }
-        row.extend([ago(since(task.started)), directory(task), prompt]);
+        row.extend([ago(since(task.started)), layout::short(&task.cwd), prompt]);
         row
     };
     let rows: Vec<Vec<String>> = rows(tasks).into_iter().zip(tasks).map(with_place).collect();
@@ -150,21 +105,8 @@ fn show_list(tasks: &[Task], output: &Output) {
     }
 }
 
-/// Where a task runs, with `~` for your home.
-fn directory(task: &Task) -> String {
-    let home = std::env::home_dir().filter(|home| home.parent().is_some());
-    let below = home.and_then(|home| Some(task.cwd.strip_prefix(home).ok()?.to_owned()));
-    let shown = match below {
-        Some(below) if below.as_os_str().is_empty() => "~".into(),
-        Some(below) => Path::new("~").join(below),
-        None => task.cwd.clone(),
-    };
-    one_line(&shown.to_string_lossy(), 200)
-}
-
 fn list(tasks: &Tasks, output: &Output) -> Result<(), Failure> {
-    tasks.sweep()?;
-    let (all, problems) = tasks.list_with_problems()?;
+    let ListedTasks { tasks: all, problems } = tasks::list(tasks)?;
     show_list(&all, output);
     say(&problems, output);
     if all.is_empty() && problems.is_empty() {
@@ -183,29 +125,21 @@ fn say(problems: &[TaskError], output: &Output) {
 }
 
 /// `aiw status`: what is running, and what finished since you last looked.
-pub fn status(all_namespaces: bool, output: &Output) -> Result<(), Failure> {
-    let tasks = tasks(&Home::find()?, all_namespaces)?;
-    tasks.sweep()?;
-    let (all, problems) = tasks.list_with_problems()?;
+pub fn status(all_namespaces: bool, home: &Home, output: &Output) -> Result<(), Failure> {
+    let (status, ListedTasks { tasks: shown, problems }) =
+        tasks::status(home, &current_dir().unwrap_or_default(), all_namespaces)?;
     say(&problems, output);
-    let shown: Vec<Task> = all.into_iter().filter(|task| task.state != State::Ended || task.unread).collect();
-    let counts = TaskCounts::of(&shown);
-    let TaskCounts { running, queued, unread } = counts;
     show_list(&shown, output);
+    let TaskCounts { running, queued, unread } = status.counts;
     output.line(format!("{running} running, {queued} queued, {unread} finished since you last looked"));
-    // What stands in the way of processes is said by `aiw ps`.
-    let processes = super::process::running().unwrap_or_default();
-    if processes > 0 {
-        output.line(format!("{processes} processes of this project run: `aiw ps`"));
+    if status.processes > 0 {
+        output.line(format!("{} processes of this project run: `aiw ps`", status.processes));
     }
-    // A book that can't be read is what `aiw usage` says.
-    let today = accounts::today(&Home::find()?).ok().filter(|sum| sum.bookings() > 0);
-    if let Some(sum) = &today {
+    if let Some(sum) = &status.today {
         let (read, written) = (tokens_of(sum.read()), tokens_of(sum.output));
         output.line(format!("today: {read} tokens read, {written} written, {}: `aiw usage`", sum.cost()));
     }
-    let tasks = shown.iter().map(TaskSummary::of).collect();
-    output.answer(Status { tasks, counts, processes, today });
+    output.answer(status);
     Ok(())
 }
 
@@ -248,12 +182,12 @@ fn show(tasks: &Tasks, id: &str, output: &Output) -> Result<(), Failure> {
 }
 
 /// `aiw logs`, of a task
-pub fn logs(args: &LogArgs, output: &Output) -> Result<(), Failure> {
-    let tasks = &tasks(&Home::find()?, true)?;
+pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+    let tasks = &tasks::open(home, true)?;
     let [id] = args.ids.as_slice() else {
         return Err(Failure::user("one task has one log: name one").with_hint("`aiw task list` lists them"));
     };
-    let task = named_task(tasks, id)?;
+    let task = tasks.find(id).map_err(|e| unnamed(home, e))?;
     if output.is_json() && args.follow {
         return Err(Failure::user("`--json` prints one object, which has no end with `--follow`")
             .with_hint("use only one of them"));
@@ -340,61 +274,35 @@ fn raw(tasks: &Tasks, task: &Task, args: &LogArgs) -> Result<(), Failure> {
     follow(tasks, task, from, args.follow, write).map(drop)
 }
 
-/// The task that is named. Processes have the same commands: a word that is neither is looked for in both.
-fn named_task(tasks: &Tasks, name: &str) -> Result<Task, Failure> {
-    tasks.find(name).map_err(|error| match error {
-        TaskError::NoTask { .. } => super::process::neither(name).unwrap_or_else(|| error.into()),
-        error => error.into(),
-    })
-}
-
-/// The tasks that are named, each once however often and by whatever name.
-fn named(tasks: &Tasks, names: &[String]) -> Result<Vec<Task>, Failure> {
-    let mut found: Vec<Task> = Vec::new();
-    for name in names {
-        let task = named_task(tasks, name)?;
-        if !found.iter().any(|other| other.id == task.id) {
-            found.push(task);
-        }
+/// Why no task is named so. Processes have the same commands: a word that is neither is looked for in both.
+fn unnamed(home: &Home, error: TaskError) -> Failure {
+    match &error {
+        TaskError::NoTask { id } => super::process::neither(home, id).unwrap_or_else(|| error.into()),
+        _ => error.into(),
     }
-    Ok(found)
 }
 
 /// `aiw stop`, of tasks
-pub fn stop(ids: &[String], all: bool, output: &Output) -> Result<(), Failure> {
-    let home = &Home::find()?;
-    let everywhere = tasks(home, true)?;
-    let wanted: Vec<Task> = if all {
-        let own = own(&everywhere);
-        tasks(home, false)?
-            .list_settled()?
+pub fn stop(ids: &[String], all: bool, home: &Home, output: &Output) -> Result<(), Failure> {
+    let everywhere = tasks::open(home, true)?;
+    let wanted: Vec<Task> = match all {
+        true => tasks::others(&tasks::open(home, false)?, aiw_launch::session().task)?
             .into_iter()
-            .filter(|t| t.state != State::Ended && !own.contains(&t.id))
-            .collect()
-    } else {
-        named(&everywhere, ids)?
+            .filter(|task| task.state != State::Ended)
+            .collect(),
+        false => everywhere.find_each(ids).map_err(|e| unnamed(home, e))?,
     };
-    // All are told before any is waited for.
-    for task in &wanted {
-        everywhere.stop(task.id, false)?;
+    let wanted: Vec<ProcessId> = wanted.iter().map(|task| task.id).collect();
+    let stopped = tasks::stop(&everywhere, &wanted)?;
+    for StoppedTask { task, result } in &stopped {
+        let standing = standing(task);
+        let how = if standing == *result { String::new() } else { format!(": {standing}") };
+        output.line(format!("{} {result}{how}", task.id));
     }
-    let mut shapes = Vec::new();
-    for task in &wanted {
-        let (task, word) = match everywhere.stop(task.id, true)? {
-            Stopped::Ended(task) => (task, "stopped"),
-            Stopped::Stopping(task) => (task, "still stopping"),
-            Stopped::AlreadyEnded(task) => (task, "ended"),
-        };
-        let standing = standing(&task);
-        let how = if standing == word { String::new() } else { format!(": {standing}") };
-        output.line(format!("{} {word}{how}", task.id));
-        shapes.push(TaskSummary::of(&task));
-    }
-    everywhere.mark_read(&wanted.iter().map(|task| task.id).collect::<Vec<_>>())?;
     if wanted.is_empty() {
         output.line("nothing is running");
     }
-    output.answer(under("tasks", shapes));
+    output.answer(under("tasks", stopped.iter().map(|one| TaskSummary::of(&one.task)).collect::<Vec<_>>()));
     Ok(())
 }
 
@@ -404,17 +312,10 @@ fn go_on(
     id: &str,
     prompt: Vec<OsString>,
     arguments: Vec<OsString>,
+    home: &Home,
     output: &Output,
 ) -> Result<(), Failure> {
-    let task = tasks.find(id)?;
-    let Some(run) = Continuation::of(&task) else {
-        let failure = Failure::user(format!("task {} has no session of {} to go on with", task.id, task.about.cli));
-        return Err(failure.with_hint(format!("`aiw task show {}` shows what it did", task.id)));
-    };
-    if task.state != State::Ended {
-        let failure = Failure::user(format!("task {} still runs", task.id));
-        return Err(failure.with_hint(format!("`aiw wait {}` waits for it", task.id)));
-    }
+    let (task, run) = tasks::resume(tasks, id)?;
     let args = RunArgs {
         provider: run.provider,
         model: run.model,
@@ -426,41 +327,22 @@ fn go_on(
         arguments: run.arguments.into_iter().map(OsString::from).chain(arguments).collect(),
         ..RunArgs::default()
     };
-    super::run::run(run.cli, args, output)
-}
-
-fn remove(tasks: &Tasks, ids: &[String], output: &Output) -> Result<(), Failure> {
-    let mut removed = Vec::new();
-    for name in ids {
-        // A whole id names what stands in the task's place as well, whatever that is.
-        let id = match name.parse() {
-            Ok(id) => id,
-            Err(_) => tasks.find(name)?.id,
-        };
-        if removed.contains(&id) {
-            continue;
-        }
-        tasks.remove(id)?;
-        output.line(format!("Removed {id}"));
-        removed.push(id);
-    }
-    output.answer(TaskRemove { removed: removed.iter().map(ToString::to_string).collect(), dry_run: false });
-    Ok(())
+    super::run::run(run.cli, args, home, output)
 }
 
 fn prune(tasks: &Tasks, args: &PruneArgs, output: &Output) -> Result<(), Failure> {
     let keep = Keep { count: args.keep, age: args.age };
-    let removed = if args.dry_run { tasks.prunable(keep)? } else { tasks.prune(keep)? };
+    let answer = tasks::prune(tasks, keep, args.dry_run)?;
     if args.dry_run {
-        removed.iter().for_each(|id| output.line(id.as_str()));
+        answer.removed.iter().for_each(|id| output.line(id));
     }
     let verb = if args.dry_run { "Would remove" } else { "Removed" };
-    output.line(match removed.len() {
+    output.line(match answer.removed.len() {
         0 => "nothing to remove".into(),
         1 => format!("{verb} 1 task"),
         n => format!("{verb} {n} tasks"),
     });
-    output.answer(TaskRemove { removed: removed.iter().map(ToString::to_string).collect(), dry_run: args.dry_run });
+    output.answer(answer);
     Ok(())
 }
 
@@ -534,19 +416,17 @@ impl Live {
 const LAST_LINES: usize = 5;
 
 /// `aiw wait`
-pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
+pub fn wait(args: &WaitArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     if args.ready {
         return Err(Failure::user("`--ready` is for processes, and a task ends"));
     }
-    let home = Home::find()?;
-    let tasks = tasks(&home, args.all || !args.ids.is_empty())?;
-    let wanted: Vec<Task> = if args.ids.is_empty() {
-        let own = own(&tasks);
-        let wanted = |task: &Task| (task.state != State::Ended || task.unread) && !own.contains(&task.id);
-        tasks.sweep()?;
-        tasks.list()?.into_iter().filter(wanted).collect()
-    } else {
-        named(&tasks, &args.ids)?
+    let tasks = tasks::open(home, args.all || !args.ids.is_empty())?;
+    let wanted: Vec<Task> = match args.ids.is_empty() {
+        true => tasks::others(&tasks, aiw_launch::session().task)?
+            .into_iter()
+            .filter(|task| task.state != State::Ended || task.unread)
+            .collect(),
+        false => tasks.find_each(&args.ids).map_err(|e| unnamed(home, e))?,
     };
     let ids: Vec<ProcessId> = wanted.iter().map(|task| task.id).collect();
     if ids.is_empty() {
@@ -554,29 +434,19 @@ pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
         output.answer(Wait { tasks: Vec::new(), done: true });
         return Ok(());
     }
-    let (cancelled, signal) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    for number in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
-        let _ = signal_hook::flag::register_usize(number, signal.clone(), number.unsigned_abs() as usize);
-        let _ = signal_hook::flag::register(number, cancelled.clone());
-    }
+    let signals = Signals::listen();
     let mut live = Live::new(std::io::stderr().is_terminal() && !output.is_json());
     let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
     let mode = if args.any { WaitMode::Any } else { WaitMode::All };
-    let waited = tasks.wait(&ids, mode, deadline, &cancelled, &mut |tasks| live.draw(tasks))?;
+    let waited = tasks.wait(&ids, mode, deadline, signals.came(), &mut |tasks| live.draw(tasks))?;
     if waited.cancelled {
-        let signal = u8::try_from(signal.load(Ordering::Relaxed)).unwrap_or(2);
         let failure = Failure::new(ErrorKind::Interrupted, "no longer waiting; the tasks keep running");
-        return Err(failure.with_code(128 + signal));
+        return Err(failure.with_code(128 + signals.last()));
     }
     let ended: Vec<&Task> = waited.all.iter().filter(|task| task.state == State::Ended).collect();
-    let mut shapes = Vec::new();
-    for task in &waited.all {
-        let lines = tail(&tasks, task, LAST_LINES)?;
-        let last_lines = lines.iter().map(|line| line.text.clone()).collect();
-        shapes.push(WaitedTask { task: TaskDetails::of(task), last_lines });
-        if task.state != State::Ended {
-            continue;
-        }
+    let reports = waited.all.iter().map(|task| tasks::report(&tasks, task, LAST_LINES));
+    let reports = reports.collect::<Result<Vec<_>, _>>()?;
+    for (task, report) in waited.all.iter().zip(&reports).filter(|(task, _)| task.state == State::Ended) {
         output.line(format!(
             "{} {} {} after {}: {}",
             task.id,
@@ -587,13 +457,12 @@ pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
         ));
         let said = match &task.about.final_message {
             Some(message) => message.lines().rev().take(LAST_LINES).map(str::to_owned).collect::<Vec<_>>(),
-            None => lines.iter().rev().map(|line| line.text.clone()).collect(),
+            None => report.last_lines.iter().rev().cloned().collect(),
         };
         said.iter().rev().for_each(|line| output.line(format!("  {line}")));
         output.line(format!("  log: {}", task.log.display()));
     }
-    tasks.mark_read(&ended.iter().map(|task| task.id).collect::<Vec<_>>())?;
-    let answer = Wait { tasks: shapes, done: waited.done };
+    let answer = Wait { tasks: reports, done: waited.done };
     if !waited.done {
         let left = waited.all.len() - ended.len();
         let failure = Failure::new(ErrorKind::User, format!("{left} not ended yet")).with_code(124);

@@ -11,19 +11,18 @@ use crate::cli::provider::TrustCommand;
 use crate::failure::Failure;
 use crate::output::Output;
 
-pub async fn run(command: TrustCommand, output: &Output) -> Result<(), Failure> {
-    let home = Home::find()?;
+pub async fn run(command: TrustCommand, home: &Home, output: &Output) -> Result<(), Failure> {
     let here = |directory: Option<PathBuf>| directory.unwrap_or_else(|| ".".into());
     match command {
         TrustCommand::Add { directory, yes } => {
-            let added = trust::add(&home, here(directory), &Person::new(output, yes), output).await;
+            let added = trust::add(home, here(directory), &Person::new(output, yes), output).await;
             output.answer(added.map_err(|e| match e {
                 TrustError::Ask(AskError::Declined) => Failure::declined("nothing was trusted"),
                 e => e.into(),
             })?);
         }
         TrustCommand::List => {
-            let answer = trust::list(&home)?;
+            let answer = trust::list(home)?;
             if answer.directories.is_empty() {
                 output.line("no directory is trusted");
             }
@@ -31,7 +30,7 @@ pub async fn run(command: TrustCommand, output: &Output) -> Result<(), Failure> 
             output.table(&["DIRECTORY"], &rows);
             output.answer(answer);
         }
-        TrustCommand::Remove { directory } => output.answer(trust::remove(&home, here(directory), output)?),
+        TrustCommand::Remove { directory } => output.answer(trust::remove(home, here(directory), output)?),
     }
     Ok(())
 }

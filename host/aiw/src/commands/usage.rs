@@ -1,5 +1,7 @@
 //! `aiw usage` and `aiw budget …`
 
+use std::path::{Path, PathBuf};
+
 use aiw_app::accounts::is_below;
 use aiw_app::budgets::{self, BudgetSummary};
 use aiw_app::{current_dir, usable_settings};
@@ -36,15 +38,13 @@ pub struct BudgetRemove {
     pub failed: Vec<FailedName>,
 }
 
-pub fn usage(args: &UsageArgs, output: &Output) -> Result<(), Failure> {
-    let home = Home::find()?;
-    let settings = usable_settings(&home, output)?;
+pub fn usage(args: &UsageArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+    let settings = usable_settings(home, output)?;
     let month: String = rfc3339(now_millis()).chars().take(7).collect();
     let month = aiw_home::millis_of(&format!("{month}-01")).and_then(|millis| u64::try_from(millis).ok());
     let since = args.since.or(month).unwrap_or_default();
-    let project = args.project.as_ref().map(|project| current_dir().map(|here| here.join(project))).transpose()?;
-    let project = project.map(|project| std::fs::canonicalize(&project).unwrap_or(project));
-    let sums = sum_by(&Book::of(&home), &settings, args.by, since, |booking| {
+    let project = args.project.as_deref().map(whole).transpose()?;
+    let sums = sum_by(&Book::of(home), &settings, args.by, since, |booking| {
         let is_by =
             |name: &str| booking.provider.as_deref().unwrap_or(OWN) == name || booking.pool.as_deref() == Some(name);
         args.provider.as_deref().is_none_or(is_by) && is_below(booking, project.as_deref())
@@ -70,12 +70,18 @@ pub fn usage(args: &UsageArgs, output: &Output) -> Result<(), Failure> {
                 .note(format!("{} answers broke off; for {}, the tokens are an estimate", total.cut, total.estimated));
         }
     }
-    if let Some(loss) = Book::of(&home).read(since, |_| {})? {
+    if let Some(loss) = Book::of(home).read(since, |_| {})? {
         output.note(format!("note: {loss}; {}", Loss::HINT));
     }
     output.note("Interactive runs that don't go through aiw's gateway are not counted.");
     output.answer(UsageAnswer { by: args.by.as_str(), since: rfc3339(since), sums });
     Ok(())
+}
+
+/// A directory, as bookings name theirs.
+fn whole(directory: &Path) -> Result<PathBuf, Failure> {
+    let directory = current_dir()?.join(directory);
+    Ok(std::fs::canonicalize(&directory).unwrap_or(directory))
 }
 
 fn line(key: &str, sum: &Sum) -> Vec<String> {
@@ -100,12 +106,10 @@ pub fn tokens(count: u64) -> String {
     }
 }
 
-pub fn budget(command: BudgetCommand, output: &Output) -> Result<(), Failure> {
-    let home = Home::find()?;
+pub fn budget(command: BudgetCommand, home: &Home, output: &Output) -> Result<(), Failure> {
     home.recover()?;
     match command {
         BudgetCommand::Set(args) => {
-            let project = args.project.map(|project| current_dir().map(|here| here.join(project))).transpose()?;
             let budget = Budget {
                 name: args.name,
                 limit: match (args.usd, args.tokens) {
@@ -114,15 +118,15 @@ pub fn budget(command: BudgetCommand, output: &Output) -> Result<(), Failure> {
                 },
                 period: args.per,
                 provider: args.provider,
-                project: project.map(|project| std::fs::canonicalize(&project).unwrap_or(project)),
+                project: args.project.as_deref().map(whole).transpose()?,
                 refuses: args.refuse,
             };
-            let answer = budgets::set(&home, &budget)?;
+            let answer = budgets::set(home, &budget)?;
             output.line(format!("Set {}", described(&answer.budget)));
             output.answer(answer);
         }
         BudgetCommand::List => {
-            let (answer, loss) = budgets::list(&home)?;
+            let (answer, loss) = budgets::list(home)?;
             if answer.budgets.is_empty() {
                 output.line("no budgets: `aiw budget set NAME --usd AMOUNT --per day` sets one");
             }
@@ -133,7 +137,7 @@ pub fn budget(command: BudgetCommand, output: &Output) -> Result<(), Failure> {
             output.answer(answer);
         }
         BudgetCommand::AcceptLoss => {
-            let answer = budgets::accept_loss(&home)?;
+            let answer = budgets::accept_loss(home)?;
             output.line(match &answer.accepted {
                 Some(loss) => format!("Accepted that {loss}: budgets go on with what it says now"),
                 None => "nothing was lost".to_owned(),
@@ -142,7 +146,7 @@ pub fn budget(command: BudgetCommand, output: &Output) -> Result<(), Failure> {
         }
         BudgetCommand::Remove { names } => {
             let (removed, failures) = remove_each(&names, output, |name| {
-                budgets::remove(&home, name)?;
+                budgets::remove(home, name)?;
                 output.line(format!("Removed budget `{name}`"));
                 Ok(name.to_owned())
             });

@@ -8,6 +8,7 @@ use aiw_app::workflows::{
     self, About, Draft, Nobody, ScriptError, ScriptReach, ScriptTools, Writes, check_kept, fresh, plan_of,
 };
 use aiw_core::{AskError, ErrorKind, WorkflowName, counted, one_line, quoted_text};
+use aiw_home::Home;
 use aiw_orchestrator::{
     DeclaredTool, Ended, KeptWorkflow, ListedWorkflow, MOST_BYTES, Orchestrator, OverWorkflow, Plan, RunRecord,
     RunRecords, Trace, WorkflowSummary, Workflows, declaration_file, sent_code, tool_expression, tool_name,
@@ -71,8 +72,8 @@ struct Here {
 }
 
 impl Here {
-    fn new(output: &Output) -> Result<Self, Failure> {
-        let client = session(output)?;
+    fn new(home: &Home, output: &Output) -> Result<Self, Failure> {
+        let client = session(home, output)?;
         let workflows = Workflows::new(client.home().clone());
         Ok(Self { client, workflows })
     }
@@ -92,8 +93,8 @@ impl Here {
     }
 }
 
-pub async fn run(command: WorkflowCommand, output: &Output) -> Result<(), Failure> {
-    let here = Here::new(output)?;
+pub async fn run(command: WorkflowCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+    let here = Here::new(home, output)?;
     match command {
         WorkflowCommand::List => list(&here, output),
         WorkflowCommand::Show { name } => show(&here, &name.parse()?, output),

@@ -80,14 +80,7 @@ impl Tasks for SessionTasks {
 impl TaskStarts for SessionTasks {
     async fn start(&self, request: &StartTask) -> Result<ProcessId, Refused> {
         let client = self.client()?;
-        let cwd = match &request.cwd {
-            Some(cwd) if !cwd.is_dir() => {
-                let message = format!("there is no directory `{}`", one_line(&cwd.to_string_lossy(), 200));
-                return Err(refused(Refusal::Invalid, message));
-            }
-            Some(cwd) => cwd.clone(),
-            None => client.cwd(),
-        };
+        let cwd = request.cwd.clone().unwrap_or_else(|| client.cwd());
         let request = RunRequest {
             provider: request.provider.as_ref().map(ToString::to_string),
             roles: request.role.iter().cloned().collect(),

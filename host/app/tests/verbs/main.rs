@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test ends by a panic, its helpers too")]
 
 mod budgets;
+mod doctor;
+mod extensions;
 mod installs;
 mod person;
 mod planners;
@@ -10,6 +12,7 @@ mod plugins;
 mod secrets;
 mod servers;
 mod setup;
+mod tasks;
 mod trust;
 
 use std::collections::BTreeMap;

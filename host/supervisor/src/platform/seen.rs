@@ -1,7 +1,7 @@
 //! Processes as the system shows them. What is read is the system's own (`source`); what follows from it
 //! is the same on Linux and macOS.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 #[cfg(target_os = "linux")]
 use rustix::process::{Pid, test_kill_process};
@@ -72,32 +72,40 @@ pub(crate) fn was_started_as(pid: u32, arguments: &[String]) -> Option<bool> {
 }
 
 /// The processes of this machine by their parents, at one moment.
-pub(crate) struct Parents(HashMap<u32, Vec<(u32, u64)>>);
+pub(crate) struct Parents(HashMap<u32, Vec<(u32, Stat)>>);
 
 impl Parents {
     /// Looks at all processes.
     pub fn now() -> Self {
-        let pids: Vec<u32> = source::pids().collect();
+        Self::but(&HashSet::new())
+    }
+
+    /// Looks at all processes but these shims.
+    pub fn but(shims: &HashSet<u32>) -> Self {
+        let pids: Vec<u32> = source::pids().filter(|pid| !shims.contains(pid)).collect();
         let look = |pid: &u32| source::stat(*pid).filter(|stat| stat.is_alive(0)).map(|stat| (*pid, stat));
-        let mut children: HashMap<u32, Vec<(u32, u64)>> = HashMap::new();
+        let mut children: HashMap<u32, Vec<(u32, Stat)>> = HashMap::new();
         for (pid, stat) in side_by_side(&pids, |pids| pids.iter().filter_map(look).collect()) {
-            children.entry(stat.parent).or_default().push((pid, stat.start));
+            children.entry(stat.parent).or_default().push((pid, stat));
         }
         Self(children)
     }
 
     /// Returns the descendants of a process, but not what is below another shim.
     pub fn descendants(&self, of: u32) -> Vec<u32> {
-        self.below(of, &|pid, _| is_shim(pid)).into_iter().map(|(pid, _)| pid).collect()
+        // A shim leads a session, and most processes don't. One of 0 can't be seen from here.
+        let may_be_shim = |pid, stat: Stat| stat.session == pid || stat.session == 0;
+        let below = self.below(of, &|pid, stat| may_be_shim(pid, stat) && is_shim(pid));
+        below.into_iter().map(|(pid, _)| pid).collect()
     }
 
-    fn below(&self, of: u32, skip: &dyn Fn(u32, u64) -> bool) -> Vec<(u32, u64)> {
+    fn below(&self, of: u32, skip: &dyn Fn(u32, Stat) -> bool) -> Vec<(u32, u64)> {
         let mut found = Vec::new();
         let mut next = vec![of];
         while let Some(parent) = next.pop() {
-            for (pid, start) in self.0.get(&parent).into_iter().flatten().copied() {
-                if !skip(pid, start) {
-                    found.push((pid, start));
+            for (pid, stat) in self.0.get(&parent).into_iter().flatten().copied() {
+                if !skip(pid, stat) {
+                    found.push((pid, stat.start));
                     next.push(pid);
                 }
             }
@@ -108,7 +116,7 @@ impl Parents {
 
 /// Returns the descendants of a process, each with its start, except those that `skip` selects and their descendants.
 pub(crate) fn descendants(of: u32, skip: &dyn Fn(u32, u64) -> bool) -> Vec<(u32, u64)> {
-    Parents::now().below(of, skip)
+    Parents::now().below(of, &|pid, stat| skip(pid, stat.start))
 }
 
 /// Returns how much memory a process has in use, in bytes.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aiw_core::{ProcessId, ProcessState as State};
+use aiw_home::OpenDirectory;
 
 use super::kept::Before;
 use super::outcome::Supervised;
@@ -30,7 +31,8 @@ impl Processes {
         let before = Before::looking(&self.records, &self.runtime, self.scope);
         let mut segments = Segments::of(self);
         let ids = self.records.ids()?;
-        for found in side_by_side(&ids, |ids| self.find_all(ids)) {
+        let open = self.records.open();
+        for found in side_by_side(&ids, |ids| self.find_all(&open, ids)) {
             match found {
                 Ok((record, settled)) => all.push(Supervised { settled, ..self.look(record, &mut segments) }),
                 Err(problem) => problems.push(problem),
@@ -42,11 +44,11 @@ impl Processes {
     }
 
     /// Reads the records of the scope among these processes, each with whether its end is recorded.
-    fn find_all(&self, ids: &[ProcessId]) -> Vec<Result<(Record, bool), SupervisorError>> {
-        let find = |id: &ProcessId| match self.records.find(*id) {
+    fn find_all(&self, open: &OpenDirectory, ids: &[ProcessId]) -> Vec<Result<(Record, bool), SupervisorError>> {
+        let find = |id: &ProcessId| match self.records.find_in(open, *id) {
             Lookup::Record(record) => match self.scope {
                 Scope::Root(root) if !root.is(&record.root) => None,
-                _ => Some(Ok(self.seen(*record))),
+                _ => Some(Ok(self.seen(open, *record))),
             },
             // It was removed in the meantime.
             Lookup::Nothing => None,

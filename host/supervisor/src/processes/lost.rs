@@ -4,7 +4,7 @@ use std::fs;
 use std::time::SystemTime;
 
 use aiw_core::{ProcessId, ProcessOutcome as Outcome, ProcessState as State};
-use aiw_home::now_millis;
+use aiw_home::{OpenDirectory, now_millis};
 
 use super::table::Processes;
 use crate::directory::Alive;
@@ -22,9 +22,10 @@ const LOST: &str = "lost: the supervisor died";
 impl Processes {
     /// Returns the record as it should be, and whether it is recorded that way already. If the shim has died, the
     /// returned record says so, but nothing is changed.
-    pub(super) fn seen(&self, record: Record) -> (Record, bool) {
+    /// `all` is the directory of all processes.
+    pub(super) fn seen(&self, all: &OpenDirectory, record: Record) -> (Record, bool) {
         let directory = self.records.directory(record.id);
-        if record.state == State::Ended || !self.is_dead(&record, Alive::is_free(&directory)) {
+        if record.state == State::Ended || !self.is_dead(&record, Alive::is_free(all, &directory)) {
             return (record, true);
         }
         // The process may have ended normally since the record was read.

@@ -79,10 +79,12 @@ impl Processes {
 
     /// Returns the TCP ports that running processes and their descendants listen on, in the order of these records.
     pub fn ports(&self, records: &[&Record]) -> Vec<BTreeSet<u16>> {
-        let (parents, listeners) = (platform::Parents::now(), platform::Listeners::now());
-        let of = |record: &&Record| match record.state == State::Ended || !crate::signal::is_here(record) {
-            true => BTreeSet::new(),
-            false => parents.descendants(record.shim.pid).iter().flat_map(|pid| listeners.ports(*pid)).collect(),
+        let runs = |record: &Record| record.state != State::Ended && crate::signal::is_here(record);
+        let shims = records.iter().filter(|record| runs(record)).map(|record| record.shim.pid).collect();
+        let (parents, listeners) = (platform::Parents::but(&shims), platform::Listeners::now());
+        let of = |record: &&Record| match runs(record) {
+            true => parents.descendants(record.shim.pid).iter().flat_map(|pid| listeners.ports(*pid)).collect(),
+            false => BTreeSet::new(),
         };
         side_by_side(records, |records| records.iter().map(of).collect())
     }

@@ -11,12 +11,12 @@ pub fn check() -> Result<Vec<String>> {
     let all = files()?;
     let views = all.iter().filter(|(name, _)| VIEWS.iter().any(|view| name.starts_with(view)));
     Ok(views
-        .flat_map(|(name, text)| flows(text).into_iter().map(move |(line, what)| format!("{name}:{line} {what}")))
+        .flat_map(|(name, text)| flows(name, text).into_iter().map(move |(line, what)| format!("{name}:{line} {what}")))
         .collect())
 }
 
 /// Finds the lines at which a view does what belongs below it.
-fn flows(text: &str) -> Vec<(usize, &'static str)> {
+fn flows(name: &str, text: &str) -> Vec<(usize, &'static str)> {
     let code = until_tests(text);
     let line = |at: usize| code[..at].matches('\n').count() + 1;
     let locks = ["home.lock(", "home().lock("];
@@ -24,7 +24,11 @@ fn flows(text: &str) -> Vec<(usize, &'static str)> {
     let locks = locks.map(|(at, _)| (at, "locks the home: a verb changes it, from the checks to the commit"));
     let untyped = code.match_indices("json!(").filter(|(at, _)| is_answer(&code[..*at]));
     let untyped = untyped.map(|(at, _)| (at, "makes an answer by `json!`: an answer is a type, next to its verb"));
-    locks.chain(untyped).map(|(at, what)| (line(at), what)).collect()
+    // The binary finds it once, in `main`.
+    let once = usize::from(name == "host/aiw/src/main.rs");
+    let homes = code.match_indices("Home::find(").skip(once);
+    let homes = homes.map(|(at, _)| (at, "finds the home: commands are given it"));
+    locks.chain(untyped).chain(homes).map(|(at, what)| (line(at), what)).collect()
 }
 
 /// Whether what follows is given to a function that takes an answer.
@@ -39,11 +43,13 @@ mod tests {
 
     #[test]
     fn locks_and_answers_without_a_type_are_found() {
-        let found = |text: &str| flows(text).into_iter().map(|(line, _)| line).collect::<Vec<_>>();
+        let found = |text: &str| flows("host/aiw/src/x.rs", text).into_iter().map(|(line, _)| line).collect::<Vec<_>>();
         assert_eq!(found("let lock = home.lock()?;\nlet other = client.home().lock()?;"), [1, 2]);
         assert_eq!(found("output\n    .answer(\n        json!({\"a\": 1}),\n    );"), [3]);
         assert_eq!(found("return answer(&context, &json!({}), &call);\nf.with_answer(json!({}))"), [1, 2]);
         assert!(found("let schema = json!({});\noutput.answer(Answer { schema });\nself.lock()").is_empty());
+        assert_eq!(found("let home = Home::find()?;"), [1]);
+        assert_eq!(flows("host/aiw/src/main.rs", "Home::find();\nHome::find()").len(), 1);
         assert!(found("fn f() {}\n#[cfg(test)]\nmod tests { fn g() { home.lock(); answer(json!({})) } }").is_empty());
     }
 }

@@ -6,6 +6,7 @@ use aiw_app::servers::ServerError;
 use aiw_app::servers::approve::accept_new;
 use aiw_app::servers::login::LoginRequest;
 use aiw_core::shell_word;
+use aiw_home::Home;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -24,8 +25,8 @@ pub struct ServerInstall {
     pub server: ServerInstalled,
 }
 
-pub async fn install(args: McpInstallArgs, output: &Output) -> Result<(), Failure> {
-    let client = session(output)?;
+pub async fn install(args: McpInstallArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+    let client = session(home, output)?;
     let registries = client.registries()?;
     let (found, problem) = registries.server(&args.name, args.version.as_deref(), args.source.as_deref()).await?;
     if let Some(problem) = problem {
@@ -59,17 +60,17 @@ async fn offer_login(key: &str, client: &ClientSession, output: &Output) -> Resu
     Ok(())
 }
 
-pub async fn outdated(names: &[String], output: &Output) -> Result<(), Failure> {
-    let (answer, failed) = installs::outdated(&*session(output)?, names, output).await?;
+pub async fn outdated(names: &[String], home: &Home, output: &Output) -> Result<(), Failure> {
+    let (answer, failed) = installs::outdated(&*session(home, output)?, names, output).await?;
     if answer.servers.is_empty() && failed.is_none() {
         output.line("All servers from registries are up to date");
     }
     output.conclude(answer, failed.map(Failure::from))
 }
 
-pub async fn update(args: McpUpdateArgs, output: &Output) -> Result<(), Failure> {
+pub async fn update(args: McpUpdateArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     let request = UpdateRequest { names: args.names, set: args.set, unchecked: args.no_check };
     let person = Person::new(output, args.yes);
-    let (answer, failed) = installs::update(&*session(output)?, &request, &person, output).await?;
+    let (answer, failed) = installs::update(&*session(home, output)?, &request, &person, output).await?;
     output.conclude(answer, failed.map(none_installed))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aiw_app::ClientSession;
 use aiw_app::servers::look;
 use aiw_core::{ErrorKind, counted, one_line, visible};
+use aiw_home::Home;
 use aiw_routing::{ServerEntry, ServerStatus, ServerTool};
 use aiw_servers::visible_json;
 use serde_json::Value;
@@ -83,8 +84,8 @@ pub async fn status(client: &Arc<ClientSession>, names: &[String], output: &Outp
 }
 
 /// Lists tools. Those of named servers, and named tools, are shown whole.
-pub async fn tools(names: &[String], profile: Option<&str>, output: &Output) -> Result<(), Failure> {
-    let client = client(profile, output)?;
+pub async fn tools(names: &[String], profile: Option<&str>, home: &Home, output: &Output) -> Result<(), Failure> {
+    let client = client(home, profile, output)?;
     let all = ended(&client, look::tools(&client, names, output)).await?;
     let marks = |tool: &ServerTool| {
         let marks = [(tool.withheld, "withheld"), (!tool.suspicions.is_empty(), "suspicious")];

@@ -28,22 +28,21 @@ use crate::components::app;
 use crate::failure::Failure;
 use crate::output::Output;
 
-pub async fn run(command: McpCommand, output: &Output) -> Result<(), Failure> {
-    let home = Home::find()?;
+pub async fn run(command: McpCommand, home: &Home, output: &Output) -> Result<(), Failure> {
     if !matches!(command, McpCommand::Token { .. } | McpCommand::Sync) {
-        move_old_servers(&home, output);
+        move_old_servers(home, output);
     }
-    let client = || client(None, output);
+    let client = || client(home, None, output);
     match command {
-        McpCommand::Serve(args) => serve::serve(args, output).await,
-        McpCommand::Token { rotate } => http::token(&home, rotate, output),
+        McpCommand::Serve(args) => serve::serve(args, home, output).await,
+        McpCommand::Token { rotate } => http::token(home, rotate, output),
         McpCommand::List => look::list(&*client()?, output),
-        McpCommand::Search(args) => registry::search(&args, output).await,
-        McpCommand::Install(args) => install::install(args, output).await,
-        McpCommand::Update(args) => install::update(args, output).await,
-        McpCommand::Outdated { names } => install::outdated(&names, output).await,
-        McpCommand::Info(args) => registry::info(&args, output).await,
-        McpCommand::Sync => registry::sync(output).await,
+        McpCommand::Search(args) => registry::search(&args, home, output).await,
+        McpCommand::Install(args) => install::install(args, home, output).await,
+        McpCommand::Update(args) => install::update(args, home, output).await,
+        McpCommand::Outdated { names } => install::outdated(&names, home, output).await,
+        McpCommand::Info(args) => registry::info(&args, home, output).await,
+        McpCommand::Sync => registry::sync(home, output).await,
         McpCommand::Add(args) => edit::add(args, &*client()?, output).await,
         McpCommand::AddJson(args) => edit::add_json(args, &*client()?, output).await,
         McpCommand::Show { name } => look::show(&*client()?, &name, output),
@@ -62,9 +61,9 @@ pub async fn run(command: McpCommand, output: &Output) -> Result<(), Failure> {
             output.conclude(servers::edit::switch(&*client()?, &names, false, output)?, None)
         }
         McpCommand::Status { names } => look::status(&client()?, &names, output).await,
-        McpCommand::Tools { session: Some(client), .. } => session::session(&client, &home, output).await,
-        McpCommand::Tools { names, profile, .. } => look::tools(&names, profile.as_deref(), output).await,
-        McpCommand::Route(args) => route::route(args, output).await,
+        McpCommand::Tools { session: Some(client), .. } => session::session(&client, home, output).await,
+        McpCommand::Tools { names, profile, .. } => look::tools(&names, profile.as_deref(), home, output).await,
+        McpCommand::Route(args) => route::route(args, home, output).await,
         McpCommand::Call { tool, arguments } => call::call(&*client()?, &tool, &arguments, output).await,
         McpCommand::Logs { name, follow, tail } => call::logs(&*client()?, &name, follow, tail, output).await,
         McpCommand::Login(args) => login::login(args, &*client()?, output).await,
@@ -103,8 +102,8 @@ fn move_old_servers(home: &Home, output: &Output) {
 }
 
 /// This command's session in this directory, with a profile.
-fn client(profile: Option<&str>, output: &Output) -> Result<Arc<ClientSession>, Failure> {
-    let (app, cwd) = (app(output.observer())?, current_dir()?);
+fn client(home: &Home, profile: Option<&str>, output: &Output) -> Result<Arc<ClientSession>, Failure> {
+    let (app, cwd) = (app(home, output.observer()), current_dir()?);
     let profile = allowed_by(app.home(), &cwd, profile)?;
     Ok(ClientSession::builder(app, cwd)?.profile(Arc::new(move || profile.clone())).build())
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aiw_app::queries::find_servers;
 use aiw_core::registry::Server;
 use aiw_core::{ErrorKind, one_line, quoted};
+use aiw_home::Home;
 use aiw_registries::{Answered, Found, FoundServer, RegistryServer, ServerSearch, ServerWay, ways};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -28,13 +29,13 @@ pub struct ServerInfo {
     pub problem: Option<String>,
 }
 
-pub async fn search(args: &McpSearchArgs, output: &Output) -> Result<(), Failure> {
+pub async fn search(args: &McpSearchArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     let query = args.query.join(" ");
     if query.trim().is_empty() {
         let failure = Failure::new(ErrorKind::Usage, "there is nothing to search for");
         return Err(failure.with_hint("say what the server should do: `aiw mcp search weather forecast`"));
     }
-    let client = session(output)?;
+    let client = session(home, output)?;
     let (registries, limit) = (client.registries()?, usize::from(args.limit));
     let meaning = super::serve::meaning(client.home(), output);
     let found = find_servers(client.home(), &registries, &meaning, &query, limit, args.source.as_deref()).await?;
@@ -60,7 +61,7 @@ pub async fn search(args: &McpSearchArgs, output: &Output) -> Result<(), Failure
     let chosen = number.and_then(|number| found.servers.get(number.checked_sub(1)?));
     let chosen = chosen.ok_or_else(|| Failure::declined("there is no such number; nothing was installed"))?;
     let args = McpInstallArgs::of(&chosen.server.name, chosen.source.as_str());
-    super::install::install(args, output).await
+    super::install::install(args, home, output).await
 }
 
 /// Shows what a search found, numbered from 1.
@@ -123,8 +124,8 @@ fn age(seconds: u64) -> String {
     humantime::format_duration(Duration::from_secs(whole)).to_string()
 }
 
-pub async fn info(args: &McpInfoArgs, output: &Output) -> Result<(), Failure> {
-    let client = session(output)?;
+pub async fn info(args: &McpInfoArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+    let client = session(home, output)?;
     let registries = client.registries()?;
     let (found, problem) = registries.server(&args.name, args.version.as_deref(), args.source.as_deref()).await?;
     let problem = problem.map(|problem| problem.to_string());
@@ -168,7 +169,7 @@ pub async fn info(args: &McpInfoArgs, output: &Output) -> Result<(), Failure> {
 }
 
 /// Brings the local copies up to date. Nobody reads what this says.
-pub async fn sync(output: &Output) -> Result<(), Failure> {
-    session(output)?.registries()?.sync().await?;
+pub async fn sync(home: &Home, output: &Output) -> Result<(), Failure> {
+    session(home, output)?.registries()?.sync().await?;
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use aiw_app::servers::{learn, pool};
 use aiw_core::{counted, one_line, visible};
+use aiw_home::Home;
 use aiw_routing::{Finder, FoundTool};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -30,8 +31,8 @@ struct RoutedTools {
 }
 
 /// Shows what `intelligent_route` gives a model.
-pub async fn route(args: McpRouteArgs, output: &Output) -> Result<(), Failure> {
-    let client = client(args.profile.as_deref(), output)?;
+pub async fn route(args: McpRouteArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+    let client = client(home, args.profile.as_deref(), output)?;
     let pool = pool(&client, output);
     learn(pool, &[], output).await;
     let finder = Finder::new(client.home(), Arc::new(serve::meaning(client.home(), output)));

@@ -22,20 +22,19 @@ use crate::output::Output;
 
 /// Answers a client at once: Codex offers no server that needs long to start. Components are
 /// opened by the first task.
-pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
+pub async fn serve(args: McpServeArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     if output.is_json() && args.http.is_none() {
         let failure = Failure::new(ErrorKind::Usage, "`--json` can't be used here: the protocol uses standard output");
         return Err(failure.with_hint("aiw mcp serve"));
     }
-    let (app, cwd) = (app(Arc::new(Quiet))?, current_dir()?);
-    let home = app.home().clone();
-    let toolsets = toolsets(args.toolsets, &home)?;
+    let (app, cwd) = (app(home, Arc::new(Quiet)), current_dir()?);
+    let toolsets = toolsets(args.toolsets, home)?;
     // What is wrong with it is said at once. One that can't be read any more allows nothing.
-    allowed_by(&home, &cwd, args.profile.as_deref())?;
+    allowed_by(home, &cwd, args.profile.as_deref())?;
     let saying = args.profile.clone().and_then(|name| say_idle_denials(name, home.clone(), cwd.clone()));
     // For all clients the same.
     let (session, shared) = (aiw_launch::session(), aiw_routing::SharedServers::default());
-    let meaning = Arc::new(meaning(&home, output));
+    let meaning = Arc::new(meaning(home, output));
     let (at, name) = (home.clone(), args.profile);
     let builder = ClientSession::builder(app, cwd.clone())?.session(session).sharing(shared);
     let offer = move || {
@@ -44,7 +43,7 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
         ClientOffer::new(Setting { client, meaning: meaning.clone(), toolsets: toolsets.clone() })
     };
     if let Some(address) = args.http {
-        return http::serve(output, home, address, move || Arc::new(offer())).await;
+        return http::serve(output, home.clone(), address, move || Arc::new(offer())).await;
     }
     if std::io::stdin().is_terminal() {
         output.note(

@@ -116,7 +116,7 @@ pub async fn session(id: &str, home: &Home, output: &Output) -> Result<(), Failu
     })?;
     let McpServeArgs { profile, toolsets, .. } = served.args;
     let toolsets = serve::toolsets(toolsets, home)?;
-    let client = client(profile.as_deref(), output)?;
+    let client = client(home, profile.as_deref(), output)?;
     let pool = pool(&client, output).clone();
     learn(&pool, &[], output).await;
     let offer = serve::offer(client, toolsets.clone(), output);

@@ -1,4 +1,5 @@
 //! What processes wrote: of one, or of several with their names before the lines.
+use aiw_home::Home;
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -61,10 +62,10 @@ impl Printer<'_> {
 }
 
 /// `aiw logs` of processes
-pub fn logs(args: &LogArgs, output: &Output) -> Result<(), Failure> {
+pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     /// How long a signal waits at most.
     const PATIENCE: Duration = Duration::from_millis(500);
-    let manager = looked_after()?;
+    let manager = looked_after(home)?;
     let from = match (args.tail, args.since) {
         (Some(lines), _) => FollowFrom::Tail(lines),
         (None, Some(since)) => FollowFrom::Since(since),

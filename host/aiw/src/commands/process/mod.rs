@@ -31,59 +31,52 @@ mod up;
 pub use log::logs;
 pub use up::up;
 
-pub fn run(command: &ProcessCommand, output: &Output) -> Result<(), Failure> {
+pub fn run(command: &ProcessCommand, home: &Home, output: &Output) -> Result<(), Failure> {
     match command {
-        ProcessCommand::Add(args) => add(args, output),
-        ProcessCommand::Edit => edit(output),
+        ProcessCommand::Add(args) => add(args, home, output),
+        ProcessCommand::Edit => edit(home, output),
         ProcessCommand::Rm(args) => {
-            output.answer(looked_after()?.remove(&args.ids, Author::User, output)?);
+            output.answer(looked_after(home)?.remove(&args.ids, Author::User, output)?);
             Ok(())
         }
-        ProcessCommand::Start(args) => start(args, output),
-        ProcessCommand::Exec(args) => exec(args),
+        ProcessCommand::Start(args) => start(args, home, output),
+        ProcessCommand::Exec(args) => exec(args, home),
         ProcessCommand::Signal(args) => {
-            output.answer(looked_after()?.signal_each(&args.ids, &args.signal, output)?);
+            output.answer(looked_after(home)?.signal_each(&args.ids, &args.signal, output)?);
             Ok(())
         }
-        ProcessCommand::Input(args) => input(args, output),
+        ProcessCommand::Input(args) => input(args, home, output),
     }
 }
 
 /// The processes of the project that the current directory belongs to.
-pub fn manager() -> Result<Manager, Failure> {
-    let home = Home::find()?;
+pub fn manager(home: &Home) -> Result<Manager, Failure> {
     home.recover()?;
-    Ok(Manager::open(&home, Project::find(&current_dir()?)?)?.with_executable(own_executable()?))
+    Ok(Manager::open(home, Project::find(&current_dir()?)?)?.with_executable(own_executable()?))
 }
 
 /// The project's processes, after what dead shims left behind was ended, or started again.
-fn looked_after() -> Result<Manager, Failure> {
-    let manager = manager()?;
+fn looked_after(home: &Home) -> Result<Manager, Failure> {
+    let manager = manager(home)?;
     manager.look_after()?;
     Ok(manager)
 }
 
-/// How many processes of this project run.
-pub fn running() -> Result<usize, Failure> {
-    let manager = looked_after()?;
-    Ok(manager.list_running()?.iter().filter(|status| status.state.is_alive()).count())
-}
-
 /// Whether a word is the id of a process of this project. Tasks have the same commands.
-pub fn is_process(word: &str) -> bool {
-    aiw_processes::is_id(word) && manager().is_ok_and(|manager| manager.get(word).is_ok())
+pub fn is_process(home: &Home, word: &str) -> bool {
+    aiw_processes::is_id(word) && manager(home).is_ok_and(|manager| manager.get(word).is_ok())
 }
 
 /// Returns the failure for a word that is neither the id of a process nor of a task. `None` if this project has no processes.
-pub fn neither(word: &str) -> Option<Failure> {
-    let loaded = manager().ok()?.load().ok()?;
+pub fn neither(home: &Home, word: &str) -> Option<Failure> {
+    let loaded = manager(home).ok()?.load().ok()?;
     let meant = did_you_mean(word, loaded.definitions.keys().map(String::as_str), "this project's processes")?;
     Some(Failure::user(format!("there is no process or task `{}`", one_line(word, 60))).with_hint(meant))
 }
 
 /// `aiw ps`
-pub fn ps(args: &PsArgs, output: &Output) -> Result<(), Failure> {
-    let manager = manager()?;
+pub fn ps(args: &PsArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+    let manager = manager(home)?;
     aiw_app::usable_settings(manager.home(), output)?;
     let (answer, problem) = manager.ps(args.all, args.stats)?;
     if answer.processes.is_empty() && problem.is_none() {
@@ -177,8 +170,14 @@ fn sorted(results: StartResults, output: &Output) -> (Vec<Started>, Failures<Fai
 }
 
 /// `aiw wait` for processes, and `aiw up --wait`.
-pub fn wait(ids: &[String], what: &WaitFor, timeout: Option<Duration>, output: &Output) -> Result<(), Failure> {
-    let manager = looked_after()?;
+pub fn wait(
+    ids: &[String],
+    what: &WaitFor,
+    timeout: Option<Duration>,
+    home: &Home,
+    output: &Output,
+) -> Result<(), Failure> {
+    let manager = looked_after(home)?;
     let end = timeout.map(|timeout| Instant::now() + timeout);
     let signals = counted()?;
     let is_over = || signals.load(Ordering::Relaxed) > 0;
@@ -221,20 +220,20 @@ pub fn wait(ids: &[String], what: &WaitFor, timeout: Option<Duration>, output: &
 }
 
 /// `aiw process start`
-fn start(args: &StartArgs, output: &Output) -> Result<(), Failure> {
-    let (manager, person) = (looked_after()?, Person::new(output, args.yes));
+fn start(args: &StartArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+    let (manager, person) = (looked_after(home)?, Person::new(output, args.yes));
     told(runtime::blocking()?.block_on(manager.start(&args.ids, &person, output))?, output)
 }
 
 /// `aiw restart`
-pub fn restart(args: &StartArgs, output: &Output) -> Result<(), Failure> {
-    let (manager, person) = (looked_after()?, Person::new(output, args.yes));
+pub fn restart(args: &StartArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+    let (manager, person) = (looked_after(home)?, Person::new(output, args.yes));
     told(runtime::blocking()?.block_on(manager.restart(&args.ids, &person, output))?, output)
 }
 
 /// `aiw down`, and `aiw stop` for processes
-pub fn down(ids: &[String], output: &Output) -> Result<(), Failure> {
-    let manager = manager()?;
+pub fn down(ids: &[String], home: &Home, output: &Output) -> Result<(), Failure> {
+    let manager = manager(home)?;
     // What can't be started again keeps nothing from being stopped.
     let _ = manager.look_after();
     let (mut stopped, mut failures) = (Vec::new(), Failures::<FailedName>::default());
@@ -270,8 +269,8 @@ fn counted() -> Result<Arc<AtomicUsize>, Failure> {
 }
 
 /// `aiw process exec`
-fn exec(args: &ExecArgs) -> Result<(), Failure> {
-    let manager = looked_after()?;
+fn exec(args: &ExecArgs, home: &Home) -> Result<(), Failure> {
+    let manager = looked_after(home)?;
     let (program, rest) = args.command.split_first().ok_or_else(|| Failure::user("no command was given"))?;
     let (cwd, variables) = manager.surroundings(&args.id)?;
     let status = Command::new(program)
@@ -292,8 +291,8 @@ fn exec(args: &ExecArgs) -> Result<(), Failure> {
 }
 
 /// `aiw process input`
-fn input(args: &InputArgs, output: &Output) -> Result<(), Failure> {
-    let manager = looked_after()?;
+fn input(args: &InputArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+    let manager = looked_after(home)?;
     let bytes = match &args.line {
         Some(line) => format!("{line}\n").into_bytes(),
         None => super::given(Path::new("-"), MAX_INPUT as u64)?,
@@ -303,8 +302,8 @@ fn input(args: &InputArgs, output: &Output) -> Result<(), Failure> {
 }
 
 /// `aiw process add`
-fn add(args: &NewProcessArgs, output: &Output) -> Result<(), Failure> {
-    let manager = manager()?;
+fn add(args: &NewProcessArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+    let manager = manager(home)?;
     aiw_app::usable_settings(manager.home(), output)?;
     let mut words = args.command.iter().cloned();
     let request = DefineRequest {
@@ -330,8 +329,8 @@ fn add(args: &NewProcessArgs, output: &Output) -> Result<(), Failure> {
 }
 
 /// `aiw process edit`
-fn edit(output: &Output) -> Result<(), Failure> {
-    let manager = manager()?;
+fn edit(home: &Home, output: &Output) -> Result<(), Failure> {
+    let manager = manager(home)?;
     let open = |copy: &Path| match Editor::find()?.open(copy)? {
         status if status.success() => Ok(()),
         status => Err(Failure::user(format!("the editor ended with {status}, and nothing was changed"))),

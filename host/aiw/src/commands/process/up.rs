@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use aiw_core::one_line;
+use aiw_home::Home;
 use aiw_processes::{FollowFrom, Loaded, Manager, ProcessError, ProcessLogs, Started, State, WaitFor};
 
 use super::log::named;
@@ -22,14 +23,14 @@ const ROUND: Duration = Duration::from_millis(500);
 const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// `aiw up`
-pub fn up(args: &UpArgs, output: &Output) -> Result<(), Failure> {
-    let manager = looked_after()?;
+pub fn up(args: &UpArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+    let manager = looked_after(home)?;
     let person = Person::new(output, args.yes);
     let loaded = runtime::blocking()?.block_on(manager.agreed(&args.ids, &person, output))?;
     if args.wait {
         let (started, failures) = sorted(manager.up(&loaded, &args.ids)?, output);
         let ids: Vec<String> = started.into_iter().map(|started| started.status.id).collect();
-        let waited = wait(&ids, &WaitFor::Up, args.timeout, output);
+        let waited = wait(&ids, &WaitFor::Up, args.timeout, home, output);
         return failures.first.map_or(waited, Err);
     }
     if args.detach || output.is_json() {

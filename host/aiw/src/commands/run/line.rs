@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ffi::OsString;
 
+use aiw_app::AppError;
 use aiw_core::{CliKind, closest, one_line, shell_word};
 use aiw_home::{Home, OWN};
 use aiw_launch::LaunchError;
@@ -163,9 +164,8 @@ pub fn hint(cli: CliKind, error: &mut clap::Error) -> Option<String> {
 
 /// A failure for want of a prompt. Where `-p` names no provider, it was meant as the print flag of
 /// two of the CLIs.
-pub fn without_prompt(cli: CliKind, args: &RunArgs, failure: Failure) -> Failure {
-    let is_there =
-        |name: &str| name == OWN || Home::find().and_then(|home| Ok(home.providers()?.has(name))).unwrap_or(true);
+pub fn without_prompt(cli: CliKind, args: &RunArgs, home: &Home, failure: Failure) -> Failure {
+    let is_there = |name: &str| name == OWN || home.providers().map_or(true, |providers| providers.has(name));
     match &args.provider {
         Some(said) if said.contains(' ') || !is_there(said) => failure.with_hint(p_is_provider(cli, said)),
         Some(name) => failure.with_hint(format!("aiw {cli} -p {} {PROMPT}", shell_word(name))),
@@ -202,10 +202,12 @@ fn in_order(typed: impl Iterator<Item = String>, prompt: &[String], name: &str) 
 
 /// A run that can't be, where `-p` may have been meant as the print flag: what follows it is the
 /// beginning of the prompt then.
-pub fn misused_p(cli: CliKind, args: &RunArgs, error: LaunchError) -> Failure {
-    let named =
-        args.provider.as_deref().filter(|_| matches!(&error, LaunchError::UnknownProvider { source_name: None, .. }));
-    let is_unreachable = matches!(&error, LaunchError::Provider(ProviderError::Unreachable { .. }));
+pub fn misused_p(cli: CliKind, args: &RunArgs, error: AppError) -> Failure {
+    let named = args
+        .provider
+        .as_deref()
+        .filter(|_| matches!(&error, AppError::Launch(LaunchError::UnknownProvider { source_name: None, .. })));
+    let is_unreachable = matches!(&error, AppError::Launch(LaunchError::Provider(ProviderError::Unreachable { .. })));
     let failure = Failure::from(error);
     if is_unreachable {
         let hint = failure.hint().map(|hint| format!("{hint}; ")).unwrap_or_default();

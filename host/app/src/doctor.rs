@@ -1,0 +1,159 @@
+//! What is wrong with the parts of aiw. Looking starts and changes nothing.
+
+use std::path::Path;
+
+use aiw_core::{counted, quoted, shell_word_in_line};
+pub use aiw_home::FoundProblem;
+use aiw_home::Home;
+use aiw_orchestrator::{KeptWorkflow, ListedWorkflow, Workflows};
+use aiw_processes::{Manager, Project};
+use aiw_routing::{KnownTool, LOST, Records, ServerPlaces};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::past::HistoryDoctor;
+use crate::planners;
+use crate::servers::profiles::{idle_denials, profiles};
+
+/// `aiw doctor`
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Doctor {
+    /// What was looked at
+    pub parts: Vec<CheckedPart>,
+}
+
+/// A part of aiw in `aiw doctor`
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct CheckedPart {
+    /// `home`, `processes`, `mcp`, `workflows` or `history`
+    pub name: &'static str,
+    /// What there is, in a few words
+    pub summary: String,
+    /// The problems
+    pub problems: Vec<FoundProblem>,
+}
+
+/// Facts that only a view knows.
+pub struct ViewKnows {
+    /// aiw's own tools.
+    pub own_tools: Vec<KnownTool>,
+    /// Finds the problem with names of toolsets.
+    pub toolsets: fn(&[String]) -> Option<FoundProblem>,
+    /// The state of the history.
+    pub history: Result<HistoryDoctor, FoundProblem>,
+}
+
+/// Looks at each part, as it is for a directory. A part that can't be read stops no other.
+pub fn look(home: &Home, cwd: &Path, knows: ViewKnows) -> Doctor {
+    let (secrets, mut problems) = home.check();
+    let toolsets = home.settings().and_then(|settings| settings.mcp()).ok().and_then(|mcp| mcp.toolsets);
+    problems.extend(toolsets.and_then(|names| (knows.toolsets)(&names)));
+    if planners::lacks_key(home) {
+        let problem = "the key of the model that plans jobs is missing";
+        problems.push(FoundProblem::new(problem, "`aiw planner show` says where it should be"));
+    }
+    let summary = format!("{}, {}", home.root().display(), counted(secrets, "secret"));
+    let files = CheckedPart { name: "home", summary, problems };
+    let servers = servers(home, cwd, knows.own_tools);
+    Doctor { parts: vec![files, processes(home, cwd), servers, workflows(home), history(knows.history)] }
+}
+
+fn processes(home: &Home, cwd: &Path) -> CheckedPart {
+    let (summary, problems) = match Project::find(cwd).and_then(|project| Manager::open(home, project)) {
+        Err(e) => ("can't be looked at".to_owned(), vec![FoundProblem::of(&e, e.hint())]),
+        Ok(manager) => {
+            let (all, running, problems) = manager.check();
+            (format!("{all} in this project, {running} running"), problems)
+        }
+    };
+    CheckedPart { name: "processes", summary, problems }
+}
+
+/// The servers as they are written. Whether they work is for `aiw mcp doctor`, which starts them.
+fn servers(home: &Home, cwd: &Path, own: Vec<KnownTool>) -> CheckedPart {
+    let (servers, problems) = match ServerPlaces::of(home.clone(), cwd).read() {
+        Ok(read) => read,
+        Err(e) => {
+            let problems = vec![FoundProblem::of(&e, e.hint())];
+            return CheckedPart { name: "mcp", summary: "can't be read".to_owned(), problems };
+        }
+    };
+    let left_out = problems.into_iter().map(|problem| FoundProblem { problem, next: None });
+    let (mut problems, records) = (left_out.collect::<Vec<_>>(), Records::new(home.clone()));
+    for found in &servers {
+        let (key, name) = (quoted(&found.key), shell_word_in_line(&found.key));
+        problems.extend(found.server.as_ref().err().map(|problem| {
+            let next = format!("`aiw mcp show {name}` shows its entry");
+            FoundProblem::new(format!("server {key} can't be used: it {problem}"), next)
+        }));
+        if records.is_lost(&found.key) || records.load(&found.key).is_some_and(|record| record.lost) {
+            let next = format!("look at them with `aiw mcp tools {name}`; `aiw mcp approve {name}` accepts them");
+            problems.push(FoundProblem::new(format!("of the server {key}, {LOST}"), next));
+        }
+    }
+    let idle = profiles(home, cwd).and_then(|profiles| idle_denials(home, cwd, &profiles, own));
+    let idle = idle.unwrap_or_else(|e| vec![e.to_string()]).into_iter();
+    problems.extend(idle.map(|problem| FoundProblem::new(problem, "`aiw mcp profile list`")));
+    let summary = match servers.len() {
+        0 => "no servers".to_owned(),
+        count => format!("{}; `aiw mcp doctor` starts and checks them", counted(count, "server")),
+    };
+    CheckedPart { name: "mcp", summary, problems }
+}
+
+/// The kept scripts as they are written. Whether their tools are there, `aiw workflow list` says.
+fn workflows(home: &Home) -> CheckedPart {
+    let workflows = Workflows::new(home.clone());
+    let (listed, lock) = (workflows.list(), workflows.lock());
+    let is_outdated = |kept: &KeptWorkflow| {
+        let approved = lock.as_ref().ok().and_then(|lock| lock.workflows.get(&kept.name));
+        approved.is_some_and(|approved| approved.sha256 != kept.sha256)
+    };
+    let problem = |found: &ListedWorkflow| {
+        let name = &found.name;
+        match &found.workflow {
+            Err(problem) => Some(FoundProblem::new(
+                format!("workflow `{name}` can't be used: it {problem}"),
+                format!("edit `{}`", found.path.display()),
+            )),
+            Ok(kept) if is_outdated(kept) => Some(FoundProblem::new(
+                format!("workflow `{name}` was edited after you approved it, so it does not run"),
+                format!("`aiw workflow approve {name}` shows it and asks"),
+            )),
+            Ok(_) => None,
+        }
+    };
+    let mut problems: Vec<FoundProblem> = listed.iter().filter_map(problem).collect();
+    problems.extend(lock.as_ref().err().map(|e| FoundProblem::of(e, e.hint())));
+    let summary = match listed.len() {
+        0 => "no workflows".to_owned(),
+        count => counted(count, "workflow"),
+    };
+    CheckedPart { name: "workflows", summary, problems }
+}
+
+fn history(looked: Result<HistoryDoctor, FoundProblem>) -> CheckedPart {
+    let mut problems = Vec::new();
+    let summary = match looked {
+        Err(problem) => {
+            problems.push(problem);
+            "can't be read".to_owned()
+        }
+        Ok(found) => {
+            if found.hooks.iter().any(|status| status.installed && status.disabled) {
+                problems.push(FoundProblem::new(
+                    "hooks of the history are switched off by `disableAllHooks` in Claude Code's settings",
+                    "take it out there, or `aiw history hooks uninstall`",
+                ));
+            }
+            if !found.skipped.is_empty() {
+                let problem = format!("{} could not be read whole", counted(found.skipped.len(), "transcript"));
+                problems.push(FoundProblem::new(problem, "`aiw history doctor` names them"));
+            }
+            let hooks = if found.hooks_installed { "hooks installed" } else { "no hooks" };
+            let unread = if found.unread == 0 { String::new() } else { format!(", {} not read yet", found.unread) };
+            format!("{}{unread}, {hooks}", counted(found.transcripts, "transcript"))
+        }
+    };
+    CheckedPart { name: "history", summary, problems }
+}

@@ -1,0 +1,69 @@
+//! The doctor finds what is wrong with each part, and changes nothing.
+
+use std::fs;
+
+use aiw_app::doctor::{FoundProblem, ViewKnows, look};
+use aiw_home::Home;
+
+use crate::state;
+
+/// What is found: each problem with its next step, below the name of its part.
+fn found(home: &Home, cwd: &std::path::Path) -> Vec<String> {
+    let knows = ViewKnows {
+        own_tools: Vec::new(),
+        toolsets: |names| Some(FoundProblem::new(format!("no toolsets: {}", names.join(" ")), "name one")),
+        history: Err(FoundProblem::new("the history is damaged", "throw it away")),
+    };
+    let before = state(home);
+    let parts = look(home, cwd, knows).parts;
+    assert_eq!(state(home), before);
+    assert_eq!(
+        parts.iter().map(|part| part.name).collect::<Vec<_>>(),
+        ["home", "processes", "mcp", "workflows", "history"]
+    );
+    let line = |found: &FoundProblem| format!("{} → {}", found.problem, found.next.as_deref().unwrap_or("-"));
+    parts.iter().flat_map(|part| part.problems.iter().map(|one| format!("{}: {}", part.name, line(one)))).collect()
+}
+
+#[test]
+fn each_problem_is_told_with_its_next_step_and_a_damaged_part_hides_no_other() {
+    let place = tempfile::tempdir().unwrap();
+    let home = Home::at(place.path().join("home"));
+    drop(home.lock().unwrap());
+    let project = place.path().join("project");
+    fs::create_dir_all(project.join(".ichimi")).unwrap();
+    assert_eq!(found(&home, &project), ["history: the history is damaged → throw it away"]);
+
+    fs::write(home.settings_path(), r#"{"tsks": {}, "mcp": {"toolsets": ["x"]}}"#).unwrap();
+    fs::write(home.providers_path(), "{").unwrap();
+    fs::write(home.mcp_path(), r#"{"mcpServers": {"bad": {"command": 1}}}"#).unwrap();
+    fs::write(project.join(".ichimi/processes.kdl"), "process \"web\" { comand \"sleep\" }").unwrap();
+    let all = found(&home, &project);
+    for (part, said) in [
+        ("home: ", "`tsks` in settings.json means nothing → did you mean `tasks`?"),
+        ("home: ", "providers.json"),
+        ("home: ", "no toolsets: x → name one"),
+        ("processes: ", "→ `aiw process edit` opens it"),
+        ("mcp: ", "→ `aiw mcp show bad` shows its entry"),
+        ("history: ", "the history is damaged → throw it away"),
+    ] {
+        assert!(all.iter().any(|line| line.starts_with(part) && line.contains(said)), "{said}: {all:#?}");
+    }
+    assert_eq!(all.len(), 6, "{all:#?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_home_that_others_can_write_to_is_told_with_the_command_that_closes_it() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let place = tempfile::tempdir().unwrap();
+    let home = Home::at(place.path().join("home"));
+    drop(home.lock().unwrap());
+    fs::set_permissions(home.root(), fs::Permissions::from_mode(0o777)).unwrap();
+    let all = found(&home, place.path());
+    assert!(
+        all[0].contains(&format!("others can write to aiw's home → `chmod go-w {}`", home.root().display())),
+        "{all:?}"
+    );
+}
