@@ -897,6 +897,15 @@ fn a_new_registry_builds_and_passes_its_tests() {
 }
 
 #[test]
+fn a_project_of_a_component_needs_no_home() {
+    let mut env = Environment::new();
+    env.unset("AIW_HOME");
+    env.unset("HOME");
+    env.run(&["extension", "new", "my-source", "--kind", "registry-source"]).ok();
+    assert_eq!(env.run(&["extension", "list"]).code, 3);
+}
+
+#[test]
 fn a_new_project_builds_tests_and_adds_by_the_commands_that_it_prints() {
     let (env, project, said, _) = new_project("my-market", "market-source");
     insta::assert_snapshot!(said, @"

@@ -123,6 +123,22 @@ fn a_detached_task_is_waited_for_and_reported_once() {
 }
 
 #[test]
+fn a_log_that_cannot_be_read_hides_no_other_report() {
+    let (env, _) = FakeClis::environment();
+    let (more, broken) = (detach(&env, "claude", "true"), detach(&env, "claude", "true"));
+    until(|| env.json(&["status"])["unread"] == 2);
+    let log = env.home().join("tasks").join(&broken).join("log");
+    fs::remove_file(&log).unwrap();
+    std::os::unix::fs::symlink("/dev/null", &log).unwrap();
+    let report = env.run(&["wait", &broken, &more]);
+    assert!(report.code != 0 && report.stdout.contains(&format!("{more} claude succeeded")), "{}", report.whole());
+    assert!(report.stderr.contains("log"), "{}", report.stderr);
+    // What was not reported is news still.
+    let status = env.json(&["status"]);
+    assert_eq!(status["tasks"].as_array().unwrap().iter().map(|task| &task["id"]).collect::<Vec<_>>(), [&broken]);
+}
+
+#[test]
 fn waiting_for_any_ends_with_the_first() {
     let (env, _) = FakeClis::environment();
     let long = detach(&env, "claude", "sleep 30");

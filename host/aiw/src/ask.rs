@@ -234,7 +234,7 @@ impl Sink for Output {
     }
 }
 
-/// What verbs of plugins tell: their notes are sentences that need no word before them.
+/// The output for verbs of plugins: their notes are sentences that need no word before them.
 pub struct Said<'a>(pub &'a Output);
 
 impl Sink for Said<'_> {

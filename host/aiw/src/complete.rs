@@ -24,6 +24,12 @@ use crate::components::app;
 type Offer = (String, String);
 
 fn candidates(offers: fn(Home) -> Option<Vec<Offer>>) -> ArgValueCandidates {
+    with_or_without_home(move |home| home.and_then(offers))
+}
+
+fn with_or_without_home(
+    offers: impl Fn(Option<Home>) -> Option<Vec<Offer>> + Send + Sync + 'static,
+) -> ArgValueCandidates {
     ArgValueCandidates::new(move || {
         let candidate = |(order, (word, about)): (usize, Offer)| {
             let about = Some(one_line(&about, 60)).filter(|about| !about.is_empty());
@@ -33,7 +39,7 @@ fn candidates(offers: fn(Home) -> Option<Vec<Offer>>) -> ArgValueCandidates {
         let plain = |(word, _): &Offer| {
             !word.starts_with('-') && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.@/=".contains(c))
         };
-        crate::home().ok().and_then(offers).into_iter().flatten().filter(plain).enumerate().map(candidate).collect()
+        offers(crate::home().ok()).into_iter().flatten().filter(plain).enumerate().map(candidate).collect()
     })
 }
 
@@ -124,9 +130,9 @@ pub fn providers() -> ArgValueCandidates {
 
 /// Names of providers, and the word for the CLI's own configuration.
 pub fn providers_or_own() -> ArgValueCandidates {
-    candidates(|home| {
+    with_or_without_home(|home| {
         let own = (OWN.to_owned(), "the CLI's own configuration".to_owned());
-        Some(provider_offers(home).into_iter().flatten().chain([own]).collect())
+        Some(home.and_then(provider_offers).into_iter().flatten().chain([own]).collect())
     })
 }
 
@@ -315,5 +321,5 @@ pub fn added_extensions() -> ArgValueCandidates {
 
 /// Names of AI CLIs.
 pub fn clis() -> ArgValueCandidates {
-    candidates(|_| Some(aiw_core::CliKind::ALL.iter().map(|cli| (cli.to_string(), String::new())).collect()))
+    with_or_without_home(|_| Some(aiw_core::CliKind::ALL.iter().map(|cli| (cli.to_string(), String::new())).collect()))
 }

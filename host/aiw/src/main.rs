@@ -111,6 +111,10 @@ fn main() -> ExitCode {
         (Some(Command::Help { command }), _) => return commands::general::help(&command, &output),
         // Without a home nothing is remembered, and the answer is the same.
         (Some(Command::Cli(command)), home) => commands::cli_list::run(&command, home.ok().as_ref(), &output),
+        (Some(Command::Update { check }), _) => runtime::run(&output, commands::update::run(check, &output)),
+        (Some(Command::Extension(command)), home) => {
+            runtime::run(&output, commands::extension::run(command, home, &output))
+        }
         (_, Err(failure)) => Err(failure),
         (None, Ok(home)) => commands::general::overview(&home, &output),
         (Some(command), Ok(home)) => run(command, theirs, &home, &output),
@@ -127,7 +131,6 @@ fn home() -> Result<Home, HomeError> {
 fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) -> Result<(), Failure> {
     match command {
         Command::Plugin(command) => commands::plugin::run(command, home, output),
-        Command::Extension(command) => runtime::run(output, commands::extension::run(command, home, output)),
         Command::Provider(command) => runtime::run(output, commands::provider::run(command, home, output)),
         Command::Pool(command) => runtime::run(output, commands::pool::run(command, home, output)),
         // They read files alone.
@@ -146,7 +149,6 @@ fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) ->
         Command::Workflow(command) => runtime::run(output, commands::workflow::run(command, home, output)),
         // They read files: neither components nor a runtime are set up for them.
         Command::Doctor => commands::doctor::doctor(home, output),
-        Command::Update { check } => runtime::run(output, commands::update::run(check, output)),
         Command::Role(command) => commands::role::run(command, home, output),
         Command::Task(command) => commands::task::run(command, home, output),
         Command::Status(scope) => commands::task::status(scope.all_namespaces, home, output),
@@ -181,6 +183,8 @@ fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) ->
         | Command::Man { .. }
         | Command::Completions { .. }
         | Command::Help { .. }
+        | Command::Update { .. }
+        | Command::Extension(_)
         | Command::Cli(_) => Ok(()),
     }
 }

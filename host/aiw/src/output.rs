@@ -305,7 +305,10 @@ pub fn write(text: &str) -> ExitCode {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-            let _ = writeln!(std::io::stderr().lock(), "error: cannot write to standard output: {e}");
+            static TOLD: AtomicBool = AtomicBool::new(false);
+            if !TOLD.swap(true, Ordering::Relaxed) {
+                let _ = writeln!(std::io::stderr().lock(), "error: cannot write to standard output: {e}");
+            }
             ExitCode::from(aiw_core::ErrorKind::Unavailable.exit_code())
         }
         _ => ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
-//! What is wrong with the parts of aiw. Looking starts and changes nothing.
+//! What is wrong with the parts of aiw. Looking starts nothing, and changes nothing but what a command that was cut short left to
+//! be done, as every command does.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aiw_core::{counted, quoted, shell_word_in_line};
 pub use aiw_home::FoundProblem;
@@ -12,8 +13,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::past::HistoryDoctor;
-use crate::planners;
 use crate::servers::profiles::{idle_denials, profiles};
+use crate::{AppError, planners};
 
 /// `aiw doctor`
 #[derive(Debug, Serialize, JsonSchema)]
@@ -43,8 +44,8 @@ pub struct ViewKnows {
     pub history: Result<HistoryDoctor, FoundProblem>,
 }
 
-/// Looks at each part, as it is for a directory. A part that can't be read stops no other.
-pub fn look(home: &Home, cwd: &Path, knows: ViewKnows) -> Doctor {
+/// Looks at each part, as it is for the current directory. A part that can't be read stops no other.
+pub fn look(home: &Home, cwd: Result<PathBuf, AppError>, knows: ViewKnows) -> Doctor {
     let (secrets, mut problems) = home.check();
     let toolsets = home.settings().and_then(|settings| settings.mcp()).ok().and_then(|mcp| mcp.toolsets);
     problems.extend(toolsets.and_then(|names| (knows.toolsets)(&names)));
@@ -54,29 +55,41 @@ pub fn look(home: &Home, cwd: &Path, knows: ViewKnows) -> Doctor {
     }
     let summary = format!("{}, {}", home.root().display(), counted(secrets, "secret"));
     let files = CheckedPart { name: "home", summary, problems };
-    let servers = servers(home, cwd, knows.own_tools);
-    Doctor { parts: vec![files, processes(home, cwd), servers, workflows(home), history(knows.history)] }
+    let (processes, servers) = match cwd {
+        Ok(cwd) => (processes(home, &cwd), servers(home, &cwd, knows.own_tools)),
+        Err(e) => {
+            let nowhere = |name| CheckedPart::unread(name, FoundProblem::of(&e, e.hint()));
+            (nowhere("processes"), nowhere("mcp"))
+        }
+    };
+    Doctor { parts: vec![files, processes, servers, workflows(home), history(knows.history)] }
+}
+
+impl CheckedPart {
+    fn unread(name: &'static str, problem: FoundProblem) -> Self {
+        Self { name, summary: "can't be read".to_owned(), problems: vec![problem] }
+    }
 }
 
 fn processes(home: &Home, cwd: &Path) -> CheckedPart {
-    let (summary, problems) = match Project::find(cwd).and_then(|project| Manager::open(home, project)) {
-        Err(e) => ("can't be looked at".to_owned(), vec![FoundProblem::of(&e, e.hint())]),
+    let name = "processes";
+    if let Err(e) = home.recover() {
+        return CheckedPart::unread(name, e.into());
+    }
+    match Project::find(cwd).and_then(|project| Manager::open(home, project)) {
+        Err(e) => CheckedPart::unread(name, FoundProblem::of(&e, e.hint())),
         Ok(manager) => {
             let (all, running, problems) = manager.check();
-            (format!("{all} in this project, {running} running"), problems)
+            CheckedPart { name, summary: format!("{all} in this project, {running} running"), problems }
         }
-    };
-    CheckedPart { name: "processes", summary, problems }
+    }
 }
 
 /// The servers as they are written. Whether they work is for `aiw mcp doctor`, which starts them.
 fn servers(home: &Home, cwd: &Path, own: Vec<KnownTool>) -> CheckedPart {
     let (servers, problems) = match ServerPlaces::of(home.clone(), cwd).read() {
         Ok(read) => read,
-        Err(e) => {
-            let problems = vec![FoundProblem::of(&e, e.hint())];
-            return CheckedPart { name: "mcp", summary: "can't be read".to_owned(), problems };
-        }
+        Err(e) => return CheckedPart::unread("mcp", FoundProblem::of(&e, e.hint())),
     };
     let left_out = problems.into_iter().map(|problem| FoundProblem { problem, next: None });
     let (mut problems, records) = (left_out.collect::<Vec<_>>(), Records::new(home.clone()));

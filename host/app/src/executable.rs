@@ -27,7 +27,7 @@ pub enum NoExecutable {
     /// It is in a cache, which is emptied at times.
     #[error("this aiw runs from the cache of {by}, which may be emptied at any time, so nothing can rely on it")]
     InCache {
-        /// What keeps the cache.
+        /// The program that keeps the cache.
         by: &'static str,
         /// The command that installs it for good.
         lasting: String,

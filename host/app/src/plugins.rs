@@ -18,7 +18,7 @@ use crate::workflows::suspicious;
 
 type Result<T> = std::result::Result<T, MarketError>;
 
-/// What several plugins gave, and the first failure.
+/// The answer for several plugins, and the first failure.
 type Several<T> = Result<(T, Option<MarketError>)>;
 
 /// Which plugins, and what they get.
@@ -178,6 +178,8 @@ fn shown(plan: &InstallPlan, answers: &Answers) -> Plan {
             _ => Effect::Reaches(target),
         });
     }
+    let unset = plan.missing(answers).into_iter().filter(|missing| missing.secret);
+    about.extend(unset.map(|missing| format!("  `{}` is a secret, and not set yet", missing.name)));
     let options = plan.options_used(answers);
     about.extend(options.iter().map(|(name, value)| format!("  {name} is {}", value.escape_debug())));
     let signs: Vec<String> = suspicious(about[1..].iter().map(String::as_str)).collect();

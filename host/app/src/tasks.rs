@@ -116,6 +116,7 @@ pub fn status(home: &Home, cwd: &Path, all: bool) -> Result<(Status, ListedTasks
 
 /// How many processes of the project run, after what dead supervisors left behind was ended, or started again.
 fn running(home: &Home, cwd: &Path) -> Option<usize> {
+    home.recover().ok()?;
     let manager = Manager::open(home, Project::find(cwd).ok()?).ok()?.with_executable(own_executable().ok()?);
     manager.look_after().ok()?;
     Some(manager.list_running().ok()?.iter().filter(|status| status.state.is_alive()).count())
@@ -146,10 +147,13 @@ pub fn stop(tasks: &Tasks, ids: &[ProcessId]) -> Result<Vec<StoppedTask>, TaskEr
     Ok(stopped)
 }
 
-/// Reports on a task, with the last lines of its log. If it has ended, that is no news any more.
+/// Reports on a task, with the last lines of its log. If it had ended when it was looked at, that is no news any more.
 pub fn report(tasks: &Tasks, task: &Task, lines: usize) -> Result<WaitedTask, TaskError> {
     let last_lines = tail(tasks, task, lines)?.into_iter().map(|line| line.text).collect();
-    tasks.mark_read(&[task.id])?;
+    // One that has ended since is still reported as running here.
+    if task.state == State::Ended {
+        tasks.mark_read(&[task.id])?;
+    }
     Ok(WaitedTask { task: TaskDetails::of(task), last_lines })
 }
 

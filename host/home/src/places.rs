@@ -244,7 +244,7 @@ impl OpenDirectory {
     ///
     /// # Errors
     ///
-    /// What the system said; a link is refused, and so is a file of somebody else's.
+    /// An error of the system; a link is refused, and so is a file of somebody else's.
     pub fn open_plain(&self, below: &Path) -> io::Result<fs::File> {
         self.open(below).map(|(file, _)| file)
     }

@@ -105,7 +105,7 @@ impl ClientPlaces {
     }
 }
 
-/// What most clients have in common: the form of `mcp.json`, and no word about calls or projects.
+/// The form that most clients have in common: that of `mcp.json`, and no word about calls or projects.
 const PLAIN: Client = Client {
     id: "",
     name: "",

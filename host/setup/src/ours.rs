@@ -41,7 +41,7 @@ impl Ours {
         entry
     }
 
-    /// The same, with the type first.
+    /// Like the one above, with the type first.
     pub(crate) fn typed_entry(&self) -> Map<String, Value> {
         let mut entry = self.entry();
         entry.shift_insert(0, "type".into(), json!("stdio"));

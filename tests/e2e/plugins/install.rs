@@ -43,6 +43,7 @@ fn a_plugin_goes_from_search_to_remove() {
       tracker (http) reaches: https://t.example/mcp
         headers Authorization: Bearer ${T_TOKEN}
         reads T_TOKEN
+      `T_TOKEN` is a secret, and not set yet
     ------- stderr -------
     error: `Install tools@m?` needs an answer, and there is no terminal to ask on
     hint: answer with `--yes`
@@ -55,6 +56,7 @@ fn a_plugin_goes_from_search_to_remove() {
       tracker (http) reaches: https://t.example/mcp
         headers Authorization: Bearer ${T_TOKEN}
         reads T_TOKEN
+      `T_TOKEN` is a secret, and not set yet
     Installed tools@m 1.0.0: words, tracker
     Use it: aiw claude --mcp
     ------- stderr -------

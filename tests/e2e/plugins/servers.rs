@@ -202,6 +202,7 @@ fn what_is_not_set_is_said_under_one_name_until_it_is_set() {
       s (stdio) runs: c ${user_config.directory} ${REGION}
         env P: ${user_config.pin}
         reads REGION, directory, pin
+      `pin` is a secret, and not set yet
     Installed p@m 1.0.0: s
     Use it: aiw claude --mcp
     ------- stderr -------

@@ -77,7 +77,7 @@ struct Domain {
 /// A question, and where its answer goes.
 type Asked = (Preview, oneshot::Sender<Given>);
 
-/// What the user gives, by name.
+/// The values that the user gives, by name.
 type Given = Vec<(String, Secret)>;
 
 /// An install that waits for the user's answer.
@@ -142,7 +142,7 @@ fn backend_error(error: MarketError) -> BackendError {
     error.hint().map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}")).into()
 }
 
-/// What a verb told, as the line of the view.
+/// The line of the view for one that a verb told.
 fn line<T>(done: Result<(T, Option<MarketError>), MarketError>, heard: &Heard) -> Result<String, BackendError> {
     match done {
         Ok((_, None)) => Ok(heard.lines().join("; ")),

@@ -41,13 +41,13 @@ const SEARCH_LIMIT: u32 = 50;
 /// The usual secret.
 const TOKEN: &str = "token";
 
-pub async fn run(file: &Path, mut args: FunctionArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn run(file: &Path, mut args: FunctionArgs, home: Option<&Home>, output: &Output) -> Result<(), Failure> {
     let mut kit = Testkit::read(file)?.compile_with(own_executable()?).on_compile({
         let progress = aiw_app::compile_progress(output.observer());
         move |id, time| progress(id, time)
     });
     // An author calls the same file many times, and then adds it.
-    if let Some(dir) = compiled_code(home) {
+    if let Some(dir) = home.and_then(compiled_code) {
         kit = kit.compiled_cache(dir);
     }
     if let Some(path) = &args.http {

@@ -20,7 +20,7 @@ impl From<ProjectError> for Failure {
 }
 
 /// Ends by a signal alone.
-pub async fn run(args: DevArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+pub async fn run(args: DevArgs, home: Option<&Home>, output: &Output) -> Result<(), Failure> {
     if output.is_json() {
         return Err(Failure::new(ErrorKind::Usage, "`aiw extension dev` has no JSON: it never ends")
             .with_hint("`aiw extension call` calls once"));

@@ -35,33 +35,33 @@ pub struct SwitchedExtension {
     pub enabled: bool,
 }
 
-pub async fn run(command: ExtensionCommand, home: &Home, output: &Output) -> Result<(), Failure> {
-    // Only some of these need the components.
-    let client = || session(home, output);
+pub async fn run(command: ExtensionCommand, home: Result<Home, Failure>, output: &Output) -> Result<(), Failure> {
+    // Only some of these need the components, or a home.
+    let client = |home: Result<Home, Failure>| session(&home?, output);
     match command {
         ExtensionCommand::Add { source, yes } => {
-            let added = extensions::add(&*client()?, &source, &Person::new(output, yes), output).await;
+            let added = extensions::add(&*client(home)?, &source, &Person::new(output, yes), output).await;
             let added = added.map_err(|e| Failure::from(e).declined_as("nothing was done"))?;
             output.conclude(under("extension", added), None)
         }
-        ExtensionCommand::List => list(&*client()?, output),
-        ExtensionCommand::Info { id } => info(&*client()?, &id, output).await,
+        ExtensionCommand::List => list(&*client(home)?, output),
+        ExtensionCommand::Info { id } => info(&*client(home)?, &id, output).await,
         ExtensionCommand::Update { id, accept_changes } => {
-            update(&*client()?, id.as_deref(), accept_changes, output).await
+            update(&*client(home)?, id.as_deref(), accept_changes, output).await
         }
-        ExtensionCommand::Enable { id } => set_enabled(&*client()?, &id, true, output),
-        ExtensionCommand::Disable { id } => set_enabled(&*client()?, &id, false, output),
-        ExtensionCommand::Remove { id } => output.conclude(extensions::remove(&*client()?, &id, output)?, None),
+        ExtensionCommand::Enable { id } => set_enabled(&*client(home)?, &id, true, output),
+        ExtensionCommand::Disable { id } => set_enabled(&*client(home)?, &id, false, output),
+        ExtensionCommand::Remove { id } => output.conclude(extensions::remove(&*client(home)?, &id, output)?, None),
         ExtensionCommand::Verify { id } => {
-            let checked = extensions::verify(&*client()?, id.as_deref(), output).await?;
+            let checked = extensions::verify(&*client(home)?, id.as_deref(), output).await?;
             let bad = checked.extensions.iter().filter(|one| !one.good).map(|one| one.id.as_str()).collect::<Vec<_>>();
             let failure = Failure::new(ErrorKind::Config, format!("invalid: {}", bad.join(", ")));
             let failure = (!bad.is_empty()).then_some(failure);
             output.conclude(checked, failure)
         }
         ExtensionCommand::New { name, kind, lang } => new::run(&name, kind, lang, output),
-        ExtensionCommand::Call(args) => call::run(&args.file, args.call, home, output).await,
-        ExtensionCommand::Dev(args) => dev::run(args, home, output).await,
+        ExtensionCommand::Call(args) => call::run(&args.file, args.call, home.ok().as_ref(), output).await,
+        ExtensionCommand::Dev(args) => dev::run(args, home.ok().as_ref(), output).await,
     }
 }
 

@@ -444,9 +444,21 @@ pub fn wait(args: &WaitArgs, home: &Home, output: &Output) -> Result<(), Failure
         return Err(failure.with_code(128 + signals.last()));
     }
     let ended: Vec<&Task> = waited.all.iter().filter(|task| task.state == State::Ended).collect();
-    let reports = waited.all.iter().map(|task| tasks::report(&tasks, task, LAST_LINES));
-    let reports = reports.collect::<Result<Vec<_>, _>>()?;
-    for (task, report) in waited.all.iter().zip(&reports).filter(|(task, _)| task.state == State::Ended) {
+    let (mut reports, mut unread) = (Vec::new(), None);
+    for task in &waited.all {
+        // A log that can't be read hides no other task.
+        let report = match tasks::report(&tasks, task, LAST_LINES) {
+            Ok(report) => report,
+            Err(e) => {
+                unread = unread.or(Some(e));
+                continue;
+            }
+        };
+        let WaitedTask { last_lines, .. } = &report;
+        if task.state != State::Ended {
+            reports.push(report);
+            continue;
+        }
         output.line(format!(
             "{} {} {} after {}: {}",
             task.id,
@@ -457,12 +469,16 @@ pub fn wait(args: &WaitArgs, home: &Home, output: &Output) -> Result<(), Failure
         ));
         let said = match &task.about.final_message {
             Some(message) => message.lines().rev().take(LAST_LINES).map(str::to_owned).collect::<Vec<_>>(),
-            None => report.last_lines.iter().rev().cloned().collect(),
+            None => last_lines.iter().rev().cloned().collect(),
         };
         said.iter().rev().for_each(|line| output.line(format!("  {line}")));
         output.line(format!("  log: {}", task.log.display()));
+        reports.push(report);
     }
     let answer = Wait { tasks: reports, done: waited.done };
+    if let Some(e) = unread {
+        return output.conclude(answer, Some(e.into()));
+    }
     if !waited.done {
         let left = waited.all.len() - ended.len();
         let failure = Failure::new(ErrorKind::User, format!("{left} not ended yet")).with_code(124);

@@ -2,13 +2,18 @@
 
 use std::fs;
 
+use aiw_app::AppError;
 use aiw_app::doctor::{FoundProblem, ViewKnows, look};
 use aiw_home::Home;
 
 use crate::state;
 
-/// What is found: each problem with its next step, below the name of its part.
+/// The findings: each problem with its next step, below the name of its part.
 fn found(home: &Home, cwd: &std::path::Path) -> Vec<String> {
+    found_in(home, Ok(cwd.to_owned()))
+}
+
+fn found_in(home: &Home, cwd: Result<std::path::PathBuf, AppError>) -> Vec<String> {
     let knows = ViewKnows {
         own_tools: Vec::new(),
         toolsets: |names| Some(FoundProblem::new(format!("no toolsets: {}", names.join(" ")), "name one")),
@@ -50,6 +55,24 @@ fn each_problem_is_told_with_its_next_step_and_a_damaged_part_hides_no_other() {
         assert!(all.iter().any(|line| line.starts_with(part) && line.contains(said)), "{said}: {all:#?}");
     }
     assert_eq!(all.len(), 6, "{all:#?}");
+}
+
+#[test]
+fn what_every_command_meets_first_is_told() {
+    let place = tempfile::tempdir().unwrap();
+    let home = Home::at(place.path().join("home"));
+    drop(home.lock().unwrap());
+    let gone = AppError::Directory { source: std::io::Error::from(std::io::ErrorKind::NotFound) };
+    let all = found_in(&home, Err(gone));
+    assert_eq!(
+        all.iter().map(|line| line.split(':').next().unwrap()).collect::<Vec<_>>(),
+        ["processes", "mcp", "history"]
+    );
+    assert!(all[..2].iter().all(|line| line.contains("directory")), "{all:?}");
+    // No command that changes something could begin.
+    fs::create_dir(home.root().join(".journal.json")).unwrap();
+    let all = found(&home, place.path());
+    assert!(all.iter().any(|line| line.starts_with("processes: ") && line.contains(".journal.json")), "{all:?}");
 }
 
 #[cfg(unix)]

@@ -236,7 +236,7 @@ async fn an_update_that_changes_what_runs_is_agreed_to() {
     }
 }
 
-/// What stands in mcp.json after an install, an update and a removal, where the user had a server `alpha`.
+/// The content of mcp.json after an install, an update and a removal, where the user had a server `alpha`.
 #[tokio::test]
 async fn an_update_keeps_what_was_decided_and_a_removal_undoes_it() {
     for (chosen, said, after) in [

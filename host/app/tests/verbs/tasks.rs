@@ -70,6 +70,17 @@ fn what_ended_unseen_is_told_until_a_report_shows_it() {
 }
 
 #[test]
+fn an_end_that_came_after_the_look_stays_news() {
+    let ended = Ended::new();
+    let id = ended.add(1, json!({}));
+    let tasks = ended.tasks();
+    let mut seen = tasks.get(id).unwrap();
+    seen.state = aiw_core::ProcessState::Running;
+    assert!(report(&tasks, &seen, 3).is_ok());
+    assert_eq!(status(&ended.home, Path::new("/"), true).unwrap().0.counts.unread, 1);
+}
+
+#[test]
 fn a_task_is_meant_by_its_names_and_neither_itself_nor_what_is_above_it() {
     let ended = Ended::new();
     let above = ended.add(1, json!({}));
