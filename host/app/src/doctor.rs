@@ -7,7 +7,7 @@ use aiw_core::{counted, quoted, shell_word_in_line};
 pub use aiw_home::FoundProblem;
 use aiw_home::Home;
 use aiw_orchestrator::{KeptWorkflow, ListedWorkflow, Workflows};
-use aiw_processes::{Manager, Project};
+use aiw_processes::Manager;
 use aiw_routing::{KnownTool, LOST, Records, ServerPlaces};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -73,10 +73,7 @@ impl CheckedPart {
 
 fn processes(home: &Home, cwd: &Path) -> CheckedPart {
     let name = "processes";
-    if let Err(e) = home.recover() {
-        return CheckedPart::unread(name, e.into());
-    }
-    match Project::find(cwd).and_then(|project| Manager::open(home, project)) {
+    match Manager::of(home, cwd) {
         Err(e) => CheckedPart::unread(name, FoundProblem::of(&e, e.hint())),
         Ok(manager) => {
             let (all, running, problems) = manager.check();
@@ -146,27 +143,24 @@ fn workflows(home: &Home) -> CheckedPart {
 }
 
 fn history(looked: Result<HistoryDoctor, FoundProblem>) -> CheckedPart {
-    let mut problems = Vec::new();
-    let summary = match looked {
-        Err(problem) => {
-            problems.push(problem);
-            "can't be read".to_owned()
-        }
-        Ok(found) => {
-            if found.hooks.iter().any(|status| status.installed && status.disabled) {
-                problems.push(FoundProblem::new(
-                    "hooks of the history are switched off by `disableAllHooks` in Claude Code's settings",
-                    "take it out there, or `aiw history hooks uninstall`",
-                ));
-            }
-            if !found.skipped.is_empty() {
-                let problem = format!("{} could not be read whole", counted(found.skipped.len(), "transcript"));
-                problems.push(FoundProblem::new(problem, "`aiw history doctor` names them"));
-            }
-            let hooks = if found.hooks_installed { "hooks installed" } else { "no hooks" };
-            let unread = if found.unread == 0 { String::new() } else { format!(", {} not read yet", found.unread) };
-            format!("{}{unread}, {hooks}", counted(found.transcripts, "transcript"))
-        }
+    let name = "history";
+    let found = match looked {
+        Ok(found) => found,
+        Err(problem) => return CheckedPart::unread(name, problem),
     };
-    CheckedPart { name: "history", summary, problems }
+    let mut problems = Vec::new();
+    if found.hooks.iter().any(|status| status.installed && status.disabled) {
+        problems.push(FoundProblem::new(
+            "hooks of the history are switched off by `disableAllHooks` in Claude Code's settings",
+            "take it out there, or `aiw history hooks uninstall`",
+        ));
+    }
+    if !found.skipped.is_empty() {
+        let problem = format!("{} could not be read whole", counted(found.skipped.len(), "transcript"));
+        problems.push(FoundProblem::new(problem, "`aiw history doctor` names them"));
+    }
+    let hooks = if found.hooks_installed { "hooks installed" } else { "no hooks" };
+    let unread = if found.unread == 0 { String::new() } else { format!(", {} not read yet", found.unread) };
+    let summary = format!("{}{unread}, {hooks}", counted(found.transcripts, "transcript"));
+    CheckedPart { name, summary, problems }
 }

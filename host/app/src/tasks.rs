@@ -5,7 +5,7 @@ use std::path::Path;
 use aiw_core::{ProcessId, Sink};
 use aiw_home::Home;
 use aiw_launch::{Continuation, LaunchError, RootKind, TaskDetails, TaskSummary, WaitedTask, tail};
-use aiw_processes::{Manager, Project};
+use aiw_processes::Manager;
 use aiw_tasks::{Keep, Scope, State, Stopped, Task, TaskError, Tasks};
 use aiw_usage::Sum;
 use schemars::JsonSchema;
@@ -116,8 +116,7 @@ pub fn status(home: &Home, cwd: &Path, all: bool) -> Result<(Status, ListedTasks
 
 /// How many processes of the project run, after what dead supervisors left behind was ended, or started again.
 fn running(home: &Home, cwd: &Path) -> Option<usize> {
-    home.recover().ok()?;
-    let manager = Manager::open(home, Project::find(cwd).ok()?).ok()?.with_executable(own_executable().ok()?);
+    let manager = Manager::of(home, cwd).ok()?.with_executable(own_executable().ok()?);
     manager.look_after().ok()?;
     Some(manager.list_running().ok()?.iter().filter(|status| status.state.is_alive()).count())
 }
@@ -142,18 +141,21 @@ pub fn stop(tasks: &Tasks, ids: &[ProcessId]) -> Result<Vec<StoppedTask>, TaskEr
             Stopped::Ended(task) | Stopped::AlreadyEnded(task) => StoppedTask { task, result: "stopped" },
         }),
     };
-    let stopped = ids.iter().zip(told).map(ended).collect::<Result<_, TaskError>>()?;
-    tasks.mark_read(ids)?;
+    let stopped = ids.iter().zip(told).map(ended).collect::<Result<Vec<_>, TaskError>>()?;
+    mark_told(tasks, stopped.iter().map(|one| &one.task))?;
     Ok(stopped)
+}
+
+/// Notes that the ends of these tasks are told. One that has ended only since it was looked at stays news.
+fn mark_told<'a>(tasks: &Tasks, told: impl IntoIterator<Item = &'a Task>) -> Result<(), TaskError> {
+    let ended = told.into_iter().filter(|task| task.state == State::Ended);
+    tasks.mark_read(&ended.map(|task| task.id).collect::<Vec<_>>())
 }
 
 /// Reports on a task, with the last lines of its log. If it had ended when it was looked at, that is no news any more.
 pub fn report(tasks: &Tasks, task: &Task, lines: usize) -> Result<WaitedTask, TaskError> {
     let last_lines = tail(tasks, task, lines)?.into_iter().map(|line| line.text).collect();
-    // One that has ended since is still reported as running here.
-    if task.state == State::Ended {
-        tasks.mark_read(&[task.id])?;
-    }
+    mark_told(tasks, [task])?;
     Ok(WaitedTask { task: TaskDetails::of(task), last_lines })
 }
 

@@ -198,13 +198,19 @@ pub fn create_new(path: &Path) -> io::Result<fs::File> {
 
 /// Opens a file as its place demands.
 pub(crate) fn open(path: &Path, how: How) -> io::Result<fs::File> {
+    open_walking(path, how).map(|(file, _)| file)
+}
+
+/// Opens a file by a walk through each directory, which tells what is wrong. Returns also what the system says about it.
+fn open_walking(path: &Path, how: How) -> io::Result<(fs::File, fs::Metadata)> {
     let parent = Parent::of(path)?;
     let file = parent.open(parent.name(), how)?;
-    parent.check_owner(&plain(&file)?)?;
+    let meta = plain(&file)?;
+    parent.check_owner(&meta)?;
     if how != How::Read {
         parent.inherit(&file)?;
     }
-    Ok(file)
+    Ok((file, meta))
 }
 
 /// Opens a file for reading as its place demands. Returns also what the system says about it.
@@ -214,14 +220,8 @@ pub(crate) fn open_to_read(path: &Path) -> io::Result<(fs::File, fs::Metadata)> 
             let way: PathBuf = names.iter().collect();
             OpenDirectory { path: root.clone(), opened: platform::Opened::of(&root, &[]) }.open(&way)
         }
-        _ => open_walking(path),
+        _ => open_walking(path, How::Read),
     }
-}
-
-fn open_walking(path: &Path) -> io::Result<(fs::File, fs::Metadata)> {
-    let file = open(path, How::Read)?;
-    let meta = file.metadata()?;
-    Ok((file, meta))
 }
 
 /// An open directory of aiw's state, for reading many files below it. None of them is reached by a link.
@@ -252,8 +252,7 @@ impl OpenDirectory {
     pub(crate) fn open(&self, below: &Path) -> io::Result<(fs::File, fs::Metadata)> {
         match self.opened.as_ref().and_then(|opened| opened.read(below)) {
             Some(opened) => opened,
-            // A walk through each directory tells what is wrong.
-            None => open_walking(&self.path.join(below)),
+            None => open_walking(&self.path.join(below), How::Read),
         }
     }
 
@@ -363,6 +362,9 @@ mod platform {
     impl Opened {
         /// Opens a directory below a root of ours. `None` where the system can't do that, or the way is not as it should be.
         pub(crate) fn of(root: &Path, names: &[OsString]) -> Option<Self> {
+            if !cfg!(target_os = "linux") {
+                return None;
+            }
             let mut directory = open(root, STEP, Mode::empty()).ok()?;
             if !names.is_empty() {
                 directory = at_once(&directory, &names.iter().collect::<PathBuf>(), STEP).ok()?;

@@ -254,6 +254,7 @@ impl ProcessError {
             Self::Needed { by, .. } => format!("remove `{by}` first, or what it needs"),
             Self::Need { needs, .. } => format!("define `{needs}`, or take it out of the needs"),
             Self::Ask(error) => return error.hint(),
+            Self::Home(error) => return error.hint(),
             Self::NotSaved { copy, .. } => format!("your version is in `{}`", one_line(&copy.to_string_lossy(), 1000)),
             Self::Runs { id } => format!("stop it first: `aiw stop {id}`"),
             Self::NotRunning { id } => format!("`aiw process start {id}` starts it"),

@@ -1,7 +1,7 @@
 //! The processes of one project.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aiw_core::ProcessId;
@@ -78,6 +78,12 @@ impl Manager {
     pub fn open(home: &Home, project: Project) -> Result<Self, ProcessError> {
         let processes = Processes::open(home, NAMES, Scope::Root(project.root()?))?;
         Ok(Self { home: home.clone(), project, processes, aiw: "aiw".into() })
+    }
+
+    /// Opens the processes of a directory's project, after what a command that was cut short left to be done is done.
+    pub fn of(home: &Home, directory: &Path) -> Result<Self, ProcessError> {
+        home.recover()?;
+        Self::open(home, Project::find(directory)?)
     }
 
     /// Uses this executable to supervise what is started, in place of the `aiw` of the search path.

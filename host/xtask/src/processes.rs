@@ -113,13 +113,7 @@ fn figures(kind: Kind, program: &Path) -> Result<Figures> {
     let (start, noticed) = one(kind, program).context("a start")?;
     let restart = again(kind, program).context("a restart")?;
     let (memory, cpu) = idle(kind, program).context("idle processes")?;
-    // The disk's speed varies, so each side is measured three times.
-    let mut logs = [0.0; 3];
-    for log in &mut logs {
-        *log = logged(kind, program).context("a log")?;
-    }
-    logs.sort_by(f64::total_cmp);
-    let log = logs[1];
+    let log = of_three(|| logged(kind, program)).context("a log")?;
     let (list, starts) = many(kind, program).context("many processes")?;
     Ok([Some(start), Some(restart), noticed, Some(memory), Some(cpu), Some(log), Some(list), Some(starts)])
 }
@@ -518,16 +512,20 @@ fn logged(kind: Kind, program: &Path) -> Result<f64> {
 fn to_a_file() -> Result<f64> {
     let dir = tempfile::tempdir()?;
     let lines = lines(dir.path())?;
-    let mut samples = Vec::new();
-    for _ in 0..3 {
+    of_three(|| {
         let out = fs::File::create(dir.path().join("out"))?;
         let begun = Instant::now();
         let status = Command::new("cat").arg(OsStr::new(&lines)).stdout(out).status()?;
         ensure!(status.success(), "cat failed");
-        samples.push(begun.elapsed());
-    }
-    samples.sort();
-    Ok(speed(samples[1]))
+        Ok(speed(begun.elapsed()))
+    })
+}
+
+/// The middle of three measurements: the disk's speed varies.
+fn of_three(measure: impl Fn() -> Result<f64>) -> Result<f64> {
+    let mut samples = [measure()?, measure()?, measure()?];
+    samples.sort_by(f64::total_cmp);
+    Ok(samples[1])
 }
 
 /// What a list of many takes, in milliseconds, and their start, in seconds.

@@ -17,6 +17,8 @@ use crate::platform::{self, Watch};
 const WINDOW: u64 = 64 << 10;
 /// How much to read at once when reading on.
 const CHUNK: usize = 256 << 10;
+/// How many files may be open and not yet read. Open files that the log has dropped keep their place on the disk.
+const WAITING: usize = 2 * FILES;
 
 /// Returns the length of a file up to its last line break.
 #[cfg_attr(not(unix), expect(dead_code, reason = "only shims write logs"))]
@@ -189,8 +191,11 @@ impl Log {
     /// Returns a reader of the lines that are there now, however much is written meanwhile.
     pub fn so_far(&self, from: FollowFrom) -> Result<Follow, SupervisorError> {
         // The files are open before the end is looked up, so none of what is before it is missed.
-        let follow = self.follow(from)?;
-        Ok(Follow { until: Some(self.end_position()?), ..follow })
+        let mut follow = self.follow(from)?;
+        let end = self.end_position()?;
+        // Every file that begins before the end is open after this look, so it is the last one.
+        follow.look()?;
+        Ok(Follow { until: Some(end), ..follow })
     }
 }
 
@@ -292,6 +297,9 @@ impl Follow {
 
     /// Opens the files that are new. An open file stays readable, however often the log is rotated.
     fn look(&mut self) -> Result<(), SupervisorError> {
+        if self.until.is_some() || self.newer.len() >= WAITING {
+            return Ok(());
+        }
         let files = files(&self.path)?;
         let known = self.newer.back().map(|(file, _)| file).or(self.current.as_ref().map(|(file, _)| file));
         let (count, gap) = match known {
@@ -309,5 +317,64 @@ impl Follow {
     /// Returns whether reading was too slow and lines were lost.
     pub fn has_missed(&self) -> bool {
         self.missed
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::super::Writer;
+    use super::*;
+    use crate::new::LogPolicy;
+
+    /// Writes so many lines that each of them begins a file.
+    fn rotate(log: &mut Writer, mut lines: std::ops::Range<usize>) -> io::Result<()> {
+        lines.try_for_each(|number| log.write(Stream::Stdout, format!("line {number}\n").as_bytes()))
+    }
+
+    fn read(follow: &mut Follow) -> Result<Vec<String>, SupervisorError> {
+        let mut seen = Vec::new();
+        loop {
+            let entries = follow.next(Duration::ZERO)?;
+            if entries.is_empty() {
+                return Ok(seen);
+            }
+            seen.extend(entries.iter().map(|entry| String::from_utf8_lossy(&entry.bytes).into_owned()));
+        }
+    }
+
+    #[test]
+    fn a_slow_reader_keeps_few_files_open_and_says_what_it_missed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = Writer::open(dir.path(), LogPolicy { file_bytes: 1, files: 3 }).unwrap();
+        rotate(&mut log, 0..3).unwrap();
+        let mut follow = Log::of(dir.path()).follow(FollowFrom::Start).unwrap();
+        let mut written = 3;
+        for _ in 0..200 {
+            // One line is read while two are written.
+            follow.next(Duration::ZERO).unwrap();
+            rotate(&mut log, written..written + 2).unwrap();
+            written += 2;
+            assert!(follow.newer.len() < WAITING + FILES, "{} files are open", follow.newer.len());
+        }
+        let rest = read(&mut follow).unwrap();
+        assert!(follow.has_missed() && rest.iter().any(|line| line.starts_with("lines are missing")), "{rest:?}");
+        assert_eq!(rest.last().unwrap(), &format!("line {}", written - 1));
+    }
+
+    #[test]
+    fn what_is_written_after_the_end_opens_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = Writer::open(dir.path(), LogPolicy { file_bytes: 1, files: 3 }).unwrap();
+        rotate(&mut log, 0..3).unwrap();
+        let mut so_far = Log::of(dir.path()).so_far(FollowFrom::Start).unwrap();
+        let open = so_far.newer.len();
+        let mut seen = Vec::new();
+        for number in 3..100 {
+            seen.extend(so_far.next(Duration::ZERO).unwrap());
+            rotate(&mut log, number..number + 1).unwrap();
+            assert!(so_far.newer.len() <= open);
+        }
+        let seen: Vec<_> = seen.iter().map(|entry| String::from_utf8_lossy(&entry.bytes)).collect();
+        assert_eq!((seen, so_far.has_missed()), (vec!["line 0".into(), "line 1".into(), "line 2".into()], false));
     }
 }

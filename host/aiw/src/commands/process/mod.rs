@@ -11,7 +11,7 @@ use aiw_app::{current_dir, own_executable};
 use aiw_core::{ErrorKind, Unasked, did_you_mean, one_line};
 use aiw_home::Home;
 use aiw_processes::{
-    Author, DefineRequest, MAX_INPUT, Manager, ProcessSummary, Processes, Project, StartResults, Started, State,
+    Author, DefineRequest, MAX_INPUT, Manager, ProcessSummary, Processes, StartResults, Started, State,
     StoppedProcesses, WaitFor, Waited,
 };
 use clap::builder::styling::{AnsiColor, Style};
@@ -51,8 +51,7 @@ pub fn run(command: &ProcessCommand, home: &Home, output: &Output) -> Result<(),
 
 /// The processes of the project that the current directory belongs to.
 pub fn manager(home: &Home) -> Result<Manager, Failure> {
-    home.recover()?;
-    Ok(Manager::open(home, Project::find(&current_dir()?)?)?.with_executable(own_executable()?))
+    Ok(Manager::of(home, &current_dir()?)?.with_executable(own_executable()?))
 }
 
 /// The project's processes, after what dead shims left behind was ended, or started again.
