@@ -1,11 +1,18 @@
 //! Looking at many things at once, on as many threads as there are processors.
 
 use std::num::NonZero;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{Builder, available_parallelism};
 
 /// So many are looked at by one thread before it takes the next ones. Few take less than a thread.
 const MANY: usize = 25;
+
+/// Returns how many processors there are. Finding out reads several files.
+fn processors() -> usize {
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    *PROCESSORS.get_or_init(|| available_parallelism().map_or(1, NonZero::get))
+}
 
 /// Looks at parts of many things side by side: most of the time goes into system calls. A thread may begin late, so each
 /// takes the next part when it has done one.
@@ -21,7 +28,7 @@ pub(crate) fn side_by_side<T: Sync, R: Send>(all: &[T], look: impl Fn(&[T]) -> V
         }
         looked
     };
-    let threads = available_parallelism().map_or(1, NonZero::get).min(4).min(parts.len());
+    let threads = processors().min(4).min(parts.len());
     let mut looked = std::thread::scope(|scope| {
         // Where no thread can be made, the others do its part.
         let others: Vec<_> = (1..threads).filter_map(|_| Builder::new().spawn_scoped(scope, take).ok()).collect();

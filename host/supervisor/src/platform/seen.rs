@@ -1,7 +1,7 @@
 //! Processes as the system shows them. What is read is the system's own (`source`); what follows from it
 //! is the same on Linux and macOS.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 #[cfg(target_os = "linux")]
 use rustix::process::{Pid, test_kill_process};
@@ -12,6 +12,7 @@ use super::libproc as source;
 use super::procfs as source;
 use super::stat::Stat;
 use super::unix::Condition;
+use crate::record;
 use crate::side_by_side::side_by_side;
 
 /// Returns when a process started, or `None` if it is gone. A zombie counts as gone.
@@ -77,15 +78,24 @@ pub(crate) struct Parents(HashMap<u32, Vec<(u32, Stat)>>);
 impl Parents {
     /// Looks at all processes.
     pub fn now() -> Self {
-        Self::but(&HashSet::new())
+        Self::knowing(&HashMap::new())
     }
 
-    /// Looks at all processes but these shims.
-    pub fn but(shims: &HashSet<u32>) -> Self {
-        let pids: Vec<u32> = source::pids().filter(|pid| !shims.contains(pid)).collect();
+    /// Looks at all processes but these shims and their children, whose records were just read. A child that has ended
+    /// since has nothing that could be found, and a new one is found.
+    pub fn knowing(shims: &HashMap<u32, Option<record::Pid>>) -> Self {
+        let known: HashMap<u32, u32> = shims.iter().filter_map(|(shim, child)| Some(((*child)?.pid, *shim))).collect();
+        let is_known = |pid: &u32| shims.contains_key(pid) || known.contains_key(pid);
+        let pids: Vec<u32> = source::pids().filter(|pid| !is_known(pid)).collect();
         let look = |pid: &u32| source::stat(*pid).filter(|stat| stat.is_alive(0)).map(|stat| (*pid, stat));
         let mut children: HashMap<u32, Vec<(u32, Stat)>> = HashMap::new();
-        for (pid, stat) in side_by_side(&pids, |pids| pids.iter().filter_map(look).collect()) {
+        // No child of a shim is one, so none is looked at as if it could be.
+        let child = |(shim, child): (&u32, &Option<record::Pid>)| {
+            let record::Pid { pid, start } = (*child)?;
+            Some((pid, Stat { is_ended: false, is_stopped: false, parent: *shim, session: *shim, start }))
+        };
+        let seen = side_by_side(&pids, |pids| pids.iter().filter_map(look).collect());
+        for (pid, stat) in shims.iter().filter_map(child).chain(seen) {
             children.entry(stat.parent).or_default().push((pid, stat));
         }
         Self(children)

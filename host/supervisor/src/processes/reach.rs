@@ -80,8 +80,8 @@ impl Processes {
     /// Returns the TCP ports that running processes and their descendants listen on, in the order of these records.
     pub fn ports(&self, records: &[&Record]) -> Vec<BTreeSet<u16>> {
         let runs = |record: &Record| record.state != State::Ended && crate::signal::is_here(record);
-        let shims = records.iter().filter(|record| runs(record)).map(|record| record.shim.pid).collect();
-        let (parents, listeners) = (platform::Parents::but(&shims), platform::Listeners::now());
+        let shims = records.iter().filter(|record| runs(record)).map(|record| (record.shim.pid, record.child));
+        let (parents, listeners) = (platform::Parents::knowing(&shims.collect()), platform::Listeners::now());
         let of = |record: &&Record| match runs(record) {
             true => parents.descendants(record.shim.pid).iter().flat_map(|pid| listeners.ports(*pid)).collect(),
             false => BTreeSet::new(),
