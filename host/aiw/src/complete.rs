@@ -154,7 +154,7 @@ fn model_offers(home: Home, wanted: fn(&ModelSummary) -> bool) -> Option<Vec<Off
 /// Names of roles that can be used.
 pub fn roles() -> ArgValueCandidates {
     candidates(|home| {
-        let (settings, here) = (home.settings().ok()?, std::env::current_dir().ok());
+        let (settings, here) = (home.settings().ok()?, home.around().directory().ok().map(ToOwned::to_owned));
         let listing = Roles::at(home, &settings, here.as_deref()).list();
         let counts = |role: &&Listed| role.problem.is_none() && role.shadowed_by.is_none();
         let offer = |role: &Listed| (role.name.clone(), role.description.clone().unwrap_or_default());
@@ -219,7 +219,8 @@ pub fn available_plugins() -> ArgValueCandidates {
 
 /// The servers of this directory.
 fn configured(home: Home) -> Option<Vec<Configured>> {
-    Some(ServerPlaces::of(home, &std::env::current_dir().ok()?).read().ok()?.0)
+    let here = home.around().directory().ok()?.to_owned();
+    Some(ServerPlaces::of(home, &here).read().ok()?.0)
 }
 
 fn server_offer(server: &Configured) -> Offer {

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use aiw_core::CliKind;
-use aiw_home::{Home, HomeError};
+use aiw_home::{Home, HomeError, Surroundings};
 use aiw_processes::WaitFor;
 use clap::Parser;
 
@@ -110,7 +110,9 @@ fn main() -> ExitCode {
         (Some(Command::Completions { shell }), _) => commands::general::completions(shell),
         (Some(Command::Help { command }), _) => return commands::general::help(&command, &output),
         // Without a home nothing is remembered, and the answer is the same.
-        (Some(Command::Cli(command)), home) => commands::cli_list::run(&command, home.ok().as_ref(), &output),
+        (Some(Command::Cli(command)), home) => {
+            commands::cli_list::run(&command, home.ok().as_ref(), &Surroundings::of_process(), &output)
+        }
         (Some(Command::Update { check }), _) => runtime::run(&output, commands::update::run(check, &output)),
         (Some(Command::Extension(command)), home) => {
             runtime::run(&output, commands::extension::run(command, home, &output))
@@ -124,7 +126,7 @@ fn main() -> ExitCode {
 
 /// Returns the user's home. Commands are given it; the few things that run before a command is known ask for it.
 fn home() -> Result<Home, HomeError> {
-    Home::find()
+    Home::find(Surroundings::of_process())
 }
 
 /// Runs a command over the user's home.

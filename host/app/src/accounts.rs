@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use aiw_core::one_line;
-use aiw_home::{Home, HomeError, Settings};
+use aiw_home::{Home, HomeError, Settings, Surroundings};
 use aiw_launch::{LaunchError, Prepared};
 use aiw_tasks::{Counted, EndedTask, Usage};
 use aiw_usage::{Book, Booking, By, OverBudget, Source, Spending, Sum, Tokens, UsageError, plausible_cost, sum_by};
@@ -62,7 +62,7 @@ fn usage_error(error: UsageError) -> LaunchError {
 /// up.
 pub fn task_ended(task: &EndedTask) -> Counted {
     let own = Counted { usage: task.facts.usage, cost_usd: plausible_cost(task.facts.cost_usd), note: None };
-    let Ok(home) = Home::find() else { return own };
+    let Ok(home) = Home::find(Surroundings::of_process()) else { return own };
     let counted = match task.about.gateway {
         true => by_gateway(&home, task),
         false => by_itself(&home, task),

@@ -1,10 +1,10 @@
 //! One client of the application.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use aiw_components::Library;
-use aiw_home::Home;
+use aiw_home::{Home, Surroundings};
 use aiw_launch::{Launcher, ProcessSession, Search, session};
 use aiw_markets::Markets;
 use aiw_providers::Providers;
@@ -19,9 +19,9 @@ use crate::gateways::Door;
 use crate::reach::Reach;
 use crate::{AppError, lasting_executable, providers};
 
-/// Returns the current directory.
-pub fn current_dir() -> Result<PathBuf, AppError> {
-    std::env::current_dir().map_err(|source| AppError::Directory { source })
+/// Returns the directory of the client that uses a home.
+pub fn directory(home: &Home) -> Result<&Path, AppError> {
+    home.around().directory().map_err(|source| AppError::Directory { source })
 }
 
 /// One client of the application: a command in a terminal, a screen, or a client of the MCP server. It has a directory,
@@ -85,15 +85,18 @@ impl Builder {
 }
 
 impl ClientSession {
-    /// Returns the client that started this process, in the current directory. It may use every server and tool. Most
-    /// commands need no directory, so that one that is gone is no error yet.
+    /// Returns the client that the application's home was found for. It may use every server and tool.
     pub fn here(app: Arc<App>) -> Result<Arc<Self>, AppError> {
-        Ok(Self::builder(app, current_dir().unwrap_or_else(|_| "/".into()))?.build())
+        let around = app.home().around().clone();
+        Ok(Self::builder(app, around)?.build())
     }
 
-    /// Describes a client in a directory. Without more, it may use every server and tool.
-    pub fn builder(app: Arc<App>, cwd: PathBuf) -> Result<Builder, AppError> {
-        let (home, net, executable) = (app.home().clone(), app.client()?.clone(), lasting_executable()?);
+    /// Describes a client by what surrounds it. Without more, it may use every server and tool. Most verbs need no directory,
+    /// so that one that is gone is no error yet.
+    pub fn builder(app: Arc<App>, around: Surroundings) -> Result<Builder, AppError> {
+        let (net, executable) = (app.client()?.clone(), lasting_executable()?);
+        let cwd = around.directory().map_or_else(|_| "/".into(), Path::to_owned);
+        let home = app.home().seen_by(around);
         let ground = Ground { home, net, executable, cwd };
         let profile: ProfileSource = Arc::new(Profile::everything);
         Ok(Builder { app, session: OnceLock::new(), ground, profile, shared: SharedServers::default() })
@@ -104,9 +107,9 @@ impl ClientSession {
         &self.about.app
     }
 
-    /// Returns the home.
+    /// Returns the home, as this client sees it.
     pub fn home(&self) -> &Home {
-        self.app().home()
+        &self.about.ground.home
     }
 
     /// Returns the session that the client's tasks belong to.
@@ -185,7 +188,7 @@ impl ClientSession {
             return Ok(launcher);
         }
         // After a failure, the next call tries again.
-        let launcher = Launcher::new(self.home().clone(), Search::from_environment(), self.providers()?)
+        let launcher = Launcher::new(self.home().clone(), Search::around(self.home().around()), self.providers()?)
             .with_gateway(Arc::new(Door::new(self.home().clone())));
         Ok(self.launcher.get_or_init(|| launcher))
     }

@@ -1,7 +1,7 @@
 //! What is wrong with the parts of aiw. Looking starts nothing, and changes nothing but what a command that was cut short left to
 //! be done, as every command does.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aiw_core::{counted, quoted, shell_word_in_line};
 pub use aiw_home::FoundProblem;
@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::past::HistoryDoctor;
 use crate::servers::profiles::{idle_denials, profiles};
-use crate::{AppError, planners};
+use crate::{directory, planners};
 
 /// `aiw doctor`
 #[derive(Debug, Serialize, JsonSchema)]
@@ -45,7 +45,7 @@ pub struct ViewKnows {
 }
 
 /// Looks at each part, as it is for the current directory. A part that can't be read stops no other.
-pub fn look(home: &Home, cwd: Result<PathBuf, AppError>, knows: ViewKnows) -> Doctor {
+pub fn look(home: &Home, knows: ViewKnows) -> Doctor {
     let (secrets, mut problems) = home.check();
     let toolsets = home.settings().and_then(|settings| settings.mcp()).ok().and_then(|mcp| mcp.toolsets);
     problems.extend(toolsets.and_then(|names| (knows.toolsets)(&names)));
@@ -55,8 +55,8 @@ pub fn look(home: &Home, cwd: Result<PathBuf, AppError>, knows: ViewKnows) -> Do
     }
     let summary = format!("{}, {}", home.root().display(), counted(secrets, "secret"));
     let files = CheckedPart { name: "home", summary, problems };
-    let (processes, servers) = match cwd {
-        Ok(cwd) => (processes(home, &cwd), servers(home, &cwd, knows.own_tools)),
+    let (processes, servers) = match directory(home) {
+        Ok(cwd) => (processes(home, cwd), servers(home, cwd, knows.own_tools)),
         Err(e) => {
             let nowhere = |name| CheckedPart::unread(name, FoundProblem::of(&e, e.hint()));
             (nowhere("processes"), nowhere("mcp"))

@@ -11,7 +11,7 @@ use aiw_gateway::{
     Gateway, GatewayError, GatewayState, IsRunning, Keeper, KeptRoutes, Listener, NamedGateway, NamedGateways, PoolOf,
     Resting, Route, RouteError, Routes, RunOf, Serving, UPSTREAMS, Upstream, Voice, bind, ensure, keep, resting, state,
 };
-use aiw_home::{Home, rfc3339};
+use aiw_home::{Home, Surroundings, rfc3339};
 use aiw_launch::{Admission, GatewayDoor, GatewayProblem, RunThrough};
 use aiw_providers::{ProviderError, Providers};
 use aiw_tasks::{About, NOTE, Scope, State, Tasks};
@@ -58,7 +58,7 @@ impl GatewayDoor for Door {
 /// Looks after the gateway for a task, as long as this process lives: its shim.
 pub fn task_begins(task: &About) {
     if task.gateway
-        && let Ok(home) = Home::find()
+        && let Ok(home) = Home::find(Surroundings::of_process())
     {
         std::mem::forget(keeper(&home));
     }

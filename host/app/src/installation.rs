@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use aiw_core::{ErrorKind, one_line, shell_word};
-use aiw_home::{Home, HomeError, user_home};
+use aiw_home::{Home, HomeError, Surroundings};
 use aiw_net::{Client, NetError, Policy, Request};
 use schemars::JsonSchema;
 use semver::Version;
@@ -177,7 +177,7 @@ impl Update {
     /// is sent.
     pub async fn look(check: bool) -> Result<Self, UpdateError> {
         let Installation { by, path, update, .. } = Installation::find()?;
-        let newest = if check { Some(newest(&Home::find()?).await?) } else { None };
+        let newest = if check { Some(newest(&Home::find(Surroundings::of_process())?).await?) } else { None };
         let is_newer = newest.as_ref().map(|newest| VERSION.parse::<Version>().is_ok_and(|own| *newest > own));
         let newest = newest.map(|newest| newest.to_string());
         Ok(Self { version: VERSION.into(), installed_by: by, path, update, newest, is_newer })
@@ -225,9 +225,9 @@ struct Ground {
 }
 
 impl Ground {
-    fn here() -> Self {
-        let home = user_home();
-        let named = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    fn of(around: &Surroundings) -> Self {
+        let home = around.user_home();
+        let named = |name: &str| around.variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let below = |name: &str| home.as_ref().map(|home| home.join(name));
         let real = |path: Option<PathBuf>| path.map(|path| fs::canonicalize(&path).unwrap_or(path));
         Self {
@@ -242,7 +242,7 @@ impl Installation {
     /// Finds out how this binary was installed.
     pub fn find() -> Result<Self, NoExecutable> {
         let path = own_path()?;
-        Ok(Self::of(fs::canonicalize(&path).unwrap_or(path), &Ground::here()))
+        Ok(Self::of(fs::canonicalize(&path).unwrap_or(path), &Ground::of(&Surroundings::of_process())))
     }
 
     /// Returns the path that other programs can rely on, also after an update.

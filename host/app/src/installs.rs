@@ -145,9 +145,9 @@ fn about(found: &FoundServer, way: &Way) -> Vec<String> {
 }
 
 /// The program that a way runs, if it is not in the search path.
-fn missing_program(way: &Way) -> Option<&str> {
-    let path = std::env::var_os("PATH");
-    let is_there = |program: &&str| find_program(program, path.as_deref(), Path::new("")).is_some();
+fn missing_program<'a>(home: &Home, way: &'a Way) -> Option<&'a str> {
+    let path = home.around().variable("PATH");
+    let is_there = |program: &&str| find_program(program, path, Path::new("")).is_some();
     way.program().filter(|program| !is_there(program))
 }
 
@@ -185,7 +185,7 @@ fn fetch<'a>(
         let bundle = Bundle::read(file, sha256)?;
         let using = Some(home.use_bundle(bundle.sha256())?);
         let directory = home.bundle(bundle.sha256());
-        let way = bundle.way(way, &directory, &Machine::this());
+        let way = bundle.way(way, &directory, &Machine::this(home.around()));
         Ok(Some(Fetched { home: home.clone(), bundle, directory, using, way }))
     })
 }
@@ -199,7 +199,7 @@ async fn try_out(
     entry: &Entry,
 ) -> Result<(Option<Record>, Option<PoolError>), AppError> {
     let directory = home.temporary_dir(&home.cache("trials"))?;
-    let apart = Home::at(directory.path());
+    let apart = Home::at(directory.path()).seen_by(home.around().clone());
     let lock = apart.lock()?;
     let vault = home.vault();
     let mut secrets: Vec<_> = entry.secrets.iter().map(|(name, secret)| (name.clone(), secret.clone())).collect();

@@ -7,7 +7,7 @@
 //!
 //! ```no_run
 //! # fn f(bundled: &'static [aiw_app::Bundled], scripts: aiw_app::BundledScripts) -> Result<(), aiw_app::AppError> {
-//! let app = aiw_app::App::open(aiw_home::Home::find()?, bundled, scripts, std::sync::Arc::new(aiw_markets::Quiet));
+//! let app = aiw_app::App::open(aiw_home::Home::find(aiw_home::Surroundings::of_process())?, bundled, scripts, std::sync::Arc::new(aiw_markets::Quiet));
 //! let markets = aiw_app::ClientSession::here(app)?.markets()?;
 //! # Ok(())
 //! # }
@@ -50,7 +50,7 @@ pub mod workflows;
 pub use aiw_components::Bundled;
 pub use aiw_orchestrator::BundledScripts;
 pub use app::{App, compile_progress, usable_settings};
-pub use client::{Builder, ClientSession, current_dir};
+pub use client::{Builder, ClientSession, directory};
 pub use downloads::Downloads;
 pub use error::AppError;
 pub use executable::{NoExecutable, lasting_executable, own_executable, own_path};

@@ -180,8 +180,8 @@ pub struct HistorySkipped {
 }
 
 /// Returns where AI CLIs keep their sessions.
-pub fn places() -> Result<CliPlaces, PastError> {
-    Ok(CliPlaces::from_environment().ok_or(HomeError::NoHome)?)
+pub fn places(home: &Home) -> Result<CliPlaces, PastError> {
+    Ok(CliPlaces::around(home.around()).ok_or(HomeError::NoHome)?)
 }
 
 /// Returns the indexer of a home, which knows how tasks were run.
@@ -222,8 +222,8 @@ pub async fn import(
     progress: &mut (dyn FnMut(u64, u64) + Send),
 ) -> Result<HistoryImport, PastError> {
     let begun = Instant::now();
-    let places = places()?;
-    if is_off() {
+    let places = places(home)?;
+    if is_off(home) {
         sink.done("nothing was read: `AIW_HISTORY` is off".into());
         return Ok(HistoryImport::of(&Report::default(), begun));
     }
@@ -330,7 +330,8 @@ pub fn look(home: &Home, hooks: Vec<HookStatus>) -> Result<HistoryDoctor, PastEr
         None => (HashSet::new(), Vec::new(), None),
     };
     let excluded: Forgot = store.as_ref().and_then(|store| excluded(home, store).ok()).unwrap_or_default();
-    let found: Vec<FoundTranscripts> = Import::everything(&places()?).into_iter().chain(Import::given(home)).collect();
+    let found: Vec<FoundTranscripts> =
+        Import::everything(&places(home)?).into_iter().chain(Import::given(home)).collect();
     let skipped = problems.into_iter().map(|problem| HistorySkipped {
         path: problem.path.to_string_lossy().into_owned(),
         reason: problem.reason,
@@ -340,7 +341,7 @@ pub fn look(home: &Home, hooks: Vec<HookStatus>) -> Result<HistoryDoctor, PastEr
     Ok(HistoryDoctor {
         hooks_installed: hooks.iter().any(|status| status.installed && !status.disabled),
         hooks,
-        off: is_off(),
+        off: is_off(home),
         queued: Queue::of(home).len(),
         meaning,
         excluded: excluded.messages,

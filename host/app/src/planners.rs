@@ -150,8 +150,8 @@ pub struct PlannerSummary {
 }
 
 /// Whether the variable `AIW_PLANNER` says which model plans jobs.
-pub fn is_from_variable() -> bool {
-    std::env::var("AIW_PLANNER").is_ok_and(|text| !text.trim().is_empty())
+pub fn is_from_variable(home: &Home) -> bool {
+    home.around().text("AIW_PLANNER").is_some_and(|text| !text.trim().is_empty())
 }
 
 /// Sets the model that plans jobs.
@@ -229,8 +229,8 @@ pub fn off(home: &Home) -> Result<(), PlannerSetError> {
 /// Returns which model plans jobs. What the settings say wrongly is an error, unless the variable comes first.
 pub fn show(home: &Home) -> Result<PlannerShow, PlannerSetError> {
     let settings = home.settings()?;
-    let planner = settings.planner()?;
-    let from_variable = is_from_variable();
+    let planner = settings.planner(home.around())?;
+    let from_variable = is_from_variable(home);
     if !from_variable {
         settings.written_planner()?;
     }
@@ -241,7 +241,7 @@ pub fn show(home: &Home) -> Result<PlannerShow, PlannerSetError> {
         };
         PlannerSummary {
             api,
-            url: planner.url(),
+            url: planner.url(home.around()),
             provider,
             model: planner.model().map(str::to_owned),
             key: key_state(home, &planner),
@@ -256,8 +256,12 @@ pub fn show(home: &Home) -> Result<PlannerShow, PlannerSetError> {
 
 /// Returns whether the model that plans jobs lacks its key.
 pub fn lacks_key(home: &Home) -> bool {
-    let planner = home.settings().ok().and_then(|settings| settings.planner().ok()).flatten();
+    let planner = home.settings().ok().and_then(|settings| settings.planner(home.around()).ok()).flatten();
     planner.is_some_and(|planner| key_state(home, &planner) == Some("missing"))
+}
+
+fn has_value(home: &Home, variable: &EnvName) -> bool {
+    home.around().text(variable.as_str()).is_some_and(|value| !value.trim().is_empty())
 }
 
 fn key_state(home: &Home, planner: &PlannerSettings) -> Option<&'static str> {
@@ -265,7 +269,7 @@ fn key_state(home: &Home, planner: &PlannerSettings) -> Option<&'static str> {
     let is_set = match key {
         None => return Some("none"),
         Some(SecretRef::Vault(name)) => home.vault().has(name),
-        Some(SecretRef::Variable(name)) => std::env::var(name.as_str()).is_ok_and(|value| !value.trim().is_empty()),
+        Some(SecretRef::Variable(name)) => has_value(home, name),
     };
     Some(if is_set { "set" } else { "missing" })
 }

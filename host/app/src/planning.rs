@@ -166,7 +166,7 @@ fn set(client: &ClientSession) -> Result<PlannerSettings, NoPlan> {
     let settings = client.home().settings()?;
     let is_off =
         || if settings.written_planner().is_ok_and(|planner| planner.is_some()) { NoPlan::Off } else { NoPlan::NotSet };
-    settings.planner()?.ok_or_else(is_off)
+    settings.planner(client.home().around())?.ok_or_else(is_off)
 }
 
 /// Plans a small job over tools that don't exist, to see whether the model can.
@@ -357,7 +357,8 @@ pub fn endpoint<'a>(
             PlannerApiName::ChatCompletions => LlmApi::ChatCompletions,
             PlannerApiName::Messages => LlmApi::Messages,
         };
-        let url = settings.url().unwrap_or_default();
+        let around = client.home().around();
+        let url = settings.url(around).unwrap_or_default();
         let endpoint = Endpoint::typed(api, &url, settings.model().unwrap_or_default());
         match key {
             None => Ok(endpoint),
@@ -365,8 +366,8 @@ pub fn endpoint<'a>(
                 let key = client.home().vault().get(name).map_err(|source| NoPlan::Key { source })?;
                 Ok(endpoint.with_key(&key))
             }
-            Some(SecretRef::Variable(name)) => match std::env::var(name.as_str()) {
-                Ok(key) if !key.trim().is_empty() => Ok(endpoint.with_key(&Secret::new(key))),
+            Some(SecretRef::Variable(name)) => match around.text(name.as_str()) {
+                Some(key) if !key.trim().is_empty() => Ok(endpoint.with_key(&Secret::new(key))),
                 _ => Err(NoPlan::NoVariable { variable: name.to_string() }),
             },
         }

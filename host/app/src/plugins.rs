@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aiw_core::{Ask, AskError, Effect, Plan, PluginId, Question, Sink, Told, counted, one_line};
-use aiw_home::InstalledPlugin;
+use aiw_home::{InstalledPlugin, Surroundings};
 use aiw_markets::{
     AddOptions, Added, Answers, InstallPlan, Installed, InstalledSummary, MarketError, Markets, Missing, OnConflict,
     RemovedPlugin, SwitchedPlugin, UpdatedSummary,
@@ -139,10 +139,10 @@ async fn install_one(
     }
     plan.left_out.iter().for_each(|line| sink.note(line.clone()));
     // A secret can't be given here: how to set it is said at the end.
-    let open = plan.missing(&answers).into_iter().filter(|missing| !missing.secret);
+    let open = plan.missing(&answers, markets.home().around()).into_iter().filter(|missing| !missing.secret);
     let question = |Missing { name, title, .. }| Question { name, description: title, ..Question::default() };
     let open: Vec<Question> = open.map(question).collect();
-    let given = ask.agree(&shown(&plan, &answers), &open.iter().collect::<Vec<_>>()).await?;
+    let given = ask.agree(&shown(&plan, &answers, markets.home().around()), &open.iter().collect::<Vec<_>>()).await?;
     given.iter().for_each(|(name, value)| give(&mut answers, name, value.expose(), sink));
     if answers.on_conflict.is_none() && ask.is_there() {
         answers.conflicts = conflicts(&plan, ask).await?;
@@ -151,7 +151,7 @@ async fn install_one(
 }
 
 /// Returns everything that an install would add, for people to judge: nothing is folded, cut or left out.
-fn shown(plan: &InstallPlan, answers: &Answers) -> Plan {
+fn shown(plan: &InstallPlan, answers: &Answers, around: &Surroundings) -> Plan {
     let from =
         plan.commit.as_ref().map_or_else(|| plan.source.clone(), |commit| format!("{} at {commit}", plan.source));
     let mut about = vec![format!("{} {} from {from}", plan.id, short(&plan.version))];
@@ -178,7 +178,7 @@ fn shown(plan: &InstallPlan, answers: &Answers) -> Plan {
             _ => Effect::Reaches(target),
         });
     }
-    let unset = plan.missing(answers).into_iter().filter(|missing| missing.secret);
+    let unset = plan.missing(answers, around).into_iter().filter(|missing| missing.secret);
     about.extend(unset.map(|missing| format!("  `{}` is a secret, and not set yet", missing.name)));
     let options = plan.options_used(answers);
     about.extend(options.iter().map(|(name, value)| format!("  {name} is {}", value.escape_debug())));

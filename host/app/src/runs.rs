@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use aiw_core::{ErrorKind, ProcessId};
 use aiw_history::{Launch, is_off, is_word_for_off, keep_private, keep_private_since, log, note_launch};
-use aiw_home::{HISTORY_VARIABLE, Home};
+use aiw_home::{HISTORY_VARIABLE, Home, Surroundings};
 use aiw_launch::{Advice, LaunchError, Prepared, ProcessSession, RunRequest, advice, standing};
 use aiw_routing::Pool;
 use aiw_tasks::{Keep, Outcome, Queue, Scope, State, Task, TaskError, Tasks};
@@ -38,7 +38,7 @@ fn is_private(request: &RunRequest, home: &Home, above: Option<ProcessId>) -> bo
         return true;
     }
     let given = request.env.iter().rev().find(|(name, _)| name.as_str() == HISTORY_VARIABLE);
-    if given.map_or_else(is_off, |(_, value)| is_word_for_off(value)) {
+    if given.map_or_else(|| is_off(home), |(_, value)| is_word_for_off(value)) {
         return true;
     }
     is_private_task(home, above)
@@ -46,7 +46,7 @@ fn is_private(request: &RunRequest, home: &Home, above: Option<ProcessId>) -> bo
 
 /// Returns whether a session is kept out of the history.
 pub fn is_private_session(home: &Home, session: &ProcessSession) -> bool {
-    is_off() || is_private_task(home, session.task)
+    is_off(home) || is_private_task(home, session.task)
 }
 
 /// Returns whether the task that a session is in is private. A CLI may not pass its variables on.
@@ -118,7 +118,7 @@ pub fn interact(home: &Home, prepared: Prepared) -> Result<i32, LaunchError> {
 /// Notes a private session as soon as its CLI names it: nothing of it is indexed later, whatever becomes of the task. What
 /// an indexer has read of it since the CLI began is taken out. This runs in the shim.
 pub fn named_session(task: &aiw_tasks::About, session: &str, since: SystemTime) {
-    let Ok(home) = Home::find() else { return };
+    let Ok(home) = Home::find(Surroundings::of_process()) else { return };
     if task.private
         && let Err(e) = keep_private(&home, session, since)
     {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use aiw_core::{Ask, AskError, Effect, Plan, Sink, shell_word};
-use aiw_home::{Home, HomeError, user_home};
+use aiw_home::{Home, HomeError};
 use aiw_launch::Search;
 use aiw_setup::{
     Client, ClientPlaces, ClientSummary, HookPlan, HookScope, HookStatus, HookSummary, Hooks, Options, Ours, Scope,
@@ -13,9 +13,9 @@ use aiw_setup::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::AppError;
 use crate::failures::{FailedName, Failures};
 use crate::installation::Installation;
-use crate::{AppError, current_dir};
 
 /// Which clients are set up, and how.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -143,8 +143,8 @@ pub async fn set_up(
 }
 
 /// Returns where the clients of the user keep their files.
-pub fn places() -> Result<ClientPlaces, HomeError> {
-    ClientPlaces::from_environment().ok_or(HomeError::NoHome)
+pub fn places(home: &Home) -> Result<ClientPlaces, HomeError> {
+    ClientPlaces::around(home.around()).ok_or(HomeError::NoHome)
 }
 
 /// How clients start aiw: by its plain name where that is this installation, else by the path that stays when it is
@@ -157,8 +157,8 @@ fn ours(home: &Home) -> Result<Ours, AppError> {
             other == installation.path || std::fs::canonicalize(&path).is_ok_and(|path| path == other)
         })
     };
-    let directories = std::env::var_os("PATH").unwrap_or_default();
-    let first = std::env::split_paths(&directories)
+    let directories = home.around().variable("PATH").unwrap_or_default();
+    let first = std::env::split_paths(directories)
         .filter(|dir| dir.is_absolute())
         .map(|dir| dir.join("aiw"))
         .find(|path| path.is_file());
@@ -167,7 +167,7 @@ fn ours(home: &Home) -> Result<Ours, AppError> {
         _ => text(&path)?,
     };
     let mut env = BTreeMap::new();
-    if user_home().map(|user| user.join(".aiw")).as_deref() != Some(home.root()) {
+    if home.around().user_home().map(|user| user.join(".aiw")).as_deref() != Some(home.root()) {
         env.insert("AIW_HOME".to_owned(), text(home.root())?);
     }
     Ok(Ours { command, env, ..Ours::default() })
@@ -179,7 +179,7 @@ fn text(path: &Path) -> Result<String, SetupError> {
 
 /// The clients that are on this machine.
 fn installed(home: &Home, places: &ClientPlaces, scope: &Scope) -> Result<Vec<&'static Client>, SetupError> {
-    let clis = aiw_launch::detect(&Search::from_environment(), Some(home));
+    let clis = aiw_launch::detect(&Search::around(home.around()), Some(home));
     let clis: Vec<_> = clis.iter().filter(|cli| cli.path.is_some()).map(|cli| cli.kind).collect();
     let fits = |client: &&&'static Client| {
         client.is_installed(places, &clis) && (*scope == Scope::User || client.has_projects())
@@ -220,13 +220,13 @@ pub fn hooks(home: &Home) -> Result<Hooks, AppError> {
     let ours = ours(home)?;
     let variables = ours.env.iter().map(|(name, value)| format!("{name}={} ", shell_word(value)));
     let program = variables.collect::<String>() + &shell_word(&ours.command);
-    Ok(Hooks::new(home.clone(), places()?, program))
+    Ok(Hooks::new(home.clone(), places(home)?, program))
 }
 
 /// Returns the hooks in each settings file of Claude Code's.
 pub fn hook_statuses(home: &Home) -> Result<Vec<HookStatus>, AppError> {
-    let (hooks, here) = (hooks(home)?, current_dir().ok());
-    let project = here.into_iter().flat_map(|here| [HookScope::Project(here.clone()), HookScope::Local(here)]);
+    let (hooks, here) = (hooks(home)?, home.around().directory().ok());
+    let project = here.into_iter().flat_map(|here| [HookScope::Project(here.into()), HookScope::Local(here.into())]);
     Ok([HookScope::User].into_iter().chain(project).map(|scope| hooks.status(&scope)).collect())
 }
 

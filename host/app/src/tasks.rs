@@ -1,7 +1,5 @@
 //! Tasks: which are meant, how they stand, waiting for and stopping them, and going on with one.
 
-use std::path::Path;
-
 use aiw_core::{ProcessId, Sink};
 use aiw_home::Home;
 use aiw_launch::{Continuation, LaunchError, RootKind, TaskDetails, TaskSummary, WaitedTask, tail};
@@ -11,6 +9,7 @@ use aiw_usage::Sum;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::directory;
 use crate::{accounts, own_executable};
 
 /// How many tasks there are in each state
@@ -101,22 +100,22 @@ pub fn list(tasks: &Tasks) -> Result<ListedTasks, TaskError> {
 }
 
 /// Returns what runs, what finished since the user last looked, and what was used today.
-pub fn status(home: &Home, cwd: &Path, all: bool) -> Result<(Status, ListedTasks), TaskError> {
+pub fn status(home: &Home, all: bool) -> Result<(Status, ListedTasks), TaskError> {
     let mut listed = list(&open(home, all)?)?;
     listed.tasks.retain(|task| task.state != State::Ended || task.unread);
     let status = Status {
         tasks: listed.tasks.iter().map(TaskSummary::of).collect(),
         counts: TaskCounts::of(&listed.tasks),
         // What stands in the way of processes is said by `aiw ps`, and of the book of usage by `aiw usage`.
-        processes: running(home, cwd).unwrap_or_default(),
+        processes: running(home).unwrap_or_default(),
         today: accounts::today(home).ok().filter(|sum| sum.bookings() > 0),
     };
     Ok((status, listed))
 }
 
 /// How many processes of the project run, after what dead supervisors left behind was ended, or started again.
-fn running(home: &Home, cwd: &Path) -> Option<usize> {
-    let manager = Manager::of(home, cwd).ok()?.with_executable(own_executable().ok()?);
+fn running(home: &Home) -> Option<usize> {
+    let manager = Manager::of(home, directory(home).ok()?).ok()?.with_executable(own_executable().ok()?);
     manager.look_after().ok()?;
     Some(manager.list_running().ok()?.iter().filter(|status| status.state.is_alive()).count())
 }

@@ -172,8 +172,7 @@ fn start(home: &Home, aiw: &Path, port: u16) -> Result<(), GatewayError> {
     let root = Root::directory(home.root()).map_err(GatewayError::Socket)?;
     let number = digest(home.root().as_os_str().as_encoded_bytes());
     let processes = Processes::open(home, NAMES, Scope::Root(root))?;
-    let mut environment: Vec<_> =
-        WAYS_OUT.iter().chain(&PLACES).filter_map(|name| Some(((*name).into(), std::env::var_os(name)?))).collect();
+    let mut environment = home.around().only(WAYS_OUT.iter().chain(&PLACES));
     environment.push(("AIW_HOME".into(), home.root().into()));
     let program =
         Program { arguments: ["gateway", "serve", "--runs"].map(Into::into).to_vec(), environment, ..Program::of(aiw) };

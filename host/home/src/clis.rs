@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use aiw_core::CliKind;
 
-use crate::paths::{Home, directory_of, user_home};
+use crate::{Home, Surroundings};
 
 /// The variable that names the user's home.
 const HOME: &str = "HOME";
@@ -121,9 +121,9 @@ pub struct CliPlaces {
 }
 
 impl CliPlaces {
-    /// Returns the places that the environment names, or `None` if the user has no home.
-    pub fn from_environment() -> Option<Self> {
-        Self::of(|name| if name == HOME { user_home() } else { directory_of(name) })
+    /// Returns the places that a client's variables name, or `None` if the user has no home.
+    pub fn around(client: &Surroundings) -> Option<Self> {
+        Self::of(|name| if name == HOME { client.user_home() } else { client.directory_of(name) })
     }
 
     /// Returns the places that these variables name, or `None` without `HOME`.

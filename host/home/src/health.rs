@@ -7,7 +7,7 @@ use aiw_core::one_line;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Home, HomeError, Settings};
+use crate::{Home, HomeError, Settings, Surroundings};
 
 /// A problem in `aiw doctor`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -44,7 +44,7 @@ impl Home {
         problems.extend(unwritable(self.root()));
         match self.settings() {
             Err(e) => problems.push(e.into()),
-            Ok(settings) => problems.extend(in_settings(&settings)),
+            Ok(settings) => problems.extend(in_settings(&settings, self.around())),
         }
         let read = [
             self.providers().err(),
@@ -72,8 +72,9 @@ fn open_to_others(root: &Path) -> Option<FoundProblem> {
 }
 
 /// The problems in `settings.json`.
-fn in_settings(settings: &Settings) -> Vec<FoundProblem> {
-    let read = [settings.planner().err(), settings.history().err(), settings.mcp().err(), settings.budgets().err()];
+fn in_settings(settings: &Settings, around: &Surroundings) -> Vec<FoundProblem> {
+    let read =
+        [settings.planner(around).err(), settings.history().err(), settings.mcp().err(), settings.budgets().err()];
     let unknown = settings.unknown_keys().into_iter().map(|key| FoundProblem {
         problem: format!("`{}` in settings.json means nothing", one_line(&key.path, 120)),
         next: key.meant.map(|meant| format!("did you mean `{}`?", one_line(&meant, 120))),

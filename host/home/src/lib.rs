@@ -5,7 +5,7 @@
 //!
 //! ```no_run
 //! # fn main() -> Result<(), aiw_home::HomeError> {
-//! let home = aiw_home::Home::find()?;
+//! let home = aiw_home::Home::find(aiw_home::Surroundings::of_process())?;
 //! let lock = home.lock()?;
 //! let mut mcp = home.mcp()?;
 //! mcp.set(&["mcpServers", "time"], &serde_json::json!({"command": "uvx", "args": ["mcp-server-time"]}))?;
@@ -34,6 +34,7 @@ mod project;
 mod providers;
 mod registries;
 mod settings;
+mod surroundings;
 mod sweep;
 mod time;
 mod token;
@@ -58,7 +59,7 @@ pub use jsonc::Jsonc;
 pub use lock::{Lock, LockWait, Turn, lock_within};
 pub use lockfile::{ExtensionsLock, LockedExtension};
 pub use models::{LockedFile, LockedModel, ModelsLock, is_model_name};
-pub use paths::{HISTORY_VARIABLE, Home, TASK_VARIABLE, directory_of, user_home};
+pub use paths::{HISTORY_VARIABLE, Home, TASK_VARIABLE};
 pub use places::{
     OpenDirectory, create_new, log_line, open_append, own_directory, read_dir, remove_file, rename, unlinked_path,
 };
@@ -74,6 +75,7 @@ pub use settings::{
     ProfileSettings, ServerSettings, Settings, SourceSettings, TaskSettings, TrustSettings, UnknownKey, UpdateSettings,
     ollama_host,
 };
+pub use surroundings::Surroundings;
 pub use time::{millis_of, millis_of_http, now_millis, now_rfc3339, rfc3339, rfc3339_of};
 pub use unlinked::{OpenDir, nearest, open_unlinked_dir, read_unlinked, read_unlinked_beside};
 pub use vault::{MAX_SECRET_BYTES, Vault, VaultError};

@@ -6,7 +6,7 @@ use aiw_core::{ExtensionId, MarketName, PluginId};
 
 use crate::{
     Cache, Document, ExtensionsLock, HomeError, Lock, ModelsLock, Plugins, ProvidersFile, RegistryLock,
-    RegistrySettings, Settings, Turn, Vault, WorkflowsLock, files, vault,
+    RegistrySettings, Settings, Surroundings, Turn, Vault, WorkflowsLock, files, vault,
 };
 
 /// aiw's own directory: `AIW_HOME`, else `~/.aiw`.
@@ -42,6 +42,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Home {
     root: PathBuf,
+    around: Surroundings,
 }
 
 /// The variable that says whether sessions are kept in the history: `off` keeps those of what is started under it out.
@@ -50,37 +51,34 @@ pub const HISTORY_VARIABLE: &str = "AIW_HISTORY";
 /// The variable that holds a task's id in the environment of everything the task runs.
 pub const TASK_VARIABLE: &str = "AIW_TASK_ID";
 
-/// A variable that names a place.
-fn named_by(variable: &str) -> Option<PathBuf> {
-    std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
-}
-
-/// The directory that a variable names, as a whole path; none if it is empty or not there.
-pub fn directory_of(variable: &str) -> Option<PathBuf> {
-    std::path::absolute(named_by(variable)?).ok()
-}
-
-/// The user's own home: `HOME`.
-pub fn user_home() -> Option<PathBuf> {
-    named_by("HOME")
-}
-
 impl Home {
-    /// The home that the environment names. Nothing is created.
-    pub fn find() -> Result<Self, HomeError> {
-        let root = match (named_by("AIW_HOME"), user_home()) {
+    /// The home that a client's variables name, as this client sees it. Nothing is created.
+    pub fn find(around: Surroundings) -> Result<Self, HomeError> {
+        let root = match (around.filled("AIW_HOME").map(PathBuf::from), around.user_home()) {
             (Some(root), _) => root,
             (None, Some(home)) => home.join(".aiw"),
             (None, None) => return Err(HomeError::NoHome),
         };
-        Ok(Self::at(std::path::absolute(&root).map_err(|e| HomeError::io("find", &root, e))?))
+        let root = around.absolute(&root).map_err(|e| HomeError::io("find", &root, e))?;
+        Ok(Self::at(root).seen_by(around))
     }
 
-    /// A home at a given place.
+    /// A home at a given place, as this process sees it.
     pub fn at(root: impl Into<PathBuf>) -> Self {
         let root = root.into();
         crate::places::own_directory(&root);
-        Self { root }
+        Self { root, around: Surroundings::of_process() }
+    }
+
+    /// The same home, as another client sees it.
+    #[must_use]
+    pub fn seen_by(&self, around: Surroundings) -> Self {
+        Self { root: self.root.clone(), around }
+    }
+
+    /// What surrounds the client that uses the home.
+    pub fn around(&self) -> &Surroundings {
+        &self.around
     }
 
     /// The directory itself.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use aiw_core::CliKind;
-use aiw_home::{Home, Mode};
+use aiw_home::{Home, Mode, Surroundings};
 use serde::{Deserialize, Serialize};
 
 use crate::clis;
@@ -71,13 +71,12 @@ const BESIDE_PATH: [&str; 5] = [".local/bin", ".npm-global/bin", ".claude/local"
 
 impl Search {
     /// Returns `PATH`, followed by the directories where installers put CLIs outside of it.
-    pub fn from_environment() -> Self {
-        let path = env::var_os("PATH").unwrap_or_default();
-        Self::new(&path, aiw_home::user_home().as_deref())
+    pub fn around(client: &Surroundings) -> Self {
+        Self::new(client.variable("PATH").unwrap_or_default(), client.user_home().as_deref())
     }
 
-    /// Like [`Search::from_environment`], for given values.
-    pub fn new(path: &OsString, home: Option<&Path>) -> Self {
+    /// Like [`Search::around`], for given values.
+    pub fn new(path: &OsStr, home: Option<&Path>) -> Self {
         let beside = BESIDE_PATH.iter().filter_map(|dir| Some(home?.join(dir)));
         let directories = env::split_paths(path).chain(beside).filter(|dir| dir.is_absolute()).collect();
         Self { directories }
@@ -347,7 +346,7 @@ mod tests {
         assert!(
             detect(&Search { directories: vec![dir.path().to_owned()] }, None).iter().all(|cli| cli.path.is_none())
         );
-        let relative = Search::new(&OsString::from(".:bin:/usr/bin"), None);
+        let relative = Search::new(".:bin:/usr/bin".as_ref(), None);
         assert_eq!(relative.directories, [PathBuf::from("/usr/bin")]);
     }
 }

@@ -2,7 +2,6 @@
 
 use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
-use std::env;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -85,7 +84,14 @@ impl Launcher {
             let settings = self.home.settings()?;
             let stdin = self.stdin(request, &settings)?;
             let providers = self.home.providers()?;
-            let choice = Choice::make(&settings, &providers, request.cli, request.provider.as_deref(), &request.cwd)?;
+            let choice = Choice::make(
+                &settings,
+                &providers,
+                request.cli,
+                request.provider.as_deref(),
+                &request.cwd,
+                self.home.around().user_home().as_deref(),
+            )?;
             let mut notes = choice.note.clone().into_iter().collect();
             let chosen = self.chosen(&providers, &choice, request.cli, &mut notes).await?;
             let (found, path) = self.find(request.cli)?;
@@ -294,7 +300,7 @@ impl Launcher {
             provider: chosen.map_or(aiw_home::OWN, |chosen| chosen.name.as_str()).to_owned(),
             cwd: request.cwd.clone(),
             isolated: request.isolated,
-            environment: Environment::inherited(env::vars_os()),
+            environment: Environment::inherited(self.home.around().variables()),
             settings: None,
             arguments: Vec::new(),
             notes,

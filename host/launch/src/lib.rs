@@ -3,7 +3,7 @@
 //! Detection reads files. It runs a CLI only if no file tells its version, and then remembers the answer.
 //!
 //! ```no_run
-//! let search = aiw_launch::Search::from_environment();
+//! let search = aiw_launch::Search::around(home.around());
 //! for cli in aiw_launch::detect(&search, None) {
 //!     println!("{} {:?}", cli.kind, cli.version);
 //! }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use aiw_core::{ProviderName, shell_word};
-use aiw_home::{Home, HomeError, Provider, Turn};
+use aiw_home::{Home, HomeError, Provider, Surroundings, Turn};
 use aiw_tasks::{About, NamedFile, NewProcess, PassedFile, Program, Queue, Scope, Task, Tasks};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -327,13 +327,13 @@ impl Prepared {
 
     /// Returns the line that resumes an interactive run under its provider, for when it has ended. `None` if there may be
     /// nothing to resume: the user's own arguments can mean anything.
-    pub fn resume_line(&self) -> Option<String> {
+    pub fn resume_line(&self, around: &Surroundings) -> Option<String> {
         let provider = self.provider.as_ref().filter(|_| self.request.arguments.is_empty())?;
         let isolated = if self.request.isolated { " --isolated" } else { "" };
         let model = self.request.model.as_deref().map(|model| format!(" -m {}", shell_word(model))).unwrap_or_default();
         // The latest session is that of the directory.
-        let is_here = std::env::current_dir()
-            .is_ok_and(|here| std::fs::canonicalize(here).is_ok_and(|here| here == self.request.cwd));
+        let is_here =
+            around.directory().is_ok_and(|here| std::fs::canonicalize(here).is_ok_and(|here| here == self.request.cwd));
         let cwd =
             if is_here { String::new() } else { format!(" --cwd {}", shell_word(&self.request.cwd.to_string_lossy())) };
         let mcp = match &self.request.mcp {

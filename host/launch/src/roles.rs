@@ -16,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use aiw_core::RoleName;
-use aiw_home::{CLAUDE_AGENTS, Home, Settings, user_home};
+use aiw_home::{CLAUDE_AGENTS, Home, Settings};
 
 pub use error::{MAX_ROLE_BYTES, RoleError, RoleProblem};
 pub use folder::Overwrite;
@@ -132,7 +132,10 @@ impl Roles {
             let root = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
             Project { trusted: settings.trust().covers(&root), root }
         });
-        Self::new(home, project, user_home())
+        {
+            let user = home.around().user_home();
+            Self::new(home, project, user)
+        }
     }
 
     fn new(home: Home, project: Option<Project>, user: Option<PathBuf>) -> Self {

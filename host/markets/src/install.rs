@@ -99,7 +99,7 @@ impl Markets {
             if !present.enabled {
                 notes.push(disabled(&plan.id));
             }
-            let missing = missing(&plan, &values);
+            let missing = missing(&plan, &values, self.home.around());
             return Ok(Installed { id: plan.id, record: present.clone(), missing, notes, unchanged: true });
         }
         // If it did something else, the user did not review that here.
@@ -155,7 +155,7 @@ impl Markets {
         };
         documents.plugins.set(&plan.id, &record)?;
         documents.settings.set_plugin(&plan.id, Some(enabled))?;
-        let missing = missing(&plan, &values);
+        let missing = missing(&plan, &values, self.home.around());
         let id = plan.id.clone();
         aiw_home::publish_dir(plan.staged.path(), &self.home.tree(&plan.digest))?;
         self.home.make_dir(&data)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aiw_core::{ErrorKind, ExtensionId, MarketKind, MarketName, PluginId, is_git_ref, one_line, without_query};
 use aiw_extensions::World;
-use aiw_home::{Home, MarketSettings, Settings, blocking};
+use aiw_home::{Home, MarketSettings, Settings, Surroundings, blocking};
 use aiw_wasm::limits::MARKETPLACE;
 use aiw_wasm::market_source::{EntryRef, EntrySource, Field, Registration};
 use aiw_wasm::{Budget, CallError, MarketSource, Reach, Refusal};
@@ -190,7 +190,7 @@ impl Markets {
                 return Err(bad("contains credentials in its query", Some(hint.into())));
             }
         }
-        let expanded = expand_home(reference);
+        let expanded = expand_home(reference, self.home.around());
         let asked = options.source.as_ref();
         let ids = match &options.source {
             Some(id) => vec![id.clone()],
@@ -598,10 +598,10 @@ pub(crate) fn entry_ref(entry: &PluginEntry, source: &Source, revision: &str) ->
 }
 
 /// `~/x` as a shell would have expanded it.
-fn expand_home(reference: &str) -> String {
-    let home = std::env::var("HOME").unwrap_or_default();
+fn expand_home(reference: &str, around: &Surroundings) -> String {
+    let home = around.text("HOME").unwrap_or_default();
     match reference.strip_prefix('~') {
-        Some("") if !home.is_empty() => home,
+        Some("") if !home.is_empty() => home.to_owned(),
         Some(rest) if rest.starts_with('/') && !home.is_empty() => format!("{home}{rest}"),
         _ => reference.to_owned(),
     }

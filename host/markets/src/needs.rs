@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aiw_core::{EnvName, PluginId};
-use aiw_home::InstalledPlugin;
+use aiw_home::{InstalledPlugin, Surroundings};
 use aiw_servers::{Given, Reads, option_variable, reads};
 
 use crate::inspect::UserOption;
@@ -39,7 +39,7 @@ impl Missing {
 
     /// The values that an installed plugin's servers need and that are not set. What its author says about its options
     /// is in `options`, as far as it is known.
-    pub fn of(record: &InstalledPlugin, options: &BTreeMap<String, UserOption>) -> Vec<Self> {
+    pub fn of(record: &InstalledPlugin, options: &BTreeMap<String, UserOption>, around: &Surroundings) -> Vec<Self> {
         let servers = record.servers.iter().filter(|server| !server.skipped);
         let servers: Vec<Reads> = servers.filter_map(|server| Some(reads(server.declaration.as_object()?))).collect();
         let known = |name: &String| UserOption {
@@ -49,7 +49,7 @@ impl Missing {
         };
         let names = servers.iter().flat_map(|reads| &reads.options);
         let declared = names.map(|name| (name.clone(), known(name))).collect();
-        needed(&servers.iter().collect::<Vec<_>>(), &declared, &record.values)
+        needed(&servers.iter().collect::<Vec<_>>(), &declared, &record.values, around)
     }
 }
 
@@ -80,8 +80,9 @@ pub(crate) fn needed(
     servers: &[&Reads],
     declared: &BTreeMap<String, UserOption>,
     values: &BTreeMap<String, String>,
+    around: &Surroundings,
 ) -> Vec<Missing> {
-    let set = |name: &EnvName| std::env::var_os(name.as_str()).is_some_and(|value| !value.is_empty());
+    let set = |name: &EnvName| around.filled(name.as_str()).is_some();
     let options = options_of(servers, declared, values);
     let mut missing = BTreeSet::new();
     for reads in servers {

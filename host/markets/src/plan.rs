@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 
 use aiw_core::{EnvName, ErrorKind, PluginId, RelPath, Sha};
-use aiw_home::InstalledPlugin;
+use aiw_home::{InstalledPlugin, Surroundings};
 use aiw_net::{GitOrigin, Tree};
 use aiw_servers::{
     Claim, Clash, Given, Reads, Server, Transport, Values, option_variable, reads, safe, safe_keys, unique,
@@ -244,8 +244,8 @@ impl Markets {
 
 impl InstallPlan {
     /// The values that its servers read and that neither the answers nor the environment give.
-    pub fn missing(&self, answers: &Answers) -> Vec<Missing> {
-        missing(self, &merged(self, self.present.as_ref(), answers))
+    pub fn missing(&self, answers: &Answers, around: &Surroundings) -> Vec<Missing> {
+        missing(self, &merged(self, self.present.as_ref(), answers), around)
     }
 
     /// The options that its servers use, each with its value: the answer, or the default.
@@ -360,9 +360,9 @@ pub(crate) fn given_options(plan: &InstallPlan, values: &BTreeMap<String, String
     options_of(&plan.servers.iter().map(|server| &server.reads).collect::<Vec<_>>(), &plan.options, values)
 }
 
-pub(crate) fn missing(plan: &InstallPlan, values: &BTreeMap<String, String>) -> Vec<Missing> {
+pub(crate) fn missing(plan: &InstallPlan, values: &BTreeMap<String, String>, around: &Surroundings) -> Vec<Missing> {
     let servers = plan.servers.iter().filter(|server| !server.skipped);
-    needed(&servers.map(|server| &server.reads).collect::<Vec<_>>(), &plan.options, values)
+    needed(&servers.map(|server| &server.reads).collect::<Vec<_>>(), &plan.options, values, around)
 }
 /// `skills, hooks and commands`
 fn joined(words: &[String]) -> String {

@@ -1,7 +1,7 @@
 //! Finding plugins in the cached listings. Reads files only.
 
 use aiw_core::{MarketName, PluginId, is_close};
-use aiw_home::{InstalledPlugin, Settings};
+use aiw_home::{InstalledPlugin, Settings, Surroundings};
 
 use crate::context::{Markets, lookup};
 use crate::document::{Document, Usable};
@@ -32,9 +32,17 @@ pub struct FoundPlugin {
     pub listed: Listed,
     /// Its record, when it is installed.
     pub installed: Option<InstalledPlugin>,
+    /// The values that its servers need and that are not set; none unless it is installed.
+    pub missing: Vec<Missing>,
 }
 
 impl FoundPlugin {
+    fn new(market: MarketName, listed: Listed, installed: Option<InstalledPlugin>, around: &Surroundings) -> Self {
+        let options = listed.inspection.as_ref().map(|inspection| inspection.options.clone()).unwrap_or_default();
+        let missing = installed.as_ref().map(|record| Missing::of(record, &options, around)).unwrap_or_default();
+        Self { market, listed, installed, missing }
+    }
+
     /// Its id; none for an entry without a usable name.
     pub fn id(&self) -> Option<PluginId> {
         self.listed.id(&self.market)
@@ -52,12 +60,6 @@ impl FoundPlugin {
     /// Its name and source, unless they are invalid.
     pub(crate) fn usable(&self) -> Result<&Usable, MarketError> {
         self.listed.entry.content.as_ref().map_err(|problem| self.unusable(problem))
-    }
-
-    /// The values that its servers need and that are not set; none unless it is installed.
-    pub fn missing(&self) -> Vec<Missing> {
-        let options = self.listed.inspection.as_ref().map(|inspection| inspection.options.clone()).unwrap_or_default();
-        self.installed.as_ref().map(|record| Missing::of(record, &options)).unwrap_or_default()
     }
 }
 
@@ -132,7 +134,7 @@ impl Markets {
                         continue;
                     }
                 }
-                found.push((score, FoundPlugin { market: market.name.clone(), listed, installed: record }));
+                found.push((score, FoundPlugin::new(market.name.clone(), listed, record, self.home.around())));
             }
         }
         found.sort_by(|a, b| {
@@ -180,7 +182,7 @@ impl Markets {
                 Some(listed) => {
                     let id = listed.id(&market.name);
                     let record = installed.iter().find(|(known, _)| Some(known) == id.as_ref()).map(|(_, p)| p.clone());
-                    found.push(FoundPlugin { market: market.name, listed: listed.clone(), installed: record });
+                    found.push(FoundPlugin::new(market.name, listed.clone(), record, self.home.around()));
                 }
                 None => {
                     similar.extend(listing.plugins.iter().map(|p| p.entry.name.clone()).filter(|n| alike(n, plain)))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aiw_core::PluginId;
-use aiw_home::InstalledPlugin;
+use aiw_home::{InstalledPlugin, Surroundings};
 use aiw_servers::Transport;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -109,7 +109,7 @@ impl<S: From<ServerDetails>> PluginSummary<S> {
             brings: inspection.and_then(|inspection| inspection.brings.clone()),
             installed: found.installed.is_some(),
             enabled: found.installed.as_ref().is_some_and(|record| record.enabled),
-            missing_env: found.missing().into_iter().map(|missing| missing.name).collect(),
+            missing_env: found.missing.iter().map(|missing| missing.name.clone()).collect(),
             broken: listed.broken().or(listed.refused()).map(str::to_owned),
         }
     }
@@ -117,7 +117,7 @@ impl<S: From<ServerDetails>> PluginSummary<S> {
 
 impl PluginSummary {
     /// An installed plugin that its marketplace no longer lists.
-    pub fn of_installed(id: &PluginId, record: &InstalledPlugin) -> Self {
+    pub fn of_installed(id: &PluginId, record: &InstalledPlugin, around: &Surroundings) -> Self {
         let transport = |server: &aiw_home::AddedServer| {
             server.written.as_object().and_then(|written| Transport::of(written).ok()).unwrap_or(Transport::Stdio)
         };
@@ -135,7 +135,10 @@ impl PluginSummary {
             brings: None,
             installed: true,
             enabled: record.enabled,
-            missing_env: Missing::of(record, &BTreeMap::new()).into_iter().map(|missing| missing.name).collect(),
+            missing_env: Missing::of(record, &BTreeMap::new(), around)
+                .into_iter()
+                .map(|missing| missing.name)
+                .collect(),
             broken: None,
         }
     }

@@ -287,7 +287,7 @@ pub(crate) async fn get_session_todos(
     let mut room = limit(call.caller.name()) / 3;
     let home = context.home.clone();
     let find = move || {
-        let places = CliPlaces::from_environment().ok_or(HomeError::NoHome).map_err(HistoryError::from)?;
+        let places = CliPlaces::around(home.around()).ok_or(HomeError::NoHome).map_err(HistoryError::from)?;
         Ok(todos(&home, &places, asked.session_id.as_deref())?)
     };
     let Todos { session, source, mut todos } = context.lanes.look.run(find).await?;

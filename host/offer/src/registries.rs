@@ -144,7 +144,7 @@ pub(crate) async fn install_server(
     // Twice: as text and as structure.
     let mut room = limit(call.caller.name()) / 2;
     let mut shown = Vec::new();
-    let ways = ways(&found.server);
+    let ways = ways(&found.server, context.home.around());
     let can_run = ways.iter().any(|way| way.refused().is_none());
     for way in ways.iter().map(ServerWay::of) {
         let needed = length(&way);

@@ -33,7 +33,7 @@ impl Environment {
         let is_passed = |name: &str| {
             PASSED.split(' ').any(|passed| passed == name) || name.starts_with("LC_") || name.starts_with("XDG_")
         };
-        let passed = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        let passed = home.around().variables().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         let mut all = Self { variables: passed.filter(|(name, _)| is_passed(name)).collect(), secrets: Vec::new() };
         if let Some(file) = &definition.env_file {
             let path = project.inside(id, file)?;

@@ -6,7 +6,7 @@
 //! ```no_run
 //! # fn main() -> Result<(), aiw_processes::ProcessError> {
 //! use aiw_processes::{Manager, Project};
-//! let home = aiw_home::Home::find()?;
+//! let home = aiw_home::Home::find(aiw_home::Surroundings::of_process())?;
 //! let manager = Manager::open(&home, Project::find("/srv/shop".as_ref())?)?;
 //! manager.up(&manager.load()?, &["db".to_owned()])?;
 //! for status in manager.list()? {

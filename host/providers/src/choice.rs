@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use aiw_core::{CliKind, one_line, shell_word};
-use aiw_home::{HomeError, OWN, Project, ProvidersFile, Settings, TrustedProject, user_home};
+use aiw_home::{HomeError, OWN, Project, ProvidersFile, Settings, TrustedProject};
 
 /// The source of a choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,7 @@ impl Choice {
         cli: CliKind,
         named: Option<&str>,
         cwd: &Path,
+        user_home: Option<&Path>,
     ) -> Result<Self, HomeError> {
         let own = |note| Self { name: None, decision: Decision::Own, note };
         let chosen = |name: &str, decision: Decision, note| match name {
@@ -59,7 +60,7 @@ impl Choice {
             return Ok(chosen(name, Decision::Named, None));
         }
         let mut note = None;
-        if let Some(project) = project(settings, cwd, user_home().as_deref(), &mut note)? {
+        if let Some(project) = project(settings, cwd, user_home, &mut note)? {
             if let [unknown, ..] = project.unknown() {
                 let file = project.root.join(".aiw.json");
                 note = Some(format!("`{}` in `{}` is unknown to aiw", one_line(unknown, 60), file.display()));
@@ -101,7 +102,8 @@ mod tests {
     use std::fs;
 
     fn choose(home: &Home, cli: CliKind, named: Option<&str>, cwd: &Path) -> (Option<String>, Decision, bool) {
-        let choice = Choice::make(&home.settings().unwrap(), &home.providers().unwrap(), cli, named, cwd).unwrap();
+        let choice =
+            Choice::make(&home.settings().unwrap(), &home.providers().unwrap(), cli, named, cwd, None).unwrap();
         (choice.name, choice.decision, choice.note.is_some())
     }
 
@@ -146,6 +148,6 @@ mod tests {
         settings.set_trust(&trust).unwrap();
         settings.save(&home.lock().unwrap()).unwrap();
         let providers = home.providers().unwrap();
-        assert!(Choice::make(&home.settings().unwrap(), &providers, CliKind::Claude, None, &project).is_err());
+        assert!(Choice::make(&home.settings().unwrap(), &providers, CliKind::Claude, None, &project, None).is_err());
     }
 }

@@ -221,9 +221,7 @@ impl Providers {
         let lacks = has_none && known.is_some_and(|known| takes_one(&known.preset));
         let set = !lacks && has_secrets(&self.home, provider);
         let unset = provider.secret_refs().find_map(|(_, reference)| match reference {
-            SecretRef::Variable(name) if std::env::var_os(name.as_str()).is_none_or(|value| value.is_empty()) => {
-                Some(name.to_string())
-            }
+            SecretRef::Variable(name) if self.home.around().filled(name.as_str()).is_none() => Some(name.to_string()),
             _ => None,
         });
         ProviderSummary {

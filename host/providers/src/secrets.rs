@@ -1,7 +1,7 @@
 //! Where the values behind references come from: the vault and the environment.
 
 use std::collections::BTreeMap;
-use std::env;
+use std::ffi::OsStr;
 
 use aiw_core::{Secret, SecretName};
 use aiw_home::{Home, Lock, Provider, ProvidersFile, SecretRef, VaultError};
@@ -23,9 +23,7 @@ pub fn secrets(home: &Home, provider: &Provider) -> Result<BTreeMap<String, Secr
 pub fn has_secrets(home: &Home, provider: &Provider) -> bool {
     provider.secret_refs().all(|(_, reference)| match reference {
         SecretRef::Vault(name) => home.vault().has(name),
-        SecretRef::Variable(name) => {
-            !is_withheld(name.as_str()) && env::var_os(name.as_str()).is_some_and(|value| !value.is_empty())
-        }
+        SecretRef::Variable(name) => !is_withheld(home, name.as_str()) && home.around().filled(name.as_str()).is_some(),
     })
 }
 
@@ -44,18 +42,18 @@ pub fn look_up(home: &Home, provider: &Provider, secret: &str, reference: &Secre
             }
             source => ProviderError::Unreadable { provider: provider.name.to_string(), source },
         }),
-        SecretRef::Variable(name) if is_withheld(name.as_str()) => Err(missing(
+        SecretRef::Variable(name) if is_withheld(home, name.as_str()) => Err(missing(
             format!("the variable `{name}` is withheld from this run"),
             format!("`aiw provider edit {} --token-stdin` stores the token", provider.name),
         )),
-        SecretRef::Variable(name) => match env::var(name.as_str()) {
-            Ok(value) if !value.trim().is_empty() => Ok(Secret::new(value)),
-            Ok(_) => Err(missing(format!("the variable `{name}` is empty"), format!("set `{name}`"))),
-            Err(env::VarError::NotPresent) => {
+        SecretRef::Variable(name) => match home.around().variable(name.as_str()).map(OsStr::to_str) {
+            Some(Some(value)) if !value.trim().is_empty() => Ok(Secret::new(value)),
+            Some(Some(_)) => Err(missing(format!("the variable `{name}` is empty"), format!("set `{name}`"))),
+            None => {
                 let store = format!("`aiw provider edit {} --token-stdin` stores the token", provider.name);
                 Err(missing(format!("the variable `{name}` is not set"), format!("set `{name}`, or {store}")))
             }
-            Err(env::VarError::NotUnicode(_)) => {
+            Some(None) => {
                 Err(missing(format!("the variable `{name}` is not valid UTF-8"), format!("set `{name}` again")))
             }
         },
@@ -63,8 +61,9 @@ pub fn look_up(home: &Home, provider: &Provider, secret: &str, reference: &Secre
 }
 
 /// Whether an outer run under a provider did not get the variable, or got the key of its own provider in it.
-fn is_withheld(name: &str) -> bool {
-    let lists = |variable: &str| env::var(variable).is_ok_and(|names| names.split(',').any(|listed| listed == name));
+fn is_withheld(home: &Home, name: &str) -> bool {
+    let listed = |variable: &str| home.around().text(variable).unwrap_or_default().split(',');
+    let lists = |variable: &str| listed(variable).any(|listed| listed == name);
     lists(WITHHELD_VARIABLE) || lists(SET_VARIABLE)
 }
 

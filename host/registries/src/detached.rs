@@ -27,7 +27,7 @@ const NETWORK: [&str; 10] = [
 /// Starts the process that brings copies up to date. In a task, it starts none: it would be ended with the task, and would
 /// count as left behind by it.
 pub fn start_sync(home: &Home, aiw: &Path) -> Result<(), RegistryError> {
-    if std::env::var_os(TASK_VARIABLE).is_some() {
+    if home.around().variable(TASK_VARIABLE).is_some() {
         return Ok(());
     }
     let settings = home.registry_settings()?;
@@ -36,7 +36,7 @@ pub fn start_sync(home: &Home, aiw: &Path) -> Result<(), RegistryError> {
         Some(SecretRef::Variable(name)) => Some(OsString::from(name.as_str())),
         _ => None,
     });
-    let variables = PLACES.into_iter().chain(NETWORK).map(OsString::from).chain(keys);
+    let variables = home.around().only(PLACES.into_iter().chain(NETWORK).map(OsString::from).chain(keys));
     aiw_supervisor::start_unattended(aiw, &ARGUMENTS, variables).map_err(|e| HomeError::io("start", aiw, e).into())
 }
 

@@ -132,7 +132,7 @@ fn key(
     id: &ExtensionId,
     chosen: Option<&SecretRef>,
 ) -> Result<Option<Secret>, RegistryError> {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty()).map(Secret::new);
+    let variable = |name: &str| home.around().text(name).filter(|value| !value.is_empty()).map(Secret::new);
     match chosen {
         Some(SecretRef::Vault(name)) => {
             let key = home.vault().get(name).map_err(|source| RegistryError::Key { id: id.clone(), source })?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use aiw_core::{one_line, shell_word};
 use aiw_home::{
     FileTrust, Home, HomeError, OpenDir, Project, ServerSettings, Settings, TrustSettings, nearest,
-    read_unlinked_beside, user_home,
+    read_unlinked_beside,
 };
 use aiw_servers::{FoundServer, McpFile, PROJECT_FILE, Scope, Server, Transport, in_file};
 use serde_json::{Map, Value};
@@ -58,7 +58,7 @@ impl ServerPlaces {
     /// Returns the places of a home and of the project that a directory belongs to: by the nearest `.mcp.json` in it or
     /// above it, not beyond the root of a repository and not in the user's home.
     pub fn of(home: Home, directory: &Path) -> Self {
-        let stop = user_home();
+        let stop = home.around().user_home();
         // Trust belongs to a path without links.
         let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let is_homes = |file: &Path| file.parent().is_some_and(|dir| stop.as_deref().is_some_and(|h| real(h) == dir));

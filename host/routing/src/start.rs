@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use aiw_core::{EnvName, Secret, SecretName};
-use aiw_home::{Home, OpenDir, find_program};
+use aiw_home::{Home, OpenDir, Surroundings, find_program};
 use aiw_mcp::{Client, ClientError, ClientInfo, Endpoint, Events};
 use aiw_net::{NetError, Policy, Request};
 use aiw_redact::known::Mask;
@@ -97,7 +97,7 @@ impl Lookup for Values<'_> {
         if name.as_str() == "CLAUDE_PROJECT_DIR" {
             return Some(self.cwd.to_string_lossy().into_owned());
         }
-        let value = std::env::var(name.as_str()).ok()?;
+        let value = self.home.around().text(name.as_str())?.to_owned();
         self.hide(&value);
         Some(value)
     }
@@ -131,7 +131,7 @@ pub(crate) async fn start(
         let client = begun.map_err(|e| refusal().unwrap_or_else(|| not_begun(key, &e, None, &secrets)))?;
         return Ok(Connection { client, process: None, access, took: began.elapsed() });
     }
-    let program = program(directory, opened.is_some(), &expanded)
+    let program = program(ground.home.around(), directory, opened.is_some(), &expanded)
         .map_err(|program| PoolError::NoProgram { server: key.to_owned(), program: masked(&program, &secrets) })?;
     let place = Place::of(&ground.cwd, directory, opened.as_ref(), &expanded);
     let (executable, words) = (ground.executable.clone(), Arc::<Mutex<LastWords>>::default());
@@ -275,10 +275,14 @@ impl Place {
 
 /// The environment has what programs need to run and what the entry names, and nothing else of aiw's. The error is the
 /// command that is not there.
-fn program(directory: &Path, is_beneath: bool, expanded: &Map<String, Value>) -> Result<Program, String> {
+fn program(
+    around: &Surroundings,
+    directory: &Path,
+    is_beneath: bool,
+    expanded: &Map<String, Value>,
+) -> Result<Program, String> {
     const PASSED: [&str; 7] = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP"];
-    let mut environment: Vec<(OsString, OsString)> =
-        PASSED.iter().filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?))).collect();
+    let mut environment = around.only(PASSED);
     for (name, value) in expanded.get("env").and_then(Value::as_object).into_iter().flatten() {
         environment.retain(|(known, _)| known.to_string_lossy() != name.as_str());
         environment.push((name.into(), value.as_str().unwrap_or_default().into()));
@@ -319,11 +323,18 @@ mod tests {
         assert_eq!(place(None, json!({})), (false, "/s".into()));
         assert_eq!(place(None, json!({"cwd": "sub"})), (false, root.join("sub")));
         // Its own program is found there too, and others by their paths.
-        let path =
-            |is_beneath, command: &str| program(&root, is_beneath, &entry(json!({"command": command}))).unwrap().path;
+        let around = Surroundings::of_process();
+        let path = |is_beneath, command: &str| {
+            program(&around, &root, is_beneath, &entry(json!({"command": command}))).unwrap().path
+        };
         assert_eq!(path(true, "./server"), Path::new("./server"));
         assert_eq!(path(false, "./server"), root.join("./server"));
         assert!(path(true, "sh").is_absolute());
-        assert!(program(&root, true, &entry(json!({"command": "./none"}))).is_err());
+        assert!(program(&around, &root, true, &entry(json!({"command": "./none"}))).is_err());
+        // What it gets is its client's.
+        let around =
+            Surroundings::new(Ok(root.clone()), [("PATH".into(), "/usr/bin:/bin".into()), ("KEY".into(), "k".into())]);
+        let started = program(&around, &root, true, &entry(json!({"command": "sh", "env": {"A": "b"}}))).unwrap();
+        assert_eq!(started.environment, [("PATH".into(), "/usr/bin:/bin".into()), ("A".into(), "b".into())]);
     }
 }

@@ -13,7 +13,7 @@ mod zed;
 use std::path::{Path, PathBuf};
 
 use aiw_core::CliKind;
-use aiw_home::CliPlaces;
+use aiw_home::{CliPlaces, Surroundings};
 use serde_json::{Map, Value};
 
 use crate::config::Format;
@@ -82,14 +82,14 @@ pub struct ClientPlaces {
 }
 
 impl ClientPlaces {
-    /// The directories that the environment names; none without a home.
-    pub fn from_environment() -> Option<Self> {
-        let clis = CliPlaces::from_environment()?;
+    /// The directories that the variables of aiw's own client name; none without a home.
+    pub fn around(client: &Surroundings) -> Option<Self> {
+        let clis = CliPlaces::around(client)?;
         let home = clis.home();
         let config = match std::env::consts::OS {
             "macos" => home.join("Library/Application Support"),
-            "windows" => aiw_home::directory_of("APPDATA").unwrap_or_else(|| home.join("AppData/Roaming")),
-            _ => aiw_home::directory_of("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")),
+            "windows" => client.directory_of("APPDATA").unwrap_or_else(|| home.join("AppData/Roaming")),
+            _ => client.directory_of("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")),
         };
         Some(Self { config, clis })
     }

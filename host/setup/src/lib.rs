@@ -9,9 +9,10 @@
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use aiw_setup::{Options, Ours, ClientPlaces, Scope, Setup, client};
-//! let places = ClientPlaces::from_environment().ok_or("no home")?;
+//! let home = aiw_home::Home::find(aiw_home::Surroundings::of_process())?;
+//! let places = ClientPlaces::around(home.around()).ok_or("no home")?;
 //! let ours = Ours { command: "aiw".into(), ..Ours::default() };
-//! let setup = Setup::new(aiw_home::Home::find()?, places, ours);
+//! let setup = Setup::new(home, places, ours);
 //! let plan = setup.plan(client("codex").ok_or("no such client")?, &Scope::User, &Options::default())?;
 //! for change in plan.changes() {
 //!     println!("{change}");

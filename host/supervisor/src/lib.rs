@@ -13,7 +13,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use aiw_supervisor::{Names, NewProcess, Processes, Program, Queue, Root, Scope};
 //! const SERVERS: Names = Names::new("servers", "server.json", "server", ["AIW_SERVER_ID", "AIW_SERVER_INSTANCE"]);
-//! let home = aiw_home::Home::find()?;
+//! let home = aiw_home::Home::find(aiw_home::Surroundings::of_process())?;
 //! let servers = Processes::open(&home, SERVERS, Scope::Root(Root::of(4711)))?;
 //! let program = Program { arguments: vec!["-m".into(), "http.server".into()], ..Program::of("/usr/bin/python3") };
 //! let server = servers.start("aiw".as_ref(), NewProcess::within("/srv"), program, Queue::default())?;

@@ -9,7 +9,7 @@
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use aiw_tasks::{Root, Scope, Tasks};
-//! let home = aiw_home::Home::find()?;
+//! let home = aiw_home::Home::find(aiw_home::Surroundings::of_process())?;
 //! let tasks = Tasks::open(&home, Scope::Root(Root::of(4711)))?;
 //! for task in tasks.list()? {
 //!     eprintln!("{} {} {}", task.id, task.state, task.about.prompt);

@@ -198,7 +198,7 @@ impl Backend for Domain {
 
 fn plugin(found: &FoundPlugin) -> Plugin {
     let (listed, PluginDetails { summary, left_out, .. }) = (&found.listed, PluginDetails::of(found));
-    let missing = found.id().into_iter().flat_map(|id| found.missing().into_iter().map(move |one| one.advice(&id)));
+    let missing = found.id().into_iter().flat_map(|id| found.missing.iter().map(move |one| one.advice(&id)));
     let server = |server: ServerDetails| Server {
         name: server.summary.name,
         transport: server.summary.transport.to_owned(),

@@ -1,16 +1,16 @@
 //! `aiw cli …`
 
 use aiw_core::CliKind;
-use aiw_home::Home;
+use aiw_home::{Home, Surroundings};
 use aiw_launch::{Cli, CliDetails, CliSummary, Search, detect, install_command};
 
 use crate::cli::CliCommand;
 use crate::failure::Failure;
 use crate::output::{Output, under};
 
-pub fn run(command: &CliCommand, home: Option<&Home>, output: &Output) -> Result<(), Failure> {
+pub fn run(command: &CliCommand, home: Option<&Home>, around: &Surroundings, output: &Output) -> Result<(), Failure> {
     // Without a home nothing is remembered, and the answer is the same.
-    let found = detect(&Search::from_environment(), home);
+    let found = detect(&Search::around(around), home);
     match command {
         CliCommand::List => list(&found, output),
         CliCommand::Info { name } => {

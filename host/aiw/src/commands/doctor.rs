@@ -1,6 +1,5 @@
 //! `aiw doctor`
 
-use aiw_app::current_dir;
 use aiw_app::doctor::{FoundProblem, ViewKnows, look};
 use aiw_core::{ErrorKind, counted};
 use aiw_home::Home;
@@ -18,7 +17,7 @@ pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
     let history = history_doctor::found(home);
     let history = history.map_err(|e| FoundProblem::of(&e, e.hint().map(str::to_owned)));
     let knows = ViewKnows { own_tools: own_tools(), toolsets, history };
-    let answer = look(home, current_dir(), knows);
+    let answer = look(home, knows);
     for part in &answer.parts {
         output.line(format!("{:<10} {}", part.name, part.summary));
         for found in &part.problems {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use aiw_app::current_dir;
+use aiw_app::directory;
 use aiw_app::overview::Overview;
 use aiw_core::{ErrorKind, one_line, shell_word};
 use aiw_home::Home;
@@ -28,7 +28,7 @@ pub fn help(command: &[String], output: &Output) -> ExitCode {
 
 /// `aiw` alone: the state in five lines, and the next step.
 pub fn overview(home: &Home, output: &Output) -> Result<(), Failure> {
-    let seen = Overview::look(home, &current_dir()?);
+    let seen = Overview::look(home, directory(home)?);
     for (name, state) in seen.lines() {
         output.line(format!("{name:<10} {state}"));
     }

@@ -9,7 +9,7 @@ use std::time::Instant;
 use aiw_app::models::{Embedder, Models};
 use aiw_app::past::{self, ForgetRequest, HistoryForget, HistoryShow, PastError, amount};
 use aiw_app::queries::{self, HistoryHit, HistorySession, Searched, resume};
-use aiw_app::{current_dir, own_executable};
+use aiw_app::{directory, own_executable};
 use aiw_core::{AskError, ErrorKind, counted, one_line};
 use aiw_history::{Forgot, HistoryError, Hit, Query, Range, Sessions, Stats, Store};
 use aiw_home::{Home, rfc3339_of};
@@ -287,7 +287,7 @@ async fn forget(
         (None, Some(before)) => ForgetRequest::Before(before),
         (None, None) => return Err(Failure::user("nothing was named")),
     };
-    let answer = past::forget(home, &current_dir()?, &request, &Person::new(output, yes)).await;
+    let answer = past::forget(home, directory(home)?, &request, &Person::new(output, yes)).await;
     let answer = answer.map_err(|e| match e {
         PastError::Ask(AskError::Declined) => Failure::declined("nothing was forgotten"),
         e => e.into(),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use aiw_app::past::{self, tell};
 use aiw_app::setup::{change_hooks, hook_statuses, hooks};
-use aiw_app::{current_dir, own_executable};
+use aiw_app::{directory, own_executable};
 use aiw_history::{Handled, Hook, Indexer, Report};
 use aiw_home::Home;
 use aiw_setup::{HookScope, HookStatus};
@@ -37,16 +37,16 @@ pub async fn run(home: &Home, command: HooksCommand, output: &Output) -> Result<
     }
 }
 
-fn scope(scope: SettingsScope) -> Result<HookScope, Failure> {
+fn scope(home: &Home, scope: SettingsScope) -> Result<HookScope, Failure> {
     Ok(match scope {
         SettingsScope::User => HookScope::User,
-        SettingsScope::Project => HookScope::Project(current_dir()?),
-        SettingsScope::Local => HookScope::Local(current_dir()?),
+        SettingsScope::Project => HookScope::Project(directory(home)?.into()),
+        SettingsScope::Local => HookScope::Local(directory(home)?.into()),
     })
 }
 
 async fn change(home: &Home, args: &HooksArgs, undo: bool, output: &Output) -> Result<(), Failure> {
-    let (scope, person) = (scope(args.scope)?, Person::new(output, args.yes));
+    let (scope, person) = (scope(home, args.scope)?, Person::new(output, args.yes));
     let done = change_hooks(home, &hooks(home)?, &scope, undo, args.dry_run, &person, output).await;
     output.answer(done.map_err(|e| Failure::from(e).declined_as("nothing was written"))?);
     Ok(())
@@ -54,7 +54,7 @@ async fn change(home: &Home, args: &HooksArgs, undo: bool, output: &Output) -> R
 
 fn status(home: &Home, only: Option<SettingsScope>, output: &Output) -> Result<(), Failure> {
     let all = match only {
-        Some(only) => vec![hooks(home)?.status(&scope(only)?)],
+        Some(only) => vec![hooks(home)?.status(&scope(home, only)?)],
         None => hook_statuses(home)?,
     };
     for status in &all {
@@ -112,5 +112,5 @@ fn handle(home: &Home, wait: bool, output: &Output) {
 
 /// Reads what is queued, after whatever another process reads.
 fn waited(home: &Home) -> Result<Report, Failure> {
-    Ok(past::indexer(home.clone()).run(&past::places()?, true)?)
+    Ok(past::indexer(home.clone()).run(&past::places(home)?, true)?)
 }

@@ -25,10 +25,11 @@ pub async fn import(home: &Home, path: Option<&Path>, yes: bool, output: &Output
 
 pub async fn watch(home: Home, interval: u64, once: bool, output: &Output) -> Result<(), Failure> {
     let begun = Instant::now();
-    let places = past::places()?;
+    let places = past::places(&home)?;
+    let is_off = is_off(&home);
     let indexer = past::indexer(home);
     let mut watch = Watch::default();
-    if is_off() {
+    if is_off {
         output.note("note: nothing is read: `AIW_HISTORY` is off");
     }
     loop {
@@ -51,7 +52,7 @@ pub async fn watch(home: Home, interval: u64, once: bool, output: &Output) -> Re
 }
 
 pub fn todos(home: &Home, session: Option<&str>, output: &Output) -> Result<(), Failure> {
-    let found = aiw_history::todos(home, &past::places()?, session)?;
+    let found = aiw_history::todos(home, &past::places(home)?, session)?;
     output.line(format!("session {}", found.session));
     let rows = found.todos.iter().map(|todo| vec![todo.id.clone(), todo.status.clone(), todo.content.clone()]);
     output.table(&["ID", "STATUS", "WHAT"], &rows.collect::<Vec<_>>());

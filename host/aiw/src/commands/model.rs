@@ -45,7 +45,7 @@ pub struct ModelRemove {
 pub async fn run(command: ModelCommand, home: &Home, output: &Output) -> Result<(), Failure> {
     home.recover()?;
     let models = Models::at(home.clone());
-    if let Some(directory) = remove_collected() {
+    if let Some(directory) = remove_collected(home.around()) {
         output.note(format!(
             "note: removed `{}`: the library that runs models had collected data about its use there",
             directory.display()

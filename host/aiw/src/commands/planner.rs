@@ -46,7 +46,7 @@ pub async fn run(command: PlannerCommand, home: &Home, output: &Output) -> Resul
     match command {
         PlannerCommand::Set(args) => {
             planners::set(home, wanted(args), &Person::new(output, false)).await?;
-            match planners::is_from_variable() {
+            match planners::is_from_variable(home) {
                 true => output.note("note: the variable `AIW_PLANNER` comes first here"),
                 false => output.note("`aiw planner test` tries it"),
             }
@@ -86,7 +86,7 @@ fn wanted(args: PlannerSetArgs) -> PlannerSet {
 fn show(home: &Home, output: &Output) -> Result<(), Failure> {
     let answer = planners::show(home)?;
     match &answer.planner {
-        None if planners::is_from_variable() => {
+        None if planners::is_from_variable(home) => {
             output.line("no model plans jobs: the variable `AIW_PLANNER` says so");
         }
         None => output.line("no model plans jobs: `aiw planner set` sets one"),

@@ -1,6 +1,5 @@
 //! `aiw role …`
 
-use std::env;
 use std::fs;
 use std::io::{self, IsTerminal, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -32,8 +31,8 @@ pub struct RoleEdit {
 }
 
 pub fn run(command: RoleCommand, home: &Home, output: &Output) -> Result<(), Failure> {
-    let here = env::current_dir().ok();
-    let roles = Roles::at(home.clone(), &usable_settings(home, output)?, here.as_deref());
+    let here = home.around().directory().ok();
+    let roles = Roles::at(home.clone(), &usable_settings(home, output)?, here);
     match command {
         RoleCommand::List => list(&roles, output),
         RoleCommand::Show { name } => show(&roles, &name.parse()?, output),

@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
 
 use aiw_app::runs::{self, Attendance, Problem, Stopping};
-use aiw_app::{current_dir, own_path};
+use aiw_app::{directory, own_path};
 use aiw_core::{CliKind, ErrorKind, shell_word};
 use aiw_home::Home;
 use aiw_launch::{MAX_PROMPT_BYTES, OwnServer, Place, Prepared, RunRequest, TaskDetails, Text};
@@ -19,6 +19,7 @@ use aiw_tasks::{FollowFrom, LogEntry, NOTE, Outcome, ResourceLimits, State, Stre
 use self::progress::LiveLine;
 use crate::cli::run::{RunArgs, RunOutput};
 use crate::commands::follow::{Step, follow};
+use crate::commands::secret::variable;
 use crate::commands::task::write_piece;
 use crate::components::session;
 use crate::failure::Failure;
@@ -47,7 +48,7 @@ pub fn run(cli: CliKind, args: RunArgs, home: &Home, output: &Output) -> Result<
             return Err(line::without_prompt(cli, &args, home, failure));
         }
     }
-    let request = request(cli, &args, prompt)?;
+    let request = request(home, cli, &args, prompt)?;
     let client = session(home, output)?;
     let runtime = runtime::blocking()?;
     let prepared = runtime.block_on(runs::prepare(&client, request));
@@ -61,7 +62,7 @@ pub fn run(cli: CliKind, args: RunArgs, home: &Home, output: &Output) -> Result<
         return Ok(());
     }
     if !is_task {
-        let resume = prepared.resume_line();
+        let resume = prepared.resume_line(home.around());
         let code = runs::interact(home, prepared)?;
         if let Some(line) = resume {
             output.note(format!("resume with: {line}"));
@@ -115,18 +116,17 @@ fn prompt(cli: CliKind, args: &RunArgs) -> Result<Option<Vec<u8>>, Failure> {
     }
 }
 
-fn request(cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -> Result<RunRequest, Failure> {
+fn request(home: &Home, cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -> Result<RunRequest, Failure> {
     let cwd = match &args.cwd {
         Some(dir) if dir.is_absolute() => dir.clone(),
-        Some(dir) => current_dir()?.join(dir),
-        None => current_dir()?,
+        Some(dir) => directory(home)?.join(dir),
+        None => directory(home)?.to_owned(),
     };
     let mut env = Vec::new();
     for (name, value) in &args.env {
         let value = match value {
             Some(value) => value.clone(),
-            None => std::env::var(name.as_str())
-                .map_err(|_| Failure::user(format!("the variable `{name}` is not set, or is not text")))?,
+            None => variable(home, name)?.to_owned(),
         };
         env.push((name.clone(), value));
     }

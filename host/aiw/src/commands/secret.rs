@@ -1,7 +1,7 @@
 //! `aiw secret …`
 
 use aiw_app::secrets::{self, SecretSummary};
-use aiw_core::Secret;
+use aiw_core::{EnvName, Secret};
 use aiw_home::Home;
 
 use crate::ask::Person;
@@ -15,12 +15,7 @@ pub async fn run(command: SecretCommand, home: &Home, output: &Output) -> Result
     match command {
         SecretCommand::Set { name, env } => {
             let secret = match env {
-                Some(variable) => match std::env::var(variable.as_str()) {
-                    Ok(value) => Secret::new(value),
-                    Err(_) => {
-                        return Err(Failure::user(format!("the variable `{variable}` is not set, or is not text")));
-                    }
-                },
+                Some(name) => Secret::new(variable(home, &name)?),
                 None => terminal::read_secret(&format!("Secret `{name}`:")).await?,
             };
             let answer = secrets::set(home, &name, &secret)?;
@@ -49,4 +44,10 @@ pub async fn run(command: SecretCommand, home: &Home, output: &Output) -> Result
         }
     }
     Ok(())
+}
+
+/// Returns the value of a variable that the user named.
+pub fn variable<'a>(home: &'a Home, name: &EnvName) -> Result<&'a str, Failure> {
+    let unset = || Failure::user(format!("the variable `{name}` is not set, or is not text"));
+    home.around().text(name.as_str()).ok_or_else(unset)
 }

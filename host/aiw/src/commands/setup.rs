@@ -1,6 +1,8 @@
 //! `aiw setup`
 
-use aiw_app::current_dir;
+use std::path::Path;
+
+use aiw_app::directory;
 use aiw_app::setup::{SetupRequest, places, set_up};
 use aiw_core::ErrorKind;
 use aiw_home::Home;
@@ -15,7 +17,7 @@ pub async fn run(args: SetupArgs, home: &Home, output: &Output) -> Result<(), Fa
     let SetupArgs { clients, project, import, rename, toolsets: names, approve_calls, undo, dry_run, yes } = args;
     let request = SetupRequest {
         clients,
-        project: project.then(current_dir).transpose()?,
+        project: project.then(|| directory(home).map(Path::to_owned)).transpose()?,
         import,
         renames: rename.into_iter().collect(),
         toolsets: toolsets(names.as_deref())?,
@@ -24,7 +26,7 @@ pub async fn run(args: SetupArgs, home: &Home, output: &Output) -> Result<(), Fa
         undo,
         dry_run,
     };
-    let done = set_up(home, &places()?, &request, &Person::new(output, yes), output).await;
+    let done = set_up(home, &places(home)?, &request, &Person::new(output, yes), output).await;
     let (answer, first) = done.map_err(|e| Failure::from(e).declined_as("nothing was written"))?;
     output.conclude(answer, first.map(Into::into))
 }

@@ -6,7 +6,6 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
 
-use aiw_app::current_dir;
 use aiw_app::tasks::{self, ListedTasks, StoppedTask, TaskCounts};
 use aiw_core::{ErrorKind, ProcessId, one_line};
 use aiw_home::{Home, rfc3339};
@@ -126,8 +125,7 @@ fn say(problems: &[TaskError], output: &Output) {
 
 /// `aiw status`: what is running, and what finished since you last looked.
 pub fn status(all_namespaces: bool, home: &Home, output: &Output) -> Result<(), Failure> {
-    let (status, ListedTasks { tasks: shown, problems }) =
-        tasks::status(home, &current_dir().unwrap_or_default(), all_namespaces)?;
+    let (status, ListedTasks { tasks: shown, problems }) = tasks::status(home, all_namespaces)?;
     say(&problems, output);
     show_list(&shown, output);
     let TaskCounts { running, queued, unread } = status.counts;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use aiw_app::accounts::is_below;
 use aiw_app::budgets::{self, BudgetSummary};
-use aiw_app::{current_dir, usable_settings};
+use aiw_app::{directory as client_directory, usable_settings};
 use aiw_core::one_line;
 use aiw_home::{Budget, BudgetLimit, Home, OWN, now_millis, rfc3339};
 use aiw_usage::{Book, Loss, Sum, Sums, sum_by};
@@ -43,7 +43,7 @@ pub fn usage(args: &UsageArgs, home: &Home, output: &Output) -> Result<(), Failu
     let month: String = rfc3339(now_millis()).chars().take(7).collect();
     let month = aiw_home::millis_of(&format!("{month}-01")).and_then(|millis| u64::try_from(millis).ok());
     let since = args.since.or(month).unwrap_or_default();
-    let project = args.project.as_deref().map(whole).transpose()?;
+    let project = args.project.as_deref().map(|directory| whole(home, directory)).transpose()?;
     let sums = sum_by(&Book::of(home), &settings, args.by, since, |booking| {
         let is_by =
             |name: &str| booking.provider.as_deref().unwrap_or(OWN) == name || booking.pool.as_deref() == Some(name);
@@ -79,8 +79,8 @@ pub fn usage(args: &UsageArgs, home: &Home, output: &Output) -> Result<(), Failu
 }
 
 /// A directory, as bookings name theirs.
-fn whole(directory: &Path) -> Result<PathBuf, Failure> {
-    let directory = current_dir()?.join(directory);
+fn whole(home: &Home, directory: &Path) -> Result<PathBuf, Failure> {
+    let directory = client_directory(home)?.join(directory);
     Ok(std::fs::canonicalize(&directory).unwrap_or(directory))
 }
 
@@ -118,7 +118,7 @@ pub fn budget(command: BudgetCommand, home: &Home, output: &Output) -> Result<()
                 },
                 period: args.per,
                 provider: args.provider,
-                project: args.project.as_deref().map(whole).transpose()?,
+                project: args.project.as_deref().map(|directory| whole(home, directory)).transpose()?,
                 refuses: args.refuse,
             };
             let answer = budgets::set(home, &budget)?;

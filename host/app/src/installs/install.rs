@@ -1,7 +1,7 @@
 //! Installing a server: what it would run is shown and agreed to, what it needs is asked for, it is tried, and then written.
 
 use aiw_core::{Ask, Choice, Effect, Plan, Question, Secret, Sink, counted, is_inner, one_line, quoted};
-use aiw_home::InstalledServer;
+use aiw_home::{Home, InstalledServer};
 use aiw_registries::{Answers, Entry, FoundServer, RegistryServer, Way, entry, how_to_get, record, way_id, ways};
 use aiw_routing::{Record, Records};
 use aiw_servers::{check_name, entry_value};
@@ -80,7 +80,7 @@ pub fn install<'a>(
         let home = client.home();
         request.key.as_deref().map_or(Ok(()), check_name)?;
         let (key, replaces) = key_for(home, found, request.key.as_deref(), request.force)?;
-        let way = chosen(found, request.way.as_deref(), ask).await?;
+        let way = chosen(home, found, request.way.as_deref(), ask).await?;
         let mut answers = Answers::default();
         for (name, value) in &request.set {
             answers.give(name, Secret::new(entry_value(value, home)?));
@@ -125,7 +125,7 @@ impl Installing<'_> {
         if let Some(reason) = way.refused() {
             return Err(ServerError::NoWay { name: key.to_owned(), why: reason.to_string() });
         }
-        if let Some(program) = missing_program(&way) {
+        if let Some(program) = missing_program(home, &way) {
             if self.check {
                 return Err(ServerError::NoProgram { program: program.to_owned() });
             }
@@ -233,8 +233,8 @@ fn server(
 }
 
 /// Chooses how a server runs: as the request says, else the only way, else as the person chooses.
-async fn chosen(found: &FoundServer, wanted: Option<&str>, ask: &dyn Ask) -> Result<Way> {
-    let all = ways(&found.server);
+async fn chosen(home: &Home, found: &FoundServer, wanted: Option<&str>, ask: &dyn Ask) -> Result<Way> {
+    let all = ways(&found.server, home.around());
     let name = &found.server.name;
     let no_way = |why: String| ServerError::NoWay { name: name.clone(), why };
     let usable: Vec<&Way> = all.iter().filter(|way| way.refused().is_none()).collect();

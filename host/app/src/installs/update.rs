@@ -177,7 +177,7 @@ async fn update_one(
     if !is_as_written(home, key, record) {
         return Err(ServerError::Edited { key: key_of(), name: name() });
     }
-    let usable = ways(&found.server).into_iter().filter(|way| way.refused().is_none());
+    let usable = ways(&found.server, home.around()).into_iter().filter(|way| way.refused().is_none());
     let same: Vec<Way> = usable.filter(|way| way_id(way) == record.way).collect();
     let [way] = &same[..] else {
         let what = if same.is_empty() { "no longer runs" } else { "runs in several ways" };

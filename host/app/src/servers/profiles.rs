@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aiw_core::{ErrorKind, Sink, one_line, quoted};
-use aiw_home::{Home, ListSettings, Lock, ProfileSettings, TrustedProject, user_home};
+use aiw_home::{Home, ListSettings, Lock, ProfileSettings, TrustedProject};
 use aiw_routing::{KnownTool, Profile, ProfileSource, Records, ServerPlaces, Status, idle_patterns};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -93,7 +93,7 @@ impl KnownProfile {
 /// Fails if a file that defines some can't be used.
 pub fn profiles(home: &Home, cwd: &Path) -> Result<Vec<KnownProfile>> {
     let settings = home.settings()?;
-    let project = TrustedProject::find(cwd, user_home().as_deref(), &settings.trust())?.trusted();
+    let project = TrustedProject::find(cwd, home.around().user_home().as_deref(), &settings.trust())?.trusted();
     let theirs = project.iter().flat_map(|project| project.profiles().clone()).map(|of| ("project", of));
     let own = settings.mcp()?.profiles.into_iter().map(|of| (SETTINGS, of));
     let all: BTreeMap<String, KnownProfile> = theirs

@@ -2,25 +2,24 @@
 
 use std::fs;
 
-use aiw_app::AppError;
 use aiw_app::doctor::{FoundProblem, ViewKnows, look};
-use aiw_home::Home;
+use aiw_home::{Home, Surroundings};
 
 use crate::state;
 
 /// The findings: each problem with its next step, below the name of its part.
 fn found(home: &Home, cwd: &std::path::Path) -> Vec<String> {
-    found_in(home, Ok(cwd.to_owned()))
+    found_by(&home.seen_by(home.around().in_directory(cwd)))
 }
 
-fn found_in(home: &Home, cwd: Result<std::path::PathBuf, AppError>) -> Vec<String> {
+fn found_by(home: &Home) -> Vec<String> {
     let knows = ViewKnows {
         own_tools: Vec::new(),
         toolsets: |names| Some(FoundProblem::new(format!("no toolsets: {}", names.join(" ")), "name one")),
         history: Err(FoundProblem::new("the history is damaged", "throw it away")),
     };
     let before = state(home);
-    let parts = look(home, cwd, knows).parts;
+    let parts = look(home, knows).parts;
     assert_eq!(state(home), before);
     assert_eq!(
         parts.iter().map(|part| part.name).collect::<Vec<_>>(),
@@ -62,8 +61,8 @@ fn what_every_command_meets_first_is_told() {
     let place = tempfile::tempdir().unwrap();
     let home = Home::at(place.path().join("home"));
     drop(home.lock().unwrap());
-    let gone = AppError::Directory { source: std::io::Error::from(std::io::ErrorKind::NotFound) };
-    let all = found_in(&home, Err(gone));
+    let gone = Surroundings::new(Err(std::io::ErrorKind::NotFound.into()), []);
+    let all = found_by(&home.seen_by(gone));
     assert_eq!(
         all.iter().map(|line| line.split(':').next().unwrap()).collect::<Vec<_>>(),
         ["processes", "mcp", "history"]

@@ -50,7 +50,7 @@ pub fn client() -> (TempDir, Arc<ClientSession>) {
     let lock = home.lock().unwrap();
     home.vault().set(&lock, &"OTHER".parse().unwrap(), &Secret::new("other")).unwrap();
     drop(lock);
-    let app = App::open(home, &[], NO_SCRIPTS, Arc::new(Quiet));
-    let here = std::fs::canonicalize(place.path()).unwrap();
-    (place, ClientSession::builder(app, here).unwrap().build())
+    let here = home.around().in_directory(std::fs::canonicalize(place.path()).unwrap());
+    let app = App::open(home.seen_by(here), &[], NO_SCRIPTS, Arc::new(Quiet));
+    (place, ClientSession::here(app).unwrap())
 }

@@ -1,7 +1,6 @@
 //! Tasks that have ended: which are meant, what is told of them, and what goes on with one.
 
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use aiw_app::tasks::{ListedTasks, list, others, prune, remove, report, resume, status, stop};
@@ -54,7 +53,7 @@ impl Ended {
 fn what_ended_unseen_is_told_until_a_report_shows_it() {
     let ended = Ended::new();
     let (first, second) = (ended.add(1, json!({})), ended.add(2, json!({"outcome": "failed", "exit_code": 3})));
-    let unread = || status(&ended.home, Path::new("/"), true).unwrap().0.counts.unread;
+    let unread = || status(&ended.home, true).unwrap().0.counts.unread;
     assert_eq!(unread(), 2);
     let tasks = ended.tasks();
     let told = report(&tasks, &tasks.get(second).unwrap(), 3).unwrap();
@@ -65,7 +64,7 @@ fn what_ended_unseen_is_told_until_a_report_shows_it() {
     let stopped = stop(&tasks, &[first, second]).unwrap();
     assert!(stopped.iter().all(|one| one.result == "ended"), "{stopped:?}");
     assert_eq!(unread(), 0);
-    let (status, ListedTasks { tasks, .. }) = status(&ended.home, Path::new("/"), true).unwrap();
+    let (status, ListedTasks { tasks, .. }) = status(&ended.home, true).unwrap();
     assert!(status.tasks.is_empty() && tasks.is_empty());
 }
 
@@ -77,7 +76,7 @@ fn an_end_that_came_after_the_look_stays_news() {
     let mut seen = tasks.get(id).unwrap();
     seen.state = aiw_core::ProcessState::Running;
     assert!(report(&tasks, &seen, 3).is_ok());
-    assert_eq!(status(&ended.home, Path::new("/"), true).unwrap().0.counts.unread, 1);
+    assert_eq!(status(&ended.home, true).unwrap().0.counts.unread, 1);
 }
 
 #[test]

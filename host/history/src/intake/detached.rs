@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use aiw_home::{CliPlaces, Home, HomeError, PLACES, TASK_VARIABLE};
+use aiw_home::{CliPlaces, Home, HomeError, PLACES, Surroundings, TASK_VARIABLE};
 
 use super::exclude::is_off;
 use super::indexer::{Indexer, is_taken, lock_path};
@@ -39,10 +39,10 @@ impl Indexer {
     pub fn start(home: &Home, aiw: &Path) -> Result<(), HistoryError> {
         // If it is at work, it looks for requests once more before it ends. Where that can't be known, one too many
         // ends at once.
-        if std::env::var_os(TASK_VARIABLE).is_some() || is_at_work(home) {
+        if home.around().variable(TASK_VARIABLE).is_some() || is_at_work(home) {
             return Ok(());
         }
-        let started = aiw_supervisor::start_unattended(aiw, &ARGUMENTS, PLACES.map(OsString::from));
+        let started = aiw_supervisor::start_unattended(aiw, &ARGUMENTS, home.around().only(PLACES));
         started.map_err(|e| HomeError::io("start", aiw, e))?;
         Ok(())
     }
@@ -65,11 +65,11 @@ impl Indexer {
     /// Has the sessions taken in that hooks asked for, as far as that takes no longer than two seconds. Returns how many
     /// still wait.
     pub fn catch_up<E: Display>(home: &Home, aiw: impl FnOnce() -> Result<PathBuf, E>) -> usize {
-        let Some(places) = CliPlaces::from_environment() else { return 0 };
+        let Some(places) = CliPlaces::around(home.around()) else { return 0 };
         let queue = Queue::of(home);
         let begun = Instant::now();
         let mut left = queue.sessions(places.directory(Cli::Claude));
-        if left == 0 || is_off() {
+        if left == 0 || is_off(home) {
             return left;
         }
         Self::start_unwatched(home, aiw);
@@ -87,7 +87,7 @@ impl Indexer {
     /// Starts an indexer, unless the history is off. Nobody waits for it, and a problem is only logged. It also gives
     /// messages the vectors that they lack.
     pub fn start_unwatched<E: Display>(home: &Home, aiw: impl FnOnce() -> Result<PathBuf, E>) {
-        if is_off() {
+        if is_off(home) {
             return;
         }
         let started = aiw().map_err(|e| e.to_string());
@@ -112,7 +112,8 @@ pub fn detached_main(arguments: impl Iterator<Item = OsString>, indexer: impl Fn
     if !matches!(aiw_supervisor::detach(), Ok(true)) {
         return true;
     }
-    let (Ok(home), Some(places)) = (Home::find(), CliPlaces::from_environment()) else { return true };
+    let Ok(home) = Home::find(Surroundings::of_process()) else { return true };
+    let Some(places) = CliPlaces::around(home.around()) else { return true };
     // Whoever works at this machine comes first.
     let _ = rustix::process::nice(19);
     let indexer = indexer(home.clone());

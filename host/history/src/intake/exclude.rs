@@ -5,15 +5,15 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
-use aiw_home::{HISTORY_VARIABLE, Home, HomeError, Project, read_dir, remove_file, user_home};
+use aiw_home::{HISTORY_VARIABLE, Home, HomeError, Project, read_dir, remove_file};
 
 use super::elsewhere;
 use crate::store::PRIVATE;
 use crate::{HistoryError, Store, readers};
 
-/// Whether history is switched off for this process: `AIW_HISTORY=off`.
-pub fn is_off() -> bool {
-    std::env::var(HISTORY_VARIABLE).is_ok_and(|value| is_word_for_off(&value))
+/// Whether history is switched off for a client: `AIW_HISTORY=off`.
+pub fn is_off(home: &Home) -> bool {
+    home.around().text(HISTORY_VARIABLE).is_some_and(is_word_for_off)
 }
 
 /// Whether `AIW_HISTORY` with this value switches the history off.
@@ -49,7 +49,7 @@ const MAX_KNOWN: usize = 10_000;
 impl Exclusions {
     /// Returns the exclusions of a home's settings.
     pub fn of(home: &Home) -> Result<Self, HomeError> {
-        let user = user_home();
+        let user = home.around().user_home();
         let patterns = home.settings()?.history()?.exclude;
         let patterns = patterns.into_iter().map(|pattern| match (pattern.strip_prefix("~/"), &user) {
             (Some(rest), Some(user)) => user.join(rest).to_string_lossy().into_owned(),

@@ -75,7 +75,7 @@ impl Hook {
         input: impl Read,
         aiw: impl FnOnce() -> Result<PathBuf, E>,
     ) -> Option<Handled> {
-        let places = CliPlaces::from_environment().ok_or_else(|| "there is no home directory".to_owned());
+        let places = CliPlaces::around(home.around()).ok_or_else(|| "there is no home directory".to_owned());
         let hook = places.and_then(|places| Ok((Self::read(input).map_err(|e| format!("the input {e}"))?, places)));
         let handled = hook.and_then(|(hook, places)| hook.handle(home, &places).map_err(|e| e.to_string()));
         match &handled {
@@ -98,7 +98,7 @@ impl Hook {
                 aiw_core::one_line(&self.event, 60)
             )));
         }
-        if is_off() {
+        if is_off(home) {
             // No import may take it in later.
             if let Some(session) = readers::session_id(&self.session) {
                 Exclusions::make_private(home, session)?;
@@ -109,7 +109,7 @@ impl Hook {
         if Exclusions::of(home).is_ok_and(|mut exclusions| exclusions.covers(&self.project)) {
             return Ok(Handled::Ignored("the project is excluded".into()));
         }
-        let provider = std::env::var(ProviderName::VARIABLE).ok().and_then(|name| name.parse().ok());
+        let provider = home.around().text(ProviderName::VARIABLE).and_then(|name| name.parse().ok());
         let root = places.directory(Cli::Claude).to_owned();
         let mut request = Request { cli: Cli::Claude, root, path: None, refused: None, provider };
         let handled = match self.check(places.directory(Cli::Claude)) {

@@ -145,7 +145,7 @@ fn each_message(
 /// Keeps the sessions of a CLI out of the history in which something was said since a time, in a directory. Not every CLI
 /// says which session it is in, so those that others had there at that time are among them.
 pub fn keep_private_since(home: &Home, cli: Cli, directory: &Path, since: SystemTime) -> Result<(), HistoryError> {
-    let Some(places) = CliPlaces::from_environment() else { return Ok(()) };
+    let Some(places) = CliPlaces::around(home.around()) else { return Ok(()) };
     let (sessions, redactor) = (readers::of(cli), Arc::new(Redactor::new(&[])?));
     let begun = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
     let is_since = |time: i64| u128::try_from(time).is_ok_and(|time| time >= begun);

@@ -28,7 +28,7 @@ impl Watch {
     /// Reads what has changed since the last time. The first time, that is everything.
     pub fn look(&mut self, indexer: &Indexer, places: &CliPlaces) -> Result<Report, HistoryError> {
         let mut report = Report::default();
-        if is_off() {
+        if is_off(indexer.home()) {
             return Ok(report);
         }
         let mut changed = Vec::new();

@@ -7,7 +7,7 @@ use aiw_core::{ProviderName, is_model, one_line};
 use serde_json::{Value, json};
 
 use super::Settings;
-use crate::{HomeError, SecretRef, base_url};
+use crate::{HomeError, SecretRef, Surroundings, base_url};
 
 /// The model that Ollama is asked for, if none is named.
 const DEFAULT_MODEL: &str = "qwen3:1.7b";
@@ -89,11 +89,11 @@ impl PlannerSettings {
     }
 
     /// Returns the address, and none for a provider.
-    pub fn url(&self) -> Option<String> {
+    pub fn url(&self, around: &Surroundings) -> Option<String> {
         match &self.place {
             PlannerPlace::Url { url: Some(url), .. } => Some(url.clone()),
             PlannerPlace::Url { api: PlannerApiName::Messages, .. } => Some(ANTHROPIC.to_owned()),
-            PlannerPlace::Url { .. } => Some(ollama_host(&std::env::var("OLLAMA_HOST").unwrap_or_default())),
+            PlannerPlace::Url { .. } => Some(ollama_host(around.text("OLLAMA_HOST").unwrap_or_default())),
             PlannerPlace::Provider(_) => None,
         }
     }
@@ -175,9 +175,9 @@ impl PlannerSettings {
 
 impl Settings {
     /// Returns the model that plans jobs, if there is one. The variable `AIW_PLANNER` comes first.
-    pub fn planner(&self) -> Result<Option<PlannerSettings>, HomeError> {
-        match std::env::var("AIW_PLANNER") {
-            Ok(text) if !text.trim().is_empty() => {
+    pub fn planner(&self, around: &Surroundings) -> Result<Option<PlannerSettings>, HomeError> {
+        match around.text("AIW_PLANNER") {
+            Some(text) if !text.trim().is_empty() => {
                 let named =
                     PlannerSettings::from_variable(text.trim()).map_err(|problem| HomeError::Variable { problem })?;
                 let Some(named) = named else { return Ok(None) };
@@ -307,9 +307,10 @@ mod tests {
         assert_eq!((ollama.model(), ollama.plan_time.as_secs(), ollama.plan_tokens), (Some("qwen3:1.7b"), 5, 120));
         let key = r#"{"api": "messages", "model": "m", "key": {"secret": "planner"}}"#;
         let messages = read(key).unwrap().unwrap();
-        assert_eq!(messages.url().unwrap(), "https://api.anthropic.com");
+        let around = home.around();
+        assert_eq!(messages.url(around).unwrap(), "https://api.anthropic.com");
         assert!(matches!(messages.place, PlannerPlace::Url { key: Some(SecretRef::Vault(_)), .. }));
-        assert!(read(r#"{"provider": "router"}"#).unwrap().unwrap().url().is_none());
+        assert!(read(r#"{"provider": "router"}"#).unwrap().unwrap().url(around).is_none());
         for (bad, said) in [
             ("3", "not an object"),
             ("{}", "neither"),

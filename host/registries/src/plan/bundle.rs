@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use aiw_core::registry::{Format, Package};
 use aiw_core::{EnvName, ErrorKind, Question, RelPath, hex, one_line, quoted};
-use aiw_home::HomeError;
+use aiw_home::{HomeError, Surroundings};
 use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 use zip::ZipArchive;
@@ -44,8 +44,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// This machine.
-    pub fn this() -> Self {
+    /// This machine, for a client.
+    pub fn this(around: &Surroundings) -> Self {
         let os = match std::env::consts::OS {
             "macos" => "darwin",
             "windows" => "win32",
@@ -56,7 +56,7 @@ impl Machine {
             "aarch64" => "arm64",
             other => other,
         };
-        Self { os, arch, home: aiw_home::user_home() }
+        Self { os, arch, home: around.user_home() }
     }
 }
 

@@ -1,5 +1,6 @@
 //! From rows to entries, by the public surface.
 
+use aiw_home::Surroundings;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
@@ -735,10 +736,10 @@ fn what_aiw_does_not_run_is_refused_with_a_sentence() {
     assert!(problem(&way(kind("cargo", "srv; rm -rf ~", json!({})))).contains("not a valid name of a crate"));
     let mut server = server_of(&json!({"packages": [npm(json!({}))]}));
     server.status = Status::Deleted;
-    assert!(problem(&ways(&server)[0]).contains("withdrew"));
+    assert!(problem(&ways(&server, &Surroundings::of_process())[0]).contains("withdrew"));
     server.status = Status::Deprecated;
     server.status_message = Some("use\nanother".into());
-    assert_eq!(notes(&ways(&server)[0]), ["it is deprecated: use another"]);
+    assert_eq!(notes(&ways(&server, &Surroundings::of_process())[0]), ["it is deprecated: use another"]);
 }
 
 #[test]
@@ -747,7 +748,10 @@ fn usable_ways_come_first_and_remotes_before_packages() {
         "packages": [npm(json!({"version": "^1"})), kind("pypi", "srv", json!({})), npm(json!({}))],
         "remotes": [{"type": "sse", "url": "https://h.example/sse"}, {"type": "streamable-http", "url": "https://h.example/mcp"}],
     }));
-    let kinds: Vec<_> = ways(&server).iter().map(|way| (way.kind().as_str(), way.refused().is_none())).collect();
+    let kinds: Vec<_> = ways(&server, &Surroundings::of_process())
+        .iter()
+        .map(|way| (way.kind().as_str(), way.refused().is_none()))
+        .collect();
     assert_eq!(kinds, [("remote", true), ("pypi", true), ("npm", true), ("remote", false), ("npm", false)]);
     for program in ["npx", "uvx", "docker", "dnx"] {
         assert!(how_to_get(program).contains("https://"));

@@ -2,6 +2,7 @@
 
 use aiw_core::registry::{Package, Server, Status, Transport};
 use aiw_core::{one_line, quoted};
+use aiw_home::Surroundings;
 
 use super::bundle::{Machine, fetch};
 use super::error::{Note, Reason};
@@ -45,8 +46,8 @@ impl Way {
 }
 
 /// All ways to run a server, the default first. Those that can't be used are last, each with its reason.
-pub fn ways(server: &Server) -> Vec<Way> {
-    ways_on(server, &Machine::this())
+pub fn ways(server: &Server, around: &Surroundings) -> Vec<Way> {
+    ways_on(server, &Machine::this(around))
 }
 
 pub(super) fn ways_on(server: &Server, machine: &Machine) -> Vec<Way> {

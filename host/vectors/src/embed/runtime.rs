@@ -4,6 +4,7 @@
 //! database below the cache directory, and sends them to its maker. Only a variable that is set before its environment
 //! exists stops that; `DisableTelemetryEvents` comes too late.
 
+use aiw_home::Surroundings;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -54,9 +55,10 @@ pub(super) fn is_stopped() -> bool {
 
 /// Removes what ONNX Runtime has collected for this user, in this program or another one. Returns the directory in which
 /// something was.
-pub fn remove_collected() -> Option<PathBuf> {
-    let home = || aiw_home::user_home().map(|home| home.join(".cache"));
-    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute()).or_else(home)?;
+pub fn remove_collected(around: &Surroundings) -> Option<PathBuf> {
+    let home = || around.user_home().map(|home| home.join(".cache"));
+    let named = around.variable("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = named.filter(|path| path.is_absolute()).or_else(home)?;
     let directory = cache.join("Microsoft/DeveloperTools/.onnxruntime");
     let removed = COLLECTED.into_iter().filter(|name| fs::remove_file(directory.join(name)).is_ok()).count();
     // Only those that are empty go.

@@ -3,6 +3,7 @@
 mod circles;
 mod contract;
 mod rooms;
+mod surroundings;
 mod tree;
 mod views;
 
@@ -17,6 +18,7 @@ pub fn run() -> Result<bool> {
     problems.extend(circles::check()?);
     problems.extend(contract::check()?);
     problems.extend(tree::check()?);
+    problems.extend(surroundings::check()?);
     problems.extend(views::check()?);
     plugins::setup()?;
     problems.extend(docs::stale()?);

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use aiw_app::servers::approve::{self, ScriptsRequest};
 use aiw_app::servers::profiles::allowed_by;
 use aiw_app::servers::{self, ServerError};
-use aiw_app::{ClientSession, current_dir};
+use aiw_app::{ClientSession, directory};
 use aiw_core::counted;
 use aiw_home::Home;
 use aiw_setup::OldServers;
@@ -103,9 +103,9 @@ fn move_old_servers(home: &Home, output: &Output) {
 
 /// This command's session in this directory, with a profile.
 fn client(home: &Home, profile: Option<&str>, output: &Output) -> Result<Arc<ClientSession>, Failure> {
-    let (app, cwd) = (app(home, output.observer()), current_dir()?);
-    let profile = allowed_by(app.home(), &cwd, profile)?;
-    Ok(ClientSession::builder(app, cwd)?.profile(Arc::new(move || profile.clone())).build())
+    let profile = allowed_by(home, directory(home)?, profile)?;
+    let app = app(home, output.observer());
+    Ok(ClientSession::builder(app, home.around().clone())?.profile(Arc::new(move || profile.clone())).build())
 }
 
 /// Waits for a verb, and ends the servers that it has started.

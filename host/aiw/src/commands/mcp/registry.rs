@@ -151,7 +151,7 @@ pub async fn info(args: &McpInfoArgs, home: &Home, output: &Output) -> Result<()
             output.line(format!("  {name}: {value}"));
         }
     }
-    let ways: Vec<ServerWay> = ways(&found.server).iter().map(ServerWay::of).collect();
+    let ways: Vec<ServerWay> = ways(&found.server, home.around()).iter().map(ServerWay::of).collect();
     for way in &ways {
         match &way.refused {
             None => output.line(format!("  runs: {} {}", way.kind, way.command.as_deref().unwrap_or(&way.target))),

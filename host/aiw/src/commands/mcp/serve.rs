@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use aiw_app::models::Models;
 use aiw_app::servers::profiles::{allowed_by, find, followed, idle_denials};
-use aiw_app::{ClientSession, current_dir};
+use aiw_app::{ClientSession, directory};
 use aiw_core::{ErrorKind, printable};
 use aiw_home::Home;
 use aiw_markets::Quiet;
@@ -27,7 +27,7 @@ pub async fn serve(args: McpServeArgs, home: &Home, output: &Output) -> Result<(
         let failure = Failure::new(ErrorKind::Usage, "`--json` can't be used here: the protocol uses standard output");
         return Err(failure.with_hint("aiw mcp serve"));
     }
-    let (app, cwd) = (app(home, Arc::new(Quiet)), current_dir()?);
+    let (app, cwd) = (app(home, Arc::new(Quiet)), directory(home)?.to_owned());
     let toolsets = toolsets(args.toolsets, home)?;
     // What is wrong with it is said at once. One that can't be read any more allows nothing.
     allowed_by(home, &cwd, args.profile.as_deref())?;
@@ -36,7 +36,7 @@ pub async fn serve(args: McpServeArgs, home: &Home, output: &Output) -> Result<(
     let (session, shared) = (aiw_launch::session(), aiw_routing::SharedServers::default());
     let meaning = Arc::new(meaning(home, output));
     let (at, name) = (home.clone(), args.profile);
-    let builder = ClientSession::builder(app, cwd.clone())?.session(session).sharing(shared);
+    let builder = ClientSession::builder(app, home.around().clone())?.session(session).sharing(shared);
     let offer = move || {
         let profile = followed(at.clone(), cwd.clone(), name.clone());
         let client = builder.clone().profile(profile).build();

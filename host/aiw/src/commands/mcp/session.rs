@@ -100,7 +100,7 @@ struct Served {
 /// Shows what a client lists, and what it costs.
 pub async fn session(id: &str, home: &Home, output: &Output) -> Result<(), Failure> {
     let place = aiw_setup::client(id).ok_or_else(|| Failure::new(ErrorKind::Usage, "there is no such client"))?;
-    let places = ClientPlaces::from_environment().ok_or(HomeError::NoHome)?;
+    let places = ClientPlaces::around(home.around()).ok_or(HomeError::NoHome)?;
     let setup = Setup::new(home.clone(), places, Ours::default());
     let entry = setup.registered(place, &Scope::User)?;
     if entry.is_none() {

@@ -43,7 +43,7 @@ pub(super) fn list(markets: &Markets, args: &ListArgs, has_settings: bool, outpu
         let found = everything.plugins.iter().find(|found| found.id().as_ref() == Some(id));
         let summary = match found {
             Some(found) => PluginSummary::of(found),
-            None => PluginSummary::of_installed(id, record),
+            None => PluginSummary::of_installed(id, record, markets.home().around()),
         };
         let disabled = (!record.enabled).then(|| "disabled".to_owned());
         let unset = (!summary.missing_env.is_empty()).then(|| format!("not set: {}", summary.missing_env.join(", ")));
@@ -161,7 +161,7 @@ pub(super) async fn info(markets: &Markets, name: &str, output: &Output) -> Resu
         output.line(installed_line(record));
     }
     if let Some(id) = found.id() {
-        found.missing().iter().for_each(|missing| output.line(format!("  {}", missing.advice(&id))));
+        found.missing.iter().for_each(|missing| output.line(format!("  {}", missing.advice(&id))));
     }
     output.answer(under("plugin", details));
     Ok(())
@@ -178,8 +178,8 @@ fn info_installed(markets: &Markets, id: &PluginId, output: &Output) -> Result<(
     output.line(id.to_string());
     output.line("  its marketplace no longer lists it");
     output.line(installed_line(&record));
-    let missing = Missing::of(&record, &BTreeMap::new());
+    let missing = Missing::of(&record, &BTreeMap::new(), markets.home().around());
     missing.iter().for_each(|missing| output.line(format!("  {}", missing.advice(id))));
-    output.answer(under("plugin", PluginSummary::of_installed(id, &record)));
+    output.answer(under("plugin", PluginSummary::of_installed(id, &record, markets.home().around())));
     Ok(())
 }

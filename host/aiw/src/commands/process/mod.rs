@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use aiw_app::{current_dir, own_executable};
+use aiw_app::{directory, own_executable};
 use aiw_core::{ErrorKind, Unasked, did_you_mean, one_line};
 use aiw_home::Home;
 use aiw_processes::{
@@ -51,7 +51,7 @@ pub fn run(command: &ProcessCommand, home: &Home, output: &Output) -> Result<(),
 
 /// The processes of the project that the current directory belongs to.
 pub fn manager(home: &Home) -> Result<Manager, Failure> {
-    Ok(Manager::of(home, &current_dir()?)?.with_executable(own_executable()?))
+    Ok(Manager::of(home, directory(home)?)?.with_executable(own_executable()?))
 }
 
 /// The project's processes, after what dead shims left behind was ended, or started again.
