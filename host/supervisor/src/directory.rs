@@ -68,10 +68,15 @@ impl Reserve {
     }
 }
 
-/// Marks an end as shown by a report, if the disk allows it. A kept listing notices by the time of the parent
-/// directory.
+/// Marks an end as shown by a report, if the disk allows it.
 pub(crate) fn mark_shown(directory: &Path) {
     let _ = create_private(&directory.join(SHOWN));
+    touch_all(directory);
+}
+
+/// Changes the time of the directory of all processes, above the one of a process. A kept listing and who listens notice by
+/// that what happens to a process that has ended.
+pub(crate) fn touch_all(directory: &Path) {
     if let Some(Ok(all)) = directory.parent().map(File::open) {
         let _ = all.set_modified(SystemTime::now());
     }
