@@ -780,17 +780,11 @@ impl Inner {
         }
     }
 
-    /// The files whose changes count: declarations, settings, and what other processes learn and accept; those whose
-    /// directory is there, and whether these are all.
-    fn files(&self) -> (Vec<PathBuf>, bool) {
+    /// The files whose changes count: declarations, settings, and what other processes learn and accept.
+    fn files(&self) -> Vec<PathBuf> {
         let records = self.slots().into_iter().map(|slot| self.records.file(slot.key(), "json"));
         let approved = self.ground.home.workflows_lock_path();
-        let files: Vec<PathBuf> = self.places.files().into_iter().chain(records).chain([approved]).collect();
-        let wanted = files.len();
-        let there: Vec<PathBuf> =
-            files.into_iter().filter(|file| file.parent().is_some_and(std::path::Path::is_dir)).collect();
-        let all = there.len() == wanted;
-        (there, all)
+        self.places.files().into_iter().chain(records).chain([approved]).collect()
     }
 
     /// Starts servers that were never seen, to learn their tools. Nobody waits for it.
@@ -816,11 +810,14 @@ impl Inner {
     }
 }
 
+/// How often it is looked whether the pool was dropped.
+const DROPPED: Duration = Duration::from_secs(5);
+
 /// Follows the files of a pool until it is dropped, and looks into servers that were never seen.
 async fn follow(pool: Weak<Inner>) {
     let mut has_changed = false;
     loop {
-        let Some((files, all)) = pool.upgrade().map(|pool| pool.files()) else { return };
+        let Some(files) = pool.upgrade().map(|pool| pool.files()) else { return };
         let watch = Watch::new(&files);
         // Read again once the next watch is there: a change in between would not be noticed.
         if std::mem::replace(&mut has_changed, true) {
@@ -828,22 +825,16 @@ async fn follow(pool: Weak<Inner>) {
             aiw_home::blocking(move || reloading.reload()).await;
             let Some(now) = pool.upgrade() else { return };
             now.look_into_new_ones();
-            if now.files().0 != files {
+            if now.files() != files {
                 continue;
             }
         }
         // If they can't be watched, a change counts from the next session on.
         let Ok(mut watch) = watch else { return };
-        // A directory that is not there yet can't be watched.
-        let look = if all { Duration::from_secs(5) } else { Duration::from_millis(500) };
         loop {
             tokio::select! {
                 () = watch.changed() => break,
-                () = tokio::time::sleep(look) => match pool.upgrade() {
-                    None => return,
-                    Some(pool) if !all && pool.files().0 != files => break,
-                    Some(_) => {}
-                }
+                () = tokio::time::sleep(DROPPED) => if pool.upgrade().is_none() { return },
             }
         }
     }

@@ -21,6 +21,18 @@ pub struct Sources {
     pub unheard: BTreeSet<PathBuf>,
 }
 
+impl Sources {
+    /// Adds other ones.
+    pub fn extend(&mut self, other: Self) {
+        for (directory, writes) in other.directories {
+            *self.directories.entry(directory).or_default() |= writes;
+        }
+        #[cfg(unix)]
+        self.shims.extend(other.shims);
+        self.unheard.extend(other.unheard);
+    }
+}
+
 /// What has changed: a directory, and the name of the file in it. The name is empty if it is the directory itself, the
 /// supervisor of its process, or not known.
 pub type Change = (PathBuf, OsString);
@@ -31,13 +43,14 @@ mod here {
     use std::ffi::OsString;
     use std::io::{PipeReader, PipeWriter, Read, Write};
     use std::os::fd::AsFd;
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
     use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
     use std::time::Duration;
 
     use rustix::event::{PollFd, PollFlags, poll};
 
     use super::{Change, Sources};
+    use crate::error::SupervisorError;
     use crate::platform::{Notices, timespec};
     use crate::signal::Target;
 
@@ -63,10 +76,11 @@ mod here {
         /// # Errors
         ///
         /// This process may open no more files.
-        pub fn new() -> std::io::Result<Self> {
-            let (woken, wake) = std::io::pipe()?;
-            rustix::io::ioctl_fionbio(&woken, true)?;
-            rustix::io::ioctl_fionbio(&wake, true)?;
+        pub fn new() -> Result<Self, SupervisorError> {
+            let fail = |e: std::io::Error| SupervisorError::io("open", Path::new("a pipe"), e);
+            let (woken, wake) = std::io::pipe().map_err(fail)?;
+            rustix::io::ioctl_fionbio(&woken, true).map_err(|e| fail(e.into()))?;
+            rustix::io::ioctl_fionbio(&wake, true).map_err(|e| fail(e.into()))?;
             Ok(Self { notices: Notices::open(), woken, wake, listening: Mutex::default() })
         }
 
@@ -154,6 +168,7 @@ mod nowhere {
     use std::time::Duration;
 
     use super::{Change, Sources};
+    use crate::error::SupervisorError;
 
     /// Sleeps until it is woken: nothing can be listened to on this system.
     #[derive(Debug, Default)]
@@ -164,7 +179,7 @@ mod nowhere {
 
     impl Watch {
         /// Returns one.
-        pub fn new() -> std::io::Result<Self> {
+        pub fn new() -> Result<Self, SupervisorError> {
             Ok(Self::default())
         }
 

@@ -224,6 +224,11 @@ pub struct Follow {
 }
 
 impl Follow {
+    /// Returns the directory that the files of the log are in.
+    pub fn directory(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
+    }
+
     /// Returns the next lines, usually at most a few hundred. If there are none, it waits at most `patience` for a
     /// change in the process's directory (including its end) or for a signal, and may still return none. The
     /// caller then checks whether the process has ended, and calls again.
@@ -239,22 +244,19 @@ impl Follow {
     fn wait(&mut self, patience: Duration) -> Result<(), SupervisorError> {
         /// How long a directory that can't be listened to is left alone.
         const COARSE: Duration = Duration::from_millis(if cfg!(target_os = "linux") { 1000 } else { 250 });
-        let fail = |e| SupervisorError::io("wait for", &self.path, e);
-        let is_new = self.watch.is_none();
-        let watch = match &self.watch {
+        let (is_new, directories) = (self.watch.is_none(), [(self.directory().to_owned(), true)].into());
+        let watch = match self.watch.take() {
             Some(watch) => watch,
-            None => self.watch.insert(Watch::new().map_err(fail)?),
+            None => Watch::new()?,
         };
-        if is_new || !self.is_heard {
-            let directory = self.path.parent().unwrap_or(&self.path).to_owned();
-            let directories = [(directory, true)].into();
+        if !self.is_heard {
             self.is_heard = watch.listen(Sources { directories, ..Sources::default() }).is_empty();
         }
         // What was written before is not told.
         if !is_new || !self.read_on()? {
-            let limit = if self.is_heard { patience } else { patience.min(COARSE) };
-            self.watch.iter().for_each(|watch| drop(watch.wait(Some(limit))));
+            watch.wait(Some(if self.is_heard { patience } else { patience.min(COARSE) }));
         }
+        self.watch = Some(watch);
         Ok(())
     }
 
