@@ -167,7 +167,7 @@ impl Changes {
     fn follow(&self, directory: PathBuf, file: Option<OsString>) {
         if locked(&self.subscriber.followed).insert((directory, file)) {
             let mut state = locked(&self.feed.0.state);
-            state.listen(&self.feed.0.home);
+            state.listen_at_once(&self.feed.0.home);
         }
     }
 
@@ -183,9 +183,7 @@ impl Changes {
         let there = &self.subscriber.is_there;
         let mut pending = match limit {
             None => there.wait_while(pending, is_idle).unwrap_or_else(PoisonError::into_inner),
-            Some(limit) => {
-                there.wait_timeout_while(pending, limit, is_idle).unwrap_or_else(PoisonError::into_inner).0
-            }
+            Some(limit) => there.wait_timeout_while(pending, limit, is_idle).unwrap_or_else(PoisonError::into_inner).0,
         };
         std::mem::take(&mut *pending).topics
     }
@@ -214,8 +212,8 @@ impl Drop for Changes {
                 let running = std::mem::take(&mut *state).running;
                 running.iter().for_each(|watch| watch.wake());
             }
-            false if !locked(&self.subscriber.followed).is_empty() => state.listen(&self.feed.0.home),
-            false if !self.subscriber.topics.is_subset(&state.topics()) => state.listen(&self.feed.0.home),
+            false if !locked(&self.subscriber.followed).is_empty() => state.listen_at_once(&self.feed.0.home),
+            false if !self.subscriber.topics.is_subset(&state.topics()) => state.listen_at_once(&self.feed.0.home),
             false => {}
         }
     }
@@ -247,7 +245,7 @@ impl Feed {
         let known = state.topics();
         state.subscribers.push(Arc::downgrade(&subscriber));
         if !subscriber.topics.is_subset(&known) {
-            state.listen(&self.0.home);
+            state.listen_at_once(&self.0.home);
         }
         drop(state);
         Ok(Changes { feed: self.clone(), subscriber })
@@ -354,9 +352,7 @@ impl State {
     /// Tells what these changes mean, and what can't be listened to when it is time for that.
     fn tell(&mut self, home: &Home, changes: &BTreeSet<Change>) {
         let is_due = !self.unheard.is_empty() && self.told.is_none_or(|told| told.elapsed() >= LOOK_AGAIN);
-        let is_told = |source: &&Source| {
-            source.is_in(changes) || is_due && self.unheard.contains(&source.directory)
-        };
+        let is_told = |source: &&Source| source.is_in(changes) || is_due && self.unheard.contains(&source.directory);
         let meant: Vec<&Source> = self.sources.iter().filter(is_told).collect();
         let has_more = is_due || meant.iter().any(|one| one.is_root) || changes.iter().any(|(_, name)| name.is_empty());
         let all: Vec<(Topic, Option<Arc<Subscriber>>)> =
@@ -374,6 +370,12 @@ impl State {
                 _ => self.subscribers().for_each(|one| one.tell([topic])),
             }
         }
+    }
+
+    /// Does what [`Self::listen`] does while the thread of the feed sleeps.
+    fn listen_at_once(&mut self, home: &Home) {
+        self.listen(home);
+        self.running.iter().for_each(|watch| watch.wake());
     }
 
     /// Listens to what the subscribers wait for, and to nothing else.

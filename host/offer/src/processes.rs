@@ -322,12 +322,7 @@ pub(crate) async fn wait_for_process(
     }
 }
 
-fn wait(
-    manager: &Manager,
-    asked: &WaitForProcess,
-    watch: &Watch,
-    cancelled: &AtomicBool,
-) -> Answered<ProcessWait> {
+fn wait(manager: &Manager, asked: &WaitForProcess, watch: &Watch, cancelled: &AtomicBool) -> Answered<ProcessWait> {
     let end = Instant::now() + Duration::from_secs(asked.timeout_seconds.unwrap_or(MAX_WAIT).min(MAX_WAIT));
     let what = match (&asked.line, asked.until) {
         (Some(line), _) => WaitFor::Line(anywhere(line)),

@@ -227,10 +227,7 @@ impl ProcessLogs {
     /// # Errors
     ///
     /// A log can't be read.
-    pub fn next(
-        &mut self,
-        wanted: &dyn Fn(&LogEntry) -> bool,
-    ) -> Result<(Vec<(usize, LogEntry)>, bool), ProcessError> {
+    pub fn next(&mut self, wanted: &dyn Fn(&LogEntry) -> bool) -> Result<(Vec<(usize, LogEntry)>, bool), ProcessError> {
         let mut new = Vec::new();
         let mut has_read = false;
         for (n, (_, log)) in self.logs.iter_mut().enumerate() {

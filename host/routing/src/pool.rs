@@ -13,7 +13,7 @@ use aiw_mcp::{Arguments, Call, Caller, Params, RpcError};
 use aiw_servers::{Scope, Transport, Watch};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::account::Account;
 use crate::definition::{self, Definition, name};
@@ -62,6 +62,8 @@ struct Inner {
     problems: RwLock<Vec<String>>,
     client: Known,
     changes: mpsc::UnboundedSender<()>,
+    /// Gone with this: what follows its files ends then.
+    here: watch::Sender<()>,
 }
 
 /// A tool, prompt or resource of a server, as a client may see it.
@@ -147,6 +149,7 @@ impl Pool {
             problems: RwLock::default(),
             client: Known::default(),
             changes,
+            here: watch::Sender::default(),
         };
         inner.reload();
         Self { inner: Arc::new(inner) }
@@ -810,11 +813,9 @@ impl Inner {
     }
 }
 
-/// How often it is looked whether the pool was dropped.
-const DROPPED: Duration = Duration::from_secs(5);
-
 /// Follows the files of a pool until it is dropped, and looks into servers that were never seen.
 async fn follow(pool: Weak<Inner>) {
+    let Some(mut here) = pool.upgrade().map(|pool| pool.here.subscribe()) else { return };
     let mut has_changed = false;
     loop {
         let Some(files) = pool.upgrade().map(|pool| pool.files()) else { return };
@@ -831,11 +832,9 @@ async fn follow(pool: Weak<Inner>) {
         }
         // If they can't be watched, a change counts from the next session on.
         let Ok(mut watch) = watch else { return };
-        loop {
-            tokio::select! {
-                () = watch.changed() => break,
-                () = tokio::time::sleep(DROPPED) => if pool.upgrade().is_none() { return },
-            }
+        tokio::select! {
+            () = watch.changed() => {}
+            _ = here.changed() => return,
         }
     }
 }

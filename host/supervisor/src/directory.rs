@@ -12,7 +12,7 @@
 //! read        present once a report has shown how the process ended
 //! ```
 
-use std::fs::{self, File};
+use std::fs::{self, File, FileTimes};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -78,7 +78,9 @@ pub(crate) fn mark_shown(directory: &Path) {
 /// that what happens to a process that has ended.
 pub(crate) fn touch_all(directory: &Path) {
     if let Some(Ok(all)) = directory.parent().map(File::open) {
-        let _ = all.set_modified(SystemTime::now());
+        let now = SystemTime::now();
+        // One of the two times alone would be no change of attributes for who listens.
+        let _ = all.set_times(FileTimes::new().set_accessed(now).set_modified(now));
     }
 }
 

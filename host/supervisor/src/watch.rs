@@ -89,7 +89,8 @@ mod here {
         }
 
         /// Listens to these, and to nothing else, from now on. Returns the directories that can't be listened to: they are
-        /// to be looked at from time to time.
+        /// to be looked at from time to time. One that sleeps meanwhile is to be woken, or its sleep still minds only the
+        /// supervisors from before.
         pub fn listen(&self, sources: Sources) -> BTreeSet<PathBuf> {
             let Sources { directories, shims, mut unheard } = sources;
             let mut listening = self.listening();
@@ -108,12 +109,7 @@ mod here {
                     self.notices.iter().for_each(|notices| notices.remove(number));
                 }
             }
-            let is_awake = listening.shims.is_empty() && shims.is_empty();
             listening.shims = shims;
-            drop(listening);
-            if !is_awake {
-                self.wake();
-            }
             unheard
         }
 

@@ -28,8 +28,8 @@ pub mod testing;
 
 pub use aiw_supervisor::{
     Change, Follow, FollowFrom, Keep, Labels, Log, LogEntry, LogPolicy, NamedFile, NewProcess, Outcome, PassedFile,
-    ProcessKind, Program, Queue, ResourceLimits, Root, Scope, Sources, State, Stream, WaitMode, Watch,
-    memory_path, shim_main,
+    ProcessKind, Program, Queue, ResourceLimits, Root, Scope, Sources, State, Stream, WaitMode, Watch, memory_path,
+    shim_main,
 };
 #[cfg(unix)]
 pub use aiw_supervisor::{Seen, memory_file};

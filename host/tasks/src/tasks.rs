@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use aiw_core::ProcessId;
 use aiw_home::Home;
 use aiw_supervisor::{
-    Keep, Log, NewProcess, Processes, Program, Queue, RecordProblem, Scope, Sources, Supervised, SupervisorError, WaitMode,
+    Keep, Log, NewProcess, Processes, Program, Queue, RecordProblem, Scope, Sources, Supervised, SupervisorError,
+    WaitMode,
 };
 
 use crate::error::TaskError;

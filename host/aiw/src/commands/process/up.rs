@@ -237,8 +237,8 @@ impl View<'_> {
                         let _ = manager.signal(id, 9);
                     }
                 }
-                while self.print()? && !is_over.load(Ordering::Acquire) {}
-                self.changes.wait(None);
+                let wrote = self.print()?;
+                self.changes.wait(wrote.then_some(Duration::ZERO));
             }
             match stopping.join() {
                 Ok(results) => results?.into_iter().try_for_each(|(_, result)| result.map(drop)),
