@@ -43,6 +43,11 @@ impl Client {
         Self { server, stdin, lines, id: 0, early: Vec::new() }
     }
 
+    /// Returns the process id of the server.
+    pub(crate) fn pid(&self) -> u32 {
+        self.server.id()
+    }
+
     /// Starts a session of the version that most clients speak.
     pub(crate) fn initialized(env: &Environment) -> Self {
         let mut client = Self::start(env);

@@ -12,6 +12,7 @@ use aiw_wasm::OnCompile;
 use aiw_wasm::host::Capabilities;
 
 use crate::components::SharedByComponents;
+use crate::feed::Feed;
 use crate::planner::Planner;
 use crate::{AppError, lasting_executable};
 
@@ -26,6 +27,7 @@ pub struct App {
     library: OnceLock<Library>,
     orchestrator: Orchestrator,
     planner: Planner,
+    feed: Feed,
 }
 
 impl App {
@@ -40,6 +42,7 @@ impl App {
     ) -> Arc<Self> {
         Arc::new(Self {
             orchestrator: Orchestrator::new(home.clone(), scripts),
+            feed: Feed::of(&home),
             home,
             bundled,
             observer,
@@ -59,6 +62,11 @@ impl App {
     /// Returns what is known of the model that plans jobs.
     pub(crate) fn planner(&self) -> &Planner {
         &self.planner
+    }
+
+    /// Returns what tells of changes in the home.
+    pub fn feed(&self) -> &Feed {
+        &self.feed
     }
 
     /// Returns the home.

@@ -58,6 +58,12 @@ pub enum AppError {
     /// A task can't be used.
     #[error(transparent)]
     Task(#[from] TaskError),
+    /// Changes can't be listened to.
+    #[error("cannot start a thread: {source}")]
+    Feed {
+        /// Why.
+        source: std::io::Error,
+    },
     /// The vault can't be used.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -67,7 +73,7 @@ impl AppError {
     /// Returns the kind of the error, for the exit code.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Directory { .. } => ErrorKind::Unavailable,
+            Self::Directory { .. } | Self::Feed { .. } => ErrorKind::Unavailable,
             Self::Ask(e) => e.kind(),
             Self::Call(e) => e.kind(),
             Self::Executable(e) => e.kind(),
@@ -98,7 +104,7 @@ impl AppError {
             Self::Task(e) => e.hint(),
             Self::Vault(e) => e.hint(),
             Self::Ask(e) => e.hint(),
-            Self::Call(_) | Self::Directory { .. } | Self::Net(_) => None,
+            Self::Call(_) | Self::Directory { .. } | Self::Feed { .. } | Self::Net(_) => None,
         }
     }
 }

@@ -25,6 +25,7 @@ mod executable;
 pub mod extension_projects;
 pub mod extensions;
 mod failures;
+pub mod feed;
 pub mod gateways;
 pub mod installation;
 pub mod installs;

@@ -7,20 +7,18 @@ use aiw_home::Home;
 use aiw_mcp::Answer;
 use aiw_routing::{CurrentMeaning, DynamicToolRegistry, Finder, Pool};
 use serde::Serialize;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::error::CallError;
 use crate::kept::Kept;
 use crate::planned::PlannedTools;
 use crate::runs::Runs;
-use crate::watch::Watch;
 
 /// The state that every tool uses.
 pub(crate) struct Context {
     pub(crate) client: Arc<ClientSession>,
     pub(crate) home: Home,
     pub(crate) lanes: Lanes,
-    pub(crate) watch: Watch,
     pub(crate) pool: Arc<Pool>,
     pub(crate) kept: Kept,
     pub(crate) finder: Finder,
@@ -33,6 +31,8 @@ pub(crate) struct Context {
     pub(crate) listed: Notify,
     /// The scripts that run, and those whose results were not fetched.
     pub(crate) runs: Runs,
+    /// Gone with this: what waits for changes ends then.
+    pub(crate) here: watch::Sender<()>,
 }
 
 impl Context {
@@ -44,13 +44,11 @@ impl Context {
     ) -> Self {
         let home = client.home().clone();
         let finder = Finder::new(&home, meaning.clone());
-        let watch = Watch::new(home.clone());
         let (lanes, kept, listed) = (Lanes::new(), Kept::default(), Notify::new());
         Self {
             client,
             home,
             lanes,
-            watch,
             pool,
             kept,
             finder,
@@ -59,6 +57,7 @@ impl Context {
             planned: PlannedTools::default(),
             listed,
             runs: Runs::default(),
+            here: watch::Sender::default(),
         }
     }
 }

@@ -34,7 +34,6 @@ mod start;
 mod table;
 mod tasks;
 mod toolset;
-mod watch;
 mod workflows;
 
 pub use offer::{ClientOffer, Setting};

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use aiw_app::feed::Topic;
 use aiw_app::own_executable;
 use aiw_core::{Heard, Unasked, one_line, star_matches};
 use aiw_mcp::Call;
 use aiw_processes::{
     Author, DefineRequest, Manager, OutputRequest, ProcessError, ProcessOutput, ProcessSummary, Project,
-    RedefineRequest, State, WaitFor, Waited, anywhere, result_of,
+    RedefineRequest, State, WaitFor, Waited, Watch, anywhere, result_of,
 };
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
@@ -184,31 +185,32 @@ pub(crate) fn in_lane<I: Send + 'static, O: Send + 'static>(
     }
 }
 
-/// How often a session looks after the processes of its project.
-const ROUND: Duration = Duration::from_millis(500);
+/// How long it takes until what could not be looked after is tried once more.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// Looks after the processes of the session's project as long as the session lasts: what a dead supervisor left behind
 /// ends, and what is to run always is started again.
 pub(crate) fn look_after(context: &Arc<Context>) {
+    let (feed, mut here) = (context.client.app().feed().clone(), context.here.subscribe());
     let context = Arc::downgrade(context);
     tokio::spawn(async move {
-        // Asking the same one again costs little as long as nothing happens.
-        let mut known: Option<Manager> = None;
+        let subscribe = move || feed.changes(&[Topic::Processes]);
+        // Without it, each call still looks after them.
+        let Ok(changes) = aiw_home::blocking(subscribe).await else { return };
         loop {
-            tokio::time::sleep(ROUND).await;
-            let Some(context) = context.upgrade() else { return };
-            let before = known.take();
-            let look = move || -> Result<Manager, CallError> {
-                let Some(before) = before else { return manager(&context) };
-                if *before.project() != Project::find(context.client.cwd())? {
-                    return manager(&context);
-                }
-                let manager = before.with_executable(executable()?);
-                manager.look_after()?;
-                Ok(manager)
-            };
+            let Some(looking) = context.upgrade() else { return };
             // The next call says what is wrong.
-            known = aiw_home::blocking(look).await.ok();
+            let is_done = aiw_home::blocking(move || manager(&looking).is_ok()).await;
+            let told = async {
+                match is_done {
+                    true => drop(changes.next().await),
+                    false => drop(tokio::time::timeout(TRY_AGAIN, changes.next()).await),
+                }
+            };
+            tokio::select! {
+                () = told => {}
+                _ = here.changed() => return,
+            }
         }
     });
 }
@@ -306,19 +308,21 @@ pub(crate) async fn wait_for_process(
     asked: WaitForProcess,
     call: Call,
 ) -> Result<ProcessWait, CallError> {
+    let watch = Arc::new(Watch::new().map_err(ProcessError::from)?);
     let cancelled = Arc::new(AtomicBool::new(false));
-    let (shared, flag) = (context.clone(), cancelled.clone());
-    let work = move || Ok(wait(&manager(&shared)?, &asked, &flag)?);
+    let (shared, flag, asleep) = (context.clone(), cancelled.clone(), watch.clone());
+    let work = move || Ok(wait(&manager(&shared)?, &asked, &asleep, &flag)?);
     tokio::select! {
         waited = context.lanes.wait.run(work) => waited,
         () = call.cancelled.nobody_waits() => {
             cancelled.store(true, Ordering::Relaxed);
+            watch.wake();
             Err(CallError::NobodyWaits)
         }
     }
 }
 
-fn wait(manager: &Manager, asked: &WaitForProcess, cancelled: &AtomicBool) -> Answered<ProcessWait> {
+fn wait(manager: &Manager, asked: &WaitForProcess, watch: &Watch, cancelled: &AtomicBool) -> Answered<ProcessWait> {
     let end = Instant::now() + Duration::from_secs(asked.timeout_seconds.unwrap_or(MAX_WAIT).min(MAX_WAIT));
     let what = match (&asked.line, asked.until) {
         (Some(line), _) => WaitFor::Line(anywhere(line)),
@@ -326,7 +330,7 @@ fn wait(manager: &Manager, asked: &WaitForProcess, cancelled: &AtomicBool) -> An
         (None, WaitUntil::Ended) => WaitFor::Ended,
     };
     let Waited { status, done, line } =
-        manager.wait(&asked.id, &what, Some(end), &|| cancelled.load(Ordering::Relaxed))?;
+        manager.wait(&asked.id, &what, Some(end), watch, &|| cancelled.load(Ordering::Relaxed))?;
     let message = match (done, status.state.is_alive()) {
         (true, _) => "it is so",
         (false, false) if status.record.is_none() => "it was not started: start_process starts it",

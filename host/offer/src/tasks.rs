@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aiw_app::feed::Topic;
 use aiw_app::tasks::{self, StoppedTask};
 use aiw_core::ProcessId;
 use aiw_launch::{TaskDetails, TaskSummary, standing, tail};
@@ -99,16 +100,30 @@ pub(crate) async fn wait_task(context: Arc<Context>, asked: WaitTask, call: Call
     let task = context.lanes.wait.run(move || find(shared.client.everywhere()?, &named)).await?;
     let id = task.id;
     if task.state != State::Ended && !limit.is_zero() {
-        let end = context.watch.end(id);
         tokio::select! {
-            // If it can't be watched, the answer gives its state.
-            _ = end => {}
+            () = ended(&context, id) => {}
             () = tokio::time::sleep_until((received + limit).into()) => {}
             () = call.cancelled.nobody_waits() => return Err(CallError::NoLongerWaited),
         }
     }
     let shared = context.clone();
     context.lanes.wait.run(move || report(&shared, id)).await
+}
+
+/// Completes once a task has ended or can't be observed anymore.
+async fn ended(context: &Arc<Context>, id: ProcessId) {
+    let feed = context.client.app().feed().clone();
+    let subscribe = move || Ok(feed.changes(&[Topic::Tasks])?);
+    // If it can't be listened to, the answer gives its state.
+    let Ok(changes) = context.lanes.wait.run(subscribe).await else { return };
+    loop {
+        let shared = context.clone();
+        let look = move || Ok(shared.client.everywhere()?.get(id)?.state);
+        if !context.lanes.wait.run(look).await.is_ok_and(|state| state != State::Ended) {
+            return;
+        }
+        changes.next().await;
+    }
 }
 
 /// Reports the state of a task after a wait.

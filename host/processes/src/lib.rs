@@ -39,7 +39,7 @@ mod stop;
 mod summary;
 mod wait;
 
-pub use aiw_supervisor::{FollowFrom, LogEntry, Stream};
+pub use aiw_supervisor::{FollowFrom, LogEntry, Stream, Watch};
 pub use define::{AddedProcess, Author, DefineRequest, RedefineRequest, RemovedProcesses};
 pub use definition::is_id;
 pub use edit::EditedFile;

@@ -386,9 +386,14 @@ impl Manager {
         }
     }
 
+    /// Returns the supervised processes of all projects.
+    pub fn everywhere(home: &Home) -> Result<Processes, ProcessError> {
+        Ok(Processes::open(home, NAMES, Scope::All)?)
+    }
+
     /// Returns all processes of all projects that have a record.
     pub(crate) fn list_all(&self) -> Result<Vec<Status>, ProcessError> {
-        let processes = Processes::open(&self.home, NAMES, Scope::All)?;
+        let processes = Self::everywhere(&self.home)?;
         let mut all = Vec::new();
         for one in processes.list()? {
             let Some(about) = About::of(&one) else { continue };

@@ -1,6 +1,7 @@
 //! What processes wrote: of one from a position on, and of several as one list.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aiw_core::star_matches;
@@ -25,9 +26,6 @@ const NOTES: usize = 10;
 
 /// As many lines of several logs are merged at once.
 const MERGED: usize = 10_000;
-
-/// How long several logs without new lines are left alone.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// `aiw logs` of processes
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -218,17 +216,18 @@ impl ProcessLogs {
         self.logs.iter().map(|(id, _)| id.clone()).collect()
     }
 
-    /// Returns the new lines, each with the number of its process, in the order in which they were written. If there are
-    /// none, it waits at most `patience` and may still return none.
+    /// Returns the directories of the logs.
+    pub fn directories(&self) -> impl Iterator<Item = &Path> {
+        self.logs.iter().map(|(_, log)| log.directory())
+    }
+
+    /// Returns the new lines, each with the number of its process, in the order in which they were written, and whether
+    /// anything was read. It waits for none: the directories of the logs tell when there are more.
     ///
     /// # Errors
     ///
     /// A log can't be read.
-    pub fn next(
-        &mut self,
-        patience: Duration,
-        wanted: &dyn Fn(&LogEntry) -> bool,
-    ) -> Result<Vec<(usize, LogEntry)>, ProcessError> {
+    pub fn next(&mut self, wanted: &dyn Fn(&LogEntry) -> bool) -> Result<(Vec<(usize, LogEntry)>, bool), ProcessError> {
         let mut new = Vec::new();
         let mut has_read = false;
         for (n, (_, log)) in self.logs.iter_mut().enumerate() {
@@ -243,13 +242,8 @@ impl ProcessLogs {
                 }
             }
         }
-        match self.logs.as_mut_slice() {
-            _ if has_read || patience.is_zero() => {}
-            [(_, only)] => new.extend(only.next(patience)?.into_iter().filter(wanted).map(|entry| (0, entry))),
-            _ => std::thread::sleep(patience.min(PAUSE)),
-        }
         new.sort_by_key(|(_, entry)| entry.time);
-        Ok(new)
+        Ok((new, has_read))
     }
 
     /// Returns the last lines that have no line break, once the processes have ended.

@@ -258,7 +258,7 @@ impl Manager {
     }
 
     /// Ends and records what dead shims have left behind, and starts again what was lost and is to be started again.
-    /// Returns the ids of those. Every command does this; a process that stays does it every half second.
+    /// Returns the ids of those. Every command does this; a process that stays does it after each change.
     pub fn look_after(&self) -> Result<Vec<String>, ProcessError> {
         self.look_after_these(&self.processes.list()?)
     }

@@ -3,14 +3,17 @@
 use std::time::{Duration, Instant};
 
 use aiw_core::star_matches;
-use aiw_supervisor::{FollowFrom, LogEntry, Stream};
+use aiw_supervisor::{FollowFrom, LogEntry, Stream, Watch};
 
 use crate::error::ProcessError;
 use crate::manager::Manager;
 use crate::state::{State, Status};
 
-/// How often the state is looked at.
-const ROUND: Duration = Duration::from_millis(100);
+/// How often a process is looked at that can't be listened to.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long changes are collected before they are looked at.
+const BREATH: Duration = Duration::from_millis(10);
 
 /// How long a process lives at least that has no probe to say that it is ready: many end at once.
 const SETTLES: u64 = 1000;
@@ -41,7 +44,7 @@ pub struct Waited {
 
 impl Manager {
     /// Waits until what is waited for is so, or can't become so any more: what has ended neither becomes ready nor writes.
-    /// Without an `end`, it waits for ever.
+    /// Without an `end`, it waits for ever. `watch` is what it sleeps on: who sets `cancelled` wakes it.
     ///
     /// # Errors
     ///
@@ -51,11 +54,17 @@ impl Manager {
         id: &str,
         what: &WaitFor,
         end: Option<Instant>,
+        watch: &Watch,
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Waited, ProcessError> {
         let is_late = || end.is_some_and(|end| Instant::now() >= end) || cancelled();
+        let process = self.project.process_id(id);
         let mut log = None;
         loop {
+            // Listening begins before looking, so that no change is missed.
+            let mut sources = self.processes.sources(Some(&[process]));
+            sources.directories.values_mut().for_each(|writes| *writes = matches!(what, WaitFor::Line(_)));
+            let is_heard = watch.listen(sources).is_empty();
             let status = self.get(id)?;
             let mut line = None;
             if let WaitFor::Line(pattern) = what {
@@ -63,7 +72,7 @@ impl Manager {
                     log = Some(self.log(id)?.follow(FollowFrom::Since(record.started))?);
                 }
                 if let Some(log) = &mut log {
-                    let entries = log.next(ROUND)?;
+                    let entries = log.next(Duration::ZERO)?;
                     let has_more = !entries.is_empty();
                     let is_it = |entry: &LogEntry| entry.stream != Stream::Aiw && star_matches(pattern, &entry.text());
                     line = entries.into_iter().find(is_it);
@@ -77,19 +86,26 @@ impl Manager {
                 WaitFor::Line(_) => line.is_some(),
                 WaitFor::Up if status.state == State::Stopped => true,
                 WaitFor::Ready | WaitFor::Up => {
-                    status.state == State::Running && (status.definition.ready.is_some() || has_settled(&status))
+                    status.state == State::Running && (status.definition.ready.is_some() || settles(&status).is_zero())
                 }
                 WaitFor::Ended => is_over,
             };
             if done || is_over || is_late() {
                 return Ok(Waited { status, done, line });
             }
-            std::thread::sleep(ROUND);
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            let settles = Some(settles(&status)).filter(|left| !left.is_zero());
+            let limits = [left, settles, (!is_heard).then_some(LOOK_AGAIN)];
+            if !watch.wait(limits.into_iter().flatten().min()).is_empty() {
+                std::thread::sleep(BREATH);
+            }
         }
     }
 }
 
-fn has_settled(status: &Status) -> bool {
+/// How long it is until a process that has no probe counts as ready.
+fn settles(status: &Status) -> Duration {
     let since = status.record.as_ref().and_then(|record| record.running_since.or(Some(record.started)));
-    since.is_some_and(|since| aiw_home::now_millis().saturating_sub(since) >= SETTLES)
+    let age = since.map_or(0, |since| aiw_home::now_millis().saturating_sub(since));
+    Duration::from_millis(SETTLES.saturating_sub(age))
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use aiw_core::{AskError, Effect, Unasked};
 use aiw_home::Home;
-use aiw_processes::{Author, DefineRequest, Manager, ProcessError, Project, RedefineRequest, WaitFor};
+use aiw_processes::{Author, DefineRequest, Manager, ProcessError, Project, RedefineRequest, WaitFor, Watch};
 use futures::FutureExt;
 use serde_json::{Value, from_value, json};
 
@@ -338,7 +338,7 @@ fn what_was_not_started_gets_no_signal_and_no_input() {
     assert_eq!(error(place.manager.write_input("a", b"x").map(drop)), "process `a` was not started");
     let much = vec![0; aiw_processes::MAX_INPUT + 1];
     assert!(matches!(place.manager.write_input("a", &much), Err(ProcessError::TooMuchInput)));
-    let waited = place.manager.wait("a", &WaitFor::Up, None, &|| false).unwrap();
+    let waited = place.manager.wait("a", &WaitFor::Up, None, &Watch::new().unwrap(), &|| false).unwrap();
     assert!(!waited.done && waited.status.record.is_none());
     let (answer, problem) = place.manager.ps(false, true).unwrap();
     assert_eq!((answer.processes.len(), answer.processes[0].why(), problem.is_none()), (1, String::new(), true));

@@ -13,7 +13,7 @@ use aiw_mcp::{Arguments, Call, Caller, Params, RpcError};
 use aiw_servers::{Scope, Transport, Watch};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::account::Account;
 use crate::definition::{self, Definition, name};
@@ -62,6 +62,8 @@ struct Inner {
     problems: RwLock<Vec<String>>,
     client: Known,
     changes: mpsc::UnboundedSender<()>,
+    /// Gone with this: what follows its files ends then.
+    here: watch::Sender<()>,
 }
 
 /// A tool, prompt or resource of a server, as a client may see it.
@@ -147,6 +149,7 @@ impl Pool {
             problems: RwLock::default(),
             client: Known::default(),
             changes,
+            here: watch::Sender::default(),
         };
         inner.reload();
         Self { inner: Arc::new(inner) }
@@ -780,17 +783,11 @@ impl Inner {
         }
     }
 
-    /// The files whose changes count: declarations, settings, and what other processes learn and accept; those whose
-    /// directory is there, and whether these are all.
-    fn files(&self) -> (Vec<PathBuf>, bool) {
+    /// The files whose changes count: declarations, settings, and what other processes learn and accept.
+    fn files(&self) -> Vec<PathBuf> {
         let records = self.slots().into_iter().map(|slot| self.records.file(slot.key(), "json"));
         let approved = self.ground.home.workflows_lock_path();
-        let files: Vec<PathBuf> = self.places.files().into_iter().chain(records).chain([approved]).collect();
-        let wanted = files.len();
-        let there: Vec<PathBuf> =
-            files.into_iter().filter(|file| file.parent().is_some_and(std::path::Path::is_dir)).collect();
-        let all = there.len() == wanted;
-        (there, all)
+        self.places.files().into_iter().chain(records).chain([approved]).collect()
     }
 
     /// Starts servers that were never seen, to learn their tools. Nobody waits for it.
@@ -818,9 +815,10 @@ impl Inner {
 
 /// Follows the files of a pool until it is dropped, and looks into servers that were never seen.
 async fn follow(pool: Weak<Inner>) {
+    let Some(mut here) = pool.upgrade().map(|pool| pool.here.subscribe()) else { return };
     let mut has_changed = false;
     loop {
-        let Some((files, all)) = pool.upgrade().map(|pool| pool.files()) else { return };
+        let Some(files) = pool.upgrade().map(|pool| pool.files()) else { return };
         let watch = Watch::new(&files);
         // Read again once the next watch is there: a change in between would not be noticed.
         if std::mem::replace(&mut has_changed, true) {
@@ -828,23 +826,15 @@ async fn follow(pool: Weak<Inner>) {
             aiw_home::blocking(move || reloading.reload()).await;
             let Some(now) = pool.upgrade() else { return };
             now.look_into_new_ones();
-            if now.files().0 != files {
+            if now.files() != files {
                 continue;
             }
         }
         // If they can't be watched, a change counts from the next session on.
         let Ok(mut watch) = watch else { return };
-        // A directory that is not there yet can't be watched.
-        let look = if all { Duration::from_secs(5) } else { Duration::from_millis(500) };
-        loop {
-            tokio::select! {
-                () = watch.changed() => break,
-                () = tokio::time::sleep(look) => match pool.upgrade() {
-                    None => return,
-                    Some(pool) if !all && pool.files().0 != files => break,
-                    Some(_) => {}
-                }
-            }
+        tokio::select! {
+            () = watch.changed() => {}
+            _ = here.changed() => return,
         }
     }
 }

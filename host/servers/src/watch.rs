@@ -29,10 +29,21 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches these files. Their directories must exist: files get replaced, so this watches names, not files.
+    /// Watches these files. Files get replaced, so this watches names, not files. Where a directory is not there yet, its
+    /// coming is a change, after which the files are to be watched anew.
     pub fn new(files: &[PathBuf]) -> Result<Self, WatchError> {
+        loop {
+            let named: HashSet<(PathBuf, OsString)> = files.iter().filter_map(|file| nearest(file)).collect();
+            let watch = Self::of(named.clone());
+            // What came before it was watched would not be noticed.
+            if watch.is_err() || files.iter().filter_map(|file| nearest(file)).all(|parts| named.contains(&parts)) {
+                return watch;
+            }
+        }
+    }
+
+    fn of(named: HashSet<(PathBuf, OsString)>) -> Result<Self, WatchError> {
         let (sender, changes) = watch::channel(0u64);
-        let named: HashSet<(PathBuf, OsString)> = files.iter().filter_map(|file| parts(file)).collect();
         let directories: HashSet<PathBuf> = named.iter().map(|(directory, _)| directory.clone()).collect();
         let failed = |path: &Path| {
             let path = path.to_owned();
@@ -82,6 +93,11 @@ fn parts(file: &Path) -> Option<(PathBuf, OsString)> {
     Some((directory, file.file_name()?.to_owned()))
 }
 
+/// The parts of a file, or of the directory above it that is missing.
+fn nearest(file: &Path) -> Option<(PathBuf, OsString)> {
+    file.ancestors().find_map(parts)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +119,13 @@ mod tests {
         ];
         for step in steps {
             step();
+            tokio::time::timeout(Duration::from_secs(20), watch.changed()).await.unwrap();
+        }
+        // Its directory comes later.
+        let deep = dir.path().join("new/er/mcp.json");
+        for made in ["new", "new/er"] {
+            let mut watch = Watch::new(std::slice::from_ref(&deep)).unwrap();
+            fs::create_dir(dir.path().join(made)).unwrap();
             tokio::time::timeout(Duration::from_secs(20), watch.changed()).await.unwrap();
         }
         fs::write(dir.path().join("other.json"), "{}").unwrap();

@@ -13,7 +13,7 @@
 //! ```
 
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::{self, File, FileTimes};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -70,12 +70,19 @@ impl Reserve {
     }
 }
 
-/// Marks an end as shown by a report, if the disk allows it. A kept listing notices by the time of the parent
-/// directory.
+/// Marks an end as shown by a report, if the disk allows it.
 pub(crate) fn mark_shown(directory: &Path) {
     let _ = create_private(&directory.join(SHOWN));
+    touch_all(directory);
+}
+
+/// Changes the time of the directory of all processes, above the one of a process. A kept listing and who listens notice by
+/// that what happens to a process that has ended.
+pub(crate) fn touch_all(directory: &Path) {
     if let Some(Ok(all)) = directory.parent().map(File::open) {
-        let _ = all.set_modified(SystemTime::now());
+        let now = SystemTime::now();
+        // One of the two times alone would be no change of attributes for who listens.
+        let _ = all.set_times(FileTimes::new().set_accessed(now).set_modified(now));
     }
 }
 

@@ -55,6 +55,7 @@ mod signal;
 pub mod testing;
 #[cfg(unix)]
 mod unattended;
+mod watch;
 
 pub use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
 #[cfg(unix)]
@@ -80,6 +81,7 @@ pub use shim::detach;
 pub use shim::shim_main;
 #[cfg(unix)]
 pub use unattended::start_unattended;
+pub use watch::{Change, Sources, Watch};
 
 /// The maximum number of processes above another one.
 pub const MAX_ABOVE: usize = 4;

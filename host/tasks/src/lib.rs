@@ -27,8 +27,9 @@ mod tasks;
 pub mod testing;
 
 pub use aiw_supervisor::{
-    Follow, FollowFrom, Keep, Labels, Log, LogEntry, LogPolicy, NamedFile, NewProcess, Outcome, PassedFile,
-    ProcessKind, Program, Queue, ResourceLimits, Root, Scope, State, Stream, WaitMode, memory_path, shim_main,
+    Change, Follow, FollowFrom, Keep, Labels, Log, LogEntry, LogPolicy, NamedFile, NewProcess, Outcome, PassedFile,
+    ProcessKind, Program, Queue, ResourceLimits, Root, Scope, Sources, State, Stream, WaitMode, Watch, memory_path,
+    shim_main,
 };
 #[cfg(unix)]
 pub use aiw_supervisor::{Seen, memory_file};

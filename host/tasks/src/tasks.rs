@@ -1,13 +1,14 @@
 //! The operations on tasks.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use aiw_core::ProcessId;
 use aiw_home::Home;
 use aiw_supervisor::{
-    Keep, Log, NewProcess, Processes, Program, Queue, RecordProblem, Scope, Supervised, SupervisorError, WaitMode,
+    Keep, Log, NewProcess, Processes, Program, Queue, RecordProblem, Scope, Sources, Supervised, SupervisorError,
+    WaitMode,
 };
 
 use crate::error::TaskError;
@@ -78,6 +79,16 @@ impl Tasks {
     /// Checks whether the session's shared memory is fit to use. Listing works without it; starting does not.
     pub fn check(&self) -> Result<(), TaskError> {
         Ok(self.processes.check()?)
+    }
+
+    /// Returns the directory of all tasks, which changes when one starts, is removed or was reported.
+    pub fn directory(&self) -> PathBuf {
+        self.processes.directory()
+    }
+
+    /// Returns what tells that a task of the scope that has not ended changes its state.
+    pub fn sources(&self) -> Sources {
+        self.processes.sources(None)
     }
 
     /// Returns one task. A task of another session is found too, because its id was known.
@@ -155,7 +166,7 @@ impl Tasks {
 
     /// Uses another runtime directory than the one from the environment.
     #[must_use]
-    pub fn with_runtime(self, directory: impl Into<std::path::PathBuf>) -> Self {
+    pub fn with_runtime(self, directory: impl Into<PathBuf>) -> Self {
         Self { processes: self.processes.with_runtime(directory) }
     }
 

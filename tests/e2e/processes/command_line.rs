@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::time::Duration;
 
 use aiw_tests::FakeClis;
 use rustix::process::{Pid, Signal, kill_process};
@@ -258,6 +259,52 @@ fn up_in_a_pipe_asks_nothing_and_does_nothing_new() {
     kill_process(Pid::from_child(&up), Signal::INT).unwrap();
     said.for_each(drop);
     assert_eq!(up.wait().unwrap().code(), Some(130));
+}
+
+/// How often the threads of a process have slept in so many seconds.
+#[cfg(target_os = "linux")]
+fn wake_ups(pid: u32, seconds: u64) -> u64 {
+    let sleeps = || -> u64 {
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+        let of = |status: String| -> Option<u64> {
+            status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()
+        };
+        threads.filter_map(|thread| of(fs::read_to_string(thread.path().join("status")).ok()?)).sum()
+    };
+    let before = sleeps();
+    std::thread::sleep(Duration::from_secs(seconds));
+    sleeps().saturating_sub(before)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_waits_sleeps_while_nothing_happens_and_is_awake_when_something_does() {
+    let project = Project::new("process \"web\" { shell \"echo begun; exec sleep 1000\"; restart \"no\" }");
+    let mut up = project.start(&["up", "--yes"]);
+    let mut shown = BufReader::new(up.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(shown.any(|line| line.ends_with("│ begun")));
+    let mut logs = project.start(&["logs", "-f", "web"]);
+    let mut followed = BufReader::new(logs.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(followed.any(|line| line == "begun"));
+    let mut waits = project.start(&["wait", "web"]);
+    let mut client = crate::mcp::Client::start_with(&project.env, &["mcp", "serve", "--toolsets", "processes"]);
+    client.initialize("2025-06-18");
+    // Until all have begun to wait.
+    std::thread::sleep(Duration::from_secs(2));
+    for (pid, what) in [(up.id(), "up"), (logs.id(), "logs -f"), (waits.id(), "wait"), (client.pid(), "mcp serve")] {
+        let count = wake_ups(pid, 3);
+        assert!(count <= 6, "`aiw {what}` was awake {count} times in 3 s");
+    }
+    // Its supervisor dies.
+    let shim = project.ps("web");
+    let pid = i32::try_from(shim["pid"].as_i64().unwrap()).unwrap();
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim().parse().unwrap();
+    kill_process(Pid::from_raw(parent).unwrap(), Signal::KILL).unwrap();
+    shown.for_each(drop);
+    followed.for_each(drop);
+    assert_eq!((up.wait().unwrap().code(), waits.wait().unwrap().code()), (Some(1), Some(1)));
+    assert_eq!(logs.wait().unwrap().code(), Some(0));
 }
 
 #[test]

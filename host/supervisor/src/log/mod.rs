@@ -71,6 +71,11 @@ impl Log {
         Self { directory: directory.to_owned() }
     }
 
+    /// Returns the directory that its files are in.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Returns the path of the live file. Older parts are next to it, as `log.1` and so on.
     pub fn path(&self) -> PathBuf {
         self.directory.join("log")

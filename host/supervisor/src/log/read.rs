@@ -11,7 +11,8 @@ use aiw_home::now_millis;
 use super::format::{Assembler, HEAD};
 use super::{FILES, FollowFrom, Log, LogEntry, Stream};
 use crate::error::SupervisorError;
-use crate::platform::{self, Watch};
+use crate::platform;
+use crate::watch::{Sources, Watch};
 
 /// How much to read at first when reading from the end.
 const WINDOW: u64 = 64 << 10;
@@ -157,12 +158,10 @@ impl Log {
 
     /// Returns a reader of the lines from a position on, including those still to be written.
     pub fn follow(&self, from: FollowFrom) -> Result<Follow, SupervisorError> {
-        // Watching begins before reading, so that no change is missed.
-        let watch = Watch::new(&self.directory);
-        let path = self.path();
         let mut follow = Follow {
-            path,
-            watch,
+            path: self.path(),
+            watch: None,
+            is_heard: false,
             ready: Vec::new(),
             assembler: Assembler::default(),
             current: None,
@@ -210,7 +209,9 @@ pub(super) fn read_part(file: &mut File, at: u64, length: u64) -> io::Result<Vec
 #[derive(Debug)]
 pub struct Follow {
     path: PathBuf,
-    watch: Watch,
+    /// Listens from the first wait on.
+    watch: Option<Watch>,
+    is_heard: bool,
     ready: Vec<LogEntry>,
     assembler: Assembler,
     /// The file being read, and the position in it.
@@ -223,15 +224,40 @@ pub struct Follow {
 }
 
 impl Follow {
+    /// Returns the directory that the files of the log are in.
+    pub fn directory(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
+    }
+
     /// Returns the next lines, usually at most a few hundred. If there are none, it waits at most `patience` for a
     /// change in the process's directory (including its end) or for a signal, and may still return none. The
     /// caller then checks whether the process has ended, and calls again.
     pub fn next(&mut self, patience: Duration) -> Result<Vec<LogEntry>, SupervisorError> {
         if !self.read_on()? && !patience.is_zero() {
-            self.watch.wait(patience);
+            self.wait(patience)?;
             self.read_on()?;
         }
         Ok(std::mem::take(&mut self.ready))
+    }
+
+    /// Waits for a change in the process's directory, unless there was one since listening began.
+    fn wait(&mut self, patience: Duration) -> Result<(), SupervisorError> {
+        /// How long a directory that can't be listened to is left alone.
+        const COARSE: Duration = Duration::from_millis(if cfg!(target_os = "linux") { 1000 } else { 250 });
+        let (is_new, directories) = (self.watch.is_none(), [(self.directory().to_owned(), true)].into());
+        let watch = match self.watch.take() {
+            Some(watch) => watch,
+            None => Watch::new()?,
+        };
+        if !self.is_heard {
+            self.is_heard = watch.listen(Sources { directories, ..Sources::default() }).is_empty();
+        }
+        // What was written before is not told.
+        if !is_new || !self.read_on()? {
+            watch.wait(Some(if self.is_heard { patience } else { patience.min(COARSE) }));
+        }
+        self.watch = Some(watch);
+        Ok(())
     }
 
     /// Reads until there are lines. Returns whether there are any.

@@ -1,8 +1,11 @@
 //! Linux: futexes, pidfds, memory files, inotify.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -10,14 +13,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::fs::{FallocateFlags, MemfdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal, getrlimit, pidfd_open, pidfd_send_signal, setrlimit};
 use rustix::thread::futex;
 
 use super::procfs;
 use super::seen::is_hidden;
-use super::unix::{Opened, doze, timespec};
+use super::unix::{Opened, timespec};
 
 /// Returns what distinguishes this boot of the system from others; process ids mean nothing across boots.
 pub(crate) fn boot() -> Option<&'static str> {
@@ -170,34 +173,59 @@ pub(super) fn die_with_parent(parent: Pid) -> io::Result<()> {
     if rustix::process::getppid() == Some(parent) { Ok(()) } else { Err(io::ErrorKind::NotConnected.into()) }
 }
 
-/// Reports when something changes in a directory.
+/// Notices of what changes in directories.
 #[derive(Debug)]
-pub(crate) struct Watch {
-    queue: Option<OwnedFd>,
+pub(crate) struct Notices {
+    queue: OwnedFd,
 }
 
-impl Watch {
-    pub fn new(directory: &Path) -> Self {
-        let open = || -> io::Result<OwnedFd> {
-            let queue = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-            let events = WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::DELETE_SELF;
-            inotify::add_watch(&queue, directory, events)?;
-            Ok(queue)
-        };
-        // The user's watches may be used up. Then waiting is only coarse.
-        Self { queue: open().ok() }
+impl Notices {
+    /// Returns `None` if the user's queues are used up.
+    pub fn open() -> Option<Self> {
+        Some(Self { queue: inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()? })
     }
 
-    /// Waits for a change since the last call, or for a signal.
-    pub fn wait(&mut self, limit: Duration) {
-        let Some(queue) = &self.queue else {
-            let _ = doze(limit.min(Duration::from_secs(1)));
-            return;
-        };
-        let mut fds = [PollFd::new(queue, PollFlags::IN)];
-        if poll(&mut fds, Some(&timespec(limit))).is_ok_and(|n| n > 0) {
-            let mut events = [0; 4096];
-            while rustix::io::read(queue, &mut events).is_ok_and(|n| n > 0) {}
+    /// Asks for the notices of a directory: its files come, go and are replaced, and `writes` to them if that is wanted.
+    /// Returns its number, or `None` where no notices come: the user's watches are used up, it is not there, or it is on a
+    /// file system that others write to as well.
+    pub fn add(&self, directory: &Path, writes: bool) -> Option<i32> {
+        /// NFS, 9P, FUSE, CIFS and SMB2.
+        const SHARED: [u32; 5] = [0x6969, 0x0102_1997, 0x6573_5546, 0xFF53_4D42, 0xFE53_4D42];
+        let system = rustix::fs::statfs(directory).ok()?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "these numbers have 32 bits")]
+        if SHARED.contains(&(system.f_type as u32)) {
+            return None;
         }
+        let moves = WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVE | WatchFlags::ATTRIB;
+        let own = WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF | WatchFlags::ONLYDIR;
+        let writes = if writes { WatchFlags::MODIFY } else { WatchFlags::empty() };
+        inotify::add_watch(&self.queue, directory, moves | own | writes).ok()
+    }
+
+    /// Ends the notices of a directory.
+    pub fn remove(&self, number: i32) {
+        // It may be gone.
+        let _ = inotify::remove_watch(&self.queue, number);
+    }
+
+    /// Hands over what has come: the number of the directory or `None` for any of them, the name of the file, which is
+    /// empty for the directory itself, and whether the directory is gone.
+    pub fn take(&self, each: &mut dyn FnMut(Option<i32>, &OsStr, bool)) {
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut reader = inotify::Reader::new(&self.queue, &mut buffer);
+        while let Ok(event) = reader.next() {
+            let (what, name) = (event.events(), event.file_name().map_or(&[][..], |name| name.to_bytes()));
+            let is_gone = what.intersects(ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::UNMOUNT);
+            let is_lost = what.contains(ReadFlags::QUEUE_OVERFLOW);
+            // The notice that there will be none says nothing new.
+            if !what.contains(ReadFlags::IGNORED) {
+                each((!is_lost).then_some(event.wd()), OsStr::from_bytes(name), is_gone);
+            }
+        }
+    }
+
+    /// Returns a descriptor that is readable when there are notices.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.queue.as_fd()
     }
 }

@@ -1,6 +1,7 @@
 //! macOS: signals and coarse sleeps, because there are no futexes that all of its versions have, and no pidfds.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -13,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::libproc;
 use super::seen::is_alive;
-use super::unix::{Opened, doze, not_enforced};
+use super::unix::{Opened, not_enforced, timespec};
 use crate::program::ResourceLimits;
 
 /// Returns what distinguishes this boot of the system from others; process ids mean nothing across boots.
@@ -45,6 +46,12 @@ pub(crate) fn pid_namespace() -> u64 {
 
 /// Does nothing: sleepers check for themselves.
 pub(crate) fn wake(_word: &AtomicU32) {}
+
+/// Sleeps until the time limit or a signal. Returns whether no signal came. The standard library's sleep continues after a
+/// signal.
+fn doze(limit: Duration) -> bool {
+    matches!(rustix::thread::nanosleep(&timespec(limit)), rustix::thread::NanosleepRelativeResult::Ok)
+}
 
 /// How often a sleeper checks for itself.
 const CHECK: Duration = Duration::from_millis(50);
@@ -156,18 +163,34 @@ pub(crate) fn mark(_number: u64) {}
 /// Does nothing, as [`mark`].
 pub(crate) fn unmark() {}
 
-/// Reports when something may have changed in a directory.
+/// Notices of what changes in directories: there are none here.
 #[derive(Debug)]
-pub(crate) struct Watch {}
+pub(crate) enum Notices {}
 
-impl Watch {
-    pub fn new(_directory: &Path) -> Self {
-        Self {}
+impl Notices {
+    /// Returns `None`.
+    pub fn open() -> Option<Self> {
+        None
     }
 
-    /// Sleeps for at most a quarter of a second, or until a signal comes.
-    pub fn wait(&mut self, limit: Duration) {
-        let _ = doze(limit.min(Duration::from_millis(250)));
+    /// Never called.
+    pub fn add(&self, _directory: &Path, _writes: bool) -> Option<i32> {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn remove(&self, _number: i32) {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn take(&self, _each: &mut dyn FnMut(Option<i32>, &OsStr, bool)) {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        match *self {}
     }
 }
 

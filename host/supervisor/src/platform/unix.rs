@@ -47,12 +47,6 @@ pub(crate) fn same_file(one: &File, other: &File) -> bool {
     identity(one).is_some() && identity(one) == identity(other)
 }
 
-/// Sleeps until the time limit or a signal. Returns whether no signal came. The standard library's sleep continues after a
-/// signal.
-pub(super) fn doze(limit: Duration) -> bool {
-    matches!(rustix::thread::nanosleep(&timespec(limit)), rustix::thread::NanosleepRelativeResult::Ok)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,8 @@ mod outcome;
 #[cfg(unix)]
 mod reach;
 #[cfg(unix)]
+mod sources;
+#[cfg(unix)]
 mod start;
 #[cfg(unix)]
 mod stop;

@@ -15,6 +15,7 @@ use crate::new::{NewProcess, Queue};
 use crate::program::Program;
 use crate::record::{Labels, Record};
 use crate::root::Scope;
+use crate::watch::Sources;
 
 /// The supervised processes of a room. There are none on this system.
 #[derive(Debug, Clone)]
@@ -149,6 +150,14 @@ impl Processes {
     /// Always refused.
     pub fn remark(&self, _id: ProcessId, _sentence: &str) -> Answer<()> {
         self.refuse()
+    }
+    /// Returns an empty path: there is no process.
+    pub fn directory(&self) -> PathBuf {
+        PathBuf::new()
+    }
+    /// Returns nothing: no process runs.
+    pub fn sources(&self, _ids: Option<&[ProcessId]>) -> Sources {
+        Sources::default()
     }
     /// Returns no ports: no process runs.
     pub fn ports(&self, records: &[&Record]) -> Vec<std::collections::BTreeSet<u16>> {

@@ -214,6 +214,7 @@ impl Place {
             write_atomically(&directory.join(PROMPT), stdin)?;
             Reserve::of(&directory).make();
             records.save(&directory, record)?;
+            directory::touch_all(&directory);
         } else {
             records.create(&self.at, record)?;
             Reserve::of(&self.at).make();

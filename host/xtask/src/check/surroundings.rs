@@ -88,6 +88,9 @@ mod tests {
             assert!(found(name, text).is_empty(), "{name}");
         }
         assert!(found("host/launch/src/x.rs", "//! let around = Surroundings::of_process();").is_empty());
-        assert!(found("host/launch/src/x.rs", "fn f() {}\n#[cfg(test)]\nmod tests { fn g() { env::var(\"A\"); } }").is_empty());
+        assert!(
+            found("host/launch/src/x.rs", "fn f() {}\n#[cfg(test)]\nmod tests { fn g() { env::var(\"A\"); } }")
+                .is_empty()
+        );
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
-use std::time::Duration;
 
 use aiw_app::ClientSession;
 use aiw_app::servers::pool;
@@ -124,9 +123,6 @@ struct LogLines {
     lines: Vec<String>,
 }
 
-/// How often a followed log is looked at.
-const LOOK: Duration = Duration::from_millis(200);
-
 /// The most lines that are kept while the end of a log is looked for.
 const MOST: usize = 100_000;
 
@@ -141,6 +137,8 @@ pub async fn logs(
         return Err(Failure::new(ErrorKind::Usage, "`--follow` and `--json` exclude each other"));
     }
     let path = pool(client, output).log(name)?;
+    let changes = follow.then(|| client.app().feed().changes(&[])).transpose()?;
+    changes.iter().for_each(|changes| changes.follow_file(&path));
     let mut last: VecDeque<String> = VecDeque::new();
     let mut end = 0;
     for file in [path.with_extension("log.1"), path.clone()] {
@@ -156,12 +154,10 @@ pub async fn logs(
     }
     last.iter().for_each(|line| output.line(line));
     output.answer(LogLines { lines: last.into() });
-    if !follow {
-        return Ok(());
-    }
+    let Some(changes) = changes else { return Ok(()) };
     loop {
         output.flush();
-        tokio::time::sleep(LOOK).await;
+        changes.next().await;
         let length = std::fs::metadata(&path).map_or(0, |meta| meta.len());
         // It was replaced.
         end = if length < end { 0 } else { end };

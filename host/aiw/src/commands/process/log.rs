@@ -4,9 +4,9 @@ use aiw_home::Home;
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
-use aiw_processes::{FollowFrom, LogEntry, ProcessLine, ProcessLog, Stream};
+use aiw_app::feed::{Changes, Feed, Topic, Waker};
+use aiw_processes::{FollowFrom, LogEntry, ProcessLine, ProcessLog, ProcessLogs, Stream};
 use clap::builder::styling::{AnsiColor, Style};
 
 use super::{counted, looked_after};
@@ -63,8 +63,6 @@ impl Printer<'_> {
 
 /// `aiw logs` of processes
 pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), Failure> {
-    /// How long a signal waits at most.
-    const PATIENCE: Duration = Duration::from_millis(500);
     let manager = looked_after(home)?;
     let from = match (args.tail, args.since) {
         (Some(lines), _) => FollowFrom::Tail(lines),
@@ -77,24 +75,27 @@ pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), Failure>
         output.line("nothing was started: `aiw up` starts the project's processes");
     }
     let mut printer = Printer { ids, args, is_json: output.is_json(), lines: VecDeque::new() };
-    let signals = counted()?;
     let is_wanted = |entry: &LogEntry| args.grep.as_ref().is_none_or(|pattern| pattern.is_match(&entry.text()));
-    let patience = if args.follow { PATIENCE } else { Duration::ZERO };
-    let mut last_look = Instant::now();
+    let changes = args.follow.then(|| followed(home, &logs)).transpose()?;
+    let waker = changes.as_ref().map(Changes::waker);
+    let signals = counted(move || waker.iter().for_each(Waker::wake))?;
+    let (mut is_told, mut has_ended) = (true, !args.follow);
     let is_over = loop {
-        let new = logs.next(patience, &is_wanted)?;
+        let (new, has_read) = logs.next(&is_wanted)?;
         let is_read = new.iter().all(|(n, entry)| printer.print(*n, entry).is_ok());
         if !is_read || signals.load(Ordering::Relaxed) > 0 {
             break false;
         }
-        if new.is_empty() && !args.follow {
+        if has_read {
+            continue;
+        }
+        if has_ended {
             break true;
         }
-        if new.is_empty() && last_look.elapsed() >= Duration::from_secs(1) {
-            last_look = Instant::now();
-            if !printer.ids.iter().any(|id| manager.is_alive(id)) {
-                break true;
-            }
+        // What they wrote last is read once more.
+        has_ended = is_told && !printer.ids.iter().any(|id| manager.is_alive(id));
+        if let Some(changes) = changes.as_ref().filter(|_| !has_ended) {
+            is_told = changes.wait(None).contains(&Topic::Processes);
         }
     };
     if is_over {
@@ -103,4 +104,11 @@ pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), Failure>
     }
     output.answer(ProcessLog { lines: printer.lines.into() });
     Ok(())
+}
+
+/// What tells that there are more lines, or that a process has ended.
+fn followed(home: &Home, logs: &ProcessLogs) -> Result<Changes, Failure> {
+    let changes = Feed::of(home).changes(&[Topic::Processes])?;
+    logs.directories().for_each(|directory| changes.follow_directory(directory));
+    Ok(changes)
 }

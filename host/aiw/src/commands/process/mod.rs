@@ -11,8 +11,8 @@ use aiw_app::{directory, own_executable};
 use aiw_core::{ErrorKind, Unasked, did_you_mean, one_line};
 use aiw_home::Home;
 use aiw_processes::{
-    Author, DefineRequest, MAX_INPUT, Manager, ProcessSummary, Processes, StartResults, Started, State,
-    StoppedProcesses, WaitFor, Waited,
+    Author, DefineRequest, MAX_INPUT, Manager, ProcessError, ProcessSummary, Processes, StartResults, Started, State,
+    StoppedProcesses, WaitFor, Waited, Watch,
 };
 use clap::builder::styling::{AnsiColor, Style};
 
@@ -178,11 +178,13 @@ pub fn wait(
 ) -> Result<(), Failure> {
     let manager = looked_after(home)?;
     let end = timeout.map(|timeout| Instant::now() + timeout);
-    let signals = counted()?;
+    let watch = Arc::new(Watch::new().map_err(ProcessError::from)?);
+    let waker = watch.clone();
+    let signals = counted(move || waker.wake())?;
     let is_over = || signals.load(Ordering::Relaxed) > 0;
     let (mut processes, mut failed, mut idle, mut left) = (Vec::new(), 0, 0, 0);
     for id in ids {
-        let Waited { status, done, .. } = manager.wait(id, what, end, &is_over)?;
+        let Waited { status, done, .. } = manager.wait(id, what, end, &watch, &is_over)?;
         if is_over() {
             return Err(Failure::new(ErrorKind::Interrupted, "no longer waiting; the processes keep running"));
         }
@@ -252,8 +254,8 @@ pub fn down(ids: &[String], home: &Home, output: &Output) -> Result<(), Failure>
     output.conclude(StoppedProcesses { stopped }, failures.first)
 }
 
-/// Counts the signals that end this command from now on.
-fn counted() -> Result<Arc<AtomicUsize>, Failure> {
+/// Counts the signals that end this command from now on, and wakes what waits for them.
+fn counted(wake: impl Fn() + Send + 'static) -> Result<Arc<AtomicUsize>, Failure> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let count = Arc::new(AtomicUsize::new(0));
     let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])
@@ -262,6 +264,7 @@ fn counted() -> Result<Arc<AtomicUsize>, Failure> {
     std::thread::spawn(move || {
         for _ in signals.forever() {
             counting.fetch_add(1, Ordering::Relaxed);
+            wake();
         }
     });
     Ok(count)

@@ -1,9 +1,11 @@
 //! `aiw up`: what processes write, each line behind its name, until all have ended or a signal comes.
 
+use std::collections::BTreeSet;
 use std::io::Write;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use aiw_app::feed::{Changes, Feed, Topic};
 use aiw_core::one_line;
 use aiw_home::Home;
 use aiw_processes::{FollowFrom, Loaded, Manager, ProcessError, ProcessLogs, Started, State, WaitFor};
@@ -16,8 +18,8 @@ use crate::failure::Failure;
 use crate::output::{self, Output};
 use crate::{runtime, terminal};
 
-/// How often it is looked whether something has ended, or the file has changed.
-const ROUND: Duration = Duration::from_millis(500);
+/// How long it takes until what could not be started again is tried once more.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long the last lines may take to be shown after a signal.
 const LAST_LINES: Duration = Duration::from_secs(2);
@@ -37,7 +39,10 @@ pub fn up(args: &UpArgs, home: &Home, output: &Output) -> Result<(), Failure> {
         return told(manager.up(&loaded, &args.ids)?, output);
     }
     // From here on, Ctrl-C stops what this command starts.
-    let signals = counted()?;
+    let changes = Feed::of(home).changes(&[Topic::Processes])?;
+    changes.follow_file(&manager.project().file());
+    let waker = changes.waker();
+    let signals = counted(move || waker.wake())?;
     let (started, failures) = sorted(manager.up(&loaded, &args.ids)?, output);
     if let Some(failure) = failures.first {
         if started.is_empty() {
@@ -47,7 +52,8 @@ pub fn up(args: &UpArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     }
     let is_coloured = !args.no_color && output::color_on(&std::io::stdout());
     let (logs, shown) = (ProcessLogs::default(), Vec::new());
-    let mut view = View { manager: &manager, output, signals: &signals, is_coloured, logs, shown, trouble: None };
+    let (manager, signals) = (&manager, &signals);
+    let mut view = View { manager, output, changes, signals, is_coloured, logs, shown, trouble: None };
     started.iter().try_for_each(|started| view.add(started))?;
     view.run(loaded, &args.ids)
 }
@@ -63,6 +69,8 @@ struct Shown {
 struct View<'a> {
     manager: &'a Manager,
     output: &'a Output,
+    /// What wakes it.
+    changes: Changes,
     /// How many signals have come.
     signals: &'a AtomicUsize,
     is_coloured: bool,
@@ -81,6 +89,7 @@ impl View<'_> {
             known.has_ended = false;
             known.is_ours |= is_new;
         } else if let Ok(log) = self.manager.log(&status.id) {
+            self.changes.follow_directory(log.directory());
             // What it wrote before is for `aiw logs`.
             let since = status.record.as_ref().map_or(0, |record| record.started);
             let log = log.follow(FollowFrom::Since(since)).map_err(ProcessError::from)?;
@@ -93,22 +102,35 @@ impl View<'_> {
     /// Shows what is written until all have ended, or a signal comes. Then what this command has started is stopped; a
     /// second signal ends it at once.
     fn run(&mut self, mut loaded: Loaded, ids: &[String]) -> Result<(), Failure> {
-        let mut looked = Instant::now();
-        while self.signals.load(Ordering::Relaxed) == 0 && self.shown.iter().any(|shown| !shown.has_ended) {
-            let wrote = self.print(Duration::from_millis(50))?;
-            if looked.elapsed() >= ROUND {
-                let trouble = self.manager.look_after().err().map(|error| error.to_string());
-                if let Some(new) = trouble.as_ref().filter(|_| trouble != self.trouble) {
-                    self.output.note(format!("error: {new}"));
-                }
-                self.trouble = trouble;
+        let mut topics = BTreeSet::from([Topic::Processes, Topic::Files]);
+        let (mut is_known, mut looked) = (false, Instant::now());
+        while self.signals.load(Ordering::Relaxed) == 0 {
+            let wrote = self.print()?;
+            let is_due = self.trouble.is_some() && looked.elapsed() >= TRY_AGAIN;
+            if topics.contains(&Topic::Processes) || is_due {
+                (is_known, looked) = (false, Instant::now());
+                self.look_after();
+            }
+            if topics.contains(&Topic::Files) {
                 self.follow_file(&mut loaded, ids)?;
-                // What it wrote last is shown before it counts as ended.
-                for shown in self.shown.iter_mut().filter(|_| !wrote) {
+                // It has printed, and waited for what it stopped.
+                topics = BTreeSet::from([Topic::Processes]);
+                continue;
+            }
+            // What it wrote last is shown before it counts as ended.
+            if !is_known && !wrote {
+                is_known = true;
+                for shown in &mut self.shown {
                     shown.has_ended = !self.manager.is_alive(&shown.id);
                 }
-                looked = Instant::now();
+                if self.shown.iter().all(|shown| shown.has_ended) {
+                    break;
+                }
             }
+            topics = self.changes.wait(match wrote {
+                true => Some(Duration::ZERO),
+                false => self.trouble.is_some().then_some(TRY_AGAIN),
+            });
         }
         let was_stopped = self.signals.load(Ordering::Relaxed) > 0;
         if was_stopped {
@@ -123,20 +145,29 @@ impl View<'_> {
         }
         // What others have started may write for ever.
         let last = Instant::now() + LAST_LINES;
-        while self.print(Duration::ZERO)? && (!was_stopped || Instant::now() < last) {}
+        while self.print()? && (!was_stopped || Instant::now() < last) {}
         if was_stopped { Err(Failure::declined("stopped").with_code(130)) } else { self.ended() }
     }
 
-    /// Prints what is new. Returns whether there was anything; if not, it has waited for this time at most.
-    fn print(&mut self, patience: Duration) -> Result<bool, ProcessError> {
-        let new = self.logs.next(patience, &|_| true)?;
+    /// Starts again what was lost and is to run always.
+    fn look_after(&mut self) {
+        let trouble = self.manager.look_after().err().map(|error| error.to_string());
+        if let Some(new) = trouble.as_ref().filter(|_| trouble != self.trouble) {
+            self.output.note(format!("error: {new}"));
+        }
+        self.trouble = trouble;
+    }
+
+    /// Prints what is new. Returns whether there was anything.
+    fn print(&mut self) -> Result<bool, ProcessError> {
+        let (new, has_read) = self.logs.next(&|_| true)?;
         let ids = self.logs.ids();
         let text: String = new.iter().map(|(n, entry)| named(&ids, *n, entry, self.is_coloured)).collect();
         if std::io::stdout().lock().write_all(text.as_bytes()).is_err() {
             // Nobody reads any more.
             self.signals.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(!new.is_empty())
+        Ok(has_read)
     }
 
     /// Follows the project's file: says what has changed in it, and carries that out if the user says so.
@@ -150,7 +181,7 @@ impl View<'_> {
                 return Ok(());
             }
         };
-        let (mut person, signals) = (Person::new(output, false), self.signals);
+        let (mut person, signals, waker) = (Person::new(output, false), self.signals, self.changes.waker());
         person.beside = true;
         let runtime = runtime::blocking()?;
         let mut stop = |ids: Vec<String>| self.stop(&ids);
@@ -158,7 +189,7 @@ impl View<'_> {
             tokio::select! {
                 started = manager.carry_out(loaded, change, &person, output, &mut stop) => started,
                 // A signal is a no, and has ended no line.
-                () = signalled(signals) => {
+                () = async { while signals.load(Ordering::Relaxed) == 0 { waker.woken().await } } => {
                     terminal::tell("");
                     Vec::new()
                 }
@@ -189,11 +220,16 @@ impl View<'_> {
         if ids.is_empty() {
             return Ok(());
         }
-        let manager = self.manager;
+        let (manager, waker, is_over) = (self.manager, self.changes.waker(), AtomicBool::new(false));
         std::thread::scope(|scope| {
-            let stopping = scope.spawn(|| manager.down(ids));
+            let stopping = scope.spawn(|| {
+                let stopped = manager.down(ids);
+                is_over.store(true, Ordering::Release);
+                waker.wake();
+                stopped
+            });
             let mut killed = false;
-            while !stopping.is_finished() {
+            while !is_over.load(Ordering::Acquire) {
                 if self.signals.load(Ordering::Relaxed) > 1 && !killed {
                     killed = true;
                     for id in ids {
@@ -201,18 +237,13 @@ impl View<'_> {
                         let _ = manager.signal(id, 9);
                     }
                 }
-                self.print(Duration::from_millis(20))?;
+                let wrote = self.print()?;
+                self.changes.wait(wrote.then_some(Duration::ZERO));
             }
             match stopping.join() {
                 Ok(results) => results?.into_iter().try_for_each(|(_, result)| result.map(drop)),
                 Err(_) => Ok(()),
             }
         })
-    }
-}
-
-async fn signalled(signals: &AtomicUsize) {
-    while signals.load(Ordering::Relaxed) == 0 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -1,0 +1,413 @@
+//! What has changed, by topic: one stream for all views, which sleeps in the kernel until there is something to say.
+//!
+//! ```no_run
+//! # use aiw_app::feed::{Feed, Topic};
+//! # fn f(home: &aiw_home::Home) -> Result<(), aiw_app::AppError> {
+//! let changes = Feed::of(home).changes(&[Topic::Processes])?;
+//! loop {
+//!     // Look first: what changes from now on is told.
+//!     let topics = changes.wait(None);
+//! #   drop(topics);
+//! }
+//! # }
+//! ```
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use aiw_home::Home;
+use aiw_processes::Manager;
+use aiw_tasks::{Change, Scope, Sources, TaskError, Tasks, Watch};
+use tokio::sync::Notify;
+
+use crate::AppError;
+
+/// How often a topic is told that can't be listened to.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long changes are collected: many at once are told together.
+const BREATH: Duration = Duration::from_millis(20);
+
+/// What changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Topic {
+    /// Tasks start, change their state, or are removed or reported.
+    Tasks,
+    /// Processes of any project start or change their state, or are defined in the home.
+    Processes,
+    /// Declared MCP servers, and what is known of them.
+    Servers,
+    /// API providers and secrets.
+    Providers,
+    /// What requests used and cost.
+    Usage,
+    /// Plugins and extensions.
+    Plugins,
+    /// Any document of the home.
+    Documents,
+    /// The files that this subscriber follows.
+    Files,
+    /// What is written in the directories that this subscriber follows.
+    Logs,
+}
+
+impl Topic {
+    fn of_followed(file: Option<&OsStr>) -> Self {
+        if file.is_some() { Self::Files } else { Self::Logs }
+    }
+}
+
+/// The changes of one home. Nothing is listened to, and no thread runs, before somebody subscribes.
+#[derive(Debug, Clone)]
+pub struct Feed(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    home: Home,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    subscribers: Vec<Weak<Subscriber>>,
+    running: Option<Arc<Watch>>,
+    sources: Vec<Source>,
+    /// The directories of the sources but those of what runs.
+    roots: BTreeSet<PathBuf>,
+    /// Directories that can't be listened to, and when they were told last.
+    unheard: BTreeSet<PathBuf>,
+    told: Option<Instant>,
+}
+
+/// A directory, or a file in it, and what its change means.
+#[derive(Debug)]
+struct Source {
+    directory: PathBuf,
+    /// The file that counts; all if there is none.
+    file: Option<OsString>,
+    topic: Topic,
+    /// Who follows it, if it is no topic of the home.
+    only: Weak<Subscriber>,
+    /// Whether its change shows what else is to be listened to.
+    is_root: bool,
+    counts_writes: bool,
+}
+
+#[derive(Debug, Default)]
+struct Subscriber {
+    topics: BTreeSet<Topic>,
+    /// Files, and directories without one.
+    followed: Mutex<BTreeSet<(PathBuf, Option<OsString>)>>,
+    pending: Mutex<Pending>,
+    is_there: Condvar,
+    notify: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    topics: BTreeSet<Topic>,
+    is_woken: bool,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Subscriber {
+    fn tell(&self, topics: impl IntoIterator<Item = Topic>) {
+        let mut pending = locked(&self.pending);
+        pending.topics.extend(topics.into_iter().filter(|topic| self.topics.contains(topic)));
+        if !pending.topics.is_empty() || pending.is_woken {
+            self.is_there.notify_all();
+            self.notify.notify_one();
+        }
+    }
+}
+
+/// A subscription to topics. It holds each topic once, however many changes there were.
+#[derive(Debug)]
+pub struct Changes {
+    feed: Feed,
+    subscriber: Arc<Subscriber>,
+}
+
+/// Ends the sleep of a subscriber, from another thread.
+#[derive(Debug, Clone)]
+pub struct Waker(Arc<Subscriber>);
+
+impl Waker {
+    /// Ends the sleep, or the next one.
+    pub fn wake(&self) {
+        locked(&self.0.pending).is_woken = true;
+        self.0.tell([]);
+    }
+
+    /// Completes at the next change. It is told later.
+    pub async fn woken(&self) {
+        self.0.notify.notified().await;
+    }
+}
+
+impl Changes {
+    /// Follows a file too, which may not exist yet.
+    pub fn follow_file(&self, file: &Path) {
+        if let (Some(directory), Some(name)) = (file.parent(), file.file_name()) {
+            self.follow(directory.to_owned(), Some(name.to_owned()));
+        }
+    }
+
+    /// Follows the files in a directory too, and what is written to them.
+    pub fn follow_directory(&self, directory: &Path) {
+        self.follow(directory.to_owned(), None);
+    }
+
+    fn follow(&self, directory: PathBuf, file: Option<OsString>) {
+        if locked(&self.subscriber.followed).insert((directory, file)) {
+            let mut state = locked(&self.feed.0.state);
+            state.listen_at_once(&self.feed.0.home);
+        }
+    }
+
+    /// Returns what ends the sleep of this subscriber.
+    pub fn waker(&self) -> Waker {
+        Waker(self.subscriber.clone())
+    }
+
+    /// Waits for changes since the last ones, for [`Waker::wake`], or for the time limit. Returns the topics.
+    pub fn wait(&self, limit: Option<Duration>) -> BTreeSet<Topic> {
+        let pending = locked(&self.subscriber.pending);
+        let is_idle = |pending: &mut Pending| pending.topics.is_empty() && !pending.is_woken;
+        let there = &self.subscriber.is_there;
+        let mut pending = match limit {
+            None => there.wait_while(pending, is_idle).unwrap_or_else(PoisonError::into_inner),
+            Some(limit) => there.wait_timeout_while(pending, limit, is_idle).unwrap_or_else(PoisonError::into_inner).0,
+        };
+        std::mem::take(&mut *pending).topics
+    }
+
+    /// Does what [`Self::wait`] does, without a thread.
+    pub async fn next(&self) -> BTreeSet<Topic> {
+        loop {
+            // A change from here on leaves a permit.
+            let pending = std::mem::take(&mut *locked(&self.subscriber.pending));
+            if pending.is_woken || !pending.topics.is_empty() {
+                return pending.topics;
+            }
+            self.subscriber.notify.notified().await;
+        }
+    }
+}
+
+impl Drop for Changes {
+    fn drop(&mut self) {
+        let mut state = locked(&self.feed.0.state);
+        let is_other = |other: &Weak<Subscriber>| !std::ptr::eq(other.as_ptr(), Arc::as_ptr(&self.subscriber));
+        state.subscribers.retain(is_other);
+        match state.subscribers.is_empty() {
+            true => {
+                // The thread ends.
+                let running = std::mem::take(&mut *state).running;
+                running.iter().for_each(|watch| watch.wake());
+            }
+            false if !locked(&self.subscriber.followed).is_empty() => state.listen_at_once(&self.feed.0.home),
+            false if !self.subscriber.topics.is_subset(&state.topics()) => state.listen_at_once(&self.feed.0.home),
+            false => {}
+        }
+    }
+}
+
+impl Feed {
+    /// Returns the changes of a home.
+    pub fn of(home: &Home) -> Self {
+        Self(Arc::new(Shared { home: home.clone(), state: Mutex::default() }))
+    }
+
+    /// Subscribes to topics. What changes from now on is told. This looks at the files of the topics, and takes a
+    /// millisecond or more.
+    ///
+    /// # Errors
+    ///
+    /// This process may open no more files, or start no more threads.
+    pub fn changes(&self, topics: &[Topic]) -> Result<Changes, AppError> {
+        let topics = topics.iter().copied().chain([Topic::Files, Topic::Logs]).collect();
+        let subscriber = Arc::new(Subscriber { topics, ..Subscriber::default() });
+        let mut state = locked(&self.0.state);
+        if state.running.is_none() {
+            let watch = Arc::new(Watch::new().map_err(TaskError::from)?);
+            let (shared, theirs) = (Arc::downgrade(&self.0), watch.clone());
+            let thread = std::thread::Builder::new().name("aiw-feed".into()).stack_size(1 << 20);
+            thread.spawn(move || run(&shared, &theirs)).map_err(|source| AppError::Feed { source })?;
+            state.running = Some(watch);
+        }
+        let known = state.topics();
+        state.subscribers.push(Arc::downgrade(&subscriber));
+        if !subscriber.topics.is_subset(&known) {
+            state.listen_at_once(&self.0.home);
+        }
+        drop(state);
+        Ok(Changes { feed: self.clone(), subscriber })
+    }
+}
+
+/// Tells the subscribers what changes, until there are none.
+fn run(shared: &Weak<Shared>, watch: &Arc<Watch>) {
+    let running = |state: &State| state.running.as_ref().is_some_and(|running| Arc::ptr_eq(running, watch));
+    loop {
+        let limit = {
+            let Some(shared) = shared.upgrade() else { return };
+            let state = locked(&shared.state);
+            if !running(&state) {
+                return;
+            }
+            let since = state.told.map_or(Duration::ZERO, |told| told.elapsed());
+            (!state.unheard.is_empty()).then(|| LOOK_AGAIN.saturating_sub(since))
+        };
+        let mut changes = watch.wait(limit);
+        if !changes.is_empty() {
+            std::thread::sleep(BREATH);
+            changes.extend(watch.wait(Some(Duration::ZERO)));
+        }
+        let Some(shared) = shared.upgrade() else { return };
+        let mut state = locked(&shared.state);
+        if running(&state) {
+            state.tell(&shared.home, &changes);
+        }
+    }
+}
+
+impl Source {
+    fn of(topic: Topic, directory: PathBuf, file: Option<OsString>) -> Self {
+        Self { directory, file, topic, only: Weak::new(), is_root: false, counts_writes: false }
+    }
+
+    /// Returns the nearest directory above in place of one that is not there.
+    fn nearest(mut self) -> Self {
+        while !self.directory.is_dir()
+            && let (Some(above), Some(name)) = (self.directory.parent(), self.directory.file_name())
+        {
+            (self.file, self.is_root, self.counts_writes) = (Some(name.to_owned()), true, false);
+            self.directory = above.to_owned();
+        }
+        self
+    }
+
+    /// Whether one of these changes is a change of this.
+    fn is_in(&self, changes: &BTreeSet<Change>) -> bool {
+        // What begins with a dot is about to become something else, or a lock.
+        let is_meant = |name: &OsStr| match &self.file {
+            Some(file) => file == name,
+            None => !name.as_encoded_bytes().starts_with(b"."),
+        };
+        changes.iter().any(|(directory, name)| *directory == self.directory && (name.is_empty() || is_meant(name)))
+    }
+}
+
+/// Returns what tells that a topic of a home changes.
+fn sources(home: &Home, topic: Topic) -> Vec<Source> {
+    let of = |directory: PathBuf, file: Option<&str>| Source::of(topic, directory, file.map(Into::into));
+    let file = |name| Source { counts_writes: true, ..of(home.root().to_owned(), Some(name)) };
+    let directory = |path: PathBuf| of(path, None);
+    let root = |path: PathBuf| Source { is_root: true, ..of(path, None) };
+    match topic {
+        // A home that can't be used has none, and says so when it is looked at.
+        Topic::Tasks => Tasks::open(home, Scope::All).map(|tasks| vec![root(tasks.directory())]).unwrap_or_default(),
+        Topic::Processes => match Manager::everywhere(home) {
+            Ok(all) => vec![root(all.directory()), directory(all.directory().join("defined"))],
+            Err(_) => Vec::new(),
+        },
+        Topic::Servers => ["mcp.json", "settings.json", "registry.lock"]
+            .map(file)
+            .into_iter()
+            .chain([directory(home.servers())])
+            .collect(),
+        Topic::Providers => vec![file("providers.json"), directory(home.root().join("vault"))],
+        Topic::Usage => vec![Source { counts_writes: true, ..directory(home.usage()) }],
+        Topic::Plugins => ["plugins.json", "extensions.lock", "settings.json"].map(file).into(),
+        Topic::Documents => vec![Source { counts_writes: true, ..directory(home.root().to_owned()) }],
+        Topic::Files | Topic::Logs => Vec::new(),
+    }
+}
+
+/// Returns what tells that what runs changes, for the topics that have something that runs.
+fn supervised(home: &Home, topic: Topic) -> Sources {
+    match topic {
+        Topic::Tasks => Tasks::open(home, Scope::All).map(|tasks| tasks.sources()).unwrap_or_default(),
+        Topic::Processes => Manager::everywhere(home).map(|all| all.sources(None)).unwrap_or_default(),
+        _ => Sources::default(),
+    }
+}
+
+impl State {
+    fn subscribers(&self) -> impl Iterator<Item = Arc<Subscriber>> {
+        self.subscribers.iter().filter_map(Weak::upgrade)
+    }
+
+    fn topics(&self) -> BTreeSet<Topic> {
+        self.subscribers().flat_map(|one| one.topics.clone()).collect()
+    }
+
+    /// Tells what these changes mean, and what can't be listened to when it is time for that.
+    fn tell(&mut self, home: &Home, changes: &BTreeSet<Change>) {
+        let is_due = !self.unheard.is_empty() && self.told.is_none_or(|told| told.elapsed() >= LOOK_AGAIN);
+        let is_told = |source: &&Source| source.is_in(changes) || is_due && self.unheard.contains(&source.directory);
+        let meant: Vec<&Source> = self.sources.iter().filter(is_told).collect();
+        let has_more = is_due || meant.iter().any(|one| one.is_root) || changes.iter().any(|(_, name)| name.is_empty());
+        let all: Vec<(Topic, Option<Arc<Subscriber>>)> =
+            meant.iter().map(|one| (one.topic, one.only.upgrade())).collect();
+        if is_due {
+            self.told = Some(Instant::now());
+        }
+        // What is new is listened to before it is told.
+        if has_more {
+            self.listen(home);
+        }
+        for (topic, only) in all {
+            match (topic, only) {
+                (Topic::Files | Topic::Logs, only) => only.iter().for_each(|one| one.tell([topic])),
+                _ => self.subscribers().for_each(|one| one.tell([topic])),
+            }
+        }
+    }
+
+    /// Does what [`Self::listen`] does while the thread of the feed sleeps.
+    fn listen_at_once(&mut self, home: &Home) {
+        self.listen(home);
+        self.running.iter().for_each(|watch| watch.wake());
+    }
+
+    /// Listens to what the subscribers wait for, and to nothing else.
+    fn listen(&mut self, home: &Home) {
+        let Some(watch) = self.running.clone() else { return };
+        loop {
+            let mut all: Vec<Source> = self.topics().into_iter().flat_map(|topic| sources(home, topic)).collect();
+            for subscriber in self.subscribers() {
+                let followed = locked(&subscriber.followed);
+                all.extend(followed.iter().map(|(directory, file)| Source {
+                    only: Arc::downgrade(&subscriber),
+                    counts_writes: true,
+                    ..Source::of(Topic::of_followed(file.as_deref()), directory.clone(), file.clone())
+                }));
+            }
+            let mut all: Vec<Source> = all.into_iter().map(Source::nearest).collect();
+            let before = std::mem::replace(&mut self.roots, all.iter().map(|one| one.directory.clone()).collect());
+            let mut wanted = Sources::default();
+            for topic in self.topics() {
+                let found = supervised(home, topic);
+                all.extend(found.directories.keys().map(|directory| Source::of(topic, directory.clone(), None)));
+                wanted.extend(found);
+            }
+            for one in &all {
+                *wanted.directories.entry(one.directory.clone()).or_default() |= one.counts_writes;
+            }
+            self.unheard = watch.listen(wanted);
+            self.sources = all;
+            // What was made before its directory was listened to is found in the next round.
+            if self.roots.is_subset(&before) {
+                return;
+            }
+        }
+    }
+}

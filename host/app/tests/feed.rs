@@ -1,0 +1,232 @@
+//! What the feed tells of real files and of processes that really run, and what it costs when nothing happens.
+
+#![expect(clippy::unwrap_used, reason = "a test ends by a panic, its helpers too")]
+#![cfg(target_os = "linux")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aiw_app::feed::{Changes, Feed, Topic};
+use aiw_home::{Home, Mode, replace};
+use aiw_tests::{Environment, FakeClis};
+
+/// Nothing here takes as long.
+const HANGS: Duration = Duration::from_secs(60);
+
+/// The threads of a feed are found by their name, so one test at a time has some.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How often the thread of the feed has slept so far. None if there is no thread.
+fn sleeps() -> Option<u64> {
+    let mut threads = fs::read_dir("/proc/self/task").unwrap().flatten().map(|thread| thread.path());
+    let thread =
+        threads.find(|thread| fs::read_to_string(thread.join("comm")).is_ok_and(|name| name == "aiw-feed\n"))?;
+    let status = fs::read_to_string(thread.join("status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()
+}
+
+/// Waits until there are no more changes.
+fn settle(changes: &Changes) {
+    while !changes.wait(Some(Duration::from_millis(150))).is_empty() {}
+}
+
+/// The next changes, as an async caller gets them.
+fn next(changes: &Changes) -> BTreeSet<Topic> {
+    futures::executor::block_on(changes.next())
+}
+
+fn told(changes: &Changes, topic: Topic) {
+    let topics = changes.wait(Some(HANGS));
+    assert!(topics.contains(&topic), "{topics:?}");
+}
+
+#[test]
+fn each_document_says_its_topic_and_no_other_one() {
+    let _turn = turn();
+    let dir = tempfile::tempdir().unwrap();
+    // The home is not there yet.
+    let home = Home::at(dir.path().join("deep/home"));
+    let feed = Feed::of(&home);
+    let all = [Topic::Servers, Topic::Providers, Topic::Usage, Topic::Plugins, Topic::Documents];
+    let changes = feed.changes(&all).unwrap();
+    fs::create_dir_all(home.root()).unwrap();
+    settle(&changes);
+    let write = |name: &str| {
+        let path = home.root().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        replace(&path, b"{}", Mode::Private).unwrap();
+        changes.wait(Some(HANGS))
+    };
+    assert_eq!(write("mcp.json"), BTreeSet::from([Topic::Servers, Topic::Documents]));
+    assert_eq!(write("providers.json"), BTreeSet::from([Topic::Providers, Topic::Documents]));
+    assert_eq!(write("plugins.json"), BTreeSet::from([Topic::Plugins, Topic::Documents]));
+    assert_eq!(write("workflows.lock"), BTreeSet::from([Topic::Documents]));
+    for (name, topic) in
+        [("usage/2026-01", Topic::Usage), ("servers/x.json", Topic::Servers), ("vault/k", Topic::Providers)]
+    {
+        assert!(write(name).contains(&topic), "{name}");
+        settle(&changes);
+        // The directory is there now, and a file that is written again says the same alone.
+        assert_eq!(write(name), BTreeSet::from([topic]));
+    }
+    // A lock is none.
+    drop(home.lock().unwrap());
+    drop(home.turn().unwrap());
+    assert_eq!(changes.wait(Some(Duration::from_millis(200))), BTreeSet::new());
+    // A directory that goes and comes again is listened to.
+    fs::remove_dir_all(home.root()).unwrap();
+    settle(&changes);
+    fs::create_dir_all(home.root()).unwrap();
+    settle(&changes);
+    assert_eq!(write("mcp.json"), BTreeSet::from([Topic::Servers, Topic::Documents]));
+}
+
+#[test]
+fn a_burst_is_few_items_and_who_does_not_read_costs_nothing() {
+    let _turn = turn();
+    let dir = tempfile::tempdir().unwrap();
+    let feed = Feed::of(&Home::at(dir.path()));
+    let (reads, never) = (feed.changes(&[Topic::Documents]).unwrap(), feed.changes(&[Topic::Documents]).unwrap());
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let items = std::thread::scope(|scope| {
+        let items = scope.spawn(|| {
+            let mut items = 0;
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                items += usize::from(!reads.wait(Some(HANGS)).is_empty());
+            }
+            items
+        });
+        for number in 0..5000 {
+            fs::write(dir.path().join(format!("{}.json", number % 50)), number.to_string()).unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        reads.waker().wake();
+        items.join().unwrap()
+    });
+    // 10,000 changes in less than a few seconds, and one item each 20 ms at most.
+    assert!((1..1000).contains(&items), "{items}");
+    assert_eq!(never.wait(None), BTreeSet::from([Topic::Documents]));
+    assert_eq!(never.wait(Some(Duration::from_millis(50))), BTreeSet::new());
+}
+
+#[test]
+fn an_idle_feed_sleeps_and_its_thread_ends_with_the_last_subscriber() {
+    let _turn = turn();
+    let dir = tempfile::tempdir().unwrap();
+    let feed = Feed::of(&Home::at(dir.path()));
+    assert_eq!(sleeps(), None);
+    let first = feed.changes(&[Topic::Tasks, Topic::Processes, Topic::Documents]).unwrap();
+    first.follow_directory(dir.path());
+    let second = feed.changes(&[Topic::Usage]).unwrap();
+    settle(&first);
+    let before = sleeps().unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(sleeps(), Some(before), "it was awake");
+    drop(first);
+    fs::create_dir_all(dir.path().join("usage")).unwrap();
+    told(&second, Topic::Usage);
+    drop(second);
+    let begun = std::time::Instant::now();
+    while sleeps().is_some() {
+        assert!(begun.elapsed() < HANGS, "the thread stays");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // It begins anew.
+    let third = feed.changes(&[Topic::Documents]).unwrap();
+    fs::write(dir.path().join("mcp.json"), "{}").unwrap();
+    told(&third, Topic::Documents);
+}
+
+#[test]
+fn one_that_follows_files_and_logs_hears_of_its_own() {
+    let _turn = turn();
+    let dir = tempfile::tempdir().unwrap();
+    let feed = Feed::of(&Home::at(dir.path().join("home")));
+    let (changes, other) = (feed.changes(&[]).unwrap(), feed.changes(&[]).unwrap());
+    // Neither is there yet.
+    let (file, log) = (dir.path().join("project/.ichimi/processes.kdl"), dir.path().join("logs/log"));
+    changes.follow_file(&file);
+    changes.follow_directory(log.parent().unwrap());
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, "").unwrap();
+    assert_eq!(next(&changes), BTreeSet::from([Topic::Files]));
+    settle(&changes);
+    fs::create_dir_all(log.parent().unwrap()).unwrap();
+    fs::write(&log, "a\n").unwrap();
+    assert!(next(&changes).contains(&Topic::Logs));
+    settle(&changes);
+    // A line that is added is a change.
+    fs::File::options().append(true).open(&log).unwrap().write_all(b"b\n").unwrap();
+    assert_eq!(next(&changes), BTreeSet::from([Topic::Logs]));
+    fs::write(file.with_file_name("other"), "").unwrap();
+    assert_eq!(changes.wait(Some(Duration::from_millis(100))), BTreeSet::new());
+    assert_eq!(other.wait(Some(Duration::ZERO)), BTreeSet::new());
+    let waker = changes.waker();
+    std::thread::spawn(move || waker.wake());
+    assert_eq!(next(&changes), BTreeSet::new());
+}
+
+/// The process of a shim below a directory of records.
+fn shim(records: &Path) -> u32 {
+    let mut found = fs::read_dir(records).unwrap().flatten().filter_map(|one| {
+        let text = fs::read_to_string(one.path().join("process.json")).ok()?;
+        let record: serde_json::Value = serde_json::from_str(&text).unwrap();
+        u32::try_from(record["shim"]["pid"].as_u64()?).ok()
+    });
+    found.next().unwrap()
+}
+
+#[test]
+fn processes_say_when_they_start_end_and_are_lost() {
+    let _turn = turn();
+    let env = Environment::cold();
+    fs::create_dir_all(env.path(".ichimi")).unwrap();
+    let file = "process \"a\" { command \"sh\" \"-c\" \"while :; do echo x; sleep 0.01; done\"; restart \"no\" }";
+    fs::write(env.path(".ichimi/processes.kdl"), file).unwrap();
+    let changes = Feed::of(&Home::at(env.home())).changes(&[Topic::Processes]).unwrap();
+    // New, again in the same directory, and while one is listened to that has run before.
+    for round in 0..3 {
+        env.run(&["up", "-d", "--yes"]).ok();
+        told(&changes, Topic::Processes);
+        settle(&changes);
+        // What it writes is no change of its state.
+        let before = sleeps().unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+        assert_eq!(sleeps(), Some(before), "round {round}");
+        match round {
+            0 => {
+                let pid = shim(&env.home().join("processes")).to_string();
+                assert!(std::process::Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+            }
+            _ => drop(env.run(&["down"]).ok()),
+        }
+        told(&changes, Topic::Processes);
+        settle(&changes);
+    }
+}
+
+#[test]
+fn tasks_say_when_they_start_end_and_are_reported() {
+    let _turn = turn();
+    let mut env = Environment::cold();
+    FakeClis::install(&mut env);
+    let changes = Feed::of(&Home::at(env.home())).changes(&[Topic::Tasks]).unwrap();
+    let end = env.path("end");
+    let script = format!("while [ ! -e {} ]; do sleep 0.01; done", end.display());
+    let id = env.run(&["claude", "--detach", &FakeClis::script(&script)]).ok().stdout.trim().to_owned();
+    told(&changes, Topic::Tasks);
+    settle(&changes);
+    fs::write(&end, "").unwrap();
+    told(&changes, Topic::Tasks);
+    settle(&changes);
+    env.run(&["wait", &id]).ok();
+    told(&changes, Topic::Tasks);
+}
