@@ -27,6 +27,11 @@ use tempfile::TempDir;
 
 /// Everything of a home but its locks, which hold nothing, and its caches.
 pub fn state(home: &Home) -> BTreeMap<String, Vec<u8>> {
+    state_of(home.root())
+}
+
+/// Everything in a directory.
+pub fn state_of(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     fn walk(directory: &Path, into: &mut BTreeMap<String, Vec<u8>>) {
         for path in std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()) {
             if path.is_dir() && !path.ends_with("cache") {
@@ -37,8 +42,14 @@ pub fn state(home: &Home) -> BTreeMap<String, Vec<u8>> {
         }
     }
     let mut all = BTreeMap::new();
-    walk(home.root(), &mut all);
+    walk(directory, &mut all);
     all
+}
+
+/// Puts a directory where a file would be, which can't be replaced, for root too.
+pub fn in_the_way(path: &Path) {
+    let _ = std::fs::remove_file(path);
+    std::fs::create_dir_all(path.join("in-the-way")).unwrap();
 }
 
 /// A client in a home that was written to.

@@ -1,7 +1,7 @@
 //! Plugins of a marketplace on this machine: no binary, no terminal, no component, no network.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use aiw_app::ClientSession;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::person::{Does, Recorded};
-use crate::{client, state};
+use crate::{client, in_the_way, state};
 
 /// A home with the marketplace `m`, whose plugin `alpha` has one server, in a git repository.
 struct World {
@@ -150,12 +150,6 @@ async fn a_home_that_can_t_be_written_keeps_what_it_had() {
     drop(world);
 }
 
-/// Puts a directory where a file would be, which can't be replaced, for root too.
-fn in_the_way(path: &Path) {
-    let _ = fs::remove_file(path);
-    fs::create_dir_all(path.join("in-the-way")).unwrap();
-}
-
 #[tokio::test]
 async fn one_that_cannot_be_installed_stops_no_other() {
     let world = World::new().await;
@@ -217,6 +211,13 @@ async fn an_update_that_changes_what_runs_is_agreed_to() {
         assert!(person.questions().is_empty(), "it is up to date");
         world.publish("2.0.0", &servers);
         let before = state(world.home());
+        let waits = Recorded::new(0, Does::Waits);
+        tokio::select! {
+            biased;
+            _ = updates(&waits, false) => panic!("it waits"),
+            () = async { while waits.questions().is_empty() { tokio::task::yield_now().await; } } => {}
+        }
+        assert_eq!(state(world.home()), before, "{what}");
         let declined = Recorded::new(0, Does::Declines);
         let (_, first) = updates(&declined, false).await;
         assert!(matches!(first, Some(MarketError::Ask(AskError::Declined))), "{what}: {first:?}");

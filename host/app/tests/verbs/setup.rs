@@ -1,7 +1,8 @@
 //! Setting up clients that are named: no binary, no terminal, none of the user's own files.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use aiw_app::setup::{SetupRequest, change_hooks, set_up};
 use aiw_app::{AppError, ClientSession};
@@ -10,7 +11,7 @@ use aiw_home::CliPlaces;
 use aiw_setup::{ClientPlaces, HookScope, Hooks, SetupError};
 
 use crate::person::{Does, Recorded};
-use crate::{client, state};
+use crate::{client, in_the_way, state, state_of};
 
 fn places(client: &ClientSession) -> (ClientPlaces, PathBuf) {
     let user = client.cwd().join("user");
@@ -83,6 +84,51 @@ async fn what_fails_for_one_client_does_not_stop_the_others() {
     assert!(matches!(first, Some(SetupError::Invalid { .. })), "{first:?}");
     assert_eq!(fs::read_to_string(user.join(".codex/config.toml")).unwrap(), "not toml");
     assert!(user.join(".claude.json").exists());
+}
+
+/// Sets up a client, or takes it out, or does so with the hooks. Returns whether that worked.
+async fn did(client: &ClientSession, what: &str, undo: bool) -> bool {
+    let (places, person) = (places(client).0, Recorded::agreeing());
+    if what == "hooks" {
+        let hooks = Hooks::new(client.home().clone(), places, "aiw".into());
+        return change_hooks(client.home(), &hooks, &HookScope::User, undo, false, &person, &person).await.is_ok();
+    }
+    let request = SetupRequest { undo, ..request(&[what]) };
+    set_up(client.home(), &places, &request, &person, &person).await.is_ok_and(|(_, first)| first.is_none())
+}
+
+#[tokio::test]
+async fn a_file_that_can_t_be_written_leaves_all_others_as_they_were() {
+    let everything = |client: &ClientSession| (state(client.home()), state_of(&client.cwd().join("user")));
+    for what in ["claude", "codex", "gemini", "hooks"] {
+        for undo in [false, true] {
+            let world = async || {
+                let (place, client) = client();
+                places(&client);
+                assert!(!undo || did(&client, what, false).await);
+                (place, client)
+            };
+            // What it writes where nothing is in its way.
+            let (_place, client) = world().await;
+            let before = everything(&client);
+            assert!(did(&client, what, undo).await, "{what} {undo}");
+            let after = everything(&client);
+            let changed = |before: &BTreeMap<String, Vec<u8>>, after: &BTreeMap<String, Vec<u8>>| {
+                let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+                let names = names.into_iter().filter(|name| before.get(*name) != after.get(*name));
+                names.map(|name| Path::new(name).strip_prefix(client.cwd()).unwrap().to_owned()).collect::<Vec<_>>()
+            };
+            let written = [changed(&before.0, &after.0), changed(&before.1, &after.1)].concat();
+            assert!(written.len() > usize::from(!undo), "{what} {undo}: {written:?}");
+            for path in written {
+                let (_place, client) = world().await;
+                in_the_way(&client.cwd().join(&path));
+                let before = everything(&client);
+                let worked = did(&client, what, undo).await;
+                assert_eq!((worked, everything(&client)), (false, before), "{what} {undo} without {}", path.display());
+            }
+        }
+    }
 }
 
 #[tokio::test]

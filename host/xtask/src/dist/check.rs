@@ -78,7 +78,7 @@ fn contents(dist: &Path, target: &Target) -> Result<()> {
         let mut lintian = Command::new("lintian");
         // Programs that Debian builds are linked by its own rules.
         lintian
-            .args(["--fail-on", "error", "--no-tag-display-limit", "--allow-root"])
+            .args(["--fail-on", "error", "--tag-display-limit", "0", "--allow-root"])
             .arg(dist.join(target.deb_file()));
         command::run(&mut lintian)?;
     }
