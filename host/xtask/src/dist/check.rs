@@ -131,7 +131,11 @@ impl Fresh {
 /// The addresses in a log of strace that are not on loopback.
 fn outside(log: &str) -> Vec<String> {
     let inside = ["inet_addr(\"127.", "inet_pton(AF_INET6, \"::1\"", "\"::ffff:127."];
-    let is_outside = |line: &&str| line.contains("AF_INET") && !inside.iter().any(|address| line.contains(address));
+    // A question to the kernel about who listens names no address, but all.
+    let asks_kernel = |line: &str| line.contains("SOCK_DIAG_BY_FAMILY");
+    let is_outside = |line: &&str| {
+        line.contains("AF_INET") && !asks_kernel(line) && !inside.iter().any(|address| line.contains(address))
+    };
     let lines: BTreeSet<String> = log.lines().filter(is_outside).map(str::to_owned).collect();
     lines.into_iter().collect()
 }
@@ -273,6 +277,8 @@ mod tests {
         let log = "1 connect(3, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr(\"127.0.0.1\")}, 16) = 0\n\
                    1 connect(3, {sa_family=AF_UNIX, sun_path=\"/run/x\"}, 110) = 0\n\
                    1 connect(3, {sa_family=AF_INET6, sin6_port=htons(80), inet_pton(AF_INET6, \"::1\", &sin6_addr)}, 28) = 0\n\
+                   1 sendto(3, [{nlmsg_len=72, nlmsg_type=SOCK_DIAG_BY_FAMILY, nlmsg_flags=NLM_F_REQUEST}, \
+                   {sdiag_family=AF_INET6, id={inet_pton(AF_INET6, \"::\", &idiag_src)}}], 72, 0, NULL, 0) = 72\n\
                    1 connect(3, {sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr(\"8.8.8.8\")}, 16) = 0\n";
         assert_eq!(outside(log).len(), 1);
         assert!(outside(log)[0].contains("8.8.8.8"));
