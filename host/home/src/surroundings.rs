@@ -104,14 +104,14 @@ mod tests {
     use super::*;
 
     fn around(variables: &[(&str, &str)]) -> Surroundings {
-        Surroundings::new(Ok("/work".into()), variables.iter().map(|(name, value)| (name.into(), value.into())))
+        Surroundings::new(Ok("/here".into()), variables.iter().map(|(name, value)| (name.into(), value.into())))
     }
 
     #[test]
     fn paths_begin_at_the_directory_of_the_client() {
-        let around = around(&[("HOME", "/home/one"), ("CODEX_HOME", "codex"), ("EMPTY", ""), ("WHOLE", "/whole")]);
-        assert_eq!(around.user_home().unwrap(), Path::new("/home/one"));
-        assert_eq!(around.directory_of("CODEX_HOME").unwrap(), Path::new("/work/codex"));
+        let around = around(&[("HOME", "/users/one"), ("CODEX_HOME", "codex"), ("EMPTY", ""), ("WHOLE", "/whole")]);
+        assert_eq!(around.user_home().unwrap(), Path::new("/users/one"));
+        assert_eq!(around.directory_of("CODEX_HOME").unwrap(), Path::new("/here/codex"));
         assert_eq!(around.directory_of("WHOLE").unwrap(), Path::new("/whole"));
         assert_eq!((around.directory_of("EMPTY"), around.directory_of("NONE")), (None, None));
         assert_eq!((around.variable("EMPTY"), around.filled("EMPTY")), (Some(OsStr::new("")), None));
