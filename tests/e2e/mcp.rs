@@ -44,6 +44,7 @@ impl Client {
     }
 
     /// Returns the process id of the server.
+    #[cfg(target_os = "linux")]
     pub(crate) fn pid(&self) -> u32 {
         self.server.id()
     }

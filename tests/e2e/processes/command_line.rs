@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::time::Duration;
 
 use aiw_tests::FakeClis;
 use rustix::process::{Pid, Signal, kill_process};
@@ -272,7 +271,7 @@ fn wake_ups(pid: u32, seconds: u64) -> u64 {
         threads.filter_map(|thread| of(fs::read_to_string(thread.path().join("status")).ok()?)).sum()
     };
     let before = sleeps();
-    std::thread::sleep(Duration::from_secs(seconds));
+    std::thread::sleep(std::time::Duration::from_secs(seconds));
     sleeps().saturating_sub(before)
 }
 
@@ -290,7 +289,7 @@ fn what_waits_sleeps_while_nothing_happens_and_is_awake_when_something_does() {
     let mut client = crate::mcp::Client::start_with(&project.env, &["mcp", "serve", "--toolsets", "processes"]);
     client.initialize("2025-06-18");
     // Until all have begun to wait.
-    std::thread::sleep(Duration::from_secs(2));
+    std::thread::sleep(std::time::Duration::from_secs(2));
     for (pid, what) in [(up.id(), "up"), (logs.id(), "logs -f"), (waits.id(), "wait"), (client.pid(), "mcp serve")] {
         let count = wake_ups(pid, 3);
         assert!(count <= 6, "`aiw {what}` was awake {count} times in 3 s");
