@@ -1,5 +1,6 @@
 """Replaces {{PROGRAM}} under everything of it that runs, and looks whether something is lost. The arguments are the command
 that installs the newer package. Runs as root, and everything of {{PROGRAM}} as the user `me`."""
+import contextlib
 import http.server
 import json
 import os
@@ -234,7 +235,9 @@ def main(install):
     until("the gateway's address", lambda: aiw("gateway", "status")["url"] == address)
     parent = int(pathlib.Path(f"/proc/{gateway}/stat").read_text().rsplit(") ")[1].split()[1])
     os.kill(parent, signal.SIGKILL)
-    os.kill(gateway, signal.SIGKILL)
+    # It ends with its supervisor, if that is seen in time.
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(gateway, signal.SIGKILL)
 
     GO.touch()
     for id, text in [(ends, "the end"), (asks, "the model says hello"), (of_session, "of the session")]:
