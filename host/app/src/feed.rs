@@ -28,6 +28,13 @@ use crate::AppError;
 /// How often a topic is told that can't be listened to.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// How often what runs is looked at in any case: what no file and no supervisor says, such as a home that was moved.
+const LOOK_ANYWAY: Duration = Duration::from_secs(5);
+
+/// How often the end of a supervisor is told again, each [`LOOK_AGAIN`]: somebody may hold its lock at the first look, which
+/// then can't tell that it is dead.
+const TOLD_AGAIN: u8 = 3;
+
 /// How long changes are collected: many at once are told together.
 const BREATH: Duration = Duration::from_millis(20);
 
@@ -80,6 +87,12 @@ struct State {
     /// Directories that can't be listened to, and when they were told last.
     unheard: BTreeSet<PathBuf>,
     told: Option<Instant>,
+    /// Whether something runs.
+    runs: bool,
+    /// How often what runs is told again, because a supervisor has died.
+    again: u8,
+    /// When what runs was told last.
+    looked: Option<Instant>,
 }
 
 /// A directory, or a file in it, and what its change means.
@@ -263,7 +276,8 @@ fn run(shared: &Weak<Shared>, watch: &Arc<Watch>) {
                 return;
             }
             let since = state.told.map_or(Duration::ZERO, |told| told.elapsed());
-            (!state.unheard.is_empty()).then(|| LOOK_AGAIN.saturating_sub(since))
+            let again = (!state.unheard.is_empty()).then(|| LOOK_AGAIN.saturating_sub(since));
+            again.into_iter().chain(state.late()).min()
         };
         let mut changes = watch.wait(limit);
         if !changes.is_empty() {
@@ -345,6 +359,16 @@ impl State {
         self.subscribers.iter().filter_map(Weak::upgrade)
     }
 
+    /// Returns how long it is until what runs is told in any case.
+    fn late(&self) -> Option<Duration> {
+        let period = match (self.again, self.runs) {
+            (1.., _) => LOOK_AGAIN,
+            (0, true) => LOOK_ANYWAY,
+            (0, false) => return None,
+        };
+        Some(period.saturating_sub(self.looked.map_or(Duration::ZERO, |looked| looked.elapsed())))
+    }
+
     fn topics(&self) -> BTreeSet<Topic> {
         self.subscribers().flat_map(|one| one.topics.clone()).collect()
     }
@@ -352,13 +376,24 @@ impl State {
     /// Tells what these changes mean, and what can't be listened to when it is time for that.
     fn tell(&mut self, home: &Home, changes: &BTreeSet<Change>) {
         let is_due = !self.unheard.is_empty() && self.told.is_none_or(|told| told.elapsed() >= LOOK_AGAIN);
-        let is_told = |source: &&Source| source.is_in(changes) || is_due && self.unheard.contains(&source.directory);
+        let is_late = self.late().is_some_and(|left| left.is_zero());
+        let is_told = |source: &&Source| {
+            let is_supervised = matches!(source.topic, Topic::Tasks | Topic::Processes);
+            source.is_in(changes) || is_due && self.unheard.contains(&source.directory) || is_late && is_supervised
+        };
         let meant: Vec<&Source> = self.sources.iter().filter(is_told).collect();
-        let has_more = is_due || meant.iter().any(|one| one.is_root) || changes.iter().any(|(_, name)| name.is_empty());
+        let has_more =
+            is_due || is_late || meant.iter().any(|one| one.is_root) || changes.iter().any(|(_, name)| name.is_empty());
         let all: Vec<(Topic, Option<Arc<Subscriber>>)> =
             meant.iter().map(|one| (one.topic, one.only.upgrade())).collect();
         if is_due {
             self.told = Some(Instant::now());
+        }
+        if is_late {
+            (self.looked, self.again) = (Some(Instant::now()), self.again.saturating_sub(1));
+        }
+        if changes.iter().any(|(_, name)| name.is_empty()) {
+            (self.looked, self.again) = (Some(Instant::now()), TOLD_AGAIN);
         }
         // What is new is listened to before it is told.
         if has_more {
@@ -399,6 +434,8 @@ impl State {
                 all.extend(found.directories.keys().map(|directory| Source::of(topic, directory.clone(), None)));
                 wanted.extend(found);
             }
+            self.runs = wanted.has_any();
+            self.looked.get_or_insert_with(Instant::now);
             for one in &all {
                 *wanted.directories.entry(one.directory.clone()).or_default() |= one.counts_writes;
             }

@@ -206,7 +206,9 @@ fn processes_say_when_they_start_end_and_are_lost() {
         // What it writes is no change of its state.
         let before = sleeps().unwrap();
         std::thread::sleep(Duration::from_millis(500));
-        assert_eq!(sleeps(), Some(before), "round {round}");
+        // It writes a hundred lines a second. The end of its supervisor is told again.
+        let count = sleeps().unwrap() - before;
+        assert!(count <= 2, "round {round}: {count}");
         match round {
             0 => {
                 let pid = shim(&env.home().join("processes")).to_string();

@@ -28,7 +28,12 @@ impl Surroundings {
     /// Returns those of another program, whose directory may be gone.
     pub fn new(directory: io::Result<PathBuf>, variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let directory = directory.map_err(|error| error.raw_os_error());
-        Self(Arc::new(Inner { directory, variables: variables.into_iter().collect() }))
+        let mut all = BTreeMap::new();
+        for (name, value) in variables {
+            // Of a name that occurs twice, every program takes the first.
+            all.entry(name).or_insert(value);
+        }
+        Self(Arc::new(Inner { directory, variables: all }))
     }
 
     /// Returns the same variables in another directory.
@@ -117,6 +122,11 @@ mod tests {
         assert_eq!((around.variable("EMPTY"), around.filled("EMPTY")), (Some(OsStr::new("")), None));
         assert_eq!(around.only(["NONE", "WHOLE"]), [("WHOLE".into(), "/whole".into())]);
         assert_eq!(around.in_directory("/else").directory_of("CODEX_HOME").unwrap(), Path::new("/else/codex"));
+    }
+
+    #[test]
+    fn of_a_name_that_occurs_twice_the_first_counts() {
+        assert_eq!(around(&[("A", "1"), ("A", "2")]).text("A"), Some("1"));
     }
 
     #[test]

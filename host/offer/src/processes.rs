@@ -1,8 +1,7 @@
 //! The processes of a project: the tools of the old Ichimi server under their names, and two more.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use aiw_app::feed::Topic;
@@ -308,29 +307,54 @@ pub(crate) async fn wait_for_process(
     asked: WaitForProcess,
     call: Call,
 ) -> Result<ProcessWait, CallError> {
-    let watch = Arc::new(Watch::new().map_err(ProcessError::from)?);
-    let cancelled = Arc::new(AtomicBool::new(false));
-    let (shared, flag, asleep) = (context.clone(), cancelled.clone(), watch.clone());
-    let work = move || Ok(wait(&manager(&shared)?, &asked, &asleep, &flag)?);
+    let (shared, sleep) = (context.clone(), Arc::<Sleep>::default());
+    let theirs = sleep.clone();
+    let work = move || Ok(wait(&manager(&shared)?, &asked, &theirs)?);
     tokio::select! {
         waited = context.lanes.wait.run(work) => waited,
         () = call.cancelled.nobody_waits() => {
-            cancelled.store(true, Ordering::Relaxed);
-            watch.wake();
+            sleep.cancel();
             Err(CallError::NobodyWaits)
         }
     }
 }
 
-fn wait(manager: &Manager, asked: &WaitForProcess, watch: &Watch, cancelled: &AtomicBool) -> Answered<ProcessWait> {
+/// The sleep of a call, which takes files only once it has begun: many wait for their turn.
+#[derive(Default)]
+struct Sleep(Mutex<(bool, Option<Arc<Watch>>)>);
+
+impl Sleep {
+    fn state(&self) -> MutexGuard<'_, (bool, Option<Arc<Watch>>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cancel(&self) {
+        let mut state = self.state();
+        state.0 = true;
+        state.1.iter().for_each(|watch| watch.wake());
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.state().0
+    }
+
+    fn begin(&self) -> Answered<Arc<Watch>> {
+        let watch = Arc::new(Watch::new()?);
+        self.state().1 = Some(watch.clone());
+        Ok(watch)
+    }
+}
+
+fn wait(manager: &Manager, asked: &WaitForProcess, sleep: &Sleep) -> Answered<ProcessWait> {
     let end = Instant::now() + Duration::from_secs(asked.timeout_seconds.unwrap_or(MAX_WAIT).min(MAX_WAIT));
     let what = match (&asked.line, asked.until) {
         (Some(line), _) => WaitFor::Line(anywhere(line)),
         (None, WaitUntil::Ready) => WaitFor::Ready,
         (None, WaitUntil::Ended) => WaitFor::Ended,
     };
+    let watch = sleep.begin()?;
     let Waited { status, done, line } =
-        manager.wait(&asked.id, &what, Some(end), watch, &|| cancelled.load(Ordering::Relaxed))?;
+        manager.wait(&asked.id, &what, Some(end), &watch, &|| sleep.is_cancelled())?;
     let message = match (done, status.state.is_alive()) {
         (true, _) => "it is so",
         (false, false) if status.record.is_none() => "it was not started: start_process starts it",

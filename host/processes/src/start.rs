@@ -260,7 +260,8 @@ impl Manager {
     /// Ends and records what dead shims have left behind, and starts again what was lost and is to be started again.
     /// Returns the ids of those. Every command does this; a process that stays does it after each change.
     pub fn look_after(&self) -> Result<Vec<String>, ProcessError> {
-        self.look_after_these(&self.processes.list()?)
+        // A listing that is kept takes a dead supervisor for alive until the system has forgotten it.
+        self.look_after_these(&self.processes.list_with_problems()?.0)
     }
 
     /// Does what [`Self::look_after`] does, and returns the processes with these definitions.

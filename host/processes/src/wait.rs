@@ -12,6 +12,9 @@ use crate::state::{State, Status};
 /// How often a process is looked at that can't be listened to.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// How often a process is looked at in any case: what no file and no supervisor says, such as a home that was moved.
+const LOOK_ANYWAY: Duration = Duration::from_secs(5);
+
 /// How long changes are collected before they are looked at.
 const BREATH: Duration = Duration::from_millis(10);
 
@@ -95,7 +98,7 @@ impl Manager {
             }
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
             let settles = Some(settles(&status)).filter(|left| !left.is_zero());
-            let limits = [left, settles, (!is_heard).then_some(LOOK_AGAIN)];
+            let limits = [left, settles, Some(if is_heard { LOOK_ANYWAY } else { LOOK_AGAIN })];
             if !watch.wait(limits.into_iter().flatten().min()).is_empty() {
                 std::thread::sleep(BREATH);
             }

@@ -22,6 +22,11 @@ pub struct Sources {
 }
 
 impl Sources {
+    /// Whether there is any: a directory, or a process that runs.
+    pub fn has_any(&self) -> bool {
+        !self.directories.is_empty() || !self.unheard.is_empty()
+    }
+
     /// Adds other ones.
     pub fn extend(&mut self, other: Self) {
         for (directory, writes) in other.directories {

@@ -299,7 +299,14 @@ fn what_waits_sleeps_while_nothing_happens_and_is_awake_when_something_does() {
     let pid = i32::try_from(shim["pid"].as_i64().unwrap()).unwrap();
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim().parse().unwrap();
+    let records = fs::read_dir(project.env.home().join("processes")).unwrap().flatten();
+    let alive = records.map(|record| record.path().join("alive")).find(|alive| alive.exists()).unwrap();
+    let alive = fs::File::open(alive).unwrap();
     kill_process(Pid::from_raw(parent).unwrap(), Signal::KILL).unwrap();
+    // Somebody else looks too, so that the first look of each can't tell yet.
+    while alive.try_lock_shared().is_err() {}
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    drop(alive);
     shown.for_each(drop);
     followed.for_each(drop);
     assert_eq!((up.wait().unwrap().code(), waits.wait().unwrap().code()), (Some(1), Some(1)));

@@ -190,7 +190,19 @@ impl Notices {
     /// file system that others write to as well.
     pub fn add(&self, directory: &Path, writes: bool) -> Option<i32> {
         /// NFS, 9P, FUSE, CIFS and SMB2.
-        const SHARED: [u32; 5] = [0x6969, 0x0102_1997, 0x6573_5546, 0xFF53_4D42, 0xFE53_4D42];
+        const SHARED: [u32; 10] = [
+            0x6969,
+            0x0102_1997,
+            0x6573_5546,
+            0xFF53_4D42,
+            0xFE53_4D42,
+            // Ceph, Lustre, GPFS, AFS, the shared folders of VirtualBox.
+            0x00C3_6400,
+            0x0BD0_0BD0,
+            0x4750_4653,
+            0x5346_414F,
+            0x786F_4256,
+        ];
         let system = rustix::fs::statfs(directory).ok()?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "these numbers have 32 bits")]
         if SHARED.contains(&(system.f_type as u32)) {

@@ -79,7 +79,7 @@ pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), Failure>
     let changes = args.follow.then(|| followed(home, &logs)).transpose()?;
     let waker = changes.as_ref().map(Changes::waker);
     let signals = counted(move || waker.iter().for_each(Waker::wake))?;
-    let (mut is_told, mut has_ended) = (true, !args.follow);
+    let mut has_ended = !args.follow;
     let is_over = loop {
         let (new, has_read) = logs.next(&is_wanted)?;
         let is_read = new.iter().all(|(n, entry)| printer.print(*n, entry).is_ok());
@@ -93,9 +93,9 @@ pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), Failure>
             break true;
         }
         // What they wrote last is read once more.
-        has_ended = is_told && !printer.ids.iter().any(|id| manager.is_alive(id));
+        has_ended = !printer.ids.iter().any(|id| manager.is_alive(id));
         if let Some(changes) = changes.as_ref().filter(|_| !has_ended) {
-            is_told = changes.wait(None).contains(&Topic::Processes);
+            changes.wait(None);
         }
     };
     if is_over {

@@ -53,7 +53,8 @@ pub fn up(args: &UpArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     let is_coloured = !args.no_color && output::color_on(&std::io::stdout());
     let (logs, shown) = (ProcessLogs::default(), Vec::new());
     let (manager, signals) = (&manager, &signals);
-    let mut view = View { manager, output, changes, signals, is_coloured, logs, shown, trouble: None };
+    let mut view =
+        View { manager, output, changes, signals, is_coloured, logs, shown, trouble: None, meanwhile: BTreeSet::new() };
     started.iter().try_for_each(|started| view.add(started))?;
     view.run(loaded, &args.ids)
 }
@@ -79,6 +80,8 @@ struct View<'a> {
     shown: Vec<Shown>,
     /// Why what was lost could not be started again.
     trouble: Option<String>,
+    /// What has changed while processes were stopped.
+    meanwhile: BTreeSet<Topic>,
 }
 
 impl View<'_> {
@@ -114,7 +117,8 @@ impl View<'_> {
             if topics.contains(&Topic::Files) {
                 self.follow_file(&mut loaded, ids)?;
                 // It has printed, and waited for what it stopped.
-                topics = BTreeSet::from([Topic::Processes]);
+                topics = std::mem::take(&mut self.meanwhile);
+                topics.insert(Topic::Processes);
                 continue;
             }
             // What it wrote last is shown before it counts as ended.
@@ -238,7 +242,7 @@ impl View<'_> {
                     }
                 }
                 let wrote = self.print()?;
-                self.changes.wait(wrote.then_some(Duration::ZERO));
+                self.meanwhile.extend(self.changes.wait(wrote.then_some(Duration::ZERO)));
             }
             match stopping.join() {
                 Ok(results) => results?.into_iter().try_for_each(|(_, result)| result.map(drop)),
