@@ -249,11 +249,6 @@ impl OpenDirectory {
         self.open(below).map(|(file, _)| file)
     }
 
-    /// Returns the device and the inode of a file, if the system tells them at once. It is not opened.
-    pub fn identity(&self, below: &Path) -> Option<(u64, u64)> {
-        self.opened.as_ref()?.identity(below)
-    }
-
     pub(crate) fn open(&self, below: &Path) -> io::Result<(fs::File, fs::Metadata)> {
         match self.opened.as_ref().and_then(|opened| opened.read(below)) {
             Some(opened) => opened,
@@ -390,18 +385,6 @@ mod platform {
                 true => Ok((file, meta)),
                 false => Err(foreign()),
             }))
-        }
-
-        /// Returns the device and the inode of a file below the directory.
-        #[cfg(target_os = "linux")]
-        pub(crate) fn identity(&self, below: &Path) -> Option<(u64, u64)> {
-            let stat = statat(&self.directory, below, AtFlags::SYMLINK_NOFOLLOW).ok()?;
-            Some((stat.st_dev, stat.st_ino))
-        }
-
-        #[cfg(not(target_os = "linux"))]
-        pub(crate) fn identity(&self, _below: &Path) -> Option<(u64, u64)> {
-            None
         }
     }
 
@@ -736,10 +719,6 @@ mod platform {
         }
 
         pub(crate) fn read(&self, _below: &Path) -> Option<io::Result<(File, Metadata)>> {
-            None
-        }
-
-        pub(crate) fn identity(&self, _below: &Path) -> Option<(u64, u64)> {
             None
         }
     }

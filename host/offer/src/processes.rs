@@ -353,8 +353,7 @@ fn wait(manager: &Manager, asked: &WaitForProcess, sleep: &Sleep) -> Answered<Pr
         (None, WaitUntil::Ended) => WaitFor::Ended,
     };
     let watch = sleep.begin()?;
-    let Waited { status, done, line } =
-        manager.wait(&asked.id, &what, Some(end), &watch, &|| sleep.is_cancelled())?;
+    let Waited { status, done, line } = manager.wait(&asked.id, &what, Some(end), &watch, &|| sleep.is_cancelled())?;
     let message = match (done, status.state.is_alive()) {
         (true, _) => "it is so",
         (false, false) if status.record.is_none() => "it was not started: start_process starts it",

@@ -12,7 +12,6 @@
 //! read        present once a report has shown how the process ended
 //! ```
 
-use std::collections::HashSet;
 use std::fs::{self, File, FileTimes};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -24,7 +23,6 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::error::SupervisorError;
 use crate::files::{create_private, reserve, write_atomically, write_into};
-use crate::platform;
 
 /// How often a shim checks whether its directory asks it to end, and whether the root has another segment.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -140,21 +138,6 @@ pub(crate) fn is_supervised(directory: &Path) -> Result<bool, SupervisorError> {
 
 const ALIVE: &str = "alive";
 
-/// The directory of all processes, for looking at many of them.
-pub(crate) struct AllDirectories {
-    pub open: OpenDirectory,
-    /// The files that were locked a moment ago. That one of them is, is known without trying.
-    locked: HashSet<(u64, u64)>,
-}
-
-impl AllDirectories {
-    /// Takes the open directory of this many processes.
-    pub fn new(open: OpenDirectory, processes: usize) -> Self {
-        // To try a few locks takes less than to read all of the machine.
-        Self { open, locked: if processes < 10 { HashSet::new() } else { platform::locked_files() } }
-    }
-}
-
 /// The lock that a shim holds for its whole life. It looks the same from all namespaces.
 #[derive(Debug)]
 pub(crate) struct Alive {
@@ -168,14 +151,15 @@ impl Alive {
     }
 
     /// Returns whether nobody holds the lock. Processes that only ask do not block each other.
-    pub fn is_free(all: &AllDirectories, directory: &Path) -> Result<bool, SupervisorError> {
+    /// `all` is the directory of all processes.
+    ///
+    /// `/proc/locks` tells all locks at once. But who reads it waits 20 ms for the kernel, and so does everybody who locks
+    /// a file meanwhile.
+    pub fn is_free(all: &OpenDirectory, directory: &Path) -> Result<bool, SupervisorError> {
         let how = FlockOperation::NonBlockingLockShared;
         let name = Path::new(directory.file_name().unwrap_or_default()).join(ALIVE);
-        if !all.locked.is_empty() && all.open.identity(&name).is_some_and(|file| all.locked.contains(&file)) {
-            return Ok(false);
-        }
         // A read-only descriptor is enough to ask.
-        let lock = match all.open.open_plain(&name) {
+        let lock = match all.open_plain(&name) {
             Ok(file) => Self::locked(directory, file, how),
             Err(_) => Self::lock(directory, how),
         };

@@ -1,6 +1,5 @@
 //! macOS: signals and coarse sleeps, because there are no futexes that all of its versions have, and no pidfds.
 
-use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -26,11 +25,6 @@ pub(crate) fn boot() -> Option<&'static str> {
 /// Returns `false`: orphans go to process 1 here.
 pub(crate) fn adopts() -> bool {
     false
-}
-
-/// Returns nothing: the system doesn't tell which files are locked.
-pub(crate) fn locked_files() -> HashSet<(u64, u64)> {
-    HashSet::new()
 }
 
 /// Returns how long the system has been up.

@@ -40,8 +40,6 @@ pub(crate) use macos::*;
 pub(crate) use other::*;
 #[cfg(target_os = "linux")]
 use procfs as source;
-#[cfg(target_os = "linux")]
-pub(crate) use procfs::locked_files;
 #[cfg(unix)]
 pub(crate) use raw::{Entrance, Fork, close_inherited, dup_to, fork, make_fifo, pass, passed, prepare};
 #[cfg(unix)]

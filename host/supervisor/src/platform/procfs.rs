@@ -1,6 +1,6 @@
 //! Reading process information from `/proc`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
@@ -162,25 +162,6 @@ fn listener(line: &str) -> Option<(u16, u64)> {
     Some((u16::from_str_radix(local, 16).ok()?, fields.get(9)?.parse().ok()?))
 }
 
-/// Returns the device and the inode of each file that a process has locked for itself alone, as far as the system tells:
-/// not those that processes of another namespace lock, nor those of a file system whose files show another device.
-pub(crate) fn locked_files() -> HashSet<(u64, u64)> {
-    fs::read_to_string("/proc/locks").unwrap_or_default().lines().filter_map(locked_file).collect()
-}
-
-/// Returns the file of a line of `/proc/locks`, such as `1: FLOCK  ADVISORY  WRITE 3355 fe:00:10101146 0 EOF`. The line of
-/// a lock that is waited for has an arrow before its kind.
-fn locked_file(line: &str) -> Option<(u64, u64)> {
-    let mut fields = line.split_ascii_whitespace().skip(1);
-    if fields.next()? != "FLOCK" || fields.nth(1)? != "WRITE" {
-        return None;
-    }
-    let mut file = fields.nth(1)?.split(':');
-    let mut number = || u32::from_str_radix(file.next()?, 16).ok();
-    let device = rustix::fs::makedev(number()?, number()?);
-    Some((device, file.next()?.parse().ok()?))
-}
-
 /// Returns whether a process has the mark of a number, or `None` if that cannot be read.
 pub(crate) fn has_mark(pid: u32, number: u64) -> Option<bool> {
     Some(lock_limit(pid)? == number.to_string())
@@ -189,26 +170,6 @@ pub(crate) fn has_mark(pid: u32, number: u64) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_file_is_locked_while_somebody_has_it_for_himself() {
-        use std::os::unix::fs::MetadataExt;
-        let file = tempfile::tempfile().unwrap();
-        let meta = file.metadata().unwrap();
-        let is_locked = || locked_files().contains(&(meta.dev(), meta.ino()));
-        assert!(!is_locked());
-        file.lock_shared().unwrap();
-        assert!(!is_locked());
-        file.lock().unwrap();
-        assert!(is_locked());
-        file.unlock().unwrap();
-        assert!(!is_locked());
-        let waits = "1: -> FLOCK  ADVISORY  WRITE 3355 fe:00:10101146 0 EOF";
-        assert_eq!(locked_file(waits), None);
-        assert_eq!(locked_file(&waits.replace("-> ", "")), Some((rustix::fs::makedev(0xfe, 0), 10_101_146)));
-        assert_eq!(locked_file(&waits.replace("-> FLOCK", "POSIX")), None);
-        assert_eq!(locked_file("1: FLOCK ADVISORY WRITE 1 fe:00"), None);
-    }
 
     #[test]
     fn a_socket_that_listens_is_found_by_its_port() {

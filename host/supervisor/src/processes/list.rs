@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use aiw_core::{ProcessId, ProcessState as State};
+use aiw_home::OpenDirectory;
 
 use super::kept::Before;
 use super::outcome::Supervised;
 use super::table::Processes;
-use crate::directory::{AllDirectories, is_shown};
+use crate::directory::is_shown;
 use crate::error::SupervisorError;
 use crate::record::Record;
 use crate::records::Lookup;
@@ -30,8 +31,8 @@ impl Processes {
         let before = Before::looking(&self.records, &self.runtime, self.scope);
         let mut segments = Segments::of(self);
         let ids = self.records.ids()?;
-        let all_directories = AllDirectories::new(self.records.open(), ids.len());
-        for found in side_by_side(&ids, |ids| self.find_all(&all_directories, ids)) {
+        let open = self.records.open();
+        for found in side_by_side(&ids, |ids| self.find_all(&open, ids)) {
             match found {
                 Ok((record, settled)) => all.push(Supervised { settled, ..self.look(record, &mut segments) }),
                 Err(problem) => problems.push(problem),
@@ -43,11 +44,11 @@ impl Processes {
     }
 
     /// Reads the records of the scope among these processes, each with whether its end is recorded.
-    fn find_all(&self, all: &AllDirectories, ids: &[ProcessId]) -> Vec<Result<(Record, bool), SupervisorError>> {
-        let find = |id: &ProcessId| match self.records.find_in(&all.open, *id) {
+    fn find_all(&self, open: &OpenDirectory, ids: &[ProcessId]) -> Vec<Result<(Record, bool), SupervisorError>> {
+        let find = |id: &ProcessId| match self.records.find_in(open, *id) {
             Lookup::Record(record) => match self.scope {
                 Scope::Root(root) if !root.is(&record.root) => None,
-                _ => Some(Ok(self.seen(all, *record))),
+                _ => Some(Ok(self.seen(open, *record))),
             },
             // It was removed in the meantime.
             Lookup::Nothing => None,

@@ -4,10 +4,10 @@ use std::fs;
 use std::time::SystemTime;
 
 use aiw_core::{ProcessId, ProcessOutcome as Outcome, ProcessState as State};
-use aiw_home::now_millis;
+use aiw_home::{OpenDirectory, now_millis};
 
 use super::table::Processes;
-use crate::directory::{Alive, AllDirectories};
+use crate::directory::Alive;
 use crate::error::SupervisorError;
 use crate::log::{Log, Stream, Writer};
 use crate::new::LogPolicy;
@@ -23,7 +23,7 @@ impl Processes {
     /// Returns the record as it should be, and whether it is recorded that way already. If the shim has died, the
     /// returned record says so, but nothing is changed.
     /// `all` is the directory of all processes.
-    pub(super) fn seen(&self, all: &AllDirectories, record: Record) -> (Record, bool) {
+    pub(super) fn seen(&self, all: &OpenDirectory, record: Record) -> (Record, bool) {
         let directory = self.records.directory(record.id);
         if record.state == State::Ended || !self.is_dead(&record, Alive::is_free(all, &directory)) {
             return (record, true);
