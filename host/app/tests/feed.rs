@@ -34,7 +34,7 @@ fn sleeps() -> Option<u64> {
 
 /// Waits until there are no more changes.
 fn settle(changes: &Changes) {
-    while !changes.wait(Some(Duration::from_millis(150))).is_empty() {}
+    while !changes.wait(Some(Duration::from_millis(250))).is_empty() {}
 }
 
 /// The next changes, as an async caller gets them.
@@ -64,18 +64,32 @@ fn each_document_says_its_topic_and_no_other_one() {
         replace(&path, b"{}", Mode::Private).unwrap();
         changes.wait(Some(HANGS))
     };
-    assert_eq!(write("mcp.json"), BTreeSet::from([Topic::Servers, Topic::Documents]));
-    assert_eq!(write("providers.json"), BTreeSet::from([Topic::Providers, Topic::Documents]));
-    assert_eq!(write("plugins.json"), BTreeSet::from([Topic::Plugins, Topic::Documents]));
-    assert_eq!(write("workflows.lock"), BTreeSet::from([Topic::Documents]));
+    // On a busy machine, the notice of what was before comes late, and along with it.
+    let says = |name: &str, topics: &[Topic]| {
+        let wanted: BTreeSet<Topic> = topics.iter().copied().collect();
+        let mut said = write(name);
+        for _ in 0..5 {
+            if said == wanted {
+                return;
+            }
+            settle(&changes);
+            said = write(name);
+        }
+        assert_eq!(said, wanted, "{name}");
+    };
+    says("mcp.json", &[Topic::Servers, Topic::Documents]);
+    says("providers.json", &[Topic::Providers, Topic::Documents]);
+    says("plugins.json", &[Topic::Plugins, Topic::Documents]);
+    says("workflows.lock", &[Topic::Documents]);
     for (name, topic) in
         [("usage/2026-01", Topic::Usage), ("servers/x.json", Topic::Servers), ("vault/k", Topic::Providers)]
     {
         assert!(write(name).contains(&topic), "{name}");
         settle(&changes);
         // The directory is there now, and a file that is written again says the same alone.
-        assert_eq!(write(name), BTreeSet::from([topic]));
+        says(name, &[topic]);
     }
+    settle(&changes);
     // A lock is none.
     drop(home.lock().unwrap());
     drop(home.turn().unwrap());
@@ -85,7 +99,7 @@ fn each_document_says_its_topic_and_no_other_one() {
     settle(&changes);
     fs::create_dir_all(home.root()).unwrap();
     settle(&changes);
-    assert_eq!(write("mcp.json"), BTreeSet::from([Topic::Servers, Topic::Documents]));
+    says("mcp.json", &[Topic::Servers, Topic::Documents]);
 }
 
 #[test]
