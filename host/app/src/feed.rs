@@ -25,13 +25,7 @@ use tokio::sync::Notify;
 
 use crate::AppError;
 
-/// How often a topic is told that can't be listened to.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// How often what runs is looked at in any case: what no file and no supervisor says, such as a home that was moved.
-const LOOK_ANYWAY: Duration = Duration::from_secs(5);
-
-/// How often the end of a supervisor is told again, each [`LOOK_AGAIN`]: somebody may hold its lock at the first look, which
+/// How often the end of a supervisor is told again, each [`Sources::LOOK_AGAIN`]: somebody may hold its lock at the first look, which
 /// then can't tell that it is dead.
 const TOLD_AGAIN: u8 = 3;
 
@@ -276,7 +270,7 @@ fn run(shared: &Weak<Shared>, watch: &Arc<Watch>) {
                 return;
             }
             let since = state.told.map_or(Duration::ZERO, |told| told.elapsed());
-            let again = (!state.unheard.is_empty()).then(|| LOOK_AGAIN.saturating_sub(since));
+            let again = (!state.unheard.is_empty()).then(|| Sources::LOOK_AGAIN.saturating_sub(since));
             again.into_iter().chain(state.late()).min()
         };
         let mut changes = watch.wait(limit);
@@ -362,8 +356,8 @@ impl State {
     /// Returns how long it is until what runs is told in any case.
     fn late(&self) -> Option<Duration> {
         let period = match (self.again, self.runs) {
-            (1.., _) => LOOK_AGAIN,
-            (0, true) => LOOK_ANYWAY,
+            (1.., _) => Sources::LOOK_AGAIN,
+            (0, true) => Sources::LOOK_ANYWAY,
             (0, false) => return None,
         };
         Some(period.saturating_sub(self.looked.map_or(Duration::ZERO, |looked| looked.elapsed())))
@@ -375,7 +369,7 @@ impl State {
 
     /// Tells what these changes mean, and what can't be listened to when it is time for that.
     fn tell(&mut self, home: &Home, changes: &BTreeSet<Change>) {
-        let is_due = !self.unheard.is_empty() && self.told.is_none_or(|told| told.elapsed() >= LOOK_AGAIN);
+        let is_due = !self.unheard.is_empty() && self.told.is_none_or(|told| told.elapsed() >= Sources::LOOK_AGAIN);
         let is_late = self.late().is_some_and(|left| left.is_zero());
         let is_told = |source: &&Source| {
             let is_supervised = matches!(source.topic, Topic::Tasks | Topic::Processes);

@@ -9,8 +9,7 @@ use aiw_usage::Sum;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::directory;
-use crate::{accounts, own_executable};
+use crate::{accounts, directory, own_executable};
 
 /// How many tasks there are in each state
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]

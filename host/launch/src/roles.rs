@@ -132,10 +132,8 @@ impl Roles {
             let root = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
             Project { trusted: settings.trust().covers(&root), root }
         });
-        {
-            let user = home.around().user_home();
-            Self::new(home, project, user)
-        }
+        let user = home.around().user_home();
+        Self::new(home, project, user)
     }
 
     fn new(home: Home, project: Option<Project>, user: Option<PathBuf>) -> Self {

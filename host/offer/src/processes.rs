@@ -184,9 +184,6 @@ pub(crate) fn in_lane<I: Send + 'static, O: Send + 'static>(
     }
 }
 
-/// How long it takes until what could not be looked after is tried once more.
-const TRY_AGAIN: Duration = Duration::from_secs(1);
-
 /// Looks after the processes of the session's project as long as the session lasts: what a dead supervisor left behind
 /// ends, and what is to run always is started again.
 pub(crate) fn look_after(context: &Arc<Context>) {
@@ -203,7 +200,7 @@ pub(crate) fn look_after(context: &Arc<Context>) {
             let told = async {
                 match is_done {
                     true => drop(changes.next().await),
-                    false => drop(tokio::time::timeout(TRY_AGAIN, changes.next()).await),
+                    false => drop(tokio::time::timeout(Manager::TRY_AGAIN, changes.next()).await),
                 }
             };
             tokio::select! {

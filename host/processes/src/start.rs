@@ -257,6 +257,9 @@ impl Manager {
         Ok(Prepared { new, program, grace: definition.stop.grace })
     }
 
+    /// How long it takes until one who stays tries once more to look after what could not be looked after.
+    pub const TRY_AGAIN: Duration = Duration::from_secs(1);
+
     /// Ends and records what dead shims have left behind, and starts again what was lost and is to be started again.
     /// Returns the ids of those. Every command does this; a process that stays does it after each change.
     pub fn look_after(&self) -> Result<Vec<String>, ProcessError> {

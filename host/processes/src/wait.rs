@@ -3,17 +3,11 @@
 use std::time::{Duration, Instant};
 
 use aiw_core::star_matches;
-use aiw_supervisor::{FollowFrom, LogEntry, Stream, Watch};
+use aiw_supervisor::{FollowFrom, LogEntry, Sources, Stream, Watch};
 
 use crate::error::ProcessError;
 use crate::manager::Manager;
 use crate::state::{State, Status};
-
-/// How often a process is looked at that can't be listened to.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// How often a process is looked at in any case: what no file and no supervisor says, such as a home that was moved.
-const LOOK_ANYWAY: Duration = Duration::from_secs(5);
 
 /// How long changes are collected before they are looked at.
 const BREATH: Duration = Duration::from_millis(10);
@@ -98,7 +92,7 @@ impl Manager {
             }
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
             let settles = Some(settles(&status)).filter(|left| !left.is_zero());
-            let limits = [left, settles, Some(if is_heard { LOOK_ANYWAY } else { LOOK_AGAIN })];
+            let limits = [left, settles, Some(if is_heard { Sources::LOOK_ANYWAY } else { Sources::LOOK_AGAIN })];
             if !watch.wait(limits.into_iter().flatten().min()).is_empty() {
                 std::thread::sleep(BREATH);
             }

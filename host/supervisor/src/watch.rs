@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 #[cfg(unix)]
 pub use here::Watch;
@@ -22,6 +23,11 @@ pub struct Sources {
 }
 
 impl Sources {
+    /// How often what can't be listened to is looked at.
+    pub const LOOK_AGAIN: Duration = Duration::from_secs(1);
+    /// How often what runs is looked at in any case: what no file and no supervisor says, such as a home that was moved.
+    pub const LOOK_ANYWAY: Duration = Duration::from_secs(5);
+
     /// Whether there is any: a directory, or a process that runs.
     pub fn has_any(&self) -> bool {
         !self.directories.is_empty() || !self.unheard.is_empty()

@@ -18,9 +18,6 @@ use crate::failure::Failure;
 use crate::output::{self, Output};
 use crate::{runtime, terminal};
 
-/// How long it takes until what could not be started again is tried once more.
-const TRY_AGAIN: Duration = Duration::from_secs(1);
-
 /// How long the last lines may take to be shown after a signal.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
@@ -109,7 +106,7 @@ impl View<'_> {
         let (mut is_known, mut looked) = (false, Instant::now());
         while self.signals.load(Ordering::Relaxed) == 0 {
             let wrote = self.print()?;
-            let is_due = self.trouble.is_some() && looked.elapsed() >= TRY_AGAIN;
+            let is_due = self.trouble.is_some() && looked.elapsed() >= Manager::TRY_AGAIN;
             if topics.contains(&Topic::Processes) || is_due {
                 (is_known, looked) = (false, Instant::now());
                 self.look_after();
@@ -133,7 +130,7 @@ impl View<'_> {
             }
             topics = self.changes.wait(match wrote {
                 true => Some(Duration::ZERO),
-                false => self.trouble.is_some().then_some(TRY_AGAIN),
+                false => self.trouble.is_some().then_some(Manager::TRY_AGAIN),
             });
         }
         let was_stopped = self.signals.load(Ordering::Relaxed) > 0;
