@@ -3,10 +3,12 @@
 //! Detection reads files. It runs a CLI only if no file tells its version, and then remembers the answer.
 //!
 //! ```no_run
+//! # fn f(home: &aiw_home::Home) {
 //! let search = aiw_launch::Search::around(home.around());
 //! for cli in aiw_launch::detect(&search, None) {
 //!     println!("{} {:?}", cli.kind, cli.version);
 //! }
+//! # }
 //! ```
 
 mod access;
