@@ -14,6 +14,7 @@ pub mod run;
 pub mod setup;
 pub mod task;
 pub mod usage;
+mod values;
 pub mod workflow;
 
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ use self::run::RunArgs;
 use self::setup::SetupArgs;
 use self::task::{LogArgs, ScopeArgs, StopArgs, TaskCommand, WaitArgs};
 use self::usage::{BudgetCommand, UsageArgs};
+use self::values::parse_pair;
 use self::workflow::WorkflowCommand;
 
 /// The colours of cargo and uv.
@@ -627,11 +629,4 @@ pub struct NewRoleArgs {
 fn parse_family(text: &str) -> Result<(Family, String), String> {
     let (family, url) = text.split_once('=').ok_or("expected `FAMILY=URL`")?;
     Ok((family.parse().map_err(|e: aiw_core::InvalidName| e.to_string())?, url.to_owned()))
-}
-
-fn parse_pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("expected `K=V`".into()),
-    }
 }

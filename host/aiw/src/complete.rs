@@ -39,7 +39,7 @@ fn with_or_without_home(
         let plain = |(word, _): &Offer| {
             !word.starts_with('-') && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.@/=".contains(c))
         };
-        offers(crate::home().ok()).into_iter().flatten().filter(plain).enumerate().map(candidate).collect()
+        offers(crate::runtime::home().ok()).into_iter().flatten().filter(plain).enumerate().map(candidate).collect()
     })
 }
 
@@ -50,7 +50,8 @@ fn task_offers(home: &Home, wanted: fn(&Task) -> bool) -> Option<Vec<Offer>> {
 }
 
 fn process_offers() -> Option<Vec<Offer>> {
-    let all = crate::commands::process::manager(&crate::home().ok()?).ok()?.list().ok()?;
+    let home = crate::runtime::home().ok()?;
+    let all = aiw_processes::Manager::of(&home, aiw_app::directory(&home).ok()?).ok()?.list().ok()?;
     Some(
         all.into_iter()
             .map(|status| (status.id, format!("{}: {}", status.state, status.definition.run.shown().line())))
@@ -174,7 +175,7 @@ pub fn workflows() -> ArgValueCandidates {
 
 /// The client over a home that is there.
 fn client() -> Option<Arc<ClientSession>> {
-    let home = crate::home().ok().filter(|home| home.root().is_dir())?;
+    let home = crate::runtime::home().ok().filter(|home| home.root().is_dir())?;
     ClientSession::here(app(&home, Arc::new(Quiet))).ok()
 }
 

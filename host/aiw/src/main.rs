@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use aiw_core::CliKind;
-use aiw_home::{Home, HomeError, Surroundings};
+use aiw_home::{Home, Surroundings};
 use aiw_processes::WaitFor;
 use clap::Parser;
 
@@ -84,7 +84,7 @@ fn main() -> ExitCode {
     }
     // A file-size limit is an error of the write that meets it, not a death.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)));
-    let (arguments, theirs) = commands::run::part(std::env::args_os());
+    let (arguments, theirs) = commands::run::line::part(std::env::args_os());
     let json = arguments.iter().any(|a| a == "--json");
     let has_command = arguments.iter().skip(1).any(|word| !word.to_string_lossy().starts_with('-'));
     let parsed = if has_command { Cli::try_parse_from(arguments) } else { cli::groups::parse(arguments) };
@@ -103,7 +103,7 @@ fn main() -> ExitCode {
         }
     };
     let output = Output::new(cli.json);
-    let home = home().map_err(Failure::from);
+    let home = runtime::home().map_err(Failure::from);
     let result = match (cli.command, home) {
         (Some(Command::Docs { directory }), _) => commands::docs::write(&directory),
         (Some(Command::Man { directory }), _) => commands::general::manual(&directory),
@@ -122,11 +122,6 @@ fn main() -> ExitCode {
         (Some(command), Ok(home)) => run(command, theirs, &home, &output),
     };
     output.ended(result)
-}
-
-/// Returns the user's home. Commands are given it; the few things that run before a command is known ask for it.
-fn home() -> Result<Home, HomeError> {
-    Home::find(Surroundings::of_process())
 }
 
 /// Runs a command over the user's home.

@@ -7,11 +7,17 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use aiw_core::ErrorKind;
+use aiw_home::{Home, HomeError, Surroundings};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
 use crate::output::Output;
+
+/// Returns the user's home. Commands are given it; the few things that run before a command is known ask for it.
+pub fn home() -> Result<Home, HomeError> {
+    Home::find(Surroundings::of_process())
+}
 
 /// Does a command's work, until it is done or a signal ends it.
 pub fn run(output: &Output, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {

@@ -22,8 +22,13 @@ pub enum LaunchError {
     #[error(transparent)]
     Role(#[from] RoleError),
     /// The CLI is not installed on this machine.
-    #[error("`{0}` is not installed")]
-    NotInstalled(CliKind),
+    #[error("`{cli}` is not installed")]
+    NotInstalled {
+        /// The CLI.
+        cli: CliKind,
+        /// The command that installs it.
+        install: String,
+    },
     /// No provider has this name.
     #[error("there is no provider `{}`{}", one_line(.name, 80), from(.source_name))]
     UnknownProvider {
@@ -111,7 +116,7 @@ impl LaunchError {
             Self::Gateway(e) => e.hint.clone(),
             Self::Task(e) => e.hint(),
             Self::OverBudget { .. } => Some("`aiw usage` shows what for, and `aiw budget` changes it".into()),
-            Self::NotInstalled(cli) => Some(format!("`{}` installs it", crate::install_command(*cli))),
+            Self::NotInstalled { install, .. } => Some(format!("`{install}` installs it")),
             Self::UnknownProvider { cli, fits, .. } | Self::DoesNotFit { cli, fits, .. } => {
                 let typed = match self {
                     Self::UnknownProvider { name, .. } => name.as_str(),

@@ -290,7 +290,10 @@ impl Launcher {
 
     fn find(&self, cli: CliKind) -> Result<(Cli, PathBuf), LaunchError> {
         let found = crate::detect_one(&self.search, cli, Some(&self.home));
-        let path = found.path.clone().ok_or(LaunchError::NotInstalled(cli))?;
+        let path = found
+            .path
+            .clone()
+            .ok_or_else(|| LaunchError::NotInstalled { cli, install: crate::install_command(cli) })?;
         Ok((found, path))
     }
 

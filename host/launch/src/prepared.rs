@@ -11,7 +11,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::clis::{self, GeminiHome, Passed};
+use crate::clis::gemini::home::GeminiHome;
+use crate::clis::{self, Passed};
 use crate::environment::Environment;
 use crate::via::Via;
 use aiw_providers::Decision;

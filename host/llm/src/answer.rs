@@ -5,21 +5,21 @@ use std::time::Duration;
 use aiw_core::one_line;
 use serde_json::Value;
 
-use crate::{LlmApi, LlmError, Model, Reply};
+use crate::{Endpoint, LlmApi, LlmError, Reply};
 
 /// Reads an answer.
-pub(crate) fn read(model: &Model, status: u16, body: &[u8]) -> Result<Reply, LlmError> {
+pub(crate) fn read(endpoint: &Endpoint, status: u16, body: &[u8]) -> Result<Reply, LlmError> {
     if status != 200 {
-        return Err(refused(model, status, body));
+        return Err(refused(endpoint, status, body));
     }
-    let unusable = |problem| LlmError::Unusable { place: model.place(), problem };
+    let unusable = |problem| LlmError::Unusable { place: endpoint.place(), problem };
     let answer: Value = serde_json::from_slice(body).map_err(|_| unusable("an answer that is not JSON"))?;
     // Some gateways send an error with status 200.
     if answer["error"].is_object() || answer["error"].is_string() {
-        return Err(refused(model, status, body));
+        return Err(refused(endpoint, status, body));
     }
     let count = |path: &str| answer.pointer(path).and_then(Value::as_u64);
-    let (text, is_cut, input_tokens, output_tokens) = match model.endpoint.api {
+    let (text, is_cut, input_tokens, output_tokens) = match endpoint.api {
         LlmApi::Ollama => {
             let cut = answer["done_reason"] == "length";
             (string(&answer["message"]["content"]), cut, count("/prompt_eval_count"), count("/eval_count"))
@@ -43,7 +43,7 @@ pub(crate) fn read(model: &Model, status: u16, body: &[u8]) -> Result<Reply, Llm
     };
     let text = text.ok_or_else(|| unusable("an answer without a text"))?;
     // A gateway may say its errors as a model's words.
-    let text = masked(model, without_thoughts(&text).to_owned());
+    let text = masked(endpoint, without_thoughts(&text).to_owned());
     Ok(Reply { text, is_cut, input_tokens, output_tokens, took: Duration::ZERO })
 }
 
@@ -69,8 +69,8 @@ fn without_thoughts(text: &str) -> &str {
 }
 
 /// Takes the keys out of a text.
-fn masked(model: &Model, mut text: String) -> String {
-    for (_, secret) in &model.endpoint.secrets {
+fn masked(endpoint: &Endpoint, mut text: String) -> String {
+    for (_, secret) in &endpoint.secrets {
         for value in [secret.expose(), secret.expose().trim_start_matches("Bearer ")] {
             if value.len() > 3 && text.contains(value) {
                 text = text.replace(value, "…");
@@ -81,8 +81,8 @@ fn masked(model: &Model, mut text: String) -> String {
 }
 
 /// Returns the error of an answer that is none.
-pub(crate) fn refused(model: &Model, status: u16, body: &[u8]) -> LlmError {
-    let (endpoint, place) = (&model.endpoint, model.place());
+pub(crate) fn refused(endpoint: &Endpoint, status: u16, body: &[u8]) -> LlmError {
+    let place = endpoint.place();
     let said = serde_json::from_slice::<Value>(body).ok();
     let said = said.and_then(|said| {
         let message = [&said["error"]["message"], &said["error"], &said["message"], &said["detail"]];
@@ -90,7 +90,7 @@ pub(crate) fn refused(model: &Model, status: u16, body: &[u8]) -> LlmError {
     });
     let mut said = said.unwrap_or_else(|| String::from_utf8_lossy(&body[..body.len().min(2000)]).into_owned());
     // Servers repeat the key that they refuse.
-    said = masked(model, said);
+    said = masked(endpoint, said);
     let is_about_model = said.contains("model") && (said.contains("not found") || said.contains("not exist"));
     match status {
         401 | 403 => LlmError::Key { status, place },
@@ -108,15 +108,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::Endpoint;
 
-    fn model(api: LlmApi) -> Model {
-        Model::new(Endpoint::typed(api, "http://127.0.0.1:1", "m").with_key(&Secret::new("sk-canary")))
+    fn endpoint(api: LlmApi) -> Endpoint {
+        Endpoint::typed(api, "http://127.0.0.1:1", "m").with_key(&Secret::new("sk-canary"))
     }
 
     #[test]
     fn each_api_has_its_text_and_its_counts() {
-        let read = |api, answer: Value| read(&model(api), 200, answer.to_string().as_bytes());
+        let read = |api, answer: Value| read(&endpoint(api), 200, answer.to_string().as_bytes());
         let ollama = json!({"message": {"content": "<think>x</think>\n{}"}, "done_reason": "length", "prompt_eval_count": 3, "eval_count": 2});
         let reply = read(LlmApi::Ollama, ollama).unwrap();
         assert_eq!(
@@ -161,17 +160,18 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_the_server_says_but_no_key() {
-        let said = |status, body: Value| refused(&model(LlmApi::ChatCompletions), status, body.to_string().as_bytes());
+        let said =
+            |status, body: Value| refused(&endpoint(LlmApi::ChatCompletions), status, body.to_string().as_bytes());
         let error = said(500, json!({"error": {"message": "key sk-canary\nis odd"}})).to_string();
         assert_eq!(error, "127.0.0.1:1 answered with status 500: `key … is odd`");
         let error = said(401, json!({"error": {"message": "sk-canary"}}));
         assert_eq!(error.to_string(), "127.0.0.1:1 refused the key (status 401)");
-        let none = refused(&model(LlmApi::Ollama), 404, br#"{"error":"model 'm' not found"}"#);
+        let none = refused(&endpoint(LlmApi::Ollama), 404, br#"{"error":"model 'm' not found"}"#);
         assert_eq!(
             (none.to_string(), none.hint()),
             ("127.0.0.1:1 has no model `m`".into(), Some("`ollama pull m`".into()))
         );
-        let error = refused(&model(LlmApi::Ollama), 404, b"<html>sk-canary").to_string();
+        let error = refused(&endpoint(LlmApi::Ollama), 404, b"<html>sk-canary").to_string();
         assert!(error.contains("status 404") && !error.contains("canary"), "{error}");
     }
 
@@ -184,8 +184,8 @@ mod tests {
             #[test]
             fn any_bytes_are_an_answer_or_an_error(status in 100u16..600, body in prop::collection::vec(any::<u8>(), 0..200), text in "[{}\\[\\]\":,a-z<>/ ]{0,80}") {
                 for api in [LlmApi::Ollama, LlmApi::ChatCompletions, LlmApi::Messages] {
-                    let _ = read(&model(api), status, &body);
-                    let _ = read(&model(api), 200, text.as_bytes());
+                    let _ = read(&endpoint(api), status, &body);
+                    let _ = read(&endpoint(api), 200, text.as_bytes());
                 }
                 let _ = without_thoughts(&text);
             }

@@ -26,19 +26,16 @@
 mod answer;
 mod body;
 mod error;
+mod model;
 
-use futures::future::BoxFuture;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aiw_core::Secret;
-use aiw_net::{Client, Method, Policy, Request};
-use serde_json::{Value, json};
+use aiw_net::Policy;
+use serde_json::Value;
 
 pub use error::LlmError;
-
-/// The longest answer that is read, in bytes. A plan has a few hundred.
-const ANSWER: u64 = 256 << 10;
+pub use model::Model;
 
 /// How long Ollama keeps a model in memory after a question.
 const KEEP_ALIVE: &str = "10m";
@@ -92,6 +89,11 @@ impl Endpoint {
         });
         self
     }
+
+    /// The host and port of the address.
+    fn place(&self) -> String {
+        aiw_net::host_and_port(&self.url).map_or_else(|| self.url.clone(), |(host, port)| format!("{host}:{port}"))
+    }
 }
 
 /// Who says something.
@@ -142,106 +144,4 @@ pub struct Reply {
     pub output_tokens: Option<u64>,
     /// From the question to the answer.
     pub took: Duration,
-}
-
-/// A model at an endpoint.
-#[derive(Debug)]
-pub struct Model {
-    endpoint: Endpoint,
-    /// The server has refused a field that not every one knows.
-    is_plain: AtomicBool,
-}
-
-impl Model {
-    /// Returns the model of an endpoint. Nothing is sent.
-    pub fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint, is_plain: AtomicBool::new(false) }
-    }
-
-    /// Returns the endpoint.
-    pub fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
-    }
-
-    /// Asks the model. A server that refuses a field that not every server knows is asked once more without such fields.
-    pub fn ask<'a>(&'a self, client: &'a Client, question: &'a Question<'a>) -> BoxFuture<'a, Result<Reply, LlmError>> {
-        Box::pin(async move {
-            let started = Instant::now();
-            let asked = async {
-                let is_plain = self.is_plain.load(Ordering::Relaxed);
-                match self.once(client, question, is_plain).await {
-                    Err(LlmError::Refused { status: 400 | 422, .. }) if !is_plain => {
-                        let reply = self.once(client, question, true).await?;
-                        self.is_plain.store(true, Ordering::Relaxed);
-                        Ok(reply)
-                    }
-                    reply => reply,
-                }
-            };
-            let reply = tokio::time::timeout(question.time, asked).await;
-            let reply = reply.map_err(|_| LlmError::TooSlow { time: question.time, place: self.place() })?;
-            reply.map(|reply| Reply { took: started.elapsed(), ..reply })
-        })
-    }
-
-    async fn once(&self, client: &Client, question: &Question<'_>, is_plain: bool) -> Result<Reply, LlmError> {
-        let body = body::of(&self.endpoint, question, is_plain);
-        let response = client.fetch(&self.endpoint.policy, &self.request(&body)).await;
-        let response = response.map_err(|source| LlmError::Unreachable { source: source.without_paths() })?;
-        answer::read(self, response.status, &response.body)
-    }
-
-    fn request(&self, body: &Value) -> Request {
-        let endpoint = &self.endpoint;
-        let path = match endpoint.api {
-            LlmApi::Ollama => "/api/chat",
-            LlmApi::ChatCompletions => "/chat/completions",
-            LlmApi::Messages => "/v1/messages",
-        };
-        let mut headers = endpoint.headers.clone();
-        headers.push(("content-type".into(), "application/json".into()));
-        if endpoint.api == LlmApi::Messages {
-            headers.push(("anthropic-version".into(), "2023-06-01".into()));
-        }
-        Request {
-            method: Method::Post,
-            headers,
-            secrets: endpoint.secrets.clone(),
-            body: body.to_string().into_bytes(),
-            limit: ANSWER,
-            ..Request::new(format!("{}{path}", endpoint.url))
-        }
-    }
-
-    /// Lets Ollama load the model for questions of this context, which can take longer than anybody waits for an answer.
-    /// Elsewhere it does nothing.
-    pub fn load<'a>(&'a self, client: &'a Client, context: u32, time: Duration) -> BoxFuture<'a, Result<(), LlmError>> {
-        Box::pin(async move {
-            if self.endpoint.api != LlmApi::Ollama {
-                return Ok(());
-            }
-            // For another context it would load the model again.
-            let body = json!({
-                "model": self.endpoint.model,
-                "messages": [],
-                "stream": false,
-                "keep_alive": KEEP_ALIVE,
-                "options": {"num_ctx": context},
-            });
-            let request = self.request(&body);
-            let response = tokio::time::timeout(time, client.fetch(&self.endpoint.policy, &request)).await;
-            let response = response.map_err(|_| LlmError::TooSlow { time, place: self.place() })?;
-            let response = response.map_err(|source| LlmError::Unreachable { source: source.without_paths() })?;
-            match response.status {
-                200 => Ok(()),
-                status => Err(answer::refused(self, status, &response.body)),
-            }
-        })
-    }
-
-    /// The host and port of the endpoint.
-    fn place(&self) -> String {
-        aiw_net::host_and_port(&self.endpoint.url)
-            .map_or_else(|| self.endpoint.url.clone(), |(host, port)| format!("{host}:{port}"))
-    }
 }

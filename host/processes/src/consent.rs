@@ -2,9 +2,10 @@
 
 use aiw_core::{Ask, AskError, Effect, Plan, Sink, is_secret_name, names_code, visible};
 
-use crate::definition::{CheckOf, Definition, EnvValue, Run};
+use crate::definition::{Definition, EnvValue, Run};
 use crate::error::ProcessError;
 use crate::manager::{Loaded, Manager};
+use crate::probe::CheckOf;
 
 /// Tells which limits nobody can enforce, before anything starts.
 pub(crate) fn tell_unkept(loaded: &Loaded, ids: &[String], sink: &dyn Sink) {

@@ -6,11 +6,12 @@ use aiw_core::{Sink, one_line};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::definition::{CheckOf, Definition, EnvValue, NeedOf, ProbeOf, RestartWhen, Run, Source};
+use crate::definition::{Definition, EnvValue, NeedOf, RestartWhen, Run, Source};
 use crate::error::ProcessError;
 use crate::file;
 use crate::kept;
 use crate::manager::Manager;
+use crate::probe::{CheckOf, ProbeOf};
 use crate::state::Status;
 use aiw_supervisor::Until;
 

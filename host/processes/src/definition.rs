@@ -10,6 +10,8 @@ use aiw_supervisor::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::probe::{CheckOf, ProbeOf};
+
 /// How many processes a project may define.
 pub const MAX_PROCESSES: usize = 500;
 /// The longest text of a definition, in bytes.
@@ -263,39 +265,6 @@ pub struct NeedOf {
     pub until: Until,
 }
 
-/// A probe.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProbeOf {
-    /// What is looked at.
-    pub check: CheckOf,
-    /// The time between two checks.
-    pub every: Duration,
-    /// How long the process has until it is ready; of a check that it works, how long the check may take.
-    pub timeout: Option<Duration>,
-    /// How many checks in a row must fail.
-    pub failures: u32,
-}
-
-impl Default for ProbeOf {
-    fn default() -> Self {
-        Self { check: CheckOf::Line(String::new()), every: Duration::from_secs(1), timeout: None, failures: 3 }
-    }
-}
-
-/// What a probe looks at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CheckOf {
-    /// A URL that answers with a status from 200 to 399.
-    Http(String),
-    /// A port, or an address and a port, that accepts connections.
-    Tcp(String),
-    /// A command that ends with 0.
-    Exec(Vec<String>),
-    /// A line of output like this pattern, in which `*` stands for any text.
-    Line(String),
-}
-
 /// The resources that a process and its descendants may use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -409,7 +378,7 @@ impl Definition {
             );
         }
         for probe in probes {
-            crate::probe::check(&probe.check)?;
+            probe.probe()?;
             if probe.every > Duration::from_secs(24 * 3600) || probe.failures == 0 {
                 return Err("has a probe that never comes to a result".into());
             }

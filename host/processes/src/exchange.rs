@@ -4,11 +4,12 @@ use std::path::{Component, Path, PathBuf};
 
 use aiw_home::{Mode, read_unlinked, replace};
 
-use crate::definition::{CheckOf, EnvValue, ProbeOf, Run};
+use crate::definition::{EnvValue, Run};
 use crate::error::{FileProblem, ProcessError};
 use crate::file::{self, Definitions, MAX_BYTES};
 use crate::kept;
 use crate::manager::Manager;
+use crate::probe::{CheckOf, ProbeOf};
 use crate::project::FILE;
 use crate::shown::HIDDEN;
 use crate::start::StartResults;

@@ -1,18 +1,46 @@
-//! The addresses of probes.
+//! Probes, and their addresses.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use aiw_supervisor::{Check, Place, Probe};
+use serde::{Deserialize, Serialize};
 
-use crate::definition::{CheckOf, ProbeOf};
+/// A probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeOf {
+    /// What is looked at.
+    pub check: CheckOf,
+    /// The time between two checks.
+    pub every: Duration,
+    /// How long the process has until it is ready; of a check that it works, how long the check may take.
+    pub timeout: Option<Duration>,
+    /// How many checks in a row must fail.
+    pub failures: u32,
+}
 
-/// Checks a probe. Returns the problem as the end of a sentence.
-pub(crate) fn check(check: &CheckOf) -> Result<(), String> {
-    made(check).map(drop)
+impl Default for ProbeOf {
+    fn default() -> Self {
+        Self { check: CheckOf::Line(String::new()), every: Duration::from_secs(1), timeout: None, failures: 3 }
+    }
+}
+
+/// What a probe looks at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckOf {
+    /// A URL that answers with a status from 200 to 399.
+    Http(String),
+    /// A port, or an address and a port, that accepts connections.
+    Tcp(String),
+    /// A command that ends with 0.
+    Exec(Vec<String>),
+    /// A line of output like this pattern, in which `*` stands for any text.
+    Line(String),
 }
 
 impl ProbeOf {
-    /// Returns the probe as the supervisor has it.
+    /// Returns the probe as the supervisor has it, or the problem as the end of a sentence.
     pub(crate) fn probe(&self) -> Result<Probe, String> {
         Ok(Probe { check: made(&self.check)?, every: self.every, timeout: self.timeout, failures: self.failures })
     }

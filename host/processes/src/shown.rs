@@ -2,7 +2,8 @@
 
 use aiw_core::{is_secret, is_secret_name, is_secret_value};
 
-use crate::definition::{CheckOf, Definition, EnvValue, ProbeOf, Run};
+use crate::definition::{Definition, EnvValue, Run};
+use crate::probe::{CheckOf, ProbeOf};
 
 /// Stands where a value is not shown, as in logs.
 pub(crate) const HIDDEN: &str = "[secret]";

@@ -8,10 +8,11 @@ use aiw_home::{HomeError, Turn, check_writable, find_program};
 use aiw_supervisor::{Cause, Need, NewProcess, Program, Queue, Record, Stopped, Supervised};
 
 use crate::consent::tell_unkept;
-use crate::definition::{Definition, NeedOf, ProbeOf, RestartWhen, Source, in_order, signal_number};
+use crate::definition::{Definition, NeedOf, RestartWhen, Source, in_order, signal_number};
 use crate::environment::Environment;
 use crate::error::ProcessError;
 use crate::manager::{Known, Loaded, Manager, NAMES};
+use crate::probe::ProbeOf;
 use crate::state::{About, Status};
 
 /// The result of starting a process.

@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use wait4::Wait4;
 
 use crate::command::{host_cargo, root, run as run_command};
+use crate::figures::{megabytes, millis};
 
 /// The number of runs of each command. The median counts.
 const RUNS: usize = 15;
@@ -37,15 +38,6 @@ struct Row {
     ours: Sample,
     limit: f64,
     peer: Option<Sample>,
-}
-
-/// The binary that is measured: this one, or the release build, which is made first.
-pub fn binary(aiw: Option<PathBuf>) -> Result<PathBuf> {
-    let Some(aiw) = aiw else {
-        run_command(host_cargo().args(["build", "--release", "-p", "agentic-warden"]))?;
-        return Ok(root().join("target/release/aiw"));
-    };
-    aiw.canonicalize().with_context(|| aiw.display().to_string())
 }
 
 pub fn run() -> Result<bool> {
@@ -592,13 +584,4 @@ fn rename(market: &Path, name: &str) -> Result<()> {
     let mut document: Value = serde_json::from_slice(&fs::read(&path)?)?;
     document["name"] = name.into();
     Ok(fs::write(path, serde_json::to_vec_pretty(&document)?)?)
-}
-
-pub fn millis(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
-}
-
-#[expect(clippy::cast_precision_loss, reason = "megabytes for people")]
-pub fn megabytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
 }

@@ -12,8 +12,8 @@ use aiw_tests::Environment;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::bench::{binary, millis};
 use crate::command::{self, root};
+use crate::figures::{binary, millis};
 
 /// Requests of one measurement, after as many that are not counted.
 const REQUESTS: usize = 200;

@@ -13,6 +13,7 @@ mod conformance;
 mod dist;
 mod docs;
 mod exits;
+mod figures;
 mod gateway;
 mod guests;
 mod picture;

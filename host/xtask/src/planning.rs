@@ -11,8 +11,8 @@ use aiw_tests::{Answer, Environment, Server, commit_all, git};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::bench::millis;
 use crate::command::root;
+use crate::figures::millis;
 use crate::scripts::Client;
 
 const RUNS: usize = 30;
@@ -161,7 +161,7 @@ const JOBS: [Job; 40] = [
 
 /// Measures a binary, by default the release build, which is made first.
 pub fn bench(aiw: Option<PathBuf>) -> Result<bool> {
-    run(&crate::bench::binary(aiw)?)
+    run(&crate::figures::binary(aiw)?)
 }
 
 /// Prints the figures. Returns whether all are within their limits.

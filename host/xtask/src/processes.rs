@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use crate::bench::millis;
 use crate::command::{self, root};
+use crate::figures::millis;
 
 const RUNS: usize = 15;
 
@@ -56,7 +56,7 @@ pub fn install_peers() -> Result<()> {
 
 /// Measures a binary, by default the release build, which is made first.
 pub fn bench(aiw: Option<PathBuf>) -> Result<bool> {
-    run(&crate::bench::binary(aiw)?)
+    run(&crate::figures::binary(aiw)?)
 }
 
 /// Prints one row for each figure: ours, its limit, and what the peers take. Returns whether all are within their limits.

@@ -13,8 +13,8 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use wait4::Wait4;
 
-use crate::bench::{megabytes, millis};
 use crate::command::root;
+use crate::figures::{megabytes, millis};
 
 /// The servers of the large registry: a little more than the largest one has.
 const SERVERS: usize = 50_000;
@@ -33,7 +33,7 @@ const WORDS: [&str; 32] = [
 
 /// Measures a binary, by default the release build, which is made first.
 pub fn bench(aiw: Option<PathBuf>, is_live: bool) -> Result<bool> {
-    let aiw = crate::bench::binary(aiw)?;
+    let aiw = crate::figures::binary(aiw)?;
     if is_live { live(&aiw) } else { run(&aiw) }
 }
 

@@ -11,8 +11,8 @@ use aiw_tests::{Environment, ModelApi, git, python, real_cli};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::bench::millis;
 use crate::command::root;
+use crate::figures::millis;
 
 const RUNS: usize = 15;
 
@@ -24,7 +24,7 @@ const SLOW: u32 = 200;
 
 /// Measures a binary, by default the release build, which is made first.
 pub fn bench(aiw: Option<PathBuf>) -> Result<bool> {
-    run(&crate::bench::binary(aiw)?)
+    run(&crate::figures::binary(aiw)?)
 }
 
 /// Prints one row for each figure: ours and its limit. Returns whether all are within their limits.

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::command::{self, host_cargo};
-use crate::dist;
+use crate::dist::linker;
 
 /// The rooms that are meant to compile for Windows. None of them has C in it.
 const ROOMS: [&str; 5] = ["aiw-core", "aiw-home", "aiw-supervisor", "aiw-tasks", "aiw-launch"];
@@ -23,7 +23,7 @@ pub fn run() -> Result<bool> {
 /// Checks the whole workspace with its tests for macOS on a processor; where zig can't be had, only the rooms that need
 /// none. Returns whether they compile, without a warning.
 pub fn check_macos(target: &str) -> Result<bool> {
-    let programs = match dist::linker() {
+    let programs = match linker() {
         Ok(programs) => programs,
         Err(e) => {
             println!("{target}: only {} were checked, because zig can't be installed: {e:#}", ROOMS.join(", "));

@@ -6,8 +6,8 @@ use aiw_core::CliKind;
 use aiw_history::Role;
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::values::parse_since;
 use crate::cli::hooks::HooksCommand;
-use crate::cli::task::parse_since;
 use crate::complete;
 
 #[derive(Debug, Subcommand)]

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 
+use super::values::parse_pair;
 use crate::complete;
 
 pub const REGISTER: &str = "\
@@ -221,7 +222,7 @@ pub struct McpInstallArgs {
     #[arg(long, value_name = "KIND|NUMBER")]
     pub way: Option<String>,
     /// A value that it needs. `${VARIABLE}` takes it from the environment, `@SECRET` from the vault
-    #[arg(long, visible_alias = "env", value_name = "NAME=VALUE", value_parser = parse_pair, allow_hyphen_values = true)]
+    #[arg(long, visible_alias = "env", value_name = "NAME=VALUE", value_parser = parse_variable, allow_hyphen_values = true)]
     pub set: Vec<(String, String)>,
     /// Don't start it before it is written
     #[arg(long)]
@@ -258,7 +259,7 @@ pub struct McpUpdateArgs {
     #[arg(value_name = "NAME", add = complete::servers())]
     pub names: Vec<String>,
     /// A value that a new version needs
-    #[arg(long, visible_alias = "env", value_name = "NAME=VALUE", value_parser = parse_pair, allow_hyphen_values = true)]
+    #[arg(long, visible_alias = "env", value_name = "NAME=VALUE", value_parser = parse_variable, allow_hyphen_values = true)]
     pub set: Vec<(String, String)>,
     /// Don't start them before they are written
     #[arg(long)]
@@ -321,7 +322,7 @@ pub struct McpAddArgs {
     #[arg(short = 'H', long, value_name = "NAME=VALUE", value_parser = parse_header)]
     pub header: Vec<(String, String)>,
     /// A variable of its environment; the same goes for the value
-    #[arg(short, long, value_name = "NAME=VALUE", value_parser = parse_pair, conflicts_with = "url")]
+    #[arg(short, long, value_name = "NAME=VALUE", value_parser = parse_variable, conflicts_with = "url")]
     pub env: Vec<(String, String)>,
     #[command(flatten)]
     pub how: McpAddHow,
@@ -444,13 +445,11 @@ fn parse_header(text: &str) -> Result<(String, String), &'static str> {
         Some((name, value)) if text[name.len()..].starts_with(':') => {
             Ok((name.trim().to_owned(), value.trim().to_owned()))
         }
-        _ => parse_pair(text),
+        _ => parse_variable(text),
     }
 }
 
-fn parse_pair(text: &str) -> Result<(String, String), &'static str> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("expected `NAME=VALUE` or `NAME=@SECRET`"),
-    }
+/// `NAME=VALUE`, of which the value may name a secret.
+fn parse_variable(text: &str) -> Result<(String, String), &'static str> {
+    parse_pair(text).map_err(|_| "expected `NAME=VALUE` or `NAME=@SECRET`")
 }

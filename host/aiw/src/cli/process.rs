@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::run::parse_duration;
+use super::values::{parse_duration, parse_pair};
 use crate::complete;
 
 #[derive(Debug, Subcommand)]
@@ -111,7 +111,7 @@ pub struct NewProcessArgs {
     #[arg(long, value_name = "DIR")]
     pub cwd: Option<String>,
     /// Set a variable; `K=secret:NAME` takes it from the vault
-    #[arg(long, value_name = "K=V", value_parser = super::parse_pair)]
+    #[arg(long, value_name = "K=V", value_parser = parse_pair)]
     pub env: Vec<(String, String)>,
     /// Start it again: no, on-failure, always, unless-stopped
     #[arg(long, value_name = "WHEN")]

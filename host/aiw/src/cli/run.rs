@@ -8,6 +8,7 @@ use aiw_core::{EnvName, RoleName};
 use aiw_launch::Permission;
 use clap::{Args, ValueEnum};
 
+use super::values::parse_duration;
 use crate::complete;
 
 #[derive(Debug, Default, Args)]
@@ -114,15 +115,4 @@ fn parse_size(text: &str) -> Result<u64, String> {
     };
     let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << unit));
     bytes.filter(|bytes| *bytes >= 1 << 20).ok_or_else(|| "expected a size such as `512M` or `4G`, at least 1M".into())
-}
-
-/// `90s`, `10m`, `1h 30m`; a plain number is seconds.
-pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let duration = match text.parse::<u64>() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => humantime::parse_duration(text).ok(),
-    };
-    duration
-        .filter(|duration| !duration.is_zero() && *duration <= Duration::from_secs(366 * 24 * 3600))
-        .ok_or_else(|| "expected a time such as `90s`, `10m` or `2h`, at most a year".into())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::run::parse_duration;
+use super::values::{parse_duration, parse_since};
 use crate::complete;
 
 #[derive(Debug, Subcommand)]
@@ -109,31 +109,4 @@ pub struct PruneArgs {
     /// Show what would be removed, and remove nothing
     #[arg(long)]
     pub dry_run: bool,
-}
-
-/// Milliseconds since 1970 of a time, a date, a day, or of a while ago. Days are those of UTC, as all times that are shown.
-pub fn parse_since(text: &str) -> Result<u64, String> {
-    let days_ago = match text {
-        "today" => Some(0),
-        "yesterday" => Some(1),
-        _ => None,
-    };
-    if let Some(days) = days_ago {
-        const DAY: u64 = 24 * 60 * 60 * 1000;
-        return Ok((aiw_home::now_millis() / DAY).saturating_sub(days) * DAY);
-    }
-    let now = std::time::SystemTime::now();
-    let time = match humantime::parse_duration(text) {
-        // A number alone is no time ago: `2026` may be meant for a year.
-        Ok(ago) if !text.bytes().all(|byte| byte.is_ascii_digit()) => now.checked_sub(ago),
-        _ => humantime::parse_rfc3339_weak(text).ok(),
-    };
-    let since = time.and_then(|time| time.duration_since(std::time::SystemTime::UNIX_EPOCH).ok());
-    since
-        .and_then(|since| u64::try_from(since.as_millis()).ok())
-        .or_else(|| aiw_home::millis_of(text).and_then(|millis| u64::try_from(millis).ok()))
-        .ok_or_else(|| {
-            "expected a time ago (`10m`, `2w`), `today`, `yesterday` or a date (`2026-01-31`, `2026-01-31T12:00:00Z`)"
-                .into()
-        })
 }

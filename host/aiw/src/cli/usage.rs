@@ -6,7 +6,7 @@ use aiw_home::BudgetPeriod;
 use aiw_usage::By;
 use clap::{ArgGroup, Args, Subcommand};
 
-use super::task::parse_since;
+use super::values::parse_since;
 use crate::complete;
 
 #[derive(Debug, Args)]

@@ -78,7 +78,7 @@ pub fn is_handle(arguments: &[std::ffi::OsString]) -> bool {
 
 /// The hook itself: it succeeds whatever happens.
 pub fn handle_at_once() -> ExitCode {
-    let _ = crate::home().ok().and_then(|home| queue(&home));
+    let _ = crate::runtime::home().ok().and_then(|home| queue(&home));
     ExitCode::SUCCESS
 }
 
@@ -88,7 +88,7 @@ fn queue(home: &Home) -> Option<Handled> {
 
 /// Starts what hooks in a task could not start, from outside of it.
 pub fn take_in_after_task() {
-    if let Ok(home) = crate::home() {
+    if let Ok(home) = crate::runtime::home() {
         Indexer::start_if_asked(&home, None, own_executable);
     }
 }

@@ -20,7 +20,6 @@ use self::progress::LiveLine;
 use crate::cli::run::{RunArgs, RunOutput};
 use crate::commands::follow::{Step, follow};
 use crate::commands::secret::variable;
-use crate::commands::task::write_piece;
 use crate::components::session;
 use crate::failure::Failure;
 use crate::output::{Output, under};
@@ -348,34 +347,14 @@ fn attend(
     output.conclude(answer, Some(failure))
 }
 
-/// Parts a command line for a CLI at its first `--`: what follows is the CLI's own.
-pub fn part(arguments: impl Iterator<Item = OsString>) -> (Vec<OsString>, Vec<OsString>) {
-    let mut ours: Vec<OsString> = arguments.collect();
-    let command = ours.iter().skip(1).find(|argument| !argument.as_encoded_bytes().starts_with(b"-"));
-    let runs = command.and_then(|word| word.to_str()).is_some_and(|word| word.parse::<CliKind>().is_ok());
-    match ours.iter().position(|argument| argument == "--") {
-        Some(at) if runs => {
-            let theirs = ours.split_off(at + 1);
-            ours.pop();
-            (ours, theirs)
+/// Writes to standard output or standard error, by what it is.
+fn write_piece(place: Place, text: &str) {
+    match place {
+        Place::Answer => {
+            crate::output::write(text);
         }
-        _ => (ours, Vec::new()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_lines_that_run_a_cli_are_parted() {
-        let parted = |line: &str| {
-            let (ours, theirs) = part(line.split(' ').map(OsString::from));
-            (ours.len(), theirs.len())
-        };
-        assert_eq!(parted("aiw codex -p x hello -- --color never"), (5, 2));
-        assert_eq!(parted("aiw --json claude x -- -- y"), (4, 2));
-        assert_eq!(parted("aiw claude --"), (2, 0));
-        assert_eq!(parted("aiw plugin search -- x"), (5, 0));
+        Place::Progress => {
+            let _ = std::io::stderr().lock().write_all(text.as_bytes());
+        }
     }
 }

@@ -9,9 +9,7 @@ use std::time::Instant;
 use aiw_app::tasks::{self, ListedTasks, StoppedTask, TaskCounts};
 use aiw_core::{ErrorKind, ProcessId, one_line};
 use aiw_home::{Home, rfc3339};
-use aiw_launch::{
-    LogLine, Place, TaskDetails, TaskSummary, Text, TextLine, WaitedTask, duration, resume, standing, tail,
-};
+use aiw_launch::{LogLine, TaskDetails, TaskSummary, Text, TextLine, WaitedTask, duration, resume, standing, tail};
 use aiw_tasks::{FollowFrom, Keep, Outcome, State, Stream, Task, TaskError, Tasks, WaitMode};
 use clap::builder::styling::{AnsiColor, Style};
 use schemars::JsonSchema;
@@ -486,18 +484,6 @@ pub fn wait(args: &WaitArgs, home: &Home, output: &Output) -> Result<(), Failure
     let failure = (failed > 0)
         .then(|| Failure::new(ErrorKind::User, format!("{failed} of {} did not succeed", ended.len())).with_code(1));
     output.conclude(answer, failure)
-}
-
-/// Writes to standard output or standard error, by what it is.
-pub fn write_piece(place: Place, text: &str) {
-    match place {
-        Place::Answer => {
-            crate::output::write(text);
-        }
-        Place::Progress => {
-            let _ = std::io::stderr().lock().write_all(text.as_bytes());
-        }
-    }
 }
 
 #[cfg(test)]

@@ -3,18 +3,16 @@
 //! It fills in missing variables from `.env` files, so competing variables are emptied instead of removed. How it
 //! signs in is determined only by its settings.
 
-mod home;
+pub(crate) mod home;
 
 use std::path::Path;
 
 use aiw_core::provider::Auth;
 use aiw_core::{Api, CliKind};
-use aiw_home::CliFiles;
 use aiw_tasks::Usage;
 use serde_json::{Map, Value, json};
 
-pub(crate) use home::GeminiHome;
-
+use self::home::{FILES, GeminiHome};
 use super::{AiCli, CommandLine, Line, Passed, words};
 use crate::access::Access;
 use crate::arguments;
@@ -24,8 +22,6 @@ use crate::stream::{CliStream, Event, Findings, flat, text};
 use crate::{LaunchError, Permission, overlay};
 
 pub(super) struct Gemini;
-
-const FILES: CliFiles = CliFiles::of(CliKind::Gemini);
 
 const KEY: &str = "GEMINI_API_KEY";
 const BASE_URL: &str = "GOOGLE_GEMINI_BASE_URL";

@@ -10,7 +10,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::OwnServer;
+use crate::access::Access;
+use crate::draft::Draft;
 use crate::environment::Environment;
+use crate::served::Served;
+use crate::{LaunchError, Permission};
 
 /// Returns a run of a user whose own environment contains `variables`.
 pub(super) fn draft(dir: &std::path::Path, variables: &[(&str, &str)]) -> Draft {

@@ -9,7 +9,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use sha2::{Digest, Sha256};
 
-use super::{ItemKind, MAX_BYTES, Tree, Walk, WalkItem};
+use super::{ItemKind, LeftOut, MAX_BYTES, Tree, Walk, WalkItem};
 use crate::error::NetError;
 
 /// The result of writing a tree.
@@ -23,15 +23,6 @@ pub struct Materialized {
     pub bytes: u64,
     /// The items that were not written, sorted by path.
     pub left_out: Vec<LeftOut>,
-}
-
-/// An item that was not written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftOut {
-    /// The path in the tree.
-    pub path: RelPath,
-    /// The reason, in a few words.
-    pub reason: String,
 }
 
 /// The digest of a tree that is read in path order. Directories do not count, because git has no empty ones.
@@ -54,68 +45,74 @@ impl TreeDigest {
     }
 }
 
-pub(super) fn digest(tree: &Tree) -> Result<String, NetError> {
-    let mut digest = TreeDigest(Sha256::new());
-    let mut left = MAX_BYTES;
-    for item in &tree.plan()?.items {
-        match (item.kind, &item.link_target) {
-            (ItemKind::File, _) => {
-                let mut content = Sha256::new();
-                let mut length = 0;
-                tree.files.content(item.path.as_str(), left, &mut |piece| {
-                    length += piece.len() as u64;
-                    content.update(piece);
-                    Ok(())
-                })?;
-                left -= length;
-                digest.add_file(item, content);
-            }
-            (ItemKind::Link, Some(target)) => digest.add_link(item, target),
-            _ => {}
-        }
-    }
-    Ok(hex(&digest.0.finalize()))
-}
-
-pub(super) fn materialize(tree: &Tree, into: &Path) -> Result<Materialized, NetError> {
-    let Walk { items, left_out } = tree.plan()?;
-    check_case(&items)?;
-    let root = Dir::open_ambient_dir(into, ambient_authority()).map_err(|error| unwritable(".", error))?;
-    let late = fails_late(&root);
-    let mut digest = TreeDigest(Sha256::new());
-    let (mut files, mut bytes) = (0_u32, 0_u64);
-    for item in &items {
-        let path = item.path.as_str();
-        match (item.kind, &item.link_target) {
-            // Sorted by path, a directory comes before its contents.
-            (ItemKind::Directory, _) => root.create_dir(path).map_err(|error| unwritable(path, error))?,
-            (ItemKind::File, _) => {
-                let mut options = OpenOptions::new();
-                options.write(true).create_new(true).mode(if item.executable { 0o755 } else { 0o644 });
-                let mut file = root.open_with(path, &options).map_err(|error| unwritable(path, error))?;
-                let mut content = Sha256::new();
-                let mut length = 0;
-                tree.files.content(path, MAX_BYTES - bytes, &mut |piece| {
-                    length += piece.len() as u64;
-                    content.update(piece);
-                    file.write_all(piece).map_err(|error| unwritable(path, error))
-                })?;
-                if late {
-                    file.sync_data().map_err(|error| unwritable(path, error))?;
+impl Tree {
+    /// Returns a SHA-256 digest, in hexadecimal, of the paths, kinds, executable bits and contents of everything
+    /// that [`Tree::materialize`] would write. It is the same for git and for a directory.
+    pub fn digest(&self) -> Result<String, NetError> {
+        let mut digest = TreeDigest(Sha256::new());
+        let mut left = MAX_BYTES;
+        for item in &self.plan()?.items {
+            match (item.kind, &item.link_target) {
+                (ItemKind::File, _) => {
+                    let mut content = Sha256::new();
+                    let mut length = 0;
+                    self.files.content(item.path.as_str(), left, &mut |piece| {
+                        length += piece.len() as u64;
+                        content.update(piece);
+                        Ok(())
+                    })?;
+                    left -= length;
+                    digest.add_file(item, content);
                 }
-                bytes += length;
-                files += 1;
-                digest.add_file(item, content);
+                (ItemKind::Link, Some(target)) => digest.add_link(item, target),
+                _ => {}
             }
-            (ItemKind::Link, Some(target)) => {
-                root.symlink(target, path).map_err(|error| unwritable(path, error))?;
-                files += 1;
-                digest.add_link(item, target);
-            }
-            _ => {}
         }
+        Ok(hex(&digest.0.finalize()))
     }
-    Ok(Materialized { digest: hex(&digest.0.finalize()), files, bytes, left_out })
+
+    /// Writes the tree into an empty directory. An item that cannot be written safely is left out and listed, or is
+    /// an error.
+    pub fn materialize(&self, into: &Path) -> Result<Materialized, NetError> {
+        let Walk { items, left_out } = self.plan()?;
+        check_case(&items)?;
+        let root = Dir::open_ambient_dir(into, ambient_authority()).map_err(|error| unwritable(".", error))?;
+        let late = fails_late(&root);
+        let mut digest = TreeDigest(Sha256::new());
+        let (mut files, mut bytes) = (0_u32, 0_u64);
+        for item in &items {
+            let path = item.path.as_str();
+            match (item.kind, &item.link_target) {
+                // Sorted by path, a directory comes before its contents.
+                (ItemKind::Directory, _) => root.create_dir(path).map_err(|error| unwritable(path, error))?,
+                (ItemKind::File, _) => {
+                    let mut options = OpenOptions::new();
+                    options.write(true).create_new(true).mode(if item.executable { 0o755 } else { 0o644 });
+                    let mut file = root.open_with(path, &options).map_err(|error| unwritable(path, error))?;
+                    let mut content = Sha256::new();
+                    let mut length = 0;
+                    self.files.content(path, MAX_BYTES - bytes, &mut |piece| {
+                        length += piece.len() as u64;
+                        content.update(piece);
+                        file.write_all(piece).map_err(|error| unwritable(path, error))
+                    })?;
+                    if late {
+                        file.sync_data().map_err(|error| unwritable(path, error))?;
+                    }
+                    bytes += length;
+                    files += 1;
+                    digest.add_file(item, content);
+                }
+                (ItemKind::Link, Some(target)) => {
+                    root.symlink(target, path).map_err(|error| unwritable(path, error))?;
+                    files += 1;
+                    digest.add_link(item, target);
+                }
+                _ => {}
+            }
+        }
+        Ok(Materialized { digest: hex(&digest.0.finalize()), files, bytes, left_out })
+    }
 }
 
 /// Returns whether a file system may report a full disk or an exceeded quota only when a file is closed. The

@@ -17,7 +17,7 @@ use directory::DirectoryFiles;
 pub use files::ItemKind;
 use files::{Files, MAX_DEPTH, MAX_ITEMS, Revision, TreeEntry, is_git};
 use git::GitFiles;
-pub use materialize::{LeftOut, Materialized};
+pub use materialize::Materialized;
 
 /// The maximum size of all files of a tree: what a cache can hold and a user can wait for.
 const MAX_BYTES: u64 = 512 << 20;
@@ -51,6 +51,15 @@ pub struct WalkItem {
     pub executable: bool,
     /// The target of a link, as written.
     pub link_target: Option<String>,
+}
+
+/// An item that was not written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The path in the tree.
+    pub path: RelPath,
+    /// The reason, in a few words.
+    pub reason: String,
 }
 
 /// An immutable set of files at a revision. (The files of a directory may change in the meantime. Then the tree
@@ -153,18 +162,6 @@ impl Tree {
     /// Returns all items, sorted by path. Directories come before their contents.
     pub fn walk(&self) -> Result<Vec<WalkItem>, NetError> {
         Ok(self.scan()?.items)
-    }
-
-    /// Returns a SHA-256 digest, in hexadecimal, of the paths, kinds, executable bits and contents of everything
-    /// that [`Tree::materialize`] would write. It is the same for git and for a directory.
-    pub fn digest(&self) -> Result<String, NetError> {
-        materialize::digest(self)
-    }
-
-    /// Writes the tree into an empty directory. An item that cannot be written safely is left out and listed, or is
-    /// an error.
-    pub fn materialize(&self, into: &Path) -> Result<Materialized, NetError> {
-        materialize::materialize(self, into)
     }
 
     /// Returns the entry at a path, after following links.

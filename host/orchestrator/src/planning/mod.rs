@@ -135,15 +135,6 @@ impl Job<'_> {
         })
     }
 
-    /// Reads and checks a model's answer.
-    ///
-    /// # Errors
-    ///
-    /// If it is no plan, if it says that the job can't be done, or if it may not be done as it says.
-    pub fn plan(&self, answer: &str) -> Result<JobPlan, PlanError> {
-        read::plan(self, answer)
-    }
-
     /// Returns what the model is asked after a plan that needs code.
     pub fn code_prompt(plan: &JobPlan) -> String {
         format!(

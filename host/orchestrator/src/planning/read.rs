@@ -54,37 +54,43 @@ fn refused(problem: impl Into<String>) -> PlanError {
     PlanError::Refused { problem: problem.into() }
 }
 
-/// Reads and checks an answer.
-pub(super) fn plan(job: &Job<'_>, answer: &str) -> Result<JobPlan, PlanError> {
-    let answer = &answer[..answer.floor_char_boundary(LENGTH)];
-    let written = object_in(answer)?;
-    if is(&written["feasible"], false) {
-        let reason = written["reason"].as_str().unwrap_or("it gives no reason");
-        return Err(PlanError::NotFeasible { reason: one_line(reason, 200) });
+impl Job<'_> {
+    /// Reads and checks a model's answer.
+    ///
+    /// # Errors
+    ///
+    /// The answer has no plan, says that the tools can't do the job, or has a plan that is refused.
+    pub fn plan(&self, answer: &str) -> Result<JobPlan, PlanError> {
+        let answer = &answer[..answer.floor_char_boundary(LENGTH)];
+        let written = object_in(answer)?;
+        if is(&written["feasible"], false) {
+            let reason = written["reason"].as_str().unwrap_or("it gives no reason");
+            return Err(PlanError::NotFeasible { reason: one_line(reason, 200) });
+        }
+        let none = || PlanError::NoPlan { answer: one_line(answer, 80) };
+        let written_steps: Vec<&Value> = match &written["steps"] {
+            Value::Array(steps) => steps.iter().collect(),
+            Value::Object(steps) => steps.values().collect(),
+            _ => Vec::new(),
+        };
+        if written_steps.is_empty() {
+            return Err(none());
+        }
+        if written_steps.len() > MOST_STEPS {
+            return Err(refused(format!("it has {} steps, and at most {MOST_STEPS} are taken", written_steps.len())));
+        }
+        let mut inputs = Inputs::declared(&written["input"]);
+        let mut steps = Vec::new();
+        for (at, step) in written_steps.iter().enumerate() {
+            steps.push(read_step(self, step, at + 1, &steps, &mut inputs)?);
+        }
+        if inputs.0.len() > INPUTS {
+            return Err(refused(format!("it has {} inputs, and at most {INPUTS} are taken", inputs.0.len())));
+        }
+        let needs_code = is(&written["code"], true);
+        let name = name(written["name"].as_str().unwrap_or_default(), &steps);
+        Ok(JobPlan { name, input_schema: inputs.schema(needs_code), steps, needs_code })
     }
-    let none = || PlanError::NoPlan { answer: one_line(answer, 80) };
-    let written_steps: Vec<&Value> = match &written["steps"] {
-        Value::Array(steps) => steps.iter().collect(),
-        Value::Object(steps) => steps.values().collect(),
-        _ => Vec::new(),
-    };
-    if written_steps.is_empty() {
-        return Err(none());
-    }
-    if written_steps.len() > MOST_STEPS {
-        return Err(refused(format!("it has {} steps, and at most {MOST_STEPS} are taken", written_steps.len())));
-    }
-    let mut inputs = Inputs::declared(&written["input"]);
-    let mut steps = Vec::new();
-    for (at, step) in written_steps.iter().enumerate() {
-        steps.push(read_step(job, step, at + 1, &steps, &mut inputs)?);
-    }
-    if inputs.0.len() > INPUTS {
-        return Err(refused(format!("it has {} inputs, and at most {INPUTS} are taken", inputs.0.len())));
-    }
-    let needs_code = is(&written["code"], true);
-    let name = name(written["name"].as_str().unwrap_or_default(), &steps);
-    Ok(JobPlan { name, input_schema: inputs.schema(needs_code), steps, needs_code })
 }
 
 /// Whether a value is this boolean, or its word.

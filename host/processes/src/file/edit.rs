@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::read::document;
 use super::values::after_quoted;
 use super::{Definitions, parse};
-use crate::definition::{CheckOf, Definition, EnvValue, NeedOf, ProbeOf, RestartPolicy, Run, StopPolicy};
+use crate::definition::{Definition, EnvValue, NeedOf, RestartPolicy, Run, StopPolicy};
+use crate::probe::{CheckOf, ProbeOf};
 use aiw_supervisor::{LogPolicy, Until};
 
 /// Returns the text with one more process, at its end.

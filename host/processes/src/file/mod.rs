@@ -7,31 +7,10 @@ mod values;
 use std::collections::BTreeMap;
 
 use crate::definition::{Definition, in_order, is_id};
-use crate::error::{FileProblem, ProcessError};
+use crate::error::ProcessError;
 
 pub(crate) use edit::{add, defaults, remove, whole};
-
-/// The longest file, in bytes.
-pub const MAX_BYTES: usize = 256 << 10;
-/// How deep a file may nest.
-const MAX_DEPTH: usize = 64;
-
-/// The definitions of a file, by id.
-pub type Definitions = BTreeMap<String, Definition>;
-
-/// Reads a file of processes.
-///
-/// # Errors
-///
-/// The first problem, with its place.
-pub fn parse(text: &str) -> Result<Definitions, FileProblem> {
-    read::parse(text)
-}
-
-/// Reads a file of processes that another program wrote, in the old form with bare `true` and `false`.
-pub fn parse_old(text: &str) -> Result<Definitions, FileProblem> {
-    parse(text).or_else(|problem| parse(&values::with_keywords(text)).map_err(|_| problem))
-}
+pub use read::{Definitions, MAX_BYTES, parse, parse_old};
 
 /// Checks that a text is an id.
 pub(crate) fn check_id(id: &str) -> Result<(), ProcessError> {

@@ -7,19 +7,31 @@ use aiw_supervisor::{Terminal, Until};
 use kdl::{KdlDocument, KdlEntry, KdlNode, KdlValue};
 
 use super::values::{self, bytes, duration};
-use super::{Definitions, MAX_BYTES, MAX_DEPTH};
-use crate::definition::{CheckOf, Definition, EnvValue, MAX_PROCESSES, NeedOf, ProbeOf, RestartWhen, Run, is_id};
+use crate::definition::{Definition, EnvValue, MAX_PROCESSES, NeedOf, RestartWhen, Run, is_id};
 use crate::error::FileProblem;
+use crate::probe::{CheckOf, ProbeOf};
 
+/// The longest file, in bytes.
+pub const MAX_BYTES: usize = 256 << 10;
+/// How deep a file may nest.
+const MAX_DEPTH: usize = 64;
 /// How many braces and comments in `/*` a file may have.
 const MAX_BRACES: usize = 2000;
 /// Enough for as many in each other: the parser takes about 4 kB of stack for one.
 const STACK: usize = 128 << 20;
 
+/// The definitions of a file, by id.
+pub type Definitions = BTreeMap<String, Definition>;
+
 /// A problem at an offset.
 type At = (usize, String);
 
-pub(super) fn parse(text: &str) -> Result<Definitions, FileProblem> {
+/// Reads a file of processes.
+///
+/// # Errors
+///
+/// The first problem, with its place.
+pub fn parse(text: &str) -> Result<Definitions, FileProblem> {
     let place = |(offset, problem): At| {
         let before = &text[..text.floor_char_boundary(offset)];
         let line = before.matches('\n').count() + 1;
@@ -27,6 +39,11 @@ pub(super) fn parse(text: &str) -> Result<Definitions, FileProblem> {
         FileProblem { line, column, problem }
     };
     definitions(text).map_err(place)
+}
+
+/// Reads a file of processes that another program wrote, in the old form with bare `true` and `false`.
+pub fn parse_old(text: &str) -> Result<Definitions, FileProblem> {
+    parse(text).or_else(|problem| parse(&values::with_keywords(text)).map_err(|_| problem))
 }
 
 /// Parses the text as KDL. Returns the problem in our own words, where they are better.

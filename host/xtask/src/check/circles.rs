@@ -56,7 +56,10 @@ fn read(dir: &Path, at: &mut Module, files: &mut BTreeMap<Module, String>) -> Re
 
 /// Removes comments and code that only tests have.
 fn code(text: &str) -> String {
-    let tests = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
+    let tests = text.find("\nmod tests {").filter(|at| {
+        text[..*at].rfind("#[cfg(test)]").is_some_and(|cfg| text[cfg..*at].lines().all(|line| line.starts_with("#[")))
+    });
+    let tests = tests.unwrap_or(text.len());
     let lines = text[..tests].lines().map(|line| line.split("//").next().unwrap_or_default());
     let mut code = String::new();
     let mut skip = false;
@@ -100,18 +103,26 @@ fn paths(tree: &str) -> Vec<String> {
     parts.flat_map(|part| paths(&close(part))).map(|path| format!("{}{path}", prefix.trim())).collect()
 }
 
-/// Returns the `use` declarations of a file: whether each is public, and its paths.
-fn uses(code: &str) -> Vec<(bool, String)> {
-    let mut found = Vec::new();
+/// Returns the paths of a file: those of its `use` declarations, each with whether it is public, and those elsewhere, as
+/// `crate::keys::Key` in a signature.
+fn named(code: &str) -> Vec<(bool, String)> {
+    let (mut found, mut rest) = (Vec::new(), String::new());
+    let mut from = 0;
     for (at, _) in code.match_indices("use ") {
-        let before = code[..at].rsplit('\n').next().unwrap_or_default().trim();
+        let line = code[..at].rfind('\n').map_or(0, |end| end + 1);
+        let before = code[line..at].trim();
         let public = before.starts_with("pub");
-        if !(before.is_empty() || public) {
+        if at < from || !(before.is_empty() || public) {
             continue;
         }
         let end = code[at..].find(';').map_or(code.len(), |end| at + end);
         found.extend(paths(&code[at + 4..end]).into_iter().map(|path| (public, path)));
+        rest.push_str(&code[from..line]);
+        from = end;
     }
+    rest.push_str(&code[from..]);
+    let words = rest.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).map(|word| word.trim_matches(':'));
+    found.extend(words.filter(|word| word.contains("::")).map(|word| (false, word.to_owned())));
     found
 }
 
@@ -163,7 +174,7 @@ fn file_of(
 fn circles(files: &BTreeMap<Module, String>) -> Vec<Vec<Module>> {
     let mut handed = BTreeMap::new();
     for (module, code) in files {
-        for (_, path) in uses(code).into_iter().filter(|(public, _)| *public) {
+        for (_, path) in named(code).into_iter().filter(|(public, _)| *public) {
             if let (Some(to), Some(name)) = (absolute(module, &path, files), path.rsplit("::").next()) {
                 handed.insert(module.iter().cloned().chain([name.to_owned()]).collect(), to);
             }
@@ -171,7 +182,7 @@ fn circles(files: &BTreeMap<Module, String>) -> Vec<Vec<Module>> {
     }
     let mut edges: BTreeMap<&Module, BTreeSet<Module>> = BTreeMap::new();
     for (module, code) in files {
-        let used = uses(code).into_iter().filter(|(public, _)| !public).map(|(_, path)| path);
+        let used = named(code).into_iter().filter(|(public, _)| !public).map(|(_, path)| path);
         let to = used.filter_map(|path| file_of(&absolute(module, &path, files)?, files, &handed, 0));
         edges.insert(module, to.filter(|to| to != module).collect());
     }
@@ -228,5 +239,11 @@ mod tests {
         ]);
         let named = |name: &str| vec![name.to_owned()];
         assert_eq!(circles(&circle), [vec![named("a"), named("b"), named("c")]]);
+        let inline = files(&[
+            ("", "mod a;\nmod b;"),
+            ("a", "fn f() -> Option<crate::b::Thing> { None }"),
+            ("b", "use super::a::X;"),
+        ]);
+        assert_eq!(circles(&inline), [vec![named("a"), named("b")]]);
     }
 }

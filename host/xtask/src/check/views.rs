@@ -24,8 +24,8 @@ fn flows(name: &str, text: &str) -> Vec<(usize, &'static str)> {
     let locks = locks.map(|(at, _)| (at, "locks the home: a verb changes it, from the checks to the commit"));
     let untyped = code.match_indices("json!(").filter(|(at, _)| is_answer(&code[..*at]));
     let untyped = untyped.map(|(at, _)| (at, "makes an answer by `json!`: an answer is a type, next to its verb"));
-    // The binary finds it once, in `main`.
-    let once = usize::from(name == "host/aiw/src/main.rs");
+    // The binary finds it once.
+    let once = usize::from(name == "host/aiw/src/runtime.rs");
     let homes = code.match_indices("Home::find(").skip(once);
     let homes = homes.map(|(at, _)| (at, "finds the home: commands are given it"));
     locks.chain(untyped).chain(homes).map(|(at, what)| (line(at), what)).collect()
@@ -49,7 +49,7 @@ mod tests {
         assert_eq!(found("return answer(&context, &json!({}), &call);\nf.with_answer(json!({}))"), [1, 2]);
         assert!(found("let schema = json!({});\noutput.answer(Answer { schema });\nself.lock()").is_empty());
         assert_eq!(found("let home = Home::find()?;"), [1]);
-        assert_eq!(flows("host/aiw/src/main.rs", "Home::find();\nHome::find()").len(), 1);
+        assert_eq!(flows("host/aiw/src/runtime.rs", "Home::find();\nHome::find()").len(), 1);
         assert!(found("fn f() {}\n#[cfg(test)]\nmod tests { fn g() { home.lock(); answer(json!({})) } }").is_empty());
     }
 }

@@ -9,7 +9,7 @@ use aiw_core::ErrorKind;
 use aiw_servers::{entry_in, entry_value};
 use serde_json::{Map, Value};
 
-use super::ended;
+use super::client::ended;
 use crate::ask::Person;
 use crate::cli::mcp::{McpAddArgs, McpAddHow, McpAddJsonArgs};
 use crate::failure::Failure;

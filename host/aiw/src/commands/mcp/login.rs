@@ -3,7 +3,7 @@
 use aiw_app::ClientSession;
 use aiw_app::servers::login::{self, LoginRequest};
 
-use super::ended;
+use super::client::ended;
 use crate::ask::Person;
 use crate::cli::mcp::McpLoginArgs;
 use crate::failure::Failure;

@@ -10,8 +10,8 @@ use aiw_routing::{ServerEntry, ServerStatus, ServerTool};
 use aiw_servers::visible_json;
 use serde_json::Value;
 
+use super::client::{client, ended};
 use super::serve::choices;
-use super::{client, ended};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::schema;

@@ -1,6 +1,7 @@
 //! `aiw mcp …`
 
 pub(super) mod call;
+mod client;
 mod edit;
 pub(super) mod http;
 pub(super) mod install;
@@ -12,19 +13,16 @@ mod route;
 pub mod serve;
 pub(super) mod session;
 
-use std::sync::Arc;
-
+use aiw_app::ClientSession;
+use aiw_app::servers;
 use aiw_app::servers::approve::{self, ScriptsRequest};
-use aiw_app::servers::profiles::allowed_by;
-use aiw_app::servers::{self, ServerError};
-use aiw_app::{ClientSession, directory};
 use aiw_core::counted;
 use aiw_home::Home;
 use aiw_setup::OldServers;
 
+use self::client::{client, ended};
 use crate::ask::Person;
 use crate::cli::mcp::McpCommand;
-use crate::components::app;
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -99,18 +97,4 @@ fn move_old_servers(home: &Home, output: &Output) {
         }
         Err(e) => output.note(format!("note: the servers of an old mcp_servers.yaml are not moved to mcp.json: {e}")),
     }
-}
-
-/// This command's session in this directory, with a profile.
-fn client(home: &Home, profile: Option<&str>, output: &Output) -> Result<Arc<ClientSession>, Failure> {
-    let profile = allowed_by(home, directory(home)?, profile)?;
-    let app = app(home, output.observer());
-    Ok(ClientSession::builder(app, home.around().clone())?.profile(Arc::new(move || profile.clone())).build())
-}
-
-/// Waits for a verb, and ends the servers that it has started.
-async fn ended<T>(client: &ClientSession, verb: impl Future<Output = Result<T, ServerError>>) -> Result<T, Failure> {
-    let result = verb.await;
-    client.pool().end().await;
-    Ok(result?)
 }

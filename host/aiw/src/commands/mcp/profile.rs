@@ -5,7 +5,7 @@ use aiw_app::servers::profiles::{self, KnownProfile, ShownProfile};
 use aiw_core::{one_line, quoted};
 use aiw_home::{ListSettings, ProfileSettings};
 
-use super::ended;
+use super::client::ended;
 use crate::cli::mcp::{McpPatterns, McpProfileCommand};
 use crate::failure::Failure;
 use crate::output::Output;

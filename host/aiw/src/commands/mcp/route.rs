@@ -10,7 +10,8 @@ use aiw_routing::{Finder, FoundTool};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{client, look, serve};
+use super::client::client;
+use super::{look, serve};
 use crate::cli::mcp::McpRouteArgs;
 use crate::failure::Failure;
 use crate::output::Output;

@@ -11,7 +11,8 @@ use clap::Parser;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{client, serve};
+use super::client::client;
+use super::serve;
 use crate::cli::mcp::McpServeArgs;
 use crate::failure::Failure;
 use crate::output::Output;

@@ -16,9 +16,24 @@ use crate::failure::Failure;
 /// The placeholder for a missing prompt.
 const PROMPT: &str = "\"what to do\"";
 
+/// Parts a command line for a CLI at its first `--`: what follows is the CLI's own.
+pub fn part(arguments: impl Iterator<Item = OsString>) -> (Vec<OsString>, Vec<OsString>) {
+    let mut ours: Vec<OsString> = arguments.collect();
+    let command = ours.iter().skip(1).find(|argument| !argument.as_encoded_bytes().starts_with(b"-"));
+    let runs = command.and_then(|word| word.to_str()).is_some_and(|word| word.parse::<CliKind>().is_ok());
+    match ours.iter().position(|argument| argument == "--") {
+        Some(at) if runs => {
+            let theirs = ours.split_off(at + 1);
+            ours.pop();
+            (ours, theirs)
+        }
+        _ => (ours, Vec::new()),
+    }
+}
+
 /// The line that this process was started with, as it would be right.
 pub fn right_line(cli: CliKind) -> String {
-    let (words, theirs) = super::part(std::env::args_os());
+    let (words, theirs) = part(std::env::args_os());
     // Flags before the CLI's name count too.
     let mut words: Vec<OsString> = words.into_iter().skip(1).collect();
     if let Some(at) = words.iter().position(|word| word.to_str() == Some(cli.as_str())) {
@@ -255,5 +270,17 @@ mod tests {
             };
             assert_eq!(put_right(CliKind::Claude, words, theirs), format!("aiw claude {right}"), "{line}");
         }
+    }
+
+    #[test]
+    fn only_the_lines_that_run_a_cli_are_parted() {
+        let parted = |line: &str| {
+            let (ours, theirs) = part(line.split(' ').map(OsString::from));
+            (ours.len(), theirs.len())
+        };
+        assert_eq!(parted("aiw codex -p x hello -- --color never"), (5, 2));
+        assert_eq!(parted("aiw --json claude x -- -- y"), (4, 2));
+        assert_eq!(parted("aiw claude --"), (2, 0));
+        assert_eq!(parted("aiw plugin search -- x"), (5, 0));
     }
 }

@@ -12,13 +12,16 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aiw_home::{Home, HomeError, Mode};
+use aiw_core::CliKind;
+use aiw_home::{CliFiles, Home, HomeError, Mode};
 use serde_json::Value;
 
-use super::FILES;
 use crate::LaunchError;
 use crate::environment::Environment;
 use crate::overlay;
+
+/// Where Gemini CLI keeps its files.
+pub(super) const FILES: CliFiles = CliFiles::of(CliKind::Gemini);
 
 /// The variable that names the home.
 const SESSIONS: [&str; 3] = ["history", "projects.json", "tmp"];
