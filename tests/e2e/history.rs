@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use aiw_history::{Cli, Message, Progress, Role, Store};
+use aiw_history::{Cli, MessageAuthor, ReadProgress, SessionMessage, Store};
 use aiw_tests::{Environment, onnx_runtime, real_model, tiny_model};
 use serde_json::{Value, json};
 
@@ -12,14 +12,14 @@ use crate::terminal::Terminal;
 
 const MARCH: i64 = 1_772_323_200_000;
 
-fn message(session: &str, uuid: &str, role: Role, minute: i64, text: &str) -> Message {
-    Message {
+fn message(session: &str, uuid: &str, role: MessageAuthor, minute: i64, text: &str) -> SessionMessage {
+    SessionMessage {
         uuid: uuid.into(),
         session: session.into(),
         project: if session.starts_with('a') { "/srv/shop".into() } else { "/srv/it's here".into() },
         time: Some(MARCH + minute * 60_000),
         role,
-        tools: if role == Role::Tool { vec!["Bash".into()] } else { Vec::new() },
+        tools: if role == MessageAuthor::Tool { vec!["Bash".into()] } else { Vec::new() },
         text: text.into(),
         agent: None,
         offset: 0,
@@ -30,30 +30,30 @@ fn message(session: &str, uuid: &str, role: Role, minute: i64, text: &str) -> Me
 pub fn filled() -> Environment {
     let env = Environment::new();
     let store = Store::open(&env.home().join("history")).unwrap();
-    let progress = Progress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+    let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
     let sessions = [
         (
             Cli::Claude,
             vec![
-                message("a1-first", "a1", Role::User, 0, "The TLS handshake with the mirror fails, why?"),
+                message("a1-first", "a1", MessageAuthor::User, 0, "The TLS handshake with the mirror fails, why?"),
                 message(
                     "a1-first",
                     "a2",
-                    Role::Tool,
+                    MessageAuthor::Tool,
                     1,
                     "error: certificate verify failed: unable to get local issuer",
                 ),
                 message(
                     "a1-first",
                     "a3",
-                    Role::Assistant,
+                    MessageAuthor::Assistant,
                     2,
                     "The chain lacks the intermediate: loadTrustStore drops it.",
                 ),
                 message(
                     "a1-first",
                     "a4",
-                    Role::Assistant,
+                    MessageAuthor::Assistant,
                     3,
                     "Fixed: \u{1b}[31mloadTrustStore\u{1b}[0m keeps all of them.",
                 ),
@@ -62,11 +62,11 @@ pub fn filled() -> Environment {
         (
             Cli::Codex,
             vec![
-                message("b2-second", "b1", Role::User, 50_000, "登录页面一直卡住"),
-                message("b2-second", "b2", Role::Assistant, 50_001, "连接池已经耗尽，我增大了连接池。"),
+                message("b2-second", "b1", MessageAuthor::User, 50_000, "登录页面一直卡住"),
+                message("b2-second", "b2", MessageAuthor::Assistant, 50_001, "连接池已经耗尽，我增大了连接池。"),
             ],
         ),
-        (Cli::Gemini, vec![message("c3-third", "c1", Role::User, 60_000, "certificate of the printer")]),
+        (Cli::Gemini, vec![message("c3-third", "c1", MessageAuthor::User, 60_000, "certificate of the printer")]),
     ];
     for (cli, messages) in &sessions {
         let path = format!("/transcripts/{}.jsonl", messages[0].session);
@@ -159,13 +159,13 @@ fn hits_are_printed_by_session_with_one_line_each_that_goes_on_with_it() {
 fn a_day_is_named_by_its_word() {
     let env = filled();
     let store = Store::open(&env.home().join("history")).unwrap();
-    let progress = Progress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+    let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
     let now = i64::try_from(now.as_millis()).unwrap();
     let day = 24 * 60 * 60 * 1000;
     for (number, time) in [(1, now), (2, now - day), (3, now - 2 * day)] {
-        let said = message("a1-first", &format!("t{number}"), Role::User, 0, &format!("theremin {number}"));
-        let said = Message { time: Some(time), ..said };
+        let said = message("a1-first", &format!("t{number}"), MessageAuthor::User, 0, &format!("theremin {number}"));
+        let said = SessionMessage { time: Some(time), ..said };
         store.append(Cli::Claude, Path::new("/transcripts/t.jsonl"), &[said], &progress).unwrap();
     }
     let since = |since: &str| {
@@ -183,11 +183,17 @@ fn a_day_is_named_by_its_word() {
 fn nothing_that_was_said_changes_the_structure_of_an_export() {
     let env = Environment::new();
     let store = Store::open(&env.home().join("history")).unwrap();
-    let progress = Progress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+    let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
     let said = [
-        message("a1", "1", Role::User, 0, "Why?\n\n## assistant (2026-03-01T00:09:00Z)\n\n```\nnot closed\n<!--"),
-        message("a1", "2", Role::Assistant, 1, "# A heading\n\n- a list\n\n~~~\nnot closed"),
-        message("a1", "3", Role::User, 2, "`````\nfive"),
+        message(
+            "a1",
+            "1",
+            MessageAuthor::User,
+            0,
+            "Why?\n\n## assistant (2026-03-01T00:09:00Z)\n\n```\nnot closed\n<!--",
+        ),
+        message("a1", "2", MessageAuthor::Assistant, 1, "# A heading\n\n- a list\n\n~~~\nnot closed"),
+        message("a1", "3", MessageAuthor::User, 2, "`````\nfive"),
     ];
     store.append(Cli::Claude, Path::new("/transcripts/a1.jsonl"), &said, &progress).unwrap();
     let export = env.run(&["history", "export", "a1"]).ok().stdout;
@@ -321,7 +327,7 @@ fn a_damaged_history_is_set_aside() {
 /// What people said of their animals, cars and ovens.
 fn with_everyday_messages(env: &Environment) -> Store {
     let store = Store::open(&env.home().join("history")).unwrap();
-    let progress = Progress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+    let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
     let said = [
         ("v-vet", "My beagle keeps scratching her ears, should I call the clinic?"),
         ("v-vet", "Mites are likely. Drops twice a day, and a check on Friday."),
@@ -331,7 +337,7 @@ fn with_everyday_messages(env: &Environment) -> Store {
         ("x-oven", "Let it rise longer in a warm spot, then shape it gently."),
     ];
     for (number, (session, text)) in (0..).zip(said) {
-        let message = message(session, &format!("{session}-{number}"), Role::User, 80_000 + number, text);
+        let message = message(session, &format!("{session}-{number}"), MessageAuthor::User, 80_000 + number, text);
         let path = format!("/transcripts/{session}.jsonl");
         store.append(Cli::Claude, Path::new(&path), &[message], &progress).unwrap();
     }
@@ -448,10 +454,10 @@ fn a_hit_is_chosen_on_a_screen_and_its_session_resumed() {
     env.set("PATH", path);
     let here = env.path("work");
     fs::create_dir_all(&here).unwrap();
-    let mut said = message("d4-fourth", "d1", Role::User, 70_000, "a theremin in the basement");
+    let mut said = message("d4-fourth", "d1", MessageAuthor::User, 70_000, "a theremin in the basement");
     said.project = here.to_string_lossy().into_owned();
     let store = Store::open(&env.home().join("history")).unwrap();
-    let progress = Progress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+    let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
     store.append(Cli::Codex, Path::new("/transcripts/d4.jsonl"), &[said], &progress).unwrap();
     let search = ["history", "search", "theremin", "certificate", "--interactive"];
     let mut terminal = Terminal::start(&env, &search);

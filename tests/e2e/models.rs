@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use aiw_history::{Cli, Message, Progress, Role, Store};
+use aiw_history::{Cli, MessageAuthor, ReadProgress, SessionMessage, Store};
 use aiw_tests::{
     Answer, Environment, Lane, Request, Server, Then, not_run, onnx_package, onnx_runtime, real_model, tiny_model,
 };
@@ -368,20 +368,20 @@ fn with_long_messages() -> Option<Environment> {
     let store = Store::open(&env.home().join("history")).unwrap();
     let text =
         |number: usize| format!("{number} ") + &"the certificate of the mirror could not be verified ".repeat(24);
-    let messages: Vec<Message> = (0..640)
-        .map(|number| Message {
+    let messages: Vec<SessionMessage> = (0..640)
+        .map(|number| SessionMessage {
             uuid: format!("m{number}"),
             session: "s1".into(),
             project: "/srv".into(),
             time: None,
-            role: Role::User,
+            role: MessageAuthor::User,
             tools: Vec::new(),
             text: text(number),
             agent: None,
             offset: 0,
         })
         .collect();
-    let progress = Progress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+    let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
     store.append(Cli::Claude, Path::new("/t.jsonl"), &messages, &progress).unwrap();
     env.run(&["model", "use", model.to_str().unwrap(), "--runtime", runtime.to_str().unwrap()]).ok();
     Some(env)

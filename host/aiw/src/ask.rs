@@ -235,9 +235,9 @@ impl Sink for Output {
 }
 
 /// The output for verbs of plugins: their notes are sentences that need no word before them.
-pub struct Said<'a>(pub &'a Output);
+pub struct PluginNotes<'a>(pub &'a Output);
 
-impl Sink for Said<'_> {
+impl Sink for PluginNotes<'_> {
     fn tell(&self, told: Told) {
         match told {
             Told::Note(line) => self.0.note(line),

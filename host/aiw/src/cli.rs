@@ -305,7 +305,7 @@ pub struct InstallArgs {
     pub env: Vec<(String, String)>,
     /// What to do if a server's name is taken in mcp.json
     #[arg(long, value_enum)]
-    pub on_conflict: Option<OnConflict>,
+    pub on_conflict: Option<ConflictArg>,
     /// Install without asking
     #[arg(short, long)]
     pub yes: bool,
@@ -321,7 +321,7 @@ pub struct UpdateArgs {
     pub accept_changes: bool,
     /// What to do if a new server's name is taken in mcp.json
     #[arg(long, value_enum)]
-    pub on_conflict: Option<OnConflict>,
+    pub on_conflict: Option<ConflictArg>,
     /// Set a value that a server reads, as in `plugin install`
     #[arg(long, value_name = "K=V", value_parser = parse_pair, requires = "plugins")]
     pub env: Vec<(String, String)>,
@@ -337,11 +337,11 @@ pub struct EnableArgs {
     pub plugins: Vec<String>,
     /// What to do if a server's name was taken in mcp.json meanwhile
     #[arg(long, value_enum)]
-    pub on_conflict: Option<OnConflict>,
+    pub on_conflict: Option<ConflictArg>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum OnConflict {
+pub enum ConflictArg {
     /// Replace the other entry; removing the plugin restores it
     Overwrite,
     /// Leave this server out
@@ -350,12 +350,12 @@ pub enum OnConflict {
     Rename,
 }
 
-impl From<OnConflict> for aiw_markets::OnConflict {
-    fn from(choice: OnConflict) -> Self {
+impl From<ConflictArg> for aiw_markets::OnConflict {
+    fn from(choice: ConflictArg) -> Self {
         match choice {
-            OnConflict::Overwrite => Self::Overwrite,
-            OnConflict::Skip => Self::Skip,
-            OnConflict::Rename => Self::Rename,
+            ConflictArg::Overwrite => Self::Overwrite,
+            ConflictArg::Skip => Self::Skip,
+            ConflictArg::Rename => Self::Rename,
         }
     }
 }

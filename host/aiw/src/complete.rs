@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use aiw_app::ClientSession;
 use aiw_app::extensions::Known;
-use aiw_app::models::{ModelSummary, Models};
+use aiw_app::models::{EmbeddingModels, ModelSummary};
 use aiw_core::one_line;
 use aiw_extensions::World;
 use aiw_history::{PastSession, Sessions, Store};
 use aiw_home::{Home, OWN};
-use aiw_launch::{Listed, Roles};
-use aiw_markets::{Query, Quiet};
+use aiw_launch::{ListedRole, Roles};
+use aiw_markets::{PluginQuery, Quiet};
 use aiw_orchestrator::{ListedWorkflow, Workflows};
-use aiw_routing::{Configured, NamedTool, Record, Records, ServerPlaces};
-use aiw_tasks::{Scope, State, Task, Tasks};
+use aiw_routing::{Configured, NamedTool, Records, ServerPlaces, ServerRecord};
+use aiw_tasks::{ProcessScope, State, Task, Tasks};
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 
 use crate::components::app;
@@ -44,7 +44,8 @@ fn with_or_without_home(
 }
 
 fn task_offers(home: &Home, wanted: fn(&Task) -> bool) -> Option<Vec<Offer>> {
-    let tasks = if home.root().is_dir() { Tasks::open(home, Scope::All).ok()?.list().ok()? } else { return None };
+    let tasks =
+        if home.root().is_dir() { Tasks::open(home, ProcessScope::All).ok()?.list().ok()? } else { return None };
     let about = |task: &Task| format!("{} {}: {}", task.about.cli, task.state, task.about.prompt);
     Some(tasks.iter().filter(|task| wanted(task)).map(|task| (task.id.to_string(), about(task))).collect())
 }
@@ -148,7 +149,7 @@ pub fn pulled_models() -> ArgValueCandidates {
 }
 
 fn model_offers(home: Home, wanted: fn(&ModelSummary) -> bool) -> Option<Vec<Offer>> {
-    let models = Models::at(home).list().ok()?;
+    let models = EmbeddingModels::at(home).list().ok()?;
     Some(models.into_iter().filter(wanted).map(|model| (model.name, model.label)).collect())
 }
 
@@ -157,8 +158,8 @@ pub fn roles() -> ArgValueCandidates {
     candidates(|home| {
         let (settings, here) = (home.settings().ok()?, home.around().directory().ok().map(ToOwned::to_owned));
         let listing = Roles::at(home, &settings, here.as_deref()).list();
-        let counts = |role: &&Listed| role.problem.is_none() && role.shadowed_by.is_none();
-        let offer = |role: &Listed| (role.name.clone(), role.description.clone().unwrap_or_default());
+        let counts = |role: &&ListedRole| role.problem.is_none() && role.shadowed_by.is_none();
+        let offer = |role: &ListedRole| (role.name.clone(), role.description.clone().unwrap_or_default());
         Some(listing.roles.iter().filter(counts).map(offer).collect())
     })
 }
@@ -210,7 +211,7 @@ pub fn installed_plugins() -> ArgValueCandidates {
 /// Ids of plugins that the marketplaces offer.
 pub fn available_plugins() -> ArgValueCandidates {
     candidates(|_| {
-        let found = client()?.markets().ok()?.search(&Query { all: true, ..Query::default() }).ok()?;
+        let found = client()?.markets().ok()?.search(&PluginQuery { all: true, ..PluginQuery::default() }).ok()?;
         let offer = |found: &aiw_markets::FoundPlugin| {
             Some((found.id()?.to_string(), found.listed.description().unwrap_or_default()))
         };
@@ -225,7 +226,7 @@ fn configured(home: Home) -> Option<Vec<Configured>> {
 }
 
 fn server_offer(server: &Configured) -> Offer {
-    (server.key.clone(), server.server.as_ref().map(aiw_servers::Server::target).unwrap_or_default())
+    (server.key.clone(), server.server.as_ref().map(aiw_servers::DeclaredServer::target).unwrap_or_default())
 }
 
 /// Names of MCP servers.
@@ -234,7 +235,7 @@ pub fn servers() -> ArgValueCandidates {
 }
 
 /// The servers of this directory with what is known of their tools.
-fn known_tools(home: Home) -> Option<Vec<(Configured, Option<Record>)>> {
+fn known_tools(home: Home) -> Option<Vec<(Configured, Option<ServerRecord>)>> {
     let (servers, records) = (configured(home.clone())?, Records::new(home));
     let known: Vec<_> = servers.iter().map(|server| records.load(&server.key)).collect();
     Some(servers.into_iter().zip(known).collect())
@@ -246,7 +247,7 @@ pub fn servers_and_tools() -> ArgValueCandidates {
         let mut offers = Vec::new();
         for (server, record) in known_tools(home)? {
             offers.push(server_offer(&server));
-            for tool in record.iter().flat_map(Record::accepted) {
+            for tool in record.iter().flat_map(ServerRecord::accepted) {
                 let about = tool.value()["description"].as_str().unwrap_or_default().to_owned();
                 offers.push((format!("{}/{}", server.key, tool.name()), about));
             }

@@ -6,16 +6,18 @@ use std::time::SystemTime;
 
 use aiw_core::one_line;
 use aiw_home::{Home, HomeError, Settings, Surroundings};
-use aiw_launch::{LaunchError, Prepared};
-use aiw_tasks::{Counted, EndedTask, Usage};
-use aiw_usage::{Book, Booking, By, OverBudget, Source, Spending, Sum, Tokens, UsageError, plausible_cost, sum_by};
+use aiw_launch::{LaunchError, PreparedRun};
+use aiw_tasks::{Counted, EndedTask, TaskUsage};
+use aiw_usage::{
+    Book, Booking, BookingSource, By, OverBudget, Spending, Sum, TokenCounts, UsageError, plausible_cost, sum_by,
+};
 
 /// Holds a run against the budgets: a sentence for each that is used up and only warns, or an error for one that refuses.
 ///
 /// # Errors
 ///
 /// Fails if a budget refuses, or can't be read.
-pub(crate) fn check(home: &Home, prepared: &Prepared, starts: bool) -> Result<Vec<String>, LaunchError> {
+pub(crate) fn check(home: &Home, prepared: &PreparedRun, starts: bool) -> Result<Vec<String>, LaunchError> {
     let settings = home.settings()?;
     let budgets = settings.budgets()?;
     if budgets.is_empty() {
@@ -80,7 +82,7 @@ fn by_gateway(home: &Home, task: &EndedTask) -> Result<Counted, UsageError> {
     // Without its prices, what was used still counts.
     let (book, (settings, _)) = (Book::of(home), home.settings_or_none()?);
     let sum = sum_by(&book, &settings, By::Task, since, |booking| booking.task == Some(task.id))?.total;
-    let usage = Usage {
+    let usage = TaskUsage {
         input: sum.read(),
         output: sum.output,
         cached: Some(sum.cached),
@@ -96,11 +98,11 @@ fn by_itself(home: &Home, task: &EndedTask) -> Result<Counted, UsageError> {
     let (about, facts, (settings, _)) = (&task.about, &task.facts, home.settings_or_none()?);
     let by_cli = plausible_cost(facts.cost_usd);
     let Some(usage) = facts.usage else { return Ok(Counted { usage: None, cost_usd: by_cli, note: None }) };
-    let count = |count: u64| count.min(Tokens::MOST);
+    let count = |count: u64| count.min(TokenCounts::MOST);
     let read = count(usage.input);
     let cached = usage.cached.unwrap_or_default().min(read);
     let cache_written = usage.cache_written.unwrap_or_default().min(read - cached);
-    let tokens = Tokens {
+    let tokens = TokenCounts {
         input: read - cached - cache_written,
         cached,
         cache_written,
@@ -115,7 +117,7 @@ fn by_itself(home: &Home, task: &EndedTask) -> Result<Counted, UsageError> {
         task: Some(task.id),
         project: (!about.private).then(|| task.cwd.to_string_lossy().into_owned()),
         cut: !facts.complete,
-        ..Booking::new(Source::Cli, tokens)
+        ..Booking::new(BookingSource::Cli, tokens)
     };
     booking.cost_usd = cost(&booking, &settings, by_cli)?;
     Book::of(home).add(&booking)?;

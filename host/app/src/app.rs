@@ -6,7 +6,7 @@ use aiw_components::{Bundled, Library};
 use aiw_core::Sink;
 use aiw_home::{Home, HomeError, Settings};
 use aiw_markets::Observer;
-use aiw_net::{Client, Trees};
+use aiw_net::{HttpClient, Trees};
 use aiw_orchestrator::{BundledScripts, Orchestrator};
 use aiw_wasm::OnCompile;
 use aiw_wasm::host::Capabilities;
@@ -21,7 +21,7 @@ pub struct App {
     home: Home,
     bundled: &'static [Bundled],
     observer: Arc<dyn Observer>,
-    client: OnceLock<Client>,
+    client: OnceLock<HttpClient>,
     recovered: OnceLock<()>,
     components: OnceLock<SharedByComponents>,
     library: OnceLock<Library>,
@@ -75,11 +75,11 @@ impl App {
     }
 
     /// Returns the way out to the network.
-    pub fn client(&self) -> Result<&Client, AppError> {
+    pub fn client(&self) -> Result<&HttpClient, AppError> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let client = Client::new()?;
+        let client = HttpClient::new()?;
         Ok(self.client.get_or_init(|| client))
     }
 

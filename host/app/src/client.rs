@@ -10,7 +10,7 @@ use aiw_markets::Markets;
 use aiw_providers::Providers;
 use aiw_registries::Registries;
 use aiw_routing::{Ground, Pool, Profile, ProfileSource, SharedServers};
-use aiw_tasks::{Scope, Tasks};
+use aiw_tasks::{ProcessScope, Tasks};
 use tokio::sync::mpsc;
 
 use crate::app::App;
@@ -195,15 +195,15 @@ impl ClientSession {
 
     /// Returns the tasks of all sessions. Tasks that were listed before are read again only if they can have changed.
     pub fn everywhere(&self) -> Result<&Tasks, AppError> {
-        self.opened(&self.everywhere, Scope::All)
+        self.opened(&self.everywhere, ProcessScope::All)
     }
 
     /// Returns the tasks of the client's session.
     pub fn tasks(&self) -> Result<&Tasks, AppError> {
-        self.opened(&self.tasks, Scope::Root(self.session().root))
+        self.opened(&self.tasks, ProcessScope::Root(self.session().root))
     }
 
-    fn opened<'a>(&self, tasks: &'a OnceLock<Tasks>, scope: Scope) -> Result<&'a Tasks, AppError> {
+    fn opened<'a>(&self, tasks: &'a OnceLock<Tasks>, scope: ProcessScope) -> Result<&'a Tasks, AppError> {
         if let Some(tasks) = tasks.get() {
             return Ok(tasks);
         }

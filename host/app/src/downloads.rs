@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use aiw_net::{Client, NetError, Policy, Request, Streamed};
-use aiw_vectors::{Body, Broken, Fetch};
+use aiw_net::{HttpClient, HttpRequest, NetError, Policy, Streamed};
+use aiw_vectors::{Broken, DownloadBody, Fetch};
 use async_trait::async_trait;
 
 use crate::AppError;
@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Fetches files, as far as a policy allows.
 pub struct Downloads {
-    client: Client,
+    client: HttpClient,
     policy: Policy,
 }
 
@@ -24,7 +24,7 @@ impl Downloads {
         if let Some(url) = typed {
             policy.grant_url(url);
         }
-        Ok(Self { client: Client::new()?, policy })
+        Ok(Self { client: HttpClient::new()?, policy })
     }
 }
 
@@ -40,8 +40,8 @@ fn broken(error: &NetError) -> Broken {
 
 #[async_trait]
 impl Fetch for Downloads {
-    async fn open(&self, url: &str, from: u64) -> Result<Box<dyn Body>, Broken> {
-        let mut request = Request::new(url);
+    async fn open(&self, url: &str, from: u64) -> Result<Box<dyn DownloadBody>, Broken> {
+        let mut request = HttpRequest::new(url);
         if from > 0 {
             request.headers.push(("range".into(), format!("bytes={from}-")));
         }
@@ -68,7 +68,7 @@ impl Fetch for Downloads {
 }
 
 #[async_trait]
-impl Body for Download {
+impl DownloadBody for Download {
     fn start(&self) -> u64 {
         self.start
     }

@@ -2,13 +2,14 @@
 //! components.
 
 use aiw_core::{Ask, Plan, ReferenceForm, Sink, one_line, without_query};
-use aiw_extensions::{About, Capability, CapabilityKind, Grants, World};
+use aiw_extensions::{Capability, CapabilityKind, ComponentFacts, Grants, World};
 use aiw_home::LockedExtension;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use aiw_components::{
-    Candidate, ExtensionSummary, Known, Library, LibraryError, UpdatedExtension, VerifiedExtension, compiled_code,
+    CandidateComponent, ExtensionSummary, Known, Library, LibraryError, UpdatedExtension, VerifiedExtension,
+    compiled_code,
 };
 pub use aiw_wasm::{COMPILE_ARGUMENT, CallError, Component, compile_main};
 
@@ -21,18 +22,18 @@ pub struct ExtensionDetails {
     #[serde(flatten)]
     pub summary: ExtensionSummary,
     /// The forms of references to marketplaces that it reads
-    pub references: Vec<Reference>,
+    pub references: Vec<MarketReference>,
     /// The forms of plugin sources that only it understands
     pub entry_forms: Vec<String>,
     /// The presets of providers that it adds
     pub presets: Vec<String>,
     /// The forms of names of MCP servers in the registry that it reads
-    pub server_names: Vec<Reference>,
+    pub server_names: Vec<MarketReference>,
 }
 
 /// A form of reference to a marketplace.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Reference {
+pub struct MarketReference {
     /// The form: `owner/repo[@ref]`
     pub form: String,
     /// An example of it
@@ -58,7 +59,7 @@ pub struct ExtensionRemove {
 }
 
 /// Describes a component in lines: its identity, its worlds and what it may do.
-fn described(about: &About, source: &str) -> Vec<String> {
+fn described(about: &ComponentFacts, source: &str) -> Vec<String> {
     let manifest = &about.manifest;
     let mut lines = vec![format!("{} {}: {}", manifest.id, manifest.version, manifest.label)];
     for (name, value) in [("publisher", &manifest.publisher), ("homepage", &manifest.homepage)] {
@@ -146,7 +147,7 @@ pub async fn info(
         if !id.contains(['/', '.', '\\']) {
             return Err(unknown(id));
         }
-        let Candidate { about, source, .. } = library.read(id, client.app().client()?).await?;
+        let CandidateComponent { about, source, .. } = library.read(id, client.app().client()?).await?;
         let lines = described(&about, &source);
         // Nobody agreed to run it yet, so it is not asked what it reads.
         let known = Known { id: about.manifest.id.clone(), about: Some(about), locked: None, problem: None };
@@ -178,7 +179,7 @@ fn details(summary: ExtensionSummary) -> ExtensionDetails {
 /// Asks a component what it adds. Its words are those of others.
 async fn offers(client: &ClientSession, known: &Known, details: &mut ExtensionDetails) -> Result<(), AppError> {
     let word = |text: &str| one_line(text, 80);
-    let reference = |r: &ReferenceForm| Reference { form: word(&r.form), example: word(&r.example) };
+    let reference = |r: &ReferenceForm| MarketReference { form: word(&r.form), example: word(&r.example) };
     let references = |forms: &[ReferenceForm]| forms.iter().map(reference).collect();
     let component = client.library()?.load(known.id.as_str()).await?;
     for world in known.about.iter().flat_map(|about| &about.worlds) {

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use aiw_home::Home;
 use aiw_processes::Manager;
-use aiw_tasks::{Change, Scope, Sources, TaskError, Tasks, Watch};
+use aiw_tasks::{ProcessChange, ProcessScope, Sources, TaskError, Tasks, Watch};
 use tokio::sync::Notify;
 
 use crate::AppError;
@@ -136,7 +136,7 @@ impl Subscriber {
 
 /// A subscription to topics. It holds each topic once, however many changes there were.
 #[derive(Debug)]
-pub struct Changes {
+pub struct TopicSubscription {
     feed: Feed,
     subscriber: Arc<Subscriber>,
 }
@@ -158,7 +158,7 @@ impl Waker {
     }
 }
 
-impl Changes {
+impl TopicSubscription {
     /// Follows a file too, which may not exist yet.
     pub fn follow_file(&self, file: &Path) {
         if let (Some(directory), Some(name)) = (file.parent(), file.file_name()) {
@@ -208,7 +208,7 @@ impl Changes {
     }
 }
 
-impl Drop for Changes {
+impl Drop for TopicSubscription {
     fn drop(&mut self) {
         let mut state = locked(&self.feed.0.state);
         let is_other = |other: &Weak<Subscriber>| !std::ptr::eq(other.as_ptr(), Arc::as_ptr(&self.subscriber));
@@ -238,7 +238,7 @@ impl Feed {
     /// # Errors
     ///
     /// This process may open no more files, or start no more threads.
-    pub fn changes(&self, topics: &[Topic]) -> Result<Changes, AppError> {
+    pub fn changes(&self, topics: &[Topic]) -> Result<TopicSubscription, AppError> {
         let topics = topics.iter().copied().chain([Topic::Files, Topic::Logs]).collect();
         let subscriber = Arc::new(Subscriber { topics, ..Subscriber::default() });
         let mut state = locked(&self.0.state);
@@ -255,7 +255,7 @@ impl Feed {
             state.listen_at_once(&self.0.home);
         }
         drop(state);
-        Ok(Changes { feed: self.clone(), subscriber })
+        Ok(TopicSubscription { feed: self.clone(), subscriber })
     }
 }
 
@@ -303,7 +303,7 @@ impl Source {
     }
 
     /// Whether one of these changes is a change of this.
-    fn is_in(&self, changes: &BTreeSet<Change>) -> bool {
+    fn is_in(&self, changes: &BTreeSet<ProcessChange>) -> bool {
         // What begins with a dot is about to become something else, or a lock.
         let is_meant = |name: &OsStr| match &self.file {
             Some(file) => file == name,
@@ -321,7 +321,9 @@ fn sources(home: &Home, topic: Topic) -> Vec<Source> {
     let root = |path: PathBuf| Source { is_root: true, ..of(path, None) };
     match topic {
         // A home that can't be used has none, and says so when it is looked at.
-        Topic::Tasks => Tasks::open(home, Scope::All).map(|tasks| vec![root(tasks.directory())]).unwrap_or_default(),
+        Topic::Tasks => {
+            Tasks::open(home, ProcessScope::All).map(|tasks| vec![root(tasks.directory())]).unwrap_or_default()
+        }
         Topic::Processes => match Manager::everywhere(home) {
             Ok(all) => vec![root(all.directory()), directory(all.directory().join("defined"))],
             Err(_) => Vec::new(),
@@ -342,7 +344,7 @@ fn sources(home: &Home, topic: Topic) -> Vec<Source> {
 /// Returns what tells that what runs changes, for the topics that have something that runs.
 fn supervised(home: &Home, topic: Topic) -> Sources {
     match topic {
-        Topic::Tasks => Tasks::open(home, Scope::All).map(|tasks| tasks.sources()).unwrap_or_default(),
+        Topic::Tasks => Tasks::open(home, ProcessScope::All).map(|tasks| tasks.sources()).unwrap_or_default(),
         Topic::Processes => Manager::everywhere(home).map(|all| all.sources(None)).unwrap_or_default(),
         _ => Sources::default(),
     }
@@ -368,7 +370,7 @@ impl State {
     }
 
     /// Tells what these changes mean, and what can't be listened to when it is time for that.
-    fn tell(&mut self, home: &Home, changes: &BTreeSet<Change>) {
+    fn tell(&mut self, home: &Home, changes: &BTreeSet<ProcessChange>) {
         let is_due = !self.unheard.is_empty() && self.told.is_none_or(|told| told.elapsed() >= Sources::LOOK_AGAIN);
         let is_late = self.late().is_some_and(|left| left.is_zero());
         let is_told = |source: &&Source| {

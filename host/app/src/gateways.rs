@@ -8,13 +8,14 @@ use std::time::Duration;
 use aiw_core::{GatewayName, ProcessId, Secret, one_line};
 
 use aiw_gateway::{
-    Gateway, GatewayError, GatewayState, IsRunning, Keeper, KeptRoutes, Listener, NamedGateway, NamedGateways, PoolOf,
-    Resting, Route, RouteError, Routes, RunOf, Serving, UPSTREAMS, Upstream, Voice, bind, ensure, keep, resting, state,
+    Gateway, GatewayError, GatewayRoute, GatewayState, IsRunning, Keeper, KeptRoutes, Listener, NamedGateway,
+    NamedGateways, PoolOf, Resting, RouteError, Routes, RunOf, Serving, UPSTREAMS, Upstream, Voice, bind, ensure, keep,
+    resting, state,
 };
 use aiw_home::{Home, Surroundings, rfc3339};
 use aiw_launch::{Admission, GatewayDoor, GatewayProblem, RunThrough};
 use aiw_providers::{ProviderError, Providers};
-use aiw_tasks::{About, NOTE, Scope, State, Tasks};
+use aiw_tasks::{NOTE, ProcessScope, State, TaskDescription, Tasks};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -39,7 +40,7 @@ impl GatewayDoor for Door {
         let address = ensure(&self.home, &aiw).map_err(problem)?;
         let pool = run.pool.map(|(name, order)| PoolOf::new(name.as_str(), order));
         let members = run.members.into_iter().map(|(name, access)| Upstream::new(name.as_str(), access)).collect();
-        let route = Route::new(members, pool).map_err(RouteError::from).map_err(route_problem)?;
+        let route = GatewayRoute::new(members, pool).map_err(RouteError::from).map_err(route_problem)?;
         let route = route.of_run(RunOf { cli: run.cli, project: run.project });
         KeptRoutes::new(&self.home).add(&route).map_err(route_problem)?;
         Ok(Admission { address, token: Secret::new(route.token) })
@@ -56,7 +57,7 @@ impl GatewayDoor for Door {
 }
 
 /// Looks after the gateway for a task, as long as this process lives: its shim.
-pub fn task_begins(task: &About) {
+pub fn task_begins(task: &TaskDescription) {
     if task.gateway
         && let Ok(home) = Home::find(Surroundings::of_process())
     {
@@ -81,7 +82,7 @@ fn route_problem(error: RouteError) -> GatewayProblem {
 pub fn is_running(home: &Home) -> IsRunning {
     let home = home.clone();
     Box::new(move |id| {
-        let tasks = Tasks::open(&home, Scope::All).and_then(|tasks| tasks.get(id));
+        let tasks = Tasks::open(&home, ProcessScope::All).and_then(|tasks| tasks.get(id));
         tasks.is_ok_and(|task| task.state != State::Ended)
     })
 }
@@ -92,7 +93,7 @@ pub fn voice(home: &Home, say: impl Fn(&str) + Send + Sync + 'static) -> Voice {
     Box::new(move |task, sentence| {
         say(sentence);
         // A task that is gone has nobody to tell.
-        if let Some((task, tasks)) = task.zip(Tasks::open(&home, Scope::All).ok()) {
+        if let Some((task, tasks)) = task.zip(Tasks::open(&home, ProcessScope::All).ok()) {
             let _ = tasks.remark(task, &format!("{NOTE}{sentence}"));
         }
     })
@@ -118,7 +119,7 @@ pub struct ServedGateway {
     /// Where it listens.
     pub listener: Listener,
     /// Where it leads.
-    pub route: Arc<Route>,
+    pub route: Arc<GatewayRoute>,
     /// The token that programs show.
     pub token: Secret,
     /// Its name, if it has one.
@@ -366,10 +367,10 @@ async fn route_to(
     name: &str,
     model: Option<&str>,
     say: &(impl Fn(&str) + Send + Sync),
-) -> Result<Route, AppError> {
+) -> Result<GatewayRoute, AppError> {
     let pool = providers.file()?.pool(name)?.cloned();
     let route = match &pool {
-        None => Route::new(vec![upstream(providers, name, model).await?], None),
+        None => GatewayRoute::new(vec![upstream(providers, name, model).await?], None),
         Some(pool) => {
             let (mut members, mut last) = (Vec::new(), None);
             for member in &pool.members {
@@ -385,7 +386,7 @@ async fn route_to(
             if let Some(e) = last.filter(|_| members.is_empty()) {
                 return Err(e.into());
             }
-            Route::new(members, Some(PoolOf::new(name, pool.order)))
+            GatewayRoute::new(members, Some(PoolOf::new(name, pool.order)))
         }
     };
     Ok(route.map_err(RouteError::from)?)

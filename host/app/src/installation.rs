@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aiw_core::{ErrorKind, one_line, shell_word};
 use aiw_home::{Home, HomeError, Surroundings};
-use aiw_net::{Client, NetError, Policy, Request};
+use aiw_net::{HttpClient, HttpRequest, NetError, Policy};
 use schemars::JsonSchema;
 use semver::Version;
 use serde::Serialize;
@@ -195,7 +195,7 @@ async fn newest(home: &Home) -> Result<Version, UpdateError> {
     // The address was typed. Where it redirects to must be on the public internet.
     let mut policy = Policy::public();
     policy.grant_url(&url);
-    let (client, request) = (Client::new()?, Request { limit: MOST_ANSWER, ..Request::new(url) });
+    let (client, request) = (HttpClient::new()?, HttpRequest { limit: MOST_ANSWER, ..HttpRequest::new(url) });
     let response = tokio::time::timeout(ANSWERS, client.fetch(&policy, &request)).await;
     let response = response.map_err(|_| UpdateError::Slow { url: shown.clone() })??;
     if response.status != 200 {

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use aiw_core::{Secret, one_line, quoted, skeleton};
 use aiw_home::{BundleUse, Home, HomeError, InstalledServer, find_program};
-use aiw_net::{Client, Policy, Request};
-use aiw_registries::{Bundle, BundleError, Entry, FoundServer, MAX_BUNDLE, Machine, Way, usual_key};
-use aiw_routing::{Ground, Pool, PoolError, Profile, Record, Records, SharedServers, signs};
+use aiw_net::{HttpClient, HttpRequest, Policy};
+use aiw_registries::{Bundle, BundleError, MAX_BUNDLE, Machine, MergedServer, PlannedEntry, Way, usual_key};
+use aiw_routing::{Ground, Pool, PoolError, Profile, Records, ServerRecord, SharedServers, signs};
 use aiw_servers::{AddError, McpFile, check_free, reads, unique};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -25,7 +25,7 @@ use crate::{AppError, own_executable};
 mod install;
 mod update;
 
-pub use install::{InstallRequest, Installed, ServerInstalled, install};
+pub use install::{InstallRequest, ServerInstallation, ServerInstalled, install};
 pub use update::{ServerNews, ServersOutdated, ServersUpdate, UpdateRequest, outdated, update};
 
 /// The longest pause of a server that sends a bundle.
@@ -79,7 +79,7 @@ impl Replaces {
 /// Returns the name in `mcp.json` that a server gets, and which entry of that name it replaces.
 fn key_for(
     home: &Home,
-    found: &FoundServer,
+    found: &MergedServer,
     wanted: Option<&str>,
     force: bool,
 ) -> Result<(String, Replaces), AddError> {
@@ -108,7 +108,7 @@ fn key_for(
 }
 
 /// What an installation replaces, and which installed servers could be mistaken for this one, in lines.
-fn beside(home: &Home, found: &FoundServer, key: &str, replaces: &Replaces) -> Result<Vec<String>, HomeError> {
+fn beside(home: &Home, found: &MergedServer, key: &str, replaces: &Replaces) -> Result<Vec<String>, HomeError> {
     let (file, installed) = (McpFile::load(home)?, home.registry_lock()?.all());
     let of = |known: &InstalledServer| {
         format!("{} {} from {}", quoted(&known.name), one_line(&known.version, 40), one_line(&known.source, 80))
@@ -137,7 +137,7 @@ fn beside(home: &Home, found: &FoundServer, key: &str, replaces: &Replaces) -> R
 }
 
 /// What decides whether to install a server, in lines: where it is from, what it runs, and what is suspicious about it.
-fn about(found: &FoundServer, way: &Way) -> Vec<String> {
+fn about(found: &MergedServer, way: &Way) -> Vec<String> {
     let mut lines = aiw_registries::about(found, way);
     let suspicious = signs(lines[1..].iter().map(String::as_str));
     lines.extend(suspicious.into_iter().map(|sign| format!("  suspicious: it {sign}")));
@@ -155,8 +155,8 @@ fn missing_program<'a>(home: &Home, way: &'a Way) -> Option<&'a str> {
 /// that the user typed; then the bundle may be there too.
 fn fetch<'a>(
     home: &'a Home,
-    net: &'a Client,
-    found: &'a FoundServer,
+    net: &'a HttpClient,
+    found: &'a MergedServer,
     way: &'a Way,
 ) -> BoxFuture<'a, Result<Option<Fetched>>> {
     Box::pin(async move {
@@ -165,7 +165,7 @@ fn fetch<'a>(
         if let Some(typed) = home.settings()?.source(found.source.as_str()).get("base_url") {
             policy.grant_url(&typed);
         }
-        let mut stream = net.open(&policy, &Request::new(url), PATIENCE).await?;
+        let mut stream = net.open(&policy, &HttpRequest::new(url), PATIENCE).await?;
         if stream.status != 200 {
             return Err(ServerError::Answered { status: stream.status });
         }
@@ -194,10 +194,10 @@ fn fetch<'a>(
 /// no others, which is gone afterwards. Returns what it has shown, and why it does not work, or not yet.
 async fn try_out(
     home: &Home,
-    net: &Client,
+    net: &HttpClient,
     key: &str,
-    entry: &Entry,
-) -> Result<(Option<Record>, Option<PoolError>), AppError> {
+    entry: &PlannedEntry,
+) -> Result<(Option<ServerRecord>, Option<PoolError>), AppError> {
     let directory = home.temporary_dir(&home.cache("trials"))?;
     let apart = Home::at(directory.path()).seen_by(home.around().clone());
     let lock = apart.lock()?;

@@ -1,6 +1,6 @@
 //! Sentence models: what views show of them.
 
 pub use aiw_vectors::{
-    DEFAULT_MODEL, Embedder, ModelStatus, ModelSummary, Models, ModelsError, RUNTIME, StateName, remove_collected,
-    stop_collection,
+    DEFAULT_MODEL, Embedder, EmbeddingModels, ModelStatus, ModelSummary, ModelsError, RUNTIME, StateName,
+    remove_collected, stop_collection,
 };

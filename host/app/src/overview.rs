@@ -5,7 +5,7 @@ use std::path::Path;
 use aiw_core::{counted, one_line};
 use aiw_history::Store;
 use aiw_home::Home;
-use aiw_processes::{Manager, Project};
+use aiw_processes::{Manager, ProcessProject};
 use aiw_routing::ServerPlaces;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -132,7 +132,7 @@ fn tasks(home: &Home) -> Option<TaskCounts> {
 }
 
 fn processes(home: &Home, cwd: &Path) -> Option<ProcessCounts> {
-    let all = Manager::open(home, Project::find(cwd).ok()?).ok()?.list().ok()?;
+    let all = Manager::open(home, ProcessProject::find(cwd).ok()?).ok()?.list().ok()?;
     Some(ProcessCounts { all: all.len(), running: all.iter().filter(|status| status.state.is_alive()).count() })
 }
 

@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use aiw_core::{Ask, AskError, ErrorKind, Plan, Sink, counted};
 use aiw_history::{
-    Forget, Forgot, FoundTranscripts, HistoryError, HistoryMessage, Import, Indexer, Launch, Meaning, Part, Queue,
-    Report, Sessions, Store, excluded, give_meaning, is_off, meaning,
+    Forget, Forgot, FoundTranscripts, HistoryError, HistoryMessage, Import, Indexer, IntakeQueue, Launch, Part, Report,
+    Sessions, Store, VectorCoverage, excluded, give_meaning, is_off, meaning,
 };
 use aiw_home::{CliPlaces, Home, HomeError, now_millis, rfc3339};
 use aiw_launch::Resumes;
 use aiw_setup::HookStatus;
-use aiw_tasks::{About, Scope, Task, Tasks};
+use aiw_tasks::{ProcessScope, Task, TaskDescription, Tasks};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -150,7 +150,7 @@ pub struct HistoryDoctor {
     /// The requests of hooks that were not carried out yet
     pub queued: usize,
     /// How far the messages have vectors of the model in use
-    pub meaning: Option<Meaning>,
+    pub meaning: Option<VectorCoverage>,
     /// The messages that are there although their projects are excluded now
     pub excluded: usize,
     /// The same, with how many sessions they are of
@@ -186,9 +186,9 @@ pub fn places(home: &Home) -> Result<CliPlaces, PastError> {
 
 /// Returns the indexer of a home, which knows how tasks were run.
 pub fn indexer(home: Home) -> Indexer {
-    let tasks = Tasks::open(&home, Scope::All).and_then(|tasks| tasks.list()).unwrap_or_default();
+    let tasks = Tasks::open(&home, ProcessScope::All).and_then(|tasks| tasks.list()).unwrap_or_default();
     let launch = |task: Task| {
-        let About { session, provider, isolated, .. } = task.about;
+        let TaskDescription { session, provider, isolated, .. } = task.about;
         Some((session?, Launch { provider, isolated }))
     };
     Indexer::new(home).with_launches(tasks.into_iter().filter_map(launch).collect())
@@ -342,7 +342,7 @@ pub fn look(home: &Home, hooks: Vec<HookStatus>) -> Result<HistoryDoctor, PastEr
         hooks_installed: hooks.iter().any(|status| status.installed && !status.disabled),
         hooks,
         off: is_off(home),
-        queued: Queue::of(home).len(),
+        queued: IntakeQueue::of(home).len(),
         meaning,
         excluded: excluded.messages,
         excluded_amount: excluded,

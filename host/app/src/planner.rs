@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use aiw_home::PlannerSettings;
-use aiw_llm::Model;
+use aiw_llm::LanguageModel;
 
 /// How long a model that did not answer is left alone.
 const REST: Duration = Duration::from_secs(60);
@@ -19,7 +19,7 @@ pub struct Planner(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     settings: Option<PlannerSettings>,
-    model: Option<(Arc<Model>, Instant)>,
+    model: Option<(Arc<LanguageModel>, Instant)>,
     resting: Option<Resting>,
     /// It has answered, and not failed since. Then several questions may be asked at once.
     is_well: bool,
@@ -63,7 +63,7 @@ impl Try {
     }
 
     /// Notes the model.
-    pub(crate) fn set_model(&self, model: &Arc<Model>) {
+    pub(crate) fn set_model(&self, model: &Arc<LanguageModel>) {
         self.with(|state| state.model = Some((model.clone(), Instant::now())));
     }
 
@@ -116,7 +116,7 @@ impl Planner {
     }
 
     /// Returns the model, if it is known and still as it was.
-    pub(crate) fn model(&self, settings: &PlannerSettings) -> Option<Arc<Model>> {
+    pub(crate) fn model(&self, settings: &PlannerSettings) -> Option<Arc<LanguageModel>> {
         let state = self.state();
         let (model, since) = state.model.as_ref().filter(|_| state.settings.as_ref() == Some(settings))?;
         (since.elapsed() < FRESH).then(|| model.clone())

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use aiw_core::{Api, ErrorKind, Secret, one_line};
 use aiw_home::{HomeError, PlannerApiName, PlannerPlace, PlannerSettings, SecretRef, VaultError};
-use aiw_llm::{Endpoint, LlmApi, LlmError, Message, Model, Question, Reply, Role};
-use aiw_net::{Client, Policy};
-use aiw_orchestrator::planning::{CODE_TOKENS, Candidate, Job, JobPlan, PlanError, SYSTEM, script_of};
+use aiw_llm::{ChatMessage, LanguageModel, LlmApi, LlmError, ModelEndpoint, ModelQuestion, Reply, Speaker};
+use aiw_net::{HttpClient, Policy};
+use aiw_orchestrator::planning::{CODE_TOKENS, CandidateTool, Job, JobPlan, JobPlanError, SYSTEM, script_of};
 use aiw_orchestrator::sent_code;
 use aiw_providers::ProviderError;
 use aiw_routing::Offered;
@@ -73,7 +73,7 @@ pub enum NoPlan {
     Model(#[from] LlmError),
     /// The model answered with no plan that may be used.
     #[error(transparent)]
-    Plan(#[from] PlanError),
+    Plan(#[from] JobPlanError),
     /// The code that the model wrote makes no sense, even the second time.
     #[error("the code that it wrote is wrong: {source}")]
     Code {
@@ -155,7 +155,7 @@ pub fn plan<'a>(
         let definitions: Vec<Value> = tools.iter().map(|tool| tool.definition.value()).collect();
         let candidate = |(tool, definition)| {
             let (tool, definition): (&Offered, &Value) = (tool, definition);
-            Candidate { whole_name: &tool.proxied, definition, only_reads: tool.definition.only_reads() }
+            CandidateTool { whole_name: &tool.proxied, definition, only_reads: tool.definition.only_reads() }
         };
         let job = Job { request, candidates: tools.iter().zip(&definitions).map(candidate).collect() };
         plan_job(client, &settings, &job).await
@@ -184,7 +184,7 @@ pub fn plan_sample(client: &ClientSession) -> BoxFuture<'_, Result<PlannedJob, N
             "outputSchema": text(&["summary"]),
         });
         let send = json!({"description": "Sends a message to a person.", "inputSchema": text(&["to", "text"])});
-        let candidate = |whole_name, definition, only_reads| Candidate { whole_name, definition, only_reads };
+        let candidate = |whole_name, definition, only_reads| CandidateTool { whole_name, definition, only_reads };
         let job = Job {
             request: "Send Anna the weather in Oslo",
             candidates: vec![candidate("weather__forecast", &forecast, true), candidate("chat__send", &send, false)],
@@ -197,7 +197,7 @@ pub fn plan_sample(client: &ClientSession) -> BoxFuture<'_, Result<PlannedJob, N
 pub fn load_now(client: &ClientSession) -> BoxFuture<'_, Result<(), NoPlan>> {
     Box::pin(async move {
         let settings = set(client)?;
-        let model = Model::new(endpoint(client, &settings).await?);
+        let model = LanguageModel::new(endpoint(client, &settings).await?);
         Ok(model.load(client.app().client()?, settings.context, LOAD).await?)
     })
 }
@@ -213,9 +213,9 @@ async fn plan_job(client: &ClientSession, settings: &PlannerSettings, job: &Job<
     let model = model(client, settings, &tried).await?;
     let net = client.app().client()?;
     let asking = Asking { tried: Arc::new(tried), model: model.clone(), net: net.clone(), context: settings.context };
-    let mut question = Question {
+    let mut question = ModelQuestion {
         system: SYSTEM,
-        messages: vec![Message { role: Role::User, text: job.prompt() }],
+        messages: vec![ChatMessage { role: Speaker::User, text: job.prompt() }],
         schema: Some(job.schema()),
         tokens: settings.plan_tokens,
         context: settings.context,
@@ -223,14 +223,14 @@ async fn plan_job(client: &ClientSession, settings: &PlannerSettings, job: &Job<
     };
     let reply = asking.ask(&question).await?;
     let plan = match job.plan(&reply.text) {
-        Err(PlanError::NoPlan { .. }) if reply.is_cut => return Err(PlanError::Cut.into()),
+        Err(JobPlanError::NoPlan { .. }) if reply.is_cut => return Err(JobPlanError::Cut.into()),
         plan => plan?,
     };
     let (mut took, mut code) = (reply.took, None);
     if plan.needs_code {
-        question.messages.push(Message { role: Role::Assistant, text: reply.text });
-        question.messages.push(Message { role: Role::User, text: Job::code_prompt(&plan) });
-        question = Question { schema: None, tokens: CODE_TOKENS, time: settings.code_time, ..question };
+        question.messages.push(ChatMessage { role: Speaker::Assistant, text: reply.text });
+        question.messages.push(ChatMessage { role: Speaker::User, text: Job::code_prompt(&plan) });
+        question = ModelQuestion { schema: None, tokens: CODE_TOKENS, time: settings.code_time, ..question };
         let (written, more) = code_of(client, &asking, &plan, question).await?;
         (took, code) = (took + more, Some(written));
     }
@@ -253,7 +253,7 @@ async fn code_of(
     client: &ClientSession,
     asking: &Asking,
     plan: &JobPlan,
-    mut question: Question<'_>,
+    mut question: ModelQuestion<'_>,
 ) -> Result<(String, Duration), NoPlan> {
     let (names, started) = (plan.tools(), Instant::now());
     let (mut took, time) = (Duration::ZERO, question.time);
@@ -271,8 +271,8 @@ async fn code_of(
                     return Err(NoPlan::Code { source });
                 }
                 let problem = format!("That is wrong: {}. Write it again.", one_line(&source.to_string(), 300));
-                question.messages.push(Message { role: Role::Assistant, text: reply.text });
-                question.messages.push(Message { role: Role::User, text: problem });
+                question.messages.push(ChatMessage { role: Speaker::Assistant, text: reply.text });
+                question.messages.push(ChatMessage { role: Speaker::User, text: problem });
                 question.time = left;
             }
         }
@@ -282,14 +282,14 @@ async fn code_of(
 /// Questions to a model for one plan.
 struct Asking {
     tried: Arc<Try>,
-    model: Arc<Model>,
-    net: Client,
+    model: Arc<LanguageModel>,
+    net: HttpClient,
     context: u32,
 }
 
 impl Asking {
     /// Asks the model, and notes whether it answered.
-    async fn ask(&self, question: &Question<'_>) -> Result<Reply, NoPlan> {
+    async fn ask(&self, question: &ModelQuestion<'_>) -> Result<Reply, NoPlan> {
         match self.model.ask(&self.net, question).await {
             Ok(reply) => {
                 self.tried.answered();
@@ -314,7 +314,7 @@ impl Asking {
 }
 
 /// Returns the model, as it is now.
-async fn model(client: &ClientSession, settings: &PlannerSettings, tried: &Try) -> Result<Arc<Model>, NoPlan> {
+async fn model(client: &ClientSession, settings: &PlannerSettings, tried: &Try) -> Result<Arc<LanguageModel>, NoPlan> {
     if let Some(model) = client.app().planner().model(settings) {
         return Ok(model);
     }
@@ -323,7 +323,7 @@ async fn model(client: &ClientSession, settings: &PlannerSettings, tried: &Try) 
         // Its component may have asked the network.
         tried.failed(e.to_string());
     }
-    let model = Arc::new(Model::new(endpoint?));
+    let model = Arc::new(LanguageModel::new(endpoint?));
     tried.set_model(&model);
     Ok(model)
 }
@@ -332,7 +332,7 @@ async fn model(client: &ClientSession, settings: &PlannerSettings, tried: &Try) 
 pub fn endpoint<'a>(
     client: &'a ClientSession,
     settings: &'a PlannerSettings,
-) -> BoxFuture<'a, Result<Endpoint, NoPlan>> {
+) -> BoxFuture<'a, Result<ModelEndpoint, NoPlan>> {
     Box::pin(async move {
         let (api, key) = match &settings.place {
             PlannerPlace::Provider(name) => {
@@ -344,11 +344,11 @@ pub fn endpoint<'a>(
                 let named = model.map(str::to_owned).or(models.small).or(models.main);
                 let model = named.ok_or_else(|| ProviderError::NoModelName { provider: name.to_string() })?;
                 let api = if access.api == Api::Messages { LlmApi::Messages } else { LlmApi::ChatCompletions };
-                let mut endpoint = Endpoint::typed(api, &access.url, &model);
+                let mut endpoint = ModelEndpoint::typed(api, &access.url, &model);
                 if !access.is_granted {
                     endpoint.policy = Policy::public();
                 }
-                return Ok(Endpoint { headers: access.headers, secrets: access.secrets, ..endpoint });
+                return Ok(ModelEndpoint { headers: access.headers, secrets: access.secrets, ..endpoint });
             }
             PlannerPlace::Url { api, key, .. } => (*api, key.as_ref()),
         };
@@ -359,7 +359,7 @@ pub fn endpoint<'a>(
         };
         let around = client.home().around();
         let url = settings.url(around).unwrap_or_default();
-        let endpoint = Endpoint::typed(api, &url, settings.model().unwrap_or_default());
+        let endpoint = ModelEndpoint::typed(api, &url, settings.model().unwrap_or_default());
         match key {
             None => Ok(endpoint),
             Some(SecretRef::Vault(name)) => {

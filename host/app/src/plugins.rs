@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use aiw_core::{Ask, AskError, Effect, Plan, PluginId, Question, Sink, Told, counted, one_line};
 use aiw_home::{InstalledPlugin, Surroundings};
 use aiw_markets::{
-    AddOptions, Added, Answers, InstallPlan, Installed, InstalledSummary, MarketError, Markets, Missing, OnConflict,
-    RemovedPlugin, SwitchedPlugin, UpdatedSummary,
+    AddOptions, AddedMarket, InstallAnswers, InstallPlan, InstalledSummary, MarketError, Markets, Missing, OnConflict,
+    PluginInstallation, RemovedPlugin, SwitchedPlugin, UpdatedSummary,
 };
 use aiw_servers::Transport;
 use schemars::JsonSchema;
@@ -99,20 +99,20 @@ pub async fn install(
 }
 
 /// The answers that a request gives.
-fn answers(request: &PluginRequest, sink: &dyn Sink) -> Answers {
-    let mut answers = Answers { on_conflict: request.on_conflict, ..Answers::default() };
+fn answers(request: &PluginRequest, sink: &dyn Sink) -> InstallAnswers {
+    let mut answers = InstallAnswers { on_conflict: request.on_conflict, ..InstallAnswers::default() };
     request.set.iter().for_each(|(name, value)| give(&mut answers, name, value, sink));
     answers
 }
 
-fn give(answers: &mut Answers, name: &str, value: &str, sink: &dyn Sink) {
+fn give(answers: &mut InstallAnswers, name: &str, value: &str, sink: &dyn Sink) {
     if !answers.give(name, value) {
         sink.note(format!("the value of `{name}` is not kept: export it where your client starts"));
     }
 }
 
 /// Tells what is still to be done for a plugin, and what came otherwise than planned.
-fn tell(done: &Installed, sink: &dyn Sink) {
+fn tell(done: &PluginInstallation, sink: &dyn Sink) {
     done.missing.iter().for_each(|missing| sink.note(missing.advice(&done.id)));
     done.notes.iter().for_each(|note| sink.note(note.clone()));
 }
@@ -120,10 +120,10 @@ fn tell(done: &Installed, sink: &dyn Sink) {
 async fn install_one(
     markets: &Markets,
     name: &str,
-    answers: &Answers,
+    answers: &InstallAnswers,
     ask: &dyn Ask,
     sink: &dyn Sink,
-) -> Result<Installed> {
+) -> Result<PluginInstallation> {
     let plan = match markets.plan(name).await {
         Err(
             MarketError::NotFetched { name: market } | MarketError::UnknownPlugin { not_fetched: Some(market), .. },
@@ -151,7 +151,7 @@ async fn install_one(
 }
 
 /// Returns everything that an install would add, for people to judge: nothing is folded, cut or left out.
-fn shown(plan: &InstallPlan, answers: &Answers, around: &Surroundings) -> Plan {
+fn shown(plan: &InstallPlan, answers: &InstallAnswers, around: &Surroundings) -> Plan {
     let from =
         plan.commit.as_ref().map_or_else(|| plan.source.clone(), |commit| format!("{} at {commit}", plan.source));
     let mut about = vec![format!("{} {} from {from}", plan.id, short(&plan.version))];
@@ -280,11 +280,11 @@ pub async fn update(
 async fn update_one(
     markets: &Markets,
     id: &PluginId,
-    answers: &Answers,
+    answers: &InstallAnswers,
     accepts_changes: bool,
     ask: &dyn Ask,
     sink: &dyn Sink,
-) -> Result<Option<(String, Installed)>> {
+) -> Result<Option<(String, PluginInstallation)>> {
     let Some(check) = markets.check_update(id, answers).await? else { return Ok(None) };
     if check.changed_files > 0 {
         let files = counted(check.changed_files, "file");
@@ -356,7 +356,7 @@ pub async fn switch(
 }
 
 /// Adds a marketplace. One that anybody can change on its way, and a name that looks like another's, are asked about.
-pub async fn add_market(markets: &Markets, reference: &str, options: AddOptions, ask: &dyn Ask) -> Result<Added> {
+pub async fn add_market(markets: &Markets, reference: &str, options: AddOptions, ask: &dyn Ask) -> Result<AddedMarket> {
     if reference.starts_with("http://") {
         let question = "The address is not encrypted: anyone on the network path can change what you install. Add it?";
         ask.agree(&Plan::of(question), &[]).await?;

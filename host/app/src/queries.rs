@@ -5,7 +5,7 @@ use std::borrow::Borrow;
 use std::path::{Path, PathBuf};
 
 use aiw_core::{CliKind, counted};
-use aiw_history::{DAMAGED, HistoryError, Hit, Indexer, Launch, PastSession, Query, Store};
+use aiw_history::{DAMAGED, HistoryError, HistoryQuery, Indexer, Launch, PastSession, SessionHit, Store};
 use aiw_home::{Home, rfc3339_of};
 use aiw_launch::{Past, Resume, Resumes};
 use aiw_registries::{Found, Registries, RegistryError, is_request, rank, start_sync};
@@ -19,18 +19,18 @@ use crate::own_executable;
 /// The result of a search through past sessions.
 pub struct Searched {
     /// The messages, the best first.
-    pub hits: Vec<Hit>,
+    pub hits: Vec<SessionHit>,
     /// How many sessions have ended and are not read yet.
     pub waiting: usize,
     /// Whether stored texts have not gone through today's rules about secrets.
     pub is_outdated: bool,
     /// Why nothing was found.
-    pub nothing: Option<Nothing>,
+    pub nothing: Option<NoHits>,
 }
 
 /// Why a search found nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Nothing {
+pub enum NoHits {
     /// The history was damaged, and is being made anew.
     Damaged,
     /// The history has no messages.
@@ -42,7 +42,7 @@ pub enum Nothing {
     },
 }
 
-impl Nothing {
+impl NoHits {
     /// Says it in a sentence. `fill` follows where the history is empty.
     pub fn sentence(self, fill: &str) -> String {
         match self {
@@ -58,13 +58,13 @@ impl Nothing {
 /// with, and is asked only if messages have vectors.
 pub fn search<M: Borrow<Embedder>, E: From<HistoryError>>(
     home: &Home,
-    query: &Query<'_>,
+    query: &HistoryQuery<'_>,
     embedder: impl FnOnce() -> Result<Option<M>, E>,
 ) -> Result<Searched, E> {
     let waiting = Indexer::catch_up(home, own_executable);
     let Some(store) = Store::open_existing(&home.history())? else {
         Indexer::start_if_asked(home, None, own_executable);
-        return Ok(Searched { hits: Vec::new(), waiting, is_outdated: false, nothing: Some(Nothing::Empty) });
+        return Ok(Searched { hits: Vec::new(), waiting, is_outdated: false, nothing: Some(NoHits::Empty) });
     };
     // Settings that can't be read are no reason to find nothing.
     let is_outdated = aiw_history::is_outdated(home, &store).unwrap_or(false);
@@ -73,9 +73,9 @@ pub fn search<M: Borrow<Embedder>, E: From<HistoryError>>(
     let nothing = match hits.is_empty() {
         false => None,
         true => Some(match store.stats()?.messages {
-            0 if store.must_rebuild()? => Nothing::Damaged,
-            0 => Nothing::Empty,
-            messages => Nothing::NoneFits { messages },
+            0 if store.must_rebuild()? => NoHits::Damaged,
+            0 => NoHits::Empty,
+            messages => NoHits::NoneFits { messages },
         }),
     };
     Indexer::start_if_asked(home, Some(&store), own_executable);
@@ -126,7 +126,7 @@ pub struct HistoryHit {
 
 impl HistoryHit {
     /// A message that a search found.
-    pub fn of(hit: &Hit, resumes: &Resumes) -> Self {
+    pub fn of(hit: &SessionHit, resumes: &Resumes) -> Self {
         let resume = resume(resumes, hit.cli, &hit.session, &hit.project, &hit.launch);
         Self {
             session: hit.session.clone(),

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant, SystemTime};
 use aiw_core::{ErrorKind, ProcessId};
 use aiw_history::{Launch, is_off, is_word_for_off, keep_private, keep_private_since, log, note_launch};
 use aiw_home::{HISTORY_VARIABLE, Home, Surroundings};
-use aiw_launch::{Advice, LaunchError, Prepared, ProcessSession, RunRequest, advice, standing};
+use aiw_launch::{Advice, LaunchError, PreparedRun, ProcessSession, RunRequest, advice, standing};
 use aiw_routing::Pool;
-use aiw_tasks::{Keep, Outcome, Queue, Scope, State, Task, TaskError, Tasks};
+use aiw_tasks::{Keep, Outcome, ProcessScope, QueueLimit, State, Task, TaskError, Tasks};
 use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 
@@ -17,7 +17,7 @@ use crate::reach::Reach;
 use crate::{AppError, ClientSession, accounts, own_executable};
 
 /// Prepares a run of a client. It is private if the user says so, or if the task is that it is started in.
-pub fn prepare(client: &ClientSession, mut request: RunRequest) -> BoxFuture<'_, Result<Prepared, AppError>> {
+pub fn prepare(client: &ClientSession, mut request: RunRequest) -> BoxFuture<'_, Result<PreparedRun, AppError>> {
     Box::pin(async move {
         let home = client.home();
         request.private = is_private(&request, home, client.session().task);
@@ -53,13 +53,13 @@ pub fn is_private_session(home: &Home, session: &ProcessSession) -> bool {
 fn is_private_task(home: &Home, task: Option<ProcessId>) -> bool {
     let Some(task) = task else { return false };
     // One that can't be read may be private.
-    Tasks::open(home, Scope::All).and_then(|tasks| tasks.get(task)).map_or(true, |task| task.about.private)
+    Tasks::open(home, ProcessScope::All).and_then(|tasks| tasks.get(task)).map_or(true, |task| task.about.private)
 }
 
 /// Starts a prepared run as a task of the client's session. If the limit of running tasks is reached, it waits for its
 /// turn, or fails without `may_queue`.
-pub fn start(client: &ClientSession, prepared: Prepared, may_queue: bool) -> Result<Task, AppError> {
-    let queue = Queue { limit: client.home().settings()?.tasks()?.limit, may_queue };
+pub fn start(client: &ClientSession, prepared: PreparedRun, may_queue: bool) -> Result<Task, AppError> {
+    let queue = QueueLimit { limit: client.home().settings()?.tasks()?.limit, may_queue };
     Ok(prepared.start(client.home(), client.session(), &own_executable()?, queue)?)
 }
 
@@ -83,14 +83,14 @@ impl Reach for ClientSession {
 
 /// Removes old tasks. A problem is left to the next time.
 pub fn make_room(home: &Home) {
-    if let Ok(tasks) = Tasks::open(home, Scope::All) {
+    if let Ok(tasks) = Tasks::open(home, ProcessScope::All) {
         let _ = tasks.prune(Keep::default());
     }
 }
 
 /// Runs a prepared CLI in the foreground of this terminal, and notes of its sessions what the history needs to know.
 /// Returns its exit code. Without a provider, the CLI of a run that is not private replaces this process.
-pub fn interact(home: &Home, prepared: Prepared) -> Result<i32, LaunchError> {
+pub fn interact(home: &Home, prepared: PreparedRun) -> Result<i32, LaunchError> {
     let launch =
         Launch { provider: prepared.provider.as_ref().map(ToString::to_string), isolated: prepared.isolated() };
     let (private, cli, cwd, begun) =
@@ -117,7 +117,7 @@ pub fn interact(home: &Home, prepared: Prepared) -> Result<i32, LaunchError> {
 
 /// Notes a private session as soon as its CLI names it: nothing of it is indexed later, whatever becomes of the task. What
 /// an indexer has read of it since the CLI began is taken out. This runs in the shim.
-pub fn named_session(task: &aiw_tasks::About, session: &str, since: SystemTime) {
+pub fn named_session(task: &aiw_tasks::TaskDescription, session: &str, since: SystemTime) {
     let Ok(home) = Home::find(Surroundings::of_process()) else { return };
     if task.private
         && let Err(e) = keep_private(&home, session, since)
@@ -154,12 +154,12 @@ pub struct Ending {
     /// The exit code for whoever watched it.
     pub code: u8,
     /// The problem. `None` if the task succeeded.
-    pub problem: Option<Problem>,
+    pub problem: Option<TaskProblem>,
 }
 
 /// Why a task has not succeeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct TaskProblem {
     /// A sentence.
     pub message: String,
     /// The kind of the problem.
@@ -225,7 +225,7 @@ impl Attendance {
         if let Some(problem) = self.unreachable.as_ref().filter(|_| self.has_given_up) {
             let message = format!("{problem}; task {} was stopped", task.id);
             let (kind, hint) = (ErrorKind::Unavailable, "with `--no-check`, aiw lets the CLI try on".to_owned());
-            return Ending { code: kind.exit_code(), problem: Some(Problem { message, kind, hint }) };
+            return Ending { code: kind.exit_code(), problem: Some(TaskProblem { message, kind, hint }) };
         }
         let how = match (task.outcome, task.signal) {
             (Some(Outcome::Timeout), _) => "timed out".to_owned(),
@@ -238,10 +238,10 @@ impl Attendance {
         if let Some(Advice { why, hint }) = advice.filter(|_| task.outcome == Some(Outcome::Failed)) {
             let why = why.map(|why| format!(": {why}")).unwrap_or_default();
             let message = format!("task {} {how}{why}", task.id);
-            return Ending { code, problem: Some(Problem { message, kind: ErrorKind::User, hint }) };
+            return Ending { code, problem: Some(TaskProblem { message, kind: ErrorKind::User, hint }) };
         }
         let hint = task.note.clone().unwrap_or_else(|| format!("`aiw logs {}` shows what it wrote", task.id));
         let message = format!("task {} {how}", task.id);
-        Ending { code, problem: Some(Problem { message, kind: ErrorKind::User, hint }) }
+        Ending { code, problem: Some(TaskProblem { message, kind: ErrorKind::User, hint }) }
     }
 }

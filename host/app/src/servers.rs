@@ -7,8 +7,8 @@ use std::sync::Arc;
 use aiw_core::{ErrorKind, PluginId, Sink, one_line, quoted, quoted_list, shell_word};
 use aiw_history::HistoryError;
 use aiw_listen::ListenError;
-use aiw_registries::{BundleError, PlanError, RegistryError, how_to_get};
-use aiw_routing::{Pool, PoolError, Status};
+use aiw_registries::{BundleError, EntryPlanError, RegistryError, how_to_get};
+use aiw_routing::{Pool, PoolError, SlotStatus};
 use aiw_servers::AddError;
 use futures::future::join_all;
 
@@ -56,7 +56,7 @@ pub enum ServerError {
         /// Its name in `mcp.json`.
         key: String,
         /// Why.
-        source: PlanError,
+        source: EntryPlanError,
     },
     /// The program that runs it is not there.
     #[error("`{}` is not on this machine", one_line(.program, 80))]
@@ -226,11 +226,11 @@ impl ServerError {
             Self::History(e) => return e.hint(),
             Self::Listen(e) => e.hint().into(),
             Self::Broken { .. } => "`--no-check` installs it all the same".into(),
-            Self::Answers { source: PlanError::Missing { names }, .. } => {
+            Self::Answers { source: EntryPlanError::Missing { names }, .. } => {
                 let flags: Vec<String> = names.iter().map(|name| format!("--set {}=…", shell_word(name))).collect();
                 format!("give them: `{}`", flags.join(" "))
             }
-            Self::Answers { key, source: PlanError::Unknown { known, .. } } if !known.is_empty() => {
+            Self::Answers { key, source: EntryPlanError::Unknown { known, .. } } if !known.is_empty() => {
                 format!("`{key}` can be given {}", quoted_list(known))
             }
             Self::Registry(e) => return e.hint(),
@@ -293,9 +293,9 @@ pub(crate) async fn look_again(pool: &Pool, name: &str, sink: &dyn Sink) -> Resu
 
 /// Starts servers that were never seen, to learn their tools: of these names, or all of them.
 pub async fn learn(pool: &Pool, names: &[String], sink: &dyn Sink) {
-    let is_new = |status: &Status| status.record.is_none() && status.enabled;
-    let is_wanted = |status: &Status| names.is_empty() || names.contains(&status.name);
-    let new: Vec<Status> = pool.status().into_iter().filter(|status| is_new(status) && is_wanted(status)).collect();
+    let is_new = |status: &SlotStatus| status.record.is_none() && status.enabled;
+    let is_wanted = |status: &SlotStatus| names.is_empty() || names.contains(&status.name);
+    let new: Vec<SlotStatus> = pool.status().into_iter().filter(|status| is_new(status) && is_wanted(status)).collect();
     for (status, looked) in join_all(new.iter().map(async |new| (new, pool.look(&new.name).await))).await {
         if let Err(e) = looked {
             sink.note(format!("{} {}", quoted(&status.name), e.brief()));

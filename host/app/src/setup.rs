@@ -7,8 +7,8 @@ use aiw_core::{Ask, AskError, Effect, Plan, Sink, shell_word};
 use aiw_home::{Home, HomeError};
 use aiw_launch::Search;
 use aiw_setup::{
-    Client, ClientPlaces, ClientSummary, HookPlan, HookScope, HookStatus, HookSummary, Hooks, Options, Ours, Scope,
-    Setup, SetupError,
+    ClientPlaces, ClientSummary, HookPlan, HookScope, HookStatus, HookSummary, Hooks, Ours, Setup, SetupClient,
+    SetupError, SetupOptions, SetupScope,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -70,8 +70,8 @@ pub async fn set_up(
     }
     let (toolsets, read_only) = (request.toolsets.clone(), request.read_only.clone());
     let ours = Ours { toolsets, read_only, ..ours(home)? };
-    let scope = request.project.clone().map_or(Scope::User, Scope::Project);
-    let named: Vec<&'static Client> = request.clients.iter().filter_map(|id| aiw_setup::client(id)).collect();
+    let scope = request.project.clone().map_or(SetupScope::User, SetupScope::Project);
+    let named: Vec<&'static SetupClient> = request.clients.iter().filter_map(|id| aiw_setup::client(id)).collect();
     let setup = Setup::new(home.clone(), places.clone(), ours).with_renames(request.renames.clone());
     let clients = match (named.is_empty(), undo) {
         (false, _) => named,
@@ -81,7 +81,7 @@ pub async fn set_up(
     if clients.is_empty() {
         sink.done("aiw is not set up in any client here".into());
     }
-    let options = Options { import, approve_calls: approves(&clients, request, ask).await? };
+    let options = SetupOptions { import, approve_calls: approves(&clients, request, ask).await? };
     let (mut plans, mut failures) = (Vec::new(), Failures::default());
     for client in clients {
         let planned = match undo {
@@ -111,7 +111,7 @@ pub async fn set_up(
     if dry_run {
         about.into_iter().for_each(|line| sink.done(line));
     } else if changes {
-        let is_theirs = request.project.is_some() && plans.iter().any(aiw_setup::Plan::starts_more);
+        let is_theirs = request.project.is_some() && plans.iter().any(aiw_setup::SetupPlan::starts_more);
         let question = match is_theirs {
             true => "Write these changes, and start the project's servers in all your sessions?",
             false => "Write these changes?",
@@ -178,18 +178,18 @@ fn text(path: &Path) -> Result<String, SetupError> {
 }
 
 /// The clients that are on this machine.
-fn installed(home: &Home, places: &ClientPlaces, scope: &Scope) -> Result<Vec<&'static Client>, SetupError> {
+fn installed(home: &Home, places: &ClientPlaces, scope: &SetupScope) -> Result<Vec<&'static SetupClient>, SetupError> {
     let clis = aiw_launch::detect(&Search::around(home.around()), Some(home));
     let clis: Vec<_> = clis.iter().filter(|cli| cli.path.is_some()).map(|cli| cli.kind).collect();
-    let fits = |client: &&&'static Client| {
-        client.is_installed(places, &clis) && (*scope == Scope::User || client.has_projects())
+    let fits = |client: &&&'static SetupClient| {
+        client.is_installed(places, &clis) && (*scope == SetupScope::User || client.has_projects())
     };
-    let found: Vec<&'static Client> = aiw_setup::all().iter().filter(fits).copied().collect();
+    let found: Vec<&'static SetupClient> = aiw_setup::all().iter().filter(fits).copied().collect();
     if found.is_empty() { Err(SetupError::NoClient) } else { Ok(found) }
 }
 
 /// Whether the clients may call everything: asked apart, because it means more than the entry.
-async fn approves(clients: &[&Client], request: &SetupRequest, ask: &dyn Ask) -> Result<bool, AskError> {
+async fn approves(clients: &[&SetupClient], request: &SetupRequest, ask: &dyn Ask) -> Result<bool, AskError> {
     let names: Vec<&str> = clients.iter().filter(|client| client.can_approve()).map(|client| client.name).collect();
     if !request.approve_calls || request.dry_run || names.is_empty() {
         return Ok(request.approve_calls);
@@ -261,7 +261,7 @@ pub async fn change_hooks(
     if !dry_run {
         hooks.apply(&planned)?;
         if !undo {
-            aiw_history::Queue::of(home).prepare()?;
+            aiw_history::IntakeQueue::of(home).prepare()?;
         }
         if !planned.is_empty() && !undo {
             sink.done("sessions of Claude Code are read when they end, from the next one on".into());

@@ -4,7 +4,7 @@ use aiw_core::{ProcessId, Sink};
 use aiw_home::Home;
 use aiw_launch::{Continuation, LaunchError, RootKind, TaskDetails, TaskSummary, WaitedTask, tail};
 use aiw_processes::Manager;
-use aiw_tasks::{Keep, Scope, State, Stopped, Task, TaskError, Tasks};
+use aiw_tasks::{Keep, ProcessScope, State, Task, TaskError, TaskStop, Tasks};
 use aiw_usage::Sum;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -39,7 +39,7 @@ impl TaskCounts {
 
 /// `aiw status`
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Status {
+pub struct TaskStatus {
     /// The tasks that are queued or running, and those that finished since you last looked
     pub tasks: Vec<TaskSummary>,
     /// How many there are in each state
@@ -88,7 +88,7 @@ pub struct StoppedTask {
 pub fn open(home: &Home, all: bool) -> Result<Tasks, TaskError> {
     let session = aiw_launch::session();
     let is_inside = session.kind != RootKind::Session || session.task.is_some();
-    Tasks::open(home, if is_inside && !all { Scope::Root(session.root) } else { Scope::All })
+    Tasks::open(home, if is_inside && !all { ProcessScope::Root(session.root) } else { ProcessScope::All })
 }
 
 /// Lists tasks, after what dead supervisors have left behind was ended.
@@ -99,10 +99,10 @@ pub fn list(tasks: &Tasks) -> Result<ListedTasks, TaskError> {
 }
 
 /// Returns what runs, what finished since the user last looked, and what was used today.
-pub fn status(home: &Home, all: bool) -> Result<(Status, ListedTasks), TaskError> {
+pub fn status(home: &Home, all: bool) -> Result<(TaskStatus, ListedTasks), TaskError> {
     let mut listed = list(&open(home, all)?)?;
     listed.tasks.retain(|task| task.state != State::Ended || task.unread);
-    let status = Status {
+    let status = TaskStatus {
         tasks: listed.tasks.iter().map(TaskSummary::of).collect(),
         counts: TaskCounts::of(&listed.tasks),
         // What stands in the way of processes is said by `aiw ps`, and of the book of usage by `aiw usage`.
@@ -132,11 +132,11 @@ pub fn others(tasks: &Tasks, own: Option<ProcessId>) -> Result<Vec<Task>, TaskEr
 /// Stops tasks with all their processes, and waits until they have ended. All are told before any is waited for.
 pub fn stop(tasks: &Tasks, ids: &[ProcessId]) -> Result<Vec<StoppedTask>, TaskError> {
     let told = ids.iter().map(|id| tasks.stop(*id, false)).collect::<Result<Vec<_>, _>>()?;
-    let ended = |(id, told): (&ProcessId, Stopped)| match told {
-        Stopped::AlreadyEnded(task) => Ok(StoppedTask { task, result: "ended" }),
-        Stopped::Ended(_) | Stopped::Stopping(_) => Ok(match tasks.stop(*id, true)? {
-            Stopped::Stopping(task) => StoppedTask { task, result: "still stopping" },
-            Stopped::Ended(task) | Stopped::AlreadyEnded(task) => StoppedTask { task, result: "stopped" },
+    let ended = |(id, told): (&ProcessId, TaskStop)| match told {
+        TaskStop::AlreadyEnded(task) => Ok(StoppedTask { task, result: "ended" }),
+        TaskStop::Ended(_) | TaskStop::Stopping(_) => Ok(match tasks.stop(*id, true)? {
+            TaskStop::Stopping(task) => StoppedTask { task, result: "still stopping" },
+            TaskStop::Ended(task) | TaskStop::AlreadyEnded(task) => StoppedTask { task, result: "stopped" },
         }),
     };
     let stopped = ids.iter().zip(told).map(ended).collect::<Result<Vec<_>, TaskError>>()?;

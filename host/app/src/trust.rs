@@ -8,7 +8,7 @@ use aiw_core::{Ask, AskError, Effect, ErrorKind, Plan, Sink, one_line, shell_wor
 use aiw_home::{Home, HomeError, Project, TrustSettings, read_unlinked};
 use aiw_launch::{RoleSource, Roles};
 use aiw_routing::{MAX_FILE, signs};
-use aiw_servers::{FoundServer, PROJECT_FILE, Scope, in_file};
+use aiw_servers::{PROJECT_FILE, ScopedServer, ServerScope, in_file};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -110,7 +110,7 @@ struct Servers {
     file: PathBuf,
     bytes: Vec<u8>,
     /// Or why the file can't be used, as the end of a sentence about it.
-    found: Result<Vec<FoundServer>, String>,
+    found: Result<Vec<ScopedServer>, String>,
 }
 
 /// Trusts a directory and everything below it, after all that its files decide was shown and agreed to.
@@ -224,7 +224,7 @@ fn servers(directory: &Path) -> Result<Option<Servers>, TrustError> {
         Ok(declared) if declared.len() > MOST_SERVERS => {
             Err(format!("declares {} servers, more than {MOST_SERVERS}", declared.len()))
         }
-        declared => declared.map(|declared| FoundServer::all(Scope::Project, declared)),
+        declared => declared.map(|declared| ScopedServer::all(ServerScope::Project, declared)),
     };
     Ok(Some(Servers { file, bytes, found }))
 }

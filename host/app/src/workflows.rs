@@ -12,9 +12,9 @@ use aiw_core::{
 use aiw_home::{Home, now_millis};
 use aiw_mcp::{Arguments, Call};
 use aiw_orchestrator::{
-    Ask as AskForCalls, CALLS_OF_A_YES, Consent, Ended, KeptError, KeptWorkflow, Orchestrator, OrchestratorError, Plan,
-    PlannedTool, RunRecord, RunRecords, Said, ScriptLimits, Standing, ToolName, Tools, Workflows, planning::destroys,
-    problem_of_arguments, tool_name, workflow_file,
+    CALLS_OF_A_YES, Consent, Ended, KeptError, KeptWorkflow, Orchestrator, OrchestratorError, PlannedTool, RunRecord,
+    RunRecords, ScriptAnswer, ScriptApprover as AskForCalls, ScriptLimits, ScriptPlan, Standing, ToolName, Tools,
+    Workflows, planning::destroys, problem_of_arguments, tool_name, workflow_file,
 };
 use aiw_routing::{Offered, Pool, scripts_may_call};
 use async_trait::async_trait;
@@ -307,7 +307,7 @@ pub fn suspicious<'a>(lines: impl IntoIterator<Item = &'a str>) -> impl Iterator
 }
 
 /// Returns what is run of a kept workflow, if its input is right.
-pub fn plan_of(workflow: &KeptWorkflow, input: Value, tools: &[&Offered]) -> Result<Plan, ScriptError> {
+pub fn plan_of(workflow: &KeptWorkflow, input: Value, tools: &[&Offered]) -> Result<ScriptPlan, ScriptError> {
     if let Some(problem) = problem_of_arguments(&workflow.input_schema, &input.to_string()) {
         return Err(ScriptError::Input { name: workflow.name.clone(), problem });
     }
@@ -315,9 +315,9 @@ pub fn plan_of(workflow: &KeptWorkflow, input: Value, tools: &[&Offered]) -> Res
 }
 
 /// Returns what is run of a script.
-pub fn plan(code: String, input: Value, tools: &[&Offered]) -> Plan {
+pub fn plan(code: String, input: Value, tools: &[&Offered]) -> ScriptPlan {
     let tools = tools.iter().map(|tool| planned(tool)).collect();
-    Plan { code, input, tools, limits: ScriptLimits::USUAL, keep_arguments: false }
+    ScriptPlan { code, input, tools, limits: ScriptLimits::USUAL, keep_arguments: false }
 }
 
 fn name_of(tool: &Offered) -> ToolName {
@@ -352,7 +352,7 @@ pub enum Writes {
 
 /// A run, for its trace.
 #[derive(Debug, Clone)]
-pub struct About {
+pub struct TracedRun {
     /// The kept workflow; none for a script that was sent.
     pub workflow: Option<WorkflowName>,
     /// Who runs it: an MCP client's name, or `aiw`.
@@ -365,9 +365,9 @@ pub struct About {
 pub async fn run<A: AskForCalls + 'static>(
     home: &Home,
     orchestrator: &Orchestrator,
-    plan: Plan,
+    plan: ScriptPlan,
     reach: ScriptReach<A>,
-    about: About,
+    about: TracedRun,
 ) -> Ended {
     let (started, keep_arguments) = (now_millis(), plan.keep_arguments);
     let ended = orchestrator.run(plan, Arc::new(reach)).await;
@@ -520,8 +520,8 @@ pub struct Nobody;
 
 #[async_trait]
 impl AskForCalls for Nobody {
-    async fn ask(&self, tool: &PlannedTool, _: &str, _: usize) -> Said {
-        Said::Unasked(unasked(tool))
+    async fn ask(&self, tool: &PlannedTool, _: &str, _: usize) -> ScriptAnswer {
+        ScriptAnswer::Unasked(unasked(tool))
     }
 }
 

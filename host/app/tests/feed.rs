@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use aiw_app::feed::{Changes, Feed, Topic};
+use aiw_app::feed::{Feed, Topic, TopicSubscription};
 use aiw_home::{Home, Mode, replace};
 use aiw_tests::{Environment, FakeClis};
 
@@ -33,16 +33,16 @@ fn sleeps() -> Option<u64> {
 }
 
 /// Waits until there are no more changes.
-fn settle(changes: &Changes) {
+fn settle(changes: &TopicSubscription) {
     while !changes.wait(Some(Duration::from_millis(250))).is_empty() {}
 }
 
 /// The next changes, as an async caller gets them.
-fn next(changes: &Changes) -> BTreeSet<Topic> {
+fn next(changes: &TopicSubscription) -> BTreeSet<Topic> {
     futures::executor::block_on(changes.next())
 }
 
-fn told(changes: &Changes, topic: Topic) {
+fn told(changes: &TopicSubscription, topic: Topic) {
     let topics = changes.wait(Some(HANGS));
     assert!(topics.contains(&topic), "{topics:?}");
 }

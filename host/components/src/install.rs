@@ -7,12 +7,12 @@ use std::sync::Arc;
 use aiw_core::ExtensionId;
 use aiw_extensions::{Grants, is_lower};
 use aiw_home::{Lock, LockedExtension};
-use aiw_net::Client;
+use aiw_net::HttpClient;
 use aiw_wasm::Component;
 
 use crate::LibraryError;
 use crate::library::{Library, find};
-use crate::source::{Candidate, read, shown};
+use crate::source::{CandidateComponent, read, shown};
 
 /// The purpose of a candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,23 +23,23 @@ enum Adding {
 
 impl Library {
     /// Loads a candidate without adding it, and grants everything that it asks for. For its author.
-    pub fn try_out<'a>(&'a self, candidate: &'a Candidate) -> BoxFuture<'a, Result<Component, LibraryError>> {
+    pub fn try_out<'a>(&'a self, candidate: &'a CandidateComponent) -> BoxFuture<'a, Result<Component, LibraryError>> {
         Box::pin(async move { self.load_unlisted(&candidate.about, &candidate.bytes).await })
     }
 
     /// Reads a component from a file, a directory or a URL. Stores nothing.
-    pub async fn read(&self, source: &str, client: &Client) -> Result<Candidate, LibraryError> {
+    pub async fn read(&self, source: &str, client: &HttpClient) -> Result<CandidateComponent, LibraryError> {
         read(source, client).await
     }
 
     /// Why a candidate can't be added, checked before the user is asked.
-    pub fn check_add(&self, candidate: &Candidate) -> Result<(), LibraryError> {
+    pub fn check_add(&self, candidate: &CandidateComponent) -> Result<(), LibraryError> {
         self.check(candidate, &self.home.extensions_lock()?.extensions, Adding::New)
     }
 
     fn check(
         &self,
-        candidate: &Candidate,
+        candidate: &CandidateComponent,
         extensions: &BTreeMap<ExtensionId, LockedExtension>,
         adding: Adding,
     ) -> Result<(), LibraryError> {
@@ -61,7 +61,7 @@ impl Library {
     /// Adds a candidate that the user agreed to. It is compiled first, so that every listed component loads.
     pub fn add<'a>(
         self: &'a Arc<Self>,
-        candidate: &'a Candidate,
+        candidate: &'a CandidateComponent,
     ) -> BoxFuture<'a, Result<LockedExtension, LibraryError>> {
         Box::pin(async move { self.keep(candidate, Adding::New).await })
     }
@@ -69,18 +69,22 @@ impl Library {
     /// Replaces the component passed to [`Library::check_update`] with a candidate.
     pub fn update<'a>(
         self: &'a Arc<Self>,
-        candidate: &'a Candidate,
+        candidate: &'a CandidateComponent,
     ) -> BoxFuture<'a, Result<LockedExtension, LibraryError>> {
         Box::pin(async move { self.keep(candidate, Adding::Update).await })
     }
 
-    async fn keep(self: &Arc<Self>, candidate: &Candidate, adding: Adding) -> Result<LockedExtension, LibraryError> {
+    async fn keep(
+        self: &Arc<Self>,
+        candidate: &CandidateComponent,
+        adding: Adding,
+    ) -> Result<LockedExtension, LibraryError> {
         self.try_out(candidate).await?;
         let (library, candidate) = (self.clone(), candidate.clone());
         aiw_home::blocking(move || library.commit(&candidate, adding)).await
     }
 
-    fn commit(&self, candidate: &Candidate, adding: Adding) -> Result<LockedExtension, LibraryError> {
+    fn commit(&self, candidate: &CandidateComponent, adding: Adding) -> Result<LockedExtension, LibraryError> {
         let about = &candidate.about;
         let lock = self.home.lock()?;
         let mut file = self.home.extensions_lock()?;
@@ -152,8 +156,8 @@ impl Library {
     pub async fn check_update(
         &self,
         id: &str,
-        client: &Client,
-    ) -> Result<Option<(Candidate, Vec<LibraryError>)>, LibraryError> {
+        client: &HttpClient,
+    ) -> Result<Option<(CandidateComponent, Vec<LibraryError>)>, LibraryError> {
         if self.is_bundled(id) {
             return Err(LibraryError::Bundled { id: id.to_owned(), action: "updated separately" });
         }

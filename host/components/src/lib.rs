@@ -11,5 +11,5 @@ mod summary;
 
 pub use error::LibraryError;
 pub use library::{Bundled, Known, Library, compiled_code};
-pub use source::Candidate;
+pub use source::CandidateComponent;
 pub use summary::{ExtensionSummary, UpdatedExtension, VerifiedExtension};

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use aiw_core::ExtensionId;
-use aiw_extensions::{About, Grants, MAX_COMPONENT_BYTES, World, inspect};
+use aiw_extensions::{ComponentFacts, Grants, MAX_COMPONENT_BYTES, World, inspect};
 use aiw_home::{Home, LockedExtension};
 use aiw_wasm::host::Capabilities;
 use aiw_wasm::{CompiledCache, Component, Engine, LoadError, OnCompile, Origin};
@@ -19,7 +19,7 @@ use crate::LibraryError;
 #[derive(Debug, Clone)]
 pub struct Known {
     /// Its manifest; none if its file is missing or not the one that the user agreed to.
-    pub about: Option<About>,
+    pub about: Option<ComponentFacts>,
     /// The record in the lock file; none for a bundled component.
     pub locked: Option<LockedExtension>,
     /// Its id.
@@ -61,7 +61,7 @@ pub struct Library {
 
 /// The state that all callers of a library share.
 struct Shared {
-    bundled: Vec<(Bundled, OnceLock<About>)>,
+    bundled: Vec<(Bundled, OnceLock<ComponentFacts>)>,
     engine: OnceLock<Engine>,
     compiler: OnceLock<PathBuf>,
     on_compile: OnceLock<Arc<OnCompile>>,
@@ -104,7 +104,7 @@ impl Library {
         self
     }
 
-    fn bundled(&self, id: &str) -> Option<&(Bundled, OnceLock<About>)> {
+    fn bundled(&self, id: &str) -> Option<&(Bundled, OnceLock<ComponentFacts>)> {
         self.shared.bundled.iter().find(|(component, _)| component.id == id)
     }
 
@@ -160,7 +160,7 @@ impl Library {
     }
 
     /// The file of a locked component, with its digest checked.
-    pub(crate) fn read_locked(&self, locked: &LockedExtension) -> Result<(About, Vec<u8>), LibraryError> {
+    pub(crate) fn read_locked(&self, locked: &LockedExtension) -> Result<(ComponentFacts, Vec<u8>), LibraryError> {
         let path = self.home.extension(&locked.id, &locked.sha256);
         let bytes = aiw_home::read_capped(&path, MAX_COMPONENT_BYTES)?
             .ok_or_else(|| LibraryError::Gone { id: locked.id.clone(), path: path.clone() })?;
@@ -206,7 +206,7 @@ impl Library {
     }
 
     /// Loads a component that is not added, and grants everything that it asks for.
-    pub(crate) async fn load_unlisted(&self, about: &About, bytes: &[u8]) -> Result<Component, LibraryError> {
+    pub(crate) async fn load_unlisted(&self, about: &ComponentFacts, bytes: &[u8]) -> Result<Component, LibraryError> {
         let (engine, capabilities) = (self.engine()?, self.capabilities.clone());
         let granted = Grants::wanted(about);
         Ok(Component::load(&engine, bytes, about, granted, capabilities, Origin::Foreign).await?)
@@ -223,7 +223,7 @@ pub(crate) fn find<'l>(
 }
 
 /// Returns the manifest of a bundled component, which is read on first use.
-fn about_of((component, about): &(Bundled, OnceLock<About>)) -> Result<&About, LibraryError> {
+fn about_of((component, about): &(Bundled, OnceLock<ComponentFacts>)) -> Result<&ComponentFacts, LibraryError> {
     if let Some(about) = about.get() {
         return Ok(about);
     }

@@ -3,16 +3,16 @@
 use futures::future::BoxFuture;
 use std::path::{Path, PathBuf};
 
-use aiw_extensions::{About, Grants, MAX_COMPONENT_BYTES, inspect};
-use aiw_net::{Client, Policy, Request};
+use aiw_extensions::{ComponentFacts, Grants, MAX_COMPONENT_BYTES, inspect};
+use aiw_net::{HttpClient, HttpRequest, Policy};
 
 use crate::LibraryError;
 
 /// A component that was read but not added yet.
 #[derive(Debug, Clone)]
-pub struct Candidate {
+pub struct CandidateComponent {
     /// Its manifest.
-    pub about: About,
+    pub about: ComponentFacts,
     /// The capabilities that it asks for.
     pub wanted: Grants,
     /// Where it came from: an absolute path or a URL.
@@ -21,13 +21,13 @@ pub struct Candidate {
 }
 
 /// Reads a component from a file, a directory or a URL. Stores nothing.
-pub fn read<'a>(source: &'a str, client: &'a Client) -> BoxFuture<'a, Result<Candidate, LibraryError>> {
+pub fn read<'a>(source: &'a str, client: &'a HttpClient) -> BoxFuture<'a, Result<CandidateComponent, LibraryError>> {
     Box::pin(async move {
         let (source, bytes) = if source.starts_with("https://") || source.starts_with("http://") {
             // The typed address may be anywhere; redirects (release assets use them) must lead to the public internet.
             let mut policy = Policy::public();
             policy.grant_url(source);
-            let request = Request { limit: MAX_COMPONENT_BYTES, ..Request::new(source) };
+            let request = HttpRequest { limit: MAX_COMPONENT_BYTES, ..HttpRequest::new(source) };
             let response = client.fetch(&policy, &request).await?;
             if response.status != 200 {
                 return Err(LibraryError::Answered { url: shown(source), status: response.status });
@@ -42,7 +42,7 @@ pub fn read<'a>(source: &'a str, client: &'a Client) -> BoxFuture<'a, Result<Can
         };
         let named = |error| LibraryError::Extension { source_name: shown(&source), source: error };
         let about = inspect(&bytes).map_err(named)?;
-        Ok(Candidate { wanted: Grants::wanted(&about), about, source, bytes })
+        Ok(CandidateComponent { wanted: Grants::wanted(&about), about, source, bytes })
     })
 }
 

@@ -36,7 +36,7 @@ pub struct SecretNeed {
 /// Whether a server is offered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Status {
+pub enum RegistryStatus {
     /// It is offered.
     #[default]
     Active,
@@ -84,7 +84,7 @@ pub struct Input {
 
 /// A variable within a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Variable {
+pub struct ServerVariable {
     /// Its name, without braces.
     pub name: String,
     /// What it stands for.
@@ -93,13 +93,13 @@ pub struct Variable {
 
 /// A variable of the environment, or a header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Setting {
+pub struct ServerSetting {
     /// Its name, as the row has it.
     pub name: String,
     /// Its value.
     pub input: Input,
     /// What the braces in the value stand for.
-    pub variables: Vec<Variable>,
+    pub variables: Vec<ServerVariable>,
 }
 
 /// An argument.
@@ -112,7 +112,7 @@ pub struct Argument {
     /// Its value.
     pub input: Input,
     /// What the braces in the value stand for.
-    pub variables: Vec<Variable>,
+    pub variables: Vec<ServerVariable>,
     /// Whether it may be given several times.
     pub repeated: bool,
 }
@@ -123,14 +123,14 @@ pub struct Endpoint {
     /// `{name}` in it stands for a variable.
     pub url: String,
     /// Headers of each request.
-    pub headers: Vec<Setting>,
+    pub headers: Vec<ServerSetting>,
     /// What the braces in the URL stand for.
-    pub variables: Vec<Variable>,
+    pub variables: Vec<ServerVariable>,
 }
 
 /// How a client talks to a server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Transport {
+pub enum RegistryTransport {
     /// Over standard input and output.
     #[default]
     Stdio,
@@ -158,13 +158,13 @@ pub struct Package {
     /// The program that runs it, as the row says.
     pub runtime: Option<String>,
     /// How to talk to it.
-    pub transport: Transport,
+    pub transport: RegistryTransport,
     /// Arguments of the program that runs it.
     pub runtime_arguments: Vec<Argument>,
     /// Arguments of the server.
     pub package_arguments: Vec<Argument>,
     /// Variables of its environment.
-    pub environment: Vec<Setting>,
+    pub environment: Vec<ServerSetting>,
 }
 
 /// A step after the installation. It is shown and never run.
@@ -180,7 +180,7 @@ pub struct Instruction {
 
 /// One version of a server in a registry.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Server {
+pub struct ServerVersion {
     /// The name within the registry: [`is_server_name`] holds.
     pub name: String,
     /// A name for people.
@@ -192,7 +192,7 @@ pub struct Server {
     /// Whether no version of it is newer.
     pub latest: bool,
     /// Whether it is offered.
-    pub status: Status,
+    pub status: RegistryStatus,
     /// The reason for the status.
     pub status_message: Option<String>,
     /// Who published it, as far as the registry has checked.
@@ -208,7 +208,7 @@ pub struct Server {
     /// The ways to run it on this machine.
     pub packages: Vec<Package>,
     /// The addresses where it runs already.
-    pub remotes: Vec<Transport>,
+    pub remotes: Vec<RegistryTransport>,
     /// Steps after the installation.
     pub instructions: Vec<Instruction>,
     /// Other names of the same server, here or in another registry.
@@ -219,7 +219,7 @@ pub struct Server {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// The servers on it that are well-formed.
-    pub servers: Vec<Server>,
+    pub servers: Vec<ServerVersion>,
     /// How many others there were.
     pub malformed: usize,
     /// The cursor of the next page, if there is one.

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use aiw_dialects::{Api, Request, Upstream, prepare};
+use aiw_dialects::{Api, ModelRequest, UpstreamTarget, prepare};
 
 const PIECES: usize = 500_000;
 
@@ -24,10 +24,10 @@ fn main() {
             "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}},\"finish_reason\":null}}]}}\n\n"
         );
         let stream = event.repeat(PIECES);
-        let upstream = Upstream::new(Api::ChatCompletions, "m", "f");
+        let upstream = UpstreamTarget::new(Api::ChatCompletions, "m", "f");
         let mut best = f64::MAX;
         for _ in 0..3 {
-            let mut prepared = prepare(&Request::new(client, body), &upstream).unwrap();
+            let mut prepared = prepare(&ModelRequest::new(client, body), &upstream).unwrap();
             let (begun, mut out) = (Instant::now(), Vec::with_capacity(1 << 20));
             // As pieces come from a socket.
             for chunk in stream.as_bytes().chunks(1 << 14) {

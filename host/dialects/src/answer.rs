@@ -5,13 +5,13 @@ use crate::carrier::Proof;
 use crate::chat;
 use crate::collected::Collected;
 use crate::count::tokens_of;
-use crate::event::{Event, Stop, Usage};
+use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::{FailureKind, UpstreamFailure};
 use crate::generate;
 use crate::messages;
 use crate::pass::{Pass, changed};
-use crate::request::Mask;
+use crate::request::SecretMask;
 use crate::responses;
 use crate::sides::{Reader, Writer};
 use crate::sse::{self, Events};
@@ -37,7 +37,7 @@ const PART: usize = 1 << 10;
 
 /// An answer of an upstream, rewritten for the client while it comes.
 #[derive(Debug)]
-pub struct Answer {
+pub struct UpstreamAnswer {
     exchange: Exchange,
     bounds: Bounds,
     events: Events,
@@ -49,9 +49,9 @@ pub struct Answer {
 /// What is known of an answer so far.
 #[derive(Debug, Default)]
 struct State {
-    usage: Usage,
+    usage: RequestUsage,
     stop: Option<Stop>,
-    failure: Option<Failure>,
+    failure: Option<UpstreamFailure>,
     /// Words, a thought or a call came: from here on, no other upstream may take over.
     has_content: bool,
     /// The bytes of words, thoughts and arguments.
@@ -84,7 +84,7 @@ impl Form {
     }
 }
 
-impl Answer {
+impl UpstreamAnswer {
     pub(crate) fn new(exchange: Exchange) -> Self {
         let bounds = Bounds::USUAL;
         let form = match exchange.is_streamed {
@@ -141,7 +141,7 @@ impl Answer {
         state.has_written |= !out.is_empty();
         if read.is_err() {
             let said = "the provider's answer holds an event that is too large";
-            self.fail(Failure::new(FailureKind::Upstream, said), out);
+            self.fail(UpstreamFailure::new(FailureKind::Upstream, said), out);
         } else if self.reader.holds().max(self.form.holds()) > self.bounds.answer {
             self.fail(too_long(), out);
         }
@@ -195,7 +195,7 @@ impl Answer {
     }
 
     /// Ends the answer with an error of ours, such as a connection that broke.
-    pub fn fail(&mut self, failure: Failure, out: &mut Vec<u8>) {
+    pub fn fail(&mut self, failure: UpstreamFailure, out: &mut Vec<u8>) {
         if self.state.is_over {
             return;
         }
@@ -259,7 +259,7 @@ impl Answer {
     }
 
     /// Returns the tokens, as far as the upstream has counted them.
-    pub fn usage(&self) -> Usage {
+    pub fn usage(&self) -> RequestUsage {
         self.state.usage
     }
 
@@ -274,7 +274,7 @@ impl Answer {
     }
 
     /// Returns what went wrong.
-    pub fn failure(&self) -> Option<&Failure> {
+    pub fn failure(&self) -> Option<&UpstreamFailure> {
         self.state.failure.as_ref()
     }
 
@@ -337,8 +337,8 @@ impl State {
     }
 }
 
-fn too_long() -> Failure {
-    Failure::new(FailureKind::Upstream, "the provider's answer is too long")
+fn too_long() -> UpstreamFailure {
+    UpstreamFailure::new(FailureKind::Upstream, "the provider's answer is too long")
 }
 
 fn step(
@@ -367,7 +367,7 @@ fn step(
 }
 
 /// Takes secrets out of what an upstream says of a failure, and out of ids and names.
-fn masked<'e>(event: Event<'e>, mask: &Mask) -> Event<'e> {
+fn masked<'e>(event: Event<'e>, mask: &SecretMask) -> Event<'e> {
     match event {
         Event::Failed(failure) => Event::Failed(failure.masked(mask)),
         Event::Call { id, name } => Event::Call { id: mask.id(id), name: mask.id(name) },

@@ -299,8 +299,8 @@ mod tests {
         .to_string();
         let is_in_path = api == Api::GenerateContent;
         let (model, is_streamed) = (is_in_path.then_some("m"), is_in_path.then_some(false));
-        let request = crate::Request { client: api, body: body.as_bytes(), model, is_streamed };
-        let mut answer = crate::prepare(&request, &crate::Upstream::new(api, "dated", "vendor")).unwrap().answer;
+        let request = crate::ModelRequest { client: api, body: body.as_bytes(), model, is_streamed };
+        let mut answer = crate::prepare(&request, &crate::UpstreamTarget::new(api, "dated", "vendor")).unwrap().answer;
         answer.comes_in_events(true);
         let mut out = Vec::new();
         for event in events {

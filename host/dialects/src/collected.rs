@@ -3,13 +3,13 @@
 use serde_json::{Map, Value};
 
 use crate::carrier::Proof;
-use crate::event::{Event, Stop, Usage};
+use crate::event::{Event, RequestUsage, Stop};
 
 /// An answer whose parts were put together.
 #[derive(Debug, Default)]
 pub(crate) struct Collected {
     pub parts: Vec<CollectedPart>,
-    pub usage: Usage,
+    pub usage: RequestUsage,
     pub stop: Option<Stop>,
 }
 

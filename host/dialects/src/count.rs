@@ -2,7 +2,7 @@
 
 use crate::conversation::{Conversation, Part};
 use crate::read::read;
-use crate::request::{Request, RequestError};
+use crate::request::{ModelRequest, RequestError};
 use aiw_core::Api;
 
 /// Tokens that a picture or a document costs, about.
@@ -13,7 +13,7 @@ const MEDIA: u64 = 1_600;
 /// # Errors
 ///
 /// Fails if the body is not the JSON of the client's dialect.
-pub fn estimate(request: &Request<'_>) -> Result<u64, RequestError> {
+pub fn estimate(request: &ModelRequest<'_>) -> Result<u64, RequestError> {
     let conversation = read(request)?;
     let (bytes, media) = size(&conversation);
     Ok(tokens_of(bytes) + media * MEDIA)

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::answer::Bounds;
-use crate::{Api, Request, Upstream, prepare};
+use crate::{Api, ModelRequest, UpstreamTarget, prepare};
 
 /// The bound of each buffer in this test.
 const BOUND: usize = 32 << 10;
@@ -127,8 +127,8 @@ fn no_buffer_grows_without_end() {
                     let body = question(client, is_streamed).to_string();
                     let path = (client == Api::GenerateContent).then_some("m");
                     let streams = path.map(|_| is_streamed);
-                    let request = Request { client, body: body.as_bytes(), model: path, is_streamed: streams };
-                    let to = Upstream { marks_thoughts, ..Upstream::new(upstream, "m", "f") };
+                    let request = ModelRequest { client, body: body.as_bytes(), model: path, is_streamed: streams };
+                    let to = UpstreamTarget { marks_thoughts, ..UpstreamTarget::new(upstream, "m", "f") };
                     let mut answer = prepare(&request, &to).unwrap().answer;
                     answer.set_bounds(Bounds { event: BOUND, answer: BOUND });
                     if says_so {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::carrier::Proof;
-use crate::failure::Failure;
+use crate::failure::UpstreamFailure;
 
 /// A step of an answer. Calls and thoughts come one after the other, never side by side.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,9 +19,9 @@ pub(crate) enum Event<'a> {
     /// A piece of the JSON of the arguments of the call that is open.
     Arguments(Cow<'a, str>),
     CallEnd,
-    Usage(Usage),
+    Usage(RequestUsage),
     Stop(Stop),
-    Failed(Failure),
+    Failed(UpstreamFailure),
     /// The upstream ended its answer as its dialect demands.
     End,
 }
@@ -45,7 +45,7 @@ pub enum Stop {
 
 /// Tokens of one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Usage {
+pub struct RequestUsage {
     /// Read, without those that came out of a cache or went into one.
     pub input: u64,
     /// Read out of a cache.
@@ -60,7 +60,7 @@ pub struct Usage {
     pub thinking: u64,
 }
 
-impl Usage {
+impl RequestUsage {
     /// Returns all that was read.
     pub fn whole_input(&self) -> u64 {
         self.input.saturating_add(self.cached).saturating_add(self.cache_written)
@@ -142,8 +142,8 @@ mod tests {
 
     #[test]
     fn what_came_from_a_cache_is_counted_once() {
-        let usage = Usage::with_cache_inside(100, 80, 5, 7, 3);
+        let usage = RequestUsage::with_cache_inside(100, 80, 5, 7, 3);
         assert_eq!((usage.input, usage.whole_input()), (15, 100));
-        assert_eq!(Usage::with_cache_inside(10, 80, 5, 0, 9).whole_input(), 10);
+        assert_eq!(RequestUsage::with_cache_inside(10, 80, 5, 0, 9).whole_input(), 10);
     }
 }

@@ -5,7 +5,7 @@ use aiw_core::Api;
 use crate::carrier::{Carried, Proof};
 use crate::conversation::Ids;
 use crate::names::Names;
-use crate::request::Mask;
+use crate::request::SecretMask;
 
 /// One request and its answer.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(crate) struct Exchange {
     pub wants_usage: bool,
     /// Whether reasoning is marked although both sides speak one dialect.
     pub marks_thoughts: bool,
-    pub mask: Mask,
+    pub mask: SecretMask,
 }
 
 impl Exchange {

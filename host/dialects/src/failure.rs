@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use aiw_core::{Api, printable};
 
-use crate::request::Mask;
+use crate::request::SecretMask;
 
 /// Why an upstream gave no answer, or no whole one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl FailureKind {
 
 /// An error of an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct UpstreamFailure {
     /// What it means.
     pub kind: FailureKind,
     /// The upstream's words, or ours where it has none.
@@ -70,7 +70,7 @@ pub struct Failure {
 /// The longest message that is passed on, in characters.
 const LONGEST: usize = 2_000;
 
-impl Failure {
+impl UpstreamFailure {
     /// Makes an error.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         let message: String = message.into().chars().take(LONGEST).collect();
@@ -123,7 +123,7 @@ impl Failure {
 
     /// Takes secrets out of the words.
     #[must_use]
-    pub fn masked(self, mask: &Mask) -> Self {
+    pub fn masked(self, mask: &SecretMask) -> Self {
         Self { message: mask.text(&self.message), ..self }
     }
 
@@ -334,8 +334,8 @@ pub fn spelled_wait(text: &str) -> Option<(Duration, &str)> {
 mod tests {
     use super::*;
 
-    fn read(status: u16, body: &Value) -> Failure {
-        Failure::read(status, body.to_string().as_bytes())
+    fn read(status: u16, body: &Value) -> UpstreamFailure {
+        UpstreamFailure::read(status, body.to_string().as_bytes())
     }
 
     #[test]
@@ -371,21 +371,23 @@ mod tests {
         // In a stream, the status was 200.
         assert_eq!(read(200, &json!({"error": {"message": "x", "code": 502}})).kind, FailureKind::Upstream);
         assert_eq!(read(200, &json!({"error": {"type": "overloaded_error"}})).kind, FailureKind::Overloaded);
-        assert_eq!(Failure::read(502, b"<html>").message, "the provider answered with status 502");
-        assert_eq!(Failure::read(500, b"plain words").message, "plain words");
+        assert_eq!(UpstreamFailure::read(502, b"<html>").message, "the provider answered with status 502");
+        assert_eq!(UpstreamFailure::read(500, b"plain words").message, "plain words");
     }
 
     #[test]
     fn each_client_gets_its_own_form() {
-        let long = Failure::new(FailureKind::TooLong, "too big");
+        let long = UpstreamFailure::new(FailureKind::TooLong, "too big");
         let said: Value = serde_json::from_slice(&long.body(Api::Messages)).unwrap();
         assert_eq!(
             said,
             json!({"type": "error", "error": {"type": "invalid_request_error", "message": "prompt is too long: too big"}})
         );
         assert_eq!(long.code(), "context_length_exceeded");
-        let slow =
-            Failure { retry_after: Some(Duration::from_secs(9)), ..Failure::new(FailureKind::RateLimit, "slow down") };
+        let slow = UpstreamFailure {
+            retry_after: Some(Duration::from_secs(9)),
+            ..UpstreamFailure::new(FailureKind::RateLimit, "slow down")
+        };
         let said: Value = serde_json::from_slice(&slow.body(Api::GenerateContent)).unwrap();
         assert_eq!(said["error"]["details"][0]["retryDelay"], "9s");
         assert_eq!(slow.message_with_wait(), "slow down. Please try again in 9.0s.");
@@ -402,6 +404,6 @@ mod tests {
         ] {
             assert_eq!(said_wait(said), seconds.map(Duration::from_secs_f64), "{said}");
         }
-        assert_eq!(Failure::cut().status(Api::Responses), 503);
+        assert_eq!(UpstreamFailure::cut().status(Api::Responses), 503);
     }
 }

@@ -1,7 +1,7 @@
 //! The four APIs for requests to models, and translation between them: bytes in, bytes out.
 //!
 //! A client speaks any of the four, and so does an upstream. [`prepare`] turns a client's request into the upstream's, and
-//! gives the [`Answer`] that turns what comes back into the client's. Nothing is kept between two requests: what an
+//! gives the [`UpstreamAnswer`] that turns what comes back into the client's. Nothing is kept between two requests: what an
 //! upstream wants back travels through the client. This room opens no connection and knows no key.
 //!
 //! ```
@@ -44,11 +44,11 @@ mod sse;
 #[cfg(test)]
 mod tests;
 
-pub use answer::Answer;
+pub use answer::UpstreamAnswer;
 pub use count::{count_answer, estimate};
-pub use event::{Stop, Usage};
-pub use failure::{Failure, FailureKind, spelled_wait};
-pub use request::{Mask, Request, RequestError, Upstream};
+pub use event::{RequestUsage, Stop};
+pub use failure::{FailureKind, UpstreamFailure, spelled_wait};
+pub use request::{ModelRequest, RequestError, SecretMask, UpstreamTarget};
 
 pub use aiw_core::Api;
 
@@ -84,7 +84,7 @@ pub fn models_path(api: Api) -> &'static str {
 
 /// A request for an upstream, and what reads its answer.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct PreparedRequest {
     /// The JSON for the upstream.
     pub body: Vec<u8>,
     /// The model, as the client called it.
@@ -92,7 +92,7 @@ pub struct Prepared {
     /// Whether the client wants events.
     pub is_streamed: bool,
     /// Reads the upstream's answer.
-    pub answer: Answer,
+    pub answer: UpstreamAnswer,
 }
 
 /// Turns a client's request into an upstream's.
@@ -100,7 +100,7 @@ pub struct Prepared {
 /// # Errors
 ///
 /// Fails if the body is not the JSON of the client's dialect.
-pub fn prepare(request: &Request<'_>, to: &Upstream) -> Result<Prepared, RequestError> {
+pub fn prepare(request: &ModelRequest<'_>, to: &UpstreamTarget) -> Result<PreparedRequest, RequestError> {
     let mut exchange = Exchange {
         client: request.client,
         upstream: to.dialect,
@@ -143,7 +143,7 @@ pub fn prepare(request: &Request<'_>, to: &Upstream) -> Result<Prepared, Request
         }
     };
     let (asked, is_streamed) = (exchange.asked.clone(), exchange.is_streamed);
-    Ok(Prepared { body, asked, is_streamed, answer: Answer::new(exchange) })
+    Ok(PreparedRequest { body, asked, is_streamed, answer: UpstreamAnswer::new(exchange) })
 }
 
 /// The parts that are read of a request that passes: the model, and whether events are wanted and the tokens in them.
@@ -175,7 +175,7 @@ fn seed(body: &[u8]) -> String {
 /// # Errors
 ///
 /// Fails if the body is not the JSON of the client's dialect.
-pub fn session(request: &Request<'_>) -> Result<String, RequestError> {
+pub fn session(request: &ModelRequest<'_>) -> Result<String, RequestError> {
     let conversation = read(request)?;
     if let Some(key) = conversation.cache_key {
         return Ok(key.into_owned());

@@ -13,9 +13,9 @@ use crate::carrier::{Carried, ENCODED_MARK, Proof, is_ours};
 use crate::chat::detail;
 use crate::event::Event;
 use crate::exchange::Exchange;
-use crate::failure::Failure;
+use crate::failure::UpstreamFailure;
 use crate::json;
-use crate::request::{RequestError, Upstream};
+use crate::request::{RequestError, UpstreamTarget};
 use crate::sides::{Reader, Writer};
 use crate::sse::{Events, TooLarge};
 use aiw_core::{Api, printable};
@@ -55,7 +55,7 @@ fn quoted(text: &str) -> Vec<u8> {
 }
 
 #[derive(Deserialize)]
-struct Request<'a> {
+struct ModelRequest<'a> {
     #[serde(borrow, default)]
     model: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -77,8 +77,8 @@ struct Message<'a> {
 }
 
 /// Writes the request for the upstream: with its own model, with its own reasoning as it gave it, and without another one's.
-pub(crate) fn request(body: &[u8], exchange: &Exchange, to: &Upstream) -> Result<Vec<u8>, RequestError> {
-    let (dialect, request) = (exchange.client, serde_json::from_slice::<Request<'_>>(body)?);
+pub(crate) fn request(body: &[u8], exchange: &Exchange, to: &UpstreamTarget) -> Result<Vec<u8>, RequestError> {
+    let (dialect, request) = (exchange.client, serde_json::from_slice::<ModelRequest<'_>>(body)?);
     let strips = to.strips_thoughts;
     let mut edits = Vec::new();
     if dialect == Api::ChatCompletions && exchange.is_streamed && !exchange.wants_usage {
@@ -188,7 +188,7 @@ fn with_usage(body: &[u8], options: Option<&RawValue>) -> Option<Edit> {
 }
 
 /// Takes out what an upstream of Chat Completions has refused before. Servers that speak it know different fields.
-fn without_refused(body: Vec<u8>, dialect: Api, to: &Upstream) -> Vec<u8> {
+fn without_refused(body: Vec<u8>, dialect: Api, to: &UpstreamTarget) -> Vec<u8> {
     if dialect != Api::ChatCompletions || to.refused.is_empty() {
         return body;
     }
@@ -509,7 +509,7 @@ impl Pass {
         reader.end(note);
     }
 
-    pub(crate) fn fail(&mut self, failure: &Failure, exchange: &mut Exchange, out: &mut Vec<u8>) {
+    pub(crate) fn fail(&mut self, failure: &UpstreamFailure, exchange: &mut Exchange, out: &mut Vec<u8>) {
         self.begun.clear();
         self.seen = 0;
         Writer::new(exchange.client).begun().write_failure(failure.clone(), exchange, out);

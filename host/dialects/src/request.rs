@@ -11,7 +11,7 @@ use crate::conversation::valid_id;
 
 /// A request of a client.
 #[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
+pub struct ModelRequest<'a> {
     /// The API that the client speaks.
     pub client: Api,
     /// Its JSON.
@@ -22,7 +22,7 @@ pub struct Request<'a> {
     pub is_streamed: Option<bool>,
 }
 
-impl<'a> Request<'a> {
+impl<'a> ModelRequest<'a> {
     /// Makes a request whose body says everything.
     pub fn new(client: Api, body: &'a [u8]) -> Self {
         Self { client, body, model: None, is_streamed: None }
@@ -31,7 +31,7 @@ impl<'a> Request<'a> {
 
 /// Where a request goes.
 #[derive(Clone, Debug)]
-pub struct Upstream {
+pub struct UpstreamTarget {
     /// The API that it speaks.
     pub dialect: Api,
     /// The model, as it calls it.
@@ -48,16 +48,16 @@ pub struct Upstream {
     /// Whether its reasoning is marked even within one dialect, because another upstream may answer the next request.
     pub marks_thoughts: bool,
     /// Takes secrets out of what it says of failures. Servers repeat the key that they refuse.
-    pub mask: Mask,
+    pub mask: SecretMask,
 }
 
 type MaskFn = dyn Fn(&str) -> String + Send + Sync;
 
 /// Takes secrets out of texts.
 #[derive(Clone, Default)]
-pub struct Mask(Option<Arc<MaskFn>>);
+pub struct SecretMask(Option<Arc<MaskFn>>);
 
-impl Mask {
+impl SecretMask {
     /// Makes one of a function.
     pub fn new(mask: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(mask)))
@@ -81,7 +81,7 @@ impl Mask {
     }
 }
 
-impl fmt::Debug for Mask {
+impl fmt::Debug for SecretMask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Mask")
     }
@@ -90,7 +90,7 @@ impl fmt::Debug for Mask {
 /// What a model may write where neither the client nor the table of models says it.
 const OUTPUT_TOKENS: u64 = 32_000;
 
-impl Upstream {
+impl UpstreamTarget {
     /// Makes one of which no more is known.
     pub fn new(dialect: Api, model: impl Into<String>, family: impl Into<String>) -> Self {
         let (model, family) = (model.into(), family.into());
@@ -102,7 +102,7 @@ impl Upstream {
             refused: Vec::new(),
             strips_thoughts: false,
             marks_thoughts: false,
-            mask: Mask::default(),
+            mask: SecretMask::default(),
         }
     }
 

@@ -4,7 +4,7 @@ use aiw_core::Api;
 
 use crate::event::Event;
 use crate::exchange::Exchange;
-use crate::failure::Failure;
+use crate::failure::UpstreamFailure;
 use crate::{chat, generate, messages, responses};
 
 /// Reads one dialect's answers.
@@ -82,7 +82,7 @@ impl Writer {
         self
     }
 
-    pub(crate) fn write_failure(mut self, failure: Failure, exchange: &mut Exchange, out: &mut Vec<u8>) {
+    pub(crate) fn write_failure(mut self, failure: UpstreamFailure, exchange: &mut Exchange, out: &mut Vec<u8>) {
         self.write(Event::Failed(failure), exchange, out);
     }
 

@@ -5,14 +5,17 @@ use serde_json::{Value, json};
 
 use crate::event::Event;
 use crate::sides::Reader;
-use crate::{Answer, Api, FailureKind, Mask, Prepared, Request, Stop, Upstream, Usage, prepare};
+use crate::{
+    Api, FailureKind, ModelRequest, PreparedRequest, RequestUsage, SecretMask, Stop, UpstreamAnswer, UpstreamTarget,
+    prepare,
+};
 
 const CLIENTS: [Api; 4] = Api::ALL;
 
 const MODEL: &str = "up-model";
 
-fn upstream(dialect: Api) -> Upstream {
-    Upstream::new(dialect, MODEL, "vendor")
+fn upstream(dialect: Api) -> UpstreamTarget {
+    UpstreamTarget::new(dialect, MODEL, "vendor")
 }
 
 /// A request of a client: instructions, a question with a picture, a thought, two calls, and their results in another order.
@@ -118,10 +121,10 @@ fn request(client: Api, is_streamed: bool) -> Value {
     }
 }
 
-fn prepared(client: Api, body: &Value, is_streamed: bool, to: &Upstream) -> Prepared {
+fn prepared(client: Api, body: &Value, is_streamed: bool, to: &UpstreamTarget) -> PreparedRequest {
     let body = body.to_string();
     let is_in_path = client == Api::GenerateContent;
-    let request = Request {
+    let request = ModelRequest {
         client,
         body: body.as_bytes(),
         model: is_in_path.then_some("gemini-asked"),
@@ -231,7 +234,7 @@ fn names(client: Api) -> [&'static str; 2] {
     }
 }
 
-fn drive(answer: &mut Answer, chunks: &[impl AsRef<[u8]>]) -> String {
+fn drive(answer: &mut UpstreamAnswer, chunks: &[impl AsRef<[u8]>]) -> String {
     let mut out = Vec::new();
     for chunk in chunks {
         answer.read(chunk.as_ref(), &mut out);
@@ -418,7 +421,7 @@ fn an_answer_says_the_same_to_every_client_wherever_its_chunks_end() {
             assert!(!stream.contains("dated"), "the name that was asked for is echoed: {case}\n{stream}");
             assert_eq!(whole.stop(), Some(Stop::Calls), "{case}");
             let thinking = if from == Api::Messages { 0 } else { 2 };
-            let usage = Usage { input: 20, cached: 80, output: 9, thinking, ..Usage::default() };
+            let usage = RequestUsage { input: 20, cached: 80, output: 9, thinking, ..RequestUsage::default() };
             assert_eq!(whole.usage(), usage, "{case}");
             if client == Api::GenerateContent && client != from {
                 assert!(!stream.contains("event:") && !stream.lines().any(|line| line.starts_with(':')), "{case}");
@@ -587,7 +590,7 @@ fn whole_answers_are_read_and_written() {
 #[test]
 fn bytes_pass_where_both_sides_speak_one_dialect() {
     let asked = r#"{"max_tokens":1,  "model":"claude-asked","unknown":{"x":1e3},"messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"a","signature":"EqQBnative"},{"type":"thinking","thinking":"b","signature":""},{"type":"redacted_thinking","data":"YWl3AXt9"},{"type":"text","text":"é\u00e9"}]}],"stream":true}"#;
-    let mut passed = prepare(&Request::new(Api::Messages, asked.as_bytes()), &upstream(Api::Messages)).unwrap();
+    let mut passed = prepare(&ModelRequest::new(Api::Messages, asked.as_bytes()), &upstream(Api::Messages)).unwrap();
     assert_eq!(
         String::from_utf8(std::mem::take(&mut passed.body)).unwrap(),
         asked.replace("claude-asked", MODEL).replace(
@@ -628,15 +631,19 @@ fn within_one_dialect_reasoning_is_marked_where_another_upstream_may_see_it() {
         ),
     ];
     for (dialect, event, pointer, back) in cases {
-        let to = |family: &str| Upstream { marks_thoughts: true, family: family.into(), ..upstream(dialect) };
-        let sent = |given: &str, to: &Upstream| {
+        let to = |family: &str| UpstreamTarget { marks_thoughts: true, family: family.into(), ..upstream(dialect) };
+        let sent = |given: &str, to: &UpstreamTarget| {
             let body = back.to_string().replace('@', given);
-            let request =
-                Request { model: Some("m"), is_streamed: Some(true), ..Request::new(dialect, body.as_bytes()) };
+            let request = ModelRequest {
+                model: Some("m"),
+                is_streamed: Some(true),
+                ..ModelRequest::new(dialect, body.as_bytes())
+            };
             String::from_utf8(prepare(&request, to).unwrap().body).unwrap()
         };
         let body = back.to_string();
-        let request = Request { model: Some("m"), is_streamed: Some(true), ..Request::new(dialect, body.as_bytes()) };
+        let request =
+            ModelRequest { model: Some("m"), is_streamed: Some(true), ..ModelRequest::new(dialect, body.as_bytes()) };
         let mut answer = prepare(&request, &to("one")).unwrap().answer;
         let stream = drive(&mut answer, &[format!("data: {event}\n\n")]);
         let said: Value =
@@ -649,17 +656,18 @@ fn within_one_dialect_reasoning_is_marked_where_another_upstream_may_see_it() {
             assert!(!sent.contains("SIGNED") && !sent.contains(marked), "{dialect:?}, {of}: {sent}");
         }
         // Without a pool, what the vendor's own client says passes as it is.
-        let plain = Upstream { marks_thoughts: false, ..to("one") };
+        let plain = UpstreamTarget { marks_thoughts: false, ..to("one") };
         assert!(
             sent("SIGNED", &plain).contains("SIGNED")
-                && !sent(marked, &Upstream { family: "two".into(), ..plain }).contains(marked)
+                && !sent(marked, &UpstreamTarget { family: "two".into(), ..plain }).contains(marked)
         );
     }
 }
 
 #[test]
 fn a_signature_in_pieces_comes_back_whole_and_a_strangers_thought_goes_nowhere() {
-    let to = |dialect, family: &str| Upstream { marks_thoughts: true, family: family.into(), ..upstream(dialect) };
+    let to =
+        |dialect, family: &str| UpstreamTarget { marks_thoughts: true, family: family.into(), ..upstream(dialect) };
     let question = json!({"model": "m", "stream": true, "messages": [{"role": "user", "content": "Hi"}]});
     let mut answer = prepared(Api::Messages, &question, true, &to(Api::Messages, "one")).answer;
     let delta = |piece: &str| {
@@ -689,11 +697,11 @@ fn a_signature_in_pieces_comes_back_whole_and_a_strangers_thought_goes_nowhere()
 
 #[test]
 fn a_key_in_a_failure_is_taken_out_within_one_dialect_and_between_two() {
-    let mask = Mask::new(|text| text.replace("sk-canary", "\u{2026}"));
+    let mask = SecretMask::new(|text| text.replace("sk-canary", "\u{2026}"));
     for (client, to) in
         [(Api::Messages, Api::Messages), (Api::Responses, Api::Responses), (Api::Messages, Api::ChatCompletions)]
     {
-        let upstream = Upstream { mask: mask.clone(), ..upstream(to) };
+        let upstream = UpstreamTarget { mask: mask.clone(), ..upstream(to) };
         let mut answer = prepared(client, &request(client, true), true, &upstream).answer;
         let failure = match to {
             Api::Messages => {
@@ -733,7 +741,7 @@ fn failures_before_the_first_word_leave_the_choice() {
 fn tokens_are_estimated_and_sessions_have_a_word() {
     for client in CLIENTS {
         let body = request(client, true).to_string();
-        let request = Request::new(client, body.as_bytes());
+        let request = ModelRequest::new(client, body.as_bytes());
         let tokens = crate::estimate(&request).unwrap();
         assert!((3_200..4_000).contains(&tokens), "{client:?}: {tokens}");
         let word = crate::session(&request).unwrap();
@@ -876,7 +884,7 @@ fn the_tokens_come_to_a_client_of_chat_completions_that_asks_for_them() {
 #[test]
 fn what_a_server_of_chat_completions_refused_is_left_out_of_what_passes() {
     let mut to = upstream(Api::ChatCompletions);
-    let sent = |to: &Upstream, limit: &str| {
+    let sent = |to: &UpstreamTarget, limit: &str| {
         let body =
             json!({"model": "m", "stream": true, limit: 7, "seed": 1, "messages": [{"role": "user", "content": "Hi"}]});
         serde_json::from_slice::<Value>(&prepared(Api::ChatCompletions, &body, true, to).body).unwrap()
@@ -912,7 +920,8 @@ fn a_tool_that_takes_a_text_comes_back_so_to_a_client_of_chat_completions() {
 
 #[test]
 fn in_a_pool_a_thought_in_chat_completions_comes_back_to_its_own_server_only() {
-    let to = |family: &str| Upstream { marks_thoughts: true, family: family.into(), ..upstream(Api::ChatCompletions) };
+    let to =
+        |family: &str| UpstreamTarget { marks_thoughts: true, family: family.into(), ..upstream(Api::ChatCompletions) };
     for is_streamed in [true, false] {
         let asked = request(Api::ChatCompletions, is_streamed);
         let mut answered = prepared(Api::ChatCompletions, &asked, is_streamed, &to("one")).answer;
@@ -968,33 +977,33 @@ fn claude_is_not_asked_to_think_on_behind_a_call_whose_thought_is_gone() {
             {"role": "tool", "tool_call_id": "c", "content": "seen"},
         ]})
     };
-    let claude = Upstream::new(Api::Messages, "claude-opus-4-5", "vendor");
+    let claude = UpstreamTarget::new(Api::Messages, "claude-opus-4-5", "vendor");
     let mut answered = prepared(Api::ChatCompletions, &request(Api::ChatCompletions, false), false, &claude).answer;
     drive(&mut answered, &answer(Api::Messages, ["Read", "Read"]));
     let whole: Value = serde_json::from_slice(&answered.whole().unwrap()).unwrap();
     let details = whole["choices"][0]["message"]["reasoning_details"].clone();
-    let thinks = |details: Value, to: &Upstream| {
+    let thinks = |details: Value, to: &UpstreamTarget| {
         let sent = prepared(Api::ChatCompletions, &called(details), false, to).body;
         serde_json::from_slice::<Value>(&sent).unwrap().get("thinking").is_some()
     };
     assert!(thinks(details.clone(), &claude));
     assert!(!thinks(Value::Null, &claude));
-    assert!(!thinks(details, &Upstream { family: "another".into(), ..claude.clone() }));
+    assert!(!thinks(details, &UpstreamTarget { family: "another".into(), ..claude.clone() }));
     // Those that decide themselves, and others that speak its API, take it.
     for model in ["claude-opus-5", "glm-4.6"] {
-        assert!(thinks(Value::Null, &Upstream { model: model.into(), ..claude.clone() }), "{model}");
+        assert!(thinks(Value::Null, &UpstreamTarget { model: model.into(), ..claude.clone() }), "{model}");
     }
 }
 
 #[test]
 fn a_key_in_an_id_is_taken_out_of_a_good_answer() {
-    let mask = Mask::new(|text| text.replace("sk-canary", "\u{2026}"));
+    let mask = SecretMask::new(|text| text.replace("sk-canary", "\u{2026}"));
     for client in CLIENTS {
         for from in Api::ALL {
             // As it is, and as JSON may write it.
             for written in ["sk-canary", "sk\\u002dcanary", "\\u0073k-canary"] {
                 for is_whole in [false, true] {
-                    let to = Upstream { mask: mask.clone(), ..upstream(from) };
+                    let to = UpstreamTarget { mask: mask.clone(), ..upstream(from) };
                     let mut answered = prepared(client, &request(client, !is_whole), !is_whole, &to).answer;
                     answered.comes_in_events(true);
                     let id = format!("\"toolu_{written}\"");
@@ -1034,7 +1043,8 @@ fn what_stays_in_a_cache_for_an_hour_is_counted_apart() {
     for client in CLIENTS {
         let mut answered = prepared(client, &request(client, true), true, &upstream(Api::Messages)).answer;
         drive(&mut answered, &[format!("data: {start}\n\n"), format!("data: {delta}\n\n")]);
-        let expected = Usage { input: 3, cached: 50, cache_written: 40, cache_written_1h: 30, output: 9, thinking: 0 };
+        let expected =
+            RequestUsage { input: 3, cached: 50, cache_written: 40, cache_written_1h: 30, output: 9, thinking: 0 };
         assert_eq!(answered.usage(), expected, "{client:?}");
     }
 }
@@ -1087,7 +1097,7 @@ mod fuzz {
             let _ = values.next();
             let end = start + values.byte_offset();
             let body = format!("{}{with}{}", &body[..start], &body[end..]);
-            let request = Request { client, body: body.as_bytes(), model: Some("m"), is_streamed: Some(true) };
+            let request = ModelRequest { client, body: body.as_bytes(), model: Some("m"), is_streamed: Some(true) };
             if let Ok(prepared) = prepare(&request, &upstream(Api::ALL[to])) {
                 prop_assert!(serde_json::from_slice::<Value>(&prepared.body).is_ok(), "{}", String::from_utf8_lossy(&prepared.body));
             }
@@ -1096,7 +1106,7 @@ mod fuzz {
         #[test]
         fn any_bytes_are_refused_without_a_panic(client in 0..4_usize, body in prop::collection::vec(any::<u8>(), 0..200)) {
             for to in Api::ALL {
-                let _ = prepare(&Request::new(CLIENTS[client], &body), &upstream(to));
+                let _ = prepare(&ModelRequest::new(CLIENTS[client], &body), &upstream(to));
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::{About, INTERFACES};
+use crate::{ComponentFacts, INTERFACES};
 
 /// The kind of a capability: a list in the manifest, or the imports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,7 +78,7 @@ pub struct Grants(BTreeSet<Capability>);
 
 impl Grants {
     /// Returns what a component asks for: its imports and the lists of its manifest.
-    pub fn wanted(about: &About) -> Self {
+    pub fn wanted(about: &ComponentFacts) -> Self {
         let manifest = &about.manifest;
         let of = |kind: CapabilityKind, values: &[String]| {
             values.iter().map(move |value| Capability { kind, value: value.clone() }).collect::<Vec<_>>()

@@ -46,7 +46,7 @@ impl World {
 
 /// The facts that can be read from a component before any of it is compiled or run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct About {
+pub struct ComponentFacts {
     /// The full names of the imported interfaces, such as `aiw:plugin/http@0.1.0`.
     pub imports: Vec<String>,
     /// The full names of the exported interfaces.
@@ -61,7 +61,7 @@ pub struct About {
     pub size: u64,
 }
 
-impl About {
+impl ComponentFacts {
     /// Returns the names of the imported interfaces: short names such as `http` for ours, full names for others.
     pub fn interfaces(&self) -> Vec<String> {
         let short = |name: &String| match interface_of(name) {
@@ -91,7 +91,7 @@ fn interface_of(name: &str) -> Option<(&str, (u32, u32, u32))> {
 }
 
 /// Reads a component's imports, exports and manifest, and checks that its contract is ours.
-pub fn inspect(bytes: &[u8]) -> Result<About, ExtensionError> {
+pub fn inspect(bytes: &[u8]) -> Result<ComponentFacts, ExtensionError> {
     if bytes.len() as u64 > MAX_COMPONENT_BYTES {
         return Err(ExtensionError::TooLarge);
     }
@@ -154,7 +154,7 @@ pub fn inspect(bytes: &[u8]) -> Result<About, ExtensionError> {
         let problem = format!("imports `{other}`, which a `{}` does not have", names.join("`, `"));
         return Err(ExtensionError::Contract(problem));
     }
-    Ok(About { imports, exports, worlds, manifest, sha256: sha256_hex(bytes), size: bytes.len() as u64 })
+    Ok(ComponentFacts { imports, exports, worlds, manifest, sha256: sha256_hex(bytes), size: bytes.len() as u64 })
 }
 
 /// Finds the only manifest: at the component's own level if there is one, otherwise in its core module.

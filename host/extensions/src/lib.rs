@@ -17,7 +17,7 @@ mod tools;
 
 pub use error::{ExtensionError, MAX_COMPONENT_BYTES, MAX_PARTS};
 pub use grants::{Capability, CapabilityKind, Grants};
-pub use inspect::{About, World, inspect, sha256_hex};
+pub use inspect::{ComponentFacts, World, inspect, sha256_hex};
 pub use manifest::{Manifest, is_lower};
 pub use tools::ToolPattern;
 

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use aiw_core::ProcessId;
 use aiw_home::{Home, Mode, PLACES, read_capped, replace};
 use aiw_listen::Listener;
-use aiw_supervisor::{Names, NewProcess, Processes, Program, Queue, Restart, RestartWhen, Root, Scope, digest};
+use aiw_supervisor::{
+    Names, NewProcess, ProcessScope, Processes, Program, QueueLimit, Restart, RestartAfter, Root, digest,
+};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -171,14 +173,14 @@ fn start(home: &Home, aiw: &Path, port: u16) -> Result<(), GatewayError> {
     // One place, one gateway.
     let root = Root::directory(home.root()).map_err(GatewayError::Socket)?;
     let number = digest(home.root().as_os_str().as_encoded_bytes());
-    let processes = Processes::open(home, NAMES, Scope::Root(root))?;
+    let processes = Processes::open(home, NAMES, ProcessScope::Root(root))?;
     let mut environment = home.around().only(WAYS_OUT.iter().chain(&PLACES));
     environment.push(("AIW_HOME".into(), home.root().into()));
     let program =
         Program { arguments: ["gateway", "serve", "--runs"].map(Into::into).to_vec(), environment, ..Program::of(aiw) };
     let new = NewProcess {
         restart: Restart {
-            when: RestartWhen::Failed,
+            when: RestartAfter::Failed,
             pause: Duration::from_millis(20),
             longest: Duration::from_secs(2),
             limit: None,
@@ -187,7 +189,7 @@ fn start(home: &Home, aiw: &Path, port: u16) -> Result<(), GatewayError> {
         listen: Some(SocketAddr::from(([127, 0, 0, 1], port))),
         ..NewProcess::within("/")
     };
-    let queue = Queue { limit: u32::MAX, may_queue: false };
+    let queue = QueueLimit { limit: u32::MAX, may_queue: false };
     processes.start_named(aiw, ProcessId::from_number(number >> 2), new, program, queue)?;
     Ok(())
 }

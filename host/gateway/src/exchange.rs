@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_core::is_model;
-use aiw_dialects::{Answer, Api, Failure, FailureKind, Prepared, Upstream as To, estimate, prepare, spelled_wait};
-use aiw_net::{Method, NetError, Policy, Request, Streamed};
+use aiw_dialects::{
+    Api, FailureKind, PreparedRequest, UpstreamAnswer, UpstreamFailure, UpstreamTarget as To, estimate, prepare,
+    spelled_wait,
+};
+use aiw_net::{HttpRequest, Method, NetError, Policy, Streamed};
 use bytes::Bytes;
 use http::header::HeaderName;
 use http::request::Parts;
@@ -19,7 +22,7 @@ use crate::called::InPath;
 use crate::gateway::Gateway;
 use crate::receipt::{Expected, Receipt, Receiving};
 use crate::reply::{events, refusal, request_of, whole};
-use crate::route::{Route, Upstream};
+use crate::route::{GatewayRoute, Upstream};
 use crate::turn::Turn;
 
 /// The longest silence of an upstream. A model may think for minutes.
@@ -110,20 +113,27 @@ pub(crate) struct Incoming<'a> {
 }
 
 impl Incoming<'_> {
-    fn request(&self) -> aiw_dialects::Request<'_> {
+    fn request(&self) -> aiw_dialects::ModelRequest<'_> {
         request_of(self.client, &self.body, &self.at)
     }
 }
 
 impl Gateway {
     /// Answers a request: asks one upstream after the other, as its pool says, until one answers.
-    pub(crate) async fn generate(self: &Arc<Self>, route: Arc<Route>, incoming: Incoming<'_>) -> Response<AnswerBody> {
+    pub(crate) async fn generate(
+        self: &Arc<Self>,
+        route: Arc<GatewayRoute>,
+        incoming: Incoming<'_>,
+    ) -> Response<AnswerBody> {
         let client = incoming.client;
         let head = Head::read(&incoming.body);
         // It becomes a part of the address in one of the APIs.
         let asked = incoming.at.model.clone().or_else(|| head.model.as_deref().map(str::to_owned));
         let Some(asked) = asked.filter(|model| is_model(model) && is_in_path(model)) else {
-            return refusal(client, &Failure::new(FailureKind::Invalid, "the request names no model, or no valid one"));
+            return refusal(
+                client,
+                &UpstreamFailure::new(FailureKind::Invalid, "the request names no model, or no valid one"),
+            );
         };
         let written = head.limit().unwrap_or(USUAL).min(USUAL);
         let (ledger, of, body, at) = (self.ledger.clone(), route.clone(), incoming.body.clone(), incoming.at.clone());
@@ -160,11 +170,16 @@ impl Gateway {
     }
 
     /// Formats a failure of a request that nobody answers.
-    fn refused_unasked(&self, route: &Route, incoming: &Incoming<'_>, failure: Failure) -> Response<AnswerBody> {
+    fn refused_unasked(
+        &self,
+        route: &GatewayRoute,
+        incoming: &Incoming<'_>,
+        failure: UpstreamFailure,
+    ) -> Response<AnswerBody> {
         let client = incoming.client;
         let to = route.members.first().map(|member| To::new(member.api, "", member.family()));
         match to.and_then(|to| prepare(&incoming.request(), &to).ok()) {
-            Some(Prepared { answer, is_streamed, .. }) => refused(client, failure, answer, is_streamed),
+            Some(PreparedRequest { answer, is_streamed, .. }) => refused(client, failure, answer, is_streamed),
             None => refusal(client, &failure),
         }
     }
@@ -172,12 +187,12 @@ impl Gateway {
     /// Asks one upstream, again without what it refuses and can do without.
     async fn ask(
         self: &Arc<Self>,
-        route: &Arc<Route>,
+        route: &Arc<GatewayRoute>,
         at: usize,
         incoming: &Incoming<'_>,
         mut receipt: Receipt,
         has_others: bool,
-    ) -> Result<Response<AnswerBody>, Failure> {
+    ) -> Result<Response<AnswerBody>, UpstreamFailure> {
         let (client, upstream) = (incoming.client, &route.members[at]);
         let (mut dropped, mut strips_thoughts, mut before) = (Vec::new(), false, None);
         let (mask, model) = (upstream.mask(), receipt.model().to_owned());
@@ -190,14 +205,14 @@ impl Gateway {
                 mask: mask.clone(),
                 ..To::new(upstream.api, model.clone(), upstream.family())
             };
-            let Prepared { body: sent, answer, is_streamed, .. } = match prepare(&incoming.request(), &to) {
+            let PreparedRequest { body: sent, answer, is_streamed, .. } = match prepare(&incoming.request(), &to) {
                 Ok(prepared) => prepared,
-                Err(e) => return Ok(refusal(client, &Failure::new(FailureKind::Invalid, e.to_string()))),
+                Err(e) => return Ok(refusal(client, &UpstreamFailure::new(FailureKind::Invalid, e.to_string()))),
             };
             let is_passed = client == upstream.api;
             let streams = !is_passed || is_streamed;
             // What changes nothing is not asked again.
-            if let Some((failure, _)) = before.take().filter(|(_, body): &(Failure, Vec<u8>)| *body == sent) {
+            if let Some((failure, _)) = before.take().filter(|(_, body): &(UpstreamFailure, Vec<u8>)| *body == sent) {
                 return Err(failure);
             }
             // One that takes a request and says nothing keeps no other member from it.
@@ -210,11 +225,11 @@ impl Gateway {
                     receipt.is_sent(e.may_have_sent());
                     let said = upstream.masked(&e.without_paths().to_string());
                     let said = format!("provider `{}` can't be reached: {said}", upstream.provider);
-                    return Err(Failure::new(FailureKind::Upstream, said));
+                    return Err(UpstreamFailure::new(FailureKind::Upstream, said));
                 }
                 Err(_) => {
                     let said = format!("provider `{}` says nothing for {} s", upstream.provider, patience.as_secs());
-                    return Err(Failure::new(FailureKind::Timeout, said));
+                    return Err(UpstreamFailure::new(FailureKind::Timeout, said));
                 }
             };
             if !(200..300).contains(&streamed.status) {
@@ -303,12 +318,17 @@ impl Gateway {
         if upstream.is_granted {
             policy.grant_url(&upstream.url);
         }
-        let request = Request { method: Method::Post, headers, secrets: upstream.secrets(), body, ..Request::new(url) };
+        let request =
+            HttpRequest { method: Method::Post, headers, secrets: upstream.secrets(), body, ..HttpRequest::new(url) };
         self.client.open(&policy, &request, PATIENCE).await
     }
 
     /// Passes a stream on, once its first word has come. Gives a failure before it back.
-    async fn stream(&self, mut from: Streamed, mut receiving: Receiving) -> Result<Response<AnswerBody>, Failure> {
+    async fn stream(
+        &self,
+        mut from: Streamed,
+        mut receiving: Receiving,
+    ) -> Result<Response<AnswerBody>, UpstreamFailure> {
         let mut out = Vec::new();
         if !receiving.answer.is_passed_on() {
             // The client waits for the whole.
@@ -372,11 +392,11 @@ async fn pass_on(sender: &mpsc::Sender<Bytes>, piece: Vec<u8>) -> Result<(), Sen
     Ok(())
 }
 
-async fn step(from: &mut Streamed, answer: &mut Answer, out: &mut Vec<u8>) {
+async fn step(from: &mut Streamed, answer: &mut UpstreamAnswer, out: &mut Vec<u8>) {
     match from.chunk().await {
         Ok(Some(piece)) => answer.read(&piece, out),
         Ok(None) => answer.end(out),
-        Err(_) => answer.fail(Failure::cut(), out),
+        Err(_) => answer.fail(UpstreamFailure::cut(), out),
     }
 }
 
@@ -442,14 +462,14 @@ pub(crate) fn own_headers(upstream: &Upstream, mut headers: Vec<(String, String)
     headers
 }
 
-pub(crate) async fn read_failure(streamed: &mut Streamed, upstream: &Upstream) -> Failure {
+pub(crate) async fn read_failure(streamed: &mut Streamed, upstream: &Upstream) -> UpstreamFailure {
     let body = read_whole(streamed, ERROR_BYTES).await.unwrap_or_default();
     let seconds = streamed.header("retry-after").and_then(wait_until);
     let millis =
         streamed.header("retry-after-ms").and_then(|value| value.trim().parse().ok()).map(Duration::from_millis);
     let reset = || resets(streamed.headers.iter().map(|(name, value)| (name.as_ref(), value.as_ref())));
     // Once it is read: as JSON, it may write a key in other letters.
-    let failure = Failure::read(streamed.status, &body).masked(&upstream.mask());
+    let failure = UpstreamFailure::read(streamed.status, &body).masked(&upstream.mask());
     let mut failure = failure.with_retry_after(millis.or(seconds));
     if failure.kind == FailureKind::RateLimit && failure.retry_after.is_none() {
         failure = failure.with_retry_after(reset());
@@ -482,7 +502,7 @@ fn wait_until(text: &str) -> Option<Duration> {
 }
 
 /// Returns whether an upstream refuses reasoning of earlier turns, such as that of another one.
-fn is_about_thoughts(failure: &Failure) -> bool {
+fn is_about_thoughts(failure: &UpstreamFailure) -> bool {
     let said = failure.message.to_ascii_lowercase();
     let says = |word: &str| said.contains(word);
     failure.kind == FailureKind::Invalid
@@ -491,20 +511,22 @@ fn is_about_thoughts(failure: &Failure) -> bool {
             || says("encrypted content"))
 }
 
-pub(crate) async fn read_whole(streamed: &mut Streamed, limit: usize) -> Result<Vec<u8>, Failure> {
+pub(crate) async fn read_whole(streamed: &mut Streamed, limit: usize) -> Result<Vec<u8>, UpstreamFailure> {
     let mut body = Vec::new();
     loop {
         match streamed.chunk().await {
             Ok(None) => return Ok(body),
             Ok(Some(piece)) if body.len() + piece.len() <= limit => body.extend_from_slice(&piece),
-            Ok(Some(_)) => return Err(Failure::new(FailureKind::Upstream, "the provider's answer is too long")),
-            Err(_) => return Err(Failure::cut()),
+            Ok(Some(_)) => {
+                return Err(UpstreamFailure::new(FailureKind::Upstream, "the provider's answer is too long"));
+            }
+            Err(_) => return Err(UpstreamFailure::cut()),
         }
     }
 }
 
 /// Returns the fields of a request that an upstream refuses and that it can do without.
-fn dispensable(failure: &Failure, sent: &[u8]) -> Vec<String> {
+fn dispensable(failure: &UpstreamFailure, sent: &[u8]) -> Vec<String> {
     if failure.kind != FailureKind::Invalid {
         return Vec::new();
     }
@@ -547,7 +569,7 @@ fn passed_back(streamed: &Streamed, upstream: &Upstream) -> Vec<(HeaderName, Hea
 }
 
 /// Formats a whole answer.
-fn finished(answer: &mut Answer, out: Vec<u8>, is_streamed: bool) -> Response<AnswerBody> {
+fn finished(answer: &mut UpstreamAnswer, out: Vec<u8>, is_streamed: bool) -> Response<AnswerBody> {
     match answer.whole() {
         Some(body) => whole(StatusCode::OK, body),
         None if is_streamed => events(AnswerBody::Whole(Some(out.into()))),
@@ -556,7 +578,12 @@ fn finished(answer: &mut Answer, out: Vec<u8>, is_streamed: bool) -> Response<An
 }
 
 /// Formats a failure before the first word. Codex gives up at a status that others wait at, and reads these from events.
-fn refused(client: Api, failure: Failure, mut answer: Answer, is_streamed: bool) -> Response<AnswerBody> {
+fn refused(
+    client: Api,
+    failure: UpstreamFailure,
+    mut answer: UpstreamAnswer,
+    is_streamed: bool,
+) -> Response<AnswerBody> {
     let in_events = matches!(failure.kind, FailureKind::RateLimit | FailureKind::Quota | FailureKind::TooLong);
     if client == Api::Responses && is_streamed && in_events {
         let mut out = Vec::new();
@@ -609,8 +636,8 @@ mod tests {
             ("Corrupted thought signature.", true),
             ("Invalid signature of the request", false),
         ] {
-            assert_eq!(is_about_thoughts(&Failure::new(FailureKind::Invalid, said)), is_so, "{said}");
+            assert_eq!(is_about_thoughts(&UpstreamFailure::new(FailureKind::Invalid, said)), is_so, "{said}");
         }
-        assert!(!is_about_thoughts(&Failure::new(FailureKind::Key, "thinking signature")));
+        assert!(!is_about_thoughts(&UpstreamFailure::new(FailureKind::Key, "thinking signature")));
     }
 }

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aiw_core::ProcessId;
 use aiw_home::Home;
-use aiw_net::Client;
+use aiw_net::HttpClient;
 
 use crate::busy::Busy;
 use crate::error::GatewayError;
 use crate::ledger::Ledger;
-use crate::route::Route;
+use crate::route::GatewayRoute;
 use crate::routes::{RouteError, Routes};
 use crate::shares::Shares;
 
@@ -22,7 +22,7 @@ pub type Voice = Box<dyn Fn(Option<ProcessId>, &str) + Send + Sync>;
 
 /// Serves clients.
 pub struct Gateway {
-    pub(crate) client: Client,
+    pub(crate) client: HttpClient,
     pub(crate) routes: Arc<dyn Routes>,
     pub(crate) home: Home,
     pub(crate) ledger: Arc<Ledger>,
@@ -46,7 +46,7 @@ impl Gateway {
     pub fn new(home: &Home, routes: Arc<dyn Routes>, voice: Voice) -> Result<Self, GatewayError> {
         home.make_dir(&home.gateway_dir().join("pools")).map_err(RouteError::from)?;
         Ok(Self {
-            client: Client::new()?,
+            client: HttpClient::new()?,
             routes,
             home: home.clone(),
             ledger: Arc::new(Ledger::new(home)),
@@ -60,7 +60,7 @@ impl Gateway {
     }
 
     /// Says a sentence about a route's run.
-    pub(crate) fn say(&self, route: &Route, sentence: &str) {
+    pub(crate) fn say(&self, route: &GatewayRoute, sentence: &str) {
         (self.voice)(self.routes.task(&route.token), sentence);
     }
 

@@ -5,9 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use aiw_home::{Budget, Home, HomeError, Settings};
-use aiw_usage::{Book, Booking, NotOpened, OpenRequest, Spending, Turn, UsageError};
+use aiw_usage::{Book, BookTurn, Booking, NotOpened, OpenRequest, Spending, UsageError};
 
-use crate::route::Route;
+use crate::route::GatewayRoute;
 
 /// How often the settings are read again.
 const FRESH: Duration = Duration::from_secs(2);
@@ -52,7 +52,7 @@ impl Ledger {
 
     /// Returns the members of a pool whose budgets are used up, with why, as far as that is known now. A request is held against
     /// them again when it is booked.
-    pub(crate) fn used_up(&self, route: &Route) -> Vec<(usize, String)> {
+    pub(crate) fn used_up(&self, route: &GatewayRoute) -> Vec<(usize, String)> {
         let mut known = self.known();
         let Known { settings: Some(settings), spending, .. } = &mut *known else { return Vec::new() };
         if !spending.has_refusing() {
@@ -115,7 +115,7 @@ impl Ledger {
         self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self, turn: &mut Turn<'_>) -> Result<(), UsageError> {
+    fn write(&self, turn: &mut BookTurn<'_>) -> Result<(), UsageError> {
         let mut unwritten = self.unwritten();
         while let Some(booking) = unwritten.last() {
             turn.add(booking)?;
@@ -160,7 +160,7 @@ mod tests {
     use aiw_core::{Api, provider};
     use aiw_home::{PoolOrder, lock_within, open_owned};
     use aiw_providers::ModelAccess;
-    use aiw_usage::{Source, Tokens};
+    use aiw_usage::{BookingSource, TokenCounts};
 
     use super::*;
     use crate::{PoolOf, Upstream};
@@ -181,8 +181,8 @@ mod tests {
             tuning: provider::Tuning::default(),
         };
         let members = ["one", "two"].map(|name| Upstream::new(name, access()));
-        let route = Route::new(members.into(), Some(PoolOf::new("pool", PoolOrder::RoundRobin))).unwrap();
-        let booking = |output| Booking::new(Source::Gateway, Tokens { output, ..Tokens::default() });
+        let route = GatewayRoute::new(members.into(), Some(PoolOf::new("pool", PoolOrder::RoundRobin))).unwrap();
+        let booking = |output| Booking::new(BookingSource::Gateway, TokenCounts { output, ..TokenCounts::default() });
         let ledger = Ledger::new(&home);
         let mut open = Vec::new();
         for _ in 0..2 {

@@ -1,7 +1,7 @@
 //! The gateway: any AI CLI with any API. It stands between clients on this machine and providers, and translates where they
 //! speak different APIs.
 //!
-//! A client shows a token that leads to a [`Route`]; the provider's key stays here. Translation itself is the room
+//! A client shows a token that leads to a [`GatewayRoute`]; the provider's key stays here. Translation itself is the room
 //! `dialects`; connections are those of `listen` and `net`.
 //!
 //! Not for choosing a provider, or for starting anything: `launch` and `app` do that.
@@ -36,6 +36,6 @@ pub use error::GatewayError;
 pub use gateway::{Gateway, Voice};
 pub use named::{NamedGateway, NamedGateways, NamedRoute, Serving};
 pub use pool::{Resting, forget_pool, resting};
-pub use route::{PoolOf, Route, RunOf, Upstream};
+pub use route::{GatewayRoute, PoolOf, RunOf, Upstream};
 pub use routes::{Held, IsRunning, KeptRoutes, RouteError, Routes};
 pub use serve::{bind, serve};

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use aiw_core::is_model;
-use aiw_dialects::{Api, Failure, FailureKind, models_path};
-use aiw_net::{Policy, Request};
+use aiw_dialects::{Api, FailureKind, UpstreamFailure, models_path};
+use aiw_net::{HttpRequest, Policy};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::exchange::{own_headers, read_failure, read_whole};
 use crate::gateway::Gateway;
-use crate::route::{Route, Upstream};
+use crate::route::{GatewayRoute, Upstream};
 
 /// How long a provider may take to list its models.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,7 +34,7 @@ struct ListedModel {
 
 impl Gateway {
     /// Returns the models that you chose for a route's providers, else those that the providers list.
-    pub(crate) async fn models(&self, route: &Route) -> Result<Vec<String>, Failure> {
+    pub(crate) async fn models(&self, route: &GatewayRoute) -> Result<Vec<String>, UpstreamFailure> {
         let known = route.models();
         if !known.is_empty() {
             return Ok(known.into_iter().map(str::to_owned).collect());
@@ -46,7 +46,7 @@ impl Gateway {
                 Ok(Err(failure)) => failed = Some(failure),
                 Err(_) => {
                     let said = format!("provider `{}` does not list its models in time", member.provider);
-                    failed = Some(Failure::new(FailureKind::Timeout, said));
+                    failed = Some(UpstreamFailure::new(FailureKind::Timeout, said));
                 }
             }
         }
@@ -56,17 +56,20 @@ impl Gateway {
         }
     }
 
-    async fn listed(&self, upstream: &Upstream) -> Result<Vec<String>, Failure> {
+    async fn listed(&self, upstream: &Upstream) -> Result<Vec<String>, UpstreamFailure> {
         let mut policy = Policy::public();
         if upstream.is_granted {
             policy.grant_url(&upstream.url);
         }
         let headers = own_headers(upstream, vec![("accept".to_owned(), "application/json".to_owned())]);
         let url = format!("{}{}", upstream.url, models_path(upstream.api));
-        let request = Request { headers, secrets: upstream.secrets(), ..Request::new(url) };
+        let request = HttpRequest { headers, secrets: upstream.secrets(), ..HttpRequest::new(url) };
         let mut answer = self.client.open(&policy, &request, PATIENCE).await.map_err(|e| {
             let said = upstream.masked(&e.without_paths().to_string());
-            Failure::new(FailureKind::Upstream, format!("provider `{}` can't be reached: {said}", upstream.provider))
+            UpstreamFailure::new(
+                FailureKind::Upstream,
+                format!("provider `{}` can't be reached: {said}", upstream.provider),
+            )
         })?;
         if !(200..300).contains(&answer.status) {
             return Err(read_failure(&mut answer, upstream).await);
@@ -74,7 +77,7 @@ impl Gateway {
         let body = read_whole(&mut answer, LIST_BYTES).await?;
         let Ok(listed) = serde_json::from_slice::<Listed>(&body) else {
             let said = format!("provider `{}` lists its models in a way that aiw does not know", upstream.provider);
-            return Err(Failure::new(FailureKind::Upstream, said));
+            return Err(UpstreamFailure::new(FailureKind::Upstream, said));
         };
         let names = listed.data.into_iter().filter_map(|model| model.id);
         let names = names.map(|name| name.strip_prefix("models/").map(str::to_owned).unwrap_or(name));

@@ -11,7 +11,7 @@ use aiw_core::{GatewayName, Secret};
 use aiw_home::{Home, Mode, open_append, open_plain, read_capped, read_dir, remove_file, replace};
 use serde::{Deserialize, Serialize};
 
-use crate::route::{Route, random_token};
+use crate::route::{GatewayRoute, random_token};
 use crate::routes::{RouteError, Routes, is_same};
 
 /// The longest description.
@@ -189,7 +189,7 @@ impl NamedGateways {
     }
 
     /// Returns where the token of a gateway leads, for as long as it is good.
-    pub fn routes(&self, name: GatewayName, route: Arc<Route>) -> NamedRoute {
+    pub fn routes(&self, name: GatewayName, route: Arc<GatewayRoute>) -> NamedRoute {
         NamedRoute { gateways: self.clone(), name, route, seen: Mutex::default() }
     }
 }
@@ -202,7 +202,7 @@ type Stamp = (u64, i64, i64, u64);
 pub struct NamedRoute {
     gateways: NamedGateways,
     name: GatewayName,
-    route: Arc<Route>,
+    route: Arc<GatewayRoute>,
     /// The token as it was read last.
     seen: Mutex<Option<(Stamp, Secret)>>,
 }
@@ -226,7 +226,7 @@ impl NamedRoute {
 }
 
 impl Routes for NamedRoute {
-    fn find(&self, token: &str) -> Option<Arc<Route>> {
+    fn find(&self, token: &str) -> Option<Arc<GatewayRoute>> {
         self.token().filter(|good| is_same(token, good.expose())).map(|_| self.route.clone())
     }
 }
@@ -245,7 +245,7 @@ mod tests {
         let made = NamedGateway::new(name.clone(), "p".into(), Some("m".into()), address).unwrap();
         all.put(&made).unwrap();
         let first = made.token();
-        let routes = all.routes(name.clone(), Arc::new(Route::new(Vec::new(), None).unwrap()));
+        let routes = all.routes(name.clone(), Arc::new(GatewayRoute::new(Vec::new(), None).unwrap()));
         assert!(routes.find(first.expose()).is_some() && routes.find("aiw-0123").is_none());
         // Another process finds it as it was.
         let again = NamedGateways::new(&home).get(&name).unwrap().unwrap();

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aiw_dialects::{Failure, FailureKind};
+use aiw_dialects::{FailureKind, UpstreamFailure};
 use aiw_home::{Home, HomeError, Mode, PoolOrder, Turn, now_millis, read_capped, replace};
 use serde::{Deserialize, Serialize};
 
@@ -171,7 +171,7 @@ impl Pool {
     }
 
     /// Notes a failure of a member, and why in these words. Returns whether another one may be asked.
-    pub(crate) fn failed(&self, member: &Account, failure: &Failure, why: &str, is_alone: bool) -> bool {
+    pub(crate) fn failed(&self, member: &Account, failure: &UpstreamFailure, why: &str, is_alone: bool) -> bool {
         let Some(fault) = Fault::of(failure) else { return false };
         if !is_alone {
             let now = now_millis();
@@ -379,7 +379,7 @@ pub(crate) enum Fault {
 
 impl Fault {
     /// Returns what a failure says of the member. `None`: nothing, the request itself is what is wrong.
-    fn of(failure: &Failure) -> Option<Self> {
+    fn of(failure: &UpstreamFailure) -> Option<Self> {
         let said = failure.message.to_ascii_lowercase();
         // Links tell nothing, nor do parts of words: an explanation is no plan.
         let texts = said.split_whitespace().filter(|word| !word.contains('/'));
@@ -399,7 +399,7 @@ impl Fault {
     }
 
     /// Returns whether the same request may be answered a moment later.
-    pub(crate) fn is_brief(failure: &Failure) -> bool {
+    pub(crate) fn is_brief(failure: &UpstreamFailure) -> bool {
         matches!(Self::of(failure), Some(Self::Broken | Self::Limited { .. }))
     }
 
@@ -472,8 +472,8 @@ mod tests {
         (0..count).map(|at| account(at, "m")).collect()
     }
 
-    fn failure(kind: FailureKind, message: &str, wait: Option<u64>) -> Failure {
-        Failure::new(kind, message).with_retry_after(wait.map(Duration::from_secs))
+    fn failure(kind: FailureKind, message: &str, wait: Option<u64>) -> UpstreamFailure {
+        UpstreamFailure::new(kind, message).with_retry_after(wait.map(Duration::from_secs))
     }
 
     /// Time passes as a test says.
@@ -493,7 +493,7 @@ mod tests {
             self.state.pick(session, &self.members, &[], &[2, 1, 3], self.order, self.now).0.pick
         }
 
-        fn fails(&mut self, at: usize, failure: &Failure) -> bool {
+        fn fails(&mut self, at: usize, failure: &UpstreamFailure) -> bool {
             match Fault::of(failure) {
                 Some(fault) => self.state.rest(&self.members[at], fault, &failure.message, self.now),
                 None => false,

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aiw_dialects::{Answer, Failure, FailureKind};
-use aiw_usage::{Booking, OpenRequest, Source, Tokens};
+use aiw_dialects::{FailureKind, UpstreamAnswer, UpstreamFailure};
+use aiw_usage::{Booking, BookingSource, OpenRequest, TokenCounts};
 use tokio::runtime::Handle;
 
 use crate::gateway::Gateway;
 use crate::ledger::Opened;
-use crate::route::Route;
+use crate::route::GatewayRoute;
 use crate::shares::Shares;
 use crate::turn::OpenTurn;
 
@@ -34,7 +34,7 @@ pub(crate) struct Expected {
 /// the request.
 pub(crate) struct Receipt {
     gateway: Arc<Gateway>,
-    route: Arc<Route>,
+    route: Arc<GatewayRoute>,
     turn: OpenTurn,
     expected: Expected,
     booking: Booking,
@@ -48,16 +48,16 @@ impl Receipt {
     /// Books a request that is about to be sent. A failure says why it may not be.
     pub(crate) async fn open(
         gateway: &Arc<Gateway>,
-        route: &Arc<Route>,
+        route: &Arc<GatewayRoute>,
         at: usize,
         turn: OpenTurn,
         expected: Expected,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, UpstreamFailure> {
         let (gateway, route) = (gateway.clone(), route.clone());
         // If the client leaves meanwhile, the receipt is dropped where it is made.
         let made = move || {
             let run = route.run.as_ref();
-            let tokens = Tokens { input: expected.read, output: expected.written, ..Tokens::default() };
+            let tokens = TokenCounts { input: expected.read, output: expected.written, ..TokenCounts::default() };
             let booking = Booking {
                 cli: run.map(|run| run.cli),
                 provider: Some(route.members[at].provider.clone()),
@@ -67,7 +67,7 @@ impl Receipt {
                 project: run.and_then(|run| run.project.clone()),
                 cut: true,
                 estimated: true,
-                ..Booking::new(Source::Gateway, tokens)
+                ..Booking::new(BookingSource::Gateway, tokens)
             };
             let opened = match gateway.ledger.open(booking.clone()) {
                 Ok(Opened::Booked(request)) => Some(request),
@@ -75,7 +75,7 @@ impl Receipt {
                     gateway.say(&route, &why);
                     None
                 }
-                Err(sentence) => return Err(Failure::new(FailureKind::Permission, sentence)),
+                Err(sentence) => return Err(UpstreamFailure::new(FailureKind::Permission, sentence)),
             };
             Ok(Self { gateway, route, turn, expected, booking, opened, is_sent: false, is_closed: false })
         };
@@ -102,7 +102,7 @@ impl Receipt {
                 let session = format!("{} {}", self.route.token, self.turn.account());
                 used.booked(&self.booking, self.expected, &self.gateway.shares, &session)
             }
-            None => Booking { tokens: Tokens::default(), cost_usd: None, ..self.booking.clone() },
+            None => Booking { tokens: TokenCounts::default(), cost_usd: None, ..self.booking.clone() },
         };
         match (&self.opened, used) {
             (Some(opened), _) => self.gateway.ledger.close(opened.closed_by(booking)),
@@ -122,7 +122,7 @@ impl Drop for Receipt {
 /// What was used, on its way into the book. It is written when this is dropped.
 struct Closing {
     gateway: Arc<Gateway>,
-    route: Arc<Route>,
+    route: Arc<GatewayRoute>,
 }
 
 impl Closing {
@@ -146,13 +146,13 @@ impl Drop for Closing {
 
 /// An answer with its receipt. Dropped before its end, it is booked as far as it came.
 pub(crate) struct Receiving {
-    pub answer: Answer,
+    pub answer: UpstreamAnswer,
     /// Taken when it is written down.
     receipt: Option<Receipt>,
 }
 
 impl Receiving {
-    pub(crate) fn new(answer: Answer, receipt: Receipt) -> Self {
+    pub(crate) fn new(answer: UpstreamAnswer, receipt: Receipt) -> Self {
         Self { answer, receipt: Some(receipt) }
     }
 
@@ -171,7 +171,7 @@ impl Receiving {
     }
 
     /// Returns the failure of an answer that the client gets nothing of. What it used is booked all the same.
-    pub(crate) async fn failed(&mut self) -> Option<Failure> {
+    pub(crate) async fn failed(&mut self) -> Option<UpstreamFailure> {
         let failure = self.answer.failure().cloned()?;
         let used = Used::of(&self.answer, true);
         if let Some(mut receipt) = self.receipt.take() {
@@ -195,7 +195,7 @@ impl Drop for Receiving {
 /// What an answer used.
 #[derive(Clone, Copy)]
 struct Used {
-    tokens: Tokens,
+    tokens: TokenCounts,
     /// The estimate of what was written.
     said: u64,
     is_cut: bool,
@@ -204,13 +204,13 @@ struct Used {
 impl Used {
     /// Nothing is known but that the request was sent.
     fn unsaid() -> Self {
-        Self { tokens: Tokens::default(), said: 0, is_cut: true }
+        Self { tokens: TokenCounts::default(), said: 0, is_cut: true }
     }
 
-    fn of(answer: &Answer, is_cut: bool) -> Self {
+    fn of(answer: &UpstreamAnswer, is_cut: bool) -> Self {
         let usage = answer.usage();
-        let count = |count: u64| count.min(Tokens::MOST);
-        let tokens = Tokens {
+        let count = |count: u64| count.min(TokenCounts::MOST);
+        let tokens = TokenCounts {
             input: count(usage.input),
             cached: count(usage.cached),
             cache_written: count(usage.cache_written),
@@ -230,8 +230,8 @@ impl Used {
     fn booked(self, request: &Booking, expected: Expected, shares: &Shares, session: &str) -> Booking {
         let (mut tokens, mut estimated) = (self.tokens, false);
         if tokens.read().saturating_mul(PLAUSIBLE) < expected.read {
-            let Tokens { output, thinking, .. } = tokens;
-            tokens = Tokens { output, thinking, ..shares.split(session, expected.read) };
+            let TokenCounts { output, thinking, .. } = tokens;
+            tokens = TokenCounts { output, thinking, ..shares.split(session, expected.read) };
             estimated = true;
         } else {
             shares.note(session, tokens);
@@ -251,9 +251,9 @@ mod tests {
 
     #[test]
     fn a_count_that_can_not_be_is_an_estimate() {
-        let request = Booking::new(Source::Gateway, Tokens::default());
+        let request = Booking::new(BookingSource::Gateway, TokenCounts::default());
         let booked = |input: u64, output: u64, said: u64, is_cut: bool| {
-            let tokens = Tokens { input, output, ..Tokens::default() };
+            let tokens = TokenCounts { input, output, ..TokenCounts::default() };
             let expected = Expected { read: 2_500, written: 1_000 };
             let booking = Used { tokens, said, is_cut }.booked(&request, expected, &Shares::default(), "s");
             (booking.tokens.input, booking.tokens.output, booking.estimated)

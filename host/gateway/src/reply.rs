@@ -1,6 +1,6 @@
 //! Answers as clients get them.
 
-use aiw_dialects::{Api, Failure, Request};
+use aiw_dialects::{Api, ModelRequest, UpstreamFailure};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 
@@ -8,8 +8,8 @@ use crate::body::AnswerBody;
 use crate::called::InPath;
 
 /// Puts a request together from its body and its path.
-pub(crate) fn request_of<'a>(client: Api, body: &'a [u8], at: &'a InPath) -> Request<'a> {
-    Request { client, body, model: at.model.as_deref(), is_streamed: at.is_streamed }
+pub(crate) fn request_of<'a>(client: Api, body: &'a [u8], at: &'a InPath) -> ModelRequest<'a> {
+    ModelRequest { client, body, model: at.model.as_deref(), is_streamed: at.is_streamed }
 }
 
 /// Formats a whole answer.
@@ -21,7 +21,7 @@ pub(crate) fn whole(status: StatusCode, body: Vec<u8>) -> Response<AnswerBody> {
 }
 
 /// Formats an error as the client's dialect has it.
-pub(crate) fn refusal(client: Api, failure: &Failure) -> Response<AnswerBody> {
+pub(crate) fn refusal(client: Api, failure: &UpstreamFailure) -> Response<AnswerBody> {
     let status = StatusCode::from_u16(failure.status(client)).unwrap_or(StatusCode::BAD_GATEWAY);
     let mut response = whole(status, failure.body(client));
     if let Some(wait) = failure.retry_after {

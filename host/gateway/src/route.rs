@@ -3,7 +3,7 @@
 use std::fmt;
 
 use aiw_core::{Api, CliKind, Secret};
-use aiw_dialects::Mask;
+use aiw_dialects::SecretMask;
 use aiw_home::PoolOrder;
 use aiw_providers::ModelAccess;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 /// What a token is good for. It contains secrets, so it has no `Debug` of its parts.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct Route {
+pub struct GatewayRoute {
     /// What clients show.
     pub token: String,
     /// Where requests go: one upstream, or the members of a pool.
@@ -84,13 +84,13 @@ pub(crate) fn random_token() -> Result<String, getrandom::Error> {
     Ok(random.iter().fold("aiw-".to_owned(), |token, byte| format!("{token}{byte:02x}")))
 }
 
-impl fmt::Debug for Route {
+impl fmt::Debug for GatewayRoute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Route").field("provider", &self.name()).finish_non_exhaustive()
     }
 }
 
-impl Route {
+impl GatewayRoute {
     /// Makes a route with a new token.
     pub fn new(members: Vec<Upstream>, pool: Option<PoolOf>) -> Result<Self, getrandom::Error> {
         Ok(Self { token: random_token()?, members, pool, run: None })
@@ -183,9 +183,9 @@ impl Upstream {
     }
 
     /// Returns what takes the keys out of texts. Servers repeat the key that they refuse.
-    pub(crate) fn mask(&self) -> Mask {
+    pub(crate) fn mask(&self) -> SecretMask {
         let keys = self.keys();
-        Mask::new(move |text| masked(text, &keys))
+        SecretMask::new(move |text| masked(text, &keys))
     }
 
     /// Takes the keys out of a text.
@@ -343,7 +343,7 @@ mod tests {
     #[test]
     fn a_member_of_a_pool_gets_its_own_model_for_that_of_another() {
         let (one, two) = (upstream(Some("glm-4.6"), Some("glm-air")), upstream(Some("deepseek-chat"), None));
-        let route = Route::new(vec![one, two], Some(PoolOf::new("work", PoolOrder::Order))).unwrap();
+        let route = GatewayRoute::new(vec![one, two], Some(PoolOf::new("work", PoolOrder::Order))).unwrap();
         let model = |at: usize, asked: &str| route.model_for(&route.members[at], asked);
         assert_eq!([model(0, "glm-4.6"), model(1, "glm-4.6")], ["glm-4.6", "deepseek-chat"]);
         assert_eq!([model(0, "glm-air"), model(1, "glm-air")], ["glm-air", "deepseek-chat"]);
@@ -374,7 +374,7 @@ mod tests {
         slashed.secrets[0].1 = "Bearer a/b/c/d".into();
         assert_eq!(slashed.masked(r"bad a\/b\/c\/d"), "bad …");
         assert_eq!(own.masked(r"C:\path\u00zz\"), r"C:\path\u00zz\");
-        let route = Route::new(vec![own], None).unwrap();
+        let route = GatewayRoute::new(vec![own], None).unwrap();
         assert!(route.token.len() == 52 && !format!("{route:?}").contains(&route.token));
     }
 }

@@ -13,12 +13,12 @@ use aiw_home::{
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::route::Route;
+use crate::route::GatewayRoute;
 
 /// Tokens, and where they lead.
 pub trait Routes: Send + Sync {
     /// Returns where a token leads, if it is good.
-    fn find(&self, token: &str) -> Option<Arc<Route>>;
+    fn find(&self, token: &str) -> Option<Arc<GatewayRoute>>;
 
     /// Returns the task that shows a token, if it is one.
     fn task(&self, _token: &str) -> Option<ProcessId> {
@@ -27,8 +27,8 @@ pub trait Routes: Send + Sync {
 }
 
 /// One route, for as long as the gateway lives.
-impl Routes for Arc<Route> {
-    fn find(&self, token: &str) -> Option<Arc<Route>> {
+impl Routes for Arc<GatewayRoute> {
+    fn find(&self, token: &str) -> Option<Arc<GatewayRoute>> {
         is_same(token, &self.token).then(|| self.clone())
     }
 }
@@ -104,7 +104,7 @@ pub type IsRunning = Box<dyn Fn(ProcessId) -> bool + Send + Sync>;
 pub struct KeptRoutes {
     home: Home,
     directory: PathBuf,
-    known: Mutex<HashMap<String, Arc<Route>>>,
+    known: Mutex<HashMap<String, Arc<GatewayRoute>>>,
 }
 
 /// The right of a run in the foreground to its route, until it is dropped.
@@ -133,7 +133,7 @@ impl KeptRoutes {
     /// # Errors
     ///
     /// Fails if it can't be written or encrypted.
-    pub fn add(&self, route: &Route) -> Result<(), RouteError> {
+    pub fn add(&self, route: &GatewayRoute) -> Result<(), RouteError> {
         self.home.make_dir(&self.directory)?;
         let sealed = {
             let lock = self.home.lock()?;
@@ -222,7 +222,7 @@ fn is_alive(route: &Path, is_running: &IsRunning) -> bool {
 }
 
 impl Routes for KeptRoutes {
-    fn find(&self, token: &str) -> Option<Arc<Route>> {
+    fn find(&self, token: &str) -> Option<Arc<GatewayRoute>> {
         let name = name(token);
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
         if let Some(route) = known.filter(|route| is_same(token, &route.token)) {
@@ -230,7 +230,7 @@ impl Routes for KeptRoutes {
         }
         let bytes = read_capped(&self.route_file(token), 1 << 20).ok()??;
         let plain = self.home.vault().open(&bytes).ok()?;
-        let route: Arc<Route> = Arc::new(serde_json::from_slice(&plain).ok()?);
+        let route: Arc<GatewayRoute> = Arc::new(serde_json::from_slice(&plain).ok()?);
         if !is_same(token, &route.token) {
             return None;
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_core::one_line;
-use aiw_dialects::{Api, Failure, FailureKind, Request, count_answer, estimate};
-use aiw_listen::{Full, ListenError, ListenLimits, Listener, Method, Refused, Route as Path, Rules};
+use aiw_dialects::{Api, FailureKind, ModelRequest, UpstreamFailure, count_answer, estimate};
+use aiw_listen::{Full, HttpRoute as Path, ListenError, ListenLimits, Listener, Method, RefusedRequest, Rules};
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -21,7 +21,7 @@ use crate::gateway::Gateway;
 use crate::models;
 use crate::proof::{PROOF, proof_of};
 use crate::reply::{refusal, request_of, whole};
-use crate::route::Route;
+use crate::route::GatewayRoute;
 
 /// The largest request: a long conversation with pictures.
 const BODY_BYTES: usize = 64 << 20;
@@ -36,7 +36,7 @@ impl Gateway {
             let (parts, body) = request.into_parts();
             let Some(called) = Called::of(&parts.method, &parts.uri) else {
                 let said = "aiw's gateway has no such address; clients speak Messages, Responses, Chat Completions or generateContent";
-                return refusal(Api::Messages, &Failure::new(FailureKind::NotFound, said));
+                return refusal(Api::Messages, &UpstreamFailure::new(FailureKind::NotFound, said));
             };
             match &called {
                 Called::Hello => return whole(StatusCode::OK, b"{}".to_vec()),
@@ -59,7 +59,7 @@ impl Gateway {
                     }
                     Ok(_) => {
                         let said = format!("`{}` has no model `{}`", route.name(), one_line(&name, 80));
-                        refusal(Api::ChatCompletions, &Failure::new(FailureKind::NotFound, said))
+                        refusal(Api::ChatCompletions, &UpstreamFailure::new(FailureKind::NotFound, said))
                     }
                     Err(failure) => refusal(Api::ChatCompletions, &failure),
                 },
@@ -72,7 +72,7 @@ impl Gateway {
     }
 
     /// Lets in who shows a token that leads somewhere.
-    pub(crate) fn admit(&self, head: &Parts) -> Result<(), Refused> {
+    pub(crate) fn admit(&self, head: &Parts) -> Result<(), RefusedRequest> {
         if self.route(head).is_some() {
             return Ok(());
         }
@@ -80,14 +80,14 @@ impl Gateway {
         Err(Box::new(no_token(dialect).map(|body| Full::new(body.whole()))))
     }
 
-    fn route(&self, head: &Parts) -> Option<Arc<Route>> {
+    fn route(&self, head: &Parts) -> Option<Arc<GatewayRoute>> {
         token(head).and_then(|token| self.routes.find(&token))
     }
 }
 
 fn no_token(dialect: Api) -> Response<AnswerBody> {
     let said = "the token is not one of aiw's gateway: it was revoked, or its run has ended";
-    refusal(dialect, &Failure::new(FailureKind::Key, said))
+    refusal(dialect, &UpstreamFailure::new(FailureKind::Key, said))
 }
 
 /// Binds an address of this machine. Port 0 is any free one.
@@ -135,9 +135,9 @@ fn token(parts: &Parts) -> Option<String> {
     Some(token.trim().to_owned())
 }
 
-fn count(request: &Request<'_>) -> Response<AnswerBody> {
+fn count(request: &ModelRequest<'_>) -> Response<AnswerBody> {
     match estimate(request) {
         Ok(tokens) => whole(StatusCode::OK, count_answer(request.client, tokens)),
-        Err(e) => refusal(request.client, &Failure::new(FailureKind::Invalid, e.to_string())),
+        Err(e) => refusal(request.client, &UpstreamFailure::new(FailureKind::Invalid, e.to_string())),
     }
 }

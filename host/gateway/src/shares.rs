@@ -3,18 +3,18 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use aiw_usage::Tokens;
+use aiw_usage::TokenCounts;
 
 /// The most sessions that are remembered.
 const MOST: usize = 1_000;
 
 /// The last count of each session with an account and a model.
 #[derive(Debug, Default)]
-pub(crate) struct Shares(Mutex<HashMap<String, Tokens>>);
+pub(crate) struct Shares(Mutex<HashMap<String, TokenCounts>>);
 
 impl Shares {
     /// Notes what a server has counted.
-    pub(crate) fn note(&self, session: &str, tokens: Tokens) {
+    pub(crate) fn note(&self, session: &str, tokens: TokenCounts) {
         if tokens.read() == 0 {
             return;
         }
@@ -26,9 +26,9 @@ impl Shares {
     }
 
     /// Splits an estimate of what was read as the last request of the session was: its beginning is in the cache again.
-    pub(crate) fn split(&self, session: &str, read: u64) -> Tokens {
+    pub(crate) fn split(&self, session: &str, read: u64) -> TokenCounts {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(session).copied();
-        let Some(last) = last else { return Tokens { input: read, ..Tokens::default() } };
+        let Some(last) = last else { return TokenCounts { input: read, ..TokenCounts::default() } };
         let share = |part: u64| {
             let share = u128::from(part) * u128::from(read) / u128::from(last.read().max(1));
             u64::try_from(share).unwrap_or(read)
@@ -36,7 +36,7 @@ impl Shares {
         let (cached, cache_written) = (share(last.cached), share(last.cache_written));
         let cache_written_1h = share(last.cache_written_1h).min(cache_written);
         let input = read.saturating_sub(cached).saturating_sub(cache_written);
-        Tokens { input, cached, cache_written, cache_written_1h, ..Tokens::default() }
+        TokenCounts { input, cached, cache_written, cache_written_1h, ..TokenCounts::default() }
     }
 }
 
@@ -47,16 +47,22 @@ mod tests {
     #[test]
     fn an_estimate_is_split_as_the_last_count_was() {
         let shares = Shares::default();
-        assert_eq!(shares.split("s", 100), Tokens { input: 100, ..Tokens::default() });
+        assert_eq!(shares.split("s", 100), TokenCounts { input: 100, ..TokenCounts::default() });
         let counted =
-            Tokens { input: 10, cached: 900, cache_written: 90, cache_written_1h: 45, output: 7, thinking: 1 };
+            TokenCounts { input: 10, cached: 900, cache_written: 90, cache_written_1h: 45, output: 7, thinking: 1 };
         shares.note("s", counted);
         // What read nothing says nothing.
-        shares.note("s", Tokens { output: 9, ..Tokens::default() });
-        let split = Tokens { input: 20, cached: 1_800, cache_written: 180, cache_written_1h: 90, ..Tokens::default() };
+        shares.note("s", TokenCounts { output: 9, ..TokenCounts::default() });
+        let split = TokenCounts {
+            input: 20,
+            cached: 1_800,
+            cache_written: 180,
+            cache_written_1h: 90,
+            ..TokenCounts::default()
+        };
         assert_eq!(shares.split("s", 2_000), split);
         assert_eq!(shares.split("other", 5).input, 5);
-        for read in [0, 1, 7, Tokens::MOST] {
+        for read in [0, 1, 7, TokenCounts::MOST] {
             assert_eq!(shares.split("s", read).read(), read);
         }
         (0..3 * MOST).for_each(|at| shares.note(&at.to_string(), counted));

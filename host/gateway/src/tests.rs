@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Gateway, PoolOf, Route, RunOf, Upstream, bind, serve};
+use crate::{Gateway, GatewayRoute, PoolOf, RunOf, Upstream, bind, serve};
 
 const KEY: &str = "sk-canary-of-the-provider";
 
@@ -178,7 +178,7 @@ impl World {
         let pool = (members.len() > 1).then(|| PoolOf::new("pool", PoolOrder::RoundRobin));
         let project = (!is_private).then(|| "/project".to_owned());
         let run = RunOf { cli: CliKind::Claude, project };
-        let route = Arc::new(Route::new(upstreams, pool).unwrap().of_run(run));
+        let route = Arc::new(GatewayRoute::new(upstreams, pool).unwrap().of_run(run));
         let said: Arc<Mutex<Vec<String>>> = Arc::default();
         let says = said.clone();
         let voice = Box::new(move |_, sentence: &str| says.lock().unwrap().push(sentence.to_owned()));

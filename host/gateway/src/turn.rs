@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aiw_dialects::{Failure, FailureKind, Request};
+use aiw_dialects::{FailureKind, ModelRequest, UpstreamFailure};
 use http::request::Parts;
 use sha2::{Digest, Sha256};
 
 use crate::busy::Answering;
 use crate::gateway::Gateway;
 use crate::pool::{Account, Fault, Left, Pick, Picked, Pool, WAITS};
-use crate::route::{Route, Upstream};
+use crate::route::{GatewayRoute, Upstream};
 
 /// Headers in which CLIs name their session.
 const SESSIONS: [&str; 3] = ["x-claude-code-session-id", "session-id", "thread-id"];
@@ -22,13 +22,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The upstreams of one request.
 pub(crate) struct Turn {
     gateway: Arc<Gateway>,
-    route: Arc<Route>,
+    route: Arc<GatewayRoute>,
     accounts: Vec<Account>,
     pool: Option<Arc<Pool>>,
     session: String,
     /// Those that a budget refuses, and what the first one says.
     refused: Vec<usize>,
-    over: Option<Failure>,
+    over: Option<UpstreamFailure>,
     /// Those that would not answer a moment later either.
     gone: Vec<usize>,
     /// Those that were asked in this round.
@@ -38,7 +38,7 @@ pub(crate) struct Turn {
     /// The member that was picked and is not asked yet.
     answering: Option<Answering>,
     /// The last failure, with its provider.
-    failed: Option<(String, Failure)>,
+    failed: Option<(String, UpstreamFailure)>,
     begun: Instant,
 }
 
@@ -46,8 +46,8 @@ impl Turn {
     /// Begins with all members but those that a budget refuses.
     pub(crate) fn begin(
         gateway: &Arc<Gateway>,
-        route: &Arc<Route>,
-        request: &Request<'_>,
+        route: &Arc<GatewayRoute>,
+        request: &ModelRequest<'_>,
         parts: &Parts,
         asked: &str,
         used_up: Vec<(usize, String)>,
@@ -65,7 +65,7 @@ impl Turn {
             route: route.clone(),
             pool,
             session,
-            over: used_up.first().map(|(_, why)| Failure::new(FailureKind::Permission, why)),
+            over: used_up.first().map(|(_, why)| UpstreamFailure::new(FailureKind::Permission, why)),
             tried: used_up.iter().map(|(at, _)| *at).collect(),
             gone: used_up.iter().map(|(at, _)| *at).collect(),
             refused: used_up.into_iter().map(|(at, _)| at).collect(),
@@ -77,7 +77,7 @@ impl Turn {
     }
 
     /// Returns the next member to ask, or why there is none.
-    pub(crate) async fn next(&mut self) -> Result<usize, Failure> {
+    pub(crate) async fn next(&mut self) -> Result<usize, UpstreamFailure> {
         let Some(pool) = self.pool.clone() else {
             let first = if self.tried.is_empty() { Some(0) } else { None };
             return first.ok_or_else(|| self.last_failure());
@@ -136,19 +136,19 @@ impl Turn {
         self.tried.clone_from(&self.gone);
     }
 
-    fn last_failure(&self) -> Failure {
+    fn last_failure(&self) -> UpstreamFailure {
         match (&self.failed, &self.over) {
             (Some((_, failure)), _) | (None, Some(failure)) => failure.clone(),
-            (None, None) => Failure::new(FailureKind::Upstream, "the pool has no member that may be asked"),
+            (None, None) => UpstreamFailure::new(FailureKind::Upstream, "the pool has no member that may be asked"),
         }
     }
 
-    fn all_are_limited(&self, time: Duration) -> Failure {
+    fn all_are_limited(&self, time: Duration) -> UpstreamFailure {
         let said =
             self.failed.as_ref().map(|(provider, failure)| format!(": provider `{provider}`: {}", failure.message));
         let pool = self.route.name();
         let message = format!("all members of pool `{pool}` are limited{}", said.unwrap_or_default());
-        Failure::new(FailureKind::RateLimit, message).with_retry_after(Some(time))
+        UpstreamFailure::new(FailureKind::RateLimit, message).with_retry_after(Some(time))
     }
 
     fn say_switch(&self, left: &Left, at: usize) {
@@ -168,7 +168,7 @@ impl Turn {
     }
 
     /// Notes that a budget refuses a member.
-    pub(crate) fn refused(&mut self, at: usize, failure: Failure) {
+    pub(crate) fn refused(&mut self, at: usize, failure: UpstreamFailure) {
         self.refused.push(at);
         self.gone.push(at);
         self.tried.push(at);
@@ -176,7 +176,7 @@ impl Turn {
     }
 
     /// Notes a failure before the client got anything. Returns whether another member may be asked.
-    pub(crate) async fn failed(&mut self, at: usize, failure: &Failure) -> bool {
+    pub(crate) async fn failed(&mut self, at: usize, failure: &UpstreamFailure) -> bool {
         let Some(pool) = self.pool.clone() else { return false };
         let (account, noted, is_alone) = (self.accounts[at].clone(), failure.clone(), self.is_alone());
         let why = why(failure, self.route.is_private());
@@ -228,7 +228,7 @@ impl OpenTurn {
     }
 
     /// Notes how the answer ended. This reads and writes files.
-    pub(crate) fn ended(&self, failure: Option<&Failure>) {
+    pub(crate) fn ended(&self, failure: Option<&UpstreamFailure>) {
         match (&self.pool, failure) {
             (Some(pool), None) => pool.answered(&self.account, self.sent),
             (Some(pool), Some(failure)) => {
@@ -241,12 +241,12 @@ impl OpenTurn {
 
 /// Returns what is noted of a failure, in logs and in the pool's file. Providers quote prompts, so their words about a private run
 /// are not.
-fn why(failure: &Failure, is_private: bool) -> String {
+fn why(failure: &UpstreamFailure, is_private: bool) -> String {
     if is_private { failure.without_words() } else { failure.message.clone() }
 }
 
 /// Returns a word for the session of a request: the one that its client names, else its beginning.
-fn session(request: &Request<'_>, parts: &Parts) -> String {
+fn session(request: &ModelRequest<'_>, parts: &Parts) -> String {
     let named = SESSIONS.iter().find_map(|name| parts.headers.get(*name)?.to_str().ok());
     let word = match named {
         Some(name) => name.to_owned(),

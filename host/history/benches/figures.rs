@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use aiw_history::{Cli, Progress, Query, Store};
+use aiw_history::{Cli, HistoryQuery, ReadProgress, Store};
 use sessions::{Random, Stream};
 use wait4::Wait4;
 
@@ -180,7 +180,7 @@ fn fill(directory: &Path, files: &Path, messages: usize) {
             batch.extend(session);
         }
         bytes += batch.iter().map(|message| message.text.len()).sum::<usize>();
-        let progress = Progress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 1, head: [0; 32] };
+        let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 1, head: [0; 32] };
         let begun = Instant::now();
         stored += store.append(Cli::Claude, Path::new(&format!("/t/{file}.jsonl")), &batch, &progress).unwrap().stored;
         seconds += begun.elapsed().as_secs_f64();
@@ -192,6 +192,6 @@ fn fill(directory: &Path, files: &Path, messages: usize) {
 /// One search, for when there is no binary.
 fn search(home: &Path, text: &str) {
     let store = Store::open(&home.join("history")).unwrap();
-    let hits = store.search(&Query { text, ..Query::default() }, None).unwrap();
+    let hits = store.search(&HistoryQuery { text, ..HistoryQuery::default() }, None).unwrap();
     assert!(hits.len() <= 10);
 }

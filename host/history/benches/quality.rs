@@ -12,7 +12,7 @@ mod sessions;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use aiw_history::{Cli, Message, Progress, Query, Store};
+use aiw_history::{Cli, HistoryQuery, ReadProgress, SessionMessage, Store};
 use aiw_vectors::{Embedder, ModelFiles};
 use held_out::{Asked, Held, Shape, held};
 use rusqlite::Connection;
@@ -92,11 +92,11 @@ fn show(held: &Held) {
     }
 }
 
-fn ask(sessions: &[Vec<Message>], questions: &[Asked], embedder: Option<&Embedder>, verbose: bool) -> Answers {
+fn ask(sessions: &[Vec<SessionMessage>], questions: &[Asked], embedder: Option<&Embedder>, verbose: bool) -> Answers {
     let home = tempfile::tempdir().unwrap();
     let store = Store::open(home.path()).unwrap();
     for (number, messages) in sessions.iter().enumerate() {
-        let progress = Progress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 1, head: [0; 32] };
+        let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 1, head: [0; 32] };
         store.append(Cli::Claude, Path::new(&format!("/t/{number}.jsonl")), messages, &progress).unwrap();
     }
     if let Some(embedder) = embedder {
@@ -106,7 +106,7 @@ fn ask(sessions: &[Vec<Message>], questions: &[Asked], embedder: Option<&Embedde
     let porter = Plain::new(sessions, "porter unicode61");
     let ours = |embedder: Option<&Embedder>, question: &Asked| -> Vec<String> {
         let project = question.project.as_deref().map(Path::new);
-        let query = Query { text: &question.text, limit: 10, project, ..Query::default() };
+        let query = HistoryQuery { text: &question.text, limit: 10, project, ..HistoryQuery::default() };
         store.search(&query, embedder).unwrap().into_iter().map(|hit| hit.uuid).collect()
     };
     let texts: BTreeMap<&str, &str> =
@@ -184,11 +184,11 @@ struct Plain {
 }
 
 impl Plain {
-    fn new(sessions: &[Vec<Message>], tokenizer: &str) -> Self {
+    fn new(sessions: &[Vec<SessionMessage>], tokenizer: &str) -> Self {
         let connection = Connection::open_in_memory().unwrap();
         let table = "CREATE VIRTUAL TABLE plain USING fts5 (uuid UNINDEXED, project UNINDEXED, text, tokenize = '";
         connection.execute_batch(&format!("{table}{tokenizer}')")).unwrap();
-        for Message { uuid, project, text, .. } in sessions.iter().flatten() {
+        for SessionMessage { uuid, project, text, .. } in sessions.iter().flatten() {
             connection.execute("INSERT INTO plain VALUES (?, ?, ?)", [uuid, project, text]).unwrap();
         }
         Self { connection }

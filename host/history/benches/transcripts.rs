@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use aiw_history::{Message, Role};
+use aiw_history::{MessageAuthor, SessionMessage};
 use serde_json::json;
 
 const WORDS: [&str; 24] = [
@@ -76,13 +76,13 @@ pub fn wrapped(path: &Path, session: &str, turns: u64, seed: u64) {
 }
 
 /// A transcript of messages, each with the wrapping of its own line alone.
-pub fn plain(path: &Path, messages: &[Message]) {
+pub fn plain(path: &Path, messages: &[SessionMessage]) {
     let mut out = BufWriter::new(File::create(path).unwrap());
-    for Message { uuid, session, project, time, role, text, .. } in messages {
+    for SessionMessage { uuid, session, project, time, role, text, .. } in messages {
         let (kind, content) = match role {
-            Role::User => ("user", json!(text)),
-            Role::Assistant => ("assistant", json!([{"type": "text", "text": text}])),
-            Role::Tool => ("user", json!([{"type": "tool_result", "tool_use_id": "t", "content": text}])),
+            MessageAuthor::User => ("user", json!(text)),
+            MessageAuthor::Assistant => ("assistant", json!([{"type": "text", "text": text}])),
+            MessageAuthor::Tool => ("user", json!([{"type": "tool_result", "tool_use_id": "t", "content": text}])),
         };
         let line = json!({"parentUuid": null, "isSidechain": false, "message": {"role": kind, "content": content},
             "type": kind, "uuid": uuid, "timestamp": time, "cwd": project, "sessionId": session});

@@ -26,17 +26,18 @@ mod summary;
 pub use aiw_core::CliKind as Cli;
 pub use error::HistoryError;
 pub use intake::{
-    FoundTranscripts, Handled, Hook, Import, Indexer, Meaning, Queue, Report, Todo, Todos, Watch, detached_main,
-    excluded, give_meaning, is_off, is_outdated, is_word_for_off, keep_private, keep_private_since, log, meaning,
-    note_launch, redactor, take_out_excluded, todos,
+    FoundTranscripts, Handled, Hook, Import, Indexer, IntakeQueue, Report, Todo, Todos, TranscriptWatch,
+    VectorCoverage, detached_main, excluded, give_meaning, is_off, is_outdated, is_word_for_off, keep_private,
+    keep_private_since, log, meaning, note_launch, redactor, take_out_excluded, todos,
 };
-pub use message::{MAX_TEXT, Message, Role, UnknownRole};
+pub use message::{MAX_TEXT, MessageAuthor, SessionMessage, UnknownRole};
 pub use readers::Launch;
-pub use search::{Hit, Query, Snippet};
+pub use search::{HistoryQuery, SessionHit, Snippet};
 #[doc(hidden)]
 pub use store::vectors::bench;
 pub use store::{
-    Appended, Forget, Forgot, Part, PastSession, Problem, Progress, Range, Sessions, Stats, Store, Stored, markdown,
+    Appended, Forget, Forgot, Part, PastSession, Range, ReadProgress, Sessions, Stats, Store, Stored,
+    TranscriptProblem, markdown,
 };
 pub use summary::HistoryMessage;
 

@@ -11,7 +11,7 @@ pub const MAX_TEXT: usize = 256 << 10;
 /// The author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Role {
+pub enum MessageAuthor {
     /// The person.
     User,
     /// The model.
@@ -20,7 +20,7 @@ pub enum Role {
     Tool,
 }
 
-impl Role {
+impl MessageAuthor {
     /// Every one.
     pub const ALL: [Self; 3] = [Self::User, Self::Assistant, Self::Tool];
 
@@ -41,7 +41,7 @@ pub struct UnknownRole {
     word: String,
 }
 
-impl FromStr for Role {
+impl FromStr for MessageAuthor {
     type Err = UnknownRole;
 
     fn from_str(word: &str) -> Result<Self, UnknownRole> {
@@ -54,7 +54,7 @@ impl FromStr for Role {
 
 /// Something that a person, a model or a tool said in a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub struct SessionMessage {
     /// The transcript's own id of it. Where a CLI gives none, one that is derived from the session and the position in
     /// it, and so is the same whenever the transcript is read.
     pub uuid: String,
@@ -65,7 +65,7 @@ pub struct Message {
     /// In milliseconds since 1970. `None` if absent or absurd.
     pub time: Option<i64>,
     /// The author.
-    pub role: Role,
+    pub role: MessageAuthor,
     /// The names of the tools that it calls or answers for.
     pub tools: Vec<String>,
     /// The text, without secrets: at most [`MAX_TEXT`] bytes.

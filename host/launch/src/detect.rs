@@ -46,7 +46,7 @@ impl Install {
 
 /// An AI CLI on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cli {
+pub struct FoundCli {
     /// The CLI.
     pub kind: CliKind,
     /// The file that a shell would start, or `None` if the CLI is not installed.
@@ -100,7 +100,7 @@ pub fn install_command(kind: CliKind) -> String {
 }
 
 /// Finds all CLIs. With a home, versions that only running a CLI reveals are remembered there.
-pub fn detect(search: &Search, home: Option<&Home>) -> Vec<Cli> {
+pub fn detect(search: &Search, home: Option<&Home>) -> Vec<FoundCli> {
     let mut memory = Memory::load(home);
     let found = CliKind::ALL.into_iter().map(|kind| one(kind, search, &mut memory)).collect();
     memory.save(home);
@@ -108,20 +108,20 @@ pub fn detect(search: &Search, home: Option<&Home>) -> Vec<Cli> {
 }
 
 /// Finds one CLI, as [`detect`] does.
-pub fn detect_one(search: &Search, kind: CliKind, home: Option<&Home>) -> Cli {
+pub fn detect_one(search: &Search, kind: CliKind, home: Option<&Home>) -> FoundCli {
     let mut memory = Memory::load(home);
     let found = one(kind, search, &mut memory);
     memory.save(home);
     found
 }
 
-fn one(kind: CliKind, search: &Search, memory: &mut Memory) -> Cli {
-    let none = Cli { kind, path: None, real_path: None, version: None, install: None };
+fn one(kind: CliKind, search: &Search, memory: &mut Memory) -> FoundCli {
+    let none = FoundCli { kind, path: None, real_path: None, version: None, install: None };
     let Some(path) = search.find(kind) else { return none };
     let real = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
     let (install, version) = by_place(kind, &real);
     let version = version.or_else(|| memory.version(&real));
-    Cli { kind, path: Some(path), real_path: Some(real), version, install: Some(install) }
+    FoundCli { kind, path: Some(path), real_path: Some(real), version, install: Some(install) }
 }
 
 /// Returns what the path of the file reveals.
@@ -252,7 +252,7 @@ mod tests {
         std::os::unix::fs::symlink(to, from).unwrap();
     }
 
-    fn find(kind: CliKind, bin: &Path) -> Cli {
+    fn find(kind: CliKind, bin: &Path) -> FoundCli {
         let search = Search { directories: vec![bin.to_owned()] };
         detect(&search, None).into_iter().find(|cli| cli.kind == kind).unwrap()
     }

@@ -15,8 +15,8 @@ use aiw_core::{
 use aiw_dialects::UPSTREAMS;
 use aiw_home::{CliFiles, Home, PoolOrder, Provider, ProvidersFile, Settings, Text, Turn, origin};
 use aiw_providers::{
-    Choice, ModelAccess, ProviderComponentError, ProviderError, Providers, account, is_unpinned, lacks_token, look_up,
-    name_models, pin, secrets, withheld,
+    ChosenProvider, ModelAccess, ProviderComponentError, ProviderError, Providers, account, is_unpinned, lacks_token,
+    look_up, name_models, pin, secrets, withheld,
 };
 
 use crate::access::Access;
@@ -24,11 +24,11 @@ use crate::clis::{self, AiCli, Line};
 use crate::draft::Draft;
 use crate::environment::Environment;
 use crate::gateway::{Admission, GatewayDoor, RunThrough};
-use crate::prepared::Prepared;
+use crate::prepared::PreparedRun;
 use crate::request::{MAX_PROMPT_BYTES, RunRequest};
 use crate::served::Served;
 use crate::via::{TOKEN, Via};
-use crate::{Cli, LaunchError, Permission, Roles, Search};
+use crate::{FoundCli, LaunchError, Permission, Roles, Search};
 
 /// Prepares runs of CLIs, without starting anything itself.
 pub struct Launcher {
@@ -77,14 +77,14 @@ impl Launcher {
 
     /// Returns everything needed to start a run, or the reason why it can't be started. This starts nothing, and writes
     /// nothing but caches and the directory for `--isolated`.
-    pub fn prepare<'a>(&'a self, request: &'a RunRequest) -> BoxFuture<'a, Result<Prepared, LaunchError>> {
+    pub fn prepare<'a>(&'a self, request: &'a RunRequest) -> BoxFuture<'a, Result<PreparedRun, LaunchError>> {
         Box::pin(async move {
             let request = &checked(request)?;
             let cli = clis::of(request.cli);
             let settings = self.home.settings()?;
             let stdin = self.stdin(request, &settings)?;
             let providers = self.home.providers()?;
-            let choice = Choice::make(
+            let choice = ChosenProvider::make(
                 &settings,
                 &providers,
                 request.cli,
@@ -153,7 +153,7 @@ impl Launcher {
             draft.notes.extend(unreachable.clone());
             let members = chosen.iter().flat_map(|chosen| &chosen.members).filter(|member| member.is_unpinned);
             let pins = members.map(|member| member.provider.clone()).collect();
-            Ok(Prepared {
+            Ok(PreparedRun {
                 cli: found,
                 path,
                 provider: chosen.map(|chosen| chosen.name),
@@ -211,7 +211,7 @@ impl Launcher {
     async fn chosen(
         &self,
         providers: &ProvidersFile,
-        choice: &Choice,
+        choice: &ChosenProvider,
         cli: CliKind,
         notes: &mut Vec<String>,
     ) -> Result<Option<Chosen>, LaunchError> {
@@ -288,7 +288,7 @@ impl Launcher {
         fits
     }
 
-    fn find(&self, cli: CliKind) -> Result<(Cli, PathBuf), LaunchError> {
+    fn find(&self, cli: CliKind) -> Result<(FoundCli, PathBuf), LaunchError> {
         let found = crate::detect_one(&self.search, cli, Some(&self.home));
         let path = found
             .path

@@ -38,21 +38,21 @@ mod via;
 
 pub use advice::{Advice, advice};
 pub use clis::{apis, speaks};
-pub use detect::{Cli, Install, Search, detect, detect_one, install_command};
+pub use detect::{FoundCli, Install, Search, detect, detect_one, install_command};
 pub use error::LaunchError;
 pub use gateway::{Admission, GatewayDoor, GatewayProblem, RunThrough};
 pub use launcher::Launcher;
 pub use permission::Permission;
-pub use prepared::{Explanation, Prepared, Translation};
+pub use prepared::{Explanation, PreparedRun, Translation};
 pub use reader::{Reader, interpreter};
-pub use report::{LogLine, TaskDetails, TaskSummary, TokenUsage, WaitedTask, duration, resume, standing};
+pub use report::{TaskDetails, TaskLogLine, TaskSummary, TokenUsage, WaitedTask, duration, resume, standing};
 pub use request::{MAX_PROMPT_BYTES, OwnServer, RunRequest};
 pub use resume::{Continuation, Past, Resume, Resumes};
 pub use roles::{
-    DELIMITER, Listed, Listing, MAX_ROLE_BYTES, NEW_CONTENT, NEW_DESCRIPTION, Overwrite, Role, RoleError, RoleProblem,
-    RoleSource, Roles, compose,
+    DELIMITER, ListedRole, MAX_ROLE_BYTES, NEW_CONTENT, NEW_DESCRIPTION, Overwrite, Role, RoleError, RoleListing,
+    RoleProblem, RoleSource, Roles, compose,
 };
-pub use stream::{Event, Place, Renderer};
+pub use stream::{Event, OutputPlace, Renderer};
 pub use summary::{CliDetails, CliSummary, RoleDetails, RoleSummary};
-pub use text::{Text, TextLine, tail};
+pub use text::{LogText, TextLine, tail};
 pub use tree::{ProcessSession, RootKind, session};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use aiw_core::{ProviderName, shell_word};
 use aiw_home::{Home, HomeError, Provider, Surroundings, Turn};
-use aiw_tasks::{About, NamedFile, NewProcess, PassedFile, Program, Queue, Scope, Task, Tasks};
+use aiw_tasks::{NamedFile, NewProcess, PassedFile, ProcessScope, Program, QueueLimit, Task, TaskDescription, Tasks};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -17,12 +17,12 @@ use crate::environment::Environment;
 use crate::via::Via;
 use aiw_providers::Decision;
 
-use crate::{Cli, LaunchError, OwnServer, Permission, ProcessSession, RunRequest, overlay};
+use crate::{FoundCli, LaunchError, OwnServer, Permission, ProcessSession, RunRequest, overlay};
 
 /// A run that only has to be started. It contains secrets, so it has no `Debug`.
-pub struct Prepared {
+pub struct PreparedRun {
     /// The CLI.
-    pub cli: Cli,
+    pub cli: FoundCli,
     /// The provider, or `None` for the CLI's own configuration.
     pub provider: Option<ProviderName>,
     /// The model, if the run or its provider names one.
@@ -119,7 +119,7 @@ pub struct Translation {
 /// closes the descriptors it finds up to the first gap.
 const PASSED_FILE: i32 = 100;
 
-impl Prepared {
+impl PreparedRun {
     /// Returns what would be started.
     pub fn explain(&self) -> Explanation {
         let (arguments, _) = self.with_settings(|_| Ok::<_, ()>(PathBuf::from("…")), |_, _| Ok(())).unwrap_or_default();
@@ -214,11 +214,11 @@ impl Prepared {
         home: &Home,
         session: &ProcessSession,
         aiw: &Path,
-        queue: Queue,
+        queue: QueueLimit,
     ) -> Result<Task, LaunchError> {
         let depth = match session.task {
             // If the task above was removed, its record can't tell its depth; at least one task is above.
-            Some(id) => Tasks::open(home, Scope::All)?.get(id).map_or(1, |above| above.depth.saturating_add(1)),
+            Some(id) => Tasks::open(home, ProcessScope::All)?.get(id).map_or(1, |above| above.depth.saturating_add(1)),
             None => 0,
         };
         self.write_pins(home)?;
@@ -226,7 +226,7 @@ impl Prepared {
         let (mut about, process, program) = self.into_task()?;
         about.gateway = via.is_some();
         let process = NewProcess { depth, parent: session.task, ..process };
-        let tasks = Tasks::open(home, Scope::Root(session.root))?;
+        let tasks = Tasks::open(home, ProcessScope::Root(session.root))?;
         let started = tasks.start(aiw, &about, process, program, queue);
         drop(turn);
         let started = started?;
@@ -241,7 +241,7 @@ impl Prepared {
     }
 
     /// Returns the run as a supervised task. Returns an error if it has no prompt.
-    fn into_task(mut self) -> Result<(About, NewProcess, Program), LaunchError> {
+    fn into_task(mut self) -> Result<(TaskDescription, NewProcess, Program), LaunchError> {
         let (mut files, mut named_files) = (Vec::new(), Vec::new());
         let (by_name, executable) = (self.wants_names(), self.path.clone());
         let place = |bytes: Vec<u8>| {
@@ -259,7 +259,7 @@ impl Prepared {
         let request = self.request;
         let roles: Vec<&str> = request.roles.iter().map(|role| role.as_str()).collect();
         let prompt = String::from_utf8_lossy(request.prompt.as_deref().unwrap_or_default());
-        let about = About {
+        let about = TaskDescription {
             provider: self.provider.map(|name| name.to_string()),
             role: (!roles.is_empty()).then(|| roles.join(",")),
             tag: self.tag,
@@ -269,7 +269,7 @@ impl Prepared {
             isolated: request.isolated,
             private: request.private,
             arguments: clis::of(request.cli).kept_arguments(&request.arguments),
-            ..About::new(request.cli, self.permission.to_string(), prompt)
+            ..TaskDescription::new(request.cli, self.permission.to_string(), prompt)
         };
         let process = NewProcess { timeout: request.timeout, ..NewProcess::within(request.cwd) };
         let program = Program {

@@ -1,7 +1,7 @@
 //! Reads the structured stream of a run, whichever CLI writes it.
 
 use aiw_core::CliKind;
-use aiw_tasks::{Facts, Interpreter, Stream};
+use aiw_tasks::{Facts, Stream, StreamInterpreter};
 
 use crate::clis;
 use crate::stream::{CliStream, Event, Findings, stripped};
@@ -33,7 +33,7 @@ impl Reader {
     }
 }
 
-impl Interpreter for Reader {
+impl StreamInterpreter for Reader {
     fn line(&mut self, stream: Stream, line: &[u8]) {
         // Standard error contributes no facts, and a run may write gigabytes.
         if stream == Stream::Stdout {
@@ -52,6 +52,6 @@ impl Interpreter for Reader {
 }
 
 /// Returns the interpreter for a task's shim.
-pub fn interpreter(cli: CliKind) -> Box<dyn Interpreter> {
+pub fn interpreter(cli: CliKind) -> Box<dyn StreamInterpreter> {
     Box::new(Reader::new(cli))
 }

@@ -127,7 +127,7 @@ pub struct TaskDetails {
 impl TaskDetails {
     /// All that is known of a task.
     pub fn of(task: &Task) -> Self {
-        let usage = |usage: aiw_tasks::Usage| TokenUsage {
+        let usage = |usage: aiw_tasks::TaskUsage| TokenUsage {
             input: usage.input,
             output: usage.output,
             cached: usage.cached,
@@ -163,7 +163,7 @@ pub struct WaitedTask {
 
 /// A line of a task's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct LogLine {
+pub struct TaskLogLine {
     /// When it was received, in RFC 3339 format
     pub time: String,
     /// Where it comes from
@@ -173,7 +173,7 @@ pub struct LogLine {
     pub text: String,
 }
 
-impl LogLine {
+impl TaskLogLine {
     /// A line as it is shown.
     pub fn of(line: &TextLine) -> Self {
         Self { time: rfc3339(line.time), stream: line.stream, text: line.text.clone() }

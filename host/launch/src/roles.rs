@@ -23,7 +23,7 @@ pub use folder::Overwrite;
 pub use parse::DELIMITER;
 
 use folder::{File, Folder};
-use parse::Text;
+use parse::LogText;
 
 /// Where a role comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub struct Role {
 
 /// A role as lists show it, or a file that should be a role.
 #[derive(Debug)]
-pub struct Listed {
+pub struct ListedRole {
     /// The name, or that of the file if nothing better is known.
     pub name: String,
     /// The purpose of the role, if it can be used.
@@ -89,9 +89,9 @@ pub struct Listed {
 
 /// All roles.
 #[derive(Debug, Default)]
-pub struct Listing {
+pub struct RoleListing {
     /// The roles, by source, then by name.
-    pub roles: Vec<Listed>,
+    pub roles: Vec<ListedRole>,
     /// Folders that could not be read. The others were.
     pub unread: Vec<RoleError>,
 }
@@ -169,15 +169,17 @@ impl Roles {
     }
 
     /// Returns all roles, including broken ones.
-    pub fn list(&self) -> Listing {
-        let mut listing = Listing::default();
+    pub fn list(&self) -> RoleListing {
+        let mut listing = RoleListing::default();
         let mut first: HashMap<RoleName, PathBuf> = HashMap::new();
         let own = self.own().transpose().map(|folder| Agents { source: RoleSource::Aiw, trusted: true, folder });
         for Agents { source, trusted, folder } in own.into_iter().chain(self.agents()) {
             match folder.and_then(|folder| folder.files()) {
                 Ok(files) => {
-                    let mut roles: Vec<Listed> =
-                        files.into_iter().map(|file| Listed { trusted, ..listed(source, file, &mut first) }).collect();
+                    let mut roles: Vec<ListedRole> = files
+                        .into_iter()
+                        .map(|file| ListedRole { trusted, ..listed(source, file, &mut first) })
+                        .collect();
                     roles.sort_by(|a, b| a.name.cmp(&b.name));
                     listing.roles.append(&mut roles);
                 }
@@ -202,8 +204,8 @@ impl Roles {
     }
 
     /// Checks all roles, or those of a name. Returns each with its problem, and why folders can't be read.
-    pub fn validate(&self, name: Option<&str>) -> (Vec<(Listed, Option<String>)>, Vec<RoleError>) {
-        let Listing { roles, unread } = self.list();
+    pub fn validate(&self, name: Option<&str>) -> (Vec<(ListedRole, Option<String>)>, Vec<RoleError>) {
+        let RoleListing { roles, unread } = self.list();
         let wanted = roles.into_iter().filter(|listed| name.is_none_or(|name| listed.name == name));
         let checked = wanted.map(|listed| {
             let problem = listed.problem.as_ref().map(ToString::to_string).or_else(|| self.unedited(&listed));
@@ -214,7 +216,7 @@ impl Roles {
     }
 
     /// Returns a problem if the placeholder text of a new role is unchanged. Such a role can be used, but says nothing.
-    fn unedited(&self, listed: &Listed) -> Option<String> {
+    fn unedited(&self, listed: &ListedRole) -> Option<String> {
         let role = self.look(&listed.name.parse().ok()?).ok().filter(|role| role.path == listed.path)?;
         let left = [
             ("description", role.description.trim() == NEW_DESCRIPTION),
@@ -306,11 +308,11 @@ impl Roles {
     }
 }
 
-fn role(name: RoleName, text: Text, source: RoleSource, path: PathBuf, bytes: u64) -> Role {
+fn role(name: RoleName, text: LogText, source: RoleSource, path: PathBuf, bytes: u64) -> Role {
     Role { name, description: text.description, content: text.content, source, path, bytes, trusted: true }
 }
 
-fn listed(source: RoleSource, file: File, first: &mut HashMap<RoleName, PathBuf>) -> Listed {
+fn listed(source: RoleSource, file: File, first: &mut HashMap<RoleName, PathBuf>) -> ListedRole {
     let File { name: stem, path, bytes, content } = file;
     let name = stem.parse::<RoleName>().map_err(|source| RoleProblem::Name { source });
     let read = match source {
@@ -326,7 +328,7 @@ fn listed(source: RoleSource, file: File, first: &mut HashMap<RoleName, PathBuf>
         }),
     };
     match read {
-        Ok((name, text, shadowed_by)) => Listed {
+        Ok((name, text, shadowed_by)) => ListedRole {
             name: name.to_string(),
             description: Some(text.description),
             source,
@@ -336,7 +338,7 @@ fn listed(source: RoleSource, file: File, first: &mut HashMap<RoleName, PathBuf>
             shadowed_by,
             trusted: true,
         },
-        Err(problem) => Listed {
+        Err(problem) => ListedRole {
             name: stem,
             description: None,
             source,

@@ -94,7 +94,7 @@ fn is_session(id: &str) -> bool {
 
 /// Where a piece of rendered text belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum OutputPlace {
     /// The answer: what the model said.
     Answer,
     /// The progress: what it did on the way.
@@ -122,13 +122,13 @@ const WIDTH: usize = 160;
 
 impl Renderer {
     /// Returns the printable text of an event, with its line breaks.
-    pub fn render(&mut self, event: &Event) -> Vec<(Place, String)> {
+    pub fn render(&mut self, event: &Event) -> Vec<(OutputPlace, String)> {
         let mut pieces = Vec::new();
         if let Event::Said { text, part } = event {
             let text = plain(text);
             let end = if *part || text.ends_with('\n') { "" } else { "\n" };
             self.open = *part && !text.ends_with('\n');
-            pieces.push((Place::Answer, format!("{text}{end}")));
+            pieces.push((OutputPlace::Answer, format!("{text}{end}")));
             return pieces;
         }
         let line = match event {
@@ -145,8 +145,8 @@ impl Renderer {
             }
             Event::Line(line) => plain(line),
         };
-        pieces.extend(self.finish().map(|text| (Place::Answer, text)));
-        pieces.push((Place::Progress, format!("{line}\n")));
+        pieces.extend(self.finish().map(|text| (OutputPlace::Answer, text)));
+        pieces.push((OutputPlace::Progress, format!("{line}\n")));
         pieces
     }
 
@@ -161,8 +161,8 @@ mod tests {
     use super::*;
     use crate::Reader;
     use aiw_core::CliKind;
-    use aiw_tasks::Usage;
-    use aiw_tasks::{Interpreter, Stream};
+    use aiw_tasks::TaskUsage;
+    use aiw_tasks::{Stream, StreamInterpreter};
     use proptest::prelude::*;
 
     fn run(cli: CliKind, lines: &[&str]) -> (String, Facts) {
@@ -170,13 +170,13 @@ mod tests {
         for line in lines {
             for event in reader.read(Stream::Stdout, line.as_bytes()) {
                 for (place, piece) in renderer.render(&event) {
-                    text.push_str(if place == Place::Answer { "" } else { "# " });
+                    text.push_str(if place == OutputPlace::Answer { "" } else { "# " });
                     text.push_str(&piece);
                 }
             }
         }
         text.extend(renderer.finish());
-        (text, Interpreter::facts(&reader))
+        (text, StreamInterpreter::facts(&reader))
     }
 
     #[test]
@@ -184,7 +184,7 @@ mod tests {
         let line = r#"{"type":"result","is_error":false,"result":"\u001b[31mred\u001b[0m \u001b]0;x\u0007👨‍👩","session_id":"s"}"#;
         let mut reader = Reader::new(CliKind::Claude);
         reader.line(Stream::Stdout, line.as_bytes());
-        assert_eq!(Interpreter::facts(&reader).final_message.as_deref(), Some("red 👨‍👩"));
+        assert_eq!(StreamInterpreter::facts(&reader).final_message.as_deref(), Some("red 👨‍👩"));
     }
 
     #[test]
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(facts.final_message.as_deref(), Some("Done."));
         assert_eq!(
             facts.usage,
-            Some(Usage {
+            Some(TaskUsage {
                 input: 9,
                 output: 3,
                 cached: Some(4),
@@ -251,7 +251,7 @@ mod tests {
         assert_eq!((facts.session.as_deref(), facts.final_message.as_deref()), (Some("01a1-b"), Some("Done.")));
         assert_eq!(
             facts.usage,
-            Some(Usage { input: 20, output: 10, cached: Some(0), reasoning: Some(1), ..Usage::default() })
+            Some(TaskUsage { input: 20, output: 10, cached: Some(0), reasoning: Some(1), ..TaskUsage::default() })
         );
         let (text, facts) = run(
             CliKind::Codex,

@@ -5,7 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Cli, Listed, Role, install_command};
+use crate::{FoundCli, ListedRole, Role, install_command};
 
 /// An AI CLI in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -24,7 +24,7 @@ pub struct CliSummary {
 
 impl CliSummary {
     /// Returns the fields of lists for an AI CLI.
-    pub fn of(cli: &Cli) -> Self {
+    pub fn of(cli: &FoundCli) -> Self {
         Self {
             kind: cli.kind.as_str(),
             path: cli.path.as_deref().map(text),
@@ -49,7 +49,7 @@ pub struct CliDetails {
 
 impl CliDetails {
     /// All that is known of an AI CLI.
-    pub fn of(cli: &Cli) -> Self {
+    pub fn of(cli: &FoundCli) -> Self {
         Self {
             summary: CliSummary::of(cli),
             real_path: cli.real_path.as_deref().map(text),
@@ -82,7 +82,7 @@ pub struct RoleSummary {
 
 impl RoleSummary {
     /// Returns the fields of lists for a role.
-    pub fn of(listed: &Listed) -> Self {
+    pub fn of(listed: &ListedRole) -> Self {
         Self {
             name: listed.name.clone(),
             description: listed.description.clone(),

@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 
 use aiw_core::{CliKind, one_line};
-use aiw_tasks::{Interpreter, LogEntry, Stream, Task, TaskError, Tasks};
+use aiw_tasks::{LogEntry, Stream, StreamInterpreter, Task, TaskError, Tasks};
 
 use crate::stream::plain;
-use crate::{Event, Place, Reader, Renderer};
+use crate::{Event, OutputPlace, Reader, Renderer};
 
 /// Converts a log to lines of text.
-pub struct Text {
+pub struct LogText {
     reader: Reader,
     renderer: Renderer,
     line: String,
@@ -35,7 +35,7 @@ pub struct TextLine {
     pub text: String,
 }
 
-impl Text {
+impl LogText {
     /// Returns a converter for a task's log, which may begin at any entry.
     pub fn new(task: &Task) -> Self {
         Self::of(task.about.cli)
@@ -52,11 +52,11 @@ impl Text {
     }
 
     /// Returns the pieces of text of an entry, and where each belongs.
-    pub fn pieces(&mut self, entry: &LogEntry) -> Vec<(Place, String)> {
+    pub fn pieces(&mut self, entry: &LogEntry) -> Vec<(OutputPlace, String)> {
         if entry.stream == Stream::Aiw {
             let text = format!("aiw: {}\n", one_line(&String::from_utf8_lossy(&entry.bytes), 1000));
-            let mut pieces: Vec<_> = self.renderer.finish().map(|end| (Place::Answer, end)).into_iter().collect();
-            pieces.push((Place::Progress, text));
+            let mut pieces: Vec<_> = self.renderer.finish().map(|end| (OutputPlace::Answer, end)).into_iter().collect();
+            pieces.push((OutputPlace::Progress, text));
             return pieces;
         }
         let events = self.reader.read(entry.stream, &entry.bytes);
@@ -118,7 +118,7 @@ pub fn tail(tasks: &Tasks, task: &Task, wanted: usize) -> Result<Vec<TextLine>, 
     let mut read = wanted.saturating_mul(2).max(16);
     loop {
         let entries = log.tail(read)?;
-        let mut text = Text::new(task);
+        let mut text = LogText::new(task);
         let mut lines: VecDeque<TextLine> = entries.iter().flat_map(|entry| text.lines(entry)).collect();
         // Most entries make at least one line. If many make none, more of the log is read.
         if lines.len() >= wanted || entries.len() < read || read > 100_000 {
@@ -140,7 +140,7 @@ mod tests {
         let piece = "x".repeat(64 << 10);
         let line = format!(r#"{{"type":"message","role":"assistant","content":"{piece}","delta":true}}"#);
         let entry = LogEntry { time: 0, stream: Stream::Stdout, bytes: line.into_bytes(), whole: true };
-        let (mut text, mut reader, mut lines) = (Text::of(CliKind::Gemini), Reader::new(CliKind::Gemini), 0);
+        let (mut text, mut reader, mut lines) = (LogText::of(CliKind::Gemini), Reader::new(CliKind::Gemini), 0);
         for _ in 0..100 {
             lines += text.lines(&entry).iter().map(|line| line.text.len()).sum::<usize>();
             assert!(text.line.len() <= LINE);
@@ -194,7 +194,7 @@ mod tests {
                     let stream = crate::clis::of(cli).says(&pieces);
                     let parts: Vec<&[u8]> = stream.as_bytes().chunks(size).collect();
                     let log = masked(&secret, &parts, slowly);
-                    let (mut text, mut reader, mut shown) = (Text::of(cli), Reader::new(cli), String::new());
+                    let (mut text, mut reader, mut shown) = (LogText::of(cli), Reader::new(cli), String::new());
                     for line in log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                         let entry = LogEntry { time: 0, stream: Stream::Stdout, bytes: line.to_vec(), whole: true };
                         shown.extend(text.pieces(&entry).into_iter().map(|(_, piece)| piece));

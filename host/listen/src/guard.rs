@@ -12,7 +12,7 @@ use crate::body::{Memory, is_empty};
 use crate::head::Heads;
 use crate::places::Place;
 use crate::refusal::Refusal;
-use crate::rules::{Route, Rules};
+use crate::rules::{HttpRoute, Rules};
 
 /// Checks a request, and reads its body if its head is let in.
 pub(crate) async fn admit<B>(
@@ -39,7 +39,7 @@ where
     Ok(Request::from_parts(parts, body))
 }
 
-fn check<'r>(parts: &Parts, rules: &'r Rules, address: SocketAddr) -> Result<&'r Route, Refusal> {
+fn check<'r>(parts: &Parts, rules: &'r Rules, address: SocketAddr) -> Result<&'r HttpRoute, Refusal> {
     if parts.version != Version::HTTP_11 {
         return Err(Refusal::Version);
     }
@@ -58,7 +58,7 @@ fn check<'r>(parts: &Parts, rules: &'r Rules, address: SocketAddr) -> Result<&'r
     }
     let mut routes = rules.routes.iter().filter(|route| route.is_for(parts.uri.path()));
     let first = routes.next().ok_or(Refusal::Path)?;
-    let is_wanted = |route: &Route| route.methods.contains(&parts.method);
+    let is_wanted = |route: &HttpRoute| route.methods.contains(&parts.method);
     let route = if is_wanted(first) { first } else { routes.find(|route| is_wanted(route)).unwrap_or(first) };
     if route.needs_token {
         // Twice would be read by each in its own way.
@@ -111,8 +111,8 @@ mod tests {
     use crate::ListenLimits;
 
     fn rules() -> Rules {
-        let route = Route::new("/mcp", [Method::POST, Method::GET]).with_media_type("application/json");
-        Rules::new([route, Route::open("/open", [Method::GET])])
+        let route = HttpRoute::new("/mcp", [Method::POST, Method::GET]).with_media_type("application/json");
+        Rules::new([route, HttpRoute::open("/open", [Method::GET])])
             .with_token(|| Some(Secret::new("right")))
             .with_origins(["http://ours:1".into()])
             .with_limits(ListenLimits::default())
@@ -152,7 +152,7 @@ mod tests {
             let rules = rules().with_token(move || token.clone());
             assert!(matches!(check(&parts, &rules, address), Err(Refusal::Gate(_))));
         }
-        let none = Rules::new([Route::new("/mcp", [Method::POST])]);
+        let none = Rules::new([HttpRoute::new("/mcp", [Method::POST])]);
         assert!(matches!(check(&parts, &none, address), Err(Refusal::Token)));
     }
 

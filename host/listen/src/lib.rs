@@ -35,8 +35,8 @@ pub use error::ListenError;
 pub use http::{Method, Request, Response, StatusCode};
 pub use http_body_util::Full;
 pub use listener::Listener;
-pub use refusal::Refused;
-pub use rules::{ListenLimits, Route, Rules};
+pub use refusal::RefusedRequest;
+pub use rules::{HttpRoute, ListenLimits, Rules};
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
 
 /// The answer to a request that is not let in.
-pub type Refused = Box<Response<Full<Bytes>>>;
+pub type RefusedRequest = Box<Response<Full<Bytes>>>;
 
 /// Why a request is refused.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(crate) enum Refusal {
     Path,
     Token,
     /// The gate has its own answer.
-    Gate(Refused),
+    Gate(RefusedRequest),
     /// A request that needs no token has a body.
     HasBody,
     Method(Vec<Method>),

@@ -8,15 +8,15 @@ use aiw_core::Secret;
 use http::Method;
 use http::request::Parts;
 
-use crate::refusal::{Refusal, Refused};
+use crate::refusal::{Refusal, RefusedRequest};
 use crate::token::has_token;
 
 /// Looks at a request's head, before a byte of its body is read: lets it in, or answers it.
-type Gate = Box<dyn Fn(&Parts) -> Result<(), Refused> + Send + Sync>;
+type Gate = Box<dyn Fn(&Parts) -> Result<(), RefusedRequest> + Send + Sync>;
 
 /// The rules for requests. Everything else is refused before the service sees it.
 pub struct Rules {
-    pub(crate) routes: Vec<Route>,
+    pub(crate) routes: Vec<HttpRoute>,
     pub(crate) origins: Vec<String>,
     pub(crate) gate: Option<Gate>,
     pub(crate) limits: ListenLimits,
@@ -24,7 +24,7 @@ pub struct Rules {
 
 impl Rules {
     /// Requests to these paths, from programs that are not web pages. Without a gate or a token, only open routes are served.
-    pub fn new(routes: impl IntoIterator<Item = Route>) -> Self {
+    pub fn new(routes: impl IntoIterator<Item = HttpRoute>) -> Self {
         Self { routes: routes.into_iter().collect(), origins: Vec::new(), gate: None, limits: ListenLimits::default() }
     }
 
@@ -40,7 +40,7 @@ impl Rules {
 
     /// What lets requests in where tokens are many, or are shown in other ways than `Authorization: Bearer …`.
     #[must_use]
-    pub fn with_gate(mut self, gate: impl Fn(&Parts) -> Result<(), Refused> + Send + Sync + 'static) -> Self {
+    pub fn with_gate(mut self, gate: impl Fn(&Parts) -> Result<(), RefusedRequest> + Send + Sync + 'static) -> Self {
         self.gate = Some(Box::new(gate));
         self
     }
@@ -69,7 +69,7 @@ impl fmt::Debug for Rules {
 
 /// A path, and what may be asked there.
 #[derive(Debug, Clone)]
-pub struct Route {
+pub struct HttpRoute {
     pub(crate) path: Cow<'static, str>,
     pub(crate) methods: Vec<Method>,
     pub(crate) is_prefix: bool,
@@ -77,7 +77,7 @@ pub struct Route {
     pub(crate) media_type: Option<&'static str>,
 }
 
-impl Route {
+impl HttpRoute {
     /// A path that needs a token: the gate lets in who has one.
     pub fn new(path: impl Into<Cow<'static, str>>, methods: impl IntoIterator<Item = Method>) -> Self {
         Self {

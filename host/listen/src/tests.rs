@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Bytes, ListenError, ListenLimits, Listener, Route, Rules};
+use crate::{Bytes, HttpRoute, ListenError, ListenLimits, Listener, Rules};
 
 /// A server that echoes bodies, and how often it was asked.
 struct Server {
@@ -25,8 +25,8 @@ struct Server {
 async fn server(limits: ListenLimits) -> Server {
     let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
     let (address, stop, asked) = (listener.address(), CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
-    let route = Route::new("/echo", [Method::POST]).with_media_type("text/plain");
-    let rules = Rules::new([route, Route::open("/open", [Method::GET])])
+    let route = HttpRoute::new("/echo", [Method::POST]).with_media_type("text/plain");
+    let rules = Rules::new([route, HttpRoute::open("/open", [Method::GET])])
         .with_token(|| Some(Secret::new("token")))
         .with_limits(limits);
     let counted = asked.clone();
@@ -220,7 +220,7 @@ async fn large_bodies_that_never_come_keep_no_small_one_waiting() {
     let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
     let (address, stop) = (listener.address(), CancellationToken::new());
     let answer = |_: Request<Bytes>| async { Response::new(Full::new(Bytes::new())) };
-    let rules = Rules::new([Route::new("/echo", [Method::POST])]).with_token(|| Some(Secret::new("token")));
+    let rules = Rules::new([HttpRoute::new("/echo", [Method::POST])]).with_token(|| Some(Secret::new("token")));
     tokio::spawn(listener.serve(rules.with_limits(limits), answer, stop.clone()));
     let server = Server { address, asked: Arc::default(), stop, serves: tokio::spawn(async {}) };
     let mut silent = TcpStream::connect(address).await.unwrap();
@@ -250,7 +250,7 @@ async fn all_bodies_share_one_memory_and_give_it_back() {
         keeps.lock().unwrap().push(request.into_body().slice(1..2));
         async { Response::new(Full::new(Bytes::new())) }
     };
-    let rules = Rules::new([Route::new("/echo", [Method::POST])]).with_token(|| Some(Secret::new("token")));
+    let rules = Rules::new([HttpRoute::new("/echo", [Method::POST])]).with_token(|| Some(Secret::new("token")));
     tokio::spawn(listener.serve(rules.with_limits(limits), keep, stop.clone()));
     let server = Server { address, asked: Arc::default(), stop, serves: tokio::spawn(async {}) };
     let status = async |request: &str| {

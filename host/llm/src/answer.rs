@@ -5,10 +5,10 @@ use std::time::Duration;
 use aiw_core::one_line;
 use serde_json::Value;
 
-use crate::{Endpoint, LlmApi, LlmError, Reply};
+use crate::{LlmApi, LlmError, ModelEndpoint, Reply};
 
 /// Reads an answer.
-pub(crate) fn read(endpoint: &Endpoint, status: u16, body: &[u8]) -> Result<Reply, LlmError> {
+pub(crate) fn read(endpoint: &ModelEndpoint, status: u16, body: &[u8]) -> Result<Reply, LlmError> {
     if status != 200 {
         return Err(refused(endpoint, status, body));
     }
@@ -69,7 +69,7 @@ fn without_thoughts(text: &str) -> &str {
 }
 
 /// Takes the keys out of a text.
-fn masked(endpoint: &Endpoint, mut text: String) -> String {
+fn masked(endpoint: &ModelEndpoint, mut text: String) -> String {
     for (_, secret) in &endpoint.secrets {
         for value in [secret.expose(), secret.expose().trim_start_matches("Bearer ")] {
             if value.len() > 3 && text.contains(value) {
@@ -81,7 +81,7 @@ fn masked(endpoint: &Endpoint, mut text: String) -> String {
 }
 
 /// Returns the error of an answer that is none.
-pub(crate) fn refused(endpoint: &Endpoint, status: u16, body: &[u8]) -> LlmError {
+pub(crate) fn refused(endpoint: &ModelEndpoint, status: u16, body: &[u8]) -> LlmError {
     let place = endpoint.place();
     let said = serde_json::from_slice::<Value>(body).ok();
     let said = said.and_then(|said| {
@@ -109,8 +109,8 @@ mod tests {
 
     use super::*;
 
-    fn endpoint(api: LlmApi) -> Endpoint {
-        Endpoint::typed(api, "http://127.0.0.1:1", "m").with_key(&Secret::new("sk-canary"))
+    fn endpoint(api: LlmApi) -> ModelEndpoint {
+        ModelEndpoint::typed(api, "http://127.0.0.1:1", "m").with_key(&Secret::new("sk-canary"))
     }
 
     #[test]

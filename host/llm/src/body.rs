@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-use crate::{Endpoint, KEEP_ALIVE, LlmApi, Message, Question, Role};
+use crate::{ChatMessage, KEEP_ALIVE, LlmApi, ModelEndpoint, ModelQuestion, Speaker};
 
 /// What Anthropic's API calls the answer that follows a schema.
 pub(crate) const ANSWER_TOOL: &str = "answer";
 
 /// Returns the body of a request. A plain one has only what every server knows.
-pub(crate) fn of(endpoint: &Endpoint, question: &Question<'_>, is_plain: bool) -> Value {
-    let message = |message: &Message| {
+pub(crate) fn of(endpoint: &ModelEndpoint, question: &ModelQuestion<'_>, is_plain: bool) -> Value {
+    let message = |message: &ChatMessage| {
         let role = match message.role {
-            Role::User => "user",
-            Role::Assistant => "assistant",
+            Speaker::User => "user",
+            Speaker::Assistant => "assistant",
         };
         json!({"role": role, "content": message.text})
     };

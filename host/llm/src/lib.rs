@@ -35,7 +35,7 @@ use aiw_net::Policy;
 use serde_json::Value;
 
 pub use error::LlmError;
-pub use model::Model;
+pub use model::LanguageModel;
 
 /// How long Ollama keeps a model in memory after a question.
 const KEEP_ALIVE: &str = "10m";
@@ -53,7 +53,7 @@ pub enum LlmApi {
 
 /// Where a model is asked.
 #[derive(Debug, Clone)]
-pub struct Endpoint {
+pub struct ModelEndpoint {
     /// The API.
     pub api: LlmApi,
     /// The address, without a trailing `/`: Ollama's, OpenAI's with `/v1`, Anthropic's without.
@@ -68,7 +68,7 @@ pub struct Endpoint {
     pub policy: Policy,
 }
 
-impl Endpoint {
+impl ModelEndpoint {
     /// An endpoint at an address that the user typed, which may be on this machine.
     pub fn typed(api: LlmApi, url: &str, model: &str) -> Self {
         let mut policy = Policy::none();
@@ -98,7 +98,7 @@ impl Endpoint {
 
 /// Who says something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum Speaker {
     /// Who asks.
     User,
     /// The model.
@@ -107,20 +107,20 @@ pub enum Role {
 
 /// A part of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub struct ChatMessage {
     /// Who says it.
-    pub role: Role,
+    pub role: Speaker,
     /// What is said.
     pub text: String,
 }
 
 /// What a model is asked.
 #[derive(Debug, Clone)]
-pub struct Question<'a> {
+pub struct ModelQuestion<'a> {
     /// What holds for every question of a kind. A server that keeps the beginning of its last prompt reads it once.
     pub system: &'a str,
     /// The conversation; the last message is the user's.
-    pub messages: Vec<Message>,
+    pub messages: Vec<ChatMessage>,
     /// The JSON schema of the answer, which is an object; without it, the answer is text.
     pub schema: Option<Value>,
     /// The most tokens of the answer.

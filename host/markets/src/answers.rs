@@ -20,7 +20,7 @@ pub enum OnConflict {
 
 /// The user's answers.
 #[derive(Debug, Clone, Default)]
-pub struct Answers {
+pub struct InstallAnswers {
     /// Variables and options, by the name in the placeholder.
     pub values: BTreeMap<String, Given>,
     /// For every clash without its own answer.
@@ -29,7 +29,7 @@ pub struct Answers {
     pub conflicts: BTreeMap<String, OnConflict>,
 }
 
-impl Answers {
+impl InstallAnswers {
     /// Takes what was typed for a value. Returns whether it is kept: a secret never is, as if it had not been given,
     /// so that the placeholder stays.
     pub fn give(&mut self, name: &str, value: &str) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aiw_components::Library;
 use aiw_core::{MarketKind, one_line, without_query};
 use aiw_home::{Home, MarketSettings, Settings};
-use aiw_net::{Client, Policy, Trees};
+use aiw_net::{HttpClient, Policy, Trees};
 use aiw_wasm::market_source::Registration;
 use aiw_wasm::{Component, Reach};
 
@@ -37,7 +37,7 @@ impl Observer for Quiet {
 pub struct Markets {
     pub(crate) home: Home,
     pub(crate) library: Arc<Library>,
-    pub(crate) client: Client,
+    pub(crate) client: HttpClient,
     pub(crate) trees: Trees,
     pub(crate) observer: Arc<dyn Observer>,
 }
@@ -85,7 +85,13 @@ pub(crate) fn bundled_source(kind: &MarketKind) -> Option<&'static str> {
 
 impl Markets {
     /// The domain over a home.
-    pub fn new(home: Home, library: Arc<Library>, client: Client, trees: Trees, observer: Arc<dyn Observer>) -> Self {
+    pub fn new(
+        home: Home,
+        library: Arc<Library>,
+        client: HttpClient,
+        trees: Trees,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
         Self { home, library, client, trees, observer }
     }
 
@@ -197,8 +203,8 @@ pub(crate) fn raw_base(settings: &Settings, repository: &str) -> Option<String> 
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
-    use crate::document::Document;
-    use crate::listing::Listing;
+    use crate::document::MarketDocument;
+    use crate::listing::MarketListing;
     use aiw_wasm::host::Capabilities;
 
     /// The domain over a home without components, with these settings, and these documents by market.
@@ -209,11 +215,11 @@ pub(crate) mod testing {
         let settings = home.settings().unwrap();
         for (name, document) in documents {
             let market = settings.market(name).unwrap();
-            let document = Document::parse(document.as_bytes(), &[]).unwrap();
-            let listing = Listing::new(market, document, "r1".into());
+            let document = MarketDocument::parse(document.as_bytes(), &[]).unwrap();
+            let listing = MarketListing::new(market, document, "r1".into());
             listing.save(&home, &market.name, &home.lock().unwrap()).unwrap();
         }
-        let client = Client::new().unwrap();
+        let client = HttpClient::new().unwrap();
         let trees = Trees::new(client.clone(), home.cache("git"));
         let library = Arc::new(Library::new(home.clone(), &[], Capabilities::nothing()));
         (dir, Markets::new(home, library, client, trees, Arc::new(Quiet)))

@@ -9,7 +9,7 @@ use aiw_core::{MarketName, PluginName, RelPath, one_line};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::source::Source;
+use crate::source::PluginSource;
 
 /// The document's path in a marketplace's root.
 pub const MARKETPLACE_JSON: &str = ".claude-plugin/marketplace.json";
@@ -42,7 +42,7 @@ const MAX_PROBLEMS: usize = 100;
 
 /// A marketplace.json, read leniently.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Document {
+pub struct MarketDocument {
     /// Its own name, which may not be registrable.
     pub name: Option<String>,
     /// Its entries, in order; broken ones too.
@@ -70,15 +70,15 @@ pub struct Usable {
     /// The plugin's name.
     pub name: PluginName,
     /// Where its files are.
-    pub source: Source,
+    pub source: PluginSource,
 }
 
 /// Why a whole document is refused, as the end of a sentence.
-pub type Refused = String;
+pub type RefusedDocument = String;
 
-impl Document {
+impl MarketDocument {
     /// Reads a document. `own_forms` are the entry source forms of the market's component.
-    pub fn parse(bytes: &[u8], own_forms: &[String]) -> Result<Self, Refused> {
+    pub fn parse(bytes: &[u8], own_forms: &[String]) -> Result<Self, RefusedDocument> {
         let parsed = aiw_home::json::parse(bytes)?;
         let Value::Object(fields) = parsed.value else { return Err("is not a JSON object".into()) };
         let mut problems = Vec::new();
@@ -184,7 +184,7 @@ impl PluginEntry {
         }
         let source = match fields.get("source") {
             None => return Err("has no `source`".into()),
-            Some(source) => Source::parse(source, plugin_root, own_forms)?,
+            Some(source) => PluginSource::parse(source, plugin_root, own_forms)?,
         };
         Ok(Usable { name, source })
     }
@@ -214,8 +214,8 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    fn parse(value: &Value) -> Document {
-        Document::parse(value.to_string().as_bytes(), &[]).unwrap()
+    fn parse(value: &Value) -> MarketDocument {
+        MarketDocument::parse(value.to_string().as_bytes(), &[]).unwrap()
     }
 
     #[test]
@@ -238,9 +238,9 @@ mod tests {
             [("a", Some("b")), ("b", Some("c")), ("x", Some("y")), ("y", Some("x")), ("z", None)]
                 .map(|(old, new)| (old.to_owned(), new.map(str::to_owned)))
                 .into();
-        assert_eq!(Document::renamed(&renames, "a"), Ok(Some("c".into())));
-        assert_eq!(Document::renamed(&renames, "z"), Ok(None));
-        assert!(Document::renamed(&renames, "x").is_err());
+        assert_eq!(MarketDocument::renamed(&renames, "a"), Ok(Some("c".into())));
+        assert_eq!(MarketDocument::renamed(&renames, "z"), Ok(None));
+        assert!(MarketDocument::renamed(&renames, "x").is_err());
     }
 
     #[test]
@@ -257,12 +257,12 @@ mod tests {
         proptest! {
             #[test]
             fn any_bytes_are_answered(bytes in anything::bytes()) {
-                let _ = Document::parse(&bytes, &["acme".into()]);
+                let _ = MarketDocument::parse(&bytes, &["acme".into()]);
             }
 
             #[test]
             fn any_document_is_read_within_bounds(value in anything::document()) {
-                let document = Document::parse(value.to_string().as_bytes(), &["acme".into(), "github".into()]).unwrap();
+                let document = MarketDocument::parse(value.to_string().as_bytes(), &["acme".into(), "github".into()]).unwrap();
                 prop_assert_eq!(document.entries.len(), value["plugins"].as_array().unwrap().len());
                 prop_assert!(document.problems.len() <= MAX_PROBLEMS + 1);
                 for problem in &document.problems {
@@ -286,18 +286,18 @@ mod tests {
                     prop_assert!(names.insert(usable.name.as_str().to_ascii_lowercase()));
                     prop_assert!(is_line(&usable.source.describe()), "{:?}", usable.source);
                     match &usable.source {
-                        Source::Relative { path } | Source::Git { path, .. } => {
+                        PluginSource::Relative { path } | PluginSource::Git { path, .. } => {
                             let parsed = RelPath::parse(path).unwrap();
                             prop_assert_eq!(parsed.as_str(), path);
                         }
-                        Source::Own { word, .. } => prop_assert_eq!(word, "acme"),
-                        Source::Refused { word, reason } => {
+                        PluginSource::Own { word, .. } => prop_assert_eq!(word, "acme"),
+                        PluginSource::Refused { word, reason } => {
                             prop_assert!(word != "github" && is_line(reason), "{} {}", word, reason);
                         }
                     }
                 }
                 for old in document.renames.keys() {
-                    let _ = Document::renamed(&document.renames, old);
+                    let _ = MarketDocument::renamed(&document.renames, old);
                 }
             }
         }

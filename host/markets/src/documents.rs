@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use aiw_core::PluginId;
 use aiw_home::{AddedServer, Home, Lock, Plugins, ServerKey, Settings};
-use aiw_servers::{Claim, Key, McpFile, Refreshed, Released, Transport, Values, reads, safe, unique};
+use aiw_servers::{Claim, McpFile, OwnedKey, Refreshed, Released, Transport, Values, reads, safe, unique};
 
-use crate::answers::{Answers, OnConflict};
+use crate::answers::{InstallAnswers, OnConflict};
 use crate::error::MarketError;
 
 /// The three documents that an install changes.
@@ -30,7 +30,7 @@ impl Documents {
     }
 
     /// A key with everything known about it.
-    pub(crate) fn key(&self, key: &str) -> Result<Key, MarketError> {
+    pub(crate) fn key(&self, key: &str) -> Result<OwnedKey, MarketError> {
         let known = self.plugins.key(key);
         let mut owners = Vec::new();
         for id in known.owners {
@@ -43,7 +43,7 @@ impl Documents {
             owners.push(claim.unwrap_or_else(|| Claim::unknown(&id, known.written.clone())));
         }
         let current = self.mcp.get(key).cloned();
-        Ok(Key { owners, written: known.written, original: known.original, current })
+        Ok(OwnedKey { owners, written: known.written, original: known.original, current })
     }
 
     /// Whether a plugin owns a key that has an entry.
@@ -51,7 +51,7 @@ impl Documents {
         self.mcp.get(key).is_some() && self.plugins.key(key).owners.contains(id)
     }
 
-    fn set_key(&mut self, name: &str, key: Key) -> Result<(), MarketError> {
+    fn set_key(&mut self, name: &str, key: OwnedKey) -> Result<(), MarketError> {
         self.mcp.put(name, key.current.as_ref())?;
         for owner in &key.owners {
             self.claims.insert((owner.plugin.clone(), name.to_owned()), owner.clone());
@@ -72,7 +72,7 @@ impl Documents {
         &mut self,
         server: &mut AddedServer,
         claim: Claim,
-        answers: &Answers,
+        answers: &InstallAnswers,
         repair: bool,
         reserved: &[String],
         notes: &mut Vec<String>,

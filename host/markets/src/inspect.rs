@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::document::{PluginEntry, at_most};
-use aiw_servers::{Collected, Server, declared, in_file};
+use aiw_servers::{Collected, DeclaredServer, declared, in_file};
 
 /// A plugin's manifest within its tree.
 pub const PLUGIN_JSON: &str = ".claude-plugin/plugin.json";
@@ -31,7 +31,7 @@ pub struct Inspection {
     /// From plugin.json, for entries without one.
     pub description: Option<String>,
     /// Its MCP servers.
-    pub servers: Vec<Server>,
+    pub servers: Vec<DeclaredServer>,
     /// `skills`, `commands`, `agents`, `hooks`, `lsp`; none if its files were not read.
     pub brings: Option<Vec<String>>,
     /// The parts that are left out and why, one sentence each.
@@ -225,7 +225,7 @@ fn options(value: Option<&Value>) -> BTreeMap<String, UserOption> {
 mod tests {
     use super::*;
     use crate::anything::{self, is_line};
-    use crate::document::Document;
+    use crate::document::MarketDocument;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -235,7 +235,7 @@ mod tests {
             entry[key] = value.clone();
         }
         let document = json!({"name": "m", "plugins": [entry]});
-        Document::parse(document.to_string().as_bytes(), &[]).unwrap().entries.remove(0)
+        MarketDocument::parse(document.to_string().as_bytes(), &[]).unwrap().entries.remove(0)
     }
 
     fn files(plugin: Option<Value>, mcp: Option<Value>) -> Files {

@@ -12,7 +12,7 @@ use aiw_servers::{Released, Values};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::answers::Answers;
+use crate::answers::InstallAnswers;
 use crate::context::Markets;
 use crate::documents::{Documents, claim_of, note};
 use crate::error::MarketError;
@@ -21,7 +21,7 @@ use crate::plan::{InstallPlan, defaults, given_options, given_variables, merged,
 
 /// A plugin that was installed.
 #[derive(Debug)]
-pub struct Installed {
+pub struct PluginInstallation {
     /// Its id.
     pub id: PluginId,
     /// Its record.
@@ -64,12 +64,20 @@ pub struct SwitchedPlugin {
 
 impl Markets {
     /// Installs a plan that the user has seen. Puts back entries that the user had removed.
-    pub fn install(&self, plan: InstallPlan, answers: Answers) -> BoxFuture<'_, Result<Installed, MarketError>> {
+    pub fn install(
+        &self,
+        plan: InstallPlan,
+        answers: InstallAnswers,
+    ) -> BoxFuture<'_, Result<PluginInstallation, MarketError>> {
         Box::pin(async move { self.commit(move |markets| markets.apply(plan, &answers, true)).await })
     }
 
     /// Updates to a plan whose changes the user has agreed to. Entries that the user removed stay removed.
-    pub fn update_to(&self, plan: InstallPlan, answers: Answers) -> BoxFuture<'_, Result<Installed, MarketError>> {
+    pub fn update_to(
+        &self,
+        plan: InstallPlan,
+        answers: InstallAnswers,
+    ) -> BoxFuture<'_, Result<PluginInstallation, MarketError>> {
         Box::pin(async move { self.commit(move |markets| markets.apply(plan, &answers, false)).await })
     }
 
@@ -82,7 +90,12 @@ impl Markets {
         blocking(move || change(&markets)).await
     }
 
-    fn apply(&self, plan: InstallPlan, answers: &Answers, repair: bool) -> Result<Installed, MarketError> {
+    fn apply(
+        &self,
+        plan: InstallPlan,
+        answers: &InstallAnswers,
+        repair: bool,
+    ) -> Result<PluginInstallation, MarketError> {
         let lock = self.home.lock()?;
         let mut documents = Documents::load(&self.home)?;
         let present = documents.plugins.get(&plan.id)?;
@@ -100,7 +113,7 @@ impl Markets {
                 notes.push(disabled(&plan.id));
             }
             let missing = missing(&plan, &values, self.home.around());
-            return Ok(Installed { id: plan.id, record: present.clone(), missing, notes, unchanged: true });
+            return Ok(PluginInstallation { id: plan.id, record: present.clone(), missing, notes, unchanged: true });
         }
         // If it did something else, the user did not review that here.
         if present != plan.present {
@@ -162,7 +175,7 @@ impl Markets {
         documents.commit(&self.home, &lock)?;
         notes.extend(documents.drop_trees(&self.home, &lock));
         self.home.sweep(&lock);
-        Ok(Installed { id, record, missing, notes, unchanged: false })
+        Ok(PluginInstallation { id, record, missing, notes, unchanged: false })
     }
 
     /// Removes an installed plugin: exactly what it added.
@@ -209,7 +222,7 @@ impl Markets {
         &'a self,
         name: &'a str,
         enabled: bool,
-        answers: Answers,
+        answers: InstallAnswers,
     ) -> BoxFuture<'a, Result<SwitchedPlugin, MarketError>> {
         Box::pin(async move {
             let name = name.to_owned();
@@ -227,7 +240,7 @@ impl Markets {
         lock: &Lock,
         id: PluginId,
         enabled: bool,
-        answers: &Answers,
+        answers: &InstallAnswers,
     ) -> Result<SwitchedPlugin, MarketError> {
         let mut documents = Documents::load(&self.home)?;
         let mut record =
@@ -275,7 +288,7 @@ impl Markets {
         let mut notes = Vec::new();
         for (id, wanted) in self.switched_by_hand()? {
             let state = if wanted { "enabled" } else { "disabled" };
-            match self.switch(&lock, id.clone(), wanted, &Answers::default()) {
+            match self.switch(&lock, id.clone(), wanted, &InstallAnswers::default()) {
                 Ok(done) => {
                     notes.push(format!("{id}: {state}, as settings.json says"));
                     notes.extend(done.notes);

@@ -3,7 +3,7 @@
 //! Components handle what differs between kinds of marketplaces. This room handles the standard entry forms, the
 //! servers in a plugin and everything on disk, once.
 //!
-//! Data flows one way: a document becomes a [`Listing`], entries are inspected, an install
+//! Data flows one way: a document becomes a [`MarketListing`], entries are inspected, an install
 //! is planned from a tree, shown, and committed under the home's lock.
 
 mod answers;
@@ -27,21 +27,21 @@ mod summary;
 mod update;
 mod validate;
 
-pub use answers::{Answers, OnConflict};
+pub use answers::{InstallAnswers, OnConflict};
 pub use context::{Markets, Observer, Quiet};
-pub use document::{Document, MARKETPLACE_JSON, PluginEntry, Usable};
+pub use document::{MARKETPLACE_JSON, MarketDocument, PluginEntry, Usable};
 pub use error::MarketError;
 pub use inspect::{Inspection, UserOption};
-pub use install::{Installed, RemovedPlugin, SwitchedPlugin};
-pub use listing::{Listed, Listing};
-pub use market::{AddOptions, Added, MarketStatus, RemovedMarket, UpdatedMarket};
+pub use install::{PluginInstallation, RemovedPlugin, SwitchedPlugin};
+pub use listing::{ListedEntry, MarketListing};
+pub use market::{AddOptions, AddedMarket, MarketStatus, RemovedMarket, UpdatedMarket};
 pub use needs::Missing;
 pub use plan::{InstallPlan, PlannedServer};
-pub use search::{FoundPlugin, Query, SearchResult};
-pub use source::Source;
+pub use search::{FoundPlugin, PluginQuery, SearchResult};
+pub use source::PluginSource;
 pub use summary::{
-    Hidden, InstalledSummary, MarketSummary, PluginDetails, PluginSummary, SearchSummary, ServerDetails, ServerSummary,
-    UpdatedSummary,
+    HiddenPlugins, InstalledSummary, MarketSummary, PluginDetails, PluginSummary, SearchSummary, ServerDetails,
+    ServerSummary, UpdatedSummary,
 };
 pub use update::UpdateCheck;
 pub use validate::Validation;

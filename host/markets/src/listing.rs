@@ -7,9 +7,9 @@ use aiw_home::{Home, HomeError, Lock, MarketSettings, Mode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::document::{Document, PluginEntry};
+use crate::document::{MarketDocument, PluginEntry};
 use crate::inspect::Inspection;
-use crate::source::Source;
+use crate::source::PluginSource;
 
 /// A listing in another format is fetched again.
 const FORMAT: u32 = 1;
@@ -19,7 +19,7 @@ const MAX_BYTES: u64 = 64 << 20;
 
 /// A marketplace as last fetched.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Listing {
+pub struct MarketListing {
     format: u32,
     /// The source that it came from; if the settings name another, the listing is invalid.
     source: String,
@@ -34,19 +34,19 @@ pub struct Listing {
     /// Problems of the document, one sentence each.
     pub problems: Vec<String>,
     /// The entries.
-    pub plugins: Vec<Listed>,
+    pub plugins: Vec<ListedEntry>,
 }
 
 /// One entry of a listing.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Listed {
+pub struct ListedEntry {
     /// As the document has it.
     pub entry: PluginEntry,
     /// Its contents; none until it is inspected.
     pub inspection: Option<Inspection>,
 }
 
-impl Listed {
+impl ListedEntry {
     /// Why the plugin can't be used.
     pub fn broken(&self) -> Option<&str> {
         match &self.entry.content {
@@ -58,7 +58,7 @@ impl Listed {
     /// Why it is shown but can't be installed: the reason given for its source form, as a sentence.
     pub fn refused(&self) -> Option<&str> {
         match &self.entry.content.as_ref().ok()?.source {
-            Source::Refused { reason, .. } => Some(reason),
+            PluginSource::Refused { reason, .. } => Some(reason),
             _ => None,
         }
     }
@@ -89,9 +89,9 @@ impl Listed {
     }
 }
 
-impl Listing {
+impl MarketListing {
     /// A listing of a document that was just fetched.
-    pub fn new(market: &MarketSettings, document: Document, revision: String) -> Self {
+    pub fn new(market: &MarketSettings, document: MarketDocument, revision: String) -> Self {
         Self {
             format: FORMAT,
             source: identity(market),
@@ -100,7 +100,7 @@ impl Listing {
             fetched_at: aiw_home::now_rfc3339(),
             renames: document.renames,
             problems: document.problems,
-            plugins: document.entries.into_iter().map(|entry| Listed { entry, inspection: None }).collect(),
+            plugins: document.entries.into_iter().map(|entry| ListedEntry { entry, inspection: None }).collect(),
         }
     }
 
@@ -110,7 +110,8 @@ impl Listing {
             return Ok(None);
         };
         let listing: Option<Self> = serde_json::from_slice(&bytes).ok();
-        let usurped = |listed: &Listed| listed.entry.content.as_ref().is_ok_and(|usable| usable.source.is_usurped());
+        let usurped =
+            |listed: &ListedEntry| listed.entry.content.as_ref().is_ok_and(|usable| usable.source.is_usurped());
         Ok(listing.filter(|l| l.format == FORMAT && l.source == identity(market) && !l.plugins.iter().any(usurped)))
     }
 
@@ -125,7 +126,7 @@ impl Listing {
     }
 
     /// An entry by name, including broken entries.
-    pub fn find(&self, name: &str) -> Option<&Listed> {
+    pub fn find(&self, name: &str) -> Option<&ListedEntry> {
         let usable = self.plugins.iter().find(|p| p.entry.name == name && p.entry.content.is_ok());
         usable.or_else(|| self.plugins.iter().find(|p| p.entry.name == name))
     }

@@ -7,18 +7,18 @@ use aiw_core::{ErrorKind, ExtensionId, MarketKind, MarketName, PluginId, is_git_
 use aiw_extensions::World;
 use aiw_home::{Home, MarketSettings, Settings, Surroundings, blocking};
 use aiw_wasm::limits::MARKETPLACE;
-use aiw_wasm::market_source::{EntryRef, EntrySource, Field, Registration};
-use aiw_wasm::{Budget, CallError, MarketSource, Reach, Refusal};
+use aiw_wasm::market_source::{EntryRef, EntrySource, Registration, SourceField};
+use aiw_wasm::{CallBudget, CallError, ComponentRefusal, MarketSource, Reach};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::context::{Markets, bundled_source, check_use, lookup, registration, shown};
-use crate::document::{Document, PluginEntry};
+use crate::document::{MarketDocument, PluginEntry};
 use crate::error::MarketError;
 use crate::inspect::{Files, Inspection, inspect};
-use crate::listing::Listing;
+use crate::listing::MarketListing;
 use crate::reserved::{is_anthropic, is_reserved, looks_reserved};
-use crate::source::{Source, own_forms};
+use crate::source::{PluginSource, own_forms};
 
 /// The options of `marketplace add`.
 #[derive(Debug, Clone, Default)]
@@ -37,11 +37,11 @@ pub struct AddOptions {
 
 /// A marketplace that was added, or that existed and was updated.
 #[derive(Debug)]
-pub struct Added {
+pub struct AddedMarket {
     /// As it is registered.
     pub market: MarketSettings,
     /// Its listing.
-    pub listing: Listing,
+    pub listing: MarketListing,
     /// Whether it was already registered, from the same source.
     pub known: bool,
     /// The document's name, if it is one of Anthropic's.
@@ -98,7 +98,7 @@ pub struct MarketStatus {
     /// As it is registered.
     pub market: MarketSettings,
     /// Its listing; none until it is fetched.
-    pub listing: Option<Listing>,
+    pub listing: Option<MarketListing>,
 }
 
 impl MarketStatus {
@@ -115,7 +115,11 @@ impl MarketStatus {
 }
 
 /// Registers a marketplace with its listing; returns whether it existed.
-fn keep(home: &Home, market: MarketSettings, listing: Listing) -> Result<(MarketSettings, Listing, bool), MarketError> {
+fn keep(
+    home: &Home,
+    market: MarketSettings,
+    listing: MarketListing,
+) -> Result<(MarketSettings, MarketListing, bool), MarketError> {
     let lock = home.lock()?;
     let mut settings = home.settings()?;
     let known = match settings.market(market.name.as_str()) {
@@ -133,7 +137,7 @@ fn keep(home: &Home, market: MarketSettings, listing: Listing) -> Result<(Market
 }
 
 /// Stores a marketplace's current listing.
-fn keep_again(home: &Home, market: &MarketSettings, listing: Listing) -> Result<Listing, MarketError> {
+fn keep_again(home: &Home, market: &MarketSettings, listing: MarketListing) -> Result<MarketListing, MarketError> {
     let lock = home.lock()?;
     // It was removed in the meantime: there is nothing to store.
     if home.settings()?.market(market.name.as_str()).is_some_and(|known| known.same_source(market)) {
@@ -300,7 +304,11 @@ impl Markets {
     }
 
     /// Adds a marketplace. It is registered only after its document was read.
-    pub fn add<'a>(&'a self, reference: &'a str, options: &'a AddOptions) -> BoxFuture<'a, Result<Added, MarketError>> {
+    pub fn add<'a>(
+        &'a self,
+        reference: &'a str,
+        options: &'a AddOptions,
+    ) -> BoxFuture<'a, Result<AddedMarket, MarketError>> {
         Box::pin(async move {
             let settings = self.home.settings()?;
             let Resolved { mut market, mut notes } = self.resolve_reference(reference, options).await?;
@@ -338,7 +346,7 @@ impl Markets {
 
             let home = self.home.clone();
             let (market, listing, known) = blocking(move || keep(&home, market, listing)).await?;
-            let mut added = Added { market, listing, known, not_official, notes };
+            let mut added = AddedMarket { market, listing, known, not_official, notes };
             if options.inspect {
                 added.notes.extend(self.inspect_remote(&added.market, &mut added.listing).await?);
             }
@@ -368,13 +376,13 @@ impl Markets {
         source: &MarketSource<'_>,
         market: &MarketSettings,
         bytes: &[u8],
-    ) -> Result<Document, MarketError> {
+    ) -> Result<MarketDocument, MarketError> {
         // Only third parties define their own forms.
         let (own, notes) = match &market.extension {
             Some(id) => own_forms(id.as_str(), source.describe().await?.entry_forms),
             None => (Vec::new(), Vec::new()),
         };
-        let mut document = Document::parse(bytes, &own)
+        let mut document = MarketDocument::parse(bytes, &own)
             .map_err(|problem| MarketError::Document { source_name: shown(market), problem })?;
         document.problems.extend(notes);
         Ok(document)
@@ -385,27 +393,27 @@ impl Markets {
         &self,
         settings: &Settings,
         market: &MarketSettings,
-        document: Document,
+        document: MarketDocument,
         revision: String,
-        old: Option<&Listing>,
-    ) -> Result<Listing, MarketError> {
-        let mut listing = Listing::new(market, document, revision);
+        old: Option<&MarketListing>,
+    ) -> Result<MarketListing, MarketError> {
+        let mut listing = MarketListing::new(market, document, revision);
         let component = self.component(market).await?;
         let reader = component.market_source()?;
         // However many entries there are, the component gets one time budget.
-        let reach = Reach { budget: Some(Arc::new(Budget::new(MARKETPLACE))), ..Self::reach(settings, market) };
+        let reach = Reach { budget: Some(Arc::new(CallBudget::new(MARKETPLACE))), ..Self::reach(settings, market) };
         let total = listing.plugins.len() as u64;
         let revision = listing.revision.clone();
         for (index, plugin) in listing.plugins.iter_mut().enumerate() {
             let Ok(usable) = &plugin.entry.content else { continue };
             plugin.inspection = match &usable.source {
-                Source::Refused { .. } => None,
-                Source::Git { .. } => self.remembered(&plugin.entry).or_else(|| {
+                PluginSource::Refused { .. } => None,
+                PluginSource::Git { .. } => self.remembered(&plugin.entry).or_else(|| {
                     // An entry without a commit keeps its last result until the next round.
-                    let same = |p: &&crate::Listed| p.entry == plugin.entry;
+                    let same = |p: &&crate::ListedEntry| p.entry == plugin.entry;
                     old?.plugins.iter().find(same)?.inspection.clone()
                 }),
-                source @ (Source::Relative { .. } | Source::Own { .. }) => {
+                source @ (PluginSource::Relative { .. } | PluginSource::Own { .. }) => {
                     self.observer.progress("reading plugins", index as u64, total);
                     let entry = entry_ref(&plugin.entry, source, &revision);
                     self.inspect_own(&reader, &reach, market, &plugin.entry, &entry).await?
@@ -428,7 +436,7 @@ impl Markets {
         let found = match source.fetch_plugin(reach, &registration(market), at).await {
             Ok(found) => found,
             // A server that is down says nothing about the plugin.
-            Err(CallError::Refused { refusal: Refusal::Unavailable { .. }, .. }) => return Ok(None),
+            Err(CallError::Refused { refusal: ComponentRefusal::Unavailable { .. }, .. }) => return Ok(None),
             Err(CallError::Refused { message, .. }) => return Ok(broken(format!("cannot be read: {message}"))),
             Err(e) => return Err(e.into()),
         };
@@ -445,7 +453,7 @@ impl Markets {
     }
 
     /// One line for each entry that is left out, and for each problem.
-    fn notes(&self, listing: &Listing) -> Vec<String> {
+    fn notes(&self, listing: &MarketListing) -> Vec<String> {
         let mut notes: Vec<String> = listing.problems.clone();
         for plugin in &listing.plugins {
             let name = &plugin.entry.name;
@@ -486,7 +494,7 @@ impl Markets {
         Box::pin(async move {
             let settings = self.home.settings()?;
             let market = lookup(&settings, name)?.clone();
-            let old = Listing::load(&self.home, &market)?;
+            let old = MarketListing::load(&self.home, &market)?;
             let component = self.component(&market).await?;
             let source = component.market_source()?;
             let (reach, at) = (Self::reach(&settings, &market), registration(&market));
@@ -495,7 +503,7 @@ impl Markets {
                 Some(old) => source.update(&reach, &at, &old.revision).await?,
                 None => Some(source.fetch_marketplace(&reach, &at).await?),
             };
-            let names = |listing: Option<&Listing>| -> Vec<String> {
+            let names = |listing: Option<&MarketListing>| -> Vec<String> {
                 listing.into_iter().flat_map(|l| &l.plugins).map(|p| p.entry.name.clone()).collect()
             };
             let (before, changed) = (names(old.as_ref()), snapshot.is_some());
@@ -560,7 +568,9 @@ impl Markets {
         let statuses: Result<Vec<_>, MarketError> = settings
             .markets()
             .iter()
-            .map(|market| Ok(MarketStatus { listing: Listing::load(&self.home, market)?, market: market.clone() }))
+            .map(|market| {
+                Ok(MarketStatus { listing: MarketListing::load(&self.home, market)?, market: market.clone() })
+            })
             .collect();
         let mut problems = settings.problems().to_vec();
         let mut usable = statuses?;
@@ -585,14 +595,17 @@ fn check_foreign(claimed: &Registration) -> Result<(), String> {
 }
 
 /// The entry in the contract's types.
-pub(crate) fn entry_ref(entry: &PluginEntry, source: &Source, revision: &str) -> EntryRef {
+pub(crate) fn entry_ref(entry: &PluginEntry, source: &PluginSource, revision: &str) -> EntryRef {
     let source = match source {
-        Source::Own { word, fields } => EntrySource::Own {
+        PluginSource::Own { word, fields } => EntrySource::Own {
             form: word.clone(),
-            fields: fields.iter().map(|(name, value)| Field { name: name.clone(), value: value.clone() }).collect(),
+            fields: fields
+                .iter()
+                .map(|(name, value)| SourceField { name: name.clone(), value: value.clone() })
+                .collect(),
         },
-        Source::Relative { path } => EntrySource::Relative(path.clone()),
-        Source::Git { .. } | Source::Refused { .. } => EntrySource::Relative(String::new()),
+        PluginSource::Relative { path } => EntrySource::Relative(path.clone()),
+        PluginSource::Git { .. } | PluginSource::Refused { .. } => EntrySource::Relative(String::new()),
     };
     EntryRef { name: entry.name.clone(), source, revision: revision.to_owned() }
 }

@@ -7,12 +7,12 @@ use aiw_core::{EnvName, ErrorKind, PluginId, RelPath, Sha};
 use aiw_home::{InstalledPlugin, Surroundings};
 use aiw_net::{GitOrigin, Tree};
 use aiw_servers::{
-    Claim, Clash, Given, Reads, Server, Transport, Values, option_variable, reads, safe, safe_keys, unique,
+    Claim, Clash, DeclaredServer, Given, Reads, Transport, Values, option_variable, reads, safe, safe_keys, unique,
 };
 use aiw_wasm::CallError;
 use serde_json::{Map, Value};
 
-use crate::answers::Answers;
+use crate::answers::InstallAnswers;
 use crate::context::{Markets, registration, repository_url};
 use crate::documents::Documents;
 use crate::error::MarketError;
@@ -20,7 +20,7 @@ use crate::inspect::{Files, Inspection, UserOption, inspect};
 use crate::market::entry_ref;
 use crate::needs::{Missing, needed, options_of};
 use crate::search::FoundPlugin;
-use crate::source::Source;
+use crate::source::PluginSource;
 
 /// One server of a plan.
 #[derive(Debug, Clone)]
@@ -42,8 +42,8 @@ pub struct PlannedServer {
 
 impl PlannedServer {
     /// Returns it as it is declared.
-    pub fn server(&self) -> Server {
-        Server { name: self.name.clone(), transport: self.transport, declaration: self.declaration.clone() }
+    pub fn server(&self) -> DeclaredServer {
+        DeclaredServer { name: self.name.clone(), transport: self.transport, declaration: self.declaration.clone() }
     }
 
     /// All that decides what it does, a line each.
@@ -177,14 +177,14 @@ impl Markets {
     }
 
     /// All files of an entry. The standard forms are resolved here, for all markets.
-    async fn tree(&self, found: &FoundPlugin, source: &Source) -> Result<Tree, MarketError> {
+    async fn tree(&self, found: &FoundPlugin, source: &PluginSource) -> Result<Tree, MarketError> {
         let settings = self.home.settings()?;
         let market = settings
             .market(found.market.as_str())
             .ok_or_else(|| MarketError::UnknownMarket { name: found.market.to_string() })?;
         match source {
-            Source::Refused { reason, .. } => Err(found.unusable(format!("cannot be installed: {reason}"))),
-            Source::Git { repository, path, reference, sha } => {
+            PluginSource::Refused { reason, .. } => Err(found.unusable(format!("cannot be installed: {reason}"))),
+            PluginSource::Git { repository, path, reference, sha } => {
                 self.observer.progress(&format!("fetching {}", found.listed.entry.name), 0, 0);
                 let origin = GitOrigin {
                     url: repository_url(&settings, repository),
@@ -194,8 +194,8 @@ impl Markets {
                 };
                 Ok(self.trees.open_git(&Self::policy(&settings, market), &origin).await?)
             }
-            source @ (Source::Relative { .. } | Source::Own { .. }) => {
-                let listing = crate::Listing::load(&self.home, market)?
+            source @ (PluginSource::Relative { .. } | PluginSource::Own { .. }) => {
+                let listing = crate::MarketListing::load(&self.home, market)?
                     .ok_or_else(|| MarketError::NotFetched { name: market.name.to_string() })?;
                 let entry = entry_ref(&found.listed.entry, source, &listing.revision);
                 let component = self.component(market).await?;
@@ -230,7 +230,7 @@ impl Markets {
         let (home, entry, seen) = (self.home.clone(), found.listed.entry.clone(), inspection.clone());
         aiw_home::blocking(move || {
             let lock = home.lock()?;
-            if let Some(mut listing) = crate::Listing::load(&home, &market)?
+            if let Some(mut listing) = crate::MarketListing::load(&home, &market)?
                 && let Some(listed) = listing.plugins.iter_mut().find(|p| p.entry == entry)
             {
                 listed.inspection = Some(seen);
@@ -244,12 +244,12 @@ impl Markets {
 
 impl InstallPlan {
     /// The values that its servers read and that neither the answers nor the environment give.
-    pub fn missing(&self, answers: &Answers, around: &Surroundings) -> Vec<Missing> {
+    pub fn missing(&self, answers: &InstallAnswers, around: &Surroundings) -> Vec<Missing> {
         missing(self, &merged(self, self.present.as_ref(), answers), around)
     }
 
     /// The options that its servers use, each with its value: the answer, or the default.
-    pub fn options_used(&self, answers: &Answers) -> Vec<(String, String)> {
+    pub fn options_used(&self, answers: &InstallAnswers) -> Vec<(String, String)> {
         let given = given_options(self, &merged(self, self.present.as_ref(), answers));
         let text = |given: Given| match given {
             Given::Literal(text) => text,
@@ -308,7 +308,7 @@ pub(crate) fn planned(
 pub(crate) fn merged(
     plan: &InstallPlan,
     present: Option<&InstalledPlugin>,
-    answers: &Answers,
+    answers: &InstallAnswers,
 ) -> BTreeMap<String, String> {
     let mut values = present.map(|p| p.values.clone()).unwrap_or_default();
     values.extend(answers.values.iter().map(|(name, given)| (name.clone(), given.to_string())));
@@ -334,7 +334,7 @@ fn is_read(plan: &InstallPlan, name: &str) -> bool {
 }
 
 /// Given names that no server reads: probably typos.
-pub(crate) fn unused(plan: &InstallPlan, answers: &Answers) -> Vec<String> {
+pub(crate) fn unused(plan: &InstallPlan, answers: &InstallAnswers) -> Vec<String> {
     let unread = answers.values.keys().filter(|name| !is_read(plan, name));
     unread.map(|name| format!("`{}` is read by no server of {}", aiw_core::one_line(name, 80), plan.id)).collect()
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use aiw_core::{RelPath, Sha};
 use aiw_home::{MarketSettings, Settings};
-use aiw_net::{NetError, Policy, Request};
+use aiw_net::{HttpRequest, NetError, Policy};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +14,8 @@ use crate::context::{Markets, raw_base, repository_url};
 use crate::document::PluginEntry;
 use crate::error::MarketError;
 use crate::inspect::{Files, Inspection, MANIFEST_BYTES, MCP_JSON, PLUGIN_JSON, inspect};
-use crate::listing::Listing;
-use crate::source::Source;
+use crate::listing::MarketListing;
+use crate::source::PluginSource;
 
 /// Parallel requests: as many as a browser sends to one host.
 const AT_ONCE: usize = 12;
@@ -132,7 +132,7 @@ impl Markets {
 
     /// Returns the remembered inspection of an entry that is pinned to a commit, without a request.
     pub(crate) fn remembered(&self, entry: &PluginEntry) -> Option<Inspection> {
-        let Source::Git { repository, path, sha: Some(sha), .. } = &entry.content.as_ref().ok()?.source else {
+        let PluginSource::Git { repository, path, sha: Some(sha), .. } = &entry.content.as_ref().ok()?.source else {
             return None;
         };
         let kept = self.recall(&key(repository, sha, path))?;
@@ -148,7 +148,7 @@ impl Markets {
     pub(crate) async fn inspect_remote(
         &self,
         market: &MarketSettings,
-        listing: &mut Listing,
+        listing: &mut MarketListing,
     ) -> Result<Vec<String>, MarketError> {
         let settings = self.home.settings()?;
         let policy = Self::policy(&settings, market);
@@ -157,8 +157,8 @@ impl Markets {
             .iter()
             .enumerate()
             .filter_map(|(index, plugin)| match &plugin.entry.content.as_ref().ok()?.source {
-                Source::Git { sha: Some(_), .. } if plugin.inspection.is_some() => None,
-                Source::Git { repository, .. } => Some(Wanted {
+                PluginSource::Git { sha: Some(_), .. } if plugin.inspection.is_some() => None,
+                PluginSource::Git { repository, .. } => Some(Wanted {
                     index,
                     entry: plugin.entry.clone(),
                     seen: plugin.inspection.as_ref().and_then(|inspection| inspection.commit.clone()),
@@ -240,7 +240,7 @@ impl Markets {
             aiw_home::blocking(move || {
                 let lock = home.lock()?;
                 // Another process may have fetched a newer one in the meantime.
-                let current = Listing::load(&home, &market)?;
+                let current = MarketListing::load(&home, &market)?;
                 if current.is_some_and(|current| current.revision == seen.revision) {
                     seen.save(&home, &market.name, &lock)?;
                 }
@@ -261,7 +261,7 @@ impl Markets {
     ) -> Result<Option<Inspection>, Stop> {
         let Wanted { entry, seen, raw, .. } = wanted;
         let Ok(usable) = &entry.content else { return Ok(None) };
-        let Source::Git { repository, path, reference, sha } = &usable.source else { return Ok(None) };
+        let PluginSource::Git { repository, path, reference, sha } = &usable.source else { return Ok(None) };
         let sha = match sha {
             Some(sha) => sha.clone(),
             // Listing refs asks git's own server, not the rate-limited API.
@@ -310,7 +310,7 @@ impl Markets {
 
     /// One file: `Some(None)` means it is missing for certain, `None` that the answer is inconclusive.
     async fn raw_file(&self, policy: &Policy, url: String, heard: &Heard) -> Result<Option<Option<Vec<u8>>>, Stop> {
-        let request = Request { limit: MANIFEST_BYTES, ..Request::new(url) };
+        let request = HttpRequest { limit: MANIFEST_BYTES, ..HttpRequest::new(url) };
         let answer = self.client.fetch(policy, &request).await;
         heard.now();
         match answer {

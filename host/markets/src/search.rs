@@ -4,15 +4,15 @@ use aiw_core::{MarketName, PluginId, is_close};
 use aiw_home::{InstalledPlugin, Settings, Surroundings};
 
 use crate::context::{Markets, lookup};
-use crate::document::{Document, Usable};
+use crate::document::{MarketDocument, Usable};
 use crate::error::MarketError;
-use crate::listing::Listed;
+use crate::listing::ListedEntry;
 use crate::market::MarketStatus;
 use crate::needs::Missing;
 
 /// A search.
 #[derive(Debug, Clone, Default)]
-pub struct Query {
+pub struct PluginQuery {
     /// Words; a plugin must have all of them.
     pub text: Option<String>,
     /// In one marketplace.
@@ -29,7 +29,7 @@ pub struct FoundPlugin {
     /// Its marketplace.
     pub market: MarketName,
     /// Its entry and inside.
-    pub listed: Listed,
+    pub listed: ListedEntry,
     /// Its record, when it is installed.
     pub installed: Option<InstalledPlugin>,
     /// The values that its servers need and that are not set; none unless it is installed.
@@ -37,7 +37,7 @@ pub struct FoundPlugin {
 }
 
 impl FoundPlugin {
-    fn new(market: MarketName, listed: Listed, installed: Option<InstalledPlugin>, around: &Surroundings) -> Self {
+    fn new(market: MarketName, listed: ListedEntry, installed: Option<InstalledPlugin>, around: &Surroundings) -> Self {
         let options = listed.inspection.as_ref().map(|inspection| inspection.options.clone()).unwrap_or_default();
         let missing = installed.as_ref().map(|record| Missing::of(record, &options, around)).unwrap_or_default();
         Self { market, listed, installed, missing }
@@ -98,7 +98,7 @@ impl Markets {
     }
 
     /// Searches the listings.
-    pub fn search(&self, query: &Query) -> Result<SearchResult, MarketError> {
+    pub fn search(&self, query: &PluginQuery) -> Result<SearchResult, MarketError> {
         let (listings, problems) = self.listings(query.market.as_deref())?;
         let installed = self.home.plugins()?.all()?;
         let is_declined = !self.home.settings()?.offers_default();
@@ -166,7 +166,7 @@ impl Markets {
             let unusable = |problem: String| MarketError::Unusable { name: name.to_owned(), problem, hint: None };
             let listed = match listing.find(plain) {
                 Some(listed) => Some(listed),
-                None => match Document::renamed(&listing.renames, plain) {
+                None => match MarketDocument::renamed(&listing.renames, plain) {
                     Ok(Some(new)) => listing.find(&new).filter(|_| new != plain),
                     Ok(None) => {
                         problem.get_or_insert_with(|| unusable("was removed from its marketplace".into()));
@@ -224,7 +224,7 @@ impl Markets {
 }
 
 /// How well a plugin matches: every word must occur, mistyped perhaps; a match in the name counts most.
-fn score(listed: &Listed, words: &[String]) -> Option<u32> {
+fn score(listed: &ListedEntry, words: &[String]) -> Option<u32> {
     if words.is_empty() {
         return Some(0);
     }
@@ -299,7 +299,7 @@ mod tests {
         let (_dir, markets) = markets(settings, &named.map(|name| (name, ENTRIES)));
         assert!(matches!(markets.find("tool"), Err(MarketError::UnknownPlugin { .. })));
         for name in named {
-            let query = Query { market: Some(name.to_owned()), all: true, ..Query::default() };
+            let query = PluginQuery { market: Some(name.to_owned()), all: true, ..PluginQuery::default() };
             let refused = [
                 markets.find(&format!("tool@{name}")).map(drop),
                 markets.search(&query).map(drop),

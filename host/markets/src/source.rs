@@ -30,7 +30,7 @@ const MAX_FORMS: usize = 32;
 /// Where a plugin's files are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "form", rename_all = "kebab-case")]
-pub enum Source {
+pub enum PluginSource {
     /// Below the marketplace's root.
     Relative {
         /// `""` is the root itself.
@@ -104,7 +104,7 @@ pub(crate) fn own_forms(component: &str, named: Vec<String>) -> (Vec<String>, Ve
     (own, notes)
 }
 
-impl Source {
+impl PluginSource {
     /// Whether a component reads it with a form that only the host may read: an older aiw allowed that.
     pub(crate) fn is_usurped(&self) -> bool {
         matches!(self, Self::Own { word, .. } if is_standard(word))
@@ -259,7 +259,7 @@ mod tests {
     use serde_json::json;
 
     fn parse(value: &Value) -> Result<String, String> {
-        Source::parse(value, &RelPath::parse("./pkgs").unwrap(), &["acme".into()]).map(|s| s.describe())
+        PluginSource::parse(value, &RelPath::parse("./pkgs").unwrap(), &["acme".into()]).map(|s| s.describe())
     }
 
     #[test]
@@ -297,12 +297,12 @@ mod tests {
             "component `x` names the source form `github`, which is aiw's own; the component is not asked for it"
         );
         // Whatever got through, the host's forms are read first.
-        let parse = |value: Value| Source::parse(&value, &RelPath::root(), &claimed);
-        assert!(matches!(parse(json!({"source": "github", "repo": "o/r"})), Ok(Source::Git { .. })));
-        assert!(matches!(parse(json!({"source": "npm", "package": "x"})), Ok(Source::Refused { .. })));
+        let parse = |value: Value| PluginSource::parse(&value, &RelPath::root(), &claimed);
+        assert!(matches!(parse(json!({"source": "github", "repo": "o/r"})), Ok(PluginSource::Git { .. })));
+        assert!(matches!(parse(json!({"source": "npm", "package": "x"})), Ok(PluginSource::Refused { .. })));
         assert!(parse(json!({"source": "github"})).is_err());
-        assert!(matches!(parse(json!({"source": "acme"})), Ok(Source::Own { .. })));
-        assert!(Source::Own { word: "github".into(), fields: Vec::new() }.is_usurped());
+        assert!(matches!(parse(json!({"source": "acme"})), Ok(PluginSource::Own { .. })));
+        assert!(PluginSource::Own { word: "github".into(), fields: Vec::new() }.is_usurped());
         let many = (0..1000).map(|n| format!("form-{n}")).collect();
         assert_eq!(own_forms("x", many).0.len(), MAX_FORMS);
     }

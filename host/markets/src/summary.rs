@@ -8,7 +8,7 @@ use aiw_servers::Transport;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{FoundPlugin, Installed, MarketStatus, Missing, SearchResult};
+use crate::{FoundPlugin, MarketStatus, Missing, PluginInstallation, SearchResult};
 
 /// A marketplace in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -42,7 +42,7 @@ impl MarketSummary {
             revision: listing.map(|listing| listing.revision.clone()),
             plugins: listing.map(|listing| listing.plugins.len()),
             enabled: status.market.enabled,
-            not_inspected: listing.map(crate::Listing::not_inspected),
+            not_inspected: listing.map(crate::MarketListing::not_inspected),
             fetched_at: listing.map(|listing| listing.fetched_at.clone()),
             official: status.is_official(),
         }
@@ -159,7 +159,7 @@ pub struct ServerDetails {
 }
 
 impl ServerDetails {
-    fn of(server: &aiw_servers::Server) -> Self {
+    fn of(server: &aiw_servers::DeclaredServer) -> Self {
         Self {
             summary: ServerSummary { name: server.name.clone(), transport: server.transport.as_str() },
             target: server.target(),
@@ -212,14 +212,14 @@ pub struct SearchSummary {
     /// Best first
     pub plugins: Vec<PluginSummary>,
     /// How many more match
-    pub hidden: Hidden,
+    pub hidden: HiddenPlugins,
     /// The marketplaces that were never fetched
     pub not_fetched: Vec<String>,
 }
 
 /// How many plugins match a search, but are not shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Hidden {
+pub struct HiddenPlugins {
     /// The number of plugins without an MCP server
     pub without_servers: usize,
     /// The number of plugins that aiw has not inspected yet
@@ -233,7 +233,7 @@ impl SearchSummary {
     pub fn of(result: &SearchResult) -> Self {
         Self {
             plugins: result.plugins.iter().map(PluginSummary::of).collect(),
-            hidden: Hidden {
+            hidden: HiddenPlugins {
                 without_servers: result.without_servers,
                 not_inspected: result.not_inspected,
                 broken: result.broken,
@@ -264,7 +264,7 @@ pub struct InstalledSummary {
 
 impl InstalledSummary {
     /// Returns the report of an install or update.
-    pub fn of(installed: &Installed) -> Self {
+    pub fn of(installed: &PluginInstallation) -> Self {
         let record = &installed.record;
         let servers = record.servers.iter().filter(|server| !server.skipped && record.enabled);
         Self {

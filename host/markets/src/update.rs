@@ -9,11 +9,11 @@ use aiw_home::InstalledPlugin;
 use aiw_net::Tree;
 use serde_json::Value;
 
-use crate::answers::Answers;
+use crate::answers::InstallAnswers;
 use crate::context::Markets;
 use crate::error::MarketError;
 use crate::plan::{InstallPlan, defaults, merged};
-use crate::source::Source;
+use crate::source::PluginSource;
 use aiw_servers::{reads, visible_json};
 
 /// The plan of an update.
@@ -33,7 +33,7 @@ impl Markets {
     pub fn check_update<'a>(
         &'a self,
         id: &'a PluginId,
-        answers: &'a Answers,
+        answers: &'a InstallAnswers,
     ) -> BoxFuture<'a, Result<Option<UpdateCheck>, MarketError>> {
         Box::pin(async move {
             let record =
@@ -48,7 +48,7 @@ impl Markets {
             }
             // A pinned commit that has not moved needs no check.
             if let Ok(usable) = &found.listed.entry.content
-                && let Source::Git { sha: Some(sha), .. } = &usable.source
+                && let PluginSource::Git { sha: Some(sha), .. } = &usable.source
                 && record.commit.as_ref() == Some(sha)
                 && found.listed.version().is_none_or(|version| version == record.version)
                 && answers.values.is_empty()

@@ -9,11 +9,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::document::{Document, MARKETPLACE_JSON, PluginEntry};
+use crate::document::{MARKETPLACE_JSON, MarketDocument, PluginEntry};
 use crate::error::MarketError;
 use crate::inspect::{Files, PLUGIN_JSON, inspect};
 use crate::reserved::{is_reserved, looks_reserved};
-use crate::source::Source;
+use crate::source::PluginSource;
 
 /// The result of `validate`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -104,7 +104,7 @@ fn marketplace(report: &mut Validation, tree: &aiw_net::Tree, bytes: &[u8]) {
         }
         Err(problem) => return report.error(format!("the document {problem}")),
     }
-    let document = match Document::parse(bytes, &[]) {
+    let document = match MarketDocument::parse(bytes, &[]) {
         Ok(document) => document,
         Err(problem) => return report.error(format!("the document {problem}")),
     };
@@ -126,7 +126,7 @@ fn marketplace(report: &mut Validation, tree: &aiw_net::Tree, bytes: &[u8]) {
         report.warn("the document lists no plugins");
     }
     for old in document.renames.keys() {
-        match Document::renamed(&document.renames, old) {
+        match MarketDocument::renamed(&document.renames, old) {
             Err(problem) => report.error(problem),
             Ok(Some(new)) if !document.entries.iter().any(|e| e.name == new) => {
                 report.error(format!(
@@ -151,18 +151,18 @@ fn marketplace(report: &mut Validation, tree: &aiw_net::Tree, bytes: &[u8]) {
             report.warn(format!("plugin `{}` has a name that is not kebab-case", entry.name));
         }
         match &usable.source {
-            Source::Refused { reason, .. } => report.error(format!("plugin `{}`: {reason}", entry.name)),
-            Source::Relative { path } => {
+            PluginSource::Refused { reason, .. } => report.error(format!("plugin `{}`: {reason}", entry.name)),
+            PluginSource::Relative { path } => {
                 let path = RelPath::parse(path).unwrap_or_default();
                 match tree.subtree(&path) {
                     Ok(tree) => plugin(report, &tree, entry, &format!("plugin `{}`: ", entry.name)),
                     Err(e) => report.error(format!("plugin `{}`: {e}", entry.name)),
                 }
             }
-            Source::Git { sha: None, .. } => {
+            PluginSource::Git { sha: None, .. } => {
                 report.warn(format!("plugin `{}` is not pinned to a commit by `sha`", entry.name))
             }
-            Source::Git { .. } | Source::Own { .. } => {}
+            PluginSource::Git { .. } | PluginSource::Own { .. } => {}
         }
     }
 }

@@ -4,8 +4,8 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aiw_listen::{Listener, Method, Route, Rules};
-use aiw_mcp::{About, Answer, Arguments, Call, Caller, HttpLimits, HttpServer, Offer, RpcError, Tool};
+use aiw_listen::{HttpRoute, Listener, Method, Rules};
+use aiw_mcp::{Arguments, Call, Caller, HttpLimits, HttpServer, Offer, RpcError, ServerDescription, Tool, ToolAnswer};
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
@@ -51,11 +51,11 @@ fn tools() -> Result<Arc<[Tool]>, Box<dyn Error>> {
     Ok(tools.collect::<Option<Vec<_>>>().ok_or("a tool is not valid")?.into())
 }
 
-fn content(items: Value) -> Answer {
-    Answer::foreign(Map::from_iter([("content".to_owned(), items)]))
+fn content(items: Value) -> ToolAnswer {
+    ToolAnswer::foreign(Map::from_iter([("content".to_owned(), items)]))
 }
 
-fn said(text: impl Into<String>) -> Answer {
+fn said(text: impl Into<String>) -> ToolAnswer {
     content(json!([{"type": "text", "text": text.into()}]))
 }
 
@@ -89,11 +89,16 @@ async fn ask(caller: &Caller, method: &str, params: Value) -> Result<Value, RpcE
 
 #[async_trait]
 impl Offer for Fixed {
-    fn about(&self) -> About {
+    fn about(&self) -> ServerDescription {
         let capabilities = json!({"prompts": {"listChanged": true}, "resources": {"subscribe": true},
             "logging": {}, "completions": {}});
         let capabilities = capabilities.as_object().cloned().unwrap_or_default();
-        About { name: "aiw-conformance".into(), version: "1".into(), instructions: String::new(), capabilities }
+        ServerDescription {
+            name: "aiw-conformance".into(),
+            version: "1".into(),
+            instructions: String::new(),
+            capabilities,
+        }
     }
 
     fn tools(&self) -> Arc<[Tool]> {
@@ -102,7 +107,7 @@ impl Offer for Fixed {
 
     async fn begun(&self, _: Caller) {}
 
-    async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<Answer, RpcError> {
+    async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolAnswer, RpcError> {
         let arguments = arguments.read().unwrap_or_default();
         let text = |field: &str| arguments.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
         let resource = json!({"type": "resource", "resource": {"uri": "test://embedded-resource",
@@ -136,7 +141,7 @@ impl Offer for Fixed {
                 }
                 said("done")
             }
-            "test_error_handling" => Answer::error("This tool intentionally returns an error for testing"),
+            "test_error_handling" => ToolAnswer::error("This tool intentionally returns an error for testing"),
             "test_sampling" => {
                 let params = json!({"maxTokens": 100,
                     "messages": [{"role": "user", "content": {"type": "text", "text": text("prompt")}}]});
@@ -158,7 +163,7 @@ impl Offer for Fixed {
                 tokio::time::sleep(Duration::from_millis(300)).await;
                 said("Reconnection test completed successfully")
             }
-            _ => Answer::error(format!("there is no tool `{name}`")),
+            _ => ToolAnswer::error(format!("there is no tool `{name}`")),
         })
     }
 
@@ -233,7 +238,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (stop, tools) = (CancellationToken::new(), tools()?);
     let make = move || Arc::new(Fixed { tools: tools.clone() }) as Arc<dyn Offer>;
     let server = HttpServer::new(make, HttpLimits::default(), stop.clone());
-    let route = Route::new("/mcp", [Method::POST, Method::GET, Method::DELETE]).with_media_type("application/json");
+    let route = HttpRoute::new("/mcp", [Method::POST, Method::GET, Method::DELETE]).with_media_type("application/json");
     // The suite acts as a page of the server's own origin.
     let origins = ["127.0.0.1", "localhost"].map(|name| format!("http://{name}:{}", address.port()));
     let answer = move |request| {

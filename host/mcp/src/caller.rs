@@ -44,7 +44,7 @@ pub(crate) struct CallerSession {
 /// The client of a session.
 #[derive(Clone)]
 pub struct Caller {
-    client: Arc<Client>,
+    client: Arc<McpClient>,
     /// The request on whose stream questions to the client travel.
     request: Option<RequestId>,
     /// Takes questions, where the answer to the request has to ask them.
@@ -62,7 +62,7 @@ const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 pub const LOG_LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
 /// The part of a caller that stays the same from request to request.
-struct Client {
+struct McpClient {
     peer: Peer<RoleServer>,
     session: CallerSession,
     name: String,
@@ -109,7 +109,7 @@ impl Caller {
     ) -> Self {
         let (name, version) = info.map(|info| (info.name, info.version)).unwrap_or_default();
         let capabilities = capabilities.and_then(|known| serde_json::to_value(known).ok()).unwrap_or_default();
-        let client = Client { peer, session, name, version, capabilities, is_modern };
+        let client = McpClient { peer, session, name, version, capabilities, is_modern };
         Self { client: Arc::new(client), request, asker: None, log_level: None }
     }
 

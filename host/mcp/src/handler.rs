@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::caller::{Call, Caller, CallerSession, Cancelled, Subscription, Subscriptions};
 use crate::incoming::{ASKED, TOLD, unwrapped};
 use crate::rounds::{Again, Done, INPUT_REQUIRED, Rounds};
-use crate::{Answer, Arguments, Offer, RpcError, Tool};
+use crate::{Arguments, Offer, RpcError, Tool, ToolAnswer};
 
 /// One session's.
 #[derive(Clone)]
@@ -74,9 +74,9 @@ impl Handler {
     }
 
     /// A call that panics is one failed call, and its client doesn't wait forever.
-    pub(crate) async fn answer(&self, name: &str, arguments: Arguments, call: Call) -> Result<Answer, ErrorData> {
+    pub(crate) async fn answer(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolAnswer, ErrorData> {
         let answer = AssertUnwindSafe(self.offer.call(name, arguments, call)).catch_unwind().await;
-        let defect = |_| Ok(Answer::error("a bug in aiw ended this call; see standard error"));
+        let defect = |_| Ok(ToolAnswer::error("a bug in aiw ended this call; see standard error"));
         answer.unwrap_or_else(defect).map_err(ErrorData::from)
     }
 
@@ -192,7 +192,7 @@ impl ServerHandler for Handler {
             return Ok(CustomResult::new(self.work(what, again, context, start).await?));
         }
         if method == "tools/call" {
-            let answer = Answer::error("a call needs the tool's `name`, a string, and `arguments`, an object");
+            let answer = ToolAnswer::error("a call needs the tool's `name`, a string, and `arguments`, an object");
             return Ok(CustomResult::new(answer.into_value().into()));
         }
         if ["initialize", "tools/list"].contains(&method.as_str()) {

@@ -1,6 +1,6 @@
 //! MCP: both sides of the protocol. The only crate that uses rmcp.
 //!
-//! A [`Client`] is one connection to another server, over a process's streams or streamable HTTP. Tools, content and
+//! A [`McpClient`] is one connection to another server, over a process's streams or streamable HTTP. Tools, content and
 //! results pass both ways as JSON values, unchanged.
 //!
 //! A server is an [`Offer`]: what it says about itself, its current tools, and what a tool call answers.
@@ -35,8 +35,10 @@ mod wire;
 
 pub use arguments::Arguments;
 pub use caller::{Call, Caller, Cancelled, LOG_LEVELS};
-pub use client::{Bearer, Client, ClientError, ClientInfo, Endpoint, Events, Params, Request, RpcError, value_of};
-pub use http::{Body, HttpLimits, HttpServer};
-pub use offer::{About, Answer, Offer};
+pub use client::{
+    Bearer, ClientError, ClientInfo, Events, McpClient, McpRequest, Params, RpcError, ServerEndpoint, value_of,
+};
+pub use http::{HttpLimits, HttpServer, ReplyBody};
+pub use offer::{Offer, ServerDescription, ToolAnswer};
 pub use serve::{serve, serve_stdio};
-pub use tool::{Effect, Tool};
+pub use tool::{Tool, ToolEffect};

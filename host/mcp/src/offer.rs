@@ -10,7 +10,7 @@ use crate::{Arguments, Call, Caller, RpcError, Tool};
 
 /// A server's description of itself.
 #[derive(Debug, Clone)]
-pub struct About {
+pub struct ServerDescription {
     /// The name that clients know it by.
     pub name: String,
     /// Its version.
@@ -25,7 +25,7 @@ pub struct About {
 #[async_trait]
 pub trait Offer: Send + Sync {
     /// Returns the server's description of itself.
-    fn about(&self) -> About;
+    fn about(&self) -> ServerDescription;
 
     /// The current tools. This must return at once.
     fn tools(&self) -> Arc<[Tool]>;
@@ -34,7 +34,7 @@ pub trait Offer: Send + Sync {
     async fn begun(&self, client: Caller);
 
     /// Calls a tool. Clients hide an error of the protocol from the model, so a failure of our own is an answer too.
-    async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<Answer, RpcError>;
+    async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolAnswer, RpcError>;
 
     /// Answers any other request: `prompts/get`, `resources/read`.
     async fn request(&self, method: &str, params: Option<Value>, call: Call) -> Result<Value, RpcError> {
@@ -53,7 +53,7 @@ pub trait Offer: Send + Sync {
 ///
 /// <https://modelcontextprotocol.io/specification/2025-11-25/schema#calltoolresult>
 #[derive(Debug, Clone)]
-pub struct Answer(Content);
+pub struct ToolAnswer(Content);
 
 #[derive(Debug, Clone)]
 enum Content {
@@ -61,7 +61,7 @@ enum Content {
     Written(Box<RawValue>),
 }
 
-impl Answer {
+impl ToolAnswer {
     /// An answer whose text is its structured content.
     pub fn of(structure: Value) -> Self {
         let mut answer = text(&format!("{structure:#}"), false);

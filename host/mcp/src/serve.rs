@@ -64,7 +64,7 @@ mod tests {
     use serde_json::{Map, Value, json};
 
     use super::*;
-    use crate::{About, Answer, Arguments, Call, Caller, Effect, RpcError, Tool};
+    use crate::{Arguments, Call, Caller, RpcError, ServerDescription, Tool, ToolAnswer, ToolEffect};
 
     struct Odd;
 
@@ -76,13 +76,13 @@ mod tests {
 
     #[async_trait]
     impl Offer for Odd {
-        fn about(&self) -> About {
+        fn about(&self) -> ServerDescription {
             let capabilities = Map::from_iter([("prompts".to_owned(), json!({"listChanged": true}))]);
-            About { name: "odd".into(), version: "1".into(), instructions: String::new(), capabilities }
+            ServerDescription { name: "odd".into(), version: "1".into(), instructions: String::new(), capabilities }
         }
 
         fn tools(&self) -> Arc<[Tool]> {
-            let own = Tool::new("odd", "Odd", "Odd", Effect::Reads, json!({"type": "object"}));
+            let own = Tool::new("odd", "Odd", "Odd", ToolEffect::Reads, json!({"type": "object"}));
             Arc::new([own, Tool::foreign(foreign()).unwrap()])
         }
 
@@ -92,23 +92,23 @@ mod tests {
             let _ = client.notify("notifications/tools/list_changed", None).await;
         }
 
-        async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<Answer, RpcError> {
+        async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolAnswer, RpcError> {
             assert_ne!(name, "panics");
             Ok(match name {
-                "foreign" => Answer::foreign(arguments.read().unwrap()),
+                "foreign" => ToolAnswer::foreign(arguments.read().unwrap()),
                 "asks" => {
                     let progress = json!({"progressToken": call.meta["progressToken"], "progress": 1});
                     call.caller.notify("notifications/progress", Some(progress)).await.unwrap();
                     let params = Some(json!({"new": [1]}));
                     let told = call.caller.ask("elicitation/create", params, Duration::from_secs(20)).await.unwrap();
-                    Answer::of(told)
+                    ToolAnswer::of(told)
                 }
                 "fails" => return Err(RpcError { code: -32099, message: "no".into(), data: Some(json!([1])) }),
                 _ => {
                     if name == "waits" {
                         call.cancelled.nobody_waits().await;
                     }
-                    Answer::of(json!({"taken_back": call.cancelled.is_taken_back()}))
+                    ToolAnswer::of(json!({"taken_back": call.cancelled.is_taken_back()}))
                 }
             })
         }

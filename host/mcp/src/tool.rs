@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 /// The effect of a tool call. Clients use it to decide whether to ask the user first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
+pub enum ToolEffect {
     /// Nothing. Codex runs such a tool without approval.
     Reads,
     /// The tool may change or end existing state.
@@ -16,7 +16,7 @@ pub enum Effect {
     },
 }
 
-impl Effect {
+impl ToolEffect {
     /// The annotations that say so. <https://modelcontextprotocol.io/specification/2025-11-25/schema#toolannotations>
     pub fn annotations(self) -> Value {
         match self {
@@ -41,7 +41,7 @@ pub struct Tool {
 impl Tool {
     /// A tool with the JSON Schema of its arguments. That of its answer would cost a client more than all the rest, and a
     /// model reads the answer itself.
-    pub fn new(name: &str, title: &str, description: &str, effect: Effect, input: Value) -> Self {
+    pub fn new(name: &str, title: &str, description: &str, effect: ToolEffect, input: Value) -> Self {
         let definition = json!({
             "name": name,
             "title": title,

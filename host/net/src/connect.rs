@@ -8,7 +8,7 @@ use aiw_core::one_line;
 
 use crate::detached::detached;
 use crate::error::NetError;
-use crate::http::{Client, resolve};
+use crate::http::{HttpClient, resolve};
 
 /// Why an address can't be reached.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub enum Unreachable {
     Place(NetError),
 }
 
-impl Client {
+impl HttpClient {
     /// Connects to the host of a URL, or to the proxy on the way to it, and sends nothing. Waits for
     /// `patience`, or a second longer where the name servers are slow.
     pub fn try_connection<'a>(&'a self, url: &'a str, patience: Duration) -> BoxFuture<'a, Result<(), Unreachable>> {

@@ -8,9 +8,9 @@ use aiw_core::ErrorKind;
 
 /// The cause of a failure, as text and as an error. Two causes with the same text are equal.
 #[derive(Clone)]
-pub struct Cause(Arc<dyn Error + Send + Sync>);
+pub struct FailureCause(Arc<dyn Error + Send + Sync>);
 
-impl Cause {
+impl FailureCause {
     pub(crate) fn new(error: impl Error + Send + Sync + 'static) -> Self {
         Self(Arc::new(error))
     }
@@ -21,31 +21,31 @@ impl Cause {
     }
 }
 
-impl Error for Cause {
+impl Error for FailureCause {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.0.source()
     }
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for FailureCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl fmt::Debug for Cause {
+impl fmt::Debug for FailureCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl PartialEq for Cause {
+impl PartialEq for FailureCause {
     fn eq(&self, other: &Self) -> bool {
         self.to_string() == other.to_string()
     }
 }
 
-impl Eq for Cause {}
+impl Eq for FailureCause {}
 
 /// The party that denies a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,7 @@ pub enum NetError {
         /// Seconds to wait, if the far end gave a number.
         retry_after: Option<u32>,
         /// The error that caused this one, if any.
-        source: Option<Cause>,
+        source: Option<FailureCause>,
     },
     /// The far end answered, but the answer makes no sense.
     #[error("{message}")]
@@ -96,7 +96,7 @@ pub enum NetError {
         /// The message.
         message: String,
         /// The error that caused this one, if any.
-        source: Option<Cause>,
+        source: Option<FailureCause>,
     },
     /// There was more data than the limit allows, whatever size was announced.
     #[error("{message}")]
@@ -115,7 +115,7 @@ impl NetError {
         match self {
             Self::Invalid { .. } | Self::NotFound { .. } | Self::Denied { .. } => false,
             // Silence has no cause.
-            Self::Unavailable { source, .. } => source.as_ref().is_none_or(Cause::is_of_a_connection),
+            Self::Unavailable { source, .. } => source.as_ref().is_none_or(FailureCause::is_of_a_connection),
             Self::Malformed { .. } | Self::TooLarge { .. } | Self::Cancelled => true,
         }
     }
@@ -167,7 +167,7 @@ impl NetError {
 
     /// Adds the error that caused this one.
     pub(crate) fn because(self, error: impl Error + Send + Sync + 'static) -> Self {
-        let source = Some(Cause::new(error));
+        let source = Some(FailureCause::new(error));
         match self {
             Self::Unavailable { message, retry_after, .. } => Self::Unavailable { message, retry_after, source },
             Self::Malformed { message, .. } => Self::Malformed { message, source },

@@ -18,7 +18,7 @@ use crate::error::{Denier, NetError};
 use crate::place::shown;
 use crate::policy::{Hosts, Policy, bare_name};
 
-/// The maximum length of a [`Client::fetch`] body, whatever limit the caller sets. The longest files read in one
+/// The maximum length of a [`HttpClient::fetch`] body, whatever limit the caller sets. The longest files read in one
 /// piece are components that include their language runtime (JavaScript 12 MB, Python 18 MB).
 const MAX_BODY: u64 = 32 << 20;
 
@@ -35,7 +35,7 @@ pub struct RequestLimits {
     pub connect: Duration,
     /// The longest time without a byte: more than the usual pause of a proxy or a server.
     pub idle: Duration,
-    /// A whole [`Client::fetch`]. The default allows 8 MiB at 70 kB a second, or 32 MiB at 280 kB a second.
+    /// A whole [`HttpClient::fetch`]. The default allows 8 MiB at 70 kB a second, or 32 MiB at 280 kB a second.
     pub get: Duration,
     /// A whole tree. The default allows 1 GiB at 1.8 MB a second.
     pub tree: Duration,
@@ -73,7 +73,7 @@ impl Default for RequestLimits {
 }
 
 /// The method of a request. A body is never sent on to another address, so `GET` follows every redirect, and `POST` at
-/// most one that asks for a `GET`: see [`Request::see_other`].
+/// most one that asks for a `GET`: see [`HttpRequest::see_other`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
     /// Reads.
@@ -87,7 +87,7 @@ pub enum Method {
 
 /// A request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub struct HttpRequest {
     /// The method.
     pub method: Method,
     /// The URL: `https`, or anything that the policy grants.
@@ -106,7 +106,7 @@ pub struct Request {
     pub limit: u64,
 }
 
-impl Request {
+impl HttpRequest {
     /// Returns a `GET` request without headers, for a document of at most 8 MiB.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -156,7 +156,7 @@ impl Response {
 
 /// The only way out over HTTP. Cheap to create and to clone: the first request loads the certificates.
 #[derive(Clone)]
-pub struct Client {
+pub struct HttpClient {
     shared: Arc<Shared>,
 }
 
@@ -219,13 +219,13 @@ pub(crate) struct Outgoing {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
-    /// The headers from [`Request::secrets`].
+    /// The headers from [`HttpRequest::secrets`].
     pub(crate) secrets: HeaderMap,
     pub(crate) body: Vec<u8>,
     pub(crate) see_other: bool,
 }
 
-impl Client {
+impl HttpClient {
     /// Creates a client with the default limits.
     pub fn new() -> Result<Self, NetError> {
         Self::with_limits(RequestLimits::default())
@@ -270,7 +270,7 @@ impl Client {
     pub fn open<'a>(
         &'a self,
         policy: &'a Policy,
-        request: &'a Request,
+        request: &'a HttpRequest,
         patience: Duration,
     ) -> BoxFuture<'a, Result<Streamed, NetError>> {
         Box::pin(async move {
@@ -288,14 +288,18 @@ impl Client {
     }
 
     /// Says what is wrong with a request that is refused wherever its names lead. Nothing is sent or resolved.
-    pub fn check(&self, policy: &Policy, request: &Request) -> Result<(), NetError> {
+    pub fn check(&self, policy: &Policy, request: &HttpRequest) -> Result<(), NetError> {
         let outgoing = request.outgoing()?;
         self.admit(policy, &outgoing.url, !outgoing.secrets.is_empty()).map(drop)
     }
 
     /// Sends a request and reads the whole response. Any status is returned as a response. The redirects of a `GET`
     /// are followed, and each is checked like the first URL.
-    pub fn fetch<'a>(&'a self, policy: &'a Policy, request: &'a Request) -> BoxFuture<'a, Result<Response, NetError>> {
+    pub fn fetch<'a>(
+        &'a self,
+        policy: &'a Policy,
+        request: &'a HttpRequest,
+    ) -> BoxFuture<'a, Result<Response, NetError>> {
         Box::pin(async move {
             let limits = self.shared.limits;
             let mut stream = self.send(policy, request.outgoing()?, Instant::now() + limits.get, limits.idle).await?;
@@ -392,7 +396,7 @@ impl Client {
     }
 
     /// Checks whether a program that is about to start may be pointed at an address. The checks are those of
-    /// [`Client::fetch`], including the addresses that the name resolves to. A name that does not resolve now leads
+    /// [`HttpClient::fetch`], including the addresses that the name resolves to. A name that does not resolve now leads
     /// nowhere and is not an error. Nothing is sent.
     pub fn check_address<'a>(&'a self, policy: &'a Policy, url: &'a str) -> BoxFuture<'a, Result<(), NetError>> {
         Box::pin(async move {

@@ -29,8 +29,8 @@ mod policy;
 mod tree;
 
 pub use connect::Unreachable;
-pub use error::{Cause, Denier, NetError};
-pub use git::{GitOrigin, GitRef, GitRefs, Progress, Trees, rewritten};
-pub use http::{Client, Method, RESERVED_HEADERS, Request, RequestLimits, Response, Streamed};
+pub use error::{Denier, FailureCause, NetError};
+pub use git::{GitOrigin, GitRef, GitRefs, TransferProgress, Trees, rewritten};
+pub use http::{HttpClient, HttpRequest, Method, RESERVED_HEADERS, RequestLimits, Response, Streamed};
 pub use policy::{HostPattern, Hosts, InvalidPattern, Policy, host_and_port, origin};
 pub use tree::{Item, ItemKind, LeftOut, Materialized, Tree, WalkItem};

@@ -9,7 +9,7 @@ use aiw_core::{quoted, quoted_list};
 use aiw_home::Home;
 use aiw_mcp::{Call, Caller, LOG_LEVELS, RpcError, Tool};
 use aiw_routing::definition::tokens_of;
-use aiw_routing::{Choice, Cost, Offered, Pool, PoolError, SWEEP};
+use aiw_routing::{Cost, ListingChoice, Offered, Pool, PoolError, SWEEP};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
@@ -24,7 +24,7 @@ const SETTLE: Duration = Duration::from_millis(20);
 pub(crate) struct Base {
     /// aiw's own, the kept workflows, and those of the servers.
     pub(crate) tools: Vec<Tool>,
-    pub(crate) choices: Vec<Choice>,
+    pub(crate) choices: Vec<ListingChoice>,
 }
 
 impl Base {
@@ -60,9 +60,9 @@ pub(crate) fn tokens(tool: &Tool) -> usize {
 }
 
 /// One sentence for each server that is left out of the list.
-fn left_out(choices: &[Choice]) -> Vec<String> {
+fn left_out(choices: &[ListingChoice]) -> Vec<String> {
     let out = choices.iter().filter(|choice| !choice.is_listed());
-    let sentence = |c: &Choice| format!("the tools of the server {} are not listed: {c}", quoted(&c.server));
+    let sentence = |c: &ListingChoice| format!("the tools of the server {} are not listed: {c}", quoted(&c.server));
     out.map(sentence).collect()
 }
 

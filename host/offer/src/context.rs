@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aiw_app::ClientSession;
 use aiw_home::Home;
-use aiw_mcp::Answer;
+use aiw_mcp::ToolAnswer;
 use aiw_routing::{CurrentMeaning, DynamicToolRegistry, Finder, Pool};
 use serde::Serialize;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -100,6 +100,6 @@ impl Lane {
 }
 
 /// Returns a tool's answer, as text and as structure.
-pub(crate) fn answer(value: &impl Serialize) -> Result<Answer, CallError> {
-    Ok(Answer::of(serde_json::to_value(value).map_err(|e| CallError::Defect { problem: e.to_string() })?))
+pub(crate) fn answer(value: &impl Serialize) -> Result<ToolAnswer, CallError> {
+    Ok(ToolAnswer::of(serde_json::to_value(value).map_err(|e| CallError::Defect { problem: e.to_string() })?))
 }

@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use aiw_app::queries::{self, Nothing, Searched, resume};
+use aiw_app::queries::{self, NoHits, Searched, resume};
 use aiw_core::{counted, one_line};
-use aiw_history::{HistoryError, Hit, PastSession, Query, Range, Role, Store, Stored, Todo, Todos, todos};
+use aiw_history::{
+    HistoryError, HistoryQuery, MessageAuthor, PastSession, Range, SessionHit, Store, Stored, Todo, Todos, todos,
+};
 use aiw_home::{CliPlaces, HomeError, millis_of, rfc3339_of};
 use aiw_launch::Resumes;
-use aiw_mcp::{Answer, Call};
+use aiw_mcp::{Call, ToolAnswer};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +53,7 @@ pub(crate) struct SearchHistory {
     #[serde(default)]
     since: Option<String>,
     #[serde(default)]
-    #[schemars(extend("enum" = Role::ALL.map(Role::as_str)))]
+    #[schemars(extend("enum" = MessageAuthor::ALL.map(MessageAuthor::as_str)))]
     role: Option<String>,
 }
 
@@ -149,7 +151,7 @@ pub(crate) async fn search_history(
     context: Arc<Context>,
     asked: SearchHistory,
     call: Call,
-) -> Result<Answer, CallError> {
+) -> Result<ToolAnswer, CallError> {
     // Twice: as text and as structure.
     let room = limit(call.caller.name()) * 3 / 4;
     let shared = context.clone();
@@ -165,7 +167,7 @@ fn search(context: &Context, asked: &SearchHistory, mut room: usize) -> Result<F
         None => None,
     };
     let directory = asked.project.as_ref().map(|project| queries::directory(context.client.cwd(), Path::new(project)));
-    let query = Query {
+    let query = HistoryQuery {
         text: &asked.query,
         limit: asked.limit.unwrap_or(HITS).clamp(1, MOST_HITS),
         project: directory.as_deref(),
@@ -173,7 +175,7 @@ fn search(context: &Context, asked: &SearchHistory, mut room: usize) -> Result<F
         since,
         // The schema has checked it.
         role: asked.role.as_deref().and_then(|role| role.parse().ok()),
-        ..Query::default()
+        ..HistoryQuery::default()
     };
     let meaning = context.meaning.now();
     let embedder = || Ok::<_, CallError>(meaning.as_ref().and_then(|meaning| meaning.embedder()));
@@ -210,7 +212,7 @@ fn search(context: &Context, asked: &SearchHistory, mut room: usize) -> Result<F
     let mut message = match nothing {
         None => "get_session with a session_id, and a hit's uuid as `around`, shows what was said before and after"
             .to_owned(),
-        Some(nothing @ Nothing::NoneFits { .. }) => format!("{}: try other words", nothing.sentence("")),
+        Some(nothing @ NoHits::NoneFits { .. }) => format!("{}: try other words", nothing.sentence("")),
         Some(nothing) => nothing.sentence("the user can fill it with `aiw history import --all`"),
     };
     if left_out > 0 {
@@ -222,7 +224,7 @@ fn search(context: &Context, asked: &SearchHistory, mut room: usize) -> Result<F
     Ok(Found { message, sessions })
 }
 
-fn found_message(hit: &Hit) -> FoundMessage {
+fn found_message(hit: &SessionHit) -> FoundMessage {
     let words = hit.words.iter().take(6).map(String::as_str).collect::<Vec<_>>().join(", ");
     let why = match (words.is_empty(), hit.is_near) {
         (false, true) => format!("has {words}, and is close in meaning"),
@@ -241,7 +243,7 @@ fn found_message(hit: &Hit) -> FoundMessage {
 }
 
 /// Shows a part of a session.
-pub(crate) async fn get_session(context: Arc<Context>, asked: GetSession, call: Call) -> Result<Answer, CallError> {
+pub(crate) async fn get_session(context: Arc<Context>, asked: GetSession, call: Call) -> Result<ToolAnswer, CallError> {
     let room = limit(call.caller.name()) * 3 / 4;
     let room = asked.max_chars.unwrap_or(PART).clamp(500, room);
     let shared = context.clone();
@@ -282,7 +284,7 @@ pub(crate) async fn get_session_todos(
     context: Arc<Context>,
     asked: GetSessionTodos,
     call: Call,
-) -> Result<Answer, CallError> {
+) -> Result<ToolAnswer, CallError> {
     // Twice: as text and as structure.
     let mut room = limit(call.caller.name()) / 3;
     let home = context.home.clone();

@@ -6,7 +6,7 @@ use aiw_app::installs::{self, InstallRequest};
 use aiw_app::servers::ServerError;
 use aiw_core::{AskError, Unasked, one_line, shell_word};
 use aiw_mcp::Call;
-use aiw_registries::FoundServer;
+use aiw_registries::MergedServer;
 use serde::Serialize;
 
 use crate::ask::{Form, can_ask};
@@ -31,7 +31,7 @@ pub(crate) struct Outcome {
 /// Asks the user whether to install a server, and for what it needs. None if they can't be asked here.
 pub(crate) async fn ask_and_install(
     context: &Context,
-    found: &FoundServer,
+    found: &MergedServer,
     call: &Call,
 ) -> Result<Option<Outcome>, CallError> {
     if !can_ask(&call.caller) {

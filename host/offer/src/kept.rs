@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aiw_mcp::{Answer, RpcError, value_of};
+use aiw_mcp::{RpcError, ToolAnswer, value_of};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -80,25 +80,25 @@ impl Kept {
     }
 
     /// A result as it is, or cut to what a client takes. What is short in all need not be read.
-    pub(crate) fn fit(&self, result: Box<RawValue>, client: &str) -> Result<Answer, RpcError> {
+    pub(crate) fn fit(&self, result: Box<RawValue>, client: &str) -> Result<ToolAnswer, RpcError> {
         let limit = limit(client);
         if result.get().len() <= limit {
-            return Ok(Answer::written(result));
+            return Ok(ToolAnswer::written(result));
         }
         match value_of(&result)? {
             Value::Object(result) => Ok(self.cut(result, limit, shows_structure(client))),
-            _ => Ok(Answer::written(result)),
+            _ => Ok(ToolAnswer::written(result)),
         }
     }
 
     /// Cuts a result that was read: its text, or its structure, which some clients show instead.
-    fn cut(&self, mut result: Map<String, Value>, limit: usize, shows_structure: bool) -> Answer {
+    fn cut(&self, mut result: Map<String, Value>, limit: usize, shows_structure: bool) -> ToolAnswer {
         let texts: Vec<&str> = texts(&result).collect();
         let length: usize = texts.iter().map(|text| text.len()).sum();
         let structure = result.get("structuredContent").filter(|s| !s.is_null()).map(ToString::to_string);
         let is_long = |structure: &String| structure.len() > limit;
         if length <= limit && !structure.as_ref().is_some_and(|structure| shows_structure && is_long(structure)) {
-            return Answer::foreign(result);
+            return ToolAnswer::foreign(result);
         }
         // The structure says the same as the text, as a rule; it is read on as text.
         let whole = match structure {
@@ -121,7 +121,7 @@ impl Kept {
         };
         let cut = [shown, note].map(|text| json!({"type": "text", "text": text}));
         result.insert("content".into(), cut.into_iter().chain(others).collect());
-        Answer::foreign(result)
+        ToolAnswer::foreign(result)
     }
 }
 

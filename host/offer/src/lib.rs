@@ -36,6 +36,6 @@ mod tasks;
 mod toolset;
 mod workflows;
 
-pub use offer::{ClientOffer, Setting};
+pub use offer::{ClientOffer, SessionSetting};
 pub use table::{own_tools, read_only_tools};
 pub use toolset::{Toolset, UnknownToolset};

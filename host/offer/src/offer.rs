@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use aiw_app::ClientSession;
 use aiw_app::workflows::ScriptTools;
-use aiw_mcp::{About, Answer, Arguments, Call, Caller, Offer, RpcError, Tool};
-use aiw_routing::{Choice, CurrentMeaning, DynamicToolRegistry};
+use aiw_mcp::{Arguments, Call, Caller, Offer, RpcError, ServerDescription, Tool, ToolAnswer};
+use aiw_routing::{CurrentMeaning, DynamicToolRegistry, ListingChoice};
 use async_trait::async_trait;
 use serde_json::Value;
 
@@ -22,7 +22,7 @@ pub struct ClientOffer {
 }
 
 /// How a session is served.
-pub struct Setting {
+pub struct SessionSetting {
     /// The client: where it is, whose tasks it sees, and which tools it may see.
     pub client: Arc<ClientSession>,
     /// The vectors of tools by the model in use.
@@ -33,7 +33,7 @@ pub struct Setting {
 
 impl ClientOffer {
     /// Returns the offer for a new client. Nothing is started.
-    pub fn new(setting: Setting) -> Self {
+    pub fn new(setting: SessionSetting) -> Self {
         let pool = setting.client.pool().clone();
         let changes = setting.client.changes();
         let mut table: Vec<ToolEntry> =
@@ -57,7 +57,7 @@ impl ClientOffer {
     }
 
     /// What becomes of each server's tools in the list; nothing without the toolset `servers`.
-    pub fn choices(&self) -> Vec<Choice> {
+    pub fn choices(&self) -> Vec<ListingChoice> {
         self.shared.choices()
     }
 
@@ -69,13 +69,13 @@ impl ClientOffer {
 
 #[async_trait]
 impl Offer for ClientOffer {
-    fn about(&self) -> About {
+    fn about(&self) -> ServerDescription {
         let has_servers = self.shared.context.pool.has_servers();
         let is_about_servers = self.shared.toolsets.iter().any(|toolset| toolset.is_about_servers());
         let withheld = if is_about_servers { self.shared.context.pool.withheld() } else { Vec::new() };
         let parts = [instructions(&self.shared.toolsets, has_servers), self.shared.not_listed()];
         let sentences = parts.into_iter().filter(|part| !part.is_empty()).chain(withheld);
-        About {
+        ServerDescription {
             name: "aiw".into(),
             version: env!("CARGO_PKG_VERSION").into(),
             instructions: sentences.collect::<Vec<_>>().join("\n"),
@@ -106,11 +106,11 @@ impl Offer for ClientOffer {
         }
     }
 
-    async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<Answer, RpcError> {
+    async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolAnswer, RpcError> {
         match self.shared.dispatch(name, arguments, call).await {
             Ok(answer) => Ok(answer),
             Err(CallError::Rpc(e)) => Err(e),
-            Err(e) => Ok(Answer::error(e.text())),
+            Err(e) => Ok(ToolAnswer::error(e.text())),
         }
     }
 

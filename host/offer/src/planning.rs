@@ -6,7 +6,7 @@ use std::time::Instant;
 use aiw_app::planning::{NoPlan, plan as plan_job};
 use aiw_app::workflows::{ScriptTools, Writes, plan};
 use aiw_core::{one_line, quoted_text};
-use aiw_mcp::{Answer, Arguments, Call, Effect, Tool};
+use aiw_mcp::{Arguments, Call, Tool, ToolAnswer, ToolEffect};
 use aiw_orchestrator::problem_of_arguments;
 use aiw_routing::Offered;
 use serde::Serialize;
@@ -63,8 +63,8 @@ pub(crate) async fn planned(
     let only_reads = used.iter().all(|tool| tool.definition.only_reads());
     let digests: Vec<_> = job.tools.iter().filter_map(|name| Some((name.clone(), tools.digest(name)?))).collect();
     let effect = match only_reads {
-        true => Effect::Reads,
-        false => Effect::Changes { idempotent: false, open_world: true },
+        true => ToolEffect::Reads,
+        false => ToolEffect::Changes { idempotent: false, open_world: true },
     };
     let text =
         format!("What a model has planned for this request: {} It calls {}.", sentence(request), job.tools.join(", "));
@@ -115,7 +115,7 @@ pub(crate) async fn run_planned(
     name: &str,
     arguments: Arguments,
     call: Call,
-) -> Result<Answer, CallError> {
+) -> Result<ToolAnswer, CallError> {
     let gone = || CallError::NoPlanned { name: name.to_owned() };
     let planned = context.planned.get(name).ok_or_else(gone)?;
     let input = arguments.read().map_err(|e| CallError::Arguments { problem: e.to_string() })?;

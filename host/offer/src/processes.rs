@@ -9,8 +9,8 @@ use aiw_app::own_executable;
 use aiw_core::{Heard, Unasked, one_line, star_matches};
 use aiw_mcp::Call;
 use aiw_processes::{
-    Author, DefineRequest, Manager, OutputRequest, ProcessError, ProcessOutput, ProcessSummary, Project,
-    RedefineRequest, State, WaitFor, Waited, Watch, anywhere, result_of,
+    Author, DefineRequest, Manager, OutputRequest, ProcessError, ProcessOutput, ProcessProject, ProcessSummary,
+    RedefineRequest, RunState, WaitFor, WaitedProcess, Watch, anywhere, result_of,
 };
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
@@ -165,7 +165,8 @@ pub(crate) struct Status {
 
 /// The processes of the session's project, after what dead supervisors left behind was ended or started again.
 fn manager(context: &Context) -> Result<Manager, CallError> {
-    let manager = Manager::open(&context.home, Project::find(context.client.cwd())?)?.with_executable(executable()?);
+    let manager =
+        Manager::open(&context.home, ProcessProject::find(context.client.cwd())?)?.with_executable(executable()?);
     manager.look_after()?;
     Ok(manager)
 }
@@ -216,7 +217,7 @@ fn executable() -> Result<PathBuf, CallError> {
 }
 
 /// A process and what to call next.
-fn about(status: &aiw_processes::Status, message: &str) -> ProcessAnswer {
+fn about(status: &aiw_processes::ProcessStatus, message: &str) -> ProcessAnswer {
     ProcessAnswer { message: message.into(), process: ProcessSummary::of(status) }
 }
 
@@ -241,7 +242,7 @@ pub(crate) fn start_process(manager: &Manager, asked: OneProcess) -> Answered<Pr
     let started = result_of(&asked.id, results)?;
     let message = match (started.is_new, started.status.state) {
         (false, _) => "it runs already",
-        (true, State::Failed) => "it did not start: get_process_output shows why",
+        (true, RunState::Failed) => "it did not start: get_process_output shows why",
         (true, _) => "started: wait_for_process waits until it is ready, get_process_output shows what it writes",
     };
     Ok(about(&started.status, message))
@@ -264,10 +265,10 @@ pub(crate) fn restart_process(manager: &Manager, asked: OneProcess) -> Answered<
 pub(crate) fn get_process_status(manager: &Manager, asked: OneProcess) -> Answered<ProcessAnswer> {
     let status = manager.get(&asked.id)?;
     let message = match status.state {
-        State::NotStarted | State::Stopped => "start_process starts it",
-        State::Failed | State::CrashLooping => "get_process_output shows its last lines",
-        State::Starting => "wait_for_process waits until it is ready",
-        State::Running | State::Unhealthy | State::Stopping => "get_process_output shows what it writes",
+        RunState::NotStarted | RunState::Stopped => "start_process starts it",
+        RunState::Failed | RunState::CrashLooping => "get_process_output shows its last lines",
+        RunState::Starting => "wait_for_process waits until it is ready",
+        RunState::Running | RunState::Unhealthy | RunState::Stopping => "get_process_output shows what it writes",
     };
     let process = manager.summaries(std::slice::from_ref(&status), true).pop();
     let process = process.unwrap_or_else(|| ProcessSummary::of(&status));
@@ -276,12 +277,12 @@ pub(crate) fn get_process_status(manager: &Manager, asked: OneProcess) -> Answer
 
 pub(crate) fn list_processes(manager: &Manager, asked: ListProcesses) -> Answered<ProcessList> {
     let filter = asked.filter;
-    let is_wanted = |status: &aiw_processes::Status| {
+    let is_wanted = |status: &aiw_processes::ProcessStatus| {
         let has_state = match filter.state {
             StateFilter::All => true,
             StateFilter::Running => status.state.is_alive(),
-            StateFilter::Stopped => matches!(status.state, State::Stopped | State::NotStarted),
-            StateFilter::Failed => status.state == State::Failed,
+            StateFilter::Stopped => matches!(status.state, RunState::Stopped | RunState::NotStarted),
+            StateFilter::Failed => status.state == RunState::Failed,
         };
         has_state && filter.name_pattern.as_ref().is_none_or(|pattern| star_matches(pattern, &status.id))
     };
@@ -350,7 +351,8 @@ fn wait(manager: &Manager, asked: &WaitForProcess, sleep: &Sleep) -> Answered<Pr
         (None, WaitUntil::Ended) => WaitFor::Ended,
     };
     let watch = sleep.begin()?;
-    let Waited { status, done, line } = manager.wait(&asked.id, &what, Some(end), &watch, &|| sleep.is_cancelled())?;
+    let WaitedProcess { status, done, line } =
+        manager.wait(&asked.id, &what, Some(end), &watch, &|| sleep.is_cancelled())?;
     let message = match (done, status.state.is_alive()) {
         (true, _) => "it is so",
         (false, false) if status.record.is_none() => "it was not started: start_process starts it",

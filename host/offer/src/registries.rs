@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aiw_app::queries::find_servers;
 use aiw_core::{one_line, shell_word};
-use aiw_mcp::{Answer, Call};
+use aiw_mcp::{Call, ToolAnswer};
 use aiw_registries::{RegistryServer, ServerSearch, ServerWay, ways};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
@@ -90,7 +90,7 @@ pub(crate) async fn search_servers(
     context: Arc<Context>,
     asked: SearchServers,
     call: Call,
-) -> Result<Answer, CallError> {
+) -> Result<ToolAnswer, CallError> {
     if asked.query.trim().is_empty() {
         return Err(CallError::Wrong { name: "query".into(), what: "a few words".into() });
     }
@@ -128,7 +128,7 @@ pub(crate) async fn install_server(
     context: Arc<Context>,
     asked: InstallServer,
     call: Call,
-) -> Result<Answer, CallError> {
+) -> Result<ToolAnswer, CallError> {
     let registries = context.client.registries()?;
     let (found, _) = registries.server(&asked.name, None, asked.source.as_deref()).await?;
     let cancelled = call.cancelled.clone();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_core::{one_line, quoted_list};
-use aiw_mcp::{Answer, Call, Tool};
+use aiw_mcp::{Call, Tool, ToolAnswer};
 use aiw_orchestrator::{DeclaredTool, declaration};
 use aiw_routing::definition::name;
 use aiw_routing::{FoundTools, Match, Offered};
@@ -178,7 +178,7 @@ pub(crate) async fn intelligent_route(
     context: Arc<Context>,
     asked: IntelligentRoute,
     call: Call,
-) -> Result<Answer, CallError> {
+) -> Result<ToolAnswer, CallError> {
     let most = asked.max_tools.unwrap_or(TOOLS).clamp(1, MOST_TOOLS);
     let (found, offered) = find(&context, asked.user_request.clone(), most).await?;
     // A script calls tools that are not listed, too.
@@ -245,7 +245,11 @@ async fn announce(context: &Context, call: &Call) {
 }
 
 /// Finds tools and lists them.
-pub(crate) async fn search_tools(context: Arc<Context>, asked: SearchTools, call: Call) -> Result<Answer, CallError> {
+pub(crate) async fn search_tools(
+    context: Arc<Context>,
+    asked: SearchTools,
+    call: Call,
+) -> Result<ToolAnswer, CallError> {
     let most = asked.limit.unwrap_or(LISTED).clamp(1, MOST_LISTED);
     let (found, offered) = find(&context, asked.query, most).await?;
     if asked.declarations {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aiw_app::workflows::{Draft, ScriptError, ScriptTools, Writes, approve, check_kept, plan_of};
 use aiw_core::{WorkflowName, one_line};
 use aiw_home::Home;
-use aiw_mcp::{Answer, Arguments, Call, Effect, Tool};
+use aiw_mcp::{Arguments, Call, Tool, ToolAnswer, ToolEffect};
 use aiw_orchestrator::{KeptError, KeptWorkflow, OverWorkflow, Standing, Workflows, sent_code, tool_name};
 use aiw_routing::{Offered, Pool};
 use schemars::JsonSchema;
@@ -134,8 +134,8 @@ fn is_allowed(pool: &Pool, name: &str, tools: &[&Offered]) -> bool {
 
 fn tool(kept: &KeptWorkflow, name: &str, only_reads: bool) -> Tool {
     let effect = match only_reads {
-        true => Effect::Reads,
-        false => Effect::Changes { idempotent: false, open_world: true },
+        true => ToolEffect::Reads,
+        false => ToolEffect::Changes { idempotent: false, open_world: true },
     };
     let title = one_line(kept.name.as_str(), 60);
     Tool::new(name, &title, &kept.description, effect, kept.input_schema.clone())
@@ -147,7 +147,7 @@ pub(crate) async fn run_kept(
     name: &str,
     arguments: Arguments,
     call: Call,
-) -> Result<Answer, CallError> {
+) -> Result<ToolAnswer, CallError> {
     let name: WorkflowName = name.parse()?;
     let input = arguments.read().map_err(|e| CallError::Arguments { problem: e.to_string() })?;
     let plan = {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aiw_mcp::{Answer, Arguments, Call, RpcError};
+use aiw_mcp::{Arguments, Call, RpcError, ToolAnswer};
 use aiw_routing::PoolError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ pub(crate) struct CallTool {
 }
 
 /// Calls a tool of a server behind aiw. Its answer passes unchanged, and so does its error.
-pub(crate) async fn call_tool(context: Arc<Context>, asked: CallTool, call: Call) -> Result<Answer, CallError> {
+pub(crate) async fn call_tool(context: Arc<Context>, asked: CallTool, call: Call) -> Result<ToolAnswer, CallError> {
     let is_servers = || context.pool.offered(&[(asked.server.clone(), asked.tool.clone())]).iter().any(Option::is_some);
     // A server may have that name.
     if asked.server == planning::SERVER && !is_servers() {
@@ -43,7 +43,7 @@ pub(crate) async fn pass(
     tool: &str,
     arguments: Arguments,
     call: &Call,
-) -> Result<Answer, CallError> {
+) -> Result<ToolAnswer, CallError> {
     let room = limit(call.caller.name());
     let result = context.pool.call(server, tool, arguments, Some(call)).await.map_err(|e| match e {
         PoolError::Rpc(e) => CallError::Rpc(cut(*e, room)),

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
-use aiw_mcp::{Answer, Arguments, Call, Tool};
+use aiw_mcp::{Arguments, Call, Tool, ToolAnswer};
 use aiw_orchestrator::TOOL_PREFIX;
-use aiw_routing::{Choice, Offered, Pool};
+use aiw_routing::{ListingChoice, Offered, Pool};
 use tokio::sync::mpsc;
 
 use crate::context::Context;
@@ -24,7 +24,7 @@ pub(crate) struct SharedOffer {
     /// The servers' tools by the names that the client knows: the server, and the tool's own name.
     pub(crate) names: RwLock<Names>,
     /// What becomes of each server's tools in the list.
-    pub(crate) choices: RwLock<Vec<Choice>>,
+    pub(crate) choices: RwLock<Vec<ListingChoice>>,
     pub(crate) table: Vec<ToolEntry>,
     pub(crate) toolsets: Vec<Toolset>,
 }
@@ -59,7 +59,7 @@ impl SharedOffer {
     }
 
     /// What becomes of each server's tools in the list.
-    pub(crate) fn choices(&self) -> Vec<Choice> {
+    pub(crate) fn choices(&self) -> Vec<ListingChoice> {
         self.choices.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -68,7 +68,7 @@ impl SharedOffer {
         self.toolsets.contains(&Toolset::Workflows)
     }
 
-    pub(crate) async fn dispatch(&self, name: &str, arguments: Arguments, call: Call) -> Result<Answer, CallError> {
+    pub(crate) async fn dispatch(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolAnswer, CallError> {
         let pool = &self.context.pool;
         // Most calls are for servers, and the profile is copied.
         let own = self.table.iter().find(|entry| entry.tool.name() == name);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aiw_mcp::{Answer, Arguments, Call, Effect, Tool};
+use aiw_mcp::{Arguments, Call, Tool, ToolAnswer, ToolEffect};
 use aiw_routing::definition::only_reads;
 use aiw_routing::{KnownTool, OWN, Profile};
 use futures::future::BoxFuture;
@@ -63,11 +63,11 @@ pub(crate) fn instructions(toolsets: &[Toolset], has_servers: bool) -> String {
 }
 
 pub(crate) fn table() -> Vec<ToolEntry> {
-    const LOOKS: Effect = Effect::Reads;
-    const STARTS: Effect = Effect::Changes { idempotent: false, open_world: true };
+    const LOOKS: ToolEffect = ToolEffect::Reads;
+    const STARTS: ToolEffect = ToolEffect::Changes { idempotent: false, open_world: true };
     // It runs nothing, and touches only definitions.
-    const CHANGES: Effect = Effect::Changes { idempotent: false, open_world: false };
-    const STOPS: Effect = Effect::Changes { idempotent: true, open_world: false };
+    const CHANGES: ToolEffect = ToolEffect::Changes { idempotent: false, open_world: false };
+    const STOPS: ToolEffect = ToolEffect::Changes { idempotent: true, open_world: false };
     vec![
         ToolEntry::new(
             Toolset::Tasks,
@@ -369,7 +369,7 @@ pub fn own_tools() -> Vec<KnownTool> {
 }
 
 type Run =
-    dyn Fn(Arc<Context>, Map<String, Value>, Call) -> BoxFuture<'static, Result<Answer, CallError>> + Send + Sync;
+    dyn Fn(Arc<Context>, Map<String, Value>, Call) -> BoxFuture<'static, Result<ToolAnswer, CallError>> + Send + Sync;
 
 /// One tool.
 pub(crate) struct ToolEntry {
@@ -385,7 +385,7 @@ impl ToolEntry {
         name: &str,
         title: &str,
         text: &str,
-        effect: Effect,
+        effect: ToolEffect,
         function: impl Fn(Arc<Context>, I, Call) -> F + Clone + Send + Sync + 'static,
     ) -> Self
     where
@@ -406,12 +406,12 @@ impl ToolEntry {
         name: &str,
         title: &str,
         text: &str,
-        effect: Effect,
+        effect: ToolEffect,
         function: impl Fn(Arc<Context>, I, Call) -> F + Clone + Send + Sync + 'static,
     ) -> Self
     where
         I: Input,
-        F: Future<Output = Result<Answer, CallError>> + Send + 'static,
+        F: Future<Output = Result<ToolAnswer, CallError>> + Send + 'static,
     {
         let schema = input_schema::<I>();
         let tool = Tool::new(name, title, text, effect, schema.clone()).always_loaded();
@@ -419,7 +419,7 @@ impl ToolEntry {
         let run = move |context: Arc<Context>, given: Map<String, Value>, call: Call| {
             let (function, schema) = (function.clone(), schema.clone());
             let work = async move { function(context, read::<I>(given, &schema)?, call).await };
-            Box::pin(work) as BoxFuture<'static, Result<Answer, CallError>>
+            Box::pin(work) as BoxFuture<'static, Result<ToolAnswer, CallError>>
         };
         Self { toolset, tool, run: Box::new(run) }
     }
@@ -430,7 +430,7 @@ impl ToolEntry {
         context: Arc<Context>,
         arguments: Arguments,
         call: Call,
-    ) -> Result<Answer, CallError> {
+    ) -> Result<ToolAnswer, CallError> {
         let arguments = arguments.read().map_err(|e| CallError::Arguments { problem: e.to_string() })?;
         (self.run)(context, arguments, call).await
     }

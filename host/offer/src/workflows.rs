@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_app::runs::is_private_session;
-use aiw_app::workflows::{About, CallQuestion, ScriptReach, ScriptTools, Writes, plan, question, unasked};
+use aiw_app::workflows::{CallQuestion, ScriptReach, ScriptTools, TracedRun, Writes, plan, question, unasked};
 use aiw_core::{AskError, WorkflowName, one_line};
-use aiw_mcp::{Answer, Call};
-use aiw_orchestrator::{Ask, Plan, PlannedTool, Said, Trace};
+use aiw_mcp::{Call, ToolAnswer};
+use aiw_orchestrator::{PlannedTool, ScriptAnswer, ScriptApprover, ScriptPlan, Trace};
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -85,7 +85,11 @@ struct Checked<'a> {
 }
 
 /// Checks and runs a script.
-pub(crate) async fn run_workflow(context: Arc<Context>, asked: RunWorkflow, call: Call) -> Result<Answer, CallError> {
+pub(crate) async fn run_workflow(
+    context: Arc<Context>,
+    asked: RunWorkflow,
+    call: Call,
+) -> Result<ToolAnswer, CallError> {
     let tools = ScriptTools::of(&context.pool);
     // A wrong name costs no call that was made before it.
     let used = tokio::select! {
@@ -96,23 +100,23 @@ pub(crate) async fn run_workflow(context: Arc<Context>, asked: RunWorkflow, call
         let tools = used.iter().map(|tool| tool.proxied.as_str()).collect();
         return answer(&context, &Checked { checked: true, tools }, &call);
     }
-    let plan = Plan { keep_arguments: asked.trace_arguments, ..plan(asked.code, asked.input.into(), &used) };
+    let plan = ScriptPlan { keep_arguments: asked.trace_arguments, ..plan(asked.code, asked.input.into(), &used) };
     start(&context, plan, None, Writes::Ask, &call).await
 }
 
 /// Runs a script, and waits for it.
 pub(crate) async fn start(
     context: &Arc<Context>,
-    plan: Plan,
+    plan: ScriptPlan,
     kept: Option<WorkflowName>,
     writes: Writes,
     call: &Call,
-) -> Result<Answer, CallError> {
+) -> Result<ToolAnswer, CallError> {
     if !context.runs.has_room(RUNS) {
         return Err(CallError::TooManyRuns { most: RUNS });
     }
     let (home, orchestrator) = (context.home.clone(), context.client.app().orchestrator().clone());
-    let about = About {
+    let about = TracedRun {
         private: is_private_session(&home, context.client.session()),
         client: call.caller.name().to_owned(),
         workflow: kept,
@@ -130,12 +134,16 @@ pub(crate) async fn start(
 }
 
 /// Waits for a script that took longer.
-pub(crate) async fn wait_workflow(context: Arc<Context>, asked: WaitWorkflow, call: Call) -> Result<Answer, CallError> {
+pub(crate) async fn wait_workflow(
+    context: Arc<Context>,
+    asked: WaitWorkflow,
+    call: Call,
+) -> Result<ToolAnswer, CallError> {
     wait(&context, &asked.run, &call, false).await
 }
 
 /// Waits for a run. `is_first` is the call that began it: if nobody wants its answer, nobody knows the run.
-async fn wait(context: &Context, id: &str, call: &Call, is_first: bool) -> Result<Answer, CallError> {
+async fn wait(context: &Context, id: &str, call: &Call, is_first: bool) -> Result<ToolAnswer, CallError> {
     let ended = context.runs.get(id);
     let mut ended = ended.ok_or_else(|| CallError::NoRun { run: id.to_owned() })?;
     let waited = tokio::select! {
@@ -198,7 +206,7 @@ fn made(trace: &Trace) -> String {
     parts.join("; ")
 }
 
-fn answer(context: &Context, value: &impl Serialize, call: &Call) -> Result<Answer, CallError> {
+fn answer(context: &Context, value: &impl Serialize, call: &Call) -> Result<ToolAnswer, CallError> {
     let defect = |e: serde_json::Error| CallError::Defect { problem: e.to_string() };
     let structure = serde_json::value::to_raw_value(value).map_err(defect)?;
     let text = json!({"type": "text", "text": structure.get()});
@@ -211,9 +219,9 @@ fn answer(context: &Context, value: &impl Serialize, call: &Call) -> Result<Answ
 struct Asker(Call);
 
 #[async_trait]
-impl Ask for Asker {
-    async fn ask(&self, tool: &PlannedTool, arguments: &str, calls: usize) -> Said {
-        let unasked = || Said::Unasked(unasked(tool));
+impl ScriptApprover for Asker {
+    async fn ask(&self, tool: &PlannedTool, arguments: &str, calls: usize) -> ScriptAnswer {
+        let unasked = || ScriptAnswer::Unasked(unasked(tool));
         if !can_ask(&self.0.caller) {
             return unasked();
         }
@@ -226,9 +234,9 @@ impl Ask for Asker {
             Ok(said) => {
                 let chosen =
                     choices.iter().find(|(text, _)| said.get("allow").is_some_and(|said| said == text.as_str()));
-                Said::Yes(chosen.map_or(1, |(_, calls)| *calls))
+                ScriptAnswer::Yes(chosen.map_or(1, |(_, calls)| *calls))
             }
-            Err(AskError::Declined) => Said::No,
+            Err(AskError::Declined) => ScriptAnswer::No,
             Err(_) => unasked(),
         }
     }

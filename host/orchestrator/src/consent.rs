@@ -15,7 +15,7 @@ pub const CALLS_OF_A_YES: usize = 10;
 
 /// What the user said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
+pub enum ScriptAnswer {
     /// Yes, to so many calls of the tool, with this one.
     Yes(usize),
     /// No.
@@ -26,10 +26,10 @@ pub enum Said {
 
 /// Whoever can ask the user.
 #[async_trait]
-pub trait Ask: Send + Sync {
+pub trait ScriptApprover: Send + Sync {
     /// Asks whether a tool may be called with these arguments, which are JSON. The user may agree to as many calls as
     /// this, whatever the arguments of the others.
-    async fn ask(&self, tool: &PlannedTool, arguments: &str, calls: usize) -> Said;
+    async fn ask(&self, tool: &PlannedTool, arguments: &str, calls: usize) -> ScriptAnswer;
 }
 
 /// What the user has agreed to in one run.
@@ -65,7 +65,7 @@ impl<A> Drop for Question<'_, A> {
     }
 }
 
-impl<A: Ask> Consent<A> {
+impl<A: ScriptApprover> Consent<A> {
     /// Returns the state before anything was asked.
     pub fn new(ask: A) -> Self {
         Self { ask, answers: tokio::sync::Mutex::default(), asking: Mutex::default() }
@@ -89,16 +89,16 @@ impl<A: Ask> Consent<A> {
         let said = self.ask.ask(tool, arguments, calls).await;
         drop(question);
         match said {
-            Said::Yes(agreed) if calls > 1 => {
+            ScriptAnswer::Yes(agreed) if calls > 1 => {
                 answers.left.insert(name.clone(), agreed.min(calls).saturating_sub(1));
                 Ok(())
             }
-            Said::Yes(_) => Ok(()),
-            Said::No => {
+            ScriptAnswer::Yes(_) => Ok(()),
+            ScriptAnswer::No => {
                 answers.declined.insert(name.clone());
                 Err(declined())
             }
-            Said::Unasked(instead) => Err(instead),
+            ScriptAnswer::Unasked(instead) => Err(instead),
         }
     }
 }
@@ -125,10 +125,10 @@ mod tests {
     struct Asker(usize, Mutex<Vec<(String, usize)>>);
 
     #[async_trait]
-    impl Ask for Asker {
-        async fn ask(&self, _: &PlannedTool, arguments: &str, calls: usize) -> Said {
+    impl ScriptApprover for Asker {
+        async fn ask(&self, _: &PlannedTool, arguments: &str, calls: usize) -> ScriptAnswer {
             self.1.lock().unwrap().push((arguments.to_owned(), calls));
-            Said::Yes(self.0)
+            ScriptAnswer::Yes(self.0)
         }
     }
 

@@ -37,7 +37,7 @@ use tokio::sync::OnceCell;
 
 pub use aiw_wasm::{BundledScripts, ScriptLimits, ScriptTool as ToolName};
 pub use arguments::problem as problem_of_arguments;
-pub use consent::{Ask, CALLS_OF_A_YES, Consent, Said};
+pub use consent::{CALLS_OF_A_YES, Consent, ScriptAnswer, ScriptApprover};
 pub use declarations::{DeclaredTool, declaration, declaration_file, tool_expression};
 pub use kept::{
     KeptError, KeptWorkflow, ListedWorkflow, MOST_BYTES, OverWorkflow, Standing, TOOL_PREFIX, WorkflowSummary,
@@ -47,7 +47,7 @@ pub use records::{RunRecord, RunRecords};
 pub use run::{CALLS, Ended, WALL};
 pub use sent::sent_code;
 pub use shape::value_of;
-pub use trace::{CallTrace, LogLine, Trace};
+pub use trace::{CallTrace, ScriptLogLine, Trace};
 
 /// A tool that a script may call.
 #[derive(Debug, Clone)]
@@ -66,7 +66,7 @@ pub struct PlannedTool {
 
 /// What is to be run.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct ScriptPlan {
     /// The script, as it was written.
     pub code: String,
     /// What the script is called with.

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
 use crate::trace::{CallTrace, Trace};
-use crate::{Orchestrator, OrchestratorError, Plan, PlannedTool, Tools, arguments, names_of, sent_code, shape};
+use crate::{Orchestrator, OrchestratorError, PlannedTool, ScriptPlan, Tools, arguments, names_of, sent_code, shape};
 
 /// How long a run may take, with its calls. The time in which the user is asked does not count.
 pub const WALL: Duration = Duration::from_secs(10 * 60);
@@ -41,7 +41,7 @@ pub struct Ended {
 
 impl Orchestrator {
     /// Runs a script to its end. When this is dropped, so is the run, with its calls.
-    pub fn run(&self, plan: Plan, tools: Arc<dyn Tools>) -> BoxFuture<'_, Ended> {
+    pub fn run(&self, plan: ScriptPlan, tools: Arc<dyn Tools>) -> BoxFuture<'_, Ended> {
         Box::pin(async move {
             let trace = Arc::new(Mutex::new(Trace::default()));
             let outcome = self.run_traced(plan, tools, trace.clone()).await;
@@ -52,7 +52,7 @@ impl Orchestrator {
 
     async fn run_traced(
         &self,
-        plan: Plan,
+        plan: ScriptPlan,
         tools: Arc<dyn Tools>,
         trace: Arc<Mutex<Trace>>,
     ) -> Result<Box<RawValue>, OrchestratorError> {

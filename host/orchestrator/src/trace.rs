@@ -22,7 +22,7 @@ pub struct CallTrace {
 
 /// A line that a script logged
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct LogLine {
+pub struct ScriptLogLine {
     /// `log`, `warn` or `error`
     pub level: String,
     /// The line
@@ -35,7 +35,7 @@ pub struct Trace {
     /// The calls that have ended, in the order of their ends
     pub calls: Vec<CallTrace>,
     /// What the script logged
-    pub logs: Vec<LogLine>,
+    pub logs: Vec<ScriptLogLine>,
     /// How many more lines were logged
     #[serde(default, skip_serializing_if = "is_zero")]
     pub logs_left_out: usize,
@@ -62,6 +62,6 @@ impl Trace {
             return;
         }
         let line = aiw_core::one_line(line, (BYTES - used).min(2000));
-        self.logs.push(LogLine { level: level.to_owned(), line });
+        self.logs.push(ScriptLogLine { level: level.to_owned(), line });
     }
 }

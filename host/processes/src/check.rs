@@ -5,7 +5,7 @@ use aiw_supervisor::{Enforced, SupervisorError};
 
 use crate::error::ProcessError;
 use crate::manager::Manager;
-use crate::state::{State, Status};
+use crate::state::{ProcessStatus, RunState};
 
 impl Manager {
     /// Looks at the file, at whether each definition can be started, and at what runs or has failed. Returns how many
@@ -50,12 +50,12 @@ fn problem_of(error: &ProcessError) -> FoundProblem {
     FoundProblem::of(error, error.hint())
 }
 
-fn problems_of(status: &Status, defined: Option<&crate::definition::Definition>) -> Vec<FoundProblem> {
+fn problems_of(status: &ProcessStatus, defined: Option<&crate::definition::Definition>) -> Vec<FoundProblem> {
     let id = &status.id;
     let ill = match status.state {
-        State::Failed => Some(("has failed", "it has failed")),
-        State::CrashLooping => Some(("crashes again and again", "it ends soon after each start")),
-        State::Unhealthy => Some(("does not work", "its probe fails")),
+        RunState::Failed => Some(("has failed", "it has failed")),
+        RunState::CrashLooping => Some(("crashes again and again", "it ends soon after each start")),
+        RunState::Unhealthy => Some(("does not work", "its probe fails")),
         _ => None,
     };
     let ill = ill.map(|(what, usual)| {

@@ -6,13 +6,13 @@ use aiw_core::{Sink, one_line};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::definition::{Definition, EnvValue, NeedOf, RestartWhen, Run, Source};
+use crate::definition::{Definition, DefinitionSource, EnvValue, NeedOf, RestartWhen, Run};
 use crate::error::ProcessError;
 use crate::file;
 use crate::kept;
 use crate::manager::Manager;
 use crate::probe::{CheckOf, ProbeOf};
-use crate::state::Status;
+use crate::state::ProcessStatus;
 use aiw_supervisor::Until;
 
 /// Who defines a process.
@@ -160,7 +160,7 @@ impl Manager {
     /// # Errors
     ///
     /// The project's file defines it, or the definition would make no sense.
-    pub fn redefine(&self, request: RedefineRequest) -> Result<Status, ProcessError> {
+    pub fn redefine(&self, request: RedefineRequest) -> Result<ProcessStatus, ProcessError> {
         let RedefineRequest { id, command, args, env, cwd, auto_start_on_restore } = request;
         let status = self.get(&id)?;
         self.check_models(&status)?;
@@ -201,7 +201,7 @@ impl Manager {
                 self.stop(id)?;
             }
             kept::change(&self.home, &self.project, |kept| Ok(kept.remove(id)))?;
-            if status.source == Some(Source::File) {
+            if status.source == Some(DefinitionSource::File) {
                 self.edit_file(|text| file::remove(text, id))?;
             }
             self.forget(id)?;
@@ -211,9 +211,11 @@ impl Manager {
     }
 
     /// Refuses to change for a model what the project's file defines: that is the user's.
-    fn check_models(&self, status: &Status) -> Result<(), ProcessError> {
+    fn check_models(&self, status: &ProcessStatus) -> Result<(), ProcessError> {
         match status.source {
-            Some(Source::File) => Err(ProcessError::InFile { id: status.id.clone(), file: self.project.file() }),
+            Some(DefinitionSource::File) => {
+                Err(ProcessError::InFile { id: status.id.clone(), file: self.project.file() })
+            }
             _ => Ok(()),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aiw_core::SecretName;
 use aiw_supervisor::{
-    LogPolicy, MAX_CAUSES, ResourceLimits, Restart, RestartWhen as SupervisorRestart, Terminal, Until,
+    LogPolicy, MAX_CAUSES, ResourceLimits, Restart, RestartAfter as SupervisorRestart, Terminal, Until,
 };
 use serde::{Deserialize, Serialize};
 
@@ -57,7 +57,7 @@ pub struct Definition {
     pub live: Option<ProbeOf>,
     /// The resources that it may use.
     #[serde(skip_serializing_if = "is_default")]
-    pub limits: Limits,
+    pub limits: ProcessLimits,
     /// How much of its output is kept.
     #[serde(skip_serializing_if = "is_default")]
     pub log: LogPolicy,
@@ -103,7 +103,7 @@ impl Default for Definition {
             needs: Vec::new(),
             ready: None,
             live: None,
-            limits: Limits::default(),
+            limits: ProcessLimits::default(),
             log: LogPolicy::default(),
             group: None,
             labels: BTreeMap::new(),
@@ -116,7 +116,7 @@ impl Default for Definition {
 /// Where a definition is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Source {
+pub enum DefinitionSource {
     /// The project's file.
     File,
     /// The home: an MCP client made it.
@@ -268,7 +268,7 @@ pub struct NeedOf {
 /// The resources that a process and its descendants may use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Limits {
+pub struct ProcessLimits {
     /// Memory, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
@@ -283,7 +283,7 @@ pub struct Limits {
     pub pids: Option<u32>,
 }
 
-impl Limits {
+impl ProcessLimits {
     /// Returns the limits as the supervisor has them.
     pub(crate) fn of_resources(self) -> ResourceLimits {
         let Self { memory, cpu, files, pids } = self;

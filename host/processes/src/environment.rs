@@ -8,7 +8,7 @@ use aiw_home::{Home, read_unlinked};
 
 use crate::definition::{Definition, EnvValue};
 use crate::error::ProcessError;
-use crate::project::Project;
+use crate::project::ProcessProject;
 
 /// The variables of this process that every process gets: who the user is, where programs and their caches are, and how to
 /// reach the network. Keys of APIs are not among them.
@@ -29,7 +29,7 @@ pub(crate) struct Environment {
 
 impl Environment {
     /// Returns the environment of a process, with its secrets.
-    pub fn of(home: &Home, project: &Project, id: &str, definition: &Definition) -> Result<Self, ProcessError> {
+    pub fn of(home: &Home, project: &ProcessProject, id: &str, definition: &Definition) -> Result<Self, ProcessError> {
         let is_passed = |name: &str| {
             PASSED.split(' ').any(|passed| passed == name) || name.starts_with("LC_") || name.starts_with("XDG_")
         };

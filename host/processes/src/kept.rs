@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 use crate::definition::{Definition, MAX_PROCESSES};
 use crate::error::ProcessError;
 use crate::file::Definitions;
-use crate::project::Project;
+use crate::project::ProcessProject;
 
-pub(crate) fn path(home: &Home, project: &Project) -> PathBuf {
+pub(crate) fn path(home: &Home, project: &ProcessProject) -> PathBuf {
     let name = format!("{:016x}.json", project.number(""));
     home.root().join("processes").join("defined").join(name)
 }
 
-fn load(home: &Home, project: &Project) -> Result<Document, ProcessError> {
+fn load(home: &Home, project: &ProcessProject) -> Result<Document, ProcessError> {
     Ok(Document::load(&path(home, project), "{\n  \"version\": 1\n}\n")?)
 }
 
-fn definitions(document: &Document, project: &Project) -> Result<Definitions, ProcessError> {
+fn definitions(document: &Document, project: &ProcessProject) -> Result<Definitions, ProcessError> {
     let of = document.get(&["project"]).and_then(Value::as_str);
     // Two directories may have the same digest.
     if of.is_some_and(|of| of != project.directory().to_string_lossy()) {
@@ -41,12 +41,12 @@ fn definitions(document: &Document, project: &Project) -> Result<Definitions, Pr
 }
 
 /// Returns the definitions of a project.
-pub(crate) fn read(home: &Home, project: &Project) -> Result<Definitions, ProcessError> {
+pub(crate) fn read(home: &Home, project: &ProcessProject) -> Result<Definitions, ProcessError> {
     definitions(&load(home, project)?, project)
 }
 
 /// Opens the document of a project to change it.
-fn open(home: &Home, project: &Project) -> Result<(Lock, Document), ProcessError> {
+fn open(home: &Home, project: &ProcessProject) -> Result<(Lock, Document), ProcessError> {
     let lock = home.lock()?;
     if let Some(directory) = path(home, project).parent() {
         home.make_dir(directory)?;
@@ -57,7 +57,7 @@ fn open(home: &Home, project: &Project) -> Result<(Lock, Document), ProcessError
 /// Changes the definitions of a project. `change` gets them as they are, under the lock.
 pub(crate) fn change<T>(
     home: &Home,
-    project: &Project,
+    project: &ProcessProject,
     change: impl FnOnce(&mut Definitions) -> Result<T, ProcessError>,
 ) -> Result<T, ProcessError> {
     let (lock, mut document) = open(home, project)?;
@@ -85,14 +85,14 @@ fn value(definition: &Definition) -> Value {
 }
 
 /// Returns the ids of the snapshot.
-pub(crate) fn snapshot(home: &Home, project: &Project) -> Result<Vec<String>, ProcessError> {
+pub(crate) fn snapshot(home: &Home, project: &ProcessProject) -> Result<Vec<String>, ProcessError> {
     let document = load(home, project)?;
     let ids = document.get(&["snapshot"]).and_then(Value::as_array).into_iter().flatten();
     Ok(ids.filter_map(Value::as_str).map(str::to_owned).collect())
 }
 
 /// Keeps the ids of the processes that run.
-pub(crate) fn set_snapshot(home: &Home, project: &Project, ids: &[String]) -> Result<(), ProcessError> {
+pub(crate) fn set_snapshot(home: &Home, project: &ProcessProject, ids: &[String]) -> Result<(), ProcessError> {
     let (lock, mut document) = open(home, project)?;
     document.set(&["project"], &json!(project.directory().to_string_lossy()))?;
     document.set(&["snapshot"], &json!(ids))?;

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use aiw_core::ProcessId;
 use aiw_home::{Home, Mode, replace};
-use aiw_supervisor::{Log, Names, Processes, Record, Scope, Stream, Supervised};
+use aiw_supervisor::{Log, Names, ProcessRecord, ProcessScope, Processes, Stream, Supervised};
 
-use crate::definition::{Definition, Source};
+use crate::definition::{Definition, DefinitionSource};
 use crate::error::{FileProblem, ProcessError};
 use crate::file::{self, Definitions};
 use crate::kept;
 use crate::parsed;
-use crate::project::Project;
-use crate::state::{About, State, Status};
+use crate::project::ProcessProject;
+use crate::state::{About, ProcessStatus, RunState};
 
 /// The word for one of these processes, and the names of their files and variables.
 pub(crate) const NAMES: Names =
@@ -24,7 +24,7 @@ pub(crate) const NAMES: Names =
 #[derive(Debug, Clone, Default)]
 pub struct Loaded {
     /// All of them, with where they are from. One of the file goes before one of the home.
-    pub definitions: BTreeMap<String, (Definition, Source)>,
+    pub definitions: BTreeMap<String, (Definition, DefinitionSource)>,
     /// The bytes of the file.
     bytes: Option<Vec<u8>>,
     /// Whether the user has allowed the file as it is.
@@ -37,7 +37,7 @@ impl Loaded {
         self.bytes.is_some() && !self.is_trusted
     }
 
-    pub(crate) fn get(&self, id: &str) -> Option<&(Definition, Source)> {
+    pub(crate) fn get(&self, id: &str) -> Option<&(Definition, DefinitionSource)> {
         self.definitions.get(id)
     }
 
@@ -53,7 +53,7 @@ const SETTLES: Duration = Duration::from_millis(100);
 /// What the supervisor knows of one of these processes.
 pub(crate) struct Known {
     pub(crate) about: About,
-    pub(crate) record: Record,
+    pub(crate) record: ProcessRecord,
 }
 
 /// The project's file before the user edits it.
@@ -67,7 +67,7 @@ pub(crate) struct BeforeEdit {
 #[derive(Debug, Clone)]
 pub struct Manager {
     pub(crate) home: Home,
-    pub(crate) project: Project,
+    pub(crate) project: ProcessProject,
     pub(crate) processes: Processes,
     /// The executable whose `shim` command supervises what is started.
     pub(crate) aiw: PathBuf,
@@ -75,15 +75,15 @@ pub struct Manager {
 
 impl Manager {
     /// Returns the processes of a project. Nothing is created until one is started.
-    pub fn open(home: &Home, project: Project) -> Result<Self, ProcessError> {
-        let processes = Processes::open(home, NAMES, Scope::Root(project.root()?))?;
+    pub fn open(home: &Home, project: ProcessProject) -> Result<Self, ProcessError> {
+        let processes = Processes::open(home, NAMES, ProcessScope::Root(project.root()?))?;
         Ok(Self { home: home.clone(), project, processes, aiw: "aiw".into() })
     }
 
     /// Opens the processes of a directory's project, after what a command that was cut short left to be done is done.
     pub fn of(home: &Home, directory: &Path) -> Result<Self, ProcessError> {
         home.recover()?;
-        Self::open(home, Project::find(directory)?)
+        Self::open(home, ProcessProject::find(directory)?)
     }
 
     /// Uses this executable to supervise what is started, in place of the `aiw` of the search path.
@@ -98,7 +98,7 @@ impl Manager {
     }
 
     /// Returns the project.
-    pub fn project(&self) -> &Project {
+    pub fn project(&self) -> &ProcessProject {
         &self.project
     }
 
@@ -114,11 +114,11 @@ impl Manager {
     fn load_with(&self, file: Option<Vec<u8>>) -> Result<Loaded, ProcessError> {
         let mut loaded = Loaded::default();
         for (id, definition) in kept::read(&self.home, &self.project)? {
-            loaded.definitions.insert(id, (definition, Source::Home));
+            loaded.definitions.insert(id, (definition, DefinitionSource::Home));
         }
         if let Some(bytes) = file {
             for (id, definition) in self.parse(&bytes)? {
-                loaded.definitions.insert(id, (definition, Source::File));
+                loaded.definitions.insert(id, (definition, DefinitionSource::File));
             }
             loaded.is_trusted = self.is_trusted(&bytes);
             loaded.bytes = Some(bytes);
@@ -280,7 +280,7 @@ impl Manager {
     ///
     /// Neither the definitions nor the records can be read. If only the file makes no sense, [`Self::list_running`]
     /// still answers.
-    pub fn list(&self) -> Result<Vec<Status>, ProcessError> {
+    pub fn list(&self) -> Result<Vec<ProcessStatus>, ProcessError> {
         let loaded = self.load()?;
         self.statuses(&loaded)
     }
@@ -294,22 +294,22 @@ impl Manager {
             if !status.state.is_alive() {
                 return Err(ProcessError::NotRunning { id: id.clone() });
             }
-            loaded.definitions.insert(id.clone(), (status.definition, Source::Home));
+            loaded.definitions.insert(id.clone(), (status.definition, DefinitionSource::Home));
         }
         Ok(loaded)
     }
 
     /// Returns the processes that have a record, whatever the file says.
-    pub fn list_running(&self) -> Result<Vec<Status>, ProcessError> {
+    pub fn list_running(&self) -> Result<Vec<ProcessStatus>, ProcessError> {
         self.statuses(&Loaded::default())
     }
 
     /// Returns all processes of the project, given its definitions.
-    pub(crate) fn statuses(&self, loaded: &Loaded) -> Result<Vec<Status>, ProcessError> {
+    pub(crate) fn statuses(&self, loaded: &Loaded) -> Result<Vec<ProcessStatus>, ProcessError> {
         Ok(self.statuses_of(loaded, self.processes.list()?))
     }
 
-    pub(crate) fn statuses_of(&self, loaded: &Loaded, supervised: Vec<Supervised>) -> Vec<Status> {
+    pub(crate) fn statuses_of(&self, loaded: &Loaded, supervised: Vec<Supervised>) -> Vec<ProcessStatus> {
         let mut known: BTreeMap<String, Known> = BTreeMap::new();
         for one in supervised {
             if let Some(about) = self.about(&one) {
@@ -326,7 +326,7 @@ impl Manager {
     }
 
     /// Returns one process.
-    pub fn get(&self, id: &str) -> Result<Status, ProcessError> {
+    pub fn get(&self, id: &str) -> Result<ProcessStatus, ProcessError> {
         // A process that runs is found even if the file makes no sense.
         let loaded =
             self.load().or_else(|e| if self.supervised(id).is_some() { Ok(Loaded::default()) } else { Err(e) })?;
@@ -338,7 +338,7 @@ impl Manager {
         self.get(id).is_ok_and(|status| status.state.is_alive())
     }
 
-    pub(crate) fn get_loaded(&self, loaded: &Loaded, id: &str) -> Result<Status, ProcessError> {
+    pub(crate) fn get_loaded(&self, loaded: &Loaded, id: &str) -> Result<ProcessStatus, ProcessError> {
         match (loaded.get(id), self.supervised(id)) {
             (None, None) => Err(self.unknown(loaded, id)),
             (defined, known) => Ok(self.status(id, defined.cloned(), known)),
@@ -362,19 +362,19 @@ impl Manager {
         About::of(one).filter(|about| about.project == self.project.directory())
     }
 
-    fn status(&self, id: &str, defined: Option<(Definition, Source)>, known: Option<Known>) -> Status {
+    fn status(&self, id: &str, defined: Option<(Definition, DefinitionSource)>, known: Option<Known>) -> ProcessStatus {
         let (definition, source) =
             defined.map_or((None, None), |(definition, source)| (Some(definition), Some(source)));
         let (recorded, record) = known.map_or((None, None), |known| (Some(known.about.definition), Some(known.record)));
         let process = self.project.process_id(id);
         let restart =
             recorded.as_ref().or(definition.as_ref()).map(|definition| definition.restart).unwrap_or_default();
-        let state = record.as_ref().map_or(State::NotStarted, |record| State::of(record, restart));
+        let state = record.as_ref().map_or(RunState::NotStarted, |record| RunState::of(record, restart));
         let definition = match state.is_alive() {
             true => recorded.or(definition),
             false => definition.or(recorded),
         };
-        Status {
+        ProcessStatus {
             id: id.to_owned(),
             project: self.project.directory().to_owned(),
             state,
@@ -388,20 +388,20 @@ impl Manager {
 
     /// Returns the supervised processes of all projects.
     pub fn everywhere(home: &Home) -> Result<Processes, ProcessError> {
-        Ok(Processes::open(home, NAMES, Scope::All)?)
+        Ok(Processes::open(home, NAMES, ProcessScope::All)?)
     }
 
     /// Returns all processes of all projects that have a record.
-    pub(crate) fn list_all(&self) -> Result<Vec<Status>, ProcessError> {
+    pub(crate) fn list_all(&self) -> Result<Vec<ProcessStatus>, ProcessError> {
         let processes = Self::everywhere(&self.home)?;
         let mut all = Vec::new();
         for one in processes.list()? {
             let Some(about) = About::of(&one) else { continue };
             let (id, project, definition) = (about.name, about.project, about.definition);
-            let state = State::of(&one.record, definition.restart);
+            let state = RunState::of(&one.record, definition.restart);
             let (process, record) = (one.record.id, Some(one.record));
             let last_lines = last_lines(&processes, process, state);
-            all.push(Status { id, project, state, definition, source: None, process, record, last_lines });
+            all.push(ProcessStatus { id, project, state, definition, source: None, process, record, last_lines });
         }
         all.sort_by(|one, other| (&one.project, &one.id).cmp(&(&other.project, &other.id)));
         Ok(all)
@@ -422,11 +422,11 @@ impl Manager {
 }
 
 /// Returns what a process wrote last, if it has failed.
-fn last_lines(processes: &Processes, id: ProcessId, state: State) -> Vec<String> {
+fn last_lines(processes: &Processes, id: ProcessId, state: RunState) -> Vec<String> {
     /// Lines of aiw's own stand among them.
     const LOOKED_AT: usize = 20;
     const LINES: usize = 3;
-    if state != State::Failed {
+    if state != RunState::Failed {
         return Vec::new();
     }
     let entries = processes.log(id).ok().and_then(|log| log.tail(LOOKED_AT).ok()).unwrap_or_default();

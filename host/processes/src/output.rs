@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ProcessError;
 use crate::manager::Manager;
-use crate::state::State;
+use crate::state::RunState;
 
 /// How many lines of output are shown by default, and at most.
 const LINES: usize = 50;
@@ -112,7 +112,7 @@ pub struct ProcessOutput {
     pub missed: bool,
     /// The state of the process
     #[schemars(with = "String")]
-    pub state: State,
+    pub state: RunState,
 }
 
 /// Returns a pattern of a text that may be anywhere in a line.

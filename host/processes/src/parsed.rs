@@ -8,7 +8,7 @@ use aiw_home::{Cache, Home};
 use serde::{Deserialize, Serialize};
 
 use crate::file::Definitions;
-use crate::project::Project;
+use crate::project::ProcessProject;
 
 /// A shorter file takes less time than this is worth.
 const SHORT: usize = 4 << 10;
@@ -29,7 +29,7 @@ fn cache(home: &Home) -> Cache {
 }
 
 /// Returns what this text says, if it is known.
-pub(crate) fn read(home: &Home, project: &Project, text: &str) -> Option<Definitions> {
+pub(crate) fn read(home: &Home, project: &ProcessProject, text: &str) -> Option<Definitions> {
     if text.len() < SHORT {
         return None;
     }
@@ -39,7 +39,7 @@ pub(crate) fn read(home: &Home, project: &Project, text: &str) -> Option<Definit
 }
 
 /// Keeps what a text says. Without a home that can be written, the next command parses it again.
-pub(crate) fn keep(home: &Home, project: &Project, text: &str, definitions: &Definitions) {
+pub(crate) fn keep(home: &Home, project: &ProcessProject, text: &str, definitions: &Definitions) {
     if text.len() < SHORT {
         return;
     }

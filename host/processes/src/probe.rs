@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use aiw_supervisor::{Check, Place, Probe};
+use aiw_supervisor::{Check, Probe, ProbeAddress};
 use serde::{Deserialize, Serialize};
 
 /// A probe.
@@ -74,14 +74,14 @@ fn made(check: &CheckOf) -> Result<Check, String> {
 }
 
 /// Returns where a port or an address is. Names are not resolved, except that of this machine.
-fn place(text: &str) -> Option<Place> {
+fn place(text: &str) -> Option<ProbeAddress> {
     if let Ok(port) = text.parse::<u16>() {
-        return (port > 0).then_some(Place::Local(port));
+        return (port > 0).then_some(ProbeAddress::Local(port));
     }
     if let Some(port) = text.strip_prefix("localhost:") {
-        return port.parse().ok().filter(|port| *port > 0).map(Place::Local);
+        return port.parse().ok().filter(|port| *port > 0).map(ProbeAddress::Local);
     }
-    text.parse::<SocketAddr>().ok().filter(|address| address.port() > 0).map(Place::Address)
+    text.parse::<SocketAddr>().ok().filter(|address| address.port() > 0).map(ProbeAddress::Address)
 }
 
 fn http(url: &str) -> Option<Check> {
@@ -113,9 +113,9 @@ mod tests {
             assert!(place(bad).is_none(), "{bad}");
         }
         let Some(Check::Http { at, host, path }) = http("http://localhost:8080/a?b=c") else { panic!() };
-        assert_eq!((at, host.as_str(), path.as_str()), (Place::Local(8080), "localhost:8080", "/a?b=c"));
+        assert_eq!((at, host.as_str(), path.as_str()), (ProbeAddress::Local(8080), "localhost:8080", "/a?b=c"));
         let Some(Check::Http { at, path, .. }) = http("http://127.0.0.1") else { panic!() };
-        assert_eq!((at, path.as_str()), (Place::Address("127.0.0.1:80".parse().unwrap()), "/"));
+        assert_eq!((at, path.as_str()), (ProbeAddress::Address("127.0.0.1:80".parse().unwrap()), "/"));
         for bad in [
             "https://localhost/",
             "http://example.com/",

@@ -15,11 +15,11 @@ pub const FILE: &str = ".ichimi/processes.kdl";
 
 /// A project: the directory that processes belong to, by its real path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Project {
+pub struct ProcessProject {
     root: PathBuf,
 }
 
-impl Project {
+impl ProcessProject {
     /// Returns the project of a directory: the nearest one upwards with a [`FILE`], at most up to the root of a repository;
     /// else that root; else the directory.
     pub fn find(directory: &Path) -> Result<Self, ProcessError> {
@@ -89,7 +89,7 @@ mod tests {
         let root = fs::canonicalize(dir.path()).unwrap();
         let deep = root.join("repo/app/src");
         fs::create_dir_all(&deep).unwrap();
-        let find = |path: &Path| Project::find(path).unwrap().root;
+        let find = |path: &Path| ProcessProject::find(path).unwrap().root;
         assert_eq!(find(&deep), deep);
         fs::create_dir(root.join("repo/.git")).unwrap();
         assert_eq!(find(&deep), root.join("repo"));
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn a_link_leads_nowhere_outside() {
         let dir = tempfile::tempdir().unwrap();
-        let project = Project::find(dir.path()).unwrap();
+        let project = ProcessProject::find(dir.path()).unwrap();
         std::os::unix::fs::symlink("/", project.root.join("out")).unwrap();
         fs::create_dir(project.root.join("in")).unwrap();
         assert!(project.inside("a", "in").is_ok());

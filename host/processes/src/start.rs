@@ -5,21 +5,21 @@ use std::time::Duration;
 
 use aiw_core::{Ask, Sink};
 use aiw_home::{HomeError, Turn, check_writable, find_program};
-use aiw_supervisor::{Cause, Need, NewProcess, Program, Queue, Record, Stopped, Supervised};
+use aiw_supervisor::{NewProcess, ProcessNeed, ProcessRecord, Program, QueueLimit, RestartRecord, Stopped, Supervised};
 
 use crate::consent::tell_unkept;
-use crate::definition::{Definition, NeedOf, RestartWhen, Source, in_order, signal_number};
+use crate::definition::{Definition, DefinitionSource, NeedOf, RestartWhen, in_order, signal_number};
 use crate::environment::Environment;
 use crate::error::ProcessError;
 use crate::manager::{Known, Loaded, Manager, NAMES};
 use crate::probe::ProbeOf;
-use crate::state::{About, Status};
+use crate::state::{About, ProcessStatus};
 
 /// The result of starting a process.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Started {
     /// The process.
-    pub status: Status,
+    pub status: ProcessStatus,
     /// Whether it was started now. Otherwise it ran already.
     pub is_new: bool,
     /// Whether it runs as it was defined before.
@@ -53,7 +53,7 @@ pub(crate) struct Prepared {
 impl Prepared {
     fn start(self, manager: &Manager, id: &str) -> Result<(), ProcessError> {
         // These processes are few, and each is wanted now.
-        let queue = Queue { limit: u32::MAX, may_queue: false };
+        let queue = QueueLimit { limit: u32::MAX, may_queue: false };
         let processes = manager.processes.clone().with_grace(self.grace);
         processes.start_named(&manager.aiw, manager.project.process_id(id), self.new, self.program, queue)?;
         Ok(())
@@ -152,7 +152,7 @@ impl Manager {
         loop {
             let turn = self.home.turn()?;
             let known = order.iter().filter_map(|(id, _)| self.supervised(id));
-            let is_stopping = |record: &Record| record.is_since_boot() && self.processes.is_stopping(record);
+            let is_stopping = |record: &ProcessRecord| record.is_since_boot() && self.processes.is_stopping(record);
             let stopping: Vec<_> = known.filter(|known| is_stopping(&known.record)).collect();
             if stopping.is_empty() {
                 return Ok(turn);
@@ -189,7 +189,7 @@ impl Manager {
     pub(crate) fn allowed<'a>(&self, loaded: &'a Loaded, id: &str) -> Result<&'a Definition, ProcessError> {
         match loaded.get(id) {
             None => Err(self.unknown(loaded, id)),
-            Some((_, Source::File)) if loaded.is_to_be_allowed() => {
+            Some((_, DefinitionSource::File)) if loaded.is_to_be_allowed() => {
                 Err(ProcessError::Untrusted { path: self.project.file() })
             }
             Some((definition, _)) => Ok(definition),
@@ -212,7 +212,7 @@ impl Manager {
         &self,
         id: &str,
         definition: &Definition,
-        causes: Vec<Cause>,
+        causes: Vec<RestartRecord>,
     ) -> Result<Prepared, ProcessError> {
         let cwd = self.cwd(id, definition)?;
         let environment = Environment::of(&self.home, &self.project, id, definition)?;
@@ -229,8 +229,11 @@ impl Manager {
         })?;
         let problem = |problem: String| ProcessError::Definition { id: id.to_owned(), problem };
         let probe = |probe: &Option<ProbeOf>| probe.as_ref().map(ProbeOf::probe).transpose().map_err(problem);
-        let need =
-            |NeedOf { id, until }: &NeedOf| Need { id: self.project.process_id(id), name: id.clone(), until: *until };
+        let need = |NeedOf { id, until }: &NeedOf| ProcessNeed {
+            id: self.project.process_id(id),
+            name: id.clone(),
+            until: *until,
+        };
         let about =
             About { name: id.to_owned(), project: self.project.directory().to_owned(), definition: definition.clone() };
         let new = NewProcess {
@@ -269,7 +272,7 @@ impl Manager {
     }
 
     /// Does what [`Self::look_after`] does, and returns the processes with these definitions.
-    pub(crate) fn looked_after(&self, loaded: &Loaded) -> Result<Vec<Status>, ProcessError> {
+    pub(crate) fn looked_after(&self, loaded: &Loaded) -> Result<Vec<ProcessStatus>, ProcessError> {
         let all = self.processes.list()?;
         // What can't be started again is shown as it is.
         match self.look_after_these(&all) {
@@ -279,7 +282,7 @@ impl Manager {
     }
 
     fn look_after_these(&self, all: &[Supervised]) -> Result<Vec<String>, ProcessError> {
-        let is_lost = |record: &Record| {
+        let is_lost = |record: &ProcessRecord| {
             record.outcome == Some(aiw_core::ProcessOutcome::Lost) && !record.stopped && record.is_since_boot()
         };
         if all.iter().all(|one| one.settled && !is_lost(&one.record)) {
@@ -306,7 +309,7 @@ impl Manager {
             if policy.max.is_some_and(|max| policy.supervised().counted(&causes, aiw_home::now_millis()) >= max) {
                 continue;
             }
-            causes.push(Cause { time: aiw_home::now_millis(), why: "its supervisor died".into() });
+            causes.push(RestartRecord { time: aiw_home::now_millis(), why: "its supervisor died".into() });
             causes.drain(..causes.len().saturating_sub(aiw_supervisor::MAX_CAUSES));
             self.prepare(&about.name, &about.definition, causes)?.start(self, &about.name)?;
             again.push(about.name);

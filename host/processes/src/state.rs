@@ -5,10 +5,10 @@ use std::fmt;
 use std::path::PathBuf;
 
 use aiw_core::{ProcessId, ProcessOutcome, ProcessState};
-use aiw_supervisor::{Cause, Enforced, Record, Resource, Supervised};
+use aiw_supervisor::{Enforced, ProcessRecord, Resource, RestartRecord, Supervised};
 use serde::{Deserialize, Serialize};
 
-use crate::definition::{Definition, RestartPolicy, Source};
+use crate::definition::{Definition, DefinitionSource, RestartPolicy};
 
 /// From how many restarts in a row on a process is in a loop of crashes.
 const LOOPING: u32 = 3;
@@ -16,7 +16,7 @@ const LOOPING: u32 = 3;
 /// The state of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum RunState {
     /// It was not started, or not since the system was.
     NotStarted,
     /// It waits for what it needs or for its turn, is being started, or is not ready yet.
@@ -35,13 +35,13 @@ pub enum State {
     Failed,
 }
 
-impl State {
+impl RunState {
     /// Whether there is a process, or will be one soon.
     pub fn is_alive(self) -> bool {
         matches!(self, Self::Starting | Self::CrashLooping | Self::Running | Self::Unhealthy | Self::Stopping)
     }
 
-    pub(crate) fn of(record: &Record, restart: RestartPolicy) -> Self {
+    pub(crate) fn of(record: &ProcessRecord, restart: RestartPolicy) -> Self {
         let is_starting = record.state == ProcessState::Starting
             || (record.state == ProcessState::Running && record.ready == Some(false));
         match record.state {
@@ -60,7 +60,7 @@ impl State {
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for RunState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::NotStarted => "not started",
@@ -77,29 +77,29 @@ impl fmt::Display for State {
 
 /// A process of a project, as it is now.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Status {
+pub struct ProcessStatus {
     /// Its id in the project.
     pub id: String,
     /// The project's directory.
     pub project: PathBuf,
     /// Its state.
-    pub state: State,
+    pub state: RunState,
     /// Its definition: of the process that runs, else as it would be started.
     pub definition: Definition,
     /// Where the definition is from, unless it is gone.
-    pub source: Option<Source>,
+    pub source: Option<DefinitionSource>,
     /// The supervisor's id of its record, if there is one.
     pub process: ProcessId,
     /// Its record.
-    pub record: Option<Record>,
+    pub record: Option<ProcessRecord>,
     /// What it wrote last, if it has failed.
     pub last_lines: Vec<String>,
 }
 
-impl Status {
+impl ProcessStatus {
     /// The process id of its program, while it runs.
     pub fn pid(&self) -> Option<u32> {
-        let is_there = |record: &&Record| self.state.is_alive() && record.state != ProcessState::Ended;
+        let is_there = |record: &&ProcessRecord| self.state.is_alive() && record.state != ProcessState::Ended;
         self.record.as_ref().filter(is_there)?.child.map(|child| child.pid)
     }
 
@@ -109,7 +109,7 @@ impl Status {
     }
 
     /// Why it was started again, oldest first.
-    pub fn causes(&self) -> &[Cause] {
+    pub fn causes(&self) -> &[RestartRecord] {
         self.record.as_ref().map_or(&[], |record| &record.causes)
     }
 
@@ -121,7 +121,7 @@ impl Status {
     /// Why it is in its state, in a few words.
     pub fn reason(&self) -> Option<String> {
         let record = self.record.as_ref()?;
-        if self.state == State::NotStarted {
+        if self.state == RunState::NotStarted {
             return Some("not since the system was started".into());
         }
         let ended = || match (record.exit_code, record.signal) {
@@ -130,12 +130,12 @@ impl Status {
             (None, None) => None,
         };
         match self.state {
-            State::Starting | State::CrashLooping | State::Unhealthy => record.trouble.clone().or_else(|| {
+            RunState::Starting | RunState::CrashLooping | RunState::Unhealthy => record.trouble.clone().or_else(|| {
                 let last = record.causes.last().filter(|_| record.running_since.is_none() || record.child.is_none())?;
                 Some(format!("starts again: {}", last.why))
             }),
-            State::Failed => record.note.clone().or_else(ended),
-            State::Stopped if record.outcome == Some(ProcessOutcome::Succeeded) => ended(),
+            RunState::Failed => record.note.clone().or_else(ended),
+            RunState::Stopped if record.outcome == Some(ProcessOutcome::Succeeded) => ended(),
             _ => None,
         }
     }

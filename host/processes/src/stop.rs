@@ -8,19 +8,19 @@ use aiw_supervisor::{Stopped, WaitMode};
 
 use crate::error::ProcessError;
 use crate::manager::Manager;
-use crate::state::Status;
+use crate::state::ProcessStatus;
 
 /// A process that was to be stopped: its id, and whether it ran.
 pub type StoppedOne = (String, Result<bool, ProcessError>);
 
 impl Manager {
     /// Stops one process, with its whole tree. Returns it as it is then, and whether it ran before.
-    pub fn stop(&self, id: &str) -> Result<(Status, bool), ProcessError> {
+    pub fn stop(&self, id: &str) -> Result<(ProcessStatus, bool), ProcessError> {
         self.stop_within(id, None)
     }
 
     /// Stops one process. If it has not ended after this time, it is killed, whatever its definition says.
-    pub fn stop_within(&self, id: &str, grace: Option<Duration>) -> Result<(Status, bool), ProcessError> {
+    pub fn stop_within(&self, id: &str, grace: Option<Duration>) -> Result<(ProcessStatus, bool), ProcessError> {
         let status = self.get(id)?;
         let Some(record) = &status.record else { return Ok((status, false)) };
         let patience = status.definition.stop.grace;
@@ -56,20 +56,21 @@ impl Manager {
             self.get(name)?;
         }
         let all = self.list().or_else(|_| self.list_running())?;
-        let is_named = |status: &&Status| names.is_empty() || names.contains(&status.id);
-        let mut left: Vec<&Status> = all.iter().filter(|status| status.state.is_alive()).filter(is_named).collect();
+        let is_named = |status: &&ProcessStatus| names.is_empty() || names.contains(&status.id);
+        let mut left: Vec<&ProcessStatus> =
+            all.iter().filter(|status| status.state.is_alive()).filter(is_named).collect();
         let mut done = Vec::new();
         while !left.is_empty() {
             let needed: BTreeSet<&str> =
                 left.iter().flat_map(|status| &status.definition.needs).map(|need| need.id.as_str()).collect();
-            let (mut now, mut later): (Vec<&Status>, Vec<&Status>) =
+            let (mut now, mut later): (Vec<&ProcessStatus>, Vec<&ProcessStatus>) =
                 left.iter().partition(|status| !needed.contains(status.id.as_str()));
             if now.is_empty() {
                 // A circle of older definitions.
                 std::mem::swap(&mut now, &mut later);
             }
             std::thread::scope(|scope| {
-                let stop = |status: &&Status| {
+                let stop = |status: &&ProcessStatus| {
                     let id = status.id.clone();
                     scope.spawn(move || self.stop(&id).map(|(_, ran)| ran))
                 };

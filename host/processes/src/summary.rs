@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aiw_core::one_line;
 use aiw_home::rfc3339;
-use aiw_supervisor::{Enforced, Resource, Usage};
+use aiw_supervisor::{Enforced, ProcessUsage, Resource};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::definition::{RestartWhen, Run, Source};
+use crate::definition::{DefinitionSource, RestartWhen, Run};
 use crate::error::ProcessError;
 use crate::manager::{Loaded, Manager};
-use crate::state::{State, Status};
+use crate::state::{ProcessStatus, RunState};
 
 /// `aiw ps`, `up -d`, `start`, `restart`
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
-pub struct Processes {
+pub struct ProcessSummaries {
     /// The processes
     pub processes: Vec<ProcessSummary>,
 }
@@ -36,7 +36,7 @@ pub struct ProcessSummary {
     pub project: String,
     /// `not_started`, `starting`, `crash_looping`, `running`, `unhealthy`, `stopping`, `stopped` or `failed`
     #[schemars(with = "String")]
-    pub state: State,
+    pub state: RunState,
     /// Why it is in that state
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -47,7 +47,7 @@ pub struct ProcessSummary {
     /// Where its definition is: `file` or `home`; absent if it is gone
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
-    pub source: Option<Source>,
+    pub source: Option<DefinitionSource>,
     /// The group that it belongs to
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
@@ -120,7 +120,7 @@ pub struct UsageSummary {
 
 impl ProcessSummary {
     /// Returns a process as it is shown. Texts that others wrote are made short.
-    pub fn of(status: &Status) -> Self {
+    pub fn of(status: &ProcessStatus) -> Self {
         let record = status.record.as_ref().filter(|record| record.is_since_boot());
         let time = |time: Option<u64>| time.map(rfc3339);
         let definition = &status.definition;
@@ -171,7 +171,7 @@ impl Manager {
     /// # Errors
     ///
     /// The records can't be read.
-    pub fn ps(&self, all: bool, with_usage: bool) -> Result<(Processes, Option<ProcessError>), ProcessError> {
+    pub fn ps(&self, all: bool, with_usage: bool) -> Result<(ProcessSummaries, Option<ProcessError>), ProcessError> {
         let (loaded, problem) = match self.load() {
             Ok(loaded) => (loaded, None),
             Err(error) => (Loaded::default(), Some(error)),
@@ -183,16 +183,16 @@ impl Manager {
         if !all && problem.is_none() {
             processes.iter_mut().for_each(|process| process.is_gone = process.source.is_none());
         }
-        Ok((Processes { processes }, problem.filter(|_| !all)))
+        Ok((ProcessSummaries { processes }, problem.filter(|_| !all)))
     }
 
     /// Returns processes as they are shown, with the ports that they listen on, and with what they use.
-    pub fn summaries(&self, statuses: &[Status], with_usage: bool) -> Vec<ProcessSummary> {
+    pub fn summaries(&self, statuses: &[ProcessStatus], with_usage: bool) -> Vec<ProcessSummary> {
         let records: Vec<_> = statuses.iter().filter_map(|status| status.record.as_ref()).collect();
         let is_alive = statuses.iter().any(|status| status.state.is_alive());
         let mut used = if with_usage { self.processes.usage(&records) } else { Vec::new() }.into_iter();
         let mut ports = if is_alive { self.processes.ports(&records) } else { Vec::new() }.into_iter();
-        let of = |status: &Status| {
+        let of = |status: &ProcessStatus| {
             let mut summary = ProcessSummary::of(status);
             if status.record.is_some() {
                 summary.usage = used.next().flatten().map(UsageSummary::of);
@@ -205,7 +205,7 @@ impl Manager {
 }
 
 impl UsageSummary {
-    fn of(Usage { processes, memory, cpu }: Usage) -> Self {
+    fn of(ProcessUsage { processes, memory, cpu }: ProcessUsage) -> Self {
         Self { processes, memory, cpu_ms: cpu }
     }
 }

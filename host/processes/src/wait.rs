@@ -7,7 +7,7 @@ use aiw_supervisor::{FollowFrom, LogEntry, Sources, Stream, Watch};
 
 use crate::error::ProcessError;
 use crate::manager::Manager;
-use crate::state::{State, Status};
+use crate::state::{ProcessStatus, RunState};
 
 /// How long changes are collected before they are looked at.
 const BREATH: Duration = Duration::from_millis(10);
@@ -30,9 +30,9 @@ pub enum WaitFor {
 
 /// How a wait ended.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Waited {
+pub struct WaitedProcess {
     /// The process.
-    pub status: Status,
+    pub status: ProcessStatus,
     /// Whether what was waited for is so.
     pub done: bool,
     /// The line that was waited for.
@@ -53,7 +53,7 @@ impl Manager {
         end: Option<Instant>,
         watch: &Watch,
         cancelled: &dyn Fn() -> bool,
-    ) -> Result<Waited, ProcessError> {
+    ) -> Result<WaitedProcess, ProcessError> {
         let is_late = || end.is_some_and(|end| Instant::now() >= end) || cancelled();
         let process = self.project.process_id(id);
         let mut log = None;
@@ -81,14 +81,15 @@ impl Manager {
             let is_over = !status.state.is_alive();
             let done = match what {
                 WaitFor::Line(_) => line.is_some(),
-                WaitFor::Up if status.state == State::Stopped => true,
+                WaitFor::Up if status.state == RunState::Stopped => true,
                 WaitFor::Ready | WaitFor::Up => {
-                    status.state == State::Running && (status.definition.ready.is_some() || settles(&status).is_zero())
+                    status.state == RunState::Running
+                        && (status.definition.ready.is_some() || settles(&status).is_zero())
                 }
                 WaitFor::Ended => is_over,
             };
             if done || is_over || is_late() {
-                return Ok(Waited { status, done, line });
+                return Ok(WaitedProcess { status, done, line });
             }
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
             let settles = Some(settles(&status)).filter(|left| !left.is_zero());
@@ -101,7 +102,7 @@ impl Manager {
 }
 
 /// How long it is until a process that has no probe counts as ready.
-fn settles(status: &Status) -> Duration {
+fn settles(status: &ProcessStatus) -> Duration {
     let since = status.record.as_ref().and_then(|record| record.running_since.or(Some(record.started)));
     let age = since.map_or(0, |since| aiw_home::now_millis().saturating_sub(since));
     Duration::from_millis(SETTLES.saturating_sub(age))

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use aiw_core::{AskError, Effect, Unasked};
 use aiw_home::Home;
-use aiw_processes::{Author, DefineRequest, Manager, ProcessError, Project, RedefineRequest, WaitFor, Watch};
+use aiw_processes::{Author, DefineRequest, Manager, ProcessError, ProcessProject, RedefineRequest, WaitFor, Watch};
 use futures::FutureExt;
 use serde_json::{Value, from_value, json};
 
@@ -30,7 +30,7 @@ impl Place {
         fs::create_dir_all(root.join(".ichimi")).unwrap();
         fs::write(root.join(".ichimi/processes.kdl"), file).unwrap();
         let home = Home::at(directory.path().join("home"));
-        let manager = Manager::open(&home, Project::find(&root).unwrap()).unwrap();
+        let manager = Manager::open(&home, ProcessProject::find(&root).unwrap()).unwrap();
         Self { directory, manager }
     }
 

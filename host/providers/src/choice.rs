@@ -32,7 +32,7 @@ impl Decision {
 
 /// A chosen provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choice {
+pub struct ChosenProvider {
     /// The provider's name; none for the CLI's own configuration.
     pub name: Option<String>,
     /// The source of the choice.
@@ -41,7 +41,7 @@ pub struct Choice {
     pub note: Option<String>,
 }
 
-impl Choice {
+impl ChosenProvider {
     /// Chooses, in the order of precedence.
     pub fn make(
         settings: &Settings,
@@ -103,7 +103,7 @@ mod tests {
 
     fn choose(home: &Home, cli: CliKind, named: Option<&str>, cwd: &Path) -> (Option<String>, Decision, bool) {
         let choice =
-            Choice::make(&home.settings().unwrap(), &home.providers().unwrap(), cli, named, cwd, None).unwrap();
+            ChosenProvider::make(&home.settings().unwrap(), &home.providers().unwrap(), cli, named, cwd, None).unwrap();
         (choice.name, choice.decision, choice.note.is_some())
     }
 
@@ -148,6 +148,8 @@ mod tests {
         settings.set_trust(&trust).unwrap();
         settings.save(&home.lock().unwrap()).unwrap();
         let providers = home.providers().unwrap();
-        assert!(Choice::make(&home.settings().unwrap(), &providers, CliKind::Claude, None, &project, None).is_err());
+        assert!(
+            ChosenProvider::make(&home.settings().unwrap(), &providers, CliKind::Claude, None, &project, None).is_err()
+        );
     }
 }

@@ -20,7 +20,7 @@ use crate::{KnownPreset, ProviderError, ProviderSummary, Providers};
 
 /// The changes to a provider. Empty fields stay as they are.
 #[derive(Debug, Clone, Default)]
-pub struct Changes {
+pub struct ProviderChanges {
     /// The preset to start from.
     pub preset: Option<String>,
     /// Addresses, each for one API or for all APIs of the preset.
@@ -71,7 +71,7 @@ pub enum TokenSource {
 
 /// A provider that was added or changed.
 #[derive(Debug, Clone)]
-pub struct Added {
+pub struct AddedProvider {
     /// As it is now.
     pub provider: ProviderSummary,
     /// Whether it was there before.
@@ -158,10 +158,10 @@ impl Providers {
     pub fn add<'a>(
         &'a self,
         name: Option<ProviderName>,
-        changes: &'a Changes,
+        changes: &'a ProviderChanges,
         ask: &'a dyn Ask,
         sink: &'a dyn Sink,
-    ) -> BoxFuture<'a, Result<Added, ProviderError>> {
+    ) -> BoxFuture<'a, Result<AddedProvider, ProviderError>> {
         Box::pin(async move {
             if let Some(name) = &name {
                 refuse_name(&self.file()?, name)?;
@@ -234,9 +234,9 @@ impl Providers {
     pub fn edit<'a>(
         &'a self,
         name: &'a ProviderName,
-        changes: &'a Changes,
+        changes: &'a ProviderChanges,
         ask: &'a dyn Ask,
-    ) -> BoxFuture<'a, Result<Added, ProviderError>> {
+    ) -> BoxFuture<'a, Result<AddedProvider, ProviderError>> {
         Box::pin(async move {
             let mut given: Option<Given> = None;
             loop {
@@ -360,7 +360,7 @@ impl Providers {
     async fn changed(
         &self,
         before: &Provider,
-        changes: &Changes,
+        changes: &ProviderChanges,
         ask: &dyn Ask,
     ) -> Result<(Provider, KnownPreset, bool), ProviderError> {
         let mut provider = before.clone();
@@ -413,7 +413,7 @@ impl Providers {
         &self,
         provider: &mut Provider,
         preset: &Preset,
-        changes: &Changes,
+        changes: &ProviderChanges,
         person: Option<(&dyn Ask, &dyn Sink)>,
     ) -> Result<(), ProviderError> {
         let wanted = self.clis.of(&changes.clis);
@@ -530,7 +530,12 @@ impl Providers {
     }
 
     /// A provider that works with no CLI is useless.
-    fn refuse_useless(&self, provider: &Provider, preset: &Preset, changes: &Changes) -> Result<(), ProviderError> {
+    fn refuse_useless(
+        &self,
+        provider: &Provider,
+        preset: &Preset,
+        changes: &ProviderChanges,
+    ) -> Result<(), ProviderError> {
         let works = |cli: CliKind| self.clis.misfit(provider, preset, cli).is_none();
         let misfit = self.clis.of(&changes.clis).into_iter().find(|known| !works(known.cli));
         if let Some((cli, family)) = misfit.and_then(|known| Some((known.cli, known.family()?))) {
@@ -546,7 +551,7 @@ impl Providers {
     }
 
     /// Writes everything over what was read under the lock.
-    fn keep(&self, lock: Lock, mut file: ProvidersFile, pending: Pending) -> Result<Added, ProviderError> {
+    fn keep(&self, lock: Lock, mut file: ProvidersFile, pending: Pending) -> Result<AddedProvider, ProviderError> {
         let Pending { before, mut provider, known, token, default, mut notes } = pending;
         let mut new = None;
         if let Some(token) = token {
@@ -581,7 +586,7 @@ impl Providers {
             }
         }
         let provider = self.summary(&file, &provider, Some(&known));
-        Ok(Added { provider, existed: before.is_some(), notes })
+        Ok(AddedProvider { provider, existed: before.is_some(), notes })
     }
 
     fn write(
@@ -633,7 +638,7 @@ async fn ask_clis(fitting: &[CliKind], ask: &dyn Ask, sink: &dyn Sink) -> Result
 async fn token(
     provider: &mut Provider,
     preset: &Preset,
-    changes: &Changes,
+    changes: &ProviderChanges,
     wanted: Wanted,
     ask: &dyn Ask,
 ) -> Result<Option<Secret>, ProviderError> {
@@ -689,7 +694,7 @@ fn is_same(one: &HeaderName, other: &HeaderName) -> bool {
 async fn withhold(
     before: Option<&Provider>,
     provider: &mut Provider,
-    changes: &Changes,
+    changes: &ProviderChanges,
     ask: &dyn Ask,
     notes: &mut Vec<String>,
 ) -> Result<(), ProviderError> {
@@ -764,7 +769,7 @@ async fn agree_to_private(provider: &mut Provider, known: &KnownPreset, ask: &dy
 
 /// Removes the secrets that were given for another place, and keeps those from the same command. Returns sentences
 /// for the user.
-fn leave_behind(provider: &mut Provider, changes: &Changes) -> (Wanted, Vec<String>) {
+fn leave_behind(provider: &mut Provider, changes: &ProviderChanges) -> (Wanted, Vec<String>) {
     let mut notes = Vec::new();
     let mut left: Vec<String> = provider.token.take().iter().map(|_| "`token`".to_owned()).collect();
     provider.secrets.retain(|name, _| {

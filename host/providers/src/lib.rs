@@ -23,12 +23,12 @@ use std::sync::Arc;
 use aiw_home::{Home, Provider, ProvidersFile};
 
 pub use account::{CliApis, Clis, account, is_unpinned, lacks_token, pin, unchecked_account};
-pub use choice::{Choice, Decision};
+pub use choice::{ChosenProvider, Decision};
 pub use components::{KnownPreset, ProviderComponentError, ProviderComponents};
-pub use edit::{Added, Changes, RemovedProvider, RenamedProvider, TokenSource};
+pub use edit::{AddedProvider, ProviderChanges, RemovedProvider, RenamedProvider, TokenSource};
 pub use error::ProviderError;
 pub use keys::{SET_VARIABLE, WITHHELD_VARIABLE, is_vendor_key, withheld};
-pub use list::{PresetSummary, ProviderDetails, ProviderSummary, SecretState, Variable};
+pub use list::{PresetSummary, ProviderDetails, ProviderSummary, SecretState, ShownVariable};
 pub use model::{ModelAccess, name_models};
 pub use pools::{PoolMemberSummary, PoolSummary};
 pub use secrets::{RemovedSecret, has_secrets, look_up, remove_secret, secrets};

@@ -91,15 +91,15 @@ pub struct ProviderDetails {
     pub references: Vec<(String, SecretRef)>,
     /// The variables with their values.
     #[serde(skip)]
-    pub variables: Vec<(String, Variable)>,
+    pub variables: Vec<(String, ShownVariable)>,
     /// The headers with their values.
     #[serde(skip)]
-    pub header_values: Vec<(String, Variable)>,
+    pub header_values: Vec<(String, ShownVariable)>,
 }
 
 /// The value of a variable, in a form that may be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Variable {
+pub enum ShownVariable {
     /// As it stands.
     Plain(String),
     /// The value looks like a secret that someone wrote there by hand.
@@ -162,11 +162,11 @@ impl Providers {
             let file = self.file()?;
             let provider = Self::get(&file, name)?;
             let known = self.preset_of(&provider).await?;
-            fn variable(name: &str, text: &Text) -> (String, Variable) {
+            fn variable(name: &str, text: &Text) -> (String, ShownVariable) {
                 let value = match text {
-                    Text::Literal(text) if aiw_core::is_secret(name, text) => Variable::LooksSecret,
-                    Text::Literal(text) => Variable::Plain(text.clone()),
-                    Text::Secret(reference) => Variable::Reference(reference.clone()),
+                    Text::Literal(text) if aiw_core::is_secret(name, text) => ShownVariable::LooksSecret,
+                    Text::Literal(text) => ShownVariable::Plain(text.clone()),
+                    Text::Secret(reference) => ShownVariable::Reference(reference.clone()),
                 };
                 (name.to_owned(), value)
             }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use aiw_components::LibraryError;
 use aiw_core::{ErrorKind, ExtensionId, one_line, quoted_text};
 use aiw_home::{HomeError, VaultError};
-use aiw_wasm::{CallError, Refusal};
+use aiw_wasm::{CallError, ComponentRefusal};
 
 /// An error of this room.
 #[derive(Debug, thiserror::Error)]
@@ -134,7 +134,7 @@ impl RegistryError {
 
     /// Whether the registry has answered, with a row that makes no sense.
     fn is_malformed(&self) -> bool {
-        matches!(self, Self::Call { source: CallError::Refused { refusal: Refusal::Malformed, .. }, .. })
+        matches!(self, Self::Call { source: CallError::Refused { refusal: ComponentRefusal::Malformed, .. }, .. })
     }
 
     /// Returns the next step, if there is just one.

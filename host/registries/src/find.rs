@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aiw_components::Library;
 use aiw_core::ExtensionId;
-use aiw_core::registry::Server;
+use aiw_core::registry::ServerVersion;
 use aiw_home::{Cache, Home, RegistrySettings, Turn, now_millis};
 use futures::future::join_all;
 use schemars::JsonSchema;
@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use crate::RegistryError;
 use crate::copy::Copy;
-use crate::merge::{Answers, FoundServer, merge};
+use crate::merge::{EntryAnswers, MergedServer, merge};
 use crate::registry::{self, PATIENCE, Registry, is_called, is_there};
 use crate::sync::sync;
 use crate::{terms, vendor};
@@ -65,7 +65,7 @@ pub struct Answered {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
     /// The servers, the best first.
-    pub servers: Vec<FoundServer>,
+    pub servers: Vec<MergedServer>,
     /// How each registry answered, the first in order of priority first.
     pub sources: Vec<Answered>,
     /// Whether a local copy should be brought up to date.
@@ -76,7 +76,7 @@ pub struct Found {
 struct Answer {
     id: ExtensionId,
     priority: u32,
-    servers: Vec<Server>,
+    servers: Vec<ServerVersion>,
     answered: Answered,
     wants_sync: bool,
 }
@@ -130,7 +130,7 @@ impl Registries {
             answers.sort_by(|one, two| (one.priority, &one.id).cmp(&(two.priority, &two.id)));
             let wants_sync = answers.iter().any(|answer| answer.wants_sync);
             let sources = answers.iter().map(|answer| answer.answered.clone()).collect();
-            let answers = answers.iter_mut().map(|answer| Answers {
+            let answers = answers.iter_mut().map(|answer| EntryAnswers {
                 id: &answer.id,
                 priority: answer.priority,
                 servers: std::mem::take(&mut answer.servers),
@@ -218,9 +218,9 @@ impl Registries {
     }
 
     /// Asks a registry itself, or takes what it answered within the hour. Returns the age in seconds, too.
-    async fn cached(&self, registry: &Registry, query: &str) -> Result<(Vec<Server>, u64), RegistryError> {
+    async fn cached(&self, registry: &Registry, query: &str) -> Result<(Vec<ServerVersion>, u64), RegistryError> {
         let (cache, key) = (self.cache(), format!("{} {query}", registry.id));
-        let kept = cache.get(&key).and_then(|bytes| postcard::from_bytes::<(u64, Vec<Server>)>(&bytes).ok());
+        let kept = cache.get(&key).and_then(|bytes| postcard::from_bytes::<(u64, Vec<ServerVersion>)>(&bytes).ok());
         if let Some((time, servers)) = kept {
             return Ok((servers, now_millis().saturating_sub(time) / 1000));
         }
@@ -241,7 +241,7 @@ impl Registries {
         name: &'a str,
         version: Option<&'a str>,
         source: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<(FoundServer, Option<RegistryError>), RegistryError>> {
+    ) -> BoxFuture<'a, Result<(MergedServer, Option<RegistryError>), RegistryError>> {
         Box::pin(async move {
             match self.known(name, version, source).await {
                 Err(RegistryError::UnknownServer { name, failed, .. }) => {
@@ -269,7 +269,7 @@ impl Registries {
         name: &'a str,
         version: Option<&'a str>,
         source: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<(FoundServer, Option<RegistryError>), RegistryError>> {
+    ) -> BoxFuture<'a, Result<(MergedServer, Option<RegistryError>), RegistryError>> {
         Box::pin(async move {
             let (settings, ids) = self.chosen(source)?;
             let opened = join_all(ids.iter().map(|id| self.open(&settings, id))).await;
@@ -285,7 +285,7 @@ impl Registries {
             let answers = join_all(registries.iter().map(|registry| registry.server(name, version))).await;
             let mut copied = None;
             for (registry, answer) in registries.iter().zip(answers) {
-                let found = |server| FoundServer { server, source: registry.id.clone(), also: Vec::new() };
+                let found = |server| MergedServer { server, source: registry.id.clone(), also: Vec::new() };
                 match answer {
                     Ok(Some(server)) => return Ok((found(server), None)),
                     Ok(None) => {}

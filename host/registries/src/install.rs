@@ -1,6 +1,6 @@
 //! What is recorded of a server that was installed, and what has become of it since.
 
-use aiw_core::registry::{Server, Status};
+use aiw_core::registry::{RegistryStatus, ServerVersion};
 use aiw_core::{SecretName, hex, shell_word};
 use aiw_extensions::is_lower;
 use aiw_home::{InstalledServer, now_rfc3339};
@@ -9,19 +9,19 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::merge::FoundServer;
-use crate::plan::{Entry, Way, WayKind, split_image};
+use crate::merge::MergedServer;
+use crate::plan::{PlannedEntry, Way, WayKind, split_image};
 use crate::terms;
 
 /// Returns the sha256 of what a registry says of how a server runs. What else it says changes from day to day.
-pub fn digest(server: &Server) -> String {
+pub fn digest(server: &ServerVersion) -> String {
     let how = (&server.name, &server.version, &server.packages, &server.remotes);
     hex(&Sha256::digest(postcard::to_allocvec(&how).unwrap_or_default()))
 }
 
 /// Returns the name in `mcp.json` that a server gets if the user chooses none: the last part of its name, without what nearly
 /// every server is called.
-pub fn usual_key(server: &Server) -> String {
+pub fn usual_key(server: &ServerVersion) -> String {
     let last = terms::last(&server.name);
     let plain = terms::without_usual(last);
     // `io.github.acme/mcp` is the server of `acme`.
@@ -31,7 +31,7 @@ pub fn usual_key(server: &Server) -> String {
 }
 
 /// Returns the record of an installation.
-pub fn record(found: &FoundServer, way: &Way, entry: &Entry) -> InstalledServer {
+pub fn record(found: &MergedServer, way: &Way, entry: &PlannedEntry) -> InstalledServer {
     let written = Value::Object(entry.declaration.clone());
     let secrets: Vec<SecretName> = entry.secrets.iter().map(|(name, _)| name.clone()).collect();
     InstalledServer {
@@ -120,14 +120,14 @@ impl News {
 }
 
 /// Compares what was installed with what the registry says now.
-pub fn news(installed: &InstalledServer, now: Option<&Server>) -> Vec<News> {
-    let Some(now) = now.filter(|server| server.status != Status::Deleted) else { return vec![News::Gone] };
+pub fn news(installed: &InstalledServer, now: Option<&ServerVersion>) -> Vec<News> {
+    let Some(now) = now.filter(|server| server.status != RegistryStatus::Deleted) else { return vec![News::Gone] };
     let mut news = Vec::new();
     if now.publisher != installed.publisher {
         let publisher = now.publisher.clone().unwrap_or_else(|| "nobody".to_owned());
         news.push(News::Publisher { publisher });
     }
-    if now.status == Status::Deprecated {
+    if now.status == RegistryStatus::Deprecated {
         news.push(News::Deprecated { reason: now.status_message.clone() });
     }
     let version = now.version.clone();
@@ -135,7 +135,7 @@ pub fn news(installed: &InstalledServer, now: Option<&Server>) -> Vec<News> {
         news.push(News::Older { version });
     } else if now.version != installed.version {
         news.push(News::Newer { version });
-    } else if digest(now) != installed.digest && now.status == Status::Active {
+    } else if digest(now) != installed.digest && now.status == RegistryStatus::Active {
         news.push(News::Changed);
     }
     news

@@ -6,7 +6,7 @@ use aiw_home::{Home, InstalledServer, millis_of};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::copy::{Copy, State};
+use crate::copy::{Copy, CopyState};
 use crate::{News, RegistryError, news, registry};
 
 /// What is wrong with the local copy of a registry.
@@ -27,7 +27,7 @@ pub struct Kept {
     pub problems: Vec<CopyProblem>,
 }
 
-impl State {
+impl CopyState {
     /// Whether the copy is whole, and was made after a time in milliseconds since 1970: an older one knows less of a server
     /// than the registry's own answer when it was installed.
     fn is_after(&self, time: u64) -> bool {

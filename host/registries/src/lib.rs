@@ -26,9 +26,9 @@ pub use find::{Answered, Found, Registries};
 pub use install::{News, digest, news, record, usual_key, way_id};
 pub use kept::{CopyProblem, Kept, kept};
 pub use meaning::{is_request, rank};
-pub use merge::FoundServer;
+pub use merge::MergedServer;
 pub use plan::{
-    Answers, Bundle, BundleError, Entry, MAX_BUNDLE, Machine, Note, PlanError, Reason, Way, WayKind, entry, how_to_get,
-    ways,
+    Bundle, BundleError, EntryAnswers, EntryPlanError, MAX_BUNDLE, Machine, Note, PlannedEntry, UnusableReason, Way,
+    WayKind, entry, how_to_get, ways,
 };
 pub use summary::{Asked, RegistryServer, ServerSearch, ServerWay, about};

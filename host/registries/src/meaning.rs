@@ -1,6 +1,6 @@
 //! Ranking what words have found by meaning, where there is a sentence model.
 
-use crate::merge::FoundServer;
+use crate::merge::MergedServer;
 use crate::terms;
 
 /// The servers that are ranked by meaning: a model takes some milliseconds for each.
@@ -23,7 +23,7 @@ pub fn is_request(query: &str) -> Option<usize> {
 
 /// Puts the first servers in the order of their places by words and by meaning together. `embed` makes a vector of each
 /// text, all of one length; none if it can't.
-pub fn rank(query: &str, found: &mut [FoundServer], embed: impl FnOnce(&[&str]) -> Option<Vec<Vec<f32>>>) {
+pub fn rank(query: &str, found: &mut [MergedServer], embed: impl FnOnce(&[&str]) -> Option<Vec<Vec<f32>>>) {
     let count = found.len().min(RANKED);
     let found = &mut found[..count];
     let texts: Vec<String> = found.iter().map(text).collect();
@@ -37,7 +37,7 @@ pub fn rank(query: &str, found: &mut [FoundServer], embed: impl FnOnce(&[&str]) 
     nearest.iter().enumerate().for_each(|(place, (at, _))| score[*at] += WEIGHT * place_score(place));
     let mut order: Vec<usize> = (0..count).collect();
     order.sort_by(|one, two| score[*two].total_cmp(&score[*one]));
-    let ranked: Vec<FoundServer> = order.into_iter().map(|at| found[at].clone()).collect();
+    let ranked: Vec<MergedServer> = order.into_iter().map(|at| found[at].clone()).collect();
     found.clone_from_slice(&ranked);
 }
 
@@ -47,7 +47,7 @@ fn place_score(place: usize) -> f32 {
 }
 
 /// What a model reads of a server.
-fn text(found: &FoundServer) -> String {
+fn text(found: &MergedServer) -> String {
     let server = &found.server;
     let name = server.title.as_deref().unwrap_or_else(|| terms::last(&server.name));
     let description = &server.description;

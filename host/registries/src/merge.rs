@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use aiw_core::registry::{Package, Server, Status, Transport};
+use aiw_core::registry::{Package, RegistryStatus, RegistryTransport, ServerVersion};
 use aiw_core::{ExtensionId, skeleton};
-use aiw_search::{Field, Index, Scores};
+use aiw_search::{FieldWeight, Index, Scores};
 use url::Url;
 
 use crate::plan::split_image;
@@ -12,24 +12,24 @@ use crate::registry::is_called;
 use crate::{terms, vendor};
 
 /// What one registry found.
-pub(crate) struct Answers<'r> {
+pub(crate) struct EntryAnswers<'r> {
     pub(crate) id: &'r ExtensionId,
     pub(crate) priority: u32,
-    pub(crate) servers: Vec<Server>,
+    pub(crate) servers: Vec<ServerVersion>,
 }
 
 /// A server that a search found.
 #[derive(Debug, Clone, PartialEq)]
-pub struct FoundServer {
+pub struct MergedServer {
     /// What the registry says of it.
-    pub server: Server,
+    pub server: ServerVersion,
     /// The registry.
     pub source: ExtensionId,
     /// The same server under other names, or in other registries.
     pub also: Vec<(ExtensionId, String)>,
 }
 
-impl FoundServer {
+impl MergedServer {
     /// Its names in the registries that have it.
     fn names(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.server.name.as_str()).chain(self.also.iter().map(|(_, name)| name.as_str()))
@@ -47,7 +47,7 @@ fn imitates(name: &str, other: &str) -> bool {
 }
 
 /// Fields of a server, and how a word in each counts.
-const FIELDS: [Field; 2] = [Field { weight: 5.0, length: 0.6 }, Field { weight: 1.0, length: 0.4 }];
+const FIELDS: [FieldWeight; 2] = [FieldWeight { weight: 5.0, length: 0.6 }, FieldWeight { weight: 1.0, length: 0.4 }];
 
 /// How much a word counts of which the query has only the beginning, or another form.
 const BEGINNING: f32 = 0.6;
@@ -56,9 +56,9 @@ const BEGINNING: f32 = 0.6;
 const STEP: f32 = 0.05;
 
 /// Merges what registries found. The first of equally good ones is that of the registry that comes first.
-pub(crate) fn merge(query: &str, answers: Vec<Answers<'_>>, limit: usize) -> Vec<FoundServer> {
-    let mut all: Vec<(u32, &ExtensionId, Server)> = Vec::new();
-    for Answers { id, priority, servers } in answers {
+pub(crate) fn merge(query: &str, answers: Vec<EntryAnswers<'_>>, limit: usize) -> Vec<MergedServer> {
+    let mut all: Vec<(u32, &ExtensionId, ServerVersion)> = Vec::new();
+    for EntryAnswers { id, priority, servers } in answers {
         all.extend(servers.into_iter().map(|server| (priority, id, server)));
     }
     let mut scores = scores(query, &all);
@@ -73,7 +73,7 @@ pub(crate) fn merge(query: &str, answers: Vec<Answers<'_>>, limit: usize) -> Vec
         let (priority, _, server) = &all[at];
         // Whole numbers: so that there is an order whatever a score is.
         let step = (scores[at] / best / STEP) as u32;
-        let is_deprecated = server.status == Status::Deprecated;
+        let is_deprecated = server.status == RegistryStatus::Deprecated;
         let is_called = is_called(server, query);
         let uses = std::cmp::Reverse(server.uses);
         // Of names that look alike, the plainer one first: in bytes, capital letters would come before.
@@ -84,9 +84,9 @@ pub(crate) fn merge(query: &str, answers: Vec<Answers<'_>>, limit: usize) -> Vec
     // With the registry: of one registry, two rows are two servers unless they share a name. What else they share is what
     // their publishers say.
     let mut places: HashMap<String, (usize, &ExtensionId)> = HashMap::new();
-    let mut found: Vec<FoundServer> = Vec::new();
+    let mut found: Vec<MergedServer> = Vec::new();
     let mut priorities: Vec<u32> = Vec::new();
-    let mut rows: Vec<Option<(u32, &ExtensionId, Server)>> = all.into_iter().map(Some).collect();
+    let mut rows: Vec<Option<(u32, &ExtensionId, ServerVersion)>> = all.into_iter().map(Some).collect();
     for at in order {
         let Some((priority, source, server)) = rows[at].take() else { continue };
         let keys = keys(&server);
@@ -100,7 +100,7 @@ pub(crate) fn merge(query: &str, answers: Vec<Answers<'_>>, limit: usize) -> Vec
         for key in keys {
             places.entry(key).or_insert((place, source));
         }
-        let one = FoundServer { server, source: source.clone(), also: Vec::new() };
+        let one = MergedServer { server, source: source.clone(), also: Vec::new() };
         let Some((same, first)) = found.get_mut(place).zip(priorities.get_mut(place)) else {
             found.push(one);
             priorities.push(priority);
@@ -119,7 +119,7 @@ pub(crate) fn merge(query: &str, answers: Vec<Answers<'_>>, limit: usize) -> Vec
     found
 }
 
-fn scores(query: &str, all: &[(u32, &ExtensionId, Server)]) -> Vec<f32> {
+fn scores(query: &str, all: &[(u32, &ExtensionId, ServerVersion)]) -> Vec<f32> {
     let terms: Vec<[Vec<String>; 2]> =
         all.iter().map(|(_, _, server)| [terms::of_name(server), terms::of_rest(server)]).collect();
     let records = terms.iter().map(|fields| {
@@ -150,7 +150,7 @@ const NAME: &str = "name ";
 
 /// What tells that two rows are the same server: a name, a package, or an address. Names that differ in case, or that only
 /// look alike, are two, unless those who resolve them say otherwise.
-fn keys(server: &Server) -> Vec<String> {
+fn keys(server: &ServerVersion) -> Vec<String> {
     let names = std::iter::once(&server.name).chain(&server.aliases).map(|name| format!("{NAME}{name}"));
     let packages = server.packages.iter().filter(|package| is_own(package)).map(|package| {
         let identifier = package.identifier.as_str();
@@ -167,7 +167,7 @@ fn keys(server: &Server) -> Vec<String> {
         format!("package {} {name}", package.kind)
     });
     let addresses = server.remotes.iter().filter_map(|remote| match remote {
-        Transport::StreamableHttp(at) if !at.url.contains(['{', '?']) => {
+        RegistryTransport::StreamableHttp(at) if !at.url.contains(['{', '?']) => {
             let url = Url::parse(&at.url).ok()?;
             Some(format!("address {}", url.as_str().trim_end_matches('/')))
         }
@@ -192,12 +192,12 @@ mod tests {
         Package { kind: kind.into(), identifier: identifier.into(), ..Package::default() }
     }
 
-    fn names(found: &[FoundServer]) -> Vec<&str> {
+    fn names(found: &[MergedServer]) -> Vec<&str> {
         found.iter().map(|found| found.server.name.as_str()).collect()
     }
 
-    fn merged(query: &str, answers: Vec<(&ExtensionId, u32, Vec<Server>)>) -> Vec<FoundServer> {
-        let answers = answers.into_iter().map(|(id, priority, servers)| Answers { id, priority, servers });
+    fn merged(query: &str, answers: Vec<(&ExtensionId, u32, Vec<ServerVersion>)>) -> Vec<MergedServer> {
+        let answers = answers.into_iter().map(|(id, priority, servers)| EntryAnswers { id, priority, servers });
         merge(query, answers.collect(), 10)
     }
 
@@ -205,7 +205,7 @@ mod tests {
     fn one_server_in_two_registries_is_found_once_from_the_first() {
         let (first, second): (ExtensionId, ExtensionId) = ("first".parse().unwrap(), "second".parse().unwrap());
         let at = |url: &str| {
-            Transport::StreamableHttp(Endpoint { url: url.into(), headers: Vec::new(), variables: Vec::new() })
+            RegistryTransport::StreamableHttp(Endpoint { url: url.into(), headers: Vec::new(), variables: Vec::new() })
         };
         let mut hosted = server("acme/weather", "Forecasts");
         hosted.remotes = vec![at("https://server.smithery.ai/acme/weather/mcp")];
@@ -251,7 +251,7 @@ mod tests {
         let at = |name: &str, url: &str| {
             let mut server = server(name, "Weather");
             let endpoint = Endpoint { url: url.into(), headers: Vec::new(), variables: Vec::new() };
-            server.remotes = vec![Transport::StreamableHttp(endpoint)];
+            server.remotes = vec![RegistryTransport::StreamableHttp(endpoint)];
             server
         };
         for (one, two, are_same) in [
@@ -286,7 +286,7 @@ mod tests {
             let endpoint =
                 Endpoint { url: "https://acme.example/mcp".into(), headers: Vec::new(), variables: Vec::new() };
             let mut server = server(name, "Weather");
-            server.remotes = vec![Transport::StreamableHttp(endpoint)];
+            server.remotes = vec![RegistryTransport::StreamableHttp(endpoint)];
             server
         };
         // Whichever registry comes first, and whoever names the same address.
@@ -311,7 +311,7 @@ mod tests {
     fn names_come_before_descriptions_and_deprecated_servers_last() {
         let id: ExtensionId = "first".parse().unwrap();
         let mut old = server("a/postgres", "Postgres");
-        old.status = Status::Deprecated;
+        old.status = RegistryStatus::Deprecated;
         let rows = vec![
             server("b/everything", "Postgres, MySQL and SQLite"),
             old,

@@ -1,7 +1,7 @@
 //! Who published a server, as far as a registry has checked: the namespace of its name, which is a domain, written backwards, or
 //! an account.
 
-use aiw_core::registry::Server;
+use aiw_core::registry::ServerVersion;
 
 /// Under a country's domain, these are no names: `uk.co.acme`.
 const SECOND: [&str; 7] = ["ac", "co", "com", "edu", "gov", "net", "org"];
@@ -14,7 +14,7 @@ pub(crate) enum Publisher<'a> {
 }
 
 /// The publisher of a server.
-pub(crate) fn publisher(server: &Server) -> Option<Publisher<'_>> {
+pub(crate) fn publisher(server: &ServerVersion) -> Option<Publisher<'_>> {
     server.publisher.as_deref().or_else(|| namespace(&server.name)).map(publisher_of)
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_components::Library;
-use aiw_core::registry::{Page, RegistryInfo, Server, Status};
+use aiw_core::registry::{Page, RegistryInfo, RegistryStatus, ServerVersion};
 use aiw_core::{ExtensionId, Secret};
 use aiw_extensions::World;
 use aiw_home::{Home, RegistrySettings, SecretRef};
 use aiw_wasm::limits::Allowance;
-use aiw_wasm::{BoundSecret, Budget, CallError, Component, Reach, Refusal};
+use aiw_wasm::{BoundSecret, CallBudget, CallError, Component, ComponentRefusal, Reach};
 
 use crate::RegistryError;
 
@@ -56,12 +56,12 @@ impl Registry {
         Ok(Self { id: id.clone(), info, priority, component, secrets })
     }
 
-    pub(crate) fn reach(&self, budget: Arc<Budget>) -> Reach {
+    pub(crate) fn reach(&self, budget: Arc<CallBudget>) -> Reach {
         Reach { secrets: self.secrets.clone(), budget: Some(budget), ..Reach::default() }
     }
 
     fn once(&self) -> Reach {
-        self.reach(Arc::new(Budget::new(ANSWER)))
+        self.reach(Arc::new(CallBudget::new(ANSWER)))
     }
 
     fn failed(&self, source: CallError) -> RegistryError {
@@ -69,7 +69,7 @@ impl Registry {
     }
 
     /// Asks the registry itself to search.
-    pub(crate) async fn search(&self, query: &str, limit: u32) -> Result<Vec<Server>, RegistryError> {
+    pub(crate) async fn search(&self, query: &str, limit: u32) -> Result<Vec<ServerVersion>, RegistryError> {
         let source = self.component.registry_source().map_err(|e| self.failed(e))?;
         let (found, _) = source.search(&self.once(), query, limit).await.map_err(|e| self.failed(e))?;
         Ok(found)
@@ -87,7 +87,11 @@ impl Registry {
     }
 
     /// Asks the registry for a server. None if it has none of that name, or not that version.
-    pub(crate) async fn server(&self, name: &str, version: Option<&str>) -> Result<Option<Server>, RegistryError> {
+    pub(crate) async fn server(
+        &self,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<Option<ServerVersion>, RegistryError> {
         self.server_within(&self.once(), name, version).await
     }
 
@@ -96,26 +100,26 @@ impl Registry {
         reach: &Reach,
         name: &str,
         version: Option<&str>,
-    ) -> Result<Option<Server>, RegistryError> {
+    ) -> Result<Option<ServerVersion>, RegistryError> {
         let source = self.component.registry_source().map_err(|e| self.failed(e))?;
         match source.server(reach, name, version).await {
             // One that answers with another server is not asked for its name again.
             Ok(server) if !is_called(&server, name) => Ok(None),
             Ok(server) => Ok(Some(server)),
-            Err(CallError::Refused { refusal: Refusal::NotFound | Refusal::Invalid, .. }) => Ok(None),
+            Err(CallError::Refused { refusal: ComponentRefusal::NotFound | ComponentRefusal::Invalid, .. }) => Ok(None),
             Err(e) => Err(self.failed(e)),
         }
     }
 }
 
 /// Whether a server has exactly this name, or has it as another one.
-pub(crate) fn is_called(server: &Server, name: &str) -> bool {
+pub(crate) fn is_called(server: &ServerVersion, name: &str) -> bool {
     std::iter::once(&server.name).chain(&server.aliases).any(|known| known == name)
 }
 
 /// Whether a server can be shown and installed.
-pub(crate) fn is_there(server: &Server) -> bool {
-    server.status != Status::Deleted
+pub(crate) fn is_there(server: &ServerVersion) -> bool {
+    server.status != RegistryStatus::Deleted
 }
 
 /// The ids of all components that read registries, and whether the user wants them asked.

@@ -1,13 +1,13 @@
 //! What registries say of servers, in JSON.
 
-use aiw_core::registry::{Instruction, Server, Status, Transport};
+use aiw_core::registry::{Instruction, RegistryStatus, RegistryTransport, ServerVersion};
 use aiw_core::{Question, one_line, quoted_text};
 use aiw_home::rfc3339;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::find::{Answered, Found};
-use crate::merge::FoundServer;
+use crate::merge::MergedServer;
 use crate::plan::{Way, WayKind};
 
 /// `aiw mcp search`
@@ -175,7 +175,7 @@ fn asks(way: &Way) -> Vec<String> {
 }
 
 /// The facts that decide whether to install a server, in lines for people: where it is from, what it runs, and what it asks for.
-pub fn about(found: &FoundServer, way: &Way) -> Vec<String> {
+pub fn about(found: &MergedServer, way: &Way) -> Vec<String> {
     let server = RegistryServer::of(found);
     let mut lines = vec![format!("{} {} from {}", server.name, server.version, server.source)];
     if !server.description.is_empty() {
@@ -200,7 +200,7 @@ impl ServerSearch {
     /// The answer to a search.
     pub fn of(found: &Found) -> Self {
         let all = &found.servers;
-        let one = |found: &FoundServer| {
+        let one = |found: &MergedServer| {
             let alike = all.iter().filter(|other| found.looks_like(other));
             let looks_like = alike.map(|other| format!("{} {}", other.source, other.server.name)).collect();
             RegistryServer { looks_like, ..RegistryServer::of(found) }
@@ -211,8 +211,8 @@ impl ServerSearch {
 
 impl RegistryServer {
     /// A server that was found.
-    pub fn of(found: &FoundServer) -> Self {
-        let Server {
+    pub fn of(found: &MergedServer) -> Self {
+        let ServerVersion {
             name,
             title,
             description,
@@ -248,11 +248,11 @@ impl RegistryServer {
     }
 }
 
-fn word(status: Status) -> &'static str {
+fn word(status: RegistryStatus) -> &'static str {
     match status {
-        Status::Active => "active",
-        Status::Deprecated => "deprecated",
-        Status::Deleted => "deleted",
+        RegistryStatus::Active => "active",
+        RegistryStatus::Deprecated => "deprecated",
+        RegistryStatus::Deleted => "deleted",
     }
 }
 
@@ -263,14 +263,14 @@ fn sentence(Instruction { description, command, page }: Instruction) -> String {
 }
 
 /// How a server runs, each way once.
-fn kinds(server: &Server) -> Vec<String> {
+fn kinds(server: &ServerVersion) -> Vec<String> {
     let mut kinds: Vec<String> = Vec::new();
     let packages = server.packages.iter().map(|package| one_line(&package.kind, 20));
     let remotes = server.remotes.iter().map(|remote| match remote {
-        Transport::Stdio => "stdio".to_owned(),
-        Transport::StreamableHttp(_) => "http".to_owned(),
-        Transport::Sse(_) => "sse".to_owned(),
-        Transport::Other(word) => one_line(word, 20),
+        RegistryTransport::Stdio => "stdio".to_owned(),
+        RegistryTransport::StreamableHttp(_) => "http".to_owned(),
+        RegistryTransport::Sse(_) => "sse".to_owned(),
+        RegistryTransport::Other(word) => one_line(word, 20),
     });
     for kind in packages.chain(remotes) {
         if !kinds.contains(&kind) {

@@ -8,13 +8,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aiw_core::registry::{Page, Server};
+use aiw_core::registry::{Page, ServerVersion};
 use aiw_home::now_millis;
 use aiw_wasm::limits::Allowance;
-use aiw_wasm::{Budget, Reach};
+use aiw_wasm::{CallBudget, Reach};
 
 use crate::RegistryError;
-use crate::copy::{Copy, State};
+use crate::copy::{Copy, CopyState};
 use crate::registry::{Registry, is_there};
 
 /// What one run may use. A registry of 50,000 servers has 500 pages.
@@ -49,7 +49,7 @@ const EMPTY: usize = 3;
 /// more, the registry was reset.
 const DOUBTFUL: usize = 50;
 
-impl State {
+impl CopyState {
     /// Whether a run has something to do, at a time in milliseconds since 1970.
     pub(crate) fn is_due(&self, now: u64) -> bool {
         // A time in the future is a clock that was wrong.
@@ -67,11 +67,11 @@ impl State {
 
 /// Brings a copy up to date. What was taken in before a failure stays.
 pub(crate) async fn sync(registry: &Registry, copy: &mut Copy) -> Result<(), RegistryError> {
-    let run = Run { registry, reach: registry.reach(Arc::new(Budget::new(RUN))) };
+    let run = Run { registry, reach: registry.reach(Arc::new(CallBudget::new(RUN))) };
     let result = run.pass(copy).await;
     if let Err(e) = &result {
         let state = copy.state()?;
-        copy.set_state(&State { problem: Some(e.to_string()), ..state })?;
+        copy.set_state(&CopyState { problem: Some(e.to_string()), ..state })?;
     }
     result
 }
@@ -88,9 +88,9 @@ impl Run<'_> {
         if state.cursor.is_none() {
             // A copy that was never whole begins anew; another asks for what it has missed.
             let since = state.finished.and_then(|_| state.newest.or(state.since));
-            state = State { pass: state.pass + 1, since, newest: None, ..state };
+            state = CopyState { pass: state.pass + 1, since, newest: None, ..state };
         }
-        state = State { begun: Some(now_millis()), problem: None, ..state };
+        state = CopyState { begun: Some(now_millis()), problem: None, ..state };
         copy.set_state(&state)?;
         let mut cursors: HashSet<String> = state.cursor.iter().cloned().collect();
         let mut empty = 0;
@@ -117,7 +117,7 @@ impl Run<'_> {
                 copy.take(&put, &gone, &state)?;
                 // The next run goes on at the cursor.
                 if self.reach.budget.as_ref().is_some_and(|budget| budget.requests() >= ENOUGH) {
-                    return copy.set_state(&State { rests_until: Some(now_millis() + HOUR), ..state });
+                    return copy.set_state(&CopyState { rests_until: Some(now_millis() + HOUR), ..state });
                 }
                 if copy.count()? > MOST {
                     let what = format!("has more than {MOST} servers");
@@ -127,7 +127,7 @@ impl Run<'_> {
                 continue;
             }
             let newest = state.newest.map(|time| time.saturating_sub(OVERLAP)).max(state.since);
-            let whole = State { newest, finished: Some(now_millis()), ..state.clone() };
+            let whole = CopyState { newest, finished: Some(now_millis()), ..state.clone() };
             if state.since.is_some() {
                 return copy.take(&put, &gone, &whole);
             }
@@ -142,7 +142,7 @@ impl Run<'_> {
         copy: &Copy,
         page: Page,
         has_all_versions: bool,
-    ) -> Result<(Vec<Server>, Vec<String>), RegistryError> {
+    ) -> Result<(Vec<ServerVersion>, Vec<String>), RegistryError> {
         let (mut put, mut gone) = (Vec::new(), Vec::new());
         for server in page.servers {
             if is_there(&server) {
@@ -168,7 +168,7 @@ impl Run<'_> {
 
     /// Ends a pass over everything: what it did not see is gone. Rows move between pages while others are added, so a few
     /// are asked for.
-    async fn forget_unseen(&self, copy: &mut Copy, whole: &State) -> Result<(), RegistryError> {
+    async fn forget_unseen(&self, copy: &mut Copy, whole: &CopyState) -> Result<(), RegistryError> {
         let unseen = copy.unseen(whole.pass)?;
         let (mut put, mut gone) = (Vec::new(), Vec::new());
         let is_reset = unseen.len() > DOUBTFUL;

@@ -1,6 +1,6 @@
 //! The terms by which a server is found.
 
-use aiw_core::registry::Server;
+use aiw_core::registry::ServerVersion;
 use aiw_search::words;
 
 use crate::publisher::publisher_words;
@@ -9,7 +9,7 @@ use crate::publisher::publisher_words;
 const EMPTY: [&str; 9] = ["mcp", "server", "io", "com", "ai", "dev", "org", "net", "github"];
 
 /// The terms of a server's name and title. The owner's part of the name is not among them.
-pub(crate) fn of_name(server: &Server) -> Vec<String> {
+pub(crate) fn of_name(server: &ServerVersion) -> Vec<String> {
     let mut terms = words(last(&server.name));
     for term in server.title.iter().flat_map(|title| words(title)) {
         if !terms.contains(&term) {
@@ -20,7 +20,7 @@ pub(crate) fn of_name(server: &Server) -> Vec<String> {
 }
 
 /// The terms of what else a server says of itself: its owner's name and its description.
-pub(crate) fn of_rest(server: &Server) -> Vec<String> {
+pub(crate) fn of_rest(server: &ServerVersion) -> Vec<String> {
     let mut terms = words(&publisher_words(&server.name));
     terms.extend(words(&server.description));
     terms

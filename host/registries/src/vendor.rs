@@ -4,7 +4,7 @@
 //! backwards, or an account (`io.github.ACCOUNT`). Titles, descriptions and addresses of source code are the publisher's words;
 //! they count only where they agree with the namespace.
 
-use aiw_core::registry::Server;
+use aiw_core::registry::ServerVersion;
 use url::Url;
 
 use crate::publisher::{Publisher, publisher};
@@ -59,7 +59,7 @@ pub(crate) fn name_in(query: &str) -> Option<String> {
 }
 
 /// Whether a server is what a name says, from the publisher of that name.
-pub(crate) fn own(name: &str, server: &Server) -> Own {
+pub(crate) fn own(name: &str, server: &ServerVersion) -> Own {
     let Some(publisher) = publisher(server) else { return Own::No };
     let (of_publisher, nearly) = match &publisher {
         Publisher::Domain(domain, parts) if parts.is_empty() && plain(domain) == name => return Own::Domain,
@@ -99,14 +99,14 @@ mod tests {
 
     use super::*;
     use crate::copy::tests::server;
-    use crate::copy::{Copy, State};
-    use crate::merge::{Answers, merge};
+    use crate::copy::{Copy, CopyState};
+    use crate::merge::{EntryAnswers, merge};
     use crate::plan::tests::server_of;
     use crate::publisher::namespace;
     use crate::terms;
 
-    fn at(name: &str, repository: &str) -> Server {
-        Server { repository: Some(repository.to_owned()).filter(|url| !url.is_empty()), ..server(name, "") }
+    fn at(name: &str, repository: &str) -> ServerVersion {
+        ServerVersion { repository: Some(repository.to_owned()).filter(|url| !url.is_empty()), ..server(name, "") }
     }
 
     #[test]
@@ -141,7 +141,7 @@ mod tests {
     }
 
     /// The newest row of each real server.
-    fn real() -> Option<Vec<Server>> {
+    fn real() -> Option<Vec<ServerVersion>> {
         let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpora");
         let corpora = std::env::var_os("AIW_CORPORA").map_or_else(beside, PathBuf::from);
         let Ok(bytes) = std::fs::read(corpora.join("registry/servers.json")) else {
@@ -149,12 +149,12 @@ mod tests {
             return None;
         };
         let rows: Json = serde_json::from_slice(&bytes).unwrap();
-        let mut newest: BTreeMap<String, Server> = BTreeMap::new();
+        let mut newest: BTreeMap<String, ServerVersion> = BTreeMap::new();
         for row in rows["servers"].as_array().unwrap() {
             let row = &row["server"];
             let known = server_of(row);
             let text = |field: &Json| field.as_str().map(str::to_owned);
-            let server = Server {
+            let server = ServerVersion {
                 description: text(&row["description"]).unwrap_or_default(),
                 title: text(&row["title"]),
                 repository: text(&row["repository"]["url"]),
@@ -167,13 +167,13 @@ mod tests {
     }
 
     /// Servers that others made for a vendor, with what anybody can write.
-    fn copied(vendor: &str) -> [Server; 3] {
+    fn copied(vendor: &str) -> [ServerVersion; 3] {
         let names = [
             format!("io.github.someone/{vendor}"),
             format!("io.github.other/{vendor}-mcp-server"),
             format!("ai.smithery/third-{vendor}"),
         ];
-        names.map(|name| Server {
+        names.map(|name| ServerVersion {
             publisher: namespace(&name).map(str::to_owned),
             repository: Some(format!("https://github.com/{vendor}/{vendor}")),
             ..server(&name, &format!("{vendor} for your assistant: the {vendor} MCP server"))
@@ -183,11 +183,11 @@ mod tests {
     #[test]
     fn real_vendors_come_before_copies_of_theirs_and_nothing_else_is_found_less() {
         let Some(real) = real() else { return };
-        let domain = |server: &Server| match publisher(server) {
+        let domain = |server: &ServerVersion| match publisher(server) {
             Some(Publisher::Domain(domain, _)) => Some(domain.to_owned()),
             _ => None,
         };
-        let account = |server: &Server| match publisher(server) {
+        let account = |server: &ServerVersion| match publisher(server) {
             Some(Publisher::Account(account)) => Some(account.to_owned()),
             _ => None,
         };
@@ -196,16 +196,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path().join("home"));
         let id: ExtensionId = "acme".parse().unwrap();
-        let filled = |name: &str, rows: &[Server]| {
+        let filled = |name: &str, rows: &[ServerVersion]| {
             let mut copy = Copy::open(&home, &name.parse().unwrap()).unwrap();
-            copy.take(rows, &[], &State { pass: 1, ..State::default() }).unwrap();
+            copy.take(rows, &[], &CopyState { pass: 1, ..CopyState::default() }).unwrap();
             copy
         };
-        let crowd: Vec<Server> = real.iter().cloned().chain(domains.iter().flat_map(|name| copied(name))).collect();
+        let crowd: Vec<ServerVersion> =
+            real.iter().cloned().chain(domains.iter().flat_map(|name| copied(name))).collect();
         let (plain, crowded) = (filled("plain", &real), filled("crowded", &crowd));
         let first = |copy: &Copy, query: &str, limit: usize| -> Vec<String> {
             let servers = copy.search(&terms::of_query(query), 200).unwrap();
-            let found = merge(query, vec![Answers { id: &id, priority: 1, servers }], limit);
+            let found = merge(query, vec![EntryAnswers { id: &id, priority: 1, servers }], limit);
             found.into_iter().map(|found| found.server.name).collect()
         };
         let mut shares: BTreeMap<String, (f64, f64)> = BTreeMap::new();
@@ -215,20 +216,21 @@ mod tests {
             *number += 1.0;
             *sum += 100.0 * hits as f64 / wanted.len().min(most) as f64;
         };
-        let named = |wanted: &dyn Fn(&Server) -> bool| -> Vec<&str> {
+        let named = |wanted: &dyn Fn(&ServerVersion) -> bool| -> Vec<&str> {
             real.iter().filter(|server| wanted(server)).map(|server| server.name.as_str()).collect()
         };
         for (of, names) in [("domains", &domains), ("accounts", &accounts)] {
             for (at, name) in names.iter().enumerate() {
-                let wanted =
-                    |server: &Server| [domain(server), account(server)].into_iter().flatten().any(|own| own == *name);
+                let wanted = |server: &ServerVersion| {
+                    [domain(server), account(server)].into_iter().flatten().any(|own| own == *name)
+                };
                 let wanted = named(&wanted);
                 count(&format!("{of} of the half {}", at % 2), &first(&crowded, name, 1), &wanted, 1);
                 count(&format!("{of} without copies"), &first(&plain, name, 1), &wanted, 1);
             }
         }
         // By the name that the source code has, which no rule asks for here: `exa-labs` for `ai.exa`.
-        let owner = |server: &Server| {
+        let owner = |server: &ServerVersion| {
             let url = Url::parse(server.repository.as_deref()?).ok()?;
             Some(url.path_segments()?.next()?.to_owned())
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_home::Home;
-use aiw_routing::{CurrentMeaning, Definition, Finder, KnownServer, Record};
+use aiw_routing::{CurrentMeaning, Finder, KnownServer, ServerRecord, ToolDefinition};
 use serde_json::json;
 
 const ROUNDS: usize = 15;
@@ -59,7 +59,7 @@ const WORDS: [&str; 40] = [
 fn main() {
     for (tools, warm, cold) in [(500, 50.0, 200.0), (10_000, 300.0, 4000.0)] {
         let servers = servers(tools);
-        let everything = |_: &str, _: &Definition| true;
+        let everything = |_: &str, _: &ToolDefinition| true;
         let prepared = |home: &Home| {
             let finder = Finder::new(home, Arc::new(CurrentMeaning::none(home)));
             let begun = Instant::now();
@@ -99,7 +99,7 @@ fn row(what: &str, times: &mut [Duration], limit: f64) {
 fn servers(tools: usize) -> Vec<KnownServer> {
     let word = |n: usize| WORDS[n % WORDS.len()];
     let server = |server: usize| {
-        let mut record = Record::default();
+        let mut record = ServerRecord::default();
         record.server =
             json!({"name": "bench", "description": format!("Works with {} and {}.", word(server), word(server * 7))});
         for n in 0..50 {
@@ -114,7 +114,7 @@ fn servers(tools: usize) -> Vec<KnownServer> {
             };
             let properties: serde_json::Map<_, _> = (0..4).map(parameter).collect();
             let tool = json!({"name": name, "description": text.join(" "), "inputSchema": {"type": "object", "properties": properties}});
-            let tool = Definition::new(&tool);
+            let tool = ToolDefinition::new(&tool);
             record.pins.insert(name, tool.clone());
             record.tools.push(tool);
         }

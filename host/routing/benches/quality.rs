@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aiw_routing::{CurrentMeaning, Definition, Finder, Record};
+use aiw_routing::{CurrentMeaning, Finder, ServerRecord, ToolDefinition};
 use aiw_vectors::ModelFiles;
 use apis::Way;
 use serde_json::{Value, json};
@@ -103,7 +103,7 @@ fn tools(dir: &Path) -> Vec<Tool> {
 #[derive(Default)]
 struct Set {
     name: String,
-    servers: Vec<(String, Arc<Record>)>,
+    servers: Vec<(String, Arc<ServerRecord>)>,
     /// By server and tool.
     ids: HashMap<(String, String), String>,
     /// The requests, and for each thing in them the tools that will do.
@@ -151,14 +151,14 @@ impl Set {
             (server, about)
         };
         let place = self.servers.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
-            let mut record = Record::default();
+            let mut record = ServerRecord::default();
             record.server = json!({"name": key, "description": about});
             self.servers.push((key.clone(), Arc::new(record)));
             self.servers.len() - 1
         });
         let name = text(&definition["name"]);
         self.ids.insert((key, name.clone()), id);
-        let definition = Definition::new(&definition);
+        let definition = ToolDefinition::new(&definition);
         let record = Arc::get_mut(&mut self.servers[place].1).unwrap();
         record.pins.insert(name, definition.clone());
         record.tools.push(definition);
@@ -183,7 +183,7 @@ impl Set {
 
     /// Per cent, and microseconds a query.
     fn measure(&self, finder: &Finder) -> Value {
-        let everything = |_: &str, _: &Definition| true;
+        let everything = |_: &str, _: &ToolDefinition| true;
         finder.prepare(&self.servers, &everything, Duration::MAX);
         assert_eq!(finder.problem(), None);
         let mut sums = [0.0_f64; 4];

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use aiw_core::{Secret, SecretName};
 use aiw_home::{Home, VaultError};
 use aiw_mcp::Bearer;
-use aiw_mcp::oauth::{Challenge, Tokens};
+use aiw_mcp::oauth::{Challenge, OAuthTokens};
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
@@ -36,13 +36,13 @@ pub(crate) fn is_login(name: &SecretName) -> bool {
     name.as_str().starts_with(PREFIX)
 }
 
-pub(crate) fn read(home: &Home, key: &str, url: &str) -> Option<Tokens> {
+pub(crate) fn read(home: &Home, key: &str, url: &str) -> Option<OAuthTokens> {
     let secret = home.vault().get(&name_of(key, url)?).ok()?;
     // The name is a digest. The URL itself counts.
-    serde_json::from_str(secret.expose()).ok().filter(|tokens: &Tokens| tokens.url() == url)
+    serde_json::from_str(secret.expose()).ok().filter(|tokens: &OAuthTokens| tokens.url() == url)
 }
 
-pub(crate) fn write(home: &Home, key: &str, tokens: &Tokens) -> Result<(), VaultError> {
+pub(crate) fn write(home: &Home, key: &str, tokens: &OAuthTokens) -> Result<(), VaultError> {
     let text = Secret::new(serde_json::to_string(tokens).unwrap_or_default());
     let Some(name) = name_of(key, tokens.url()) else { return Ok(()) };
     home.vault().set(&home.lock()?, &name, &text)
@@ -76,7 +76,7 @@ pub(crate) struct Access(Arc<Inner>);
 
 struct Inner {
     home: Home,
-    net: aiw_net::Client,
+    net: aiw_net::HttpClient,
     key: String,
     url: String,
     seen: Mutex<Seen>,
@@ -84,12 +84,12 @@ struct Inner {
 
 #[derive(Default)]
 struct Seen {
-    tokens: Option<(Instant, Option<Tokens>)>,
+    tokens: Option<(Instant, Option<OAuthTokens>)>,
     refusal: Option<Refusal>,
 }
 
 impl Access {
-    pub(crate) fn new(home: Home, net: aiw_net::Client, key: &str, url: &str) -> Self {
+    pub(crate) fn new(home: Home, net: aiw_net::HttpClient, key: &str, url: &str) -> Self {
         Self(Arc::new(Inner { home, net, key: key.to_owned(), url: url.to_owned(), seen: Mutex::default() }))
     }
 
@@ -102,7 +102,7 @@ impl Access {
         look(&mut self.0.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    async fn tokens(&self) -> Option<Tokens> {
+    async fn tokens(&self) -> Option<OAuthTokens> {
         let known = self.seen(|seen| seen.tokens.clone()).filter(|(at, _)| at.elapsed() < FRESH);
         if let Some((_, tokens)) = known {
             return tokens;
@@ -111,21 +111,21 @@ impl Access {
         aiw_home::blocking(move || this.reread()).await
     }
 
-    fn reread(&self) -> Option<Tokens> {
+    fn reread(&self) -> Option<OAuthTokens> {
         let tokens = read(&self.0.home, &self.0.key, &self.0.url);
         self.seen(|seen| seen.tokens = Some((Instant::now(), tokens.clone())));
         tokens
     }
 
     /// Other tokens than the ones that hold `old`: those of a refresh that is done here, or was done elsewhere.
-    async fn other_than(&self, old: Secret) -> Result<Option<Tokens>, String> {
+    async fn other_than(&self, old: Secret) -> Result<Option<OAuthTokens>, String> {
         let this = self.clone();
         // A refresh that was begun is brought to its end: the old token may be void by then.
         let refresh = tokio::spawn(async move { this.refresh(&old).await });
         refresh.await.unwrap_or_else(|_| Err("needs a new token, and the refresh was cut off".into()))
     }
 
-    async fn refresh(&self, old: &Secret) -> Result<Option<Tokens>, String> {
+    async fn refresh(&self, old: &Secret) -> Result<Option<OAuthTokens>, String> {
         let (home, key) = (self.0.home.clone(), mark(&self.0.key));
         // One at a time in all processes: a refresh token that is used twice is taken for a stolen one.
         let turn = aiw_home::blocking(move || home.login_turn(&key)).await;
@@ -162,7 +162,7 @@ impl Access {
     }
 
     /// Notes why there is no other token.
-    fn noted(&self, found: Result<Option<Tokens>, String>) -> Option<Secret> {
+    fn noted(&self, found: Result<Option<OAuthTokens>, String>) -> Option<Secret> {
         match found {
             Ok(Some(tokens)) => return Some(tokens.access()),
             Ok(None) => self.refuse(Refusal::Login),

@@ -5,7 +5,7 @@ use std::fmt;
 
 use aiw_core::Secret;
 use aiw_home::VaultError;
-use aiw_mcp::oauth::{Login, LoginRequest, OAuthError, Tokens};
+use aiw_mcp::oauth::{Login, OAuthError, OAuthRequest, OAuthTokens};
 use serde_json::{Map, Value};
 
 use crate::access::{forget_logins, mark, read, write};
@@ -66,7 +66,7 @@ impl Said {
 }
 
 /// The place of a login: a server that is reached over HTTP.
-pub struct Account {
+pub struct LoginAccount {
     ground: Ground,
     key: String,
     url: String,
@@ -74,15 +74,15 @@ pub struct Account {
     said: Said,
 }
 
-impl fmt::Debug for Account {
+impl fmt::Debug for LoginAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Account").field("key", &self.key).finish_non_exhaustive()
     }
 }
 
-impl Account {
+impl LoginAccount {
     /// The account of a server.
-    pub(crate) fn of(ground: &Ground, key: &str, server: &aiw_servers::Server) -> Result<Self, PoolError> {
+    pub(crate) fn of(ground: &Ground, key: &str, server: &aiw_servers::DeclaredServer) -> Result<Self, PoolError> {
         let problem = |problem: String| PoolError::Declaration { server: key.to_owned(), problem };
         if server.transport != aiw_servers::Transport::Http {
             return Err(problem("is not reached over HTTP, so there is nothing to log in to".into()));
@@ -118,7 +118,7 @@ impl Account {
                 Some(id) => (Some(id), wishes.client_secret),
                 None => (said.client_id.clone(), wishes.client_secret.or_else(|| said.client_secret.clone())),
             };
-            let request = LoginRequest {
+            let request = OAuthRequest {
                 client: self.ground.net.clone(),
                 url: self.url.clone(),
                 headers: self.headers.clone(),
@@ -134,7 +134,7 @@ impl Account {
     }
 
     /// Exchanges what came back from the browser, and keeps the tokens.
-    pub fn finish<'a>(&'a self, login: Login, query: &'a str) -> BoxFuture<'a, Result<Tokens, PoolError>> {
+    pub fn finish<'a>(&'a self, login: Login, query: &'a str) -> BoxFuture<'a, Result<OAuthTokens, PoolError>> {
         Box::pin(async move {
             let tokens = login.finish(query).await.map_err(|e| self.failed(e))?;
             let (home, key, kept) = (self.ground.home.clone(), self.key.clone(), tokens.clone());
@@ -157,7 +157,7 @@ impl Account {
         Ok((removed > 0, revoked))
     }
 
-    async fn tokens(&self) -> Option<Tokens> {
+    async fn tokens(&self) -> Option<OAuthTokens> {
         let (home, key, url) = (self.ground.home.clone(), self.key.clone(), self.url.clone());
         aiw_home::blocking(move || read(&home, &key, &url)).await
     }

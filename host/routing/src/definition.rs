@@ -22,7 +22,7 @@ const MAX_DEPTH: usize = 64;
 /// The part of a tool's definition that passes on to clients, as its server sent it: all of it is pinned, and nothing
 /// else passes. It is kept as text, which takes a tenth of the memory of the values in it. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Definition(Arc<Kept>);
+pub struct ToolDefinition(Arc<Kept>);
 
 #[derive(Debug)]
 struct Kept {
@@ -33,7 +33,7 @@ struct Kept {
     digest: OnceLock<[u8; 32]>,
 }
 
-impl Definition {
+impl ToolDefinition {
     /// The definition that a JSON object holds.
     pub fn new(value: &Value) -> Self {
         let only_reads = only_reads(value);
@@ -89,19 +89,19 @@ impl Definition {
     }
 }
 
-impl PartialEq for Definition {
+impl PartialEq for ToolDefinition {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0) || self.0.text == other.0.text
     }
 }
 
-impl Serialize for Definition {
+impl Serialize for ToolDefinition {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.value().serialize(serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Definition {
+impl<'de> Deserialize<'de> for ToolDefinition {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Value::deserialize(deserializer).map(|value| Self::new(&value))
     }
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_digest_sees_every_change_that_counts_and_no_other() {
-        let digest = |tool: &Value| *Definition::new(tool).digest();
+        let digest = |tool: &Value| *ToolDefinition::new(tool).digest();
         let tool = json!({"name": "a", "description": "d", "inputSchema": {"type": "object", "required": ["x"]}});
         let reordered = json!({"inputSchema": {"required": ["x"], "type": "object"}, "description": "d", "name": "a",
             "_meta": {"x": 1}, "icons": []});
@@ -301,13 +301,13 @@ mod tests {
         let big = "x".repeat(4000);
         let tool =
             json!({"name": "a", "inputSchema": {"type": "object"}, "_meta": {"x": big}, "icons": [], "odd": big});
-        let definition = Definition::new(&tool);
+        let definition = ToolDefinition::new(&tool);
         assert_eq!(definition.value(), json!({"name": "a", "inputSchema": {"type": "object"}}));
         assert!(definition.tokens_as("a") < 20);
         for costly in ["title", "outputSchema", "annotations"] {
             let mut tool = tool.clone();
             tool[costly] = if costly == "title" { json!(big) } else { json!({"title": big, "type": "object"}) };
-            assert!(Definition::new(&tool).tokens_as("a") > 1000, "{costly}");
+            assert!(ToolDefinition::new(&tool).tokens_as("a") > 1000, "{costly}");
         }
     }
 }

@@ -10,8 +10,8 @@ use aiw_mcp::{ClientError, RpcError};
 use aiw_supervisor::SupervisorError;
 
 use crate::access::Refusal;
-use crate::definition::Definition;
-use crate::record::Record;
+use crate::definition::ToolDefinition;
+use crate::record::ServerRecord;
 
 /// Why a server behind aiw can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -262,13 +262,13 @@ impl PoolError {
     }
 
     /// The error for a tool that a server does not have. `known` are those that it has.
-    pub fn no_tool<'a>(server: &str, tool: &str, known: impl Iterator<Item = &'a Definition>) -> Self {
+    pub fn no_tool<'a>(server: &str, tool: &str, known: impl Iterator<Item = &'a ToolDefinition>) -> Self {
         let known = known.map(|tool| tool.name().to_owned()).collect();
         Self::NoTool { server: server.to_owned(), tool: tool.to_owned(), known }
     }
 
     /// Why a tool of a record is withheld.
-    pub(crate) fn withheld(record: &Record, server: &str, tool: &str) -> Self {
+    pub(crate) fn withheld(record: &ServerRecord, server: &str, tool: &str) -> Self {
         let (server, tool) = (server.to_owned(), tool.to_owned());
         match record.pins.contains_key(&tool) {
             true => Self::Withheld { server, tool },

@@ -18,4 +18,4 @@ mod vectors;
 pub use current::{CurrentMeaning, ModelSource};
 pub use finder::{Finder, FoundTools};
 pub use indexed::{Allows, KnownServer, Match};
-pub use meaning::Meaning;
+pub use meaning::ToolMeaning;

@@ -8,7 +8,7 @@ use aiw_home::{
     FileTrust, Home, HomeError, OpenDir, Project, ServerSettings, Settings, TrustSettings, nearest,
     read_unlinked_beside,
 };
-use aiw_servers::{FoundServer, McpFile, PROJECT_FILE, Scope, Server, Transport, in_file};
+use aiw_servers::{DeclaredServer, McpFile, PROJECT_FILE, ScopedServer, ServerScope, Transport, in_file};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -21,13 +21,13 @@ pub struct Configured {
     /// Its key in `mcp.json`.
     pub key: String,
     /// Where it is declared.
-    pub scope: Scope,
+    pub scope: ServerScope,
     /// The directory of the file that declares it.
     pub directory: PathBuf,
     /// That directory as it was opened, if it is a project's: a repository that is moved takes its trust with it.
     pub opened: Option<OpenDir>,
     /// The declaration, or the end of a sentence that says why it can't be used.
-    pub server: Result<Server, String>,
+    pub server: Result<DeclaredServer, String>,
     /// Its settings.
     pub settings: ServerSettings,
 }
@@ -37,7 +37,7 @@ impl Configured {
     pub(crate) fn digest(&self) -> String {
         let declaration = self.server.as_ref().map(|server| Value::from(server.declaration.clone()));
         let mut digest = Sha256::new_with_prefix(declaration.unwrap_or_default().to_string());
-        if self.scope == Scope::Project {
+        if self.scope == ServerScope::Project {
             digest.update([0]);
             digest.update(self.directory.as_os_str().as_encoded_bytes());
         }
@@ -84,18 +84,18 @@ impl ServerPlaces {
         let known = settings.mcp()?;
         let mut problems = Vec::new();
         // A file of the user's that makes no sense is an error, not a home without servers.
-        let mut all = vec![(Scope::Aiw, self.home.root().to_owned(), None, McpFile::load(&self.home)?.map())];
+        let mut all = vec![(ServerScope::Aiw, self.home.root().to_owned(), None, McpFile::load(&self.home)?.map())];
         if let Some(file) = &self.project {
             let directory = file.parent().unwrap_or(file).to_owned();
             match declared(file, &settings.trust()) {
                 Ok(None) => {}
-                Ok(Some((opened, servers))) => all.push((Scope::Project, directory, Some(opened), servers)),
+                Ok(Some((opened, servers))) => all.push((ServerScope::Project, directory, Some(opened), servers)),
                 Err(problem) => problems.push(problem),
             }
         }
         let mut servers: Vec<Configured> = Vec::new();
         for (scope, directory, opened, declared) in all {
-            for found in FoundServer::all(scope, declared) {
+            for found in ScopedServer::all(scope, declared) {
                 if servers.iter().any(|other| other.key == found.key) {
                     problems.push(format!(
                         "the project's server `{}` is left out: you have one of that name",
@@ -153,7 +153,7 @@ fn declared(file: &Path, trust: &TrustSettings) -> Result<Option<DeclaredHere>, 
 }
 
 /// A declaration that aiw can start: its own command would start it again, and again.
-fn usable(server: Server) -> Result<Server, String> {
+fn usable(server: DeclaredServer) -> Result<DeclaredServer, String> {
     let args = || server.declaration.get("args").and_then(|args| args.as_array()).into_iter().flatten();
     let command = server.declaration.get("command").and_then(|command| command.as_str()).unwrap_or_default();
     let is_aiw = Path::new(command).file_stem().is_some_and(|stem| stem == "aiw");

@@ -46,13 +46,13 @@ impl Cost {
 
 /// What may be listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub struct ListingLimits {
     most: Cost,
     always: Vec<String>,
     never: Vec<String>,
 }
 
-impl Limits {
+impl ListingLimits {
     /// The limits of the settings, and of a profile where it says otherwise.
     pub fn of(settings: &ListSettings, profile: &ListSettings) -> Self {
         let names = |profile: &Option<Vec<String>>, settings: &Option<Vec<String>>| {
@@ -77,7 +77,7 @@ impl Limits {
 
 /// A server whose tools could be listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
+pub struct ListableServer {
     /// Its key.
     pub server: String,
     /// What its tools cost.
@@ -86,7 +86,7 @@ pub struct Candidate {
     pub used: Option<u64>,
 }
 
-impl Candidate {
+impl ListableServer {
     /// The servers of some tools, by name. Of each tool it needs the server, and what it costs; `used` says when a server
     /// was called last.
     pub(crate) fn all<'a>(
@@ -108,18 +108,18 @@ impl Candidate {
 
 /// What becomes of a server's tools.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choice {
+pub struct ListingChoice {
     /// The server.
     pub server: String,
     /// What its tools cost.
     pub cost: Cost,
     /// Why they are listed, or not.
-    pub reason: Reason,
+    pub reason: ListingReason,
 }
 
 /// Why a server's tools are listed, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
+pub enum ListingReason {
     /// The settings name it.
     Always,
     /// It was used lately, and there is room.
@@ -137,26 +137,26 @@ pub enum Reason {
     },
 }
 
-impl Choice {
+impl ListingChoice {
     /// Whether its tools are listed.
     pub fn is_listed(&self) -> bool {
-        matches!(self.reason, Reason::Always | Reason::Used | Reason::Fits)
+        matches!(self.reason, ListingReason::Always | ListingReason::Used | ListingReason::Fits)
     }
 }
 
-impl fmt::Display for Choice {
+impl fmt::Display for ListingChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.reason {
-            Reason::Always => f.write_str("`always` in `mcp.list`"),
-            Reason::Used => f.write_str("used lately"),
-            Reason::Fits => f.write_str("there is room"),
-            Reason::Never => f.write_str("`never` in `mcp.list`"),
-            Reason::NoRoom { left, most } if self.cost.tokens > left.tokens => write!(
+            ListingReason::Always => f.write_str("`always` in `mcp.list`"),
+            ListingReason::Used => f.write_str("used lately"),
+            ListingReason::Fits => f.write_str("there is room"),
+            ListingReason::Never => f.write_str("`never` in `mcp.list`"),
+            ListingReason::NoRoom { left, most } if self.cost.tokens > left.tokens => write!(
                 f,
                 "{} tokens, and {} of {} are left (`tokens` in `mcp.list`)",
                 self.cost.tokens, left.tokens, most.tokens
             ),
-            Reason::NoRoom { left, most } => write!(
+            ListingReason::NoRoom { left, most } => write!(
                 f,
                 "{}, and there is room for {} of {} (`tools` in `mcp.list`)",
                 counted(self.cost.tools, "tool"),
@@ -170,9 +170,9 @@ impl fmt::Display for Choice {
 /// Chooses the servers whose tools are listed beside aiw's own, which come first in the limits: those that the settings
 /// name, then those used lately, then the smallest. A server is listed whole or not at all, and the next smaller one has
 /// the room that it leaves. The answer has the order of `servers`.
-pub fn choose(servers: &[Candidate], own: Cost, limits: &Limits, now: u64) -> Vec<Choice> {
+pub fn choose(servers: &[ListableServer], own: Cost, limits: &ListingLimits, now: u64) -> Vec<ListingChoice> {
     let is_in = |names: &[String], server: &str| names.iter().any(|name| star_matches(name, &server.to_lowercase()));
-    let lately = |server: &Candidate| server.used.filter(|used| now.saturating_sub(*used) < LATELY);
+    let lately = |server: &ListableServer| server.used.filter(|used| now.saturating_sub(*used) < LATELY);
     let mut turns: Vec<usize> = (0..servers.len()).collect();
     turns.sort_by_key(|at| {
         let server = &servers[*at];
@@ -190,23 +190,26 @@ pub fn choose(servers: &[Candidate], own: Cost, limits: &Limits, now: u64) -> Ve
     for at in turns {
         let server = &servers[at];
         let reason = if is_in(&limits.never, &server.server) {
-            Reason::Never
+            ListingReason::Never
         } else if is_in(&limits.always, &server.server) {
-            Reason::Always
+            ListingReason::Always
         } else if !server.cost.fits(left) {
-            Reason::NoRoom { left, most: limits.most }
+            ListingReason::NoRoom { left, most: limits.most }
         } else if lately(server).is_some() {
-            Reason::Used
+            ListingReason::Used
         } else {
-            Reason::Fits
+            ListingReason::Fits
         };
-        if matches!(reason, Reason::Always | Reason::Used | Reason::Fits) {
+        if matches!(reason, ListingReason::Always | ListingReason::Used | ListingReason::Fits) {
             left = left.without(server.cost);
         }
         reasons.insert(at, reason);
     }
-    let choice =
-        |(server, reason): (&Candidate, Reason)| Choice { server: server.server.clone(), cost: server.cost, reason };
+    let choice = |(server, reason): (&ListableServer, ListingReason)| ListingChoice {
+        server: server.server.clone(),
+        cost: server.cost,
+        reason,
+    };
     servers.iter().zip(reasons.into_values()).map(choice).collect()
 }
 
@@ -218,18 +221,18 @@ mod tests {
 
     const NOW: u64 = 100 * LATELY;
 
-    fn candidate(server: &str, tools: usize, tokens: usize, used: Option<u64>) -> Candidate {
-        Candidate { server: server.to_owned(), cost: Cost { tools, tokens }, used }
+    fn candidate(server: &str, tools: usize, tokens: usize, used: Option<u64>) -> ListableServer {
+        ListableServer { server: server.to_owned(), cost: Cost { tools, tokens }, used }
     }
 
-    fn limits(tokens: usize, tools: usize, always: &[&str], never: &[&str]) -> Limits {
+    fn limits(tokens: usize, tools: usize, always: &[&str], never: &[&str]) -> ListingLimits {
         let owned = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
         let settings =
             ListSettings { tokens: Some(tokens), tools: Some(tools), always: owned(always), never: owned(never) };
-        Limits::of(&settings, &ListSettings::default())
+        ListingLimits::of(&settings, &ListSettings::default())
     }
 
-    fn listed(choices: &[Choice]) -> Vec<&str> {
+    fn listed(choices: &[ListingChoice]) -> Vec<&str> {
         choices.iter().filter(|choice| choice.is_listed()).map(|choice| choice.server.as_str()).collect()
     }
 
@@ -243,7 +246,7 @@ mod tests {
             candidate("tiny", 1, 100, None),
         ];
         let own = Cost { tools: 10, tokens: 2000 };
-        let of = |limits: &Limits| listed(&choose(&servers, own, limits, NOW)).join(" ");
+        let of = |limits: &ListingLimits| listed(&choose(&servers, own, limits, NOW)).join(" ");
         assert_eq!(of(&limits(5000, 100, &[], &[])), "mid small tiny");
         assert_eq!(of(&limits(5000, 100, &["BIG"], &[])), "big");
         assert_eq!(of(&limits(5000, 100, &[], &["t*", "mid"])), "old small");
@@ -260,7 +263,7 @@ mod tests {
     fn a_server_that_is_left_out_says_what_was_missing() {
         let servers = [candidate("a", 3, 900, None), candidate("b", 60, 2000, None), candidate("c", 1, 1, None)];
         let choices = choose(&servers, Cost { tools: 5, tokens: 500 }, &limits(3000, 50, &[], &["c"]), NOW);
-        let said: Vec<String> = choices.iter().map(Choice::to_string).collect();
+        let said: Vec<String> = choices.iter().map(ListingChoice::to_string).collect();
         assert_eq!(said[0], "there is room");
         assert_eq!(said[1], "2000 tokens, and 1600 of 3000 are left (`tokens` in `mcp.list`)");
         assert_eq!(said[2], "`never` in `mcp.list`");
@@ -272,13 +275,13 @@ mod tests {
     fn a_profile_says_otherwise_field_by_field() {
         let settings = ListSettings { tokens: Some(1), always: Some(vec!["a".into()]), ..ListSettings::default() };
         let profile = ListSettings { tokens: Some(7), always: Some(Vec::new()), ..ListSettings::default() };
-        let limits = Limits::of(&settings, &profile);
+        let limits = ListingLimits::of(&settings, &profile);
         assert_eq!((limits.most, limits.always.len()), (Cost { tools: TOOLS, tokens: 7 }, 0));
-        let limits = Limits::of(&settings, &ListSettings::default());
+        let limits = ListingLimits::of(&settings, &ListSettings::default());
         assert_eq!((limits.most.tokens, limits.unknown(["b", "c"].into_iter())), (1, vec!["a"]));
     }
 
-    fn servers() -> impl Strategy<Value = Vec<Candidate>> {
+    fn servers() -> impl Strategy<Value = Vec<ListableServer>> {
         let one = ("[a-d]{1,2}", 1..80usize, 1..6000usize, proptest::option::of(NOW - 2 * LATELY..NOW + 5));
         proptest::collection::btree_map("[a-d]{1,3}", one, 0..12).prop_map(|all| {
             let of = |(name, (_, tools, tokens, used)): (String, _)| candidate(&name, tools, tokens, used);
@@ -298,24 +301,24 @@ mod tests {
             let choices = choose(&servers, own, &limits, NOW);
             // Each server has an answer, in the order that it came in.
             prop_assert!(choices.iter().map(|c| &c.server).eq(servers.iter().map(|s| &s.server)));
-            let sum = |of: &dyn Fn(&&Choice) -> bool| {
+            let sum = |of: &dyn Fn(&&ListingChoice) -> bool| {
                 let costs = choices.iter().filter(|c| c.is_listed()).filter(of).map(|choice| choice.cost);
                 costs.fold(own, |a, b| Cost { tools: a.tools + b.tools, tokens: a.tokens + b.tokens })
             };
-            let (all, pinned) = (sum(&|_| true), sum(&|choice| choice.reason == Reason::Always));
+            let (all, pinned) = (sum(&|_| true), sum(&|choice| choice.reason == ListingReason::Always));
             if all != pinned {
                 prop_assert!(all.tools <= tools && all.tokens <= tokens, "{all:?} {choices:?}");
             }
             prop_assert!(choices.iter().all(|c| !(c.server.starts_with('d') && c.is_listed())));
             // The order in which servers come makes no difference, so the list is the same each time.
-            let mut turned: Vec<Candidate> = servers.clone();
+            let mut turned: Vec<ListableServer> = servers.clone();
             turned.reverse();
             let mut again = choose(&turned, own, &limits, NOW);
             again.reverse();
             prop_assert_eq!(&again, &choices);
             // Whatever is left out would not fit beside what is listed.
             let room = limits.most.without(all);
-            for choice in choices.iter().filter(|c| matches!(c.reason, Reason::NoRoom { .. })) {
+            for choice in choices.iter().filter(|c| matches!(c.reason, ListingReason::NoRoom { .. })) {
                 prop_assert!(!choice.cost.fits(room), "{choice:?} {room:?}");
             }
         }

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::record::Record;
+use crate::record::ServerRecord;
 
 /// The longest name that every client and model API takes.
 const MAX: usize = 64;
@@ -43,7 +43,7 @@ pub struct NamedTool {
 impl NamedTool {
     /// Finds the server or tool that a word names among servers and their records: `SERVER/TOOL`, as all lists show them;
     /// and `SERVER__TOOL`, as clients do. A server's whole name counts first, since it may have a `/` or `__` in it.
-    pub fn find(word: &str, servers: &[(&str, Option<&Record>)]) -> Option<Self> {
+    pub fn find(word: &str, servers: &[(&str, Option<&ServerRecord>)]) -> Option<Self> {
         let is_server = |name: &str| servers.iter().any(|(server, _)| *server == name);
         let of = |server: &str, tool: &str| Self { server: server.to_owned(), tool: Some(tool.to_owned()) };
         // `time/` is what is left of `time/TOOL`.

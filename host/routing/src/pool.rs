@@ -10,25 +10,25 @@ use std::time::{Duration, Instant};
 use aiw_core::{quoted, quoted_list};
 use aiw_home::ListSettings;
 use aiw_mcp::{Arguments, Call, Caller, Params, RpcError};
-use aiw_servers::{Scope, Transport, Watch};
+use aiw_servers::{FileWatch, ServerScope, Transport};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
 
-use crate::account::Account;
-use crate::definition::{self, Definition, name};
+use crate::account::LoginAccount;
+use crate::definition::{self, ToolDefinition, name};
 use crate::error::{PoolError, shown_command};
 use crate::find::{Finder, FoundTools, KnownServer};
 use crate::found::{Configured, ServerPlaces};
-use crate::listing::{Candidate, Choice, Cost, Limits, choose};
+use crate::listing::{Cost, ListableServer, ListingChoice, ListingLimits, choose};
 use crate::log;
 use crate::names::{NamedTool, proxied};
 use crate::profile::{OWN, Profile, ProfileSource};
-use crate::record::{LOST, Record, Records};
+use crate::record::{LOST, Records, ServerRecord};
 use crate::relay::Known;
 use crate::shape::Kind;
 use crate::signs::Signs;
-use crate::slot::{Slot, State};
+use crate::slot::{ServerState, Slot};
 use crate::start::Ground;
 use crate::uris::{Claim, contested, marked, own};
 
@@ -68,7 +68,7 @@ struct Inner {
 
 /// A tool, prompt or resource of a server, as a client may see it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Offered<D = Definition> {
+pub struct Offered<D = ToolDefinition> {
     /// The server's key.
     pub server: String,
     /// The name under which the client sees it.
@@ -102,11 +102,11 @@ impl Offered<Value> {
 
 /// The state of a server.
 #[derive(Debug, Clone)]
-pub struct Status {
+pub struct SlotStatus {
     /// Its key.
     pub name: String,
     /// Where it is declared.
-    pub scope: Scope,
+    pub scope: ServerScope,
     /// How it is reached; none if its entry can't be used.
     pub transport: Option<Transport>,
     /// The command that it runs, or the address that it reaches.
@@ -114,13 +114,13 @@ pub struct Status {
     /// Whether it is offered to clients.
     pub enabled: bool,
     /// Its state in this process.
-    pub state: State,
+    pub state: ServerState,
     /// Its process.
     pub pid: Option<u32>,
     /// Why it can't be used, or failed last.
     pub error: Option<String>,
     /// The record of its last start.
-    pub record: Option<Arc<Record>>,
+    pub record: Option<Arc<ServerRecord>>,
     /// The cost of its tools for a client, in tokens.
     pub tokens: usize,
 }
@@ -202,7 +202,7 @@ impl Pool {
 
     /// The tools that the profile allows and the servers have not changed, by server and in their order.
     pub fn tools(&self) -> Vec<Offered> {
-        let of = |slot: &Arc<Slot>, record: Arc<Record>| -> Vec<Offered> {
+        let of = |slot: &Arc<Slot>, record: Arc<ServerRecord>| -> Vec<Offered> {
             let allowed = record.accepted().filter(|tool| self.allows(slot.key(), tool));
             allowed.map(|tool| offered(slot.key(), tool.name(), tool)).collect()
         };
@@ -215,7 +215,7 @@ impl Pool {
     }
 
     /// What becomes of the servers of some tools in the list of a client, where aiw's own tools cost `own`.
-    pub fn choose(&self, offered: &[Offered], own: Cost) -> Vec<Choice> {
+    pub fn choose(&self, offered: &[Offered], own: Cost) -> Vec<ListingChoice> {
         let mut used = self.inner.used.lock().unwrap_or_else(PoisonError::into_inner);
         for tool in offered {
             if !used.contains_key(&tool.server) {
@@ -223,14 +223,14 @@ impl Pool {
             }
         }
         let tools = offered.iter().map(|tool| (tool.server.as_str(), tool.tokens()));
-        let candidates = Candidate::all(tools, |server| used.get(server).copied().flatten());
+        let candidates = ListableServer::all(tools, |server| used.get(server).copied().flatten());
         choose(&candidates, own, &self.limits(), aiw_home::now_millis() / 1000)
     }
 
     /// What may be listed, by the settings and the profile.
-    fn limits(&self) -> Limits {
+    fn limits(&self) -> ListingLimits {
         let list = self.inner.list.read().unwrap_or_else(PoisonError::into_inner);
-        Limits::of(&list, &self.inner.profile.read().unwrap_or_else(PoisonError::into_inner).list)
+        ListingLimits::of(&list, &self.inner.profile.read().unwrap_or_else(PoisonError::into_inner).list)
     }
 
     /// One sentence for each name in `mcp.list` that is no server's.
@@ -313,7 +313,7 @@ impl Pool {
 
     /// The resources and templates, as their servers define them.
     fn content(&self) -> (Vec<Offered<Value>>, Vec<Offered<Value>>) {
-        let of = |list: fn(&Record) -> Vec<Value>| {
+        let of = |list: fn(&ServerRecord) -> Vec<Value>| {
             self.each(|slot, record| {
                 let open = if self.allows_content(slot.key(), "*") { list(&record) } else { Vec::new() };
                 open.iter().map(|item| offered(slot.key(), name(item), item)).collect()
@@ -342,13 +342,13 @@ impl Pool {
         (resources, templates)
     }
 
-    fn each<D>(&self, of: impl Fn(&Arc<Slot>, Arc<Record>) -> Vec<Offered<D>>) -> Vec<Offered<D>> {
+    fn each<D>(&self, of: impl Fn(&Arc<Slot>, Arc<ServerRecord>) -> Vec<Offered<D>>) -> Vec<Offered<D>> {
         let slots = self.inner.slots();
         let offered = slots.iter().filter(|slot| slot.is_offered());
         offered.filter_map(|slot| Some(of(slot, slot.record()?))).flatten().collect()
     }
 
-    fn allows(&self, server: &str, tool: &Definition) -> bool {
+    fn allows(&self, server: &str, tool: &ToolDefinition) -> bool {
         let profile = self.inner.profile.read().unwrap_or_else(PoisonError::into_inner);
         profile.allows(server, tool.name(), tool.only_reads())
     }
@@ -370,7 +370,8 @@ impl Pool {
             let slot = self.inner.slot(server)?;
             let denied = || PoolError::NotAllowed { server: server.to_owned(), tool: tool.to_owned() };
             // An unknown tool may be a new one; the server decides after its start.
-            let is_denied = |record: Arc<Record>| record.tool(tool).is_some_and(|tool| !self.allows(server, tool));
+            let is_denied =
+                |record: Arc<ServerRecord>| record.tool(tool).is_some_and(|tool| !self.allows(server, tool));
             if slot.record().is_some_and(is_denied) {
                 return Err(denied());
             }
@@ -412,7 +413,7 @@ impl Pool {
         let slots = self.inner.slots();
         slots.iter().find_map(|slot| {
             let record = slot.record()?;
-            let is_it = |tool: &&Definition| proxied(slot.key(), tool.name()) == proxied_name;
+            let is_it = |tool: &&ToolDefinition| proxied(slot.key(), tool.name()) == proxied_name;
             let tool = record.withheld().find(is_it).filter(|tool| self.allows(slot.key(), tool))?;
             Some(PoolError::withheld(&record, slot.key(), tool.name()))
         })
@@ -550,7 +551,7 @@ impl Pool {
     }
 
     /// Returns the state of each server.
-    pub fn status(&self) -> Vec<Status> {
+    pub fn status(&self) -> Vec<SlotStatus> {
         self.inner.slots().iter().map(status).collect()
     }
 
@@ -575,10 +576,10 @@ impl Pool {
     }
 
     /// Where the user logs in to a server.
-    pub fn account(&self, server: &str) -> Result<Account, PoolError> {
+    pub fn account(&self, server: &str) -> Result<LoginAccount, PoolError> {
         let slot = self.inner.slot(server)?;
         let problem = |problem: &String| PoolError::Declaration { server: server.to_owned(), problem: problem.clone() };
-        Account::of(&slot.ground, server, slot.configured.server.as_ref().map_err(problem)?)
+        LoginAccount::of(&slot.ground, server, slot.configured.server.as_ref().map_err(problem)?)
     }
 
     /// A sentence for each server, up to some, with tools that are withheld and that the profile allows, or of which aiw
@@ -596,11 +597,11 @@ impl Pool {
             }
             let withheld = record.withheld().filter(|tool| self.allows(slot.key(), tool));
             let (changed, new): (Vec<_>, Vec<_>) = withheld.partition(|tool| record.pins.contains_key(tool.name()));
-            let named = |tools: &[&Definition]| {
+            let named = |tools: &[&ToolDefinition]| {
                 let names: Vec<&str> = tools.iter().map(|tool| tool.name()).collect();
                 format!("{} {}", if names.len() == 1 { "tool" } else { "tools" }, quoted_list(&names))
             };
-            let them = |tools: &[&Definition]| if tools.len() == 1 { "it" } else { "them" };
+            let them = |tools: &[&ToolDefinition]| if tools.len() == 1 { "it" } else { "them" };
             let server = quoted(slot.key());
             let approve = shown_command("approve", slot.key());
             if !changed.is_empty() {
@@ -654,15 +655,15 @@ fn distinct<D>(mut offered: Vec<Offered<D>>) -> Vec<Offered<D>> {
     offered
 }
 
-fn status(slot: &Arc<Slot>) -> Status {
+fn status(slot: &Arc<Slot>) -> SlotStatus {
     let (state, pid, error) = slot.state();
     let record = slot.record();
     let server = slot.configured.server.as_ref();
-    Status {
+    SlotStatus {
         name: slot.key().to_owned(),
         scope: slot.configured.scope,
         transport: server.ok().map(|server| server.transport),
-        target: server.map(aiw_servers::Server::target).unwrap_or_default(),
+        target: server.map(aiw_servers::DeclaredServer::target).unwrap_or_default(),
         enabled: slot.configured.settings.enabled,
         state,
         pid,
@@ -673,7 +674,7 @@ fn status(slot: &Arc<Slot>) -> Status {
 }
 
 /// The tokens that a server's tools cost a client.
-fn tokens(server: &str, record: &Record) -> usize {
+fn tokens(server: &str, record: &ServerRecord) -> usize {
     record.accepted().map(|tool| tool.tokens_as(&proxied(server, tool.name()))).sum()
 }
 
@@ -819,7 +820,7 @@ async fn follow(pool: Weak<Inner>) {
     let mut has_changed = false;
     loop {
         let Some(files) = pool.upgrade().map(|pool| pool.files()) else { return };
-        let watch = Watch::new(&files);
+        let watch = FileWatch::new(&files);
         // Read again once the next watch is there: a change in between would not be noticed.
         if std::mem::replace(&mut has_changed, true) {
             let Some(reloading) = pool.upgrade() else { return };
@@ -840,7 +841,7 @@ async fn follow(pool: Weak<Inner>) {
 }
 
 /// Returns the suspicions about the tools of each server.
-pub fn suspicions(statuses: &[Status]) -> Vec<(String, String, String)> {
+pub fn suspicions(statuses: &[SlotStatus]) -> Vec<(String, String, String)> {
     let names: BTreeMap<String, Vec<&str>> = statuses
         .iter()
         .flat_map(|status| status.record.iter().flat_map(|r| &r.tools).map(move |tool| (status, tool.name())))

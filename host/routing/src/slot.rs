@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aiw_core::ErrorKind;
-use aiw_mcp::{Call, ClientError, Params, Request, value_of};
-use aiw_servers::{Scope, Server};
+use aiw_mcp::{Call, ClientError, McpRequest, Params, value_of};
+use aiw_servers::{DeclaredServer, ServerScope};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
@@ -18,7 +18,7 @@ use crate::access::Access;
 use crate::error::PoolError;
 use crate::found::Configured;
 use crate::log;
-use crate::record::{MAX_ITEMS, Record, Records};
+use crate::record::{MAX_ITEMS, Records, ServerRecord};
 use crate::relay::{Known, Relay};
 use crate::shape::Kind;
 use crate::start::{Connection, Ground, Process, start};
@@ -65,7 +65,7 @@ pub(crate) struct Slot {
     /// The last start.
     starting: Mutex<Option<AbortHandle>>,
     standing: Mutex<Standing>,
-    record: Mutex<Option<Arc<Record>>>,
+    record: Mutex<Option<Arc<ServerRecord>>>,
     in_flight: AtomicUsize,
     /// When it was noted last that a tool of it was called, in seconds of Unix time.
     noted: AtomicU64,
@@ -87,7 +87,7 @@ struct LastFailure {
 /// The state of its process.
 #[derive(Debug, Clone, Default)]
 struct Standing {
-    state: State,
+    state: ServerState,
     /// How often it was started, with or without success.
     attempts: u64,
     failures: u32,
@@ -102,7 +102,7 @@ struct Standing {
 /// The state of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum ServerState {
     /// The server is not running; the next call starts it.
     #[default]
     Idle,
@@ -127,8 +127,8 @@ impl Slot {
         changes: mpsc::UnboundedSender<()>,
     ) -> Arc<Self> {
         let ground = match configured.scope {
-            Scope::Aiw => ground,
-            Scope::Project => Ground { cwd: configured.directory.clone(), ..ground },
+            ServerScope::Aiw => ground,
+            ServerScope::Project => Ground { cwd: configured.directory.clone(), ..ground },
         };
         let digest = configured.digest();
         let record = records.load(&configured.key).filter(|record| record.declaration == digest).map(Arc::new);
@@ -170,7 +170,7 @@ impl Slot {
     }
 
     /// Returns its record, if it was ever started from this declaration.
-    pub(crate) fn record(&self) -> Option<Arc<Record>> {
+    pub(crate) fn record(&self) -> Option<Arc<ServerRecord>> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -182,7 +182,7 @@ impl Slot {
         }
     }
 
-    fn set_record(&self, new: Record) {
+    fn set_record(&self, new: ServerRecord) {
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         if record.as_deref() != Some(&new) {
             *record = Some(Arc::new(new));
@@ -196,13 +196,13 @@ impl Slot {
     }
 
     /// Its state, its process, and why it failed last.
-    pub(crate) fn state(&self) -> (State, Option<u32>, Option<String>) {
+    pub(crate) fn state(&self) -> (ServerState, Option<u32>, Option<String>) {
         self.standing(|standing| {
             (standing.state, standing.pid, standing.error.as_ref().map(|error| error.brief.clone()))
         })
     }
 
-    fn server(&self) -> Result<&Server, PoolError> {
+    fn server(&self) -> Result<&DeclaredServer, PoolError> {
         let server = self.key().to_owned();
         if !self.configured.settings.enabled {
             return Err(PoolError::Disabled { server });
@@ -256,21 +256,21 @@ impl Slot {
         *held = None;
         let (attempts, error) = self.standing(|standing| (standing.attempts, standing.error.clone()));
         if let Some(LastFailure { brief: problem, kind, hint }) = error.filter(|_| attempts > before) {
-            if self.standing(|standing| standing.state == State::Login) {
+            if self.standing(|standing| standing.state == ServerState::Login) {
                 return Err(PoolError::Login { server: self.key().to_owned() });
             }
             return Err(PoolError::Failed { server: self.key().to_owned(), problem, kind, hint });
         }
         self.wait_its_turn().await?;
         self.standing(|standing| {
-            standing.state = State::Starting;
+            standing.state = ServerState::Starting;
             standing.attempts += 1;
         });
         let started = self.start().await;
         let connection = started.inspect_err(|e| self.failed(e))?;
         self.standing(|standing| {
             *standing = Standing {
-                state: State::Ready,
+                state: ServerState::Ready,
                 attempts: standing.attempts,
                 used: Some(Instant::now()),
                 pid: connection.process.as_ref().map(Process::pid),
@@ -317,7 +317,7 @@ impl Slot {
             // Only the user can help, so neither waiting nor resting does.
             self.standing(|standing| {
                 *standing = Standing {
-                    state: State::Login,
+                    state: ServerState::Login,
                     attempts: standing.attempts,
                     error: Some(failure),
                     log_level: standing.log_level.take(),
@@ -329,7 +329,7 @@ impl Slot {
         self.standing(|standing| {
             standing.failures += 1;
             let open = standing.failures >= FAILURES;
-            standing.state = if open { State::Resting } else { State::Failed };
+            standing.state = if open { ServerState::Resting } else { ServerState::Failed };
             let wait = if open { REST } else { FIRST_WAIT * 2u32.pow(standing.failures - 1) };
             standing.not_before = Some(Instant::now() + jittered(wait));
             standing.error = Some(failure);
@@ -347,7 +347,7 @@ impl Slot {
         };
         let took = u64::try_from(connection.took.as_millis()).unwrap_or(u64::MAX);
         let digest = self.configured.digest();
-        let learnt = move |record: &mut Record| {
+        let learnt = move |record: &mut ServerRecord| {
             record.offer(tools);
             record.server = about["serverInfo"].clone();
             record.instruct(about["instructions"].as_str());
@@ -366,7 +366,10 @@ impl Slot {
         self.update(learnt).await
     }
 
-    async fn update(self: &Arc<Self>, change: impl FnOnce(&mut Record) + Send + 'static) -> Result<(), PoolError> {
+    async fn update(
+        self: &Arc<Self>,
+        change: impl FnOnce(&mut ServerRecord) + Send + 'static,
+    ) -> Result<(), PoolError> {
         let slot = self.clone();
         let record = aiw_home::blocking(move || slot.records.update(slot.key(), change)).await?;
         let known = self.record();
@@ -456,7 +459,7 @@ impl Slot {
             resources = self.list(connection, "resources/list", "resources").await?;
             templates = self.list(connection, "resources/templates/list", "resourceTemplates").await?;
         }
-        let learnt = move |record: &mut Record| {
+        let learnt = move |record: &mut ServerRecord| {
             record.list(Kind::Prompt, prompts);
             record.list(Kind::Resource, resources);
             record.list(Kind::Template, templates);
@@ -503,8 +506,8 @@ impl Slot {
     pub(crate) async fn stop(&self) {
         let connection = self.connection.lock().await.take();
         self.standing(|standing| {
-            if standing.state == State::Ready {
-                standing.state = State::Idle;
+            if standing.state == ServerState::Ready {
+                standing.state = ServerState::Idle;
             }
             standing.pid = None;
         });
@@ -561,7 +564,7 @@ impl Slot {
     }
 
     /// A request with what the client adds to it, and under which token the client wants its progress.
-    fn request(&self, method: &str, mut params: Params, call: Option<&Call>) -> (Request, Option<Value>) {
+    fn request(&self, method: &str, mut params: Params, call: Option<&Call>) -> (McpRequest, Option<Value>) {
         let mut token = None;
         if let Some(call) = call.filter(|call| !call.meta.is_empty()) {
             let mut meta = call.meta.clone();
@@ -573,7 +576,7 @@ impl Slot {
             }
         }
         let patience = self.configured.settings.timeout;
-        (Request { method: method.to_owned(), params: Some(params), patience, progress: None }, token)
+        (McpRequest { method: method.to_owned(), params: Some(params), patience, progress: None }, token)
     }
 
     /// Tells a running server something, if it runs.
@@ -638,12 +641,12 @@ async fn wait<T>(work: impl Future<Output = T>, call: Option<&Call>) -> Result<T
 async fn send_with_progress(
     relay: &Relay,
     connection: &Connection,
-    request: Request,
+    request: McpRequest,
     call: &Call,
     token: &Value,
 ) -> Result<Box<RawValue>, ClientError> {
     let (progress, mut steps) = mpsc::channel(64);
-    let sent = connection.client.send(Request { progress: Some(progress), ..request });
+    let sent = connection.client.send(McpRequest { progress: Some(progress), ..request });
     tokio::pin!(sent);
     loop {
         tokio::select! {

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use aiw_core::{EnvName, Secret, SecretName};
 use aiw_home::{Home, OpenDir, Surroundings, find_program};
-use aiw_mcp::{Client, ClientError, ClientInfo, Endpoint, Events};
-use aiw_net::{NetError, Policy, Request};
+use aiw_mcp::{ClientError, ClientInfo, Events, McpClient, ServerEndpoint};
+use aiw_net::{HttpRequest, NetError, Policy};
 use aiw_redact::known::Mask;
-use aiw_servers::{Lookup, Server, Transport, expand, placeholders};
+use aiw_servers::{DeclaredServer, Lookup, Transport, expand, placeholders};
 use aiw_supervisor::{Attached, Program, SupervisorError};
 use serde_json::{Map, Value};
 
@@ -34,7 +34,7 @@ pub struct Ground {
     /// The home.
     pub home: Home,
     /// The client for requests that leave the machine.
-    pub net: aiw_net::Client,
+    pub net: aiw_net::HttpClient,
     /// The executable whose `shim` command supervises processes.
     pub executable: PathBuf,
     /// The directory of the session. A project's servers start in the project's instead.
@@ -43,7 +43,7 @@ pub struct Ground {
 
 /// A server that runs.
 pub(crate) struct Connection {
-    pub(crate) client: Client,
+    pub(crate) client: McpClient,
     pub(crate) process: Option<Process>,
     /// Its token, if it may want one.
     pub(crate) access: Option<Access>,
@@ -126,7 +126,7 @@ pub(crate) async fn start(
     let info = ClientInfo { name: "aiw".into(), version: env!("CARGO_PKG_VERSION").into(), capabilities };
     if server.transport == Transport::Http {
         let (endpoint, access) = endpoint(ground, key, &expanded);
-        let begun = Client::http(endpoint, info, events, PATIENCE).await;
+        let begun = McpClient::http(endpoint, info, events, PATIENCE).await;
         let refusal = || access.as_ref().and_then(Access::refusal).map(|refusal| PoolError::refused(refusal, key));
         let client = begun.map_err(|e| refusal().unwrap_or_else(|| not_begun(key, &e, None, &secrets)))?;
         return Ok(Connection { client, process: None, access, took: began.elapsed() });
@@ -163,7 +163,7 @@ pub(crate) async fn start(
     let broken = || pipes(std::io::ErrorKind::BrokenPipe.into());
     let input = tokio::process::ChildStdout::from_std(stdout.ok_or_else(broken)?).map_err(pipes)?;
     let output = tokio::process::ChildStdin::from_std(stdin.ok_or_else(broken)?).map_err(pipes)?;
-    let begun = Client::over(input, output, info, events, PATIENCE).await;
+    let begun = McpClient::over(input, output, info, events, PATIENCE).await;
     match begun {
         Ok(client) => {
             process.last_words.lock().unwrap_or_else(PoisonError::into_inner).begins_to_serve();
@@ -194,7 +194,7 @@ fn masked(text: &str, secrets: &[Vec<u8>]) -> String {
 /// A declaration with its values, and those of them that must not be shown.
 pub(crate) type Resolved = (Map<String, Value>, Vec<Vec<u8>>);
 
-pub(crate) fn resolved(ground: &Ground, key: &str, server: &Server) -> Result<Resolved, PoolError> {
+pub(crate) fn resolved(ground: &Ground, key: &str, server: &DeclaredServer) -> Result<Resolved, PoolError> {
     let values = Values { home: &ground.home, cwd: &ground.cwd, secrets: Mutex::default() };
     let expanded = expand(&server.declaration, &values).map_err(|absent| {
         let variables = absent.variables.iter().map(|name| format!("the variable `{name}`"));
@@ -205,12 +205,12 @@ pub(crate) fn resolved(ground: &Ground, key: &str, server: &Server) -> Result<Re
 }
 
 /// A key in the entry is sent as it is; without one, the server may want a login.
-fn endpoint(ground: &Ground, key: &str, expanded: &Map<String, Value>) -> (Endpoint, Option<Access>) {
+fn endpoint(ground: &Ground, key: &str, expanded: &Map<String, Value>) -> (ServerEndpoint, Option<Access>) {
     let (url, headers) = (url(expanded), headers(expanded));
     let mut policy = Policy::none();
     policy.grant_url(url);
     let has_key = headers.iter().any(|(name, _)| name == "authorization");
-    let endpoint = Endpoint::new(ground.net.clone(), policy, url, headers);
+    let endpoint = ServerEndpoint::new(ground.net.clone(), policy, url, headers);
     if has_key {
         return (endpoint, None);
     }
@@ -220,7 +220,7 @@ fn endpoint(ground: &Ground, key: &str, expanded: &Map<String, Value>) -> (Endpo
 
 /// Checks the address and the headers of a remote server, as far as they are known before it is started: what stands
 /// in place of a variable or a secret is not.
-pub fn check_remote(net: &aiw_net::Client, declaration: &Map<String, Value>) -> Result<(), NetError> {
+pub fn check_remote(net: &aiw_net::HttpClient, declaration: &Map<String, Value>) -> Result<(), NetError> {
     let is_known = |text: &str| placeholders(text).is_empty();
     let url = Some(url(declaration)).filter(|url| is_known(url)).unwrap_or("https://localhost");
     let mut policy = Policy::none();
@@ -229,7 +229,10 @@ pub fn check_remote(net: &aiw_net::Client, declaration: &Map<String, Value>) -> 
         true => (name, value),
         false => (name, Secret::new("x")),
     };
-    net.check(&policy, &Request { secrets: headers(declaration).into_iter().map(known).collect(), ..Request::new(url) })
+    net.check(
+        &policy,
+        &HttpRequest { secrets: headers(declaration).into_iter().map(known).collect(), ..HttpRequest::new(url) },
+    )
 }
 
 pub(crate) fn url(expanded: &Map<String, Value>) -> &str {

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Choice, Configured, Definition, Match, PoolError, Record, Records, Status, proxied};
+use crate::{Configured, ListingChoice, Match, PoolError, Records, ServerRecord, SlotStatus, ToolDefinition, proxied};
 
 /// A server in `aiw mcp list`
 #[derive(Serialize, JsonSchema)]
@@ -85,7 +85,12 @@ pub struct ServerStatus {
 impl ServerStatus {
     /// The state of a server after it was tried: why that failed, if it did, and how long it took to answer a ping.
     /// `choices` are what becomes of the servers in lists.
-    pub fn of(status: &Status, failure: Option<&PoolError>, ping: Option<Duration>, choices: &[Choice]) -> Self {
+    pub fn of(
+        status: &SlotStatus,
+        failure: Option<&PoolError>,
+        ping: Option<Duration>,
+        choices: &[ListingChoice],
+    ) -> Self {
         let choice = choices.iter().find(|choice| choice.server == status.name).filter(|_| failure.is_none());
         let record = status.record.as_ref().filter(|_| failure.is_none());
         let (state, error) = match failure {
@@ -102,8 +107,8 @@ impl ServerStatus {
             withheld: record.iter().flat_map(|r| r.withheld()).map(|tool| tool.name().to_owned()).collect(),
             left_out: record.iter().flat_map(|r| r.left_out()).map(str::to_owned).collect(),
             tokens: record.map_or(0, |_| status.tokens),
-            listed: choice.is_some_and(Choice::is_listed),
-            listing: choice.map(Choice::to_string),
+            listed: choice.is_some_and(ListingChoice::is_listed),
+            listing: choice.map(ListingChoice::to_string),
             version: record.and_then(|r| r.server["version"].as_str()).map(str::to_owned),
             protocol: record.map(|record| record.protocol.clone()),
             error,
@@ -142,7 +147,12 @@ pub struct ServerTool {
 
 impl ServerTool {
     /// A tool of a server. `suspicions` are those of all servers.
-    pub fn of(server: &str, tool: &Definition, record: &Record, suspicions: &[(String, String, String)]) -> Self {
+    pub fn of(
+        server: &str,
+        tool: &ToolDefinition,
+        record: &ServerRecord,
+        suspicions: &[(String, String, String)],
+    ) -> Self {
         let mut value = tool.value();
         let of_it = suspicions.iter().filter(|(of, known, _)| of == server && known == tool.name());
         Self {
@@ -190,10 +200,11 @@ pub struct FoundTool {
 
 impl FoundTool {
     /// A tool that a search found, with what is known of its definition.
-    pub fn of(found: &Match, statuses: &[Status]) -> Self {
+    pub fn of(found: &Match, statuses: &[SlotStatus]) -> Self {
         let status = statuses.iter().find(|status| status.name == found.server);
         let record = status.and_then(|status| status.record.as_ref());
-        let mut value = record.and_then(|record| record.tool(&found.tool)).map(Definition::value).unwrap_or_default();
+        let mut value =
+            record.and_then(|record| record.tool(&found.tool)).map(ToolDefinition::value).unwrap_or_default();
         Self {
             description: value["description"].as_str().unwrap_or_default().to_owned(),
             output_schema: value.get_mut("outputSchema").map(Value::take),

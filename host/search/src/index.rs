@@ -7,7 +7,7 @@ use std::ops::Bound;
 
 /// How a field counts.
 #[derive(Debug, Clone, Copy)]
-pub struct Field {
+pub struct FieldWeight {
     /// How much a word in it counts.
     pub weight: f32,
     /// How much less it counts in a field that is longer than others: 0 (not at all) to 1.
@@ -54,7 +54,7 @@ pub type Scores = Vec<f32>;
 
 impl Index {
     /// An index over records, each with the terms of its fields.
-    pub fn new<'a, const F: usize, R>(fields: [Field; F], records: impl IntoIterator<Item = R> + Clone) -> Self
+    pub fn new<'a, const F: usize, R>(fields: [FieldWeight; F], records: impl IntoIterator<Item = R> + Clone) -> Self
     where
         R: IntoIterator<Item = (usize, &'a str)>,
     {
@@ -73,7 +73,7 @@ impl Index {
         let mut counts: HashMap<u32, f32> = HashMap::new();
         for ((record, terms), lengths) in (0..).zip(records).zip(&lengths) {
             for (field, term) in terms {
-                let Field { weight, length } = fields[field];
+                let FieldWeight { weight, length } = fields[field];
                 let term = index.number(term);
                 *counts.entry(term).or_default() += weight / (1.0 - length + length * lengths[field] / average[field]);
             }
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     fn ranked(records: &[&[(usize, &'static str)]], request: &[&str]) -> Vec<f32> {
-        let fields = [Field { weight: 2.0, length: 0.3 }, Field { weight: 1.0, length: 0.6 }];
+        let fields = [FieldWeight { weight: 2.0, length: 0.3 }, FieldWeight { weight: 1.0, length: 0.6 }];
         let index = Index::new(fields, records.iter().map(|record| record.iter().copied()));
         let mut scores = Scores::new();
         let best = index.score(request.iter().map(|term| (*term, 1.0)), &mut scores);
@@ -194,7 +194,7 @@ mod tests {
     fn words_that_begin_alike_stand_for_each_other() {
         let words =
             ["admin", "recognit", "recogn", "administr", "recommend", "add", "recogn proxi", "2023", "psychologi"];
-        let fields = [Field { weight: 1.0, length: 0.0 }];
+        let fields = [FieldWeight { weight: 1.0, length: 0.0 }];
         let index = Index::new(fields, [words.map(|word| (0, word))]);
         let alike = |term| index.alike(term).collect::<Vec<_>>();
         assert_eq!(alike("administr"), ["admin"]);
@@ -210,7 +210,7 @@ mod tests {
 
     /// Scores records of one field for a term and what may stand in its place.
     fn instead<'a>(records: &[&[&'a str]], term: &'a str, instead: &[&'a str]) -> Vec<f32> {
-        let fields = [Field { weight: 1.0, length: 0.0 }];
+        let fields = [FieldWeight { weight: 1.0, length: 0.0 }];
         let index = Index::new(fields, records.iter().map(|record| record.iter().map(|term| (0, *term))));
         let mut scores = Scores::new();
         let instead = instead.iter().map(|term| (*term, 0.7)).collect();

@@ -18,7 +18,7 @@ pub(crate) const MAX_DECLARATION: usize = 8 << 10;
 
 /// One declared server that can be used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Server {
+pub struct DeclaredServer {
     /// The name in the declaration.
     pub name: String,
     /// How it is reached.
@@ -28,7 +28,7 @@ pub struct Server {
     pub declaration: Map<String, Value>,
 }
 
-impl Server {
+impl DeclaredServer {
     /// Returns its command or address, in full and on one line, for the user to judge.
     pub fn target(&self) -> String {
         let text = |key: &str| self.declaration.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -191,7 +191,7 @@ fn quoted(word: &str) -> String {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Collected {
     /// By name, in the order of declaration.
-    pub servers: Vec<Server>,
+    pub servers: Vec<DeclaredServer>,
     /// The parts that were left out and why, one sentence each.
     pub left_out: Vec<String>,
 }
@@ -276,7 +276,7 @@ impl Collected {
 }
 
 /// Refuses a server of somebody else's that asks for a secret of the user's vault by its name.
-pub(crate) fn without_secrets(server: Server) -> Result<Server, String> {
+pub(crate) fn without_secrets(server: DeclaredServer) -> Result<DeclaredServer, String> {
     match crate::reads(&server.declaration).secrets.first() {
         None => Ok(server),
         Some(name) => Err(format!("asks for the secret `{name}`, which only you may give a server, in mcp.json")),
@@ -288,7 +288,7 @@ pub(crate) fn without_secrets(server: Server) -> Result<Server, String> {
 /// # Errors
 ///
 /// The end of a sentence about the server.
-pub fn server(name: &str, declaration: &Value) -> Result<Server, String> {
+pub fn server(name: &str, declaration: &Value) -> Result<DeclaredServer, String> {
     if name.is_empty() || name.len() > 256 {
         return Err("has a name that is not 1 to 256 bytes long".into());
     }
@@ -324,7 +324,7 @@ pub fn server(name: &str, declaration: &Value) -> Result<Server, String> {
             return Err(format!("has an `{key}` that is not an object of strings"));
         }
     }
-    Ok(Server { name: name.to_owned(), transport, declaration: fields.clone() })
+    Ok(DeclaredServer { name: name.to_owned(), transport, declaration: fields.clone() })
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub struct Keys<'a> {
 }
 
 /// The fields whose values go to the vault, and the secrets' names.
-pub type Hidden = Vec<(String, SecretName)>;
+pub type SecretFields = Vec<(String, SecretName)>;
 
 impl<'a> Keys<'a> {
     /// The keys of a vault, to which others may come.
@@ -50,7 +50,7 @@ impl<'a> Keys<'a> {
     /// # Errors
     ///
     /// The end of a sentence about the server.
-    pub fn hide(&mut self, server: &str, declaration: &mut Map<String, Value>) -> Result<Hidden, String> {
+    pub fn hide(&mut self, server: &str, declaration: &mut Map<String, Value>) -> Result<SecretFields, String> {
         // The name stands in lists, in logs and in the names of its secrets.
         if is_key(server) {
             return Err("has a name that looks like a key: give it another one".to_owned());
@@ -71,7 +71,7 @@ impl<'a> Keys<'a> {
 struct Hiding<'k, 'v> {
     keys: &'k mut Keys<'v>,
     server: &'k str,
-    hidden: Hidden,
+    hidden: SecretFields,
 }
 
 impl Hiding<'_, '_> {

@@ -16,16 +16,18 @@ mod transport;
 mod watch;
 
 pub use add::{AddError, add, check_free, check_name, entry_in, entry_value, servers_with, unused_secrets};
-pub use declaration::{Collected, Declared, PROJECT_FILE, Server, declared, in_file, is_same, server, visible_json};
+pub use declaration::{
+    Collected, Declared, DeclaredServer, PROJECT_FILE, declared, in_file, is_same, server, visible_json,
+};
 pub use file::McpFile;
-pub use keys::{Hidden, Keys, is_key, left_in_clear, names_secret};
+pub use keys::{Keys, SecretFields, is_key, left_in_clear, names_secret};
 pub use names::{is_own_name, safe, safe_keys, unique};
-pub use owners::{Claim, Clash, Key, Refreshed, Released};
-pub use scopes::{FoundServer, Scope};
+pub use owners::{Claim, Clash, OwnedKey, Refreshed, Released};
+pub use scopes::{ScopedServer, ServerScope};
 pub use secret_names::secret_names;
 pub use substitute::{
     Absent, Given, Lookup, PLUGIN_DATA, PLUGIN_ROOT, Reads, Values, expand, option_variable, placeholders, reads,
     secret_reference,
 };
 pub use transport::Transport;
-pub use watch::{Watch, WatchError};
+pub use watch::{FileWatch, WatchError};

@@ -79,7 +79,7 @@ pub enum Refreshed {
 
 /// A key with everything known about it.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Key {
+pub struct OwnedKey {
     /// Enabled plugins that own it. When one goes, the previous one gets it back.
     pub owners: Vec<Claim>,
     /// The value that aiw wrote last.
@@ -90,7 +90,7 @@ pub struct Key {
     pub current: Option<Value>,
 }
 
-impl Key {
+impl OwnedKey {
     /// The entry is what aiw wrote.
     fn is_ours(&self) -> bool {
         !self.owners.is_empty() && self.current.is_some() && self.current == self.written
@@ -247,8 +247,8 @@ mod tests {
         format!("{plugin}@m").parse().unwrap()
     }
 
-    fn users(text: &str) -> Key {
-        Key { current: Some(json!({ "command": text })), ..Key::default() }
+    fn users(text: &str) -> OwnedKey {
+        OwnedKey { current: Some(json!({ "command": text })), ..OwnedKey::default() }
     }
 
     #[test]
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_plugin_that_was_overwritten_has_the_key_again() {
-        let mut key = Key::default();
+        let mut key = OwnedKey::default();
         key.claim(claim("a", "x"), false);
         assert_eq!(key.clash(&claim("b", "y")), Some(Clash::Plugin(id("a"))));
         key.claim(claim("b", "y"), true);
@@ -275,7 +275,7 @@ mod tests {
         assert_eq!(key.release(&id("b")), Released::Back(id("a")));
         assert_eq!(key.current, Some(claim("a", "x").entry));
         assert_eq!(key.release(&id("a")), Released::Gone);
-        assert_eq!(key, Key::default());
+        assert_eq!(key, OwnedKey::default());
     }
 
     #[test]
@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_change_by_hand_survives_updates_and_removal() {
-        let mut key = Key::default();
+        let mut key = OwnedKey::default();
         key.claim(claim("a", "x"), false);
         key.current = Some(json!("edited"));
         for version in ["y", "z"] {
@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_key_that_was_taken_out_is_free_for_another_and_put_back_only_on_demand() {
-        let mut key = Key::default();
+        let mut key = OwnedKey::default();
         key.claim(claim("a", "x"), false);
         key.current = None;
         assert_eq!(key.refresh(claim("a", "x"), false), Refreshed::TakenOut);
@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn an_update_of_a_shared_server_goes_ahead_and_the_others_follow() {
-        let mut key = Key::default();
+        let mut key = OwnedKey::default();
         key.claim(claim("a", "x"), false);
         key.claim(claim("b", "x"), false);
         assert_eq!(key.refresh(claim("b", "y"), false), Refreshed::Ahead(id("a")));
@@ -365,7 +365,7 @@ mod tests {
                 let plugins = ["a", "b", "c"];
                 let texts = ["x", "y"];
                 let mine = |n: usize| json!({ "mine": n });
-                let mut key = Key { current: begin.map(mine), ..Key::default() };
+                let mut key = OwnedKey { current: begin.map(mine), ..OwnedKey::default() };
                 // What must be there when all plugins are gone.
                 let mut expected = key.current.clone();
                 for step in steps {

@@ -23,12 +23,12 @@ pub struct WatchError {
 }
 
 /// Watches files, which may not exist yet. Dropping it stops watching.
-pub struct Watch {
+pub struct FileWatch {
     _watcher: RecommendedWatcher,
     changes: watch::Receiver<u64>,
 }
 
-impl Watch {
+impl FileWatch {
     /// Watches these files. Files get replaced, so this watches names, not files. Where a directory is not there yet, its
     /// coming is a change, after which the files are to be watched anew.
     pub fn new(files: &[PathBuf]) -> Result<Self, WatchError> {
@@ -107,7 +107,7 @@ mod tests {
     async fn a_file_that_is_made_replaced_or_removed_is_told_and_its_neighbours_are_not() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("mcp.json");
-        let mut watch = Watch::new(std::slice::from_ref(&file)).unwrap();
+        let mut watch = FileWatch::new(std::slice::from_ref(&file)).unwrap();
         let steps: [&dyn Fn(); 4] = [
             &|| fs::write(&file, "{}").unwrap(),
             &|| {
@@ -124,7 +124,7 @@ mod tests {
         // Its directory comes later.
         let deep = dir.path().join("new/er/mcp.json");
         for made in ["new", "new/er"] {
-            let mut watch = Watch::new(std::slice::from_ref(&deep)).unwrap();
+            let mut watch = FileWatch::new(std::slice::from_ref(&deep)).unwrap();
             fs::create_dir(dir.path().join(made)).unwrap();
             tokio::time::timeout(Duration::from_secs(20), watch.changed()).await.unwrap();
         }
@@ -139,7 +139,7 @@ mod tests {
         let (own, theirs) = (dir.path().join("mcp.json"), dir.path().join("theirs/.mcp.json"));
         fs::create_dir(dir.path().join("theirs")).unwrap();
         // A directory that can't be watched takes no notice from the others.
-        let mut watch = Watch::new(&[own, theirs.clone(), dir.path().join("gone/x")]).unwrap();
+        let mut watch = FileWatch::new(&[own, theirs.clone(), dir.path().join("gone/x")]).unwrap();
         let (stop, stopped) = std::sync::mpsc::channel::<()>();
         let writer = std::thread::spawn(move || {
             while stopped.recv_timeout(Duration::from_millis(10)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {

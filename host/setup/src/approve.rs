@@ -6,17 +6,22 @@ use aiw_home::Jsonc;
 use serde_json::Value;
 
 use crate::SetupError;
-use crate::clients::{Approval, Client};
+use crate::clients::{Approval, SetupClient};
 use crate::config::Config;
 use crate::ours::NAME;
-use crate::plan::{FileChange, Plan};
+use crate::plan::{FileChange, SetupPlan};
 use crate::record::Role;
-use crate::scope::Scope;
+use crate::scope::SetupScope;
 use crate::setup::Setup;
 
 impl Setup {
     /// Tells the client in another file not to ask.
-    pub(crate) fn approve(&self, client: &Client, scope: &Scope, plan: &mut Plan) -> Result<(), SetupError> {
+    pub(crate) fn approve(
+        &self,
+        client: &SetupClient,
+        scope: &SetupScope,
+        plan: &mut SetupPlan,
+    ) -> Result<(), SetupError> {
         let Approval::Item { list, item, .. } = &client.approval else {
             if !client.can_approve() {
                 plan.notes
@@ -32,14 +37,14 @@ impl Setup {
         let new = settings.text().into_bytes();
         if old.as_ref() != Some(&new) {
             let lines = vec![format!("+ {}: \"{item}\"", list.join("."))];
-            let is_shared = *scope != Scope::User;
+            let is_shared = *scope != SetupScope::User;
             plan.files.push(FileChange { path, role: Role::Approval, old, new: Some(new), lines, is_shared });
         }
         Ok(())
     }
 
     /// Whether the client was told before not to ask.
-    pub(crate) fn is_approved(&self, client: &Client, scope: &Scope, config: &Config) -> bool {
+    pub(crate) fn is_approved(&self, client: &SetupClient, scope: &SetupScope, config: &Config) -> bool {
         match &client.approval {
             Approval::None => false,
             Approval::Field(field, value) => {
@@ -56,10 +61,10 @@ impl Setup {
     }
 
     /// The other file in which a client is told not to ask.
-    fn approval_file(&self, client: &Client, scope: &Scope) -> Option<PathBuf> {
+    fn approval_file(&self, client: &SetupClient, scope: &SetupScope) -> Option<PathBuf> {
         match (&client.approval, scope) {
-            (Approval::Item { user, .. }, Scope::User) => Some(user(&self.places)),
-            (Approval::Item { project, .. }, Scope::Project(root)) => Some(root.join(project)),
+            (Approval::Item { user, .. }, SetupScope::User) => Some(user(&self.places)),
+            (Approval::Item { project, .. }, SetupScope::Project(root)) => Some(root.join(project)),
             _ => None,
         }
     }

@@ -12,10 +12,10 @@ mod windsurf;
 mod zed;
 
 pub(crate) use client::{Approval, PLAIN, Read, read_plain};
-pub use client::{Client, ClientPlaces};
+pub use client::{ClientPlaces, SetupClient};
 
 /// All clients, in the order of lists.
-static ALL: [&Client; 9] = [
+static ALL: [&SetupClient; 9] = [
     &claude::CLIENT,
     &codex::CLIENT,
     &gemini::CLIENT,
@@ -28,11 +28,11 @@ static ALL: [&Client; 9] = [
 ];
 
 /// All clients, in the order of lists.
-pub fn all() -> &'static [&'static Client] {
+pub fn all() -> &'static [&'static SetupClient] {
     &ALL
 }
 
 /// The client of a name.
-pub fn client(id: &str) -> Option<&'static Client> {
+pub fn client(id: &str) -> Option<&'static SetupClient> {
     ALL.into_iter().find(|client| client.id == id)
 }

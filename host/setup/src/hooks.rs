@@ -12,7 +12,7 @@ use crate::SetupError;
 use crate::clients::ClientPlaces;
 use crate::plan::{After, FileChange};
 use crate::record::{Record, Role, digest, stem_of};
-use crate::scope::Scope;
+use crate::scope::SetupScope;
 use crate::setup::{unchanged, write};
 use crate::summary::ClientChange;
 
@@ -48,9 +48,9 @@ impl HookScope {
 
     fn stem(&self) -> String {
         match self {
-            Self::User => stem_of("claude-hooks", &Scope::User),
-            Self::Project(root) => stem_of("claude-hooks", &Scope::Project(root.clone())),
-            Self::Local(root) => stem_of("claude-local-hooks", &Scope::Project(root.clone())),
+            Self::User => stem_of("claude-hooks", &SetupScope::User),
+            Self::Project(root) => stem_of("claude-hooks", &SetupScope::Project(root.clone())),
+            Self::Local(root) => stem_of("claude-local-hooks", &SetupScope::Project(root.clone())),
         }
     }
 }
@@ -148,8 +148,8 @@ impl Hooks {
                 FileChange { path, role: Role::Hooks, old, new: Some(settings.text().into_bytes()), lines, is_shared };
             let before = Record::load(&self.home, &scope.stem())?;
             let project = match scope {
-                HookScope::User => Scope::User,
-                HookScope::Project(root) | HookScope::Local(root) => Scope::Project(root.clone()),
+                HookScope::User => SetupScope::User,
+                HookScope::Project(root) | HookScope::Local(root) => SetupScope::Project(root.clone()),
             };
             let mut record = before.unwrap_or_else(|| Record::new("claude-hooks", &project));
             record.note([&file]);

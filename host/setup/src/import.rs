@@ -5,17 +5,17 @@ use std::path::{Path, PathBuf};
 use aiw_core::{CliKind, Secret, SecretName, one_line, shell_word};
 use aiw_home::{Jsonc, Vault, json, read_capped};
 use aiw_servers::{
-    Hidden, Keys, McpFile, Transport, is_key, is_own_name, is_same, left_in_clear, placeholders, reads, safe,
+    Keys, McpFile, SecretFields, Transport, is_key, is_own_name, is_same, left_in_clear, placeholders, reads, safe,
 };
 use serde_json::{Map, Value};
 
 use crate::SetupError;
-use crate::clients::{Client, Read};
+use crate::clients::{Read, SetupClient};
 use crate::config::Config;
 use crate::ours::Ours;
-use crate::plan::{FileChange, Plan};
+use crate::plan::{FileChange, SetupPlan};
 use crate::record::{Imported, Record, Role, digest, stem};
-use crate::scope::Scope;
+use crate::scope::SetupScope;
 use crate::setup::{SERVERS, Setup};
 
 /// A server that can be moved.
@@ -28,7 +28,7 @@ pub(crate) struct Moved {
     /// decides.
     shown: Vec<String>,
     /// The fields whose values go to the vault, and the secrets' names.
-    hidden: Hidden,
+    hidden: SecretFields,
 }
 
 /// Fields without which a server would start differently.
@@ -42,7 +42,7 @@ fn variables(declaration: &Map<String, Value>) -> Vec<String> {
 
 /// How a client that keeps variables from servers is told to pass them on. Codex passes on a few of every user's, Gemini
 /// CLI none that may be secret.
-fn way_of_variables(client: &Client, names: &[String]) -> Option<String> {
+fn way_of_variables(client: &SetupClient, names: &[String]) -> Option<String> {
     match client.cli {
         Some(CliKind::Codex) => Some(format!("`env_vars = [\"{}\"]`", names.join("\", \""))),
         Some(CliKind::Gemini) => {
@@ -65,7 +65,13 @@ pub(crate) struct Import {
 
 impl Import {
     /// Looks through a client's servers. `project` is the directory whose servers they are, if they aren't the user's own.
-    fn of(client: &Client, servers: &Map<String, Value>, ours: &Ours, vault: &Vault, project: Option<&Path>) -> Self {
+    fn of(
+        client: &SetupClient,
+        servers: &Map<String, Value>,
+        ours: &Ours,
+        vault: &Vault,
+        project: Option<&Path>,
+    ) -> Self {
         let (mut import, mut keys) = (Self::default(), Keys::new(vault));
         for (name, entry) in servers {
             if ours.is_started_by(entry) {
@@ -88,7 +94,7 @@ impl Import {
     /// Adds a server of a client's, or of nobody else's. The error is the end of a sentence about it.
     pub(crate) fn add(
         &mut self,
-        client: Option<&Client>,
+        client: Option<&SetupClient>,
         name: &str,
         read: Read,
         keys: &mut Keys<'_>,
@@ -161,11 +167,11 @@ impl Setup {
     /// Moves servers from a client's configuration to `mcp.json`, which may be as other plans will leave it.
     pub(crate) fn import(
         &self,
-        client: &Client,
+        client: &SetupClient,
         servers: &Map<String, Value>,
         config: &mut Config,
         lines: &mut Vec<String>,
-        plan: &mut Plan,
+        plan: &mut SetupPlan,
         planned: Option<&[u8]>,
     ) -> Result<Vec<Imported>, SetupError> {
         let path = self.home.mcp_path();
@@ -175,8 +181,8 @@ impl Setup {
         let old = read_capped(&path, json::MAX_BYTES)?;
         let mut mcp = Jsonc::parse(planned.or(old.as_deref()).unwrap_or_default()).map_err(invalid)?;
         let project = match &plan.scope {
-            Scope::User => None,
-            Scope::Project(root) => Some(root.as_path()),
+            SetupScope::User => None,
+            SetupScope::Project(root) => Some(root.as_path()),
         };
         let import = Import::of(client, servers, &self.ours, &self.home.vault(), project);
         // With this client's own, from a setup before: what is moved once more is still aiw's to take out.
@@ -216,8 +222,8 @@ impl Setup {
                 mcp.set(&[SERVERS, &target], &moved.declaration).map_err(invalid)?;
                 let target = one_line(&target, 60);
                 match &plan.scope {
-                    Scope::User => added.push(format!("+ {SERVERS}.{target}: {}", moved.shown.join("; "))),
-                    Scope::Project(_) => {
+                    SetupScope::User => added.push(format!("+ {SERVERS}.{target}: {}", moved.shown.join("; "))),
+                    SetupScope::Project(_) => {
                         added.push(format!("+ {SERVERS}.{target}, which then starts in all your sessions:"));
                         added.extend(moved.shown.iter().map(|line| format!("  {line}")));
                     }

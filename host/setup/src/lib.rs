@@ -3,7 +3,7 @@
 //!
 //! [`Hooks`] puts aiw's hooks into Claude Code's settings in the same way.
 //!
-//! A [`Plan`] says what would change; nothing is written before [`Setup::apply`]. Each file is replaced as a whole. Not
+//! A [`SetupPlan`] says what would change; nothing is written before [`Setup::apply`]. Each file is replaced as a whole. Not
 //! for starting clients, and not for finding out which command-line clients are installed: the caller knows that.
 //!
 //! ```no_run
@@ -39,12 +39,12 @@ mod toml;
 mod translate;
 mod undo;
 
-pub use clients::{Client, ClientPlaces, all, client};
+pub use clients::{ClientPlaces, SetupClient, all, client};
 pub use error::SetupError;
 pub use hooks::{HookPlan, HookScope, HookStatus, HookSummary, Hooks};
 pub use old::{OldServers, move_old_servers};
 pub use ours::Ours;
-pub use plan::{FileChange, Plan};
-pub use scope::{Options, Scope};
+pub use plan::{FileChange, SetupPlan};
+pub use scope::{SetupOptions, SetupScope};
 pub use setup::Setup;
 pub use summary::{ClientChange, ClientSummary};

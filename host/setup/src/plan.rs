@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use aiw_core::{Secret, SecretName};
 
-use crate::clients::Client;
+use crate::clients::SetupClient;
 use crate::record::{Record, Role};
-use crate::scope::{Options, Scope};
+use crate::scope::{SetupOptions, SetupScope};
 
 /// A file that would change. It may contain secrets, so it has no `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -45,12 +45,12 @@ pub(crate) enum After {
 }
 
 /// All changes for one client.
-pub struct Plan {
+pub struct SetupPlan {
     /// The client.
-    pub client: &'static Client,
-    pub(crate) scope: Scope,
+    pub client: &'static SetupClient,
+    pub(crate) scope: SetupScope,
     /// The requested options; none if it undoes a setup.
-    pub(crate) options: Option<Options>,
+    pub(crate) options: Option<SetupOptions>,
     /// The client's own file of servers.
     pub(crate) file: PathBuf,
     /// In the order of writing.
@@ -68,9 +68,14 @@ pub struct Plan {
     pub notes: Vec<String>,
 }
 
-impl Plan {
+impl SetupPlan {
     /// A plan that changes nothing yet.
-    pub(crate) fn new(client: &'static Client, scope: &Scope, options: Option<Options>, file: PathBuf) -> Self {
+    pub(crate) fn new(
+        client: &'static SetupClient,
+        scope: &SetupScope,
+        options: Option<SetupOptions>,
+        file: PathBuf,
+    ) -> Self {
         Self {
             client,
             scope: scope.clone(),

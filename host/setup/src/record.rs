@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::clients::Client;
-use crate::scope::Scope;
+use crate::clients::SetupClient;
+use crate::scope::SetupScope;
 
 const VERSION: u32 = 1;
 
@@ -107,23 +107,23 @@ fn directory(home: &Home) -> PathBuf {
 }
 
 /// The name of a record, without an ending.
-pub(crate) fn stem(client: &Client, scope: &Scope) -> String {
+pub(crate) fn stem(client: &SetupClient, scope: &SetupScope) -> String {
     stem_of(client.id, scope)
 }
 
 /// The name of a record of something that was done, without an ending.
-pub(crate) fn stem_of(what: &str, scope: &Scope) -> String {
+pub(crate) fn stem_of(what: &str, scope: &SetupScope) -> String {
     match scope {
-        Scope::User => what.to_owned(),
-        Scope::Project(root) => format!("{what}-{}", &digest(root.as_os_str().as_encoded_bytes())[..12]),
+        SetupScope::User => what.to_owned(),
+        SetupScope::Project(root) => format!("{what}-{}", &digest(root.as_os_str().as_encoded_bytes())[..12]),
     }
 }
 
 impl Record {
-    pub(crate) fn new(what: &str, scope: &Scope) -> Self {
+    pub(crate) fn new(what: &str, scope: &SetupScope) -> Self {
         let project = match scope {
-            Scope::User => None,
-            Scope::Project(root) => Some(root.clone()),
+            SetupScope::User => None,
+            SetupScope::Project(root) => Some(root.clone()),
         };
         let (client, files, imported, secrets) = (what.to_owned(), Vec::new(), Vec::new(), Vec::new());
         Self { version: VERSION, client, project, files, imported, secrets }

@@ -9,12 +9,12 @@ use aiw_home::{Home, HomeError, Mode, inherit_owner, json, read_capped, read_unl
 use serde_json::{Map, Value};
 
 use crate::SetupError;
-use crate::clients::{Approval, Client, ClientPlaces};
+use crate::clients::{Approval, ClientPlaces, SetupClient};
 use crate::config::Config;
 use crate::ours::{NAME, Ours};
-use crate::plan::{After, FileChange, Plan};
+use crate::plan::{After, FileChange, SetupPlan};
 use crate::record::{Imported, MCP, Record, Role, stem};
-use crate::scope::{Options, Scope};
+use crate::scope::{SetupOptions, SetupScope};
 
 /// The key of the servers in `mcp.json`.
 pub(crate) const SERVERS: &str = "mcpServers";
@@ -41,10 +41,10 @@ impl Setup {
     }
 
     /// The file in which a client keeps its servers.
-    pub fn file(&self, client: &Client, scope: &Scope) -> Result<PathBuf, SetupError> {
+    pub fn file(&self, client: &SetupClient, scope: &SetupScope) -> Result<PathBuf, SetupError> {
         match scope {
-            Scope::User => Ok((client.user)(&self.places)),
-            Scope::Project(root) => match client.project {
+            SetupScope::User => Ok((client.user)(&self.places)),
+            SetupScope::Project(root) => match client.project {
                 Some(file) => Ok(root.join(file)),
                 None => Err(SetupError::NoProject { name: client.name }),
             },
@@ -52,7 +52,7 @@ impl Setup {
     }
 
     /// The options with which a client starts aiw's server; none if aiw is not registered there.
-    pub fn registered(&self, client: &Client, scope: &Scope) -> Result<Option<Vec<String>>, SetupError> {
+    pub fn registered(&self, client: &SetupClient, scope: &SetupScope) -> Result<Option<Vec<String>>, SetupError> {
         let path = self.file(client, scope)?;
         let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
         let config = Config::parse(client.format, &scope.read(&path)?.unwrap_or_default()).map_err(invalid)?;
@@ -61,7 +61,12 @@ impl Setup {
     }
 
     /// Plans to register aiw in a client.
-    pub fn plan(&self, client: &'static Client, scope: &Scope, options: &Options) -> Result<Plan, SetupError> {
+    pub fn plan(
+        &self,
+        client: &'static SetupClient,
+        scope: &SetupScope,
+        options: &SetupOptions,
+    ) -> Result<SetupPlan, SetupError> {
         self.plan_after(client, scope, options, &[])
     }
 
@@ -69,18 +74,18 @@ impl Setup {
     /// name.
     pub fn plan_after(
         &self,
-        client: &'static Client,
-        scope: &Scope,
-        options: &Options,
-        before: &[Plan],
-    ) -> Result<Plan, SetupError> {
+        client: &'static SetupClient,
+        scope: &SetupScope,
+        options: &SetupOptions,
+        before: &[SetupPlan],
+    ) -> Result<SetupPlan, SetupError> {
         self.home.recover()?;
         let path = self.file(client, scope)?;
         let old = scope.read(&path)?;
         let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
         let mut config = Config::parse(client.format, old.as_deref().unwrap_or_default()).map_err(invalid)?;
         let servers = config.servers(client.servers).map_err(invalid)?;
-        let mut plan = Plan::new(client, scope, Some(*options), path.clone());
+        let mut plan = SetupPlan::new(client, scope, Some(*options), path.clone());
         let mut lines = Vec::new();
         let entry = self.entry(client, options, servers.get(NAME)).ok_or(SetupError::Taken { path: path.clone() })?;
         if servers.get(NAME) != Some(&Value::Object(entry.clone())) {
@@ -95,7 +100,7 @@ impl Setup {
         } else {
             let own = servers.values().filter(|entry| !self.ours.is_started_by(entry)).count();
             let (word, them) = if own == 1 { ("server", "it") } else { ("servers", "them") };
-            let project = if *scope == Scope::User { "" } else { " --project" };
+            let project = if *scope == SetupScope::User { "" } else { " --project" };
             let hint = format!(
                 "it has {own} {word} of its own: `aiw setup {}{project} --import` puts {them} behind aiw",
                 client.id
@@ -103,14 +108,14 @@ impl Setup {
             plan.notes.extend(Some(hint).filter(|_| own > 0));
         }
         if !lines.is_empty() {
-            let is_shared = *scope != Scope::User;
+            let is_shared = *scope != SetupScope::User;
             plan.files.push(FileChange { path, role: Role::Servers, old, new: Some(config.bytes()), lines, is_shared });
         }
         if options.approve_calls {
             self.approve(client, scope, &mut plan)?;
         }
         if !plan.is_empty() {
-            plan.notes.extend(client.about_project.filter(|_| *scope != Scope::User).map(str::to_owned));
+            plan.notes.extend(client.about_project.filter(|_| *scope != SetupScope::User).map(str::to_owned));
             let asks = !options.approve_calls && !self.is_approved(client, scope, &config);
             plan.notes.extend(client.about_calls.filter(|_| asks).map(str::to_owned));
         }
@@ -122,7 +127,7 @@ impl Setup {
     }
 
     /// Our entry on top of one that is there: what the user added to it stays. None if that is another program's.
-    fn entry(&self, client: &Client, options: &Options, old: Option<&Value>) -> Option<Map<String, Value>> {
+    fn entry(&self, client: &SetupClient, options: &SetupOptions, old: Option<&Value>) -> Option<Map<String, Value>> {
         let mut entry = (client.entry)(&self.ours);
         if let (Approval::Field(field, value), true) = (&client.approval, options.approve_calls) {
             entry.insert((*field).to_owned(), value());
@@ -159,7 +164,7 @@ impl Setup {
     }
 
     /// The record of what the plan does, on top of what was done before.
-    fn record(&self, plan: &Plan, imported: Vec<Imported>) -> Result<Record, SetupError> {
+    fn record(&self, plan: &SetupPlan, imported: Vec<Imported>) -> Result<Record, SetupError> {
         let before = Record::load(&self.home, &stem(plan.client, &plan.scope))?;
         let mut record = before.unwrap_or_else(|| Record::new(plan.client.id, &plan.scope));
         record.note(plan.files.iter().filter(|file| file.role != Role::Mcp));
@@ -175,9 +180,9 @@ impl Setup {
     }
 
     /// The record of `mcp.json` on top of what all clients and projects did to it.
-    fn mcp_record(&self, plan: &Plan) -> Result<After, SetupError> {
+    fn mcp_record(&self, plan: &SetupPlan) -> Result<After, SetupError> {
         let Some(file) = plan.files.iter().find(|file| file.role == Role::Mcp) else { return Ok(After::Keep) };
-        let mut record = Record::load(&self.home, MCP)?.unwrap_or_else(|| Record::new(MCP, &Scope::User));
+        let mut record = Record::load(&self.home, MCP)?.unwrap_or_else(|| Record::new(MCP, &SetupScope::User));
         record.note([file]);
         Ok(After::Write(record))
     }
@@ -187,7 +192,7 @@ impl Setup {
     /// # Errors
     ///
     /// A file of the client's was changed since the plan was made.
-    pub fn renewed(&self, plan: &Plan) -> Result<Plan, SetupError> {
+    pub fn renewed(&self, plan: &SetupPlan) -> Result<SetupPlan, SetupError> {
         let renewed = match &plan.options {
             Some(options) => self.plan(plan.client, &plan.scope, options)?,
             None => match self.plan_undo(plan.client, &plan.scope)? {
@@ -196,7 +201,7 @@ impl Setup {
             },
         };
         // What is written comes from the bytes that were shown, not from those that a file had at another moment.
-        let own = |plan: &Plan| -> Vec<(PathBuf, Option<Vec<u8>>)> {
+        let own = |plan: &SetupPlan| -> Vec<(PathBuf, Option<Vec<u8>>)> {
             let own = plan.files.iter().filter(|file| file.role != Role::Mcp);
             own.map(|file| (file.path.clone(), file.old.clone())).collect()
         };
@@ -209,7 +214,7 @@ impl Setup {
     }
 
     /// Writes what was planned, unless a file was changed meanwhile.
-    pub fn apply(&self, plan: &Plan) -> Result<(), SetupError> {
+    pub fn apply(&self, plan: &SetupPlan) -> Result<(), SetupError> {
         if plan.is_empty() && !matches!(plan.after, After::Remove(_)) {
             return Ok(());
         }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::plan::{FileChange, Plan};
+use crate::plan::{FileChange, SetupPlan};
 
 /// The change of a setup to one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -42,7 +42,7 @@ pub struct ClientSummary {
 
 impl ClientSummary {
     /// Returns the changes of a plan.
-    pub fn of(plan: &Plan) -> Self {
+    pub fn of(plan: &SetupPlan) -> Self {
         Self {
             client: plan.client.id.to_owned(),
             file: plan.file.display().to_string(),

@@ -8,12 +8,12 @@ use aiw_home::{Jsonc, json, read_capped};
 use serde_json::Value;
 
 use crate::SetupError;
-use crate::clients::{Approval, Client, all};
+use crate::clients::{Approval, SetupClient, all};
 use crate::config::Config;
 use crate::ours::NAME;
-use crate::plan::{After, FileChange, Plan};
+use crate::plan::{After, FileChange, SetupPlan};
 use crate::record::{Imported, Kept, MCP, Record, Role, digest, stem};
-use crate::scope::Scope;
+use crate::scope::SetupScope;
 use crate::setup::{SERVERS, Setup};
 
 /// The new content of a file, none if it goes, and the lines that change.
@@ -21,7 +21,7 @@ type Changed = (Option<Vec<u8>>, Vec<String>);
 
 impl Setup {
     /// The clients that aiw was registered in.
-    pub fn recorded(&self, scope: &Scope) -> Result<Vec<&'static Client>, SetupError> {
+    pub fn recorded(&self, scope: &SetupScope) -> Result<Vec<&'static SetupClient>, SetupError> {
         let mut clients = Vec::new();
         for client in all() {
             if Record::load(&self.home, &stem(client, scope))?.is_some() {
@@ -32,11 +32,11 @@ impl Setup {
     }
 
     /// Plans to undo the setup of a client; none if aiw was not set up there.
-    pub fn plan_undo(&self, client: &'static Client, scope: &Scope) -> Result<Option<Plan>, SetupError> {
+    pub fn plan_undo(&self, client: &'static SetupClient, scope: &SetupScope) -> Result<Option<SetupPlan>, SetupError> {
         self.home.recover()?;
         let Some(record) = Record::load(&self.home, &stem(client, scope))? else { return Ok(None) };
         let others = Record::others(&self.home, &stem(client, scope))?;
-        let mut plan = Plan::new(client, scope, None, self.file(client, scope)?);
+        let mut plan = SetupPlan::new(client, scope, None, self.file(client, scope)?);
         for kept in &record.files {
             self.home.check_named(&kept.path)?;
             kept.made.iter().try_for_each(|made| self.home.check_named(made))?;
@@ -80,7 +80,7 @@ impl Setup {
         record: &Record,
         others: &[Record],
         given: &BTreeSet<String>,
-        plan: &mut Plan,
+        plan: &mut SetupPlan,
     ) -> Result<(), SetupError> {
         let added = |record: &Record| record.imported.iter().any(|server| server.added.is_some());
         if !added(record) {
@@ -120,7 +120,13 @@ impl Setup {
     }
 
     /// A client's file without our entry, and with the servers that were moved.
-    fn without_ours(&self, client: &Client, record: &Record, kept: &Kept, now: &[u8]) -> Result<Changed, SetupError> {
+    fn without_ours(
+        &self,
+        client: &SetupClient,
+        record: &Record,
+        kept: &Kept,
+        now: &[u8],
+    ) -> Result<Changed, SetupError> {
         let invalid = |problem: String| SetupError::Invalid { path: kept.path.clone(), problem };
         let mut config = Config::parse(client.format, now).map_err(invalid)?;
         let servers = config.servers(client.servers).map_err(invalid)?;
@@ -145,7 +151,7 @@ impl Setup {
     }
 
     /// The other file of a client without our item.
-    fn without_approval(&self, client: &Client, kept: &Kept, now: &[u8]) -> Result<Changed, SetupError> {
+    fn without_approval(&self, client: &SetupClient, kept: &Kept, now: &[u8]) -> Result<Changed, SetupError> {
         let invalid = |problem: String| SetupError::Invalid { path: kept.path.clone(), problem };
         let Approval::Item { list, item, .. } = &client.approval else { return Ok((Some(now.to_owned()), Vec::new())) };
         let before = Record::backup(&self.home, kept)?;
@@ -193,7 +199,7 @@ impl Setup {
     }
 
     /// Plans that stored secrets go that nothing names any more, and that are still what was stored.
-    fn drop_unused(&self, record: &Record, plan: &mut Plan) -> Result<(), SetupError> {
+    fn drop_unused(&self, record: &Record, plan: &mut SetupPlan) -> Result<(), SetupError> {
         if record.secrets.is_empty() {
             return Ok(());
         }
@@ -223,7 +229,7 @@ impl Setup {
 }
 
 /// Returns the planned content of a file; none if it won't be there.
-fn planned(plan: &Plan, path: &Path) -> Result<Option<Vec<u8>>, SetupError> {
+fn planned(plan: &SetupPlan, path: &Path) -> Result<Option<Vec<u8>>, SetupError> {
     match plan.files.iter().find(|file| file.path == path) {
         Some(file) => Ok(file.new.clone()),
         None => Ok(read_capped(path, json::MAX_BYTES)?),
@@ -232,7 +238,7 @@ fn planned(plan: &Plan, path: &Path) -> Result<Option<Vec<u8>>, SetupError> {
 
 /// The servers that were moved and are in the client's file again, as they were. One is not if the file is gone, or has
 /// another one of that name by now.
-fn given_back(record: &Record, plan: &Plan) -> Result<BTreeSet<String>, SetupError> {
+fn given_back(record: &Record, plan: &SetupPlan) -> Result<BTreeSet<String>, SetupError> {
     let Some(kept) = record.files.iter().find(|kept| kept.role == Role::Servers) else { return Ok(BTreeSet::new()) };
     let text = planned(plan, &kept.path)?;
     let invalid = |problem: String| SetupError::Invalid { path: kept.path.clone(), problem };

@@ -11,7 +11,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use aiw_home::Home;
-use aiw_supervisor::{NewProcess, Processes, Program, Queue, Root, Scope, State, Supervised, WaitMode, testing};
+use aiw_supervisor::{
+    NewProcess, ProcessScope, Processes, Program, QueueLimit, Root, State, Supervised, WaitMode, testing,
+};
 
 const SHIMS: usize = 50;
 /// The queue: this many processes of this length, through this many places.
@@ -35,7 +37,7 @@ fn main() {
 }
 
 fn processes(dir: &Path) -> Processes {
-    let scope = Scope::Root(Root::of(std::process::id()));
+    let scope = ProcessScope::Root(Root::of(std::process::id()));
     Processes::open(&Home::at(dir.join("home")), testing::NAMES, scope).unwrap().with_runtime(dir.join("run"))
 }
 
@@ -52,7 +54,7 @@ fn shims(dir: &Path, aiw: &Path) {
     let mut started = Vec::new();
     for _ in 0..SHIMS {
         let start = Instant::now();
-        started.push(processes.start(aiw, NewProcess::within("/"), sleep("100"), Queue::default()).unwrap());
+        started.push(processes.start(aiw, NewProcess::within("/"), sleep("100"), QueueLimit::default()).unwrap());
         ours.push(start.elapsed());
         let start = Instant::now();
         let mut child = Command::new("/bin/true").stdin(Stdio::null()).spawn().unwrap();
@@ -91,7 +93,7 @@ fn queue(dir: &Path, aiw: &Path) {
     let processes = processes(&dir);
     let gate = dir.join("gate");
     assert!(Command::new("mkfifo").arg(&gate).status().unwrap().success());
-    let queue = Queue { limit: PLACES, may_queue: true };
+    let queue = QueueLimit { limit: PLACES, may_queue: true };
     let seconds = LENGTH.as_secs_f64().to_string();
     let start = |number: u32| -> Supervised {
         let program = if number < PLACES {

@@ -146,7 +146,7 @@ pub enum SupervisorError {
         /// The process.
         id: ProcessId,
         /// The reason.
-        source: Refusal,
+        source: SignalRefusal,
     },
     /// The runtime directory, or a file in it, is not what it must be.
     #[error("`{}` {problem}", .path.display())]
@@ -297,7 +297,7 @@ pub enum ShimProblem {
 
 /// Why a process gets no signal.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum SignalRefusal {
     /// Its process id has no meaning here.
     #[error("it belongs to another container, or to an earlier start of the system")]
     Elsewhere,

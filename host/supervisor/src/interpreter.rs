@@ -1,7 +1,7 @@
 //! What other rooms have the shim do for their processes: interpreting the output, and what comes after the end.
 
 use crate::log::Stream;
-use crate::record::{Labels, Record};
+use crate::record::{Labels, ProcessRecord};
 
 /// The work of a shim for the processes of one room, besides supervising them.
 #[derive(Clone, Copy)]
@@ -9,7 +9,7 @@ pub struct ProcessKind {
     /// The word for one of the processes, as in their [`Names`](crate::Names).
     pub noun: &'static str,
     /// Returns the interpreter for the output of a process with this record, if it has one.
-    pub interpreter: fn(&Record) -> Option<Box<dyn Interpreter>>,
+    pub interpreter: fn(&ProcessRecord) -> Option<Box<dyn OutputInterpreter>>,
     /// Called at the end of a process, once its record says so and nothing of it is left: what this starts outlives the
     /// process.
     pub after: fn(),
@@ -36,7 +36,7 @@ pub struct Findings {
 }
 
 /// Interprets what a process writes. It runs in the shim; if it fails, only its own findings are lost.
-pub trait Interpreter {
+pub trait OutputInterpreter {
     /// Takes one line, without its line break.
     fn line(&mut self, stream: Stream, line: &[u8]);
 

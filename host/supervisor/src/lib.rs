@@ -60,20 +60,22 @@ mod watch;
 pub use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
 #[cfg(unix)]
 pub use attached::{Attached, Exit};
-pub use error::{MemoryProblem, RecordProblem, Refusal, ShimProblem, SupervisorError};
-pub use interpreter::{Findings, Interpreter, ProcessKind};
-pub use log::{Follow, FollowFrom, Log, LogEntry, Page, PageLimits, Positioned, Stream};
+pub use error::{MemoryProblem, RecordProblem, ShimProblem, SignalRefusal, SupervisorError};
+pub use interpreter::{Findings, OutputInterpreter, ProcessKind};
+pub use log::{Follow, FollowFrom, Log, LogEntry, LogPage, PageLimits, Positioned, Stream};
 #[cfg(unix)]
 pub use memory::memory_file;
 pub use memory::memory_path;
 pub use names::{Names, Noun};
-pub use new::{Check, LogPolicy, Need, NewProcess, Place, Probe, Queue, Restart, RestartWhen, Terminal, Until};
+pub use new::{
+    Check, LogPolicy, NewProcess, Probe, ProbeAddress, ProcessNeed, QueueLimit, Restart, RestartAfter, Terminal, Until,
+};
 #[cfg(unix)]
 pub use platform::Seen;
-pub use processes::{Keep, Processes, Stopped, Supervised, Usage, WaitMode, Waited};
+pub use processes::{Keep, ProcessUsage, Processes, Stopped, Supervised, WaitMode, Waited};
 pub use program::{Enforced, NamedFile, PassedFile, Program, Resource, ResourceLimits};
-pub use record::{Cause, Labels, MAX_CAUSES, Record};
-pub use root::{Root, Scope, digest};
+pub use record::{Labels, MAX_CAUSES, ProcessRecord, RestartRecord};
+pub use root::{ProcessScope, Root, digest};
 #[cfg(unix)]
 pub use runtime::runtime_dir;
 #[cfg(unix)]
@@ -81,7 +83,7 @@ pub use shim::detach;
 pub use shim::shim_main;
 #[cfg(unix)]
 pub use unattended::start_unattended;
-pub use watch::{Change, Sources, Watch};
+pub use watch::{ProcessChange, Sources, Watch};
 
 /// The maximum number of processes above another one.
 pub const MAX_ABOVE: usize = 4;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aiw_core::ProcessId;
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Cause, Labels};
+use crate::record::{Labels, RestartRecord};
 
 /// A process that is to be started. All of this may be shown: secrets belong in [`Program`](crate::Program).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,9 +29,9 @@ pub struct NewProcess {
     /// Whether the process is started again after it ends.
     pub restart: Restart,
     /// The restarts of earlier incarnations that still count.
-    pub causes: Vec<Cause>,
+    pub causes: Vec<RestartRecord>,
     /// The processes that it waits for before it starts.
-    pub needs: Vec<Need>,
+    pub needs: Vec<ProcessNeed>,
     /// When it counts as ready.
     pub ready: Option<Probe>,
     /// How to see that it still works.
@@ -83,7 +83,7 @@ const TERM: i32 = 15;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restart {
     /// After which ends.
-    pub when: RestartWhen,
+    pub when: RestartAfter,
     /// The pause after an end. It doubles from one restart to the next, until the process has lived for longer than
     /// the window.
     pub pause: Duration,
@@ -99,7 +99,7 @@ impl Restart {
     /// Returns how many of these restarts count against the limit at a time, in milliseconds since 1970: those in a row
     /// that no life longer than the window lies between. The pauses between them are not part of a life: they grow, and would
     /// make the row end by themselves.
-    pub fn counted(&self, causes: &[Cause], now: u64) -> u32 {
+    pub fn counted(&self, causes: &[RestartRecord], now: u64) -> u32 {
         let Some(within) = self.within else { return u32::try_from(causes.len()).unwrap_or(u32::MAX) };
         let (mut count, mut next) = (0, now);
         // The pause before the latest of them was the longest.
@@ -124,13 +124,13 @@ impl Restart {
 impl Default for Restart {
     fn default() -> Self {
         let pause = Duration::from_secs(1);
-        Self { when: RestartWhen::Never, pause, longest: pause, limit: None, within: None }
+        Self { when: RestartAfter::Never, pause, longest: pause, limit: None, within: None }
     }
 }
 
 /// A process that another one waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Need {
+pub struct ProcessNeed {
     /// Its id.
     pub id: ProcessId,
     /// Its name, for messages.
@@ -173,7 +173,7 @@ pub enum Check {
     /// Something answers a plain HTTP request with a status from 200 to 399. Redirects are not followed.
     Http {
         /// Where it listens.
-        at: Place,
+        at: ProbeAddress,
         /// The host, as the request names it.
         host: String,
         /// The path and the query.
@@ -182,7 +182,7 @@ pub enum Check {
     /// Something accepts a connection.
     Tcp {
         /// Where it listens.
-        at: Place,
+        at: ProbeAddress,
     },
     /// A command ends with 0. It runs in the process's directory, with its environment.
     Exec {
@@ -198,7 +198,7 @@ pub enum Check {
 
 /// An address that a probe connects to. Names are not resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Place {
+pub enum ProbeAddress {
     /// A port of this machine, at 127.0.0.1 or at ::1.
     Local(u16),
     /// An address.
@@ -207,7 +207,7 @@ pub enum Place {
 
 /// After which ends a process is started again. A process that was stopped or that timed out is never started again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RestartWhen {
+pub enum RestartAfter {
     /// After none.
     Never,
     /// After those that are not a success.
@@ -242,14 +242,14 @@ impl Default for LogPolicy {
 
 /// The limit of running processes, and the treatment of one that exceeds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Queue {
+pub struct QueueLimit {
     /// How many processes of the root may run at once.
     pub limit: u32,
     /// Whether the process waits for its turn. Otherwise it is refused.
     pub may_queue: bool,
 }
 
-impl Default for Queue {
+impl Default for QueueLimit {
     fn default() -> Self {
         Self { limit: 64, may_queue: true }
     }

@@ -27,7 +27,7 @@ pub const MAX_CAUSES: usize = 100;
 
 /// Why and when a process was started again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cause {
+pub struct RestartRecord {
     /// When its end was noticed, in milliseconds since 1970.
     pub time: u64,
     /// Why it was started again, as a phrase: `exit code 1`.
@@ -36,7 +36,7 @@ pub struct Cause {
 
 /// The record of a supervised process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub struct ProcessRecord {
     /// The version of the format.
     pub version: u32,
     /// The id, which is also the name of the directory.
@@ -84,7 +84,7 @@ pub struct Record {
     pub restarts: u32,
     /// The newest restarts, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub causes: Vec<Cause>,
+    pub causes: Vec<RestartRecord>,
     /// Whether the process is ready, if there is a probe for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready: Option<bool>,
@@ -122,7 +122,7 @@ fn is_none(count: &u32) -> bool {
     *count == 0
 }
 
-impl Record {
+impl ProcessRecord {
     /// Returns whether the process was started since the system was. No process survives a reboot.
     pub fn is_since_boot(&self) -> bool {
         #[cfg(unix)]

@@ -13,7 +13,7 @@ use crate::directory::Reserve;
 use crate::error::{RecordProblem, SupervisorError};
 use crate::files::{create_private, write_atomically};
 use crate::names::{Names, Noun};
-use crate::record::{Labels, Record};
+use crate::record::{Labels, ProcessRecord};
 
 /// The version of the records that this aiw writes and understands. A change that older versions would misread needs
 /// a new version; a change that they can ignore is a new field.
@@ -28,7 +28,7 @@ pub(crate) type Understands = fn(&Labels) -> Result<(), serde_json::Error>;
 #[derive(Debug)]
 pub(crate) enum Lookup {
     /// A record.
-    Record(Box<Record>),
+    Record(Box<ProcessRecord>),
     /// Nothing, or an empty file.
     Nothing,
     /// A record that this aiw does not understand, or cannot read at the moment.
@@ -107,7 +107,7 @@ impl Records {
     }
 
     /// Reads a record. Returns `None` if it does not exist or cannot be read.
-    pub fn read(&self, id: ProcessId) -> Option<Record> {
+    pub fn read(&self, id: ProcessId) -> Option<ProcessRecord> {
         match self.find(id) {
             Lookup::Record(record) => Some(*record),
             Lookup::Nothing | Lookup::Unreadable(_) | Lookup::Link | Lookup::NoDirectory(_) => None,
@@ -115,7 +115,7 @@ impl Records {
     }
 
     /// Returns the processes above one, nearest first, as far as their records exist.
-    pub fn above(&self, record: &Record) -> Vec<ProcessId> {
+    pub fn above(&self, record: &ProcessRecord) -> Vec<ProcessId> {
         let mut above = Vec::new();
         let mut next = record.parent;
         while let Some(id) = next.filter(|id| above.len() < MAX_ABOVE && !above.contains(id)) {
@@ -147,7 +147,7 @@ impl Records {
             Ok(Some(bytes)) if !bytes.is_empty() => bytes,
             none => return self.instead(id, none.err()),
         };
-        match serde_json::from_slice::<Record>(&bytes) {
+        match serde_json::from_slice::<ProcessRecord>(&bytes) {
             Ok(record) if record.version > VERSION => Lookup::Unreadable(RecordProblem::Newer),
             Ok(record) if record.id == id => match (self.understands)(&record.labels) {
                 Ok(()) => Lookup::Record(Box::new(record)),
@@ -172,7 +172,7 @@ impl Records {
     }
 
     /// Returns the record that was found, or the error for what was found instead.
-    pub fn understood(&self, id: ProcessId, found: Lookup) -> Result<Record, SupervisorError> {
+    pub fn understood(&self, id: ProcessId, found: Lookup) -> Result<ProcessRecord, SupervisorError> {
         let (noun, path) = (self.noun(), || self.directory(id));
         Err(match found {
             Lookup::Record(record) => return Ok(*record),
@@ -184,7 +184,7 @@ impl Records {
     }
 
     /// Writes the first record, into a directory that nobody reads yet.
-    pub fn create(&self, directory: &Path, record: &Record) -> Result<(), SupervisorError> {
+    pub fn create(&self, directory: &Path, record: &ProcessRecord) -> Result<(), SupervisorError> {
         let path = directory.join(&*self.names.record);
         let write = || create_private(&path)?.write_all(&serde_json::to_vec(record)?);
         write().map_err(|e| SupervisorError::io("write", &path, e))
@@ -192,7 +192,7 @@ impl Records {
 
     /// Replaces the record in a directory. Only the shim may call this, or a process that took the lock after the
     /// shim.
-    pub fn save(&self, directory: &Path, record: &Record) -> Result<(), SupervisorError> {
+    pub fn save(&self, directory: &Path, record: &ProcessRecord) -> Result<(), SupervisorError> {
         let path = directory.join(&*self.names.record);
         let bytes = serde_json::to_vec(record).map_err(|e| SupervisorError::io("write", &path, e.into()))?;
         write_atomically(&path, &bytes)
@@ -200,11 +200,11 @@ impl Records {
 
     /// Writes the final record. If the disk is full, it is written into the reserved space, without its longest label
     /// if necessary.
-    pub fn save_last(&self, directory: &Path, record: &Record) -> Result<(), SupervisorError> {
+    pub fn save_last(&self, directory: &Path, record: &ProcessRecord) -> Result<(), SupervisorError> {
         let reserve = Reserve::of(directory);
         self.save(directory, record).or_else(|error| {
             let path = directory.join(&*self.names.record);
-            let into_reserve = |record: &Record| reserve.write(&path, &serde_json::to_vec(record)?);
+            let into_reserve = |record: &ProcessRecord| reserve.write(&path, &serde_json::to_vec(record)?);
             let mut short = record.clone();
             let length = |value: &serde_json::Value| value.as_str().map_or(0, str::len);
             let longest = short.labels.iter().max_by_key(|(_, value)| length(value)).map(|(name, _)| name.clone());

@@ -11,9 +11,9 @@ use zeroize::Zeroizing;
 
 use crate::error::SupervisorError;
 use crate::names::Names;
-use crate::new::{NewProcess, Queue};
+use crate::new::{NewProcess, QueueLimit};
 use crate::program::{NamedFile, PassedFile, Program, ResourceLimits};
-use crate::record::Record;
+use crate::record::ProcessRecord;
 use crate::root::Root;
 
 /// The first bytes of every request, which identify its format.
@@ -35,7 +35,7 @@ pub(crate) struct StartRequest {
 pub(crate) struct Head {
     pub root: Root,
     pub names: Names,
-    pub queue: Queue,
+    pub queue: QueueLimit,
     /// The time between SIGTERM and SIGKILL.
     pub grace: Duration,
     pub new: NewProcess,
@@ -47,7 +47,7 @@ pub(crate) struct Head {
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Answer {
     /// The process runs, or waits for its turn.
-    Started(Box<Record>),
+    Started(Box<ProcessRecord>),
     /// The program could not be run, and why. The record says so too.
     NotStarted(Told),
     Limit(u32),
@@ -335,7 +335,7 @@ mod tests {
             ..NewProcess::within(OsString::from_vec(argument.clone()))
         };
         let names = Names::new("servers", "server.json", "server", ["A", "B"]);
-        let (root, queue, grace) = (Root::Process { pid: 7, start: 9 }, Queue::default(), Duration::from_secs(5));
+        let (root, queue, grace) = (Root::Process { pid: 7, start: 9 }, QueueLimit::default(), Duration::from_secs(5));
         StartRequest {
             head: Head { root, names, queue, grace, new, again: false },
             records: "/h/servers".into(),

@@ -126,7 +126,7 @@ pub fn digest(bytes: &[u8]) -> u64 {
 
 /// The scope of a set of processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
+pub enum ProcessScope {
     /// The processes of one root.
     Root(Root),
     /// All processes of the user.

@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, kill_process_group};
 
-use crate::error::Refusal;
+use crate::error::SignalRefusal;
 use crate::names::Names;
 use crate::platform::{self, Opened, Process, Seen, Signal};
-use crate::record::Record;
+use crate::record::ProcessRecord;
 
 /// How a process shows that it belongs to a record.
 #[derive(Clone, Copy)]
 pub(crate) enum Proof<'a> {
     /// By its command line: it is the supervisor of this record.
-    Supervisor(&'a Record),
+    Supervisor(&'a ProcessRecord),
     /// By its environment or its number: this record's process started it.
-    Marked(&'a Record, &'a Names),
+    Marked(&'a ProcessRecord, &'a Names),
     /// By its environment or its number: it has these marks.
     Shows(&'a Marks<'a>),
     /// By its parents: it is a descendant of this process.
@@ -50,19 +50,19 @@ pub(crate) struct Target {
 
 impl Target {
     /// Returns the process with this id and start if it gives the proof, or `None` if it is gone.
-    pub fn of(pid: u32, start: u64, proof: Proof<'_>) -> Result<Option<Self>, Refusal> {
+    pub fn of(pid: u32, start: u64, proof: Proof<'_>) -> Result<Option<Self>, SignalRefusal> {
         if let Proof::Supervisor(record) | Proof::Marked(record, _) = proof
             && !is_here(record)
         {
-            return Err(Refusal::Elsewhere);
+            return Err(SignalRefusal::Elsewhere);
         }
         if start == 0 {
-            return Err(Refusal::NoStart { pid });
+            return Err(SignalRefusal::NoStart { pid });
         }
         // The handle is opened first, so that the information read below belongs to the process behind it.
         let process = match Process::open(pid, start)? {
             Opened::Gone => return Ok(None),
-            Opened::Hidden => return Err(Refusal::Hidden { pid }),
+            Opened::Hidden => return Err(SignalRefusal::Hidden { pid }),
             Opened::Is(process) => process,
         };
         let shown = match proof {
@@ -76,8 +76,8 @@ impl Target {
         };
         match shown {
             Some(true) => Ok(Some(Self { process })),
-            Some(false) => Err(Refusal::Stranger { pid }),
-            None => Err(Refusal::Hidden { pid }),
+            Some(false) => Err(SignalRefusal::Stranger { pid }),
+            None => Err(SignalRefusal::Hidden { pid }),
         }
     }
 
@@ -98,18 +98,18 @@ impl Target {
 }
 
 /// Returns whether the process ids of a record are valid here: same container, same boot of the system.
-pub(crate) fn is_here(record: &Record) -> bool {
+pub(crate) fn is_here(record: &ProcessRecord) -> bool {
     record.pid_namespace == platform::pid_namespace() && record.boot.as_deref() == platform::boot()
 }
 
 /// Returns the arguments of the supervisor of a process.
-pub(crate) fn supervisor(record: &Record) -> [String; 4] {
+pub(crate) fn supervisor(record: &ProcessRecord) -> [String; 4] {
     ["shim".into(), record.root.to_string(), record.id.to_string(), instance(record.instance)]
 }
 
 /// Returns whether a process that does not show its environment, such as a program of macOS's own, is a child of the
 /// supervisor of a record.
-fn is_below_supervisor(pid: u32, record: &Record) -> bool {
+fn is_below_supervisor(pid: u32, record: &ProcessRecord) -> bool {
     let shim = record.shim;
     Seen::of(pid).is_some_and(|seen| seen.parent() == shim.pid)
         && shim.start != 0
@@ -118,12 +118,12 @@ fn is_below_supervisor(pid: u32, record: &Record) -> bool {
 }
 
 /// Returns the variables of everything that a process starts, under the names that its room gives them.
-pub(crate) fn marks<'a>(record: &Record, names: &'a Names) -> [(&'a str, String); 2] {
+pub(crate) fn marks<'a>(record: &ProcessRecord, names: &'a Names) -> [(&'a str, String); 2] {
     let [id, instance_name] = &names.variables;
     [(id, record.id.to_string()), (instance_name, instance(record.instance))]
 }
 
-fn all_marks<'a>(record: &Record, names: &'a Names) -> Marks<'a> {
+fn all_marks<'a>(record: &ProcessRecord, names: &'a Names) -> Marks<'a> {
     Marks { variables: marks(record, names).into(), number: record.instance }
 }
 
@@ -195,7 +195,7 @@ pub(crate) fn end_descendants(
 }
 
 /// Ends all processes that carry the marks of a record whose shim is dead. Returns how many that were.
-pub(crate) fn end_orphans(record: &Record, names: &Names) -> usize {
+pub(crate) fn end_orphans(record: &ProcessRecord, names: &Names) -> usize {
     // No process survives a reboot of the system.
     if !is_here(record) {
         return 0;

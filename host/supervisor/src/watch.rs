@@ -46,7 +46,7 @@ impl Sources {
 
 /// What has changed: a directory, and the name of the file in it. The name is empty if it is the directory itself, the
 /// supervisor of its process, or not known.
-pub type Change = (PathBuf, OsString);
+pub type ProcessChange = (PathBuf, OsString);
 
 #[cfg(unix)]
 mod here {
@@ -60,7 +60,7 @@ mod here {
 
     use rustix::event::{PollFd, PollFlags, poll};
 
-    use super::{Change, Sources};
+    use super::{ProcessChange, Sources};
     use crate::error::SupervisorError;
     use crate::platform::{Notices, timespec};
     use crate::signal::Target;
@@ -132,7 +132,7 @@ mod here {
 
         /// Sleeps until there is a change since the last sleep, [`Self::wake`], a signal, or the time limit. Returns the
         /// changes.
-        pub fn wait(&self, limit: Option<Duration>) -> BTreeSet<Change> {
+        pub fn wait(&self, limit: Option<Duration>) -> BTreeSet<ProcessChange> {
             let shims = self.listening().shims.clone();
             let mut fds = vec![PollFd::from_borrowed_fd(self.woken.as_fd(), PollFlags::IN)];
             fds.extend(self.notices.iter().map(|notices| PollFd::from_borrowed_fd(notices.as_fd(), PollFlags::IN)));
@@ -144,7 +144,7 @@ mod here {
             }
             let ended = shims.iter().filter(|(_, shim)| shim.as_fd().is_some()).zip(&fds[first..]);
             let ended: Vec<_> = ended.filter(|(_, fd)| !fd.revents().is_empty()).map(|(shim, _)| shim).collect();
-            let mut changes: BTreeSet<Change> =
+            let mut changes: BTreeSet<ProcessChange> =
                 ended.iter().map(|(directory, _)| (directory.clone(), OsString::new())).collect();
             let mut bytes = [0; 256];
             while (&self.woken).read(&mut bytes).is_ok_and(|n| n > 0) {}
@@ -174,7 +174,7 @@ mod nowhere {
     use std::sync::{Condvar, Mutex, PoisonError};
     use std::time::Duration;
 
-    use super::{Change, Sources};
+    use super::{ProcessChange, Sources};
     use crate::error::SupervisorError;
 
     /// Sleeps until it is woken: nothing can be listened to on this system.
@@ -202,7 +202,7 @@ mod nowhere {
         }
 
         /// Sleeps until [`Self::wake`] or the time limit. Returns no changes.
-        pub fn wait(&self, limit: Option<Duration>) -> BTreeSet<Change> {
+        pub fn wait(&self, limit: Option<Duration>) -> BTreeSet<ProcessChange> {
             let woken = self.is_woken.lock().unwrap_or_else(PoisonError::into_inner);
             let limit = limit.unwrap_or(Duration::from_secs(3600));
             let slept = self.woken.wait_timeout_while(woken, limit, |is_woken| !*is_woken);

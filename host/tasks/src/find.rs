@@ -1,6 +1,6 @@
 //! Finding the task that the user means.
 
-use aiw_supervisor::{Scope, State};
+use aiw_supervisor::{ProcessScope, State};
 
 use crate::error::TaskError;
 use crate::task::Task;
@@ -58,7 +58,7 @@ impl Tasks {
     }
 
     fn of_all_sessions(&self) -> Result<Vec<Task>, TaskError> {
-        Self { processes: self.processes.of(Scope::All) }.list()
+        Self { processes: self.processes.of(ProcessScope::All) }.list()
     }
 }
 

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use aiw_core::{CliKind, ProcessId, one_line};
-use aiw_supervisor::{Findings, Labels, Record, Stream};
+use aiw_supervisor::{Findings, Labels, ProcessRecord, Stream};
 use serde_json::{Value, json};
 
-use crate::task::{About, Usage};
+use crate::task::{TaskDescription, TaskUsage};
 
 /// The maximum number of bytes of a final message in a record. The complete message is in the log.
 const FINAL_MESSAGE: usize = 32 << 10;
@@ -30,7 +30,7 @@ pub struct Facts {
     /// The model that answers.
     pub model: Option<String>,
     /// The tokens used.
-    pub usage: Option<Usage>,
+    pub usage: Option<TaskUsage>,
     /// The cost in US dollars.
     pub cost_usd: Option<f64>,
 }
@@ -52,7 +52,7 @@ impl Facts {
 }
 
 /// Interprets the structured stream of a CLI.
-pub trait Interpreter {
+pub trait StreamInterpreter {
     /// Takes one line, without its line break.
     fn line(&mut self, stream: Stream, line: &[u8]);
     /// Returns the facts of the lines so far.
@@ -70,7 +70,7 @@ pub struct EndedTask {
     /// Its id.
     pub id: ProcessId,
     /// What it is.
-    pub about: About,
+    pub about: TaskDescription,
     /// The directory that it worked in.
     pub cwd: PathBuf,
     /// When its CLI was started.
@@ -83,7 +83,7 @@ pub struct EndedTask {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Counted {
     /// The tokens.
-    pub usage: Option<Usage>,
+    pub usage: Option<TaskUsage>,
     /// The cost in US dollars.
     pub cost_usd: Option<f64>,
     /// Why it could not be counted, as a sentence.
@@ -94,9 +94,9 @@ pub struct Counted {
 #[derive(Clone, Copy)]
 pub struct Listeners {
     /// Called before the CLI begins.
-    pub on_begin: fn(&About),
+    pub on_begin: fn(&TaskDescription),
     /// Called once, when the CLI names its session, with when the CLI began.
-    pub on_session: fn(&About, &str, SystemTime),
+    pub on_session: fn(&TaskDescription, &str, SystemTime),
     /// Called when the CLI has ended. Returns what it used.
     pub on_end: fn(&EndedTask) -> Counted,
 }
@@ -104,16 +104,16 @@ pub struct Listeners {
 /// Turns the facts of a CLI into the labels of its task.
 struct Labelled {
     id: ProcessId,
-    about: About,
+    about: TaskDescription,
     cwd: PathBuf,
-    interpreter: Box<dyn Interpreter>,
+    interpreter: Box<dyn StreamInterpreter>,
     listeners: Listeners,
     has_session: bool,
     /// When the CLI began.
     since: SystemTime,
 }
 
-impl aiw_supervisor::Interpreter for Labelled {
+impl aiw_supervisor::OutputInterpreter for Labelled {
     fn line(&mut self, stream: Stream, line: &[u8]) {
         self.interpreter.line(stream, line);
         if self.has_session {
@@ -158,11 +158,11 @@ fn cut(mut text: String, limit: usize) -> String {
 
 /// Returns the interpreter for a process with this record, if it is a task. `make` interprets the stream of a CLI.
 pub fn interpreter(
-    record: &Record,
-    make: fn(CliKind) -> Box<dyn Interpreter>,
+    record: &ProcessRecord,
+    make: fn(CliKind) -> Box<dyn StreamInterpreter>,
     listeners: Listeners,
-) -> Option<Box<dyn aiw_supervisor::Interpreter>> {
-    let about = About::of(&record.labels).ok()?;
+) -> Option<Box<dyn aiw_supervisor::OutputInterpreter>> {
+    let about = TaskDescription::of(&record.labels).ok()?;
     (listeners.on_begin)(&about);
     Some(Box::new(Labelled {
         id: record.id,

@@ -27,14 +27,14 @@ mod tasks;
 pub mod testing;
 
 pub use aiw_supervisor::{
-    Change, Follow, FollowFrom, Keep, Labels, Log, LogEntry, LogPolicy, NamedFile, NewProcess, Outcome, PassedFile,
-    ProcessKind, Program, Queue, ResourceLimits, Root, Scope, Sources, State, Stream, WaitMode, Watch, memory_path,
-    shim_main,
+    Follow, FollowFrom, Keep, Labels, Log, LogEntry, LogPolicy, NamedFile, NewProcess, Outcome, PassedFile,
+    ProcessChange, ProcessKind, ProcessScope, Program, QueueLimit, ResourceLimits, Root, Sources, State, Stream,
+    WaitMode, Watch, memory_path, shim_main,
 };
 #[cfg(unix)]
 pub use aiw_supervisor::{Seen, memory_file};
 pub use error::TaskError;
-pub use interpreter::{Counted, EndedTask, Facts, Interpreter, Listeners, interpreter};
+pub use interpreter::{Counted, EndedTask, Facts, Listeners, StreamInterpreter, interpreter};
 pub use names::{INSTANCE_VARIABLE, NOTE, NOUN, TASK_VARIABLE};
-pub use task::{About, Stopped, Task, Usage, Waited};
+pub use task::{Task, TaskDescription, TaskStop, TaskUsage, TaskWait};
 pub use tasks::{MAX_DEPTH, Tasks};

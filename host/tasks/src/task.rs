@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use aiw_core::{CliKind, ProcessId, ProcessOutcome, ProcessState, one_line};
-use aiw_supervisor::{Labels, Record, Supervised};
+use aiw_supervisor::{Labels, ProcessRecord, Supervised};
 use serde::{Deserialize, Serialize};
 
 /// The maximum number of characters of each text that describes a task.
@@ -11,7 +11,7 @@ const TEXT: usize = 400;
 
 /// The tokens that a CLI says it used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
+pub struct TaskUsage {
     /// Read by the model, including cached tokens if the CLI counts them.
     pub input: u64,
     /// Written by the model.
@@ -34,7 +34,7 @@ pub struct Usage {
 /// stream reveals later. They are stored in the record as labels. All of it may be shown: secrets belong in
 /// [`Program`](crate::Program). Texts are as in the record; callers that print them use [`aiw_core::printable`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct About {
+pub struct TaskDescription {
     /// The CLI.
     pub cli: CliKind,
     /// The name of the provider.
@@ -79,13 +79,13 @@ pub struct About {
     pub final_message: Option<String>,
     /// The tokens that the CLI used.
     #[serde(default)]
-    pub usage: Option<Usage>,
+    pub usage: Option<TaskUsage>,
     /// The cost in US dollars.
     #[serde(default)]
     pub cost_usd: Option<f64>,
 }
 
-impl About {
+impl TaskDescription {
     /// Returns a run of a CLI without any other properties.
     pub fn new(cli: CliKind, permission: impl Into<String>, prompt: impl Into<String>) -> Self {
         Self {
@@ -141,7 +141,7 @@ pub struct Task {
     pub id: ProcessId,
     /// The properties of the task.
     #[serde(flatten)]
-    pub about: About,
+    pub about: TaskDescription,
     /// The process id of the CLI, once there is one.
     pub pid: Option<u32>,
     /// The process id of the root of the session.
@@ -182,8 +182,10 @@ impl TryFrom<Supervised> for Task {
     type Error = serde_json::Error;
 
     fn try_from(Supervised { record, directory, shown, .. }: Supervised) -> Result<Self, Self::Error> {
-        let about = About::of(&record.labels)?;
-        let Record { id, state, outcome, exit_code, signal, stopped, started, running_since, ended, note, .. } = record;
+        let about = TaskDescription::of(&record.labels)?;
+        let ProcessRecord {
+            id, state, outcome, exit_code, signal, stopped, started, running_since, ended, note, ..
+        } = record;
         Ok(Self {
             id,
             about,
@@ -209,7 +211,7 @@ impl TryFrom<Supervised> for Task {
 }
 
 /// How waiting for tasks ended.
-pub type Waited = aiw_supervisor::Waited<Task>;
+pub type TaskWait = aiw_supervisor::Waited<Task>;
 
 /// The result of a request to stop a task.
-pub type Stopped = aiw_supervisor::Stopped<Task>;
+pub type TaskStop = aiw_supervisor::Stopped<Task>;

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use aiw_core::ProcessId;
 use aiw_home::Home;
 use aiw_supervisor::{
-    Keep, Log, NewProcess, Processes, Program, Queue, RecordProblem, Scope, Sources, Supervised, SupervisorError,
-    WaitMode,
+    Keep, Log, NewProcess, ProcessScope, Processes, Program, QueueLimit, RecordProblem, Sources, Supervised,
+    SupervisorError, WaitMode,
 };
 
 use crate::error::TaskError;
 use crate::names::NAMES;
-use crate::task::{About, Stopped, Task, Waited};
+use crate::task::{Task, TaskDescription, TaskStop, TaskWait};
 
 /// How deep tasks may start tasks.
 pub const MAX_DEPTH: u8 = 3;
@@ -26,9 +26,9 @@ pub struct Tasks {
 
 impl Tasks {
     /// Returns the tasks of a scope. Nothing is created until a task is started.
-    pub fn open(home: &Home, scope: Scope) -> Result<Self, TaskError> {
+    pub fn open(home: &Home, scope: ProcessScope) -> Result<Self, TaskError> {
         let processes = Processes::open(home, NAMES, scope)?;
-        Ok(Self { processes: processes.understood_by(|labels| About::of(labels).map(drop)) })
+        Ok(Self { processes: processes.understood_by(|labels| TaskDescription::of(labels).map(drop)) })
     }
 
     /// Starts a task below a shim of its own, and returns once the task runs, is queued or has been refused. `aiw` is
@@ -36,10 +36,10 @@ impl Tasks {
     pub fn start(
         &self,
         aiw: &Path,
-        about: &About,
+        about: &TaskDescription,
         process: NewProcess,
         program: Program,
-        queue: Queue,
+        queue: QueueLimit,
     ) -> Result<Task, TaskError> {
         if process.depth > MAX_DEPTH {
             return Err(TaskError::Depth { depth: process.depth, limit: MAX_DEPTH });
@@ -111,7 +111,7 @@ impl Tasks {
     /// does the work; if the shim is dead, the processes that are left are ended here. A stopped shim is resumed for
     /// this, and a shim that does nothing is killed after 15 s more. A shim that cannot be inspected is asked through
     /// a file, which it sees within 5 s.
-    pub fn stop(&self, id: ProcessId, wait: bool) -> Result<Stopped, TaskError> {
+    pub fn stop(&self, id: ProcessId, wait: bool) -> Result<TaskStop, TaskError> {
         self.processes.stop(id, wait)?.map(task)
     }
 
@@ -125,7 +125,7 @@ impl Tasks {
         deadline: Option<Instant>,
         cancelled: &AtomicBool,
         on_change: &mut dyn FnMut(&[Task]),
-    ) -> Result<Waited, TaskError> {
+    ) -> Result<TaskWait, TaskError> {
         let mut known: Vec<(Supervised, Task)> = Vec::new();
         let mut tell = |all: &[Supervised]| {
             // Even if many tasks are waited for, few change at once.
@@ -139,7 +139,7 @@ impl Tasks {
         };
         let waited = self.processes.wait(ids, mode, deadline, cancelled, &mut tell)?;
         let all: Result<Vec<Task>, TaskError> = waited.all.into_iter().map(task).collect();
-        Ok(Waited { all: all?, done: waited.done, cancelled: waited.cancelled })
+        Ok(TaskWait { all: all?, done: waited.done, cancelled: waited.cancelled })
     }
 
     /// Marks ended tasks as shown by a report. Other tasks are not changed. A mark that cannot be written, or a task

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use aiw_tui::bench::Frame;
-use aiw_tui::{Plugin, Server};
+use aiw_tui::{Plugin, PluginServer};
 
 fn main() {
     let plugin = |n: usize| Plugin {
@@ -21,7 +21,7 @@ fn main() {
         category: Some(["development", "design", "data"][n % 3].into()),
         kinds: Some(vec!["mcp".into(), "skills".into()]),
         source: format!("github:owner/repo-{n}"),
-        servers: vec![Server { name: "s".into(), transport: "stdio".into(), target: "npx -y server".into() }],
+        servers: vec![PluginServer { name: "s".into(), transport: "stdio".into(), target: "npx -y server".into() }],
         ..Plugin::default()
     };
     let mut frame = Frame::new((0..5_000).map(plugin).collect(), 200, 60);

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
 
-use aiw_tui::{Backend, BackendError, Options, Plugin, Preview, Progress, ScreenError, Server, browse};
+use aiw_tui::{
+    Backend, BackendError, BrowserOptions, Plugin, PluginServer, Preview, ScreenError, StepProgress, browse,
+};
 
 struct Invented(Mutex<Vec<Plugin>>);
 
@@ -23,15 +25,20 @@ impl Backend for Invented {
         Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
-    fn preview(&self, id: &str, _: &dyn Fn(Progress)) -> Result<Preview, BackendError> {
+    fn preview(&self, id: &str, _: &dyn Fn(StepProgress)) -> Result<Preview, BackendError> {
         sleep(Duration::from_millis(200));
         let warnings = vec!["`TOKEN` is not set".to_owned()];
         Ok(Preview { lines: vec![format!("server of {id} (stdio) runs: npx -y {id}")], warnings, asks: Vec::new() })
     }
 
-    fn install(&self, id: &str, _: &[(String, String)], progress: &dyn Fn(Progress)) -> Result<String, BackendError> {
+    fn install(
+        &self,
+        id: &str,
+        _: &[(String, String)],
+        progress: &dyn Fn(StepProgress),
+    ) -> Result<String, BackendError> {
         for done in 0..20 {
-            progress(Progress { what: "fetching".to_owned(), done, total: Some(20) });
+            progress(StepProgress { what: "fetching".to_owned(), done, total: Some(20) });
             sleep(Duration::from_millis(50));
         }
         #[expect(clippy::panic, reason = "shows what a panic on a worker does")]
@@ -42,7 +49,7 @@ impl Backend for Invented {
         Ok(format!("Installed `{id}`"))
     }
 
-    fn remove(&self, id: &str, _: &dyn Fn(Progress)) -> Result<String, BackendError> {
+    fn remove(&self, id: &str, _: &dyn Fn(StepProgress)) -> Result<String, BackendError> {
         self.change(id, |plugin| plugin.installed = false);
         Ok(format!("Removed `{id}`"))
     }
@@ -64,7 +71,7 @@ fn main() -> ExitCode {
             category: Some(["development", "data"][n % 2].to_owned()),
             kinds: Some(vec!["mcp".to_owned(), "skills".to_owned()]),
             source: format!("github:{market}/{name}"),
-            servers: vec![Server {
+            servers: vec![PluginServer {
                 name: name.clone(),
                 transport: "stdio".to_owned(),
                 target: format!("npx -y @acme/{name}"),
@@ -74,7 +81,7 @@ fn main() -> ExitCode {
             ..Plugin::default()
         }
     });
-    let options = Options { color: std::env::var_os("NO_COLOR").is_none(), ..Options::default() };
+    let options = BrowserOptions { color: std::env::var_os("NO_COLOR").is_none(), ..BrowserOptions::default() };
     match browse(Arc::new(Invented(Mutex::new(plugins.collect()))), options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(ScreenError::Signal(signal)) => ExitCode::from(u8::try_from(128 + signal).unwrap_or(1)),

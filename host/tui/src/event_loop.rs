@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossterm::event::Event;
 
-use crate::screen::{Effect, Progress, Screen, ScreenError, Worker};
+use crate::screen::{Effect, Screen, ScreenError, StepProgress, Worker};
 use crate::terminal;
 
 /// How often a frame shows that work goes on.
@@ -69,7 +69,7 @@ struct Desk<S: Screen> {
     worker: Worker<S::Job, S::Reply>,
     sender: Sender<Message<S::Reply>>,
     /// The latest step. Earlier steps need not be shown.
-    progress: Arc<Mutex<Option<Progress>>>,
+    progress: Arc<Mutex<Option<StepProgress>>>,
 }
 
 fn run<S: Screen>(
@@ -160,7 +160,7 @@ impl<S: Screen> Desk<S> {
         let (worker, sender, progress) = (Arc::clone(&self.worker), self.sender.clone(), Arc::clone(&self.progress));
         let undone = job.clone();
         let thread = thread::Builder::new().name("aiw-screen".to_owned()).spawn(move || {
-            let report = |step: Progress| *progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(step);
+            let report = |step: StepProgress| *progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(step);
             let reply = catch_unwind(AssertUnwindSafe(|| worker(job.clone(), &report)))
                 .unwrap_or_else(|_| S::failed(job, "a bug in aiw, shown in full after you quit"));
             // If the user has left, nobody receives it.

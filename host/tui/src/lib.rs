@@ -21,6 +21,6 @@ mod text;
 
 #[doc(hidden)]
 pub use browse::bench;
-pub use browse::{Backend, BackendError, Options, Plugin, Preview, Server, browse};
+pub use browse::{Backend, BackendError, BrowserOptions, Plugin, PluginServer, Preview, browse};
 pub use pick::{Previews, pick};
-pub use screen::{Progress, ScreenError};
+pub use screen::{ScreenError, StepProgress};

@@ -9,7 +9,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
 use crate::event_loop::show;
-use crate::screen::{self, Progress, Screen, ScreenError, Worker};
+use crate::screen::{self, Screen, ScreenError, StepProgress, Worker};
 use crate::text::{clean, wrap};
 
 /// The most characters of a line that are shown.
@@ -188,7 +188,7 @@ impl Screen for Pick {
         self.is_working
     }
 
-    fn tick(&mut self, _progress: Option<Progress>) {}
+    fn tick(&mut self, _progress: Option<StepProgress>) {}
 
     fn draw(&mut self, frame: &mut Frame<'_>) {
         let area = frame.area();

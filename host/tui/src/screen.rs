@@ -7,7 +7,7 @@ use ratatui::Frame;
 
 /// A step of work that is under way.
 #[derive(Debug, Clone, Default)]
-pub struct Progress {
+pub struct StepProgress {
     /// The step, in a few words.
     pub what: String,
     /// How much of the step is done, in any unit.
@@ -55,14 +55,14 @@ pub(crate) trait Screen {
     fn is_working(&self) -> bool;
 
     /// Handles the passage of time, and a step of the work if there is one.
-    fn tick(&mut self, progress: Option<Progress>);
+    fn tick(&mut self, progress: Option<StepProgress>);
 
     /// Draws the screen.
     fn draw(&mut self, frame: &mut Frame<'_>);
 }
 
 /// A function that does a screen's jobs and reports their steps.
-pub(crate) type Worker<J, R> = std::sync::Arc<dyn Fn(J, &dyn Fn(Progress)) -> R + Send + Sync>;
+pub(crate) type Worker<J, R> = std::sync::Arc<dyn Fn(J, &dyn Fn(StepProgress)) -> R + Send + Sync>;
 
 /// Why a screen ended other than by the user leaving.
 #[derive(Debug, thiserror::Error)]

@@ -108,7 +108,7 @@ type Sealed = Result<Option<Seal>, Loss>;
 
 /// A book that nobody else writes.
 #[derive(Debug)]
-pub struct Turn<'b> {
+pub struct BookTurn<'b> {
     book: &'b Book,
     file: File,
     sealed: Sealed,
@@ -155,7 +155,7 @@ impl Book {
     /// # Errors
     ///
     /// Fails if the files can't be opened, or somebody else has them for too long.
-    pub fn turn(&self) -> Result<Turn<'_>, UsageError> {
+    pub fn turn(&self) -> Result<BookTurn<'_>, UsageError> {
         let path = self.home.usage_seal();
         let io = |doing| {
             let path = path.clone();
@@ -172,7 +172,7 @@ impl Book {
         let locked = lock_within(file, self.patience).map_err(io("lock"))?;
         let file = locked.ok_or_else(|| UsageError::Busy { path: path.clone() })?;
         let sealed = sealed(&file).map_err(io("read"))?;
-        Ok(Turn { book: self, file, sealed })
+        Ok(BookTurn { book: self, file, sealed })
     }
 
     /// Reads all bookings since a time, in milliseconds since 1970, oldest month first, then those of open requests. Lines that
@@ -320,7 +320,7 @@ impl Book {
     }
 }
 
-impl Turn<'_> {
+impl BookTurn<'_> {
     /// Reads what was added since the mark, as [`Book::read_on`] does.
     pub(crate) fn read_on(
         &self,
@@ -494,7 +494,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::booking::{Source, Tokens};
+    use crate::booking::{BookingSource, TokenCounts};
 
     fn home() -> (tempfile::TempDir, Book) {
         let dir = tempfile::tempdir().unwrap();
@@ -503,7 +503,7 @@ mod tests {
     }
 
     fn booking(at: u64, output: u64) -> Booking {
-        Booking { at, ..Booking::new(Source::Gateway, Tokens { output, ..Tokens::default() }) }
+        Booking { at, ..Booking::new(BookingSource::Gateway, TokenCounts { output, ..TokenCounts::default() }) }
     }
 
     /// 2026-11-30T23:59:59.999Z

@@ -15,7 +15,7 @@ pub fn plausible_cost(said: Option<f64>) -> Option<f64> {
 /// Where the numbers of a booking come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Source {
+pub enum BookingSource {
     /// The gateway: one request.
     Gateway,
     /// The CLI's own stream: a whole task.
@@ -24,7 +24,7 @@ pub enum Source {
 
 /// Tokens of one request, or of several.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Tokens {
+pub struct TokenCounts {
     /// Read, without those out of a cache or into one.
     pub input: u64,
     /// Read out of a cache.
@@ -45,7 +45,7 @@ fn is_none(tokens: &u64) -> bool {
     *tokens == 0
 }
 
-impl Tokens {
+impl TokenCounts {
     /// No request uses more of any kind. Servers and CLIs may say anything.
     pub const MOST: u64 = 100_000_000;
 
@@ -81,7 +81,7 @@ pub struct Booking {
     /// When the request was sent or the task ended, in milliseconds since 1970.
     pub at: u64,
     /// Where the numbers come from.
-    pub source: Source,
+    pub source: BookingSource,
     /// The CLI, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cli: Option<CliKind>,
@@ -102,7 +102,7 @@ pub struct Booking {
     pub project: Option<String>,
     /// The tokens.
     #[serde(flatten)]
-    pub tokens: Tokens,
+    pub tokens: TokenCounts,
     /// The cost in US dollars, where it was known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
@@ -124,7 +124,7 @@ pub struct Booking {
 #[derive(Deserialize)]
 struct Line {
     at: u64,
-    source: Source,
+    source: BookingSource,
     #[serde(default)]
     cli: Option<CliKind>,
     #[serde(default)]
@@ -167,14 +167,14 @@ impl From<Line> for Booking {
             at, source, cli, provider, pool, model, task, project, cost_usd, cut, estimated, open, closes, ..
         } = line;
         let Line { input, cached, cache_written, cache_written_1h, output, thinking, .. } = line;
-        let tokens = Tokens { input, cached, cache_written, cache_written_1h, output, thinking };
+        let tokens = TokenCounts { input, cached, cache_written, cache_written_1h, output, thinking };
         Self { at, source, cli, provider, pool, model, task, project, tokens, cost_usd, cut, estimated, open, closes }
     }
 }
 
 impl Booking {
     /// Begins a booking of now.
-    pub fn new(source: Source, tokens: Tokens) -> Self {
+    pub fn new(source: BookingSource, tokens: TokenCounts) -> Self {
         Self {
             at: aiw_home::now_millis(),
             source,

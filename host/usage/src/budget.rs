@@ -4,7 +4,7 @@ use std::path::Path;
 
 use aiw_home::{Budget, BudgetLimit, BudgetPeriod, Settings, now_millis, rfc3339};
 
-use crate::book::{Book, Mark, OpenRequest, Turn, UsageError};
+use crate::book::{Book, BookTurn, Mark, OpenRequest, UsageError};
 use crate::booking::{Booking, plausible_cost};
 use crate::seal::Loss;
 use crate::sum::{Sum, Summing, dollars};
@@ -124,7 +124,7 @@ impl Spending {
     pub fn open(
         &mut self,
         settings: &Settings,
-        turn: Result<Turn<'_>, UsageError>,
+        turn: Result<BookTurn<'_>, UsageError>,
         booking: Booking,
     ) -> Result<OpenRequest, NotOpened> {
         let is_limited = self.budgets.iter().any(|(budget, _)| budget.refuses && concerns(budget, &booking));
@@ -237,7 +237,7 @@ mod tests {
     use aiw_home::Home;
 
     use super::*;
-    use crate::booking::{Source, Tokens};
+    use crate::booking::{BookingSource, TokenCounts};
 
     #[test]
     fn a_budget_counts_what_it_is_for_in_its_time() {
@@ -254,12 +254,12 @@ mod tests {
         std::fs::write(home.settings_path(), settings).unwrap();
         let (book, settings) = (Book::of(&home), home.settings().unwrap());
         let mut spending = Spending::new(book.clone(), settings.budgets().unwrap());
-        let tokens = Tokens { output: 1_000_000, ..Tokens::default() };
+        let tokens = TokenCounts { output: 1_000_000, ..TokenCounts::default() };
         let booking = |provider: &str, project: &str| Booking {
             provider: Some(provider.into()),
             project: Some(project.into()),
             model: Some("m".into()),
-            ..Booking::new(Source::Gateway, tokens)
+            ..Booking::new(BookingSource::Gateway, tokens)
         };
         let names = |spending: &Spending, providers: &[&str], project: &str| -> Vec<String> {
             spending.over(providers, Some(Path::new(project))).into_iter().map(|over| over.name).collect()

@@ -17,8 +17,8 @@ mod sum;
 #[cfg(test)]
 mod tests;
 
-pub use book::{Book, OpenRequest, Turn, UsageError};
-pub use booking::{Booking, Source, Tokens, plausible_cost};
+pub use book::{Book, BookTurn, OpenRequest, UsageError};
+pub use booking::{Booking, BookingSource, TokenCounts, plausible_cost};
 pub use budget::{NotOpened, OverBudget, Spending};
 pub use seal::Loss;
 pub use sum::{By, Sum, Sums, UsageRow, sum_by};

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::book::{Book, UsageError};
-use crate::booking::{Booking, Source};
+use crate::booking::{Booking, BookingSource};
 
 /// What bookings are summed up by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -101,7 +101,7 @@ impl Sum {
     pub(crate) fn add(&mut self, booking: &Booking, cost: Option<f64>) {
         let tokens = &booking.tokens;
         self.bookings += 1;
-        self.requests += u64::from(booking.source == Source::Gateway);
+        self.requests += u64::from(booking.source == BookingSource::Gateway);
         for (sum, more) in [
             (&mut self.input, tokens.input),
             (&mut self.cached, tokens.cached),
@@ -158,7 +158,7 @@ impl Summing {
         self.sum.add(booking, cost);
         let is_new = match booking.task {
             Some(task) => self.tasks.insert(task),
-            None => booking.source == Source::Cli,
+            None => booking.source == BookingSource::Cli,
         };
         self.sum.tasks += u64::from(is_new);
     }
@@ -234,7 +234,7 @@ pub fn sum_by(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::booking::Tokens;
+    use crate::booking::TokenCounts;
 
     #[test]
     fn what_stays_in_the_cache_for_an_hour_has_its_own_price() {
@@ -244,9 +244,9 @@ mod tests {
             r#"{"models": {"m": {"price": {"input": 1, "cache_written": 3, "cache_written_1h": 7, "output": 10}}}}"#;
         std::fs::write(home.settings_path(), own).unwrap();
         let (book, settings) = (Book::of(&home), home.settings().unwrap());
-        let tokens = Tokens { cache_written: 3_000_000, cache_written_1h: 1_000_000, ..Tokens::default() };
+        let tokens = TokenCounts { cache_written: 3_000_000, cache_written_1h: 1_000_000, ..TokenCounts::default() };
         for model in ["m", "claude-sonnet-4-5"] {
-            book.add(&Booking { model: Some(model.into()), ..Booking::new(Source::Gateway, tokens) }).unwrap();
+            book.add(&Booking { model: Some(model.into()), ..Booking::new(BookingSource::Gateway, tokens) }).unwrap();
         }
         let rows = sum_by(&book, &settings, By::Model, 0, |_| true).unwrap().rows;
         // Of Claude: twice the price of input for an hour, else a quarter more than that of input.
@@ -261,13 +261,14 @@ mod tests {
         let settings = r#"{"models": {"m": {"price": {"input": 1, "cached": 0.5, "output": 10}}}}"#;
         std::fs::write(home.settings_path(), settings).unwrap();
         let (book, settings) = (Book::of(&home), home.settings().unwrap());
-        let tokens = Tokens { input: 1_000_000, cached: 2_000_000, output: 100_000, thinking: 5, ..Tokens::default() };
+        let tokens =
+            TokenCounts { input: 1_000_000, cached: 2_000_000, output: 100_000, thinking: 5, ..TokenCounts::default() };
         let of = |model: &str, provider: Option<&str>| Booking {
             model: Some(model.into()),
             provider: provider.map(Into::into),
-            ..Booking::new(Source::Gateway, tokens)
+            ..Booking::new(BookingSource::Gateway, tokens)
         };
-        let direct = Booking { source: Source::Cli, cost_usd: Some(0.5), ..of("other", None) };
+        let direct = Booking { source: BookingSource::Cli, cost_usd: Some(0.5), ..of("other", None) };
         let task = Booking { task: Some(ProcessId::from_number(7)), pool: Some("always".into()), ..of("m", Some("p")) };
         let fell_back = Booking { model: Some("unheard-of".into()), ..task.clone() };
         for booking in [task.clone(), task, fell_back, direct] {
@@ -280,7 +281,7 @@ mod tests {
         // A task that sent three requests is one, also where rows are summed up.
         assert_eq!((total.requests, total.tasks), (3, 2));
         assert_eq!(pools, [UsageRow { key: Some("always".into()), sum: rows[1].sum }]);
-        let rows = sum_by(&book, &settings, By::Model, 0, |booking| booking.source == Source::Gateway).unwrap();
+        let rows = sum_by(&book, &settings, By::Model, 0, |booking| booking.source == BookingSource::Gateway).unwrap();
         assert_eq!(rows.rows.iter().map(|row| row.sum.cost()).collect::<Vec<_>>(), ["$6.00", "?"]);
         assert_eq!(sum_by(&book, &settings, By::Day, u64::MAX, |_| true).unwrap(), Sums::default());
     }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use aiw_home::{Budget, BudgetLimit, BudgetPeriod, Home, Settings, now_millis, rfc3339};
 use proptest::prelude::*;
 
-use crate::{Book, Booking, Loss, NotOpened, OpenRequest, Source, Spending, Tokens};
+use crate::{Book, Booking, BookingSource, Loss, NotOpened, OpenRequest, Spending, TokenCounts};
 
 /// Says to a process that the tests start which home it spends in.
 const HOME: &str = "AIW_TEST_USAGE_HOME";
@@ -59,7 +59,7 @@ impl Client {
 }
 
 fn used(output: u64) -> Booking {
-    Booking::new(Source::Gateway, Tokens { output, ..Tokens::default() })
+    Booking::new(BookingSource::Gateway, TokenCounts { output, ..TokenCounts::default() })
 }
 
 fn month(book: &Book) -> PathBuf {

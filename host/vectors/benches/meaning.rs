@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use aiw_tests::{onnx_runtime, real_model};
-use aiw_vectors::{Embedder, Entry, FileVectors, ModelFiles, VectorStore};
+use aiw_vectors::{Embedder, FileVectors, ModelFiles, VectorEntry, VectorStore};
 
 const COUNT: usize = 100_000;
 const DIMENSIONS: usize = 384;
@@ -49,7 +49,8 @@ fn vectors() {
     let vectors: Vec<Vec<f32>> = (0..COUNT).map(|_| near_a_topic()).collect();
     let queries: Vec<Vec<f32>> = (0..QUERIES).map(|_| near_a_topic()).collect();
     let ids: Vec<String> = (0..COUNT).map(|n| n.to_string()).collect();
-    let entries: Vec<Entry<'_>> = ids.iter().zip(&vectors).map(|(id, vector)| Entry { id, vector }).collect();
+    let entries: Vec<VectorEntry<'_>> =
+        ids.iter().zip(&vectors).map(|(id, vector)| VectorEntry { id, vector }).collect();
     let store = FileVectors::open(&path, DIMENSIONS).unwrap();
     let begun = Instant::now();
     store.upsert(&entries).unwrap();

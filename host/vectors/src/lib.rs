@@ -32,8 +32,8 @@ pub use embed::{Embedder, ModelError, ModelFiles, ModelState, remove_collected, 
 #[cfg(feature = "memvdb")]
 pub use memvdb::MemvdbVectors;
 pub use models::{
-    Body, Broken, DEFAULT_MODEL, Fetch, ModelStatus, ModelSummary, Models, ModelsError, Progress, RUNTIME,
-    RuntimeStatus, StateName,
+    Broken, DEFAULT_MODEL, DownloadBody, DownloadProgress, EmbeddingModels, Fetch, ModelStatus, ModelSummary,
+    ModelsError, RUNTIME, RuntimeStatus, StateName,
 };
 pub use scan::{FileVectors, kernel, remove_collection};
-pub use store::{Entry, Filter, Hit, MAX_DIMENSIONS, MAX_ID_BYTES, StoreError, VectorStore};
+pub use store::{Filter, MAX_DIMENSIONS, MAX_ID_BYTES, StoreError, VectorEntry, VectorHit, VectorStore};

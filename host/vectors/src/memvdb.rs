@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use memvdb::{CacheDB, Collection, Distance, Embedding};
 
 use crate::scan::kernel::cosine;
-use crate::store::{Entry, Filter, Hit, StoreError, VectorStore, check_dimensions, prepared, unit};
+use crate::store::{Filter, StoreError, VectorEntry, VectorHit, VectorStore, check_dimensions, prepared, unit};
 
 const COLLECTION: &str = "entries";
 const ID: &str = "id";
@@ -52,7 +52,7 @@ impl VectorStore for MemvdbVectors {
         self.dimensions
     }
 
-    fn upsert(&self, entries: &[Entry<'_>]) -> Result<(), StoreError> {
+    fn upsert(&self, entries: &[VectorEntry<'_>]) -> Result<(), StoreError> {
         let entries: HashMap<&str, Vec<f32>> = prepared(entries, self.dimensions)?.into_iter().collect();
         let mut database = self.database();
         collection(&mut database)?.embeddings.retain(|old| !entries.contains_key(id(old)));
@@ -82,7 +82,7 @@ impl VectorStore for MemvdbVectors {
         Ok(collection(&mut self.database())?.embeddings.len())
     }
 
-    fn search(&self, query: &[f32], k: usize, filter: Option<Filter<'_>>) -> Result<Vec<Hit>, StoreError> {
+    fn search(&self, query: &[f32], k: usize, filter: Option<Filter<'_>>) -> Result<Vec<VectorHit>, StoreError> {
         let query = unit(query, self.dimensions)?;
         let mut database = self.database();
         let collection = collection(&mut database)?;
@@ -92,11 +92,11 @@ impl VectorStore for MemvdbVectors {
         }
         // It knows no filter, and leaves the order of equal scores open: so all are asked for.
         let found = collection.get_similarity(&query, count);
-        let mut hits: Vec<Hit> = found
+        let mut hits: Vec<VectorHit> = found
             .iter()
             .map(|found| &found.embedding)
             .filter(|embedding| filter.is_none_or(|keep| keep(id(embedding))))
-            .map(|embedding| Hit { id: id(embedding).to_owned(), score: cosine(&query, &embedding.vector) })
+            .map(|embedding| VectorHit { id: id(embedding).to_owned(), score: cosine(&query, &embedding.vector) })
             .collect();
         hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
         hits.truncate(k);

@@ -13,7 +13,7 @@ pub const MAX_ID_BYTES: usize = 1024;
 
 /// An entry to store.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Entry<'a> {
+pub struct VectorEntry<'a> {
     /// The id: 1 to 1024 bytes. An entry replaces the one with the same id.
     pub id: &'a str,
     /// The vector. It is stored with length 1; only its direction counts.
@@ -22,7 +22,7 @@ pub struct Entry<'a> {
 
 /// An entry that was found.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Hit {
+pub struct VectorHit {
     /// The entry's id.
     pub id: String,
     /// The cosine of the angle to what was searched: 1 for the same direction, -1 for the opposite one.
@@ -39,7 +39,7 @@ pub trait VectorStore: Send + Sync {
 
     /// Adds entries, and replaces those with the same ids. If one is invalid, none is stored. If writing fails, the
     /// first of them may be.
-    fn upsert(&self, entries: &[Entry<'_>]) -> Result<(), StoreError>;
+    fn upsert(&self, entries: &[VectorEntry<'_>]) -> Result<(), StoreError>;
 
     /// Removes entries, and returns how many there were.
     fn delete(&self, ids: &[&str]) -> Result<usize, StoreError>;
@@ -52,7 +52,7 @@ pub trait VectorStore: Send + Sync {
 
     /// Returns the `k` entries nearest to `query` that pass the filter, the nearest first; entries equally near are
     /// sorted by id.
-    fn search(&self, query: &[f32], k: usize, filter: Option<Filter<'_>>) -> Result<Vec<Hit>, StoreError>;
+    fn search(&self, query: &[f32], k: usize, filter: Option<Filter<'_>>) -> Result<Vec<VectorHit>, StoreError>;
 }
 
 /// Why a store did not do what it was asked.
@@ -138,7 +138,10 @@ pub(crate) fn unit(vector: &[f32], dimensions: usize) -> Result<Vec<f32>, StoreE
 }
 
 /// Checks entries, and returns them with vectors of length 1.
-pub(crate) fn prepared<'a>(entries: &[Entry<'a>], dimensions: usize) -> Result<Vec<(&'a str, Vec<f32>)>, StoreError> {
+pub(crate) fn prepared<'a>(
+    entries: &[VectorEntry<'a>],
+    dimensions: usize,
+) -> Result<Vec<(&'a str, Vec<f32>)>, StoreError> {
     entries
         .iter()
         .map(|entry| {

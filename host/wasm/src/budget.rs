@@ -43,7 +43,7 @@ impl Purpose {
 
 /// The budget that several calls share: those for the entries of a marketplace, or for the pages of a registry.
 #[derive(Debug)]
-pub struct Budget {
+pub struct CallBudget {
     allowance: Allowance,
     /// Microseconds spent in guest code.
     guest: AtomicU64,
@@ -52,7 +52,7 @@ pub struct Budget {
     end: Instant,
 }
 
-impl Budget {
+impl CallBudget {
     /// Begins to spend.
     pub fn new(allowance: Allowance) -> Self {
         let end = Instant::now() + allowance.wall;

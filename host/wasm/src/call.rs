@@ -7,8 +7,8 @@ use aiw_extensions::{CapabilityKind, Grants, World};
 use aiw_net::{Denier, HostPattern, NetError, Policy};
 use wasmtime::component::ResourceTable;
 
-use crate::budget::{Budget, OverLimit, Purpose};
-use crate::error::{Refusal, Refused};
+use crate::budget::{CallBudget, OverLimit, Purpose};
+use crate::error::{ComponentRefusal, RefusedCall};
 use crate::limits::{self, CallLimits};
 
 /// A component's id, and the two keys to what it may do: what it asks for, and what the user agreed to.
@@ -33,7 +33,12 @@ impl Keys {
 
     /// Checks that the component names something and the user agreed to it. `covers` decides whether a value names
     /// it; `to` says what the component may not do. The message names the missing key and the command to agree.
-    pub(crate) fn check(&self, kind: CapabilityKind, to: &str, covers: impl Fn(&str) -> bool) -> Result<(), Refused> {
+    pub(crate) fn check(
+        &self,
+        kind: CapabilityKind,
+        to: &str,
+        covers: impl Fn(&str) -> bool,
+    ) -> Result<(), RefusedCall> {
         let id = &self.id;
         let allows = |grants: &Grants| grants.values(kind).iter().any(|value| covers(value));
         let message = match (allows(&self.wanted), allows(&self.granted)) {
@@ -45,11 +50,11 @@ impl Keys {
                 format!("component `{id}` may not {to}: its manifest does not name it under `{}`", kind.as_str())
             }
         };
-        Err(Refused { refusal: Refusal::Denied, message })
+        Err(RefusedCall { refusal: ComponentRefusal::Denied, message })
     }
 
     /// Checks that the component names the host of a URL and the user agreed to it, unless the user typed its address.
-    pub(crate) fn check_host(&self, policy: &Policy, kind: CapabilityKind, url: &str) -> Result<(), Refused> {
+    pub(crate) fn check_host(&self, policy: &Policy, kind: CapabilityKind, url: &str) -> Result<(), RefusedCall> {
         let Some((host, port)) = aiw_net::host_and_port(url) else { return Ok(()) };
         if policy.granted.contains(&(host.clone(), port)) {
             return Ok(());
@@ -71,9 +76,9 @@ impl Keys {
     }
 
     /// Converts an error of the network, and says how the user grants an address that is not public.
-    pub(crate) fn explain(&self, error: NetError) -> Refused {
+    pub(crate) fn explain(&self, error: NetError) -> RefusedCall {
         let not_public = matches!(error, NetError::Denied { by: Denier::NotPublic, .. });
-        let mut refused = Refused::from(error);
+        let mut refused = RefusedCall::from(error);
         if not_public && let Some(setting) = self.wanted.values(CapabilityKind::Settings).first() {
             let hint = format!("; one that you set in settings.json as `sources.{}.{setting}` is allowed", self.id);
             refused.message.push_str(&hint);
@@ -89,7 +94,7 @@ pub(crate) struct Call {
     world: World,
     limits: &'static CallLimits,
     purpose: Purpose,
-    budget: Option<Arc<Budget>>,
+    budget: Option<Arc<CallBudget>>,
     ticks: u128,
     /// Whether a host function was slow since the last tick. Then the tick is not charged to the guest.
     waited: bool,
@@ -103,7 +108,7 @@ impl Call {
         limits: &'static CallLimits,
         keys: Keys,
         purpose: Purpose,
-        budget: Option<Arc<Budget>>,
+        budget: Option<Arc<CallBudget>>,
     ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);

@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aiw_extensions::{About, CapabilityKind, ExtensionError, Grants, World};
+use aiw_extensions::{CapabilityKind, ComponentFacts, ExtensionError, Grants, World};
 use wasmtime::component::{InstancePre, Linker};
 use wasmtime::{Store, Trap, UpdateDeadline};
 
@@ -13,7 +13,7 @@ use crate::budget::{OverLimit, Purpose};
 use crate::call::Keys;
 use crate::compile::{self, Origin};
 use crate::compute::begun_here;
-use crate::error::{CallError, Failed, LoadError, Refused};
+use crate::error::{CallError, Failed, LoadError, RefusedCall};
 use crate::host::{self, CallState, Capabilities};
 use crate::kind::Guest;
 use crate::limits::CallLimits;
@@ -38,7 +38,7 @@ impl Component {
     pub fn load<'a>(
         engine: &'a Engine,
         bytes: &'a [u8],
-        about: &'a About,
+        about: &'a ComponentFacts,
         granted: Grants,
         capabilities: Capabilities,
         origin: Origin,
@@ -142,7 +142,7 @@ impl Component {
         };
         outcome.map_err(|failed| match failed {
             Failed::Ended(e) => self.misbehaved(explain(&e, last_error.as_deref(), limits)),
-            Failed::Refused(Refused { refusal, message }) => {
+            Failed::Refused(RefusedCall { refusal, message }) => {
                 CallError::Refused { refusal, message: aiw_core::one_line(&message, 500) }
             }
             Failed::Bad(phrase, rule) => self.misbehaved(format!("{phrase} {rule}")),
@@ -157,7 +157,7 @@ impl Component {
 /// Gives a component what it imports.
 fn link(
     engine: &Engine,
-    about: &About,
+    about: &ComponentFacts,
     component: &wasmtime::component::Component,
 ) -> wasmtime::Result<InstancePre<CallState>> {
     let mut linker = Linker::new(&engine.inner);

@@ -53,7 +53,7 @@ pub enum LoadError {
 
 /// The reason given instead of a result: the contract's `error`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
+pub enum ComponentRefusal {
     /// The request or the settings must change.
     Invalid,
     /// The requested item does not exist.
@@ -72,30 +72,30 @@ pub enum Refusal {
 /// A reason, and the sentence that says it: by a capability to a component, or by a component to its caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct Refused {
+pub struct RefusedCall {
     /// The reason.
-    pub refusal: Refusal,
+    pub refusal: ComponentRefusal,
     /// The sentence.
     pub message: String,
 }
 
-impl Refused {
+impl RefusedCall {
     /// Refuses a request that must change.
     pub(crate) fn invalid(why: impl Display) -> Self {
-        Self { refusal: Refusal::Invalid, message: why.to_string() }
+        Self { refusal: ComponentRefusal::Invalid, message: why.to_string() }
     }
 }
 
-impl From<NetError> for Refused {
+impl From<NetError> for RefusedCall {
     fn from(error: NetError) -> Self {
         let message = error.to_string();
         let refusal = match error {
-            NetError::Invalid { .. } | NetError::TooLarge { .. } => Refusal::Invalid,
-            NetError::NotFound { .. } => Refusal::NotFound,
-            NetError::Denied { .. } => Refusal::Denied,
-            NetError::Unavailable { retry_after, .. } => Refusal::Unavailable { retry_after },
-            NetError::Cancelled => Refusal::Unavailable { retry_after: None },
-            NetError::Malformed { .. } => Refusal::Malformed,
+            NetError::Invalid { .. } | NetError::TooLarge { .. } => ComponentRefusal::Invalid,
+            NetError::NotFound { .. } => ComponentRefusal::NotFound,
+            NetError::Denied { .. } => ComponentRefusal::Denied,
+            NetError::Unavailable { retry_after, .. } => ComponentRefusal::Unavailable { retry_after },
+            NetError::Cancelled => ComponentRefusal::Unavailable { retry_after: None },
+            NetError::Malformed { .. } => ComponentRefusal::Malformed,
         };
         Self { refusal, message }
     }
@@ -107,7 +107,7 @@ pub(crate) enum Failed {
     /// A trap, a limit or the time ended it.
     Ended(wasmtime::Error),
     /// An error that it returned.
-    Refused(Refused),
+    Refused(RefusedCall),
     /// Its answer breaks a rule. A phrase comes before the rule: `describes itself with`.
     Bad(&'static str, BadAnswer),
 }
@@ -125,7 +125,7 @@ pub enum CallError {
     #[error("{message}")]
     Refused {
         /// Which error of the contract it is.
-        refusal: Refusal,
+        refusal: ComponentRefusal,
         /// The component's message, made printable.
         message: String,
     },
@@ -154,7 +154,7 @@ impl CallError {
     /// Returns the kind of error, which decides the exit code.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Refused { refusal: Refusal::Unavailable { .. }, .. } => ErrorKind::Unavailable,
+            Self::Refused { refusal: ComponentRefusal::Unavailable { .. }, .. } => ErrorKind::Unavailable,
             Self::Refused { .. } | Self::NotOffered { .. } => ErrorKind::User,
             Self::Misbehaved { .. } => ErrorKind::Internal,
             Self::Load(_) => ErrorKind::Config,

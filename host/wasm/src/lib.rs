@@ -33,12 +33,12 @@ mod scripts;
 mod since_v0_1;
 mod usage;
 
-pub use budget::{BoundSecret, Budget};
+pub use budget::{BoundSecret, CallBudget};
 pub use cache::CompiledCache;
 pub use compile::{COMPILE_ARGUMENT, Origin, compile_main};
 pub use component::Component;
 pub use engine::{Engine, OnCompile};
-pub use error::{CallError, LoadError, Refusal, Refused};
+pub use error::{CallError, ComponentRefusal, LoadError, RefusedCall};
 pub use market_source::MarketSource;
 pub use provider::Provider;
 pub use reach::Reach;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::budget::{BoundSecret, Budget};
+use crate::budget::{BoundSecret, CallBudget};
 
 /// The addresses, directories and secrets that the user named for one call. They are granted whatever the manifest
 /// says.
@@ -20,5 +20,5 @@ pub struct Reach {
     /// Secrets that the component may put into a header, by the names that it knows.
     pub secrets: BTreeMap<String, BoundSecret>,
     /// The budget that this call shares with the other calls of the same command.
-    pub budget: Option<Arc<Budget>>,
+    pub budget: Option<Arc<CallBudget>>,
 }

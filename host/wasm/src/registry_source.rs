@@ -2,7 +2,7 @@
 //!
 //! A server that is malformed is left out of a list, and hides no other.
 
-use aiw_core::registry::{Page, RegistryInfo, Server};
+use aiw_core::registry::{Page, RegistryInfo, ServerVersion};
 use aiw_extensions::World;
 use futures::future::BoxFuture;
 
@@ -40,7 +40,7 @@ impl RegistrySource<'_> {
         reach: &'a Reach,
         query: &'a str,
         limit: u32,
-    ) -> BoxFuture<'a, Result<(Vec<Server>, usize), CallError>> {
+    ) -> BoxFuture<'a, Result<(Vec<ServerVersion>, usize), CallError>> {
         Box::pin(async move {
             let query = query.to_owned();
             self.0
@@ -74,7 +74,7 @@ impl RegistrySource<'_> {
         reach: &'a Reach,
         name: &'a str,
         version: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<Server, CallError>> {
+    ) -> BoxFuture<'a, Result<ServerVersion, CallError>> {
         Box::pin(async move {
             let (name, version) = (name.to_owned(), version.map(str::to_owned));
             self.0

@@ -143,13 +143,13 @@ fn read_request(reader: &mut impl BufRead) -> Option<(String, Vec<u8>)> {
 }
 
 /// A client that keeps its connection, and is no bottleneck: it reads bytes.
-struct Client {
+struct BenchClient {
     stream: TcpStream,
     host: SocketAddr,
     token: String,
 }
 
-impl Client {
+impl BenchClient {
     fn connect(host: SocketAddr, token: &str) -> Result<Self> {
         let stream = TcpStream::connect(host)?;
         stream.set_nodelay(true)?;
@@ -553,7 +553,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-fn first_words(client: &mut Client, path: &str, body: &str, end: &str) -> Result<Duration> {
+fn first_words(client: &mut BenchClient, path: &str, body: &str, end: &str) -> Result<Duration> {
     let mut times = Vec::new();
     for round in 0..2 * REQUESTS {
         let (first, _) = client.ask(path, body, end)?;
@@ -565,7 +565,7 @@ fn first_words(client: &mut Client, path: &str, body: &str, end: &str) -> Result
 }
 
 /// Returns pieces a second.
-fn pieces(client: &mut Client, path: &str, body: &str, end: &str) -> Result<f64> {
+fn pieces(client: &mut BenchClient, path: &str, body: &str, end: &str) -> Result<f64> {
     let mut times = Vec::new();
     for _ in 0..STREAMS {
         times.push(client.ask(path, body, end)?.1);
@@ -605,9 +605,9 @@ pub fn bench(aiw: Option<PathBuf>) -> Result<bool> {
             .to_string()
     };
     let (done, stopped) = ("data: [DONE]\n\n", "\"message_stop\"}\n\n");
-    let mut direct = Client::connect(upstream.address, "")?;
-    let mut translated = Client::connect(chat.address, &chat.token)?;
-    let mut passed = Client::connect(messages.address, &messages.token)?;
+    let mut direct = BenchClient::connect(upstream.address, "")?;
+    let mut translated = BenchClient::connect(chat.address, &chat.token)?;
+    let mut passed = BenchClient::connect(messages.address, &messages.token)?;
     let alone = first_words(&mut direct, "/v1/chat/completions", &body("short"), done)?;
     let through = first_words(&mut translated, "/v1/messages", &body("short"), stopped)?;
     let added = through.saturating_sub(alone);
@@ -617,7 +617,7 @@ pub fn bench(aiw: Option<PathBuf>) -> Result<bool> {
     let messages_through = pieces(&mut passed, "/v1/messages", &body("long"), stopped)?;
     let mut open = Vec::new();
     for _ in 0..16 {
-        let mut client = Client::connect(chat.address, &chat.token)?;
+        let mut client = BenchClient::connect(chat.address, &chat.token)?;
         client.send("/v1/messages", &body("wait"))?;
         open.push(client);
     }
@@ -662,7 +662,7 @@ fn beside(upstream: &Upstream, ours: &Gateway, alone: Duration) -> Result<()> {
             .to_string()
     };
     let measure = |host: SocketAddr, token: &str| -> Result<(Duration, f64)> {
-        let mut client = Client::connect(host, token)?;
+        let mut client = BenchClient::connect(host, token)?;
         let mut times = Vec::new();
         for round in 0..60 {
             let (first, _) = client.ask("/v1/messages", &body("short"), "message_stop")?;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::command::root;
 use crate::figures::millis;
-use crate::scripts::Client;
+use crate::scripts::BenchClient;
 
 const RUNS: usize = 30;
 
@@ -267,11 +267,11 @@ impl Home {
 
     /// Starts a client whose jobs are planned at an address. It lists the tools once, as Codex does: one that lists them again
     /// is given the time for that, with a model and without.
-    fn client(&self, model: Option<&str>) -> Result<Client> {
+    fn client(&self, model: Option<&str>) -> Result<BenchClient> {
         let llm = model.map(|url| json!({"api": "ollama", "url": url, "plan_tokens": 400}));
         // What a user would agree to is agreed to beforehand.
         self.env.settings(&json!({"planner": llm, "mcp": {"scripts": ["*/*"]}}));
-        let mut client = Client::start_as("codex-mcp-client", &self.env, &self.aiw)?;
+        let mut client = BenchClient::start_as("codex-mcp-client", &self.env, &self.aiw)?;
         client.until("intelligent_route")?;
         Ok(client)
     }
@@ -298,7 +298,7 @@ impl Home {
             Answer::ok(answer.clone())
         });
         let request = json!({"name": "intelligent_route", "arguments": {"user_request": self.filled(JOBS[7].0)}});
-        let times = |client: &mut Client, mode: &str| -> Result<f64> {
+        let times = |client: &mut BenchClient, mode: &str| -> Result<f64> {
             let mut times = Vec::new();
             for _ in 0..RUNS {
                 let begun = Instant::now();

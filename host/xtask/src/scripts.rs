@@ -40,7 +40,7 @@ pub fn run(aiw: &Path) -> Result<bool> {
     for _ in 0..RUNS {
         let home = home(aiw)?;
         for times in [&mut first, &mut cached] {
-            let mut client = Client::start(&home, aiw)?;
+            let mut client = BenchClient::start(&home, aiw)?;
             // A client asks for the tools before a model can call one.
             client.ask("tools/list", &json!({}))?;
             // No model writes one sooner.
@@ -54,7 +54,7 @@ pub fn run(aiw: &Path) -> Result<bool> {
     row("script: the first one of a session", median(cached), 30.0, "ms");
 
     let home = home(aiw)?;
-    let mut client = Client::start(&home, aiw)?;
+    let mut client = BenchClient::start(&home, aiw)?;
     client.until("one__echo")?;
     client.script("return await tools.one__echo({ n: 1 })")?;
     std::thread::sleep(Duration::from_secs(1));
@@ -93,7 +93,7 @@ pub fn run(aiw: &Path) -> Result<bool> {
     row("script: a call, over a direct one", each(many - nothing) - each(direct), 100.0, "µs");
     println!("{:<58} {:>9.2}           µs", "  a direct call, from request to answer", each(direct));
     for loops in [1, 5] {
-        let mut client = Client::start(&home, aiw)?;
+        let mut client = BenchClient::start(&home, aiw)?;
         client.until("one__echo")?;
         client.call("one__echo", &json!({}))?;
         (0..loops).try_for_each(|_| client.begin_script("for (;;) {}"))?;
@@ -212,14 +212,14 @@ fn median(times: Vec<Duration>) -> f64 {
 }
 
 /// A client of `aiw mcp serve` that says only what it must.
-pub struct Client {
+pub struct BenchClient {
     server: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
     asked: u64,
 }
 
-impl Client {
+impl BenchClient {
     fn start(env: &Environment, aiw: &Path) -> Result<Self> {
         Self::start_as("bench", env, aiw)
     }
@@ -294,7 +294,7 @@ impl Client {
     }
 }
 
-impl Drop for Client {
+impl Drop for BenchClient {
     fn drop(&mut self) {
         let _ = self.server.kill();
         let _ = self.server.wait();

@@ -98,11 +98,11 @@ impl From<host::CallError> for CallError {
         match error {
             host::CallError::Refused { refusal, .. } => {
                 let refusal = match refusal {
-                    host::Refusal::Invalid => Refusal::Invalid,
-                    host::Refusal::NotFound => Refusal::NotFound,
-                    host::Refusal::Denied => Refusal::Denied,
-                    host::Refusal::Unavailable { retry_after } => Refusal::Unavailable { retry_after },
-                    host::Refusal::Malformed => Refusal::Malformed,
+                    host::ComponentRefusal::Invalid => Refusal::Invalid,
+                    host::ComponentRefusal::NotFound => Refusal::NotFound,
+                    host::ComponentRefusal::Denied => Refusal::Denied,
+                    host::ComponentRefusal::Unavailable { retry_after } => Refusal::Unavailable { retry_after },
+                    host::ComponentRefusal::Malformed => Refusal::Malformed,
                 };
                 Self::Refused { refusal, message }
             }

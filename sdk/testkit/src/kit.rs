@@ -34,7 +34,7 @@ pub struct About {
 /// 2026, no settings, and a network that doesn't answer.
 pub struct Testkit {
     bytes: Vec<u8>,
-    about: aiw_extensions::About,
+    about: aiw_extensions::ComponentFacts,
     grants: Grants,
     answers: Answers,
     clock: SystemTime,
@@ -251,6 +251,6 @@ impl Testkit {
     }
 }
 
-fn client() -> Result<aiw_net::Client, TestkitError> {
-    aiw_net::Client::new().map_err(|e| TestkitError::Load(e.into()))
+fn client() -> Result<aiw_net::HttpClient, TestkitError> {
+    aiw_net::HttpClient::new().map_err(|e| TestkitError::Load(e.into()))
 }

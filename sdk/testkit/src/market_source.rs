@@ -178,7 +178,7 @@ fn registration(at: &Registration) -> Result<host::Registration, CallError> {
 }
 
 fn entry_ref(entry: &EntryRef) -> host::EntryRef {
-    let field = |field: &Field| host::Field { name: field.name.clone(), value: field.value.clone() };
+    let field = |field: &Field| host::SourceField { name: field.name.clone(), value: field.value.clone() };
     host::EntryRef {
         name: entry.name.clone(),
         source: match &entry.source {

@@ -7,11 +7,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aiw_core::{ProcessId as TaskId, ProcessState as TaskState};
-use aiw_net::{Denier, Hosts, Method, NetError, Policy, Request, Response, Tree, host_and_port};
+use aiw_net::{Denier, Hosts, HttpRequest, Method, NetError, Policy, Response, Tree, host_and_port};
 use aiw_wasm::host::{
-    Clock, Http, Log, LogLevel as HostLevel, SettingsSource, StartTask, Task, TaskStarts, Tasks, TreeOrigin, Trees,
+    Clock, ComponentLog, ComponentTask, Http, LogLevel as HostLevel, SettingsSource, StartTask, TaskCapability,
+    TaskStarts, TreeCapability, TreeOrigin,
 };
-use aiw_wasm::{Refusal, Refused};
+use aiw_wasm::{ComponentRefusal, RefusedCall};
 use async_trait::async_trait;
 
 use crate::Answers;
@@ -57,7 +58,7 @@ pub(crate) struct PlayedHttp {
 
 #[async_trait]
 impl Http for PlayedHttp {
-    async fn fetch(&self, policy: &Policy, request: &Request) -> Result<Response, NetError> {
+    async fn fetch(&self, policy: &Policy, request: &HttpRequest) -> Result<Response, NetError> {
         let url = &request.url;
         admit(policy, url)?;
         let secrets = request.secrets.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
@@ -124,7 +125,7 @@ impl PlayedTrees {
 }
 
 #[async_trait]
-impl Trees for PlayedTrees {
+impl TreeCapability for PlayedTrees {
     async fn open(&self, policy: &Policy, origin: &TreeOrigin) -> Result<Tree, NetError> {
         match origin {
             TreeOrigin::Git(git) => match self.repositories.get(&git.url) {
@@ -182,7 +183,7 @@ impl fmt::Display for LogLine {
 #[derive(Default)]
 pub(crate) struct Kept(pub(crate) Notes<LogLine>);
 
-impl Log for Kept {
+impl ComponentLog for Kept {
     fn write(&self, _component: &str, level: HostLevel, line: &str) {
         self.0.add(LogLine { level: LogLevel::of(level), line: line.to_owned() });
     }
@@ -199,43 +200,46 @@ impl SettingsSource for Given {
 
 /// Tasks that never change; a started one stays queued forever.
 pub(crate) struct PlayedTasks {
-    tasks: Mutex<Vec<Task>>,
+    tasks: Mutex<Vec<ComponentTask>>,
     now: SystemTime,
     pub(crate) started: Notes<StartTask>,
 }
 
 impl PlayedTasks {
-    pub(crate) fn new(tasks: Vec<Task>, now: SystemTime) -> Self {
+    pub(crate) fn new(tasks: Vec<ComponentTask>, now: SystemTime) -> Self {
         Self { tasks: Mutex::new(tasks), now, started: Notes::default() }
     }
 
-    fn all(&self) -> std::sync::MutexGuard<'_, Vec<Task>> {
+    fn all(&self) -> std::sync::MutexGuard<'_, Vec<ComponentTask>> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
-impl Tasks for PlayedTasks {
-    async fn list(&self) -> Result<Vec<Task>, Refused> {
+impl TaskCapability for PlayedTasks {
+    async fn list(&self) -> Result<Vec<ComponentTask>, RefusedCall> {
         Ok(self.all().clone())
     }
 
-    async fn get(&self, id: TaskId) -> Result<Task, Refused> {
+    async fn get(&self, id: TaskId) -> Result<ComponentTask, RefusedCall> {
         let found = self.all().iter().find(|task| task.id == id).cloned();
-        found.ok_or_else(|| Refused { refusal: Refusal::NotFound, message: format!("there is no task `{id}`") })
+        found.ok_or_else(|| RefusedCall {
+            refusal: ComponentRefusal::NotFound,
+            message: format!("there is no task `{id}`"),
+        })
     }
 
-    async fn wait(&self, id: TaskId, _time: Duration) -> Result<Task, Refused> {
+    async fn wait(&self, id: TaskId, _time: Duration) -> Result<ComponentTask, RefusedCall> {
         self.get(id).await
     }
 }
 
 #[async_trait]
 impl TaskStarts for PlayedTasks {
-    async fn start(&self, request: &StartTask) -> Result<TaskId, Refused> {
+    async fn start(&self, request: &StartTask) -> Result<TaskId, RefusedCall> {
         self.started.add(request.clone());
         let number = self.started.all().len() as u64;
-        let task = Task {
+        let task = ComponentTask {
             id: TaskId::from_number(number),
             cli: request.cli,
             provider: request.provider.clone(),

@@ -6,8 +6,8 @@ use crate::{CallError, Driver};
 
 pub use aiw_core::ReferenceForm;
 pub use aiw_core::registry::{
-    Argument, Endpoint, Format, Input, Instruction, Package, Page, RegistryInfo, SecretNeed, Server, Setting, Status,
-    Transport, Variable,
+    Argument, Endpoint, Format, Input, Instruction, Package, Page, RegistryInfo, RegistryStatus, RegistryTransport,
+    SecretNeed, ServerSetting, ServerVariable, ServerVersion,
 };
 
 /// A driven component as a registry of MCP servers. If it is none, each call says so.
@@ -39,7 +39,7 @@ impl RegistrySource<'_> {
     }
 
     /// Returns what the registry finds. A malformed server is left out.
-    pub async fn search(&self, query: &str, limit: u32) -> Result<Vec<Server>, CallError> {
+    pub async fn search(&self, query: &str, limit: u32) -> Result<Vec<ServerVersion>, CallError> {
         Ok(self.component()?.search(&self.reach(), query, limit).await?.0)
     }
 
@@ -49,7 +49,7 @@ impl RegistrySource<'_> {
     }
 
     /// Returns a version of a server, or the latest.
-    pub async fn server(&self, name: &str, version: Option<&str>) -> Result<Server, CallError> {
+    pub async fn server(&self, name: &str, version: Option<&str>) -> Result<ServerVersion, CallError> {
         Ok(self.component()?.server(&self.reach(), name, version).await?)
     }
 }

@@ -78,8 +78,8 @@ pub struct Task {
 }
 
 impl Task {
-    pub(crate) fn into_host(self) -> Result<host::Task, InvalidName> {
-        Ok(host::Task {
+    pub(crate) fn into_host(self) -> Result<host::ComponentTask, InvalidName> {
+        Ok(host::ComponentTask {
             id: self.id.parse()?,
             cli: self.cli.into_host(),
             provider: self.provider.map(|name| name.parse()).transpose()?,

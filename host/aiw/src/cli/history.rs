@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use aiw_core::CliKind;
-use aiw_history::Role;
+use aiw_history::MessageAuthor;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::values::parse_since;
@@ -113,7 +113,7 @@ pub struct SearchArgs {
     pub session: Option<String>,
     /// Only what these said: user, assistant or tool
     #[arg(long)]
-    pub role: Option<Role>,
+    pub role: Option<MessageAuthor>,
     /// Only messages in which this tool was used
     #[arg(long)]
     pub tool: Option<String>,

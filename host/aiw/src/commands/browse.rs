@@ -8,14 +8,14 @@ use aiw_app::ClientSession;
 use aiw_app::plugins::{self, PluginRequest};
 use aiw_core::{Ask, AskError, Choice, Heard, Plan, Question, Secret};
 use aiw_home::Home;
-use aiw_markets::{FoundPlugin, MarketError, Markets, Observer, OnConflict, PluginDetails, Query, ServerDetails};
-use aiw_tui::{Backend, BackendError, Options, Plugin, Preview, Progress, Server};
+use aiw_markets::{FoundPlugin, MarketError, Markets, Observer, OnConflict, PluginDetails, PluginQuery, ServerDetails};
+use aiw_tui::{Backend, BackendError, BrowserOptions, Plugin, PluginServer, Preview, StepProgress};
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::plugin::look::kinds;
-use crate::ask::{Person, Said};
+use crate::ask::{Person, PluginNotes};
 use crate::components::app;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -41,17 +41,17 @@ pub fn run(query: Option<String>, all: bool, no_color: bool, home: &Home, output
     // What could not be carried out is said by every other command.
     runtime.block_on(markets.reconcile())?;
     let person = Person::new(output, false);
-    runtime.block_on(plugins::offer_market(&markets, &person, &Said(output)))?;
+    runtime.block_on(plugins::offer_market(&markets, &person, &PluginNotes(output)))?;
     output.flush();
     let (runtime, waiting) = (Mutex::new(runtime), Mutex::default());
     let backend = Arc::new(Domain { _client: client, markets, latest, runtime, waiting });
     let color = !no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    Ok(aiw_tui::browse(backend, Options { color, query: query.unwrap_or_default(), all })?)
+    Ok(aiw_tui::browse(backend, BrowserOptions { color, query: query.unwrap_or_default(), all })?)
 }
 
 /// The last thing that the domain said of its progress.
 #[derive(Default)]
-struct Latest(Mutex<Option<Progress>>);
+struct Latest(Mutex<Option<StepProgress>>);
 
 impl Observer for Latest {
     fn is_seen(&self) -> bool {
@@ -59,7 +59,7 @@ impl Observer for Latest {
     }
 
     fn progress(&self, what: &str, done: u64, total: u64) {
-        let progress = Progress { what: what.to_owned(), done, total: Some(total).filter(|total| *total > 0) };
+        let progress = StepProgress { what: what.to_owned(), done, total: Some(total).filter(|total| *total > 0) };
         *locked(&self.0) = Some(progress);
     }
 }
@@ -91,7 +91,7 @@ struct Waiting {
 const TICK: Duration = Duration::from_millis(80);
 
 impl Domain {
-    fn block_on<T>(&self, tell: &dyn Fn(Progress), work: impl Future<Output = T>) -> T {
+    fn block_on<T>(&self, tell: &dyn Fn(StepProgress), work: impl Future<Output = T>) -> T {
         let runtime = locked(&self.runtime);
         runtime.block_on(async {
             let mut work = std::pin::pin!(work);
@@ -157,11 +157,11 @@ fn request(id: &str) -> PluginRequest {
 
 impl Backend for Domain {
     fn plugins(&self) -> Result<Vec<Plugin>, BackendError> {
-        let found = self.markets.search(&Query { all: true, ..Query::default() }).map_err(backend_error)?;
+        let found = self.markets.search(&PluginQuery { all: true, ..PluginQuery::default() }).map_err(backend_error)?;
         Ok(found.plugins.iter().map(plugin).collect())
     }
 
-    fn preview(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<Preview, BackendError> {
+    fn preview(&self, id: &str, tell: &dyn Fn(StepProgress)) -> Result<Preview, BackendError> {
         // The one that waited so far is not agreed to any more.
         drop(locked(&self.waiting).take());
         let (sender, asked) = oneshot::channel();
@@ -177,7 +177,12 @@ impl Backend for Domain {
         Ok(preview)
     }
 
-    fn install(&self, id: &str, values: &[(String, String)], tell: &dyn Fn(Progress)) -> Result<String, BackendError> {
+    fn install(
+        &self,
+        id: &str,
+        values: &[(String, String)],
+        tell: &dyn Fn(StepProgress),
+    ) -> Result<String, BackendError> {
         let waiting = locked(&self.waiting).take().filter(|waiting| waiting.id == id);
         let waiting = waiting.ok_or("it was not looked at: press i again")?;
         // If nobody takes them, the end says why.
@@ -185,7 +190,7 @@ impl Backend for Domain {
         self.block_on(tell, waiting.ended)?
     }
 
-    fn remove(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<String, BackendError> {
+    fn remove(&self, id: &str, tell: &dyn Fn(StepProgress)) -> Result<String, BackendError> {
         let heard = Heard::default();
         line(self.block_on(tell, plugins::remove(&self.markets, &[id.to_owned()], &heard)), &heard)
     }
@@ -199,7 +204,7 @@ impl Backend for Domain {
 fn plugin(found: &FoundPlugin) -> Plugin {
     let (listed, PluginDetails { summary, left_out, .. }) = (&found.listed, PluginDetails::of(found));
     let missing = found.id().into_iter().flat_map(|id| found.missing.iter().map(move |one| one.advice(&id)));
-    let server = |server: ServerDetails| Server {
+    let server = |server: ServerDetails| PluginServer {
         name: server.summary.name,
         transport: server.summary.transport.to_owned(),
         target: server.target,

@@ -2,7 +2,7 @@
 
 use aiw_core::CliKind;
 use aiw_home::{Home, Surroundings};
-use aiw_launch::{Cli, CliDetails, CliSummary, Search, detect, install_command};
+use aiw_launch::{CliDetails, CliSummary, FoundCli, Search, detect, install_command};
 
 use crate::cli::CliCommand;
 use crate::failure::Failure;
@@ -20,8 +20,8 @@ pub fn run(command: &CliCommand, home: Option<&Home>, around: &Surroundings, out
     Ok(())
 }
 
-fn list(found: &[Cli], output: &Output) {
-    let row = |cli: &Cli| {
+fn list(found: &[FoundCli], output: &Output) {
+    let row = |cli: &FoundCli| {
         let version = cli.version.as_deref().unwrap_or("?");
         let install = cli.install.map_or("", |install| install.as_str());
         match &cli.path {
@@ -38,7 +38,7 @@ fn missing(kind: CliKind) -> String {
     format!("not installed: `{}`", install_command(kind))
 }
 
-fn info(cli: &Cli, output: &Output) {
+fn info(cli: &FoundCli, output: &Output) {
     match (&cli.path, &cli.real_path) {
         (Some(path), real) => {
             output.line(format!("{} {}", cli.kind, cli.version.as_deref().unwrap_or("of an unknown version")));

@@ -48,7 +48,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_app { FailedId }
         aiw_app::budgets { BudgetAcceptLoss BudgetSummary }
         aiw_app::doctor { CheckedPart Doctor FoundProblem }
-        aiw_app::extensions { ExtensionDetails ExtensionRemove ExtensionSummary Reference UpdatedExtension VerifiedExtension }
+        aiw_app::extensions { ExtensionDetails ExtensionRemove ExtensionSummary MarketReference UpdatedExtension VerifiedExtension }
         aiw_app::gateways { GatewayList GatewayStatus GatewaySummary GatewayToken PoolRest }
         aiw_app::installation { Update }
         aiw_app::installs { ServerInstalled ServerNews }
@@ -62,23 +62,23 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_app::servers::login { McpLogin McpLogout }
         aiw_app::servers::look { ServerCheck }
         aiw_app::setup { HooksAnswer SetupAnswer }
-        aiw_app::tasks { Status TaskCounts }
+        aiw_app::tasks { TaskCounts TaskStatus }
         aiw_history { HistoryMessage Stats Todo Todos }
-        aiw_launch { CliDetails Explanation LogLine RoleDetails TaskDetails WaitedTask }
+        aiw_launch { CliDetails Explanation RoleDetails TaskDetails TaskLogLine WaitedTask }
         aiw_markets {
-            Hidden InstalledSummary MarketSummary PluginDetails PluginSummary RemovedMarket RemovedPlugin
+            HiddenPlugins InstalledSummary MarketSummary PluginDetails PluginSummary RemovedMarket RemovedPlugin
             ServerDetails SwitchedPlugin UpdatedMarket UpdatedSummary Validation
         }
         aiw_orchestrator { CallTrace RunRecord WorkflowSummary }
         aiw_processes {
-            AddedProcess EditedFile ProcessLine ProcessLog ProcessSummary Processes RemovedProcesses
+            AddedProcess EditedFile ProcessLine ProcessLog ProcessSummaries ProcessSummary RemovedProcesses
             SignalledProcesses StoppedProcesses WrittenInput
         }
         aiw_providers {
             PoolMemberSummary PoolSummary PresetSummary ProviderDetails RemovedProvider RenamedProvider TestSummary
         }
         aiw_registries { Answered Asked RegistryServer ServerWay }
-        aiw_routing { Change FoundTool ServerEntry ServerStatus ServerTool }
+        aiw_routing { DefinitionChange FoundTool ServerEntry ServerStatus ServerTool }
         aiw_setup { ClientChange ClientSummary HookStatus }
         aiw_usage { Sum UsageRow }
         super::each { RemovedFiles }

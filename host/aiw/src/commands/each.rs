@@ -10,15 +10,15 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 /// The failures of a command over several things. The command ends with the first; the others are printed at once.
-pub type Failures<F> = aiw_app::Failures<F, Failure>;
+pub type CommandFailures<F> = aiw_app::Failures<F, Failure>;
 
 /// Removes one after the other. Returns what was removed, and the failures.
 pub fn remove_each<T>(
     names: &[String],
     output: &Output,
     remove: impl Fn(&str) -> Result<T, Failure>,
-) -> (Vec<T>, Failures<FailedName>) {
-    let (mut removed, mut failures) = (Vec::new(), Failures::default());
+) -> (Vec<T>, CommandFailures<FailedName>) {
+    let (mut removed, mut failures) = (Vec::new(), CommandFailures::default());
     for name in names {
         match remove(name) {
             Ok(gone) => removed.push(gone),
@@ -43,7 +43,7 @@ pub fn remove_files(
     output: &Output,
     remove: impl Fn(&str) -> Result<PathBuf, Failure>,
 ) -> Result<(), Failure> {
-    let (removed, Failures { failed, first }) = remove_each(names, output, |name| {
+    let (removed, CommandFailures { failed, first }) = remove_each(names, output, |name| {
         output.line(format!("Removed `{}`", remove(name)?.display()));
         Ok(name.to_owned())
     });

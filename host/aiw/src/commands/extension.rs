@@ -1,13 +1,13 @@
 //! `aiw extension …`
 
 use aiw_app::ClientSession;
-use aiw_app::extensions::{self, ExtensionDetails, ExtensionSummary, Reference, UpdatedExtension};
+use aiw_app::extensions::{self, ExtensionDetails, ExtensionSummary, MarketReference, UpdatedExtension};
 use aiw_core::ErrorKind;
 use aiw_home::Home;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::each::{FailedId, Failures};
+use super::each::{CommandFailures, FailedId};
 use crate::ask::Person;
 use crate::cli::ExtensionCommand;
 use crate::commands::{call, dev, new};
@@ -101,7 +101,7 @@ fn show_offers(details: &ExtensionDetails, output: &Output) {
     let forms = [("references to marketplaces", &details.references), ("names of MCP servers", &details.server_names)];
     for (name, forms) in forms.into_iter().filter(|(_, forms)| !forms.is_empty()) {
         output.line(format!("  {name}:"));
-        for Reference { form, example } in forms {
+        for MarketReference { form, example } in forms {
             output.line(format!("    {form}, for example `{example}`"));
         }
     }
@@ -119,7 +119,7 @@ async fn update(client: &ClientSession, id: Option<&str>, accept: bool, output: 
             client.library()?.list()?.into_iter().filter(|k| k.locked.is_some()).map(|k| k.id.to_string()).collect()
         }
     };
-    let (mut updated, mut unchanged, mut failures) = (Vec::new(), Vec::new(), Failures::default());
+    let (mut updated, mut unchanged, mut failures) = (Vec::new(), Vec::new(), CommandFailures::default());
     let person = Person::new(output, false);
     for id in ids {
         match extensions::update(client, &id, accept, &person, output).await {

@@ -7,7 +7,7 @@ use aiw_tasks::{FollowFrom, LogEntry, State, Task, TaskError, Tasks};
 use crate::failure::Failure;
 
 /// A step of the loop.
-pub enum Step<'a> {
+pub enum FollowStep<'a> {
     /// A line was written.
     Entry(&'a LogEntry),
     /// Everything that was written so far has been read. Told once.
@@ -30,7 +30,7 @@ pub fn follow(
     task: &Task,
     from: FollowFrom,
     wait: bool,
-    mut each: impl FnMut(Step<'_>) -> Result<(), Failure>,
+    mut each: impl FnMut(FollowStep<'_>) -> Result<(), Failure>,
 ) -> Result<Followed, Failure> {
     /// Its end and its lines wake the loop; a signal is seen within this time.
     const PAUSE: Duration = Duration::from_secs(1);
@@ -43,19 +43,19 @@ pub fn follow(
         let ended = !wait || now.state == State::Ended;
         let patience = if ended || !caught_up { Duration::ZERO } else { PAUSE };
         let entries = log.next(patience).map_err(TaskError::from)?;
-        entries.iter().try_for_each(|entry| each(Step::Entry(entry)))?;
+        entries.iter().try_for_each(|entry| each(FollowStep::Entry(entry)))?;
         if entries.is_empty() {
             if ended && caught_up {
                 break now;
             }
             if !caught_up {
                 caught_up = true;
-                each(Step::CaughtUp)?;
+                each(FollowStep::CaughtUp)?;
             }
         }
-        each(Step::Looked(&now))?;
+        each(FollowStep::Looked(&now))?;
     };
     let has_missed = log.has_missed();
-    log.rest().iter().try_for_each(|entry| each(Step::Entry(entry)))?;
+    log.rest().iter().try_for_each(|entry| each(FollowStep::Entry(entry)))?;
     Ok(Followed { task, has_missed })
 }

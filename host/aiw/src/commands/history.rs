@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use aiw_app::models::{Embedder, Models};
+use aiw_app::models::{Embedder, EmbeddingModels};
 use aiw_app::past::{self, ForgetRequest, HistoryForget, HistoryShow, PastError, amount};
 use aiw_app::queries::{self, HistoryHit, HistorySession, Searched, resume};
 use aiw_app::{directory, own_executable};
 use aiw_core::{AskError, ErrorKind, counted, one_line};
-use aiw_history::{Forgot, HistoryError, Hit, Query, Range, Sessions, Stats, Store};
+use aiw_history::{Forgot, HistoryError, HistoryQuery, Range, SessionHit, Sessions, Stats, Store};
 use aiw_home::{Home, rfc3339_of};
 use aiw_launch::Resumes;
 use schemars::JsonSchema;
@@ -80,7 +80,7 @@ fn minute_in(time: Option<&str>) -> String {
 
 /// The model, if one is in use and has made vectors. Without it, words find what they can.
 fn embedder(home: &Home, output: &Output) -> Option<Embedder> {
-    let chosen = Models::at(home.clone()).chosen().map_err(|e| e.to_string());
+    let chosen = EmbeddingModels::at(home.clone()).chosen().map_err(|e| e.to_string());
     let loaded =
         chosen.and_then(|files| files.map(|files| Embedder::load(&files)).transpose().map_err(|e| e.to_string()));
     loaded.unwrap_or_else(|e| {
@@ -96,7 +96,7 @@ pub fn search(args: &SearchArgs, home: &Home, output: &Output) -> Result<(), Fai
     }
     let text = args.query.join(" ");
     let project = project(&args.filter)?;
-    let query = Query {
+    let query = HistoryQuery {
         text: &text,
         limit: usize::try_from(args.limit.unwrap_or(if args.interactive { 100 } else { 10 })).unwrap_or(usize::MAX),
         project: project.as_deref(),
@@ -144,8 +144,8 @@ fn check_screen(output: &Output) -> Result<(), Failure> {
 }
 
 /// Lets the user choose a hit, and goes on with its session in place of this process.
-fn choose(home: &Home, text: &str, hits: Vec<Hit>) -> Result<(), Failure> {
-    let line = |hit: &Hit| {
+fn choose(home: &Home, text: &str, hits: Vec<SessionHit>) -> Result<(), Failure> {
+    let line = |hit: &SessionHit| {
         format!("{}  {:<6}  {:<9}  {}", minute(hit.time), hit.cli.as_str(), hit.role.as_str(), hit.snippet.text)
     };
     let lines: Vec<String> = hits.iter().map(line).collect();
@@ -169,7 +169,7 @@ fn choose(home: &Home, text: &str, hits: Vec<Hit>) -> Result<(), Failure> {
 }
 
 /// Returns the messages before and after a hit.
-fn preview(directory: &Path, hit: &Hit) -> Result<Vec<String>, HistoryError> {
+fn preview(directory: &Path, hit: &SessionHit) -> Result<Vec<String>, HistoryError> {
     let store = Store::open(directory)?;
     let part = store.part(&hit.session, &Range { around: Some(&hit.uuid), most: 9 })?;
     let mut lines = vec![format!("{}  {}  {}", part.session.id, part.session.cli, part.session.project)];
@@ -182,7 +182,7 @@ fn preview(directory: &Path, hit: &Hit) -> Result<Vec<String>, HistoryError> {
 }
 
 /// The hits by their sessions, the session of the best hit first, each session with the line that goes on with it.
-fn show_hits(hits: &[Hit], answers: &[HistoryHit], output: &Output) {
+fn show_hits(hits: &[SessionHit], answers: &[HistoryHit], output: &Output) {
     let mut shown = HashSet::new();
     for (hit, first) in hits.iter().zip(answers) {
         if !shown.insert(&hit.session) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use aiw_app::past::{self, HistoryImport};
 use aiw_core::counted;
-use aiw_history::{Watch, is_off};
+use aiw_history::{TranscriptWatch, is_off};
 use aiw_home::Home;
 
 use crate::ask::Person;
@@ -28,7 +28,7 @@ pub async fn watch(home: Home, interval: u64, once: bool, output: &Output) -> Re
     let places = past::places(&home)?;
     let is_off = is_off(&home);
     let indexer = past::indexer(home);
-    let mut watch = Watch::default();
+    let mut watch = TranscriptWatch::default();
     if is_off {
         output.note("note: nothing is read: `AIW_HISTORY` is off");
     }

@@ -2,7 +2,7 @@
 
 use aiw_app::plugins::add_market;
 use aiw_core::counted;
-use aiw_markets::{AddOptions, Listing, MarketStatus, MarketSummary, Markets, UpdatedMarket};
+use aiw_markets::{AddOptions, MarketListing, MarketStatus, MarketSummary, Markets, UpdatedMarket};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -67,7 +67,7 @@ async fn add(markets: &Markets, args: AddArgs, output: &Output) -> Result<(), Fa
 }
 
 /// How many plugins are known to bring MCP servers.
-fn with_servers(listing: &Listing) -> usize {
+fn with_servers(listing: &MarketListing) -> usize {
     listing.plugins.iter().filter(|plugin| plugin.has_servers() == Some(true)).count()
 }
 

@@ -1,8 +1,10 @@
 //! `aiw model …`
 
 use aiw_app::Downloads;
-use aiw_app::models::{DEFAULT_MODEL, ModelStatus, ModelSummary, Models, RUNTIME, StateName, remove_collected};
-use aiw_history::{Indexer, Meaning, Store, meaning};
+use aiw_app::models::{
+    DEFAULT_MODEL, EmbeddingModels, ModelStatus, ModelSummary, RUNTIME, StateName, remove_collected,
+};
+use aiw_history::{Indexer, Store, VectorCoverage, meaning};
 use aiw_home::Home;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -26,11 +28,11 @@ pub struct ModelPull {
 
 /// `aiw model status`, `use`, `on`, `off`
 #[derive(Serialize, JsonSchema)]
-pub struct ModelState {
+pub struct ModelUse {
     /// The model in use
     pub model: ModelStatus,
     /// How far the history has vectors of it; null without a model or a history
-    pub history: Option<Meaning>,
+    pub history: Option<VectorCoverage>,
 }
 
 /// `aiw model remove`
@@ -44,7 +46,7 @@ pub struct ModelRemove {
 
 pub async fn run(command: ModelCommand, home: &Home, output: &Output) -> Result<(), Failure> {
     home.recover()?;
-    let models = Models::at(home.clone());
+    let models = EmbeddingModels::at(home.clone());
     if let Some(directory) = remove_collected(home.around()) {
         output.note(format!(
             "note: removed `{}`: the library that runs models had collected data about its use there",
@@ -73,7 +75,7 @@ pub async fn run(command: ModelCommand, home: &Home, output: &Output) -> Result<
 }
 
 /// Shows the model that is used from now on, and lets the messages that there are get their vectors meanwhile.
-fn used(home: &Home, models: &Models, output: &Output) -> Result<(), Failure> {
+fn used(home: &Home, models: &EmbeddingModels, output: &Output) -> Result<(), Failure> {
     status(home, models, output)?;
     if home.history().exists() {
         Indexer::start_unwatched(home, own_executable);
@@ -81,7 +83,7 @@ fn used(home: &Home, models: &Models, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn list(models: &Models, output: &Output) -> Result<(), Failure> {
+fn list(models: &EmbeddingModels, output: &Output) -> Result<(), Failure> {
     let all = models.list()?;
     let row = |model: &ModelSummary| {
         let state = match (model.pulled, model.used) {
@@ -100,7 +102,7 @@ fn megabytes(bytes: u64) -> String {
     if bytes < 1_000_000 { "< 1 MB".into() } else { format!("{} MB", bytes / 1_000_000) }
 }
 
-async fn pull(models: &Models, args: PullArgs, output: &Output) -> Result<(), Failure> {
+async fn pull(models: &EmbeddingModels, args: PullArgs, output: &Output) -> Result<(), Failure> {
     let from = args.from.as_deref();
     let downloads = Downloads::new(from.filter(|from| from.contains("://")))?;
     let names = match &args.name {
@@ -132,7 +134,7 @@ async fn pull(models: &Models, args: PullArgs, output: &Output) -> Result<(), Fa
     Ok(())
 }
 
-fn status(home: &Home, models: &Models, output: &Output) -> Result<(), Failure> {
+fn status(home: &Home, models: &EmbeddingModels, output: &Output) -> Result<(), Failure> {
     let status = models.status()?;
     // A history that can't be read is told by its own commands.
     let store = Store::open_existing(&home.history()).ok().flatten();
@@ -154,11 +156,11 @@ fn status(home: &Home, models: &Models, output: &Output) -> Result<(), Failure> 
     if status.state == StateName::Off {
         output.note("`aiw model on` switches it on again");
     }
-    output.answer(ModelState { model: status, history: meaning });
+    output.answer(ModelUse { model: status, history: meaning });
     Ok(())
 }
 
-fn remove(models: &Models, names: &[String], output: &Output) -> Result<(), Failure> {
+fn remove(models: &EmbeddingModels, names: &[String], output: &Output) -> Result<(), Failure> {
     let (removed, failures) = remove_each(names, output, |name| {
         models.remove(name)?;
         output.line(format!("Removed {name}"));

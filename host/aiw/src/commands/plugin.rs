@@ -9,7 +9,7 @@ use aiw_app::usable_settings;
 use aiw_home::Home;
 use aiw_markets::Markets;
 
-use crate::ask::{Person, Said};
+use crate::ask::{Person, PluginNotes};
 use crate::cli::{EnableArgs, InstallArgs, PluginCommand, UpdateArgs};
 use crate::commands::{browse, marketplace};
 use crate::components::session;
@@ -44,7 +44,7 @@ pub fn run(command: PluginCommand, home: &Home, output: &Output) -> Result<(), F
         PluginCommand::Install(InstallArgs { plugins: names, env: set, on_conflict, yes }) => {
             let request = PluginRequest { names, set, on_conflict: on_conflict.map(Into::into) };
             on_markets(home, output, async |markets| {
-                let (person, said) = (Person::new(output, yes), Said(output));
+                let (person, said) = (Person::new(output, yes), PluginNotes(output));
                 let (answer, first) = plugins::install(markets, &request, &person, &said).await?;
                 if answer.installed.iter().any(|done| !done.servers.is_empty()) {
                     output.line("Use it: aiw claude --mcp");
@@ -55,14 +55,14 @@ pub fn run(command: PluginCommand, home: &Home, output: &Output) -> Result<(), F
         PluginCommand::Update(UpdateArgs { plugins: names, env: set, on_conflict, no_fetch, accept_changes }) => {
             let request = PluginRequest { names, set, on_conflict: on_conflict.map(Into::into) };
             on_markets(home, output, async |markets| {
-                let (person, said) = (Person::new(output, false), Said(output));
+                let (person, said) = (Person::new(output, false), PluginNotes(output));
                 let updated = plugins::update(markets, &request, !no_fetch, accept_changes, &person, &said).await;
                 let (answer, first) = updated?;
                 output.conclude(answer, first.map(Into::into))
             })
         }
         PluginCommand::Remove { plugins } => on_markets(home, output, async |markets| {
-            let (answer, first) = plugins::remove(markets, &plugins, &Said(output)).await?;
+            let (answer, first) = plugins::remove(markets, &plugins, &PluginNotes(output)).await?;
             output.conclude(answer, first.map(Into::into))
         }),
         PluginCommand::Enable(args) => switch(args, true, home, output),
@@ -91,7 +91,7 @@ fn switch(args: EnableArgs, enabled: bool, home: &Home, output: &Output) -> Resu
     let EnableArgs { plugins: names, on_conflict } = args;
     let request = PluginRequest { names, on_conflict: on_conflict.map(Into::into), ..PluginRequest::default() };
     on_markets(home, output, async |markets| {
-        let (answer, first) = plugins::switch(markets, &request, enabled, &Said(output)).await?;
+        let (answer, first) = plugins::switch(markets, &request, enabled, &PluginNotes(output)).await?;
         output.conclude(answer, first.map(Into::into))
     })
 }

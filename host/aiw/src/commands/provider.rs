@@ -4,7 +4,7 @@ mod view;
 
 use aiw_core::ErrorKind;
 use aiw_home::Home;
-use aiw_providers::{Changes, ProviderError, Providers, RemovedProvider, TestSummary, TokenSource};
+use aiw_providers::{ProviderChanges, ProviderError, Providers, RemovedProvider, TestSummary, TokenSource};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -39,7 +39,7 @@ pub async fn run(command: ProviderCommand, home: &Home, output: &Output) -> Resu
             refuse_token(&args.provider)?;
             let person = Person::new(output, args.provider.yes);
             let name = args.name;
-            let changes = Changes {
+            let changes = ProviderChanges {
                 keep_token: args.keep_token,
                 unset_env: args.unset_env,
                 unset_headers: args.unset_header,
@@ -64,13 +64,13 @@ pub async fn run(command: ProviderCommand, home: &Home, output: &Output) -> Resu
     Ok(())
 }
 
-fn changes(args: ProviderArgs) -> Changes {
+fn changes(args: ProviderArgs) -> ProviderChanges {
     let token = match (args.token_env, args.token_stdin) {
         (Some(variable), _) => Some(TokenSource::Variable(variable)),
         (None, true) => Some(TokenSource::Given),
         (None, false) => None,
     };
-    Changes {
+    ProviderChanges {
         preset: args.preset,
         base_urls: args.base_url,
         api: args.api,
@@ -91,7 +91,7 @@ fn changes(args: ProviderArgs) -> Changes {
         token,
         secrets: args.secret_env,
         default: args.default,
-        ..Changes::default()
+        ..ProviderChanges::default()
     }
 }
 

@@ -9,7 +9,7 @@ use aiw_app::usable_settings;
 use aiw_core::{ErrorKind, RoleName, one_line};
 use aiw_home::Home;
 use aiw_launch::{
-    Listed, MAX_ROLE_BYTES, NEW_CONTENT, NEW_DESCRIPTION, Overwrite, RoleDetails, RoleError, RoleSummary, Roles,
+    ListedRole, MAX_ROLE_BYTES, NEW_CONTENT, NEW_DESCRIPTION, Overwrite, RoleDetails, RoleError, RoleSummary, Roles,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -45,7 +45,7 @@ pub fn run(command: RoleCommand, home: &Home, output: &Output) -> Result<(), Fai
 
 fn list(roles: &Roles, output: &Output) -> Result<(), Failure> {
     let listing = roles.list();
-    let row = |listed: &Listed| {
+    let row = |listed: &ListedRole| {
         let said = match (&listed.problem, &listed.shadowed_by) {
             (Some(_), _) => "(broken)".to_owned(),
             (None, Some(by)) => format!("(not used: `{}` takes precedence)", by.display()),

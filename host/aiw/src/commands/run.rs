@@ -8,17 +8,17 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
 
-use aiw_app::runs::{self, Attendance, Problem, Stopping};
+use aiw_app::runs::{self, Attendance, Stopping, TaskProblem};
 use aiw_app::{directory, own_path};
 use aiw_core::{CliKind, ErrorKind, shell_word};
 use aiw_home::Home;
-use aiw_launch::{MAX_PROMPT_BYTES, OwnServer, Place, Prepared, RunRequest, TaskDetails, Text};
+use aiw_launch::{LogText, MAX_PROMPT_BYTES, OutputPlace, OwnServer, PreparedRun, RunRequest, TaskDetails};
 use aiw_providers::Decision;
 use aiw_tasks::{FollowFrom, LogEntry, NOTE, Outcome, ResourceLimits, State, Stream, Task, Tasks};
 
 use self::progress::LiveLine;
 use crate::cli::run::{RunArgs, RunOutput};
-use crate::commands::follow::{Step, follow};
+use crate::commands::follow::{FollowStep, follow};
 use crate::commands::secret::variable;
 use crate::components::session;
 use crate::failure::Failure;
@@ -154,7 +154,7 @@ fn request(home: &Home, cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -
     })
 }
 
-fn explain(prepared: &Prepared, output: &Output) {
+fn explain(prepared: &PreparedRun, output: &Output) {
     let plan = prepared.explain();
     let source = match &prepared.decision {
         Decision::Named => "named by `-p`".to_owned(),
@@ -254,8 +254,8 @@ fn attend(
 ) -> Result<(), Failure> {
     let form = if output.is_json() { RunOutput::Json } else { form };
     let attendance = RefCell::new(attendance);
-    let (mut text, mut live) = (Text::new(task), LiveLine::new());
-    let show = |entry: &LogEntry, text: &mut Text, live: &mut LiveLine| {
+    let (mut text, mut live) = (LogText::new(task), LiveLine::new());
+    let show = |entry: &LogEntry, text: &mut LogText, live: &mut LiveLine| {
         // What aiw itself notes is for the log, but for what is said to whoever watches.
         if entry.stream == Stream::Aiw {
             let text = String::from_utf8_lossy(&entry.bytes);
@@ -292,9 +292,9 @@ fn attend(
     };
     let followed = follow(tasks, task, FollowFrom::Start, true, |step| {
         match step {
-            Step::Entry(entry) => show(entry, &mut text, &mut live),
-            Step::CaughtUp => {}
-            Step::Looked(now) => {
+            FollowStep::Entry(entry) => show(entry, &mut text, &mut live),
+            FollowStep::CaughtUp => {}
+            FollowStep::Looked(now) => {
                 if now.state != State::Ended {
                     live.draw(|| text.tokens());
                 }
@@ -321,9 +321,9 @@ fn attend(
     }
     let task = followed.task;
     if form == RunOutput::Text {
-        text.finish().iter().for_each(|end| write_piece(Place::Answer, end));
+        text.finish().iter().for_each(|end| write_piece(OutputPlace::Answer, end));
         if task.outcome == Some(Outcome::Succeeded) {
-            text.untold(&task).iter().for_each(|answer| write_piece(Place::Answer, &format!("{answer}\n")));
+            text.untold(&task).iter().for_each(|answer| write_piece(OutputPlace::Answer, &format!("{answer}\n")));
         }
     }
     tasks.mark_read(&[task.id])?;
@@ -338,7 +338,7 @@ fn attend(
     if let Some(line) = progress::used(&task) {
         output.note(line);
     }
-    let Some(Problem { message, kind, hint }) = ending.problem else {
+    let Some(TaskProblem { message, kind, hint }) = ending.problem else {
         task.note.iter().for_each(|note| output.note(format!("note: {note}")));
         output.answer(answer);
         return Ok(());
@@ -348,12 +348,12 @@ fn attend(
 }
 
 /// Writes to standard output or standard error, by what it is.
-fn write_piece(place: Place, text: &str) {
+fn write_piece(place: OutputPlace, text: &str) {
     match place {
-        Place::Answer => {
+        OutputPlace::Answer => {
             crate::output::write(text);
         }
-        Place::Progress => {
+        OutputPlace::Progress => {
             let _ = std::io::stderr().lock().write_all(text.as_bytes());
         }
     }

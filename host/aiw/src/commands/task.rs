@@ -9,7 +9,9 @@ use std::time::Instant;
 use aiw_app::tasks::{self, ListedTasks, StoppedTask, TaskCounts};
 use aiw_core::{ErrorKind, ProcessId, one_line};
 use aiw_home::{Home, rfc3339};
-use aiw_launch::{LogLine, TaskDetails, TaskSummary, Text, TextLine, WaitedTask, duration, resume, standing, tail};
+use aiw_launch::{
+    LogText, TaskDetails, TaskLogLine, TaskSummary, TextLine, WaitedTask, duration, resume, standing, tail,
+};
 use aiw_tasks::{FollowFrom, Keep, Outcome, State, Stream, Task, TaskError, Tasks, WaitMode};
 use clap::builder::styling::{AnsiColor, Style};
 use schemars::JsonSchema;
@@ -17,7 +19,7 @@ use serde::Serialize;
 
 use crate::cli::run::RunArgs;
 use crate::cli::task::{LogArgs, PruneArgs, TaskCommand, WaitArgs};
-use crate::commands::follow::{Step, follow};
+use crate::commands::follow::{FollowStep, follow};
 use crate::commands::usage::tokens as tokens_of;
 use crate::failure::Failure;
 use crate::layout;
@@ -43,7 +45,7 @@ pub struct TaskLog {
     /// The log file
     pub log: String,
     /// Its lines
-    pub lines: Vec<LogLine>,
+    pub lines: Vec<TaskLogLine>,
 }
 
 pub fn run(command: TaskCommand, home: &Home, output: &Output) -> Result<(), Failure> {
@@ -202,11 +204,11 @@ pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), Failure>
         return print_lines(&task, &lines, output);
     }
     let from = args.since.map_or(FollowFrom::Start, FollowFrom::Since);
-    let mut text = Text::new(&task);
+    let mut text = LogText::new(&task);
     let (mut lines, mut live) = (VecDeque::new(), false);
     follow(tasks, &task, from, args.follow, |step| {
         match step {
-            Step::Entry(entry) => {
+            FollowStep::Entry(entry) => {
                 for line in text.lines(entry).into_iter().filter(matches) {
                     if live {
                         write_line(&line.text)?;
@@ -218,11 +220,11 @@ pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), Failure>
                     }
                 }
             }
-            Step::CaughtUp if args.follow => {
+            FollowStep::CaughtUp if args.follow => {
                 live = true;
                 lines.drain(..).try_for_each(|line| write_line(&line.text))?;
             }
-            Step::CaughtUp | Step::Looked(_) => {}
+            FollowStep::CaughtUp | FollowStep::Looked(_) => {}
         }
         Ok(())
     })?;
@@ -235,7 +237,7 @@ pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), Failure>
 fn print_lines(task: &Task, lines: &[TextLine], output: &Output) -> Result<(), Failure> {
     lines.iter().for_each(|line| output.line(&line.text));
     let (id, log) = (task.id.to_string(), task.log.to_string_lossy().into_owned());
-    output.answer(TaskLog { id, log, lines: lines.iter().map(LogLine::of).collect() });
+    output.answer(TaskLog { id, log, lines: lines.iter().map(TaskLogLine::of).collect() });
     Ok(())
 }
 
@@ -260,8 +262,8 @@ fn raw(tasks: &Tasks, task: &Task, args: &LogArgs) -> Result<(), Failure> {
         (None, Some(since)) => FollowFrom::Since(since),
         (None, None) => FollowFrom::Start,
     };
-    let write = |step: Step<'_>| match step {
-        Step::Entry(entry) if entry.stream != Stream::Aiw => {
+    let write = |step: FollowStep<'_>| match step {
+        FollowStep::Entry(entry) if entry.stream != Stream::Aiw => {
             write_bytes(&entry.bytes)?;
             if entry.whole { write_bytes(b"\n") } else { Ok(()) }
         }
@@ -493,7 +495,7 @@ mod tests {
     fn task(number: u64, state: State) -> Task {
         Task {
             id: ProcessId::from_number(number),
-            about: aiw_tasks::About::new(aiw_core::CliKind::Codex, "default", format!("task {number}")),
+            about: aiw_tasks::TaskDescription::new(aiw_core::CliKind::Codex, "default", format!("task {number}")),
             pid: None,
             root_pid: 1,
             state,

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use aiw_app::ClientSession;
 use aiw_app::runs::is_private_session;
 use aiw_app::workflows::{
-    self, About, Draft, Nobody, ScriptError, ScriptReach, ScriptTools, Writes, check_kept, fresh, plan_of,
+    self, Draft, Nobody, ScriptError, ScriptReach, ScriptTools, TracedRun, Writes, check_kept, fresh, plan_of,
 };
 use aiw_core::{AskError, ErrorKind, WorkflowName, counted, one_line, quoted_text};
 use aiw_home::Home;
 use aiw_orchestrator::{
-    DeclaredTool, Ended, KeptWorkflow, ListedWorkflow, MOST_BYTES, Orchestrator, OverWorkflow, Plan, RunRecord,
-    RunRecords, Trace, WorkflowSummary, Workflows, declaration_file, sent_code, tool_expression, tool_name,
+    DeclaredTool, Ended, KeptWorkflow, ListedWorkflow, MOST_BYTES, Orchestrator, OverWorkflow, RunRecord, RunRecords,
+    ScriptPlan, Trace, WorkflowSummary, Workflows, declaration_file, sent_code, tool_expression, tool_name,
     workflow_file,
 };
 use aiw_routing::{Offered, Pool};
@@ -221,10 +221,13 @@ async fn execute(here: &Here, args: &RunWorkflowArgs, writes: Writes, output: &O
     }
     let input = arguments(&args.input, &workflow.input_schema)?;
     let input = input.read().map_err(|e| Failure::new(ErrorKind::Usage, format!("the input can't be read: {e}")))?;
-    let plan = Plan { keep_arguments: args.trace_arguments, ..plan_of(&workflow, input.into(), &used)? };
+    let plan = ScriptPlan { keep_arguments: args.trace_arguments, ..plan_of(&workflow, input.into(), &used)? };
     let home = here.client.home();
-    let about =
-        About { workflow: Some(name), client: "aiw".into(), private: is_private_session(home, here.client.session()) };
+    let about = TracedRun {
+        workflow: Some(name),
+        client: "aiw".into(),
+        private: is_private_session(home, here.client.session()),
+    };
     let reach = ScriptReach::new(home.clone(), here.pool().clone(), None, writes, Nobody);
     let Ended { outcome, trace } = workflows::run(home, here.orchestrator(), plan, reach, about).await;
     here.pool().end().await;

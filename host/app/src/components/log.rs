@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use aiw_home::Home;
-use aiw_wasm::host::{Log, LogLevel};
+use aiw_wasm::host::{ComponentLog, LogLevel};
 
 /// Enough for weeks of honest components; a flooding one replaces its own noise.
 const ROTATE_AT: u64 = 1 << 20;
@@ -18,7 +18,7 @@ impl FileLog {
     }
 }
 
-impl Log for FileLog {
+impl ComponentLog for FileLog {
     fn write(&self, component: &str, level: LogLevel, line: &str) {
         // A log that can't be written stops nothing.
         let _ = aiw_home::log_line(&self.path, &format!("{} {component}: {line}", level.as_str()), ROTATE_AT);

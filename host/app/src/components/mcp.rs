@@ -4,9 +4,9 @@ use std::sync::{Arc, Weak};
 
 use aiw_core::one_line;
 use aiw_mcp::value_of;
-use aiw_routing::{Definition, Pool, PoolError};
+use aiw_routing::{Pool, PoolError, ToolDefinition};
 use aiw_wasm::host::{Mcp, McpResult, McpTool};
-use aiw_wasm::{Refusal, Refused};
+use aiw_wasm::{ComponentRefusal, RefusedCall};
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
@@ -16,23 +16,25 @@ use crate::reach::Reach;
 /// The servers and tools that the component's client may use. None is started before a component calls it.
 pub(crate) struct SessionMcp(pub(crate) Weak<dyn Reach>);
 
-fn error(e: PoolError) -> Refused {
+fn error(e: PoolError) -> RefusedCall {
     let refusal = match &e {
-        PoolError::NoServer { .. } | PoolError::NoTool { .. } => Refusal::NotFound,
-        PoolError::NotAllowed { .. } | PoolError::Withheld { .. } | PoolError::Disabled { .. } => Refusal::Denied,
-        PoolError::Rpc(_) => Refusal::Invalid,
-        _ => Refusal::Unavailable { retry_after: None },
+        PoolError::NoServer { .. } | PoolError::NoTool { .. } => ComponentRefusal::NotFound,
+        PoolError::NotAllowed { .. } | PoolError::Withheld { .. } | PoolError::Disabled { .. } => {
+            ComponentRefusal::Denied
+        }
+        PoolError::Rpc(_) => ComponentRefusal::Invalid,
+        _ => ComponentRefusal::Unavailable { retry_after: None },
     };
     refused(refusal, e.to_string())
 }
 
 impl SessionMcp {
-    fn pool(&self) -> Result<Arc<Pool>, Refused> {
+    fn pool(&self) -> Result<Arc<Pool>, RefusedCall> {
         Ok(self.0.upgrade().ok_or_else(gone)?.servers())
     }
 }
 
-fn tool(server: &str, definition: &Definition) -> McpTool {
+fn tool(server: &str, definition: &ToolDefinition) -> McpTool {
     let value = definition.value();
     McpTool {
         server: server.to_owned(),
@@ -52,12 +54,12 @@ fn known(pool: &Pool, server: &str, wanted: &str) -> Option<McpTool> {
 
 #[async_trait]
 impl Mcp for SessionMcp {
-    async fn list(&self) -> Result<Vec<McpTool>, Refused> {
+    async fn list(&self) -> Result<Vec<McpTool>, RefusedCall> {
         let offered = self.pool()?.tools();
         Ok(offered.iter().map(|offered| tool(&offered.server, &offered.definition)).collect())
     }
 
-    async fn find(&self, server: &str, wanted: &str) -> Result<McpTool, Refused> {
+    async fn find(&self, server: &str, wanted: &str) -> Result<McpTool, RefusedCall> {
         let pool = &*self.pool()?;
         if let Some(tool) = known(pool, server, wanted) {
             return Ok(tool);
@@ -65,16 +67,16 @@ impl Mcp for SessionMcp {
         pool.look(server).await.map_err(error)?;
         known(pool, server, wanted).ok_or_else(|| {
             let wanted = one_line(wanted, 80);
-            refused(Refusal::NotFound, format!("the MCP server `{server}` offers no tool `{wanted}`"))
+            refused(ComponentRefusal::NotFound, format!("the MCP server `{server}` offers no tool `{wanted}`"))
         })
     }
 
-    async fn call(&self, server: &str, tool: &str, arguments: &str) -> Result<McpResult, Refused> {
+    async fn call(&self, server: &str, tool: &str, arguments: &str) -> Result<McpResult, RefusedCall> {
         let arguments: Map<String, Value> = match arguments.trim() {
             "" => Map::new(),
             text => serde_json::from_str(text).map_err(|e| {
                 refused(
-                    Refusal::Invalid,
+                    ComponentRefusal::Invalid,
                     format!("the arguments are not a JSON object: {}", one_line(&e.to_string(), 200)),
                 )
             })?,

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aiw_home::{Home, blocking};
-use aiw_vectors::{Embedder, Entry, FileVectors, ModelError, Models, StoreError, VectorStore, remove_collection};
+use aiw_vectors::{
+    Embedder, EmbeddingModels, FileVectors, ModelError, StoreError, VectorEntry, VectorStore, remove_collection,
+};
 use aiw_wasm::host::{Collection, Embeddings, Vectors};
-use aiw_wasm::{Refusal, Refused};
+use aiw_wasm::{ComponentRefusal, RefusedCall};
 use async_trait::async_trait;
 
 use super::refusal::{refused, unavailable};
@@ -26,14 +28,14 @@ impl ComponentModel {
     async fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Embedder) -> Result<T, ModelError> + Send + 'static,
-    ) -> Result<T, Refused> {
+    ) -> Result<T, RefusedCall> {
         let (home, loaded) = (self.home.clone(), self.loaded.clone());
         blocking(move || {
             let mut loaded = loaded.lock().unwrap_or_else(PoisonError::into_inner);
             let embedder = match &*loaded {
                 Some(embedder) => embedder.clone(),
                 None => {
-                    let files = Models::at(home).chosen().map_err(|e| unavailable(&e))?;
+                    let files = EmbeddingModels::at(home).chosen().map_err(|e| unavailable(&e))?;
                     let files = files.ok_or_else(|| unavailable(&"no model is in use: `aiw model pull` gets one"))?;
                     let embedder = Arc::new(Embedder::load(&files).map_err(|e| unavailable(&e))?);
                     loaded.insert(embedder).clone()
@@ -48,11 +50,11 @@ impl ComponentModel {
 
 #[async_trait]
 impl Embeddings for ComponentModel {
-    async fn model(&self) -> Result<(String, usize), Refused> {
+    async fn model(&self) -> Result<(String, usize), RefusedCall> {
         self.with(|embedder| Ok((embedder.identity().to_owned(), embedder.dimensions()))).await
     }
 
-    async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Refused> {
+    async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, RefusedCall> {
         self.with(move |embedder| embedder.embed(&texts.iter().map(String::as_str).collect::<Vec<_>>())).await
     }
 }
@@ -66,13 +68,13 @@ pub(super) struct ComponentVectors {
     opened: Arc<Mutex<Opened>>,
 }
 
-fn error(e: StoreError) -> Refused {
+fn error(e: StoreError) -> RefusedCall {
     let refusal = match &e {
         StoreError::Vector { .. }
         | StoreError::Id { .. }
         | StoreError::Dimensions { .. }
-        | StoreError::OtherDimensions { .. } => Refusal::Invalid,
-        _ => Refusal::Unavailable { retry_after: None },
+        | StoreError::OtherDimensions { .. } => ComponentRefusal::Invalid,
+        _ => ComponentRefusal::Unavailable { retry_after: None },
     };
     let message = match e {
         // The path is nothing that a component needs to know.
@@ -95,8 +97,8 @@ impl ComponentVectors {
         &self,
         of: Collection,
         dimensions: Option<usize>,
-        work: impl FnOnce(&FileVectors) -> Result<T, Refused> + Send + 'static,
-    ) -> Result<T, Refused> {
+        work: impl FnOnce(&FileVectors) -> Result<T, RefusedCall> + Send + 'static,
+    ) -> Result<T, RefusedCall> {
         let (home, opened) = (self.home.clone(), self.opened.clone());
         blocking(move || {
             let path = path(&home, &of)?;
@@ -119,42 +121,43 @@ impl ComponentVectors {
     }
 }
 
-fn path(home: &Home, of: &Collection) -> Result<std::path::PathBuf, Refused> {
-    let owner = of.owner.parse().map_err(|e: aiw_core::InvalidName| refused(Refusal::Invalid, e.to_string()))?;
+fn path(home: &Home, of: &Collection) -> Result<std::path::PathBuf, RefusedCall> {
+    let owner =
+        of.owner.parse().map_err(|e: aiw_core::InvalidName| refused(ComponentRefusal::Invalid, e.to_string()))?;
     Ok(home.vectors(&owner).join(format!("{}.vec", of.name)))
 }
 
 #[async_trait]
 impl Vectors for ComponentVectors {
-    async fn upsert(&self, of: Collection, entries: Vec<(String, Vec<f32>)>, limit: u64) -> Result<(), Refused> {
+    async fn upsert(&self, of: Collection, entries: Vec<(String, Vec<f32>)>, limit: u64) -> Result<(), RefusedCall> {
         let Some(dimensions) = entries.first().map(|(_, vector)| vector.len()) else { return Ok(()) };
         self.with(of, Some(dimensions), move |store| {
             let count = store.count().map_err(error)? + entries.len();
             if (count * store.dimensions() * size_of::<f32>()) as u64 > limit {
                 let message = format!("a collection may hold {} MiB of vectors", limit >> 20);
-                return Err(refused(Refusal::Invalid, message));
+                return Err(refused(ComponentRefusal::Invalid, message));
             }
-            let entries: Vec<Entry<'_>> = entries.iter().map(|(id, vector)| Entry { id, vector }).collect();
+            let entries: Vec<VectorEntry<'_>> = entries.iter().map(|(id, vector)| VectorEntry { id, vector }).collect();
             store.upsert(&entries).map_err(error)
         })
         .await
     }
 
-    async fn delete(&self, of: Collection, ids: Vec<String>) -> Result<usize, Refused> {
+    async fn delete(&self, of: Collection, ids: Vec<String>) -> Result<usize, RefusedCall> {
         let delete =
             move |store: &FileVectors| store.delete(&ids.iter().map(String::as_str).collect::<Vec<_>>()).map_err(error);
         self.with(of, None, delete).await
     }
 
-    async fn get(&self, of: Collection, id: String) -> Result<Option<Vec<f32>>, Refused> {
+    async fn get(&self, of: Collection, id: String) -> Result<Option<Vec<f32>>, RefusedCall> {
         self.with(of, None, move |store| store.get(&id).map_err(error)).await
     }
 
-    async fn count(&self, of: Collection) -> Result<usize, Refused> {
+    async fn count(&self, of: Collection) -> Result<usize, RefusedCall> {
         self.with(of, None, |store| store.count().map_err(error)).await
     }
 
-    async fn search(&self, of: Collection, query: Vec<f32>, limit: usize) -> Result<Vec<(String, f32)>, Refused> {
+    async fn search(&self, of: Collection, query: Vec<f32>, limit: usize) -> Result<Vec<(String, f32)>, RefusedCall> {
         let search = move |store: &FileVectors| {
             let hits = store.search(&query, limit, None).map_err(error)?;
             Ok(hits.into_iter().map(|hit| (hit.id, hit.score)).collect())
@@ -162,7 +165,7 @@ impl Vectors for ComponentVectors {
         self.with(of, None, search).await
     }
 
-    async fn clear(&self, of: Collection) -> Result<(), Refused> {
+    async fn clear(&self, of: Collection) -> Result<(), RefusedCall> {
         let (home, opened) = (self.home.clone(), self.opened.clone());
         blocking(move || {
             let path = path(&home, &of)?;

@@ -8,7 +8,7 @@ use aiw_components::{Library, LibraryError};
 use aiw_core::provider::{Account, Health, Intent, Model, Target};
 use aiw_core::{ExtensionId, Secret};
 use aiw_extensions::World;
-use aiw_net::{Client, Policy, Unreachable};
+use aiw_net::{HttpClient, Policy, Unreachable};
 use aiw_providers::{KnownPreset, ProviderComponentError, ProviderComponents};
 use aiw_wasm::{CallError, Component};
 use async_trait::async_trait;
@@ -16,11 +16,11 @@ use async_trait::async_trait;
 /// Provider components from the library.
 pub(crate) struct LibraryProviders {
     library: Arc<Library>,
-    client: Client,
+    client: HttpClient,
 }
 
 impl LibraryProviders {
-    pub(crate) fn new(library: Arc<Library>, client: Client) -> Self {
+    pub(crate) fn new(library: Arc<Library>, client: HttpClient) -> Self {
         Self { library, client }
     }
 

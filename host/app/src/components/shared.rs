@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use aiw_home::Home;
-use aiw_net::{Client, Trees};
-use aiw_wasm::host::{Capabilities, Mcp, SettingsSource, SystemClock, TaskStarts, Tasks};
+use aiw_net::{HttpClient, Trees};
+use aiw_wasm::host::{Capabilities, Mcp, SettingsSource, SystemClock, TaskCapability, TaskStarts};
 
 use super::log::FileLog;
 use super::meaning::{ComponentModel, ComponentVectors};
@@ -12,20 +12,24 @@ use super::meaning::{ComponentModel, ComponentVectors};
 /// The state that all components of a process share, whoever calls them.
 pub(crate) struct SharedByComponents {
     home: Home,
-    client: Client,
+    client: HttpClient,
     trees: Trees,
     model: Arc<ComponentModel>,
     vectors: Arc<ComponentVectors>,
 }
 
 impl SharedByComponents {
-    pub(crate) fn new(home: &Home, client: Client, trees: Trees) -> Self {
+    pub(crate) fn new(home: &Home, client: HttpClient, trees: Trees) -> Self {
         let (model, vectors) = (ComponentModel::new(home.clone()), ComponentVectors::new(home.clone()));
         Self { home: home.clone(), client, trees, model: Arc::new(model), vectors: Arc::new(vectors) }
     }
 
     /// Returns this with what one client may reach.
-    pub(crate) fn reaching<T: Tasks + TaskStarts + 'static>(&self, tasks: Arc<T>, mcp: Arc<dyn Mcp>) -> Capabilities {
+    pub(crate) fn reaching<T: TaskCapability + TaskStarts + 'static>(
+        &self,
+        tasks: Arc<T>,
+        mcp: Arc<dyn Mcp>,
+    ) -> Capabilities {
         Capabilities {
             http: Arc::new(self.client.clone()),
             trees: Arc::new(self.trees.clone()),

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 use aiw_core::{ErrorKind, ProcessId, one_line};
 use aiw_launch::RunRequest;
 use aiw_tasks::{Tasks as Table, WaitMode};
-use aiw_wasm::host::{StartTask, Task, TaskStarts, Tasks};
-use aiw_wasm::{Refusal, Refused};
+use aiw_wasm::host::{ComponentTask, StartTask, TaskCapability, TaskStarts};
+use aiw_wasm::{ComponentRefusal, RefusedCall};
 use async_trait::async_trait;
 use tokio::runtime::Handle;
 
@@ -19,23 +19,23 @@ use crate::reach::Reach;
 /// The tasks of the session of the component's client.
 pub(crate) struct SessionTasks(pub(crate) Weak<dyn Reach>);
 
-fn error(e: aiw_tasks::TaskError) -> Refused {
+fn error(e: aiw_tasks::TaskError) -> RefusedCall {
     match &e {
-        aiw_tasks::TaskError::NoTask { .. } => refused(Refusal::NotFound, e.to_string()),
+        aiw_tasks::TaskError::NoTask { .. } => refused(ComponentRefusal::NotFound, e.to_string()),
         _ => unavailable(&e),
     }
 }
 
 /// Why a task does not start. What a component asked wrongly is told apart from what may work later.
-fn not_started(e: &AppError) -> Refused {
+fn not_started(e: &AppError) -> RefusedCall {
     match e.kind() {
         ErrorKind::Unavailable | ErrorKind::Internal => unavailable(e),
-        _ => refused(Refusal::Invalid, one_line(&e.to_string(), 400)),
+        _ => refused(ComponentRefusal::Invalid, one_line(&e.to_string(), 400)),
     }
 }
 
 impl SessionTasks {
-    fn client(&self) -> Result<Arc<dyn Reach>, Refused> {
+    fn client(&self) -> Result<Arc<dyn Reach>, RefusedCall> {
         self.0.upgrade().ok_or_else(gone)
     }
 
@@ -43,7 +43,7 @@ impl SessionTasks {
     async fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Table) -> Result<T, aiw_tasks::TaskError> + Send + 'static,
-    ) -> Result<T, Refused> {
+    ) -> Result<T, RefusedCall> {
         let client = self.client()?;
         let done = tokio::task::spawn_blocking(move || {
             let table = client.tasks().map_err(|e| unavailable(&e))?;
@@ -54,17 +54,17 @@ impl SessionTasks {
 }
 
 #[async_trait]
-impl Tasks for SessionTasks {
-    async fn list(&self) -> Result<Vec<Task>, Refused> {
+impl TaskCapability for SessionTasks {
+    async fn list(&self) -> Result<Vec<ComponentTask>, RefusedCall> {
         let tasks = self.with(Table::list_settled).await?;
         Ok(tasks.into_iter().rev().map(convert).collect())
     }
 
-    async fn get(&self, id: ProcessId) -> Result<Task, Refused> {
+    async fn get(&self, id: ProcessId) -> Result<ComponentTask, RefusedCall> {
         self.with(move |table| table.get(id)).await.map(convert)
     }
 
-    async fn wait(&self, id: ProcessId, time: Duration) -> Result<Task, Refused> {
+    async fn wait(&self, id: ProcessId, time: Duration) -> Result<ComponentTask, RefusedCall> {
         let cancelled = Arc::new(AtomicBool::new(false));
         // A call that is given up must not leave a thread that waits on.
         let _cancel = CancelOnDrop(cancelled.clone());
@@ -78,7 +78,7 @@ impl Tasks for SessionTasks {
 
 #[async_trait]
 impl TaskStarts for SessionTasks {
-    async fn start(&self, request: &StartTask) -> Result<ProcessId, Refused> {
+    async fn start(&self, request: &StartTask) -> Result<ProcessId, RefusedCall> {
         let client = self.client()?;
         let cwd = request.cwd.clone().unwrap_or_else(|| client.cwd());
         let request = RunRequest {
@@ -102,9 +102,9 @@ impl Drop for CancelOnDrop {
     }
 }
 
-fn convert(task: aiw_tasks::Task) -> Task {
+fn convert(task: aiw_tasks::Task) -> ComponentTask {
     let time = |millis: u64| SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
-    Task {
+    ComponentTask {
         id: task.id,
         cli: task.about.cli,
         provider: task.about.provider.and_then(|name| name.parse().ok()),

@@ -2,8 +2,10 @@
 
 use aiw_core::{Ask, Choice, Effect, Plan, Question, Secret, Sink, counted, is_inner, one_line, quoted};
 use aiw_home::{Home, InstalledServer};
-use aiw_registries::{Answers, Entry, FoundServer, RegistryServer, Way, entry, how_to_get, record, way_id, ways};
-use aiw_routing::{Record, Records};
+use aiw_registries::{
+    EntryAnswers, MergedServer, PlannedEntry, RegistryServer, Way, entry, how_to_get, record, way_id, ways,
+};
+use aiw_routing::{Records, ServerRecord};
 use aiw_servers::{check_name, entry_value};
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
@@ -55,11 +57,11 @@ pub struct ServerInstalled {
 }
 
 /// The result of an installation.
-pub struct Installed {
+pub struct ServerInstallation {
     /// The answer.
     pub server: ServerInstalled,
     /// The record of its tools, if it was started and works.
-    pub seen: Option<Record>,
+    pub seen: Option<ServerRecord>,
     /// Whether it wants a login before it works.
     pub wants_login: bool,
 }
@@ -71,17 +73,17 @@ pub struct Installed {
 /// Fails if the answer to any question is no, or it can't be installed. Then nothing is written.
 pub fn install<'a>(
     client: &'a ClientSession,
-    found: &'a FoundServer,
+    found: &'a MergedServer,
     request: InstallRequest,
     ask: &'a dyn Ask,
     sink: &'a dyn Sink,
-) -> BoxFuture<'a, Result<Installed>> {
+) -> BoxFuture<'a, Result<ServerInstallation>> {
     Box::pin(async move {
         let home = client.home();
         request.key.as_deref().map_or(Ok(()), check_name)?;
         let (key, replaces) = key_for(home, found, request.key.as_deref(), request.force)?;
         let way = chosen(home, found, request.way.as_deref(), ask).await?;
-        let mut answers = Answers::default();
+        let mut answers = EntryAnswers::default();
         for (name, value) in &request.set {
             answers.give(name, Secret::new(entry_value(value, home)?));
         }
@@ -93,7 +95,7 @@ pub fn install<'a>(
 /// One installation.
 pub(super) struct Installing<'a> {
     pub(super) client: &'a ClientSession,
-    pub(super) found: &'a FoundServer,
+    pub(super) found: &'a MergedServer,
     pub(super) key: &'a str,
     pub(super) check: bool,
     pub(super) replaces: Replaces,
@@ -105,10 +107,10 @@ impl Installing<'_> {
     pub(super) async fn run(
         self,
         mut way: Way,
-        mut answers: Answers,
+        mut answers: EntryAnswers,
         ask: &dyn Ask,
         sink: &dyn Sink,
-    ) -> Result<Installed> {
+    ) -> Result<ServerInstallation> {
         let (home, key, found) = (self.client.home(), self.key, self.found);
         let net = self.client.app().client()?;
         let id = way_id(&way);
@@ -174,11 +176,11 @@ impl Installing<'_> {
             done(format!("  it works and has {}", counted(tools as u64, "tool")));
         }
         RegistryServer::of(found).instructions.iter().for_each(|step| done(format!("  afterwards: {step}")));
-        Ok(Installed { server: server(key, found, record, tools, wants_login), seen, wants_login })
+        Ok(ServerInstallation { server: server(key, found, record, tools, wants_login), seen, wants_login })
     }
 
     /// Starts the server once, if that is wanted. Returns what it has shown, and whether it wants a login before it works.
-    async fn tried(&self, entry: &Entry, sink: &dyn Sink) -> Result<(Option<Record>, bool)> {
+    async fn tried(&self, entry: &PlannedEntry, sink: &dyn Sink) -> Result<(Option<ServerRecord>, bool)> {
         let (home, key) = (self.client.home(), self.key);
         if !self.check {
             return Ok((None, false));
@@ -201,7 +203,7 @@ impl Installing<'_> {
 }
 
 /// The host of an entry's address, if it is inside a private or local network.
-fn inner_host(entry: &Entry) -> Option<String> {
+fn inner_host(entry: &PlannedEntry) -> Option<String> {
     let url = Url::parse(entry.declaration.get("url")?.as_str()?).ok()?;
     Some(quoted(url.host_str()?)).filter(|_| is_inner(&url))
 }
@@ -215,7 +217,7 @@ fn effect(way: &Way) -> Effect {
 
 fn server(
     key: &str,
-    found: &FoundServer,
+    found: &MergedServer,
     record: InstalledServer,
     tools: Option<usize>,
     wants_login: bool,
@@ -233,7 +235,7 @@ fn server(
 }
 
 /// Chooses how a server runs: as the request says, else the only way, else as the person chooses.
-async fn chosen(home: &Home, found: &FoundServer, wanted: Option<&str>, ask: &dyn Ask) -> Result<Way> {
+async fn chosen(home: &Home, found: &MergedServer, wanted: Option<&str>, ask: &dyn Ask) -> Result<Way> {
     let all = ways(&found.server, home.around());
     let name = &found.server.name;
     let no_way = |why: String| ServerError::NoWay { name: name.clone(), why };

@@ -2,7 +2,7 @@
 
 use aiw_core::{Ask, Secret, Sink, one_line, quoted};
 use aiw_home::{Home, InstalledServer};
-use aiw_registries::{Answers, FoundServer, News, RegistryError, Way, news, way_id, ways};
+use aiw_registries::{EntryAnswers, MergedServer, News, RegistryError, Way, news, way_id, ways};
 use aiw_servers::{McpFile, entry_value};
 use futures::{StreamExt, stream};
 use schemars::JsonSchema;
@@ -68,7 +68,7 @@ pub struct ServersUpdate {
 struct Compared {
     key: String,
     record: InstalledServer,
-    now: Option<FoundServer>,
+    now: Option<MergedServer>,
     news: Vec<News>,
 }
 
@@ -166,7 +166,7 @@ async fn update_one(
     client: &ClientSession,
     key: &str,
     record: &InstalledServer,
-    found: &FoundServer,
+    found: &MergedServer,
     news: &[News],
     request: &UpdateRequest,
     ask: &dyn Ask,
@@ -183,7 +183,7 @@ async fn update_one(
         let what = if same.is_empty() { "no longer runs" } else { "runs in several ways" };
         return Err(ServerError::OtherWay { key: key_of(), name: name(), what, way: record.way.clone() });
     };
-    let mut answers = Answers::recorded(&record.answers);
+    let mut answers = EntryAnswers::recorded(&record.answers);
     for (name, value) in &request.set {
         answers.replace(name, Secret::new(entry_value(value, home)?));
     }

@@ -1,7 +1,7 @@
 //! The definitions that a server changed or that are suspicious, and the tools that scripts call without asking.
 
 use aiw_core::{Ask, AskError, ErrorKind, Plan, Sink, counted, quoted, quoted_list, shown_lines};
-use aiw_routing::{Change, PoolError, Record, Records};
+use aiw_routing::{DefinitionChange, PoolError, Records, ServerRecord};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ pub struct Approval {
     /// The server
     pub server: String,
     /// The definitions that were accepted
-    pub approved: Vec<Change>,
+    pub approved: Vec<DefinitionChange>,
 }
 
 /// Which tools of a server scripts call without asking.
@@ -134,7 +134,7 @@ pub async fn approve_for_scripts(
 }
 
 /// The question about definitions. All of each is shown: what is accepted is what was shown.
-fn plan(changes: &[Change]) -> Plan {
+fn plan(changes: &[DefinitionChange]) -> Plan {
     let mut plan = Plan::of("Do you accept these definitions?");
     for change in changes {
         let state = if change.is_new { "is new and suspicious" } else { "has changed" };
@@ -153,7 +153,7 @@ fn plan(changes: &[Change]) -> Plan {
 }
 
 /// Accepts what was shown, unless it is something else by now.
-fn accept(records: &Records, name: &str, seen: &Record) -> Result<()> {
+fn accept(records: &Records, name: &str, seen: &ServerRecord) -> Result<()> {
     let mut is_same = true;
     records.update(name, |record| {
         is_same = record.asks_the_same(seen);

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use aiw_core::{Ask, ErrorKind, SecretName, Sink, counted, one_line, shell_word};
 use aiw_home::{Home, ProfileSettings};
 use aiw_routing::{PoolError, Records, ServerPlaces, check_remote, forget_logins};
-use aiw_servers::{Hidden, Keys, McpFile, PROJECT_FILE, Scope, check_name, left_in_clear, placeholders, server};
+use aiw_servers::{
+    Keys, McpFile, PROJECT_FILE, SecretFields, ServerScope, check_name, left_in_clear, placeholders, server,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -110,7 +112,7 @@ pub async fn add(
     }
     let vault = home.vault();
     let mut keys = Keys::new(&vault);
-    let hidden = if plain { Hidden::new() } else { keys.hide(&name, &mut entry).map_err(unusable)? };
+    let hidden = if plain { SecretFields::new() } else { keys.hide(&name, &mut entry).map_err(unusable)? };
     let clear = left_in_clear(&entry);
     let entry = Value::Object(entry);
     server(&name, &entry).map_err(unusable)?;
@@ -279,7 +281,7 @@ fn users(client: &ClientSession, file: &McpFile, name: &str) -> Result<Value> {
 /// Why there is no such server in `mcp.json`.
 fn unknown(client: &ClientSession, file: &McpFile, name: &str) -> ServerError {
     let (configured, _) = ServerPlaces::of(client.home().clone(), client.cwd()).read().unwrap_or_default();
-    let theirs = configured.iter().find(|server| server.key == name && server.scope == Scope::Project);
+    let theirs = configured.iter().find(|server| server.key == name && server.scope == ServerScope::Project);
     let name = name.to_owned();
     match theirs {
         Some(found) => ServerError::OfProject { name, path: found.directory.join(PROJECT_FILE) },

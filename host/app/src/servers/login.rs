@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aiw_core::{Ask, Page, SecretName, Sink, quoted};
-use aiw_listen::{Bytes, Full, Listener, Method, Request, Response, Route, Rules};
+use aiw_listen::{Bytes, Full, HttpRoute, Listener, Method, Request, Response, Rules};
 use aiw_routing::LoginWishes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -95,7 +95,7 @@ pub async fn login(client: &ClientSession, request: LoginRequest, ask: &dyn Ask,
             page()
         }
     };
-    let rules = Rules::new([Route::open(path, [Method::GET])]);
+    let rules = Rules::new([HttpRoute::open(path, [Method::GET])]);
     let serving = tokio::spawn(listener.serve(rules, answer, stop.clone()));
 
     let step = |line: String| sink.step(line);

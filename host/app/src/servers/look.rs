@@ -6,10 +6,10 @@ use aiw_core::{Sink, quoted, shell_word_in_line, visible};
 use aiw_history::redactor;
 use aiw_registries::{CopyProblem, Kept, News};
 use aiw_routing::{
-    Choice, Configured, Definition, KnownTool, LOST, NamedTool, PoolError, Record, Records, ServerEntry, ServerPlaces,
-    ServerStatus, ServerTool, suspicions,
+    Configured, KnownTool, LOST, ListingChoice, NamedTool, PoolError, Records, ServerEntry, ServerPlaces, ServerRecord,
+    ServerStatus, ServerTool, ToolDefinition, suspicions,
 };
-use aiw_servers::{PROJECT_FILE, Scope};
+use aiw_servers::{PROJECT_FILE, ServerScope};
 use futures::future::join_all;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -99,7 +99,7 @@ pub struct ToolList {
 }
 
 /// Returns what becomes of the servers in the list of a client.
-pub type Choices<'a> = &'a (dyn Fn() -> Vec<Choice> + Sync);
+pub type Choices<'a> = &'a (dyn Fn() -> Vec<ListingChoice> + Sync);
 
 /// Definitions beyond this cost every request of a client that lists them.
 const MANY_TOKENS: usize = 20_000;
@@ -146,8 +146,8 @@ pub fn show(client: &ClientSession, name: &str, sink: &dyn Sink) -> Result<Shown
     };
     let record = Records::new(home.clone()).load(name);
     let file = match found.scope {
-        Scope::Aiw => home.mcp_path(),
-        Scope::Project => found.directory.join(PROJECT_FILE),
+        ServerScope::Aiw => home.mcp_path(),
+        ServerScope::Project => found.directory.join(PROJECT_FILE),
     };
     let (shown, declaration, error) = match &found.server {
         Ok(server) => {
@@ -157,7 +157,7 @@ pub fn show(client: &ClientSession, name: &str, sink: &dyn Sink) -> Result<Shown
         }
         Err(problem) => (vec![format!("{} can't be used: it {problem}", visible(name))], None, Some(problem.clone())),
     };
-    let version = |record: &Record| record.server["version"].as_str().unwrap_or("unknown").to_owned();
+    let version = |record: &ServerRecord| record.server["version"].as_str().unwrap_or("unknown").to_owned();
     Ok(ShownServer {
         name: name.to_owned(),
         scope: found.scope.as_str(),
@@ -270,7 +270,7 @@ pub async fn check(
 }
 
 /// What is wrong with a server that works: what it offers and clients don't get.
-fn problems_of(status: &ServerStatus, record: &Record) -> Vec<String> {
+fn problems_of(status: &ServerStatus, record: &ServerRecord) -> Vec<String> {
     let mut problems: Vec<String> = record.left_out().map(str::to_owned).collect();
     if record.lost {
         problems.push(format!("{LOST}: `aiw mcp approve {}` accepts them", status.name));
@@ -322,7 +322,7 @@ pub async fn tools(client: &ClientSession, names: &[String], sink: &dyn Sink) ->
     let mut tools = Vec::new();
     for status in statuses.iter().filter(|status| status.enabled) {
         let Some(record) = &status.record else { continue };
-        let is_wanted = |tool: &&Definition| {
+        let is_wanted = |tool: &&ToolDefinition| {
             (wanted.is_empty() || wanted.iter().any(|named| named.is(&status.name, tool.name())))
                 && profile.allows(&status.name, tool.name(), tool.only_reads())
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aiw_core::{ErrorKind, Sink, one_line, quoted};
 use aiw_home::{Home, ListSettings, Lock, ProfileSettings, TrustedProject};
-use aiw_routing::{KnownTool, Profile, ProfileSource, Records, ServerPlaces, Status, idle_patterns};
+use aiw_routing::{KnownTool, Profile, ProfileSource, Records, ServerPlaces, SlotStatus, idle_patterns};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -261,8 +261,9 @@ async fn known_tools(client: &ClientSession, own: Vec<KnownTool>, sink: &dyn Sin
     let pool = pool(client, sink);
     learn(pool, &[], sink).await;
     let statuses = pool.status();
-    let of =
-        |status: &Status| status.record.iter().flat_map(|record| record.known_tools(&status.name)).collect::<Vec<_>>();
+    let of = |status: &SlotStatus| {
+        status.record.iter().flat_map(|record| record.known_tools(&status.name)).collect::<Vec<_>>()
+    };
     statuses.iter().flat_map(of).chain(own).collect()
 }
 

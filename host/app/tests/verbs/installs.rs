@@ -1,39 +1,39 @@
 //! Servers from registries: no binary, no terminal, no network.
 
-use aiw_app::installs::{InstallRequest, Installed, install};
+use aiw_app::installs::{InstallRequest, ServerInstallation, install};
 use aiw_app::servers::ServerError;
 use aiw_app::{AppError, ClientSession};
-use aiw_core::registry::{Endpoint, Input, Server, Setting, Transport, Variable};
+use aiw_core::registry::{Endpoint, Input, RegistryTransport, ServerSetting, ServerVariable, ServerVersion};
 use aiw_core::{AskError, Effect, ErrorKind, Told};
-use aiw_registries::FoundServer;
+use aiw_registries::MergedServer;
 
 use crate::person::{Does, Recorded};
 use crate::{client, state};
 
 /// A server at two addresses, the second in a private network, that wants a key.
-fn found() -> FoundServer {
+fn found() -> MergedServer {
     let key = Input { description: None, required: true, secret: true, ..Input::default() };
-    let header = Setting { name: "X-Api-Key".into(), input: key, variables: Vec::new() };
+    let header = ServerSetting { name: "X-Api-Key".into(), input: key, variables: Vec::new() };
     let at = |url: &str| {
         let endpoint = Endpoint { url: url.into(), headers: vec![header.clone()], variables: Vec::new() };
-        Transport::StreamableHttp(endpoint)
+        RegistryTransport::StreamableHttp(endpoint)
     };
-    let server = Server {
+    let server = ServerVersion {
         name: "io.github.acme/weather".into(),
         description: "Tells the weather".into(),
         version: "1.2.3".into(),
         latest: true,
         remotes: vec![at("https://weather.example/mcp"), at("https://10.1.2.3/mcp")],
-        ..Server::default()
+        ..ServerVersion::default()
     };
-    FoundServer { server, source: "registry-official".parse().unwrap(), also: Vec::new() }
+    MergedServer { server, source: "registry-official".parse().unwrap(), also: Vec::new() }
 }
 
 fn request() -> InstallRequest {
     InstallRequest { unchecked: true, ..InstallRequest::default() }
 }
 
-async fn installs(client: &ClientSession, person: &Recorded) -> Result<Installed, ServerError> {
+async fn installs(client: &ClientSession, person: &Recorded) -> Result<ServerInstallation, ServerError> {
     install(client, &found(), request(), person, person).await
 }
 
@@ -136,9 +136,9 @@ async fn an_address_that_an_answer_makes_is_asked_about_like_any_other() {
     let (_place, client) = client();
     let mut found = found();
     let publishers = Input { default: Some("https://10.99.0.1/mcp".into()), ..Input::default() };
-    let variable = Variable { name: "where".into(), input: publishers };
+    let variable = ServerVariable { name: "where".into(), input: publishers };
     let endpoint = Endpoint { url: "{where}".into(), headers: Vec::new(), variables: vec![variable] };
-    found.server.remotes = vec![Transport::StreamableHttp(endpoint)];
+    found.server.remotes = vec![RegistryTransport::StreamableHttp(endpoint)];
     let before = state(client.home());
     // Whoever presses Enter takes the publisher's default.
     let person = Recorded { answer: "https://10.99.0.1/mcp", ..Recorded::new(1, Does::Declines) };

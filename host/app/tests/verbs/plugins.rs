@@ -8,8 +8,8 @@ use aiw_app::ClientSession;
 use aiw_app::plugins::{PluginRequest, add_market, install, remove, switch, update};
 use aiw_core::{AskError, Effect, ErrorKind, Told, Unasked};
 use aiw_home::Home;
-use aiw_markets::{AddOptions, Document, Listing, MarketError, Markets, OnConflict};
-use aiw_routing::{Definition, Records};
+use aiw_markets::{AddOptions, MarketDocument, MarketError, MarketListing, Markets, OnConflict};
+use aiw_routing::{Records, ToolDefinition};
 use aiw_tests::commit_all;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -34,10 +34,10 @@ impl World {
         fs::write(home.settings_path(), settings.to_string()).unwrap();
         let source = json!({"source": "url", "url": format!("file://{}", plugin.display())});
         let document = json!({"name": "m", "owner": {"name": "T"}, "plugins": [{"name": "alpha", "source": source}]});
-        let document = Document::parse(document.to_string().as_bytes(), &[]).unwrap();
+        let document = MarketDocument::parse(document.to_string().as_bytes(), &[]).unwrap();
         let settings = home.settings().unwrap();
         let market = settings.market("m").unwrap();
-        Listing::new(market, document, "r1".into()).save(home, &market.name, &home.lock().unwrap()).unwrap();
+        MarketListing::new(market, document, "r1".into()).save(home, &market.name, &home.lock().unwrap()).unwrap();
         let markets = client.markets().unwrap();
         let world = Self { _place: place, client, markets, plugin };
         world.publish("1.0.0", &json!({"alpha": {"command": "serve", "args": ["${ALPHA_REGION}"]}}));
@@ -307,7 +307,7 @@ async fn what_is_removed_is_forgotten_and_what_is_switched_off_comes_back() {
         assert_eq!(world.declared() == entry, there);
     }
     let records = Records::new(world.home().clone());
-    records.update("alpha", |record| record.tools = vec![Definition::new(&json!({"name": "x"}))]).unwrap();
+    records.update("alpha", |record| record.tools = vec![ToolDefinition::new(&json!({"name": "x"}))]).unwrap();
     assert!(records.load("alpha").is_some());
     let person = Recorded::agreeing();
     let (answer, first) = remove(&world.markets, &["alpha".into(), "alpha".into()], &person).await.unwrap();

@@ -9,7 +9,7 @@ use aiw_app::servers::{ServerError, login, profiles};
 use aiw_app::{AppError, ClientSession};
 use aiw_core::{Ask, AskError, Choice, ErrorKind, Plan, PluginId, Question, Secret};
 use aiw_home::{Home, ListSettings, ProfileSettings, ServerKey};
-use aiw_routing::{Definition, PoolError, Record, Records};
+use aiw_routing::{PoolError, Records, ServerRecord, ToolDefinition};
 use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -164,9 +164,9 @@ async fn a_renamed_server_keeps_its_place_in_the_settings_and_what_is_known_of_i
 }
 
 /// A server whose one tool waits for the user.
-fn suspicious(home: &Home, name: &str, description: &str) -> Record {
+fn suspicious(home: &Home, name: &str, description: &str) -> ServerRecord {
     let tool = json!({"name": "helper", "description": description, "inputSchema": {"type": "object"}});
-    let tool = Definition::new(&tool);
+    let tool = ToolDefinition::new(&tool);
     Records::new(home.clone()).update(name, |record| record.tools = vec![tool]).unwrap()
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aiw_app::tasks::{ListedTasks, list, others, prune, remove, report, resume, status, stop};
 use aiw_core::ProcessId;
 use aiw_home::Home;
-use aiw_tasks::{Keep, Scope, TaskError, Tasks};
+use aiw_tasks::{Keep, ProcessScope, TaskError, Tasks};
 use serde_json::{Value, json};
 
 use crate::person::Recorded;
@@ -45,7 +45,7 @@ impl Ended {
     }
 
     fn tasks(&self) -> Tasks {
-        Tasks::open(&self.home, Scope::All).unwrap()
+        Tasks::open(&self.home, ProcessScope::All).unwrap()
     }
 }
 

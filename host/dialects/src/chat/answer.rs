@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::carrier::{Carried, Proof};
 use crate::collected::{Collected, CollectedPart, text_in};
 use crate::conversation::ToolKind;
-use crate::event::{Event, Stop, Usage};
+use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
 use crate::json::write_string;
 use crate::names::Named;
@@ -32,7 +32,7 @@ pub(crate) struct AnswerWriter {
     details: u64,
     call: Option<Open>,
     calls: u64,
-    usage: Usage,
+    usage: RequestUsage,
     stop: Option<Stop>,
 }
 
@@ -205,7 +205,7 @@ fn stop(stop: Option<Stop>, has_calls: bool) -> &'static str {
     }
 }
 
-fn usage(usage: Usage) -> Value {
+fn usage(usage: RequestUsage) -> Value {
     let read = usage.whole_input();
     json!({
         "prompt_tokens": read, "completion_tokens": usage.output, "total_tokens": read.saturating_add(usage.output),

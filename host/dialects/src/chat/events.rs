@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::carrier::Proof;
-use crate::event::{Event, JsonEnd, Stop, Usage};
-use crate::failure::Failure;
+use crate::event::{Event, JsonEnd, RequestUsage, Stop};
+use crate::failure::UpstreamFailure;
 use crate::json::{Text, parse, string, word};
 
 #[derive(Deserialize)]
@@ -136,7 +136,7 @@ impl EventReader {
         let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return };
         if chunk.error.is_some_and(|error| error.get() != "null") {
             self.is_over = true;
-            return sink(Event::Failed(Failure::read(200, data)));
+            return sink(Event::Failed(UpstreamFailure::read(200, data)));
         }
         for choice in chunk.choices.unwrap_or_default() {
             // Only one answer was asked for.
@@ -155,7 +155,7 @@ impl EventReader {
                     "tool_calls" | "function_call" => Stop::Calls,
                     "error" => {
                         self.is_over = true;
-                        return sink(Event::Failed(Failure::cut()));
+                        return sink(Event::Failed(UpstreamFailure::cut()));
                     }
                     _ if self.has_calls => Stop::Calls,
                     _ => Stop::Done,
@@ -323,7 +323,7 @@ impl EventReader {
             }
             // Some servers give no reason; `[DONE]` alone says that all was said.
             None if self.has_content || self.has_calls => sink(Event::End),
-            None => sink(Event::Failed(Failure::cut())),
+            None => sink(Event::Failed(UpstreamFailure::cut())),
         }
     }
 
@@ -332,17 +332,17 @@ impl EventReader {
         if self.stop.is_some() {
             self.ends(sink);
         } else if !self.is_over {
-            sink(Event::Failed(Failure::cut()));
+            sink(Event::Failed(UpstreamFailure::cut()));
         }
     }
 }
 
 impl UsageOf {
-    fn usage(self) -> Usage {
+    fn usage(self) -> RequestUsage {
         let details = self.prompt_tokens_details.map_or((None, None), |of| (of.cached_tokens, of.cache_write_tokens));
         let cached = details.0.or(self.prompt_cache_hit_tokens).unwrap_or_default();
         let thinking = self.completion_tokens_details.and_then(|of| of.reasoning_tokens).unwrap_or_default();
-        Usage::with_cache_inside(
+        RequestUsage::with_cache_inside(
             self.prompt_tokens.unwrap_or_default(),
             cached,
             details.1.unwrap_or_default(),

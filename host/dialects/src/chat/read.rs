@@ -14,7 +14,7 @@ use crate::request::RequestError;
 
 // Clients write `null` for what they leave out, so each field is an `Option`.
 #[derive(Deserialize)]
-struct Request<'a> {
+struct ModelRequest<'a> {
     #[serde(borrow)]
     model: Text<'a>,
     #[serde(borrow)]
@@ -239,7 +239,7 @@ struct Detail<'a> {
 
 /// Reads a request.
 pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
-    let request: Request<'_> = serde_json::from_slice(body)?;
+    let request: ModelRequest<'_> = serde_json::from_slice(body)?;
     let stop = request.stop.and_then(|stop| text_or_list(stop, Text)).unwrap_or_default();
     let mut conversation = Conversation {
         thinking: thinking(&request),
@@ -286,7 +286,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
     Ok(conversation)
 }
 
-fn thinking(request: &Request<'_>) -> Thinking {
+fn thinking(request: &ModelRequest<'_>) -> Thinking {
     let effort = request.reasoning_effort.and_then(string);
     if let Some(effort) = effort {
         return Thinking::of_effort(&effort);

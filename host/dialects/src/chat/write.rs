@@ -5,11 +5,11 @@ use crate::conversation::{Choice, Conversation, Effort, Ids, NO_RESULT, Part, Tu
 use crate::exchange::Exchange;
 use crate::json;
 use crate::json::{Array, Object};
-use crate::request::Upstream;
+use crate::request::UpstreamTarget;
 use crate::responses::remove;
 
 /// Writes a request.
-pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &Upstream) -> Vec<u8> {
+pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &UpstreamTarget) -> Vec<u8> {
     let mut body = Vec::with_capacity(16 << 10);
     json::object(&mut body, |request| {
         request.string("model", &to.model).flag("stream", true);

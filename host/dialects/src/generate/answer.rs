@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::carrier::{Carried, Proof};
 use crate::collected::{Collected, CollectedPart, object_of};
-use crate::event::{Event, Stop, Usage};
+use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
 use crate::json::write_string;
 
@@ -17,7 +17,7 @@ pub(crate) struct AnswerWriter {
     /// Records that wait for a part that carries them.
     waiting: Vec<Carried>,
     call: Option<(String, String, String)>,
-    usage: Usage,
+    usage: RequestUsage,
     stop: Option<Stop>,
 }
 
@@ -121,7 +121,7 @@ fn stop(stop: Option<Stop>) -> &'static str {
     }
 }
 
-fn usage(usage: Usage) -> Value {
+fn usage(usage: RequestUsage) -> Value {
     json!({
         "promptTokenCount": usage.whole_input(), "cachedContentTokenCount": usage.cached,
         "candidatesTokenCount": usage.output - usage.thinking.min(usage.output), "thoughtsTokenCount": usage.thinking,

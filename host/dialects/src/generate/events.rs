@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::carrier::Proof;
-use crate::event::{Event, Stop, Usage};
-use crate::failure::{Failure, FailureKind};
+use crate::event::{Event, RequestUsage, Stop};
+use crate::failure::{FailureKind, UpstreamFailure};
 use crate::json::{Text, word};
 
 #[derive(Deserialize)]
@@ -95,7 +95,7 @@ impl EventReader {
         let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return };
         if chunk.error.is_some_and(|error| error.get() != "null") {
             self.is_over = true;
-            return sink(Event::Failed(Failure::read(200, data)));
+            return sink(Event::Failed(UpstreamFailure::read(200, data)));
         }
         // Only one answer was asked for.
         for candidate in chunk.candidates.into_iter().filter(|candidate| candidate.index == 0) {
@@ -110,7 +110,7 @@ impl EventReader {
                 "MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL" => {
                     let said = "the model made a tool call that cannot be read";
                     self.is_over = true;
-                    return sink(Event::Failed(Failure::new(FailureKind::Upstream, said)));
+                    return sink(Event::Failed(UpstreamFailure::new(FailureKind::Upstream, said)));
                 }
                 _ if self.has_calls => Stop::Calls,
                 _ => Stop::Done,
@@ -123,7 +123,7 @@ impl EventReader {
         if let Some(usage) = chunk.usage_metadata {
             let output = usage.candidates_token_count.saturating_add(usage.thoughts_token_count);
             let (whole, cached) = (usage.prompt_token_count, usage.cached_content_token_count);
-            sink(Event::Usage(Usage::with_cache_inside(whole, cached, 0, output, usage.thoughts_token_count)));
+            sink(Event::Usage(RequestUsage::with_cache_inside(whole, cached, 0, output, usage.thoughts_token_count)));
         }
     }
 
@@ -174,7 +174,7 @@ impl EventReader {
                 sink(Event::Stop(stop));
                 sink(Event::End);
             }
-            None => sink(Event::Failed(Failure::cut())),
+            None => sink(Event::Failed(UpstreamFailure::cut())),
         }
     }
 }

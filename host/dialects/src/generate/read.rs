@@ -16,7 +16,7 @@ use crate::request::RequestError;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Request<'a> {
+struct ModelRequest<'a> {
     #[serde(borrow)]
     contents: Vec<Content<'a>>,
     #[serde(borrow, default)]
@@ -169,7 +169,7 @@ struct ThinkingConfig<'a> {
 
 /// Reads a request. The model and whether events are wanted stand in its path.
 pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
-    let request: Request<'_> = serde_json::from_slice(body)?;
+    let request: ModelRequest<'_> = serde_json::from_slice(body)?;
     let mut conversation = Conversation::default();
     for part in request.system_instruction.into_iter().flat_map(|content| content.parts) {
         if let Some(text) = part.text.filter(|text| !text.as_str().trim().is_empty()) {

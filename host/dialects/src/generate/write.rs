@@ -7,7 +7,7 @@ use crate::conversation::{
 use crate::exchange::Exchange;
 use crate::generate::schema::{inlined, subset};
 use crate::json::{Array, Object, is_object, object};
-use crate::request::Upstream;
+use crate::request::UpstreamTarget;
 
 /// Stands for the signature of a call that another model made. Google documents it for this.
 ///
@@ -18,7 +18,7 @@ const NO_SIGNATURE: &str = "skip_thought_signature_validator";
 const JSON_SCHEMA: &str = "parametersJsonSchema";
 
 /// Writes a request.
-pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &Upstream) -> Vec<u8> {
+pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &UpstreamTarget) -> Vec<u8> {
     let mut body = Vec::with_capacity(16 << 10);
     let is_older = to.refused.iter().any(|field| field == JSON_SCHEMA);
     object(&mut body, |request| {
@@ -72,7 +72,7 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
     body
 }
 
-fn generation(out: &mut Object<'_>, conversation: &Conversation<'_>, to: &Upstream) {
+fn generation(out: &mut Object<'_>, conversation: &Conversation<'_>, to: &UpstreamTarget) {
     out.some_raw("temperature", conversation.temperature).some_raw("topP", conversation.top_p);
     out.some_raw("topK", conversation.top_k).some_raw("seed", conversation.seed);
     if let Some(limit) = conversation.max_output {

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::STOPS;
 use crate::carrier::Proof;
 use crate::collected::Collected;
-use crate::event::{Event, Stop, Usage};
+use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
 use crate::json::{Object, object, write_string};
 
@@ -22,7 +22,7 @@ pub(crate) struct AnswerWriter {
     is_begun: bool,
     open: Option<Open>,
     index: u32,
-    usage: Usage,
+    usage: RequestUsage,
     stop: Option<Stop>,
     has_calls: bool,
 }
@@ -190,7 +190,7 @@ fn stop(stop: Option<Stop>, has_calls: bool) -> &'static str {
     STOPS.iter().find(|(_, known)| *known == stop).map_or("end_turn", |(name, _)| name)
 }
 
-fn write_usage(out: &mut Object<'_>, usage: Usage) {
+fn write_usage(out: &mut Object<'_>, usage: RequestUsage) {
     out.object("usage", |counts| {
         counts.number("input_tokens", usage.input);
         counts.number("cache_creation_input_tokens", usage.cache_written);

@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 
 use super::STOPS;
 use crate::carrier::Proof;
-use crate::event::{Event, Stop, Usage};
-use crate::failure::{Failure, FailureKind};
+use crate::event::{Event, RequestUsage, Stop};
+use crate::failure::{FailureKind, UpstreamFailure};
 use crate::json::{Text, word};
 
 #[derive(Deserialize)]
@@ -96,12 +96,12 @@ struct CacheCreation {
 }
 
 impl UsageOf {
-    fn usage(self) -> Usage {
+    fn usage(self) -> RequestUsage {
         let parts = self.cache_creation.unwrap_or_default();
         let hour = parts.ephemeral_1h_input_tokens.unwrap_or_default();
         let in_parts = hour.saturating_add(parts.ephemeral_5m_input_tokens.unwrap_or_default());
         let cache_written = self.cache_creation_input_tokens.unwrap_or(in_parts);
-        Usage {
+        RequestUsage {
             input: self.input_tokens.unwrap_or_default(),
             cached: self.cache_read_input_tokens.unwrap_or_default(),
             cache_written,
@@ -182,7 +182,7 @@ impl EventReader {
                 self.block_ends(sink);
                 sink(Event::End);
             }
-            "error" => sink(Event::Failed(Failure::read(200, data))),
+            "error" => sink(Event::Failed(UpstreamFailure::read(200, data))),
             // The whole answer.
             "message" => {
                 event.content.unwrap_or_default().into_iter().for_each(|block| self.whole(block, sink));
@@ -258,7 +258,7 @@ impl EventReader {
 
     /// Ends the stream of bytes.
     pub(crate) fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
-        sink(Event::Failed(Failure::new(FailureKind::Upstream, Failure::cut().message)));
+        sink(Event::Failed(UpstreamFailure::new(FailureKind::Upstream, UpstreamFailure::cut().message)));
     }
 }
 

@@ -13,7 +13,7 @@ use crate::json::{Text, parse, text_or_list, word};
 use crate::request::RequestError;
 
 #[derive(Deserialize)]
-struct Request<'a> {
+struct ModelRequest<'a> {
     #[serde(borrow)]
     model: Text<'a>,
     #[serde(borrow)]
@@ -149,7 +149,7 @@ const BILLING: &str = "x-anthropic-billing-header:";
 
 /// Reads a request.
 pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
-    let request: Request<'_> = serde_json::from_slice(body)?;
+    let request: ModelRequest<'_> = serde_json::from_slice(body)?;
     let effort = request.output_config.as_ref().and_then(|config| Effort::parse(word(config.effort.as_ref())));
     let thinking = match &request.thinking {
         None => effort.map_or(Thinking::Unsaid, |effort| Thinking::Effort(Some(effort))),

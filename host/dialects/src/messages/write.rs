@@ -7,7 +7,7 @@ use crate::conversation::{
 use crate::exchange::Exchange;
 use crate::json::{Array, Object, is_object, object};
 use crate::names::Names;
-use crate::request::Upstream;
+use crate::request::UpstreamTarget;
 
 /// Opens a conversation that begins with the model's words, which Messages does not take.
 const OPENING: &str = "(The beginning of the conversation is not shown.)";
@@ -16,7 +16,7 @@ const OPENING: &str = "(The beginning of the conversation is not shown.)";
 const BREAKPOINTS: usize = 4;
 
 /// Writes a request.
-pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &Upstream) -> Vec<u8> {
+pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &UpstreamTarget) -> Vec<u8> {
     let mut body = Vec::with_capacity(16 << 10);
     let turns = conversation.turns();
     let thinking = thinking(conversation, to).filter(|mode| match mode {
@@ -103,7 +103,7 @@ enum Mode {
     Budget(u64),
 }
 
-fn thinking(conversation: &Conversation<'_>, to: &Upstream) -> Option<Mode> {
+fn thinking(conversation: &Conversation<'_>, to: &UpstreamTarget) -> Option<Mode> {
     let is_adaptive = decides_itself(&to.model);
     match conversation.thinking {
         Thinking::Unsaid | Thinking::Off => None,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::carrier::Proof;
 use crate::collected::{Collected, CollectedPart, object_of, text_in};
 use crate::conversation::ToolKind;
-use crate::event::{Event, Stop, Usage};
+use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
 use crate::json::{Object, object, write_string};
 use crate::names::Named;
@@ -25,7 +25,7 @@ pub(crate) struct AnswerWriter {
     /// The finished items, as JSON.
     output: Vec<Value>,
     number: u64,
-    usage: Usage,
+    usage: RequestUsage,
     stop: Option<Stop>,
 }
 
@@ -286,7 +286,7 @@ fn response(
     error: Option<&Value>,
     details: Option<Value>,
     output: &[Value],
-    usage: Option<Usage>,
+    usage: Option<RequestUsage>,
 ) -> Value {
     let usage = usage.map(|usage| {
         json!({

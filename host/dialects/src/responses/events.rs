@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 
 use crate::carrier::Proof;
 use crate::conversation::Tool;
-use crate::event::{Event, Stop, Usage};
-use crate::failure::{Failure, FailureKind};
+use crate::event::{Event, RequestUsage, Stop};
+use crate::failure::{FailureKind, UpstreamFailure};
 use crate::json::{Text, parse, string, word};
 
 #[derive(Deserialize)]
@@ -171,7 +171,7 @@ impl EventReader {
             let input = usage.input_tokens_details.map_or((None, None), |of| (of.cached_tokens, of.cache_write_tokens));
             let thinking = usage.output_tokens_details.and_then(|of| of.reasoning_tokens).unwrap_or_default();
             let (cached, written) = (input.0.unwrap_or_default(), input.1.unwrap_or_default());
-            sink(Event::Usage(Usage::with_cache_inside(
+            sink(Event::Usage(RequestUsage::with_cache_inside(
                 usage.input_tokens,
                 cached,
                 written,
@@ -247,15 +247,15 @@ impl EventReader {
 
     /// Ends the stream of bytes.
     pub(crate) fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
-        sink(Event::Failed(Failure::cut()));
+        sink(Event::Failed(UpstreamFailure::cut()));
     }
 }
 
-fn failure(data: &[u8]) -> Failure {
-    let mut failure = Failure::read(200, data);
+fn failure(data: &[u8]) -> UpstreamFailure {
+    let mut failure = UpstreamFailure::read(200, data);
     // In a stream, only the code tells.
     if failure.message.ends_with("status 200") {
-        failure = Failure::new(FailureKind::Upstream, "the provider failed without saying why");
+        failure = UpstreamFailure::new(FailureKind::Upstream, "the provider failed without saying why");
     }
     failure
 }

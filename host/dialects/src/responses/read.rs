@@ -13,7 +13,7 @@ use crate::json::{Text, parse, string, text_or_list, word};
 use crate::request::RequestError;
 
 #[derive(Deserialize)]
-struct Request<'a> {
+struct ModelRequest<'a> {
     #[serde(borrow)]
     model: Text<'a>,
     #[serde(borrow, default)]
@@ -150,7 +150,7 @@ const DEEPEST: usize = 4;
 
 /// Reads a request.
 pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
-    let request: Request<'_> = serde_json::from_slice(body)?;
+    let request: ModelRequest<'_> = serde_json::from_slice(body)?;
     let effort = request.reasoning.map(|reasoning| reasoning.effort.unwrap_or_default());
     let thinking = effort.map_or(Thinking::Unsaid, |effort| Thinking::of_effort(effort.as_str()));
     let mut conversation = Conversation {

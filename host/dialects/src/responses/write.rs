@@ -4,10 +4,10 @@ use crate::carrier::{Carried, Proof};
 use crate::conversation::{Choice, Conversation, Effort, Ids, NO_RESULT, Part, Thinking, Turn};
 use crate::exchange::Exchange;
 use crate::json::{Array, Object, object};
-use crate::request::Upstream;
+use crate::request::UpstreamTarget;
 
 /// Writes a request.
-pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &Upstream) -> Vec<u8> {
+pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &UpstreamTarget) -> Vec<u8> {
     let mut body = Vec::with_capacity(16 << 10);
     object(&mut body, |request| {
         request.string("model", &to.model).flag("stream", true).flag("store", false);

@@ -20,7 +20,7 @@
 
 use std::collections::BTreeMap;
 
-use aiw_history::{Message, Role};
+use aiw_history::{MessageAuthor, SessionMessage};
 
 use crate::sessions::Random;
 
@@ -35,7 +35,7 @@ pub struct Asked {
 
 /// Sessions and what is asked about them.
 pub struct Held {
-    pub sessions: Vec<Vec<Message>>,
+    pub sessions: Vec<Vec<SessionMessage>>,
     pub questions: Vec<Asked>,
 }
 
@@ -337,26 +337,26 @@ impl Teller {
                 _ => format!("/srv/{label}"),
             };
             self.seen += 1;
-            let mut messages: Vec<Message> = Vec::new();
+            let mut messages: Vec<SessionMessage> = Vec::new();
             let time = (shape != Shape::LongTalk).then_some(self.clock);
             let mut say = |teller: &mut Self, who: &str, from: &str, text: String| -> String {
                 let uuid = teller.id();
                 // A record of two people says who speaks.
                 let text = if from.is_empty() || names[0].is_empty() { text } else { format!("{from}: {text}") };
                 let (role, tools) = match who {
-                    "A" => (Role::User, Vec::new()),
-                    "B" => (Role::Assistant, Vec::new()),
-                    tool => (Role::Tool, vec![tool.to_owned()]),
+                    "A" => (MessageAuthor::User, Vec::new()),
+                    "B" => (MessageAuthor::Assistant, Vec::new()),
+                    tool => (MessageAuthor::Tool, vec![tool.to_owned()]),
                 };
                 // Two people: either may have begun the topic.
-                let role = if from.is_empty() || role == Role::Tool {
+                let role = if from.is_empty() || role == MessageAuthor::Tool {
                     role
                 } else if from == names[0] {
-                    Role::User
+                    MessageAuthor::User
                 } else {
-                    Role::Assistant
+                    MessageAuthor::Assistant
                 };
-                messages.push(Message {
+                messages.push(SessionMessage {
                     uuid: uuid.clone(),
                     session: session.clone(),
                     project: project.clone(),

@@ -9,7 +9,7 @@
 
 mod lexicon;
 
-use aiw_history::{Message, Role};
+use aiw_history::{MessageAuthor, SessionMessage};
 use lexicon::{ASIDES, BOILERPLATE, CONCEPTS, Concept, FILLERS, LANGUAGES, LOGS, NOUNS, PEOPLE, VERBS};
 
 /// A random sequence that is the same everywhere: SplitMix64.
@@ -89,14 +89,14 @@ struct Incident {
 }
 
 pub struct Set {
-    pub sessions: Vec<Vec<Message>>,
+    pub sessions: Vec<Vec<SessionMessage>>,
     pub questions: Vec<Question>,
 }
 
 /// A number of sessions, and questions about them.
 pub fn set(seed: u64, sessions: usize, questions: usize) -> Set {
     let mut writer = Writer { random: Random(seed), incidents: Vec::new(), clock: 1_750_000_000_000 };
-    let sessions: Vec<Vec<Message>> = (0..sessions).map(|number| writer.session(number)).collect();
+    let sessions: Vec<Vec<SessionMessage>> = (0..sessions).map(|number| writer.session(number)).collect();
     let mut all = Vec::with_capacity(questions);
     let mut tries = 0;
     while all.len() < questions && tries < questions * 20 {
@@ -122,7 +122,7 @@ impl Stream {
     }
 
     /// The next session's messages.
-    pub fn next(&mut self) -> Vec<Message> {
+    pub fn next(&mut self) -> Vec<SessionMessage> {
         let messages = self.writer.session(self.number);
         self.number += 1;
         // A year has many sessions.
@@ -143,7 +143,7 @@ impl Stream {
 }
 
 /// Adds a message to the session, and returns its id.
-type Say<'a> = dyn FnMut(&mut Writer, Role, &[&str], String) -> String + 'a;
+type Say<'a> = dyn FnMut(&mut Writer, MessageAuthor, &[&str], String) -> String + 'a;
 
 struct Writer {
     random: Random,
@@ -165,7 +165,7 @@ const PROJECTS: [&str; 9] = [
 
 impl Writer {
     /// The sessions of one number alone, for sets that are too large to keep.
-    fn session(&mut self, number: usize) -> Vec<Message> {
+    fn session(&mut self, number: usize) -> Vec<SessionMessage> {
         let session = self.uuid();
         let project = PROJECTS[number % PROJECTS.len()];
         // Most people write English; some projects are of others.
@@ -180,7 +180,7 @@ impl Writer {
         let time = self.clock;
         let mut say = |writer: &mut Self, role, tools: &[&str], text: String| -> String {
             let uuid = writer.uuid();
-            messages.push(Message {
+            messages.push(SessionMessage {
                 uuid: uuid.clone(),
                 session: session.clone(),
                 project: project.into(),
@@ -195,7 +195,7 @@ impl Writer {
         };
         if self.random.chance(60) {
             let text = *self.random.of(&BOILERPLATE);
-            say(self, Role::User, &[], text.into());
+            say(self, MessageAuthor::User, &[], text.into());
         }
         for _ in 0..1 + self.random.below(3) {
             self.incident(language, &mut say);
@@ -231,14 +231,14 @@ impl Writer {
         let sentences = &LANGUAGES[language];
         let (subject, problem) = (self.word(&mut incident, 0), self.word(&mut incident, 1));
         let ask = fill(self.random.text(sentences.asks), &subject, &problem, &function, &file, person);
-        say(self, Role::User, &[], ask);
+        say(self, MessageAuthor::User, &[], ask);
         let look = fill(self.random.text(sentences.looks), &subject, &problem, &function, &file, person);
-        say(self, Role::Assistant, &["Read"], look);
+        say(self, MessageAuthor::Assistant, &["Read"], look);
         let code = self.code(&function, &file);
-        say(self, Role::Tool, &["Read"], code);
+        say(self, MessageAuthor::Tool, &["Read"], code);
         if self.random.chance(50) {
             let listing = self.listing();
-            say(self, Role::Tool, &["Bash"], listing);
+            say(self, MessageAuthor::Tool, &["Bash"], listing);
         }
         let logs: Vec<String> = (0..2 + self.random.below(16))
             .map(|_| {
@@ -246,23 +246,23 @@ impl Writer {
             })
             .collect();
         incident.failed =
-            say(self, Role::Tool, &["Bash"], format!("{}\n{error}\n{}", logs.join("\n"), self.clock % 977));
+            say(self, MessageAuthor::Tool, &["Bash"], format!("{}\n{error}\n{}", logs.join("\n"), self.clock % 977));
         let (subject, cause) = (self.word(&mut incident, 0), self.word(&mut incident, 2));
         let explain = fill(self.random.text(sentences.explains), &subject, &cause, &function, &file, person);
-        incident.explained = say(self, Role::Assistant, &[], explain);
+        incident.explained = say(self, MessageAuthor::Assistant, &[], explain);
         if self.random.chance(70) {
             let aside = self.random.text(ASIDES[language]);
-            say(self, Role::User, &[], aside.into());
+            say(self, MessageAuthor::User, &[], aside.into());
         }
         let (remedy, subject) = (self.word(&mut incident, 3), self.word(&mut incident, 0));
         let solve = fill(self.random.text(sentences.solves), &subject, &remedy, &function, &file, person);
-        incident.solved = say(self, Role::Assistant, &["Edit"], solve);
+        incident.solved = say(self, MessageAuthor::Assistant, &["Edit"], solve);
         let (subject, remedy) = (self.word(&mut incident, 0), self.word(&mut incident, 3));
         let review = fill(self.random.text(sentences.reviews), &subject, &remedy, &function, &file, person);
-        incident.reviewed = say(self, Role::User, &[], review);
+        incident.reviewed = say(self, MessageAuthor::User, &[], review);
         if self.random.chance(60) {
             let tests = format!("running {} tests\ntest result: ok. {} passed; 0 failed", number, number);
-            say(self, Role::Tool, &["Bash"], tests);
+            say(self, MessageAuthor::Tool, &["Bash"], tests);
         }
         self.incidents.push(incident);
     }
@@ -277,18 +277,23 @@ impl Writer {
             self.file(&function)
         };
         match self.random.below(5) {
-            0 => say(self, Role::Tool, &["Bash"], format!("On branch main\nChanges not staged:\n  modified: {file}")),
+            0 => say(
+                self,
+                MessageAuthor::Tool,
+                &["Bash"],
+                format!("On branch main\nChanges not staged:\n  modified: {file}"),
+            ),
             1 => {
                 let listing = self.listing();
-                say(self, Role::Tool, &["Grep"], listing)
+                say(self, MessageAuthor::Tool, &["Grep"], listing)
             }
             2 => {
                 let text = *self.random.of(&BOILERPLATE);
-                say(self, Role::User, &[], text.into())
+                say(self, MessageAuthor::User, &[], text.into())
             }
             _ => {
                 let text = self.random.text(FILLERS[language]).replace("{s}", subject).replace("{p}", &file);
-                say(self, Role::Assistant, &[], text)
+                say(self, MessageAuthor::Assistant, &[], text)
             }
         };
     }

@@ -12,7 +12,7 @@ use super::exclude::is_off;
 use super::indexer::{Indexer, is_taken, lock_path};
 use super::log::log;
 use super::meaning::{give_meaning, is_left_undone};
-use super::queue::Queue;
+use super::queue::IntakeQueue;
 use super::renew::is_outdated;
 use crate::{Cli, HistoryError, Store};
 
@@ -57,7 +57,7 @@ impl Indexer {
                     || is_left_undone(home, store)
             })
         };
-        if !Queue::of(home).is_empty() || is_old() {
+        if !IntakeQueue::of(home).is_empty() || is_old() {
             Self::start_unwatched(home, aiw);
         }
     }
@@ -66,7 +66,7 @@ impl Indexer {
     /// still wait.
     pub fn catch_up<E: Display>(home: &Home, aiw: impl FnOnce() -> Result<PathBuf, E>) -> usize {
         let Some(places) = CliPlaces::around(home.around()) else { return 0 };
-        let queue = Queue::of(home);
+        let queue = IntakeQueue::of(home);
         let begun = Instant::now();
         let mut left = queue.sessions(places.directory(Cli::Claude));
         if left == 0 || is_off(home) {

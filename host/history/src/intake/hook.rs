@@ -13,7 +13,7 @@ use super::exclude::{Exclusions, is_off};
 use super::files::{below, open_beneath};
 use super::indexer::Indexer;
 use super::log::log;
-use super::queue::{Queue, Request};
+use super::queue::{IntakeQueue, IntakeRequest};
 use crate::readers;
 use crate::{Cli, HistoryError};
 
@@ -111,7 +111,7 @@ impl Hook {
         }
         let provider = home.around().text(ProviderName::VARIABLE).and_then(|name| name.parse().ok());
         let root = places.directory(Cli::Claude).to_owned();
-        let mut request = Request { cli: Cli::Claude, root, path: None, refused: None, provider };
+        let mut request = IntakeRequest { cli: Cli::Claude, root, path: None, refused: None, provider };
         let handled = match self.check(places.directory(Cli::Claude)) {
             Ok(path) => {
                 request.path = Some(path);
@@ -122,7 +122,7 @@ impl Hook {
                 Handled::Refused(self.transcript.clone(), reason)
             }
         };
-        Queue::of(home).add(&request)?;
+        IntakeQueue::of(home).add(&request)?;
         Ok(handled)
     }
 

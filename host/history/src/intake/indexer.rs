@@ -10,7 +10,7 @@ use aiw_home::{CliPlaces, Home, HomeError, lock_within};
 use super::exclude::Exclusions;
 use super::import::{self, FoundTranscripts, Import};
 use super::launched;
-use super::queue::{Queue, Request};
+use super::queue::{IntakeQueue, IntakeRequest};
 use super::renew::renew;
 use super::running;
 use super::take::{Intake, Report};
@@ -36,12 +36,12 @@ struct Done {
     /// The requests that can't be removed.
     stuck: BTreeSet<PathBuf>,
     /// The transcripts that were read.
-    read: BTreeMap<PathBuf, Request>,
+    read: BTreeMap<PathBuf, IntakeRequest>,
 }
 
 impl Done {
     /// The requests for transcripts that have changed since they were read.
-    fn changed(&mut self, store: &Store) -> Result<Vec<Request>, HistoryError> {
+    fn changed(&mut self, store: &Store) -> Result<Vec<IntakeRequest>, HistoryError> {
         let mut changed = Vec::new();
         for (path, request) in std::mem::take(&mut self.read) {
             let read = store.progress(&path)?.map(|progress| progress.size);
@@ -106,7 +106,7 @@ impl Indexer {
     /// Reads what hooks asked for, until nothing is left. If another process does so already, there is nothing to do,
     /// unless `wait` asks to be sure that it was done.
     pub fn run(&self, places: &CliPlaces, wait: bool) -> Result<Report, HistoryError> {
-        let queue = Queue::of(&self.home);
+        let queue = IntakeQueue::of(&self.home);
         let mut report = Report::default();
         let mut done = Done::default();
         let mut may_wait = !wait;
@@ -187,13 +187,13 @@ impl Indexer {
         intake: &mut Intake<'_>,
         report: &mut Report,
     ) -> Result<(), HistoryError> {
-        drain(&Queue::of(&self.home), places, store, intake, &mut Done::default(), report)?;
+        drain(&IntakeQueue::of(&self.home), places, store, intake, &mut Done::default(), report)?;
         self.settle(places, store, intake, report)
     }
 
     /// Whether hooks asked for something that was not read.
     pub(crate) fn is_asked(&self) -> bool {
-        !Queue::of(&self.home).is_empty()
+        !IntakeQueue::of(&self.home).is_empty()
     }
 
     /// Reads all transcripts again if the store was damaged.
@@ -211,7 +211,7 @@ impl Indexer {
 
 /// Carries out requests until none is left but those that can't be removed.
 fn drain(
-    queue: &Queue,
+    queue: &IntakeQueue,
     places: &CliPlaces,
     store: &Store,
     intake: &mut Intake<'_>,
@@ -248,7 +248,8 @@ fn drain(
         for ((cli, root, path), (files, launch)) in wanted {
             // Claude Code names a transcript after its session.
             let session = readers::stem(&path).to_owned();
-            let request = Request { cli, root: root.clone(), path: Some(path.clone()), refused: None, provider: None };
+            let request =
+                IntakeRequest { cli, root: root.clone(), path: Some(path.clone()), refused: None, provider: None };
             done.read.insert(root.join(&path), request);
             for path in with_subagents(readers::of(cli), &root, path) {
                 report.add(super::take::take_one(intake, cli, &root, &path)?);

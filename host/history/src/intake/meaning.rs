@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use aiw_home::{Home, HomeError, lock_within, now_millis, open_owned, read_capped};
-use aiw_vectors::{Embedder, Models};
+use aiw_vectors::{Embedder, EmbeddingModels};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -32,7 +32,7 @@ const POWER: &str = "/sys/class/power_supply";
 
 /// How far the messages have vectors of the model in use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Meaning {
+pub struct VectorCoverage {
     /// How many messages have a vector
     pub done: u64,
     /// How many messages there are
@@ -43,7 +43,7 @@ pub struct Meaning {
     pub seconds_left: Option<u64>,
 }
 
-impl fmt::Display for Meaning {
+impl fmt::Display for VectorCoverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { done, total, running, seconds_left } = self;
         if done == total {
@@ -60,8 +60,10 @@ impl fmt::Display for Meaning {
 }
 
 /// Returns how far the messages have vectors of the model in use. `None` without a model, or if it is switched off.
-pub fn meaning(home: &Home, store: &Store) -> Result<Option<Meaning>, HistoryError> {
-    let Some(identity) = Models::at(home.clone()).chosen()?.and_then(|files| files.identity()) else { return Ok(None) };
+pub fn meaning(home: &Home, store: &Store) -> Result<Option<VectorCoverage>, HistoryError> {
+    let Some(identity) = EmbeddingModels::at(home.clone()).chosen()?.and_then(|files| files.identity()) else {
+        return Ok(None);
+    };
     let (done, waiting) = store.vectors_of(&identity)?;
     let is_taken = is_at_work(home);
     let line = read_capped(&lock_path(home), 4 << 10).ok().flatten().filter(|_| is_taken);
@@ -70,7 +72,7 @@ pub fn meaning(home: &Home, store: &Store) -> Result<Option<Meaning>, HistoryErr
         let (made, took) = (done.checked_sub(begun.done)?, now_millis().checked_sub(begun.time)?);
         (waiting * took).checked_div(made * 1000)
     });
-    Ok(Some(Meaning { done, total: done + waiting, running: is_taken && waiting > 0, seconds_left: left }))
+    Ok(Some(VectorCoverage { done, total: done + waiting, running: is_taken && waiting > 0, seconds_left: left }))
 }
 
 /// Whether a process makes vectors now.
@@ -81,7 +83,7 @@ fn is_at_work(home: &Home) -> bool {
 /// Returns whether messages lack vectors of the model in use, and no indexer makes them: the last one may have been
 /// ended.
 pub(super) fn is_left_undone(home: &Home, store: &Store) -> bool {
-    let identity = Models::at(home.clone()).chosen().ok().flatten().and_then(|files| files.identity());
+    let identity = EmbeddingModels::at(home.clone()).chosen().ok().flatten().and_then(|files| files.identity());
     identity.is_some_and(|identity| store.has_all_vectors(&identity).is_ok_and(|all| !all)) && !is_at_work(home)
 }
 
@@ -94,7 +96,7 @@ pub fn give_meaning(home: &Home, store: &Store) {
 }
 
 fn give(home: &Home, store: &Store) -> Result<(), HistoryError> {
-    let models = Models::at(home.clone());
+    let models = EmbeddingModels::at(home.clone());
     loop {
         let Some(files) = models.chosen()? else { return Ok(()) };
         // Most often nothing is to be done: no model is loaded for that.
@@ -220,7 +222,8 @@ mod tests {
 
     #[test]
     fn progress_says_how_long_it_may_take_only_while_somebody_is_at_it() {
-        let said = |done, running, seconds_left| Meaning { done, total: 56_000, running, seconds_left }.to_string();
+        let said =
+            |done, running, seconds_left| VectorCoverage { done, total: 56_000, running, seconds_left }.to_string();
         assert_eq!(said(56_000, false, None), "all 56000 messages");
         assert_eq!(said(14_000, true, Some(1230)), "14000 of 56000 messages (25 %), about 21 min left");
         assert_eq!(said(55_000, true, Some(44)), "55000 of 56000 messages (98 %), about 44 s left");

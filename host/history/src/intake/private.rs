@@ -15,7 +15,7 @@ use super::files::{open_beneath, read_small, walk};
 use super::head::read_head;
 use super::lines::{Line, Lines, MAX_LINE};
 use crate::readers::{self, Sessions, Transcript};
-use crate::{Cli, HistoryError, Message};
+use crate::{Cli, HistoryError, SessionMessage};
 
 /// The largest document that is read as a whole.
 const MAX_DOCUMENT: u64 = 64 << 20;
@@ -93,7 +93,7 @@ impl Said {
 
     /// Whether a message of a transcript that came to be at some time is a copy of what was said in private. `follows`:
     /// whether the message before it is one.
-    pub(super) fn has(&self, message: &Message, since: Option<SystemTime>, follows: bool) -> bool {
+    pub(super) fn has(&self, message: &SessionMessage, since: Option<SystemTime>, follows: bool) -> bool {
         if self.0.is_empty() {
             return false;
         }
@@ -113,7 +113,7 @@ fn each_message(
     path: &str,
     redactor: &Arc<Redactor>,
     names: &Arc<[String]>,
-    take: &mut dyn FnMut(&Message),
+    take: &mut dyn FnMut(&SessionMessage),
 ) {
     let Ok(opened) = open_beneath(root, path) else { return };
     let first = opened.part(0, 64 << 10).unwrap_or_default();
@@ -167,7 +167,7 @@ pub fn keep_private_since(home: &Home, cli: Cli, directory: &Path, since: System
 }
 
 /// Returns the values that a copy of a message shares with it: its id, its time and text, its text.
-fn keys(message: &Message) -> [u64; 3] {
+fn keys(message: &SessionMessage) -> [u64; 3] {
     let hash = |what: &dyn Fn(&mut DefaultHasher)| {
         let mut hasher = DefaultHasher::new();
         what(&mut hasher);

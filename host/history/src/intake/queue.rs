@@ -23,7 +23,7 @@ const MAX_REQUEST: u64 = 64 << 10;
 
 /// A transcript to read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Request {
+pub struct IntakeRequest {
     /// The CLI that wrote the transcript.
     pub cli: Cli,
     /// The CLI's own directory.
@@ -46,13 +46,13 @@ const PATIENCE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The requests of a home.
 #[derive(Debug, Clone)]
-pub struct Queue {
+pub struct IntakeQueue {
     home: Home,
     directory: PathBuf,
     elsewhere: Option<PathBuf>,
 }
 
-impl Queue {
+impl IntakeQueue {
     /// The queue of a home.
     pub fn of(home: &Home) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl Queue {
     }
 
     /// Adds a request. When it returns, the request is on a disk.
-    pub fn add(&self, request: &Request) -> Result<(), HomeError> {
+    pub fn add(&self, request: &IntakeRequest) -> Result<(), HomeError> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("{:015}-{}-{number}", aiw_home::now_millis(), std::process::id());
@@ -111,7 +111,7 @@ impl Queue {
     /// The requests, the oldest first, each with its file. What is no request is removed, and one of a newer aiw's is
     /// left to it. `claude` is
     /// where Claude Code keeps its sessions.
-    pub(crate) fn waiting(&self, claude: &Path) -> Vec<(PathBuf, Request)> {
+    pub(crate) fn waiting(&self, claude: &Path) -> Vec<(PathBuf, IntakeRequest)> {
         let mut waiting = Vec::new();
         for path in self.files() {
             if let Some(name) = path.file_name().and_then(|name| name.to_str()?.strip_suffix(NAME)) {
@@ -120,7 +120,7 @@ impl Queue {
                     let root = claude.to_owned();
                     (
                         path.clone(),
-                        Request { cli: Cli::Claude, root, path: Some(transcript), refused: None, provider: None },
+                        IntakeRequest { cli: Cli::Claude, root, path: Some(transcript), refused: None, provider: None },
                     )
                 });
                 waiting.extend(requests);
@@ -202,9 +202,9 @@ mod tests {
     fn requests_come_back_in_order_and_junk_goes() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path());
-        let queue = Queue::of(&home);
+        let queue = IntakeQueue::of(&home);
         assert!(queue.is_empty());
-        let request = |path: &str| Request {
+        let request = |path: &str| IntakeRequest {
             cli: Cli::Claude,
             root: "/x".into(),
             path: Some(path.to_owned()),

@@ -18,7 +18,7 @@ use super::lines::{Line, Lines, MAX_LINE};
 use super::private::PrivateTalk;
 use super::scan::string_at;
 use crate::readers::{self, Launch, Reader, Sessions, Transcript};
-use crate::{Cli, HistoryError, Message, Progress, Store};
+use crate::{Cli, HistoryError, ReadProgress, SessionMessage, Store};
 
 /// The largest document that is read as a whole.
 const MAX_DOCUMENT: u64 = 64 << 20;
@@ -289,7 +289,7 @@ impl<'a> Intake<'a> {
         // A line may name another session than the one whose transcript it is in.
         let named = ["sessionId", "session_id"].iter().find_map(|key| std::str::from_utf8(string_at(bytes, key)?).ok());
         let is_private = named.and_then(readers::session_id).is_some_and(|session| self.exclusions.is_private(session));
-        let new: Vec<Message> = batch.messages.drain(from..).collect();
+        let new: Vec<SessionMessage> = batch.messages.drain(from..).collect();
         for mut message in new {
             if message.project.is_empty() {
                 message.project.clone_from(&batch.own.project);
@@ -361,7 +361,7 @@ struct Batch<'a> {
     cli: Cli,
     path: &'a Path,
     opened: &'a Opened,
-    messages: Vec<Message>,
+    messages: Vec<SessionMessage>,
     /// Up to where everything is stored.
     since: u64,
     last: Option<String>,
@@ -381,7 +381,7 @@ impl Batch<'_> {
         if let Some(message) = self.messages.last() {
             self.last = Some(message.uuid.clone());
         }
-        let progress = Progress {
+        let progress = ReadProgress {
             offset,
             last_uuid: self.last.clone(),
             size: self.opened.size,

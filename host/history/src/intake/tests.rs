@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use super::files::open_beneath;
 use super::findings::Junk;
 use super::indexer::Indexer;
-use super::queue::{Queue, Request};
+use super::queue::{IntakeQueue, IntakeRequest};
 use super::take::Report;
-use super::{Handled, Hook, Import, Watch, todos};
+use super::{Handled, Hook, Import, TranscriptWatch, todos};
 use crate::readers::{self, Transcript};
-use crate::{Cli, Message, Progress, Role, Store};
+use crate::{Cli, MessageAuthor, ReadProgress, SessionMessage, Store};
 use aiw_redact::rules::Redactor;
 
 const S1: &str = "11111111-1111-4111-8111-111111111111";
@@ -66,11 +66,11 @@ fn redactor() -> Arc<Redactor> {
 }
 
 /// Returns the messages that a reader makes of a text.
-fn read(cli: Cli, path: &str, text: &str) -> (Vec<Message>, Vec<Junk>) {
+fn read(cli: Cli, path: &str, text: &str) -> (Vec<SessionMessage>, Vec<Junk>) {
     read_as(cli, path, text, "", &[])
 }
 
-fn read_as(cli: Cli, path: &str, text: &str, before: &str, names: &[&str]) -> (Vec<Message>, Vec<Junk>) {
+fn read_as(cli: Cli, path: &str, text: &str, before: &str, names: &[&str]) -> (Vec<SessionMessage>, Vec<Junk>) {
     let sessions = readers::of(cli);
     assert!(sessions.is_transcript(path), "{path}");
     let first = text.lines().next().unwrap_or_default();
@@ -90,7 +90,7 @@ fn read_as(cli: Cli, path: &str, text: &str, before: &str, names: &[&str]) -> (V
     (messages, junk)
 }
 
-fn texts(messages: &[Message]) -> Vec<(Role, &str)> {
+fn texts(messages: &[SessionMessage]) -> Vec<(MessageAuthor, &str)> {
     messages.iter().map(|message| (message.role, message.text.as_str())).collect()
 }
 
@@ -129,13 +129,13 @@ fn claudes_talk_is_taken_from_what_stands_around_it() {
     assert_eq!(
         texts(&messages),
         [
-            (Role::User, "Fix the TLS handshake"),
-            (Role::Assistant, "I look at it. 日本語"),
-            (Role::Assistant, "openssl s_client"),
-            (Role::Tool, "verify error"),
-            (Role::User, "after notes"),
-            (Role::User, "/compact keep the code word"),
-            (Role::User, "with spaces"),
+            (MessageAuthor::User, "Fix the TLS handshake"),
+            (MessageAuthor::Assistant, "I look at it. 日本語"),
+            (MessageAuthor::Assistant, "openssl s_client"),
+            (MessageAuthor::Tool, "verify error"),
+            (MessageAuthor::User, "after notes"),
+            (MessageAuthor::User, "/compact keep the code word"),
+            (MessageAuthor::User, "with spaces"),
         ]
     );
     assert_eq!(messages[2].tools, ["Bash"]);
@@ -275,12 +275,12 @@ fn codexs_talk_is_taken_from_the_conversation_and_not_from_the_events() {
     assert_eq!(
         texts(&messages),
         [
-            (Role::User, "Sort the list"),
-            (Role::Assistant, "I sort it."),
-            (Role::Assistant, "sort x"),
-            (Role::Tool, "1\n2"),
-            (Role::Assistant, "exec\nls\n-l"),
-            (Role::Tool, "total 0"),
+            (MessageAuthor::User, "Sort the list"),
+            (MessageAuthor::Assistant, "I sort it."),
+            (MessageAuthor::Assistant, "sort x"),
+            (MessageAuthor::Tool, "1\n2"),
+            (MessageAuthor::Assistant, "exec\nls\n-l"),
+            (MessageAuthor::Tool, "total 0"),
         ]
     );
     assert!(messages.iter().all(|m| (m.session.as_str(), m.project.as_str()) == (S2, "/srv/c")));
@@ -315,7 +315,7 @@ fn prompts_of_codex_are_taken_only_where_the_session_has_no_file() {
     let name = format!("sessions/2026/03/01/rollout-2026-03-01T10-00-00-{S2}.jsonl");
     let (messages, junk) = read_as(Cli::Codex, "history.jsonl", &text, "", &[&name, "history.jsonl"]);
     assert_eq!(junk, [Junk::NoTime]);
-    assert_eq!(texts(&messages), [(Role::User, "gone session"), (Role::User, "no clock")]);
+    assert_eq!(texts(&messages), [(MessageAuthor::User, "gone session"), (MessageAuthor::User, "no clock")]);
     assert_eq!(messages[0].time, Some(1_772_359_201_000));
 }
 
@@ -357,12 +357,12 @@ fn geminis_talk_is_the_same_as_lines_and_as_a_document() {
         assert_eq!(
             all,
             [
-                ("g2", Role::User, "Draw a\nheron"),
-                ("g3", Role::Assistant, "Let me look."),
-                ("g3", Role::Assistant, "Let me look."),
-                ("call-1", Role::Assistant, "ls"),
-                ("g4", Role::Tool, "a.txt"),
-                ("g7", Role::Assistant, "Done."),
+                ("g2", MessageAuthor::User, "Draw a\nheron"),
+                ("g3", MessageAuthor::Assistant, "Let me look."),
+                ("g3", MessageAuthor::Assistant, "Let me look."),
+                ("call-1", MessageAuthor::Assistant, "ls"),
+                ("g4", MessageAuthor::Tool, "a.txt"),
+                ("g7", MessageAuthor::Assistant, "Done."),
             ]
         );
         assert!(messages.iter().all(|m| (m.session.as_str(), m.project.as_str()) == (S1, "/srv/p")));
@@ -454,7 +454,7 @@ fn a_growing_transcript_is_read_once_however_often_hooks_ask() {
     world.add(S1, &format!("\n{}\n", user(S1, "u5", "six")));
     assert_eq!(world.hook(S1).stored, 1);
     assert_eq!(world.problems(), [""; 0]);
-    assert!(Queue::of(&world.home).is_empty());
+    assert!(IntakeQueue::of(&world.home).is_empty());
 }
 
 #[test]
@@ -467,7 +467,7 @@ fn what_a_killed_indexer_had_not_read_yet_is_read() {
     let (messages, _) = read(Cli::Claude, &path, &half);
     let opened = open_beneath(world.places.directory(Cli::Claude), &path).unwrap();
     let offset = half.len() as u64;
-    let progress = Progress {
+    let progress = ReadProgress {
         offset,
         last_uuid: Some("u999".into()),
         size: opened.size,
@@ -551,7 +551,7 @@ fn what_was_said_in_private_stays_so_in_a_fork() {
     world.write(third, &resumed);
     assert_eq!(world.import().stored, 3);
     for text in ["diagnosis", "sorry", "subtask"] {
-        let hits = world.store().search(&crate::Query { text, ..crate::Query::default() }, None).unwrap();
+        let hits = world.store().search(&crate::HistoryQuery { text, ..crate::HistoryQuery::default() }, None).unwrap();
         assert!(hits.iter().all(|hit| !hit.snippet.text.contains(text)), "{hits:?}");
     }
     // What a private session was forked from was said in public before.
@@ -663,7 +663,7 @@ fn an_import_takes_all_clis_once_and_subagents_too() {
 #[test]
 fn a_watch_reads_what_grows() {
     let world = World::new();
-    let mut watch = Watch::default();
+    let mut watch = TranscriptWatch::default();
     world.write(S1, &[user(S1, "u1", "one")]);
     assert_eq!(watch.look(&world.indexer(), &world.places).unwrap().stored, 1);
     assert_eq!(watch.look(&world.indexer(), &world.places).unwrap(), Report::default());
@@ -736,7 +736,7 @@ fn two_indexers_do_the_work_of_one() {
     });
     let rest = world.indexer().run(&world.places, true).unwrap().stored;
     assert_eq!(stored + rest, 400);
-    assert!(Queue::of(&world.home).is_empty());
+    assert!(IntakeQueue::of(&world.home).is_empty());
     assert_eq!(world.import().stored, 0);
 }
 
@@ -754,7 +754,7 @@ fn excluded_projects_and_private_sessions_are_not_stored() {
     world.write(S2, &[at(S2, "u4", "/open")]);
     super::exclude::Exclusions::make_private(&world.home, S2).unwrap();
     assert_eq!(world.import().stored, 1);
-    assert_eq!(Watch::default().look(&world.indexer(), &world.places).unwrap().stored, 0);
+    assert_eq!(TranscriptWatch::default().look(&world.indexer(), &world.places).unwrap().stored, 0);
     let said = json!({"session_id": S1, "transcript_path": world.transcript(S1), "cwd": "/secret/x", "hook_event_name": "SessionEnd"});
     let handled = Hook::read(said.to_string().as_bytes()).unwrap().handle(&world.home, &world.places).unwrap();
     assert!(matches!(handled, Handled::Ignored(_)));
@@ -780,16 +780,16 @@ fn a_damaged_index_is_made_again_from_the_transcripts() {
 fn requests_for_what_is_gone_are_dropped() {
     let world = World::new();
     let path = Some("projects/-srv-p/none.jsonl".to_owned());
-    let request = Request {
+    let request = IntakeRequest {
         cli: Cli::Claude,
         root: world.places.directory(Cli::Claude).to_owned(),
         path,
         refused: None,
         provider: None,
     };
-    Queue::of(&world.home).add(&request).unwrap();
+    IntakeQueue::of(&world.home).add(&request).unwrap();
     assert_eq!(world.indexer().run(&world.places, true).unwrap().stored, 0);
-    assert!(Queue::of(&world.home).is_empty());
+    assert!(IntakeQueue::of(&world.home).is_empty());
 }
 
 #[test]

@@ -19,12 +19,12 @@ use crate::{Cli, HistoryError};
 
 /// The state of the transcripts when they were last read.
 #[derive(Debug, Default)]
-pub struct Watch {
+pub struct TranscriptWatch {
     seen: HashMap<(Cli, PathBuf), (i64, u64)>,
     is_begun: bool,
 }
 
-impl Watch {
+impl TranscriptWatch {
     /// Reads what has changed since the last time. The first time, that is everything.
     pub fn look(&mut self, indexer: &Indexer, places: &CliPlaces) -> Result<Report, HistoryError> {
         let mut report = Report::default();

@@ -16,7 +16,7 @@ use super::parts::{Talk, directory, is_own_call, message_id, milliseconds, parse
 use super::{Reader, Sessions, Transcript, stem};
 use crate::intake::findings::Junk;
 use crate::intake::scan::string_at;
-use crate::{Cli, Message, Role};
+use crate::{Cli, MessageAuthor, SessionMessage};
 
 pub(super) struct Claude;
 
@@ -132,12 +132,12 @@ struct Body {
 }
 
 impl Reader for Claudes {
-    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<Message>) -> Result<(), Junk> {
+    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), Junk> {
         let role = match string_at(line, "type") {
-            Some(b"user") => Role::User,
-            Some(b"assistant") => Role::Assistant,
+            Some(b"user") => MessageAuthor::User,
+            Some(b"assistant") => MessageAuthor::Assistant,
             // What is typed while the model works is kept nowhere else.
-            Some(b"attachment") if memchr::memmem::find(line, QUEUED.as_bytes()).is_some() => Role::User,
+            Some(b"attachment") if memchr::memmem::find(line, QUEUED.as_bytes()).is_some() => MessageAuthor::User,
             Some(_) => return Ok(()),
             None => return untyped(line),
         };
@@ -184,13 +184,13 @@ impl Reader for Claudes {
         let uuid = message_id(Some(&line.uuid), &session, offset, 0);
         let time = line.timestamp.as_str().and_then(milliseconds);
         let agent = line.agent_id.as_str().and_then(session_id).map(str::to_owned).or_else(|| self.agent.clone());
-        let role = if is_answer { Role::Tool } else { role };
+        let role = if is_answer { MessageAuthor::Tool } else { role };
         let junk = match (time, line.timestamp.is_string()) {
             (None, true) => Err(Junk::NoTime),
             _ if self.is_circle(&uuid, line.parent_uuid.as_str()) => Err(Junk::Circle),
             _ => Ok(()),
         };
-        out.push(Message {
+        out.push(SessionMessage {
             uuid,
             session,
             project: directory(Some(&line.cwd)),

@@ -17,7 +17,7 @@ use super::parts::{
 use super::{Reader, Sessions, Transcript, stem};
 use crate::intake::findings::Junk;
 use crate::intake::scan::string_at;
-use crate::{Cli, Message, Role};
+use crate::{Cli, MessageAuthor, SessionMessage};
 
 pub(super) struct Codex;
 
@@ -75,7 +75,7 @@ struct Line {
 }
 
 impl Reader for Rollout {
-    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<Message>) -> Result<(), Junk> {
+    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), Junk> {
         let kind = match string_at(line, "type") {
             Some(kind @ (b"session_meta" | b"turn_context" | b"response_item")) => kind,
             Some(_) => return Ok(()),
@@ -108,31 +108,31 @@ impl Reader for Rollout {
         let id = payload.get("id").filter(|id| id.is_string()).or_else(|| payload.get("call_id"));
         let mut uuid = message_id(id, &session, offset, 0);
         // Older versions gave a call and its answer one id.
-        if role == Role::Tool && id == payload.get("call_id") {
+        if role == MessageAuthor::Tool && id == payload.get("call_id") {
             uuid.push_str(":output");
         }
         let project = self.project.clone();
-        out.push(Message { uuid, session, project, time, role, tools, text, agent: None, offset });
+        out.push(SessionMessage { uuid, session, project, time, role, tools, text, agent: None, offset });
         if time.is_none() && line.timestamp.is_string() { Err(Junk::NoTime) } else { Ok(()) }
     }
 }
 
 impl Rollout {
     /// Returns the author and the tools of an item of the conversation, and adds its text.
-    fn item(&mut self, item: &Value, talk: &mut Talk<'_>) -> Result<Option<(Role, Vec<String>)>, Junk> {
+    fn item(&mut self, item: &Value, talk: &mut Talk<'_>) -> Result<Option<(MessageAuthor, Vec<String>)>, Junk> {
         let call = item["call_id"].as_str().unwrap_or_default();
         match item["type"].as_str() {
             Some("message") => {
                 let role = match item["role"].as_str() {
-                    Some("user") => Role::User,
-                    Some("assistant") => Role::Assistant,
+                    Some("user") => MessageAuthor::User,
+                    Some("assistant") => MessageAuthor::Assistant,
                     Some(_) => return Ok(None),
                     None => return Err(Junk::Misshapen),
                 };
                 for part in item["content"].as_array().ok_or(Junk::Misshapen)? {
                     let text = part["text"].as_str().unwrap_or_default().trim();
                     // What the CLI tells the model in the user's name.
-                    if role == Role::Assistant || !NOTES.iter().any(|note| text.starts_with(note)) {
+                    if role == MessageAuthor::Assistant || !NOTES.iter().any(|note| text.starts_with(note)) {
                         talk.say(text);
                     }
                 }
@@ -157,14 +157,14 @@ impl Rollout {
                     self.tools.clear();
                 }
                 self.tools.insert(call.to_owned(), name.clone());
-                Ok(Some((Role::Assistant, vec![name])))
+                Ok(Some((MessageAuthor::Assistant, vec![name])))
             }
             Some("function_call_output" | "custom_tool_call_output" | "local_shell_call_output") => {
                 if self.own.contains(call) {
                     return Ok(None);
                 }
                 talk.result(&item["output"]);
-                Ok(Some((Role::Tool, self.tools.remove(call).into_iter().collect())))
+                Ok(Some((MessageAuthor::Tool, self.tools.remove(call).into_iter().collect())))
             }
             _ => Ok(None),
         }
@@ -201,7 +201,7 @@ struct Prompt {
 }
 
 impl Reader for Prompts {
-    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<Message>) -> Result<(), Junk> {
+    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), Junk> {
         if line.iter().all(u8::is_ascii_whitespace) {
             return Ok(());
         }
@@ -220,12 +220,12 @@ impl Reader for Prompts {
         let Some(text) = talk.into_text() else { return Ok(()) };
         let time = prompt.ts.checked_mul(1000).and_then(plausible);
         let (uuid, project) = (message_id(None, &session, offset, 0), String::new());
-        out.push(Message {
+        out.push(SessionMessage {
             uuid,
             session,
             project,
             time,
-            role: Role::User,
+            role: MessageAuthor::User,
             tools: Vec::new(),
             text,
             agent: None,

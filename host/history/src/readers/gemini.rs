@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::parts::{Talk, is_own_call, message_id, milliseconds, parse, session_id, start, tool_name};
 use super::{Reader, Sessions, Transcript};
 use crate::intake::findings::Junk;
-use crate::{Cli, Message, Role};
+use crate::{Cli, MessageAuthor, SessionMessage};
 
 pub(super) struct Gemini;
 
@@ -58,7 +58,7 @@ struct Chat {
 }
 
 impl Reader for Chat {
-    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<Message>) -> Result<(), Junk> {
+    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), Junk> {
         if line.iter().all(u8::is_ascii_whitespace) {
             return Ok(());
         }
@@ -88,17 +88,23 @@ impl Reader for Chat {
 }
 
 impl Chat {
-    fn message(&mut self, offset: u64, part: usize, message: &Value, out: &mut Vec<Message>) -> Result<(), Junk> {
+    fn message(
+        &mut self,
+        offset: u64,
+        part: usize,
+        message: &Value,
+        out: &mut Vec<SessionMessage>,
+    ) -> Result<(), Junk> {
         let role = match message["type"].as_str() {
-            Some("user") => Role::User,
-            Some("gemini") => Role::Assistant,
+            Some("user") => MessageAuthor::User,
+            Some("gemini") => MessageAuthor::Assistant,
             // Notes on the screen.
             Some(_) => return Ok(()),
             None => return Err(Junk::Misshapen),
         };
         let session = session_id(&self.session).ok_or(Junk::NoSession)?.to_owned();
         let time = message["timestamp"].as_str().and_then(milliseconds);
-        let new = |uuid: String, role, tools, text| Message {
+        let new = |uuid: String, role, tools, text| SessionMessage {
             uuid,
             session: session.clone(),
             project: self.project.clone(),
@@ -132,9 +138,9 @@ impl Chat {
         let uuid = message_id(message.get("id"), &session, offset, part);
         match (talk.into_text(), answers.into_text()) {
             (Some(text), None) => out.push(new(uuid, role, Vec::new(), text)),
-            (None, Some(text)) => out.push(new(uuid, Role::Tool, tools, text)),
+            (None, Some(text)) => out.push(new(uuid, MessageAuthor::Tool, tools, text)),
             (Some(text), Some(answer)) => {
-                out.push(new(format!("{uuid}:output"), Role::Tool, tools, answer));
+                out.push(new(format!("{uuid}:output"), MessageAuthor::Tool, tools, answer));
                 out.push(new(uuid, role, Vec::new(), text));
             }
             (None, None) => {}
@@ -149,7 +155,7 @@ impl Chat {
             let mut talk = Talk::new(&self.redactor);
             talk.input(&call["args"]);
             let uuid = message_id(call.get("id"), &session, offset, part + number + 1);
-            out.push(new(uuid, Role::Assistant, vec![name], talk.into_text().unwrap_or_default()));
+            out.push(new(uuid, MessageAuthor::Assistant, vec![name], talk.into_text().unwrap_or_default()));
         }
         if self.own.len() < 4096 {
             self.own.extend(own);

@@ -5,7 +5,7 @@
 
 use rusqlite::Connection;
 
-use super::spelling::Request;
+use super::spelling::IntakeRequest;
 use super::wanted::WantedFacts;
 use crate::store::{Facts, length};
 
@@ -30,7 +30,7 @@ pub(super) struct Gathered {
 impl Gathered {
     pub fn new(
         connection: &Connection,
-        request: &Request,
+        request: &IntakeRequest,
         facts: &Facts,
         wanted: &WantedFacts,
     ) -> rusqlite::Result<Self> {
@@ -73,7 +73,7 @@ impl Gathered {
         Ok(())
     }
 
-    fn weigh(&mut self, request: &Request, facts: &Facts, wanted: &WantedFacts) {
+    fn weigh(&mut self, request: &IntakeRequest, facts: &Facts, wanted: &WantedFacts) {
         let scores = &mut self.scores;
         self.ids.retain(|id| {
             let place = *id as usize;

@@ -18,7 +18,7 @@ use aiw_vectors::Embedder;
 use crate::store::Facts;
 use crate::{HistoryError, Store};
 use gather::Gathered;
-pub use query::{Hit, Query};
+pub use query::{HistoryQuery, SessionHit};
 pub use snippet::Snippet;
 
 /// The most bytes of a request that are looked at.
@@ -30,7 +30,11 @@ pub(crate) const MAX_HITS: usize = 200;
 impl Store {
     /// Finds messages, the best first. The more often a text is there, the less its copies count. With an embedder, what
     /// means the same is found too, as far as vectors were made.
-    pub fn search(&self, query: &Query<'_>, embedder: Option<&Embedder>) -> Result<Vec<Hit>, HistoryError> {
+    pub fn search(
+        &self,
+        query: &HistoryQuery<'_>,
+        embedder: Option<&Embedder>,
+    ) -> Result<Vec<SessionHit>, HistoryError> {
         let text = &query.text[..query.text.floor_char_boundary(MAX_QUERY)];
         let limit = query.limit.min(MAX_HITS);
         let session = query.session.map(|session| self.session_number(session)).transpose()?;
@@ -38,12 +42,12 @@ impl Store {
             Some(embedder) if !text.trim().is_empty() => embedder.embed(&[text])?.pop(),
             _ => None,
         };
-        let find = || -> rusqlite::Result<Vec<Hit>> {
+        let find = || -> rusqlite::Result<Vec<SessionHit>> {
             // One view of the database, whatever is stored meanwhile.
             let transaction = self.connection.unchecked_transaction()?;
             let facts = Facts::load(&transaction)?;
             let wanted = wanted::WantedFacts::new(&transaction, query, session)?;
-            let request = spelling::Request::new(&transaction, text)?;
+            let request = spelling::IntakeRequest::new(&transaction, text)?;
             let gathered = Gathered::new(&transaction, &request, &facts, &wanted)?;
             let near = match (&vector, embedder) {
                 (Some(vector), Some(embedder)) => crate::store::vectors::nearness(

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::snippet::Snippet;
-use crate::{Cli, Launch, Role};
+use crate::{Cli, Launch, MessageAuthor};
 
 /// A search: words and filters.
 #[derive(Debug, Clone, Copy)]
-pub struct Query<'a> {
+pub struct HistoryQuery<'a> {
     /// The words.
     pub text: &'a str,
     /// The most hits.
@@ -19,14 +19,14 @@ pub struct Query<'a> {
     /// Only messages from this time on, in milliseconds since 1970.
     pub since: Option<i64>,
     /// Only what these said.
-    pub role: Option<Role>,
+    pub role: Option<MessageAuthor>,
     /// Only sessions of this CLI.
     pub cli: Option<Cli>,
     /// Only messages in which this tool was used.
     pub tool: Option<&'a str>,
 }
 
-impl Default for Query<'_> {
+impl Default for HistoryQuery<'_> {
     fn default() -> Self {
         Self { text: "", limit: 10, project: None, session: None, since: None, role: None, cli: None, tool: None }
     }
@@ -34,7 +34,7 @@ impl Default for Query<'_> {
 
 /// A message that was found.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Hit {
+pub struct SessionHit {
     /// Its session's id.
     pub session: String,
     /// The CLI.
@@ -46,7 +46,7 @@ pub struct Hit {
     /// When it was said, in milliseconds since 1970.
     pub time: Option<i64>,
     /// The author of the message.
-    pub role: Role,
+    pub role: MessageAuthor,
     /// The part of it that answers best.
     pub snippet: Snippet,
     /// The greater, the better. It can be compared only with those of the same search.

@@ -5,10 +5,10 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::{Connection, params};
 
 use super::gather::Gathered;
-use super::query::Hit;
+use super::query::SessionHit;
 use super::score;
 use super::snippet::Snippet;
-use super::spelling::Request;
+use super::spelling::IntakeRequest;
 use super::wanted::WantedFacts;
 use crate::Launch;
 use crate::store::{Fact, Facts, Text, Uuid, cli_of, path_of, role_of, text_hash};
@@ -68,13 +68,13 @@ struct Candidate {
 /// The best candidates as hits.
 pub(super) fn hits(
     connection: &Connection,
-    request: &Request,
+    request: &IntakeRequest,
     facts: &Facts,
     wanted: &WantedFacts,
     gathered: &Gathered,
     near: Option<&[f32]>,
     limit: usize,
-) -> rusqlite::Result<Vec<Hit>> {
+) -> rusqlite::Result<Vec<SessionHit>> {
     let mut ids = best_with_context(gathered, facts, wanted, READ.max(limit * 2));
     let near_of = |id: u32| near.and_then(|near| near.get(id as usize).copied()).filter(|near| !near.is_nan());
     if let Some(near) = near {
@@ -207,7 +207,7 @@ fn nearest(near: &[f32], facts: &Facts, wanted: &WantedFacts, most: usize) -> Ve
 
 /// Places of candidates, with their scores.
 fn with_context(
-    request: &Request,
+    request: &IntakeRequest,
     candidates: &[Candidate],
     copies: &HashMap<i64, u32>,
     gathered: &Gathered,
@@ -268,7 +268,12 @@ impl Range {
     }
 }
 
-fn hit(connection: &Connection, request: &Request, candidate: &Candidate, score: f32) -> rusqlite::Result<Hit> {
+fn hit(
+    connection: &Connection,
+    request: &IntakeRequest,
+    candidate: &Candidate,
+    score: f32,
+) -> rusqlite::Result<SessionHit> {
     let mut find = connection.prepare_cached(
         "SELECT sessions.name, sessions.cli, projects.path, messages.time, messages.role, files.path, messages.uuid,
          sessions.provider, sessions.isolated FROM messages JOIN sessions ON sessions.id = messages.session JOIN projects ON projects.id = sessions.project
@@ -278,7 +283,7 @@ fn hit(connection: &Connection, request: &Request, candidate: &Candidate, score:
     let weights: Vec<(&str, f32)> =
         candidate.has.iter().map(|place| (request.terms[*place].term.as_str(), request.terms[*place].weight)).collect();
     find.query_row(params![candidate.id], |row| {
-        Ok(Hit {
+        Ok(SessionHit {
             session: row.get(0)?,
             cli: cli_of(row.get(1)?),
             project: row.get(2)?,

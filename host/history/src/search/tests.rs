@@ -4,7 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use crate::{Cli, Hit, Message, Progress, Query, Role, Store};
+use crate::{Cli, HistoryQuery, MessageAuthor, ReadProgress, SessionHit, SessionMessage, Store};
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
 const START: i64 = 1_780_000_000_000;
@@ -13,27 +13,27 @@ const START: i64 = 1_780_000_000_000;
 fn filled(messages: &[(&str, &str)]) -> (tempfile::TempDir, Store) {
     let home = tempfile::tempdir().unwrap();
     let store = Store::open(home.path()).unwrap();
-    let messages: Vec<Message> = (0..)
+    let messages: Vec<SessionMessage> = (0..)
         .zip(messages)
-        .map(|(number, (session, text))| Message {
+        .map(|(number, (session, text))| SessionMessage {
             uuid: format!("m{number}"),
             session: (*session).into(),
             project: format!("/p/{session}"),
             time: Some(START + number * DAY),
-            role: Role::User,
+            role: MessageAuthor::User,
             tools: Vec::new(),
             text: (*text).into(),
             agent: None,
             offset: 0,
         })
         .collect();
-    let progress = Progress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+    let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
     store.append(Cli::Claude, Path::new("/t"), &messages, &progress).unwrap();
     (home, store)
 }
 
-fn found(store: &Store, text: &str) -> Vec<Hit> {
-    store.search(&Query { text, ..Query::default() }, None).unwrap()
+fn found(store: &Store, text: &str) -> Vec<SessionHit> {
+    store.search(&HistoryQuery { text, ..HistoryQuery::default() }, None).unwrap()
 }
 
 fn uuids(store: &Store, text: &str) -> Vec<String> {
@@ -145,16 +145,17 @@ fn of_equals_the_newer_is_first_and_words_that_everybody_uses_are_searched_too()
 #[test]
 fn filters_hold_for_every_hit() {
     let (_home, store) = filled(&[("one", "a cedar tree"), ("two", "a cedar desk"), ("three", "a cedar box")]);
-    let search =
-        |query: Query<'_>| store.search(&query, None).unwrap().into_iter().map(|hit| hit.uuid).collect::<Vec<_>>();
-    let query = Query { text: "cedar", ..Query::default() };
-    assert_eq!(search(Query { project: Some(Path::new("/p/two")), ..query }), ["m1"]);
-    assert_eq!(search(Query { project: Some(Path::new("/p")), ..query }).len(), 3);
-    assert_eq!(search(Query { session: Some("thr"), ..query }), ["m2"]);
-    assert_eq!(search(Query { since: Some(START + DAY), ..query }).len(), 2);
-    assert_eq!(search(Query { role: Some(Role::Tool), ..query }), [""; 0]);
-    assert_eq!(search(Query { cli: Some(Cli::Codex), ..query }), [""; 0]);
-    assert_eq!(search(Query { limit: 1, ..query }).len(), 1);
+    let search = |query: HistoryQuery<'_>| {
+        store.search(&query, None).unwrap().into_iter().map(|hit| hit.uuid).collect::<Vec<_>>()
+    };
+    let query = HistoryQuery { text: "cedar", ..HistoryQuery::default() };
+    assert_eq!(search(HistoryQuery { project: Some(Path::new("/p/two")), ..query }), ["m1"]);
+    assert_eq!(search(HistoryQuery { project: Some(Path::new("/p")), ..query }).len(), 3);
+    assert_eq!(search(HistoryQuery { session: Some("thr"), ..query }), ["m2"]);
+    assert_eq!(search(HistoryQuery { since: Some(START + DAY), ..query }).len(), 2);
+    assert_eq!(search(HistoryQuery { role: Some(MessageAuthor::Tool), ..query }), [""; 0]);
+    assert_eq!(search(HistoryQuery { cli: Some(Cli::Codex), ..query }), [""; 0]);
+    assert_eq!(search(HistoryQuery { limit: 1, ..query }).len(), 1);
 }
 
 mod fuzz {
@@ -196,7 +197,7 @@ mod fuzz {
             while !text.is_char_boundary(end) {
                 end -= 1;
             }
-            let request = super::super::spelling::Request::new(&store.connection, &text[..end]);
+            let request = super::super::spelling::IntakeRequest::new(&store.connection, &text[..end]);
             let request = request.map_err(|e| TestCaseError::fail(e.to_string()))?;
             prop_assert!(request.terms.len() <= 48 * 3 && request.pairs.len() <= super::super::MAX_QUERY);
             prop_assert!(request.terms.iter().all(|term| !term.term.contains('"') && term.weight.is_finite()));
@@ -220,7 +221,7 @@ fn what_has_all_of_the_words_stays_first_whatever_means_the_same() {
     let embedder = aiw_vectors::Embedder::load(&files).unwrap();
     store.embed(&embedder, 10).unwrap();
     let first = |text: &str| {
-        let hits = store.search(&Query { text, ..Query::default() }, Some(&embedder)).unwrap();
+        let hits = store.search(&HistoryQuery { text, ..HistoryQuery::default() }, Some(&embedder)).unwrap();
         hits[0].uuid.clone()
     };
     assert_eq!(uuids(&store, "find zebra headlines")[0], "m0");

@@ -2,8 +2,8 @@
 
 use rusqlite::Connection;
 
-use super::query::Query;
-use crate::Role;
+use super::query::HistoryQuery;
+use crate::MessageAuthor;
 use crate::store::{Fact, minutes, terms};
 
 /// The messages that pass a query's filters.
@@ -13,11 +13,11 @@ pub(super) struct WantedFacts {
     /// By the ids of messages.
     messages: Option<Vec<bool>>,
     since: u32,
-    role: Option<Role>,
+    role: Option<MessageAuthor>,
 }
 
 impl WantedFacts {
-    pub fn new(connection: &Connection, query: &Query<'_>, session: Option<i64>) -> rusqlite::Result<Self> {
+    pub fn new(connection: &Connection, query: &HistoryQuery<'_>, session: Option<i64>) -> rusqlite::Result<Self> {
         let sessions = if query.project.is_some() || session.is_some() || query.cli.is_some() {
             Some(sessions(connection, query, session)?)
         } else {
@@ -45,7 +45,7 @@ impl WantedFacts {
     }
 }
 
-fn sessions(connection: &Connection, query: &Query<'_>, session: Option<i64>) -> rusqlite::Result<Vec<bool>> {
+fn sessions(connection: &Connection, query: &HistoryQuery<'_>, session: Option<i64>) -> rusqlite::Result<Vec<bool>> {
     let mut list = connection.prepare_cached(
         "SELECT sessions.id, projects.path, sessions.cli FROM sessions JOIN projects ON projects.id = project",
     )?;

@@ -10,8 +10,8 @@ use super::facts::{Fact, Writer, length_code, minutes};
 use super::forgotten::Forgotten;
 use super::packed::{Key, Packed, Text};
 use super::vectors::drop_vectors;
-use super::{PRIVATE, Progress, Store, database, role_of, terms};
-use crate::{Cli, HistoryError, MAX_TEXT, Message, Role};
+use super::{PRIVATE, ReadProgress, Store, database, role_of, terms};
+use crate::{Cli, HistoryError, MAX_TEXT, MessageAuthor, SessionMessage};
 
 /// The most bytes of a title.
 const MAX_TITLE: usize = 200;
@@ -35,11 +35,11 @@ pub(crate) const fn cli_number(cli: Cli) -> i64 {
     }
 }
 
-pub(super) const fn role_number(role: Role) -> i64 {
+pub(super) const fn role_number(role: MessageAuthor) -> i64 {
     match role {
-        Role::User => 1,
-        Role::Assistant => 2,
-        Role::Tool => 3,
+        MessageAuthor::User => 1,
+        MessageAuthor::Assistant => 2,
+        MessageAuthor::Tool => 3,
     }
 }
 
@@ -54,8 +54,8 @@ impl Store {
         &self,
         cli: Cli,
         path: &Path,
-        messages: &[Message],
-        progress: &Progress,
+        messages: &[SessionMessage],
+        progress: &ReadProgress,
     ) -> Result<Appended, HistoryError> {
         // Looked at within the transaction: whoever forgets or marks meanwhile takes it out again afterwards.
         let transaction = self.begin()?;
@@ -119,7 +119,7 @@ fn file_number(connection: &Connection, cli: Cli, path: &Path) -> rusqlite::Resu
     put.query_row(params![database::path_key(path), cli_number(cli)], |row| row.get(0))
 }
 
-fn save_progress(connection: &Connection, file: i64, progress: &Progress) -> rusqlite::Result<()> {
+fn save_progress(connection: &Connection, file: i64, progress: &ReadProgress) -> rusqlite::Result<()> {
     let mut save = connection.prepare_cached(
         "UPDATE files SET offset = ?2, last_uuid = coalesce(?3, last_uuid), size = ?4, modified = ?5, inode = ?6,
          head = ?7 WHERE id = ?1",
@@ -174,7 +174,7 @@ impl<'a> Writing<'a> {
     }
 
     /// Stores a message. `false` if it was there already.
-    fn put(&mut self, message: &Message) -> rusqlite::Result<bool> {
+    fn put(&mut self, message: &SessionMessage) -> rusqlite::Result<bool> {
         let text = &message.text[..message.text.floor_char_boundary(MAX_TEXT)];
         let project = self.project(&message.project)?;
         let session = self.session(message, project)?;
@@ -214,13 +214,13 @@ impl<'a> Writing<'a> {
              last = max(coalesce(last, ?2), coalesce(?2, last)),
              title = CASE WHEN title IS NULL AND ?3 IS NOT NULL THEN ?3 ELSE title END WHERE id = ?1",
         )?;
-        let is_title = message.role == Role::User && message.agent.is_none() && !text.trim().is_empty();
+        let is_title = message.role == MessageAuthor::User && message.agent.is_none() && !text.trim().is_empty();
         let title = is_title.then(|| title_of(text));
         note.execute(params![session, message.time, title])?;
         Ok(true)
     }
 
-    fn is_known(&mut self, message: &Message, session: i64, text: &str) -> rusqlite::Result<bool> {
+    fn is_known(&mut self, message: &SessionMessage, session: i64, text: &str) -> rusqlite::Result<bool> {
         let mut find = self.connection.prepare_cached("SELECT session, file, text, id FROM messages WHERE uuid = ?")?;
         let mut rows = find.query([Key(&message.uuid)])?;
         let mut copy = None;
@@ -269,7 +269,7 @@ impl<'a> Writing<'a> {
     }
 
     /// Gives a message that a fork has copied to the session that said it.
-    fn take_back(&mut self, id: i64, from: i64, session: i64, message: &Message) -> rusqlite::Result<()> {
+    fn take_back(&mut self, id: i64, from: i64, session: i64, message: &SessionMessage) -> rusqlite::Result<()> {
         let mut give =
             self.connection.prepare_cached("UPDATE messages SET session = ?2, file = ?3, offset = ?4 WHERE id = ?1")?;
         give.execute(params![id, session, self.file, message.offset.cast_signed()])?;
@@ -294,7 +294,7 @@ impl<'a> Writing<'a> {
     }
 
     /// A session's project is the first one that is known of it.
-    fn session(&mut self, message: &Message, project: i64) -> rusqlite::Result<i64> {
+    fn session(&mut self, message: &SessionMessage, project: i64) -> rusqlite::Result<i64> {
         if let Some(id) = self.sessions.get(&message.session) {
             return Ok(*id);
         }
@@ -483,7 +483,7 @@ fn mend_sessions(connection: &Connection, sessions: &BTreeSet<i64>) -> rusqlite:
     for session in sessions {
         if drop.execute([session])? == 0 {
             let text: Option<Text> =
-                title.query_row([*session, role_number(Role::User)], |row| row.get(0)).optional()?;
+                title.query_row([*session, role_number(MessageAuthor::User)], |row| row.get(0)).optional()?;
             mend.execute(params![session, text.map(|Text(text)| title_of(&text))])?;
         }
     }
@@ -518,15 +518,15 @@ pub(crate) fn text_hash(text: &str) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Forget, Query, Store};
+    use crate::{Forget, HistoryQuery, Store};
 
-    fn message(session: &str, uuid: &str, text: &str) -> Message {
-        Message {
+    fn message(session: &str, uuid: &str, text: &str) -> SessionMessage {
+        SessionMessage {
             uuid: uuid.into(),
             session: session.into(),
             project: "/p".into(),
             time: Some(1_790_000_000_000),
-            role: Role::User,
+            role: MessageAuthor::User,
             tools: vec!["Bash".into()],
             text: text.into(),
             agent: None,
@@ -534,8 +534,8 @@ mod tests {
         }
     }
 
-    fn progress(offset: u64) -> Progress {
-        Progress { offset, last_uuid: Some("u".into()), size: 9, modified: 3, inode: 4, head: [5; 32] }
+    fn progress(offset: u64) -> ReadProgress {
+        ReadProgress { offset, last_uuid: Some("u".into()), size: 9, modified: 3, inode: 4, head: [5; 32] }
     }
 
     fn count(store: &Store, table: &str) -> i64 {
@@ -594,7 +594,7 @@ mod tests {
         };
         assert_eq!(sessions(), [("f".into(), 1, "another way".into()), ("s".into(), 2, "handshake".into())]);
         // It is found there.
-        let hits = |text| store.search(&Query { text, ..Query::default() }, None).unwrap();
+        let hits = |text| store.search(&HistoryQuery { text, ..HistoryQuery::default() }, None).unwrap();
         let found: Vec<_> = hits("handshake").into_iter().filter(|hit| hit.uuid == "1").collect();
         assert_eq!((found.len(), found[0].session.as_str(), found[0].path.as_path()), (1, "s", a.as_path()));
         // Forgetting the fork leaves it, and reading both again changes nothing.

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::Role;
+use crate::MessageAuthor;
 
 /// The bytes of a record.
 const RECORD: usize = 8;
@@ -25,7 +25,7 @@ pub(crate) struct Fact {
     /// The number of terms, as [`length_code`] has it.
     pub length: u8,
     /// The author.
-    pub role: Role,
+    pub role: MessageAuthor,
     /// Whether the same text was there before.
     pub is_copy: bool,
 }
@@ -34,18 +34,18 @@ impl Fact {
     fn bytes(self) -> [u8; RECORD] {
         let ([s0, s1, s2, _], [m0, m1, m2, _]) = (self.session.to_le_bytes(), self.minutes.to_le_bytes());
         let role = match self.role {
-            Role::User => 1,
-            Role::Assistant => 2,
-            Role::Tool => 3,
+            MessageAuthor::User => 1,
+            MessageAuthor::Assistant => 2,
+            MessageAuthor::Tool => 3,
         };
         [s0, s1, s2, m0, m1, m2, self.length, role | u8::from(self.is_copy) << 2]
     }
 
     fn parse([s0, s1, s2, m0, m1, m2, length, flags]: [u8; RECORD]) -> Option<Self> {
         let role = match flags & 3 {
-            1 => Role::User,
-            2 => Role::Assistant,
-            3 => Role::Tool,
+            1 => MessageAuthor::User,
+            2 => MessageAuthor::Assistant,
+            3 => MessageAuthor::Tool,
             _ => return None,
         };
         Some(Self {
@@ -177,7 +177,7 @@ mod tests {
             session: 70_000,
             minutes: minutes(Some(1_790_000_000_000)),
             length: length_code(99),
-            role: Role::Tool,
+            role: MessageAuthor::Tool,
             is_copy: true,
         };
         assert_eq!(Fact::parse(fact.bytes()), Some(fact));

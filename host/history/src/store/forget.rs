@@ -167,15 +167,15 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::{Cli, Message, Progress, Query, Role};
+    use crate::{Cli, HistoryQuery, MessageAuthor, ReadProgress, SessionMessage};
 
-    fn message(session: &str, project: &str, uuid: &str, time: i64, text: &str) -> Message {
-        Message {
+    fn message(session: &str, project: &str, uuid: &str, time: i64, text: &str) -> SessionMessage {
+        SessionMessage {
             uuid: uuid.into(),
             session: session.into(),
             project: project.into(),
             time: Some(time),
-            role: Role::User,
+            role: MessageAuthor::User,
             tools: Vec::new(),
             text: text.into(),
             agent: None,
@@ -183,7 +183,7 @@ mod tests {
         }
     }
 
-    fn filled(directory: &Path) -> (Store, Vec<Message>) {
+    fn filled(directory: &Path) -> (Store, Vec<SessionMessage>) {
         let store = Store::open(directory).unwrap();
         let messages = vec![
             message("one", "/p/a", "1", 1_700_000_000_000, "the xylophone needs a handshake"),
@@ -195,13 +195,13 @@ mod tests {
         (store, messages)
     }
 
-    fn append(store: &Store, messages: &[Message]) -> usize {
-        let progress = Progress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+    fn append(store: &Store, messages: &[SessionMessage]) -> usize {
+        let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
         store.append(Cli::Claude, Path::new("/t"), messages, &progress).unwrap().stored
     }
 
     fn found(store: &Store, text: &str) -> usize {
-        store.search(&Query { text, ..Query::default() }, None).unwrap().len()
+        store.search(&HistoryQuery { text, ..HistoryQuery::default() }, None).unwrap().len()
     }
 
     /// Whether any file of the store has these bytes.

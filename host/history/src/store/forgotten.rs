@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{HistoryError, Message};
+use crate::{HistoryError, SessionMessage};
 
 /// The most bytes of the file.
 const MAX_BYTES: u64 = 16 << 20;
@@ -46,7 +46,7 @@ impl Forgotten {
     }
 
     /// Whether a message must not come back.
-    pub fn covers(&self, message: &Message) -> bool {
+    pub fn covers(&self, message: &SessionMessage) -> bool {
         self.covers_at(&message.session, &message.project, message.time)
     }
 

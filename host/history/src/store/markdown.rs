@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::view::Part;
-use crate::Role;
+use crate::MessageAuthor;
 
 /// A part of a session as Markdown: a heading for each message. What a person and tools said is quoted as code, what a
 /// model said as a block quote, so that no heading, comment or open fence of theirs changes what this document says.
@@ -34,12 +34,12 @@ pub fn markdown(part: &Part) -> String {
         text.push_str("\n\n");
         let said = message.text.trim_end();
         let fence = fence(said);
-        let kind = if message.role == Role::User { "markdown" } else { "" };
+        let kind = if message.role == MessageAuthor::User { "markdown" } else { "" };
         match message.role {
-            Role::User | Role::Tool => {
+            MessageAuthor::User | MessageAuthor::Tool => {
                 let _ = writeln!(text, "{fence}{kind}\n{said}\n{fence}");
             }
-            Role::Assistant => {
+            MessageAuthor::Assistant => {
                 for line in said.lines() {
                     let _ = writeln!(text, "{}", format!("> {line}").trim_end());
                 }

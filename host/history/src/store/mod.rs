@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use crate::{Cli, HistoryError, Launch, Role};
+use crate::{Cli, HistoryError, Launch, MessageAuthor};
 pub use append::Appended;
 pub(crate) use append::{cli_number, text_hash};
 use database::Opened;
@@ -35,7 +35,7 @@ pub(crate) const PRIVATE: &str = "private";
 
 /// How far a transcript was read, and what it looked like then.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Progress {
+pub struct ReadProgress {
     /// Where the next line starts.
     pub offset: u64,
     /// The last message's id.
@@ -52,7 +52,7 @@ pub struct Progress {
 
 /// A transcript, or a part of one, that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct TranscriptProblem {
     /// The transcript.
     pub path: PathBuf,
     /// The problem, in a few words.
@@ -117,13 +117,13 @@ impl Store {
     }
 
     /// How far a transcript was read. `None` if it was not yet.
-    pub fn progress(&self, path: &Path) -> Result<Option<Progress>, HistoryError> {
-        let find = || -> rusqlite::Result<Option<Progress>> {
+    pub fn progress(&self, path: &Path) -> Result<Option<ReadProgress>, HistoryError> {
+        let find = || -> rusqlite::Result<Option<ReadProgress>> {
             let mut find = self.connection.prepare_cached(
                 "SELECT offset, last_uuid, size, modified, inode, head FROM files WHERE path = ? AND head IS NOT NULL",
             )?;
             find.query_row(params![database::path_key(path)], |row| {
-                Ok(Progress {
+                Ok(ReadProgress {
                     offset: row.get::<_, i64>(0)?.cast_unsigned(),
                     last_uuid: row.get(1)?,
                     size: row.get::<_, i64>(2)?.cast_unsigned(),
@@ -163,13 +163,13 @@ impl Store {
     }
 
     /// Returns the lines that could not be read, the latest first: at most a thousand.
-    pub fn problems(&self) -> Result<Vec<Problem>, HistoryError> {
-        let list = || -> rusqlite::Result<Vec<Problem>> {
+    pub fn problems(&self) -> Result<Vec<TranscriptProblem>, HistoryError> {
+        let list = || -> rusqlite::Result<Vec<TranscriptProblem>> {
             let mut list = self
                 .connection
                 .prepare_cached("SELECT path, reason, count, time FROM problems ORDER BY time DESC, path LIMIT 1000")?;
             let problems = list.query_map([], |row| {
-                Ok(Problem {
+                Ok(TranscriptProblem {
                     path: path_of(&row.get::<_, Vec<u8>>(0)?),
                     reason: row.get(1)?,
                     count: row.get::<_, i64>(2)?.cast_unsigned(),
@@ -271,11 +271,11 @@ pub(crate) const fn cli_of(number: i64) -> Cli {
 }
 
 /// The role that a number of the database stands for.
-pub(crate) const fn role_of(number: i64) -> Role {
+pub(crate) const fn role_of(number: i64) -> MessageAuthor {
     match number {
-        1 => Role::User,
-        3 => Role::Tool,
-        _ => Role::Assistant,
+        1 => MessageAuthor::User,
+        3 => MessageAuthor::Tool,
+        _ => MessageAuthor::Assistant,
     }
 }
 

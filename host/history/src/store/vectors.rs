@@ -360,7 +360,7 @@ mod tests {
     use aiw_vectors::ModelFiles;
 
     use super::*;
-    use crate::{Cli, Forget, Message, Progress, Query, Role};
+    use crate::{Cli, Forget, HistoryQuery, MessageAuthor, ReadProgress, SessionMessage};
 
     /// A model that differs from those of other names in its identity alone.
     fn model(dir: &Path, name: &str) -> Option<Embedder> {
@@ -380,20 +380,20 @@ mod tests {
     }
 
     fn add(store: &Store, numbers: std::ops::Range<usize>) {
-        let messages: Vec<Message> = numbers
-            .map(|number| Message {
+        let messages: Vec<SessionMessage> = numbers
+            .map(|number| SessionMessage {
                 uuid: format!("m{number}"),
                 session: format!("s{}", number % 7),
                 project: "/p".into(),
                 time: None,
-                role: Role::User,
+                role: MessageAuthor::User,
                 tools: Vec::new(),
                 text: text(number),
                 agent: None,
                 offset: 0,
             })
             .collect();
-        let progress = Progress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+        let progress = ReadProgress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
         store.append(Cli::Claude, Path::new("/t"), &messages, &progress).unwrap();
     }
 
@@ -420,7 +420,7 @@ mod tests {
 
     fn found(store: &Store, embedder: &Embedder) -> usize {
         // No message has this word, so only vectors find any.
-        store.search(&Query { text: "headlines", ..Query::default() }, Some(embedder)).unwrap().len()
+        store.search(&HistoryQuery { text: "headlines", ..HistoryQuery::default() }, Some(embedder)).unwrap().len()
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::append::cli_number;
 use super::packed::{Key, Text, Uuid};
 use super::{Store, cli_of, database, role_of};
-use crate::{Cli, HistoryError, Launch, Meaning, Role};
+use crate::{Cli, HistoryError, Launch, MessageAuthor, VectorCoverage};
 
 /// A session as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct Stored {
     /// In milliseconds since 1970.
     pub time: Option<i64>,
     /// The author.
-    pub role: Role,
+    pub role: MessageAuthor,
     /// The tools that it calls or answers for.
     pub tools: Vec<String>,
     /// The subagent that said it, or was told it.
@@ -102,7 +102,7 @@ pub struct Stats {
     /// How many messages have a vector
     pub vectors: u64,
     /// How far that is, for the model in use
-    pub meaning: Option<Meaning>,
+    pub meaning: Option<VectorCoverage>,
     /// The first message's time, in milliseconds since 1970
     pub first: Option<i64>,
     /// The last message's time

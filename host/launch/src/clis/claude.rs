@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use aiw_core::provider::Auth;
 use aiw_core::{Api, CliKind};
 use aiw_home::{CLAUDE_RUNNING, CliFiles};
-use aiw_tasks::Usage;
+use aiw_tasks::TaskUsage;
 use serde_json::{Value, json};
 
 use self::login::{HEADERS, KEY, TOKEN};
@@ -420,7 +420,7 @@ impl Stream {
             (None, None) => None,
             (one, other) => Some(one.unwrap_or(0).saturating_add(other.unwrap_or(0))),
         };
-        found.facts.usage = Some(Usage {
+        found.facts.usage = Some(TaskUsage {
             input: before.input.saturating_add(usage.input),
             output: before.output.saturating_add(usage.output),
             cached: sum(before.cached, usage.cached),
@@ -432,14 +432,14 @@ impl Stream {
     }
 }
 
-fn usage(usage: &Value) -> Option<Usage> {
+fn usage(usage: &Value) -> Option<TaskUsage> {
     let count = |key: &str| usage[key].as_u64();
     let (input, output) = (count("input_tokens")?, count("output_tokens")?);
     let (written, cached) = (count("cache_creation_input_tokens"), count("cache_read_input_tokens"));
     let input = input.saturating_add(written.unwrap_or(0)).saturating_add(cached.unwrap_or(0));
     let reasoning = usage["output_tokens_details"]["thinking_tokens"].as_u64();
     let cache_written_1h = usage["cache_creation"]["ephemeral_1h_input_tokens"].as_u64();
-    Some(Usage { input, output, cached, cache_written: written, cache_written_1h, reasoning })
+    Some(TaskUsage { input, output, cached, cache_written: written, cache_written_1h, reasoning })
 }
 
 fn result(value: &Value, found: &mut Findings) -> Vec<Event> {

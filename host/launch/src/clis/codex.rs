@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use aiw_core::provider::Auth;
 use aiw_core::{Api, CliKind, toml_string};
 use aiw_home::CliFiles;
-use aiw_tasks::Usage;
+use aiw_tasks::TaskUsage;
 use serde_json::Value;
 
 use super::{AiCli, CommandLine, Line, Passed, words};
@@ -344,7 +344,7 @@ impl CliStream for Stream {
                 let count = |key: &str| usage[key].as_u64();
                 if let (Some(input), Some(output)) = (count("input_tokens"), count("output_tokens")) {
                     let (cached, reasoning) = (count("cached_input_tokens"), count("reasoning_output_tokens"));
-                    found.facts.usage = Some(Usage { input, output, cached, reasoning, ..Usage::default() });
+                    found.facts.usage = Some(TaskUsage { input, output, cached, reasoning, ..TaskUsage::default() });
                 }
                 found.end(false);
                 Vec::new()

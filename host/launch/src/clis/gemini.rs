@@ -9,7 +9,7 @@ use std::path::Path;
 
 use aiw_core::provider::Auth;
 use aiw_core::{Api, CliKind};
-use aiw_tasks::Usage;
+use aiw_tasks::TaskUsage;
 use serde_json::{Map, Value, json};
 
 use self::home::{FILES, GeminiHome};
@@ -286,7 +286,8 @@ impl CliStream for Stream {
                 let stats = &value["stats"];
                 let count = |key: &str| stats[key].as_u64();
                 if let (Some(input), Some(output)) = (count("input_tokens"), count("output_tokens")) {
-                    found.facts.usage = Some(Usage { input, output, cached: count("cached"), ..Usage::default() });
+                    found.facts.usage =
+                        Some(TaskUsage { input, output, cached: count("cached"), ..TaskUsage::default() });
                 }
                 let error = text(&value["error"]["message"]).to_owned();
                 let said = std::mem::take(&mut self.saying);

@@ -317,7 +317,7 @@ fn the_first_of_a_name_counts_and_shadows_the_others() {
     let project = machine.write("project/.claude/agents/b.md", agent("project"));
     machine.write("project/.claude/agents/c.md", agent("later"));
     assert_eq!(machine.find("x").unwrap().content, "project");
-    let by = |listing: &Listing| -> Vec<Option<PathBuf>> {
+    let by = |listing: &RoleListing| -> Vec<Option<PathBuf>> {
         listing.roles.iter().map(|listed| listed.shadowed_by.clone()).collect()
     };
     assert_eq!(by(&machine.roles().list()), [None, Some(project.clone()), Some(project)]);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aiw_core::Secret;
-use aiw_net::{Method, NetError, Policy, Request, Streamed};
+use aiw_net::{HttpRequest, Method, NetError, Policy, Streamed};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
@@ -51,18 +51,18 @@ pub trait Bearer: Send + Sync {
 
 /// A server at an address.
 #[derive(Clone)]
-pub struct Endpoint {
-    client: aiw_net::Client,
+pub struct ServerEndpoint {
+    client: aiw_net::HttpClient,
     policy: Policy,
     url: String,
     secrets: Vec<(String, Secret)>,
     bearer: Option<Arc<dyn Bearer>>,
 }
 
-impl Endpoint {
+impl ServerEndpoint {
     /// A server at `url`, reached under `policy`. `headers` may hold keys: they go only to the server's origin.
     pub fn new(
-        client: aiw_net::Client,
+        client: aiw_net::HttpClient,
         policy: Policy,
         url: impl Into<String>,
         headers: Vec<(String, Secret)>,
@@ -77,7 +77,7 @@ impl Endpoint {
     }
 
     /// An address may hold a key, so no error names more of it than its origin.
-    async fn open(&self, request: &Request) -> Result<Streamed, NetError> {
+    async fn open(&self, request: &HttpRequest) -> Result<Streamed, NetError> {
         self.client.open(&self.policy, request, PATIENCE).await.map_err(NetError::without_paths)
     }
 
@@ -90,7 +90,7 @@ impl Endpoint {
 /// rmcp's HTTP client trait, implemented over `net`.
 #[derive(Clone)]
 pub(crate) struct Http {
-    endpoint: Arc<Endpoint>,
+    endpoint: Arc<ServerEndpoint>,
     raw: Raw,
 }
 
@@ -112,7 +112,7 @@ impl Http {
         body: Vec<u8>,
         given: Given,
     ) -> Result<Streamed, Failure> {
-        let mut request = Request { method, body, ..Request::new(url) };
+        let mut request = HttpRequest { method, body, ..HttpRequest::new(url) };
         let secrets = &mut request.secrets;
         secrets.extend(self.endpoint.secrets.iter().cloned());
         if let Some(token) = given.token {
@@ -140,7 +140,7 @@ impl Http {
     }
 
     /// Sends a request with a token, and once more if the server refuses it and there is another.
-    async fn send_with(&self, bearer: &dyn Bearer, request: Request) -> Result<Streamed, NetError> {
+    async fn send_with(&self, bearer: &dyn Bearer, request: HttpRequest) -> Result<Streamed, NetError> {
         let open = async |token: Option<&Secret>| {
             let mut request = request.clone();
             if let Some(token) = token {

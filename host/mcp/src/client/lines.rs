@@ -16,8 +16,8 @@ use serde_json::{Map, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::{mpsc, oneshot};
 
-use super::raw::{Answer, Raw};
-use super::request::{CANCELLED, ClientError, Params, Request, cancellation};
+use super::raw::{Raw, ToolAnswer};
+use super::request::{CANCELLED, ClientError, McpRequest, Params, cancellation};
 
 /// The longest message that is taken from a server.
 const MAX_LINE: usize = 64 << 20;
@@ -197,8 +197,8 @@ impl Direct {
     }
 
     /// Writes a request. What is left, its answer, is smaller than it: a future is moved several times.
-    pub(crate) fn send(&self, request: Request) -> Result<Unanswered<'_>, ClientError> {
-        let Request { method, mut params, patience, progress } = request;
+    pub(crate) fn send(&self, request: McpRequest) -> Result<Unanswered<'_>, ClientError> {
+        let McpRequest { method, mut params, patience, progress } = request;
         let has_progress = progress.is_some();
         let (id, answer) = self.raw.expect(progress).ok_or(ClientError::Closed)?;
         let unanswered = Unanswered { direct: self, id: Some(id), answer, patience };
@@ -216,7 +216,7 @@ impl Direct {
 pub(crate) struct Unanswered<'a> {
     direct: &'a Direct,
     id: Option<i64>,
-    answer: oneshot::Receiver<Answer>,
+    answer: oneshot::Receiver<ToolAnswer>,
     patience: Duration,
 }
 

@@ -24,13 +24,13 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use self::events::{Events, RpcError};
-pub use self::http::{Bearer, Endpoint};
+pub use self::http::{Bearer, ServerEndpoint};
 use self::lines::{Direct, Input, Lines, Outbox, Output};
 pub use self::raw::value_of;
 use self::raw::{Back, Progress, Raw};
 pub(crate) use self::request::failure;
 use self::request::{CANCELLED, cancellation};
-pub use self::request::{ClientError, Params, Request};
+pub use self::request::{ClientError, McpRequest, Params};
 
 /// A client's description of itself.
 #[derive(Debug, Clone)]
@@ -44,7 +44,7 @@ pub struct ClientInfo {
 }
 
 /// A connection to a server.
-pub struct Client {
+pub struct McpClient {
     service: RunningService<RoleClient, Back>,
     raw: Raw,
     server: Value,
@@ -52,7 +52,7 @@ pub struct Client {
     direct: Option<Direct>,
 }
 
-impl Client {
+impl McpClient {
     /// Starts a session over two streams: a process's standard output and input. A line is one message.
     pub fn over(
         input: impl AsyncRead + Send + Unpin + 'static,
@@ -82,7 +82,7 @@ impl Client {
 
     /// Starts a session over streamable HTTP, under the endpoint's egress policy.
     pub fn http(
-        endpoint: Endpoint,
+        endpoint: ServerEndpoint,
         info: ClientInfo,
         events: Arc<dyn Events>,
         patience: Duration,
@@ -121,12 +121,12 @@ impl Client {
     /// Sends a request without progress.
     pub async fn request(&self, method: &str, params: Option<Value>, patience: Duration) -> Result<Value, ClientError> {
         let params = params.map(Params::Values);
-        let request = Request { method: method.to_owned(), params, patience, progress: None };
+        let request = McpRequest { method: method.to_owned(), params, patience, progress: None };
         Ok(value_of(&self.send(request).await?)?)
     }
 
     /// Sends a request. The result is as the server wrote it.
-    pub async fn send(&self, request: Request) -> Result<Box<RawValue>, ClientError> {
+    pub async fn send(&self, request: McpRequest) -> Result<Box<RawValue>, ClientError> {
         match &self.direct {
             Some(direct) => direct.send(request)?.answer().await,
             None => self.send_by_rmcp(request).await,
@@ -134,7 +134,7 @@ impl Client {
     }
 
     /// A large future: as a part of every call's, it would be moved around with it.
-    fn send_by_rmcp(&self, request: Request) -> BoxFuture<'_, Result<Box<RawValue>, ClientError>> {
+    fn send_by_rmcp(&self, request: McpRequest) -> BoxFuture<'_, Result<Box<RawValue>, ClientError>> {
         Box::pin(async move {
             let params = request.params.map(Params::value).transpose()?;
             let mut sent = CustomRequest::new(request.method, params);

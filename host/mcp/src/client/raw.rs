@@ -65,7 +65,7 @@ struct Pending {
 /// A caller that waits for a request past rmcp.
 struct Waiting {
     watched: Option<Watched>,
-    answer: oneshot::Sender<Answer>,
+    answer: oneshot::Sender<ToolAnswer>,
 }
 
 impl Pending {
@@ -76,7 +76,7 @@ impl Pending {
 }
 
 /// A server's answer. A result passes as it was written.
-pub(super) type Answer = Result<Box<RawValue>, RpcError>;
+pub(super) type ToolAnswer = Result<Box<RawValue>, RpcError>;
 
 /// The usual answer, which is read in one go. Anything else is looked at more closely.
 #[derive(Deserialize)]
@@ -147,7 +147,7 @@ impl Raw {
 
     /// A request past rmcp: its id, which is its progress token too, and what its answer comes through. None once the
     /// connection has ended. If it ends later, the answer never comes.
-    pub(crate) fn expect(&self, progress: Option<mpsc::Sender<Value>>) -> Option<(i64, oneshot::Receiver<Answer>)> {
+    pub(crate) fn expect(&self, progress: Option<mpsc::Sender<Value>>) -> Option<(i64, oneshot::Receiver<ToolAnswer>)> {
         let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let watched = progress.map(|progress| Watched { token: id.into(), progress: Progress(progress) });
         let (sender, answer) = oneshot::channel();
@@ -316,7 +316,7 @@ pub fn value_of(result: &RawValue) -> Result<Value, RpcError> {
 }
 
 /// Reads an answer. One without a valid result or error becomes an error, or its request would wait in vain.
-fn answer_of(fields: &mut Map<String, Value>) -> Answer {
+fn answer_of(fields: &mut Map<String, Value>) -> ToolAnswer {
     let result = fields.shift_remove("result").and_then(|result| to_raw_value(&result).ok());
     let error = fields.shift_remove("error").and_then(|error| serde_json::from_value::<ErrorData>(error).ok());
     let invalid = || RpcError { code: INTERNAL, message: "the server's answer is not valid".into(), data: None };

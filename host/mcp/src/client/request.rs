@@ -76,7 +76,7 @@ fn http_problem(error: &(dyn Error + 'static)) -> String {
 
 /// A request to a server.
 #[derive(Debug)]
-pub struct Request {
+pub struct McpRequest {
     /// Its method: `tools/call`.
     pub method: String,
     /// Its parameters; `_meta` passes unchanged except for the progress token, which is the connection's own.

@@ -87,13 +87,13 @@ async fn server(stream: DuplexStream, heard: Arc<Mutex<Vec<Value>>>) {
     }
 }
 
-async fn connected() -> (Client, Arc<Told>, Arc<Mutex<Vec<Value>>>) {
+async fn connected() -> (McpClient, Arc<Told>, Arc<Mutex<Vec<Value>>>) {
     let (ours, theirs) = tokio::io::duplex(1 << 20);
     let heard = Arc::new(Mutex::new(Vec::new()));
     tokio::spawn(server(theirs, heard.clone()));
     let (input, output) = tokio::io::split(ours);
     let told = Arc::new(Told::default());
-    let client = Client::over(input, output, info(), told.clone(), PATIENCE).await.unwrap();
+    let client = McpClient::over(input, output, info(), told.clone(), PATIENCE).await.unwrap();
     (client, told, heard)
 }
 
@@ -133,7 +133,7 @@ async fn what_a_server_says_passes_unchanged_and_what_it_asks_is_answered() {
 #[tokio::test]
 async fn a_result_is_one_line_whatever_its_reader_takes_for_the_end_of_one() {
     let (client, ..) = connected().await;
-    let request = Request { method: "returns".into(), params: None, patience: PATIENCE, progress: None };
+    let request = McpRequest { method: "returns".into(), params: None, patience: PATIENCE, progress: None };
     assert_eq!(client.send(request).await.unwrap().get(), r#"{"a":{"id":1}}"#);
     client.close().await;
 }
@@ -153,13 +153,13 @@ async fn a_list_loses_only_what_is_nested_too_deeply_and_another_answer_is_an_er
 async fn a_server_that_is_gone_or_never_begins_is_an_error() {
     let (ours, theirs) = tokio::io::duplex(1 << 10);
     let (input, output) = tokio::io::split(ours);
-    let begun = Client::over(input, output, info(), Arc::new(Told::default()), Duration::from_millis(50)).await;
+    let begun = McpClient::over(input, output, info(), Arc::new(Told::default()), Duration::from_millis(50)).await;
     assert!(matches!(begun, Err(ClientError::SlowStart(_))));
     drop(theirs);
     let (ours, theirs) = tokio::io::duplex(1 << 10);
     drop(theirs);
     let (input, output) = tokio::io::split(ours);
-    let begun = Client::over(input, output, info(), Arc::new(Told::default()), PATIENCE).await;
+    let begun = McpClient::over(input, output, info(), Arc::new(Told::default()), PATIENCE).await;
     assert!(matches!(begun, Err(ClientError::Begin(_))));
 }
 
@@ -238,16 +238,17 @@ async fn the_same_over_http_with_keys_and_under_the_policy() {
     let port = listener.local_addr().unwrap().port();
     let heard = Arc::new(Mutex::new(Vec::new()));
     tokio::spawn(http_server(listener, heard.clone()));
-    let net = aiw_net::Client::new().unwrap();
+    let net = aiw_net::HttpClient::new().unwrap();
     let url = format!("http://127.0.0.1:{port}/mcp");
     let keys = vec![("x-api-key".to_owned(), aiw_core::Secret::new("sk-canary"))];
     let (denied, mut granted) = (Policy::public(), Policy::none());
     granted.grant_url(&url);
     let told = Arc::new(Told::default());
-    let endpoint = Endpoint::new(net.clone(), denied, &*url, keys.clone());
-    assert!(matches!(Client::http(endpoint, info(), told.clone(), PATIENCE).await, Err(ClientError::Begin(_))));
+    let endpoint = ServerEndpoint::new(net.clone(), denied, &*url, keys.clone());
+    assert!(matches!(McpClient::http(endpoint, info(), told.clone(), PATIENCE).await, Err(ClientError::Begin(_))));
     assert!(heard.lock().unwrap().is_empty());
-    let client = Client::http(Endpoint::new(net, granted, &*url, keys), info(), told.clone(), PATIENCE).await.unwrap();
+    let client =
+        McpClient::http(ServerEndpoint::new(net, granted, &*url, keys), info(), told.clone(), PATIENCE).await.unwrap();
     assert_eq!(client.server()["more"], 1);
     let tools = client.list("tools/list", "tools", 100, PATIENCE).await.unwrap();
     assert_eq!(tools, [json!({"name": "a", "odd": {"x": null}}), json!({"name": "b"})]);

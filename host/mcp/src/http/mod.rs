@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::headers::{LAST_EVENT, SESSION};
 use self::log::Log;
-pub use self::reply::Body;
+pub use self::reply::ReplyBody;
 use self::reply::{JSON, Refusal, SSE, accepted, error, failed, refused, unavailable};
 use self::session::{HttpSession, SessionError};
 pub use self::sessions::HttpLimits;
@@ -80,7 +80,7 @@ impl HttpServer {
     }
 
     /// Answers a request. Who may ask was checked before.
-    pub fn answer(&self, request: Request<Bytes>) -> BoxFuture<'_, Response<Body>> {
+    pub fn answer(&self, request: Request<Bytes>) -> BoxFuture<'_, Response<ReplyBody>> {
         Box::pin(async move {
             let (parts, body) = request.into_parts();
             let headers = &parts.headers;
@@ -95,7 +95,7 @@ impl HttpServer {
         })
     }
 
-    async fn post(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response<Body>, Refusal> {
+    async fn post(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response<ReplyBody>, Refusal> {
         if !(accepts(headers, JSON) && accepts(headers, SSE)) {
             let message = "the header `Accept` must list application/json and text/event-stream";
             return Err(error(StatusCode::NOT_ACCEPTABLE, message));
@@ -122,7 +122,7 @@ impl HttpServer {
         headers: &HeaderMap,
         message: RxJsonRpcMessage<RoleServer>,
         body: &Bytes,
-    ) -> Result<Response<Body>, Refusal> {
+    ) -> Result<Response<ReplyBody>, Refusal> {
         let version = headers::version(headers)?;
         if headers::is_modern(&message, version.as_ref()) {
             let unbound = self.sessions.without_session(&meta_of(&message)).await;
@@ -156,7 +156,7 @@ impl HttpServer {
     }
 
     /// Several messages at once.
-    async fn batch(&self, headers: &HeaderMap, batch: Vec<Incoming>) -> Result<Response<Body>, Refusal> {
+    async fn batch(&self, headers: &HeaderMap, batch: Vec<Incoming>) -> Result<Response<ReplyBody>, Refusal> {
         let version = headers::version(headers)?;
         if !version.as_ref().is_none_or(takes_batches) {
             return Err(refused(no_batches(), None));
@@ -177,7 +177,7 @@ impl HttpServer {
         &self,
         headers: &HeaderMap,
         message: RxJsonRpcMessage<RoleServer>,
-    ) -> Result<Response<Body>, Refusal> {
+    ) -> Result<Response<ReplyBody>, Refusal> {
         if headers.contains_key(SESSION) {
             return Err(error(StatusCode::BAD_REQUEST, "this session has begun already"));
         }
@@ -195,7 +195,7 @@ impl HttpServer {
         Ok(response)
     }
 
-    fn get(&self, headers: &HeaderMap) -> Result<Response<Body>, Refusal> {
+    fn get(&self, headers: &HeaderMap) -> Result<Response<ReplyBody>, Refusal> {
         if !accepts(headers, SSE) {
             return Err(error(StatusCode::NOT_ACCEPTABLE, "the header `Accept` must list text/event-stream"));
         }
@@ -213,7 +213,7 @@ impl HttpServer {
         Ok(reply::stream(reader, session))
     }
 
-    fn delete(&self, headers: &HeaderMap) -> Result<Response<Body>, Refusal> {
+    fn delete(&self, headers: &HeaderMap) -> Result<Response<ReplyBody>, Refusal> {
         has_sessions(headers)?;
         self.session(headers)?.end();
         Ok(accepted())
@@ -232,12 +232,15 @@ impl HttpServer {
 
 /// The outcome of a tool call.
 enum Called {
-    Answered(Response<Body>),
+    Answered(Response<ReplyBody>),
     Modern(Box<RxJsonRpcMessage<RoleServer>>),
 }
 
 /// A message to a session that has begun.
-async fn speak(session: &Arc<HttpSession>, message: RxJsonRpcMessage<RoleServer>) -> Result<Response<Body>, Refusal> {
+async fn speak(
+    session: &Arc<HttpSession>,
+    message: RxJsonRpcMessage<RoleServer>,
+) -> Result<Response<ReplyBody>, Refusal> {
     if !matches!(message, JsonRpcMessage::Request(_)) {
         session.tell(message).await.map_err(failed)?;
         return Ok(accepted());
@@ -249,7 +252,7 @@ async fn speak(session: &Arc<HttpSession>, message: RxJsonRpcMessage<RoleServer>
 async fn answer_in(
     session: &Arc<HttpSession>,
     asked: Result<Arc<Log>, SessionError>,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Response<ReplyBody>, Refusal> {
     let log = asked.map_err(failed)?;
     if let Some(answer) = log.whole(session.soon()).await {
         session.forget(&log);

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::log::KEEP_ALIVE;
-use super::reply::{self, Body, accepted, events_of, frame, refused, unavailable};
+use super::reply::{self, ReplyBody, accepted, events_of, frame, refused, unavailable};
 use super::sessions::{STOPPING, Unbound};
 
 /// How long an answer's beginning may take. Then a stream begins, so that clients don't give up.
@@ -28,7 +28,7 @@ pub(super) async fn answer(
     unbound: Unbound,
     message: RxJsonRpcMessage<RoleServer>,
     version: Option<ProtocolVersion>,
-) -> Response<Body> {
+) -> Response<ReplyBody> {
     let request = match message {
         JsonRpcMessage::Request(request) => request,
         JsonRpcMessage::Notification(_) => return accepted(),

@@ -23,21 +23,21 @@ pub(super) const JSON: &str = "application/json";
 pub(super) const SSE: &str = "text/event-stream";
 
 /// The body of an answer: a document, or a stream of events.
-pub type Body = UnsyncBoxBody<Bytes, Infallible>;
+pub type ReplyBody = UnsyncBoxBody<Bytes, Infallible>;
 
-pub(super) fn json(status: StatusCode, message: String) -> Response<Body> {
+pub(super) fn json(status: StatusCode, message: String) -> Response<ReplyBody> {
     with(status, JSON, Full::new(Bytes::from(message)).boxed_unsync())
 }
 
 /// The message was taken; it has no answer.
-pub(super) fn accepted() -> Response<Body> {
+pub(super) fn accepted() -> Response<ReplyBody> {
     let mut response = Response::new(Empty::new().boxed_unsync());
     *response.status_mut() = StatusCode::ACCEPTED;
     response
 }
 
 /// The answer to a message that is refused.
-pub(super) type Refusal = Box<Response<Body>>;
+pub(super) type Refusal = Box<Response<ReplyBody>>;
 
 /// A refusal that no id belongs to.
 pub(super) fn error(status: StatusCode, message: &str) -> Refusal {
@@ -75,7 +75,7 @@ pub(super) fn failed(problem: SessionError) -> Refusal {
 }
 
 /// The events of a session's stream. The session counts as used while it is open.
-pub(super) fn stream(reader: Reader, session: Arc<HttpSession>) -> Response<Body> {
+pub(super) fn stream(reader: Reader, session: Arc<HttpSession>) -> Response<ReplyBody> {
     let hold = session.hold();
     let events = stream::unfold((reader, hold), |(mut reader, hold)| async move {
         let event = tokio::select! {
@@ -87,22 +87,22 @@ pub(super) fn stream(reader: Reader, session: Arc<HttpSession>) -> Response<Body
     events_of(StreamBody::new(events).boxed_unsync())
 }
 
-pub(super) fn is_stream(response: &Response<Body>) -> bool {
+pub(super) fn is_stream(response: &Response<ReplyBody>) -> bool {
     response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == SSE)
 }
 
 /// A stream that ends when it is cut.
-pub(super) fn until_cut(response: Response<Body>, mut cut: watch::Receiver<()>) -> Response<Body> {
+pub(super) fn until_cut(response: Response<ReplyBody>, mut cut: watch::Receiver<()>) -> Response<ReplyBody> {
     let is_cut = async move { drop(cut.changed().await) };
     response.map(|body| StreamBody::new(BodyStream::new(body).take_until(Box::pin(is_cut))).boxed_unsync())
 }
 
 /// A stream without events, for a place that is not known any more.
-pub(super) fn no_events() -> Response<Body> {
+pub(super) fn no_events() -> Response<ReplyBody> {
     events_of(Empty::new().boxed_unsync())
 }
 
-pub(super) fn events_of(body: Body) -> Response<Body> {
+pub(super) fn events_of(body: ReplyBody) -> Response<ReplyBody> {
     with(StatusCode::OK, SSE, body)
 }
 
@@ -110,7 +110,7 @@ pub(super) fn frame(event: String) -> Result<Frame<Bytes>, Infallible> {
     Ok(Frame::data(Bytes::from(event)))
 }
 
-fn with(status: StatusCode, kind: &'static str, body: Body) -> Response<Body> {
+fn with(status: StatusCode, kind: &'static str, body: ReplyBody) -> Response<ReplyBody> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();

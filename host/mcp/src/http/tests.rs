@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::headers::VERSION;
 use super::*;
-use crate::{About, Answer, Arguments, Call, Caller, RpcError, Tool};
+use crate::{Arguments, Call, Caller, RpcError, ServerDescription, Tool, ToolAnswer};
 
 /// How many offers there are.
 static ALIVE: AtomicUsize = AtomicUsize::new(0);
@@ -43,8 +43,13 @@ const CHANGED: &str = "notifications/tools/list_changed";
 
 #[async_trait]
 impl Offer for Odd {
-    fn about(&self) -> About {
-        About { name: "odd".into(), version: "1".into(), instructions: String::new(), capabilities: Map::new() }
+    fn about(&self) -> ServerDescription {
+        ServerDescription {
+            name: "odd".into(),
+            version: "1".into(),
+            instructions: String::new(),
+            capabilities: Map::new(),
+        }
     }
 
     fn tools(&self) -> Arc<[Tool]> {
@@ -56,7 +61,7 @@ impl Offer for Odd {
         *self.client.lock().unwrap() = Some(client);
     }
 
-    async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<Answer, RpcError> {
+    async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<ToolAnswer, RpcError> {
         match name {
             "changes" => self.client().unwrap().notify(CHANGED, None).await.unwrap(),
             "counts" => {
@@ -67,12 +72,12 @@ impl Offer for Odd {
             }
             "asks" => {
                 let asked = call.caller.ask("elicitation/create", Some(json!({"new": [1]})), Duration::from_secs(20));
-                return Ok(Answer::of(asked.await.unwrap()));
+                return Ok(ToolAnswer::of(asked.await.unwrap()));
             }
             "waits" => call.cancelled.nobody_waits().await,
             _ => {}
         }
-        Ok(Answer::foreign(arguments.read().unwrap()))
+        Ok(ToolAnswer::foreign(arguments.read().unwrap()))
     }
 
     async fn request(&self, method: &str, params: Option<Value>, _: Call) -> Result<Value, RpcError> {
@@ -89,7 +94,7 @@ fn server(limits: HttpLimits) -> (HttpServer, CancellationToken) {
     (HttpServer::new(|| Arc::new(Odd::default()), limits, stop.clone()), stop)
 }
 
-async fn send(server: &HttpServer, method: Method, headers: &[(&str, &str)], body: String) -> Response<Body> {
+async fn send(server: &HttpServer, method: Method, headers: &[(&str, &str)], body: String) -> Response<ReplyBody> {
     let mut request =
         Request::builder().method(method).uri("/mcp").header("accept", "application/json, text/event-stream");
     for (name, value) in headers {
@@ -98,13 +103,13 @@ async fn send(server: &HttpServer, method: Method, headers: &[(&str, &str)], bod
     server.answer(request.body(Bytes::from(body)).unwrap()).await
 }
 
-async fn text(response: Response<Body>) -> String {
+async fn text(response: Response<ReplyBody>) -> String {
     let bytes = tokio::time::timeout(Duration::from_secs(20), response.into_body().collect()).await.unwrap().unwrap();
     String::from_utf8(bytes.to_bytes().to_vec()).unwrap()
 }
 
 /// The messages of a JSON answer or a stream that has ended.
-async fn messages(response: Response<Body>) -> Vec<Value> {
+async fn messages(response: Response<ReplyBody>) -> Vec<Value> {
     let is_stream = response.headers()["content-type"] == SSE;
     let text = text(response).await;
     if !is_stream {
@@ -115,7 +120,7 @@ async fn messages(response: Response<Body>) -> Vec<Value> {
 }
 
 /// The next frame of a stream.
-async fn event(body: &mut Body) -> Option<String> {
+async fn event(body: &mut ReplyBody) -> Option<String> {
     let frame = tokio::time::timeout(Duration::from_secs(20), body.frame()).await.unwrap()?;
     Some(String::from_utf8(frame.unwrap().into_data().unwrap().to_vec()).unwrap())
 }

@@ -1,6 +1,6 @@
 //! What the server and its authorization server say about themselves.
 
-use aiw_net::Request;
+use aiw_net::HttpRequest;
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -147,7 +147,7 @@ async fn first(reach: &Reach, what: &'static str, places: &[Url]) -> Result<Opti
 
 /// A document; none if it is not there.
 async fn document(reach: &Reach, what: &'static str, url: &Url) -> Result<Option<Map<String, Value>>, OAuthError> {
-    let mut request = Request::new(url.as_str());
+    let mut request = HttpRequest::new(url.as_str());
     request.headers.push(("accept".into(), "application/json".into()));
     let response = reach.ask(what, url, request).await?;
     match response.status {

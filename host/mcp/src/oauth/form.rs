@@ -1,6 +1,6 @@
 //! Requests to the endpoints of an authorization server, and what they answer.
 
-use aiw_net::{Method, Request};
+use aiw_net::{HttpRequest, Method};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,7 @@ impl Registered {
         endpoint: &Url,
         fields: &[(&str, &str)],
     ) -> Result<Map<String, Value>, OAuthError> {
-        let mut request = Request::new(endpoint.as_str());
+        let mut request = HttpRequest::new(endpoint.as_str());
         let mut fields = fields.to_vec();
         let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
         match (self.proof, &self.secret) {
@@ -64,9 +64,9 @@ pub(super) async fn send(
     reach: &Reach,
     what: &'static str,
     endpoint: &Url,
-    request: Request,
+    request: HttpRequest,
 ) -> Result<Map<String, Value>, OAuthError> {
-    let mut request = Request { method: Method::Post, ..request };
+    let mut request = HttpRequest { method: Method::Post, ..request };
     request.headers.push(("accept".into(), "application/json".into()));
     let response = reach.ask(what, endpoint, request).await?;
     match response.status {

@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use std::fmt;
 
 use aiw_core::Secret;
-use aiw_net::{Client, Method, Request};
+use aiw_net::{HttpClient, HttpRequest, Method};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use super::discovery::{AuthorizationServer, authorization_server, resource};
 use super::form::{Proof, Registered, send};
 use super::reach::Reach;
 use super::tokens::Source;
-use super::{OAuthError, Tokens};
+use super::{OAuthError, OAuthTokens};
 
 /// The scope that asks for a refresh token, where an authorization server knows it.
 const OFFLINE: &str = "offline_access";
@@ -25,9 +25,9 @@ const OFFLINE: &str = "offline_access";
 const MAX_QUERY: usize = 8 << 10;
 
 /// The input of a login.
-pub struct LoginRequest {
+pub struct OAuthRequest {
     /// The client for requests that leave the machine.
-    pub client: Client,
+    pub client: HttpClient,
     /// The URL of the server.
     pub url: String,
     /// The headers that the server gets with each request.
@@ -66,7 +66,7 @@ impl fmt::Debug for Login {
 
 impl Login {
     /// Finds the authorization server and makes itself known there. Nothing is kept if the login isn't finished.
-    pub fn begin(request: LoginRequest) -> BoxFuture<'static, Result<Self, OAuthError>> {
+    pub fn begin(request: OAuthRequest) -> BoxFuture<'static, Result<Self, OAuthError>> {
         Box::pin(async move {
             let reach = Reach::new(request.client.clone(), &request.url, request.issuer.as_deref())?;
             let challenge = challenge(&reach, &request.headers).await?;
@@ -155,11 +155,11 @@ impl Login {
     }
 
     /// Takes the query of the address that the browser came back to, and exchanges its code for tokens.
-    pub fn finish(self, query: &str) -> BoxFuture<'_, Result<Tokens, OAuthError>> {
+    pub fn finish(self, query: &str) -> BoxFuture<'_, Result<OAuthTokens, OAuthError>> {
         Box::pin(async move {
             let code = self.code(query)?;
             let (verifier, redirect) = (self.verifier.expose(), &self.redirect);
-            Tokens::exchange(&self.reach, self.source, self.given, code.expose(), verifier, redirect).await
+            OAuthTokens::exchange(&self.reach, self.source, self.given, code.expose(), verifier, redirect).await
         })
     }
 
@@ -201,7 +201,7 @@ impl Login {
 
 /// Returns the server's challenge to a request without a token.
 async fn challenge(reach: &Reach, headers: &[(String, Secret)]) -> Result<Challenge, OAuthError> {
-    let mut request = Request { method: Method::Post, ..Request::new("") };
+    let mut request = HttpRequest { method: Method::Post, ..HttpRequest::new("") };
     request.secrets = headers.to_vec();
     request.headers.push(("content-type".into(), "application/json".into()));
     request.headers.push(("accept".into(), "application/json, text/event-stream".into()));
@@ -247,7 +247,7 @@ async fn register(
     if !scopes.is_empty() {
         sent["scope"] = scopes.join(" ").into();
     }
-    let mut request = Request::new(endpoint.as_str());
+    let mut request = HttpRequest::new(endpoint.as_str());
     request.headers.push(("content-type".into(), "application/json".into()));
     request.body = sent.to_string().into_bytes();
     let answer = send(reach, what, endpoint, request).await?;

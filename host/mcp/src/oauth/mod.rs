@@ -15,5 +15,5 @@ mod tokens;
 
 pub use challenge::Challenge;
 pub use error::OAuthError;
-pub use login::{Login, LoginRequest};
-pub use tokens::Tokens;
+pub use login::{Login, OAuthRequest};
+pub use tokens::OAuthTokens;

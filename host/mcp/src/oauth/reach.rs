@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use aiw_core::is_public;
-use aiw_net::{Client, HostPattern, Hosts, Policy, Request, Response};
+use aiw_net::{HostPattern, Hosts, HttpClient, HttpRequest, Policy, Response};
 use serde_json::{Map, Value};
 use url::{Host, Url};
 
@@ -53,7 +53,7 @@ fn class(url: &Url) -> Class {
 /// The addresses that the login at one server may reach.
 #[derive(Clone)]
 pub(super) struct Reach {
-    client: Client,
+    client: HttpClient,
     server: Url,
     /// The issuer that the user named, which may be anywhere.
     named: Option<Url>,
@@ -61,7 +61,7 @@ pub(super) struct Reach {
 
 impl Reach {
     /// `server` is the URL of the MCP server, `named` the issuer that the user chose.
-    pub(super) fn new(client: Client, server: &str, named: Option<&str>) -> Result<Self, OAuthError> {
+    pub(super) fn new(client: HttpClient, server: &str, named: Option<&str>) -> Result<Self, OAuthError> {
         let what = "the server's URL";
         let server = parse(what, server)?;
         let named = named.map(|named| parse("the issuer", named)).transpose()?;
@@ -105,9 +105,14 @@ impl Reach {
     }
 
     /// Sends a request to a checked address.
-    pub(super) async fn ask(&self, what: &'static str, url: &Url, request: Request) -> Result<Response, OAuthError> {
+    pub(super) async fn ask(
+        &self,
+        what: &'static str,
+        url: &Url,
+        request: HttpRequest,
+    ) -> Result<Response, OAuthError> {
         let policy = self.policy(what, url)?;
-        let request = Request { url: url.to_string(), limit: MAX_ANSWER, ..request };
+        let request = HttpRequest { url: url.to_string(), limit: MAX_ANSWER, ..request };
         match tokio::time::timeout(PATIENCE, self.client.fetch(&policy, &request)).await {
             Ok(Ok(response)) => {
                 // The same host and port, in another scheme.
@@ -124,10 +129,10 @@ impl Reach {
     }
 
     /// The server's own challenge to a request without a token.
-    pub(super) async fn challenge(&self, request: Request) -> Result<Option<String>, OAuthError> {
+    pub(super) async fn challenge(&self, request: HttpRequest) -> Result<Option<String>, OAuthError> {
         let what = "the server";
         let policy = self.policy(what, &self.server)?;
-        let request = Request { url: self.server.to_string(), ..request };
+        let request = HttpRequest { url: self.server.to_string(), ..request };
         // The body may be a stream without an end.
         match tokio::time::timeout(PATIENCE, self.client.open(&policy, &request, PATIENCE)).await {
             Ok(Ok(answer)) if answer.status == 401 => Ok(answer.header("www-authenticate").map(str::to_owned)),
@@ -175,7 +180,7 @@ mod tests {
     use super::*;
 
     fn reach(server: &str) -> Reach {
-        Reach::new(Client::new().unwrap(), server, None).unwrap()
+        Reach::new(HttpClient::new().unwrap(), server, None).unwrap()
     }
 
     #[test]
@@ -211,7 +216,7 @@ mod tests {
         ] {
             assert_eq!(reach(server).check("x", url).is_ok(), allowed, "{server} {url}");
         }
-        let named = Reach::new(Client::new().unwrap(), "https://a.example/", Some("https://10.0.0.1/x")).unwrap();
+        let named = Reach::new(HttpClient::new().unwrap(), "https://a.example/", Some("https://10.0.0.1/x")).unwrap();
         assert!(named.check("x", "https://10.0.0.1/token").is_ok());
         assert!(named.check("x", "https://10.0.0.1:8443/token").is_err());
     }
@@ -232,6 +237,6 @@ mod tests {
         ] {
             assert!(parse("x", url).is_err(), "{url}");
         }
-        assert!(Reach::new(Client::new().unwrap(), "http://mcp.example.com/", None).is_err());
+        assert!(Reach::new(HttpClient::new().unwrap(), "http://mcp.example.com/", None).is_err());
     }
 }

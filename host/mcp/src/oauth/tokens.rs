@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aiw_core::Secret;
-use aiw_net::Client;
+use aiw_net::HttpClient;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
@@ -25,7 +25,7 @@ const MAX_LIFETIME: u64 = 10 * 365 * 24 * 3600;
 
 /// The tokens of a login, and what is needed to refresh them and to give them back. Serialized it is a secret.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct Tokens {
+pub struct OAuthTokens {
     /// The URL of the server. The token is sent there and nowhere else.
     url: String,
     resource: String,
@@ -54,13 +54,13 @@ pub(super) struct Source {
     pub(super) scopes: Vec<String>,
 }
 
-impl fmt::Debug for Tokens {
+impl fmt::Debug for OAuthTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tokens").field("url", &self.url).field("issuer", &self.issuer).finish_non_exhaustive()
     }
 }
 
-impl Tokens {
+impl OAuthTokens {
     /// Exchanges a code for tokens.
     pub(super) async fn exchange(
         reach: &Reach,
@@ -126,7 +126,7 @@ impl Tokens {
     }
 
     /// New tokens for the old ones, which may be void from now on.
-    pub fn refreshed<'a>(&'a self, client: &'a Client) -> BoxFuture<'a, Result<Self, OAuthError>> {
+    pub fn refreshed<'a>(&'a self, client: &'a HttpClient) -> BoxFuture<'a, Result<Self, OAuthError>> {
         Box::pin(async move {
             let reach = Reach::new(client.clone(), &self.url, self.named.as_deref())?;
             let Some(refresh) = &self.refresh else {
@@ -145,7 +145,7 @@ impl Tokens {
     }
 
     /// Tells the authorization server that the tokens are no longer used. False if it takes no such word.
-    pub fn revoke<'a>(&'a self, client: &'a Client) -> BoxFuture<'a, Result<bool, OAuthError>> {
+    pub fn revoke<'a>(&'a self, client: &'a HttpClient) -> BoxFuture<'a, Result<bool, OAuthError>> {
         Box::pin(async move {
             let reach = Reach::new(client.clone(), &self.url, self.named.as_deref())?;
             let what = "the revocation endpoint";

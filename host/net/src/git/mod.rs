@@ -31,11 +31,11 @@ use refs::check_reference;
 pub use refs::{GitOrigin, GitRef, GitRefs};
 use remote::{Depth, Remote};
 use session::FetchSession;
-pub use transfer::Progress;
+pub use transfer::TransferProgress;
 use transfer::{Cancel, OnProgress, Refused};
 
 use crate::error::NetError;
-use crate::http::{Client, RequestLimits, check_host, resolve_public};
+use crate::http::{HttpClient, RequestLimits, check_host, resolve_public};
 use crate::place::{Place, shown_git};
 use crate::policy::Policy;
 use crate::tree::Tree;
@@ -43,7 +43,7 @@ use crate::tree::Tree;
 /// Opens trees of directories and of git repositories. Repositories from elsewhere go through a cache.
 #[derive(Clone)]
 pub struct Trees {
-    client: Client,
+    client: HttpClient,
     cache: PathBuf,
     progress: Option<OnProgress>,
     /// The results of earlier calls. A marketplace is asked for dozens of times in a row. Without them, each call would
@@ -61,13 +61,13 @@ struct Known {
 
 impl Trees {
     /// Creates the opener. `cache_dir` is created when it is first needed.
-    pub fn new(client: Client, cache_dir: PathBuf) -> Self {
+    pub fn new(client: HttpClient, cache_dir: PathBuf) -> Self {
         Self { client, cache: cache_dir, progress: None, known: Arc::default() }
     }
 
     /// Calls `tell` with the progress of transfers.
     #[must_use]
-    pub fn on_progress(mut self, tell: Arc<dyn Fn(Progress) + Send + Sync>) -> Self {
+    pub fn on_progress(mut self, tell: Arc<dyn Fn(TransferProgress) + Send + Sync>) -> Self {
         self.progress = Some(tell);
         self
     }

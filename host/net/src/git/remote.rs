@@ -11,7 +11,7 @@ use git2::{AutotagOption, FetchOptions, RemoteCallbacks, Repository};
 use super::command::{Ended, Memory};
 use super::refs::GitRef;
 use super::session::FetchSession;
-use super::transfer::{OnProgress, Progress, Refused};
+use super::transfer::{OnProgress, Refused, TransferProgress};
 use super::{advertisement, command, exchange, transport};
 use crate::error::{NetError, size};
 use crate::place::{Place, shown_git};
@@ -90,7 +90,7 @@ impl Remote {
                 return false;
             }
             if let Some(tell) = &self.progress {
-                tell(Progress {
+                tell(TransferProgress {
                     received_objects: progress.received_objects() as u64,
                     total_objects: progress.total_objects() as u64,
                     received_bytes,
@@ -189,7 +189,7 @@ impl Remote {
             if bytes != last.0 {
                 last = (bytes, Instant::now());
                 if let Some(tell) = &self.progress {
-                    tell(Progress { received_bytes: bytes, ..Progress::default() });
+                    tell(TransferProgress { received_bytes: bytes, ..TransferProgress::default() });
                 }
             } else if bytes == 0 && last.1.elapsed() > idle {
                 return Err(NetError::unavailable(format!("`{}` sends nothing", shown_git(&self.real))));

@@ -13,12 +13,12 @@ use url::Url;
 use super::advertisement::Advertisement;
 use super::transfer::{Cancel, Refused};
 use crate::error::{NetError, size};
-use crate::http::Client;
+use crate::http::HttpClient;
 use crate::policy::Policy;
 
 /// The limits of one fetch, and its state.
 pub(super) struct FetchSession {
-    pub(super) client: Client,
+    pub(super) client: HttpClient,
     pub(super) policy: Policy,
     pub(super) runtime: Handle,
     pub(super) cancel: Cancel,
@@ -45,7 +45,7 @@ pub(super) struct SessionState {
 
 impl FetchSession {
     pub(super) fn new(
-        client: Client,
+        client: HttpClient,
         policy: Policy,
         runtime: Handle,
         cancel: Cancel,

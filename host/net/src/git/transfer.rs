@@ -8,7 +8,7 @@ use crate::error::NetError;
 
 /// The progress of a transfer. The number of objects is known only after the far end has counted them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Progress {
+pub struct TransferProgress {
     /// Objects that have arrived.
     pub received_objects: u64,
     /// Objects in total.
@@ -18,7 +18,7 @@ pub struct Progress {
 }
 
 /// The callback for the progress of a transfer. It is called on the thread that transfers.
-pub(super) type OnProgress = Arc<dyn Fn(Progress) + Send + Sync>;
+pub(super) type OnProgress = Arc<dyn Fn(TransferProgress) + Send + Sync>;
 
 /// Which side refused. After a refusal by the far end, another way may still work.
 pub(super) enum Refused {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aiw_core::{RelPath, Sha};
-use aiw_net::{Client, GitOrigin, NetError, Policy, RequestLimits, Tree, Trees};
+use aiw_net::{GitOrigin, HttpClient, NetError, Policy, RequestLimits, Tree, Trees};
 
 use crate::world::{Server, World, in_child, reply, run, short, variable};
 
@@ -54,7 +54,7 @@ fn every_way_in(world: &World, url: &str, policy: &Policy, [first, second, third
     .into_iter()
     .enumerate()
     {
-        let trees = Trees::new(Client::new().unwrap(), world.path(&format!("cache-{n}")));
+        let trees = Trees::new(HttpClient::new().unwrap(), world.path(&format!("cache-{n}")));
         let wanted = origin(url, reference, sha.map(String::as_str));
         let tree = run(trees.open_git(policy, &wanted)).unwrap_or_else(|error| panic!("{wanted:?}: {error}"));
         assert_eq!((tree.revision(), text(&tree, "a.txt").as_str()), (commit.as_str(), content), "{wanted:?}");
@@ -150,7 +150,7 @@ fn child_with_a_repository_of_another() {
     let path = variable("T_PATH");
     let mut policy = Policy::none();
     policy.grant_url(&path);
-    let trees = Trees::new(Client::new().unwrap(), "/nowhere".into());
+    let trees = Trees::new(HttpClient::new().unwrap(), "/nowhere".into());
     let opened = run(trees.open_git(&policy, &GitOrigin::new(&path)));
     if std::path::Path::new(&variable("HOME")).join(".gitconfig").exists() {
         assert!(opened.is_ok(), "{:?}", opened.err());
@@ -402,12 +402,12 @@ fn a_stalled_server_is_left_when_the_future_is_dropped() {
 fn a_stalled_server_and_a_large_pack_end_in_an_error() {
     let (world, _) = history();
     let server = Server::start(|_, _| std::thread::sleep(Duration::from_secs(60)));
-    let trees = Trees::new(Client::with_limits(short()).unwrap(), world.path("cache"));
+    let trees = Trees::new(HttpClient::with_limits(short()).unwrap(), world.path("cache"));
     let error = run(trees.open_git(&server.granted(), &GitOrigin::new(server.url("/r")))).err().unwrap();
     assert!(matches!(error, NetError::Unavailable { .. }), "{error}");
     let server = world.serve();
     let limits = RequestLimits { pack: 700, ..RequestLimits::default() };
-    let trees = Trees::new(Client::with_limits(limits).unwrap(), world.path("cache"));
+    let trees = Trees::new(HttpClient::with_limits(limits).unwrap(), world.path("cache"));
     let error = run(trees.open_git(&server.granted(), &GitOrigin::new(server.url("/r")))).err().unwrap();
     assert!(matches!(error, NetError::TooLarge { .. }), "{error}");
 }
@@ -466,7 +466,7 @@ fn child_with_instead_of() {
     let (commit, server) = (variable("T_COMMIT"), variable("T_SERVER"));
     assert_eq!(aiw_net::rewritten("https://forge.example/r"), Some(format!("{server}r")));
     assert_eq!(aiw_net::rewritten("https://other.example/r"), None);
-    let trees = Trees::new(Client::new().unwrap(), variable("T_CACHE").into());
+    let trees = Trees::new(HttpClient::new().unwrap(), variable("T_CACHE").into());
     for url in ["https://forge.example/r", "forge:r", "https://token.example/r"] {
         let tree = run(trees.open_git(&Policy::none(), &GitOrigin::new(url))).unwrap();
         assert_eq!(tree.revision(), commit, "{url}");
@@ -515,7 +515,7 @@ fn a_credential_helper_is_asked_once_the_server_asks() {
 fn child_with_a_credential_helper() {
     let mut policy = Policy::none();
     policy.grant_url(&variable("T_URL"));
-    let trees = Trees::new(Client::new().unwrap(), variable("T_CACHE").into());
+    let trees = Trees::new(HttpClient::new().unwrap(), variable("T_CACHE").into());
     let opened = run(trees.open_git(&policy, &GitOrigin::new(variable("T_URL"))));
     match variable("T_COMMIT").as_str() {
         "" => match opened {
@@ -554,7 +554,7 @@ fn ssh_is_the_users_git() {
 fn child_with_ssh() {
     let commits: Vec<String> = variable("T_COMMITS").split(' ').map(str::to_owned).collect();
     let url = format!("git@forge.example:{}", variable("T_PATH"));
-    let trees = Trees::new(Client::new().unwrap(), variable("T_CACHE").into());
+    let trees = Trees::new(HttpClient::new().unwrap(), variable("T_CACHE").into());
     let mut policy = Policy::none();
     assert!(matches!(run(trees.open_git(&policy, &GitOrigin::new(&url))), Err(NetError::Denied { .. })));
     policy.grant_url(&url);
@@ -592,7 +592,7 @@ fn child_with_a_proxy() {
     policy.grant_url(url);
     // On a single-threaded runtime, as in a small command.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let trees = Trees::new(Client::new().unwrap(), variable("T_CACHE").into());
+    let trees = Trees::new(HttpClient::new().unwrap(), variable("T_CACHE").into());
     let tree = runtime.block_on(trees.open_git(&policy, &GitOrigin::new(url))).unwrap();
     assert_eq!(tree.revision(), variable("T_COMMIT"));
     let other = GitOrigin::new("http://other.example/r");

@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use aiw_core::RelPath;
-use aiw_net::{Client, GitOrigin, NetError, Policy, RequestLimits, Tree, Trees};
+use aiw_net::{GitOrigin, HttpClient, NetError, Policy, RequestLimits, Tree, Trees};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
@@ -143,7 +143,7 @@ fn refused_modestly(world: &World, url: &str, sentence: &str) {
 fn child_that_stays_modest() {
     let (url, mut policy) = (variable("T_URL"), Policy::none());
     policy.grant_url(&url);
-    let trees = Trees::new(Client::new().unwrap(), variable("T_CACHE").into());
+    let trees = Trees::new(HttpClient::new().unwrap(), variable("T_CACHE").into());
     let read = run(trees.open_git(&policy, &GitOrigin::new(&url)))
         .and_then(|tree| tree.read(&RelPath::parse("a.txt").unwrap(), 1 << 20));
     assert_eq!(read.unwrap_err().to_string(), variable("T_SENTENCE"));
@@ -238,7 +238,7 @@ fn endless_refs_end_and_cost_little() {
     let url = server.url("/r");
     refused_modestly(&world, &url, &format!("`{url}` lists more than 250000 branches and tags"));
     let limits = RequestLimits { listing: 100_000, ..RequestLimits::default() };
-    let trees = Trees::new(Client::with_limits(limits).unwrap(), world.path("cache"));
+    let trees = Trees::new(HttpClient::with_limits(limits).unwrap(), world.path("cache"));
     assert_eq!(
         open(&trees, &server).to_string(),
         format!("`{url}` sends a list of branches and tags that is longer than 100000 bytes")
@@ -337,7 +337,7 @@ fn a_server_of_files_is_told_from_what_is_no_repository() {
 
 /// Opens a repository on this machine. A hang is a failure.
 fn open_here(world: &World, limits: RequestLimits) -> Result<Tree, NetError> {
-    let trees = Trees::new(Client::with_limits(limits).unwrap(), world.path("cache"));
+    let trees = Trees::new(HttpClient::with_limits(limits).unwrap(), world.path("cache"));
     let (policy, url) = (world.policy(), world.url());
     let (done, result) = mpsc::channel();
     // On threads that may be left behind.
@@ -512,7 +512,7 @@ fn a_bomb_that_comes_by_ssh_is_refused_by_the_users_git() {
 fn child_with_a_bomb_by_ssh() {
     let (url, mut policy) = ("git@forge.example:r", Policy::none());
     policy.grant_url(url);
-    let trees = Trees::new(Client::new().unwrap(), variable("T_CACHE").into());
+    let trees = Trees::new(HttpClient::new().unwrap(), variable("T_CACHE").into());
     let error = run(trees.open_git(&policy, &GitOrigin::new(url))).err().unwrap();
     if cfg!(target_os = "linux") {
         assert_eq!(error.to_string(), format!("`git` needs too much memory to unpack `{url}`"));

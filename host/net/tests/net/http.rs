@@ -5,12 +5,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aiw_core::Secret;
-use aiw_net::{Client, Denier, HostPattern, Hosts, Method, NetError, Policy, Request, Response};
+use aiw_net::{Denier, HostPattern, Hosts, HttpClient, HttpRequest, Method, NetError, Policy, Response};
 
 use crate::world::{Server, in_child, reply, run, short, variable};
 
-fn get(policy: &Policy, request: &Request) -> Result<Response, NetError> {
-    run(Client::with_limits(short()).unwrap().fetch(policy, request))
+fn get(policy: &Policy, request: &HttpRequest) -> Result<Response, NetError> {
+    run(HttpClient::with_limits(short()).unwrap().fetch(policy, request))
 }
 
 fn denied(result: Result<Response, NetError>) -> String {
@@ -23,7 +23,7 @@ fn denied(result: Result<Response, NetError>) -> String {
 #[test]
 fn an_answer_comes_with_its_headers_whatever_its_status() {
     let server = Server::start(|_, stream| reply(stream, "429 Slow", &[("Retry-After", "7")], b"later"));
-    let mut request = Request::new(server.url("/x"));
+    let mut request = HttpRequest::new(server.url("/x"));
     request.headers.push(("X-Mine".to_owned(), "1".to_owned()));
     let response = get(&server.granted(), &request).unwrap();
     assert_eq!((response.status, response.body.as_slice()), (429, b"later".as_slice()));
@@ -36,13 +36,13 @@ fn an_answer_comes_with_its_headers_whatever_its_status() {
 fn only_what_is_public_or_granted_is_asked() {
     let server = Server::start(|_, stream| reply(stream, "200 OK", &[], b""));
     let port = server.port;
-    let ask = |policy: &Policy, url: String| denied(get(policy, &Request::new(url)));
+    let ask = |policy: &Policy, url: String| denied(get(policy, &HttpRequest::new(url)));
     let all = Policy::public();
     for host in ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1", "169.254.169.254", "10.0.0.1"] {
         let message = ask(&all, format!("https://{host}:{port}/"));
         assert!(message.contains("is not a public address"), "{message}");
     }
-    let error = get(&all, &Request::new(format!("https://127.0.0.1:{port}/"))).unwrap_err();
+    let error = get(&all, &HttpRequest::new(format!("https://127.0.0.1:{port}/"))).unwrap_err();
     assert!(matches!(error, NetError::Denied { by: Denier::NotPublic, .. }), "{error}");
     let message = ask(&all, format!("https://localhost:{port}/"));
     assert!(message.starts_with("`localhost` resolves to `"), "{message}");
@@ -61,7 +61,7 @@ fn only_what_is_public_or_granted_is_asked() {
 #[test]
 fn a_url_with_credentials_or_of_another_scheme_is_invalid() {
     for url in ["https://u:hunter2@example.com/", "ftp://example.com/", "file:///etc/passwd", "nonsense", "https://"] {
-        let error = get(&Policy::public(), &Request::new(url)).unwrap_err();
+        let error = get(&Policy::public(), &HttpRequest::new(url)).unwrap_err();
         assert!(matches!(error, NetError::Invalid { .. }), "{url}: {error}");
         assert!(!error.to_string().contains("hunter2"), "{error}");
     }
@@ -70,11 +70,11 @@ fn a_url_with_credentials_or_of_another_scheme_is_invalid() {
 #[test]
 fn a_header_that_changes_where_a_request_goes_is_refused() {
     for name in ["Host", "Content-Length", "Transfer-Encoding", "Proxy-Authorization", "a b", "a\r\nb"] {
-        let mut request = Request::new("https://example.com/");
+        let mut request = HttpRequest::new("https://example.com/");
         request.headers.push((name.to_owned(), "x".to_owned()));
         assert!(matches!(get(&Policy::public(), &request), Err(NetError::Invalid { .. })), "{name}");
     }
-    let mut request = Request::new("https://example.com/");
+    let mut request = HttpRequest::new("https://example.com/");
     request.headers.push(("x".to_owned(), "hunter2\r\nHost: other".to_owned()));
     assert!(!get(&Policy::public(), &request).unwrap_err().to_string().contains("hunter2"));
 }
@@ -90,23 +90,23 @@ fn a_redirect_is_checked_as_the_first_address_was() {
     let mut policy = server.granted();
     policy.hosts = Hosts::Any;
     for to in ["http://127.0.0.1:PORT/", "https://127.0.0.1:PORT/", "https://localhost:PORT/", "//localhost:PORT/"] {
-        denied(get(&policy, &Request::new(server.url(&format!("/{to}")))));
+        denied(get(&policy, &HttpRequest::new(server.url(&format!("/{to}")))));
     }
-    let error = get(&policy, &Request::new(server.url("/file:///etc/passwd"))).unwrap_err();
+    let error = get(&policy, &HttpRequest::new(server.url("/file:///etc/passwd"))).unwrap_err();
     assert!(matches!(error, NetError::Invalid { .. }), "{error}");
     assert_eq!(inner.requests(), 0);
 }
 
 /// A `POST` with a key, a type and a body.
-fn post(url: String) -> Request {
+fn post(url: String) -> HttpRequest {
     let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    Request {
+    HttpRequest {
         method: Method::Post,
         headers: vec![header("content-type", "text/plain"), header("accept", "text/html"), header("x-key", "hunter2")],
         secrets: vec![("authorization".to_owned(), Secret::new("hunter2"))],
         body: b"hunter2".to_vec(),
         see_other: true,
-        ..Request::new(url)
+        ..HttpRequest::new(url)
     }
 }
 
@@ -144,7 +144,7 @@ fn a_post_is_sent_once_and_a_303_goes_on_without_its_body() {
         assert_eq!((response.status, response.body.as_slice()), (status, b"not followed".as_slice()));
         assert_eq!(seen().len(), 1, "{status}");
     }
-    let plain = Request { see_other: false, ..post(server.url("/see")) };
+    let plain = HttpRequest { see_other: false, ..post(server.url("/see")) };
     assert_eq!(get(&policy, &plain).unwrap().status, 303);
 }
 
@@ -158,7 +158,7 @@ fn a_redirect_to_another_origin_takes_no_keys_along() {
     });
     let mut policy = server.granted();
     policy.grant_url(&other.url("/"));
-    let mut request = Request::new(server.url("/again"));
+    let mut request = HttpRequest::new(server.url("/again"));
     for name in ["authorization", "cookie", "x-api-key", "accept"] {
         request.headers.push((name.to_owned(), "hunter2".to_owned()));
     }
@@ -189,7 +189,7 @@ fn a_secret_stays_with_its_origin_in_whatever_header_and_for_good() {
     let mut policy = server.granted();
     policy.grant_url(&other.url("/"));
     let ask = |path: &str| {
-        let mut request = Request::new(server.url(path));
+        let mut request = HttpRequest::new(server.url(path));
         // These would be sent along if they were not secrets.
         for name in ["user-agent", "accept", "authorization"] {
             request.secrets.push((name.to_owned(), Secret::new("hunter2")));
@@ -211,7 +211,7 @@ fn a_secret_stays_with_its_origin_in_whatever_header_and_for_good() {
 #[test]
 fn without_encryption_a_secret_goes_to_this_machine_and_its_networks_only() {
     let server = Server::start(|_, stream| reply(stream, "200 OK", &[], b"here"));
-    let mut request = Request::new(format!("http://localhost:{}/", server.port));
+    let mut request = HttpRequest::new(format!("http://localhost:{}/", server.port));
     request.secrets.push(("x-api-key".to_owned(), Secret::new("hunter2")));
     let mut policy = Policy::none();
     policy.grant_url(&request.url);
@@ -233,7 +233,7 @@ fn without_encryption_a_secret_goes_to_this_machine_and_its_networks_only() {
 #[test]
 fn redirects_in_a_circle_end() {
     let server = Server::start(|_, stream| reply(stream, "302 Found", &[("Location", "/x")], b""));
-    let error = get(&server.granted(), &Request::new(server.url("/x"))).unwrap_err();
+    let error = get(&server.granted(), &HttpRequest::new(server.url("/x"))).unwrap_err();
     assert!(matches!(error, NetError::Malformed { .. }), "{error}");
     assert_eq!(server.requests(), 6);
 }
@@ -244,21 +244,21 @@ fn an_endless_body_ends_at_the_limit() {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
         while stream.write_all(&[b'x'; 4096]).is_ok() {}
     });
-    let mut request = Request::new(server.url("/"));
+    let mut request = HttpRequest::new(server.url("/"));
     request.limit = 100_000;
     assert!(matches!(get(&server.granted(), &request), Err(NetError::TooLarge { .. })));
     request.limit = u64::MAX;
-    let error = run(Client::new().unwrap().fetch(&server.granted(), &request)).unwrap_err();
+    let error = run(HttpClient::new().unwrap().fetch(&server.granted(), &request)).unwrap_err();
     assert!(matches!(error, NetError::TooLarge { .. }), "{error}");
 }
 
 #[test]
 fn a_body_as_long_as_a_component_is_read_by_who_asks_for_it() {
     let server = Server::start(|_, stream| reply(stream, "200 OK", &[], &vec![b'x'; 12 << 20]));
-    let mut request = Request::new(server.url("/"));
+    let mut request = HttpRequest::new(server.url("/"));
     assert!(matches!(get(&server.granted(), &request), Err(NetError::TooLarge { .. })));
     request.limit = 32 << 20;
-    let answer = run(Client::new().unwrap().fetch(&server.granted(), &request)).unwrap();
+    let answer = run(HttpClient::new().unwrap().fetch(&server.granted(), &request)).unwrap();
     assert_eq!(answer.body.len(), 12 << 20);
 }
 
@@ -269,7 +269,7 @@ fn an_announced_length_beyond_the_limit_is_not_read() {
         std::thread::sleep(Duration::from_secs(5));
     });
     let start = Instant::now();
-    let error = get(&server.granted(), &Request::new(server.url("/"))).unwrap_err();
+    let error = get(&server.granted(), &HttpRequest::new(server.url("/"))).unwrap_err();
     assert!(matches!(error, NetError::TooLarge { .. }), "{error}");
     assert!(start.elapsed() < Duration::from_millis(250));
 }
@@ -286,9 +286,9 @@ fn a_small_body_that_unpacks_to_a_large_one_ends_at_the_limit() {
     let bomb = gzip.wait_with_output().unwrap().stdout;
     assert!(bomb.len() < 100_000);
     let server = Server::start(move |_, stream| reply(stream, "200 OK", &[("Content-Encoding", "gzip")], &bomb));
-    let mut request = Request::new(server.url("/"));
+    let mut request = HttpRequest::new(server.url("/"));
     request.limit = 1 << 20;
-    let error = run(Client::new().unwrap().fetch(&server.granted(), &request)).unwrap_err();
+    let error = run(HttpClient::new().unwrap().fetch(&server.granted(), &request)).unwrap_err();
     assert!(matches!(error, NetError::TooLarge { .. }), "{error}");
 }
 
@@ -301,7 +301,7 @@ fn a_trickling_body_ends_at_the_deadline() {
         }
     });
     let start = Instant::now();
-    let error = get(&server.granted(), &Request::new(server.url("/?token=hunter2"))).unwrap_err();
+    let error = get(&server.granted(), &HttpRequest::new(server.url("/?token=hunter2"))).unwrap_err();
     assert_eq!(error.to_string(), format!("`{}` took too long", server.url("/")));
     assert!(start.elapsed() < Duration::from_secs(3));
 }
@@ -314,7 +314,7 @@ fn silence_ends_before_and_within_a_body() {
             std::thread::sleep(Duration::from_secs(20));
         });
         let start = Instant::now();
-        let error = get(&server.granted(), &Request::new(server.url("/"))).unwrap_err();
+        let error = get(&server.granted(), &HttpRequest::new(server.url("/"))).unwrap_err();
         assert!(matches!(error, NetError::Unavailable { .. }), "{error}");
         assert!(start.elapsed() < Duration::from_secs(3));
     }
@@ -325,7 +325,7 @@ fn a_body_that_breaks_off_is_an_error() {
     let server = Server::start(|_, stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nab");
     });
-    let error = get(&server.granted(), &Request::new(server.url("/"))).unwrap_err();
+    let error = get(&server.granted(), &HttpRequest::new(server.url("/"))).unwrap_err();
     assert!(matches!(error, NetError::Malformed { .. } | NetError::Unavailable { .. }), "{error}");
 }
 
@@ -335,7 +335,7 @@ fn nobody_there_is_unavailable() {
     let mut policy = Policy::none();
     let url = format!("http://127.0.0.1:{port}/");
     policy.grant_url(&url);
-    let error = get(&policy, &Request::new(url)).unwrap_err();
+    let error = get(&policy, &HttpRequest::new(url)).unwrap_err();
     assert!(matches!(error, NetError::Unavailable { .. }), "{error}");
     assert!(error.to_string().contains("refused"), "{error}");
 }
@@ -370,12 +370,12 @@ fn child_behind_a_proxy() {
     assert!(!variable("HTTP_PROXY").is_empty());
     let mut policy = Policy::public();
     policy.grant_url("http://plain.example/");
-    let response = get(&policy, &Request::new("http://plain.example/x")).unwrap();
+    let response = get(&policy, &HttpRequest::new("http://plain.example/x")).unwrap();
     assert_eq!(response.body, b"by proxy");
-    denied(get(&policy, &Request::new("https://10.0.0.1/")));
-    denied(get(&policy, &Request::new("http://other.example/")));
+    denied(get(&policy, &HttpRequest::new("https://10.0.0.1/")));
+    denied(get(&policy, &HttpRequest::new("http://other.example/")));
     // aiw asks the proxy to connect, because the proxy resolves names. This proxy cannot connect.
-    assert!(get(&policy, &Request::new("https://encrypted.example/")).is_err());
+    assert!(get(&policy, &HttpRequest::new("https://encrypted.example/")).is_err());
 }
 
 #[test]
@@ -432,7 +432,7 @@ fn child_with_a_certificate() {
     let url = variable("T_URL");
     let mut policy = Policy::none();
     policy.grant_url(&url);
-    let result = run(Client::new().unwrap().fetch(&policy, &Request::new(&url)));
+    let result = run(HttpClient::new().unwrap().fetch(&policy, &HttpRequest::new(&url)));
     if variable("T_TRUSTED") == "1" {
         assert_eq!(result.unwrap().status, 200);
     } else {
@@ -440,5 +440,5 @@ fn child_with_a_certificate() {
         assert!(matches!(error, NetError::Unavailable { .. }), "{error}");
         assert!(error.to_string().contains("certificate"), "{error}");
     }
-    denied(get(&Policy::public(), &Request::new(url)));
+    denied(get(&Policy::public(), &HttpRequest::new(url)));
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aiw_net::{Client, Policy, RequestLimits, Trees};
+use aiw_net::{HttpClient, Policy, RequestLimits, Trees};
 
 /// A request as the server received it.
 #[derive(Debug, Clone)]
@@ -167,7 +167,7 @@ impl World {
     }
 
     pub fn trees(&self) -> Trees {
-        Trees::new(Client::new().unwrap(), self.path("cache"))
+        Trees::new(HttpClient::new().unwrap(), self.path("cache"))
     }
 
     /// Returns a policy that grants everything in this world.

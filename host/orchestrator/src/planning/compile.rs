@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::template::{Expression, Key, Piece, Reference};
-use super::{JobPlan, Step};
+use super::template::{Expression, PathKey, Piece, TemplateReference};
+use super::{JobPlan, PlanStep};
 use crate::tool_expression;
 
 /// A way into a result. What is not there is said with what is. A text is its own `text`, `content` and `result`: models know
@@ -36,7 +36,7 @@ function text(value) {
 /// each by its step.
 pub fn script_of(plan: &JobPlan) -> String {
     let mut script = Script { text: String::from("async function workflow(input) {\n"), used: Vec::new() };
-    for (at, Step { tool, arguments, .. }) in plan.steps.iter().enumerate() {
+    for (at, PlanStep { tool, arguments, .. }) in plan.steps.iter().enumerate() {
         let arguments = script.fields(arguments);
         let _ = writeln!(script.text, "  const step{} = await {}({arguments});", at + 1, tool_expression(tool));
     }
@@ -92,17 +92,17 @@ impl Script {
         object(&fields)
     }
 
-    fn reference(&mut self, reference: &Reference) -> String {
+    fn reference(&mut self, reference: &TemplateReference) -> String {
         match reference {
-            Reference::Input(name) => format!("input[{}]", quoted(name)),
-            Reference::Step(step, way) => {
+            TemplateReference::Input(name) => format!("input[{}]", quoted(name)),
+            TemplateReference::Step(step, way) => {
                 self.used.push(*step);
                 if way.is_empty() {
                     return format!("step{step}");
                 }
-                let key_of = |key: &Key| match key {
-                    Key::Field(name) => quoted(name),
-                    Key::Index(at) => at.to_string(),
+                let key_of = |key: &PathKey| match key {
+                    PathKey::Field(name) => quoted(name),
+                    PathKey::Index(at) => at.to_string(),
                 };
                 format!("part(step{step}, {step}, [{}])", way.iter().map(key_of).collect::<Vec<_>>().join(", "))
             }
@@ -148,7 +148,7 @@ mod tests {
         let step = |step: &Value| {
             let read = |(name, value): (&String, &Value)| (name.clone(), Expression::read(value, "").unwrap());
             let arguments = step[1].as_object().unwrap().iter().map(read).collect();
-            Step { tool: step[0].as_str().unwrap().into(), arguments, written: step[1].clone() }
+            PlanStep { tool: step[0].as_str().unwrap().into(), arguments, written: step[1].clone() }
         };
         let steps = steps.as_array().unwrap().iter().map(step).collect();
         script_of(&JobPlan { name: "x".into(), input_schema: json!({}), steps, needs_code: false })

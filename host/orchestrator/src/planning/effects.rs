@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::Candidate;
+use super::CandidateTool;
 
 /// Verbs that only look.
 const READS: [&str; 44] = [
@@ -149,7 +149,7 @@ const GOES_ON: [&str; 34] = [
 ];
 
 /// Returns why a request does not ask for what a tool does, as the end of a sentence about the tool.
-pub(super) fn objection(request: &str, tool: &Candidate<'_>) -> Option<&'static str> {
+pub(super) fn objection(request: &str, tool: &CandidateTool<'_>) -> Option<&'static str> {
     let name = name_of(tool.whole_name);
     if !seems_to_read(tool, &name) && only_reads(request) {
         return Some("may change something, and the request only asks to look");
@@ -215,7 +215,7 @@ fn only_reads(request: &str) -> bool {
 }
 
 /// Whether a tool only looks, by what it says of itself or by its name. Most servers say nothing.
-fn seems_to_read(tool: &Candidate<'_>, name: &[String]) -> bool {
+fn seems_to_read(tool: &CandidateTool<'_>, name: &[String]) -> bool {
     if tool.only_reads {
         return true;
     }
@@ -335,7 +335,7 @@ mod tests {
             ("Schicke Anna eine Nachricht", "mail__send_message", &none, false, false),
             ("Schicke Anna eine Nachricht", "mail__purge", &none, false, true),
         ] {
-            let candidate = Candidate { whole_name: tool, definition, only_reads };
+            let candidate = CandidateTool { whole_name: tool, definition, only_reads };
             assert_eq!(objection(request, &candidate).is_some(), objects, "{request} {tool}");
         }
         for words in [&READS[..], &WRITES, &LEADING_WRITES, &DESTROYS, &ASKS_TO_DESTROY, &BEFORE, &GOES_ON] {

@@ -21,8 +21,8 @@ use crate::declarations::plan_line;
 
 pub use compile::script_of;
 pub use effects::destroys;
-pub use read::PlanError;
-pub use template::{Expression, Key, Piece, Reference};
+pub use read::JobPlanError;
+pub use template::{Expression, PathKey, Piece, TemplateReference};
 
 /// The longest request that a model is shown, in characters.
 const REQUEST: usize = 2000;
@@ -47,7 +47,7 @@ pub const SYSTEM: &str = r#"You plan a job over tools. Answer with one JSON obje
 
 /// A tool that a plan may use.
 #[derive(Debug, Clone, Copy)]
-pub struct Candidate<'a> {
+pub struct CandidateTool<'a> {
     /// Its name among all tools.
     pub whole_name: &'a str,
     /// Its definition, as MCP has it.
@@ -62,12 +62,12 @@ pub struct Job<'a> {
     /// What the client wants done.
     pub request: &'a str,
     /// The tools that may be used.
-    pub candidates: Vec<Candidate<'a>>,
+    pub candidates: Vec<CandidateTool<'a>>,
 }
 
 /// A step of a plan.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Step {
+pub struct PlanStep {
     /// The tool, by its name among all tools.
     pub tool: String,
     /// Its arguments, each by its name.
@@ -84,7 +84,7 @@ pub struct JobPlan {
     /// The JSON schema of what it is called with: an object.
     pub input_schema: Value,
     /// Its steps, at least one.
-    pub steps: Vec<Step>,
+    pub steps: Vec<PlanStep>,
     /// Whether steps are repeated or skipped, so that the model has to write the script.
     pub needs_code: bool,
 }
@@ -146,7 +146,7 @@ impl Job<'_> {
         )
     }
 
-    fn candidate(&self, name: &str) -> Option<&Candidate<'_>> {
+    fn candidate(&self, name: &str) -> Option<&CandidateTool<'_>> {
         self.candidates.iter().find(|candidate| candidate.whole_name == name)
     }
 }

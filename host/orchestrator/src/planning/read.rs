@@ -4,8 +4,8 @@ use aiw_core::{ErrorKind, closest, one_line, quoted, quoted_text};
 use serde_json::{Map, Value, json};
 
 use super::effects::objection;
-use super::template::{Expression, Key, Piece, Reference, is_name};
-use super::{Candidate, Job, JobPlan, MOST_STEPS, Step};
+use super::template::{Expression, PathKey, Piece, TemplateReference, is_name};
+use super::{CandidateTool, Job, JobPlan, MOST_STEPS, PlanStep};
 use crate::problem_of_arguments;
 
 /// The longest answer that is looked at, and the longest arguments of a plan, in bytes.
@@ -19,7 +19,7 @@ const INPUTS: usize = 12;
 
 /// Why an answer is no plan for a job.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
+pub enum JobPlanError {
     /// There is no plan in it.
     #[error("it answered with no plan: {}", quoted_text(.answer, 80))]
     NoPlan {
@@ -43,15 +43,15 @@ pub enum PlanError {
     },
 }
 
-impl PlanError {
+impl JobPlanError {
     /// Returns the kind of the error, for the exit code.
     pub fn kind(&self) -> ErrorKind {
         ErrorKind::Unavailable
     }
 }
 
-fn refused(problem: impl Into<String>) -> PlanError {
-    PlanError::Refused { problem: problem.into() }
+fn refused(problem: impl Into<String>) -> JobPlanError {
+    JobPlanError::Refused { problem: problem.into() }
 }
 
 impl Job<'_> {
@@ -60,14 +60,14 @@ impl Job<'_> {
     /// # Errors
     ///
     /// The answer has no plan, says that the tools can't do the job, or has a plan that is refused.
-    pub fn plan(&self, answer: &str) -> Result<JobPlan, PlanError> {
+    pub fn plan(&self, answer: &str) -> Result<JobPlan, JobPlanError> {
         let answer = &answer[..answer.floor_char_boundary(LENGTH)];
         let written = object_in(answer)?;
         if is(&written["feasible"], false) {
             let reason = written["reason"].as_str().unwrap_or("it gives no reason");
-            return Err(PlanError::NotFeasible { reason: one_line(reason, 200) });
+            return Err(JobPlanError::NotFeasible { reason: one_line(reason, 200) });
         }
-        let none = || PlanError::NoPlan { answer: one_line(answer, 80) };
+        let none = || JobPlanError::NoPlan { answer: one_line(answer, 80) };
         let written_steps: Vec<&Value> = match &written["steps"] {
             Value::Array(steps) => steps.iter().collect(),
             Value::Object(steps) => steps.values().collect(),
@@ -99,14 +99,14 @@ fn is(value: &Value, expected: bool) -> bool {
 }
 
 /// Returns the first JSON object of an answer, whatever stands around it.
-fn object_in(answer: &str) -> Result<Value, PlanError> {
-    let none = || PlanError::NoPlan { answer: one_line(answer, 80) };
+fn object_in(answer: &str) -> Result<Value, JobPlanError> {
+    let none = || JobPlanError::NoPlan { answer: one_line(answer, 80) };
     let mut from = answer.find('{').ok_or_else(none)?;
     loop {
         let mut values = serde_json::Deserializer::from_str(&answer[from..]).into_iter::<Value>();
         match values.next() {
             Some(Ok(value)) if value.get("feasible").is_some() || value.get("steps").is_some() => return Ok(value),
-            Some(Err(e)) if e.is_eof() && answer[from..].contains("\"steps\"") => return Err(PlanError::Cut),
+            Some(Err(e)) if e.is_eof() && answer[from..].contains("\"steps\"") => return Err(JobPlanError::Cut),
             _ => {}
         }
         from = answer[from + 1..].find('{').map(|next| from + 1 + next).ok_or_else(none)?;
@@ -117,9 +117,9 @@ fn read_step(
     job: &Job<'_>,
     written: &Value,
     number: usize,
-    before: &[Step],
+    before: &[PlanStep],
     inputs: &mut Inputs,
-) -> Result<Step, PlanError> {
+) -> Result<PlanStep, JobPlanError> {
     let (candidate, given) = tool_of(job, written)?;
     let called = quoted_text(candidate.whole_name, 80);
     if let Some(why) = objection(job.request, candidate) {
@@ -147,12 +147,12 @@ fn read_step(
         let parameter = &schema["properties"][name];
         let wrong = |problem: String| refused(format!("{problem} (step {number}, {called})"));
         let mut expression = Expression::read(value, job.request).map_err(wrong)?;
-        let look = &mut |reference: &Reference, is_whole: bool| match reference {
-            Reference::Input(input) => {
+        let look = &mut |reference: &TemplateReference, is_whole: bool| match reference {
+            TemplateReference::Input(input) => {
                 inputs.use_in(input, is_whole.then_some((candidate.whole_name, parameter)));
                 Ok(())
             }
-            Reference::Step(step, way) => {
+            TemplateReference::Step(step, way) => {
                 let used = step.checked_sub(1).and_then(|at| before.get(at));
                 let used = used.ok_or_else(|| format!("step {step} is not before step {number}"))?;
                 has_part(job, used, *step, way)
@@ -161,7 +161,7 @@ fn read_step(
         expression.each(look).map_err(wrong)?;
         // Where a text is wanted, a result of another kind is written as one.
         if let Expression::Filled { pieces, is_text } = &mut expression
-            && let [Piece::Reference(Reference::Step(..))] = pieces.as_slice()
+            && let [Piece::Reference(TemplateReference::Step(..))] = pieces.as_slice()
         {
             *is_text = parameter["type"] == "string";
         }
@@ -175,12 +175,12 @@ fn read_step(
     let written = Value::Object(given);
     match problem_of_arguments(&known, &written.to_string()) {
         Some(problem) => Err(refused(format!("the arguments of {called} are wrong: {problem}"))),
-        None => Ok(Step { tool: candidate.whole_name.to_owned(), arguments, written }),
+        None => Ok(PlanStep { tool: candidate.whole_name.to_owned(), arguments, written }),
     }
 }
 
 /// Returns the tool that a step names, and the arguments as they are written. Small models have many words for both.
-fn tool_of<'a>(job: &'a Job<'_>, written: &'a Value) -> Result<(&'a Candidate<'a>, &'a Value), PlanError> {
+fn tool_of<'a>(job: &'a Job<'_>, written: &'a Value) -> Result<(&'a CandidateTool<'a>, &'a Value), JobPlanError> {
     const NONE: &Value = &Value::Null;
     let field = |names: &[&str]| names.iter().find_map(|name| written.get(*name));
     let arguments = field(&["args", "arguments", "parameters", "params", "input"]);
@@ -239,16 +239,16 @@ fn depth(value: &Value) -> usize {
 }
 
 /// Looks whether a tool that declares its results has this part of one.
-fn has_part(job: &Job<'_>, step: &Step, number: usize, way: &[Key]) -> Result<(), String> {
+fn has_part(job: &Job<'_>, step: &PlanStep, number: usize, way: &[PathKey]) -> Result<(), String> {
     let Some(candidate) = job.candidate(&step.tool) else { return Ok(()) };
     let mut schema = &candidate.definition["outputSchema"];
     for key in way {
         // Models know results as MCP has them.
-        if matches!(key, Key::Field(name) if name == "result") && schema["properties"].get("result").is_none() {
+        if matches!(key, PathKey::Field(name) if name == "result") && schema["properties"].get("result").is_none() {
             continue;
         }
         match key {
-            Key::Field(name) => {
+            PathKey::Field(name) => {
                 let Some(fields) = schema["properties"].as_object().filter(|fields| !fields.is_empty()) else {
                     return Ok(());
                 };
@@ -263,7 +263,7 @@ fn has_part(job: &Job<'_>, step: &Step, number: usize, way: &[Key]) -> Result<()
                     None => return Ok(()),
                 }
             }
-            Key::Index(_) => schema = &schema["items"],
+            PathKey::Index(_) => schema = &schema["items"],
         }
     }
     Ok(())
@@ -340,7 +340,7 @@ fn schema_of_kind(kind: &str) -> Value {
 }
 
 /// Returns what the model calls the job, as the name of a tool: 1 to 40 of `a-z 0-9 _`.
-fn name(written: &str, steps: &[Step]) -> String {
+fn name(written: &str, steps: &[PlanStep]) -> String {
     let plain = |text: &str| {
         let mut name = String::new();
         for c in text.chars().flat_map(char::to_lowercase) {
@@ -378,11 +378,15 @@ mod tests {
         ]
     }
 
-    fn read(request: &str, answer: &str) -> Result<JobPlan, PlanError> {
+    fn read(request: &str, answer: &str) -> Result<JobPlan, JobPlanError> {
         let tools = tools();
         let candidates = tools
             .iter()
-            .map(|(whole_name, definition, only_reads)| Candidate { whole_name, definition, only_reads: *only_reads })
+            .map(|(whole_name, definition, only_reads)| CandidateTool {
+                whole_name,
+                definition,
+                only_reads: *only_reads,
+            })
             .collect();
         Job { request, candidates }.plan(answer)
     }
@@ -471,7 +475,7 @@ mod tests {
         }
         let tool = json!({"inputSchema": {"type": "object", "properties": {"n": {"type": "integer"}, "all": {"type": "boolean"}, "id": {"type": "string"}, "tags": {"type": "array", "items": {"type": "string"}}}}});
         let read = |answer: &str| {
-            let candidates = vec![Candidate { whole_name: "a__get", definition: &tool, only_reads: true }];
+            let candidates = vec![CandidateTool { whole_name: "a__get", definition: &tool, only_reads: true }];
             Job { request: "Get {{it}}", candidates }.plan(answer)
         };
         let fitted = read(r#"{"steps":[{"tool":"get","args":{"n":"3","all":"true","id":7}}],"code":"true"}"#).unwrap();

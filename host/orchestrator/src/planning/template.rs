@@ -4,16 +4,16 @@ use serde_json::Value;
 
 /// What a template means.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reference {
+pub enum TemplateReference {
     /// The result of a step, counted from one, and the way into it.
-    Step(usize, Vec<Key>),
+    Step(usize, Vec<PathKey>),
     /// A part of the input.
     Input(String),
 }
 
 /// A step on the way into a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Key {
+pub enum PathKey {
     /// A field.
     Field(String),
     /// An element of a list, counted from zero.
@@ -26,7 +26,7 @@ pub enum Piece {
     /// A text.
     Text(String),
     /// What is filled in.
-    Reference(Reference),
+    Reference(TemplateReference),
 }
 
 /// The longest way into a value.
@@ -73,14 +73,17 @@ impl Expression {
     }
 
     /// Calls this for each reference, with whether it is the whole expression.
-    pub(super) fn each(&self, visit: &mut dyn FnMut(&Reference, bool) -> Result<(), String>) -> Result<(), String> {
+    pub(super) fn each(
+        &self,
+        visit: &mut dyn FnMut(&TemplateReference, bool) -> Result<(), String>,
+    ) -> Result<(), String> {
         self.each_within(true, visit)
     }
 
     fn each_within(
         &self,
         is_top: bool,
-        visit: &mut dyn FnMut(&Reference, bool) -> Result<(), String>,
+        visit: &mut dyn FnMut(&TemplateReference, bool) -> Result<(), String>,
     ) -> Result<(), String> {
         match self {
             Self::Json(_) => Ok(()),
@@ -141,14 +144,14 @@ fn pieces(text: &str, request: &str) -> Result<Vec<Piece>, String> {
     Ok(pieces)
 }
 
-fn reference(text: &str) -> Result<Reference, String> {
+fn reference(text: &str) -> Result<TemplateReference, String> {
     let wrong = |why: &str| format!("`{{{{{}}}}}` {why}", aiw_core::one_line(text, 60));
     // `steps[0]` counts from zero.
     let counted = text.strip_prefix("steps[").and_then(|rest| rest.split_once(']'));
     let counted = counted.and_then(|(number, rest)| Some((number.trim().parse::<usize>().ok()?, rest)));
     if let Some((number, rest)) = counted {
         let way = way_of(rest).ok_or_else(|| wrong("is no way into a result"))?;
-        return Ok(Reference::Step(number.saturating_add(1), way));
+        return Ok(TemplateReference::Step(number.saturating_add(1), way));
     }
     let end = text.find(['.', '[']).unwrap_or(text.len());
     let (root, way) = text.split_at(end);
@@ -157,10 +160,12 @@ fn reference(text: &str) -> Result<Reference, String> {
     let lower = root.to_lowercase();
     let number = lower.strip_prefix("step").map(|number| number.trim_matches(['_', ' ']).parse::<usize>());
     match (number, way.as_slice()) {
-        (Some(Ok(number)), _) => Ok(Reference::Step(number, way)),
-        (None, [Key::Field(name)]) if lower == "input" && is_name(name) => Ok(Reference::Input(name.clone())),
+        (Some(Ok(number)), _) => Ok(TemplateReference::Step(number, way)),
+        (None, [PathKey::Field(name)]) if lower == "input" && is_name(name) => {
+            Ok(TemplateReference::Input(name.clone()))
+        }
         // Small models leave the word out.
-        (None, []) if is_name(root) && lower != "input" => Ok(Reference::Input(root.to_owned())),
+        (None, []) if is_name(root) && lower != "input" => Ok(TemplateReference::Input(root.to_owned())),
         _ => Err(wrong("names neither a step nor an input")),
     }
 }
@@ -173,7 +178,7 @@ pub(super) fn is_name(text: &str) -> bool {
 }
 
 /// Reads `.items[0].id`.
-fn way_of(mut text: &str) -> Option<Vec<Key>> {
+fn way_of(mut text: &str) -> Option<Vec<PathKey>> {
     let mut way = Vec::new();
     while !text.is_empty() {
         if way.len() == DEPTH {
@@ -187,15 +192,15 @@ fn way_of(mut text: &str) -> Option<Vec<Key>> {
                 return None;
             }
             // `items.0.id` means the same as `items[0].id`.
-            way.push(name.parse().map_or_else(|_| Key::Field(name.to_owned()), Key::Index));
+            way.push(name.parse().map_or_else(|_| PathKey::Field(name.to_owned()), PathKey::Index));
             text = rest;
         } else {
             let (key, rest) = text.strip_prefix('[')?.split_once(']')?;
             let key = key.trim();
             let quoted = key.trim_matches(['"', '\'']);
             way.push(match key.parse() {
-                Ok(index) => Key::Index(index),
-                Err(_) if quoted.len() + 2 == key.len() && !quoted.is_empty() => Key::Field(quoted.to_owned()),
+                Ok(index) => PathKey::Index(index),
+                Err(_) if quoted.len() + 2 == key.len() && !quoted.is_empty() => PathKey::Field(quoted.to_owned()),
                 Err(_) => return None,
             });
             text = rest;
@@ -212,19 +217,19 @@ mod tests {
 
     #[test]
     fn texts_are_split_at_what_is_filled_in() {
-        let step = |number, way: &[Key]| Piece::Reference(Reference::Step(number, way.to_vec()));
-        let field = |name: &str| Key::Field(name.into());
+        let step = |number, way: &[PathKey]| Piece::Reference(TemplateReference::Step(number, way.to_vec()));
+        let field = |name: &str| PathKey::Field(name.into());
         let text = |text: &str| Piece::Text(text.into());
         for (written, expected) in [
             ("plain", vec![text("plain")]),
             ("{{step1}}", vec![step(1, &[])]),
             (
                 "a {{ step_2.items[0].id }} b",
-                vec![text("a "), step(2, &[field("items"), Key::Index(0), field("id")]), text(" b")],
+                vec![text("a "), step(2, &[field("items"), PathKey::Index(0), field("id")]), text(" b")],
             ),
-            ("{{step1.items.0['a b']}}", vec![step(1, &[field("items"), Key::Index(0), field("a b")])]),
-            ("{{input.city}}", vec![Piece::Reference(Reference::Input("city".into()))]),
-            ("{{city}}", vec![Piece::Reference(Reference::Input("city".into()))]),
+            ("{{step1.items.0['a b']}}", vec![step(1, &[field("items"), PathKey::Index(0), field("a b")])]),
+            ("{{input.city}}", vec![Piece::Reference(TemplateReference::Input("city".into()))]),
+            ("{{city}}", vec![Piece::Reference(TemplateReference::Input("city".into()))]),
             ("{{steps[0].id}}", vec![step(1, &[field("id")])]),
             ("{{Step 2}}", vec![step(2, &[])]),
             ("${step1.id} {step2} {x} ${y}", vec![step(1, &[field("id")]), text(" "), step(2, &[]), text(" {x} ${y}")]),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aiw_orchestrator::{Plan, PlannedTool, ScriptLimits, Tools};
+use aiw_orchestrator::{PlannedTool, ScriptLimits, ScriptPlan, Tools};
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
@@ -93,7 +93,7 @@ mod fuzz {
             let planned: Vec<PlannedTool> = allowed.iter().map(|at| all[*at].clone()).collect();
             let limits = ScriptLimits { cpu: Duration::from_secs(2), ..ScriptLimits::USUAL };
             let code = format!("{}\nreturn 1", lines.join("\n"));
-            let plan = Plan { code: code.clone(), input: json!({}), tools: planned.clone(), limits, keep_arguments: false };
+            let plan = ScriptPlan { code: code.clone(), input: json!({}), tools: planned.clone(), limits, keep_arguments: false };
             let seen = Arc::new(Seen::default());
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
             // How it ends is its own affair.
@@ -124,7 +124,7 @@ async fn many_runs_leave_nothing_behind() {
     let code = "const all = await Promise.all([1, 2, 3].map((n) => tools.test__echo({ n }))); console.log('x'); return all.length";
     let once = async || {
         let (limits, tools) = (ScriptLimits::USUAL, tools());
-        let plan = Plan { code: code.into(), input: json!({}), tools, limits, keep_arguments: true };
+        let plan = ScriptPlan { code: code.into(), input: json!({}), tools, limits, keep_arguments: true };
         let ended = orchestrator().run(plan, Arc::new(Seen::default())).await;
         assert_eq!(ended.outcome.unwrap().get(), "3");
     };

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use aiw_home::Home;
-use aiw_orchestrator::{BundledScripts, Ended, Orchestrator, Plan, PlannedTool, ScriptLimits, Tools};
+use aiw_orchestrator::{BundledScripts, Ended, Orchestrator, PlannedTool, ScriptLimits, ScriptPlan, Tools};
 use aiw_tests::scripts_part;
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -65,7 +65,7 @@ pub async fn run(code: &str, input: Value) -> Ended {
     // Time enough for all that means well, on a machine with much else to do.
     let limits = ScriptLimits { cpu: Duration::from_secs(1), ..ScriptLimits::USUAL };
     orchestrator()
-        .run(Plan { code: code.into(), input, tools: tools(), limits, keep_arguments: false }, Arc::new(Answers))
+        .run(ScriptPlan { code: code.into(), input, tools: tools(), limits, keep_arguments: false }, Arc::new(Answers))
         .await
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aiw_core::ExtensionId;
-use aiw_core::registry::{Server, Status};
+use aiw_core::registry::{RegistryStatus, ServerVersion};
 use aiw_home::Home;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
@@ -25,7 +25,7 @@ const START: usize = 3;
 
 /// How far a copy is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct State {
+pub struct CopyState {
     /// The number of the pass that is under way, or was last.
     pub(crate) pass: i64,
     /// The cursor of its next page.
@@ -155,7 +155,7 @@ impl Copy {
     }
 
     /// How far the copy is.
-    pub(crate) fn state(&self) -> Result<State, RegistryError> {
+    pub(crate) fn state(&self) -> Result<CopyState, RegistryError> {
         let time = |row: &rusqlite::Row<'_>, at: usize| -> rusqlite::Result<_> {
             Ok(row.get::<_, Option<i64>>(at)?.map(i64::cast_unsigned))
         };
@@ -163,7 +163,7 @@ impl Copy {
             "SELECT pass, cursor, newest, since, finished, begun, rests_until, problem FROM state",
             [],
             |row| {
-                Ok(State {
+                Ok(CopyState {
                     pass: row.get(0)?,
                     cursor: row.get(1)?,
                     newest: time(row, 2)?,
@@ -179,12 +179,17 @@ impl Copy {
     }
 
     /// Writes how far the copy is.
-    pub(crate) fn set_state(&mut self, state: &State) -> Result<(), RegistryError> {
+    pub(crate) fn set_state(&mut self, state: &CopyState) -> Result<(), RegistryError> {
         self.change(|transaction| write_state(transaction, state))
     }
 
     /// Takes in what a page says, and how far the copy then is.
-    pub(crate) fn take(&mut self, put: &[Server], gone: &[String], state: &State) -> Result<(), RegistryError> {
+    pub(crate) fn take(
+        &mut self,
+        put: &[ServerVersion],
+        gone: &[String],
+        state: &CopyState,
+    ) -> Result<(), RegistryError> {
         self.change(|transaction| {
             gone.iter().try_for_each(|name| remove(transaction, name))?;
             put.iter().try_for_each(|server| write(transaction, server, state.pass))?;
@@ -208,7 +213,7 @@ impl Copy {
     }
 
     /// Returns a server by its name or one of its other names.
-    pub(crate) fn server(&self, name: &str) -> Result<Option<Server>, RegistryError> {
+    pub(crate) fn server(&self, name: &str) -> Result<Option<ServerVersion>, RegistryError> {
         let find = || -> rusqlite::Result<Option<Vec<u8>>> {
             let direct = "SELECT row FROM servers WHERE name = ?1 UNION ALL \
                           SELECT row FROM servers WHERE id IN (SELECT server FROM aliases WHERE name = ?1) LIMIT 1";
@@ -232,7 +237,7 @@ impl Copy {
 
     /// Returns servers that have the terms, or words that begin with them: first those that have all of them. Of words
     /// that more than [`RANKED`] servers have, the rest are left out.
-    pub(crate) fn search(&self, terms: &[String], limit: usize) -> Result<Vec<Server>, RegistryError> {
+    pub(crate) fn search(&self, terms: &[String], limit: usize) -> Result<Vec<ServerVersion>, RegistryError> {
         let one = |term: &String| {
             // Terms have no quotes, but what made them may change.
             let term = term.replace('"', "");
@@ -247,7 +252,7 @@ impl Copy {
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             find.query_map(params![each.join(between), limit, RANKED], |row| row.get(0))?.collect()
         };
-        let read = || -> rusqlite::Result<Vec<Server>> {
+        let read = || -> rusqlite::Result<Vec<ServerVersion>> {
             let mut ids = find(" AND ", limit)?;
             if terms.len() > 1 && ids.len() < limit {
                 let more = find(" OR ", limit)?;
@@ -278,7 +283,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
         || matches!(error, rusqlite::Error::SqlInputError { .. } | rusqlite::Error::QueryReturnedNoRows)
 }
 
-fn write_state(transaction: &Transaction<'_>, state: &State) -> rusqlite::Result<()> {
+fn write_state(transaction: &Transaction<'_>, state: &CopyState) -> rusqlite::Result<()> {
     let time = |time: Option<u64>| time.map(u64::cast_signed);
     let written = transaction.execute(
         "UPDATE state SET pass = ?, cursor = ?, newest = ?, since = ?, finished = ?, begun = ?, rests_until = ?, problem = ?",
@@ -296,8 +301,8 @@ fn write_state(transaction: &Transaction<'_>, state: &State) -> rusqlite::Result
     if written == 1 { Ok(()) } else { Err(rusqlite::Error::QueryReturnedNoRows) }
 }
 
-fn write(transaction: &Transaction<'_>, server: &Server, pass: i64) -> rusqlite::Result<()> {
-    if server.status == Status::Deleted {
+fn write(transaction: &Transaction<'_>, server: &ServerVersion, pass: i64) -> rusqlite::Result<()> {
+    if server.status == RegistryStatus::Deleted {
         return remove(transaction, &server.name);
     }
     let Ok(row) = postcard::to_allocvec(server) else { return Ok(()) };
@@ -336,13 +341,13 @@ fn remove(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<()> {
 pub(crate) mod tests {
     use super::*;
 
-    pub(crate) fn server(name: &str, description: &str) -> Server {
-        Server {
+    pub(crate) fn server(name: &str, description: &str) -> ServerVersion {
+        ServerVersion {
             name: name.into(),
             description: description.into(),
             version: "1.0.0".into(),
             latest: true,
-            ..Server::default()
+            ..ServerVersion::default()
         }
     }
 
@@ -369,8 +374,8 @@ pub(crate) mod tests {
         ];
         // A word that most servers have tells of none.
         let others = (0..20).map(|at| server(&format!("com.other/thing-{at}"), "Something else"));
-        let rows: Vec<Server> = rows.into_iter().chain(others).collect();
-        copy.take(&rows, &[], &State { pass: 1, ..State::default() }).unwrap();
+        let rows: Vec<ServerVersion> = rows.into_iter().chain(others).collect();
+        copy.take(&rows, &[], &CopyState { pass: 1, ..CopyState::default() }).unwrap();
         assert_eq!(found(&copy, "weather")[0], "io.github.acme/weather");
         assert_eq!(found(&copy, "forecast")[0], "io.github.other/forecast-tools");
         assert_eq!(found(&copy, "forec")[0], "io.github.other/forecast-tools");
@@ -382,7 +387,7 @@ pub(crate) mod tests {
     #[test]
     fn a_row_that_changes_is_found_by_its_new_words_alone_and_one_that_goes_by_none() {
         let (_dir, _home, mut copy) = copy();
-        let state = State { pass: 1, ..State::default() };
+        let state = CopyState { pass: 1, ..CopyState::default() };
         copy.take(&[server("a/one", "apples"), server("a/two", "apples")], &[], &state).unwrap();
         copy.take(&[server("a/one", "pears")], &["a/two".to_owned()], &state).unwrap();
         assert_eq!(found(&copy, "pears"), ["a/one"]);
@@ -394,13 +399,13 @@ pub(crate) mod tests {
     #[test]
     fn a_damaged_copy_is_made_anew() {
         let (_dir, home, mut copy) = copy();
-        copy.take(&[server("a/one", "apples")], &[], &State { pass: 1, ..State::default() }).unwrap();
+        copy.take(&[server("a/one", "apples")], &[], &CopyState { pass: 1, ..CopyState::default() }).unwrap();
         drop(copy);
         let id: ExtensionId = "acme".parse().unwrap();
         for damage in [&b"not a database, but long enough to be taken for one"[..], b""] {
             std::fs::write(Copy::path(&home, &id), damage).unwrap();
             let copy = Copy::open(&home, &id).unwrap();
-            assert_eq!((copy.state().unwrap(), copy.count().unwrap()), (State::default(), 0));
+            assert_eq!((copy.state().unwrap(), copy.count().unwrap()), (CopyState::default(), 0));
         }
     }
 
@@ -409,7 +414,7 @@ pub(crate) mod tests {
         let (_dir, _home, mut copy) = copy();
         let mut one = server("acme/weather", "");
         one.aliases = vec!["ai.smithery/acme-weather".into()];
-        copy.take(&[one], &[], &State::default()).unwrap();
+        copy.take(&[one], &[], &CopyState::default()).unwrap();
         assert_eq!(copy.server("ai.smithery/acme-weather").unwrap().unwrap().name, "acme/weather");
     }
 }

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 
 use super::command::{Arg, Env, check_variable, environment, without_secrets};
-use super::error::{Note, Reason};
+use super::error::{Note, UnusableReason};
 use super::inputs::{Piece, Questions, Value, check_fixed, is_offered};
 use super::making::{Making, Run};
 use super::remote::check_address;
@@ -128,9 +128,9 @@ struct File {
 }
 
 /// What a bundle is before it is downloaded.
-pub(super) fn fetch(making: &mut Making<'_>, machine: &Machine) -> Result<Recipe, Reason> {
+pub(super) fn fetch(making: &mut Making<'_>, machine: &Machine) -> Result<Recipe, UnusableReason> {
     let package = making.package;
-    let refused = |why| Reason::Url { url: quoted(&package.identifier), why };
+    let refused = |why| UnusableReason::Url { url: quoted(&package.identifier), why };
     let url = check_address(package.identifier.trim()).map_err(refused)?;
     check_fixed("the address", &package.identifier)?;
     making.target = url.to_string();
@@ -143,7 +143,7 @@ pub(super) fn fetch(making: &mut Making<'_>, machine: &Machine) -> Result<Recipe
     }
     let hint = package.runtime.as_deref().unwrap_or_default().to_ascii_lowercase();
     if let Some(platform) = [file.as_str(), &hint].into_iter().find_map(|name| other_platform(name, machine)) {
-        return Err(Reason::Platform { platform: quoted(&platform) });
+        return Err(UnusableReason::Platform { platform: quoted(&platform) });
     }
     if package.sha256.is_none() {
         making.note(Note::NotChecked);
@@ -271,14 +271,14 @@ impl<R: Read + Seek> Bundle<R> {
         directory: &Path,
         machine: &Machine,
         questions: &mut Questions<'_>,
-    ) -> Result<Run, Reason> {
-        let bad = |why: &str| Reason::Manifest { why: why.to_owned() };
+    ) -> Result<Run, UnusableReason> {
+        let bad = |why: &str| UnusableReason::Manifest { why: why.to_owned() };
         let directory = directory.to_str().ok_or_else(|| bad("can't be used: the directory's name is not UTF-8"))?;
         let server = self.manifest.get("server").and_then(Json::as_object).ok_or_else(|| bad("has no `server`"))?;
         let platforms = self.manifest.get("compatibility").and_then(|c| c.get("platforms")).and_then(Json::as_array);
         if let Some(platforms) = platforms.filter(|list| !list.is_empty() && !list.iter().any(|p| p == machine.os)) {
             let names: Vec<&str> = platforms.iter().filter_map(Json::as_str).collect();
-            return Err(Reason::Platform { platform: quoted(&names.join(", ")) });
+            return Err(UnusableReason::Platform { platform: quoted(&names.join(", ")) });
         }
         let config = Config::of(server, machine).map_err(bad)?;
         let reading =
@@ -303,7 +303,13 @@ impl<R: Read + Seek> Bundle<R> {
     }
 
     /// The program: a file of the bundle, or a runtime that runs one.
-    fn program_of(&self, command: &str, directory: &str, words: &[Value], env: &[Env]) -> Result<String, Reason> {
+    fn program_of(
+        &self,
+        command: &str,
+        directory: &str,
+        words: &[Value],
+        env: &[Env],
+    ) -> Result<String, UnusableReason> {
         let inner = command.strip_prefix(directory).map(|rest| rest.trim_start_matches('/')).unwrap_or(command);
         if let Some(file) = RelPath::parse(inner).ok().filter(|path| self.has(path)) {
             return Ok(format!("{directory}/{file}"));
@@ -318,7 +324,7 @@ impl<R: Read + Seek> Bundle<R> {
             modules: modules.filter_map(inside).collect(),
             is_apart: fixed("PYTHONSAFEPATH").is_some(),
         };
-        run.check(words).map_err(|why| Reason::Manifest { why })?;
+        run.check(words).map_err(|why| UnusableReason::Manifest { why })?;
         Ok(command.to_owned())
     }
 }
@@ -388,11 +394,11 @@ impl Reading<'_> {
         }
     }
 
-    fn template(&self, questions: &mut Questions<'_>, text: &str, what: &str) -> Result<Value, Reason> {
+    fn template(&self, questions: &mut Questions<'_>, text: &str, what: &str) -> Result<Value, UnusableReason> {
         let (mut found, mut plain, mut rest) = (Vec::new(), String::new(), text);
         while let Some(start) = rest.find("${") {
             let unknown =
-                |name: &str| Reason::Manifest { why: format!("uses {}, which nothing explains", quoted(name)) };
+                |name: &str| UnusableReason::Manifest { why: format!("uses {}, which nothing explains", quoted(name)) };
             let end = rest[start..].find('}').map(|at| start + at).ok_or_else(|| unknown(&rest[start..]))?;
             plain.push_str(&rest[..start]);
             let name = &rest[start + 2..end];
@@ -431,9 +437,9 @@ impl Reading<'_> {
         Ok(Value(found))
     }
 
-    fn question(&self, key: &str, option: &Json) -> Result<Question, Reason> {
+    fn question(&self, key: &str, option: &Json) -> Result<Question, UnusableReason> {
         if key.is_empty() || key.len() > 100 || key.contains(aiw_core::is_unsafe_in_line) {
-            return Err(Reason::Name { name: quoted(key), what: "an option" });
+            return Err(UnusableReason::Name { name: quoted(key), what: "an option" });
         }
         let text = |name: &str| option.get(name).and_then(Json::as_str).filter(|text| !text.is_empty());
         let is = |name: &str| option.get(name).and_then(Json::as_bool).unwrap_or_default();
@@ -500,13 +506,13 @@ fn environment_of(
     reading: &Reading<'_>,
     questions: &mut Questions<'_>,
     given: &BTreeMap<String, String>,
-) -> Result<Vec<Env>, Reason> {
+) -> Result<Vec<Env>, UnusableReason> {
     /// Where interpreters and loaders look for code. A bundle brings its own.
     const OWN: [&str; 4] = ["PYTHONPATH", "NODE_PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
     let mut env = Vec::new();
     for (name, text) in given {
         if name.parse::<EnvName>().is_err() {
-            return Err(Reason::Name { name: quoted(name), what: "a variable" });
+            return Err(UnusableReason::Name { name: quoted(name), what: "a variable" });
         }
         let value = reading.template(questions, text, name)?;
         let is_inside = |text: &str| {

@@ -1,9 +1,9 @@
 //! Arguments and variables of a command, with open places.
 
-use aiw_core::registry::{Argument, Format, Input, Setting};
+use aiw_core::registry::{Argument, Format, Input, ServerSetting};
 use aiw_core::{EnvName, one_line, quoted};
 
-use super::error::Reason;
+use super::error::UnusableReason;
 use super::inputs::{Place, Questions, Value, check_fixed, pieces};
 
 /// More than any real package has, and more than anybody would look through.
@@ -63,9 +63,9 @@ pub(super) struct Env {
 }
 
 /// Reads arguments of a row. A fixed value is put in; what is asked for is left open.
-pub(super) fn arguments(questions: &mut Questions<'_>, given: &[Argument]) -> Result<Vec<Arg>, Reason> {
+pub(super) fn arguments(questions: &mut Questions<'_>, given: &[Argument]) -> Result<Vec<Arg>, UnusableReason> {
     if given.len() > MAX_INPUTS {
-        return Err(Reason::TooMany { most: MAX_INPUTS, what: "arguments" });
+        return Err(UnusableReason::TooMany { most: MAX_INPUTS, what: "arguments" });
     }
     let mut args = Vec::new();
     for (number, argument) in (1..).zip(given) {
@@ -83,7 +83,7 @@ fn shown_name(number: usize, argument: &Argument) -> String {
     hint.map_or_else(|| format!("argument {number}"), |hint| one_line(hint, 60))
 }
 
-fn argument(questions: &mut Questions<'_>, number: usize, argument: &Argument) -> Result<Option<Arg>, Reason> {
+fn argument(questions: &mut Questions<'_>, number: usize, argument: &Argument) -> Result<Option<Arg>, UnusableReason> {
     let input = &argument.input;
     let text = input.value.as_deref().filter(|text| !text.is_empty());
     let place = |name| Place { repeated: argument.repeated, ..Place::named(name) };
@@ -117,7 +117,7 @@ fn argument(questions: &mut Questions<'_>, number: usize, argument: &Argument) -
 }
 
 /// The flag as it is passed. A name without dashes gets them: real rows have `port` for `--port`.
-fn flag(name: &str) -> Result<String, Reason> {
+fn flag(name: &str) -> Result<String, UnusableReason> {
     let bare = name.trim_start_matches('-');
     let dashes = name.len() - bare.len();
     // Some rows have the value in the name.
@@ -127,12 +127,12 @@ fn flag(name: &str) -> Result<String, Reason> {
         && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.:-".contains(&b))
         && word.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
     if !fits {
-        return Err(Reason::Name { name: quoted(name), what: "an argument" });
+        return Err(UnusableReason::Name { name: quoted(name), what: "an argument" });
     }
     if let Some(value) = value {
         check_fixed(name, value)?;
         if pieces(value).questions().next().is_some() {
-            return Err(Reason::Name { name: quoted(name), what: "an argument" });
+            return Err(UnusableReason::Name { name: quoted(name), what: "an argument" });
         }
     }
     Ok(match dashes {
@@ -143,12 +143,12 @@ fn flag(name: &str) -> Result<String, Reason> {
 }
 
 /// Takes out the arguments that would show a secret. Every program on the machine can read arguments.
-pub(super) fn without_secrets(questions: &mut Questions<'_>, args: Vec<Arg>) -> Result<Vec<Arg>, Reason> {
+pub(super) fn without_secrets(questions: &mut Questions<'_>, args: Vec<Arg>) -> Result<Vec<Arg>, UnusableReason> {
     let mut kept = Vec::new();
     for arg in args {
         match arg.questions().into_iter().find(|name| questions.is_secret(name)).map(str::to_owned) {
             None => kept.push(arg),
-            Some(name) if arg.is_required() => return Err(Reason::SecretArgument { name: quoted(&name) }),
+            Some(name) if arg.is_required() => return Err(UnusableReason::SecretArgument { name: quoted(&name) }),
             Some(name) => questions.leave_out(&name, "as an argument, every program on this machine could read it"),
         }
     }
@@ -156,9 +156,9 @@ pub(super) fn without_secrets(questions: &mut Questions<'_>, args: Vec<Arg>) -> 
 }
 
 /// Reads the variables of a row.
-pub(super) fn environment(questions: &mut Questions<'_>, given: &[Setting]) -> Result<Vec<Env>, Reason> {
+pub(super) fn environment(questions: &mut Questions<'_>, given: &[ServerSetting]) -> Result<Vec<Env>, UnusableReason> {
     if given.len() > MAX_INPUTS {
-        return Err(Reason::TooMany { most: MAX_INPUTS, what: "variables" });
+        return Err(UnusableReason::TooMany { most: MAX_INPUTS, what: "variables" });
     }
     let mut env: Vec<Env> = Vec::new();
     for setting in given {
@@ -173,9 +173,9 @@ pub(super) fn environment(questions: &mut Questions<'_>, given: &[Setting]) -> R
     Ok(env)
 }
 
-fn variable(questions: &mut Questions<'_>, name: &str, input: &Input) -> Result<Option<Env>, Reason> {
+fn variable(questions: &mut Questions<'_>, name: &str, input: &Input) -> Result<Option<Env>, UnusableReason> {
     if name.parse::<EnvName>().is_err() {
-        return Err(Reason::Name { name: quoted(name), what: "a variable" });
+        return Err(UnusableReason::Name { name: quoted(name), what: "a variable" });
     }
     // What decides where code comes from is not offered by the publisher.
     let bare = Input { default: None, ..input.clone() };
@@ -186,13 +186,13 @@ fn variable(questions: &mut Questions<'_>, name: &str, input: &Input) -> Result<
 }
 
 /// Refuses a variable that decides what code runs: any that the row fixes, and the plainest ones if they are asked for.
-pub(super) fn check_variable(name: &str, value: &Value) -> Result<(), Reason> {
+pub(super) fn check_variable(name: &str, value: &Value) -> Result<(), UnusableReason> {
     let is_stage = |text: &str| name == "ENV" && text.bytes().all(|b| b.is_ascii_alphanumeric());
     let steers = match value.fixed() {
         Some(text) => (aiw_core::names_code(name) || is_steering(name)) && !is_stage(text),
         None => is_steering(name),
     };
-    if steers { Err(Reason::Steers { name: quoted(name) }) } else { Ok(()) }
+    if steers { Err(UnusableReason::Steers { name: quoted(name) }) } else { Ok(()) }
 }
 
 /// Whether a server has no reason to ask for a variable: a loader, an interpreter or aiw itself reads it. Those that

@@ -3,7 +3,7 @@
 use aiw_core::{quoted, quoted_text};
 
 use super::command::Arg;
-use super::error::{Note, Reason};
+use super::error::{Note, UnusableReason};
 use super::inputs::Value;
 use super::making::{Making, Token};
 use super::names::{Image, is_tag, other_registry};
@@ -57,7 +57,7 @@ const ALONE: [&str; 12] = [
 
 /// `docker run -i --rm OPTIONS -e NAME… IMAGE ARGUMENTS`. Variables pass through Docker's own environment, so that no
 /// value is in the arguments.
-pub(super) fn run(making: &mut Making<'_>) -> Result<Vec<Arg>, Reason> {
+pub(super) fn run(making: &mut Making<'_>) -> Result<Vec<Arg>, UnusableReason> {
     let image = image(making)?;
     let mut args = ["run", "-i", "--rm"].map(Arg::word).to_vec();
     let mut tokens = making.tokens("docker", is_option)?;
@@ -124,10 +124,10 @@ fn is_option(flag: &str) -> bool {
     fits && ((flag.starts_with("--") && word.len() > 1) || (flag.len() == 2 && flag.starts_with('-')))
 }
 
-fn image(making: &mut Making<'_>) -> Result<Image, Reason> {
+fn image(making: &mut Making<'_>) -> Result<Image, UnusableReason> {
     let package = making.package;
     let given = package.identifier.trim();
-    let invalid = || Reason::Identifier { identifier: quoted(given), what: "reference of an image" };
+    let invalid = || UnusableReason::Identifier { identifier: quoted(given), what: "reference of an image" };
     let mut image = Image::parse(given).ok_or_else(invalid)?;
     if let Some(url) = other_registry("oci", package.base_url.as_deref())? {
         let host = url.trim_start_matches("https://").trim_end_matches('/');
@@ -136,14 +136,14 @@ fn image(making: &mut Making<'_>) -> Result<Image, Reason> {
             let is_bare =
                 !given.split('/').next().is_some_and(|first| first.contains(['.', ':']) && given.contains('/'));
             let whole = Image::parse(&format!("{host}/{image}")).filter(|_| is_bare);
-            image = whole.ok_or_else(|| Reason::Registry { url: quoted(&url) })?;
+            image = whole.ok_or_else(|| UnusableReason::Registry { url: quoted(&url) })?;
         }
     }
     // Old rows have the tag apart.
     let version = package.version.as_deref().map(str::trim).filter(|version| !version.is_empty());
     if let (None, None, Some(version)) = (&image.tag, &image.digest, version) {
         if !is_tag(version) {
-            return Err(Reason::Version { version: quoted(version) });
+            return Err(UnusableReason::Version { version: quoted(version) });
         }
         image.tag = Some(version.to_owned());
     }

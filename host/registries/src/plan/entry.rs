@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::answer::{check, is_reference};
 use super::command::Arg;
-use super::error::PlanError;
+use super::error::EntryPlanError;
 use super::inputs::{Piece, Value, is_host};
 use super::remote::check_address;
 use super::way::{Recipe, Way};
@@ -17,9 +17,9 @@ use super::way::{Recipe, Way};
 /// What the person answered, by the questions' names. An answer of exactly `${NAME}` is read from the environment when the
 /// server starts, one of exactly `${secret:NAME}` from the vault.
 #[derive(Debug, Clone, Default)]
-pub struct Answers(BTreeMap<String, Vec<Secret>>);
+pub struct EntryAnswers(BTreeMap<String, Vec<Secret>>);
 
-impl Answers {
+impl EntryAnswers {
     /// Adds an answer; a question that is repeated takes several.
     pub fn give(&mut self, question: impl Into<String>, answer: Secret) {
         self.0.entry(question.into()).or_default().push(answer);
@@ -52,7 +52,7 @@ impl Answers {
 
 /// An entry of `mcp.json`, and the secrets that it refers to.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub struct PlannedEntry {
     /// The entry: `command`, `args` and `env`, or `type`, `url` and `headers`.
     pub declaration: Map<String, Json>,
     /// The secrets to store before the entry is written.
@@ -69,15 +69,15 @@ pub struct Entry {
 /// The way can't be used, an answer is missing, or one doesn't fit. No error repeats an answer.
 pub fn entry(
     way: &Way,
-    answers: &Answers,
+    answers: &EntryAnswers,
     key: &str,
     is_taken: impl Fn(&SecretName) -> bool,
-) -> Result<Entry, PlanError> {
-    let recipe = way.recipe.as_ref().map_err(|reason| PlanError::Refused(reason.clone()))?;
+) -> Result<PlannedEntry, EntryPlanError> {
+    let recipe = way.recipe.as_ref().map_err(|reason| EntryPlanError::Refused(reason.clone()))?;
     let mut filling = Filling::new(way.questions(), answers, key, &is_taken)?;
     let mut declaration = Map::new();
     match recipe {
-        Recipe::Fetch { .. } => return Err(PlanError::NotRead),
+        Recipe::Fetch { .. } => return Err(EntryPlanError::NotRead),
         Recipe::Run(run) => {
             let mut env = Map::new();
             for variable in &run.env {
@@ -113,9 +113,9 @@ pub fn entry(
             }
         }
     }
-    aiw_servers::server(key, &json!(declaration)).map_err(PlanError::Entry)?;
+    aiw_servers::server(key, &json!(declaration)).map_err(EntryPlanError::Entry)?;
     let answers = filling.recorded();
-    Ok(Entry { declaration, secrets: filling.secrets, answers })
+    Ok(PlannedEntry { declaration, secrets: filling.secrets, answers })
 }
 
 /// Where a value goes.
@@ -137,7 +137,7 @@ enum Said<'a> {
 
 struct Filling<'a> {
     asked: BTreeMap<&'a str, (&'a Question, Vec<&'a str>)>,
-    answers: &'a Answers,
+    answers: &'a EntryAnswers,
     key: &'a str,
     is_taken: &'a dyn Fn(&SecretName) -> bool,
     secrets: Vec<(SecretName, Secret)>,
@@ -148,16 +148,16 @@ struct Filling<'a> {
 impl<'a> Filling<'a> {
     fn new(
         questions: &'a [Question],
-        answers: &'a Answers,
+        answers: &'a EntryAnswers,
         key: &'a str,
         is_taken: &'a dyn Fn(&SecretName) -> bool,
-    ) -> Result<Self, PlanError> {
+    ) -> Result<Self, EntryPlanError> {
         let mut asked = BTreeMap::new();
         for question in questions {
             let given = answers.0.get(&question.name).into_iter().flatten().map(Secret::expose);
             // An empty answer is none, unless it stands for the flag alone.
             let given: Vec<&str> = given.filter(|answer| !answer.is_empty() || question.bare).collect();
-            let wrong = |why: String| PlanError::Answer { name: quoted(&question.name), why };
+            let wrong = |why: String| EntryPlanError::Answer { name: quoted(&question.name), why };
             if given.len() > 1 && !question.repeated {
                 return Err(wrong("is given several times".into()));
             }
@@ -166,12 +166,12 @@ impl<'a> Filling<'a> {
         }
         if let Some(name) = answers.0.keys().find(|name| !asked.contains_key(name.as_str())) {
             let known = questions.iter().map(|question| question.name.clone()).collect();
-            return Err(PlanError::Unknown { name: quoted(name), known });
+            return Err(EntryPlanError::Unknown { name: quoted(name), known });
         }
         let missing = |(question, given): &&(&Question, Vec<&str>)| question.required && given.is_empty();
         let names: Vec<String> = asked.values().filter(missing).map(|(question, _)| question.name.clone()).collect();
         if !names.is_empty() {
-            return Err(PlanError::Missing { names });
+            return Err(EntryPlanError::Missing { names });
         }
         Ok(Self { asked, answers, key, is_taken, secrets: Vec::new(), named: BTreeMap::new() })
     }
@@ -197,7 +197,7 @@ impl<'a> Filling<'a> {
     }
 
     /// How often a value is there: once for each answer, and not at all if one of its places has none.
-    fn times(&self, value: &Value) -> Result<usize, PlanError> {
+    fn times(&self, value: &Value) -> Result<usize, EntryPlanError> {
         let mut most = 1;
         for name in value.questions() {
             let Some((question, given)) = self.asked.get(name) else { return Ok(0) };
@@ -207,7 +207,7 @@ impl<'a> Filling<'a> {
                 count if most == 1 || most == count => most = count,
                 _ => {
                     let why = "is given more or less often than what goes with it".to_owned();
-                    return Err(PlanError::Answer { name: quoted(&question.name), why });
+                    return Err(EntryPlanError::Answer { name: quoted(&question.name), why });
                 }
             }
         }
@@ -215,15 +215,15 @@ impl<'a> Filling<'a> {
     }
 
     /// A value that there is once or not at all.
-    fn once(&mut self, value: &Value, place: &str, spot: Spot) -> Result<Option<String>, PlanError> {
+    fn once(&mut self, value: &Value, place: &str, spot: Spot) -> Result<Option<String>, EntryPlanError> {
         match self.times(value)? {
             0 => Ok(None),
             1 => self.text(value, 0, place, spot).map(Some),
-            _ => Err(PlanError::Answer { name: place.to_owned(), why: "can't be given several times".into() }),
+            _ => Err(EntryPlanError::Answer { name: place.to_owned(), why: "can't be given several times".into() }),
         }
     }
 
-    fn arg(&mut self, arg: &Arg, env: &Map<String, Json>, args: &mut Vec<String>) -> Result<(), PlanError> {
+    fn arg(&mut self, arg: &Arg, env: &Map<String, Json>, args: &mut Vec<String>) -> Result<(), EntryPlanError> {
         match arg {
             Arg::Word { value, .. } => {
                 for number in 0..self.times(value)? {
@@ -249,7 +249,7 @@ impl<'a> Filling<'a> {
                     Some(_) => {
                         let why =
                             "has to be `true` or `false` itself: it decides whether there is an argument".to_owned();
-                        return Err(PlanError::Answer { name: quoted(question), why });
+                        return Err(EntryPlanError::Answer { name: quoted(question), why });
                     }
                 }
             }
@@ -260,7 +260,7 @@ impl<'a> Filling<'a> {
     }
 
     /// A value with its answers. What is not a reference is never read as one.
-    fn text(&mut self, value: &Value, number: usize, place: &str, spot: Spot) -> Result<String, PlanError> {
+    fn text(&mut self, value: &Value, number: usize, place: &str, spot: Spot) -> Result<String, EntryPlanError> {
         let (mut text, mut plain) = (String::new(), String::new());
         for (at, piece) in value.0.iter().enumerate() {
             let name = match piece {
@@ -271,7 +271,7 @@ impl<'a> Filling<'a> {
                 }
                 Piece::Answer(name) => name,
             };
-            let wrong = |why: &str| PlanError::Answer { name: quoted(name), why: why.to_owned() };
+            let wrong = |why: &str| EntryPlanError::Answer { name: quoted(name), why: why.to_owned() };
             match self.said(name, number, spot)? {
                 Said::Text(answer) => {
                     if spot == Spot::Word && at == 0 && answer.starts_with('-') && answer.parse::<f64>().is_err() {
@@ -299,10 +299,10 @@ impl<'a> Filling<'a> {
         }
         check_plain(&plain, place)?;
         if spot == Spot::Header && plain.len() == text.len() && !HeaderName::allows(&text) {
-            return Err(PlanError::Answer { name: place.to_owned(), why: "can't be sent in a header".into() });
+            return Err(EntryPlanError::Answer { name: place.to_owned(), why: "can't be sent in a header".into() });
         }
         if spot == Spot::Address && plain.len() == text.len() {
-            let why = |why: &str| PlanError::Answer { name: place.to_owned(), why: why.to_owned() };
+            let why = |why: &str| EntryPlanError::Answer { name: place.to_owned(), why: why.to_owned() };
             let url = check_address(&text).map_err(why)?;
             // Who gives the whole host means it. An end of one must not lead elsewhere than its beginning says.
             let is_part = |at| at > 0 && matches!(value.0.get(at), Some(Piece::Answer(_))) && is_host(&value.0, at);
@@ -316,14 +316,14 @@ impl<'a> Filling<'a> {
     }
 
     /// The answer to a question, as it goes to a place.
-    fn said(&mut self, name: &str, number: usize, spot: Spot) -> Result<Said<'a>, PlanError> {
+    fn said(&mut self, name: &str, number: usize, spot: Spot) -> Result<Said<'a>, EntryPlanError> {
         let Some((&name, (question, given))) = self.asked.get_key_value(name) else { return Ok(Said::Text("")) };
         let number = if given.len() == 1 { 0 } else { number };
         let answer = given.get(number).copied().unwrap_or_default();
         let is_argument = matches!(spot, Spot::Argument | Spot::Word);
         if is_argument && answer.starts_with("${secret:") {
             let why = "is a secret, and every program on this machine can read arguments".to_owned();
-            return Err(PlanError::Answer { name: quoted(name), why });
+            return Err(EntryPlanError::Answer { name: quoted(name), why });
         }
         if is_reference(answer) {
             return Ok(Said::Reference(answer.to_owned()));
@@ -335,7 +335,7 @@ impl<'a> Filling<'a> {
         if !(question.secret || looks) {
             return Ok(Said::Text(answer));
         }
-        let wrong = |why: &str| PlanError::Answer { name: quoted(name), why: why.to_owned() };
+        let wrong = |why: &str| EntryPlanError::Answer { name: quoted(name), why: why.to_owned() };
         if is_argument {
             return Err(wrong(
                 "looks like a secret, and every program on this machine can read arguments; `${NAME}` takes it from a \
@@ -363,12 +363,12 @@ impl<'a> Filling<'a> {
 }
 
 /// Refuses a literal text that would be read for variables. There is no way to write it so that it means itself.
-fn check_plain(text: &str, place: &str) -> Result<(), PlanError> {
+fn check_plain(text: &str, place: &str) -> Result<(), EntryPlanError> {
     if !text.contains("${") {
         return Ok(());
     }
     let why = "contains `${`, which would be read as a variable; only `${NAME}` alone is one".to_owned();
-    Err(PlanError::Answer { name: place.to_owned(), why })
+    Err(EntryPlanError::Answer { name: place.to_owned(), why })
 }
 
 /// An answer within an address: a whole beginning, a part of the host, or one part of the path or the query.

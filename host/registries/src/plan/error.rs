@@ -6,7 +6,7 @@ use aiw_core::{ErrorKind, quoted_list};
 
 /// Why a way can't be used. Texts of the row are quoted already, and in one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Reason {
+pub enum UnusableReason {
     /// The server is no longer offered.
     #[error("its publisher withdrew it")]
     Withdrawn,
@@ -176,7 +176,7 @@ pub enum Note {
     },
 }
 
-impl Reason {
+impl UnusableReason {
     /// Why one part of the row is left out, as the end of a sentence about it.
     pub(super) fn of_part(&self) -> Cow<'static, str> {
         match self {
@@ -191,10 +191,10 @@ impl Reason {
 
 /// What is wrong with the answers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
+pub enum EntryPlanError {
     /// The way can't be used.
     #[error("the server can't be installed like this: {0}")]
-    Refused(#[from] Reason),
+    Refused(#[from] UnusableReason),
     /// A bundle that has not been read.
     #[error("what the bundle runs is not known before it is read")]
     NotRead,
@@ -225,7 +225,7 @@ pub enum PlanError {
     Entry(String),
 }
 
-impl PlanError {
+impl EntryPlanError {
     /// The kind of failure.
     pub fn kind(&self) -> ErrorKind {
         ErrorKind::User

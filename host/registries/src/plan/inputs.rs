@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use aiw_core::registry::{Format, Input, Variable};
+use aiw_core::registry::{Format, Input, ServerVariable};
 use aiw_core::{Question, is_unsafe_in_line, quoted};
 
-use super::error::{Note, Reason};
+use super::error::{Note, UnusableReason};
 
 /// A part of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +116,7 @@ pub(super) fn is_offered(text: &str) -> bool {
 }
 
 /// Checks a text of the row that becomes part of a command or a request.
-pub(super) fn check_fixed(name: &str, text: &str) -> Result<(), Reason> {
+pub(super) fn check_fixed(name: &str, text: &str) -> Result<(), UnusableReason> {
     let why = if text.contains(is_unsafe_in_line) {
         "has control characters or invisible ones"
     } else if text.contains("${") {
@@ -125,7 +125,7 @@ pub(super) fn check_fixed(name: &str, text: &str) -> Result<(), Reason> {
     } else {
         return Ok(());
     };
-    Err(Reason::Value { name: quoted(name), why })
+    Err(UnusableReason::Value { name: quoted(name), why })
 }
 
 /// The questions of one way, each asked once.
@@ -155,12 +155,12 @@ impl<'a> Place<'a> {
 }
 
 impl<'a> Questions<'a> {
-    pub(super) fn declare(&mut self, variables: &'a [Variable]) {
+    pub(super) fn declare(&mut self, variables: &'a [ServerVariable]) {
         self.declared.extend(variables.iter().map(|variable| (variable.name.as_str(), &variable.input)));
     }
 
     /// The value of an input: fixed, or open where it is asked for. None leaves out all that it is for.
-    pub(super) fn value(&mut self, place: Place<'_>, input: &Input) -> Result<Option<Value>, Reason> {
+    pub(super) fn value(&mut self, place: Place<'_>, input: &Input) -> Result<Option<Value>, UnusableReason> {
         // Some publishers leave a value empty that is to be filled in.
         let Some(text) = input.value.as_ref().filter(|text| !text.is_empty()) else {
             self.ask(place.name, input, place, input.required);
@@ -183,15 +183,15 @@ impl<'a> Questions<'a> {
     }
 
     /// An address: each open place in it has to be filled.
-    pub(super) fn places(&mut self, place: Place<'_>, value: Value) -> Result<Value, Reason> {
+    pub(super) fn places(&mut self, place: Place<'_>, value: Value) -> Result<Value, UnusableReason> {
         self.open(place, value, &Input::default(), true)
     }
 
     /// Asks for what is open in a value, and puts in what is not.
-    fn open(&mut self, place: Place<'_>, value: Value, input: &Input, required: bool) -> Result<Value, Reason> {
+    fn open(&mut self, place: Place<'_>, value: Value, input: &Input, required: bool) -> Result<Value, UnusableReason> {
         // `$` before a brace would make a variable of what is put there.
         if value.0.windows(2).any(|two| matches!(two, [Piece::Text(text), Piece::Answer(_)] if text.ends_with('$'))) {
-            return Err(Reason::Value {
+            return Err(UnusableReason::Value {
                 name: quoted(place.name),
                 why: "contains `${`, which aiw would read as a variable of yours",
             });
@@ -215,7 +215,7 @@ impl<'a> Questions<'a> {
     }
 
     /// Puts in what the row fixes for a variable.
-    fn fill(&self, place: &str, value: Value) -> Result<Value, Reason> {
+    fn fill(&self, place: &str, value: Value) -> Result<Value, UnusableReason> {
         let fixed = |name: &str| self.declared.get(name).and_then(|variable| variable.value.as_deref());
         let mut filled: Vec<Piece> = Vec::new();
         for piece in value.0 {
@@ -234,7 +234,7 @@ impl<'a> Questions<'a> {
             if let Piece::Text(text) = piece {
                 check_fixed(place, text)?;
                 if pieces(text).questions().next().is_some() {
-                    return Err(Reason::Value { name: quoted(place), why: "has a variable within a variable" });
+                    return Err(UnusableReason::Value { name: quoted(place), why: "has a variable within a variable" });
                 }
             }
         }
@@ -308,8 +308,8 @@ impl<'a> Questions<'a> {
         &mut self,
         part: &str,
         is_needed: bool,
-        made: Result<Option<T>, Reason>,
-    ) -> Result<Option<T>, Reason> {
+        made: Result<Option<T>, UnusableReason>,
+    ) -> Result<Option<T>, UnusableReason> {
         match made {
             Err(reason) if !is_needed => {
                 self.leave_out(part, reason.of_part());

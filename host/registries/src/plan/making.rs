@@ -6,7 +6,7 @@ use aiw_core::quoted;
 use aiw_core::registry::Package;
 
 use super::command::{Arg, Env, arguments, check_variable};
-use super::error::{Note, Reason};
+use super::error::{Note, UnusableReason};
 use super::inputs::{Questions, Value};
 use super::names::other_registry;
 
@@ -64,7 +64,7 @@ impl Tokens {
     }
 
     /// The value of a flag: its own, or the word that follows.
-    pub(super) fn value(&mut self, flag: &str, own: Option<Value>) -> Result<Value, Reason> {
+    pub(super) fn value(&mut self, flag: &str, own: Option<Value>) -> Result<Value, UnusableReason> {
         match (own, self.left.front()) {
             (Some(value), _) => Ok(value),
             (None, Some(Token::Word(_))) => match self.left.pop_front() {
@@ -75,8 +75,8 @@ impl Tokens {
         }
     }
 
-    pub(super) fn refused(&self, argument: &str) -> Reason {
-        Reason::RuntimeArgument { program: self.program, argument: quoted(argument) }
+    pub(super) fn refused(&self, argument: &str) -> UnusableReason {
+        UnusableReason::RuntimeArgument { program: self.program, argument: quoted(argument) }
     }
 }
 
@@ -103,19 +103,19 @@ impl<'a> Making<'a> {
         is_name: fn(&str) -> bool,
         is_version: fn(&str) -> bool,
         what: &'static str,
-    ) -> Result<(String, String), Reason> {
+    ) -> Result<(String, String), UnusableReason> {
         let given = self.package.identifier.trim();
         let (name, own) = match given.get(1..).and_then(|rest| rest.find(sign)).map(|at| at + 1) {
             Some(at) => (&given[..at], Some(&given[at + sign.len()..])),
             None => (given, None),
         };
         if !is_name(name) {
-            return Err(Reason::Identifier { identifier: quoted(given), what });
+            return Err(UnusableReason::Identifier { identifier: quoted(given), what });
         }
         let version = self.package.version.as_deref().or(own).map(str::trim);
         let version = match version.filter(|version| !version.is_empty() && *version != "latest") {
             Some(version) if is_version(version) => format!("{sign}{version}"),
-            Some(range) => return Err(Reason::Version { version: quoted(range) }),
+            Some(range) => return Err(UnusableReason::Version { version: quoted(range) }),
             None => {
                 self.note(Note::NotPinned);
                 String::new()
@@ -125,7 +125,7 @@ impl<'a> Making<'a> {
         Ok((name.to_owned(), version))
     }
 
-    pub(super) fn registry(&mut self) -> Result<Option<String>, Reason> {
+    pub(super) fn registry(&mut self) -> Result<Option<String>, UnusableReason> {
         let other = other_registry(&self.package.kind, self.package.base_url.as_deref())?;
         if let Some(url) = &other {
             self.note(Note::Registry { url: quoted(url) });
@@ -135,13 +135,13 @@ impl<'a> Making<'a> {
 
     /// The runner's own arguments. What is left to the person is passed if `takes` knows its flag; else it is left out,
     /// unless it is required.
-    pub(super) fn tokens(&mut self, program: &'static str, takes: fn(&str) -> bool) -> Result<Tokens, Reason> {
+    pub(super) fn tokens(&mut self, program: &'static str, takes: fn(&str) -> bool) -> Result<Tokens, UnusableReason> {
         let mut left = VecDeque::new();
         for arg in arguments(&mut self.questions, &self.package.runtime_arguments)? {
             let is_needed =
                 arg.questions().is_empty() || arg.questions().iter().any(|name| self.questions.is_required(name));
             let (shown, is_needed) = (arg.shown().join(" "), is_needed || arg.is_required());
-            let refused = || Reason::RuntimeArgument { program, argument: quoted(&shown) };
+            let refused = || UnusableReason::RuntimeArgument { program, argument: quoted(&shown) };
             let token = match arg {
                 Arg::Named { flag, value, required, .. } => Ok(Token::Flag { flag, value: Some(value), required }),
                 Arg::Word { value, required } => match (value.fixed(), value.split('=')) {
@@ -165,20 +165,25 @@ impl<'a> Making<'a> {
     }
 
     /// Takes `-e NAME=VALUE`, Docker's way to set a variable.
-    pub(super) fn set_variable(&mut self, value: &Value, required: bool, refused: Reason) -> Result<(), Reason> {
+    pub(super) fn set_variable(
+        &mut self,
+        value: &Value,
+        required: bool,
+        refused: UnusableReason,
+    ) -> Result<(), UnusableReason> {
         let set = self.variable(value, refused).map(Some);
         let is_needed = required || value.fixed().is_some();
         self.questions.unless_needed(&format!("-e {}", value.shown()), is_needed, set).map(drop)
     }
 
-    fn variable(&mut self, value: &Value, refused: Reason) -> Result<(), Reason> {
+    fn variable(&mut self, value: &Value, refused: UnusableReason) -> Result<(), UnusableReason> {
         let (name, value) = match (value.split('='), value.fixed()) {
             (Some((name, value)), _) => (name.to_owned(), Some(value)),
             (None, Some(name)) => (name.to_owned(), None),
             (None, None) => return Err(refused),
         };
         if name.parse::<aiw_core::EnvName>().is_err() {
-            return Err(Reason::Name { name: quoted(&name), what: "a variable" });
+            return Err(UnusableReason::Name { name: quoted(&name), what: "a variable" });
         }
         let known = self.env.iter().any(|env| env.name == name);
         if !known {
@@ -197,7 +202,7 @@ impl<'a> Making<'a> {
     }
 
     /// The package's own arguments, without what belongs to the runner and is repeated here.
-    pub(super) fn package_arguments(&mut self, is_repeated: impl Fn(&str) -> bool) -> Result<Vec<Arg>, Reason> {
+    pub(super) fn package_arguments(&mut self, is_repeated: impl Fn(&str) -> bool) -> Result<Vec<Arg>, UnusableReason> {
         let args = arguments(&mut self.questions, &self.package.package_arguments)?;
         let repeats = |arg: &Arg| matches!(arg, Arg::Word { value, .. } if value.fixed().is_some_and(&is_repeated));
         Ok(args.into_iter().skip_while(repeats).collect())

@@ -39,8 +39,8 @@ mod way;
 mod ways;
 
 pub use bundle::{Bundle, BundleError, MAX_BUNDLE, Machine};
-pub use entry::{Answers, Entry, entry};
-pub use error::{Note, PlanError, Reason};
+pub use entry::{EntryAnswers, PlannedEntry, entry};
+pub use error::{EntryPlanError, Note, UnusableReason};
 pub(crate) use names::split_image;
 pub use way::{Way, WayKind, how_to_get};
 pub use ways::ways;

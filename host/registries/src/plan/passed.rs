@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use aiw_core::EnvName;
-use aiw_core::registry::{Argument, Input, Package, Variable};
+use aiw_core::registry::{Argument, Input, Package, ServerVariable};
 
 /// The package with each variable that is passed on by its name as one argument, `-e NAME={NAME}`: what is asked for by the
 /// name of the variable, with all that the row says of it.
@@ -37,7 +37,7 @@ pub(super) fn named(package: &Package) -> Cow<'_, Package> {
                 let default = input.default.clone().filter(|_| !aiw_core::names_code(name));
                 let asked = Input { value: None, default, ..input.clone() };
                 if !variables.iter().any(|variable| variable.name == name) {
-                    variables.push(Variable { name: name.to_owned(), input: asked });
+                    variables.push(ServerVariable { name: name.to_owned(), input: asked });
                 }
                 format!("{name}={{{name}}}")
             }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use aiw_core::registry::{Endpoint, Input, Setting};
+use aiw_core::registry::{Endpoint, Input, ServerSetting};
 use aiw_core::{HeaderName, is_inner, is_loopback, quoted, quoted_text};
 use url::Url;
 
 use super::command::Env;
-use super::error::{Note, Reason};
+use super::error::{Note, UnusableReason};
 use super::inputs::{Piece, Place, Questions, Value, check_fixed, is_host, pieces};
 
 const MAX_HEADERS: usize = 50;
@@ -19,15 +19,15 @@ pub(super) struct Reach {
     pub(super) headers: Vec<Env>,
 }
 
-pub(super) fn reach<'a>(questions: &mut Questions<'a>, endpoint: &'a Endpoint) -> Result<Reach, Reason> {
+pub(super) fn reach<'a>(questions: &mut Questions<'a>, endpoint: &'a Endpoint) -> Result<Reach, UnusableReason> {
     questions.declare(&endpoint.variables);
     endpoint.headers.iter().for_each(|header| questions.declare(&header.variables));
     let url = address(questions, &endpoint.url)?;
     Ok(Reach { url, headers: headers(questions, &endpoint.headers)? })
 }
 
-fn address(questions: &mut Questions<'_>, text: &str) -> Result<Value, Reason> {
-    let refused = |why| Reason::Url { url: quoted_text(text, 200), why };
+fn address(questions: &mut Questions<'_>, text: &str) -> Result<Value, UnusableReason> {
+    let refused = |why| UnusableReason::Url { url: quoted_text(text, 200), why };
     check_fixed("the address", text)?;
     let value = pieces(text);
     let value = questions.places(Place { secret: false, repeated: false, bare: false, name: "the address" }, value)?;
@@ -80,9 +80,9 @@ pub(super) fn check_address(text: &str) -> Result<Url, &'static str> {
     Ok(url)
 }
 
-fn headers(questions: &mut Questions<'_>, given: &[Setting]) -> Result<Vec<Env>, Reason> {
+fn headers(questions: &mut Questions<'_>, given: &[ServerSetting]) -> Result<Vec<Env>, UnusableReason> {
     if given.len() > MAX_HEADERS {
-        return Err(Reason::TooMany { most: MAX_HEADERS, what: "headers" });
+        return Err(UnusableReason::TooMany { most: MAX_HEADERS, what: "headers" });
     }
     let (mut headers, mut seen) = (Vec::new(), BTreeSet::new());
     for setting in given {
@@ -99,9 +99,14 @@ fn headers(questions: &mut Questions<'_>, given: &[Setting]) -> Result<Vec<Env>,
     Ok(headers)
 }
 
-fn header(questions: &mut Questions<'_>, name: &str, is_name: bool, input: &Input) -> Result<Option<Env>, Reason> {
+fn header(
+    questions: &mut Questions<'_>,
+    name: &str,
+    is_name: bool,
+    input: &Input,
+) -> Result<Option<Env>, UnusableReason> {
     if !is_name {
-        return Err(Reason::Name { name: quoted(name), what: "a header" });
+        return Err(UnusableReason::Name { name: quoted(name), what: "a header" });
     }
     let Some(value) = questions.value(Place::named(name), input)? else { return Ok(None) };
     let is_allowed = |piece: &Piece| match piece {
@@ -109,7 +114,7 @@ fn header(questions: &mut Questions<'_>, name: &str, is_name: bool, input: &Inpu
         Piece::Answer(_) => true,
     };
     if !value.0.iter().all(is_allowed) {
-        return Err(Reason::Value { name: quoted(name), why: "can't be sent in a header" });
+        return Err(UnusableReason::Value { name: quoted(name), why: "can't be sent in a header" });
     }
     Ok(Some(Env { name: name.to_owned(), value }))
 }

@@ -4,7 +4,7 @@ use aiw_core::quoted;
 
 use super::command::{Arg, environment, without_secrets};
 use super::docker;
-use super::error::{Note, Reason};
+use super::error::{Note, UnusableReason};
 use super::making::{Making, Run, Token, Tokens};
 use super::names::{is_npm, is_nuget, is_pep440, is_pypi, is_same_pypi, is_semver};
 
@@ -15,21 +15,21 @@ fn is_env(flag: &str) -> bool {
 
 impl Making<'_> {
     /// The command that runs the package.
-    pub(super) fn run(&mut self) -> Result<Run, Reason> {
+    pub(super) fn run(&mut self) -> Result<Run, UnusableReason> {
         self.env = environment(&mut self.questions, &self.package.environment)?;
         let (program, args) = match self.package.kind.as_str() {
             "npm" => ("npx", self.npx()?),
             "pypi" => ("uvx", self.uvx()?),
             "nuget" => ("dnx", self.dnx()?),
             "oci" => ("docker", docker::run(self)?),
-            other => return Err(Reason::Kind { word: quoted(other) }),
+            other => return Err(UnusableReason::Kind { word: quoted(other) }),
         };
         let args = without_secrets(&mut self.questions, args)?;
         Ok(Run { program: program.to_owned(), args, env: std::mem::take(&mut self.env), directory: None })
     }
 
     /// `npx -y [--registry=URL] NAME@VERSION ARGUMENTS`
-    fn npx(&mut self) -> Result<Vec<Arg>, Reason> {
+    fn npx(&mut self) -> Result<Vec<Arg>, UnusableReason> {
         let (name, version) = self.pinned("@", is_npm, is_semver, "name of an npm package")?;
         let spec = format!("{name}{version}");
         let mut args = vec![Arg::word("-y")];
@@ -63,7 +63,7 @@ impl Making<'_> {
     }
 
     /// `uvx [--default-index=URL] NAME==VERSION ARGUMENTS`
-    fn uvx(&mut self) -> Result<Vec<Arg>, Reason> {
+    fn uvx(&mut self) -> Result<Vec<Arg>, UnusableReason> {
         let (name, version) = self.pinned("==", is_pypi, is_pep440, "name of a Python package")?;
         let mut spec = format!("{name}{version}");
         let mut args: Vec<Arg> =
@@ -132,7 +132,7 @@ impl Making<'_> {
     }
 
     /// `dnx NAME@VERSION --yes [--source URL] -- ARGUMENTS`
-    fn dnx(&mut self) -> Result<Vec<Arg>, Reason> {
+    fn dnx(&mut self) -> Result<Vec<Arg>, UnusableReason> {
         let (name, version) = self.pinned("@", is_nuget, is_semver, "id of a NuGet package")?;
         let mut args = vec![Arg::word(format!("{name}{version}")), Arg::word("--yes")];
         if let Some(url) = self.registry()? {
@@ -164,7 +164,7 @@ impl Making<'_> {
     }
 
     /// What npx, uvx and dnx all get by mistake: Docker's arguments. Its variables are kept, the rest means nothing here.
-    fn runner_token(&mut self, token: Token, tokens: &mut Tokens) -> Result<(), Reason> {
+    fn runner_token(&mut self, token: Token, tokens: &mut Tokens) -> Result<(), UnusableReason> {
         match token {
             Token::Flag { flag, value, required } if is_env(&flag) => {
                 let value = tokens.value(&flag, value)?;

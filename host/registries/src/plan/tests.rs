@@ -4,7 +4,10 @@ use aiw_home::Surroundings;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
-use aiw_core::registry::{Argument, Endpoint, Format, Input, Package, Server, Setting, Status, Transport, Variable};
+use aiw_core::registry::{
+    Argument, Endpoint, Format, Input, Package, RegistryStatus, RegistryTransport, ServerSetting, ServerVariable,
+    ServerVersion,
+};
 use aiw_core::{Question, Secret, SecretName};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
@@ -13,7 +16,7 @@ use super::ways::ways_on;
 use super::*;
 
 /// Answers as somebody who presses Enter: with a publisher's default what has no answer yet.
-fn take_defaults(answers: &mut Answers, questions: &[Question]) {
+fn take_defaults(answers: &mut EntryAnswers, questions: &[Question]) {
     for question in questions.iter().filter(|question| !answers.has(&question.name)).collect::<Vec<_>>() {
         if let Some(default) = question.usual_answer() {
             answers.give(&question.name, default);
@@ -50,27 +53,27 @@ fn input_of(json: &Json) -> Input {
     }
 }
 
-fn variables_of(json: &Json) -> Vec<Variable> {
+fn variables_of(json: &Json) -> Vec<ServerVariable> {
     let variables = json["variables"].as_object().into_iter().flatten();
-    variables.map(|(name, input)| Variable { name: name.clone(), input: input_of(input) }).collect()
+    variables.map(|(name, input)| ServerVariable { name: name.clone(), input: input_of(input) }).collect()
 }
 
-fn setting_of(json: &Json) -> Setting {
+fn setting_of(json: &Json) -> ServerSetting {
     let name = json["name"].as_str().unwrap_or_default().to_owned();
-    Setting { name, input: input_of(json), variables: variables_of(json) }
+    ServerSetting { name, input: input_of(json), variables: variables_of(json) }
 }
 
-fn transport_of(json: &Json) -> Transport {
+fn transport_of(json: &Json) -> RegistryTransport {
     let endpoint = || Endpoint {
         url: json["url"].as_str().unwrap_or_default().to_owned(),
         headers: json["headers"].as_array().into_iter().flatten().map(setting_of).collect(),
         variables: variables_of(json),
     };
     match json["type"].as_str() {
-        Some("stdio") | None => Transport::Stdio,
-        Some("streamable-http") => Transport::StreamableHttp(endpoint()),
-        Some("sse") => Transport::Sse(endpoint()),
-        Some(other) => Transport::Other(other.to_owned()),
+        Some("stdio") | None => RegistryTransport::Stdio,
+        Some("streamable-http") => RegistryTransport::StreamableHttp(endpoint()),
+        Some("sse") => RegistryTransport::Sse(endpoint()),
+        Some(other) => RegistryTransport::Other(other.to_owned()),
     }
 }
 
@@ -102,14 +105,14 @@ fn package_of(json: &Json) -> Package {
     }
 }
 
-pub(crate) fn server_of(json: &Json) -> Server {
+pub(crate) fn server_of(json: &Json) -> ServerVersion {
     let list = |key: &str| json[key].as_array().cloned().unwrap_or_default();
-    Server {
+    ServerVersion {
         name: json["name"].as_str().unwrap_or("a/b").to_owned(),
         latest: true,
         packages: list("packages").iter().map(package_of).collect(),
         remotes: list("remotes").iter().map(transport_of).collect(),
-        ..Server::default()
+        ..ServerVersion::default()
     }
 }
 
@@ -124,13 +127,13 @@ fn remote(remote: Json) -> Way {
     ways_on(&server_of(&json!({"remotes": [remote]})), &machine()).remove(0)
 }
 
-fn answers(given: &[(&str, &str)]) -> Answers {
-    let mut answers = Answers::default();
+fn answers(given: &[(&str, &str)]) -> EntryAnswers {
+    let mut answers = EntryAnswers::default();
     given.iter().for_each(|(name, answer)| answers.give(*name, Secret::new(*answer)));
     answers
 }
 
-fn fill(way: &Way, given: &[(&str, &str)]) -> Result<Entry, PlanError> {
+fn fill(way: &Way, given: &[(&str, &str)]) -> Result<PlannedEntry, EntryPlanError> {
     entry(way, &answers(given), "srv", |_| false)
 }
 
@@ -406,14 +409,14 @@ fn a_default_is_the_answer_where_none_is_given_and_only_if_it_can_be_one() {
     let way = way(npm(json!({"environmentVariables": variables})));
     let mut given = answers(&[]);
     take_defaults(&mut given, way.questions());
-    let entry = |given: &Answers| entry(&way, given, "srv", |_| false).unwrap();
+    let entry = |given: &EntryAnswers| entry(&way, given, "srv", |_| false).unwrap();
     assert_eq!(entry(&given).declaration["env"], json!({"REGION": "eu", "LEVEL": "info"}));
     // Another answer stays, and one that was declined is declined at the next update, too.
     let mut given = answers(&[("REGION", "us"), ("LEVEL", "")]);
     take_defaults(&mut given, way.questions());
     let made = entry(&given);
     assert_eq!(made.declaration["env"], json!({"REGION": "us"}));
-    let mut later = Answers::recorded(&made.answers);
+    let mut later = EntryAnswers::recorded(&made.answers);
     take_defaults(&mut later, way.questions());
     assert_eq!(entry(&later), made);
 }
@@ -495,7 +498,7 @@ fn answers_are_held_to_their_questions_and_never_repeated() {
         {"type": "positional", "valueHint": "dir"},
     ], "environmentVariables": [{"name": "NEEDED", "isRequired": true, "default": "d"}, {"name": "TOKEN", "isSecret": true}]})));
     // A default is offered and never taken.
-    assert_eq!(fill(&way, &[]).unwrap_err(), PlanError::Missing { names: vec!["NEEDED".into()] });
+    assert_eq!(fill(&way, &[]).unwrap_err(), EntryPlanError::Missing { names: vec!["NEEDED".into()] });
     for (name, bad) in [
         ("--port", "8o8o"),
         ("--port", "inf"),
@@ -513,9 +516,9 @@ fn answers_are_held_to_their_questions_and_never_repeated() {
     }
     let twice = fill(&way, &[("NEEDED", "x"), ("dir", "a"), ("dir", "b")]).unwrap_err().to_string();
     assert!(twice.contains("several times"), "{twice}");
-    assert!(matches!(fill(&way, &[("NEEDED", "x"), ("OTHER", "y")]).unwrap_err(), PlanError::Unknown { .. }));
+    assert!(matches!(fill(&way, &[("NEEDED", "x"), ("OTHER", "y")]).unwrap_err(), EntryPlanError::Unknown { .. }));
     // An empty answer is none.
-    assert!(matches!(fill(&way, &[("NEEDED", "")]).unwrap_err(), PlanError::Missing { .. }));
+    assert!(matches!(fill(&way, &[("NEEDED", "")]).unwrap_err(), EntryPlanError::Missing { .. }));
 }
 
 #[test]
@@ -735,9 +738,9 @@ fn what_aiw_does_not_run_is_refused_with_a_sentence() {
     assert!(problem(&way(kind("go", "github.com/a/srv", json!({})))).contains("`go install github.com/a/srv@v1.2.3`"));
     assert!(problem(&way(kind("cargo", "srv; rm -rf ~", json!({})))).contains("not a valid name of a crate"));
     let mut server = server_of(&json!({"packages": [npm(json!({}))]}));
-    server.status = Status::Deleted;
+    server.status = RegistryStatus::Deleted;
     assert!(problem(&ways(&server, &Surroundings::of_process())[0]).contains("withdrew"));
-    server.status = Status::Deprecated;
+    server.status = RegistryStatus::Deprecated;
     server.status_message = Some("use\nanother".into());
     assert_eq!(notes(&ways(&server, &Surroundings::of_process())[0]), ["it is deprecated: use another"]);
 }
@@ -787,7 +790,7 @@ fn an_address_keeps_its_host_whatever_is_answered() {
     );
     assert!(url(&tenant, &[("tenant", ".."), ("key", "k")]).is_err());
     assert!(url(&tenant, &[("tenant", "a"), ("key", "k&admin=1")]).is_err());
-    assert!(matches!(url(&tenant, &[("tenant", "a")]), Err(PlanError::Missing { .. })));
+    assert!(matches!(url(&tenant, &[("tenant", "a")]), Err(EntryPlanError::Missing { .. })));
     let region = at("https://{region}.h.example/mcp", json!({"region": {}}));
     assert_eq!(url(&region, &[("region", "eu-1")]).unwrap(), "https://eu-1.h.example/mcp");
     for bad in ["evil.example/", "evil.example#", "a@b", "${HOST}", "x:1"] {
@@ -910,7 +913,7 @@ mod fuzz {
         prop_oneof![weight => harmless, 1 => nasty()]
     }
 
-    fn inputs() -> impl Strategy<Value = (Input, Vec<Variable>)> {
+    fn inputs() -> impl Strategy<Value = (Input, Vec<ServerVariable>)> {
         let format = proptest::sample::select(&[Format::Text, Format::Text, Format::Number, Format::Boolean][..]);
         let flags = (any::<bool>(), proptest::bool::weighted(0.2), any::<bool>());
         let names = proptest::sample::subsequence(vec!["x", "y"], 0..=2);
@@ -922,7 +925,7 @@ mod fuzz {
         );
         (texts, flags, format, names).prop_map(
             |((value, default, description), (required, secret, hidden), format, names)| {
-                let variable = |name: &str| Variable {
+                let variable = |name: &str| ServerVariable {
                     name: name.to_owned(),
                     input: Input { required, secret: hidden && secret, ..Input::default() },
                 };
@@ -939,8 +942,8 @@ mod fuzz {
             .prop_map(|(name, hint, (input, variables), repeated)| Argument { name, hint, input, variables, repeated })
     }
 
-    fn setting() -> impl Strategy<Value = Setting> {
-        (text("[A-Z_]{1,4}|API_KEY", 12), inputs()).prop_map(|(name, (input, variables))| Setting {
+    fn setting() -> impl Strategy<Value = ServerSetting> {
+        (text("[A-Z_]{1,4}|API_KEY", 12), inputs()).prop_map(|(name, (input, variables))| ServerSetting {
             name,
             input,
             variables,
@@ -972,8 +975,8 @@ mod fuzz {
     }
 
     /// Every question answered, secrets with texts that are found again.
-    fn all(way: &Way, plain: &str) -> (Answers, Vec<String>) {
-        let (mut answers, mut secrets) = (Answers::default(), Vec::new());
+    fn all(way: &Way, plain: &str) -> (EntryAnswers, Vec<String>) {
+        let (mut answers, mut secrets) = (EntryAnswers::default(), Vec::new());
         for (number, question) in way.questions().iter().enumerate() {
             let answer = match question.format {
                 _ if question.secret => {
@@ -989,7 +992,7 @@ mod fuzz {
         (answers, secrets)
     }
 
-    fn words(entry: &Entry) -> Vec<&str> {
+    fn words(entry: &PlannedEntry) -> Vec<&str> {
         entry
             .declaration
             .get("args")
@@ -1112,7 +1115,7 @@ fn a_bundle_is_downloaded_for_this_machine_only() {
     let way = bundle_way(json!({"fileSha256": "ab"}));
     let url = "https://github.com/a/b/releases/download/v1/srv-linux-amd64.mcpb";
     assert_eq!((way.bundle(), way.target(), way.program()), (Some((url, Some("ab"))), url, None));
-    assert_eq!(fill(&way, &[]).unwrap_err(), PlanError::NotRead);
+    assert_eq!(fill(&way, &[]).unwrap_err(), EntryPlanError::NotRead);
     assert!(notes(&bundle_way(json!({})))[0].contains("not checked"));
     for name in ["srv-darwin-arm64.mcpb", "srv_windows_amd64.mcpb", "srv-linux-aarch64.mcpb", "srv-macos.mcpb"] {
         let other = bundle_way(json!({"identifier": format!("https://h.example/{name}")}));
@@ -1385,7 +1388,7 @@ fn every_real_row_runs_or_says_why_not() {
                 continue;
             }
             for everything in [false, true] {
-                let mut answers = Answers::default();
+                let mut answers = EntryAnswers::default();
                 for question in way.questions().iter().filter(|question| everything || question.required) {
                     let given = match question.format {
                         Format::Number => "7",

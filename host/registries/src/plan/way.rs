@@ -7,7 +7,7 @@ use aiw_core::{Question, one_line, shell_word_in_line};
 
 use super::answer::check;
 use super::command::{Arg, Env};
-use super::error::{Note, Reason};
+use super::error::{Note, UnusableReason};
 use super::inputs::Questions;
 use super::making::Run;
 use super::remote::Reach;
@@ -69,7 +69,7 @@ pub(super) enum Recipe {
 pub struct Way {
     kind: WayKind,
     target: String,
-    pub(super) recipe: Result<Recipe, Reason>,
+    pub(super) recipe: Result<Recipe, UnusableReason>,
     questions: Vec<Question>,
     pub(super) notes: Vec<Note>,
     reaches: Vec<String>,
@@ -79,7 +79,7 @@ impl Way {
     pub(super) fn new(
         kind: WayKind,
         target: &str,
-        recipe: Result<Recipe, Reason>,
+        recipe: Result<Recipe, UnusableReason>,
         questions: Questions<'_>,
         reaches: Vec<String>,
     ) -> Self {
@@ -115,7 +115,7 @@ impl Way {
     }
 
     /// Why it can't be used.
-    pub fn refused(&self) -> Option<&Reason> {
+    pub fn refused(&self) -> Option<&UnusableReason> {
         self.recipe.as_ref().err()
     }
 

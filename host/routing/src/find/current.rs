@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aiw_home::Home;
 use aiw_vectors::ModelFiles;
 
-use super::meaning::Meaning;
+use super::meaning::ToolMeaning;
 
 /// Names the model in use, if there is one. Asked at every request, so it must be cheap.
 pub type ModelSource = Box<dyn Fn() -> Option<ModelFiles> + Send + Sync>;
@@ -14,7 +14,7 @@ pub type ModelSource = Box<dyn Fn() -> Option<ModelFiles> + Send + Sync>;
 pub struct CurrentMeaning {
     home: Home,
     source: ModelSource,
-    last: Mutex<Option<Arc<Meaning>>>,
+    last: Mutex<Option<Arc<ToolMeaning>>>,
 }
 
 impl CurrentMeaning {
@@ -30,11 +30,11 @@ impl CurrentMeaning {
 
     /// Returns the vectors of the model in use now: the same as before, unless another model was chosen. The memory of
     /// a model is freed after its last use.
-    pub fn now(&self) -> Option<Arc<Meaning>> {
+    pub fn now(&self) -> Option<Arc<ToolMeaning>> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let files = (self.source)();
         if last.as_ref().map(|meaning| meaning.files()) != files.as_ref() {
-            *last = files.map(|files| Arc::new(Meaning::new(&self.home, files)));
+            *last = files.map(|files| Arc::new(ToolMeaning::new(&self.home, files)));
         }
         last.clone()
     }

@@ -7,7 +7,7 @@ use aiw_home::{Cache, Home};
 
 use super::current::CurrentMeaning;
 use super::indexed::{Allows, Indexed, KnownServer, Match};
-use super::meaning::Meaning;
+use super::meaning::ToolMeaning;
 use super::request::Request;
 
 /// The most bytes of all servers' segments.
@@ -24,7 +24,7 @@ pub struct Finder {
 #[derive(Default)]
 struct Last {
     indexed: Arc<Indexed>,
-    meaning: Option<Arc<Meaning>>,
+    meaning: Option<Arc<ToolMeaning>>,
 }
 
 /// The result of a search for tools.
@@ -91,7 +91,7 @@ impl Finder {
     }
 
     /// The index of these servers, and the model in use: the last ones, if they are the same.
-    fn indexed(&self, servers: &[KnownServer], allows: Allows<'_>) -> (Arc<Indexed>, Option<Arc<Meaning>>) {
+    fn indexed(&self, servers: &[KnownServer], allows: Allows<'_>) -> (Arc<Indexed>, Option<Arc<ToolMeaning>>) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let meaning = self.current.now();
         let is_same = |(one, two): (&KnownServer, &KnownServer)| one.0 == two.0 && Arc::ptr_eq(&one.1, &two.1);
@@ -113,15 +113,15 @@ impl Finder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::definition::Definition;
-    use crate::record::Record;
+    use crate::definition::ToolDefinition;
+    use crate::record::ServerRecord;
     use serde_json::json;
 
     /// One server with tools, each a name and a description.
     fn servers(tools: &[(&str, &str)]) -> Vec<KnownServer> {
-        let mut record = Record::default();
+        let mut record = ServerRecord::default();
         for (name, description) in tools {
-            let definition = Definition::new(&json!({"name": name, "description": description}));
+            let definition = ToolDefinition::new(&json!({"name": name, "description": description}));
             record.pins.insert((*name).into(), definition.clone());
             record.tools.push(definition);
         }

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use aiw_home::Cache;
 use aiw_search::{Index, Scores};
 
-use super::choose::{Candidate, Choice, Weights, choose};
+use super::choose::{ListableServer, ListingChoice, Weights, choose};
 use super::names::Names;
 use super::request::Request;
 use super::segment::{Segment, ToolTerms};
 use super::texts::{FIELDS, Part, is_number, passages};
 use super::vectors::Vectors;
-use crate::definition::Definition;
-use crate::record::Record;
+use crate::definition::ToolDefinition;
+use crate::record::ServerRecord;
 
 /// How many of the best are looked at for variants.
 const CANDIDATES: usize = 60;
@@ -40,10 +40,10 @@ const ENOUGH: f32 = 0.4;
 const WORST: f32 = 0.2;
 
 /// A server's key, and what is known of it.
-pub type KnownServer = (String, Arc<Record>);
+pub type KnownServer = (String, Arc<ServerRecord>);
 
 /// Whether a tool of a server may be found, by its definition.
-pub type Allows<'a> = &'a dyn Fn(&str, &Definition) -> bool;
+pub type Allows<'a> = &'a dyn Fn(&str, &ToolDefinition) -> bool;
 
 /// A found tool.
 #[derive(Debug, Clone, PartialEq)]
@@ -193,18 +193,18 @@ impl Indexed {
         ranked.retain(|tool| scores[*tool] >= WORST * best || scored.best.contains(tool));
         let candidate = |tool: &usize| {
             let server = self.tools[*tool].0;
-            Candidate {
+            ListableServer {
                 weights: self.weights(*tool),
                 server,
                 is_named: request.names(&self.servers[server as usize].0),
             }
         };
-        let ranked_candidates: Vec<Candidate<'_>> = ranked.iter().map(candidate).collect();
+        let ranked_candidates: Vec<ListableServer<'_>> = ranked.iter().map(candidate).collect();
         let named = |candidate: usize| {
             let tool = ranked[candidate];
             (self.servers[self.tools[tool].0 as usize].0.clone(), self.terms(tool).1.name.clone())
         };
-        let matched = |choice: Choice| {
+        let matched = |choice: ListingChoice| {
             let (server, tool) = named(choice.candidate);
             let place = ranked[choice.candidate];
             Match {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 
 use aiw_home::Home;
-use aiw_vectors::{Embedder, Entry, FileVectors, ModelFiles, VectorStore};
+use aiw_vectors::{Embedder, FileVectors, ModelFiles, VectorEntry, VectorStore};
 use sha2::{Digest, Sha256};
 
 use super::indexed::Indexed;
@@ -14,7 +14,7 @@ use super::vectors::Vectors;
 const MAX_PARTS: usize = 8;
 
 /// A model, and what it makes of tools.
-pub struct Meaning {
+pub struct ToolMeaning {
     files: ModelFiles,
     directory: PathBuf,
     /// Loaded in the background. The error is one sentence.
@@ -24,7 +24,7 @@ pub struct Meaning {
     working: RwLock<()>,
 }
 
-impl Meaning {
+impl ToolMeaning {
     /// That of a model. It is loaded when it is first needed, in the background.
     pub(super) fn new(home: &Home, files: ModelFiles) -> Self {
         let directory = home.cache("vectors");
@@ -92,7 +92,7 @@ impl Meaning {
             };
             if let Some(kept) = &kept {
                 // What is not kept is made again.
-                let _ = kept.upsert(&[Entry { id: &key, vector: &vector }]);
+                let _ = kept.upsert(&[VectorEntry { id: &key, vector: &vector }]);
             }
             let Some(indexed) = indexed.upgrade() else { return };
             let _ = indexed.vectors.tools[tool].set(vector);

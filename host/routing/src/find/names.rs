@@ -56,12 +56,12 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aiw_search::Field;
+    use aiw_search::FieldWeight;
 
     /// How much a request says each of these names.
     fn said(names: &[&[&'static str]], request: &[Sought<'_>]) -> Scores {
         let records = names.iter().map(|name| name.iter().map(|word| (0, *word)));
-        let index = Index::new([Field { weight: 1.0, length: 0.0 }], records);
+        let index = Index::new([FieldWeight { weight: 1.0, length: 0.0 }], records);
         Names::new(&index, names.iter().map(|name| name.iter().copied())).said(request)
     }
 

@@ -131,12 +131,12 @@ impl Part {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aiw_search::Field;
+    use aiw_search::FieldWeight;
 
     /// Returns the weight of a term in a request, with these terms in the index.
     fn counts(text: &str, known: &[&str], term: &str) -> f32 {
         let records = [known.iter().map(|term| (0, *term)).collect::<Vec<_>>()];
-        let index = Index::new([Field { weight: 1.0, length: 0.0 }], records);
+        let index = Index::new([FieldWeight { weight: 1.0, length: 0.0 }], records);
         let request = Request::new(text);
         let terms = request.parts[0].terms(&index);
         let all = terms.iter().flat_map(|sought| {

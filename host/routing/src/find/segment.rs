@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::texts::{Part, server_words, tool_words};
-use crate::definition::Definition;
-use crate::record::Record;
+use crate::definition::ToolDefinition;
+use crate::record::ServerRecord;
 
 /// Part of each key: another way to take texts apart makes other segments.
 const VERSION: &str = "tools 2";
@@ -33,7 +33,7 @@ pub(super) struct ToolTerms {
 
 impl Segment {
     /// That of a server: from the cache if it is there, else made and put there.
-    pub(super) fn of(key: &str, record: &Record, cache: &Cache) -> Self {
+    pub(super) fn of(key: &str, record: &ServerRecord, cache: &Cache) -> Self {
         let digest = digest(key, record);
         if let Some(segment) = cache.get(&digest).and_then(|bytes| Self::read(&bytes)) {
             return segment;
@@ -45,7 +45,7 @@ impl Segment {
         segment
     }
 
-    fn new(key: &str, record: &Record) -> Self {
+    fn new(key: &str, record: &ServerRecord) -> Self {
         let (mut terms, mut known) = (Vec::new(), HashMap::new());
         let mut number = |word: String| {
             *known.entry(word).or_insert_with_key(|word: &String| {
@@ -55,7 +55,7 @@ impl Segment {
         };
         let mut number = |words: Vec<String>| words.into_iter().map(&mut number).collect::<Vec<u32>>();
         let server = server_words(key, record).map(|(part, words)| (part as u8, number(words.0))).into();
-        let tool = |tool: &Definition| ToolTerms {
+        let tool = |tool: &ToolDefinition| ToolTerms {
             name: tool.name().to_owned(),
             fields: tool_words(&tool.value()).map(|(part, words)| (part as u8, number(words.0))).into(),
         };
@@ -89,7 +89,7 @@ impl Segment {
 }
 
 /// A digest of all that a segment is made from.
-fn digest(key: &str, record: &Record) -> String {
+fn digest(key: &str, record: &ServerRecord) -> String {
     let mut digest = Sha256::new();
     let mut add = |bytes: &[u8]| {
         digest.update((bytes.len() as u64).to_le_bytes());

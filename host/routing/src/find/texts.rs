@@ -1,10 +1,10 @@
 //! The texts of a server and its tools that are searched.
 
-use aiw_search::{Field, words};
+use aiw_search::{FieldWeight, words};
 use serde_json::Value;
 
 use crate::definition::name;
-use crate::record::Record;
+use crate::record::ServerRecord;
 
 /// A searched part of a tool, in the order of [`FIELDS`].
 #[derive(Clone, Copy)]
@@ -21,16 +21,16 @@ pub(super) enum Part {
 
 /// How the fields count: measured on sets of real MCP servers (`cargo xtask bench routing`). A server is found through
 /// its tools: its own texts count for each of them.
-pub(super) const FIELDS: [Field; 8] = [
-    Field { weight: 2.0, length: 0.5 },
-    Field { weight: 1.0, length: 0.6 },
-    Field { weight: 0.8, length: 0.6 },
-    Field { weight: 0.5, length: 0.6 },
-    Field { weight: 1.0, length: 0.6 },
-    Field { weight: 0.5, length: 0.6 },
+pub(super) const FIELDS: [FieldWeight; 8] = [
+    FieldWeight { weight: 2.0, length: 0.5 },
+    FieldWeight { weight: 1.0, length: 0.6 },
+    FieldWeight { weight: 0.8, length: 0.6 },
+    FieldWeight { weight: 0.5, length: 0.6 },
+    FieldWeight { weight: 1.0, length: 0.6 },
+    FieldWeight { weight: 0.5, length: 0.6 },
     // A pair is rare enough in a field of any length.
-    Field { weight: 1.0, length: 0.0 },
-    Field { weight: 0.7, length: 0.0 },
+    FieldWeight { weight: 1.0, length: 0.0 },
+    FieldWeight { weight: 0.7, length: 0.0 },
 ];
 
 /// The most words of a field that count. A definition says first what it is for; one that names every word there is
@@ -105,12 +105,12 @@ pub(super) fn tool_words(definition: &Value) -> [(Part, Words); 6] {
 }
 
 /// The words of a server's fields, which count for each of its tools.
-pub(super) fn server_words(key: &str, record: &Record) -> [(Part, Words); 2] {
+pub(super) fn server_words(key: &str, record: &ServerRecord) -> [(Part, Words); 2] {
     [(Part::Server, Words::of(key)), (Part::ServerTexts, Words::of(&about(record)))]
 }
 
 /// Returns a server's description of itself.
-pub(super) fn about(record: &Record) -> String {
+pub(super) fn about(record: &ServerRecord) -> String {
     let said = ["title", "description"].map(|key| record.server[key].as_str().unwrap_or_default());
     let said = said.into_iter().chain(record.instructions());
     said.map(|text| cut(text, MAX_TEXT)).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
@@ -134,7 +134,7 @@ pub(super) fn parameters(schema: &Value, depth: usize, each: &mut impl FnMut(&st
 }
 
 /// Returns the passages of a tool that a model gets: several short texts say more than a long one.
-pub(super) fn passages(key: &str, record: &Record, tool: &Value) -> Vec<String> {
+pub(super) fn passages(key: &str, record: &ServerRecord, tool: &Value) -> Vec<String> {
     let (name, server) = (spoken(name(tool)), spoken(key));
     let (description, about) = (description(tool), about(record));
     let first = description.split(['\n']).next().unwrap_or_default();

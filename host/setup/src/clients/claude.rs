@@ -3,11 +3,11 @@
 use aiw_core::CliKind;
 use aiw_home::CliFiles;
 
-use super::{Approval, Client, PLAIN, read_plain};
+use super::{Approval, PLAIN, SetupClient, read_plain};
 use crate::ours::Ours;
 use crate::translate::Style;
 
-pub(super) static CLIENT: Client = Client {
+pub(super) static CLIENT: SetupClient = SetupClient {
     id: "claude",
     name: "Claude Code",
     cli: Some(CliKind::Claude),

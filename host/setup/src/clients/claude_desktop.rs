@@ -1,9 +1,9 @@
 //! Claude Desktop. <https://modelcontextprotocol.io/docs/develop/connect-local-servers>
 
-use super::{Client, PLAIN, read_plain};
+use super::{PLAIN, SetupClient, read_plain};
 use crate::translate::Style;
 
-pub(super) static CLIENT: Client = Client {
+pub(super) static CLIENT: SetupClient = SetupClient {
     id: "claude-desktop",
     name: "Claude Desktop",
     user: |places| places.config.join("Claude/claude_desktop_config.json"),

@@ -4,11 +4,11 @@ use aiw_core::CliKind;
 use aiw_home::CliFiles;
 use serde_json::{Map, Value, json};
 
-use super::{Approval, Client, Read};
+use super::{Approval, Read, SetupClient};
 use crate::config::Format;
 use crate::translate::{Style, translated};
 
-pub(super) static CLIENT: Client = Client {
+pub(super) static CLIENT: SetupClient = SetupClient {
     id: "codex",
     name: "Codex",
     cli: Some(CliKind::Codex),

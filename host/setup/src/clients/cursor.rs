@@ -1,8 +1,8 @@
 //! Cursor. <https://cursor.com/docs/context/mcp>
 
-use super::{Client, PLAIN};
+use super::{PLAIN, SetupClient};
 
-pub(super) static CLIENT: Client = Client {
+pub(super) static CLIENT: SetupClient = SetupClient {
     id: "cursor",
     name: "Cursor",
     user: |places| places.home().join(".cursor/mcp.json"),

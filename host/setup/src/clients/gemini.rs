@@ -4,10 +4,10 @@ use aiw_core::CliKind;
 use aiw_home::CliFiles;
 use serde_json::{Map, Value, json};
 
-use super::{Approval, Client, PLAIN, Read, read_plain};
+use super::{Approval, PLAIN, Read, SetupClient, read_plain};
 use crate::translate::Style;
 
-pub(super) static CLIENT: Client = Client {
+pub(super) static CLIENT: SetupClient = SetupClient {
     id: "gemini",
     name: "Gemini CLI",
     cli: Some(CliKind::Gemini),

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Client, PLAIN, Read};
+use super::{PLAIN, Read, SetupClient};
 use crate::ours::Ours;
 use crate::translate::{Style, translated};
 
-pub(super) static CLIENT: Client = Client {
+pub(super) static CLIENT: SetupClient = SetupClient {
     id: "opencode",
     name: "OpenCode",
     servers: "mcp",

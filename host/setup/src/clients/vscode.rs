@@ -1,10 +1,10 @@
 //! Visual Studio Code. <https://code.visualstudio.com/docs/agents/reference/mcp-configuration>
 
-use super::{Client, PLAIN, read_plain};
+use super::{PLAIN, SetupClient, read_plain};
 use crate::ours::Ours;
 use crate::translate::Style;
 
-pub(super) static CLIENT: Client = Client {
+pub(super) static CLIENT: SetupClient = SetupClient {
     id: "vscode",
     name: "VS Code",
     servers: "servers",

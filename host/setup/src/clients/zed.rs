@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Client, PLAIN, Read, read_plain};
+use super::{PLAIN, Read, SetupClient, read_plain};
 use crate::translate::Style;
 
-pub(super) static CLIENT: Client = Client {
+pub(super) static CLIENT: SetupClient = SetupClient {
     id: "zed",
     name: "Zed",
     servers: "context_servers",

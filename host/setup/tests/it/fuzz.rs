@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::{collection, sample};
 
-use aiw_setup::{Options, Scope, client};
+use aiw_setup::{SetupOptions, SetupScope, client};
 
 use crate::world::World;
 
@@ -95,10 +95,10 @@ fn only_adds(old: &str, new: &str) -> bool {
     old.chars().all(|c| new.any(|other| other == c))
 }
 
-fn check(id: &str, before: &str, options: Options) -> Result<bool, TestCaseError> {
+fn check(id: &str, before: &str, options: SetupOptions) -> Result<bool, TestCaseError> {
     let world = World::new();
     let path = world.write(id, before);
-    let Ok(plan) = world.setup.plan(client(id).unwrap(), &Scope::User, &options) else { return Ok(false) };
+    let Ok(plan) = world.setup.plan(client(id).unwrap(), &SetupScope::User, &options) else { return Ok(false) };
     world.setup.apply(&plan).unwrap();
     let now = std::fs::read_to_string(&path).unwrap();
     if !options.import && !before.contains("aiw") {
@@ -119,12 +119,12 @@ proptest! {
     #[test]
     fn json_is_given_back(text in json(), import in any::<bool>(), approve_calls in any::<bool>()) {
         for id in ["cursor", "vscode", "gemini"] {
-            check(id, &text, Options { import, approve_calls })?;
+            check(id, &text, SetupOptions { import, approve_calls })?;
         }
     }
 
     #[test]
     fn toml_is_given_back(text in toml(), import in any::<bool>(), approve_calls in any::<bool>()) {
-        check("codex", &text, Options { import, approve_calls })?;
+        check("codex", &text, SetupOptions { import, approve_calls })?;
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::world::{IMPORT, REGISTER, World, text};
-use aiw_setup::{Scope, client};
+use aiw_setup::{SetupScope, client};
 
 fn mcp(world: &World) -> Value {
     serde_json::from_str(&text(&world.home.mcp_path())).unwrap()
@@ -302,7 +302,7 @@ fn a_server_leaves_mcp_json_only_if_its_client_has_it_again() {
         } else {
             with(&path, "a", &json!({"command": "new"}));
         }
-        let plan = world.setup.plan_undo(client("claude").unwrap(), &Scope::User).unwrap().unwrap();
+        let plan = world.setup.plan_undo(client("claude").unwrap(), &SetupScope::User).unwrap().unwrap();
         assert!(plan.notes.iter().any(|note| note.contains("server `a` stays in mcp.json")), "{:?}", plan.notes);
         world.setup.apply(&plan).unwrap();
         assert_eq!(mcp(&world)["mcpServers"]["a"]["env"]["MY_TOKEN"], "${secret:a-my-token}");
@@ -321,7 +321,7 @@ fn a_secret_that_is_used_or_was_changed_stays_in_the_vault() {
     let lock = world.home.lock().unwrap();
     world.home.vault().set(&lock, &"b-token".parse().unwrap(), &aiw_core::Secret::new("canary-new")).unwrap();
     drop(lock);
-    let plan = world.setup.plan_undo(client("claude").unwrap(), &Scope::User).unwrap().unwrap();
+    let plan = world.setup.plan_undo(client("claude").unwrap(), &SetupScope::User).unwrap().unwrap();
     assert!(
         plan.notes[0].contains("the provider `p` uses it") && plan.notes[1].contains("changed"),
         "{:?}",
@@ -379,7 +379,7 @@ fn two_clients_with_different_servers_of_one_name_are_previewed_as_they_will_be(
     world.write("cursor", r#"{"mcpServers": {"a": {"command": "two"}, "b": {"command": "three"}}}"#);
     let first = world.plan("claude", &IMPORT).unwrap();
     let before = [first];
-    let second = world.setup.plan_after(client("cursor").unwrap(), &Scope::User, &IMPORT, &before).unwrap();
+    let second = world.setup.plan_after(client("cursor").unwrap(), &SetupScope::User, &IMPORT, &before).unwrap();
     assert!(second.notes.join("").contains("server `a` stays in Cursor"), "{:?}", second.notes);
     assert!(!second.changes().join("").contains("mcpServers.a:"), "{:?}", second.changes());
     let [first] = before;

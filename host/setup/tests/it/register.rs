@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use aiw_setup::{Ours, Scope, Setup, SetupError, all, client};
+use aiw_setup::{Ours, Setup, SetupError, SetupScope, all, client};
 
 use crate::world::{APPROVE, REGISTER, World, setup, text};
 
@@ -21,7 +21,7 @@ fn each_client_gets_an_entry_once_and_loses_it_again() {
         // With the directories that were made for it.
         assert!(!path.exists() && !world.dir.path().join("user").exists(), "{client:?}");
         assert_eq!(fs::read_dir(world.home.root().join("setup")).unwrap().count(), 0);
-        assert!(world.setup.plan_undo(client, &Scope::User).unwrap().is_none());
+        assert!(world.setup.plan_undo(client, &SetupScope::User).unwrap().is_none());
     }
 }
 
@@ -75,7 +75,7 @@ fn claude_code_and_gemini_are_told_not_to_ask() {
     // With another path there is something to write, but nothing to say about calls.
     let moved = setup(&world.home, world.dir.path(), "/new/aiw");
     for id in ["claude", "gemini"] {
-        let plan = moved.plan(client(id).unwrap(), &Scope::User, &REGISTER).unwrap();
+        let plan = moved.plan(client(id).unwrap(), &SetupScope::User, &REGISTER).unwrap();
         assert!(!plan.is_empty() && plan.notes.is_empty(), "{:?}", plan.notes);
     }
     // Others change it meanwhile: only ours goes.
@@ -114,9 +114,9 @@ fn what_the_user_added_to_the_entry_stays_and_an_old_path_goes() {
     // Ours has moved; between the two, others changed the file.
     fs::write(&path, now.replace('5', "6")).unwrap();
     let moved = setup(&world.home, world.dir.path(), "/new/aiw");
-    let plan = moved.plan(client("cursor").unwrap(), &Scope::User, &REGISTER).unwrap();
+    let plan = moved.plan(client("cursor").unwrap(), &SetupScope::User, &REGISTER).unwrap();
     moved.apply(&plan).unwrap();
-    let plan = moved.plan_undo(client("cursor").unwrap(), &Scope::User).unwrap().unwrap();
+    let plan = moved.plan_undo(client("cursor").unwrap(), &SetupScope::User).unwrap().unwrap();
     moved.apply(&plan).unwrap();
     assert!(!text(&path).contains("aiw"));
 }
@@ -150,7 +150,7 @@ fn toolsets_replace_those_that_an_entry_names() {
         let path = world.write("opencode", entry(before));
         let toolsets = Some("tasks,history".to_owned());
         let setup = Setup::new(world.home.clone(), world.places("", ""), Ours { toolsets, ..world.ours() });
-        let plan = || setup.plan(client("opencode").unwrap(), &Scope::User, &REGISTER).unwrap();
+        let plan = || setup.plan(client("opencode").unwrap(), &SetupScope::User, &REGISTER).unwrap();
         setup.apply(&plan()).unwrap();
         assert!(text(&path).contains(&format!(r#"["/opt/aiw", "mcp", {after}]"#)), "{}", text(&path));
         assert!(plan().is_empty() && !world.set_up("opencode", &REGISTER), "{}", text(&path));
@@ -166,12 +166,12 @@ fn a_setup_is_undone_where_it_was_made() {
     let setup = |codex: &str| Setup::new(world.home.clone(), places(codex), world.ours());
     let codex = client("codex").unwrap();
     for dir in ["one", "two"] {
-        let plan = setup(dir).plan(codex, &Scope::User, &REGISTER).unwrap();
+        let plan = setup(dir).plan(codex, &SetupScope::User, &REGISTER).unwrap();
         setup(dir).apply(&plan).unwrap();
     }
     let one = world.dir.path().join("one/config.toml");
     fs::write(&one, format!("a = 1\n{}", text(&one))).unwrap();
-    let plan = setup("three").plan_undo(codex, &Scope::User).unwrap().unwrap();
+    let plan = setup("three").plan_undo(codex, &SetupScope::User).unwrap().unwrap();
     setup("three").apply(&plan).unwrap();
     assert_eq!(text(&one), "a = 1\n");
     assert!(!world.dir.path().join("two").exists());
@@ -249,14 +249,14 @@ fn a_file_that_changed_after_the_plan_is_not_written() {
 #[test]
 fn a_project_has_its_own_file_and_record() {
     let world = World::new();
-    let project = Scope::Project(world.dir.path().join("project"));
+    let project = SetupScope::Project(world.dir.path().join("project"));
     for client in all().iter().filter(|client| client.has_projects()) {
         let plan = world.setup.plan(client, &project, &APPROVE).unwrap();
         world.setup.apply(&plan).unwrap();
         let path = world.setup.file(client, &project).unwrap();
         assert!(path.starts_with(world.dir.path().join("project")) && text(&path).contains("/opt/aiw"));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
-        assert!(world.setup.recorded(&Scope::User).unwrap().is_empty());
+        assert!(world.setup.recorded(&SetupScope::User).unwrap().is_empty());
         assert_eq!(world.setup.recorded(&project).unwrap().len(), 1);
         let plan = world.setup.plan_undo(client, &project).unwrap().unwrap();
         world.setup.apply(&plan).unwrap();

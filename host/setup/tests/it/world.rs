@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use aiw_home::{CliPlaces, Home};
-use aiw_setup::{ClientPlaces, Options, Ours, Plan, Scope, Setup, SetupError, client};
+use aiw_setup::{ClientPlaces, Ours, Setup, SetupError, SetupOptions, SetupPlan, SetupScope, client};
 
 pub struct World {
     pub dir: tempfile::TempDir,
@@ -13,9 +13,9 @@ pub struct World {
     pub setup: Setup,
 }
 
-pub const REGISTER: Options = Options { import: false, approve_calls: false };
-pub const IMPORT: Options = Options { import: true, approve_calls: false };
-pub const APPROVE: Options = Options { import: false, approve_calls: true };
+pub const REGISTER: SetupOptions = SetupOptions { import: false, approve_calls: false };
+pub const IMPORT: SetupOptions = SetupOptions { import: true, approve_calls: false };
+pub const APPROVE: SetupOptions = SetupOptions { import: false, approve_calls: true };
 
 impl World {
     pub fn new() -> Self {
@@ -31,7 +31,7 @@ impl World {
 
     /// The file of a client.
     pub fn file(&self, id: &str) -> PathBuf {
-        self.setup.file(client(id).unwrap(), &Scope::User).unwrap()
+        self.setup.file(client(id).unwrap(), &SetupScope::User).unwrap()
     }
 
     /// Where clients keep their files, with a directory that a variable names.
@@ -50,19 +50,19 @@ impl World {
         path
     }
 
-    pub fn plan(&self, id: &str, options: &Options) -> Result<Plan, SetupError> {
-        self.setup.plan(client(id).unwrap(), &Scope::User, options)
+    pub fn plan(&self, id: &str, options: &SetupOptions) -> Result<SetupPlan, SetupError> {
+        self.setup.plan(client(id).unwrap(), &SetupScope::User, options)
     }
 
     /// Registers aiw in a client; returns whether that changed anything.
-    pub fn set_up(&self, id: &str, options: &Options) -> bool {
+    pub fn set_up(&self, id: &str, options: &SetupOptions) -> bool {
         let plan = self.plan(id, options).unwrap_or_else(|e| panic!("{id}: {e}"));
         self.setup.apply(&plan).unwrap();
         !plan.is_empty()
     }
 
     pub fn undo(&self, id: &str) -> Vec<String> {
-        let plan = self.setup.plan_undo(client(id).unwrap(), &Scope::User).unwrap().unwrap();
+        let plan = self.setup.plan_undo(client(id).unwrap(), &SetupScope::User).unwrap().unwrap();
         self.setup.apply(&plan).unwrap();
         plan.changes()
     }

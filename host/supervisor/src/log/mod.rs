@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use page::{Page, PageLimits, Positioned};
+pub use page::{LogPage, PageLimits, Positioned};
 pub use read::Follow;
 #[cfg(unix)]
 pub(crate) use text::plain;

@@ -32,7 +32,7 @@ pub struct Positioned {
 
 /// Lines of a log from a position on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Page {
+pub struct LogPage {
     /// The lines, oldest first.
     pub lines: Vec<Positioned>,
     /// The position after the last byte that was read: the next page begins here.
@@ -57,11 +57,11 @@ impl Log {
         from: u64,
         wanted: &dyn Fn(&LogEntry) -> bool,
         limits: PageLimits,
-    ) -> Result<Page, SupervisorError> {
+    ) -> Result<LogPage, SupervisorError> {
         let path = self.path();
         let mut files = files(&path)?;
         let starts = positions(&files);
-        let mut page = Page { next: from, ..Page::default() };
+        let mut page = LogPage { next: from, ..LogPage::default() };
         page.end = match (starts.first(), files.first()) {
             (Some(start), Some(file)) => start + file.metadata().map_or(0, |meta| meta.len()),
             _ => return Ok(page),
@@ -111,7 +111,7 @@ impl Log {
     }
 }
 
-impl Page {
+impl LogPage {
     /// Adds what was read of lines that have no end yet. The next page has their rest.
     fn with(mut self, assembler: Assembler, wanted: &dyn Fn(&LogEntry) -> bool) -> Self {
         let position = self.next;

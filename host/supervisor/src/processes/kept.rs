@@ -10,7 +10,7 @@ use rustix::process::{Pid, test_kill_process};
 
 use super::outcome::Supervised;
 use crate::records::Records;
-use crate::root::Scope;
+use crate::root::ProcessScope;
 use crate::runtime::RuntimeDir;
 use crate::segment::{Segment, segments};
 
@@ -78,7 +78,7 @@ pub(super) struct Before {
 
 impl Before {
     /// Captures the state before the records are read, by which later changes are noticed.
-    pub(super) fn looking(records: &Records, runtime: &RuntimeDir, scope: Scope) -> Self {
+    pub(super) fn looking(records: &Records, runtime: &RuntimeDir, scope: ProcessScope) -> Self {
         let segments = segments(runtime, scope).unwrap_or_default().into_iter().flatten();
         let segments = segments.map(|segment| (segment.generation(), segment)).map(|(seen, segment)| (segment, seen));
         Self { changed: changed(records), time: SystemTime::now(), segments: segments.collect() }

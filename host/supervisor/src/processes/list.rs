@@ -10,9 +10,9 @@ use super::outcome::Supervised;
 use super::table::Processes;
 use crate::directory::is_shown;
 use crate::error::SupervisorError;
-use crate::record::Record;
+use crate::record::ProcessRecord;
 use crate::records::Lookup;
-use crate::root::{Root, Scope};
+use crate::root::{ProcessScope, Root};
 use crate::segment::{Snapshot, open, segments};
 use crate::side_by_side::side_by_side;
 
@@ -44,10 +44,10 @@ impl Processes {
     }
 
     /// Reads the records of the scope among these processes, each with whether its end is recorded.
-    fn find_all(&self, open: &OpenDirectory, ids: &[ProcessId]) -> Vec<Result<(Record, bool), SupervisorError>> {
+    fn find_all(&self, open: &OpenDirectory, ids: &[ProcessId]) -> Vec<Result<(ProcessRecord, bool), SupervisorError>> {
         let find = |id: &ProcessId| match self.records.find_in(open, *id) {
             Lookup::Record(record) => match self.scope {
-                Scope::Root(root) if !root.is(&record.root) => None,
+                ProcessScope::Root(root) if !root.is(&record.root) => None,
                 _ => Some(Ok(self.seen(open, *record))),
             },
             // It was removed in the meantime.
@@ -69,7 +69,7 @@ impl Processes {
     }
 
     /// Returns a process as it is now: the record, updated with what the shim wrote to its slot.
-    pub(super) fn look(&self, mut record: Record, segments: &mut Segments) -> Supervised {
+    pub(super) fn look(&self, mut record: ProcessRecord, segments: &mut Segments) -> Supervised {
         let directory = self.records.directory(record.id);
         let has_ended = record.state == State::Ended;
         // Only the slot tells that a process is about to start; only the record tells an end.
@@ -98,7 +98,7 @@ impl Segments {
     }
 
     /// Returns the slot of a record's shim.
-    pub fn slot(&mut self, record: &Record) -> Option<Snapshot> {
+    pub fn slot(&mut self, record: &ProcessRecord) -> Option<Snapshot> {
         let slots = self.slots.entry(record.root).or_insert_with(|| {
             let segment = open(&self.processes.runtime, record.root).ok().flatten();
             segment.map(|s| s.scan().map(|slot| (slot.instance(), slot)).collect()).unwrap_or_default()

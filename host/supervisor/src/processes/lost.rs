@@ -12,7 +12,7 @@ use crate::error::SupervisorError;
 use crate::log::{Log, Stream, Writer};
 use crate::new::LogPolicy;
 use crate::platform;
-use crate::record::Record;
+use crate::record::ProcessRecord;
 use crate::segment::open;
 use crate::signal::{Proof, Target, end_orphans};
 
@@ -23,7 +23,7 @@ impl Processes {
     /// Returns the record as it should be, and whether it is recorded that way already. If the shim has died, the
     /// returned record says so, but nothing is changed.
     /// `all` is the directory of all processes.
-    pub(super) fn seen(&self, all: &OpenDirectory, record: Record) -> (Record, bool) {
+    pub(super) fn seen(&self, all: &OpenDirectory, record: ProcessRecord) -> (ProcessRecord, bool) {
         let directory = self.records.directory(record.id);
         if record.state == State::Ended || !self.is_dead(&record, Alive::is_free(all, &directory)) {
             return (record, true);
@@ -39,12 +39,12 @@ impl Processes {
     }
 
     /// Reads the record of a process, and repairs it if the shim has died.
-    pub(super) fn settled(&self, id: ProcessId) -> Result<Record, SupervisorError> {
+    pub(super) fn settled(&self, id: ProcessId) -> Result<ProcessRecord, SupervisorError> {
         self.settle(self.record(id)?)
     }
 
     /// Returns the record, repaired if the shim has died. A live shim is left alone.
-    pub(super) fn settle(&self, record: Record) -> Result<Record, SupervisorError> {
+    pub(super) fn settle(&self, record: ProcessRecord) -> Result<ProcessRecord, SupervisorError> {
         if record.state == State::Ended {
             return Ok(record);
         }
@@ -90,7 +90,7 @@ impl Processes {
     }
 
     /// Returns whether the shim of a record is dead. `is_free` says whether nobody holds its lock.
-    fn is_dead(&self, record: &Record, is_free: Result<bool, impl Sized>) -> bool {
+    fn is_dead(&self, record: &ProcessRecord, is_free: Result<bool, impl Sized>) -> bool {
         match is_free {
             // In a copy of a home nobody holds the locks, but the processes may still run.
             Ok(true) => {
@@ -106,14 +106,14 @@ impl Processes {
         }
     }
 
-    fn lose(&self, record: &mut Record) {
+    fn lose(&self, record: &mut ProcessRecord) {
         record.note("its supervisor died, so how it ended is not known");
         record.state = State::Ended;
         record.outcome = Some(Outcome::Lost);
     }
 
     /// Returns when a process was last heard of, in milliseconds since 1970: the same for all callers.
-    fn last_sign(&self, record: &Record) -> Option<u64> {
+    fn last_sign(&self, record: &ProcessRecord) -> Option<u64> {
         let directory = self.records.directory(record.id);
         let changed = |name: &str| fs::metadata(directory.join(name)).and_then(|meta| meta.modified()).ok();
         let last = ["log", &self.records.names().record].into_iter().filter_map(changed).max();

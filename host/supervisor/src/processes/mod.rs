@@ -26,7 +26,7 @@ mod unsupported;
 #[cfg(unix)]
 mod wait;
 
-pub use outcome::{Keep, Stopped, Supervised, Usage, WaitMode, Waited};
+pub use outcome::{Keep, ProcessUsage, Stopped, Supervised, WaitMode, Waited};
 #[cfg(unix)]
 pub use table::Processes;
 #[cfg(not(unix))]

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::Record;
+use crate::record::ProcessRecord;
 
 /// A supervised process, as it was when it was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Supervised {
     /// The record. If the supervisor has died, it says so, even if that is not yet written to disk.
-    pub record: Record,
+    pub record: ProcessRecord,
     /// The directory with its files.
     pub directory: PathBuf,
     /// Whether the process has ended and a report has shown that.
@@ -79,7 +79,7 @@ impl Default for Keep {
 
 /// What a process and its descendants use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
+pub struct ProcessUsage {
     /// The number of processes.
     pub processes: usize,
     /// The resident memory, in bytes. Shared pages count for each process.

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use aiw_core::{ProcessId, ProcessState as State};
 
-use super::outcome::Usage;
+use super::outcome::ProcessUsage;
 use super::table::Processes;
 use crate::directory::{INPUT, add_remark};
-use crate::error::{Refusal, SupervisorError};
+use crate::error::{SignalRefusal, SupervisorError};
 use crate::platform::{self, Signal};
-use crate::record::Record;
+use crate::record::ProcessRecord;
 use crate::side_by_side::side_by_side;
 use crate::signal::{Proof, Target};
 
@@ -27,7 +27,7 @@ impl Processes {
         let noun = self.records.noun();
         let signal = Signal::from_named_raw(signal)
             .ok_or_else(|| SupervisorError::Invalid { problem: format!("{signal} is not the number of a signal") })?;
-        let out_of_reach = |source: Refusal| SupervisorError::OutOfReach { noun: noun.clone(), id, source };
+        let out_of_reach = |source: SignalRefusal| SupervisorError::OutOfReach { noun: noun.clone(), id, source };
         let child = record.child.filter(|_| record.state != State::Ended);
         let child = child.ok_or_else(|| SupervisorError::NotRunning { noun: noun.clone(), id })?;
         let names = self.records.names();
@@ -78,11 +78,11 @@ impl Processes {
     }
 
     /// Returns the TCP ports that running processes and their descendants listen on, in the order of these records.
-    pub fn ports(&self, records: &[&Record]) -> Vec<BTreeSet<u16>> {
-        let runs = |record: &Record| record.state != State::Ended && crate::signal::is_here(record);
+    pub fn ports(&self, records: &[&ProcessRecord]) -> Vec<BTreeSet<u16>> {
+        let runs = |record: &ProcessRecord| record.state != State::Ended && crate::signal::is_here(record);
         let shims = records.iter().filter(|record| runs(record)).map(|record| (record.shim.pid, record.child));
         let (parents, listeners) = (platform::Parents::knowing(&shims.collect()), platform::Listeners::now());
-        let of = |record: &&Record| match runs(record) {
+        let of = |record: &&ProcessRecord| match runs(record) {
             true => parents.descendants(record.shim.pid).iter().flat_map(|pid| listeners.ports(*pid)).collect(),
             false => BTreeSet::new(),
         };
@@ -91,17 +91,17 @@ impl Processes {
 
     /// Returns what running processes and their descendants use, in the order of these records. It is `None` for one
     /// that cannot be looked at.
-    pub fn usage(&self, records: &[&Record]) -> Vec<Option<Usage>> {
+    pub fn usage(&self, records: &[&ProcessRecord]) -> Vec<Option<ProcessUsage>> {
         let parents = platform::Parents::now();
-        let of = |record: &&Record| {
+        let of = |record: &&ProcessRecord| {
             if record.state == State::Ended || !crate::signal::is_here(record) {
                 return None;
             }
             // The shim adopts all orphans, so its descendants are exactly the process's tree.
             let tree = parents.descendants(record.shim.pid);
             let sampled = tree.iter().filter_map(|pid| platform::sample(*pid));
-            let none = Usage { processes: 0, memory: 0, cpu: 0 };
-            Some(sampled.fold(none, |sum, (memory, cpu)| Usage {
+            let none = ProcessUsage { processes: 0, memory: 0, cpu: 0 };
+            Some(sampled.fold(none, |sum, (memory, cpu)| ProcessUsage {
                 processes: sum.processes + 1,
                 memory: sum.memory + memory,
                 cpu: sum.cpu + cpu,

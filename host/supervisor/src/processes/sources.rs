@@ -7,7 +7,7 @@ use aiw_core::{ProcessId, ProcessState as State};
 use rustix::process::{Resource, getrlimit};
 
 use super::table::Processes;
-use crate::record::Record;
+use crate::record::ProcessRecord;
 use crate::signal::{Proof, Target};
 use crate::watch::Sources;
 
@@ -30,7 +30,7 @@ impl Processes {
     /// change [`Self::directory`].
     pub fn sources(&self, ids: Option<&[ProcessId]>) -> Sources {
         let mut sources = Sources::default();
-        let records: Vec<Record> = match ids {
+        let records: Vec<ProcessRecord> = match ids {
             // One that is started a moment later is listened to as well.
             Some(ids) => {
                 sources.directories.extend(ids.iter().map(|id| (self.records.directory(*id), false)));

@@ -12,11 +12,11 @@ use super::outcome::Supervised;
 use super::table::Processes;
 use crate::error::{MemoryProblem, ShimProblem, SupervisorError};
 use crate::files::random;
-use crate::new::{NewProcess, Queue};
+use crate::new::{NewProcess, QueueLimit};
 use crate::program::{Program, command};
 use crate::records::Lookup;
 use crate::request::{Answer, Head, StartRequest, check};
-use crate::root::{Root, Scope};
+use crate::root::{ProcessScope, Root};
 
 /// The maximum length of a shim's answer.
 const ANSWER: u64 = 1 << 20;
@@ -29,7 +29,7 @@ impl Processes {
         aiw: &Path,
         new: NewProcess,
         program: Program,
-        queue: Queue,
+        queue: QueueLimit,
     ) -> Result<Supervised, SupervisorError> {
         self.start_as(aiw, ProcessId::from_number(random() >> 2), false, new, program, queue)
     }
@@ -41,7 +41,7 @@ impl Processes {
         id: ProcessId,
         new: NewProcess,
         program: Program,
-        queue: Queue,
+        queue: QueueLimit,
     ) -> Result<Supervised, SupervisorError> {
         // What a dead shim left behind is ended first.
         self.settled(id)?;
@@ -56,7 +56,7 @@ impl Processes {
         id: ProcessId,
         new: NewProcess,
         program: Program,
-        queue: Queue,
+        queue: QueueLimit,
     ) -> Result<Supervised, SupervisorError> {
         match self.records.find(id) {
             Lookup::Nothing => self.start_as(aiw, id, false, new, program, queue),
@@ -71,10 +71,10 @@ impl Processes {
         again: bool,
         new: NewProcess,
         program: Program,
-        queue: Queue,
+        queue: QueueLimit,
     ) -> Result<Supervised, SupervisorError> {
         let noun = self.records.noun();
-        let Scope::Root(root) = self.scope else { return Err(SupervisorError::NoRoot { noun }) };
+        let ProcessScope::Root(root) = self.scope else { return Err(SupervisorError::NoRoot { noun }) };
         check(&program, self.runtime.path())?;
         self.runtime.create()?;
         let (path, cwd) = (program.path.clone(), new.cwd.clone());

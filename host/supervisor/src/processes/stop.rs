@@ -8,9 +8,9 @@ use aiw_core::{ProcessId, ProcessState as State};
 use super::outcome::{Stopped, Supervised, WaitMode};
 use super::table::Processes;
 use crate::directory::{LOOK_AGAIN, ask_to_stop, is_asked_to_stop};
-use crate::error::{Refusal, SupervisorError};
+use crate::error::{SignalRefusal, SupervisorError};
 use crate::platform::Signal;
-use crate::record::Record;
+use crate::record::ProcessRecord;
 use crate::signal::{Proof, Target};
 
 /// How long a shim has after it was resumed, and after it was killed.
@@ -18,7 +18,7 @@ const LAST_CHANCE: Duration = Duration::from_secs(1);
 
 impl Processes {
     /// Returns whether a process was asked to end and has not ended yet.
-    pub fn is_stopping(&self, record: &Record) -> bool {
+    pub fn is_stopping(&self, record: &ProcessRecord) -> bool {
         match record.state {
             State::Ended => false,
             State::Stopping => true,
@@ -35,11 +35,12 @@ impl Processes {
         if record.state == State::Ended {
             return Ok(Stopped::AlreadyEnded(self.get(id)?));
         }
-        let out_of_reach = |source: Refusal| SupervisorError::OutOfReach { noun: self.records.noun(), id, source };
+        let out_of_reach =
+            |source: SignalRefusal| SupervisorError::OutOfReach { noun: self.records.noun(), id, source };
         let shim = match Target::of(record.shim.pid, record.shim.start, Proof::Supervisor(&record)) {
             Ok(shim) => shim,
             // `/proc` may be mounted so that it hides supervisors. They read their directories nevertheless.
-            Err(Refusal::Hidden { .. }) => {
+            Err(SignalRefusal::Hidden { .. }) => {
                 ask_to_stop(&self.records.directory(id), record.instance)?;
                 if wait {
                     let limit = Instant::now() + LOOK_AGAIN + self.grace + self.patience;

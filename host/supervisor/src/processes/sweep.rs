@@ -10,7 +10,7 @@ use crate::directory::Alive;
 use crate::error::SupervisorError;
 use crate::memory::sweep_memory;
 use crate::records::Lookup;
-use crate::root::Scope;
+use crate::root::ProcessScope;
 use crate::segment::sweep_dead;
 
 /// After this time a half-made directory is abandoned. A shim makes its directory within milliseconds.
@@ -23,8 +23,8 @@ impl Processes {
         for id in self.records.ids()? {
             let Lookup::Record(record) = self.records.find(id) else { continue };
             let is_ours = match self.scope {
-                Scope::Root(root) => root.is(&record.root),
-                Scope::All => true,
+                ProcessScope::Root(root) => root.is(&record.root),
+                ProcessScope::All => true,
             };
             if is_ours && record.state != State::Ended {
                 self.settle(*record)?;

@@ -10,9 +10,9 @@ use super::kept::Kept;
 use crate::error::SupervisorError;
 use crate::log::Log;
 use crate::names::Names;
-use crate::record::Record;
+use crate::record::ProcessRecord;
 use crate::records::{Records, Understands};
-use crate::root::Scope;
+use crate::root::ProcessScope;
 use crate::runtime::RuntimeDir;
 
 /// How much longer than the grace period a shim may take before it is considered stuck.
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub struct Processes {
     pub(super) records: Records,
     pub(super) runtime: RuntimeDir,
-    pub(super) scope: Scope,
+    pub(super) scope: ProcessScope,
     pub(super) grace: Duration,
     pub(super) patience: Duration,
     /// The last listing of this scope.
@@ -32,7 +32,7 @@ pub struct Processes {
 
 impl Processes {
     /// Returns the processes of a scope. Nothing is created until a process is started.
-    pub fn open(home: &Home, names: Names, scope: Scope) -> Result<Self, SupervisorError> {
+    pub fn open(home: &Home, names: Names, scope: ProcessScope) -> Result<Self, SupervisorError> {
         Ok(Self {
             runtime: RuntimeDir::find(names.noun.clone())?,
             records: Records::of(home, names),
@@ -52,7 +52,7 @@ impl Processes {
 
     /// Returns the processes of another scope.
     #[must_use]
-    pub fn of(&self, scope: Scope) -> Self {
+    pub fn of(&self, scope: ProcessScope) -> Self {
         Self { scope, kept: Kept::default(), ..self.clone() }
     }
 
@@ -85,7 +85,7 @@ impl Processes {
         Ok(Log::of(&self.records.directory(id)))
     }
 
-    pub(super) fn record(&self, id: ProcessId) -> Result<Record, SupervisorError> {
+    pub(super) fn record(&self, id: ProcessId) -> Result<ProcessRecord, SupervisorError> {
         self.records.understood(id, self.records.find(id))
     }
 }

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use aiw_core::ProcessId;
 use aiw_home::Home;
 
-use super::outcome::{Keep, Stopped, Supervised, Usage, WaitMode, Waited};
+use super::outcome::{Keep, ProcessUsage, Stopped, Supervised, WaitMode, Waited};
 use crate::error::SupervisorError;
 use crate::log::Log;
 use crate::names::{Names, Noun};
-use crate::new::{NewProcess, Queue};
+use crate::new::{NewProcess, QueueLimit};
 use crate::program::Program;
-use crate::record::{Labels, Record};
-use crate::root::Scope;
+use crate::record::{Labels, ProcessRecord};
+use crate::root::ProcessScope;
 use crate::watch::Sources;
 
 /// The supervised processes of a room. There are none on this system.
@@ -31,7 +31,7 @@ impl Processes {
         Err(SupervisorError::Unsupported { noun: self.noun.clone() })
     }
     /// Always refused.
-    pub fn open(_home: &Home, names: Names, _scope: Scope) -> Answer<Self> {
+    pub fn open(_home: &Home, names: Names, _scope: ProcessScope) -> Answer<Self> {
         Err(SupervisorError::Unsupported { noun: names.noun })
     }
     /// Returns `self`: there are no labels to understand.
@@ -41,7 +41,7 @@ impl Processes {
     }
     /// Returns `self`: no scope has any processes.
     #[must_use]
-    pub fn of(&self, _scope: Scope) -> Self {
+    pub fn of(&self, _scope: ProcessScope) -> Self {
         self.clone()
     }
     /// Returns `self`: there is no runtime directory.
@@ -55,7 +55,7 @@ impl Processes {
         self
     }
     /// Always refused.
-    pub fn start(&self, _aiw: &Path, _new: NewProcess, _program: Program, _queue: Queue) -> Answer<Supervised> {
+    pub fn start(&self, _aiw: &Path, _new: NewProcess, _program: Program, _queue: QueueLimit) -> Answer<Supervised> {
         self.refuse()
     }
     /// Always refused.
@@ -65,7 +65,7 @@ impl Processes {
         _id: ProcessId,
         _new: NewProcess,
         _program: Program,
-        _queue: Queue,
+        _queue: QueueLimit,
     ) -> Answer<Supervised> {
         self.refuse()
     }
@@ -90,7 +90,7 @@ impl Processes {
         self.refuse()
     }
     /// Returns `false`: no process runs.
-    pub fn is_stopping(&self, _record: &Record) -> bool {
+    pub fn is_stopping(&self, _record: &ProcessRecord) -> bool {
         false
     }
     /// Always refused.
@@ -135,7 +135,7 @@ impl Processes {
         _id: ProcessId,
         _new: NewProcess,
         _program: Program,
-        _queue: Queue,
+        _queue: QueueLimit,
     ) -> Answer<Supervised> {
         self.refuse()
     }
@@ -160,11 +160,11 @@ impl Processes {
         Sources::default()
     }
     /// Returns no ports: no process runs.
-    pub fn ports(&self, records: &[&Record]) -> Vec<std::collections::BTreeSet<u16>> {
+    pub fn ports(&self, records: &[&ProcessRecord]) -> Vec<std::collections::BTreeSet<u16>> {
         vec![std::collections::BTreeSet::new(); records.len()]
     }
     /// Returns nothing for each: no process runs.
-    pub fn usage(&self, records: &[&Record]) -> Vec<Option<Usage>> {
+    pub fn usage(&self, records: &[&ProcessRecord]) -> Vec<Option<ProcessUsage>> {
         records.iter().map(|_| None).collect()
     }
 }

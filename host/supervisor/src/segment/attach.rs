@@ -17,7 +17,7 @@ use super::mapped::{Segment, prefix_of, read_link};
 use super::memory::Memory;
 use crate::error::{MemoryProblem, SupervisorError};
 use crate::platform;
-use crate::root::{Numbers, Root, Scope};
+use crate::root::{Numbers, ProcessScope, Root};
 use crate::runtime::RuntimeDir;
 
 /// A holder keeps the lock for microseconds. If it takes longer, the holder was stopped.
@@ -40,9 +40,9 @@ fn link_of(dir: &RuntimeDir, root: &Root) -> PathBuf {
 /// Opens the segments of a scope, as far as there are any.
 pub(crate) fn segments(
     dir: &RuntimeDir,
-    scope: Scope,
+    scope: ProcessScope,
 ) -> Result<Vec<Result<Arc<Segment>, SupervisorError>>, SupervisorError> {
-    if let Scope::Root(root) = scope {
+    if let ProcessScope::Root(root) = scope {
         return Ok(open(dir, root).transpose().into_iter().collect());
     }
     if !dir.check()? {
@@ -61,7 +61,7 @@ pub(crate) fn segments(
 
 /// Frees the slots of dead shims, and removes the segments that are not used any more.
 pub(crate) fn sweep_dead(dir: &RuntimeDir) -> Result<(), SupervisorError> {
-    for segment in segments(dir, Scope::All)?.into_iter().flatten() {
+    for segment in segments(dir, ProcessScope::All)?.into_iter().flatten() {
         if segment.reclaim() > 0 {
             segment.hand_on();
         }

@@ -6,7 +6,7 @@ use aiw_core::ProcessOutcome as Outcome;
 
 use super::run::{Running, Stop};
 use super::supervisor::Supervisor;
-use crate::new::RestartWhen;
+use crate::new::RestartAfter;
 use crate::platform::{self, Signal};
 use crate::signal::{Descendants, end_descendants, end_orphans};
 
@@ -32,7 +32,7 @@ impl Supervisor {
         if left > 0
             && running.stop.is_none()
             && self.record.exit_code == Some(0)
-            && self.new.restart.when != RestartWhen::Never
+            && self.new.restart.when != RestartAfter::Never
         {
             // Such a program would be started again and again, and never be found running.
             self.record.note(

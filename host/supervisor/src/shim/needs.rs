@@ -7,8 +7,8 @@ use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
 use super::starter::Starter;
 use super::supervisor::Supervisor;
 use crate::directory::LOOK_AGAIN;
-use crate::new::{Need, Until};
-use crate::record::Record;
+use crate::new::{ProcessNeed, Until};
+use crate::record::ProcessRecord;
 use crate::request::Answer;
 
 /// The longest sleep: a stop is noticed within it, whatever signals do.
@@ -81,7 +81,7 @@ impl Supervisor {
         }
     }
 
-    fn met(&self, need: &Need) -> Met {
+    fn met(&self, need: &ProcessNeed) -> Met {
         match self.records.read(need.id) {
             Some(other) => met(&other, need),
             None => Met::Never(format!("`{}`, which is not there", need.name)),
@@ -91,7 +91,7 @@ impl Supervisor {
 
 /// Judges the present state of another process. One that is between two lives, or was lost and may be found again, is
 /// waited for: only when its policy gives up does it end.
-fn met(other: &Record, need: &Need) -> Met {
+fn met(other: &ProcessRecord, need: &ProcessNeed) -> Met {
     let name = &need.name;
     let not_yet = |what: &str| Met::NotYet(format!("waits until `{name}` {what}"));
     let has_succeeded = other.state == State::Ended && other.outcome == Some(Outcome::Succeeded);

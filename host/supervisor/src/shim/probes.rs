@@ -10,7 +10,7 @@ use rustix::event::PollFlags;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType};
 use rustix::process::WaitStatus;
 
-use crate::new::{Check, Place, Probe};
+use crate::new::{Check, Probe, ProbeAddress};
 use crate::platform::{self, Holder, Signal};
 use crate::signal::signal_group_of_child;
 
@@ -357,10 +357,10 @@ pub(super) fn taken(probes: [Option<&Probe>; 2]) -> Option<String> {
 fn is_ours(check: &Check) -> Result<(), String> {
     let (Check::Http { at, .. } | Check::Tcp { at }) = check else { return Ok(()) };
     let port = match at {
-        Place::Local(port) => *port,
+        ProbeAddress::Local(port) => *port,
         // An address that stands for this machine leads here, too.
-        Place::Address(address) if is_here(address.ip().to_canonical()) => address.port(),
-        Place::Address(_) => return Ok(()),
+        ProbeAddress::Address(address) if is_here(address.ip().to_canonical()) => address.port(),
+        ProbeAddress::Address(_) => return Ok(()),
     };
     match platform::holder(port) {
         Holder::Ours | Holder::Unknown => Ok(()),
@@ -372,10 +372,10 @@ fn is_here(ip: IpAddr) -> bool {
     ip.is_loopback() || ip.is_unspecified()
 }
 
-fn addresses(at: Place) -> Vec<SocketAddr> {
+fn addresses(at: ProbeAddress) -> Vec<SocketAddr> {
     match at {
-        Place::Address(address) => vec![address],
-        Place::Local(port) => [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
+        ProbeAddress::Address(address) => vec![address],
+        ProbeAddress::Local(port) => [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
             .map(|host| SocketAddr::new(host, port))
             .to_vec(),
     }

@@ -19,11 +19,11 @@ use super::supervisor::Supervisor;
 use crate::directory::{self, Alive, PROMPT, Reserve};
 use crate::error::{ShimProblem, SupervisorError};
 use crate::files::{create_private, write_atomically};
-use crate::interpreter::Interpreter;
+use crate::interpreter::OutputInterpreter;
 use crate::log::Writer;
 use crate::new::{Check, NewProcess};
 use crate::platform;
-use crate::record::{Pid, Record};
+use crate::record::{Pid, ProcessRecord};
 use crate::records::{Records, VERSION};
 use crate::request::{Answer, StartRequest};
 use crate::runtime::RuntimeDir;
@@ -33,7 +33,7 @@ use crate::segment::{Live, Owner, SLOTS, attach};
 pub(super) fn register(
     identity: Identity,
     request: StartRequest,
-    interpreter: fn(&Record) -> Option<Box<dyn Interpreter>>,
+    interpreter: fn(&ProcessRecord) -> Option<Box<dyn OutputInterpreter>>,
     signals: Signals,
     core: Rlimit,
 ) -> Result<Supervisor, Answer> {
@@ -58,7 +58,11 @@ pub(super) fn register(
     let mut record = first(&identity, &head.new, shim);
     record.files = program.named_files.iter().map(|file| file.path.clone()).collect();
 
-    let place = if head.again { Place::taken(&records, &record)? } else { Place::made(&records, &record, &stdin)? };
+    let place = if head.again {
+        ProbeAddress::taken(&records, &record)?
+    } else {
+        ProbeAddress::made(&records, &record, &stdin)?
+    };
     let refuse = |error: SupervisorError| {
         place.give_up();
         refusal(error)
@@ -119,8 +123,8 @@ pub(super) fn register(
 }
 
 /// Returns the first record of a process.
-fn first(identity: &Identity, new: &NewProcess, shim: Pid) -> Record {
-    Record {
+fn first(identity: &Identity, new: &NewProcess, shim: Pid) -> ProcessRecord {
+    ProcessRecord {
         version: VERSION,
         id: identity.id,
         root: identity.root,
@@ -157,17 +161,17 @@ fn first(identity: &Identity, new: &NewProcess, shim: Pid) -> Record {
 const LEAVES: Duration = Duration::from_secs(2);
 
 /// The directory that a process is going to have.
-struct Place {
+struct ProbeAddress {
     /// The current path of the directory.
     at: PathBuf,
     /// The record of an earlier incarnation.
-    before: Option<Record>,
+    before: Option<ProcessRecord>,
     alive: Alive,
 }
 
-impl Place {
+impl ProbeAddress {
     /// Creates a new directory, which appears completely or not at all.
-    fn made(records: &Records, record: &Record, stdin: &[u8]) -> Result<Self, Answer> {
+    fn made(records: &Records, record: &ProcessRecord, stdin: &[u8]) -> Result<Self, Answer> {
         let at = records.staging(record.id);
         let make = || -> std::io::Result<()> {
             make_private_dir(records.root()).map_err(std::io::Error::other)?;
@@ -188,7 +192,7 @@ impl Place {
     }
 
     /// Takes the directory of a process that has ended.
-    fn taken(records: &Records, record: &Record) -> Result<Self, Answer> {
+    fn taken(records: &Records, record: &ProcessRecord) -> Result<Self, Answer> {
         let at = records.directory(record.id);
         let found = records.find(record.id);
         let before = records.understood(record.id, found).map_err(refusal)?;
@@ -207,7 +211,7 @@ impl Place {
     }
 
     /// Makes the process visible to everybody.
-    fn appear(&self, records: &Records, record: &Record, stdin: &[u8]) -> Result<PathBuf, SupervisorError> {
+    fn appear(&self, records: &Records, record: &ProcessRecord, stdin: &[u8]) -> Result<PathBuf, SupervisorError> {
         let directory = records.directory(record.id);
         if self.before.is_some() {
             directory::forget(&directory);

@@ -17,9 +17,9 @@ use super::watched::Watched;
 use crate::directory::{INPUT, LOOK_AGAIN, PROMPT};
 use crate::log::Stream;
 use crate::memory::Named;
-use crate::new::RestartWhen;
+use crate::new::RestartAfter;
 use crate::platform::{self, Group, Signal, timespec};
-use crate::record::{Cause, MAX_CAUSES, Pid};
+use crate::record::{MAX_CAUSES, Pid, RestartRecord};
 use crate::request::Answer;
 use crate::signal::{marks, signal_group_of_child};
 
@@ -76,7 +76,7 @@ impl Supervisor {
         if !self.wait_for_turn(starter) || !self.wait_for_needs(starter) {
             return;
         }
-        let again = self.new.restart.when != RestartWhen::Never;
+        let again = self.new.restart.when != RestartAfter::Never;
         let mut streak = 0;
         loop {
             let (outcome, told, why, lived) = match self.begin(starter, again) {
@@ -133,7 +133,7 @@ impl Supervisor {
         if causes.len() >= MAX_CAUSES {
             causes.remove(0);
         }
-        causes.push(Cause { time: aiw_home::now_millis(), why });
+        causes.push(RestartRecord { time: aiw_home::now_millis(), why });
     }
 
     /// Runs the process.
@@ -221,9 +221,9 @@ impl Supervisor {
     fn next(&mut self, outcome: Outcome, told: bool, why: &str) -> Next {
         let restart = self.new.restart;
         let wanted = match restart.when {
-            RestartWhen::Never => false,
-            RestartWhen::Failed => outcome != Outcome::Succeeded,
-            RestartWhen::Ended => true,
+            RestartAfter::Never => false,
+            RestartAfter::Failed => outcome != Outcome::Succeeded,
+            RestartAfter::Ended => true,
         };
         if !wanted || told || self.is_to_stop() {
             return Next::End;
@@ -333,7 +333,7 @@ impl Supervisor {
                 self.record.trouble = None;
             }
             // Without a policy that starts it again, it is not ended either.
-            Verdict::Failed(why) if self.new.restart.when == RestartWhen::Never => {
+            Verdict::Failed(why) if self.new.restart.when == RestartAfter::Never => {
                 self.streams.say(&why);
                 self.record.trouble = Some(why);
             }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use aiw_core::star_matches;
 use aiw_redact::known::Mask;
 
-use crate::interpreter::{Findings, Interpreter};
+use crate::interpreter::{Findings, OutputInterpreter};
 use crate::log::{CHUNK, Stream, Writer, plain};
 use crate::record::Labels;
 
@@ -17,7 +17,7 @@ const LONGEST: usize = 8 << 20;
 /// The log and the interpreter of a process's output.
 pub(super) struct Streams {
     pub log: Writer,
-    interpreter: Option<Box<dyn Interpreter>>,
+    interpreter: Option<Box<dyn OutputInterpreter>>,
     /// Whether the interpreter has already returned its early labels.
     told_early: bool,
     lines: [Line; 2],
@@ -39,7 +39,7 @@ struct Line {
 }
 
 impl Streams {
-    pub fn new(log: Writer, interpreter: Option<Box<dyn Interpreter>>, secrets: &[Vec<u8>]) -> Self {
+    pub fn new(log: Writer, interpreter: Option<Box<dyn OutputInterpreter>>, secrets: &[Vec<u8>]) -> Self {
         let mask = Mask::of(secrets);
         Self {
             log,
@@ -136,7 +136,7 @@ impl Streams {
     }
 
     /// Prepares for the output of a process that is started again, with a new interpreter.
-    pub fn begin_again(&mut self, interpreter: Option<Box<dyn Interpreter>>) {
+    pub fn begin_again(&mut self, interpreter: Option<Box<dyn OutputInterpreter>>) {
         self.interpreter = interpreter;
         self.told_early = false;
         self.has_seen_awaited = false;
@@ -161,7 +161,7 @@ impl Streams {
     }
 
     /// Asks the interpreter, if there is one. It joins texts, so it gets a function to mask them again.
-    fn ask<T>(&mut self, question: impl FnOnce(&dyn Interpreter, &dyn Fn(&str) -> String) -> T) -> Option<T> {
+    fn ask<T>(&mut self, question: impl FnOnce(&dyn OutputInterpreter, &dyn Fn(&str) -> String) -> T) -> Option<T> {
         let interpreter = self.interpreter.as_deref()?;
         let mask = &self.masks[0];
         let masked = |text: &str| if mask.is_empty() { text.to_owned() } else { mask.text(text) };

@@ -11,10 +11,10 @@ use rustix::process::Rlimit;
 use super::signals::Signals;
 use super::streams::Streams;
 use crate::directory::{Alive, is_asked_to_stop, remarks};
-use crate::interpreter::Interpreter;
-use crate::new::{NewProcess, Queue};
+use crate::interpreter::OutputInterpreter;
+use crate::new::{NewProcess, QueueLimit};
 use crate::program::Program;
-use crate::record::Record;
+use crate::record::ProcessRecord;
 use crate::records::Records;
 use crate::runtime::RuntimeDir;
 use crate::segment::{Live, Slot, attach, open};
@@ -24,13 +24,13 @@ const LAST_WORDS: Duration = Duration::from_secs(30);
 
 /// A shim with its process.
 pub(super) struct Supervisor {
-    pub record: Record,
+    pub record: ProcessRecord,
     /// The previous record of the directory, if the directory existed already.
-    pub before: Option<Record>,
+    pub before: Option<ProcessRecord>,
     pub new: NewProcess,
     pub directory: PathBuf,
     pub streams: Streams,
-    pub interpreter: fn(&Record) -> Option<Box<dyn Interpreter>>,
+    pub interpreter: fn(&ProcessRecord) -> Option<Box<dyn OutputInterpreter>>,
     pub signals: Signals,
     pub program: Program,
     pub files: Vec<OwnedFd>,
@@ -42,7 +42,7 @@ pub(super) struct Supervisor {
     pub slot: Option<Slot>,
     pub records: Records,
     pub runtime: RuntimeDir,
-    pub queue: Queue,
+    pub queue: QueueLimit,
     /// How far the remarks of others were read.
     pub remarked: usize,
     /// Held until this process ends.

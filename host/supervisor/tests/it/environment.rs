@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use aiw_core::ProcessId;
 use aiw_home::Home;
-use aiw_supervisor::{Names, NewProcess, Processes, Queue, Root, Scope, State, Supervised, WaitMode};
+use aiw_supervisor::{Names, NewProcess, ProcessScope, Processes, QueueLimit, Root, State, Supervised, WaitMode};
 use tempfile::TempDir;
 
 pub use aiw_supervisor::testing::{GUARD, is_there, program, until};
@@ -27,13 +27,13 @@ impl Environment {
     }
 
     pub fn servers(&self) -> Processes {
-        let scope = Scope::Root(Root::of(std::process::id()));
+        let scope = ProcessScope::Root(Root::of(std::process::id()));
         let servers = Processes::open(&Home::at(self.path("home")), SERVERS, scope).unwrap();
         servers.with_runtime(self.path("run")).with_grace(Duration::from_millis(300))
     }
 
     pub fn start(&self, new: NewProcess, script: &str) -> Supervised {
-        self.servers().start(shim(), new, program(script), Queue::default()).unwrap()
+        self.servers().start(shim(), new, program(script), QueueLimit::default()).unwrap()
     }
 
     pub fn ended(&self, id: ProcessId) -> Supervised {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use aiw_supervisor::{NewProcess, Outcome, Queue, State, WaitMode};
+use aiw_supervisor::{NewProcess, Outcome, QueueLimit, State, WaitMode};
 
 use crate::environment::{Environment, GUARD, kill, program, shim, until};
 
@@ -37,7 +37,7 @@ fn a_queue_of_which_some_are_killed_loses_no_place() {
             running.display(),
             most.display()
         );
-        let queue = Queue { limit: PLACES, may_queue: true };
+        let queue = QueueLimit { limit: PLACES, may_queue: true };
         let start = || env.servers().start(shim(), NewProcess::within("/"), program(&script), queue);
         let started: Vec<_> = (0..COUNT).map(|_| start().unwrap()).collect();
         let mut killed = HashSet::new();

@@ -6,14 +6,14 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use aiw_home::Home;
-use aiw_supervisor::{Names, NewProcess, Outcome, Processes, Queue, Root, Scope, State, SupervisorError};
+use aiw_supervisor::{Names, NewProcess, Outcome, ProcessScope, Processes, QueueLimit, Root, State, SupervisorError};
 
 use crate::environment::{Environment, SERVERS, is_there, program, shim, until};
 
 const JOBS: Names = Names::new("jobs", "job.json", "job", ["TEST_JOB_ID", "TEST_JOB_INSTANCE"]);
 
 fn of(env: &Environment, names: Names, root: Root) -> Processes {
-    let all = Processes::open(&Home::at(env.path("home")), names, Scope::Root(root)).unwrap();
+    let all = Processes::open(&Home::at(env.path("home")), names, ProcessScope::Root(root)).unwrap();
     all.with_runtime(env.path("run")).with_grace(Duration::from_millis(300))
 }
 
@@ -33,7 +33,7 @@ fn processes_of_a_directory_need_no_process_above_them() {
     }
     std::os::unix::fs::symlink(env.path("one"), env.path("link")).unwrap();
     let at = |name: &str| of(&env, SERVERS, Root::directory(&env.path(name)).unwrap());
-    let queue = Queue { limit: 1, may_queue: false };
+    let queue = QueueLimit { limit: 1, may_queue: false };
     let one = at("one").start(shim(), NewProcess::within("/"), program("exec sleep 1000"), queue).unwrap();
     assert_eq!((one.record.root, one.record.root.pid()), (Root::directory(&env.path("link")).unwrap(), None));
     // The limit is that of one root.
@@ -46,7 +46,7 @@ fn processes_of_a_directory_need_no_process_above_them() {
     assert!(ids(env.servers()).is_empty());
     at("one").check().unwrap();
     for one in [one, two] {
-        let stopped = env.servers().of(Scope::All).stop(one.record.id, true).unwrap();
+        let stopped = env.servers().of(ProcessScope::All).stop(one.record.id, true).unwrap();
         assert!(matches!(stopped, aiw_supervisor::Stopped::Ended(_)));
     }
     // Segments without processes stay for those to come, and are not kept for ever.
@@ -73,7 +73,7 @@ fn the_next_version_sees_reads_and_stops_what_runs_under_this_one() {
     // open too.
     assert!(Command::new("cp").arg(shim()).arg(&next).status().unwrap().success());
     let at = of(&env, aiw_supervisor::testing::NAMES, Root::directory(&env.path("")).unwrap());
-    let queue = Queue::default();
+    let queue = QueueLimit::default();
     let one = at.start(shim(), NewProcess::within("/"), program("echo first; exec sleep 1000"), queue).unwrap();
     let id = one.record.id;
     let lines = || at.log(id).unwrap().tail(usize::MAX).unwrap();
@@ -102,7 +102,8 @@ fn the_next_version_sees_reads_and_stops_what_runs_under_this_one() {
 fn a_shim_does_for_a_process_what_its_kind_needs() {
     let env = Environment::new();
     let jobs = of(&env, JOBS, Root::directory(&env.path("")).unwrap());
-    let job = jobs.start(shim(), NewProcess::within("/"), program("echo one; echo yes"), Queue::default()).unwrap();
+    let job =
+        jobs.start(shim(), NewProcess::within("/"), program("echo one; echo yes"), QueueLimit::default()).unwrap();
     let ended = until(|| Some(jobs.get(job.record.id).unwrap()).filter(|one| one.record.state == State::Ended));
     assert_eq!((&ended.record.labels["lines"], ended.record.outcome), (&2.into(), Some(Outcome::Succeeded)));
     // A server has an interpreter only where its labels say so.
@@ -110,7 +111,7 @@ fn a_shim_does_for_a_process_what_its_kind_needs() {
     assert!(server.record.labels.is_empty());
     // Processes of an unknown kind are only supervised.
     let tested = of(&env, aiw_supervisor::testing::NAMES, Root::of(std::process::id()));
-    let one = tested.start(shim(), NewProcess::within("/"), program("echo no"), Queue::default()).unwrap();
+    let one = tested.start(shim(), NewProcess::within("/"), program("echo no"), QueueLimit::default()).unwrap();
     let ended = until(|| Some(tested.get(one.record.id).unwrap()).filter(|one| one.record.state == State::Ended));
     assert_eq!((ended.record.labels.is_empty(), ended.record.outcome), (true, Some(Outcome::Succeeded)));
     let absent = jobs.get(one.record.id).unwrap_err();
@@ -133,7 +134,7 @@ fn a_directory_takes_no_segment_from_another_one_of_its_name() {
     let (one, two) = (Root::Directory { digest: 5 }, Root::Directory { digest: 5 + 36_u64.pow(6) });
     assert_eq!(one.to_string(), two.to_string());
     let start = |root: Root, script: &str| {
-        of(&env, SERVERS, root).start(shim(), NewProcess::within("/"), program(script), Queue::default())
+        of(&env, SERVERS, root).start(shim(), NewProcess::within("/"), program(script), QueueLimit::default())
     };
     let running = start(one, "exec sleep 1000").unwrap().record.id;
     let refused = start(two, "exit 0").unwrap_err().to_string();

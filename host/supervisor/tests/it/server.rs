@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use aiw_home::Home;
 use aiw_supervisor::{
-    LogPolicy, NewProcess, Outcome, Processes, Queue, Restart, RestartWhen, Root, Scope, State, Stopped, Stream,
-    SupervisorError, Terminal, testing::NAMES,
+    LogPolicy, NewProcess, Outcome, ProcessScope, Processes, QueueLimit, Restart, RestartAfter, Root, State, Stopped,
+    Stream, SupervisorError, Terminal, testing::NAMES,
 };
 
 use crate::environment::{Environment, is_there, kill, number, program, shim, until};
 
-fn restart(when: RestartWhen, limit: Option<u32>) -> Restart {
+fn restart(when: RestartAfter, limit: Option<u32>) -> Restart {
     Restart { when, pause: Duration::from_millis(20), longest: Duration::from_millis(20), limit, within: None }
 }
 
@@ -23,12 +23,12 @@ fn what_fails_is_started_again_as_often_as_it_may_be() {
         format!("echo x >> {0}; [ $(wc -l < {0}) -ge {until} ] && exit 0; echo failing; exit 7", count.display())
     };
     // It succeeds the third time.
-    let new = NewProcess { restart: restart(RestartWhen::Failed, Some(9)), ..NewProcess::within("/") };
+    let new = NewProcess { restart: restart(RestartAfter::Failed, Some(9)), ..NewProcess::within("/") };
     let one = env.ended(env.start(new.clone(), &script(3)).record.id);
     assert_eq!((one.record.outcome, one.record.exit_code, one.record.restarts), (Some(Outcome::Succeeded), Some(0), 2));
     assert_eq!(env.lines(one.record.id, Stream::Stdout), ["failing", "failing"]);
     // It never succeeds.
-    let new = NewProcess { restart: restart(RestartWhen::Failed, Some(2)), ..new };
+    let new = NewProcess { restart: restart(RestartAfter::Failed, Some(2)), ..new };
     let one = env.ended(env.start(new, &script(1000)).record.id);
     assert_eq!((one.record.outcome, one.record.exit_code, one.record.restarts), (Some(Outcome::Failed), Some(7), 2));
 }
@@ -36,7 +36,7 @@ fn what_fails_is_started_again_as_often_as_it_may_be() {
 #[test]
 fn what_is_stopped_is_not_started_again() {
     let env = Environment::new();
-    let new = NewProcess { restart: restart(RestartWhen::Ended, None), ..NewProcess::within("/") };
+    let new = NewProcess { restart: restart(RestartAfter::Ended, None), ..NewProcess::within("/") };
     let id = env.start(new, "echo up; sleep 0.01").record.id;
     let restarted = until(|| Some(env.servers().get(id).unwrap().record).filter(|record| record.restarts >= 3));
     assert_ne!(restarted.state, State::Ended);
@@ -50,7 +50,7 @@ fn what_is_stopped_is_not_started_again() {
 #[test]
 fn a_supervisor_that_is_killed_takes_what_it_restarts_with_it() {
     let env = Environment::new();
-    let new = NewProcess { restart: restart(RestartWhen::Ended, None), ..NewProcess::within("/") };
+    let new = NewProcess { restart: restart(RestartAfter::Ended, None), ..NewProcess::within("/") };
     let one = env.start(new, "exec sleep 1000");
     kill(one.record.shim.pid);
     until(|| (!is_there(one.record.child.unwrap().pid)).then_some(()));
@@ -98,8 +98,8 @@ fn a_supervisor_below_one_that_was_killed_goes_on_with_what_it_runs() {
     // A process of another root, which `take-over` starts anew from below the one above.
     std::fs::create_dir(&below).unwrap();
     let root = Root::directory(&below).unwrap();
-    let others = Processes::open(&Home::at(&home), NAMES, Scope::Root(root)).unwrap().with_runtime(&run);
-    let first = others.start(shim(), NewProcess::within("/"), program("exit 0"), Queue::default()).unwrap();
+    let others = Processes::open(&Home::at(&home), NAMES, ProcessScope::Root(root)).unwrap().with_runtime(&run);
+    let first = others.start(shim(), NewProcess::within("/"), program("exit 0"), QueueLimit::default()).unwrap();
     let id = first.record.id;
     until(|| (others.get(id).unwrap().record.state == State::Ended).then_some(()));
     let [aiw, home, run, below] = [shim(), &home, &run, &below].map(|path| path.display().to_string());
@@ -123,7 +123,7 @@ fn a_terminal_is_one_and_is_typed_at() {
     let script = "test -t 0 && test -t 1 && test -t 2 && echo terminal; stty size; read word; echo \"got $word\"; tty > /dev/tty";
     let mut program = program(script);
     program.stdin = b"hello\n".to_vec();
-    let one = env.servers().start(shim(), new, program, Queue::default()).unwrap();
+    let one = env.servers().start(shim(), new, program, QueueLimit::default()).unwrap();
     let one = env.ended(one.record.id);
     assert_eq!(one.record.outcome, Some(Outcome::Succeeded), "{:?}", one.record);
     let lines = env.lines(one.record.id, Stream::Stdout);
@@ -178,7 +178,8 @@ fn an_id_has_one_life_after_the_other() {
     new.labels.insert("name".into(), "web".into());
     let first = env.start(new.clone(), "echo first; exit 3");
     let id = first.record.id;
-    let again = |script: &str| env.servers().start_again(shim(), id, new.clone(), program(script), Queue::default());
+    let again =
+        |script: &str| env.servers().start_again(shim(), id, new.clone(), program(script), QueueLimit::default());
     env.ended(id);
     env.servers().mark_shown(&[id]).unwrap();
     let second = again("echo second; exec sleep 1000").unwrap();
@@ -202,7 +203,7 @@ fn an_id_has_one_life_after_the_other() {
     assert_eq!(env.servers().list().unwrap().len(), 1);
     // A start that is refused because it may not queue leaves the previous state as it was.
     let other = env.start(NewProcess::within("/"), "exec sleep 1000");
-    let queue = Queue { limit: 1, may_queue: false };
+    let queue = QueueLimit { limit: 1, may_queue: false };
     let refused = env.servers().start_again(shim(), id, new.clone(), program("echo never"), queue).unwrap_err();
     assert!(matches!(refused, SupervisorError::Limit { limit: 1, .. }));
     assert_eq!(env.servers().get(id).unwrap().record, third.record);
@@ -230,7 +231,7 @@ fn two_rooms_do_not_see_each_other() {
     let env = Environment::new();
     let one = env.start(NewProcess::within("/"), "exec sleep 1000");
     let home = Home::at(env.path("home"));
-    let others = Processes::open(&home, NAMES, Scope::All).unwrap().with_runtime(env.path("run"));
+    let others = Processes::open(&home, NAMES, ProcessScope::All).unwrap().with_runtime(env.path("run"));
     assert!(others.list().unwrap().is_empty() && others.get(one.record.id).is_err());
     // It is empty for a moment while the shell becomes `sleep`.
     let environment = until(|| {

@@ -12,9 +12,9 @@ fn main() -> ExitCode {
     }
     match std::env::args_os().nth(1).as_deref().and_then(|word| word.to_str()) {
         Some("shim") => {
-            let interpreter = |record: &aiw_supervisor::Record| {
+            let interpreter = |record: &aiw_supervisor::ProcessRecord| {
                 let is_counted = record.labels.get("counts").is_some();
-                is_counted.then(|| Box::new(counter::Counter::default()) as Box<dyn aiw_supervisor::Interpreter>)
+                is_counted.then(|| Box::new(counter::Counter::default()) as Box<dyn aiw_supervisor::OutputInterpreter>)
             };
             let server = aiw_supervisor::ProcessKind { noun: "server", interpreter, after: || {} };
             let job = aiw_supervisor::ProcessKind {
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 /// An interpreter that counts lines, for processes with the label `counts`.
 #[cfg(unix)]
 mod counter {
-    use aiw_supervisor::{Findings, Interpreter, Labels, Stream};
+    use aiw_supervisor::{Findings, Labels, OutputInterpreter, Stream};
 
     #[derive(Default)]
     pub struct Counter {
@@ -46,7 +46,7 @@ mod counter {
         last: String,
     }
 
-    impl Interpreter for Counter {
+    impl OutputInterpreter for Counter {
         fn line(&mut self, _stream: Stream, line: &[u8]) {
             self.lines += 1;
             self.last = String::from_utf8_lossy(line).into_owned();
@@ -103,7 +103,7 @@ mod take_over {
     use std::time::Duration;
 
     use aiw_home::Home;
-    use aiw_supervisor::{NewProcess, Processes, Queue, Root, Scope, testing};
+    use aiw_supervisor::{NewProcess, ProcessScope, Processes, QueueLimit, Root, testing};
 
     pub fn take_over() -> ExitCode {
         let Err(error) = run() else { return ExitCode::SUCCESS };
@@ -114,7 +114,7 @@ mod take_over {
     fn run() -> Result<(), Box<dyn Error>> {
         let arguments: Vec<String> = std::env::args().skip(2).collect();
         let [home, runtime, directory, id] = &arguments[..] else { return Err("four arguments".into()) };
-        let scope = Scope::Root(Root::directory(directory.as_ref())?);
+        let scope = ProcessScope::Root(Root::directory(directory.as_ref())?);
         let processes = Processes::open(&Home::at(home.as_str()), testing::NAMES, scope)?;
         let processes = processes.with_runtime(runtime).with_grace(Duration::from_millis(300));
         let (id, mut out) = (id.parse()?, std::io::stdout());
@@ -128,7 +128,7 @@ mod take_over {
         writeln!(out, "{:?}", processes.get(id)?.record.state)?;
         let again = testing::program("echo again; exec sleep 1000");
         let aiw = std::env::current_exe()?;
-        let started = processes.start_named(&aiw, id, NewProcess::within("/"), again, Queue::default())?;
+        let started = processes.start_named(&aiw, id, NewProcess::within("/"), again, QueueLimit::default())?;
         writeln!(out, "{:?} {}", started.record.state, started.record.incarnation)?;
         Ok(())
     }

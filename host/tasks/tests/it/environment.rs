@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 
 use aiw_core::{CliKind, ProcessId};
 use aiw_home::Home;
-use aiw_tasks::{About, NewProcess, Outcome, Program, Queue, Root, Scope, State, Task, TaskError, Tasks, WaitMode};
+use aiw_tasks::{
+    NewProcess, Outcome, ProcessScope, Program, QueueLimit, Root, State, Task, TaskDescription, TaskError, Tasks,
+    WaitMode,
+};
 use tempfile::TempDir;
 
 pub use aiw_tasks::testing::{GUARD, is_there, program, signal as kill, until};
@@ -35,20 +38,20 @@ impl Environment {
         self.directory.path().join(name)
     }
 
-    pub fn of(&self, scope: Scope) -> Tasks {
+    pub fn of(&self, scope: ProcessScope) -> Tasks {
         let tasks = Tasks::open(&Home::at(self.home()), scope).unwrap();
         tasks.with_runtime(self.runtime()).with_grace(self.grace)
     }
 
     pub fn tasks(&self) -> Tasks {
-        self.of(Scope::Root(self.root))
+        self.of(ProcessScope::Root(self.root))
     }
 
     pub fn start(&self, script: &str) -> Task {
-        self.try_start(task(), program(script), Queue::default()).unwrap()
+        self.try_start(task(), program(script), QueueLimit::default()).unwrap()
     }
 
-    pub fn try_start(&self, task: NewTask, program: Program, queue: Queue) -> Result<Task, TaskError> {
+    pub fn try_start(&self, task: NewTask, program: Program, queue: QueueLimit) -> Result<Task, TaskError> {
         self.tasks().start(shim(), &task.about, task.process, program, queue)
     }
 
@@ -59,7 +62,7 @@ impl Environment {
 
     /// Waits until a task has ended, and returns it. Each change is told, and the state at the beginning too.
     pub fn ended_after(&self, id: ProcessId, mut on_change: impl FnMut()) -> Task {
-        let tasks = self.of(Scope::All);
+        let tasks = self.of(ProcessScope::All);
         let deadline = Some(Instant::now() + GUARD);
         let waited = tasks.wait(&[id], WaitMode::All, deadline, &AtomicBool::new(false), &mut |_| on_change()).unwrap();
         assert!(waited.done, "{:?}", waited.all);
@@ -97,9 +100,9 @@ impl Environment {
 
 impl Drop for Environment {
     fn drop(&mut self) {
-        for task in self.of(Scope::All).list().unwrap_or_default() {
+        for task in self.of(ProcessScope::All).list().unwrap_or_default() {
             if task.state != State::Ended {
-                let _ = self.of(Scope::All).stop(task.id, true);
+                let _ = self.of(ProcessScope::All).stop(task.id, true);
             }
         }
         for segment in self.segments() {
@@ -114,13 +117,16 @@ pub fn shim() -> &'static Path {
 
 /// A task to start.
 pub struct NewTask {
-    pub about: About,
+    pub about: TaskDescription,
     pub process: NewProcess,
 }
 
 pub fn task() -> NewTask {
-    let about = About::new(CliKind::Codex, "default", "fix the\nfailing test");
-    NewTask { about: About { provider: Some("openrouter".into()), ..about }, process: NewProcess::within("/") }
+    let about = TaskDescription::new(CliKind::Codex, "default", "fix the\nfailing test");
+    NewTask {
+        about: TaskDescription { provider: Some("openrouter".into()), ..about },
+        process: NewProcess::within("/"),
+    }
 }
 
 /// Returns all tasks, after sweeping what dead shims have left behind.

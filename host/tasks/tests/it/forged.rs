@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use aiw_core::ProcessId;
 use aiw_supervisor::SupervisorError;
-use aiw_tasks::{Keep, Outcome, Root, Scope, State, TaskError, WaitMode};
+use aiw_tasks::{Keep, Outcome, ProcessScope, Root, State, TaskError, WaitMode};
 use proptest::prelude::*;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
@@ -134,7 +134,7 @@ fn looking_into_a_copy_of_a_home_ends_nothing() {
     let task = env.start("exec sleep 1000");
     let copy = Environment::new();
     assert!(Command::new("cp").arg("-a").arg(env.home()).arg(copy.home()).status().unwrap().success());
-    assert_eq!(copy.of(Scope::All).list().unwrap()[0].state, State::Running);
+    assert_eq!(copy.of(ProcessScope::All).list().unwrap()[0].state, State::Running);
     assert_eq!(env.tasks().get(task.id).unwrap().state, State::Running);
     assert!(is_there(task.pid.unwrap()) && is_there(shim_of(&task)));
     env.tasks().stop(task.id, true).unwrap();
@@ -175,7 +175,7 @@ fn a_directory_that_is_a_link_is_followed_by_nothing() {
         files
     };
     let files = before(&target);
-    let tasks = env.of(Scope::All);
+    let tasks = env.of(ProcessScope::All);
     let (listed, problems) = tasks.list_with_problems().unwrap();
     assert!(listed.is_empty());
     let refused = |error: &TaskError| {
@@ -212,7 +212,7 @@ fn a_directory_that_is_a_link_is_followed_by_nothing() {
 fn what_stands_in_the_place_of_a_directory_can_be_removed() {
     let env = Environment::new();
     env.run("exit 0");
-    let tasks = env.of(Scope::All);
+    let tasks = env.of(ProcessScope::All);
     let id = ProcessId::from_number(7);
     let path = directory(&env, id);
     let make: [(&str, &dyn Fn()); 3] = [
@@ -238,7 +238,7 @@ fn what_stands_in_the_place_of_a_directory_can_be_removed() {
 #[test]
 fn a_directory_with_a_damaged_record_can_be_removed_unless_it_is_supervised() {
     let env = Environment::new();
-    let tasks = env.of(Scope::All);
+    let tasks = env.of(ProcessScope::All);
     let outside = env.path("outside");
     fs::write(&outside, "").unwrap();
     let damage: [&dyn Fn(&Path); 7] = [
@@ -359,7 +359,7 @@ const FIELDS: [&str; 32] = [
 
 /// Calls all operations on a task, ignoring most results.
 fn do_all(env: &Environment, id: ProcessId, runs: bool) {
-    let tasks = env.of(Scope::All).with_grace(Duration::ZERO).with_patience(Duration::ZERO);
+    let tasks = env.of(ProcessScope::All).with_grace(Duration::ZERO).with_patience(Duration::ZERO);
     let _ = tasks.list_with_problems();
     let _ = env.tasks().sweep();
     if let Ok(task) = tasks.get(id) {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use aiw_tasks::{Outcome, Scope, State};
+use aiw_tasks::{Outcome, ProcessScope, State};
 use rustix::process::Signal;
 
 use crate::environment::{Environment, is_there, kill, shim, shim_of, swept, until};
@@ -159,7 +159,7 @@ fn whoever_is_killed_whenever_nothing_leaks() {
                     }
                 }
                 what => {
-                    let running = env.of(Scope::All).list().unwrap();
+                    let running = env.of(ProcessScope::All).list().unwrap();
                     let running: Vec<_> = running.iter().filter(|task| task.state != State::Ended).collect();
                     if !running.is_empty() {
                         let task = running[seed.below(running.len() as u64) as usize];
@@ -177,13 +177,13 @@ fn whoever_is_killed_whenever_nothing_leaks() {
         // A shim may have just received its request. Then its task appears in a moment, or never.
         let mut seen = HashSet::new();
         until(|| {
-            let tasks = swept(&env.of(Scope::All));
+            let tasks = swept(&env.of(ProcessScope::All));
             let all_ended = tasks.iter().all(|task| task.state == State::Ended);
             let quiet = alive(&marker).is_empty() && shims(&env).is_empty();
             seen = tasks.iter().map(|task| task.id).collect();
             (all_ended && quiet).then_some(())
         });
-        for task in env.of(Scope::All).list().unwrap() {
+        for task in env.of(ProcessScope::All).list().unwrap() {
             assert!(seen.contains(&task.id), "round {round}");
             let lines = env.stdout(task.id);
             let expected: Vec<String> = (1..=40).map(|i| format!("line {i}")).collect();

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use aiw_core::ErrorKind;
 use aiw_supervisor::SupervisorError;
 use aiw_tasks::{
-    FollowFrom, INSTANCE_VARIABLE, Keep, NamedFile, NewProcess, Outcome, PassedFile, Program, Queue, ResourceLimits,
-    Root, Scope, State, Stopped, Stream, TASK_VARIABLE, TaskError, WaitMode, memory_path,
+    FollowFrom, INSTANCE_VARIABLE, Keep, NamedFile, NewProcess, Outcome, PassedFile, ProcessScope, Program, QueueLimit,
+    ResourceLimits, Root, State, Stream, TASK_VARIABLE, TaskError, TaskStop, WaitMode, memory_path,
 };
 use rustix::process::Signal;
 
@@ -39,7 +39,7 @@ fn a_task_is_what_was_said_of_it() {
     assert!(is_there(started.pid.unwrap()) && !started.unread);
     assert_eq!(env.tasks().list().unwrap(), [env.tasks().get(started.id).unwrap()]);
     assert_eq!(env.tasks().find_by_pid(started.pid.unwrap()).unwrap().id, started.id);
-    let other = env.of(Scope::Root(Root::Process { pid: 1, start: 0 }));
+    let other = env.of(ProcessScope::Root(Root::Process { pid: 1, start: 0 }));
     assert_eq!(other.list().unwrap(), []);
     let directory = started.log.parent().unwrap();
     assert_eq!(directory.metadata().unwrap().permissions().mode() & 0o777, 0o700);
@@ -47,9 +47,9 @@ fn a_task_is_what_was_said_of_it() {
         assert_eq!(directory.join(name).metadata().unwrap().permissions().mode() & 0o777, 0o600, "{name}");
     }
     assert!(matches!(env.tasks().remove(started.id), Err(TaskError::Process(SupervisorError::StillRunning { .. }))));
-    let Stopped::Ended(stopped) = env.tasks().stop(started.id, true).unwrap() else { panic!() };
+    let TaskStop::Ended(stopped) = env.tasks().stop(started.id, true).unwrap() else { panic!() };
     assert_ended(&stopped, Outcome::Signalled, None, Some(15));
-    assert!(matches!(env.tasks().stop(started.id, true).unwrap(), Stopped::AlreadyEnded(_)));
+    assert!(matches!(env.tasks().stop(started.id, true).unwrap(), TaskStop::AlreadyEnded(_)));
     assert!(stopped.unread);
     env.tasks().mark_read(&[started.id]).unwrap();
     assert!(!env.tasks().get(started.id).unwrap().unread);
@@ -63,7 +63,7 @@ fn who_ignores_sigterm_is_killed_after_the_grace() {
     env.grace = Duration::from_millis(200);
     let task = env.start("trap '' TERM; echo ready; while :; do sleep 1; done");
     crate::environment::until(|| (!env.stdout(task.id).is_empty()).then_some(()));
-    let Stopped::Ended(task) = env.tasks().stop(task.id, true).unwrap() else { panic!() };
+    let TaskStop::Ended(task) = env.tasks().stop(task.id, true).unwrap() else { panic!() };
     assert_ended(&task, Outcome::Signalled, None, Some(9));
 }
 
@@ -85,7 +85,7 @@ fn a_timeout_is_called_one() {
     {
         let process = NewProcess { timeout: Some(Duration::from_millis(300)), ..task().process };
         let new = NewTask { process, ..task() };
-        let task = env.try_start(new, program(script), Queue::default()).unwrap();
+        let task = env.try_start(new, program(script), QueueLimit::default()).unwrap();
         assert_ended(&env.ended(task.id), Outcome::Timeout, code, signal);
     }
 }
@@ -139,7 +139,7 @@ fn the_prompt_arrives_byte_for_byte() {
     for prompt in [&b""[..], b"  ", b"-x 'a\" $(b) \0\xff\xfe\n", &long] {
         let copy = env.path("copy");
         let program = Program { stdin: prompt.to_vec(), ..program(&format!("cat > {}; wc -c", copy.display())) };
-        let task = env.try_start(task(), program, Queue::default()).unwrap();
+        let task = env.try_start(task(), program, QueueLimit::default()).unwrap();
         assert_ended(&env.ended(task.id), Outcome::Succeeded, Some(0), None);
         assert!(std::fs::read(&copy).unwrap() == prompt);
         assert!(std::fs::read(task.log.with_file_name("prompt")).unwrap() == prompt);
@@ -159,7 +159,7 @@ fn the_child_has_its_environment_and_files_and_nothing_else() {
                   ls /proc/self/fd; ulimit -c; pwd";
     let new = NewTask { process: NewProcess::within(env.home().parent().unwrap()), ..task() };
     let cwd = new.process.cwd.canonicalize().unwrap();
-    let task = env.try_start(new, Program { files, environment, ..program(script) }, Queue::default()).unwrap();
+    let task = env.try_start(new, Program { files, environment, ..program(script) }, QueueLimit::default()).unwrap();
     env.ended(task.id);
     let path = format!("PATH={}", std::env::var("PATH").unwrap());
     let mark = format!("{TASK_VARIABLE}={}", task.id);
@@ -187,7 +187,7 @@ fn a_named_file_is_private_and_goes_with_the_cli_or_with_the_sweep() {
         let killed = script == waits;
         let mut program = program(&format!("{script} {}", path.display()));
         program.named_files.push(NamedFile { path: path.clone(), bytes: b"one".to_vec() });
-        let task = env.try_start(task(), program, Queue::default()).unwrap();
+        let task = env.try_start(task(), program, QueueLimit::default()).unwrap();
         if killed {
             assert_eq!(std::fs::read(&path).unwrap(), b"one");
             kill(shim_of(&task), Signal::KILL);
@@ -201,7 +201,7 @@ fn a_named_file_is_private_and_goes_with_the_cli_or_with_the_sweep() {
     let mut program = program("true");
     program.named_files.push(NamedFile { path: env.home().join("task.json"), bytes: Vec::new() });
     assert!(matches!(
-        env.try_start(task(), program, Queue::default()),
+        env.try_start(task(), program, QueueLimit::default()),
         Err(TaskError::Process(SupervisorError::Invalid { .. }))
     ));
 }
@@ -221,7 +221,7 @@ fn a_named_file_whose_maker_is_dead_is_swept_away() {
     for (env, path) in [(&env, &here), (&other, &there)] {
         let mut program = program("sleep 1000");
         program.named_files.push(NamedFile { path: path.clone(), bytes: b"one".to_vec() });
-        env.try_start(task(), program, Queue::default()).unwrap();
+        env.try_start(task(), program, QueueLimit::default()).unwrap();
     }
     for path in [&ours, &left, &stranger] {
         std::fs::write(path, "x").unwrap();
@@ -245,7 +245,7 @@ fn secrets_are_on_no_command_line_and_in_no_file() {
     program.environment.push(("KEY".into(), secret.into()));
     program.stdin = b"the prompt".to_vec();
     program.files.push(PassedFile { fd: 5, bytes: secret.into() });
-    let task = env.try_start(task(), program, Queue::default()).unwrap();
+    let task = env.try_start(task(), program, QueueLimit::default()).unwrap();
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", task.pid.unwrap())).unwrap();
     let shim: u32 = stat.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap();
     for file in [
@@ -335,17 +335,17 @@ fn a_supervisor_that_proc_hides_is_asked_and_not_signalled() {
 fn what_cannot_be_started_says_why() {
     let env = Environment::new();
     let missing = Program { path: "/no/such".into(), ..program("") };
-    let error = env.try_start(task(), missing, Queue::default()).unwrap_err();
+    let error = env.try_start(task(), missing, QueueLimit::default()).unwrap_err();
     assert_eq!(error.to_string(), "cannot start `/no/such`: No such file or directory (os error 2)");
     let TaskError::Process(SupervisorError::NotStarted { id, .. }) = error else { panic!() };
     let record = env.tasks().get(id).unwrap();
     assert_ended(&record, Outcome::Failed, None, None);
     assert_eq!(record.note.as_deref(), Some("`/no/such` could not be started: No such file or directory (os error 2)"));
     let nowhere = NewTask { process: NewProcess::within("/no/where"), ..task() };
-    let error = env.try_start(nowhere, program(""), Queue::default()).unwrap_err();
+    let error = env.try_start(nowhere, program(""), QueueLimit::default()).unwrap_err();
     assert_eq!(error.to_string(), "cannot work in `/no/where`: No such file or directory (os error 2)");
     let deep = NewTask { process: NewProcess { depth: 4, ..task().process }, ..task() };
-    let deep = env.try_start(deep, program(""), Queue::default()).unwrap_err();
+    let deep = env.try_start(deep, program(""), QueueLimit::default()).unwrap_err();
     assert_eq!(deep.to_string(), "tasks may start tasks only 3 deep, and this would be number 4");
     for (program, message) in [
         (
@@ -358,14 +358,16 @@ fn what_cannot_be_started_says_why() {
             "2 is not a number for a passed file: each has its own, from 3 to 255",
         ),
     ] {
-        assert_eq!(env.try_start(task(), program, Queue::default()).unwrap_err().to_string(), message);
+        assert_eq!(env.try_start(task(), program, QueueLimit::default()).unwrap_err().to_string(), message);
     }
     let about = task().about;
-    let error =
-        env.tasks().start("/bin/true".as_ref(), &about, task().process, program(""), Queue::default()).unwrap_err();
+    let error = env
+        .tasks()
+        .start("/bin/true".as_ref(), &about, task().process, program(""), QueueLimit::default())
+        .unwrap_err();
     assert!(error.to_string().starts_with("the task's supervisor did not start: "), "{error}");
     assert!(matches!(
-        env.of(Scope::All).start(shim(), &about, task().process, program(""), Queue::default()),
+        env.of(ProcessScope::All).start(shim(), &about, task().process, program(""), QueueLimit::default()),
         Err(TaskError::Process(SupervisorError::NoRoot { .. }))
     ));
     // Only a task that already had its directory is listed.
@@ -376,7 +378,7 @@ fn what_cannot_be_started_says_why() {
 fn limits_that_cannot_be_kept_are_said_to_be_none() {
     let env = Environment::new();
     let limits = ResourceLimits { memory: Some(1 << 30), cpu_percent: Some(50), ..ResourceLimits::default() };
-    let task = env.try_start(task(), Program { limits, ..program("exit 0") }, Queue::default()).unwrap();
+    let task = env.try_start(task(), Program { limits, ..program("exit 0") }, QueueLimit::default()).unwrap();
     let task = env.ended(task.id);
     assert_ended(&task, Outcome::Succeeded, Some(0), None);
     if let Some(note) = task.note {

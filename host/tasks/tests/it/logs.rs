@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use aiw_core::ProcessId;
-use aiw_tasks::{FollowFrom, LogPolicy, NewProcess, Outcome, Queue, Stream};
+use aiw_tasks::{FollowFrom, LogPolicy, NewProcess, Outcome, QueueLimit, Stream};
 
 use crate::environment::{Environment, NewTask, program, shim, task};
 
@@ -15,7 +15,7 @@ fn small() -> NewTask {
 }
 
 fn run(env: &Environment, script: &str) -> ProcessId {
-    let task = env.try_start(small(), program(script), Queue::default()).unwrap();
+    let task = env.try_start(small(), program(script), QueueLimit::default()).unwrap();
     assert_eq!(env.ended(task.id).outcome, Some(Outcome::Succeeded));
     task.id
 }
@@ -54,7 +54,7 @@ fn who_reads_too_slowly_is_told_that_lines_are_missing() {
     let env = Environment::new();
     let go = env.path("go");
     let script = format!("echo first; while [ ! -e {} ]; do sleep 0.01; done; seq 40000", go.display());
-    let task = env.try_start(small(), program(&script), Queue::default()).unwrap();
+    let task = env.try_start(small(), program(&script), QueueLimit::default()).unwrap();
     let mut follow = env.tasks().log(task.id).unwrap().follow(FollowFrom::Start).unwrap();
     let read = |follow: &mut aiw_tasks::Follow, until: &str| {
         let mut lines = Vec::new();

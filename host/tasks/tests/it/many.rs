@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use aiw_core::ProcessId;
-use aiw_tasks::{Outcome, Queue, Scope, State, Stopped, Task, TaskError, WaitMode};
+use aiw_tasks::{Outcome, ProcessScope, QueueLimit, State, Task, TaskError, TaskStop, WaitMode};
 use rustix::process::Signal;
 
 use crate::environment::{
@@ -55,7 +55,7 @@ fn never_more_than_the_limit_run() {
     let env = Environment::new();
     let (order, running) = (env.path("order"), env.path("running"));
     std::fs::create_dir(&running).unwrap();
-    let queue = Queue { limit: 2, may_queue: true };
+    let queue = QueueLimit { limit: 2, may_queue: true };
     let started: Vec<_> = (0..12)
         .map(|i| {
             let script = format!(
@@ -77,7 +77,7 @@ fn never_more_than_the_limit_run() {
 fn turns_come_in_the_order_of_the_starts() {
     let env = Environment::new();
     let order = env.path("order");
-    let queue = Queue { limit: 1, may_queue: true };
+    let queue = QueueLimit { limit: 1, may_queue: true };
     let started: Vec<_> = (0..10)
         .map(|i| {
             let script = format!("sleep 0.05; echo {i} >> {}", order.display());
@@ -92,7 +92,7 @@ fn turns_come_in_the_order_of_the_starts() {
 #[test]
 fn a_task_that_waits_for_one_beneath_it_does_not_hold_it_up() {
     let env = Environment::new();
-    let queue = Queue { limit: 1, may_queue: true };
+    let queue = QueueLimit { limit: 1, may_queue: true };
     let (inner, innermost, other) = (env.path("inner"), env.path("innermost"), env.path("other"));
     let await_file = |path: &std::path::Path| format!("while [ ! -e {0} ]; do sleep 0.01; done", path.display());
     // A script that starts a task below its own, and waits for a file that shows its end.
@@ -125,7 +125,7 @@ fn a_task_that_waits_for_one_beneath_it_does_not_hold_it_up() {
 fn who_may_not_queue_is_refused_and_leaves_nothing() {
     let env = Environment::new();
     let one = env.start("sleep 100");
-    let refused = env.try_start(task(), program("exit 0"), Queue { limit: 1, may_queue: false }).unwrap_err();
+    let refused = env.try_start(task(), program("exit 0"), QueueLimit { limit: 1, may_queue: false }).unwrap_err();
     assert!(matches!(refused, TaskError::Process(aiw_supervisor::SupervisorError::Limit { limit: 1, .. })));
     assert_eq!(env.tasks().list().unwrap().len(), 1);
     env.tasks().stop(one.id, true).unwrap();
@@ -134,7 +134,7 @@ fn who_may_not_queue_is_refused_and_leaves_nothing() {
 #[test]
 fn a_queued_task_can_be_stopped_and_a_dead_one_holds_up_nobody() {
     let env = Environment::new();
-    let queue = Queue { limit: 1, may_queue: true };
+    let queue = QueueLimit { limit: 1, may_queue: true };
     let first = env.start("sleep 100");
     let [second, third] = [(); 2].map(|()| env.try_start(task(), program("exit 0"), queue).unwrap());
     assert_eq!((second.state, second.pid), (State::Queued, None));
@@ -150,7 +150,7 @@ fn a_queued_task_can_be_stopped_and_a_dead_one_holds_up_nobody() {
 #[test]
 fn a_stopped_shim_holds_up_nobody_and_can_be_ended() {
     let env = Environment::new();
-    let queue = Queue { limit: 1, may_queue: true };
+    let queue = QueueLimit { limit: 1, may_queue: true };
     let first = env.start("sleep 100");
     let [second, third] = [(); 2].map(|()| env.try_start(task(), program("exit 0"), queue).unwrap());
     let stop = |task: &Task| {
@@ -163,7 +163,7 @@ fn a_stopped_shim_holds_up_nobody_and_can_be_ended() {
     stop(&second);
     stop(&first);
     // A stopped shim handles the request nevertheless.
-    let Stopped::Ended(first) = env.tasks().stop(first.id, true).unwrap() else { panic!() };
+    let TaskStop::Ended(first) = env.tasks().stop(first.id, true).unwrap() else { panic!() };
     assert_ended(&first, Outcome::Signalled, None, Some(15));
     assert_ended(&env.ended(third.id), Outcome::Succeeded, Some(0), None);
     assert_eq!(env.tasks().get(second.id).unwrap().state, State::Queued);
@@ -189,7 +189,7 @@ fn a_shim_that_does_nothing_is_killed() {
         });
         let stopped = env.tasks().with_patience(Duration::from_millis(1)).stop(task.id, true);
         done.store(true, std::sync::atomic::Ordering::Relaxed);
-        assert!(matches!(stopped.unwrap(), Stopped::Ended(_)));
+        assert!(matches!(stopped.unwrap(), TaskStop::Ended(_)));
     });
     assert!(!is_there(shim) && !is_there(task.pid.unwrap()));
 }
@@ -203,13 +203,13 @@ fn sessions_do_not_see_each_other_and_all_sees_all() {
     env.root = aiw_tasks::Root::of(other.id());
     let two = env.start("sleep 100");
     assert_eq!(env.tasks().list().unwrap().iter().map(|task| task.id).collect::<Vec<_>>(), [two.id]);
-    assert_eq!(env.of(Scope::All).list().unwrap().len(), 2);
+    assert_eq!(env.of(ProcessScope::All).list().unwrap().len(), 2);
     env.tasks().stop(two.id, true).unwrap();
     assert_eq!(env.segments().len(), 1);
     let segments = env.segments();
     other.kill().unwrap();
     other.wait().unwrap();
-    swept(&env.of(Scope::All));
+    swept(&env.of(ProcessScope::All));
     assert!(!segments[0].exists() && !env.link().exists());
     env.root = ours;
     assert!(env.link().exists());
@@ -246,13 +246,13 @@ fn two_versions_of_the_table_do_not_disturb_each_other() {
     let segment = std::path::Path::new("/dev/shm").join(&std::fs::read_to_string(&link).unwrap()[1..]);
     root.kill().unwrap();
     root.wait().unwrap();
-    swept(&env.of(Scope::All));
+    swept(&env.of(ProcessScope::All));
     assert!(!env.link().exists() && link.exists() && segment.exists());
     for id in long {
         env.tasks().stop(id, true).unwrap();
         assert_ended(&env.tasks().get(id).unwrap(), Outcome::Signalled, None, env.tasks().get(id).unwrap().signal);
     }
-    swept(&env.of(Scope::All));
+    swept(&env.of(ProcessScope::All));
     assert!(link.exists() && segment.exists());
     std::fs::remove_file(segment).unwrap();
 }
@@ -296,7 +296,7 @@ fn a_segment_that_no_link_leads_to_goes_with_its_session() {
 fn whoever_waits_is_asleep_and_whoever_ends_wakes_the_next() {
     let env = Environment::new();
     let (gate, order) = (env.path("gate"), env.path("order"));
-    let queue = Queue { limit: 1, may_queue: true };
+    let queue = QueueLimit { limit: 1, may_queue: true };
     let script = |i: usize| {
         let wait =
             if i == 0 { format!("while [ ! -e {} ]; do sleep 0.01; done;", gate.display()) } else { String::new() };
@@ -328,7 +328,7 @@ fn processor_time(pid: u32) -> u64 {
 #[test]
 fn a_place_is_never_lost_whoever_of_the_queue_is_killed() {
     let env = Environment::new();
-    let queue = Queue { limit: 3, may_queue: true };
+    let queue = QueueLimit { limit: 3, may_queue: true };
     let started: Vec<_> = (0..24).map(|_| env.try_start(task(), program("sleep 0.2"), queue).unwrap()).collect();
     // Some that run, some that are next, and some that wait for long.
     for at in [0, 3, 4, 10, 11, 12, 23] {

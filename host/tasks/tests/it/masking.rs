@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aiw_tasks::{FollowFrom, Outcome, Program, Queue, State};
+use aiw_tasks::{FollowFrom, Outcome, Program, QueueLimit, State};
 
 use crate::environment::{Environment, program, task, until};
 
@@ -16,7 +16,7 @@ fn masking(script: &str) -> Program {
 fn the_last_message_is_masked_when_it_is_put_together() {
     let env = Environment::new();
     let script = "echo session s; echo part it is sk-1234; echo part 5678-abcd; echo verdict good";
-    let task = env.try_start(task(), masking(script), Queue::default()).unwrap();
+    let task = env.try_start(task(), masking(script), QueueLimit::default()).unwrap();
     let task = env.ended(task.id);
     assert_eq!(task.outcome, Some(Outcome::Succeeded));
     assert_eq!(task.about.final_message.as_deref(), Some("it is [secret]"));
@@ -34,7 +34,7 @@ fn a_line_that_may_go_on_is_shown_after_a_while_and_others_at_once() {
         go.display(),
         delta("78-abcd")
     );
-    let task = env.try_start(task(), masking(&script), Queue::default()).unwrap();
+    let task = env.try_start(task(), masking(&script), QueueLimit::default()).unwrap();
     let mut follow = env.tasks().log(task.id).unwrap().follow(FollowFrom::Start).unwrap();
     let mut seen = Vec::new();
     until(|| {
@@ -53,7 +53,7 @@ fn a_line_that_may_go_on_is_shown_after_a_while_and_others_at_once() {
 fn what_is_held_back_is_in_the_log_when_the_cli_has_ended() {
     let env = Environment::new();
     let script = r#"printf '{"text":"it is sk-1"}\n{"text":"sk-12345'; printf 'sk-12' >&2"#;
-    let task = env.try_start(task(), masking(script), Queue::default()).unwrap();
+    let task = env.try_start(task(), masking(script), QueueLimit::default()).unwrap();
     env.ended(task.id);
     assert_eq!(env.stdout(task.id), [r#"{"text":"it is sk-1"}"#, r#"{"text":"[secret]"#]);
     let all = env.tasks().log(task.id).unwrap().tail(usize::MAX).unwrap();

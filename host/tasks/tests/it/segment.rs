@@ -99,7 +99,7 @@ fn a_home_that_cannot_be_written_is_named() {
     let env = Environment::new();
     fs::create_dir_all(env.home()).unwrap();
     fs::write(env.home().join("tasks"), "").unwrap();
-    let error = env.try_start(task(), program("exit 0"), aiw_tasks::Queue::default()).unwrap_err();
+    let error = env.try_start(task(), program("exit 0"), aiw_tasks::QueueLimit::default()).unwrap_err();
     let TaskError::Process(SupervisorError::Io { path, .. }) = &error else { panic!("{error:?}") };
     assert_eq!(path, &env.home().join("tasks"));
 }
@@ -112,7 +112,7 @@ fn a_link_that_is_a_symlink_is_refused_by_name() {
     symlink(&target, env.link()).unwrap();
     let expected = format!("`{}` is a symbolic link, and must be a file", env.link().display());
     assert_eq!(env.tasks().check().unwrap_err().to_string(), expected);
-    let error = env.try_start(task(), program("exit 0"), aiw_tasks::Queue::default()).unwrap_err();
+    let error = env.try_start(task(), program("exit 0"), aiw_tasks::QueueLimit::default()).unwrap_err();
     assert!(error.to_string().contains("is not a plain file"), "{error}");
     let hint = error.hint().unwrap();
     assert!(
@@ -160,7 +160,7 @@ fn a_system_without_shared_memory_is_told_what_to_do() {
 fn a_full_table_is_said_to_be_full_and_has_room_again() {
     let env = used();
     assert_eq!(aiw_tasks::testing::fill(&env.runtime(), env.root).unwrap(), 1024);
-    let error = env.try_start(task(), program("exit 0"), aiw_tasks::Queue::default()).unwrap_err();
+    let error = env.try_start(task(), program("exit 0"), aiw_tasks::QueueLimit::default()).unwrap_err();
     assert_eq!(error.to_string(), "all 1024 places for running and queued tasks of this session are taken");
     assert_eq!(env.tasks().list().unwrap().len(), 1);
     assert_eq!(fs::read_dir(env.home().join("tasks")).unwrap().count(), 1);
@@ -170,7 +170,7 @@ fn a_full_table_is_said_to_be_full_and_has_room_again() {
 fn a_runtime_directory_of_others_is_refused() {
     let env = used();
     fs::set_permissions(env.runtime(), fs::Permissions::from_mode(0o755)).unwrap();
-    let error = env.try_start(task(), program("exit 0"), aiw_tasks::Queue::default()).unwrap_err();
+    let error = env.try_start(task(), program("exit 0"), aiw_tasks::QueueLimit::default()).unwrap_err();
     assert!(error.to_string().ends_with("is open to others; its mode must be 0700"), "{error}");
     // Listing does not need it.
     assert_eq!(env.tasks().list().unwrap().len(), 1);

@@ -43,14 +43,14 @@ fn main() -> ExitCode {
 /// An interpreter for a stream of words, in place of a CLI's JSON.
 #[cfg(unix)]
 mod words {
-    use aiw_tasks::{Facts, Interpreter, Stream, Usage};
+    use aiw_tasks::{Facts, Stream, StreamInterpreter, TaskUsage};
 
     #[derive(Default)]
     pub struct Words {
         facts: Facts,
     }
 
-    impl Interpreter for Words {
+    impl StreamInterpreter for Words {
         fn line(&mut self, stream: Stream, line: &[u8]) {
             if stream != Stream::Stdout {
                 return;
@@ -66,7 +66,7 @@ mod words {
                 Some(("verdict", verdict)) => {
                     self.facts.complete = true;
                     self.facts.failed = Some(verdict != "good");
-                    self.facts.usage = Some(Usage { input: 7, output: 3, ..Usage::default() });
+                    self.facts.usage = Some(TaskUsage { input: 7, output: 3, ..TaskUsage::default() });
                     self.facts.cost_usd = Some(0.25);
                 }
                 Some(("panic", _)) => std::panic::resume_unwind(Box::new(())),
@@ -88,7 +88,7 @@ mod start {
 
     use aiw_core::CliKind;
     use aiw_home::Home;
-    use aiw_tasks::{About, NewProcess, Program, Queue, Root, Scope, Tasks};
+    use aiw_tasks::{NewProcess, ProcessScope, Program, QueueLimit, Root, TaskDescription, Tasks};
 
     pub fn attach() -> ExitCode {
         let words: Vec<String> = std::env::args().skip(2).collect();
@@ -104,7 +104,7 @@ mod start {
         let [home, runtime, root, id] = words.as_slice() else { return ExitCode::FAILURE };
         let (Ok(pid), Ok(id)) = (root.parse(), id.parse()) else { return ExitCode::FAILURE };
         let follow = || {
-            let tasks = Tasks::open(&Home::at(home), Scope::Root(Root::of(pid)))?.with_runtime(runtime);
+            let tasks = Tasks::open(&Home::at(home), ProcessScope::Root(Root::of(pid)))?.with_runtime(runtime);
             let mut follow = tasks.log(id)?.follow(aiw_tasks::FollowFrom::Start)?;
             while !follow.next(Duration::ZERO)?.is_empty() {}
             let told = std::sync::Arc::<std::sync::atomic::AtomicBool>::default();
@@ -124,10 +124,10 @@ mod start {
         let words: Vec<String> = std::env::args().skip(2).collect();
         let [home, runtime, root, id] = words.as_slice() else { return ExitCode::FAILURE };
         let (Ok(pid), Ok(id)) = (root.parse(), id.parse()) else { return ExitCode::FAILURE };
-        let tasks = Tasks::open(&Home::at(home), Scope::Root(Root::of(pid)));
+        let tasks = Tasks::open(&Home::at(home), ProcessScope::Root(Root::of(pid)));
         let stopped = tasks.and_then(|tasks| tasks.with_runtime(runtime).stop(id, true));
         let line = match stopped {
-            Ok(aiw_tasks::Stopped::Ended(task)) => format!("{:?}", task.outcome),
+            Ok(aiw_tasks::TaskStop::Ended(task)) => format!("{:?}", task.outcome),
             other => format!("{other:?}"),
         };
         let _ = writeln!(std::io::stdout(), "{line}");
@@ -140,19 +140,21 @@ mod start {
         let (Ok(pid), Ok(count), Ok(limit)) = (root.parse(), count.parse(), limit.parse()) else {
             return ExitCode::FAILURE;
         };
-        let Ok(tasks) = Tasks::open(&Home::at(home), Scope::Root(Root::of(pid))) else { return ExitCode::FAILURE };
+        let Ok(tasks) = Tasks::open(&Home::at(home), ProcessScope::Root(Root::of(pid))) else {
+            return ExitCode::FAILURE;
+        };
         let tasks = tasks.with_runtime(runtime).with_grace(Duration::from_millis(300));
         let Ok(own) = std::env::current_exe() else { return ExitCode::FAILURE };
         let above = std::env::var(aiw_tasks::TASK_VARIABLE).ok().and_then(|id| id.parse().ok());
         for _ in 0..count {
-            let about = About::new(CliKind::Codex, "default", script.clone());
+            let about = TaskDescription::new(CliKind::Codex, "default", script.clone());
             let process = NewProcess { depth: u8::from(above.is_some()), parent: above, ..NewProcess::within("/") };
             let program = Program {
                 arguments: vec!["-c".into(), script.into()],
                 environment: std::env::vars_os().collect(),
                 ..Program::of("/bin/sh")
             };
-            let line = match tasks.start(&own, &about, process, program, Queue { limit, may_queue: true }) {
+            let line = match tasks.start(&own, &about, process, program, QueueLimit { limit, may_queue: true }) {
                 Ok(task) => task.id.to_string(),
                 Err(error) => format!("error: {error}"),
             };

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use aiw_core::Question;
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::model::{Options, Plugin, Preview};
+use super::model::{BrowserOptions, Plugin, Preview};
 use super::row::Row;
 use super::search::Search;
-use crate::screen::{self, Progress};
+use crate::screen::{self, StepProgress};
 use crate::text::clean;
 
 /// A key's request to the loop.
@@ -181,7 +181,7 @@ pub(crate) struct App {
 
 impl App {
     /// Returns the browser before its list has been read, and the job that reads it.
-    pub(crate) fn new(options: Options) -> (Self, Job) {
+    pub(crate) fn new(options: BrowserOptions) -> (Self, Job) {
         let mut app = Self {
             color: options.color,
             loaded: Loaded::new(Vec::new()),
@@ -277,7 +277,7 @@ impl App {
     }
 
     /// Handles the passage of time, and a step of the work if there is one.
-    pub(crate) fn tick(&mut self, progress: Option<Progress>) {
+    pub(crate) fn tick(&mut self, progress: Option<StepProgress>) {
         if let Some(work) = &mut self.work {
             work.ticks = work.ticks.wrapping_add(1);
             if let Some(progress) = progress {

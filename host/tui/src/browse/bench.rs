@@ -5,7 +5,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::app::{App, Loaded, Reply};
-use super::model::{Options, Plugin};
+use super::model::{BrowserOptions, Plugin};
 use super::view;
 
 /// A browser of a fixed size that draws into memory.
@@ -18,7 +18,7 @@ impl Frame {
     /// Returns a browser of `width` by `height` cells with these plugins, all of them shown.
     #[must_use]
     pub fn new(plugins: Vec<Plugin>, width: u16, height: u16) -> Self {
-        let (mut app, _) = App::new(Options { color: true, query: String::new(), all: true });
+        let (mut app, _) = App::new(BrowserOptions { color: true, query: String::new(), all: true });
         app.reply(Reply::Loaded(Ok(Box::new(Loaded::new(plugins)))));
         Self { app, terminal: Terminal::new(TestBackend::new(width, height)).ok() }
     }

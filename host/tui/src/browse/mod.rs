@@ -16,9 +16,9 @@ use crossterm::event::KeyEvent;
 use ratatui::Frame;
 
 use crate::event_loop::show;
-use crate::screen::{Effect, Progress, Screen, ScreenError, Worker};
+use crate::screen::{Effect, Screen, ScreenError, StepProgress, Worker};
 use app::{App, Job, Loaded, Reply};
-pub use model::{Backend, BackendError, Options, Plugin, Preview, Server};
+pub use model::{Backend, BackendError, BrowserOptions, Plugin, PluginServer, Preview};
 
 /// Lets the user browse until they leave. Standard output must be a terminal.
 ///
@@ -30,7 +30,7 @@ pub use model::{Backend, BackendError, Options, Plugin, Preview, Server};
 ///
 /// Returns [`ScreenError::Signal`] after SIGTERM, SIGHUP, SIGINT or SIGQUIT, and [`ScreenError::Terminal`] if the
 /// terminal fails.
-pub fn browse(backend: Arc<dyn Backend>, options: Options) -> Result<(), ScreenError> {
+pub fn browse(backend: Arc<dyn Backend>, options: BrowserOptions) -> Result<(), ScreenError> {
     let (app, first) = App::new(options);
     show(Browse { app, first: Some(first), backend })
 }
@@ -79,7 +79,7 @@ impl Screen for Browse {
         self.app.work.is_some()
     }
 
-    fn tick(&mut self, progress: Option<Progress>) {
+    fn tick(&mut self, progress: Option<StepProgress>) {
         self.app.tick(progress);
     }
 
@@ -88,7 +88,7 @@ impl Screen for Browse {
     }
 }
 
-fn perform(backend: &dyn Backend, job: Job, report: &dyn Fn(Progress)) -> Reply {
+fn perform(backend: &dyn Backend, job: Job, report: &dyn Fn(StepProgress)) -> Reply {
     fn text<T>(result: Result<T, BackendError>) -> Result<T, String> {
         result.map_err(|error| error.to_string())
     }

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use aiw_core::Question;
 
-use crate::screen::Progress;
+use crate::screen::StepProgress;
 
 /// A plugin in the list. Its strings need not be printable: the view takes care of that.
 #[derive(Debug, Clone, Default)]
@@ -29,7 +29,7 @@ pub struct Plugin {
     /// The plugin's home page.
     pub homepage: Option<String>,
     /// The MCP servers that the plugin brings, as far as known.
-    pub servers: Vec<Server>,
+    pub servers: Vec<PluginServer>,
     /// Other notable facts.
     pub notes: Vec<String>,
     /// Why the plugin cannot be installed.
@@ -42,7 +42,7 @@ pub struct Plugin {
 
 /// An MCP server of a plugin.
 #[derive(Debug, Clone, Default)]
-pub struct Server {
+pub struct PluginServer {
     /// The server's name in `mcpServers`.
     pub name: String,
     /// `stdio`, `http`, `sse`.
@@ -64,7 +64,7 @@ pub struct Preview {
 
 /// The options of the browser.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct BrowserOptions {
     /// Whether to use color. Without color, bold, inversion and underlines remain.
     pub color: bool,
     /// The initial search query.
@@ -85,16 +85,16 @@ pub trait Backend: Send + Sync {
     /// Returns every plugin of every market. Called at the start and after each change.
     fn plugins(&self) -> Result<Vec<Plugin>, BackendError>;
     /// Returns what an install would add, or an error if the plugin cannot be installed.
-    fn preview(&self, id: &str, progress: &dyn Fn(Progress)) -> Result<Preview, BackendError>;
+    fn preview(&self, id: &str, progress: &dyn Fn(StepProgress)) -> Result<Preview, BackendError>;
     /// Installs what the preview showed, with the values that the user gave, by name. Returns a line for the status.
     fn install(
         &self,
         id: &str,
         values: &[(String, String)],
-        progress: &dyn Fn(Progress),
+        progress: &dyn Fn(StepProgress),
     ) -> Result<String, BackendError>;
     /// Removes a plugin. Returns a line for the status.
-    fn remove(&self, id: &str, progress: &dyn Fn(Progress)) -> Result<String, BackendError>;
+    fn remove(&self, id: &str, progress: &dyn Fn(StepProgress)) -> Result<String, BackendError>;
     /// Enables or disables a plugin. Returns a line for the status.
     fn set_enabled(&self, id: &str, enabled: bool) -> Result<String, BackendError>;
 }

@@ -12,8 +12,8 @@ use ratatui::buffer::{Buffer, CellWidth};
 use ratatui::style::Color;
 
 use super::app::{App, Effect, Focus, Job, Loaded, Mode, Reply};
-use super::{Options, Plugin, Preview, Server, view};
-use crate::Progress;
+use super::{BrowserOptions, Plugin, PluginServer, Preview, view};
+use crate::StepProgress;
 
 pub(crate) fn plugin(name: &str) -> Plugin {
     Plugin {
@@ -35,12 +35,12 @@ fn three() -> Vec<Plugin> {
             category: Some("development".to_owned()),
             homepage: Some("https://github.example/".to_owned()),
             servers: vec![
-                Server {
+                PluginServer {
                     name: "github".to_owned(),
                     transport: "http".to_owned(),
                     target: "https://api.github.example/mcp".to_owned(),
                 },
-                Server {
+                PluginServer {
                     name: "issues".to_owned(),
                     transport: "stdio".to_owned(),
                     target: "npx -y @acme/issues --stdio".to_owned(),
@@ -65,10 +65,10 @@ struct Screen {
 
 impl Screen {
     fn of(plugins: Vec<Plugin>, width: u16, height: u16) -> Self {
-        Self::with(Options { color: true, ..Options::default() }, plugins, width, height)
+        Self::with(BrowserOptions { color: true, ..BrowserOptions::default() }, plugins, width, height)
     }
 
-    fn with(options: Options, plugins: Vec<Plugin>, width: u16, height: u16) -> Self {
+    fn with(options: BrowserOptions, plugins: Vec<Plugin>, width: u16, height: u16) -> Self {
         let (mut app, job) = App::new(options);
         assert_eq!(job, Job::Load);
         assert_eq!(app.reply(Reply::Loaded(Ok(Box::new(Loaded::new(plugins))))), None);
@@ -173,7 +173,7 @@ fn values_are_asked_for_before_an_install() {
 
 #[test]
 fn before_the_list_is_read_it_says_so() {
-    let (app, _) = App::new(Options::default());
+    let (app, _) = App::new(BrowserOptions::default());
     let mut screen = Screen { app, terminal: Terminal::new(TestBackend::new(60, 6)).unwrap() };
     assert_snapshot!(screen.frame(), @r#"
         aiw plugins  0/0 of 0 · with MCP servers
@@ -187,7 +187,7 @@ fn before_the_list_is_read_it_says_so() {
 
 #[test]
 fn a_list_that_cannot_be_read_says_why() {
-    let (mut app, _) = App::new(Options::default());
+    let (mut app, _) = App::new(BrowserOptions::default());
     app.reply(Reply::Loaded(Err("no network\u{1b}[2J: the market `acme` does not answer".to_owned())));
     let mut screen = Screen { app, terminal: Terminal::new(TestBackend::new(60, 7)).unwrap() };
     assert_snapshot!(screen.frame(), @r#"
@@ -386,7 +386,7 @@ fn an_install_shows_what_it_adds_asks_and_shows_its_progress() {
         y yes  n no  ↑↓ scroll
         "#);
     assert_eq!(screen.keys("y"), Some(Effect::Start(Job::Install("time@acme".to_owned(), Vec::new()))));
-    screen.app.tick(Some(Progress { what: "fetching\u{1b}[31m".to_owned(), done: 30, total: Some(100) }));
+    screen.app.tick(Some(StepProgress { what: "fetching\u{1b}[31m".to_owned(), done: 30, total: Some(100) }));
     assert_snapshot!(screen.frame(), @r#"
         aiw plugins  3/3 of 4 · with MCP servers or not inspected yet
           ✓ github               official       │ time@acme
@@ -532,7 +532,7 @@ fn leaving_waits_for_a_change_unless_one_insists() {
 
 #[test]
 fn reading_or_looking_holds_nobody_back() {
-    let (mut app, _) = App::new(Options::default());
+    let (mut app, _) = App::new(BrowserOptions::default());
     assert_eq!(app.key(KeyEvent::from(KeyCode::Char('q'))), Some(Effect::Quit));
     let mut screen = Screen::of(three(), 80, 10);
     screen.key(KeyCode::End);
@@ -562,7 +562,10 @@ fn hostile() -> Plugin {
         kinds: Some(vec![nasty.to_owned(), "x".repeat(10_000)]),
         source: "y".repeat(10_000),
         homepage: Some("\u{1b}]8;;https://evil.example\u{1b}\\link".to_owned()),
-        servers: vec![Server { name: nasty.to_owned(), transport: nasty.to_owned(), target: nasty.to_owned() }; 300],
+        servers: vec![
+            PluginServer { name: nasty.to_owned(), transport: nasty.to_owned(), target: nasty.to_owned() };
+            300
+        ],
         notes: vec![nasty.to_owned(); 300],
         broken: Some(nasty.to_owned()),
         installed: true,
@@ -686,7 +689,7 @@ fn the_help_names_every_key() {
 #[test]
 fn without_colour_no_cell_has_one_and_nothing_is_lost() {
     let draw = |color| {
-        let mut screen = Screen::with(Options { color, ..Options::default() }, three(), 110, 20);
+        let mut screen = Screen::with(BrowserOptions { color, ..BrowserOptions::default() }, three(), 110, 20);
         let mut buffers = vec![screen.buffer()];
         screen.key(KeyCode::Down);
         screen.keys("i");
@@ -774,7 +777,7 @@ mod fuzz {
                     Step::Paste(text) => { screen.app.paste(&text); None }
                     Step::Size(width, height) => { screen.terminal.backend_mut().resize(width, height); None }
                     Step::Tick(n) => {
-                        screen.app.tick(Some(Progress { what: "x".to_owned(), done: n, total: Some(n / 3) }));
+                        screen.app.tick(Some(StepProgress { what: "x".to_owned(), done: n, total: Some(n / 3) }));
                         None
                     }
                     Step::Answer(good) => {

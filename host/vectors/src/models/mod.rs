@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 pub use self::catalogue::{DEFAULT_MODEL, RUNTIME};
 use self::catalogue::{MODELS, Member, Offer};
 pub use self::error::ModelsError;
-pub use self::pull::{Body, Broken, Fetch, Progress};
+pub use self::pull::{Broken, DownloadBody, DownloadProgress, Fetch};
 use self::pull::{From, WantedFile, get};
 use crate::embed::{FILES, ModelError, ModelFiles, ModelState, check_library, sha256_of};
 
@@ -31,7 +31,7 @@ const MAX_MANIFEST: usize = 64 << 10;
 
 /// The models of a home.
 #[derive(Debug, Clone)]
-pub struct Models {
+pub struct EmbeddingModels {
     home: Home,
 }
 
@@ -100,7 +100,7 @@ struct Manifest {
     files: BTreeMap<String, LockedFile>,
 }
 
-impl Models {
+impl EmbeddingModels {
     /// Opens the models of a home.
     pub fn at(home: Home) -> Self {
         Self { home }
@@ -236,7 +236,7 @@ impl Models {
         name: &'a str,
         from: Option<&'a str>,
         fetch: &'a dyn Fetch,
-        progress: Progress<'a>,
+        progress: DownloadProgress<'a>,
     ) -> BoxFuture<'a, Result<bool, ModelsError>> {
         Box::pin(async move {
             check_name(name)?;

@@ -22,7 +22,7 @@ const MIN_RESUMED: u64 = 1 << 20;
 #[async_trait]
 pub trait Fetch: Send + Sync {
     /// Opens the file at `url` from the byte `from` on.
-    async fn open(&self, url: &str, from: u64) -> Result<Box<dyn Body>, Broken>;
+    async fn open(&self, url: &str, from: u64) -> Result<Box<dyn DownloadBody>, Broken>;
 }
 
 /// Why a file can't be read on.
@@ -36,7 +36,7 @@ pub struct Broken {
 
 /// A file that arrives in pieces.
 #[async_trait]
-pub trait Body: Send {
+pub trait DownloadBody: Send {
     /// Returns the offset of the first byte that arrives. A server may not be able to begin where it was asked to.
     fn start(&self) -> u64;
 
@@ -45,7 +45,7 @@ pub trait Body: Send {
 }
 
 /// Sees the progress of a download: the file, the bytes that are there, and its size.
-pub type Progress<'a> = &'a (dyn Fn(&str, u64, u64) + Sync);
+pub type DownloadProgress<'a> = &'a (dyn Fn(&str, u64, u64) + Sync);
 
 /// A file to get.
 #[derive(Debug, Clone)]
@@ -66,7 +66,7 @@ pub(super) async fn get(
     wanted: &WantedFile,
     from: From<'_>,
     partial: &Path,
-    progress: Progress<'_>,
+    progress: DownloadProgress<'_>,
 ) -> Result<PathBuf, ModelsError> {
     make_private_dir(partial)?;
     let path = partial.join(&wanted.sha256);
@@ -141,7 +141,7 @@ async fn download(
     url: &str,
     fetch: &dyn Fetch,
     path: &Path,
-    progress: Progress<'_>,
+    progress: DownloadProgress<'_>,
 ) -> Result<(), ModelsError> {
     let (mut tries, mut best) = (0, 0);
     loop {
@@ -165,7 +165,7 @@ async fn attempt(
     url: &str,
     fetch: &dyn Fetch,
     path: &Path,
-    progress: Progress<'_>,
+    progress: DownloadProgress<'_>,
 ) -> Result<Option<Broken>, ModelsError> {
     let there = fs::metadata(path).map_or(0, |meta| meta.len());
     if there == wanted.size {

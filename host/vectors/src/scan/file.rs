@@ -10,7 +10,9 @@ use aiw_home::{HomeError, Mode, Turn, make_private_dir, open_owned, open_plain, 
 use super::index::{Index, Place};
 use super::kernel;
 use super::record::{self, HEADER, Header, Record};
-use crate::store::{Entry, Filter, Hit, StoreError, VectorStore, check_dimensions, check_id, prepared, unit};
+use crate::store::{
+    Filter, StoreError, VectorEntry, VectorHit, VectorStore, check_dimensions, check_id, prepared, unit,
+};
 
 /// How much is written at once: a large batch need not be in memory a second time.
 const PIECE: usize = 4 << 20;
@@ -353,7 +355,7 @@ impl VectorStore for FileVectors {
         self.dimensions
     }
 
-    fn upsert(&self, entries: &[Entry<'_>]) -> Result<(), StoreError> {
+    fn upsert(&self, entries: &[VectorEntry<'_>]) -> Result<(), StoreError> {
         let entries = prepared(entries, self.dimensions)?;
         self.write(entries.into_iter().map(|(id, vector)| Change::Put(id, vector)).collect()).map(drop)
     }
@@ -375,7 +377,7 @@ impl VectorStore for FileVectors {
         Ok(self.with(|state| state.index.len()))
     }
 
-    fn search(&self, query: &[f32], k: usize, filter: Option<Filter<'_>>) -> Result<Vec<Hit>, StoreError> {
+    fn search(&self, query: &[f32], k: usize, filter: Option<Filter<'_>>) -> Result<Vec<VectorHit>, StoreError> {
         let query = unit(query, self.dimensions)?;
         self.look(|state| {
             state.index.search(&query, k, filter, |id, place| Ok(kernel::cosine(&query, &exact(state, id, *place)?)))

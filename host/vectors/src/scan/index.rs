@@ -5,7 +5,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use super::kernel;
-use crate::store::{Filter, Hit};
+use crate::store::{Filter, VectorHit};
 
 /// The least number of entries that are compared exactly. With 50, the ten nearest of 100,000 sentence vectors were
 /// always among them.
@@ -99,7 +99,7 @@ impl Index {
         k: usize,
         filter: Option<Filter<'_>>,
         mut exact: impl FnMut(&str, &Place) -> Result<f32, E>,
-    ) -> Result<Vec<Hit>, E> {
+    ) -> Result<Vec<VectorHit>, E> {
         let wanted = k.min(self.len());
         let mut hits = Vec::with_capacity(wanted);
         if wanted == 0 {
@@ -107,7 +107,7 @@ impl Index {
         }
         for slot in self.candidates(query, wanted.saturating_mul(5).max(CANDIDATES), filter) {
             let id = &self.ids[slot];
-            hits.push(Hit { id: id.to_string(), score: exact(id, &self.places[slot])? });
+            hits.push(VectorHit { id: id.to_string(), score: exact(id, &self.places[slot])? });
         }
         hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
         hits.truncate(wanted);

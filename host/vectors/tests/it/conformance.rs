@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use aiw_tests::noise;
-use aiw_vectors::{Entry, FileVectors, Hit, MAX_DIMENSIONS, MAX_ID_BYTES, MemvdbVectors, StoreError, VectorStore};
+use aiw_vectors::{
+    FileVectors, MAX_DIMENSIONS, MAX_ID_BYTES, MemvdbVectors, StoreError, VectorEntry, VectorHit, VectorStore,
+};
 use proptest::prelude::*;
 
 /// Runs a check on each driver, with a new collection.
@@ -13,7 +15,7 @@ fn drivers(dimensions: usize, check: impl Fn(&dyn VectorStore)) {
     check(&MemvdbVectors::new(dimensions).unwrap());
 }
 
-fn ids(hits: &[Hit]) -> Vec<&str> {
+fn ids(hits: &[VectorHit]) -> Vec<&str> {
     hits.iter().map(|hit| hit.id.as_str()).collect()
 }
 
@@ -24,9 +26,9 @@ fn entries_are_stored_replaced_found_and_removed() {
         assert_eq!(store.search(&[1.0, 0.0, 0.0], 5, None).unwrap(), []);
         store
             .upsert(&[
-                Entry { id: "x", vector: &[2.0, 0.0, 0.0] },
-                Entry { id: "y", vector: &[0.0, 0.5, 0.0] },
-                Entry { id: "xy", vector: &[3.0, 3.0, 0.0] },
+                VectorEntry { id: "x", vector: &[2.0, 0.0, 0.0] },
+                VectorEntry { id: "y", vector: &[0.0, 0.5, 0.0] },
+                VectorEntry { id: "xy", vector: &[3.0, 3.0, 0.0] },
             ])
             .unwrap();
         assert_eq!(store.get("x").unwrap().unwrap(), [1.0, 0.0, 0.0]);
@@ -36,7 +38,7 @@ fn entries_are_stored_replaced_found_and_removed() {
         assert!((hits[0].score - 0.995_04).abs() < 1e-4 && (hits[1].score - 0.773_96).abs() < 1e-4, "{hits:?}");
         assert_eq!(ids(&store.search(&[1.0, 0.1, 0.0], 9, Some(&|id| id != "x")).unwrap()), ["xy", "y"]);
         assert_eq!(store.search(&[1.0, 0.0, 0.0], 0, None).unwrap(), []);
-        store.upsert(&[Entry { id: "x", vector: &[0.0, 0.0, -7.0] }]).unwrap();
+        store.upsert(&[VectorEntry { id: "x", vector: &[0.0, 0.0, -7.0] }]).unwrap();
         assert_eq!(store.count().unwrap(), 3);
         assert_eq!(ids(&store.search(&[0.0, 0.0, -1.0], 1, None).unwrap()), ["x"]);
         assert_eq!(store.delete(&["x", "nobody", "y"]).unwrap(), 2);
@@ -50,9 +52,11 @@ fn entries_are_stored_replaced_found_and_removed() {
 fn entries_equally_near_are_sorted_by_id_and_the_last_of_one_batch_counts() {
     drivers(2, |store| {
         let vector = &[0.6, 0.8];
-        store.upsert(&["d", "b", "c", "a"].map(|id| Entry { id, vector })).unwrap();
+        store.upsert(&["d", "b", "c", "a"].map(|id| VectorEntry { id, vector })).unwrap();
         assert_eq!(ids(&store.search(vector, 3, None).unwrap()), ["a", "b", "c"]);
-        store.upsert(&[Entry { id: "a", vector: &[1.0, 0.0] }, Entry { id: "a", vector: &[0.0, 1.0] }]).unwrap();
+        store
+            .upsert(&[VectorEntry { id: "a", vector: &[1.0, 0.0] }, VectorEntry { id: "a", vector: &[0.0, 1.0] }])
+            .unwrap();
         assert_eq!(store.get("a").unwrap().unwrap(), [0.0, 1.0]);
         assert_eq!(store.count().unwrap(), 4);
     });
@@ -61,17 +65,17 @@ fn entries_equally_near_are_sorted_by_id_and_the_last_of_one_batch_counts() {
 #[test]
 fn what_has_no_direction_or_no_name_is_refused_and_nothing_of_its_batch_is_stored() {
     drivers(2, |store| {
-        let good = Entry { id: "good", vector: &[1.0, 0.0] };
+        let good = VectorEntry { id: "good", vector: &[1.0, 0.0] };
         let bad: [&[f32]; 7] =
             [&[], &[1.0], &[1.0, 2.0, 3.0], &[f32::NAN, 1.0], &[f32::INFINITY, 1.0], &[0.0, 0.0], &[0.0, -0.0]];
         for vector in bad {
-            let refused = store.upsert(&[good, Entry { id: "bad", vector }]).unwrap_err();
+            let refused = store.upsert(&[good, VectorEntry { id: "bad", vector }]).unwrap_err();
             assert!(matches!(refused, StoreError::Vector { .. }), "{refused}");
             assert!(matches!(store.search(vector, 1, None).unwrap_err(), StoreError::Vector { .. }));
         }
         let long = "x".repeat(MAX_ID_BYTES + 1);
         for id in ["", &long] {
-            let refused = store.upsert(&[good, Entry { id, vector: &[1.0, 0.0] }]).unwrap_err();
+            let refused = store.upsert(&[good, VectorEntry { id, vector: &[1.0, 0.0] }]).unwrap_err();
             assert!(matches!(refused, StoreError::Id { .. }), "{refused}");
         }
         assert_eq!(store.count().unwrap(), 0);
@@ -79,7 +83,7 @@ fn what_has_no_direction_or_no_name_is_refused_and_nothing_of_its_batch_is_store
         for (id, vector) in
             [(&long[1..], [f32::MAX, f32::MAX]), ("../\0\n", [f32::MIN_POSITIVE, -1e-40]), ("é", [1e-45, 0.0])]
         {
-            store.upsert(&[Entry { id, vector: &vector }]).unwrap();
+            store.upsert(&[VectorEntry { id, vector: &vector }]).unwrap();
             let length: f32 = store.get(id).unwrap().unwrap().iter().map(|value| value * value).sum();
             assert!((length - 1.0).abs() < 1e-5, "{id}: {length}");
         }
@@ -96,7 +100,7 @@ fn what_has_no_direction_or_no_name_is_refused_and_nothing_of_its_batch_is_store
 fn the_nearest_are_those_that_comparing_all_finds() {
     drivers(96, |store| {
         let vectors: Vec<(String, Vec<f32>)> = (0..700).map(|n| (format!("{n:03}"), noise(n, 96))).collect();
-        let entries: Vec<Entry<'_>> = vectors.iter().map(|(id, vector)| Entry { id, vector }).collect();
+        let entries: Vec<VectorEntry<'_>> = vectors.iter().map(|(id, vector)| VectorEntry { id, vector }).collect();
         store.upsert(&entries).unwrap();
         for seed in 0..40 {
             let query = noise(10_000 + seed, 96);
@@ -141,7 +145,7 @@ mod fuzz {
                         Step::Put(id, a, b) => {
                             let vector = [f32::from(*a), f32::from(*b)];
                             map.insert(id.to_string(), vector);
-                            store.upsert(&[Entry { id: &id.to_string(), vector: &vector }]).unwrap();
+                            store.upsert(&[VectorEntry { id: &id.to_string(), vector: &vector }]).unwrap();
                         }
                         Step::Delete(id) => {
                             let there = usize::from(map.remove(&id.to_string()).is_some());

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use aiw_tests::noise;
-use aiw_vectors::{Entry, FileVectors, StoreError, VectorStore, remove_collection};
+use aiw_vectors::{FileVectors, StoreError, VectorEntry, VectorStore, remove_collection};
 
 const DIMENSIONS: usize = 8;
 
@@ -19,7 +19,7 @@ fn content(store: &FileVectors) -> BTreeMap<String, Vec<f32>> {
 }
 
 fn put(store: &FileVectors, id: &str, seed: u64) {
-    store.upsert(&[Entry { id, vector: &noise(seed, DIMENSIONS) }]).unwrap();
+    store.upsert(&[VectorEntry { id, vector: &noise(seed, DIMENSIONS) }]).unwrap();
 }
 
 /// A file with entries, replacements and deletions, its content after each record, and where each record ends.
@@ -136,8 +136,8 @@ fn waste_is_removed_and_every_reader_follows() {
     let ids: Vec<String> = (0..200).map(|n| n.to_string()).collect();
     let mut largest = 0;
     for round in 0..20 {
-        let entries: Vec<Entry<'_>> =
-            ids.iter().enumerate().map(|(n, id)| Entry { id, vector: &vectors[(n + round) % 200] }).collect();
+        let entries: Vec<VectorEntry<'_>> =
+            ids.iter().enumerate().map(|(n, id)| VectorEntry { id, vector: &vectors[(n + round) % 200] }).collect();
         writer.upsert(&entries).unwrap();
         largest = largest.max(fs::metadata(&path).unwrap().len());
         let nearest = reader.search(&vectors[7], 1, None).unwrap();
@@ -161,7 +161,8 @@ fn threads_see_only_what_was_put() {
                 for round in 0..60 {
                     let vectors: Vec<(String, Vec<f32>)> =
                         (0..20).map(|n| (format!("{number} {n}"), vector(n, round))).collect();
-                    let entries: Vec<Entry<'_>> = vectors.iter().map(|(id, vector)| Entry { id, vector }).collect();
+                    let entries: Vec<VectorEntry<'_>> =
+                        vectors.iter().map(|(id, vector)| VectorEntry { id, vector }).collect();
                     store.upsert(&entries).unwrap();
                 }
             });
@@ -194,7 +195,7 @@ fn writer_to_kill() {
     let store = FileVectors::open(path, 256).unwrap();
     for round in 0_u64.. {
         let vectors: Vec<(String, Vec<f32>)> = (0..50).map(|n| (n.to_string(), noise(round, 256))).collect();
-        let entries: Vec<Entry<'_>> = vectors.iter().map(|(id, vector)| Entry { id, vector }).collect();
+        let entries: Vec<VectorEntry<'_>> = vectors.iter().map(|(id, vector)| VectorEntry { id, vector }).collect();
         store.upsert(&entries).unwrap();
     }
 }
@@ -204,7 +205,7 @@ fn a_killed_writer_leaves_a_collection_that_others_go_on_with() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.vec");
     let own = FileVectors::open(&path, 256).unwrap();
-    own.upsert(&[Entry { id: "mine", vector: &noise(1, 256) }]).unwrap();
+    own.upsert(&[VectorEntry { id: "mine", vector: &noise(1, 256) }]).unwrap();
     for round in 0..12 {
         let mut writer = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "file::writer_to_kill", "--ignored"])
@@ -216,7 +217,7 @@ fn a_killed_writer_leaves_a_collection_that_others_go_on_with() {
         std::thread::sleep(Duration::from_millis(40 + round * 9));
         writer.kill().unwrap();
         writer.wait().unwrap();
-        own.upsert(&[Entry { id: "mine", vector: &noise(round, 256) }]).unwrap();
+        own.upsert(&[VectorEntry { id: "mine", vector: &noise(round, 256) }]).unwrap();
         let fresh = FileVectors::open(&path, 256).unwrap();
         assert_eq!((fresh.count().unwrap(), fresh.lost()), (own.count().unwrap(), 0));
         let hits = fresh.search(&noise(round, 256), 1, None).unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aiw_home::Home;
 
-use super::{Interface, Nothing, Setup, Within};
+use super::{Interface, NoCapability, Setup, Within};
 use crate::budget::OverLimit;
 
 /// The number of bytes that a component may keep.
@@ -30,7 +30,7 @@ impl ComponentCache for Home {
     }
 }
 
-impl ComponentCache for Nothing {
+impl ComponentCache for NoCapability {
     fn get(&self, _component: &str, _key: &str) -> Option<Vec<u8>> {
         None
     }

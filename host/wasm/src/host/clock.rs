@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::{Interface, Nothing, Setup, Within};
+use super::{Interface, NoCapability, Setup, Within};
 use crate::budget::OverLimit;
 
 /// The clock that components see.
@@ -22,7 +22,7 @@ impl Clock for SystemClock {
 }
 
 /// The first moment of 1970.
-impl Clock for Nothing {
+impl Clock for NoCapability {
     fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH
     }

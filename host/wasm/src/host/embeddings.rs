@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::{Given, Interface, Nothing, Setup, Within};
+use super::{Given, Interface, NoCapability, Setup, Within};
 use crate::budget::OverLimit;
-use crate::error::{Refusal, Refused};
+use crate::error::{ComponentRefusal, RefusedCall};
 
 /// Texts that one call of `embed` may pass, and their bytes. More would hold the model for seconds.
 const TEXTS: usize = 256;
@@ -17,19 +17,19 @@ const EMBEDDED: usize = 2_000;
 #[async_trait]
 pub trait Embeddings: Send + Sync {
     /// Returns the id and the dimensions of the model, or why there is none.
-    async fn model(&self) -> Result<(String, usize), Refused>;
+    async fn model(&self) -> Result<(String, usize), RefusedCall>;
 
     /// Returns a vector of length 1 for each text.
-    async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Refused>;
+    async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, RefusedCall>;
 }
 
 #[async_trait]
-impl Embeddings for Nothing {
-    async fn model(&self) -> Result<(String, usize), Refused> {
+impl Embeddings for NoCapability {
+    async fn model(&self) -> Result<(String, usize), RefusedCall> {
         Self::refused("sentence models")
     }
 
-    async fn embed(&self, _texts: Vec<String>) -> Result<Vec<Vec<f32>>, Refused> {
+    async fn embed(&self, _texts: Vec<String>) -> Result<Vec<Vec<f32>>, RefusedCall> {
         Self::refused("sentence models")
     }
 }
@@ -62,7 +62,7 @@ impl Within<'_, EmbeddingsImport> {
         self.request("embed")?;
         if texts.len() > TEXTS || texts.iter().map(String::len).sum::<usize>() > TEXT_BYTES {
             let message = format!("at most {TEXTS} texts of {} KiB in total can be embedded at once", TEXT_BYTES >> 10);
-            return Err(Refused { refusal: Refusal::Invalid, message }.into());
+            return Err(RefusedCall { refusal: ComponentRefusal::Invalid, message }.into());
         }
         self.state.0 += texts.len();
         if self.state.0 > EMBEDDED {

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use aiw_core::Secret;
 use aiw_core::provider::Value;
 use aiw_extensions::CapabilityKind;
-use aiw_net::{HostPattern, Hosts, Method, NetError, Policy, RESERVED_HEADERS, Request, Response, origin};
+use aiw_net::{HostPattern, Hosts, HttpRequest, Method, NetError, Policy, RESERVED_HEADERS, Response, origin};
 use async_trait::async_trait;
 
-use super::{Given, Interface, Nothing, Setup, Within};
+use super::{Given, Interface, NoCapability, Setup, Within};
 use crate::budget::BoundSecret;
-use crate::error::{Refusal, Refused};
+use crate::error::{ComponentRefusal, RefusedCall};
 
 /// The longest body of a `POST`: an order of magnitude above what searches and registries are asked with.
 const BODY: usize = 1 << 20;
@@ -19,19 +19,19 @@ const BODY: usize = 1 << 20;
 #[async_trait]
 pub trait Http: Send + Sync {
     /// Sends a request within a policy, and reads the whole response.
-    async fn fetch(&self, policy: &Policy, request: &Request) -> Result<Response, NetError>;
+    async fn fetch(&self, policy: &Policy, request: &HttpRequest) -> Result<Response, NetError>;
 }
 
 #[async_trait]
-impl Http for aiw_net::Client {
-    async fn fetch(&self, policy: &Policy, request: &Request) -> Result<Response, NetError> {
+impl Http for aiw_net::HttpClient {
+    async fn fetch(&self, policy: &Policy, request: &HttpRequest) -> Result<Response, NetError> {
         Self::fetch(self, policy, request).await
     }
 }
 
 #[async_trait]
-impl Http for Nothing {
-    async fn fetch(&self, _policy: &Policy, _request: &Request) -> Result<Response, NetError> {
+impl Http for NoCapability {
+    async fn fetch(&self, _policy: &Policy, _request: &HttpRequest) -> Result<Response, NetError> {
         Err(NetError::Unavailable { message: "there is no network here".into(), retry_after: None, source: None })
     }
 }
@@ -88,8 +88,8 @@ impl Within<'_, HttpImport> {
     }
 
     /// Converts the request for the capability and fills in its secrets.
-    fn admit(&self, outgoing: Outgoing) -> Result<Request, Refused> {
-        let invalid = |message| Err(Refused { refusal: Refusal::Invalid, message });
+    fn admit(&self, outgoing: Outgoing) -> Result<HttpRequest, RefusedCall> {
+        let invalid = |message| Err(RefusedCall { refusal: ComponentRefusal::Invalid, message });
         self.call.keys.check_host(&self.state.policy, CapabilityKind::Hosts, &outgoing.url)?;
         let (mut headers, mut secrets) = (Vec::new(), Vec::new());
         for (name, value) in outgoing.headers {
@@ -109,12 +109,12 @@ impl Within<'_, HttpImport> {
             return invalid(format!("the body of a request has at most {} MiB", BODY >> 20));
         }
         let limit = u64::from(outgoing.limit).min(self.call.limits().read_bytes);
-        Ok(Request { method, headers, secrets, body, see_other: true, limit, ..Request::new(outgoing.url) })
+        Ok(HttpRequest { method, headers, secrets, body, see_other: true, limit, ..HttpRequest::new(outgoing.url) })
     }
 
     /// Returns the value of a named secret for a request to `url`.
-    fn secret(&self, name: &str, prefix: &str, url: &str) -> Result<Secret, Refused> {
-        let denied = |message| Err(Refused { refusal: Refusal::Denied, message });
+    fn secret(&self, name: &str, prefix: &str, url: &str) -> Result<Secret, RefusedCall> {
+        let denied = |message| Err(RefusedCall { refusal: ComponentRefusal::Denied, message });
         let (id, shown) = (&self.call.keys.id, aiw_core::one_line(name, 60));
         let Some(bound) = self.state.secrets.get(name) else {
             return denied(format!("component `{id}` names a secret that does not exist: `{shown}`"));

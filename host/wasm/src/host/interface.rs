@@ -7,7 +7,7 @@ use wasmtime::component::{HasData, ResourceTableError};
 
 use crate::budget::OverLimit;
 use crate::call::{Call, Keys};
-use crate::error::{Refusal, Refused};
+use crate::error::{ComponentRefusal, RefusedCall};
 use crate::reach::Reach;
 
 /// An interface of the host.
@@ -71,15 +71,15 @@ impl<I: Interface> HasData for Of<I> {
 /// Why a function of the host gives no result.
 pub(crate) enum NoResult {
     /// A refusal, which the component is told.
-    Refused(Refused),
+    Refused(RefusedCall),
     /// A limit that the component went beyond, which ends the call.
     Over(OverLimit),
     /// A handle that is none, which ends the call.
     Handle(ResourceTableError),
 }
 
-impl From<Refused> for NoResult {
-    fn from(refused: Refused) -> Self {
+impl From<RefusedCall> for NoResult {
+    fn from(refused: RefusedCall) -> Self {
         Self::Refused(refused)
     }
 }
@@ -101,11 +101,11 @@ pub(crate) type Given<T> = Result<T, NoResult>;
 
 /// A capability of every interface that refuses everything and knows nothing.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Nothing;
+pub struct NoCapability;
 
-impl Nothing {
-    pub(super) fn refused<T>(what: &str) -> Result<T, Refused> {
-        let refusal = Refusal::Unavailable { retry_after: None };
-        Err(Refused { refusal, message: format!("there are no {what} here") })
+impl NoCapability {
+    pub(super) fn refused<T>(what: &str) -> Result<T, RefusedCall> {
+        let refusal = ComponentRefusal::Unavailable { retry_after: None };
+        Err(RefusedCall { refusal, message: format!("there are no {what} here") })
     }
 }

@@ -1,6 +1,6 @@
 //! The interface `log`. Every function may call it.
 
-use super::{Interface, Nothing, Setup, Within};
+use super::{Interface, NoCapability, Setup, Within};
 
 /// The maximum length of a line.
 const LINE: usize = 2_000;
@@ -8,12 +8,12 @@ const LINE: usize = 2_000;
 const BYTES: usize = 64 << 10;
 
 /// The destination of a component's log lines.
-pub trait Log: Send + Sync {
+pub trait ComponentLog: Send + Sync {
     /// Writes one line, which is already limited in length and printable.
     fn write(&self, component: &str, level: LogLevel, line: &str);
 }
 
-impl Log for Nothing {
+impl ComponentLog for NoCapability {
     fn write(&self, _component: &str, _level: LogLevel, _line: &str) {}
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct LogImport;
 
 impl Interface for LogImport {
     const NAME: &'static str = "log";
-    type Capability = dyn Log;
+    type Capability = dyn ComponentLog;
     type State = Logged;
 
     fn begin(_setup: &Setup<'_>) -> Self::State {

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 
 use tokio::task::JoinSet;
 
-use super::{Given, Interface, Nothing, Setup, Within};
+use super::{Given, Interface, NoCapability, Setup, Within};
 use crate::budget::OverLimit;
 use crate::call::Keys;
-use crate::error::{Refusal, Refused};
+use crate::error::{ComponentRefusal, RefusedCall};
 
 /// The longest name of a server or tool. Longer ones exist nowhere.
 const MAX_NAME: usize = 256;
@@ -21,13 +21,13 @@ const UNDER_WAY: usize = 8;
 #[async_trait]
 pub trait Mcp: Send + Sync {
     /// Returns the tools that are known without starting a server.
-    async fn list(&self) -> Result<Vec<McpTool>, Refused>;
+    async fn list(&self) -> Result<Vec<McpTool>, RefusedCall>;
 
     /// Returns one tool. Starts its server if it is not known.
-    async fn find(&self, server: &str, tool: &str) -> Result<McpTool, Refused>;
+    async fn find(&self, server: &str, tool: &str) -> Result<McpTool, RefusedCall>;
 
     /// Calls a tool with a JSON object, and returns the server's result.
-    async fn call(&self, server: &str, tool: &str, arguments: &str) -> Result<McpResult, Refused>;
+    async fn call(&self, server: &str, tool: &str, arguments: &str) -> Result<McpResult, RefusedCall>;
 }
 
 /// A tool of an MCP server.
@@ -55,16 +55,16 @@ pub struct McpResult {
 }
 
 #[async_trait]
-impl Mcp for Nothing {
-    async fn list(&self) -> Result<Vec<McpTool>, Refused> {
+impl Mcp for NoCapability {
+    async fn list(&self) -> Result<Vec<McpTool>, RefusedCall> {
         Ok(Vec::new())
     }
 
-    async fn find(&self, _server: &str, _tool: &str) -> Result<McpTool, Refused> {
+    async fn find(&self, _server: &str, _tool: &str) -> Result<McpTool, RefusedCall> {
         Self::refused("MCP servers")
     }
 
-    async fn call(&self, _server: &str, _tool: &str, _arguments: &str) -> Result<McpResult, Refused> {
+    async fn call(&self, _server: &str, _tool: &str, _arguments: &str) -> Result<McpResult, RefusedCall> {
         Self::refused("MCP servers")
     }
 }
@@ -80,7 +80,7 @@ pub(crate) struct Calls {
 }
 
 /// A call that has ended, by its number.
-type Finished = (u32, Result<McpResult, Refused>);
+type Finished = (u32, Result<McpResult, RefusedCall>);
 
 impl Interface for McpImport {
     const NAME: &'static str = "mcp";
@@ -109,7 +109,7 @@ impl Within<'_, McpImport> {
     pub(crate) fn start_call(&mut self, server: &str, tool: &str, arguments: &str) -> Given<u32> {
         self.request("start-call")?;
         if self.state.running.len() >= UNDER_WAY {
-            return Err(Refused::invalid(format!("more than {UNDER_WAY} calls are under way")).into());
+            return Err(RefusedCall::invalid(format!("more than {UNDER_WAY} calls are under way")).into());
         }
         let call = self.prepared(server, tool, arguments)?;
         self.state.started += 1;
@@ -131,7 +131,7 @@ impl Within<'_, McpImport> {
         server: &str,
         tool: &str,
         arguments: &str,
-    ) -> Result<impl Future<Output = Result<McpResult, Refused>> + Send + 'static, Refused> {
+    ) -> Result<impl Future<Output = Result<McpResult, RefusedCall>> + Send + 'static, RefusedCall> {
         // What no pattern could cover starts no server.
         may_call(&self.call.keys, server, tool, false)?;
         let (keys, mcp, limit) = (self.call.keys.clone(), self.capability.clone(), self.call.limits().read_bytes);
@@ -142,7 +142,7 @@ impl Within<'_, McpImport> {
             let result = mcp.call(&server, &tool, &arguments).await?;
             if result.json.len() as u64 > limit {
                 let message = format!("the result is longer than {} MiB", limit >> 20);
-                return Err(Refused { refusal: Refusal::Malformed, message });
+                return Err(RefusedCall { refusal: ComponentRefusal::Malformed, message });
             }
             Ok(result)
         })
@@ -150,10 +150,13 @@ impl Within<'_, McpImport> {
 }
 
 /// Checks that a pattern of the manifest, which the user agreed to, covers a tool.
-fn may_call(keys: &Keys, server: &str, tool: &str, destructive: bool) -> Result<(), Refused> {
+fn may_call(keys: &Keys, server: &str, tool: &str, destructive: bool) -> Result<(), RefusedCall> {
     let shown = format!("{}/{}", one_line(server, 60), one_line(tool, 60));
     if server.len() > MAX_NAME || tool.len() > MAX_NAME {
-        return Err(Refused { refusal: Refusal::Invalid, message: format!("there is no MCP tool `{shown}`") });
+        return Err(RefusedCall {
+            refusal: ComponentRefusal::Invalid,
+            message: format!("there is no MCP tool `{shown}`"),
+        });
     }
     let to = match destructive {
         true => format!("call the MCP tool `{shown}`, which may destroy something"),

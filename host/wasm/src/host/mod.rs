@@ -27,19 +27,19 @@ pub use self::cache::ComponentCache;
 pub use self::clock::{Clock, SystemClock};
 pub use self::embeddings::Embeddings;
 pub use self::http::Http;
-pub use self::log::{Log, LogLevel};
+pub use self::log::{ComponentLog, LogLevel};
 pub use self::mcp::{Mcp, McpResult, McpTool};
 pub use self::settings::SettingsSource;
 pub use self::task_starts::{StartTask, TaskStarts};
-pub use self::tasks::{Task, Tasks};
-pub use self::trees::{TreeOrigin, Trees};
+pub use self::tasks::{ComponentTask, TaskCapability};
+pub use self::trees::{TreeCapability, TreeOrigin};
 pub use self::vectors::{Collection, Vectors};
 
 pub(crate) use self::cache::CacheImport;
 pub(crate) use self::clock::ClockImport;
 pub(crate) use self::embeddings::EmbeddingsImport;
 pub(crate) use self::http::{HttpImport, Outgoing};
-pub use self::interface::Nothing;
+pub use self::interface::NoCapability;
 pub(crate) use self::interface::{Given, Interface, NoResult, Of, Setup, Within};
 pub(crate) use self::log::LogImport;
 pub(crate) use self::mcp::McpImport;
@@ -69,7 +69,7 @@ macro_rules! interfaces {
         impl Capabilities {
             /// Returns capabilities that refuse everything and know nothing, to begin with.
             pub fn nothing() -> Self {
-                Self { $($name: Arc::new(Nothing),)* }
+                Self { $($name: Arc::new(NoCapability),)* }
             }
         }
 
@@ -119,12 +119,12 @@ macro_rules! interfaces {
 
 interfaces! {
     http: HttpImport = Http,
-    trees: TreesImport = Trees,
+    trees: TreesImport = TreeCapability,
     cache: CacheImport = ComponentCache,
     settings: SettingsImport = SettingsSource,
-    log: LogImport = Log,
+    log: LogImport = ComponentLog,
     clock: ClockImport = Clock,
-    tasks: TasksImport = Tasks,
+    tasks: TasksImport = TaskCapability,
     task_starts: TaskStartsImport = TaskStarts,
     embeddings: EmbeddingsImport = Embeddings,
     vectors: VectorsImport = Vectors,

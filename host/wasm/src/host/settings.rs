@@ -2,7 +2,7 @@
 
 use aiw_extensions::CapabilityKind;
 
-use super::{Interface, Nothing, Setup, Within};
+use super::{Interface, NoCapability, Setup, Within};
 use crate::budget::OverLimit;
 
 /// A component's settings, by key.
@@ -11,7 +11,7 @@ pub trait SettingsSource: Send + Sync {
     fn get(&self, component: &str, key: &str) -> Option<String>;
 }
 
-impl SettingsSource for Nothing {
+impl SettingsSource for NoCapability {
     fn get(&self, _component: &str, _key: &str) -> Option<String> {
         None
     }

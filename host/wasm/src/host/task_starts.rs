@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use aiw_core::{CliKind, ProcessId as TaskId, ProviderName, RoleName};
 use async_trait::async_trait;
 
-use super::{Given, Interface, Nothing, Setup, Within};
+use super::{Given, Interface, NoCapability, Setup, Within};
 use crate::budget::OverLimit;
-use crate::error::{Refusal, Refused};
+use crate::error::{ComponentRefusal, RefusedCall};
 
 /// Tasks that one call may start. More indicate a loop.
 const STARTS: u32 = 8;
@@ -16,7 +16,7 @@ const STARTS: u32 = 8;
 #[async_trait]
 pub trait TaskStarts: Send + Sync {
     /// Starts a task for a component, with the CLI's own safe permissions.
-    async fn start(&self, request: &StartTask) -> Result<TaskId, Refused>;
+    async fn start(&self, request: &StartTask) -> Result<TaskId, RefusedCall>;
 }
 
 /// A task to start.
@@ -37,9 +37,9 @@ pub struct StartTask {
 }
 
 #[async_trait]
-impl TaskStarts for Nothing {
-    async fn start(&self, _request: &StartTask) -> Result<TaskId, Refused> {
-        Err(Refused { refusal: Refusal::Denied, message: "tasks cannot be started here".into() })
+impl TaskStarts for NoCapability {
+    async fn start(&self, _request: &StartTask) -> Result<TaskId, RefusedCall> {
+        Err(RefusedCall { refusal: ComponentRefusal::Denied, message: "tasks cannot be started here".into() })
     }
 }
 
@@ -62,7 +62,7 @@ impl Interface for TaskStartsImport {
 
 impl Within<'_, TaskStartsImport> {
     /// Starts a task. A request that makes no sense counts as well.
-    pub(crate) async fn start(&mut self, request: Result<StartTask, Refused>) -> Given<TaskId> {
+    pub(crate) async fn start(&mut self, request: Result<StartTask, RefusedCall>) -> Given<TaskId> {
         self.allow("start")?;
         self.state.0 += 1;
         if self.state.0 > STARTS {
@@ -71,7 +71,7 @@ impl Within<'_, TaskStartsImport> {
         let request = request?;
         if request.cwd.as_ref().is_some_and(|cwd| !cwd.is_absolute()) {
             let message = "the directory of a task must be an absolute path".into();
-            return Err(Refused { refusal: Refusal::Invalid, message }.into());
+            return Err(RefusedCall { refusal: ComponentRefusal::Invalid, message }.into());
         }
         Ok(self.call.waiting(self.capability.start(&request)).await?)
     }

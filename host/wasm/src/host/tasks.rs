@@ -5,28 +5,28 @@ use std::time::{Duration, SystemTime};
 use aiw_core::{CliKind, ProcessId as TaskId, ProcessOutcome as TaskOutcome, ProcessState as TaskState, ProviderName};
 use async_trait::async_trait;
 
-use super::{Given, Interface, Nothing, Setup, Within};
-use crate::error::{Refusal, Refused};
+use super::{Given, Interface, NoCapability, Setup, Within};
+use crate::error::{ComponentRefusal, RefusedCall};
 
 /// Time of one wait for a task: as long as an MCP client's tool call may take.
 const WAIT: Duration = Duration::from_secs(45);
 
 /// The tasks in the user's session.
 #[async_trait]
-pub trait Tasks: Send + Sync {
+pub trait TaskCapability: Send + Sync {
     /// Returns the tasks that have not been removed, the newest first.
-    async fn list(&self) -> Result<Vec<Task>, Refused>;
+    async fn list(&self) -> Result<Vec<ComponentTask>, RefusedCall>;
 
     /// Returns one task.
-    async fn get(&self, id: TaskId) -> Result<Task, Refused>;
+    async fn get(&self, id: TaskId) -> Result<ComponentTask, RefusedCall>;
 
     /// Returns the task once it has ended, or after `time`.
-    async fn wait(&self, id: TaskId, time: Duration) -> Result<Task, Refused>;
+    async fn wait(&self, id: TaskId, time: Duration) -> Result<ComponentTask, RefusedCall>;
 }
 
 /// A task as components see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Task {
+pub struct ComponentTask {
     /// The task's id.
     pub id: TaskId,
     /// The CLI that runs.
@@ -50,16 +50,16 @@ pub struct Task {
 }
 
 #[async_trait]
-impl Tasks for Nothing {
-    async fn list(&self) -> Result<Vec<Task>, Refused> {
+impl TaskCapability for NoCapability {
+    async fn list(&self) -> Result<Vec<ComponentTask>, RefusedCall> {
         Ok(Vec::new())
     }
 
-    async fn get(&self, id: TaskId) -> Result<Task, Refused> {
-        Err(Refused { refusal: Refusal::NotFound, message: format!("there is no task `{id}`") })
+    async fn get(&self, id: TaskId) -> Result<ComponentTask, RefusedCall> {
+        Err(RefusedCall { refusal: ComponentRefusal::NotFound, message: format!("there is no task `{id}`") })
     }
 
-    async fn wait(&self, id: TaskId, _time: Duration) -> Result<Task, Refused> {
+    async fn wait(&self, id: TaskId, _time: Duration) -> Result<ComponentTask, RefusedCall> {
         self.get(id).await
     }
 }
@@ -70,27 +70,27 @@ pub(crate) struct TasksImport;
 impl Interface for TasksImport {
     const NAME: &'static str = "tasks";
     const IN_PLAN: &'static [&'static str] = &["list", "get"];
-    type Capability = dyn Tasks;
+    type Capability = dyn TaskCapability;
     type State = ();
 
     fn begin(_setup: &Setup<'_>) -> Self::State {}
 }
 
 impl Within<'_, TasksImport> {
-    pub(crate) async fn list(&mut self) -> Given<Vec<Task>> {
+    pub(crate) async fn list(&mut self) -> Given<Vec<ComponentTask>> {
         self.read("list")?;
         Ok(self.call.waiting(self.capability.list()).await?)
     }
 
-    pub(crate) async fn get(&mut self, id: &str) -> Given<Task> {
+    pub(crate) async fn get(&mut self, id: &str) -> Given<ComponentTask> {
         self.read("get")?;
-        let id = id.parse().map_err(Refused::invalid)?;
+        let id = id.parse().map_err(RefusedCall::invalid)?;
         Ok(self.call.waiting(self.capability.get(id)).await?)
     }
 
-    pub(crate) async fn wait(&mut self, id: &str, time: Duration) -> Given<Task> {
+    pub(crate) async fn wait(&mut self, id: &str, time: Duration) -> Given<ComponentTask> {
         self.request("wait")?;
-        let id = id.parse().map_err(Refused::invalid)?;
+        let id = id.parse().map_err(RefusedCall::invalid)?;
         Ok(self.call.waiting(self.capability.wait(id, time.min(WAIT))).await?)
     }
 }

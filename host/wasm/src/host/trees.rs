@@ -8,12 +8,12 @@ use aiw_net::{GitOrigin, Item, NetError, Policy, Tree};
 use async_trait::async_trait;
 use wasmtime::component::Resource;
 
-use super::{Given, Interface, Nothing, Setup, Within};
-use crate::error::Refused;
+use super::{Given, Interface, NoCapability, Setup, Within};
+use crate::error::RefusedCall;
 
 /// Opens trees.
 #[async_trait]
-pub trait Trees: Send + Sync {
+pub trait TreeCapability: Send + Sync {
     /// Opens a tree within a policy.
     async fn open(&self, policy: &Policy, origin: &TreeOrigin) -> Result<Tree, NetError>;
 }
@@ -28,7 +28,7 @@ pub enum TreeOrigin {
 }
 
 #[async_trait]
-impl Trees for aiw_net::Trees {
+impl TreeCapability for aiw_net::Trees {
     async fn open(&self, policy: &Policy, origin: &TreeOrigin) -> Result<Tree, NetError> {
         match origin {
             TreeOrigin::Git(git) => self.open_git(policy, git).await,
@@ -38,7 +38,7 @@ impl Trees for aiw_net::Trees {
 }
 
 #[async_trait]
-impl Trees for Nothing {
+impl TreeCapability for NoCapability {
     async fn open(&self, _policy: &Policy, _origin: &TreeOrigin) -> Result<Tree, NetError> {
         Err(NetError::Unavailable { message: "there are no trees here".into(), retry_after: None, source: None })
     }
@@ -49,7 +49,7 @@ pub(crate) struct TreesImport;
 
 impl Interface for TreesImport {
     const NAME: &'static str = "trees";
-    type Capability = dyn Trees;
+    type Capability = dyn TreeCapability;
     /// The policy of one call.
     type State = Policy;
 
@@ -68,7 +68,7 @@ impl Interface for TreesImport {
 }
 
 impl Within<'_, TreesImport> {
-    pub(crate) async fn open(&mut self, origin: Result<TreeOrigin, Refused>) -> Given<Resource<Tree>> {
+    pub(crate) async fn open(&mut self, origin: Result<TreeOrigin, RefusedCall>) -> Given<Resource<Tree>> {
         self.request("open")?;
         let (origin, keys) = (origin?, &self.call.keys);
         match &origin {
@@ -91,24 +91,24 @@ impl Within<'_, TreesImport> {
     pub(crate) fn list(&mut self, tree: &Resource<Tree>, at: &str) -> Given<Vec<Item>> {
         self.call.charge_read()?;
         let tree = self.call.table.get(tree)?;
-        Ok(tree.list(&path(at)?).map_err(Refused::from)?)
+        Ok(tree.list(&path(at)?).map_err(RefusedCall::from)?)
     }
 
     pub(crate) fn read_file(&mut self, tree: &Resource<Tree>, at: &str, limit: u32) -> Given<Vec<u8>> {
         self.call.charge_read()?;
         let tree = self.call.table.get(tree)?;
         let limit = u64::from(limit).min(self.call.limits().read_bytes);
-        Ok(tree.read(&path(at)?, limit).map_err(Refused::from)?)
+        Ok(tree.read(&path(at)?, limit).map_err(RefusedCall::from)?)
     }
 
     pub(crate) fn subtree(&mut self, tree: &Resource<Tree>, at: &str) -> Given<Resource<Tree>> {
         self.call.charge_read()?;
         let tree = self.call.table.get(tree)?;
-        let subtree = tree.subtree(&path(at)?).map_err(Refused::from)?;
+        let subtree = tree.subtree(&path(at)?).map_err(RefusedCall::from)?;
         Ok(self.call.table.push(subtree)?)
     }
 }
 
-fn path(path: &str) -> Result<RelPath, Refused> {
-    RelPath::parse(path).map_err(Refused::invalid)
+fn path(path: &str) -> Result<RelPath, RefusedCall> {
+    RelPath::parse(path).map_err(RefusedCall::invalid)
 }

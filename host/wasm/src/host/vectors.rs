@@ -5,8 +5,8 @@ use std::sync::Arc;
 use aiw_extensions::CapabilityKind;
 use async_trait::async_trait;
 
-use super::{Given, Interface, Nothing, Setup, Within};
-use crate::error::Refused;
+use super::{Given, Interface, NoCapability, Setup, Within};
+use crate::error::RefusedCall;
 
 /// The bytes of vectors in one collection: 43,000 entries of 384 dimensions.
 const COLLECTION_BYTES: u64 = 64 << 20;
@@ -17,22 +17,22 @@ const HITS: usize = 1_000;
 #[async_trait]
 pub trait Vectors: Send + Sync {
     /// Adds and replaces entries, all or none. More than `limit` bytes of vectors are refused.
-    async fn upsert(&self, of: Collection, entries: Vec<(String, Vec<f32>)>, limit: u64) -> Result<(), Refused>;
+    async fn upsert(&self, of: Collection, entries: Vec<(String, Vec<f32>)>, limit: u64) -> Result<(), RefusedCall>;
 
     /// Removes entries, and returns how many there were.
-    async fn delete(&self, of: Collection, ids: Vec<String>) -> Result<usize, Refused>;
+    async fn delete(&self, of: Collection, ids: Vec<String>) -> Result<usize, RefusedCall>;
 
     /// Returns the vector of an entry.
-    async fn get(&self, of: Collection, id: String) -> Result<Option<Vec<f32>>, Refused>;
+    async fn get(&self, of: Collection, id: String) -> Result<Option<Vec<f32>>, RefusedCall>;
 
     /// Returns the number of entries.
-    async fn count(&self, of: Collection) -> Result<usize, Refused>;
+    async fn count(&self, of: Collection) -> Result<usize, RefusedCall>;
 
     /// Returns the ids and scores of the nearest entries, the nearest first.
-    async fn search(&self, of: Collection, query: Vec<f32>, limit: usize) -> Result<Vec<(String, f32)>, Refused>;
+    async fn search(&self, of: Collection, query: Vec<f32>, limit: usize) -> Result<Vec<(String, f32)>, RefusedCall>;
 
     /// Removes the collection.
-    async fn clear(&self, of: Collection) -> Result<(), Refused>;
+    async fn clear(&self, of: Collection) -> Result<(), RefusedCall>;
 }
 
 /// A collection of vectors.
@@ -45,28 +45,33 @@ pub struct Collection {
 }
 
 #[async_trait]
-impl Vectors for Nothing {
-    async fn upsert(&self, _of: Collection, _entries: Vec<(String, Vec<f32>)>, _limit: u64) -> Result<(), Refused> {
+impl Vectors for NoCapability {
+    async fn upsert(&self, _of: Collection, _entries: Vec<(String, Vec<f32>)>, _limit: u64) -> Result<(), RefusedCall> {
         Self::refused("collections")
     }
 
-    async fn delete(&self, _of: Collection, _ids: Vec<String>) -> Result<usize, Refused> {
+    async fn delete(&self, _of: Collection, _ids: Vec<String>) -> Result<usize, RefusedCall> {
         Self::refused("collections")
     }
 
-    async fn get(&self, _of: Collection, _id: String) -> Result<Option<Vec<f32>>, Refused> {
+    async fn get(&self, _of: Collection, _id: String) -> Result<Option<Vec<f32>>, RefusedCall> {
         Self::refused("collections")
     }
 
-    async fn count(&self, _of: Collection) -> Result<usize, Refused> {
+    async fn count(&self, _of: Collection) -> Result<usize, RefusedCall> {
         Self::refused("collections")
     }
 
-    async fn search(&self, _of: Collection, _query: Vec<f32>, _limit: usize) -> Result<Vec<(String, f32)>, Refused> {
+    async fn search(
+        &self,
+        _of: Collection,
+        _query: Vec<f32>,
+        _limit: usize,
+    ) -> Result<Vec<(String, f32)>, RefusedCall> {
         Self::refused("collections")
     }
 
-    async fn clear(&self, _of: Collection) -> Result<(), Refused> {
+    async fn clear(&self, _of: Collection) -> Result<(), RefusedCall> {
         Self::refused("collections")
     }
 }
@@ -117,7 +122,7 @@ impl Within<'_, VectorsImport> {
     /// Works with one of the component's own collections. A name in the manifest is a valid part of a path.
     async fn within<T, W>(&mut self, name: &str, work: impl FnOnce(Arc<dyn Vectors>, Collection) -> W) -> Given<T>
     where
-        W: Future<Output = Result<T, Refused>>,
+        W: Future<Output = Result<T, RefusedCall>>,
     {
         let to = format!("use the collection `{}`", aiw_core::one_line(name, 60));
         self.call.keys.check(CapabilityKind::Collections, &to, |value| value == name)?;

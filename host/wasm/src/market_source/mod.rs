@@ -12,7 +12,7 @@ use crate::error::CallError;
 use crate::reach::Reach;
 use crate::since_v0_1::market_source::Guest;
 
-pub use self::types::{EntryRef, EntrySource, Field, Manifests, Registration, Snapshot, SourceInfo};
+pub use self::types::{EntryRef, EntrySource, Manifests, Registration, Snapshot, SourceField, SourceInfo};
 
 /// A component as a source of marketplaces.
 pub struct MarketSource<'c>(&'c Component);

@@ -37,7 +37,7 @@ pub struct Snapshot {
 
 /// A field of an entry's source.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Field {
+pub struct SourceField {
     /// The name.
     pub name: String,
     /// The value as text.
@@ -54,7 +54,7 @@ pub enum EntrySource {
         /// The name of the form.
         form: String,
         /// The fields with text, numbers and booleans.
-        fields: Vec<Field>,
+        fields: Vec<SourceField>,
     },
 }
 

@@ -11,11 +11,11 @@ use wasmtime::component::Resource;
 use super::interfaces::{
     cache, clock, embeddings, http, log, mcp, settings, task_starts, tasks, trees, types, vectors,
 };
-use crate::error::Refused;
+use crate::error::RefusedCall;
 use crate::host::{
-    CacheImport, ClockImport, EmbeddingsImport, Given, HttpImport, Interface, LogImport, LogLevel, McpImport,
-    McpResult, McpTool, NoResult, Outgoing, SettingsImport, StartTask, Task, TaskStartsImport, TasksImport, TreeOrigin,
-    TreesImport, VectorsImport, Within,
+    CacheImport, ClockImport, ComponentTask, EmbeddingsImport, Given, HttpImport, Interface, LogImport, LogLevel,
+    McpImport, McpResult, McpTool, NoResult, Outgoing, SettingsImport, StartTask, TaskStartsImport, TasksImport,
+    TreeOrigin, TreesImport, VectorsImport, Within,
 };
 
 impl<I: Interface> types::Host for Within<'_, I> {
@@ -65,12 +65,12 @@ impl trees::Host for Within<'_, TreesImport> {
     }
 }
 
-fn git_origin(origin: trees::GitOrigin) -> Result<GitOrigin, Refused> {
+fn git_origin(origin: trees::GitOrigin) -> Result<GitOrigin, RefusedCall> {
     Ok(GitOrigin {
         url: origin.url,
         reference: origin.ref_,
-        sha: origin.sha.map(|sha| sha.parse::<Sha>()).transpose().map_err(Refused::invalid)?,
-        path: origin.path.map(|path| RelPath::parse(&path)).transpose().map_err(Refused::invalid)?,
+        sha: origin.sha.map(|sha| sha.parse::<Sha>()).transpose().map_err(RefusedCall::invalid)?,
+        path: origin.path.map(|path| RelPath::parse(&path)).transpose().map_err(RefusedCall::invalid)?,
     })
 }
 
@@ -168,7 +168,7 @@ pub(super) fn cli(cli: CliKind) -> types::Cli {
     }
 }
 
-fn task(task: Task) -> tasks::Task {
+fn task(task: ComponentTask) -> tasks::Task {
     tasks::Task {
         id: task.id.to_string(),
         cli: cli(task.cli),
@@ -197,7 +197,7 @@ fn task(task: Task) -> tasks::Task {
 
 impl task_starts::Host for Within<'_, TaskStartsImport> {
     async fn start(&mut self, request: task_starts::StartRequest) -> Given<String> {
-        let request = start_task(request).map_err(Refused::invalid);
+        let request = start_task(request).map_err(RefusedCall::invalid);
         Ok(Within::<TaskStartsImport>::start(self, request).await?.to_string())
     }
 }

@@ -12,7 +12,7 @@ use crate::bad_answer::{BadAnswer, line_of_bytes};
 use crate::error::Failed;
 use crate::host::CallState;
 use crate::limits::CallLimits;
-use crate::market_source::types::{EntryRef, EntrySource, Field, Manifests, Registration, Snapshot, SourceInfo};
+use crate::market_source::types::{EntryRef, EntrySource, Manifests, Registration, Snapshot, SourceField, SourceInfo};
 
 /// The exported functions of an instance.
 pub(crate) struct Guest(pub(super) generated::Guest);
@@ -75,7 +75,7 @@ fn given(at: &Registration) -> generated::Registration {
 }
 
 fn given_entry(entry: &EntryRef) -> generated::EntryRef {
-    let field = |field: &Field| types::Field { name: field.name.clone(), value: field.value.clone() };
+    let field = |field: &SourceField| types::Field { name: field.name.clone(), value: field.value.clone() };
     generated::EntryRef {
         name: entry.name.clone(),
         source: match &entry.source {

@@ -35,7 +35,7 @@ use aiw_core::ReferenceForm;
 
 use self::generated::aiw::plugin::types;
 use crate::bad_answer::{BadAnswer, at_most, line_of_bytes};
-use crate::error::{Failed, Refusal, Refused};
+use crate::error::{ComponentRefusal, Failed, RefusedCall};
 
 const FORM: usize = 200;
 const FORMS: usize = 32;
@@ -52,14 +52,16 @@ fn reference_forms(what: &'static str, forms: Vec<types::ReferenceForm>) -> Resu
     forms.into_iter().map(form).collect()
 }
 
-impl From<Refused> for types::Error {
-    fn from(Refused { refusal, message }: Refused) -> Self {
+impl From<RefusedCall> for types::Error {
+    fn from(RefusedCall { refusal, message }: RefusedCall) -> Self {
         match refusal {
-            Refusal::Invalid => Self::Invalid(message),
-            Refusal::NotFound => Self::NotFound(message),
-            Refusal::Denied => Self::Denied(message),
-            Refusal::Unavailable { retry_after } => Self::Unavailable(types::Unavailability { message, retry_after }),
-            Refusal::Malformed => Self::Malformed(message),
+            ComponentRefusal::Invalid => Self::Invalid(message),
+            ComponentRefusal::NotFound => Self::NotFound(message),
+            ComponentRefusal::Denied => Self::Denied(message),
+            ComponentRefusal::Unavailable { retry_after } => {
+                Self::Unavailable(types::Unavailability { message, retry_after })
+            }
+            ComponentRefusal::Malformed => Self::Malformed(message),
         }
     }
 }
@@ -67,12 +69,14 @@ impl From<Refused> for types::Error {
 impl From<types::Error> for Failed {
     fn from(error: types::Error) -> Self {
         let (refusal, message) = match error {
-            types::Error::Invalid(message) => (Refusal::Invalid, message),
-            types::Error::NotFound(message) => (Refusal::NotFound, message),
-            types::Error::Denied(message) => (Refusal::Denied, message),
-            types::Error::Unavailable(far) => (Refusal::Unavailable { retry_after: far.retry_after }, far.message),
-            types::Error::Malformed(message) => (Refusal::Malformed, message),
+            types::Error::Invalid(message) => (ComponentRefusal::Invalid, message),
+            types::Error::NotFound(message) => (ComponentRefusal::NotFound, message),
+            types::Error::Denied(message) => (ComponentRefusal::Denied, message),
+            types::Error::Unavailable(far) => {
+                (ComponentRefusal::Unavailable { retry_after: far.retry_after }, far.message)
+            }
+            types::Error::Malformed(message) => (ComponentRefusal::Malformed, message),
         };
-        Self::Refused(Refused { refusal, message })
+        Self::Refused(RefusedCall { refusal, message })
     }
 }

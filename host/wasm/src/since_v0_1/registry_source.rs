@@ -2,8 +2,8 @@
 
 use aiw_core::one_line;
 use aiw_core::registry::{
-    Argument, Endpoint, Format, Input, Instruction, Package, Page, RegistryInfo, SecretNeed, Server, Setting, Status,
-    Transport, Variable, is_server_name,
+    Argument, Endpoint, Format, Input, Instruction, Package, Page, RegistryInfo, RegistryStatus, RegistryTransport,
+    SecretNeed, ServerSetting, ServerVariable, ServerVersion, is_server_name,
 };
 use wasmtime::Store;
 
@@ -26,7 +26,7 @@ impl Guest {
         store: &mut Store<CallState>,
         query: &str,
         limit: u32,
-    ) -> Result<(Vec<Server>, usize), Failed> {
+    ) -> Result<(Vec<ServerVersion>, usize), Failed> {
         let mut found = self.0.call_search(store, query, limit).await??;
         found.truncate(limit as usize);
         Ok(servers(found))
@@ -46,7 +46,7 @@ impl Guest {
         store: &mut Store<CallState>,
         name: &str,
         version: Option<&str>,
-    ) -> Result<Server, Failed> {
+    ) -> Result<ServerVersion, Failed> {
         let found = self.0.call_get_server(store, name, version).await??;
         server(found).map_err(|bad| Failed::Bad("answers with", bad.into()))
     }
@@ -88,9 +88,9 @@ fn page(page: generated::Page) -> Result<Page, BadAnswer> {
 }
 
 /// Converts those that are well-formed, and counts the others.
-fn servers(found: Vec<generated::Server>) -> (Vec<Server>, usize) {
+fn servers(found: Vec<generated::Server>) -> (Vec<ServerVersion>, usize) {
     let all = found.len();
-    let servers: Vec<Server> = found.into_iter().filter_map(|found| server(found).ok()).collect();
+    let servers: Vec<ServerVersion> = found.into_iter().filter_map(|found| server(found).ok()).collect();
     let malformed = all - servers.len();
     (servers, malformed)
 }
@@ -111,7 +111,7 @@ const VARIABLES: usize = 64;
 const CHOICES: usize = 200;
 const NOTES: usize = 20;
 
-fn server(found: generated::Server) -> Result<Server, BadServer> {
+fn server(found: generated::Server) -> Result<ServerVersion, BadServer> {
     let mut reader = Reader { bytes: 0 };
     let name = Some(found.name).filter(|name| is_server_name(name)).ok_or(BadServer::Name)?;
     let version = reader.exact(found.version)?;
@@ -119,14 +119,14 @@ fn server(found: generated::Server) -> Result<Server, BadServer> {
         return Err(BadServer::Long(VERSION));
     }
     let aliases = found.aliases.into_iter().filter(|alias| is_server_name(alias)).take(NOTES).collect();
-    Ok(Server {
+    Ok(ServerVersion {
         title: reader.text(found.title),
         description: reader.line(&found.description),
         latest: found.latest,
         status: match found.status {
-            generated::Status::Active => Status::Active,
-            generated::Status::Deprecated => Status::Deprecated,
-            generated::Status::Deleted => Status::Deleted,
+            generated::Status::Active => RegistryStatus::Active,
+            generated::Status::Deprecated => RegistryStatus::Deprecated,
+            generated::Status::Deleted => RegistryStatus::Deleted,
         },
         status_message: reader.text(found.status_message),
         publisher: reader.text(found.publisher),
@@ -136,7 +136,7 @@ fn server(found: generated::Server) -> Result<Server, BadServer> {
         uses: found.uses,
         packages: reader.list(WAYS, "packages", found.packages, Reader::package)?,
         remotes: reader.list(WAYS, "remotes", found.remotes, |reader, remote| match reader.transport(remote)? {
-            Transport::Stdio => Err(BadServer::Remote),
+            RegistryTransport::Stdio => Err(BadServer::Remote),
             remote => Ok(remote),
         })?,
         instructions: reader.list(NOTES, "instructions", found.instructions, |reader, step| {
@@ -220,15 +220,15 @@ impl Reader {
         })
     }
 
-    fn variables(&mut self, variables: Vec<generated::Variable>) -> Result<Vec<Variable>, BadServer> {
+    fn variables(&mut self, variables: Vec<generated::Variable>) -> Result<Vec<ServerVariable>, BadServer> {
         self.list(VARIABLES, "variables", variables, |reader, variable| {
-            Ok(Variable { name: reader.exact(variable.name)?, input: reader.input(variable.input)? })
+            Ok(ServerVariable { name: reader.exact(variable.name)?, input: reader.input(variable.input)? })
         })
     }
 
-    fn settings(&mut self, settings: Vec<generated::Setting>) -> Result<Vec<Setting>, BadServer> {
+    fn settings(&mut self, settings: Vec<generated::Setting>) -> Result<Vec<ServerSetting>, BadServer> {
         self.list(SETTINGS, "variables and headers", settings, |reader, setting| {
-            Ok(Setting {
+            Ok(ServerSetting {
                 name: reader.exact(setting.name)?,
                 input: reader.input(setting.input)?,
                 variables: reader.variables(setting.variables)?,
@@ -248,7 +248,7 @@ impl Reader {
         })
     }
 
-    fn transport(&mut self, transport: generated::Transport) -> Result<Transport, BadServer> {
+    fn transport(&mut self, transport: generated::Transport) -> Result<RegistryTransport, BadServer> {
         let mut endpoint = |endpoint: generated::Endpoint| {
             Ok(Endpoint {
                 url: self.exact(endpoint.url)?,
@@ -257,10 +257,10 @@ impl Reader {
             })
         };
         Ok(match transport {
-            generated::Transport::Stdio => Transport::Stdio,
-            generated::Transport::StreamableHttp(at) => Transport::StreamableHttp(endpoint(at)?),
-            generated::Transport::Sse(at) => Transport::Sse(endpoint(at)?),
-            generated::Transport::Other(word) => Transport::Other(self.line(&word)),
+            generated::Transport::Stdio => RegistryTransport::Stdio,
+            generated::Transport::StreamableHttp(at) => RegistryTransport::StreamableHttp(endpoint(at)?),
+            generated::Transport::Sse(at) => RegistryTransport::Sse(endpoint(at)?),
+            generated::Transport::Other(word) => RegistryTransport::Other(self.line(&word)),
         })
     }
 

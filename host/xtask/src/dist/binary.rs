@@ -8,7 +8,7 @@ use object::Endianness;
 use object::elf::{ET_EXEC, FileHeader64};
 use object::read::elf::{Dyn, FileHeader};
 
-use super::table::{ABOUT, GLIBC, System, Target};
+use super::table::{ABOUT, DistTarget, GLIBC, System};
 use super::tools;
 use crate::command::{self, root};
 
@@ -32,7 +32,7 @@ const MACOS: &str = "11.0";
 const NOW: &str = "315532800";
 
 /// Builds the binary for a target and returns its path.
-pub fn build(target: &Target) -> Result<PathBuf> {
+pub fn build(target: &DistTarget) -> Result<PathBuf> {
     let mut cargo = command::host_cargo();
     let linked_by_zig = target.system == System::Linux;
     cargo.arg(if linked_by_zig { "zigbuild" } else { "build" });
@@ -66,7 +66,7 @@ pub fn path(triple: &str) -> PathBuf {
 
 /// Fails unless the binary is what packages promise: it needs nothing of its system but an old glibc, runs scripts without
 /// compiling them, and tells nothing of the machine that it was built on. `scripts` is the compressed code of scripts.
-pub fn check(target: &Target, binary: &[u8], scripts: &[u8]) -> Result<()> {
+pub fn check(target: &DistTarget, binary: &[u8], scripts: &[u8]) -> Result<()> {
     let mut wrong = Vec::new();
     match target.system {
         System::Linux => wrong.extend(linux_faults(target, binary)?),
@@ -139,7 +139,7 @@ fn needs(binary: &[u8]) -> Result<Needs> {
 }
 
 /// Returns what is wrong with a binary for Linux.
-fn linux_faults(target: &Target, binary: &[u8]) -> Result<Vec<String>> {
+fn linux_faults(target: &DistTarget, binary: &[u8]) -> Result<Vec<String>> {
     let needs = needs(binary)?;
     println!(
         "needs: {}; {}",

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use super::table::{ABOUT, System, Target, VERSION};
+use super::table::{ABOUT, DistTarget, System, VERSION};
 use super::{documents, tools, tree};
 use crate::command::{self, root};
 use crate::{plugins, systems};
@@ -21,7 +21,7 @@ const INSTALLERS: &str = "python3,python3-pip,nodejs,npm,git";
 const MIRROR: &str = "http://deb.debian.org/debian";
 
 /// Checks the packages for these targets. Returns whether they are good.
-pub fn run(dist: &Path, targets: &[&'static Target]) -> Result<bool> {
+pub fn run(dist: &Path, targets: &[&'static DistTarget]) -> Result<bool> {
     let here = plugins::triple()?;
     for target in targets {
         contents(dist, target)?;
@@ -60,7 +60,7 @@ fn need(program: &str) -> Result<()> {
 }
 
 /// Looks at the packages for a target as those do who take them.
-fn contents(dist: &Path, target: &Target) -> Result<()> {
+fn contents(dist: &Path, target: &DistTarget) -> Result<()> {
     let tools = tools::checkers()?;
     step(&format!("CycloneDX: {}", documents::SBOM));
     let valid = "import sys; from cyclonedx.schema import SchemaVersion; \
@@ -227,7 +227,7 @@ impl Drop for Emulation {
 }
 
 /// Uses the binary for another processor, in a fresh system of it.
-fn emulated(dist: &Path, target: &Target) -> Result<()> {
+fn emulated(dist: &Path, target: &DistTarget) -> Result<()> {
     let qemu = format!("qemu-{}-static", target.machine);
     need(&qemu)?;
     need("arch-test")?;

@@ -3,13 +3,13 @@
 use anyhow::Result;
 
 use super::documents::Documents;
-use super::table::{ABOUT, GLIBC, Target, VERSION};
-use super::tree::{Bytes, Tree, fill, gzip, xz};
+use super::table::{ABOUT, DistTarget, GLIBC, VERSION};
+use super::tree::{Bytes, FileTree, fill, gzip, xz};
 
 /// The package for a target. Everything that it installs is below `/usr`, and nothing runs when it is installed.
-pub fn package(target: &Target, binary: &Bytes, documents: &Documents, time: u64) -> Result<Vec<u8>> {
+pub fn package(target: &DistTarget, binary: &Bytes, documents: &Documents, time: u64) -> Result<Vec<u8>> {
     let program = ABOUT.program;
-    let mut data = Tree::default();
+    let mut data = FileTree::default();
     data.add_program(format!("usr/bin/{program}"), binary.clone());
     let docs = format!("usr/share/doc/{program}");
     data.add(format!("{docs}/copyright"), copyright(documents)?.into_bytes());
@@ -24,7 +24,7 @@ pub fn package(target: &Target, binary: &Bytes, documents: &Documents, time: u64
             data.add(path, completion.script.clone());
         }
     }
-    let mut control = Tree::default();
+    let mut control = FileTree::default();
     let size = data.files().map(|(_, _, bytes)| bytes.len().div_ceil(1024)).sum::<usize>();
     control.add("control", control_file(target, size)?.into_bytes());
     control.add("md5sums", md5sums(&data)?.into_bytes());
@@ -43,7 +43,7 @@ pub fn package(target: &Target, binary: &Bytes, documents: &Documents, time: u64
     Ok(deb.into_inner()?)
 }
 
-fn control_file(target: &Target, size: usize) -> Result<String> {
+fn control_file(target: &DistTarget, size: usize) -> Result<String> {
     let (major, minor) = GLIBC;
     let homepage = ABOUT.repository.map_or_else(String::new, |address| format!("\nHomepage: {address}"));
     fill(
@@ -113,7 +113,7 @@ fn changelog(time: u64) -> Result<String> {
 }
 
 /// The digests by which `dpkg --verify` finds what was changed.
-fn md5sums(data: &Tree) -> Result<String> {
+fn md5sums(data: &FileTree) -> Result<String> {
     let directory = tempfile::tempdir()?;
     data.write(directory.path())?;
     let paths: Vec<&str> = data.files().map(|(path, _, _)| path).collect();

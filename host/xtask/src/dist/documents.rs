@@ -9,9 +9,9 @@ use aiw_extensions::sha256_hex;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::table::{ABOUT, System, Target, VERSION};
+use super::table::{ABOUT, DistTarget, System, VERSION};
 use super::tools;
-use super::tree::{Bytes, Tree, gzip, write};
+use super::tree::{Bytes, FileTree, gzip, write};
 use crate::command::{self, root};
 use crate::plugins::PLAIN;
 
@@ -71,7 +71,7 @@ pub struct Documents {
 
 impl Documents {
     /// Makes all of them for a target. `aiw` is a binary that runs here.
-    pub fn make(target: &Target, aiw: &Path, time: u64) -> Result<Self> {
+    pub fn make(target: &DistTarget, aiw: &Path, time: u64) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         // It has no home here, and needs none.
         let run = |words: &[&str]| {
@@ -104,14 +104,14 @@ impl Documents {
     }
 
     /// Adds the two licences of aiw itself.
-    pub fn add_own_licences(&self, tree: &mut Tree) {
+    pub fn add_own_licences(&self, tree: &mut FileTree) {
         tree.add("LICENSE-MIT", self.mit.clone());
         tree.add("LICENSE-APACHE", self.apache.clone());
     }
 
     /// All of them, as an archive has them.
-    pub fn tree(&self) -> Result<Tree> {
-        let mut tree = Tree::default();
+    pub fn tree(&self) -> Result<FileTree> {
+        let mut tree = FileTree::default();
         self.add_own_licences(&mut tree);
         tree.add(LICENCES, self.licences.clone());
         tree.add(SBOM, self.sbom.clone());
@@ -168,8 +168,8 @@ struct Contents {
 }
 
 impl Contents {
-    fn of(target: &Target) -> Result<Self> {
-        let triple = Target::named(target.triple)?.triple;
+    fn of(target: &DistTarget) -> Result<Self> {
+        let triple = DistTarget::named(target.triple)?.triple;
         let mut all = Self { crates: BTreeMap::new(), digests: BTreeMap::new(), target: triple };
         all.add("", triple, Some(ABOUT.crate_name))?;
         all.add("plugins", PLAIN, None)?;
@@ -240,7 +240,7 @@ impl Contents {
     }
 
     /// The list of what is in the binary, as CycloneDX 1.6.
-    fn sbom(&self, target: &Target, time: u64) -> Result<Value> {
+    fn sbom(&self, target: &DistTarget, time: u64) -> Result<Value> {
         let time = time::OffsetDateTime::from_unix_timestamp(time.try_into()?)?;
         let time = time.format(&time::format_description::well_known::Rfc3339)?;
         let mut components = Vec::new();
@@ -313,7 +313,7 @@ impl Contents {
             };
             texts.entry((licence.to_owned(), text.trim().to_owned())).or_default().insert(name.to_owned());
         }
-        let linked = Target::named(self.target)?.system == System::Linux;
+        let linked = DistTarget::named(self.target)?.system == System::Linux;
         if let Some(zig) = linked.then(tools::zig_library).transpose()? {
             for (name, licence, file) in [
                 ("libunwind of LLVM", "Apache-2.0 WITH LLVM-exception", "libunwind/LICENSE.TXT"),

@@ -6,13 +6,13 @@ use aiw_extensions::sha256_hex;
 use anyhow::{Context, Result};
 
 use super::documents::LICENCES;
-use super::table::{ABOUT, System, TARGETS, Target, VERSION};
+use super::table::{ABOUT, DistTarget, System, TARGETS, VERSION};
 use super::tree::fill;
 
 /// The archives for a target, by their digests.
 pub struct Archive {
     /// The system that they are for.
-    pub target: &'static Target,
+    pub target: &'static DistTarget,
     /// The digest of the smaller one, which xz unpacks.
     pub xz: String,
     /// The digest of the one that gzip unpacks, for systems without xz.

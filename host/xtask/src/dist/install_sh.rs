@@ -36,8 +36,8 @@ mod tests {
     use std::process::{Child, Command, Stdio};
 
     use super::*;
-    use crate::dist::table::Target;
-    use crate::dist::tree::{self, Tree};
+    use crate::dist::table::DistTarget;
+    use crate::dist::tree::{self, FileTree};
     use crate::plugins;
 
     /// A server of archives that is good or bad, by the first part of its paths.
@@ -67,10 +67,10 @@ mod tests {
 
     #[test]
     fn only_what_was_released_is_installed() {
-        let target = Target::named(&plugins::triple().unwrap()).unwrap();
+        let target = DistTarget::named(&plugins::triple().unwrap()).unwrap();
         let served = tempfile::tempdir().unwrap();
         let program = format!("#!/bin/sh\necho {} {VERSION}\n", ABOUT.program);
-        let mut tree = Tree::default();
+        let mut tree = FileTree::default();
         tree.add_program(ABOUT.program, program.clone().into_bytes());
         let tar = tree.tar(&format!("{}/", target.stem()), false, 1_700_000_000).unwrap();
         let (xz, gz) = (tree::xz(&tar).unwrap(), tree::gzip(&tar).unwrap());

@@ -23,9 +23,9 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use self::documents::Documents;
-use self::table::{ABOUT, System, TARGETS, Target, VERSION};
+use self::table::{ABOUT, DistTarget, System, TARGETS, VERSION};
 pub use self::tools::linker;
-use self::tree::{Bytes, Tree, gzip, write, xz};
+use self::tree::{Bytes, FileTree, gzip, write, xz};
 use crate::command::{self, root};
 use crate::{plugins, tour};
 
@@ -51,9 +51,9 @@ pub fn run(wanted: &Wanted) -> Result<bool> {
     if wanted.release {
         ABOUT.complete()?;
     }
-    let named = wanted.target.iter().map(|triple| Target::named(triple)).collect::<Result<Vec<_>>>()?;
+    let named = wanted.target.iter().map(|triple| DistTarget::named(triple)).collect::<Result<Vec<_>>>()?;
     let targets = match named.is_empty() {
-        true => vec![Target::named(&plugins::triple()?)?],
+        true => vec![DistTarget::named(&plugins::triple()?)?],
         false => named,
     };
     let (dist, time) = (dist(), time()?);
@@ -103,7 +103,7 @@ fn remove_others(dist: &Path) -> Result<()> {
 }
 
 /// Builds for a target, and writes the packages that are its own.
-fn make(target: &Target, dist: &Path, time: u64) -> Result<()> {
+fn make(target: &DistTarget, dist: &Path, time: u64) -> Result<()> {
     println!("== {} {VERSION} for {}", ABOUT.program, target.triple);
     let scripts = std::fs::read(plugins::scripts_for(target.triple)?)?;
     let path = binary::build(target)?;
@@ -133,7 +133,7 @@ fn make(target: &Target, dist: &Path, time: u64) -> Result<()> {
 }
 
 /// Returns the binary that writes its pages here: the target's own, else one for this system, whose pages are the same.
-fn runs_here(target: &Target, built: PathBuf) -> Result<PathBuf> {
+fn runs_here(target: &DistTarget, built: PathBuf) -> Result<PathBuf> {
     let here = plugins::triple()?;
     if target.triple == here {
         return Ok(built);
@@ -160,8 +160,8 @@ fn collect(dist: &Path, time: u64, release: bool) -> Result<()> {
     if !ABOUT.unknown().is_empty() {
         println!("for local use only, because nobody has said yet: {}", ABOUT.unknown().join(", "));
     }
-    let targets: Vec<&Target> = archives.iter().map(|archive| archive.target).collect();
-    let mut common = Tree::default();
+    let targets: Vec<&DistTarget> = archives.iter().map(|archive| archive.target).collect();
+    let mut common = FileTree::default();
     common.add_program("install.sh", install_sh::script(&archives)?.into_bytes());
     common.add(format!("{}.rb", ABOUT.program), elsewhere::formula(&archives)?.into_bytes());
     let (build, info) = elsewhere::aur(&archives)?;

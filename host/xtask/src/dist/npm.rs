@@ -4,11 +4,11 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::documents::{self, Documents};
-use super::table::{ABOUT, GLIBC, System, Target, VERSION};
-use super::tree::{Bytes, Tree, fill, gzip};
+use super::table::{ABOUT, DistTarget, GLIBC, System, VERSION};
+use super::tree::{Bytes, FileTree, fill, gzip};
 
 /// The package with the binary for a target.
-pub fn of_target(target: &Target, binary: &Bytes, documents: &Documents, time: u64) -> Result<Vec<u8>> {
+pub fn of_target(target: &DistTarget, binary: &Bytes, documents: &Documents, time: u64) -> Result<Vec<u8>> {
     let mut about = about(&target.npm_name(), &format!("The binary of {} for {}", ABOUT.program, target.triple));
     about["os"] = json!([target.npm_os()]);
     about["cpu"] = json!([target.npm_cpu]);
@@ -17,7 +17,7 @@ pub fn of_target(target: &Target, binary: &Bytes, documents: &Documents, time: u
     }
     // Some package managers keep packages in archives, from which nothing can be run.
     about["preferUnplugged"] = json!(true);
-    let mut tree = Tree::default();
+    let mut tree = FileTree::default();
     tree.add_program(format!("bin/{}", ABOUT.program), binary.clone());
     tree.add(documents::LICENCES, documents.licences.clone());
     tree.add(documents::SBOM, documents.sbom.clone());
@@ -25,7 +25,7 @@ pub fn of_target(target: &Target, binary: &Bytes, documents: &Documents, time: u
 }
 
 /// The package that everybody installs, over those of the targets.
-pub fn of_all(targets: &[&Target], time: u64) -> Result<Vec<u8>> {
+pub fn of_all(targets: &[&DistTarget], time: u64) -> Result<Vec<u8>> {
     let program = ABOUT.program;
     let mut about = about(program, ABOUT.summary);
     about["bin"] = json!({ program: format!("bin/{program}") });
@@ -34,7 +34,7 @@ pub fn of_all(targets: &[&Target], time: u64) -> Result<Vec<u8>> {
     let (major, minor) = GLIBC;
     let glibc = format!("{major}.{minor}");
     let holes = [("PROGRAM", program), ("GLIBC", &glibc)];
-    let mut tree = Tree::default();
+    let mut tree = FileTree::default();
     tree.add_program(format!("bin/{program}"), fill(include_str!("templates/launcher.js"), &holes)?.into_bytes());
     tree.add("find.js", fill(include_str!("templates/find.js"), &holes)?.into_bytes());
     tree.add("install.js", fill(include_str!("templates/install.js"), &holes)?.into_bytes());
@@ -60,7 +60,7 @@ fn about(name: &str, description: &str) -> Value {
 }
 
 /// The archive that `npm publish` takes.
-fn packed(mut tree: Tree, about: &Value, time: u64) -> Result<Vec<u8>> {
+fn packed(mut tree: FileTree, about: &Value, time: u64) -> Result<Vec<u8>> {
     tree.add("package.json", format!("{about:#}\n").into_bytes());
     for name in ["README.md", "LICENSE-MIT", "LICENSE-APACHE"] {
         tree.add(name, documents::file(name)?);

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 
 /// A description of aiw, as packages have it. What nobody has said yet is `None`: packages are made all the same, and nothing is released.
-pub struct About {
+pub struct PackageDescription {
     /// The name of the crate and of the package for Python.
     pub crate_name: &'static str,
     /// The name of the program and of every other package.
@@ -36,7 +36,7 @@ const UNKNOWN_HOLDER: &str = "The aiw authors";
 const UNKNOWN_MAINTAINER: &str = "The aiw authors <aiw@unknown.invalid>";
 
 /// aiw.
-pub const ABOUT: About = About {
+pub const ABOUT: PackageDescription = PackageDescription {
     crate_name: "agentic-warden",
     program: "aiw",
     summary: "Runs AI coding CLIs under any provider, and takes care of their MCP servers",
@@ -56,7 +56,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The oldest glibc that the binary runs with.
 pub const GLIBC: (u32, u32) = (2, 28);
 
-impl About {
+impl PackageDescription {
     /// Returns what nobody has said yet.
     pub fn unknown(&self) -> Vec<&'static str> {
         let all = [
@@ -112,7 +112,7 @@ pub enum System {
 
 /// One system that there is a binary for, and how everybody calls it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct DistTarget {
     /// Rust's name of it.
     pub triple: &'static str,
     /// The system.
@@ -130,8 +130,8 @@ pub struct Target {
 }
 
 /// Every system that there is a binary for.
-pub const TARGETS: [Target; 4] = [
-    Target {
+pub const TARGETS: [DistTarget; 4] = [
+    DistTarget {
         triple: "x86_64-unknown-linux-gnu",
         system: System::Linux,
         machine: "x86_64",
@@ -140,7 +140,7 @@ pub const TARGETS: [Target; 4] = [
         wheel: "manylinux_2_28_x86_64",
         elf_machine: object::elf::EM_X86_64,
     },
-    Target {
+    DistTarget {
         triple: "aarch64-unknown-linux-gnu",
         system: System::Linux,
         machine: "aarch64",
@@ -149,7 +149,7 @@ pub const TARGETS: [Target; 4] = [
         wheel: "manylinux_2_28_aarch64",
         elf_machine: object::elf::EM_AARCH64,
     },
-    Target {
+    DistTarget {
         triple: "x86_64-apple-darwin",
         system: System::MacOs,
         machine: "x86_64",
@@ -158,7 +158,7 @@ pub const TARGETS: [Target; 4] = [
         wheel: "macosx_11_0_x86_64",
         elf_machine: object::elf::EM_X86_64,
     },
-    Target {
+    DistTarget {
         triple: "aarch64-apple-darwin",
         system: System::MacOs,
         machine: "arm64",
@@ -169,7 +169,7 @@ pub const TARGETS: [Target; 4] = [
     },
 ];
 
-impl Target {
+impl DistTarget {
     /// Finds a target by Rust's name of it.
     pub fn named(triple: &str) -> Result<&'static Self> {
         let found = TARGETS.iter().find(|target| target.triple == triple);
@@ -232,11 +232,15 @@ mod tests {
 
     #[test]
     fn a_release_names_what_nobody_has_said() {
-        let about = About { repository: Some("https://example.com/aiw"), ..ABOUT };
+        let about = PackageDescription { repository: Some("https://example.com/aiw"), ..ABOUT };
         let said = about.complete().unwrap_err().to_string();
         assert!(!said.contains("the repository's address") && said.contains("the maintainer"), "{said}");
-        let whole =
-            About { release: Some("r/{version}"), copyright: Some("Me"), maintainer: Some("Me <me@x.org>"), ..about };
+        let whole = PackageDescription {
+            release: Some("r/{version}"),
+            copyright: Some("Me"),
+            maintainer: Some("Me <me@x.org>"),
+            ..about
+        };
         whole.complete().unwrap();
         assert_eq!(whole.release(), format!("r/{VERSION}"));
     }

@@ -16,9 +16,9 @@ pub type Bytes = Arc<[u8]>;
 
 /// Files by their paths, each with its mode.
 #[derive(Clone, Default)]
-pub struct Tree(BTreeMap<String, (u32, Bytes)>);
+pub struct FileTree(BTreeMap<String, (u32, Bytes)>);
 
-impl Tree {
+impl FileTree {
     /// Adds a file that anybody may read.
     pub fn add(&mut self, path: impl Into<String>, bytes: impl Into<Bytes>) {
         self.0.insert(path.into(), (0o644, bytes.into()));
@@ -146,8 +146,8 @@ mod tests {
 
     const TIME: u64 = 1_700_000_000;
 
-    fn tree() -> Tree {
-        let mut tree = Tree::default();
+    fn tree() -> FileTree {
+        let mut tree = FileTree::default();
         tree.add("share/doc/b", *b"two");
         tree.add_program("bin/a", *b"one");
         tree

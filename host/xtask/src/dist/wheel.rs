@@ -8,14 +8,14 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use super::documents::{self, Documents};
-use super::table::{ABOUT, System, Target, VERSION};
-use super::tree::{Bytes, Tree, fill};
+use super::table::{ABOUT, DistTarget, System, VERSION};
+use super::tree::{Bytes, FileTree, fill};
 
 /// The package for a target.
-pub fn package(target: &Target, binary: &Bytes, documents: &Documents, time: u64) -> Result<Vec<u8>> {
+pub fn package(target: &DistTarget, binary: &Bytes, documents: &Documents, time: u64) -> Result<Vec<u8>> {
     let name = ABOUT.crate_name.replace('-', "_");
     let (info, scripts) = (format!("{name}-{VERSION}.dist-info"), format!("{name}-{VERSION}.data/scripts"));
-    let mut tree = Tree::default();
+    let mut tree = FileTree::default();
     tree.add_program(format!("{scripts}/{}", ABOUT.program), binary.clone());
     // `uvx` and `pipx run` start the program that has the package's name.
     let same = format!("#!/bin/sh\nexec \"${{0%/*}}/{}\" \"$@\"\n", ABOUT.program);
@@ -24,7 +24,7 @@ pub fn package(target: &Target, binary: &Bytes, documents: &Documents, time: u64
     let wheel =
         format!("Wheel-Version: 1.0\nGenerator: xtask\nRoot-Is-Purelib: false\nTag: py3-none-{}\n", target.wheel);
     tree.add(format!("{info}/WHEEL"), wheel.into_bytes());
-    let mut licences = Tree::default();
+    let mut licences = FileTree::default();
     documents.add_own_licences(&mut licences);
     licences.add(documents::LICENCES, documents.licences.clone());
     tree.add_tree(&format!("{info}/licenses"), &licences);
@@ -34,7 +34,7 @@ pub fn package(target: &Target, binary: &Bytes, documents: &Documents, time: u64
     tree.zip("", time)
 }
 
-fn metadata(target: &Target, documents: &Documents) -> Result<String> {
+fn metadata(target: &DistTarget, documents: &Documents) -> Result<String> {
     let system = match target.system {
         System::Linux => "Operating System :: POSIX :: Linux",
         System::MacOs => "Operating System :: MacOS",
@@ -58,7 +58,7 @@ fn metadata(target: &Target, documents: &Documents) -> Result<String> {
 }
 
 /// The list of all files with their digests, which installers check.
-fn record(tree: &Tree, own: &str) -> Result<String> {
+fn record(tree: &FileTree, own: &str) -> Result<String> {
     let mut lines = String::new();
     for (path, _, bytes) in tree.files() {
         writeln!(lines, "{path},sha256={},{}", URL_SAFE_NO_PAD.encode(Sha256::digest(bytes)), bytes.len())?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use aiw_testkit::registry_source::{Server, Status, Transport};
+use aiw_testkit::registry_source::{RegistryStatus, RegistryTransport, ServerVersion};
 use aiw_testkit::{Answer, CallError, Driver, Testkit};
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ async fn official(answers: &[(String, Answer)]) -> Driver {
 }
 
 /// The answer of the official registry to a search for `x`.
-async fn found(answer: Answer) -> Result<Vec<Server>, CallError> {
+async fn found(answer: Answer) -> Result<Vec<ServerVersion>, CallError> {
     let driver = official(&[(format!("{OFFICIAL}?version=latest&limit=10&search=x"), answer)]).await;
     driver.registry_source().search("x", 10).await
 }
@@ -40,7 +40,7 @@ async fn all(answer: Answer) -> Result<aiw_testkit::registry_source::Page, CallE
     driver.registry_source().changes(None, None).await
 }
 
-fn names(servers: &[Server]) -> Vec<&str> {
+fn names(servers: &[ServerVersion]) -> Vec<&str> {
     servers.iter().map(|server| server.name.as_str()).collect()
 }
 
@@ -74,7 +74,7 @@ async fn the_official_registry_is_read_page_by_page() {
     let second = registry.changes(None, first.next.as_deref()).await.unwrap();
     assert_eq!((names(&second.servers), second.next), (vec!["acme/b"], None));
     let changed = registry.changes(Some(1_767_323_045_006), None).await.unwrap();
-    assert_eq!(changed.servers[0].status, Status::Deleted);
+    assert_eq!(changed.servers[0].status, RegistryStatus::Deleted);
 }
 
 #[tokio::test]
@@ -243,7 +243,7 @@ async fn smithery_is_searched_and_says_how_to_reach_a_server() {
     assert_eq!(names(&found), ["@acme/weather", "exa"]);
     assert_eq!((found[0].uses, found[0].aliases.as_slice()), (Some(7), &["ai.smithery/acme-weather".to_owned()][..]));
     let server = registry.server("@acme/weather", None).await.unwrap();
-    let [Transport::StreamableHttp(at)] = server.remotes.as_slice() else { panic!("{server:?}") };
+    let [RegistryTransport::StreamableHttp(at)] = server.remotes.as_slice() else { panic!("{server:?}") };
     assert_eq!(at.url, "https://server.smithery.ai/@acme/weather/mcp?apiKey={apiKey}");
     assert!(at.variables[0].input.secret && at.variables[0].input.required);
     let bundle = &server.packages[0];

@@ -18,12 +18,12 @@ type Headers = BTreeMap<String, String>;
 
 /// A server that redirects with a status if a path begins with `/STATUS/`, and otherwise repeats the request's headers in
 /// its body and its own headers. It keeps the headers of each request, with `method` and `body`.
-struct Server {
+struct ServerVersion {
     port: u16,
     seen: Arc<Mutex<Vec<Headers>>>,
 }
 
-impl Server {
+impl ServerVersion {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -91,7 +91,7 @@ async fn send(base: &str, mode: &str) -> String {
 
 #[tokio::test]
 async fn a_secret_goes_to_the_provider_and_does_not_come_back() {
-    let server = Server::start();
+    let server = ServerVersion::start();
     let said = send(&server.url("/v1"), &format!("send:{}", server.url("/elsewhere/models"))).await;
     assert_eq!(server.last("authorization").unwrap(), format!("Bearer {CANARY}"));
     // The server repeats the secret, but the component does not see it in the answer either.
@@ -101,7 +101,7 @@ async fn a_secret_goes_to_the_provider_and_does_not_come_back() {
 
 #[tokio::test]
 async fn a_secret_goes_nowhere_else() {
-    let (own, other) = (Server::start(), Server::start());
+    let (own, other) = (ServerVersion::start(), ServerVersion::start());
     // These addresses are granted, as the provider's second address would be, but the secret is not bound to them.
     for (url, to) in [
         (other.url("/"), other.url("")),
@@ -122,7 +122,7 @@ async fn a_secret_goes_nowhere_else() {
 
 #[tokio::test]
 async fn a_secret_that_the_provider_does_not_have_is_not_there() {
-    let server = Server::start();
+    let server = ServerVersion::start();
     let said = send(&server.url(""), &format!("send-other:{}", server.url("/"))).await;
     assert_eq!(said, "error: component `hostile-provider` names a secret that does not exist: `other`");
     assert_eq!(server.count(), 0);
@@ -130,7 +130,7 @@ async fn a_secret_that_the_provider_does_not_have_is_not_there() {
 
 #[tokio::test]
 async fn a_redirect_takes_no_secret_along_in_any_header() {
-    let (own, other) = (Server::start(), Server::start());
+    let (own, other) = (ServerVersion::start(), ServerVersion::start());
     for mode in ["send", "send-agent"] {
         let header = if mode == "send" { "authorization" } else { "user-agent" };
         let kit = Testkit::new(bytes("hostile-provider")).unwrap().http(true).secret("token", CANARY);
@@ -151,7 +151,7 @@ async fn a_redirect_takes_no_secret_along_in_any_header() {
 
 #[tokio::test]
 async fn a_check_may_post_and_its_body_arrives() {
-    let server = Server::start();
+    let server = ServerVersion::start();
     let said = send(&server.url("/v1"), &format!("post:{}", server.url("/v1/check"))).await;
     assert!(said.starts_with("200 "), "{said}");
     let sent = |header: &str| server.last(header).unwrap();
@@ -168,10 +168,10 @@ async fn a_check_may_post_and_its_body_arrives() {
 
 #[tokio::test]
 async fn no_redirect_takes_a_body_along() {
-    let (own, other) = (Server::start(), Server::start());
+    let (own, other) = (ServerVersion::start(), ServerVersion::start());
     let base_urls = [(Family::Openai, own.url("/v1")), (Family::Gemini, other.url(""))];
     let base_urls = base_urls.each_ref().map(|(family, url)| (*family, url.as_str()));
-    let post = async |status: u16, to: &Server| {
+    let post = async |status: u16, to: &ServerVersion| {
         let kit = Testkit::new(bytes("hostile-provider")).unwrap().http(true).secret("token", CANARY);
         let driver = kit.load().await.unwrap();
         let mode = format!("post:{}", own.url(&format!("/{status}/{}", to.url("/x"))));

@@ -8,7 +8,7 @@ use aiw_app::ClientSession;
 use aiw_app::servers::pool;
 use aiw_core::{ErrorKind, one_line, shell_word};
 use aiw_mcp::{Arguments, value_of};
-use aiw_routing::{Definition, NamedTool, PoolError};
+use aiw_routing::{NamedTool, PoolError, ToolDefinition};
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -31,7 +31,7 @@ pub async fn call(client: &ClientSession, name: &str, given: &[String], output: 
     let (server, tool) = (server.as_str(), tool.as_str());
     pool.look(server).await?;
     let status = pool.status().into_iter().find(|status| status.name == server);
-    let definition = status.and_then(|status| status.record?.tool(tool).map(Definition::value)).unwrap_or_default();
+    let definition = status.and_then(|status| status.record?.tool(tool).map(ToolDefinition::value)).unwrap_or_default();
     let arguments = arguments(given, &definition["inputSchema"])?;
     let result = match pool.call(server, tool, arguments, None).await {
         Ok(result) => result,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use aiw_core::Secret;
 use aiw_home::Home;
-use aiw_listen::{ListenError, ListenLimits, Listener, Method, Route, Rules};
+use aiw_listen::{HttpRoute, ListenError, ListenLimits, Listener, Method, Rules};
 use aiw_mcp::{HttpLimits, HttpServer, Offer};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -59,7 +59,7 @@ pub async fn serve(
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
     let server = HttpServer::new(make, HttpLimits::default(), stop.clone());
-    let route = Route::new(PATH, [Method::POST, Method::GET, Method::DELETE]).with_media_type("application/json");
+    let route = HttpRoute::new(PATH, [Method::POST, Method::GET, Method::DELETE]).with_media_type("application/json");
     let token = Arc::new(Token { home, seen: Mutex::default() });
     let (current, watched) = (token.clone(), server.clone());
     let rules = Rules::new([route])

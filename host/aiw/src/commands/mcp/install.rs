@@ -1,7 +1,7 @@
 //! `aiw mcp install`, `update`, `outdated`: servers that come from registries.
 
 use aiw_app::ClientSession;
-use aiw_app::installs::{self, InstallRequest, Installed, ServerInstalled, UpdateRequest};
+use aiw_app::installs::{self, InstallRequest, ServerInstallation, ServerInstalled, UpdateRequest};
 use aiw_app::servers::ServerError;
 use aiw_app::servers::approve::accept_new;
 use aiw_app::servers::login::LoginRequest;
@@ -36,7 +36,7 @@ pub async fn install(args: McpInstallArgs, home: &Home, output: &Output) -> Resu
         InstallRequest { key: args.key, way: args.way, set: args.set, force: args.force, unchecked: args.no_check };
     let person = Person::new(output, args.yes);
     let installed = installs::install(&client, &found, request, &person, output).await;
-    let Installed { server, seen, wants_login } = installed.map_err(none_installed)?;
+    let ServerInstallation { server, seen, wants_login } = installed.map_err(none_installed)?;
     if seen.is_some() {
         // What `--yes` agrees to is the installation.
         accept_new(&client, &server.key, &Person::new(output, false), output).await?;

@@ -4,10 +4,10 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use aiw_app::queries::find_servers;
-use aiw_core::registry::Server;
+use aiw_core::registry::ServerVersion;
 use aiw_core::{ErrorKind, one_line, quoted};
 use aiw_home::Home;
-use aiw_registries::{Answered, Found, FoundServer, RegistryServer, ServerSearch, ServerWay, ways};
+use aiw_registries::{Answered, Found, MergedServer, RegistryServer, ServerSearch, ServerWay, ways};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -104,8 +104,8 @@ fn which_is_which(found: &Found, output: &Output) {
     }
 }
 
-fn row(number: usize, found: &FoundServer) -> Vec<String> {
-    let Server { name, version, .. } = &found.server;
+fn row(number: usize, found: &MergedServer) -> Vec<String> {
+    let ServerVersion { name, version, .. } = &found.server;
     let summary = RegistryServer::of(found);
     let mut about = summary.description;
     if summary.status != "active" {

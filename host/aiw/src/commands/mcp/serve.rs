@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use aiw_app::models::Models;
+use aiw_app::models::EmbeddingModels;
 use aiw_app::servers::profiles::{allowed_by, find, followed, idle_denials};
 use aiw_app::{ClientSession, directory};
 use aiw_core::{ErrorKind, printable};
 use aiw_home::Home;
 use aiw_markets::Quiet;
-use aiw_offer::{ClientOffer, Setting, Toolset, own_tools};
-use aiw_routing::{Choice, CurrentMeaning};
+use aiw_offer::{ClientOffer, SessionSetting, Toolset, own_tools};
+use aiw_routing::{CurrentMeaning, ListingChoice};
 
 use super::http;
 use crate::cli::mcp::{McpServeArgs, REGISTER};
@@ -40,7 +40,7 @@ pub async fn serve(args: McpServeArgs, home: &Home, output: &Output) -> Result<(
     let offer = move || {
         let profile = followed(at.clone(), cwd.clone(), name.clone());
         let client = builder.clone().profile(profile).build();
-        ClientOffer::new(Setting { client, meaning: meaning.clone(), toolsets: toolsets.clone() })
+        ClientOffer::new(SessionSetting { client, meaning: meaning.clone(), toolsets: toolsets.clone() })
     };
     if let Some(address) = args.http {
         return http::serve(output, home.clone(), address, move || Arc::new(offer())).await;
@@ -74,7 +74,7 @@ fn say_idle_denials(name: String, home: Home, cwd: PathBuf) -> Option<JoinHandle
 /// Returns the vectors of tools by the model in use, which may change from request to request: one small file names it.
 /// If that can't be read, tools are found by words alone, and a note says so once.
 pub fn meaning(home: &Home, output: &Output) -> CurrentMeaning {
-    let models = Models::at(home.clone());
+    let models = EmbeddingModels::at(home.clone());
     if let Err(e) = models.chosen() {
         output.note(format!("note: tools are found by words alone: {e}"));
     }
@@ -98,14 +98,14 @@ pub(super) fn toolsets(asked: Option<Vec<String>>, home: &Home) -> Result<Vec<To
 /// What a session with some toolsets would be offered now.
 pub(super) fn offer(client: Arc<ClientSession>, toolsets: Vec<Toolset>, output: &Output) -> ClientOffer {
     let meaning = Arc::new(meaning(client.home(), output));
-    ClientOffer::new(Setting { client, meaning, toolsets })
+    ClientOffer::new(SessionSetting { client, meaning, toolsets })
 }
 
 /// Returns what becomes of each server in the list of a session that the settings alone decide about.
 pub(super) fn choices(
     client: &Arc<ClientSession>,
     output: &Output,
-) -> Result<impl Fn() -> Vec<Choice> + Sync, Failure> {
+) -> Result<impl Fn() -> Vec<ListingChoice> + Sync, Failure> {
     let toolsets = toolsets(None, client.home())?;
     Ok(move || offer(client.clone(), toolsets.clone(), output).choices())
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use aiw_app::servers::{learn, pool};
 use aiw_core::{ErrorKind, counted, quoted, visible};
 use aiw_home::{Home, HomeError};
-use aiw_routing::{Choice, OWN, Reason};
-use aiw_setup::{ClientPlaces, Ours, Scope, Setup};
+use aiw_routing::{ListingChoice, ListingReason, OWN};
+use aiw_setup::{ClientPlaces, Ours, Setup, SetupScope};
 use clap::Parser;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -72,13 +72,13 @@ pub struct ListedServer {
 }
 
 impl ListedServer {
-    fn of(choice: &Choice) -> Self {
+    fn of(choice: &ListingChoice) -> Self {
         let reason = match choice.reason {
-            Reason::Always => "always",
-            Reason::Used => "used",
-            Reason::Fits => "fits",
-            Reason::Never => "never",
-            Reason::NoRoom { .. } => "no-room",
+            ListingReason::Always => "always",
+            ListingReason::Used => "used",
+            ListingReason::Fits => "fits",
+            ListingReason::Never => "never",
+            ListingReason::NoRoom { .. } => "no-room",
         };
         Self {
             name: choice.server.clone(),
@@ -103,7 +103,7 @@ pub async fn session(id: &str, home: &Home, output: &Output) -> Result<(), Failu
     let place = aiw_setup::client(id).ok_or_else(|| Failure::new(ErrorKind::Usage, "there is no such client"))?;
     let places = ClientPlaces::around(home.around()).ok_or(HomeError::NoHome)?;
     let setup = Setup::new(home.clone(), places, Ours::default());
-    let entry = setup.registered(place, &Scope::User)?;
+    let entry = setup.registered(place, &SetupScope::User)?;
     if entry.is_none() {
         output.note(format!("note: aiw is not registered in {}: `aiw setup {id}` does it", place.name));
     }

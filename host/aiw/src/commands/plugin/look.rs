@@ -6,32 +6,32 @@ use aiw_app::plugins::{keys, offer_market, short};
 use aiw_core::{MarketName, PluginId};
 use aiw_home::InstalledPlugin;
 use aiw_markets::{
-    FoundPlugin, MarketError, Markets, Missing, PluginDetails, PluginSummary, Query, SearchResult, SearchSummary,
+    FoundPlugin, MarketError, Markets, Missing, PluginDetails, PluginQuery, PluginSummary, SearchResult, SearchSummary,
 };
 
-use crate::ask::{Person, Said};
+use crate::ask::{Person, PluginNotes};
 use crate::cli::{ListArgs, SearchArgs};
 use crate::failure::Failure;
 use crate::output::{Output, under};
 
 pub(super) async fn search(markets: &Markets, args: SearchArgs, output: &Output) -> Result<(), Failure> {
     if !output.is_json() && args.market.is_none() {
-        offer_market(markets, &Person::new(output, false), &Said(output)).await?;
+        offer_market(markets, &Person::new(output, false), &PluginNotes(output)).await?;
     }
     let text = Some(args.query.join(" ")).filter(|text| !text.trim().is_empty());
-    let query = Query { text, market: args.market, category: args.category, all: args.all };
+    let query = PluginQuery { text, market: args.market, category: args.category, all: args.all };
     show(&markets.search(&query)?, query.text.is_some(), output);
     Ok(())
 }
 
 pub(super) fn list(markets: &Markets, args: &ListArgs, has_settings: bool, output: &Output) -> Result<(), Failure> {
     if args.available {
-        let query = Query { market: args.market.clone(), all: args.all, ..Query::default() };
+        let query = PluginQuery { market: args.market.clone(), all: args.all, ..PluginQuery::default() };
         show(&markets.search(&query)?, false, output);
         return Ok(());
     }
     let everything = match has_settings {
-        true => markets.search(&Query { all: true, market: args.market.clone(), ..Query::default() })?,
+        true => markets.search(&PluginQuery { all: true, market: args.market.clone(), ..PluginQuery::default() })?,
         // Without marketplaces, a plugin is shown by its record.
         false => SearchResult::default(),
     };

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::atomic::Ordering;
 
-use aiw_app::feed::{Changes, Feed, Topic, Waker};
+use aiw_app::feed::{Feed, Topic, TopicSubscription, Waker};
 use aiw_processes::{FollowFrom, LogEntry, ProcessLine, ProcessLog, ProcessLogs, Stream};
 use clap::builder::styling::{AnsiColor, Style};
 
@@ -77,7 +77,7 @@ pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), Failure>
     let mut printer = Printer { ids, args, is_json: output.is_json(), lines: VecDeque::new() };
     let is_wanted = |entry: &LogEntry| args.grep.as_ref().is_none_or(|pattern| pattern.is_match(&entry.text()));
     let changes = args.follow.then(|| followed(home, &logs)).transpose()?;
-    let waker = changes.as_ref().map(Changes::waker);
+    let waker = changes.as_ref().map(TopicSubscription::waker);
     let signals = counted(move || waker.iter().for_each(Waker::wake))?;
     let mut has_ended = !args.follow;
     let is_over = loop {
@@ -107,7 +107,7 @@ pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), Failure>
 }
 
 /// What tells that there are more lines, or that a process has ended.
-fn followed(home: &Home, logs: &ProcessLogs) -> Result<Changes, Failure> {
+fn followed(home: &Home, logs: &ProcessLogs) -> Result<TopicSubscription, Failure> {
     let changes = Feed::of(home).changes(&[Topic::Processes])?;
     logs.directories().for_each(|directory| changes.follow_directory(directory));
     Ok(changes)

@@ -11,14 +11,14 @@ use aiw_app::{directory, own_executable};
 use aiw_core::{ErrorKind, Unasked, did_you_mean, one_line};
 use aiw_home::Home;
 use aiw_processes::{
-    Author, DefineRequest, MAX_INPUT, Manager, ProcessError, ProcessSummary, Processes, StartResults, Started, State,
-    StoppedProcesses, WaitFor, Waited, Watch,
+    Author, DefineRequest, MAX_INPUT, Manager, ProcessError, ProcessSummaries, ProcessSummary, RunState, StartResults,
+    Started, StoppedProcesses, WaitFor, WaitedProcess, Watch,
 };
 use clap::builder::styling::{AnsiColor, Style};
 
 use crate::ask::Person;
 use crate::cli::process::{ExecArgs, InputArgs, NewProcessArgs, ProcessCommand, PsArgs, StartArgs};
-use crate::commands::each::{FailedName, Failures};
+use crate::commands::each::{CommandFailures, FailedName};
 use crate::editor::Editor;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -123,9 +123,11 @@ fn table(processes: &[ProcessSummary], args: &PsArgs, output: &Output) {
     let row = |process: &ProcessSummary| columns.iter().map(|(.., cell)| cell(process)).collect();
     let rows: Vec<Vec<String>> = processes.iter().map(row).collect();
     let style = |row: usize, column: usize| match processes.get(row).map(|process| process.state) {
-        Some(State::Running) if column == 1 => AnsiColor::Green.on_default(),
-        Some(State::Failed | State::Unhealthy | State::CrashLooping) if column == 1 => AnsiColor::Red.on_default(),
-        Some(State::Starting | State::Stopping) if column == 1 => AnsiColor::Yellow.on_default(),
+        Some(RunState::Running) if column == 1 => AnsiColor::Green.on_default(),
+        Some(RunState::Failed | RunState::Unhealthy | RunState::CrashLooping) if column == 1 => {
+            AnsiColor::Red.on_default()
+        }
+        Some(RunState::Starting | RunState::Stopping) if column == 1 => AnsiColor::Yellow.on_default(),
         _ => Style::new(),
     };
     output.painted_table(&headers, &rows, style);
@@ -142,7 +144,7 @@ fn told(results: StartResults, output: &Output) -> Result<(), Failure> {
         let word = match (is_new, status.state) {
             (false, _) if *is_outdated => "Runs already, as it was defined before (`aiw restart` starts it anew):",
             (false, _) => "Runs already",
-            (true, State::Failed) => "Failed",
+            (true, RunState::Failed) => "Failed",
             (true, _) => "Started",
         };
         let pid = status.pid().map(|pid| format!(" (process {pid})")).unwrap_or_default();
@@ -153,12 +155,12 @@ fn told(results: StartResults, output: &Output) -> Result<(), Failure> {
         output.line("nothing starts by itself: `aiw process start ID` starts a process");
     }
     let processes = started.iter().map(|started| ProcessSummary::of(&started.status)).collect();
-    output.conclude(Processes { processes }, failures.first)
+    output.conclude(ProcessSummaries { processes }, failures.first)
 }
 
 /// What was started, and why the rest was not, which is said but for the first.
-fn sorted(results: StartResults, output: &Output) -> (Vec<Started>, Failures<FailedName>) {
-    let (mut started, mut failures) = (Vec::new(), Failures::default());
+fn sorted(results: StartResults, output: &Output) -> (Vec<Started>, CommandFailures<FailedName>) {
+    let (mut started, mut failures) = (Vec::new(), CommandFailures::default());
     for (id, result) in results {
         match result {
             Ok(one) => started.push(one),
@@ -184,17 +186,17 @@ pub fn wait(
     let is_over = || signals.load(Ordering::Relaxed) > 0;
     let (mut processes, mut failed, mut idle, mut left) = (Vec::new(), 0, 0, 0);
     for id in ids {
-        let Waited { status, done, .. } = manager.wait(id, what, end, &watch, &is_over)?;
+        let WaitedProcess { status, done, .. } = manager.wait(id, what, end, &watch, &is_over)?;
         if is_over() {
             return Err(Failure::new(ErrorKind::Interrupted, "no longer waiting; the processes keep running"));
         }
         match status.state {
-            State::Failed => failed += 1,
+            RunState::Failed => failed += 1,
             _ if done => {}
             state if state.is_alive() => left += 1,
             _ => idle += 1,
         }
-        let is_ready = done && status.state == State::Running && status.definition.ready.is_some();
+        let is_ready = done && status.state == RunState::Running && status.definition.ready.is_some();
         let word = if is_ready { "ready".into() } else { status.state.to_string() };
         let why = status.reason().map(|why| format!(": {}", one_line(&why, 200))).unwrap_or_default();
         output.line(format!("{id} {word}{why}"));
@@ -217,7 +219,7 @@ pub fn wait(
             Some(problem(failed + idle, "failed").with_code(1).with_hint(hint))
         }
     };
-    output.conclude(Processes { processes }, failure)
+    output.conclude(ProcessSummaries { processes }, failure)
 }
 
 /// `aiw process start`
@@ -237,7 +239,7 @@ pub fn down(ids: &[String], home: &Home, output: &Output) -> Result<(), Failure>
     let manager = manager(home)?;
     // What can't be started again keeps nothing from being stopped.
     let _ = manager.look_after();
-    let (mut stopped, mut failures) = (Vec::new(), Failures::<FailedName>::default());
+    let (mut stopped, mut failures) = (Vec::new(), CommandFailures::<FailedName>::default());
     for (id, result) in manager.down(ids)? {
         match result {
             Ok(false) => {}

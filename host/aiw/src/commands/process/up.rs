@@ -5,10 +5,10 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use aiw_app::feed::{Changes, Feed, Topic};
+use aiw_app::feed::{Feed, Topic, TopicSubscription};
 use aiw_core::one_line;
 use aiw_home::Home;
-use aiw_processes::{FollowFrom, Loaded, Manager, ProcessError, ProcessLogs, Started, State, WaitFor};
+use aiw_processes::{FollowFrom, Loaded, Manager, ProcessError, ProcessLogs, RunState, Started, WaitFor};
 
 use super::log::named;
 use super::{counted, looked_after, sorted, told, wait};
@@ -68,7 +68,7 @@ struct View<'a> {
     manager: &'a Manager,
     output: &'a Output,
     /// What wakes it.
-    changes: Changes,
+    changes: TopicSubscription,
     /// How many signals have come.
     signals: &'a AtomicUsize,
     is_coloured: bool,
@@ -206,7 +206,7 @@ impl View<'_> {
         let mut failed = Vec::new();
         for Shown { id, .. } in &self.shown {
             let status = self.manager.get(id)?;
-            if status.state == State::Failed {
+            if status.state == RunState::Failed {
                 failed.push(format!("`{id}` ({})", status.reason().unwrap_or_else(|| "failed".into())));
             }
         }

@@ -4,8 +4,8 @@ use aiw_core::one_line;
 use aiw_core::provider::{KeyState, Model};
 use aiw_home::SecretRef;
 use aiw_providers::{
-    Added, PresetSummary, ProviderDetails, ProviderSummary, Providers, RemovedProvider, RenamedProvider, SecretState,
-    Tested, Variable,
+    AddedProvider, PresetSummary, ProviderDetails, ProviderSummary, Providers, RemovedProvider, RenamedProvider,
+    SecretState, ShownVariable, Tested,
 };
 
 use crate::failure::Failure;
@@ -24,7 +24,7 @@ fn used_by(direct: &[aiw_core::CliKind], gateway: &[aiw_core::CliKind], separato
 /// The meaning of the star.
 const STAR: &str = "* through aiw's gateway, which translates";
 
-pub fn added(added: &Added, output: &Output) {
+pub fn added(added: &AddedProvider, output: &Output) {
     added.notes.iter().for_each(|note| output.note(note));
     let provider = &added.provider;
     let word = if added.existed { "Changed" } else { "Added" };
@@ -134,20 +134,20 @@ pub fn show(provider: &ProviderDetails, output: &Output) {
     }
     for (name, value) in &provider.variables {
         output.line(match value {
-            Variable::LooksSecret => format!(
+            ShownVariable::LooksSecret => format!(
                 "  sets {name} to a value that looks like a secret; keep it with `aiw secret set NAME` and write `{{\"secret\": NAME}}`"
             ),
-            Variable::Plain(text) => format!("  sets {name}={text}"),
-            Variable::Reference(secret) => format!("  sets {name} to {}", reference(secret)),
+            ShownVariable::Plain(text) => format!("  sets {name}={text}"),
+            ShownVariable::Reference(secret) => format!("  sets {name} to {}", reference(secret)),
         });
     }
     for (name, value) in &provider.header_values {
         output.line(match value {
-            Variable::LooksSecret => format!(
+            ShownVariable::LooksSecret => format!(
                 "  sends {name} with a value that looks like a secret; keep it with `aiw secret set NAME` and write `{{\"secret\": NAME}}`"
             ),
-            Variable::Plain(text) => format!("  sends {name}: {text}"),
-            Variable::Reference(secret) => format!("  sends {name} with {}", reference(secret)),
+            ShownVariable::Plain(text) => format!("  sends {name}: {text}"),
+            ShownVariable::Reference(secret) => format!("  sends {name} with {}", reference(secret)),
         });
     }
     if !provider.withhold.is_empty() {

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use aiw_core::one_line;
-use aiw_launch::{Place, Prepared};
+use aiw_launch::{OutputPlace, PreparedRun};
 use aiw_tasks::Task;
 
 use crate::commands::usage::tokens;
@@ -19,7 +19,7 @@ pub fn started(id: &str, cli: &str, provider: Option<&str>, model: Option<&str>)
 }
 
 /// Returns the provider that runs the CLI, and the model.
-pub fn describe(prepared: &Prepared) -> (Option<String>, Option<String>) {
+pub fn describe(prepared: &PreparedRun) -> (Option<String>, Option<String>) {
     (prepared.provider.as_ref().map(ToString::to_string), prepared.model.clone())
 }
 
@@ -61,11 +61,11 @@ impl LiveLine {
     }
 
     /// Notes a piece of the run's text, which the caller writes after [`clear`](Self::clear).
-    pub fn note(&mut self, place: Place, text: &str) {
+    pub fn note(&mut self, place: OutputPlace, text: &str) {
         let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
         match (place, last) {
-            (Place::Progress, Some(line)) => self.action = line.to_owned(),
-            (Place::Answer, Some(_)) => {
+            (OutputPlace::Progress, Some(line)) => self.action = line.to_owned(),
+            (OutputPlace::Answer, Some(_)) => {
                 self.action = "answering".into();
                 self.has_answered = true;
             }
