@@ -6,8 +6,9 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
+use parking_lot::Mutex;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -70,7 +71,7 @@ impl Lane {
 
         strace().ok_or("strace is not there")?;
         let mitmdump = mitmdump().ok_or("mitmproxy is not there")?;
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = SHARED.lock();
         let proxy = match shared.upgrade() {
             Some(proxy) => proxy,
             None => {
@@ -79,7 +80,7 @@ impl Lane {
                 proxy
             }
         };
-        let address = proxy.free.lock().unwrap().pop_front().expect("a lane is free");
+        let address = proxy.free.lock().pop_front().expect("a lane is free");
         Ok(Self { proxy, address })
     }
 
@@ -156,7 +157,7 @@ impl Lane {
 impl Drop for Lane {
     fn drop(&mut self) {
         self.clear();
-        self.proxy.free.lock().unwrap_or_else(PoisonError::into_inner).push_back(self.address);
+        self.proxy.free.lock().push_back(self.address);
     }
 }
 

@@ -4,14 +4,15 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use aiw_core::shown_lines;
 use aiw_markets::{Observer, Quiet};
 use clap::builder::StyledStr;
 use clap::builder::styling::{AnsiColor, Style};
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -32,10 +33,6 @@ pub struct Output {
     progress: Option<Arc<ProgressLine>>,
     /// The screen that lists are laid out for.
     screen: Option<Screen>,
-}
-
-fn locked<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {
-    part.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An answer that is one value under its name.
@@ -67,7 +64,7 @@ impl Output {
     /// A line of the answer for people, made printable: much of it was written by others.
     pub fn line(&self, line: impl AsRef<str>) {
         if !self.json {
-            let mut text = locked(&self.text);
+            let mut text = self.text.lock();
             text.push_str(&aiw_core::printable(line.as_ref()));
             text.push('\n');
         }
@@ -76,7 +73,7 @@ impl Output {
     /// A document in JSON, as the answer for people: what can't be shown is escaped as JSON does.
     pub fn document(&self, document: impl Serialize) {
         if !self.json {
-            locked(&self.text).push_str(&json_text(&value(document)));
+            self.text.lock().push_str(&json_text(&value(document)));
         }
     }
 
@@ -94,7 +91,7 @@ impl Output {
         match self.screen.filter(|_| !self.json) {
             Some(screen) => {
                 let lines = layout::on_screen(headers, rows, screen, style);
-                lines.iter().for_each(|line| locked(&self.text).push_str(line));
+                lines.iter().for_each(|line| self.text.lock().push_str(line));
             }
             None => layout::columns(rows).iter().for_each(|line| self.line(line)),
         }
@@ -131,7 +128,7 @@ impl Output {
     /// The answer for programs.
     pub fn answer(&self, answer: impl Serialize) {
         // People read the lines instead.
-        *locked(&self.answer) = self.json.then(|| value(answer));
+        *self.answer.lock() = self.json.then(|| value(answer));
     }
 
     /// The answer for programs: one field, as another program wrote it. Numbers keep all of their digits. `read` is what
@@ -140,7 +137,7 @@ impl Output {
         // What was nested too deeply was cut.
         if serde_json::from_str::<Value>(written.get()).is_ok_and(|value| value == *read) {
             let text = format!("{{{}:{}}}\n", Value::from(field), written.get());
-            *locked(&self.written) = Some(escaped(text));
+            *self.written.lock() = Some(escaped(text));
         }
         self.answer(under(field, read));
     }
@@ -160,7 +157,7 @@ impl Output {
     /// Prints what was collected so far, before what refers to it.
     pub fn flush(&self) {
         self.clear_progress();
-        let text = std::mem::take(&mut *locked(&self.text));
+        let text = std::mem::take(&mut *self.text.lock());
         if !text.is_empty() && write(&text) != ExitCode::SUCCESS {
             self.lost.store(true, Ordering::Relaxed);
         }
@@ -196,9 +193,9 @@ impl Output {
 
     fn finish(&self) -> ExitCode {
         self.clear_progress();
-        let text = match (self.json, locked(&self.answer).take()) {
-            (true, Some(answer)) => locked(&self.written).take().unwrap_or_else(|| json_text(&answer)),
-            _ => std::mem::take(&mut *locked(&self.text)),
+        let text = match (self.json, self.answer.lock().take()) {
+            (true, Some(answer)) => self.written.lock().take().unwrap_or_else(|| json_text(&answer)),
+            _ => std::mem::take(&mut *self.text.lock()),
         };
         match write(&text) {
             ExitCode::SUCCESS if self.lost.load(Ordering::Relaxed) => {
@@ -400,7 +397,7 @@ mod tests {
     fn a_line_of_the_answer_steers_no_terminal() {
         let output = Output::new(false);
         output.line("a\u{1b}[2Jb\u{202e}");
-        assert_eq!(*locked(&output.text), "a\\u{1b}[2Jb\\u{202e}\n");
+        assert_eq!(*output.text.lock(), "a\\u{1b}[2Jb\\u{202e}\n");
     }
 
     #[test]
@@ -409,6 +406,6 @@ mod tests {
         output.before_question(format!("  runs: sh{}-c evil\u{e0101}", " ".repeat(8000)));
         output.before_question(format!("one{}two", "\n".repeat(3001)));
         let shown = "  runs: sh⟨8000 blanks⟩-c evil\\u{e0101}\none\n\n\n⟨2998 empty lines more⟩\ntwo\n";
-        assert_eq!(*locked(&output.text), shown);
+        assert_eq!(*output.text.lock(), shown);
     }
 }

@@ -2,10 +2,11 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use aiw_core::{ErrorKind, Secret};
 use aiw_home::MAX_SECRET_BYTES;
+use parking_lot::Mutex;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use signal_hook::consts::{SIGCONT, SIGTSTP};
 use signal_hook::iterator::Signals;
@@ -96,7 +97,7 @@ impl Unseen {
         // It lives as long as the process: once heard, a signal does nothing by itself any more.
         std::thread::spawn(move || {
             for signal in signals.forever() {
-                let state = locked(&seen);
+                let state = seen.lock();
                 match (signal, &*state) {
                     (SIGTSTP, hidden) if somebody_continues_us() => {
                         if let Some(hidden) = hidden {
@@ -116,14 +117,10 @@ impl Unseen {
 
 impl Drop for Unseen {
     fn drop(&mut self) {
-        if let Some(hidden) = locked(&self.0).take() {
+        if let Some(hidden) = self.0.lock().take() {
             hidden.show();
         }
     }
-}
-
-fn locked<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether a shell of this session waits for us: without one a stopped process would never continue, and the system

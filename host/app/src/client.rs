@@ -1,7 +1,7 @@
 //! One client of the application.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use aiw_components::Library;
 use aiw_home::{Home, Surroundings};
@@ -11,6 +11,7 @@ use aiw_providers::Providers;
 use aiw_registries::Registries;
 use aiw_routing::{Ground, Pool, Profile, ProfileSource, SharedServers};
 use aiw_tasks::{ProcessScope, Tasks};
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::app::App;
@@ -127,7 +128,7 @@ impl ClientSession {
     pub fn pool(&self) -> &Arc<Pool> {
         self.pool.get_or_init(|| {
             let (sender, receiver) = mpsc::unbounded_channel();
-            *self.changes.lock().unwrap_or_else(PoisonError::into_inner) = Some(receiver);
+            *self.changes.lock() = Some(receiver);
             Arc::new(Pool::new(
                 self.about.ground.clone(),
                 self.about.profile.clone(),
@@ -139,7 +140,7 @@ impl ClientSession {
 
     /// Returns the news that the pool's servers or tools have changed, once.
     pub fn changes(&self) -> Option<mpsc::UnboundedReceiver<()>> {
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.changes.lock().take()
     }
 
     /// Returns the components, as this client may use them.
@@ -175,11 +176,11 @@ impl ClientSession {
 
     /// Returns what the user should know of what was done so far, once.
     pub fn notes(&self) -> Vec<String> {
-        std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.notes.lock())
     }
 
     fn note(&self, notes: Vec<String>) {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).extend(notes);
+        self.notes.lock().extend(notes);
     }
 
     /// Returns what prepares runs of AI CLIs.

@@ -15,12 +15,13 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use aiw_home::Home;
 use aiw_processes::Manager;
 use aiw_tasks::{ProcessChange, ProcessScope, Sources, TaskError, Tasks, Watch};
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
 use crate::AppError;
@@ -119,13 +120,9 @@ struct Pending {
     is_woken: bool,
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Subscriber {
     fn tell(&self, topics: impl IntoIterator<Item = Topic>) {
-        let mut pending = locked(&self.pending);
+        let mut pending = self.pending.lock();
         pending.topics.extend(topics.into_iter().filter(|topic| self.topics.contains(topic)));
         if !pending.topics.is_empty() || pending.is_woken {
             self.is_there.notify_all();
@@ -148,7 +145,7 @@ pub struct Waker(Arc<Subscriber>);
 impl Waker {
     /// Ends the sleep, or the next one.
     pub fn wake(&self) {
-        locked(&self.0.pending).is_woken = true;
+        self.0.pending.lock().is_woken = true;
         self.0.tell([]);
     }
 
@@ -172,8 +169,8 @@ impl TopicSubscription {
     }
 
     fn follow(&self, directory: PathBuf, file: Option<OsString>) {
-        if locked(&self.subscriber.followed).insert((directory, file)) {
-            let mut state = locked(&self.feed.0.state);
+        if self.subscriber.followed.lock().insert((directory, file)) {
+            let mut state = self.feed.0.state.lock();
             state.listen_at_once(&self.feed.0.home);
         }
     }
@@ -185,13 +182,13 @@ impl TopicSubscription {
 
     /// Waits for changes since the last ones, for [`Waker::wake`], or for the time limit. Returns the topics.
     pub fn wait(&self, limit: Option<Duration>) -> BTreeSet<Topic> {
-        let pending = locked(&self.subscriber.pending);
+        let mut pending = self.subscriber.pending.lock();
         let is_idle = |pending: &mut Pending| pending.topics.is_empty() && !pending.is_woken;
         let there = &self.subscriber.is_there;
-        let mut pending = match limit {
-            None => there.wait_while(pending, is_idle).unwrap_or_else(PoisonError::into_inner),
-            Some(limit) => there.wait_timeout_while(pending, limit, is_idle).unwrap_or_else(PoisonError::into_inner).0,
-        };
+        match limit {
+            None => there.wait_while(&mut pending, is_idle),
+            Some(limit) => drop(there.wait_while_for(&mut pending, is_idle, limit)),
+        }
         std::mem::take(&mut *pending).topics
     }
 
@@ -199,7 +196,7 @@ impl TopicSubscription {
     pub async fn next(&self) -> BTreeSet<Topic> {
         loop {
             // A change from here on leaves a permit.
-            let pending = std::mem::take(&mut *locked(&self.subscriber.pending));
+            let pending = std::mem::take(&mut *self.subscriber.pending.lock());
             if pending.is_woken || !pending.topics.is_empty() {
                 return pending.topics;
             }
@@ -210,7 +207,7 @@ impl TopicSubscription {
 
 impl Drop for TopicSubscription {
     fn drop(&mut self) {
-        let mut state = locked(&self.feed.0.state);
+        let mut state = self.feed.0.state.lock();
         let is_other = |other: &Weak<Subscriber>| !std::ptr::eq(other.as_ptr(), Arc::as_ptr(&self.subscriber));
         state.subscribers.retain(is_other);
         match state.subscribers.is_empty() {
@@ -219,7 +216,7 @@ impl Drop for TopicSubscription {
                 let running = std::mem::take(&mut *state).running;
                 running.iter().for_each(|watch| watch.wake());
             }
-            false if !locked(&self.subscriber.followed).is_empty() => state.listen_at_once(&self.feed.0.home),
+            false if !self.subscriber.followed.lock().is_empty() => state.listen_at_once(&self.feed.0.home),
             false if !self.subscriber.topics.is_subset(&state.topics()) => state.listen_at_once(&self.feed.0.home),
             false => {}
         }
@@ -241,7 +238,7 @@ impl Feed {
     pub fn changes(&self, topics: &[Topic]) -> Result<TopicSubscription, AppError> {
         let topics = topics.iter().copied().chain([Topic::Files, Topic::Logs]).collect();
         let subscriber = Arc::new(Subscriber { topics, ..Subscriber::default() });
-        let mut state = locked(&self.0.state);
+        let mut state = self.0.state.lock();
         if state.running.is_none() {
             let watch = Arc::new(Watch::new().map_err(TaskError::from)?);
             let (shared, theirs) = (Arc::downgrade(&self.0), watch.clone());
@@ -265,7 +262,7 @@ fn run(shared: &Weak<Shared>, watch: &Arc<Watch>) {
     loop {
         let limit = {
             let Some(shared) = shared.upgrade() else { return };
-            let state = locked(&shared.state);
+            let state = shared.state.lock();
             if !running(&state) {
                 return;
             }
@@ -279,7 +276,7 @@ fn run(shared: &Weak<Shared>, watch: &Arc<Watch>) {
             changes.extend(watch.wait(Some(Duration::ZERO)));
         }
         let Some(shared) = shared.upgrade() else { return };
-        let mut state = locked(&shared.state);
+        let mut state = shared.state.lock();
         if running(&state) {
             state.tell(&shared.home, &changes);
         }
@@ -415,7 +412,7 @@ impl State {
         loop {
             let mut all: Vec<Source> = self.topics().into_iter().flat_map(|topic| sources(home, topic)).collect();
             for subscriber in self.subscribers() {
-                let followed = locked(&subscriber.followed);
+                let followed = subscriber.followed.lock();
                 all.extend(followed.iter().map(|(directory, file)| Source {
                     only: Arc::downgrade(&subscriber),
                     counts_writes: true,

@@ -1,10 +1,11 @@
 //! What a process remembers of the model that plans jobs.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_home::PlannerSettings;
 use aiw_llm::LanguageModel;
+use parking_lot::{Mutex, MutexGuard};
 
 /// How long a model that did not answer is left alone.
 const REST: Duration = Duration::from_secs(60);
@@ -94,7 +95,7 @@ impl Try {
 
 impl Planner {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Looks whether a model is to be asked. One that is not known to be well is asked one question at a time.

@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use std::time::{Duration, Instant};
 
 use aiw_app::feed::{Feed, Topic, TopicSubscription};
 use aiw_home::{Home, Mode, replace};
 use aiw_tests::{Environment, FakeClis};
+use parking_lot::{Mutex, MutexGuard};
 
 /// Nothing here takes as long.
 const HANGS: Duration = Duration::from_secs(60);
@@ -20,7 +21,7 @@ const HANGS: Duration = Duration::from_secs(60);
 /// The threads of a feed are found by their name, so one test at a time has some.
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+    TURN.lock()
 }
 
 /// How often the thread of the feed has slept so far. None if there is no thread.

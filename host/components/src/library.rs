@@ -1,10 +1,11 @@
 //! The available components: bundled ones and those in `extensions.lock`. Loads either kind, and checks its digest.
 
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use aiw_core::ExtensionId;
 use aiw_extensions::{ComponentFacts, Grants, MAX_COMPONENT_BYTES, World, inspect};
@@ -193,7 +194,7 @@ impl Library {
                 }
             };
             let place = {
-                let mut loaded = self.shared.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut loaded = self.shared.loaded.lock();
                 loaded.entry(about.sha256.clone()).or_default().clone()
             };
             let load = async || {

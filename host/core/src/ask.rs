@@ -4,9 +4,9 @@
 //! has an [`Ask`] and a [`Sink`] of its own: a terminal, a form of an MCP client, what a test has recorded.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use crate::registry::Format;
@@ -292,14 +292,14 @@ pub struct Heard(Mutex<Vec<String>>);
 impl Heard {
     /// Takes the lines so far, in their order.
     pub fn lines(&self) -> Vec<String> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.0.lock())
     }
 }
 
 impl Sink for Heard {
     fn tell(&self, told: Told) {
         let (Told::Step(line) | Told::Note(line) | Told::Done(line) | Told::Failed(line)) = told;
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        self.0.lock().push(line);
     }
 }
 

@@ -1,7 +1,8 @@
 //! How many requests each account answers now.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// The open requests, by account.
 #[derive(Debug, Default)]
@@ -9,7 +10,7 @@ pub(crate) struct Busy(Mutex<HashMap<String, usize>>);
 
 impl Busy {
     pub(crate) fn count(&self, account: &str) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(account).copied().unwrap_or_default()
+        self.0.lock().get(account).copied().unwrap_or_default()
     }
 }
 
@@ -22,14 +23,14 @@ pub(crate) struct Answering {
 
 impl Answering {
     pub(crate) fn begin(busy: &Arc<Busy>, account: &str) -> Self {
-        *busy.0.lock().unwrap_or_else(PoisonError::into_inner).entry(account.to_owned()).or_default() += 1;
+        *busy.0.lock().entry(account.to_owned()).or_default() += 1;
         Self { busy: busy.clone(), account: account.to_owned() }
     }
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        let mut all = self.busy.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.busy.0.lock();
         if let Some(count) = all.get_mut(&self.account) {
             *count = count.saturating_sub(1);
             if *count == 0 {

@@ -1,11 +1,12 @@
 //! What all requests share.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use aiw_core::ProcessId;
 use aiw_home::Home;
 use aiw_net::HttpClient;
+use parking_lot::Mutex;
 
 use crate::busy::Busy;
 use crate::error::GatewayError;
@@ -71,7 +72,7 @@ impl Gateway {
     }
 
     pub(crate) fn refused_by(&self, url: &str, model: &str) -> Vec<String> {
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = self.refused.lock();
         refused.get(&(url.to_owned(), model.to_owned())).cloned().unwrap_or_default()
     }
 
@@ -79,7 +80,7 @@ impl Gateway {
         if fields.is_empty() {
             return;
         }
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refused = self.refused.lock();
         // Clients name the models.
         if refused.len() >= REFUSED {
             refused.clear();

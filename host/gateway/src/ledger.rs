@@ -1,11 +1,12 @@
 //! What requests use: booked before they are sent and when they have ended, and held against budgets.
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use std::time::{Duration, Instant};
 
 use aiw_home::{Budget, Home, HomeError, Settings};
 use aiw_usage::{Book, BookTurn, Booking, NotOpened, OpenRequest, Spending, UsageError};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::route::GatewayRoute;
 
@@ -112,7 +113,7 @@ impl Ledger {
     }
 
     fn unwritten(&self) -> MutexGuard<'_, Vec<Booking>> {
-        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
+        self.unwritten.lock()
     }
 
     fn write(&self, turn: &mut BookTurn<'_>) -> Result<(), UsageError> {
@@ -126,7 +127,7 @@ impl Ledger {
 
     /// Returns what is known, after a look at the settings.
     fn known(&self) -> MutexGuard<'_, Known> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         if known.read.is_none_or(|at| at.elapsed() > FRESH) {
             known.read = Some(Instant::now());
             // Settings that can't be read stop new runs, which say why. What runs goes on as before.

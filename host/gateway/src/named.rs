@@ -5,10 +5,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use aiw_core::{GatewayName, Secret};
 use aiw_home::{Home, Mode, open_append, open_plain, read_capped, read_dir, remove_file, replace};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::route::{GatewayRoute, random_token};
@@ -210,7 +211,7 @@ pub struct NamedRoute {
 impl NamedRoute {
     /// Returns the token that is good now; none once it was revoked.
     fn token(&self) -> Option<Secret> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         let Ok(about) = std::fs::symlink_metadata(self.gateways.path(&self.name)) else {
             *seen = None;
             return None;

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aiw_core::{ErrorKind, ProcessId};
 use aiw_home::{
     Home, HomeError, Mode, VaultError, open_append, open_plain, read_capped, read_dir, remove_file, replace,
 };
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -168,7 +169,7 @@ impl KeptRoutes {
     pub fn sweep(&self, is_running: &IsRunning) -> usize {
         let Ok(entries) = read_dir(&self.directory) else { return 0 };
         let is_kept = |name: &String| self.directory.join(name).with_extension("route").is_file();
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| is_kept(name));
+        self.known.lock().retain(|name, _| is_kept(name));
         let mut left = 0;
         for path in entries
             .flatten()
@@ -180,7 +181,7 @@ impl KeptRoutes {
                 continue;
             }
             if let Some(name) = path.file_stem().and_then(|name| name.to_str()) {
-                self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+                self.known.lock().remove(name);
             }
             let _ = remove_file(&path);
             let _ = remove_file(&path.with_extension("owner"));
@@ -224,7 +225,7 @@ fn is_alive(route: &Path, is_running: &IsRunning) -> bool {
 impl Routes for KeptRoutes {
     fn find(&self, token: &str) -> Option<Arc<GatewayRoute>> {
         let name = name(token);
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
+        let known = self.known.lock().get(&name).cloned();
         if let Some(route) = known.filter(|route| is_same(token, &route.token)) {
             return Some(route);
         }
@@ -234,7 +235,7 @@ impl Routes for KeptRoutes {
         if !is_same(token, &route.token) {
             return None;
         }
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(name, route.clone());
+        self.known.lock().insert(name, route.clone());
         Some(route)
     }
 

@@ -1,9 +1,9 @@
 //! What part of a session's requests came out of a cache, for requests whose answer breaks off before its server counts.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 use aiw_usage::TokenCounts;
+use parking_lot::Mutex;
 
 /// The most sessions that are remembered.
 const MOST: usize = 1_000;
@@ -18,7 +18,7 @@ impl Shares {
         if tokens.read() == 0 {
             return;
         }
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         if all.len() >= MOST {
             all.clear();
         }
@@ -27,7 +27,7 @@ impl Shares {
 
     /// Splits an estimate of what was read as the last request of the session was: its beginning is in the cache again.
     pub(crate) fn split(&self, session: &str, read: u64) -> TokenCounts {
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(session).copied();
+        let last = self.0.lock().get(session).copied();
         let Some(last) = last else { return TokenCounts { input: read, ..TokenCounts::default() } };
         let share = |part: u64| {
             let share = u128::from(part) * u128::from(read) / u128::from(last.read().max(1));
@@ -66,6 +66,6 @@ mod tests {
             assert_eq!(shares.split("s", read).read(), read);
         }
         (0..3 * MOST).for_each(|at| shares.note(&at.to_string(), counted));
-        assert!(shares.0.lock().unwrap().len() <= MOST);
+        assert!(shares.0.lock().len() <= MOST);
     }
 }

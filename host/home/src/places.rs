@@ -4,12 +4,12 @@
 //! replace whatever the link leads to, as root any file. So each directory on the way to it is opened in the one above
 //! it, without following a link, and the file is opened, replaced or removed in that open directory.
 
+use parking_lot::RwLock;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
 
 #[cfg(unix)]
 pub(crate) use platform::STEP;
@@ -49,9 +49,9 @@ static ROOTS: RwLock<BTreeSet<PathBuf>> = RwLock::new(BTreeSet::new());
 
 /// Declares a directory to be aiw's own: what is below it is state, but for the configuration of a home.
 pub fn own_directory(root: &Path) {
-    let is_known = || ROOTS.read().unwrap_or_else(PoisonError::into_inner).contains(root);
+    let is_known = || ROOTS.read().contains(root);
     if root.is_absolute() && !is_known() {
-        ROOTS.write().unwrap_or_else(PoisonError::into_inner).insert(root.to_owned());
+        ROOTS.write().insert(root.to_owned());
     }
 }
 
@@ -68,7 +68,7 @@ struct Place {
 impl Place {
     /// Finds a path. `None` if it is in none of our directories, or is one of them itself.
     fn of(path: &Path) -> io::Result<Option<Self>> {
-        let roots = ROOTS.read().unwrap_or_else(PoisonError::into_inner);
+        let roots = ROOTS.read();
         let inside = roots.iter().filter_map(|root| Some((root, path.strip_prefix(root).ok()?)));
         let Some((root, below)) = inside.min_by_key(|(_, below)| below.as_os_str().len()) else { return Ok(None) };
         let names = below.components().map(|part| match part {

@@ -404,8 +404,8 @@ mod platform {
     use std::os::unix::process::CommandExt;
     use std::path::PathBuf;
     use std::process::Command;
+    use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
-    use std::sync::{Arc, Mutex, PoisonError};
     use std::time::Duration;
 
     use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, waitpid};
@@ -460,17 +460,17 @@ mod platform {
                     }
                 }
             });
-            let sessions = Arc::new(Mutex::new(BTreeSet::new()));
+            let sessions = Arc::new(parking_lot::Mutex::new(BTreeSet::new()));
             let (seen, process) = (sessions.clone(), child.id());
             std::thread::spawn(move || {
                 loop {
-                    seen.lock().unwrap_or_else(PoisonError::into_inner).extend(session(process));
+                    seen.lock().extend(session(process));
                     std::thread::sleep(LOOK);
                 }
             });
             let status = ended(id)?;
             drop(self);
-            let sessions = std::mem::take(&mut *sessions.lock().unwrap_or_else(PoisonError::into_inner));
+            let sessions = std::mem::take(&mut *sessions.lock());
             let code = status.exit_status().unwrap_or_else(|| 128 + status.terminating_signal().unwrap_or(0));
             Ok((code, sessions))
         }

@@ -3,10 +3,11 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use memchr::{memchr, memchr2};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The facts about a connection's next head. Its clones share them.
@@ -38,8 +39,8 @@ impl Heads {
         self.scan().lingers = true;
     }
 
-    fn scan(&self) -> std::sync::MutexGuard<'_, Scan> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn scan(&self) -> parking_lot::MutexGuard<'_, Scan> {
+        self.0.lock()
     }
 }
 

@@ -5,9 +5,10 @@
 //! has shown one has a place of another kind, so strangers never take it away.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
@@ -64,7 +65,7 @@ impl Places {
     }
 
     fn strangers(&self) -> MutexGuard<'_, Strangers> {
-        self.strangers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.strangers.lock()
     }
 }
 
@@ -88,7 +89,7 @@ pub(crate) struct Place {
 impl Place {
     /// Notes that the connection has shown a good token. Returns whether there is room for it.
     pub(crate) fn is_known(&self) -> bool {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         if known.is_none() {
             let Ok(permit) = self.places.known.clone().try_acquire_owned() else { return false };
             *known = Some(permit);

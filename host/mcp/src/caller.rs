@@ -1,8 +1,9 @@
 //! The client of a session, as a server sees it, and one of its requests.
 
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rmcp::RoleServer;
@@ -164,7 +165,7 @@ impl Caller {
             {
                 return Ok(());
             }
-            let subscribed = self.client.session.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let subscribed = self.client.session.subscriptions.lock().clone();
             let is_change = method.ends_with("/list_changed") || method == "notifications/resources/updated";
             if subscribed.is_empty() || !is_change {
                 return self.while_there(self.client.peer.send_notification(notification(method, params))).await;
@@ -179,7 +180,7 @@ impl Caller {
                     _ => sink.notify_resource_updated(uri).await,
                 };
                 if matches!(sent, Err(SubscriptionSendError::SubscriptionClosed)) {
-                    let mut sinks = self.client.session.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut sinks = self.client.session.subscriptions.lock();
                     sinks.retain(|other| other.number != number);
                 }
             }

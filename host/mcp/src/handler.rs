@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
 
 use futures::FutureExt;
 use rmcp::model::{
@@ -153,12 +153,12 @@ impl ServerHandler for Handler {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let subscription = Subscription { number, sink: context.sink().clone() };
-        self.session.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).push(subscription);
+        self.session.subscriptions.lock().push(subscription);
         tokio::select! {
             () = context.cancelled() => {}
             () = self.session.gone.cancelled() => {}
         }
-        let mut sinks = self.session.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sinks = self.session.subscriptions.lock();
         sinks.retain(|other| other.number != number);
         Ok(())
     }

@@ -2,9 +2,10 @@
 //! several times longer than a call through aiw may.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use rmcp::RoleServer;
 use rmcp::model::{ErrorData, RequestId};
 use rmcp::service::Peer;
@@ -70,7 +71,7 @@ impl Lane {
     }
 
     fn open(&self) -> MutexGuard<'_, BTreeMap<u64, (RequestId, Arc<WantedCall>)>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock()
     }
 
     /// Begins a call. Its answer is the last that happens to it, unless it is cancelled before.

@@ -4,9 +4,10 @@
 //! <https://modelcontextprotocol.io/specification/2026-07-28/basic/patterns/mrtr>
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use rmcp::model::ErrorData;
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot};
@@ -108,7 +109,7 @@ impl Rounds {
     }
 
     fn parked(&self) -> MutexGuard<'_, BTreeMap<String, Parked>> {
-        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+        self.parked.lock()
     }
 
     fn resumed(&self, what: &str, state: &str, mut answers: BTreeMap<String, Value>) -> Result<Work, ErrorData> {

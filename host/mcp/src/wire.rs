@@ -5,11 +5,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::mem::take;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc as blocking;
-use std::sync::{Arc, MutexGuard, PoisonError};
 
 use memchr::memchr;
+use parking_lot::MutexGuard;
 use rmcp::RoleServer;
 use rmcp::model::{
     ClientNotification, ClientRequest, ErrorData, JsonRpcMessage, ProtocolVersion, RequestId, ServerResult,
@@ -41,9 +42,9 @@ pub(crate) struct Wire {
     /// Set once everything that the client sent has been read, or it no longer listens.
     gone: CancellationToken,
     /// The version of the protocol that was agreed on.
-    version: Arc<std::sync::Mutex<Option<ProtocolVersion>>>,
+    version: Arc<parking_lot::Mutex<Option<ProtocolVersion>>>,
     /// Takes tool calls past rmcp while a session is under way.
-    lane: Arc<std::sync::Mutex<Option<Arc<Lane>>>>,
+    lane: Arc<parking_lot::Mutex<Option<Arc<Lane>>>>,
 }
 
 /// The messages of a client.
@@ -134,15 +135,15 @@ impl Wire {
 
     /// Tool calls take this lane from now on; none ends it.
     pub(crate) fn set_lane(&self, lane: Option<Arc<Lane>>) {
-        *self.lane.lock().unwrap_or_else(PoisonError::into_inner) = lane;
+        *self.lane.lock() = lane;
     }
 
     fn lane(&self) -> Option<Arc<Lane>> {
-        self.lane.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lane.lock().clone()
     }
 
     fn version(&self) -> MutexGuard<'_, Option<ProtocolVersion>> {
-        self.version.lock().unwrap_or_else(PoisonError::into_inner)
+        self.version.lock()
     }
 
     /// Writes an answer after all that was written before.

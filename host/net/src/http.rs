@@ -1,10 +1,11 @@
 //! HTTP under the egress policy.
 
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use aiw_core::{Secret, is_public, one_line};
@@ -485,7 +486,7 @@ impl HttpClient {
                     proxy.scheme_str().unwrap_or_default()
                 )));
             }
-            let mut names = self.shared.proxy_names.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut names = self.shared.proxy_names.lock();
             names.insert(bare_name(proxy.host().unwrap_or_default()));
             return Ok(Route::Proxied);
         }
@@ -669,10 +670,7 @@ struct Resolver {
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let name = name.as_str().to_owned();
-        let excepted = self
-            .except
-            .as_ref()
-            .is_some_and(|names| names.lock().unwrap_or_else(PoisonError::into_inner).contains(&bare_name(&name)));
+        let excepted = self.except.as_ref().is_some_and(|names| names.lock().contains(&bare_name(&name)));
         let to = if excepted { Addresses::Any } else { self.to };
         Box::pin(async move {
             let found = tokio::task::spawn_blocking(move || match to {

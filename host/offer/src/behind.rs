@@ -1,7 +1,7 @@
 //! The servers behind aiw, as one session's client sees them.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_app::workflows::ScriptTools;
@@ -71,10 +71,10 @@ impl SharedOffer {
     pub(crate) fn refresh(&self) -> bool {
         let tools = ScriptTools::of(&self.context.pool);
         let offered = tools.all();
-        *self.names.write().unwrap_or_else(PoisonError::into_inner) = names(offered, &self.toolsets);
+        *self.names.write() = names(offered, &self.toolsets);
         let base = Base::of(self.own(), &self.context.home, &self.context.pool, &tools, &self.toolsets);
         let changed = self.context.registry.set_base(base.tools);
-        *self.choices.write().unwrap_or_else(PoisonError::into_inner) = base.choices;
+        *self.choices.write() = base.choices;
         // A registered tool that its server has changed or dropped goes at once.
         let is_offered =
             |tool: &Tool| offered.iter().any(|o| o.proxied == tool.name() && o.renamed() == *tool.definition());
@@ -88,7 +88,7 @@ impl SharedOffer {
 
     /// Follows the servers and the time, and notifies the client of each change, until the session is over.
     pub(crate) fn follow(self: &Arc<Self>, client: Caller) {
-        let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let changes = self.changes.lock().take();
         let Some(mut changes) = changes else { return };
         let shared = Arc::downgrade(self);
         tokio::spawn(async move {

@@ -1,9 +1,10 @@
 //! Results that are longer than a client takes: the beginning is shown, and the rest is kept for the session.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use aiw_mcp::{RpcError, ToolAnswer, value_of};
+use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -58,7 +59,7 @@ impl Kept {
     /// numbers nothing is kept.
     fn keep(&self, text: String) -> String {
         let Some(handle) = random() else { return String::new() };
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner.lock();
         inner.size += text.len();
         inner.results.push_back((handle.clone(), text.into()));
         while inner.size > MOST_BYTES && inner.results.len() > 1 {
@@ -70,7 +71,7 @@ impl Kept {
 
     /// A piece of a result; none if it is not kept, or no longer.
     pub(crate) fn piece(&self, handle: &str, offset: usize, most: usize) -> Option<Piece> {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let inner = self.inner.lock();
         let text = inner.results.iter().find(|(known, _)| known == handle).map(|(_, text)| text.clone())?;
         drop(inner);
         let offset = text.floor_char_boundary(offset);

@@ -1,12 +1,13 @@
 //! The server's offer: aiw's own tools, and those of the servers behind it.
 
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::Arc;
 
 use aiw_app::ClientSession;
 use aiw_app::workflows::ScriptTools;
 use aiw_mcp::{Arguments, Call, Caller, Offer, RpcError, ServerDescription, Tool, ToolAnswer};
 use aiw_routing::{CurrentMeaning, DynamicToolRegistry, ListingChoice};
 use async_trait::async_trait;
+use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
 
 use crate::behind::{Base, tokens};

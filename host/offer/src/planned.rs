@@ -1,12 +1,13 @@
 //! The planned tools of a session.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_app::planning::PlannedJob;
 use aiw_app::workflows::ScriptTools;
 use aiw_mcp::Tool;
+use parking_lot::Mutex;
 
 /// What the names of planned tools begin with.
 pub(crate) const PREFIX: &str = "planned__";
@@ -35,8 +36,8 @@ impl PlannedTool {
 }
 
 impl PlannedTools {
-    pub(crate) fn all(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<PlannedTool>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn all(&self) -> parking_lot::MutexGuard<'_, BTreeMap<String, Arc<PlannedTool>>> {
+        self.0.lock()
     }
 
     /// Returns a tool by its name, with or without what all of their names begin with.

@@ -1,7 +1,7 @@
 //! The processes of a project: the tools of the old Ichimi server under their names, and two more.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_app::feed::Topic;
@@ -13,6 +13,7 @@ use aiw_processes::{
     RedefineRequest, RunState, WaitFor, WaitedProcess, Watch, anywhere, result_of,
 };
 use futures::future::BoxFuture;
+use parking_lot::{Mutex, MutexGuard};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
@@ -323,7 +324,7 @@ struct Sleep(Mutex<(bool, Option<Arc<Watch>>)>);
 
 impl Sleep {
     fn state(&self) -> MutexGuard<'_, (bool, Option<Arc<Watch>>)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     fn cancel(&self) {

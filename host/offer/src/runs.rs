@@ -1,10 +1,11 @@
 //! The scripts of a session that run, or whose results were not fetched.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use aiw_orchestrator::Ended;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -38,7 +39,7 @@ impl Drop for Run {
 
 impl Runs {
     fn all(&self) -> MutexGuard<'_, HashMap<String, Run>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Returns whether another run may begin. Where there is no room, the oldest that has ended goes, whose result nobody

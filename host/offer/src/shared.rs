@@ -1,12 +1,13 @@
 //! What the parts of one session share.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use aiw_mcp::{Arguments, Call, Tool, ToolAnswer};
 use aiw_orchestrator::TOOL_PREFIX;
 use aiw_routing::{ListingChoice, Offered, Pool};
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::mpsc;
 
 use crate::context::Context;
@@ -60,7 +61,7 @@ impl SharedOffer {
 
     /// What becomes of each server's tools in the list.
     pub(crate) fn choices(&self) -> Vec<ListingChoice> {
-        self.choices.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.choices.read().clone()
     }
 
     /// Whether kept workflows are tools.
@@ -76,7 +77,7 @@ impl SharedOffer {
             // A large future.
             return Box::pin(entry.call(self.context.clone(), arguments, call)).await;
         }
-        let names = self.names.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let names = self.names.read().clone();
         if let Some((server, tool)) = names.get(name) {
             self.context.registry.touch(name, Instant::now());
             return servers::pass(&self.context, server, tool, arguments, &call).await;

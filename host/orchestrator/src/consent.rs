@@ -1,11 +1,12 @@
 //! What the user has to agree to in a run: calls that may change something.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use std::time::{Duration, Instant};
 
 use aiw_core::quoted_text;
 use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::PlannedTool;
 
@@ -105,7 +106,7 @@ impl<A: ScriptApprover> Consent<A> {
 
 impl<A> Consent<A> {
     fn asking(&self) -> MutexGuard<'_, Asking> {
-        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+        self.asking.lock()
     }
 
     /// Returns how long the user was asked, so far.
@@ -127,7 +128,7 @@ mod tests {
     #[async_trait]
     impl ScriptApprover for Asker {
         async fn ask(&self, _: &PlannedTool, arguments: &str, calls: usize) -> ScriptAnswer {
-            self.1.lock().unwrap().push((arguments.to_owned(), calls));
+            self.1.lock().push((arguments.to_owned(), calls));
             ScriptAnswer::Yes(self.0)
         }
     }
@@ -145,7 +146,7 @@ mod tests {
     #[tokio::test]
     async fn a_yes_covers_as_many_calls_as_the_user_said_and_never_one_that_is_asked_each_time() {
         let consent = Consent::new(Asker(10, Mutex::default()));
-        let asked = || consent.ask.1.lock().unwrap().len();
+        let asked = || consent.ask.1.lock().len();
         for call in 0..10 {
             consent.agreed(&tool("a"), &call.to_string(), 10).await.unwrap();
         }
@@ -165,12 +166,12 @@ mod tests {
         for call in 0..4 {
             consent.agreed(&tool("a"), &call.to_string(), 10).await.unwrap();
         }
-        assert_eq!(consent.ask.1.lock().unwrap().len(), 4);
+        assert_eq!(consent.ask.1.lock().len(), 4);
         // No answer covers more than was asked about.
         let consent = Consent::new(Asker(1000, Mutex::default()));
         for call in 0..12 {
             consent.agreed(&tool("a"), &call.to_string(), 10).await.unwrap();
         }
-        assert_eq!(consent.ask.1.lock().unwrap().len(), 2);
+        assert_eq!(consent.ask.1.lock().len(), 2);
     }
 }

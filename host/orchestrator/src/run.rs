@@ -1,7 +1,7 @@
 //! One run: its calls side by side, its limits, and its trace.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_wasm::{LogLevel, ScriptCalls, ScriptFailure, ScriptFailureKind};
@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
@@ -45,7 +46,7 @@ impl Orchestrator {
         Box::pin(async move {
             let trace = Arc::new(Mutex::new(Trace::default()));
             let outcome = self.run_traced(plan, tools, trace.clone()).await;
-            let trace = trace.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let trace = trace.lock().clone();
             Ended { outcome, trace }
         })
     }
@@ -110,7 +111,7 @@ struct Calls {
 
 impl Calls {
     fn trace(&self) -> MutexGuard<'_, Trace> {
-        self.trace.lock().unwrap_or_else(PoisonError::into_inner)
+        self.trace.lock()
     }
 
     /// Records a call, and returns its result as a script gets it.

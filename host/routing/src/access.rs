@@ -2,7 +2,7 @@
 //!
 //! A login belongs to a server's key and its URL together: another URL under the same key gets none of its tokens.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_core::{Secret, SecretName};
@@ -10,6 +10,7 @@ use aiw_home::{Home, VaultError};
 use aiw_mcp::Bearer;
 use aiw_mcp::oauth::{Challenge, OAuthTokens};
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 /// The beginning of the names of logins in the vault.
@@ -99,7 +100,7 @@ impl Access {
     }
 
     fn seen<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
-        look(&mut self.0.seen.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.0.seen.lock())
     }
 
     async fn tokens(&self) -> Option<OAuthTokens> {

@@ -1,10 +1,11 @@
 //! The servers of one client session.
 
 use futures::future::BoxFuture;
+use parking_lot::{Mutex, RwLock};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use aiw_core::{quoted, quoted_list};
@@ -158,7 +159,7 @@ impl Pool {
     /// A client has begun its session: what its servers can ask it is known from now on. Follows the files, and looks
     /// into servers that were never seen.
     pub fn begin(&self, client: Caller) {
-        *self.inner.client.write().unwrap_or_else(PoisonError::into_inner) = Some(client);
+        *self.inner.client.write() = Some(client);
         self.problems().iter().for_each(|problem| self.inner.note(problem));
         for slot in self.inner.slots() {
             if let Err(problem) = &slot.configured.server {
@@ -180,7 +181,7 @@ impl Pool {
 
     /// The profile of the session, as it is now.
     pub fn profile(&self) -> Profile {
-        self.inner.profile.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.inner.profile.read().clone()
     }
 
     /// Returns a server's instructions about its tools, if the user has accepted them or they are as they were at first
@@ -191,12 +192,12 @@ impl Pool {
 
     /// One sentence for each file or entry that can't be used.
     pub fn problems(&self) -> Vec<String> {
-        self.inner.problems.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.inner.problems.read().clone()
     }
 
     /// Whether a server is offered at all.
     pub fn has_servers(&self) -> bool {
-        let slots = self.inner.slots.read().unwrap_or_else(PoisonError::into_inner);
+        let slots = self.inner.slots.read();
         slots.values().any(|slot| slot.is_offered())
     }
 
@@ -216,7 +217,7 @@ impl Pool {
 
     /// What becomes of the servers of some tools in the list of a client, where aiw's own tools cost `own`.
     pub fn choose(&self, offered: &[Offered], own: Cost) -> Vec<ListingChoice> {
-        let mut used = self.inner.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = self.inner.used.lock();
         for tool in offered {
             if !used.contains_key(&tool.server) {
                 used.insert(tool.server.clone(), self.inner.records.used(&tool.server));
@@ -229,8 +230,8 @@ impl Pool {
 
     /// What may be listed, by the settings and the profile.
     fn limits(&self) -> ListingLimits {
-        let list = self.inner.list.read().unwrap_or_else(PoisonError::into_inner);
-        ListingLimits::of(&list, &self.inner.profile.read().unwrap_or_else(PoisonError::into_inner).list)
+        let list = self.inner.list.read();
+        ListingLimits::of(&list, &self.inner.profile.read().list)
     }
 
     /// One sentence for each name in `mcp.list` that is no server's.
@@ -349,13 +350,13 @@ impl Pool {
     }
 
     fn allows(&self, server: &str, tool: &ToolDefinition) -> bool {
-        let profile = self.inner.profile.read().unwrap_or_else(PoisonError::into_inner);
+        let profile = self.inner.profile.read();
         profile.allows(server, tool.name(), tool.only_reads())
     }
 
     /// Prompts and resources only read.
     fn allows_content(&self, server: &str, name: &str) -> bool {
-        self.inner.profile.read().unwrap_or_else(PoisonError::into_inner).allows(server, name, true)
+        self.inner.profile.read().allows(server, name, true)
     }
 
     /// Calls a tool by its server's key and its own name. The result is an object as the server wrote it.
@@ -707,25 +708,25 @@ fn claims<'a>(resources: &'a [Offered<Value>], templates: &'a [Offered<Value>]) 
 
 impl Inner {
     fn slots(&self) -> Vec<Arc<Slot>> {
-        self.slots.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.slots.read().values().cloned().collect()
     }
 
     fn slot(&self, key: &str) -> Result<Arc<Slot>, PoolError> {
-        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        let slots = self.slots.read();
         let known = || slots.values().filter(|s| s.configured.settings.enabled).map(|s| s.key().to_owned()).collect();
         slots.get(key).cloned().ok_or_else(|| PoolError::NoServer { name: key.to_owned(), known: known() })
     }
 
     /// Reads the files again. Servers that did not change are not touched.
     fn reload(&self) {
-        *self.profile.write().unwrap_or_else(PoisonError::into_inner) = (self.source)();
+        *self.profile.write() = (self.source)();
         let read = self.ground.home.settings().and_then(|settings| {
             let list = settings.mcp()?.list;
             Ok((self.places.read_with(&settings)?, list))
         });
         let (configured, problems) = match read {
             Ok((read, list)) => {
-                *self.list.write().unwrap_or_else(PoisonError::into_inner) = list;
+                *self.list.write() = list;
                 read
             }
             // What worked goes on until the file can be read again.
@@ -736,7 +737,7 @@ impl Inner {
                 return;
             }
         };
-        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.slots.write();
         let mut before = std::mem::take(&mut *slots);
         for configured in configured {
             let key = configured.key.clone();
@@ -754,9 +755,9 @@ impl Inner {
 
     /// Keeps what can't be used. A client's session notes in the log what is new of it.
     fn set_problems(&self, problems: Vec<String>) {
-        let mut known = self.problems.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.problems.write();
         let before = std::mem::replace(&mut *known, problems);
-        if self.client.read().unwrap_or_else(PoisonError::into_inner).is_some() {
+        if self.client.read().is_some() {
             known.iter().filter(|problem| !before.contains(problem)).for_each(|problem| self.note(problem));
         }
     }
@@ -773,7 +774,7 @@ impl Inner {
         if !configured.settings.shared {
             return new(Some(self.client.clone()));
         }
-        let mut shared = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = self.shared.0.lock();
         match shared.get(&configured.key) {
             Some(slot) if slot.configured == configured => slot.clone(),
             _ => {

@@ -1,10 +1,11 @@
 //! The tools that one client session sees: the only source of `tools/list`.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_mcp::Tool;
+use parking_lot::{Mutex, RwLock};
 
 /// How long a registered tool stays after its last use.
 pub const TTL: Duration = Duration::from_secs(600);
@@ -57,7 +58,7 @@ impl DynamicToolRegistry {
 
     /// The tools that the client lists.
     pub fn tools(&self) -> Arc<[Tool]> {
-        self.snapshot.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.snapshot.read().clone()
     }
 
     /// Replaces the base tools. Returns whether the list changed.
@@ -82,7 +83,7 @@ impl DynamicToolRegistry {
 
     /// A tool was called.
     pub fn touch(&self, name: &str, now: Instant) {
-        let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tools = self.tools.lock();
         let number = tools.use_of();
         if let Some((_, at, order)) = tools.dynamic.get_mut(name) {
             (*at, *order) = (now, number);
@@ -101,10 +102,10 @@ impl DynamicToolRegistry {
     }
 
     fn change(&self, change: impl FnOnce(&mut Tools)) -> bool {
-        let mut tools = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tools = self.tools.lock();
         change(&mut tools);
         let listed = tools.listed();
-        let mut snapshot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
+        let mut snapshot = self.snapshot.write();
         let changed = **snapshot != *listed;
         if changed {
             *snapshot = listed;

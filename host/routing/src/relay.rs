@@ -1,12 +1,13 @@
 //! What a server says without being asked: changes of its lists, log messages, and questions for the client.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_core::one_line;
 use aiw_mcp::{Caller, ClientError, Events, RpcError};
 use async_trait::async_trait;
+use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -113,25 +114,25 @@ impl Relay {
         During { relay: self.clone(), number: self.calls().begin(caller) }
     }
 
-    fn calls(&self) -> std::sync::MutexGuard<'_, Calls<Caller>> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    fn calls(&self) -> parking_lot::MutexGuard<'_, Calls<Caller>> {
+        self.calls.lock()
     }
 
     /// The client follows a resource, which it knows by another URI.
     pub(crate) fn subscribe(&self, own: &str, shown: &str) {
-        let mut subscribed = self.subscribed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut subscribed = self.subscribed.lock();
         subscribed.insert(own.to_owned(), shown.to_owned());
     }
 
     /// The client follows a resource no longer.
     pub(crate) fn unsubscribe(&self, own: &str) {
-        self.subscribed.lock().unwrap_or_else(PoisonError::into_inner).remove(own);
+        self.subscribed.lock().remove(own);
     }
 
     /// The parameters of a message under the client's URI; none if the client does not follow the resource.
     fn under_its_uri(&self, params: Option<Value>) -> Option<Value> {
         let mut params = params?;
-        let subscribed = self.subscribed.lock().unwrap_or_else(PoisonError::into_inner);
+        let subscribed = self.subscribed.lock();
         params["uri"] = subscribed.get(params.get("uri")?.as_str()?)?.as_str().into();
         Some(params)
     }
@@ -155,7 +156,7 @@ impl Relay {
 
     /// The client of the session that the server belongs to.
     fn session(&self) -> Option<Caller> {
-        self.client.as_ref()?.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.client.as_ref()?.read().clone()
     }
 
     /// The client whose request the server works on.
@@ -166,7 +167,7 @@ impl Relay {
     /// Whether a message of the server's may pass on: those of a second are bounded in number and size.
     pub(crate) fn admits(&self, message: &Value) -> bool {
         let length = message.to_string().len();
-        self.window.lock().unwrap_or_else(PoisonError::into_inner).admits(length, Instant::now())
+        self.window.lock().admits(length, Instant::now())
     }
 
     /// Counts a question while it is open. None if as many are as may be.

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aiw_core::ErrorKind;
 use aiw_mcp::{Call, ClientError, McpRequest, Params, value_of};
 use aiw_servers::{DeclaredServer, ServerScope};
+use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
@@ -157,7 +158,7 @@ impl Slot {
         self.noted.store(now, Ordering::Relaxed);
         let slot = self.clone();
         let noting = tokio::task::spawn_blocking(move || slot.records.note_use(slot.key(), now));
-        *self.noting.lock().unwrap_or_else(PoisonError::into_inner) = Some(noting);
+        *self.noting.lock() = Some(noting);
     }
 
     pub(crate) fn key(&self) -> &str {
@@ -171,7 +172,7 @@ impl Slot {
 
     /// Returns its record, if it was ever started from this declaration.
     pub(crate) fn record(&self) -> Option<Arc<ServerRecord>> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.record.lock().clone()
     }
 
     /// Reads the record again: another process may have accepted a change.
@@ -183,7 +184,7 @@ impl Slot {
     }
 
     fn set_record(&self, new: ServerRecord) {
-        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut record = self.record.lock();
         if record.as_deref() != Some(&new) {
             *record = Some(Arc::new(new));
             // The pool may be gone.
@@ -192,7 +193,7 @@ impl Slot {
     }
 
     fn standing<T>(&self, look: impl FnOnce(&mut Standing) -> T) -> T {
-        look(&mut self.standing.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.standing.lock())
     }
 
     /// Its state, its process, and why it failed last.
@@ -231,7 +232,7 @@ impl Slot {
         let before = self.standing(|standing| standing.attempts);
         let slot = self.clone();
         let connecting = tokio::spawn(async move { slot.connect(before).await });
-        *self.starting.lock().unwrap_or_else(PoisonError::into_inner) = Some(connecting.abort_handle());
+        *self.starting.lock() = Some(connecting.abort_handle());
         let defect = |_| Err(PoolError::Ended { server: self.key().to_owned(), last: None });
         connecting.await.unwrap_or_else(defect)
     }
@@ -498,7 +499,7 @@ impl Slot {
 
     /// Ends a start that goes on.
     pub(crate) fn give_up(&self) {
-        let starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let starting = self.starting.lock().take();
         starting.iter().for_each(AbortHandle::abort);
     }
 
@@ -512,7 +513,7 @@ impl Slot {
             standing.pid = None;
         });
         drop(connection);
-        let noting = self.noting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let noting = self.noting.lock().take();
         if let Some(noting) = noting {
             // It only decides what later sessions list.
             let _ = noting.await;

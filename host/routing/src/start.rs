@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use aiw_core::{EnvName, Secret, SecretName};
@@ -12,6 +12,7 @@ use aiw_net::{HttpRequest, NetError, Policy};
 use aiw_redact::known::Mask;
 use aiw_servers::{DeclaredServer, Lookup, Transport, expand, placeholders};
 use aiw_supervisor::{Attached, Program, SupervisorError};
+use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use crate::access::{Access, is_login};
@@ -62,20 +63,20 @@ pub(crate) struct Process {
 impl Process {
     /// How it ended and its last words, if it has ended; waits a moment for that.
     pub(crate) fn end(&self, patience: Duration) -> Option<String> {
-        let exit = self.attached.lock().unwrap_or_else(PoisonError::into_inner).wait(patience)?;
+        let exit = self.attached.lock().wait(patience)?;
         let how = match (exit.code, exit.signal) {
             (Some(code), _) => format!("it exited with code {code}"),
             (None, Some(signal)) => format!("it was killed by signal {signal}"),
             (None, None) => "it was killed".to_owned(),
         };
         // Its last words may still be on their way. A process that it left behind may hold the pipe open.
-        let _ = self.heard.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(HEARS);
-        let told = self.last_words.lock().unwrap_or_else(PoisonError::into_inner).told();
+        let _ = self.heard.lock().recv_timeout(HEARS);
+        let told = self.last_words.lock().told();
         Some(told.map_or_else(|| how.clone(), |told| format!("{how}; {told}")))
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.attached.lock().unwrap_or_else(PoisonError::into_inner).pid()
+        self.attached.lock().pid()
     }
 }
 
@@ -88,7 +89,7 @@ struct Values<'a> {
 
 impl Values<'_> {
     fn hide(&self, value: &str) {
-        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).push(value.as_bytes().to_vec());
+        self.secrets.lock().push(value.as_bytes().to_vec());
     }
 }
 
@@ -139,7 +140,7 @@ pub(crate) async fn start(
     let spawned = aiw_home::blocking(move || {
         let mut attached = place.start(&executable, program)?;
         if let Some(stderr) = attached.stderr.take() {
-            let last = move |line| heard.lock().unwrap_or_else(PoisonError::into_inner).take(line);
+            let last = move |line| heard.lock().take(line);
             let copy = move || {
                 log::keep(stderr, &log, &secrets, &last);
                 drop(hears);
@@ -166,7 +167,7 @@ pub(crate) async fn start(
     let begun = McpClient::over(input, output, info, events, PATIENCE).await;
     match begun {
         Ok(client) => {
-            process.last_words.lock().unwrap_or_else(PoisonError::into_inner).begins_to_serve();
+            process.last_words.lock().begins_to_serve();
             Ok(Connection { client, process: Some(process), access: None, took: began.elapsed() })
         }
         Err(e) => {
@@ -201,7 +202,7 @@ pub(crate) fn resolved(ground: &Ground, key: &str, server: &DeclaredServer) -> R
         let secrets = absent.secrets.iter().map(|name| format!("the secret `{name}`"));
         PoolError::Missing { server: key.to_owned(), names: variables.chain(secrets).collect() }
     })?;
-    Ok((expanded, values.secrets.into_inner().unwrap_or_else(PoisonError::into_inner)))
+    Ok((expanded, values.secrets.into_inner()))
 }
 
 /// A key in the entry is sent as it is; without one, the server may want a login.

@@ -55,9 +55,10 @@ mod here {
     use std::io::{PipeReader, PipeWriter, Read, Write};
     use std::os::fd::AsFd;
     use std::path::{Path, PathBuf};
-    use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+    use std::sync::Arc;
     use std::time::Duration;
 
+    use parking_lot::{Mutex, MutexGuard};
     use rustix::event::{PollFd, PollFlags, poll};
 
     use super::{ProcessChange, Sources};
@@ -96,7 +97,7 @@ mod here {
         }
 
         fn listening(&self) -> MutexGuard<'_, Listening> {
-            self.listening.lock().unwrap_or_else(PoisonError::into_inner)
+            self.listening.lock()
         }
 
         /// Listens to these, and to nothing else, from now on. Returns the directories that can't be listened to: they are
@@ -171,8 +172,9 @@ mod here {
 mod nowhere {
     use std::collections::BTreeSet;
     use std::path::PathBuf;
-    use std::sync::{Condvar, Mutex, PoisonError};
     use std::time::Duration;
+
+    use parking_lot::{Condvar, Mutex};
 
     use super::{ProcessChange, Sources};
     use crate::error::SupervisorError;
@@ -197,16 +199,16 @@ mod nowhere {
 
         /// Ends the sleep, or the next one.
         pub fn wake(&self) {
-            *self.is_woken.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            *self.is_woken.lock() = true;
             self.woken.notify_all();
         }
 
         /// Sleeps until [`Self::wake`] or the time limit. Returns no changes.
         pub fn wait(&self, limit: Option<Duration>) -> BTreeSet<ProcessChange> {
-            let woken = self.is_woken.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut woken = self.is_woken.lock();
             let limit = limit.unwrap_or(Duration::from_secs(3600));
-            let slept = self.woken.wait_timeout_while(woken, limit, |is_woken| !*is_woken);
-            *slept.unwrap_or_else(PoisonError::into_inner).0 = false;
+            self.woken.wait_while_for(&mut woken, |is_woken| !*is_woken, limit);
+            *woken = false;
             BTreeSet::new()
         }
     }

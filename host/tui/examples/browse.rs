@@ -3,26 +3,27 @@
 //! `cargo run -p aiw-tui --example browse -- [how many]`. Installing `panic-*` panics.
 
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
 use aiw_tui::{
     Backend, BackendError, BrowserOptions, Plugin, PluginServer, Preview, ScreenError, StepProgress, browse,
 };
+use parking_lot::Mutex;
 
 struct Invented(Mutex<Vec<Plugin>>);
 
 impl Invented {
     fn change(&self, id: &str, change: impl Fn(&mut Plugin)) {
-        let mut plugins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut plugins = self.0.lock();
         plugins.iter_mut().filter(|plugin| plugin.id == id).for_each(change);
     }
 }
 
 impl Backend for Invented {
     fn plugins(&self) -> Result<Vec<Plugin>, BackendError> {
-        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        Ok(self.0.lock().clone())
     }
 
     fn preview(&self, id: &str, _: &dyn Fn(StepProgress)) -> Result<Preview, BackendError> {

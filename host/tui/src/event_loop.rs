@@ -3,12 +3,13 @@
 use std::io;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossterm::event::Event;
+use parking_lot::Mutex;
 
 use crate::screen::{Effect, Screen, ScreenError, StepProgress, Worker};
 use crate::terminal;
@@ -113,7 +114,7 @@ fn run<S: Screen>(
             }
         }
         if screen.is_working() && ticked.elapsed() >= TICK {
-            screen.tick(desk.progress.lock().unwrap_or_else(PoisonError::into_inner).take());
+            screen.tick(desk.progress.lock().take());
             ticked = Instant::now();
             draw = true;
         }
@@ -156,11 +157,11 @@ impl<S: Screen> Desk<S> {
 
     /// Runs a job on a thread. Its end arrives as a message.
     fn start(&self, job: S::Job) {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.progress.lock().take();
         let (worker, sender, progress) = (Arc::clone(&self.worker), self.sender.clone(), Arc::clone(&self.progress));
         let undone = job.clone();
         let thread = thread::Builder::new().name("aiw-screen".to_owned()).spawn(move || {
-            let report = |step: StepProgress| *progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(step);
+            let report = |step: StepProgress| *progress.lock() = Some(step);
             let reply = catch_unwind(AssertUnwindSafe(|| worker(job.clone(), &report)))
                 .unwrap_or_else(|_| S::failed(job, "a bug in aiw, shown in full after you quit"));
             // If the user has left, nobody receives it.

@@ -1,8 +1,9 @@
 //! Choosing one of a few things, with a preview of each: `aiw history search --interactive`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use parking_lot::Mutex;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -34,7 +35,7 @@ pub type Previews = dyn Fn(usize) -> Vec<String> + Send + Sync;
 pub fn pick(title: &str, choices: &[String], previews: Arc<Previews>) -> Result<Option<usize>, ScreenError> {
     let chosen = Arc::new(Mutex::new(None));
     show(Pick::new(title, choices, previews, chosen.clone()))?;
-    let chosen = chosen.lock().unwrap_or_else(PoisonError::into_inner);
+    let chosen = chosen.lock();
     Ok(*chosen)
 }
 
@@ -143,7 +144,7 @@ impl Screen for Pick {
             KeyCode::Esc => self.narrow(String::new()),
             KeyCode::Enter => {
                 let place = self.place()?;
-                *self.chosen.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+                *self.chosen.lock() = Some(place);
                 Some(Effect::Quit)
             }
             KeyCode::Char(letter) => self.narrow(format!("{}{letter}", self.typed)),
@@ -276,7 +277,7 @@ mod tests {
         assert!(frame.contains("› choice 1") && frame.contains("preview of 1") && !frame.contains('\u{1b}'), "{frame}");
         assert_eq!(press(&mut pick, KeyCode::End), Some(Effect::Start(4)));
         assert_eq!(press(&mut pick, KeyCode::Enter), Some(Effect::Quit));
-        assert_eq!(*chosen.lock().unwrap(), Some(4));
+        assert_eq!(*chosen.lock(), Some(4));
     }
 
     #[test]
@@ -295,7 +296,7 @@ mod tests {
         assert_eq!(press(&mut pick, KeyCode::Enter), None);
         press(&mut pick, KeyCode::Backspace);
         assert_eq!(press(&mut pick, KeyCode::Enter), Some(Effect::Quit));
-        assert_eq!(*chosen.lock().unwrap(), Some(4));
+        assert_eq!(*chosen.lock(), Some(4));
         // Leaving shows all first, with the same one selected.
         assert_ne!(press(&mut pick, KeyCode::Esc), Some(Effect::Quit));
         assert!(drawn(&mut pick, 60, 20).contains("› choice 4"));
@@ -310,6 +311,6 @@ mod tests {
             drawn(&mut pick, width, height);
         }
         assert_eq!(press(&mut pick, KeyCode::Esc), Some(Effect::Quit));
-        assert_eq!(*chosen.lock().unwrap(), None);
+        assert_eq!(*chosen.lock(), None);
     }
 }

@@ -2,9 +2,9 @@
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::panic::{PanicHookInfo, set_hook, take_hook};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use crossterm::cursor::{Hide, Show};
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste, Event};
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use crossterm::{event, execute};
+use parking_lot::Mutex;
 use ratatui::backend::CrosstermBackend;
 
 /// Whether the screen is ours. This is a static because the panic hook has no access to a guard.
@@ -90,7 +91,7 @@ impl PanicHook {
             let (previous, kept) = (Arc::clone(&previous), Arc::clone(&kept));
             move |info| {
                 if thread::current().id() != ours && OURS.load(Ordering::SeqCst) {
-                    kept.lock().unwrap_or_else(PoisonError::into_inner).push(info.to_string());
+                    kept.lock().push(info.to_string());
                 } else {
                     give_back();
                     previous(info);
@@ -109,7 +110,7 @@ impl PanicHook {
             Ok(previous) => previous,
             Err(shared) => Box::new(move |info| shared(info)),
         });
-        for message in self.kept.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        for message in self.kept.lock().drain(..) {
             let _ = writeln!(io::stderr(), "{}", printable(&message));
         }
     }

@@ -5,9 +5,9 @@
 //! Euclidean distance (the farthest come first), or to keep ids of several keys (they are hashed in random order).
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use memvdb::{CacheDB, Collection, Distance, Embedding};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::scan::kernel::cosine;
 use crate::store::{Filter, StoreError, VectorEntry, VectorHit, VectorStore, check_dimensions, prepared, unit};
@@ -31,7 +31,7 @@ impl MemvdbVectors {
     }
 
     fn database(&self) -> MutexGuard<'_, CacheDB> {
-        self.database.lock().unwrap_or_else(PoisonError::into_inner)
+        self.database.lock()
     }
 }
 

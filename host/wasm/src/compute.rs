@@ -9,10 +9,11 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::{CancellationToken, PollSemaphore};
@@ -77,7 +78,7 @@ const IDLE: Duration = Duration::from_secs(5);
 static WAITING: Mutex<Vec<(u64, mpsc::Sender<Job>)>> = Mutex::new(Vec::new());
 
 fn waiting() -> MutexGuard<'static, Vec<(u64, mpsc::Sender<Job>)>> {
-    WAITING.lock().unwrap_or_else(PoisonError::into_inner)
+    WAITING.lock()
 }
 
 /// Gives work to a thread that waits for some, or to a new one. Returns whether there is one.

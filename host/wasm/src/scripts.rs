@@ -4,8 +4,9 @@
 //! than extensions get. A runtime runs one script and is thrown away, whatever came of it.
 
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use std::io::Read;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
@@ -295,7 +296,7 @@ impl Scripts {
 
     /// Returns a runtime that is ready, or a new one.
     async fn runtime(&self) -> wasmtime::Result<Runtime> {
-        let ready = self.pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let ready = self.pool.lock().pop();
         match ready {
             Some(ready) => Ok(ready),
             None => self.fresh().await,
@@ -331,12 +332,12 @@ impl Scripts {
     pub fn fill(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             loop {
-                if self.pool.lock().unwrap_or_else(PoisonError::into_inner).len() >= POOL {
+                if self.pool.lock().len() >= POOL {
                     return;
                 }
                 let scripts = self.clone();
                 let Some(Ok(fresh)) = on_own_thread(async move { scripts.fresh().await }).await else { return };
-                self.pool.lock().unwrap_or_else(PoisonError::into_inner).push(fresh);
+                self.pool.lock().push(fresh);
             }
         })
     }

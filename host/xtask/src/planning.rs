@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_tests::{Answer, Environment, Server, commit_all, git};
 use anyhow::{Context, Result, ensure};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::command::root;
@@ -323,7 +324,7 @@ impl Home {
         let asked: Arc<Mutex<String>> = Arc::default();
         let log = asked.clone();
         let model = Server::start(move |request| {
-            *log.lock().unwrap_or_else(PoisonError::into_inner) = String::from_utf8_lossy(&request.body).into_owned();
+            *log.lock() = String::from_utf8_lossy(&request.body).into_owned();
             Answer::ok(reply("{\"feasible\":false}"))
         });
         let mut client = self.client(Some(&model.url()))?;
@@ -331,8 +332,7 @@ impl Home {
                        Get the time and convert it. Echo a message.";
         let arguments = json!({"user_request": request, "max_tools": tools});
         client.ask("tools/call", &json!({"name": "intelligent_route", "arguments": arguments}))?;
-        let body: Value = serde_json::from_str(&asked.lock().unwrap_or_else(PoisonError::into_inner))
-            .context("the model was not asked")?;
+        let body: Value = serde_json::from_str(&asked.lock()).context("the model was not asked")?;
         let texts = |message: &Value| message["content"].as_str().unwrap_or_default().len();
         let all: usize = body["messages"].as_array().into_iter().flatten().map(texts).sum();
         let lines = body["messages"][1]["content"].as_str().unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+
 use std::time::{Duration, SystemTime};
 
 use aiw_core::{ProcessId as TaskId, ProcessState as TaskState};
@@ -14,6 +14,7 @@ use aiw_wasm::host::{
 };
 use aiw_wasm::{ComponentRefusal, RefusedCall};
 use async_trait::async_trait;
+use parking_lot::Mutex;
 
 use crate::Answers;
 use crate::words::{Word, words};
@@ -29,11 +30,11 @@ impl<T> Default for Notes<T> {
 
 impl<T: Clone> Notes<T> {
     pub(crate) fn all(&self) -> Vec<T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 
     fn add(&self, note: T) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+        self.0.lock().push(note);
     }
 }
 
@@ -210,8 +211,8 @@ impl PlayedTasks {
         Self { tasks: Mutex::new(tasks), now, started: Notes::default() }
     }
 
-    fn all(&self) -> std::sync::MutexGuard<'_, Vec<ComponentTask>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    fn all(&self) -> parking_lot::MutexGuard<'_, Vec<ComponentTask>> {
+        self.tasks.lock()
     }
 }
 

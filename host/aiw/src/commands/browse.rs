@@ -1,7 +1,7 @@
 //! `aiw plugin browse`: the domain behind the view.
 
 use std::io::IsTerminal;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_app::ClientSession;
@@ -11,6 +11,7 @@ use aiw_home::Home;
 use aiw_markets::{FoundPlugin, MarketError, Markets, Observer, OnConflict, PluginDetails, PluginQuery, ServerDetails};
 use aiw_tui::{Backend, BackendError, BrowserOptions, Plugin, PluginServer, Preview, StepProgress};
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -20,10 +21,6 @@ use crate::components::app;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::runtime;
-
-fn locked<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {
-    part.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Runs by itself, not under the signal handling of other commands: the view gives the
 /// terminal back first.
@@ -60,7 +57,7 @@ impl Observer for Latest {
 
     fn progress(&self, what: &str, done: u64, total: u64) {
         let progress = StepProgress { what: what.to_owned(), done, total: Some(total).filter(|total| *total > 0) };
-        *locked(&self.0) = Some(progress);
+        *self.0.lock() = Some(progress);
     }
 }
 
@@ -92,14 +89,14 @@ const TICK: Duration = Duration::from_millis(80);
 
 impl Domain {
     fn block_on<T>(&self, tell: &dyn Fn(StepProgress), work: impl Future<Output = T>) -> T {
-        let runtime = locked(&self.runtime);
+        let runtime = self.runtime.lock();
         runtime.block_on(async {
             let mut work = std::pin::pin!(work);
             loop {
                 tokio::select! {
                     result = &mut work => return result,
                     () = tokio::time::sleep(TICK) => {
-                        if let Some(progress) = locked(&self.latest.0).take() {
+                        if let Some(progress) = self.latest.0.lock().take() {
                             tell(progress);
                         }
                     }
@@ -127,7 +124,7 @@ impl Ask for View {
         let warnings = self.heard.lines().into_iter().chain(questions.iter().map(next)).collect();
         let asks = questions.iter().map(|asked| (*asked).clone()).collect();
         let (sender, given) = oneshot::channel();
-        let asked = locked(&self.asked).take().ok_or(AskError::NotHere)?;
+        let asked = self.asked.lock().take().ok_or(AskError::NotHere)?;
         let preview = Preview { lines: plan.about.clone(), warnings, asks };
         asked.send((preview, sender)).map_err(|_| AskError::Declined)?;
         given.await.map_err(|_| AskError::Declined)
@@ -163,17 +160,17 @@ impl Backend for Domain {
 
     fn preview(&self, id: &str, tell: &dyn Fn(StepProgress)) -> Result<Preview, BackendError> {
         // The one that waited so far is not agreed to any more.
-        drop(locked(&self.waiting).take());
+        drop(self.waiting.lock().take());
         let (sender, asked) = oneshot::channel();
         let (markets, request, heard) = (self.markets.clone(), request(id), Arc::new(Heard::default()));
         let view = View { asked: Mutex::new(Some(sender)), heard: heard.clone() };
         let install = async move { line(plugins::install(&markets, &request, &view, &*heard).await, &heard) };
-        let ended = locked(&self.runtime).spawn(install);
+        let ended = self.runtime.lock().spawn(install);
         let Ok((preview, given)) = self.block_on(tell, asked) else {
             // It has ended without a question.
             return Err(self.block_on(tell, ended)?.map_or_else(|e| e, BackendError::from));
         };
-        *locked(&self.waiting) = Some(Waiting { id: id.to_owned(), given, ended });
+        *self.waiting.lock() = Some(Waiting { id: id.to_owned(), given, ended });
         Ok(preview)
     }
 
@@ -183,7 +180,7 @@ impl Backend for Domain {
         values: &[(String, String)],
         tell: &dyn Fn(StepProgress),
     ) -> Result<String, BackendError> {
-        let waiting = locked(&self.waiting).take().filter(|waiting| waiting.id == id);
+        let waiting = self.waiting.lock().take().filter(|waiting| waiting.id == id);
         let waiting = waiting.ok_or("it was not looked at: press i again")?;
         // If nobody takes them, the end says why.
         let _ = waiting.given.send(values.iter().map(|(name, value)| (name.clone(), Secret::new(value))).collect());

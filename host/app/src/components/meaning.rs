@@ -1,7 +1,7 @@
 //! The sentence model and the collections, as components are given them.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use aiw_home::{Home, blocking};
 use aiw_vectors::{
@@ -10,6 +10,7 @@ use aiw_vectors::{
 use aiw_wasm::host::{Collection, Embeddings, Vectors};
 use aiw_wasm::{ComponentRefusal, RefusedCall};
 use async_trait::async_trait;
+use parking_lot::Mutex;
 
 use super::refusal::{refused, unavailable};
 
@@ -31,7 +32,7 @@ impl ComponentModel {
     ) -> Result<T, RefusedCall> {
         let (home, loaded) = (self.home.clone(), self.loaded.clone());
         blocking(move || {
-            let mut loaded = loaded.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut loaded = loaded.lock();
             let embedder = match &*loaded {
                 Some(embedder) => embedder.clone(),
                 None => {
@@ -103,7 +104,7 @@ impl ComponentVectors {
         blocking(move || {
             let path = path(&home, &of)?;
             let store = {
-                let mut opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut opened = opened.lock();
                 let there = FileVectors::dimensions_of(&path).map_err(error)?;
                 let Some(dimensions) = there.or(dimensions) else { return Ok(T::default()) };
                 match opened.get(&of) {
@@ -169,7 +170,7 @@ impl Vectors for ComponentVectors {
         let (home, opened) = (self.home.clone(), self.opened.clone());
         blocking(move || {
             let path = path(&home, &of)?;
-            opened.lock().unwrap_or_else(PoisonError::into_inner).remove(&of);
+            opened.lock().remove(&of);
             if path.exists() { remove_collection(&path).map(drop).map_err(error) } else { Ok(()) }
         })
         .await

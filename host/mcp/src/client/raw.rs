@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use memchr::memchr;
+use parking_lot::{Mutex, MutexGuard};
 use rmcp::model::{
     ClientConfig, ClientJsonRpcMessage, ClientRequest, ClientResult, CustomRequest, CustomResult, ErrorData, GetMeta,
     JsonRpcMessage, RequestId, ServerJsonRpcMessage, ServerNotification, ServerRequest,
@@ -142,7 +143,7 @@ impl Raw {
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.shared.pending.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.pending.lock()
     }
 
     /// A request past rmcp: its id, which is its progress token too, and what its answer comes through. None once the

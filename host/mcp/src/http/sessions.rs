@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use rmcp::model::RequestMetaObject;
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage, serve_directly};
 use rmcp::transport::Transport;
@@ -102,7 +103,7 @@ impl Sessions {
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<String, Arc<HttpSession>>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock()
     }
 
     pub(super) fn count(&self) -> usize {
@@ -111,7 +112,7 @@ impl Sessions {
 
     /// Whether no request is open.
     pub(super) async fn are_idle(&self) -> bool {
-        let is_used = |shared: &Shared| shared.uses.lock().unwrap_or_else(PoisonError::into_inner).now > 0;
+        let is_used = |shared: &Shared| shared.uses.lock().now > 0;
         !self.running().values().any(|session| session.has_open()) && !self.shared.lock().await.iter().any(is_used)
     }
 
@@ -153,7 +154,7 @@ impl Sessions {
         old.iter().for_each(|session| session.end());
         let mut shared = self.shared.lock().await;
         let is_unused = |shared: &mut Shared| {
-            let uses = shared.uses.lock().unwrap_or_else(PoisonError::into_inner);
+            let uses = shared.uses.lock();
             uses.now == 0 && is_old(uses.last)
         };
         if let Some(old) = shared.take_if(is_unused) {
@@ -168,7 +169,7 @@ impl Sessions {
             Some(current) => current,
             None => shared.insert(self.share(meta).await),
         };
-        current.uses.lock().unwrap_or_else(PoisonError::into_inner).now += 1;
+        current.uses.lock().now += 1;
         let (handler, offer) = (current.handler.clone(), current.offer.clone());
         Unbound { handler, offer, uses: current.uses.clone() }
     }
@@ -213,7 +214,7 @@ impl Unbound {
 
 impl Drop for Unbound {
     fn drop(&mut self) {
-        let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut uses = self.uses.lock();
         uses.now -= 1;
         uses.last = Instant::now();
     }

@@ -15,10 +15,11 @@ mod transfer;
 pub(crate) mod transport;
 
 use futures::future::BoxFuture;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_core::{Sha, hex, one_line};
@@ -73,7 +74,7 @@ impl Trees {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 
     /// Opens the tree of a commit. A repository on this machine is read in place; any other is fetched into the

@@ -1,9 +1,10 @@
 //! Trees of git commits.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use aiw_core::{Sha, one_line};
 use git2::{ErrorCode, ObjectType, Oid, Repository, Tree as GitTree};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::files::{Files, ItemKind, MAX_ITEMS, MAX_TARGET, Sink, TreeEntry};
 use crate::error::NetError;
@@ -26,7 +27,7 @@ impl GitFiles {
     }
 
     fn lock(&self) -> MutexGuard<'_, Repository> {
-        self.repository.lock().unwrap_or_else(PoisonError::into_inner)
+        self.repository.lock()
     }
 
     /// Returns the id and mode of the entry at a path.

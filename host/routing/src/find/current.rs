@@ -1,9 +1,10 @@
 //! The model in use at the moment: whoever switches it off sees the end at the next request.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use aiw_home::Home;
 use aiw_vectors::ModelFiles;
+use parking_lot::Mutex;
 
 use super::meaning::ToolMeaning;
 
@@ -31,7 +32,7 @@ impl CurrentMeaning {
     /// Returns the vectors of the model in use now: the same as before, unless another model was chosen. The memory of
     /// a model is freed after its last use.
     pub fn now(&self) -> Option<Arc<ToolMeaning>> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock();
         let files = (self.source)();
         if last.as_ref().map(|meaning| meaning.files()) != files.as_ref() {
             *last = files.map(|files| Arc::new(ToolMeaning::new(&self.home, files)));

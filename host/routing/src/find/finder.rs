@@ -1,9 +1,10 @@
 //! Ranks the tools of a session's servers by a request.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_home::{Cache, Home};
+use parking_lot::Mutex;
 
 use super::current::CurrentMeaning;
 use super::indexed::{Allows, Indexed, KnownServer, Match};
@@ -78,7 +79,7 @@ impl Finder {
 
     /// Stops what goes on in the background, before the process ends.
     pub fn end(self) {
-        let last = self.last.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let last = self.last.into_inner();
         drop(last.indexed);
         if let Some(meaning) = last.meaning {
             meaning.rest();
@@ -87,12 +88,12 @@ impl Finder {
 
     /// Why the model can't be used, in one sentence.
     pub fn problem(&self) -> Option<String> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).meaning.as_ref()?.problem()
+        self.last.lock().meaning.as_ref()?.problem()
     }
 
     /// The index of these servers, and the model in use: the last ones, if they are the same.
     fn indexed(&self, servers: &[KnownServer], allows: Allows<'_>) -> (Arc<Indexed>, Option<Arc<ToolMeaning>>) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock();
         let meaning = self.current.now();
         let is_same = |(one, two): (&KnownServer, &KnownServer)| one.0 == two.0 && Arc::ptr_eq(&one.1, &two.1);
         let known = &last.indexed.servers;

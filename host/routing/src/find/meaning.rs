@@ -1,10 +1,11 @@
 //! What tools mean: a vector for each, made in the background and kept from session to session.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use aiw_home::Home;
 use aiw_vectors::{Embedder, FileVectors, ModelFiles, VectorEntry, VectorStore};
+use parking_lot::{Mutex, RwLock};
 use sha2::{Digest, Sha256};
 
 use super::indexed::Indexed;
@@ -50,17 +51,17 @@ impl ToolMeaning {
     }
 
     fn load(&self) -> &Result<Embedder, String> {
-        let _one = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = self.loading.lock();
         self.embedder.get_or_init(|| Embedder::load(&self.files).map_err(|e| e.to_string()))
     }
 
     /// Waits for the threads whose index is gone: a process that ends must not take the library from under them.
     pub(super) fn rest(&self) {
-        drop(self.working.write().unwrap_or_else(PoisonError::into_inner));
+        drop(self.working.write());
     }
 
     fn work(&self, indexed: &Weak<Indexed>) {
-        let _working = self.working.read().unwrap_or_else(PoisonError::into_inner);
+        let _working = self.working.read();
         if let Ok(embedder) = self.load() {
             self.fill(indexed, embedder);
         }

@@ -1,6 +1,7 @@
 //! The vectors of an index's tools.
 
-use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use parking_lot::{Condvar, Mutex};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Vectors of the tools of one index, as they arrive.
@@ -17,14 +18,13 @@ impl Vectors {
     }
 
     pub(super) fn finish(&self) {
-        *self.is_done.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.is_done.lock() = true;
         self.done.notify_all();
     }
 
     /// Waits until all are there that will be.
     pub(super) fn wait(&self, most: Duration) {
-        let is_done = self.is_done.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.done.wait_timeout_while(is_done, most, |done| !*done));
+        self.done.wait_while_for(&mut self.is_done.lock(), |done| !*done, most);
     }
 
     /// How many tools have no vector yet.

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aiw_core::ProcessState as State;
+use parking_lot::Mutex;
 use rustix::process::{Pid, test_kill_process};
 
 use super::outcome::Supervised;
@@ -52,14 +53,14 @@ impl Kept {
     /// Returns the last listing if nothing has changed since. That takes a few system calls instead of reading all
     /// records.
     pub(super) fn current(&self, records: &Records) -> Option<Vec<Supervised>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.0.lock();
         let listing = kept.listing.as_ref()?;
         listing.is_current(changed(records)?).then(|| listing.all.clone())
     }
 
     /// Keeps a listing, if every change to it can be noticed.
     pub(super) fn keep(&self, before: Before, all: &[Supervised]) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.lock();
         kept.listing = if kept.is_asked { before.listing(all) } else { None };
         kept.is_asked = true;
     }

@@ -1,10 +1,9 @@
 //! A loaded model.
 
-use std::sync::{Mutex, PoisonError};
-
 use aiw_core::{hex, one_line};
 use fastembed::{InitOptionsUserDefined, Pooling, TextEmbedding, TokenizerFiles, UserDefinedEmbeddingModel};
 use ort::environment::Environment;
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use super::error::ModelError;
@@ -159,7 +158,7 @@ impl Embedder {
 
     fn run(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, ModelError> {
         let failed = |reason: String| ModelError::Failed { reason: one_line(&reason, 300) };
-        let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut model = self.model.lock();
         caught(|| model.embed(texts, Some(texts.len()))).map_err(failed)?.map_err(|e| failed(e.to_string()))
     }
 }

@@ -5,10 +5,11 @@
 //! exists stops that; `DisableTelemetryEvents` comes too late.
 
 use aiw_home::Surroundings;
+use parking_lot::Mutex;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+
 use std::{env, fs};
 
 use aiw_core::one_line;
@@ -95,7 +96,7 @@ pub(super) fn load(path: &Path, is_checked: bool) -> Result<Environment, ModelEr
     aiw_home::open_plain(path).map_err(|e| unreadable(path, e))?;
     let path = std::path::absolute(path).map_err(|e| unreadable(path, e))?;
     let failed = |reason: String| ModelError::Runtime { path: path.clone(), reason: one_line(&reason, 300) };
-    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut loaded = LOADED.lock();
     match &*loaded {
         Some((loaded, environment)) if *loaded == path => return Ok(environment.clone()),
         // `ort` would go on with the first, and say nothing.

@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
 
 use aiw_home::{HomeError, Mode, Turn, make_private_dir, open_owned, open_plain, remove_file, replace_with};
+use parking_lot::RwLock;
 
 use super::index::{Index, Place};
 use super::kernel;
@@ -85,11 +85,11 @@ impl FileVectors {
     }
 
     fn with<T>(&self, look: impl FnOnce(&State) -> T) -> T {
-        look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+        look(&self.state.read())
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.state.write())
     }
 
     /// Reads what other processes have written since.

@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_core::Secret;
 use aiw_home::Home;
 use aiw_listen::{HttpRoute, ListenError, ListenLimits, Listener, Method, Rules};
 use aiw_mcp::{HttpLimits, HttpServer, Offer};
+use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -127,7 +128,7 @@ impl Token {
     /// The token as it is now. It is read only if its file has changed: every session that watches the directory would
     /// wake for each look into it.
     fn current(&self) -> Option<Secret> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         let now = Instant::now();
         if let Some(fresh) = seen.as_ref().filter(|seen| now.duration_since(seen.at) < FRESH) {
             return fresh.token.clone();

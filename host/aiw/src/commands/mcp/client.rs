@@ -1,0 +1,29 @@
+//! The session of a command about servers.
+
+use std::sync::Arc;
+
+use aiw_app::servers::ServerError;
+use aiw_app::servers::profiles::allowed_by;
+use aiw_app::{ClientSession, directory};
+use aiw_home::Home;
+
+use crate::components::app;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// This command's session in this directory, with a profile.
+pub fn client(home: &Home, profile: Option<&str>, output: &Output) -> Result<Arc<ClientSession>, Failure> {
+    let profile = allowed_by(home, directory(home)?, profile)?;
+    let app = app(home, output.observer());
+    Ok(ClientSession::builder(app, home.around().clone())?.profile(Arc::new(move || profile.clone())).build())
+}
+
+/// Waits for a verb, and ends the servers that it has started.
+pub async fn ended<T>(
+    client: &ClientSession,
+    verb: impl Future<Output = Result<T, ServerError>>,
+) -> Result<T, Failure> {
+    let result = verb.await;
+    client.pool().end().await;
+    Ok(result?)
+}

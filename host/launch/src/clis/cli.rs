@@ -1,0 +1,141 @@
+//! The interface of an AI CLI, and its command line.
+
+use std::ffi::OsString;
+
+use aiw_core::{Api, CliKind};
+use serde_json::Value;
+
+use super::gemini::home::GeminiHome;
+use crate::access::Access;
+use crate::draft::Draft;
+use crate::environment::Environment;
+use crate::served::Served;
+use crate::stream::CliStream;
+use crate::{LaunchError, Permission};
+
+/// The properties of one AI CLI.
+pub(crate) trait AiCli: Sync {
+    /// Returns which CLI it is.
+    fn kind(&self) -> CliKind;
+
+    /// Returns the CLI's package in the npm registry.
+    fn npm_package(&self) -> &'static str;
+
+    /// Returns the APIs that the CLI speaks, the preferred one first.
+    fn speaks(&self) -> &'static [Api];
+
+    /// Returns the variables that aiw itself sets for the CLI under a provider.
+    fn sets(&self) -> &'static [&'static str];
+
+    /// Returns the characters that the CLI can't send in a header's value.
+    fn not_in_headers(&self) -> &'static [char] {
+        &[]
+    }
+
+    /// Turns an intent into variables, arguments and settings, and neutralizes what the user's own environment and
+    /// settings could add. Returns an error if the CLI has no way to do what the intent asks.
+    fn express(&self, access: &Access<'_>, draft: &mut Draft) -> Result<(), LaunchError>;
+
+    /// Gives the CLI a variable of the user's, which takes precedence over cleared variables.
+    fn give(&self, name: &str, value: &str, draft: &mut Draft) {
+        draft.give(name, value);
+    }
+
+    /// Gives the CLI aiw's own MCP server as the only one, so that it calls the server's tools without asking.
+    fn pass_server(&self, server: &Served, draft: &mut Draft);
+
+    /// Returns the CLI's arguments that choose which session it goes on with, each with whether a value follows it.
+    fn session_arguments(&self) -> &'static [(&'static str, bool)];
+
+    /// Returns the user's own arguments that also hold when the session goes on: all but those that choose a session. None
+    /// of them if one is not text, or they are many.
+    fn kept_arguments(&self, own: &[OsString]) -> Vec<String> {
+        /// The bytes of arguments that are recorded.
+        const MOST: usize = 4 << 10;
+        let texts: Option<Vec<&str>> = own.iter().map(|argument| argument.to_str()).collect();
+        let mut kept = Vec::new();
+        let mut rest = texts.unwrap_or_default().into_iter().peekable();
+        while let Some(argument) = rest.next() {
+            let name = argument.split_once('=').map_or(argument, |(name, _)| name);
+            match self.session_arguments().iter().find(|(flag, _)| *flag == name) {
+                None => kept.push(argument.to_owned()),
+                Some((_, has_value)) if *has_value && name == argument => {
+                    rest.next_if(|value| !value.starts_with('-'));
+                }
+                Some(_) => {}
+            }
+        }
+        if kept.iter().map(String::len).sum::<usize>() > MOST { Vec::new() } else { kept }
+    }
+
+    /// Returns the command line, including the meaning of the user's own arguments.
+    fn command(&self, line: Line<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError>;
+
+    /// Returns how to pass the CLI settings that override the user's own.
+    fn pass_settings(&self, settings: &Value, draft: &Draft) -> Result<Passed, LaunchError>;
+
+    /// Returns whether the CLI looks up the real path of a file that it is given, which a descriptor does not have.
+    fn wants_file_names(&self, _version: Option<&str>) -> bool {
+        false
+    }
+
+    /// Returns a reader of the CLI's structured stream.
+    fn stream(&self) -> Box<dyn CliStream>;
+
+    /// Returns the session that a process of the CLI is in, where the CLI says so while it runs.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "aiw looks at a CLI in the foreground on Unix only"))]
+    fn running_session(&self, _environment: &Environment, _process: u32) -> Option<String> {
+        None
+    }
+
+    /// Returns the arguments that resume a session of the CLI.
+    fn resume(&self, session: &str) -> Vec<String>;
+
+    /// Returns the arguments that resume the latest session of this directory.
+    fn resume_latest(&self) -> &'static str;
+
+    /// Returns the lines of a stream in which the CLI says these pieces, in each way that it can. They are parts of
+    /// JSON strings.
+    #[cfg(test)]
+    fn says(&self, pieces: &[String]) -> String;
+}
+
+/// The input for a command line.
+pub(crate) struct Line<'a> {
+    /// Whether the prompt comes on standard input. Otherwise the CLI talks to the terminal.
+    pub(crate) task: bool,
+    pub(crate) permission: Permission,
+    /// The model, if no provider passes it.
+    pub(crate) model: Option<&'a str>,
+    /// The provider that the run must use.
+    pub(crate) provider: Option<&'a str>,
+    /// The user's own arguments.
+    pub(crate) own: &'a [OsString],
+}
+
+/// A command line without the location of the settings.
+#[derive(Default)]
+pub(crate) struct CommandLine {
+    /// aiw's arguments, before the settings.
+    pub(crate) before: Vec<OsString>,
+    /// The user's arguments, after the settings. Anything after a `--` of the user's would be text to the CLI.
+    pub(crate) after: Vec<OsString>,
+    /// The user's own argument that disables the CLI's guards, as it was typed. aiw adds none.
+    pub(crate) bypass: Option<String>,
+}
+
+/// How settings are passed to a CLI.
+#[derive(Clone)]
+pub(crate) enum Passed {
+    /// As a file in memory, named after this argument.
+    Argument(&'static str),
+    /// As a file in memory, named by this variable, on top of what the variable's original file contains.
+    Variable(&'static str, Value),
+    /// As the settings of a separate home.
+    Home(GeminiHome),
+}
+
+/// Converts words to arguments.
+pub(crate) fn words(words: &[&str]) -> Vec<OsString> {
+    words.iter().map(OsString::from).collect()
+}

@@ -1,0 +1,151 @@
+//! What a client is: where it keeps its servers, and how it writes them.
+
+use std::path::{Path, PathBuf};
+
+use aiw_core::CliKind;
+use aiw_home::{CliPlaces, Surroundings};
+use serde_json::{Map, Value};
+
+use crate::config::Format;
+use crate::ours::Ours;
+use crate::translate::{Style, translated};
+
+/// A client: where it keeps its servers, and how it writes them.
+pub struct SetupClient {
+    /// Its name on the command line.
+    pub id: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// Which AI CLI of aiw's it is. Others are installed where their directory is.
+    pub cli: Option<CliKind>,
+    /// A note after a setup for a project.
+    pub(crate) about_project: Option<&'static str>,
+    /// The client's treatment of calls that nobody approved, and the way to approve them.
+    pub(crate) about_calls: Option<&'static str>,
+    pub(crate) format: Format,
+    /// The key of its servers.
+    pub(crate) servers: &'static str,
+    /// The file of the user.
+    pub(crate) user: fn(&ClientPlaces) -> PathBuf,
+    /// The file of a project, below its directory.
+    pub(crate) project: Option<&'static str>,
+    /// Writes our entry in its form.
+    pub(crate) entry: fn(&Ours) -> Map<String, Value>,
+    /// Reads an entry of its into the form of `mcp.json`.
+    pub(crate) read: fn(&Map<String, Value>) -> Result<Read, String>,
+    pub(crate) approval: Approval,
+}
+
+/// A server in the form of `mcp.json`.
+pub(crate) struct Read {
+    pub(crate) declaration: Map<String, Value>,
+    /// The fields that mean something to the client alone, and don't come along.
+    pub(crate) left: Vec<String>,
+}
+
+/// How a client is told not to ask before aiw's tools are called.
+pub(crate) enum Approval {
+    /// The client has no such setting in a file.
+    None,
+    /// By a field of our entry.
+    Field(&'static str, fn() -> Value),
+    /// By an item in a list of another JSON file.
+    Item {
+        /// The file of the user.
+        user: fn(&ClientPlaces) -> PathBuf,
+        /// The file of a project.
+        project: &'static str,
+        /// The list's path.
+        list: &'static [&'static str],
+        /// The item.
+        item: &'static str,
+    },
+}
+
+/// Where the clients of a user keep their files.
+#[derive(Debug, Clone)]
+pub struct ClientPlaces {
+    /// The files of AI CLIs.
+    pub clis: CliPlaces,
+    /// Where desktop programs keep their configuration.
+    pub config: PathBuf,
+}
+
+impl ClientPlaces {
+    /// The directories that the variables of aiw's own client name; none without a home.
+    pub fn around(client: &Surroundings) -> Option<Self> {
+        let clis = CliPlaces::around(client)?;
+        let home = clis.home();
+        let config = match std::env::consts::OS {
+            "macos" => home.join("Library/Application Support"),
+            "windows" => client.directory_of("APPDATA").unwrap_or_else(|| home.join("AppData/Roaming")),
+            _ => client.directory_of("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")),
+        };
+        Some(Self { config, clis })
+    }
+
+    /// The user's home.
+    pub(crate) fn home(&self) -> &Path {
+        self.clis.home()
+    }
+
+    /// `~/.config`, where some programs keep theirs on every system.
+    pub(crate) fn dot_config(&self) -> PathBuf {
+        if cfg!(target_os = "macos") { self.home().join(".config") } else { self.config.clone() }
+    }
+}
+
+/// The form that most clients have in common: that of `mcp.json`, and no word about calls or projects.
+pub(crate) const PLAIN: SetupClient = SetupClient {
+    id: "",
+    name: "",
+    cli: None,
+    about_project: None,
+    about_calls: None,
+    format: Format::Json,
+    servers: "mcpServers",
+    user: |places| places.home().to_owned(),
+    project: None,
+    entry: Ours::entry,
+    read: |entry| read_plain(entry, Style::Env, &[]),
+    approval: Approval::None,
+};
+
+impl SetupClient {
+    /// Whether it seems to be installed. `installed` are the AI CLIs that were found.
+    pub fn is_installed(&self, places: &ClientPlaces, installed: &[CliKind]) -> bool {
+        match self.cli {
+            Some(cli) => installed.contains(&cli),
+            None => (self.user)(places).parent().is_some_and(Path::is_dir),
+        }
+    }
+
+    /// Whether it reads servers of a project.
+    pub fn has_projects(&self) -> bool {
+        self.project.is_some()
+    }
+
+    /// Whether it can be told not to ask before aiw's tools are called.
+    pub fn can_approve(&self) -> bool {
+        !matches!(self.approval, Approval::None)
+    }
+}
+
+impl std::fmt::Debug for SetupClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.id)
+    }
+}
+
+/// An entry that is in the form of `mcp.json` already, except for placeholders and fields of the client's own.
+pub(crate) fn read_plain(entry: &Map<String, Value>, style: Style, own: &[&str]) -> Result<Read, String> {
+    let mut read = Read { declaration: Map::new(), left: Vec::new() };
+    for (key, value) in entry {
+        if own.contains(&key.as_str()) {
+            read.left.push(key.clone());
+        } else {
+            read.declaration.insert(key.clone(), translated(value, style)?);
+        }
+    }
+    Ok(read)
+}
