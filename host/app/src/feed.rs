@@ -392,10 +392,15 @@ impl State {
         if has_more {
             self.listen(home);
         }
-        for (topic, only) in all {
-            match (topic, only) {
-                (Topic::Files | Topic::Logs, only) => only.iter().for_each(|one| one.tell([topic])),
-                _ => self.subscribers().for_each(|one| one.tell([topic])),
+        for subscriber in self.subscribers() {
+            let is_its = |(topic, only): &&(Topic, Option<Arc<Subscriber>>)| match topic {
+                Topic::Files | Topic::Logs => only.as_ref().is_some_and(|only| Arc::ptr_eq(only, &subscriber)),
+                _ => true,
+            };
+            let topics: Vec<Topic> = all.iter().filter(is_its).map(|(topic, _)| *topic).collect();
+            // All at once: a subscriber that woke at the first one would wake again for each other.
+            if !topics.is_empty() {
+                subscriber.tell(topics);
             }
         }
     }
