@@ -53,9 +53,9 @@ const STYLES: Styles = Styles::styled()
 
 /// Run AI coding CLIs with any API provider, as background tasks that survive crashes and closed terminals
 ///
-/// Exit codes: 0 success, 1 a task failed (a run exits with the CLI's own code) or `doctor` found something, 2 the request
-/// can't be carried out, 3 one of aiw's own files is invalid, 64 the command line is invalid, 69 the network, a server or the disk is
-/// unavailable, 70 a bug in aiw or in an extension, 128+n ended by signal n.
+/// Exit codes: 0 success, 1 a task failed (a run exits with the CLI's own code) or `doctor` found something, 2 the
+/// request can't be carried out, 3 one of aiw's own files is invalid, 64 the command line is invalid, 69 the network, a
+/// server or the disk is unavailable, 70 a bug in aiw or in an extension, 128+n ended by signal n.
 #[derive(Debug, Parser)]
 #[command(name = "aiw", version, max_term_width = 100, disable_help_subcommand = true, styles = STYLES)]
 pub struct Cli {
@@ -87,9 +87,9 @@ pub enum Command {
     Stop(StopArgs),
     /// Start the project's processes, and show what they write
     ///
-    /// They are defined in `.ichimi/processes.kdl`, or by an agent. Each runs under a supervisor of its own, which starts
-    /// it again when it fails, and outlives this command. Ctrl-C stops what this command started; a second one ends it
-    /// at once.
+    /// They are defined in `.ichimi/processes.kdl`, or by an agent. Each runs under a supervisor of its own, which
+    /// starts it again when it fails, and outlives this command. Ctrl-C stops what this command started; a second one
+    /// ends it at once.
     Up(UpArgs),
     /// Stop the project's processes
     Down(SomeProcesses),
@@ -112,8 +112,9 @@ pub enum Command {
     Pool(PoolCommand),
     /// Show what runs have used: requests, tokens and money
     ///
-    /// Runs through aiw's gateway are counted request by request, tasks that reach their provider themselves by what their CLI
-    /// says. Interactive runs of that kind are not counted. Prices are list prices, unless `models` in settings.json says others;
+    /// Runs through aiw's gateway are counted request by request, tasks that reach their provider themselves by what
+    /// their CLI says. Interactive runs of that kind are not counted. Prices are list prices, unless `models` in
+    /// settings.json says others;
     /// `?` stands for what has no known price.
     Usage(UsageArgs),
     /// Limit what runs may use in a day or a month
@@ -303,7 +304,7 @@ pub struct InstallArgs {
     /// Secrets are never written: aiw keeps only the reference
     #[arg(long, value_name = "K=V", value_parser = parse_pair)]
     pub env: Vec<(String, String)>,
-    /// What to do if a server's name is taken in mcp.json
+    /// How to go on if a server's name is taken in mcp.json
     #[arg(long, value_enum)]
     pub on_conflict: Option<ConflictArg>,
     /// Install without asking
@@ -319,7 +320,7 @@ pub struct UpdateArgs {
     /// Accept changed servers, commands, URLs and variables
     #[arg(long)]
     pub accept_changes: bool,
-    /// What to do if a new server's name is taken in mcp.json
+    /// How to go on if a new server's name is taken in mcp.json
     #[arg(long, value_enum)]
     pub on_conflict: Option<ConflictArg>,
     /// Set a value that a server reads, as in `plugin install`
@@ -335,7 +336,7 @@ pub struct EnableArgs {
     /// NAME or NAME@MARKET
     #[arg(required = true, add = complete::installed_plugins())]
     pub plugins: Vec<String>,
-    /// What to do if a server's name was taken in mcp.json meanwhile
+    /// How to go on if a server's name was taken in mcp.json meanwhile
     #[arg(long, value_enum)]
     pub on_conflict: Option<ConflictArg>,
 }
@@ -463,7 +464,7 @@ pub enum ExtensionCommand {
     New {
         /// Its id, and the name of its directory
         name: ExtensionId,
-        /// What it does
+        /// Its description
         #[arg(long, value_enum)]
         kind: Kind,
         /// The language that it is written in
@@ -516,8 +517,8 @@ pub struct FunctionArgs {
     /// The function to call
     #[arg(value_enum)]
     pub function: Function,
-    /// A reference to a marketplace, the preset of a provider [default: its first one], what to search a registry for, the
-    /// name of a server, or the cursor of a page of changes
+    /// A reference to a marketplace, the preset of a provider [default: its first one], what to search a registry for,
+    /// the name of a server, or the cursor of a page of changes
     pub reference: Option<String>,
     /// Recorded answers: {"URL": {"status": 200, "body": "…"}}; without them, every request fails
     #[arg(long, value_name = "FILE")]
@@ -547,13 +548,13 @@ pub struct FunctionArgs {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum Function {
-    /// What it adds
+    /// Its kind, and what the component adds
     Describe,
-    /// What a reference to a marketplace means
+    /// The meaning of a reference to a marketplace
     Claim,
     /// The marketplace document
     FetchMarketplace,
-    /// What an AI CLI is told so that it reaches a provider
+    /// The settings by which an AI CLI reaches a provider
     Plan,
     /// Whether a provider is reachable and accepts the key
     Check,
@@ -615,7 +616,7 @@ pub enum RoleCommand {
 pub struct NewRoleArgs {
     /// Its name, and the name of its file
     pub name: String,
-    /// What it is for, in one line; with --from, the file holds only the content
+    /// Its purpose, in one line; with --from, the file holds only the content
     #[arg(long, value_name = "TEXT")]
     pub description: Option<String>,
     /// Read the role from a file; `-` is standard input

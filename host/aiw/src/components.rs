@@ -23,7 +23,7 @@ const BUNDLED: [Bundled; 9] = [
     registry("registry-smithery", include_bytes!(env!("AIW_COMPONENT_REGISTRY_SMITHERY"))),
 ];
 
-/// What runs scripts. It is decompressed when the first one comes.
+/// The runtime of scripts. It is decompressed for the first script.
 const SCRIPTS: BundledScripts = BundledScripts {
     component: include_bytes!(env!("AIW_SCRIPTS_COMPONENT")),
     code: include_bytes!(env!("AIW_SCRIPTS_CODE")),

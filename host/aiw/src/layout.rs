@@ -24,8 +24,8 @@ const REASONS: [&str; 4] = ["WHY", "ENDED", "TOKEN PAGE", ""];
 /// The headers of columns that are never cut, as one word says most of a row.
 const STATES: [&str; 2] = ["STATE", "STATUS"];
 
-/// The widths that a reason and another last column keep before they go below their row, and the least that other columns
-/// keep: at first, and at last.
+/// The widths that a reason and another last column keep before they go below their row, and the least that other
+/// columns keep: at first, and at last.
 const LEAST_REASON: usize = 32;
 const LEAST_LAST: usize = 24;
 const LEAST: usize = 10;
@@ -75,8 +75,8 @@ fn row_line(row: &[String], widths: &[usize], style: impl Fn(usize) -> Style) ->
 
 /// The lines of a list on a terminal. A column without a word in it is left out.
 ///
-/// What things are named by is never cut, nor is a reason: where it is too long for its row, it stands below. The rest gives
-/// way first.
+/// Fits rows to the screen. Names and reasons are never cut: one too long for its row is printed below it. The rest
+/// gives way first.
 pub fn on_screen(
     headers: &[&str],
     rows: &[Vec<String>],
@@ -147,7 +147,7 @@ pub fn on_screen(
     lines.into_iter().map(|line| line + "\n").collect()
 }
 
-/// What is special about the last column of a list that fits its terminal.
+/// How the last column of a list fits its terminal.
 struct Fitted {
     /// The column that things are named by. A longer name stands above its row.
     name: usize,

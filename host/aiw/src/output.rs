@@ -107,15 +107,15 @@ impl Output {
         }
     }
 
-    /// What a question refers to: lines of the answer for people, notes beside JSON. What is agreed to is seen, so
-    /// nothing of it is hidden or pushed out of sight.
+    /// Prints the text that a question refers to: lines of the answer for people, notes beside JSON. You see what you
+    /// agree to: nothing of it is hidden or pushed out of sight.
     pub fn before_question(&self, text: impl AsRef<str>) {
         let show = |line: &String| if self.json { self.note(line) } else { self.line(line) };
         shown_lines(text.as_ref()).iter().for_each(show);
     }
 
-    /// A text of somebody else's that a question is about, in a frame: none of its lines looks like one of ours, also where a
-    /// terminal would break it.
+    /// A text of somebody else's that a question is about, in a frame: none of its lines looks like one of ours, also
+    /// where a terminal would break it.
     pub fn framed(&self, text: &str) {
         let columns = self.screen.and_then(|screen| screen.columns).map_or(usize::MAX, |columns| columns.max(20) - 3);
         for line in shown_lines(text) {
@@ -131,8 +131,8 @@ impl Output {
         *self.answer.lock() = self.json.then(|| value(answer));
     }
 
-    /// The answer for programs: one field, as another program wrote it. Numbers keep all of their digits. `read` is what
-    /// it says, for where that can't be shown.
+    /// The answer for programs: one field, as another program wrote it. Numbers keep all of their digits. `read` is
+    /// what it says, for where that can't be shown.
     pub fn answer_as_written(&self, field: &str, written: &RawValue, read: &Value) {
         // What was nested too deeply was cut.
         if serde_json::from_str::<Value>(written.get()).is_ok_and(|value| value == *read) {
@@ -163,8 +163,8 @@ impl Output {
         }
     }
 
-    /// A line about the work, not of the answer; after the lines of the answer that came before it. A question may refer
-    /// to it.
+    /// A line about the work, not of the answer; after the lines of the answer that came before it. A question may
+    /// refer to it.
     pub fn note(&self, line: impl AsRef<str>) {
         self.flush();
         let _ = writeln!(std::io::stderr().lock(), "{}", shown_lines(line.as_ref()).join("\n"));

@@ -20,7 +20,7 @@ pub enum BudgetError {
     NoProvider {
         /// The name.
         name: String,
-        /// Those that there are.
+        /// The known names.
         known: Vec<String>,
     },
     /// There is no such budget.
@@ -28,7 +28,7 @@ pub enum BudgetError {
     Unknown {
         /// The name.
         name: String,
-        /// Those that there are.
+        /// The known names.
         known: Vec<String>,
     },
 }
@@ -76,7 +76,7 @@ pub struct BudgetSummary {
     pub project: Option<String>,
     /// Whether nothing new starts once it is used up
     pub refuses: bool,
-    /// What was spent in the current day or month
+    /// The amount spent in the current day or month
     pub spent: Sum,
 }
 
@@ -116,7 +116,7 @@ pub struct BudgetList {
 /// The loss of bookings that was accepted.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct BudgetAcceptLoss {
-    /// What the book of usage had lost; null if nothing
+    /// The loss that the book of usage had; null if none
     pub accepted: Option<String>,
 }
 

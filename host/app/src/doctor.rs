@@ -1,5 +1,5 @@
-//! What is wrong with the parts of aiw. Looking starts nothing, and changes nothing but what a command that was cut short left to
-//! be done, as every command does.
+//! What is wrong with the parts of aiw. Looking starts nothing, and changes nothing but what a command that was cut
+//! short left to be done, as every command does.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ use crate::{directory, planners};
 /// `aiw doctor`
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Doctor {
-    /// What was looked at
+    /// The parts that were checked
     pub parts: Vec<CheckedPart>,
 }
 
@@ -28,7 +28,7 @@ pub struct Doctor {
 pub struct CheckedPart {
     /// `home`, `processes`, `mcp`, `workflows` or `history`
     pub name: &'static str,
-    /// What there is, in a few words
+    /// A summary, in a few words
     pub summary: String,
     /// The problems
     pub problems: Vec<FoundProblem>,

@@ -26,14 +26,14 @@ use tokio::sync::Notify;
 
 use crate::AppError;
 
-/// How often the end of a supervisor is told again, each [`Sources::LOOK_AGAIN`]: somebody may hold its lock at the first look, which
-/// then can't tell that it is dead.
+/// How often the end of a supervisor is told again, each [`Sources::LOOK_AGAIN`]: somebody may hold its lock at the
+/// first look, which then can't tell that it is dead.
 const TOLD_AGAIN: u8 = 3;
 
 /// How long changes are collected: many at once are told together.
 const BREATH: Duration = Duration::from_millis(20);
 
-/// What changes.
+/// A kind of change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Topic {
     /// Tasks start, change their state, or are removed or reported.
@@ -44,7 +44,7 @@ pub enum Topic {
     Servers,
     /// API providers and secrets.
     Providers,
-    /// What requests used and cost.
+    /// The usage and cost of requests.
     Usage,
     /// Plugins and extensions.
     Plugins,
@@ -52,7 +52,7 @@ pub enum Topic {
     Documents,
     /// The files that this subscriber follows.
     Files,
-    /// What is written in the directories that this subscriber follows.
+    /// Writes in the directories that this subscriber follows.
     Logs,
 }
 
@@ -97,7 +97,7 @@ struct Source {
     /// The file that counts; all if there is none.
     file: Option<OsString>,
     topic: Topic,
-    /// Who follows it, if it is no topic of the home.
+    /// The subscriber that follows it, if it is not a topic of the home.
     only: Weak<Subscriber>,
     /// Whether its change shows what else is to be listened to.
     is_root: bool,

@@ -136,7 +136,8 @@ const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)
 /// How soon a gateway that was revoked ends.
 const REVOKED: Duration = Duration::from_secs(1);
 
-/// Opens a gateway to a provider or a pool, for as long as this process lives. One with a name keeps its address and its token.
+/// Opens a gateway to a provider or a pool, for as long as this process lives. One with a name keeps its address and
+/// its token.
 pub async fn open_gateway(
     home: &Home,
     providers: &Providers,
@@ -236,12 +237,12 @@ pub struct PoolRest {
     pub model: Option<String>,
     /// Until when, in RFC 3339 format
     pub until: String,
-    /// What the provider said
+    /// The provider's own words
     pub why: String,
 }
 
 impl PoolRest {
-    /// What rests, as it is shown.
+    /// Converts a resting account to its shown form.
     pub fn of(resting: Resting) -> Self {
         let Resting { provider, model, until, why } = resting;
         Self { provider, model, until: rfc3339(until), why }
@@ -254,7 +255,7 @@ impl PoolRest {
     }
 }
 
-/// What rests in a pool.
+/// The resting accounts of a pool.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct PoolResting {
     /// The pool

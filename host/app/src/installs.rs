@@ -1,5 +1,5 @@
-//! Installing MCP servers from registries: fetching a bundle, trying a server before it is written, and writing all of it
-//! at once.
+//! Installing MCP servers from registries: fetching a bundle, trying a server before it is written, and writing all of
+//! it at once.
 
 use futures::future::BoxFuture;
 use std::fs::File;
@@ -107,7 +107,7 @@ fn key_for(
     Ok((key, replaces))
 }
 
-/// What an installation replaces, and which installed servers could be mistaken for this one, in lines.
+/// Returns the lines that name the server to be replaced, and installed servers that look like this one.
 fn beside(home: &Home, found: &MergedServer, key: &str, replaces: &Replaces) -> Result<Vec<String>, HomeError> {
     let (file, installed) = (McpFile::load(home)?, home.registry_lock()?.all());
     let of = |known: &InstalledServer| {
@@ -136,7 +136,8 @@ fn beside(home: &Home, found: &MergedServer, key: &str, replaces: &Replaces) -> 
     Ok(lines)
 }
 
-/// What decides whether to install a server, in lines: where it is from, what it runs, and what is suspicious about it.
+/// Returns the lines by which a person decides: where the server is from, what it runs, and what is suspicious about
+/// it.
 fn about(found: &MergedServer, way: &Way) -> Vec<String> {
     let mut lines = aiw_registries::about(found, way);
     let suspicious = signs(lines[1..].iter().map(String::as_str));
@@ -190,8 +191,8 @@ fn fetch<'a>(
     })
 }
 
-/// Starts a server that is not written yet, once, and asks for its tools. It sees a home of its own, with its secrets and
-/// no others, which is gone afterwards. Returns what it has shown, and why it does not work, or not yet.
+/// Starts a server that is not written yet, once, and asks for its tools. It sees a home of its own, with its secrets
+/// and no others, which is gone afterwards. Returns what it has shown, and why it does not work, or not yet.
 async fn try_out(
     home: &Home,
     net: &HttpClient,

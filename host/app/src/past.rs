@@ -31,7 +31,7 @@ pub enum PastError {
     /// The history has nothing of a directory.
     #[error("the history has nothing of `{}`", .0.display())]
     Nothing(PathBuf),
-    /// What is to be forgotten lies before a time to come.
+    /// The time before which messages are to be forgotten is in the future.
     #[error("`--before` names a time to come")]
     ToCome,
 }
@@ -124,7 +124,7 @@ pub struct HistoryImport {
 }
 
 impl HistoryImport {
-    /// What an indexer did since a moment.
+    /// Summarises an indexer's report since a moment.
     pub fn of(report: &Report, begun: Instant) -> Self {
         Self {
             transcripts: report.transcripts,
@@ -153,7 +153,7 @@ pub struct HistoryDoctor {
     pub meaning: Option<VectorCoverage>,
     /// The messages that are there although their projects are excluded now
     pub excluded: usize,
-    /// The same, with how many sessions they are of
+    /// The excluded messages, with the number of their sessions
     #[serde(skip)]
     pub excluded_amount: Forgot,
     /// The transcripts that there are
@@ -280,12 +280,12 @@ pub fn sessions(home: &Home, wanted: &Sessions<'_>) -> Result<HistorySessions, P
     Ok(HistorySessions { sessions: all.iter().map(|session| HistorySession::of(session, &resumes)).collect() })
 }
 
-/// What is to be forgotten.
+/// A choice of messages to forget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ForgetRequest {
     /// A session, or a project by its directory: what has a slash, `.` and `..` are directories.
     Named(String),
-    /// What was said before a time, in milliseconds since 1970.
+    /// Messages from before a time, in milliseconds since 1970.
     Before(i64),
 }
 

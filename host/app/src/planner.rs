@@ -13,7 +13,7 @@ const REST: Duration = Duration::from_secs(60);
 /// How long what a provider's component said of its model holds.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// What this process remembers of the model that plans jobs. One that does not answer costs one try a minute.
+/// This process's memory of the planning model. A model that does not answer is tried once a minute.
 #[derive(Clone, Default)]
 pub struct Planner(Arc<Mutex<State>>);
 

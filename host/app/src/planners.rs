@@ -84,7 +84,8 @@ impl PlannerSetError {
     }
 }
 
-/// What sets the model that plans jobs. What is left out stays as it is; the first time, that is Ollama on this machine.
+/// Changes to the planning model's settings. Fields left out stay as they are; the first defaults are Ollama on this
+/// machine.
 #[derive(Debug, Default)]
 pub struct PlannerSet {
     /// Where it is.
@@ -294,8 +295,8 @@ fn is_same(one: &PlannerPlace, other: &PlannerPlace) -> bool {
     }
 }
 
-/// Writes the settings, and removes the key that was stored for a model which is not used any more. One of another name is
-/// the user's own.
+/// Writes the settings, and removes the key that was stored for a model which is not used any more. One of another name
+/// is the user's own.
 fn save(
     home: &Home,
     lock: &Lock,

@@ -119,7 +119,7 @@ impl NoPlan {
 /// A job that a model has planned.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlannedJob {
-    /// What the model calls it: 1 to 40 of `a-z 0-9 _`.
+    /// The model's name for it: 1 to 40 of `a-z 0-9 _`.
     pub name: String,
     /// The JSON schema of what it is called with.
     pub input_schema: Value,

@@ -29,7 +29,7 @@ pub struct PluginRequest {
     pub names: Vec<String>,
     /// Values that their servers read, by name
     pub set: Vec<(String, String)>,
-    /// What to do if a server's name is taken in mcp.json
+    /// How to go on if a server's name is taken in mcp.json
     pub on_conflict: Option<OnConflict>,
 }
 

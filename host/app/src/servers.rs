@@ -1,5 +1,5 @@
-//! MCP servers that are declared: what adds, changes and removes them, who may use which of their tools, logging in, and
-//! what is known of each.
+//! MCP servers that are declared: what adds, changes and removes them, who may use which of their tools, logging in,
+//! and what is known of each.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub enum ServerError {
     /// It can't be used.
     #[error(transparent)]
     Pool(#[from] PoolError),
-    /// What must not be shown is not known.
+    /// The texts that must not be shown can't be read.
     #[error(transparent)]
     History(#[from] HistoryError),
     /// The browser can't come back.
@@ -157,7 +157,7 @@ pub enum ServerError {
     NoProfile {
         /// Its name.
         name: String,
-        /// Those that there are.
+        /// The known names.
         known: Vec<String>,
         /// Whether a session would be without its limits, or a command has nothing to do.
         kind: ErrorKind,
@@ -171,7 +171,7 @@ pub enum ServerError {
     /// The profile would allow everything.
     #[error("a profile without patterns would allow everything")]
     NoPatterns,
-    /// Nothing would change.
+    /// The request would change nothing.
     #[error("say what changes: `--allow`, `--deny`, `--scripts`, `--list-…` or `--without`")]
     NoChange,
     /// A name or a pattern can't be used for this.

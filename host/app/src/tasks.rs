@@ -48,7 +48,7 @@ pub struct TaskStatus {
     /// How many processes of this project run, if any
     #[serde(skip_serializing_if = "is_zero")]
     pub processes: usize,
-    /// What was used today, in UTC, if anything was booked
+    /// Today's usage, in UTC, if any was booked
     pub today: Option<Sum>,
 }
 

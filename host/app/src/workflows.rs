@@ -1,4 +1,5 @@
-//! Scripts over the tools that a client may use: which tools a script means, what its calls reach, and what is kept of it.
+//! Scripts over the tools that a client may use: which tools a script means, what its calls reach, and what is kept of
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -62,12 +63,12 @@ pub enum ScriptError {
         /// The tool.
         tool: String,
     },
-    /// What a kept one is called with is wrong.
+    /// The input of a kept workflow is invalid.
     #[error("the input of the workflow `{name}` is wrong: {problem}")]
     Input {
         /// The workflow.
         name: WorkflowName,
-        /// What is wrong, as the end of a sentence.
+        /// The problem, as the end of a sentence.
         problem: String,
     },
 }
@@ -164,8 +165,8 @@ impl ScriptTools {
         }
     }
 
-    /// Looks whether a script makes sense, without running it. It may call the tools of these names; without names, those
-    /// that it names itself. Returns the ones that it may call.
+    /// Looks whether a script makes sense, without running it. It may call the tools of these names; without names,
+    /// those that it names itself. Returns the ones that it may call.
     pub async fn check(
         &self,
         orchestrator: &Orchestrator,
@@ -191,7 +192,8 @@ impl ScriptTools {
         })
     }
 
-    /// Returns a kept workflow with what it may call, if the user has approved it as it is, or if it need not be approved.
+    /// Returns a kept workflow with what it may call, if the user has approved it as it is, or if it need not be
+    /// approved.
     pub fn kept(
         &self,
         workflows: &Workflows,
@@ -227,7 +229,7 @@ pub async fn fresh(pool: &Pool, names: &[String], sink: &dyn Sink) -> ScriptTool
 pub struct Draft<'a> {
     /// Its name.
     pub name: WorkflowName,
-    /// What it does, for whoever looks for a tool.
+    /// Its description, for those who look for a tool.
     pub description: &'a str,
     /// The schema of its input.
     pub input_schema: &'a Value,
@@ -267,7 +269,8 @@ pub async fn check_kept(
     }
 }
 
-/// Approves a kept workflow, if the person agrees to all of it. It is a tool then, which calls its tools without asking.
+/// Approves a kept workflow, if the person agrees to all of it. It is a tool then, which calls its tools without
+/// asking.
 pub async fn approve(
     workflows: &Workflows,
     workflow: &KeptWorkflow,
@@ -337,7 +340,7 @@ fn planned(tool: &Offered) -> PlannedTool {
     }
 }
 
-/// What decides of a run's calls that may change something.
+/// The decision about a run's calls that may change something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writes {
     /// The user is asked, where nothing was decided before.
@@ -355,7 +358,7 @@ pub enum Writes {
 pub struct TracedRun {
     /// The kept workflow; none for a script that was sent.
     pub workflow: Option<WorkflowName>,
-    /// Who runs it: an MCP client's name, or `aiw`.
+    /// The runner: an MCP client's name, or `aiw`.
     pub client: String,
     /// Whether its session is kept out of the history. Then nothing is kept of it.
     pub private: bool,
@@ -381,7 +384,7 @@ pub async fn run<A: AskForCalls + 'static>(
     ended
 }
 
-/// What the calls of one run reach: the servers as the client may, after the user was asked where something changes.
+/// The reach of one run's calls: the servers that the client may call. The user is asked before something changes.
 pub struct ScriptReach<A> {
     home: Home,
     pool: Arc<Pool>,
@@ -397,7 +400,7 @@ impl<A: AskForCalls> ScriptReach<A> {
         Self { home, pool, call, writes, consent: Consent::new(ask), ended: AtomicU64::new(0) }
     }
 
-    /// What is known of a tool now.
+    /// Looks up a tool as it is offered now.
     fn known(&self, tool: &PlannedTool) -> Option<Offered> {
         self.pool.offered(&[(tool.server.clone(), tool.name.clone())]).pop().flatten()
     }
@@ -487,9 +490,9 @@ fn calls_of_a_yes(writes: Writes, tool: &PlannedTool, definition: &Value, argume
 /// The question whether a script may call a tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallQuestion {
-    /// What is asked.
+    /// The question.
     pub message: String,
-    /// What the user can agree to, each with the number of calls that it covers; the first unless they say more. There
+    /// The choices of the user, each with the number of calls that it covers; the first is the default. There
     /// is no choice where each call asks.
     pub choices: Vec<(String, usize)>,
 }

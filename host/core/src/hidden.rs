@@ -59,7 +59,8 @@ pub fn is_unsafe_in_line(c: char) -> bool {
 /// - a joiner between two emoji, and between a virama and a letter;
 /// - a non-joiner after a virama, and between two letters that it keeps from joining.
 ///
-/// In each of these places the character is seen by what it does. Marks beyond the eighth on one letter are unsafe, too.
+/// In each of these places the character is seen by what it does. Marks beyond the eighth on one letter are unsafe,
+/// too.
 pub fn unsafe_chars(text: &str) -> impl Iterator<Item = (usize, char)> {
     let is_unneeded = |(at, c): &(usize, char)| match is_unsafe(*c) {
         true => !is_needed(&text[..*at], *c, &text[at + c.len_utf8()..]),
@@ -106,7 +107,7 @@ fn is_needed(before: &str, c: char, after: &str) -> bool {
     }
 }
 
-/// What joins the letter after it, and what joins the one before it.
+/// The joining types that join the next letter, and those that join the one before.
 const LEFT: [JoiningType; 2] = [JoiningType::LeftJoining, JoiningType::DualJoining];
 const RIGHT: [JoiningType; 2] = [JoiningType::RightJoining, JoiningType::DualJoining];
 

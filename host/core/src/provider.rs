@@ -62,7 +62,7 @@ pub struct Account {
     pub secrets: BTreeSet<String>,
 }
 
-/// Who is to use the provider.
+/// The user of the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// The AI CLI; none for aiw itself, which components see as a CLI of another name.

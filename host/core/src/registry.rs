@@ -1,7 +1,7 @@
 //! What a registry says about MCP servers. The contract's own types are in `wit/registry-source.wit`.
 //!
-//! Nothing here is to be trusted beyond its form: a publisher wrote it. Texts for people are one line, names are names, and
-//! the counts are bounded. What may become part of a command is checked where the command is made.
+//! Nothing here is to be trusted beyond its form: a publisher wrote it. Texts for people are one line, names are names,
+//! and the counts are bounded. What may become part of a command is checked where the command is made.
 
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +64,7 @@ pub enum Format {
 /// Something to fill in, or already filled in. The default says nothing about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
-    /// What it is for.
+    /// Its purpose.
     pub description: Option<String>,
     /// Whether the server needs it.
     pub required: bool,
@@ -74,7 +74,7 @@ pub struct Input {
     pub format: Format,
     /// If present, it is not asked for. `{name}` in it stands for a variable.
     pub value: Option<String>,
-    /// What to offer where it is asked for.
+    /// The value to offer when it is asked for.
     pub default: Option<String>,
     /// An example.
     pub placeholder: Option<String>,
@@ -87,7 +87,7 @@ pub struct Input {
 pub struct ServerVariable {
     /// Its name, without braces.
     pub name: String,
-    /// What it stands for.
+    /// The value's input.
     pub input: Input,
 }
 
@@ -98,7 +98,7 @@ pub struct ServerSetting {
     pub name: String,
     /// Its value.
     pub input: Input,
-    /// What the braces in the value stand for.
+    /// The variables in the value's braces.
     pub variables: Vec<ServerVariable>,
 }
 
@@ -107,11 +107,11 @@ pub struct ServerSetting {
 pub struct Argument {
     /// The name of a named argument, with its dashes.
     pub name: Option<String>,
-    /// What a positional argument is, in a word.
+    /// A word for a positional argument.
     pub hint: Option<String>,
     /// Its value.
     pub input: Input,
-    /// What the braces in the value stand for.
+    /// The variables in the value's braces.
     pub variables: Vec<ServerVariable>,
     /// Whether it may be given several times.
     pub repeated: bool,
@@ -124,7 +124,7 @@ pub struct Endpoint {
     pub url: String,
     /// Headers of each request.
     pub headers: Vec<ServerSetting>,
-    /// What the braces in the URL stand for.
+    /// The variables in the URL's braces.
     pub variables: Vec<ServerVariable>,
 }
 
@@ -170,7 +170,7 @@ pub struct Package {
 /// A step after the installation. It is shown and never run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instruction {
-    /// What to do.
+    /// The step.
     pub description: String,
     /// The command that does it.
     pub command: Option<String>,
@@ -185,7 +185,7 @@ pub struct ServerVersion {
     pub name: String,
     /// A name for people.
     pub title: Option<String>,
-    /// What it does; may be empty.
+    /// Its description; may be empty.
     pub description: String,
     /// Its version; may be empty where a registry knows none.
     pub version: String,
@@ -195,7 +195,7 @@ pub struct ServerVersion {
     pub status: RegistryStatus,
     /// The reason for the status.
     pub status_message: Option<String>,
-    /// Who published it, as far as the registry has checked.
+    /// The publisher, as far as the registry has checked.
     pub publisher: Option<String>,
     /// The URL of the source code.
     pub repository: Option<String>,
@@ -226,8 +226,8 @@ pub struct Page {
     pub next: Option<String>,
 }
 
-/// Whether this can be a server's name in a registry: 1 to 200 of `A-Z a-z 0-9 . _ - / @`, which begins with a letter, a
-/// digit or `@`, and in which no part between slashes is empty or begins with a dot or a dash.
+/// Whether this can be a server's name in a registry: 1 to 200 of `A-Z a-z 0-9 . _ - / @`, which begins with a letter,
+/// a digit or `@`, and in which no part between slashes is empty or begins with a dot or a dash.
 pub fn is_server_name(name: &str) -> bool {
     let part = |part: &str| !part.is_empty() && !part.starts_with(['.', '-']);
     (1..=200).contains(&name.len())

@@ -40,7 +40,7 @@ enum Row {
     Line(String),
     /// The rest of a line that is too wide.
     More(String),
-    /// What aiw says about lines that are not here.
+    /// A note of aiw about lines that are left out.
     Note(String),
 }
 
@@ -177,8 +177,8 @@ pub fn shown_gaps(line: &str) -> String {
     shown
 }
 
-/// Text on one line with nothing hidden or pushed out of sight: line breaks are visible, long runs of blanks and line breaks
-/// are given as a count, and nothing else is folded or cut.
+/// Text on one line with nothing hidden or pushed out of sight: line breaks are visible, long runs of blanks and line
+/// breaks are given as a count, and nothing else is folded or cut.
 pub fn visible(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in shown_gaps(text).chars() {

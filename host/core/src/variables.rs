@@ -1,8 +1,8 @@
 //! Variables of the environment that decide what runs.
 
-/// Returns whether a variable names code that a program loads, or decides where a program takes code from: a loader, a C
-/// library, an interpreter, a runtime, a shell, a manager of packages or versions, or a program that starts others reads
-/// it. Names are compared without case, as Windows does.
+/// Returns whether a variable names code that a program loads, or decides where a program takes code from: a loader, a
+/// C library, an interpreter, a runtime, a shell, a manager of packages or versions, or a program that starts others
+/// reads it. Names are compared without case, as Windows does.
 pub fn names_code(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let is_known = NAMES.contains(&name.as_str()) || ENDINGS.iter().any(|ending| name.ends_with(ending));
@@ -26,7 +26,7 @@ const BEGINNINGS: [&str; 52] = [
     "ANSIBLE_", "ASDF_", "BASH_FUNC_", "DOCKER_", "GIT_", "MISE_",
 ];
 
-/// Those that begin so and choose only how a program speaks.
+/// Prefixes of variables that only choose how a program speaks.
 const HARMLESS: [&str; 12] = [
     "BUN_DEBUG_QUIET_LOGS",
     "DENO_NO_UPDATE_CHECK",

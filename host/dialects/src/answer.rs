@@ -23,7 +23,7 @@ use serde_json::value::RawValue;
 pub(crate) struct Bounds {
     /// An event that is not whole yet. Within one API, the same for an answer that is no stream.
     pub event: usize,
-    /// What is kept until the end of an answer, or of one of its parts: its words, thoughts and calls.
+    /// The bytes kept until the end of an answer, or of one of its parts: its words, thoughts and calls.
     pub answer: usize,
 }
 
@@ -32,7 +32,7 @@ impl Bounds {
     const USUAL: Self = Self { event: sse::LARGEST, answer: 16 << 20 };
 }
 
-/// What a part of an answer takes up beside its words.
+/// The memory of a part of an answer beside its words, in bytes.
 const PART: usize = 1 << 10;
 
 /// An answer of an upstream, rewritten for the client while it comes.
@@ -46,7 +46,7 @@ pub struct UpstreamAnswer {
     state: State,
 }
 
-/// What is known of an answer so far.
+/// The state of an answer so far.
 #[derive(Debug, Default)]
 struct State {
     usage: RequestUsage,
@@ -56,7 +56,7 @@ struct State {
     has_content: bool,
     /// The bytes of words, thoughts and arguments.
     said: u64,
-    /// What a writer may have kept of them, and whether it was a thought that came last.
+    /// The bytes that a writer may have kept of them, and whether a thought came last.
     kept: usize,
     in_thought: Option<bool>,
     /// The client was sent something.
@@ -233,7 +233,8 @@ impl UpstreamAnswer {
         self.state.has_written |= !out.is_empty();
     }
 
-    /// Formats the answer for a client that waits for the whole. `None` if the client gets events, or the answer failed.
+    /// Formats the answer for a client that waits for the whole. `None` if the client gets events, or the answer
+    /// failed.
     pub fn whole(&mut self) -> Option<Vec<u8>> {
         let Form::Whole(collected, assembled) = &mut self.form else { return None };
         if self.state.failure.is_some() || !self.state.is_over {

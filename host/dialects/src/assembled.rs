@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use aiw_core::Api;
 use serde_json::{Map, Value};
 
-/// What an item or a part takes up beside its words.
+/// The memory of an item or a part beside its words, in bytes.
 const PART: usize = 1 << 10;
 
-/// What a value takes up beside its JSON.
+/// The memory of a value beside its JSON, in bytes.
 const VALUE: usize = 32;
 
 /// Chunks up to this size that bring no new names replace what was there.

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::json::Text;
 
-/// What each record begins with, and its version.
+/// The beginning of each record, with its version.
 const MARK: &[u8; 4] = b"aiw\x01";
 
-/// What `MARK` looks like in base64, as far as the bytes behind it do not matter.
+/// The beginning of [`MARK`] in base64 that is the same whatever follows.
 pub(crate) const ENCODED_MARK: &str = "YWl3A";
 
 /// The largest record that is read, in bytes of base64.
@@ -38,7 +38,7 @@ pub(crate) struct Carried {
     pub next: Vec<Carried>,
 }
 
-/// What the upstream wants back, beside the thought.
+/// The proof that the upstream wants back, beside the thought.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Proof {
     /// The thought alone (Chat Completions).

@@ -28,7 +28,7 @@ pub(crate) struct Conversation<'a> {
     pub seed: Option<&'a RawValue>,
     pub stop: Vec<Cow<'a, str>>,
     pub format: Option<Format<'a>>,
-    /// What requests with a common beginning share.
+    /// The cache key that requests with a common beginning share.
     pub cache_key: Option<Cow<'a, str>>,
     /// The client wants events.
     pub is_streamed: bool,
@@ -104,7 +104,7 @@ pub(crate) struct Call<'a> {
     pub name: Cow<'a, str>,
     /// JSON, as far as the client keeps to it.
     pub arguments: Cow<'a, str>,
-    /// What proves this call itself (Gemini).
+    /// The proof of this call itself (Gemini).
     pub carried: Option<Carried>,
 }
 

@@ -11,7 +11,7 @@ const BOUND: usize = 32 << 10;
 /// How much is sent.
 const SENT: usize = 1 << 20;
 
-/// What all buffers may take up, as [`std::fmt::Debug`] shows them: a byte as five.
+/// The limit of all buffers, as [`std::fmt::Debug`] shows them: a byte as five.
 const MOST: usize = 16 * BOUND;
 
 fn question(client: Api, is_streamed: bool) -> Value {

@@ -18,7 +18,7 @@ pub(crate) struct Exchange {
     pub model: String,
     pub names: Names,
     pub ids: Ids,
-    /// What ids of this answer are made of.
+    /// The seed of this answer's ids.
     pub seed: String,
     pub is_streamed: bool,
     /// Whether the client wants the tokens at the end of the events (Chat Completions).

@@ -57,7 +57,7 @@ impl FailureKind {
 /// An error of an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamFailure {
-    /// What it means.
+    /// Its meaning.
     pub kind: FailureKind,
     /// The upstream's words, or ours where it has none.
     pub message: String,
@@ -306,8 +306,8 @@ fn said_wait(message: &str) -> Option<Duration> {
     spelled_wait(rest).map(|(wait, _)| wait)
 }
 
-/// Reads a time at the beginning of a text, in lower case: `1h2m3.5s`, `250ms`, `3 days`, or `20`, which are seconds. Returns it
-/// with the rest of the text.
+/// Reads a time at the beginning of a text, in lower case: `1h2m3.5s`, `250ms`, `3 days`, or `20`, which are seconds.
+/// Returns it with the rest of the text.
 pub fn spelled_wait(text: &str) -> Option<(Duration, &str)> {
     let (mut rest, mut seconds) = (text, None);
     loop {

@@ -1,8 +1,8 @@
 //! The four APIs for requests to models, and translation between them: bytes in, bytes out.
 //!
-//! A client speaks any of the four, and so does an upstream. [`prepare`] turns a client's request into the upstream's, and
-//! gives the [`UpstreamAnswer`] that turns what comes back into the client's. Nothing is kept between two requests: what an
-//! upstream wants back travels through the client. This room opens no connection and knows no key.
+//! A client speaks any of the four, and so does an upstream. [`prepare`] turns a client's request into the upstream's,
+//! and gives the [`UpstreamAnswer`] that turns what comes back into the client's. Nothing is kept between two requests:
+//! what an upstream wants back travels through the client. This room opens no connection and knows no key.
 //!
 //! ```
 //! use aiw_dialects::{Api, Request, Upstream, prepare};
@@ -13,9 +13,8 @@
 //! assert!(prepared.body.starts_with(br#"{"model":"deepseek-chat","#));
 //!
 //! let mut out = Vec::new();
-//! prepared.answer.read(b"data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"},\"finish_reason\":\"stop\"}]}\n\n", &mut out);
-//! prepared.answer.end(&mut out);
-//! assert!(String::from_utf8(out).unwrap().contains("message_stop"));
+//! prepared.answer.read(b"data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"},\"finish_reason\":\"stop\"}]}\n\n",
+//! &mut out); prepared.answer.end(&mut out); assert!(String::from_utf8(out).unwrap().contains("message_stop"));
 //! # Ok::<(), aiw_dialects::RequestError>(())
 //! ```
 
@@ -59,8 +58,8 @@ use crate::exchange::Exchange;
 use crate::names::Names;
 use crate::read::read;
 
-/// What any client can be translated to, the preferred one first. Of the two that share an address, Chat Completions is the one
-/// that most servers speak.
+/// The APIs that any client can be translated to, the preferred one first. Of the two that share an address, Chat
+/// Completions is the one that most servers speak.
 pub const UPSTREAMS: [Api; 4] = [Api::Messages, Api::ChatCompletions, Api::Responses, Api::GenerateContent];
 
 /// Returns the path, behind a provider's address, of requests whose answer is streamed.

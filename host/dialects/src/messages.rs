@@ -14,7 +14,7 @@ pub(crate) use write::write;
 
 use crate::event::Stop;
 
-/// What each reason to stop is called.
+/// The name of each reason to stop.
 const STOPS: [(&str, Stop); 7] = [
     ("end_turn", Stop::Done),
     ("stop_sequence", Stop::Sequence),

@@ -76,7 +76,8 @@ struct Message<'a> {
     parts: Option<&'a RawValue>,
 }
 
-/// Writes the request for the upstream: with its own model, with its own reasoning as it gave it, and without another one's.
+/// Writes the request for the upstream: with its own model, with its own reasoning as it gave it, and without another
+/// one's.
 pub(crate) fn request(body: &[u8], exchange: &Exchange, to: &UpstreamTarget) -> Result<Vec<u8>, RequestError> {
     let (dialect, request) = (exchange.client, serde_json::from_slice::<ModelRequest<'_>>(body)?);
     let strips = to.strips_thoughts;
@@ -229,8 +230,8 @@ fn give_back_thought(message: &mut Value, exchange: &Exchange, strips: bool) {
 /// The fields of a message in Chat Completions that hold reasoning.
 const THOUGHTS: [&str; 3] = ["reasoning_content", "reasoning", "reasoning_details"];
 
-/// Returns what a field that this upstream's own reasoning was marked in stood for. A signature that came in pieces was marked in
-/// pieces.
+/// Returns what a field that this upstream's own reasoning was marked in stood for. A signature that came in pieces was
+/// marked in pieces.
 fn own_proof(field: &str, exchange: &Exchange) -> Option<Proof> {
     let own = |text: &str| {
         let record = Carried::decode(text)?;
@@ -251,10 +252,10 @@ fn own_proof(field: &str, exchange: &Exchange) -> Option<Proof> {
     (starts.len() > 1 && starts[0] == 0).then_some(Proof::Signature(joined))
 }
 
-/// What Gemini takes in place of a signature.
+/// The value that Gemini takes in place of a signature.
 const UNSIGNED: &str = "skip_thought_signature_validator";
 
-/// What becomes of reasoning that a client gives back.
+/// The treatment of reasoning that a client gives back.
 enum Back {
     AsItIs,
     /// It is the upstream's own, which wants this.
@@ -267,8 +268,8 @@ fn of_messages<'a>(list: Option<&'a RawValue>, of: impl Fn(Message<'a>) -> Optio
     messages.into_iter().filter_map(of).filter(|raw| raw.get().starts_with('[')).collect()
 }
 
-/// Rewrites the items of an array that hold reasoning. `keeps` changes an item, by its type, and says whether it stays. All
-/// others stay byte for byte.
+/// Rewrites the items of an array that hold reasoning. `keeps` changes an item, by its type, and says whether it stays.
+/// All others stay byte for byte.
 fn rewritten(body: &[u8], array: &RawValue, keeps: impl Fn(&mut Value, &str) -> bool) -> Option<Edit> {
     let items: Vec<&RawValue> = json::parse(array)?;
     let mut has_changed = false;
@@ -346,7 +347,7 @@ pub(crate) struct Pass {
 #[derive(Debug, Default)]
 struct Thoughts {
     open: String,
-    /// Those that are whole.
+    /// The items that are whole.
     ended: Vec<String>,
     /// How many were marked.
     count: u64,
@@ -613,7 +614,8 @@ fn pass_event(
     }
 }
 
-/// Returns whether an event says tokens alone that the client has not asked for: not each client expects one without choices.
+/// Returns whether an event says tokens alone that the client has not asked for: not each client expects one without
+/// choices.
 fn hides(data: &[u8], exchange: &Exchange) -> bool {
     #[derive(Deserialize)]
     struct Counts<'a> {
@@ -662,7 +664,8 @@ fn push(out: &mut Vec<u8>, bytes: &[u8], exchange: &Exchange, has_failed: bool) 
     }
 }
 
-/// Takes secrets, and what controls a terminal, out of each text in JSON, however it is escaped. `None` if it is not JSON.
+/// Takes secrets, and what controls a terminal, out of each text in JSON, however it is escaped. `None` if it is not
+/// JSON.
 fn masked(json: &[u8], exchange: &Exchange) -> Option<Vec<u8>> {
     let value: Value = serde_json::from_slice(json).ok()?;
     let masked = masked_value(&value, exchange);
@@ -682,8 +685,8 @@ fn masked_value(value: &Value, exchange: &Exchange) -> Value {
     }
 }
 
-/// Takes secrets out of the ids and names in JSON, however they are escaped. `None` if there is none. What the model says is
-/// left as it is.
+/// Takes secrets out of the ids and names in JSON, however they are escaped. `None` if there is none. What the model
+/// says is left as it is.
 fn without_keys(data: &[u8], exchange: &Exchange) -> Option<Vec<u8>> {
     if !exchange.mask.may_find(data) {
         return None;

@@ -42,8 +42,8 @@ pub struct UpstreamTarget {
     pub output_tokens: Option<u64>,
     /// Fields of the request that it has refused before.
     pub refused: Vec<String>,
-    /// Whether all earlier reasoning is left out, because it has refused some. Within one dialect, an upstream's own and
-    /// another one's look alike.
+    /// Whether all earlier reasoning is left out, because it has refused some. Within one dialect, an upstream's own
+    /// and another one's look alike.
     pub strips_thoughts: bool,
     /// Whether its reasoning is marked even within one dialect, because another upstream may answer the next request.
     pub marks_thoughts: bool,
@@ -87,7 +87,7 @@ impl fmt::Debug for SecretMask {
     }
 }
 
-/// What a model may write where neither the client nor the table of models says it.
+/// The output limit, in tokens, where neither the client nor the table of models has one.
 const OUTPUT_TOKENS: u64 = 32_000;
 
 impl UpstreamTarget {

@@ -22,7 +22,7 @@ pub(crate) enum Called {
     Count(Api, InPath),
 }
 
-/// What generateContent says in its path.
+/// The parts of generateContent's path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct InPath {
     pub(crate) model: Option<String>,

@@ -93,7 +93,7 @@ fn random() -> Result<String, getrandom::Error> {
     Ok(hex(&bytes))
 }
 
-/// What is known of the gateway of runs.
+/// The state of the gateway of runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewayState {
     /// Where it listens, if it answers.
@@ -108,8 +108,8 @@ pub fn state(home: &Home, is_running: &IsRunning) -> GatewayState {
     GatewayState { address: place.map(|place| place.address), runs: KeptRoutes::new(home).sweep(is_running) }
 }
 
-/// Returns where the gateway of runs listens. Starts it if it does not run. `aiw` is the executable whose `shim` command
-/// supervises it.
+/// Returns where the gateway of runs listens. Starts it if it does not run. `aiw` is the executable whose `shim`
+/// command supervises it.
 ///
 /// # Errors
 ///
@@ -144,7 +144,8 @@ pub fn ensure(home: &Home, aiw: &Path) -> Result<SocketAddr, GatewayError> {
 #[derive(Debug)]
 pub struct Keeper(#[expect(dead_code, reason = "its end is what is waited for")] mpsc::Sender<()>);
 
-/// Starts the gateway of runs again, on its address, where it is gone and nobody else has for a while: its supervisor was killed too.
+/// Starts the gateway of runs again, on its address, where it is gone and nobody else has for a while: its supervisor
+/// was killed too.
 ///
 /// # Errors
 ///

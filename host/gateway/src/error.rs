@@ -32,10 +32,10 @@ pub enum GatewayError {
     Unknown {
         /// The name.
         name: GatewayName,
-        /// Those that there are.
+        /// The known names.
         known: Vec<GatewayName>,
     },
-    /// What one with a name serves can't be removed: it would go on with the key that it has.
+    /// The key can't be removed while a gateway with a name serves: it would go on with the key that it has.
     #[error("the gateway `{gateway}` serves `{}`", one_line(.provider, 80))]
     Serves {
         /// The gateway.

@@ -28,7 +28,7 @@ use crate::turn::Turn;
 /// The longest silence of an upstream. A model may think for minutes.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// The same, where another member of a pool can be asked.
+/// The limit where another member of a pool can be asked.
 const OTHERS: Duration = Duration::from_secs(60);
 
 /// How much is held back for the first word.
@@ -365,8 +365,8 @@ impl Gateway {
                     let _ = pass_on(&sender, out).await;
                     return;
                 }
-                // A client that has left is told by the channel, the upstream by the end of its connection, and the receipt
-                // books what came.
+                // A client that has left is told by the channel, the upstream by the end of its connection, and the
+                // receipt books what came.
                 if !out.is_empty() && pass_on(&sender, std::mem::take(&mut out)).await.is_err() {
                     return;
                 }
@@ -405,7 +405,7 @@ fn is_in_path(model: &str) -> bool {
     !model.contains("..") && !model.contains(['?', '#', '%', '\\']) && !model.starts_with('/') && !model.contains("//")
 }
 
-/// What is looked at in a request before it is read.
+/// The head of a request, which is checked before its body is read.
 #[derive(Default, serde::Deserialize)]
 struct Head<'a> {
     #[serde(borrow, default)]
@@ -577,7 +577,8 @@ fn finished(answer: &mut UpstreamAnswer, out: Vec<u8>, is_streamed: bool) -> Res
     }
 }
 
-/// Formats a failure before the first word. Codex gives up at a status that others wait at, and reads these from events.
+/// Formats a failure before the first word. Codex gives up at a status that others wait at, and reads these from
+/// events.
 fn refused(
     client: Api,
     failure: UpstreamFailure,

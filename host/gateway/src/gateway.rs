@@ -32,9 +32,9 @@ pub struct Gateway {
     /// Held while a member of a pool is picked.
     pub(crate) picking: tokio::sync::Mutex<()>,
     voice: Voice,
-    /// What only a gateway of this home knows.
+    /// A key that only a gateway of this home knows.
     pub(crate) key: Option<String>,
-    /// What upstreams have refused, by address and model.
+    /// The fields that upstreams have refused, by address and model.
     pub(crate) refused: Mutex<HashMap<(String, String), Vec<String>>>,
 }
 

@@ -16,13 +16,14 @@ const FRESH: Duration = Duration::from_secs(2);
 /// The most bookings that wait until they can be written. Where a budget refuses, no request is sent while one waits.
 const UNWRITTEN: usize = 1_024;
 
-/// The book of a home, and its budgets. No lock is held while somebody else has the book: other requests go on meanwhile.
+/// The book of a home, and its budgets. No lock is held while somebody else has the book: other requests go on
+/// meanwhile.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     home: Home,
     book: Book,
     known: Mutex<Known>,
-    /// What is not written yet. Locked by whoever writes, in a turn of the book.
+    /// Bookings that are not written yet. A writer locks it, in its turn of the book.
     unwritten: Mutex<Vec<Booking>>,
 }
 
@@ -51,8 +52,8 @@ impl Ledger {
         Self { home: home.clone(), book, known: Mutex::new(known), unwritten: Mutex::default() }
     }
 
-    /// Returns the members of a pool whose budgets are used up, with why, as far as that is known now. A request is held against
-    /// them again when it is booked.
+    /// Returns the members of a pool whose budgets are used up, with why, as far as that is known now. A request is
+    /// held against them again when it is booked.
     pub(crate) fn used_up(&self, route: &GatewayRoute) -> Vec<(usize, String)> {
         let mut known = self.known();
         let Known { settings: Some(settings), spending, .. } = &mut *known else { return Vec::new() };
@@ -70,7 +71,8 @@ impl Ledger {
         members.filter_map(|(at, member)| Some((at, hinted(over(&member.provider)?.sentence)))).collect()
     }
 
-    /// Books a request that is about to be sent, as what it is expected to use. The error is a sentence: it may not be sent.
+    /// Books a request that is about to be sent, as what it is expected to use. The error is a sentence: it may not be
+    /// sent.
     pub(crate) fn open(&self, mut booking: Booking) -> Result<Opened, String> {
         let mut turn = self.book.turn();
         let unwritten = match &mut turn {

@@ -1,8 +1,8 @@
 //! Which member of a pool answers, and which one rests.
 //!
-//! A session stays with its member, because that one has its prompt in the cache. A member that is limited or fails rests;
-//! after that, or after a while, one request tries it again. What is known stands in a small file for each pool, so that
-//! gateways share it and a restart loses nothing.
+//! A session stays with its member, because that one has its prompt in the cache. A member that is limited or fails
+//! rests; after that, or after a while, one request tries it again. What is known stands in a small file for each pool,
+//! so that gateways share it and a restart loses nothing.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -71,7 +71,7 @@ impl Account {
     }
 }
 
-/// What a pool's file says.
+/// The content of a pool's file.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct State {
@@ -79,7 +79,7 @@ struct State {
     turns: u64,
     /// Which member a session is with, and when that was noted.
     sessions: BTreeMap<String, (String, u64)>,
-    /// What rests, by account, or by account and model.
+    /// The resting accounts, by account, or by account and model.
     rests: BTreeMap<String, Rest>,
 }
 
@@ -127,14 +127,14 @@ pub(crate) struct Left {
     pub why: Option<String>,
 }
 
-/// What to do with a request of a session, and whom the session leaves for that.
+/// The decision about a session's request, and the member that the session leaves for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Picked {
     pub pick: Pick,
     pub left: Option<Left>,
 }
 
-/// What to do with a request.
+/// A decision about a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Pick {
     /// Ask this member.
@@ -150,8 +150,8 @@ impl Pool {
         Self { path: path(home, name), order }
     }
 
-    /// Picks a member for a request of a session. `tried` were asked already, and `busy` says how many requests each member
-    /// answers now.
+    /// Picks a member for a request of a session. `tried` were asked already, and `busy` says how many requests each
+    /// member answers now.
     pub(crate) fn pick(&self, session: &str, members: &[Account], tried: &[usize], busy: &[usize]) -> Picked {
         let now = now_millis();
         self.change(|state| state.pick(session, members, tried, busy, self.order, now)).unwrap_or_else(|| {
@@ -180,7 +180,8 @@ impl Pool {
         true
     }
 
-    /// Looks at the file, and changes it, while no other gateway does. The second part of the result says whether it changed.
+    /// Looks at the file, and changes it, while no other gateway does. The second part of the result says whether it
+    /// changed.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> (T, bool)) -> Option<T> {
         // It is aiw's own file, so nothing is written through a link.
         if std::fs::symlink_metadata(&self.path).is_ok_and(|meta| meta.file_type().is_symlink()) {
@@ -259,7 +260,8 @@ impl State {
         (Picked { pick: Pick::Member(at), left }, has_changed)
     }
 
-    /// What to do where all members that are left rest: wait for a limit that ends soon, or ask the one that has rested most.
+    /// Decides where all members that are left rest: wait for a limit that ends soon, or ask the one that has rested
+    /// most.
     fn none_is_free(&self, left: &[usize], members: &[Account], now: u64) -> Pick {
         let ends = |at: &usize| self.resting(&members[*at], now).map_or(0, |rest| rest.until);
         let Some(soonest) = left.iter().copied().min_by_key(|at| ends(at)) else { return Pick::Nobody };
@@ -362,7 +364,7 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What a failure says of the member.
+/// The fault of a member that a failure shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// It answers later.
@@ -415,7 +417,7 @@ impl Fault {
 /// The end of the year 9999, in milliseconds since 1970.
 const LAST: u64 = 253_402_300_799_999;
 
-/// What rests in a pool, for people.
+/// A resting account of a pool, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resting {
     /// The provider.
@@ -424,7 +426,7 @@ pub struct Resting {
     pub model: Option<String>,
     /// Until when, in milliseconds since 1970.
     pub until: u64,
-    /// What the provider said.
+    /// The provider's own words.
     pub why: String,
 }
 

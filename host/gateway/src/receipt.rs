@@ -1,5 +1,5 @@
-//! What one request uses: booked before it is sent, as what it is expected to use, and at its end as what it did. However it ends,
-//! it is booked.
+//! What one request uses: booked before it is sent, as what it is expected to use, and at its end as what it did.
+//! However it ends, it is booked.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,18 +20,18 @@ const WRITES: Duration = Duration::from_millis(200);
 /// A server that counts less than such a part of what it read or said does not count.
 const PLAUSIBLE: u64 = 10;
 
-/// The same, where an answer broke off: the count of its beginning may stand.
+/// The bound where an answer broke off: the count of its beginning may stand.
 const PLAUSIBLE_BEGINNING: u64 = 4;
 
-/// What a request is expected to use, in tokens.
+/// The expected usage of a request, in tokens.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Expected {
     pub read: u64,
     pub written: u64,
 }
 
-/// The booking of a request. Dropped before the request is sent, it is that of nothing; dropped after that, the provider has read
-/// the request.
+/// The booking of a request. Dropped before the request is sent, it is that of nothing; dropped after that, the
+/// provider has read the request.
 pub(crate) struct Receipt {
     gateway: Arc<Gateway>,
     route: Arc<GatewayRoute>,
@@ -119,7 +119,7 @@ impl Drop for Receipt {
     }
 }
 
-/// What was used, on its way into the book. It is written when this is dropped.
+/// Usage on its way into the book. It is written when this is dropped.
 struct Closing {
     gateway: Arc<Gateway>,
     route: Arc<GatewayRoute>,
@@ -192,7 +192,7 @@ impl Drop for Receiving {
     }
 }
 
-/// What an answer used.
+/// The usage of an answer.
 #[derive(Clone, Copy)]
 struct Used {
     tokens: TokenCounts,
@@ -202,7 +202,7 @@ struct Used {
 }
 
 impl Used {
-    /// Nothing is known but that the request was sent.
+    /// Returns the usage of a request of which only the sending is known.
     fn unsaid() -> Self {
         Self { tokens: TokenCounts::default(), said: 0, is_cut: true }
     }
@@ -225,8 +225,8 @@ impl Used {
         self.tokens.all() > 0 || self.said > 0
     }
 
-    /// Makes the booking. Where the server has not counted, or counted what can't be, it is an estimate, of which as much came out of
-    /// the cache as of the session's request before.
+    /// Makes the booking. Where the server has not counted, or counted what can't be, it is an estimate, of which as
+    /// much came out of the cache as of the session's request before.
     fn booked(self, request: &Booking, expected: Expected, shares: &Shares, session: &str) -> Booking {
         let (mut tokens, mut estimated) = (self.tokens, false);
         if tokens.read().saturating_mul(PLAUSIBLE) < expected.read {

@@ -9,10 +9,10 @@ use aiw_providers::ModelAccess;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// What a token is good for. It contains secrets, so it has no `Debug` of its parts.
+/// The route that a token opens. It contains secrets, so it has no `Debug` of its parts.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct GatewayRoute {
-    /// What clients show.
+    /// The token that clients show.
     pub token: String,
     /// Where requests go: one upstream, or the members of a pool.
     pub members: Vec<Upstream>,
@@ -31,7 +31,7 @@ pub struct PoolOf {
     order: String,
 }
 
-/// What a route's requests are booked for.
+/// The run that a route's requests are booked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunOf {
     /// The CLI.
@@ -197,8 +197,8 @@ impl Upstream {
         self.secrets.iter().flat_map(|(_, value)| keys_in(value)).collect()
     }
 
-    /// Returns the model for the one that a client asks for. A provider that has models of its own does not know the names of
-    /// another vendor, which a CLI uses for its smaller tasks.
+    /// Returns the model for the one that a client asks for. A provider that has models of its own does not know the
+    /// names of another vendor, which a CLI uses for its smaller tasks.
     pub fn model_for(&self, asked: &str) -> String {
         if self.models.main.is_none() || self.models.size_of(asked).is_some() || !is_of_a_vendor(asked) {
             return asked.to_owned();
@@ -245,8 +245,8 @@ fn keys_in(value: &str) -> Vec<String> {
 /// How often JSON may be quoted within JSON.
 const QUOTED: usize = 4;
 
-/// Takes keys out of a text, and the beginning of one at its end: the text may have been cut there. So it does where they are
-/// escaped as in JSON.
+/// Takes keys out of a text, and the beginning of one at its end: the text may have been cut there. So it does where
+/// they are escaped as in JSON.
 fn masked(text: &str, keys: &[String]) -> String {
     let mut text = masked_as_it_is(text, keys);
     let mut meant = text.clone();

@@ -22,7 +22,7 @@ const KEY: &str = "sk-canary-of-the-provider";
 /// Longer than anything takes here.
 const LONG: Duration = Duration::from_secs(60);
 
-/// What a provider does with a request.
+/// A provider's treatment of a request.
 #[derive(Clone)]
 enum Does {
     /// Answers with a status, headers and a body.
@@ -262,7 +262,7 @@ fn budget(tokens: u64) -> Value {
     json!({"budgets": {"b": {"tokens": tokens, "per": "month", "then": "refuse"}}})
 }
 
-/// What is booked of a question before it is answered.
+/// The tokens that are booked for a question before it is answered.
 const EXPECTED: u64 = 97;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -418,13 +418,13 @@ async fn what_can_not_be_written_at_the_end_of_an_answer_is_written_later() {
     assert_eq!(world.ask("/v1/messages", &asked).await.0, 403);
 }
 
-/// What a client and a provider do with one request.
+/// The behaviour of a client and a provider for one request.
 #[derive(Debug, Clone)]
 struct Meeting {
     /// After how many milliseconds the client leaves, if it does.
     leaves: Option<u64>,
     is_streamed: bool,
-    /// What the provider does.
+    /// The provider's behaviour.
     does: usize,
 }
 
@@ -434,8 +434,8 @@ mod fuzz {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(12))]
 
-        /// Whatever clients and providers do, what was used is at most the limit and what requests used beyond what was expected of
-        /// them, and each request that a provider has read is booked.
+        /// Whatever clients and providers do, what was used is at most the limit and what requests used beyond what was
+        /// expected of them, and each request that a provider has read is booked.
         #[test]
         fn budgets_hold(
             meetings in proptest::collection::vec(

@@ -26,12 +26,12 @@ pub(crate) struct Turn {
     accounts: Vec<Account>,
     pool: Option<Arc<Pool>>,
     session: String,
-    /// Those that a budget refuses, and what the first one says.
+    /// The members that a budget refuses, and what the first one says.
     refused: Vec<usize>,
     over: Option<UpstreamFailure>,
-    /// Those that would not answer a moment later either.
+    /// The members that would not answer a moment later either.
     gone: Vec<usize>,
-    /// Those that were asked in this round.
+    /// The members that were asked in this round.
     tried: Vec<usize>,
     /// How often all were asked.
     rounds: u32,
@@ -239,8 +239,8 @@ impl OpenTurn {
     }
 }
 
-/// Returns what is noted of a failure, in logs and in the pool's file. Providers quote prompts, so their words about a private run
-/// are not.
+/// Returns what is noted of a failure, in logs and in the pool's file. Providers quote prompts, so their words about a
+/// private run are not.
 fn why(failure: &UpstreamFailure, is_private: bool) -> String {
     if is_private { failure.without_words() } else { failure.message.clone() }
 }

@@ -14,7 +14,7 @@ use crate::{Home, HomeError, Settings, Surroundings};
 pub struct FoundProblem {
     /// The problem, as a sentence
     pub problem: String,
-    /// What to do about it; null if there is no obvious step
+    /// The next step; null if there is no obvious one
     pub next: Option<String>,
 }
 
@@ -37,8 +37,8 @@ impl From<HomeError> for FoundProblem {
 }
 
 impl Home {
-    /// Looks whether others can write to the home, and whether its files can be read. Returns how many secrets there are,
-    /// and the problems.
+    /// Looks whether others can write to the home, and whether its files can be read. Returns how many secrets there
+    /// are, and the problems.
     pub fn check(&self) -> (usize, Vec<FoundProblem>) {
         let mut problems: Vec<FoundProblem> = open_to_others(self.root()).into_iter().collect();
         problems.extend(unwritable(self.root()));

@@ -70,13 +70,13 @@ impl Home {
         Self { root, around: Surroundings::of_process() }
     }
 
-    /// The same home, as another client sees it.
+    /// Returns the same home, as another client sees it.
     #[must_use]
     pub fn seen_by(&self, around: Surroundings) -> Self {
         Self { root: self.root.clone(), around }
     }
 
-    /// What surrounds the client that uses the home.
+    /// Returns the surroundings of the client that uses the home.
     pub fn around(&self) -> &Surroundings {
         &self.around
     }
@@ -132,17 +132,18 @@ impl Home {
         self.cache("market").join(format!("{market}.json"))
     }
 
-    /// What the gateway keeps.
+    /// Returns the directory of the gateway's files.
     pub fn gateway_dir(&self) -> PathBuf {
         self.root().join("gateway")
     }
 
-    /// What requests to models used, a file for each month.
+    /// Returns the directory of the book of usage: one file for each month.
     pub fn usage(&self) -> PathBuf {
         self.root().join("usage")
     }
 
-    /// What the book of usage knows of its files. It is not among them, so that it does not go with them.
+    /// Returns the path of the seal of the book of usage. It is not among the book's files, so that it does not go with
+    /// them.
     pub fn usage_seal(&self) -> PathBuf {
         self.root().join("usage-seal.json")
     }

@@ -15,7 +15,7 @@ use std::path::{Component, Path, PathBuf};
 pub(crate) use platform::STEP;
 pub(crate) use platform::{Parent, check_named};
 
-/// What a path below the home is.
+/// The kind of a path below the home.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// It may be a link, or be in a linked directory.
@@ -113,7 +113,7 @@ pub(crate) enum How {
 ///
 /// # Errors
 ///
-/// What the system said; a link where none may be is refused.
+/// The system's error, or the refusal of a link.
 pub fn unlinked_path(path: &Path) -> io::Result<PathBuf> {
     let Some(place) = Place::of(path)? else { return Ok(path.to_owned()) };
     let parent = match Parent::of(path) {
@@ -129,7 +129,7 @@ pub fn unlinked_path(path: &Path) -> io::Result<PathBuf> {
 ///
 /// # Errors
 ///
-/// What the system said; a link where none may be is refused.
+/// The system's error, or the refusal of a link.
 pub fn read_dir(path: &Path) -> io::Result<fs::ReadDir> {
     unlinked_path(path)?;
     fs::read_dir(path)
@@ -139,7 +139,7 @@ pub fn read_dir(path: &Path) -> io::Result<fs::ReadDir> {
 ///
 /// # Errors
 ///
-/// What the system said; a link where none may be is refused.
+/// The system's error, or the refusal of a link.
 pub fn remove_file(path: &Path) -> io::Result<()> {
     let parent = Parent::of(path)?;
     parent.remove(parent.name())
@@ -149,7 +149,7 @@ pub fn remove_file(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// What the system said; a link where none may be is refused.
+/// The system's error, or the refusal of a link.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let (from, to) = (Parent::of(from)?, Parent::of(to)?);
     from.rename(from.name(), &to)
@@ -159,7 +159,7 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// What the system said; a link where none may be is refused, and so is a file of somebody else's.
+/// The system's error, or the refusal of a link or of another user's file.
 pub fn open_append(path: &Path) -> io::Result<fs::File> {
     open(path, How::Append)
 }
@@ -169,7 +169,7 @@ pub fn open_append(path: &Path) -> io::Result<fs::File> {
 ///
 /// # Errors
 ///
-/// What the system said. A log that can't be written should stop nothing.
+/// The system's error. A log that can't be written should stop nothing.
 pub fn log_line(path: &Path, line: &str, most: u64) -> io::Result<()> {
     let open = || match open_append(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -191,7 +191,7 @@ pub fn log_line(path: &Path, line: &str, most: u64) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// What the system said; a link where none may be is refused.
+/// The system's error, or the refusal of a link.
 pub fn create_new(path: &Path) -> io::Result<fs::File> {
     open(path, How::New)
 }
@@ -201,7 +201,8 @@ pub(crate) fn open(path: &Path, how: How) -> io::Result<fs::File> {
     open_walking(path, how).map(|(file, _)| file)
 }
 
-/// Opens a file by a walk through each directory, which tells what is wrong. Returns also what the system says about it.
+/// Opens a file by a walk through each directory, which tells what is wrong. Returns also what the system says about
+/// it.
 fn open_walking(path: &Path, how: How) -> io::Result<(fs::File, fs::Metadata)> {
     let parent = Parent::of(path)?;
     let file = parent.open(parent.name(), how)?;
@@ -315,8 +316,8 @@ mod platform {
 
     use super::{How, Place, linked, plain};
 
-    /// Refuses a file or directory that somebody's home names and that isn't theirs, if this is root: a link or a record in
-    /// their home would give them root's hand.
+    /// Refuses a file or directory that somebody's home names and that isn't theirs, if this is root: a link or a
+    /// record in their home would give them root's hand.
     pub(crate) fn check_named(root: &Path, path: &Path) -> io::Result<()> {
         check_owner_of_named(root, || fs::metadata(path))
     }
@@ -360,7 +361,8 @@ mod platform {
     }
 
     impl Opened {
-        /// Opens a directory below a root of ours. `None` where the system can't do that, or the way is not as it should be.
+        /// Opens a directory below a root of ours. `None` where the system can't do that, or the way is not as it
+        /// should be.
         pub(crate) fn of(root: &Path, names: &[OsString]) -> Option<Self> {
             if !cfg!(target_os = "linux") {
                 return None;
@@ -419,7 +421,8 @@ mod platform {
             Self::reached(path, |_, _| Ok(()))
         }
 
-        /// Opens the directory of a file of which the directories that are missing are made, accessible only to the owner.
+        /// Opens the directory of a file of which the directories that are missing are made, accessible only to the
+        /// owner.
         pub(crate) fn made(path: &Path) -> io::Result<Self> {
             Self::reached(path, make_dir)
         }
@@ -678,8 +681,8 @@ mod platform {
         }
     }
 
-    /// Gives a file of root's the owner of the one that it replaces, or of the directory that it is in. For other users,
-    /// there is nothing to do.
+    /// Gives a file of root's the owner of the one that it replaces, or of the directory that it is in. For other
+    /// users, there is nothing to do.
     pub(crate) fn keep_owner(file: &File, old: &Metadata) -> io::Result<()> {
         if !user().is_root() {
             return Ok(());
@@ -699,8 +702,8 @@ mod platform {
     }
 }
 
-/// Without handles of directories, links are looked for before each step. The home is in the user's profile, whose access
-/// list keeps others out.
+/// Without handles of directories, links are looked for before each step. The home is in the user's profile, whose
+/// access list keeps others out.
 #[cfg(not(unix))]
 mod platform {
     use std::ffi::{OsStr, OsString};

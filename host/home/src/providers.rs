@@ -131,14 +131,14 @@ impl Choice {
     }
 }
 
-/// What one of a provider's models is for.
+/// The use of one of a provider's models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ModelFor {
-    /// What a CLI gives its vendor's largest models.
+    /// The jobs that a CLI gives its vendor's largest models.
     Large,
-    /// What it gives those in the middle.
+    /// The jobs that it gives the middle ones.
     Medium,
-    /// What it gives the smallest: titles, summaries.
+    /// The jobs that it gives the smallest: titles, summaries.
     Small,
     /// The main model of one CLI.
     Cli(CliKind),
@@ -187,8 +187,8 @@ pub struct Provider {
     pub origins: BTreeMap<Family, String>,
     /// Its addresses, for families that don't use the preset's.
     pub base_urls: BTreeMap<Family, String>,
-    /// The API that its address speaks, where a family has two or the address is not what its preset expects. Other CLIs reach it
-    /// through the gateway.
+    /// The API that its address speaks, where a family has two or the address is not what its preset expects. Other
+    /// CLIs reach it through the gateway.
     pub api: Option<Api>,
     /// Whether CLIs that speak its API go through the gateway all the same, which keeps its key.
     pub gateway: bool,

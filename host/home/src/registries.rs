@@ -15,7 +15,7 @@ const MAX_YAML: u64 = 64 << 10;
 /// The version of `registry.lock` that aiw writes.
 const VERSION: u64 = 1;
 
-/// What the user decided about registries of MCP servers. aiw never writes it.
+/// The user's settings of registries of MCP servers. aiw never writes them.
 ///
 /// ```yaml
 /// sources:
@@ -30,7 +30,7 @@ pub struct RegistrySettings {
     pub sources: BTreeMap<ExtensionId, RegistryChoice>,
 }
 
-/// What the user decided about one registry.
+/// The user's settings of one registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryChoice {
     /// Whether it is asked.
@@ -95,7 +95,7 @@ pub struct InstalledServer {
     pub name: String,
     /// The version in the registry.
     pub version: String,
-    /// Who published it.
+    /// Its publisher.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publisher: Option<String>,
     /// The sha256 of what the registry said of it.
@@ -104,7 +104,7 @@ pub struct InstalledServer {
     pub written: Value,
     /// Which of the ways to run it was chosen.
     pub way: String,
-    /// What was answered, by the names of the questions. A secret is a reference.
+    /// The answers, by the names of the questions. A secret is a reference.
     #[serde(default)]
     pub answers: BTreeMap<String, Vec<String>>,
     /// The secrets in the vault that were made for it.

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What surrounds a client: the directory that it works in, and its variables. A view takes them from its own process once.
+/// The surroundings of a client: its working directory and its variables. A view takes them from its own process once.
 /// A client that speaks for another program has that program's, so nothing below the views asks the process.
 #[derive(Clone)]
 pub struct Surroundings(Arc<Inner>);

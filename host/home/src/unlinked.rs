@@ -79,7 +79,7 @@ impl Eq for OpenDir {}
 ///
 /// # Errors
 ///
-/// What the system said; a link on the way is refused.
+/// The system's error, or the refusal of a link on the way.
 pub fn open_unlinked_dir(path: &Path) -> io::Result<File> {
     platform::open_dir(path)
 }

@@ -12,7 +12,7 @@ use crate::{HomeError, Lock};
 /// The version of `workflows.lock` that aiw writes.
 const VERSION: u32 = 1;
 
-/// What the user has seen and approved.
+/// A workflow that the user has seen and approved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovedWorkflow {
     /// sha256 of the file, hexadecimal.

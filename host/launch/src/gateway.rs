@@ -33,12 +33,12 @@ pub struct RunThrough {
     pub members: Vec<(ProviderName, ModelAccess)>,
 }
 
-/// What lets one run into the gateway.
+/// The admission of one run to the gateway.
 #[derive(Debug, Clone)]
 pub struct Admission {
     /// Where the gateway listens.
     pub address: SocketAddr,
-    /// What the run shows.
+    /// The token that the run shows.
     pub token: Secret,
 }
 

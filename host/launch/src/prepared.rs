@@ -102,7 +102,7 @@ pub struct Explanation {
     pub gateway: Option<Translation>,
 }
 
-/// What the gateway does between a CLI and a provider.
+/// The gateway's translation between a CLI and a provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Translation {
     /// The API that the CLI speaks
@@ -111,7 +111,7 @@ pub struct Translation {
     pub to: String,
     /// The members of the pool, in their order; empty for a provider
     pub members: Vec<String>,
-    /// What gets lost, a sentence each
+    /// The losses, a sentence each
     pub losses: Vec<&'static str>,
 }
 
@@ -326,8 +326,8 @@ impl PreparedRun {
         }
     }
 
-    /// Returns the line that resumes an interactive run under its provider, for when it has ended. `None` if there may be
-    /// nothing to resume: the user's own arguments can mean anything.
+    /// Returns the line that resumes an interactive run under its provider, for when it has ended. `None` if there may
+    /// be nothing to resume: the user's own arguments can mean anything.
     pub fn resume_line(&self, around: &Surroundings) -> Option<String> {
         let provider = self.provider.as_ref().filter(|_| self.request.arguments.is_empty())?;
         let isolated = if self.request.isolated { " --isolated" } else { "" };
@@ -346,9 +346,10 @@ impl PreparedRun {
         Some(format!("aiw {kind} -p {provider}{model}{isolated}{mcp}{cwd} -- {}", clis::of(kind).resume_latest()))
     }
 
-    /// Runs the CLI in the foreground of this terminal. Without a provider, the CLI of a run that is not private replaces
-    /// this process, so that its exit code and its signals are its own. Otherwise this process waits for it, removes the files that it needed,
-    /// and returns its exit code, and the sessions that it was in as far as it said so.
+    /// Runs the CLI in the foreground of this terminal. Without a provider, the CLI of a run that is not private
+    /// replaces this process, so that its exit code and its signals are its own. Otherwise this process waits for it,
+    /// removes the files that it needed, and returns its exit code, and the sessions that it was in as far as it said
+    /// so.
     #[cfg(unix)]
     pub fn exec(mut self, home: &Home) -> Result<(i32, BTreeSet<String>), LaunchError> {
         self.write_pins(home)?;

@@ -16,9 +16,9 @@ pub(crate) const TOKEN: &str = "gateway";
 pub(crate) struct Via {
     pub(crate) door: Arc<dyn GatewayDoor>,
     pub(crate) admission: Admission,
-    /// What the CLI speaks.
+    /// The CLI's API.
     pub(crate) client: Api,
-    /// What the provider speaks, or each member of the pool, by their names.
+    /// The API of the provider, or of each member of the pool, by their names.
     pub(crate) upstreams: Vec<(ProviderName, Api)>,
     /// The pool, if it is one.
     pub(crate) pool: Option<ProviderName>,

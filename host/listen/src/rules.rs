@@ -23,13 +23,14 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Requests to these paths, from programs that are not web pages. Without a gate or a token, only open routes are served.
+    /// Requests to these paths, from programs that are not web pages. Without a gate or a token, only open routes are
+    /// served.
     pub fn new(routes: impl IntoIterator<Item = HttpRoute>) -> Self {
         Self { routes: routes.into_iter().collect(), origins: Vec::new(), gate: None, limits: ListenLimits::default() }
     }
 
-    /// Where the token of routes that need one comes from. It is asked at each request, so that a new token counts at once. With
-    /// none, every request is refused.
+    /// Where the token of routes that need one comes from. It is asked at each request, so that a new token counts at
+    /// once. With none, every request is refused.
     #[must_use]
     pub fn with_token(self, token: impl Fn() -> Option<Secret> + Send + Sync + 'static) -> Self {
         self.with_gate(move |head| match has_token(head, token().as_ref()) {
@@ -38,7 +39,7 @@ impl Rules {
         })
     }
 
-    /// What lets requests in where tokens are many, or are shown in other ways than `Authorization: Bearer …`.
+    /// Admits requests by a gate, where tokens are many, or are shown in other ways than `Authorization: Bearer …`.
     #[must_use]
     pub fn with_gate(mut self, gate: impl Fn(&Parts) -> Result<(), RefusedRequest> + Send + Sync + 'static) -> Self {
         self.gate = Some(Box::new(gate));
@@ -89,8 +90,8 @@ impl HttpRoute {
         }
     }
 
-    /// A path that needs no token: its path is a secret itself, or it tells nothing. Its requests have no body, and whoever asks
-    /// it stays a stranger.
+    /// A path that needs no token: its path is a secret itself, or it tells nothing. Its requests have no body, and
+    /// whoever asks it stays a stranger.
     pub fn open(path: impl Into<Cow<'static, str>>, methods: impl IntoIterator<Item = Method>) -> Self {
         Self { needs_token: false, ..Self::new(path, methods) }
     }
@@ -120,7 +121,8 @@ pub struct ListenLimits {
     pub head_bytes: usize,
     /// The body of a request.
     pub body_bytes: usize,
-    /// The bodies of all requests together, for as long as the service keeps them. Further ones wait, as long as a body may take.
+    /// The bodies of all requests together, for as long as the service keeps them. Further ones wait, as long as a body
+    /// may take.
     pub all_bodies_bytes: usize,
     /// How long a head may take, and how long a connection may wait for its next request.
     pub head_time: Duration,

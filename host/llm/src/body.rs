@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{ChatMessage, KEEP_ALIVE, LlmApi, ModelEndpoint, ModelQuestion, Speaker};
 
-/// What Anthropic's API calls the answer that follows a schema.
+/// The tool by which Anthropic's API answers with a schema.
 pub(crate) const ANSWER_TOOL: &str = "answer";
 
 /// Returns the body of a request. A plain one has only what every server knows.

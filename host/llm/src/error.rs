@@ -8,7 +8,7 @@ use aiw_net::NetError;
 /// Why a model gave no answer. What a server says is quoted, and never contains a key.
 #[derive(Debug, thiserror::Error)]
 pub enum LlmError {
-    /// Nothing was received.
+    /// The server sent no answer.
     #[error(transparent)]
     Unreachable {
         /// Why.
@@ -47,7 +47,7 @@ pub enum LlmError {
         status: u16,
         /// Host and port.
         place: String,
-        /// What the server said.
+        /// The server's own words.
         said: String,
     },
     /// The answer is none of this API.
@@ -55,7 +55,7 @@ pub enum LlmError {
     Unusable {
         /// Host and port.
         place: String,
-        /// What came instead of an answer.
+        /// The problem with the answer.
         problem: &'static str,
     },
 }

@@ -1,7 +1,8 @@
 //! Asks a language model one question, by one of three APIs: Ollama's, OpenAI's Chat Completions, Anthropic's Messages.
 //!
-//! The answer is short, and comes whole or not at all: it is limited in bytes and in time, and what a model thought before
-//! it is taken out. This is not the place for tools, streams or conversations, and what is asked is the caller's business.
+//! The answer is short, and comes whole or not at all: it is limited in bytes and in time, and what a model thought
+//! before it is taken out. This is not the place for tools, streams or conversations, and what is asked is the caller's
+//! business.
 //!
 //! ```no_run
 //! # async fn example(client: &aiw_net::Client) -> Result<(), aiw_llm::LlmError> {
@@ -43,7 +44,8 @@ const KEEP_ALIVE: &str = "10m";
 /// An API to ask a model by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LlmApi {
-    /// Ollama's `POST /api/chat`: <https://docs.ollama.com/api/chat>. Its OpenAI-compatible API can't switch thinking off.
+    /// Ollama's `POST /api/chat`: <https://docs.ollama.com/api/chat>. Its OpenAI-compatible API can't switch thinking
+    /// off.
     Ollama,
     /// OpenAI's `POST /chat/completions`: <https://platform.openai.com/docs/api-reference/chat>.
     ChatCompletions,
@@ -64,7 +66,7 @@ pub struct ModelEndpoint {
     pub headers: Vec<(String, String)>,
     /// Headers that are secrets.
     pub secrets: Vec<(String, Secret)>,
-    /// What may be reached.
+    /// The addresses that may be reached.
     pub policy: Policy,
 }
 
@@ -96,10 +98,10 @@ impl ModelEndpoint {
     }
 }
 
-/// Who says something.
+/// The speaker of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speaker {
-    /// Who asks.
+    /// The one who asks.
     User,
     /// The model.
     Assistant,
@@ -108,16 +110,17 @@ pub enum Speaker {
 /// A part of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChatMessage {
-    /// Who says it.
+    /// Its speaker.
     pub role: Speaker,
-    /// What is said.
+    /// Its text.
     pub text: String,
 }
 
-/// What a model is asked.
+/// A question to a model.
 #[derive(Debug, Clone)]
 pub struct ModelQuestion<'a> {
-    /// What holds for every question of a kind. A server that keeps the beginning of its last prompt reads it once.
+    /// The system prompt of every question of a kind. A server that keeps the beginning of its last prompt reads it
+    /// once.
     pub system: &'a str,
     /// The conversation; the last message is the user's.
     pub messages: Vec<ChatMessage>,

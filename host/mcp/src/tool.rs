@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 /// The effect of a tool call. Clients use it to decide whether to ask the user first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ToolEffect {
-    /// Nothing. Codex runs such a tool without approval.
+    /// It only reads. Codex runs such a tool without approval.
     Reads,
     /// The tool may change or end existing state.
     Changes {
@@ -39,8 +39,8 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// A tool with the JSON Schema of its arguments. That of its answer would cost a client more than all the rest, and a
-    /// model reads the answer itself.
+    /// A tool with the JSON Schema of its arguments. That of its answer would cost a client more than all the rest, and
+    /// a model reads the answer itself.
     pub fn new(name: &str, title: &str, description: &str, effect: ToolEffect, input: Value) -> Self {
         let definition = json!({
             "name": name,

@@ -388,7 +388,7 @@ impl Splitter {
         messages
     }
 
-    /// Nothing follows. The last line needs no line break.
+    /// Ends the input. The last line needs no line break.
     fn end(&mut self) -> VecDeque<Incoming> {
         self.is_at_end = true;
         self.line(b"").into_iter().collect()

@@ -15,7 +15,7 @@ use crate::http::{HttpClient, resolve};
 pub enum Unreachable {
     /// The name has no address, or the name servers don't answer.
     Name(NetError),
-    /// Nothing accepts a connection there.
+    /// The place accepts no connection.
     Place(NetError),
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Context {
     /// The model in use.
     pub(crate) meaning: Arc<CurrentMeaning>,
     pub(crate) registry: DynamicToolRegistry,
-    /// What the user's model has planned.
+    /// The tools that the user's model has planned.
     pub(crate) planned: PlannedTools,
     /// The client has asked for the list of tools.
     pub(crate) listed: Notify,

@@ -16,7 +16,7 @@ use crate::error::CallError;
 /// The most names of tools that the answer lists.
 const TOOLS: usize = 50;
 
-/// What became of an installation.
+/// The outcome of an installation.
 #[derive(Serialize)]
 pub(crate) struct Outcome {
     message: String,

@@ -57,7 +57,7 @@ impl ClientOffer {
         Self { shared: Arc::new(shared) }
     }
 
-    /// What becomes of each server's tools in the list; nothing without the toolset `servers`.
+    /// Returns the listing choice of each server; empty without the toolset `servers`.
     pub fn choices(&self) -> Vec<ListingChoice> {
         self.shared.choices()
     }

@@ -9,7 +9,7 @@ use aiw_app::workflows::ScriptTools;
 use aiw_mcp::Tool;
 use parking_lot::Mutex;
 
-/// What the names of planned tools begin with.
+/// The prefix of planned tools' names.
 pub(crate) const PREFIX: &str = "planned__";
 
 /// How soon a new tool is listed.

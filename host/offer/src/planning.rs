@@ -21,7 +21,7 @@ use crate::workflows::start;
 /// The server's name by which call_tool reaches planned tools.
 pub(crate) const SERVER: &str = "planned";
 
-/// What the client is told of a planned tool.
+/// The answer that describes a planned tool.
 #[derive(Serialize)]
 pub(crate) struct PlannedAnswer {
     message: String,
@@ -154,7 +154,7 @@ pub(crate) fn reason(no_plan: &NoPlan) -> String {
     }
 }
 
-/// What save_workflow takes of a planned tool.
+/// Returns the parts of a planned tool that save_workflow keeps.
 pub(crate) fn to_save(context: &Context, name: &str) -> Result<Arc<PlannedTool>, CallError> {
     context.planned.get(name).ok_or_else(|| CallError::NoPlanned { name: quoted_text(name, 80) })
 }

@@ -88,7 +88,7 @@ pub(crate) struct WaitForProcess {
     timeout_seconds: Option<u64>,
 }
 
-/// What is waited for.
+/// The state to wait for.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WaitUntil {
@@ -119,7 +119,7 @@ pub(crate) struct Echo {
 
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct ProcessAnswer {
-    /// What was done, and what to call next
+    /// The result, and the next tool to call
     message: String,
     process: ProcessSummary,
 }
@@ -135,7 +135,7 @@ pub(crate) struct ProcessList {
 pub(crate) struct ProcessWait {
     /// Whether what was waited for is so
     done: bool,
-    /// What to call next
+    /// The next tool to call
     message: String,
     process: ProcessSummary,
     /// The line that was waited for
@@ -172,7 +172,7 @@ fn manager(context: &Context) -> Result<Manager, CallError> {
     Ok(manager)
 }
 
-/// What a tool answers.
+/// The answer of a tool.
 type Answered<T> = Result<T, ProcessError>;
 
 /// Returns a tool that works on the processes of the session's project, in a lane.

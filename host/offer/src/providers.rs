@@ -31,7 +31,7 @@ pub(crate) struct ProviderList {
 struct ListedProvider {
     /// The name for start_task
     name: String,
-    /// What the user uses it for, in their words
+    /// The user's purpose for it, in their words
     scenario: Option<String>,
     /// The AI CLIs that it works with
     ai_types: Vec<&'static str>,

@@ -72,7 +72,7 @@ struct FoundServer {
 #[derive(Serialize)]
 struct Offer {
     message: String,
-    /// What the user types.
+    /// The command that the user types.
     command: String,
     name: String,
     source: String,
@@ -122,8 +122,8 @@ pub(crate) async fn search_servers(
     answer(&FoundServers { message: message.to_owned(), servers, not_asked })
 }
 
-/// Installs a server if the client can ask the user, else says how the user does. A model can't agree for them, and their
-/// secrets are not its business.
+/// Installs a server if the client can ask the user, else says how the user does. A model can't agree for them, and
+/// their secrets are not its business.
 pub(crate) async fn install_server(
     context: Arc<Context>,
     asked: InstallServer,

@@ -43,8 +43,9 @@ const TAKES_OVER: Duration = Duration::from_millis(100);
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct IntelligentRoute {
-    /// What has to be done: a short sentence for each step, saying what is done to what, and with which service if that
-    /// is known. General words find more than names, URLs and numbers: "Take a screenshot of a web page. Send an email."
+    /// The job: a short sentence for each step, saying what is done to what, and with which service if that
+    /// is known. General words find more than names, URLs and numbers: "Take a screenshot of a web page. Send an
+    /// email."
     user_request: String,
     /// The most tools to get; 5 if absent
     #[serde(default)]
@@ -57,7 +58,7 @@ pub(crate) struct IntelligentRoute {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchTools {
-    /// What the tool does, or a part of its name
+    /// A description of the tool, or a part of its name
     query: String,
     /// The most tools to list; 10 if absent
     #[serde(default)]

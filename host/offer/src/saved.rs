@@ -24,7 +24,7 @@ use crate::workflows::start;
 pub(crate) struct SaveWorkflow {
     /// Lowercase letters, digits, `_` and `-`
     name: String,
-    /// What it does, for whoever looks for a tool
+    /// Its description, for those who look for a tool
     description: String,
     /// The script, as run_workflow took it: `async function workflow(input) {…}`
     #[serde(default)]

@@ -24,7 +24,7 @@ pub(crate) struct SharedOffer {
     pub(crate) changes: Mutex<Option<mpsc::UnboundedReceiver<()>>>,
     /// The servers' tools by the names that the client knows: the server, and the tool's own name.
     pub(crate) names: RwLock<Names>,
-    /// What becomes of each server's tools in the list.
+    /// The listing choice of each server.
     pub(crate) choices: RwLock<Vec<ListingChoice>>,
     pub(crate) table: Vec<ToolEntry>,
     pub(crate) toolsets: Vec<Toolset>,
@@ -59,7 +59,7 @@ impl SharedOffer {
         self.toolsets.contains(&Toolset::Servers) && self.context.pool.has_servers()
     }
 
-    /// What becomes of each server's tools in the list.
+    /// The listing choice of each server.
     pub(crate) fn choices(&self) -> Vec<ListingChoice> {
         self.choices.read().clone()
     }

@@ -26,7 +26,7 @@ pub(crate) struct StartTask {
     /// Which AI CLI to use
     #[schemars(transform = ai_types)]
     ai_type: String,
-    /// What to do. The task doesn't see this conversation: name files, goals and limits, and what it should
+    /// The prompt. The task doesn't see this conversation: name files, goals and limits, and what it should
     /// answer
     task: String,
     /// A name from list_providers; `own` is the CLI's own login. Leave it out for the default
@@ -45,9 +45,9 @@ pub(crate) struct StartTask {
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Started {
     task: TaskDetails,
-    /// What the user should know
+    /// Notes for the user
     notes: Vec<String>,
-    /// What to do next
+    /// The next step
     next: String,
 }
 

@@ -88,7 +88,7 @@ pub(crate) struct Report {
     standing: String,
     task: TaskDetails,
     last_lines: Vec<String>,
-    /// What to do next
+    /// The next step
     next: String,
 }
 

@@ -29,7 +29,7 @@ impl Toolset {
     pub const ALL: [Self; 7] =
         [Self::Tasks, Self::Servers, Self::Routing, Self::History, Self::Registries, Self::Processes, Self::Workflows];
 
-    /// Those that are offered if nothing else is asked for.
+    /// The toolsets that are offered by default.
     pub const DEFAULT: [Self; 4] = [Self::Tasks, Self::Servers, Self::Routing, Self::History];
 
     /// The word for all of these.

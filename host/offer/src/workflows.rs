@@ -31,7 +31,7 @@ const RUNS: usize = 8;
 pub(crate) struct RunWorkflow {
     /// JavaScript: `async function workflow(input) {…}`, or statements that `return`
     code: String,
-    /// What `workflow` is called with
+    /// The input of `workflow`
     #[serde(default)]
     input: Map<String, Value>,
     /// The tools that it may call, as `server__tool`; without this, those that it names
@@ -60,7 +60,7 @@ struct RunAnswer {
     message: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     run: Option<String>,
-    /// What it returned, as the script wrote it: numbers keep all of their digits
+    /// The result, as the script wrote it: numbers keep all of their digits
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<Box<RawValue>>,
     #[serde(flatten)]

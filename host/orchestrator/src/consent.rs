@@ -14,7 +14,7 @@ use crate::PlannedTool;
 /// should agree to two hundred calls unseen.
 pub const CALLS_OF_A_YES: usize = 10;
 
-/// What the user said.
+/// The user's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ScriptAnswer {
     /// Yes, to so many calls of the tool, with this one.
@@ -33,7 +33,7 @@ pub trait ScriptApprover: Send + Sync {
     async fn ask(&self, tool: &PlannedTool, arguments: &str, calls: usize) -> ScriptAnswer;
 }
 
-/// What the user has agreed to in one run.
+/// The user's consent in one run.
 pub struct Consent<A> {
     ask: A,
     /// Held while they are asked, so that they see one question at a time.
@@ -72,8 +72,8 @@ impl<A: ScriptApprover> Consent<A> {
         Self { ask, answers: tokio::sync::Mutex::default(), asking: Mutex::default() }
     }
 
-    /// Waits until the user has agreed to a call. The error is why it is not made, as a sentence. One yes covers at most
-    /// so many calls; a call of which it covers one is asked about whatever was said before.
+    /// Waits until the user has agreed to a call. The error is why it is not made, as a sentence. One yes covers at
+    /// most so many calls; a call of which it covers one is asked about whatever was said before.
     pub async fn agreed(&self, tool: &PlannedTool, arguments: &str, calls: usize) -> Result<(), String> {
         let name = &tool.whole_name;
         let mut answers = self.answers.lock().await;

@@ -42,8 +42,8 @@ const PLAN_DESCRIPTION: usize = 80;
 /// How many arguments of a tool that a plan may use are written.
 const PLAN_ARGUMENTS: usize = 8;
 
-/// Describes a tool to a small model, in some 40 tokens: `NAME(args: {…}): {…} // what it does`. The arguments that it must
-/// have come first.
+/// Describes a tool to a small model, in some 40 tokens: `NAME(args: {…}): {…} // what it does`. The arguments that it
+/// must have come first.
 pub(crate) fn plan_line(whole_name: &str, definition: &Value) -> String {
     let input = &definition["inputSchema"];
     let required = input["required"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -120,7 +120,7 @@ fn type_of(schema: &Value) -> String {
     bounded_type_of(schema, LENGTH)
 }
 
-/// The same in about so many bytes.
+/// Returns the type in about so many bytes.
 fn bounded_type_of(schema: &Value, room: usize) -> String {
     let mut types = Types { root: schema, open: Vec::new(), room, left: SCHEMAS };
     types.of(schema, 0)

@@ -1,6 +1,7 @@
 //! Kept workflows: scripts in files, which are offered as tools once the user has approved them.
 //!
-//! A file is JavaScript, with a comment at its beginning that says in YAML what it does, what it takes and what it may call:
+//! A file is JavaScript, with a comment at its beginning that says in YAML what it does, what it takes and what it may
+//! call:
 //!
 //! ```text
 //! /*---
@@ -25,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-/// What stands before the YAML, and after it.
+/// The text before the YAML, and after it.
 const HEAD: &str = "/*---";
 const TAIL: &str = "---*/";
 
@@ -42,7 +43,7 @@ const TOOLS: usize = 100;
 /// The largest schema of an input, as JSON.
 const SCHEMA: usize = 64 << 10;
 
-/// What the comment says.
+/// The content of the comment.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Front {
@@ -60,7 +61,7 @@ pub struct KeptWorkflow {
     pub name: WorkflowName,
     /// Its file.
     pub path: PathBuf,
-    /// What it does.
+    /// Its description.
     pub description: String,
     /// The tools that it may call, by their names among all tools.
     pub tools: Vec<String>,
@@ -150,7 +151,7 @@ pub enum KeptError {
         /// Why.
         standing: Standing,
     },
-    /// What was shown is no longer there.
+    /// The workflow changed after it was shown.
     #[error("the workflow `{name}` was changed meanwhile; nothing was approved")]
     Changed {
         /// The name.
@@ -265,7 +266,7 @@ impl KeptWorkflow {
     }
 }
 
-/// What the names of kept workflows begin with among the tools.
+/// The prefix of kept workflows' names among the tools.
 pub const TOOL_PREFIX: &str = "workflows__";
 
 /// Returns the name of a kept workflow among the tools.
@@ -315,7 +316,7 @@ pub struct ListedWorkflow {
     pub name: WorkflowName,
     /// Its file.
     pub path: PathBuf,
-    /// What it is, or why it can't be used, as the end of a sentence.
+    /// The workflow, or why it can't be used, as the end of a sentence.
     pub workflow: Result<KeptWorkflow, String>,
 }
 
@@ -459,7 +460,7 @@ pub struct WorkflowSummary {
     pub path: PathBuf,
     /// `approved`, `new`, `edited`, `tools changed`, `tools missing` or `broken`
     pub state: &'static str,
-    /// What it does
+    /// Its description
     pub description: Option<String>,
     /// The tools that it may call
     pub tools: Vec<String>,

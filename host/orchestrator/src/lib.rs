@@ -1,9 +1,10 @@
-//! Scripts over tools: a model writes a few lines of JavaScript over the tools that it found, and only their answer goes
-//! back to it.
+//! Scripts over tools: a model writes a few lines of JavaScript over the tools that it found, and only their answer
+//! goes back to it.
 //!
-//! The script runs in a component (`wasm` has its engine, `plugins/orchestrator` is its source), which reaches nothing but
-//! the tools that the run was started with. What a tool is and who may call it decides the caller, behind [`Tools`]; here
-//! is what holds for every run: its limits, the check of arguments, the one shape of results, and its trace.
+//! The script runs in a component (`wasm` has its engine, `plugins/orchestrator` is its source), which reaches nothing
+//! but the tools that the run was started with. What a tool is and who may call it decides the caller, behind
+//! [`Tools`]; here is what holds for every run: its limits, the check of arguments, the one shape of results, and its
+//! trace.
 //!
 //! ```no_run
 //! # use aiw_orchestrator::{Orchestrator, Plan, Tools};
@@ -64,12 +65,12 @@ pub struct PlannedTool {
     pub has_output_schema: bool,
 }
 
-/// What is to be run.
+/// A script to run.
 #[derive(Debug, Clone)]
 pub struct ScriptPlan {
     /// The script, as it was written.
     pub code: String,
-    /// What the script is called with.
+    /// The script's input.
     pub input: Value,
     /// The only tools that it may call.
     pub tools: Vec<PlannedTool>,
@@ -79,11 +80,11 @@ pub struct ScriptPlan {
     pub keep_arguments: bool,
 }
 
-/// What a script's calls reach.
+/// The tools that a script can call.
 #[async_trait]
 pub trait Tools: Send + Sync {
-    /// Calls a tool with arguments that its schema allows, which are an object as JSON. Returns the whole result as MCP has
-    /// it, or why there is none, as a sentence.
+    /// Calls a tool with arguments that its schema allows, which are an object as JSON. Returns the whole result as MCP
+    /// has it, or why there is none, as a sentence.
     async fn call(&self, tool: &PlannedTool, arguments: String) -> Result<String, String>;
 
     /// How long the run has waited for the user, so far. That time is not the script's.
@@ -166,14 +167,14 @@ impl Orchestrator {
         Ok(self.0.scripts.get_or_try_init(load).await?)
     }
 
-    /// Makes the first script quicker, without loading anything: its engine is put where it loads fast. It blocks for a tenth of
-    /// a second, once on a machine.
+    /// Makes the first script quicker, without loading anything: its engine is put where it loads fast. It blocks for a
+    /// tenth of a second, once on a machine.
     pub fn prepare(&self) {
         Scripts::prepare(CompiledCache::at(self.0.home.cache("compiled")), self.0.bundled);
     }
 
-    /// Looks whether a script makes sense and names only tools that there are, without running it. Returns the numbers of
-    /// the tools that it names.
+    /// Looks whether a script makes sense and names only tools that there are, without running it. Returns the numbers
+    /// of the tools that it names.
     pub fn check<'a>(
         &'a self,
         code: &'a str,

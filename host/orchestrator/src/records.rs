@@ -25,7 +25,7 @@ pub struct RunRecord {
     pub id: String,
     /// The kept workflow that ran; none for a script that was sent
     pub workflow: Option<String>,
-    /// Who ran it: an MCP client's name, or `aiw`
+    /// The runner: an MCP client's name, or `aiw`
     pub client: String,
     /// When it began, in RFC 3339
     pub started_at: String,
@@ -116,8 +116,8 @@ impl RunRecords {
         ids
     }
 
-    /// Returns the runs, the newest first, at most `most` of them; of one workflow, or of all. A file that can't be read is
-    /// left out.
+    /// Returns the runs, the newest first, at most `most` of them; of one workflow, or of all. A file that can't be
+    /// read is left out.
     pub fn list(&self, workflow: Option<&str>, most: usize) -> Vec<RunRecord> {
         let all = self.ids().into_iter().rev().filter_map(|id| self.read(&id));
         all.filter(|run| workflow.is_none_or(|name| run.workflow.as_deref() == Some(name))).take(most).collect()

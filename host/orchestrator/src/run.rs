@@ -34,9 +34,9 @@ const AT_ONCE: usize = 32;
 /// How a run has ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// What the script returned, as JSON, or why it returned nothing.
+    /// The script's result as JSON, or why there is none.
     pub outcome: Result<Box<RawValue>, OrchestratorError>,
-    /// What it did.
+    /// Its trace.
     pub trace: Trace,
 }
 
@@ -181,7 +181,7 @@ impl ScriptCalls for Calls {
 }
 
 impl Drop for Calls {
-    /// What is still under way ends with the run.
+    /// Ends what is still under way.
     fn drop(&mut self) {
         let mut calls: Vec<(u32, (String, String))> = self.under_way.drain().collect();
         calls.sort();

@@ -29,12 +29,12 @@ pub struct ScriptLogLine {
     pub line: String,
 }
 
-/// What a run did.
+/// The trace of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Trace {
     /// The calls that have ended, in the order of their ends
     pub calls: Vec<CallTrace>,
-    /// What the script logged
+    /// The script's log
     pub logs: Vec<ScriptLogLine>,
     /// How many more lines were logged
     #[serde(default, skip_serializing_if = "is_zero")]

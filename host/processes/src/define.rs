@@ -15,7 +15,7 @@ use crate::probe::{CheckOf, ProbeOf};
 use crate::state::ProcessStatus;
 use aiw_supervisor::Until;
 
-/// Who defines a process.
+/// The author of a process's definition.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Author {
     /// The user, in the project's file.
@@ -52,7 +52,7 @@ pub struct DefineRequest {
     /// Ids of processes that must run before it starts
     #[serde(default)]
     pub needs: Vec<String>,
-    /// Who defines it. A user's variable `secret:NAME` is taken from the vault
+    /// The author. A user's variable `secret:NAME` is taken from the vault
     #[serde(skip)]
     pub author: Author,
     /// Whether a shell reads the command

@@ -23,7 +23,7 @@ const MAX_ITEMS: usize = 1000;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct Definition {
-    /// What runs.
+    /// The program to run.
     pub run: Run,
     /// Where it runs, from the project's directory on. It never leaves the project.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,7 +46,7 @@ pub struct Definition {
     /// How it is asked to end.
     #[serde(skip_serializing_if = "is_default")]
     pub stop: StopPolicy,
-    /// What must be so before it starts.
+    /// The processes that it needs before it starts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<NeedOf>,
     /// When it counts as ready.
@@ -123,7 +123,7 @@ pub enum DefinitionSource {
     Home,
 }
 
-/// What runs.
+/// The program to run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Run {
@@ -261,7 +261,7 @@ impl Default for StopPolicy {
 pub struct NeedOf {
     /// Its id.
     pub id: String,
-    /// What must be so.
+    /// The state that they must reach.
     pub until: Until,
 }
 

@@ -34,7 +34,7 @@ pub enum ProcessError {
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and where.
+        /// The problem, and its place.
         source: FileProblem,
     },
     /// The user has not allowed what a file starts.
@@ -95,7 +95,7 @@ pub enum ProcessError {
     Need {
         /// The process.
         id: String,
-        /// What it needs.
+        /// The process that it needs.
         needs: String,
     },
     /// Another process needs one that is to be removed.
@@ -103,7 +103,7 @@ pub enum ProcessError {
     Needed {
         /// The process.
         id: String,
-        /// What needs it.
+        /// The process that needs it.
         by: String,
     },
     /// A process that is to be removed runs.

@@ -50,7 +50,7 @@ impl Loaded {
 /// As long as this, a file stays as it is once it is written.
 const SETTLES: Duration = Duration::from_millis(100);
 
-/// What the supervisor knows of one of these processes.
+/// The supervisor's knowledge of one of these processes.
 pub(crate) struct Known {
     pub(crate) about: About,
     pub(crate) record: ProcessRecord,
@@ -218,8 +218,8 @@ impl Manager {
         Ok(path)
     }
 
-    /// Changes the project's file by a function from its text to a new one. If the user has allowed the file before, the
-    /// new one is allowed, too: the change was theirs. Returns the file.
+    /// Changes the project's file by a function from its text to a new one. If the user has allowed the file before,
+    /// the new one is allowed, too: the change was theirs. Returns the file.
     pub(crate) fn edit_file(
         &self,
         change: impl FnOnce(&str) -> Result<String, String>,
@@ -265,8 +265,8 @@ impl Manager {
         Ok(kept::path(&self.home, &self.project))
     }
 
-    /// Returns the definitions as a file has them, as lists show them. Returns also the ids of those with a value that is not
-    /// shown.
+    /// Returns the definitions as a file has them, as lists show them. Returns also the ids of those with a value that
+    /// is not shown.
     pub fn exported(&self, loaded: &Loaded) -> (String, Vec<String>) {
         let shown: Definitions = loaded.each().map(|(id, definition)| (id.clone(), definition.shown())).collect();
         let is_hidden = |(id, definition): &(&String, &Definition)| shown.get(*id) != Some(*definition);

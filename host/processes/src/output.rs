@@ -100,9 +100,9 @@ impl OutputRequest {
 /// Output of a process.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ProcessOutput {
-    /// What the process wrote, oldest first
+    /// The process's output, oldest first
     pub lines: Vec<String>,
-    /// What aiw says of it last: started, ended, why
+    /// The last notes of aiw about it: started, ended, why
     pub said: Vec<String>,
     /// The position to read on from
     pub next: u64,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// A probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeOf {
-    /// What is looked at.
+    /// The check.
     pub check: CheckOf,
     /// The time between two checks.
     pub every: Duration,
@@ -25,7 +25,7 @@ impl Default for ProbeOf {
     }
 }
 
-/// What a probe looks at.
+/// The check of a probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckOf {

@@ -92,7 +92,7 @@ pub struct ProcessStatus {
     pub process: ProcessId,
     /// Its record.
     pub record: Option<ProcessRecord>,
-    /// What it wrote last, if it has failed.
+    /// Its last lines, if it has failed.
     pub last_lines: Vec<String>,
 }
 
@@ -113,7 +113,7 @@ impl ProcessStatus {
         self.record.as_ref().map_or(&[], |record| &record.causes)
     }
 
-    /// Who enforces its limits.
+    /// Returns who enforces each limit.
     pub fn limits(&self) -> BTreeMap<Resource, Enforced> {
         self.record.as_ref().map(|record| record.limits.clone()).unwrap_or_default()
     }
@@ -141,7 +141,7 @@ impl ProcessStatus {
     }
 }
 
-/// What a record of this room says besides what all records say.
+/// The fields of this room's records, beside those of all records.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct About {
     pub name: String,

@@ -83,14 +83,14 @@ pub struct ProcessSummary {
     /// When it ended
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<String>,
-    /// What it wrote last, if it has failed
+    /// Its last lines, if it has failed
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub last_lines: Vec<String>,
-    /// Who enforces its limits: `kernel`, `watched` or `none`, by resource
+    /// The enforcer of each limit: `kernel`, `watched` or `none`, by resource
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BTreeMap<String, String>")]
     pub limits: BTreeMap<Resource, Enforced>,
-    /// What it uses now, with its descendants
+    /// Its usage now, with its descendants
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<UsageSummary>,
     /// Whether nothing defines it any more, as far as that was looked at.
@@ -107,7 +107,7 @@ pub struct RestartCause {
     pub why: String,
 }
 
-/// What a process uses
+/// The usage of a process
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct UsageSummary {
     /// The number of processes
@@ -165,8 +165,8 @@ impl ProcessSummary {
 }
 
 impl Manager {
-    /// Returns the processes of the project, or of all projects, after it has looked after those of the project. Returns
-    /// also why the project's file can't be used: what runs is shown all the same.
+    /// Returns the processes of the project, or of all projects, after it has looked after those of the project.
+    /// Returns also why the project's file can't be used: what runs is shown all the same.
     ///
     /// # Errors
     ///

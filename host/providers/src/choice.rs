@@ -15,7 +15,7 @@ pub enum Decision {
     Project(PathBuf),
     /// The default in `providers.json`.
     Default,
-    /// Nothing: the CLI's own configuration.
+    /// The CLI's own configuration.
     Own,
 }
 

@@ -81,7 +81,7 @@ pub enum ProviderComponentError {
         /// Why.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// Nothing answers at an address.
+    /// An address does not answer.
     #[error("{source}")]
     Unreachable {
         /// Why.

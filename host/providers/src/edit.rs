@@ -106,7 +106,7 @@ pub struct RemovedProvider {
 /// Why a token is wanted.
 #[derive(Clone, Copy)]
 enum Wanted {
-    /// Nothing about it has changed.
+    /// It has not changed.
     No,
     /// The provider is new.
     New,

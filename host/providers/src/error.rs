@@ -48,7 +48,7 @@ pub enum ProviderError {
         /// The name.
         name: String,
     },
-    /// Nothing of a pool would change.
+    /// The request would not change the pool.
     #[error("nothing to change")]
     PoolUnchanged,
     /// No pool has that name.
@@ -112,7 +112,7 @@ pub enum ProviderError {
         /// Scheme, host and port.
         now: String,
     },
-    /// Nothing answers at the provider's address.
+    /// The provider's address does not answer.
     #[error("provider `{provider}` can't be reached: {source}")]
     Unreachable {
         /// The provider.

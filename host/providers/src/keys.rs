@@ -169,7 +169,7 @@ const EXACT: &[&str] = &[
 const FORMS: &[&str] =
     &["KEY", "KEYS", "APIKEY", "TOKEN", "APITOKEN", "SECRET", "PASSWORD", "CREDENTIALS", "PAT", "SECRETKEY"];
 
-/// What the name of a setting about a key ends with: `CLAUDE_CODE_API_KEY_HELPER_TTL_MS`, `OPENAI_TOKEN_LIMIT`.
+/// The last words of settings about keys: `CLAUDE_CODE_API_KEY_HELPER_TTL_MS`, `OPENAI_TOKEN_LIMIT`.
 const SETTINGS: &[&str] = &["BUDGET", "COUNT", "HELPER", "LIMIT", "MAX", "MS", "SECONDS", "TTL", "URL"];
 
 /// The variable that tells a nested aiw which variables a run did not get, as names with commas between them.

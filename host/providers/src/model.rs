@@ -20,7 +20,7 @@ pub struct ModelAccess {
     pub is_granted: bool,
     /// Its models by size.
     pub models: Models,
-    /// What is known of the models' limits.
+    /// The known limits of the models.
     pub tuning: Tuning,
     /// Headers.
     pub headers: Vec<(String, String)>,
@@ -29,8 +29,8 @@ pub struct ModelAccess {
 }
 
 impl Providers {
-    /// Returns how a provider's model is asked, through one of these APIs, the preferred one first: by its component's intent, as
-    /// an AI CLI would be told.
+    /// Returns how a provider's model is asked, through one of these APIs, the preferred one first: by its component's
+    /// intent, as an AI CLI would be told.
     pub fn model_access<'a>(
         &'a self,
         name: &'a str,
@@ -101,8 +101,8 @@ impl Providers {
     }
 }
 
-/// Puts the models that the user named for sizes and CLIs in place of those that a component intends. `asked` is the model of
-/// this run alone, which stays the main one.
+/// Puts the models that the user named for sizes and CLIs in place of those that a component intends. `asked` is the
+/// model of this run alone, which stays the main one.
 pub fn name_models(provider: &Provider, cli: Option<CliKind>, asked: Option<&str>, intent: &mut Intent) {
     let named = |of: ModelFor| provider.models.get(&of).cloned();
     if let Some(main) = cli.and_then(|cli| named(ModelFor::Cli(cli))).filter(|_| asked.is_none()) {

@@ -53,7 +53,7 @@ pub enum RegistryError {
     Feed {
         /// The component.
         id: ExtensionId,
-        /// What it did, as the end of a sentence.
+        /// Its failure, as the end of a sentence.
         what: String,
     },
     /// A local copy can't be read or written.
@@ -61,7 +61,7 @@ pub enum RegistryError {
     Database {
         /// The file.
         path: PathBuf,
-        /// What SQLite says.
+        /// SQLite's error.
         source: rusqlite::Error,
     },
     /// All registries are switched off.
@@ -70,13 +70,13 @@ pub enum RegistryError {
     /// There is no such registry.
     #[error("there is no registry `{}`", one_line(.id, 60))]
     UnknownRegistry {
-        /// What was given.
+        /// The text that was given.
         id: String,
     },
     /// No registry has the server.
     #[error("no registry has a server `{}`{}", one_line(.name, 80), but(.failed))]
     UnknownServer {
-        /// What was asked for.
+        /// The requested text.
         name: String,
         /// Why some registries gave no answer that can be used.
         failed: Vec<RegistryError>,
@@ -88,7 +88,7 @@ pub enum RegistryError {
     UnknownVersion {
         /// The server.
         name: String,
-        /// What was asked for.
+        /// The requested text.
         version: String,
         /// The newest version.
         newest: String,

@@ -72,7 +72,7 @@ pub struct Found {
     pub wants_sync: bool,
 }
 
-/// What one registry answers to a search.
+/// One registry's answer to a search.
 struct Answer {
     id: ExtensionId,
     priority: u32,
@@ -139,7 +139,8 @@ impl Registries {
         })
     }
 
-    /// Asks one registry: its copy if that is whole, else itself. `found` says whether any of those that are asked has found something: it is not held up long by the others.
+    /// Asks one registry: its copy if that is whole, else itself. `found` says whether any of those that are asked has
+    /// found something: it is not held up long by the others.
     async fn ask(
         &self,
         settings: &RegistrySettings,
@@ -253,7 +254,8 @@ impl Registries {
         })
     }
 
-    /// The names of servers of which the last part is the same, without what nearly every server is called; the best first.
+    /// The names of servers of which the last part is the same, without what nearly every server is called; the best
+    /// first.
     async fn near(&self, name: &str, source: Option<&str>) -> Vec<String> {
         let last = vendor::plain(terms::last(name));
         let search = self.search(terms::without_usual(terms::last(name)), EACH as usize, source);
@@ -262,8 +264,8 @@ impl Registries {
         names.filter(|other| other != name && vendor::plain(terms::last(other)) == last).take(NEAR).collect()
     }
 
-    /// Returns a server by its name, from the first registry that has it, and that registry. It is asked now; if it can't
-    /// be, its copy answers, and the second result says why.
+    /// Returns a server by its name, from the first registry that has it, and that registry. It is asked now; if it
+    /// can't be, its copy answers, and the second result says why.
     pub fn known<'a>(
         &'a self,
         name: &'a str,
@@ -323,8 +325,8 @@ impl Registries {
         copies.flat_map(|copy| copy.names(start, limit)).take(limit).collect()
     }
 
-    /// Brings the copies up to date that are due, one process at a time: if another is at it, there is nothing to do. A copy
-    /// keeps why it could not be brought up to date.
+    /// Brings the copies up to date that are due, one process at a time: if another is at it, there is nothing to do. A
+    /// copy keeps why it could not be brought up to date.
     pub fn sync(&self) -> LocalBoxFuture<'_, Result<(), RegistryError>> {
         Box::pin(async move {
             let (settings, ids) = self.chosen(None)?;

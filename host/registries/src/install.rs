@@ -19,8 +19,8 @@ pub fn digest(server: &ServerVersion) -> String {
     hex(&Sha256::digest(postcard::to_allocvec(&how).unwrap_or_default()))
 }
 
-/// Returns the name in `mcp.json` that a server gets if the user chooses none: the last part of its name, without what nearly
-/// every server is called.
+/// Returns the name in `mcp.json` that a server gets if the user chooses none: the last part of its name, without what
+/// nearly every server is called.
 pub fn usual_key(server: &ServerVersion) -> String {
     let last = terms::last(&server.name);
     let plain = terms::without_usual(last);
@@ -62,7 +62,7 @@ pub fn way_id(way: &Way) -> String {
     format!("{} {base}", way.kind().as_str()).trim_end().to_owned()
 }
 
-/// What has become of a server since it was installed.
+/// A change of a server since its installation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "what", rename_all = "kebab-case")]
 pub enum News {
@@ -86,10 +86,10 @@ pub enum News {
     Gone,
     /// Somebody else publishes it now
     Publisher {
-        /// Who
+        /// The publisher
         publisher: String,
     },
-    /// The same version is described differently
+    /// The description of the same version changed
     Changed,
 }
 

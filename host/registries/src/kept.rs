@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::copy::{Copy, CopyState};
 use crate::{News, RegistryError, news, registry};
 
-/// What is wrong with the local copy of a registry.
+/// A problem of a registry's local copy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CopyProblem {
     /// The registry
@@ -18,7 +18,7 @@ pub struct CopyProblem {
     pub problem: String,
 }
 
-/// What local copies say.
+/// The content of local copies.
 #[derive(Debug, Default)]
 pub struct Kept {
     /// The servers of which there is news, by their names in `mcp.json`.
@@ -28,15 +28,15 @@ pub struct Kept {
 }
 
 impl CopyState {
-    /// Whether the copy is whole, and was made after a time in milliseconds since 1970: an older one knows less of a server
-    /// than the registry's own answer when it was installed.
+    /// Whether the copy is whole, and was made after a time in milliseconds since 1970: an older one knows less of a
+    /// server than the registry's own answer when it was installed.
     fn is_after(&self, time: u64) -> bool {
         self.finished.is_some_and(|finished| self.begun.map_or(finished, |begun| begun.min(finished)) > time)
     }
 }
 
-/// Returns what local copies say of the servers that were installed, and which copies are damaged or can't be brought up to
-/// date. A damaged one is removed: everything in it can be fetched again.
+/// Returns what local copies say of the servers that were installed, and which copies are damaged or can't be brought
+/// up to date. A damaged one is removed: everything in it can be fetched again.
 pub fn kept(home: &Home, library: &Library) -> Result<Kept, RegistryError> {
     let installed = home.registry_lock()?.all();
     let mut kept = Kept::default();

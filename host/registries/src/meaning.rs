@@ -9,7 +9,8 @@ const RANKED: usize = 24;
 /// The words of a request. With fewer, it is a name or a category, which words find better.
 const REQUEST: usize = 3;
 
-/// How little the first places differ (<https://doi.org/10.1145/1571941.1572114>), and what meaning counts beside words.
+/// How little the first places differ (<https://doi.org/10.1145/1571941.1572114>), and what meaning counts beside
+/// words.
 const FLAT: f32 = 10.0;
 const WEIGHT: f32 = 1.0;
 
@@ -46,7 +47,7 @@ fn place_score(place: usize) -> f32 {
     1.0 / (FLAT + place as f32)
 }
 
-/// What a model reads of a server.
+/// Returns the text of a server that a model reads.
 fn text(found: &MergedServer) -> String {
     let server = &found.server;
     let name = server.title.as_deref().unwrap_or_else(|| terms::last(&server.name));

@@ -11,7 +11,7 @@ use crate::plan::split_image;
 use crate::registry::is_called;
 use crate::{terms, vendor};
 
-/// What one registry found.
+/// The answers of one registry.
 pub(crate) struct EntryAnswers<'r> {
     pub(crate) id: &'r ExtensionId,
     pub(crate) priority: u32,
@@ -21,11 +21,11 @@ pub(crate) struct EntryAnswers<'r> {
 /// A server that a search found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MergedServer {
-    /// What the registry says of it.
+    /// The registry's entry.
     pub server: ServerVersion,
     /// The registry.
     pub source: ExtensionId,
-    /// The same server under other names, or in other registries.
+    /// Other names of the same server, or other registries that have it.
     pub also: Vec<(ExtensionId, String)>,
 }
 
@@ -81,8 +81,8 @@ pub(crate) fn merge(query: &str, answers: Vec<EntryAnswers<'_>>, limit: usize) -
         (!is_called, is_deprecated, std::cmp::Reverse(step), *priority, uses, capitals, &server.name)
     };
     order.sort_by(|one, two| rank(*one).cmp(&rank(*two)));
-    // With the registry: of one registry, two rows are two servers unless they share a name. What else they share is what
-    // their publishers say.
+    // With the registry: of one registry, two rows are two servers unless they share a name. What else they share is
+    // what their publishers say.
     let mut places: HashMap<String, (usize, &ExtensionId)> = HashMap::new();
     let mut found: Vec<MergedServer> = Vec::new();
     let mut priorities: Vec<u32> = Vec::new();
@@ -145,11 +145,11 @@ fn scores(query: &str, all: &[(u32, &ExtensionId, ServerVersion)]) -> Vec<f32> {
     scores
 }
 
-/// What the keys of names begin with.
+/// The prefix of keys that are names.
 const NAME: &str = "name ";
 
-/// What tells that two rows are the same server: a name, a package, or an address. Names that differ in case, or that only
-/// look alike, are two, unless those who resolve them say otherwise.
+/// Returns the keys by which two rows are the same server: a name, a package, or an address. Names that differ in case,
+/// or that only look alike, are two, unless those who resolve them say otherwise.
 fn keys(server: &ServerVersion) -> Vec<String> {
     let names = std::iter::once(&server.name).chain(&server.aliases).map(|name| format!("{NAME}{name}"));
     let packages = server.packages.iter().filter(|package| is_own(package)).map(|package| {

@@ -17,19 +17,19 @@ use crate::RegistryError;
 /// How long somebody waits for a registry, including what it takes to load its component.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What a registry may use to answer one question.
+/// The allowance of a registry for one question.
 const ANSWER: Allowance =
     Allowance { of: "for one answer", guest: Duration::from_secs(5), wall: PATIENCE, requests: 20, bytes: 100 << 20 };
 
-/// The variables that bundled components take their keys from if registry.yaml names none. A component can't choose one:
-/// it would choose somebody else's.
+/// The variables that bundled components take their keys from if registry.yaml names none. A component can't choose
+/// one: it would choose somebody else's.
 const KEYS: [(&str, &str); 1] = [("registry-smithery", "SMITHERY_API_KEY")];
 
 /// A registry of MCP servers.
 pub struct Registry {
     /// The component that reads it.
     pub id: ExtensionId,
-    /// What it says of itself.
+    /// Its description of itself.
     pub info: RegistryInfo,
     /// Its place among the others: its own, or the one that the user chose.
     pub priority: u32,

@@ -29,7 +29,7 @@ pub struct RegistryServer {
     /// A name for people
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// What it does
+    /// Its description
     pub description: String,
     /// Its version in the registry
     pub version: String,
@@ -38,7 +38,7 @@ pub struct RegistryServer {
     /// The publisher's reason for the status
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_message: Option<String>,
-    /// Who published it, as far as the registry has checked
+    /// The publisher, as far as the registry has checked
     #[serde(skip_serializing_if = "Option::is_none")]
     pub publisher: Option<String>,
     /// Where its source code is
@@ -55,13 +55,13 @@ pub struct RegistryServer {
     pub uses: Option<u64>,
     /// How it runs: `npm`, `pypi`, `oci`, … on this machine, `http` or `sse` elsewhere
     pub kinds: Vec<String>,
-    /// The same server under other names or in other registries, as `SOURCE NAME`
+    /// Other names of the same server, or other registries that have it, as `SOURCE NAME`
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<String>,
     /// Other servers that were found and whose names look like its own, as `SOURCE NAME`
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub looks_like: Vec<String>,
-    /// What to do after the installation
+    /// Steps after the installation
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub instructions: Vec<String>,
 }
@@ -71,7 +71,7 @@ pub struct RegistryServer {
 pub struct ServerWay {
     /// `remote`, `npm`, `pypi`, `oci`, `nuget`, `mcpb` or `other`
     pub kind: &'static str,
-    /// What would run or be reached
+    /// The program that would run, or the address that would be reached
     pub target: String,
     /// The command or the address, with open places as `<NAME>`
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,15 +81,15 @@ pub struct ServerWay {
     pub refused: Option<String>,
     /// Whether each start runs the same version
     pub pinned: bool,
-    /// What it asks for
+    /// Its questions
     pub asks: Vec<Asked>,
     /// The variables or headers that it sets, as `NAME=VALUE`, with open places as `<NAME>`
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sets: Vec<String>,
-    /// What may happen outside of its container
+    /// Its effects outside of its container
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reaches: Vec<String>,
-    /// What you should know
+    /// Notes for you
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -99,7 +99,7 @@ pub struct ServerWay {
 pub struct Asked {
     /// The name to answer it by, with `--set`
     pub name: String,
-    /// What it is for
+    /// Its purpose
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Whether the server needs it
@@ -174,7 +174,8 @@ fn asks(way: &Way) -> Vec<String> {
     lines
 }
 
-/// The facts that decide whether to install a server, in lines for people: where it is from, what it runs, and what it asks for.
+/// The facts that decide whether to install a server, in lines for people: where it is from, what it runs, and what it
+/// asks for.
 pub fn about(found: &MergedServer, way: &Way) -> Vec<String> {
     let server = RegistryServer::of(found);
     let mut lines = vec![format!("{} {} from {}", server.name, server.version, server.source)];

@@ -17,7 +17,7 @@ use crate::RegistryError;
 use crate::copy::{Copy, CopyState};
 use crate::registry::{Registry, is_there};
 
-/// What one run may use. A registry of 50,000 servers has 500 pages.
+/// The allowance of one run. A registry of 50,000 servers has 500 pages.
 const RUN: Allowance = Allowance {
     of: "in one run",
     guest: Duration::from_secs(120),
@@ -39,7 +39,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) const HOUR: u64 = 60 * 60 * 1000;
 const RETRY: u64 = 5 * 60 * 1000;
 
-/// What the next pass asks for again.
+/// The overlap that the next pass asks for again, in milliseconds.
 const OVERLAP: u64 = 60 * 1000;
 
 /// Pages without a server after which there is no end to be expected.
@@ -166,8 +166,8 @@ impl Run<'_> {
         Ok((put, gone))
     }
 
-    /// Ends a pass over everything: what it did not see is gone. Rows move between pages while others are added, so a few
-    /// are asked for.
+    /// Ends a pass over everything: what it did not see is gone. Rows move between pages while others are added, so a
+    /// few are asked for.
     async fn forget_unseen(&self, copy: &mut Copy, whole: &CopyState) -> Result<(), RegistryError> {
         let unseen = copy.unseen(whole.pass)?;
         let (mut put, mut gone) = (Vec::new(), Vec::new());

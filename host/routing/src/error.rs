@@ -101,7 +101,7 @@ pub enum PoolError {
         problem: String,
         /// Its kind.
         kind: ErrorKind,
-        /// What to do about it.
+        /// The next step.
         hint: Option<String>,
     },
     /// The server has failed so often that aiw leaves it alone for a while.

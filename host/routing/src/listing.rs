@@ -7,8 +7,8 @@ use std::fmt;
 use aiw_core::{counted, star_matches};
 use aiw_home::ListSettings;
 
-/// The tokens of all listed tools, unless the settings say otherwise: their definitions are in a model's context from the
-/// first message on.
+/// The tokens of all listed tools, unless the settings say otherwise: their definitions are in a model's context from
+/// the first message on.
 const TOKENS: usize = 5000;
 
 /// The most listed tools, unless the settings say otherwise.
@@ -44,7 +44,7 @@ impl Cost {
     }
 }
 
-/// What may be listed.
+/// The limits of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListingLimits {
     most: Cost,
@@ -80,15 +80,15 @@ impl ListingLimits {
 pub struct ListableServer {
     /// Its key.
     pub server: String,
-    /// What its tools cost.
+    /// The cost of its tools.
     pub cost: Cost,
     /// When it was called last, in seconds of Unix time.
     pub used: Option<u64>,
 }
 
 impl ListableServer {
-    /// The servers of some tools, by name. Of each tool it needs the server, and what it costs; `used` says when a server
-    /// was called last.
+    /// The servers of some tools, by name. Of each tool it needs the server, and what it costs; `used` says when a
+    /// server was called last.
     pub(crate) fn all<'a>(
         tools: impl Iterator<Item = (&'a str, usize)>,
         used: impl Fn(&str) -> Option<u64>,
@@ -106,12 +106,12 @@ impl ListableServer {
     }
 }
 
-/// What becomes of a server's tools.
+/// The decision about a server's tools.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListingChoice {
     /// The server.
     pub server: String,
-    /// What its tools cost.
+    /// The cost of its tools.
     pub cost: Cost,
     /// Why they are listed, or not.
     pub reason: ListingReason,
@@ -130,7 +130,7 @@ pub enum ListingReason {
     Never,
     /// There is no room: what was left, and of how much.
     NoRoom {
-        /// What was left when its turn came.
+        /// The cost that was left when its turn came.
         left: Cost,
         /// The limits.
         most: Cost,
@@ -168,8 +168,8 @@ impl fmt::Display for ListingChoice {
 }
 
 /// Chooses the servers whose tools are listed beside aiw's own, which come first in the limits: those that the settings
-/// name, then those used lately, then the smallest. A server is listed whole or not at all, and the next smaller one has
-/// the room that it leaves. The answer has the order of `servers`.
+/// name, then those used lately, then the smallest. A server is listed whole or not at all, and the next smaller one
+/// has the room that it leaves. The answer has the order of `servers`.
 pub fn choose(servers: &[ListableServer], own: Cost, limits: &ListingLimits, now: u64) -> Vec<ListingChoice> {
     let is_in = |names: &[String], server: &str| names.iter().any(|name| star_matches(name, &server.to_lowercase()));
     let lately = |server: &ListableServer| server.used.filter(|used| now.saturating_sub(*used) < LATELY);

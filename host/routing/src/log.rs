@@ -49,7 +49,7 @@ pub(crate) fn note(path: &Path, text: &str) {
     let _ = log_line(path, &format!("aiw: {}", aiw_core::printable(text).replace('\n', " ")), MAX_LOG);
 }
 
-/// What a server wrote to standard error, as far as it tells why the server has ended.
+/// The last lines that a server wrote to standard error, which may say why it ended.
 #[derive(Default)]
 pub(crate) struct LastWords {
     error: Option<String>,

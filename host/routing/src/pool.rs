@@ -215,7 +215,7 @@ impl Pool {
         self.known().1
     }
 
-    /// What becomes of the servers of some tools in the list of a client, where aiw's own tools cost `own`.
+    /// Decides which of these servers' tools a client's list has, where aiw's own tools cost `own`.
     pub fn choose(&self, offered: &[Offered], own: Cost) -> Vec<ListingChoice> {
         let mut used = self.inner.used.lock();
         for tool in offered {
@@ -228,7 +228,7 @@ impl Pool {
         choose(&candidates, own, &self.limits(), aiw_home::now_millis() / 1000)
     }
 
-    /// What may be listed, by the settings and the profile.
+    /// Returns the limits of a listing, by the settings and the profile.
     fn limits(&self) -> ListingLimits {
         let list = self.inner.list.read();
         ListingLimits::of(&list, &self.inner.profile.read().list)
@@ -247,7 +247,8 @@ impl Pool {
         self.inner.note(text);
     }
 
-    /// The tools that fit a request best, at most `most` of those that the profile allows. Blocks while the index is made.
+    /// The tools that fit a request best, at most `most` of those that the profile allows. Blocks while the index is
+    /// made.
     pub fn find(&self, finder: &Finder, request: &str, most: usize) -> FoundTools {
         let (known, unknown) = self.known();
         let found = finder.find(&known, &|server, tool| self.allows(server, tool), request, most);
@@ -583,8 +584,8 @@ impl Pool {
         LoginAccount::of(&slot.ground, server, slot.configured.server.as_ref().map_err(problem)?)
     }
 
-    /// A sentence for each server, up to some, with tools that are withheld and that the profile allows, or of which aiw
-    /// has lost what they were, for the model.
+    /// A sentence for each server, up to some, with tools that are withheld and that the profile allows, or of which
+    /// aiw has lost what they were, for the model.
     pub fn withheld(&self) -> Vec<String> {
         let mut sentences = Vec::new();
         for slot in self.inner.slots() {

@@ -11,12 +11,12 @@ pub type ProfileSource = Arc<dyn Fn() -> Profile + Send + Sync>;
 /// Which tools a client may see and call. What is denied is denied, whatever is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Profile {
-    /// Nothing is allowed that no pattern names; without a list, everything is.
+    /// Patterns of the tools that are allowed; without a list, all are.
     allow: Option<Vec<Pattern>>,
     deny: Vec<Pattern>,
-    /// What scripts call without asking, as patterns of [`scripts_may_call`].
+    /// Tools that scripts call without asking, as patterns of [`scripts_may_call`].
     scripts: Vec<String>,
-    /// What is listed, where that differs from the settings.
+    /// Settings of the listing that differ from the general ones.
     pub(crate) list: ListSettings,
 }
 
@@ -113,8 +113,8 @@ impl Profile {
     }
 }
 
-/// Whether one of these patterns means a tool: `server/tool` with `*` for any text, or `server` for all of its tools. Case
-/// counts, since what is like a name that was allowed was not allowed.
+/// Whether one of these patterns means a tool: `server/tool` with `*` for any text, or `server` for all of its tools.
+/// Case counts, since what is like a name that was allowed was not allowed.
 pub fn scripts_may_call(patterns: &[String], server: &str, tool: &str) -> bool {
     patterns.iter().any(|pattern| {
         let (servers, tools) = pattern.split_once('/').unwrap_or((pattern, "*"));

@@ -23,7 +23,7 @@ const MAX_URL: usize = 2048;
 const MAX_SAMPLING: usize = 256 << 10;
 const MAX_QUESTION: usize = 64 << 10;
 
-/// What of a question passes on, if a client with these capabilities can be asked it.
+/// Returns the part of a question that passes on to a client with these capabilities.
 pub(crate) fn passable(
     server: &str,
     method: &str,
@@ -278,8 +278,8 @@ fn label<'a>(field: &'a Map<String, Value>, key: &str) -> &'a str {
     field.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Takes over the choices of a field, in each of the protocol's forms. Returns whether there are any: with an empty list, a
-/// client may show a place to type in.
+/// Takes over the choices of a field, in each of the protocol's forms. Returns whether there are any: with an empty
+/// list, a client may show a place to type in.
 fn choices(asked: &Value, field: &mut Map<String, Value>) -> Result<bool, Problem> {
     let is_choice = |value: &Value| value.as_str().is_some_and(is_name);
     let titled = |value: &Value| {

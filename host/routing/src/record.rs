@@ -40,14 +40,14 @@ const MAX_TEXTS: usize = 10_000;
 /// The most bytes of the names of servers that have a record.
 const MAX_NOTES: u64 = 8 << 20;
 
-/// What the user has to know of a record that was lost, after the server's name.
+/// The note about a record that was lost, after the server's name.
 pub const LOST: &str = "what was known about its tools was lost or damaged, so they count as seen for the first time";
 
 /// The name of what a server tells a model about all of its tools.
 const INSTRUCTIONS: &str = "instructions";
 
-/// The file beside a record that says when the server was called last, in seconds of Unix time. It is not in the record,
-/// which running sessions read again at each change.
+/// The file beside a record that says when the server was called last, in seconds of Unix time. It is not in the
+/// record, which running sessions read again at each change.
 const USED: &str = "used";
 
 /// The record of a server.

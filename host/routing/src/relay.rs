@@ -74,7 +74,7 @@ impl<C: Clone> Calls<C> {
     }
 }
 
-/// What has passed in the last second.
+/// The bytes that passed in the last second.
 #[derive(Default)]
 struct Window {
     since: Option<Instant>,

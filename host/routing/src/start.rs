@@ -257,8 +257,8 @@ enum Place {
 }
 
 impl Place {
-    /// What a declaration says is relative to the file that holds it, never to the directory of the session, which may
-    /// be a stranger's.
+    /// Resolves a path against the file that holds the declaration, never against the directory of the session, which
+    /// may be a stranger's.
     fn of(session: &Path, directory: &Path, opened: Option<&OpenDir>, expanded: &Map<String, Value>) -> Self {
         let cwd = expanded.get("cwd").and_then(Value::as_str);
         match (opened, cwd) {

@@ -94,8 +94,8 @@ impl Index {
         number
     }
 
-    /// The terms that may be this one in another form: abbreviations (`admin` for `administr`), and those that begin alike
-    /// and have another ending (`recogn` and `recognit`).
+    /// The terms that may be this one in another form: abbreviations (`admin` for `administr`), and those that begin
+    /// alike and have another ending (`recogn` and `recognit`).
     pub fn alike<'a>(&'a self, term: &'a str) -> impl Iterator<Item = &'a str> {
         let is_word = |word: &str| word.bytes().all(|b| b.is_ascii_alphabetic());
         let head = term.get(..HEAD).filter(|_| is_word(term));
@@ -119,8 +119,8 @@ impl Index {
 
     /// Scores every record by the terms of a request. Returns the best score.
     ///
-    /// What stands in a term's place never counts more than the term itself would, however rare it is, and a record that
-    /// has several such terms has not said more than one: together they count as the root of their squares.
+    /// Scores the records. A term's substitute never counts more than the term itself would, however rare it is, and a
+    /// record that has several such terms has not said more than one: together they count as the root of their squares.
     pub fn score<'a, S: Into<Sought<'a>>>(&self, request: impl IntoIterator<Item = S>, scores: &mut Scores) -> f32 {
         scores.clear();
         scores.resize(self.records, 0.0);

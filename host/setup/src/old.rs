@@ -27,17 +27,17 @@ pub struct OldServers {
     pub moved: Vec<String>,
     /// How many secrets were stored in the vault.
     pub secrets: usize,
-    /// What the user should know of single servers, a sentence each. What was left out is in the backup.
+    /// Notes about single servers, a sentence each. Everything left out is in the backup.
     pub notes: Vec<String>,
     /// The old file, encrypted.
     pub backup: PathBuf,
 }
 
-/// Moves the servers of aiw 0.6 to `mcp.json`, and turns the old file into an encrypted backup. None if there is nothing to
-/// do. A server of `mcp.json` is never replaced.
+/// Moves the servers of aiw 0.6 to `mcp.json`, and turns the old file into an encrypted backup. None if there is
+/// nothing to do. A server of `mcp.json` is never replaced.
 ///
-/// The backup and the servers are written before the old file is removed, so a crash in between loses nothing, and the next
-/// call does the rest.
+/// The backup and the servers are written before the old file is removed, so a crash in between loses nothing, and the
+/// next call does the rest.
 ///
 /// # Errors
 ///

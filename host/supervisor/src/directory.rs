@@ -31,7 +31,7 @@ pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(5);
 pub(crate) const PROMPT: &str = "prompt";
 /// The FIFO for input while the process runs.
 pub(crate) const INPUT: &str = "input";
-/// What other processes have to say in the log.
+/// The file of other processes' remarks, which go into the log.
 const REMARKS: &str = "remarks";
 /// The largest such file that is read.
 const REMARK_BYTES: u64 = 64 << 10;
@@ -74,8 +74,8 @@ pub(crate) fn mark_shown(directory: &Path) {
     touch_all(directory);
 }
 
-/// Changes the time of the directory of all processes, above the one of a process. A kept listing and who listens notice by
-/// that what happens to a process that has ended.
+/// Changes the time of the directory of all processes, above the one of a process. A kept listing and who listens
+/// notice by that what happens to a process that has ended.
 pub(crate) fn touch_all(directory: &Path) {
     if let Some(Ok(all)) = directory.parent().map(File::open) {
         let now = SystemTime::now();
@@ -153,8 +153,8 @@ impl Alive {
     /// Returns whether nobody holds the lock. Processes that only ask do not block each other.
     /// `all` is the directory of all processes.
     ///
-    /// `/proc/locks` tells all locks at once. But who reads it waits 20 ms for the kernel, and so does everybody who locks
-    /// a file meanwhile.
+    /// `/proc/locks` tells all locks at once. But who reads it waits 20 ms for the kernel, and so does everybody who
+    /// locks a file meanwhile.
     pub fn is_free(all: &OpenDirectory, directory: &Path) -> Result<bool, SupervisorError> {
         let how = FlockOperation::NonBlockingLockShared;
         let name = Path::new(directory.file_name().unwrap_or_default()).join(ALIVE);

@@ -97,8 +97,8 @@ pub struct Restart {
 
 impl Restart {
     /// Returns how many of these restarts count against the limit at a time, in milliseconds since 1970: those in a row
-    /// that no life longer than the window lies between. The pauses between them are not part of a life: they grow, and would
-    /// make the row end by themselves.
+    /// that no life longer than the window lies between. The pauses between them are not part of a life: they grow, and
+    /// would make the row end by themselves.
     pub fn counted(&self, causes: &[RestartRecord], now: u64) -> u32 {
         let Some(within) = self.within else { return u32::try_from(causes.len()).unwrap_or(u32::MAX) };
         let (mut count, mut next) = (0, now);
@@ -135,11 +135,11 @@ pub struct ProcessNeed {
     pub id: ProcessId,
     /// Its name, for messages.
     pub name: String,
-    /// What it waits for.
+    /// The state that it waits for.
     pub until: Until,
 }
 
-/// What a process waits for.
+/// A state that a process waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Until {
@@ -156,7 +156,7 @@ pub enum Until {
 /// How to see whether a process works.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
-    /// What to look at.
+    /// The check.
     pub check: Check,
     /// The time between two checks.
     pub every: Duration,
@@ -167,7 +167,7 @@ pub struct Probe {
     pub failures: u32,
 }
 
-/// What a probe looks at.
+/// The check of a probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Check {
     /// Something answers a plain HTTP request with a status from 200 to 399. Redirects are not followed.

@@ -8,8 +8,9 @@ use std::{path::Path, process::Command};
 
 use serde::{Deserialize, Serialize};
 
-/// Returns a command that runs an executable. A process that starts itself again through `/proc`, because a file that an
-/// update replaced has no other path, passes on aiw's name: a shim is known by it, and so is aiw in a list of processes.
+/// Returns a command that runs an executable. A process that starts itself again through `/proc`, because a file that
+/// an update replaced has no other path, passes on aiw's name: a shim is known by it, and so is aiw in a list of
+/// processes.
 #[cfg(unix)]
 pub(crate) fn command(executable: &Path) -> Command {
     use std::os::unix::process::CommandExt;
@@ -128,7 +129,7 @@ pub enum Resource {
     Files,
 }
 
-/// Who enforces a limit.
+/// The enforcer of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Enforced {

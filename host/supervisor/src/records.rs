@@ -29,7 +29,7 @@ pub(crate) type Understands = fn(&Labels) -> Result<(), serde_json::Error>;
 pub(crate) enum Lookup {
     /// A record.
     Record(Box<ProcessRecord>),
-    /// Nothing, or an empty file.
+    /// No file, or an empty one.
     Nothing,
     /// A record that this aiw does not understand, or cannot read at the moment.
     Unreadable(RecordProblem),
@@ -125,8 +125,8 @@ impl Records {
         above
     }
 
-    /// Returns what is in place of a process's record. Every operation on a process begins here, so a directory that is a
-    /// link is never followed.
+    /// Returns what is in place of a process's record. Every operation on a process begins here, so a directory that is
+    /// a link is never followed.
     pub fn find(&self, id: ProcessId) -> Lookup {
         self.find_in(&self.open(), id)
     }

@@ -128,7 +128,7 @@ impl StartRequest {
 pub(crate) struct Attachment {
     pub grace: Duration,
     pub cwd: PathBuf,
-    /// What marks everything that the process starts.
+    /// The mark on everything that the process starts.
     pub mark: u64,
     pub program: Program,
 }

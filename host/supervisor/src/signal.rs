@@ -29,7 +29,7 @@ pub(crate) enum Proof<'a> {
 pub(crate) struct Marks<'a> {
     /// Variables of the environment.
     pub variables: Vec<(&'a str, String)>,
-    /// What stays when the environment is cleared, where the system has such a place: see [`platform::mark`].
+    /// The mark that survives a cleared environment, where the system has a place for one: see [`platform::mark`].
     pub number: u64,
 }
 

@@ -170,7 +170,7 @@ fn at(runtime: &Path, names: &Names) -> RuntimeDir {
     RuntimeDir::at(runtime.to_owned(), names.noun.clone())
 }
 
-/// Nothing in a test takes this long. The limit turns a defect into a failure instead of a hang.
+/// A limit that no test reaches. It turns a hang into a failure.
 pub const GUARD: Duration = Duration::from_secs(60);
 
 /// Returns a program that runs a shell script.

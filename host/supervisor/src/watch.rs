@@ -1,4 +1,5 @@
-//! Sleeping until something changes: files in directories, and the ends of supervisors. Nothing is asked again and again.
+//! Sleeping until something changes: files in directories, and the ends of supervisors. Nothing is asked again and
+//! again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -10,7 +11,7 @@ pub use here::Watch;
 #[cfg(not(unix))]
 pub use nowhere::Watch;
 
-/// What a [`Watch`] listens to.
+/// The directories and supervisors that a [`Watch`] listens to.
 #[derive(Debug, Default)]
 pub struct Sources {
     /// Directories, each with whether writes to its files count. That files come, go and are replaced counts always.
@@ -25,7 +26,8 @@ pub struct Sources {
 impl Sources {
     /// How often what can't be listened to is looked at.
     pub const LOOK_AGAIN: Duration = Duration::from_secs(1);
-    /// How often what runs is looked at in any case: what no file and no supervisor says, such as a home that was moved.
+    /// How often what runs is looked at in any case: what no file and no supervisor says, such as a home that was
+    /// moved.
     pub const LOOK_ANYWAY: Duration = Duration::from_secs(5);
 
     /// Whether there is any: a directory, or a process that runs.
@@ -44,7 +46,7 @@ impl Sources {
     }
 }
 
-/// What has changed: a directory, and the name of the file in it. The name is empty if it is the directory itself, the
+/// A change: a directory, and the name of the file in it. The name is empty if it is the directory itself, the
 /// supervisor of its process, or not known.
 pub type ProcessChange = (PathBuf, OsString);
 
@@ -66,7 +68,8 @@ mod here {
     use crate::platform::{Notices, timespec};
     use crate::signal::Target;
 
-    /// Sleeps until something changes. Threads may share one: one sleeps, and others wake it or change what it listens to.
+    /// Sleeps until something changes. Threads may share one: one sleeps, and others wake it or change what it listens
+    /// to.
     #[derive(Debug)]
     pub struct Watch {
         notices: Option<Notices>,
@@ -100,9 +103,9 @@ mod here {
             self.listening.lock()
         }
 
-        /// Listens to these, and to nothing else, from now on. Returns the directories that can't be listened to: they are
-        /// to be looked at from time to time. One that sleeps meanwhile is to be woken, or its sleep still minds only the
-        /// supervisors from before.
+        /// Listens to these, and to nothing else, from now on. Returns the directories that can't be listened to: they
+        /// are to be looked at from time to time. One that sleeps meanwhile is to be woken, or its sleep still minds
+        /// only the supervisors from before.
         pub fn listen(&self, sources: Sources) -> BTreeSet<PathBuf> {
             let Sources { directories, shims, mut unheard } = sources;
             let mut listening = self.listening();
@@ -131,8 +134,8 @@ mod here {
             let _ = (&self.wake).write(&[0]);
         }
 
-        /// Sleeps until there is a change since the last sleep, [`Self::wake`], a signal, or the time limit. Returns the
-        /// changes.
+        /// Sleeps until there is a change since the last sleep, [`Self::wake`], a signal, or the time limit. Returns
+        /// the changes.
         pub fn wait(&self, limit: Option<Duration>) -> BTreeSet<ProcessChange> {
             let shims = self.listening().shims.clone();
             let mut fds = vec![PollFd::from_borrowed_fd(self.woken.as_fd(), PollFlags::IN)];

@@ -69,17 +69,17 @@ pub trait StreamInterpreter {
 pub struct EndedTask {
     /// Its id.
     pub id: ProcessId,
-    /// What it is.
+    /// Its description.
     pub about: TaskDescription,
     /// The directory that it worked in.
     pub cwd: PathBuf,
     /// When its CLI was started.
     pub since: SystemTime,
-    /// What its stream has told.
+    /// The facts of its stream.
     pub facts: Facts,
 }
 
-/// What a task used, where somebody else knows it better than its stream.
+/// The usage of a task, from a source that knows it better than its stream.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Counted {
     /// The tokens.
@@ -90,7 +90,7 @@ pub struct Counted {
     pub note: Option<String>,
 }
 
-/// What is told of a task while its shim interprets the stream.
+/// Listeners that are told of a task while its shim interprets the stream.
 #[derive(Clone, Copy)]
 pub struct Listeners {
     /// Called before the CLI begins.

@@ -14,5 +14,5 @@ pub const NOUN: &str = "task";
 /// `~/.aiw/tasks/<id>/task.json`, and `<pid>_task…` in the runtime directory.
 pub(crate) const NAMES: Names = Names::new("tasks", "task.json", NOUN, [TASK_VARIABLE, INSTANCE_VARIABLE]);
 
-/// What a line of aiw's own in a task's log begins with if it is for whoever watches the task.
+/// The prefix of aiw's own lines in a task's log that are for people who watch the task.
 pub const NOTE: &str = "note: ";

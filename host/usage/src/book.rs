@@ -1,5 +1,5 @@
-//! The files of a book: one for each month, a line of JSON for each booking. A request has two: one before it is sent, with what
-//! it will use at least as far as that is known, and one that takes its place at its end.
+//! The files of a book: one for each month, a line of JSON for each booking. A request has two: one before it is sent,
+//! with what it will use at least as far as that is known, and one that takes its place at its end.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -25,7 +25,7 @@ pub enum UsageError {
     /// A file of the book.
     #[error("cannot {doing} `{}`: {source}", .path.display())]
     Io {
-        /// What was tried.
+        /// The step that was tried.
         doing: &'static str,
         /// The file.
         path: PathBuf,
@@ -58,7 +58,7 @@ impl UsageError {
     }
 }
 
-/// What was used, in files of months.
+/// A book of usage, in one file a month.
 #[derive(Debug, Clone)]
 pub struct Book {
     home: Home,
@@ -75,14 +75,15 @@ pub(crate) struct Mark(BTreeMap<String, Progress>);
 #[derive(Debug, Clone, Default)]
 struct Progress {
     extent: Extent,
-    /// What was read is not what was booked.
+    /// Whether the text that was read is not what was booked.
     is_wrong: bool,
     /// The requests that are open, by where they stand.
     open: BTreeMap<u64, Booking>,
 }
 
 impl Mark {
-    /// Returns the requests that are open, or were when their gateway was killed. They count as what they were expected to use.
+    /// Returns the requests that are open, or were when their gateway was killed. They count as what they were expected
+    /// to use.
     pub(crate) fn open(&self) -> impl Iterator<Item = &Booking> {
         self.0.values().flat_map(|read| read.open.values())
     }
@@ -103,7 +104,7 @@ impl OpenRequest {
     }
 }
 
-/// What a book knows of its files, as it was written.
+/// The seal of a book's files, as it was written.
 type Sealed = Result<Option<Seal>, Loss>;
 
 /// A book that nobody else writes.
@@ -150,7 +151,8 @@ impl Book {
         turn.open(&turn.book.path(&month(aiw_home::now_millis()))).map(drop)
     }
 
-    /// Waits until nobody else writes, and opens the book for writing. Callers hold no lock meanwhile: it takes up to 5 s.
+    /// Waits until nobody else writes, and opens the book for writing. Callers hold no lock meanwhile: it takes up to 5
+    /// s.
     ///
     /// # Errors
     ///
@@ -175,8 +177,8 @@ impl Book {
         Ok(BookTurn { book: self, file, sealed })
     }
 
-    /// Reads all bookings since a time, in milliseconds since 1970, oldest month first, then those of open requests. Lines that
-    /// are no bookings are skipped. Returns what is missing.
+    /// Reads all bookings since a time, in milliseconds since 1970, oldest month first, then those of open requests.
+    /// Lines that are no bookings are skipped. Returns what is missing.
     ///
     /// # Errors
     ///
@@ -283,8 +285,8 @@ impl Book {
         Ok(mark.0.iter().any(is_shorter))
     }
 
-    /// The file that says that there has been a book. It is with neither its files nor its seal, so that it does not go with
-    /// them.
+    /// The file that says that there has been a book. It is with neither its files nor its seal, so that it does not go
+    /// with them.
     fn begun(&self) -> PathBuf {
         self.home.gateway_dir().join("book-begun")
     }

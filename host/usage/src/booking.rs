@@ -4,7 +4,7 @@ use aiw_core::{CliKind, ProcessId};
 use aiw_home::{HomeError, ModelPrice, Settings};
 use serde::{Deserialize, Serialize};
 
-/// Nothing costs more, in US dollars. What says so is no cost.
+/// The highest believable cost, in US dollars. A higher number is not taken for a cost.
 const MOST: f64 = 1e6;
 
 /// Returns a cost that somebody says, if it can be one.
@@ -74,7 +74,7 @@ impl TokenCounts {
     }
 }
 
-/// What was used by one request, or by one task.
+/// The usage of one request, or of one task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Line")]
 pub struct Booking {

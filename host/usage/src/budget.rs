@@ -37,7 +37,7 @@ pub enum NotOpened {
     NotBooked(UsageError),
 }
 
-/// What was spent of budgets. It reads on where it stopped, so it can be asked before each request.
+/// The spending of budgets. It reads on where it stopped, so it can be asked before each request.
 #[derive(Debug)]
 pub struct Spending {
     book: Book,
@@ -114,9 +114,9 @@ impl Spending {
         Ok(())
     }
 
-    /// Books a request that is about to be sent, with what it is expected to use, unless a budget has too little left for that.
-    /// All requests of all processes that are open are in the book, and nobody else writes in its turn: what is spent in the end
-    /// is at most the budget and what open requests use beyond what was expected.
+    /// Books a request that is about to be sent, with what it is expected to use, unless a budget has too little left
+    /// for that. All requests of all processes that are open are in the book, and nobody else writes in its turn: what
+    /// is spent in the end is at most the budget and what open requests use beyond what was expected.
     ///
     /// # Errors
     ///

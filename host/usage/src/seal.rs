@@ -1,5 +1,5 @@
-//! What a book knows of itself: how long each of its files is, and a digest of it. It stands beside the book, not in it, so that
-//! a book that is gone, cut, damaged or exchanged is no book in which nothing was spent.
+//! What a book knows of itself: how long each of its files is, and a digest of it. It stands beside the book, not in
+//! it, so that a book that is gone, cut, damaged or exchanged is no book in which nothing was spent.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -80,7 +80,7 @@ impl Extent {
     }
 }
 
-/// What a book knows of its files.
+/// A book's knowledge of its files.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Seal {
     pub months: BTreeMap<String, Extent>,
@@ -122,7 +122,7 @@ pub enum Loss {
         /// Its month.
         month: String,
     },
-    /// What the book knows of itself is gone or damaged, so its files may be any.
+    /// The seal is gone or damaged, so the book can't vouch for its files.
     Unsealed,
     /// All of it is gone, and there was one.
     Gone,

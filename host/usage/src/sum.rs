@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::book::{Book, UsageError};
 use crate::booking::{Booking, BookingSource};
 
-/// What bookings are summed up by.
+/// A key to sum bookings up by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum By {
     /// The provider that answered.
@@ -66,7 +66,7 @@ impl std::str::FromStr for By {
     }
 }
 
-/// What bookings come to.
+/// The sum of bookings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Sum {
     /// How many requests were sent through the gateway
@@ -175,7 +175,7 @@ pub(crate) fn dollars(amount: f64) -> String {
 /// A row of sums.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct UsageRow {
-    /// What is summed up: a provider, a model, a task, a directory or a day; null for what has none
+    /// The key of the sum: a provider, a model, a task, a directory or a day; null for bookings without one
     pub key: Option<String>,
     /// The sums.
     #[serde(flatten)]

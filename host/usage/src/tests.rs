@@ -51,7 +51,7 @@ impl Client {
         self.spending.all().next().unwrap().1.all()
     }
 
-    /// What a budget says to a new run.
+    /// Returns a budget's answer to a new run.
     fn says(&mut self) -> Option<(bool, String)> {
         self.spending.refresh(&self.settings).unwrap();
         self.spending.over(&["p"], None).into_iter().next().map(|over| (over.refuses, over.sentence))
@@ -325,7 +325,7 @@ mod fuzz {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
-        /// What is spent is at most the limit and what requests used beyond what was expected of them, and each client sees all of it.
+        /// Spending is at most the limit and what requests used beyond their estimates, and each client sees all of it.
         #[test]
         fn budgets_hold(steps in proptest::collection::vec(step(), 0..40)) {
             const LIMIT: u64 = 200;

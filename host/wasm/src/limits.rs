@@ -71,7 +71,7 @@ pub const MEMORY: usize = 64 << 20;
 /// cost.
 pub const EPOCH_TICK: Duration = Duration::from_millis(10);
 
-/// What several calls may use together.
+/// The resources that several calls share.
 #[derive(Debug, Clone, Copy)]
 pub struct Allowance {
     /// The calls, as the end of a sentence: `over the entries of one marketplace`.
@@ -86,7 +86,7 @@ pub struct Allowance {
     pub bytes: u64,
 }
 
-/// What all calls for the entries of one marketplace may use together.
+/// The allowance of all calls for the entries of one marketplace.
 pub const MARKETPLACE: Allowance = Allowance {
     of: "over the entries of one marketplace",
     guest: Duration::from_secs(10),

@@ -1,7 +1,7 @@
 //! Runs scripts, in the component `orchestrator`: a JavaScript engine that has nothing but the calls of its contract.
 //!
-//! It is no extension: both sides are of one aiw, and it has an engine of its own, because its parser needs a deeper stack
-//! than extensions get. A runtime runs one script and is thrown away, whatever came of it.
+//! It is no extension: both sides are of one aiw, and it has an engine of its own, because its parser needs a deeper
+//! stack than extensions get. A runtime runs one script and is thrown away, whatever came of it.
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -41,8 +41,8 @@ pub struct ScriptTool {
     pub whole_name: String,
 }
 
-/// What a running script reaches. What it returns, logs or calls is the script's own word, and is bounded by who
-/// implements this.
+/// The host's side of a running script. Results, logs and calls are the script's own words, and are bounded by those
+/// who implement this.
 #[async_trait]
 pub trait ScriptCalls: Send {
     /// Starts a call of a tool, with arguments as JSON. Returns its number, or why it may not start.
@@ -71,7 +71,7 @@ pub enum LogLevel {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ScriptFailure {
-    /// What kind of failure it is.
+    /// The kind of the failure.
     pub kind: ScriptFailureKind,
     /// The problem, as a sentence. Much of it may be the script's own words.
     pub message: String,
@@ -119,14 +119,15 @@ pub struct ScriptLimits {
 }
 
 impl ScriptLimits {
-    /// Those of every run.
+    /// The limits of every run.
     pub const USUAL: Self = Self { cpu: Duration::from_secs(10), output: 4 << 20 };
 }
 
 /// The memory of one runtime, and of what crosses its border at once.
 static LIMITS: CallLimits = CallLimits { hostcall_bytes: 64 << 20, ..CallLimits::USUAL };
 
-/// The stack of the engine's own code. Its parser keeps the deep part in the memory of the component, and this much here.
+/// The stack of the engine's own code. Its parser keeps the deep part in the memory of the component, and this much
+/// here.
 const STACK: usize = 6 << 20;
 
 /// How many runtimes wait for a script.
@@ -157,7 +158,7 @@ fn inflated(bytes: &[u8]) -> Option<Vec<u8>> {
 pub struct Scripts {
     engine: Engine,
     pre: generated::OrchestratorPre<State>,
-    /// Those that are ready.
+    /// Runtimes that are ready.
     pool: Arc<Mutex<Vec<Runtime>>>,
 }
 
@@ -243,8 +244,8 @@ impl Scripts {
         })
     }
 
-    /// Puts the code into the cache, if it is not there, so that the first script finds it there. It takes a tenth of a second;
-    /// nothing stays in memory.
+    /// Puts the code into the cache, if it is not there, so that the first script finds it there. It takes a tenth of a
+    /// second; nothing stays in memory.
     pub fn prepare(cache: CompiledCache, bundled: BundledScripts) {
         let Ok(engine) = Self::engine(cache, None) else { return };
         let key = Self::key(&engine, bundled);

@@ -1,5 +1,6 @@
-//! `cargo xtask bench gateway`: what the gateway adds to a request and to a stream, beside the same without it, and beside
-//! claude-code-router and LiteLLM: in time, and in what each of them keeps. `cargo xtask setup --peers` installs both.
+//! `cargo xtask bench gateway`: what the gateway adds to a request and to a stream, beside the same without it, and
+//! beside claude-code-router and LiteLLM: in time, and in what each of them keeps. `cargo xtask setup --peers` installs
+//! both.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -230,9 +231,9 @@ impl Drop for Gateway {
 
 /// A way that a translation may go wrong, as peers' users have reported.
 struct Case {
-    /// What is to be kept.
+    /// The name of the part to keep.
     name: &'static str,
-    /// What the question says, so that the upstream knows it.
+    /// The word by which the upstream knows the question.
     word: &'static str,
     /// The whole answer of the upstream, with its head.
     answer: fn() -> Vec<u8>,

@@ -109,7 +109,7 @@ enum Measure {
         #[arg(long, value_name = "MESSAGES")]
         figures: Option<usize>,
     },
-    /// What a search of registries costs with a copy of 50,000 servers, and how often it finds the right one
+    /// The cost of a search of registries with a copy of 50,000 servers, and how often it finds the right one
     Registries {
         /// The binary to measure [default: the release build]
         #[arg(long, value_name = "FILE")]
@@ -118,25 +118,25 @@ enum Measure {
         #[arg(long)]
         live: bool,
     },
-    /// What it costs to start, restart, watch, log and list processes, beside pm2, supervisor, circus and pitchfork
+    /// The cost to start, restart, watch, log and list processes, beside pm2, supervisor, circus and pitchfork
     Processes {
         /// The binary to measure [default: the release build]
         #[arg(long, value_name = "FILE")]
         aiw: Option<PathBuf>,
     },
-    /// What the gateway adds to a request and to a stream, and what it keeps, beside claude-code-router and LiteLLM
+    /// The gateway's cost on a request and a stream, and what it keeps, beside claude-code-router and LiteLLM
     Gateway {
         /// The binary to measure [default: the release build]
         #[arg(long, value_name = "FILE")]
         aiw: Option<PathBuf>,
     },
-    /// What a model that plans jobs costs beside its own time, its prompts, and how many of forty jobs it carries out
+    /// The cost of a planning model beside its own time, its prompts, and how many of forty jobs it carries out
     Planning {
         /// The binary to measure [default: the release build]
         #[arg(long, value_name = "FILE")]
         aiw: Option<PathBuf>,
     },
-    /// What a script over tools costs, and what a session of the real Claude Code costs with one and without
+    /// The cost of a script over tools, and of a session of the real Claude Code with one and without
     Scripts {
         /// The binary to measure [default: the release build]
         #[arg(long, value_name = "FILE")]

@@ -1,5 +1,6 @@
-//! `cargo xtask bench processes`: what it costs to start, restart, watch, log and list processes, beside pm2, supervisor,
-//! circus and pitchfork. They are taken from `target/peers`, where `cargo xtask setup --peers` installs them, or from
+//! `cargo xtask bench processes`: what it costs to start, restart, watch, log and list processes, beside pm2,
+//! supervisor, circus and pitchfork. They are taken from `target/peers`, where `cargo xtask setup --peers` installs
+//! them, or from
 //! `PATH`; those that are absent are named.
 
 use std::ffi::OsStr;
@@ -28,7 +29,7 @@ const MANY: usize = 200;
 /// The bytes of the log, in lines of 80.
 const LOGGED: usize = 256 << 20;
 
-/// Nothing takes longer.
+/// The longest wait.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The pause before a restart, which is not a cost.
@@ -59,7 +60,8 @@ pub fn bench(aiw: Option<PathBuf>) -> Result<bool> {
     run(&crate::figures::binary(aiw)?)
 }
 
-/// Prints one row for each figure: ours, its limit, and what the peers take. Returns whether all are within their limits.
+/// Prints one row for each figure: ours, its limit, and what the peers take. Returns whether all are within their
+/// limits.
 pub fn run(aiw: &Path) -> Result<bool> {
     let mut all = vec![(Kind::Aiw, aiw.to_owned())];
     for kind in [Kind::Pm2, Kind::Supervisor, Kind::Circus, Kind::Pitchfork] {
@@ -106,7 +108,7 @@ pub fn run(aiw: &Path) -> Result<bool> {
     Ok(good)
 }
 
-/// What was measured of a supervisor, in the order of the rows.
+/// The figures of a supervisor, in the order of the rows.
 type Figures = [Option<f64>; 8];
 
 fn figures(kind: Kind, program: &Path) -> Result<Figures> {
@@ -335,7 +337,7 @@ impl Machine {
         }
     }
 
-    /// What a program says next.
+    /// Returns a program's next line.
     fn said(&self) -> Result<(Instant, String)> {
         self.said.recv_timeout(PATIENCE).context("a program did not say that it runs")
     }
@@ -392,7 +394,7 @@ fn middle(mut samples: Vec<Duration>) -> f64 {
     millis(samples[samples.len() / 2])
 }
 
-/// What a start takes over a plain spawn, and how soon the end of a process is noticed.
+/// Measures a start over a plain spawn, and how soon the end of a process is noticed.
 fn one(kind: Kind, program: &Path) -> Result<(f64, Option<f64>)> {
     let machine = Machine::new(kind, program, &[("web".into(), STAYS)], false, false)?;
     let (mut starts, mut plain, mut ends) = (Vec::new(), Vec::new(), Vec::new());
@@ -434,7 +436,7 @@ fn kill(pid: &str) -> Result<()> {
     command::run(Command::new("kill").args(["-9", pid]))
 }
 
-/// What a restart takes after its pause.
+/// Measures a restart after its pause.
 fn again(kind: Kind, program: &Path) -> Result<f64> {
     let machine = Machine::new(kind, program, &[("web".into(), STAYS)], true, false)?;
     machine.quiet(&mut machine.start("web"))?;
@@ -528,7 +530,7 @@ fn of_three(measure: impl Fn() -> Result<f64>) -> Result<f64> {
     Ok(samples[1])
 }
 
-/// What a list of many takes, in milliseconds, and their start, in seconds.
+/// Measures a list of many, in milliseconds, and their start, in seconds.
 fn many(kind: Kind, program: &Path) -> Result<(f64, f64)> {
     let machine = Machine::new(kind, program, &named(MANY, STAYS), false, true)?;
     let begun = Instant::now();

@@ -14,7 +14,8 @@ use crate::complete;
 pub enum HistoryCommand {
     /// Search what was said in past sessions
     ///
-    /// Finds words, parts of names, errors and, with a sentence model, what means the same. Nothing leaves this machine.
+    /// Finds words, parts of names, errors and, with a sentence model, what means the same. Nothing leaves this
+    /// machine.
     Search(SearchArgs),
     /// Show a session
     Show {
@@ -37,8 +38,8 @@ pub enum HistoryCommand {
     },
     /// Take in the sessions that there are: of Claude Code, Codex and Gemini CLI
     ///
-    /// What was taken in before is not read again. Sessions of projects that you have excluded since are taken out, if you
-    /// agree; those of projects that are not excluded any more come back.
+    /// Sessions that were taken in before are not read again. Those of projects that you have excluded since are taken
+    /// out, if you agree; those of projects that are not excluded any more come back.
     Import {
         /// A transcript, or a directory with transcripts [default: all of the CLIs' own]
         path: Option<PathBuf>,
@@ -100,7 +101,7 @@ pub enum HistoryCommand {
 
 #[derive(Debug, Args)]
 pub struct SearchArgs {
-    /// What to search for
+    /// The words to search for
     #[arg(required = true)]
     pub query: Vec<String>,
     /// The most hits [default: 10, and 100 with --interactive]
@@ -122,7 +123,7 @@ pub struct SearchArgs {
     pub words: bool,
     /// Choose among the hits on a screen, with a preview, and resume the session
     ///
-    /// What you type narrows the list: each word must be in a hit's line.
+    /// Typing narrows the list: each word must be in a hit's line.
     #[arg(long, short)]
     pub interactive: bool,
 }

@@ -34,17 +34,18 @@ pub enum McpCommand {
     List,
     /// Find MCP servers in registries
     ///
-    /// All registries are searched side by side: the official one, Smithery, and those of your own components. A registry
-    /// that has a feed of changes is copied to this machine, so that a search is quick and works offline; a search that
-    /// finds the copy more than an hour old has it brought up to date in the background.
+    /// All registries are searched side by side: the official one, Smithery, and those of your own components. A
+    /// registry that has a feed of changes is copied to this machine, so that a search is quick and works offline; a
+    /// search that finds the copy more than an hour old has it brought up to date in the background.
     #[command(after_help = "aiw mcp search weather forecast")]
     Search(McpSearchArgs),
     /// Show what a registry says about an MCP server
     Info(McpInfoArgs),
     /// Install an MCP server from a registry
     ///
-    /// Shows what would run or be reached, and asks. Then it asks for what the server needs: secrets are hidden, and go to the
-    /// vault. The server is started once; if it works, it is written to mcp.json with its version, and its tools are pinned.
+    /// Shows what would run or be reached, and asks. Then it asks for what the server needs: secrets are hidden, and go
+    /// to the vault. The server is started once; if it works, it is written to mcp.json with its version, and its tools
+    /// are pinned.
     #[command(after_help = "aiw mcp install io.github.upstash/context7")]
     Install(McpInstallArgs),
     /// Update MCP servers that came from registries
@@ -142,8 +143,8 @@ pub enum McpCommand {
     },
     /// Log in to a remote MCP server in the browser, once for all clients
     ///
-    /// The address to open is printed too. If the browser runs on another machine, paste the address that it ends up at,
-    /// which begins with `http://127.0.0.1`. The tokens are kept in the vault and sent to this server only.
+    /// The address to open is printed too. If the browser runs on another machine, paste the address that it ends up
+    /// at, which begins with `http://127.0.0.1`. The tokens are kept in the vault and sent to this server only.
     Login(McpLoginArgs),
     /// Give the tokens of an MCP server back and forget them
     Logout {
@@ -272,7 +273,7 @@ pub struct McpUpdateArgs {
 /// Arguments of `aiw mcp route`.
 #[derive(Debug, Args)]
 pub struct McpRouteArgs {
-    /// What has to be done: a sentence for each step
+    /// The job: a sentence for each step
     #[arg(required = true)]
     pub request: Vec<String>,
     /// Show the scores: how well the words fit, and how near the meaning is
@@ -289,8 +290,8 @@ pub struct McpRouteArgs {
 /// Arguments of `aiw mcp serve`.
 #[derive(Debug, Args)]
 pub struct McpServeArgs {
-    /// Serve any number of clients over streamable HTTP, on 127.0.0.1:4748 or the loopback address that you give; port 0
-    /// picks a free one
+    /// Serve any number of clients over streamable HTTP, on 127.0.0.1:4748 or the loopback address that you give; port
+    /// 0 picks a free one
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:4748")]
     pub http: Option<SocketAddr>,
     /// Offer only the tools that this profile allows: one of `mcp.profiles` in settings.json, or of a trusted project

@@ -74,8 +74,8 @@ pub struct ProviderArgs {
     /// Its address, or one for each API family (anthropic, openai, gemini)
     #[arg(long, value_name = "[FAMILY=]URL", value_parser = parse_base_url)]
     pub base_url: Vec<(Option<Family>, String)>,
-    /// The API that its address speaks, if it is not the one that the CLI expects: messages, responses, chat-completions,
-    /// generate-content
+    /// The API that its address speaks, if it is not the one that the CLI expects: messages, responses,
+    /// chat-completions, generate-content
     #[arg(long)]
     pub api: Option<Api>,
     /// Always go through aiw's gateway, which keeps its key out of the CLIs
@@ -87,14 +87,14 @@ pub struct ProviderArgs {
     /// The model for its runs; an empty value removes it
     #[arg(long)]
     pub model: Option<String>,
-    /// Its model for what a CLI gives its vendor's models of a size (large, medium, small), or for one CLI (claude, codex,
-    /// gemini); an empty value removes it
+    /// Its model for what a CLI gives its vendor's models of a size (large, medium, small), or for one CLI (claude,
+    /// codex, gemini); an empty value removes it
     #[arg(long, value_name = "FOR=MODEL", value_parser = parse_model_for)]
     pub model_for: Vec<(ModelFor, String)>,
     /// Use it only for these CLIs
     #[arg(long, value_delimiter = ',', value_name = "CLI", add = complete::clis())]
     pub clis: Vec<CliKind>,
-    /// What you use it for, in your words
+    /// Its purpose, in your words
     #[arg(long, value_name = "TEXT")]
     pub scenario: Option<String>,
     /// Read the token from this variable at each run; aiw keeps only the variable's name

@@ -40,7 +40,7 @@ pub struct RunArgs {
     /// Limit the CPU, in percent of one core: 150 is one and a half cores
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub cpu: Option<u32>,
-    /// What it may do without asking, by its own safe modes: default or edit
+    /// Its safe mode, which says what it may do without asking: default or edit
     #[arg(long, value_name = "WHAT")]
     pub permission: Option<Permission>,
     /// Give it aiw as its only MCP server for this run, and allow all of its tools
@@ -52,7 +52,7 @@ pub struct RunArgs {
     /// Use a separate configuration directory
     #[arg(long)]
     pub isolated: bool,
-    /// What to print
+    /// The output to print
     #[arg(long, value_enum, default_value_t)]
     pub output: RunOutput,
     /// Print the task's id and leave it running in the background
@@ -72,7 +72,7 @@ pub struct RunArgs {
     /// Show what would start and why, without starting it
     #[arg(long)]
     pub explain: bool,
-    /// What to do; `-` reads it from standard input. Without a prompt, the CLI runs interactively
+    /// The prompt; `-` reads it from standard input. Without one, the CLI runs interactively
     pub prompt: Vec<OsString>,
     /// The arguments after `--`.
     #[arg(skip)]
@@ -81,7 +81,7 @@ pub struct RunArgs {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum RunOutput {
-    /// What the model says; what it does goes to standard error
+    /// The model's words; its actions go to standard error
     #[default]
     Text,
     /// One JSON object at the end

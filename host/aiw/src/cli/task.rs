@@ -23,7 +23,7 @@ pub enum TaskCommand {
         /// The task's id, the beginning of it, or its process id
         #[arg(add = complete::tasks())]
         id: String,
-        /// What to do next; without a prompt, the CLI runs interactively
+        /// The next prompt; without one, the CLI runs interactively
         prompt: Vec<OsString>,
         /// More arguments for the CLI: those that the task was started with are passed anyway
         #[arg(last = true, value_name = "ARGUMENT")]
@@ -48,7 +48,8 @@ pub struct ScopeArgs {
 
 #[derive(Debug, Args)]
 pub struct LogArgs {
-    /// The task's id, the beginning of it, or its process id; or ids of processes [default: all processes of this project]
+    /// The task's id, the beginning of it, or its process id; or ids of processes [default: all processes of this
+    /// project]
     #[arg(value_name = "ID", add = complete::tasks_and_processes())]
     pub ids: Vec<String>,
     /// Keep printing until it ends
@@ -80,8 +81,8 @@ pub struct StopArgs {
 
 #[derive(Debug, Args)]
 pub struct WaitArgs {
-    /// Ids, beginnings of ids, or process ids of tasks [default: all that are running or finished since you last looked];
-    /// or ids of processes of this project
+    /// Ids, beginnings of ids, or process ids of tasks [default: all that are running or finished since you last
+    /// looked]; or ids of processes of this project
     #[arg(add = complete::awaited())]
     pub ids: Vec<String>,
     /// Wait until processes are ready, instead of until they end

@@ -12,7 +12,7 @@ use crate::complete;
 #[derive(Debug, Args)]
 #[command(after_help = "aiw usage --by model --since 2w\naiw usage --by task --project .")]
 pub struct UsageArgs {
-    /// What to sum up by: provider, pool, model, task, project, day
+    /// Sum up by provider, pool, model, task, project or day
     #[arg(long, value_name = "WHAT", default_value = "provider")]
     pub by: By,
     /// Only what is newer: a date, `today`, `yesterday` or how long ago (`2w`) [default: the beginning of this month]
@@ -40,7 +40,8 @@ pub enum BudgetCommand {
     /// Go on although bookings were lost
     ///
     /// The book of usage knows how long it is and what it says. If a file of it is gone, cut or changed, budgets with
-    /// `--refuse` refuse, because what was spent is not known. This command takes what the book says now as all that was spent.
+    /// `--refuse` refuse, because what was spent is not known. This command takes what the book says now as all that
+    /// was spent.
     AcceptLoss,
     /// Remove budgets
     Remove {

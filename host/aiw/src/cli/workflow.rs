@@ -32,8 +32,8 @@ pub enum WorkflowCommand {
     Test(RunWorkflowArgs),
     /// Show a workflow with the tools that it may call, and let it run
     ///
-    /// From then on `aiw mcp serve` with the toolset `workflows` offers it as the tool `workflows__NAME`. It calls its tools
-    /// without asking again. An edit, or a tool that changes, makes the approval void.
+    /// From then on `aiw mcp serve` with the toolset `workflows` offers it as the tool `workflows__NAME`. It calls its
+    /// tools without asking again. An edit, or a tool that changes, makes the approval void.
     Approve {
         /// The workflow
         #[arg(add = complete::workflows())]
@@ -57,7 +57,7 @@ pub enum WorkflowCommand {
 pub struct NewWorkflowArgs {
     /// Lowercase letters, digits, `_` and `-`
     pub name: String,
-    /// What it does
+    /// Its description
     #[arg(long, value_name = "TEXT")]
     pub description: Option<String>,
     /// A tool that it calls, as `SERVER__TOOL`; may be repeated
@@ -72,7 +72,7 @@ pub struct SaveWorkflowArgs {
     /// The file with the script; `-` is standard input
     #[arg(value_name = "FILE", default_value = "-")]
     pub from: PathBuf,
-    /// What it does
+    /// Its description
     #[arg(long, value_name = "TEXT")]
     pub description: Option<String>,
     /// A tool that it may call, as `SERVER__TOOL`; may be repeated [default: those that it names]

@@ -33,7 +33,7 @@ pub fn remove_each<T>(
 pub struct RemovedFiles {
     /// The names of those that were removed
     pub removed: Vec<String>,
-    /// Those that could not be removed
+    /// The names that could not be removed
     pub failed: Vec<FailedName>,
 }
 

@@ -73,7 +73,7 @@ fn minute(time: Option<i64>) -> String {
     minute_in(time.and_then(rfc3339_of).as_deref())
 }
 
-/// The same, of a time as RFC 3339 writes it.
+/// Formats the minute of an RFC 3339 time.
 fn minute_in(time: Option<&str>) -> String {
     time.map_or_else(|| "-".into(), |time| time.chars().take(16).collect::<String>().replace('T', " "))
 }

@@ -31,7 +31,7 @@ pub struct PlannerTest {
     pub input_tokens: Option<u64>,
     /// The tokens that it wrote
     pub output_tokens: Option<u64>,
-    /// What it calls the job
+    /// The model's name for the job
     pub name: String,
     /// The tools that the plan calls
     pub tools: Vec<String>,

@@ -19,7 +19,7 @@ use crate::output::Output;
 /// `aiw usage`
 #[derive(Serialize, JsonSchema)]
 pub struct UsageAnswer {
-    /// What is summed up by
+    /// The key of the sums
     #[schemars(extend("enum" = ["provider", "pool", "model", "task", "project", "day"]))]
     pub by: &'static str,
     /// Since when, in RFC 3339 format

@@ -50,7 +50,7 @@ pub struct ShownWorkflow {
 /// `aiw workflow run`, `test`
 #[derive(Serialize, JsonSchema)]
 pub struct RanWorkflow {
-    /// What the script returned
+    /// The script's result
     pub result: Option<Value>,
     /// Why it failed
     pub error: Option<String>,
@@ -65,7 +65,7 @@ pub struct ListedRuns {
     pub runs: Vec<RunRecord>,
 }
 
-/// What every command uses.
+/// Values that every command uses.
 struct Here {
     client: Arc<ClientSession>,
     workflows: Workflows,

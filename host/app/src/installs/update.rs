@@ -58,9 +58,9 @@ pub struct UpdateRequest {
 pub struct ServersUpdate {
     /// The servers that were updated
     pub updated: Vec<ServerInstalled>,
-    /// Those that are up to date
+    /// The servers that are up to date
     pub unchanged: Vec<String>,
-    /// Those that could not be updated
+    /// The servers that could not be updated
     pub failed: Vec<FailedId>,
 }
 

@@ -86,7 +86,7 @@ pub struct ServerCheck {
     pub status: ServerStatus,
     /// The problems, one sentence each
     pub problems: Vec<String>,
-    /// What has become of it in its registry, by the local copy
+    /// Changes in its registry since the installation, by the local copy
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub news: Vec<News>,
 }
@@ -107,7 +107,8 @@ const MANY_TOKENS: usize = 20_000;
 /// A start that takes longer than clients wait for, in milliseconds.
 const SLOW: u64 = 10_000;
 
-/// The servers of a directory, what is left out of them, and what takes out the secrets that somebody wrote there in clear.
+/// The servers of a directory, what is left out of them, and what takes out the secrets that somebody wrote there in
+/// clear.
 type DeclaredServers = (Vec<Configured>, Vec<String>, Box<dyn Fn(&str) -> String>);
 
 fn declared(client: &ClientSession, sink: &dyn Sink) -> Result<DeclaredServers> {
@@ -269,7 +270,7 @@ pub async fn check(
     Ok(ServersCheck { servers, problems, copies: kept.problems })
 }
 
-/// What is wrong with a server that works: what it offers and clients don't get.
+/// Lists the problems of a working server: tools that it offers and clients don't get.
 fn problems_of(status: &ServerStatus, record: &ServerRecord) -> Vec<String> {
     let mut problems: Vec<String> = record.left_out().map(str::to_owned).collect();
     if record.lost {
@@ -288,7 +289,7 @@ fn problems_of(status: &ServerStatus, record: &ServerRecord) -> Vec<String> {
     problems
 }
 
-/// What a server that works costs its clients.
+/// Lists the costs of a working server to its clients.
 fn costs_of(status: &ServerStatus) -> impl Iterator<Item = String> {
     let many = format!("the definitions of its tools cost a client {} tokens", status.tokens);
     let slow = "it starts slowly: the first call of a session waits for it".to_owned();
@@ -296,7 +297,7 @@ fn costs_of(status: &ServerStatus) -> impl Iterator<Item = String> {
     costs.into_iter().filter(|(is, _)| *is).map(|(_, sentence)| sentence)
 }
 
-/// What local copies of registries say of the servers: a doctor asks no registry.
+/// Reads the servers' entries in local copies of registries; the doctor asks no registry.
 fn kept(client: &ClientSession, sink: &dyn Sink) -> Kept {
     let looked = client.library().map_err(|e| e.to_string());
     let looked = looked.and_then(|library| aiw_registries::kept(client.home(), library).map_err(|e| e.to_string()));
@@ -306,8 +307,8 @@ fn kept(client: &ClientSession, sink: &dyn Sink) -> Kept {
     })
 }
 
-/// Returns the tools that the client's profile allows: of all servers, or of those that are named, or those that are named
-/// themselves. A server that was never seen is started.
+/// Returns the tools that the client's profile allows: of all servers, or of those that are named, or those that are
+/// named themselves. A server that was never seen is started.
 ///
 /// # Errors
 ///

@@ -172,7 +172,7 @@ impl EventReader {
     }
 
     pub(crate) fn holds(&self) -> usize {
-        /// What a call takes up beside its words. Each new one is compared with those before it.
+        /// The memory of a call beside its words, in bytes. Each new call is compared with those before it.
         const CALL: usize = 4 << 10;
         self.calls.iter().map(|call| call.id.len() + call.name.len() + call.waiting.len() + CALL).sum()
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Settings;
 use crate::HomeError;
 
-/// What a budget is counted in.
+/// The unit of a budget.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum BudgetLimit {
     /// US dollars: `usd`.

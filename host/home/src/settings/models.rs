@@ -15,7 +15,7 @@ pub struct ModelLimits {
     pub output: Option<u32>,
 }
 
-/// What a model costs, in US dollars for a million tokens: `price`.
+/// The price of a model, in US dollars for a million tokens: `price`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ModelPrice {
     /// Read: `input`.
@@ -24,8 +24,8 @@ pub struct ModelPrice {
     pub cached: f64,
     /// Put into the cache: `cache_written`. Like `input` where it is not said.
     pub cache_written: f64,
-    /// Put into the cache for an hour: `cache_written_1h`. Twice `input` where it is not said and putting into the cache costs more
-    /// than reading, as Anthropic has it, else like `cache_written`.
+    /// Put into the cache for an hour: `cache_written_1h`. Twice `input` where it is not said and putting into the
+    /// cache costs more than reading, as Anthropic has it, else like `cache_written`.
     pub cache_written_1h: f64,
     /// Written, thoughts included: `output`.
     pub output: f64,
@@ -56,8 +56,8 @@ impl ModelPrice {
     }
 }
 
-/// List prices, as vendors' pages have them, by the name without its date. The next version of a model has another price, so a
-/// beginning is not enough.
+/// List prices, as vendors' pages have them, by the name without its date. The next version of a model has another
+/// price, so a beginning is not enough.
 const PRICES: [(&str, ModelPrice); 59] = [
     // https://docs.claude.com/en/docs/about-claude/pricing
     ("claude-opus-4", ModelPrice::of(15.0, 1.5, 18.75, 75.0)),
@@ -128,7 +128,7 @@ const PRICES: [(&str, ModelPrice); 59] = [
     ("grok-code-fast", ModelPrice::of(0.2, 0.02, 0.2, 1.5)),
 ];
 
-/// What vendors say of their models, by the beginning of the name. A later line with the same beginning and more of it counts.
+/// The vendors' limits of their models, by the beginning of the name. The line with the longest beginning counts.
 /// Models of the CLIs' own vendors are left out: their CLIs know them.
 const KNOWN: [(&str, u32, u32); 22] = [
     // https://api-docs.deepseek.com/quick_start/pricing
@@ -166,8 +166,8 @@ const KNOWN: [(&str, u32, u32); 22] = [
 ];
 
 impl Settings {
-    /// Returns the limits of a model: what `models` says of its name, or of the longest beginning followed by `*`, else what its
-    /// vendor says.
+    /// Returns the limits of a model: what `models` says of its name, or of the longest beginning followed by `*`, else
+    /// what its vendor says.
     ///
     /// # Errors
     ///

@@ -28,10 +28,10 @@ const LINE: usize = 512;
 /// Lines that are shorter in all are written at once.
 const BATCH: usize = 64 << 10;
 
-/// What comes from a server.
+/// The stream from a server.
 pub(crate) type Input = Box<dyn AsyncRead + Send + Unpin>;
 
-/// What goes to a server.
+/// The stream to a server.
 pub(crate) type Output = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// Both ways to a server, as rmcp sees them.

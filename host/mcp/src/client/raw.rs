@@ -59,7 +59,7 @@ struct Pending {
     requests: HashMap<RequestId, Option<Watched>>,
     /// The requests past rmcp.
     direct: BTreeMap<i64, Waiting>,
-    /// Nothing will be answered any more.
+    /// Whether the connection is over: no call is answered any more.
     is_over: bool,
 }
 
@@ -169,7 +169,7 @@ impl Raw {
         }
     }
 
-    /// Nothing more will be received.
+    /// Ends the connection: nothing more will be received.
     pub(crate) fn over(&self) {
         let mut pending = self.pending();
         pending.is_over = true;

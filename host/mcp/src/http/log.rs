@@ -32,7 +32,7 @@ struct State {
     unread: u64,
     /// How many answers it still waits for.
     answers: usize,
-    /// Nothing follows.
+    /// Whether the stream is complete.
     is_done: bool,
     /// Counts readers: an earlier one ends when another begins.
     reader: u64,
@@ -110,7 +110,7 @@ impl Log {
         self.changed.notify_waiters();
     }
 
-    /// Nothing follows.
+    /// Completes the stream: nothing follows.
     pub(super) fn finish(&self) {
         self.state().is_done = true;
         self.changed.notify_waiters();

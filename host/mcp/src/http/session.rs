@@ -335,7 +335,7 @@ impl HttpSession {
         desk.open.values().max_by_key(|log| log.number()).unwrap_or(&self.general).clone()
     }
 
-    /// Nothing follows on any stream.
+    /// Closes all streams: nothing follows on them.
     pub(super) fn close_all(&self) {
         let desk = self.desk();
         desk.open.values().chain(std::iter::once(&self.general)).for_each(|log| log.finish());

@@ -135,13 +135,13 @@ const DESTROYS: [&str; 12] = [
 const ASKS_TO_DESTROY: [&str; 10] =
     ["cancel", "discard", "empty", "forget", "rid", "scrap", "throw", "trash", "undo", "void"];
 
-/// What stands before the verb of a request.
+/// Words that may come before the verb of a request.
 const BEFORE: [&str; 17] = [
     "also", "can", "could", "finally", "first", "i", "just", "like", "need", "now", "please", "then", "to", "want",
     "we", "would", "you",
 ];
 
-/// What begins a part of a request that goes on with the one before: the authors, with their names.
+/// Words that begin a part which continues the part before: the authors, with their names.
 const GOES_ON: [&str; 34] = [
     "a", "all", "an", "any", "are", "at", "between", "both", "by", "each", "every", "for", "from", "if", "in", "into",
     "its", "of", "on", "only", "or", "per", "sorted", "than", "that", "the", "their", "these", "those", "was", "were",
@@ -192,8 +192,8 @@ fn asks_to_destroy(request: &[String]) -> bool {
         .any(|(at, word)| (is_in(word, &DESTROYS) || is_in(word, &ASKS_TO_DESTROY)) && !is_past(at, word))
 }
 
-/// Whether a request only asks to look: each of its parts begins with such a verb or goes on with the one before, and none has
-/// a verb that changes something.
+/// Whether a request only asks to look: each of its parts begins with such a verb or goes on with the one before, and
+/// none has a verb that changes something.
 fn only_reads(request: &str) -> bool {
     let mut looks = false;
     for part in request.split(['.', ',', ';', ':', '!', '?', '\n']) {

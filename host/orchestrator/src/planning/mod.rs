@@ -1,11 +1,11 @@
 //! Jobs over tools that a small model plans: what it is told, what its answer must be, and the script that comes of it.
 //!
-//! A model of 1.7 billion parameters on two cores reads some 100 tokens a second and writes 15. So a tool is one line, the
-//! beginning of each prompt is the same, and a plan is a few steps, which become a script by rule. Only a plan that repeats
-//! or chooses asks the model for code.
+//! A model of 1.7 billion parameters on two cores reads some 100 tokens a second and writes 15. So a tool is one line,
+//! the beginning of each prompt is the same, and a plan is a few steps, which become a script by rule. Only a plan that
+//! repeats or chooses asks the model for code.
 //!
-//! A model's answer is as hostile as the descriptions that it has read: names, arguments and steps are checked against the
-//! candidates, and a plan that changes something must fit a request that asks for it.
+//! A model's answer is as hostile as the descriptions that it has read: names, arguments and steps are checked against
+//! the candidates, and a plan that changes something must fit a request that asks for it.
 
 mod compile;
 mod effects;
@@ -33,7 +33,7 @@ pub const MOST_STEPS: usize = 8;
 /// The most tokens of code.
 pub const CODE_TOKENS: u32 = 500;
 
-/// What a model is told before everything else. It is the same for every request, so that a server which keeps the beginning
+/// The system prompt. It is the same for every request, so that a server which keeps the beginning
 /// of its last prompt reads it once.
 pub const SYSTEM: &str = r#"You plan a job over tools. Answer with one JSON object and nothing else:
 {"feasible":true,"name":"short_snake_case","input":{},"steps":[{"tool":"NAME","args":{}}],"code":false}
@@ -59,7 +59,7 @@ pub struct CandidateTool<'a> {
 /// A job to plan.
 #[derive(Debug, Clone)]
 pub struct Job<'a> {
-    /// What the client wants done.
+    /// The client's request.
     pub request: &'a str,
     /// The tools that may be used.
     pub candidates: Vec<CandidateTool<'a>>,
@@ -72,14 +72,14 @@ pub struct PlanStep {
     pub tool: String,
     /// Its arguments, each by its name.
     pub arguments: Vec<(String, Expression)>,
-    /// The same as the model wrote them: an object.
+    /// The arguments as the model wrote them: an object.
     pub written: Value,
 }
 
 /// A plan that was checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobPlan {
-    /// What the model would call it: 1 to 40 of `a-z 0-9 _`.
+    /// The model's name for it: 1 to 40 of `a-z 0-9 _`.
     pub name: String,
     /// The JSON schema of what it is called with: an object.
     pub input_schema: Value,

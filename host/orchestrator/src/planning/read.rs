@@ -23,7 +23,7 @@ pub enum JobPlanError {
     /// There is no plan in it.
     #[error("it answered with no plan: {}", quoted_text(.answer, 80))]
     NoPlan {
-        /// What came instead.
+        /// The answer that came instead.
         answer: String,
     },
     /// It ended before its end.
@@ -38,7 +38,7 @@ pub enum JobPlanError {
     /// The plan can't be carried out, or may not.
     #[error("its plan is refused: {problem}")]
     Refused {
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
 }
@@ -212,8 +212,8 @@ fn tool_of<'a>(job: &'a Job<'_>, written: &'a Value) -> Result<(&'a CandidateToo
     Ok((candidate, arguments.unwrap_or(NONE)))
 }
 
-/// Returns an argument in the kind that its tool takes, where that is plain: numbers and booleans that are written as texts, and
-/// no value for nothing.
+/// Returns an argument in the kind that its tool takes, where that is plain: numbers and booleans that are written as
+/// texts, and no value for nothing.
 fn fitted(name: &str, value: Value, schema: &Value) -> Option<Value> {
     let parameter = &schema["properties"][name];
     let is_required = schema["required"].as_array().is_some_and(|names| names.iter().any(|one| one == name));
@@ -269,7 +269,7 @@ fn has_part(job: &Job<'_>, step: &PlanStep, number: usize, way: &[PathKey]) -> R
     Ok(())
 }
 
-/// What a plan is called with.
+/// The inputs of a plan.
 struct Inputs(Vec<(String, Value)>);
 
 impl Inputs {

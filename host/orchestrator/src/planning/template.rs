@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// What a template means.
+/// The meaning of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TemplateReference {
     /// The result of a step, counted from one, and the way into it.
@@ -25,14 +25,14 @@ pub enum PathKey {
 pub enum Piece {
     /// A text.
     Text(String),
-    /// What is filled in.
+    /// The value that is filled in.
     Reference(TemplateReference),
 }
 
 /// The longest way into a value.
 const DEPTH: usize = 12;
 
-/// What an argument of a step becomes.
+/// The value of a step's argument.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Expression {
     /// A value as it is.

@@ -1,5 +1,5 @@
-//! Changing a file of processes: the text is changed where a process stands or will stand, and nowhere else. The result is
-//! read again, and refused unless it says exactly what was meant.
+//! Changing a file of processes: the text is changed where a process stands or will stand, and nowhere else. The result
+//! is read again, and refused unless it says exactly what was meant.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use aiw_supervisor::{LogPolicy, Until};
 ///
 /// # Errors
 ///
-/// What stands in the way, as a sentence.
+/// Returns the changed text, or the obstacle as a sentence.
 pub(crate) fn add(text: &str, id: &str, definition: &Definition) -> Result<String, String> {
     let mut wanted = parse(text).map_err(|problem| problem.to_string())?;
     if wanted.insert(id.to_owned(), definition.clone()).is_some() {
@@ -35,7 +35,7 @@ pub(crate) fn add(text: &str, id: &str, definition: &Definition) -> Result<Strin
 ///
 /// # Errors
 ///
-/// What stands in the way, as a sentence.
+/// Returns the changed text, or the obstacle as a sentence.
 pub(crate) fn remove(text: &str, id: &str) -> Result<String, String> {
     let mut wanted = parse(text).map_err(|problem| problem.to_string())?;
     wanted.remove(id).ok_or_else(|| format!("there is no process `{id}`"))?;

@@ -12,8 +12,8 @@ const LEAST: usize = 12;
 /// How many bytes are asked at once whether they may be of a phrase.
 const WINDOW: usize = 22;
 
-/// How far apart such stretches begin. One of them is within any twelve words: those of the list have five letters and more
-/// on average.
+/// How far apart such stretches begin. One of them is within any twelve words: those of the list have five letters and
+/// more on average.
 const STEP: usize = 38;
 
 /// The longest word of the list.
@@ -130,7 +130,7 @@ fn bit(word: impl Iterator<Item = u8>) -> usize {
     (packed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize
 }
 
-/// What a byte may be in a phrase.
+/// The possible roles of a byte in a phrase.
 static KINDS: [u8; 256] = kinds();
 
 const LETTER: u8 = 1;

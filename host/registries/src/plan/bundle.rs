@@ -66,9 +66,9 @@ pub enum BundleError {
     /// Not the file that the registry lists.
     #[error("the bundle is not the file that the registry lists: its SHA-256 is {found}, not {wanted}")]
     Digest {
-        /// What the registry gives.
+        /// The digest in the registry.
         wanted: String,
-        /// What the file has.
+        /// The digest of the file.
         found: String,
     },
     /// Too large, packed or unpacked.
@@ -127,7 +127,7 @@ struct File {
     is_program: bool,
 }
 
-/// What a bundle is before it is downloaded.
+/// Prepares a bundle before it is downloaded.
 pub(super) fn fetch(making: &mut Making<'_>, machine: &Machine) -> Result<Recipe, UnusableReason> {
     let package = making.package;
     let refused = |why| UnusableReason::Url { url: quoted(&package.identifier), why };
@@ -170,7 +170,8 @@ fn other_platform(name: &str, machine: &Machine) -> Option<String> {
 }
 
 impl<R: Read + Seek> Bundle<R> {
-    /// Checks a downloaded file, and reads what is in it. `sha256` is what the registry gives, in lowercase hexadecimal.
+    /// Checks a downloaded file, and reads what is in it. `sha256` is what the registry gives, in lowercase
+    /// hexadecimal.
     ///
     /// # Errors
     ///
@@ -372,7 +373,7 @@ impl Config {
     }
 }
 
-/// What the variables of a manifest stand for.
+/// The values of a manifest's variables.
 struct Reading<'a> {
     directory: &'a str,
     machine: &'a Machine,

@@ -154,7 +154,7 @@ fn image(making: &mut Making<'_>) -> Result<Image, UnusableReason> {
     Ok(image)
 }
 
-/// What an option gives the container.
+/// Returns the access that an option gives the container.
 fn reach(flag: &str, value: Option<&Value>) -> String {
     let value = value.map(Value::shown).unwrap_or_default();
     let joined = if value.is_empty() { flag.to_owned() } else { format!("{flag} {value}") };

@@ -14,7 +14,7 @@ use super::inputs::{Piece, Value, is_host};
 use super::remote::check_address;
 use super::way::{Recipe, Way};
 
-/// What the person answered, by the questions' names. An answer of exactly `${NAME}` is read from the environment when the
+/// The person's answers, by the questions' names. An answer of exactly `${NAME}` is read from the environment when the
 /// server starts, one of exactly `${secret:NAME}` from the vault.
 #[derive(Debug, Clone, Default)]
 pub struct EntryAnswers(BTreeMap<String, Vec<Secret>>);
@@ -61,8 +61,8 @@ pub struct PlannedEntry {
     pub answers: BTreeMap<String, Vec<String>>,
 }
 
-/// Makes the entry of a server that runs in a way. `key` is its key in `mcp.json`, of which the names of its secrets are
-/// made; `is_taken` says which names the vault has already.
+/// Makes the entry of a server that runs in a way. `key` is its key in `mcp.json`, of which the names of its secrets
+/// are made; `is_taken` says which names the vault has already.
 ///
 /// # Errors
 ///

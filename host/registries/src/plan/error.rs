@@ -41,7 +41,7 @@ pub enum UnusableReason {
     Identifier {
         /// The row's identifier.
         identifier: String,
-        /// What it should be.
+        /// The expected form.
         what: &'static str,
     },
     /// A range of versions, or no version at all.
@@ -103,7 +103,7 @@ pub enum UnusableReason {
     /// A bundle for another system or processor.
     #[error("it is for another machine: {platform}")]
     Platform {
-        /// What it is for.
+        /// Its platform.
         platform: String,
     },
     /// More of something than anybody could look through.
@@ -122,7 +122,7 @@ pub enum UnusableReason {
     },
 }
 
-/// What a person should know before they agree.
+/// A note for a person before they agree.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Note {
     /// No version, or one that moves.
@@ -149,7 +149,7 @@ pub enum Note {
     /// An address that is asked in another form than the registry's.
     #[error("its registry writes that address as {written}")]
     Rewritten {
-        /// What the registry says.
+        /// The registry's text.
         written: String,
     },
     /// A package registry of somebody's own.
@@ -189,7 +189,7 @@ impl UnusableReason {
     }
 }
 
-/// What is wrong with the answers.
+/// A problem of the answers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EntryPlanError {
     /// The way can't be used.

@@ -46,7 +46,7 @@ impl Value {
         })
     }
 
-    /// What stands before a sign in the text that comes first, and the rest.
+    /// Splits at the first such sign in the leading text, and returns what is before it and the rest.
     pub(super) fn split(&self, sign: char) -> Option<(&str, Self)> {
         let (first, others) = self.0.split_first()?;
         let Piece::Text(text) = first else { return None };
@@ -137,10 +137,10 @@ pub(super) struct Questions<'a> {
     pub(super) notes: Vec<Note>,
 }
 
-/// What a value is for.
+/// The place of a value.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
-    /// What to ask by, if the row gives no value.
+    /// The name to ask by, if the row gives no value.
     pub(super) name: &'a str,
     /// Whether its name or its place says that it is a secret.
     pub(super) secret: bool,
@@ -291,8 +291,8 @@ impl<'a> Questions<'a> {
         self.asked.iter().any(|question| question.name == name && question.required)
     }
 
-    /// Whether the command is another one without an input: the row requires it, or gives it a value in which nothing is
-    /// left to the person.
+    /// Whether the command is another one without an input: the row requires it, or gives it a value in which nothing
+    /// is left to the person.
     pub(super) fn is_needed(&self, input: &Input) -> bool {
         let Some(text) = input.value.as_ref().filter(|text| !text.is_empty()) else { return input.required };
         let value = pieces(text);
@@ -303,7 +303,8 @@ impl<'a> Questions<'a> {
             || open.any(|variable| variable.is_some_and(|variable| variable.required))
     }
 
-    /// The part of a command that a part of the row became. One that can't be expressed is left out, with a note, unless it is needed.
+    /// The part of a command that a part of the row became. One that can't be expressed is left out, with a note,
+    /// unless it is needed.
     pub(super) fn unless_needed<T>(
         &mut self,
         part: &str,

@@ -20,13 +20,13 @@ pub(super) struct Run {
     pub(super) directory: Option<String>,
 }
 
-/// What a package's command is made of, and what has to be said about it.
+/// The parts of a package's command, and the notes about it.
 pub(super) struct Making<'a> {
     pub(super) package: &'a Package,
     pub(super) questions: Questions<'a>,
     pub(super) env: Vec<Env>,
     pub(super) reaches: Vec<String>,
-    /// What runs, as people see it.
+    /// The program that runs, as people see it.
     pub(super) target: String,
 }
 

@@ -163,7 +163,8 @@ impl Making<'_> {
         Ok(args)
     }
 
-    /// What npx, uvx and dnx all get by mistake: Docker's arguments. Its variables are kept, the rest means nothing here.
+    /// Handles Docker's arguments, which npx, uvx and dnx all get by mistake. Its variables are kept, the rest means
+    /// nothing here.
     fn runner_token(&mut self, token: Token, tokens: &mut Tokens) -> Result<(), UnusableReason> {
         match token {
             Token::Flag { flag, value, required } if is_env(&flag) => {

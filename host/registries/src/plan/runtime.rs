@@ -1,5 +1,5 @@
-//! What a bundle may run: a file of its own, by itself or with a runtime. With other options (`-c`, `--eval`, `-m` of what is
-//! installed, `uv run` of any program) its manifest would be a command line of its publisher's.
+//! What a bundle may run: a file of its own, by itself or with a runtime. With other options (`-c`, `--eval`, `-m` of
+//! what is installed, `uv run` of any program) its manifest would be a command line of its publisher's.
 
 use aiw_core::{RelPath, quoted};
 
@@ -53,7 +53,7 @@ const UV: Known = Known {
     valued: &["--directory", "--project", "--python", "-p", "--extra", "--group"],
 };
 
-/// What `-X` may set in Python.
+/// The options that `-X` may set in Python.
 const XOPTIONS: [&str; 7] =
     ["utf8", "utf8=0", "utf8=1", "dev", "faulthandler", "frozen_modules=on", "frozen_modules=off"];
 

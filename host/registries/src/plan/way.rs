@@ -104,12 +104,12 @@ impl Way {
         Self { kind, target: one_line(target, 300), recipe, questions, notes, reaches }
     }
 
-    /// What brings it to where it runs.
+    /// Returns how it is brought to where it runs.
     pub fn kind(&self) -> WayKind {
         self.kind
     }
 
-    /// What would run or be reached: the package and its version, the image, the address. One line.
+    /// Returns what would run or be reached, in one line: the package and its version, the image, the address.
     pub fn target(&self) -> &str {
         &self.target
     }
@@ -119,17 +119,17 @@ impl Way {
         self.recipe.as_ref().err()
     }
 
-    /// What it asks for, each once.
+    /// Returns its questions, each once.
     pub fn questions(&self) -> &[Question] {
         &self.questions
     }
 
-    /// What the person should know.
+    /// Returns notes for the person.
     pub fn notes(&self) -> &[Note] {
         &self.notes
     }
 
-    /// What it may do outside of its container, one line each, for the person to see before they agree.
+    /// Returns what it may do outside of its container, one line each, for the person to see before they agree.
     pub fn reaches(&self) -> &[String] {
         &self.reaches
     }

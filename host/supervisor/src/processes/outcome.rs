@@ -77,7 +77,7 @@ impl Default for Keep {
     }
 }
 
-/// What a process and its descendants use.
+/// The usage of a process and its descendants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessUsage {
     /// The number of processes.

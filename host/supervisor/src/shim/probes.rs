@@ -21,7 +21,7 @@ const SHORTEST: Duration = Duration::from_millis(10);
 /// How much of an HTTP answer is read.
 const ANSWER: usize = 4 << 10;
 
-/// What the probes have found.
+/// The probes' verdict.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// The process is ready.
@@ -32,7 +32,7 @@ pub(super) enum Verdict {
     Recovered,
 }
 
-/// What probes need of their process.
+/// The view of a process that probes need.
 pub(super) trait Probed {
     /// Starts a command beside the process. Returns its process id.
     fn run(&self, command: &[String]) -> io::Result<u32>;

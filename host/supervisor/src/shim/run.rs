@@ -41,13 +41,13 @@ enum Begun {
     Never,
 }
 
-/// What follows the end of a process.
+/// The step after the end of a process.
 enum Next {
     /// It is started again.
     Again,
-    /// Nothing: it was to end.
+    /// It was to end.
     End,
-    /// Nothing, although it is to be started again: it was so too often.
+    /// It is not started again: that happened too often.
     GivesUp,
 }
 
@@ -484,7 +484,7 @@ fn signal_name(signal: Signal) -> String {
     name.map_or_else(|| format!("signal {}", signal.as_raw()), |(_, name)| name.to_owned())
 }
 
-/// What probes reach of the supervisor.
+/// The part of the supervisor that probes reach.
 struct Beside<'a> {
     supervisor: &'a Supervisor,
 }

@@ -9,7 +9,7 @@ use crate::command::{self, root};
 /// User names that stand for anyone in examples.
 const ANYBODY: [&str; 4] = ["me", "you", "user", "someone"];
 
-/// What writes, removes or replaces files without asking whether they are aiw's own and may be links; `home` has
+/// Calls that write, remove or replace files without asking whether they are aiw's own and may be links; `home` has
 /// functions that do.
 const OPENERS: [&str; 11] = [
     "File::create(",

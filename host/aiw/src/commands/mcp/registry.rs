@@ -20,7 +20,7 @@ use crate::terminal;
 /// `aiw mcp info`
 #[derive(Serialize, JsonSchema)]
 pub struct ServerInfo {
-    /// What the registry says
+    /// The registry's entry
     pub server: RegistryServer,
     /// The ways to run it, the default first
     pub ways: Vec<ServerWay>,

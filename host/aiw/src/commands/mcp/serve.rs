@@ -95,7 +95,7 @@ pub(super) fn toolsets(asked: Option<Vec<String>>, home: &Home) -> Result<Vec<To
     })
 }
 
-/// What a session with some toolsets would be offered now.
+/// Returns the offer that a session with these toolsets would get now.
 pub(super) fn offer(client: Arc<ClientSession>, toolsets: Vec<Toolset>, output: &Output) -> ClientOffer {
     let meaning = Arc::new(meaning(client.home(), output));
     ClientOffer::new(SessionSetting { client, meaning, toolsets })

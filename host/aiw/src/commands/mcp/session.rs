@@ -20,11 +20,11 @@ use crate::output::Output;
 /// `aiw mcp tools --session`
 #[derive(Serialize, JsonSchema)]
 struct ToolsOfSession {
-    /// What the client lists
+    /// The client's list of tools
     session: SessionTools,
 }
 
-/// What a client lists
+/// The list of tools that a client sees
 #[derive(Serialize, JsonSchema)]
 pub struct SessionTools {
     /// The client, as `aiw setup` names it

@@ -106,7 +106,7 @@ pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), Failure>
     Ok(())
 }
 
-/// What tells that there are more lines, or that a process has ended.
+/// Subscribes to new lines and to the ends of these processes.
 fn followed(home: &Home, logs: &ProcessLogs) -> Result<TopicSubscription, Failure> {
     let changes = Feed::of(home).changes(&[Topic::Processes])?;
     logs.directories().for_each(|directory| changes.follow_directory(directory));

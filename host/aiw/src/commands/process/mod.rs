@@ -66,7 +66,8 @@ pub fn is_process(home: &Home, word: &str) -> bool {
     aiw_processes::is_id(word) && manager(home).is_ok_and(|manager| manager.get(word).is_ok())
 }
 
-/// Returns the failure for a word that is neither the id of a process nor of a task. `None` if this project has no processes.
+/// Returns the failure for a word that is neither the id of a process nor of a task. `None` if this project has no
+/// processes.
 pub fn neither(home: &Home, word: &str) -> Option<Failure> {
     let loaded = manager(home).ok()?.load().ok()?;
     let meant = did_you_mean(word, loaded.definitions.keys().map(String::as_str), "this project's processes")?;
@@ -158,7 +159,7 @@ fn told(results: StartResults, output: &Output) -> Result<(), Failure> {
     output.conclude(ProcessSummaries { processes }, failures.first)
 }
 
-/// What was started, and why the rest was not, which is said but for the first.
+/// Sorts results into started processes and the first failure. Prints the other failures.
 fn sorted(results: StartResults, output: &Output) -> (Vec<Started>, CommandFailures<FailedName>) {
     let (mut started, mut failures) = (Vec::new(), CommandFailures::default());
     for (id, result) in results {

@@ -67,7 +67,7 @@ struct Shown {
 struct View<'a> {
     manager: &'a Manager,
     output: &'a Output,
-    /// What wakes it.
+    /// The subscription that wakes it.
     changes: TopicSubscription,
     /// How many signals have come.
     signals: &'a AtomicUsize,
@@ -77,7 +77,7 @@ struct View<'a> {
     shown: Vec<Shown>,
     /// Why what was lost could not be started again.
     trouble: Option<String>,
-    /// What has changed while processes were stopped.
+    /// Topics that changed while processes were being stopped.
     meanwhile: BTreeSet<Topic>,
 }
 
@@ -201,7 +201,7 @@ impl View<'_> {
         started.iter().try_for_each(|started| self.add(started))
     }
 
-    /// What is said when all have ended.
+    /// Returns the result once all processes have ended.
     fn ended(&self) -> Result<(), Failure> {
         let mut failed = Vec::new();
         for Shown { id, .. } in &self.shown {
