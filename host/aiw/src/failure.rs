@@ -3,9 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
-use aiw_app::{AppError, Fails};
-use aiw_core::{AskError, ErrorKind};
-use aiw_providers::ProviderError;
+use aiw_app::Fails;
+use aiw_core::{AskError, ErrorKind, Fault};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -41,12 +40,6 @@ impl Failure {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let (hint, code, partial, source) = (None, None, None, None);
         Self { kind, message: message.into(), hint, code, partial, declined: false, source }
-    }
-
-    /// A domain's error: its kind, its message and its hint.
-    fn of(kind: ErrorKind, hint: Option<String>, error: impl Error + Send + Sync + 'static) -> Self {
-        let failure = Self::new(kind, error.to_string());
-        Self { hint, source: Some(Box::new(error)), ..failure }
     }
 
     /// The user said no. That is no error, and yet what was asked for has not happened.
@@ -131,94 +124,12 @@ pub fn value(answer: impl Serialize) -> Value {
     serde_json::to_value(answer).unwrap_or_default()
 }
 
-macro_rules! from {
-    ($($error:ty),*) => {$(
-        impl From<$error> for Failure {
-            fn from(e: $error) -> Self {
-                Self::of(e.kind(), e.hint(), e)
-            }
-        }
-    )*};
-}
-
-from!(
-    ProviderError,
-    aiw_gateway::GatewayError,
-    aiw_app::past::PastError,
-    aiw_app::planners::PlannerSetError,
-    aiw_app::planning::NoPlan,
-    aiw_app::workflows::ScriptError,
-    aiw_history::HistoryError,
-    aiw_home::HomeError,
-    aiw_home::VaultError,
-    aiw_launch::LaunchError,
-    aiw_launch::RoleError,
-    aiw_orchestrator::KeptError,
-    aiw_registries::RegistryError,
-    aiw_routing::PoolError,
-    aiw_servers::AddError,
-    aiw_setup::SetupError,
-    aiw_tasks::TaskError,
-    aiw_usage::UsageError,
-    aiw_app::extensions::LibraryError,
-    aiw_app::installation::UpdateError,
-    aiw_app::models::ModelsError,
-    aiw_app::trust::TrustError,
-    aiw_app::budgets::BudgetError
-);
-
-impl From<aiw_markets::MarketError> for Failure {
-    fn from(e: aiw_markets::MarketError) -> Self {
-        let declined = matches!(e, aiw_markets::MarketError::Ask(AskError::Declined));
-        Self { declined, ..Self::of(e.kind(), e.hint(), e) }
-    }
-}
-
-impl From<aiw_app::servers::ServerError> for Failure {
-    fn from(e: aiw_app::servers::ServerError) -> Self {
-        match e {
-            aiw_app::servers::ServerError::App(e) => e.into(),
-            e => Self::of(e.kind(), e.hint(), e),
-        }
-    }
-}
-
-impl From<aiw_processes::ProcessError> for Failure {
-    fn from(e: aiw_processes::ProcessError) -> Self {
-        match e {
-            aiw_processes::ProcessError::Ask(AskError::Interrupted) => Self::interrupted(130),
-            aiw_processes::ProcessError::Ask(AskError::Declined) => Self::declined("nothing was started"),
-            e => Self::of(e.kind(), e.hint(), e),
-        }
-    }
-}
-
-impl From<aiw_app::NoExecutable> for Failure {
-    fn from(e: aiw_app::NoExecutable) -> Self {
-        AppError::from(e).into()
-    }
-}
-
-impl From<AppError> for Failure {
-    fn from(e: AppError) -> Self {
-        match e {
-            AppError::Ask(AskError::Declined) => Self::declined("nothing was changed"),
-            e => Self::of(e.kind(), e.hint(), e),
-        }
-    }
-}
-
-impl From<aiw_tui::ScreenError> for Failure {
-    fn from(e: aiw_tui::ScreenError) -> Self {
-        match e {
-            aiw_tui::ScreenError::Signal(signal) => Self::interrupted(128 + u8::try_from(signal).unwrap_or(0)),
-            e => Self::of(ErrorKind::Unavailable, None, e),
-        }
-    }
-}
-
-impl From<aiw_core::InvalidName> for Failure {
-    fn from(e: aiw_core::InvalidName) -> Self {
-        Self::of(ErrorKind::User, None, e)
+impl<E: Fault> From<E> for Failure {
+    fn from(e: E) -> Self {
+        let (kind, hint, code) = (e.kind(), e.hint(), e.exit_code());
+        let declined = matches!(e.unanswered(), Some(AskError::Declined));
+        let code = (code != kind.exit_code()).then_some(code);
+        let message = e.to_string();
+        Self { hint, code, declined, source: Some(Box::new(e)), ..Self::new(kind, message) }
     }
 }

@@ -1,6 +1,6 @@
 //! Budgets: what is set, listed and removed, and what of each was spent.
 
-use aiw_core::{ErrorKind, did_you_mean, one_line};
+use aiw_core::{Fault, did_you_mean, one_line};
 use aiw_home::{Budget, BudgetLimit, Home, HomeError, OWN};
 use aiw_usage::{Book, Loss, Spending, Sum, UsageError};
 use schemars::JsonSchema;
@@ -33,27 +33,20 @@ pub enum BudgetError {
     },
 }
 
-impl BudgetError {
-    /// Returns the kind of the error, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Home(e) => e.kind(),
-            Self::Usage(e) => e.kind(),
-            Self::NoProvider { .. } | Self::Unknown { .. } => ErrorKind::User,
-        }
+impl Fault for BudgetError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Home, Usage)
     }
 
-    /// Returns the next step, if there is just one.
-    pub fn hint(&self) -> Option<String> {
+    fn own_hint(&self) -> Option<String> {
         let meant = |name: &str, known: &[String], yours: &str, add: &str| {
             let meant = did_you_mean(name, known.iter().map(String::as_str), yours);
             Some(meant.unwrap_or_else(|| format!("`aiw {add}` adds one")))
         };
         match self {
-            Self::Home(e) => e.hint(),
-            Self::Usage(e) => e.hint(),
             Self::NoProvider { name, known } => meant(name, known, "your providers and pools", "provider add NAME"),
             Self::Unknown { name, known } => meant(name, known, "your budgets", "budget set"),
+            _ => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use aiw_core::{counted, quoted, shell_word_in_line};
+use aiw_core::{Fault, counted, quoted, shell_word_in_line};
 pub use aiw_home::FoundProblem;
 use aiw_home::Home;
 use aiw_orchestrator::{KeptWorkflow, ListedWorkflow, Workflows};

@@ -1,7 +1,7 @@
 //! The errors of the application, and what to do about them.
 
 use aiw_components::LibraryError;
-use aiw_core::{AskError, ErrorKind};
+use aiw_core::{AskError, ErrorKind, Fault};
 use aiw_gateway::{GatewayError, RouteError};
 use aiw_home::{HomeError, VaultError};
 use aiw_launch::LaunchError;
@@ -17,7 +17,7 @@ use crate::NoExecutable;
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// The person said no, or nobody can be asked.
-    #[error(transparent)]
+    #[error("{}", .0.or_done("nothing was changed"))]
     Ask(#[from] AskError),
     /// A component does not answer.
     #[error(transparent)]
@@ -69,42 +69,18 @@ pub enum AppError {
     Vault(#[from] VaultError),
 }
 
-impl AppError {
-    /// Returns the kind of the error, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Directory { .. } | Self::Feed { .. } => ErrorKind::Unavailable,
-            Self::Ask(e) => e.kind(),
-            Self::Call(e) => e.kind(),
-            Self::Executable(e) => e.kind(),
-            Self::Gateway(e) => e.kind(),
-            Self::Provider(e) => e.kind(),
-            Self::Route(e) => e.kind(),
-            Self::Home(e) => e.kind(),
-            Self::Setup(e) => e.kind(),
-            Self::Launch(e) => e.kind(),
-            Self::Library(e) => e.kind(),
-            Self::Net(e) => e.kind(),
-            Self::Vault(e) => e.kind(),
-            Self::Task(e) => e.kind(),
-        }
+impl Fault for AppError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(
+            self, Ask, Call, Executable, Gateway, Provider, Route, Home, Setup, Launch, Library, Net, Vault, Task
+        )
     }
 
-    /// Returns what to do next, if there is one obvious step.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Executable(e) => e.hint(),
-            Self::Setup(e) => e.hint(),
-            Self::Gateway(e) => e.hint(),
-            Self::Provider(e) => e.hint(),
-            Self::Route(e) => e.hint(),
-            Self::Home(e) => e.hint(),
-            Self::Launch(e) => e.hint(),
-            Self::Library(e) => e.hint(),
-            Self::Task(e) => e.hint(),
-            Self::Vault(e) => e.hint(),
-            Self::Ask(e) => e.hint(),
-            Self::Call(_) | Self::Directory { .. } | Self::Feed { .. } | Self::Net(_) => None,
+    fn own_kind(&self) -> ErrorKind {
+        if matches!(self, Self::Directory { .. } | Self::Feed { .. }) {
+            ErrorKind::Unavailable
+        } else {
+            ErrorKind::User
         }
     }
 }

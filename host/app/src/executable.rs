@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use aiw_core::ErrorKind;
+use aiw_core::{ErrorKind, Fault};
 
 /// aiw's own executable can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -34,9 +34,8 @@ pub enum NoExecutable {
     },
 }
 
-impl NoExecutable {
-    /// Returns the kind of the error, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
+impl Fault for NoExecutable {
+    fn own_kind(&self) -> ErrorKind {
         match self {
             Self::Gone { .. } | Self::Unknown { .. } => ErrorKind::Internal,
             Self::Replaced => ErrorKind::Unavailable,
@@ -44,14 +43,13 @@ impl NoExecutable {
         }
     }
 
-    /// Returns what to do next, if there is one obvious step.
-    pub fn hint(&self) -> Option<String> {
+    fn own_hint(&self) -> Option<String> {
         match self {
             Self::Replaced => Some("run the command again".into()),
             Self::InCache { lasting, .. } => {
                 Some(format!("install it for good: `{lasting}`, then run this command again"))
             }
-            Self::Gone { .. } | Self::Unknown { .. } => None,
+            _ => None,
         }
     }
 }

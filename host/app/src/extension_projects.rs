@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, SystemTime};
 
-use aiw_core::ErrorKind;
+use aiw_core::{ErrorKind, Fault};
 use serde_json::Value;
 
 /// How often files are looked at.
@@ -56,23 +56,19 @@ pub enum ProjectError {
     Nothing(String),
 }
 
-impl ProjectError {
-    /// Returns the kind of the error, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Read { .. } | Self::Start { .. } => ErrorKind::Unavailable,
-            _ => ErrorKind::User,
-        }
+impl Fault for ProjectError {
+    fn own_kind(&self) -> ErrorKind {
+        if matches!(self, Self::Read { .. } | Self::Start { .. }) { ErrorKind::Unavailable } else { ErrorKind::User }
     }
 
-    /// Returns the next step.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::None(_) => Some("`aiw extension new` writes one"),
-            Self::Start { program: "node", .. } => Some("install Node.js, and run `npm ci` in the project"),
-            Self::Start { .. } => Some("install Rust from https://rustup.rs"),
-            _ => None,
-        }
+    fn own_hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::None(_) => "`aiw extension new` writes one",
+            Self::Start { program: "node", .. } => "install Node.js, and run `npm ci` in the project",
+            Self::Start { .. } => "install Rust from https://rustup.rs",
+            _ => return None,
+        };
+        Some(hint.into())
     }
 }
 

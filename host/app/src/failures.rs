@@ -2,14 +2,9 @@
 
 use std::fmt::Display;
 
-use aiw_core::{AskError, Sink, Told};
-use aiw_markets::MarketError;
-use aiw_setup::SetupError;
+use aiw_core::{AskError, Fault, Sink, Told};
 use schemars::JsonSchema;
 use serde::Serialize;
-
-use crate::AppError;
-use crate::servers::ServerError;
 
 /// One of several things for which a verb failed.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -39,27 +34,15 @@ impl From<FailedId> for FailedName {
     }
 }
 
-/// An error that a verb over several things can go on after.
+/// An error that a verb over several things can go on after: each [`Fault`], and the failure that a view makes of one.
 pub trait Fails: Display {
-    /// Returns what the person said, if that is why, and the next step.
+    /// Returns why a question has no answer, if that is what failed, and the next step.
     fn why(&self) -> (Option<&AskError>, Option<String>);
 }
 
-impl Fails for ServerError {
+impl<E: Fault> Fails for E {
     fn why(&self) -> (Option<&AskError>, Option<String>) {
-        (if let Self::App(AppError::Ask(e)) = self { Some(e) } else { None }, self.hint())
-    }
-}
-
-impl Fails for MarketError {
-    fn why(&self) -> (Option<&AskError>, Option<String>) {
-        (if let Self::Ask(e) = self { Some(e) } else { None }, self.hint())
-    }
-}
-
-impl Fails for SetupError {
-    fn why(&self) -> (Option<&AskError>, Option<String>) {
-        (None, self.hint())
+        (self.unanswered(), self.hint())
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aiw_core::{GatewayName, ProcessId, Secret, one_line};
+use aiw_core::{Fault, GatewayName, ProcessId, Secret, one_line};
 
 use aiw_gateway::{
     Gateway, GatewayError, GatewayRoute, GatewayState, IsRunning, Keeper, KeptRoutes, Listener, NamedGateway,

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use aiw_core::{ErrorKind, one_line, shell_word};
+use aiw_core::{ErrorKind, Fault, one_line, shell_word};
 use aiw_home::{Home, HomeError, Surroundings};
 use aiw_net::{HttpClient, HttpRequest, NetError, Policy};
 use schemars::JsonSchema;
@@ -132,23 +132,21 @@ pub enum UpdateError {
     },
 }
 
-impl UpdateError {
-    /// Returns the kind of the error, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::NoExecutable(e) => e.kind(),
-            Self::Home(e) => e.kind(),
-            Self::NoAddress => ErrorKind::User,
-            Self::Net(e) => e.kind(),
-            Self::Status { .. } | Self::Slow { .. } | Self::NoVersion { .. } => ErrorKind::Unavailable,
+impl Fault for UpdateError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, NoExecutable, Home, Net)
+    }
+
+    fn own_kind(&self) -> ErrorKind {
+        if matches!(self, Self::Status { .. } | Self::Slow { .. } | Self::NoVersion { .. }) {
+            ErrorKind::Unavailable
+        } else {
+            ErrorKind::User
         }
     }
 
-    /// Returns what to do next, if there is one obvious step.
-    pub fn hint(&self) -> Option<String> {
+    fn own_hint(&self) -> Option<String> {
         match self {
-            Self::NoExecutable(e) => e.hint(),
-            Self::Home(e) => e.hint(),
             Self::NoAddress => Some("set `updates.url` in settings.json".into()),
             _ => None,
         }

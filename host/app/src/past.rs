@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use aiw_core::{Ask, AskError, ErrorKind, Plan, Sink, counted};
+use aiw_core::{Ask, AskError, Fault, Plan, Sink, counted};
 use aiw_history::{
     Forget, Forgot, FoundTranscripts, HistoryError, HistoryMessage, Import, Indexer, IntakeQueue, Launch, Part, Report,
     Sessions, Store, VectorCoverage, excluded, give_meaning, is_off, meaning,
@@ -26,7 +26,7 @@ pub enum PastError {
     #[error(transparent)]
     History(#[from] HistoryError),
     /// The person, or nobody.
-    #[error(transparent)]
+    #[error("{}", .0.or_done("nothing was forgotten"))]
     Ask(#[from] AskError),
     /// The history has nothing of a directory.
     #[error("the history has nothing of `{}`", .0.display())]
@@ -42,23 +42,15 @@ impl From<HomeError> for PastError {
     }
 }
 
-impl PastError {
-    /// Returns the kind of the error, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::History(e) => e.kind(),
-            Self::Ask(e) => e.kind(),
-            Self::Nothing(_) | Self::ToCome => ErrorKind::User,
-        }
+impl Fault for PastError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, History, Ask)
     }
 
-    /// Returns the next step, if there is just one.
-    pub fn hint(&self) -> Option<String> {
+    fn own_hint(&self) -> Option<String> {
         match self {
-            Self::History(e) => e.hint(),
-            Self::Ask(e) => e.hint(),
             Self::Nothing(_) => Some("list the sessions with `aiw history sessions`".into()),
-            Self::ToCome => None,
+            _ => None,
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use aiw_core::{Ask, AskError, EnvName, ErrorKind, InvalidName, ProviderName, SecretName, quoted_text};
+use aiw_core::{Ask, AskError, EnvName, Fault, InvalidName, ProviderName, SecretName, quoted_text};
 use aiw_home::{
     Home, HomeError, Lock, PlannerApiName, PlannerPlace, PlannerSettings, SecretRef, Settings, VaultError, base_url,
 };
+use aiw_providers::ProviderError;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -30,9 +31,9 @@ pub enum PlannerSetError {
     /// The address can't be used.
     #[error("the address {0}")]
     Address(String),
-    /// There is no such provider.
-    #[error("there is no provider `{0}`")]
-    NoProvider(ProviderName),
+    /// The provider can't be used.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
     /// The name of the model can't be one.
     #[error("{} is not a valid model name", quoted_text(.0, 80))]
     Model(String),
@@ -56,30 +57,19 @@ pub enum PlannerSetError {
     Taken,
 }
 
-impl PlannerSetError {
-    /// Returns the kind of the error, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Home(e) => e.kind(),
-            Self::Vault(e) => e.kind(),
-            Self::Ask(e) => e.kind(),
-            _ => ErrorKind::User,
-        }
+impl Fault for PlannerSetError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Ask, Home, Provider, Vault)
     }
 
-    /// Returns the next step, if there is just one.
-    pub fn hint(&self) -> Option<String> {
+    fn own_hint(&self) -> Option<String> {
         match self {
-            Self::Home(e) => e.hint(),
-            Self::Vault(e) => e.hint(),
-            Self::Ask(e) => e.hint(),
             Self::NoAddress => Some("give the server's address with its `/v1`".into()),
-            Self::NoProvider(_) => Some("`aiw provider list` names them".into()),
             Self::NoModel => Some("name it with `--model NAME`".into()),
             Self::OwnKey(name) => Some(format!("`aiw provider edit {name} --token-stdin` changes it")),
             Self::Changed => Some("`aiw planner show` shows what it is now".into()),
             Self::Taken => Some(format!("`aiw secret remove {KEY}` removes it")),
-            Self::Name(_) | Self::Address(_) | Self::Model(_) | Self::NoKey => None,
+            _ => None,
         }
     }
 }
@@ -171,10 +161,9 @@ pub async fn set(home: &Home, wanted: PlannerSet, ask: &dyn Ask) -> Result<(), P
             PlannerSettings::new(place.unwrap_or(here), None)
         }
     };
-    if let PlannerPlace::Provider(name) = &planner.place
-        && home.providers()?.get(name.as_str())?.is_none()
-    {
-        return Err(PlannerSetError::NoProvider(name.clone()));
+    if let PlannerPlace::Provider(name) = &planner.place {
+        let file = home.providers()?;
+        file.get(name.as_str())?.ok_or_else(|| ProviderError::unknown(&file, name.as_str()))?;
     }
     match wanted.model {
         Some(model) if !aiw_core::is_model(&model) => return Err(PlannerSetError::Model(model)),

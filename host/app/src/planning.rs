@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aiw_core::{Api, ErrorKind, Secret, one_line};
+use aiw_core::{Api, ErrorKind, Fault, Secret, one_line};
 use aiw_home::{HomeError, PlannerApiName, PlannerPlace, PlannerSettings, SecretRef, VaultError};
 use aiw_llm::{ChatMessage, LanguageModel, LlmApi, LlmError, ModelEndpoint, ModelQuestion, Reply, Speaker};
 use aiw_net::{HttpClient, Policy};
@@ -82,36 +82,30 @@ pub enum NoPlan {
     },
 }
 
-impl NoPlan {
-    /// Returns the kind of the error, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
+impl Fault for NoPlan {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Home, App, Provider, Model, Plan)
+    }
+
+    fn own_kind(&self) -> ErrorKind {
         match self {
             Self::NotSet | Self::Off | Self::Denied | Self::Key { .. } | Self::NoVariable { .. } => ErrorKind::Config,
-            Self::NoTools => ErrorKind::User,
             Self::Resting { .. } | Self::Asked => ErrorKind::Unavailable,
-            Self::Home(e) => e.kind(),
-            Self::App(e) => e.kind(),
-            Self::Provider(e) => e.kind(),
-            Self::Model(e) => e.kind(),
-            Self::Plan(e) => e.kind(),
             Self::Code { .. } => ErrorKind::Unavailable,
+            _ => ErrorKind::User,
         }
     }
 
-    /// Returns the next step.
-    pub fn hint(&self) -> Option<String> {
+    fn own_hint(&self) -> Option<String> {
         match self {
             Self::NotSet => Some("`aiw planner set` sets one".into()),
             Self::Key { .. } => Some("`aiw planner set --token-stdin` stores it".into()),
             Self::NoVariable { variable } => Some(format!("set `{variable}`")),
-            Self::Home(e) => e.hint(),
-            Self::App(e) => e.hint(),
-            Self::Provider(e) => e.hint(),
-            Self::Model(e) => e.hint(),
             Self::Off => Some("unset `AIW_PLANNER`".into()),
             Self::NoTools | Self::Denied | Self::Asked | Self::Resting { .. } | Self::Plan(_) | Self::Code { .. } => {
                 None
             }
+            _ => None,
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use aiw_core::{ErrorKind, PluginId, Sink, one_line, quoted, quoted_list, shell_word};
+use aiw_core::{ErrorKind, Fault, PluginId, Sink, one_line, quoted, quoted_list, shell_word};
 use aiw_history::HistoryError;
 use aiw_listen::ListenError;
 use aiw_registries::{BundleError, EntryPlanError, RegistryError, how_to_get};
@@ -197,18 +197,13 @@ where
     }
 }
 
-impl ServerError {
-    /// Returns the kind of the error, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
+impl Fault for ServerError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, App, Add, Pool, History, Listen, Registry, Bundle, Answers { source })
+    }
+
+    fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::App(e) => e.kind(),
-            Self::Add(e) => e.kind(),
-            Self::Pool(e) => e.kind(),
-            Self::History(e) => e.kind(),
-            Self::Listen(e) => e.kind(),
-            Self::Registry(e) => e.kind(),
-            Self::Bundle(e) => e.kind(),
-            Self::Answers { source, .. } => source.kind(),
             Self::NoLogin { .. } | Self::Answered { .. } => ErrorKind::Unavailable,
             Self::NoProgram { .. } => ErrorKind::Config,
             Self::NoProfile { kind, .. } | Self::Word { kind, .. } => *kind,
@@ -217,14 +212,8 @@ impl ServerError {
         }
     }
 
-    /// Returns the next step, if there is just one.
-    pub fn hint(&self) -> Option<String> {
+    fn own_hint(&self) -> Option<String> {
         Some(match self {
-            Self::App(e) => return e.hint(),
-            Self::Add(e) => return e.hint(),
-            Self::Pool(e) => return e.hint(),
-            Self::History(e) => return e.hint(),
-            Self::Listen(e) => e.hint().into(),
             Self::Broken { .. } => "`--no-check` installs it all the same".into(),
             Self::Answers { source: EntryPlanError::Missing { names }, .. } => {
                 let flags: Vec<String> = names.iter().map(|name| format!("--set {}=…", shell_word(name))).collect();
@@ -233,7 +222,6 @@ impl ServerError {
             Self::Answers { key, source: EntryPlanError::Unknown { known, .. } } if !known.is_empty() => {
                 format!("`{key}` can be given {}", quoted_list(known))
             }
-            Self::Registry(e) => return e.hint(),
             Self::NoProgram { program } => how_to_get(program).into(),
             Self::UnknownWay { known, .. } => format!("it has: {}", known.join(", ")),
             Self::Edited { key, name } => {

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{Ask, AskError, Effect, ErrorKind, Plan, Sink, one_line, shell_word, visible};
+use aiw_core::{Ask, AskError, Effect, Fault, Plan, Sink, one_line, shell_word, visible};
 use aiw_home::{Home, HomeError, Project, TrustSettings, read_unlinked};
 use aiw_launch::{RoleSource, Roles};
 use aiw_routing::{MAX_FILE, signs};
@@ -19,7 +19,7 @@ pub enum TrustError {
     #[error(transparent)]
     Home(#[from] HomeError),
     /// The person, or nobody.
-    #[error(transparent)]
+    #[error("{}", .0.or_done("nothing was trusted"))]
     Ask(#[from] AskError),
     /// It is something else.
     #[error("`{}` is not a directory", .directory.display())]
@@ -51,28 +51,20 @@ pub enum TrustError {
     },
 }
 
-impl TrustError {
-    /// Returns the kind of the error, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Home(e) => e.kind(),
-            Self::Ask(e) => e.kind(),
-            _ => ErrorKind::User,
-        }
+impl Fault for TrustError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Home, Ask)
     }
 
-    /// Returns the next step, if there is just one.
-    pub fn hint(&self) -> Option<String> {
+    fn own_hint(&self) -> Option<String> {
         match self {
-            Self::Home(e) => e.hint(),
-            Self::Ask(e) => e.hint(),
             Self::NotListed { above: Some(above), .. } => Some(format!(
                 "it is trusted with `{}`: `aiw trust remove {}`",
                 above.display(),
                 shell_word(&above.to_string_lossy())
             )),
             Self::NotListed { above: None, .. } => Some("`aiw trust list` shows it".into()),
-            Self::NoDirectory { .. } | Self::Absent { .. } | Self::NotText { .. } => None,
+            _ => None,
         }
     }
 }

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aiw_core::{
-    Ask, AskError, Effect, ErrorKind, Plan as AskPlan, Shown, Sink, WorkflowName, closest, counted, one_line,
-    quoted_text, shell_word_in_line,
+    Ask, AskError, Effect, Fault, Plan as AskPlan, Shown, Sink, WorkflowName, closest, counted, one_line, quoted_text,
+    shell_word_in_line,
 };
 use aiw_home::{Home, now_millis};
 use aiw_mcp::{Arguments, Call};
@@ -53,7 +53,7 @@ pub enum ScriptError {
     #[error(transparent)]
     Kept(#[from] KeptError),
     /// The person said no, or nobody can be asked.
-    #[error(transparent)]
+    #[error("{}", .0.or_done("nothing was approved"))]
     Ask(#[from] AskError),
     /// A kept one calls a tool that its head doesn't name.
     #[error("the workflow `{name}` calls {}, which its head does not name", quoted_text(.tool, 120))]
@@ -94,23 +94,14 @@ fn if_not_known(servers: &[String]) -> String {
     }
 }
 
-impl ScriptError {
-    /// Returns the kind of the error, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Script(e) | Self::Unlearnt { script: e, .. } => e.kind(),
-            Self::Kept(e) => e.kind(),
-            Self::Ask(e) => e.kind(),
-            Self::NoTool { .. } | Self::Unnamed { .. } | Self::Input { .. } => ErrorKind::User,
-        }
+impl Fault for ScriptError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Script, Kept, Ask, Unlearnt { script })
     }
 
-    /// Returns the next step.
-    pub fn hint(&self) -> Option<String> {
+    fn own_hint(&self) -> Option<String> {
         match self {
             Self::NoTool { nearest: Some(nearest), .. } => Some(format!("did you mean {}?", quoted_text(nearest, 80))),
-            Self::Kept(e) => e.hint(),
-            Self::Ask(e) => e.hint(),
             Self::Unnamed { .. } => Some("add it to `tools`".into()),
             Self::NoTool { unlearnt, .. } | Self::Unlearnt { unlearnt, .. } if !unlearnt.is_empty() => Some(
                 "try again in a few seconds; `aiw mcp status` looks into the servers, and says what is wrong".into(),

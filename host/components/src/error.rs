@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aiw_core::{ErrorKind, ExtensionId};
+use aiw_core::{ErrorKind, ExtensionId, Fault};
 use aiw_extensions::{Capability, ExtensionError};
 use aiw_home::HomeError;
 use aiw_net::NetError;
@@ -124,21 +124,17 @@ fn list(more: &[Capability]) -> String {
     more.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-impl LibraryError {
-    /// The kind, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Home(e) => e.kind(),
-            Self::Net(e) => e.kind(),
-            Self::Load(LoadError::Digest { .. }) => ErrorKind::Config,
-            _ => ErrorKind::User,
-        }
+impl Fault for LibraryError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Home, Net)
     }
 
-    /// Returns the next step, if there is just one.
-    pub fn hint(&self) -> Option<String> {
+    fn own_kind(&self) -> ErrorKind {
+        if matches!(self, Self::Load(LoadError::Digest { .. })) { ErrorKind::Config } else { ErrorKind::User }
+    }
+
+    fn own_hint(&self) -> Option<String> {
         match self {
-            Self::Home(e) => e.hint(),
             Self::Gone { id, .. } => Some(format!("`aiw extension update {id}` reads it again")),
             Self::Disabled { id } => Some(format!("`aiw extension enable {id}`")),
             Self::NoComponent { .. } => Some("build it first: `cargo build --release --target wasm32-wasip2`".into()),

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use crate::registry::Format;
-use crate::{ErrorKind, Secret, hex};
+use crate::{Secret, hex};
 
 /// A plan that somebody agrees to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,20 +160,9 @@ pub enum AskError {
 }
 
 impl AskError {
-    /// Returns the kind of the error, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Interrupted => ErrorKind::Interrupted,
-            _ => ErrorKind::User,
-        }
-    }
-
-    /// Returns the option that would have answered, if nobody could be asked.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Nobody { hint, .. } => Some(hint.clone()),
-            _ => None,
-        }
+    /// Returns the error as a sentence; where the answer was no, what has not happened: "nothing was changed".
+    pub fn or_done(&self, nothing: &str) -> String {
+        if matches!(self, Self::Declined) { nothing.to_owned() } else { self.to_string() }
     }
 }
 

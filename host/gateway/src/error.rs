@@ -2,7 +2,7 @@
 
 use std::io;
 
-use aiw_core::{ErrorKind, GatewayName, did_you_mean, one_line};
+use aiw_core::{ErrorKind, Fault, GatewayName, did_you_mean, one_line};
 use aiw_listen::ListenError;
 use aiw_net::NetError;
 use aiw_supervisor::SupervisorError;
@@ -54,26 +54,24 @@ pub enum GatewayError {
     Socket(#[source] io::Error),
 }
 
-impl GatewayError {
-    /// The kind, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
+impl Fault for GatewayError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Route, Supervisor, Listen)
+    }
+
+    fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::Route(e) => e.kind(),
-            Self::Supervisor(e) => e.kind(),
             Self::Silent | Self::Net(_) => ErrorKind::Unavailable,
             Self::Unknown { .. } | Self::Serves { .. } => ErrorKind::User,
             Self::Served { .. } => ErrorKind::Unavailable,
-            Self::Listen(e) => e.kind(),
             Self::Socket(_) => ErrorKind::Usage,
+            _ => ErrorKind::User,
         }
     }
 
-    /// Returns the next step, if there is just one.
-    pub fn hint(&self) -> Option<String> {
+    fn own_hint(&self) -> Option<String> {
         match self {
-            Self::Route(e) => e.hint(),
             Self::Silent => Some("`aiw gateway status` shows its last lines".into()),
-            Self::Listen(e) => Some(e.hint().to_owned()),
             Self::Unknown { name, known } => {
                 let meant = did_you_mean(name.as_str(), known.iter().map(GatewayName::as_str), "your gateways");
                 Some(meant.unwrap_or_else(|| format!("`aiw gateway serve --name {name} -p PROVIDER` makes it")))
@@ -82,7 +80,7 @@ impl GatewayError {
                 Some(format!("`aiw gateway revoke {gateway}` ends it, or serve another provider under its name"))
             }
             Self::Served { .. } => Some("`aiw gateway list` shows where".into()),
-            Self::Supervisor(_) | Self::Net(_) | Self::Socket(_) => None,
+            _ => None,
         }
     }
 }

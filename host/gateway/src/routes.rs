@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aiw_core::{ErrorKind, ProcessId};
+use aiw_core::{ErrorKind, Fault, ProcessId};
 use aiw_home::{
     Home, HomeError, Mode, VaultError, open_append, open_plain, read_capped, read_dir, remove_file, replace,
 };
@@ -75,23 +75,16 @@ pub enum RouteError {
     Json(#[from] serde_json::Error),
 }
 
-impl RouteError {
-    /// The kind, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Home(e) => e.kind(),
-            Self::Vault(e) => e.kind(),
-            Self::Io { .. } | Self::Read { .. } => ErrorKind::Unavailable,
-            Self::Random(_) | Self::Json(_) => ErrorKind::Internal,
-        }
+impl Fault for RouteError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Home, Vault)
     }
 
-    /// Returns the next step, if there is just one.
-    pub fn hint(&self) -> Option<String> {
+    fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::Home(e) => e.hint(),
-            Self::Vault(e) => e.hint(),
-            Self::Io { .. } | Self::Read { .. } | Self::Random(_) | Self::Json(_) => None,
+            Self::Io { .. } | Self::Read { .. } => ErrorKind::Unavailable,
+            Self::Random(_) | Self::Json(_) => ErrorKind::Internal,
+            _ => ErrorKind::User,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aiw_core::{ErrorKind, one_line};
+use aiw_core::{ErrorKind, Fault, one_line};
 use aiw_home::HomeError;
 use aiw_redact::rules::InvalidRule;
 use aiw_vectors::{ModelError, ModelsError};
@@ -87,12 +87,19 @@ pub enum HistoryError {
 }
 
 impl HistoryError {
-    /// The kind of error, which decides the exit code.
-    pub fn kind(&self) -> ErrorKind {
+    /// Whether a newer aiw made the database.
+    pub(crate) fn is_newer(&self) -> bool {
+        matches!(self, Self::Newer { .. })
+    }
+}
+
+impl Fault for HistoryError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Home, Model, Models)
+    }
+
+    fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::Home(error) => error.kind(),
-            Self::Model(error) => error.kind(),
-            Self::Models(error) => error.kind(),
             Self::Database { .. } => ErrorKind::Unavailable,
             Self::Damaged { .. } | Self::Newer { .. } => ErrorKind::Config,
             Self::Rule(_) => ErrorKind::Internal,
@@ -100,16 +107,11 @@ impl HistoryError {
             Self::NoTranscript { .. } | Self::NoSession { .. } | Self::Ambiguous { .. } | Self::NoMessage { .. } => {
                 ErrorKind::User
             }
+            _ => ErrorKind::User,
         }
     }
 
-    /// Whether a newer aiw made the database.
-    pub(crate) fn is_newer(&self) -> bool {
-        matches!(self, Self::Newer { .. })
-    }
-
-    /// Returns the next step.
-    pub fn hint(&self) -> Option<String> {
+    fn own_hint(&self) -> Option<String> {
         match self {
             Self::Newer { .. } => Some("update aiw".into()),
             Self::Damaged { .. } => Some("run `aiw history import --all`".into()),

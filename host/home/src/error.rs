@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aiw_core::ErrorKind;
+use aiw_core::{ErrorKind, Fault};
 
 /// An error that concerns a file of the home.
 #[derive(Debug, thiserror::Error)]
@@ -60,17 +60,17 @@ impl HomeError {
     pub(crate) fn invalid(path: &Path, problem: impl Into<String>) -> Self {
         Self::Invalid { path: path.to_owned(), problem: problem.into() }
     }
+}
 
-    /// The kind, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
+impl Fault for HomeError {
+    fn own_kind(&self) -> ErrorKind {
         match self {
             Self::NoHome | Self::Invalid { .. } | Self::Old { .. } | Self::Variable { .. } => ErrorKind::Config,
             Self::Io { .. } | Self::Busy { .. } => ErrorKind::Unavailable,
         }
     }
 
-    /// Returns the next step, if there is just one.
-    pub fn hint(&self) -> Option<String> {
+    fn own_hint(&self) -> Option<String> {
         match self {
             Self::NoHome => Some("set `AIW_HOME` to a directory of your own".into()),
             Self::Invalid { path, .. } => Some(format!("fix `{}` by hand, or move it out of the way", path.display())),

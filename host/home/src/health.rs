@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use aiw_core::one_line;
+use aiw_core::{Fault, one_line};
 use schemars::JsonSchema;
 use serde::Serialize;
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use age::secrecy::ExposeSecret;
 use age::x25519::Identity;
-use aiw_core::{ErrorKind, Secret, SecretName};
+use aiw_core::{ErrorKind, Fault, Secret, SecretName};
 
 use crate::{HomeError, Lock, Mode, files, read_capped, read_dir, remove_file, replace};
 
@@ -58,20 +58,20 @@ pub enum VaultError {
     Value(&'static str),
 }
 
-impl VaultError {
-    /// The kind, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
+impl Fault for VaultError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Home)
+    }
+
+    fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::Home(e) => e.kind(),
             Self::Unknown { .. } | Self::Value(_) => ErrorKind::User,
             _ => ErrorKind::Config,
         }
     }
 
-    /// Returns the next step, if there is just one.
-    pub fn hint(&self) -> Option<String> {
+    fn own_hint(&self) -> Option<String> {
         match self {
-            Self::Home(e) => e.hint(),
             Self::KeyMissing { path } => Some(format!(
                 "restore it from a backup; if you have none, delete `{}` and set each secret again",
                 path.parent().unwrap_or(path).display()
@@ -79,7 +79,7 @@ impl VaultError {
             Self::KeyOpen { path } => Some(format!("`chmod 600 {}`", path.display())),
             Self::Key { path, .. } => Some(format!("restore `{}` from a backup", path.display())),
             Self::Unknown { name } | Self::Unreadable { name } => Some(format!("`aiw secret set {name}`")),
-            Self::Value(_) => None,
+            _ => None,
         }
     }
 }

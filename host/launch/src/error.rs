@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aiw_core::{CliKind, ErrorKind, closest, one_line};
+use aiw_core::{CliKind, ErrorKind, Fault, closest, one_line};
 use aiw_home::HomeError;
 use aiw_providers::ProviderError;
 use aiw_tasks::TaskError;
@@ -93,28 +93,24 @@ impl LaunchError {
     pub(crate) fn invalid(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Invalid { message: message.into(), hint: Some(hint.into()) }
     }
+}
 
-    /// Returns the kind of the error, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
+impl Fault for LaunchError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Home, Provider, Role, Task)
+    }
+
+    fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::Home(e) => e.kind(),
-            Self::Provider(e) => e.kind(),
-            Self::Role(e) => e.kind(),
             Self::Gateway(e) => e.kind,
-            Self::Task(e) => e.kind(),
             Self::Start { .. } => ErrorKind::Unavailable,
             _ => ErrorKind::User,
         }
     }
 
-    /// Returns what to do next, if there is one obvious step.
-    pub fn hint(&self) -> Option<String> {
+    fn own_hint(&self) -> Option<String> {
         match self {
-            Self::Home(e) => e.hint(),
-            Self::Provider(e) => e.hint(),
-            Self::Role(e) => e.hint(),
             Self::Gateway(e) => e.hint.clone(),
-            Self::Task(e) => e.hint(),
             Self::OverBudget { .. } => Some("`aiw usage` shows what for, and `aiw budget` changes it".into()),
             Self::NotInstalled { install, .. } => Some(format!("`{install}` installs it")),
             Self::UnknownProvider { cli, fits, .. } | Self::DoesNotFit { cli, fits, .. } => {
@@ -134,6 +130,7 @@ impl LaunchError {
             }
             Self::Invalid { hint, .. } => hint.clone(),
             Self::Start { .. } => Some("`aiw cli list` shows what is installed".into()),
+            _ => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use aiw_core::ErrorKind;
+use aiw_core::{ErrorKind, Fault};
 
 /// Why an address can't be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -32,21 +32,20 @@ pub enum ListenError {
     },
 }
 
-impl ListenError {
-    /// Returns the kind of the error, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
+impl Fault for ListenError {
+    fn own_kind(&self) -> ErrorKind {
         match self {
             Self::NotLoopback { .. } => ErrorKind::Usage,
             Self::InUse { .. } | Self::Refused { .. } => ErrorKind::Unavailable,
         }
     }
 
-    /// Returns the next step.
-    pub fn hint(&self) -> &'static str {
-        match self {
+    fn own_hint(&self) -> Option<String> {
+        let hint = match self {
             Self::NotLoopback { .. } => "use 127.0.0.1 or [::1]",
             Self::InUse { .. } => "port 0 picks a free one",
             Self::Refused { .. } => "127.0.0.1:0 works on every system",
-        }
+        };
+        Some(hint.into())
     }
 }

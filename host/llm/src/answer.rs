@@ -104,7 +104,7 @@ pub(crate) fn refused(endpoint: &ModelEndpoint, status: u16, body: &[u8]) -> Llm
 
 #[cfg(test)]
 mod tests {
-    use aiw_core::Secret;
+    use aiw_core::{Fault, Secret};
     use serde_json::json;
 
     use super::*;

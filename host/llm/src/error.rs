@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aiw_core::{ErrorKind, quoted_text};
+use aiw_core::{ErrorKind, Fault, quoted_text};
 use aiw_net::NetError;
 
 /// Why a model gave no answer. What a server says is quoted, and never contains a key.
@@ -64,18 +64,20 @@ fn words(said: &str) -> String {
     if said.is_empty() { String::new() } else { format!(": {}", quoted_text(said, 200)) }
 }
 
-impl LlmError {
-    /// Returns the kind of the error, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
+impl Fault for LlmError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Unreachable { source })
+    }
+
+    fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::Unreachable { source } => source.kind(),
             Self::NoModel { .. } | Self::Key { .. } => ErrorKind::Config,
             Self::TooSlow { .. } | Self::Refused { .. } | Self::Unusable { .. } => ErrorKind::Unavailable,
+            _ => ErrorKind::User,
         }
     }
 
-    /// Returns the next step.
-    pub fn hint(&self) -> Option<String> {
+    fn own_hint(&self) -> Option<String> {
         match self {
             Self::NoModel { model, is_ollama: true, .. } => {
                 Some(format!("`ollama pull {}`", aiw_core::shell_word_in_line(model)))

@@ -1,7 +1,7 @@
 //! Why a marketplace or a plugin can't be used.
 
 use aiw_components::LibraryError;
-use aiw_core::{AskError, ErrorKind, PluginId, one_line};
+use aiw_core::{AskError, ErrorKind, Fault, PluginId, one_line};
 use aiw_home::HomeError;
 use aiw_net::NetError;
 use aiw_wasm::CallError;
@@ -138,30 +138,21 @@ pub enum MarketError {
         what: String,
     },
     /// The person said no, or nobody can be asked.
-    #[error("{}", if matches!(.0, AskError::Declined) { "nothing was done".to_owned() } else { .0.to_string() })]
+    #[error("{}", .0.or_done("nothing was done"))]
     Ask(#[from] AskError),
 }
 
-impl MarketError {
-    /// The kind, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Home(e) => e.kind(),
-            Self::Net(e) => e.kind(),
-            Self::Call(e) => e.kind(),
-            Self::Library(e) => e.kind(),
-            Self::Ask(e) => e.kind(),
-            Self::NotFetched { .. } => ErrorKind::Unavailable,
-            _ => ErrorKind::User,
-        }
+impl Fault for MarketError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Home, Net, Call, Library, Ask)
     }
 
-    /// Returns the next step, if there is just one.
-    pub fn hint(&self) -> Option<String> {
+    fn own_kind(&self) -> ErrorKind {
+        if matches!(self, Self::NotFetched { .. }) { ErrorKind::Unavailable } else { ErrorKind::User }
+    }
+
+    fn own_hint(&self) -> Option<String> {
         match self {
-            Self::Home(e) => e.hint(),
-            Self::Library(e) => e.hint(),
-            Self::Ask(e) => e.hint(),
             Self::Reference { hint, .. } | Self::Unusable { hint, .. } => hint.clone(),
             Self::NameTaken { .. } | Self::NameReserved { .. } | Self::NameUnusable { .. } => {
                 Some("add it under another name with `--name NAME`".into())

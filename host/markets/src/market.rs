@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 use std::sync::Arc;
 
-use aiw_core::{ErrorKind, ExtensionId, MarketKind, MarketName, PluginId, is_git_ref, one_line, without_query};
+use aiw_core::{ErrorKind, ExtensionId, Fault, MarketKind, MarketName, PluginId, is_git_ref, one_line, without_query};
 use aiw_extensions::World;
 use aiw_home::{Home, MarketSettings, Settings, Surroundings, blocking};
 use aiw_wasm::limits::MARKETPLACE;

@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 
-use aiw_core::{EnvName, ErrorKind, PluginId, RelPath, Sha};
+use aiw_core::{EnvName, ErrorKind, Fault, PluginId, RelPath, Sha};
 use aiw_home::{InstalledPlugin, Surroundings};
 use aiw_net::{GitOrigin, Tree};
 use aiw_servers::{

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use aiw_core::ErrorKind;
+use aiw_core::{ErrorKind, Fault};
 
 /// The cause of a failure, as text and as an error. Two causes with the same text are equal.
 #[derive(Clone)]
@@ -120,17 +120,6 @@ impl NetError {
         }
     }
 
-    /// Returns the kind of failure.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Invalid { .. } | Self::NotFound { .. } | Self::Denied { .. } | Self::TooLarge { .. } => {
-                ErrorKind::User
-            }
-            Self::Unavailable { .. } | Self::Malformed { .. } => ErrorKind::Unavailable,
-            Self::Cancelled => ErrorKind::Interrupted,
-        }
-    }
-
     /// Returns the error without the paths of the URLs in its message, which may be secrets.
     pub fn without_paths(mut self) -> Self {
         match &mut self {
@@ -177,6 +166,18 @@ impl NetError {
 
     pub(crate) fn too_large(message: impl Into<String>) -> Self {
         Self::TooLarge { message: message.into() }
+    }
+}
+
+impl Fault for NetError {
+    fn own_kind(&self) -> ErrorKind {
+        match self {
+            Self::Invalid { .. } | Self::NotFound { .. } | Self::Denied { .. } | Self::TooLarge { .. } => {
+                ErrorKind::User
+            }
+            Self::Unavailable { .. } | Self::Malformed { .. } => ErrorKind::Unavailable,
+            Self::Cancelled => ErrorKind::Interrupted,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_app::workflows::ScriptTools;
-use aiw_core::{quoted, quoted_list};
+use aiw_core::{Fault, quoted, quoted_list};
 use aiw_home::Home;
 use aiw_mcp::{Call, Caller, LOG_LEVELS, RpcError, Tool};
 use aiw_routing::definition::tokens_of;

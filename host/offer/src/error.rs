@@ -3,7 +3,7 @@
 use aiw_app::AppError;
 use aiw_app::servers::ServerError;
 use aiw_app::workflows::ScriptError;
-use aiw_core::{InvalidName, ProcessId, one_line, printable};
+use aiw_core::{Fault, InvalidName, ProcessId, one_line, printable};
 use aiw_history::HistoryError;
 use aiw_home::HomeError;
 use aiw_launch::LaunchError;
@@ -85,8 +85,11 @@ fn process(pid: &Option<u32>) -> String {
     pid.map_or_else(|| "not there yet".to_owned(), |pid| pid.to_string())
 }
 
-impl CallError {
-    /// Returns the next step.
+impl Fault for CallError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, App, History, Home, Launch, Pool, Process, Registry, Script, Server, Task)
+    }
+
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::UnknownTool { tools, .. } => format!("the tools are {}", tools.join(", ")),
@@ -98,7 +101,6 @@ impl CallError {
                 format!("the user's way: {}", e.hint()?)
             }
             Self::Script(ScriptError::Kept(KeptError::Unknown { nearest: None, .. })) => "choose another name".into(),
-            Self::Script(e) => return e.hint(),
             Self::NoPlanned { .. } => "intelligent_route plans the job again".into(),
             Self::TooManyRuns { .. } => "wait_workflow fetches a result".into(),
             Self::UnknownArgument { known, .. } if known.is_empty() => "it takes none".into(),
@@ -113,20 +115,12 @@ impl CallError {
             Self::History(HistoryError::NoSession { .. } | HistoryError::NoMessage { .. }) => {
                 "search_history names the sessions and messages".into()
             }
-            Self::History(e) => return e.hint(),
-            Self::Pool(e) => return e.hint(),
-            Self::Task(e) => return e.hint(),
-            Self::Launch(e) => return e.hint(),
-            Self::Home(e) => return e.hint(),
-            Self::App(e) => return e.hint(),
             Self::Registry(RegistryError::UnknownServer { near, .. }) if near.is_empty() => {
                 "search_servers finds names".into()
             }
-            Self::Registry(e) => return e.hint(),
             // Its own hint is for the command line.
             Self::Server(ServerError::Broken { .. }) => "nothing was installed".into(),
             Self::Server(ServerError::Answers { .. }) => return None,
-            Self::Server(e) => return e.hint(),
             // Their own hints are for the command line.
             Self::Process(ProcessError::Unknown { nearest: None, .. }) => "list_processes names them".into(),
             Self::Process(ProcessError::Empty { .. }) => "create_process defines one".into(),
@@ -135,11 +129,12 @@ impl CallError {
                 "ask the user to look at the file and to type `aiw up` in a terminal".into()
             }
             Self::Process(ProcessError::InFile { .. }) => "ask the user, or create a process of another id".into(),
-            Self::Process(e) => return e.hint(),
-            _ => return None,
+            _ => return self.below()?.hint(),
         })
     }
+}
 
+impl CallError {
     /// The error as the model reads it.
     pub(crate) fn text(&self) -> String {
         with_hint(self, self.hint())

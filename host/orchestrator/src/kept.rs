@@ -18,7 +18,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use aiw_core::{ErrorKind, InvalidName, WorkflowName, closest, quoted_text};
+use aiw_core::{Fault, InvalidName, WorkflowName, closest, quoted_text};
 use aiw_home::{
     ApprovedWorkflow, Home, HomeError, Mode, WorkflowsLock, read_capped, read_dir, remove_file, replace, yaml,
 };
@@ -181,17 +181,12 @@ fn unusable(standing: &Standing) -> String {
     }
 }
 
-impl KeptError {
-    /// Returns the kind of the error, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Home(e) => e.kind(),
-            _ => ErrorKind::User,
-        }
+impl Fault for KeptError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Home)
     }
 
-    /// Returns the next step.
-    pub fn hint(&self) -> Option<String> {
+    fn own_hint(&self) -> Option<String> {
         Some(match self {
             Self::Unknown { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
             Self::Unknown { .. } => "`aiw workflow list` shows them".into(),
@@ -202,8 +197,7 @@ impl KeptError {
             }
             Self::NotApproved { name, .. } => format!("`aiw workflow approve {name}` shows it, and asks"),
             Self::Changed { name } => format!("`aiw workflow approve {name}` shows the new one"),
-            Self::Home(e) => return e.hint(),
-            Self::Invalid { .. } | Self::Name(_) => return None,
+            _ => return None,
         })
     }
 }

@@ -29,7 +29,7 @@ use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aiw_core::ErrorKind;
+use aiw_core::{ErrorKind, Fault};
 use aiw_home::Home;
 use aiw_wasm::{CompiledCache, LoadError, ScriptFailure, ScriptFailureKind, Scripts};
 use async_trait::async_trait;
@@ -120,15 +120,6 @@ fn said(failure: &ScriptFailure) -> String {
 const MESSAGE: usize = 2000;
 
 impl OrchestratorError {
-    /// Returns the kind of the error, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Load(_) => ErrorKind::Internal,
-            Self::Script(failure) if failure.kind == ScriptFailureKind::Unavailable => ErrorKind::Unavailable,
-            Self::Script(_) | Self::TooLong => ErrorKind::User,
-        }
-    }
-
     /// Returns the line of the script where it happened, if that is known.
     pub fn line(&self) -> Option<u32> {
         match self {
@@ -140,6 +131,16 @@ impl OrchestratorError {
     /// Whether the script names a tool that is not there.
     pub fn is_unknown_tool(&self) -> bool {
         matches!(self, Self::Script(failure) if failure.kind == ScriptFailureKind::UnknownTool)
+    }
+}
+
+impl Fault for OrchestratorError {
+    fn own_kind(&self) -> ErrorKind {
+        match self {
+            Self::Load(_) => ErrorKind::Internal,
+            Self::Script(failure) if failure.kind == ScriptFailureKind::Unavailable => ErrorKind::Unavailable,
+            _ => ErrorKind::User,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is wrong with the processes of a project. Looking changes nothing.
 
+use aiw_core::Fault;
 use aiw_home::FoundProblem;
 use aiw_supervisor::{Enforced, SupervisorError};
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use aiw_core::{AskError, ErrorKind, one_line, shell_word_in_line};
+use aiw_core::{AskError, ErrorKind, Fault, one_line, shell_word_in_line};
 use aiw_home::{HomeError, VaultError};
 use aiw_supervisor::SupervisorError;
 
@@ -216,7 +216,7 @@ pub enum ProcessError {
         source: std::io::Error,
     },
     /// The person, or nobody.
-    #[error(transparent)]
+    #[error("{}", .0.or_done("nothing was started"))]
     Ask(#[from] AskError),
     /// An error of the home.
     #[error(transparent)]
@@ -229,22 +229,16 @@ pub enum ProcessError {
     Supervisor(#[from] SupervisorError),
 }
 
-impl ProcessError {
-    /// Returns the kind of the error, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::File { .. } => ErrorKind::Config,
-            Self::NotSaved { source, .. } => source.kind(),
-            Self::Ask(error) => error.kind(),
-            Self::Home(error) => error.kind(),
-            Self::Vault(error) => error.kind(),
-            Self::Supervisor(error) => error.kind(),
-            _ => ErrorKind::User,
-        }
+impl Fault for ProcessError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Ask, Home, Vault, Supervisor, NotSaved { source })
     }
 
-    /// Returns what to do next, if there is one obvious step.
-    pub fn hint(&self) -> Option<String> {
+    fn own_kind(&self) -> ErrorKind {
+        if matches!(self, Self::File { .. }) { ErrorKind::Config } else { ErrorKind::User }
+    }
+
+    fn own_hint(&self) -> Option<String> {
         Some(match self {
             Self::Untrusted { .. } => "`aiw up` shows what it starts, and asks; `aiw up --yes` allows it".into(),
             Self::Unknown { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
@@ -253,8 +247,6 @@ impl ProcessError {
             Self::Taken { id } => format!("choose another id, or `aiw process rm {id}` removes it"),
             Self::Needed { by, .. } => format!("remove `{by}` first, or what it needs"),
             Self::Need { needs, .. } => format!("define `{needs}`, or take it out of the needs"),
-            Self::Ask(error) => return error.hint(),
-            Self::Home(error) => return error.hint(),
             Self::NotSaved { copy, .. } => format!("your version is in `{}`", one_line(&copy.to_string_lossy(), 1000)),
             Self::Runs { id } => format!("stop it first: `aiw stop {id}`"),
             Self::NotRunning { id } => format!("`aiw process start {id}` starts it"),

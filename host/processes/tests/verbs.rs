@@ -9,7 +9,7 @@ mod person;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{AskError, Effect, Unasked};
+use aiw_core::{AskError, Effect, Fault, Unasked};
 use aiw_home::Home;
 use aiw_processes::{Author, DefineRequest, Manager, ProcessError, ProcessProject, RedefineRequest, WaitFor, Watch};
 use futures::FutureExt;

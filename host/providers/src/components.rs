@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 use aiw_core::provider::{Account, Health, Intent, Model, Preset, Target};
-use aiw_core::{ErrorKind, ExtensionId, Secret, closest, one_line};
+use aiw_core::{ErrorKind, ExtensionId, Fault, Secret, closest, one_line};
 use async_trait::async_trait;
 
 /// A preset, and the component that knows it.
@@ -105,9 +105,8 @@ pub enum ProviderComponentError {
     },
 }
 
-impl ProviderComponentError {
-    /// The kind, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
+impl Fault for ProviderComponentError {
+    fn own_kind(&self) -> ErrorKind {
         match self {
             Self::UnknownPreset { .. } => ErrorKind::User,
             Self::Unreachable { .. } | Self::Unresolved { .. } => ErrorKind::Unavailable,
@@ -115,8 +114,7 @@ impl ProviderComponentError {
         }
     }
 
-    /// Returns the next step, if there is just one.
-    pub fn hint(&self) -> Option<String> {
+    fn own_hint(&self) -> Option<String> {
         match self {
             Self::UnknownPreset { preset, known } => Some(match closest(preset, known.iter().map(String::as_str)) {
                 Some(meant) => format!("did you mean `{meant}`?"),
@@ -125,8 +123,8 @@ impl ProviderComponentError {
             Self::Address { .. } => {
                 Some("to agree to this address, run `aiw provider edit NAME --base-url FAMILY=URL`".into())
             }
-            Self::Unreachable { .. } | Self::Unresolved { .. } => None,
             Self::Component { hint, .. } => hint.clone(),
+            _ => None,
         }
     }
 }

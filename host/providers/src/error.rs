@@ -1,9 +1,9 @@
 //! What can go wrong with providers.
 
 use aiw_core::{
-    AskError, CliKind, EnvName, ErrorKind, Family, HeaderName, ProviderName, SecretName, did_you_mean, one_line,
+    AskError, CliKind, EnvName, Family, Fault, HeaderName, ProviderName, SecretName, did_you_mean, one_line,
 };
-use aiw_home::{HomeError, OWN, VaultError};
+use aiw_home::{HomeError, OWN, ProvidersFile, VaultError};
 
 use crate::ProviderComponentError;
 
@@ -293,28 +293,23 @@ fn name_of(address: &Option<String>) -> String {
 }
 
 impl ProviderError {
-    /// The kind, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Home(e) => e.kind(),
-            Self::Vault(e) | Self::Unreadable { source: e, .. } => e.kind(),
-            Self::Component(e) | Self::Unreachable { source: e, .. } => e.kind(),
-            Self::Ask(e) => e.kind(),
-            _ => ErrorKind::User,
-        }
+    /// Returns the error for a name that no provider of a file has.
+    pub fn unknown(file: &ProvidersFile, name: &str) -> Self {
+        let known = file.providers().iter().map(|provider| provider.name.to_string()).collect();
+        Self::Unknown { name: name.to_owned(), known }
+    }
+}
+
+impl Fault for ProviderError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Home, Vault, Component, Ask, Unreadable { source }, Unreachable { source })
     }
 
-    /// Returns the next step, if there is just one.
-    pub fn hint(&self) -> Option<String> {
+    fn own_hint(&self) -> Option<String> {
         Some(match self {
-            Self::Home(e) => return e.hint(),
-            Self::Vault(e) | Self::Unreadable { source: e, .. } => return e.hint(),
-            Self::Component(e) => return e.hint(),
-            Self::Ask(e) => return e.hint(),
             Self::Model { .. } | Self::NotAgreed | Self::Misfit { .. } | Self::NotSpoken { .. } => {
                 return None;
             }
-            Self::BadAddress { .. } => return None,
             Self::Unknown { name, known } => {
                 let meant = did_you_mean(name, known.iter().map(String::as_str), "your providers");
                 meant.unwrap_or_else(|| "`aiw provider add NAME` adds one".into())
@@ -327,7 +322,6 @@ impl ProviderError {
             }
             Self::IsPool { name } => format!("`aiw pool show {name}` shows it, and `aiw pool edit` changes it"),
             Self::PoolUnchanged => "`--member PROVIDER` names its members, `--choose HOW` how it chooses".into(),
-            Self::BadPool { .. } => return None,
             Self::InPool { pool, .. } => {
                 format!(
                     "`aiw pool edit {pool} --member PROVIDER` names its other members, `aiw pool remove {pool}` removes it"
@@ -335,7 +329,6 @@ impl ProviderError {
             }
             Self::Reserved => "choose another name".into(),
             Self::NoModelName { provider } => format!("`aiw planner set --provider {provider} --model NAME` names one"),
-            Self::NoModelApi { .. } => return None,
             Self::Moved { provider, .. } | Self::Gained { provider, .. } => format!(
                 "if you trust the new address, `aiw provider edit {provider} --keep-token` sends the token there; `--token-stdin` gives another"
             ),
@@ -367,7 +360,6 @@ impl ProviderError {
             Self::BadHeader { problem, .. } if problem.contains("comma") => {
                 "leave that CLI out with `--clis`, or send the header without a comma".into()
             }
-            Self::BadHeader { .. } => return None,
             Self::SecretHeader { name } => {
                 format!("store it with `aiw secret set NAME`, then `--header {name}=@NAME`")
             }
@@ -385,6 +377,7 @@ impl ProviderError {
                 "`--token-stdin` or `--token-env VAR` gives a new one; `--keep-token` sends the old one there".into()
             }
             Self::KeyRefused { provider } => format!("`aiw provider edit {provider} --token-stdin` gives another"),
+            _ => return None,
         })
     }
 }

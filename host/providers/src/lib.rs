@@ -72,9 +72,6 @@ impl Providers {
         if file.get(name)?.is_none() && file.pool(name)?.is_some() {
             return Err(ProviderError::IsPool { name: name.to_owned() });
         }
-        file.get(name)?.cloned().ok_or_else(|| ProviderError::Unknown {
-            name: name.to_owned(),
-            known: file.providers().iter().map(|provider| provider.name.to_string()).collect(),
-        })
+        file.get(name)?.cloned().ok_or_else(|| ProviderError::unknown(file, name))
     }
 }

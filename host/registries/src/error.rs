@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use aiw_components::LibraryError;
-use aiw_core::{ErrorKind, ExtensionId, one_line, quoted_text};
+use aiw_core::{ErrorKind, ExtensionId, Fault, one_line, quoted_text};
 use aiw_home::{HomeError, VaultError};
 use aiw_wasm::{CallError, ComponentRefusal};
 
@@ -108,22 +108,6 @@ fn but(failed: &[RegistryError]) -> String {
 }
 
 impl RegistryError {
-    /// The kind, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Home(e) => e.kind(),
-            Self::Library(e) => e.kind(),
-            Self::Key { source, .. } => source.kind(),
-            Self::Call { source, .. } => source.kind(),
-            Self::Late { .. } | Self::Feed { .. } | Self::Database { .. } => ErrorKind::Unavailable,
-            Self::NoKey { .. } | Self::NoRegistry => ErrorKind::Config,
-            Self::UnknownRegistry { .. } => ErrorKind::User,
-            Self::UnknownServer { failed, .. } if failed.iter().all(Self::is_malformed) => ErrorKind::User,
-            Self::UnknownServer { .. } => ErrorKind::Unavailable,
-            Self::UnknownVersion { .. } => ErrorKind::User,
-        }
-    }
-
     /// The error where its registry is named already.
     pub(crate) fn of_its_registry(&self) -> String {
         match self {
@@ -136,11 +120,27 @@ impl RegistryError {
     fn is_malformed(&self) -> bool {
         matches!(self, Self::Call { source: CallError::Refused { refusal: ComponentRefusal::Malformed, .. }, .. })
     }
+}
 
-    /// Returns the next step, if there is just one.
-    pub fn hint(&self) -> Option<String> {
+impl Fault for RegistryError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Home, Library, Key { source }, Call { source })
+    }
+
+    fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::Home(e) => e.hint(),
+            Self::Late { .. } | Self::Feed { .. } | Self::Database { .. } => ErrorKind::Unavailable,
+            Self::NoKey { .. } | Self::NoRegistry => ErrorKind::Config,
+            Self::UnknownRegistry { .. } => ErrorKind::User,
+            Self::UnknownServer { failed, .. } if failed.iter().all(Self::is_malformed) => ErrorKind::User,
+            Self::UnknownServer { .. } => ErrorKind::Unavailable,
+            Self::UnknownVersion { .. } => ErrorKind::User,
+            _ => ErrorKind::User,
+        }
+    }
+
+    fn own_hint(&self) -> Option<String> {
+        match self {
             Self::NoKey { variable, .. } => Some(format!("set `{variable}`, or change registry.yaml")),
             Self::NoRegistry => Some("`enabled: true` in registry.yaml switches one on".into()),
             Self::UnknownRegistry { .. } => Some("`aiw extension list` shows them".into()),

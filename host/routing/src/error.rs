@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use aiw_core::{ErrorKind, closest, one_line, quoted, quoted_list, shell_word};
+use aiw_core::{ErrorKind, Fault, closest, one_line, quoted, quoted_list, shell_word};
 use aiw_home::{HomeError, VaultError};
 use aiw_mcp::oauth::OAuthError;
 use aiw_mcp::{ClientError, RpcError};
@@ -206,61 +206,6 @@ fn listed(names: &[String]) -> String {
 }
 
 impl PoolError {
-    /// The kind, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::NoServer { .. }
-            | Self::NoTool { .. }
-            | Self::NotAllowed { .. }
-            | Self::Disabled { .. }
-            | Self::Withheld { .. }
-            | Self::Suspicious { .. }
-            | Self::Login { .. }
-            | Self::Scopes { .. } => ErrorKind::User,
-            Self::Vault { source, .. } => source.kind(),
-            Self::Declaration { .. } | Self::Missing { .. } | Self::NoProgram { .. } => ErrorKind::Config,
-            Self::Home(e) => e.kind(),
-            Self::Failed { kind, .. } => *kind,
-            _ => ErrorKind::Unavailable,
-        }
-    }
-
-    /// Returns the next step, if there is just one.
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::NoServer { known, .. } if known.is_empty() => "`aiw mcp add NAME -- COMMAND` adds one".into(),
-            Self::NoServer { name, known } => match closest(name, known.iter().map(String::as_str)) {
-                Some(meant) => format!("did you mean {}?", quoted(meant)),
-                None => format!("the servers are {}", quoted_list(known)),
-            },
-            Self::NoTool { known, .. } if known.is_empty() => "it offers no tools".into(),
-            Self::NoTool { tool, known, .. } => match closest(tool, known.iter().map(String::as_str)) {
-                Some(meant) => format!("did you mean {}?", quoted(meant)),
-                None => format!("its tools are {}", quoted_list(known)),
-            },
-            Self::Withheld { server, .. } | Self::Suspicious { server, .. } => {
-                format!("the user can look at it and accept it: {}", shown_command("approve", server))
-            }
-            Self::Disabled { server } => shown_command("enable", server),
-            Self::Missing { names, .. } => {
-                format!("set {} where aiw starts, or store a secret and name it in mcp.json", listed(names))
-            }
-            Self::NoProgram { .. } => "install it, or correct `command` in mcp.json".into(),
-            Self::Start { server, .. } | Self::Open { server, .. } | Self::Ended { server, .. } => {
-                let (logs, doctor) = (shown_command("logs", server), shown_command("doctor", server));
-                format!("{logs} shows what it wrote; {doctor} tries it")
-            }
-            Self::Slow { server, .. } => {
-                format!("`timeout` of the server {} in settings.json allows more seconds", quoted(server))
-            }
-            Self::LoginFailed { source, .. } => return source.hint().map(str::to_owned),
-            Self::Failed { hint, .. } => return hint.clone(),
-            Self::Vault { source, .. } => return source.hint(),
-            Self::Home(e) => return e.hint(),
-            _ => return None,
-        })
-    }
-
     /// The error for a tool that a server does not have. `known` are those that it has.
     pub fn no_tool<'a>(server: &str, tool: &str, known: impl Iterator<Item = &'a ToolDefinition>) -> Self {
         let known = known.map(|tool| tool.name().to_owned()).collect();
@@ -353,6 +298,61 @@ impl PoolError {
             Self::Home(error) => return (None, error.to_string()),
         };
         (Some(server), rest)
+    }
+}
+
+impl Fault for PoolError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Home, Vault { source })
+    }
+
+    fn own_kind(&self) -> ErrorKind {
+        match self {
+            Self::NoServer { .. }
+            | Self::NoTool { .. }
+            | Self::NotAllowed { .. }
+            | Self::Disabled { .. }
+            | Self::Withheld { .. }
+            | Self::Suspicious { .. }
+            | Self::Login { .. }
+            | Self::Scopes { .. } => ErrorKind::User,
+            Self::Declaration { .. } | Self::Missing { .. } | Self::NoProgram { .. } => ErrorKind::Config,
+            Self::Failed { kind, .. } => *kind,
+            _ => ErrorKind::Unavailable,
+        }
+    }
+
+    fn own_hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoServer { known, .. } if known.is_empty() => "`aiw mcp add NAME -- COMMAND` adds one".into(),
+            Self::NoServer { name, known } => match closest(name, known.iter().map(String::as_str)) {
+                Some(meant) => format!("did you mean {}?", quoted(meant)),
+                None => format!("the servers are {}", quoted_list(known)),
+            },
+            Self::NoTool { known, .. } if known.is_empty() => "it offers no tools".into(),
+            Self::NoTool { tool, known, .. } => match closest(tool, known.iter().map(String::as_str)) {
+                Some(meant) => format!("did you mean {}?", quoted(meant)),
+                None => format!("its tools are {}", quoted_list(known)),
+            },
+            Self::Withheld { server, .. } | Self::Suspicious { server, .. } => {
+                format!("the user can look at it and accept it: {}", shown_command("approve", server))
+            }
+            Self::Disabled { server } => shown_command("enable", server),
+            Self::Missing { names, .. } => {
+                format!("set {} where aiw starts, or store a secret and name it in mcp.json", listed(names))
+            }
+            Self::NoProgram { .. } => "install it, or correct `command` in mcp.json".into(),
+            Self::Start { server, .. } | Self::Open { server, .. } | Self::Ended { server, .. } => {
+                let (logs, doctor) = (shown_command("logs", server), shown_command("doctor", server));
+                format!("{logs} shows what it wrote; {doctor} tries it")
+            }
+            Self::Slow { server, .. } => {
+                format!("`timeout` of the server {} in settings.json allows more seconds", quoted(server))
+            }
+            Self::LoginFailed { source, .. } => return source.hint().map(str::to_owned),
+            Self::Failed { hint, .. } => return hint.clone(),
+            _ => return None,
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use aiw_core::ErrorKind;
+use aiw_core::{ErrorKind, Fault};
 use aiw_mcp::{Call, ClientError, McpRequest, Params, value_of};
 use aiw_servers::{DeclaredServer, ServerScope};
 use parking_lot::Mutex;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aiw_core::{ErrorKind, InvalidName, PluginId, Secret, SecretName, counted, quoted, quoted_list};
+use aiw_core::{ErrorKind, Fault, InvalidName, PluginId, Secret, SecretName, counted, quoted, quoted_list};
 use aiw_home::{Home, HomeError, InstalledServer, VaultError};
 use serde_json::{Map, Value};
 
@@ -69,32 +69,31 @@ pub enum AddError {
     },
 }
 
-impl AddError {
-    /// The kind, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
+impl Fault for AddError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Home, Vault)
+    }
+
+    fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::Home(e) => e.kind(),
-            Self::Vault(e) => e.kind(),
             Self::Key | Self::Unsafe { .. } | Self::Own { .. } | Self::NoEntry { .. } | Self::Several { .. } => {
                 ErrorKind::Usage
             }
             Self::NoSecret { .. } | Self::Name(_) | Self::OfPlugin { .. } | Self::Taken { .. } => ErrorKind::User,
+            _ => ErrorKind::User,
         }
     }
 
-    /// Returns the next step, if there is just one.
-    pub fn hint(&self) -> Option<String> {
+    fn own_hint(&self) -> Option<String> {
         match self {
-            Self::Home(e) => e.hint(),
-            Self::Vault(e) => e.hint(),
             Self::Key => Some("give the name first, the key with `--env` or `--header`".into()),
             Self::Unsafe { name } => Some(format!("for example `{}`", safe(name))),
             Self::NoSecret { name } => Some(format!("`aiw secret set {name}` stores it")),
-            Self::Name(_) | Self::NoEntry { .. } => None,
             Self::Several { .. } => Some("name one of them: `aiw mcp add-json NAME JSON`".into()),
             Self::Own { name } => Some(format!("for example `{}`", safe(name))),
             Self::OfPlugin { .. } => Some("choose another name".into()),
             Self::Taken { .. } => Some("choose another name, or replace it with `--force`".into()),
+            _ => None,
         }
     }
 }

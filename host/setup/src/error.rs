@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aiw_core::ErrorKind;
+use aiw_core::{ErrorKind, Fault};
 use aiw_home::{HomeError, VaultError};
 
 /// An error that concerns a client's file.
@@ -51,28 +51,23 @@ pub enum SetupError {
     },
 }
 
-impl SetupError {
-    /// The kind, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Home(e) => e.kind(),
-            Self::Vault(e) => e.kind(),
-            Self::Changed { .. } => ErrorKind::Unavailable,
-            _ => ErrorKind::User,
-        }
+impl Fault for SetupError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Home, Vault)
     }
 
-    /// Returns the next step, if there is just one.
-    pub fn hint(&self) -> Option<String> {
+    fn own_kind(&self) -> ErrorKind {
+        if matches!(self, Self::Changed { .. }) { ErrorKind::Unavailable } else { ErrorKind::User }
+    }
+
+    fn own_hint(&self) -> Option<String> {
         match self {
-            Self::Home(e) => e.hint(),
-            Self::Vault(e) => e.hint(),
             Self::Invalid { path, .. } => Some(format!("fix `{}` by hand; aiw left it alone", path.display())),
             Self::NoProject { .. } => Some("leave out `--project`".into()),
             Self::Changed { .. } => Some("run the command again".into()),
             Self::NoClient => Some("name one: `aiw setup claude`".into()),
-            Self::NotText { .. } => None,
             Self::Taken { .. } => Some("rename it there, or remove it".into()),
+            _ => None,
         }
     }
 }

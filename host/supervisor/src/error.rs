@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{ErrorKind, ProcessId, ProcessState};
+use aiw_core::{ErrorKind, Fault, ProcessId, ProcessState};
 
 use crate::names::Noun;
 
@@ -197,8 +197,13 @@ pub enum SupervisorError {
 }
 
 impl SupervisorError {
-    /// Returns the kind of the error, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: path.to_owned(), source }
+    }
+}
+
+impl Fault for SupervisorError {
+    fn own_kind(&self) -> ErrorKind {
         match self {
             Self::Absent { .. }
             | Self::Limit { .. }
@@ -211,10 +216,6 @@ impl SupervisorError {
             Self::NoRoot { .. } => ErrorKind::Internal,
             _ => ErrorKind::Unavailable,
         }
-    }
-
-    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io { action, path: path.to_owned(), source }
     }
 }
 

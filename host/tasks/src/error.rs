@@ -2,7 +2,7 @@
 
 use std::io;
 
-use aiw_core::{ErrorKind, ProcessId};
+use aiw_core::{Fault, ProcessId};
 use aiw_supervisor::SupervisorError;
 
 /// An error that concerns tasks.
@@ -44,17 +44,12 @@ impl From<SupervisorError> for TaskError {
     }
 }
 
-impl TaskError {
-    /// Returns the kind of the error, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::NoTask { .. } | Self::Ambiguous { .. } | Self::Depth { .. } => ErrorKind::User,
-            Self::Process(error) => error.kind(),
-        }
+impl Fault for TaskError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Process)
     }
 
-    /// Returns what to do next, if there is one obvious step.
-    pub fn hint(&self) -> Option<String> {
+    fn own_hint(&self) -> Option<String> {
         Some(match self {
             Self::NoTask { .. } => "`aiw task list` shows the tasks".into(),
             Self::Ambiguous { ids, .. } => {

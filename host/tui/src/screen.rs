@@ -2,6 +2,7 @@
 
 use std::io;
 
+use aiw_core::{ErrorKind, Fault};
 use crossterm::event::KeyEvent;
 use ratatui::Frame;
 
@@ -78,4 +79,20 @@ pub enum ScreenError {
     /// exiting with 128 + the number is up to the caller.
     #[error("stopped by signal {0}")]
     Signal(i32),
+}
+
+impl Fault for ScreenError {
+    fn own_kind(&self) -> ErrorKind {
+        match self {
+            Self::Terminal { .. } => ErrorKind::Unavailable,
+            Self::Signal(_) => ErrorKind::Interrupted,
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Terminal { .. } => self.kind().exit_code(),
+            Self::Signal(signal) => 128 + u8::try_from(*signal).unwrap_or(0),
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::io::{self, Read as _, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aiw_core::ErrorKind;
+use aiw_core::{ErrorKind, Fault};
 use aiw_home::{Home, HomeError, lock_within, open_owned, open_plain, read_dir, rfc3339};
 
 use crate::booking::Booking;
@@ -40,21 +40,13 @@ pub enum UsageError {
     },
 }
 
-impl UsageError {
-    /// The kind, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Home(e) => e.kind(),
-            Self::Io { .. } | Self::Busy { .. } => ErrorKind::Unavailable,
-        }
+impl Fault for UsageError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Home)
     }
 
-    /// Returns the next step, if there is just one.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Home(e) => e.hint(),
-            Self::Io { .. } | Self::Busy { .. } => None,
-        }
+    fn own_kind(&self) -> ErrorKind {
+        if matches!(self, Self::Io { .. } | Self::Busy { .. }) { ErrorKind::Unavailable } else { ErrorKind::User }
     }
 }
 

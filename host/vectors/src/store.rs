@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aiw_core::ErrorKind;
+use aiw_core::{ErrorKind, Fault};
 use aiw_home::HomeError;
 
 /// The largest number of dimensions of a collection.
@@ -97,14 +97,17 @@ pub enum StoreError {
     },
 }
 
-impl StoreError {
-    /// Returns the kind of error, which decides the exit code.
-    pub fn kind(&self) -> ErrorKind {
+impl Fault for StoreError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Home)
+    }
+
+    fn own_kind(&self) -> ErrorKind {
         match self {
             Self::Vector { .. } | Self::Id { .. } | Self::Dimensions { .. } => ErrorKind::User,
             Self::OtherDimensions { .. } => ErrorKind::Config,
-            Self::Home(error) => error.kind(),
             Self::Driver { .. } => ErrorKind::Internal,
+            _ => ErrorKind::User,
         }
     }
 }

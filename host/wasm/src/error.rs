@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use aiw_core::ErrorKind;
+use aiw_core::{ErrorKind, Fault};
 use aiw_extensions::ExtensionError;
 use aiw_net::NetError;
 
@@ -150,9 +150,8 @@ pub enum CallError {
     Load(#[from] LoadError),
 }
 
-impl CallError {
-    /// Returns the kind of error, which decides the exit code.
-    pub fn kind(&self) -> ErrorKind {
+impl Fault for CallError {
+    fn own_kind(&self) -> ErrorKind {
         match self {
             Self::Refused { refusal: ComponentRefusal::Unavailable { .. }, .. } => ErrorKind::Unavailable,
             Self::Refused { .. } | Self::NotOffered { .. } => ErrorKind::User,

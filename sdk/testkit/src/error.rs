@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt::Display;
 use std::path::PathBuf;
 
+use aiw_core::{ErrorKind, Fault};
 use aiw_wasm as host;
 
 /// An error of the host, of a type that tests need not know.
@@ -108,6 +109,18 @@ impl From<host::CallError> for CallError {
             }
             host::CallError::NotOffered { .. } => Self::NotOffered { message },
             host::CallError::Misbehaved { .. } | host::CallError::Load(_) => Self::Misbehaved { message },
+        }
+    }
+}
+
+impl Fault for TestkitError {}
+
+impl Fault for CallError {
+    fn own_kind(&self) -> ErrorKind {
+        match self {
+            Self::Refused { refusal: Refusal::Unavailable { .. }, .. } => ErrorKind::Unavailable,
+            Self::Refused { .. } | Self::NotOffered { .. } => ErrorKind::User,
+            Self::Misbehaved { .. } => ErrorKind::Internal,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aiw_app::ClientSession;
 use aiw_app::plugins::{self, PluginRequest};
-use aiw_core::{Ask, AskError, Choice, Heard, Plan, Question, Secret};
+use aiw_core::{Ask, AskError, Choice, Fault, Heard, Plan, Question, Secret};
 use aiw_home::Home;
 use aiw_markets::{FoundPlugin, MarketError, Markets, Observer, OnConflict, PluginDetails, PluginQuery, ServerDetails};
 use aiw_tui::{Backend, BackendError, BrowserOptions, Plugin, PluginServer, Preview, StepProgress};

@@ -9,7 +9,7 @@ use aiw_core::{CliKind, ErrorKind, one_line};
 use aiw_extensions::World;
 use aiw_home::Home;
 use aiw_testkit::provider::{Account, Family, Need, Target};
-use aiw_testkit::{CallError, Driver, Refusal, Testkit, TestkitError};
+use aiw_testkit::{Driver, Testkit};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -17,23 +17,6 @@ use crate::cli::{Function, FunctionArgs};
 use crate::failure::Failure;
 use crate::output::Output;
 use aiw_app::own_executable;
-
-impl From<TestkitError> for Failure {
-    fn from(e: TestkitError) -> Self {
-        Self::user(e.to_string())
-    }
-}
-
-impl From<CallError> for Failure {
-    fn from(e: CallError) -> Self {
-        let kind = match e {
-            CallError::Refused { refusal: Refusal::Unavailable { .. }, .. } => ErrorKind::Unavailable,
-            CallError::Refused { .. } | CallError::NotOffered { .. } => ErrorKind::User,
-            CallError::Misbehaved { .. } => ErrorKind::Internal,
-        };
-        Self::new(kind, e.to_string())
-    }
-}
 
 /// The servers that a search asks a registry for.
 const SEARCH_LIMIT: u32 = 50;

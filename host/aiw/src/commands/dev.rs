@@ -9,16 +9,6 @@ use crate::commands::call;
 use crate::failure::Failure;
 use crate::output::Output;
 
-impl From<ProjectError> for Failure {
-    fn from(e: ProjectError) -> Self {
-        let failure = Self::new(e.kind(), e.to_string());
-        match e.hint() {
-            Some(hint) => failure.with_hint(hint),
-            None => failure,
-        }
-    }
-}
-
 /// Ends by a signal alone.
 pub async fn run(args: DevArgs, home: Option<&Home>, output: &Output) -> Result<(), Failure> {
     if output.is_json() {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use aiw_app::models::{Embedder, EmbeddingModels};
-use aiw_app::past::{self, ForgetRequest, HistoryForget, HistoryShow, PastError, amount};
+use aiw_app::past::{self, ForgetRequest, HistoryForget, HistoryShow, amount};
 use aiw_app::queries::{self, HistoryHit, HistorySession, Searched, resume};
 use aiw_app::{directory, own_executable};
-use aiw_core::{AskError, ErrorKind, counted, one_line};
+use aiw_core::{ErrorKind, counted, one_line};
 use aiw_history::{Forgot, HistoryError, HistoryQuery, Range, SessionHit, Sessions, Stats, Store};
 use aiw_home::{Home, rfc3339_of};
 use aiw_launch::Resumes;
@@ -287,11 +287,7 @@ async fn forget(
         (None, Some(before)) => ForgetRequest::Before(before),
         (None, None) => return Err(Failure::user("nothing was named")),
     };
-    let answer = past::forget(home, directory(home)?, &request, &Person::new(output, yes)).await;
-    let answer = answer.map_err(|e| match e {
-        PastError::Ask(AskError::Declined) => Failure::declined("nothing was forgotten"),
-        e => e.into(),
-    })?;
+    let answer = past::forget(home, directory(home)?, &request, &Person::new(output, yes)).await?;
     let HistoryForget { sessions, messages } = answer;
     output.line(format!("Forgot {}", amount(&Forgot { sessions, messages })));
     output.answer(answer);

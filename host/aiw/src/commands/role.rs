@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use aiw_app::usable_settings;
-use aiw_core::{ErrorKind, RoleName, one_line};
+use aiw_core::{ErrorKind, Fault, RoleName, one_line};
 use aiw_home::Home;
 use aiw_launch::{
     ListedRole, MAX_ROLE_BYTES, NEW_CONTENT, NEW_DESCRIPTION, Overwrite, RoleDetails, RoleError, RoleSummary, Roles,

@@ -7,7 +7,7 @@ use std::io::{IsTerminal, Write};
 use std::time::Instant;
 
 use aiw_app::tasks::{self, ListedTasks, StoppedTask, TaskCounts};
-use aiw_core::{ErrorKind, ProcessId, one_line};
+use aiw_core::{ErrorKind, Fault, ProcessId, one_line};
 use aiw_home::{Home, rfc3339};
 use aiw_launch::{
     LogText, TaskDetails, TaskLogLine, TaskSummary, TextLine, WaitedTask, duration, resume, standing, tail,

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use aiw_app::trust::{self, TrustError};
-use aiw_core::AskError;
+use aiw_app::trust::{self};
 use aiw_home::Home;
 
 use crate::ask::Person;
@@ -16,10 +15,7 @@ pub async fn run(command: TrustCommand, home: &Home, output: &Output) -> Result<
     match command {
         TrustCommand::Add { directory, yes } => {
             let added = trust::add(home, here(directory), &Person::new(output, yes), output).await;
-            output.answer(added.map_err(|e| match e {
-                TrustError::Ask(AskError::Declined) => Failure::declined("nothing was trusted"),
-                e => e.into(),
-            })?);
+            output.answer(added?);
         }
         TrustCommand::List => {
             let answer = trust::list(home)?;

@@ -7,7 +7,7 @@ use aiw_app::runs::is_private_session;
 use aiw_app::workflows::{
     self, Draft, Nobody, ScriptError, ScriptReach, ScriptTools, TracedRun, Writes, check_kept, fresh, plan_of,
 };
-use aiw_core::{AskError, ErrorKind, WorkflowName, counted, one_line, quoted_text};
+use aiw_core::{ErrorKind, WorkflowName, counted, one_line, quoted_text};
 use aiw_home::Home;
 use aiw_orchestrator::{
     DeclaredTool, Ended, KeptWorkflow, ListedWorkflow, MOST_BYTES, Orchestrator, OverWorkflow, RunRecord, RunRecords,
@@ -266,10 +266,7 @@ async fn approve(here: &Here, name: &WorkflowName, yes: bool, output: &Output) -
     let workflow = here.workflows.get(name)?;
     let tools = fresh(here.pool(), &workflow.tools, output).await;
     check_kept(here.orchestrator(), &workflow, &tools).await?;
-    match workflows::approve(&here.workflows, &workflow, &tools, &Person::new(output, yes)).await {
-        Err(ScriptError::Ask(AskError::Declined)) => return Err(Failure::declined("nothing was approved")),
-        approved => approved?,
-    }
+    workflows::approve(&here.workflows, &workflow, &tools, &Person::new(output, yes)).await?;
     here.pool().end().await;
     output.line(format!("Approved `{name}`: it is the tool `{}` of the toolset `workflows`", tool_name(name)));
     output.answer(ShownWorkflow { workflow: here.summary(&workflow, &tools)?, text: None });

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aiw_components::{Library, LibraryError};
 use aiw_core::provider::{Account, Health, Intent, Model, Target};
-use aiw_core::{ExtensionId, Secret};
+use aiw_core::{ExtensionId, Fault, Secret};
 use aiw_extensions::World;
 use aiw_net::{HttpClient, Policy, Unreachable};
 use aiw_providers::{KnownPreset, ProviderComponentError, ProviderComponents};

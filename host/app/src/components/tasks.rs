@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use aiw_core::{ErrorKind, ProcessId, one_line};
+use aiw_core::{ErrorKind, Fault, ProcessId, one_line};
 use aiw_launch::RunRequest;
 use aiw_tasks::{Tasks as Table, WaitMode};
 use aiw_wasm::host::{ComponentTask, StartTask, TaskCapability, TaskStarts};

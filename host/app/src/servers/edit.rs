@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use aiw_core::{Ask, ErrorKind, SecretName, Sink, counted, one_line, shell_word};
+use aiw_core::{Ask, ErrorKind, Fault, SecretName, Sink, counted, one_line, shell_word};
 use aiw_home::{Home, ProfileSettings};
 use aiw_routing::{PoolError, Records, ServerPlaces, check_remote, forget_logins};
 use aiw_servers::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aiw_core::{Sink, quoted, shell_word_in_line, visible};
+use aiw_core::{Fault, Sink, quoted, shell_word_in_line, visible};
 use aiw_history::redactor;
 use aiw_registries::{CopyProblem, Kept, News};
 use aiw_routing::{

@@ -1,6 +1,7 @@
 //! Budgets.
 
 use aiw_app::budgets::{BudgetError, list, remove, set};
+use aiw_core::Fault;
 use aiw_home::{Budget, BudgetLimit, BudgetPeriod, Home};
 use serde_json::json;
 

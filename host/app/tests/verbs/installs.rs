@@ -4,7 +4,7 @@ use aiw_app::installs::{InstallRequest, ServerInstallation, install};
 use aiw_app::servers::ServerError;
 use aiw_app::{AppError, ClientSession};
 use aiw_core::registry::{Endpoint, Input, RegistryTransport, ServerSetting, ServerVariable, ServerVersion};
-use aiw_core::{AskError, Effect, ErrorKind, Told};
+use aiw_core::{AskError, Effect, ErrorKind, Fault, Told};
 use aiw_registries::MergedServer;
 
 use crate::person::{Does, Recorded};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aiw_app::planners::{PlannerSet, PlannerSetError, WantedKey, WantedPlace, off, set, show};
-use aiw_core::{Secret, SecretName};
+use aiw_core::{Fault, Secret, SecretName};
 use aiw_home::{Home, PlannerApiName};
 use serde_json::json;
 

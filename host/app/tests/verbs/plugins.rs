@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aiw_app::ClientSession;
 use aiw_app::plugins::{PluginRequest, add_market, install, remove, switch, update};
-use aiw_core::{AskError, Effect, ErrorKind, Told, Unasked};
+use aiw_core::{AskError, Effect, ErrorKind, Fault, Told, Unasked};
 use aiw_home::Home;
 use aiw_markets::{AddOptions, MarketDocument, MarketError, MarketListing, Markets, OnConflict};
 use aiw_routing::{Records, ToolDefinition};

@@ -7,7 +7,7 @@ use aiw_app::servers::edit::{AddRequest, add, remove, rename, switch};
 use aiw_app::servers::look::{list, show};
 use aiw_app::servers::{ServerError, login, profiles};
 use aiw_app::{AppError, ClientSession};
-use aiw_core::{Ask, AskError, Choice, ErrorKind, Plan, PluginId, Question, Secret};
+use aiw_core::{Ask, AskError, Choice, ErrorKind, Fault, Plan, PluginId, Question, Secret};
 use aiw_home::{Home, ListSettings, ProfileSettings, ServerKey};
 use aiw_routing::{PoolError, Records, ServerRecord, ToolDefinition};
 use async_trait::async_trait;

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use aiw_app::tasks::{ListedTasks, list, others, prune, remove, report, resume, status, stop};
-use aiw_core::ProcessId;
+use aiw_core::{Fault, ProcessId};
 use aiw_home::Home;
 use aiw_tasks::{Keep, ProcessScope, TaskError, Tasks};
 use serde_json::{Value, json};

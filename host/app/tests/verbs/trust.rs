@@ -3,7 +3,7 @@
 use std::fs;
 
 use aiw_app::trust::{TrustError, add, list, remove};
-use aiw_core::AskError;
+use aiw_core::{AskError, Fault};
 use aiw_home::Home;
 use serde_json::json;
 

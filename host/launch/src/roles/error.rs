@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use aiw_core::{ErrorKind, InvalidName, RoleName, one_line};
+use aiw_core::{ErrorKind, Fault, InvalidName, RoleName, one_line};
 use aiw_home::HomeError;
 
 /// The maximum size of a role's file: 1 MB.
@@ -172,25 +172,22 @@ pub enum RoleError {
     Home(#[from] HomeError),
 }
 
-impl RoleError {
-    /// Returns the kind of the error, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Io { .. } => ErrorKind::Unavailable,
-            Self::Home(e) => e.kind(),
-            _ => ErrorKind::User,
-        }
+impl Fault for RoleError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Home, Broken { problem }, Invalid { problem })
     }
 
-    /// Returns what to do next, if there is one obvious step.
-    pub fn hint(&self) -> Option<String> {
+    fn own_kind(&self) -> ErrorKind {
+        if matches!(self, Self::Io { .. }) { ErrorKind::Unavailable } else { ErrorKind::User }
+    }
+
+    fn own_hint(&self) -> Option<String> {
         match self {
             Self::Unknown { name } => {
                 Some(format!("`aiw role list` lists the roles; `aiw role new {name}` creates one"))
             }
             Self::NotTrusted { directory, .. } => Some(format!("`aiw trust add {}`", directory.display())),
             Self::Unedited { name } => Some(format!("`aiw role edit {name}`")),
-            Self::Broken { problem, .. } | Self::Invalid { problem, .. } => problem.hint(),
             Self::Exists { name, .. } => {
                 Some(format!("change it with `aiw role edit {name}`, or replace it with `--force`"))
             }
@@ -198,19 +195,14 @@ impl RoleError {
                 "`aiw role new {name} --description … --from FILE` creates an aiw role that takes precedence over `{}`",
                 path.display()
             )),
-            Self::Home(e) => e.hint(),
             _ => None,
         }
     }
 }
 
-impl RoleProblem {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::NoDelimiter { .. } => {
-                Some("a role is a description, a line of exactly 12 dashes, and the content".into())
-            }
-            _ => None,
-        }
+impl Fault for RoleProblem {
+    fn own_hint(&self) -> Option<String> {
+        matches!(self, Self::NoDelimiter { .. })
+            .then(|| "a role is a description, a line of exactly 12 dashes, and the content".into())
     }
 }

@@ -1,6 +1,6 @@
 //! A model's answer: found, read, and checked.
 
-use aiw_core::{ErrorKind, closest, one_line, quoted, quoted_text};
+use aiw_core::{ErrorKind, Fault, closest, one_line, quoted, quoted_text};
 use serde_json::{Map, Value, json};
 
 use super::effects::objection;
@@ -43,9 +43,8 @@ pub enum JobPlanError {
     },
 }
 
-impl JobPlanError {
-    /// Returns the kind of the error, for the exit code.
-    pub fn kind(&self) -> ErrorKind {
+impl Fault for JobPlanError {
+    fn own_kind(&self) -> ErrorKind {
         ErrorKind::Unavailable
     }
 }

@@ -7,7 +7,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use aiw_core::registry::{Format, Package};
-use aiw_core::{EnvName, ErrorKind, Question, RelPath, hex, one_line, quoted};
+use aiw_core::{EnvName, ErrorKind, Fault, Question, RelPath, hex, one_line, quoted};
 use aiw_home::{HomeError, Surroundings};
 use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
@@ -101,13 +101,9 @@ pub enum BundleError {
     Home(#[from] HomeError),
 }
 
-impl BundleError {
-    /// The kind of failure.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Read(_) | Self::Home(_) => ErrorKind::Unavailable,
-            _ => ErrorKind::User,
-        }
+impl Fault for BundleError {
+    fn own_kind(&self) -> ErrorKind {
+        if matches!(self, Self::Read(_) | Self::Home(_)) { ErrorKind::Unavailable } else { ErrorKind::User }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use aiw_core::{ErrorKind, quoted_list};
+use aiw_core::{Fault, quoted_list};
 
 /// Why a way can't be used. Texts of the row are quoted already, and in one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -225,9 +225,4 @@ pub enum EntryPlanError {
     Entry(String),
 }
 
-impl EntryPlanError {
-    /// The kind of failure.
-    pub fn kind(&self) -> ErrorKind {
-        ErrorKind::User
-    }
-}
+impl Fault for EntryPlanError {}

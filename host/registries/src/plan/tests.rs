@@ -8,7 +8,7 @@ use aiw_core::registry::{
     Argument, Endpoint, Format, Input, Package, RegistryStatus, RegistryTransport, ServerSetting, ServerVariable,
     ServerVersion,
 };
-use aiw_core::{Question, Secret, SecretName};
+use aiw_core::{Fault, Question, Secret, SecretName};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use aiw_core::Fault;
 use aiw_setup::{Ours, Setup, SetupError, SetupScope, all, client};
 
 use crate::world::{APPROVE, REGISTER, World, setup, text};

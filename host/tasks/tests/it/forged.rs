@@ -8,7 +8,7 @@ use std::process::{Child, Command};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use aiw_core::ProcessId;
+use aiw_core::{Fault, ProcessId};
 use aiw_supervisor::SupervisorError;
 use aiw_tasks::{Keep, Outcome, ProcessScope, Root, State, TaskError, WaitMode};
 use proptest::prelude::*;

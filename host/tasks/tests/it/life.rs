@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use aiw_core::ErrorKind;
+use aiw_core::{ErrorKind, Fault};
 use aiw_supervisor::SupervisorError;
 use aiw_tasks::{
     FollowFrom, INSTANCE_VARIABLE, Keep, NamedFile, NewProcess, Outcome, PassedFile, ProcessScope, Program, QueueLimit,

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aiw_core::ErrorKind;
+use aiw_core::{ErrorKind, Fault};
 
 /// Why a model can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -70,9 +70,8 @@ pub enum ModelError {
     },
 }
 
-impl ModelError {
-    /// Returns the kind of error, which decides the exit code.
-    pub fn kind(&self) -> ErrorKind {
+impl Fault for ModelError {
+    fn own_kind(&self) -> ErrorKind {
         match self {
             Self::Missing { .. } | Self::Unreadable { .. } => ErrorKind::Unavailable,
             Self::Failed { .. } => ErrorKind::Internal,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aiw_core::ErrorKind;
+use aiw_core::{ErrorKind, Fault};
 use aiw_home::HomeError;
 
 use crate::embed::ModelError;
@@ -86,9 +86,12 @@ pub enum ModelsError {
     Home(#[from] HomeError),
 }
 
-impl ModelsError {
-    /// Returns the kind of error, which decides the exit code.
-    pub fn kind(&self) -> ErrorKind {
+impl Fault for ModelsError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Model, Home)
+    }
+
+    fn own_kind(&self) -> ErrorKind {
         match self {
             Self::Unknown { .. }
             | Self::NotPulled { .. }
@@ -99,13 +102,11 @@ impl ModelsError {
             Self::Wrong { .. } | Self::Fetch { .. } | Self::Manifest { .. } | Self::Archive { .. } => {
                 ErrorKind::Unavailable
             }
-            Self::Model(error) => error.kind(),
-            Self::Home(error) => error.kind(),
+            _ => ErrorKind::User,
         }
     }
 
-    /// Returns what to do next, if there is one thing to do.
-    pub fn hint(&self) -> Option<String> {
+    fn own_hint(&self) -> Option<String> {
         match self {
             Self::Unknown { .. } => Some("`aiw model list` shows them".into()),
             Self::NotPulled { name } => Some(format!("`aiw model pull {name}` gets it")),
@@ -114,7 +115,6 @@ impl ModelsError {
             Self::NotForThisSystem => Some("`aiw model use NAME --runtime FILE` uses a library that you have".into()),
             Self::Fetch { done: 1.., .. } => Some("`aiw model pull` goes on from there".into()),
             Self::Wrong { .. } => Some("a model of your own needs a name of its own".into()),
-            Self::Home(error) => error.hint(),
             _ => None,
         }
     }

@@ -148,12 +148,14 @@ impl Token {
 }
 
 fn refused(error: ListenError) -> Failure {
-    Failure::new(error.kind(), error.to_string()).with_hint(match error {
-        ListenError::InUse { .. } => {
-            "another `aiw mcp serve --http` may run already; `--http 127.0.0.1:0` picks a free port"
+    let runs = matches!(error, ListenError::InUse { .. });
+    let failure = Failure::from(error);
+    match runs {
+        true => {
+            failure.with_hint("another `aiw mcp serve --http` may run already; `--http 127.0.0.1:0` picks a free port")
         }
-        _ => error.hint(),
-    })
+        false => failure,
+    }
 }
 
 /// Prints the token, or replaces it first.
